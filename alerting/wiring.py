@@ -45,7 +45,10 @@ def open_stores(settings: Settings) -> "Iterator[MongoStores]":
     """
     from alerting.adapters.mongo import mongo
 
-    with _database(settings) as uri, mongo.open_stores(uri, settings.database, prepare=_owns_database(settings)) as stores:
+    with (
+        _database(settings) as uri,
+        mongo.open_stores(uri, settings.database, prepare=_owns_database(settings)) as stores,
+    ):
         yield stores
 
 
@@ -94,7 +97,10 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
     clock = MongoClock(stores.database)
     platform = stores.platform(models(settings), delivers, clock, memory_platform)
     archive = ReadingsArchive(
-        MongoArchivedFiles(stores.database), stores.assets, settings.archive_address, settings.archive_after
+        MongoArchivedFiles(stores.database),
+        stores.assets,
+        settings.archive_address,
+        settings.archive_after,
     )
     return replace(
         platform,
@@ -120,7 +126,9 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
 
 
 def source_readers(
-    settings: Settings, environ: Mapping[str, str] = os.environ, connection: Callable[[str], str] | None = None
+    settings: Settings,
+    environ: Mapping[str, str] = os.environ,
+    connection: Callable[[str], str] | None = None,
 ) -> "Readers":
     """Return the readers of sources. `connection`: finds a connection of Airflow by its id; None outside of a DAG."""
     from alerting.adapters.mongo.mongo import is_outage
@@ -228,7 +236,10 @@ def _outgoing(settings: Settings) -> Iterator[tuple[str, Channel]]:
         from alerting.adapters.channels.webhook import WebhookChannel
 
         for name, url in settings.webhook_urls.items():
-            yield "webhook", WebhookChannel(name, url, settings.webhook_secrets.get(name), egress=egress)
+            yield (
+                "webhook",
+                WebhookChannel(name, url, settings.webhook_secrets.get(name), egress=egress),
+            )
     if delivery.apprise_urls:
         from alerting.adapters.channels.apprise import AppriseChannel
 
@@ -250,24 +261,37 @@ def _password(server: Smtp) -> str | None:
     if server.password_file is None:
         return server.password
     try:
-        mode, text = server.password_file.stat().st_mode, server.password_file.read_text(encoding="utf-8")
+        mode, text = (
+            server.password_file.stat().st_mode,
+            server.password_file.read_text(encoding="utf-8"),
+        )
     except OSError as fault:
-        raise UserError(f"ALERTING_SMTP_PASSWORD_FILE {server.password_file} cannot be read: {fault.strerror}") from fault
+        raise UserError(
+            f"ALERTING_SMTP_PASSWORD_FILE {server.password_file} cannot be read: {fault.strerror}"
+        ) from fault
     if mode & 0o077:
-        raise UserError(f"ALERTING_SMTP_PASSWORD_FILE {server.password_file} may be read by others: run `chmod 600` on it")
+        raise UserError(
+            f"ALERTING_SMTP_PASSWORD_FILE {server.password_file} may be read by others: run `chmod 600` on it"
+        )
     return text.rstrip("\r\n")
 
 
 def console_address(settings: Settings) -> str:
     """Return the address of the console for people: the one that messages name, or that on this machine."""
-    return f"{(settings.delivery.public_url or f'http://{LOOPBACK}:{settings.api_port}').rstrip('/')}/"
+    return (
+        f"{(settings.delivery.public_url or f'http://{LOOPBACK}:{settings.api_port}').rstrip('/')}/"
+    )
 
 
 def _model_key(settings: Settings) -> bytes:
     """Return the key for the hashes of model files in a shared registry; empty for the embedded one."""
     from alerting.adapters.channels.links import load_or_create_key
 
-    return b"" if settings.mlflow_uri is None else load_or_create_key(settings.home / "secrets" / "model_key")
+    return (
+        b""
+        if settings.mlflow_uri is None
+        else load_or_create_key(settings.home / "secrets" / "model_key")
+    )
 
 
 def _links(settings: Settings) -> Links:
@@ -275,5 +299,9 @@ def _links(settings: Settings) -> Links:
 
     delivery = settings.delivery
     with home_errors(settings.home):
-        key = load_or_create_key(delivery.link_key_file or settings.home / "secrets" / "feedback_link_key")
-    return SignedLinks(key, delivery.public_url or f"http://{LOOPBACK}:{settings.api_port}", delivery.links_last)
+        key = load_or_create_key(
+            delivery.link_key_file or settings.home / "secrets" / "feedback_link_key"
+        )
+    return SignedLinks(
+        key, delivery.public_url or f"http://{LOOPBACK}:{settings.api_port}", delivery.links_last
+    )

@@ -43,7 +43,9 @@ _CHECKPOINT_S = 65
 Step = Callable[[Platform, timedelta], dict[str, Any]]
 
 
-def run(share: float = float(os.environ.get("ARCHIVE_SHARE", "1")), kept: Path | None = None) -> dict[str, Any]:
+def run(
+    share: float = float(os.environ.get("ARCHIVE_SHARE", "1")), kept: Path | None = None
+) -> dict[str, Any]:
     """Return sizes in MiB, and seconds and peak MiB of each step. `kept`: a folder that holds the data of an interrupted run."""
     with TemporaryDirectory() if kept is None else nullcontext(str(kept)) as folder:
         return _run(Path(folder), share)
@@ -53,7 +55,11 @@ def _run(folder: Path, share: float) -> dict[str, Any]:
     with EmbeddedMongod(folder / "db", _free_port()) as mongod:
         home, done = folder / "home", folder / f"steps-{share:g}.json"
         home.mkdir(mode=0o700, exist_ok=True)
-        environ = {"ALERTING_HOME": str(home), "ALERTING_MONGODB_URI": mongod.uri, "ALERTING_ARCHIVE_AFTER": "14d"}
+        environ = {
+            "ALERTING_HOME": str(home),
+            "ALERTING_MONGODB_URI": mongod.uri,
+            "ALERTING_ARCHIVE_AFTER": "14d",
+        }
         prepare_database(read_settings(environ))
         steps: dict[str, dict[str, Any]] = json.loads(done.read_text()) if done.exists() else {}
         for name, step in _STEPS.items():
@@ -72,7 +78,11 @@ def _run(folder: Path, share: float) -> dict[str, Any]:
         "peer_figure": stored,
         "ratio": round(stored / archived, 2),
         "goal": "every reading is archived and read as before",
-        "met": bool(same and steps["archive"]["rows"] == steps["fill"]["rows"] and not steps["verify"]["faults"]),
+        "met": bool(
+            same
+            and steps["archive"]["rows"] == steps["fill"]["rows"]
+            and not steps["verify"]["faults"]
+        ),
         "share_of_the_year": share,
         "steps": steps,
     }
@@ -84,13 +94,20 @@ def _alone(step: Step, environ: dict[str, str], share: float) -> dict[str, Any]:
 
 
 def _measured(
-    step: Callable[[Platform, timedelta], dict[str, Any]], environ: dict[str, str], length: timedelta
+    step: Callable[[Platform, timedelta], dict[str, Any]],
+    environ: dict[str, str],
+    length: timedelta,
 ) -> dict[str, Any]:
     os.environ.update(environ)
     with open_platform(read_settings(os.environ), channels=False) as platform:
         before, began = peak_mib(), time.perf_counter()
         found = step(platform, length)
-        return {**found, "seconds": round(time.perf_counter() - began, 2), "peak_mib": peak_mib(), "peak_before_mib": before}
+        return {
+            **found,
+            "seconds": round(time.perf_counter() - began, 2),
+            "peak_mib": peak_mib(),
+            "peak_before_mib": before,
+        }
 
 
 def fill(platform: Platform, length: timedelta) -> dict[str, Any]:
@@ -104,14 +121,22 @@ def fill(platform: Platform, length: timedelta) -> dict[str, Any]:
         drift = level + random.normal(0, 0.02, (count, VARIABLES)).cumsum(axis=0)
         level = drift[-1]
         values = np.round(drift + random.normal(0, 0.2, drift.shape), 1)
-        columns = {name: SampleColumn(values[:, i].copy(), np.ones(count, np.bool_)) for i, name in enumerate(names)}
+        columns = {
+            name: SampleColumn(values[:, i].copy(), np.ones(count, np.bool_))
+            for i, name in enumerate(names)
+        }
         at = first + 1000 * np.arange(start + 1, start + count + 1)
         batch = ReadingBatch(np.full(count, ASSET, object), at, columns)
         platform.reading_writes.insert(batch, START + length)
     with open_stores(read_settings(os.environ)) as stores:
         time.sleep(_CHECKPOINT_S)  # the server counts what its last checkpoint wrote
-        stats = next(iter(stores.database["readings"].aggregate([{"$collStats": {"storageStats": {}}}])))["storageStats"]
-    return {"rows": rows, "stored_mib": round((stats["storageSize"] + stats["totalIndexSize"]) / (1 << 20), 1)}
+        stats = next(
+            iter(stores.database["readings"].aggregate([{"$collStats": {"storageStats": {}}}]))
+        )["storageStats"]
+    return {
+        "rows": rows,
+        "stored_mib": round((stats["storageSize"] + stats["totalIndexSize"]) / (1 << 20), 1),
+    }
 
 
 def _months(length: timedelta) -> tuple[datetime, datetime]:
@@ -134,7 +159,11 @@ def archive(platform: Platform, length: timedelta) -> dict[str, Any]:
     found = archive_readings(platform, START + length + timedelta(days=60))
     if found.faults:
         raise RuntimeError(found.faults[0])
-    return {"rows": found.deleted, "files": found.files, "archived_mib": round(found.bytes / (1 << 20), 1)}
+    return {
+        "rows": found.deleted,
+        "files": found.files,
+        "archived_mib": round(found.bytes / (1 << 20), 1),
+    }
 
 
 def verify(platform: Platform, _: timedelta) -> dict[str, Any]:
@@ -152,12 +181,26 @@ def fit(platform: Platform, length: timedelta) -> dict[str, Any]:
     return {"decision": proposal.verdict}
 
 
-_STEPS: dict[str, Step] = {"fill": fill, "load": load, "archive": archive, "verify": verify, "load_archived": load, "fit": fit}
+_STEPS: dict[str, Step] = {
+    "fill": fill,
+    "load": load,
+    "archive": archive,
+    "verify": verify,
+    "load_archived": load,
+    "fit": fit,
+}
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--share", type=float, default=float(os.environ.get("ARCHIVE_SHARE", "1")), help="of the year, e.g. 0.02")
-    parser.add_argument("--folder", type=Path, help="an empty folder, or that of an interrupted run")
+    parser.add_argument(
+        "--share",
+        type=float,
+        default=float(os.environ.get("ARCHIVE_SHARE", "1")),
+        help="of the year, e.g. 0.02",
+    )
+    parser.add_argument(
+        "--folder", type=Path, help="an empty folder, or that of an interrupted run"
+    )
     given = parser.parse_args()
     print(json.dumps(run(given.share, given.folder)))

@@ -38,7 +38,10 @@ RISE = 2.0  # of the signal, in standard deviations
 def run() -> dict[str, Any]:
     """Return the share of trainings on noise that were promoted; the peer is the share allowed."""
     seeds = int(os.environ.get("ALERTING_BENCH_SEEDS", "50"))
-    wanted = [(noise, problems, rise, seed) for seed, rise, (noise, problems) in product(range(seeds), (0.0, RISE), SETTINGS)]
+    wanted = [
+        (noise, problems, rise, seed)
+        for seed, rise, (noise, problems) in product(range(seeds), (0.0, RISE), SETTINGS)
+    ]
     file = Path(os.environ.get("ALERTING_BENCH_KEPT", ".alerting/benchmarks")) / "chance.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     version = _version()
@@ -81,11 +84,14 @@ def training(noise: str, problems: int, rise: float, seed: int, trials: int = 8)
     values, events = _noise(noise, problems, rise, seed)
     instants = pd.date_range(START, periods=len(values), freq=STEP).to_pydatetime()
     rows = [
-        ReadingRow("press-1", at, dict(zip(names, row.tolist(), strict=True))) for at, row in zip(instants, values, strict=True)
+        ReadingRow("press-1", at, dict(zip(names, row.tolist(), strict=True)))
+        for at, row in zip(instants, values, strict=True)
     ]
     add_readings(platform, rows, end)
     starts = [START + STEP * (int(row) + 0.5) for row in events]
-    add_events(platform, [EventRow("press-1", "failure", at, at, "benchmark") for at in starts], end)
+    add_events(
+        platform, [EventRow("press-1", "failure", at, at, "benchmark") for at in starts], end
+    )
     document = {
         "name": "fails",
         "kind": "classifier",

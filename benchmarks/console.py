@@ -60,13 +60,18 @@ class StandingClock:
 
 def run() -> dict[str, Any]:
     """Return milliseconds of the slowest page, as the median of fifteen requests after one to warm up."""
-    with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", _free_port()) as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedMongod(Path(folder) / "db", _free_port()) as server,
+    ):
         client = connect(server.uri)
         stores = MongoStores(client["console"])
         prepare_database(stores.database)
         _fill(stores)
         settings = Settings(Path(folder), mongodb_uri=server.uri)
-        app = create_app(replace(assemble(settings, stores, channels=False), clock=StandingClock()), SIGN_IN)
+        app = create_app(
+            replace(assemble(settings, stores, channels=False), clock=StandingClock()), SIGN_IN
+        )
         browser = TestClient(app)
         browser.post("/login", data={"token": next(iter(SIGN_IN))})
         pages = {name: _measured(browser, path, bare) for name, path, bare in _pages(stores)}
@@ -90,42 +95,75 @@ def _pages(stores: MongoStores) -> Iterator[tuple[str, str, Callable[[], Any]]]:
     """Return name and path of each page, and the query of its documents."""
     episodes, newest = stores.database[EPISODES], [("raised_at", -1), ("_id", -1)]
     reports, latest = stores.database[REPORTS], [("start", -1), ("_id", -1)]
-    middle, oldest = (stores.episodes.find(end=FIRST + timedelta(minutes=m), limit=1)[0] for m in (EPISODES_MADE / 2, 60))
+    middle, oldest = (
+        stores.episodes.find(end=FIRST + timedelta(minutes=m), limit=1)[0]
+        for m in (EPISODES_MADE / 2, 60)
+    )
     model, threshold = (stores.episodes.find(definition=f"alert-{i}", limit=1)[0] for i in (0, 1))
 
     def before(at: datetime) -> list[Any]:
         return [*episodes.find({"raised_at": {"$lte": at}}).sort(newest).limit(51)]
 
-    yield "episodes", "/", lambda: (before(NOW), [*episodes.find({"condition": "open"}).sort(newest).limit(OPEN)])
+    yield (
+        "episodes",
+        "/",
+        lambda: (before(NOW), [*episodes.find({"condition": "open"}).sort(newest).limit(OPEN)]),
+    )
     yield "older episodes", f"/?cursor={cursor_after(middle)}", lambda: before(middle.raised_at)
     yield "oldest episodes", f"/?cursor={cursor_after(oldest)}", lambda: before(oldest.raised_at)
-    yield "episode with advice", f"/episodes/{model.id}", lambda: episodes.find_one({"_id": model.id})
+    yield (
+        "episode with advice",
+        f"/episodes/{model.id}",
+        lambda: episodes.find_one({"_id": model.id}),
+    )
     yield "episode", f"/episodes/{threshold.id}", lambda: episodes.find_one({"_id": threshold.id})
-    yield "reports", "/reports", lambda: [*reports.find({}, {"page": False, "content": False}).sort(latest).limit(101)]
+    yield (
+        "reports",
+        "/reports",
+        lambda: [*reports.find({}, {"page": False, "content": False}).sort(latest).limit(101)],
+    )
 
 
 def _measured(browser: TestClient, path: str, bare: Callable[[], Any]) -> dict[str, float]:
     answers: list[Response] = []
     page = medians("page", lambda: answers.append(browser.get(path)), ROUNDS)
     assert {answer.status_code for answer in answers} == {200}
-    return {**page, **medians("query", bare, ROUNDS), "kB": round(len(answers[0].content) / 1000, 1)}
+    return {
+        **page,
+        **medians("query", bare, ROUNDS),
+        "kB": round(len(answers[0].content) / 1000, 1),
+    }
 
 
 def _fill(stores: MongoStores) -> None:
     known = {f"v{i}": Variable(title=f"zone {i} temperature", unit="°C") for i in range(10)}
     stores.assets.put([Asset(name=f"oven-{i}", variables=known) for i in range(ASSETS)])
     for i in range(DEFINITIONS):
-        document = {"name": f"alert-{i}", "kind": "threshold", "assets": ["oven-*"], "variable": "v1", "above": 215}
+        document = {
+            "name": f"alert-{i}",
+            "kind": "threshold",
+            "assets": ["oven-*"],
+            "variable": "v1",
+            "above": 215,
+        }
         stores.definitions.put(document)
-        stores.definitions.add_revision(next_revision(parse_definition(document), None, "benchmark", FIRST, "made up"))
+        stores.definitions.add_revision(
+            next_revision(parse_definition(document), None, "benchmark", FIRST, "made up")
+        )
     for first in range(0, EPISODES_MADE, BATCH):
-        stores.database[EPISODES].insert_many([_document(n) for n in range(first, first + BATCH)], ordered=False)
+        stores.database[EPISODES].insert_many(
+            [_document(n) for n in range(first, first + BATCH)], ordered=False
+        )
     _report(stores)
 
 
 def _document(number: int) -> Document:
     """Return the document of an episode: every second one has a model's reasons and advice; the last hundred are open."""
-    raised, asset, is_open = FIRST + timedelta(minutes=number), f"oven-{number % ASSETS}", number >= EPISODES_MADE - OPEN
+    raised, asset, is_open = (
+        FIRST + timedelta(minutes=number),
+        f"oven-{number % ASSETS}",
+        number >= EPISODES_MADE - OPEN,
+    )
     definition = f"alert-{number % DEFINITIONS}"
     episode = Episode(
         id=episode_id(definition, asset, raised),
@@ -140,11 +178,16 @@ def _document(number: int) -> Document:
         condition="open" if is_open else "closed",
         closed_at=None if is_open else raised + timedelta(minutes=5),
         evaluation=Evaluation(raised, "triggered", "risk 0.82 is above 0.41", 0.82, 0.41),
-        transitions=tuple(Transition(kind, raised, "platform", "the condition is met") for kind in ("raised", "closed")),
+        transitions=tuple(
+            Transition(kind, raised, "platform", "the condition is met")
+            for kind in ("raised", "closed")
+        ),
         **({} if number % 2 else _reasons()),
     )
     document = to_document(episode)
-    return {**document, "_id": document.pop("id")} | ({"open_key": f"{definition}|{asset}"} if is_open else {})
+    return {**document, "_id": document.pop("id")} | (
+        {"open_key": f"{definition}|{asset}"} if is_open else {}
+    )
 
 
 def _reasons() -> dict[str, Any]:
@@ -153,7 +196,9 @@ def _reasons() -> dict[str, Any]:
     advice = "lower zone 2 from 232 to 224 °C: the risk falls from 82 % to 19 %"
     return {
         "contributions": shares,
-        "recommendation": RecommendationResult((Change("v2", 232.0, 224.0, "°C"),), 0.82, 0.19, True, advice),
+        "recommendation": RecommendationResult(
+            (Change("v2", 232.0, 224.0, "°C"),), 0.82, 0.19, True, advice
+        ),
     }
 
 
@@ -164,6 +209,13 @@ def _report(stores: MongoStores) -> None:
             start = FIRST + timedelta(days=30 * month)
             end, name = start + timedelta(days=30), f"alert-{number}"
             head = ReportHead(
-                f"{name}:{start:%Y-%m}:1", name, start, end, NOW, f"{start:%Y-%m}", trust="yes", sentences=(SENTENCE,)
+                f"{name}:{start:%Y-%m}:1",
+                name,
+                start,
+                end,
+                NOW,
+                f"{start:%Y-%m}",
+                trust="yes",
+                sentences=(SENTENCE,),
             )
             stores.reports.add(head, ReportContent(metrics, "<p>page</p>" * 10_000))

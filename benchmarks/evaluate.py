@@ -53,17 +53,30 @@ TICK_GOAL_S, READING_GOAL_US = 5.0, 5.0
 
 def run(sizes: Sequence[int] = GROWTH) -> dict[str, Any]:
     """Return CPU microseconds per rule and tick with one reading, those of the peer, and of ticks of 60 readings by size."""
-    with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", _free_port()) as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedMongod(Path(folder) / "db", _free_port()) as server,
+    ):
         growth = {size: _measure(server, size) for size in sizes}
     peer = _peer() if prometheus.is_installed() else None
     ours = growth[RULES]
-    ratio = None if peer is None else round(peer["cpu_us_per_rule"] / ours["one_reading"]["cpu_us_per_rule"], 2)
-    met = ours["tick_s"] < TICK_GOAL_S and ours["cpu_us_per_reading"] < READING_GOAL_US and (ratio is None or ratio > 1)
+    ratio = (
+        None
+        if peer is None
+        else round(peer["cpu_us_per_rule"] / ours["one_reading"]["cpu_us_per_rule"], 2)
+    )
+    met = (
+        ours["tick_s"] < TICK_GOAL_S
+        and ours["cpu_us_per_reading"] < READING_GOAL_US
+        and (ratio is None or ratio > 1)
+    )
     return {
         "benchmark": "evaluate",
         "figure": ours["one_reading"]["cpu_us_per_rule"],
         "unit": f"CPU us per rule and tick, {RULES} definitions over {ASSETS} assets, one reading each, with the database server",
-        "peer": prometheus.INSTALL if peer is None else "Prometheus, as many rules over as many series, without scraping",
+        "peer": prometheus.INSTALL
+        if peer is None
+        else "Prometheus, as many rules over as many series, without scraping",
         "peer_figure": None if peer is None else round(peer["cpu_us_per_rule"], 1),
         "ratio": ratio,
         "goal": f"ratio > 1; {TICK_S} readings per asset in {TICK_GOAL_S:g} s and {READING_GOAL_US:g} CPU us per judged reading",
@@ -104,7 +117,10 @@ def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
         "cpu_us_per_reading": round(cpu / (size * TICK_S) * 1e6, 2),
         "peak_mib": round(_median(later, "peak_mib")),
         "raised": [tick["raised"] for tick in later],
-        "one_reading": {"tick_s": round(_median(ones, "seconds"), 2), "cpu_us_per_rule": round(cpu_one / size * 1e6, 1)},
+        "one_reading": {
+            "tick_s": round(_median(ones, "seconds"), 2),
+            "cpu_us_per_rule": round(cpu_one / size * 1e6, 1),
+        },
         "late": {
             "tick_s": round(_median(lates, "seconds"), 2),
             "cpu_ms_per_pair": round(_median(lates, "cpu_s") / size * 1e3, 3),
@@ -115,18 +131,31 @@ def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
 
 def write_definitions(stores: MongoStores, size: int, since: datetime) -> None:
     """Write definitions in service since an instant, ten to an asset, and their assets."""
-    assets = [Asset(name=asset_name(i), variables={"temperature": Variable(unit="°C")}) for i in range(min(size, ASSETS))]
+    assets = [
+        Asset(name=asset_name(i), variables={"temperature": Variable(unit="°C")})
+        for i in range(min(size, ASSETS))
+    ]
     stores.assets.put(assets)
     documents = [_definition(i) for i in range(size)]
-    revisions = [next_revision(parse_definition(d), None, "benchmark", since, "benchmark") for d in documents]
+    revisions = [
+        next_revision(parse_definition(d), None, "benchmark", since, "benchmark") for d in documents
+    ]
     stores.database[DEFINITIONS].insert_many(documents)
-    stores.database[REVISIONS].insert_many([{**r.model_dump(mode="json", by_alias=True), "at": r.at} for r in revisions])
+    stores.database[REVISIONS].insert_many(
+        [{**r.model_dump(mode="json", by_alias=True), "at": r.at} for r in revisions]
+    )
 
 
 def _definition(number: int) -> dict[str, Any]:
     limit = 100.0 + number // ASSETS
     asset = asset_name(number % ASSETS)
-    return {"name": f"hot-{number:05}", "kind": "threshold", "assets": [asset], "variable": "temperature", "above": limit}
+    return {
+        "name": f"hot-{number:05}",
+        "kind": "threshold",
+        "assets": [asset],
+        "variable": "temperature",
+        "above": limit,
+    }
 
 
 def asset_name(number: int) -> str:
@@ -134,7 +163,9 @@ def asset_name(number: int) -> str:
     return f"asset-{number:04}"
 
 
-def _write_readings(stores: MongoStores, assets: int, tick: int, count: int, random: np.random.Generator) -> None:
+def _write_readings(
+    stores: MongoStores, assets: int, tick: int, count: int, random: np.random.Generator
+) -> None:
     end = T0 + timedelta(seconds=TICK_S * (tick + 1))
     values = random.normal(80, 3, (assets, count)).round(3)
     values[0::100] = 102.5  # too hot all the time
@@ -171,8 +202,17 @@ def _tick(server: EmbeddedMongod, stores: MongoStores, tick: int) -> dict[str, f
     """Run one evaluation in its own process."""
     before = _cpu_of(server.pid)
     end = T0 + timedelta(seconds=TICK_S * (tick + 1))
-    command = [sys.executable, "-m", "benchmarks.evaluate", server.uri, stores.database.name, end.isoformat()]
-    found: dict[str, float] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.evaluate",
+        server.uri,
+        stores.database.name,
+        end.isoformat(),
+    ]
+    found: dict[str, float] = json.loads(
+        subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    )
     database = _cpu_of(server.pid) - before
     return {**found, "cpu_s": found["cpu_s"] + database, "database_cpu_s": database}
 
@@ -181,11 +221,19 @@ def evaluate_once(uri: str, name: str, as_of: datetime) -> dict[str, float]:
     """Return the measurements of one evaluation in this process."""
     with connect(uri) as client:
         platform = _platform(MongoStores(client[name]))
-        kind_of(parse_definition(_definition(0)))  # imports of kinds do not count, as those of the rest
+        kind_of(
+            parse_definition(_definition(0))
+        )  # imports of kinds do not count, as those of the rest
         wall, cpu = time.perf_counter(), time.process_time()
         counts = evaluate(platform, None, as_of)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return {"seconds": wall, "cpu_s": cpu, "peak_mib": peak_mib(), "targets": counts.targets, "raised": counts.raised}
+    return {
+        "seconds": wall,
+        "cpu_s": cpu,
+        "peak_mib": peak_mib(),
+        "targets": counts.targets,
+        "raised": counts.raised,
+    }
 
 
 def _platform(stores: MongoStores) -> Platform:
@@ -201,9 +249,15 @@ def _peer() -> dict[str, float]:
     def page() -> str:
         values = random.normal(80, 3, ASSETS).round(3)
         values[0::100] = 102.5
-        return "".join(f'temperature{{asset="{asset_name(i)}"}} {value}\n' for i, value in enumerate(values.tolist()))
+        return "".join(
+            f'temperature{{asset="{asset_name(i)}"}} {value}\n'
+            for i, value in enumerate(values.tolist())
+        )
 
-    rules = [f'temperature{{asset="{d["assets"][0]}"}} > {d["above"]}' for d in map(_definition, range(RULES))]
+    rules = [
+        f'temperature{{asset="{d["assets"][0]}"}} > {d["above"]}'
+        for d in map(_definition, range(RULES))
+    ]
     return {name: round(value, 2) for name, value in prometheus.cpu_per_rule(rules, page).items()}
 
 

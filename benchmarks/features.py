@@ -66,23 +66,44 @@ def run() -> dict[str, Any]:
         "load": round(os.getloadavg()[0], 1),
         "goal": "10 times as fast as pandas, as fast as polars with windows of time, peak memory < 2048 MiB",
         "met": memory < MEMORY_LIMIT_MIB
-        and all(ratio >= goal for peer, goal in least.items() for name, ratio in ratios.items() if name.startswith(peer)),
+        and all(
+            ratio >= goal
+            for peer, goal in least.items()
+            for name, ratio in ratios.items()
+            if name.startswith(peer)
+        ),
     }
 
 
 def _measure_all(table: Path, stride: int) -> dict[str, dict[str, Any]]:
     """Measure every system in a process of its own, and compare the sums of the columns that they share."""
-    commands = {name: [sys.executable, "-m", "benchmarks.features", name] for name in ("ours", "pandas")}
+    commands = {
+        name: [sys.executable, "-m", "benchmarks.features", name] for name in ("ours", "pandas")
+    }
     if POLARS:
         script = str(Path(__file__).with_name("peers") / "polars_rolling.py")
-        commands |= {f"polars, windows of {kind}": [POLARS, script, kind] for kind in ("time", "rows")}
+        commands |= {
+            f"polars, windows of {kind}": [POLARS, script, kind] for kind in ("time", "rows")
+        }
     found: dict[str, dict[str, Any]] = {}
     for name, command in commands.items():
-        done = subprocess.run([*command, str(table), str(stride), str(ROUNDS)], capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [*command, str(table), str(stride), str(ROUNDS)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         found[name] = dict(json.loads(done.stdout))
-    sums: dict[str, dict[str, float]] = {name: measured.pop("sums") for name, measured in found.items()}
+    sums: dict[str, dict[str, float]] = {
+        name: measured.pop("sums") for name, measured in found.items()
+    }
     for name, theirs in sums.items():
-        np.testing.assert_allclose(list(theirs.values()), [sums["ours"][column] for column in theirs], rtol=1e-6, err_msg=name)
+        np.testing.assert_allclose(
+            list(theirs.values()),
+            [sums["ours"][column] for column in theirs],
+            rtol=1e-6,
+            err_msg=name,
+        )
     return found
 
 
@@ -109,7 +130,10 @@ def _readings() -> pd.DataFrame:
     values[random.random(values.shape) < 0.01] = np.nan
     ts = (START_MS + MINUTE_MS * np.arange(ROWS)).astype("datetime64[ms]")
     return pd.DataFrame(
-        values.T, columns=[f"v{i}" for i in range(VARIABLES)], index=pd.DatetimeIndex(ts).tz_localize("UTC"), copy=False
+        values.T,
+        columns=[f"v{i}" for i in range(VARIABLES)],
+        index=pd.DatetimeIndex(ts).tz_localize("UTC"),
+        copy=False,
     )
 
 
@@ -130,7 +154,9 @@ def _pandas(readings: pd.DataFrame, stride: int) -> dict[str, Any]:
         rolling = readings.rolling(window)
         for name in AGGREGATIONS:
             rows = getattr(rolling, name)().iloc[stride - 1 :: stride]
-            columns |= {f"{variable}.{name}.{word}": rows[variable].to_numpy() for variable in readings}
+            columns |= {
+                f"{variable}.{name}.{word}": rows[variable].to_numpy() for variable in readings
+            }
     rows = readings.rolling(WINDOWS["3h"]).last().iloc[stride - 1 :: stride]
     return columns | {f"{variable}.last": rows[variable].to_numpy() for variable in readings}
 

@@ -33,7 +33,10 @@ GOAL = 0.75
 
 def run() -> dict[str, object]:
     """Return rows per second of both, each the best of five alternating runs, on an embedded server that journals every write."""
-    with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", _free_port()) as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedMongod(Path(folder) / "db", _free_port()) as server,
+    ):
         file = Path(folder) / "wide.csv"
         _write(file)
         client = connect(server.uri)
@@ -41,7 +44,9 @@ def run() -> dict[str, object]:
         for i in range(ROUNDS):
             stores = MongoStores(client[f"imported_{i}"])
             prepare_database(stores.database)
-            platform = assemble(Settings(home=Path(folder), mongodb_uri=server.uri), stores, channels=False)
+            platform = assemble(
+                Settings(home=Path(folder), mongodb_uri=server.uri), stores, channels=False
+            )
             ours.append(_import(file, platform))
             plain = MongoStores(client[f"raw_{i}"])
             prepare_database(plain.database)
@@ -64,7 +69,10 @@ def _write(file: Path) -> None:
     """Write seeded minute readings of several assets, sorted by time."""
     random = np.random.default_rng(0)
     instants = pd.date_range("2026-01-01", periods=ROWS // ASSETS, freq="min").repeat(ASSETS)
-    frame = pd.DataFrame(random.normal(100, 15, (ROWS, VARIABLES)).round(6), columns=[f"variable_{i}" for i in range(VARIABLES)])
+    frame = pd.DataFrame(
+        random.normal(100, 15, (ROWS, VARIABLES)).round(6),
+        columns=[f"variable_{i}" for i in range(VARIABLES)],
+    )
     frame.insert(0, "asset", [f"oven-{i}" for i in range(1, ASSETS + 1)] * (ROWS // ASSETS))
     frame.insert(0, "ts", instants.strftime("%Y-%m-%dT%H:%M:%SZ"))
     frame.to_csv(file, index=False)
@@ -73,7 +81,9 @@ def _write(file: Path) -> None:
 def _import(file: Path, platform: Platform) -> float:
     gc.collect()
     started = time.perf_counter()
-    result = check_readings(ReadingsFile(file, Layout()), platform).write(now=datetime.now(UTC), actor="benchmark")
+    result = check_readings(ReadingsFile(file, Layout()), platform).write(
+        now=datetime.now(UTC), actor="benchmark"
+    )
     elapsed = time.perf_counter() - started
     assert result.new == ROWS
     return ROWS / elapsed

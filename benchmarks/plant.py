@@ -63,17 +63,23 @@ Document = dict[str, Any]
 
 def run(classifiers: int = CLASSIFIERS, thresholds: int = THRESHOLDS) -> Document:
     """Return the delays from a minute to everything evaluated at it, with and without trainings, and Airflow's own cost."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # so that no part of Airflow goes on
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit("ended by a signal")
+    )  # so that no part of Airflow goes on
     minutes = int(os.environ.get("MINUTES", "30"))
     with _home() as home, EmbeddedMongod(home / "db", free_port()) as server:
-        settings = Settings(home=home, mongodb_uri=server.uri, airflow_port=free_port(), api_port=free_port())
+        settings = Settings(
+            home=home, mongodb_uri=server.uri, airflow_port=free_port(), api_port=free_port()
+        )
         write_dag_files(home)
         prepare_database(settings)
         with open_stores(settings) as stores:
             platform = assemble(settings, stores, channels=False)
             _fill(platform, stores, classifiers, thresholds)
             with running_airflow(settings) as processes:
-                watch = _Watch(platform, stores, _signed_in(settings), processes, classifiers, thresholds)
+                watch = _Watch(
+                    platform, stores, _signed_in(settings), processes, classifiers, thresholds
+                )
                 watch.run(minutes)
     return watch.result()
 
@@ -90,7 +96,13 @@ def _home() -> Iterator[Path]:
 def _fill(platform: Platform, stores: MongoStores, classifiers: int, thresholds: int) -> None:
     """Write line, definitions and models, as far as they are missing."""
     now = whole_minute(datetime.now(UTC))
-    fill(assets=platform.assets, plant=platform, lines=MongoLines(stores.database), end=now, days=DAYS)
+    fill(
+        assets=platform.assets,
+        plant=platform,
+        lines=MongoLines(stores.database),
+        end=now,
+        days=DAYS,
+    )
     _advance_line(platform, stores, now)
     known = {revision.name for revision in platform.definitions.latest()}
     if "hot-00000" not in known:
@@ -99,9 +111,17 @@ def _fill(platform: Platform, stores: MongoStores, classifiers: int, thresholds:
         if not platform.decisions.of(_name(number)):
             apply(platform, [_definition(number)], "benchmark", now, "benchmark")
             proposal = train(platform, _name(number), now)
-            promote_run(platform, proposal.run_id, approved_by="benchmark" if proposal.waiting else None)
+            promote_run(
+                platform, proposal.run_id, approved_by="benchmark" if proposal.waiting else None
+            )
             print(f"{_name(number)}: {proposal.verdict}", file=sys.stderr)
-    apply(platform, [_definition(n) for n in range(classifiers) if _name(n) not in known], "benchmark", now, "benchmark")
+    apply(
+        platform,
+        [_definition(n) for n in range(classifiers) if _name(n) not in known],
+        "benchmark",
+        now,
+        "benchmark",
+    )
     for number in range(MODELS, classifiers):
         if not platform.decisions.of(_name(number)):
             copy_champion(platform, _name(number % MODELS), _name(number))
@@ -112,7 +132,16 @@ def _definition(number: int, **changes: Any) -> Document:
     example: Document = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     learning = {"candidates": ["logistic_regression", "lightgbm"], "trials": 1, "folds": 2}
     horizon = f"{30 + 5 * (number % MODELS)}m"
-    return example | {"name": _name(number), "horizon": horizon, "learning": learning, "schedule": {"report": None}} | changes
+    return (
+        example
+        | {
+            "name": _name(number),
+            "horizon": horizon,
+            "learning": learning,
+            "schedule": {"report": None},
+        }
+        | changes
+    )
 
 
 def _name(number: int) -> str:
@@ -130,7 +159,9 @@ def _signed_in(settings: Settings) -> httpx.Client:
     http = httpx.Client(base_url=f"{url}/api/v2", trust_env=False, timeout=60)
     while True:
         try:
-            answer = http.post(f"{url}/auth/token", json={"username": "admin", "password": password}).raise_for_status()
+            answer = http.post(
+                f"{url}/auth/token", json={"username": "admin", "password": password}
+            ).raise_for_status()
         except httpx.HTTPError:
             if time.monotonic() > until:
                 raise
@@ -167,7 +198,9 @@ class _Watch:
     def run(self, minutes: int) -> None:
         """Watch until this many minutes after the first one at which everything was evaluated."""
         known = {revision.name for revision in self.platform.definitions.latest()}
-        self.added = next(n for n in range(self.classifiers, 2 * self.classifiers) if _name(n) not in known)
+        self.added = next(
+            n for n in range(self.classifiers, 2 * self.classifiers) if _name(n) not in known
+        )
         self._wait_for_dags()
         random, assets = np.random.default_rng(0), min(self.thresholds, ASSETS)
         delivered, before, began, used = None, None, None, {}
@@ -186,7 +219,9 @@ class _Watch:
             reached = evaluated_to(self.stores, self.classifiers + self.thresholds)
             if reached is None or reached == before:
                 if now - last_change > PATIENCE:
-                    raise TimeoutError(f"nothing was evaluated for {PATIENCE}; see the logs of Airflow")
+                    raise TimeoutError(
+                        f"nothing was evaluated for {PATIENCE}; see the logs of Airflow"
+                    )
                 continue
             if before is None:
                 began, used = now, self._cpu()
@@ -204,7 +239,12 @@ class _Watch:
     def _wait_for_dags(self) -> None:
         """Wait until Airflow has read every DAG."""
         began, wanted = time.monotonic(), self.classifiers
-        while self.http.get("/dags", params={"limit": 1, "tags": "train"}).raise_for_status().json()["total_entries"] < wanted:
+        while (
+            self.http.get("/dags", params={"limit": 1, "tags": "train"})
+            .raise_for_status()
+            .json()["total_entries"]
+            < wanted
+        ):
             if time.monotonic() > began + PATIENCE.total_seconds():
                 raise TimeoutError("Airflow has not read all DAGs")
             time.sleep(1)
@@ -214,26 +254,45 @@ class _Watch:
         """Edit a title every other minute, start two trainings after a third of the time, insert a definition after half."""
         if minute % 2 == 1 and self._edit is None:
             name, title = _name(minute % self.classifiers), f"Moist, said at {at:%H:%M}"
-            apply(self.platform, [_definition(minute % self.classifiers, title=title)], "benchmark", at, "an edit")
+            apply(
+                self.platform,
+                [_definition(minute % self.classifiers, title=title)],
+                "benchmark",
+                at,
+                "an edit",
+            )
             self._edit = (f"train__{name}", title, time.monotonic())
         if minute == max(1, minutes // 3):
             for dag_id in (f"train__{_name(0)}", f"train__{_name(1)}"):
                 body = {"logical_date": None, "conf": {"as_of": at.isoformat()}}
-                run = self.http.post(f"/dags/{dag_id}/dagRuns", json=body).raise_for_status().json()["dag_run_id"]
+                run = (
+                    self.http.post(f"/dags/{dag_id}/dagRuns", json=body)
+                    .raise_for_status()
+                    .json()["dag_run_id"]
+                )
                 self.trainings.append(f"/dags/{dag_id}/dagRuns/{run}")
         if minute == max(2, minutes // 2):
             written = self.stores.database["alert_definitions"]
             written.insert_one(_definition(self.added))
             self._inserted = time.monotonic()
         new = _name(self.added)
-        running = self._inserted is not None and not self.platform.decisions.of(new) and bool(self.platform.trainings.of([new]))
-        if running or any(self.http.get(path).json()["state"] in ("queued", "running") for path in self.trainings):
+        running = (
+            self._inserted is not None
+            and not self.platform.decisions.of(new)
+            and bool(self.platform.trainings.of([new]))
+        )
+        if running or any(
+            self.http.get(path).json()["state"] in ("queued", "running") for path in self.trainings
+        ):
             self.trained.add(at)
 
     def _note_edit(self) -> None:
         if self._edit is not None:
             dag_id, title, began = self._edit
-            if title in self.http.get(f"/dags/{dag_id}/details").raise_for_status().json()["doc_md"]:
+            if (
+                title
+                in self.http.get(f"/dags/{dag_id}/details").raise_for_status().json()["doc_md"]
+            ):
                 self.edit_s.append(round(time.monotonic() - began, 1))
                 self._edit = None
 
@@ -250,7 +309,9 @@ class _Watch:
         times = {name: psutil.Process(pid).cpu_times() for name, pid in self.processes.items()}
         own = {name: spent.user + spent.system for name, spent in times.items()}
         reading = times["airflow-dags"]
-        return own | {"airflow-dags": own["airflow-dags"] + reading.children_user + reading.children_system}
+        return own | {
+            "airflow-dags": own["airflow-dags"] + reading.children_user + reading.children_system
+        }
 
     def result(self) -> Document:
         """Return the measurements as one document."""
@@ -276,7 +337,10 @@ class _Watch:
                 "median": round(statistics.median(self.after_tick_s), 1),
                 "longest": round(max(self.after_tick_s), 1),
             },
-            "beside_trainings_s": {"median": round(statistics.median(beside), 1), "longest": round(max(beside), 1)}
+            "beside_trainings_s": {
+                "median": round(statistics.median(beside), 1),
+                "longest": round(max(beside), 1),
+            }
             if beside
             else None,
             "trainings": self.states,
@@ -284,7 +348,9 @@ class _Watch:
             "insertion_to_s": self.inserted_s,
             "first_dags_s": round(self.first_dags_s, 1),
             "cpu_s_to_read_all_dags": round(self.cpu_s["airflow-dags"] * CYCLE_S / self.seconds, 1),
-            "cpu_share": {name: round(spent / self.seconds, 3) for name, spent in self.cpu_s.items()},
+            "cpu_share": {
+                name: round(spent / self.seconds, 3) for name, spent in self.cpu_s.items()
+            },
             "load_average": round(os.getloadavg()[0], 1),
         }
 

@@ -48,7 +48,13 @@ from benchmarks.helpers.streams import (
 ROUNDS = 3
 EXCHANGE, QUEUE = "amq.topic", "bench"
 SAME_PARSER = "pika, parser of the service"
-SOURCE = {"name": "bench", "kind": "amqp", "url": {"env": "BROKER_URL"}, "topic": "line.{asset}.readings", "queue": QUEUE}
+SOURCE = {
+    "name": "bench",
+    "kind": "amqp",
+    "url": {"env": "BROKER_URL"},
+    "topic": "line.{asset}.readings",
+    "queue": QUEUE,
+}
 
 
 def run() -> dict[str, object]:
@@ -65,7 +71,9 @@ def run() -> dict[str, object]:
         def service() -> Generator[int, None, None]:
             opened = next(stores)
             prepare_database(opened.database)
-            platform: Platform = assemble(Settings(home=folder, mongodb_uri=server.uri), opened, channels=False)
+            platform: Platform = assemble(
+                Settings(home=folder, mongodb_uri=server.uri), opened, channels=False
+            )
             return service_rows(platform, SOURCE, address)
 
         consumers = {
@@ -94,7 +102,9 @@ def run() -> dict[str, object]:
         "same_parser_figure": round(same_parser),
         "same_parser_ratio": round(figure / same_parser, 3),
         "values_per_s": round(figure * VARIABLES),
-        "cpu_ms_per_message": {name: round(min(cpu for _, cpu in of_name), 3) for name, of_name in rates.items()},
+        "cpu_ms_per_message": {
+            name: round(min(cpu for _, cpu in of_name), 3) for name, of_name in rates.items()
+        },
         "goal": GOAL,
         "met": figure / peer >= GOAL and figure * VARIABLES > LEAST_VALUES,
     }
@@ -108,7 +118,9 @@ def _fill(address: str) -> None:
         channel.queue_bind(QUEUE, EXCHANGE, "line.#")
         persistent = pika.BasicProperties(delivery_mode=2)
         for number in range(MESSAGES):
-            channel.basic_publish(EXCHANGE, f"line.oven-{number % ASSETS}.readings", wide(number), persistent)
+            channel.basic_publish(
+                EXCHANGE, f"line.oven-{number % ASSETS}.readings", wide(number), persistent
+            )
         until = time.monotonic() + LONGEST_S
         while (there := channel.queue_declare(QUEUE, passive=True).method.message_count) < MESSAGES:
             assert time.monotonic() < until, f"the queue has {there} of {MESSAGES} messages"
@@ -116,7 +128,9 @@ def _fill(address: str) -> None:
         assert there == MESSAGES, f"the queue has {there} messages instead of {MESSAGES}"
 
 
-def _bare(stores: MongoStores, address: str, parse: Callable[[bytes], Any] = json.loads) -> Generator[int, None, None]:
+def _bare(
+    stores: MongoStores, address: str, parse: Callable[[bytes], Any] = json.loads
+) -> Generator[int, None, None]:
     """Yield 0 before it connects, then the documents of each batch that it inserts into a collection with the same indexes."""
     prepare_database(stores.database)
     readings, waiting = stores.database[READINGS], list[tuple[str, int, bytes]]()
@@ -124,13 +138,21 @@ def _bare(stores: MongoStores, address: str, parse: Callable[[bytes], Any] = jso
     with pika.BlockingConnection(pika.URLParameters(address)) as connection:
         channel = connection.channel()
         channel.basic_qos(prefetch_count=MOST_UNACKNOWLEDGED)
-        channel.basic_consume(QUEUE, lambda _, method, __, body: waiting.append((method.routing_key, method.delivery_tag, body)))
+        channel.basic_consume(
+            QUEUE,
+            lambda _, method, __, body: waiting.append(
+                (method.routing_key, method.delivery_tag, body)
+            ),
+        )
         while True:
             connection.process_data_events(0 if waiting else 0.005)
             batch = waiting[:BATCH]
             del waiting[: len(batch)]
             if batch:
-                readings.insert_many([document(key.split(".")[1], body, parse) for key, _, body in batch], ordered=False)
+                readings.insert_many(
+                    [document(key.split(".")[1], body, parse) for key, _, body in batch],
+                    ordered=False,
+                )
                 channel.basic_ack(batch[-1][1], multiple=True)
             yield len(batch)
 
@@ -138,7 +160,11 @@ def _bare(stores: MongoStores, address: str, parse: Callable[[bytes], Any] = jso
 def _bare_aio(stores: MongoStores, address: str) -> Generator[int, None, None]:
     """Yield as `_bare`, with a consumer of aio-pika: its loop runs in turns, and a thread inserts."""
     prepare_database(stores.database)
-    readings, loop, aio_pika = stores.database[READINGS], asyncio.new_event_loop(), import_module("aio_pika")
+    readings, loop, aio_pika = (
+        stores.database[READINGS],
+        asyncio.new_event_loop(),
+        import_module("aio_pika"),
+    )
     waiting: list[Any] = []
 
     async def take(message: Any) -> None:

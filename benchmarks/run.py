@@ -52,7 +52,11 @@ def load(name: str) -> ModuleType:
 def _modules() -> dict[str, str]:
     """Return the modules of all benchmarks by their name."""
     folder = Path(benchmarks.__path__[0])
-    found = {one.name: f"benchmarks.{one.name}" for one in pkgutil.iter_modules([str(folder)]) if one.name not in HELPERS}
+    found = {
+        one.name: f"benchmarks.{one.name}"
+        for one in pkgutil.iter_modules([str(folder)])
+        if one.name not in HELPERS
+    }
     found["trial"] = TRIAL
     for group in GROUPS:
         inside = pkgutil.iter_modules([str(folder / group)])
@@ -79,7 +83,10 @@ def main(arguments: list[str]) -> int:
         print(json.dumps(result), flush=True)
         return 1 if result["met"] is False else 0  # None: the benchmark could not measure
     if not arguments:
-        print(f"left out, because they take minutes: {', '.join(HEAVY)}; name one to run it", file=sys.stderr)
+        print(
+            f"left out, because they take minutes: {', '.join(HEAVY)}; name one to run it",
+            file=sys.stderr,
+        )
     chosen = arguments or [name for name in known if name not in HEAVY]
     return max(subprocess.call([sys.executable, "-m", "benchmarks.run", name]) for name in chosen)
 

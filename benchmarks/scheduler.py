@@ -45,10 +45,17 @@ PAUSE_S, PATIENCE = 0.25, timedelta(minutes=10)
 
 def run(size: int = DEFINITIONS, rounds: int = ROUNDS) -> dict[str, Any]:
     """Return the seconds from a minute to the last definition evaluated at it, beside the minute that a round may take."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # so that no part of Airflow goes on
-    with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", free_port()) as server:
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit("ended by a signal")
+    )  # so that no part of Airflow goes on
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedMongod(Path(folder) / "db", free_port()) as server,
+    ):
         home = Path(folder)
-        settings = Settings(home=home, mongodb_uri=server.uri, airflow_port=free_port(), api_port=free_port())
+        settings = Settings(
+            home=home, mongodb_uri=server.uri, airflow_port=free_port(), api_port=free_port()
+        )
         prepare_database(settings)
         with open_stores(settings) as stores:
             write_definitions(stores, size, whole_minute(datetime.now(UTC)))
@@ -96,7 +103,11 @@ def _measure(stores: MongoStores, size: int, rounds: int) -> tuple[list[float], 
 
 def evaluated_to(stores: MongoStores, size: int) -> datetime | None:
     """Return up to when all definitions are evaluated; None while one has not been evaluated yet."""
-    watermarks = [at for shard in stores.database[STATES].find() for at in from_shard(shard).watermark.tolist()]
+    watermarks = [
+        at
+        for shard in stores.database[STATES].find()
+        for at in from_shard(shard).watermark.tolist()
+    ]
     if len(watermarks) < size or NO_TIME in watermarks:
         return None
     return datetime.fromtimestamp(min(watermarks) / 1000, UTC)
@@ -106,7 +117,10 @@ def deliver(stores: MongoStores, assets: int, at: datetime, random: np.random.Ge
     """Write one reading of each asset."""
     values = random.normal(80, 3, assets).round(3)
     values[at.minute % 100 :: 100] = 102.5  # too hot in this minute
-    rows = [ReadingRow(asset_name(i), at, {"temperature": value}) for i, value in enumerate(values.tolist())]
+    rows = [
+        ReadingRow(asset_name(i), at, {"temperature": value})
+        for i, value in enumerate(values.tolist())
+    ]
     add_readings(writes_of(stores), rows, datetime.now(UTC))
 
 
@@ -114,7 +128,12 @@ def deliver(stores: MongoStores, assets: int, at: datetime, random: np.random.Ge
 def running_airflow(settings: Settings, **changes: str) -> Iterator[dict[str, int]]:
     """Run Airflow's parts with their logs in the home; yield their process ids by name. `changes`: of the environment."""
     secrets = load_or_create(settings.home / "secrets")
-    environ = {**parts.airflow_environment(settings, secrets, parts.environment(settings, secrets, os.environ)), **changes}
+    environ = {
+        **parts.airflow_environment(
+            settings, secrets, parts.environment(settings, secrets, os.environ)
+        ),
+        **changes,
+    }
     logs = settings.home / "logs"
     logs.mkdir(exist_ok=True)
     write_dag_files(settings.home)
@@ -124,7 +143,9 @@ def running_airflow(settings: Settings, **changes: str) -> Iterator[dict[str, in
     try:
         for part in parts.airflow_parts(settings, environ, needs=()):
             with (logs / f"{part.name}.log").open("wb") as log:
-                processes[part.name] = subprocess.Popen(part.command, env=environ, stdout=log, stderr=log, start_new_session=True)
+                processes[part.name] = subprocess.Popen(
+                    part.command, env=environ, stdout=log, stderr=log, start_new_session=True
+                )
         yield {name: process.pid for name, process in processes.items()}
     finally:
         for process in processes.values():

@@ -46,10 +46,18 @@ _START_S = 120.0
 
 def run() -> dict[str, Any]:
     """Return milliseconds (p50, p99) of both servers at one client and at fifty."""
-    with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", _free_port()) as mongod:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedMongod(Path(folder) / "db", _free_port()) as mongod,
+    ):
         home = Path(folder) / "home"
         home.mkdir(mode=0o700)
-        environ = {**os.environ, "ALERTING_HOME": str(home), "ALERTING_MONGODB_URI": mongod.uri, "OMP_NUM_THREADS": "1"}
+        environ = {
+            **os.environ,
+            "ALERTING_HOME": str(home),
+            "ALERTING_MONGODB_URI": mongod.uri,
+            "OMP_NUM_THREADS": "1",
+        }
         settings = read_settings(environ)
         prepare_database(settings)
         with open_platform(settings, channels=False) as platform:
@@ -85,7 +93,11 @@ def _train(platform: Platform) -> Any:
     now = datetime.now(UTC).replace(second=0, microsecond=0)
     begin = now - timedelta(days=DAYS)
     rows = [
-        ReadingRow(ASSET, begin + timedelta(minutes=int(minute)), dict(zip(names, row.tolist(), strict=True)))
+        ReadingRow(
+            ASSET,
+            begin + timedelta(minutes=int(minute)),
+            dict(zip(names, row.tolist(), strict=True)),
+        )
         for minute, row in zip(minutes, values, strict=True)
     ]
     add_readings(platform, rows, now)
@@ -98,7 +110,13 @@ def _train(platform: Platform) -> Any:
     }
     features = {"stride": "1m", "windows": ["5m", "15m", "1h"]}
     learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm"]}
-    apply(platform, [document | {"features": features, "learning": learning}], "benchmark", begin, "benchmark")
+    apply(
+        platform,
+        [document | {"features": features, "learning": learning}],
+        "benchmark",
+        begin,
+        "benchmark",
+    )
     result = train(platform, NAME, now - timedelta(hours=6))
     return dataset_from_files(platform.models.files(result.run_id, "dataset")).rows.iloc[-1:]
 
@@ -110,24 +128,41 @@ def _ours(environ: Mapping[str, str], home: Path) -> dict[str, Any]:
     port = _free_port()
     own = {"ALERTING_API_TOKENS_FILE": str(tokens), "ALERTING_API_PORT": str(port)}
     health = f"http://127.0.0.1:{port}/api/v1/health"
-    with _server([sys.executable, "-m", "alerting.console.serve"], {**environ, **own}, health) as server:
+    with _server(
+        [sys.executable, "-m", "alerting.console.serve"], {**environ, **own}, health
+    ) as server:
         path = f"http://127.0.0.1:{port}/api/v1/definitions/{NAME}/predict"
-        return _measure(server, path, {"asset": ASSET}, {"authorization": f"Bearer {TOKEN}"}, "score")
+        return _measure(
+            server, path, {"asset": ASSET}, {"authorization": f"Bearer {TOKEN}"}, "score"
+        )
 
 
 def _peer(environ: Mapping[str, str], rows: Any) -> dict[str, Any]:
     port, programs = _free_port(), Path(sys.executable).parent
-    environ = {**environ, "PATH": f"{programs}:{environ['PATH']}"}  # MLflow starts uvicorn by its name
+    environ = {
+        **environ,
+        "PATH": f"{programs}:{environ['PATH']}",
+    }  # MLflow starts uvicorn by its name
     command = [str(programs / "mlflow"), "models", "serve", "-m", f"models:/{NAME}@champion"]
     command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
     body = json.loads(rows.to_json(orient="split", index=False))
     with _server(command, environ, f"http://127.0.0.1:{port}/health") as server:
-        return _measure(server, f"http://127.0.0.1:{port}/invocations", {"dataframe_split": body}, {}, "predictions")
+        return _measure(
+            server,
+            f"http://127.0.0.1:{port}/invocations",
+            {"dataframe_split": body},
+            {},
+            "predictions",
+        )
 
 
 @contextmanager
-def _server(command: list[str], environ: Mapping[str, str], health: str) -> Iterator[psutil.Process]:
-    process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, start_new_session=True)
+def _server(
+    command: list[str], environ: Mapping[str, str], health: str
+) -> Iterator[psutil.Process]:
+    process = subprocess.Popen(
+        command, env=environ, stdout=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         until = time.monotonic() + _START_S
         while not _answers(health):
@@ -148,7 +183,9 @@ def _answers(health: str) -> bool:
         return False
 
 
-def _measure(server: psutil.Process, path: str, body: Any, headers: Mapping[str, str], field: str) -> dict[str, Any]:
+def _measure(
+    server: psutil.Process, path: str, body: Any, headers: Mapping[str, str], field: str
+) -> dict[str, Any]:
     """Return the time to load the model, times of answers at one client and at fifty, and CPU of the server at one client."""
     limits = httpx.Limits(max_connections=CLIENTS)
     with httpx.Client(headers=dict(headers), trust_env=False, timeout=300, limits=limits) as client:
@@ -189,4 +226,6 @@ def _cpu_ms(server: psutil.Process) -> float:
 
 def _percentiles(times: list[float]) -> dict[str, float]:
     answered = [ms for ms in times if not math.isnan(ms)]
-    return {f"p{level}_ms": round(float(np.percentile(answered, level)), 1) for level in (50, 99)} | {"answers": len(answered)}
+    return {
+        f"p{level}_ms": round(float(np.percentile(answered, level)), 1) for level in (50, 99)
+    } | {"answers": len(answered)}

@@ -57,16 +57,29 @@ def run() -> dict[str, Any]:
     }
     data = folder()
     if data is None:
-        return frame | {"figure": None, "peer_figure": None, "ratio": None, "met": None, "skipped": ABSENT}
+        return frame | {
+            "figure": None,
+            "peer_figure": None,
+            "ratio": None,
+            "met": None,
+            "skipped": ABSENT,
+        }
     file = Path(os.environ.get("ALERTING_BENCH_KEPT", ".alerting/benchmarks")) / "steps.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     version, seeds = _version(), range(int(os.environ.get("ALERTING_BENCH_SEEDS", "3")))
-    wanted = [(task, part, seed) for seed, task in product(seeds, TASKS) for part in range(_parts(task))]
+    wanted = [
+        (task, part, seed) for seed, task in product(seeds, TASKS) for part in range(_parts(task))
+    ]
     for key in wanted:
         if key not in _lines(file, version):
             with file.open("a") as out:
-                out.write(json.dumps({"key": key, "version": version, **training(data, *key)}) + "\n")
-    lines, before = _lines(file, version), _lines(file, os.environ.get("ALERTING_BENCH_AGAINST", ""))
+                out.write(
+                    json.dumps({"key": key, "version": version, **training(data, *key)}) + "\n"
+                )
+    lines, before = (
+        _lines(file, version),
+        _lines(file, os.environ.get("ALERTING_BENCH_AGAINST", "")),
+    )
     before = before if all(key in before for key in wanted) else {}
     tasks = {task: _compare([k for k in wanted if k[0] == task], lines, before) for task in TASKS}
     figure = float(np.mean([task["ap"] for task in tasks.values()]))
@@ -88,20 +101,29 @@ def training(data: Path, task: str, part: int, seed: int) -> Line:
     The refit is fitted on training and validation rows only, so that the test rows judge it.
     """
     definition, dataset = TASKS[task](data)
-    definition = definition.model_copy(update={"learning": definition.learning.model_copy(update={"seed": seed})})
+    definition = definition.model_copy(
+        update={"learning": definition.learning.model_copy(update={"seed": seed})}
+    )
     dataset = stratified(dataset, FOLDS)[part] if task == "ai4i-folds" else dataset
     wall, cpu = time.monotonic(), time.process_time()
-    candidates = [search_candidate(dataset, definition, family, lambda *_: None) for family in definition.families]
+    candidates = [
+        search_candidate(dataset, definition, family, lambda *_: None)
+        for family in definition.families
+    ]
     choice = choose(dataset, definition, candidates)
     if choice.candidate is None:
         return {"refused": choice.chance.message}
     model, evidence = finish_challenger(dataset, choice.candidate, definition)
-    took = {"seconds": round(time.monotonic() - wall, 1), "cpu_seconds": round(time.process_time() - cpu, 1)}
+    took = {
+        "seconds": round(time.monotonic() - wall, 1),
+        "cpu_seconds": round(time.process_time() - cpu, 1),
+    }
     matrix, test = Columns.from_plan(dataset.plan).matrix(dataset.rows), dataset.measured_in("test")
     known = dataset.fit & np.isin(dataset.part, ("train", "validation"))
     refit = fit_rows(dataset, choice.candidate, definition, matrix, known, dataset.label)
     scores = {
-        n: model.calibration.probability(e.margin_of(matrix[test])) for n, e in (("twin", model.estimator), ("refit", refit))
+        n: model.calibration.probability(e.margin_of(matrix[test]))
+        for n, e in (("twin", model.estimator), ("refit", refit))
     }
     events = asdict(evidence.events["test"])
     return {
@@ -132,7 +154,9 @@ def _lines(file: Path, version: str) -> dict[tuple[str, int, int], Line]:
     return {tuple(line["key"]): line for line in lines if line["version"] == version}
 
 
-def _compare(keys: Sequence[Any], lines: Mapping[Any, Line], before: Mapping[Any, Line]) -> dict[str, Any]:
+def _compare(
+    keys: Sequence[Any], lines: Mapping[Any, Line], before: Mapping[Any, Line]
+) -> dict[str, Any]:
     """Return metrics of a task, of the refit beside the twin, and the intervals of their differences to those before."""
     found = _summary(keys, lines)
     if before:
@@ -143,12 +167,18 @@ def _compare(keys: Sequence[Any], lines: Mapping[Any, Line], before: Mapping[Any
 def _summary(keys: Sequence[Any], lines: Mapping[Any, Line]) -> dict[str, Any]:
     own = [lines[key] for key in keys if "score" in lines[key]]
     metrics = pd.DataFrame([_metrics(line, "twin") for line in own]).mean().round(4)
-    refit = pd.DataFrame([_metrics(line, "refit") for line in own if "refit" in line["score"]]).mean().round(4).to_dict()
+    refit = (
+        pd.DataFrame([_metrics(line, "refit") for line in own if "refit" in line["score"]])
+        .mean()
+        .round(4)
+        .to_dict()
+    )
     return {
         **{str(name): float(value) for name, value in metrics.items()},
         "refit": refit,
         "ap_by_seed": [
-            _mean_ap([line for line in own if line["key"][2] == seed]) for seed in {line["key"][2]: 0 for line in own}
+            _mean_ap([line for line in own if line["key"][2] == seed])
+            for seed in {line["key"][2]: 0 for line in own}
         ],
         "events": [line["events"] for line in own if line["events"]],
         "families": sorted({line["family"] for line in own}),
@@ -164,30 +194,49 @@ def _mean_ap(lines: Sequence[Line]) -> float:
 def _metrics(line: Line, fitted: str) -> dict[str, float | None]:
     label, score = np.array(line["label"], np.int8), np.array(line["score"][fitted])
     rows = row_metrics(label, score)
-    slope = bootstrap_calibration(label, score, np.zeros(len(label), np.int64), 0)["calibration_slope"]
+    slope = bootstrap_calibration(label, score, np.zeros(len(label), np.int64), 0)[
+        "calibration_slope"
+    ]
     return {"ap": rows["ap"], "brier": rows["brier"], "slope": float(slope[0])}
 
 
-def _difference(keys: Sequence[Any], lines: Mapping[Any, Line], before: Mapping[Any, Line]) -> dict[str, list[float]]:
+def _difference(
+    keys: Sequence[Any], lines: Mapping[Any, Line], before: Mapping[Any, Line]
+) -> dict[str, list[float]]:
     """Return 95 % intervals of the differences in AP and Brier score, as means over seeds and folds of the same draws."""
     drawn: dict[str, list[Any]] = {"ap": [], "brier": []}
     for key in keys:
         if "score" in lines[key] and "score" in before[key]:
             for name, values in _draw_both(lines[key], before[key]):
                 drawn[name].append(values)
-    return {name: np.nanquantile(np.mean(values, axis=0), [0.025, 0.975]).round(4).tolist() for name, values in drawn.items()}
+    return {
+        name: np.nanquantile(np.mean(values, axis=0), [0.025, 0.975]).round(4).tolist()
+        for name, values in drawn.items()
+    }
 
 
 def _draw_both(line: Line, earlier: Line) -> Iterator[tuple[str, Any]]:
     """Yield the differences in each draw of blocks of the rows that both scored; rows of AI4I are blocks of their own."""
     now, then = (
-        pd.DataFrame({"asset": one["asset"], "at": one["at"], "label": one["label"], "score": one["score"]["twin"]})
+        pd.DataFrame(
+            {
+                "asset": one["asset"],
+                "at": one["at"],
+                "label": one["label"],
+                "score": one["score"]["twin"],
+            }
+        )
         for one in (line, earlier)
     )
     rows = now.merge(then, on=["asset", "at"], suffixes=("", "_before"))
     label = rows["label"].to_numpy(np.int8)
     block = np.arange(len(rows))
     if not line["key"][0].startswith("ai4i"):
-        block = time_blocks(rows["at"].to_numpy(), rows["asset"].to_numpy(object), 0, line["horizon_ms"])
-    after, earlier_drawn = (bootstrap_rows(label, rows[name].to_numpy(), block, 0, 1000) for name in ("score", "score_before"))
+        block = time_blocks(
+            rows["at"].to_numpy(), rows["asset"].to_numpy(object), 0, line["horizon_ms"]
+        )
+    after, earlier_drawn = (
+        bootstrap_rows(label, rows[name].to_numpy(), block, 0, 1000)
+        for name in ("score", "score_before")
+    )
     yield from ((name, after[name] - earlier_drawn[name]) for name in ("ap", "brier"))

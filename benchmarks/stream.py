@@ -60,7 +60,13 @@ ROUNDS = 3
 READINGS_S, SECONDS, RAISES_S, LINES = 1_000, 30, 5, 100
 GOAL_S = 1.0
 TOPIC = "line/{asset}/readings"
-SOURCE = {"name": "bench", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topic": TOPIC, "latency": "0s"}
+SOURCE = {
+    "name": "bench",
+    "kind": "mqtt",
+    "url": {"env": "BROKER_URL"},
+    "topic": TOPIC,
+    "latency": "0s",
+}
 
 
 def run() -> dict[str, object]:
@@ -77,7 +83,9 @@ def run() -> dict[str, object]:
         def plant() -> Platform:
             opened = next(stores)
             prepare_database(opened.database)
-            return assemble(Settings(home=Path(folder), mongodb_uri=server.uri), opened, channels=False)
+            return assemble(
+                Settings(home=Path(folder), mongodb_uri=server.uri), opened, channels=False
+            )
 
         ours, bare = [], []
         for _ in range(ROUNDS):
@@ -109,14 +117,22 @@ def run() -> dict[str, object]:
 
 def _single(number: int) -> bytes:
     """Return a message of one variable."""
-    return json.dumps({"ts": (START + timedelta(seconds=number // ASSETS)).isoformat(), "values": {"t": number % 50}}).encode()
+    return json.dumps(
+        {
+            "ts": (START + timedelta(seconds=number // ASSETS)).isoformat(),
+            "values": {"t": number % 50},
+        }
+    ).encode()
 
 
 def _empty(port: int, message: Callable[[int], bytes], consumer: Rows) -> tuple[float, float]:
     """Fill the session of the source at the broker, then let a consumer empty it. Return messages a second, and CPU each (ms)."""
     _client(port, "alerting-bench", subscribe=True)
     sender = _client(port, "sender")
-    sent = [sender.publish(TOPIC.replace("{asset}", f"oven-{i % ASSETS}"), message(i), qos=1) for i in range(MESSAGES)]
+    sent = [
+        sender.publish(TOPIC.replace("{asset}", f"oven-{i % ASSETS}"), message(i), qos=1)
+        for i in range(MESSAGES)
+    ]
     for one in sent:
         one.wait_for_publish(LONGEST_S)
     sender.disconnect()
@@ -148,7 +164,12 @@ def _bare(stores: MongoStores, port: int) -> Generator[int, None, None]:
     prepare_database(stores.database)
     readings = stores.database[READINGS]
     waiting: list[mqtt.MQTTMessage] = []
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="alerting-bench", protocol=mqtt.MQTTv5, manual_ack=True)
+    client = mqtt.Client(
+        mqtt.CallbackAPIVersion.VERSION2,
+        client_id="alerting-bench",
+        protocol=mqtt.MQTTv5,
+        manual_ack=True,
+    )
     session = Properties(PacketTypes.CONNECT)
     session.SessionExpiryInterval, session.ReceiveMaximum = 3600, MOST_UNACKNOWLEDGED
     client.on_message = lambda _, __, message: waiting.append(message)
@@ -163,7 +184,9 @@ def _bare(stores: MongoStores, port: int) -> Generator[int, None, None]:
                 time.sleep(0.005)
                 yield 0
                 continue
-            readings.insert_many([document(m.topic.split("/")[1], m.payload) for m in batch], ordered=False)
+            readings.insert_many(
+                [document(m.topic.split("/")[1], m.payload) for m in batch], ordered=False
+            )
             for message in batch:
                 client.ack(message.mid, message.qos)
             yield len(batch)
@@ -188,8 +211,17 @@ def _notified_after(platform: Platform, port: int) -> Sequence[float]:
     """Return the time from the stamp of a reading that raises an episode to its notification (s)."""
     channel, now = _Taken(), datetime.now(UTC)
     platform = replace(platform, channels={"log": channel})
-    platform.assets.put([Asset(name=f"oven-{i}", variables={"t": Variable()}) for i in range(LINES)])
-    document = {"name": "hot", "kind": "threshold", "assets": ["oven-*"], "variable": "t", "above": 200, "severity": "critical"}
+    platform.assets.put(
+        [Asset(name=f"oven-{i}", variables={"t": Variable()}) for i in range(LINES)]
+    )
+    document = {
+        "name": "hot",
+        "kind": "threshold",
+        "assets": ["oven-*"],
+        "variable": "t",
+        "above": 200,
+        "severity": "critical",
+    }
     apply(platform, [document], "benchmark", now, "benchmark")
     apply_sources(platform, [SOURCE], "benchmark", now)
     evaluator = Evaluator(platform)

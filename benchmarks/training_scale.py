@@ -91,13 +91,18 @@ def _train(rows: int) -> dict[str, Any]:
         "seconds_by_step": {name: round(s, 1) for name, s in zip(names, seconds, strict=True)},
         "cpu_seconds_by_step": {name: round(s, 1) for name, s in zip(names, cpu, strict=True)},
         "peak_mib": peak_mib(),
-        "peak_mib_until": {name: int(mark[2]) for name, mark in zip(("start", *names), marks, strict=True)},
+        "peak_mib_until": {
+            name: int(mark[2]) for name, mark in zip(("start", *names), marks, strict=True)
+        },
         "added_mib": peak_mib() - int(marks[0][2]),
         "cells_mib": cells * BYTES_PER_CELL >> 20,
         "trials": found.trials,
         "search_trees": trees,
         "final_trees": found.params["rounds"],
-        "test_ap": [round(value, 3) for value in (evidence.rows["test"]["ap"], *evidence.rows["test"]["intervals"]["ap"])],
+        "test_ap": [
+            round(value, 3)
+            for value in (evidence.rows["test"]["ap"], *evidence.rows["test"]["intervals"]["ap"])
+        ],
         "notes": found.notes,
         "cut_short": found.cut_short,
     }
@@ -133,7 +138,11 @@ def _definition() -> ClassifierDefinition:
             "assets": ["line-1"],
             "problem": {"variable": "v0", "above": 2.5, "predict": "state"},
             "horizon": "10m",
-            "features": {"stride": "1m", "windows": ["10m"], "aggregations": ["mean", "std", "last"]},
+            "features": {
+                "stride": "1m",
+                "windows": ["10m"],
+                "aggregations": ["mean", "std", "last"],
+            },
             "learning": {"trials": 2, "folds": 2, "time_budget": "10m", "candidates": ["lightgbm"]},
         }
     )
@@ -146,4 +155,7 @@ def _history(rows: int) -> History:
     values[:, 1] = slow + 0.1 * values[:, 1]
     values[10:, 0] = slow[:-10] + 0.7 * values[10:, 0]
     index = pd.date_range(START, periods=rows, freq="min", name="ts").as_unit("ms")
-    return History(Asset(name="line-1"), pd.DataFrame(values, columns=[f"v{i}" for i in range(VARIABLES)], index=index))
+    return History(
+        Asset(name="line-1"),
+        pd.DataFrame(values, columns=[f"v{i}" for i in range(VARIABLES)], index=index),
+    )

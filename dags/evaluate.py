@@ -18,9 +18,13 @@ def build(every: str) -> None:
         tags=["evaluate"],
         description=f"Evaluates definitions every {every} and sends notifications",
         doc_md=f"Evaluates the active definitions with cadence {every}, then delivers notifications.",
-        default_args=TASK_OPTIONS | {"retries": 2, "priority_weight": 10, "weight_rule": "absolute"},
+        default_args=TASK_OPTIONS
+        | {"retries": 2, "priority_weight": 10, "weight_rule": "absolute"},
         dagrun_timeout=timedelta(hours=1),
-        **DAG_OPTIONS | {"max_active_runs": 3},  # a tick that is late or tried again does not hold up the next one
+        **DAG_OPTIONS
+        | {
+            "max_active_runs": 3
+        },  # a tick that is late or tried again does not hold up the next one
     )
     def evaluation() -> None:
         planned = plan(every)

@@ -28,7 +28,11 @@ def due() -> list[dict[str, object]]:
 
     with opened_platform() as platform:
         as_of = run_as_of(platform)
-        shards = {shard_of(report.definition) for report in due_reports(platform, read_instant(as_of)) if report.definition}
+        shards = {
+            shard_of(report.definition)
+            for report in due_reports(platform, read_instant(as_of))
+            if report.definition
+        }
     return [{"shard": shard, "at": as_of} for shard in sorted(shards)]
 
 

@@ -23,7 +23,9 @@ def archive() -> dict[str, int]:
 
     with background_platform() as platform:
         found = archive_readings(platform, read_instant(run_as_of(platform)))
-    say(f"archived: {found.rows} readings in {found.files} files; {found.deleted} deleted from the database")
+    say(
+        f"archived: {found.rows} readings in {found.files} files; {found.deleted} deleted from the database"
+    )
     if found.faults:
         raise AirflowException("\n".join(found.faults))
     return {"files": found.files, "rows": found.rows, "deleted": found.deleted}

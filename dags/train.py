@@ -29,7 +29,9 @@ def build(definition: ModelDefinition, revision: int) -> None:
     @dag(dag_id=f"train__{definition.name}", **training_options(definition, revision))
     def training() -> None:
         mlflow_run = dataset(definition.name)
-        search = candidate.override(execution_timeout=candidate_timeout(definition)).partial(mlflow_run=mlflow_run)
+        search = candidate.override(execution_timeout=candidate_timeout(definition)).partial(
+            mlflow_run=mlflow_run
+        )
         candidates = search.expand(family=sorted(definition.families))
         decision = compare(mlflow_run)
         candidates >> decision

@@ -26,7 +26,13 @@ def at(minutes: float) -> datetime:
 
 
 def too_hot(**changes: Any) -> dict[str, Any]:
-    document = {"name": "too-hot", "kind": "threshold", "assets": ["oven-1"], "variable": "temperature", "above": 215}
+    document = {
+        "name": "too-hot",
+        "kind": "threshold",
+        "assets": ["oven-1"],
+        "variable": "temperature",
+        "above": 215,
+    }
     return {**document, **changes}
 
 
@@ -49,7 +55,9 @@ def threshold(**changes: Any) -> ThresholdDefinition:
 
 def several(**changes: Any) -> ThresholdDefinition:
     """Return a threshold with conditions of several variables: `any` or `all` is among the changes."""
-    document = {key: value for key, value in too_hot(**changes).items() if key not in ("variable", "above")}
+    document = {
+        key: value for key, value in too_hot(**changes).items() if key not in ("variable", "above")
+    }
     definition = parse_definition(document)
     assert isinstance(definition, ThresholdDefinition)
     return definition
@@ -66,7 +74,10 @@ def revision(definition: Any, when: datetime = T0, before: Revision | None = Non
 
 
 def oven(**variables: Variable) -> Asset:
-    known = {"temperature": Variable(unit="°C", title="Zone 2 temperature"), "moisture": Variable(unit="%")}
+    known = {
+        "temperature": Variable(unit="°C", title="Zone 2 temperature"),
+        "moisture": Variable(unit="%"),
+    }
     return Asset(name="oven-1", variables={**known, **variables})
 
 
@@ -82,10 +93,16 @@ def history(
 
     from alerting.readings.history import History
 
-    index = pd.DatetimeIndex([at(m) for m in minutes], name="ts").as_unit("ms") if len(minutes) else None
+    index = (
+        pd.DatetimeIndex([at(m) for m in minutes], name="ts").as_unit("ms")
+        if len(minutes)
+        else None
+    )
     frame = pd.DataFrame(dict(columns), index=index)
     if index is None:
-        frame = pd.DataFrame(dict(columns), index=pd.DatetimeIndex([], dtype="datetime64[ms, UTC]", name="ts"))
+        frame = pd.DataFrame(
+            dict(columns), index=pd.DatetimeIndex([], dtype="datetime64[ms, UTC]", name="ts")
+        )
     return History(asset or oven(), frame, _events(events), tuple(event_types))
 
 
@@ -110,7 +127,8 @@ def _events(events: Sequence[tuple[str, float, float | None]]) -> "pd.DataFrame"
     if not events:
         return no_events()
     rows: list[Mapping[str, Any]] = [
-        {"type": t, "start": at(s), "end": pd.NaT if e is None else at(e)} for t, s, e in sorted(events, key=lambda x: x[1])
+        {"type": t, "start": at(s), "end": pd.NaT if e is None else at(e)}
+        for t, s, e in sorted(events, key=lambda x: x[1])
     ]
     frame = pd.DataFrame(rows)
     for column in ("start", "end"):

@@ -15,7 +15,9 @@ from tests.progress import Progress
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # `alerting up` records its home there: the developer's own record stays unchanged.
-os.environ["XDG_STATE_HOME"] = os.path.join(tempfile.gettempdir(), f"alerting-tests-state-{os.getuid()}")  # noqa: PTH118
+os.environ["XDG_STATE_HOME"] = os.path.join(
+    tempfile.gettempdir(), f"alerting-tests-state-{os.getuid()}"
+)  # noqa: PTH118
 
 # A busy machine must not fail an example; separate tests measure time.
 settings.register_profile("any machine", settings(), deadline=None)
@@ -73,7 +75,9 @@ def report_end(pid):
     """Record how and during which test a child process ended, without collecting it."""
     ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     during = os.environ.get("PYTEST_CURRENT_TEST", "no test")
-    ENDED_SERVERS.append(f"the session's MongoDB server ended with status {ended.si_status} during {during}")
+    ENDED_SERVERS.append(
+        f"the session's MongoDB server ended with status {ended.si_status} during {during}"
+    )
 
 
 def pytest_runtest_setup(item):

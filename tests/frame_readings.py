@@ -16,12 +16,17 @@ class OneByOne:
 
 
 def _asset(wanted):
-    return Asset(name=wanted.asset, variables={name: Variable(type=type) for name, type in wanted.types.items()})
+    return Asset(
+        name=wanted.asset,
+        variables={name: Variable(type=type) for name, type in wanted.types.items()},
+    )
 
 
 def _columns(history):
     frame = history.readings
-    return ReadingColumns(millis(frame.index), {name: frame[name].to_numpy() for name in frame}, doubts=history.doubts)
+    return ReadingColumns(
+        millis(frame.index), {name: frame[name].to_numpy() for name in frame}, doubts=history.doubts
+    )
 
 
 class FrameReadings(OneByOne):
@@ -38,7 +43,11 @@ class FrameReadings(OneByOne):
         first = 0 if start is None else int(ts.searchsorted(to_millis(start), side="right"))
         last = len(ts) if end is None else int(ts.searchsorted(to_millis(end), side="right"))
         names = list(asset.variables if variables is None else variables)
-        events = whole.events if end is None or whole.events.empty else whole.events[whole.events["start"] <= end]
+        events = (
+            whole.events
+            if end is None or whole.events.empty
+            else whole.events[whole.events["start"] <= end]
+        )
         readings = whole.readings.iloc[first:last].reindex(columns=names)
         return History(asset, readings, events if len(events) else no_events(), doubts=whole.doubts)
 

@@ -14,7 +14,10 @@ DAY, EVERY = 24 * 60, 10
 
 
 def humid_oven() -> Asset:
-    return Asset(name=ASSET, variables={name: Variable(unit="%") for name in ("moisture", "humidity", "dough")})
+    return Asset(
+        name=ASSET,
+        variables={name: Variable(unit="%") for name in ("moisture", "humidity", "dough")},
+    )
 
 
 def learned_quickly(**changes: Any) -> dict[str, Any]:
@@ -25,7 +28,10 @@ def learned_quickly(**changes: Any) -> dict[str, Any]:
 
 
 def line(
-    sensor_from: float = 0.0, broken: tuple[float, float] = (0.0, 0.0), few_from: float = 99.0, days: int = 12
+    sensor_from: float = 0.0,
+    broken: tuple[float, float] = (0.0, 0.0),
+    few_from: float = 99.0,
+    days: int = 12,
 ) -> list[ReadingRow]:
     """Return a line whose moisture leaves its limit 30 minutes after the air gets humid. Instants in days.
 
@@ -46,7 +52,9 @@ def line(
     lying = (minutes >= broken[0] * DAY) & (minutes < broken[1] * DAY)
     humidity[lying] = random.permutation(humidity[lying])
     rows = []
-    for m, h, d, w in zip(minutes.tolist(), humidity.tolist(), dough.tolist(), moisture.tolist(), strict=True):
+    for m, h, d, w in zip(
+        minutes.tolist(), humidity.tolist(), dough.tolist(), moisture.tolist(), strict=True
+    ):
         values = {"dough": d, "moisture": w} | ({"humidity": h} if m >= sensor_from * DAY else {})
         rows.append(ReadingRow(ASSET, at(m), values))
     return rows

@@ -52,7 +52,11 @@ class Readings(MemoryReadings):
 
     @property
     def events(self):
-        return {(e.asset, e.type, e.start): e for of_asset in self._events.values() for e in of_asset.values()}
+        return {
+            (e.asset, e.type, e.start): e
+            for of_asset in self._events.values()
+            for e in of_asset.values()
+        }
 
 
 class Audit:
@@ -77,4 +81,10 @@ class Plant:
         return self.readings
 
     def untouched(self):
-        return not (self.assets.known or self.assets.types or self.readings.values or self.readings.events or self.audit.entries)
+        return not (
+            self.assets.known
+            or self.assets.types
+            or self.readings.values
+            or self.readings.events
+            or self.audit.entries
+        )

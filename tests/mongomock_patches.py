@@ -6,7 +6,10 @@ import bson
 import mongomock.collection
 from bson.raw_bson import RawBSONDocument
 
-_ORIGINALS = {name: getattr(mongomock.collection.BulkOperationBuilder, name) for name in ("add_update", "add_replace")}
+_ORIGINALS = {
+    name: getattr(mongomock.collection.BulkOperationBuilder, name)
+    for name in ("add_update", "add_replace")
+}
 _INSERT_MANY = mongomock.collection.Collection.insert_many
 _AGGREGATE = mongomock.collection.Collection.aggregate
 _WITH_OPTIONS = mongomock.collection.Collection.with_options
@@ -47,7 +50,9 @@ def _aggregate(self, pipeline, *args, **options):
         return _AGGREGATE(self, pipeline, *args, **options)
     found = list(_AGGREGATE(self, [stage for stage in pipeline if "$unionWith" not in stage]))
     for union in unions:
-        other, stages = (union, []) if isinstance(union, str) else (union["coll"], union["pipeline"])
+        other, stages = (
+            (union, []) if isinstance(union, str) else (union["coll"], union["pipeline"])
+        )
         found += self.database[other].aggregate(stages)
     return iter(found)
 
@@ -76,7 +81,10 @@ class _RawDocuments:
         self._collection = collection
 
     def aggregate(self, pipeline, **_options):
-        return _List(RawBSONDocument(bson.encode(document)) for document in self._collection.aggregate(pipeline))
+        return _List(
+            RawBSONDocument(bson.encode(document))
+            for document in self._collection.aggregate(pipeline)
+        )
 
 
 def _with_options(self, codec_options=None, **options):

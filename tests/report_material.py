@@ -27,25 +27,54 @@ CLASSIFIER = parse_definition(
     }
 )
 THRESHOLD = parse_definition(
-    {"name": "too-hot", "kind": "threshold", "assets": ["oven-1"], "variable": "temperature", "above": 215}
+    {
+        "name": "too-hot",
+        "kind": "threshold",
+        "assets": ["oven-1"],
+        "variable": "temperature",
+        "above": 215,
+    }
 )
 
 
 def problems(*hours, asset="oven-1", length=H):
     starts = [START + h * H for h in hours]
     ends = [s + length for s in starts]
-    frame = pd.DataFrame({"asset": [asset] * len(starts), "start": starts, "last": ends, "end": ends, "known_at": starts})
+    frame = pd.DataFrame(
+        {
+            "asset": [asset] * len(starts),
+            "start": starts,
+            "last": ends,
+            "end": ends,
+            "known_at": starts,
+        }
+    )
     return frame.astype(dict.fromkeys(("start", "last", "end", "known_at"), "datetime64[ms, UTC]"))
 
 
 def episode(
-    hour, asset="oven-1", value=0.8, outcome=None, said=(), late=timedelta(minutes=1), backfilled=False, definition=CLASSIFIER
+    hour,
+    asset="oven-1",
+    value=0.8,
+    outcome=None,
+    said=(),
+    late=timedelta(minutes=1),
+    backfilled=False,
+    definition=CLASSIFIER,
 ):
     """Return an episode raised `hour` hours after START. `outcome`: `Observed.occurred`. `said`: (verdict, acted, actor)."""
     raised = START + hour * H
     key = episode_id(definition.name, asset, raised)
     feedback = tuple(
-        Feedback(key, verdict, acted, "lowered zone 2" if acted else None, "steam valve", actor, raised + H)
+        Feedback(
+            key,
+            verdict,
+            acted,
+            "lowered zone 2" if acted else None,
+            "steam valve",
+            actor,
+            raised + H,
+        )
         for verdict, acted, actor in said
     )
     window_end = raised + definition.gap + definition.horizon
@@ -70,7 +99,9 @@ def episode(
         evaluation=Evaluation(raised, "triggered", "risk 0.80 is at or above 0.50", value, 0.5, 2),
         model_version=2,
         backfilled=backfilled,
-        contributions=(Contribution("zone_2", 0.31, 232.0, 220.0, "zone 2 temperature, 12 °C above its usual"),),
+        contributions=(
+            Contribution("zone_2", 0.31, 232.0, 220.0, "zone 2 temperature, 12 °C above its usual"),
+        ),
         feedback=feedback,
         outcome_record=outcome_record,
     )
@@ -86,7 +117,13 @@ def scores(problem_hours, asset="oven-1", seed=0, hours=24 * 28):
     score = 1 / (1 + np.exp(-(4.5 * label + rng.normal(-3, 1.1, len(at)))))
     label[at > hours - 6] = np.nan
     frame = pd.DataFrame(
-        {"asset": asset, "ts": [START + int(h) * H for h in at], "score": score, "threshold": 0.5, "model_version": 2}
+        {
+            "asset": asset,
+            "ts": [START + int(h) * H for h in at],
+            "score": score,
+            "threshold": 0.5,
+            "model_version": 2,
+        }
     )
     frame["label"] = label
     frame["persistence"] = rng.normal(0, 1, len(at)) + 0.8 * np.nan_to_num(label)
@@ -96,13 +133,23 @@ def scores(problem_hours, asset="oven-1", seed=0, hours=24 * 28):
 GOOD_PROBLEMS = (40.5, 101, 200, 290, 333, 410, 480, 555, 610)
 MODELS = (
     ModelInService(1, START - 10 * H, START + 100 * H, True, "run-1", "no champion before it"),
-    ModelInService(2, START + 100 * H, None, False, "run-2", "found 3 more problems of 12, in 96 % of the samples"),
+    ModelInService(
+        2,
+        START + 100 * H,
+        None,
+        False,
+        "run-2",
+        "found 3 more problems of 12, in 96 % of the samples",
+    ),
 )
 
 
 def good_material():
     """Return material with nine problems, seven of them announced; some false alarms, one avoided, one undetermined."""
-    hits = [episode(h - 2, outcome="in_time", said=[("true_alarm", False, "anna")]) for h in GOOD_PROBLEMS[:7]]
+    hits = [
+        episode(h - 2, outcome="in_time", said=[("true_alarm", False, "anna")])
+        for h in GOOD_PROBLEMS[:7]
+    ]
     others = [
         episode(60, outcome="no", value=0.55),
         episode(150, outcome="no", value=0.93, said=[("false_alarm", False, "anna")]),
@@ -126,4 +173,11 @@ def good_material():
 def threshold_material(episodes=()):
     """Return material of a threshold definition without a problem: only feedback determines whether an alarm was right."""
     nothing = scores(()).iloc[:0]
-    return replace(good_material(), definition=THRESHOLD, episodes=list(episodes), problems=problems(), scores=nothing, models=())
+    return replace(
+        good_material(),
+        definition=THRESHOLD,
+        episodes=list(episodes),
+        problems=problems(),
+        scores=nothing,
+        models=(),
+    )

@@ -49,7 +49,9 @@ def rubbish(valid, nested):
     fields = [field for field in valid if field != "name"]
     found = {}
     for number, (what, value) in enumerate(VALUES.items()):
-        found[f"{fields[number % len(fields)]} is {what}"] = _with(valid, fields[number % len(fields)], value)
+        found[f"{fields[number % len(fields)]} is {what}"] = _with(
+            valid, fields[number % len(fields)], value
+        )
         path = nested[number % len(nested)]
         found[f"{path} is {what}"] = _with(valid, path, value)
     for field in fields:
@@ -59,7 +61,10 @@ def rubbish(valid, nested):
     found["a field with an operator's name"] = {**valid, "a$b": 1}
     found["nothing but a name"] = {}
     assert len(found) >= 50
-    return {what: {**document, "name": f"rubbish-{number:03d}"} for number, (what, document) in enumerate(found.items())}
+    return {
+        what: {**document, "name": f"rubbish-{number:03d}"}
+        for number, (what, document) in enumerate(found.items())
+    }
 
 
 _NO_NAMES = {
@@ -76,4 +81,7 @@ NAMES = {what: value for what, value in VALUES.items() if what not in _NO_NAMES}
 def _with(document, path, value):
     first, _, rest = path.partition(".")
     below = document.get(first)
-    return {**document, first: _with(below if isinstance(below, dict) else {}, rest, value) if rest else value}
+    return {
+        **document,
+        first: _with(below if isinstance(below, dict) else {}, rest, value) if rest else value,
+    }

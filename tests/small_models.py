@@ -21,8 +21,18 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 STEP = timedelta(minutes=5)
 
 VARIABLES = {
-    "setpoint": Variable(title="oven set-point", unit="°C", controllable=True, min=180, max=260, step=1, max_change=20),
-    "belt": Variable(title="belt speed", unit="m/min", controllable=True, min=1, max=3, step=0.1, cost=2.0),
+    "setpoint": Variable(
+        title="oven set-point",
+        unit="°C",
+        controllable=True,
+        min=180,
+        max=260,
+        step=1,
+        max_change=20,
+    ),
+    "belt": Variable(
+        title="belt speed", unit="m/min", controllable=True, min=1, max=3, step=0.1, cost=2.0
+    ),
     "humidity": Variable(title="air humidity", unit="g/kg"),
     "moisture": Variable(unit="%"),
     "crew": Variable(type="category"),
@@ -36,7 +46,11 @@ def definition(**changes: Any) -> ClassifierDefinition:
         "assets": ["oven-1"],
         "problem": {"variable": "moisture", "above": 5.0},
         "horizon": "30m",
-        "features": {"stride": "10m", "windows": ["15m", "1h"], "aggregations": ["mean", "last", "std"]},
+        "features": {
+            "stride": "10m",
+            "windows": ["15m", "1h"],
+            "aggregations": ["mean", "last", "std"],
+        },
         "learning": {"trials": 2, "folds": 2},
     }
     return ClassifierDefinition.model_validate(document | changes)
@@ -47,7 +61,11 @@ def line(hours: int = 200, seed: int = 0, name: str = "oven-1") -> History:
     rng = np.random.default_rng(seed)
     n = hours * 12
     ts = pd.date_range(START, periods=n, freq="5min", tz="UTC", name="ts").as_unit("ms")
-    humidity = 8 + 3 * np.sin(np.arange(n) / 9.0 + np.cumsum(rng.normal(0, 0.05, n))) + rng.normal(0, 0.1, n)
+    humidity = (
+        8
+        + 3 * np.sin(np.arange(n) / 9.0 + np.cumsum(rng.normal(0, 0.05, n)))
+        + rng.normal(0, 0.1, n)
+    )
     readings = pd.DataFrame(
         {
             "setpoint": np.repeat(rng.choice([215.0, 220.0, 225.0], n // 60 + 1), 60)[:n],

@@ -11,7 +11,14 @@ from alerting.definitions.assets import Asset, Variable
 UNITS = ("1", "0.1", "0.7", "2.3", "0.001", "12.5", "1000.1")
 LOWEST, HIGHEST = -4, 12
 NO_DATA = ("hold", "hold", "alert", "ignore")
-COUNTS = (None, None, {"readings": 1, "of": 2}, {"readings": 2, "of": 3}, {"readings": 3, "of": 5}, {"readings": 2, "of": 2})
+COUNTS = (
+    None,
+    None,
+    {"readings": 1, "of": 2},
+    {"readings": 2, "of": 3},
+    {"readings": 3, "of": 5},
+    {"readings": 2, "of": 2},
+)
 TEXTS = ("running", "stopped", "idle")
 BAD = "bad"
 
@@ -53,29 +60,44 @@ def random_batch(random: Random, size: int) -> Batch:
     """Return random cases that are evaluated at the same instants."""
     step = random.choice((1_000, 30_000, 60_000, 420_000))
     ticks = random.randint(15, 60)
-    cuts = {random.randint(1, ticks) * step + random.choice((-1, 0, 0, 1, step // 2)) for _ in range(random.randint(0, 5))}
+    cuts = {
+        random.randint(1, ticks) * step + random.choice((-1, 0, 0, 1, step // 2))
+        for _ in range(random.randint(0, 5))
+    }
     cuts = {cut for cut in cuts if cut < ticks * step} | {ticks * step}
-    return Batch(step, sorted(cuts), [random_case(random, number, step, ticks) for number in range(size)])
+    return Batch(
+        step, sorted(cuts), [random_case(random, number, step, ticks) for number in range(size)]
+    )
 
 
 def random_case(random: Random, number: int, step: int, ticks: int) -> Case:
     """Return one random case. Each has its own asset, so that a test detects cases mixed up in a batch."""
     unit = Decimal(random.choice(UNITS))
     kind = random.choice(("number", "number", "number", "rate", "rate", "text", "flag"))
-    document: dict[str, Any] = {"name": f"case-{number}", "kind": "threshold", "assets": [f"line-{number}"], "variable": "x"}
+    document: dict[str, Any] = {
+        "name": f"case-{number}",
+        "kind": "threshold",
+        "assets": [f"line-{number}"],
+        "variable": "x",
+    }
     document["severity"] = random.choice(("low", "medium", "high", "critical"))
     document |= _condition(random, unit, kind)
     document |= _times(random, step, kind)
     bounds = (None, None)
     if kind in ("number", "rate") and random.random() < 0.3:
-        bounds = (_of(unit, random.choice((LOWEST, LOWEST + 2))), _of(unit, random.choice((HIGHEST, HIGHEST - 3))))
+        bounds = (
+            _of(unit, random.choice((LOWEST, LOWEST + 2))),
+            _of(unit, random.choice((HIGHEST, HIGHEST - 3))),
+        )
     attributes = {}
     if isinstance(document.get("above"), float) and random.random() < 0.2:
         attributes["limit"] = document["above"]
         document["above"] = {"attribute": "limit"}
     types = {"text": "category", "flag": "boolean"}
     variable = Variable(type=types.get(kind, "number"), low=bounds[0], high=bounds[1])
-    asset = Asset(name=f"line-{number}", attributes=attributes, variables={"x": variable, "other": Variable()})
+    asset = Asset(
+        name=f"line-{number}", attributes=attributes, variables={"x": variable, "other": Variable()}
+    )
     return Case(document, asset, bounds, _deliveries(random, unit, kind, document, step, ticks))
 
 
@@ -92,17 +114,27 @@ def _condition(random: Random, unit: Decimal, kind: str) -> dict[str, Any]:
     return random.choice(ways if kind == "rate" else [*ways, _equals])(random, unit)
 
 
-def _limits(random: Random, unit: Decimal, above: int | None = None, below: int | None = None) -> dict[str, Any]:
+def _limits(
+    random: Random, unit: Decimal, above: int | None = None, below: int | None = None
+) -> dict[str, Any]:
     above = random.randint(3, 8) if above is None else above
     below = random.randint(-2, above - 1) if below is None else below
     found: dict[str, Any] = {}
     sides = random.choice((("above",), ("above",), ("below",), ("above", "below")))
     if "above" in sides:
         found["above"] = _of(unit, above)
-        found |= {"clear_above_at": _of(unit, above - random.randint(0, 3))} if random.random() < 0.4 else {}
+        found |= (
+            {"clear_above_at": _of(unit, above - random.randint(0, 3))}
+            if random.random() < 0.4
+            else {}
+        )
     if "below" in sides:
         found["below"] = _of(unit, below)
-        found |= {"clear_below_at": _of(unit, below + random.randint(0, 3))} if random.random() < 0.4 else {}
+        found |= (
+            {"clear_below_at": _of(unit, below + random.randint(0, 3))}
+            if random.random() < 0.4
+            else {}
+        )
     return found
 
 
@@ -130,7 +162,10 @@ def _inside(random: Random, unit: Decimal) -> dict[str, Any]:
     high = low + random.randint(1, 3)
     found = {"inside": {"low": _of(unit, low), "high": _of(unit, high)}}
     if random.random() < 0.5:
-        found["clear_outside"] = {"low": _of(unit, low - random.randint(0, 2)), "high": _of(unit, high + random.randint(0, 2))}
+        found["clear_outside"] = {
+            "low": _of(unit, low - random.randint(0, 2)),
+            "high": _of(unit, high + random.randint(0, 2)),
+        }
     return found
 
 
@@ -138,7 +173,10 @@ def _equals(random: Random, unit: Decimal) -> dict[str, Any]:
     value = random.randint(1, 6)
     found: dict[str, Any] = {"equals": _of(unit, value)}
     if random.random() < 0.5:
-        found["clear_outside"] = {"low": _of(unit, value - random.randint(0, 2)), "high": _of(unit, value + random.randint(1, 2))}
+        found["clear_outside"] = {
+            "low": _of(unit, value - random.randint(0, 2)),
+            "high": _of(unit, value + random.randint(1, 2)),
+        }
     return found
 
 
@@ -160,7 +198,9 @@ def _times(random: Random, step: int, kind: str) -> dict[str, Any]:
     return found
 
 
-def _deliveries(random: Random, unit: Decimal, kind: str, document: dict[str, Any], step: int, ticks: int) -> list[Delivery]:
+def _deliveries(
+    random: Random, unit: Decimal, kind: str, document: dict[str, Any], step: int, ticks: int
+) -> list[Delivery]:
     stale = int(document["stale_after"].removesuffix("s")) * 1_000 // step
     gaps = (1, 1, 1, 2, 3, stale, stale, max(stale - 1, 1), stale + 1)
     late, sent_again = random.choice((0.0, 0.0, 0.2, 0.6)), random.choice((0.0, 0.0, 0.2))
@@ -182,7 +222,11 @@ def _walk(random: Random, unit: Decimal, kind: str) -> Any:
     at, stay = random.randint(0, 6), random.choice((0.1, 0.4, 0.7))
     while True:
         if random.random() >= stay:
-            at += random.choice((-3, -2, -1, 1, 2, 3)) if random.random() < 0.6 else random.randint(LOWEST, HIGHEST) - at
+            at += (
+                random.choice((-3, -2, -1, 1, 2, 3))
+                if random.random() < 0.6
+                else random.randint(LOWEST, HIGHEST) - at
+            )
         at = min(max(at, LOWEST - 1), HIGHEST + 1)
         if random.random() < 0.07:
             yield BAD

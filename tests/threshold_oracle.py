@@ -49,9 +49,15 @@ class Oracle:
         self.document, self.attributes = document, attributes or {}
         self.low, self.high = (None if bound is None else decimal(bound) for bound in bounds)
         self.hold, self.clear_for = self.duration("for", "0s"), self.duration("clear_for", "0s")
-        self.stale_after, self.frozen_after = self.duration("stale_after", "600s"), self.duration("frozen_after", None)
+        self.stale_after, self.frozen_after = (
+            self.duration("stale_after", "600s"),
+            self.duration("frozen_after", None),
+        )
         self.rate_per = self.duration("rate_per", None)
-        self.no_data, self.severity = document.get("no_data", "hold"), document.get("severity", "medium")
+        self.no_data, self.severity = (
+            document.get("no_data", "hold"),
+            document.get("severity", "medium"),
+        )
         self.conditions = self.conditions_by_severity()
 
     def duration(self, name, otherwise):
@@ -67,7 +73,10 @@ class Oracle:
     def conditions_by_severity(self):
         """Return by severity two functions for each condition: whether a value triggers it, and whether a value ends it."""
         if "levels" in self.document:
-            return {severity: list(self.sides(limits)) for severity, limits in self.document["levels"].items()}
+            return {
+                severity: list(self.sides(limits))
+                for severity, limits in self.document["levels"].items()
+            }
         return {self.severity: list(self.sides(self.document))}
 
     def sides(self, limits):
@@ -124,7 +133,9 @@ class Oracle:
         """Return the worst severity that at least the required number of the last readings reach; -1 for none."""
         wanted = self.document.get("at_least", {"readings": 1, "of": 1})
         last = counted[-wanted["of"] :]
-        return max((s for s in range(4) if sum(one >= s for one in last) >= wanted["readings"]), default=-1)
+        return max(
+            (s for s in range(4) if sum(one >= s for one in last) >= wanted["readings"]), default=-1
+        )
 
     def matter(self, sample, until_then):
         if sample.value is None:
@@ -132,7 +143,9 @@ class Oracle:
         if self.no_data == "ignore" or isinstance(sample.value, str):
             outside = False
         else:
-            outside = (self.low is not None and sample.value < self.low) or (self.high is not None and sample.value > self.high)
+            outside = (self.low is not None and sample.value < self.low) or (
+                self.high is not None and sample.value > self.high
+            )
         if outside:
             return "out of range"
         return "frozen" if self.freezes_at(until_then) <= sample.at else ""
@@ -148,13 +161,21 @@ class Oracle:
 
     def rate(self, sample, samples):
         """Return the rate against the newest valid reading at least `rate_per` older, and at most `stale_after` before that."""
-        sound = [s for s in samples if s.value is not None and not self.is_impossible(s) and s.at <= sample.at - self.rate_per]
+        sound = [
+            s
+            for s in samples
+            if s.value is not None
+            and not self.is_impossible(s)
+            and s.at <= sample.at - self.rate_per
+        ]
         if not sound or sample.at - sound[-1].at >= self.rate_per + self.stale_after:
             return None
         return (sample.value - sound[-1].value) * self.rate_per / (sample.at - sound[-1].at)
 
     def is_impossible(self, sample):
-        return (self.low is not None and sample.value < self.low) or (self.high is not None and sample.value > self.high)
+        return (self.low is not None and sample.value < self.low) or (
+            self.high is not None and sample.value > self.high
+        )
 
     # --- event time, instant by instant ------------------------------------------------------------------------------
 
@@ -168,7 +189,10 @@ class Oracle:
         if not before:
             return None  # no reading yet
         sample, (matter, severity) = judged[before[-1]]
-        if sample.value is not None and self.freezes_at([s for s, _ in judged[: before[-1] + 1]]) <= at:
+        if (
+            sample.value is not None
+            and self.freezes_at([s for s, _ in judged[: before[-1] + 1]]) <= at
+        ):
             return missing
         if matter in ("no rate", ""):
             return None if matter else severity
@@ -186,7 +210,9 @@ class Oracle:
             for rank in ranks:
                 wanted, long = (False, self.clear_for) if holds[rank] else (True, self.hold)
                 last = statuses[-(long // step + 1) :]
-                if len(last) == long // step + 1 and all(s is not None and (s >= rank) is wanted for s in last):
+                if len(last) == long // step + 1 and all(
+                    s is not None and (s >= rank) is wanted for s in last
+                ):
                     holds[rank] = wanted
             self.note(at, [rank for rank in ranks if holds[rank]], holds[ranks[0]], found)
         return found

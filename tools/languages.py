@@ -33,18 +33,29 @@ def texts() -> Iterator[tuple[str, Id]]:
     for path in sorted([*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.html")]):
         if path.relative_to(PACKAGE).as_posix().startswith(IN_ENGLISH):
             continue
-        found = _texts_of_page(path) if path.suffix == ".html" else _texts_of_code(path.read_text(encoding="utf-8"))
-        yield from ((path.relative_to(PACKAGE.parent).as_posix(), id) for id in found if is_text(id))
+        found = (
+            _texts_of_page(path)
+            if path.suffix == ".html"
+            else _texts_of_code(path.read_text(encoding="utf-8"))
+        )
+        yield from (
+            (path.relative_to(PACKAGE.parent).as_posix(), id) for id in found if is_text(id)
+        )
 
 
 def is_text(id: Id) -> bool:
     """Return whether a text has words, or an order of values that can differ between languages."""
-    return any(LETTER.search(PLACEHOLDER.sub("", one)) or TWO_VALUES.search(one) for one in ([id] if isinstance(id, str) else id))
+    return any(
+        LETTER.search(PLACEHOLDER.sub("", one)) or TWO_VALUES.search(one)
+        for one in ([id] if isinstance(id, str) else id)
+    )
 
 
 def _texts_of_page(path: Path) -> Iterator[Id]:
     options = {"trim_blocks": "true", "lstrip_blocks": "true"}
-    for _, found, _, _ in extract_from_file("jinja2", path, {"_": None, "_n": (1, 2)}, options=options):
+    for _, found, _, _ in extract_from_file(
+        "jinja2", path, {"_": None, "_n": (1, 2)}, options=options
+    ):
         yield found
 
 
@@ -55,8 +66,14 @@ def _texts_of_code(source: str) -> Iterator[Id]:
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
             continue
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-        given = [a.value for a in node.args[:2] if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+        name = (
+            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        )
+        given = [
+            a.value
+            for a in node.args[:2]
+            if isinstance(a, ast.Constant) and isinstance(a.value, str)
+        ]
         if name in ONE and given:
             yield given[0]
         elif name in SEVERAL and len(given) == 2:
@@ -82,7 +99,14 @@ def main() -> None:
             catalog = read_po(stream, locale=code)
         catalog.update(found, no_fuzzy_matching=True, update_creation_date=False)
         with path.open("wb") as stream:
-            write_po(stream, catalog, width=130, include_lineno=False, sort_by_file=True, ignore_obsolete=True)
+            write_po(
+                stream,
+                catalog,
+                width=130,
+                include_lineno=False,
+                sort_by_file=True,
+                ignore_obsolete=True,
+            )
         missing = [entry.id for entry in catalog if entry.id and not any(entry.string or ())]
         print(f"{path.name}: {len(catalog)} texts, {len(missing)} of them without a translation")
 

@@ -16,7 +16,12 @@ ROOT = Path(__file__).resolve().parents[1]
 ENVIRONMENT = ROOT / ".venv"
 TOOLS = ROOT / ".venv-tools"
 OLDEST = (3, 11)
-WHAT = ["--editable", f"{ROOT}[embedded,dev]", "--constraint", str(ROOT / "config" / "constraints.txt")]
+WHAT = [
+    "--editable",
+    f"{ROOT}[embedded,dev]",
+    "--constraint",
+    str(ROOT / "config" / "constraints.txt"),
+]
 
 # pip's setting, uv's variable, and uv's separator of several values
 FROM_PIP = (
@@ -32,7 +37,9 @@ FROM_PIP = (
 def main() -> int:
     began = time.monotonic()
     if sys.version_info < OLDEST:
-        return _refuse(f"Python {'.'.join(map(str, OLDEST))} or newer is needed, this is {sys.version.split()[0]}")
+        return _refuse(
+            f"Python {'.'.join(map(str, OLDEST))} or newer is needed, this is {sys.version.split()[0]}"
+        )
     environ = {**os.environ, **uv_settings(pip_settings(), os.environ)}
     print("making the environment .venv (once, and again when its requirements change)", flush=True)
     uv = find_uv()
@@ -42,7 +49,9 @@ def main() -> int:
         else:
             with_pip()
     except subprocess.CalledProcessError as fault:
-        return _refuse(f"`{' '.join(fault.cmd[:4])} …` failed with exit code {fault.returncode}; the reason is above")
+        return _refuse(
+            f"`{' '.join(fault.cmd[:4])} …` failed with exit code {fault.returncode}; the reason is above"
+        )
     (ENVIRONMENT / ".made").write_text(str(ROOT))
     print(f"the environment is ready ({time.monotonic() - began:.0f} s)", flush=True)
     return 0
@@ -50,21 +59,33 @@ def main() -> int:
 
 def pip_settings() -> dict[str, str]:
     """Return pip's configuration from files and variables, by setting; a variable overrides a file, as with pip."""
-    listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False).stdout
+    listed = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    ).stdout
     settings: dict[str, str] = {}
     for section in ("global.", "install.", ":env:."):
         for line in listed.splitlines():
             name, _, value = line.partition("=")
             if name.startswith(section):
-                settings[name.removeprefix(section)] = value.strip().strip("'\"").replace("\\n", " ")
+                settings[name.removeprefix(section)] = (
+                    value.strip().strip("'\"").replace("\\n", " ")
+                )
     return settings
 
 
-def uv_settings(pip: dict[str, str], environ: "os._Environ[str] | dict[str, str]") -> dict[str, str]:
+def uv_settings(
+    pip: dict[str, str], environ: "os._Environ[str] | dict[str, str]"
+) -> dict[str, str]:
     """Return pip's configuration as uv's variables, unless uv's own variables override it."""
-    settings = {variable: joint.join(pip[name].split()) for name, variable, joint in FROM_PIP if pip.get(name)}
+    settings = {
+        variable: joint.join(pip[name].split())
+        for name, variable, joint in FROM_PIP
+        if pip.get(name)
+    }
     if "UV_INDEX" in settings:
-        settings["UV_INDEX_STRATEGY"] = "unsafe-best-match"  # uv searches several indexes as pip does
+        settings["UV_INDEX_STRATEGY"] = (
+            "unsafe-best-match"  # uv searches several indexes as pip does
+        )
     return {name: value for name, value in settings.items() if name not in environ}
 
 
@@ -81,19 +102,41 @@ def find_uv() -> Path | None:
 def with_uv(uv: Path, environ: dict[str, str]) -> None:
     quiet = {**environ, "UV_PYTHON_DOWNLOADS": "never"}
     if not _works():
-        _run([str(uv), "venv", "--quiet", "--clear", "--python", sys.executable, str(ENVIRONMENT)], quiet)
-    _run([str(uv), "pip", "install", "--quiet", "--python", str(ENVIRONMENT), "--compile-bytecode", *WHAT], quiet)
+        _run(
+            [str(uv), "venv", "--quiet", "--clear", "--python", sys.executable, str(ENVIRONMENT)],
+            quiet,
+        )
+    _run(
+        [
+            str(uv),
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            str(ENVIRONMENT),
+            "--compile-bytecode",
+            *WHAT,
+        ],
+        quiet,
+    )
 
 
 def with_pip() -> None:
     print("uv is not to be had, so pip installs, which takes some minutes", flush=True)
     environ = dict(os.environ)
     if not _works():
-        made = subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], capture_output=True, check=False)
+        made = subprocess.run(
+            [sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)],
+            capture_output=True,
+            check=False,
+        )
         if made.returncode != 0:
             _fetched("virtualenv")
             environ["PYTHONPATH"] = str(TOOLS)
-            _run([sys.executable, "-m", "virtualenv", "--quiet", "--clear", str(ENVIRONMENT)], environ)
+            _run(
+                [sys.executable, "-m", "virtualenv", "--quiet", "--clear", str(ENVIRONMENT)],
+                environ,
+            )
             del environ["PYTHONPATH"]
     _run([str(ENVIRONMENT / "bin" / "python"), "-m", "pip", "install", *WHAT], environ)
 

@@ -57,7 +57,11 @@ WAYS = {
 }
 SIGHTS: dict[str, list[str]] = {
     "the crew's set-points are features": [],
-    "nothing shows what the crew does": ["belt_speed_setpoint", "zone_*_setpoint", "zone_3_burner_power"],
+    "nothing shows what the crew does": [
+        "belt_speed_setpoint",
+        "zone_*_setpoint",
+        "zone_3_burner_power",
+    ],
 }
 Metrics = dict[str, object]
 COLOURS = ("#b3261e", "#1f6f54", "#3a5fa8")
@@ -81,7 +85,9 @@ class World:
         """Return all readings, or those of the last minutes."""
         rows = self.rows if last is None else self.rows[-last:]
         index = pd.DatetimeIndex([r.ts for r in rows], name="ts").as_unit("ms")
-        frame = pd.DataFrame([r.values for r in rows], index=index, columns=list(demo_asset().variables)).astype(float)
+        frame = pd.DataFrame(
+            [r.values for r in rows], index=index, columns=list(demo_asset().variables)
+        ).astype(float)
         return History(demo_asset(), frame, no_events(), tuple(EVENT_TYPES))
 
 
@@ -91,18 +97,29 @@ def definition(unseen: list[str], **feedback: str) -> ClassifierDefinition:
     document["exclude"] += unseen
     learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm"]}
     periods = {"validation": 0.15, "test": 0.1}
-    changes = {"learning": learning, "periods": periods, "feedback": feedback, "features": {"stride": STRIDE}}
+    changes = {
+        "learning": learning,
+        "periods": periods,
+        "feedback": feedback,
+        "features": {"stride": STRIDE},
+    }
     parsed = parse_definition({**document, **changes})
     if not isinstance(parsed, ClassifierDefinition):
         raise TypeError(f"{EXAMPLE} is no classifier")
     return parsed
 
 
-def trained(wanted: ClassifierDefinition, world: World, answers: list[FeedbackLabel]) -> tuple[TrainedModel, str]:
+def trained(
+    wanted: ClassifierDefinition, world: World, answers: list[FeedbackLabel]
+) -> tuple[TrainedModel, str]:
     """Return a model trained on all data so far, and the effect of the feedback on its labels."""
     history = world.history()
-    dataset = build_dataset(wanted, 1, [history], history.readings.index[-1].to_pydatetime(), answers)
-    model, _ = finish_challenger(dataset, search_candidate(dataset, wanted, "lightgbm", silent), wanted)
+    dataset = build_dataset(
+        wanted, 1, [history], history.readings.index[-1].to_pydatetime(), answers
+    )
+    model, _ = finish_challenger(
+        dataset, search_candidate(dataset, wanted, "lightgbm", silent), wanted
+    )
     return model, dataset.answered
 
 
@@ -117,7 +134,10 @@ def serve(world: World, model: TrainedModel, wanted: ClassifierDefinition, until
     while world.state.minute < until:
         world.run(world.state.minute + stride)
         at = to_millis(world.state.until)
-        if model.score(build_features(model.plan, world.history(lookback), np.array([at])))[0] < model.threshold:
+        if (
+            model.score(build_features(model.plan, world.history(lookback), np.array([at])))[0]
+            < model.threshold
+        ):
             continue
         alerts += 1
         act(world, at, prediction_window)
@@ -129,7 +149,10 @@ def act(world: World, raised: int, prediction_window: int) -> None:
     began = world.state.minute
     world.run(began + ANSWERED_AFTER)
     state = world.state
-    settings = [SetPointRequest(n, n, state.setpoint(n, state.minute) + by, "crew") for n, by in HELP.items()]
+    settings = [
+        SetPointRequest(n, n, state.setpoint(n, state.minute) + by, "crew")
+        for n, by in HELP.items()
+    ]
     world.state = take_over(state, settings)
     world.run(began + prediction_window)
     world.state = replace(world.state, changes=())
@@ -138,7 +161,9 @@ def act(world: World, raised: int, prediction_window: int) -> None:
         for d in world.state.schedule.disturbances(began - DAY, began + prediction_window)
     )
     ends, acted = raised + prediction_window * MINUTE_MS, raised + ANSWERED_AFTER * MINUTE_MS
-    world.answers.append(FeedbackLabel(demo_asset().name, raised, ends, acted, "true_alarm" if real else None))
+    world.answers.append(
+        FeedbackLabel(demo_asset().name, raised, ends, acted, "true_alarm" if real else None)
+    )
 
 
 def evaluate_model(model: TrainedModel, wanted: ClassifierDefinition, line: History) -> Metrics:
@@ -179,7 +204,13 @@ def challengers(world: World, line: History, days: int) -> list[Metrics]:
         for way, (feedback, answered) in WAYS.items():
             wanted = definition(unseen, **feedback)
             model, answers = trained(wanted, world, world.answers if answered else [])
-            metrics = {"sight": sight, "way": way, "days": days, "alerts": len(world.answers), "answers": answers}
+            metrics = {
+                "sight": sight,
+                "way": way,
+                "days": days,
+                "alerts": len(world.answers),
+                "answers": answers,
+            }
             found.append(metrics | evaluate_model(model, wanted, line))
     return found
 
@@ -210,28 +241,47 @@ def first_days(seed: int) -> World:
 
 def draw(metrics: Sequence[Metrics], out: Path) -> None:
     """Draw a panel for each sight: the share of problems warned of, by days in service."""
-    matplotlib.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "alerting", "font.size": 10})
+    matplotlib.rcParams.update(
+        {"svg.fonttype": "none", "svg.hashsalt": "alerting", "font.size": 10}
+    )
     figure = Figure(figsize=(9.5, 3.9), layout="constrained")
     panels = figure.subplots(1, len(SIGHTS), squeeze=False)[0]
     for axes, sight in zip(panels, SIGHTS, strict=True):
         for colour, way in zip(COLOURS, WAYS, strict=True):
-            points = [(f["days"], f["event_recall"]) for f in metrics if (f["sight"], f["way"]) == (sight, way)]
+            points = [
+                (f["days"], f["event_recall"])
+                for f in metrics
+                if (f["sight"], f["way"]) == (sight, way)
+            ]
             axes.plot(*zip(*points, strict=True), color=colour, marker="o", label=way, linewidth=2)
-        axes.set(title=sight, xlabel="days in service before the training", ylabel="share of problems warned of", ylim=(0, 1))
+        axes.set(
+            title=sight,
+            xlabel="days in service before the training",
+            ylabel="share of problems warned of",
+            ylim=(0, 1),
+        )
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False
+    )
     FigureCanvasSVG(figure).print_svg(out, metadata={"Date": None})
 
 
 def main() -> None:
     """Run the simulation, train and score challengers, draw the chart and print the metrics."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
     chosen = parser.parse_args()
-    metrics = [f for step in simulate_life(first_days(chosen.seed), untouched(chosen.seed), chosen.steps) for f in step]
+    metrics = [
+        f
+        for step in simulate_life(first_days(chosen.seed), untouched(chosen.seed), chosen.steps)
+        for f in step
+    ]
     draw(metrics, chosen.out / "self-defeating-alerts.svg")
     print(json.dumps(metrics, indent=1))
 

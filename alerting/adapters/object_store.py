@@ -10,7 +10,13 @@ from pyarrow import fs
 
 from alerting.definitions.faults import UserError
 
-SCHEMES = {"s3": "s3", "aws": "s3", "gs": "gs", "az": "az", "wasb": "az"}  # aws and wasb: as Airflow writes its connections
+SCHEMES = {
+    "s3": "s3",
+    "aws": "s3",
+    "gs": "gs",
+    "az": "az",
+    "wasb": "az",
+}  # aws and wasb: as Airflow writes its connections
 _CONNECT_S, _REQUEST_S = 10, 60
 _FIELDS = {"s3": {"endpoint_url", "region_name"}, "gs": set[str](), "az": set[str]()}
 
@@ -25,12 +31,19 @@ def object_store(address: str, environ: Mapping[str, str] = os.environ) -> Any:
     try:
         url = urlsplit(address)
         kind = SCHEMES[url.scheme]
-        query = {name: values[-1] for name, values in parse_qs(url.query, strict_parsing=bool(url.query)).items()}
+        query = {
+            name: values[-1]
+            for name, values in parse_qs(url.query, strict_parsing=bool(url.query)).items()
+        }
         key, secret = (unquote(part) if part else None for part in (url.username, url.password))
         if unknown := query.keys() - _FIELDS[kind]:
-            raise UserError(f"the address of the object store has unknown fields: {', '.join(sorted(unknown))}")
+            raise UserError(
+                f"the address of the object store has unknown fields: {', '.join(sorted(unknown))}"
+            )
         if kind == "s3" and (key is None) != (secret is None):
-            raise UserError("the address of the object store has a key without its secret, or a secret without its key")
+            raise UserError(
+                "the address of the object store has a key without its secret, or a secret without its key"
+            )
     except (KeyError, ValueError):
         hint = "write for example s3://KEY:SECRET@?endpoint_url=https://minio:9000, in a secret %2F for / and %2B for +"
         raise UserError(f"this is not the address of an object store; {hint}") from None
@@ -39,17 +52,30 @@ def object_store(address: str, environ: Mapping[str, str] = os.environ) -> Any:
     if kind == "az":
         account = key or environ.get("AZURE_STORAGE_ACCOUNT_NAME")
         if not account:
-            raise UserError("the address of the object store names no account: az://ACCOUNT:KEY@, or AZURE_STORAGE_ACCOUNT_NAME")
+            raise UserError(
+                "the address of the object store names no account: az://ACCOUNT:KEY@, or AZURE_STORAGE_ACCOUNT_NAME"
+            )
         return fs.AzureFileSystem(account, secret or environ.get("AZURE_STORAGE_ACCOUNT_KEY"))
     return _s3(key, secret, query, environ)
 
 
-def _s3(key: str | None, secret: str | None, query: Mapping[str, str], environ: Mapping[str, str]) -> Any:
-    given = query.get("endpoint_url") or environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or ""
+def _s3(
+    key: str | None, secret: str | None, query: Mapping[str, str], environ: Mapping[str, str]
+) -> Any:
+    given = (
+        query.get("endpoint_url")
+        or environ.get("AWS_ENDPOINT_URL_S3")
+        or environ.get("AWS_ENDPOINT_URL")
+        or ""
+    )
     scheme, _, endpoint = given.rpartition("://")
     if scheme not in ("", "http", "https"):
-        raise UserError("the endpoint of the object store is no address: write for example https://minio.plant:9000")
-    region = query.get("region_name") or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+        raise UserError(
+            "the endpoint of the object store is no address: write for example https://minio.plant:9000"
+        )
+    region = (
+        query.get("region_name") or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+    )
     return fs.S3FileSystem(
         access_key=key,
         secret_key=secret,

@@ -29,18 +29,29 @@ class Proposal:
 
 
 def propose(
-    definition: Condition, history: History, start: datetime, end: datetime, cycles: int, within: timedelta
+    definition: Condition,
+    history: History,
+    start: datetime,
+    end: datetime,
+    cycles: int,
+    within: timedelta,
 ) -> tuple[Proposal, ...]:
     """Return the smallest clear limit and the smallest on-delay without chattering in (start, end], where they exist.
 
     Chattering: raised and cleared `cycles` times within `within`. Both are tested with the evaluation that raises alarms. A
     clear limit keeps every alarm that lasts. An on-delay is right only where an alarm that clears at once needs no action.
     """
-    return quieten(definition, history, start, end, lambda steps: not _chatters(steps, cycles, within))
+    return quieten(
+        definition, history, start, end, lambda steps: not _chatters(steps, cycles, within)
+    )
 
 
 def quieten(
-    definition: Condition, history: History, start: datetime, end: datetime, quiet: Callable[[list[Step]], bool]
+    definition: Condition,
+    history: History,
+    start: datetime,
+    end: datetime,
+    quiet: Callable[[list[Step]], bool],
 ) -> tuple[Proposal, ...]:
     """Return the smallest clear limit and the smallest on-delay with `quiet` steps in (start, end], where they exist.
 
@@ -50,7 +61,10 @@ def quieten(
     if quiet(before):
         return ()
     found = []
-    for candidates, advice in ((_clear_limits(definition, history), _CLEAR), (_delays(definition), _DELAY)):
+    for candidates, advice in (
+        (_clear_limits(definition, history), _CLEAR),
+        (_delays(definition), _DELAY),
+    ):
         for change, changed in candidates:
             after = replay(changed, history, start, end)
             if quiet(after):
@@ -72,7 +86,9 @@ def noise(values: np.ndarray) -> float:
     return float(1.4826 * np.median(differences) / np.sqrt(2)) or float(changes.min())
 
 
-def _clear_limits(definition: Condition, history: History) -> Iterator[tuple[dict[str, float | str], Condition]]:
+def _clear_limits(
+    definition: Condition, history: History
+) -> Iterator[tuple[dict[str, float | str], Condition]]:
     above, below = definition.above, definition.below
     if definition.variable not in history.readings or not _plain(above, below):
         return
@@ -127,9 +143,19 @@ def _raises(steps: list[Step]) -> int:
 
 def _chatters(steps: list[Step], cycles: int, within: timedelta) -> bool:
     closed = [(step.raised_at, step.at) for step in steps if step.kind == "closed"]
-    return any(closed[i + cycles - 1][1] - closed[i][0] <= within for i in range(len(closed) - cycles + 1))
+    return any(
+        closed[i + cycles - 1][1] - closed[i][0] <= within for i in range(len(closed) - cycles + 1)
+    )
 
 
 def _proposal(change: dict[str, float | str], before: int, after: int, advice: str) -> Proposal:
-    what = ", ".join(f"{name}: {value if isinstance(value, str) else format(value, 'g')}" for name, value in change.items())
-    return Proposal(change, before, after, f"{what} ({advice}): raised {after} times instead of {before} on these readings")
+    what = ", ".join(
+        f"{name}: {value if isinstance(value, str) else format(value, 'g')}"
+        for name, value in change.items()
+    )
+    return Proposal(
+        change,
+        before,
+        after,
+        f"{what} ({advice}): raised {after} times instead of {before} on these readings",
+    )

@@ -34,7 +34,9 @@ def ends_below(above: int) -> int:
     return max(above // 2, 1)
 
 
-def count_by_period(at: Iterable[datetime], start: datetime, end: datetime, period: timedelta = PERIOD) -> Millis:
+def count_by_period(
+    at: Iterable[datetime], start: datetime, end: datetime, period: timedelta = PERIOD
+) -> Millis:
     """Return the alarms in each period from `start` on; the last period may be shorter.
 
     Alarms outside of [start, end) are not counted.
@@ -45,7 +47,9 @@ def count_by_period(at: Iterable[datetime], start: datetime, end: datetime, peri
     return np.bincount(np.array(indices, np.int64), minlength=number).astype(np.int64)
 
 
-def find_floods(counts: Millis, start: datetime, above: int = ABOVE, below: int | None = None) -> tuple[Flood, ...]:
+def find_floods(
+    counts: Millis, start: datetime, above: int = ABOVE, below: int | None = None
+) -> tuple[Flood, ...]:
     """Return the floods: each begins with a period above one number of alarms, and ends before one below another.
 
     `counts`: alarms in each period from `start` on.
@@ -58,7 +62,11 @@ def find_floods(counts: Millis, start: datetime, above: int = ABOVE, below: int 
             began = i
         elif began is not None and count < least:
             inside = counts[began:i]
-            floods.append(Flood(start + began * PERIOD, start + i * PERIOD, int(inside.sum()), int(inside.max())))
+            floods.append(
+                Flood(
+                    start + began * PERIOD, start + i * PERIOD, int(inside.sum()), int(inside.max())
+                )
+            )
             began = None
     return tuple(floods)
 

@@ -55,7 +55,9 @@ def by_asset(
         own = None if evaluated is None else merge(times[name], start, end)
         return kpis(found[name], start, end, replace(targets, per_day=budget(name)), evaluated=own)
 
-    return [Group(name, of_group(name), budget(name)) for name in sorted({*group_of.values(), *found})]
+    return [
+        Group(name, of_group(name), budget(name)) for name in sorted({*group_of.values(), *found})
+    ]
 
 
 def by_shift(
@@ -77,18 +79,31 @@ def by_shift(
         own = [e for e in episodes if _is_of(route, e.asset)]
         observed_intervals = evaluated_of(evaluated, start, end, partial(_is_of, route))
         in_shift |= {e.id for e in own if any(a <= e.raised_at < b for a, b in hours)}
-        groups.append(Group(route.name, kpis(own, start, end, targets, hours, observed_intervals), targets.per_day))
+        groups.append(
+            Group(
+                route.name,
+                kpis(own, start, end, targets, hours, observed_intervals),
+                targets.per_day,
+            )
+        )
     rest = [e for e in episodes if e.id not in in_shift]
     if any(start <= e.raised_at < end for e in rest):
         covered = [s for r in routes if r.shifts for s in spans(r.shifts, r.zone, start, end)]
         hours = between(merge(covered, start, end), start, end) or [(start, end)]
         observed_intervals = evaluated_of(evaluated, start, end)
-        groups.append(Group(BETWEEN, kpis(rest, start, end, targets, hours, observed_intervals), targets.per_day))
+        groups.append(
+            Group(
+                BETWEEN, kpis(rest, start, end, targets, hours, observed_intervals), targets.per_day
+            )
+        )
     return groups
 
 
 def evaluated_of(
-    evaluated: EvaluatedByAsset | None, start: datetime, end: datetime, belongs: Callable[[str], bool] = lambda _: True
+    evaluated: EvaluatedByAsset | None,
+    start: datetime,
+    end: datetime,
+    belongs: Callable[[str], bool] = lambda _: True,
 ) -> list[Interval] | None:
     """Return the times of [start, end) in which any asset that belongs was evaluated. None: all of it was.
 
@@ -96,7 +111,11 @@ def evaluated_of(
     """
     if evaluated is None:
         return None
-    return merge((i for asset, intervals in evaluated.items() if belongs(asset) for i in intervals), start, end)
+    return merge(
+        (i for asset, intervals in evaluated.items() if belongs(asset) for i in intervals),
+        start,
+        end,
+    )
 
 
 def _is_of(route: Route, asset: str) -> bool:

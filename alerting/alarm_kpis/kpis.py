@@ -59,7 +59,9 @@ def kpis(
     parts = [(start, end)] if during is None else list(during)
     observed_intervals = parts if evaluated is None else intersection(parts, evaluated)
     live = [a for a in map(alarm_of, episodes) if not a.backfilled and not a.withdrawn]
-    raised = sorted((e for e in live if any(a <= e.raised_at < b for a, b in parts)), key=lambda e: e.raised_at)
+    raised = sorted(
+        (e for e in live if any(a <= e.raised_at < b for a, b in parts)), key=lambda e: e.raised_at
+    )
     found = _metrics(live, raised, start, end, observed_intervals, targets)
     return replace(found, asked=length(parts), findings=_findings(found, targets))
 
@@ -75,9 +77,18 @@ def _metrics(
     """Return all metrics of the evaluated intervals, without the findings."""
     observed = length(observed_intervals)
     notified = [e for e in raised if not e.silent]
-    rates = {span: len(notified) * span / observed if observed >= span else None for span in (PERIOD, _HOUR, _DAY)}
-    every, hourly = (count_by_period((e.raised_at for e in notified), start, end, period) for period in (PERIOD, _HOUR))
-    counts, hours = _within(every, observed_intervals, start, PERIOD), _within(hourly, observed_intervals, start, _HOUR)
+    rates = {
+        span: len(notified) * span / observed if observed >= span else None
+        for span in (PERIOD, _HOUR, _DAY)
+    }
+    every, hourly = (
+        count_by_period((e.raised_at for e in notified), start, end, period)
+        for period in (PERIOD, _HOUR)
+    )
+    counts, hours = (
+        _within(every, observed_intervals, start, PERIOD),
+        _within(hourly, observed_intervals, start, _HOUR),
+    )
     floods = find_floods(every, start, targets.flood_starts_above, targets.flood_ends_below)
     top = most_frequent(notified, targets.top)
     return Kpis(
@@ -95,7 +106,9 @@ def _metrics(
         busiest=int(every.max()) if len(counts) else None,
         busiest_at=start + int(every.argmax()) * PERIOD if notified else None,
         bands=bands(counts, targets),
-        distribution=tuple(np.bincount(np.minimum(counts, targets.most + 1), minlength=targets.most + 2).tolist()),
+        distribution=tuple(
+            np.bincount(np.minimum(counts, targets.most + 1), minlength=targets.most + 2).tolist()
+        ),
         hourly=tuple(hourly.tolist()),
         periods_above=_share(counts > targets.most),
         hours_above=_share(hours > targets.hour_above),
@@ -106,14 +119,18 @@ def _metrics(
         top=top,
         top_share=sum(f.share for f in top),
         priorities=priorities(notified, targets),
-        to_acknowledge=spread([e.acknowledged_at - e.raised_at if e.acknowledged_at else None for e in notified]),
+        to_acknowledge=spread(
+            [e.acknowledged_at - e.raised_at if e.acknowledged_at else None for e in notified]
+        ),
         to_clear=spread([e.closed_at - e.raised_at if e.closed_at else None for e in notified]),
         findings=(),
         note=_note(observed),
     )
 
 
-def _within(counts: Millis, observed_intervals: Sequence[Interval], start: datetime, period: timedelta) -> Millis:
+def _within(
+    counts: Millis, observed_intervals: Sequence[Interval], start: datetime, period: timedelta
+) -> Millis:
     """Return the counts of the periods from `start` on that lie, at least in part, in one of the intervals, or hold an alarm."""
     width = duration_millis(period)
     begins = to_millis(start) + width * np.arange(len(counts), dtype=np.int64)
@@ -139,7 +156,9 @@ def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[Band, ...]:
     return tuple(found)
 
 
-def find_chattering(episodes: Sequence[EpisodeSummary], targets: Targets = TARGETS) -> tuple[Chatter, ...]:
+def find_chattering(
+    episodes: Sequence[EpisodeSummary], targets: Targets = TARGETS
+) -> tuple[Chatter, ...]:
     """Return the alarms raised and cleared at least `chatter_cycles` times within `chatter_within`, the worst first."""
     found = []
     for (definition, asset), of_target in _by_target(episodes).items():
@@ -175,7 +194,9 @@ def find_stale(
         until = min(e.closed_at or end, end)
         if until > start and until - e.raised_at > targets.stale_after:
             still = e.closed_at is None or e.closed_at > end
-            found.append(Stale(e.id, e.definition, e.asset, e.raised_at, until - e.raised_at, still))
+            found.append(
+                Stale(e.id, e.definition, e.asset, e.raised_at, until - e.raised_at, still)
+            )
     return tuple(sorted(found, key=lambda s: (-s.active_for, s.episode)))
 
 
@@ -186,10 +207,15 @@ def most_frequent(episodes: Sequence[EpisodeSummary], number: int) -> tuple[Freq
     return tuple(Frequent(d, a, n, n / len(episodes)) for (d, a), n in ranked)
 
 
-def priorities(episodes: Sequence[EpisodeSummary], targets: Targets = TARGETS) -> tuple[Priority, ...]:
+def priorities(
+    episodes: Sequence[EpisodeSummary], targets: Targets = TARGETS
+) -> tuple[Priority, ...]:
     """Return the number and share of alarms of each severity."""
     number = Counter(e.severity for e in episodes)
-    return tuple(Priority(s, number[s], number[s] / len(episodes) if episodes else 0.0, targets.share(s)) for s in SEVERITIES)
+    return tuple(
+        Priority(s, number[s], number[s] / len(episodes) if episodes else 0.0, targets.share(s))
+        for s in SEVERITIES
+    )
 
 
 def spread(durations: Sequence[timedelta | None]) -> Spread:
@@ -198,10 +224,18 @@ def spread(durations: Sequence[timedelta | None]) -> Spread:
     missing = len(durations) - len(lengths)
     if not lengths:
         return Spread(0, None, None, None, missing)
-    return Spread(len(lengths), lengths[(len(lengths) - 1) // 2], lengths[-(-9 * len(lengths) // 10) - 1], lengths[-1], missing)
+    return Spread(
+        len(lengths),
+        lengths[(len(lengths) - 1) // 2],
+        lengths[-(-9 * len(lengths) // 10) - 1],
+        lengths[-1],
+        missing,
+    )
 
 
-def _by_target(episodes: Sequence[EpisodeSummary]) -> Mapping[tuple[str, str], list[EpisodeSummary]]:
+def _by_target(
+    episodes: Sequence[EpisodeSummary],
+) -> Mapping[tuple[str, str], list[EpisodeSummary]]:
     by_target: dict[tuple[str, str], list[EpisodeSummary]] = defaultdict(list)
     for episode in episodes:
         by_target[episode.definition, episode.asset].append(episode)
@@ -214,15 +248,42 @@ def _share(flags: np.ndarray) -> float | None:
 
 def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
     """Return every metric with its target, in reading order. Without evaluated times, a count of none is not known."""
-    rate, hourly, daily, busiest = metrics.per_ten_minutes, metrics.per_hour, metrics.per_day, metrics.busiest
+    rate, hourly, daily, busiest = (
+        metrics.per_ten_minutes,
+        metrics.per_hour,
+        metrics.per_day,
+        metrics.busiest,
+    )
     acceptable = translatable(
-        "≤ {usual}, at most {most}", usual=Styled(targets.acceptable, "g"), most=Styled(targets.manageable, "g")
+        "≤ {usual}, at most {most}",
+        usual=Styled(targets.acceptable, "g"),
+        most=Styled(targets.manageable, "g"),
     )
     rows: list[tuple[str, float | None, str, bool | None]] = [
-        (translatable("alarms per 10 minutes"), rate, acceptable, _at_most(rate, targets.manageable)),
-        (translatable("alarms per hour"), hourly, f"≤ {targets.per_hour:g}", _at_most(hourly, targets.per_hour)),
-        (translatable("alarms per day"), daily, f"≤ {targets.per_day:g}", _at_most(daily, targets.per_day)),
-        (translatable("most in 10 minutes"), busiest, f"≤ {targets.most}", _at_most(busiest, targets.most)),
+        (
+            translatable("alarms per 10 minutes"),
+            rate,
+            acceptable,
+            _at_most(rate, targets.manageable),
+        ),
+        (
+            translatable("alarms per hour"),
+            hourly,
+            f"≤ {targets.per_hour:g}",
+            _at_most(hourly, targets.per_hour),
+        ),
+        (
+            translatable("alarms per day"),
+            daily,
+            f"≤ {targets.per_day:g}",
+            _at_most(daily, targets.per_day),
+        ),
+        (
+            translatable("most in 10 minutes"),
+            busiest,
+            f"≤ {targets.most}",
+            _at_most(busiest, targets.most),
+        ),
     ]
     shares = [
         (
@@ -237,7 +298,10 @@ def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
         ),
         (translatable("time in flood"), metrics.time_in_flood, targets.most_time_in_flood),
     ]
-    rows += [(name, share, f"< {most:.0%}", None if share is None else share < most) for name, share, most in shares]
+    rows += [
+        (name, share, f"< {most:.0%}", None if share is None else share < most)
+        for name, share, most in shares
+    ]
     chattering, stale, top = len(metrics.chattering), len(metrics.stale), metrics.top_share
     old = format_duration(targets.stale_after)
     rows += [
@@ -256,12 +320,21 @@ def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
         ),
     ]
     enough = metrics.observed >= _LEAST_SPAN and metrics.alarms > 0
-    certain = ("chattering alarms", "most in 10 minutes")  # one such event breaks the target in any time
+    certain = (
+        "chattering alarms",
+        "most in 10 minutes",
+    )  # one such event breaks the target in any time
     found = []
     for name, value, target, met in rows:
-        known = value if value or metrics.observed else None  # a zero is not known where nothing was evaluated
+        known = (
+            value if value or metrics.observed else None
+        )  # a zero is not known where nothing was evaluated
         is_certain = enough or (met is False and name in certain)
-        found.append(Finding(name, None if known is None else float(known), target, met if is_certain else None))
+        found.append(
+            Finding(
+                name, None if known is None else float(known), target, met if is_certain else None
+            )
+        )
     return tuple(found)
 
 

@@ -47,7 +47,9 @@ class PositionLoad:
 
     def breaks(self, most_floods: float) -> bool:
         """Return whether this definition causes too many alarms: over the budget, or floods too often."""
-        if not _is_more(self.expected, self.before):  # it adds no more alarms than the definition in service
+        if not _is_more(
+            self.expected, self.before
+        ):  # it adds no more alarms than the definition in service
             return False
         floods = self.floods >= most_floods and self.floods > self.floods_now
         return _is_more(self.expected + self.now, self.budget) or floods
@@ -72,7 +74,11 @@ def replay(definition: Condition, history: History, start: datetime, end: dateti
     """Return the steps of episodes that a definition would have made in (start, end], in service from `start` on."""
     evaluated = evaluate_values(definition, history, None, start, end)
     _, steps = advance(
-        ConditionState(watermark=start), evaluated.intervals, definition.hold, definition.clear_for, severities(definition)
+        ConditionState(watermark=start),
+        evaluated.intervals,
+        definition.hold,
+        definition.clear_for,
+        severities(definition),
     )
     return steps
 
@@ -98,7 +104,11 @@ def notification_instants(
     at the raise.
     """
     ends = {step.raised_at: step.at for step in steps if step.kind == "closed"}
-    ends |= {s.raised_at: s.prediction_ended_at for s in steps if s.prediction_ended_at and s.prediction_ended_at > s.raised_at}
+    ends |= {
+        s.raised_at: s.prediction_ended_at
+        for s in steps
+        if s.prediction_ended_at and s.prediction_ended_at > s.raised_at
+    }
     turns: dict[datetime, list[Step]] = {}
     for step in steps:
         if step.kind == "raised" or (step.kind == "severity" and step.raised_at in turns):

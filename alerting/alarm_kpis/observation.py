@@ -7,7 +7,11 @@ from alerting.definitions.wording.language import ENGLISH, Styled, template, tra
 
 NOTHING = translatable("nothing was evaluated in this period, so its rates are not known")
 _LENGTHS = {"days": timedelta(days=1), "hours": timedelta(hours=1), "minutes": timedelta(minutes=1)}
-_COUNTED = {"days": template("{number} days"), "hours": template("{number} hours"), "minutes": template("{number} minutes")}
+_COUNTED = {
+    "days": template("{number} days"),
+    "hours": template("{number} hours"),
+    "minutes": template("{number} minutes"),
+}
 
 
 def observation(kpis: Kpis, zone: tzinfo) -> str:
@@ -25,11 +29,18 @@ def observation(kpis: Kpis, zone: tzinfo) -> str:
     if own == whole and ENGLISH.show(observed) == ENGLISH.show(asked):
         return ""
     since = kpis.observed_since.astimezone(zone)
-    day = f"{since.day} {since:%b}" if since.year == kpis.end.astimezone(zone).year else f"{since.day} {since:%b %Y}"
+    day = (
+        f"{since.day} {since:%b}"
+        if since.year == kpis.end.astimezone(zone).year
+        else f"{since.day} {since:%b %Y}"
+    )
     at = day if own == "days" else f"{day} {since:%H:%M}"
     part = observed if own == whole else translatable(_COUNTED[own], number=observed)
     return translatable(
-        "observed {part} of {whole}, since {when}", part=part, whole=translatable(_COUNTED[whole], number=asked), when=at
+        "observed {part} of {whole}, since {when}",
+        part=part,
+        whole=translatable(_COUNTED[whole], number=asked),
+        when=at,
     )
 
 

@@ -22,9 +22,13 @@ class PastAlarms:
             return ""
         alarms = translatable_count("{number} alarm", "{number} alarms", self.found)
         if self.counted:
-            return translatable("{alarms} of these were found by evaluating past days, without a notification", alarms=alarms)
+            return translatable(
+                "{alarms} of these were found by evaluating past days, without a notification",
+                alarms=alarms,
+            )
         return translatable(
-            "{alarms} more were found by evaluating past days, without a notification; they are not counted", alarms=alarms
+            "{alarms} more were found by evaluating past days, without a notification; they are not counted",
+            alarms=alarms,
         )
 
 
@@ -39,5 +43,7 @@ def with_past(
     within = [a for a in alarms if start <= a.raised_at < end and not a.withdrawn]
     found = sum(a.backfilled for a in within)
     counted = found > len(within) - found if wanted is None else wanted and found > 0
-    counted_alarms = [replace(a, backfilled=False) if counted and not a.withdrawn else a for a in alarms]
+    counted_alarms = [
+        replace(a, backfilled=False) if counted and not a.withdrawn else a for a in alarms
+    ]
     return counted_alarms, PastAlarms(found, counted)

@@ -26,20 +26,41 @@ if TYPE_CHECKING:
 
 @writes
 def backtest(
-    what: Annotated[str, typer.Argument(metavar="NAME|FILE", help="Name of a definition, draft or not; or a YAML or JSON file.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|FILE", help="Name of a definition, draft or not; or a YAML or JSON file."
+        ),
+    ],
     start: Annotated[
         str | None,
-        typer.Option("--from", help="Start, ISO 8601 with zone; four weeks before --to if left out.", metavar="TIME"),
+        typer.Option(
+            "--from",
+            help="Start, ISO 8601 with zone; four weeks before --to if left out.",
+            metavar="TIME",
+        ),
     ] = None,
     end: Annotated[
-        str | None, typer.Option("--to", help="End, ISO 8601 with zone; the last midnight (UTC) when left out.", metavar="TIME")
+        str | None,
+        typer.Option(
+            "--to",
+            help="End, ISO 8601 with zone; the last midnight (UTC) when left out.",
+            metavar="TIME",
+        ),
     ] = None,
     retrain: Annotated[
         str | None,
-        typer.Option(help="Train this often, e.g. 7d, or `never` after the start; the schedule of the definition when left out."),
+        typer.Option(
+            help="Train this often, e.g. 7d, or `never` after the start; the schedule of the definition when left out."
+        ),
     ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Ignore the stored result of the same backtest.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", help="HTML file to write; NAME-backtest.html when left out.")] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Ignore the stored result of the same backtest.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="HTML file to write; NAME-backtest.html when left out."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Backtest a definition: walk forward through history, training on the way, without notifications.
@@ -55,7 +76,9 @@ def backtest(
     with platform() as p, progress() as report_progress:
         subject = _subject(p, what)
         until = stop or p.clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
-        made = backtesting.backtest(p, subject, begin or until - timedelta(weeks=4), until, cadence, fresh, report_progress)
+        made = backtesting.backtest(
+            p, subject, begin or until - timedelta(weeks=4), until, cadence, fresh, report_progress
+        )
     target = out or Path(f"{made.definition}-backtest.html")
     write_file(target, made.page)
     if as_json:
@@ -73,7 +96,9 @@ def _retrain(text: str | None) -> "Retrain":
     except ValueError as error:
         raise typer.BadParameter(f"{error}, or `never`", param_hint="--retrain") from error
     if interval < timedelta(hours=1):
-        raise typer.BadParameter(f"{text!r} is too short; the shortest is 1h", param_hint="--retrain")
+        raise typer.BadParameter(
+            f"{text!r} is too short; the shortest is 1h", param_hint="--retrain"
+        )
     return interval
 
 
@@ -93,7 +118,10 @@ def _subject(platform: "Platform", what: str) -> "Subject":
 
 
 def _document(made: "Backtest") -> dict[str, Any]:
-    document: dict[str, Any] = {**plain({**made.__dict__, "page": None, "episodes": []}), "episodes": _rows(made)}
+    document: dict[str, Any] = {
+        **plain({**made.__dict__, "page": None, "episodes": []}),
+        "episodes": _rows(made),
+    }
     return document
 
 
@@ -118,11 +146,25 @@ def _rows(made: "Backtest") -> list[dict[str, Any]]:
 def _print(made: "Backtest", target: Path) -> None:
     from alerting.reporting.decision_text import METRIC_TITLES, counts, format_metric
 
-    rows = [{**s, "model": (s["model_hash"] or "")[:12], "from": s["start"], "to": s["end"]} for s in made.segments]
+    rows = [
+        {**s, "model": (s["model_hash"] or "")[:12], "from": s["start"], "to": s["end"]}
+        for s in made.segments
+    ]
     if any(s["verdict"] for s in made.segments):
-        show(rows, ["number", "from", "to", "verdict", "family", "model", "training_cutoff", "episodes"], False, "")
+        show(
+            rows,
+            ["number", "from", "to", "verdict", "family", "model", "training_cutoff", "episodes"],
+            False,
+            "",
+        )
     if made.events:
-        shown = ("event_recall", "false_alarms_per_week", "episode_precision", "time_in_alarm", "median_lead_time")
+        shown = (
+            "event_recall",
+            "false_alarms_per_week",
+            "episode_precision",
+            "time_in_alarm",
+            "median_lead_time",
+        )
         behind = counts(made.events)
         for n in shown:
             console.print(f"{METRIC_TITLES[n]}: {format_metric(made.events, n)}{behind.get(n, '')}")
@@ -148,4 +190,6 @@ def _print(made: "Backtest", target: Path) -> None:
         console.print(f"stored result of {short(made.finished_at)}; --fresh computes it again")
     elif made.resumed:
         console.print(f"continued after {made.resumed} segments that were finished before")
-    console.print(f"no notification was sent, no live data changed; written to {target} (backtest {made.id})")
+    console.print(
+        f"no notification was sent, no live data changed; written to {target} (backtest {made.id})"
+    )

@@ -49,8 +49,16 @@ definition_group = command_group("Definitions: export them as files, take them o
 _HASH_SHOWN = 12
 _WIDEST_LINE = 1 << 20
 
-Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one definition, a list, or several documents.")]
-FilesOrNames = Annotated[list[Path], typer.Argument(metavar="FILES|NAMES", help="YAML or JSON files, or names of stored ones.")]
+Files = Annotated[
+    list[Path],
+    typer.Argument(
+        help="YAML or JSON files, each with one definition, a list, or several documents."
+    ),
+]
+FilesOrNames = Annotated[
+    list[Path],
+    typer.Argument(metavar="FILES|NAMES", help="YAML or JSON files, or names of stored ones."),
+]
 Reason = Annotated[str, typer.Option("--reason", help="Reason, recorded with the revision.")]
 
 
@@ -66,12 +74,23 @@ def check(files: FilesOrNames, as_json: Json = False) -> None:
     names = {file for file in files if not (file.exists() or file.suffix or len(file.parts) > 1)}
     documents = read_documents([file for file in files if file not in names])
     with platform() as p:
-        good = sync.check(p, documents + [sync.require_document(p.definitions, str(name)) for name in sorted(names)])
+        good = sync.check(
+            p,
+            documents + [sync.require_document(p.definitions, str(name)) for name in sorted(names)],
+        )
         derived = {d.name: _derived(p, d) for d in good}
         assets = p.assets.all()
-    rows = [{"name": d.name, "kind": d.kind, "assets": ", ".join(d.assets), "state": d.state} for d in good]
+    rows = [
+        {"name": d.name, "kind": d.kind, "assets": ", ".join(d.assets), "state": d.state}
+        for d in good
+    ]
     shown = [{**row, "derived": derived[row["name"]]} for row in rows]
-    show(shown if as_json else rows, ["name", "kind", "assets", "state"], as_json, "no definitions in these files")
+    show(
+        shown if as_json else rows,
+        ["name", "kind", "assets", "state"],
+        as_json,
+        "no definitions in these files",
+    )
     if not as_json:
         for name, message in derived.items():
             if message is not None:
@@ -107,7 +126,9 @@ def apply(
     accept_load: Annotated[
         str,
         typer.Option(
-            "--accept-load", help="Reason to accept more alarms than the budget allows; recorded in the audit.", metavar="REASON"
+            "--accept-load",
+            help="Reason to accept more alarms than the budget allows; recorded in the audit.",
+            metavar="REASON",
         ),
     ] = "",
     as_json: Json = False,
@@ -127,18 +148,31 @@ def apply(
         now = p.clock.now()
         rows = [{"name": i.name, "action": i.action, "changes": _changes(i.changes)} for i in plans]
         load = forecasts(p, plans, now)
-        following = next_steps(p.assets, p.definitions, p.decisions, p.trainings, plans, datetime.now(UTC))
+        following = next_steps(
+            p.assets, p.definitions, p.decisions, p.trainings, plans, datetime.now(UTC)
+        )
         if not as_json:
             show(rows, ["name", "action", "changes"], False, "no definitions in these files")
             _show_warnings([i.definition for i in plans if i.action != "unchanged"], p.assets.all())
             for forecast in load:
                 for sentence in forecast.messages:
-                    console.print(f"{forecast.definition}: {sentence}", style="red" if forecast.breaks else None)
+                    console.print(
+                        f"{forecast.definition}: {sentence}",
+                        style="red" if forecast.breaks else None,
+                    )
         if not dry_run:
             apply_within_budget(p, documents, load, user(), now, reason, accept_load)
         started = {} if dry_run else _start_trainings(p, plans)
     if as_json:
-        print_json({"plan": rows, "load": load, "applied": not dry_run, "next": [] if dry_run else following, "started": started})
+        print_json(
+            {
+                "plan": rows,
+                "load": load,
+                "applied": not dry_run,
+                "next": [] if dry_run else following,
+                "started": started,
+            }
+        )
     elif dry_run:
         console.print("dry run: no definition was changed")
     else:
@@ -150,7 +184,10 @@ def _start_trainings(p: "Platform", plans: "Sequence[Plan]") -> dict[str, str]:
     """Start the trainings that are due if a definition with a model was changed, and return their pages."""
     from alerting.definitions.model import ModelDefinition
 
-    if not any(plan.action != "unchanged" and isinstance(plan.definition, ModelDefinition) for plan in plans):
+    if not any(
+        plan.action != "unchanged" and isinstance(plan.definition, ModelDefinition)
+        for plan in plans
+    ):
         return {}
     from alerting.local.start_trainings import start_trainings
     from alerting.settings.environment import read_settings
@@ -158,7 +195,9 @@ def _start_trainings(p: "Platform", plans: "Sequence[Plan]") -> dict[str, str]:
     return start_trainings(read_settings(os.environ), p)
 
 
-def _show_applied(plans: "Sequence[Plan]", following: Sequence[str], started: dict[str, str]) -> None:
+def _show_applied(
+    plans: "Sequence[Plan]", following: Sequence[str], started: dict[str, str]
+) -> None:
     from alerting.usecases.definitions.next_steps import one_step
 
     console.print(f"applied: {sum(i.action != 'unchanged' for i in plans)} of {len(plans)} changed")
@@ -168,11 +207,15 @@ def _show_applied(plans: "Sequence[Plan]", following: Sequence[str], started: di
     for name, page in started.items():
         console.print(f"{name}: training started: {page}")
     if following and not is_served():
-        console.print("the platform does not run, so this waits until you start it with `alerting up`")
+        console.print(
+            "the platform does not run, so this waits until you start it with `alerting up`"
+        )
 
 
 def _changes(changes: dict[str, tuple[Any, Any]]) -> str:
-    return "; ".join(f"{k}: {json.dumps(plain(a))} → {json.dumps(plain(b))}" for k, (a, b) in changes.items())
+    return "; ".join(
+        f"{k}: {json.dumps(plain(a))} → {json.dumps(plain(b))}" for k, (a, b) in changes.items()
+    )
 
 
 @command
@@ -188,13 +231,37 @@ def list_definitions(as_json: Json = False) -> None:
         latest = p.definitions.latest()
         states = describe_trainings(p.definitions, p.decisions, p.trainings, latest, p.zone)
         runs = last_runs(p, latest)
-        rows = [sync.summary(r, faults.get(r.name, [])) | {"training": states.get(r.name)} | vars(runs[r.name]) for r in latest]
+        rows = [
+            sync.summary(r, faults.get(r.name, []))
+            | {"training": states.get(r.name)}
+            | vars(runs[r.name])
+            for r in latest
+        ]
         listed = {r["name"] for r in rows}
-        rows += [{"name": n, "state": "faulty", "faults": f} for n, f in sorted(faults.items()) if n not in listed]
+        rows += [
+            {"name": n, "state": "faulty", "faults": f}
+            for n, f in sorted(faults.items())
+            if n not in listed
+        ]
         unmended = p.platform_alerts.open()
     short_names = {"rev": "revision", "evaluated": "evaluated_at", "trained": "trained_at"}
-    shown = rows if as_json else [row | {short: row.get(name) for short, name in short_names.items()} for row in rows]
-    columns = ["name", "kind", "state", "rev", "assets", "severity", "since", "evaluated", "model", "trained"]
+    shown = (
+        rows
+        if as_json
+        else [row | {short: row.get(name) for short, name in short_names.items()} for row in rows]
+    )
+    columns = [
+        "name",
+        "kind",
+        "state",
+        "rev",
+        "assets",
+        "severity",
+        "since",
+        "evaluated",
+        "model",
+        "trained",
+    ]
     if as_json or not rows or table_width(shown, columns) <= console.width:
         show(shown, columns, as_json, "no definitions yet: alerting apply FILE")
     else:
@@ -242,34 +309,68 @@ def show_definition(
         chosen = sync.require_revision(p.definitions, name, revision)
         history = p.definitions.revisions(name)
         faults = p.definitions.faulty().get(name, [])
-        training = describe_trainings(p.definitions, p.decisions, p.trainings, history[-1:], p.zone).get(name)
+        training = describe_trainings(
+            p.definitions, p.decisions, p.trainings, history[-1:], p.zone
+        ).get(name)
         derived = (
-            stored_features(p.derived_features, chosen.definition) if isinstance(chosen.definition, TrainedDefinition) else None
+            stored_features(p.derived_features, chosen.definition)
+            if isinstance(chosen.definition, TrainedDefinition)
+            else None
         )
     document = definition_document(chosen.definition)
     if as_json:
-        found = {"definition": document, "revision": chosen.number, "revisions": history, "faults": faults}
+        found = {
+            "definition": document,
+            "revision": chosen.number,
+            "revisions": history,
+            "faults": faults,
+        }
         print_json(found | {"derived": derived, "training": training})
         return
     print_text(_yaml(document))
     rows = [
-        {"revision": r.number, "at": r.at, "author": r.author, "reason": r.reason, "hash": r.hash[:_HASH_SHOWN]} for r in history
+        {
+            "revision": r.number,
+            "at": r.at,
+            "author": r.author,
+            "reason": r.reason,
+            "hash": r.hash[:_HASH_SHOWN],
+        }
+        for r in history
     ]
-    lines = [line.plain for line in table_lines(rows, ["revision", "at", "author", "reason", "hash"], console.width - 2)]
-    lines += [f"the current document is faulty, revision {chosen.number} stays in force: {fault}" for fault in faults]
+    lines = [
+        line.plain
+        for line in table_lines(
+            rows, ["revision", "at", "author", "reason", "hash"], console.width - 2
+        )
+    ]
+    lines += [
+        f"the current document is faulty, revision {chosen.number} stays in force: {fault}"
+        for fault in faults
+    ]
     lines += [] if derived is None else [derived.message]
     if isinstance(chosen.definition, ModelDefinition):
         zone = chosen.definition.schedule.timezone
-        lines.append(f"trained by the schedule {chosen.definition.retrain_cron or 'null: only by hand'} ({zone})")
+        lines.append(
+            f"trained by the schedule {chosen.definition.retrain_cron or 'null: only by hand'} ({zone})"
+        )
     lines += [] if training is None else [training]
-    print_text("".join(f"# {line}\n" for text in lines for line in clean_text(text, visible=True).splitlines()))
+    print_text(
+        "".join(
+            f"# {line}\n" for text in lines for line in clean_text(text, visible=True).splitlines()
+        )
+    )
 
 
 @definition_group.command("export")
 @command
 def export(
-    names: Annotated[list[str] | None, typer.Argument(help="Definitions; all of them when left out.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="File to write; standard output when left out.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Definitions; all of them when left out.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write; standard output when left out.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write definitions as YAML (with --json: as a JSON list) that `apply` reads back unchanged."""
@@ -278,9 +379,15 @@ def export(
 
     with platform() as p:
         sync.sync(p, p.clock.now())
-        chosen = [sync.require_revision(p.definitions, n) for n in names] if names else p.definitions.latest()
+        chosen = (
+            [sync.require_revision(p.definitions, n) for n in names]
+            if names
+            else p.definitions.latest()
+        )
     documents = [definition_document(r.definition) for r in chosen]
-    text = json.dumps(documents, indent=2) + "\n" if as_json else "---\n".join(map(_yaml, documents))
+    text = (
+        json.dumps(documents, indent=2) + "\n" if as_json else "---\n".join(map(_yaml, documents))
+    )
     if out is not None:
         write_file(out, text)
         result = {"file": out, "definitions": [d["name"] for d in documents]}
@@ -308,4 +415,8 @@ def retire(name: DefinitionName, reason: Reason = "retired", as_json: Json = Fal
         revision = sync.retire(p, name, user(), p.clock.now(), reason)
         closed = maintain.close_orphans(p, p.clock.now())
     result = {"definition": name, "revision": revision.number, "closed": closed}
-    show_result(result, as_json, f"{name} is retired with revision {revision.number}; {closed} open episodes closed")
+    show_result(
+        result,
+        as_json,
+        f"{name} is retired with revision {revision.number}; {closed} open episodes closed",
+    )

@@ -20,16 +20,23 @@ from alerting.cli.support import Json, command, command_group, instant, user, wr
 if TYPE_CHECKING:
     from alerting.demo.line import LineState
 
-demo_group = command_group("The simulated biscuit oven line: show it, and change its set-points. Physics: docs/demo-line.md.")
+demo_group = command_group(
+    "The simulated biscuit oven line: show it, and change its set-points. Physics: docs/demo-line.md."
+)
 
 
 @demo_group.command("set")
 @writes
 def set_point(
     variable: Annotated[
-        str, typer.Argument(help="A set-point: zone_1_setpoint … zone_3_setpoint (°C), belt_speed_setpoint (m/min).")
+        str,
+        typer.Argument(
+            help="A set-point: zone_1_setpoint … zone_3_setpoint (°C), belt_speed_setpoint (m/min)."
+        ),
     ],
-    value: Annotated[float, typer.Argument(help="The value to set, within the limits of the variable.")],
+    value: Annotated[
+        float, typer.Argument(help="The value to set, within the limits of the variable.")
+    ],
     why: Annotated[str, typer.Option("--why", help="Reason, recorded in the audit.")] = "",
     as_json: Json = False,
 ) -> None:
@@ -64,7 +71,11 @@ def set_point(
 @command
 def status(
     causes: Annotated[
-        bool, typer.Option("--causes", help="Show also the true causes of the last day, which the platform does not see.")
+        bool,
+        typer.Option(
+            "--causes",
+            help="Show also the true causes of the last day, which the platform does not see.",
+        ),
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -83,19 +94,39 @@ def status(
         now = min(clock.now(), state.until)
         note_line_clock(clock.line_speed())
         readings = stores.readings.load(asset, now - timedelta(minutes=10), now).readings
-    last = {name: float(values.dropna().iloc[-1]) for name, values in readings.items() if values.notna().any()}
+    last = {
+        name: float(values.dropna().iloc[-1])
+        for name, values in readings.items()
+        if values.notna().any()
+    }
     rows = [
-        {"variable": name, "title": v.title, "value": last.get(name), "unit": v.unit, "set_by": _set_by(state, name)}
+        {
+            "variable": name,
+            "title": v.title,
+            "value": last.get(name),
+            "unit": v.unit,
+            "set_by": _set_by(state, name),
+        }
         for name, v in asset.variables.items()
     ]
     true_causes = _causes(state) if causes else []
     if as_json:
-        print_json({"asset": ASSET, "now": now, "seed": state.seed, "variables": rows, "causes": true_causes if causes else None})
+        print_json(
+            {
+                "asset": ASSET,
+                "now": now,
+                "seed": state.seed,
+                "variables": rows,
+                "causes": true_causes if causes else None,
+            }
+        )
         return
     console.print(f"{asset.title} at {short(now)} (seed {state.seed})")
     show(rows, ["variable", "title", "value", "unit", "set_by"], False, "")
     if causes:
-        show(true_causes, ["cause", "start", "end", "peak"], False, "no disturbance in the last day")
+        show(
+            true_causes, ["cause", "start", "end", "peak"], False, "no disturbance in the last day"
+        )
 
 
 def _set_by(state: "LineState", name: str) -> str:
@@ -103,21 +134,30 @@ def _set_by(state: "LineState", name: str) -> str:
     if name not in state.setpoints():
         return ""
     change = state.hand_set(name, state.minute)
-    return "the crew" if change is None else f"{change.actor}, until {short(state.instant(change.until))}"
+    return (
+        "the crew"
+        if change is None
+        else f"{change.actor}, until {short(state.instant(change.until))}"
+    )
 
 
 def _causes(state: "LineState") -> list[dict[str, Any]]:
     from alerting.demo.line import causes
 
     found = causes(state, timedelta(days=1))
-    return [{"cause": d.cause, "start": start, "end": end, "peak": d.size} for start, end, d in found]
+    return [
+        {"cause": d.cause, "start": start, "end": end, "peak": d.size} for start, end, d in found
+    ]
 
 
 @demo_group.command("past")
 @writes
 def past(
     days: Annotated[int, typer.Option(min=1, help="Days of it, up to --to.")] = 30,
-    to: Annotated[str | None, typer.Option("--to", help="End, ISO 8601 with zone; now when left out.", metavar="TIME")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", help="End, ISO 8601 with zone; now when left out.", metavar="TIME"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Fill the database with a past of the line and apply the example definitions, without running the line.

@@ -31,14 +31,20 @@ if TYPE_CHECKING:
 episode_group = command_group("Episodes: acknowledge, confirm, comment on and assign them.")
 
 Id = Annotated[str, typer.Argument(metavar="EPISODE", help="Id of an episode, or its beginning.")]
-ActedAt = Annotated[str | None, typer.Option("--acted-at", help="Time of the action; now when left out.", metavar="TIME")]
+ActedAt = Annotated[
+    str | None,
+    typer.Option("--acted-at", help="Time of the action; now when left out.", metavar="TIME"),
+]
 
 
 @command
 def episodes(
     name: Annotated[
         str | None,
-        typer.Argument(help="Name of a definition, or the id of one episode to show its details.", metavar="[NAME|ID]"),
+        typer.Argument(
+            help="Name of a definition, or the id of one episode to show its details.",
+            metavar="[NAME|ID]",
+        ),
     ] = None,
     start: Start = None,
     end: End = None,
@@ -73,7 +79,12 @@ def episodes(
         }
         for e in in_groups(found)
     ]
-    return show(rows, ["id", "now", "definition", "asset", "severity", "raised", "outcome", "why"], False, "no episodes")
+    return show(
+        rows,
+        ["id", "now", "definition", "asset", "severity", "raised", "outcome", "why"],
+        False,
+        "no episodes",
+    )
 
 
 def _find_episode(p: "Platform", text: str, names: Collection[str]) -> "Episode":
@@ -92,15 +103,21 @@ def _find_episode(p: "Platform", text: str, names: Collection[str]) -> "Episode"
 def _ended_as(episode: Any) -> str:
     """Return the outcome of a closed episode, and whether it was found in past data."""
     outcome = OUTCOME_NAMES[episode.outcome_record.outcome] if episode.outcome_record else ""
-    return ", ".join(part for part in (outcome, "found in past data" if episode.backfilled else "") if part)
+    return ", ".join(
+        part for part in (outcome, "found in past data" if episode.backfilled else "") if part
+    )
 
 
-def _show_episode(episode: Any, notifications: Sequence[Any], states: list[str], as_json: bool) -> None:
+def _show_episode(
+    episode: Any, notifications: Sequence[Any], states: list[str], as_json: bool
+) -> None:
     from alerting.reporting import sentences
 
     if as_json:
         return print_json(vars(episode) | {"notifications": notifications})
-    console.print(f"{episode.title} on {episode.asset}: {episode.phase} ({episode.severity})", style="bold")
+    console.print(
+        f"{episode.title} on {episode.asset}: {episode.phase} ({episode.severity})", style="bold"
+    )
     console.print(f"  {short(episode.raised_at)}  {episode.evaluation.reason}")
     for line in states:
         console.print(f"  {line}")
@@ -110,15 +127,22 @@ def _show_episode(episode: Any, notifications: Sequence[Any], states: list[str],
     if at_raise:
         console.print(f"  what-if ({short(episode.raised_at)}): {at_raise}")
     if episode.present and episode.present.recommendation.message != at_raise:
-        console.print(f"  what-if ({short(episode.advised_at)}): {episode.present.recommendation.message}")
+        console.print(
+            f"  what-if ({short(episode.advised_at)}): {episode.present.recommendation.message}"
+        )
     for title, text in episode.guidance.items():
         console.print(f"  {title}: {text}")
     if episode.outcome_record and episode.condition != "open":
-        console.print(f"  outcome: {episode.outcome_record.outcome}: {episode.outcome_record.reason}")
+        console.print(
+            f"  outcome: {episode.outcome_record.outcome}: {episode.outcome_record.reason}"
+        )
     moves = [(t, sentences.describe_transition(t)[1]) for t in episode.transitions]
     rows = [{"at": t.at, "what": t.kind, "actor": t.actor, "reason": reason} for t, reason in moves]
     show(rows, ["at", "what", "actor", "reason"], False, "")
-    sent = [{"channel": n.channel, "of": n.transition, "status": n.status, "attempts": n.attempts} for n in notifications]
+    sent = [
+        {"channel": n.channel, "of": n.transition, "status": n.status, "attempts": n.attempts}
+        for n in notifications
+    ]
     return show(sent, ["channel", "of", "status", "attempts"], False, "no notifications")
 
 
@@ -127,7 +151,10 @@ def why(
     name: DefinitionName,
     asset: AssetName,
     at: Annotated[
-        str | None, typer.Option("--at", help="The instant, ISO 8601 with zone; now when left out.", metavar="TIME")
+        str | None,
+        typer.Option(
+            "--at", help="The instant, ISO 8601 with zone; now when left out.", metavar="TIME"
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -153,7 +180,12 @@ def feedback(
     comment: Annotated[str | None, typer.Option(help="A comment.")] = None,
     acted_at: ActedAt = None,
     taken: Annotated[
-        str | None, typer.Option("--recommendation", help="Whether you followed it: yes, partly, other or no.", metavar="TEXT")
+        str | None,
+        typer.Option(
+            "--recommendation",
+            help="Whether you followed it: yes, partly, other or no.",
+            metavar="TEXT",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -162,23 +194,34 @@ def feedback(
     from alerting.usecases.operators.feedback import give_feedback
 
     if verdict not in (None, "true_alarm", "false_alarm", "unsure"):
-        raise typer.BadParameter(f"{verdict!r} is not a verdict; write true_alarm, false_alarm or unsure", param_hint="--verdict")
+        raise typer.BadParameter(
+            f"{verdict!r} is not a verdict; write true_alarm, false_alarm or unsure",
+            param_hint="--verdict",
+        )
     if taken not in (None, "yes", "partly", "other", "no"):
-        raise typer.BadParameter(f"{taken!r}: write yes, partly, other or no", param_hint="--recommendation")
+        raise typer.BadParameter(
+            f"{taken!r}: write yes, partly, other or no", param_hint="--recommendation"
+        )
     done_at = instant(acted_at, "--acted-at")
     with platform() as p:
         now, said = p.clock.now(), cast("Verdict", verdict)
         followed = cast("RecommendationTaken | None", taken)
         feedback = Feedback(episode, said, acted, action, comment, user(), now, done_at, followed)
         after = give_feedback(p, feedback)
-    outcome = f"{after.outcome_record.outcome} ({after.outcome_record.reason})" if after.outcome_record else "not known yet"
+    outcome = (
+        f"{after.outcome_record.outcome} ({after.outcome_record.reason})"
+        if after.outcome_record
+        else "not known yet"
+    )
     show_result(after, as_json, f"recorded for {after.title} on {after.asset}; outcome: {outcome}")
 
 
 @episode_group.command("ack")
 @writes
 def ack(
-    episode: Id, note: Annotated[str, typer.Option(help="A note for the next operator.")] = "", as_json: Json = False
+    episode: Id,
+    note: Annotated[str, typer.Option(help="A note for the next operator.")] = "",
+    as_json: Json = False,
 ) -> None:
     """Acknowledge an episode: you have seen it. Idempotent."""
     from alerting.usecases.operators import operate
@@ -189,7 +232,11 @@ def ack(
 
 @episode_group.command("close")
 @writes
-def close(episode: Id, reason: Annotated[str, typer.Option("--reason", help="Why it is over.")], as_json: Json = False) -> None:
+def close(
+    episode: Id,
+    reason: Annotated[str, typer.Option("--reason", help="Why it is over.")],
+    as_json: Json = False,
+) -> None:
     """Close an alert whose predicted problem has come, when no reading shows whether it goes on."""
     from alerting.usecases.operators import operate
 
@@ -215,7 +262,9 @@ def confirm(
 
 @episode_group.command("comment")
 @writes
-def comment(episode: Id, text: Annotated[str, typer.Argument(help="The comment.")], as_json: Json = False) -> None:
+def comment(
+    episode: Id, text: Annotated[str, typer.Argument(help="The comment.")], as_json: Json = False
+) -> None:
     """Add a comment to an episode."""
     from alerting.usecases.operators import operate
 
@@ -226,7 +275,9 @@ def comment(episode: Id, text: Annotated[str, typer.Argument(help="The comment."
 @episode_group.command("assign")
 @writes
 def assign(
-    episode: Id, to: Annotated[str, typer.Argument(metavar="PERSON", help="Name of a person.")], as_json: Json = False
+    episode: Id,
+    to: Annotated[str, typer.Argument(metavar="PERSON", help="Name of a person.")],
+    as_json: Json = False,
 ) -> None:
     """Assign an episode to a person."""
     from alerting.usecases.operators import operate
@@ -243,9 +294,15 @@ def _advice_lines(p: "Platform", episode: "Episode") -> list[str]:
 
     latest = p.definitions.newest_revision(episode.definition)
     advice = episode.recommendation
-    if latest is None or not isinstance(latest.definition, TrainedDefinition) or (advice is not None and advice.changes):
+    if (
+        latest is None
+        or not isinstance(latest.definition, TrainedDefinition)
+        or (advice is not None and advice.changes)
+    ):
         return []
-    return list(advice_warnings(latest.definition, matching_assets(latest.definition, p.assets.all())))
+    return list(
+        advice_warnings(latest.definition, matching_assets(latest.definition, p.assets.all()))
+    )
 
 
 def state_lines(p: "Platform", episode: "Episode") -> list[str]:

@@ -32,15 +32,23 @@ if TYPE_CHECKING:
 
 @writes
 def evaluate(
-    names: Annotated[list[str] | None, typer.Argument(help="Definitions; all active ones when left out.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Definitions; all active ones when left out.")
+    ] = None,
     start: Start = None,
     end: End = None,
     model: Annotated[
         str | None,
-        typer.Option(help="With --from: evaluate the whole interval with this version, or `champion`.", metavar="VERSION"),
+        typer.Option(
+            help="With --from: evaluate the whole interval with this version, or `champion`.",
+            metavar="VERSION",
+        ),
     ] = None,
     revision: Annotated[
-        str | None, typer.Option(help="With --from: evaluate with this revision, or `latest`.", metavar="REVISION")
+        str | None,
+        typer.Option(
+            help="With --from: evaluate with this revision, or `latest`.", metavar="REVISION"
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -62,14 +70,33 @@ def evaluate(
         require_past(p.clock.now(), begin, stop)
         if begin is not None and stop is not None:
             if not names:
-                raise typer.BadParameter("name the definition to evaluate again", param_hint="NAMES")
-            counts = [(n, evaluation.evaluate_past(p, n, begin, stop, model, revision, report_progress)) for n in names]
+                raise typer.BadParameter(
+                    "name the definition to evaluate again", param_hint="NAMES"
+                )
+            counts = [
+                (n, evaluation.evaluate_past(p, n, begin, stop, model, revision, report_progress))
+                for n in names
+            ]
         else:
             now = p.clock.now()
-            counts = [("all" if not names else ", ".join(names), evaluation.evaluate(p, names, now, report_progress))]
+            counts = [
+                (
+                    "all" if not names else ", ".join(names),
+                    evaluation.evaluate(p, names, now, report_progress),
+                )
+            ]
             deliver_due(p, p.clock.now())
     rows = [{"definitions": n, **plain(c)} for n, c in counts]
-    columns = ["definitions", "targets", "raised", "closed", "determined", "withdrawn", "late", "too_late"]
+    columns = [
+        "definitions",
+        "targets",
+        "raised",
+        "closed",
+        "determined",
+        "withdrawn",
+        "late",
+        "too_late",
+    ]
     show(rows, columns, as_json, "nothing to evaluate")
     if not as_json:
         if stop is None:
@@ -87,20 +114,36 @@ def score(
     name: DefinitionName,
     file: Annotated[
         Path | None,
-        typer.Argument(help="Readings to score, CSV or Parquet as `import readings` reads them.", metavar="[FILE]"),
+        typer.Argument(
+            help="Readings to score, CSV or Parquet as `import readings` reads them.",
+            metavar="[FILE]",
+        ),
     ] = None,
-    history: Annotated[bool, typer.Option("--history", help="Write past scores to --out, instead of the newest ones.")] = False,
+    history: Annotated[
+        bool,
+        typer.Option("--history", help="Write past scores to --out, instead of the newest ones."),
+    ] = False,
     start: Annotated[
         str | None,
-        typer.Option("--from", help="Start, ISO 8601 with zone; the training cutoff of the model when left out.", metavar="TIME"),
+        typer.Option(
+            "--from",
+            help="Start, ISO 8601 with zone; the training cutoff of the model when left out.",
+            metavar="TIME",
+        ),
     ] = None,
     end: Annotated[
-        str | None, typer.Option("--to", help="End, ISO 8601 with zone; the last reading when left out.", metavar="TIME")
+        str | None,
+        typer.Option(
+            "--to", help="End, ISO 8601 with zone; the last reading when left out.", metavar="TIME"
+        ),
     ] = None,
     model: Annotated[
-        str | None, typer.Option(help="Version of the model; the champion when left out.", metavar="VERSION")
+        str | None,
+        typer.Option(help="Version of the model; the champion when left out.", metavar="VERSION"),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="File to write, .csv or .parquet.", metavar="FILE")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="File to write, .csv or .parquet.", metavar="FILE")
+    ] = None,
     time: options.Time = None,
     time_format: options.TimeFormat = None,
     asset: options.AssetName = None,
@@ -119,7 +162,9 @@ def score(
     from alerting.usecases.scoring.past_scores import plan_scoring, score_past
 
     if (history or file is not None) == (out is None) or (history and file is not None):
-        raise typer.BadParameter("give --out together with --history or with a FILE", param_hint="--out")
+        raise typer.BadParameter(
+            "give --out together with --history or with a FILE", param_hint="--out"
+        )
     if (start or end) and not history:
         raise typer.BadParameter("goes with --history only", param_hint="--from/--to")
     layout_options = (time, time_format, asset, asset_column, asset_prefix, tz, rename)
@@ -129,7 +174,10 @@ def score(
         if model is not None:
             raise typer.BadParameter("a FILE is scored by the champion", param_hint="--model")
         layout = with_time_columns(
-            file_layout(asset, asset_column, asset_prefix, None, None, None, rename, None), time, time_format, tz
+            file_layout(asset, asset_column, asset_prefix, None, None, None, rename, None),
+            time,
+            time_format,
+            tz,
         )
         return _score_file(name, file, layout, out, as_json)
     begin, stop = instant(start, "--from"), instant(end, "--to")
@@ -140,7 +188,12 @@ def score(
         if out is not None:
             return _write_scores(plan, scored, out, as_json)
         newest = [_newest(asset_name, rows) for asset_name, rows in scored]
-    return show(newest, ["asset", "time", "score", "threshold", "model_version", "reason"], as_json, "no asset")
+    return show(
+        newest,
+        ["asset", "time", "score", "threshold", "model_version", "reason"],
+        as_json,
+        "no asset",
+    )
 
 
 def _score_file(name: str, file: Path, layout: "Layout", out: Path, as_json: bool) -> None:
@@ -161,7 +214,9 @@ def _score_file(name: str, file: Path, layout: "Layout", out: Path, as_json: boo
     show_result(document, as_json, written, *lines, *scored.notes)
 
 
-def _write_scores(plan: "ScoringPlan", scored: "Iterable[tuple[str, ScoredRows]]", out: Path, as_json: bool) -> None:
+def _write_scores(
+    plan: "ScoringPlan", scored: "Iterable[tuple[str, ScoredRows]]", out: Path, as_json: bool
+) -> None:
     from alerting.adapters.files.tables.score_table import write_scores
 
     counts = write_scores(out, scored)
@@ -175,7 +230,12 @@ def _write_scores(plan: "ScoringPlan", scored: "Iterable[tuple[str, ScoredRows]]
         "unknown": unknown,
     }
     written = f"{known:,} scores by version {plan.version}, {short(plan.start)} to {short(plan.end)}, written to {out}"
-    show_result(document, as_json, written, *(f"unknown: {count:,} instants: {reason}" for reason, count in unknown.items()))
+    show_result(
+        document,
+        as_json,
+        written,
+        *(f"unknown: {count:,} instants: {reason}" for reason, count in unknown.items()),
+    )
 
 
 def _newest(asset: str, rows: "ScoredRows") -> dict[str, Any]:

@@ -30,10 +30,20 @@ if TYPE_CHECKING:
 model_group = command_group("Models: approve, reject and roll back champions.")
 
 AsOf = Annotated[
-    str | None, typer.Option("--as-of", help="Use only data known at this instant, ISO 8601 with zone.", metavar="TIME")
+    str | None,
+    typer.Option(
+        "--as-of", help="Use only data known at this instant, ISO 8601 with zone.", metavar="TIME"
+    ),
 ]
-Verbose = Annotated[bool, typer.Option("--verbose", help="Print every finding on the data, not one line a kind.")]
-RunId = Annotated[str, typer.Argument(help="Run of the training or its beginning, or the definition whose version waits.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", help="Print every finding on the data, not one line a kind.")
+]
+RunId = Annotated[
+    str,
+    typer.Argument(
+        help="Run of the training or its beginning, or the definition whose version waits."
+    ),
+]
 
 
 @writes
@@ -41,9 +51,15 @@ def train(
     name: Annotated[str | None, typer.Argument(help="Name of the definition.")] = None,
     as_of: AsOf = None,
     due: Annotated[
-        bool, typer.Option("--due", help="Train every definition whose question is new or changed, or failed before.")
+        bool,
+        typer.Option(
+            "--due",
+            help="Train every definition whose question is new or changed, or failed before.",
+        ),
     ] = False,
-    again: Annotated[bool, typer.Option("--again", help="Start it also beside one that is under way.")] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Start it also beside one that is under way.")
+    ] = False,
     verbose: Verbose = False,
     as_json: Json = False,
 ) -> None:
@@ -91,17 +107,25 @@ def show_proposal(result: "Proposal", verbose: bool) -> None:
 
     console.print(result_line(result), style="bold")
     if result.waiting:
-        console.print(f"waits for approval: alerting model approve {result.run_id}  (or in the Airflow UI)")
+        console.print(
+            f"waits for approval: alerting model approve {result.run_id}  (or in the Airflow UI)"
+        )
     show_test(result.test)
     for line in period_lines(result.dataset):
         console.print(line)
     show_candidates(result.leaderboard)
     for line in chance_lines(result.evidence):
         console.print(line)
-    for line in [finding.message for finding in result.findings] if verbose and result.findings else result.dataset.notes:
+    for line in (
+        [finding.message for finding in result.findings]
+        if verbose and result.findings
+        else result.dataset.notes
+    ):
         console.print(f"data: {line}")
     if len(result.dataset.notes) < len(result.findings) and not verbose:
-        console.print(f"each of the {len(result.findings)} findings: dataset/quality.json of run {result.run_id}, or --verbose")
+        console.print(
+            f"each of the {len(result.findings)} findings: dataset/quality.json of run {result.run_id}, or --verbose"
+        )
 
 
 @model_group.command("approve")
@@ -136,7 +160,12 @@ def rollback(
     name: DefinitionName,
     reason: Annotated[str, typer.Option("--reason", help="Reason, recorded with the decision.")],
     to: Annotated[
-        int | None, typer.Option("--to", help="A version that was in service; the one before when left out.", metavar="VERSION")
+        int | None,
+        typer.Option(
+            "--to",
+            help="A version that was in service; the one before when left out.",
+            metavar="VERSION",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -154,7 +183,8 @@ def export(
     name: DefinitionName,
     out: Annotated[Path, typer.Option("--out", help="ONNX file to write.", metavar="FILE.onnx")],
     model: Annotated[
-        str | None, typer.Option("--model", help="A version; the champion when left out.", metavar="VERSION")
+        str | None,
+        typer.Option("--model", help="A version; the champion when left out.", metavar="VERSION"),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -179,7 +209,9 @@ def dataset(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Write features, label, asset, ts, part and weight to this Parquet file.", metavar="FILE.parquet"
+            "--out",
+            help="Write features, label, asset, ts, part and weight to this Parquet file.",
+            metavar="FILE.parquet",
         ),
     ] = None,
     as_of: AsOf = None,
@@ -201,15 +233,25 @@ def dataset(
         print_json(content | ({"file": str(out)} if out else {}))
         return
     columns, problems = content["columns"], content["problems"]
-    console.print(f"{name}, revision {content['revision']}: {columns} features, {problems} problems known")
+    console.print(
+        f"{name}, revision {content['revision']}: {columns} features, {problems} problems known"
+    )
     show(content["parts"], ["part", "rows", "positive", "assets", "from", "to"], False, "")
     if content["dropped"]:
         from alerting.reporting.decision_text import drop_reason
 
-        dropped = [{"dropped because": drop_reason(code), "rows": rows} for code, rows in content["dropped"].items()]
+        dropped = [
+            {"dropped because": drop_reason(code), "rows": rows}
+            for code, rows in content["dropped"].items()
+        ]
         show(dropped, ["dropped because", "rows"], False, "")
     if verbose:
-        show([plain(finding) for finding in built.findings], ["kind", "variable", "value", "consequence", "message"], False, "")
+        show(
+            [plain(finding) for finding in built.findings],
+            ["kind", "variable", "value", "consequence", "message"],
+            False,
+            "",
+        )
     for line in describe_findings(built.findings) if not verbose else []:
         console.print(f"data: {line}")
     if not built.findings:
@@ -248,14 +290,26 @@ def models(name: DefinitionName, as_json: Json = False) -> None:
         console.print(f"the model registry cannot be read: {history['unreadable']}", style="red")
     else:
         _show_training(history["training"])
-        columns = ["version", "alias", "family", "revision", "training_cutoff", "refit_cutoff", "threshold"]
-        show([_short(v) for v in history["versions"]], columns, False, "no version is registered yet")
+        columns = [
+            "version",
+            "alias",
+            "family",
+            "revision",
+            "training_cutoff",
+            "refit_cutoff",
+            "threshold",
+        ]
+        show(
+            [_short(v) for v in history["versions"]], columns, False, "no version is registered yet"
+        )
     if history["estimate"]:
         _show_estimate(history["estimate"])
     if history["decisions"]:
         console.print("\ndecisions, oldest first", style="bold")
         columns = ["at", "verdict", "challenger", "champion", "by", "reason"]
-        return show([_short(d) | {"by": d["actor"]} for d in history["decisions"]], columns, False, "")
+        return show(
+            [_short(d) | {"by": d["actor"]} for d in history["decisions"]], columns, False, ""
+        )
     return None
 
 
@@ -265,7 +319,12 @@ def _show_estimate(estimate: dict[str, Any]) -> None:
         console.print(f"  {note}")
     for table in estimate["tables"]:
         console.print(f"\n{table['title']}")
-        show([dict(zip(table["columns"], row, strict=True)) for row in table["rows"]], table["columns"], False, "")
+        show(
+            [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]],
+            table["columns"],
+            False,
+            "",
+        )
 
 
 def _show_champion(history: dict[str, Any]) -> None:
@@ -274,7 +333,11 @@ def _show_champion(history: dict[str, Any]) -> None:
     if history["champion"] is None:
         why = f": {missing}" if (missing := history["missing_champion"]) else ""
         return console.print(f"{history['definition']} has no champion{why}", style="bold")
-    provisional = ", provisional: there was no other model to compare it with" if history["provisional"] else ""
+    provisional = (
+        ", provisional: there was no other model to compare it with"
+        if history["provisional"]
+        else ""
+    )
     since = short(datetime.fromisoformat(history["since"]))
     by_twin = ", by its twin: the refit gave way" if history["by_twin"] else ""
     text = f"{history['definition']}: version {history['champion']} in service since {since}{provisional}{by_twin}"
@@ -302,7 +365,9 @@ def _show_unfinished(training: dict[str, Any] | None, name: str) -> None:
 def _show_training(training: dict[str, Any] | None) -> None:
     if training is None:
         return
-    console.print(f"\nlast training, as of {short(training['as_of'])}, run {training['run_id']}", style="bold")
+    console.print(
+        f"\nlast training, as of {short(training['as_of'])}, run {training['run_id']}", style="bold"
+    )
     show_candidates(training["leaderboard"])
     for line in training["chance"]:
         console.print(line)

@@ -21,9 +21,14 @@ if TYPE_CHECKING:
     from alerting.definitions.routes import Route
 
 route_group = command_group("Routes: which channels are notified of which alerts, and when.")
-notification_group = command_group("Notifications: list and retry undelivered ones, revoke feedback links.")
+notification_group = command_group(
+    "Notifications: list and retry undelivered ones, revoke feedback links."
+)
 
-Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one route, a list, or several documents.")]
+Files = Annotated[
+    list[Path],
+    typer.Argument(help="YAML or JSON files, each with one route, a list, or several documents."),
+]
 
 
 @route_group.command("check")
@@ -35,7 +40,12 @@ def check_routes(files: Files, as_json: Json = False) -> None:
     documents = read_documents(files, "route", "`name: …`, `channels: […]`")
     with platform() as p:
         good = routes.check_routes(p, documents)
-    show([_row(r) for r in good], ["name", "channels", "match", "shifts", "quiet"], as_json, "no routes in these files")
+    show(
+        [_row(r) for r in good],
+        ["name", "channels", "match", "shifts", "quiet"],
+        as_json,
+        "no routes in these files",
+    )
 
 
 @route_group.command("apply")
@@ -50,8 +60,17 @@ def apply_routes(
 
     documents = read_documents(files, "route", "`name: …`, `channels: […]`")
     with platform() as p:
-        plans = routes.plan_routes(p, documents) if dry_run else routes.apply_routes(p, documents, user(), p.clock.now())
-    show([{"name": i.name, "action": i.action} for i in plans], ["name", "action"], as_json, "no routes in these files")
+        plans = (
+            routes.plan_routes(p, documents)
+            if dry_run
+            else routes.apply_routes(p, documents, user(), p.clock.now())
+        )
+    show(
+        [{"name": i.name, "action": i.action} for i in plans],
+        ["name", "action"],
+        as_json,
+        "no routes in these files",
+    )
     if dry_run and not as_json:
         console.print("dry run: no route was changed")
 
@@ -67,10 +86,15 @@ def list_routes(as_json: Json = False) -> None:
         routes, faults = read_routes(p.routes)
         channels = sorted(p.channels)
     if as_json:
-        print_json({"routes": [route_document(r) for r in routes], "faulty": faults, "channels": channels})
+        print_json(
+            {"routes": [route_document(r) for r in routes], "faulty": faults, "channels": channels}
+        )
         return
     show(
-        [_row(r) for r in routes], ["name", "channels", "match", "shifts", "quiet"], False, "no routes: every channel is notified"
+        [_row(r) for r in routes],
+        ["name", "channels", "match", "shifts", "quiet"],
+        False,
+        "no routes: every channel is notified",
     )
     console.print(f"configured channels: {', '.join(channels)}")
     for name, of in faults.items():
@@ -80,7 +104,9 @@ def list_routes(as_json: Json = False) -> None:
 
 @route_group.command("remove")
 @writes
-def remove_route(name: Annotated[str, typer.Argument(help="Name of a route.")], as_json: Json = False) -> None:
+def remove_route(
+    name: Annotated[str, typer.Argument(help="Name of a route.")], as_json: Json = False
+) -> None:
     """Remove a route."""
     from alerting.usecases.notification import routes
 
@@ -92,14 +118,20 @@ def remove_route(name: Annotated[str, typer.Argument(help="Name of a route.")], 
 @route_group.command("test")
 @command
 def test_route(
-    name: Annotated[str, typer.Argument(help="A route or a channel.", metavar="ROUTE|CHANNEL")], as_json: Json = False
+    name: Annotated[str, typer.Argument(help="A route or a channel.", metavar="ROUTE|CHANNEL")],
+    as_json: Json = False,
 ) -> None:
     """Send a test message to the channels of a route, or to one channel, at once; exit code 1 if a channel fails."""
     from alerting.usecases.notification.deliver import send_test
 
     with platform() as p:
         results = send_test(p, name, user(), p.clock.now())
-    show([{"channel": c, "result": r} for c, r in results.items()], ["channel", "result"], as_json, "")
+    show(
+        [{"channel": c, "result": r} for c, r in results.items()],
+        ["channel", "result"],
+        as_json,
+        "",
+    )
     if any(result != "sent" for result in results.values()):
         raise typer.Exit(1)
 
@@ -111,13 +143,19 @@ def list_dead_letters(as_json: Json = False) -> None:
     with platform() as p:
         letters = p.notifications.dead()
     rows = letters if as_json else [vars(letter) for letter in letters]
-    show(rows, ["key", "channel", "transition", "created_at", "attempts", "error"], as_json, "no dead letters")
+    show(
+        rows,
+        ["key", "channel", "transition", "created_at", "attempts", "error"],
+        as_json,
+        "no dead letters",
+    )
 
 
 @notification_group.command("retry")
 @writes
 def retry(
-    id: Annotated[str, typer.Argument(metavar="KEY", help="Key of a dead letter, or `all`.")], as_json: Json = False
+    id: Annotated[str, typer.Argument(metavar="KEY", help="Key of a dead letter, or `all`.")],
+    as_json: Json = False,
 ) -> None:
     """Deliver dead letters again under their old keys."""
     from alerting.usecases.notification import deliver
@@ -126,14 +164,20 @@ def retry(
         count = deliver.retry(p, id, user(), p.clock.now())
         done = deliver.deliver_due(p, p.clock.now())
     result = {"retried": count, "sent": done.sent, "failed": done.failed}
-    show_result(result, as_json, f"{count} tried again; {done.sent} messages sent, {done.failed} failed")
+    show_result(
+        result, as_json, f"{count} tried again; {done.sent} messages sent, {done.failed} failed"
+    )
 
 
 @notification_group.command("revoke-links")
 @writes
 def revoke_feedback_links(
-    episode: Annotated[str | None, typer.Option(help="Links of this episode only.", metavar="ID")] = None,
-    recipient: Annotated[str | None, typer.Option(help="Links of this channel only.", metavar="CHANNEL")] = None,
+    episode: Annotated[
+        str | None, typer.Option(help="Links of this episode only.", metavar="ID")
+    ] = None,
+    recipient: Annotated[
+        str | None, typer.Option(help="Links of this channel only.", metavar="CHANNEL")
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="All links made so far.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -143,14 +187,27 @@ def revoke_feedback_links(
     from alerting.usecases.operators.links import revoke_links
 
     if everything == (episode is not None or recipient is not None):
-        raise typer.BadParameter("name --episode, --recipient or both; or --all", param_hint="--all")
+        raise typer.BadParameter(
+            "name --episode, --recipient or both; or --all", param_hint="--all"
+        )
     with platform() as p:
         revoke_links(p, episode, recipient, user(), datetime.now(UTC), p.clock.now())
-    show_result({"revoked": "all" if everything else {"episode": episode, "recipient": recipient}}, as_json, "revoked")
+    show_result(
+        {"revoked": "all" if everything else {"episode": episode, "recipient": recipient}},
+        as_json,
+        "revoked",
+    )
 
 
 def _row(route: "Route") -> dict[str, str]:
     from alerting.reporting.route_text import hours_text, match_text
 
-    times = {"shifts": hours_text(route.shifts) or "always", "quiet": hours_text(route.quiet) or "never"}
-    return {"name": route.name, "channels": ", ".join(route.channels), "match": match_text(route.match)} | times
+    times = {
+        "shifts": hours_text(route.shifts) or "always",
+        "quiet": hours_text(route.quiet) or "never",
+    }
+    return {
+        "name": route.name,
+        "channels": ", ".join(route.channels),
+        "match": match_text(route.match),
+    } | times

@@ -30,20 +30,38 @@ if TYPE_CHECKING:
 @command
 def report(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Name of a definition; left out with --plant or --id.")
+        str | None,
+        typer.Argument(
+            metavar="[NAME]", help="Name of a definition; left out with --plant or --id."
+        ),
     ] = None,
     start: Start = None,
     end: End = None,
     period: Annotated[
-        str | None, typer.Option(help="A closed calendar period: 2026-W46, 2026-11 or 2026-Q4.", metavar="PERIOD")
+        str | None,
+        typer.Option(
+            help="A closed calendar period: 2026-W46, 2026-11 or 2026-Q4.", metavar="PERIOD"
+        ),
     ] = None,
     plant: Annotated[
-        bool, typer.Option("--plant", help="The report on the whole plant; the last closed period of its length.")
+        bool,
+        typer.Option(
+            "--plant", help="The report on the whole plant; the last closed period of its length."
+        ),
     ] = False,
-    id: Annotated[str | None, typer.Option("--id", help="Create a stored report again by its id.", metavar="ID")] = None,
+    id: Annotated[
+        str | None,
+        typer.Option("--id", help="Create a stored report again by its id.", metavar="ID"),
+    ] = None,
     listed: Annotated[bool, typer.Option("--list", help="List the stored reports.")] = False,
-    out: Annotated[Path | None, typer.Option("--out", help="HTML file to write; NAME-report.html when left out.")] = None,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Folder for a CSV file of each table.", metavar="DIR")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="HTML file to write; NAME-report.html when left out."),
+    ] = None,
+    csv: Annotated[
+        Path | None,
+        typer.Option("--csv", help="Folder for a CSV file of each table.", metavar="DIR"),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write a performance report: of an interval (the last four weeks when left out), or of a calendar period.
@@ -66,7 +84,9 @@ def report(
             from alerting.usecases.reports.make import make_report
 
             until = stop or p.clock.now()
-            made = make_report(p, name or "", begin or until - timedelta(weeks=4), until, p.clock.now())
+            made = make_report(
+                p, name or "", begin or until - timedelta(weeks=4), until, p.clock.now()
+            )
             head, content = _stored(p, made.id)
             headline = made.headline
     target = out or Path(f"{name or head.definition or 'plant'}-report.html")
@@ -78,17 +98,29 @@ def report(
 
 
 def _check_choice(
-    name: str | None, plant: bool, id: str | None, listed: bool, period: str | None, start: str | None, end: str | None
+    name: str | None,
+    plant: bool,
+    id: str | None,
+    listed: bool,
+    period: str | None,
+    start: str | None,
+    end: str | None,
 ) -> None:
     if name is None and not (plant or id or listed):
-        raise typer.BadParameter("name a definition, or give --plant, --id or --list", param_hint="NAME")
+        raise typer.BadParameter(
+            "name a definition, or give --plant, --id or --list", param_hint="NAME"
+        )
     if plant and (name or start or end):
-        raise typer.BadParameter("the plant's report takes no name and no interval; give --period", param_hint="--plant")
+        raise typer.BadParameter(
+            "the plant's report takes no name and no interval; give --period", param_hint="--plant"
+        )
     if period and (start or end):
         raise typer.BadParameter("give a period or an interval, not both", param_hint="--period")
 
 
-def _issue(p: "Platform", name: str | None, period: str | None) -> "tuple[ReportHead, ReportContent]":
+def _issue(
+    p: "Platform", name: str | None, period: str | None
+) -> "tuple[ReportHead, ReportContent]":
     from alerting.reporting.life.periods import period_at, period_before, read_period
     from alerting.usecases.reports.issue import issue_by_hand
 
@@ -114,7 +146,11 @@ def _create_again(p: "Platform", id: str) -> "tuple[ReportHead, ReportContent, s
 
     head, made = create_again(p, id)
     same = made.content.page == p.reports.page(id)
-    end = "it is the stored one, byte for byte" if same else "its inputs have changed since: it differs from the stored one"
+    end = (
+        "it is the stored one, byte for byte"
+        if same
+        else "its inputs have changed since: it differs from the stored one"
+    )
     return head, made.content, f"{id} created again: {end}"
 
 
@@ -124,14 +160,18 @@ def _write_tables(folder: Path, content: "ReportContent") -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UserError(f"{folder}: cannot be created ({error.strerror}); name another folder with --csv") from error
+        raise UserError(
+            f"{folder}: cannot be created ({error.strerror}); name another folder with --csv"
+        ) from error
     for name, stored in content.tables.items():
         table = Table(name, tuple(stored["columns"]), tuple(tuple(row) for row in stored["rows"]))
         write_file(folder / f"{name}.csv", table.to_csv())
 
 
 def _list_reports(p: "Platform", name: str | None, as_json: bool) -> None:
-    heads = [head for head in (p.reports.of(name) if name else p.reports.newest(200)) if head.revision]
+    heads = [
+        head for head in (p.reports.of(name) if name else p.reports.newest(200)) if head.revision
+    ]
     rows: list[dict[str, Any]] = [
         {
             "id": h.id,
@@ -148,8 +188,14 @@ def _list_reports(p: "Platform", name: str | None, as_json: bool) -> None:
 @writes
 def miss(
     name: DefinitionName,
-    asset: Annotated[str | None, typer.Option("--asset", help="Asset on which the problem happened.", metavar="ASSET")] = None,
-    at: Annotated[str | None, typer.Option("--at", help="When it happened, ISO 8601 with zone.", metavar="TIME")] = None,
+    asset: Annotated[
+        str | None,
+        typer.Option("--asset", help="Asset on which the problem happened.", metavar="ASSET"),
+    ] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", help="When it happened, ISO 8601 with zone.", metavar="TIME"),
+    ] = None,
     comment: Annotated[str, typer.Option("--comment", help="What happened.", metavar="TEXT")] = "",
     as_json: Json = False,
 ) -> bool:
@@ -166,13 +212,16 @@ def miss(
             return False
         if asset is None or missed_at is None:
             raise typer.BadParameter(
-                "give both: the asset, and the time at which the problem happened", param_hint="--asset --at"
+                "give both: the asset, and the time at which the problem happened",
+                param_hint="--asset --at",
             )
         told = report_miss(p, name, asset, missed_at, comment, actor(), p.clock.now())
     if as_json:
         print_json(told)
     else:
-        console.print(f"miss of {name} on {asset} at {short(told.missed_at)} reported: it enters the next revision of its report")
+        console.print(
+            f"miss of {name} on {asset} at {short(told.missed_at)} reported: it enters the next revision of its report"
+        )
     return True
 
 
@@ -181,6 +230,7 @@ def _list_misses(p: "Platform", name: str, as_json: bool) -> None:
 
     require_revision(p.definitions, name)
     rows = [
-        vars(found) | {"missed_at": short(found.missed_at), "at": short(found.at)} for found in p.misses.between(definition=name)
+        vars(found) | {"missed_at": short(found.missed_at), "at": short(found.at)}
+        for found in p.misses.between(definition=name)
     ]
     show(rows, ["missed_at", "asset", "comment", "actor", "at"], as_json, "no miss is reported")

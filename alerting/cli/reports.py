@@ -37,23 +37,42 @@ def late_data(
         print_json(found)
         return
     rows = [vars(line) | {"longest": str(line.longest).split(".")[0]} for line in found]
-    show(rows, ["asset", "what", "deliveries", "rows", "longest", "newest", "latency"], False, "no readings or events came late")
+    show(
+        rows,
+        ["asset", "what", "deliveries", "rows", "longest", "newest", "latency"],
+        False,
+        "no readings or events came late",
+    )
     if found:
-        console.print("latency: would suffice for nineteen of twenty deliveries; later readings are reprocessed", style="dim")
+        console.print(
+            "latency: would suffice for nineteen of twenty deliveries; later readings are reprocessed",
+            style="dim",
+        )
 
 
 @command
 def kpi(
     start: Annotated[
-        str | None, typer.Option("--from", help="Start; 30 days before the end if left out.", metavar="TIME")
+        str | None,
+        typer.Option("--from", help="Start; 30 days before the end if left out.", metavar="TIME"),
     ] = None,
-    end: Annotated[str | None, typer.Option("--to", help="End; now when left out.", metavar="TIME")] = None,
-    asset: Annotated[str | None, typer.Option(help="Only assets of this name or pattern, e.g. oven-*.")] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", help="End; now when left out.", metavar="TIME")
+    ] = None,
+    asset: Annotated[
+        str | None, typer.Option(help="Only assets of this name or pattern, e.g. oven-*.")
+    ] = None,
     target: Annotated[
-        list[str] | None, typer.Option("--target", help="Change a target, e.g. flood_starts_above=8.", metavar="NAME=VALUE")
+        list[str] | None,
+        typer.Option(
+            "--target", help="Change a target, e.g. flood_starts_above=8.", metavar="NAME=VALUE"
+        ),
     ] = None,
     by: Annotated[
-        str | None, typer.Option("--by", help="One line for each position, line or shift.", metavar="position|line|shift")
+        str | None,
+        typer.Option(
+            "--by", help="One line for each position, line or shift.", metavar="position|line|shift"
+        ),
     ] = None,
     past: Annotated[
         bool | None,
@@ -72,7 +91,9 @@ def kpi(
     begin = instant(start, "--from")
     stop = instant(end, "--to")
     if by not in (None, "position", "line", "shift"):
-        raise typer.BadParameter(f"{by!r} is not a grouping; write position, line or shift", param_hint="--by")
+        raise typer.BadParameter(
+            f"{by!r} is not a grouping; write position, line or shift", param_hint="--by"
+        )
     with platform() as p:
         require_past(p.clock.now(), begin, stop)
         targets = read_targets(target or [], targets_under(p.budget))
@@ -105,7 +126,9 @@ def _show_groups(found: "QualityByGroup") -> None:
             "in flood": _share(g.kpis.time_in_flood),
             "chattering": len(g.kpis.chattering),
             "stale": len(g.kpis.stale),
-            "to acknowledge": format_duration(g.kpis.to_acknowledge.median) if g.kpis.to_acknowledge.median is not None else "",
+            "to acknowledge": format_duration(g.kpis.to_acknowledge.median)
+            if g.kpis.to_acknowledge.median is not None
+            else "",
         }
         for g in found.groups
     ]
@@ -124,36 +147,58 @@ def _show_whole(found: "AlarmQuality") -> None:
     from alerting.alarm_kpis.observation import observation
 
     k = found.kpis
-    shelved = f", {k.silent} more while muted ({k.suppressed} of them suppressed by design)" if k.silent else ""
-    console.print(f"{_count_noun(k.alarms, 'alarm')} from {short(k.start)} to {short(k.end)}{shelved}", style="bold")
+    shelved = (
+        f", {k.silent} more while muted ({k.suppressed} of them suppressed by design)"
+        if k.silent
+        else ""
+    )
+    console.print(
+        f"{_count_noun(k.alarms, 'alarm')} from {short(k.start)} to {short(k.end)}{shelved}",
+        style="bold",
+    )
     if found.past.message:
         console.print(found.past.message)
     if observed_text := observation(k, zone()):
         console.print(observed_text)
     verdicts = {True: "met", False: "not met", None: "too short a time"}
-    rows = [{"metric": f.metric, "value": _or_unknown(f.value), "target": f.target, "": verdicts[f.met]} for f in k.findings]
+    rows = [
+        {"metric": f.metric, "value": _or_unknown(f.value), "target": f.target, "": verdicts[f.met]}
+        for f in k.findings
+    ]
     show(rows, ["metric", "value", "target", ""], False, "")
     _show_load(k)
-    chattering = [f"{c.definition} on {c.asset}: {c.cycles} times in {_count_noun(c.bursts, 'burst')}" for c in k.chattering]
+    chattering = [
+        f"{c.definition} on {c.asset}: {c.cycles} times in {_count_noun(c.bursts, 'burst')}"
+        for c in k.chattering
+    ]
     for line, advice in zip(chattering, found.advice, strict=True):
         console.print(f"chattering: {line}")
         for sentence in [p.message for p in advice.proposals] or [advice.why_not or ""]:
             console.print(f"  {sentence}")
-    top = [{"alarm": f"{t.definition} on {t.asset}", "times": t.alarms, "share": f"{t.share:.0%}"} for t in k.top]
+    top = [
+        {"alarm": f"{t.definition} on {t.asset}", "times": t.alarms, "share": f"{t.share:.0%}"}
+        for t in k.top
+    ]
     show(top, ["alarm", "times", "share"], False, "")
     for s in k.stale:
         still = " and still is" if s.still else ""
-        console.print(f"stale: {s.definition} on {s.asset} was active for {format_duration(s.active_for)}{still}")
+        console.print(
+            f"stale: {s.definition} on {s.asset} was active for {format_duration(s.active_for)}{still}"
+        )
     if found.muted:
         console.print(f"muted now: {len(found.muted)} (see: alerting shelf list)")
     console.print(k.note, style="dim")
 
 
 def _show_load(k: "Kpis") -> None:
-    bands = ", ".join(f"{b.name} ({b.least}{_most(b.least, b.most)}) {_share(b.share)}" for b in k.bands)
+    bands = ", ".join(
+        f"{b.name} ({b.least}{_most(b.least, b.most)}) {_share(b.share)}" for b in k.bands
+    )
     console.print(f"10-minute periods: {bands}")
     for f in k.floods:
-        console.print(f"flood: {short(f.start)} to {short(f.end)}, {f.alarms} alarms, at most {f.peak} in 10 minutes")
+        console.print(
+            f"flood: {short(f.start)} to {short(f.end)}, {f.alarms} alarms, at most {f.peak} in 10 minutes"
+        )
     mix = ", ".join(f"{p.severity} {p.share:.0%} (target {p.target:.0%})" for p in k.priorities)
     console.print(f"severities: {mix}")
     console.print(f"to acknowledge: {_spread(k.to_acknowledge, 'not acknowledged')}")
@@ -182,5 +227,7 @@ def _spread(spread: "Spread", missing: str) -> str:
     rest = f"; {spread.missing} {missing}" if spread.missing else ""
     if spread.median is None or spread.p90 is None or spread.longest is None:
         return f"none{rest}"
-    median, p90, longest = (format_duration(value) for value in (spread.median, spread.p90, spread.longest))
+    median, p90, longest = (
+        format_duration(value) for value in (spread.median, spread.p90, spread.longest)
+    )
     return f"median {median}, nine of ten within {p90}, longest {longest}{rest}"

@@ -9,7 +9,9 @@ from alerting.cli.printing.output import console, print_json
 from alerting.cli.support import Json, command, platform
 from alerting.definitions.faults import UserError
 
-Scenarios = Annotated[list[Path], typer.Argument(help="YAML files, each with one definition and its scenarios.")]
+Scenarios = Annotated[
+    list[Path], typer.Argument(help="YAML files, each with one definition and its scenarios.")
+]
 
 
 @command
@@ -27,7 +29,12 @@ def test(files: Scenarios, as_json: Json = False) -> None:
         definition = parse_definition(_definition(written.definition, file))
         for scenario in written.scenarios:
             result = run_scenario(definition, scenario)
-            row = {"file": str(file), "title": result.title, "passed": result.passed, "difference": list(result.difference)}
+            row = {
+                "file": str(file),
+                "title": result.title,
+                "passed": result.passed,
+                "difference": list(result.difference),
+            }
             rows.append({**row, "found": list(result.found)})
     if as_json:
         print_json(rows)

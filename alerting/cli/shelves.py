@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 shelf_group = command_group("Shelves: mute a definition on an asset, for a time or out of service.")
 suppression_group = command_group("Suppression by design: line stopped, calendar.")
 
-Until = Annotated[str | None, typer.Option("--until", help="End, ISO 8601 with zone.", metavar="TIME")]
+Until = Annotated[
+    str | None, typer.Option("--until", help="End, ISO 8601 with zone.", metavar="TIME")
+]
 Reason = Annotated[str, typer.Option("--reason", help="Reason; required.")]
 
 
@@ -36,7 +38,9 @@ def add(
     asset: AssetName,
     reason: Reason,
     until: Until = None,
-    lasting: Annotated[str | None, typer.Option("--for", help="Duration, e.g. 2h.", metavar="DURATION")] = None,
+    lasting: Annotated[
+        str | None, typer.Option("--for", help="Duration, e.g. 2h.", metavar="DURATION")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Mute a definition on an asset for a time. Evaluation goes on; the shelf ends by itself."""
@@ -51,7 +55,10 @@ def add(
 @shelf_group.command("end")
 @writes
 def end(
-    name: DefinitionName, asset: AssetName, reason: Annotated[str, typer.Option(help="Why.")] = "", as_json: Json = False
+    name: DefinitionName,
+    asset: AssetName,
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+    as_json: Json = False,
 ) -> None:
     """End a shelf before its time; alerts that are still open are announced once."""
     from alerting.usecases.notification.deliver import deliver_due
@@ -65,14 +72,19 @@ def end(
 
 @shelf_group.command("list")
 @command
-def list_shelves(name: Annotated[str | None, typer.Argument(help="Definition.")] = None, as_json: Json = False) -> None:
+def list_shelves(
+    name: Annotated[str | None, typer.Argument(help="Definition.")] = None, as_json: Json = False
+) -> None:
     """List muted definitions: shelved, or out of service."""
     from alerting.usecases.operators import operate
 
     with platform() as p:
         now = p.clock.now()
         found = operate.shelves_now(p.shelves, now, name)
-    rows = [vars(s) | {"kind": s.kind.replace("_", " "), "left": s.until - now if s.until else None} for s in found]
+    rows = [
+        vars(s) | {"kind": s.kind.replace("_", " "), "left": s.until - now if s.until else None}
+        for s in found
+    ]
     columns = ["definition", "asset", "kind", "since", "until", "left", "actor", "reason"]
     show(found if as_json else rows, columns, as_json, "no definition is muted")
 
@@ -122,9 +134,16 @@ def _end(now: datetime, until: str | None, lasting: str | None) -> datetime | No
 @suppression_group.command("list")
 @command
 def list_suppressions(
-    name: Annotated[str | None, typer.Argument(help="Definition; every active one when left out.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="Definition; every active one when left out.")
+    ] = None,
     since: Annotated[
-        str | None, typer.Option("--since", help="List the episodes raised since; a day ago when left out.", metavar="TIME")
+        str | None,
+        typer.Option(
+            "--since",
+            help="List the episodes raised since; a day ago when left out.",
+            metavar="TIME",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -140,10 +159,31 @@ def list_suppressions(
     rows = [
         vars(target)
         | {"now": "suppressed" if target.suppressed else "notified"}
-        | {"why": "; ".join([*([target.reason] if target.reason else []), *(f"unknown: {reason}" for reason in target.unknown)])}
+        | {
+            "why": "; ".join(
+                [
+                    *([target.reason] if target.reason else []),
+                    *(f"unknown: {reason}" for reason in target.unknown),
+                ]
+            )
+        }
         for target in found.targets
     ]
-    show(rows, ["definition", "asset", "now", "why"], False, "no definition in service has a suppression")
-    episodes = [vars(e) | {"episode": e.id[:10], "raised": e.raised_at, "closed": e.closed_at} for e in found.not_notified]
-    console.print(f"episodes without notification since {short(found.since)}: {len(episodes)}", style="bold")
-    return show(episodes, ["episode", "definition", "asset", "raised", "closed"], False) if episodes else None
+    show(
+        rows,
+        ["definition", "asset", "now", "why"],
+        False,
+        "no definition in service has a suppression",
+    )
+    episodes = [
+        vars(e) | {"episode": e.id[:10], "raised": e.raised_at, "closed": e.closed_at}
+        for e in found.not_notified
+    ]
+    console.print(
+        f"episodes without notification since {short(found.since)}: {len(episodes)}", style="bold"
+    )
+    return (
+        show(episodes, ["episode", "definition", "asset", "raised", "closed"], False)
+        if episodes
+        else None
+    )

@@ -33,8 +33,12 @@ R = TypeVar("R")
 HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 
 DefinitionName = Annotated[str, typer.Argument(metavar="NAME", help="Name of a definition.")]
-AssetName = Annotated[str, typer.Argument(metavar="ASSET", help="Name of an asset that it applies to.")]
-Start = Annotated[str | None, typer.Option("--from", help="Start, ISO 8601 with zone.", metavar="TIME")]
+AssetName = Annotated[
+    str, typer.Argument(metavar="ASSET", help="Name of an asset that it applies to.")
+]
+Start = Annotated[
+    str | None, typer.Option("--from", help="Start, ISO 8601 with zone.", metavar="TIME")
+]
 End = Annotated[str | None, typer.Option("--to", help="End, ISO 8601 with zone.", metavar="TIME")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the plan without applying it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -42,7 +46,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tabl
 
 def command_group(help: str) -> typer.Typer:
     """Return an empty group of commands."""
-    return typer.Typer(cls=CommandGroup, help=help, no_args_is_help=True, context_settings=HELP_OPTIONS)
+    return typer.Typer(
+        cls=CommandGroup, help=help, no_args_is_help=True, context_settings=HELP_OPTIONS
+    )
 
 
 @contextmanager
@@ -57,8 +63,14 @@ def platform() -> Iterator["Platform"]:
     from alerting.wiring import open_platform
 
     settings = read_settings(os.environ)
-    if settings.mongodb_uri is None and find_home(os.environ, Path.cwd(), last=False) != settings.home:
-        errors.print(f"using the platform that ran last (ALERTING_HOME names another): {settings.home}", style="dim")
+    if (
+        settings.mongodb_uri is None
+        and find_home(os.environ, Path.cwd(), last=False) != settings.home
+    ):
+        errors.print(
+            f"using the platform that ran last (ALERTING_HOME names another): {settings.home}",
+            style="dim",
+        )
     try:
         with open_platform(settings) as opened:
             note_line_clock(opened.line_speed())
@@ -108,7 +120,9 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
                 print_refusal_as_json(error.format_message())
                 raise
             except KeyboardInterrupt:
-                errors.print("interrupted; run the command again to continue: it neither loses nor repeats data")
+                errors.print(
+                    "interrupted; run the command again to continue: it neither loses nor repeats data"
+                )
                 print_refusal_as_json("interrupted")
                 raise typer.Exit(130) from None
 
@@ -154,14 +168,19 @@ def instant(text: str | None, option: str) -> datetime | None:
         value = datetime.fromisoformat(text)
     except ValueError as error:
         raise typer.BadParameter(
-            f"{text!r} is not an ISO 8601 time; write for example 2015-03-14T06:00Z", param_hint=option
+            f"{text!r} is not an ISO 8601 time; write for example 2015-03-14T06:00Z",
+            param_hint=option,
         ) from error
     if value.tzinfo is None:
-        raise typer.BadParameter(f"{text!r} has no zone; add Z for UTC or an offset such as +01:00", param_hint=option)
+        raise typer.BadParameter(
+            f"{text!r} has no zone; add Z for UTC or an offset such as +01:00", param_hint=option
+        )
     return value.astimezone(UTC)
 
 
-def require_past(now: datetime, start: datetime | None, end: datetime | None = None, option: str = "--from") -> None:
+def require_past(
+    now: datetime, start: datetime | None, end: datetime | None = None, option: str = "--from"
+) -> None:
     """Check that an interval has begun and is not reversed. Raises UserError with the times."""
     if start is not None and start > now:
         raise UserError(f"{option} {start.isoformat()} lies in the future; it is {now.isoformat()}")
@@ -174,7 +193,9 @@ def write_file(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); name another file with --out") from error
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); name another file with --out"
+        ) from error
 
 
 def read_documents(
@@ -193,7 +214,9 @@ def _read_file(file: Path, noun: str, example: str) -> list[dict[str, Any]]:
     flat = [d for part in read_yaml(file) for d in (part if isinstance(part, list) else [part])]
     for document in flat:
         if not isinstance(document, dict):
-            raise UserError(f"{file}: holds {type(document).__name__}, not a {noun}; write {example}")
+            raise UserError(
+                f"{file}: holds {type(document).__name__}, not a {noun}; write {example}"
+            )
     if not flat:
         raise UserError(f"{file}: is empty")
     return flat
@@ -211,7 +234,13 @@ def progress() -> Iterator["ProgressPort"]:
         TimeElapsedColumn,
     )
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=errors, transient=True) as bar:
         task = bar.add_task("starting", total=None)
 

@@ -14,7 +14,8 @@ def up(
     demo: Annotated[
         bool,
         typer.Option(
-            "--demo/--no-demo", help="With the simulated biscuit oven line: 30 days of readings, then faster than real time."
+            "--demo/--no-demo",
+            help="With the simulated biscuit oven line: 30 days of readings, then faster than real time.",
         ),
     ] = True,
 ) -> None:

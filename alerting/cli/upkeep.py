@@ -12,12 +12,15 @@ from alerting.cli.support import DryRun, Json, command, command_group, platform,
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
 
-archive_group = command_group("Archive: old readings as Parquet files, read as if they were in the database.")
+archive_group = command_group(
+    "Archive: old readings as Parquet files, read as if they were in the database."
+)
 
 
 @command
 def backup(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New folder for the backup.")], as_json: Json = False
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New folder for the backup.")],
+    as_json: Json = False,
 ) -> None:
     """Back up the platform, running or not: database, models, secrets.
 
@@ -30,19 +33,39 @@ def backup(
     from alerting.settings.environment import read_settings
 
     unfinished = f"the backup in {folder} is not complete"
-    with progress() as report_progress, disk_errors(unfinished, "delete it, and name a new folder with room that you may write"):
+    with (
+        progress() as report_progress,
+        disk_errors(unfinished, "delete it, and name a new folder with room that you may write"),
+    ):
         settings = read_settings(os.environ)
         made = save_backup(settings, folder, progress=report_progress)
     documents, archived = sum(made.database.values()), made.database.get("archived_files", 0)
-    archive = [f"no archived readings: copy {settings.archive_address}, with {archived} files, too"] if archived else []
-    registry = ["no models: the registry is a server of your own, back it up with its own tools"] if settings.mlflow_uri else []
+    archive = (
+        [f"no archived readings: copy {settings.archive_address}, with {archived} files, too"]
+        if archived
+        else []
+    )
+    registry = (
+        ["no models: the registry is a server of your own, back it up with its own tools"]
+        if settings.mlflow_uri
+        else []
+    )
     text = f"backup in {folder}: {documents} documents, {len(made.files)} files, {made.bytes / (1 << 20):.1f} MiB"
-    result = {"folder": folder, "documents": documents, "files": len(made.files), "bytes": made.bytes, "models": not registry}
+    result = {
+        "folder": folder,
+        "documents": documents,
+        "files": len(made.files),
+        "bytes": made.bytes,
+        "models": not registry,
+    }
     show_result(result, as_json, text, *registry, *archive)
 
 
 @command
-def restore(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a backup.")], as_json: Json = False) -> None:
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a backup.")],
+    as_json: Json = False,
+) -> None:
     """Restore a backup into an empty home (ALERTING_HOME, else .alerting here) and an empty database.
 
     Every hash is compared before anything is read. Then start the platform: evaluation goes on from its watermarks, and nothing
@@ -54,12 +77,20 @@ def restore(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder o
 
     settings = read_settings(os.environ, last=False)
     unfinished = f"{settings.location} is not restored"
-    with progress() as report_progress, disk_errors(unfinished, "delete it, and restore into a home with room"):
+    with (
+        progress() as report_progress,
+        disk_errors(unfinished, "delete it, and restore into a home with room"),
+    ):
         made = restore_backup(settings, folder, report_progress)
     missing = [name for name in made.variables if name not in os.environ]
     text = f"restored the backup of {made.at} to {settings.location}: {sum(made.database.values())} documents"
     notes = [f"set again what was set then: {', '.join(missing)}"] if missing else []
-    show_result({"restored": settings.location, "made_at": made.at, "missing": missing}, as_json, text, *notes)
+    show_result(
+        {"restored": settings.location, "made_at": made.at, "missing": missing},
+        as_json,
+        text,
+        *notes,
+    )
 
 
 @writes
@@ -74,7 +105,10 @@ def retain(dry_run: DryRun = False, as_json: Json = False) -> None:
     with platform() as p:
         found = run(p, p.clock.now(), dry_run)
     done = "would be deleted" if dry_run else "deleted"
-    rows = [{"what": s.what.replace("_", " "), done: s.documents, "MiB": _mebibytes(s.bytes)} for s in found]
+    rows = [
+        {"what": s.what.replace("_", " "), done: s.documents, "MiB": _mebibytes(s.bytes)}
+        for s in found
+    ]
     show(found if as_json else rows, ["what", done, "MiB"], as_json, "nothing is stored yet")
 
 
@@ -138,7 +172,9 @@ def archive_run(as_json: Json = False) -> None:
 
     with platform() as p, progress() as report:
         found, about = archive_readings(p, p.clock.now(), report), _about_archive(p)
-    written = f"{found.rows} readings archived in {found.files} files ({_mebibytes(found.bytes)} MiB)"
+    written = (
+        f"{found.rows} readings archived in {found.files} files ({_mebibytes(found.bytes)} MiB)"
+    )
     text = f"{written}, {found.deleted} deleted from MongoDB"
     show_result(found, as_json, text, about)
     if found.faults:
@@ -156,14 +192,18 @@ def archive_verify(as_json: Json = False) -> None:
         faults, files = verify_archive(p, report), len(require_archive(p).files())
     if faults:
         raise UserError("\n".join(faults))
-    show_result({"files": files, "faults": faults}, as_json, f"{files} files are as they were written")
+    show_result(
+        {"files": files, "faults": faults}, as_json, f"{files} files are as they were written"
+    )
 
 
 @archive_group.command("restore")
 @writes
 def archive_restore(
     asset: Annotated[str, typer.Argument(metavar="ASSET", help="Name of an asset.")],
-    first: Annotated[str, typer.Option("--from", metavar="MONTH", help="First month, e.g. 2026-01, of UTC.")],
+    first: Annotated[
+        str, typer.Option("--from", metavar="MONTH", help="First month, e.g. 2026-01, of UTC.")
+    ],
     last: Annotated[str, typer.Option("--until", metavar="MONTH", help="Last month, of UTC.")],
     as_json: Json = False,
 ) -> None:
@@ -176,8 +216,17 @@ def archive_restore(
     with platform() as p, progress() as report:
         rows = restore_months(p, asset, _month(first, "--from"), _month(last, "--until"), report)
         again = p.archive is not None and p.archive.after is not None
-    notes = ["after a day a run archives them again if they are older than ALERTING_ARCHIVE_AFTER"] if again else []
-    show_result({"asset": asset, "rows": rows}, as_json, f"{rows} readings of {asset} are in MongoDB again", *notes)
+    notes = (
+        ["after a day a run archives them again if they are older than ALERTING_ARCHIVE_AFTER"]
+        if again
+        else []
+    )
+    show_result(
+        {"asset": asset, "rows": rows},
+        as_json,
+        f"{rows} readings of {asset} are in MongoDB again",
+        *notes,
+    )
 
 
 def _month(text: str, option: str) -> str:
@@ -186,4 +235,6 @@ def _month(text: str, option: str) -> str:
     try:
         return month_of(month_interval(text)[0])
     except ValueError as error:
-        raise typer.BadParameter(f"{text!r} is no month: write for example 2026-01", param_hint=option) from error
+        raise typer.BadParameter(
+            f"{text!r} is no month: write for example 2026-01", param_hint=option
+        ) from error

@@ -58,7 +58,9 @@ class Access:
         """Return a cookie value for the person of this name and role, None if no token is theirs. The session ends after
         twelve hours, with the token, or by `end_session`.
         """
-        token = next((token for token, owner in self._tokens.items() if owner == (name, role)), None)
+        token = next(
+            (token for token, owner in self._tokens.items() if owner == (name, role)), None
+        )
         return None if token is None else _session(token, now)
 
     def start_session(self, token: str, now: datetime) -> str | None:
@@ -70,9 +72,16 @@ class Access:
         content, _, signature = session.rpartition(".")
         found = None
         for token, (name, role) in self._tokens.items():
-            if hmac.compare_digest(_sign(token, f"session:{content}").encode(), signature.encode(errors="surrogatepass")):
+            if hmac.compare_digest(
+                _sign(token, f"session:{content}").encode(),
+                signature.encode(errors="surrogatepass"),
+            ):
                 found = Person(name, role, session, _sign(token, f"csrf:{session}"))
-        if found is None or _expires(session) <= now or self._ended.has_ended(_fingerprint(session)):
+        if (
+            found is None
+            or _expires(session) <= now
+            or self._ended.has_ended(_fingerprint(session))
+        ):
             return None
         return found
 
@@ -112,7 +121,9 @@ def read_tokens(path: Path) -> dict[str, tuple[str, Role]]:
     except OSError as fault:
         raise UserError(f"the tokens file {path} cannot be read: {fault.strerror}") from fault
     if mode & 0o077:
-        raise UserError(f"the tokens file {path} may be read by others on this machine: run `chmod 600 {path}`")
+        raise UserError(
+            f"the tokens file {path} may be read by others on this machine: run `chmod 600 {path}`"
+        )
     try:
         return _tokens(json.loads(text))
     except ValueError as fault:
@@ -121,20 +132,28 @@ def read_tokens(path: Path) -> dict[str, tuple[str, Role]]:
 
 def _tokens(document: object) -> dict[str, tuple[str, Role]]:
     if not isinstance(document, dict) or not document:
-        raise ValueError('it must hold at least one token as {"<token>": {"name": "anna", "role": "operator"}}')
+        raise ValueError(
+            'it must hold at least one token as {"<token>": {"name": "anna", "role": "operator"}}'
+        )
     tokens: dict[str, tuple[str, Role]] = {}
     for i, (token, owner) in enumerate(document.items(), 1):
         if len(token) < _LEAST_LENGTH or not token.isascii():
-            raise ValueError(f"token {i} must be at least {_LEAST_LENGTH} ASCII characters; make one with: openssl rand -hex 24")
+            raise ValueError(
+                f"token {i} must be at least {_LEAST_LENGTH} ASCII characters; make one with: openssl rand -hex 24"
+            )
         if (
             not isinstance(owner, dict)
             or set(owner) != {"name", "role"}
             or not isinstance(owner["name"], str)
             or not owner["name"]
         ):
-            raise ValueError(f'token {i} must have an owner like {{"name": "anna", "role": "operator"}}')
+            raise ValueError(
+                f'token {i} must have an owner like {{"name": "anna", "role": "operator"}}'
+            )
         if owner["role"] not in ROLES:
-            raise ValueError(f"token {i} of {owner['name']}: role {owner['role']!r} is not one of {', '.join(ROLES)}")
+            raise ValueError(
+                f"token {i} of {owner['name']}: role {owner['role']!r} is not one of {', '.join(ROLES)}"
+            )
         tokens[token] = (owner["name"], cast(Role, owner["role"]))
     return tokens
 

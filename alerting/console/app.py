@@ -47,14 +47,31 @@ from alerting.operators.actions import Role
 from alerting.settings.environment import UTC
 
 PROGRAMS = (
-    *(api.router, operate_api.router, report_api.router, ingest_api.router, predict_api.router, predict_jobs_api.router),
+    *(
+        api.router,
+        operate_api.router,
+        report_api.router,
+        ingest_api.router,
+        predict_api.router,
+        predict_jobs_api.router,
+    ),
     *(quality.api, routes.api),
 )
 PEOPLE = (
-    *(pages.router, model_pages.router, report_pages.router, quality.pages, routes.pages, sources.pages, platform_page.pages),
+    *(
+        pages.router,
+        model_pages.router,
+        report_pages.router,
+        quality.pages,
+        routes.pages,
+        sources.pages,
+        platform_page.pages,
+    ),
     operate_pages.router,
 )
-_real_time = partial(datetime.now, UTC)  # sessions expire by it, independent of the platform's clock
+_real_time = partial(
+    datetime.now, UTC
+)  # sessions expire by it, independent of the platform's clock
 
 
 def create_app(
@@ -100,7 +117,13 @@ def create_app(
         app.include_router(router)
     if sign_in is not None:
         app.include_router(sign_in_routes(entrance.access, tokens, sign_in, now))
-    app.add_middleware(Gate, access=entrance.access, wrong_tokens=entrance.wrong_tokens, now=now, body_seconds=body_seconds)
+    app.add_middleware(
+        Gate,
+        access=entrance.access,
+        wrong_tokens=entrance.wrong_tokens,
+        now=now,
+        body_seconds=body_seconds,
+    )
     app.add_middleware(HeadAsGet)
     app.add_middleware(RequestLog)
     return app

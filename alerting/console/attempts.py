@@ -51,11 +51,19 @@ class WrongTokens:
         """Return the time until this client's token is accepted, None if it is accepted now. `person`: owner of the token."""
         with self._lock:
             client_record = self._clients.get(client)
-            if client_record is None or client_record.last is None or (person is not None and person in client_record.people):
+            if (
+                client_record is None
+                or client_record.last is None
+                or (person is not None and person in client_record.people)
+            ):
                 return None
             if client_record.wrong < FREE:
                 return None
-            left = client_record.last + min(timedelta(seconds=2 ** min(client_record.wrong - FREE, 10)), LONGEST) - now
+            left = (
+                client_record.last
+                + min(timedelta(seconds=2 ** min(client_record.wrong - FREE, 10)), LONGEST)
+                - now
+            )
             return left if left > timedelta(0) else None
 
     def record_attempt(self, client: str, person: str | None, now: datetime) -> None:
@@ -66,7 +74,11 @@ class WrongTokens:
             if person is not None:
                 client_record.people.add(person)
             else:
-                before = client_record.wrong if client_record.last is not None and client_record.last > now - FORGET else 0
+                before = (
+                    client_record.wrong
+                    if client_record.last is not None and client_record.last > now - FORGET
+                    else 0
+                )
                 client_record.wrong, client_record.last = before + 1, now
             if len(self._clients) > MOST_CLIENTS:
                 self._clients.popitem(last=False)

@@ -23,7 +23,9 @@ from alerting.console.problems import API, DATABASE_DOWN, is_for_programs, probl
 
 COOKIE = "alerting_session"
 OPEN = frozenset({"/api/v1/health", "/login", "/style.css", LANGUAGE})
-LINKS = "/f/"  # feedback links: the address itself is the permission, and each route below checks it
+LINKS = (
+    "/f/"  # feedback links: the address itself is the permission, and each route below checks it
+)
 SIGN_IN = "/sign-in/"  # the one-time link of `alerting up`, checked by its route
 LARGEST_BODY = 64 * 1024
 LARGEST_DELIVERY = 16 << 20
@@ -52,7 +54,12 @@ class Gate:
     """Gate that stores the `Person` of a request in its state; it also closes routes without a role."""
 
     def __init__(
-        self, app: ASGIApp, access: Access, wrong_tokens: WrongTokens, now: Callable[[], datetime], body_seconds: float
+        self,
+        app: ASGIApp,
+        access: Access,
+        wrong_tokens: WrongTokens,
+        now: Callable[[], datetime],
+        body_seconds: float,
     ) -> None:
         self._app, self._access, self._wrong, self._now = app, access, wrong_tokens, now
         self._body_seconds = body_seconds
@@ -70,9 +77,16 @@ class Gate:
 
     async def _refusal(self, request: Request) -> Response | None:
         """Return the refusal of a request, None if it is allowed; its state then has the person, if there is one."""
-        length = len(request.scope.get("raw_path") or b"") + len(request.scope.get("query_string") or b"")
-        if length + sum(len(name) + len(value) for name, value in request.scope["headers"]) > LARGEST_HEAD:
-            return problem(request, 431, f"address and headers are larger than {LARGEST_HEAD} bytes together")
+        length = len(request.scope.get("raw_path") or b"") + len(
+            request.scope.get("query_string") or b""
+        )
+        if (
+            length + sum(len(name) + len(value) for name, value in request.scope["headers"])
+            > LARGEST_HEAD
+        ):
+            return problem(
+                request, 431, f"address and headers are larger than {LARGEST_HEAD} bytes together"
+            )
         if request.method not in READING and (too_large := _refused_body(request)) is not None:
             return too_large
         path = request.url.path
@@ -106,7 +120,9 @@ class Gate:
         if cookie is None or (request.url.path.startswith(API) and request.method not in READING):
             return None  # a change through the API needs a token: another site could send a cookie alone
         try:
-            request.state.person = await run_in_threadpool(self._access.find_by_session, cookie, self._now())
+            request.state.person = await run_in_threadpool(
+                self._access.find_by_session, cookie, self._now()
+            )
         except (ConnectionFailure, DatabaseDown):
             return problem(request, 503, DATABASE_DOWN)
         return None
@@ -140,7 +156,13 @@ def largest_body(path: str) -> int:
     """Return how many bytes the body of a request to this path may have."""
     if path in DELIVERIES:
         return LARGEST_DELIVERY
-    return LARGEST_UPLOAD if is_upload(path) else LARGEST_QUESTION if _QUESTION.fullmatch(path) else LARGEST_BODY
+    return (
+        LARGEST_UPLOAD
+        if is_upload(path)
+        else LARGEST_QUESTION
+        if _QUESTION.fullmatch(path)
+        else LARGEST_BODY
+    )
 
 
 def is_upload(path: str) -> bool:

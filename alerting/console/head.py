@@ -13,11 +13,17 @@ class HeadAsGet:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request (ASGI)."""
-        if scope["type"] != "http" or scope["method"] != "HEAD" or scope["path"].startswith(SIGN_IN):
+        if (
+            scope["type"] != "http"
+            or scope["method"] != "HEAD"
+            or scope["path"].startswith(SIGN_IN)
+        ):
             await self._app(scope, receive, send)
             return
 
         async def send_head(message: Message) -> None:
-            await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+            await send(
+                {**message, "body": b""} if message["type"] == "http.response.body" else message
+            )
 
         await self._app({**scope, "method": "GET"}, receive, send_head)

@@ -32,7 +32,9 @@ def language_routes() -> APIRouter:
     routes = APIRouter(include_in_schema=False)
 
     @routes.post(PATH)
-    def choose(language: Annotated[LanguageCode, Form()], next: Annotated[str, Form(max_length=2000)] = "/") -> Response:
+    def choose(
+        language: Annotated[LanguageCode, Form()], next: Annotated[str, Form(max_length=2000)] = "/"
+    ) -> Response:
         local = next.startswith("/") and not next.startswith(("//", "/\\")) and next.isprintable()
         answer = RedirectResponse(next if local else "/", 303)
         answer.set_cookie(COOKIE, language, max_age=_A_YEAR_S, httponly=True, samesite="lax")

@@ -45,12 +45,16 @@ class Entrance:
     def signed_out(self, request: Request) -> Response:
         """Redirect to the login, and delete the cookie."""
         answer = RedirectResponse("/login", 303)
-        answer.delete_cookie(COOKIE, secure=self._is_https(request), httponly=True, samesite="strict")
+        answer.delete_cookie(
+            COOKIE, secure=self._is_https(request), httponly=True, samesite="strict"
+        )
         return answer
 
     def _is_https(self, request: Request) -> bool:
         """Return whether the public address or the request itself is HTTPS: a proxy need not pass its scheme on."""
-        return (self.public_url or "").lower().startswith("https://") or request.url.scheme == "https"
+        return (self.public_url or "").lower().startswith(
+            "https://"
+        ) or request.url.scheme == "https"
 
 
 def login_routes(entrance: Entrance) -> APIRouter:
@@ -69,7 +73,8 @@ def login_routes(entrance: Entrance) -> APIRouter:
         if (wait := entrance.wrong_tokens.wait(client, name, now)) is not None:
             seconds = ceil(wait.total_seconds())
             refusal = translatable(
-                "Your address sent too many wrong tokens. Wait {seconds} s, then try again.", seconds=str(seconds)
+                "Your address sent too many wrong tokens. Wait {seconds} s, then try again.",
+                seconds=str(seconds),
             )
             return HTMLResponse(_page(request, next, refusal), 429, {"retry-after": str(seconds)})
         entrance.wrong_tokens.record_attempt(client, name, now)
@@ -88,7 +93,11 @@ def login_routes(entrance: Entrance) -> APIRouter:
 
 def local_target(target: str) -> str:
     """Return the target if it is a page of the console, else `/`: a login must not lead anywhere else."""
-    return target if target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable() else "/"
+    return (
+        target
+        if target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+        else "/"
+    )
 
 
 def _page(request: Request, target: str, refusal: str) -> str:

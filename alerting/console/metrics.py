@@ -51,7 +51,12 @@ class Scrape:
 class PlatformReader:
     """Reads the metrics of a platform at most every `FRESH_S` seconds, one reader at a time."""
 
-    def __init__(self, platform: Platform, stopwatch: Callable[[], float] = time.monotonic, limit: float = LIMIT_S) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        stopwatch: Callable[[], float] = time.monotonic,
+        limit: float = LIMIT_S,
+    ) -> None:
         self._platform, self._stopwatch, self._limit = platform, stopwatch, limit
         self._lock = Lock()
         self._inventory: Inventory | None = None
@@ -110,8 +115,16 @@ class PlatformCollector(Collector):
         )
         scrape = self._reader.read()
         yield _gauge("alerting_database_up", "1 if the database answers.", scrape.database_up)
-        yield _gauge("alerting_scrape_complete", "1 if all metrics were read within the time limit.", scrape.metrics is not None)
-        yield _gauge("alerting_scrape_seconds", "Duration of reading these metrics from the database.", scrape.seconds)
+        yield _gauge(
+            "alerting_scrape_complete",
+            "1 if all metrics were read within the time limit.",
+            scrape.metrics is not None,
+        )
+        yield _gauge(
+            "alerting_scrape_seconds",
+            "Duration of reading these metrics from the database.",
+            scrape.seconds,
+        )
         if scrape.metrics is not None:
             yield from _families(scrape.metrics)
             yield from _source_families(scrape.sources[:LABELLED])
@@ -133,54 +146,123 @@ def metrics_routes(platform: Platform) -> APIRouter:
 
 def _families(m: PlatformMetrics) -> Iterator[Metric]:
     yield _gauge("alerting_open_episodes", "Open episodes.", m.open_episodes, "severity")
-    yield _gauge("alerting_definitions", "Definitions; a faulty one counts also under its state.", m.definitions, "state")
+    yield _gauge(
+        "alerting_definitions",
+        "Definitions; a faulty one counts also under its state.",
+        m.definitions,
+        "state",
+    )
     yield _gauge("alerting_targets", "Definitions in service, times their assets.", m.targets)
-    yield _gauge("alerting_targets_never_evaluated", "Targets without any evaluation.", m.never_evaluated)
+    yield _gauge(
+        "alerting_targets_never_evaluated", "Targets without any evaluation.", m.never_evaluated
+    )
     lag_help = "Now minus watermark, largest of all assets; of the most overdue definitions."
-    yield _gauge("alerting_evaluation_lag_seconds", lag_help, {n: lag.lag for n, lag in m.lag.items()}, "definition")
+    yield _gauge(
+        "alerting_evaluation_lag_seconds",
+        lag_help,
+        {n: lag.lag for n, lag in m.lag.items()},
+        "definition",
+    )
     every_help = "Interval between two evaluations of these definitions."
-    yield _gauge("alerting_evaluation_interval_seconds", every_help, {n: lag.every for n, lag in m.lag.items()}, "definition")
+    yield _gauge(
+        "alerting_evaluation_interval_seconds",
+        every_help,
+        {n: lag.every for n, lag in m.lag.items()},
+        "definition",
+    )
     overdue_help = "Largest lag of all targets beyond their interval and latency."
     yield _gauge("alerting_evaluation_overdue_seconds", overdue_help, m.overdue)
     age_help = "Age of the newest reading of an asset; only the assets with the oldest ones."
     yield _gauge("alerting_newest_reading_age_seconds", age_help, m.reading_age, "asset")
     oldest_help = "Age of the newest reading, largest of all assets of targets."
     yield _gauge("alerting_newest_reading_age_max_seconds", oldest_help, m.oldest_reading_age)
-    yield _gauge("alerting_assets_without_readings", "Assets of targets that have no reading.", m.assets_without_readings)
-    yield _gauge("alerting_late_readings", "Readings and events that came late, within the last hour.", m.late_rows)
-    too_late_help = "Readings and events that came too late to be reprocessed, within the last hour."
+    yield _gauge(
+        "alerting_assets_without_readings",
+        "Assets of targets that have no reading.",
+        m.assets_without_readings,
+    )
+    yield _gauge(
+        "alerting_late_readings",
+        "Readings and events that came late, within the last hour.",
+        m.late_rows,
+    )
+    too_late_help = (
+        "Readings and events that came too late to be reprocessed, within the last hour."
+    )
     yield _gauge("alerting_too_late_readings", too_late_help, m.too_late_rows)
-    yield _gauge("alerting_late_arrivals_waiting", "Late arrivals that no evaluation has used yet.", m.unrouted_arrivals)
+    yield _gauge(
+        "alerting_late_arrivals_waiting",
+        "Late arrivals that no evaluation has used yet.",
+        m.unrouted_arrivals,
+    )
     notification_help = "Notifications: due or retried, delayed by a rule, undelivered."
     yield _gauge("alerting_notifications", notification_help, m.notifications, "state")
     delivery_help = "Time since the oldest pending notification became due."
     yield _gauge("alerting_delivery_overdue_seconds", delivery_help, m.delivery_overdue)
-    yield _gauge("alerting_platform_alerts", "Open faults of the platform itself.", m.platform_alerts, "kind")
+    yield _gauge(
+        "alerting_platform_alerts", "Open faults of the platform itself.", m.platform_alerts, "kind"
+    )
 
 
 def _source_families(sources: Sequence[SourceStatus]) -> Iterator[Metric]:
     rows = {source.name: float(source.rows) for source in sources}
-    yield _gauge("alerting_source_rows", "Rows of a source that changed anything, so far.", rows, "source")
+    yield _gauge(
+        "alerting_source_rows", "Rows of a source that changed anything, so far.", rows, "source"
+    )
     refused = {source.name: float(source.refused) for source in sources}
-    yield _gauge("alerting_source_refused_rows", "Rows of a source that could not be stored, so far.", refused, "source")
+    yield _gauge(
+        "alerting_source_refused_rows",
+        "Rows of a source that could not be stored, so far.",
+        refused,
+        "source",
+    )
     lost = {source.name: float(source.lost) for source in sources}
-    yield _gauge("alerting_source_lost_values", "Values of a source that were lost and could be counted, so far.", lost, "source")
+    yield _gauge(
+        "alerting_source_lost_values",
+        "Values of a source that were lost and could be counted, so far.",
+        lost,
+        "source",
+    )
     lag = {source.name: source.lag for source in sources if source.lag is not None}
-    yield _gauge("alerting_source_lag_seconds", "Now minus the newest time stamp of a source.", lag, "source")
+    yield _gauge(
+        "alerting_source_lag_seconds", "Now minus the newest time stamp of a source.", lag, "source"
+    )
     silent = {source.name: source.silent for source in sources}
-    yield _gauge("alerting_source_silent_seconds", "Time since the last row of a source came.", silent, "source")
+    yield _gauge(
+        "alerting_source_silent_seconds",
+        "Time since the last row of a source came.",
+        silent,
+        "source",
+    )
     rate = {source.name: source.rate for source in sources}
-    yield _gauge("alerting_source_rows_per_minute", "Rows per minute of the last deliveries of a source.", rate, "source")
+    yield _gauge(
+        "alerting_source_rows_per_minute",
+        "Rows per minute of the last deliveries of a source.",
+        rate,
+        "source",
+    )
     stale = {source.name: float(source.is_stale) for source in sources}
-    yield _gauge("alerting_source_stale", "1 if an active source has delivered nothing for its `stale_after`.", stale, "source")
+    yield _gauge(
+        "alerting_source_stale",
+        "1 if an active source has delivered nothing for its `stale_after`.",
+        stale,
+        "source",
+    )
 
 
 def _gauge(
-    name: str, help: str, value: float | timedelta | Mapping[str, float] | Mapping[str, timedelta], label: str = ""
+    name: str,
+    help: str,
+    value: float | timedelta | Mapping[str, float] | Mapping[str, timedelta],
+    label: str = "",
 ) -> GaugeMetricFamily:
     """Return a gauge: one value, or with a label one for each name; durations in seconds."""
     family = GaugeMetricFamily(name, help, labels=[label] if label else [])
-    values = {clean_line(text): v for text, v in value.items()} if isinstance(value, Mapping) else {"": value}
+    values = (
+        {clean_line(text): v for text, v in value.items()}
+        if isinstance(value, Mapping)
+        else {"": value}
+    )
     for text, measured in values.items():
         seconds = measured.total_seconds() if isinstance(measured, timedelta) else float(measured)
         family.add_metric([text] if label else [], seconds)

@@ -42,7 +42,9 @@ class HealthMonitor:
     """Checks a platform, which it opens each time. `now`: the real time."""
 
     def __init__(
-        self, open_platform: Callable[[], AbstractContextManager[Platform]], now: Callable[[], datetime] = wall_clock
+        self,
+        open_platform: Callable[[], AbstractContextManager[Platform]],
+        now: Callable[[], datetime] = wall_clock,
     ) -> None:
         self._open, self._now = open_platform, now
         self._known: Platform | None = None
@@ -73,7 +75,10 @@ class HealthMonitor:
 
     def _check(self, platform: Platform) -> None:
         now = platform.clock.now()
-        self._known, self._recipients = platform, dict(platform_recipients(platform, read_routes(platform.routes)[0], now))
+        self._known, self._recipients = (
+            platform,
+            dict(platform_recipients(platform, read_routes(platform.routes)[0], now)),
+        )
         if self._outage is not None:
             record_outage(platform, self._outage, self._notified.items(), now)
             self._outage, self._notified = None, {}
@@ -90,7 +95,9 @@ class HealthMonitor:
         for channel, route in self._recipients.items():
             if channel not in self._notified:
                 try:
-                    self._known.channels[channel].deliver(outage_message(self._outage, channel, now))
+                    self._known.channels[channel].deliver(
+                        outage_message(self._outage, channel, now)
+                    )
                 except DeliveryFailed as failure:
                     _log.warning("the outage could not be announced by %s: %s", channel, failure)
                 else:

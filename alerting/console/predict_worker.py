@@ -45,7 +45,11 @@ class PredictWorker:
     """Works at the jobs of a folder. `lasts`: how long scores are kept. `longest_s`: after which a job is ended."""
 
     def __init__(
-        self, jobs: PredictJobs, lasts: timedelta, command: Sequence[str] = COMMAND, longest_s: float = LONGEST_S
+        self,
+        jobs: PredictJobs,
+        lasts: timedelta,
+        command: Sequence[str] = COMMAND,
+        longest_s: float = LONGEST_S,
     ) -> None:
         self._jobs, self._lasts, self._command, self._longest_s = jobs, lasts, command, longest_s
         self._pause_s = _PAUSE_S
@@ -88,7 +92,9 @@ class PredictWorker:
         if why is not None:
             self._jobs.record_failure(id, why, final=True)
         elif self._jobs.get(id).state == "waiting" and not stop.is_set():
-            if process.returncode != _NO_DATABASE:  # an outage is the fault of no job: all of them wait for its end
+            if (
+                process.returncode != _NO_DATABASE
+            ):  # an outage is the fault of no job: all of them wait for its end
                 ended = f"the worker ended with {process.returncode} and without scores; the log of the console has the details"
                 self._jobs.record_failure(id, ended)
             stop.wait(self._pause_s)
@@ -158,20 +164,34 @@ def main() -> int:
         write_json(folder / TROUBLE, first_line(fault))
         return _NO_DATABASE if isinstance(fault, DatabaseDown | ConnectionFailure) else _TRY_AGAIN
     except UserError as refusal:
-        write_outcome(folder, at=wall_clock(), fault=str(refusal).replace(str(folder / "readings.parquet"), "the file"))
+        write_outcome(
+            folder,
+            at=wall_clock(),
+            fault=str(refusal).replace(str(folder / "readings.parquet"), "the file"),
+        )
         return 0
-    write_outcome(folder, at=wall_clock(), result=_with_copy(asdict(found), order, addresses, scores))
+    write_outcome(
+        folder, at=wall_clock(), result=_with_copy(asdict(found), order, addresses, scores)
+    )
     return 0
 
 
-def _with_copy(result: dict[str, Any], order: JobOrder, addresses: JobAddresses, scores: Path) -> dict[str, Any]:
+def _with_copy(
+    result: dict[str, Any], order: JobOrder, addresses: JobAddresses, scores: Path
+) -> dict[str, Any]:
     """Return the result of a job with the address of the copy of its scores, or with the reason why there is none."""
     if order.scores_to is None:
         return result
     try:
         return {**result, "copy_at": addresses.write(order.scores_to, order.id, scores)}
     except (UserError, OSError) as fault:
-        return {**result, "notes": [*result["notes"], f"the scores are not in {order.scores_to}: {first_line(fault)}"]}
+        return {
+            **result,
+            "notes": [
+                *result["notes"],
+                f"the scores are not in {order.scores_to}: {first_line(fault)}",
+            ],
+        }
 
 
 if __name__ == "__main__":

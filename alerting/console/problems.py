@@ -26,11 +26,11 @@ API = "/api/"
 METRICS = "/metrics"
 GONE_BEFORE_THE_END = 499  # the number that proxies log for a client that closed its connection
 PROBLEM = "application/problem+json"
-BODY_UNREADABLE = (
-    "the body cannot be read: it does not match its content-type, nests too deeply, or holds a number of too many digits"
-)
+BODY_UNREADABLE = "the body cannot be read: it does not match its content-type, nests too deeply, or holds a number of too many digits"
 MOST, LONGEST_NAME, LONGEST_PATH, LONGEST_DETAIL = 20, 100, 500, 4000
-DATABASE_DOWN = translatable("the database does not answer; try again later; all acknowledged data are kept")
+DATABASE_DOWN = translatable(
+    "the database does not answer; try again later; all acknowledged data are kept"
+)
 _TITLES = (
     template("Bad Request"),
     template("Forbidden"),
@@ -44,7 +44,9 @@ _TITLES = (
 """Titles of pages, which are the phrases of HTTP; the others are shown in English."""
 
 
-def problem(request: Request, status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
+def problem(
+    request: Request, status: int, detail: str, headers: dict[str, str] | None = None
+) -> Response:
     """Return the response for a fault: JSON for programs, a page for people."""
     title = HTTPStatus(status).phrase
     if not is_for_programs(request.url.path):
@@ -79,7 +81,9 @@ def handle_problems(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     def refused_request(request: Request, fault: HTTPException) -> Response:
         detail = BODY_UNREADABLE if fault.status_code == 400 else fault.detail
-        return problem(request, fault.status_code, detail, dict(fault.headers) if fault.headers else None)
+        return problem(
+            request, fault.status_code, detail, dict(fault.headers) if fault.headers else None
+        )
 
     app.add_exception_handler(405, lambda request, _: _wrong_method(request))
 
@@ -87,15 +91,25 @@ def handle_problems(app: FastAPI) -> None:
     def invalid(request: Request, fault: RequestValidationError) -> Response:
         errors = fault.errors()
         more = [f"and {len(errors) - MOST} more"] if len(errors) > MOST else []
-        return problem(request, 422, "; ".join([*(_message(error) for error in errors[:MOST]), *more]))
+        return problem(
+            request, 422, "; ".join([*(_message(error) for error in errors[:MOST]), *more])
+        )
 
     @app.exception_handler(UserError)
     def refused(request: Request, fault: UserError) -> Response:
         if isinstance(fault, NotAllowed):
             return problem(request, 403, fault.message)
-        status = 404 if isinstance(fault, NotFound) else 503 if isinstance(fault, DatabaseDown | Unreachable) else 422
+        status = (
+            404
+            if isinstance(fault, NotFound)
+            else 503
+            if isinstance(fault, DatabaseDown | Unreachable)
+            else 422
+        )
         zone = request.app.state.platform.zone
-        detail = plant_times(fault.message, zone) if is_for_programs(request.url.path) else fault.message
+        detail = (
+            plant_times(fault.message, zone) if is_for_programs(request.url.path) else fault.message
+        )
         return problem(request, status, detail)
 
     @app.exception_handler(ModelUnavailable)
@@ -120,10 +134,17 @@ def handle_problems(app: FastAPI) -> None:
 
 def _wrong_method(request: Request) -> Response:
     """Return the refusal of a method, with those of all routes of the address; where there is GET, there is HEAD."""
-    matching = [route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE]
+    matching = [
+        route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE
+    ]
     found = {method for route in matching for method in getattr(route, "methods", None) or ()}
     allowed = ", ".join(sorted(found | ({"HEAD"} if "GET" in found else set())))
-    return problem(request, 405, f"{request.method} is not possible here; possible: {allowed}", {"allow": allowed})
+    return problem(
+        request,
+        405,
+        f"{request.method} is not possible here; possible: {allowed}",
+        {"allow": allowed},
+    )
 
 
 def _answer_the_gone(_: Request, __: Exception) -> Response:

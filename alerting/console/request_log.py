@@ -45,4 +45,11 @@ def _write(scope: Scope, status: int, seconds: float) -> None:
         return
     person = scope.get("state", {}).get("person")
     write = _log.error if status >= 500 else _log.info
-    write("%s %s: %d in %.0f ms", scope["method"], path, status, 1000 * seconds, actor=person.name if person else None)
+    write(
+        "%s %s: %d in %.0f ms",
+        scope["method"],
+        path,
+        status,
+        1000 * seconds,
+        actor=person.name if person else None,
+    )

@@ -22,7 +22,9 @@ from alerting.wiring import open_platform
 TOKENS_FILE = variable("api_tokens_file")
 
 
-def serve(host: str = LOOPBACK, port: int | None = None, environ: Mapping[str, str] = os.environ) -> None:
+def serve(
+    host: str = LOOPBACK, port: int | None = None, environ: Mapping[str, str] = os.environ
+) -> None:
     """Serve until a signal asks to stop. Raises UserError without a database or a tokens file readable only by its owner.
 
     `port`: `ALERTING_API_PORT` when left out.
@@ -57,9 +59,15 @@ def tokens_file(settings: Settings, environ: Mapping[str, str]) -> Path:
 
 def main() -> int:
     """Run the server from the command line."""
-    parser = argparse.ArgumentParser(prog="python -m alerting.console.serve", description="Serve the API and the console.")
-    parser.add_argument("--host", default=LOOPBACK, help="address to listen on (default: this machine only)")
-    parser.add_argument("--port", type=int, help="port to listen on (default: ALERTING_API_PORT, or 8000)")
+    parser = argparse.ArgumentParser(
+        prog="python -m alerting.console.serve", description="Serve the API and the console."
+    )
+    parser.add_argument(
+        "--host", default=LOOPBACK, help="address to listen on (default: this machine only)"
+    )
+    parser.add_argument(
+        "--port", type=int, help="port to listen on (default: ALERTING_API_PORT, or 8000)"
+    )
     given = parser.parse_args()
     try:
         serve(given.host, given.port)

@@ -20,7 +20,10 @@ _PREFERRED: tuple[Role, ...] = ("engineer", "admin", "operator", "viewer")
 
 
 def sign_in_routes(
-    access: Access, tokens: Mapping[str, tuple[str, Role]], folder: Path, now: Callable[[], datetime]
+    access: Access,
+    tokens: Mapping[str, tuple[str, Role]],
+    folder: Path,
+    now: Callable[[], datetime],
 ) -> APIRouter:
     """Return the route of the link. `folder`: where its hash is stored."""
     routes = APIRouter(include_in_schema=False)
@@ -34,7 +37,9 @@ def sign_in_routes(
         session = None
         people = [token for token, (_, role) in tokens.items() if role in _PREFERRED]
         if people and _is_local(request) and take_link(folder, code, now()):
-            engineer = min(people, key=lambda token: _PREFERRED.index(tokens[token][1]))  # may do all actions of the pages
+            engineer = min(
+                people, key=lambda token: _PREFERRED.index(tokens[token][1])
+            )  # may do all actions of the pages
             session = access.start_session(engineer, now())
         if session is None:
             return HTMLResponse(render("sign_in.html", request, done=False), 410)

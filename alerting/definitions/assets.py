@@ -93,7 +93,8 @@ class Asset(Closed):
     name: Name = Field(description="Unique name, e.g. oven-1.")
     title: Line | None = Field(None, description="Name for people.")
     parent: Name | None = Field(
-        None, description="The asset to which this one belongs, e.g. its line; events and states of the parent count here, too."
+        None,
+        description="The asset to which this one belongs, e.g. its line; events and states of the parent count here, too.",
     )
     position: Name | None = Field(
         None,
@@ -155,7 +156,11 @@ class Asset(Closed):
             name = waiting.pop()
             declared = self.variables.get(name)
             if name not in parts:
-                parts[name] = declared.computed.drivers if declared is not None and declared.computed is not None else ()
+                parts[name] = (
+                    declared.computed.drivers
+                    if declared is not None and declared.computed is not None
+                    else ()
+                )
                 waiting += parts[name]
         return list(TopologicalSorter(parts).static_order())
 
@@ -171,7 +176,9 @@ class Asset(Closed):
 
     def with_latencies(self, of_sources: Mapping[str, timedelta]) -> "Asset":
         """Return the asset with the latencies of sources, by name, for variables without their own."""
-        if not of_sources or not any(variable.source in of_sources for variable in self.variables.values()):
+        if not of_sources or not any(
+            variable.source in of_sources for variable in self.variables.values()
+        ):
             return self
         asset = self.model_copy()
         asset._latencies = SourceLatencies(of_sources)
@@ -191,9 +198,15 @@ def in_order(relations: Collection[Relation]) -> list[Relation]:
             raise ValueError(f"{relation.variable!r} has two relations; keep one")
         of[relation.variable] = relation
     try:
-        names = list(TopologicalSorter({name: relation.drivers for name, relation in of.items()}).static_order())
+        names = list(
+            TopologicalSorter(
+                {name: relation.drivers for name, relation in of.items()}
+            ).static_order()
+        )
     except CycleError as circle:
-        raise ValueError(f"variables follow one another in a circle: {' -> '.join(circle.args[1])}") from circle
+        raise ValueError(
+            f"variables follow one another in a circle: {' -> '.join(circle.args[1])}"
+        ) from circle
     return [of[name] for name in names if name in of]
 
 
@@ -204,39 +217,65 @@ def computed_faults(asset: Asset) -> Iterator[Fault]:
 
 
 def _faults_of(asset: Asset, computed: Mapping[str, Computed]) -> Iterator[Fault]:
-    graph, within = ({name: getattr(one, field) for name, one in computed.items()} for field in ("drivers", "within"))
+    graph, within = (
+        {name: getattr(one, field) for name, one in computed.items()}
+        for field in ("drivers", "within")
+    )
     for name, parts in graph.items():
         where = f"variables.{name}.computed"
         for part in dict.fromkeys(parts):
             if part not in asset.variables:
-                yield Fault(where, f"the asset declares no variable {part!r}", nearest(part, asset.variables, "known variables"))
+                yield Fault(
+                    where,
+                    f"the asset declares no variable {part!r}",
+                    nearest(part, asset.variables, "known variables"),
+                )
             elif asset.variables[part].type == "category":
                 yield Fault(where, f"{part!r} is a category; only numbers can be computed with")
-            elif (sampling := asset.variables[part].sampling) is not None and within[name] < sampling:
+            elif (sampling := asset.variables[part].sampling) is not None and within[
+                name
+            ] < sampling:
                 short, usual = format_duration(within[name]), format_duration(sampling)
-                yield Fault(f"{where}.within", f"{short} is shorter than the sampling of {part!r}, {usual}", "lengthen it")
+                yield Fault(
+                    f"{where}.within",
+                    f"{short} is shorter than the sampling of {part!r}, {usual}",
+                    "lengthen it",
+                )
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as circle:
-        yield Fault("variables", f"computed variables depend on each other in a circle: {' -> '.join(circle.args[1])}")
+        yield Fault(
+            "variables",
+            f"computed variables depend on each other in a circle: {' -> '.join(circle.args[1])}",
+        )
     for number, relation in enumerate(asset.relations):
         for name in (relation.variable, *relation.drivers):
             if name in graph:
-                yield Fault(f"relations.{number}", f"{name!r} is computed, and moves with its parts", "name measured variables")
+                yield Fault(
+                    f"relations.{number}",
+                    f"{name!r} is computed, and moves with its parts",
+                    "name measured variables",
+                )
 
 
 def types_of(asset: Asset, variables: Iterable[str]) -> dict[str, VariableType]:
     """Return the type of each variable, each once; a variable that the asset does not declare counts as a number."""
-    return {name: asset.variables[name].type if name in asset.variables else "number" for name in variables}
+    return {
+        name: asset.variables[name].type if name in asset.variables else "number"
+        for name in variables
+    }
 
 
 class EventType(Closed):
     """Type of events: `instant` has no duration, `lasting` goes on until its end is known."""
 
     name: Name = Field(description="Unique name, e.g. failure.")
-    duration: Literal["instant", "lasting"] = Field(description="instant: never ongoing; lasting: ongoing while it has no end.")
+    duration: Literal["instant", "lasting"] = Field(
+        description="instant: never ongoing; lasting: ongoing while it has no end."
+    )
     delay: Duration = Field(
-        timedelta(0), description="Time from the start of an event, and from its end, until it is known, e.g. 14d for complaints."
+        timedelta(0),
+        description="Time from the start of an event, and from its end, until it is known, e.g. 14d for complaints.",
     )
 
 
@@ -257,7 +296,9 @@ def parse_asset(document: Mapping[str, Any]) -> Asset:
     try:
         asset = Asset.model_validate(dict(document))
     except ValidationError as error:
-        raise AssetRefused(document.get("name"), model_faults(error.errors(), Asset.model_fields)) from error
+        raise AssetRefused(
+            document.get("name"), model_faults(error.errors(), Asset.model_fields)
+        ) from error
     if faults := list(computed_faults(asset)):
         raise AssetRefused(asset.name, faults)
     return asset
@@ -277,7 +318,9 @@ def asset_document(asset: Asset) -> dict[str, Any]:
 
 def is_type_open(variable: Variable) -> bool:
     """Return whether a measured variable was declared without a type, and without a field that only a number has."""
-    is_stated = "type" in variable.model_fields_set or any(getattr(variable, field) is not None for field in _OF_NUMBERS)
+    is_stated = "type" in variable.model_fields_set or any(
+        getattr(variable, field) is not None for field in _OF_NUMBERS
+    )
     return variable.computed is None and not is_stated
 
 
@@ -286,7 +329,9 @@ def parse_event_type(document: Mapping[str, Any]) -> EventType:
     try:
         return EventType.model_validate(dict(document))
     except ValidationError as error:
-        raise EventTypeRefused(document.get("name"), model_faults(error.errors(), EventType.model_fields)) from error
+        raise EventTypeRefused(
+            document.get("name"), model_faults(error.errors(), EventType.model_fields)
+        ) from error
 
 
 class AssetTree:
@@ -298,13 +343,17 @@ class AssetTree:
     def upwards(self, asset: Asset) -> list[Asset]:
         """Return the asset, its parent, the parent's parent and so on, as far as these are known."""
         chain = [asset]
-        while (parent := self._by_name.get(chain[-1].parent or "")) is not None and parent not in chain:
+        while (
+            parent := self._by_name.get(chain[-1].parent or "")
+        ) is not None and parent not in chain:
             chain.append(parent)
         return chain
 
     def position(self, asset: Asset) -> str:
         """Return the operator position that answers the alarms of an asset: its own, or the nearest one above it."""
-        return next((a.position for a in self.upwards(asset) if a.position is not None), NO_POSITION)
+        return next(
+            (a.position for a in self.upwards(asset) if a.position is not None), NO_POSITION
+        )
 
     def line(self, asset: Asset) -> str:
         """Return the name of the outermost asset above an asset, its line; its own name if none is above it."""

@@ -26,7 +26,9 @@ def parse_duration(text: str) -> timedelta:
         raise ValueError(f"{shown(text)} is not a duration; write for example 30m, 1h30m or 5d")
     seconds = sum(int(n) * _UNITS[u] for n, u in re.findall(r"([0-9]+)([wdhms])", compact))
     if seconds > LONGEST.total_seconds():
-        raise ValueError(f"{shown(text)} is too long; the longest duration is {format_duration(LONGEST)}, ten years")
+        raise ValueError(
+            f"{shown(text)} is too long; the longest duration is {format_duration(LONGEST)}, ten years"
+        )
     return timedelta(seconds=seconds)
 
 
@@ -47,7 +49,9 @@ def _read(value: object) -> object:
         return parse_duration(value)
     if isinstance(value, timedelta):
         if abs(value) > LONGEST:
-            raise ValueError(f"{value} is too long; the longest duration is {format_duration(LONGEST)}, ten years")
+            raise ValueError(
+                f"{value} is too long; the longest duration is {format_duration(LONGEST)}, ten years"
+            )
         return value
     raise ValueError(f"{shown(value)} is not a duration; write for example 30m, 1h30m or 5d")
 
@@ -57,6 +61,12 @@ Duration = Annotated[
     BeforeValidator(_read),
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema(
-        {"type": "string", "pattern": PATTERN, "minLength": 2, "maxLength": _LONGEST_TEXT, "examples": ["30m", "1h30m", "5d"]}
+        {
+            "type": "string",
+            "pattern": PATTERN,
+            "minLength": 2,
+            "maxLength": _LONGEST_TEXT,
+            "examples": ["30m", "1h30m", "5d"],
+        }
     ),
 ]

@@ -10,7 +10,9 @@ from importlib.util import find_spec
 from alerting.definitions.faults import nearest, shown
 
 BUILT_IN = ("logistic_regression", "random_forest", "lightgbm")
-OPTIONAL = ("xgboost",)  # of the platform, each with the library of its name, which need not be installed
+OPTIONAL = (
+    "xgboost",
+)  # of the platform, each with the library of its name, which need not be installed
 PERSISTENCE = "persistence"  # tried for every problem whose variable the model may see, without being asked for
 GROUP = "alerting.families"
 
@@ -31,7 +33,11 @@ def require_family(name: str) -> str:
     if name in BUILT_IN or is_installed(name) or find_added(name):
         return name
     if name in OPTIONAL:
-        raise ValueError(f"{name} is not installed here; install it wherever models are trained: pip install alerting[{name}]")
+        raise ValueError(
+            f"{name} is not installed here; install it wherever models are trained: pip install alerting[{name}]"
+        )
     names = [*BUILT_IN, *filter(is_installed, OPTIONAL), *sorted(entry_points(group=GROUP).names)]
     hint = nearest(name, names, "families of this platform")
-    raise ValueError(f"{shown(name)} is not a family that can be trained here" + (f"; {hint}" if hint else ""))
+    raise ValueError(
+        f"{shown(name)} is not a family that can be trained here" + (f"; {hint}" if hint else "")
+    )

@@ -15,7 +15,9 @@ _LONGEST_WORD = 200
 _LEAST_LIKENESS = 0.6
 _LEAST_PART = 3
 _MOST_NAMES = 20
-_HALVES = re.compile("[\ud800-\udfff]")  # halves of surrogate pairs; Python reads a byte that is no UTF-8 as one of them
+_HALVES = re.compile(
+    "[\ud800-\udfff]"
+)  # halves of surrogate pairs; Python reads a byte that is no UTF-8 as one of them
 T = TypeVar("T")
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # categories of Unicode
 
@@ -28,7 +30,11 @@ def shown(value: Any) -> str:
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # Python does not write numbers of more than 4300 digits
-        text = "a number of too many digits to print" if isinstance(value, int) else f"a {type(value).__name__} too deep to print"
+        text = (
+            "a number of too many digits to print"
+            if isinstance(value, int)
+            else f"a {type(value).__name__} too deep to print"
+        )
     return legible(text, _LONGEST_VALUE)
 
 
@@ -101,7 +107,10 @@ class DocumentRefused(UserError):
         self.faults = tuple(faults[:MOST_FAULTS])
         if len(faults) > MOST_FAULTS:
             self.faults += (Fault("document", f"has {len(faults) - MOST_FAULTS} more faults"),)
-        super().__init__(f"{self.what} {shown(self.name)} has faults:\n" + "\n".join(f"  - {f}" for f in self.faults))
+        super().__init__(
+            f"{self.what} {shown(self.name)} has faults:\n"
+            + "\n".join(f"  - {f}" for f in self.faults)
+        )
 
 
 class DefinitionRefused(DocumentRefused):
@@ -121,7 +130,9 @@ def read_each(
         except DocumentRefused as refusal:
             faults[refusal.name] = [str(fault) for fault in refusal.faults]
         except Exception as error:  # any content of a document
-            faults[shown(document.get("name"))] = [f"cannot be read: {type(error).__name__}: {shown(str(error))}"]
+            faults[shown(document.get("name"))] = [
+                f"cannot be read: {type(error).__name__}: {shown(str(error))}"
+            ]
     return good, faults
 
 

@@ -50,25 +50,41 @@ def _from_yaml(value: object) -> object:
     """Return hours as text with two digits. Other readers of YAML take an unquoted 22:00 as the number 1320."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1440:
         return f"{value // 60:02d}:{value % 60:02d}"
-    return f"0{value}" if isinstance(value, str) and re.fullmatch("[0-9]:[0-9]{2}", value) else value
+    return (
+        f"0{value}" if isinstance(value, str) and re.fullmatch("[0-9]:[0-9]{2}", value) else value
+    )
 
 
-TimeOfDay = Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"), BeforeValidator(_from_yaml)]
+TimeOfDay = Annotated[
+    str,
+    StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"),
+    BeforeValidator(_from_yaml),
+]
 
 
 class Hours(Closed):
     """Hours of some days of the week; hours that end before they start go on into the next day."""
 
     days: tuple[Day, ...] = Field(
-        DAYS, min_length=1, max_length=7, description="Days on which it starts: mon, tue, wed, thu, fri, sat, sun."
+        DAYS,
+        min_length=1,
+        max_length=7,
+        description="Days on which it starts: mon, tue, wed, thu, fri, sat, sun.",
     )
     start: TimeOfDay = Field(alias="from", description="Local time at which it starts, e.g. 22:00.")
-    to: TimeOfDay = Field(description="Local time at which it ends, e.g. 06:00; the same as from: a whole day.")
+    to: TimeOfDay = Field(
+        description="Local time at which it ends, e.g. 06:00; the same as from: a whole day."
+    )
 
 
-def spans(hours: Sequence[Hours], zone: ZoneInfo, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+def spans(
+    hours: Sequence[Hours], zone: ZoneInfo, start: datetime, end: datetime
+) -> list[tuple[datetime, datetime]]:
     """Return the intervals [begin, stop) that meet [start, end), in UTC, sorted by begin; they may overlap."""
-    first, last = start.astimezone(zone).date() - timedelta(days=2), end.astimezone(zone).date() + timedelta(days=1)
+    first, last = (
+        start.astimezone(zone).date() - timedelta(days=2),
+        end.astimezone(zone).date() + timedelta(days=1),
+    )
     return sorted((a, b) for a, b in _between(hours, zone, first, last) if a < end and start < b)
 
 
@@ -89,13 +105,17 @@ def end_of(hours: Sequence[Hours], zone: ZoneInfo, now: datetime) -> datetime | 
     return until
 
 
-def _around(hours: Sequence[Hours], zone: ZoneInfo, now: datetime) -> Iterator[tuple[datetime, datetime]]:
+def _around(
+    hours: Sequence[Hours], zone: ZoneInfo, now: datetime
+) -> Iterator[tuple[datetime, datetime]]:
     """Return the intervals that start from two days before to eight days after the day of `now`."""
     today = now.astimezone(zone).date()
     return _between(hours, zone, today - timedelta(days=2), today + timedelta(days=8))
 
 
-def _between(hours: Sequence[Hours], zone: ZoneInfo, first: date, last: date) -> Iterator[tuple[datetime, datetime]]:
+def _between(
+    hours: Sequence[Hours], zone: ZoneInfo, first: date, last: date
+) -> Iterator[tuple[datetime, datetime]]:
     """Return the intervals that start on the days from `first` to `last`."""
     for day in (first + timedelta(days=n) for n in range((last - first).days + 1)):
         for period in hours:
@@ -112,7 +132,10 @@ def _instant(day: date, clock: str, zone: ZoneInfo) -> datetime:
     instant = local.astimezone(UTC)
     if instant.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
         return instant
-    before, after = local.replace(fold=1).astimezone(UTC), instant  # the clocks are put forward between these two
+    before, after = (
+        local.replace(fold=1).astimezone(UTC),
+        instant,
+    )  # the clocks are put forward between these two
     while after - before > timedelta(seconds=1):
         middle = before + (after - before) / 2
         if middle.astimezone(zone).utcoffset() == before.astimezone(zone).utcoffset():

@@ -55,7 +55,11 @@ def written_limits(definition: Condition) -> Iterator[tuple[str, Any]]:
             yield f"{name}.low", band.low
             yield f"{name}.high", band.high
     for severity, limits in level_limits(definition):
-        yield from ((f"levels.{severity}.{n}", limit) for n in _SINGLE if (limit := getattr(limits, n)) is not None)
+        yield from (
+            (f"levels.{severity}.{n}", limit)
+            for n in _SINGLE
+            if (limit := getattr(limits, n)) is not None
+        )
 
 
 def level_limits(definition: Condition) -> list[tuple[Severity, LevelLimits]]:
@@ -74,9 +78,14 @@ def unknown_limits(definition: Condition, asset: Asset) -> list[tuple[str, str]]
             value = asset.attributes.get(limit.attribute)
             if value is None:
                 found.append((path, f"asset {asset.name!r} has no attribute {limit.attribute!r}"))
-            elif path != "equals" and (isinstance(value, bool) or not isinstance(value, int | float)):
+            elif path != "equals" and (
+                isinstance(value, bool) or not isinstance(value, int | float)
+            ):
                 found.append(
-                    (path, f"attribute {limit.attribute!r} of asset {asset.name!r} is {value!r}; a limit needs a number")
+                    (
+                        path,
+                        f"attribute {limit.attribute!r} of asset {asset.name!r} is {value!r}; a limit needs a number",
+                    )
                 )
     return found
 
@@ -85,15 +94,28 @@ def learned_limits(definition: Condition) -> list[tuple[str, Learned]]:
     """Return path and description of every learned limit of a condition of one variable."""
     sides: list[tuple[str, Any]] = [("above", definition.above), ("below", definition.below)]
     for severity, limits in level_limits(definition):
-        sides += [(f"levels.{severity}.above", limits.above), (f"levels.{severity}.below", limits.below)]
+        sides += [
+            (f"levels.{severity}.above", limits.above),
+            (f"levels.{severity}.below", limits.below),
+        ]
     return [(path, limit.learned) for path, limit in sides if isinstance(limit, LearnedLimit)]
 
 
 def learned_sides(definition: Condition) -> list[tuple[Severity, str, Learned]]:
     """Return severity, side and description of the same."""
-    of_levels: list[tuple[Severity, LevelLimits | Condition]] = [*level_limits(definition)] or [(definition.severity, definition)]
-    found = [(severity, side, getattr(limits, side)) for severity, limits in of_levels for side in ("above", "below")]
-    return [(severity, side, limit.learned) for severity, side, limit in found if isinstance(limit, LearnedLimit)]
+    of_levels: list[tuple[Severity, LevelLimits | Condition]] = [*level_limits(definition)] or [
+        (definition.severity, definition)
+    ]
+    found = [
+        (severity, side, getattr(limits, side))
+        for severity, limits in of_levels
+        for side in ("above", "below")
+    ]
+    return [
+        (severity, side, limit.learned)
+        for severity, side, limit in found
+        if isinstance(limit, LearnedLimit)
+    ]
 
 
 def key_of(variable: str, learned: Learned) -> str:
@@ -104,7 +126,9 @@ def key_of(variable: str, learned: Learned) -> str:
 def levels_on(definition: Condition, asset: Asset) -> tuple[Level, ...]:
     """Return the limits on this asset, the least severe first. Every limit is known there (see `unknown_limits`)."""
     if definition.levels is not None:
-        return tuple(_level(severity, limits, asset) for severity, limits in level_limits(definition))
+        return tuple(
+            _level(severity, limits, asset) for severity, limits in level_limits(definition)
+        )
     level = _level(definition.severity, definition, asset)
     if definition.outside is not None:
         low, high = _band(definition.outside, asset)
@@ -124,7 +148,9 @@ def severities(definition: Condition) -> tuple[Severity, ...]:
     """Return every severity that an episode of this definition can have, the least severe first."""
     if definition.levels is None:
         return (definition.severity,)
-    possible = {s for s, _ in level_limits(definition)} | ({definition.severity} if definition.no_data == "alert" else set())
+    possible = {s for s, _ in level_limits(definition)} | (
+        {definition.severity} if definition.no_data == "alert" else set()
+    )
     return tuple(s for s in SEVERITIES if s in possible)
 
 

@@ -15,7 +15,9 @@ class AssetIndex:
 
     def __init__(self, assets: Iterable[Asset], faulty: Collection[str] = ()) -> None:
         self.faulty = frozenset(faulty)
-        self._by_name = {asset.name: asset for asset in sorted(assets, key=lambda asset: asset.name)}
+        self._by_name = {
+            asset.name: asset for asset in sorted(assets, key=lambda asset: asset.name)
+        }
         self._names: dict[str, list[str]] = {}
 
     @property
@@ -52,7 +54,10 @@ class AssetIndex:
         """Return the assets that match any of these names or patterns, sorted by name."""
         if len(patterns) == 1:
             return [self._by_name[name] for name in self.names_like(patterns[0])]
-        return [self._by_name[name] for name in sorted({name for pattern in patterns for name in self.names_like(pattern)})]
+        return [
+            self._by_name[name]
+            for name in sorted({name for pattern in patterns for name in self.names_like(pattern)})
+        ]
 
 
 def matching_assets(definition: Definition, assets: Sequence[Asset] | AssetIndex) -> list[Asset]:

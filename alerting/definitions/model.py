@@ -142,7 +142,9 @@ class Definition(CommonFields, ABC):
         """Return the faults across the fields of this kind."""
         return ()
 
-    def faults_on(self, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:  # noqa: ARG002
+    def faults_on(
+        self, targets: Sequence[Asset], event_types: Sequence[EventType]
+    ) -> Iterable[Fault]:  # noqa: ARG002
         """Return the faults of the fields of this kind beside the matched assets and the known event types."""
         return ()
 
@@ -150,8 +152,12 @@ class Definition(CommonFields, ABC):
         """Return the variables of the asset whose values change an evaluation or an outcome."""
         return self.variables_evaluated(asset).union(self.problem.variables if self.problem else ())
 
-    model_fields_at: ClassVar[tuple[str, ...]] = ()  # dotted paths: one that is there gives a definition of the kind a model
-    evaluates_suppressed: ClassVar[bool] = True  # whether times in which the definition is suppressed are evaluated
+    model_fields_at: ClassVar[
+        tuple[str, ...]
+    ] = ()  # dotted paths: one that is there gives a definition of the kind a model
+    evaluates_suppressed: ClassVar[bool] = (
+        True  # whether times in which the definition is suppressed are evaluated
+    )
 
     def events_read(self) -> tuple[str, ...]:
         """Return the event types (with *) that change an evaluation or an outcome."""
@@ -166,7 +172,10 @@ class Definition(CommonFields, ABC):
 
         A problem that determines outcomes only delays no evaluation. `default`: the platform's latency.
         """
-        return max((asset.latency(variable, default) for variable in self.variables_evaluated(asset)), default=default)
+        return max(
+            (asset.latency(variable, default) for variable in self.variables_evaluated(asset)),
+            default=default,
+        )
 
 
 class ModelDefinition(Definition):
@@ -218,18 +227,38 @@ class TrainedDefinition(ModelDefinition):
         description="Time ahead for which the problem is predicted, e.g. 30m. 0s: is the unit just made bad? Each row is then "
         "one unit, labelled by the problem at its own instant, and the problem's variable is not among the features."
     )
-    gap: Duration = Field(timedelta(0), description="Least time needed to act; an earlier problem counts as announced too late.")
-    include: tuple[Tag, ...] = Field(("*",), max_length=1000, description="Variables the model may see (with *).")
-    exclude: tuple[Tag, ...] = Field((), max_length=1000, description="Variables the model may not see (with *).")
-    features: Features = Field(default_factory=Features, description="Computation of columns from readings.")
-    periods: Periods = Field(default_factory=Periods, description="Split of history into training, validation and test.")
-    learning: Learning = Field(default_factory=Learning, description="The search for the best candidate.")
-    operating_point: OperatingPoint = Field(default_factory=OperatingPoint, description="Choice of the threshold.")
-    feedback: FeedbackUse = Field(default_factory=FeedbackUse, description="Effect of operators' feedback on training.")
-    promotion: Promotion = Field(
-        default_factory=Promotion, description="Conditions under which a challenger replaces the champion."
+    gap: Duration = Field(
+        timedelta(0),
+        description="Least time needed to act; an earlier problem counts as announced too late.",
     )
-    recommendation: Recommendation = Field(default_factory=Recommendation, description="Advice on set-points.")
+    include: tuple[Tag, ...] = Field(
+        ("*",), max_length=1000, description="Variables the model may see (with *)."
+    )
+    exclude: tuple[Tag, ...] = Field(
+        (), max_length=1000, description="Variables the model may not see (with *)."
+    )
+    features: Features = Field(
+        default_factory=Features, description="Computation of columns from readings."
+    )
+    periods: Periods = Field(
+        default_factory=Periods, description="Split of history into training, validation and test."
+    )
+    learning: Learning = Field(
+        default_factory=Learning, description="The search for the best candidate."
+    )
+    operating_point: OperatingPoint = Field(
+        default_factory=OperatingPoint, description="Choice of the threshold."
+    )
+    feedback: FeedbackUse = Field(
+        default_factory=FeedbackUse, description="Effect of operators' feedback on training."
+    )
+    promotion: Promotion = Field(
+        default_factory=Promotion,
+        description="Conditions under which a challenger replaces the champion.",
+    )
+    recommendation: Recommendation = Field(
+        default_factory=Recommendation, description="Advice on set-points."
+    )
 
     @property
     def learns_from(self) -> datetime | None:
@@ -253,7 +282,9 @@ class TrainedDefinition(ModelDefinition):
         Derived values are auto.
         """
         fields = {"problem", "horizon", "gap", "assets", "include", "exclude"}
-        written = self.model_dump(mode="json", include=fields, exclude_none=True)  # a field that is added later changes no hash
+        written = self.model_dump(
+            mode="json", include=fields, exclude_none=True
+        )  # a field that is added later changes no hash
         written["stride"] = self.model_dump(mode="json")["features"]["stride"] or "auto"
         return written
 
@@ -321,7 +352,13 @@ def _period_of(cron: str) -> ReportPeriod:
     ticks = croniter(cron, _SOME_DAY)
     instants = [ticks.get_next(datetime) for _ in range(_TICKS)]
     longest = max(after - before for before, after in pairwise(instants))
-    return "week" if longest <= timedelta(days=7) else "month" if longest <= timedelta(days=31) else "quarter"
+    return (
+        "week"
+        if longest <= timedelta(days=7)
+        else "month"
+        if longest <= timedelta(days=31)
+        else "quarter"
+    )
 
 
 def _sixth(horizon: timedelta) -> timedelta:

@@ -41,13 +41,25 @@ def plan_change(definition: Definition, latest: Revision | None) -> Plan:
         return Plan(definition.name, "create", definition, {})
     if latest.definition == definition:
         return Plan(definition.name, "unchanged", definition, {})
-    before, after = _flat(definition_document(latest.definition)), _flat(definition_document(definition))
-    changed = {k: (before.get(k), after.get(k)) for k in sorted({*before, *after}) if before.get(k) != after.get(k)}
+    before, after = (
+        _flat(definition_document(latest.definition)),
+        _flat(definition_document(definition)),
+    )
+    changed = {
+        k: (before.get(k), after.get(k))
+        for k in sorted({*before, *after})
+        if before.get(k) != after.get(k)
+    }
     return Plan(definition.name, "change", definition, changed)
 
 
 def next_revision(
-    definition: Definition, latest: Revision | None, author: str, at: datetime, reason: str, last_number: int = 0
+    definition: Definition,
+    latest: Revision | None,
+    author: str,
+    at: datetime,
+    reason: str,
+    last_number: int = 0,
 ) -> Revision:
     """Return the revision that follows the latest one.
 

@@ -38,25 +38,35 @@ class Match(Closed):
         ("*",), min_length=1, max_length=1000, description="Definitions: names, or patterns with *."
     )
     tags: tuple[Tag, ...] = Field(
-        (), max_length=50, description="Tags of the definition, of which one is enough; none given: any alert."
+        (),
+        max_length=50,
+        description="Tags of the definition, of which one is enough; none given: any alert.",
     )
 
 
 class Escalation(Closed):
     """Further channels to notify while no operator acknowledges the alert."""
 
-    after: Duration = Field(description="Time since the alert was announced without being acknowledged, e.g. 15m.")
-    channels: tuple[ChannelName, ...] = Field(min_length=1, max_length=50, description="Channels to notify then.")
+    after: Duration = Field(
+        description="Time since the alert was announced without being acknowledged, e.g. 15m."
+    )
+    channels: tuple[ChannelName, ...] = Field(
+        min_length=1, max_length=50, description="Channels to notify then."
+    )
 
 
 class Flood(Closed):
     """Many alerts of one asset become one message: +12 more on oven-1."""
 
     more_than: int = Field(
-        5, ge=1, le=10_000, description="This many alerts of one asset are announced one by one; critical ones always are."
+        5,
+        ge=1,
+        le=10_000,
+        description="This many alerts of one asset are announced one by one; critical ones always are.",
     )
     within: Duration = Field(
-        timedelta(minutes=10), description="Time in which they are counted; then one message lists the others."
+        timedelta(minutes=10),
+        description="Time in which they are counted; then one message lists the others.",
     )
 
 
@@ -64,13 +74,19 @@ class Route(Closed):
     """A route: recipients of alerts, and times."""
 
     name: Name = Field(description="Unique name.")
-    match: Match = Field(default_factory=Match, description="Selection of alerts; every alert when left out.")
+    match: Match = Field(
+        default_factory=Match, description="Selection of alerts; every alert when left out."
+    )
     channels: tuple[ChannelName, ...] = Field(
         min_length=1, max_length=50, description="Names of configured channels, each notified once."
     )
-    timezone: TimeZone = Field("UTC", description="IANA time zone of shifts and quiet hours, e.g. Europe/Berlin.")
+    timezone: TimeZone = Field(
+        "UTC", description="IANA time zone of shifts and quiet hours, e.g. Europe/Berlin."
+    )
     shifts: tuple[Hours, ...] = Field(
-        (), max_length=100, description="Hours in which the route is in force; always when left out."
+        (),
+        max_length=100,
+        description="Hours in which the route is in force; always when left out.",
     )
     quiet: tuple[Hours, ...] = Field(
         (),
@@ -78,21 +94,28 @@ class Route(Closed):
         description="Hours in which only critical alerts are announced; other open alerts are announced afterwards.",
     )
     repeat: Duration | None = Field(
-        None, description="Announce again after this time, until the alert is acknowledged or over; at least 1m."
+        None,
+        description="Announce again after this time, until the alert is acknowledged or over; at least 1m.",
     )
     escalation: tuple[Escalation, ...] = Field(
         (), max_length=20, description="Further channels to notify without acknowledgement."
     )
-    flood: Flood | None = Field(None, description="Grouping of many alerts of one asset into one message; none when left out.")
+    flood: Flood | None = Field(
+        None,
+        description="Grouping of many alerts of one asset into one message; none when left out.",
+    )
     heartbeat: Duration | None = Field(
-        None, description="Interval of a message that alerting is running; its absence shows a fault; at least 1m."
+        None,
+        description="Interval of a message that alerting is running; its absence shows a fault; at least 1m.",
     )
 
     language: LanguageCode | None = Field(
-        None, description="Language of the messages: en, de or fr; that of the plant (ALERTING_LANGUAGE) when left out."
+        None,
+        description="Language of the messages: en, de or fr; that of the plant (ALERTING_LANGUAGE) when left out.",
     )
     acknowledge_by_link: bool = Field(
-        False, description="Messages carry a link that acknowledges the alert, without a login, in the name of the channel."
+        False,
+        description="Messages carry a link that acknowledges the alert, without a login, in the name of the channel.",
     )
     platform: bool = Field(
         False,
@@ -113,7 +136,9 @@ def parse_route(document: Mapping[str, Any]) -> Route:
         route = Route.model_validate(dict(document))
     except ValidationError as error:
         faults = [_fault(e) for e in _first_causes(error.errors())]
-        raise RouteRefused(name, faults + _faults_of_the_rest(document, [f.path for f in faults])) from error
+        raise RouteRefused(
+            name, faults + _faults_of_the_rest(document, [f.path for f in faults])
+        ) from error
     if faults := list(_cross_faults(route)):
         raise RouteRefused(name, faults)
     return route
@@ -122,7 +147,11 @@ def parse_route(document: Mapping[str, Any]) -> Route:
 def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> list[Fault]:
     """Return the faults across fields that show once the faulty fields are removed."""
     try:
-        return [f for f in _cross_faults(Route.model_validate(without(document, paths))) if f.path not in paths]
+        return [
+            f
+            for f in _cross_faults(Route.model_validate(without(document, paths)))
+            if f.path not in paths
+        ]
     except ValidationError:
         return []
 
@@ -135,20 +164,32 @@ def route_document(route: Route) -> dict[str, Any]:
 def _first_causes(errors: Sequence[Any]) -> list[Any]:
     """Return the errors without lists that are too short only because their items are faulty."""
     paths = [e["loc"] for e in errors]
-    return [e for e in errors if e["type"] != "too_short" or not any(p[: len(e["loc"])] == e["loc"] != p for p in paths)]
+    return [
+        e
+        for e in errors
+        if e["type"] != "too_short" or not any(p[: len(e["loc"])] == e["loc"] != p for p in paths)
+    ]
 
 
 def _fault(error: Any) -> Fault:
     path = ".".join(str(p) for p in error["loc"]) or "document"
     match error["type"]:
         case "extra_forbidden":
-            return Fault(path, "is not a field", f"fields: {', '.join(Route.model_fields)}" if len(error["loc"]) == 1 else "")
+            return Fault(
+                path,
+                "is not a field",
+                f"fields: {', '.join(Route.model_fields)}" if len(error["loc"]) == 1 else "",
+            )
         case "missing":
             return Fault(path, "is missing")
         case "string_pattern_mismatch" if path.endswith((".from", ".to")):
             return Fault(path, f"{shown(error['input'])} is not a time of day", "e.g. 06:00")
         case "string_pattern_mismatch":
-            return Fault(path, f"{shown(error['input'])} is not a legal name", "channels are lower case with -")
+            return Fault(
+                path,
+                f"{shown(error['input'])} is not a legal name",
+                "channels are lower case with -",
+            )
     return Fault(path, *message_of(error))
 
 

@@ -29,24 +29,32 @@ class LineState(Closed):
     """A state without notifications: a variable has some value, or an event goes on."""
 
     variable: VariableName | None = Field(
-        None, description="Variable that shows the state: of the asset itself, or else of the nearest one above it (parent)."
+        None,
+        description="Variable that shows the state: of the asset itself, or else of the nearest one above it (parent).",
     )
     equals: StrictBool | Number | Line | None = Field(
-        None, description="It has exactly this value: a number, true or false, or the text of a category."
+        None,
+        description="It has exactly this value: a number, true or false, or the text of a category.",
     )
     above: Number | None = Field(None, description="It is above this value.")
-    below: Number | None = Field(None, description="It is below this value. With above too: outside of both.")
-    hold: Duration = Field(timedelta(0), alias="for", description="Time for which the state must hold.")
+    below: Number | None = Field(
+        None, description="It is below this value. With above too: outside of both."
+    )
+    hold: Duration = Field(
+        timedelta(0), alias="for", description="Time for which the state must hold."
+    )
     stale_after: Duration = Field(
         timedelta(minutes=10),
         description="A value stays in force until the next one, at most this long; then the state is unknown, "
         "and recipients are notified.",
     )
     event: Tag | None = Field(
-        None, description="Instead: an event of this type goes on (* matches any text), on the asset or any above it."
+        None,
+        description="Instead: an event of this type goes on (* matches any text), on the asset or any above it.",
     )
     recovery: Duration = Field(
-        timedelta(0), description="Time after the end of the state that is suppressed as well: the start-up."
+        timedelta(0),
+        description="Time after the end of the state that is suppressed as well: the start-up.",
     )
 
 
@@ -74,7 +82,9 @@ class Suppression(Closed):
         description="Other alerts, of which one is enough: no notification while an episode of it is open on the same asset.",
     )
     windows: tuple[Hours, ...] = Field((), max_length=100, description="Hours of the week.")
-    timezone: TimeZone = Field("UTC", description="IANA time zone of the windows, e.g. Europe/Berlin.")
+    timezone: TimeZone = Field(
+        "UTC", description="IANA time zone of the windows, e.g. Europe/Berlin."
+    )
     still_notify: tuple[Literal["low", "medium", "high", "critical"], ...] = Field(
         (),
         max_length=10,
@@ -96,7 +106,11 @@ class Suppression(Closed):
 def suppression_faults(suppression: Suppression) -> Iterable[Fault]:
     """Return the faults that show without knowledge of the assets."""
     if not suppression.when and not suppression.windows and not suppression.inhibited:
-        yield Fault("suppression", "is empty", "add when: {variable: line_state, equals: stopped}, while: or windows:")
+        yield Fault(
+            "suppression",
+            "is empty",
+            "add when: {variable: line_state, equals: stopped}, while: or windows:",
+        )
     for i, state in enumerate(suppression.when):
         yield from _state_faults(f"suppression.when.{i}", state)
 
@@ -108,9 +122,15 @@ def _state_faults(path: str, state: LineState) -> Iterable[Fault]:
     if state.variable is not None and state.equals is None and not limited:
         yield Fault(path, f"has no value for {state.variable}", "add equals:, above: or below:")
     if state.equals is not None and limited:
-        yield Fault(f"{path}.equals", "cannot stand beside above or below", "write two states: one is enough")
+        yield Fault(
+            f"{path}.equals",
+            "cannot stand beside above or below",
+            "write two states: one is enough",
+        )
     if state.event is not None and (state.equals is not None or limited or state.hold):
-        yield Fault(path, "an event has no value and no `for`", "remove equals, above, below and for")
+        yield Fault(
+            path, "an event has no value and no `for`", "remove equals, above, below and for"
+        )
     if state.above is not None and state.below is not None and state.below >= state.above:
         yield Fault(f"{path}.below", f"{state.below} must be less than above {state.above}")
     if state.stale_after <= timedelta(0):
@@ -118,13 +138,18 @@ def _state_faults(path: str, state: LineState) -> Iterable[Fault]:
 
 
 def suppression_faults_on(
-    suppression: Suppression, targets: Sequence[Asset], assets: Sequence[Asset], event_types: Sequence[EventType]
+    suppression: Suppression,
+    targets: Sequence[Asset],
+    assets: Sequence[Asset],
+    event_types: Sequence[EventType],
 ) -> Iterable[Fault]:
     """Return the faults that show beside the assets of a definition and those above them.
 
     These are unknown variables and events, and values of a wrong type.
     """
-    tree = AssetTree(assets if any(state.variable is not None for state in suppression.when) else ())
+    tree = AssetTree(
+        assets if any(state.variable is not None for state in suppression.when) else ()
+    )
     for i, state in enumerate(suppression.when):
         path = f"suppression.when.{i}"
         if state.event is not None:
@@ -152,17 +177,31 @@ def _variable_faults(path: str, state: LineState, chain: Sequence[Asset]) -> Ite
     if holder is None:
         names = {variable for asset in chain for variable in asset.variables}
         where = " and ".join(repr(a.name) for a in chain)
-        yield Fault(f"{path}.variable", f"there is no variable {name!r} on {where}", nearest(name, names, "known variables"))
+        yield Fault(
+            f"{path}.variable",
+            f"there is no variable {name!r} on {where}",
+            nearest(name, names, "known variables"),
+        )
         return
     variable = holder.variables[name]
     kind, wanted = TYPES[variable.type]
     if state.equals is None and variable.type == "category":
-        yield Fault(f"{path}.variable", f"{name!r} is a category; above and below need a number", "write equals:")
+        yield Fault(
+            f"{path}.variable",
+            f"{name!r} is a category; above and below need a number",
+            "write equals:",
+        )
     if state.equals is not None and not isinstance(state.equals, kind):
         yield Fault(
-            f"{path}.equals", f"{state.equals!r} is not a possible value of {name!r}, a {variable.type}", f"write {wanted}"
+            f"{path}.equals",
+            f"{state.equals!r} is not a possible value of {name!r}, a {variable.type}",
+            f"write {wanted}",
         )
     if variable.sampling and state.stale_after < variable.sampling:
         usual = format_duration(variable.sampling)
         message = f"{format_duration(state.stale_after)} is shorter than the sampling of {name!r} on {holder.name!r}, {usual}"
-        yield Fault(f"{path}.stale_after", message, "lengthen it; otherwise the state is unknown between two readings")
+        yield Fault(
+            f"{path}.stale_after",
+            message,
+            "lengthen it; otherwise the state is unknown between two readings",
+        )

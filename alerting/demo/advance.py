@@ -33,7 +33,13 @@ def stored_line(lines: LineStore) -> StoredLine:
     return line
 
 
-def advance_line(lines: LineStore, plant: WritePorts, until: int, arrived_at: datetime, progress: Progress = silent) -> Advance:
+def advance_line(
+    lines: LineStore,
+    plant: WritePorts,
+    until: int,
+    arrived_at: datetime,
+    progress: Progress = silent,
+) -> Advance:
     """Compute and store all minutes of the line up to `until`, a day at a time.
 
     Raises UserError if another process runs the line too.
@@ -54,7 +60,9 @@ def _with_requests(lines: LineStore, line: StoredLine) -> StoredLine:
     """Store the minute of each request before that minute is computed, so that a crash cannot change it."""
     if not line.requests:
         return line
-    return _require_saved(lines.save(ASSET, line, take_over(line.state, line.requests), line.requests))
+    return _require_saved(
+        lines.save(ASSET, line, take_over(line.state, line.requests), line.requests)
+    )
 
 
 def _require_saved(line: StoredLine | None) -> StoredLine:

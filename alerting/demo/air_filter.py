@@ -40,15 +40,25 @@ class _Life(NamedTuple):
 def air_filter() -> Asset:
     """Return the filter with pressure drop and flow, a reading every ten minutes."""
     sampling = EVERY * MINUTE
-    drop = Variable(title="Pressure drop across the air filter", unit="Pa", low=0, high=1000, sampling=sampling)
+    drop = Variable(
+        title="Pressure drop across the air filter", unit="Pa", low=0, high=1000, sampling=sampling
+    )
     flow = Variable(title="Supply air flow", unit="m³/h", low=0, high=10_000, sampling=sampling)
-    return Asset(name=AIR_FILTER, title="Supply air filter of oven 1", variables={PRESSURE_DROP: drop, AIR_FLOW: flow})
+    return Asset(
+        name=AIR_FILTER,
+        title="Supply air filter of oven 1",
+        variables={PRESSURE_DROP: drop, AIR_FLOW: flow},
+    )
 
 
-def pressure_drops(schedule: Schedule, first: int, last: int) -> Iterator[tuple[int, dict[str, float | str | bool]]]:
+def pressure_drops(
+    schedule: Schedule, first: int, last: int
+) -> Iterator[tuple[int, dict[str, float | str | bool]]]:
     """Yield every tenth minute of [first, last) with pressure drop and flow; none while the line stands."""
     for minute in schedule.running(first, last, EVERY):
-        noise = normal_of_day(schedule.seed, Stream.FLOW, minute // DAY, DAY // EVERY, 2)[minute % DAY // EVERY]
+        noise = normal_of_day(schedule.seed, Stream.FLOW, minute // DAY, DAY // EVERY, 2)[
+            minute % DAY // EVERY
+        ]
         flow = USUAL_FLOW + _FLOW_DAILY * sin(2 * pi * minute / DAY) + _FLOW_NOISE * float(noise[0])
         drop = _drop(schedule.seed, minute) * (flow / USUAL_FLOW) ** 2 + _NOISE * float(noise[1])
         yield minute, {PRESSURE_DROP: round(drop, 1), AIR_FLOW: round(flow, 1)}
@@ -58,7 +68,14 @@ def cloggings(schedule: Schedule, first: int, last: int) -> list[Disturbance]:
     """Return the filters put in in [first, last) that clog beyond the limit, in order; their size is in Pa."""
     lives = (_life(schedule.seed, slot) for slot in range(first // SLOT, last // SLOT + 2))
     return [
-        Disturbance("filter-fouling", life.start, ramp=life.end - life.start, hold=0, fade=0, size=life.last - CLEAN)
+        Disturbance(
+            "filter-fouling",
+            life.start,
+            ramp=life.end - life.start,
+            hold=0,
+            fade=0,
+            size=life.last - CLEAN,
+        )
         for life in lives
         if first <= life.start < last and life.last > LIMIT
     ]
@@ -67,7 +84,9 @@ def cloggings(schedule: Schedule, first: int, last: int) -> list[Disturbance]:
 def _drop(seed: int, minute: int) -> float:
     slot = minute // SLOT
     life = _life(seed, slot) if minute < _changed(seed, slot) else _life(seed, slot + 1)
-    return float(CLEAN + (life.last - CLEAN) * ((minute - life.start) / (life.end - life.start)) ** _BEND)
+    return float(
+        CLEAN + (life.last - CLEAN) * ((minute - life.start) / (life.end - life.start)) ** _BEND
+    )
 
 
 @lru_cache(maxsize=64)
@@ -80,4 +99,6 @@ def _life(seed: int, slot: int) -> _Life:
 
 
 def _changed(seed: int, slot: int) -> int:
-    return slot * SLOT + int(SLOT * (0.55 + 0.4 * float(generator(seed, Stream.FILTER, slot).random())))
+    return slot * SLOT + int(
+        SLOT * (0.55 + 0.4 * float(generator(seed, Stream.FILTER, slot).random()))
+    )

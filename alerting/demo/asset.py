@@ -7,7 +7,12 @@ from alerting.definitions.assets import Asset, EventType, Relation, Variable
 ASSET = "oven-1"
 MINUTE = timedelta(minutes=1)
 
-NOMINAL = {"zone_1_setpoint": 205.0, "zone_2_setpoint": 225.0, "zone_3_setpoint": 215.0, "belt_speed_setpoint": 8.0}
+NOMINAL = {
+    "zone_1_setpoint": 205.0,
+    "zone_2_setpoint": 225.0,
+    "zone_3_setpoint": 215.0,
+    "belt_speed_setpoint": 8.0,
+}
 """Set-points of the recipe: zones in °C, belt in m/min."""
 
 SET_POINTS = tuple(NOMINAL)
@@ -40,7 +45,12 @@ def _zone_setpoint(zone: int, minimum: float, maximum: float) -> Variable:
 
 RELATIONS = (
     *(
-        Relation(variable=f"zone_{z}_temperature", kind="lag", of=f"zone_{z}_setpoint", time_constant=timedelta(minutes=2))
+        Relation(
+            variable=f"zone_{z}_temperature",
+            kind="lag",
+            of=f"zone_{z}_setpoint",
+            time_constant=timedelta(minutes=2),
+        )
         for z in (1, 2, 3)
     ),
     Relation(variable="belt_speed", kind="equal", of="belt_speed_setpoint"),
@@ -50,8 +60,14 @@ RELATIONS = (
 
 def demo_asset() -> Asset:
     """Return the oven: 15 numeric variables, one reading a minute, four of them set-points, which four others follow."""
-    zones = {f"zone_{z}_temperature": _measured_variable(f"Zone {z} temperature", "°C", 20, 350) for z in (1, 2, 3)}
-    burners = {f"zone_{z}_burner_power": _measured_variable(f"Zone {z} burner power", "%", 0, 100) for z in (1, 2, 3)}
+    zones = {
+        f"zone_{z}_temperature": _measured_variable(f"Zone {z} temperature", "°C", 20, 350)
+        for z in (1, 2, 3)
+    }
+    burners = {
+        f"zone_{z}_burner_power": _measured_variable(f"Zone {z} burner power", "%", 0, 100)
+        for z in (1, 2, 3)
+    }
     belt = Variable(
         title="Belt speed set-point",
         unit="m/min",

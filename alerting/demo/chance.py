@@ -59,7 +59,9 @@ class DayOfChance:
 
 def generator(seed: int, stream: Stream, counter: int) -> np.random.Generator:
     """Return the generator of one counter (a day, or a slot of the schedule) of one stream."""
-    return np.random.Generator(np.random.Philox(key=np.array([seed, stream], np.uint64), counter=[0, counter, 0, 0]))
+    return np.random.Generator(
+        np.random.Philox(key=np.array([seed, stream], np.uint64), counter=[0, counter, 0, 0])
+    )
 
 
 @lru_cache(maxsize=4)

@@ -26,7 +26,9 @@ _SHORTEST, _LONGEST = 180, 480
 
 def checkweigher() -> Asset:
     """Return the check-weigher with its one variable, a reading a minute."""
-    weight = Variable(title="Mean biscuit weight of a minute", unit="g", low=5, high=20, sampling=MINUTE)
+    weight = Variable(
+        title="Mean biscuit weight of a minute", unit="g", low=5, high=20, sampling=MINUTE
+    )
     return Asset(name=CHECKWEIGHER, title="Check-weigher 1", variables={WEIGHT: weight})
 
 

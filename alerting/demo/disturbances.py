@@ -12,7 +12,14 @@ from alerting.demo.asset import NOMINAL, SET_POINTS
 from alerting.demo.chance import DAY, Stream, generator
 
 Cause = Literal[
-    "wet-dough", "burner-fault", "damp-air", "fast-belt", "stuck-valve", "calibration-step", "filter-fouling", "slipping-belt"
+    "wet-dough",
+    "burner-fault",
+    "damp-air",
+    "fast-belt",
+    "stuck-valve",
+    "calibration-step",
+    "filter-fouling",
+    "slipping-belt",
 ]
 
 SLOT = 240
@@ -118,14 +125,24 @@ class Schedule:
     def stop(self, minute: int) -> tuple[int, int] | None:
         """Return the stop [start, end) of the line that includes this minute, maintenance included."""
         stop = self.maintenance(minute) or _stop_of_slot(self.seed, minute // STOP_SLOT)
-        return stop if stop and stop[0] <= minute < stop[1] and not self.in_showcase(stop[0]) else None
+        return (
+            stop if stop and stop[0] <= minute < stop[1] and not self.in_showcase(stop[0]) else None
+        )
 
     def running(self, first: int, last: int, every: int = 1) -> Iterator[int]:
         """Yield every so many minutes of [first, last), without those in which the line stands."""
-        return (minute for minute in range(-(-first // every) * every, last, every) if self.stop(minute) is None)
+        return (
+            minute
+            for minute in range(-(-first // every) * every, last, every)
+            if self.stop(minute) is None
+        )
 
     def one_in_slots(
-        self, of_slot: "Callable[[Schedule, int], Disturbance | None]", slot: int, first: int, last: int
+        self,
+        of_slot: "Callable[[Schedule, int], Disturbance | None]",
+        slot: int,
+        first: int,
+        last: int,
     ) -> list[Disturbance]:
         """Return the disturbances that begin in [first, last), in order, of which each slot of this length has at most one."""
         found = (of_slot(self, number) for number in range(first // slot, last // slot + 1))
@@ -134,12 +151,20 @@ class Schedule:
     def maintenance(self, minute: int) -> tuple[int, int] | None:
         """Return the maintenance [start, end) that includes this minute: burners are cleaned."""
         start = minute // MAINTENANCE_EVERY * MAINTENANCE_EVERY + MAINTENANCE_AT
-        return (start, start + MAINTENANCE_LASTS) if start <= minute < start + MAINTENANCE_LASTS else None
+        return (
+            (start, start + MAINTENANCE_LASTS)
+            if start <= minute < start + MAINTENANCE_LASTS
+            else None
+        )
 
     def crew_setpoint(self, name: str, minute: int) -> float:
         """Return the crew's set-point: the recipe, a trim that changes about every three hours, and a belt run too fast."""
         acting = self.acting(minute)
-        value = NOMINAL[name] + self._trim(name, minute) + sum(d.correction(name, minute) for d in acting)
+        value = (
+            NOMINAL[name]
+            + self._trim(name, minute)
+            + sum(d.correction(name, minute) for d in acting)
+        )
         if name == "belt_speed_setpoint":
             value += sum(d.level(minute) for d in acting if d.cause == "fast-belt")
         return round(value, 1)
@@ -161,7 +186,9 @@ class Schedule:
 @lru_cache(maxsize=64)
 def _of_slot(schedule: Schedule, slot: int) -> Disturbance | None:
     if schedule.in_showcase(slot * SLOT):
-        return Disturbance("wet-dough", start=schedule.live_from, ramp=25, hold=60, fade=20, size=7.0)
+        return Disturbance(
+            "wet-dough", start=schedule.live_from, ramp=25, hold=60, fade=20, size=7.0
+        )
     chance = generator(schedule.seed, Stream.DISTURBANCES, slot)
     if chance.random() < _QUIET_SHARE:
         return None
@@ -177,7 +204,8 @@ def _of_slot(schedule: Schedule, slot: int) -> Disturbance | None:
         ramp=int(chance.integers(*RAMPS[cause], endpoint=True)),
         hold=int(chance.integers(30, 76)),
         fade=int(chance.integers(10, 26)),
-        size=float(chance.uniform(low, high)) * (_WEAKNESS if chance.random() < _WEAK_SHARE else 1.0),
+        size=float(chance.uniform(low, high))
+        * (_WEAKNESS if chance.random() < _WEAK_SHARE else 1.0),
     )
 
 
@@ -187,7 +215,12 @@ def _stuck_valve(schedule: Schedule, slot: int) -> Disturbance | None:
     low, high = SIZES["stuck-valve"]
     start = slot * VALVE_SLOT + int(chance.integers(DAY, VALVE_SLOT - SLOT))
     return Disturbance(
-        "stuck-valve", start, ramp=15, hold=int(chance.integers(15, 40)), fade=5, size=float(chance.uniform(low, high))
+        "stuck-valve",
+        start,
+        ramp=15,
+        hold=int(chance.integers(15, 40)),
+        fade=5,
+        size=float(chance.uniform(low, high)),
     )
 
 

@@ -13,12 +13,21 @@ from alerting.demo.chance import DAY, Stream, generator, normal_of_day
 from alerting.demo.disturbances import Disturbance, Schedule
 
 EXHAUST_FAN = "exhaust-fan-1"
-MOTOR_SPEED, EXHAUST_FLOW, MOTOR_CURRENT, BEARING = "motor_speed", "exhaust_flow", "motor_current", "bearing_temperature"
+MOTOR_SPEED, EXHAUST_FLOW, MOTOR_CURRENT, BEARING = (
+    "motor_speed",
+    "exhaust_flow",
+    "motor_current",
+    "bearing_temperature",
+)
 EVERY = 5
 """Minutes between two readings."""
 SLOT = 5 * DAY
 """In each interval of this length the belt slips once, until it is tightened."""
-FOLLOWS = {MOTOR_SPEED: (1450.0, 110.0, 4.0), EXHAUST_FLOW: (7200.0, 620.0, 25.0), MOTOR_CURRENT: (14.0, 1.6, 0.08)}
+FOLLOWS = {
+    MOTOR_SPEED: (1450.0, 110.0, 4.0),
+    EXHAUST_FLOW: (7200.0, 620.0, 25.0),
+    MOTOR_CURRENT: (14.0, 1.6, 0.08),
+}
 FOLLOWS |= {BEARING: (58.0, 3.0, 0.3)}
 """Usual level, by how much it follows one unit of load, and noise, in the variable's unit."""
 _DAILY, _HOURLY = 0.8, 0.6  # parts of the load
@@ -31,19 +40,29 @@ def exhaust_fan() -> Asset:
     """Return the fan with its four variables, a reading every five minutes."""
     sampling = EVERY * MINUTE
     variables = {
-        MOTOR_SPEED: Variable(title="Motor speed", unit="1/min", low=0, high=3000, sampling=sampling),
-        EXHAUST_FLOW: Variable(title="Exhaust air flow", unit="m³/h", low=0, high=15_000, sampling=sampling),
+        MOTOR_SPEED: Variable(
+            title="Motor speed", unit="1/min", low=0, high=3000, sampling=sampling
+        ),
+        EXHAUST_FLOW: Variable(
+            title="Exhaust air flow", unit="m³/h", low=0, high=15_000, sampling=sampling
+        ),
         MOTOR_CURRENT: Variable(title="Motor current", unit="A", low=0, high=40, sampling=sampling),
-        BEARING: Variable(title="Bearing temperature", unit="°C", low=0, high=150, sampling=sampling),
+        BEARING: Variable(
+            title="Bearing temperature", unit="°C", low=0, high=150, sampling=sampling
+        ),
     }
     return Asset(name=EXHAUST_FAN, title="Exhaust fan of oven 1", variables=variables)
 
 
-def fan_values(schedule: Schedule, first: int, last: int) -> Iterator[tuple[int, dict[str, float | str | bool]]]:
+def fan_values(
+    schedule: Schedule, first: int, last: int
+) -> Iterator[tuple[int, dict[str, float | str | bool]]]:
     """Yield every fifth minute of [first, last) with the values of the sensors; none while the line stands."""
     for minute in schedule.running(first, last, EVERY):
         load, of_day = _load(schedule.seed, minute), (DAY // EVERY, len(FOLLOWS))
-        noise = normal_of_day(schedule.seed, Stream.FAN, minute // DAY, *of_day)[minute % DAY // EVERY]
+        noise = normal_of_day(schedule.seed, Stream.FAN, minute // DAY, *of_day)[
+            minute % DAY // EVERY
+        ]
         values = {
             name: usual + by * load + spread * float(error)
             for (name, (usual, by, spread)), error in zip(FOLLOWS.items(), noise, strict=True)
@@ -64,7 +83,10 @@ def belt_slip(schedule: Schedule, slot: int) -> Disturbance | None:
     """Return the slip of a slot; none in the last filled week, which a first training does not see, or with the live line."""
     chance = generator(schedule.seed, Stream.BELT, slot)
     start = slot * SLOT + int(chance.integers(DAY, SLOT - DAY))
-    lasts, size = int(chance.integers(_SHORTEST, _LONGEST)), float(chance.uniform(_SMALLEST, _LARGEST))
+    lasts, size = (
+        int(chance.integers(_SHORTEST, _LONGEST)),
+        float(chance.uniform(_SMALLEST, _LARGEST)),
+    )
     if schedule.in_showcase(start) or 0 <= schedule.live_from - start < _QUIET:
         return None
     return Disturbance("slipping-belt", start, ramp=10, hold=lasts, fade=5, size=size)

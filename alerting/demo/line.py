@@ -107,7 +107,9 @@ class LineState:
 
     def hand_set(self, name: str, minute: int) -> SetPointChange | None:
         """Return the change by a person that is in force in this minute."""
-        made = (c for c in reversed(self.changes) if c.variable == name and c.minute <= minute < c.until)
+        made = (
+            c for c in reversed(self.changes) if c.variable == name and c.minute <= minute < c.until
+        )
         return next(made, None)
 
     def setpoint(self, name: str, minute: int) -> float:
@@ -137,7 +139,10 @@ def new_line(seed: int, origin: datetime, days: int) -> LineState:
 def simulate(state: LineState, until: int) -> LineAdvance:
     """Advance the line to `until` minutes since its origin; an earlier or equal minute changes nothing."""
     following = deepcopy(state)
-    rows = [ReadingRow(ASSET, following.instant(m + 1), _minute(following, m)) for m in range(state.minute, until)]
+    rows = [
+        ReadingRow(ASSET, following.instant(m + 1), _minute(following, m))
+        for m in range(state.minute, until)
+    ]
     changes = tuple(c for c in state.changes if c.until > until)
     after = replace(following, minute=max(until, state.minute), changes=changes)
     return LineAdvance(rows, list(_events(state, until)), after)
@@ -146,10 +151,15 @@ def simulate(state: LineState, until: int) -> LineAdvance:
 def weigh(state: LineState, until: int) -> list[ReadingRow]:
     """Return the readings of check-weigher, air filter and fan from the line's minute to `until` minutes since its origin."""
     weighed = weights(state.schedule, state.minute, until)
-    rows = [ReadingRow(CHECKWEIGHER, state.instant(minute + 1), {WEIGHT: weight}) for minute, weight in weighed]
+    rows = [
+        ReadingRow(CHECKWEIGHER, state.instant(minute + 1), {WEIGHT: weight})
+        for minute, weight in weighed
+    ]
     for asset, values_of in ((AIR_FILTER, pressure_drops), (EXHAUST_FAN, fan_values)):
         measured = values_of(state.schedule, state.minute, until)
-        rows += [ReadingRow(asset, state.instant(minute + 1), values) for minute, values in measured]
+        rows += [
+            ReadingRow(asset, state.instant(minute + 1), values) for minute, values in measured
+        ]
     return rows
 
 
@@ -168,7 +178,11 @@ def _minute(line: LineState, minute: int) -> dict[str, float | str | bool]:
     chance = day_of_chance(line.seed, minute // DAY)
     of_day = minute % DAY
     schedule = line.schedule
-    _walk(line.walks, [float(x) for x in chance.walks[of_day, :4]], cleaned=schedule.maintenance(minute) is not None)
+    _walk(
+        line.walks,
+        [float(x) for x in chance.walks[of_day, :4]],
+        cleaned=schedule.maintenance(minute) is not None,
+    )
     setpoints = {name: line.setpoint(name, minute) for name in SET_POINTS}
     conditions = _conditions(line, minute, setpoints, chance)
     run_minute(line.oven, conditions)
@@ -186,14 +200,20 @@ def _walk(walks: Walks, steps: list[float], cleaned: bool) -> None:
         walks.fouling[zone] = 0.02 if cleaned else grown
 
 
-def _conditions(line: LineState, minute: int, setpoints: dict[str, float], chance: DayOfChance) -> Conditions:
+def _conditions(
+    line: LineState, minute: int, setpoints: dict[str, float], chance: DayOfChance
+) -> Conditions:
     schedule, walks = line.schedule, line.walks
     level = dict.fromkeys(("wet-dough", "burner-fault", "damp-air", "stuck-valve"), 0.0)
     level.update({d.cause: d.level(minute) for d in schedule.acting(minute)})
     faults = (0.0, level["burner-fault"], 0.0)
     draughts = chance.walks[minute % DAY, 4:]
     return Conditions(
-        setpoint=(setpoints["zone_1_setpoint"], setpoints["zone_2_setpoint"], setpoints["zone_3_setpoint"]),
+        setpoint=(
+            setpoints["zone_1_setpoint"],
+            setpoints["zone_2_setpoint"],
+            setpoints["zone_3_setpoint"],
+        ),
         belt=0.0 if schedule.stop(minute) else setpoints["belt_speed_setpoint"],
         dough=DOUGH_USUAL + DOUGH_BATCH * schedule.batch(minute) + walks.dough + level["wet-dough"],
         humidity=_humidity(walks.air, minute, level["damp-air"]),
@@ -219,13 +239,19 @@ def _truth(oven: Oven, conditions: Conditions, setpoints: dict[str, float]) -> d
     """Return the values of perfect sensors, in the order of SENSOR_ERRORS; the product only where some came out."""
     truth = {f"zone_{z + 1}_temperature": oven.temperature[z] for z in range(ZONES)}
     truth |= {f"zone_{z + 1}_burner_power": 100.0 * oven.power[z] for z in range(ZONES)}
-    truth |= {"belt_speed": oven.belt, "dough_moisture": oven.dough, "air_humidity": conditions.humidity}
+    truth |= {
+        "belt_speed": oven.belt,
+        "dough_moisture": oven.dough,
+        "air_humidity": conditions.humidity,
+    }
     if oven.moisture is not None and oven.colour is not None:
         truth |= {"moisture": oven.moisture, "colour": oven.colour}
     return truth | setpoints
 
 
-def _sense(truth: dict[str, float], chance: DayOfChance, of_day: int) -> dict[str, float | str | bool]:
+def _sense(
+    truth: dict[str, float], chance: DayOfChance, of_day: int
+) -> dict[str, float | str | bool]:
     """Return the true values with sensor errors, gaps and rounding."""
     errors, gaps = chance.errors[of_day].tolist(), chance.gaps[of_day].tolist()
     return {
@@ -254,7 +280,9 @@ def _events(state: LineState, until: int) -> Iterator[EventRow]:
             yield EventRow(ASSET, "set-point-change", at, at, change.actor, facts)
 
 
-def _condition_intervals(of: Callable[[int], tuple[int, int] | None], first: int, last: int) -> list[tuple[int, int]]:
+def _condition_intervals(
+    of: Callable[[int], tuple[int, int] | None], first: int, last: int
+) -> list[tuple[int, int]]:
     """Return the intervals that touch the minutes [first - 1, last).
 
     The minute before `first` shows an interval that ends exactly at `first`.
@@ -265,4 +293,6 @@ def _condition_intervals(of: Callable[[int], tuple[int, int] | None], first: int
 
 def _lasting(state: LineState, type: str, interval: tuple[int, int], until: int) -> EventRow:
     start, end = interval
-    return EventRow(ASSET, type, state.instant(start), state.instant(end) if end <= until else None, SOURCE)
+    return EventRow(
+        ASSET, type, state.instant(start), state.instant(end) if end <= until else None, SOURCE
+    )

@@ -127,7 +127,9 @@ def _heat(oven: Oven, conditions: Conditions, zone: int) -> None:
     """Apply a first-order lag to the equilibrium of burner, walls and passing dough."""
     rise = BURNER_RISE * conditions.efficiency[zone] * oven.power[zone]
     equilibrium = AMBIENT + rise - LOAD_FALL * oven.belt / LOAD_SPEED
-    oven.temperature[zone] += ((equilibrium - oven.temperature[zone]) / ZONE_LAG + conditions.draught[zone]) * DT
+    oven.temperature[zone] += (
+        (equilibrium - oven.temperature[zone]) / ZONE_LAG + conditions.draught[zone]
+    ) * DT
 
 
 def _bake(oven: Oven, conditions: Conditions) -> None:

@@ -33,7 +33,11 @@ class LineStore(Protocol):
     def load(self, asset: str) -> StoredLine | None: ...
 
     def save(
-        self, asset: str, before: StoredLine | None, state: LineState, taken: Sequence[SetPointRequest] = ()
+        self,
+        asset: str,
+        before: StoredLine | None,
+        state: LineState,
+        taken: Sequence[SetPointRequest] = (),
     ) -> StoredLine | None:
         """Write the state and drop the requests it has applied; None if another process wrote since `before` was read."""
         ...

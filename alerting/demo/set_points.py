@@ -23,7 +23,9 @@ def check_set_point(asset: Asset, name: str, value: float, current: float) -> fl
     rounded = _on_step(variable, value)
     unit = variable.unit or ""
     if not _within(variable, rounded):
-        raise UserError(f"{name}: {value:g} {unit} is outside of its limits, {variable.min:g} to {variable.max:g} {unit}")
+        raise UserError(
+            f"{name}: {value:g} {unit} is outside of its limits, {variable.min:g} to {variable.max:g} {unit}"
+        )
     if variable.max_change and abs(rounded - current) > variable.max_change + 1e-9:
         raise UserError(
             f"{name}: from {current:g} to {rounded:g} {unit} is more than the largest change at once, "
@@ -53,8 +55,12 @@ def take_over(state: LineState, requests: Sequence[SetPointRequest]) -> LineStat
     """Return the state with the requests in force from the next minute that the line computes."""
     for request in requests:
         before = state.setpoint(request.variable, state.minute)
-        change = SetPointChange(state.minute, request.variable, request.value, before, request.actor)
-        others = tuple(c for c in state.changes if (c.minute, c.variable) != (change.minute, change.variable))
+        change = SetPointChange(
+            state.minute, request.variable, request.value, before, request.actor
+        )
+        others = tuple(
+            c for c in state.changes if (c.minute, c.variable) != (change.minute, change.variable)
+        )
         state = replace(state, changes=(*others, change))
     return state
 

@@ -44,9 +44,15 @@ class CategoryValues:
             found[known] = self.values[last[known]]
         return found
 
-    def over_windows(self, ends: Millis, length: int, among: Collection[str] | None = None) -> Windows:
+    def over_windows(
+        self, ends: Millis, length: int, among: Collection[str] | None = None
+    ) -> Windows:
         """Return the values over the windows (end - length, end]. `among`: the values that count; others are as not known."""
-        expiries = self.at[np.append(np.diff(self.at) > self.longest, True)[: len(self.at)]] + self.longest + 1
+        expiries = (
+            self.at[np.append(np.diff(self.at) > self.longest, True)[: len(self.at)]]
+            + self.longest
+            + 1
+        )
         instants = np.unique(np.concatenate([self.at, expiries]))
 
         def values_at(ts: Millis) -> Labels:
@@ -56,8 +62,12 @@ class CategoryValues:
             return found
 
         values = values_at(instants)
-        changed = instants[values != np.concatenate([np.full(1, None, object), values[:-1]])[: len(values)]]
-        inside = np.searchsorted(changed, ends, side="right") - np.searchsorted(changed, ends - length, side="right")
+        changed = instants[
+            values != np.concatenate([np.full(1, None, object), values[:-1]])[: len(values)]
+        ]
+        inside = np.searchsorted(changed, ends, side="right") - np.searchsorted(
+            changed, ends - length, side="right"
+        )
         return Windows(values_at(ends), inside > 0)
 
 
@@ -75,18 +85,29 @@ def label_of(value: Any) -> str:
 def category_values(asset: Asset, name: str, frames: Sequence[pd.DataFrame]) -> CategoryValues:
     """Return the values of a category, or of a variable that is true or false, of frames of readings in the order of time."""
     columns = [frame[name].dropna() for frame in frames if name in frame]
-    at = np.concatenate([millis(pd.DatetimeIndex(one.index)) for one in columns] or [np.empty(0, np.int64)])
+    at = np.concatenate(
+        [millis(pd.DatetimeIndex(one.index)) for one in columns] or [np.empty(0, np.int64)]
+    )
     values = [label_of(value) for one in columns for value in one.tolist()]
     order = np.unique(at, return_index=True)[1] if len(at) else np.empty(0, np.int64)
-    return CategoryValues(at[order], np.array(values, object)[order], duration_millis(longest_hold(asset, name)))
+    return CategoryValues(
+        at[order], np.array(values, object)[order], duration_millis(longest_hold(asset, name))
+    )
 
 
-def labels_at(names: Sequence[str], categories: Mapping[str, CategoryValues], zone: str, ts: Millis) -> list[Labels]:
+def labels_at(
+    names: Sequence[str], categories: Mapping[str, CategoryValues], zone: str, ts: Millis
+) -> list[Labels]:
     """Return for each name its value at each instant as text, None where it is not known; hours in the time zone, 0 to 23."""
     found = []
     for name in names:
         if name == HOUR_OF_DAY:
-            hours = pd.DatetimeIndex(ts.astype("datetime64[ms]")).tz_localize("UTC").tz_convert(ZoneInfo(zone)).hour
+            hours = (
+                pd.DatetimeIndex(ts.astype("datetime64[ms]"))
+                .tz_localize("UTC")
+                .tz_convert(ZoneInfo(zone))
+                .hour
+            )
             found.append(np.array([str(hour) for hour in hours], object))
         else:
             found.append(categories[name].in_force(ts))

@@ -33,9 +33,15 @@ from alerting.detection.threshold import (
 from alerting.readings.history import History, Millis, from_millis, to_millis
 
 Truths = npt.NDArray[np.int8]
-_STATUSES: tuple[Status, ...] = ("clear", "unknown", "triggered")  # by truth: 0 false, 1 unknown, 2 true
+_STATUSES: tuple[Status, ...] = (
+    "clear",
+    "unknown",
+    "triggered",
+)  # by truth: 0 false, 1 unknown, 2 true
 _UNKNOWN = _STATUSES.index("unknown")
-_LONGEST_SEARCH = timedelta(days=90)  # for the last value of a variable that is sent only when it changes
+_LONGEST_SEARCH = timedelta(
+    days=90
+)  # for the last value of a variable that is sent only when it changes
 _COMBINED = ""  # the variable of a carried reading that consists of parts
 
 
@@ -77,13 +83,17 @@ class CombinedEvaluation:
         return any(one.fact in MISSING for one in self.intervals if one.start <= instant < one.end)
 
 
-def status_intervals(definition: Conditions, history: History, after: datetime, until: datetime) -> list[StatusInterval]:
+def status_intervals(
+    definition: Conditions, history: History, after: datetime, until: datetime
+) -> list[StatusInterval]:
     """Return the intervals of (after, until] of one condition or of several, of which no reading before is known."""
     combination = definition.combination
     if combination is None:
         return evaluate_values(definition, history, None, after, until).intervals
     series, severity = all_series(combination, history), severity_of_missing(definition)
-    return evaluate_combination(combination, history.asset, series, None, after, until, severity).intervals
+    return evaluate_combination(
+        combination, history.asset, series, None, after, until, severity
+    ).intervals
 
 
 def severity_of_missing(definition: Condition) -> Severity | None:
@@ -106,7 +116,9 @@ def all_series(combination: Combination, history: History) -> list[Series]:
     return [series_of(condition, history) for condition in combination.leaves()]
 
 
-def known_truths(combination: Combination, history: History) -> tuple[Millis, npt.NDArray[np.bool_]]:
+def known_truths(
+    combination: Combination, history: History
+) -> tuple[Millis, npt.NDArray[np.bool_]]:
     """Return the instants (ms, increasing) of all readings of the conditions' variables at which the truth is known, and it.
 
     Readings before the history are unknown. So the longer it is, the more is known; of what is known nothing ever changes.
@@ -123,18 +135,25 @@ def known_truths(combination: Combination, history: History) -> tuple[Millis, np
 
 def conditions_at(combination: Combination, history: History, at: datetime) -> list[ConditionAt]:
     """Return every condition at an instant, by the readings of a history up to it."""
-    series, after = all_series(combination, history), at - 2 * max(leaf.stale_after for leaf in combination.leaves())
+    series, after = (
+        all_series(combination, history),
+        at - 2 * max(leaf.stale_after for leaf in combination.leaves()),
+    )
     found = evaluate_combination(combination, history.asset, series, None, after, at).at(at)
     return [one._replace(fact="stale") if one.fact == "waiting" else one for one in found]
 
 
 def combined_truth(combination: Combination, found: Sequence[ConditionAt]) -> Status:
     """Return whether a combination holds where its conditions are as found."""
-    results = (_Result(np.array([_STATUSES.index(one.status)], np.int8), [one.fact]) for one in found)
+    results = (
+        _Result(np.array([_STATUSES.index(one.status)], np.int8), [one.fact]) for one in found
+    )
     return _STATUSES[int(_combine(combination, results).truth[0])]
 
 
-def conditions_that_count(combination: Combination, found: Sequence[ConditionAt]) -> list[ConditionAt]:
+def conditions_that_count(
+    combination: Combination, found: Sequence[ConditionAt]
+) -> list[ConditionAt]:
     """Return the conditions by which a combination holds, or for which it is unknown: none of a list that does not hold.
 
     Where it is unknown, those that hold count, too. All of them if it does not hold.
@@ -182,14 +201,18 @@ def evaluate_combination(
         evaluate_series(condition, asset, own.ts, own.values, part, after, until, own.bad, learned)
         for condition, own, part in zip(conditions, series, parts, strict=True)
     ]
-    starts = np.unique(np.concatenate([[to_millis(one.start) for one in own.intervals] for own in found]))
+    starts = np.unique(
+        np.concatenate([[to_millis(one.start) for one in own.intervals] for own in found])
+    )
     combined = _combine(combination, (_result(own.intervals, starts) for own in found))
     intervals = list(_intervals(starts, combined, found[0].intervals[-1].end, alert_severity))
     kept = together((own.carried for own in found), until)
     return CombinedEvaluation(intervals, kept, tuple(zip(conditions, found, strict=True)))
 
 
-def under_another_revision(conditions: Sequence[Condition], carried: Carried) -> list[Carried | None]:
+def under_another_revision(
+    conditions: Sequence[Condition], carried: Carried
+) -> list[Carried | None]:
     """Return the carried readings for each condition of another revision; None where its variable was not among them.
 
     The side of a limit is retained where as many conditions as before are on the variable, in the order as written.
@@ -197,7 +220,11 @@ def under_another_revision(conditions: Sequence[Condition], carried: Carried) ->
     found: list[Carried | None] = []
     for position, condition in enumerate(conditions):
         name = condition.variable
-        same = [part for part in carried.parts or (carried,) if part is not None and part.variable == name]
+        same = [
+            part
+            for part in carried.parts or (carried,)
+            if part is not None and part.variable == name
+        ]
         others = [one.variable for one in conditions].count(name)
         own = replace(same[0], beyond=()) if same else None
         if len(same) == others:
@@ -226,7 +253,10 @@ def _result(intervals: Sequence[StatusInterval], starts: npt.NDArray[np.int64]) 
 
 def _combine(combination: Combination, results: Iterator[_Result]) -> _Result:
     """Return the result of a combination from those of its conditions, in the order in which they are written."""
-    members = [_combine(m, results) if isinstance(m, Combination) else next(results) for m in combination.members]
+    members = [
+        _combine(m, results) if isinstance(m, Combination) else next(results)
+        for m in combination.members
+    ]
     truths = [member.truth for member in members]
     truth: Truths = np.max(truths, axis=0) if combination.how == "any" else np.min(truths, axis=0)
     facts: list[Fact | None] = [None] * len(truth)
@@ -241,7 +271,9 @@ def _intervals(
 ) -> Iterator[StatusInterval]:
     """Yield the intervals of the combined truth; equal neighbours are one."""
     found: list[tuple[int, Status, Severity | None, Fact | None]] = []
-    for start, truth, fact in zip(starts.tolist(), combined.truth.tolist(), combined.facts, strict=True):
+    for start, truth, fact in zip(
+        starts.tolist(), combined.truth.tolist(), combined.facts, strict=True
+    ):
         status, severity = _STATUSES[truth], None
         if fact in MISSING and alert_severity is not None:
             status, severity = "triggered", alert_severity

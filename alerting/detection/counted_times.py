@@ -12,7 +12,10 @@ from alerting.detection.occurrences import BoolArray, Occurrences
 from alerting.readings.instants import Millis
 
 INSIDE_PROBLEM, RECOVERY, SUPPRESSED = "inside_problem", "recovery", "suppressed"
-REASONS = {INSIDE_PROBLEM: "the problem has already started", RECOVERY: "recovery after the problem"}
+REASONS = {
+    INSIDE_PROBLEM: "the problem has already started",
+    RECOVERY: "recovery after the problem",
+}
 
 
 def why_not_counted(
@@ -47,7 +50,9 @@ def is_unknown_start(at: Millis, problems: Occurrences) -> BoolArray:
     A model is asked there, but learns nothing from it: the answer is neither "it will start" nor "it will not".
     """
     found = np.zeros(len(at), np.bool_)
-    for first, after in _ranges(at, problems.start[problems.lasted], problems.known_at[problems.lasted]):
+    for first, after in _ranges(
+        at, problems.start[problems.lasted], problems.known_at[problems.lasted]
+    ):
         found[first:after] = True
     return found
 
@@ -59,7 +64,9 @@ def starts_uncounted(start: Millis, problems: Occurrences) -> BoolArray:
     """
     found = np.zeros(len(start), np.bool_)
     of = problems.lasted
-    for begin, known, recovered in zip(problems.start[of], problems.known_at[of], problems.recovered_at[of], strict=True):
+    for begin, known, recovered in zip(
+        problems.start[of], problems.known_at[of], problems.recovered_at[of], strict=True
+    ):
         found |= (start > begin) & (start >= known) & (start < recovered)
     return found
 

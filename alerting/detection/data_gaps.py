@@ -10,12 +10,18 @@ _MOMENT = timedelta(milliseconds=1)
 Gap = tuple[datetime, datetime]
 
 
-def data_gaps(definition: Conditions, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
+def data_gaps(
+    definition: Conditions, history: History, start: datetime, end: datetime
+) -> tuple[Gap, ...]:
     """Return the intervals in (start, end] with an unknown status, as live evaluation finds them.
 
     `history` begins before `start`, so that the value in force there is known.
     """
-    first = min(start, history.readings.index[0].to_pydatetime() - _MOMENT) if len(history.readings) else start
+    first = (
+        min(start, history.readings.index[0].to_pydatetime() - _MOMENT)
+        if len(history.readings)
+        else start
+    )
     gaps: list[Gap] = []
     for interval in status_intervals(definition, history, first, end):
         begin, stop = max(interval.start, start), min(interval.end, end)

@@ -8,7 +8,12 @@ from alerting.definitions.model import Severity
 
 Status = Literal["triggered", "clear", "unknown"]
 Fact = Literal["waiting", "stale", "frozen", "out_of_range", "bad_quality", "no_rate", "no_limit"]
-MISSING: tuple[Fact, ...] = ("stale", "frozen", "out_of_range", "bad_quality")  # what `no_data` decides about
+MISSING: tuple[Fact, ...] = (
+    "stale",
+    "frozen",
+    "out_of_range",
+    "bad_quality",
+)  # what `no_data` decides about
 
 
 @dataclass(frozen=True)

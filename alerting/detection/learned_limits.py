@@ -72,7 +72,9 @@ class LimitTable:
 
     def within(self, group: Group) -> str:
         """Return the readings of a group: `recipe A, 14:00 to 15:00`; nothing for all readings."""
-        return joined(", ", *(_within(name, value) for name, value in zip(self.by, group, strict=False)))
+        return joined(
+            ", ", *(_within(name, value) for name, value in zip(self.by, group, strict=False))
+        )
 
 
 def _within(name: str, value: str) -> str:
@@ -92,7 +94,11 @@ class Moving(NamedTuple):
     def describe(self, row: int) -> str | None:
         """Return how the limit at one of the instants was found; None where it is unknown."""
         position = int(self.position[row])
-        return None if self.table is None or position < 0 else self.table.describe(self.groups[position])
+        return (
+            None
+            if self.table is None or position < 0
+            else self.table.describe(self.groups[position])
+        )
 
 
 class LearnedSide(NamedTuple):
@@ -106,7 +112,9 @@ class LearnedSide(NamedTuple):
         """Return the limit for one reading. `missing`: why it is unknown, if it is."""
         described = self.moving.describe(row)
         limit = None if described is None else float(self.moving.values[row])
-        return LimitInForce(self.severity, self.side, limit, missing if described is None else described)
+        return LimitInForce(
+            self.severity, self.side, limit, missing if described is None else described
+        )
 
 
 @dataclass(frozen=True)
@@ -132,15 +140,22 @@ class LearnedLimits:
         limits = [np.nan if group is None else table.groups[group].limit for group in answering]
         known = np.array([group is not None for group in answering], np.bool_)[position]
         values = np.array(limits, np.float64)[position]
-        return Moving(values, np.where(known, position, -1), [group or () for group in answering], table)
+        return Moving(
+            values, np.where(known, position, -1), [group or () for group in answering], table
+        )
 
 
-def learned_sides_at(definition: Condition, learned: LearnedLimits | None, ts: Millis) -> list[LearnedSide]:
+def learned_sides_at(
+    definition: Condition, learned: LearnedLimits | None, ts: Millis
+) -> list[LearnedSide]:
     """Return each learned limit of a condition for readings taken at `ts` (ms); none without limits in force."""
     if learned is None:
         return []
     sides = learned_sides(definition)
-    return [LearnedSide(severity, side, learned.at(definition.variable, one, ts)) for severity, side, one in sides]
+    return [
+        LearnedSide(severity, side, learned.at(definition.variable, one, ts))
+        for severity, side, one in sides
+    ]
 
 
 def unknown_rows(sides: Sequence[LearnedSide], count: int) -> npt.NDArray[np.bool_]:
@@ -168,15 +183,24 @@ def groups_at(labels: Sequence[Labels], count: int) -> tuple[list[Group], npt.ND
         found, values = pd.factorize(column)
         codes = codes * (len(values) + 1) + found + 1
     _, first, position = np.unique(codes, return_index=True, return_inverse=True)
-    return [_until_unknown(column[row] for column in labels) for row in first.tolist()], position.astype(np.int64)
+    return [
+        _until_unknown(column[row] for column in labels) for row in first.tolist()
+    ], position.astype(np.int64)
 
 
 def _until_unknown(values: Iterable[str | None]) -> Group:
-    return tuple(value for value in takewhile(lambda one: one is not None, values) if value is not None)
+    return tuple(
+        value for value in takewhile(lambda one: one is not None, values) if value is not None
+    )
 
 
 def estimate_limits(
-    learned: Learned, values: Numbers, labels: Sequence[Labels], start: datetime, end: datetime, most_groups: int
+    learned: Learned,
+    values: Numbers,
+    labels: Sequence[Labels],
+    start: datetime,
+    end: datetime,
+    most_groups: int,
 ) -> LimitTable:
     """Return the quantile of all readings and of each group: the value of a reading (type 1 of Hyndman and Fan, 1996).
 
@@ -187,15 +211,24 @@ def estimate_limits(
     for depth in range(len(learned.by) + 1):
         coarser = {group[:depth] for group in found if len(group) >= depth}
         numbers = {group: number for number, group in enumerate(sorted(coarser))}
-        own = np.array([numbers.get(group[:depth], -1) if len(group) >= depth else -1 for group in found], np.int64)[position]
+        own = np.array(
+            [numbers.get(group[:depth], -1) if len(group) >= depth else -1 for group in found],
+            np.int64,
+        )[position]
         order = np.argsort(own, kind="stable")
         cuts = np.searchsorted(own[order], np.arange(len(numbers) + 1))
         for group, number in numbers.items():
             of_group = values[order[cuts[number] : cuts[number + 1]]]
             enough = len(of_group) >= least
-            limit = float(np.quantile(of_group, learned.quantile, method="inverted_cdf")) if enough else None
+            limit = (
+                float(np.quantile(of_group, learned.quantile, method="inverted_cdf"))
+                if enough
+                else None
+            )
             groups[group] = GroupLimit(len(of_group), limit)
     if len(groups) > most_groups:
-        kept = sorted(groups, key=lambda group: (len(group) > 0, -groups[group].readings, group))[:most_groups]
+        kept = sorted(groups, key=lambda group: (len(group) > 0, -groups[group].readings, group))[
+            :most_groups
+        ]
         groups = {group: groups[group] for group in kept}
     return LimitTable(learned.quantile, learned.by, start, end, groups)

@@ -27,13 +27,22 @@ if TYPE_CHECKING:  # it loads the library of frames
 
 _PROBABLE = 0.5
 _EQUALS = template("{name} may be {value}"), template("{name} will probably be {value}")
-_LEAVES = template("{name} may leave {low} … {high}"), template("{name} will probably leave {low} … {high}")
+_LEAVES = (
+    template("{name} may leave {low} … {high}"),
+    template("{name} will probably leave {low} … {high}"),
+)
 _EXCEEDS = template("{name} may exceed {limit}"), template("{name} will probably exceed {limit}")
-_FALLS = template("{name} may fall below {limit}"), template("{name} will probably fall below {limit}")
+_FALLS = (
+    template("{name} may fall below {limit}"),
+    template("{name} will probably fall below {limit}"),
+)
 _SIDES = {"above": template("{name} above {limit}"), "below": template("{name} below {limit}")}
 _OCCURS = template("{event} may occur"), template("{event} will probably occur")
 _GOES_ON = template("{event} may go on now"), template("{event} probably goes on now")
-_BAD_UNIT = template("The unit just made may be bad"), template("The unit just made is probably bad")
+_BAD_UNIT = (
+    template("The unit just made may be bad"),
+    template("The unit just made is probably bad"),
+)
 
 
 def limit_message(
@@ -46,10 +55,16 @@ def limit_message(
     level = next((x for x in levels if x.severity == severity), levels[0])
     learned = [one for one in reading.learned if one.severity == level.severity]
     numbers = {one.side: one.limit for one in learned}
-    level = replace(level, above=numbers.get("above", level.above), below=numbers.get("below", level.below))
+    level = replace(
+        level, above=numbers.get("above", level.above), below=numbers.get("below", level.below)
+    )
     name = _title(definition, asset)
     if isinstance(reading.value, str):
-        return joined("", translatable("{name} is {value}", name=name, value=reading.value), *_duration(definition)), None
+        return joined(
+            "",
+            translatable("{name} is {value}", name=name, value=reading.value),
+            *_duration(definition),
+        ), None
     number = reading.evaluated if reading.evaluated is not None else reading.value
     if number is None:
         return translatable("{name} is not known", name=name), None
@@ -59,28 +74,42 @@ def limit_message(
         state = translatable("{name} changes by {value}", name=name, value=value)
     else:
         state = translatable("{name} is {value}", name=name, value=value)
-    found = [translatable(" ({learned})", learned=one.description) for one in learned if one.limit == limit and limit is not None]
+    found = [
+        translatable(" ({learned})", learned=one.description)
+        for one in learned
+        if one.limit == limit and limit is not None
+    ]
     return joined("", state, relation, *found[:1], *_duration(definition)), limit
 
 
-def _beyond_message(definition: Condition, asset: Asset, level: Level, number: float) -> tuple[str, float | None]:
+def _beyond_message(
+    definition: Condition, asset: Asset, level: Level, number: float
+) -> tuple[str, float | None]:
     if level.inside is not None:
         low_end, high_end = Styled(level.inside[0], "g"), _rated(definition, asset, level.inside[1])
         return translatable(", inside {low} … {high}", low=low_end, high=high_end), None
     if level.equals is not None:
         return "", None
-    low = level.below is not None and (level.above is None or abs(number - level.below) < abs(number - level.above))
+    low = level.below is not None and (
+        level.above is None or abs(number - level.below) < abs(number - level.above)
+    )
     limit = level.below if low else level.above
     if limit is None:
         return "", None
     beyond = _rated(definition, asset, limit)
-    return translatable(", below {limit}", limit=beyond) if low else translatable(", above {limit}", limit=beyond), limit
+    return translatable(", below {limit}", limit=beyond) if low else translatable(
+        ", above {limit}", limit=beyond
+    ), limit
 
 
-def combined_message(definition: Condition, asset: Asset, found: "Sequence[ConditionAt]", is_missing: bool = False) -> str:
+def combined_message(
+    definition: Condition, asset: Asset, found: "Sequence[ConditionAt]", is_missing: bool = False
+) -> str:
     """Return which of several conditions hold, with their values; where data are missing, also which."""
     met = [
-        limit_message(one.condition, asset, one.reading, None)[0] for one in found if one.status == "triggered" and one.reading
+        limit_message(one.condition, asset, one.reading, None)[0]
+        for one in found
+        if one.status == "triggered" and one.reading
     ]
     said = [joined("", both(*met), *(() if is_missing else _duration(definition)))] if met else []
     return joined("; ", *said, unknown_message(asset, found)) if is_missing or not met else said[0]
@@ -88,10 +117,19 @@ def combined_message(definition: Condition, asset: Asset, found: "Sequence[Condi
 
 def unknown_message(asset: Asset, found: "Sequence[ConditionAt]") -> str:
     """Return why conditions are unknown."""
-    return joined("; ", *(fact_message(one.condition, asset, one.fact, one.reading) for one in found if one.fact is not None))
+    return joined(
+        "; ",
+        *(
+            fact_message(one.condition, asset, one.fact, one.reading)
+            for one in found
+            if one.fact is not None
+        ),
+    )
 
 
-def fact_message(definition: Condition, asset: Asset, fact: Fact, reading: ReadingInForce | None) -> str:
+def fact_message(
+    definition: Condition, asset: Asset, fact: Fact, reading: ReadingInForce | None
+) -> str:
     """Return a description of the fault of the data."""
     variable, name = asset.variables.get(definition.variable), definition.variable
     match fact:
@@ -101,22 +139,39 @@ def fact_message(definition: Condition, asset: Asset, fact: Fact, reading: Readi
             return stale_message(name, definition.stale_after)
         case "frozen" if definition.frozen_after is not None:
             frozen = template("{name} has not changed for {duration}: the sensor may be frozen")
-            return translatable(frozen, name=name, duration=_duration_value(definition.frozen_after))
+            return translatable(
+                frozen, name=name, duration=_duration_value(definition.frozen_after)
+            )
         case "out_of_range" if variable is not None:
             return _out_of_range_message(name, variable, reading)
         case "no_limit":
             unknown = [sentence for _, sentence in unknown_limits(definition, asset)]
-            unknown += [one.description for one in (reading.learned if reading else ()) if one.limit is None and one.description]
-            return joined("; ", *dict.fromkeys(unknown)) if unknown else translatable("a limit is not known")
+            unknown += [
+                one.description
+                for one in (reading.learned if reading else ())
+                if one.limit is None and one.description
+            ]
+            return (
+                joined("; ", *dict.fromkeys(unknown))
+                if unknown
+                else translatable("a limit is not known")
+            )
     return bad_quality_message(name) if fact == "bad_quality" else _no_rate_message(name)
 
 
 def _out_of_range_message(name: str, variable: Variable, reading: ReadingInForce | None) -> str:
     low, high = ("…" if x is None else Styled(x, "g") for x in (variable.low, variable.high))
     if reading and isinstance(reading.value, float):
-        known = template("the value {value} of {name} lies outside its engineering range, {low} to {high}")
+        known = template(
+            "the value {value} of {name} lies outside its engineering range, {low} to {high}"
+        )
         return translatable(known, value=Styled(reading.value, "g"), name=name, low=low, high=high)
-    return translatable("the value of {name} lies outside its engineering range, {low} to {high}", name=name, low=low, high=high)
+    return translatable(
+        "the value of {name} lies outside its engineering range, {low} to {high}",
+        name=name,
+        low=low,
+        high=high,
+    )
 
 
 def _no_rate_message(variable: str) -> str:
@@ -130,25 +185,38 @@ def waiting_message(variable: str) -> str:
 
 def bad_quality_message(variable: str) -> str:
     """Return the reason for a last sample that its source calls bad."""
-    return translatable("bad quality: the source marks the last sample of {name} as bad", name=variable)
+    return translatable(
+        "bad quality: the source marks the last sample of {name} as bad", name=variable
+    )
 
 
 def stale_message(variable: str, stale_after: timedelta) -> str:
     """Return the reason for a last reading that is too old."""
-    return translatable("no reading of {name} within {duration}", name=variable, duration=_duration_value(stale_after))
+    return translatable(
+        "no reading of {name} within {duration}",
+        name=variable,
+        duration=_duration_value(stale_after),
+    )
 
 
-def risk_message(definition: TrainedDefinition, asset: Asset, risk: float, threshold: float | None) -> str:
+def risk_message(
+    definition: TrainedDefinition, asset: Asset, risk: float, threshold: float | None
+) -> str:
     """Return what a model predicts: `Moisture will probably exceed 4.5 % within 30 min (89 %; alarm at 89 %)`."""
     is_probable = risk >= _PROBABLE
     if definition.is_of_unit:
         expected, window = _problem_of_unit(definition.problem, is_probable), ""
     else:
-        expected, window = _expected_problem(definition.problem, asset, is_probable), _window(definition)
+        expected, window = (
+            _expected_problem(definition.problem, asset, is_probable),
+            _window(definition),
+        )
     share = Styled(risk, "share")
     if threshold is None:
         return joined("", expected, window, translatable(" ({risk})", risk=share))
-    alarm = translatable(" ({risk}; alarm at {threshold})", risk=share, threshold=Styled(threshold, "share"))
+    alarm = translatable(
+        " ({risk}; alarm at {threshold})", risk=share, threshold=Styled(threshold, "share")
+    )
     return joined("", expected, window, alarm)
 
 
@@ -166,8 +234,14 @@ def combination_message(combination: Combination, asset: Asset) -> str:
 def _condition_message(condition: Condition, asset: Asset) -> str:
     name = _name(asset, condition.variable)
     if condition.equals is not None and not unknown_limits(condition, asset):
-        value = condition.equals if isinstance(condition.equals, bool) else levels_on(condition, asset)[0].equals
-        spoken = "" if value is None else _spoken_value(value, _variable_unit(asset, condition.variable))
+        value = (
+            condition.equals
+            if isinstance(condition.equals, bool)
+            else levels_on(condition, asset)[0].equals
+        )
+        spoken = (
+            "" if value is None else _spoken_value(value, _variable_unit(asset, condition.variable))
+        )
         return translatable("{name} is {value}", name=name, value=spoken)
     if unknown_limits(condition, asset):
         return name
@@ -197,28 +271,49 @@ def _expected_problem(problem: Problem, asset: Asset, is_probable: bool) -> str:
         return translatable(_OCCURS[is_probable], event=_event_name(problem))
     name, unit = _name(asset, problem.variable), _variable_unit(asset, problem.variable)
     if problem.equals is not None:
-        return translatable(_EQUALS[is_probable], name=name, value=_spoken_value(problem.equals, unit))
+        return translatable(
+            _EQUALS[is_probable], name=name, value=_spoken_value(problem.equals, unit)
+        )
     if problem.above is not None and problem.below is not None:
         low, high = Styled(problem.below, "g"), measured(problem.above, "g", unit)
         return translatable(_LEAVES[is_probable], name=name, low=low, high=high)
     if problem.above is not None:
-        return translatable(_EXCEEDS[is_probable], name=name, limit=measured(problem.above, "g", unit))
-    return translatable(_FALLS[is_probable], name=name, limit=measured(problem.below or 0.0, "g", unit))
+        return translatable(
+            _EXCEEDS[is_probable], name=name, limit=measured(problem.above, "g", unit)
+        )
+    return translatable(
+        _FALLS[is_probable], name=name, limit=measured(problem.below or 0.0, "g", unit)
+    )
 
 
-def happening_message(problem: Problem, asset: Asset, value: float | str | None, since: datetime) -> str:
+def happening_message(
+    problem: Problem, asset: Asset, value: float | str | None, since: datetime
+) -> str:
     """Return what has come: `Moisture is 4.7 %, limit 4.5 %, since 2026-01-05T17:07:00+00:00`. `value`: None if not known."""
     begun = since.isoformat()
     if problem.variable is None:
         return translatable("{event} since {since}", event=_event_name(problem), since=begun)
     name, unit = _name(asset, problem.variable), _variable_unit(asset, problem.variable)
     if problem.equals is not None or isinstance(value, str):
-        return translatable("{name} is {value}, since {since}", name=name, value=_spoken_state(problem, value, unit), since=begun)
+        return translatable(
+            "{name} is {value}, since {since}",
+            name=name,
+            value=_spoken_state(problem, value, unit),
+            since=begun,
+        )
     limit = _limit_message(problem, value, unit)
     if value is None:
-        return translatable("{name}, limit {limit}, since {since}", name=name, limit=limit, since=begun)
+        return translatable(
+            "{name}, limit {limit}, since {since}", name=name, limit=limit, since=begun
+        )
     now = measured(value, "g", unit)
-    return translatable("{name} is {value}, limit {limit}, since {since}", name=name, value=now, limit=limit, since=begun)
+    return translatable(
+        "{name} is {value}, limit {limit}, since {since}",
+        name=name,
+        value=now,
+        limit=limit,
+        since=begun,
+    )
 
 
 def instant_event_message(problem: Problem, at: datetime) -> str:
@@ -227,17 +322,26 @@ def instant_event_message(problem: Problem, at: datetime) -> str:
 
 
 def combined_happening_message(
-    combination: Combination, asset: Asset, found: "Sequence[ConditionAt]", since: datetime | None = None
+    combination: Combination,
+    asset: Asset,
+    found: "Sequence[ConditionAt]",
+    since: datetime | None = None,
 ) -> str:
     """Return the conditions that hold, with their values; all of them without values where none is known to hold.
 
     `since`: as in `Moisture is 4.7 %, above 4.5 % and Oven is 170 °C, below 180 °C since 2026-01-05T17:07:00+00:00`.
     """
     met = [
-        limit_message(one.condition, asset, one.reading, None)[0] for one in found if one.status == "triggered" and one.reading
+        limit_message(one.condition, asset, one.reading, None)[0]
+        for one in found
+        if one.status == "triggered" and one.reading
     ]
     said = both(*met) if met else combination_message(combination, asset)
-    return said if since is None else translatable("{event} since {since}", event=said, since=since.isoformat())
+    return (
+        said
+        if since is None
+        else translatable("{event} since {since}", event=said, since=since.isoformat())
+    )
 
 
 def current_value_message(problem: Problem, asset: Asset, value: float | str, at: datetime) -> str:
@@ -245,15 +349,24 @@ def current_value_message(problem: Problem, asset: Asset, value: float | str, at
     variable, stamp = problem.variable or "", at.isoformat()
     name, unit = _name(asset, variable), _variable_unit(asset, variable)
     if problem.equals is not None or isinstance(value, str):
-        return translatable("{name} is {value} ({at})", name=name, value=_spoken_state(problem, value, unit), at=stamp)
+        return translatable(
+            "{name} is {value} ({at})",
+            name=name,
+            value=_spoken_state(problem, value, unit),
+            at=stamp,
+        )
     now, limit = measured(value, "g", unit), _limit_message(problem, value, unit)
-    return translatable("{name} is {value}, limit {limit} ({at})", name=name, value=now, limit=limit, at=stamp)
+    return translatable(
+        "{name} is {value}, limit {limit} ({at})", name=name, value=now, limit=limit, at=stamp
+    )
 
 
 def unknown_since_message(asset: Asset, variable: str, at: datetime) -> str:
     """Return that the variable of a problem that goes on has no value."""
     name, since = _name(asset, variable), at.isoformat()
-    return translatable("Not known since {since}: no reading of {name}; it may be over", since=since, name=name)
+    return translatable(
+        "Not known since {since}: no reading of {name}; it may be over", since=since, name=name
+    )
 
 
 def _spoken_value(value: bool | float | str, unit: str) -> str | Styled:
@@ -273,7 +386,11 @@ def _limit_message(problem: Problem, value: float | None, unit: str) -> Styled |
     limits = [limit for limit in (problem.below, problem.above) if limit is not None]
     if len(limits) == 1 or value is None:
         last = measured(limits[-1], "g", unit)
-        return last if len(limits) == 1 else translatable("{low} … {high}", low=Styled(limits[0], "g"), high=last)
+        return (
+            last
+            if len(limits) == 1
+            else translatable("{low} … {high}", low=Styled(limits[0], "g"), high=last)
+        )
     return measured(min(limits, key=lambda limit: abs(value - limit)), "g", unit)
 
 
@@ -311,7 +428,9 @@ def _rated(definition: Condition, asset: Asset, value: float) -> Styled | Transl
     number = measured(value, "g", _variable_unit(asset, definition.variable))
     if not definition.rate_per:
         return number
-    return translatable("{value} per {duration}", value=number, duration=_duration_value(definition.rate_per))
+    return translatable(
+        "{value} per {duration}", value=number, duration=_duration_value(definition.rate_per)
+    )
 
 
 def _duration(definition: Condition) -> list[str]:

@@ -32,12 +32,17 @@ class Occurrences:
 
     def columns(self, asset: str) -> dict[str, Any]:
         """Return the columns of a frame with one row for each occurrence on this asset."""
-        return {"asset": np.full(len(self.start), asset, dtype=object), **{name: getattr(self, name) for name in _TIMES}}
+        return {
+            "asset": np.full(len(self.start), asset, dtype=object),
+            **{name: getattr(self, name) for name in _TIMES},
+        }
 
     @classmethod
     def from_columns(cls, columns: Any) -> "Occurrences":
         """Return the occurrences in such columns of a mapping or frame, all of one asset."""
-        start, true_at, known_at, over_at, recovered_at = (np.asarray(columns[name], np.int64) for name in _TIMES)
+        start, true_at, known_at, over_at, recovered_at = (
+            np.asarray(columns[name], np.int64) for name in _TIMES
+        )
         return cls(start, true_at, known_at, over_at, recovered_at)
 
     @property
@@ -49,7 +54,11 @@ class Occurrences:
         """Return the occurrences with the one that goes on at an instant ended there, by hand, without any recovery."""
         at = to_millis(instant)
         ended = (self.known_at <= at) & (at < self.over_at)
-        return replace(self, over_at=np.where(ended, at, self.over_at), recovered_at=np.where(ended, 0, self.recovered_at))
+        return replace(
+            self,
+            over_at=np.where(ended, at, self.over_at),
+            recovered_at=np.where(ended, 0, self.recovered_at),
+        )
 
     def hold_at(self, at: Millis) -> BoolArray:
         """Return at which instants (ms) the condition is known to be true, also before it has lasted for `problem.for`."""
@@ -81,7 +90,12 @@ class KnownProblem:
 
 
 def occurrences_of_events(
-    start: Millis, end: Millis, recovery: int | None, hold_off: int, earlier: KnownProblem | None = None, delay: int = 0
+    start: Millis,
+    end: Millis,
+    recovery: int | None,
+    hold_off: int,
+    earlier: KnownProblem | None = None,
+    delay: int = 0,
 ) -> Occurrences:
     """Return the occurrences of events that do not overlap. `end`: NOT_YET while one goes on.
 
@@ -94,12 +108,19 @@ def occurrences_of_events(
         start, end = start[goes_on], end[goes_on]
     after = np.where(end == start, hold_off, 0) if recovery is None else recovery
     over_at = np.where(end == NOT_YET, FAR_FUTURE, end + delay)
-    recovered_at = np.where(end == NOT_YET, FAR_FUTURE, np.maximum(end + np.maximum(after, delay), start + 1))
+    recovered_at = np.where(
+        end == NOT_YET, FAR_FUTURE, np.maximum(end + np.maximum(after, delay), start + 1)
+    )
     return Occurrences(start, start + delay, start + delay, over_at, recovered_at, of_samples=False)
 
 
 def occurrences_of_samples(
-    ts: Millis, bad: BoolArray, hold: int, delay: int, earlier: KnownProblem | None = None, recovery: int = 0
+    ts: Millis,
+    bad: BoolArray,
+    hold: int,
+    delay: int,
+    earlier: KnownProblem | None = None,
+    recovery: int = 0,
 ) -> Occurrences:
     """Return every run of samples that meet the condition. A value holds until the next sample.
 
@@ -115,7 +136,9 @@ def occurrences_of_samples(
     return Occurrences(start, start + delay, known_at, over_at, recovered_at)
 
 
-def _samples_after(ts: Millis, bad: BoolArray, after: int, earlier: KnownProblem) -> tuple[Millis, BoolArray]:
+def _samples_after(
+    ts: Millis, bad: BoolArray, after: int, earlier: KnownProblem
+) -> tuple[Millis, BoolArray]:
     """Return the samples after an instant, and before them the first one of the run that goes on there."""
     new = int(np.searchsorted(ts, after, side="right"))
     start = ts[:0] if earlier.since is None else np.array([to_millis(earlier.since)], np.int64)
@@ -134,5 +157,7 @@ def condition_intervals(ts: Millis, bad: BoolArray) -> tuple[Millis, Millis, Mil
     """Return first instant, first good instant after (or NOT_YET) and last bad instant of every run of bad samples."""
     edges = np.diff(np.concatenate(([0], bad.astype(np.int8), [0])))
     first, after = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
-    end = np.where(after < len(ts), ts[np.minimum(after, len(ts) - 1)], NOT_YET) if len(ts) else after
+    end = (
+        np.where(after < len(ts), ts[np.minimum(after, len(ts) - 1)], NOT_YET) if len(ts) else after
+    )
     return ts[first], end.astype(np.int64), ts[after - 1] if len(ts) else after

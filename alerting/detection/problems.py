@@ -58,14 +58,21 @@ def predicts(definition: Definition, asset: Asset) -> Literal["onset", "state"]:
 def problem_delay(problem: Problem, asset: Asset, event_types: Sequence[EventType]) -> timedelta:
     """Return how long after its instant a problem is known: the longest delay of its variables, or of its event types."""
     if problem.event is not None:
-        return max((t.delay for t in event_types if fnmatchcase(t.name, problem.event)), default=timedelta(0))
+        return max(
+            (t.delay for t in event_types if fnmatchcase(t.name, problem.event)),
+            default=timedelta(0),
+        )
     return _longest_delay(problem, asset)
 
 
 def problem_lookback(problem: Problem) -> timedelta:
     """Return how far before an instant the readings lie that decide whether a problem of several variables holds there."""
     combination = problem.combination
-    return timedelta(0) if combination is None else max(leaf.stale_after for leaf in combination.leaves())
+    return (
+        timedelta(0)
+        if combination is None
+        else max(leaf.stale_after for leaf in combination.leaves())
+    )
 
 
 def _longest_delay(problem: Problem, asset: Asset) -> timedelta:
@@ -116,7 +123,10 @@ def needed_samples(problem: Problem, history: History) -> Millis:
 
 
 def risk_of(
-    values: npt.NDArray[np.float64], above: float | None, below: float | None, equals: float | None = None
+    values: npt.NDArray[np.float64],
+    above: float | None,
+    below: float | None,
+    equals: float | None = None,
 ) -> npt.NDArray[np.float64]:
     """Return values, signed so that higher is riskier; with limits on both sides, their distance outside of them.
 
@@ -145,7 +155,9 @@ def find_problems(problem: Problem, history: History, of_units: bool = False) ->
     hold = duration_millis(problem.hold)
     long_enough = np.where(end == NOT_YET, last_bad, end) - start >= hold
     known_at = start + hold + delay
-    return _frame(start[long_enough], last_bad[long_enough], end[long_enough], known_at[long_enough])
+    return _frame(
+        start[long_enough], last_bad[long_enough], end[long_enough], known_at[long_enough]
+    )
 
 
 def problem_intervals(problem: Problem, history: History) -> list[tuple[int, int]]:
@@ -155,7 +167,9 @@ def problem_intervals(problem: Problem, history: History) -> list[tuple[int, int
     return [(start, max(end, last, start)) for start, end, last in zip(*columns, strict=True)]
 
 
-def find_occurrences(definition: TrainedDefinition, history: History, earlier: KnownProblem | None = None) -> Occurrences:
+def find_occurrences(
+    definition: TrainedDefinition, history: History, earlier: KnownProblem | None = None
+) -> Occurrences:
     """Return all times at which the condition of a problem was true, also those that were over before `problem.for`.
 
     `earlier`: what an earlier evaluation has found; what was over by then is left out. None of the unit just made: whether it is
@@ -169,14 +183,20 @@ def find_occurrences(definition: TrainedDefinition, history: History, earlier: K
     if problem.event is not None:
         found = _problem_events(problem.event, history, delay)
         hold_off = duration_millis(definition.horizon)
-        return occurrences_of_events(millis(found["start"]), millis(found["end"]), recovery, hold_off, earlier, delay)
+        return occurrences_of_events(
+            millis(found["start"]), millis(found["end"]), recovery, hold_off, earlier, delay
+        )
     hold = duration_millis(problem.hold)
-    return occurrences_of_samples(*problem_samples(problem, history), hold, delay, earlier, recovery or 0)
+    return occurrences_of_samples(
+        *problem_samples(problem, history), hold, delay, earlier, recovery or 0
+    )
 
 
 def counted_problems(found: pd.DataFrame, problems: Occurrences, is_onset: bool) -> pd.DataFrame:
     """Return the result of `find_problems` with a column `uncounted`, as `starts_uncounted`: never for a state."""
-    return found.assign(uncounted=starts_uncounted(millis(found["start"]), problems) if is_onset else False)
+    return found.assign(
+        uncounted=starts_uncounted(millis(found["start"]), problems) if is_onset else False
+    )
 
 
 def _problem_events(pattern: str, history: History, delay: int) -> pd.DataFrame:
@@ -184,12 +204,20 @@ def _problem_events(pattern: str, history: History, delay: int) -> pd.DataFrame:
 
     Example: two parts that break at the same instant stop the machine once.
     """
-    events = history.events[np.array([fnmatchcase(t, pattern) for t in history.events["type"]], np.bool_)]
+    events = history.events[
+        np.array([fnmatchcase(t, pattern) for t in history.events["type"]], np.bool_)
+    ]
     start, end = millis(events["start"]), millis(events["end"])
     order = np.argsort(start, kind="stable")
     start, end = start[order], end[order]
-    over = np.maximum.accumulate(np.where(end == NOT_YET, np.iinfo(np.int64).max, end)) if len(end) else end
-    first = np.flatnonzero(np.append(True, (start[1:] != start[:-1]) & (start[1:] >= over[:-1]))[: len(start)])
+    over = (
+        np.maximum.accumulate(np.where(end == NOT_YET, np.iinfo(np.int64).max, end))
+        if len(end)
+        else end
+    )
+    first = np.flatnonzero(
+        np.append(True, (start[1:] != start[:-1]) & (start[1:] >= over[:-1]))[: len(start)]
+    )
     last = over[np.append(first[1:] - 1, len(start) - 1)[: len(first)]]
     end = np.where(last == np.iinfo(np.int64).max, NOT_YET, last)
     return _frame(start[first], end, end, start[first] + delay)
@@ -197,4 +225,6 @@ def _problem_events(pattern: str, history: History, delay: int) -> pd.DataFrame:
 
 def _frame(start: Millis, last: Millis, end: Millis, known_at: Millis) -> pd.DataFrame:
     columns = {"start": start, "last": last, "end": end, "known_at": known_at}
-    return pd.DataFrame({n: pd.Series(v.astype("datetime64[ms]")).dt.tz_localize("UTC") for n, v in columns.items()})
+    return pd.DataFrame(
+        {n: pd.Series(v.astype("datetime64[ms]")).dt.tz_localize("UTC") for n, v in columns.items()}
+    )

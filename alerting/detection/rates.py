@@ -13,11 +13,18 @@ import numpy.typing as npt
 from alerting.readings.instants import Millis
 
 Numbers = npt.NDArray[np.float64]
-_ROUNDING = 4 * float(np.finfo(np.float64).eps)  # relative: more than two values, a limit and four operations can be off by
+_ROUNDING = 4 * float(
+    np.finfo(np.float64).eps
+)  # relative: more than two values, a limit and four operations can be off by
 
 
 def rates_of_change(
-    ts: Millis, values: Numbers, possible: npt.NDArray[np.bool_], per: int, stale: int, limits: Iterable[float]
+    ts: Millis,
+    values: Numbers,
+    possible: npt.NDArray[np.bool_],
+    per: int,
+    stale: int,
+    limits: Iterable[float],
 ) -> Numbers:
     """Return the change of each value per `per` (ms) since the newest possible one at least `per` before it.
 
@@ -39,7 +46,9 @@ def rates_of_change(
     return rates
 
 
-def _close_to_a_limit(found: Numbers, scale: Numbers, limits: Iterable[float]) -> npt.NDArray[np.bool_]:
+def _close_to_a_limit(
+    found: Numbers, scale: Numbers, limits: Iterable[float]
+) -> npt.NDArray[np.bool_]:
     """Return whether rounding alone could put each rate on the other side of a limit."""
     close = np.zeros(len(found), np.bool_)
     for limit in limits:

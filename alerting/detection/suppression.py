@@ -44,7 +44,9 @@ class LineCondition:
 
 def lookback(suppression: Suppression) -> timedelta:
     """Return how far before an interval readings are needed to evaluate its start."""
-    return max((s.hold + s.stale_after + s.recovery for s in suppression.when), default=timedelta(0))
+    return max(
+        (s.hold + s.stale_after + s.recovery for s in suppression.when), default=timedelta(0)
+    )
 
 
 def suppressed_intervals(
@@ -60,18 +62,31 @@ def suppressed_intervals(
     `inhibited`: intervals in which other alerts on the asset inhibit this one.
     """
     found = list(inhibited)
-    found += [interval for state in suppression.when for interval in _state_intervals(state, chain, start, end)]
+    found += [
+        interval
+        for state in suppression.when
+        for interval in _state_intervals(state, chain, start, end)
+    ]
     found += _windows(suppression, start, end)
     return sorted((s for s in found if s.end > start), key=lambda s: (s.start, s.end))
 
 
 def line_condition_at(
-    suppression: Suppression, chain: Sequence[History], now: datetime, inhibited: Sequence[SuppressedInterval] = ()
+    suppression: Suppression,
+    chain: Sequence[History],
+    now: datetime,
+    inhibited: Sequence[SuppressedInterval] = (),
 ) -> LineCondition:
     """Return the suppression at an instant; `chain` and `inhibited` as for `suppressed_intervals`."""
-    in_force = [s for s in suppressed_intervals(suppression, chain, now, now, inhibited) if s.start <= now < s.end]
+    in_force = [
+        s
+        for s in suppressed_intervals(suppression, chain, now, now, inhibited)
+        if s.start <= now < s.end
+    ]
     unknown = tuple(reason for state in suppression.when if (reason := _unknown(state, chain, now)))
-    return LineCondition(bool(in_force), "; ".join(dict.fromkeys(s.reason for s in in_force)), unknown)
+    return LineCondition(
+        bool(in_force), "; ".join(dict.fromkeys(s.reason for s in in_force)), unknown
+    )
 
 
 def first_free(intervals: Iterable[SuppressedInterval], start: datetime) -> datetime:
@@ -93,21 +108,29 @@ def is_covered(intervals: Iterable[SuppressedInterval], at: Millis) -> BoolArray
     return (latest >= 0) & (at < ends[latest])
 
 
-def touches(intervals: Iterable[tuple[int, int]], at: Millis, around: int, window: int) -> BoolArray:
+def touches(
+    intervals: Iterable[tuple[int, int]], at: Millis, around: int, window: int
+) -> BoolArray:
     """Return which instants lie around an interval (ms), or have a window that reaches into one. `around`, `window`: in ms."""
     widened = [
-        SuppressedInterval(from_millis(max(start - around, 0)), from_millis(end + max(around, window) + 1), "")
+        SuppressedInterval(
+            from_millis(max(start - around, 0)), from_millis(end + max(around, window) + 1), ""
+        )
         for start, end in intervals
     ]
     return is_covered(widened, at)
 
 
-def inhibited_interval(definition: str, asset: str, raised_at: datetime, closed_at: datetime | None) -> SuppressedInterval:
+def inhibited_interval(
+    definition: str, asset: str, raised_at: datetime, closed_at: datetime | None
+) -> SuppressedInterval:
     """Return the interval in which an episode of another alert inhibits; it has no end while the episode is open."""
     return SuppressedInterval(raised_at, closed_at or _FOR_EVER, f"{definition} is open on {asset}")
 
 
-def _state_intervals(state: LineState, chain: Sequence[History], start: datetime, end: datetime) -> Iterator[SuppressedInterval]:
+def _state_intervals(
+    state: LineState, chain: Sequence[History], start: datetime, end: datetime
+) -> Iterator[SuppressedInterval]:
     if state.event is not None:
         yield from _event_intervals(state, chain, end)
     elif (history := _holder(state, chain)) is not None:
@@ -119,19 +142,29 @@ def _state_intervals(state: LineState, chain: Sequence[History], start: datetime
         )
 
 
-def _event_intervals(state: LineState, chain: Sequence[History], end: datetime) -> Iterator[SuppressedInterval]:
+def _event_intervals(
+    state: LineState, chain: Sequence[History], end: datetime
+) -> Iterator[SuppressedInterval]:
     for history in chain:
         events = history.events
-        for kind, begin, stop in zip(events["type"], millis(events["start"]), millis(events["end"]), strict=True):
+        for kind, begin, stop in zip(
+            events["type"], millis(events["start"]), millis(events["end"]), strict=True
+        ):
             if fnmatchcase(kind, state.event or "") and begin <= to_millis(end):
                 until = _FOR_EVER if stop == NOT_YET else from_millis(stop) + state.recovery
-                yield SuppressedInterval(from_millis(begin), until, f"{kind} on {history.asset.name}")
+                yield SuppressedInterval(
+                    from_millis(begin), until, f"{kind} on {history.asset.name}"
+                )
 
 
-def _windows(suppression: Suppression, start: datetime, end: datetime) -> Iterator[SuppressedInterval]:
+def _windows(
+    suppression: Suppression, start: datetime, end: datetime
+) -> Iterator[SuppressedInterval]:
     for hours in suppression.windows:
         for begin, stop in spans([hours], suppression.zone, start, end + _MOMENT):
-            yield SuppressedInterval(begin, stop, f"calendar: {_describe_hours(hours)} ({suppression.timezone})")
+            yield SuppressedInterval(
+                begin, stop, f"calendar: {_describe_hours(hours)} ({suppression.timezone})"
+            )
 
 
 def _holder(state: LineState, chain: Sequence[History]) -> History | None:
@@ -139,7 +172,9 @@ def _holder(state: LineState, chain: Sequence[History]) -> History | None:
     return next((h for h in chain if state.variable in h.asset.variables), None)
 
 
-def _evaluate_state(state: LineState, history: History, start: datetime, end: datetime) -> list[StatusInterval]:
+def _evaluate_state(
+    state: LineState, history: History, start: datetime, end: datetime
+) -> list[StatusInterval]:
     return evaluate_values(_condition(state), history, None, start - _MOMENT, end).intervals
 
 
@@ -154,7 +189,9 @@ def _condition(state: LineState) -> Condition:
     )
 
 
-def _met_intervals(intervals: Sequence[StatusInterval], hold: timedelta) -> Iterator[tuple[datetime, datetime]]:
+def _met_intervals(
+    intervals: Sequence[StatusInterval], hold: timedelta
+) -> Iterator[tuple[datetime, datetime]]:
     """Return where the condition has been met for `hold` without a break."""
     since: datetime | None = None
     for interval, following in zip(intervals, [*intervals[1:], None], strict=True):
@@ -177,7 +214,9 @@ def _unknown(state: LineState, chain: Sequence[History], now: datetime) -> str |
     last = _evaluate_state(state, history, now - state.stale_after, now)[-1]
     if last.status != "unknown" or last.fact is None:
         return None
-    fact = "stale" if last.fact == "waiting" else last.fact  # only the last `stale_after` was examined
+    fact = (
+        "stale" if last.fact == "waiting" else last.fact
+    )  # only the last `stale_after` was examined
     return f"{fact_message(_condition(state), history.asset, fact, None)} on {history.asset.name}"
 
 
@@ -190,7 +229,13 @@ def _describe_state(state: LineState, history: History) -> str:
 
 
 def _text(value: bool | float | str) -> str:
-    return str(value).lower() if isinstance(value, bool) else value if isinstance(value, str) else f"{value:g}"
+    return (
+        str(value).lower()
+        if isinstance(value, bool)
+        else value
+        if isinstance(value, str)
+        else f"{value:g}"
+    )
 
 
 def _describe_hours(hours: Hours) -> str:

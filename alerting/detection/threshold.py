@@ -38,9 +38,22 @@ from alerting.readings.sample_quality import NO_INSTANTS, among
 Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.int8]
-_FACTS: tuple[Fact, ...] = ("waiting", "stale", "frozen", "out_of_range", "bad_quality", "no_rate", "no_limit")
-_SOUND, _FIRST_FACT = -1, 10  # a code is a rank (0 within limits, 1 low ... 4 critical), or 10 + the index of a fact
-_WAITING, _STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY, _NO_RATE, _NO_LIMIT = range(_FIRST_FACT, _FIRST_FACT + len(_FACTS))
+_FACTS: tuple[Fact, ...] = (
+    "waiting",
+    "stale",
+    "frozen",
+    "out_of_range",
+    "bad_quality",
+    "no_rate",
+    "no_limit",
+)
+_SOUND, _FIRST_FACT = (
+    -1,
+    10,
+)  # a code is a rank (0 within limits, 1 low ... 4 critical), or 10 + the index of a fact
+_WAITING, _STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY, _NO_RATE, _NO_LIMIT = range(
+    _FIRST_FACT, _FIRST_FACT + len(_FACTS)
+)
 _MISSING = tuple(_FIRST_FACT + _FACTS.index(fact) for fact in MISSING)
 _LONGEST = np.iinfo(np.int64).max // 2
 
@@ -85,18 +98,32 @@ class Evaluated:
         own = bisect_right(self.intervals, at, key=lambda interval: interval.start) - 1
         fact = self.intervals[own].fact if own >= 0 and at < self.intervals[own].end else None
         evaluated = self.rows.evaluated[i]
-        number = None if isinstance(evaluated, str) or evaluated is None or np.isnan(evaluated) else float(evaluated)
+        number = (
+            None
+            if isinstance(evaluated, str) or evaluated is None or np.isnan(evaluated)
+            else float(evaluated)
+        )
         limits = tuple(one.in_force(i, self.missing) for one in self.learned)
-        return ReadingInForce(from_millis(int(self.rows.ts[i])), _plain(self.rows.raw[i]), number, fact, limits)
+        return ReadingInForce(
+            from_millis(int(self.rows.ts[i])), _plain(self.rows.raw[i]), number, fact, limits
+        )
 
 
 def lookback(definition: Condition) -> timedelta:
     """Return how far before the watermark an evaluation needs readings: for a rate, to the reading in force `rate_per` ago."""
-    return timedelta(0) if definition.rate_per is None else definition.rate_per + definition.stale_after
+    return (
+        timedelta(0)
+        if definition.rate_per is None
+        else definition.rate_per + definition.stale_after
+    )
 
 
 def evaluate_values(
-    definition: Condition, history: History, carried: Carried | None, after: datetime, until: datetime
+    definition: Condition,
+    history: History,
+    carried: Carried | None,
+    after: datetime,
+    until: datetime,
 ) -> Evaluated:
     """Evaluate every reading in (after, until], continuing from the carried reading; intervals without a hole, in whole ms.
 
@@ -104,7 +131,9 @@ def evaluate_values(
     one, for `stale_after` at most; then data are missing. `history` begins at `after - lookback(definition)` or before.
     """
     series = series_of(definition, history)
-    return evaluate_series(definition, history.asset, series.ts, series.values, carried, after, until, series.bad)
+    return evaluate_series(
+        definition, history.asset, series.ts, series.values, carried, after, until, series.bad
+    )
 
 
 def evaluate_series(
@@ -126,20 +155,37 @@ def evaluate_series(
     """
     begin, end = to_millis(after) + 1, to_millis(until) + 1
     if unknown_limits(definition, asset):
-        return Evaluated([StatusInterval(from_millis(begin), from_millis(end), "unknown", fact="no_limit")], None)
+        return Evaluated(
+            [StatusInterval(from_millis(begin), from_millis(end), "unknown", fact="no_limit")], None
+        )
     if carried is None or not _continues(definition, asset, carried):
         carried = Carried(definition.variable, after, None)
     there = (ts > begin - 1 - duration_millis(lookback(definition))) & (ts < end)
-    there &= (has_value(values) | among(ts, bad)) if len(bad) else has_value(values)  # a missing value is no reading
+    there &= (
+        (has_value(values) | among(ts, bad)) if len(bad) else has_value(values)
+    )  # a missing value is no reading
     rows = _rows(definition, asset, ts[there], values[there], carried, begin)
     frozen = _frozen(definition, rows)
     sides = learned_sides_at(definition, learned, rows.ts)
-    ranks, beyond = _ranks(levels_on(definition, asset), _without(rows.evaluated, frozen), frozenset(carried.beyond), sides)
+    ranks, beyond = _ranks(
+        levels_on(definition, asset),
+        _without(rows.evaluated, frozen),
+        frozenset(carried.beyond),
+        sides,
+    )
     rows.fact[(rows.fact == _SOUND) & (ranks == 0) & unknown_rows(sides, len(ranks))] = _NO_LIMIT
     sound = (rows.fact == _SOUND) & ~frozen
     ranks, recent = _ranks_by_count(definition, rows.ts, ranks, sound, carried.recent)
-    intervals = _status_intervals(definition, rows, np.where(rows.fact == _SOUND, ranks, rows.fact), begin, end)
-    return Evaluated(intervals, _last(definition, rows, beyond, recent), rows, sides, learned.missing if learned else "")
+    intervals = _status_intervals(
+        definition, rows, np.where(rows.fact == _SOUND, ranks, rows.fact), begin, end
+    )
+    return Evaluated(
+        intervals,
+        _last(definition, rows, beyond, recent),
+        rows,
+        sides,
+        learned.missing if learned else "",
+    )
 
 
 def series_of(definition: Condition, history: History) -> Series:
@@ -155,7 +201,9 @@ def series_of(definition: Condition, history: History) -> Series:
 def _continues(definition: Condition, asset: Asset, carried: Carried) -> bool:
     """Return whether the carried reading is of the evaluated variable, and of its type."""
     text = isinstance(carried.value, str)
-    return carried.variable == definition.variable and (carried.value is None or text == _is_text(definition, asset))
+    return carried.variable == definition.variable and (
+        carried.value is None or text == _is_text(definition, asset)
+    )
 
 
 def _is_text(definition: Condition, asset: Asset) -> bool:
@@ -163,8 +211,14 @@ def _is_text(definition: Condition, asset: Asset) -> bool:
     return variable is not None and variable.type == "category"
 
 
-def _last(definition: Condition, rows: _Rows, beyond: tuple[str, ...], recent: tuple[int, ...]) -> Carried:
-    rate = None if definition.rate_per is None or np.isnan(rows.evaluated[-1]) else float(rows.evaluated[-1])
+def _last(
+    definition: Condition, rows: _Rows, beyond: tuple[str, ...], recent: tuple[int, ...]
+) -> Carried:
+    rate = (
+        None
+        if definition.rate_per is None or np.isnan(rows.evaluated[-1])
+        else float(rows.evaluated[-1])
+    )
     at, since = from_millis(int(rows.ts[-1])), from_millis(int(rows.run[-1]))
     bad = bool(rows.fact[-1] == _BAD_QUALITY)
     return Carried(definition.variable, at, _plain(rows.raw[-1]), rate, beyond, recent, since, bad)
@@ -181,13 +235,26 @@ def has_value(values: npt.NDArray[Any]) -> Flags:
     return values == values if values.dtype != object else np.asarray(pd.notna(values), np.bool_)  # noqa: PLR0124 - NaN
 
 
-def _rows(definition: Condition, asset: Asset, ts: Millis, raw: npt.NDArray[Any], carried: Carried, begin: int) -> _Rows:
+def _rows(
+    definition: Condition,
+    asset: Asset,
+    ts: Millis,
+    raw: npt.NDArray[Any],
+    carried: Carried,
+    begin: int,
+) -> _Rows:
     """Return the readings to evaluate. A reading without a value is one of bad quality."""
     possible = _possible(definition, asset, raw) & has_value(raw)
     evaluated = _evaluated_values(definition, asset, ts, raw, possible)
     fresh = slice(int(np.searchsorted(ts, begin)), None)
-    before = np.array([np.nan if carried.value is None and raw.dtype != object else carried.value], raw.dtype)
-    carried_number = before if definition.rate_per is None else np.array([np.nan if carried.rate is None else carried.rate])
+    before = np.array(
+        [np.nan if carried.value is None and raw.dtype != object else carried.value], raw.dtype
+    )
+    carried_number = (
+        before
+        if definition.rate_per is None
+        else np.array([np.nan if carried.rate is None else carried.rate])
+    )
     ts = np.concatenate(([to_millis(carried.at)], ts[fresh]))
     raw = np.concatenate((before, raw[fresh]))
     there = has_value(raw)
@@ -238,7 +305,10 @@ def _runs(ts: Millis, raw: npt.NDArray[Any], carried: Carried) -> Millis:
 
 
 def _ranks(
-    levels: tuple[Level, ...], evaluated: npt.NDArray[Any], before: frozenset[str], learned: Sequence[LearnedSide]
+    levels: tuple[Level, ...],
+    evaluated: npt.NDArray[Any],
+    before: frozenset[str],
+    learned: Sequence[LearnedSide],
 ) -> tuple[Codes, tuple[str, ...]]:
     """Return the worst rank reached by each reading, and the limits that the last one is beyond (for hysteresis).
 
@@ -257,13 +327,23 @@ def _ranks(
     return ranks, tuple(last)
 
 
-def _sides(level: Level, evaluated: npt.NDArray[Any], learned: Mapping[str, Numbers]) -> Iterator[tuple[str, Flags, Flags]]:
+def _sides(
+    level: Level, evaluated: npt.NDArray[Any], learned: Mapping[str, Numbers]
+) -> Iterator[tuple[str, Flags, Flags]]:
     """Return each limit by its side: where it is met, and where that is over. An unsound value (NaN) is neither."""
     above, below = learned.get("above", level.above), learned.get("below", level.below)
     if above is not None:
-        yield "above", evaluated > above, evaluated <= (above if level.clear_above_at is None else level.clear_above_at)
+        yield (
+            "above",
+            evaluated > above,
+            evaluated <= (above if level.clear_above_at is None else level.clear_above_at),
+        )
     if below is not None:
-        yield "below", evaluated < below, evaluated >= (below if level.clear_below_at is None else level.clear_below_at)
+        yield (
+            "below",
+            evaluated < below,
+            evaluated >= (below if level.clear_below_at is None else level.clear_below_at),
+        )
     if isinstance(level.equals, str):
         met = np.asarray(evaluated == level.equals, np.bool_)
         yield INSIDE, met, ~met
@@ -271,7 +351,11 @@ def _sides(level: Level, evaluated: npt.NDArray[Any], learned: Mapping[str, Numb
     inside = level.inside if level.equals is None else (level.equals, level.equals)
     if inside is not None:
         low, high = level.leave or inside
-        yield INSIDE, (evaluated >= inside[0]) & (evaluated <= inside[1]), (evaluated < low) | (evaluated > high)
+        yield (
+            INSIDE,
+            (evaluated >= inside[0]) & (evaluated <= inside[1]),
+            (evaluated < low) | (evaluated > high),
+        )
 
 
 def _without(evaluated: npt.NDArray[Any], frozen: Flags) -> npt.NDArray[Any]:
@@ -279,7 +363,11 @@ def _without(evaluated: npt.NDArray[Any], frozen: Flags) -> npt.NDArray[Any]:
 
     The rate of a frozen value is removed; a frozen value itself is retained.
     """
-    return evaluated if evaluated.dtype == object or not frozen.any() else np.where(frozen, np.nan, evaluated)
+    return (
+        evaluated
+        if evaluated.dtype == object or not frozen.any()
+        else np.where(frozen, np.nan, evaluated)
+    )
 
 
 def _lasting(met: Flags, over: Flags, before: bool) -> Flags:
@@ -314,7 +402,9 @@ def _ranks_by_count(
     counted = np.zeros(len(ranks), np.int8)
     if sound.any():
         windows = np.lib.stride_tricks.sliding_window_view(series, window)[len(before) :]
-        same = np.lib.stride_tricks.sliding_window_view(parts, window)[len(before) :] == part[:, None]
+        same = (
+            np.lib.stride_tricks.sliding_window_view(parts, window)[len(before) :] == part[:, None]
+        )
         counted[sound] = np.sort(np.where(same, windows, 0), axis=1)[:, window - wanted.readings]
     stop = len(series) - (1 if sound[-1] else 0)
     latest = series[:stop][parts[:stop] == np.count_nonzero(holes)]
@@ -325,7 +415,9 @@ def _stale(definition: Condition) -> int:
     return _LONGEST if definition.no_data == "ignore" else duration_millis(definition.stale_after)
 
 
-def _status_intervals(definition: Condition, rows: _Rows, codes: Codes, begin: int, end: int) -> list[StatusInterval]:
+def _status_intervals(
+    definition: Condition, rows: _Rows, codes: Codes, begin: int, end: int
+) -> list[StatusInterval]:
     """Return the intervals of the readings: each is carried forward, may freeze, may become stale.
 
     Equal neighbours are one interval.
@@ -338,7 +430,9 @@ def _status_intervals(definition: Condition, rows: _Rows, codes: Codes, begin: i
         freezes = np.where(np.isin(rows.fact, (_SOUND, _NO_RATE, _NO_LIMIT)), freezes, valid_until)
     starts = np.column_stack((rows.ts, freezes, valid_until)).ravel()
     ends = np.column_stack((freezes, valid_until, following)).ravel()
-    whole = np.column_stack((codes, np.full(len(codes), _FROZEN), np.full(len(codes), _STALE))).ravel()
+    whole = np.column_stack(
+        (codes, np.full(len(codes), _FROZEN), np.full(len(codes), _STALE))
+    ).ravel()
     starts = np.maximum(starts, begin)
     there = np.flatnonzero(ends > starts)
     first = there[np.flatnonzero(np.append(True, whole[there][1:] != whole[there][:-1]))]
@@ -350,7 +444,11 @@ def _status_intervals(definition: Condition, rows: _Rows, codes: Codes, begin: i
 def _status_interval(definition: Condition, start: int, end: int, code: int) -> StatusInterval:
     span = from_millis(start), from_millis(end)
     if code < _FIRST_FACT:
-        return StatusInterval(*span, "triggered", SEVERITIES[code - 1]) if code else StatusInterval(*span, "clear")
+        return (
+            StatusInterval(*span, "triggered", SEVERITIES[code - 1])
+            if code
+            else StatusInterval(*span, "clear")
+        )
     fact = _FACTS[code - _FIRST_FACT]
     if definition.no_data == "alert" and code in _MISSING:
         return StatusInterval(*span, "triggered", definition.severity, fact)

@@ -58,7 +58,12 @@ def limits_of(definition: Condition, asset: Asset) -> Limits | None:
     """
     variable = asset.variables.get(definition.variable)
     text = variable is not None and variable.type == "category"
-    if definition.rate_per is not None or definition.at_least is not None or text or learned_limits(definition):
+    if (
+        definition.rate_per is not None
+        or definition.at_least is not None
+        or text
+        or learned_limits(definition)
+    ):
         return None
     if unknown_limits(definition, asset):
         return None
@@ -85,7 +90,9 @@ def limits_of(definition: Condition, asset: Asset) -> Limits | None:
         low=-np.inf if low is None else low,
         high=np.inf if high is None else high,
         stale_after=FAR_FUTURE if ignore else duration_millis(definition.stale_after),
-        frozen_after=FAR_FUTURE if definition.frozen_after is None else duration_millis(definition.frozen_after),
+        frozen_after=FAR_FUTURE
+        if definition.frozen_after is None
+        else duration_millis(definition.frozen_after),
         no_data_alerts=definition.no_data == "alert",
         levels=len(levels),
     )
@@ -97,8 +104,13 @@ class LimitColumns:
     def __init__(self, rows: Sequence[Limits]) -> None:
         columns = np.array(rows, np.float64).reshape(len(rows), len(Limits._fields)).T
         self.above, self.clear_above_at, self.below, self.clear_below_at = columns[:4]
-        self.inside_low, self.inside_high, self.leave_low, self.leave_high, self.low, self.high = columns[4:10]
-        self.stale_after, self.frozen_after = columns[10].astype(np.int64), columns[11].astype(np.int64)
+        self.inside_low, self.inside_high, self.leave_low, self.leave_high, self.low, self.high = (
+            columns[4:10]
+        )
+        self.stale_after, self.frozen_after = (
+            columns[10].astype(np.int64),
+            columns[11].astype(np.int64),
+        )
         self.no_data_alerts, self.single = columns[12] > 0, columns[13] == 1
 
 
@@ -132,7 +144,11 @@ class Unchanged:
 
 
 def evaluate_unchanged(
-    limits: LimitColumns, carried: CarriedColumns, summary: WindowSummary, begin: Millis, end: Millis
+    limits: LimitColumns,
+    carried: CarriedColumns,
+    summary: WindowSummary,
+    begin: Millis,
+    end: Millis,
 ) -> Unchanged:
     """Evaluate the readings of [begin, end) in ms, which `summary` sums up, together with the carried ones."""
     nothing, waiting = summary.count == 0, np.isnan(carried.value)
@@ -144,32 +160,55 @@ def evaluate_unchanged(
     sound = moves & (low >= limits.low) & (high <= limits.high)
     status = np.where(sound, _by_value(limits, carried, low, high), MAY_CHANGE)
     after = _carried_on(carried, summary)
-    ends = np.where(after.at + limits.stale_after < end, STALE, np.where(nothing & waiting, WAITING, SOUND))
+    ends = np.where(
+        after.at + limits.stale_after < end, STALE, np.where(nothing & waiting, WAITING, SOUND)
+    )
     without = nothing & (waiting | (carried.at + limits.stale_after < begin))
     missing = without & limits.no_data_alerts & (ends == STALE)
     status[without] = NO_VALUE
-    status[missing] = np.where(carried.at + limits.stale_after < begin, NO_DATA_ALERT, MAY_CHANGE)[missing]
+    status[missing] = np.where(carried.at + limits.stale_after < begin, NO_DATA_ALERT, MAY_CHANGE)[
+        missing
+    ]
     return Unchanged(status.astype(np.int8), ends.astype(np.int8), after)
 
 
-def ending_message(found: Unchanged, variables: Sequence[str], limits: LimitColumns) -> list[str | None]:
+def ending_message(
+    found: Unchanged, variables: Sequence[str], limits: LimitColumns
+) -> list[str | None]:
     """Return why the status at the end is unknown; None where it is known."""
-    rows = zip(found.status.tolist(), found.ends.tolist(), variables, limits.stale_after.tolist(), strict=True)
-    return [None if status == NO_DATA_ALERT else _ending(ends, variable, stale) for status, ends, variable, stale in rows]
+    rows = zip(
+        found.status.tolist(),
+        found.ends.tolist(),
+        variables,
+        limits.stale_after.tolist(),
+        strict=True,
+    )
+    return [
+        None if status == NO_DATA_ALERT else _ending(ends, variable, stale)
+        for status, ends, variable, stale in rows
+    ]
 
 
 def _ending(ends: int, variable: str, stale_after: int) -> str | None:
     if ends == SOUND:
         return None
-    return waiting_message(variable) if ends == WAITING else stale_message(variable, timedelta(milliseconds=stale_after))
+    return (
+        waiting_message(variable)
+        if ends == WAITING
+        else stale_message(variable, timedelta(milliseconds=stale_after))
+    )
 
 
-def _by_value(of: LimitColumns, carried: CarriedColumns, low: Numbers, high: Numbers) -> npt.NDArray[np.int64]:
+def _by_value(
+    of: LimitColumns, carried: CarriedColumns, low: Numbers, high: Numbers
+) -> npt.NDArray[np.int64]:
     """Return the results that the least and the greatest value allow.
 
     Between a limit and where it is over, the side before counts.
     """
-    within = ~carried.above & ~carried.below & ~carried.inside & (high <= of.above) & (low >= of.below)
+    within = (
+        ~carried.above & ~carried.below & ~carried.inside & (high <= of.above) & (low >= of.below)
+    )
     clear = within & ((high < of.inside_low) | (low > of.inside_high))
     above = carried.above & ~carried.below & (low > of.clear_above_at) & (low >= of.below)
     below = carried.below & ~carried.above & (high < of.clear_below_at) & (high <= of.above)
@@ -178,7 +217,9 @@ def _by_value(of: LimitColumns, carried: CarriedColumns, low: Numbers, high: Num
     return np.where(clear, CLEAR, np.where(of.single, triggered, MAY_CHANGE))
 
 
-def _keeps_arriving(of: LimitColumns, carried: CarriedColumns, summary: WindowSummary, begin: Millis, end: Millis) -> Flags:
+def _keeps_arriving(
+    of: LimitColumns, carried: CarriedColumns, summary: WindowSummary, begin: Millis, end: Millis
+) -> Flags:
     """Return whether no reading becomes stale before the next one or the end."""
     until_first = (summary.first <= begin) | (summary.first - carried.at <= of.stale_after)
     fresh = until_first & (summary.gap <= of.stale_after) & (end - summary.last <= of.stale_after)
@@ -186,7 +227,9 @@ def _keeps_arriving(of: LimitColumns, carried: CarriedColumns, summary: WindowSu
     return keeps
 
 
-def _changes_in_time(of: LimitColumns, carried: CarriedColumns, summary: WindowSummary, end: Millis) -> Flags:
+def _changes_in_time(
+    of: LimitColumns, carried: CarriedColumns, summary: WindowSummary, end: Millis
+) -> Flags:
     """Return whether no value stays the same for too long."""
     waiting = np.isnan(carried.value)
     since = np.where(waiting, np.where(summary.count == 0, end, summary.first), carried.since)

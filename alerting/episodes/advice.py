@@ -43,27 +43,61 @@ def with_present_advice(
     since = episode.raised_at if present is None else present.since
     earlier = () if present is None else present.earlier
     advised_at = None
-    if not recommendation.changes and episode.recommendation is not None and episode.recommendation.changes:
-        contributions, recommendation, advised_at = episode.contributions, episode.recommendation, episode.raised_at
-    elif not recommendation.changes and before is not None and present is not None and before.changes:
-        contributions, recommendation, advised_at = present.contributions, before, episode.advised_at
+    if (
+        not recommendation.changes
+        and episode.recommendation is not None
+        and episode.recommendation.changes
+    ):
+        contributions, recommendation, advised_at = (
+            episode.contributions,
+            episode.recommendation,
+            episode.raised_at,
+        )
+    elif (
+        not recommendation.changes and before is not None and present is not None and before.changes
+    ):
+        contributions, recommendation, advised_at = (
+            present.contributions,
+            before,
+            episode.advised_at,
+        )
     if before is None:
         since = at
     elif asked_settings(before, threshold) != asked_settings(recommendation, threshold):
         risk_before = before.risk_before if present is None else present.risk
-        earlier = (*earlier, EarlierAdvice(since, at, risk_before, before.changes, before.message))[-MOST_EARLIER:]
+        earlier = (*earlier, EarlierAdvice(since, at, risk_before, before.changes, before.message))[
+            -MOST_EARLIER:
+        ]
         since = at
-    found = PresentAdvice(at, since, risk, threshold, model_version, contributions, recommendation, earlier, advised_at)
+    found = PresentAdvice(
+        at,
+        since,
+        risk,
+        threshold,
+        model_version,
+        contributions,
+        recommendation,
+        earlier,
+        advised_at,
+    )
     return episode if found == present else replace(episode, present=found)
 
 
-def asked_settings(recommendation: RecommendationResult, threshold: float | None) -> tuple[dict[str, float | str], bool, bool]:
+def asked_settings(
+    recommendation: RecommendationResult, threshold: float | None
+) -> tuple[dict[str, float | str], bool, bool]:
     """Return what a recommendation asks for: settings by variable, whether they suffice, and whether any is needed."""
     settings = {change.variable: change.after for change in recommendation.changes}
-    return settings, recommendation.helps, threshold is None or recommendation.risk_before >= threshold
+    return (
+        settings,
+        recommendation.helps,
+        threshold is None or recommendation.risk_before >= threshold,
+    )
 
 
-def split_reasons(contributions: Sequence[Contribution]) -> tuple[Sequence[Contribution], Sequence[Contribution]]:
+def split_reasons(
+    contributions: Sequence[Contribution],
+) -> tuple[Sequence[Contribution], Sequence[Contribution]]:
     """Return the three strongest reasons, and the weaker ones; both from the largest share on.
 
     A quantity within its usual range that raises the risk does so by its combination with others: it is a weaker reason than one

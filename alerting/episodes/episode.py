@@ -269,9 +269,13 @@ class Episode:
         if self.severity_peak is None:
             object.__setattr__(self, "severity_peak", self.severity)
 
-    def then(self, kind: TransitionKind, at: datetime, reason: str, actor: str = PLATFORM, **changes: Any) -> "Episode":
+    def then(
+        self, kind: TransitionKind, at: datetime, reason: str, actor: str = PLATFORM, **changes: Any
+    ) -> "Episode":
         """Return the episode after a transition, with these fields changed."""
-        return replace(self, transitions=(*self.transitions, Transition(kind, at, actor, reason)), **changes)
+        return replace(
+            self, transitions=(*self.transitions, Transition(kind, at, actor, reason)), **changes
+        )
 
     @property
     def phase(self) -> Phase:
@@ -288,7 +292,9 @@ class Episode:
     @property
     def advised_at(self) -> datetime:
         """Return the instant for which the newest reasons and advice were computed."""
-        return self.raised_at if self.present is None else self.present.advised_at or self.present.at
+        return (
+            self.raised_at if self.present is None else self.present.advised_at or self.present.at
+        )
 
     @property
     def ended_at(self) -> datetime | None:

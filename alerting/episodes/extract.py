@@ -8,7 +8,12 @@ from typing import Protocol
 from alerting.definitions.model import Severity
 from alerting.episodes.episode import Episode, TransitionKind
 
-_OF_ITSELF: tuple[TransitionKind, ...] = ("closed", "severity", "revised", "outcome")  # transitions without a notification
+_OF_ITSELF: tuple[TransitionKind, ...] = (
+    "closed",
+    "severity",
+    "revised",
+    "outcome",
+)  # transitions without a notification
 
 
 class EpisodeSummary(Protocol):
@@ -69,7 +74,9 @@ def alarm_of(episode: Episode | Alarm) -> Alarm:
     )
 
 
-def was_silent(transitions: Sequence[tuple[TransitionKind, datetime]], detected_at: datetime) -> bool:
+def was_silent(
+    transitions: Sequence[tuple[TransitionKind, datetime]], detected_at: datetime
+) -> bool:
     """Return whether an alarm was muted as soon as it was known, and never notified afterwards.
 
     A shelf or suppression mutes. An alarm that was notified first, and muted later, is not silent.

@@ -120,7 +120,9 @@ def _advance_interval(
     after, changed_at = _advance_severity(least, interval.status, interval, hold, clear_for)
     levels, changes = [], {}
     for level in state.levels:
-        level_after, at = _advance_severity(level, _status_of(level.severity, interval, severities), interval, hold, clear_for)
+        level_after, at = _advance_severity(
+            level, _status_of(level.severity, interval, severities), interval, hold, clear_for
+        )
         levels.append(level_after)
         if at is not None:
             changes[level_after.severity] = at
@@ -139,13 +141,21 @@ def _advance_interval(
         severity = _worst({s for s, at in changes.items() if at <= changed_at}, severities)
         steps.append(Step("raised", changed_at, changed_at, reason, severity=severity))
         return _record_severity_changes(
-            replace(after_state, severity=severity, severity_peak=severity), changed_at, severities, changes, steps
+            replace(after_state, severity=severity, severity_peak=severity),
+            changed_at,
+            severities,
+            changes,
+            steps,
         )
     if state.raised_at is not None and (changes or interval.status == "triggered"):
         open_state = replace(after_state, raised_at=state.raised_at)
-        after_state = _record_severity_changes(open_state, interval.start, severities, changes, steps, closed_at=changed_at)
+        after_state = _record_severity_changes(
+            open_state, interval.start, severities, changes, steps, closed_at=changed_at
+        )
     if changed_at is not None and state.raised_at is not None:
-        steps.append(Step("closed", changed_at, state.raised_at, translatable("the condition is gone")))
+        steps.append(
+            Step("closed", changed_at, state.raised_at, translatable("the condition is gone"))
+        )
         return without_episode(replace(after_state, raised_at=state.raised_at), changed_at)
     return after_state
 
@@ -166,7 +176,11 @@ def without_episode(state: ConditionState, closed_at: datetime) -> ConditionStat
 
 
 def _advance_severity(
-    condition: SeverityState, status: Status, interval: StatusInterval, hold: timedelta, clear_for: timedelta
+    condition: SeverityState,
+    status: Status,
+    interval: StatusInterval,
+    hold: timedelta,
+    clear_for: timedelta,
 ) -> tuple[SeverityState, datetime | None]:
     """Return the condition at the end of the interval, and when in it the condition was met or gone."""
     triggered = status == "triggered"
@@ -177,11 +191,17 @@ def _advance_severity(
     since = (condition.pending_since if triggered else condition.clearing_since) or interval.start
     due = max(since + (hold if triggered else clear_for), interval.start)
     if due >= interval.end:
-        return (replace(condition, pending_since=since) if triggered else replace(condition, clearing_since=since)), None
+        return (
+            replace(condition, pending_since=since)
+            if triggered
+            else replace(condition, clearing_since=since)
+        ), None
     return SeverityState(condition.severity, met_since=due if triggered else None), due
 
 
-def _status_of(severity: Severity, interval: StatusInterval, severities: Sequence[Severity]) -> Status:
+def _status_of(
+    severity: Severity, interval: StatusInterval, severities: Sequence[Severity]
+) -> Status:
     if interval.status != "triggered":
         return interval.status
     reached = interval.severity or severities[0]
@@ -209,7 +229,9 @@ def _record_severity_changes(
     for at in sorted(t for t in instants if closed_at is None or t < closed_at):
         now = _worst(ends ^ {s for s, changed in changes.items() if changed > at}, severities)
         if severity not in (None, now):
-            change = translatable("{before} → {after}", before=SEVERITY_NAMES[severity], after=SEVERITY_NAMES[now])
+            change = translatable(
+                "{before} → {after}", before=SEVERITY_NAMES[severity], after=SEVERITY_NAMES[now]
+            )
             steps.append(Step("severity", at, state.raised_at, change, severity=now))
             peak = worse(peak, now)
         severity = now

@@ -44,7 +44,9 @@ def acted_within(feedback: Sequence[Feedback], raised_at: datetime, window_end: 
     return any(f.acted and raised_at <= (f.acted_at or f.at) <= window_end for f in feedback)
 
 
-def determine_outcome(has_problem: bool, observed: Observed, acted: bool, verdict: Verdict | None) -> OutcomeRecord:
+def determine_outcome(
+    has_problem: bool, observed: Observed, acted: bool, verdict: Verdict | None
+) -> OutcomeRecord:
     """Determine the outcome. `has_problem`: the definition names a problem that data can confirm."""
     outcome, reason = _by_data(observed, acted, verdict) if has_problem else _by_word(verdict)
     occurred = {"in_time": True, "too_late": True, "no": False, "unknown": None}[observed.occurred]
@@ -82,7 +84,11 @@ def _by_data(observed: Observed, acted: bool, verdict: Verdict | None) -> tuple[
 
 def _describe_hit(occurred: Occurred, acted: bool, verdict: Verdict | None) -> str:
     in_time = occurred == "in_time"
-    parts = [translatable("the problem occurred") if in_time else translatable("the problem occurred, too late to act")]
+    parts = [
+        translatable("the problem occurred")
+        if in_time
+        else translatable("the problem occurred, too late to act")
+    ]
     if acted:
         parts.append(translatable("an operator acted without preventing it"))
     if verdict == "false_alarm":
@@ -93,10 +99,14 @@ def _describe_hit(occurred: Occurred, acted: bool, verdict: Verdict | None) -> s
 def _without_problem(acted: bool, verdict: Verdict | None) -> tuple[Outcome, str]:
     match verdict:
         case "unsure":
-            return "undetermined", translatable("the problem did not occur, and the operator is unsure")
+            return "undetermined", translatable(
+                "the problem did not occur, and the operator is unsure"
+            )
         case "false_alarm":
             nothing = translatable("the operator acted and found nothing")
-            return "false_alarm", nothing if acted else translatable("the operator says it was wrong")
+            return "false_alarm", nothing if acted else translatable(
+                "the operator says it was wrong"
+            )
     if acted:
         return "avoided", translatable("an operator acted, and the problem did not occur")
     if verdict == "true_alarm":

@@ -93,7 +93,12 @@ class Rearming(NamedTuple):
 
 
 def rearm(
-    at: Millis, score: Numbers, threshold: float, rule: PredictionRule, until: int = FAR_FUTURE - 1, rearm_at: int = 0
+    at: Millis,
+    score: Numbers,
+    threshold: float,
+    rule: PredictionRule,
+    until: int = FAR_FUTURE - 1,
+    rearm_at: int = 0,
 ) -> Rearming:
     """Select the instants at which an episode may be raised: after a problem the score must have been lower first.
 
@@ -107,7 +112,9 @@ def rearm(
     ends = np.append(problems.recovered_at[over] + rule.horizon_ms, rearm_at)
     first = np.append(np.searchsorted(at, problems.over_at[over]), 0)
     reached = np.append(lower, len(at))[np.searchsorted(lower, first)]
-    for begin, after in zip(first.tolist(), np.minimum(reached, np.searchsorted(at, ends)).tolist(), strict=True):
+    for begin, after in zip(
+        first.tolist(), np.minimum(reached, np.searchsorted(at, ends)).tolist(), strict=True
+    ):
         may_raise[begin:after] = False
     return Rearming(may_raise, int(max(ends[(reached == len(at)) & (ends > until)], default=0)))
 
@@ -144,21 +151,44 @@ def advance_predictions(
 
 
 def _follow(
-    state: ConditionState, raised_at: datetime, course: Course, until: int, steps: list[Step], of_unit: bool
+    state: ConditionState,
+    raised_at: datetime,
+    course: Course,
+    until: int,
+    steps: list[Step],
+    of_unit: bool,
 ) -> ConditionState:
     """Return the state after what is known of the open episode up to an instant (ms), and add the steps."""
     ended = from_millis(course.ended_at)
     if course.happening_at <= until and state.happening_since is None:
         state = replace(state, happening_since=from_millis(course.happening_at))
-        steps.append(Step("happening", from_millis(course.happening_at), raised_at, "", prediction_ended_at=ended))
+        steps.append(
+            Step(
+                "happening",
+                from_millis(course.happening_at),
+                raised_at,
+                "",
+                prediction_ended_at=ended,
+            )
+        )
     if course.closed_at > until:
         return state
-    reason = PROBLEM_OVER if state.happening_since is not None else UNIT_PASSED if of_unit else HORIZON_PASSED
-    steps.append(Step("closed", from_millis(course.closed_at), raised_at, reason, prediction_ended_at=ended))
+    reason = (
+        PROBLEM_OVER
+        if state.happening_since is not None
+        else UNIT_PASSED
+        if of_unit
+        else HORIZON_PASSED
+    )
+    steps.append(
+        Step("closed", from_millis(course.closed_at), raised_at, reason, prediction_ended_at=ended)
+    )
     return without_episode(state, from_millis(course.closed_at))
 
 
-def predicted_intervals(at: Millis, score: Numbers, threshold: float, rule: PredictionRule) -> list[tuple[int, int]]:
+def predicted_intervals(
+    at: Millis, score: Numbers, threshold: float, rule: PredictionRule
+) -> list[tuple[int, int]]:
     """Return model episodes of one asset as (raised, end of the prediction) in ms: those of `advance_predictions`.
 
     `at`: evaluated instants, increasing.

@@ -70,19 +70,41 @@ def reconcile(
     an episode that began before it is not withdrawn. `backfilled`: past times were evaluated, which withdraw backfilled episodes
     alone; late data withdraw live ones alone.
     """
-    now, found = {one.raised_at: one for one in final}, match_episodes(evaluated, stored, backfilled)
+    now, found = (
+        {one.raised_at: one for one in final},
+        match_episodes(evaluated, stored, backfilled),
+    )
     carried, carried_now = (continuations(ones, found, stored) for ones in (evaluated, final))
-    again = sorted((one for one in evaluated if one.raised_at in found), key=lambda one: one.raised_at)
+    again = sorted(
+        (one for one in evaluated if one.raised_at in found), key=lambda one: one.raised_at
+    )
     corrections = [Correction(found[one.raised_at], one, now[one.raised_at]) for one in again]
-    corrections += [Correction(episode, one, carried_now[at][0]) for at, (one, episode) in carried.items()]
+    corrections += [
+        Correction(episode, one, carried_now[at][0]) for at, (one, episode) in carried.items()
+    ]
     found_ids = {e.id for e in found.values()} | {e.id for _, e in carried_now.values()}
-    missing = [e for e in stored if e.id not in found_ids and e.backfilled == backfilled and not e.withdrawn]
+    missing = [
+        e
+        for e in stored
+        if e.id not in found_ids and e.backfilled == backfilled and not e.withdrawn
+    ]
     withdrawn = [(e, _containing(e, final, found)) for e in missing if start_of(e) > horizon]
-    return Reconciled(corrections, withdrawn, {one.raised_at for one in evaluated if one.whole} - found.keys())
+    return Reconciled(
+        corrections, withdrawn, {one.raised_at for one in evaluated if one.whole} - found.keys()
+    )
 
 
-def _containing(episode: Episode, evaluated: Sequence[EvaluatedEpisode], found: Mapping[datetime, Episode]) -> Episode | None:
-    return next((found[one.raised_at] for one in evaluated if one.raised_at in found and overlap(one, episode)), None)
+def _containing(
+    episode: Episode, evaluated: Sequence[EvaluatedEpisode], found: Mapping[datetime, Episode]
+) -> Episode | None:
+    return next(
+        (
+            found[one.raised_at]
+            for one in evaluated
+            if one.raised_at in found and overlap(one, episode)
+        ),
+        None,
+    )
 
 
 def evaluated_episodes(base: ConditionState, steps: Sequence[Step]) -> list[EvaluatedEpisode]:
@@ -90,7 +112,12 @@ def evaluated_episodes(base: ConditionState, steps: Sequence[Step]) -> list[Eval
     found: dict[datetime, EvaluatedEpisode] = {}
     if base.raised_at is not None:
         found[base.raised_at] = EvaluatedEpisode(
-            base.raised_at, None, base.severity, base.severity_peak, whole=False, happening_at=base.happening_since
+            base.raised_at,
+            None,
+            base.severity,
+            base.severity_peak,
+            whole=False,
+            happening_at=base.happening_since,
         )
     for step in steps:
         if step.kind == "raised":
@@ -100,7 +127,9 @@ def evaluated_episodes(base: ConditionState, steps: Sequence[Step]) -> list[Eval
             found[step.raised_at] = replace(come, prediction_ended_at=step.prediction_ended_at)
         elif step.kind == "closed":
             ended = found[step.raised_at].prediction_ended_at or step.prediction_ended_at
-            found[step.raised_at] = replace(found[step.raised_at], closed_at=step.at, prediction_ended_at=ended)
+            found[step.raised_at] = replace(
+                found[step.raised_at], closed_at=step.at, prediction_ended_at=ended
+            )
         elif step.kind == "severity" and step.severity is not None:
             evaluated = found[step.raised_at]
             peak = worse(evaluated.peak, step.severity) if evaluated.peak else None
@@ -122,37 +151,58 @@ def match_episodes(
     raised = {evaluated.raised_at for evaluated in evaluations}
     for evaluated in evaluations:
         own = [e for e in episodes if e.raised_at == evaluated.raised_at]
-        same = own + [e for e in episodes if start_of(e) == evaluated.raised_at and e.raised_at not in raised]
+        same = own + [
+            e for e in episodes if start_of(e) == evaluated.raised_at and e.raised_at not in raised
+        ]
         if same:
             found[evaluated.raised_at] = min(same, key=lambda e: (e.withdrawn, start_of(e)))
     for withdrawn in (False, True):
         for evaluated in evaluations:
             taken_ids = {e.id for e in found.values()}
             free = [e for e in episodes if e.id not in taken_ids and e.withdrawn == withdrawn]
-            overlapping = [e for e in free if (backfilled or not e.backfilled) and overlap(evaluated, e)]
+            overlapping = [
+                e for e in free if (backfilled or not e.backfilled) and overlap(evaluated, e)
+            ]
             if overlapping and evaluated.raised_at not in found:
                 open_first = evaluated.closed_at is None
-                found[evaluated.raised_at] = min(overlapping, key=lambda e: ((e.closed_at is None) != open_first, start_of(e)))
+                found[evaluated.raised_at] = min(
+                    overlapping, key=lambda e: ((e.closed_at is None) != open_first, start_of(e))
+                )
     return found
 
 
 def continuations(
-    evaluations: Sequence[EvaluatedEpisode], found: Mapping[datetime, Episode], episodes: Sequence[Episode]
+    evaluations: Sequence[EvaluatedEpisode],
+    found: Mapping[datetime, Episode],
+    episodes: Sequence[Episode],
 ) -> dict[datetime, tuple[EvaluatedEpisode, Episode]]:
     """Return, by raise, the re-evaluated episodes that go on in the continuation of a stored one, which closed before.
 
     The problem of a prediction was known only after it was closed with its window. Nothing reopens; an open continuation is
     happening instead.
     """
-    taken_ids, carried = {e.id for e in found.values()}, dict[datetime, tuple[EvaluatedEpisode, Episode]]()
+    taken_ids, carried = (
+        {e.id for e in found.values()},
+        dict[datetime, tuple[EvaluatedEpisode, Episode]](),
+    )
     for evaluated in evaluations:
         closed = found.get(evaluated.raised_at)
-        if closed is None or evaluated.happening_at is None or not _closed_with_window(closed) or closed.closed_at is None:
+        if (
+            closed is None
+            or evaluated.happening_at is None
+            or not _closed_with_window(closed)
+            or closed.closed_at is None
+        ):
             continue
         for episode in sorted(episodes, key=start_of):
             is_live = not (episode.withdrawn or episode.backfilled) and episode.id not in taken_ids
             goes_on = episode.condition == "open" or episode.happening_at is not None
-            if is_live and goes_on and episode.raised_at >= closed.closed_at and overlap(evaluated, episode):
+            if (
+                is_live
+                and goes_on
+                and episode.raised_at >= closed.closed_at
+                and overlap(evaluated, episode)
+            ):
                 carried[evaluated.raised_at] = _from(evaluated, episode), episode
     return carried
 
@@ -161,7 +211,13 @@ def _from(evaluated: EvaluatedEpisode, episode: Episode) -> EvaluatedEpisode:
     """Return the part of a re-evaluated episode that its continuation contains."""
     happening_at = max(evaluated.happening_at or episode.raised_at, episode.raised_at)
     ended = min(happening_at, episode.valid_until or happening_at)
-    return replace(evaluated, raised_at=episode.raised_at, whole=False, happening_at=happening_at, prediction_ended_at=ended)
+    return replace(
+        evaluated,
+        raised_at=episode.raised_at,
+        whole=False,
+        happening_at=happening_at,
+        prediction_ended_at=ended,
+    )
 
 
 def link_continuation(episode: Episode, earlier: Sequence[Episode]) -> Episode:
@@ -169,7 +225,11 @@ def link_continuation(episode: Episode, earlier: Sequence[Episode]) -> Episode:
 
     The computed id contains the raise as known now, the stored id the raise as known then, which late data may have moved.
     """
-    live = (e for e in earlier if not e.withdrawn and episode_id(e.definition, e.asset, start_of(e)) == episode.continues)
+    live = (
+        e
+        for e in earlier
+        if not e.withdrawn and episode_id(e.definition, e.asset, start_of(e)) == episode.continues
+    )
     continued = next(live, None)
     return episode if continued is None else replace(episode, continues=continued.id)
 
@@ -177,14 +237,22 @@ def link_continuation(episode: Episode, earlier: Sequence[Episode]) -> Episode:
 def is_known_late(episode: Episode) -> bool:
     """Return whether the problem of a closed prediction came, and was known only after it was closed with its window."""
     occurred = episode.outcome_record is not None and episode.outcome_record.occurred
-    return bool(occurred) and episode.is_prediction and not episode.withdrawn and _closed_with_window(episode)
+    return (
+        bool(occurred)
+        and episode.is_prediction
+        and not episode.withdrawn
+        and _closed_with_window(episode)
+    )
 
 
 def _closed_with_window(episode: Episode) -> bool:
     """Return whether a prediction was closed without its problem, at the end of its window, also if late data closed it."""
     if episode.valid_until is None or not episode.is_prediction or episode.happening_at is not None:
         return False
-    return episode.closed_at in (episode.valid_until, start_of(episode) + (episode.valid_until - episode.raised_at))
+    return episode.closed_at in (
+        episode.valid_until,
+        start_of(episode) + (episode.valid_until - episode.raised_at),
+    )
 
 
 def start_of(episode: Episode) -> datetime:
@@ -195,10 +263,15 @@ def start_of(episode: Episode) -> datetime:
 def overlap(evaluated: EvaluatedEpisode, episode: Episode) -> bool:
     """Return whether both have an instant in common."""
     starts_before_end = episode.closed_at is None or evaluated.raised_at < episode.closed_at
-    return starts_before_end and (evaluated.closed_at is None or min(episode.raised_at, start_of(episode)) < evaluated.closed_at)
+    return starts_before_end and (
+        evaluated.closed_at is None
+        or min(episode.raised_at, start_of(episode)) < evaluated.closed_at
+    )
 
 
-def correct(episode: Episode, evaluated: EvaluatedEpisode, final: EvaluatedEpisode, at: datetime) -> Episode:
+def correct(
+    episode: Episode, evaluated: EvaluatedEpisode, final: EvaluatedEpisode, at: datetime
+) -> Episode:
     """Return the episode with the corrections of reprocessing; unchanged where these were known.
 
     `evaluated`: as known where the earlier evaluation ended: later changes are no corrections. `final`: as known now. Identity,
@@ -208,17 +281,33 @@ def correct(episode: Episode, evaluated: EvaluatedEpisode, final: EvaluatedEpiso
     after = episode
     if evaluated.whole and evaluated.raised_at != start_of(episode):
         changes.append(translatable("it began at {when}", when=evaluated.raised_at.isoformat()))
-        after = replace(after, condition_started_at=evaluated.raised_at if evaluated.raised_at != episode.raised_at else None)
+        after = replace(
+            after,
+            condition_started_at=evaluated.raised_at
+            if evaluated.raised_at != episode.raised_at
+            else None,
+        )
     if episode.withdrawn:
         changes.append(translatable("it was found again"))
-        after = replace(after, withdrawn=False, late_data_status=None, outcome_due_at=at if episode.valid_until else None)
-    ends_later = episode.closed_at is not None and evaluated.closed_at is None and final.closed_at is not None
+        after = replace(
+            after,
+            withdrawn=False,
+            late_data_status=None,
+            outcome_due_at=at if episode.valid_until else None,
+        )
+    ends_later = (
+        episode.closed_at is not None
+        and evaluated.closed_at is None
+        and final.closed_at is not None
+    )
     after, severity_changes = _with_severity(after, final if ends_later else evaluated)
     changes += severity_changes
     after, happening_changes = _with_happening(after, evaluated)
     changes += happening_changes
     if changes:
-        after = after.then("corrected", at, translatable("late data: {changes}", changes=joined("; ", *changes)))
+        after = after.then(
+            "corrected", at, translatable("late data: {changes}", changes=joined("; ", *changes))
+        )
     if evaluated.happening_at is not None and _closed_with_window(episode):
         return after  # known only after it was closed
     return _with_end(after, evaluated.closed_at, final.closed_at, at)
@@ -234,7 +323,11 @@ def _with_happening(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Epis
         return after, [NOT_HAPPENING]
     if episode.condition == "open" and episode.happening_at is None:
         return after.then("happening", evaluated.happening_at, evaluated.reason), []
-    return after, [translatable("the problem came: {reason}", reason=evaluated.reason) if evaluated.reason else IT_HAPPENED]
+    return after, [
+        translatable("the problem came: {reason}", reason=evaluated.reason)
+        if evaluated.reason
+        else IT_HAPPENED
+    ]
 
 
 def _with_severity(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Episode, list[str]]:
@@ -245,17 +338,25 @@ def _with_severity(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Episo
     if evaluated.severity != episode.severity:
         changes.append(
             translatable(
-                "severity {before} → {after}", before=SEVERITY_NAMES[episode.severity], after=SEVERITY_NAMES[evaluated.severity]
+                "severity {before} → {after}",
+                before=SEVERITY_NAMES[episode.severity],
+                after=SEVERITY_NAMES[evaluated.severity],
             )
         )
     if peak != episode.severity_peak:
         changes.append(
-            translatable("worst {before} → {after}", before=_severity_name(episode.severity_peak), after=_severity_name(peak))
+            translatable(
+                "worst {before} → {after}",
+                before=_severity_name(episode.severity_peak),
+                after=_severity_name(peak),
+            )
         )
     return replace(episode, severity=evaluated.severity, severity_peak=peak), changes
 
 
-def _with_end(episode: Episode, end: datetime | None, final: datetime | None, at: datetime) -> Episode:
+def _with_end(
+    episode: Episode, end: datetime | None, final: datetime | None, at: datetime
+) -> Episode:
     """Return the episode with its corrected end. `end`: as far as it was evaluated before; `final`: with all since then."""
     if episode.closed_at in (end, final):
         return episode
@@ -273,7 +374,11 @@ def _with_end(episode: Episode, end: datetime | None, final: datetime | None, at
     if final is None:
         was = episode.closed_at.isoformat() if episode.closed_at else ""
         return episode.then(
-            "reopened", at, translatable("late data: it was not over at {when}", when=was), condition="open", closed_at=None
+            "reopened",
+            at,
+            translatable("late data: it was not over at {when}", when=was),
+            condition="open",
+            closed_at=None,
         )
     reason = translatable("late data: it was over {when}", when=final.isoformat())
     return episode.then("corrected", at, reason, condition="closed", closed_at=final)
@@ -285,7 +390,9 @@ def withdraw(episode: Episode, at: datetime, part_of: Episode | None = None) -> 
         return episode
     reason = NOT_FOUND_AGAIN
     if part_of is not None:
-        reason = translatable("late data: a part of episode {id}, which began before", id=part_of.id)
+        reason = translatable(
+            "late data: a part of episode {id}, which began before", id=part_of.id
+        )
     return episode.then(
         "corrected",
         at,

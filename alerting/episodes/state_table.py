@@ -36,7 +36,14 @@ class Condition(LastingState):
 
 NORMAL = Condition()
 _CARRIED = ("watermark", "at", "value", "since")
-_COLUMNS = (*_CARRIED, "variable", "unknown_count", "unknown_reason", "conditions", "earlier_conditions")
+_COLUMNS = (
+    *_CARRIED,
+    "variable",
+    "unknown_count",
+    "unknown_reason",
+    "conditions",
+    "earlier_conditions",
+)
 _OF_NUMBER = ("rate", "beyond", "recent", "bad", "memory", "parts")
 _LASTING = tuple(field.name for field in fields(LastingState))
 
@@ -53,7 +60,12 @@ class CarriedState:
     @staticmethod
     def empty(rows: int) -> "CarriedState":
         """Return the positions of `rows` targets of which nothing is known."""
-        return CarriedState(np.full(rows, NO_TIME), np.full(rows, NO_TIME), np.full(rows, np.nan), np.full(rows, NO_TIME))
+        return CarriedState(
+            np.full(rows, NO_TIME),
+            np.full(rows, NO_TIME),
+            np.full(rows, np.nan),
+            np.full(rows, NO_TIME),
+        )
 
     def take(self, rows: Sequence[int]) -> "CarriedState":
         """Return a copy of these rows, in this order."""
@@ -110,7 +122,9 @@ class ConditionTable:
 
     def special_rows(self) -> list[int]:
         """Return the rows whose condition is not `NORMAL`."""
-        return [row for row, condition in enumerate(self.conditions.tolist()) if condition is not NORMAL]
+        return [
+            row for row, condition in enumerate(self.conditions.tolist()) if condition is not NORMAL
+        ]
 
     def carried_state(self) -> "CarriedState":
         """Return the position of each target."""
@@ -149,19 +163,40 @@ class ConditionTable:
     def put(self, row: int, state: ConditionState, earlier: ConditionState | None = None) -> None:
         """Write the whole state of one target, and the one before it, if that is known."""
         carried_columns = state.carried
-        text = carried_columns if carried_columns is not None and isinstance(carried_columns.value, str) else None
+        text = (
+            carried_columns
+            if carried_columns is not None and isinstance(carried_columns.value, str)
+            else None
+        )
         self.watermark[row] = to_millis(state.watermark)
-        self.unknown_count[row], self.unknown_reason[row] = state.unknown_count, state.unknown_reason
-        self.variable[row], self.at[row], self.value[row], self.since[row] = None, NO_TIME, np.nan, NO_TIME
+        self.unknown_count[row], self.unknown_reason[row] = (
+            state.unknown_count,
+            state.unknown_reason,
+        )
+        self.variable[row], self.at[row], self.value[row], self.since[row] = (
+            None,
+            NO_TIME,
+            np.nan,
+            NO_TIME,
+        )
         self.earlier.put([row], CarriedState.empty(1))
         self.earlier_conditions[row] = None
         if carried_columns is not None and not isinstance(carried_columns.value, str):
-            self.variable[row], self.at[row] = carried_columns.variable, to_millis(carried_columns.at)
+            self.variable[row], self.at[row] = (
+                carried_columns.variable,
+                to_millis(carried_columns.at),
+            )
             self.value[row] = np.nan if carried_columns.value is None else carried_columns.value
-            self.since[row] = NO_TIME if carried_columns.same_since is None else to_millis(carried_columns.same_since)
+            self.since[row] = (
+                NO_TIME
+                if carried_columns.same_since is None
+                else to_millis(carried_columns.same_since)
+            )
         number = carried_columns if text is None else None
         of_number = {name: getattr(number, name) for name in _OF_NUMBER} if number else {}
-        condition = Condition(text=text, **of_number, **{name: getattr(state, name) for name in _LASTING})
+        condition = Condition(
+            text=text, **of_number, **{name: getattr(state, name) for name in _LASTING}
+        )
         self.conditions[row] = NORMAL if condition == NORMAL else condition
         if earlier is not None:
             self._put_earlier(row, earlier)
@@ -169,9 +204,13 @@ class ConditionTable:
     def _put_earlier(self, row: int, state: ConditionState) -> None:
         single = ConditionTable([self.keys[row]])
         single.put(0, state)
-        if single.variable[0] == self.variable[row]:  # else another revision evaluates another variable
+        if (
+            single.variable[0] == self.variable[row]
+        ):  # else another revision evaluates another variable
             self.earlier.put([row], single.carried_state())
-            self.earlier_conditions[row] = None if single.conditions[0] == self.conditions[row] else single.conditions[0]
+            self.earlier_conditions[row] = (
+                None if single.conditions[0] == self.conditions[row] else single.conditions[0]
+            )
 
     def carried_columns(self, severities: Sequence[Sequence[Severity]]) -> CarriedColumns:
         """Return the carried readings as columns. `severities`: of each row's definition, the least severe first."""
@@ -185,13 +224,20 @@ class ConditionTable:
 def _sides(condition: Condition, severities: Sequence[Severity]) -> tuple[bool, bool, bool]:
     if not condition.beyond:
         return False, False, False
-    above, below, inside = (f"{severities[0]}.{side}" in condition.beyond for side in ("above", "below", INSIDE))
+    above, below, inside = (
+        f"{severities[0]}.{side}" in condition.beyond for side in ("above", "below", INSIDE)
+    )
     return above, below, inside
 
 
-def find_unchanged(table: ConditionTable, severities: Sequence[Sequence[Severity]], found: Unchanged) -> Flags:
+def find_unchanged(
+    table: ConditionTable, severities: Sequence[Sequence[Severity]], found: Unchanged
+) -> Flags:
     """Return which targets stay unchanged: `found` neither raises nor closes an episode, nor begins to."""
-    without_transition, normal = np.array([len(of_row) == 1 for of_row in severities], np.bool_), np.ones(len(table), np.bool_)
+    without_transition, normal = (
+        np.array([len(of_row) == 1 for of_row in severities], np.bool_),
+        np.ones(len(table), np.bool_),
+    )
     for row in table.special_rows():
         without_transition[row] = _is_in_no_transition(table.conditions[row], severities[row])
         normal[row] = table.conditions[row].raised_at is None
@@ -203,12 +249,25 @@ def find_unchanged(table: ConditionTable, severities: Sequence[Sequence[Severity
 
 def _is_in_no_transition(condition: Condition, severities: Sequence[Severity]) -> bool:
     """Return whether nothing is pending or clearing, and of the readings only the side of the limits is stored."""
-    in_transition = condition.pending_since or condition.clearing_since or condition.recent or condition.text or condition.bad
+    in_transition = (
+        condition.pending_since
+        or condition.clearing_since
+        or condition.recent
+        or condition.text
+        or condition.bad
+    )
     if in_transition or condition.rate is not None:
         return False
     if condition.raised_at is None:
-        return not condition.beyond and condition.levels == tuple(SeverityState(s) for s in severities[1:])
-    return not condition.levels and len(severities) == 1 and condition.severity == severities[0] and _own_sides(condition)
+        return not condition.beyond and condition.levels == tuple(
+            SeverityState(s) for s in severities[1:]
+        )
+    return (
+        not condition.levels
+        and len(severities) == 1
+        and condition.severity == severities[0]
+        and _own_sides(condition)
+    )
 
 
 def _own_sides(condition: Condition) -> bool:
@@ -216,7 +275,9 @@ def _own_sides(condition: Condition) -> bool:
     return all(side.startswith(f"{condition.severity}.") for side in condition.beyond)
 
 
-def advance_states(table: ConditionTable, found: Unchanged, unknown: Sequence[str | None], until: Millis) -> ConditionTable:
+def advance_states(
+    table: ConditionTable, found: Unchanged, unknown: Sequence[str | None], until: Millis
+) -> ConditionTable:
     """Return the states at `until` (ms) of targets that stay unchanged.
 
     `unknown`: why the status there is unknown, None where it is known.
@@ -224,7 +285,9 @@ def advance_states(table: ConditionTable, found: Unchanged, unknown: Sequence[st
     after = table.take(range(len(table)))
     after.watermark = until
     after.at, after.value, after.since = found.carried.at, found.carried.value, found.carried.since
-    after.unknown_count = np.where([reason is not None for reason in unknown], table.unknown_count + 1, 0)
+    after.unknown_count = np.where(
+        [reason is not None for reason in unknown], table.unknown_count + 1, 0
+    )
     after.unknown_reason = np.array(unknown, object)
     after.earlier, after.earlier_conditions = table.carried_state(), np.full(len(table), None)
     return after

@@ -72,7 +72,8 @@ class EvaluationPlan:
         """Return the plan of these definitions."""
         chosen = set(names)
         return EvaluationPlan(
-            tuple(name for name in self.names if name in chosen), tuple(w for w in self.targets if w.definition in chosen)
+            tuple(name for name in self.names if name in chosen),
+            tuple(w for w in self.targets if w.definition in chosen),
         )
 
 
@@ -81,7 +82,9 @@ def smallest_latency(targets: Iterable[EvaluationTarget]) -> int:
     return min((target.latency for target in targets), default=0)
 
 
-def batches(targets: Sequence[EvaluationTarget], starts: Millis, evaluated_from: Millis, until: int) -> Iterator[list[int]]:
+def batches(
+    targets: Sequence[EvaluationTarget], starts: Millis, evaluated_from: Millis, until: int
+) -> Iterator[list[int]]:
     """Return rows to evaluate together: all of one asset, and as many assets as fit with their readings in memory.
 
     `targets` is sorted by asset. `starts`: per row, up to when (ms) it was evaluated; rows evaluated up to `until` are left

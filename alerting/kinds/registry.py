@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from alerting.kinds.protocol.kind import Kind, MovingKind, TrainedKind, VerifyingKind
     from alerting.kinds.protocol.training import Estimation, Training
 
-_folders = [f"{kinds.__name__}.{module.name}" for module in iter_modules(kinds.__path__) if module.ispkg]
+_folders = [
+    f"{kinds.__name__}.{module.name}" for module in iter_modules(kinds.__path__) if module.ispkg
+]
 _packages = [folder for folder in _folders if find_spec(f"{folder}.definition") is not None]
 
 
@@ -38,7 +40,9 @@ def registered(package: str) -> Iterator[None]:
 @cache
 def definition_types() -> dict[str, type[Definition]]:
     """Return the class of the definitions of each kind, by kind. Loads no library of frames or models."""
-    found: list[type[Definition]] = [import_module(f"{package}.definition").DEFINITION for package in _packages]
+    found: list[type[Definition]] = [
+        import_module(f"{package}.definition").DEFINITION for package in _packages
+    ]
     return {get_args(one.model_fields["kind"].annotation)[0]: one for one in found}
 
 
@@ -49,7 +53,9 @@ def trained_kinds() -> list[str]:
 
 def sometimes_trained_kinds() -> dict[str, tuple[str, ...]]:
     """Return the kinds of which only some definitions have a model, with the dotted paths of which these have one."""
-    return {name: one.model_fields_at for name, one in definition_types().items() if one.model_fields_at}
+    return {
+        name: one.model_fields_at for name, one in definition_types().items() if one.model_fields_at
+    }
 
 
 def kind_of(definition: Definition) -> "Kind[Any]":

@@ -21,7 +21,10 @@ Schema = dict[str, Any]
 _BSON_TYPES: dict[str, Schema] = {
     "string": {"bsonType": "string"},
     "number": {"bsonType": "number"},
-    "integer": {"bsonType": "number", "multipleOf": 1},  # shells also write whole numbers as doubles
+    "integer": {
+        "bsonType": "number",
+        "multipleOf": 1,
+    },  # shells also write whole numbers as doubles
     "boolean": {"bsonType": "bool"},
     "array": {"bsonType": "array"},
     "object": {"bsonType": "object"},
@@ -33,7 +36,16 @@ _RETAINED = (
 )
 _CHOICES = ("anyOf", "oneOf")
 _TRANSLATED = (
-    *("$ref", "type", "format", "const", "items", "properties", "additionalProperties", "patternProperties"),
+    *(
+        "$ref",
+        "type",
+        "format",
+        "const",
+        "items",
+        "properties",
+        "additionalProperties",
+        "patternProperties",
+    ),
     *("propertyNames", "discriminator"),
     *_CHOICES,
 )
@@ -61,7 +73,12 @@ def mongo_validator() -> Schema:
 def mongo_source_validator() -> Schema:
     """Return the validator of sources, made in the same way."""
     schema = source_union().json_schema(by_alias=True, schema_generator=_Generator)
-    return {"$jsonSchema": {"bsonType": "object", "oneOf": [_kind(branch, schema["$defs"]) for branch in schema["oneOf"]]}}
+    return {
+        "$jsonSchema": {
+            "bsonType": "object",
+            "oneOf": [_kind(branch, schema["$defs"]) for branch in schema["oneOf"]],
+        }
+    }
 
 
 def mongo_revision_validator() -> Schema:
@@ -74,7 +91,11 @@ def mongo_revision_validator() -> Schema:
 def mongo_model_validator(model: type[BaseModel]) -> Schema:
     """Return the validator of the documents of one model, made in the same way."""
     schema = model.model_json_schema(by_alias=True, schema_generator=_Generator)
-    return {"$jsonSchema": _kind({k: v for k, v in schema.items() if k != "$defs"}, schema.get("$defs", {}))}
+    return {
+        "$jsonSchema": _kind(
+            {k: v for k, v in schema.items() if k != "$defs"}, schema.get("$defs", {})
+        )
+    }
 
 
 class _Generator(GenerateJsonSchema):
@@ -83,7 +104,11 @@ class _Generator(GenerateJsonSchema):
 
     def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> Schema:
         """Return the union without pydantic's `discriminator`: OpenAPI has that word, JSON Schema tools complain."""
-        return {key: value for key, value in super().tagged_union_schema(schema).items() if key != "discriminator"}
+        return {
+            key: value
+            for key, value in super().tagged_union_schema(schema).items()
+            if key != "discriminator"
+        }
 
 
 def _kind(branch: Schema, models: dict[str, Schema]) -> Schema:
@@ -96,9 +121,15 @@ def _translate(schema: Schema, models: dict[str, Schema]) -> Schema:
     if unknown := set(schema) - {*_RETAINED, *_TRANSLATED, *_BOUNDS, *_WITHOUT_MEANING}:
         raise ValueError(f"no MongoDB translation for the schema keywords {sorted(unknown)}")
     if "$ref" in schema:
-        schema = {**models[schema["$ref"].removeprefix("#/$defs/")], **{k: v for k, v in schema.items() if k != "$ref"}}
+        schema = {
+            **models[schema["$ref"].removeprefix("#/$defs/")],
+            **{k: v for k, v in schema.items() if k != "$ref"},
+        }
         return _translate(schema, models)
-    translated: Schema = {**_type(schema), **{key: schema[key] for key in _RETAINED if key in schema}}
+    translated: Schema = {
+        **_type(schema),
+        **{key: schema[key] for key in _RETAINED if key in schema},
+    }
     if "const" in schema:
         translated["enum"] = [schema["const"]]
     for exclusive, bound in _BOUNDS.items():
@@ -121,7 +152,9 @@ def _below(schema: Schema, models: dict[str, Schema]) -> Schema:
     """Return the translated parts of an object, an array or a choice."""
     below: Schema = {}
     if "properties" in schema:
-        below["properties"] = {name: _translate(field, models) for name, field in schema["properties"].items()}
+        below["properties"] = {
+            name: _translate(field, models) for name, field in schema["properties"].items()
+        }
     if "items" in schema:
         below["items"] = _translate(schema["items"], models)
     for choice in _CHOICES:
@@ -132,13 +165,20 @@ def _below(schema: Schema, models: dict[str, Schema]) -> Schema:
         below["additionalProperties"] = False
     elif "additionalProperties" in schema:
         others = schema["additionalProperties"]
-        below["additionalProperties"] = others if isinstance(others, bool) else _translate(others, models)
+        below["additionalProperties"] = (
+            others if isinstance(others, bool) else _translate(others, models)
+        )
     return below
 
 
 def _by_pattern(schema: Schema, models: dict[str, Schema]) -> Schema:
     """Return the schemas of properties by pattern and length of their names: a validator has no other rule for names."""
     names = schema.get("propertyNames", {})
-    patterns = schema.get("patternProperties") or {names.get("pattern", ""): schema["additionalProperties"]}
+    patterns = schema.get("patternProperties") or {
+        names.get("pattern", ""): schema["additionalProperties"]
+    }
     length = rf"^(?=[\s\S]{{{names.get('minLength', 0)},{names.get('maxLength', '')}}}$)"
-    return {length + pattern.removeprefix("^"): _translate(below, models) for pattern, below in patterns.items()}
+    return {
+        length + pattern.removeprefix("^"): _translate(below, models)
+        for pattern, below in patterns.items()
+    }

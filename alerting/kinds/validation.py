@@ -28,7 +28,13 @@ _STAND_INS: dict[str, Any] = {
     "horizon": "1h",
 }  # of required fields that are faulty, to check the others
 _WAYS = (SHARE, LENGTH, DATES)  # to give a period
-_CHOICES = ("float", "bool", "str", _GROUP, "LearnedLimit")  # as pydantic names the ways to write a limit
+_CHOICES = (
+    "float",
+    "bool",
+    "str",
+    _GROUP,
+    "LearnedLimit",
+)  # as pydantic names the ways to write a limit
 
 
 class RevisionRefused(DocumentRefused):
@@ -65,7 +71,9 @@ def parse_revision(document: Mapping[str, Any]) -> Revision:
         raise RevisionRefused(name, model_faults(errors, Revision.model_fields))
     faults = list(cross_faults(revision.definition))
     if revision.definition.name != revision.name:
-        faults.append(Fault("definition.name", f"{revision.definition.name!r} is not {revision.name!r}"))
+        faults.append(
+            Fault("definition.name", f"{revision.definition.name!r} is not {revision.name!r}")
+        )
     if faults:
         raise RevisionRefused(name, faults)
     return revision
@@ -79,7 +87,9 @@ def _read(document: Mapping[str, Any]) -> tuple[Definition | None, list[Fault]]:
         faults = [_fault(e, document) for e in meant]
         kind = _meant_kind(document)
         if [f.path for f in faults] == ["kind"] and kind is not None:
-            return None, faults + _read({**document, "kind": kind})[1]  # under the kind that it resembles
+            return None, faults + _read({**document, "kind": kind})[
+                1
+            ]  # under the kind that it resembles
         return None, faults + _faults_of_the_rest(document, [f.path for f in faults])
     return definition, list(cross_faults(definition))
 
@@ -99,18 +109,28 @@ def readable_part(document: Mapping[str, Any], faults: Sequence[Fault]) -> Defin
 def _rest(document: Mapping[str, Any], paths: Sequence[str]) -> dict[str, Any]:
     """Return a document without its faulty fields, with stand-ins of those that are required."""
     kind = document.get("kind")
-    fields = definition_types()[kind].model_fields if isinstance(kind, str) and kind in definition_types() else ()
-    return {name: one for name, one in _STAND_INS.items() if name in paths and name in fields} | without(document, paths)
+    fields = (
+        definition_types()[kind].model_fields
+        if isinstance(kind, str) and kind in definition_types()
+        else ()
+    )
+    return {
+        name: one for name, one in _STAND_INS.items() if name in paths and name in fields
+    } | without(document, paths)
 
 
 def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> list[Fault]:
     """Return the faults across fields that show once the faulty fields are removed."""
     rest = _rest(document, paths)
     try:
-        found = [f for f in cross_faults(definition_union().validate_python(rest)) if f.path not in paths]
+        found = [
+            f for f in cross_faults(definition_union().validate_python(rest)) if f.path not in paths
+        ]
     except ValidationError:
         return []
-    return [f for f in found if f.message != MISSING or set(rest) == set(document)]  # else it may be what was removed
+    return [
+        f for f in found if f.message != MISSING or set(rest) == set(document)
+    ]  # else it may be what was removed
 
 
 def _other_choice(error: Any) -> bool:
@@ -120,7 +140,9 @@ def _other_choice(error: Any) -> bool:
     """
     choices = [p for p in map(_choice, error["loc"]) if p in _CHOICES]
     return (
-        bool(choices) and isinstance(error["input"], Mapping) != (choices[-1] == _GROUP) and _choice(error["loc"][-1]) in _CHOICES
+        bool(choices)
+        and isinstance(error["input"], Mapping) != (choices[-1] == _GROUP)
+        and _choice(error["loc"][-1]) in _CHOICES
     )
 
 
@@ -130,11 +152,19 @@ def _choice(part: Any) -> Any:
 
 
 def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
-    path = [str(p) for p in map(_choice, error["loc"]) if p not in (*definition_types(), *_CHOICES, *_WAYS)]
+    path = [
+        str(p)
+        for p in map(_choice, error["loc"])
+        if p not in (*definition_types(), *_CHOICES, *_WAYS)
+    ]
     dotted = ".".join(path) or "document"
     match error["type"]:
         case "extra_forbidden":
-            return Fault(dotted, "is not a field", nearest(path[-1], _fields(document, path[:-1]), "fields here"))
+            return Fault(
+                dotted,
+                "is not a field",
+                nearest(path[-1], _fields(document, path[:-1]), "fields here"),
+            )
         case "missing":
             return Fault(dotted, MISSING)
         case "union_tag_not_found" | "union_tag_invalid" if not path:
@@ -143,14 +173,20 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
             hint = "write a length such as 90d, or {from: …, to: …}"
             return Fault(dotted, f"{shown(error['input'])} is not possible here", hint)
         case "string_pattern_mismatch":
-            return Fault(dotted, f"{shown(error['input'])} is not a legal name", "letters, digits, - and _ only")
+            return Fault(
+                dotted,
+                f"{shown(error['input'])} is not a legal name",
+                "letters, digits, - and _ only",
+            )
     return Fault(dotted, *message_of(error))
 
 
 def _kind_fault(document: Mapping[str, Any]) -> Fault:
     kinds = definition_types()
     if "kind" not in document:
-        return Fault("kind", "is missing", "write " + " or ".join(f"kind: {kind}" for kind in kinds))
+        return Fault(
+            "kind", "is missing", "write " + " or ".join(f"kind: {kind}" for kind in kinds)
+        )
     meant = _meant_kind(document)
     hint = f"did you mean {meant}?" if meant else "write " + " or ".join(kinds)
     return Fault("kind", f"{shown(document['kind'])} is not a kind", hint)
@@ -167,8 +203,12 @@ def _fields(document: Mapping[str, Any], path: Sequence[str]) -> list[str]:
         field = next((f for n, f in model.model_fields.items() if (f.alias or n) == key), None)
         inner = field.annotation if field else None
         choices = (*getattr(inner, "__args__", ()), inner)
-        choices += tuple(one.__args__[0] for one in choices if getattr(one, "__origin__", None) is tuple)
-        arguments = [b for a in choices if hasattr(b := getattr(a, "__origin__", a), "model_fields")]
+        choices += tuple(
+            one.__args__[0] for one in choices if getattr(one, "__origin__", None) is tuple
+        )
+        arguments = [
+            b for a in choices if hasattr(b := getattr(a, "__origin__", a), "model_fields")
+        ]
         if not arguments:
             return []
         model = arguments[0]

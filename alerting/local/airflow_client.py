@@ -40,15 +40,17 @@ class AirflowClient:
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Return the runs of a DAG, newest first."""
-        found: list[dict[str, Any]] = self._request("GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-run_after"})[
-            "dag_runs"
-        ]
+        found: list[dict[str, Any]] = self._request(
+            "GET", f"/dags/{dag_id}/dagRuns", params={"order_by": "-run_after"}
+        )["dag_runs"]
         return found
 
     def start(self, dag_id: str, run_id: str) -> None:
         """Start the run with this id, unless it was started before. Idempotent. Raises AirflowSilent."""
         body = {"logical_date": None, "dag_run_id": run_id}
-        self._request("POST", f"/dags/{dag_id}/dagRuns", also_done=(httpx.codes.CONFLICT,), json=body)
+        self._request(
+            "POST", f"/dags/{dag_id}/dagRuns", also_done=(httpx.codes.CONFLICT,), json=body
+        )
 
     def page(self, dag_id: str, run_id: str) -> str:
         """Return the address of a run's page."""
@@ -57,12 +59,20 @@ class AirflowClient:
     def progress(self, dag_id: str, run_id: str) -> RunProgress:
         """Return the progress of a run."""
         state = self._request("GET", f"/dags/{dag_id}/dagRuns/{run_id}")["state"]
-        tasks = self._request("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")["task_instances"]
-        done = [task for task in tasks if task["state"] in {"success", "skipped", "failed", "upstream_failed"}]
+        tasks = self._request("GET", f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances")[
+            "task_instances"
+        ]
+        done = [
+            task
+            for task in tasks
+            if task["state"] in {"success", "skipped", "failed", "upstream_failed"}
+        ]
         active = [_name(task) for task in tasks if task["state"] == "running"]
         return RunProgress(state, len(done), len(tasks), tuple(active))
 
-    def _request(self, method: str, path: str, also_done: Collection[int] = (), **options: Any) -> Any:
+    def _request(
+        self, method: str, path: str, also_done: Collection[int] = (), **options: Any
+    ) -> Any:
         deadline = time.monotonic() + self._patience_s
         while True:
             try:
@@ -72,14 +82,21 @@ class AirflowClient:
                 elif answer.is_success or answer.status_code in also_done:
                     return answer.json()
                 problem = f"{answer.status_code} {answer.text[:200]}"
-            except (httpx.HTTPError, ValueError, KeyError, TypeError) as fault:  # away, or another server's answer
+            except (
+                httpx.HTTPError,
+                ValueError,
+                KeyError,
+                TypeError,
+            ) as fault:  # away, or another server's answer
                 problem = str(fault)
             if time.monotonic() + POLL_S > deadline:
                 raise AirflowSilent(f"{method} {path}: {problem}")
             time.sleep(POLL_S)
 
     def _sign_in(self) -> None:
-        answer = self._http.post("/auth/token", json={"username": "admin", "password": self._password})
+        answer = self._http.post(
+            "/auth/token", json={"username": "admin", "password": self._password}
+        )
         if answer.is_success:
             self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 

@@ -38,7 +38,9 @@ class FilledUp(NamedTuple):
         """Return it for people."""
         past = "exists already"
         if self.past is not None:
-            past = f"{self.past.start:%Y-%m-%d} to {self.past.end:%Y-%m-%d}, {self.past.rows} readings"
+            past = (
+                f"{self.past.start:%Y-%m-%d} to {self.past.end:%Y-%m-%d}, {self.past.rows} readings"
+            )
         return ", ".join([past, *(f"new definition {name}" for name in self.definitions)])
 
 
@@ -52,7 +54,12 @@ def fill_up(days: int = DAYS, end: datetime | None = None, only: Sequence[str] =
         platform = wiring.assemble(settings, stores, channels=False)
         lines, clock = MongoLines(stores.database), MongoClock(stores.database)
         filled = fill(
-            assets=platform.assets, plant=platform, lines=lines, days=days, end=end or datetime.now(UTC), progress=_print_progress
+            assets=platform.assets,
+            plant=platform,
+            lines=lines,
+            days=days,
+            end=end or datetime.now(UTC),
+            progress=_print_progress,
         )
         if not platform.definitions.latest():
             clock.start(filled.end, 1.0, timedelta(0))
@@ -81,9 +88,15 @@ def run() -> None:
 def _apply_examples(platform: Platform, only: Sequence[str] = ()) -> list[str]:
     """Apply only examples with a new name, so that changes and retirements by people stay. Returns their names."""
     names = {revision.name for revision in platform.definitions.latest()}
-    files = [path for path in sorted(EXAMPLES.glob("*.yaml")) if not path.name.endswith(".test.yaml")]
+    files = [
+        path for path in sorted(EXAMPLES.glob("*.yaml")) if not path.name.endswith(".test.yaml")
+    ]
     documents = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in files]
-    new = [document for document in documents if document["name"] not in names and (not only or document["name"] in only)]
+    new = [
+        document
+        for document in documents
+        if document["name"] not in names and (not only or document["name"] in only)
+    ]
     sync.apply(platform, new, AUTHOR, platform.clock.now(), "example of the demo line")
     return [document["name"] for document in new]
 
@@ -93,7 +106,9 @@ def _print_progress(step: str, done: int, total: int | None) -> None:
 
 
 def _print_step(step: Advance) -> None:
-    sys.stdout.write(f"{step.line.state.until.isoformat()} {step.rows} readings, {step.events} events\n")
+    sys.stdout.write(
+        f"{step.line.state.until.isoformat()} {step.rows} readings, {step.events} events\n"
+    )
 
 
 def main(arguments: list[str]) -> int:

@@ -20,19 +20,32 @@ _TIMEOUT_S = 10.0
 def main() -> int:
     """Wait for the first alert and print it as JSON on the last line."""
     settings = read_settings(os.environ)
-    tokens = Path(os.environ.get("ALERTING_API_TOKENS_FILE") or settings.home / "secrets" / "api_tokens.json")
+    tokens = Path(
+        os.environ.get("ALERTING_API_TOKENS_FILE") or settings.home / "secrets" / "api_tokens.json"
+    )
     token = _reading_token(json.loads(tokens.read_text()))
     console = parts.api_uri(settings)
     with httpx.Client(
-        base_url=console, headers={"authorization": f"Bearer {token}"}, timeout=_TIMEOUT_S, trust_env=False
+        base_url=console,
+        headers={"authorization": f"Bearer {token}"},
+        timeout=_TIMEOUT_S,
+        trust_env=False,
     ) as http:
         earlier_ids: set[str] | None = None
         while True:
             found = _live_episodes(http)
-            if found is not None and earlier_ids is not None and (new := [e for e in found if e["id"] not in earlier_ids]):
+            if (
+                found is not None
+                and earlier_ids is not None
+                and (new := [e for e in found if e["id"] not in earlier_ids])
+            ):
                 sys.stdout.write(json.dumps(alert_lines(new[-1], console)) + "\n")
                 return 0
-            earlier_ids = {e["id"] for e in found} if earlier_ids is None and found is not None else earlier_ids
+            earlier_ids = (
+                {e["id"] for e in found}
+                if earlier_ids is None and found is not None
+                else earlier_ids
+            )
             time.sleep(POLL_S)
 
 

@@ -26,7 +26,11 @@ def main() -> int:
     password = secrets.load_or_create(settings.home / "secrets").airflow_password
     airflow = AirflowClient(parts.airflow_uri(settings), password)
     with open_platform(settings, channels=False) as platform:
-        due = [one for one in find_due_trainings(platform, platform.clock.now()) if one.definition in FIRST]
+        due = [
+            one
+            for one in find_due_trainings(platform, platform.clock.now())
+            if one.definition in FIRST
+        ]
         outcomes = [f"{one.definition}: {first_training(platform, airflow, one)}" for one in due]
         if past := evaluate_unseen_days(platform, [one.definition for one in due], _report):
             outcomes.append(past)

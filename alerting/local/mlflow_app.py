@@ -71,7 +71,9 @@ def read_password(environ: Mapping[str, str]) -> str:
     except OSError as fault:
         raise UserError(f"{PASSWORD_FILE} {path!r} cannot be read: {fault.strerror}") from fault
     if not password:
-        raise UserError(f"{PASSWORD_FILE} {path!r} is empty: write a password into it, or delete it and run `alerting up`")
+        raise UserError(
+            f"{PASSWORD_FILE} {path!r} is empty: write a password into it, or delete it and run `alerting up`"
+        )
     return password
 
 
@@ -81,7 +83,13 @@ async def _give_up(scope: Message, receive: Receive, send: Send, why: str) -> No
         await receive()
         await send({"type": "lifespan.startup.failed", "message": why})
     elif scope["type"] == "http":
-        await send({"type": "http.response.start", "status": 503, "headers": [(b"content-type", b"text/plain")]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 503,
+                "headers": [(b"content-type", b"text/plain")],
+            }
+        )
         await send({"type": "http.response.body", "body": b"MLflow's password cannot be read\n"})
 
 

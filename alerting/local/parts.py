@@ -30,7 +30,9 @@ _AIRFLOW_GRACE_S = 20.0  # the scheduler waits for its tasks, which report to th
 _LOCK_PATIENCE_S = 60  # for which Airflow waits for its SQLite file; after the usual 5 s its API answers 500 on a busy machine
 
 
-def answers(url: str, is_well: Callable[[httpx.Response], bool] = lambda _: True) -> Callable[[], bool]:
+def answers(
+    url: str, is_well: Callable[[httpx.Response], bool] = lambda _: True
+) -> Callable[[], bool]:
     """Return a check whether this address answers with success, and well."""
 
     def ask() -> bool:
@@ -43,7 +45,9 @@ def answers(url: str, is_well: Callable[[httpx.Response], bool] = lambda _: True
     return ask
 
 
-def environment(settings: Settings, secrets: Secrets, inherited: Mapping[str, str]) -> dict[str, str]:
+def environment(
+    settings: Settings, secrets: Secrets, inherited: Mapping[str, str]
+) -> dict[str, str]:
     """Return the environment of every part. It omits MLflow's address: parts find their home's server, and work without it.
 
     Parts always write compiled Python files, even if the caller's shell disables them: that halves the time to start.
@@ -59,7 +63,9 @@ def environment(settings: Settings, secrets: Secrets, inherited: Mapping[str, st
         "NO_PROXY": f"{LOOPBACK},localhost",
         "no_proxy": f"{LOOPBACK},localhost",
     }
-    passed_on = {name: value for name, value in inherited.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    passed_on = {
+        name: value for name, value in inherited.items() if name != "PYTHONDONTWRITEBYTECODE"
+    }
     signed_in = mlflow_sign_in(settings) if settings.mlflow_uri is None else {}
     return passed_on | shared | signed_in
 
@@ -89,13 +95,17 @@ def api_uri(settings: Settings) -> str:
     return f"http://{LOOPBACK}:{settings.api_port}"
 
 
-def airflow_environment(settings: Settings, secrets: Secrets, shared: Mapping[str, str]) -> dict[str, str]:
+def airflow_environment(
+    settings: Settings, secrets: Secrets, shared: Mapping[str, str]
+) -> dict[str, str]:
     """Return the shared environment, `config/airflow.env`, and this installation's folders, addresses and secrets."""
     home = settings.home / "airflow"
     own = {
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(dag_folder(settings.home)),
-        "AIRFLOW__CORE__PARALLELISM": str(settings.background_slots + max(2, min(8, os.cpu_count() or 2)) + 1),
+        "AIRFLOW__CORE__PARALLELISM": str(
+            settings.background_slots + max(2, min(8, os.cpu_count() or 2)) + 1
+        ),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{airflow_uri(settings)}/execution/",
         "AIRFLOW__CORE__FERNET_KEY": secrets.airflow_fernet,
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(secrets.airflow_passwords_file),
@@ -110,7 +120,9 @@ def airflow_environment(settings: Settings, secrets: Secrets, shared: Mapping[st
     return {**shared, **_read_env_file(ROOT / "config" / "airflow.env"), **own}
 
 
-def all_parts(settings: Settings, secrets: Secrets, inherited: Mapping[str, str], demo: bool) -> list[Part]:
+def all_parts(
+    settings: Settings, secrets: Secrets, inherited: Mapping[str, str], demo: bool
+) -> list[Part]:
     """Return all parts in display order: the database, then the jobs that prepare in parallel, then the rest."""
     environ = environment(settings, secrets, inherited)
     if demo:  # its clock is faster than Airflow
@@ -125,25 +137,43 @@ def all_parts(settings: Settings, secrets: Secrets, inherited: Mapping[str, str]
     migration = airflow_migration(settings, airflow)
     parts.append(_job(PREPARE, "preparing the database", "prepare", environ, database))
     if demo:
-        parts.append(_job("demo-past", "filling the past of the demo line", "demo fill", environ, (PREPARE,)))
+        parts.append(
+            _job("demo-past", "filling the past of the demo line", "demo fill", environ, (PREPARE,))
+        )
     parts += migration
     parts.append(api_part(settings, environ, (PREPARE, *mlflow)))
-    parts += airflow_parts(settings, airflow, (PREPARE, *filled, *(part.name for part in migration)))
+    parts += airflow_parts(
+        settings, airflow, (PREPARE, *filled, *(part.name for part in migration))
+    )
     parts.append(stream_part(settings, environ, ("airflow-dags",)))
-    parts.append(Part("clean", "nightly cleaning", _module("upkeep.clean"), airflow, ("airflow-scheduler",)))
+    parts.append(
+        Part("clean", "nightly cleaning", _module("upkeep.clean"), airflow, ("airflow-scheduler",))
+    )
     if demo:
         needs = (*mlflow, "airflow-scheduler", "airflow-dags")
         parts.append(_job("first-training", "training", "first_training", environ, needs))
-        parts.append(Part("demo-line", "demo line", _module("demo run"), environ, ("first-training",)))
+        parts.append(
+            Part("demo-line", "demo line", _module("demo run"), environ, ("first-training",))
+        )
     ahead = "demo-line" if demo else "airflow-dags"
-    parts.append(Part("first-alert", "", _module("first_alert"), environ, ("api", ahead), once=True, news=True))
+    parts.append(
+        Part(
+            "first-alert", "", _module("first_alert"), environ, ("api", ahead), once=True, news=True
+        )
+    )
     return parts
 
 
 def _in_demo_time(settings: Settings) -> dict[str, str]:
     """Return the limits of lateness in the time of the demo's clock."""
-    limits = {"evaluation_late": settings.health_limits.evaluation_late, "source_stale": settings.health_limits.source_stale}
-    return {variable(name): f"{math.ceil(limit.total_seconds() * settings.demo_speed)}s" for name, limit in limits.items()}
+    limits = {
+        "evaluation_late": settings.health_limits.evaluation_late,
+        "source_stale": settings.health_limits.source_stale,
+    }
+    return {
+        variable(name): f"{math.ceil(limit.total_seconds() * settings.demo_speed)}s"
+        for name, limit in limits.items()
+    }
 
 
 def mongod_part(settings: Settings, environ: Mapping[str, str]) -> Part:
@@ -160,7 +190,14 @@ def mongod_part(settings: Settings, environ: Mapping[str, str]) -> Part:
     command = embedded_mongod.mongod_command(folder, settings.mongodb_port)
     log = folder / embedded_mongod.LOG
     return Part(
-        "mongod", "MongoDB", command, environ, ready=primary, grace_s=30.0, writes_to=log, cause=lambda: cause(log, folder)
+        "mongod",
+        "MongoDB",
+        command,
+        environ,
+        ready=primary,
+        grace_s=30.0,
+        writes_to=log,
+        cause=lambda: cause(log, folder),
     )
 
 
@@ -200,32 +237,65 @@ def airflow_migration(settings: Settings, environ: Mapping[str, str]) -> list[Pa
     if done.exists() and done.read_text() == now:
         return []
     script = '"$0" -m airflow db migrate && "$0" -m airflow pools set "$3" "$4" "$5" && printf %s "$1" > "$2"'
-    command = ("sh", "-c", script, sys.executable, now, str(done), BACKGROUND_POOL, slots, BACKGROUND_POOL_TEXT)
+    command = (
+        "sh",
+        "-c",
+        script,
+        sys.executable,
+        now,
+        str(done),
+        BACKGROUND_POOL,
+        slots,
+        BACKGROUND_POOL_TEXT,
+    )
     return [Part("airflow-database", "Airflow's database", command, environ, once=True)]
 
 
-def airflow_parts(settings: Settings, environ: Mapping[str, str], needs: tuple[str, ...]) -> list[Part]:
+def airflow_parts(
+    settings: Settings, environ: Mapping[str, str], needs: tuple[str, ...]
+) -> list[Part]:
     """Return Airflow's API server, scheduler and DAG processor; each can restart alone. No DAG needs a triggerer."""
     command = (sys.executable, "-m", "airflow")
     url = airflow_uri(settings)
     return [
-        Part("airflow-api", "Airflow's API", (*command, "api-server"), environ, needs, answers(f"{url}/api/v2/version")),
+        Part(
+            "airflow-api",
+            "Airflow's API",
+            (*command, "api-server"),
+            environ,
+            needs,
+            answers(f"{url}/api/v2/version"),
+        ),
         Part(
             "airflow-scheduler",
             "Airflow's scheduler",
-            (*command, "scheduler", "--skip-serve-logs"),  # its log server listens on all addresses; the API reads the files
+            (
+                *command,
+                "scheduler",
+                "--skip-serve-logs",
+            ),  # its log server listens on all addresses; the API reads the files
             environ,
             needs,
             _alive(url, "scheduler"),
             uses=("airflow-api",),
             grace_s=_AIRFLOW_GRACE_S,
         ),
-        Part("airflow-dags", "Airflow's DAGs", (*command, "dag-processor"), environ, needs, _alive(url, "dag_processor")),
+        Part(
+            "airflow-dags",
+            "Airflow's DAGs",
+            (*command, "dag-processor"),
+            environ,
+            needs,
+            _alive(url, "dag_processor"),
+        ),
     ]
 
 
 def _alive(airflow: str, component: str) -> Callable[[], bool]:
-    return answers(f"{airflow}/api/v2/monitor/health", lambda answer: answer.json()[component]["status"] == "healthy")
+    return answers(
+        f"{airflow}/api/v2/monitor/health",
+        lambda answer: answer.json()[component]["status"] == "healthy",
+    )
 
 
 def mlflow_part(settings: Settings, environ: Mapping[str, str]) -> Part:
@@ -234,16 +304,40 @@ def mlflow_part(settings: Settings, environ: Mapping[str, str]) -> Part:
     Clients write artifacts directly to disk, so a run is readable with and without the server.
     """
     command = (
-        *(sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(settings.mlflow_port)),
-        *("--app-name", "alerting", "--workers", "1", "--backend-store-uri", settings.mlflow_database),
+        *(
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--host",
+            LOOPBACK,
+            "--port",
+            str(settings.mlflow_port),
+        ),
+        *(
+            "--app-name",
+            "alerting",
+            "--workers",
+            "1",
+            "--backend-store-uri",
+            settings.mlflow_database,
+        ),
         *("--no-serve-artifacts", "--default-artifact-root", settings.mlflow_artifacts.as_uri()),
     )
     password = settings.home / "secrets" / MLFLOW_PASSWORD
     own = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", PASSWORD_FILE: str(password)}
-    return Part("mlflow", "MLflow", command, {**environ, **own}, ready=answers(f"{mlflow_uri(settings)}/health"))
+    return Part(
+        "mlflow",
+        "MLflow",
+        command,
+        {**environ, **own},
+        ready=answers(f"{mlflow_uri(settings)}/health"),
+    )
 
 
-def _job(name: str, busy: str, module: str, environ: Mapping[str, str], needs: tuple[str, ...]) -> Part:
+def _job(
+    name: str, busy: str, module: str, environ: Mapping[str, str], needs: tuple[str, ...]
+) -> Part:
     return Part(name, busy, _module(module), environ, needs, once=True, talks=True)
 
 

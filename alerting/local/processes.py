@@ -57,7 +57,9 @@ def end_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def start(command: Sequence[str], environ: Mapping[str, str], log: Path, folder: Path) -> subprocess.Popen[bytes]:
+def start(
+    command: Sequence[str], environ: Mapping[str, str], log: Path, folder: Path
+) -> subprocess.Popen[bytes]:
     """Start a process in its own session, with its output appended to `log`. It ends with the thread that calls this."""
     launch = (sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()))
     with log.open("ab") as output:
@@ -129,7 +131,10 @@ def run_guarded(work: Callable[[], int]) -> int:
         with contextlib.suppress(ProcessLookupError):
             os.kill(worker, number)
 
-    for number in (signal.SIGTERM, signal.SIGINT):  # a shell without job control starts `command &` with SIGINT ignored
+    for number in (
+        signal.SIGTERM,
+        signal.SIGINT,
+    ):  # a shell without job control starts `command &` with SIGINT ignored
         signal.signal(number, forward)
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
         signal.signal(signal.SIGHUP, forward)
@@ -144,11 +149,15 @@ def _as_worker(parent: int, work: Callable[[], int]) -> None:
     code = 1
     try:
         os.setsid()  # only the guard receives the terminal's Ctrl-C, and passes it on once
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the guard was started with SIGINT ignored
+        signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        )  # also where the guard was started with SIGINT ignored
         end_with_parent(parent)
         become_subreaper()
         code = work()
-    except BaseException:  # the stack below this frame belongs to the guard: the worker must not return into it
+    except (
+        BaseException
+    ):  # the stack below this frame belongs to the guard: the worker must not return into it
         traceback.print_exc()
     finally:
         sys.stdout.flush()

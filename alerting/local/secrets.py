@@ -40,15 +40,20 @@ def load_or_create(folder: Path) -> Secrets:
     """Return the secrets in `folder`, and generate missing ones. Raises UserError for a file that others may read."""
     make_private_folder(folder)
     tokens = shared_secret(folder / "api_tokens.json", _new_tokens)
-    passwords = shared_secret(folder / "airflow_passwords.json", lambda: json.dumps({"admin": secrets.token_urlsafe(12)}))
+    passwords = shared_secret(
+        folder / "airflow_passwords.json", lambda: json.dumps({"admin": secrets.token_urlsafe(12)})
+    )
     shared_secret(folder / "feedback_link_key", lambda: secrets.token_urlsafe(48))
     return Secrets(
         api_tokens={entry["role"]: token for token, entry in json.loads(tokens).items()},
         airflow_password=json.loads(passwords)["admin"],
         airflow_jwt=shared_secret(folder / "airflow_jwt", lambda: secrets.token_urlsafe(64)),
-        airflow_session=shared_secret(folder / "airflow_session", lambda: secrets.token_urlsafe(32)),
+        airflow_session=shared_secret(
+            folder / "airflow_session", lambda: secrets.token_urlsafe(32)
+        ),
         airflow_fernet=shared_secret(
-            folder / "airflow_fernet", lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+            folder / "airflow_fernet",
+            lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         ),
         mlflow_password=shared_secret(folder / MLFLOW_PASSWORD, lambda: secrets.token_urlsafe(18)),
         folder=folder,
@@ -56,4 +61,6 @@ def load_or_create(folder: Path) -> Secrets:
 
 
 def _new_tokens() -> str:
-    return json.dumps({secrets.token_urlsafe(24): {"name": role, "role": role} for role in ROLES}, indent=1)
+    return json.dumps(
+        {secrets.token_urlsafe(24): {"name": role, "role": role} for role in ROLES}, indent=1
+    )

@@ -37,7 +37,11 @@ def _client(settings: Settings) -> AirflowClient | None:
     if settings.airflow_uri is None and running(settings.home) is None:
         return None
     try:
-        passwords = json.loads((settings.home / "secrets" / "airflow_passwords.json").read_text(encoding="utf-8"))
-        return AirflowClient(settings.airflow_uri or parts.airflow_uri(settings), passwords["admin"], PATIENCE_S)
+        passwords = json.loads(
+            (settings.home / "secrets" / "airflow_passwords.json").read_text(encoding="utf-8")
+        )
+        return AirflowClient(
+            settings.airflow_uri or parts.airflow_uri(settings), passwords["admin"], PATIENCE_S
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None

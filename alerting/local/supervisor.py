@@ -95,11 +95,17 @@ class Supervisor:
         self._say = say
         self._show = show
         self._signals = 0
-        unknown = {need for part in parts for need in (*part.needs, *part.uses)} - set(self._services)
+        unknown = {need for part in parts for need in (*part.needs, *part.uses)} - set(
+            self._services
+        )
         if unknown:
-            raise ValueError(f"parts need others that are not started: {', '.join(sorted(unknown))}")
+            raise ValueError(
+                f"parts need others that are not started: {', '.join(sorted(unknown))}"
+            )
 
-    def run(self, milestones: Mapping[str, Callable[[], None]], stopping: Callable[[], None]) -> None:
+    def run(
+        self, milestones: Mapping[str, Callable[[], None]], stopping: Callable[[], None]
+    ) -> None:
         """Start and supervise all parts until a signal asks to stop; then call `stopping`, and stop all parts.
 
         `milestones`: callbacks by name of the part, called when it is ready for the first time or done.
@@ -107,7 +113,9 @@ class Supervisor:
         RuntimeError outside `guarded`.
         """
         if not processes.is_guarded():
-            raise RuntimeError("a supervisor runs inside `guarded`: it would kill processes of others here")
+            raise RuntimeError(
+                "a supervisor runs inside `guarded`: it would kill processes of others here"
+            )
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
         ahead = dict(milestones)
@@ -135,18 +143,29 @@ class Supervisor:
         for service in self._services.values():
             if not service.running and self._may_start(service, now):
                 self._start(service, now)
-            elif service.running and not service.ready and not service.part.once and service.part.ready():
+            elif (
+                service.running
+                and not service.ready
+                and not service.part.once
+                and service.part.ready()
+            ):
                 self._record_ready(service, now)
         self._show(self._going_on(now))
 
     def _may_start(self, service: _Service, now: float) -> bool:
         needs = (self._services[need] for need in service.part.needs)
-        return not service.finished and now >= service.start_at and all(need.ready or need.finished for need in needs)
+        return (
+            not service.finished
+            and now >= service.start_at
+            and all(need.ready or need.finished for need in needs)
+        )
 
     def _start(self, service: _Service, now: float) -> None:
         if service.part.once:
             service.log.unlink(missing_ok=True)  # a job's log covers only this run
-        service.process = processes.start(service.part.command, service.part.environ, service.log, self._folder)
+        service.process = processes.start(
+            service.part.command, service.part.environ, service.log, self._folder
+        )
         service.started = now
         service.first_started = service.first_started or now
 
@@ -173,7 +192,9 @@ class Supervisor:
             log = service.part.writes_to or service.log
             if (why := service.part.cause()) is not None:
                 raise StartFailed(f"{service.part.name}: {why}. Its log is {log}")
-            raise StartFailed(f"{service.part.name} ({ending(code)}). The end of its log, {log}:\n{last_lines(log, 12)}")
+            raise StartFailed(
+                f"{service.part.name} ({ending(code)}). The end of its log, {log}:\n{last_lines(log, 12)}"
+            )
         delay = delay_after(service.failures)
         service.start_at = now + delay
         self._say(f"{service.part.name} stopped ({ending(code)}), starting again in {delay:.0f} s")
@@ -188,7 +209,9 @@ class Supervisor:
             processes.kill([*processes.descendants(orphan.pid), orphan])
 
     def _going_on(self, now: float) -> str:
-        waiting = [w for w in self._services.values() if w.running and not w.ready and not w.part.news]
+        waiting = [
+            w for w in self._services.values() if w.running and not w.ready and not w.part.news
+        ]
         return ", ".join(f"{_describe_work(w)} {now - w.started:.0f} s" for w in waiting)
 
     def _stop(self) -> None:
@@ -203,7 +226,11 @@ class Supervisor:
 
     def _needs_of(self, part: Part) -> set[str]:
         """Return all that a part needs or uses, also through jobs that are done."""
-        return {name for need in (*part.needs, *part.uses) for name in (need, *self._needs_of(self._services[need].part))}
+        return {
+            name
+            for need in (*part.needs, *part.uses)
+            for name in (need, *self._needs_of(self._services[need].part))
+        }
 
     def _stop_together(self, stopping: Sequence[_Service], signals: int) -> None:
         began = time.monotonic()
@@ -213,10 +240,15 @@ class Supervisor:
         left = list(stopping)
         while left:
             waited = time.monotonic() - began
-            self._show(f"stopping {', '.join(service.part.name for service in left)} {waited:.0f} s")
+            self._show(
+                f"stopping {', '.join(service.part.name for service in left)} {waited:.0f} s"
+            )
             for service in list(left):
                 assert service.process is not None  # noqa: S101
-                if service.process.poll() is None and (why := self._why_kill(service, signals, waited)) is not None:
+                if (
+                    service.process.poll() is None
+                    and (why := self._why_kill(service, signals, waited)) is not None
+                ):
                     below = processes.descendants(service.process.pid)
                     service.process.kill()
                     processes.kill(below)
@@ -235,7 +267,9 @@ class Supervisor:
         if waited <= service.part.grace_s:
             return None
         log = service.part.writes_to or service.log
-        return f"it had not ended {service.part.grace_s:g} s after it was asked to; its log is {log}"
+        return (
+            f"it had not ended {service.part.grace_s:g} s after it was asked to; its log is {log}"
+        )
 
 
 def ending(code: int) -> str:

@@ -16,18 +16,24 @@ from alerting.usecases.evaluation.evaluate import evaluate_past
 from alerting.usecases.reports.make import make_report
 
 
-def evaluate_unseen_days(platform: Platform, trained: Sequence[str], report: Callable[[str], None]) -> str:
+def evaluate_unseen_days(
+    platform: Platform, trained: Sequence[str], report: Callable[[str], None]
+) -> str:
     """Evaluate the days after the champions' training cutoffs, for these definitions and those without a model; make a report
     for each. Returns the result as text; empty without a champion.
     """
     began = time.monotonic()
-    starts = {name: start for name in trained if (start := _unseen_from(platform, name)) is not None}
+    starts = {
+        name: start for name in trained if (start := _unseen_from(platform, name)) is not None
+    }
     if not starts:
         return ""
     now = platform.clock.now()
     first = min(starts.values())
     for revision in platform.definitions.latest():
-        if revision.definition.state == "active" and not isinstance(revision.definition, ModelDefinition):
+        if revision.definition.state == "active" and not isinstance(
+            revision.definition, ModelDefinition
+        ):
             starts[revision.name] = first
     raised = 0
     for name, start in starts.items():
@@ -48,6 +54,8 @@ def _unseen_from(platform: Platform, name: str) -> datetime | None:
     if serving is None or serving.challenger_version is None:
         return None
     try:
-        return datetime.fromisoformat(platform.models.version_tags(name, serving.challenger_version)["training_cutoff"])
+        return datetime.fromisoformat(
+            platform.models.version_tags(name, serving.challenger_version)["training_cutoff"]
+        )
     except (ModelUnavailable, KeyError):
         return None

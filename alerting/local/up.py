@@ -81,7 +81,11 @@ class Screen:
     def announce(self, lines: Sequence[str]) -> None:
         """Print a heading and, below it, lines of which each is a paragraph."""
         heading, *below = lines
-        self.print("\n".join(["", self._fitted(heading, ""), *(self._fitted(line, "  ") for line in below), ""]))
+        self.print(
+            "\n".join(
+                ["", self._fitted(heading, ""), *(self._fitted(line, "  ") for line in below), ""]
+            )
+        )
 
     def print(self, text: str) -> None:
         """Print permanent text."""
@@ -122,20 +126,26 @@ def _work(settings: Settings, environ: Mapping[str, str], demo: bool) -> int:
     return 0
 
 
-def _run_with_lock(settings: Settings, environ: Mapping[str, str], demo: bool, screen: Screen) -> None:
+def _run_with_lock(
+    settings: Settings, environ: Mapping[str, str], demo: bool, screen: Screen
+) -> None:
     """Reserve home, ports and database, then run. Raises UserError before any part is started."""
     waiting_for_up = "waiting for the platform that is stopping"
     waiting_for_commands = "waiting for other commands to finish with the database"
     new = database_of(settings.home) is None
     with ExitStack() as stack:
-        running_file = stack.enter_context(hold(settings.home, parts.mlflow_uri(settings), lambda: screen.say(waiting_for_up)))
+        running_file = stack.enter_context(
+            hold(settings.home, parts.mlflow_uri(settings), lambda: screen.say(waiting_for_up))
+        )
         record_port: Callable[[int], None] = _ignore_port
         if (scant := check_space(settings.home)) is not None:
             screen.say(scant)
         if (warning := database_warning(settings)) is not None:
             screen.say(warning)
         if settings.mongodb_uri is None:
-            record_port = stack.enter_context(exclusive_mongod(settings.home, lambda: screen.say(waiting_for_commands)))
+            record_port = stack.enter_context(
+                exclusive_mongod(settings.home, lambda: screen.say(waiting_for_commands))
+            )
         check_ports(settings.ports)
         secrets = prepare_home(settings)
         if new:
@@ -145,7 +155,9 @@ def _run_with_lock(settings: Settings, environ: Mapping[str, str], demo: bool, s
         for folder in ("logs", "airflow", "mlflow/artifacts"):
             make_private_folder(settings.home / folder)
         started = parts.all_parts(settings, secrets, environ, demo)
-        supervisor = Supervisor(started, settings.home, settings.home / "logs", screen.say, screen.show)
+        supervisor = Supervisor(
+            started, settings.home, settings.home / "logs", screen.say, screen.show
+        )
         first_alert = settings.home / "logs" / "first-alert.log"
         milestones = {
             "stream": lambda: _welcome(screen, settings, secrets, is_empty=new and not demo),
@@ -158,7 +170,9 @@ def _welcome(screen: Screen, settings: Settings, secrets: Secrets, *, is_empty: 
     """Print the page to open first, then all other addresses, and for a platform without data the first commands."""
     link = make_link(secrets.folder, parts.api_uri(settings), datetime.now(UTC))
     screen.print(f"\nOpen this first: {link}")
-    screen.print(f"(it signs you in once, within {int(VALID.total_seconds() // 60)} minutes, on this machine)\n")
+    screen.print(
+        f"(it signs you in once, within {int(VALID.total_seconds() // 60)} minutes, on this machine)\n"
+    )
     for line in address_lines(settings, secrets):
         screen.print(line)
     screen.print("")
@@ -183,15 +197,26 @@ def address_lines(settings: Settings, secrets: Secrets) -> list[str]:
     """
     lines = ["Addresses, open to this machine alone, and how to sign in:"]
     for name, texts in _sections(settings, secrets):
-        lines += [f"{name:<8} {first}" if i == 0 else f"{'':<8} {first}" for i, first in enumerate(texts)]
+        lines += [
+            f"{name:<8} {first}" if i == 0 else f"{'':<8} {first}" for i, first in enumerate(texts)
+        ]
     return lines
 
 
 def _sections(settings: Settings, secrets: Secrets) -> Iterator[tuple[str, list[str]]]:
-    tokens = [f"{role:<8} {MAY[role]:<26} {secrets.api_tokens[role]}" for role in MAY if role in secrets.api_tokens]
+    tokens = [
+        f"{role:<8} {MAY[role]:<26} {secrets.api_tokens[role]}"
+        for role in MAY
+        if role in secrets.api_tokens
+    ]
     yield "Console", [parts.api_uri(settings), *tokens]
-    yield "Airflow", [parts.airflow_uri(settings), f"{'admin':<8} password {secrets.airflow_password}"]
-    own_mlflow = [] if settings.mlflow_uri else [f"{MLFLOW_USER:<8} password {secrets.mlflow_password}"]
+    yield (
+        "Airflow",
+        [parts.airflow_uri(settings), f"{'admin':<8} password {secrets.airflow_password}"],
+    )
+    own_mlflow = (
+        [] if settings.mlflow_uri else [f"{MLFLOW_USER:<8} password {secrets.mlflow_password}"]
+    )
     yield "MLflow", [parts.mlflow_page(settings), *own_mlflow]
     address, *sign_in = _mongodb(settings)
     yield "MongoDB", [address, f"database {settings.database}", *sign_in]

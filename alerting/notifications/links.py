@@ -36,7 +36,13 @@ class Grant:
 
 def seal(grant: Grant, key: bytes) -> str:
     """Return the grant as text that cannot be made or changed without the key (HMAC-SHA256)."""
-    fields = [grant.episode, grant.recipient, grant.purpose, to_millis(grant.made_at), to_millis(grant.expires_at)]
+    fields = [
+        grant.episode,
+        grant.recipient,
+        grant.purpose,
+        to_millis(grant.made_at),
+        to_millis(grant.expires_at),
+    ]
     return _serializer(key).dumps(fields)
 
 
@@ -50,10 +56,16 @@ def unseal(token: str, key: bytes, now: datetime) -> Grant:
             raise BadData("too long")
         episode, recipient, purpose, made, expires = _serializer(key).loads(token)
     except (BadData, UnicodeError):
-        raise LinkRefused(translatable("this link is not a link of this platform, or a part of it is missing")) from None
-    grant = Grant(episode, recipient, cast(Purpose, purpose), from_millis(made), from_millis(expires))
+        raise LinkRefused(
+            translatable("this link is not a link of this platform, or a part of it is missing")
+        ) from None
+    grant = Grant(
+        episode, recipient, cast(Purpose, purpose), from_millis(made), from_millis(expires)
+    )
     if now >= grant.expires_at:
-        raise LinkRefused(translatable("this link has expired; answer on the page of the alarm instead"))
+        raise LinkRefused(
+            translatable("this link has expired; answer on the page of the alarm instead")
+        )
     return grant
 
 

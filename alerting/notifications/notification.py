@@ -8,7 +8,9 @@ from alerting.definitions.model import Severity
 from alerting.episodes.episode import TransitionKind
 
 PostponedBy = Literal["quiet", "flood", "digest"]
-DeliveryStatus = Literal["pending", "claimed", "failed", "sent", "dead", "muted", "grouped", "dropped"]
+DeliveryStatus = Literal[
+    "pending", "claimed", "failed", "sent", "dead", "muted", "grouped", "dropped"
+]
 WAITING: tuple[DeliveryStatus, ...] = ("pending", "claimed", "failed")
 """The states before the last one: not tried yet, being delivered, to be tried again."""
 
@@ -58,7 +60,13 @@ class Notification:
 
 
 def new_message(
-    key: str, channel: str, subject: str, text: str, now: datetime, route: str | None, **payload: Any
+    key: str,
+    channel: str,
+    subject: str,
+    text: str,
+    now: datetime,
+    route: str | None,
+    **payload: Any,
 ) -> Notification:
     """Return a notification of no single episode, to deliver now."""
     content = Content(subject, text, payload)

@@ -41,12 +41,16 @@ class Situation:
     @property
     def received(self) -> tuple[Notification, ...]:
         """Return the notifications of the episode that this recipient got, or is getting."""
-        return tuple(n for n in self.notifications if n.channel == self.recipient.channel and _counts(n))
+        return tuple(
+            n for n in self.notifications if n.channel == self.recipient.channel and _counts(n)
+        )
 
     @property
     def unacknowledged_since(self) -> datetime | None:
         """Return when the first recipient was notified; None before."""
-        raises = (n for n in self.notifications if n.transition in ("raised", "unmuted") and _counts(n))
+        raises = (
+            n for n in self.notifications if n.transition in ("raised", "unmuted") and _counts(n)
+        )
         return min((_notified_at(n) for n in raises), default=None)
 
 
@@ -92,10 +96,14 @@ def notify_of_raise(s: Situation) -> Decision | None:
     if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.notifications):
         return Decision("notified already")
     if s.recipient.quiet_until is not None:
-        return Decision(f"{s.reason}; delayed by quiet hours", "raised", "quiet", s.recipient.quiet_until)
+        return Decision(
+            f"{s.reason}; delayed by quiet hours", "raised", "quiet", s.recipient.quiet_until
+        )
     flood = s.recipient.flood
     if flood is not None and s.episode.severity != TOP and s.recent_alerts >= flood.more_than:
-        return Decision(f"{s.reason}; one of many", "raised", "flood", _end_of_slot(s.now, flood.within))
+        return Decision(
+            f"{s.reason}; one of many", "raised", "flood", _end_of_slot(s.now, flood.within)
+        )
     return Decision(s.reason, "raised")
 
 
@@ -119,19 +127,29 @@ def notify_of_happening(s: Situation) -> Decision | None:
         return None
     if not any(n.transition != "closed" for n in s.received):
         return Decision("got no notification of the raise")
-    times = sum(t.kind == "happening" for t in s.episode.transitions) - (s.episode.condition == "open")
-    return Decision(s.reason, "happening" if s.cause == "happening" else "corrected", number=max(times, 0) or None)
+    times = sum(t.kind == "happening" for t in s.episode.transitions) - (
+        s.episode.condition == "open"
+    )
+    return Decision(
+        s.reason,
+        "happening" if s.cause == "happening" else "corrected",
+        number=max(times, 0) or None,
+    )
 
 
 def notify_of_reopening(s: Situation) -> Decision | None:
     """Notify recipients that got the end of an episode that late data reopened."""
     if s.cause != "reopened":
         return None
-    in_digest = any(n.postponed_by == "digest" and n.channel == s.recipient.channel for n in s.notifications)
+    in_digest = any(
+        n.postponed_by == "digest" and n.channel == s.recipient.channel for n in s.notifications
+    )
     if not in_digest and not any(n.transition == "closed" for n in s.received):
         return Decision("got no notification of its end")
     postponed_by: PostponedBy | None = "quiet" if s.recipient.quiet_until is not None else None
-    return Decision(s.reason, "reopened", postponed_by, s.recipient.quiet_until, _times_reopened(s.episode))
+    return Decision(
+        s.reason, "reopened", postponed_by, s.recipient.quiet_until, _times_reopened(s.episode)
+    )
 
 
 def skip_over(s: Situation) -> Decision | None:
@@ -154,9 +172,13 @@ def _worse(s: Situation) -> Decision | None:
     if s.recipient.escalates_after is not None:
         return None
     earlier = [
-        n.severity for n in s.notifications if n.severity is not None and (n.is_waiting or n.status in ("sent", "grouped"))
+        n.severity
+        for n in s.notifications
+        if n.severity is not None and (n.is_waiting or n.status in ("sent", "grouped"))
     ]
-    if not earlier or any(n.transition == "severity_rose" and n.severity == s.episode.severity for n in s.received):
+    if not earlier or any(
+        n.transition == "severity_rose" and n.severity == s.episode.severity for n in s.received
+    ):
         return None
     received = [n.severity for n in s.received if n.severity is not None]
     before = max(received or earlier, key=_RANKS.__getitem__)
@@ -194,9 +216,16 @@ def repeat(s: Situation) -> Decision | None:
         return None
     since = min(_notified_at(n) for n in s.received)
     number = (s.now - since) // s.recipient.repeat
-    if number < 1 or any(n.transition == "repeated" and n.number is not None and n.number >= number for n in s.received):
+    if number < 1 or any(
+        n.transition == "repeated" and n.number is not None and n.number >= number
+        for n in s.received
+    ):
         return None
-    return Decision(f"still open and not acknowledged after {spoken_duration(s.now - since)}", "repeated", number=number)
+    return Decision(
+        f"still open and not acknowledged after {spoken_duration(s.now - since)}",
+        "repeated",
+        number=number,
+    )
 
 
 STAGES: tuple[Stage, ...] = (
@@ -257,13 +286,22 @@ def still_open(
     """Return notifications of an episode that is open when a shelf or suppression ends, once for each."""
     if episode.backfilled or episode.condition != "open":
         return ()
-    notifications = _to_each(f"{episode.id}:unmuted-{silence_id}", recipients, "unmuted", reason, at)
-    return tuple(replace(n, severity=episode.severity, episode=episode.id, asset=episode.asset) for n in notifications)
+    notifications = _to_each(
+        f"{episode.id}:unmuted-{silence_id}", recipients, "unmuted", reason, at
+    )
+    return tuple(
+        replace(n, severity=episode.severity, episode=episode.id, asset=episode.asset)
+        for n in notifications
+    )
 
 
-def shelf_reminder(shelf_id: str, until: datetime, recipients: Sequence[Recipient], at: datetime) -> tuple[Notification, ...]:
+def shelf_reminder(
+    shelf_id: str, until: datetime, recipients: Sequence[Recipient], at: datetime
+) -> tuple[Notification, ...]:
     """Return the reminders that a shelf is about to end, once for each end that it has had."""
-    notifications = _to_each(f"{shelf_id}:reminder-{until.isoformat()}", recipients, "reminder", "about to end", at)
+    notifications = _to_each(
+        f"{shelf_id}:reminder-{until.isoformat()}", recipients, "reminder", "about to end", at
+    )
     return tuple(replace(n, shelf=shelf_id) for n in notifications)
 
 
@@ -273,19 +311,30 @@ def is_muted_with(notification: Notification, others: Iterable[Notification]) ->
     `others`: the notifications of the episode.
     """
     return notification.transition != "closed" or any(
-        n.channel == notification.channel and n.transition != "closed" and (n.is_waiting or n.status == "muted") for n in others
+        n.channel == notification.channel
+        and n.transition != "closed"
+        and (n.is_waiting or n.status == "muted")
+        for n in others
     )
 
 
-def is_overtaken(notification: Notification, episode: Episode, others: Iterable[Notification]) -> bool:
+def is_overtaken(
+    notification: Notification, episode: Episode, others: Iterable[Notification]
+) -> bool:
     """Return whether a notification held back by quiet hours is dropped: the episode is over, or a higher severity was notified.
 
     `others`: the notifications of the episode.
     """
-    waits = notification.status == "pending" and notification.postponed_by == "quiet" and notification.attempts == 0
+    waits = (
+        notification.status == "pending"
+        and notification.postponed_by == "quiet"
+        and notification.attempts == 0
+    )
     return waits and (
         episode.condition == "closed"
-        or any(n.channel == notification.channel and n.transition == "severity_rose" for n in others)
+        or any(
+            n.channel == notification.channel and n.transition == "severity_rose" for n in others
+        )
     )
 
 
@@ -296,7 +345,11 @@ def dropped(notification: Notification) -> Notification:
 
 
 def _to_each(
-    stem: str, recipients: Sequence[Recipient], transition: TransitionKind, reason: str, at: datetime
+    stem: str,
+    recipients: Sequence[Recipient],
+    transition: TransitionKind,
+    reason: str,
+    at: datetime,
 ) -> tuple[Notification, ...]:
     """Return a notification for each recipient: now, or after the quiet hours."""
     return tuple(
@@ -326,7 +379,11 @@ def _counts(notification: Notification) -> bool:
 
 def _notified_at(notification: Notification) -> datetime:
     """Return when the recipient was notified; a notification that was held back counts from its delivery."""
-    return notification.delivered_at if notification.postponed_by and notification.delivered_at else notification.created_at
+    return (
+        notification.delivered_at
+        if notification.postponed_by and notification.delivered_at
+        else notification.created_at
+    )
 
 
 def _end_of_slot(now: datetime, length: timedelta) -> datetime:

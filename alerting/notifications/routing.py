@@ -29,7 +29,12 @@ class Recipient:
 
 
 def recipients(
-    definition: Definition, asset: str, severity: Severity, routes: Sequence[Route], channels: Sequence[str], now: datetime
+    definition: Definition,
+    asset: str,
+    severity: Severity,
+    routes: Sequence[Route],
+    channels: Sequence[str],
+    now: datetime,
 ) -> list[Recipient]:
     """Return the recipients that are notified at once of an alert of this severity on this asset, each channel once.
 
@@ -40,7 +45,9 @@ def recipients(
         return [Recipient(channel) for channel in definition.notify.channels]
     chosen = _in_force(definition, asset, severity, routes, now)
     found = [
-        Recipient(channel, route.name, _quiet_until(route, severity, now), route.repeat, route.flood)
+        Recipient(
+            channel, route.name, _quiet_until(route, severity, now), route.repeat, route.flood
+        )
         for route in chosen
         for channel in route.channels
     ]
@@ -58,7 +65,9 @@ def escalations(
     if definition.notify.channels is not None:
         return []
     steps = [
-        Recipient(channel, route.name, _quiet_until(route, severity, now), escalates_after=step.after)
+        Recipient(
+            channel, route.name, _quiet_until(route, severity, now), escalates_after=step.after
+        )
         for route in _in_force(definition, asset, severity, routes, now)
         for step in route.escalation
         for channel in step.channels
@@ -76,7 +85,9 @@ def matches(match: Match, definition: Definition, asset: str, severity: Severity
     )
 
 
-def _in_force(definition: Definition, asset: str, severity: Severity, routes: Sequence[Route], now: datetime) -> list[Route]:
+def _in_force(
+    definition: Definition, asset: str, severity: Severity, routes: Sequence[Route], now: datetime
+) -> list[Route]:
     fitting = (route for route in routes if matches(route.match, definition, asset, severity))
     return [route for route in fitting if is_on_shift(route, now)]
 
@@ -88,7 +99,11 @@ def is_on_shift(route: Route, now: datetime) -> bool:
 
 def channels_of(route: Route) -> tuple[str, ...]:
     """Return the channels of a route, then those of its escalation only."""
-    return tuple(dict.fromkeys([*route.channels, *(channel for step in route.escalation for channel in step.channels)]))
+    return tuple(
+        dict.fromkeys(
+            [*route.channels, *(channel for step in route.escalation for channel in step.channels)]
+        )
+    )
 
 
 def _quiet_until(route: Route, severity: Severity, now: datetime) -> datetime | None:

@@ -148,7 +148,9 @@ def move(flags: Flags, action: Action) -> Flags:
     """Return the flags after an action. Raises UserError where the table does not allow it."""
     refused = refusal(flags, action)
     if refused is not None:
-        raise UserError(translatable("cannot {action}: {reason}", action=ACTION_NAMES[action], reason=refused))
+        raise UserError(
+            translatable("cannot {action}: {reason}", action=ACTION_NAMES[action], reason=refused)
+        )
     sets: Mapping[str, bool] = {str(flag): value for flag, value in _BY_ACTION[action].sets.items()}
     return replace(flags, **sets)
 
@@ -159,6 +161,9 @@ def permit(action: Action, role: Role) -> None:
     if least is None or ROLES.index(role) < ROLES.index(least):
         needed = least or translatable("of the platform itself")
         refused = translatable(
-            "to {action} needs the role {needed}, not {role}", action=ACTION_NAMES[action], needed=needed, role=role
+            "to {action} needs the role {needed}, not {role}",
+            action=ACTION_NAMES[action],
+            needed=needed,
+            role=role,
         )
         raise NotAllowed(refused)

@@ -42,18 +42,31 @@ class Shelf:
 
     def mutes(self, now: datetime) -> bool:
         """Return whether the shelf mutes at this instant. It needs no action to end."""
-        return self.ended_at is None and self.since <= now and (self.until is None or now < self.until)
+        return (
+            self.ended_at is None and self.since <= now and (self.until is None or now < self.until)
+        )
 
 
 def new_shelf(
-    definition: str, asset: str, kind: ShelfKind, since: datetime, until: datetime | None, reason: str, actor: str, before: int
+    definition: str,
+    asset: str,
+    kind: ShelfKind,
+    since: datetime,
+    until: datetime | None,
+    reason: str,
+    actor: str,
+    before: int,
 ) -> Shelf:
     """Return a shelf with its identity, and its reminder a quarter of an hour (at most a quarter of its time) before its end.
 
     `before`: how many shelves this definition on this asset had before.
     """
-    id = hashlib.sha256(f"{definition}|{asset}|{kind}|{since.isoformat()}|{before}".encode()).hexdigest()[:24]
-    return Shelf(id, definition, asset, kind, since, until, reason, actor, reminder_time(since, until))
+    id = hashlib.sha256(
+        f"{definition}|{asset}|{kind}|{since.isoformat()}|{before}".encode()
+    ).hexdigest()[:24]
+    return Shelf(
+        id, definition, asset, kind, since, until, reason, actor, reminder_time(since, until)
+    )
 
 
 def reminder_time(since: datetime, until: datetime | None) -> datetime | None:
@@ -61,20 +74,32 @@ def reminder_time(since: datetime, until: datetime | None) -> datetime | None:
     return None if until is None else until - min(_EARLIEST_REMINDER, (until - since) / 4)
 
 
-def check_shelf(role: Role, now: datetime, until: datetime | None, reason: str, kind: ShelfKind) -> None:
+def check_shelf(
+    role: Role, now: datetime, until: datetime | None, reason: str, kind: ShelfKind
+) -> None:
     """Check a request for a shelf.
 
     Raises UserError without a reason or (for a shelf) an end in the future. Raises NotAllowed for longer than the role may
     mute.
     """
     if not reason.strip():
-        raise UserError(translatable("a reason is required, for other operators: write why it is muted"))
+        raise UserError(
+            translatable("a reason is required, for other operators: write why it is muted")
+        )
     if until is not None and until <= now:
-        raise UserError(translatable("the end {end} is not after now, {now}", end=until.isoformat(), now=now.isoformat()))
+        raise UserError(
+            translatable(
+                "the end {end} is not after now, {now}", end=until.isoformat(), now=now.isoformat()
+            )
+        )
     if kind == "out_of_service":
         return
     if until is None:
-        raise UserError(translatable("an end is required, because a shelf ends by itself: give a time or a duration"))
+        raise UserError(
+            translatable(
+                "an end is required, because a shelf ends by itself: give a time or a duration"
+            )
+        )
     longest = LONGEST_SHELF[role]
     if until - now > longest:
         may = [r for r in ROLES if LONGEST_SHELF[r] >= until - now]
@@ -88,7 +113,9 @@ def check_shelf(role: Role, now: datetime, until: datetime | None, reason: str, 
             )
         raise NotAllowed(
             translatable(
-                "the role {role} may shelve for at most {duration}; a longer shelf needs the role {other}", other=may[0], **limit
+                "the role {role} may shelve for at most {duration}; a longer shelf needs the role {other}",
+                other=may[0],
+                **limit,
             )
         )
 
@@ -109,10 +136,14 @@ def describe_shelf(shelf: Shelf) -> str:
     values = {"state": KIND_NAMES[shelf.kind], "person": shelf.actor, "reason": shelf.reason}
     if shelf.until is None:
         return translatable("{state} by {person}: {reason}", **values)
-    return translatable("{state} until {when} by {person}: {reason}", when=shelf.until.isoformat(), **values)
+    return translatable(
+        "{state} until {when} by {person}: {reason}", when=shelf.until.isoformat(), **values
+    )
 
 
-def current_flags(episode: Episode | None, shelves: Iterable[Shelf], now: datetime, suppressed: bool) -> Flags:
+def current_flags(
+    episode: Episode | None, shelves: Iterable[Shelf], now: datetime, suppressed: bool
+) -> Flags:
     """Return the flags of a target with this newest episode. A backfilled episode needs no acknowledgement."""
     kinds = {shelf.kind for shelf in shelves if shelf.mutes(now)}
     return Flags(

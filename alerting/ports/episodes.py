@@ -49,13 +49,17 @@ class Episodes(Protocol):
         `before` (raised_at, id) leaves out that episode and all episodes ahead of it in this order: the next page.
         """
 
-    def overlapping(self, definition: str, asset: str, start: datetime, end: datetime) -> list[Episode]:
+    def overlapping(
+        self, definition: str, asset: str, start: datetime, end: datetime
+    ) -> list[Episode]:
         """Return the episodes of one target that are raised by `end` and not over at `start`, newest first."""
 
     def over_unacknowledged(self, limit: int) -> list[Episode]:
         """Return live episodes that are over and that no operator has acknowledged (ISA-18.2 state D), newest first."""
 
-    def alarms(self, start: datetime, end: datetime, active_from: datetime | None = None) -> list[Alarm]:
+    def alarms(
+        self, start: datetime, end: datetime, active_from: datetime | None = None
+    ) -> list[Alarm]:
         """Return extracts of the episodes raised in [start, end), oldest first.
 
         With `active_from` also of those raised before `start` that were active then: raised from `active_from` on, or open still.
@@ -96,7 +100,11 @@ class Misses(Protocol):
         """Store a miss and return the stored one: of the same definition, asset and time the first is stored."""
 
     def between(
-        self, start: datetime | None = None, end: datetime | None = None, definition: str | None = None, limit: int = 0
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        definition: str | None = None,
+        limit: int = 0,
     ) -> list[ReportedMiss]:
         """Return misses that happened in [start, end), newest first; of one definition or of all; `limit` 0: any number."""
 

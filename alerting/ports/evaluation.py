@@ -20,7 +20,13 @@ class States(Protocol):
     def changes_cadence(self, keys: Sequence[TargetKey], every: int) -> bool:
         """Return whether one of these targets of a shard was stored under another cadence (ms) when it was last read."""
 
-    def advance(self, before: ConditionTable, after: ConditionTable, unit: Unit | None = None, every: int = 0) -> None:
+    def advance(
+        self,
+        before: ConditionTable,
+        after: ConditionTable,
+        unit: Unit | None = None,
+        every: int = 0,
+    ) -> None:
         """Write the states `after` of targets of one shard, in a unit of work or by a compare-and-set of their own.
 
         Both tables hold the same targets in the same order. `every`: their cadence (ms); targets that were stored under another
@@ -55,7 +61,11 @@ class Score(NamedTuple):
     def document(self) -> Document:
         """Return the fields by name, without `twin` where there is none."""
         document = self._asdict()
-        return document if self.twin is not None else {key: value for key, value in document.items() if key != "twin"}
+        return (
+            document
+            if self.twin is not None
+            else {key: value for key, value in document.items() if key != "twin"}
+        )
 
 
 class TargetScores(NamedTuple):
@@ -75,7 +85,9 @@ class Scores(Protocol):
     def add(self, definition: str, asset: str, rows: Sequence[Score]) -> None:
         """Store scores; stored ones do not change. Idempotent."""
 
-    def between(self, definition: str, start: datetime, end: datetime, asset: str | None = None) -> Iterator[Document]:
+    def between(
+        self, definition: str, start: datetime, end: datetime, asset: str | None = None
+    ) -> Iterator[Document]:
         """Return documents {asset, and those of `Score`} with start <= ts < end, of one asset or of all."""
 
 

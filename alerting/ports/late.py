@@ -117,7 +117,9 @@ class Checkpoint:
 class Checkpoints(Protocol):
     """Past condition states from which reprocessing begins."""
 
-    def write(self, refuted: Mapping[TargetKey, datetime], checkpoints: Sequence[Checkpoint], unit: Unit) -> None:
+    def write(
+        self, refuted: Mapping[TargetKey, datetime], checkpoints: Sequence[Checkpoint], unit: Unit
+    ) -> None:
         """Drop and store states in a unit of work.
 
         Of each `refuted` target, those with a watermark at or after its instant are dropped first. The others are stored under

@@ -31,7 +31,9 @@ class IdLogger(logging.LoggerAdapter[logging.Logger]):
         in_sandbox = level == logging.INFO and SANDBOX in _ids.get()
         super().log(logging.DEBUG if in_sandbox else level, msg, *args, **kwargs)
 
-    def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
+    def process(
+        self, msg: Any, kwargs: MutableMapping[str, Any]
+    ) -> tuple[Any, MutableMapping[str, Any]]:
         """Return the message with its ids, and for formatters the message and the ids separately."""
         own = {key: value for key, value in kwargs.items() if key not in _OF_LOGGING}
         ids = {**_ids.get(), **_as_text(own)}
@@ -69,4 +71,6 @@ def current_ids() -> Mapping[str, str]:
 
 
 def _as_text(ids: Mapping[str, object]) -> dict[str, str]:
-    return {key: clean_line(str(value))[:_LONGEST_ID] for key, value in ids.items() if value is not None}
+    return {
+        key: clean_line(str(value))[:_LONGEST_ID] for key, value in ids.items() if value is not None
+    }

@@ -32,7 +32,9 @@ class Models(Protocol):
     def shown(self) -> bool:
         """Return whether the registry has pages for people: only then are charts drawn."""
 
-    def start_run(self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
+    def start_run(
+        self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None
+    ) -> str:
         """Open a run (a child of `parent`) and return its id."""
 
     def describe(self, definition: str, text: str, main_metric: str) -> None:
@@ -59,7 +61,9 @@ class Models(Protocol):
         folder: str = "",
     ) -> None: ...
 
-    def log_dataset(self, run_id: str, name: str, profile: Mapping[str, Any], inputs: Mapping[str, str]) -> None:
+    def log_dataset(
+        self, run_id: str, name: str, profile: Mapping[str, Any], inputs: Mapping[str, str]
+    ) -> None:
         """Log the dataset of a run. `profile`: JSON-able, with its `hash`; `inputs`: type of each column, as in `register`."""
 
     def files(self, run_id: str, folder: str) -> dict[str, bytes]: ...
@@ -70,7 +74,12 @@ class Models(Protocol):
     def finish(self, run_id: str, failed: bool = False) -> None: ...
 
     def register(
-        self, definition: str, run_id: str, files: Files, tags: Mapping[str, str], inputs: Mapping[str, str] | None = None
+        self,
+        definition: str,
+        run_id: str,
+        files: Files,
+        tags: Mapping[str, str],
+        inputs: Mapping[str, str] | None = None,
     ) -> int:
         """Register model files as the next version (alias challenger); the same run registers once.
 
@@ -88,7 +97,9 @@ class Models(Protocol):
 
     def set_alias(self, definition: str, alias: str, version: int | None) -> None: ...
 
-    def forget(self, definition: str, keep: Collection[int], before: datetime, *, dry: bool) -> list[Swept]:
+    def forget(
+        self, definition: str, keep: Collection[int], before: datetime, *, dry: bool
+    ) -> list[Swept]:
         """Delete versions of before an instant except `keep`, and trainings of before it that no remaining version needs.
 
         With `dry` nothing is deleted.
@@ -98,10 +109,14 @@ class Models(Protocol):
 class ModelFileCache(Protocol):
     """Files of registered models on this machine. It may lose or damage any of them: the caller checks their hashes."""
 
-    def load(self, definition: str, version: int, hashes: Mapping[str, str]) -> dict[str, bytes] | None:
+    def load(
+        self, definition: str, version: int, hashes: Mapping[str, str]
+    ) -> dict[str, bytes] | None:
         """Return the files of a version that was registered with these hashes by name; None if they are not stored."""
 
-    def store(self, definition: str, version: int, hashes: Mapping[str, str], files: Files) -> None: ...
+    def store(
+        self, definition: str, version: int, hashes: Mapping[str, str], files: Files
+    ) -> None: ...
 
     def drop(self, definition: str, version: int, hashes: Mapping[str, str]) -> None:
         """Remove the files that were stored with these hashes. Idempotent."""
@@ -110,7 +125,9 @@ class ModelFileCache(Protocol):
 class NoModelFileCache:
     """Port `ModelFileCache` without a cache: every load asks the registry."""
 
-    def load(self, definition: str, version: int, hashes: Mapping[str, str]) -> dict[str, bytes] | None:  # noqa: ARG002
+    def load(
+        self, definition: str, version: int, hashes: Mapping[str, str]
+    ) -> dict[str, bytes] | None:  # noqa: ARG002
         return None
 
     def store(self, definition: str, version: int, hashes: Mapping[str, str], files: Files) -> None:

@@ -113,7 +113,9 @@ class Notifications(Protocol):
     def due(self, now: datetime, limit: int) -> list[Notification]:
         """Return notifications that are due now, by the instant at which they became due."""
 
-    def claim(self, notifications: Sequence[Notification], now: datetime, until: datetime) -> list[Notification]:
+    def claim(
+        self, notifications: Sequence[Notification], now: datetime, until: datetime
+    ) -> list[Notification]:
         """Claim notifications that are due now, and count the attempt. Return those that no other process has claimed."""
 
     def get(self, keys: Collection[str]) -> list[Notification]:
@@ -134,7 +136,14 @@ class Notifications(Protocol):
     def sent_since(self, since: datetime) -> list[Notification]:
         """Return notifications that were delivered since this instant."""
 
-    def forget(self, before: datetime, episodes: Collection[str], keys: Collection[str], *, dry: bool = False) -> int:
+    def forget(
+        self,
+        before: datetime,
+        episodes: Collection[str],
+        keys: Collection[str],
+        *,
+        dry: bool = False,
+    ) -> int:
         """Delete finished notifications made before an instant, except those of these episodes or keys. Return how many.
 
         With `dry` nothing is deleted.

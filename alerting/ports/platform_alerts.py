@@ -61,5 +61,12 @@ class Audit(Protocol):
         """Return the entries with start <= at < end, oldest first."""
 
     def add(
-        self, actor: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = ""
+        self,
+        actor: str,
+        what: str,
+        subject: str,
+        at: datetime,
+        before: Any = None,
+        after: Any = None,
+        why: str = "",
     ) -> None: ...

@@ -98,13 +98,17 @@ class ReadingWrites(Protocol):
     def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:
         """Insert rows; return the positions of those whose instant another process has inserted meanwhile."""
 
-    def update(self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime) -> None:
+    def update(
+        self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime
+    ) -> None:
         """Put samples into rows. `changes`: each row as it was stored, and the samples to replace or to add."""
 
     def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
         """Return the stored events with asset, type and start of one of these, and perhaps others."""
 
-    def write_events(self, changes: Sequence[tuple[EventRow | None, EventRow]], arrived_at: datetime) -> bool:
+    def write_events(
+        self, changes: Sequence[tuple[EventRow | None, EventRow]], arrived_at: datetime
+    ) -> bool:
         """Write events, each after the one that it replaces; False if another process has written one of them meanwhile."""
 
 
@@ -128,13 +132,17 @@ class Readings(Protocol):
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         """Return readings of many assets up to and including end, by asset, without events, with as few queries as possible."""
 
-    def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> "pd.DataFrame":
+    def newest(
+        self, asset: Asset, since: Mapping[str, datetime], until: datetime
+    ) -> "pd.DataFrame":
         """Return the newest value of each variable in (since, until] within its engineering range, as readings of a history."""
 
     def index_newest(self, variables: Iterable[str]) -> None:
         """Prepare the search of `newest` for these variables, so that it takes no longer with more readings. Idempotent."""
 
-    def newest_readings(self, until: datetime | None = None, assets: Collection[str] | None = None) -> dict[str, NewestReading]:
+    def newest_readings(
+        self, until: datetime | None = None, assets: Collection[str] | None = None
+    ) -> dict[str, NewestReading]:
         """Return instant and arrival of the newest reading of each asset, by name; an asset without readings is absent.
 
         `until`: later instants do not count, as of a source whose clock is wrong. `assets`: only of these (None: of all).
@@ -194,6 +202,11 @@ class ReadingBatch(Sequence[ReadingRow]):
     def _rows(self) -> list[ReadingRow]:
         names = list(self.columns)
         samples = zip(*(column.tolist() for column in self.columns.values()), strict=True)
-        values = [{n: v for n, v in zip(names, row, strict=True) if v is not None} for row in samples]
+        values = [
+            {n: v for n, v in zip(names, row, strict=True) if v is not None} for row in samples
+        ]
         keyed = zip(self.assets.tolist(), datetimes(self.at), values, strict=True)
-        return [ReadingRow(asset, ts, v, self.quality.get(i, {})) for i, (asset, ts, v) in enumerate(keyed)]
+        return [
+            ReadingRow(asset, ts, v, self.quality.get(i, {}))
+            for i, (asset, ts, v) in enumerate(keyed)
+        ]

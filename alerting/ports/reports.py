@@ -64,7 +64,14 @@ class Reports(Protocol):
     def put(self, head: ReportHead, content: ReportContent) -> None:
         """Store a report on an interval that a person chose, in place of one of its id."""
 
-    def record(self, id: str, *, inputs: str | None = None, checked_at: datetime | None = None, announced: bool = False) -> None:
+    def record(
+        self,
+        id: str,
+        *,
+        inputs: str | None = None,
+        checked_at: datetime | None = None,
+        announced: bool = False,
+    ) -> None:
         """Record that the inputs of a report were looked at, or that it is announced."""
 
     def get(self, id: str) -> ReportHead | None: ...

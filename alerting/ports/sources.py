@@ -190,7 +190,9 @@ class Sources(Protocol):
     def add_dead(self, messages: Sequence[DeadMessage]) -> None:
         """Store messages that could not be stored as rows, each once by its id."""
 
-    def dead(self, name: str | None, limit: int, after: DeadMessage | None = None) -> list[DeadMessage]:
+    def dead(
+        self, name: str | None, limit: int, after: DeadMessage | None = None
+    ) -> list[DeadMessage]:
         """Return such messages of a source, or of all, oldest first; with `after`, those that follow it."""
 
     def dead_bytes(self, name: str) -> int:

@@ -93,7 +93,9 @@ class Archive(Protocol):
     def due_months(self, asset: str, before: datetime, arrived_before: datetime) -> Sequence[str]:
         """Return the months that end at or before an instant and have readings in the database that arrived before another."""
 
-    def write(self, asset: str, month: str, number: int, arrived_before: datetime, now: datetime) -> ArchivedFile | None:
+    def write(
+        self, asset: str, month: str, number: int, arrived_before: datetime, now: datetime
+    ) -> ArchivedFile | None:
         """Write a month of readings as a file, read it back whole, and compare; None without readings.
 
         Raises UserError if the file differs from what was written.

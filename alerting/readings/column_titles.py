@@ -76,11 +76,16 @@ def units_by_name(assets: Iterable[Asset]) -> dict[str, set[str | None]]:
     return units
 
 
-def column_names(titles: Iterable[str], units: Units, taken: Collection[str] = ()) -> dict[str, str]:
+def column_names(
+    titles: Iterable[str], units: Units, taken: Collection[str] = ()
+) -> dict[str, str]:
     """Return the name of the variable of each title, as `column_name`. `taken`: names that other columns have."""
     derived = {title: derive_name(title) for title in titles}
     counts = Counter([*derived.values(), *taken])
-    return {title: column_name(title, units, is_shared=counts[name] > 1) for title, name in derived.items()}
+    return {
+        title: column_name(title, units, is_shared=counts[name] > 1)
+        for title, name in derived.items()
+    }
 
 
 def column_name(title: str, units: Units, *, is_shared: bool) -> str:

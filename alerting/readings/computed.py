@@ -35,7 +35,9 @@ class _Part:
     is_bad: Flags
 
 
-def read_computed(asset: Asset, names: Iterable[str], start: datetime | None, read: ReadStored) -> tuple[pd.DataFrame, Doubts]:
+def read_computed(
+    asset: Asset, names: Iterable[str], start: datetime | None, read: ReadStored
+) -> tuple[pd.DataFrame, Doubts]:
     """Return the readings after an instant of variables of an asset, of which some are computed from what `read` returns."""
     wanted = list(names)
     needed = asset.with_parts(wanted)
@@ -54,7 +56,11 @@ def lookback(asset: Asset, names: Iterable[str]) -> timedelta:
     found: dict[str, timedelta] = {}
     for name in asset.with_parts(names):
         computed = asset.variables[name].computed if name in asset.variables else None
-        found[name] = timedelta(0) if computed is None else computed.lookback + max(found[part] for part in computed.drivers)
+        found[name] = (
+            timedelta(0)
+            if computed is None
+            else computed.lookback + max(found[part] for part in computed.drivers)
+        )
     return max(found.values(), default=timedelta(0))
 
 
@@ -62,7 +68,10 @@ def with_computed(history: History, names: Sequence[str]) -> History:
     """Return a history with these computed variables, each after its parts, computed of the columns that are there."""
     readings, doubts = history.readings, history.doubts
     bad, uncertain = dict(doubts.bad), dict(doubts.uncertain)
-    ts, columns = millis(pd.DatetimeIndex(readings.index)), {str(name): readings[name] for name in readings}
+    ts, columns = (
+        millis(pd.DatetimeIndex(readings.index)),
+        {str(name): readings[name] for name in readings},
+    )
     for name in names:
         computed = history.asset.variables[name].computed
         if computed is None:
@@ -75,7 +84,9 @@ def with_computed(history: History, names: Sequence[str]) -> History:
         doubtful = [uncertain[part] for part in computed.drivers if part in uncertain]
         if doubtful:
             uncertain[name] = np.unique(np.concatenate(doubtful))
-    return replace(history, readings=pd.DataFrame(columns, readings.index), doubts=Doubts(bad, uncertain))
+    return replace(
+        history, readings=pd.DataFrame(columns, readings.index), doubts=Doubts(bad, uncertain)
+    )
 
 
 def compute(computed: Computed, at: Millis, parts: Sequence[_Part]) -> tuple[Floats, Flags]:
@@ -99,12 +110,16 @@ def _combine(computed: Computed, first: Floats, *others: Floats) -> Floats:
     if computed.kind == "difference":
         return first - others[0]
     if computed.kind == "ratio":
-        ratio: Floats = np.divide(first, others[0], out=np.full(len(first), np.nan), where=others[0] != 0)
+        ratio: Floats = np.divide(
+            first, others[0], out=np.full(len(first), np.nan), where=others[0] != 0
+        )
         return ratio
     return first
 
 
-def _part(asset: Asset, name: str, ts: Millis, columns: Mapping[str, pd.Series], bad: Mapping[str, Millis]) -> _Part:
+def _part(
+    asset: Asset, name: str, ts: Millis, columns: Mapping[str, pd.Series], bad: Mapping[str, Millis]
+) -> _Part:
     """Return the readings of a part; a variable without a column has none."""
     raw = columns[name].to_numpy(np.float64) if name in columns else np.full(len(ts), np.nan)
     is_bad = among(ts, bad.get(name, NO_INSTANTS))
@@ -130,7 +145,10 @@ def _lagged(part: _Part, at: Millis, present: Floats, time_constant: int) -> Flo
     """
     first = np.searchsorted(part.ts, at - LAG_LENGTHS * time_constant, side="right")
     last = np.searchsorted(part.ts, at, side="right")
-    found, bounds = present.copy(), np.flatnonzero(np.diff(np.cumsum(last - first) // _AT_ONCE, prepend=0))
+    found, bounds = (
+        present.copy(),
+        np.flatnonzero(np.diff(np.cumsum(last - first) // _AT_ONCE, prepend=0)),
+    )
     for rows in np.split(np.arange(len(at)), bounds):
         if not len(rows):
             continue
@@ -139,7 +157,9 @@ def _lagged(part: _Part, at: Millis, present: Floats, time_constant: int) -> Flo
         which = np.arange(counts.sum()) - np.repeat(starts - first[rows], counts)
         now = np.repeat(at[rows], counts)
         until = np.minimum(np.append(part.ts, FAR_FUTURE)[which + 1], now)
-        weight = np.exp((until - now) / time_constant) - np.exp((part.ts[which] - now) / time_constant)
+        weight = np.exp((until - now) / time_constant) - np.exp(
+            (part.ts[which] - now) / time_constant
+        )
         value = part.value[which]
         weight = np.where(np.isnan(value), 0.0, weight)
         total = np.add.reduceat(weight, starts)
@@ -149,5 +169,7 @@ def _lagged(part: _Part, at: Millis, present: Floats, time_constant: int) -> Flo
 
 
 def _only(doubts: Doubts, names: Sequence[str]) -> Doubts:
-    bad, uncertain = ({name: of[name] for name in names if name in of} for of in (doubts.bad, doubts.uncertain))
+    bad, uncertain = (
+        {name: of[name] for name in names if name in of} for of in (doubts.bad, doubts.uncertain)
+    )
     return Doubts(bad, uncertain)

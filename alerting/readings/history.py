@@ -67,10 +67,14 @@ def with_older(history: History, older: pd.DataFrame) -> History:
     if older.empty:
         return history
     columns = {
-        name: older[name] if name in older else pd.Series(None if column.dtype == object else np.nan, older.index, column.dtype)
+        name: older[name]
+        if name in older
+        else pd.Series(None if column.dtype == object else np.nan, older.index, column.dtype)
         for name, column in history.readings.items()
     }
-    return replace(history, readings=pd.concat([pd.DataFrame(columns, index=older.index), history.readings]))
+    return replace(
+        history, readings=pd.concat([pd.DataFrame(columns, index=older.index), history.readings])
+    )
 
 
 def millis(index: pd.DatetimeIndex | pd.Series) -> Millis:

@@ -15,7 +15,9 @@ class BadLine:
     original: str
 
     def __str__(self) -> str:
-        return f"{self.line}" + (f", column {self.column}" if self.column else "") + f": {self.reason}"
+        return (
+            f"{self.line}" + (f", column {self.column}" if self.column else "") + f": {self.reason}"
+        )
 
 
 @dataclass

@@ -57,7 +57,9 @@ def in_memory(history: History, rows: int = ROWS_AT_ONCE) -> LongHistory:
         return readings[list(names)].iloc[int(first) : int(last)]
 
     ends = [int(ts[min(first + rows, len(ts)) - 1]) for first in range(0, len(ts), rows)]
-    return LongHistory(replace(history, readings=readings.iloc[:0]), tuple(map(str, readings)), ends, read)
+    return LongHistory(
+        replace(history, readings=readings.iloc[:0]), tuple(map(str, readings)), ends, read
+    )
 
 
 def split_instants(history: LongHistory, at: Millis, least: int) -> Iterator[slice]:

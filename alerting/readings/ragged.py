@@ -56,7 +56,9 @@ def pack(series: Sequence[tuple[Millis, Numbers]]) -> RaggedReadings:
     return RaggedReadings(ts[there], values[there], bounds)
 
 
-def summarise_windows(packed: RaggedReadings, series: Positions, begin: Millis, end: Millis) -> WindowSummary:
+def summarise_windows(
+    packed: RaggedReadings, series: Positions, begin: Millis, end: Millis
+) -> WindowSummary:
     """Return the summary of each window: readings of `series[i]` in [`begin[i]`, `end[i]`). Windows may overlap."""
     start, stop = _positions(packed, series, begin), _positions(packed, series, end)
     width = len(packed.ts) + 1
@@ -72,12 +74,17 @@ def _positions(packed: RaggedReadings, series: Positions, at: Millis) -> Positio
     origin = min(int(at.min()), int(packed.ts.min(initial=at.min())))
     span = max(int(at.max()), int(packed.ts.max(initial=at.max()))) - origin + 1
     number = np.repeat(np.arange(len(packed.bounds) - 1), np.diff(packed.bounds))
-    found: Positions = np.searchsorted(number * span + (packed.ts - origin), series * span + (at - origin))
+    found: Positions = np.searchsorted(
+        number * span + (packed.ts - origin), series * span + (at - origin)
+    )
     return found
 
 
 def _summarise_rows(packed: RaggedReadings, start: Positions, stop: Positions) -> WindowSummary:
-    ts, values = np.append(packed.ts, 0), np.append(packed.values, 0.0)  # so that every index exists
+    ts, values = (
+        np.append(packed.ts, 0),
+        np.append(packed.values, 0.0),
+    )  # so that every index exists
     count, last = stop - start, np.maximum(stop - 1, 0)
     gaps = np.append(np.diff(packed.ts, prepend=packed.ts[:1]), 0)
     turns = np.append(True, values[1:] != values[:-1])
@@ -88,14 +95,18 @@ def _summarise_rows(packed: RaggedReadings, start: Positions, stop: Positions) -
         last=ts[last],
         low=_over(np.minimum, values, start, stop),
         high=_over(np.maximum, values, start, stop),
-        gap=np.where(count > 1, _over(np.maximum, gaps, np.minimum(start + 1, len(packed.ts)), stop), 0),
+        gap=np.where(
+            count > 1, _over(np.maximum, gaps, np.minimum(start + 1, len(packed.ts)), stop), 0
+        ),
         value=values[last],
         since=ts[np.maximum(begun, start)],
         constant=begun <= start,
     )
 
 
-def _over(reduce: np.ufunc, column: npt.NDArray[Any], start: Positions, stop: Positions) -> npt.NDArray[Any]:
+def _over(
+    reduce: np.ufunc, column: npt.NDArray[Any], start: Positions, stop: Positions
+) -> npt.NDArray[Any]:
     """Return the least, or the greatest, of each window of a column with one element more than there are indices."""
     found: npt.NDArray[Any] = reduce.reduceat(column, np.column_stack((start, stop)).ravel())[::2]
     return found

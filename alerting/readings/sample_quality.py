@@ -65,7 +65,13 @@ def grade(text: str, codes: Codes | None = None) -> Grade | None:
     if kind is None or not _NUMBER.fullmatch(text):
         return None
     number = _as_number(text)
-    return _status(number) if kind == "opc-ua" else _DA_GRADES.get(number & 0xFC) if 0 <= number < _SHORT else None
+    return (
+        _status(number)
+        if kind == "opc-ua"
+        else _DA_GRADES.get(number & 0xFC)
+        if 0 <= number < _SHORT
+        else None
+    )
 
 
 def why_no_quality(text: str, codes: Codes | None) -> str:

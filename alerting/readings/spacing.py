@@ -31,7 +31,9 @@ def declared_ms(name: str, asset: Asset) -> int | None:
 
 def distances(name: str, histories: Sequence[History]) -> Millis:
     """Return the times (ms) between neighbouring values of a variable on each asset, of all assets together."""
-    return np.concatenate([np.empty(0, np.int64), *(np.diff(value_times(h, name)) for h in histories)])
+    return np.concatenate(
+        [np.empty(0, np.int64), *(np.diff(value_times(h, name)) for h in histories)]
+    )
 
 
 def value_times(history: History, name: str) -> Millis:
@@ -59,5 +61,8 @@ class UsualDistance:
             return None
         lengths = sorted(self._counts)
         until = np.cumsum([self._counts[length] for length in lengths])
-        middle = [lengths[int(np.searchsorted(until, rank, side="right"))] for rank in ((until[-1] - 1) // 2, until[-1] // 2)]
+        middle = [
+            lengths[int(np.searchsorted(until, rank, side="right"))]
+            for rank in ((until[-1] - 1) // 2, until[-1] // 2)
+        ]
         return int(sum(middle) / 2)

@@ -7,22 +7,32 @@ from alerting.definitions.wording.language import template, translatable
 from alerting.episodes.episode import Episode
 
 _OPPOSITES = (
-    template("Opposite advice: this alert says lower {variable}, “{other}” says raise it. Decide which matters more."),
-    template("Opposite advice: this alert says raise {variable}, “{other}” says lower it. Decide which matters more."),
+    template(
+        "Opposite advice: this alert says lower {variable}, “{other}” says raise it. Decide which matters more."
+    ),
+    template(
+        "Opposite advice: this alert says raise {variable}, “{other}” says lower it. Decide which matters more."
+    ),
 )
 
 
 def opposite_advice(episodes: Sequence[Episode]) -> dict[str, list[str]]:
     """Return, by episode id, a sentence for each other open alert of its asset that advises the opposite."""
     found: dict[str, list[str]] = {}
-    advising = [e for e in episodes if e.condition == "open" and e.advice is not None and e.advice.helps]
+    advising = [
+        e for e in episodes if e.condition == "open" and e.advice is not None and e.advice.helps
+    ]
     for one, other in combinations(advising, 2):
         if one.asset == other.asset:
             directions, others = _directions(one), _directions(other)
             for variable in sorted(directions.keys() & others.keys()):
                 if directions[variable] != others[variable]:
-                    found.setdefault(one.id, []).append(_sentence(variable, directions[variable], other))
-                    found.setdefault(other.id, []).append(_sentence(variable, others[variable], one))
+                    found.setdefault(one.id, []).append(
+                        _sentence(variable, directions[variable], other)
+                    )
+                    found.setdefault(other.id, []).append(
+                        _sentence(variable, others[variable], one)
+                    )
     return found
 
 

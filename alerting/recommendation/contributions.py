@@ -42,8 +42,13 @@ def contributions(
     by_source: dict[tuple[str, str], list[int]] = {}
     for i, column in enumerate(model.plan.layout):
         by_source.setdefault((column.kind, column.source), []).append(i)
-    found = [_contribution(model, asset, positions, explained.shares, values) for positions in by_source.values()]
-    return tuple(sorted((c for c in found if abs(c.share) > NEGLIGIBLE), key=lambda c: -abs(c.share)))
+    found = [
+        _contribution(model, asset, positions, explained.shares, values)
+        for positions in by_source.values()
+    ]
+    return tuple(
+        sorted((c for c in found if abs(c.share) > NEGLIGIBLE), key=lambda c: -abs(c.share))
+    )
 
 
 def explain(model: TrainedModel, row: pd.DataFrame) -> Explanation:
@@ -77,7 +82,11 @@ def _values(plan: FeaturePlan, row: pd.DataFrame) -> list[float | str | None]:
 
 
 def _contribution(
-    model: TrainedModel, asset: Asset, positions: list[int], shares: Floats, values: list[float | str | None]
+    model: TrainedModel,
+    asset: Asset,
+    positions: list[int],
+    shares: Floats,
+    values: list[float | str | None],
 ) -> Contribution:
     layout = model.plan.layout
     share = float(shares[positions].sum())
@@ -97,7 +106,9 @@ def _contribution(
     )
 
 
-def _named(model: TrainedModel, positions: list[int], shares: Floats, values: list[float | str | None]) -> int:
+def _named(
+    model: TrainedModel, positions: list[int], shares: Floats, values: list[float | str | None]
+) -> int:
     """Return the column that a reason names: of those with the sign of the variable's share the largest that is unusual.
 
     Its own share must be notable. If none is unusual, the variable counts by its combination with others: the largest.
@@ -110,11 +121,15 @@ def _named(model: TrainedModel, positions: list[int], shares: Floats, values: li
     return next(moved, ranked[0])
 
 
-def _usual(model: TrainedModel, column: Column) -> tuple[float | str | None, tuple[float, float] | None]:
+def _usual(
+    model: TrainedModel, column: Column
+) -> tuple[float | str | None, tuple[float, float] | None]:
     return model.usual[column.name], model.usual_ranges.get(column.name)
 
 
-def _quantity(model: TrainedModel, asset: Asset, column: Column, value: float | str | None) -> Quantity:
+def _quantity(
+    model: TrainedModel, asset: Asset, column: Column, value: float | str | None
+) -> Quantity:
     usual, usual_range = _usual(model, column)
     low, high = usual_range or (None, None)
     window = None if column.window_ms is None else timedelta(milliseconds=column.window_ms)

@@ -28,7 +28,9 @@ class Courses:
     instant: int
     interval_ms: int
 
-    def moved(self, levers: Sequence[Lever], values: Floats, ends: Millis) -> list[dict[str, Floats]]:
+    def moved(
+        self, levers: Sequence[Lever], values: Floats, ends: Millis
+    ) -> list[dict[str, Floats]]:
         """Return, for each what-if, the values of every variable that differs, one per reading.
 
         `values`: settings (what-ifs x levers); `ends`: the instant of each what-if. A category is left out: it has no course.
@@ -40,16 +42,29 @@ class Courses:
             drivers = [deltas.get(name, np.zeros((1, len(self._ts)))) for name in relation.drivers]
             deltas[relation.variable] = self._follow(relation, drivers)
             if self._is_number(relation.variable):
-                courses[relation.variable] = self._own(relation.variable) + deltas[relation.variable]
+                courses[relation.variable] = (
+                    self._own(relation.variable) + deltas[relation.variable]
+                )
         each = [{name: course[k] for name, course in courses.items()} for k in range(len(values))]
-        names = [name for name in self.history.asset.computed_of(courses) if name in self.history.readings]
+        names = [
+            name
+            for name in self.history.asset.computed_of(courses)
+            if name in self.history.readings
+        ]
         before = with_computed(self.history, names).readings
         return [moved | self._computed(names, moved, before) for moved in each] if names else each
 
-    def _computed(self, names: Sequence[str], moved: dict[str, Floats], before: pd.DataFrame) -> dict[str, Floats]:
+    def _computed(
+        self, names: Sequence[str], moved: dict[str, Floats], before: pd.DataFrame
+    ) -> dict[str, Floats]:
         """Return the courses of the variables that are computed of moved ones. `before`: as computed without a move."""
-        after = with_computed(replace(self.history, readings=self.history.readings.assign(**moved)), names).readings
-        return {name: self._own(name) + np.nan_to_num((after[name] - before[name]).to_numpy(np.float64)) for name in names}
+        after = with_computed(
+            replace(self.history, readings=self.history.readings.assign(**moved)), names
+        ).readings
+        return {
+            name: self._own(name) + np.nan_to_num((after[name] - before[name]).to_numpy(np.float64))
+            for name in names
+        }
 
     @property
     def _ts(self) -> Millis:
@@ -61,12 +76,17 @@ class Courses:
         if lever.rate is not None:
             after = self._ts > self.instant
             gone = lever.rate * (self._ts[after] - self.instant)
-            present[:, after] = lever.present + np.clip((to - lever.present)[:, None], -gone[None, :], gone[None, :])
+            present[:, after] = lever.present + np.clip(
+                (to - lever.present)[:, None], -gone[None, :], gone[None, :]
+            )
             return present
         known_at = known_instants(self.history, lever.name)
         there = ~np.isnan(present[0]) & (known_at <= ends[:, None])
         recent = there & (known_at > ends[:, None] - self.interval_ms)
-        newest = there & (np.arange(len(known_at)) == np.where(there, np.arange(len(known_at)), -1).max(axis=1)[:, None])
+        newest = there & (
+            np.arange(len(known_at))
+            == np.where(there, np.arange(len(known_at)), -1).max(axis=1)[:, None]
+        )
         applies = np.where(recent.any(axis=1)[:, None], recent, newest)
         return np.where(applies, to[:, None], present)
 
@@ -97,11 +117,15 @@ class Courses:
 
 def _carry(values: Floats) -> Floats:
     """Return each row with its last known value carried forward."""
-    newest = np.maximum.accumulate(np.where(np.isnan(values), -1, np.arange(values.shape[1])), axis=1)
+    newest = np.maximum.accumulate(
+        np.where(np.isnan(values), -1, np.arange(values.shape[1])), axis=1
+    )
     return np.where(newest < 0, np.nan, np.take_along_axis(values, np.maximum(newest, 0), axis=1))
 
 
-def hold(plan: FeaturePlan, history: History, instant: int, until: int, always: Sequence[str]) -> History:
+def hold(
+    plan: FeaturePlan, history: History, instant: int, until: int, always: Sequence[str]
+) -> History:
     """Return the history with every variable held at its last value until an instant, at its usual sampling.
 
     A variable without a usual sampling is carried forward as it is. Those in `always` have a value at every added reading.
@@ -125,4 +149,7 @@ def hold(plan: FeaturePlan, history: History, instant: int, until: int, always: 
         columns[name] = pd.to_numeric(added).astype(column.dtype) if is_number else added
     index = pd.DatetimeIndex(times.astype("M8[ms]"), name="ts").tz_localize("UTC")
     more = pd.DataFrame({name: column.to_numpy() for name, column in columns.items()}, index=index)
-    return replace(history, readings=pd.concat([history.readings, more.astype(history.readings.dtypes.to_dict())]))
+    return replace(
+        history,
+        readings=pd.concat([history.readings, more.astype(history.readings.dtypes.to_dict())]),
+    )

@@ -22,7 +22,9 @@ DIVISIONS = 40  # of the range of a variable without a step: its settings, and i
 MOST_SETTINGS = 200  # of one lever; a finer grid is thinned, and its answer is the best one found
 MOST_PARTS = 4
 ANY_CHANGE = 0.08  # effort of changing a variable at all, as a share of its range: one larger change before two small ones
-SAME = 1e-3  # of a step: closer to the present value a setting is the present one, e.g. 7.4 in 32 bits
+SAME = (
+    1e-3  # of a step: closer to the present value a setting is the present one, e.g. 7.4 in 32 bits
+)
 SLACK = 0.05  # share of the ordinary range by which a feature may lie outside of it
 MINUTE_MS = 60_000
 MOST_ROWS = 500  # of the time of a ramp, in which all else is held
@@ -56,7 +58,11 @@ class Lever:
     @property
     def misses(self) -> tuple[float, ...]:
         """Return the distances by which a setting may be missed: the tolerance, and the steps on the way to it."""
-        each = [self.tolerance * k / self.parts for k in range(1, self.parts + 1)] if self.tolerance else []
+        each = (
+            [self.tolerance * k / self.parts for k in range(1, self.parts + 1)]
+            if self.tolerance
+            else []
+        )
         return tuple(sign * distance for distance in each for sign in (-1, 1))
 
     def effort(self, value: float) -> float:
@@ -70,7 +76,11 @@ class Lever:
 
     def ramp(self, value: float) -> timedelta | None:
         """Return the time that it takes to reach a setting, in whole seconds; None at once."""
-        return None if self.rate is None else timedelta(seconds=ceil(self.ramp_ms(value) / 1000 - 1e-9))
+        return (
+            None
+            if self.rate is None
+            else timedelta(seconds=ceil(self.ramp_ms(value) / 1000 - 1e-9))
+        )
 
     def text(self, value: float) -> float | str:
         """Return a setting as people see it: the level of a category, otherwise the number."""
@@ -78,7 +88,11 @@ class Lever:
 
 
 def find_levers(
-    model: TrainedModel, history: History, instant: int, base: Floats, limits: Mapping[str, LeverLimits]
+    model: TrainedModel,
+    history: History,
+    instant: int,
+    base: Floats,
+    limits: Mapping[str, LeverLimits],
 ) -> list[Lever]:
     """Return the levers whose present setting is known and that have any limit, in the order of the asset's variables.
 
@@ -107,7 +121,9 @@ def narrow(variable: Variable, limits: LeverLimits | None) -> Variable:
         return variable
     directions = {d for d in (variable.direction, limits.direction) if d not in (None, "both")}
     changed = {
-        "controllable": variable.controllable and limits.controllable is not False and len(directions) < 2,
+        "controllable": variable.controllable
+        and limits.controllable is not False
+        and len(directions) < 2,
         "direction": next(iter(directions), "both"),
         "min": _given("largest", variable.min, limits.min),
         "max": _given("smallest", variable.max, limits.max),
@@ -115,7 +131,11 @@ def narrow(variable: Variable, limits: LeverLimits | None) -> Variable:
         "rate": _given("smallest", variable.rate, limits.rate),
         "values": tuple(v for v in variable.values if not limits.values or v in limits.values),
     }
-    replaced = {name: getattr(limits, name) for name in ("step", "tolerance", "cost") if getattr(limits, name) is not None}
+    replaced = {
+        name: getattr(limits, name)
+        for name in ("step", "tolerance", "cost")
+        if getattr(limits, name) is not None
+    }
     return variable.model_copy(update=changed | replaced)
 
 
@@ -148,8 +168,13 @@ def present_setting(history: History, name: str, instant: int, longest: int) -> 
     """Return the value of a number in force at an instant, if it became known within `longest` (ms) before; else None."""
     if name not in history.readings:
         return None
-    values, known_at = in_range(history.asset, name, history.readings[name].to_numpy(np.float64)), known_instants(history, name)
-    usable = np.flatnonzero(np.isfinite(values) & (known_at <= instant) & (known_at > instant - longest))
+    values, known_at = (
+        in_range(history.asset, name, history.readings[name].to_numpy(np.float64)),
+        known_instants(history, name),
+    )
+    usable = np.flatnonzero(
+        np.isfinite(values) & (known_at <= instant) & (known_at > instant - longest)
+    )
     return float(values[usable[-1]]) if len(usable) else None
 
 
@@ -174,7 +199,9 @@ def _given(which: Literal["largest", "smallest"], *values: float | None) -> floa
     return (max(there) if which == "largest" else min(there)) if there else None
 
 
-def _category_lever(model: TrainedModel, name: str, variable: Variable, base: Floats) -> Lever | None:
+def _category_lever(
+    model: TrainedModel, name: str, variable: Variable, base: Floats
+) -> Lever | None:
     """Return the lever of a category: the allowed values that training has seen; None if the present one is not known."""
     levels = next((c.levels for c in model.plan.categories if c.name == name), ())
     column = f"{name}.last"
@@ -186,7 +213,9 @@ def _category_lever(model: TrainedModel, name: str, variable: Variable, base: Fl
     return Lever(name, present, settings, present, present, 0.0, 1.0, variable.cost, levels=levels)
 
 
-def _number_lever(model: TrainedModel, name: str, variable: Variable, present: float) -> Lever | None:
+def _number_lever(
+    model: TrainedModel, name: str, variable: Variable, present: float
+) -> Lever | None:
     """Return the lever of a number or boolean; None without any limit: none of its own, and never seen in training."""
     up, down = variable.direction != "down", variable.direction != "up"
     if variable.type == "boolean":
@@ -198,10 +227,21 @@ def _number_lever(model: TrainedModel, name: str, variable: Variable, present: f
     high = _first_given(variable.max, variable.high, trained_high)
     if not (isfinite(low) and isfinite(high)):
         return None
-    largest, slack = variable.max_change or inf, SLACK * (trained_high - trained_low) if isfinite(trained_high) else 0.0
+    largest, slack = (
+        variable.max_change or inf,
+        SLACK * (trained_high - trained_low) if isfinite(trained_high) else 0.0,
+    )
     span = max(high - low, variable.step or 1e-9)
-    lowest = max(low, present - largest, min(trained_low - slack, present)) if down else max(low, present)
-    highest = min(high, present + largest, max(trained_high + slack, present)) if up else min(high, present)
+    lowest = (
+        max(low, present - largest, min(trained_low - slack, present))
+        if down
+        else max(low, present)
+    )
+    highest = (
+        min(high, present + largest, max(trained_high + slack, present))
+        if up
+        else min(high, present)
+    )
     step = variable.step or span / DIVISIONS
     rate = None if variable.rate is None else variable.rate / MINUTE_MS
     if rate is not None:
@@ -215,11 +255,24 @@ def _number_lever(model: TrainedModel, name: str, variable: Variable, present: f
     parts = min(max(round(tolerance / step), 1), MOST_PARTS)
     relief = 0.0 if model.effects is None else model.effects.relief(name)
     return Lever(
-        name, present, settings, low, high, tolerance, span, variable.cost, rate, thinned=thinned, parts=parts, relief=relief
+        name,
+        present,
+        settings,
+        low,
+        high,
+        tolerance,
+        span,
+        variable.cost,
+        rate,
+        thinned=thinned,
+        parts=parts,
+        relief=relief,
     )
 
 
-def _settings(present: float, low: float, high: float, step: float, anchor: float) -> tuple[tuple[float, ...], bool]:
+def _settings(
+    present: float, low: float, high: float, step: float, anchor: float
+) -> tuple[tuple[float, ...], bool]:
     """Return the settings within [low, high], whole steps from the anchor, without the present one; and whether thinned."""
     first, last = ceil((low - anchor) / step - 1e-9), floor((high - anchor) / step + 1e-9)
     if last < first:
@@ -233,10 +286,14 @@ def _settings(present: float, low: float, high: float, step: float, anchor: floa
 def _trained_range(model: TrainedModel, name: str) -> tuple[float, float]:
     """Return the lowest and highest level of a variable in training."""
     levels = [
-        c.name for c in model.plan.layout if c.kind == "variable" and c.source == name and c.aggregation in ("last", "mean")
+        c.name
+        for c in model.plan.layout
+        if c.kind == "variable" and c.source == name and c.aggregation in ("last", "mean")
     ]
     bounds = [model.ranges[level] for level in levels if level in model.ranges]
-    return (min(low for low, _ in bounds), max(high for _, high in bounds)) if bounds else (-inf, inf)
+    return (
+        (min(low for low, _ in bounds), max(high for _, high in bounds)) if bounds else (-inf, inf)
+    )
 
 
 def _first_given(*values: float | None) -> float:

@@ -17,7 +17,13 @@ from alerting.episodes.episode import Change, Quantity, Safety
 from alerting.learning.features.plan import Column
 from alerting.learning.features.set_point_effects import SetPointEffects
 
-LEVELS = ("last", "mean", "min", "max", "lag")  # aggregations in the variable's own unit that show its level
+LEVELS = (
+    "last",
+    "mean",
+    "min",
+    "max",
+    "lag",
+)  # aggregations in the variable's own unit that show its level
 _UNKNOWN_VARIABLE = Variable()
 _PUSHES = template("lowers the risk by {points}"), template("raises the risk by {points}")
 _STATISTIC = {
@@ -84,10 +90,14 @@ def setting(value: float, unit_text: str | None = None) -> str:
 
 def describe_setting(asset: Asset, changes: Sequence[Change]) -> Translatable:
     """Describe the next step of an operator: `Set belt speed from 8.0 to 7.4 m/min and damper from 40 to 60 %`."""
-    return translatable("Set {changes}", changes=both(*(_step(asset, change) for change in changes)))
+    return translatable(
+        "Set {changes}", changes=both(*(_step(asset, change) for change in changes))
+    )
 
 
-def describe_advice(asset: Asset, changes: Sequence[Change], before: float, after: float) -> Translatable:
+def describe_advice(
+    asset: Asset, changes: Sequence[Change], before: float, after: float
+) -> Translatable:
     """Describe the next step with its effect on the risk: `Set belt speed from 8.0 to 7.4 m/min. Risk 89 % → 26 %.`"""
     return translatable(
         "{step}. Risk {before} → {after}.",
@@ -101,7 +111,11 @@ def describe_safety(safety: Safety) -> str:
     """Describe what an answer does not reach, as a sentence; empty if it stays under the aimed score."""
     if safety == "threshold":
         return translatable("Set these values exactly; small deviations may not be enough.")
-    return translatable("Only just enough: if a setting is missed, the alarm may stay.") if safety == "nominal" else ""
+    return (
+        translatable("Only just enough: if a setting is missed, the alarm may stay.")
+        if safety == "nominal"
+        else ""
+    )
 
 
 def is_within_normal(unusual: float | None) -> bool:
@@ -142,25 +156,43 @@ def describe_worst_cases(asset: Asset, effects: SetPointEffects, relief: float) 
     if effects.limit is None:
         needed = quantity(effects.needed, own)
         return translatable(
-            "In 1 of 5 past cases {variable} went more than {amount} beyond its limit.", variable=name, amount=needed
+            "In 1 of 5 past cases {variable} went more than {amount} beyond its limit.",
+            variable=name,
+            amount=needed,
         )
     farthest = quantity(effects.limit + effects.limit_side * effects.needed, own)
     if effects.limit_side > 0:
-        return translatable("In 1 of 5 past cases {variable} went above {value}.", variable=name, value=farthest)
-    return translatable("In 1 of 5 past cases {variable} went below {value}.", variable=name, value=farthest)
+        return translatable(
+            "In 1 of 5 past cases {variable} went above {value}.", variable=name, value=farthest
+        )
+    return translatable(
+        "In 1 of 5 past cases {variable} went below {value}.", variable=name, value=farthest
+    )
 
 
 def _step(asset: Asset, change: Change) -> Translatable:
-    name, before, after = Styled(title(asset, change.variable), "inside"), change.before, change.after
+    name, before, after = (
+        Styled(title(asset, change.variable), "inside"),
+        change.before,
+        change.after,
+    )
     if isinstance(before, str) or isinstance(after, str):
-        step = translatable("{name} from {before} to {after}", name=name, before=str(before), after=str(after))
+        step = translatable(
+            "{name} from {before} to {after}", name=name, before=str(before), after=str(after)
+        )
     else:
         style = f".{max(_decimals(before), _decimals(after))}f"
         end = measured(after, style, change.unit)
-        step = translatable("{name} from {before} to {after}", name=name, before=Styled(before, style), after=end)
+        step = translatable(
+            "{name} from {before} to {after}", name=name, before=Styled(before, style), after=end
+        )
     if not change.takes:
         return step
-    return translatable("{change} over {duration}", change=step, duration=Styled(change.takes.total_seconds(), "duration"))
+    return translatable(
+        "{change} over {duration}",
+        change=step,
+        duration=Styled(change.takes.total_seconds(), "duration"),
+    )
 
 
 def _decimals(value: float) -> int:
@@ -176,14 +208,22 @@ def column_unit(asset: Asset, column: Column) -> str | None:
     return f"{own or ''}/h" if column.aggregation == "slope" else own
 
 
-def column_value(asset: Asset, column: Column, value: float | str | None) -> str | Styled | Translatable:
+def column_value(
+    asset: Asset, column: Column, value: float | str | None
+) -> str | Styled | Translatable:
     """Return the value of a column with the unit of its aggregation."""
-    if column.kind == "variable" and asset.variables.get(column.source, _UNKNOWN_VARIABLE).type == "boolean" and value in (0, 1):
+    if (
+        column.kind == "variable"
+        and asset.variables.get(column.source, _UNKNOWN_VARIABLE).type == "boolean"
+        and value in (0, 1)
+    ):
         return translatable("true") if value else translatable("false")
     return statistic_value(column.aggregation, value, column_unit(asset, column))
 
 
-def statistic_value(statistic: str, value: float | str | None, unit_text: str | None) -> str | Styled | Translatable:
+def statistic_value(
+    statistic: str, value: float | str | None, unit_text: str | None
+) -> str | Styled | Translatable:
     """Return the value of a statistic as people read it."""
     if value is None:
         return translatable("not known")
@@ -191,7 +231,11 @@ def statistic_value(statistic: str, value: float | str | None, unit_text: str | 
         return value
     if statistic == "missing":
         return Styled(value, "share")
-    return Styled(int(value), "duration") if statistic in ("age", "recency") else quantity(value, unit_text)
+    return (
+        Styled(int(value), "duration")
+        if statistic in ("age", "recency")
+        else quantity(value, unit_text)
+    )
 
 
 def quantity_name(shown: Quantity) -> Translatable | None:
@@ -210,15 +254,23 @@ def quantity_usual(shown: Quantity) -> Translatable:
     """Return the usual range of a quantity, or its usual value: `-1 to 1 %/h`."""
     low, high = shown.usual_low, shown.usual_high
     if low is None or high is None:
-        return translatable("{value}", value=statistic_value(shown.statistic, shown.usual, shown.unit))
+        return translatable(
+            "{value}", value=statistic_value(shown.statistic, shown.usual, shown.unit)
+        )
     if shown.statistic in _IN_UNITS_OF_TIME_OR_SHARE:
         ends = [statistic_value(shown.statistic, end, None) for end in (low, high)]
         same = ENGLISH.show(ends[0]) == ENGLISH.show(ends[1])
-        return translatable("{value}", value=ends[1]) if same else translatable("{low} to {high}", low=ends[0], high=ends[1])
+        return (
+            translatable("{value}", value=ends[1])
+            if same
+            else translatable("{low} to {high}", low=ends[0], high=ends[1])
+        )
     return translatable("{value}", value=usual_interval(low, high, shown.unit))
 
 
-def is_unusual(value: float | str | None, usual: float | str | None, usual_range: tuple[float, float] | None) -> bool:
+def is_unusual(
+    value: float | str | None, usual: float | str | None, usual_range: tuple[float, float] | None
+) -> bool:
     """Return whether a value is noticeably outside of its usual range; without one, whether it is other than usual."""
     if not isinstance(value, float | int) or not isinstance(usual, float | int):
         return value != usual
@@ -229,21 +281,34 @@ def is_unusual(value: float | str | None, usual: float | str | None, usual_range
     return value < low - noticeable or value > high + noticeable
 
 
-def describe_contribution(asset: Asset, column: Column, shown: Quantity, share: float) -> Translatable:
+def describe_contribution(
+    asset: Asset, column: Column, shown: Quantity, share: float
+) -> Translatable:
     """Describe a contribution: `zone 2 temperature, 12 °C above its usual 203 to 215 °C, raises the risk by 31 points`.
 
     A quantity that is as usual raises the risk by its combination with others only, and the message says that.
     """
     subject, size = describe_column(asset, column), Styled(abs(share), "points")
-    effect, value = translatable(_PUSHES[share > 0], points=size), column_value(asset, column, shown.value)
+    effect, value = (
+        translatable(_PUSHES[share > 0], points=size),
+        column_value(asset, column, shown.value),
+    )
     is_state = column.aggregation in ("last", "value")
     if share > 0 and not shown.is_unusual:
         return translatable(
-            "{subject}, {value}, {effect}, but only together with other values", subject=subject, value=value, effect=effect
+            "{subject}, {value}, {effect}, but only together with other values",
+            subject=subject,
+            value=value,
+            effect=effect,
         )
     if isinstance(shown.value, float) and isinstance(shown.usual, float):
         if _is_level(asset, column):
-            return joined(", ", subject, _against_usual(asset, column, shown.value, shown.usual, shown), effect)
+            return joined(
+                ", ",
+                subject,
+                _against_usual(asset, column, shown.value, shown.usual, shown),
+                effect,
+            )
         if column.aggregation == "slope" and shown.is_unusual:
             return _describe_trend(asset, column, shown, effect)
     usually = _usual_of(asset, column, shown)
@@ -260,7 +325,9 @@ def describe_contribution(asset: Asset, column: Column, shown: Quantity, share: 
     return translatable("{subject}, {value} (usually {usual}), {effect}", **values)
 
 
-def _describe_trend(asset: Asset, column: Column, shown: Quantity, effect: Translatable) -> Translatable:
+def _describe_trend(
+    asset: Asset, column: Column, shown: Quantity, effect: Translatable
+) -> Translatable:
     rate = float(shown.value) if isinstance(shown.value, float) else 0.0
     return translatable(
         _TRENDS[rate > 0],
@@ -273,7 +340,11 @@ def _describe_trend(asset: Asset, column: Column, shown: Quantity, effect: Trans
 
 
 def _usual_of(asset: Asset, column: Column, shown: Quantity) -> str | Styled | Translatable:
-    return column_value(asset, column, shown.usual) if shown.usual_low is None else quantity_usual(shown)
+    return (
+        column_value(asset, column, shown.usual)
+        if shown.usual_low is None
+        else quantity_usual(shown)
+    )
 
 
 def _is_level(asset: Asset, column: Column) -> bool:
@@ -289,15 +360,27 @@ def describe_column(asset: Asset, column: Column) -> Translatable:
     return translatable(_STATISTIC.get(column.aggregation, "{name}"), name=name, window=window)
 
 
-def _against_usual(asset: Asset, column: Column, value: float, usual: float, shown: Quantity) -> Translatable:
+def _against_usual(
+    asset: Asset, column: Column, value: float, usual: float, shown: Quantity
+) -> Translatable:
     own, low, high = unit(asset, column.source), shown.usual_low, shown.usual_high
     if low is not None and high is not None:
         interval = usual_interval(low, high, own)
         if low <= value <= high:
-            return translatable("{value}, within its usual {usual}", value=quantity(value, own), usual=interval)
+            return translatable(
+                "{value}, within its usual {usual}", value=quantity(value, own), usual=interval
+            )
         if value > high:
-            return translatable("{difference} above its usual {usual}", difference=quantity(value - high, own), usual=interval)
-        return translatable("{difference} below its usual {usual}", difference=quantity(low - value, own), usual=interval)
+            return translatable(
+                "{difference} above its usual {usual}",
+                difference=quantity(value - high, own),
+                usual=interval,
+            )
+        return translatable(
+            "{difference} below its usual {usual}",
+            difference=quantity(low - value, own),
+            usual=interval,
+        )
     distance = value - usual
     if abs(distance) <= 1e-3 * max(abs(usual), 1e-9):
         return translatable("at its usual {usual}", usual=quantity(usual, own))

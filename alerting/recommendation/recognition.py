@@ -38,7 +38,10 @@ class Recognition:
 
 
 def recognise(
-    advice: Sequence[RecommendationResult], asset: Asset, at_raise: Mapping[str, Setting | None], readings: pd.DataFrame
+    advice: Sequence[RecommendationResult],
+    asset: Asset,
+    at_raise: Mapping[str, Setting | None],
+    readings: pd.DataFrame,
 ) -> Recognition | None:
     """Return what the readings since the raise show; None without a known set-point, or without advice and without a change.
 
@@ -47,7 +50,11 @@ def recognise(
     value, or beyond it; "partly": one of them has moved towards it; "other": other variables have changed, or in the
     other direction; "no": nothing has changed.
     """
-    known = {name: value for name, value in at_raise.items() if value is not None and name in asset.variables}
+    known = {
+        name: value
+        for name, value in at_raise.items()
+        if value is not None and name in asset.variables
+    }
     if not known:
         return None
     found = [_change(asset.variables[name], name, value, readings) for name, value in known.items()]
@@ -70,7 +77,9 @@ def tolerance(variable: Variable) -> float:
     return 0.0 if low is None or high is None else _SHARE_OF_RANGE * (high - low)
 
 
-def _change(variable: Variable, name: str, before: Setting, readings: pd.DataFrame) -> SettingChange | None:
+def _change(
+    variable: Variable, name: str, before: Setting, readings: pd.DataFrame
+) -> SettingChange | None:
     """Return the change of one set-point that is still in force, None without one."""
     values = readings[name].dropna() if name in readings else pd.Series(dtype=object)
     if not len(values):
@@ -87,19 +96,31 @@ def _change(variable: Variable, name: str, before: Setting, readings: pd.DataFra
 
 
 def _followed(
-    advised: Sequence[Change], asset: Asset, before: Mapping[str, Setting], now: Mapping[str, Setting]
+    advised: Sequence[Change],
+    asset: Asset,
+    before: Mapping[str, Setting],
+    now: Mapping[str, Setting],
 ) -> RecommendationTaken:
-    steps = [_progress(change, asset.variables.get(change.variable), before, now) for change in advised]
+    steps = [
+        _progress(change, asset.variables.get(change.variable), before, now) for change in advised
+    ]
     if all(step == "yes" for step in steps):
         return "yes"
     return "partly" if any(step != "other" for step in steps) else "other"
 
 
 def _progress(
-    change: Change, variable: Variable | None, before: Mapping[str, Setting], now: Mapping[str, Setting]
+    change: Change,
+    variable: Variable | None,
+    before: Mapping[str, Setting],
+    now: Mapping[str, Setting],
 ) -> RecommendationTaken:
     """Return whether one variable has reached its advised value, has moved towards it, or neither."""
-    start, current, wanted = before.get(change.variable, change.before), now.get(change.variable), change.after
+    start, current, wanted = (
+        before.get(change.variable, change.before),
+        now.get(change.variable),
+        change.after,
+    )
     if current is None or variable is None or current == start:
         return "other"
     if isinstance(start, str) or isinstance(current, str) or isinstance(wanted, str):

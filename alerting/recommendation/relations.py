@@ -45,7 +45,11 @@ class SuggestedRelation:
 
     def to_document(self) -> dict[str, Any]:
         """Return it as an entry of an asset's `relations`."""
-        lag = {} if self.time_constant is None else {"time_constant": format_duration(self.time_constant)}
+        lag = (
+            {}
+            if self.time_constant is None
+            else {"time_constant": format_duration(self.time_constant)}
+        )
         kind = "equal" if self.time_constant is None else "lag"
         gain = {} if self.gain == 1.0 else {"gain": self.gain}
         return {"variable": self.variable, "kind": kind, "of": self.of, **gain, **lag}
@@ -59,7 +63,9 @@ def suggest_relations(history: History) -> list[SuggestedRelation]:
     missing; the interval between two is taken as their median.
     """
     numbers = {
-        n: v for n, v in history.asset.variables.items() if v.type == "number" and not v.computed and n in history.readings
+        n: v
+        for n, v in history.asset.variables.items()
+        if v.type == "number" and not v.computed and n in history.readings
     }
     readings = history.readings.iloc[-MOST_ROWS:]
     at = millis(readings.index)  # type: ignore[arg-type]
@@ -76,17 +82,27 @@ def suggest_relations(history: History) -> list[SuggestedRelation]:
     return sorted(found, key=lambda s: (-s.explained, s.variable))
 
 
-def _best_driver(name: str, follower: Floats, drivers: Mapping[str, Floats], interval: timedelta) -> SuggestedRelation | None:
-    candidates = [s for of, driver in drivers.items() if (s := _fit(name, follower, of, driver, interval)) is not None]
+def _best_driver(
+    name: str, follower: Floats, drivers: Mapping[str, Floats], interval: timedelta
+) -> SuggestedRelation | None:
+    candidates = [
+        s
+        for of, driver in drivers.items()
+        if (s := _fit(name, follower, of, driver, interval)) is not None
+    ]
     return max(candidates, key=lambda s: s.explained, default=None)
 
 
-def _fit(name: str, follower: Floats, of: str, driver: Floats, interval: timedelta) -> SuggestedRelation | None:
+def _fit(
+    name: str, follower: Floats, of: str, driver: Floats, interval: timedelta
+) -> SuggestedRelation | None:
     """Return the relation of the best lag, in whole seconds; None if the set-point hardly changes, or explains too little."""
     present = ~np.isnan(driver)
     if not present.any():
         return None
-    filled = driver[np.maximum.accumulate(np.where(present, np.arange(len(driver)), np.argmax(present)))]
+    filled = driver[
+        np.maximum.accumulate(np.where(present, np.arange(len(driver)), np.argmax(present)))
+    ]
     changes = int((np.diff(filled) != 0).sum())
     used = ~np.isnan(follower) & (np.arange(len(driver)) >= np.argmax(present))
     if changes < LEAST_CHANGES or used.sum() < 2 or not follower[used].std():
@@ -96,9 +112,17 @@ def _fit(name: str, follower: Floats, of: str, driver: Floats, interval: timedel
     best = max(possible, key=lambda fit: fit.explained, default=None)
     if best is None or best.explained < LEAST_SHARE:
         return None
-    at_once = fits[0] if fits[0] in possible and best.explained - fits[0].explained < SIMPLER else best
-    constant = timedelta(seconds=max(1, round((interval * at_once.lag).total_seconds()))) if at_once.lag else None
-    return SuggestedRelation(name, of, _rounded(at_once.gain), constant, at_once.explained, at_once.described, changes)
+    at_once = (
+        fits[0] if fits[0] in possible and best.explained - fits[0].explained < SIMPLER else best
+    )
+    constant = (
+        timedelta(seconds=max(1, round((interval * at_once.lag).total_seconds())))
+        if at_once.lag
+        else None
+    )
+    return SuggestedRelation(
+        name, of, _rounded(at_once.gain), constant, at_once.explained, at_once.described, changes
+    )
 
 
 class _Fit(NamedTuple):

@@ -20,9 +20,13 @@ from alerting.recommendation.situation import Situation, SubsetBounds
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-MOST_SCORINGS = 20_000  # of one search; of combinations whose features are all computed anew, a tenth
+MOST_SCORINGS = (
+    20_000  # of one search; of combinations whose features are all computed anew, a tenth
+)
 MOST_BOXES = 4_000
-AT_ONCE = 4  # combinations of a box that is scored at once; more without bounds, where each costs more
+AT_ONCE = (
+    4  # combinations of a box that is scored at once; more without bounds, where each costs more
+)
 AT_ONCE_UNBOUNDED = 64
 BOXES_AT_ONCE = 8  # whose lower bounds are computed together
 MOST_MISSED_AT_ONCE = 16  # combinations
@@ -77,8 +81,13 @@ class _Box:
 class Search:
     """A search in one situation. `order`: the levers, in the order in which they are tried. `complete`: nothing was left out."""
 
-    def __init__(self, situation: Situation, order: Sequence[int], shares: Sequence[float], max_changes: int) -> None:
-        self.situation, self.complete = situation, not any(situation.grids[i].lever.thinned for i in order)
+    def __init__(
+        self, situation: Situation, order: Sequence[int], shares: Sequence[float], max_changes: int
+    ) -> None:
+        self.situation, self.complete = (
+            situation,
+            not any(situation.grids[i].lever.thinned for i in order),
+        )
         self._order = [i for i in order if len(situation.grids[i].settings)]
         self._shares, self._max_changes = shares, max_changes
         self._bounds: dict[tuple[int, ...], SubsetBounds | None] = {}
@@ -92,7 +101,11 @@ class Search:
         self._left, self._boxes = MOST_SCORINGS, MOST_BOXES
         best = None
         for size in range(1, self._max_changes + 1):
-            allowed = [m for m in combinations(self._order, size) if not any(each <= set(m) for each in avoid)]
+            allowed = [
+                m
+                for m in combinations(self._order, size)
+                if not any(each <= set(m) for each in avoid)
+            ]
             best = self._least_of(allowed, goal, best)
         return best
 
@@ -103,7 +116,12 @@ class Search:
             if self._left <= 0:
                 break
             grids = [self.situation.grids[i] for i in members]
-            coarse = [g.settings[np.unique(np.linspace(0, len(g.settings) - 1, COARSE).round().astype(int))] for g in grids]
+            coarse = [
+                g.settings[
+                    np.unique(np.linspace(0, len(g.settings) - 1, COARSE).round().astype(int))
+                ]
+                for g in grids
+            ]
             at = np.array(list(product(*coarse)), np.int64)
             at = at[: self._budget(members, len(at))]
             matrix = self.situation.rows(members, at)
@@ -113,16 +131,28 @@ class Search:
                 efforts = self._efforts(members, at)
                 first = int(np.lexsort((efforts, risk))[0])
                 if best is None or risk[first] < best.risk - EQUAL:
-                    best = Answer(members, tuple(at[first].tolist()), float(efforts[first]), float(risk[first]), matrix[first])
+                    best = Answer(
+                        members,
+                        tuple(at[first].tolist()),
+                        float(efforts[first]),
+                        float(risk[first]),
+                        matrix[first],
+                    )
         return best
 
     def _subsets(self) -> Iterator[tuple[int, ...]]:
         """Return sets of levers, the small ones and those of the largest contributions first."""
         for size in range(1, self._max_changes + 1):
             of_size = list(combinations(self._order, size))
-            yield from sorted(of_size, key=lambda members: -sum(self._shares[i] for i in members)) if size > 1 else of_size
+            yield from (
+                sorted(of_size, key=lambda members: -sum(self._shares[i] for i in members))
+                if size > 1
+                else of_size
+            )
 
-    def _least_of(self, subsets: Sequence[tuple[int, ...]], goal: Goal, best: Answer | None) -> Answer | None:
+    def _least_of(
+        self, subsets: Sequence[tuple[int, ...]], goal: Goal, best: Answer | None
+    ) -> Answer | None:
         """Return the least answer with exactly the levers of one of these sets, or the best one if that takes no more effort.
 
         Boxes of all sets are taken in the order of their least effort, and cut until one that the bounds do not exclude is small.
@@ -151,7 +181,9 @@ class Search:
                     count += 1
         return best
 
-    def _next_boxes(self, waiting: list[tuple[float, int, _Box]], goal: Goal, most: float) -> list[_Box]:
+    def _next_boxes(
+        self, waiting: list[tuple[float, int, _Box]], goal: Goal, most: float
+    ) -> list[_Box]:
         """Take the next boxes from the heap, without the settings that cost too much and boxes without enough relief."""
         boxes: list[_Box] = []
         while waiting and len(boxes) < BOXES_AT_ONCE and waiting[0][0] < most:
@@ -163,13 +195,17 @@ class Search:
     def _not_excluded(self, boxes: Sequence[_Box], goal: Goal) -> list[_Box]:
         """Return the boxes without those in which no point can reach the goal, by lower bounds of risk and distance."""
         found = []
-        for members, group in groupby(sorted(boxes, key=lambda box: box.members), key=lambda box: box.members):
+        for members, group in groupby(
+            sorted(boxes, key=lambda box: box.members), key=lambda box: box.members
+        ):
             some = list(group)
             bounds = self._bounds_of(members)
             if bounds is not None:
                 self._boxes -= len(some)
                 positions = [box.positions for box in some]
-                good = (bounds.least_risk(positions) < goal.nominal) & (bounds.least_distance(positions) <= goal.distance + EQUAL)
+                good = (bounds.least_risk(positions) < goal.nominal) & (
+                    bounds.least_distance(positions) <= goal.distance + EQUAL
+                )
                 some = [box for box, may in zip(some, good.tolist(), strict=True) if may]
             found += some
         return sorted(found, key=self._least_effort)
@@ -198,7 +234,13 @@ class Search:
         risk = self.situation.risk(matrix)
         under = np.flatnonzero(risk < goal.nominal)
         for k in self._robust(members, at[order], under, goal):
-            return Answer(members, tuple(at[order[k]].tolist()), float(efforts[order[k]]), float(risk[k]), matrix[k])
+            return Answer(
+                members,
+                tuple(at[order[k]].tolist()),
+                float(efforts[order[k]]),
+                float(risk[k]),
+                matrix[k],
+            )
         return best
 
     def _at_once(self, members: tuple[int, ...]) -> int:
@@ -215,16 +257,29 @@ class Search:
             missed = [self._misses(members, at[k]) for k in group]
             ends = np.cumsum([0, *map(len, missed)])
             self._left -= int(ends[-1])
-            at_risk = self.situation.risk(self.situation.rows(members, np.concatenate(missed))) if ends[-1] else np.empty(0)
+            at_risk = (
+                self.situation.risk(self.situation.rows(members, np.concatenate(missed)))
+                if ends[-1]
+                else np.empty(0)
+            )
             stays = at_risk < goal.missed
-            yield from (k for k, (a, b) in zip(group.tolist(), pairwise(ends.tolist()), strict=True) if stays[a:b].all())
+            yield from (
+                k
+                for k, (a, b) in zip(group.tolist(), pairwise(ends.tolist()), strict=True)
+                if stays[a:b].all()
+            )
             first, several = first + several, min(2 * several, MOST_MISSED_AT_ONCE)
 
     def _misses(self, members: tuple[int, ...], at: Ints) -> Ints:
         """Return all combinations in which some settings are missed, up or down."""
         grids = [self.situation.grids[i] for i in members]
-        choices = [sorted({p, *g.misses[p].tolist()}) for g, p in zip(grids, at.tolist(), strict=True)]
-        return np.array([c for c in product(*choices) if c != tuple(at.tolist())] or np.empty((0, len(at))), np.int64)
+        choices = [
+            sorted({p, *g.misses[p].tolist()}) for g, p in zip(grids, at.tolist(), strict=True)
+        ]
+        return np.array(
+            [c for c in product(*choices) if c != tuple(at.tolist())] or np.empty((0, len(at))),
+            np.int64,
+        )
 
     def _budget(self, members: tuple[int, ...], wanted: int) -> int:
         """Return how many combinations may still be scored, and count them; those built anew count ten times."""
@@ -242,36 +297,61 @@ class Search:
         return [side for side in (grid.settings[~up][::-1], grid.settings[up]) if len(side)]
 
     def _efforts(self, members: tuple[int, ...], at: Ints) -> Floats:
-        return np.asarray(sum(self.situation.grids[i].efforts[at[:, k]] for k, i in enumerate(members)), np.float64)
+        return np.asarray(
+            sum(self.situation.grids[i].efforts[at[:, k]] for k, i in enumerate(members)),
+            np.float64,
+        )
 
     def _reliefs(self, members: tuple[int, ...], at: Ints) -> Floats:
-        return np.asarray(sum(self.situation.grids[i].reliefs[at[:, k]] for k, i in enumerate(members)), np.float64) + EQUAL
+        return (
+            np.asarray(
+                sum(self.situation.grids[i].reliefs[at[:, k]] for k, i in enumerate(members)),
+                np.float64,
+            )
+            + EQUAL
+        )
 
     def _most_relief(self, box: _Box) -> float:
         return EQUAL + sum(
-            float(self.situation.grids[i].reliefs[p].max()) for i, p in zip(box.members, box.positions, strict=True)
+            float(self.situation.grids[i].reliefs[p].max())
+            for i, p in zip(box.members, box.positions, strict=True)
         )
 
     def most_relief(self) -> float:
         """Return the largest estimated effect of any combination on the problem variable, away from its limit."""
-        each = [float(g.reliefs[g.settings].max()) for g in (self.situation.grids[i] for i in self._order)]
+        each = [
+            float(g.reliefs[g.settings].max())
+            for g in (self.situation.grids[i] for i in self._order)
+        ]
         return sum(sorted((r for r in each if r > 0), reverse=True)[: self._max_changes])
 
     def _least_effort(self, box: _Box) -> float:
-        return sum(float(self.situation.grids[i].efforts[p[0]]) for i, p in zip(box.members, box.positions, strict=True))
+        return sum(
+            float(self.situation.grids[i].efforts[p[0]])
+            for i, p in zip(box.members, box.positions, strict=True)
+        )
 
     def _clip(self, box: _Box, most: float) -> _Box:
         """Return the box without the settings that cost `most` even with the least effort of the others."""
         least, stops = self._least_effort(box), []
         for i, side, start, stop in zip(box.members, box.sides, box.start, box.stop, strict=True):
             efforts = self.situation.grids[i].efforts[side[start:stop]]
-            stops.append(start + int(np.searchsorted(efforts, most - (least - float(efforts[0])), side="left")))
+            stops.append(
+                start
+                + int(np.searchsorted(efforts, most - (least - float(efforts[0])), side="left"))
+            )
         return _Box(box.members, box.sides, box.start, tuple(stops))
 
     def _halves(self, box: _Box) -> list[_Box]:
         """Return both halves of a box, cut across the lever whose settings differ most in effort."""
-        efforts = [self.situation.grids[i].efforts[p] for i, p in zip(box.members, box.positions, strict=True)]
-        k = max(range(len(efforts)), key=lambda j: (float(efforts[j][-1] - efforts[j][0]), len(efforts[j])))
+        efforts = [
+            self.situation.grids[i].efforts[p]
+            for i, p in zip(box.members, box.positions, strict=True)
+        ]
+        k = max(
+            range(len(efforts)),
+            key=lambda j: (float(efforts[j][-1] - efforts[j][0]), len(efforts[j])),
+        )
         middle = (box.start[k] + box.stop[k] + 1) // 2
         return [
             _Box(box.members, box.sides, box.start, (*box.stop[:k], middle, *box.stop[k + 1 :])),

@@ -43,21 +43,46 @@ class Grid:
     @cached_property
     def reliefs(self) -> Floats:
         """Return by how much each value takes the problem variable away from its limit, as far as the history tells."""
-        return np.zeros(len(self.values)) if self.lever.levels else self.lever.relief * (self.values - self.lever.present)
+        return (
+            np.zeros(len(self.values))
+            if self.lever.levels
+            else self.lever.relief * (self.values - self.lever.present)
+        )
 
 
 class Situation:
     """The what-ifs of one instant. `scorings` counts the rows that the model has scored."""
 
-    def __init__(self, model: TrainedModel, history: History, instant: int, base: Floats, levers: Sequence[Lever]) -> None:
+    def __init__(
+        self,
+        model: TrainedModel,
+        history: History,
+        instant: int,
+        base: Floats,
+        levers: Sequence[Lever],
+    ) -> None:
         self.model, self.base, self.scorings = model, base, 0
         interval = max(duration_millis(model.horizon), model.plan.windows_ms[0])
         self._instant, self._levels = instant, [lever for lever in levers if lever.levels]
         values = [_values(lever) for lever in levers]
-        longest = max((lever.ramp_ms(v) for lever, each in zip(levers, values, strict=True) for v in each.tolist()), default=0.0)
+        longest = max(
+            (
+                lever.ramp_ms(v)
+                for lever, each in zip(levers, values, strict=True)
+                for v in each.tolist()
+            ),
+            default=0.0,
+        )
         if longest:
-            moved = [name for lever in levers if lever.rate for name in (lever.name, *followers(history.asset, lever.name))]
-            history = hold(model.plan, history, instant, instant + self._whole_buckets(longest), moved)
+            moved = [
+                name
+                for lever in levers
+                if lever.rate
+                for name in (lever.name, *followers(history.asset, lever.name))
+            ]
+            history = hold(
+                model.plan, history, instant, instant + self._whole_buckets(longest), moved
+            )
         self._courses = Courses(history, instant, interval)
         self.grids = [self._grid(lever, each) for lever, each in zip(levers, values, strict=True)]
 
@@ -65,7 +90,10 @@ class Situation:
         """Return the matrix of combinations: positions in the grids of some levers (combinations x levers)."""
         grids = [self.grids[i] for i in members]
         if not self.is_glued(members):
-            return self._built([g.lever for g in grids], np.column_stack([g.values[at[:, k]] for k, g in enumerate(grids)]))
+            return self._built(
+                [g.lever for g in grids],
+                np.column_stack([g.values[at[:, k]] for k, g in enumerate(grids)]),
+            )
         matrix = np.repeat(self.base[None, :], len(at), axis=0)
         for k, grid in enumerate(grids):
             matrix[:, grid.columns] = grid.features[at[:, k]]
@@ -84,16 +112,31 @@ class Situation:
     def distance(self, matrix: Floats) -> Floats:
         """Return how far each row is from normal operation; 0 where the model does not know it."""
         normal = self.model.normal
-        return np.zeros(len(matrix)) if normal is None else normal.distance(matrix[:, self._normal_columns(normal)])
+        return (
+            np.zeros(len(matrix))
+            if normal is None
+            else normal.distance(matrix[:, self._normal_columns(normal)])
+        )
 
     def length(self, offsets: Floats) -> Floats:
         """Return how far each offset of rows leads, in the measure of `distance`."""
         normal = self.model.normal
-        return np.zeros(len(offsets)) if normal is None else normal.length(offsets[:, self._normal_columns(normal)])
+        return (
+            np.zeros(len(offsets))
+            if normal is None
+            else normal.length(offsets[:, self._normal_columns(normal)])
+        )
 
     def values_of(self, row: Floats, name: str) -> float | None:
         """Return the level of a variable in a row of the matrix; None if the model does not read it or it is missing."""
-        for column in (f"{name}.last", *(c.name for c in self.model.plan.layout if c.source == name and c.aggregation == "mean")):
+        for column in (
+            f"{name}.last",
+            *(
+                c.name
+                for c in self.model.plan.layout
+                if c.source == name and c.aggregation == "mean"
+            ),
+        ):
             if column in self.model.plan.columns:
                 value = float(row[self.model.plan.columns.index(column)])
                 return None if np.isnan(value) else value
@@ -115,11 +158,26 @@ class Situation:
 
     def _grid(self, lever: Lever, values: Floats) -> Grid:
         columns = self._columns_of(lever)
-        features = self._built([lever], values[:, None])[:, columns] if len(values) else np.empty((0, len(columns)))
+        features = (
+            self._built([lever], values[:, None])[:, columns]
+            if len(values)
+            else np.empty((0, len(columns)))
+        )
         allowed = np.isin(values, np.array(lever.settings)) & self._plausible(columns, features)
         missed = np.clip(values[:, None] + np.array([0.0, *lever.misses]), lever.low, lever.high)
-        misses = np.searchsorted(values, np.round(missed, 9)) if lever.misses else np.arange(len(values))[:, None]
-        return Grid(lever, values, features, columns, np.flatnonzero(allowed), np.minimum(misses, len(values) - 1))
+        misses = (
+            np.searchsorted(values, np.round(missed, 9))
+            if lever.misses
+            else np.arange(len(values))[:, None]
+        )
+        return Grid(
+            lever,
+            values,
+            features,
+            columns,
+            np.flatnonzero(allowed),
+            np.minimum(misses, len(values) - 1),
+        )
 
     def _columns_of(self, lever: Lever) -> Ints:
         """Return the columns that follow from a lever: its own and those of its followers; of a ramp all, which ends later."""
@@ -127,17 +185,29 @@ class Situation:
             return np.arange(len(self.base))
         names = {lever.name, *followers(self._courses.history.asset, lever.name)}
         layout = self.model.plan.layout
-        return np.array([i for i, c in enumerate(layout) if c.kind == "variable" and c.source in names], np.int64)
+        return np.array(
+            [i for i, c in enumerate(layout) if c.kind == "variable" and c.source in names],
+            np.int64,
+        )
 
     def _built(self, levers: Sequence[Lever], values: Floats) -> Floats:
         """Return the matrix of what-ifs (what-ifs x levers), with every feature computed again but those of missing readings."""
-        ramps = np.array([[lever.ramp_ms(v) for lever, v in zip(levers, row, strict=True)] for row in values.tolist()])
-        ends = self._instant + np.array([self._whole_buckets(r) for r in ramps.max(axis=1)], np.int64)
+        ramps = np.array(
+            [
+                [lever.ramp_ms(v) for lever, v in zip(levers, row, strict=True)]
+                for row in values.tolist()
+            ]
+        )
+        ends = self._instant + np.array(
+            [self._whole_buckets(r) for r in ramps.max(axis=1)], np.int64
+        )
         changes = self._courses.moved(levers, values, ends)
         rows = build_features_many(self.model.plan, self._courses.history, ends, changes)
         matrix = self.model.estimator.columns.matrix(rows)
         quality = [
-            i for i, c in enumerate(self.model.plan.layout) if c.kind == "variable" and c.aggregation in ("missing", "age")
+            i
+            for i, c in enumerate(self.model.plan.layout)
+            if c.kind == "variable" and c.aggregation in ("missing", "age")
         ]
         matrix[:, quality] = self.base[quality]
         for k, lever in enumerate(levers):
@@ -177,7 +247,11 @@ class SubsetBounds:
     """Lower bounds of the risk over boxes of the settings of some levers, with all others as they are."""
 
     def __init__(self, situation: Situation, members: Sequence[int]) -> None:
-        self._situation, self._calibration, self._base = situation, situation.model.calibration, situation.base
+        self._situation, self._calibration, self._base = (
+            situation,
+            situation.model.calibration,
+            situation.base,
+        )
         self._grids = [situation.grids[i] for i in members]
         low, high = self._ends([[grid.settings for grid in self._grids]])
         self._bounds = situation.bounds.within(low[0], high[0])
@@ -193,7 +267,9 @@ class SubsetBounds:
         box less the distance from there to a corner.
         """
         low, high = self._ends(boxes)
-        return np.asarray(self._situation.distance((low + high) / 2) - self._situation.length((high - low) / 2))
+        return np.asarray(
+            self._situation.distance((low + high) / 2) - self._situation.length((high - low) / 2)
+        )
 
     def _ends(self, boxes: Sequence[Sequence[Ints]]) -> tuple[Floats, Floats]:
         low = np.repeat(self._base[None, :], len(boxes), axis=0)
@@ -201,7 +277,10 @@ class SubsetBounds:
         for b, box in enumerate(boxes):
             for grid, positions in zip(self._grids, box, strict=True):
                 features = grid.features[positions]
-                low[b, grid.columns], high[b, grid.columns] = features.min(axis=0), features.max(axis=0)
+                low[b, grid.columns], high[b, grid.columns] = (
+                    features.min(axis=0),
+                    features.max(axis=0),
+                )
         return low, high
 
 

@@ -89,14 +89,29 @@ def recommend(
     levers = find_levers(model, view, instant, base, limits)
     if not levers:
         return _none(
-            risk, translatable("No advice: the model uses no variable that operators can set and whose present setting is known.")
+            risk,
+            translatable(
+                "No advice: the model uses no variable that operators can set and whose present setting is known."
+            ),
         )
     if not any(lever.settings for lever in levers):
-        return _none(risk, translatable("No advice: limits, steps and directions leave no setting but the present one."))
+        return _none(
+            risk,
+            translatable(
+                "No advice: limits, steps and directions leave no setting but the present one."
+            ),
+        )
     situation = Situation(model, view, instant, base, levers)
     if not any(len(grid.settings) for grid in situation.grids):
-        return _none(risk, translatable("No advice: every permitted setting is far from the training data of the model."))
-    return _Advice(situation, levers, view.asset, risk, explained or explain_matrix(model, base)).find(max_changes, answers)
+        return _none(
+            risk,
+            translatable(
+                "No advice: every permitted setting is far from the training data of the model."
+            ),
+        )
+    return _Advice(
+        situation, levers, view.asset, risk, explained or explain_matrix(model, base)
+    ).find(max_changes, answers)
 
 
 def _none(risk: float, message: str) -> RecommendationResult:
@@ -122,11 +137,21 @@ class _Advice:
         for goal in goals:
             best = search.least(goal)
             if best is not None:
-                return self._result(best, goal.safety, search, order, shares, self._others(search, best, goal, answers))
+                return self._result(
+                    best,
+                    goal.safety,
+                    search,
+                    order,
+                    shares,
+                    self._others(search, best, goal, answers),
+                )
         lowest = search.lowest(goals[-1].distance)
         if lowest is None or lowest.risk >= self.risk:
             nothing = _NOTHING_LOWERS[search.complete]
-            return _none(self.risk, translatable(nothing, risk=Styled(self.risk, "share"), threshold=self._alarm_at))
+            return _none(
+                self.risk,
+                translatable(nothing, risk=Styled(self.risk, "share"), threshold=self._alarm_at),
+            )
         return self._result(lowest, None, search, order, shares, ())
 
     @property
@@ -138,10 +163,16 @@ class _Advice:
 
         `reachable`: the largest estimated effect of any combination on the problem variable.
         """
-        normal, threshold, effects = self.situation.model.normal, self.situation.model.threshold, self.situation.model.effects
+        normal, threshold, effects = (
+            self.situation.model.normal,
+            self.situation.model.threshold,
+            self.situation.model.effects,
+        )
         now = float(self.situation.distance(self.situation.base[None, :])[0])
         aim, wanted = MARGIN * threshold, ((USUAL, 0.0), (PLAUSIBLE, now), (RARE, now))
-        usual, plausible, rare = (inf if normal is None else max(normal.limit(share), least) for share, least in wanted)
+        usual, plausible, rare = (
+            inf if normal is None else max(normal.limit(share), least) for share, least in wanted
+        )
         needed = 0.0 if effects is None else min(effects.needed, reachable)
         reliefs = [needed * share for share in RELIEFS] if needed > 0 else [-inf]
         return [
@@ -158,7 +189,9 @@ class _Advice:
             Goal("nominal", threshold, None, rare),
         ]
 
-    def _others(self, search: Search, best: Answer, goal: Goal, answers: int) -> tuple[Alternative, ...]:
+    def _others(
+        self, search: Search, best: Answer, goal: Goal, answers: int
+    ) -> tuple[Alternative, ...]:
         """Return further answers by effort, none with all the levers of another one."""
         complete, found = search.complete, [best]
         while len(found) < answers:
@@ -173,7 +206,9 @@ class _Advice:
         changes = self._changes(answer)
         message = describe_advice(self.asset, changes, self.risk, answer.risk)
         moves = self._moves(answer)
-        return Alternative(changes, answer.risk, message, answer.effort, self._unusual(answer), safety, moves)
+        return Alternative(
+            changes, answer.risk, message, answer.effort, self._unusual(answer), safety, moves
+        )
 
     def _result(
         self,
@@ -189,7 +224,9 @@ class _Advice:
         parts: list[str] = [describe_advice(self.asset, changes, self.risk, answer.risk)]
         background = [worst, describe_unusual(unusual)]
         if safety is None:
-            parts.insert(0, translatable(_NOTHING_IS_ENOUGH[search.complete], threshold=self._alarm_at))
+            parts.insert(
+                0, translatable(_NOTHING_IS_ENOUGH[search.complete], threshold=self._alarm_at)
+            )
         else:
             parts += [describe_safety(safety), relief]
             if unusual is not None and not is_within_normal(unusual):
@@ -218,10 +255,14 @@ class _Advice:
         elif not self.levers[i].settings:
             reason = translatable("its limits, step and direction leave no other setting")
         elif not len(grid.settings):
-            reason = translatable("every permitted setting is far from the training data of the model")
+            reason = translatable(
+                "every permitted setting is far from the training data of the model"
+            )
         elif self.situation.model.effects is not None and not self.levers[i].relief:
             variable = Styled(title(self.asset, self.situation.model.effects.variable), "inside")
-            reason = translatable("the history does not tell its effect on {variable}", variable=variable)
+            reason = translatable(
+                "the history does not tell its effect on {variable}", variable=variable
+            )
         elif safety is None:
             reason = translatable("it lowers the risk less")
         else:
@@ -230,35 +271,60 @@ class _Advice:
 
     def _changes(self, answer: Answer) -> tuple[Change, ...]:
         return tuple(
-            Change(lever.name, lever.text(lever.present), lever.text(value), unit(self.asset, lever.name), lever.ramp(value))
+            Change(
+                lever.name,
+                lever.text(lever.present),
+                lever.text(value),
+                unit(self.asset, lever.name),
+                lever.ramp(value),
+            )
             for lever, value in self._settings(answer)
         )
 
     def _settings(self, answer: Answer) -> list[tuple[Lever, float]]:
         pairs = zip(answer.members, answer.at, strict=True)
-        return [(self.levers[i], float(self.situation.grids[i].values[position])) for i, position in pairs]
+        return [
+            (self.levers[i], float(self.situation.grids[i].values[position]))
+            for i, position in pairs
+        ]
 
     def _effect(self, answer: Answer) -> tuple[str, str]:
         """Return sentences on the estimated effect on the problem variable, and on how much past problems needed."""
         effects = self.situation.model.effects
         if effects is None:
             return "", ""
-        relief = sum(lever.relief * (value - lever.present) for lever, value in self._settings(answer) if not lever.levels)
-        return describe_relief(self.asset, effects, relief), describe_worst_cases(self.asset, effects, relief)
+        relief = sum(
+            lever.relief * (value - lever.present)
+            for lever, value in self._settings(answer)
+            if not lever.levels
+        )
+        return describe_relief(self.asset, effects, relief), describe_worst_cases(
+            self.asset, effects, relief
+        )
 
     def _moves(self, answer: Answer) -> tuple[Change, ...]:
         """Return the variables that follow the changes, with their level before and after; those that the model reads."""
-        names = dict.fromkeys(name for lever, _ in self._settings(answer) for name in followers(self.asset, lever.name))
+        names = dict.fromkeys(
+            name
+            for lever, _ in self._settings(answer)
+            for name in followers(self.asset, lever.name)
+        )
         found = []
         for name in names:
-            before, after = (self.situation.values_of(row, name) for row in (self.situation.base, answer.row))
+            before, after = (
+                self.situation.values_of(row, name) for row in (self.situation.base, answer.row)
+            )
             if before is not None and after is not None and before != after:
                 found.append(Change(name, before, after, unit(self.asset, name)))
         return tuple(found)
 
     def _unusual(self, answer: Answer) -> float | None:
         normal = self.situation.model.normal
-        return None if normal is None else float(normal.unusual(self.situation.distance(answer.row[None, :]))[0])
+        return (
+            None
+            if normal is None
+            else float(normal.unusual(self.situation.distance(answer.row[None, :]))[0])
+        )
 
     def _shares(self) -> list[float]:
         """Return the contribution of each lever and of the variables that follow it."""

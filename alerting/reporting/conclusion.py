@@ -76,7 +76,9 @@ def conclude(metrics: ReportMetrics) -> Judgement:
     demands = list(_demands(metrics))
     trust = _trust(demands)
     actions = tuple(_actions(metrics)) or tuple(_about_demands(demands))
-    return Judgement(trust, f"{TRUST_MESSAGES[trust]}: {_summary(metrics)}.", _rule(demands), actions)
+    return Judgement(
+        trust, f"{TRUST_MESSAGES[trust]}: {_summary(metrics)}.", _rule(demands), actions
+    )
 
 
 def _demands(f: ReportMetrics) -> Iterator[_Demand]:
@@ -85,7 +87,9 @@ def _demands(f: ReportMetrics) -> Iterator[_Demand]:
         if f.horizon_s == 0:
             description = translatable("at least {share} of the bad units found", share=least)
         else:
-            description = translatable("at least {share} of the problems announced in time", share=least)
+            description = translatable(
+                "at least {share} of the problems announced in time", share=least
+            )
         yield _Demand(description, f.event_recall, GOOD_RECALL, at_least=True)
     least = Styled(GOOD_PRECISION, "share")
     description = translatable("at least {share} of the alarms with an outcome right", share=least)
@@ -100,7 +104,11 @@ def _about_demands(demands: list[_Demand]) -> Iterator[str]:
     """Describe the demands that are not met, and those that cannot be checked yet."""
     for demand in demands:
         if demand.met is False:
-            yield translatable("Not met: {demand} ({cases}).", demand=demand.description, cases=demand.estimate.basis)
+            yield translatable(
+                "Not met: {demand} ({cases}).",
+                demand=demand.description,
+                cases=demand.estimate.basis,
+            )
         elif demand.met is None:
             why = demand.estimate.doubt or demand.estimate.basis
             yield translatable(
@@ -131,7 +139,11 @@ def _summary(f: ReportMetrics) -> str:
     if f.horizon_s is not None:
         parts.append(_describe_problems(f))
     determined = f.precision.with_avoided
-    parts.append(f"{determined.basis} were right" if determined.value is not None else "no alarm has an outcome")
+    parts.append(
+        f"{determined.basis} were right"
+        if determined.value is not None
+        else "no alarm has an outcome"
+    )
     if f.false_alarms.value is not None and not f.false_alarms.doubt:
         parts.append(false_alarms(f.false_alarms.value, len(f.evaluated)))
     return "; ".join(parts)
@@ -148,7 +160,11 @@ def _describe_problems(f: ReportMetrics) -> str:
     if not total:
         return "no problem occurred while the alert was evaluated"
     message = f"{total - missed} of {total} {_found(f)}"
-    return message + (f", {seconds(f.lead_time.value)} ahead in the median" if f.lead_time.value is not None else "")
+    return message + (
+        f", {seconds(f.lead_time.value)} ahead in the median"
+        if f.lead_time.value is not None
+        else ""
+    )
 
 
 def _actions(f: ReportMetrics) -> Iterator[str]:
@@ -165,9 +181,13 @@ def _too_little(f: ReportMetrics) -> Iterator[str]:
             "No instant was evaluated: check that the definition is active, readings arrive, and a model is in service."
         )
     elif not f.evaluated:
-        yield translatable("No instant was evaluated: check that the definition is active, and readings arrive.")
+        yield translatable(
+            "No instant was evaluated: check that the definition is active, and readings arrive."
+        )
     elif f.horizon_s is not None and not f.problems:
-        yield translatable("Choose a longer period: no problem occurred, which is too little for a conclusion.")
+        yield translatable(
+            "Choose a longer period: no problem occurred, which is too little for a conclusion."
+        )
     elif f.horizon_s is not None and len(f.problems) < LEAST_EVENTS:
         yield translatable_count(
             "Choose a longer period: {number} problem is too few for a conclusion.",
@@ -199,7 +219,9 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
         )
     right = f.precision.with_avoided
     if right.value is not None and right.value < GOOD_PRECISION and not right.doubt:
-        yield translatable("Only {cases} were right: {remedy}.", cases=right.basis, remedy=_instead(f.retune))
+        yield translatable(
+            "Only {cases} were right: {remedy}.", cases=right.basis, remedy=_instead(f.retune)
+        )
     if f.missed and f.horizon_s == 0:
         yield translatable_count(
             "{missed} of {number} bad unit was not found: look for common features in the list below.",
@@ -238,9 +260,13 @@ def _instead(retune: Retune | None) -> Translatable:
 
 def _model(f: ReportMetrics) -> Iterator[str]:
     if f.rows is not None and _no_better_than_persistence(f.rows):
-        yield translatable("The model ranks no better than the last known value alone: give it variables that lead the problem.")
+        yield translatable(
+            "The model ranks no better than the last known value alone: give it variables that lead the problem."
+        )
     if f.rows is not None and _no_better_than_the_mean(f.rows):
-        yield translatable("The probabilities are no better than the mean alone: do not read the score as a risk; retrain.")
+        yield translatable(
+            "The probabilities are no better than the mean alone: do not read the score as a risk; retrain."
+        )
     if f.models and f.models[-1].provisional:
         yield translatable(
             "Model version {version} is provisional: too little evidence to compare it with another so far.",
@@ -262,9 +288,13 @@ def _people(f: ReportMetrics) -> Iterator[str]:
     response, against = f.verdicts.response, f.verdicts.against_data
     if response.value is not None and response.value < FEW_ANSWERS and not response.doubt:
         few = (
-            template("Operators answered only {cases}: ask for verdicts, because the next training learns from them.")
+            template(
+                "Operators answered only {cases}: ask for verdicts, because the next training learns from them."
+            )
             if f.trained
-            else template("Operators answered only {cases}: ask for verdicts, because they decide whether an alarm was right.")
+            else template(
+                "Operators answered only {cases}: ask for verdicts, because they decide whether an alarm was right."
+            )
         )
         yield translatable(few, cases=response.basis)
     if against.value is not None and against.value > MUCH_DISAGREEMENT and not against.doubt:

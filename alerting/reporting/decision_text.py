@@ -87,7 +87,11 @@ def decision_markdown(proposal: Proposal) -> str:
 
 def _headline(proposal: Proposal) -> str:
     if proposal.verdict == "promote" and "compared" in proposal.evidence:
-        return "The newly estimated model" if proposal.waiting else "The newly estimated model goes into service"
+        return (
+            "The newly estimated model"
+            if proposal.waiting
+            else "The newly estimated model goes into service"
+        )
     if proposal.waiting:
         return _WAITING.get(proposal.verdict, proposal.verdict)
     return _HEADLINES.get(proposal.verdict, proposal.verdict)
@@ -100,10 +104,15 @@ def side_by_side(proposal: Proposal) -> str:
     """
     evidence = proposal.evidence
     if "compared" in evidence:
-        rows = [f"| {row['title']} | {row['champion']} | {row['challenger']} |" for row in evidence["compared"]]
+        rows = [
+            f"| {row['title']} | {row['champion']} | {row['challenger']} |"
+            for row in evidence["compared"]
+        ]
         return "\n".join([_versions(proposal), "| --- | ---: | ---: |", *rows])
     metrics_by_model: dict[str, Mapping[str, Any]] = {
-        model: merge_metrics(evidence["rows"][model], evidence["at_threshold"][model]) if "rows" in evidence else {}
+        model: merge_metrics(evidence["rows"][model], evidence["at_threshold"][model])
+        if "rows" in evidence
+        else {}
         for model in ("champion", "challenger")
     }
     challenger = metrics_by_model["challenger"] or proposal.test
@@ -121,7 +130,11 @@ def _versions(proposal: Proposal) -> str:
 def headline_metrics(test: Mapping[str, Any]) -> dict[str, float]:
     """Return the five main metrics of the test period, as far as they are known, by their names in MLflow."""
     found = {key: test.get(key) for key in MAIN_METRICS}
-    scaled = {key: value / 60 if key == "median_lead_time" else value for key, value in found.items() if value is not None}
+    scaled = {
+        key: value / 60 if key == "median_lead_time" else value
+        for key, value in found.items()
+        if value is not None
+    }
     return {MAIN_METRICS[key]: float(value) for key, value in scaled.items()}
 
 
@@ -143,7 +156,9 @@ def describe_experiment(definition: ModelDefinition) -> str:
 
 def calibration_text(test: Mapping[str, Any]) -> str:
     """Describe how far the scores are probabilities, in one line."""
-    brier, slope, intercept = (format_metric(test, key) for key in ("brier", "calibration_slope", "calibration_intercept"))
+    brier, slope, intercept = (
+        format_metric(test, key) for key in ("brier", "calibration_slope", "calibration_intercept")
+    )
     return f"calibration, test period: Brier score {brier}, slope {slope} (1 is exact), intercept {intercept} (0 is exact)"
 
 
@@ -153,10 +168,17 @@ def dataset_lines(profile: DatasetProfile) -> list[str]:
         f"{profile.problems} problems on {profile.assets} assets; {profile.columns} columns of "
         f"{profile.variables} variables; hash {profile.hash}"
     )
-    dropped = ", ".join(f"{count} {drop_reason(code)}" for code, count in profile.dropped.items() if count)
+    dropped = ", ".join(
+        f"{count} {drop_reason(code)}" for code, count in profile.dropped.items() if count
+    )
     if not profile.columns:
         whole = f"{profile.variables} variables on {profile.assets} assets; hash {profile.hash}"
-    return [*period_lines(profile), whole, *([f"rows left out: {dropped}"] if dropped else []), *profile.notes]
+    return [
+        *period_lines(profile),
+        whole,
+        *([f"rows left out: {dropped}"] if dropped else []),
+        *profile.notes,
+    ]
 
 
 def period_lines(profile: DatasetProfile) -> list[str]:
@@ -178,7 +200,9 @@ def candidate_line(candidate: CandidateSummary | EstimateSummary) -> str:
 
 def candidate_metrics(candidate: CandidateSummary) -> str:
     """Describe the metrics of a candidate: `average precision 0.61 (0.52 to 0.7), ...`."""
-    return ", ".join(f"{title} {format_metric(vars(candidate), key)}" for key, title in CANDIDATE_METRICS.items())
+    return ", ".join(
+        f"{title} {format_metric(vars(candidate), key)}" for key, title in CANDIDATE_METRICS.items()
+    )
 
 
 def ranked(leaderboard: Sequence[CandidateSummary]) -> list[CandidateSummary]:
@@ -194,7 +218,10 @@ def result_line(proposal: Proposal) -> str:
 def decision_lines(proposal: Proposal) -> list[str]:
     """Describe the decision and its reason, one line each."""
     candidates = [candidate_line(candidate) for candidate in ranked(proposal.leaderboard)]
-    test = [f"challenger, test period: {metrics_text(proposal.test)}", calibration_text(proposal.test)]
+    test = [
+        f"challenger, test period: {metrics_text(proposal.test)}",
+        calibration_text(proposal.test),
+    ]
     test = test if "ap" in proposal.test else []
     return [*candidates, *chance_lines(proposal.evidence), *test, result_line(proposal)]
 
@@ -209,14 +236,24 @@ def format_metric(metrics: Mapping[str, Any], key: str) -> str:
     """Format one metric with its confidence interval: `0.61 (0.52 to 0.7)`, `2 h 10 min`; `-` where it is unknown."""
     value, bounds = metrics.get(key), metrics.get("intervals", {}).get(key)
     say = seconds if key == "median_lead_time" else "{:.3g}".format
-    return "-" if value is None else say(value) + (f" ({say(bounds[0])} to {say(bounds[1])})" if bounds else "")
+    return (
+        "-"
+        if value is None
+        else say(value) + (f" ({say(bounds[0])} to {say(bounds[1])})" if bounds else "")
+    )
 
 
 def metric_lines(test: Mapping[str, Any]) -> list[str]:
     """Describe the metrics of a test period, one line each, with the counts that stand behind them; no lead time without any."""
     behind = counts(test)
-    titles = {key: title for key, title in METRIC_TITLES.items() if key != "median_lead_time" or test.get(key) is not None}
-    return [f"{title}: {format_metric(test, key)}{behind.get(key, '')}" for key, title in titles.items()]
+    titles = {
+        key: title
+        for key, title in METRIC_TITLES.items()
+        if key != "median_lead_time" or test.get(key) is not None
+    }
+    return [
+        f"{title}: {format_metric(test, key)}{behind.get(key, '')}" for key, title in titles.items()
+    ]
 
 
 def counts(test: Mapping[str, Any]) -> dict[str, str]:
@@ -224,9 +261,15 @@ def counts(test: Mapping[str, Any]) -> dict[str, str]:
     if test.get("n_events") is None:
         return {}
     left_out = len(test.get("problems_in_recovery", ()))
-    outside = f"; {left_out} more began in the recovery or hold-off after another one" if left_out else ""
+    outside = (
+        f"; {left_out} more began in the recovery or hold-off after another one" if left_out else ""
+    )
     rate, assets = test["false_alarms_per_week"], test.get("n_assets", 1)
-    on_all = "" if rate is None or assets == 1 else f"; {rate * assets:.3g} on all {assets} assets together"
+    on_all = (
+        ""
+        if rate is None or assets == 1
+        else f"; {rate * assets:.3g} on all {assets} assets together"
+    )
     return {
         "event_recall": f", {test['n_found']} of {test['n_events']}{outside}",
         "false_alarms_per_week": f", {test['n_false_alarms']} of {test['n_episodes']} episodes{on_all}",

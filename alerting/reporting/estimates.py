@@ -60,7 +60,14 @@ def share(count: int, total: int, of: Cases) -> Estimate:
     if total == 0:
         return nothing("%", translatable(of.none))
     low, high = wilson_interval(count, total)
-    return Estimate(count / total, low, high, "%", translatable_count(*of.share, total, count=count), _too_few(total, of))
+    return Estimate(
+        count / total,
+        low,
+        high,
+        "%",
+        translatable_count(*of.share, total, count=count),
+        _too_few(total, of),
+    )
 
 
 def rate_per_week(count: int, weeks: float, of: Cases) -> Estimate:
@@ -71,7 +78,9 @@ def rate_per_week(count: int, weeks: float, of: Cases) -> Estimate:
     low, high = (bound / weeks for bound in poisson_interval(count))
     days = Styled(weeks * 7, ".1f")
     doubt = translatable("only {days} asset-days were evaluated", days=days) if weeks < 1 else ""
-    basis = translatable("{cases} in {weeks} asset-weeks", cases=counted(count, of), weeks=Styled(weeks, ".1f"))
+    basis = translatable(
+        "{cases} in {weeks} asset-weeks", cases=counted(count, of), weeks=Styled(weeks, ".1f")
+    )
     return Estimate(count / weeks, low, high, unit, basis, doubt)
 
 

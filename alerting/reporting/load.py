@@ -40,7 +40,9 @@ class Load:
     longest_s: float | None
 
 
-def operator_load(episodes: Sequence[tuple[datetime, datetime]], start: datetime, end: datetime, flood_above: int) -> Load:
+def operator_load(
+    episodes: Sequence[tuple[datetime, datetime]], start: datetime, end: datetime, flood_above: int
+) -> Load:
     """Compute the load of episodes (raised, ended) on operators. Instants are UTC, `start` lies before `end`.
 
     More than `flood_above` alarms in ten minutes are a flood.
@@ -56,7 +58,9 @@ def operator_load(episodes: Sequence[tuple[datetime, datetime]], start: datetime
         end=end,
         episodes=len(raised),
         per_day=len(raised) / days if days > 0 else None,
-        per_week=replace(rate_per_week(len(raised), days / 7, _EPISODES), unit=template("per week")),
+        per_week=replace(
+            rate_per_week(len(raised), days / 7, _EPISODES), unit=template("per week")
+        ),
         busiest_day=busiest,
         busiest_day_episodes=by_day[busiest] if busiest else 0,
         days_without=(last_day - start.astimezone(UTC).date()).days + 1 - len(by_day),

@@ -97,24 +97,36 @@ class Material:
     verification: str = ""
     reduced: Mapping[str, Reduced] = field(default_factory=dict)
     late: Sequence[Interval] = ()
-    moving_levels: Callable[[Asset, datetime, datetime], LevelsInForce] = lambda *_: NO_MOVING_LEVELS
+    moving_levels: Callable[[Asset, datetime, datetime], LevelsInForce] = lambda *_: (
+        NO_MOVING_LEVELS
+    )
 
     @property
     def raised(self) -> list[Episode]:
         """Return the episodes raised in the period, oldest first."""
-        return sorted((e for e in self.episodes if self.start <= e.raised_at < self.end), key=lambda e: (e.raised_at, e.id))
+        return sorted(
+            (e for e in self.episodes if self.start <= e.raised_at < self.end),
+            key=lambda e: (e.raised_at, e.id),
+        )
 
     @property
     def evaluated_times(self) -> dict[str, timedelta]:
         """Return how long any value was known, by asset."""
-        return {asset: length(self._without_gaps(asset, *interval)) for asset, interval in self.evaluated.items()}
+        return {
+            asset: length(self._without_gaps(asset, *interval))
+            for asset, interval in self.evaluated.items()
+        }
 
     def in_alarm(self, episode: Episode) -> tuple[Interval, ...]:
         """Return the parts of an episode in which the alert was evaluated and a value was known."""
         if episode.asset not in self.evaluated:
             return ()
         start, end = self.evaluated[episode.asset]
-        return tuple(self._without_gaps(episode.asset, max(episode.raised_at, start), min(ended_at(episode) or end, end)))
+        return tuple(
+            self._without_gaps(
+                episode.asset, max(episode.raised_at, start), min(ended_at(episode) or end, end)
+            )
+        )
 
     def _without_gaps(self, asset: str, start: datetime, end: datetime) -> list[Interval]:
         return between(merge(self.gaps.get(asset, ()), start, end), start, end)

@@ -24,7 +24,11 @@ OUTCOME_NAMES = {
 }
 NONE = "\u2013"
 _STAMP = re.compile(r"(?<!['\"“\d])\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?[+-]\d\d:\d\d")
-VERDICT_NAMES = {"true_alarm": translatable("right"), "false_alarm": translatable("wrong"), "unsure": translatable("unsure")}
+VERDICT_NAMES = {
+    "true_alarm": translatable("right"),
+    "false_alarm": translatable("wrong"),
+    "unsure": translatable("unsure"),
+}
 TAKEN_NAMES = {
     "yes": translatable("followed the recommendation"),
     "partly": translatable("followed it in part"),
@@ -46,7 +50,9 @@ def line_clock(speed: float | None, language: Language = ENGLISH) -> str | None:
         return None
     if speed == 0:
         return language.say("time of the simulated line, which stands still")
-    return language.say("time of the simulated line, {speed} times real time", speed=language.digits(f"{speed:g}"))
+    return language.say(
+        "time of the simulated line, {speed} times real time", speed=language.digits(f"{speed:g}")
+    )
 
 
 def number(value: float | None, digits: int = 3, language: Language = ENGLISH) -> str:
@@ -123,7 +129,9 @@ def zoned_times(text: str, zone: tzinfo) -> str:
 
     Sentences are composed where no zone is known; each surface shows them in that of the plant.
     """
-    return _STAMP.sub(lambda found: _local_moment(datetime.fromisoformat(found.group()), zone), text)
+    return _STAMP.sub(
+        lambda found: _local_moment(datetime.fromisoformat(found.group()), zone), text
+    )
 
 
 def _local_moment(value: datetime, zone: tzinfo) -> str:
@@ -138,22 +146,34 @@ def zone_name(zone: tzinfo) -> str:
     return str(zone)
 
 
-def data_up_to(watermark: datetime, now: datetime, zone: tzinfo, language: Language = ENGLISH) -> str:
+def data_up_to(
+    watermark: datetime, now: datetime, zone: tzinfo, language: Language = ENGLISH
+) -> str:
     """Return up to which instant readings are evaluated, for operators: `Data up to 19:52 (2 min old).`"""
     local, age = watermark.astimezone(zone), max(now - watermark, timedelta(0))
-    until = f"{local:%H:%M}" if local.date() == now.astimezone(zone).date() else instant(watermark, zone)
+    until = (
+        f"{local:%H:%M}"
+        if local.date() == now.astimezone(zone).date()
+        else instant(watermark, zone)
+    )
     if age < timedelta(minutes=1):
         return language.say("Data up to {until}.", until=until)
     old = language.about(age // timedelta(minutes=1) * timedelta(minutes=1))
     return language.say("Data up to {until} ({duration} old).", until=until, duration=old)
 
 
-def evaluated_to(watermark: datetime, latency: timedelta, zone: tzinfo, language: Language = ENGLISH) -> str:
+def evaluated_to(
+    watermark: datetime, latency: timedelta, zone: tzinfo, language: Language = ENGLISH
+) -> str:
     """Return the sentence on how far targets are evaluated: `evaluated to 2026-01-05 11:59:50 (latency 10 s)`."""
     until = f"{watermark.astimezone(zone):%Y-%m-%d %H:%M:%S}"
     if not latency:
         return language.say("evaluated to {until}", until=until)
-    return language.say("evaluated to {until} (latency {duration})", until=until, duration=language.duration(latency))
+    return language.say(
+        "evaluated to {until} (latency {duration})",
+        until=until,
+        duration=language.duration(latency),
+    )
 
 
 def amount(value: float | None, unit: str, language: Language = ENGLISH) -> str:
@@ -171,7 +191,11 @@ def interval(estimate: "Estimate", language: Language = ENGLISH) -> str:
     return language.say("{low} to {high}", low=low, high=high)
 
 
-PHASE_NAMES = {"expected": translatable("expected"), "happening": translatable("happening"), "over": translatable("over")}
+PHASE_NAMES = {
+    "expected": translatable("expected"),
+    "happening": translatable("happening"),
+    "over": translatable("over"),
+}
 GUIDANCE_NAMES = {
     "cause": translatable("Cause"),
     "consequence": translatable("Consequence"),

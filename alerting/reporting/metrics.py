@@ -41,7 +41,9 @@ _FALSE_ALARMS = Cases(
 )
 _WITH_OUTCOME = Cases(
     templates("{number} alarm with an outcome", "{number} alarms with an outcome"),
-    templates("{count} of {number} alarm with an outcome", "{count} of {number} alarms with an outcome"),
+    templates(
+        "{count} of {number} alarm with an outcome", "{count} of {number} alarms with an outcome"
+    ),
     template("no alarms with an outcome"),
 )
 _WITHOUT_AVOIDED = Cases(
@@ -173,10 +175,16 @@ def compute_metrics(material: Material) -> ReportMetrics:
     trained = m.definition if isinstance(m.definition, TrainedDefinition) else None
     return replace(
         metrics,
-        rows=compute_row_metrics(m.scores, *gap_and_horizon(trained), trained.learning.seed) if trained else None,
+        rows=compute_row_metrics(m.scores, *gap_and_horizon(trained), trained.learning.seed)
+        if trained
+        else None,
         money=_money(m, metrics, earlier),
         drivers=drivers(m.raised, before.raised if before and earlier else None),
-        model=compute_model(m, metrics.event_recall, metrics.precision.with_avoided, metrics.false_alarms) if trained else None,
+        model=compute_model(
+            m, metrics.event_recall, metrics.precision.with_avoided, metrics.false_alarms
+        )
+        if trained
+        else None,
         data=data_metrics(m),
         retune=compute_retune(m) if before is not None else None,
         previous=_previous(before, earlier) if before is not None and earlier is not None else None,
@@ -202,14 +210,18 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         start=m.start,
         end=m.end,
         as_of=m.as_of,
-        rules=tuple(sorted({e.outcome_record.rules for e in raised if e.outcome_record} or {RULES})),
+        rules=tuple(
+            sorted({e.outcome_record.rules for e in raised if e.outcome_record} or {RULES})
+        ),
         models=tuple(m.models),
         evaluated=dict(m.evaluated),
         outcomes={outcome: counts[outcome] for outcome in OUTCOMES},
         too_late=sum(e.outcome_record.too_late for e in raised if e.outcome_record),
         backfilled=sum(e.backfilled for e in raised),
         not_notified=m.not_notified,
-        undetermined=dict(Counter(_reason(e, m) for e in raised if _outcome(e) == "undetermined").most_common()),
+        undetermined=dict(
+            Counter(_reason(e, m) for e in raised if _outcome(e) == "undetermined").most_common()
+        ),
         event_recall=event_recall(m, problems),
         precision=_precision(counts),
         false_alarms=_false_alarms(counts, weeks),
@@ -242,7 +254,9 @@ def _money(m: Material, metrics: ReportMetrics, earlier: ReportMetrics | None) -
         undetermined=len(undetermined),
         undetermined_acted=sum(any(f.acted for f in e.feedback) for e in undetermined),
         interventions=metrics.verdicts.acted,
-        earlier_minutes=[(p.end - p.start).total_seconds() / 60 for p in earlier.problems if p.end] if earlier else (),
+        earlier_minutes=[(p.end - p.start).total_seconds() / 60 for p in earlier.problems if p.end]
+        if earlier
+        else (),
     )
     return compute_money(m.definition.costs, counted, min(m.as_of, m.end))
 
@@ -287,7 +301,13 @@ def _time_in_alarm(m: Material) -> Estimate:
         return nothing("%", translatable("no time was evaluated"))
     inside = sum(length(m.in_alarm(episode)).total_seconds() for episode in m.episodes)
     hours = {"inside": Styled(inside / 3600, ".1f"), "whole": Styled(evaluated_s / 3600, ".1f")}
-    return Estimate(inside / evaluated_s, None, None, "%", translatable("{inside} of {whole} asset-hours", **hours))
+    return Estimate(
+        inside / evaluated_s,
+        None,
+        None,
+        "%",
+        translatable("{inside} of {whole} asset-hours", **hours),
+    )
 
 
 def _precision(counts: Mapping[Outcome, int]) -> Precision:
@@ -324,7 +344,9 @@ def _is_mostly_undetermined(counts: Mapping[Outcome, int]) -> bool:
 
 def _undetermined(counts: Mapping[Outcome, int]) -> str:
     return translatable(
-        "{undetermined} of {total} alarms are undetermined", undetermined=counts["undetermined"], total=sum(counts.values())
+        "{undetermined} of {total} alarms are undetermined",
+        undetermined=counts["undetermined"],
+        total=sum(counts.values()),
     )
 
 
@@ -343,13 +365,19 @@ def _report_episode(episode: Episode, m: Material) -> ReportedEpisode:
         verdict=verdict,
         comment="; ".join(f.comment for f in episode.feedback if f.comment),
         backfilled=episode.backfilled,
-        evidence=episode.contributions[0].message if episode.contributions else episode.evaluation.reason,
+        evidence=episode.contributions[0].message
+        if episode.contributions
+        else episode.evaluation.reason,
         in_alarm=m.in_alarm(episode),
     )
 
 
 def _margin(episode: ReportedEpisode) -> tuple[float, float]:
     """Return the distance beyond the threshold, then the duration: a false alarm with a high score is the best to learn from."""
-    beyond = abs(episode.value - episode.threshold) if episode.value is not None and episode.threshold is not None else 0.0
+    beyond = (
+        abs(episode.value - episode.threshold)
+        if episode.value is not None and episode.threshold is not None
+        else 0.0
+    )
     lasted = (episode.ended_at - episode.raised_at).total_seconds() if episode.ended_at else 0.0
     return beyond, lasted

@@ -45,10 +45,14 @@ class Charts:
     reported: tuple[ReportedMiss, ...] = ()
 
 
-def draw(metrics: ReportMetrics, material: Material, zone: tzinfo = UTC, language: Language = ENGLISH) -> Charts:
+def draw(
+    metrics: ReportMetrics, material: Material, zone: tzinfo = UTC, language: Language = ENGLISH
+) -> Charts:
     """Draw all charts of a report. `zone`: of the time axes."""
     rows, model, scores = metrics.rows, metrics.model, material.scores
-    declared = [item for history in material.histories.values() for item in history.asset.variables.items()]
+    declared = [
+        item for history in material.histories.values() for item in history.asset.variables.items()
+    ]
     titles = {name: variable.title for name, variable in declared if variable.title}
     importance = next((m.importance for m in reversed(metrics.models) if m.importance), {})
     lanes = charts.lanes_of(metrics)
@@ -60,16 +64,25 @@ def draw(metrics: ReportMetrics, material: Material, zone: tzinfo = UTC, languag
         "precision_recall": charts.precision_recall(rows, language) if rows else "",
         "importance": charts.importance(importance, titles, language),
         "drivers": report_charts.driver_bars(metrics.drivers, titles, language),
-        "scores": report_charts.score_bars(model.score_shares, model.score_shares_before, language) if model else "",
+        "scores": report_charts.score_bars(model.score_shares, model.score_shares_before, language)
+        if model
+        else "",
     }
     missed = missed_details(material, [(p.asset, p.start, p.end) for p in metrics.missed])
     episodes = episode_details(material.raised, material.histories, language)
     moved = [d for d in model.drift if d.is_clear or d.is_slight][:MOST_DRIFTS] if model else []
     return Charts(
         by_name={name: _svg(text) for name, text in drawn.items()},
-        missed=tuple((m, _svg(report_charts.missed_problem(m, f"missed{i}", zone, language))) for i, m in enumerate(missed)),
-        episodes=tuple((e, _svg(report_charts.bars(e.waterfall) if e.waterfall else "")) for e in episodes),
-        drift=tuple(_svg(report_charts.drift_bars(d, f"drift{i}", language)) for i, d in enumerate(moved)),
+        missed=tuple(
+            (m, _svg(report_charts.missed_problem(m, f"missed{i}", zone, language)))
+            for i, m in enumerate(missed)
+        ),
+        episodes=tuple(
+            (e, _svg(report_charts.bars(e.waterfall) if e.waterfall else "")) for e in episodes
+        ),
+        drift=tuple(
+            _svg(report_charts.drift_bars(d, f"drift{i}", language)) for i, d in enumerate(moved)
+        ),
         reported=tuple(material.misses),
     )
 
@@ -117,7 +130,9 @@ def render_page(
 def _shared_advice(episodes: Sequence[EpisodeDetail]) -> str:
     """Return the advice of several episodes, if it is the same and no operator said whether it was followed; else nothing."""
     advice = {episode.advice for episode in episodes}
-    is_shared = len(episodes) > 1 and len(advice) == 1 and not any(episode.taken for episode in episodes)
+    is_shared = (
+        len(episodes) > 1 and len(advice) == 1 and not any(episode.taken for episode in episodes)
+    )
     return (advice.pop() or "") if is_shared else ""
 
 
@@ -131,7 +146,9 @@ def provenance(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
     ]
     start, end = messages.instant(metrics.start), messages.instant(metrics.end)
     parts = [
-        language.say("{definition} revision {number}", definition=metrics.definition, number=metrics.revision),
+        language.say(
+            "{definition} revision {number}", definition=metrics.definition, number=metrics.revision
+        ),
         language.say("{start} to {end} UTC", start=start, end=end),
         *(models or ([language.say("no model in service")] if metrics.trained else [])),
         language.say("outcome rules {rules}", rules=", ".join(str(r) for r in metrics.rules)),

@@ -42,7 +42,9 @@ class ReportedProblem:
     lead_s: float | None
 
 
-def find_problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int, tuple[ReportedProblem, ...]]:
+def find_problems(
+    m: Material,
+) -> tuple[tuple[ReportedProblem, ...], int, tuple[ReportedProblem, ...]]:
     """Return the period's problems with their episodes, and those without a possible warning.
 
     The latter are the number of those before which nothing was evaluated, and those that began in the recovery of another.
@@ -59,18 +61,24 @@ def find_problems(m: Material) -> tuple[tuple[ReportedProblem, ...], int, tuple[
                 continue
             episode, ended = warned.get(i), None if pd.isna(end) else end.to_pydatetime()
             lead = (
-                (begin - (episode.raised_at if episode.backfilled else episode.detected_at)).total_seconds()
+                (
+                    begin - (episode.raised_at if episode.backfilled else episode.detected_at)
+                ).total_seconds()
                 if episode and not m.definition.is_of_unit
                 else None
             )
-            reported = ReportedProblem(str(asset), begin, ended, episode.id if episode else None, lead)
+            reported = ReportedProblem(
+                str(asset), begin, ended, episode.id if episode else None, lead
+            )
             if not spans.counted[i]:
                 in_recovery.append(replace(reported, episode=None, lead_s=None))
             elif not _warnable(m, str(asset), begin):
                 unevaluated += 1
             else:
                 problems.append(reported)
-    by_start = (tuple(sorted(of, key=lambda p: (p.start, p.asset))) for of in (problems, in_recovery))
+    by_start = (
+        tuple(sorted(of, key=lambda p: (p.start, p.asset))) for of in (problems, in_recovery)
+    )
     return next(by_start), unevaluated, next(by_start)
 
 
@@ -91,7 +99,9 @@ def _warnable(m: Material, asset: str, start: datetime) -> bool:
     """Return whether the alert was evaluated at some instant in [start - gap - horizon, start - gap]."""
     evaluated, window = m.evaluated.get(asset), m.definition.window
     latest = start - window.after
-    return evaluated is not None and evaluated[0] <= latest and latest - window.length < evaluated[1]
+    return (
+        evaluated is not None and evaluated[0] <= latest and latest - window.length < evaluated[1]
+    )
 
 
 def gap_and_horizon(definition: Definition) -> tuple[int, int]:

@@ -11,7 +11,11 @@ from alerting.reporting.messages import seconds
 def route_terms(route: Route) -> list[tuple[str, str]]:
     """Return the terms of a route with their text: alerts, times, frequency, escalation."""
     zone = f" ({route.timezone})"
-    quiet = f"{hours_text(route.quiet)}{zone}; critical alerts are sent nevertheless" if route.quiet else "never"
+    quiet = (
+        f"{hours_text(route.quiet)}{zone}; critical alerts are sent nevertheless"
+        if route.quiet
+        else "never"
+    )
     terms = [
         ("Alerts", match_text(route.match)),
         ("In force", f"{hours_text(route.shifts)}{zone}" if route.shifts else "always"),
@@ -22,12 +26,21 @@ def route_terms(route: Route) -> list[tuple[str, str]]:
 
 def _further_terms(route: Route) -> Iterator[tuple[str, str]]:
     if route.repeat is not None:
-        yield "Repeated", f"every {seconds(route.repeat.total_seconds())}, until an operator acknowledges it or it is over"
+        yield (
+            "Repeated",
+            f"every {seconds(route.repeat.total_seconds())}, until an operator acknowledges it or it is over",
+        )
     for step in route.escalation:
-        yield "Escalation", f"not acknowledged for {seconds(step.after.total_seconds())}: {', '.join(step.channels)}"
+        yield (
+            "Escalation",
+            f"not acknowledged for {seconds(step.after.total_seconds())}: {', '.join(step.channels)}",
+        )
     if flood := route.flood:
         within = seconds(flood.within.total_seconds())
-        yield "Flood", f"more than {flood.more_than} alerts of one asset within {within} become one message"
+        yield (
+            "Flood",
+            f"more than {flood.more_than} alerts of one asset within {within} become one message",
+        )
     if route.language is not None:
         yield "Language", NATIVE_NAMES[route.language]
     if route.acknowledge_by_link:
@@ -50,7 +63,9 @@ def match_text(match: Match) -> str:
 
 def hours_text(weekly: Sequence[Hours]) -> str:
     """Return hours of the week: `mon to fri 22:00 to 06:00; sat, sun all day`."""
-    return "; ".join(f"{_days(h)} {'all day' if h.start == h.to else f'{h.start} to {h.to}'}" for h in weekly)
+    return "; ".join(
+        f"{_days(h)} {'all day' if h.start == h.to else f'{h.start} to {h.to}'}" for h in weekly
+    )
 
 
 def _days(hours: Hours) -> str:

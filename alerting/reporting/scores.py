@@ -56,7 +56,9 @@ class RowMetrics:
     doubt: str
 
 
-def compute_row_metrics(scores: pd.DataFrame, gap_ms: int, horizon_ms: int, seed: int) -> RowMetrics:
+def compute_row_metrics(
+    scores: pd.DataFrame, gap_ms: int, horizon_ms: int, seed: int
+) -> RowMetrics:
     """Compute metrics of `scores` (see `Material`); rows without a label only count as immature."""
     mature = scores[scores["label"].notna()]
     label, score = mature["label"].to_numpy(np.int8), mature["score"].to_numpy(np.float64)
@@ -87,7 +89,11 @@ def compute_row_metrics(scores: pd.DataFrame, gap_ms: int, horizon_ms: int, seed
         curve=precision_recall_points(label, score),
         operating=_operating(label, score >= mature["threshold"].to_numpy(np.float64)),
         versions=[
-            {"version": int(str(version)), "rows": len(part), "ap": _ap(part["label"].to_numpy(np.int8), part["score"])}
+            {
+                "version": int(str(version)),
+                "rows": len(part),
+                "ap": _ap(part["label"].to_numpy(np.int8), part["score"]),
+            }
             for version, part in mature.groupby("model_version", sort=True)
         ],
         doubt=_doubt(len(label), positives),
@@ -101,7 +107,9 @@ def _doubt(rows: int, positives: int) -> str:
         return translatable("the problem followed none of {rows} scores", rows=rows)
     if positives == rows:
         return translatable("the problem followed every one of {rows} scores", rows=rows)
-    few = translatable("the problem followed only {positives} of {rows} scores", positives=positives, rows=rows)
+    few = translatable(
+        "the problem followed only {positives} of {rows} scores", positives=positives, rows=rows
+    )
     return few if positives < LEAST_POSITIVES else ""
 
 

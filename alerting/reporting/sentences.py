@@ -84,11 +84,17 @@ _MESSAGES: Mapping[TransitionKind, str] = MappingProxyType({
 _STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)"
 _STAMPS = re.compile(rf"\b(?P<start>{_STAMP})(?: to (?P<end>{_STAMP}))?(?!\w)")
 _CODES = re.compile(rf"\b({'|'.join(VERDICT_NAMES)})\b")
-_NEAR = {-1: template("yesterday {time}"), 0: template("today {time}"), 1: template("tomorrow {time}")}
+_NEAR = {
+    -1: template("yesterday {time}"),
+    0: template("today {time}"),
+    1: template("tomorrow {time}"),
+}
 _HALF_A_YEAR = timedelta(days=183)
 
 
-def clock_time(value: datetime, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
+def clock_time(
+    value: datetime, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH
+) -> str:
     """Format an instant for operators: `today 14:05`, `yesterday 22:10`, `Mon 12 Jan 14:05`, `12 Jan 2025 14:05`."""
     local, today = value.astimezone(zone), now.astimezone(zone).date()
     days, time = (local.date() - today).days, f"{local:%H:%M}"
@@ -123,10 +129,17 @@ def local_times(text: str, now: datetime, zone: tzinfo = UTC, language: Language
 
     def format_stamp(found: re.Match[str]) -> str:
         try:
-            start, end = (None if stamp is None else datetime.fromisoformat(stamp) for stamp in (found["start"], found["end"]))
+            start, end = (
+                None if stamp is None else datetime.fromisoformat(stamp)
+                for stamp in (found["start"], found["end"])
+            )
             if start is None:
                 return found[0]
-            return clock_time(start, now, zone, language) if end is None else time_range(start, end, now, zone, language)
+            return (
+                clock_time(start, now, zone, language)
+                if end is None
+                else time_range(start, end, now, zone, language)
+            )
         except (ValueError, OverflowError):
             return found[0]
 
@@ -137,14 +150,22 @@ def dated_times(text: str, zone: tzinfo = UTC, language: Language = ENGLISH) -> 
     """Return a text in the language, with every ISO 8601 stamp as date and time of a zone: for documents that are kept."""
 
     def format_stamp(found: re.Match[str]) -> str:
-        stamps = [datetime.fromisoformat(stamp) for stamp in (found["start"], found["end"]) if stamp]
+        stamps = [
+            datetime.fromisoformat(stamp) for stamp in (found["start"], found["end"]) if stamp
+        ]
         shown = [instant(stamp, zone) for stamp in stamps]
-        return shown[0] if len(shown) == 1 else language.say("{start} to {end}", start=shown[0], end=shown[1])
+        return (
+            shown[0]
+            if len(shown) == 1
+            else language.say("{start} to {end}", start=shown[0], end=shown[1])
+        )
 
     return _STAMPS.sub(format_stamp, language.translate(text))
 
 
-def time_range(start: datetime, end: datetime, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
+def time_range(
+    start: datetime, end: datetime, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH
+) -> str:
     """Format an interval: `today 14:05 to 14:35 (30 min)`."""
     same_day = start.astimezone(zone).date() == end.astimezone(zone).date()
     until = f"{end.astimezone(zone):%H:%M}" if same_day else clock_time(end, now, zone, language)
@@ -155,7 +176,11 @@ def time_range(start: datetime, end: datetime, now: datetime, zone: tzinfo = UTC
 def sentence(text: str) -> str:
     """Return a text with a capital first letter and a full stop at its end."""
     text = text.strip()
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?", "…")) or not text else ".")
+    return (
+        text[:1].upper()
+        + text[1:]
+        + ("" if text.endswith((".", "!", "?", "…")) or not text else ".")
+    )
 
 
 def what_to_do(episode: Episode) -> str | None:
@@ -186,7 +211,9 @@ def step_with_time(episode: Episode) -> str | None:
     """Return the next step in one line, advice of a model with the instant for which it was computed."""
     step, when = what_to_do(episode), advised_at(episode)
     return (
-        step if step is None or when is None else translatable("{advice} (advice of {when})", advice=step, when=when.isoformat())
+        step
+        if step is None or when is None
+        else translatable("{advice} (advice of {when})", advice=step, when=when.isoformat())
     )
 
 
@@ -195,7 +222,9 @@ def advice_shown(episode: Episode) -> RecommendationResult | None:
     return episode.advice if episode.condition == "open" else episode.recommendation
 
 
-def risk_since_raise(episode: Episode, taken: RecommendationTaken | None = None, language: Language = ENGLISH) -> str | None:
+def risk_since_raise(
+    episode: Episode, taken: RecommendationTaken | None = None, language: Language = ENGLISH
+) -> str | None:
     """Describe the course of the risk: `The change you made has taken effect: risk 62 % → 31 %`; None before it is known again.
 
     Also None once the problem has come: what a model says then is no risk that it will come.
@@ -211,7 +240,9 @@ def risk_since_raise(episode: Episode, taken: RecommendationTaken | None = None,
         course = template("The change you made has taken effect: risk {before} → {after}")
     else:
         course = template("A change was made, without effect so far: risk {before} → {after}")
-    return language.say(course, before=Styled(at_raise, "share"), after=Styled(present.risk, "share"))
+    return language.say(
+        course, before=Styled(at_raise, "share"), after=Styled(present.risk, "share")
+    )
 
 
 def reasons(episode: Episode) -> tuple[Sequence[Contribution], Sequence[Contribution]]:
@@ -224,10 +255,16 @@ def headline(episode: Episode) -> str:
     """Return the headline of an episode: from the raise, or what has come since, or from its last change of severity."""
     if episode.phase == "happening" and episode.happening_at is not None:
         return translatable("It is happening: {reason}", reason=happening_reason(episode) or "")
-    changes = [t.reason for t in episode.transitions if t.kind == "severity"] if episode.condition == "open" else []
+    changes = (
+        [t.reason for t in episode.transitions if t.kind == "severity"]
+        if episode.condition == "open"
+        else []
+    )
     if not changes:
         return episode.evaluation.reason
-    if isinstance(changes[-1], Translatable) and isinstance(latest := changes[-1].values.get("reason"), Translatable):
+    if isinstance(changes[-1], Translatable) and isinstance(
+        latest := changes[-1].values.get("reason"), Translatable
+    ):
         return latest
     _, colon, rest = changes[-1].partition(": ")
     return rest if colon else episode.evaluation.reason
@@ -243,7 +280,9 @@ def happening_reason(episode: Episode) -> str | None:
 def message(episode: Episode) -> str:
     """Describe an episode in one line: severity, title, asset, reason, next step."""
     step = step_with_time(episode) if episode.condition == "open" else None
-    parts = [f"{episode.severity.upper()}: {episode.title} on {episode.asset}: {sentence(headline(episode))}"]
+    parts = [
+        f"{episode.severity.upper()}: {episode.title} on {episode.asset}: {sentence(headline(episode))}"
+    ]
     return " ".join([*parts, *([sentence(step)] if step else [])])
 
 
@@ -257,7 +296,9 @@ def outcome(episode: Episode) -> str | None:
 def last_answer(episode: Episode, actor: str) -> Feedback | None:
     """Return the last feedback of a person that has a verdict; else the last that reports an action."""
     own = [f for f in episode.feedback if f.actor == actor]
-    return next((f for f in reversed(own) if f.verdict), next((f for f in reversed(own) if f.acted), None))
+    return next(
+        (f for f in reversed(own) if f.verdict), next((f for f in reversed(own) if f.acted), None)
+    )
 
 
 def last_taken(episode: Episode, actor: str | None = None) -> RecommendationTaken | None:
@@ -275,7 +316,11 @@ def answer(feedback: Feedback, language: Language = ENGLISH) -> str:
     """Describe a person's feedback: `right, acted: opened the damper. “It was wide open.”`"""
     parts = [language.translate(VERDICT_NAMES[feedback.verdict])] if feedback.verdict else []
     if feedback.acted:
-        parts.append(language.say("acted: {action}", action=feedback.action) if feedback.action else language.say("acted"))
+        parts.append(
+            language.say("acted: {action}", action=feedback.action)
+            if feedback.action
+            else language.say("acted")
+        )
     if feedback.recommendation_taken:
         parts.append(language.translate(TAKEN_NAMES[feedback.recommendation_taken]))
     text = ", ".join(parts)
@@ -295,13 +340,17 @@ def describe_transition(transition: Transition, language: Language = ENGLISH) ->
         code, colon, rest = transition.reason.partition(": ")
         if isinstance(transition.reason, Translatable):
             rest = language.show(transition.reason.values.get("reason", rest))
-        reason = f"{language.translate(OUTCOME_NAMES.get(code, code))}{colon}{language.translate(rest)}"
+        reason = (
+            f"{language.translate(OUTCOME_NAMES.get(code, code))}{colon}{language.translate(rest)}"
+        )
     return heading, reason
 
 
 def describe_delivery(notification: Notification, language: Language = ENGLISH) -> tuple[str, str]:
     """Return a notification as a heading and its result."""
-    what = language.translate(_MESSAGES.get(notification.transition, notification.transition.replace("_", " ")))
+    what = language.translate(
+        _MESSAGES.get(notification.transition, notification.transition.replace("_", " "))
+    )
     if notification.status == "sent":
         return language.say(
             "Notified: {channel}", channel=notification.channel
@@ -310,7 +359,11 @@ def describe_delivery(notification: Notification, language: Language = ENGLISH) 
         language.say("Message to {channel}", channel=notification.channel),
         language.translate(_DELIVERED[notification.status]),
     )
-    fault = f": {notification.error}" if notification.error and notification.status in ("dead", "failed") else ""
+    fault = (
+        f": {notification.error}"
+        if notification.error and notification.status in ("dead", "failed")
+        else ""
+    )
     return heading, f"{what}: {status}{fault}"
 
 
@@ -326,5 +379,9 @@ def history(
         for t in episode.transitions
         if not (t.kind == "outcome" and t.reason.startswith("undetermined"))
     ]
-    rows += [(n.delivered_at or n.created_at, *describe_delivery(n, language), "") for n in notifications]
-    return sorted(rows, key=lambda row: row[0])  # stable: at one instant the transition comes before its messages
+    rows += [
+        (n.delivered_at or n.created_at, *describe_delivery(n, language), "") for n in notifications
+    ]
+    return sorted(
+        rows, key=lambda row: row[0]
+    )  # stable: at one instant the transition comes before its messages

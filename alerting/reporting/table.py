@@ -51,4 +51,8 @@ def _cell(value: Any) -> Cell:
 
 def _safe(cell: Cell) -> Cell:
     """Return a cell that no spreadsheet program reads as a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+    return (
+        f"'{cell}"
+        if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r")
+        else cell
+    )

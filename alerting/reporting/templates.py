@@ -36,7 +36,10 @@ def count(page: Context, singular: str, plural: str, number: float, /, **values:
 
 
 def _escaped(language: Language, values: dict[str, Any]) -> dict[str, str]:
-    return {name: escape(v if isinstance(v, Markup) else clean_text(language.show(v))) for name, v in values.items()}
+    return {
+        name: escape(v if isinstance(v, Markup) else clean_text(language.show(v)))
+        for name, v in values.items()
+    }
 
 
 def in_language(format_value: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,17 +74,31 @@ def _environment() -> Environment:
     environment.filters.update(
         TEXT_FILTERS,
         seconds=worded(messages.seconds),
-        false_alarms=in_language(lambda language, rate, assets: language.translate(messages.false_alarms(rate, assets))),
+        false_alarms=in_language(
+            lambda language, rate, assets: language.translate(messages.false_alarms(rate, assets))
+        ),
         instant=messages.instant,
-        dated=pass_context(lambda page, text: sentences.dated_times(text, page["zone"], page["language"])),
+        dated=pass_context(
+            lambda page, text: sentences.dated_times(text, page["zone"], page["language"])
+        ),
         digits=in_language(lambda language, text: language.digits(text)),
         interval=worded(messages.interval),
         amount=worded(lambda e, language: messages.amount(e.value, e.unit, language)),
         taken=in_language(lambda language, t: language.translate(messages.OPERATOR_TOOK[t])),
         share_or_number=worded(messages.share_or_number),
         capitalize_first=lambda text: text[:1].upper() + text[1:],
-        money=worded(lambda amount, currency, language: messages.money(amount.low, amount.high, currency, language)),
-        metric_title=in_language(lambda language, name: language.translate(messages.metric_title(name))),
-        verdict=in_language(lambda language, v: language.translate(messages.VERDICT_NAMES.get(v, messages.NO_VERDICT))),
+        money=worded(
+            lambda amount, currency, language: messages.money(
+                amount.low, amount.high, currency, language
+            )
+        ),
+        metric_title=in_language(
+            lambda language, name: language.translate(messages.metric_title(name))
+        ),
+        verdict=in_language(
+            lambda language, v: language.translate(
+                messages.VERDICT_NAMES.get(v, messages.NO_VERDICT)
+            )
+        ),
     )
     return environment

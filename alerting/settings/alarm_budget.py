@@ -9,7 +9,9 @@ BUDGET = "ALERTING_ALARM_BUDGET"
 _MODES: tuple[GateMode, ...] = get_args(GateMode)
 _alarms = positive_number(100_000, "is not a number of alarms a day: give one above 0, e.g. 144")
 _days = whole_number(1, 90, "is not a number of days: give a whole number from 1 to 90")
-_flood = whole_number(1, 1000, "is not a number of alarms in ten minutes: give a whole number from 1 to 1000, e.g. 10")
+_flood = whole_number(
+    1, 1000, "is not a number of alarms in ten minutes: give a whole number from 1 to 1000, e.g. 10"
+)
 _share = positive_number(1, "is not a share: give a number above 0 and at most 1, e.g. 0.01")
 
 

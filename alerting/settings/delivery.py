@@ -44,7 +44,9 @@ class Delivery:
 
     smtp: Smtp | None = None
     emails: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    apprise_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    apprise_urls: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({}), repr=False
+    )
     egress_allow: tuple[str, ...] = ()
     public_url: str | None = None
     link_key_file: Path | None = None
@@ -56,7 +58,9 @@ def read_delivery(variables: Variables) -> Delivery:
     smtp = _read_smtp(variables)
     emails = variables.read_group(EMAIL_PREFIX, _address, "")
     if variables.names(EMAIL_PREFIX) and smtp is None:
-        variables.add_fault("ALERTING_SMTP_HOST", "is missing: e-mail needs the mail server and ALERTING_SMTP_FROM")
+        variables.add_fault(
+            "ALERTING_SMTP_HOST", "is missing: e-mail needs the mail server and ALERTING_SMTP_FROM"
+        )
     return Delivery(
         smtp=smtp,
         emails=emails,
@@ -75,10 +79,15 @@ def _read_smtp(variables: Variables) -> Smtp | None:
     tls: Tls = variables.read("ALERTING_SMTP_TLS", one_of(_TLS), "starttls")
     sender = variables.text("ALERTING_SMTP_FROM")
     if not _is_address(sender):
-        variables.add_fault("ALERTING_SMTP_FROM", "not an e-mail address: give the address of the sender")
+        variables.add_fault(
+            "ALERTING_SMTP_FROM", "not an e-mail address: give the address of the sender"
+        )
     user = variables.text("ALERTING_SMTP_USER") or None
     if user and tls == "none":
-        variables.add_fault("ALERTING_SMTP_TLS", "a password needs TLS: choose starttls or tls, or leave the user out")
+        variables.add_fault(
+            "ALERTING_SMTP_TLS",
+            "a password needs TLS: choose starttls or tls, or leave the user out",
+        )
     return Smtp(
         host=host,
         port=variables.read("ALERTING_SMTP_PORT", port_number, _PORTS[tls]),

@@ -47,24 +47,34 @@ LOOPBACK = "127.0.0.1"
 THIS_MACHINE = (LOOPBACK, "::1")
 UTC = ZoneInfo("UTC")
 
-_speed = positive_number(100_000, "is not a speed: give seconds of the line per second, above 0 and at most 100000")
+_speed = positive_number(
+    100_000, "is not a speed: give seconds of the line per second, above 0 and at most 100000"
+)
 _mlflow_uri = address(
     {"http", "https", "sqlite", "postgresql", "postgresql+psycopg2"},
     "not an MLflow address: it starts with http://, https://, sqlite:// or postgresql://",
     needs_host=False,
 )
-_airflow_uri = address({"http", "https"}, "not an Airflow address: it starts with http:// or https:// and names a host")
-_webhook_url = address({"http", "https"}, "not a webhook address: it starts with http:// or https:// and names a host")
+_airflow_uri = address(
+    {"http", "https"}, "not an Airflow address: it starts with http:// or https:// and names a host"
+)
+_webhook_url = address(
+    {"http", "https"}, "not a webhook address: it starts with http:// or https:// and names a host"
+)
 _LONGEST_LATENCY = timedelta(hours=1)
 _slots = whole_number(1, 64, "is not a number of tasks: give a whole number from 1 to 64")
-_rows = whole_number(1_000, 1_000_000_000, "is not a number of rows: give a whole number from 1000 to 1000000000")
+_rows = whole_number(
+    1_000, 1_000_000_000, "is not a number of rows: give a whole number from 1000 to 1000000000"
+)
 
 
 def _timezone(text: str) -> ZoneInfo:
     try:
         return ZoneInfo(text)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"{text!r} is not a time zone: give an IANA name such as Europe/Berlin") from None
+        raise ValueError(
+            f"{text!r} is not a time zone: give an IANA name such as Europe/Berlin"
+        ) from None
 
 
 def _proxies(text: str) -> tuple[str, ...]:
@@ -75,14 +85,18 @@ def _proxies(text: str) -> tuple[str, ...]:
         try:
             ip_network(part)
         except ValueError:
-            raise ValueError(f"{part!r} is neither an address nor a network: give e.g. 10.0.0.5,172.18.0.0/16, or none") from None
+            raise ValueError(
+                f"{part!r} is neither an address nor a network: give e.g. 10.0.0.5,172.18.0.0/16, or none"
+            ) from None
     return given
 
 
 def _latency(text: str) -> timedelta:
     waits = parse_duration(text)
     if waits > _LONGEST_LATENCY:
-        raise ValueError(f"{text!r}: evaluation waits 1h at most; readings that come later than that are evaluated again")
+        raise ValueError(
+            f"{text!r}: evaluation waits 1h at most; readings that come later than that are evaluated again"
+        )
     return waits
 
 
@@ -159,7 +173,9 @@ class Settings:
     predictions_from: Annotated[tuple[Parts, ...], bucket_folders] = ()
     predictions_to: Annotated[tuple[Parts, ...], bucket_folders] = ()
     webhook_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    webhook_secrets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    webhook_secrets: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({}), repr=False
+    )
     delivery: Delivery = field(default_factory=Delivery)
     budget: AlarmBudget = field(default_factory=AlarmBudget)
     health_limits: HealthLimits = field(default_factory=HealthLimits)
@@ -194,7 +210,11 @@ class Settings:
     @property
     def ports(self) -> dict[str, int]:
         """Return the ports that `alerting up` will listen on, by the name of their setting."""
-        ports = {"mlflow_port": self.mlflow_port, "airflow_port": self.airflow_port, "api_port": self.api_port}
+        ports = {
+            "mlflow_port": self.mlflow_port,
+            "airflow_port": self.airflow_port,
+            "api_port": self.api_port,
+        }
         if self.mongodb_uri is None:
             ports["mongodb_port"] = self.mongodb_port
         if self.mlflow_uri is not None:
@@ -203,7 +223,9 @@ class Settings:
 
 
 _HINTS = get_type_hints(Settings, include_extras=True)
-_PARSERS: dict[str, Callable[[str], Any]] = {n: h.__metadata__[0] for n, h in _HINTS.items() if get_origin(h) is Annotated}
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    n: h.__metadata__[0] for n, h in _HINTS.items() if get_origin(h) is Annotated
+}
 """The function that reads the variable of a setting, for each setting that is one variable."""
 
 
@@ -219,11 +241,16 @@ def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
     """
     variables = Variables(environ)
     defaults = Settings(home=find_home(environ, Path.cwd(), last))
-    plain = {name: variables.read(variable(name), parse, getattr(defaults, name)) for name, parse in _PARSERS.items()}
+    plain = {
+        name: variables.read(variable(name), parse, getattr(defaults, name))
+        for name, parse in _PARSERS.items()
+    }
     settings = Settings(
         home=defaults.home,
         **plain,
-        webhook_urls=variables.read_group(WEBHOOK_PREFIX, _webhook_url, "", leave_out=SECRET_SUFFIX),
+        webhook_urls=variables.read_group(
+            WEBHOOK_PREFIX, _webhook_url, "", leave_out=SECRET_SUFFIX
+        ),
         webhook_secrets=variables.read_group(WEBHOOK_PREFIX, str, "", SECRET_SUFFIX),
         delivery=read_delivery(variables),
         budget=read_alarm_budget(variables),
@@ -243,5 +270,7 @@ def _check_ports(ports: Mapping[str, int], variables: Variables) -> None:
     first: dict[int, str] = {}
     for setting, port in ports.items():
         if other := first.get(port):
-            variables.add_fault(variable(setting), f"port {port} is already given to {variable(other)}")
+            variables.add_fault(
+                variable(setting), f"port {port} is already given to {variable(other)}"
+            )
         first.setdefault(port, setting)

@@ -24,7 +24,15 @@ FILE_MODE = 0o600
 MARK = "home.json"
 RESTORING = "restoring"
 """File in a home into which a backup is being restored."""
-_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOENT, errno.EEXIST, errno.EISDIR}
+_NOT_WRITABLE = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.ENOENT,
+    errno.EEXIST,
+    errno.EISDIR,
+}
 
 Database = Literal["embedded", "named"]
 
@@ -60,7 +68,9 @@ def create_home(home: Path, database: Database) -> None:
     """Make this folder a home that its owner alone may enter, or renew its mark. Raises UserError if that is not possible."""
     claim_folder(home)
     if (home / RESTORING).exists():
-        raise UserError(f"a restore into {home} was interrupted: delete this folder, and restore again")
+        raise UserError(
+            f"a restore into {home} was interrupted: delete this folder, and restore again"
+        )
     with home_errors(home):
         draft = home / f"{MARK}.new"
         draft.write_text(json.dumps({"database": database}), encoding="utf-8")
@@ -84,7 +94,9 @@ def require_embedded(home: Path) -> None:
             f"without starting it), or name another one: {VARIABLE}=/path/to/its/.alerting"
         )
     if database == "named":
-        raise UserError(f"the platform in {home} uses a MongoDB server of its own: set ALERTING_MONGODB_URI as for `alerting up`")
+        raise UserError(
+            f"the platform in {home} uses a MongoDB server of its own: set ALERTING_MONGODB_URI as for `alerting up`"
+        )
     with home_errors(home):
         _close(home)
 
@@ -92,7 +104,9 @@ def require_embedded(home: Path) -> None:
 def _close(home: Path) -> None:
     found = _refuse_foreign(home)
     if found.st_mode & stat.S_ISVTX:
-        raise UserError(f"{home} is shared by all users of this machine: set {VARIABLE} to a folder of your own")
+        raise UserError(
+            f"{home} is shared by all users of this machine: set {VARIABLE} to a folder of your own"
+        )
     if not os.access(home, os.R_OK | os.W_OK | os.X_OK):
         raise OSError(errno.EACCES, os.strerror(errno.EACCES), str(home))
     if stat.S_IMODE(found.st_mode) != FOLDER_MODE:
@@ -156,7 +170,9 @@ def last_home(environ: Mapping[str, str]) -> Path | None:
         home = Path(record.read_text(encoding="utf-8").strip()) if record else None
     except (OSError, UnicodeDecodeError):
         return None
-    return home if home is not None and home.is_absolute() and database_of(home) is not None else None
+    return (
+        home if home is not None and home.is_absolute() and database_of(home) is not None else None
+    )
 
 
 def _record(environ: Mapping[str, str]) -> Path | None:
@@ -183,7 +199,9 @@ def shared_secret(path: Path, make: Callable[[], str]) -> str:
     if not path.exists():
         draft = path.with_name(f"{path.name}.{os.getpid()}.new")
         draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "w") as file:
+        with os.fdopen(
+            os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "w"
+        ) as file:
             file.write(make())
         try:
             path.hardlink_to(draft)

@@ -27,10 +27,15 @@ _PATTERNS = (
     (re.compile(r"(?<=://)[^/\s@]+(?=@)"), HIDDEN),  # user and password of an address
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"), rf"\1 {HIDDEN}"),
     (
-        re.compile(r"(?i)\b([\w-]*(?:password|passwd|secret|token|api[_-]?key|cookie))(\"?'?\s*[=:]\s*\"?'?)[^\s\"'&,;]+"),
+        re.compile(
+            r"(?i)\b([\w-]*(?:password|passwd|secret|token|api[_-]?key|cookie))(\"?'?\s*[=:]\s*\"?'?)[^\s\"'&,;]+"
+        ),
         rf"\1\2{HIDDEN}",
     ),
-    (re.compile(r"/(f|sign-in)/[A-Za-z0-9._~%-]{8,}"), rf"/\1/{HIDDEN}"),  # links that grant permissions
+    (
+        re.compile(r"/(f|sign-in)/[A-Za-z0-9._~%-]{8,}"),
+        rf"/\1/{HIDDEN}",
+    ),  # links that grant permissions
 )
 
 
@@ -38,7 +43,9 @@ def log_format(environ: Mapping[str, str]) -> str:
     """Return `text` or `json`, from `ALERTING_LOG_FORMAT`. Raises UserError if it has another value."""
     given = environ.get(VARIABLE, "").strip().lower() or TEXT
     if given not in (TEXT, JSON):
-        raise UserError(f"{VARIABLE}: {clean_line(given)[:50]!r} is not a format of logs: give text or json")
+        raise UserError(
+            f"{VARIABLE}: {clean_line(given)[:50]!r} is not a format of logs: give text or json"
+        )
     return given
 
 
@@ -49,7 +56,9 @@ def configure_logging(environ: Mapping[str, str], secrets: Collection[str] = ())
     """
     format_ = log_format(environ)
     handler = _StandardError()
-    handler.setFormatter((JsonLines if format_ == JSON else TextLines)(Redaction({*secrets, *secrets_of(environ)})))
+    handler.setFormatter(
+        (JsonLines if format_ == JSON else TextLines)(Redaction({*secrets, *secrets_of(environ)}))
+    )
     root = logging.getLogger()
     for earlier in [h for h in root.handlers if isinstance(h, _StandardError)]:
         root.removeHandler(earlier)
@@ -59,15 +68,23 @@ def configure_logging(environ: Mapping[str, str], secrets: Collection[str] = ())
 
 def secrets_of(environ: Mapping[str, str]) -> set[str]:
     """Return the values of variables that hold secrets: passwords, keys, tokens, addresses with credentials in them."""
-    return {value.strip() for name, value in environ.items() if _SECRET_NAME.search(name.upper()) and value.strip()}
+    return {
+        value.strip()
+        for name, value in environ.items()
+        if _SECRET_NAME.search(name.upper()) and value.strip()
+    }
 
 
 class Redaction:
     """Filter that hides known secrets and texts that look like a secret."""
 
     def __init__(self, secrets: Collection[str] = ()) -> None:
-        longest_first = sorted({s for s in secrets if len(s) >= _LEAST_SECRET}, key=len, reverse=True)
-        self._secrets = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        longest_first = sorted(
+            {s for s in secrets if len(s) >= _LEAST_SECRET}, key=len, reverse=True
+        )
+        self._secrets = (
+            re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+        )
 
     def __call__(self, text: str) -> str:
         """Return the text without secrets."""
@@ -101,14 +118,22 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         bare = getattr(record, "bare", None)
-        message = record.getMessage() if bare is None else (str(bare) % record.args if record.args else str(bare))
+        message = (
+            record.getMessage()
+            if bare is None
+            else (str(bare) % record.args if record.args else str(bare))
+        )
         ids: Mapping[str, str] = getattr(record, "ids", None) or current_ids()
         line = {
             "time": _time(record),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": clean_line(self._redact(message)),
-            **{key: self._redact(clean_line(value)) for key, value in ids.items() if key not in _FIELDS},
+            **{
+                key: self._redact(clean_line(value))
+                for key, value in ids.items()
+                if key not in _FIELDS
+            },
         }
         if below := _exception(record):
             line["exception"] = clean_text(self._redact(below))
@@ -127,8 +152,16 @@ class _StandardError(logging.StreamHandler[TextIO]):
 
 
 def _time(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(record.created, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
 
 
 def _exception(record: logging.LogRecord) -> str:
-    return "".join(traceback.format_exception(*record.exc_info)).rstrip() if record.exc_info and record.exc_info[0] else ""
+    return (
+        "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        if record.exc_info and record.exc_info[0]
+        else ""
+    )

@@ -10,7 +10,10 @@ import psutil
 from alerting.definitions.faults import UserError
 from alerting.settings.environment import LOOPBACK, variable
 
-LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))  # cgroup 2, cgroup 1
+LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)  # cgroup 2, cgroup 1
 
 
 def read_memory(limits: Sequence[Path] = LIMITS) -> int:
@@ -29,7 +32,9 @@ def read_memory(limits: Sequence[Path] = LIMITS) -> int:
 def is_free(port: int) -> bool:
     """Return whether a server could listen on this port of the loopback address now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closing connections do not block the port
+        server.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # closing connections do not block the port
         try:
             server.bind((LOOPBACK, port))
         except PermissionError:

@@ -43,14 +43,18 @@ class SecretRules:
 def read_secret_rules(variables: Variables) -> SecretRules:
     """Return `ALERTING_SECRET_NAMES` and `ALERTING_SECRET_FOLDERS`, both divided by commas."""
     usual = SecretRules()
-    return SecretRules(variables.read(NAMES, _names, usual.names), variables.read(FOLDERS, _folders, usual.folders))
+    return SecretRules(
+        variables.read(NAMES, _names, usual.names), variables.read(FOLDERS, _folders, usual.folders)
+    )
 
 
 def _names(text: str) -> tuple[str, ...]:
     given = _parts(text)
     for name in given:
         if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of an environment variable: give capital letters, digits, _ and *, e.g. *_URL")
+            raise ValueError(
+                f"{name!r} is no name of an environment variable: give capital letters, digits, _ and *, e.g. *_URL"
+            )
     return given
 
 

@@ -14,7 +14,9 @@ from alerting.settings.variables import Variables, whole_number
 _GIB = 1 << 30
 _SHORTEST = timedelta(days=14)
 AIRFLOW_LAST = timedelta(days=30)
-_names = whole_number(0, 10_000_000, "is not a number of names: give a whole number from 0 to 10000000")
+_names = whole_number(
+    0, 10_000_000, "is not a number of names: give a whole number from 0 to 10000000"
+)
 _gibibytes = whole_number(1, 100_000, "is not a size: give whole GiB from 1 to 100000")
 
 
@@ -22,9 +24,12 @@ def read_health_limits(variables: Variables) -> HealthLimits:
     """Return `ALERTING_EVALUATION_LATE`, `ALERTING_SOURCE_STALE` (durations) and `ALERTING_DISK_LEAST` (GiB)."""
     usual = HealthLimits()
     return HealthLimits(
-        evaluation_late=variables.read("ALERTING_EVALUATION_LATE", _duration, usual.evaluation_late),
+        evaluation_late=variables.read(
+            "ALERTING_EVALUATION_LATE", _duration, usual.evaluation_late
+        ),
         source_stale=variables.read("ALERTING_SOURCE_STALE", _duration, usual.source_stale),
-        disk_least=variables.read("ALERTING_DISK_LEAST", _gibibytes, usual.disk_least // _GIB) * _GIB,
+        disk_least=variables.read("ALERTING_DISK_LEAST", _gibibytes, usual.disk_least // _GIB)
+        * _GIB,
     )
 
 
@@ -47,14 +52,21 @@ def read_retention(variables: Variables) -> Retention:
     `_PREDICTIONS_LAST`, `_ARCHIVE_LAST`.
     """
     usual = vars(Retention())
-    return Retention(**{name: variables.read(f"ALERTING_{name.upper()}_LAST", lasting, last) for name, last in usual.items()})
+    return Retention(
+        **{
+            name: variables.read(f"ALERTING_{name.upper()}_LAST", lasting, last)
+            for name, last in usual.items()
+        }
+    )
 
 
 def lasting(text: str) -> timedelta:
     """Return how long something is stored. Raises ValueError for less than two weeks."""
     found = parse_duration(text)
     if found < _SHORTEST:
-        raise ValueError(f"{text!r}: what is older is deleted; give a duration from {_SHORTEST.days}d to 3650d")
+        raise ValueError(
+            f"{text!r}: what is older is deleted; give a duration from {_SHORTEST.days}d to 3650d"
+        )
     return found
 
 
@@ -63,7 +75,9 @@ def archive_location(text: str) -> str:
     scheme, _, rest = text.partition("://")
     is_bucket = scheme in ("s3", "gs", "az") and rest and not rest.startswith("/")
     if not (text.startswith("/") or is_bucket) or ".." in text.split("/"):
-        raise ValueError("not a place for an archive: give an absolute folder, s3://bucket/folder, gs://… or az://…")
+        raise ValueError(
+            "not a place for an archive: give an absolute folder, s3://bucket/folder, gs://… or az://…"
+        )
     if "@" in rest or "?" in rest:
         raise ValueError(
             "a place for an archive holds no credentials: those of object stores come from AWS_ACCESS_KEY_ID and others"

@@ -33,17 +33,31 @@ class Variables:
 
     def names(self, prefix: str) -> list[str]:
         """Return the variables with this prefix that are set, sorted."""
-        return [name for name in sorted(self.environ) if name.startswith(prefix) and self.text(name)]
+        return [
+            name for name in sorted(self.environ) if name.startswith(prefix) and self.text(name)
+        ]
 
     def read_group(
-        self, prefix: str, parse: Callable[[str], T], default: T, suffix: str = "", *, leave_out: str | None = None
+        self,
+        prefix: str,
+        parse: Callable[[str], T],
+        default: T,
+        suffix: str = "",
+        *,
+        leave_out: str | None = None,
     ) -> Mapping[str, T]:
         """Return the values of the variables `<prefix><NAME><suffix>` by name: lower case, `_` turned into `-`.
 
         `leave_out`: the ending of variables with this prefix that belong to another group.
         """
-        names = [name for name in self.names(prefix) if name.endswith(suffix) and not (leave_out and name.endswith(leave_out))]
-        return MappingProxyType({_plain_name(name, prefix, suffix): self.read(name, parse, default) for name in names})
+        names = [
+            name
+            for name in self.names(prefix)
+            if name.endswith(suffix) and not (leave_out and name.endswith(leave_out))
+        ]
+        return MappingProxyType(
+            {_plain_name(name, prefix, suffix): self.read(name, parse, default) for name in names}
+        )
 
     def add_fault(self, name: str, message: str) -> None:
         """Record a fault of a variable. The message must not repeat a secret."""
@@ -98,7 +112,11 @@ def address(schemes: set[str], refusal: str, *, needs_host: bool = True) -> Call
     def parse(text: str) -> str:
         try:
             parts = urlsplit(text)
-            fits = parts.scheme in schemes and parts.port != 0 and bool(parts.hostname or not needs_host)
+            fits = (
+                parts.scheme in schemes
+                and parts.port != 0
+                and bool(parts.hostname or not needs_host)
+            )
         except ValueError:  # its message may hold a password
             fits = False
         if not fits:

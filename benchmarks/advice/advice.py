@@ -26,7 +26,9 @@ from benchmarks.helpers.timing import medians
 
 DAYS, VARIABLES, CONTROLLABLE = 14, 20, 3
 START = datetime(2026, 1, 5, tzinfo=UTC)
-LOADED = timedelta(hours=3)  # of readings before the instant: more than the windows need, as an evaluation loads them
+LOADED = timedelta(
+    hours=3
+)  # of readings before the instant: more than the windows need, as an evaluation loads them
 ROUNDS = 15
 MOST_SCORE_MS, MOST_ADVICE_MS = 50, 1_000
 
@@ -38,8 +40,19 @@ def run() -> dict[str, Any]:
     families = {}
     for family in BUILT_IN:
         params = dict(get_family(family).defaults)
-        candidate = Candidate(family, params, np.empty(0), np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)
-        families[family] = _measured(finish_challenger(dataset, candidate, definition)[0], history, dataset.at)
+        candidate = Candidate(
+            family,
+            params,
+            np.empty(0),
+            np.empty(0),
+            {"ap": 0.5},
+            (Trial(params, 0.5, (0.5,)),),
+            1,
+            False,
+        )
+        families[family] = _measured(
+            finish_challenger(dataset, candidate, definition)[0], history, dataset.at
+        )
     slowest = max(families, key=lambda f: families[f]["score_ms"])
     figure, peer = families[slowest]["score_ms"], families[slowest]["bare_score_ms"]
     return {
@@ -50,14 +63,19 @@ def run() -> dict[str, Any]:
         "peer_figure": peer,
         "ratio": round(peer / figure, 3),
         "goal": f"score with contributions < {MOST_SCORE_MS} ms, recommendation < {MOST_ADVICE_MS} ms",
-        "met": all(f["score_ms"] < MOST_SCORE_MS and f["recommendation_ms"] < MOST_ADVICE_MS for f in families.values()),
+        "met": all(
+            f["score_ms"] < MOST_SCORE_MS and f["recommendation_ms"] < MOST_ADVICE_MS
+            for f in families.values()
+        ),
         "families": families,
     }
 
 
 def _measured(model: TrainedModel, history: History, instants: Any) -> dict[str, float]:
     """Return the measurements at the instant of the highest risk: the usual moment for advice."""
-    at = np.asarray(instants)[int(np.argmax(model.score(build_features(model.plan, history, np.asarray(instants)))))]
+    at = np.asarray(instants)[
+        int(np.argmax(model.score(build_features(model.plan, history, np.asarray(instants)))))
+    ]
     until = from_millis(at)
     known = History(history.asset, history.readings.loc[until - LOADED : until])
     moment = np.array([at])
@@ -70,8 +88,16 @@ def _measured(model: TrainedModel, history: History, instants: Any) -> dict[str,
         row, _ = score()
         assert contributions(model, row, known.asset)
 
-    work = {"score": explained, "bare_score": score, "recommendation": lambda: recommend(model, known, until, 2)}
-    return {name: figure for step, done in work.items() for name, figure in medians(step, done, ROUNDS).items()}
+    work = {
+        "score": explained,
+        "bare_score": score,
+        "recommendation": lambda: recommend(model, known, until, 2),
+    }
+    return {
+        name: figure
+        for step, done in work.items()
+        for name, figure in medians(step, done, ROUNDS).items()
+    }
 
 
 def _definition() -> ClassifierDefinition:
@@ -82,7 +108,11 @@ def _definition() -> ClassifierDefinition:
             "assets": ["line-1"],
             "problem": {"variable": "v0", "above": 2.0, "predict": "state"},
             "horizon": "10m",
-            "features": {"stride": "5m", "windows": ["10m", "1h"], "aggregations": ["mean", "std", "last", "slope"]},
+            "features": {
+                "stride": "5m",
+                "windows": ["10m", "1h"],
+                "aggregations": ["mean", "std", "last", "slope"],
+            },
         }
     )
 
@@ -95,6 +125,12 @@ def _history() -> History:
     values[:, 1:3] = slow + 0.1 * values[:, 1:3]
     values[10:, 0] = slow[:-10].sum(axis=1) + 0.5 * values[10:, 0]
     setting = {"controllable": True, "min": -4.0, "max": 4.0, "step": 0.1}
-    known = {f"v{i}": Variable(**setting) if 0 < i <= CONTROLLABLE else Variable() for i in range(VARIABLES)}
+    known = {
+        f"v{i}": Variable(**setting) if 0 < i <= CONTROLLABLE else Variable()
+        for i in range(VARIABLES)
+    }
     index = pd.date_range(START, periods=rows, freq="min", name="ts").as_unit("ms")
-    return History(Asset(name="line-1", variables=known), pd.DataFrame(values, columns=list(known), index=index))
+    return History(
+        Asset(name="line-1", variables=known),
+        pd.DataFrame(values, columns=list(known), index=index),
+    )

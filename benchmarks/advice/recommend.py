@@ -48,7 +48,14 @@ MOST_STRAIN = {"L": 11_000, "M": 12_000, "H": 13_000}  # min Nm, by type
 WORN = 200  # minutes from which on a tool may fail
 NEAREST = 5
 SEED = 0
-AIMS = {"valid": 1.0, "changed": 1.5, "distance": 1.0, "unusual": 0.8, "truly_safe": 0.95, "forbidden": 0}
+AIMS = {
+    "valid": 1.0,
+    "changed": 1.5,
+    "distance": 1.0,
+    "unusual": 0.8,
+    "truly_safe": 0.95,
+    "forbidden": 0,
+}
 
 
 def run() -> dict[str, Any]:
@@ -57,12 +64,18 @@ def run() -> dict[str, Any]:
     if data is None:
         return {"benchmark": "recommend", "met": None, "note": public_data.ABSENT}
     model, dataset, table = _trained(data)
-    alarmed = np.flatnonzero((dataset.part == "test") & (model.score(dataset.rows) >= model.threshold))
+    alarmed = np.flatnonzero(
+        (dataset.part == "test") & (model.score(dataset.rows) >= model.threshold)
+    )
     measure = _Measure(model, dataset, table, alarmed)
     ours, results, seconds = _ours(model, dataset, alarmed, answers=3)
     single, of_one, of_single = _ours(model, dataset, alarmed, answers=1)
     systems = {
-        "ours, up to three answers": {**measure(ours, seconds), "peak_mib": peak_mib(), **_searches(results)},
+        "ours, up to three answers": {
+            **measure(ours, seconds),
+            "peak_mib": peak_mib(),
+            **_searches(results),
+        },
         "ours, one answer": {**measure(single, of_single), **_searches(of_one)},
         "nearest normal row": measure(*_nearest(measure)),
     }
@@ -71,7 +84,9 @@ def run() -> dict[str, Any]:
             rows, taken, peak = _dice(method, model, measure)
             systems[f"DiCE {method}"] = {**measure(rows, taken), "peak_mib": peak}
     best, peer = systems["ours, one answer"], systems.get("DiCE genetic")
-    met = all(best[k] >= v if k in ("valid", "truly_safe") else best[k] <= v for k, v in AIMS.items())
+    met = all(
+        best[k] >= v if k in ("valid", "truly_safe") else best[k] <= v for k, v in AIMS.items()
+    )
     return {
         "benchmark": "recommend",
         "figure": best["seconds"],
@@ -89,13 +104,24 @@ def run() -> dict[str, Any]:
 def _trained(data: Path) -> tuple[TrainedModel, Dataset, pd.DataFrame]:
     """Return the model, its dataset split without regard to time with equal shares of failures, and the raw table."""
     definition, dataset = public_data.ai4i(data)
-    rest, test = train_test_split(np.arange(len(dataset.label)), test_size=0.3, stratify=dataset.label, random_state=SEED)
+    rest, test = train_test_split(
+        np.arange(len(dataset.label)), test_size=0.3, stratify=dataset.label, random_state=SEED
+    )
     _, held = train_test_split(rest, test_size=0.2, stratify=dataset.label[rest], random_state=SEED)
     part = np.full(len(dataset.label), "train", dtype=object)
     part[test], part[held] = "test", "validation"
     dataset = replace(dataset, part=part)
     params = {**get_family("lightgbm").defaults, "pairs": 6}
-    candidate = Candidate("lightgbm", params, np.empty(0), np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)
+    candidate = Candidate(
+        "lightgbm",
+        params,
+        np.empty(0),
+        np.empty(0),
+        {"ap": 0.5},
+        (Trial(params, 0.5, (0.5,)),),
+        1,
+        False,
+    )
     table = pd.read_csv(data / "ai4i2020" / "ai4i2020.csv", encoding="utf-8-sig").sort_values("UDI")
     model = finish_challenger(dataset, candidate, definition)[0]
     return replace(model, threshold=0.5), dataset, table
@@ -104,10 +130,24 @@ def _trained(data: Path) -> tuple[TrainedModel, Dataset, pd.DataFrame]:
 class _Measure:
     """The measures of changed rows (rows x columns of the model; NaN where a system found none) of the alarmed rows."""
 
-    def __init__(self, model: TrainedModel, dataset: Dataset, table: pd.DataFrame, alarmed: npt.NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        model: TrainedModel,
+        dataset: Dataset,
+        table: pd.DataFrame,
+        alarmed: npt.NDArray[np.int64],
+    ) -> None:
         matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
-        self.model, self.columns, self.before, self.alarmed = model, list(dataset.plan.columns), matrix[alarmed], alarmed
-        self.train, self.label = matrix[dataset.part == "train"], dataset.label[dataset.part == "train"]
+        self.model, self.columns, self.before, self.alarmed = (
+            model,
+            list(dataset.plan.columns),
+            matrix[alarmed],
+            alarmed,
+        )
+        self.train, self.label = (
+            matrix[dataset.part == "train"],
+            dataset.label[dataset.part == "train"],
+        )
         self.numbers = [i for i, name in enumerate(self.columns) if name != TYPE]
         self.vary = [self.columns.index(name) for name in STEPS]
         self.low, self.high = self.train.min(axis=0), self.train.max(axis=0)
@@ -121,13 +161,19 @@ class _Measure:
         """Return shares, medians and means over the rows; those of an answer over the rows that have one."""
         found = ~np.isnan(after).any(axis=1)
         valid = np.zeros(len(after), np.bool_)
-        valid[found] = self.model.calibration.probability(self.model.estimator.margin_of(after[found])) < self.model.threshold
+        valid[found] = (
+            self.model.calibration.probability(self.model.estimator.margin_of(after[found]))
+            < self.model.threshold
+        )
         moved = np.abs(after - self.before) > 1e-9 * np.maximum(1, np.abs(self.before))
         fixed = [i for i in range(len(self.columns)) if i not in self.vary]
         outside = (after < self.low - 1e-6) | (after > self.high + 1e-6)
         forbidden = moved[:, fixed].any(axis=1) | (moved & outside).any(axis=1)
         apart = np.abs(after - self.before)[:, self.numbers] / self._scale
-        unusual = [np.searchsorted(self._usual, self._apart(row, 0)) / len(self._usual) for row in after[found]]
+        unusual = [
+            np.searchsorted(self._usual, self._apart(row, 0)) / len(self._usual)
+            for row in after[found]
+        ]
         safe = self.truly_safe(after)
         worn = after[:, self.columns.index(WEAR)] >= WORN
         return {
@@ -145,7 +191,9 @@ class _Measure:
 
     def truly_safe(self, rows: Floats) -> npt.NDArray[np.bool_]:
         """Return which rows show none of the failures HDF, PWF and OSF (Matzka 2020)."""
-        air, process, speed, wear, torque = (rows[:, self.columns.index(n)] for n in (AIR, PROCESS, SPEED, WEAR, TORQUE))
+        air, process, speed, wear, torque = (
+            rows[:, self.columns.index(n)] for n in (AIR, PROCESS, SPEED, WEAR, TORQUE)
+        )
         power = torque * speed * 2 * np.pi / 60
         heat = (process - air < 8.6) & (speed < 1380)
         strain = wear * torque > np.array([MOST_STRAIN[t] for t in self._types])
@@ -183,8 +231,14 @@ def _history(dataset: Dataset, matrix: Floats, row: int) -> History:
         short = name.removesuffix(".last")
         low, high = (float(f(matrix[dataset.part == "train", i])) for f in (np.min, np.max))
         middle = np.median(train := matrix[dataset.part == "train", i])
-        cost = (high - low) / float(np.median(np.abs(train - middle)) or 1.0)  # effort in median absolute deviations
-        setting = {"controllable": True, "min": low, "max": high, "step": STEPS[name], "cost": cost} if name in STEPS else {}
+        cost = (high - low) / float(
+            np.median(np.abs(train - middle)) or 1.0
+        )  # effort in median absolute deviations
+        setting = (
+            {"controllable": True, "min": low, "max": high, "step": STEPS[name], "cost": cost}
+            if name in STEPS
+            else {}
+        )
         variables[short] = Variable(type="category") if name == TYPE else Variable(**setting)
     readings = dataset.rows.iloc[[row]].rename(columns=lambda name: name.removesuffix(".last"))
     readings["Type"] = readings["Type"].astype(object)
@@ -198,7 +252,9 @@ def _searches(results: list[RecommendationResult]) -> dict[str, Any]:
         "safety": {kind: kinds.count(kind) for kind in sorted(set(kinds))},
         "least": sum(result.search == "least" for result in results),
         "scorings": round(statistics.mean(result.scorings for result in results), 1),
-        "answers": round(statistics.mean(result.helps + len(result.alternatives) for result in results), 2),
+        "answers": round(
+            statistics.mean(result.helps + len(result.alternatives) for result in results), 2
+        ),
     }
 
 
@@ -211,7 +267,10 @@ def _nearest(measure: _Measure) -> tuple[Floats, list[float]]:
         started = time.perf_counter()
         tried = np.repeat(row[None, :], len(pool), axis=0)
         tried[:, measure.vary] = pool[:, measure.vary]
-        good = measure.model.calibration.probability(measure.model.estimator.margin_of(tried)) < measure.model.threshold
+        good = (
+            measure.model.calibration.probability(measure.model.estimator.margin_of(tried))
+            < measure.model.threshold
+        )
         apart = (np.abs(tried - row) / measure.deviation.clip(1e-9))[:, measure.vary].sum(axis=1)
         row[:] = tried[int(np.argmin(np.where(good, apart, np.inf)))]
         seconds.append(time.perf_counter() - started)
@@ -226,7 +285,9 @@ def _dice(method: str, model: TrainedModel, measure: _Measure) -> tuple[Floats, 
         "categories": [TYPE],
         "vary": list(STEPS),
         "ranges": {
-            name: [float(measure.low[i]), float(measure.high[i])] for i, name in enumerate(measure.columns) if name in STEPS
+            name: [float(measure.low[i]), float(measure.high[i])]
+            for i, name in enumerate(measure.columns)
+            if name in STEPS
         },
         "pairs": [list(pair) for pair in member.encoding.pairs.of],
         "slope": model.calibration.slope,
@@ -238,11 +299,17 @@ def _dice(method: str, model: TrainedModel, measure: _Measure) -> tuple[Floats, 
         for file, content in member.model.files().items():
             (folder / file).write_bytes(content)
         (folder / "settings.json").write_text(json.dumps(settings))
-        pd.DataFrame(measure.train, columns=measure.columns).assign(label=measure.label).to_csv(folder / "train.csv", index=False)
-        pd.DataFrame(measure.before, columns=measure.columns).to_csv(folder / "rows.csv", index=False)
+        pd.DataFrame(measure.train, columns=measure.columns).assign(label=measure.label).to_csv(
+            folder / "train.csv", index=False
+        )
+        pd.DataFrame(measure.before, columns=measure.columns).to_csv(
+            folder / "rows.csv", index=False
+        )
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         command = [DICE, SCRIPT, method, name, str(SEED)]
-        done = subprocess.run(command, env=os.environ | one_thread, stdout=subprocess.PIPE, text=True, check=True)
+        done = subprocess.run(
+            command, env=os.environ | one_thread, stdout=subprocess.PIPE, text=True, check=True
+        )
         printed = json.loads(done.stdout.strip().splitlines()[-1])
         found = pd.read_csv(folder / f"{method}.csv")[measure.columns].to_numpy(np.float64)
     return found, printed["seconds"], printed["peak_mib"]
@@ -255,7 +322,9 @@ class _Unguided(Search):
 
     def least(self, goal: Goal, avoid: Sequence[frozenset[int]] = ()) -> Answer | None:
         """Return the answer of least effort that reaches the goal."""
-        sets = [m for size in range(1, self._max_changes + 1) for m in combinations(self._order, size)]
+        sets = [
+            m for size in range(1, self._max_changes + 1) for m in combinations(self._order, size)
+        ]
         best = None
         for k in self.random.permutation(len(sets)).tolist():
             if not any(each <= set(sets[k]) for each in avoid):
@@ -263,12 +332,17 @@ class _Unguided(Search):
         return best
 
 
-def _guidance(model: TrainedModel, dataset: Dataset, alarmed: npt.NDArray[np.int64]) -> dict[str, Any]:
+def _guidance(
+    model: TrainedModel, dataset: Dataset, alarmed: npt.NDArray[np.int64]
+) -> dict[str, Any]:
     """Return scorings for one answer with boxes of all sets of levers by effort, and with sets of levers in random order."""
     guided = _ours(model, dataset, alarmed, answers=1)[1]
     with patch.object(whatif, "Search", _Unguided):
         unguided = _ours(model, dataset, alarmed, answers=1)[1]
-    same = sum(a.effort is not None and abs(a.effort - (b.effort or 0.0)) < 1e-9 for a, b in zip(guided, unguided, strict=True))
+    same = sum(
+        a.effort is not None and abs(a.effort - (b.effort or 0.0)) < 1e-9
+        for a, b in zip(guided, unguided, strict=True)
+    )
     scorings = {
         name: round(statistics.mean(r.scorings for r in found), 1)
         for name, found in (("scorings", guided), ("scorings_random_order", unguided))

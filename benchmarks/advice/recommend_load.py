@@ -43,7 +43,9 @@ def run() -> dict[str, Any]:
     rows = build_features(plan, history, at)
     model = _model(plan, rows, at)
     score = model.score(rows)
-    alarmed = at[np.argsort(-score)[:: max(1, int((score >= model.threshold).sum()) // ALERTS)][:ALERTS]]
+    alarmed = at[
+        np.argsort(-score)[:: max(1, int((score >= model.threshold).sum()) // ALERTS)][:ALERTS]
+    ]
     seconds, explaining, scorings, outcomes = [], [], [], []
     for instant in alarmed.tolist():
         until = from_millis(instant)
@@ -77,7 +79,9 @@ def run() -> dict[str, Any]:
 
 def _plan() -> FeaturePlan:
     numbers = tuple(NumberSource(f"v{i}", MINUTE) for i in range(VARIABLES))
-    return FeaturePlan(5 * MINUTE, (60 * MINUTE,), (*AGGREGATIONS, "missing", "age"), numbers=numbers)
+    return FeaturePlan(
+        5 * MINUTE, (60 * MINUTE,), (*AGGREGATIONS, "missing", "age"), numbers=numbers
+    )
 
 
 def _history() -> History:
@@ -90,18 +94,35 @@ def _history() -> History:
     for i in range(CONTROLLABLE):  # a set-point moves every four hours
         values[:, i] = np.repeat(random.integers(-15, 16, rows // 240 + 1) * 0.1, 240)[:rows]
     setting = {"controllable": True, "min": -2.0, "max": 2.0, "step": 0.1}
-    variables = {f"v{i}": Variable(**setting) if i < CONTROLLABLE else Variable() for i in range(VARIABLES)}
+    variables = {
+        f"v{i}": Variable(**setting) if i < CONTROLLABLE else Variable() for i in range(VARIABLES)
+    }
     index = pd.date_range(START, periods=rows, freq="min", name="ts").as_unit("ms")
-    return History(Asset(name="line-1", variables=variables), pd.DataFrame(values, columns=list(variables), index=index))
+    return History(
+        Asset(name="line-1", variables=variables),
+        pd.DataFrame(values, columns=list(variables), index=index),
+    )
 
 
 def _model(plan: FeaturePlan, rows: pd.DataFrame, at: Any) -> TrainedModel:
     random = np.random.default_rng(1)
-    risk = rows["v0.mean.1h"] + rows["v1.mean.1h"] + rows["v5.last"] + 0.5 * rows["v2.last"] * rows["v6.last"]
+    risk = (
+        rows["v0.mean.1h"]
+        + rows["v1.mean.1h"]
+        + rows["v5.last"]
+        + 0.5 * rows["v2.last"] * rows["v6.last"]
+    )
     label = (risk + 0.3 * random.standard_normal(len(rows)) > 1.5).to_numpy().astype(np.int8)
     columns = Columns.from_plan(plan)
     matrix = columns.matrix(rows)
-    settings = {"objective": "binary", "verbosity": -1, "num_leaves": 31, "learning_rate": 0.03, "num_threads": 1, "seed": 0}
+    settings = {
+        "objective": "binary",
+        "verbosity": -1,
+        "num_leaves": 31,
+        "learning_rate": 0.03,
+        "num_threads": 1,
+        "seed": 0,
+    }
     names = [f"c{i}" for i in range(matrix.shape[1])]
     booster = lightgbm.train(settings, lightgbm.Dataset(matrix, label, feature_name=names), TREES)
     estimator = Estimator("lightgbm", BoosterMean((booster,)), columns, Encoding())

@@ -29,7 +29,12 @@ from alerting.readings.history import from_millis
 from alerting.recommendation.contributions import contributions
 from benchmarks.helpers.public_data import ABSENT, azure, folder
 
-SENSORS = {"failure-comp1": "volt", "failure-comp2": "rotate", "failure-comp3": "pressure", "failure-comp4": "vibration"}
+SENSORS = {
+    "failure-comp1": "volt",
+    "failure-comp2": "rotate",
+    "failure-comp3": "pressure",
+    "failure-comp4": "vibration",
+}
 FOLDS, CHANCE, FAMILY = 5, 0.5, "lightgbm"
 
 
@@ -56,10 +61,15 @@ def run() -> dict[str, Any]:
         "met": low > CHANCE,
         "interval": [round(low, 3), round(high, 3)],
         "first_of_sensors": round(float(np.mean([one["among_sensors"] == 0 for one in found])), 3),
-        "first_two_of_all_variables": round(float(np.mean([one["among_all"] < 2 for one in found])), 3),
+        "first_two_of_all_variables": round(
+            float(np.mean([one["among_all"] < 2 for one in found])), 3
+        ),
         "failures": sum(len(of_asset) for of_asset in failures.values()),
         "alerts": counts,
-        "by_sensor": {sensor: _counted([o for o in found if o["sensor"] == sensor]) for sensor in SENSORS.values()},
+        "by_sensor": {
+            sensor: _counted([o for o in found if o["sensor"] == sensor])
+            for sensor in SENSORS.values()
+        },
     }
 
 
@@ -71,24 +81,40 @@ def _failures(table: pd.DataFrame) -> dict[str, list[tuple[int, str]]]:
     """Return instants (ms) and types of the failures of each machine."""
     found: dict[str, list[tuple[int, str]]] = {}
     at = pd.DatetimeIndex(pd.to_datetime(table["datetime"], utc=True)).as_unit("ms").asi8
-    for machine, component, instant in zip(table["machineID"], table["failure"], at.tolist(), strict=True):
+    for machine, component, instant in zip(
+        table["machineID"], table["failure"], at.tolist(), strict=True
+    ):
         found.setdefault(f"machine-{machine}", []).append((instant, f"failure-{component}"))
     return found
 
 
-def _folds(definition: ClassifierDefinition, dataset: Dataset) -> list[tuple[TrainedModel, np.ndarray[Any, Any]]]:
+def _folds(
+    definition: ClassifierDefinition, dataset: Dataset
+) -> list[tuple[TrainedModel, np.ndarray[Any, Any]]]:
     """Return a model for each fold, with the rows that it has not seen."""
     machines = sorted(set(dataset.asset), key=lambda name: int(name.rpartition("-")[2]))
     fold_of = np.array([machines.index(name) % FOLDS for name in dataset.asset])
     params = dict(get_family(FAMILY).defaults)
-    candidate = Candidate(FAMILY, params, np.empty(0), np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)
+    candidate = Candidate(
+        FAMILY,
+        params,
+        np.empty(0),
+        np.empty(0),
+        {"ap": 0.5},
+        (Trial(params, 0.5, (0.5,)),),
+        1,
+        False,
+    )
     made = []
     for fold in range(FOLDS):
         part = np.full(len(dataset.part), "purged", dtype=object)
         validation = fold_of == (fold + 1) % FOLDS
         part[validation] = "validation"
         part[(fold_of != fold) & ~validation & dataset.fit] = "train"
-        observed = {m: float(np.sum(dataset.asset[validation] == m)) * dataset.plan.stride_ms / 1000 for m in machines}
+        observed = {
+            m: float(np.sum(dataset.asset[validation] == m)) * dataset.plan.stride_ms / 1000
+            for m in machines
+        }
         observed = {machine: seconds for machine, seconds in observed.items() if seconds}
         of_fold = replace(dataset, part=part, observed={"validation": observed})
         made.append((finish_challenger(of_fold, candidate, definition)[0], fold_of == fold))
@@ -107,18 +133,41 @@ def _explain_alerts(
     score = model.score(dataset.rows[part])
     at, asset, rows = dataset.at[part], dataset.asset[part], np.flatnonzero(part)
     observed = observe_rows(
-        at, asset, dataset.measured[part], dataset.problems, dataset.occurrences, True, {}, dataset.gap_ms, dataset.horizon_ms
+        at,
+        asset,
+        dataset.measured[part],
+        dataset.problems,
+        dataset.occurrences,
+        True,
+        {},
+        dataset.gap_ms,
+        dataset.horizon_ms,
     )
     for name, rule in observed.rules.items():
         own = np.flatnonzero(asset == name)
         for raised, _ in predicted_intervals(at[own], score[own], model.threshold, rule):
             until = raised + model.horizon // timedelta(milliseconds=1)
-            followed = [kind for instant, kind in failures.get(name, []) if raised < instant <= until]
-            counts["true" if len(followed) == 1 else "several components" if followed else "false"] += 1
+            followed = [
+                kind for instant, kind in failures.get(name, []) if raised < instant <= until
+            ]
+            counts[
+                "true" if len(followed) == 1 else "several components" if followed else "false"
+            ] += 1
             if len(followed) != 1:
                 continue
             row = rows[own[int(np.searchsorted(at[own], raised))]]
-            ranked = [c.variable for c in contributions(model, dataset.rows.iloc[[row]], Asset(name=name))]
+            ranked = [
+                c.variable for c in contributions(model, dataset.rows.iloc[[row]], Asset(name=name))
+            ]
             sensors, right = [v for v in ranked if v in SENSORS.values()], SENSORS[followed[0]]
-            ranks = [names.index(right) if right in names else len(names) for names in (sensors, ranked)]
-            found.append({"sensor": right, "among_sensors": ranks[0], "among_all": ranks[1], "at": from_millis(raised)})
+            ranks = [
+                names.index(right) if right in names else len(names) for names in (sensors, ranked)
+            ]
+            found.append(
+                {
+                    "sensor": right,
+                    "among_sensors": ranks[0],
+                    "among_all": ranks[1],
+                    "at": from_millis(raised),
+                }
+            )

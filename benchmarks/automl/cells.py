@@ -40,11 +40,15 @@ def ours(share: float) -> System:
 
 def peer(name: str, python: str) -> System | None:
     """Return a peer in the environment of this interpreter; None if it is not installed."""
-    asked = subprocess.run([python, str(PEERS), name, "--versions"], capture_output=True, text=True, check=False)
+    asked = subprocess.run(
+        [python, str(PEERS), name, "--versions"], capture_output=True, text=True, check=False
+    )
     return System(name, python, json.loads(asked.stdout)) if asked.returncode == 0 else None
 
 
-def cell(kept: Path, task: Task, system: System, budget: float, seed: int, core: int) -> dict[str, Any] | None:
+def cell(
+    kept: Path, task: Task, system: System, budget: float, seed: int, core: int
+) -> dict[str, Any] | None:
     """Return the stored cell, or measure it. None, with the reason on standard error, if the system failed."""
     key = {
         "task": task.name,
@@ -66,11 +70,19 @@ def cell(kept: Path, task: Task, system: System, budget: float, seed: int, core:
     return dict(json.loads(file.read_text()))
 
 
-def _measure(answer: Path, task: Task, system: System, budget: float, seed: int, core: int) -> dict[str, Any] | None:
+def _measure(
+    answer: Path, task: Task, system: System, budget: float, seed: int, core: int
+) -> dict[str, Any] | None:
     if system.name == "ours":
         command = [system.python, "-m", "benchmarks.automl.ours", str(task.folder), str(answer)]
     else:
-        command = [system.python, str(PEERS), system.name, str(task.folder / "table.parquet"), str(answer)]
+        command = [
+            system.python,
+            str(PEERS),
+            system.name,
+            str(task.folder / "table.parquet"),
+            str(answer),
+        ]
         command += [] if task.ordered else ["--any-order"]
     command += ["--budget", str(budget * system.share), "--seed", str(seed), "--core", str(core)]
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}

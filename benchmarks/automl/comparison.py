@@ -24,7 +24,9 @@ Cell = dict[str, Any]
 def run() -> dict[str, Any]:
     """Return the results of a quick comparison: every task with 20 seconds and one seed."""
     results = [compare(task, 20.0, 1) for task in TASKS]
-    figure, peer = (float(np.mean([r[key] or 0 for r in results])) for key in ("figure", "peer_figure"))
+    figure, peer = (
+        float(np.mean([r[key] or 0 for r in results])) for key in ("figure", "peer_figure")
+    )
     return {
         "benchmark": "automl",
         "unit": f"mean average precision of {len(results)} tasks",
@@ -58,12 +60,18 @@ def compare(
         return _skipped(frame, ABSENT)
     kept.mkdir(parents=True, exist_ok=True)
     tasks = load(data, kept / "tasks", name)
-    measured = {s.name: _cells(kept, tasks, s, budget, seeds, core) for s in _peers(autogluon) if s.name in wanted}
+    measured = {
+        s.name: _cells(kept, tasks, s, budget, seeds, core)
+        for s in _peers(autogluon)
+        if s.name in wanted
+    }
     if "ours" in wanted:
         had = _mean([cell["cpu_seconds"] for cell in measured.get("flaml", ())]) or budget
         ours = cells.ours(round(share * min(had / budget, 1.0), 3))
         measured = {"ours": _cells(kept, tasks, ours, budget, seeds, core)} | measured
-    measured = {actor: found for actor, found in measured.items() if len(found) == len(tasks) * seeds}
+    measured = {
+        actor: found for actor, found in measured.items() if len(found) == len(tasks) * seeds
+    }
     peers = [actor for actor in measured if actor != "ours"]
     if "ours" not in measured or not peers:
         return _skipped(frame, f"measured in full: {', '.join(measured) or 'nothing'}")
@@ -71,12 +79,21 @@ def compare(
 
 
 def _skipped(frame: dict[str, Any], reason: str) -> dict[str, Any]:
-    return frame | {"figure": None, "peer_figure": None, "ratio": None, "met": None, "skipped": reason}
+    return frame | {
+        "figure": None,
+        "peer_figure": None,
+        "ratio": None,
+        "met": None,
+        "skipped": reason,
+    }
 
 
 def _peers(autogluon: str) -> list[cells.System]:
     found = []
-    for name, python in (("flaml", sys.executable if find_spec("flaml") else ""), ("autogluon", autogluon)):
+    for name, python in (
+        ("flaml", sys.executable if find_spec("flaml") else ""),
+        ("autogluon", autogluon),
+    ):
         peer = cells.peer(name, python) if python else None
         if peer is None:
             print(f"left out, because it is not installed: {name}", file=sys.stderr)
@@ -85,19 +102,35 @@ def _peers(autogluon: str) -> list[cells.System]:
     return found
 
 
-def _cells(kept: Path, tasks: Sequence[Task], system: cells.System, budget: float, seeds: int, core: int) -> list[Cell]:
-    found = [cells.cell(kept, task, system, budget, seed, core) for seed in range(seeds) for task in tasks]
+def _cells(
+    kept: Path, tasks: Sequence[Task], system: cells.System, budget: float, seeds: int, core: int
+) -> list[Cell]:
+    found = [
+        cells.cell(kept, task, system, budget, seed, core)
+        for seed in range(seeds)
+        for task in tasks
+    ]
     return [cell for cell in found if cell is not None]
 
 
-def _line(tasks: Sequence[Task], measured: Mapping[str, list[Cell]], peers: Sequence[str]) -> dict[str, Any]:
+def _line(
+    tasks: Sequence[Task], measured: Mapping[str, list[Cell]], peers: Sequence[str]
+) -> dict[str, Any]:
     judged = {
-        actor: [cell | compute_metrics(tasks[cell["part"]], np.array(cell["score"])) for cell in found]
+        actor: [
+            cell | compute_metrics(tasks[cell["part"]], np.array(cell["score"])) for cell in found
+        ]
         for actor, found in measured.items()
     }
-    means = {actor: {m: _mean([cell[m] for cell in found]) for m in MEASURED} for actor, found in judged.items()}
+    means = {
+        actor: {m: _mean([cell[m] for cell in found]) for m in MEASURED}
+        for actor, found in judged.items()
+    }
     scores = {
-        part: {actor: [np.array(c["score"]) for c in found if c["part"] == part] for actor, found in measured.items()}
+        part: {
+            actor: [np.array(c["score"]) for c in found if c["part"] == part]
+            for actor, found in measured.items()
+        }
         for part in range(len(tasks))
     }
     drawn = resampled(tasks, scores)
@@ -113,15 +146,23 @@ def _line(tasks: Sequence[Task], measured: Mapping[str, list[Cell]], peers: Sequ
         "difference_interval": difference,
         "in_half_of_its_time": half,
         "met": difference[1] >= 0 and half,
-        "systems": {actor: _told(means[actor], judged[actor]) | {"ap_interval": interval(drawn[actor])} for actor in measured},
+        "systems": {
+            actor: _told(means[actor], judged[actor]) | {"ap_interval": interval(drawn[actor])}
+            for actor in measured
+        },
     }
 
 
 def _told(means: dict[str, float | None], judged: Sequence[Cell]) -> dict[str, Any]:
     return means | {
         "budget": judged[0]["budget"],
-        "ap_by_seed": [_mean([c["ap"] for c in judged if c["seed"] == seed]) for seed in sorted({c["seed"] for c in judged})],
-        "core_share": round(sum(c["cpu_seconds"] for c in judged) / sum(c["seconds"] for c in judged), 2),
+        "ap_by_seed": [
+            _mean([c["ap"] for c in judged if c["seed"] == seed])
+            for seed in sorted({c["seed"] for c in judged})
+        ],
+        "core_share": round(
+            sum(c["cpu_seconds"] for c in judged) / sum(c["seconds"] for c in judged), 2
+        ),
         "version": judged[0]["version"],
         "chosen": [c["chosen"] for c in judged],
     }

@@ -43,11 +43,19 @@ def _recall(dataset: Dataset, score: Floats) -> float | None:
     )
     distinct = np.unique(score)[::-1]
     ranks = np.unique(np.geomspace(1, len(distinct), THRESHOLDS).astype(int)) - 1
-    met = [evaluate_threshold(observed, score, float(threshold), seed=0, samples=0) for threshold in distinct[ranks]]
-    return max((m.event_recall or 0.0 for m in met if (m.false_alarms_per_week or 0.0) <= ONE_A_WEEK), default=0.0)
+    met = [
+        evaluate_threshold(observed, score, float(threshold), seed=0, samples=0)
+        for threshold in distinct[ranks]
+    ]
+    return max(
+        (m.event_recall or 0.0 for m in met if (m.false_alarms_per_week or 0.0) <= ONE_A_WEEK),
+        default=0.0,
+    )
 
 
-def resampled(tasks: Sequence[Task], scores: Mapping[int, Scores], samples: int = SAMPLES) -> dict[str, Floats]:
+def resampled(
+    tasks: Sequence[Task], scores: Mapping[int, Scores], samples: int = SAMPLES
+) -> dict[str, Floats]:
     """Return average precision of each system under resampling (samples), as the mean over its seeds and over folds.
 
     Whole blocks of rows are drawn, the same for all systems: an interval of positive rows of one asset (an event), a day of its
@@ -60,7 +68,9 @@ def resampled(tasks: Sequence[Task], scores: Mapping[int, Scores], samples: int 
 def _one(task: Task, scores: Scores, samples: int) -> dict[str, Floats]:
     label, block = task.dataset.label[task.dataset.measured_in("test")], _blocks(task)
     return {
-        name: np.mean([bootstrap_rows(label, score, block, 0, samples)["ap"] for score in by_seed], axis=0)
+        name: np.mean(
+            [bootstrap_rows(label, score, block, 0, samples)["ap"] for score in by_seed], axis=0
+        )
         for name, by_seed in scores.items()
     }
 
@@ -74,7 +84,9 @@ def _blocks(task: Task) -> npt.NDArray[np.int64]:
     turn = np.r_[True, (label[1:] != label[:-1]) | (asset[1:] != asset[:-1])]
     spell = np.cumsum(turn).astype(str)
     day = pd.Series(asset).astype(str) + "/" + pd.Series(at // DAY_MS).astype(str)
-    return np.asarray(pd.factorize(np.where(label == 1, "spell " + pd.Series(spell), day))[0], np.int64)
+    return np.asarray(
+        pd.factorize(np.where(label == 1, "spell " + pd.Series(spell), day))[0], np.int64
+    )
 
 
 def interval(values: Floats) -> list[float]:

@@ -29,7 +29,9 @@ def main() -> None:
     parser.add_argument("--core", type=int, required=True)
     options = parser.parse_args()
     pin(options.core)
-    options.answer.write_text(json.dumps(measured(_prepare(options.folder, options.budget, options.seed))))
+    options.answer.write_text(
+        json.dumps(measured(_prepare(options.folder, options.budget, options.seed)))
+    )
 
 
 def _prepare(folder: Path, budget: float, seed: int) -> Any:
@@ -48,10 +50,16 @@ def _prepare(folder: Path, budget: float, seed: int) -> Any:
         candidates, ceiling = [], 0.0
         began = time.monotonic()
         for family in definition.families:
-            ceiling += SHARES[family] * budget  # a family that ends early leaves its time to the next
+            ceiling += (
+                SHARES[family] * budget
+            )  # a family that ends early leaves its time to the next
             left = ceiling - (time.monotonic() - began)
             document = definition.model_dump(by_alias=True)
-            document["learning"] |= {"trials": 1000, "time_budget": f"{max(left, 1):.0f}s", "seed": seed}
+            document["learning"] |= {
+                "trials": 1000,
+                "time_budget": f"{max(left, 1):.0f}s",
+                "seed": seed,
+            }
             hurried = ClassifierDefinition.model_validate(document)
             candidates.append(search_candidate(dataset, hurried, family, lambda *_: None))
         choice = choose(dataset, hurried, candidates)
@@ -62,10 +70,14 @@ def _prepare(folder: Path, budget: float, seed: int) -> Any:
         validation, test = (dataset.measured_in(part) for part in ("validation", "test"))
         estimator = fit_rows(dataset, chosen, hurried, matrix, train, dataset.label)
         calibration = fit_platt(estimator.margin_of(matrix[validation]), dataset.label[validation])
-        found = {name: round(v, 4) if isinstance(v, float) else v for name, v in chosen.params.items()}
+        found = {
+            name: round(v, 4) if isinstance(v, float) else v for name, v in chosen.params.items()
+        }
         tried = ", ".join(f"{c.family} {c.ap:.3f} of {c.trials}" for c in candidates)
         refitted = fit_rows(dataset, chosen, hurried, matrix, train | validation, dataset.label)
-        return calibration.probability(refitted.margin_of(matrix[test])), f"{chosen.family} {found}; over folds: {tried}"
+        return calibration.probability(
+            refitted.margin_of(matrix[test])
+        ), f"{chosen.family} {found}; over folds: {tried}"
 
     return work
 

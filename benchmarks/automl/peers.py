@@ -60,7 +60,10 @@ def measured(work: Any) -> dict[str, Any]:
     """Return the scores and choice of `work`, with its wall and CPU seconds and the peak memory of this process."""
     wall, cpu = time.monotonic(), _cpu_seconds()
     score, chosen = work()
-    took = {"seconds": round(time.monotonic() - wall, 2), "cpu_seconds": round(_cpu_seconds() - cpu, 2)}
+    took = {
+        "seconds": round(time.monotonic() - wall, 2),
+        "cpu_seconds": round(_cpu_seconds() - cpu, 2),
+    }
     return {**took, "peak_mib": _peak_mib(), "chosen": chosen, "score": [float(s) for s in score]}
 
 
@@ -71,7 +74,11 @@ def _cpu_seconds() -> float:
 
 def _peak_mib() -> int:
     """Return the peak memory of this program in MiB: `ru_maxrss` would include the memory of its parent."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    line = next(
+        line
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith("VmHWM")
+    )
     return int(line.split()[1]) // 1024
 
 
@@ -101,7 +108,10 @@ def _flaml(parts: Any, budget: float, seed: int, any_order: bool) -> tuple[Any, 
         verbose=0,
     )
     score = learner.predict_proba(parts["test"].drop(columns="label"))[:, 1]
-    found = {name: round(float(v), 4) if isinstance(v, float) else v for name, v in learner.best_config.items()}
+    found = {
+        name: round(float(v), 4) if isinstance(v, float) else v
+        for name, v in learner.best_config.items()
+    }
     return score, f"{learner.best_estimator} {found}"
 
 
@@ -113,9 +123,13 @@ def _autogluon(parts: Any, budget: float, seed: int, any_order: bool) -> tuple[A
     if any_order:
         train, later = pd.concat([train, later], ignore_index=True), None
     with tempfile.TemporaryDirectory() as folder:
-        predictor = TabularPredictor("label", eval_metric="average_precision", path=folder, verbosity=0)
+        predictor = TabularPredictor(
+            "label", eval_metric="average_precision", path=folder, verbosity=0
+        )
         predictor.fit(
-            train.sample(frac=1.0, random_state=seed),  # it has no seed option: the order of its rows replaces one
+            train.sample(
+                frac=1.0, random_state=seed
+            ),  # it has no seed option: the order of its rows replaces one
             tuning_data=later,
             time_limit=budget,
             num_cpus=1,

@@ -52,7 +52,9 @@ def load(data: Path, kept: Path, name: str) -> list[Task]:
     return [export_task(kept, name, number, definition, part) for number, part in enumerate(parts)]
 
 
-def export_task(kept: Path, name: str, number: int, definition: ClassifierDefinition, dataset: Dataset) -> Task:
+def export_task(
+    kept: Path, name: str, number: int, definition: ClassifierDefinition, dataset: Dataset
+) -> Task:
     """Return the task with its matrix in a folder below `kept`, written unless it exists. Idempotent."""
     digest = _hash(dataset)
     folder = kept / f"{name}-{number}-{digest}"
@@ -66,7 +68,9 @@ def export_task(kept: Path, name: str, number: int, definition: ClassifierDefini
         table = export_table(dataset)
         features = table.drop(columns=list(BESIDE))
         features.columns = [f"f{i}" for i in range(features.shape[1])]
-        pd.concat([table[["part", "label"]], features], axis=1).to_parquet(folder / "table.parquet", index=False)
+        pd.concat([table[["part", "label"]], features], axis=1).to_parquet(
+            folder / "table.parquet", index=False
+        )
     return Task(name, number, dataset, folder, digest)
 
 
@@ -80,6 +84,12 @@ def _hash(dataset: Dataset) -> str:
 
 def reload(folder: Path) -> tuple[ClassifierDefinition, Dataset]:
     """Return definition and dataset of an exported task."""
-    definition = ClassifierDefinition.model_validate(json.loads((folder / "definition.json").read_text()))
-    dataset = dataset_from_files({file.name: file.read_bytes() for file in folder.iterdir() if file.name != "table.parquet"})
-    return definition, replace(dataset, part=pd.read_parquet(folder / PARTS)["part"].to_numpy(object))
+    definition = ClassifierDefinition.model_validate(
+        json.loads((folder / "definition.json").read_text())
+    )
+    dataset = dataset_from_files(
+        {file.name: file.read_bytes() for file in folder.iterdir() if file.name != "table.parquet"}
+    )
+    return definition, replace(
+        dataset, part=pd.read_parquet(folder / PARTS)["part"].to_numpy(object)
+    )

@@ -12,10 +12,19 @@ def copy_champion(platform: Platform, source: str, name: str) -> None:
     version, run_id = decision.challenger_version, decision.run_id
     if version is None or run_id is None:
         raise LookupError(f"the training of {source} has no champion")
-    tags = {key: value for key, value in platform.models.tags(run_id).items() if not key.startswith("mlflow.")}
+    tags = {
+        key: value
+        for key, value in platform.models.tags(run_id).items()
+        if not key.startswith("mlflow.")
+    }
     run = platform.models.start_run(name, "copy", {**tags, "definition": name})
-    files, described = platform.models.model_files(source, version), platform.models.version_tags(source, version)
+    files, described = (
+        platform.models.model_files(source, version),
+        platform.models.version_tags(source, version),
+    )
     copy = register_model(platform, name, run, files, {**described, "training_run": run}, {})
     platform.models.finish(run)
-    platform.decisions.add(replace(decision, definition=name, run_id=run, challenger_version=copy), rank=1)
+    platform.decisions.add(
+        replace(decision, definition=name, run_id=run, challenger_version=copy), rank=1
+    )
     platform.models.set_alias(name, "champion", copy)

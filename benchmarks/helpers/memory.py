@@ -10,4 +10,7 @@ def peak_mib(pid: int | None = None) -> int:
     of this process, so that a large parent hides a small child.
     """
     status = Path("/proc", "self" if pid is None else str(pid), "status").read_text()
-    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM")) // 1024
+    return (
+        next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+        // 1024
+    )

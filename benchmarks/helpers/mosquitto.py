@@ -14,9 +14,13 @@ class Mosquitto:
 
     def __init__(self, folder: Path) -> None:
         """Write its settings into a folder. Raises FileNotFoundError if it is not installed."""
-        self._program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+        self._program = shutil.which(
+            "mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+        )
         if self._program is None:
-            raise FileNotFoundError("Mosquitto is not installed: apt-get install --no-install-recommends mosquitto")
+            raise FileNotFoundError(
+                "Mosquitto is not installed: apt-get install --no-install-recommends mosquitto"
+            )
         self.port = free_port()
         self._config = folder / "mosquitto.conf"
         user = "user root\n" if os.getuid() == 0 else ""
@@ -34,7 +38,9 @@ class Mosquitto:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         command = [str(self._program), "-c", str(self._config)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         await_port(self.port, 20.0)
 
     def stop(self) -> None:

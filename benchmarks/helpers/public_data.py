@@ -32,38 +32,53 @@ def folder() -> Path | None:
     return Path(named) if named and Path(named).is_dir() else None
 
 
-def azure(data: Path, errors: bool = False, **learning: Any) -> tuple[ClassifierDefinition, Dataset]:
+def azure(
+    data: Path, errors: bool = False, **learning: Any
+) -> tuple[ClassifierDefinition, Dataset]:
     """Return the dataset of component failures within 24 h, without the error events unless they are asked for."""
     definition = _definition(f"azure/failure-24h{'' if errors else '-no-errors'}.yaml", learning)
     machines = list(_machines(data / "azure_pdm_subset", errors))
     return definition, build_dataset(definition, 1, machines, datetime(2015, 4, 1, 6, tzinfo=UTC))
 
 
-def roasting(data: Path, assets: str = "assets.yaml", **learning: Any) -> tuple[ClassifierDefinition, Dataset]:
+def roasting(
+    data: Path, assets: str = "assets.yaml", **learning: Any
+) -> tuple[ClassifierDefinition, Dataset]:
     """Return the dataset of laboratory quality below its limit at the next sample. `assets`: the file of the asset."""
     definition = _definition("roasting/quality-low.yaml", learning)
     files = data / "roasting_production_quality"
     document = yaml.safe_load((EXAMPLES / "roasting" / assets).read_text())["roaster-1"]
-    sensors = indexed(pd.read_csv(files / "roasting_hourly_2015.csv").drop(columns="quality"), "hour_start")
+    sensors = indexed(
+        pd.read_csv(files / "roasting_hourly_2015.csv").drop(columns="quality"), "hour_start"
+    )
     samples = indexed(pd.read_csv(files / "data_Y_hourly_quality_2015_2018.csv"), "date_time")
     readings = sensors.join(samples, how="outer")
     history = History(Asset(name="roaster-1", **document), readings)
     return definition, build_dataset(definition, 1, [history], datetime(2016, 1, 1, 2, tzinfo=UTC))
 
 
-def ai4i(data: Path, failure: str = "Machine failure", **learning: Any) -> tuple[ClassifierDefinition, Dataset]:
+def ai4i(
+    data: Path, failure: str = "Machine failure", **learning: Any
+) -> tuple[ClassifierDefinition, Dataset]:
     """Return the dataset of machine failures by product: one a minute in the order of UDI, its failure half a minute later.
 
     The model sees type, temperatures, speed, torque and tool wear of the product alone: the columns of failure modes define
     the label, and are left out. `failure` may be one of them (TWF, HDF, PWF, OSF, RNF) instead.
     """
     table = pd.read_csv(data / "ai4i2020" / "ai4i2020.csv", encoding="utf-8-sig").sort_values("UDI")
-    numbers = table.drop(columns=["UDI", "Product ID", "Type", "Machine failure", "TWF", "HDF", "PWF", "OSF", "RNF"])
+    numbers = table.drop(
+        columns=["UDI", "Product ID", "Type", "Machine failure", "TWF", "HDF", "PWF", "OSF", "RNF"]
+    )
     instants = pd.date_range(AI4I_START, periods=len(table), freq="min", name="ts").as_unit("ms")
     measured = numbers.rename(columns=derive_name).astype(np.float64).set_index(instants)
     measured["Type"] = table["Type"].to_numpy(object)
-    failed = pd.DataFrame({"failure": table[failure].to_numpy(np.float64)}, index=instants + pd.Timedelta("30s"))
-    variables = {"Type": Variable(type="category"), "failure": Variable(sampling=timedelta(minutes=1))}
+    failed = pd.DataFrame(
+        {"failure": table[failure].to_numpy(np.float64)}, index=instants + pd.Timedelta("30s")
+    )
+    variables = {
+        "Type": Variable(type="category"),
+        "failure": Variable(sampling=timedelta(minutes=1)),
+    }
     definition = ClassifierDefinition.model_validate(
         {
             "name": "machine-fails",
@@ -100,22 +115,34 @@ def _machines(files: Path, errors: bool) -> Iterator[History]:
     types = {"maint": ("comp", "maintenance-"), "failures": ("failure", "failure-")} | (
         {"errors": ("errorID", "")} if errors else {}
     )
-    tables = {name: pd.read_csv(files / f"PdM_{name}.csv") for name in ("telemetry", "machines", *types)}
+    tables = {
+        name: pd.read_csv(files / f"PdM_{name}.csv") for name in ("telemetry", "machines", *types)
+    }
     for machine in tables["machines"].itertuples():
-        own = {name: t[t["machineID"] == machine.machineID].drop(columns="machineID") for name, t in tables.items()}
+        own = {
+            name: t[t["machineID"] == machine.machineID].drop(columns="machineID")
+            for name, t in tables.items()
+        }
         events = [_events(own[name], column, prefix) for name, (column, prefix) in types.items()]
         told = pd.concat(events).sort_values(["start", "type"], ignore_index=True)
         yield History(
-            Asset(name=f"machine-{machine.machineID}", attributes={"model": machine.model, "age": float(str(machine.age))}),
+            Asset(
+                name=f"machine-{machine.machineID}",
+                attributes={"model": machine.model, "age": float(str(machine.age))},
+            ),
             indexed(own["telemetry"], "datetime"),
             told,
-            tuple(EventType(name=name, duration="instant") for name in sorted(told["type"].unique())),
+            tuple(
+                EventType(name=name, duration="instant") for name in sorted(told["type"].unique())
+            ),
         )
 
 
 def _events(table: pd.DataFrame, column: str, prefix: str) -> pd.DataFrame:
     start = pd.to_datetime(table["datetime"], utc=True).dt.as_unit("ms")
-    return pd.DataFrame({"type": (prefix + table[column]).astype(object), "start": start, "end": start})
+    return pd.DataFrame(
+        {"type": (prefix + table[column]).astype(object), "start": start, "end": start}
+    )
 
 
 def hourly_machines(data: Path) -> list[History]:

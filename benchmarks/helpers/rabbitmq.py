@@ -18,11 +18,15 @@ class Rabbit:
     def __init__(self, folder: Path) -> None:
         """Write its settings into a folder. Raises FileNotFoundError if it is not installed."""
         if not PROGRAM.exists() or (epmd := shutil.which("epmd")) is None:
-            raise FileNotFoundError("RabbitMQ is not installed: apt-get install --no-install-recommends rabbitmq-server")
+            raise FileNotFoundError(
+                "RabbitMQ is not installed: apt-get install --no-install-recommends rabbitmq-server"
+            )
         self.port = free_port()
         self._folder, self._epmd = folder, epmd
         self._processes: list[subprocess.Popen[bytes]] = []
-        (folder / "rabbitmq.conf").write_text(f"listeners.tcp.1 = 127.0.0.1:{self.port}\nlog.console = false\n")
+        (folder / "rabbitmq.conf").write_text(
+            f"listeners.tcp.1 = 127.0.0.1:{self.port}\nlog.console = false\n"
+        )
         (folder / "plugins").write_text("[].")
         self._environment = {
             "HOME": str(folder),
@@ -45,10 +49,17 @@ class Rabbit:
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        for command in ([self._epmd], [str(PROGRAM)]):  # without an epmd of its own RabbitMQ leaves one running
+        for command in (
+            [self._epmd],
+            [str(PROGRAM)],
+        ):  # without an epmd of its own RabbitMQ leaves one running
             with (self._folder / "out").open("ab") as out:
                 environment = {**os.environ, **self._environment}
-                self._processes.append(subprocess.Popen(command, stdout=out, stderr=out, env=environment, cwd=self._folder))
+                self._processes.append(
+                    subprocess.Popen(
+                        command, stdout=out, stderr=out, env=environment, cwd=self._folder
+                    )
+                )
         await_port(self.port, _START_S)
 
     def stop(self) -> None:

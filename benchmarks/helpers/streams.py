@@ -22,14 +22,25 @@ Rows = Callable[[], Generator[int, None, None]]
 
 def wide(number: int) -> bytes:
     """Return a message of many variables."""
-    values = {f"variable_{i}": round(20 + (number * 7 + i) % 100 * 0.37, 2) for i in range(VARIABLES)}
-    return json.dumps({"ts": (START + timedelta(seconds=number // ASSETS)).isoformat(), "values": values}).encode()
+    values = {
+        f"variable_{i}": round(20 + (number * 7 + i) % 100 * 0.37, 2) for i in range(VARIABLES)
+    }
+    return json.dumps(
+        {"ts": (START + timedelta(seconds=number // ASSETS)).isoformat(), "values": values}
+    ).encode()
 
 
-def document(asset: str, payload: bytes, parse: Callable[[bytes], Any] = json.loads) -> dict[str, Any]:
+def document(
+    asset: str, payload: bytes, parse: Callable[[bytes], Any] = json.loads
+) -> dict[str, Any]:
     """Return what a bare consumer inserts for a message."""
     row = parse(payload)
-    return {"asset": asset, "ts": datetime.fromisoformat(row["ts"]), "v": row["values"], "arrived_at": datetime.now(UTC)}
+    return {
+        "asset": asset,
+        "ts": datetime.fromisoformat(row["ts"]),
+        "v": row["values"],
+        "arrived_at": datetime.now(UTC),
+    }
 
 
 def time_to_empty(consumer: Rows) -> tuple[float, float]:
@@ -39,18 +50,24 @@ def time_to_empty(consumer: Rows) -> tuple[float, float]:
     stored, began, cpu = 0, time.perf_counter(), time.process_time()
     while stored < MESSAGES:
         stored += next(rows)
-        assert time.perf_counter() - began < LONGEST_S, f"{stored} of {MESSAGES} messages were stored after {LONGEST_S} s"
+        assert time.perf_counter() - began < LONGEST_S, (
+            f"{stored} of {MESSAGES} messages were stored after {LONGEST_S} s"
+        )
     elapsed, used = time.perf_counter() - began, time.process_time() - cpu
     rows.close()
     assert stored == MESSAGES, f"{stored} rows of {MESSAGES} messages were stored"
     return MESSAGES / elapsed, used / MESSAGES * 1000
 
 
-def service_rows(platform: Platform, source: Mapping[str, Any], address: str) -> Generator[int, None, None]:
+def service_rows(
+    platform: Platform, source: Mapping[str, Any], address: str
+) -> Generator[int, None, None]:
     """Yield 0 before it connects, then the rows of each batch that the stream service stores."""
     apply_sources(platform, [source], "benchmark", datetime.now(UTC))
     rows: list[int] = []
-    service = StreamService(platform, {"BROKER_URL": address}, lambda batch: rows.append(len(batch)))
+    service = StreamService(
+        platform, {"BROKER_URL": address}, lambda batch: rows.append(len(batch))
+    )
     yield 0
     try:
         with interpreter_for_messages():

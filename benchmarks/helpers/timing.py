@@ -15,4 +15,7 @@ def medians(name: str, work: Callable[[], Any], rounds: int) -> dict[str, float]
         work()
         wall.append((time.perf_counter() - started) * 1000)
         cpu.append((time.process_time() - spent) * 1000)
-    return {f"{name}_ms": round(statistics.median(wall), 2), f"{name}_cpu_ms": round(statistics.median(cpu), 2)}
+    return {
+        f"{name}_ms": round(statistics.median(wall), 2),
+        f"{name}_cpu_ms": round(statistics.median(cpu), 2),
+    }

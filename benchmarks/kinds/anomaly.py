@@ -58,7 +58,11 @@ def run() -> dict[str, object]:
     if data is None:
         return {"benchmark": "anomaly", "met": None, "note": ABSENT}
     started = time.process_time()
-    files = [file for part in ("valve2", "other") for file in sorted((data / "skab" / part).glob("*.csv"))]
+    files = [
+        file
+        for part in ("valve2", "other")
+        for file in sorted((data / "skab" / part).glob("*.csv"))
+    ]
     found = [_outcomes(file, WINDOW, (SHARE,))[SHARE] for file in files]
     pooled = {way: _f1([one[way] for one in found]) for way in found[0]}
     chosen = [one[CHOSEN] for one in found]
@@ -95,7 +99,9 @@ def _definition(window: str, share: float | None) -> AnomalyDefinition:
     return definition
 
 
-def _outcomes(file: Path, window: str, shares: Sequence[float | None]) -> dict[float | None, dict[str, Outcome]]:
+def _outcomes(
+    file: Path, window: str, shares: Sequence[float | None]
+) -> dict[float | None, dict[str, Outcome]]:
     """Return, for each threshold, the outcome of every candidate and of the one that is chosen without labels."""
     history, anomalous = _recording(file)
     ts = millis(pd.DatetimeIndex(history.readings.index))
@@ -108,7 +114,14 @@ def _outcomes(file: Path, window: str, shares: Sequence[float | None]) -> dict[f
     found = {}
     for share in shares:
         definition = _definition(window, share)
-        rows = rows_of(definition, plan, view, LearningData([view], {}, NormalTime(start, cutoff, end)), start, cutoff)
+        rows = rows_of(
+            definition,
+            plan,
+            view,
+            LearningData([view], {}, NormalTime(start, cutoff, end)),
+            start,
+            cutoff,
+        )
         at, normal = rows.at[rows.normal], rows.matrix[rows.normal]
         far = far_from_others(normal, definition.contamination, np.zeros(len(at), np.bool_))
         at, normal = at[~far], normal[~far]
@@ -152,8 +165,13 @@ def _rate(outcomes: Sequence[Outcome], of: str, beside: str) -> float:
 def _bounds(outcomes: Sequence[Outcome]) -> list[float]:
     """Return the 5 and 95 % quantiles of F1 over bootstrap samples of recordings."""
     chance = np.random.default_rng(0)
-    drawn = [_f1([outcomes[i] for i in chance.integers(0, len(outcomes), len(outcomes))]) for _ in range(_SAMPLES)]
-    return [round(float(value), 3) for value in np.quantile(np.array(drawn, np.float64), [0.05, 0.95])]
+    drawn = [
+        _f1([outcomes[i] for i in chance.integers(0, len(outcomes), len(outcomes))])
+        for _ in range(_SAMPLES)
+    ]
+    return [
+        round(float(value), 3) for value in np.quantile(np.array(drawn, np.float64), [0.05, 0.95])
+    ]
 
 
 def _trials(data: Path) -> Iterator[dict[str, object]]:
@@ -162,7 +180,9 @@ def _trials(data: Path) -> Iterator[dict[str, object]]:
     for window in WINDOWS:
         found = [_outcomes(file, window, SHARES) for file in files]
         for share in SHARES:
-            pooled = {way: round(_f1([one[share][way] for one in found]), 3) for way in found[0][share]}
+            pooled = {
+                way: round(_f1([one[share][way] for one in found]), 3) for way in found[0][share]
+            }
             yield {"window": window, "time_in_alarm": share, **pooled}
 
 

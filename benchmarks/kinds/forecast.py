@@ -68,12 +68,19 @@ def run() -> dict[str, Any]:
 def metrology(data: Path) -> dict[str, Any]:
     """Return errors and coverage of the next laboratory value, and the peer's error on the same samples."""
     roaster, sensors = _roaster(data)
-    definition = _definition("quality", roaster.asset.name, 341.0, "1h", periods=_DATES, learning={})
+    definition = _definition(
+        "quality", roaster.asset.name, 341.0, "1h", periods=_DATES, learning={}
+    )
     dataset = build_dataset(definition, 1, [roaster], _END)
     matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
-    candidates = [ForecastTraining().train(dataset, definition, family, silent) for family in definition.families]
+    candidates = [
+        ForecastTraining().train(dataset, definition, family, silent)
+        for family in definition.families
+    ]
     best = choose_candidate(dataset, candidates)
-    twin = calibrated(fit_rows(dataset, best, definition, matrix, dataset.part == "train"), matrix, dataset)
+    twin = calibrated(
+        fit_rows(dataset, best, definition, matrix, dataset.part == "train"), matrix, dataset
+    )
     seen, test = dataset.part != "test", dataset.measured_in("test")
     shifts = forecast_in(twin).shifts
     refit = fit_rows(dataset, best, definition, matrix, seen & dataset.fit)
@@ -81,14 +88,23 @@ def metrology(data: Path) -> dict[str, Any]:
     peer = _peer(dataset, sensors, matrix[:, task_of(definition, dataset.plan).last], seen, test)
     months = pd.to_datetime(dataset.at[test], unit="ms").month.to_numpy()
     figures: dict[str, dict[str, Any]] = {}
-    for name, model in (("of the training part", forecast_in(twin)), ("refitted to July", forecast_in(refit))):
+    for name, model in (
+        ("of the training part", forecast_in(twin)),
+        ("refitted to July", forecast_in(refit)),
+    ):
         quantiles = type(model)(**{**vars(model), "shifts": shifts}).quantiles(matrix[test])
-        error, inside = np.abs(values - quantiles[:, 0, MEDIAN]), covered(quantiles, dataset.future[test])[:, 0]
+        error, inside = (
+            np.abs(values - quantiles[:, 0, MEDIAN]),
+            covered(quantiles, dataset.future[test])[:, 0],
+        )
         figures[name] = {
             "mae": round(float(error.mean()), 3),
             "peer_less_ours": _bounds(np.abs(values - peer) - error, dataset.at[test]),
             "coverage": round(float(inside.mean()), 4),
-            "coverage_by_month": {int(m): round(float(inside[months == m].mean()), 3) for m in sorted(set(months.tolist()))},
+            "coverage_by_month": {
+                int(m): round(float(inside[months == m].mean()), 3)
+                for m in sorted(set(months.tolist()))
+            },
         }
     main = figures["of the training part"]
     low, high = min(main["coverage_by_month"].values()), max(main["coverage_by_month"].values())
@@ -134,14 +150,21 @@ def _skill_of(name: str, histories: list[History]) -> dict[str, Any]:
     dataset = build_dataset(definition, 1, histories, _END)
     matrix, test = Columns.from_plan(dataset.plan).matrix(dataset.rows), dataset.measured_in("test")
     test &= ~np.isnan(dataset.future).all(axis=1)
-    candidates = [ForecastTraining().train(dataset, definition, family, silent) for family in definition.families]
+    candidates = [
+        ForecastTraining().train(dataset, definition, family, silent)
+        for family in definition.families
+    ]
     best = choose_candidate(dataset, candidates)
 
     def predicted(candidate: Candidate) -> Floats:
         fitted = fit_rows(dataset, candidate, definition, matrix, dataset.part == "train")
         return forecast_in(calibrated(fitted, matrix, dataset)).quantiles(matrix[test])
 
-    losses = {one.family: crps(predicted(one), dataset.future[test]) for one in candidates if one.family in _PEERS}
+    losses = {
+        one.family: crps(predicted(one), dataset.future[test])
+        for one in candidates
+        if one.family in _PEERS
+    }
     peer = min(losses, key=lambda family: float(losses[family].mean()))
     quantiles = predicted(best)
     own = crps(quantiles, dataset.future[test])
@@ -149,7 +172,10 @@ def _skill_of(name: str, histories: list[History]) -> dict[str, Any]:
     inside = covered(quantiles, dataset.future[test])
     return {
         "skill": round(1 - float(own.mean() / losses[peer].mean()), 4),
-        "bounds": [round(low / float(losses[peer].mean()), 4), round(high / float(losses[peer].mean()), 4)],
+        "bounds": [
+            round(low / float(losses[peer].mean()), 4),
+            round(high / float(losses[peer].mean()), 4),
+        ],
         "chosen": best.family,
         "peer": peer,
         "coverage": round(float(inside[~np.isnan(inside)].mean()), 3),
@@ -159,19 +185,36 @@ def _skill_of(name: str, histories: list[History]) -> dict[str, Any]:
 _PEERS = ("persistence", "smoothing")
 
 
-def _definition(name: str, asset: str, limit: float, horizon: str, above: bool = False, **fields: Any) -> ForecastDefinition:
+def _definition(
+    name: str, asset: str, limit: float, horizon: str, above: bool = False, **fields: Any
+) -> ForecastDefinition:
     problem = {"variable": name, "above" if above else "below": limit, "predict": "state"}
-    document = {"name": f"forecast-{name}", "kind": "forecast", "assets": [asset], "problem": problem, "horizon": horizon}
-    features = {"windows": ["1h", "3h", "8h", "24h"] if horizon == "1h" else ["3h", "12h", "48h"], "stride": "1h"}
-    return ForecastDefinition.model_validate(document | {"features": features, "learning": {"trials": 1, "folds": 2}} | fields)
+    document = {
+        "name": f"forecast-{name}",
+        "kind": "forecast",
+        "assets": [asset],
+        "problem": problem,
+        "horizon": horizon,
+    }
+    features = {
+        "windows": ["1h", "3h", "8h", "24h"] if horizon == "1h" else ["3h", "12h", "48h"],
+        "stride": "1h",
+    }
+    return ForecastDefinition.model_validate(
+        document | {"features": features, "learning": {"trials": 1, "folds": 2}} | fields
+    )
 
 
 def _roaster(data: Path) -> tuple[History, pd.DataFrame]:
     """Return the roasting machine with a laboratory that answers within 55 minutes, and its sensors alone."""
     files = data / "roasting_production_quality"
-    document = yaml.safe_load((EXAMPLES / "roasting" / "assets.yaml").read_text(encoding="utf-8"))["roaster-1"]
+    document = yaml.safe_load((EXAMPLES / "roasting" / "assets.yaml").read_text(encoding="utf-8"))[
+        "roaster-1"
+    ]
     document["variables"]["quality"]["delay"] = "55m"
-    sensors = indexed(pd.read_csv(files / "roasting_hourly_2015.csv").drop(columns="quality"), "hour_start")
+    sensors = indexed(
+        pd.read_csv(files / "roasting_hourly_2015.csv").drop(columns="quality"), "hour_start"
+    )
     samples = indexed(pd.read_csv(files / "data_Y_hourly_quality_2015_2018.csv"), "date_time")
     return History(Asset(name="roaster-1", **document), sensors.join(samples, how="outer")), sensors
 
@@ -183,7 +226,9 @@ def _peer(dataset: Dataset, sensors: pd.DataFrame, last: Floats, train: Any, tes
     hours = [sensors.reindex(at - pd.Timedelta(hours=hour)).to_numpy() for hour in (1, 2, 3)]
     columns = np.column_stack([*hours, last])
     train = train & ~np.isnan(dataset.future[:, 0])
-    model = HistGradientBoostingRegressor(random_state=0).fit(columns[train], dataset.future[train, 0])
+    model = HistGradientBoostingRegressor(random_state=0).fit(
+        columns[train], dataset.future[train, 0]
+    )
     return np.asarray(model.predict(columns[test]), np.float64)
 
 
@@ -191,6 +236,8 @@ def _bounds(difference: Floats, at: npt.NDArray[np.int64]) -> list[float]:
     """Return the 95 % interval of a mean difference, by a bootstrap of whole days."""
     _, day = np.unique(at // 86_400_000, return_inverse=True)
     sums, counts = np.bincount(day, weights=difference), np.bincount(day)
-    drawn = np.random.default_rng(0).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=SAMPLES)
+    drawn = np.random.default_rng(0).multinomial(
+        len(sums), np.full(len(sums), 1 / len(sums)), size=SAMPLES
+    )
     means = (drawn * sums).sum(axis=1) / (drawn * counts).sum(axis=1)
     return [round(float(bound), 4) for bound in np.quantile(means, [0.025, 0.975])]

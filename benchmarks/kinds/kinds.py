@@ -51,11 +51,15 @@ _AT_ONCE = 5_000
 def run(kinds: Sequence[str] = KINDS) -> dict[str, Any]:
     """Return seconds, CPU per target and peak memory of a tick, and minutes and memory of a training, by kind."""
     ticks = {kind: _alone(measure_ticks, kind) for kind in kinds if _is_wanted(f"ticks-{kind}")}
-    trainings = {kind: _alone(measure_training, kind) for kind in kinds if _is_wanted(f"training-{kind}")}
+    trainings = {
+        kind: _alone(measure_training, kind) for kind in kinds if _is_wanted(f"training-{kind}")
+    }
     slowest = max((one["minutes"] for one in trainings.values()), default=None)
     complete = SCALE == 1 and len(ticks) == len(trainings) == len(KINDS)
     met = all(one["tick_s"] < MOST_TICK_S for one in ticks.values())
-    met = met and all(one["minutes"] < MOST_MINUTES and one["peak_mib"] < MOST_MIB for one in trainings.values())
+    met = met and all(
+        one["minutes"] < MOST_MINUTES and one["peak_mib"] < MOST_MIB for one in trainings.values()
+    )
     return {
         "benchmark": "kinds",
         "figure": slowest,
@@ -88,7 +92,10 @@ def measure_ticks(kind: str) -> dict[str, Any]:
     assets, platform = [f"asset-{number:03}" for number in range(ASSETS)], memory_platform()
     names = [f"v{number}" for number in range(4)]
     _fill(platform, assets, names, 0, MINUTES)
-    documents = [_document(kind, f"{kind.replace('_', '-')}-{number}", ["asset-*"], quick=True) for number in range(DEFINITIONS)]
+    documents = [
+        _document(kind, f"{kind.replace('_', '-')}-{number}", ["asset-*"], quick=True)
+        for number in range(DEFINITIONS)
+    ]
     apply(platform, documents, "benchmark", START, "benchmark")
     first = documents[0]["name"]
     platform, trained = _trained(platform, first, MINUTES)
@@ -117,7 +124,13 @@ def measure_training(kind: str) -> dict[str, Any]:
     """Return time and memory of one training on many rows."""
     platform, names = memory_platform(), [f"v{number}" for number in range(VARIABLES)]
     _fill(platform, ["asset-000"], names, 0, ROWS)
-    apply(platform, [_document(kind, "one", ["asset-000"], quick=False)], "benchmark", START, "benchmark")
+    apply(
+        platform,
+        [_document(kind, "one", ["asset-000"], quick=False)],
+        "benchmark",
+        START,
+        "benchmark",
+    )
     before = peak_mib()
     _, trained = _trained(platform, "one", ROWS)
     return {
@@ -131,7 +144,11 @@ def measure_training(kind: str) -> dict[str, Any]:
 
 def _document(kind: str, name: str, assets: Sequence[str], quick: bool) -> dict[str, Any]:
     own: dict[str, dict[str, Any]] = {
-        "forecast": {"problem": {"variable": "v0", "above": 3.0}, "horizon": "1h", "features": {"stride": "1m"}},
+        "forecast": {
+            "problem": {"variable": "v0", "above": 3.0},
+            "horizon": "1h",
+            "features": {"stride": "1m"},
+        },
         "control_chart": {"variable": "v0", "normal": "70d"},
         "anomaly": {"normal": "70d"},
     }
@@ -144,10 +161,19 @@ def _document(kind: str, name: str, assets: Sequence[str], quick: bool) -> dict[
         "anomaly": {"candidates": ["nearest_neighbours"], "stride": "1m"},
     }
     schedule = {"schedule": {"retrain": None, "every": f"{TICK}m"}}
-    return {"name": name, "kind": kind, "assets": [*assets], **own[kind], **schedule, **(fast[kind] if quick else {})}
+    return {
+        "name": name,
+        "kind": kind,
+        "assets": [*assets],
+        **own[kind],
+        **schedule,
+        **(fast[kind] if quick else {}),
+    }
 
 
-def _fill(platform: Platform, assets: Sequence[str], names: Sequence[str], first: int, last: int) -> None:
+def _fill(
+    platform: Platform, assets: Sequence[str], names: Sequence[str], first: int, last: int
+) -> None:
     """Write the readings of minutes (first, last]: variables that follow one slow course, each with noise of its own."""
     variables = {name: Variable(sampling=timedelta(minutes=1)) for name in names}
     platform.assets.put([Asset(name=name, variables=variables) for name in assets])
@@ -159,10 +185,15 @@ def _fill(platform: Platform, assets: Sequence[str], names: Sequence[str], first
 
 def _rows(asset: str, number: int, names: Sequence[str], first: int, last: int) -> list[ReadingRow]:
     minutes = np.arange(first + 1, last + 1)
-    course = 2 * np.sin(2 * np.pi * (minutes + 37 * number) / 700) + np.sin(2 * np.pi * minutes / 90)
+    course = 2 * np.sin(2 * np.pi * (minutes + 37 * number) / 700) + np.sin(
+        2 * np.pi * minutes / 90
+    )
     noise = np.random.default_rng([number, first]).normal(0, 0.5, (len(minutes), len(names)))
     values = course[:, None] * np.linspace(1, 0.5, len(names)) + noise
-    return [ReadingRow(asset, _at(m), dict(zip(names, row, strict=True))) for m, row in _pairs(minutes, values)]
+    return [
+        ReadingRow(asset, _at(m), dict(zip(names, row, strict=True)))
+        for m, row in _pairs(minutes, values)
+    ]
 
 
 def _pairs(minutes: Any, values: Any) -> Iterator[tuple[int, list[float]]]:
@@ -191,7 +222,12 @@ def _tick(platform: Platform, minute: int) -> tuple[Platform, Mapping[str, float
     wall, cpu = time.perf_counter(), time.process_time()
     counts = evaluate(platform, None, _at(minute))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return platform, {"seconds": wall, "cpu_s": cpu, "targets": counts.targets, "unknown": len(counts.unknown)}
+    return platform, {
+        "seconds": wall,
+        "cpu_s": cpu,
+        "targets": counts.targets,
+        "unknown": len(counts.unknown),
+    }
 
 
 def _at_instant(platform: Platform, minute: int) -> Platform:

@@ -28,7 +28,10 @@ class Model:
     classes_ = np.array([0, 1])
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        self.boosters = [lightgbm.Booster(model_str=file.read_text()) for file in sorted(folder.glob("model-*.txt"))]
+        self.boosters = [
+            lightgbm.Booster(model_str=file.read_text())
+            for file in sorted(folder.glob("model-*.txt"))
+        ]
         self.settings = settings
 
     def predict_proba(self, rows: pd.DataFrame) -> Any:
@@ -38,9 +41,16 @@ class Model:
         if pairs:
             left, right = (matrix[:, [pair[side] for pair in pairs]] for side in (0, 1))
             matrix = np.hstack([matrix, left * right, left - right])
-        margin = np.mean([booster.predict(matrix, raw_score=True, num_threads=1) for booster in self.boosters], axis=0)
+        margin = np.mean(
+            [booster.predict(matrix, raw_score=True, num_threads=1) for booster in self.boosters],
+            axis=0,
+        )
         threshold = self.settings["threshold"]
-        z = self.settings["slope"] * margin + self.settings["intercept"] - np.log(threshold / (1 - threshold))
+        z = (
+            self.settings["slope"] * margin
+            + self.settings["intercept"]
+            - np.log(threshold / (1 - threshold))
+        )
         alarm = 1 / (1 + np.exp(-z))
         return np.column_stack([1 - alarm, alarm])
 
@@ -62,14 +72,19 @@ def main(method: str, folder: Path, seed: int) -> None:
         continuous_features=[c for c in columns if c not in fixed],
         outcome_name="label",
     )
-    explainer = dice_ml.Dice(data, dice_ml.Model(model=Model(folder, settings), backend="sklearn"), method=method)
+    explainer = dice_ml.Dice(
+        data, dice_ml.Model(model=Model(folder, settings), backend="sklearn"), method=method
+    )
     options = {"random_seed": seed} if method == "random" else {"verbose": False}
     found, seconds = [], []
     for i in range(len(rows)):
         np.random.seed(seed + i)  # DiCE draws from the global generator
         started = time.perf_counter()
         try:
-            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            with (
+                contextlib.redirect_stdout(io.StringIO()),
+                contextlib.redirect_stderr(io.StringIO()),
+            ):
                 result = explainer.generate_counterfactuals(
                     rows[columns].iloc[[i]],
                     total_CFs=1,
@@ -83,9 +98,17 @@ def main(method: str, folder: Path, seed: int) -> None:
             print(f"{method}, row {i}: {type(fault).__name__}: {fault}", file=sys.stderr)
             best = None
         seconds.append(time.perf_counter() - started)
-        found.append(best[columns].iloc[0] if best is not None and len(best) else pd.Series(np.nan, index=columns))
+        found.append(
+            best[columns].iloc[0]
+            if best is not None and len(best)
+            else pd.Series(np.nan, index=columns)
+        )
     pd.DataFrame(found)[columns].to_csv(folder / f"{method}.csv", index=False)
-    memory = next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    memory = next(
+        int(line.split()[1])
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith("VmHWM")
+    )
     print(json.dumps({"seconds": seconds, "peak_mib": memory // 1024}))
 
 

@@ -29,7 +29,11 @@ def main(kind: str, file: str, stride: int, rounds: int) -> None:
         sums = {name: rows[name].sum() for name in rows.columns}
         del rows
     seconds, spent = (round(min(values), 3) for values in zip(*found, strict=True))
-    print(json.dumps({"seconds": seconds, "cpu_seconds": spent, "peak_mib": _peak_mib(), "sums": sums}))
+    print(
+        json.dumps(
+            {"seconds": seconds, "cpu_seconds": spent, "peak_mib": _peak_mib(), "sums": sums}
+        )
+    )
 
 
 def _columns(name: str, kind: str) -> Iterator[pl.Expr]:
@@ -45,7 +49,11 @@ def _columns(name: str, kind: str) -> Iterator[pl.Expr]:
 
 
 def _peak_mib() -> int:
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    line = next(
+        line
+        for line in Path("/proc/self/status").read_text().splitlines()
+        if line.startswith("VmHWM")
+    )
     return int(line.split()[1]) // 1024
 
 

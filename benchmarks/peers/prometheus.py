@@ -74,7 +74,12 @@ def _prometheus(target: str, rules: list[str]) -> Iterator[str]:
         address = f"127.0.0.1:{probe.getsockname()[1]}"
         probe.close()
         config = _write_config(Path(folder), target, rules)
-        command = ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={folder}/data", "--log.level=error"]
+        command = [
+            "prometheus",
+            f"--config.file={config}",
+            f"--storage.tsdb.path={folder}/data",
+            "--log.level=error",
+        ]
         process = subprocess.Popen([*command, f"--web.listen-address={address}"])
         try:
             _wait_until_ready(address)
@@ -122,6 +127,10 @@ def _spent(metrics: str, seconds: float) -> tuple[float, float]:
 
 def _read(metrics: str) -> tuple[float, float]:
     lines = httpx.get(metrics, timeout=30, trust_env=False).text.splitlines()
-    values = [(line.split("{")[0].split(" ")[0], float(line.rsplit(" ", 1)[1])) for line in lines if not line.startswith("#")]
+    values = [
+        (line.split("{")[0].split(" ")[0], float(line.rsplit(" ", 1)[1]))
+        for line in lines
+        if not line.startswith("#")
+    ]
     cpu = sum(value for name, value in values if name == "process_cpu_seconds_total")
     return cpu, sum(value for name, value in values if name == "prometheus_rule_evaluations_total")

@@ -41,7 +41,11 @@ from benchmarks.helpers.memory import peak_mib
 from benchmarks.import_rate import _free_port
 
 DEFINITIONS, EPISODES_MADE, ASSETS, VARIABLES = 500, 100_000, 100, 10
-BEFORE, START, END = datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
+BEFORE, START, END = (
+    datetime(2026, 2, 1, tzinfo=UTC),
+    datetime(2026, 3, 1, tzinfo=UTC),
+    datetime(2026, 4, 1, tzinfo=UTC),
+)
 READING, SCORE = timedelta(minutes=10), timedelta(minutes=30)
 BATCH = 5_000
 GOAL_MINUTES, GOAL_MIB = 10, 1024
@@ -49,7 +53,10 @@ GOAL_MINUTES, GOAL_MIB = 10, 1024
 
 def run() -> dict[str, Any]:
     """Return the minutes for all reports and the peak memory of this process."""
-    with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", _free_port()) as server:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedMongod(Path(folder) / "db", _free_port()) as server,
+    ):
         client = connect(server.uri)
         stores = MongoStores(client["reports"])
         prepare_database(stores.database)
@@ -91,7 +98,9 @@ def _reports(platform: Platform) -> tuple[list[DefinitionSummary], int]:
 
 
 def _plant(platform: Platform, summaries: list[DefinitionSummary]) -> int:
-    material = gather_plant(platform, platform.audit, platform.platform_alerts, START, END, END, summaries)
+    material = gather_plant(
+        platform, platform.audit, platform.platform_alerts, START, END, END, summaries
+    )
     return len(render_plant_page(compute_plant(material)).encode())
 
 
@@ -104,14 +113,20 @@ def _fill(stores: MongoStores) -> None:
     for number in range(DEFINITIONS):
         definition = parse_definition(definition_of(number))
         stores.definitions.put(definition_of(number))
-        stores.definitions.add_revision(next_revision(definition, None, "benchmark", BEFORE, "made up"))
+        stores.definitions.add_revision(
+            next_revision(definition, None, "benchmark", BEFORE, "made up")
+        )
         model = 1 if number % 2 else None
-        stores.past_evaluations.add(PastEvaluation(definition.name, asset_of(number), BEFORE, END, 1, model, BEFORE))
+        stores.past_evaluations.add(
+            PastEvaluation(definition.name, asset_of(number), BEFORE, END, 1, model, BEFORE)
+        )
         if model:
             stores.scores.add(definition.name, asset_of(number), list(_scores(rng)))
     made = [_episode(n) for n in range(EPISODES_MADE)]
     for first in range(0, EPISODES_MADE, BATCH):
-        stores.database[EPISODES].insert_many([stored(e) for e in made[first : first + BATCH]], ordered=False)
+        stores.database[EPISODES].insert_many(
+            [stored(e) for e in made[first : first + BATCH]], ordered=False
+        )
 
 
 def asset_of(number: int) -> str:
@@ -121,9 +136,17 @@ def asset_of(number: int) -> str:
 
 def definition_of(number: int) -> dict[str, Any]:
     """Return a document: odd numbers are classifiers, even ones thresholds."""
-    common = {"name": f"alert-{number}", "assets": [asset_of(number)], "costs": {"miss": 900, "false_alarm": 50}}
+    common = {
+        "name": f"alert-{number}",
+        "assets": [asset_of(number)],
+        "costs": {"miss": 900, "false_alarm": 50},
+    }
     if number % 2:
-        return common | {"kind": "classifier", "problem": {"variable": "v1", "above": 215}, "horizon": "4h"}
+        return common | {
+            "kind": "classifier",
+            "problem": {"variable": "v1", "above": 215},
+            "horizon": "4h",
+        }
     return common | {"kind": "threshold", "variable": "v1", "above": 212}
 
 
@@ -131,7 +154,9 @@ def _readings(asset: str, rng: np.random.Generator) -> Iterator[ReadingRow]:
     count = (END - BEFORE) // READING
     values = 200 + 5 * rng.standard_normal((count, VARIABLES))
     for i in range(count):
-        yield ReadingRow(asset, BEFORE + i * READING, {f"v{j}": float(values[i, j]) for j in range(VARIABLES)})
+        yield ReadingRow(
+            asset, BEFORE + i * READING, {f"v{j}": float(values[i, j]) for j in range(VARIABLES)}
+        )
 
 
 def _scores(rng: np.random.Generator) -> Iterator[Score]:
@@ -148,8 +173,19 @@ def _episode(number: int) -> Episode:
 
 def episode_of(definition: int, raised: datetime, right: bool) -> Episode:
     """Return a closed episode of a definition with outcome, answer and reasons."""
-    id, trained = episode_id(f"alert-{definition}", asset_of(definition), raised), definition % 2 == 1
-    answer = Feedback(id, "true_alarm" if right else "false_alarm", right, "opened the damper", None, "anna", raised)
+    id, trained = (
+        episode_id(f"alert-{definition}", asset_of(definition), raised),
+        definition % 2 == 1,
+    )
+    answer = Feedback(
+        id,
+        "true_alarm" if right else "false_alarm",
+        right,
+        "opened the damper",
+        None,
+        "anna",
+        raised,
+    )
     return Episode(
         id=id,
         definition=f"alert-{definition}",
@@ -162,10 +198,18 @@ def episode_of(definition: int, raised: datetime, right: bool) -> Episode:
         detected_at=raised + timedelta(seconds=20),
         condition="closed",
         closed_at=raised + timedelta(minutes=50),
-        evaluation=Evaluation(raised, "triggered", "risk 80 % is at or above 50 %", 0.8, 0.5, 1 if trained else None),
-        contributions=tuple(Contribution(f"v{i}", 0.05, 1.0, 0.0, f"zone {i} is warm") for i in range(6)) if trained else (),
+        evaluation=Evaluation(
+            raised, "triggered", "risk 80 % is at or above 50 %", 0.8, 0.5, 1 if trained else None
+        ),
+        contributions=tuple(
+            Contribution(f"v{i}", 0.05, 1.0, 0.0, f"zone {i} is warm") for i in range(6)
+        )
+        if trained
+        else (),
         feedback=(answer,) if trained else (),
-        outcome_record=OutcomeRecord("hit" if right else "false_alarm", "made up", right, None, False, right, 1),
+        outcome_record=OutcomeRecord(
+            "hit" if right else "false_alarm", "made up", right, None, False, right, 1
+        ),
     )
 
 

@@ -41,9 +41,19 @@ PAUSE_S, PATIENCE = 2.0, timedelta(hours=2)
 
 def run(size: int = DEFINITIONS) -> dict[str, Any]:
     """Return the minutes from the start of Airflow until every report on the last week is stored."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # so that no part of Airflow goes on
-    with tempfile.TemporaryDirectory() as folder, EmbeddedMongod(Path(folder) / "db", free_port()) as server:
-        settings = Settings(home=Path(folder), mongodb_uri=server.uri, airflow_port=free_port(), api_port=free_port())
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit("ended by a signal")
+    )  # so that no part of Airflow goes on
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        EmbeddedMongod(Path(folder) / "db", free_port()) as server,
+    ):
+        settings = Settings(
+            home=Path(folder),
+            mongodb_uri=server.uri,
+            airflow_port=free_port(),
+            api_port=free_port(),
+        )
         prepare_database(settings)
         with open_stores(settings) as stores:
             period = periods_within("week", datetime.now(UTC), settings.timezone, timedelta(0))[0]
@@ -76,7 +86,9 @@ def _minutes(stores: MongoStores, size: int, period: Period) -> tuple[float, flo
             print(f"{len(heads)} reports after {minutes:.1f} minutes", file=sys.stderr)
         if len(heads) == size + 1:
             return first, minutes
-    raise TimeoutError(f"{len(heads)} of {size + 1} reports within {PATIENCE}; see the logs of Airflow")
+    raise TimeoutError(
+        f"{len(heads)} of {size + 1} reports within {PATIENCE}; see the logs of Airflow"
+    )
 
 
 def _fill(stores: MongoStores, size: int, period: Period) -> None:
@@ -84,19 +96,35 @@ def _fill(stores: MongoStores, size: int, period: Period) -> None:
     known = {f"v{i}": Variable(title=f"zone {i} temperature", unit="°C") for i in range(VARIABLES)}
     stores.assets.put([Asset(name=f"oven-{i}", variables=known) for i in range(ASSETS)])
     for asset in range(ASSETS):
-        stores.reading_writes.insert(list(_readings(f"oven-{asset}", start, period.end, random)), period.end)
+        stores.reading_writes.insert(
+            list(_readings(f"oven-{asset}", start, period.end, random)), period.end
+        )
     for number in range(0, 2 * size, 2):
         definition = parse_definition(definition_of(number))
         stores.definitions.put(definition_of(number))
-        stores.definitions.add_revision(next_revision(definition, None, "benchmark", start, "made up"))
-        stores.past_evaluations.add(PastEvaluation(definition.name, asset_of(number), start, period.end, 1, None, start))
-    episodes = [_episode(number, place, period) for number in range(0, 2 * size, 2) for place in range(EPISODES_EACH)]
+        stores.definitions.add_revision(
+            next_revision(definition, None, "benchmark", start, "made up")
+        )
+        stores.past_evaluations.add(
+            PastEvaluation(definition.name, asset_of(number), start, period.end, 1, None, start)
+        )
+    episodes = [
+        _episode(number, place, period)
+        for number in range(0, 2 * size, 2)
+        for place in range(EPISODES_EACH)
+    ]
     stores.database[EPISODES].insert_many([stored(episode) for episode in episodes], ordered=False)
 
 
-def _readings(asset: str, start: datetime, end: datetime, random: np.random.Generator) -> Iterator[ReadingRow]:
-    for i, values in enumerate(200 + 5 * random.standard_normal(((end - start) // READING, VARIABLES))):
-        yield ReadingRow(asset, start + i * READING, {f"v{j}": float(value) for j, value in enumerate(values)})
+def _readings(
+    asset: str, start: datetime, end: datetime, random: np.random.Generator
+) -> Iterator[ReadingRow]:
+    for i, values in enumerate(
+        200 + 5 * random.standard_normal(((end - start) // READING, VARIABLES))
+    ):
+        yield ReadingRow(
+            asset, start + i * READING, {f"v{j}": float(value) for j, value in enumerate(values)}
+        )
 
 
 def _episode(number: int, place: int, period: Period) -> Episode:

@@ -28,7 +28,9 @@ def find(lines: Lines, progress: Progress) -> Findings:
     """Compare both lines after the last week."""
     arguments, weeks = lines.arguments, lines.weeks
     disturbances = lines.left.schedule.disturbances(max(0, lines.first - DAY), lines.left.minute)
-    left, acted = (_problems(lines, readings) for readings in (lines.left_readings, lines.acted_readings))
+    left, acted = (
+        _problems(lines, readings) for readings in (lines.left_readings, lines.acted_readings)
+    )
     interventions = tuple(i for week in weeks for i in week.interventions)
     served = [r for week in weeks for r in week.left]
     naive = [r for week in weeks for r in week.naive]
@@ -39,7 +41,11 @@ def find(lines: Lines, progress: Progress) -> Findings:
         cause = cause_of(disturbances, problem.start)
         avoidable = _is_avoidable(lines, problem, problem.start - lines.window + arguments.delay)
         happened = any(near(problem, other) for other in acted)
-        changed = [i.acted for i in interventions if i.acted <= problem.end and i.released > problem.start - lines.window]
+        changed = [
+            i.acted
+            for i in interventions
+            if i.acted <= problem.end and i.released > problem.start - lines.window
+        ]
         problems.append(
             Problem(
                 problem.start,
@@ -49,16 +55,25 @@ def find(lines: Lines, progress: Progress) -> Findings:
                 happened=happened,
                 alerted=in_time(raised, problem, lines),
                 intervened=bool(changed),
-                too_late=avoidable and happened and bool(changed) and not _is_avoidable(lines, problem, min(changed)),
+                too_late=avoidable
+                and happened
+                and bool(changed)
+                and not _is_avoidable(lines, problem, min(changed)),
                 warned=in_time(served, problem, lines),
                 warned_naively=in_time(naive, problem, lines),
             )
         )
     needed = tuple(is_needed(i, left) for i in interventions)
-    true = [r for r in served if any(0 < p.start - r.at - _gap(lines) <= lines.window - _gap(lines) for p in left)]
+    true = [
+        r
+        for r in served
+        if any(0 < p.start - r.at - _gap(lines) <= lines.window - _gap(lines) for p in left)
+    ]
     ranked = [ranked_cause(r, disturbances) for r in true]
     retrained = arguments.retrain and arguments.weeks > arguments.retrain
-    false = [r for r in raised if not any(p.start <= r.at + lines.window and p.end > r.at for p in left)]
+    false = [
+        r for r in raised if not any(p.start <= r.at + lines.window and p.end > r.at for p in left)
+    ]
     return Findings(
         arguments=arguments,
         problems=tuple(problems),
@@ -109,7 +124,9 @@ def _gap(lines: Lines) -> int:
 def _problems(lines: Lines, readings: LineReadings) -> list[Occurrence]:
     """Return the problems that begin in the weeks of the trial, but for those of its first half hour: their cause is older."""
     variable = lines.definition.problem.variable
-    history = readings.load(lines.asset, lines.left.instant(lines.first - DAY), None, [variable] if variable else [])
+    history = readings.load(
+        lines.asset, lines.left.instant(lines.first - DAY), None, [variable] if variable else []
+    )
     found = problems_of(lines.definition, history, to_millis(lines.left.origin))
     return [p for p in found if p.start >= lines.first + lines.window]
 
@@ -135,13 +152,21 @@ def _totals(
         start, end = lines.left.instant(first), lines.left.instant(first + DAY)
         belt = np.nan_to_num(readings.values("belt_speed", start, end))
         moisture = readings.values(problem.variable or "", start, end)
-        good = ~(moisture > (np.inf if problem.above is None else problem.above)) & ~np.isnan(moisture)
-        of_day = [(i, n) for i, n in zip(interventions, needed, strict=True) if first <= i.acted < first + DAY]
+        good = ~(moisture > (np.inf if problem.above is None else problem.above)) & ~np.isnan(
+            moisture
+        )
+        of_day = [
+            (i, n)
+            for i, n in zip(interventions, needed, strict=True)
+            if first <= i.acted < first + DAY
+        ]
         days.append(
             DayTotals(
                 metres=float(belt.sum()),
                 good_metres=float(belt[good].sum()),
-                problem_minutes=sum(max(0, min(p.end, first + DAY) - max(p.start, first)) for p in problems),
+                problem_minutes=sum(
+                    max(0, min(p.end, first + DAY) - max(p.start, first)) for p in problems
+                ),
                 problems=sum(first <= p.start < first + DAY for p in problems),
                 interventions=len(of_day),
                 needless=sum(not n for _, n in of_day),

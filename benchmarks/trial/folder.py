@@ -13,7 +13,9 @@ class TrialFolder:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise UserError(f"{folder}: cannot be made ({error.strerror}); name another with ALERTING_BENCH_KEPT") from error
+            raise UserError(
+                f"{folder}: cannot be made ({error.strerror}); name another with ALERTING_BENCH_KEPT"
+            ) from error
 
     def load(self, name: str) -> bytes | None:
         file = self._folder / name
@@ -28,4 +30,6 @@ class TrialFolder:
             partial.write_bytes(content)
             partial.replace(self._folder / name)
         except OSError as error:
-            raise UserError(f"{self._folder / name}: cannot be written ({error.strerror})") from error
+            raise UserError(
+                f"{self._folder / name}: cannot be written ({error.strerror})"
+            ) from error

@@ -39,7 +39,9 @@ class TrialModels:
         return self._loaded[version]
 
 
-def plant_view(platform: BacktestPorts, asset: Asset, readings: Readings, revision: Revision, at: datetime) -> BacktestPorts:
+def plant_view(
+    platform: BacktestPorts, asset: Asset, readings: Readings, revision: Revision, at: datetime
+) -> BacktestPorts:
     """Return an empty platform in memory with this line, its readings and its definition, at an instant."""
     view = replace(platform, readings=readings, clock=FixedClock(at))
     view.assets.put([asset])

@@ -28,7 +28,9 @@ class Operator:
         return float(generator(self.seed, Stream.OPERATOR, alert).random()) < self.follow
 
 
-def changes_of(asset: Asset, state: LineState, advice: RecommendationResult | None, hold: int) -> tuple[SetPointChange, ...]:
+def changes_of(
+    asset: Asset, state: LineState, advice: RecommendationResult | None, hold: int
+) -> tuple[SetPointChange, ...]:
     """Return the set-point changes of a recommendation from the line's minute on, for `hold` minutes; none without advice.
 
     The operator enters what the panel permits: a set-point that has moved since the alert is changed by the greatest change.
@@ -40,7 +42,9 @@ def changes_of(asset: Asset, state: LineState, advice: RecommendationResult | No
         before = state.setpoint(change.variable, state.minute)
         value = nearest_permitted(asset, change.variable, change.after, before)
         if value != before:
-            changes.append(SetPointChange(state.minute, change.variable, value, before, ACTOR, hold))
+            changes.append(
+                SetPointChange(state.minute, change.variable, value, before, ACTOR, hold)
+            )
     return tuple(changes)
 
 
@@ -58,7 +62,10 @@ def release_at(schedule: Schedule, alert: int, window: int) -> int:
 def with_changes(state: LineState, changes: Sequence[SetPointChange], release: int) -> LineState:
     """Return the line with further changes; earlier changes of the operator that are in force stay until the same release."""
     extended = tuple(
-        replace(c, hold=release - c.minute) if c.actor == ACTOR and state.minute < c.until < release else c for c in state.changes
+        replace(c, hold=release - c.minute)
+        if c.actor == ACTOR and state.minute < c.until < release
+        else c
+        for c in state.changes
     )
     return replace(state, changes=(*extended, *changes))
 

@@ -93,7 +93,11 @@ def why_not_avoided(problem: Problem) -> str | None:
     if not problem.happened:
         return "it did not happen, without an intervention"
     if problem.intervened:
-        return "any change came too late" if problem.too_late else "the change was too small or a wrong one"
+        return (
+            "any change came too late"
+            if problem.too_late
+            else "the change was too small or a wrong one"
+        )
     return "an alert came in time without a change" if problem.alerted else "no alert came in time"
 
 
@@ -104,24 +108,46 @@ def summarise(found: Sequence[Findings], costs: Costs | None) -> TrialResult:
     true_alerts = [a for f in found for a in f.true_alerts]
     left = [d for f in found for d in f.left_alone]
     acted = [d for f in found for d in f.acted_upon]
-    later = [p for f in found for p in f.problems if f.retrained_after is not None and p.start >= f.retrained_after]
-    earlier = [p for f in found for p in f.problems if f.retrained_after is None or p.start < f.retrained_after]
+    later = [
+        p
+        for f in found
+        for p in f.problems
+        if f.retrained_after is not None and p.start >= f.retrained_after
+    ]
+    earlier = [
+        p
+        for f in found
+        for p in f.problems
+        if f.retrained_after is None or p.start < f.retrained_after
+    ]
     metrics = {
         "avoidable_avoided": share([p.avoided for p in avoidable]),
         "avoided_before_retraining": share([p.avoided for p in earlier if p.avoidable]),
         "avoided_after_retraining": share([p.avoided for p in later if p.avoidable]),
-        "avoided_by_timely_advice": share([p.avoided for p in avoidable if p.intervened and not p.too_late]),
+        "avoided_by_timely_advice": share(
+            [p.avoided for p in avoidable if p.intervened and not p.too_late]
+        ),
         "avoidable": share([p.avoidable for p in problems]),
         "needless_per_day": mean([float(d.needless) for d in acted], "a day"),
         "interventions_per_day": mean([float(d.interventions) for d in acted], "a day"),
-        "cause_in_first_three": share([a.rank is not None and a.rank <= FIRST for a in true_alerts]),
+        "cause_in_first_three": share(
+            [a.rank is not None and a.rank <= FIRST for a in true_alerts]
+        ),
         "problems_left_alone": _weekly([float(d.problems) for d in left], "a week"),
         "problems_acted_upon": _weekly([float(d.problems) for d in acted], "a week"),
-        "problem_minutes_left_alone": _weekly([float(d.problem_minutes) for d in left], "min a week"),
-        "problem_minutes_acted_upon": _weekly([float(d.problem_minutes) for d in acted], "min a week"),
-        "belt_metres_change": mean([100 * (a.metres / b.metres - 1) for a, b in zip(acted, left, strict=True)], "% of the belt"),
+        "problem_minutes_left_alone": _weekly(
+            [float(d.problem_minutes) for d in left], "min a week"
+        ),
+        "problem_minutes_acted_upon": _weekly(
+            [float(d.problem_minutes) for d in acted], "min a week"
+        ),
+        "belt_metres_change": mean(
+            [100 * (a.metres / b.metres - 1) for a, b in zip(acted, left, strict=True)],
+            "% of the belt",
+        ),
         "good_metres_change": mean(
-            [100 * (a.good_metres / b.good_metres - 1) for a, b in zip(acted, left, strict=True)], "% of good belt"
+            [100 * (a.good_metres / b.good_metres - 1) for a, b in zip(acted, left, strict=True)],
+            "% of good belt",
         ),
         "recall": share([p.warned for p in problems]),
         "recall_after_retraining": share([p.warned for p in later]),
@@ -130,7 +156,10 @@ def summarise(found: Sequence[Findings], costs: Costs | None) -> TrialResult:
     if costs is not None:
         unit = f"{costs.currency} a week"
         before, after = ([money(costs, d) for d in days] for days in (left, acted))
-        metrics |= {"cost_left_alone": _weekly(before, unit), "cost_acted_upon": _weekly(after, unit)}
+        metrics |= {
+            "cost_left_alone": _weekly(before, unit),
+            "cost_acted_upon": _weekly(after, unit),
+        }
         metrics["saved"] = _weekly([b - a for a, b in zip(after, before, strict=True)], unit)
     return TrialResult(
         seeds=tuple(f.arguments.seed for f in found),
@@ -142,11 +171,15 @@ def summarise(found: Sequence[Findings], costs: Costs | None) -> TrialResult:
         ranks=_ranks(found),
         trained=tuple(f"seed {f.arguments.seed}, {note}" for f in found for note in f.trained),
         currency=costs.currency if costs else None,
-        arguments={**asdict(found[0].arguments), "seed": [f.arguments.seed for f in found]} if found else {},
+        arguments={**asdict(found[0].arguments), "seed": [f.arguments.seed for f in found]}
+        if found
+        else {},
     )
 
 
-def _counts(found: Sequence[Findings], problems: Sequence[Problem], avoidable: Sequence[Problem]) -> dict[str, int]:
+def _counts(
+    found: Sequence[Findings], problems: Sequence[Problem], avoidable: Sequence[Problem]
+) -> dict[str, int]:
     return {
         "problems": len(problems),
         "avoidable": len(avoidable),

@@ -60,7 +60,9 @@ def run_trial(
         try:
             restored = _restore(lines, store, number)
         except _DAMAGE as damage:
-            raise UserError(f"week {number} in the folder of this trial cannot be read: {_START_AGAIN}") from damage
+            raise UserError(
+                f"week {number} in the folder of this trial cannot be read: {_START_AGAIN}"
+            ) from damage
         if not restored:
             start, models = lines.left.until, len(lines.models.files)
             checkpoint = walk_week(lines, new_platform, progress)
@@ -71,7 +73,9 @@ def run_trial(
 def _check(arguments: TrialArguments, definition: TrainedDefinition) -> None:
     faults = []
     if not 1 <= arguments.weeks <= MOST_WEEKS:
-        faults.append(f"weeks is {arguments.weeks}; a trial takes at least 1 and at most {MOST_WEEKS}")
+        faults.append(
+            f"weeks is {arguments.weeks}; a trial takes at least 1 and at most {MOST_WEEKS}"
+        )
     if not 0 <= arguments.seed <= MOST_SEED:
         faults.append(f"seed is {arguments.seed}; it is a whole number from 0 to {MOST_SEED}")
     if not 0 <= arguments.follow <= 1:
@@ -91,7 +95,14 @@ def _check(arguments: TrialArguments, definition: TrainedDefinition) -> None:
 
 def _claim(store: TrialStore, arguments: TrialArguments, definition: TrainedDefinition) -> None:
     """Mark the store with this trial, all of it but its length: more weeks continue a shorter trial."""
-    identity = [RULES, arguments.seed, arguments.follow, arguments.delay, arguments.retrain, arguments.history]
+    identity = [
+        RULES,
+        arguments.seed,
+        arguments.follow,
+        arguments.delay,
+        arguments.retrain,
+        arguments.history,
+    ]
     whole = json.dumps([*identity, definition_hash(definition)])
     stored = store.load(_ARGUMENTS)
     trial = hashlib.sha256(whole.encode()).hexdigest()[:16]
@@ -100,13 +111,24 @@ def _claim(store: TrialStore, arguments: TrialArguments, definition: TrainedDefi
     try:
         found = json.loads(stored).get("trial")
     except _DAMAGE as damage:
-        raise UserError(f"{_ARGUMENTS} in the folder of this trial cannot be read: {_START_AGAIN}") from damage
+        raise UserError(
+            f"{_ARGUMENTS} in the folder of this trial cannot be read: {_START_AGAIN}"
+        ) from damage
     if found != trial:
-        raise UserError("the folder of this trial holds one with other arguments or another definition: delete it first")
+        raise UserError(
+            "the folder of this trial holds one with other arguments or another definition: delete it first"
+        )
     return None
 
 
-def _store(lines: Lines, store: TrialStore, number: int, start: datetime, models: int, checkpoint: Checkpoint) -> None:
+def _store(
+    lines: Lines,
+    store: TrialStore,
+    number: int,
+    start: datetime,
+    models: int,
+    checkpoint: Checkpoint,
+) -> None:
     """Write models and readings of a week first, and its checkpoint last: a week counts once its checkpoint exists."""
     for version, files in enumerate(lines.models.files[models:], start=models + 1):
         store.save(f"model-{version}.npz", _pack_files(files))
@@ -126,7 +148,11 @@ def _restore(lines: Lines, store: TrialStore, number: int) -> bool:
     _unpack_readings(_require(store, f"week-{number:02}-left.npz"), lines.left_readings)
     _unpack_readings(_require(store, f"week-{number:02}-acted.npz"), lines.acted_readings)
     lines.left, lines.acted, lines.conditions = point.left, point.acted, point.conditions
-    lines.pending, lines.serving, lines.serving_naively = point.pending, point.serving, point.serving_naively
+    lines.pending, lines.serving, lines.serving_naively = (
+        point.pending,
+        point.serving,
+        point.serving_naively,
+    )
     lines.snapshots += point.snapshots
     lines.episodes += point.episodes
     lines.weeks.append(point.week)
@@ -142,7 +168,9 @@ def _require(store: TrialStore, name: str) -> bytes:
 
 def _pack_files(files: Files) -> bytes:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **{name: np.frombuffer(data, np.uint8) for name, data in files.items()})  # type: ignore[arg-type]
+    np.savez_compressed(
+        buffer, **{name: np.frombuffer(data, np.uint8) for name, data in files.items()}
+    )  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
@@ -161,4 +189,6 @@ def _pack_readings(readings: LineReadings, start: datetime) -> bytes:
 
 def _unpack_readings(content: bytes, readings: LineReadings) -> None:
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-        readings.add_arrays(arrays["at"], arrays["values"], _EVENTS.validate_json(arrays["events"].tobytes()))
+        readings.add_arrays(
+            arrays["at"], arrays["values"], _EVENTS.validate_json(arrays["events"].tobytes())
+        )

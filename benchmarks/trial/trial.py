@@ -28,15 +28,25 @@ AIM = 0.7
 
 def run() -> dict[str, Any]:
     """Return problem minutes of both lines, and all metrics with their intervals."""
-    weeks, lines = int(os.environ.get("ALERTING_BENCH_WEEKS", "2")), int(os.environ.get("ALERTING_BENCH_SEEDS", "1"))
+    weeks, lines = (
+        int(os.environ.get("ALERTING_BENCH_WEEKS", "2")),
+        int(os.environ.get("ALERTING_BENCH_SEEDS", "1")),
+    )
     folder = Path(os.environ.get("ALERTING_BENCH_KEPT", ".alerting/benchmarks")) / "trial"
     definition = trial_definition()
     found = [
-        run_trial(TrialArguments(weeks, seed), definition, memory_platform, TrialFolder(folder / f"seed-{seed}"))
+        run_trial(
+            TrialArguments(weeks, seed),
+            definition,
+            memory_platform,
+            TrialFolder(folder / f"seed-{seed}"),
+        )
         for seed in range(FIRST_SEED, FIRST_SEED + lines)
     ]
     result = summarise(found, definition.costs)
-    acted_upon, left_alone = (result.metrics[f"problem_minutes_{line}"].value for line in ("acted_upon", "left_alone"))
+    acted_upon, left_alone = (
+        result.metrics[f"problem_minutes_{line}"].value for line in ("acted_upon", "left_alone")
+    )
     avoided = result.metrics["avoidable_avoided"].value
     return {
         "benchmark": "trial",
@@ -44,7 +54,9 @@ def run() -> dict[str, Any]:
         "unit": result.metrics["problem_minutes_acted_upon"].unit,
         "peer": "the same line left alone",
         "peer_figure": left_alone,
-        "ratio": round(left_alone / acted_upon, 2) if acted_upon and left_alone is not None else None,
+        "ratio": round(left_alone / acted_upon, 2)
+        if acted_upon and left_alone is not None
+        else None,
         "goal": f"{AIM:.0%} of the avoidable problems avoided",
         "met": None if avoided is None else avoided >= AIM,
         **asdict(result),

@@ -31,7 +31,9 @@ DRIER = {"belt_speed_setpoint": -1}
 """Direction in which a set-point dries the biscuits; zones dry by rising. By the physics each does so at every setting."""
 
 
-def problems_of(definition: TrainedDefinition, history: History, origin_ms: int) -> list[Occurrence]:
+def problems_of(
+    definition: TrainedDefinition, history: History, origin_ms: int
+) -> list[Occurrence]:
     """Return the problems of a history in minutes of the line; those less than half an hour apart count as one."""
     found = find_problems(definition.problem, history)
     merged: list[Occurrence] = []
@@ -50,7 +52,9 @@ def cause_of(disturbances: Sequence[Disturbance], minute: int) -> Disturbance | 
     return max(acting, key=lambda d: (d.cause != "stuck-valve", d.start), default=None)
 
 
-def best_actions(asset: Asset, state: LineState, max_changes: int) -> list[tuple[SetPointChange, ...]]:
+def best_actions(
+    asset: Asset, state: LineState, max_changes: int
+) -> list[tuple[SetPointChange, ...]]:
     """Return the actions that dry most at the line's minute: each choice of set-points, all moved as far as permitted at once.
 
     Every set-point dries more the farther it is moved (docs/demo-line.md: baking), so no smaller change can do what these cannot.
@@ -59,13 +63,20 @@ def best_actions(asset: Asset, state: LineState, max_changes: int) -> list[tuple
     for name, variable in asset.variables.items():
         if variable.controllable and variable.max_change:
             before = state.setpoint(name, state.minute)
-            value = nearest_permitted(asset, name, before + DRIER.get(name, 1) * variable.max_change, before)
+            value = nearest_permitted(
+                asset, name, before + DRIER.get(name, 1) * variable.max_change, before
+            )
             changes.append(SetPointChange(state.minute, name, value, before, "best action"))
     return list(combinations(changes, min(max_changes, len(changes))))
 
 
 def is_avoidable(
-    definition: TrainedDefinition, asset: Asset, earlier: LineState, problem: Occurrence, begin: int, hold: int
+    definition: TrainedDefinition,
+    asset: Asset,
+    earlier: LineState,
+    problem: Occurrence,
+    begin: int,
+    hold: int,
 ) -> bool:
     """Return whether some permitted action that begins at a minute would prevent a problem, by simulating the strongest ones.
 
@@ -74,7 +85,9 @@ def is_avoidable(
     state = simulate(earlier, max(earlier.minute, begin)).state
     until = problem.end + SAME
     return any(
-        not _problems_after(definition, asset, replace(state, changes=_lasting(action, hold)), until)
+        not _problems_after(
+            definition, asset, replace(state, changes=_lasting(action, hold)), until
+        )
         for action in best_actions(asset, state, definition.recommendation.max_changes)
     )
 
@@ -83,7 +96,9 @@ def _lasting(action: Sequence[SetPointChange], hold: int) -> tuple[SetPointChang
     return tuple(replace(change, hold=hold) for change in action)
 
 
-def _problems_after(definition: TrainedDefinition, asset: Asset, state: LineState, until: int) -> list[Occurrence]:
+def _problems_after(
+    definition: TrainedDefinition, asset: Asset, state: LineState, until: int
+) -> list[Occurrence]:
     readings = LineReadings(asset, rows=until - state.minute)
     readings.add(simulate(state, until))
     history = readings.load(asset, None, None, [definition.problem.variable or ""])

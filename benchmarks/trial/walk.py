@@ -106,7 +106,12 @@ def walk_week(lines: Lines, new_platform: NewPlatform, progress: Progress) -> Ch
     known = len(lines.episodes)
     week = Week(number, trained=trained)
     week = _walk_left(lines, new_platform, week)
-    week = _walk_acted(lines, new_platform, week, lambda minute: progress(f"week {number}: the line acted upon", minute, WEEK))
+    week = _walk_acted(
+        lines,
+        new_platform,
+        week,
+        lambda minute: progress(f"week {number}: the line acted upon", minute, WEEK),
+    )
     lines.weeks.append(week)
     of_week = [s for s in lines.snapshots if s.minute >= lines.left.minute - WEEK]
     return Checkpoint(
@@ -123,7 +128,9 @@ def walk_week(lines: Lines, new_platform: NewPlatform, progress: Progress) -> Ch
     )
 
 
-def _train(lines: Lines, new_platform: NewPlatform, number: int, progress: Progress) -> tuple[str, ...]:
+def _train(
+    lines: Lines, new_platform: NewPlatform, number: int, progress: Progress
+) -> tuple[str, ...]:
     """Train before the first week, and then every few weeks on the line acted upon: with its feedback, and without."""
     arguments = lines.arguments
     if number > 1 and (not arguments.retrain or (number - 1) % arguments.retrain):
@@ -146,7 +153,9 @@ def _train(lines: Lines, new_platform: NewPlatform, number: int, progress: Progr
     return f"week {number}, with feedback: {reason}", f"week {number}, without feedback: {naive}"
 
 
-def _evaluate(view: BacktestPorts, lines: Lines, state: ConditionState, until: datetime, version: int) -> TargetEvaluation:
+def _evaluate(
+    view: BacktestPorts, lines: Lines, state: ConditionState, until: datetime, version: int
+) -> TargetEvaluation:
     interval = VersionInterval(state.watermark, until, lines.revision, version)
     return evaluate_parts(view, lines.models, lines.asset, state, [interval], named=True)
 
@@ -159,13 +168,17 @@ def _walk_left(lines: Lines, new_platform: NewPlatform, week: Week) -> Week:
         advance = simulate(lines.left, min(end, lines.left.minute + SNAPSHOT))
         lines.left_readings.add(advance)
         lines.left = advance.state
-    view = plant_view(new_platform(), lines.asset, lines.left_readings, lines.revision, lines.left.until)
+    view = plant_view(
+        new_platform(), lines.asset, lines.left_readings, lines.revision, lines.left.until
+    )
     conditions = lines.conditions
     served = _evaluate(view, lines, conditions.left, lines.left.until, lines.serving)
     raised = _raised(lines, served)
     naive, naive_state = raised, served.state
     if lines.serving_naively != lines.serving:
-        evaluated = _evaluate(view, lines, conditions.naive, lines.left.until, lines.serving_naively)
+        evaluated = _evaluate(
+            view, lines, conditions.naive, lines.left.until, lines.serving_naively
+        )
         naive, naive_state = _raised(lines, evaluated), evaluated.state
     lines.conditions = replace(conditions, left=served.state, naive=naive_state)
     return replace(week, left=raised, naive=naive)
@@ -174,16 +187,24 @@ def _walk_left(lines: Lines, new_platform: NewPlatform, week: Week) -> Week:
 def _raised(lines: Lines, evaluated: TargetEvaluation) -> tuple[Raised, ...]:
     found = []
     for at, of_raise in sorted(evaluated.raises.items()):
-        why = () if of_raise.model is None or of_raise.row is None else contributions(of_raise.model, of_raise.row, lines.asset)
+        why = (
+            ()
+            if of_raise.model is None or of_raise.row is None
+            else contributions(of_raise.model, of_raise.row, lines.asset)
+        )
         found.append(Raised(lines.left.minutes_at(at), tuple(c.variable for c in why)))
     return tuple(found)
 
 
-def _walk_acted(lines: Lines, new_platform: NewPlatform, week: Week, report: Callable[[int], None]) -> Week:
+def _walk_acted(
+    lines: Lines, new_platform: NewPlatform, week: Week, report: Callable[[int], None]
+) -> Week:
     """Advance the line acted upon by a week, in blocks that end at an alert, or when the operator acts."""
     start, end = lines.acted.minute, lines.acted.minute + WEEK
     operator = Operator(lines.arguments.seed, lines.arguments.follow, lines.arguments.delay)
-    view = plant_view(new_platform(), lines.asset, lines.acted_readings, lines.revision, lines.acted.until)
+    view = plant_view(
+        new_platform(), lines.asset, lines.acted_readings, lines.revision, lines.acted.until
+    )
     while lines.acted.minute < end:
         report(lines.acted.minute - start)
         week = _act(lines, week)
@@ -192,7 +213,10 @@ def _walk_acted(lines: Lines, new_platform: NewPlatform, week: Week, report: Cal
         if episode is None:
             continue
         alert = lines.acted.minute
-        week = replace(week, acted=(*week.acted, Raised(alert, tuple(c.variable for c in episode.contributions))))
+        week = replace(
+            week,
+            acted=(*week.acted, Raised(alert, tuple(c.variable for c in episode.contributions))),
+        )
         if operator.follows(alert):
             lines.pending = (*lines.pending, Pending(alert + operator.delay, alert, episode))
         else:

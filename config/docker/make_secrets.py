@@ -13,7 +13,11 @@ from pathlib import Path
 
 from alerting.local.secrets import load_or_create
 
-SERVICES, MONGODB, POSTGRES = Path("/secrets/alerting"), Path("/secrets/mongodb"), Path("/secrets/postgres")
+SERVICES, MONGODB, POSTGRES = (
+    Path("/secrets/alerting"),
+    Path("/secrets/mongodb"),
+    Path("/secrets/postgres"),
+)
 OWNER = "alerting"
 
 
@@ -51,7 +55,9 @@ def make() -> None:
 
 def show() -> None:
     """What people need: the passwords of Airflow and MLflow, and the tokens of the API."""
-    lines = [f"Airflow  admin / {json.loads((SERVICES / 'airflow_passwords.json').read_text())['admin']}"]
+    lines = [
+        f"Airflow  admin / {json.loads((SERVICES / 'airflow_passwords.json').read_text())['admin']}"
+    ]
     lines += [f"MLflow   alerting / {(SERVICES / 'mlflow_password').read_text()}"]
     tokens = json.loads((SERVICES / "api_tokens.json").read_text())
     lines += [f"API      {entry['role']:<9} {token}" for token, entry in tokens.items()]

@@ -55,7 +55,9 @@ def platform_user(admin: MongoClient) -> None:
 
 def main() -> None:
     root = (SECRETS / "mongodb_root_password").read_text()
-    with MongoClient("mongodb", 27017, username="root", password=root, directConnection=True) as admin:
+    with MongoClient(
+        "mongodb", 27017, username="root", password=root, directConnection=True
+    ) as admin:
         replica_set(admin)
         platform_user(admin)
     settings = read_settings(os.environ)
@@ -63,7 +65,17 @@ def main() -> None:
     prepare_database(settings)
     airflow = (sys.executable, "-m", "airflow")
     subprocess.run([*airflow, "db", "migrate"], check=True)
-    subprocess.run([*airflow, "pools", "set", BACKGROUND_POOL, str(settings.background_slots), BACKGROUND_POOL_TEXT], check=True)
+    subprocess.run(
+        [
+            *airflow,
+            "pools",
+            "set",
+            BACKGROUND_POOL,
+            str(settings.background_slots),
+            BACKGROUND_POOL_TEXT,
+        ],
+        check=True,
+    )
 
 
 main()

@@ -46,7 +46,9 @@ TASK_OPTIONS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=5),
 }
 
-BACKGROUND: dict[str, Any] = {"pool": BACKGROUND_POOL}  # long work, which leaves slots to evaluation
+BACKGROUND: dict[str, Any] = {
+    "pool": BACKGROUND_POOL
+}  # long work, which leaves slots to evaluation
 _BACKGROUND_NICENESS = 10
 
 
@@ -155,5 +157,7 @@ def read_instant(text: str) -> datetime:
     """Return an aware instant in UTC from ISO 8601."""
     instant = datetime.fromisoformat(text)
     if instant.tzinfo is None:
-        raise AirflowFailException(f"{text!r} has no time zone; write for example 2026-03-01T12:00:00+00:00")
+        raise AirflowFailException(
+            f"{text!r} has no time zone; write for example 2026-03-01T12:00:00+00:00"
+        )
     return instant.astimezone(UTC)

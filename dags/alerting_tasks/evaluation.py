@@ -25,20 +25,34 @@ def plan(every: str) -> list[dict[str, object]]:
         found = plan_round(platform, parse_duration(every), count, read_instant(as_of))
     say(f"late readings: {found.late.late}, of which too late: {found.late.too_late}")
     common = {"every": every, "count": count, "as_of": as_of, "source_hash": found.source_hash}
-    return [{"shard": shard, **common, "has_requests": found.late.has_requests} for shard in found.shards]
+    return [
+        {"shard": shard, **common, "has_requests": found.late.has_requests}
+        for shard in found.shards
+    ]
 
 
 @task(
     map_index_template="shard {{ task.op_kwargs['shard'] + 1 }} of {{ task.op_kwargs['count'] }}",
-    max_active_tis_per_dag=os.cpu_count() or 1,  # a late tick does not evaluate the same shards beside the next one
+    max_active_tis_per_dag=os.cpu_count()
+    or 1,  # a late tick does not evaluate the same shards beside the next one
     doc_md="Evaluates some of the definitions up to the instant of the run.",
 )
-def evaluate(every: str, shard: int, count: int, as_of: str, source_hash: str, has_requests: bool) -> dict[str, int]:
+def evaluate(
+    every: str, shard: int, count: int, as_of: str, source_hash: str, has_requests: bool
+) -> dict[str, int]:
     """Evaluate the definitions of one shard up to the instant, and nothing else."""
     from alerting.usecases.evaluation.evaluate import evaluate_shard
 
     with opened_platform() as platform:
-        evaluated = evaluate_shard(platform, parse_duration(every), shard, count, read_instant(as_of), source_hash, has_requests)
+        evaluated = evaluate_shard(
+            platform,
+            parse_duration(every),
+            shard,
+            count,
+            read_instant(as_of),
+            source_hash,
+            has_requests,
+        )
         return in_numbers(evaluated)
 
 
@@ -55,13 +69,20 @@ def plan_arrived() -> list[dict[str, object]]:
     triggered = {asset.name for asset in get_current_context()["triggering_asset_events"]}
     with opened_platform() as platform:
         as_of = run_as_of(platform)
-        polled = [source.name for source in read_sources(platform.sources)[0] if source.kind in POLLED]
+        polled = [
+            source.name for source in read_sources(platform.sources)[0] if source.kind in POLLED
+        ]
         sources = [name for name in polled if not triggered or source_asset(name).name in triggered]
         count = min(os.cpu_count() or 1, SHARDS)
         found = plan_round(platform, sources, count, read_instant(as_of))
-    say(f"sources: {', '.join(sources)}; late readings: {found.late.late}, of which too late: {found.late.too_late}")
+    say(
+        f"sources: {', '.join(sources)}; late readings: {found.late.late}, of which too late: {found.late.too_late}"
+    )
     common = {"sources": sources, "count": count, "as_of": as_of, "source_hash": found.source_hash}
-    return [{"shard": shard, **common, "has_requests": found.late.has_requests} for shard in found.shards]
+    return [
+        {"shard": shard, **common, "has_requests": found.late.has_requests}
+        for shard in found.shards
+    ]
 
 
 @task(
@@ -75,7 +96,11 @@ def evaluate_arrived(
     from alerting.usecases.evaluation.arrived import evaluate_arrived as evaluate_shard
 
     with opened_platform() as platform:
-        return in_numbers(evaluate_shard(platform, sources, shard, count, read_instant(as_of), source_hash, has_requests))
+        return in_numbers(
+            evaluate_shard(
+                platform, sources, shard, count, read_instant(as_of), source_hash, has_requests
+            )
+        )
 
 
 @task(trigger_rule="all_done")
@@ -86,5 +111,7 @@ def notify(planned: list[dict[str, object]], done: list[dict[str, int]]) -> dict
     with opened_platform() as platform:
         delivered = in_numbers(deliver_now(platform, platform.clock.now()))
     if len(done) < len(planned):
-        raise AirflowFailException(f"{len(planned) - len(done)} of {len(planned)} shards failed; notifications were delivered")
+        raise AirflowFailException(
+            f"{len(planned) - len(done)} of {len(planned)} shards failed; notifications were delivered"
+        )
     return delivered

@@ -26,5 +26,7 @@ def read(name: str) -> dict[str, int]:
         found = poll(platform, readers, name, platform.clock.now())
     say(f"{found.rows} rows, {found.new} of them new; {found.refused} refused")
     if found.new:
-        get_current_context()["outlet_events"][ARRIVED].add(source_asset(name), extra={"new": found.new})
+        get_current_context()["outlet_events"][ARRIVED].add(
+            source_asset(name), extra={"new": found.new}
+        )
     return {"rows": found.rows, "new": found.new, "refused": found.refused}

@@ -32,9 +32,17 @@ APPROVAL: dict[str, Any] = {
     "body": "{{ ti.xcom_pull(task_ids='compare')['metrics'] }}",
     "options": ["Approve", "Reject"],
     "defaults": "Reject",
-    "params": {"reason": Param(None, type=["null", "string"], description="Reason of a rejection; stored with the decision.")},
+    "params": {
+        "reason": Param(
+            None,
+            type=["null", "string"],
+            description="Reason of a rejection; stored with the decision.",
+        )
+    },
     "execution_timeout": None,  # a person has the following time
-    "response_timeout": timedelta(days=6),  # an unanswered question must not delay the next weekly training
+    "response_timeout": timedelta(
+        days=6
+    ),  # an unanswered question must not delay the next weekly training
 }
 
 
@@ -46,14 +54,23 @@ def dataset(name: str) -> str:
 
     with background_platform() as platform:
         try:
-            run_id = prepare(platform, name, read_instant(run_as_of(platform)), say, get_current_context()["run_id"])
+            run_id = prepare(
+                platform,
+                name,
+                read_instant(run_as_of(platform)),
+                say,
+                get_current_context()["run_id"],
+            )
         except NotDue as changed:
             raise AirflowSkipException(str(changed)) from changed
         say_where(platform, run_id)
         return run_id
 
 
-@task(map_index_template="{{ task.op_kwargs['family'] }}", doc_md="Searches one family of models on the dataset.")
+@task(
+    map_index_template="{{ task.op_kwargs['family'] }}",
+    doc_md="Searches one family of models on the dataset.",
+)
 def candidate(mlflow_run: str, family: str) -> dict[str, Any]:
     """Search one model family; return its summary."""
     from alerting.usecases.training.train import fit
@@ -74,7 +91,9 @@ def compare(mlflow_run: str) -> dict[str, Any]:
         for line in decision_lines(proposal):
             say(line)
         say_where(platform, mlflow_run)
-    return proposal.model_dump(mode="json", include={"verdict", "promote", "reason"}) | {"metrics": side_by_side(proposal)}
+    return proposal.model_dump(mode="json", include={"verdict", "promote", "reason"}) | {
+        "metrics": side_by_side(proposal)
+    }
 
 
 @task.branch
@@ -95,7 +114,11 @@ def promote(mlflow_run: str, answer: dict[str, Any] | None = None) -> dict[str, 
     return decided.model_dump(mode="json")
 
 
-@task(trigger_rule="one_failed", pool="default_pool", doc_md="Records that the training failed, so that it is tried again.")
+@task(
+    trigger_rule="one_failed",
+    pool="default_pool",
+    doc_md="Records that the training failed, so that it is tried again.",
+)
 def record_failure(name: str) -> None:
     """Record the failed tasks of the run as the reason, unless the step has recorded its own."""
     from alerting.usecases.training.due import end_run
@@ -106,7 +129,10 @@ def record_failure(name: str) -> None:
     failed = sorted(task_id for task_id, state in states.items() if state == "failed")
     with opened_platform() as platform:
         end_run(
-            platform, name, run, f"failed in Airflow: {', '.join(failed)}; the log of the run {run} of {dag_id} has the cause"
+            platform,
+            name,
+            run,
+            f"failed in Airflow: {', '.join(failed)}; the log of the run {run} of {dag_id} has the cause",
         )
 
 
@@ -119,7 +145,9 @@ def find_due() -> list[dict[str, str]]:
     with opened_platform() as platform:
         for due in find_due_trainings(platform, platform.clock.now()):
             if len(found) < STARTED_AT_ONCE and _may_start(platform, due):
-                found.append({"trigger_dag_id": f"train__{due.definition}", "trigger_run_id": due.run})
+                found.append(
+                    {"trigger_dag_id": f"train__{due.definition}", "trigger_run_id": due.run}
+                )
     return found
 
 
@@ -135,13 +163,20 @@ def _may_start(platform: "Platform", due: "DueTraining") -> bool:
         say(f"{due.definition} waits for its DAG: {missing}")
         platform.dags.read_again(require_revision(platform.definitions, due.definition).definition)
         return False
-    if due.abandoned and ti.get_dr_count(dag_id, run_ids=[due.abandoned], states=["queued", "running"]):
+    if due.abandoned and ti.get_dr_count(
+        dag_id, run_ids=[due.abandoned], states=["queued", "running"]
+    ):
         return False  # it only waits for slots
     if not ti.get_dr_count(dag_id, run_ids=[due.run]):
         return True
     state = ti.get_dagrun_state(dag_id, due.run)
     if state in ("success", "failed"):
-        end_run(platform, due.definition, due.run, f"the run {due.run} ended in Airflow ({state}) without a decision")
+        end_run(
+            platform,
+            due.definition,
+            due.run,
+            f"the run {due.run} ended in Airflow ({state}) without a decision",
+        )
     return False
 
 
@@ -158,19 +193,30 @@ def training_options(definition: ModelDefinition, revision: int) -> dict[str, An
 
 Revision **{revision}** · severity {definition.severity} · promotion {definition.promotion.mode}
 """
-    return DAG_OPTIONS | {
-        "schedule": CronTriggerTimetable(cron, timezone=zone, run_immediately=timedelta(0)) if cron else None,
-        "tags": sorted({"train", definition.severity, *(tag[:100] for tag in definition.tags)}),
-        "dag_display_name": definition.title or definition.name,
-        "doc_md": text,
-        "description": f"Trains, compares and promotes the model of {definition.title or definition.name}",
-        "max_active_runs": 2,  # a run that waits for a person's approval does not hold back that of a changed question
-        "max_active_tasks": 2,
-        "dagrun_timeout": timedelta(days=6, hours=12),  # a run that waits for slots or for a person ends before the next week's
-        "default_args": TASK_OPTIONS
-        | BACKGROUND
-        | {"owner": definition.owner, "execution_timeout": timedelta(hours=3), "weight_rule": "upstream"},
-    }
+    return (
+        DAG_OPTIONS
+        | {
+            "schedule": CronTriggerTimetable(cron, timezone=zone, run_immediately=timedelta(0))
+            if cron
+            else None,
+            "tags": sorted({"train", definition.severity, *(tag[:100] for tag in definition.tags)}),
+            "dag_display_name": definition.title or definition.name,
+            "doc_md": text,
+            "description": f"Trains, compares and promotes the model of {definition.title or definition.name}",
+            "max_active_runs": 2,  # a run that waits for a person's approval does not hold back that of a changed question
+            "max_active_tasks": 2,
+            "dagrun_timeout": timedelta(
+                days=6, hours=12
+            ),  # a run that waits for slots or for a person ends before the next week's
+            "default_args": TASK_OPTIONS
+            | BACKGROUND
+            | {
+                "owner": definition.owner,
+                "execution_timeout": timedelta(hours=3),
+                "weight_rule": "upstream",
+            },
+        }
+    )
 
 
 def candidate_timeout(definition: ModelDefinition) -> timedelta:

@@ -44,17 +44,25 @@ def mixed_rows(count=200, seed=3):
         given = {
             "temperature": float(random.normal(200, 5)),
             "running": bool(random.random() < 0.5),
-            "recipe": str(random.choice(["rye", "wheat, dark", "Mehrkorn süß ☕", "x" * 300, "a\0b"])),
+            "recipe": str(
+                random.choice(["rye", "wheat, dark", "Mehrkorn süß ☕", "x" * 300, "a\0b"])
+            ),
             "pressure": float(random.choice([0.0, -1e308, 5e-324, 7.0])),
         }
         values = {name: value for name, value in given.items() if random.random() < 0.7}
-        rows.append(ReadingRow(["oven-1", "the-other-oven"][minute % 2], at(minute), values or {"pressure": 1.0}))
+        rows.append(
+            ReadingRow(
+                ["oven-1", "the-other-oven"][minute % 2], at(minute), values or {"pressure": 1.0}
+            )
+        )
     return rows
 
 
 def stored(stores):
     """All documents in order, without their ids."""
-    return list(stores.database["readings"].find({}, {"_id": False}).sort([("asset", 1), ("ts", 1)]))
+    return list(
+        stores.database["readings"].find({}, {"_id": False}).sort([("asset", 1), ("ts", 1)])
+    )
 
 
 def test_a_batch_holds_its_rows():
@@ -82,7 +90,12 @@ def test_the_same_batch_again_changes_nothing(stores):
 
 def test_a_batch_is_merged_with_what_is_stored_and_within_itself(stores):
     add_readings(stores, [row(0, temperature=1.0), row(1, temperature=2.0)], LATER)
-    rows = [row(0, pressure=5.0), row(1, temperature=2.0), row(2, temperature=3.0), row(2, pressure=6.0)]
+    rows = [
+        row(0, pressure=5.0),
+        row(1, temperature=2.0),
+        row(2, temperature=3.0),
+        row(2, pressure=6.0),
+    ]
     assert add_readings(stores, batch(rows), LATER) == 3
     assert [d["v"] for d in stored(stores)] == [
         {"temperature": 1.0, "pressure": 5.0},
@@ -92,20 +105,34 @@ def test_a_batch_is_merged_with_what_is_stored_and_within_itself(stores):
 
 
 def test_a_batch_that_gives_one_instant_twice_is_merged(stores):
-    assert add_readings(stores, batch([row(0, temperature=1.0), row(0, temperature=2.0, running=True)]), LATER) == 2
+    assert (
+        add_readings(
+            stores, batch([row(0, temperature=1.0), row(0, temperature=2.0, running=True)]), LATER
+        )
+        == 2
+    )
     assert [d["v"] for d in stored(stores)] == [{"temperature": 2.0, "running": True}]
 
 
 def test_rows_that_another_import_inserts_meanwhile_are_merged(stores, monkeypatch):
     add_readings(stores, [row(1, temperature=7.0)], LATER)
     find, before = stores.reading_writes.stored, [{}]
-    monkeypatch.setattr(stores.reading_writes, "stored", lambda keys: before.pop() if before else find(keys))
+    monkeypatch.setattr(
+        stores.reading_writes, "stored", lambda keys: before.pop() if before else find(keys)
+    )
     assert add_readings(stores, batch([row(0, pressure=1.0), row(1, pressure=2.0)]), LATER) == 2
-    assert [d["v"] for d in stored(stores)] == [{"pressure": 1.0}, {"temperature": 7.0, "pressure": 2.0}]
+    assert [d["v"] for d in stored(stores)] == [
+        {"pressure": 1.0},
+        {"temperature": 7.0, "pressure": 2.0},
+    ]
 
 
 def test_the_quality_of_samples_is_stored(stores):
-    add_readings(stores, batch([row(0, temperature=1.0), row(1, pressure=2.0)], {1: {"temperature": "bad"}}), LATER)
+    add_readings(
+        stores,
+        batch([row(0, temperature=1.0), row(1, pressure=2.0)], {1: {"temperature": "bad"}}),
+        LATER,
+    )
     assert [(d["v"], d.get("q")) for d in stored(stores)] == [
         ({"temperature": 1.0}, None),
         ({"pressure": 2.0}, {"temperature": "bad"}),
@@ -117,7 +144,9 @@ def test_very_long_texts_are_stored_row_by_row(stores, monkeypatch):
     rows = mixed_rows()
     assert batch_bson.batch_documents(batch(rows), LATER) is None
     assert add_readings(stores, batch(rows), LATER) == len(rows)
-    assert [d["v"] for d in stored(stores) if d["asset"] == "oven-1"] == [dict(r.values) for r in rows if r.asset == "oven-1"]
+    assert [d["v"] for d in stored(stores) if d["asset"] == "oven-1"] == [
+        dict(r.values) for r in rows if r.asset == "oven-1"
+    ]
 
 
 @pytest.mark.parametrize("limit", [0, 7, 1000])
@@ -127,6 +156,9 @@ def test_the_arrival_record_of_a_batch_is_that_of_its_rows(stores, more_mongo_st
         each.arrivals.extend_evaluated_until(at(limit))
     add_readings(stores, batch(rows), LATER)
     add_readings(others, rows, LATER)
-    mine, theirs = ([(a.written, a.parts) for a in each.arrivals.unfinished().arrivals] for each in (stores, others))
+    mine, theirs = (
+        [(a.written, a.parts) for a in each.arrivals.unfinished().arrivals]
+        for each in (stores, others)
+    )
     assert mine == theirs
     assert bool(mine)

@@ -34,7 +34,9 @@ def reader_of_dags(files: pytest.TempPathFactory, **environ: str) -> Iterator[Fo
 
     All readers have one home of Airflow, because its path is a part of every DAG.
     """
-    environ = os.environ | AIRFLOW | {"AIRFLOW_HOME": str(files.getbasetemp() / "airflow")} | environ
+    environ = (
+        os.environ | AIRFLOW | {"AIRFLOW_HOME": str(files.getbasetemp() / "airflow")} | environ
+    )
     with Forked(files.mktemp("reader"), "tests.dags.parse:main", environ=environ) as started:
         yield started
 
@@ -48,7 +50,11 @@ class Folder:
     reader: Forked
 
     def parse(
-        self, uri: str | None = None, reader: Forked | None = None, without: str | None = None, **environ: str
+        self,
+        uri: str | None = None,
+        reader: Forked | None = None,
+        without: str | None = None,
+        **environ: str,
     ) -> dict[str, Any]:
         """Return what Airflow finds. `without`: a pattern of files that are left out."""
         own = {
@@ -61,7 +67,9 @@ class Folder:
         write_dag_files(self.home)
         for file in dag_folder(self.home).glob(without) if without else ():
             file.unlink()
-        done = (reader or self.reader).run(dag_folder(self.home), answer, environ=os.environ | AIRFLOW | own | environ)
+        done = (reader or self.reader).run(
+            dag_folder(self.home), answer, environ=os.environ | AIRFLOW | own | environ
+        )
         assert done.returncode == 0, done.stderr
         return json.loads(answer.read_text())
 
@@ -79,7 +87,13 @@ class Revisions:
         number = self._kept.count_documents({"name": definition.name}) + 1
         at = datetime(2026, 1, 1, tzinfo=UTC)
         revision = Revision(
-            name=definition.name, number=number, hash=str(number), author="test", at=at, reason="", definition=definition
+            name=definition.name,
+            number=number,
+            hash=str(number),
+            author="test",
+            at=at,
+            reason="",
+            definition=definition,
         )
         self._kept.insert_one(to_document(revision))
 
@@ -125,6 +139,12 @@ def classifier() -> Callable[..., dict[str, Any]]:
 
     def make(**changes: Any) -> dict[str, Any]:
         problem = {"variable": "moisture", "above": 4.5, "for": "5m"}
-        return {"name": "too-moist", "kind": "classifier", "assets": ["oven-1"], "problem": problem, "horizon": "30m"} | changes
+        return {
+            "name": "too-moist",
+            "kind": "classifier",
+            "assets": ["oven-1"],
+            "problem": problem,
+            "horizon": "30m",
+        } | changes
 
     return make

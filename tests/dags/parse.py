@@ -14,28 +14,46 @@ from airflow.serialization.serialized_objects import DagSerialization
 from airflow.task.priority_strategy import validate_and_load_priority_weight_strategy
 from airflow.timetables.base import TimeRestriction
 
-HEAVY = ("pandas", "numpy", "mlflow", "lightgbm", "sklearn", "optuna", "shap", "httpx", "alerting.wiring")
+HEAVY = (
+    "pandas",
+    "numpy",
+    "mlflow",
+    "lightgbm",
+    "sklearn",
+    "optuna",
+    "shap",
+    "httpx",
+    "alerting.wiring",
+)
 
 
 def first_run(dag: object) -> str | None:
     """Return the instant at which the scheduler would start the first run of a DAG that it has just met."""
     timetable = decode_timetable(encode_timetable(dag.timetable))
-    info = timetable.next_dagrun_info(last_automated_data_interval=None, restriction=TimeRestriction(dag.start_date, None, False))
+    info = timetable.next_dagrun_info(
+        last_automated_data_interval=None, restriction=TimeRestriction(dag.start_date, None, False)
+    )
     return info and info.run_after.isoformat()
 
 
 def weight(task: object) -> int:
     """Return the weight by which the scheduler orders this task among all that wait."""
-    return validate_and_load_priority_weight_strategy(task.weight_rule).get_weight(SimpleNamespace(task=task))
+    return validate_and_load_priority_weight_strategy(task.weight_rule).get_weight(
+        SimpleNamespace(task=task)
+    )
 
 
 def describe(dag: object) -> dict[str, object]:
     timetable = dag.timetable
     return {
-        "schedule": getattr(timetable, "expression", None) or str(getattr(timetable, "delta", None)),
+        "schedule": getattr(timetable, "expression", None)
+        or str(getattr(timetable, "delta", None)),
         "timezone": str(getattr(timetable, "timezone", "")),
         "first_run": first_run(dag),
-        "assets": sorted(asset.name for asset in getattr(getattr(timetable, "asset_condition", None), "objects", [])),
+        "assets": sorted(
+            asset.name
+            for asset in getattr(getattr(timetable, "asset_condition", None), "objects", [])
+        ),
         "tags": sorted(dag.tags),
         "owner": dag.owner,
         "doc": dag.doc_md,
@@ -48,7 +66,10 @@ def describe(dag: object) -> dict[str, object]:
         "pools": sorted({task.pool for task in dag.tasks}),
         "active_runs": dag.max_active_runs,
         "run_timeout": dag.dagrun_timeout and dag.dagrun_timeout.total_seconds(),
-        "timeouts": {t.task_id: t.execution_timeout and t.execution_timeout.total_seconds() for t in dag.tasks},
+        "timeouts": {
+            t.task_id: t.execution_timeout and t.execution_timeout.total_seconds()
+            for t in dag.tasks
+        },
         "hash": SerializedDagModel.hash(DagSerialization.to_dict(dag)),
     }
 

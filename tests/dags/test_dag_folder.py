@@ -17,30 +17,56 @@ def hashes(parsed):
     return {dag_id: dag["hash"] for dag_id, dag in parsed["dags"].items()}
 
 
-def test_each_active_classifier_has_a_training_dag_with_its_schedule_tags_owner_and_revision(folder, revisions, classifier):
+def test_each_active_classifier_has_a_training_dag_with_its_schedule_tags_owner_and_revision(
+    folder, revisions, classifier
+):
     schedule = {"retrain": "0 4 * * 1", "timezone": "Europe/Berlin"}
-    revisions.add(**classifier(name="a.b_c-1", title="Biscuits too moist", schedule=schedule, tags=("wet",), owner="oven team"))
-    revisions.add(**classifier(name="by-hand", schedule={"retrain": None}, problem={"event": "failure"}))
+    revisions.add(
+        **classifier(
+            name="a.b_c-1",
+            title="Biscuits too moist",
+            schedule=schedule,
+            tags=("wet",),
+            owner="oven team",
+        )
+    )
+    revisions.add(
+        **classifier(name="by-hand", schedule={"retrain": None}, problem={"event": "failure"})
+    )
     revisions.add(name="too-hot", kind="threshold", assets=["oven-1"], variable="zone_2", above=215)
 
     parsed = folder.parse()
 
     assert parsed["errors"] == {}
     own = ["train__a.b_c-1", "train__by-hand"]
-    assert sorted(parsed["dags"]) == ["evaluate__1m", "maintain", "report", "retain", "start_training", *own]
+    assert sorted(parsed["dags"]) == [
+        "evaluate__1m",
+        "maintain",
+        "report",
+        "retain",
+        "start_training",
+        *own,
+    ]
     training = parsed["dags"]["train__a.b_c-1"]
     assert (training["schedule"], training["timezone"]) == ("0 4 * * 1", "Europe/Berlin")
     assert training["tags"] == ["medium", "train", "wet"]
     assert training["owner"] == "oven team"
-    assert (training["title"], parsed["dags"]["train__by-hand"]["title"]) == ("Biscuits too moist", "by-hand")
-    assert datetime.fromisoformat(training["first_run"]) > datetime.now(UTC), "a new definition waits for its schedule"
+    assert (training["title"], parsed["dags"]["train__by-hand"]["title"]) == (
+        "Biscuits too moist",
+        "by-hand",
+    )
+    assert datetime.fromisoformat(training["first_run"]) > datetime.now(UTC), (
+        "a new definition waits for its schedule"
+    )
     for said in ("Biscuits too moist", "moisture above 4.5 for 5m", "30m ahead", "Revision **1**"):
         assert said in training["doc"]
     assert parsed["dags"]["train__by-hand"]["schedule"] == "None"
     assert "event failure" in parsed["dags"]["train__by-hand"]["doc"]
 
 
-def test_training_asks_a_person_between_comparison_and_promotion_only_where_the_definition_says_so(folder, revisions, classifier):
+def test_training_asks_a_person_between_comparison_and_promotion_only_where_the_definition_says_so(
+    folder, revisions, classifier
+):
     revisions.add(**classifier(name="automatic"))
     revisions.add(**classifier(name="asked", promotion={"mode": "approval"}))
 
@@ -57,20 +83,33 @@ def test_training_asks_a_person_between_comparison_and_promotion_only_where_the_
     assert dags["train__asked"]["tasks"]["promote"] == ["approve", "ask", "dataset"]
 
 
-def test_a_search_that_overruns_its_time_budget_is_stopped_and_a_question_to_a_person_is_not(folder, revisions, classifier):
-    revisions.add(**classifier(name="asked", promotion={"mode": "approval"}, learning={"time_budget": "15m"}))
+def test_a_search_that_overruns_its_time_budget_is_stopped_and_a_question_to_a_person_is_not(
+    folder, revisions, classifier
+):
+    revisions.add(
+        **classifier(name="asked", promotion={"mode": "approval"}, learning={"time_budget": "15m"})
+    )
     timeouts = folder.parse()["dags"]["train__asked"]["timeouts"]
     assert timeouts["candidate"] == 2 * 3600
     assert timeouts["approve"] is None
 
 
-def test_every_task_and_run_ends_at_some_time_and_long_work_leaves_slots_to_evaluation(folder, revisions, classifier):
+def test_every_task_and_run_ends_at_some_time_and_long_work_leaves_slots_to_evaluation(
+    folder, revisions, classifier
+):
     revisions.add(**classifier(name="asked", promotion={"mode": "approval"}))
     dags = folder.parse()["dags"]
     assert [dag_id for dag_id, dag in dags.items() if not dag["run_timeout"]] == []
-    endless = [(dag_id, task) for dag_id, dag in dags.items() for task, ends in dag["timeouts"].items() if not ends]
+    endless = [
+        (dag_id, task)
+        for dag_id, dag in dags.items()
+        for task, ends in dag["timeouts"].items()
+        if not ends
+    ]
     assert endless == [("train__asked", "approve")], "a person has the time that the question names"
-    assert dags["train__asked"]["run_timeout"] < timedelta(days=7).total_seconds(), "the next weekly training is not held up"
+    assert dags["train__asked"]["run_timeout"] < timedelta(days=7).total_seconds(), (
+        "the next weekly training is not held up"
+    )
     assert {dag_id: dag["pools"] for dag_id, dag in dags.items()} == {
         "evaluate__1m": ["default_pool"],
         "maintain": ["default_pool"],
@@ -81,7 +120,9 @@ def test_every_task_and_run_ends_at_some_time_and_long_work_leaves_slots_to_eval
     }
 
 
-def test_a_training_that_is_begun_goes_before_one_that_begins_and_an_evaluation_before_both(folder, revisions, classifier):
+def test_a_training_that_is_begun_goes_before_one_that_begins_and_an_evaluation_before_both(
+    folder, revisions, classifier
+):
     """Else each new definition takes the slots of the first champion's last steps."""
     revisions.add(**classifier(name="asked", promotion={"mode": "approval"}))
     dags = folder.parse()["dags"]
@@ -96,7 +137,9 @@ def test_a_late_tick_does_not_hold_up_the_next_one(folder, revisions, classifier
     assert folder.parse()["dags"]["evaluate__1m"]["active_runs"] > 1
 
 
-def test_each_cadence_in_use_has_one_evaluation_dag_however_it_was_written(folder, revisions, classifier):
+def test_each_cadence_in_use_has_one_evaluation_dag_however_it_was_written(
+    folder, revisions, classifier
+):
     revisions.add(**classifier(name="a", schedule={"every": "60s"}))
     revisions.add(**classifier(name="b", schedule={"every": "1m"}))
     for number in range(3):
@@ -105,7 +148,10 @@ def test_each_cadence_in_use_has_one_evaluation_dag_however_it_was_written(folde
 
     dags = folder.parse()["dags"]
 
-    assert [dag_id for dag_id in dags if dag_id.startswith("evaluate")] == ["evaluate__1h30m", "evaluate__1m"]
+    assert [dag_id for dag_id in dags if dag_id.startswith("evaluate")] == [
+        "evaluate__1h30m",
+        "evaluate__1m",
+    ]
     assert dags["evaluate__1h30m"]["schedule"] == "1:30:00"
 
 
@@ -123,7 +169,9 @@ def test_the_same_definitions_give_the_same_dags_and_a_revision_changes_its_own_
 
     assert hashes(first) == hashes(again)
     assert hashes(changed).keys() == hashes(first).keys()
-    assert [dag_id for dag_id, hash in hashes(changed).items() if hash != hashes(first)[dag_id]] == ["train__b"]
+    assert [
+        dag_id for dag_id, hash in hashes(changed).items() if hash != hashes(first)[dag_id]
+    ] == ["train__b"]
     assert "45m ahead" in changed["dags"]["train__b"]["doc"]
     assert "Revision **2**" in changed["dags"]["train__b"]["doc"]
 
@@ -140,7 +188,9 @@ def test_the_dags_remain_while_the_database_is_away(folder, revisions, classifie
     assert waited < 3, "a file waits two seconds, and not the thirty that a client waits of itself"
 
 
-def test_a_database_that_never_answered_is_an_import_error_and_not_an_empty_list(folder, classifier):
+def test_a_database_that_never_answered_is_an_import_error_and_not_an_empty_list(
+    folder, classifier
+):
     parsed = folder.parse(uri=NOBODY_LISTENS)
 
     trainings = {f"train_{number:02}.py" for number in range(SHARDS)}
@@ -150,7 +200,9 @@ def test_a_database_that_never_answered_is_an_import_error_and_not_an_empty_list
 
 def test_each_active_source_that_the_platform_reads_has_a_dag_of_its_interval(folder, revisions):
     lab = {"name": "lab", "kind": "files", "pattern": "/data/*.csv", "every": "5m"}
-    revisions.add_sources(lab, {**lab, "name": "old", "state": "paused"}, {**lab, "name": "odd", "every": "1s"})
+    revisions.add_sources(
+        lab, {**lab, "name": "old", "state": "paused"}, {**lab, "name": "odd", "every": "1s"}
+    )
     revisions.add_sources({"name": "gate", "kind": "http"})
 
     parsed = folder.parse()
@@ -161,8 +213,14 @@ def test_each_active_source_that_the_platform_reads_has_a_dag_of_its_interval(fo
     assert (ingestion["schedule"], ingestion["tasks"]) == ("0:05:00", {"read": []})
     assert ingestion["timeouts"] == {"read": 3600}
     arrived = parsed["dags"]["evaluate__arrived"]
-    assert (arrived["first_run"], arrived["assets"], ingestion["assets"]) == (None, ["source__lab"], [])
-    away = folder.parse(uri=NOBODY_LISTENS, without="train_*.py")  # without a classifier, and each waits two seconds
+    assert (arrived["first_run"], arrived["assets"], ingestion["assets"]) == (
+        None,
+        ["source__lab"],
+        [],
+    )
+    away = folder.parse(
+        uri=NOBODY_LISTENS, without="train_*.py"
+    )  # without a classifier, and each waits two seconds
     assert hashes(away) == hashes(parsed)
 
 
@@ -174,7 +232,9 @@ def test_a_changed_source_marks_the_file_of_sources(folder):
     assert all(file.stat().st_mtime > earlier for file, earlier in zip(files, before, strict=True))
 
 
-def test_a_definition_has_its_dag_in_the_file_that_a_change_of_it_marks(folder, revisions, classifier):
+def test_a_definition_has_its_dag_in_the_file_that_a_change_of_it_marks(
+    folder, revisions, classifier
+):
     for number in range(40):
         revisions.add(**classifier(name=f"d{number}"))
     dags = folder.parse()["dags"]
@@ -183,7 +243,11 @@ def test_a_definition_has_its_dag_in_the_file_that_a_change_of_it_marks(folder, 
 
     before = {path.name: path.stat().st_mtime for path in dag_folder(folder.home).glob("*.py")}
     DagFiles(folder.home).read_again(parse_definition(classifier(name="d7")))
-    marked = {path.name for path in dag_folder(folder.home).glob("*.py") if path.stat().st_mtime != before[path.name]}
+    marked = {
+        path.name
+        for path in dag_folder(folder.home).glob("*.py")
+        if path.stat().st_mtime != before[path.name]
+    }
 
     assert marked == {files["train__d7"], "evaluate.py"}
 
@@ -222,7 +286,9 @@ def test_a_task_builds_its_own_dag_alone(folder, revisions, classifier):
     assert [dag_id for dag_id in dags if "__" in dag_id] == ["train__b"]
 
 
-def test_parsing_imports_nothing_heavy_and_takes_milliseconds_per_definition(folder, revisions, classifier):
+def test_parsing_imports_nothing_heavy_and_takes_milliseconds_per_definition(
+    folder, revisions, classifier
+):
     for number in range(100):
         revisions.add(**classifier(name=f"d{number}"))
 
@@ -238,7 +304,14 @@ def test_every_dag_and_every_task_says_what_it_does(folder, revisions, classifie
 
     dags = folder.parse()["dags"]
 
-    assert {dag_id: dag["description"] for dag_id, dag in dags.items() if not dag["description"]} == {}
+    assert {
+        dag_id: dag["description"] for dag_id, dag in dags.items() if not dag["description"]
+    } == {}
     assert "Biscuits too moist" in dags["train__too-moist"]["description"]
-    assert [f"{dag_id}.{task}" for dag_id, dag in dags.items() for task, doc in dag["task_docs"].items() if not doc] == []
+    assert [
+        f"{dag_id}.{task}"
+        for dag_id, dag in dags.items()
+        for task, doc in dag["task_docs"].items()
+        if not doc
+    ] == []
     assert "Approve needs no reason" in dags["train__too-moist"]["task_docs"]["approve"]

@@ -21,15 +21,25 @@ print(json.dumps({"views": views, "words": [alert.text for alert in settings.DAS
 
 def loaded(tmp_path, **environ):
     own = {"AIRFLOW_HOME": str(tmp_path), "ALERTING_HOME": str(tmp_path)} | environ
-    done = subprocess.run([sys.executable, "-c", SCRIPT], env=os.environ | own, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env=os.environ | own,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_the_menu_entry_is_one_that_airflow_draws_as_a_link_to_the_public_address(tmp_path):
     (view,) = loaded(tmp_path, ALERTING_PUBLIC_URL="https://alerts.plant.example")["views"]
     assert view["href"] == "https://alerts.plant.example/"
-    assert not view.get("nav_top_level"), "Airflow 3.3 draws an external link of the top level as a button without effect"
-    assert view["category"] == "browse", "only in a menu is it a link, also where it is the only one"
+    assert not view.get("nav_top_level"), (
+        "Airflow 3.3 draws an external link of the top level as a button without effect"
+    )
+    assert view["category"] == "browse", (
+        "only in a menu is it a link, also where it is the only one"
+    )
 
 
 def test_the_home_page_says_that_the_triggerer_is_off_on_purpose_once(tmp_path):

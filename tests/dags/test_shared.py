@@ -33,7 +33,11 @@ def test_nobody_was_asked():
 
 
 def test_approval_names_the_person():
-    answer = {"chosen_options": ["Approve"], "params_input": {"reason": "x"}, "responded_by_user": SAM}
+    answer = {
+        "chosen_options": ["Approve"],
+        "params_input": {"reason": "x"},
+        "responded_by_user": SAM,
+    }
     assert answer_of(answer) == {"approved_by": "sam"}
 
 
@@ -42,19 +46,32 @@ def test_approval_needs_no_reason():
 
     asked = ParamsDict(APPROVAL["params"])
     assert asked.validate() == {"reason": None}
-    assert "null" in asked.get_param("reason").schema["type"]  # Airflow's form asks for everything that may not be empty
-    answer = {"chosen_options": ["Approve"], "params_input": {"reason": None}, "responded_by_user": SAM}
+    assert (
+        "null" in asked.get_param("reason").schema["type"]
+    )  # Airflow's form asks for everything that may not be empty
+    answer = {
+        "chosen_options": ["Approve"],
+        "params_input": {"reason": None},
+        "responded_by_user": SAM,
+    }
     assert answer_of(answer) == {"approved_by": "sam"}
 
 
 def test_rejection_keeps_person_and_reason():
-    answer = {"chosen_options": ["Reject"], "params_input": {"reason": "too many false alarms"}, "responded_by_user": SAM}
+    answer = {
+        "chosen_options": ["Reject"],
+        "params_input": {"reason": "too many false alarms"},
+        "responded_by_user": SAM,
+    }
     assert answer_of(answer) == {"approved_by": "sam", "rejected_reason": "too many false alarms"}
 
 
 def test_no_answer_in_time_is_a_rejection_that_says_so():
     answer = {"chosen_options": ["Reject"], "params_input": {}, "responded_by_user": None}
-    assert answer_of(answer) == {"approved_by": "platform", "rejected_reason": "no answer within 6d"}
+    assert answer_of(answer) == {
+        "approved_by": "platform",
+        "rejected_reason": "no answer within 6d",
+    }
 
 
 @pytest.mark.parametrize("given", [{}, {"reason": "  "}, {"reason": None}])
@@ -71,7 +88,10 @@ def test_an_instant_needs_a_zone():
 
 
 def test_problems_are_described_in_words():
-    assert describe_problem(Problem(variable="moisture", above=4.5, below=2)) == "moisture above 4.5 or below 2"
+    assert (
+        describe_problem(Problem(variable="moisture", above=4.5, below=2))
+        == "moisture above 4.5 or below 2"
+    )
     assert describe_problem(Problem(event="failure-*")) == "event failure-*"
 
 
@@ -110,25 +130,38 @@ def test_counts_become_numbers():
         pairs: int
         unknown: dict[str, str]
 
-    assert in_numbers(Counts(pairs=3, unknown={"a on oven-1": "no champion yet"})) == {"pairs": 3, "unknown": 1}
+    assert in_numbers(Counts(pairs=3, unknown={"a on oven-1": "no champion yet"})) == {
+        "pairs": 3,
+        "unknown": 1,
+    }
 
 
-def test_the_log_of_a_training_tells_rows_positives_scores_decision_and_where_to_look(monkeypatch, caplog):
+def test_the_log_of_a_training_tells_rows_positives_scores_decision_and_where_to_look(
+    monkeypatch, caplog
+):
     assert (
         dataset_lines(DatasetProfile.model_validate(PROFILE))[0]
         == "train: 900 rows, 41 labelled as a problem, 2026-01-01 00:00 to 2026-02-01 00:00 UTC"
     )
     summary = CandidateSummary.model_validate(LIGHTGBM)
-    assert candidate_line(summary) == "lightgbm: average precision 0.61, ROC-AUC 0.9 out of fold, best of 3 trials"
+    assert (
+        candidate_line(summary)
+        == "lightgbm: average precision 0.61, ROC-AUC 0.9 out of fold, best of 3 trials"
+    )
     test = {"ap": 0.6, "event_recall": 0.8, "false_alarms_per_week": 1.5, "brier": 0.04}
     test |= {"calibration_slope": 0.9, "calibration_intercept": -0.1}
     told = decision_lines(proposal(reason="It finds more.", leaderboard=[summary], test=test))
     assert told[0] == candidate_line(summary)
     assert "share of problems found 0.8, false alarms a week and asset 1.5" in told[1]
-    assert told[2] == "calibration, test period: Brier score 0.04, slope 0.9 (1 is exact), intercept -0.1 (0 is exact)"
+    assert (
+        told[2]
+        == "calibration, test period: Brier score 0.04, slope 0.9 (1 is exact), intercept -0.1 (0 is exact)"
+    )
     assert told[3] == "The challenger is better and goes into service. It finds more."
     monkeypatch.setenv("ALERTING_PUBLIC_URL", "https://alerts.plant.example")
-    platform = SimpleNamespace(models=SimpleNamespace(page=lambda run: f"http://mlflow/#/experiments/1/runs/{run}"))
+    platform = SimpleNamespace(
+        models=SimpleNamespace(page=lambda run: f"http://mlflow/#/experiments/1/runs/{run}")
+    )
     with caplog.at_level("INFO"):
         say_where(platform, "abc")
     assert "run abc in MLflow: http://mlflow/#/experiments/1/runs/abc" in caplog.text

@@ -57,7 +57,11 @@ def test_each_task_of_a_training_says_in_its_log_what_it_found(platform, caplog,
         caplog.clear()
         with caplog.at_level("INFO"):
             result = task.function(*arguments)
-        return result, "\n".join(record.getMessage() for record in caplog.records if record.name.startswith("alerting_tasks"))
+        return result, "\n".join(
+            record.getMessage()
+            for record in caplog.records
+            if record.name.startswith("alerting_tasks")
+        )
 
     run, log = said(training.dataset, NAME)
     assert "rows," in log and "labelled as a problem" in log
@@ -77,4 +81,6 @@ def test_each_task_of_a_training_says_in_its_log_what_it_found(platform, caplog,
     _, log = said(training.promote, run)
     assert "The challenger goes into service provisionally" in log
     assert f"run {run} in MLflow" in log
-    assert len(steps_down) == 5 and min(steps_down) > 0, "each task leaves the processor to evaluations"
+    assert len(steps_down) == 5 and min(steps_down) > 0, (
+        "each task leaves the processor to evaluations"
+    )

@@ -27,11 +27,20 @@ class Shell:
 
     def __init__(self, folder, uri):
         self.folder, self.uri = folder, uri
-        self.environ = os.environ | {"ALERTING_HOME": str(folder / "home"), "ALERTING_MONGODB_URI": uri, "COLUMNS": "400"}
+        self.environ = os.environ | {
+            "ALERTING_HOME": str(folder / "home"),
+            "ALERTING_MONGODB_URI": uri,
+            "COLUMNS": "400",
+        }
 
     def start(self, *words):
         return subprocess.Popen(
-            [ALERTING, *words], cwd=self.folder, env=self.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [ALERTING, *words],
+            cwd=self.folder,
+            env=self.environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     def __call__(self, *words):
@@ -41,7 +50,9 @@ class Shell:
 
     def contents(self):
         with open_stores(self.uri, "alerting") as stores:
-            names = [n for n in stores.database.list_collection_names() if not n.startswith("backtest")]
+            names = [
+                n for n in stores.database.list_collection_names() if not n.startswith("backtest")
+            ]
             return {n: sorted(str(d) for d in stores.database[n].find()) for n in sorted(names)}
 
 
@@ -52,7 +63,10 @@ def shell(tmp_path_factory):
     with EmbeddedMongod(folder / "mongod", free_port()) as server:
         shell = Shell(folder, server.uri)
         hours = range(WEEKS * 7 * 24)
-        lines = ["ts,temperature", *(f"{(at(60 * h - 1e6)).isoformat()},{200 + h % 7}" for h in hours)]
+        lines = [
+            "ts,temperature",
+            *(f"{(at(60 * h - 1e6)).isoformat()},{200 + h % 7}" for h in hours),
+        ]
         (folder / "line.csv").write_text("\n".join(lines))
         (folder / "hot.yaml").write_text(DEFINITION)
         assert shell("prepare")[0] == 0
@@ -83,7 +97,11 @@ def test_a_killed_run_goes_on_after_its_last_finished_segment(shell):
     with open_stores(shell.uri, "alerting") as stores:
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
-            runs = [r for r in stores.backtests.of("hot") if len(r["segments"]) > 3 and "finished_at" not in r]
+            runs = [
+                r
+                for r in stores.backtests.of("hot")
+                if len(r["segments"]) > 3 and "finished_at" not in r
+            ]
             if runs:
                 break
             time.sleep(0.01)
@@ -120,7 +138,11 @@ def test_ctrl_c_says_how_to_go_on(shell):
         (("hot.yaml", "--retrain", "often"), 2, "is not a duration"),
         (("hot.yaml", "--retrain", "5m"), 2, "is too short; the shortest is 1h"),
         (("missing.yaml",), 1, "there is no such file"),
-        (("hot.yaml", "--from", "1999-01-01T00:00Z", "--to", "1999-02-01T00:00Z"), 1, "has readings from"),
+        (
+            ("hot.yaml", "--from", "1999-01-01T00:00Z", "--to", "1999-02-01T00:00Z"),
+            1,
+            "has readings from",
+        ),
     ],
 )
 def test_what_cannot_be_tested_is_refused_with_one_message(shell, words, code, message):

@@ -9,7 +9,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 @pytest.mark.timeout(900)
-def test_killed_and_frozen_every_few_seconds_the_platform_keeps_the_same_episodes_and_tells_everybody(tmp_path):
+def test_killed_and_frozen_every_few_seconds_the_platform_keeps_the_same_episodes_and_tells_everybody(
+    tmp_path,
+):
     require_real_server()
     lines = []
     report = run(tmp_path, minutes=0.75, seed=7, speed=12, longest_freeze_s=4.0, say=lines.append)

@@ -41,7 +41,13 @@ def fill(uri, database):
             for minute in range(300):
                 if chance.random() < 0.03:
                     hot_until = minute + chance.randint(1, 15)
-                rows.append(ReadingRow(asset.name, at(minute), {"temperature": 230.0 if minute < hot_until else 205.0}))
+                rows.append(
+                    ReadingRow(
+                        asset.name,
+                        at(minute),
+                        {"temperature": 230.0 if minute < hot_until else 205.0},
+                    )
+                )
         add_readings(platform, rows, at(0))
         apply(platform, [too_hot(assets=["oven-*"], **{"for": "2m"})], "engineer", at(-1), "test")
 
@@ -93,7 +99,9 @@ def test_killed_at_any_moment_it_keeps_the_same_episodes_and_tells_everybody(tmp
         assert evaluation(server.uri, "stormy", tmp_path / "stormy.log").wait() == 0
 
         assert kept(server.uri, "stormy") == kept(server.uri, "calm")
-        calm, stormy = (set((tmp_path / f"{d}.log").read_text().split()) for d in ("calm", "stormy"))
+        calm, stormy = (
+            set((tmp_path / f"{d}.log").read_text().split()) for d in ("calm", "stormy")
+        )
         assert len(calm) > 30
         assert stormy == calm
     finally:

@@ -15,7 +15,9 @@ DATA = os.environ.get("ALERTING_REAL_DATA")
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.real_data,
-    pytest.mark.skipif(DATA is None, reason="ALERTING_REAL_DATA names no folder with the public data sets"),
+    pytest.mark.skipif(
+        DATA is None, reason="ALERTING_REAL_DATA names no folder with the public data sets"
+    ),
     pytest.mark.timeout(900),
 ]
 
@@ -41,7 +43,12 @@ class Documented:
 
     def shell(self, commands):
         done = subprocess.run(
-            ["/bin/bash", "-e", "-c", commands], env=self.environ, cwd=ROOT, capture_output=True, text=True, check=False
+            ["/bin/bash", "-e", "-c", commands],
+            env=self.environ,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr[-3000:]
         return done.stdout
@@ -57,18 +64,24 @@ def azure(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def roasting(tmp_path_factory):
-    return Documented(tmp_path_factory.mktemp("roasting"), "roasting", "roasting_production_quality").run()
+    return Documented(
+        tmp_path_factory.mktemp("roasting"), "roasting", "roasting_production_quality"
+    ).run()
 
 
 def report(documented, name, start, end):
-    return documented.answer(f"alerting report {name} --from {start} --to {end} --json --out {documented.home}/{name}.html")
+    return documented.answer(
+        f"alerting report {name} --from {start} --to {end} --json --out {documented.home}/{name}.html"
+    )
 
 
 def test_failures_are_announced_perfectly_only_because_of_the_error_events(azure):
     told = report(azure, "machine-failure", "2015-03-14T05:12Z", "2015-04-01T05:00Z")
     assert told["rows"]["ap"] > 0.99
     assert told["event_recall"]["value"] == 1.0
-    honest = report(azure, "machine-failure-without-errors", "2015-03-14T05:12Z", "2015-04-01T05:00Z")
+    honest = report(
+        azure, "machine-failure-without-errors", "2015-03-14T05:12Z", "2015-04-01T05:00Z"
+    )
     assert 0.35 < honest["rows"]["ap"] < 0.8
     assert honest["rows"]["roc_auc"] > 0.95
     assert honest["event_recall"]["value"] >= 0.6

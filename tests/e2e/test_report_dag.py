@@ -95,7 +95,13 @@ def platform(settings: Settings) -> Iterator[Platform]:
     with open_stores(settings) as stores, open_platform(settings) as opened:
         opened.assets.put([oven()])
         schedule = {"every": "1h", "report": "week", "report_recipients": ["engineer"]}
-        apply(opened, [too_hot(schedule=schedule, stale_after="3h", notify={"channels": []})], "engineer", at(0), "test")
+        apply(
+            opened,
+            [too_hot(schedule=schedule, stale_after="3h", notify={"channels": []})],
+            "engineer",
+            at(0),
+            "test",
+        )
         hot = range(DAY + 600, DAY + 720)
         rows = [
             ReadingRow("oven-1", at(minute), {"temperature": 230.0 if minute in hot else 200.0})
@@ -140,24 +146,33 @@ def test_a_closed_period_is_mailed_and_a_late_answer_makes_a_second_revision_wit
     assert first.startswith("1 alert was raised; no operator has said whether it was right.")
     assert "1 alert raised 1 alarm" in inbox.text("boss", "Report 2026-W02: the plant")
     mail = inbox.mails["engineer@plant.example", "Report 2026-W02: too-hot"]
-    assert [part.get_content_type() for part in mail.walk() if part.get_content_maintype() == "image"] == ["image/png"]
+    assert [
+        part.get_content_type() for part in mail.walk() if part.get_content_maintype() == "image"
+    ] == ["image/png"]
     taken = inbox.taken
 
     (episode,) = platform.episodes.find("too-hot")
     answered = CLOSED + timedelta(hours=5)
     with open_stores(settings) as stores:
         MongoClock(stores.database).start(answered, 1.0, timedelta(hours=1))
-        give_feedback(platform, Feedback(episode.id, "true_alarm", False, None, None, "ann", answered))
+        give_feedback(
+            platform, Feedback(episode.id, "true_alarm", False, None, None, "ann", answered)
+        )
         MongoClock(stores.database).start(LATER, 1.0, timedelta(hours=1))
     report_and_deliver(airflow, LATER)
 
-    assert [head.id for head in platform.reports.of("too-hot")] == ["too-hot:2026-W02:2", "too-hot:2026-W02:1"]
+    assert [head.id for head in platform.reports.of("too-hot")] == [
+        "too-hot:2026-W02:2",
+        "too-hot:2026-W02:1",
+    ]
     second = inbox.text("engineer", "Report 2026-W02: too-hot, revision 2")
     assert "What changed since revision 1:" in second
     assert "- right: 0 → 1 (1 answer late; 1 outcome became known)" in second
     assert "revision 2" in "".join(subject for to, subject in inbox.mails if to.startswith("boss"))
     assert inbox.taken == taken + 2, "each revision once to each recipient"
-    assert platform.reports.page("too-hot:2026-W02:1") != platform.reports.page("too-hot:2026-W02:2")
+    assert platform.reports.page("too-hot:2026-W02:1") != platform.reports.page(
+        "too-hot:2026-W02:2"
+    )
 
     report_and_deliver(airflow, LATER + timedelta(minutes=20))
     assert inbox.taken == taken + 2, "nothing has changed since"

@@ -36,10 +36,19 @@ from tests.helpers.console.routes_page import NIGHT
 from tests.in_memory_platform import Mailbox, in_memory_platform
 from tests.report_material import THRESHOLD, episode, good_material, problems, threshold_material
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+BROWSER = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(BROWSER is None, reason="needs Chromium")]
 FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
+    *(
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--hide-scrollbars",
+    ),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 # The pages have no scripts; the copies that are measured get one, which leaves what it saw in the document.
@@ -71,7 +80,9 @@ MEASURE = """<script>addEventListener('load', () => {
 
 
 # All pages are looked at in one browser, each in a frame of its own that is as wide as the window asked for.
-FRAME = '<iframe srcdoc="{}" style="display: block; border: 0; width: {}px; height: 900px"></iframe>'
+FRAME = (
+    '<iframe srcdoc="{}" style="display: block; border: 0; width: {}px; height: 900px"></iframe>'
+)
 COLLECT = """<script>addEventListener('load', () => {
   const seen = [...document.querySelectorAll('iframe')].map(f => JSON.parse(f.contentDocument.body.dataset.seen));
   document.body.dataset.seen = JSON.stringify(seen); })</script>"""
@@ -79,12 +90,27 @@ COLLECT = """<script>addEventListener('load', () => {
 
 def look(folder, pages, width, dark):
     """Return how the browser shows each page, by name: its width, texts too dim or cut off, heights of the drawings."""
-    frames = [FRAME.format(escape(page.replace("</body>", MEASURE + "</body>")), width) for page in pages.values()]
+    frames = [
+        FRAME.format(escape(page.replace("</body>", MEASURE + "</body>")), width)
+        for page in pages.values()
+    ]
     file = folder / "page.html"
-    file.write_text(f"<!DOCTYPE html><meta charset=utf-8><body>{''.join(frames)}{COLLECT}</body>", encoding="utf-8")
+    file.write_text(
+        f"<!DOCTYPE html><meta charset=utf-8><body>{''.join(frames)}{COLLECT}</body>",
+        encoding="utf-8",
+    )
     scheme = "--blink-settings=preferredColorScheme=" + ("0" if dark else "1")
-    command = [BROWSER, *FLAGS, f"--user-data-dir={folder / 'profile'}", f"--window-size={width},900", scheme, "--dump-dom"]
-    done = subprocess.run([*command, file.as_uri()], capture_output=True, text=True, timeout=120, check=True)
+    command = [
+        BROWSER,
+        *FLAGS,
+        f"--user-data-dir={folder / 'profile'}",
+        f"--window-size={width},900",
+        scheme,
+        "--dump-dom",
+    ]
+    done = subprocess.run(
+        [*command, file.as_uri()], capture_output=True, text=True, timeout=120, check=True
+    )
     seen = re.findall(r'data-seen="([^"]*)"', done.stdout)[-1]
     return dict(zip(pages, json.loads(unescape(seen)), strict=True))
 
@@ -119,15 +145,21 @@ def backtest_page(material):
 
 def long_words(material):
     title = "Feuchte der Kekse am Auslauf des Ofens über dem Grenzwert innerhalb der nächsten vier Stunden"
-    definition = material.definition.model_copy(update={"title": title, "name": "feuchte-" + "kekse-" * 12})
+    definition = material.definition.model_copy(
+        update={"title": title, "name": "feuchte-" + "kekse-" * 12}
+    )
     return replace(material, definition=definition)
 
 
 REPORTS = {
     "good": good_material,
     "long words": lambda: long_words(good_material()),
-    "too little": lambda: replace(good_material(), problems=problems(40.5), episodes=[episode(38.5, outcome="in_time")]),
-    "threshold": lambda: threshold_material([episode(3, definition=THRESHOLD, said=[("true_alarm", False, "anna")])]),
+    "too little": lambda: replace(
+        good_material(), problems=problems(40.5), episodes=[episode(38.5, outcome="in_time")]
+    ),
+    "threshold": lambda: threshold_material(
+        [episode(3, definition=THRESHOLD, said=[("true_alarm", False, "anna")])]
+    ),
 }
 
 
@@ -136,11 +168,35 @@ def routes_pages(platform, browser):
     faulty = {"name": "odd", "channels": []}
     plain = {"name": "everything-to-the-log-of-the-whole-plant", "channels": ["shift"]}
     gone = Notification(
-        "k", "chief", "raised", "first", at(1), None, "dead", 3, None, "webhook chief at https://plant.example answered 410"
+        "k",
+        "chief",
+        "raised",
+        "first",
+        at(1),
+        None,
+        "dead",
+        3,
+        None,
+        "webhook chief at https://plant.example answered 410",
     )
-    held = Notification("w", "shift", "severity_rose", "worse", at(2), next_attempt_at=at(900), postponed_by="quiet")
-    letters = (gone, replace(gone, key="long", error="the mail server refuses it, and says at length why it does so " * 5), held)
-    apply_routes(replace(platform, channels={**platform.channels, "chief": Mailbox("chief")}), [NIGHT, plain], "emil", at(0))
+    held = Notification(
+        "w", "shift", "severity_rose", "worse", at(2), next_attempt_at=at(900), postponed_by="quiet"
+    )
+    letters = (
+        gone,
+        replace(
+            gone,
+            key="long",
+            error="the mail server refuses it, and says at length why it does so " * 5,
+        ),
+        held,
+    )
+    apply_routes(
+        replace(platform, channels={**platform.channels, "chief": Mailbox("chief")}),
+        [NIGHT, plain],
+        "emil",
+        at(0),
+    )
     platform.routes.put(faulty)
     platform.episodes.insert(api.episode(-9))
     platform.notifications.add([replace(letter, episode=api.episode(-9).id) for letter in letters])
@@ -157,44 +213,81 @@ def routes_pages(platform, browser):
 def console():
     """Pages of a console by name: an open alert of every severity, seen, muted, settled; a banner; links; nothing at all."""
     platform = in_memory_platform(Mailbox("shift"))
-    platform = replace(platform, links=SignedLinks(b"k" * 32, "https://plant.example", timedelta(days=3)))
+    platform = replace(
+        platform, links=SignedLinks(b"k" * 32, "https://plant.example", timedelta(days=3))
+    )
     platform.assets.put([oven().model_copy(update={"name": f"oven-{i}"}) for i in range(4)])
     platform.assets.put([oven()])
     apply(platform, [too_hot(assets=["oven-*"]), too_moist()], "engineer", at(0), "test")
     ann = operate.Actor("ann", "operator")
     for minute, severity in enumerate(("low", "medium", "high", "critical")):
-        platform.episodes.insert(api.episode(minute, f"oven-{minute}", condition="open", severity=severity))
-    platform.episodes.insert(api.episode(9, title="Feuchte der Kekse am Auslauf des Ofens über dem Grenzwert"))
+        platform.episodes.insert(
+            api.episode(minute, f"oven-{minute}", condition="open", severity=severity)
+        )
+    platform.episodes.insert(
+        api.episode(9, title="Feuchte der Kekse am Auslauf des Ofens über dem Grenzwert")
+    )
     platform.clock.instant = at(20)
     muted, seen, new = (api.episode(minute, f"oven-{minute}") for minute in (0, 1, 3))
     operate.acknowledge(platform, seen.id, ann, at(20))
-    said = {"verdict": "true_alarm", "acted": True, "action": "opened the damper", "comment": "again"}
+    said = {
+        "verdict": "true_alarm",
+        "acted": True,
+        "action": "opened the damper",
+        "comment": "again",
+    }
     give_feedback(platform, Feedback(episode=seen.id, actor="ann", at=at(20), **said))
-    operate.shelve(platform, "too-hot", "oven-0", ann, at(20), at(90), "cleaning of the whole oven, which takes until noon")
-    platform.platform_alerts.report("champion unreadable", "too-moist", "the registry does not answer " * 6, at(0))
+    operate.shelve(
+        platform,
+        "too-hot",
+        "oven-0",
+        ann,
+        at(20),
+        at(90),
+        "cleaning of the whole oven, which takes until noon",
+    )
+    platform.platform_alerts.report(
+        "champion unreadable", "too-moist", "the registry does not answer " * 6, at(0)
+    )
     full, bare = (TestClient(create_app(p, api.TOKENS)) for p in (platform, in_memory_platform()))
     for browser in (full, bare):
         browser.post("/login", data={"token": list(api.TOKENS)[1]})
     link = platform.links.of(new.id, "shift")[0].url.removeprefix("https://plant.example")
     pages = {path: full.get(path) for path in ("/", "/reports", "/episodes/nope", "/login")}
-    pages |= {name: full.get(f"/episodes/{e.id}") for name, e in (("muted", muted), ("seen", seen), ("new", new))}
-    pages |= {"shelving": full.post(f"/episodes/{new.id}/shelve", data={"csrf": csrf_of(pages["new"]), "lasting": "2h"})}
+    pages |= {
+        name: full.get(f"/episodes/{e.id}")
+        for name, e in (("muted", muted), ("seen", seen), ("new", new))
+    }
+    pages |= {
+        "shelving": full.post(
+            f"/episodes/{new.id}/shelve", data={"csrf": csrf_of(pages["new"]), "lasting": "2h"}
+        )
+    }
     pages |= {"link": full.get(link), "said": full.post(link, data={"confirm": "yes"})}
     drawn = hot_now()
     [one] = drawn.episodes.find()
     pages |= {"drawn": browser_of(drawn).get(f"/episodes/{one.id}")}
     predicted = risky(platform, contributions=api.episode(1).contributions * 5)
     read(platform, {m: 3.0 + m / 100 for m in range(400, 551)}, "moisture")
-    platform.scores.add("too-moist", "oven-1", [Score(at(m), 0.62, 0.31, 3) for m in range(480, 551, 5)])
+    platform.scores.add(
+        "too-moist", "oven-1", [Score(at(m), 0.62, 0.31, 3) for m in range(480, 551, 5)]
+    )
     answer = {"csrf": csrf_of(pages["new"]), "verdict": "true_alarm", "acted": "yes"}
     full.post(f"/episodes/{predicted.id}/feedback", data=answer)
     platform.clock.instant = at(550)
     pages |= {"predicted": full.get(f"/episodes/{predicted.id}")}
     platform.clock.instant = at(20)
-    pages |= {"empty": bare.get("/"), "no reports": bare.get("/reports"), "no routes": bare.get("/routes")}
+    pages |= {
+        "empty": bare.get("/"),
+        "no reports": bare.get("/reports"),
+        "no routes": bare.get("/routes"),
+    }
     pages |= routes_pages(platform, full)
     style = f"<style>{stylesheet()}</style>"
-    return {name: page.text.replace('<link rel="stylesheet" href="/style.css">', style) for name, page in pages.items()}
+    return {
+        name: page.text.replace('<link rel="stylesheet" href="/style.css">', style)
+        for name, page in pages.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +329,9 @@ def test_the_first_screen_holds_the_answer_and_the_key_numbers(seen):
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 800, 390])
-def test_the_pages_of_the_console_fit_can_be_read_and_tapped_with_gloves(seen, console, width, dark):
+def test_the_pages_of_the_console_fit_can_be_read_and_tapped_with_gloves(
+    seen, console, width, dark
+):
     for name in console:
         found = seen(width, dark)[name]
         assert found["width"] <= found["inner"] == width, name
@@ -257,8 +352,19 @@ def test_a_screenshot_of_list_and_episode_is_taken_on_a_phone(tmp_path, console,
         page, shot = tmp_path / "page.html", tmp_path / "shot.png"
         page.write_text(console[name], encoding="utf-8")
         scheme = "--blink-settings=preferredColorScheme=" + ("0" if dark else "1")
-        command = [BROWSER, *FLAGS, f"--user-data-dir={tmp_path / 'profile'}", "--window-size=500,1400", scheme]
-        subprocess.run([*command, f"--screenshot={shot}", page.as_uri()], capture_output=True, timeout=120, check=True)
+        command = [
+            BROWSER,
+            *FLAGS,
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--window-size=500,1400",
+            scheme,
+        ]
+        subprocess.run(
+            [*command, f"--screenshot={shot}", page.as_uri()],
+            capture_output=True,
+            timeout=120,
+            check=True,
+        )
         pixels = matplotlib.image.imread(shot)[..., :3]
         assert (pixels.mean() < 0.4) == dark
         assert pixels.std() > 0.05

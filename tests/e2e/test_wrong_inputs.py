@@ -22,7 +22,11 @@ class Shell:
 
     def __init__(self, folder, uri):
         self.folder, self.uri = folder, uri
-        self.environ = os.environ | {"ALERTING_HOME": str(folder / "home"), "ALERTING_MONGODB_URI": uri, "COLUMNS": "400"}
+        self.environ = os.environ | {
+            "ALERTING_HOME": str(folder / "home"),
+            "ALERTING_MONGODB_URI": uri,
+            "COLUMNS": "400",
+        }
 
     def __call__(self, *words, **environ):
         return subprocess.run(
@@ -43,7 +47,10 @@ class Shell:
         """Every document of the database, as text."""
         with open_stores(self.uri, "alerting") as stores:
             database = stores.database
-            return {n: sorted(str(d) for d in database[n].find()) for n in sorted(database.list_collection_names())}
+            return {
+                n: sorted(str(d) for d in database[n].find())
+                for n in sorted(database.list_collection_names())
+            }
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +60,16 @@ def shell(tmp_path_factory):
     with EmbeddedMongod(folder / "mongod", free_port()) as server:
         shell = Shell(folder, server.uri)
         lines = ["ts,temperature,moisture,dead"]
-        lines += [f"2026-01-{1 + h // 24:02d}T{h % 24:02d}:00:00Z,{200 + h % 7},3.{h % 9},nan" for h in range(24 * 20)]
+        lines += [
+            f"2026-01-{1 + h // 24:02d}T{h % 24:02d}:00:00Z,{200 + h % 7},3.{h % 9},nan"
+            for h in range(24 * 20)
+        ]
         shell.write("line.csv", "\n".join(lines))
         assert shell("prepare").returncode == 0
         assert shell("import", "readings", "line.csv", "--asset", "oven-1").returncode == 0
-        shell.write("assets.yaml", "oven-1: {variables: {dead: {title: A sensor that never spoke}}}")
+        shell.write(
+            "assets.yaml", "oven-1: {variables: {dead: {title: A sensor that never spoke}}}"
+        )
         assert shell("import", "assets", "assets.yaml").returncode == 0
         yield shell
 
@@ -72,9 +84,18 @@ def definition(**changes):
 
 REFUSED = {
     "unknown field": (definition(horizn="3h"), "horizn: is not a field (did you mean horizon?)"),
-    "unknown variable": (definition(problem={"variable": "moistur", "above": 3}), "did you mean moisture?"),
-    "unknown asset": (definition(assets=["oven-2"]), "no asset is called 'oven-2' (did you mean oven-1?"),
-    "horizon shorter than the stride": (definition(horizon="30m"), "horizon: 30m is shorter than the stride 1h"),
+    "unknown variable": (
+        definition(problem={"variable": "moistur", "above": 3}),
+        "did you mean moisture?",
+    ),
+    "unknown asset": (
+        definition(assets=["oven-2"]),
+        "no asset is called 'oven-2' (did you mean oven-1?",
+    ),
+    "horizon shorter than the stride": (
+        definition(horizon="30m"),
+        "horizon: 30m is shorter than the stride 1h",
+    ),
     "not a definition": ("just words", "not a definition"),
     "broken YAML": ("name: [", "is not YAML or JSON"),
 }
@@ -93,15 +114,26 @@ def test_a_wrong_definition_is_refused_with_its_reason(shell, case):
 
 UNLEARNABLE = {
     "empty training period": ({"periods": {"start": "2030-01-01T00:00:00Z"}}, "period"),
-    "one class only": ({"problem": {"variable": "moisture", "above": 99, "predict": "state"}}, "no two classes to separate"),
-    "all-missing variable": ({"problem": {"variable": "dead", "above": 1, "predict": "state"}}, "dead"),
+    "one class only": (
+        {"problem": {"variable": "moisture", "above": 99, "predict": "state"}},
+        "no two classes to separate",
+    ),
+    "all-missing variable": (
+        {"problem": {"variable": "dead", "above": 1, "predict": "state"}},
+        "dead",
+    ),
 }
 
 
 @pytest.mark.parametrize("case", UNLEARNABLE)
 def test_what_cannot_be_learned_is_refused_and_leaves_its_reason_alone(shell, case):
     changes, words = UNLEARNABLE[case]
-    assert shell("apply", shell.write("w.yaml", definition(name=case.replace(" ", "-"), **changes))).returncode == 0
+    assert (
+        shell(
+            "apply", shell.write("w.yaml", definition(name=case.replace(" ", "-"), **changes))
+        ).returncode
+        == 0
+    )
     before = shell.contents()
     done = shell("train", case.replace(" ", "-"), "--as-of", "2026-01-21T00:00Z")
     assert done.returncode == 1
@@ -120,7 +152,10 @@ BAD_FILES = {
         ["line 3", "temperature", "hot"],
         "--strict",
     ),
-    "contradicting time stamps": ("ts,temperature\n2027-01-01T00:00:00Z,200\n2027-01-01T00:00:00Z,201\n", ["line 3"]),
+    "contradicting time stamps": (
+        "ts,temperature\n2027-01-01T00:00:00Z,200\n2027-01-01T00:00:00Z,201\n",
+        ["line 3"],
+    ),
     "no column of time": ("serial,temperature\nA7,200\nA8,201\n", ["time"]),
     "no such column": ("time,temperature\n2027-01-01T00:00:00Z,200\n", ["ts"], "--time", "ts"),
     "empty file": ("", ["empty"]),
@@ -184,7 +219,10 @@ def test_unknown_names_are_answered_with_what_there_is(shell):
 
 
 def test_commands_that_print_a_table_print_json_too(shell):
-    assert shell("apply", shell.write("good.yaml", definition(name="good", state="draft"))).returncode == 0
+    assert (
+        shell("apply", shell.write("good.yaml", definition(name="good", state="draft"))).returncode
+        == 0
+    )
     for words in (
         ["list"],
         ["show", "good"],

@@ -58,7 +58,9 @@ class Ledger:
     def of(cls, stores: MongoStores) -> "Ledger":
         episodes = {e.id: e for e in stores.episodes.find()}
         shelves = [shelf for pair in SHELVED for shelf in stores.shelves.of(*pair)]
-        return cls(episodes, {n.key: n for n in _read(stores.database["notifications"].find())}, shelves)
+        return cls(
+            episodes, {n.key: n for n in _read(stores.database["notifications"].find())}, shelves
+        )
 
     def keys(self, *statuses: str) -> set[str]:
         return {key for key, n in self.notices.items() if n.status in statuses}
@@ -79,14 +81,25 @@ class Account:
 
 
 def settle_accounts(
-    world: World, calm: Ledger, stormy: Ledger, sent_before: set[str], recovered_at: float, restarted_at: float
+    world: World,
+    calm: Ledger,
+    stormy: Ledger,
+    sent_before: set[str],
+    recovered_at: float,
+    restarted_at: float,
 ) -> Account:
     """`sent_before`: keys recorded as sent when everything had recovered, at `recovered_at`; `restarted_at`: when all parts were
     started anew with nothing left to tell (s since 1970).
     """
     account = Account()
     _compare_episodes(account, calm, stormy)
-    _compare_notices(account, _excuses(calm, calm_rounds(world)), _excuses(stormy, complete_rounds(world)), calm, stormy)
+    _compare_notices(
+        account,
+        _excuses(calm, calm_rounds(world)),
+        _excuses(stormy, complete_rounds(world)),
+        calm,
+        stormy,
+    )
     accepted = [n for n in world.notes(*RECEIVERS) if n["what"] == "accepted"]
     _check_held_back(account, world, stormy)
     _check_deliveries(account, stormy, accepted)
@@ -94,8 +107,14 @@ def settle_accounts(
     _check_claims(account, world)
     _check_starvation(account, world, stormy, accepted, recovered_at)
     _check_after_recovery(account, accepted, sent_before, recovered_at)
-    account.expect_none("received after a restart with nothing to tell", [n for n in accepted if n["t"] > restarted_at])
-    account.expect_none("deliveries with a wrong signature", [n for n in world.notes(*RECEIVERS) if n["what"] == "forged"])
+    account.expect_none(
+        "received after a restart with nothing to tell",
+        [n for n in accepted if n["t"] > restarted_at],
+    )
+    account.expect_none(
+        "deliveries with a wrong signature",
+        [n for n in world.notes(*RECEIVERS) if n["what"] == "forged"],
+    )
     return account
 
 
@@ -122,15 +141,29 @@ def compare_readings(account: Account, world: World, stores: MongoStores) -> Non
     """Every reading that the database acknowledged is there, with its values, and no other."""
     until = acknowledged_until(world)
     expected = {(r.asset, r.ts): dict(r.values) for r in rows(world.seed, START - TICK, until)}
-    stored = {(d["asset"], d["ts"]): d["v"] for d in stores.database["readings"].find({"ts": {"$gte": START}})}
+    stored = {
+        (d["asset"], d["ts"]): d["v"]
+        for d in stores.database["readings"].find({"ts": {"$gte": START}})
+    }
     account.counts["readings acknowledged"] = len(expected)
-    account.expect_none("acknowledged readings that are lost", sorted(expected.keys() - stored.keys()))
-    account.expect_none("readings of other values", [k for k in expected.keys() & stored.keys() if expected[k] != stored[k]])
-    account.expect_none("readings that were never acknowledged", sorted(stored.keys() - expected.keys()))
+    account.expect_none(
+        "acknowledged readings that are lost", sorted(expected.keys() - stored.keys())
+    )
+    account.expect_none(
+        "readings of other values",
+        [k for k in expected.keys() & stored.keys() if expected[k] != stored[k]],
+    )
+    account.expect_none(
+        "readings that were never acknowledged", sorted(stored.keys() - expected.keys())
+    )
 
 
 def _essence(e: Episode) -> tuple[Any, ...]:
-    judged = [(t.kind, t.at) for t in e.transitions if t.kind in ("raised", "happening", "severity", "closed")]
+    judged = [
+        (t.kind, t.at)
+        for t in e.transitions
+        if t.kind in ("raised", "happening", "severity", "closed")
+    ]
     scores = round(e.evaluation.value, 9) if e.evaluation.value is not None else None
     return (
         e.id,
@@ -149,33 +182,51 @@ def _essence(e: Episode) -> tuple[Any, ...]:
 
 
 def _compare_episodes(account: Account, calm: Ledger, stormy: Ledger) -> None:
-    a, b = ({_essence(e)[0]: _essence(e) for e in ledger.episodes.values()} for ledger in (calm, stormy))
+    a, b = (
+        {_essence(e)[0]: _essence(e) for e in ledger.episodes.values()} for ledger in (calm, stormy)
+    )
     account.counts["episodes"] = len(a)
     account.counts["transitions"] = sum(len(essence[-1]) for essence in a.values())
-    account.counts["episodes by definition"] = dict(Counter(e.definition for e in calm.episodes.values()))
+    account.counts["episodes by definition"] = dict(
+        Counter(e.definition for e in calm.episodes.values())
+    )
     of_model = [e for e in stormy.episodes.values() if e.definition == MODEL]
     account.counts["episodes of the model"] = len(of_model)
     account.expect_none("episodes of the model, at least one: missing", [] if of_model else [MODEL])
     account.expect_none("episodes missing in the storm", [a[id] for id in a.keys() - b.keys()])
     account.expect_none("episodes only in the storm", [b[id] for id in b.keys() - a.keys()])
-    account.expect_none("episodes that differ", [(a[id], b[id]) for id in a.keys() & b.keys() if a[id] != b[id]])
+    account.expect_none(
+        "episodes that differ", [(a[id], b[id]) for id in a.keys() & b.keys() if a[id] != b[id]]
+    )
 
 
-def _compare_notices(account: Account, of_calm: Excuses, of_storm: Excuses, calm: Ledger, stormy: Ledger) -> None:
+def _compare_notices(
+    account: Account, of_calm: Excuses, of_storm: Excuses, calm: Ledger, stormy: Ledger
+) -> None:
     """Compare the notifications of transitions; those of time (repeats, escalation) depend on when rounds run."""
     a, b = (set(_caused(ledger)) for ledger in (calm, stormy))
     missing = {key: of_storm.reason(key) for key in a - b}
     account.counts["notifications expected"] = len(a)
-    account.counts["of these told otherwise in the storm"] = dict(Counter(why for why in missing.values() if why))
-    account.expect_none("notifications expected and not made", [key for key, why in missing.items() if not why])
-    account.expect_none("notifications made and not expected", [k for k in b - a if not of_calm.reason(k)])
+    account.counts["of these told otherwise in the storm"] = dict(
+        Counter(why for why in missing.values() if why)
+    )
+    account.expect_none(
+        "notifications expected and not made", [key for key, why in missing.items() if not why]
+    )
+    account.expect_none(
+        "notifications made and not expected", [k for k in b - a if not of_calm.reason(k)]
+    )
     account.counts["notifications in the storm"] = len(stormy.notices)
-    account.counts["notifications by transition"] = dict(Counter(_kind(n) for n in stormy.notices.values()))
+    account.counts["notifications by transition"] = dict(
+        Counter(_kind(n) for n in stormy.notices.values())
+    )
     account.expect_none("dead letters", sorted(stormy.keys("dead")))
     account.expect_none("not told in the end", sorted(stormy.keys(*WAITING)))
     grouped = grouped_and_not_told(stormy.notices.values(), CHANNELS)
     account.expect_none("marked as told with others and listed in no delivered message", grouped)
-    sent = [n for n in stormy.notices.values() if n.key.startswith("digest:") and n.status == "sent"]
+    sent = [
+        n for n in stormy.notices.values() if n.key.startswith("digest:") and n.status == "sent"
+    ]
     digests = [n.content for n in sent if n.content]
     account.counts["digests delivered"] = len(digests)
     account.counts["told in digests"] = sum(len(b.payload["notifications"]) for b in digests)
@@ -185,7 +236,9 @@ def _caused(ledger: Ledger) -> list[str]:
     """Keys of what transitions cause. Whom only time brings in (escalation) hears of the end only if it came to that."""
     notices = [n for n in ledger.notices.values() if n.episode]
     told_of_it = {(n.episode, n.channel) for n in notices if n.transition == "raised"}
-    caused = [n for n in notices if n.transition not in BY_TIME and (n.episode, n.channel) in told_of_it]
+    caused = [
+        n for n in notices if n.transition not in BY_TIME and (n.episode, n.channel) in told_of_it
+    ]
     return [n.key for n in caused if not is_held_back(ledger.episodes[n.episode or ""], n)]
 
 
@@ -205,11 +258,16 @@ def _check_held_back(account: Account, world: World, stormy: Ledger) -> None:
     account.expect_none("held back in a flood and not told", untold_in_floods(notices))
     account.expect_none("told while shelved", told_on_shelves(episodes, notices, stormy.shelves))
     longest = timedelta(seconds=2 * world.speed * gap + 60)
-    account.expect_none("open after a shelf and not told", untold_after_shelves(episodes, notices, stormy.shelves, longest))
+    account.expect_none(
+        "open after a shelf and not told",
+        untold_after_shelves(episodes, notices, stormy.shelves, longest),
+    )
     account.expect_none("shelves that did not end", not_ended(stormy.shelves, end))
 
 
-def _check_deliveries(account: Account, stormy: Ledger, accepted: Sequence[Mapping[str, Any]]) -> None:
+def _check_deliveries(
+    account: Account, stormy: Ledger, accepted: Sequence[Mapping[str, Any]]
+) -> None:
     times = Counter(n["key"] for n in accepted)
     sent = stormy.keys("sent")
     account.counts["recorded as sent"] = len(sent)
@@ -224,28 +282,46 @@ def _check_claims(account: Account, world: World) -> None:
     """Deliveries that one notifier claimed and did not end, and that another, or a later process, ended."""
     attempts = read_attempts(world, SENDERS)
     taken = [
-        key for key, of_key in attempts.items() if any(a.what is None for a in of_key) and any(a.what == "done" for a in of_key)
+        key
+        for key, of_key in attempts.items()
+        if any(a.what is None for a in of_key) and any(a.what == "done" for a in of_key)
     ]
     account.counts["claims that were taken over"] = len(taken)
 
 
 def _check_starvation(
-    account: Account, world: World, stormy: Ledger, accepted: Sequence[Mapping[str, Any]], until: float
+    account: Account,
+    world: World,
+    stormy: Ledger,
+    accepted: Sequence[Mapping[str, Any]],
+    until: float,
 ) -> None:
     """While everything that a step needs is up, it must go on: rounds end, and what is due is delivered."""
     storm = [n for n in world.notes("storm") if n["t"] <= until]
     processor = ProcessorWaits(world.notes("processor"))
     parts = ["mongod", "plant", *RECEIVERS, *EVALUATORS, *SENDERS]
-    start = min((n["t"] for n in world.notes(*EVALUATORS, *SENDERS) if n["what"] == "round"), default=until)
+    start = min(
+        (n["t"] for n in world.notes(*EVALUATORS, *SENDERS) if n["what"] == "round"), default=until
+    )
     health = Health.of(storm, parts, start, until)
     for what, workers in (("evaluation", EVALUATORS), ("delivery", SENDERS)):
-        rounds = [n["t"] for n in world.notes(*workers) if n["what"] in ("round", "done", "failed") and n["t"] <= until]
+        rounds = [
+            n["t"]
+            for n in world.notes(*workers)
+            if n["what"] in ("round", "done", "failed") and n["t"] <= until
+        ]
         needed = [["mongod"], workers, *([[r] for r in RECEIVERS] if workers is SENDERS else [])]
         names = {name for group in needed for name in group}
-        check_standstills(account, what, standstills([start, *rounds, until], health.healthy(needed), processor, names))
+        check_standstills(
+            account,
+            what,
+            standstills([start, *rounds, until], health.healthy(needed), processor, names),
+        )
     waits = _waits(world, stormy, accepted, health, until, processor)
     tries = Counter(n["key"] for n in world.notes(*SENDERS) if n["what"] == "try")
-    limits = {key: longest_delivery_s(tries[key], world.speed, ahead) for key, (_, ahead) in waits.items()}
+    limits = {
+        key: longest_delivery_s(tries[key], world.speed, ahead) for key, (_, ahead) in waits.items()
+    }
     check_deliveries(account, {key: wait for key, (wait, _) in waits.items()}, limits)
 
 
@@ -255,21 +331,30 @@ def check_standstills(account: Account, what: str, found: Sequence[Standstill]) 
     account.counts[f"longest standstill of {what} while all was up (s)"] = round(longest.seconds, 1)
     account.counts[f"of it waiting for a processor: {what} (s)"] = round(longest.starved, 1)
     own = max((s.own for s in found), default=0.0)
-    account.expect_none(f"standstill of {what}", [f"{own:.1f} s"] if own > LONGEST_STANDSTILL_S else [])
+    account.expect_none(
+        f"standstill of {what}", [f"{own:.1f} s"] if own > LONGEST_STANDSTILL_S else []
+    )
     if longest.seconds > LONGEST_STANDSTILL_S >= own:
         account.starved.append(
             f"{what} stood still for {longest.seconds:.1f} s, and its processes waited for a processor in {longest.starved:.1f} s"
         )
 
 
-def check_deliveries(account: Account, waits: Mapping[str, Standstill], limits: Mapping[str, float]) -> None:
+def check_deliveries(
+    account: Account, waits: Mapping[str, Standstill], limits: Mapping[str, float]
+) -> None:
     """The same of each delivery, with its own limit."""
     longest = max((wait.seconds for wait in waits.values()), default=0.0)
     account.counts["longest wait for a delivery while all was up (s)"] = round(longest, 1)
     slow = {key: wait for key, wait in waits.items() if wait.seconds > limits[key]}
-    account.expect_none("deliveries that stood still", [(k, round(w.own, 1)) for k, w in slow.items() if w.own > limits[k]])
+    account.expect_none(
+        "deliveries that stood still",
+        [(k, round(w.own, 1)) for k, w in slow.items() if w.own > limits[k]],
+    )
     if starved := [wait for key, wait in slow.items() if wait.own <= limits[key]]:
-        account.starved.append(f"{len(starved)} deliveries took longer than they may while processes waited for a processor")
+        account.starved.append(
+            f"{len(starved)} deliveries took longer than they may while processes waited for a processor"
+        )
 
 
 def _waits(
@@ -294,8 +379,13 @@ def _waits(
             made, came = wall(n.created_at), min(received[n.key], until)
             receiver = "hook" if n.channel == "mes" else "mail"
             waited = time_within(up[receiver], made, came)
-            starved = min(waited, processor.within(("mongod", "plant", *SENDERS, receiver), made, came))
-            found[n.key] = (Standstill(waited, starved), max(0, bisect_left(done, came) - bisect_left(done, made)))
+            starved = min(
+                waited, processor.within(("mongod", "plant", *SENDERS, receiver), made, came)
+            )
+            found[n.key] = (
+                Standstill(waited, starved),
+                max(0, bisect_left(done, came) - bisect_left(done, made)),
+            )
     return found
 
 
@@ -316,11 +406,18 @@ def _check_repeats(account: Account, world: World, accepted: Sequence[Mapping[st
 
 
 def _check_after_recovery(
-    account: Account, accepted: Sequence[Mapping[str, Any]], sent_before: set[str], recovered_at: float
+    account: Account,
+    accepted: Sequence[Mapping[str, Any]],
+    sent_before: set[str],
+    recovered_at: float,
 ) -> None:
     after = [n["key"] for n in accepted if n["t"] > recovered_at]
     before = {n["key"] for n in accepted if n["t"] <= recovered_at}
     account.counts["deliveries received after recovery"] = len(after)
-    account.counts["of these received before, and in doubt at recovery"] = len((set(after) & before) - sent_before)
+    account.counts["of these received before, and in doubt at recovery"] = len(
+        (set(after) & before) - sent_before
+    )
     account.expect_none("told again after recovery", sorted(set(after) & sent_before))
-    account.expect_none("received twice after recovery", [key for key, n in Counter(after).items() if n > 1])
+    account.expect_none(
+        "received twice after recovery", [key for key, n in Counter(after).items() if n > 1]
+    )

@@ -28,5 +28,12 @@ def _go_on(world: World, platform: Platform, part: str) -> None:
         now, end = platform.clock.now(), world.end
         as_of = min(now, end) if end else now
         counts = evaluate(platform, None, as_of)
-        world.note(part, "round", as_of=as_of.isoformat(), raised=counts.raised, closed=counts.closed, elsewhere=counts.elsewhere)
+        world.note(
+            part,
+            "round",
+            as_of=as_of.isoformat(),
+            raised=counts.raised,
+            closed=counts.closed,
+            elsewhere=counts.elsewhere,
+        )
         time.sleep(PAUSE_S)

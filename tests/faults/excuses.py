@@ -35,9 +35,15 @@ class Excuses:
         raised = next(iter(self._told(episode, channel, "raised")), None)
         if raised is None:
             return self._newer_one_was_told(episode, channel)
-        return self._later_reason(episode, transition, channel, raised) if self.is_told(raised) else None
+        return (
+            self._later_reason(episode, transition, channel, raised)
+            if self.is_told(raised)
+            else None
+        )
 
-    def _later_reason(self, episode: Episode, transition: str, channel: str, raised: Notification) -> str | None:
+    def _later_reason(
+        self, episode: Episode, transition: str, channel: str, raised: Notification
+    ) -> str | None:
         if transition.startswith("severity_rose"):
             return _worse_when_first_told(transition, raised)
         if transition == "happening":
@@ -46,14 +52,22 @@ class Excuses:
 
     def _newer_one_was_told(self, episode: Episode, channel: str) -> str | None:
         """Of several episodes of one target that one catch-up found, the newest is told, and says how many came before it."""
-        of_target = [e for e in self.episodes.values() if (e.definition, e.asset) == (episode.definition, episode.asset)]
+        of_target = [
+            e
+            for e in self.episodes.values()
+            if (e.definition, e.asset) == (episode.definition, episode.asset)
+        ]
         not_notified = 1
-        for later in sorted((e for e in of_target if e.raised_at > episode.raised_at), key=lambda e: e.raised_at):
+        for later in sorted(
+            (e for e in of_target if e.raised_at > episode.raised_at), key=lambda e: e.raised_at
+        ):
             told = self._told(later, channel, "raised")
             if not told:
                 not_notified += 1
                 continue
-            known = all(self.is_told(n) for n in told) and not self.looked(episode.raised_at, later.raised_at)
+            known = all(self.is_told(n) for n in told) and not self.looked(
+                episode.raised_at, later.raised_at
+            )
             says = re.search(r"; (\d+) more since ", told[0].reason)
             named = known and says is not None and int(says[1]) >= not_notified
             return "named by the newest of a catch-up" if named else None
@@ -72,7 +86,11 @@ class Excuses:
             return None
         if begun <= episode.detected_at and not self.looked(episode.raised_at, begun):
             return "raised and happening in one catch-up"
-        if over is None or self.looked(begun, over) or not any(self.is_told(n) for n in self._told(episode, channel, "closed")):
+        if (
+            over is None
+            or self.looked(begun, over)
+            or not any(self.is_told(n) for n in self._told(episode, channel, "closed"))
+        ):
             return None
         return "happening and over in one catch-up"
 
@@ -81,18 +99,29 @@ class Excuses:
         if n.status == "sent":
             return True
         return n.status == "grouped" and any(
-            b.status == "sent" and b.channel == n.channel and b.content and n.key in b.content.payload.get("notifications", ())
+            b.status == "sent"
+            and b.channel == n.channel
+            and b.content
+            and n.key in b.content.payload.get("notifications", ())
             for b in self.notices
         )
 
     def _told(self, episode: Episode, channel: str, transition: str) -> list[Notification]:
-        return [n for n in self.notices if n.episode == episode.id and n.transition == transition and n.channel == channel]
+        return [
+            n
+            for n in self.notices
+            if n.episode == episode.id and n.transition == transition and n.channel == channel
+        ]
 
 
 def grouped_and_not_told(notices: Collection[Notification], channels: Sequence[str]) -> list[str]:
     """Keys marked as told together with others that no delivered message of their channel lists."""
     excuses = Excuses({}, notices, lambda _start, _end: False)
-    return [n.key for n in notices if n.status == "grouped" and n.channel in channels and not excuses.is_told(n)]
+    return [
+        n.key
+        for n in notices
+        if n.status == "grouped" and n.channel in channels and not excuses.is_told(n)
+    ]
 
 
 def _worse_when_first_told(transition: str, raised: Notification) -> str | None:

@@ -37,20 +37,37 @@ def is_held_back(episode: Episode, notice: Notification) -> bool:
 
 def untold_in_floods(notices: Collection[Notification]) -> list[str]:
     """Keys of what a summary should have told and none that was delivered has."""
-    summaries = [n.content for n in notices if n.key.startswith("flood:") and n.status == "sent" and n.content]
+    summaries = [
+        n.content
+        for n in notices
+        if n.key.startswith("flood:") and n.status == "sent" and n.content
+    ]
     told = {key for summary in summaries for key in summary.payload["notifications"]}
-    return [n.key for n in notices if n.status == "grouped" and n.postponed_by == "flood" and n.key not in told]
+    return [
+        n.key
+        for n in notices
+        if n.status == "grouped" and n.postponed_by == "flood" and n.key not in told
+    ]
 
 
-def told_on_shelves(episodes: Mapping[str, Episode], notices: Iterable[Notification], shelves: Iterable[Shelf]) -> list[str]:
+def told_on_shelves(
+    episodes: Mapping[str, Episode], notices: Iterable[Notification], shelves: Iterable[Shelf]
+) -> list[str]:
     """Keys of what was made known of a shelved pair while it was shelved."""
     ends = {(s.definition, s.asset): s.until for s in shelves}
     sent = ((episodes[n.episode], n) for n in notices if n.episode and n.status == "sent")
-    return [n.key for e, n in sent if (until := ends.get((e.definition, e.asset))) and n.created_at < until]
+    return [
+        n.key
+        for e, n in sent
+        if (until := ends.get((e.definition, e.asset))) and n.created_at < until
+    ]
 
 
 def untold_after_shelves(
-    episodes: Mapping[str, Episode], notices: Iterable[Notification], shelves: Iterable[Shelf], longest_gap: timedelta
+    episodes: Mapping[str, Episode],
+    notices: Iterable[Notification],
+    shelves: Iterable[Shelf],
+    longest_gap: timedelta,
 ) -> list[str]:
     """Episodes without a notification that lasted long enough after the end of their shelf for one."""
     ends = {(s.definition, s.asset): s.ended_at for s in shelves}

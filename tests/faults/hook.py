@@ -20,9 +20,13 @@ SLOWEST_S = 0.2
 def genuine(headers: Any, body: bytes) -> bool:
     id, timestamp = headers["webhook-id"], headers["webhook-timestamp"]
     key = base64.b64decode(SECRET.removeprefix("whsec_"))
-    wanted = base64.b64encode(hmac.new(key, f"{id}.{timestamp}.".encode() + body, hashlib.sha256).digest()).decode()
+    wanted = base64.b64encode(
+        hmac.new(key, f"{id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
+    ).decode()
     young = abs(time.time() - int(timestamp)) < TOLERANCE_S
-    return young and any(hmac.compare_digest(given, f"v1,{wanted}") for given in headers["webhook-signature"].split())
+    return young and any(
+        hmac.compare_digest(given, f"v1,{wanted}") for given in headers["webhook-signature"].split()
+    )
 
 
 def main(folder: str, part: str) -> None:

@@ -25,7 +25,9 @@ class Inbox:
 
 
 async def _serve(world: World, part: str) -> None:
-    server = await asyncio.get_running_loop().create_server(lambda: SMTP(Inbox(world, part)), "127.0.0.1", world.mail_port)
+    server = await asyncio.get_running_loop().create_server(
+        lambda: SMTP(Inbox(world, part)), "127.0.0.1", world.mail_port
+    )
     world.note(part, "round")
     await server.serve_forever()
 

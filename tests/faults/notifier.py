@@ -42,7 +42,9 @@ def main(folder: str, part: str) -> None:
     while True:
         try:
             with open_platform(world.settings) as opened:
-                channels = {name: Noted(channel, world, part) for name, channel in opened.channels.items()}
+                channels = {
+                    name: Noted(channel, world, part) for name, channel in opened.channels.items()
+                }
                 _go_on(world, replace(opened, channels=channels), part)
         except UserError as refusal:
             world.note(part, "refused", why=str(refusal))
@@ -52,7 +54,9 @@ def main(folder: str, part: str) -> None:
 def _go_on(world: World, platform: Platform, part: str) -> None:
     while True:
         counts = deliver_due(platform, platform.clock.now())
-        world.note(part, "round", sent=counts.sent, failed=counts.failed, announced=counts.announced)
+        world.note(
+            part, "round", sent=counts.sent, failed=counts.failed, announced=counts.announced
+        )
         time.sleep(PAUSE_S)
 
 

@@ -55,7 +55,10 @@ class Part(ABC):
     def wait_for_a_delivery(self, seconds: float) -> None:
         """Wait until this process is in the middle of a delivery; at most so long, and not at all where it makes none."""
         over = time.monotonic() + seconds
-        while self.world.last_note(self.name).get("what") in ("round", "done", "failed") and time.monotonic() < over:
+        while (
+            self.world.last_note(self.name).get("what") in ("round", "done", "failed")
+            and time.monotonic() < over
+        ):
             if not self.name.startswith("notifier"):
                 return
             time.sleep(0.01)
@@ -135,7 +138,9 @@ def _forking() -> Any:
 def _run(module: str, folder: str, name: str) -> None:
     """In the new process, which ends with the server that it was forked off, as that ends with the test."""
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-    errors = os.open(World.read(folder).path(f"{name}.err"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    errors = os.open(
+        World.read(folder).path(f"{name}.err"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
+    )
     os.dup2(errors, 1)
     os.dup2(errors, 2)
     importlib.import_module(f"tests.faults.{module}").main(folder, name)
@@ -175,5 +180,8 @@ def all_parts(world: World) -> list[Part]:
     twice = [(f"{module}-{n}", module) for module in ("evaluator", "notifier") for n in (1, 2)]
     return [
         Database(world),
-        *(Program(world, *named) for named in [("plant", "plant"), ("mail", "mail"), ("hook", "hook"), *twice]),
+        *(
+            Program(world, *named)
+            for named in [("plant", "plant"), ("mail", "mail"), ("hook", "hook"), *twice]
+        ),
     ]

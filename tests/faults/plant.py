@@ -49,9 +49,21 @@ DEFINITIONS = [
         **{"for": "20s"},
     ),
     too_hot(
-        name="low-pressure", variable="pressure", above=None, below=2.0, assets=["oven-*"], at_least={"readings": 3, "of": 5}
+        name="low-pressure",
+        variable="pressure",
+        above=None,
+        below=2.0,
+        assets=["oven-*"],
+        at_least={"readings": 3, "of": 5},
     ),
-    too_hot(name="shaking", variable="vibration", assets=["oven-*"], above=5.0, rate_per="1m", severity="low"),
+    too_hot(
+        name="shaking",
+        variable="vibration",
+        assets=["oven-*"],
+        above=5.0,
+        rate_per="1m",
+        severity="low",
+    ),
     too_moist(
         assets=["oven-1", "oven-2"],
         learning={"trials": 1, "folds": 2, "candidates": ["logistic_regression"]},
@@ -74,7 +86,11 @@ ROUTES = [
 
 
 def assets() -> list:
-    more = {"pressure": Variable(unit="bar"), "vibration": Variable(unit="mm/s"), "humidity": Variable(unit="%")}
+    more = {
+        "pressure": Variable(unit="bar"),
+        "vibration": Variable(unit="mm/s"),
+        "humidity": Variable(unit="%"),
+    }
     return [oven(**more).model_copy(update={"name": f"oven-{n}"}) for n in range(1, OVENS + 1)]
 
 
@@ -84,14 +100,23 @@ def rows(seed: int, start: datetime, end: datetime) -> list[ReadingRow]:
     last = min(int((end - START).total_seconds()) // EVERY_S, LONGEST_S // EVERY_S - 1)
     series = _series(seed)
     return [
-        ReadingRow(f"oven-{n}", ahead(START, k * EVERY_S), {v: float(series[n, v][k]) for v in _variables(n)})
+        ReadingRow(
+            f"oven-{n}",
+            ahead(START, k * EVERY_S),
+            {v: float(series[n, v][k]) for v in _variables(n)},
+        )
         for k in range(first, last + 1)
         for n in range(1, OVENS + 1)
     ]
 
 
 def _variables(n: int) -> list[str]:
-    return ["temperature", "pressure", "vibration", *(["humidity", "moisture"] if n <= WITH_MODEL else [])]
+    return [
+        "temperature",
+        "pressure",
+        "vibration",
+        *(["humidity", "moisture"] if n <= WITH_MODEL else []),
+    ]
 
 
 @lru_cache
@@ -99,12 +124,20 @@ def _series(seed: int) -> dict[tuple[int, str], np.ndarray]:
     found = {}
     for n in range(1, OVENS + 1):
         random = np.random.default_rng([seed, n])
-        found[n, "temperature"] = 205 + random.normal(0, 1, _steps()) + _condition_intervals(random, 18, 45)
-        found[n, "pressure"] = 3 + random.normal(0, 0.1, _steps()) - _condition_intervals(random, 1.5, 2)
-        found[n, "vibration"] = 2 + random.normal(0, 0.2, _steps()) + _condition_intervals(random, 6, 12)
+        found[n, "temperature"] = (
+            205 + random.normal(0, 1, _steps()) + _condition_intervals(random, 18, 45)
+        )
+        found[n, "pressure"] = (
+            3 + random.normal(0, 0.1, _steps()) - _condition_intervals(random, 1.5, 2)
+        )
+        found[n, "vibration"] = (
+            2 + random.normal(0, 0.2, _steps()) + _condition_intervals(random, 6, 12)
+        )
         if n <= WITH_MODEL:
             first = FIRST_HUMID_S if n == 1 else int(random.integers(10, 60)) * 60
-            found[n, "humidity"], found[n, "moisture"] = _moist(random, _steps(), EVERY_S, 70 * 60, first)
+            found[n, "humidity"], found[n, "moisture"] = _moist(
+                random, _steps(), EVERY_S, 70 * 60, first
+            )
     return found
 
 
@@ -126,7 +159,9 @@ def _condition_intervals(random: np.random.Generator, least: float, most: float)
         k += length + int(random.uniform(4, 14) * 60 / EVERY_S)
 
 
-def _moist(random: np.random.Generator, steps: int, every_s: int, period_s: int, first_s: int) -> tuple[np.ndarray, np.ndarray]:
+def _moist(
+    random: np.random.Generator, steps: int, every_s: int, period_s: int, first_s: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Humid air for half an hour, and moisture over its limit for 25 minutes from 6 to 20 minutes after its beginning on."""
     humidity, moisture = 40 + random.normal(0, 1, steps), 3.5 + random.normal(0, 0.1, steps)
     for begin in range(first_s // every_s, steps, period_s // every_s):
@@ -145,7 +180,11 @@ def _history(seed: int) -> Iterator[ReadingRow]:
         humidity, moisture = _moist(random, steps, HISTORY_EVERY_S, 190 * 60, first)
         for k in range(steps):
             instant = START - timedelta(days=HISTORY_DAYS) + timedelta(seconds=k * HISTORY_EVERY_S)
-            yield ReadingRow(f"oven-{n}", instant, {"humidity": float(humidity[k]), "moisture": float(moisture[k])})
+            yield ReadingRow(
+                f"oven-{n}",
+                instant,
+                {"humidity": float(humidity[k]), "moisture": float(moisture[k])},
+            )
 
 
 def found(world: World, stores: MongoStores) -> MemoryModels:
@@ -174,13 +213,18 @@ def _setting_up(stores: MongoStores, now: datetime) -> Platform:
 def with_model(platform: Platform, world: World) -> Platform:
     """The platform with the champion that `found` left in a file, in place of a registry."""
     models = _read_models(world.path(MODELS).read_text(encoding="utf-8"))
-    return replace(platform, models=models, model_key=b"")  # hashed without a key when it was trained
+    return replace(
+        platform, models=models, model_key=b""
+    )  # hashed without a key when it was trained
 
 
 def _models_document(models: MemoryModels) -> str:
     """Return the registered models and their aliases as JSON, without the runs that trained them."""
     registered = {
-        name: [(v.run_id, {file: b64encode(data).decode() for file, data in v.files.items()}, v.tags) for v in versions]
+        name: [
+            (v.run_id, {file: b64encode(data).decode() for file, data in v.files.items()}, v.tags)
+            for v in versions
+        ]
         for name, versions in models.registered.items()
     }
     aliases = [(name, alias, version) for (name, alias), version in models.aliases.items()]
@@ -192,7 +236,8 @@ def _read_models(text: str) -> MemoryModels:
     document, models = json.loads(text), MemoryModels()
     for name, versions in document["registered"].items():
         models.registered[name] = [
-            Version(run, {file: b64decode(data) for file, data in files.items()}, tags) for run, files, tags in versions
+            Version(run, {file: b64decode(data) for file, data in files.items()}, tags)
+            for run, files, tags in versions
         ]
     models.aliases = {(name, alias): version for name, alias, version in document["aliases"]}
     return models
@@ -245,7 +290,11 @@ def acknowledged_until(world: World) -> datetime:
 
 def wall_clock(world: World) -> Callable[[datetime], float]:
     """A function from an instant of the plant to the time of the wall (s since 1970) at which its clock showed it first."""
-    shown = [(datetime.fromisoformat(n["shows"]), n["t"]) for n in world.notes("plant") if n["what"] == "round"]
+    shown = [
+        (datetime.fromisoformat(n["shows"]), n["t"])
+        for n in world.notes("plant")
+        if n["what"] == "round"
+    ]
     instants, walls = [at for at, _ in shown], [t for _, t in shown]
 
     def wall(instant: datetime) -> float:

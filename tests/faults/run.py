@@ -46,7 +46,9 @@ COMPARED = (
 Say = Callable[[str], None]
 
 
-def run(folder: Path, minutes: float, seed: int, speed: float, longest_freeze_s: float, say: Say) -> dict[str, Any]:
+def run(
+    folder: Path, minutes: float, seed: int, speed: float, longest_freeze_s: float, say: Say
+) -> dict[str, Any]:
     """Storm for so many minutes of the wall, recover, compare. Returns the report; `wrong` in it is empty if all is well."""
     world = World(str(folder), seed, speed, free_port(), free_port(), free_port())
     world.save()
@@ -75,12 +77,17 @@ def _outage_s(minutes: float, speed: float) -> float:
 
 def _found_twice(world: World) -> None:
     """One founding, copied: both runs begin with the very same documents."""
-    with open_stores(world.uri, CALM, prepare=True) as calm, open_stores(world.uri, STORMY, prepare=True) as stormy:
+    with (
+        open_stores(world.uri, CALM, prepare=True) as calm,
+        open_stores(world.uri, STORMY, prepare=True) as stormy,
+    ):
         found(world, calm)
         for name in set(calm.database.list_collection_names()) - {SCHEMA}:
             if documents := list(calm.database[name].find()):
                 stormy.database[name].insert_many(documents)
-        MongoClock(stormy.database).start(START, speed=0, lease=timedelta(0))  # the plant will move it
+        MongoClock(stormy.database).start(
+            START, speed=0, lease=timedelta(0)
+        )  # the plant will move it
 
 
 def _progress(say: Say, parts: Sequence[Part]) -> Callable[[float], None]:
@@ -99,17 +106,26 @@ def _recover(world: World, storm: Storm, say: Say) -> Account:
     with open_stores(world.uri, STORMY) as stores:
         time.sleep(SETTLE_S)
         sent_before = Ledger.of(stores).keys("sent")
-        recovered_at = time.time()  # after that reading: what is first delivered meanwhile is not told again
+        recovered_at = (
+            time.time()
+        )  # after that reading: what is first delivered meanwhile is not told again
         now = MongoClock(stores.database).now()
         end = START + timedelta(seconds=((now - START).total_seconds() // EVERY_S + 12) * EVERY_S)
         world.set_end(end)
         say(f"the storm is over at {now:%H:%M:%S} of the plant; it goes on until {end:%H:%M:%S}")
         late = []
-        if not storm.calm(lambda: _is_judged(world, end) and not Ledger.of(stores).keys(*WAITING), PATIENCE_S):
+        if not storm.calm(
+            lambda: _is_judged(world, end) and not Ledger.of(stores).keys(*WAITING), PATIENCE_S
+        ):
             late.append("evaluated and delivered")
-        storm.parts[1].stop()  # the plant: its clock stands a few seconds later, and nothing new falls due
+        storm.parts[
+            1
+        ].stop()  # the plant: its clock stands a few seconds later, and nothing new falls due
         stood_at = time.time() + LEASE_S
-        if not storm.calm(lambda: _has_looked(world, stood_at) and not Ledger.of(stores).keys(*WAITING), PATIENCE_S):
+        if not storm.calm(
+            lambda: _has_looked(world, stood_at) and not Ledger.of(stores).keys(*WAITING),
+            PATIENCE_S,
+        ):
             late.append("delivered")
         restarted_at = time.time()
         for part in storm.parts[2:]:
@@ -121,13 +137,17 @@ def _recover(world: World, storm: Storm, say: Say) -> Account:
             part.stop()
         with open_stores(world.uri, CALM) as calm:
             say(f"the undisturbed run delivered {run_calmly(world, calm, end)} messages")
-            account = settle_accounts(world, Ledger.of(calm), stormy, sent_before, recovered_at, restarted_at)
+            account = settle_accounts(
+                world, Ledger.of(calm), stormy, sent_before, recovered_at, restarted_at
+            )
             compare_readings(account, world, stores)
             check_patience(account, world, late, recovered_at, restarted_at)
             return account
 
 
-def check_patience(account: Account, world: World, late: Sequence[str], start: float, end: float) -> None:
+def check_patience(
+    account: Account, world: World, late: Sequence[str], start: float, end: float
+) -> None:
     """Work that was not done in time is a fault, unless the processes waited for a processor for most of the time."""
     names = [path.stem for path in Path(world.folder).glob("*.jsonl")]
     starved = ProcessorWaits(world.notes("processor")).within(names, start, end)
@@ -146,12 +166,26 @@ def _is_judged(world: World, end: datetime) -> bool:
 
 def _has_looked(world: World, since: float) -> bool:
     """Return whether a whole round of notifications was made after an instant."""
-    return sum(n["what"] == "round" and n["t"] > since for n in world.notes("notifier-1", "notifier-2")) >= 3
+    return (
+        sum(
+            n["what"] == "round" and n["t"] > since for n in world.notes("notifier-1", "notifier-2")
+        )
+        >= 3
+    )
 
 
-def _report(world: World, parts: Sequence[Part], account: Account, minutes: float) -> dict[str, Any]:
-    ended = [f"{p.name} ended by itself {n} times" for p in parts if (n := p.counts["ended by itself"])]
-    missed = _not_reached(account, minutes, world.speed, sum(p.counts["kill"] for p in parts if p.name.startswith("notifier")))
+def _report(
+    world: World, parts: Sequence[Part], account: Account, minutes: float
+) -> dict[str, Any]:
+    ended = [
+        f"{p.name} ended by itself {n} times" for p in parts if (n := p.counts["ended by itself"])
+    ]
+    missed = _not_reached(
+        account,
+        minutes,
+        world.speed,
+        sum(p.counts["kill"] for p in parts if p.name.startswith("notifier")),
+    )
     return {
         "minutes": minutes,
         "seed": world.seed,
@@ -160,7 +194,10 @@ def _report(world: World, parts: Sequence[Part], account: Account, minutes: floa
         "kills": {p.name: p.counts["kill"] for p in parts},
         "freezes": {p.name: p.counts["freeze"] for p in parts},
         "longest_down_s": {p.name: round(p.longest_down, 1) for p in parts},
-        "longest_without_round_s": {"evaluation": _gap(world, "evaluator"), "delivery": _gap(world, "notifier")},
+        "longest_without_round_s": {
+            "evaluation": _gap(world, "evaluator"),
+            "delivery": _gap(world, "notifier"),
+        },
         **account.counts,
         "starved": account.starved,
         "wrong": [*account.wrong, *ended, *missed],
@@ -175,7 +212,11 @@ def _not_reached(account: Account, minutes: float, speed: float, kills: int) -> 
         "told in summaries of floods": True,
         "episodes of the model": True,
     }
-    return [f"not reached: {what}" for what, is_wanted in wanted.items() if is_wanted and not account.counts[what]]
+    return [
+        f"not reached: {what}"
+        for what, is_wanted in wanted.items()
+        if is_wanted and not account.counts[what]
+    ]
 
 
 def _gap(world: World, module: str) -> float:
@@ -197,9 +238,7 @@ def sentence(report: dict[str, Any]) -> str:
     if report["wrong"]:
         text += f" Wrong: {'; '.join(report['wrong'])}."
     if report["starved"]:
-        text += (
-            f" STARVATION by this machine, no fault of the platform: {'; '.join(report['starved'])}. Repeat it on an idle one."
-        )
+        text += f" STARVATION by this machine, no fault of the platform: {'; '.join(report['starved'])}. Repeat it on an idle one."
     return text
 
 
@@ -207,7 +246,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--speed", type=float, default=SPEED, help="seconds of the plant per second of the wall")
+    parser.add_argument(
+        "--speed", type=float, default=SPEED, help="seconds of the plant per second of the wall"
+    )
     parser.add_argument("--longest-freeze", type=float, default=LONGEST_FREEZE_S, help="seconds")
     parser.add_argument("--out", type=Path, help="file for the report")
     parser.add_argument("--keep", type=Path, help="folder for data and logs, which are kept")
@@ -215,7 +256,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = given.keep or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
-        report = run(folder, given.minutes, given.seed, given.speed, given.longest_freeze, lambda line: print(line, flush=True))
+        report = run(
+            folder,
+            given.minutes,
+            given.seed,
+            given.speed,
+            given.longest_freeze,
+            lambda line: print(line, flush=True),
+        )
     text = json.dumps(report, indent=1)
     if given.out:
         given.out.write_text(text)

@@ -29,7 +29,9 @@ def longest_delivery_s(attempts: int, speed: float, ahead: int = 0) -> float:
     that died, or the pause before the next one, whichever is longer (both are times of the plant); and its place in a backlog.
     `ahead`: deliveries that ended while it waited.
     """
-    pauses = (max(CLAIM_S, 1.25 * min(5.0 * 2 ** (k - 1), LONGEST_PAUSE_S)) for k in range(1, attempts))
+    pauses = (
+        max(CLAIM_S, 1.25 * min(5.0 * 2 ** (k - 1), LONGEST_PAUSE_S)) for k in range(1, attempts)
+    )
     return LONGEST_DELIVERY_S + sum(pauses) / speed + ahead * SLOWEST_DELIVERY_S
 
 
@@ -83,13 +85,19 @@ class ProcessorWaits:
     def within(self, parts: Iterable[str], start: float, end: float) -> float:
         """Seconds of [start, end] in which one of these parts waited for a processor, at most all of them."""
         return sum(
-            time_within([(a["t"], b["t"])], start, end) / (b["t"] - a["t"]) * self._waited(parts, a, b)
+            time_within([(a["t"], b["t"])], start, end)
+            / (b["t"] - a["t"])
+            * self._waited(parts, a, b)
             for a, b in pairwise(self.samples)
             if a["t"] < end and b["t"] > start and b["t"] > a["t"]
         )
 
     def _waited(self, parts: Iterable[str], a: Note, b: Note) -> float:
-        both = [(a["waits"][name], b["waits"][name]) for name in parts if name in a["waits"] and name in b["waits"]]
+        both = [
+            (a["waits"][name], b["waits"][name])
+            for name in parts
+            if name in a["waits"] and name in b["waits"]
+        ]
         waited = sum(after - before for (pid, before), (same, after) in both if pid == same)
         return min(max(0.0, waited), float(b["t"] - a["t"]))
 
@@ -129,7 +137,9 @@ def time_within(intervals: Intervals, start: float, end: float) -> float:
     return sum(max(0.0, min(e, end) - max(s, start)) for s, e in intervals)
 
 
-def standstills(progress: Sequence[float], healthy: Intervals, waits: ProcessorWaits, parts: Iterable[str]) -> list[Standstill]:
+def standstills(
+    progress: Sequence[float], healthy: Intervals, waits: ProcessorWaits, parts: Iterable[str]
+) -> list[Standstill]:
     """Return the standstill between each two consecutive instants of progress. `parts`: those that it needs."""
     found, names = [], list(parts)
     for a, b in pairwise(progress):

@@ -76,7 +76,11 @@ class Storm:
             part.tend(time.monotonic())
         if time.monotonic() - self.sampled_at >= SAMPLE_S:
             self.sampled_at = time.monotonic()
-            waits = {part.name: (part.pid, waited_for_processor(part.pid)) for part in self.parts if part.running}
+            waits = {
+                part.name: (part.pid, waited_for_processor(part.pid))
+                for part in self.parts
+                if part.running
+            }
             self.parts[0].world.note("processor", "waits", waits=waits)
 
     def recover(self) -> None:

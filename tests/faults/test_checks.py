@@ -38,9 +38,18 @@ def episode(id, raised, decided, closed=None, **changes):
     return replace(made, **changes)
 
 
-def told(id, transition="raised", status="sent", reason="first notification", severity="medium", channel="shift"):
+def told(
+    id,
+    transition="raised",
+    status="sent",
+    reason="first notification",
+    severity="medium",
+    channel="shift",
+):
     key = f"{id}:{transition}:{channel}"
-    return Notification(key, channel, transition, reason, at(0), None, status=status, severity=severity, episode=id)
+    return Notification(
+        key, channel, transition, reason, at(0), None, status=status, severity=severity, episode=id
+    )
 
 
 def excuses(*episodes, notices=(), looked=never):
@@ -48,44 +57,71 @@ def excuses(*episodes, notices=(), looked=never):
 
 
 def digest(*keys, status="sent", channel="shift"):
-    return replace(new_message("digest:1", channel, "1 alert", "text", at(20), "ovens", notifications=list(keys)), status=status)
+    return replace(
+        new_message(
+            "digest:1", channel, "1 alert", "text", at(20), "ovens", notifications=list(keys)
+        ),
+        status=status,
+    )
 
 
 def test_the_end_of_what_was_raised_and_over_in_one_catch_up_needs_no_message_of_its_own():
     over = episode("a", 1, 10, closed=4)
-    assert excuses(over, notices=[told("a")]).reason("a:closed:shift") == "raised and over in one catch-up"
+    assert (
+        excuses(over, notices=[told("a")]).reason("a:closed:shift")
+        == "raised and over in one catch-up"
+    )
 
 
 @pytest.mark.parametrize(
     ("closed", "looked", "status"),
     [
         pytest.param(12, never, "sent", id="it was over only after it was found"),
-        pytest.param(4, lambda start, end: start <= at(2) < end, "sent", id="an evaluation had looked in between"),
+        pytest.param(
+            4,
+            lambda start, end: start <= at(2) < end,
+            "sent",
+            id="an evaluation had looked in between",
+        ),
         pytest.param(4, never, "pending", id="its raise was told to no recipient"),
         pytest.param(4, never, "grouped", id="its raise is in no digest"),
     ],
 )
 def test_a_missing_end_is_not_excused(closed, looked, status):
     over = episode("a", 1, 10, closed=closed)
-    assert excuses(over, notices=[told("a", status=status)], looked=looked).reason("a:closed:shift") is None
+    assert (
+        excuses(over, notices=[told("a", status=status)], looked=looked).reason("a:closed:shift")
+        is None
+    )
 
 
 def test_of_a_start_and_an_end_in_one_catch_up_the_end_is_enough():
     come_true = episode("a", 1, 1, closed=9, happening_at=at(6))
     notices = [told("a"), told("a", "closed")]
-    assert excuses(come_true, notices=notices).reason("a:happening:shift") == "happening and over in one catch-up"
+    assert (
+        excuses(come_true, notices=notices).reason("a:happening:shift")
+        == "happening and over in one catch-up"
+    )
 
 
 def test_a_start_before_the_first_message_needs_no_message_of_its_own():
     found = episode("a", 1, 10, happening_at=at(6))
-    assert excuses(found, notices=[told("a")]).reason("a:happening:shift") == "raised and happening in one catch-up"
+    assert (
+        excuses(found, notices=[told("a")]).reason("a:happening:shift")
+        == "raised and happening in one catch-up"
+    )
 
 
 @pytest.mark.parametrize(
     ("closed", "looked", "end"),
     [
         pytest.param(None, never, "pending", id="it is not over"),
-        pytest.param(9, lambda start, end: start <= at(7) < end, "sent", id="an evaluation had looked in between"),
+        pytest.param(
+            9,
+            lambda start, end: start <= at(7) < end,
+            "sent",
+            id="an evaluation had looked in between",
+        ),
         pytest.param(9, never, "pending", id="its end was told to no recipient"),
     ],
 )
@@ -104,19 +140,26 @@ def test_what_a_digest_tells_counts_once_the_digest_is_delivered(status, excused
 
 
 @pytest.mark.parametrize(
-    ("reason", "excused"), [("first notification; 1 more since 8 min ago", True), ("first notification", False)]
+    ("reason", "excused"),
+    [("first notification; 1 more since 8 min ago", True), ("first notification", False)],
 )
 def test_an_earlier_episode_of_a_catch_up_is_excused_where_the_newest_names_it(reason, excused):
     earlier = episode("a", 1, 10, closed=3)
     newest = episode("b", 6, 10)
-    assert (excuses(earlier, newest, notices=[told("b", reason=reason)]).reason("a:raised:shift") is not None) == excused
+    assert (
+        excuses(earlier, newest, notices=[told("b", reason=reason)]).reason("a:raised:shift")
+        is not None
+    ) == excused
 
 
 @pytest.mark.parametrize(("severity", "excused"), [("critical", True), ("medium", False)])
 def test_a_missing_rise_is_excused_where_the_raise_told_a_severity_as_high(severity, excused):
     raised = episode("a", 1, 10)
     assert (
-        excuses(raised, notices=[told("a", severity=severity)]).reason("a:severity_rose-critical:shift") is not None
+        excuses(raised, notices=[told("a", severity=severity)]).reason(
+            "a:severity_rose-critical:shift"
+        )
+        is not None
     ) == excused
 
 
@@ -136,21 +179,29 @@ def test_starvation_counts_only_time_in_which_all_that_is_needed_was_up():
     up = health.healthy([["mongod"], ["notifier-1", "notifier-2"]])
     assert up == [(0.0, 10.0), (40.0, 60.0), (70.0, 100.0)]
     assert time_within(up, 5.0, 75.0) == 30.0
-    assert [s.seconds for s in standstills([0.0, 45.0, 100.0], up, ProcessorWaits([]), ["mongod"])] == [15.0, 45.0]
+    assert [
+        s.seconds for s in standstills([0.0, 45.0, 100.0], up, ProcessorWaits([]), ["mongod"])
+    ] == [15.0, 45.0]
 
 
 def processor(*seconds, part="evaluator-1", pids=None):
     """How long a part had waited for a processor in all, once in ten seconds; `pids`: its process numbers."""
     numbers = pids or [1] * len(seconds)
-    return ProcessorWaits([{"t": 10.0 * k, "waits": {part: (numbers[k], s)}} for k, s in enumerate(seconds)])
+    return ProcessorWaits(
+        [{"t": 10.0 * k, "waits": {part: (numbers[k], s)}} for k, s in enumerate(seconds)]
+    )
 
 
 def test_time_without_a_processor_is_counted_of_the_parts_that_are_needed_and_at_most_as_long_as_it_lasted():
     waits = processor(0.0, 8.0, 8.0, 40.0)
-    assert waits.within(["evaluator-1"], 0.0, 30.0) == 18.0  # two threads that wait at once wait for ten seconds
+    assert (
+        waits.within(["evaluator-1"], 0.0, 30.0) == 18.0
+    )  # two threads that wait at once wait for ten seconds
     assert waits.within(["evaluator-1"], 5.0, 20.0) == 4.0
     assert waits.within(["notifier-1"], 0.0, 30.0) == 0.0
-    assert processor(9.0, 1.0, 3.0, pids=[1, 2, 2]).within(["evaluator-1"], 0.0, 20.0) == 2.0  # killed in between
+    assert (
+        processor(9.0, 1.0, 3.0, pids=[1, 2, 2]).within(["evaluator-1"], 0.0, 20.0) == 2.0
+    )  # killed in between
 
 
 @pytest.mark.parametrize(
@@ -164,7 +215,9 @@ def test_time_without_a_processor_is_counted_of_the_parts_that_are_needed_and_at
 def test_a_standstill_is_a_fault_unless_the_machine_starved_the_processes(starved, wrong, named):
     account = Account()
     check_standstills(account, "evaluation", [Standstill(3.0, 0.0), Standstill(28.0, starved)])
-    check_deliveries(account, {"a:raised:shift": Standstill(38.0, starved)}, {"a:raised:shift": 30.0})
+    check_deliveries(
+        account, {"a:raised:shift": Standstill(38.0, starved)}, {"a:raised:shift": 30.0}
+    )
     assert (len(account.wrong), len(account.starved)) == (2 * wrong, 2 * named), account
     assert all("waited for a processor" in text for text in account.starved)
 
@@ -177,21 +230,32 @@ def test_a_quick_run_is_neither_wrong_nor_starved():
 
 
 @pytest.mark.parametrize(("waited", "wrong"), [(0.0, 1), (300.0, 0)])
-def test_what_is_not_done_in_time_is_a_fault_unless_the_machine_starved_the_processes(tmp_path, waited, wrong):
+def test_what_is_not_done_in_time_is_a_fault_unless_the_machine_starved_the_processes(
+    tmp_path, waited, wrong
+):
     world, account = World(str(tmp_path), 1, 6.0, 1, 2, 3), Account()
     world.path("evaluator-1.jsonl").touch()
     samples = [{"t": t, "waits": {"evaluator-1": (1, s)}} for t, s in ((0.0, 0.0), (400.0, waited))]
-    world.path("processor.jsonl").write_text("".join(f"{json.dumps(sample)}\n" for sample in samples))
+    world.path("processor.jsonl").write_text(
+        "".join(f"{json.dumps(sample)}\n" for sample in samples)
+    )
     check_patience(account, world, ["delivered"], 0.0, 400.0)
     assert (len(account.wrong), len(account.starved)) == (wrong, 1 - wrong)
 
 
 def test_the_sentence_names_starvation_as_starvation_and_says_that_the_episodes_are_the_same():
-    report = defaultdict(int, kills={}, freezes={}, wrong=[], starved=["evaluation stood still for 28.0 s"])
+    report = defaultdict(
+        int, kills={}, freezes={}, wrong=[], starved=["evaluation stood still for 28.0 s"]
+    )
     assert ", the same as undisturbed" in sentence(report)
-    assert "STARVATION by this machine, no fault of the platform: evaluation stood still" in sentence(report)
+    assert (
+        "STARVATION by this machine, no fault of the platform: evaluation stood still"
+        in sentence(report)
+    )
     report |= {"starved": [], "wrong": ["standstill of evaluation: 1, e.g. 28.0 s"]}
-    assert ", the same as undisturbed" in sentence(report) and "Wrong: standstill of evaluation" in sentence(report)
+    assert ", the same as undisturbed" in sentence(
+        report
+    ) and "Wrong: standstill of evaluation" in sentence(report)
     report |= {"episodes that differ": 1}
     assert "NOT the same as undisturbed" in sentence(report)
 
@@ -202,7 +266,11 @@ def test_a_delivery_may_wait_for_the_claims_of_processes_that_died():
 
 
 def test_a_run_that_reaches_no_digest_no_claim_and_no_model_episode_has_failed():
-    account = Account(dict.fromkeys(["digests delivered", "claims that were taken over", "told in summaries of floods"], 0))
+    account = Account(
+        dict.fromkeys(
+            ["digests delivered", "claims that were taken over", "told in summaries of floods"], 0
+        )
+    )
     account.counts["episodes of the model"] = 0
     assert len(_not_reached(account, minutes=30, speed=6, kills=100)) == 4
     assert len(_not_reached(account, minutes=0.75, speed=12, kills=3)) == 2
@@ -222,9 +290,14 @@ def in_stream(id, transition="raised", **changes):
 @pytest.mark.parametrize(
     ("live", "notifications", "wrong"),
     [
-        pytest.param([episode("a", 1, 1)], [], "episodes without a notification: 1", id="no notification"),
         pytest.param(
-            [episode("a", 1, 5, closed=2), episode("b", 3, 5)], [in_stream("b")], "episodes without a notification", id="unnamed"
+            [episode("a", 1, 1)], [], "episodes without a notification: 1", id="no notification"
+        ),
+        pytest.param(
+            [episode("a", 1, 5, closed=2), episode("b", 3, 5)],
+            [in_stream("b")],
+            "episodes without a notification",
+            id="unnamed",
         ),
         pytest.param(
             [episode("a", 1, 2, closed=2), episode("b", 3, 5)],
@@ -232,8 +305,18 @@ def in_stream(id, transition="raised", **changes):
             "episodes without a notification",
             id="of another evaluation",
         ),
-        pytest.param([episode("a", 1, 2, closed=3)], [in_stream("a")], "ends without a notification", id="no end"),
-        pytest.param([episode("a", 1, 2)], [in_stream("a", status="dead")], "notifications that are dead", id="dead"),
+        pytest.param(
+            [episode("a", 1, 2, closed=3)],
+            [in_stream("a")],
+            "ends without a notification",
+            id="no end",
+        ),
+        pytest.param(
+            [episode("a", 1, 2)],
+            [in_stream("a", status="dead")],
+            "notifications that are dead",
+            id="dead",
+        ),
     ],
 )
 def test_a_notification_that_is_lost_in_a_storm_of_streams_is_found(live, notifications, wrong):
@@ -242,7 +325,9 @@ def test_a_notification_that_is_lost_in_a_storm_of_streams_is_found(live, notifi
 
 
 def test_a_notification_that_was_not_received_is_found():
-    assert compared([episode("a", 1, 2)], [in_stream("a")], {})[0].startswith("recorded as sent and not received: 1")
+    assert compared([episode("a", 1, 2)], [in_stream("a")], {})[0].startswith(
+        "recorded as sent and not received: 1"
+    )
 
 
 def test_the_newest_of_a_catch_up_speaks_for_the_others():
@@ -259,7 +344,13 @@ def test_late_data_may_move_the_begin_of_an_episode_and_nothing_else():
     calm, late = episode("a", 1, 1, closed=9), episode("b", 3, 4, closed=9)
     moved = replace(late, condition_started_at=at(1))
     corrected = moved.then("corrected", at(5), "late data: it began earlier")
-    for stormy, wrong in ((late, 2), (moved, 1), (corrected, 0), (replace(corrected, closed_at=at(8)), 2), (calm, 0)):
+    for stormy, wrong in (
+        (late, 2),
+        (moved, 1),
+        (corrected, 0),
+        (replace(corrected, closed_at=at(8)), 2),
+        (calm, 0),
+    ):
         account = Account()
         compare_episodes(account, [stormy], [calm])
         assert len(account.wrong) == wrong

@@ -79,7 +79,9 @@ class World:
 
     def note(self, part: str, what: str, **more: Any) -> None:
         """One line, written in one piece: whoever is killed has written all of it or nothing."""
-        line = json.dumps({"t": time.time(), "pid": os.getpid(), "part": part, "what": what, **more})
+        line = json.dumps(
+            {"t": time.time(), "pid": os.getpid(), "part": part, "what": what, **more}
+        )
         log = os.open(self.path(f"{part}.jsonl"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             os.write(log, f"{line}\n".encode())
@@ -97,7 +99,11 @@ class World:
             return {}
         with path.open("rb") as log:
             log.seek(max(0, path.stat().st_size - 4096))
-            lines = [line for line in log.read().splitlines() if line.startswith(b"{") and line.endswith(b"}")]
+            lines = [
+                line
+                for line in log.read().splitlines()
+                if line.startswith(b"{") and line.endswith(b"}")
+            ]
         return json.loads(lines[-1]) if lines else {}
 
     def _notes(self, parts: tuple[str, ...]) -> Iterator[Mapping[str, Any]]:

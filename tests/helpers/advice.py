@@ -41,17 +41,29 @@ class Formula:
         return np.zeros(encoded.shape[1]), float(self.margin(encoded)[0])
 
 
-def plan(names: Sequence[str], aggregations: Sequence[str] = ("last",), categories: Sequence[CategorySource] = ()) -> FeaturePlan:
+def plan(
+    names: Sequence[str],
+    aggregations: Sequence[str] = ("last",),
+    categories: Sequence[CategorySource] = (),
+) -> FeaturePlan:
     numbers = tuple(NumberSource(name, MINUTE) for name in names)
-    return FeaturePlan(MINUTE, (10 * MINUTE,), tuple(aggregations), numbers=numbers, categories=tuple(categories))
+    return FeaturePlan(
+        MINUTE, (10 * MINUTE,), tuple(aggregations), numbers=numbers, categories=tuple(categories)
+    )
 
 
-def model_of(fitted: Any, of_plan: FeaturePlan, threshold: float = 0.5, normal: NormalRows | None = None) -> TrainedModel:
+def model_of(
+    fitted: Any, of_plan: FeaturePlan, threshold: float = 0.5, normal: NormalRows | None = None
+) -> TrainedModel:
     if callable(fitted):
         fitted = Formula(fitted)
     probability = fitted.margin_is_probability
     columns = Columns.from_plan(of_plan)
-    calibration = SimpleNamespace(probability=np.asarray, slope_between=lambda *_: 1.0) if probability else Platt(1.0, 0.0)
+    calibration = (
+        SimpleNamespace(probability=np.asarray, slope_between=lambda *_: 1.0)
+        if probability
+        else Platt(1.0, 0.0)
+    )
     return TrainedModel(
         definition="d",
         revision=1,
@@ -71,17 +83,30 @@ def model_of(fitted: Any, of_plan: FeaturePlan, threshold: float = 0.5, normal: 
 
 
 def lever(**changes: Any) -> Variable:
-    return Variable(**{"controllable": True, "min": 0.0, "max": 10.0, "step": 1.0, "tolerance": 0.0} | changes)
+    return Variable(
+        **{"controllable": True, "min": 0.0, "max": 10.0, "step": 1.0, "tolerance": 0.0} | changes
+    )
 
 
-def history(variables: dict[str, Variable], present: dict[str, Any], minutes: int = 20, **asset: Any) -> History:
+def history(
+    variables: dict[str, Variable], present: dict[str, Any], minutes: int = 20, **asset: Any
+) -> History:
     """Return readings once a minute, all at their present value."""
-    index = pd.date_range(AT - timedelta(minutes=minutes - 1), AT, freq="min", name="ts").as_unit("ms")
-    columns = {n: np.array([v] * minutes, dtype=object if isinstance(v, str) else np.float64) for n, v in present.items()}
-    return History(Asset(name="line", variables=variables, **asset), pd.DataFrame(columns, index=index))
+    index = pd.date_range(AT - timedelta(minutes=minutes - 1), AT, freq="min", name="ts").as_unit(
+        "ms"
+    )
+    columns = {
+        n: np.array([v] * minutes, dtype=object if isinstance(v, str) else np.float64)
+        for n, v in present.items()
+    }
+    return History(
+        Asset(name="line", variables=variables, **asset), pd.DataFrame(columns, index=index)
+    )
 
 
-def assert_no_cheaper_answer(fitted: Any, present: tuple[float, float, float], share: float, again: bool = True) -> None:
+def assert_no_cheaper_answer(
+    fitted: Any, present: tuple[float, float, float], share: float, again: bool = True
+) -> None:
     """Compare the least answer for three levers a, b, c of costs 1, 2, 3 with every combination of their settings.
 
     `share`: the threshold as a share of the present risk, from MARGIN on the risk itself. NaN in `present`: no such value.
@@ -89,13 +114,17 @@ def assert_no_cheaper_answer(fitted: Any, present: tuple[float, float, float], s
     """
     made = model_of(fitted, plan("abc"))
     names = [n for n, v in zip("abc", present, strict=True) if not np.isnan(v)]
-    line = history({n: lever(cost=1 + i) for i, n in enumerate("abc")}, dict(zip("abc", present, strict=True)))
+    line = history(
+        {n: lever(cost=1 + i) for i, n in enumerate("abc")}, dict(zip("abc", present, strict=True))
+    )
     before = _risk(fitted, np.array([present]))[0]
     threshold = before * share / MARGIN if share < MARGIN else before
     made = replace(made, threshold=threshold)
     found = recommend(made, line, AT, 3, answers=1)
     grid = np.array(list(product(*(np.arange(11.0) if n in names else [np.nan] for n in "abc"))))
-    effort = np.nansum((np.abs(grid - present) / 10 + ANY_CHANGE * (grid != present)) * np.array([1, 2, 3]), axis=1)
+    effort = np.nansum(
+        (np.abs(grid - present) / 10 + ANY_CHANGE * (grid != present)) * np.array([1, 2, 3]), axis=1
+    )
     under = effort[(_risk(fitted, grid) < MARGIN * threshold) & (effort > 0)]
     if len(under) and threshold <= before:
         assert (found.search, found.effort) == ("least", pytest.approx(under.min()))

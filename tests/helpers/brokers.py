@@ -29,7 +29,9 @@ class Server(ABC):
         self.folder, self.port = folder, free_port()
         self._program = shutil.which(self.program, path=SBIN)
         if self._program is None:
-            pytest.skip(f"{self.program} is not installed: apt-get install --no-install-recommends {self.package}")
+            pytest.skip(
+                f"{self.program} is not installed: apt-get install --no-install-recommends {self.package}"
+            )
         pytest.importorskip(self.client.split("==")[0], reason=f"pip install {self.client}")
         self._processes: list[subprocess.Popen[bytes]] = []
 
@@ -47,7 +49,9 @@ class Server(ABC):
 
     def _run(self, command: list[str]) -> None:
         with (self.folder / "out").open("ab") as out:
-            self._processes.append(subprocess.Popen(command, stdout=out, stderr=out, cwd=self.folder))
+            self._processes.append(
+                subprocess.Popen(command, stdout=out, stderr=out, cwd=self.folder)
+            )
 
     def stop(self) -> None:
         for process in reversed(self._processes):
@@ -107,7 +111,9 @@ class Mosquitto(Server):
     def publish(self, topic: str, payloads: list[bytes]) -> None:
         import paho.mqtt.client as mqtt
 
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="line", protocol=mqtt.MQTTv5)
+        client = mqtt.Client(
+            mqtt.CallbackAPIVersion.VERSION2, client_id="line", protocol=mqtt.MQTTv5
+        )
         client.connect("127.0.0.1", self.port)
         client.loop_start()
         for sent in [client.publish(topic, payload, qos=1) for payload in payloads]:
@@ -120,7 +126,17 @@ class Redis(Server):
     program, package, client, separator = "redis-server", "redis-server", "redis", ":"
 
     def command(self) -> list[str]:
-        return [str(self._program), "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir", str(self.folder)]
+        return [
+            str(self._program),
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            str(self.folder),
+        ]
 
     def address(self, port: int) -> str:
         return f"redis://127.0.0.1:{port}"
@@ -145,7 +161,9 @@ class Nats(Server):
         return f"nats://127.0.0.1:{port}"
 
     def prepare(self) -> None:
-        self._with_stream(lambda stream: stream.add_stream(name="lines", subjects=["line-3.>", "line-4.>"]))
+        self._with_stream(
+            lambda stream: stream.add_stream(name="lines", subjects=["line-3.>", "line-4.>"])
+        )
 
     def publish(self, topic: str, payloads: list[bytes]) -> None:
         async def send(stream):

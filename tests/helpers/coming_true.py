@@ -25,7 +25,11 @@ def last_humidity():
     """A model that sees the last humidity alone."""
     data = small_models.dataset(hours=60)
     made = small_models.linear_model(
-        data.plan, data.rows, {"humidity.last": 50.0}, threshold=0.5, training_cutoff=START - timedelta(1)
+        data.plan,
+        data.rows,
+        {"humidity.last": 50.0},
+        threshold=0.5,
+        training_cutoff=START - timedelta(1),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_files, "model_from_files", lambda files: made)
@@ -39,8 +43,12 @@ class Line:
     def __init__(self, delay=0, every=10, event_types=(), **problem):
         self.mail = Mailbox("mail")
         self.platform = in_memory_platform(self.mail)
-        moisture = small_models.VARIABLES["moisture"].model_copy(update={"delay": timedelta(minutes=delay), "title": "Moisture"})
-        self.platform.assets.put([Asset(name="oven-1", variables={**small_models.VARIABLES, "moisture": moisture})])
+        moisture = small_models.VARIABLES["moisture"].model_copy(
+            update={"delay": timedelta(minutes=delay), "title": "Moisture"}
+        )
+        self.platform.assets.put(
+            [Asset(name="oven-1", variables={**small_models.VARIABLES, "moisture": moisture})]
+        )
         self.platform.assets.put_event_types(event_types)
         if not problem.keys() & {"event", "any", "all"}:
             problem = {"variable": "moisture", "above": 5.0, "for": "10m", **problem}
@@ -53,7 +61,9 @@ class Line:
         )
         apply(self.platform, [definition_document(self.definition)], "engineer", START, "test")
         register_model(self.platform, "too-moist", "run-1", {"version": b"1"}, {}, {})
-        promoted = DecisionRecord("too-moist", START, 1, 1, None, True, True, "promote", "", {}, "run-1", "platform")
+        promoted = DecisionRecord(
+            "too-moist", START, 1, 1, None, True, True, "promote", "", {}, "run-1", "platform"
+        )
         self.platform.decisions.add(promoted)
 
     def feed(self, minutes, now=None, **values):
@@ -72,7 +82,9 @@ class Line:
 
     @property
     def episodes(self):
-        return sorted((e for e in self.platform.episodes.find() if not e.withdrawn), key=lambda e: e.raised_at)
+        return sorted(
+            (e for e in self.platform.episodes.find() if not e.withdrawn), key=lambda e: e.raised_at
+        )
 
     def subjects(self):
         return [message.subject for message in self.mail.messages]

@@ -15,7 +15,9 @@ TITLE = "Zone [2] is [red]too hot[/red] :fire: for the whole of a rather long ti
 def run(*words, columns=80, **environ):
     """A command on a screen of this width. A console that was made while COLUMNS was set would keep that width."""
     with patch.object(console, "_width", None), patch.object(errors, "_width", None):
-        return CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": str(columns), **environ})
+        return CliRunner().invoke(
+            app, [str(word) for word in words], env={"COLUMNS": str(columns), **environ}
+        )
 
 
 def output(*words, **environ):
@@ -26,5 +28,7 @@ def output(*words, **environ):
 
 def write(name, document):
     path = Path(name)
-    path.write_text(document if isinstance(document, str) else yaml.safe_dump(document), encoding="utf-8")
+    path.write_text(
+        document if isinstance(document, str) else yaml.safe_dump(document), encoding="utf-8"
+    )
     return path

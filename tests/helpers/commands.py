@@ -5,7 +5,15 @@ from functools import partial
 import bson
 from pymongo import MongoClient, monitoring
 
-HANDSHAKE = {"hello", "ismaster", "isMaster", "saslStart", "saslContinue", "authenticate", "getnonce"}
+HANDSHAKE = {
+    "hello",
+    "ismaster",
+    "isMaster",
+    "saslStart",
+    "saslContinue",
+    "authenticate",
+    "getnonce",
+}
 
 
 class CommandRecord(monitoring.CommandListener):
@@ -20,8 +28,12 @@ class CommandRecord(monitoring.CommandListener):
 
     def succeeded(self, event):
         cursor = event.reply.get("cursor", {})
-        found = [document for part in ("firstBatch", "nextBatch") for document in cursor.get(part, ())]
-        self.received += sum(len(one if isinstance(one, bytes) else bson.encode(one)) for one in found)
+        found = [
+            document for part in ("firstBatch", "nextBatch") for document in cursor.get(part, ())
+        ]
+        self.received += sum(
+            len(one if isinstance(one, bytes) else bson.encode(one)) for one in found
+        )
 
     def failed(self, event):
         pass
@@ -33,5 +45,7 @@ class CommandRecord(monitoring.CommandListener):
 def record_commands(monkeypatch):
     """Return the record of every client that the platform makes from now on."""
     record = CommandRecord()
-    monkeypatch.setattr("alerting.adapters.mongo.mongo.MongoClient", partial(MongoClient, event_listeners=[record]))
+    monkeypatch.setattr(
+        "alerting.adapters.mongo.mongo.MongoClient", partial(MongoClient, event_listeners=[record])
+    )
     return record

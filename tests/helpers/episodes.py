@@ -36,7 +36,9 @@ def episode(minute=0, definition="too-hot", asset="oven-1", **changes) -> Episod
 
 
 def closed(one: Episode, **changes) -> Episode:
-    return replace(one, condition="closed", closed_at=one.raised_at + timedelta(minutes=5), **changes)
+    return replace(
+        one, condition="closed", closed_at=one.raised_at + timedelta(minutes=5), **changes
+    )
 
 
 def full_episode() -> Episode:
@@ -51,7 +53,9 @@ def full_episode() -> Episode:
             Contribution("temperature", 0.31, 220.5, 208.0, "12 °C above its usual"),
             Contribution("r", -0.1, "a", "b", ""),
         ),
-        recommendation=RecommendationResult((Change("temperature", 220.0, 210.0, "°C"),), 0.8, 0.1, True, "lower it"),
+        recommendation=RecommendationResult(
+            (Change("temperature", 220.0, 210.0, "°C"),), 0.8, 0.1, True, "lower it"
+        ),
         guidance={"action": "Lower zone 2"},
         transitions=(Transition("raised", at(1), "platform", "the condition is met"),),
         feedback=(Feedback("e", "true_alarm", True, "lowered", None, "ann", at(3), at(2)),),

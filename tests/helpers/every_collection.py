@@ -27,7 +27,15 @@ NAMES = {
     "month": "2026-01",
     "kind": "shelved",
 }
-SIMPLE = {str: "x", int: 1, float: 1.5, bool: False, bytes: b"x", datetime: at(0), timedelta: timedelta(minutes=1)}
+SIMPLE = {
+    str: "x",
+    int: 1,
+    float: 1.5,
+    bool: False,
+    bytes: b"x",
+    datetime: at(0),
+    timedelta: timedelta(minutes=1),
+}
 MEGABYTE = "x" * 1_000_000
 
 
@@ -36,14 +44,25 @@ def example(hint: Any, name: str = "", depth: int = 0) -> Any:
     origin = get_origin(hint) or hint
     if dataclasses.is_dataclass(hint):
         hints = get_type_hints(hint)
-        return hint(**{field.name: example(hints[field.name], field.name, depth + 1) for field in dataclasses.fields(hint)})
+        return hint(
+            **{
+                field.name: example(hints[field.name], field.name, depth + 1)
+                for field in dataclasses.fields(hint)
+            }
+        )
     if origin in (Union, types.UnionType):
         members = get_args(hint)
         return None if depth > 2 and type(None) in members else example(members[0], name, depth)
     if origin is Literal:
         return get_args(hint)[0]
     if origin is tuple:
-        return () if depth > 2 else tuple(example(member, name, depth) for member in get_args(hint) if member is not Ellipsis)
+        return (
+            ()
+            if depth > 2
+            else tuple(
+                example(member, name, depth) for member in get_args(hint) if member is not Ellipsis
+            )
+        )
     others = {} if isinstance(origin, type) and issubclass(origin, Mapping) else []
     return NAMES.get(name, SIMPLE[origin]) if origin in SIMPLE else others
 
@@ -70,19 +89,58 @@ def valid_documents() -> dict[str, Document]:
         c.REPROCESSING_REQUESTS: to_document(example(ReprocessingRequest)),
         c.SHELVES: {**to_document(shelf), "_id": "shelf", "force_key": "too-hot|oven-2|shelved"},
         c.FEEDBACK: {**to_document(example(Feedback)), "episode": "e", "key": "feedback"},
-        c.DECISIONS: {**to_document(example(DecisionRecord)), "definition": "too-moist", "rank_key": "too-moist|1"},
+        c.DECISIONS: {
+            **to_document(example(DecisionRecord)),
+            "definition": "too-moist",
+            "rank_key": "too-moist|1",
+        },
         c.TRAININGS: {**_with_id(Training, "too-moist|q"), "definition": "too-moist"},
-        c.SCORES: {"definition": "too-hot", "asset": "oven-1", "ts": at(1), "score": 0.5, "threshold": 0.7, "model_version": 1},
+        c.SCORES: {
+            "definition": "too-hot",
+            "asset": "oven-1",
+            "ts": at(1),
+            "score": 0.5,
+            "threshold": 0.7,
+            "model_version": 1,
+        },
         c.PAST_EVALUATIONS: to_document(example(PastEvaluation)),
-        c.REPORTS: {**_with_id(ReportHead, "report"), "at": at(0), "content": b"x", "page": b"x", "period": "2026-W01"},
+        c.REPORTS: {
+            **_with_id(ReportHead, "report"),
+            "at": at(0),
+            "content": b"x",
+            "page": b"x",
+            "period": "2026-W01",
+        },
         c.REVOCATIONS: {"episode": "e", "recipient": "mail", "until": at(0)},
         c.ENDED_SESSIONS: {"_id": "session", "expires": at(0)},
-        c.PLATFORM_ALERTS: {**to_document(example(PlatformAlert)), "resolved_at": None, "open_key": "x|x"},
-        c.BACKTESTS: {"_id": "run", "definition": "too-hot", "begun_at": at(0), "start": at(0), "end": at(60), "segments": {}},
+        c.PLATFORM_ALERTS: {
+            **to_document(example(PlatformAlert)),
+            "resolved_at": None,
+            "open_key": "x|x",
+        },
+        c.BACKTESTS: {
+            "_id": "run",
+            "definition": "too-hot",
+            "begun_at": at(0),
+            "start": at(0),
+            "end": at(60),
+            "segments": {},
+        },
         c.BACKTEST_EPISODES: {**to_document(example(Episode)), "backtest": "run"},
         c.BACKTEST_FILES: {"backtest": "run", "segment": 1, "name": "a", "piece": 0, "data": b"x"},
-        c.CLOCK: {"_id": "another clock", "base": at(0), "speed": 1.0, "anchored": at(0), "until": at(0)},
-        c.LINES: {"_id": "oven-9", "version": 1, "state": to_document(example(LineState)), "requests": []},
+        c.CLOCK: {
+            "_id": "another clock",
+            "base": at(0),
+            "speed": 1.0,
+            "anchored": at(0),
+            "until": at(0),
+        },
+        c.LINES: {
+            "_id": "oven-9",
+            "version": 1,
+            "state": to_document(example(LineState)),
+            "requests": [],
+        },
     }
 
 
@@ -108,10 +166,20 @@ def junk(collection: str, valid: Document) -> Iterator[tuple[str, Document]]:
     texts = [field for field, value in valid.items() if isinstance(value, str) and field != "_id"]
     for field in texts[:2]:
         made += 1
-        yield f"{collection}.{field}: 1 MB", _distinct(collection, {**valid, field: MEGABYTE}, field, made)
-    for field in [field for field in ("definition", "asset", "episode", "source", "name", "backtest") if field in valid]:
+        yield (
+            f"{collection}.{field}: 1 MB",
+            _distinct(collection, {**valid, field: MEGABYTE}, field, made),
+        )
+    for field in [
+        field
+        for field in ("definition", "asset", "episode", "source", "name", "backtest")
+        if field in valid
+    ]:
         made += 1
-        yield f"{collection}.{field}: a key to nothing", _distinct(collection, {**valid, field: f"nowhere-{made}"}, field, made)
+        yield (
+            f"{collection}.{field}: a key to nothing",
+            _distinct(collection, {**valid, field: f"nowhere-{made}"}, field, made),
+        )
 
 
 def _distinct(collection: str, document: Document, spoilt: str, number: int) -> Document:
@@ -125,7 +193,9 @@ def _distinct(collection: str, document: Document, spoilt: str, number: int) -> 
         document.pop("_id", None)
     for index in c.INDEXES[collection]:
         if index.document.get("unique"):
-            last = next((field for field in reversed(list(index.document["key"])) if field != spoilt), None)
+            last = next(
+                (field for field in reversed(list(index.document["key"])) if field != spoilt), None
+            )
             if last in document:
                 document[last] = _another(document[last], number)
             elif last is None and spoilt not in document:

@@ -8,7 +8,12 @@ from tests.builders import at
 
 ASSET, DAY, EVERY = "fan-1", 24 * 60, 10
 TRAINED, BROKEN, REPAIRED, END = 20 * DAY, 22 * DAY + 360, 22 * DAY + 660, 24 * DAY
-LEVELS = {"speed": (40, 5, 0.2), "flow": (60, 8, 0.4), "current": (12, 2, 0.1), "temperature": (50, 3, 0.3)}
+LEVELS = {
+    "speed": (40, 5, 0.2),
+    "flow": (60, 8, 0.4),
+    "current": (12, 2, 0.1),
+    "temperature": (50, 3, 0.3),
+}
 """Usual level, follows the load by, noise."""
 
 
@@ -20,7 +25,10 @@ def rows(days=24, every=EVERY, seed=3, broken="flow", less=8.0):
     """Return readings in which one variable is less than the load leads to expect, from BROKEN to REPAIRED."""
     random, minutes = np.random.default_rng(seed), np.arange(0, days * DAY, every)
     load = np.sin(2 * np.pi * minutes / DAY) + 0.3 * random.normal(size=len(minutes))
-    values = {name: usual + by * load + noise * random.normal(size=len(minutes)) for name, (usual, by, noise) in LEVELS.items()}
+    values = {
+        name: usual + by * load + noise * random.normal(size=len(minutes))
+        for name, (usual, by, noise) in LEVELS.items()
+    }
     values[broken] = values[broken] - less * ((minutes >= BROKEN) & (minutes < REPAIRED))
     return [
         ReadingRow(ASSET, at(minute), {name: float(column[i]) for name, column in values.items()})

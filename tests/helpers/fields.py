@@ -9,10 +9,15 @@ def leaves(model, prefix=""):
     for name, field in model.model_fields.items():
         path = f"{prefix}{field.alias or name}"
         choices = members(field.annotation)
-        groups = sorted((a for a in choices if isinstance(a, type) and issubclass(a, BaseModel)), key=lambda one: one.__name__)
+        groups = sorted(
+            (a for a in choices if isinstance(a, type) and issubclass(a, BaseModel)),
+            key=lambda one: one.__name__,
+        )
         for group in groups:
             yield from leaves(group, f"{path}.")
-        if not groups or len(choices - {type(None), *groups}):  # such as a limit: a number, or a group that names its source
+        if not groups or len(
+            choices - {type(None), *groups}
+        ):  # such as a limit: a number, or a group that names its source
             yield path
 
 
@@ -20,7 +25,13 @@ def members(annotation):
     """The types that a field may have, or that its list or mapping holds."""
     if get_origin(annotation) is Annotated:
         return members(get_args(annotation)[0])
-    if isinstance(annotation, type) or get_origin(annotation) is Literal or not get_args(annotation):
+    if (
+        isinstance(annotation, type)
+        or get_origin(annotation) is Literal
+        or not get_args(annotation)
+    ):
         return {annotation}
     held = get_args(annotation)
-    return set().union(*(members(a) for a in held if a is not ...)) - ({str} if get_origin(annotation) is dict else set())
+    return set().union(*(members(a) for a in held if a is not ...)) - (
+        {str} if get_origin(annotation) is dict else set()
+    )

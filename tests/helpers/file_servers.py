@@ -13,7 +13,9 @@ import pytest
 
 from tests.support import free_port
 
-INSTALL = "OpenSSH's server is not installed: apt-get install --no-install-recommends openssh-server"
+INSTALL = (
+    "OpenSSH's server is not installed: apt-get install --no-install-recommends openssh-server"
+)
 
 
 class SftpServer:
@@ -26,14 +28,29 @@ class SftpServer:
         pytest.importorskip("paramiko", reason="pip install paramiko")
         self.port, self.known_hosts, self.key = free_port(), folder / "known_hosts", folder / "user"
         for name in ("host", "user"):
-            subprocess.run(["/usr/bin/ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
+            subprocess.run(
+                ["/usr/bin/ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name],
+                check=True,
+            )
         self.known_hosts.write_text(f"[127.0.0.1]:{self.port} {(folder / 'host.pub').read_text()}")
-        lines = [f"ListenAddress 127.0.0.1:{self.port}", f"HostKey {folder}/host", f"AuthorizedKeysFile {folder}/user.pub"]
-        lines += ["StrictModes no", "UsePAM no", "PasswordAuthentication no", "PermitRootLogin yes", "PidFile none"]
+        lines = [
+            f"ListenAddress 127.0.0.1:{self.port}",
+            f"HostKey {folder}/host",
+            f"AuthorizedKeysFile {folder}/user.pub",
+        ]
+        lines += [
+            "StrictModes no",
+            "UsePAM no",
+            "PasswordAuthentication no",
+            "PermitRootLogin yes",
+            "PidFile none",
+        ]
         (folder / "config").write_text("\n".join([*lines, "Subsystem sftp internal-sftp", ""]))
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)  # where it gives up its rights
-        self._process = subprocess.Popen([program, "-D", "-e", "-f", folder / "config"], stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(
+            [program, "-D", "-e", "-f", folder / "config"], stderr=subprocess.DEVNULL
+        )
         wait_for(self.port)
 
     @property
@@ -61,8 +78,14 @@ def create_bucket(port: int, name: str) -> None:
     """Create a bucket on the S3 server of a port."""
     import boto3
 
-    options = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
-    boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}", **options).create_bucket(Bucket=name)
+    options = {
+        "aws_access_key_id": "key",
+        "aws_secret_access_key": "secret",
+        "region_name": "us-east-1",
+    }
+    boto3.client("s3", endpoint_url=f"http://127.0.0.1:{port}", **options).create_bucket(
+        Bucket=name
+    )
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,9 @@ class Forked:
     raises ends it with a traceback, as a script would. One runs at a time.
     """
 
-    def __init__(self, folder: Path, function: str, *modules: str, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, function: str, *modules: str, environ: Mapping[str, str] | None = None
+    ) -> None:
         self._program = function.partition(".")[0]
         self._out, self._err, self._words = folder / "out", folder / "err", folder / "server"
         with self._words.open("wb") as words:
@@ -63,8 +65,12 @@ class Forked:
             os.kill(child, signal.SIGKILL)
         code = self._answer()
         if is_late:
-            raise subprocess.TimeoutExpired(words, timeout, self._out.read_text(), self._err.read_text())
-        return subprocess.CompletedProcess(words, code, self._out.read_text(), self._err.read_text())
+            raise subprocess.TimeoutExpired(
+                words, timeout, self._out.read_text(), self._err.read_text()
+            )
+        return subprocess.CompletedProcess(
+            words, code, self._out.read_text(), self._err.read_text()
+        )
 
     def _answer(self) -> int:
         """Return the next line of the server: the id of a process or its exit code."""

@@ -63,7 +63,10 @@ def _stamps() -> Iterator[tuple[str, bytes]]:
         yield f"stamps, {name}", table(f"{stamp},1.5", f"{stamp},2.5")
         if name.startswith("year"):
             yield f"stamps, {name} far down", GOOD + f"{stamp},3.5\n".encode()
-    yield "stamps, mixed", table("2026-01-05T06:00:00Z,1", "05.01.2026 06:01,2", "01/05/2026 06:02,3", "1767614580,4")
+    yield (
+        "stamps, mixed",
+        table("2026-01-05T06:00:00Z,1", "05.01.2026 06:01,2", "01/05/2026 06:02,3", "1767614580,4"),
+    )
     yield "stamps, of both orders", table("13/01/2026 06:00,1", "01/13/2026 06:00,2")
     yield (
         "stamps, with the null date in a European file",
@@ -84,11 +87,23 @@ def _bytes() -> Iterator[tuple[str, bytes]]:
     yield "bytes, NUL in a title", table("2026-01-05T06:00:00Z,1", head="ts,t\x00t")
     yield "bytes, only NULs", b"\x00" * 5000
     yield "bytes, all of them", bytes(range(256)) * 40
-    for encoding in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-16", "utf-32", "utf-8-sig", "utf-7", "cp037"):
+    for encoding in (
+        "utf-16-le",
+        "utf-16-be",
+        "utf-32-le",
+        "utf-16",
+        "utf-32",
+        "utf-8-sig",
+        "utf-7",
+        "cp037",
+    ):
         yield f"bytes, {encoding}", GOOD.decode().encode(encoding)
     yield "bytes, UTF-16 of an odd length", GOOD.decode().encode("utf-16")[:-1]
     yield "bytes, half a UTF-8 character at the end", GOOD + b"2026-01-05T06:02:00Z,\xc3"
-    yield "bytes, UTF-8 and Windows mixed", table("2026-01-05T06:00:00Z,süß") + b"2026-01-05T06:01:00Z,s\xfc\xdf\n"
+    yield (
+        "bytes, UTF-8 and Windows mixed",
+        table("2026-01-05T06:00:00Z,süß") + b"2026-01-05T06:01:00Z,s\xfc\xdf\n",
+    )
     yield "bytes, a surrogate", GOOD + b"2026-01-05T06:02:00Z,\xed\xa0\x80\n"
     yield "bytes, a mark of order twice", b"\xef\xbb\xbf\xef\xbb\xbf" + GOOD
     yield "bytes, gzip", gzip.compress(GOOD, mtime=0)
@@ -96,14 +111,20 @@ def _bytes() -> Iterator[tuple[str, bytes]]:
     yield "bytes, gzip head only", b"\x1f\x8b"
     yield "bytes, gzip with a wrong sum", gzip.compress(GOOD, mtime=0)[:-8] + b"\x00" * 8
     yield "bytes, gzip in gzip", gzip.compress(gzip.compress(GOOD, mtime=0), mtime=0)
-    yield "bytes, gzip of 32 MB in one line", gzip.compress(b"ts,t" + b"x" * (32 * _MEGABYTE), mtime=0)
+    yield (
+        "bytes, gzip of 32 MB in one line",
+        gzip.compress(b"ts,t" + b"x" * (32 * _MEGABYTE), mtime=0),
+    )
     yield "bytes, gzip of Parquet", gzip.compress(_parquet(_times(), pa.array([1.0, 2.0])), mtime=0)
     yield "bytes, bzip2 cut off", bz2.compress(GOOD)[:-4]
     yield "bytes, xz cut off", lzma.compress(GOOD)[:-4]
     yield "bytes, Zstandard of nothing", b"\x28\xb5\x2f\xfd" + b"\x00" * 20
     yield "bytes, zip", _zipped()
     yield "bytes, a picture", b"\x89PNG\r\n\x1a\n" + bytes(range(200))
-    yield "bytes, HTML", b"<!DOCTYPE html><html><body><table><tr><td>ts</td></tr></table></body></html>"
+    yield (
+        "bytes, HTML",
+        b"<!DOCTYPE html><html><body><table><tr><td>ts</td></tr></table></body></html>",
+    )
 
 
 def _tables() -> Iterator[tuple[str, bytes]]:
@@ -117,25 +138,58 @@ def _tables() -> Iterator[tuple[str, bytes]]:
     yield "table, a title twice", table("2026-01-05T06:00:00Z,1,2", head="ts,t,t")
     yield "table, titles of one name", table("2026-01-05T06:00:00Z,1,2", head="ts,t 1,t-1 ,t+1")
     yield "table, empty titles", table("2026-01-05T06:00:00Z,1,2", head="ts,,")
-    yield "table, 100,000 columns", table("1", head="ts," + ",".join(f"c{i}" for i in range(100_000)))
-    yield "table, 3,000 columns", table("2026-01-05T06:00:00Z" + ",1" * 3000, head="ts," + ",".join(f"c{i}" for i in range(3000)))
+    yield (
+        "table, 100,000 columns",
+        table("1", head="ts," + ",".join(f"c{i}" for i in range(100_000))),
+    )
+    yield (
+        "table, 3,000 columns",
+        table(
+            "2026-01-05T06:00:00Z" + ",1" * 3000,
+            head="ts," + ",".join(f"c{i}" for i in range(3000)),
+        ),
+    )
     yield "table, a line of 2 MB", table("2026-01-05T06:00:00Z," + "x" * 2 * _MEGABYTE)
     yield "table, a line of 5 MB", table("2026-01-05T06:00:00Z," + "x" * 5 * _MEGABYTE)
-    yield "table, a title of 2 MB", table("2026-01-05T06:00:00Z,1", head="ts," + "x" * 2 * _MEGABYTE)
-    yield "table, an open quotation mark", table('2026-01-05T06:00:00Z,"1', "2026-01-05T06:01:00Z,2")
-    yield "table, an open quotation mark in the header", table("2026-01-05T06:00:00Z,1", head='ts,"t')
-    yield "table, quotation marks inside of cells", table('2026-01-05T06:00:00Z,1"5"', '2026-01-05T06:01:00Z,""2"')
-    yield "table, mixed separators", table("2026-01-05T06:00:00Z;1", "2026-01-05T06:01:00Z\t2", "2026-01-05T06:02:00Z,3")
+    yield (
+        "table, a title of 2 MB",
+        table("2026-01-05T06:00:00Z,1", head="ts," + "x" * 2 * _MEGABYTE),
+    )
+    yield (
+        "table, an open quotation mark",
+        table('2026-01-05T06:00:00Z,"1', "2026-01-05T06:01:00Z,2"),
+    )
+    yield (
+        "table, an open quotation mark in the header",
+        table("2026-01-05T06:00:00Z,1", head='ts,"t'),
+    )
+    yield (
+        "table, quotation marks inside of cells",
+        table('2026-01-05T06:00:00Z,1"5"', '2026-01-05T06:01:00Z,""2"'),
+    )
+    yield (
+        "table, mixed separators",
+        table("2026-01-05T06:00:00Z;1", "2026-01-05T06:01:00Z\t2", "2026-01-05T06:02:00Z,3"),
+    )
     yield "table, too many fields", table("2026-01-05T06:00:00Z,1,2,3", "2026-01-05T06:01:00Z,2")
     yield "table, too few fields", table("2026-01-05T06:00:00Z", "2026-01-05T06:01:00Z,2")
     yield "table, a separator of its own", b"sep=\x01\nts\x01t\n2026-01-05T06:00:00Z\x011\n"
     yield "table, a line break as separator", b"sep=\n\nts,t\n2026-01-05T06:00:00Z,1\n"
     yield "table, carriage returns only", GOOD.replace(b"\n", b"\r")
     yield "table, a contradiction", table("2026-01-05T06:00:00Z,1", "2026-01-05T06:00:00Z,2")
-    yield "table, titles with control characters", table("2026-01-05T06:00:00Z,1", head="ts,\x1b[31mt\x07\u202e")
+    yield (
+        "table, titles with control characters",
+        table("2026-01-05T06:00:00Z,1", head="ts,\x1b[31mt\x07\u202e"),
+    )
     yield "table, a formula as title", table("2026-01-05T06:00:00Z,1", head="ts,=cmd|' /C calc'!A0")
-    yield "table, JSON lines", b'{"ts": "2026-01-05T06:00:00Z", "t": 1}\n{"ts": "2026-01-05T06:01:00Z", "t": 2}\n'
-    yield "table, a title of the database", table("2026-01-05T06:00:00Z,1,2,3", head="ts,$where,a.b,_id")
+    yield (
+        "table, JSON lines",
+        b'{"ts": "2026-01-05T06:00:00Z", "t": 1}\n{"ts": "2026-01-05T06:01:00Z", "t": 2}\n',
+    )
+    yield (
+        "table, a title of the database",
+        table("2026-01-05T06:00:00Z,1,2,3", head="ts,$where,a.b,_id"),
+    )
 
 
 def _cells() -> Iterator[tuple[str, bytes]]:
@@ -156,14 +210,26 @@ def _cells() -> Iterator[tuple[str, bytes]]:
     ]
     for number in numbers:
         quoted = number.replace('"', '""')
-        yield f"cell, {number[:20]}", table(f'2026-01-05T06:00:00Z,"{quoted}"', f'2026-01-05T06:01:00Z,"{quoted}"')
+        yield (
+            f"cell, {number[:20]}",
+            table(f'2026-01-05T06:00:00Z,"{quoted}"', f'2026-01-05T06:01:00Z,"{quoted}"'),
+        )
     yield "cells, numbers with an endless one", GOOD + b"2026-01-05T06:02:00Z,1e400\n"
     yield "cells, numbers with a vanishing one", GOOD + b"2026-01-05T06:02:00Z,1e-400\n"
-    yield "cells, German and English decimals", table("05.01.2026 06:00;1,5", "05.01.2026 06:01;1.5", head="ts;t")
-    yield "cells, thousands in both ways", table("05.01.2026 06:00;1.234,5", "05.01.2026 06:01;1,234.5", head="ts;t")
+    yield (
+        "cells, German and English decimals",
+        table("05.01.2026 06:00;1,5", "05.01.2026 06:01;1.5", head="ts;t"),
+    )
+    yield (
+        "cells, thousands in both ways",
+        table("05.01.2026 06:00;1.234,5", "05.01.2026 06:01;1,234.5", head="ts;t"),
+    )
     yield "cells, a text of 100 kB", table("2026-01-05T06:00:00Z," + "ab " * 33_000)
     yield "cells, only blanks", table("2026-01-05T06:00:00Z,\u00a0", "2026-01-05T06:01:00Z,   ")
-    yield "cells, 3,000 kinds of text", table(*(f"2026-01-05T06:{i // 60:02}:{i % 60:02}Z,kind {i}" for i in range(3000)))
+    yield (
+        "cells, 3,000 kinds of text",
+        table(*(f"2026-01-05T06:{i // 60:02}:{i % 60:02}Z,kind {i}" for i in range(3000))),
+    )
 
 
 def _parquets() -> Iterator[tuple[str, bytes]]:
@@ -184,12 +250,24 @@ def _parquets() -> Iterator[tuple[str, bytes]]:
     yield "parquet, no columns", _written(pa.table({}))
     yield "parquet, no value", _parquet(_times(), pa.nulls(2))
     yield "parquet, not finite", _parquet(_times(), pa.array([float("inf"), float("nan")]))
-    yield "parquet, decimals of 76 digits", _parquet(_times(), pa.array([10**75, 1], pa.decimal256(76, 0)))
+    yield (
+        "parquet, decimals of 76 digits",
+        _parquet(_times(), pa.array([10**75, 1], pa.decimal256(76, 0))),
+    )
     yield "parquet, durations", _parquet(_times(), pa.array([1, 2], pa.duration("s")))
-    yield "parquet, a column twice", _written(pa.table([_times(), numbers, numbers], names=["ts", "t", "t"]))
+    yield (
+        "parquet, a column twice",
+        _written(pa.table([_times(), numbers, numbers], names=["ts", "t", "t"])),
+    )
     for unit, far in (("ms", 1 << 62), ("us", 1 << 62), ("ns", (1 << 63) - 1)):
-        yield f"parquet, stamps beyond all in {unit}", _parquet(pa.array([far, -far], pa.timestamp(unit, "UTC")), numbers)
-    yield "parquet, stamps of the year 0001", _parquet(pa.array([-62_135_596_800_000] * 2, pa.timestamp("ms", "UTC")), numbers)
+        yield (
+            f"parquet, stamps beyond all in {unit}",
+            _parquet(pa.array([far, -far], pa.timestamp(unit, "UTC")), numbers),
+        )
+    yield (
+        "parquet, stamps of the year 0001",
+        _parquet(pa.array([-62_135_596_800_000] * 2, pa.timestamp("ms", "UTC")), numbers),
+    )
     yield "parquet, int96 out of range", _far_int96()
     yield "parquet, a huge number of rows", _huge_count(good)
 
@@ -212,7 +290,8 @@ def _far_int96() -> bytes:
     """Return a file whose int96 stamps lie 5.8 million years ahead: the day of the Julian calendar is the last four bytes."""
     near = struct.pack("<qI", 0, 2_461_046)
     day = _written(
-        pa.table({"ts": pa.array([1_767_571_200_000], pa.timestamp("ms")), "t": [1.0]}), use_deprecated_int96_timestamps=True
+        pa.table({"ts": pa.array([1_767_571_200_000], pa.timestamp("ms")), "t": [1.0]}),
+        use_deprecated_int96_timestamps=True,
     )
     assert near in day
     return day.replace(near, struct.pack("<qI", 0, 0x7FFFFFFF))
@@ -298,16 +377,50 @@ def deliveries() -> Mapping[str, str]:
         "null",
         "[]",
     ]
-    names = ["true", "null", "NaN", "1e-400", '""', '"a\\n"', '"\\ud800"', '{"a": 1}', '"' + "x" * 5000 + '"', '"$where"', "1.5"]
-    numbers = ["1e400", "-1e400", "1e-400", "NaN", "Infinity", "0x10", "01", "1_0", "9" * 5000, '"\\u0000"', '"\\ud83d"', "[[1]]"]
-    found = {f"{name}, {text[:12]}": row.format(**{**usual, name: text}) for name in ("asset", "type") for text in names}
+    names = [
+        "true",
+        "null",
+        "NaN",
+        "1e-400",
+        '""',
+        '"a\\n"',
+        '"\\ud800"',
+        '{"a": 1}',
+        '"' + "x" * 5000 + '"',
+        '"$where"',
+        "1.5",
+    ]
+    numbers = [
+        "1e400",
+        "-1e400",
+        "1e-400",
+        "NaN",
+        "Infinity",
+        "0x10",
+        "01",
+        "1_0",
+        "9" * 5000,
+        '"\\u0000"',
+        '"\\ud83d"',
+        "[[1]]",
+    ]
+    found = {
+        f"{name}, {text[:12]}": row.format(**{**usual, name: text})
+        for name in ("asset", "type")
+        for text in names
+    }
     found |= {f"ts, {text[:12]}": row.format(**{**usual, "ts": text}) for text in stamps}
     found |= {f"t, {text[:12]}": row.format(**{**usual, "t": text}) for text in numbers}
     found |= {
         "a name twice": '{"ts": 1767614400, "ts": 1767614401, "asset": "oven-1", "type": "stop", "t": 1}',
         "a name twice inside": '{"ts": 1767614400, "asset": "oven-1", "type": "stop", "values": {"t": 1, "t": 2}}',
-        "deep": '{"ts": 1767614400, "asset": "oven-1", "type": "stop", "t": ' + "[" * 100_000 + "]" * 100_000 + "}",
-        "many values": '{"ts": 1, "asset": "a", "type": "b"' + "".join(f', "v{i}": 1' for i in range(10_001)) + "}",
+        "deep": '{"ts": 1767614400, "asset": "oven-1", "type": "stop", "t": '
+        + "[" * 100_000
+        + "]" * 100_000
+        + "}",
+        "many values": '{"ts": 1, "asset": "a", "type": "b"'
+        + "".join(f', "v{i}": 1' for i in range(10_001))
+        + "}",
         "cut off": '{"ts": 1767614400, "asset": "oven-1"',
         "a list": "[1, 2]",
         "a number": "1",

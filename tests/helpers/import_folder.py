@@ -29,7 +29,9 @@ class Folder:
         return check_readings(source, self.plant).write(now=NOW, actor="me")
 
     def understood(self, content, **layout):
-        return check_readings(ReadingsFile(self.file(content), Layout(**{"asset": "a", **layout})), self.plant).understood
+        return check_readings(
+            ReadingsFile(self.file(content), Layout(**{"asset": "a", **layout})), self.plant
+        ).understood
 
     def expect_refusal(self, content, *parts, **layout):
         with pytest.raises(UserError) as refusal:

@@ -64,7 +64,10 @@ class Commands(monitoring.CommandListener):
 @contextmanager
 def process(uri: str, name: str, commands: Commands) -> Iterator[MongoStores]:
     """Yield the stores of a simulated process. If it is killed, the caller continues after the block."""
-    with patch("alerting.adapters.mongo.mongo.MongoClient", partial(MongoClient, event_listeners=[commands])):
+    with patch(
+        "alerting.adapters.mongo.mongo.MongoClient",
+        partial(MongoClient, event_listeners=[commands]),
+    ):
         client = connect(uri)
     try:
         with suppress(Killed):
@@ -81,7 +84,12 @@ def short_transactions(server: EmbeddedMongod, seconds: int = 1) -> Iterator[Non
     with mongod_access.as_server(server.folder, server.port) as admin:
         admin.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": seconds})
         yield
-        admin.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": mongod_access.TRANSACTION_LIFETIME_S})
+        admin.admin.command(
+            {
+                "setParameter": 1,
+                "transactionLifetimeLimitSeconds": mongod_access.TRANSACTION_LIFETIME_S,
+            }
+        )
 
 
 def end_transactions(server: EmbeddedMongod) -> None:

@@ -19,7 +19,9 @@ def sources_of(asset, rows, model, suppressed=()):
     platform.assets.put([asset])
     add_readings(platform, rows, at(0))
     models = SimpleNamespace(get=lambda *_: model)
-    return lambda: Sources(platform, models, asset, None, SharedInputs(platform.readings), lambda *_: list(suppressed))
+    return lambda: Sources(
+        platform, models, asset, None, SharedInputs(platform.readings), lambda *_: list(suppressed)
+    )
 
 
 def evaluate_part(definition, sources, state, until, version=1):
@@ -42,6 +44,9 @@ def evaluated_to(definition, sources, cuts):
         state, unknown = table.state(0), found.unknown
         steps += [step for step, _ in found.steps]
         for part in found.scores:
-            scores += [(t, score.hex()) for t, score in zip(part.at.tolist(), part.score.tolist(), strict=True)]
+            scores += [
+                (t, score.hex())
+                for t, score in zip(part.at.tolist(), part.score.tolist(), strict=True)
+            ]
         raises |= {t: raised.content for t, raised in found.raises.items()}
     return steps, scores, raises, state, unknown

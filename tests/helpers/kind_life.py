@@ -44,7 +44,9 @@ def in_service(made, decided, instants):
 
 def kept(platform, name):
     """Return when the episodes were raised and closed that late data did not refute."""
-    return sorted((e.raised_at, e.closed_at) for e in platform.episodes.find(name) if not e.withdrawn)
+    return sorted(
+        (e.raised_at, e.closed_at) for e in platform.episodes.find(name) if not e.withdrawn
+    )
 
 
 def assert_past_agrees_with_live(platform, name, start, end):

@@ -15,7 +15,10 @@ from tests.builders import at, oven, too_hot
 from tests.helpers.stores import states_of
 from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
-LEVELS = {"above": None, "levels": {"medium": {"above": 215, "clear_above_at": 210}, "critical": {"above": 230}}}
+LEVELS = {
+    "above": None,
+    "levels": {"medium": {"above": 215, "clear_above_at": 210}, "critical": {"above": 230}},
+}
 
 
 class Line:
@@ -25,7 +28,9 @@ class Line:
         self.mail = Mailbox("mail")
         self.platform = platform_on(stores or memory_platform(), [self.mail], HandClock(), latency)
         self.platform.assets.put([oven(**(variables or {}))])
-        apply(self.platform, [too_hot(**{"stale_after": "30m", **changes})], "engineer", at(0), "test")
+        apply(
+            self.platform, [too_hot(**{"stale_after": "30m", **changes})], "engineer", at(0), "test"
+        )
 
     def feed(self, values, minute=0):
         rows = [
@@ -47,7 +52,13 @@ class Line:
 
     def condition_intervals(self):
         return sorted(
-            (e.condition_started_at or e.raised_at, e.closed_at, e.condition, e.severity, e.severity_peak)
+            (
+                e.condition_started_at or e.raised_at,
+                e.closed_at,
+                e.condition,
+                e.severity,
+                e.severity_peak,
+            )
             for e in self.episodes()
             if not e.withdrawn
         )

@@ -23,11 +23,25 @@ def mariadb_server(folder: Path) -> Iterator[str]:
     pytest.importorskip("pymysql", reason="pip install pymysql")
     base, port, user = Path(program).parents[1], free_port(), getpass.getuser()
     common = ["--no-defaults", f"--basedir={base}", f"--datadir={folder}/data", f"--user={user}"]
-    install = [base / "bin" / "mariadb-install-db", *common, "--auth-root-authentication-method=normal", "--skip-test-db"]
+    install = [
+        base / "bin" / "mariadb-install-db",
+        *common,
+        "--auth-root-authentication-method=normal",
+        "--skip-test-db",
+    ]
     with (folder / "out").open("wb") as out:
         subprocess.run(install, check=True, stdout=out, stderr=out)
-        options = [f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder}/socket", f"--pid-file={folder}/pid"]
-        server = subprocess.Popen([program, *common, *options, "--innodb-flush-log-at-trx-commit=0"], stdout=out, stderr=out)
+        options = [
+            f"--port={port}",
+            "--bind-address=127.0.0.1",
+            f"--socket={folder}/socket",
+            f"--pid-file={folder}/pid",
+        ]
+        server = subprocess.Popen(
+            [program, *common, *options, "--innodb-flush-log-at-trx-commit=0"],
+            stdout=out,
+            stderr=out,
+        )
     try:
         wait_for(port)
         yield f"mysql://root@127.0.0.1:{port}/mysql"

@@ -19,4 +19,6 @@ def summary(name="too-moist", **changes):
 
 
 def plant(*summaries):
-    return compute_plant(PlantMaterial(START, END, END + timedelta(hours=1), summaries, kpis([], START, END)))
+    return compute_plant(
+        PlantMaterial(START, END, END + timedelta(hours=1), summaries, kpis([], START, END))
+    )

@@ -34,8 +34,12 @@ class Line:
         """The rule by the samples up to an instant, as an evaluation reads them."""
         known = [m for m in self.samples if m <= until]
         bad = np.array([self.samples[m] for m in known], bool)
-        occurrences = occurrences_of_samples(instants(known), bad, self.hold, self.delay, before, self.recovery)
-        return PredictionRule(occurrences, duration_millis(WINDOW), duration_millis(WINDOW), self.state)
+        occurrences = occurrences_of_samples(
+            instants(known), bad, self.hold, self.delay, before, self.recovery
+        )
+        return PredictionRule(
+            occurrences, duration_millis(WINDOW), duration_millis(WINDOW), self.state
+        )
 
     def score(self, grid, rule, recovered_at=None):
         """The score at these minutes, and why it is unknown."""
@@ -50,8 +54,12 @@ class Line:
             grid = [m for m in range(0, END, 5) if start < m <= end]
             rule = self.rule(end, KnownProblem(at(start), state.problem_since, is_first=start == 0))
             score, why = self.score(grid, rule, rearm_at - rule.horizon_ms)
-            may_raise, rearm_at = rearm(instants(grid), score, 0.5, rule, to_millis(at(end)), rearm_at)
-            state, steps = advance_predictions(state, instants(grid), may_raise, rule, STRIDE, at(end))
+            may_raise, rearm_at = rearm(
+                instants(grid), score, 0.5, rule, to_millis(at(end)), rearm_at
+            )
+            state, steps = advance_predictions(
+                state, instants(grid), may_raise, rule, STRIDE, at(end)
+            )
             state = replace(state, watermark=at(end), problem_since=rule.occurrences.since(at(end)))
             found += steps
             reasons |= why
@@ -77,6 +85,12 @@ def expect_same_however_cut(line, cuts):
     score, same = line.score(grid, rule)
     assert same == reasons
     counted = predicted_intervals(instants(grid), score, 0.5, rule)
-    ended = [(to_millis(s.raised_at), to_millis(s.prediction_ended_at)) for s in whole if s.kind == "closed"]
+    ended = [
+        (to_millis(s.raised_at), to_millis(s.prediction_ended_at))
+        for s in whole
+        if s.kind == "closed"
+    ]
     assert counted[: len(ended)] == ended
-    assert [raised for raised, _ in counted] == [to_millis(s.at) for s in whole if s.kind == "raised"]
+    assert [raised for raised, _ in counted] == [
+        to_millis(s.at) for s in whole if s.kind == "raised"
+    ]

@@ -21,4 +21,7 @@ def rows(shift=4.0, dependent=0.5, seed=3, days=25, every=EVERY):
     for i in range(1, len(minutes)):
         values[i] = dependent * values[i - 1] + noise[i]
     values[(minutes >= SHIFTED) & (minutes < BACK)] += shift
-    return [ReadingRow(ASSET, at(m), {"force": 200 + v}) for m, v in zip(minutes.tolist(), values.tolist(), strict=True)]
+    return [
+        ReadingRow(ASSET, at(m), {"force": 200 + v})
+        for m, v in zip(minutes.tolist(), values.tolist(), strict=True)
+    ]

@@ -8,7 +8,10 @@ from tests.builders import at
 from tests.in_memory_platform import in_memory_platform
 
 DAY = 24 * 60
-ASSET = Asset(name="press-1", variables={"force": Variable(unit="kN", low=0, high=100), "recipe": Variable(type="category")})
+ASSET = Asset(
+    name="press-1",
+    variables={"force": Variable(unit="kN", low=0, high=100), "recipe": Variable(type="category")},
+)
 DOCUMENT = {
     "name": "force-too-high",
     "kind": "threshold",
@@ -30,9 +33,15 @@ def running(days=2, extra=(), **changes):
     platform.assets.put([ASSET])
     platform.assets.put_event_types([EventType(name="jam", duration="lasting")])
     rows = [
-        ReadingRow("press-1", at(m), {"force": force(m), **({"recipe": "AB"[m // 720 % 2]} if m % 720 == 0 else {})})
+        ReadingRow(
+            "press-1",
+            at(m),
+            {"force": force(m), **({"recipe": "AB"[m // 720 % 2]} if m % 720 == 0 else {})},
+        )
         for m in range(0, days * DAY, 2)
     ]
-    add_readings(platform, [*rows, *(ReadingRow("press-1", at(m), values) for m, values in extra)], at(0))
+    add_readings(
+        platform, [*rows, *(ReadingRow("press-1", at(m), values) for m, values in extra)], at(0)
+    )
     apply(platform, [{**DOCUMENT, **changes}], "engineer", at(0), "test")
     return platform

@@ -43,13 +43,25 @@ class Airflow:
 
     def answer(self, path: str, option: str, reason: str) -> str:
         """Answer a run's question as its administrator; returns the text that was asked with."""
-        approve, question = f"{path}/taskInstances/approve", f"{path}/taskInstances/approve/-1/hitlDetails"
-        self.until(lambda: self.http.get(approve).json().get("state") == "awaiting_input", "a question", 300)
+        approve, question = (
+            f"{path}/taskInstances/approve",
+            f"{path}/taskInstances/approve/-1/hitlDetails",
+        )
+        self.until(
+            lambda: self.http.get(approve).json().get("state") == "awaiting_input",
+            "a question",
+            300,
+        )
         time.sleep(5)
         asked = self.http.get(question).json()
         body = {"chosen_options": [option], "params_input": {"reason": reason}}
         self.http.patch(question, json=body).raise_for_status()
-        self.until(lambda: self._is_answered(approve, question, body), "the answer to be taken", 120, pause=5)
+        self.until(
+            lambda: self._is_answered(approve, question, body),
+            "the answer to be taken",
+            120,
+            pause=5,
+        )
         return f"{asked['subject']}\n{asked['body']}"
 
     def _is_answered(self, approve: str, question: str, body: dict[str, Any]) -> bool:
@@ -57,20 +69,31 @@ class Airflow:
         second, and longer on a busy machine: then the answer is given again.
         """
         state = self.http.get(approve).json().get("state")
-        if state == "awaiting_input" and self.http.patch(question, json=body).status_code not in (200, 409):
+        if state == "awaiting_input" and self.http.patch(question, json=body).status_code not in (
+            200,
+            409,
+        ):
             raise AssertionError(f"the question takes no answer: {self.http.get(question).text}")
         return state in ("success", "failed", "skipped")
 
     def finish(self, dag_id: str, path: str) -> list[dict[str, Any]]:
         """Wait for a run's end and return its task instances; fails with their states and logs."""
-        self.until(lambda: self.http.get(path).json()["state"] in ("success", "failed"), f"{dag_id} to end", 500)
+        self.until(
+            lambda: self.http.get(path).json()["state"] in ("success", "failed"),
+            f"{dag_id} to end",
+            500,
+        )
         tasks = self.http.get(f"{path}/taskInstances").json()["task_instances"]
         assert self.http.get(path).json()["state"] == "success", self._report(tasks)
         return tasks
 
     def run_ids(self, dag_id: str) -> list[str]:
         """The ids of the runs of a DAG, oldest first."""
-        runs = self.http.get(f"/dags/{dag_id}/dagRuns", params={"order_by": "run_after"}).raise_for_status().json()["dag_runs"]
+        runs = (
+            self.http.get(f"/dags/{dag_id}/dagRuns", params={"order_by": "run_after"})
+            .raise_for_status()
+            .json()["dag_runs"]
+        )
         return [run["dag_run_id"] for run in runs]
 
     def doc(self, dag_id: str) -> str:
@@ -79,7 +102,9 @@ class Airflow:
     def wait_for_doc(self, dag_id: str, text: str) -> None:
         self.until(lambda: text in self.doc(dag_id), f"{text!r} in the text of {dag_id}", 200)
 
-    def until(self, happened: Callable[[], object], what: str, seconds: float, pause: float = 0.5) -> None:
+    def until(
+        self, happened: Callable[[], object], what: str, seconds: float, pause: float = 0.5
+    ) -> None:
         deadline = time.monotonic() + seconds
         while not happened():
             assert time.monotonic() < deadline, f"waited {seconds} s for {what}; {self._report([])}"
@@ -87,7 +112,9 @@ class Airflow:
 
     def _report(self, tasks: list[dict[str, Any]]) -> str:
         states = [f"{t['task_id']}[{t['map_index']}] {t['state']}" for t in tasks]
-        logs = [f"--- {file}\n{file.read_text()[-3000:]}" for file in sorted(self.logs.rglob("*.log"))]
+        logs = [
+            f"--- {file}\n{file.read_text()[-3000:]}" for file in sorted(self.logs.rglob("*.log"))
+        ]
         return "\n".join([*states, *logs])
 
 
@@ -95,7 +122,12 @@ class Airflow:
 def running_airflow(settings: Settings, **variables: str) -> Iterator[Airflow]:
     """Scheduler, DAG processor and API server as `alerting up` starts them, with every DAG paused until it is wanted."""
     secrets = load_or_create(settings.home / "secrets")
-    environ = parts.airflow_environment(settings, secrets, parts.environment(settings, secrets, os.environ)) | variables
+    environ = (
+        parts.airflow_environment(
+            settings, secrets, parts.environment(settings, secrets, os.environ)
+        )
+        | variables
+    )
     environ["AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION"] = "True"
     logs = settings.home / "logs"
     logs.mkdir(exist_ok=True)
@@ -106,7 +138,11 @@ def running_airflow(settings: Settings, **variables: str) -> Iterator[Airflow]:
     try:
         for part in parts.airflow_parts(settings, environ, needs=()):
             with (logs / f"{part.name}.log").open("wb") as log:
-                processes.append(subprocess.Popen(part.command, env=environ, stdout=log, stderr=log, start_new_session=True))
+                processes.append(
+                    subprocess.Popen(
+                        part.command, env=environ, stdout=log, stderr=log, start_new_session=True
+                    )
+                )
         yield Airflow(_signed_in(settings, secrets.airflow_password), logs)
     finally:
         for process in processes:

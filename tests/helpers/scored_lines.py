@@ -32,7 +32,9 @@ def humid_line():
 
 
 def filter_of_line():
-    made, _ = filter_line.trained_platform(learning={"trials": 1, "folds": 2, "candidates": ["ridge"]})
+    made, _ = filter_line.trained_platform(
+        learning={"trials": 1, "folds": 2, "candidates": ["ridge"]}
+    )
     return evaluated(made, filter_line.TRAINED, filter_line.TRAINED + DAY)
 
 
@@ -40,7 +42,13 @@ def fan_of_line():
     made = in_memory_platform()
     made.assets.put([fan_line.fan()])
     add_readings(made, fan_line.rows(), at(0))
-    document = {"name": "unlike", "kind": "anomaly", "assets": [fan_line.ASSET], "windows": ["40m"], "candidates": ["pca"]}
+    document = {
+        "name": "unlike",
+        "kind": "anomaly",
+        "assets": [fan_line.ASSET],
+        "windows": ["40m"],
+        "candidates": ["pca"],
+    }
     apply(made, [document | {"schedule": {"retrain": None}}], "engineer", at(0), "test")
     made.clock.instant = at(fan_line.TRAINED)
     train(made, "unlike", at(fan_line.TRAINED))

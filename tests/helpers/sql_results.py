@@ -21,7 +21,10 @@ def hardness(platform):
     found = {}
     for asset in platform.assets.all():
         frame = platform.readings.load(asset, None, None).readings["hardness"].dropna()
-        found |= {(asset.name, int((ts - NOON).total_seconds() // 60)): value for ts, value in frame.items()}
+        found |= {
+            (asset.name, int((ts - NOON).total_seconds() // 60)): value
+            for ts, value in frame.items()
+        }
     return found
 
 

@@ -64,16 +64,26 @@ def mongo_stores(request) -> MongoStores:
 @pytest.fixture
 def more_stores(request, stores) -> Callable[[], MongoStores | Platform]:
     """Return a function that gives more empty stores of the same kind."""
-    return request.getfixturevalue("more_mongo_stores") if isinstance(stores, MongoStores) else memory_platform
+    return (
+        request.getfixturevalue("more_mongo_stores")
+        if isinstance(stores, MongoStores)
+        else memory_platform
+    )
 
 
 @pytest.fixture
 def more_mongo_stores(request) -> Callable[[], MongoStores]:
     """Return a function that gives stores of a second empty database of the same kind."""
-    return lambda: request.getfixturevalue("another_real") if "real" in request.fixturenames else mongomock_stores()
+    return lambda: (
+        request.getfixturevalue("another_real")
+        if "real" in request.fixturenames
+        else mongomock_stores()
+    )
 
 
-def states_of(platform: Platform | MongoStores, definition: str, assets: Sequence[str]) -> dict[str, ConditionState]:
+def states_of(
+    platform: Platform | MongoStores, definition: str, assets: Sequence[str]
+) -> dict[str, ConditionState]:
     """Return the states of a definition by asset; an asset never evaluated is absent."""
     table = platform.states.load_many([(definition, asset) for asset in assets])
     states = {asset: table.state(row) for row, asset in enumerate(assets)}
@@ -83,8 +93,16 @@ def states_of(platform: Platform | MongoStores, definition: str, assets: Sequenc
 def contents(platform: Platform) -> dict[str, object]:
     """Return everything that is stored, without backtests, to see whether it changes."""
     if isinstance(platform.audit, MemoryAudit):
-        stores = [f.name for f in fields(platform) if type(getattr(platform, f.name)).__module__.startswith("alerting.adapters")]
-        return {name: pickle.dumps(getattr(platform, name)) for name in stores if name not in ("backtests", "models", "links")}
+        stores = [
+            f.name
+            for f in fields(platform)
+            if type(getattr(platform, f.name)).__module__.startswith("alerting.adapters")
+        ]
+        return {
+            name: pickle.dumps(getattr(platform, name))
+            for name in stores
+            if name not in ("backtests", "models", "links")
+        }
     database = platform.audit._audit.database
     names = [name for name in database.list_collection_names() if not name.startswith("backtest")]
     return {name: sorted(map(str, database[name].find())) for name in names}

@@ -22,7 +22,13 @@ def plant(*channels, suppression=STOPPED, **changes):
     line = Asset(name="line-1", variables={"line_state": Variable(type="category")})
     platform.assets.put([oven().model_copy(update={"parent": "line-1"}), line])
     platform.assets.put_event_types([EventType(name="maintenance", duration="lasting")])
-    apply(platform, [too_hot(suppression=suppression, stale_after="10h", **changes)], "engineer", at(-1), "test")
+    apply(
+        platform,
+        [too_hot(suppression=suppression, stale_after="10h", **changes)],
+        "engineer",
+        at(-1),
+        "test",
+    )
     return platform
 
 

@@ -36,7 +36,9 @@ class Importer:
     def events(self, content, columns=None, duration=None, skip_bad=False, **layout):
         source = EventsFile(self.file(content), Layout(**layout), EventColumns(**(columns or {})))
         reject = self.rejects.append if skip_bad else None
-        return check_events(source, self.plant, duration=duration, reject=reject).write(now=NOW, actor="me")
+        return check_events(source, self.plant, duration=duration, reject=reject).write(
+            now=NOW, actor="me"
+        )
 
     def expect_refusal(self, *message, call=None, **options):
         with pytest.raises(UserError) as refusal:

@@ -44,8 +44,13 @@ def live(definition, data, instants):
         judged = evaluated(definition, data, state.carried, at(start), at(end))
         assert judged.intervals[0].start == at(start) + timedelta(milliseconds=1)
         assert all(a.end == b.start for a, b in pairwise(judged.intervals))
-        state, steps = advance(state, judged.intervals, definition.hold, definition.clear_for, severities(definition))
-        found += [(s, judged.reading_at(s.at) if definition.combination is None else judged.at(s.at)) for s in steps]
+        state, steps = advance(
+            state, judged.intervals, definition.hold, definition.clear_for, severities(definition)
+        )
+        found += [
+            (s, judged.reading_at(s.at) if definition.combination is None else judged.at(s.at))
+            for s in steps
+        ]
         for s in judged.intervals:
             if not statuses or statuses[-1][:3] != (s.status, s.severity, s.fact):
                 statuses.append((s.status, s.severity, s.fact, s.start))
@@ -65,7 +70,9 @@ def expect_same_for_numbers(readings, cuts, condition, fields):
         fields = {k: v for k, v in fields.items() if k != "rate_per"}
     definition = threshold(**condition, **fields)
     gaps, values = zip(*readings, strict=True)
-    asset = oven(temperature=Variable(low=-50, high=500)).model_copy(update={"attributes": {"limit": 211.0}})
+    asset = oven(temperature=Variable(low=-50, high=500)).model_copy(
+        update={"attributes": {"limit": 211.0}}
+    )
     numbers = [np.nan if value is BAD else value for value in values]
     data = history(np.cumsum(gaps).tolist(), asset=asset, temperature=numbers)
     data = with_quality(data, "temperature", [BAD if value is BAD else None for value in values])
@@ -78,7 +85,9 @@ def expect_same_for_states(readings, cuts, policy, counted):
     definition = threshold(variable="state", above=None, equals="stopped", no_data=policy, **fields)
     gaps, values = zip(*readings, strict=True)
     texts = [None if value is BAD else value for value in values]
-    data = history(np.cumsum(gaps).tolist(), asset=oven(state=Variable(type="category")), state=texts)
+    data = history(
+        np.cumsum(gaps).tolist(), asset=oven(state=Variable(type="category")), state=texts
+    )
     data = with_quality(data, "state", [BAD if value is BAD else None for value in values])
     expect_same_however_cut(definition, data, cuts)
 
@@ -88,9 +97,14 @@ def expect_same_for_several(readings, cuts, conditions, fields):
     gaps, *columns = zip(*readings, strict=True)
     asset = oven(temperature=Variable(low=-50, high=500), recipe=Variable(type="category"))
     names = ("temperature", "moisture", "recipe")
-    values = {name: [None if value is BAD else value for value in column] for name, column in zip(names, columns, strict=True)}
+    values = {
+        name: [None if value is BAD else value for value in column]
+        for name, column in zip(names, columns, strict=True)
+    }
     numbers = {name: np.array(values[name], np.float64) for name in names[:2]}
-    data = history(np.cumsum(gaps).tolist(), asset=asset, **numbers, recipe=np.array(values["recipe"], object))
+    data = history(
+        np.cumsum(gaps).tolist(), asset=asset, **numbers, recipe=np.array(values["recipe"], object)
+    )
     for name, column in zip(names, columns, strict=True):
         data = with_more_bad(data, name, [value is BAD for value in column])
     expect_same_however_cut(several(**conditions, **fields), data, cuts)

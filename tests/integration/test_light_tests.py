@@ -30,5 +30,7 @@ def test_an_evaluation_loads_no_library_of_models_or_statistics():
         "kind_of(threshold())\n"  # loads all kinds
         "print(sorted({'scipy', 'sklearn', 'lightgbm'} & set(sys.modules)))"
     )
-    found = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert found.stdout.splitlines()[-1] == "[]", found.stdout

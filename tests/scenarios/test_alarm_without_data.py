@@ -17,7 +17,10 @@ def made(minutes, end=20 * DAY, **changes):
     """A backtest of twenty days over readings every ten minutes at these minutes: hot in the last two hours of each stretch."""
     platform = in_memory_platform()
     platform.assets.put([oven()])
-    rows = [ReadingRow("oven-1", at(m), {"temperature": 230.0 if is_hot else 200.0}) for m, is_hot in minutes]
+    rows = [
+        ReadingRow("oven-1", at(m), {"temperature": 230.0 if is_hot else 200.0})
+        for m, is_hot in minutes
+    ]
     add_readings(platform, rows, at(0))
     platform.clock.instant = at(end)
     subject = written_subject(platform, too_hot(**{"stale_after": "20m", **changes}))
@@ -32,9 +35,13 @@ def stretch(start, end):
 def bars(page):
     """Widths and heights of the bars of the timeline: thick ones in which the alert was in alarm, thin ones while it was open."""
     drawing = page.split('id="timeline-', 1)[1].split("</svg>")[0]
-    shapes = re.findall(r'id="timeline-PolyCollection_\d+">\s*<defs>(.*?)</defs>', drawing, re.DOTALL)
+    shapes = re.findall(
+        r'id="timeline-PolyCollection_\d+">\s*<defs>(.*?)</defs>', drawing, re.DOTALL
+    )
     paths = [
-        [float(n) for n in re.findall(r"-?\d+\.?\d*", path)] for shape in shapes for path in re.findall(r' d="([^"]+)"', shape)
+        [float(n) for n in re.findall(r"-?\d+\.?\d*", path)]
+        for shape in shapes
+        for path in re.findall(r' d="([^"]+)"', shape)
     ]
     return [(max(p[0::2]) - min(p[0::2]), max(p[1::2]) - min(p[1::2])) for p in paths]
 
@@ -43,8 +50,12 @@ ENDS = stretch(0, 12 * DAY)
 PAUSES = [*stretch(0, 4 * DAY), *stretch(12 * DAY, 20 * DAY - 20)]
 
 
-@pytest.mark.parametrize(("minutes", "episodes", "known", "alarm"), [(ENDS, 1, 288.2, 2.3), (PAUSES, 2, 287.8, 4.7)])
-def test_a_stretch_without_data_is_neither_watched_nor_in_alarm_nor_the_longest_episode(minutes, episodes, known, alarm):
+@pytest.mark.parametrize(
+    ("minutes", "episodes", "known", "alarm"), [(ENDS, 1, 288.2, 2.3), (PAUSES, 2, 287.8, 4.7)]
+)
+def test_a_stretch_without_data_is_neither_watched_nor_in_alarm_nor_the_longest_episode(
+    minutes, episodes, known, alarm
+):
     result = made(minutes)
     assert len(result.episodes) == episodes
     hours = [float(n) for n in re.findall(r"[\d.]+", result.metrics["time_in_alarm"]["basis"])]

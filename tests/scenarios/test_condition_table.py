@@ -26,9 +26,27 @@ from alerting.readings.history import millis, to_millis
 from alerting.readings.ragged import pack, summarise_windows
 from tests.builders import at, history, oven, revision, threshold
 
-ASSET = oven(temperature=Variable(low=-50, high=500)).model_copy(update={"attributes": {"limit": 211.0}})
-VALUES = [200.0, 211.0, 212.0, 220.0, 235.0, 999.0, 0.0, -0.0, float("nan"), float("inf"), float("-inf")]
-RUNS = st.lists(st.tuples(st.sampled_from(VALUES), st.integers(1, 12), st.sampled_from([0, 1, 5])), min_size=1, max_size=8)
+ASSET = oven(temperature=Variable(low=-50, high=500)).model_copy(
+    update={"attributes": {"limit": 211.0}}
+)
+VALUES = [
+    200.0,
+    211.0,
+    212.0,
+    220.0,
+    235.0,
+    999.0,
+    0.0,
+    -0.0,
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+]
+RUNS = st.lists(
+    st.tuples(st.sampled_from(VALUES), st.integers(1, 12), st.sampled_from([0, 1, 5])),
+    min_size=1,
+    max_size=8,
+)
 CONDITIONS = st.sampled_from(
     [
         {},
@@ -36,15 +54,33 @@ CONDITIONS = st.sampled_from(
         {"above": None, "below": 200},
         {"below": 200, "clear_below_at": 212},
         {"above": None, "inside": {"low": 210, "high": 230}},
-        {"above": None, "inside": {"low": 210, "high": 215}, "clear_outside": {"low": 205, "high": 225}},
-        {"above": None, "outside": {"low": 210, "high": 230}, "clear_inside": {"low": 214, "high": 216}},
+        {
+            "above": None,
+            "inside": {"low": 210, "high": 215},
+            "clear_outside": {"low": 205, "high": 225},
+        },
+        {
+            "above": None,
+            "outside": {"low": 210, "high": 230},
+            "clear_inside": {"low": 214, "high": 216},
+        },
         {"above": None, "equals": 212, "clear_outside": {"low": 200, "high": 220}},
         {"above": None, "outside": {"low": 210, "high": 230}, "clear_below_at": 215},
         {"above": None, "equals": 0},
         {"above": None, "equals": 235},
         {"above": {"attribute": "limit"}},
-        {"above": None, "levels": {"medium": {"above": 210}, "high": {"above": 215, "below": 0}, "critical": {"above": 230}}},
-        {"above": None, "levels": {"low": {"above": 200, "clear_above_at": 100}, "critical": {"above": 212}}},
+        {
+            "above": None,
+            "levels": {
+                "medium": {"above": 210},
+                "high": {"above": 215, "below": 0},
+                "critical": {"above": 230},
+            },
+        },
+        {
+            "above": None,
+            "levels": {"low": {"above": 200, "clear_above_at": 100}, "critical": {"above": 212}},
+        },
         {"above": None, "levels": {"high": {"above": 215, "clear_above_at": 205}}},
     ]
 )
@@ -63,18 +99,25 @@ FIELDS = st.fixed_dictionaries(
 def one_by_one(definition, data, state, start, end):
     """The state after a stretch, judged reading by reading, and whether anything was raised, changed or closed."""
     part = VersionInterval(start, end, revision(definition), None)
-    judged = evaluate_threshold_interval(definition, data.asset, series_of(definition, data), TargetEvaluation(state), part)
+    judged = evaluate_threshold_interval(
+        definition, data.asset, series_of(definition, data), TargetEvaluation(state), part
+    )
     count = state.unknown_count + 1 if judged.unknown else 0
     return replace(judged.state, unknown_count=count, unknown_reason=judged.unknown), judged.steps
 
 
 def together(definition, data, states, start, end):
     """Return which of these states stay as they are over the stretch, and the states after it."""
-    table, rows = ConditionTable([("too-hot", f"oven-{i}") for i in range(len(states))]), len(states)
+    table, rows = (
+        ConditionTable([("too-hot", f"oven-{i}") for i in range(len(states))]),
+        len(states),
+    )
     for row, state in enumerate(states):
         table.put(row, state)
     begin, stop = np.full(rows, to_millis(start) + 1), np.full(rows, to_millis(end) + 1)
-    packed = pack([(millis(data.readings.index), data.readings["temperature"].to_numpy(np.float64))])
+    packed = pack(
+        [(millis(data.readings.index), data.readings["temperature"].to_numpy(np.float64))]
+    )
     of = [severities(definition)] * rows
     seen = summarise_windows(packed, np.zeros(rows, np.int64), begin, stop)
     limits = LimitColumns([limits_of(definition, data.asset)] * rows)
@@ -113,7 +156,9 @@ def readings(runs):
 
 @settings(max_examples=80, deadline=None)
 @given(RUNS, st.sampled_from([1, 2, 5, 17]), CONDITIONS, FIELDS)
-def test_what_moves_on_together_is_where_judging_reading_by_reading_leads(runs, step, condition, fields):
+def test_what_moves_on_together_is_where_judging_reading_by_reading_leads(
+    runs, step, condition, fields
+):
     if fields["no_data"] == "ignore":
         fields = {k: v for k, v in fields.items() if k != "frozen_after"}
     data = readings(runs)
@@ -131,12 +176,40 @@ WITHIN = [200.0] * 3 + [150.0, 250.0] * 30
         ({"clear_above_at": 210}, [230.0] * 20 + [212.0] * 40, 56),
         ({"above": None, "below": 250}, [200.0] * 60, 56),
         ({"above": None, "inside": {"low": 100, "high": 300}}, [200.0] * 60, 56),
-        ({"above": None, "inside": {"low": 199, "high": 200}, "clear_outside": {"low": 100, "high": 300}}, WITHIN, 56),
-        ({"above": None, "inside": {"low": 199, "high": 200}, "clear_outside": {"low": 100, "high": 300}}, [250.0] * 60, 56),
+        (
+            {
+                "above": None,
+                "inside": {"low": 199, "high": 200},
+                "clear_outside": {"low": 100, "high": 300},
+            },
+            WITHIN,
+            56,
+        ),
+        (
+            {
+                "above": None,
+                "inside": {"low": 199, "high": 200},
+                "clear_outside": {"low": 100, "high": 300},
+            },
+            [250.0] * 60,
+            56,
+        ),
         ({"above": None, "equals": 200, "clear_outside": {"low": 100, "high": 300}}, WITHIN, 56),
-        ({"above": None, "outside": {"low": 300, "high": 400}, "clear_inside": {"low": 320, "high": 380}}, [310.0] * 60, 56),
+        (
+            {
+                "above": None,
+                "outside": {"low": 300, "high": 400},
+                "clear_inside": {"low": 320, "high": 380},
+            },
+            [310.0] * 60,
+            56,
+        ),
         ({"above": None, "equals": 200}, [200.0] * 60, 56),
-        ({"above": None, "levels": {"medium": {"above": 210}, "high": {"above": 215}}}, [200.0] * 60, 56),
+        (
+            {"above": None, "levels": {"medium": {"above": 210}, "high": {"above": 215}}},
+            [200.0] * 60,
+            56,
+        ),
         ({"stale_after": "5m"}, [200.0] * 10, 40),
         ({"stale_after": "5m", "no_data": "alert"}, [200.0] * 10, 40),
         ({"frozen_after": "2h"}, [200.0] * 60, 56),
@@ -148,7 +221,8 @@ def test_what_stays_as_it_is_is_seen_to_stay(fields, values, least):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"rate_per": "5m"}, {"at_least": {"readings": 2, "of": 3}}, {"above": {"attribute": "other"}}]
+    "fields",
+    [{"rate_per": "5m"}, {"at_least": {"readings": 2, "of": 3}}, {"above": {"attribute": "other"}}],
 )
 def test_what_needs_every_reading_is_left_to_judging_one_by_one(fields):
     assert limits_of(threshold(**fields), ASSET) is None
@@ -159,9 +233,14 @@ def test_a_table_gives_back_every_state_that_is_put_into_it():
         ConditionState(at(5)),
         ConditionState(at(5), carried=Carried("state", at(4), "stopped", same_since=at(1))),
         ConditionState(
-            at(5), carried=Carried("temperature", at(4), None, same_since=at(4)), unknown_count=2, unknown_reason="none"
+            at(5),
+            carried=Carried("temperature", at(4), None, same_since=at(4)),
+            unknown_count=2,
+            unknown_reason="none",
         ),
-        ConditionState(at(5), carried=Carried("temperature", at(4), None, same_since=at(4), bad=True)),
+        ConditionState(
+            at(5), carried=Carried("temperature", at(4), None, same_since=at(4), bad=True)
+        ),
         ConditionState(
             watermark=at(10),
             pending_since=at(8),
@@ -170,8 +249,13 @@ def test_a_table_gives_back_every_state_that_is_put_into_it():
             last_raised_at=at(2),
             last_closed_at=at(3),
             severity="high",
-            levels=(SeverityState("high", met_since=at(7)), SeverityState("critical", pending_since=at(9))),
-            carried=Carried("temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3, 4), at(6)),
+            levels=(
+                SeverityState("high", met_since=at(7)),
+                SeverityState("critical", pending_since=at(9)),
+            ),
+            carried=Carried(
+                "temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3, 4), at(6)
+            ),
         ),
     ]
     table = ConditionTable([("a", str(row)) for row in range(len(states) + 1)])

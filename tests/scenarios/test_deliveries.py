@@ -23,13 +23,23 @@ LEVELS = {"medium": {"above": 215}, "critical": {"above": 240}}
 
 def plant(on, *channels, assets=1, **changes):
     platform = platform_on(on, channels, HandClock())
-    platform.assets.put([oven().model_copy(update={"name": f"oven-{i}"}) for i in range(1, assets + 1)])
-    apply(platform, [too_hot(assets=["oven-*"], stale_after="1d", **changes)], "engineer", at(0), "test")
+    platform.assets.put(
+        [oven().model_copy(update={"name": f"oven-{i}"}) for i in range(1, assets + 1)]
+    )
+    apply(
+        platform,
+        [too_hot(assets=["oven-*"], stale_after="1d", **changes)],
+        "engineer",
+        at(0),
+        "test",
+    )
     return platform
 
 
 def read(platform, value, minute, assets=1):
-    rows = [ReadingRow(f"oven-{i}", at(minute), {"temperature": value}) for i in range(1, assets + 1)]
+    rows = [
+        ReadingRow(f"oven-{i}", at(minute), {"temperature": value}) for i in range(1, assets + 1)
+    ]
     add_readings(platform, rows, at(minute))
 
 
@@ -87,7 +97,9 @@ def test_an_attempt_late_in_a_long_round_is_claimed_from_then_on(stores):
     assert len(slow.messages) == 1
 
 
-def test_of_many_due_notifications_few_are_claimed_at_first_so_that_a_killed_process_holds_back_few(stores):
+def test_of_many_due_notifications_few_are_claimed_at_first_so_that_a_killed_process_holds_back_few(
+    stores,
+):
     class Counting(Mailbox):
         def deliver(self, message):
             claimed.append(sum(n.status == "claimed" for n in notifications_of(platform)))
@@ -115,7 +127,11 @@ def test_a_dead_receiver_does_not_hold_up_the_others(stores):
     read(platform, 230.0, 1, assets=150)
     evaluate_values(platform, 1)
     counts = deliver_due(platform, at(1))
-    assert (len(mail.messages), dead.tried, counts.postponed) == (150, SILENT_AFTER, 150 - SILENT_AFTER)
+    assert (len(mail.messages), dead.tried, counts.postponed) == (
+        150,
+        SILENT_AFTER,
+        150 - SILENT_AFTER,
+    )
     healthy = Mailbox("dead")
     again = replace(platform, channels={"mail": mail, "dead": healthy})
     for minute in (2, 3, 4):
@@ -124,7 +140,9 @@ def test_a_dead_receiver_does_not_hold_up_the_others(stores):
     assert len(mail.messages) == 150
 
 
-def test_an_alert_that_was_critical_between_two_rounds_is_told_as_critical_to_all_whom_that_concerns(stores):
+def test_an_alert_that_was_critical_between_two_rounds_is_told_as_critical_to_all_whom_that_concerns(
+    stores,
+):
     mail, chief = Mailbox("mail"), Mailbox("chief")
     platform = plant(stores, mail, chief, above=None, levels=LEVELS)
     worse = {"name": "worse", "match": {"severity": ["critical"]}, "channels": ["chief"]}
@@ -136,14 +154,20 @@ def test_an_alert_that_was_critical_between_two_rounds_is_told_as_critical_to_al
         read(platform, value, minute)
     evaluate_values(platform, 3)
     deliver_due(platform, at(3))
-    assert [m.subject for m in mail.messages] == ["MEDIUM: too-hot on oven-1", "Worse: CRITICAL: too-hot on oven-1"]
+    assert [m.subject for m in mail.messages] == [
+        "MEDIUM: too-hot on oven-1",
+        "Worse: CRITICAL: too-hot on oven-1",
+    ]
     assert [m.subject for m in chief.messages] == ["Worse: CRITICAL: too-hot on oven-1"]
     assert "Worse: medium → critical: Zone 2 temperature is 250 °C" in chief.messages[0].text
     assert "Meanwhile: critical → medium" in chief.messages[0].text
     read(platform, 200.0, 5)
     evaluate_values(platform, 5)
     deliver_due(platform, at(5))
-    assert [m.subject.split(":")[0] for m in (mail.messages[-1], chief.messages[-1])] == ["Over", "Over"]
+    assert [m.subject.split(":")[0] for m in (mail.messages[-1], chief.messages[-1])] == [
+        "Over",
+        "Over",
+    ]
 
 
 @pytest.mark.parametrize("over", [False, True])
@@ -160,9 +184,13 @@ def test_an_alert_that_was_critical_before_anybody_looked_is_told_as_it_peaked(s
     assert ("Meanwhile: over since" if over else "Meanwhile: critical → medium") in told.text
 
 
-def test_finished_notifications_are_forgotten_after_their_time_and_an_alert_that_is_still_open_gets_its_end(stores):
+def test_finished_notifications_are_forgotten_after_their_time_and_an_alert_that_is_still_open_gets_its_end(
+    stores,
+):
     mail = Mailbox("mail")
-    platform = replace(plant(stores, mail, assets=2), retention=Retention(notifications=timedelta(days=14)))
+    platform = replace(
+        plant(stores, mail, assets=2), retention=Retention(notifications=timedelta(days=14))
+    )
     platform.platform_alerts.report("odd", "oven-1", "it is odd", at(0))
     read(platform, 230.0, 1, assets=2)
     evaluate_values(platform, 1)

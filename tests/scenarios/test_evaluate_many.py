@@ -48,20 +48,43 @@ def outcome(rows, instants, revised_at):
     for _, instant in pairwise([0, *instants]):
         if instant > revised_at and len(platform.definitions.revisions("hot")) == 1:
             platform.clock.instant = at(revised_at)
-            apply(platform, [too_hot(name="hot", assets=["oven-*"], stale_after="4m", above=208)], "x", at(revised_at), "lower")
+            apply(
+                platform,
+                [too_hot(name="hot", assets=["oven-*"], stale_after="4m", above=208)],
+                "x",
+                at(revised_at),
+                "lower",
+            )
         platform.clock.instant = at(instant)
         evaluate(platform, None, at(instant))
     episodes = sorted(platform.episodes.find(), key=lambda e: e.id)
-    found = [(e.id, e.severity, e.raised_at, e.closed_at, [(t.kind, t.at, t.reason) for t in e.transitions]) for e in episodes]
+    found = [
+        (
+            e.id,
+            e.severity,
+            e.raised_at,
+            e.closed_at,
+            [(t.kind, t.at, t.reason) for t in e.transitions],
+        )
+        for e in episodes
+    ]
     keys = [(definition["name"], oven.name) for definition in DEFINITIONS for oven in OVENS]
     table = platform.states.load_many(keys)
-    states = [state and replace(state, unknown_count=0) for state in map(table.state, range(len(keys)))]
+    states = [
+        state and replace(state, unknown_count=0) for state in map(table.state, range(len(keys)))
+    ]
     return found, states
 
 
 @settings(max_examples=4, deadline=None)
-@given(st.lists(WALK, min_size=6, max_size=6), st.sets(st.integers(1, 25), max_size=10), st.sampled_from([1, 2, 3, 7]))
-def test_evaluations_in_any_chunks_leave_the_episodes_and_states_of_a_single_one(walks, stops, step):
+@given(
+    st.lists(WALK, min_size=6, max_size=6),
+    st.sets(st.integers(1, 25), max_size=10),
+    st.sampled_from([1, 2, 3, 7]),
+)
+def test_evaluations_in_any_chunks_leave_the_episodes_and_states_of_a_single_one(
+    walks, stops, step
+):
     rows, end = rows_of(walks, stops), 36
     at_once = one_by_one(rows, [end], revised_at=12)
     assert outcome(rows, [end], revised_at=12) == at_once
@@ -73,13 +96,20 @@ def test_only_pairs_where_something_happens_are_judged_one_by_one(monkeypatch):
     values[19:] = 220.0
     heat = {"oven-1": values}
     rows = [
-        ReadingRow(oven.name, at(m), {"temperature": heat[oven.name][m - 1] if oven.name in heat else 200.0})
+        ReadingRow(
+            oven.name,
+            at(m),
+            {"temperature": heat[oven.name][m - 1] if oven.name in heat else 200.0},
+        )
         for oven in OVENS
         for m in range(1, 41)
     ]
     platform = in_memory_platform()
     platform.assets.put(OVENS)
-    limits = [too_hot(name=f"above-{limit}", assets=["oven-*"], above=limit) for limit in range(210, 260, 5)]
+    limits = [
+        too_hot(name=f"above-{limit}", assets=["oven-*"], above=limit)
+        for limit in range(210, 260, 5)
+    ]
     apply(platform, limits, "engineer", at(0), "test")
     add_readings(platform, rows, at(0))
     alone = count_judged_alone(monkeypatch)
@@ -90,8 +120,13 @@ def test_only_pairs_where_something_happens_are_judged_one_by_one(monkeypatch):
     assert sorted(alone) == [("above-210", "oven-1"), ("above-215", "oven-1")]
     alone.clear()
     assert evaluate(platform, None, at(30)).targets == 30
-    assert len(evaluate(platform, None, at(52)).unknown) == 30  # all sensors fall silent, and speak again
-    late = [ReadingRow(oven.name, at(60), {"temperature": 200.0 if oven.name != "oven-1" else 220.0}) for oven in OVENS]
+    assert (
+        len(evaluate(platform, None, at(52)).unknown) == 30
+    )  # all sensors fall silent, and speak again
+    late = [
+        ReadingRow(oven.name, at(60), {"temperature": 200.0 if oven.name != "oven-1" else 220.0})
+        for oven in OVENS
+    ]
     add_readings(platform, late, at(60))
     counts = evaluate(platform, None, at(61))
     assert (counts.targets, counts.raised, counts.closed, counts.unknown) == (30, 0, 0, {})
@@ -102,7 +137,9 @@ def test_a_stored_value_that_is_none_holds_its_own_pair_back_and_no_other():
     platform = in_memory_platform()
     platform.assets.put(OVENS)
     apply(platform, [too_hot(assets=["oven-*"])], "engineer", at(0), "test")
-    readings = [ReadingRow(oven.name, at(m), {"temperature": 200.0}) for oven in OVENS for m in (1, 2, 12)]
+    readings = [
+        ReadingRow(oven.name, at(m), {"temperature": 200.0}) for oven in OVENS for m in (1, 2, 12)
+    ]
     add_readings(platform, readings, at(0))
     add_readings(platform, [ReadingRow("oven-2", at(11), {"temperature": "hot"})], at(0))
     evaluate(platform, None, at(10))
@@ -119,12 +156,27 @@ def test_shards_share_no_document_of_states_and_leave_none_out():
     platform = platform_on(mongomock_stores(), (), HandClock())
     platform.assets.put(OVENS)
     names = [f"hot-{i:03}" for i in range(60)]
-    apply(platform, [too_hot(name=n, schedule={"every": "5m"}) for n in names], "engineer", at(0), "test")
+    apply(
+        platform,
+        [too_hot(name=n, schedule={"every": "5m"}) for n in names],
+        "engineer",
+        at(0),
+        "test",
+    )
     every = platform.definitions.latest()[0].definition.schedule.every
     planned = plan_round(platform, every, 4, at(1))
     assert planned.shards == [0, 1, 2, 3]
-    assert sorted(name for shard in range(4) for name in names_in_shard(current_plan(platform), every, shard, 4)) == names
+    assert (
+        sorted(
+            name
+            for shard in range(4)
+            for name in names_in_shard(current_plan(platform), every, shard, 4)
+        )
+        == names
+    )
     for shard in planned.shards:
-        evaluate_shard(platform, every, shard, 4, at(1), planned.source_hash, planned.late.has_requests)
+        evaluate_shard(
+            platform, every, shard, 4, at(1), planned.source_hash, planned.late.has_requests
+        )
     documents = platform.states._shards.find()
     assert {d["version"] for d in documents} == {1}

@@ -18,32 +18,49 @@ from tests.builders import at, oven, too_hot
 from tests.in_memory_platform import in_memory_platform
 
 DAY = 24 * 60
-BURST = 600  # the minute at which seven alarms come within ten minutes, then four within the next ten
+BURST = (
+    600  # the minute at which seven alarms come within ten minutes, then four within the next ten
+)
 
 
 def plant(flood_above):
     """A platform on which a definition raised eleven alarms: seven in a ten-minute period, four in the one after it."""
-    platform = replace(in_memory_platform(), budget=AlarmBudget(mode="warn", flood_above=flood_above, days=1))
+    platform = replace(
+        in_memory_platform(), budget=AlarmBudget(mode="warn", flood_above=flood_above, days=1)
+    )
     platform.assets.put([oven()])
     apply(platform, [too_hot(stale_after="2h")], "engineer", at(0), "test")
     rows = [ReadingRow("oven-1", at(m), {"temperature": 200.0}) for m in range(0, DAY + 1, 30)]
     for minute in [*range(BURST, BURST + 7), *range(BURST + 11, BURST + 15)]:
-        rows += [ReadingRow("oven-1", at(minute + s / 60), {"temperature": v}) for s, v in ((5, 230.0), (30, 200.0))]
+        rows += [
+            ReadingRow("oven-1", at(minute + s / 60), {"temperature": v})
+            for s, v in ((5, 230.0), (30, 200.0))
+        ]
     add_readings(platform, rows, at(0))
     platform.clock.instant = at(DAY)
     evaluate(platform, None, at(DAY))
     return platform
 
 
-@pytest.mark.parametrize(("above", "floods", "periods"), [(10, 0, 0), (7, 0, 0), (6, 1, 2), (5, 1, 2), (3, 1, 2)])
+@pytest.mark.parametrize(
+    ("above", "floods", "periods"), [(10, 0, 0), (7, 0, 0), (6, 1, 2), (5, 1, 2), (3, 1, 2)]
+)
 def test_figures_gate_and_backtest_count_the_same_floods(above, floods, periods):
     platform = plant(above)
     figures = alarm_quality(platform, at(0), at(DAY)).kpis
-    assert (figures.alarms, len(figures.floods), figures.time_in_flood) == (11, floods, pytest.approx(periods / 144))
+    assert (figures.alarms, len(figures.floods), figures.time_in_flood) == (
+        11,
+        floods,
+        pytest.approx(periods / 144),
+    )
     [group] = alarm_quality_by(platform, at(0), at(DAY), "position").groups
     assert group.kpis.floods == figures.floods
     made = backtest(platform, named_subject(platform, "too-hot"), at(0), at(DAY))
-    assert (made.load["episodes"], made.load["floods"], made.load["flood_above"]) == (11, floods, above)
+    assert (made.load["episodes"], made.load["floods"], made.load["flood_above"]) == (
+        11,
+        floods,
+        above,
+    )
     assert f"more than {above}" in made.page
     definition = parse_definition(too_hot(name="again", stale_after="2h"))
     [forecast] = forecasts(platform, [Plan("again", "create", definition, {})], at(DAY))
@@ -56,8 +73,16 @@ def test_a_budget_that_is_just_used_up_is_not_broken():
     for allowed in (10.999, 11.0):
         budget = AlarmBudget(mode="warn", per_day=allowed, days=1)
         definition = parse_definition(too_hot(name="other", stale_after="2h"))
-        apply(platform, [{**too_hot(stale_after="2h"), "state": "retired"}], "engineer", at(DAY), "test")
-        [forecast] = forecasts(replace(platform, budget=budget), [Plan("other", "create", definition, {})], at(DAY))
+        apply(
+            platform,
+            [{**too_hot(stale_after="2h"), "state": "retired"}],
+            "engineer",
+            at(DAY),
+            "test",
+        )
+        [forecast] = forecasts(
+            replace(platform, budget=budget), [Plan("other", "create", definition, {})], at(DAY)
+        )
         assert forecast.breaks is (allowed < 11), forecast.messages
 
 

@@ -23,7 +23,9 @@ def subjects(box):
     return [m.subject for m in box.messages]
 
 
-def test_without_a_route_for_them_faults_of_the_platform_are_told_once_to_the_log_and_their_end_as_well(stores):
+def test_without_a_route_for_them_faults_of_the_platform_are_told_once_to_the_log_and_their_end_as_well(
+    stores,
+):
     log, mail = Mailbox("log"), Mailbox("mail")
     platform = platform_on(stores, [log, mail], HandClock())
     platform.platform_alerts.report(*UNREADABLE, "version 3 is gone", at(0))
@@ -45,10 +47,19 @@ def test_without_a_route_for_them_faults_of_the_platform_are_told_once_to_the_lo
 def test_a_route_takes_them_over_in_its_shift_and_after_its_quiet_hours(stores):
     log, mail, pager = Mailbox("log"), Mailbox("mail"), Mailbox("pager")
     platform = platform_on(stores, [log, mail, pager], HandClock())
-    quiet = {"name": "engineers", "channels": ["mail"], "platform": True, "quiet": [{"from": "00:00", "to": "06:00"}]}
+    quiet = {
+        "name": "engineers",
+        "channels": ["mail"],
+        "platform": True,
+        "quiet": [{"from": "00:00", "to": "06:00"}],
+    }
     apply_routes(platform, [quiet, {"name": "others", "channels": ["pager"]}], "engineer", at(0))
     platform.platform_alerts.report(*UNREADABLE, "version 3 is gone", at(0))
-    heard = {minute: len(mail.messages) for minute in (1, 100, 360, 400) if deliver_due(platform, at(minute))}
+    heard = {
+        minute: len(mail.messages)
+        for minute in (1, 100, 360, 400)
+        if deliver_due(platform, at(minute))
+    }
     assert heard == {1: 0, 100: 0, 360: 1, 400: 1}
     assert (log.messages, pager.messages) == ([], [])
 
@@ -106,4 +117,9 @@ def test_a_link_acknowledges_by_its_button_where_the_route_permits(stores):
 
 def test_without_permission_of_the_route_no_message_can_acknowledge(stores):
     _, _, links = linked(stores)
-    assert [link.label for link in links] == ["It was right", "It was wrong", "I acted on it", "Open the alarm"]
+    assert [link.label for link in links] == [
+        "It was right",
+        "It was wrong",
+        "I acted on it",
+        "Open the alarm",
+    ]

@@ -17,7 +17,11 @@ def columns(series):
 
 def one_by_one(ts, values, begin, end):
     """Return the summary of a window, computed reading by reading; None for no readings."""
-    inside = [(t, v) for t, v in zip(ts.tolist(), values.tolist(), strict=True) if begin <= t < end and not np.isnan(v)]
+    inside = [
+        (t, v)
+        for t, v in zip(ts.tolist(), values.tolist(), strict=True)
+        if begin <= t < end and not np.isnan(v)
+    ]
     if not inside:
         return None
     instants, numbers = zip(*inside, strict=True)
@@ -28,7 +32,17 @@ def one_by_one(ts, values, begin, end):
         since = t
     gap = max((b - a for a, b in pairwise(instants)), default=0)
     constant = len(set(numbers)) == 1
-    return len(inside), instants[0], instants[-1], min(numbers), max(numbers), gap, numbers[-1], since, constant
+    return (
+        len(inside),
+        instants[0],
+        instants[-1],
+        min(numbers),
+        max(numbers),
+        gap,
+        numbers[-1],
+        since,
+        constant,
+    )
 
 
 @settings(max_examples=200, deadline=None)

@@ -19,12 +19,16 @@ def live(changes, line, shelf):
     for minute, (value, state) in enumerate(zip(HEAT, line, strict=True)):
         feed(platform, minute, value, state)
         if shelf and minute == shelf[0]:
-            operate.shelve(platform, "too-hot", "oven-1", ANN, at(minute), at(shelf[1]), "maintenance")
+            operate.shelve(
+                platform, "too-hot", "oven-1", ANN, at(minute), at(shelf[1]), "maintenance"
+            )
         run(platform, minute)
         for message in mail.messages:
             told.setdefault(message.key.split(":")[0], minute)
     episodes = {episode.id for episode in platform.episodes.find()}
-    return sorted(minute for id, minute in told.items() if id in episodes)  # others are reminders of shelves
+    return sorted(
+        minute for id, minute in told.items() if id in episodes
+    )  # others are reminders of shelves
 
 
 def in_a_file(changes, line, shelf):
@@ -45,7 +49,12 @@ def in_a_file(changes, line, shelf):
 @pytest.mark.parametrize("stopped", [(0, 0), (0, 3), (6, 13), (0, 16)])
 @pytest.mark.parametrize("still_notify", [[], ["critical"]])
 def test_people_are_told_when_the_file_says_so(shelf, stopped, still_notify):
-    line = ["stopped" if stopped[0] <= minute < stopped[1] else "running" for minute in range(len(HEAT))]
-    suppression = {"when": {"variable": "line_state", "equals": "stopped"}, "still_notify": still_notify}
+    line = [
+        "stopped" if stopped[0] <= minute < stopped[1] else "running" for minute in range(len(HEAT))
+    ]
+    suppression = {
+        "when": {"variable": "line_state", "equals": "stopped"},
+        "still_notify": still_notify,
+    }
     changes = {"suppression": suppression, **LEVELS}
     assert in_a_file(changes, line, shelf) == live(changes, line, shelf)

@@ -147,7 +147,9 @@ def test_an_unknown_state_of_the_line_suppresses_nothing_and_says_so():
 def test_every_severity_is_suppressed_unless_the_definition_says_otherwise():
     for still_notify, told in (((), []), (("critical",), ["raised"])):
         mail = Mailbox("mail")
-        platform = plant(mail, suppression={**STOPPED, "still_notify": still_notify}, severity="critical")
+        platform = plant(
+            mail, suppression={**STOPPED, "still_notify": still_notify}, severity="critical"
+        )
         feed(platform, 0, 230, "stopped")
         run(platform, 1)
         assert said(mail) == told
@@ -156,7 +158,9 @@ def test_every_severity_is_suppressed_unless_the_definition_says_otherwise():
 def test_what_gets_so_bad_that_it_is_told_all_the_same_is_told_at_once():
     mail = Mailbox("mail")
     levels = {"medium": {"above": 215}, "critical": {"above": 230}}
-    platform = plant(mail, suppression={**STOPPED, "still_notify": ["critical"]}, above=None, levels=levels)
+    platform = plant(
+        mail, suppression={**STOPPED, "still_notify": ["critical"]}, above=None, levels=levels
+    )
     feed(platform, 0, 220, "stopped")
     run(platform, 1)
     assert said(mail) == []
@@ -210,7 +214,10 @@ def test_maintenance_of_the_line_suppresses_its_machines():
 
 def test_a_weekend_is_a_window_of_the_calendar():
     mail = Mailbox("mail")
-    weekend = {"windows": [{"days": ["mon"], "from": "00:00", "to": "06:00"}], "timezone": "Europe/Berlin"}
+    weekend = {
+        "windows": [{"days": ["mon"], "from": "00:00", "to": "06:00"}],
+        "timezone": "Europe/Berlin",
+    }
     platform = plant(mail, suppression=weekend)  # at(0) is Monday 01:00 in Berlin
     feed(platform, 1, 230)
     run(platform, 2, 299)
@@ -275,7 +282,10 @@ def test_the_list_says_what_is_suppressed_and_what_cannot_be_known():
     [target] = list_suppressed(platform, at(5), at(0)).targets
     assert (target.suppressed, target.reason) == (True, "line_state of line-1 is stopped")
     [target] = list_suppressed(platform, at(15), at(0)).targets
-    assert (target.suppressed, target.unknown) == (False, ("no reading of line_state within 10 min on line-1",))
+    assert (target.suppressed, target.unknown) == (
+        False,
+        ("no reading of line_state within 10 min on line-1",),
+    )
 
 
 def test_episodes_are_the_same_with_and_without_suppression():
@@ -284,7 +294,12 @@ def test_episodes_are_the_same_with_and_without_suppression():
     def condition_intervals(suppression):
         platform = plant(suppression=suppression)
         for minute in range(0, 120, 3):
-            feed(platform, minute, 230 if minute % 10 < 4 else 200, "stopped" if 30 <= minute < 60 else "runs")
+            feed(
+                platform,
+                minute,
+                230 if minute % 10 < 4 else 200,
+                "stopped" if 30 <= minute < 60 else "runs",
+            )
             run(platform, minute + 1)
         return [(e.id, e.raised_at, e.closed_at) for e in platform.episodes.find()]
 
@@ -292,7 +307,14 @@ def test_episodes_are_the_same_with_and_without_suppression():
     assert condition_intervals(STOPPED)[0][1] - at(0) > timedelta(minutes=60)
 
 
-FIRE = {"name": "fire", "kind": "threshold", "assets": ["oven-1"], "variable": "temperature", "above": 260, "stale_after": "10h"}
+FIRE = {
+    "name": "fire",
+    "kind": "threshold",
+    "assets": ["oven-1"],
+    "variable": "temperature",
+    "above": 260,
+    "stale_after": "10h",
+}
 INHIBITED = too_hot(suppression={"while": {"definition": "fire"}}, stale_after="10h")
 
 
@@ -309,7 +331,9 @@ def test_no_notification_while_an_episode_of_another_alert_is_open_and_one_when_
     run(platform, 2, 3)
     assert [m.subject for m in mail.messages] == ["MEDIUM: fire on oven-1"]
     assert "fire is open on oven-1" in platform.episodes.find("too-hot")[0].transitions[-1].reason
-    assert "suppressed by design: fire is open on oven-1" in " ".join(why(platform, "too-hot", "oven-1", at(3)).facts)
+    assert "suppressed by design: fire is open on oven-1" in " ".join(
+        why(platform, "too-hot", "oven-1", at(3)).facts
+    )
     feed(platform, 4, 230)
     run(platform, 5, 6)
     assert {m.subject for m in mail.messages[1:]} == {
@@ -327,7 +351,9 @@ def test_without_an_open_episode_of_the_other_alert_it_is_announced():
 
 
 @pytest.mark.parametrize("change", [{"state": "retired"}, {"assets": ["oven-2"]}])
-def test_an_alert_that_is_no_longer_evaluated_inhibits_nothing_though_its_episode_stays_open(change):
+def test_an_alert_that_is_no_longer_evaluated_inhibits_nothing_though_its_episode_stays_open(
+    change,
+):
     mail = Mailbox("mail")
     platform = with_fire(mail)
     platform.assets.put([oven().model_copy(update={"name": "oven-2"})])
@@ -368,8 +394,14 @@ def test_in_a_backtest_an_alert_inhibits_no_longer_than_it_was_evaluated():
     ("document", "fault"),
     [
         (too_hot(suppression={"while": {"definition": "too-hot"}}), "is this definition itself"),
-        (too_hot(suppression={"while": {"definition": "fier"}}), "there is no definition 'fier' (did you mean fire?)"),
-        ({**FIRE, "suppression": {"while": [{"definition": "too-hot"}]}}, "inhibits in a circle: fire → too-hot → fire"),
+        (
+            too_hot(suppression={"while": {"definition": "fier"}}),
+            "there is no definition 'fier' (did you mean fire?)",
+        ),
+        (
+            {**FIRE, "suppression": {"while": [{"definition": "too-hot"}]}},
+            "inhibits in a circle: fire → too-hot → fire",
+        ),
     ],
 )
 def test_an_unknown_alert_and_a_circle_are_refused(document, fault):

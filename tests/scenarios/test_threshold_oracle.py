@@ -18,7 +18,10 @@ from tests.in_memory_platform import in_memory_platform
 from tests.threshold_cases import BAD, random_batch
 from tests.threshold_oracle import Oracle, Sample, decimal
 
-CASES, SEED = int(os.environ.get("THRESHOLD_CASES", "1500")), int(os.environ.get("THRESHOLD_SEED", "7"))
+CASES, SEED = (
+    int(os.environ.get("THRESHOLD_CASES", "1500")),
+    int(os.environ.get("THRESHOLD_SEED", "7")),
+)
 AT_ONCE = 50
 KINDS = ("raised", "severity", "closed")
 
@@ -38,7 +41,9 @@ class Plant:
         self.cases, self.fed = batch.cases, None
         self.platform = in_memory_platform()
         self.platform.assets.put([case.asset for case in batch.cases])
-        apply(self.platform, [case.document for case in batch.cases], "engineer", instant(0), "test")
+        apply(
+            self.platform, [case.document for case in batch.cases], "engineer", instant(0), "test"
+        )
 
     def evaluate(self, cut):
         arrived = [(case, d) for case in self.cases for d in case.deliveries if self.is_new(d, cut)]
@@ -56,12 +61,21 @@ class Plant:
         for episode in self.platform.episodes.find(limit=100_000):
             if not episode.withdrawn:
                 found[episode.definition].append(episode)
-        return {name: sorted(episodes, key=lambda e: e.condition_started_at or e.raised_at) for name, episodes in found.items()}
+        return {
+            name: sorted(episodes, key=lambda e: e.condition_started_at or e.raised_at)
+            for name, episodes in found.items()
+        }
 
 
 def row_of(case, delivery, other):
     """The sample with one of another variable of the same instant."""
-    quality = {"x": "bad"} if delivery.value is BAD else {"x": "uncertain"} if delivery.is_uncertain else {}
+    quality = (
+        {"x": "bad"}
+        if delivery.value is BAD
+        else {"x": "uncertain"}
+        if delivery.is_uncertain
+        else {}
+    )
     values = {"other": other} | ({} if delivery.value is BAD else {"x": delivery.value})
     return ReadingRow(case.asset.name, instant(delivery.at), values, quality)
 
@@ -69,13 +83,25 @@ def row_of(case, delivery, other):
 def expected(case, step, cut):
     """The condition intervals that the oracle finds in what has arrived by then."""
     known = {d.at: d.value for d in case.deliveries if d.arrives <= cut}
-    samples = [Sample(at, None if value is BAD else decimal(value)) for at, value in known.items() if at <= cut]
-    return Oracle(case.document, case.asset.attributes, case.bounds).condition_intervals(samples, 0, cut, step)
+    samples = [
+        Sample(at, None if value is BAD else decimal(value))
+        for at, value in known.items()
+        if at <= cut
+    ]
+    return Oracle(case.document, case.asset.attributes, case.bounds).condition_intervals(
+        samples, 0, cut, step
+    )
 
 
 def told(episodes, is_in_time):
     summaries = [
-        (ms(e.condition_started_at or e.raised_at), ms(e.closed_at), e.severity, e.severity_peak or e.severity) for e in episodes
+        (
+            ms(e.condition_started_at or e.raised_at),
+            ms(e.closed_at),
+            e.severity,
+            e.severity_peak or e.severity,
+        )
+        for e in episodes
     ]
     steps = [[(t.kind, ms(t.at)) for t in e.transitions if t.kind in KINDS] for e in episodes]
     return (summaries, steps) if is_in_time else summaries

@@ -22,15 +22,23 @@ HEAT = {m: 230 if 20 <= m % 60 < 32 or m % 60 == 40 else 200 for m in range(1, 1
 
 
 def condition_intervals(episodes):
-    return sorted((e.raised_at, e.closed_at, e.condition, e.severity, e.severity_peak) for e in episodes)
+    return sorted(
+        (e.raised_at, e.closed_at, e.condition, e.severity, e.severity_peak) for e in episodes
+    )
 
 
-READINGS = st.lists(st.tuples(st.integers(1, 6), st.sampled_from([200, 212, 220, 235, "bad"])), min_size=10, max_size=40)
+READINGS = st.lists(
+    st.tuples(st.integers(1, 6), st.sampled_from([200, 212, 220, 235, "bad"])),
+    min_size=10,
+    max_size=40,
+)
 
 
 @settings(max_examples=40, deadline=None)
 @given(READINGS, FIELDS, st.lists(st.integers(1, 230), max_size=12, unique=True).map(sorted))
-def test_T2_live_in_any_chunks_one_batch_catch_up_and_backtest_agree_to_the_millisecond(readings, fields, cuts):
+def test_T2_live_in_any_chunks_one_batch_catch_up_and_backtest_agree_to_the_millisecond(
+    readings, fields, cuts
+):
     values, minute = {}, 0.0
     for gap, value in readings:
         minute += gap + 0.001
@@ -47,7 +55,11 @@ def test_T2_live_in_any_chunks_one_batch_catch_up_and_backtest_agree_to_the_mill
     for cut in [*cuts[::2], 240]:
         evaluate(sandbox.live_view(at(cut)), ["too-hot"], at(cut))
     expected = condition_intervals(batch.episodes())
-    assert condition_intervals(live.episodes()) == condition_intervals(caught_up.episodes()) == expected
+    assert (
+        condition_intervals(live.episodes())
+        == condition_intervals(caught_up.episodes())
+        == expected
+    )
     assert condition_intervals(sandbox.memory.episodes.find()) == expected
     assert live.state() == caught_up.state() == batch.state()
 
@@ -62,7 +74,9 @@ def test_T2_three_hours_that_are_back_filled_give_the_instants_of_a_live_run():
     late.feed(HEAT, 181)
     live.run(182)
     late.run(182)
-    assert [s[:2] for s in late.condition_intervals()] == [s[:2] for s in live.condition_intervals()]
+    assert [s[:2] for s in late.condition_intervals()] == [
+        s[:2] for s in live.condition_intervals()
+    ]
     assert late.state() == live.state()
     assert {e.late_data_status for e in late.episodes()} == {"found_late"}
     assert {e.detected_at for e in late.episodes()} == {at(182)}
@@ -97,7 +111,9 @@ def test_T9_enabling_two_hundred_normal_definitions_tells_nobody_anything():
     line = Line()
     line.feed(dict.fromkeys(range(1, 30), 200))
     line.run(10)
-    documents = [too_hot(name=f"normal-{n}", **{"for": "1m", "clear_for": "1m"}) for n in range(200)]
+    documents = [
+        too_hot(name=f"normal-{n}", **{"for": "1m", "clear_for": "1m"}) for n in range(200)
+    ]
     apply(line.platform, documents, "engineer", at(10), "test")
     for minute in (11, 12, 20, 30):
         line.run(minute)
@@ -117,13 +133,19 @@ def test_late_readings_of_one_oven_are_nothing_to_another():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fields", [{}, {"for": "5m", "clear_for": "3m"}], ids=["at-once", "delayed"])
-def test_T1_evaluators_that_work_at_once_while_readings_come_late_agree_with_one_alone(real, fields):
+@pytest.mark.parametrize(
+    "fields", [{}, {"for": "5m", "clear_for": "3m"}], ids=["at-once", "delayed"]
+)
+def test_T1_evaluators_that_work_at_once_while_readings_come_late_agree_with_one_alone(
+    real, fields
+):
     line, alone = Line(stores=real, **fields), Line(**fields)
     come = {m: (HEAT[m], m + (m * 7 % 5 == 0) * 13) for m in HEAT}
     with ThreadPoolExecutor(4) as pool:
         for minute in range(5, 185, 5):
-            arrived = {m: value for m, (value, arrival) in come.items() if minute - 5 < arrival <= minute}
+            arrived = {
+                m: value for m, (value, arrival) in come.items() if minute - 5 < arrival <= minute
+            }
             feeding = pool.submit(line.feed, arrived, minute)
             list(pool.map(lambda now: evaluate(line.platform, None, now), [at(minute)] * 3))
             feeding.result()
@@ -142,11 +164,21 @@ def test_a_laboratory_value_that_is_known_later_than_the_allowed_lateness_raises
     """The delay of a variable is no lateness: `allowed_lateness` is a day here, and the laboratory takes a day and a half."""
     platform = in_memory_platform()
     platform.assets.put([oven(moisture=Variable(unit="%", delay=timedelta(hours=36)))])
-    apply(platform, [too_hot(variable="moisture", above=4.5, stale_after="2d")], "engineer", at(0), "test")
+    apply(
+        platform,
+        [too_hot(variable="moisture", above=4.5, stale_after="2d")],
+        "engineer",
+        at(0),
+        "test",
+    )
     for hour in range(0, 48, 6):
         if hour == 42:
-            add_readings(platform, [ReadingRow("oven-1", at(6 * 60), {"moisture": 5.0})], at(hour * 60))
+            add_readings(
+                platform, [ReadingRow("oven-1", at(6 * 60), {"moisture": 5.0})], at(hour * 60)
+            )
         platform.clock.instant = at(hour * 60)
         counts = evaluate(platform, None, at(hour * 60))
         assert counts.too_late == 0
-    assert [(e.raised_at, e.late_data_status) for e in platform.episodes.find()] == [(at(6 * 60), None)]
+    assert [(e.raised_at, e.late_data_status) for e in platform.episodes.find()] == [
+        (at(6 * 60), None)
+    ]

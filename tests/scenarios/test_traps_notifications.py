@@ -29,12 +29,16 @@ KEY = b"k" * 40
 
 def plant(*channels, assets=1, on=None):
     platform = platform_on(on or memory_platform(), channels, HandClock())
-    platform.assets.put([oven().model_copy(update={"name": f"oven-{i}"}) for i in range(1, assets + 1)])
+    platform.assets.put(
+        [oven().model_copy(update={"name": f"oven-{i}"}) for i in range(1, assets + 1)]
+    )
     return platform
 
 
 def read(platform, value, minute, assets=1):
-    rows = [ReadingRow(f"oven-{i}", at(minute), {"temperature": value}) for i in range(1, assets + 1)]
+    rows = [
+        ReadingRow(f"oven-{i}", at(minute), {"temperature": value}) for i in range(1, assets + 1)
+    ]
     add_readings(platform, rows, at(minute))
 
 
@@ -67,12 +71,26 @@ def test_t9_enabling_200_normal_definitions_tells_nobody_anything(stores):
 def test_t9_enabling_a_route_while_100_alerts_are_open_tells_nobody_anything(stores):
     mail, pager = Mailbox("mail"), Mailbox("pager")
     platform = plant(mail, pager, assets=100, on=stores)
-    apply(platform, [too_hot(assets=["oven-*"], notify={"channels": ["mail"]}, stale_after="1d")], "engineer", at(0), "test")
+    apply(
+        platform,
+        [too_hot(assets=["oven-*"], notify={"channels": ["mail"]}, stale_after="1d")],
+        "engineer",
+        at(0),
+        "test",
+    )
     read(platform, 230.0, 1, assets=100)
     tick(platform, 1)
     assert len(mail.messages) == 100
-    apply(platform, [too_hot(assets=["oven-*"], stale_after="1d")], "engineer", at(2), "follow the routes from now on")
-    apply_routes(platform, [{"name": "all", "channels": ["pager"], "repeat": "30m"}], "engineer", at(2))
+    apply(
+        platform,
+        [too_hot(assets=["oven-*"], stale_after="1d")],
+        "engineer",
+        at(2),
+        "follow the routes from now on",
+    )
+    apply_routes(
+        platform, [{"name": "all", "channels": ["pager"], "repeat": "30m"}], "engineer", at(2)
+    )
     for minute in (3, 40, 80):
         tick(platform, minute)
     assert (len(mail.messages), len(pager.messages)) == (100, 0)
@@ -83,7 +101,10 @@ def test_t9_enabling_a_route_while_100_alerts_are_open_tells_nobody_anything(sto
 
 def linked(on):
     mail, clock = Mailbox("anna"), HandClock(at(1))
-    platform = replace(plant(mail, on=on), links=SignedLinks(KEY, "http://testserver", timedelta(hours=1), clock.now))
+    platform = replace(
+        plant(mail, on=on),
+        links=SignedLinks(KEY, "http://testserver", timedelta(hours=1), clock.now),
+    )
     hot(platform)
     app = create_app(platform, {"admin-token-0123456789": ("ada", "admin")}, now=clock.now)
     return platform, TestClient(app, raise_server_exceptions=False), mail.messages[0].links
@@ -130,11 +151,17 @@ def flaky(back_at):
         accepted.append(key)
         return httpx.Response(204)
 
-    hook = WebhookChannel("plant", "https://plant.example/hook", client=httpx.Client(transport=httpx.MockTransport(receive)))
+    hook = WebhookChannel(
+        "plant",
+        "https://plant.example/hook",
+        client=httpx.Client(transport=httpx.MockTransport(receive)),
+    )
     return hook, clock, tried, accepted
 
 
-def test_t17_a_receiver_that_fails_for_20_minutes_gets_one_message_after_it_under_the_same_key(stores):
+def test_t17_a_receiver_that_fails_for_20_minutes_gets_one_message_after_it_under_the_same_key(
+    stores,
+):
     hook, clock, tried, accepted = flaky(back_at=21)
     platform = replace(plant(hook, on=stores), clock=clock)
     hot(platform, stale_after="1d")
@@ -155,7 +182,10 @@ def test_t17_what_was_given_up_is_listed_and_goes_out_under_its_old_key(stores):
         clock.instant = at(minute)
         deliver_due(platform, at(minute))
     [letter] = platform.notifications.dead()
-    assert (letter.channel, letter.error) == ("plant", "webhook plant at https://plant.example answered 500")
+    assert (letter.channel, letter.error) == (
+        "plant",
+        "webhook plant at https://plant.example answered 500",
+    )
     clock.instant = at(60 * 25)
     assert retry(platform, letter.key, "ada", clock.now()) == 1
     deliver_due(platform, clock.now())
@@ -198,7 +228,9 @@ def test_t20_a_restart_with_100_active_alerts_sends_nothing_new(stores):
 def test_t20_after_an_outage_of_a_day_each_alert_is_repeated_once_and_not_once_an_hour(stores):
     mail = Mailbox("mail")
     platform = plant(mail, assets=20, on=stores)
-    apply_routes(platform, [{"name": "all", "channels": ["mail"], "repeat": "1h"}], "engineer", at(0))
+    apply_routes(
+        platform, [{"name": "all", "channels": ["mail"], "repeat": "1h"}], "engineer", at(0)
+    )
     apply(platform, [too_hot(assets=["oven-*"], stale_after="5d")], "engineer", at(0), "test")
     read(platform, 230.0, 1, assets=20)
     tick(platform, 1)
@@ -219,7 +251,13 @@ def crowded(mail):
     platform = plant(mail)
     apply_routes(platform, [CROWD], "engineer", at(0))
     names = [f"too-hot-{i:02d}" for i in range(15)]
-    apply(platform, [too_hot(name=name, stale_after="1d") for name in names], "engineer", at(0), "test")
+    apply(
+        platform,
+        [too_hot(name=name, stale_after="1d") for name in names],
+        "engineer",
+        at(0),
+        "test",
+    )
     read(platform, 230.0, 1)
     tick(platform, 1)
     return platform
@@ -305,7 +343,9 @@ def test_nobody_answers_so_the_chief_is_told_and_then_of_the_end():
     mail, chief = Mailbox("mail"), Mailbox("chief")
     platform = plant(mail, chief)
     steps = [{"after": "15m", "channels": ["chief"]}]
-    apply_routes(platform, [{"name": "all", "channels": ["mail"], "escalation": steps}], "engineer", at(0))
+    apply_routes(
+        platform, [{"name": "all", "channels": ["mail"], "escalation": steps}], "engineer", at(0)
+    )
     hot(platform, stale_after="1d")
     for minute in range(2, 40, 2):
         tick(platform, minute)
@@ -313,13 +353,17 @@ def test_nobody_answers_so_the_chief_is_told_and_then_of_the_end():
     assert len(mail.messages) == 1
     read(platform, 200.0, 40)
     tick(platform, 40)
-    assert [m.subject for m in (mail.messages[-1], chief.messages[-1])] == ["Over: too-hot on oven-1"] * 2
+    assert [m.subject for m in (mail.messages[-1], chief.messages[-1])] == [
+        "Over: too-hot on oven-1"
+    ] * 2
 
 
 def test_a_sign_of_life_comes_once_in_its_time_and_what_an_outage_swallowed_is_not_made_up_for():
     mail = Mailbox("mail")
     platform = plant(mail)
-    apply_routes(platform, [{"name": "alive", "channels": ["mail"], "heartbeat": "1h"}], "engineer", at(0))
+    apply_routes(
+        platform, [{"name": "alive", "channels": ["mail"], "heartbeat": "1h"}], "engineer", at(0)
+    )
     for minute in [*range(0, 180, 10), 60 * 24]:
         deliver_due(platform, at(minute))
     assert [m.subject for m in mail.messages] == ["Alerting is running"] * 4

@@ -52,12 +52,20 @@ def plant(on, *channels, count=1, **changes):
     platform = platform_on(on, channels, HandClock())
     platform.assets.put(ovens(count))
     platform.assets.put_event_types([EventType(name="maintenance", duration="lasting")])
-    apply(platform, [too_hot(assets=["oven-*"], stale_after="10h", **changes)], "engineer", at(0), "test")
+    apply(
+        platform,
+        [too_hot(assets=["oven-*"], stale_after="10h", **changes)],
+        "engineer",
+        at(0),
+        "test",
+    )
     return platform
 
 
 def feed(platform, minute, value, count=1):
-    rows = [ReadingRow(f"oven-{i}", at(minute), {"temperature": value}) for i in range(1, count + 1)]
+    rows = [
+        ReadingRow(f"oven-{i}", at(minute), {"temperature": value}) for i in range(1, count + 1)
+    ]
     add_readings(platform, rows, at(minute))
 
 
@@ -153,7 +161,16 @@ def test_T7_what_operators_said_survives_a_crash_between_any_two_writes(stores, 
     id = the_episode(platform).id
     operate.comment(platform, id, EVE, at(9), "before")
     give_feedback(
-        platform, Feedback(episode=id, verdict="true_alarm", acted=False, action=None, comment=None, actor="eve", at=at(9))
+        platform,
+        Feedback(
+            episode=id,
+            verdict="true_alarm",
+            acted=False,
+            action=None,
+            comment=None,
+            actor="eve",
+            at=at(9),
+        ),
     )
     if act == "unshelve":
         operate.shelve(platform, "too-hot", "oven-1", EVE, at(9), at(500), "cleaning")
@@ -184,7 +201,9 @@ def test_T7_a_killed_database_keeps_what_operators_did(tmp_path):
         with open_stores(server.uri, "traps", prepare=True) as made:
             platform = platform_on(made, [], HandClock(at(8)))
             platform.assets.put(ovens(1))
-            apply(platform, [too_hot(assets=["oven-*"], stale_after="10h")], "engineer", at(0), "test")
+            apply(
+                platform, [too_hot(assets=["oven-*"], stale_after="10h")], "engineer", at(0), "test"
+            )
             feed(platform, 5, 230)
             evaluate(platform, None, at(8))
             id = the_episode(platform).id
@@ -195,7 +214,10 @@ def test_T7_a_killed_database_keeps_what_operators_did(tmp_path):
             before, shelf = the_episode(platform), operate.shelves_now(platform.shelves, at(11))
             entries = made.database["audit"].count_documents({})
         os.kill(server.pid, signal.SIGKILL)
-    with EmbeddedMongod(folder, free_port()) as server, open_stores(server.uri, "traps", prepare=True) as made:
+    with (
+        EmbeddedMongod(folder, free_port()) as server,
+        open_stores(server.uri, "traps", prepare=True) as made,
+    ):
         platform = platform_on(made, [], HandClock(at(12)))
         assert the_episode(platform) == before
         assert operate.shelves_now(platform.shelves, at(12)) == shelf
@@ -211,7 +233,9 @@ def test_T9_enabling_two_hundred_normal_definitions_tells_nobody_anything(stores
     platform = platform_on(stores, [mail], HandClock())
     platform.assets.put(ovens(200))
     feed(platform, 1, 200, count=200)
-    documents = [too_hot(name=f"too-hot-{i}", assets=[f"oven-{i}"], stale_after="10h") for i in range(1, 201)]
+    documents = [
+        too_hot(name=f"too-hot-{i}", assets=[f"oven-{i}"], stale_after="10h") for i in range(1, 201)
+    ]
     apply(platform, documents, "engineer", at(2), "test")
     feed(platform, 3, 200, count=200)
     run(platform, 4)
@@ -242,7 +266,15 @@ def test_T18_a_shelf_needs_an_end_a_reason_and_a_role_that_may_shelve_that_long(
     platform = plant(stores)
 
     def shelve(actor=ANN, until=60, reason="cleaning"):
-        return operate.shelve(platform, "too-hot", "oven-1", actor, at(0), None if until is None else at(until), reason)
+        return operate.shelve(
+            platform,
+            "too-hot",
+            "oven-1",
+            actor,
+            at(0),
+            None if until is None else at(until),
+            reason,
+        )
 
     for refused in ({"until": None}, {"reason": "  "}, {"until": 0}):
         with pytest.raises(UserError):
@@ -266,7 +298,9 @@ def test_T18_a_shelf_ends_by_itself_without_a_reading_and_what_is_open_is_announ
     assert [t.kind for t in the_episode(platform).transitions] == ["raised", "muted"]
     for minute in (60, 60, 61, 90):
         deliver_due(platform, at(minute))
-    assert said(mail) == ["unmuted"]  # nobody ran while it was time to remind, and a reminder of what is over helps nobody
+    assert said(mail) == [
+        "unmuted"
+    ]  # nobody ran while it was time to remind, and a reminder of what is over helps nobody
     assert "still open" in mail.messages[-1].text
     assert platform.shelves.of("too-hot", "oven-1")[0].end_reason == "its time is over"
     feed(platform, 95, 200)
@@ -278,7 +312,11 @@ def test_T18_people_are_reminded_once_before_a_shelf_ends_and_again_only_of_a_ne
     mail = Mailbox("mail")
     platform = plant(stores, mail)
     operate.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(60), "cleaning")
-    told = {minute: len(mail.messages) for minute in range(0, 60, 5) if deliver_due(platform, at(minute))}
+    told = {
+        minute: len(mail.messages)
+        for minute in range(0, 60, 5)
+        if deliver_due(platform, at(minute))
+    }
     assert told[40] == 0
     assert told[45] == told[50] == told[55] == 1
     assert "ends soon" in mail.messages[0].subject
@@ -297,15 +335,24 @@ class Refusing(Mailbox):
         super().deliver(message)
 
 
-def test_a_reminder_that_was_refused_is_listed_counted_in_the_sign_of_life_and_goes_out_under_its_old_key(stores):
+def test_a_reminder_that_was_refused_is_listed_counted_in_the_sign_of_life_and_goes_out_under_its_old_key(
+    stores,
+):
     mail, chief = Refusing("mail"), Mailbox("chief")
     platform = plant(stores, mail, chief)
     shelf = operate.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(60), "cleaning")
     mail.broken = True
     deliver_due(platform, at(46))
     [letter] = platform.notifications.dead()
-    assert (letter.shelf, letter.episode, letter.channel, letter.transition) == (shelf.id, None, "mail", "reminder")
-    apply_routes(platform, [{"name": "alive", "channels": ["chief"], "heartbeat": "1h"}], "ann", at(47))
+    assert (letter.shelf, letter.episode, letter.channel, letter.transition) == (
+        shelf.id,
+        None,
+        "mail",
+        "reminder",
+    )
+    apply_routes(
+        platform, [{"name": "alive", "channels": ["chief"], "heartbeat": "1h"}], "ann", at(47)
+    )
     deliver_due(platform, at(48))
     assert "undelivered messages 1." in chief.messages[-1].text
     mail.broken = False
@@ -328,7 +375,9 @@ def test_a_reminder_that_was_refused_goes_out_no_more_when_its_shelf_has_ended(s
     assert (mail.messages, platform.notifications.dead()) == ([], [])
 
 
-def test_T18_an_alarm_told_before_it_was_shelved_is_told_once_more_when_the_shelf_ends_and_it_is_still_open(stores):
+def test_T18_an_alarm_told_before_it_was_shelved_is_told_once_more_when_the_shelf_ends_and_it_is_still_open(
+    stores,
+):
     mail = Mailbox("mail")
     platform = plant(stores, mail)
     feed(platform, 5, 230)
@@ -380,8 +429,12 @@ def test_T18_out_of_service_needs_an_engineer_and_mutes_until_it_is_returned(sto
     mail = Mailbox("mail")
     platform = plant(stores, mail)
     with pytest.raises(NotAllowed):
-        operate.shelve(platform, "too-hot", "oven-1", ANN, at(0), None, "sensor removed", "out_of_service")
-    operate.shelve(platform, "too-hot", "oven-1", EVE, at(0), None, "sensor removed", "out_of_service")
+        operate.shelve(
+            platform, "too-hot", "oven-1", ANN, at(0), None, "sensor removed", "out_of_service"
+        )
+    operate.shelve(
+        platform, "too-hot", "oven-1", EVE, at(0), None, "sensor removed", "out_of_service"
+    )
     with pytest.raises(UserError, match="out of service"):
         operate.shelve(platform, "too-hot", "oven-1", ANN, at(1), at(60), "cleaning")
     feed(platform, 5, 230)
@@ -434,7 +487,11 @@ def test_T10_no_store_of_what_people_did_can_delete_or_change_it():
     forbidden = ("delete", "drop", "remove")
     for store in STORES:
         tree = ast.parse(inspect.getsource(store))
-        called = {n.func.attr for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)}
+        called = {
+            n.func.attr
+            for n in ast.walk(tree)
+            if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)
+        }
         assert not {c for c in called if c.startswith(forbidden)}, store.__name__
     for store in (MongoAudit, MongoFeedback):
         text = inspect.getsource(store)
@@ -449,7 +506,16 @@ def test_T11_two_operators_who_disagree_are_both_kept_and_the_rule_is_stated(sto
     id = the_episode(platform).id
     for actor, verdict in (("ann", "true_alarm"), ("bob", "false_alarm")):
         give_feedback(
-            platform, Feedback(episode=id, verdict=verdict, acted=False, action=None, comment=None, actor=actor, at=at(9))
+            platform,
+            Feedback(
+                episode=id,
+                verdict=verdict,
+                acted=False,
+                action=None,
+                comment=None,
+                actor=actor,
+                at=at(9),
+            ),
         )
     kept = the_episode(platform).feedback
     assert [(f.actor, f.verdict) for f in kept] == [("ann", "true_alarm"), ("bob", "false_alarm")]
@@ -464,11 +530,16 @@ def test_T11_of_two_who_acknowledge_the_first_is_kept_and_both_may(stores):
     id = the_episode(platform).id
     operate.acknowledge(platform, id, ANN, at(9))
     operate.acknowledge(platform, id, EVE, at(10))
-    assert (the_episode(platform).acknowledged.actor, the_episode(platform).acknowledged.at) == ("ann", at(9))
+    assert (the_episode(platform).acknowledged.actor, the_episode(platform).acknowledged.at) == (
+        "ann",
+        at(9),
+    )
 
 
 def test_T16_without_a_secret_nothing_starts():
-    with pytest.raises(UserError, match="there is no API token, so no person can log in: add at least one"):
+    with pytest.raises(
+        UserError, match="there is no API token, so no person can log in: add at least one"
+    ):
         create_app(in_memory_platform(), {})
 
 
@@ -517,28 +588,45 @@ def perform(platform, action, episode_id):
     elif action in ("unshelve", "return_to_service"):
         operate.unshelve(*pair, kind="shelved" if action == "unshelve" else "out_of_service")
     else:
-        words = {"acknowledge": (), "confirm": ("did",), "comment": ("words",), "assign": ("bob",)}[action]
+        words = {"acknowledge": (), "confirm": ("did",), "comment": ("words",), "assign": ("bob",)}[
+            action
+        ]
         getattr(operate, action)(platform, episode_id, EVE, at(20), *words)
 
 
 @pytest.mark.parametrize("action", [rule.action for rule in RULES])
-@pytest.mark.parametrize("flags", [Flags(*v) for v in product((False, True), repeat=5)], ids=isa_state)
+@pytest.mark.parametrize(
+    "flags", [Flags(*v) for v in product((False, True), repeat=5)], ids=isa_state
+)
 def test_the_platform_does_in_every_state_what_the_table_says(flags, action):
     platform = brought_to(flags)
     assert operate.target_flags(platform, "too-hot", "oven-1", at(14)) == flags
     found = platform.episodes.find()
     if not found and action in ("acknowledge", "confirm", "comment", "assign"):
         return  # normal, and nothing ever was raised: there is no episode to act on
-    if action == "close":  # the table permits it in every open state; an alarm without a prediction ends by itself
+    if (
+        action == "close"
+    ):  # the table permits it in every open state; an alarm without a prediction ends by itself
         with pytest.raises(UserError):
             operate.close(platform, found[0].id if found else "none", EVE, at(20), "because")
         return
     asked = refusal(flags, action)
-    if asked is not None and action not in ("raise", "clear", "shelf_ends", "suppress", "suppression_ends"):
+    if asked is not None and action not in (
+        "raise",
+        "clear",
+        "shelf_ends",
+        "suppress",
+        "suppression_ends",
+    ):
         with pytest.raises(UserError):
             perform(platform, action, found[0].id if found else None)
         expected = flags
     else:
         perform(platform, action, found[0].id if found else None)
         expected = flags if asked is not None else move(flags, action)
-    assert operate.target_flags(platform, "too-hot", "oven-1", at(100) if action == "shelf_ends" else at(21)) == expected
+    assert (
+        operate.target_flags(
+            platform, "too-hot", "oven-1", at(100) if action == "shelf_ends" else at(21)
+        )
+        == expected
+    )

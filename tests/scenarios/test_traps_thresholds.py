@@ -35,7 +35,10 @@ class Plant:
         apply(self.platform, [too_hot(**changes)], "engineer", at(minute), reason)
 
     def feed(self, values):
-        rows = [ReadingRow("oven-1", at(minute), {"temperature": float(v)}) for minute, v in values.items()]
+        rows = [
+            ReadingRow("oven-1", at(minute), {"temperature": float(v)})
+            for minute, v in values.items()
+        ]
         add_readings(self.platform, rows, at(0))
 
     def run(self, minute):
@@ -81,7 +84,12 @@ DEBOUNCERS = list(
     product(
         ["0s", "1m", "7m", "50m"],
         ["0s", "3m", "50m"],
-        [{"clear_above_at": None}, {"clear_above_at": 210}, {"above": None, "levels": LEVELS}, {"rate_per": "5m", "above": 4}],
+        [
+            {"clear_above_at": None},
+            {"clear_above_at": 210},
+            {"above": None, "levels": LEVELS},
+            {"rate_per": "5m", "above": 4},
+        ],
         [None, {"readings": 1, "of": 2}, {"readings": 9, "of": 9}],
         [None, "51m"],
     )
@@ -93,16 +101,25 @@ DEBOUNCERS = list(
 def test_T5_a_condition_held_for_ever_is_raised_whatever_the_debouncers(fields, sampling, cuts):
     hold, clear_for, condition, at_least, frozen = fields
     definition = threshold(
-        **{"for": hold}, clear_for=clear_for, at_least=at_least, frozen_after=frozen, stale_after="6m", **condition
+        **{"for": hold},
+        clear_for=clear_for,
+        at_least=at_least,
+        frozen_after=frozen,
+        stale_after="6m",
+        **condition,
     )
     minutes = range(1, 181, sampling)
     rising = "rate_per" in condition
-    data = history(minutes, temperature=[m * 5.0 if rising else 230.5 + (m // 40) * 0.1 for m in minutes])
+    data = history(
+        minutes, temperature=[m * 5.0 if rising else 230.5 + (m // 40) * 0.1 for m in minutes]
+    )
     state, raised = ConditionState(at(0)), []
     instants = [0, *sorted(set(cuts)), 180]
     for start, end in pairwise(instants):
         judged = evaluate_values(definition, data, state.carried, at(start), at(end))
-        state, steps = advance(state, judged.intervals, definition.hold, definition.clear_for, severities(definition))
+        state, steps = advance(
+            state, judged.intervals, definition.hold, definition.clear_for, severities(definition)
+        )
         state = ConditionState(**{**state.__dict__, "carried": judged.carried})
         raised += [s for s in steps if s.kind == "raised"]
         assert not [s for s in steps if s.kind == "closed"]
@@ -123,7 +140,11 @@ def test_T6_a_new_revision_leaves_an_open_episode_open_and_says_who_judges_it(st
     plant.define(12, reason="higher still", stale_after="1h", above=240)
     plant.run(14)
     (episode,) = plant.episodes()
-    assert (episode.condition, episode.revision, episode.closed_at) == ("closed", 1, at(12).replace(microsecond=1000))
+    assert (episode.condition, episode.revision, episode.closed_at) == (
+        "closed",
+        1,
+        at(12).replace(microsecond=1000),
+    )
     assert episode.transitions[-1].reason == "the condition is gone (evaluated by revision 3)"
     assert len(plant.mailbox.messages) == 2
 
@@ -135,8 +156,14 @@ def test_T6_a_new_revision_may_change_the_severity_of_an_open_episode(stores):
     plant.define(6, stale_after="1h", severity="critical")
     plant.run(10)
     (episode,) = plant.episodes()
-    assert (episode.severity, episode.severity_peak, episode.condition) == ("critical", "critical", "open")
-    assert episode.transitions[-1].reason.startswith("medium → critical: Zone 2 temperature is 220 °C")
+    assert (episode.severity, episode.severity_peak, episode.condition) == (
+        "critical",
+        "critical",
+        "open",
+    )
+    assert episode.transitions[-1].reason.startswith(
+        "medium → critical: Zone 2 temperature is 220 °C"
+    )
 
 
 def test_T8_a_sensor_that_disappears_is_never_normal(stores):
@@ -149,7 +176,10 @@ def test_T8_a_sensor_that_disappears_is_never_normal(stores):
     (episode,) = plant.episodes()
     assert episode.condition == "open"
     state = states_of(plant.platform, "too-hot", ["oven-1"])["oven-1"]
-    assert (state.unknown_reason, state.unknown_count) == ("no reading of temperature within 5 min", 29)
+    assert (state.unknown_reason, state.unknown_count) == (
+        "no reading of temperature within 5 min",
+        29,
+    )
 
 
 def test_T8_missing_data_are_themselves_an_alert_where_the_definition_says_so(stores):
@@ -180,11 +210,19 @@ def test_T8_a_limit_that_its_asset_states_no_longer_is_unknown_not_normal(stores
 NUMBERS = [0.0, -0.0, 1e-300, -1e-300, 5.0, -5.0, float("nan"), float("inf"), float("-inf"), None]
 
 
-@given(st.sampled_from([0, -0.0, 5, -5]), st.sampled_from(["above", "below", "equals"]), st.sampled_from(NUMBERS))
+@given(
+    st.sampled_from([0, -0.0, 5, -5]),
+    st.sampled_from(["above", "below", "equals"]),
+    st.sampled_from(NUMBERS),
+)
 def test_T13_zero_is_a_number_and_what_is_no_number_is_no_reading(limit, side, value):
     definition = threshold(**{"above": None, side: limit})
     judged = evaluate_values(definition, history([1], temperature=[value]), None, at(0), at(1))
-    met = {"above": lambda v: v > limit, "below": lambda v: v < limit, "equals": lambda v: v == limit}[side]
+    met = {
+        "above": lambda v: v > limit,
+        "below": lambda v: v < limit,
+        "equals": lambda v: v == limit,
+    }[side]
     wanted = "unknown" if value is None or isnan(value) else "triggered" if met(value) else "clear"
     assert judged.intervals[-1].status == wanted
 
@@ -193,7 +231,9 @@ def test_T13_zero_is_a_number_and_what_is_no_number_is_no_reading(limit, side, v
 def test_T14_the_deadband_is_on_the_clear_side_only(side, sign):
     definition = threshold(**{"above": None, side: sign * 90, f"clear_{side}_at": sign * 85})
     values = [sign * v for v in (89, 90, 90.1, 90, 88, 85.1, 85, 89)]
-    judged = evaluate_values(definition, history(range(1, 9), temperature=values), None, at(0), at(8))
+    judged = evaluate_values(
+        definition, history(range(1, 9), temperature=values), None, at(0), at(8)
+    )
     found = [(s.status, s.start) for s in judged.intervals][1:]
     assert found == [("clear", at(1)), ("triggered", at(3)), ("clear", at(7))]
 
@@ -210,7 +250,10 @@ def test_T19_severity_rises_and_falls_within_one_episode_and_the_rise_is_told(st
         ("severity", at(7)),
         ("closed", at(10)),
     ]
-    assert episode.transitions[1].reason == "medium → critical: Zone 2 temperature is 235 °C, above 230 °C"
+    assert (
+        episode.transitions[1].reason
+        == "medium → critical: Zone 2 temperature is 235 °C, above 230 °C"
+    )
     assert (episode.severity, episode.severity_peak) == ("medium", "critical")
     subjects = [m.subject for m in plant.mailbox.messages]
     assert subjects == [

@@ -36,7 +36,11 @@ def test_every_link_leads_somewhere(name):
 
 def test_the_index_names_every_page():
     index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
-    assert [page.name for page in ROOT.glob("docs/*.md") if page.name != "README.md" and f"({page.name}" not in index] == []
+    assert [
+        page.name
+        for page in ROOT.glob("docs/*.md")
+        if page.name != "README.md" and f"({page.name}" not in index
+    ] == []
 
 
 @pytest.fixture(scope="module")
@@ -46,9 +50,13 @@ def commands():
 
 def shown_commands(page):
     """The words behind `alerting` on each line of the blocks of a page."""
-    for block in re.findall(r"^```[^\n]*\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+    for block in re.findall(
+        r"^```[^\n]*\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    ):
         for line in re.sub(r"\\\n", " ", block).splitlines():
-            if found := re.match(r"(?:\$ )?(?:\.venv/bin/|docker compose run .* api )?alerting (.+)", line.strip()):
+            if found := re.match(
+                r"(?:\$ )?(?:\.venv/bin/|docker compose run .* api )?alerting (.+)", line.strip()
+            ):
                 yield shlex.split(found[1], comments=True)
 
 
@@ -59,20 +67,42 @@ def test_every_command_that_is_shown_is_there_with_its_options(name, commands):
         while hasattr(command, "commands"):
             assert rest[0] in command.commands, words
             command = command.commands[rest.pop(0)]
-        options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
-        assert {word.partition("=")[0] for word in rest if word.startswith("--")} <= options | {"--help"}, words
+        options = {
+            option
+            for parameter in command.params
+            for option in (*parameter.opts, *parameter.secondary_opts)
+        }
+        assert {word.partition("=")[0] for word in rest if word.startswith("--")} <= options | {
+            "--help"
+        }, words
 
 
 def test_the_ports_of_every_part_are_in_the_docs_with_the_setting_that_changes_each():
     page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-    rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
+    rows = [
+        [cell.strip(" `") for cell in line.strip("|").split("|")]
+        for line in page.splitlines()
+        if line.startswith("|")
+    ]
     told = {row[2]: row[1] for row in rows if len(row) == 3 and row[2].endswith("_PORT")}
-    assert told == {f"ALERTING_{name.upper()}": str(port) for name, port in Settings(home=ROOT).ports.items()}
+    assert told == {
+        f"ALERTING_{name.upper()}": str(port) for name, port in Settings(home=ROOT).ports.items()
+    }
 
 
 FOLDERS = ("alerting", "dags", "config", "benchmarks", "tools")
 FILES = ("Makefile", "Dockerfile", "docker-compose.yml")
-PROSE = {"airflow", "alerting", "console", "dags", "feedback link", "is", "platform", "stays", "rules"}
+PROSE = {
+    "airflow",
+    "alerting",
+    "console",
+    "dags",
+    "feedback link",
+    "is",
+    "platform",
+    "stays",
+    "rules",
+}
 """Words behind `alerting` that begin no command: names of folders, and sentences."""
 MAY_NAME_ONE = re.compile(r"\balerting (?!import\b)")
 NAMED = re.compile(r"(?<![\w./@-])alerting ([a-z][a-z-]*[a-z])(?: ([a-z][a-z-]*[a-z]))?(?![\w])")
@@ -82,7 +112,9 @@ def literals(source):
     """The string literals of a module, docstrings among them; what an f-string computes becomes `{}`."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.JoinedStr):
-            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+            yield "".join(
+                str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values
+            )
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
             yield node.value
 
@@ -95,16 +127,23 @@ def texts():
     for folder in FOLDERS:
         for file in sorted((ROOT / folder).rglob("*.py")):
             source = file.read_text(encoding="utf-8")
-            yield from ((file, text) for text in (literals(source) if MAY_NAME_ONE.search(source) else ()))
+            yield from (
+                (file, text) for text in (literals(source) if MAY_NAME_ONE.search(source) else ())
+            )
         for pattern in ("*.html", "*.yaml", "*.yml", "*.sh", "*.env"):
-            yield from ((file, file.read_text(encoding="utf-8")) for file in sorted((ROOT / folder).rglob(pattern)))
+            yield from (
+                (file, file.read_text(encoding="utf-8"))
+                for file in sorted((ROOT / folder).rglob(pattern))
+            )
     yield from ((ROOT / name, (ROOT / name).read_text(encoding="utf-8")) for name in FILES)
 
 
 def unknown_command(group, first, second):
     """Return whether these words name no command of the tree; a group needs the second word."""
     command = group.commands.get(first)
-    return command is None or (hasattr(command, "commands") and second is not None and second not in command.commands)
+    return command is None or (
+        hasattr(command, "commands") and second is not None and second not in command.commands
+    )
 
 
 def test_every_command_that_docs_and_messages_name_is_there(commands):
@@ -115,13 +154,26 @@ def test_every_command_that_docs_and_messages_name_is_there(commands):
     missing = [
         (str(file.relative_to(ROOT)), first, second)
         for file, first, second in found
-        if first not in PROSE and f"{first} {second}" not in PROSE and unknown_command(commands, first, second)
+        if first not in PROSE
+        and f"{first} {second}" not in PROSE
+        and unknown_command(commands, first, second)
     ]
     assert missing == []
 
 
 def test_an_old_or_misspelt_name_of_a_command_is_no_command(commands):
     """The names of before the groups, so that the test above would find them."""
-    for name in ("approve", "shelve", "shelves", "unshelve", "routes", "notify", "suppressed", "late", "retire", "ack"):
+    for name in (
+        "approve",
+        "shelve",
+        "shelves",
+        "unshelve",
+        "routes",
+        "notify",
+        "suppressed",
+        "late",
+        "retire",
+        "ack",
+    ):
         assert unknown_command(commands, name, None)
     assert unknown_command(commands, "model", "aprove")

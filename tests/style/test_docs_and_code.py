@@ -14,7 +14,9 @@ def test_the_index_of_decision_records_names_every_record_and_its_title():
     folder = ROOT / "docs" / "adr"
     index = (folder / "README.md").read_text(encoding="utf-8")
     for record in folder.glob("[0-9]*.md"):
-        number, title = record.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ").split(" ", 1)
+        number, title = (
+            record.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ").split(" ", 1)
+        )
         assert f"| [{number}]({record.name}) | {title} |" in index, record.name
 
 
@@ -22,7 +24,11 @@ def test_every_number_without_a_record_is_declared():
     folder = ROOT / "docs" / "adr"
     used = {int(record.name[:4]) for record in folder.glob("[0-9]*.md")}
     declared = set[int]()
-    sentence = re.search(r"The numbers (.+?) are not used", (folder / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    sentence = re.search(
+        r"The numbers (.+?) are not used",
+        (folder / "README.md").read_text(encoding="utf-8"),
+        re.DOTALL,
+    )
     for first, last in re.findall(r"(\d{4})(?: to (\d{4}))?", sentence[1]):
         declared |= set(range(int(first), int(last or first) + 1))
     assert set(range(1, max(used) + 1)) - used == declared
@@ -33,7 +39,9 @@ def test_every_decision_record_has_its_parts_and_stays_short():
         text = record.read_text(encoding="utf-8")
         parts = [title.split()[0] for title in re.findall(r"^## (.+)$", text, re.MULTILINE)]
         assert parts == ["Context", "Decision", "Alternatives", "Consequences"], record.name
-        assert re.search(r"^Status: (accepted|proposed|superseded by \d{4})\.$", text, re.MULTILINE), record.name
+        assert re.search(
+            r"^Status: (accepted|proposed|superseded by \d{4})\.$", text, re.MULTILINE
+        ), record.name
         prose = [line for line in text.splitlines() if not line.startswith("|")]
         assert len(" ".join(prose).split()) <= 800, record.name
 
@@ -43,14 +51,19 @@ def files():
     """Every file of the repository, with `/` before it, so that the end of a path is found by its whole names."""
     folders = ("alerting", "benchmarks", "config", "dags", "docs", "tests", "tools")
     return [
-        f"/{path.relative_to(ROOT).as_posix()}" for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()
+        f"/{path.relative_to(ROOT).as_posix()}"
+        for folder in folders
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file()
     ]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_module_that_is_named_exists(name, files):
     named = re.findall(r"`([\w./-]+\.py)`", (ROOT / name).read_text(encoding="utf-8"))
-    assert [module for module in named if not any(file.endswith(f"/{module}") for file in files)] == []
+    assert [
+        module for module in named if not any(file.endswith(f"/{module}") for file in files)
+    ] == []
 
 
 def test_every_function_of_the_walkthrough_stands_in_its_module():
@@ -63,7 +76,9 @@ def test_every_function_of_the_walkthrough_stands_in_its_module():
         path = ROOT / module if module.startswith("dags/") else ROOT / "alerting" / module
         code = path.read_text(encoding="utf-8") if path.exists() else ""
         missing += [
-            (module, f) for f in re.findall(r"`(\w+)`", functions) if not re.search(rf"^\s*(def|class) {f}\b", code, re.MULTILINE)
+            (module, f)
+            for f in re.findall(r"`(\w+)`", functions)
+            if not re.search(rf"^\s*(def|class) {f}\b", code, re.MULTILINE)
         ]
     assert missing == []
 
@@ -72,11 +87,17 @@ def test_every_function_of_the_walkthrough_stands_in_its_module():
 def definitions():
     """The name of every function, class and field of the code, with the commands' options aside."""
     folders = ("alerting", "benchmarks", "dags", "tests", "tools")
-    code = "\n".join(path.read_text(encoding="utf-8") for folder in folders for path in (ROOT / folder).rglob("*.py"))
+    code = "\n".join(
+        path.read_text(encoding="utf-8")
+        for folder in folders
+        for path in (ROOT / folder).rglob("*.py")
+    )
     return set(re.findall(r"\w+", code))
 
 
-@pytest.mark.parametrize("name", ["docs/walkthrough.md", "docs/architecture.md", "docs/extending.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize(
+    "name", ["docs/walkthrough.md", "docs/architecture.md", "docs/extending.md", "CONTRIBUTING.md"]
+)
 def test_every_name_in_the_prose_of_a_page_about_the_code_exists(name, definitions):
     """Names of functions, methods and fields in prose, e.g. `deliver_now`."""
     page = re.sub(r"```.*?```", "", (ROOT / name).read_text(encoding="utf-8"), flags=re.DOTALL)
@@ -90,4 +111,6 @@ def test_the_glossary_is_sorted_and_every_term_has_a_meaning_and_an_example():
     terms = [term.lower().replace("_", " ") for term, _, _ in rows]
     assert len(rows) > 100
     assert terms == sorted(terms)
-    assert [term for term, meaning, example in rows if not meaning.strip() or not example.strip()] == []
+    assert [
+        term for term, meaning, example in rows if not meaning.strip() or not example.strip()
+    ] == []

@@ -9,10 +9,23 @@ from alerting.definitions.families import BUILT_IN
 ROOT = Path(__file__).parents[2]
 FAMILIES = ROOT / "alerting" / "learning" / "models" / "families"
 NAMES = ROOT / "alerting" / "definitions" / "families.py"
-PLOTS = ROOT / "alerting" / "reporting" / "figures" / "shap_plots.py"  # draws contributions of any family
-EFFECTS = ROOT / "alerting" / "learning" / "features" / "set_point_effects.py"  # its trees are part of no model
-FOREST = ROOT / "alerting" / "detection" / "anomalies" / "fitting.py"  # its isolation forest learns without labels
-LIBRARIES = ("lightgbm", "sklearn.linear_model", "sklearn.ensemble", "sklearn.tree", "shap", "skops")
+PLOTS = (
+    ROOT / "alerting" / "reporting" / "figures" / "shap_plots.py"
+)  # draws contributions of any family
+EFFECTS = (
+    ROOT / "alerting" / "learning" / "features" / "set_point_effects.py"
+)  # its trees are part of no model
+FOREST = (
+    ROOT / "alerting" / "detection" / "anomalies" / "fitting.py"
+)  # its isolation forest learns without labels
+LIBRARIES = (
+    "lightgbm",
+    "sklearn.linear_model",
+    "sklearn.ensemble",
+    "sklearn.tree",
+    "shap",
+    "skops",
+)
 MAY_NAME_ONE = re.compile("|".join(rf"\b{re.escape(name)}\b" for name in (*BUILT_IN, *LIBRARIES)))
 MODULES = [
     path
@@ -30,13 +43,23 @@ def named(tree):
         modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         yield from (m for m in modules if m.startswith(LIBRARIES))
-        yield from (m for m in modules if m.startswith("alerting.learning.models.families.") and m.split(".")[-1] in BUILT_IN)
+        yield from (
+            m
+            for m in modules
+            if m.startswith("alerting.learning.models.families.") and m.split(".")[-1] in BUILT_IN
+        )
 
 
 def test_no_module_names_a_family_but_its_own():
     sources = {p: p.read_text(encoding="utf-8") for p in MODULES}
-    found = {p: set(named(ast.parse(source))) for p, source in sources.items() if MAY_NAME_ONE.search(source)}
-    assert {p.relative_to(ROOT).as_posix(): families for p, families in found.items() if families} == {}
+    found = {
+        p: set(named(ast.parse(source)))
+        for p, source in sources.items()
+        if MAY_NAME_ONE.search(source)
+    }
+    assert {
+        p.relative_to(ROOT).as_posix(): families for p, families in found.items() if families
+    } == {}
 
 
 def test_each_family_of_the_platform_is_the_module_of_its_name():

@@ -9,12 +9,17 @@ from alerting.kinds.registry import definition_types
 ROOT = Path(__file__).parents[2]
 KINDS = ROOT / "alerting" / "kinds"
 MODULES = [
-    p for part in ("alerting", "dags") for p in sorted((ROOT / part).rglob("*.py")) if (ROOT / "alerting/demo") not in p.parents
+    p
+    for part in ("alerting", "dags")
+    for p in sorted((ROOT / part).rglob("*.py"))
+    if (ROOT / "alerting/demo") not in p.parents
 ]
 TEMPLATES = sorted((ROOT / "alerting").rglob("*.html"))
 NAMES = sorted(definition_types())
 CLASSES = {name: f"{name.title().replace('_', '')}Definition" for name in NAMES}
-MAY_NAME_ONE = re.compile("|".join([*CLASSES.values(), *(rf"kinds\.{name}|[\"']{name}[\"']" for name in NAMES)]))
+MAY_NAME_ONE = re.compile(
+    "|".join([*CLASSES.values(), *(rf"kinds\.{name}|[\"']{name}[\"']" for name in NAMES)])
+)
 
 
 def owner(path):
@@ -27,8 +32,16 @@ def named(tree):
     for node in ast.walk(tree):
         modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        yield from (m.split(".")[2] for m in modules if m.startswith("alerting.kinds.") and m.split(".")[2] in NAMES)
-        words = [getattr(node, "id", None), getattr(node, "attr", None), getattr(node, "name", None)]
+        yield from (
+            m.split(".")[2]
+            for m in modules
+            if m.startswith("alerting.kinds.") and m.split(".")[2] in NAMES
+        )
+        words = [
+            getattr(node, "id", None),
+            getattr(node, "attr", None),
+            getattr(node, "name", None),
+        ]
         yield from (name for name in NAMES if CLASSES[name] in words)
         if isinstance(node, ast.Compare) and "kind" in ast.unparse(node):
             yield from (name for name in NAMES if f"'{name}'" in ast.unparse(node))
@@ -36,7 +49,11 @@ def named(tree):
 
 def test_no_module_names_a_kind_but_those_of_its_folder():
     sources = {p: p.read_text(encoding="utf-8") for p in MODULES}
-    found = {p: set(named(ast.parse(source))) - {owner(p)} for p, source in sources.items() if MAY_NAME_ONE.search(source)}
+    found = {
+        p: set(named(ast.parse(source))) - {owner(p)}
+        for p, source in sources.items()
+        if MAY_NAME_ONE.search(source)
+    }
     assert {p.relative_to(ROOT).as_posix(): kinds for p, kinds in found.items() if kinds} == {}
 
 

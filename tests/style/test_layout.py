@@ -10,7 +10,9 @@ TESTS = Path(__file__).parents[1]
 MODULES = [path for path in sorted(TESTS.rglob("*.py")) if "__pycache__" not in path.parts]
 MOST_MODULES, MOST_LINES, MOST_LINES_OF_FUNCTION = 15, 350, 60
 PYTHON = ("alerting", "tests", "dags", "benchmarks", "tools")
-IMPORTS = re.compile(r"^\s*(?:from|import) tests((?:\.\w+)*)(?: import (?:\(([^)]*)\)|([^\n(]*)))?", re.MULTILINE)
+IMPORTS = re.compile(
+    r"^\s*(?:from|import) tests((?:\.\w+)*)(?: import (?:\(([^)]*)\)|([^\n(]*)))?", re.MULTILINE
+)
 
 
 def imported(path):
@@ -29,7 +31,12 @@ def is_test(module):
 
 
 def test_no_module_imports_a_test():
-    found = [(path.relative_to(TESTS).as_posix(), module) for path in MODULES for module in imported(path) if is_test(module)]
+    found = [
+        (path.relative_to(TESTS).as_posix(), module)
+        for path in MODULES
+        for module in imported(path)
+        if is_test(module)
+    ]
     assert found == []
 
 
@@ -42,10 +49,15 @@ def test_no_folder_holds_more_test_modules_than_can_be_looked_over():
 
 
 def test_no_folder_or_file_of_the_package_grows_beyond_what_can_be_looked_over():
-    sources = [path for path in (TESTS.parent / "alerting").rglob("*.py") if path.name != "__init__.py"]
+    sources = [
+        path for path in (TESTS.parent / "alerting").rglob("*.py") if path.name != "__init__.py"
+    ]
     folders = Counter(path.parent.relative_to(TESTS.parent).as_posix() for path in sources)
     assert {folder: count for folder, count in folders.items() if count > MOST_MODULES} == {}
-    lengths = {path.relative_to(TESTS.parent).as_posix(): path.read_text(encoding="utf-8").count("\n") for path in sources}
+    lengths = {
+        path.relative_to(TESTS.parent).as_posix(): path.read_text(encoding="utf-8").count("\n")
+        for path in sources
+    }
     assert {name: length for name, length in lengths.items() if length > MOST_LINES} == {}
 
 
@@ -59,15 +71,25 @@ def statements(block):
 
 def has_long_block(source):
     """Return whether a block at the first column has more lines than a function may have: only then the file is parsed."""
-    starts = [number for number, line in enumerate(source.splitlines()) if line.startswith(("def ", "class ", "async def "))]
-    return any(after - start > MOST_LINES_OF_FUNCTION for start, after in pairwise([*starts, source.count("\n")]))
+    starts = [
+        number
+        for number, line in enumerate(source.splitlines())
+        if line.startswith(("def ", "class ", "async def "))
+    ]
+    return any(
+        after - start > MOST_LINES_OF_FUNCTION
+        for start, after in pairwise([*starts, source.count("\n")])
+    )
 
 
 def test_no_function_grows_beyond_what_can_be_looked_over():
     sources = [path for folder in PYTHON for path in (TESTS.parent / folder).rglob("*.py")]
     assert len(sources) > 500
     functions = [
-        (f"{path.relative_to(TESTS.parent)}:{node.lineno} {node.name}", (node.end_lineno or 0) - node.lineno + 1)
+        (
+            f"{path.relative_to(TESTS.parent)}:{node.lineno} {node.name}",
+            (node.end_lineno or 0) - node.lineno + 1,
+        )
         for path in sources
         if has_long_block(source := path.read_text(encoding="utf-8"))
         for node in statements(ast.parse(source))

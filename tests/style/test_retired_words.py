@@ -18,7 +18,9 @@ from alerting.cli.main import app
 
 ROOT = Path(__file__).parents[2]
 LINES = [
-    line.split() for line in (Path(__file__).parent / "retired_words.txt").read_text().splitlines() if line[:1] not in ("", "#")
+    line.split()
+    for line in (Path(__file__).parent / "retired_words.txt").read_text().splitlines()
+    if line[:1] not in ("", "#")
 ]
 PARTS = {word for kind, word in LINES if kind == "part"}
 NAMES = {word for kind, word in LINES if kind == "name"}
@@ -56,10 +58,15 @@ def definitions_in(source):
             yield node.name
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             signature = node.args
-            yield from (parameter.arg for parameter in (*signature.posonlyargs, *signature.args, *signature.kwonlyargs))
+            yield from (
+                parameter.arg
+                for parameter in (*signature.posonlyargs, *signature.args, *signature.kwonlyargs)
+            )
         if isinstance(node, ast.ClassDef):
             yield from (
-                part.target.id for part in node.body if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
+                part.target.id
+                for part in node.body
+                if isinstance(part, ast.AnnAssign) and isinstance(part.target, ast.Name)
             )
 
 
@@ -78,38 +85,56 @@ def everything():
         yield from ((where, name) for name in definitions_in(path.read_text(encoding="utf-8")))
     yield from (("collection", name) for name in INDEXES)
     yield from (("command", name.replace("-", "_")) for name in commands_below(get_command(app)))
-    for page in sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]):
+    for page in sorted(
+        [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    ):
         for heading in re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE):
             yield str(page.relative_to(ROOT)), "_".join(re.findall(r"[A-Za-z]+", heading)).lower()
 
 
 def test_no_definition_bears_a_retired_word():
-    assert [(where, name, sorted(words)) for where, name in everything() if (words := retired_in(name))] == []
+    assert [
+        (where, name, sorted(words)) for where, name in everything() if (words := retired_in(name))
+    ] == []
 
 
 def names_of_tests():
     """Every definition of the tests: where it stands, its name."""
     for path in sorted((ROOT / "tests").rglob("*.py")):
         where = str(path.relative_to(ROOT))
-        yield from ((where, name) for name in (path.stem, *definitions_in(path.read_text(encoding="utf-8"))))
+        yield from (
+            (where, name) for name in (path.stem, *definitions_in(path.read_text(encoding="utf-8")))
+        )
 
 
 def test_no_test_bears_a_word_that_is_nowhere_used():
-    pattern = re.compile(rf"(?<![a-z0-9])(?:{'|'.join(map(str.lower, WORDS - {'NEVER'}))})(?![a-z0-9])")
-    found = [(where, name) for where, name in names_of_tests() if pattern.search("_".join(PIECES.findall(name)).lower())]
+    pattern = re.compile(
+        rf"(?<![a-z0-9])(?:{'|'.join(map(str.lower, WORDS - {'NEVER'}))})(?![a-z0-9])"
+    )
+    found = [
+        (where, name)
+        for where, name in names_of_tests()
+        if pattern.search("_".join(PIECES.findall(name)).lower())
+    ]
     assert found == []
 
 
 def docstrings_in(source):
     """The docstrings of a module and of everything in it."""
     tree = ast.parse(source)
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)]
+    nodes = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+    ]
     yield from (text for node in nodes if (text := ast.get_docstring(node)) is not None)
 
 
 def prose():
     """Every text for readers of the code: where it stands, and the text without code."""
-    for page in sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]):
+    for page in sorted(
+        [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+    ):
         text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
         yield str(page.relative_to(ROOT)), re.sub(r"`[^`]*`", "", text)
     for folder in ("alerting", "dags", "tests"):
@@ -120,7 +145,9 @@ def prose():
 
 def test_no_page_and_no_docstring_uses_such_a_word():
     pattern = re.compile(rf"\b(?:{'|'.join(WORDS)})\b")
-    assert [(where, sorted(set(words))) for where, text in prose() if (words := pattern.findall(text))] == []
+    assert [
+        (where, sorted(set(words))) for where, text in prose() if (words := pattern.findall(text))
+    ] == []
 
 
 @pytest.mark.parametrize(
@@ -150,6 +177,9 @@ def test_a_retired_word_that_is_put_back_is_found(name):
     assert retired_in(name)
 
 
-@pytest.mark.parametrize("name", ["notify", "EvaluationTarget", "reach_ms", "household", "replaced_at", "withhold", "known_at"])
+@pytest.mark.parametrize(
+    "name",
+    ["notify", "EvaluationTarget", "reach_ms", "household", "replaced_at", "withhold", "known_at"],
+)
 def test_other_names_are_free(name):
     assert not retired_in(name)

@@ -36,7 +36,9 @@ def services() -> dict:
 
 def start(folder: Path, *command: str) -> subprocess.CompletedProcess:
     environ = {"PATH": os.environ["PATH"], "ALERTING_SECRETS": str(folder), "TMPDIR": str(folder)}
-    return subprocess.run([ENTRYPOINT, *command], check=False, env=environ, capture_output=True, text=True)
+    return subprocess.run(
+        [ENTRYPOINT, *command], check=False, env=environ, capture_output=True, text=True
+    )
 
 
 def test_nothing_is_published_beyond_the_loopback_address(services):
@@ -63,7 +65,11 @@ def test_the_database_takes_no_compressed_message_of_a_stranger(services):
 
 def test_health_checks_leave_a_loaded_machine_its_time_and_its_cores(services):
     """A failure within the start period does not count. Each check starts a program, and mongosh takes seconds of a core."""
-    checks = {name: service["healthcheck"] for name, service in services.items() if "healthcheck" in service}
+    checks = {
+        name: service["healthcheck"]
+        for name, service in services.items()
+        if "healthcheck" in service
+    }
     for name, check in checks.items():
         assert check["start_period"] == "10m", name
         assert int(re.fullmatch(r"(\d+)s", check["interval"])[1]) >= 30, name
@@ -71,7 +77,12 @@ def test_health_checks_leave_a_loaded_machine_its_time_and_its_cores(services):
 
 
 @pytest.mark.parametrize(
-    ("answer", "code"), [({"ok": 1.0, "operationTime": 1}, 0), ({"topology": "x" * 9000, "ok": 1.0}, 0), ({"ok": 0.0}, 1)]
+    ("answer", "code"),
+    [
+        ({"ok": 1.0, "operationTime": 1}, 0),
+        ({"topology": "x" * 9000, "ok": 1.0}, 0),
+        ({"ok": 0.0}, 1),
+    ],
 )
 def test_mongodb_is_healthy_when_its_server_answers_a_ping_with_ok(answer, code):
     """The script writes and reads MongoDB's wire protocol: OP_MSG has opcode 2013, a word of flags and a section of kind 0."""
@@ -82,7 +93,9 @@ def test_mongodb_is_healthy_when_its_server_answers_a_ping_with_ok(answer, code)
             connection, _ = server.accept()
             with connection:
                 message = connection.recv(1000)
-                asked.append((struct.unpack("<iiii", message[:16]), len(message), decode(message[21:])))
+                asked.append(
+                    (struct.unpack("<iiii", message[:16]), len(message), decode(message[21:]))
+                )
                 body = struct.pack("<iB", 0, 0) + encode(answer)
                 connection.sendall(struct.pack("<iiii", 16 + len(body), 7, 1, 2013) + body)
 
@@ -105,7 +118,9 @@ def test_mongodb_is_not_healthy_without_a_server():
 def check_mongodb(port: int) -> int:
     script = ENTRYPOINT.parent / "mongodb-healthy.sh"
     environ = {"PATH": os.environ["PATH"], "HOSTNAME": "127.0.0.1"}
-    return subprocess.run(["/bin/bash", script, str(port)], check=False, env=environ, capture_output=True, timeout=60).returncode
+    return subprocess.run(
+        ["/bin/bash", script, str(port)], check=False, env=environ, capture_output=True, timeout=60
+    ).returncode
 
 
 def test_every_service_has_a_health_check_and_comes_back_and_every_job_runs_once(services):
@@ -118,13 +133,19 @@ def test_every_service_has_a_health_check_and_comes_back_and_every_job_runs_once
 
 
 def test_services_start_when_what_they_need_is_ready_and_not_merely_started(services):
-    conditions = {c["condition"] for s in services.values() for c in s.get("depends_on", {}).values()}
+    conditions = {
+        c["condition"] for s in services.values() for c in s.get("depends_on", {}).values()
+    }
     assert conditions == {"service_healthy", "service_completed_successfully"}
 
 
 def test_only_the_job_that_makes_secrets_may_write_them(services):
     for name, service in services.items():
-        mounts = [volume for volume in service.get("volumes", []) if volume.split(":")[0].endswith("-secrets")]
+        mounts = [
+            volume
+            for volume in service.get("volumes", [])
+            if volume.split(":")[0].endswith("-secrets")
+        ]
         assert mounts, name
         assert all(mount.endswith(":ro") for mount in mounts) == (name != "secrets"), name
 
@@ -150,7 +171,11 @@ def test_a_service_without_a_secret_refuses_to_start_and_says_which(tmp_path, mi
 
 
 @pytest.mark.parametrize(
-    ("database", "names"), [("mongodb", ("keyfile", "root_password")), ("postgres", ("root_password", "airflow", "mlflow"))]
+    ("database", "names"),
+    [
+        ("mongodb", ("keyfile", "root_password")),
+        ("postgres", ("root_password", "airflow", "mlflow")),
+    ],
 )
 def test_a_database_without_a_secret_refuses_to_start_and_says_which(tmp_path, database, names):
     script = ENTRYPOINT.parent / "with-secrets.sh"
@@ -159,7 +184,13 @@ def test_a_database_without_a_secret_refuses_to_start_and_says_which(tmp_path, d
         for name in names:
             (tmp_path / name).write_text("" if name == missing else "x")
 
-        refused = subprocess.run(["/bin/sh", script, database, "echo"], check=False, env=environ, capture_output=True, text=True)
+        refused = subprocess.run(
+            ["/bin/sh", script, database, "echo"],
+            check=False,
+            env=environ,
+            capture_output=True,
+            text=True,
+        )
 
         assert refused.returncode == 1
         assert f"{tmp_path}/{missing} of {database} is missing" in refused.stderr
@@ -171,9 +202,15 @@ def test_secrets_become_the_settings_of_the_parts(tmp_path):
 
     environ = dict(line.split("=", 1) for line in start(tmp_path, "env").stdout.splitlines())
 
-    assert environ["ALERTING_MONGODB_URI"].startswith("mongodb://alerting:the-mongodb_password@mongodb:27017/")
-    assert environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].endswith("the-airflow_database_password@postgres:5432/airflow")
-    assert environ["MLFLOW_BACKEND_STORE_URI"].endswith("the-mlflow_database_password@postgres:5432/mlflow")
+    assert environ["ALERTING_MONGODB_URI"].startswith(
+        "mongodb://alerting:the-mongodb_password@mongodb:27017/"
+    )
+    assert environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].endswith(
+        "the-airflow_database_password@postgres:5432/airflow"
+    )
+    assert environ["MLFLOW_BACKEND_STORE_URI"].endswith(
+        "the-mlflow_database_password@postgres:5432/mlflow"
+    )
     assert environ["AIRFLOW__API_AUTH__JWT_SECRET"] == "the-airflow_jwt"
     assert environ["ALERTING_LINK_KEY_FILE"] == str(tmp_path / "feedback_link_key")
     passwords = Path(environ["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"])
@@ -189,12 +226,17 @@ def test_mlflow_is_started_behind_its_password_and_services_know_it(services, tm
 
     command = services["mlflow"]["command"]
     assert command[command.index("--app-name") + 1] == "alerting"
-    assert (environ["MLFLOW_TRACKING_USERNAME"], environ["MLFLOW_TRACKING_PASSWORD"]) == ("alerting", "the-mlflow_password")
+    assert (environ["MLFLOW_TRACKING_USERNAME"], environ["MLFLOW_TRACKING_PASSWORD"]) == (
+        "alerting",
+        "the-mlflow_password",
+    )
     assert environ["ALERTING_MLFLOW_PASSWORD_FILE"] == str(tmp_path / "mlflow_password")
 
 
 @pytest.mark.parametrize("program", ["alerting", "airflow", "mlflow"])
-def test_a_program_of_the_image_finds_the_settings_also_when_it_is_started_by_exec(tmp_path, program):
+def test_a_program_of_the_image_finds_the_settings_also_when_it_is_started_by_exec(
+    tmp_path, program
+):
     """`docker compose exec` starts what the image's PATH names, without its entry point and its variables."""
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert program in dockerfile.split("for name in ")[1].split(";")[0].split()
@@ -215,7 +257,13 @@ def test_a_program_of_the_image_finds_the_settings_also_when_it_is_started_by_ex
         "ALERTING_PROGRAMS": str(programs),
     }
 
-    done = subprocess.run([program, "list", "--json", "two words"], check=False, env=environ, capture_output=True, text=True)
+    done = subprocess.run(
+        [program, "list", "--json", "two words"],
+        check=False,
+        env=environ,
+        capture_output=True,
+        text=True,
+    )
 
     assert done.stderr == ""
     assert done.stdout.startswith("mongodb://alerting:the-mongodb_password@mongodb:27017/")

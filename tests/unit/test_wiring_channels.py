@@ -8,7 +8,11 @@ from alerting.definitions.faults import UserError
 from alerting.ports import DeliveryFailed, Message
 from alerting.settings.environment import read_settings
 
-MAIL = {"ALERTING_SMTP_HOST": "127.0.0.1", "ALERTING_SMTP_FROM": "a@plant.example", "ALERTING_EMAIL_SHIFT": "s@plant.example"}
+MAIL = {
+    "ALERTING_SMTP_HOST": "127.0.0.1",
+    "ALERTING_SMTP_FROM": "a@plant.example",
+    "ALERTING_EMAIL_SHIFT": "s@plant.example",
+}
 MESSAGE = Message("k", "s", "t", {})
 
 
@@ -33,13 +37,19 @@ def test_nothing_inside_the_network_is_reached_unless_it_is_allowed(tmp_path, na
     with pytest.raises(DeliveryFailed, match="ALERTING_EGRESS_ALLOW"):
         found[name].deliver(MESSAGE)
     allowed = channels(
-        tmp_path, **MAIL, ALERTING_WEBHOOK_MES="http://127.0.0.1:9/x", ALERTING_EGRESS_ALLOW="127.0.0.1", ALERTING_SMTP_PORT="9"
+        tmp_path,
+        **MAIL,
+        ALERTING_WEBHOOK_MES="http://127.0.0.1:9/x",
+        ALERTING_EGRESS_ALLOW="127.0.0.1",
+        ALERTING_SMTP_PORT="9",
     )
     with pytest.raises(DeliveryFailed, match="no connection"):
         allowed[name].deliver(MESSAGE)
 
 
-def test_a_password_file_that_others_may_read_or_that_is_missing_is_refused_without_its_content(tmp_path):
+def test_a_password_file_that_others_may_read_or_that_is_missing_is_refused_without_its_content(
+    tmp_path,
+):
     file = tmp_path / "password"
     environ = {**MAIL, "ALERTING_SMTP_USER": "u", "ALERTING_SMTP_PASSWORD_FILE": str(file)}
     with pytest.raises(UserError, match="cannot be read"):
@@ -54,7 +64,11 @@ def test_a_password_file_that_others_may_read_or_that_is_missing_is_refused_with
 
 
 def test_links_lead_to_the_public_address_and_their_key_is_made_in_the_home(tmp_path):
-    settings = read_settings({"ALERTING_HOME": str(tmp_path), "ALERTING_PUBLIC_URL": "https://alerting.plant.example/"})
+    settings = read_settings(
+        {"ALERTING_HOME": str(tmp_path), "ALERTING_PUBLIC_URL": "https://alerting.plant.example/"}
+    )
     links = wiring._links(settings).of("e1", "shift")
-    assert [link.url.split("/f/")[0] for link in links[:3]] == ["https://alerting.plant.example"] * 3
+    assert [link.url.split("/f/")[0] for link in links[:3]] == [
+        "https://alerting.plant.example"
+    ] * 3
     assert (tmp_path / "secrets" / "feedback_link_key").exists()

@@ -54,7 +54,9 @@ def _every_state() -> list[Flags]:
 
 
 def _message(flags: Mapping[Flag, bool]) -> str:
-    return ", ".join(f"{'' if value else 'not '}{flag.replace('_', ' ')}" for flag, value in flags.items())
+    return ", ".join(
+        f"{'' if value else 'not '}{flag.replace('_', ' ')}" for flag, value in flags.items()
+    )
 
 
 def _states() -> str:
@@ -62,7 +64,13 @@ def _states() -> str:
     for state, letter in ISA_LETTERS.items():
         same = [flags for flags in _every_state() if isa_state(flags) == state]
         values = {flag: {bool(getattr(flags, flag)) for flags in same} for flag in FLAGS}
-        rows.append((letter, state, _message({flag: found.pop() for flag, found in values.items() if len(found) == 1})))
+        rows.append(
+            (
+                letter,
+                state,
+                _message({flag: found.pop() for flag, found in values.items() if len(found) == 1}),
+            )
+        )
     return "## States\n\n" + _table(("ISA-18.2", "state", "flags that decide"), rows)
 
 
@@ -81,14 +89,20 @@ def _rules() -> str:
 
 
 def _limits() -> str:
-    rows = [(role, format_duration(longest) if longest else "may not") for role, longest in LONGEST_SHELF.items()]
+    rows = [
+        (role, format_duration(longest) if longest else "may not")
+        for role, longest in LONGEST_SHELF.items()
+    ]
     return "## Longest shelf\n\n" + _table(("role", "at most"), rows)
 
 
 def _product() -> str:
     """Return the table by names: states with the same name behave alike but for flags underneath, which come back afterwards."""
     head = ("state", *(rule.action.replace("_", " ") for rule in RULES))
-    rows = [(f"{ISA_LETTERS[state]} {state}", *(_after(state, i) for i in range(len(RULES)))) for state in ISA_LETTERS]
+    rows = [
+        (f"{ISA_LETTERS[state]} {state}", *(_after(state, i) for i in range(len(RULES))))
+        for state in ISA_LETTERS
+    ]
     return (
         "## Transitions\n\n✗ is refused. Several letters: the result depends on the flags that a shelf hides and "
         "does not change.\n\n" + _table(head, rows)
@@ -98,5 +112,7 @@ def _product() -> str:
 def _after(state: IsaState, rule: int) -> str:
     action = RULES[rule].action
     befores = [f for f in _every_state() if isa_state(f) == state]
-    letters = {"✗" if refusal(f, action) else ISA_LETTERS[isa_state(move(f, action))] for f in befores}
+    letters = {
+        "✗" if refusal(f, action) else ISA_LETTERS[isa_state(move(f, action))] for f in befores
+    }
     return " ".join(sorted(letters))

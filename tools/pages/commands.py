@@ -23,7 +23,10 @@ options, examples and refused input.
 def commands_page(app: typer.Typer) -> str:
     """Return Markdown with a row for each command, grouped under the name of its group."""
     root = typer.main.get_command(app)
-    rows = ["| `{}` | {} |".format(*(text.replace("|", "\\|") for text in row)) for row in _rows(root, "alerting")]
+    rows = [
+        "| `{}` | {} |".format(*(text.replace("|", "\\|") for text in row))
+        for row in _rows(root, "alerting")
+    ]
     return _INTRODUCTION + "\n".join(rows) + "\n"
 
 

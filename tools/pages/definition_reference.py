@@ -35,9 +35,15 @@ def reference_page() -> str:
     parts = [_INTRODUCTION]
     for kind, model in definition_types().items():
         parts.append(f"## Kind `{kind}`\n\n{_first_line(model)}\n\n{_table(model)}")
-    parts.append(f"## Learned limits\n\n{_first_line(Learned)} See [learned-limits.md](learned-limits.md).\n\n{_table(Learned)}")
-    parts.append(f"## Routes\n\n{_first_line(Route)} See [notifications.md](notifications.md).\n\n{_table(Route)}")
-    parts.append("## Sources\n\nWhere readings and events come from. See [sources.md](sources.md).\n")
+    parts.append(
+        f"## Learned limits\n\n{_first_line(Learned)} See [learned-limits.md](learned-limits.md).\n\n{_table(Learned)}"
+    )
+    parts.append(
+        f"## Routes\n\n{_first_line(Route)} See [notifications.md](notifications.md).\n\n{_table(Route)}"
+    )
+    parts.append(
+        "## Sources\n\nWhere readings and events come from. See [sources.md](sources.md).\n"
+    )
     for kind, source in KINDS.items():
         parts.append(f"### Source `{kind}`\n\n{_first_line(source)}\n\n{_table(source)}")
     parts.append(f"## Assets\n\n{_first_line(Asset)}\n\n{_table(Asset)}")
@@ -50,7 +56,10 @@ def _first_line(model: type[BaseModel]) -> str:
 
 def _table(model: type[BaseModel]) -> str:
     lines = ["| field | type | default | meaning |", "|---|---|---|---|"]
-    lines += [f"| `{path}` | {kind} | {default} | {text} |" for path, kind, default, text in _rows(model, "")]
+    lines += [
+        f"| `{path}` | {kind} | {default} | {text} |"
+        for path, kind, default, text in _rows(model, "")
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -64,7 +73,8 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, 
             path,
             _type(field.annotation),
             _default(field, inner),
-            (field.description or "").replace("|", "\\|") + ("" if first == path else f" Its fields are those of `{first}`."),
+            (field.description or "").replace("|", "\\|")
+            + ("" if first == path else f" Its fields are those of `{first}`."),
         )
         if inner and inner is not FromAttribute and first == path:
             nested = f"{path}.<name>." if get_origin(field.annotation) is dict else f"{path}."
@@ -88,7 +98,9 @@ def _type(annotation: Any) -> str:
     annotation = _bare(annotation)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return {FromAttribute: "`{attribute: name}`", LearnedLimit: "`{learned: …}`"}.get(annotation, "group")
+        return {FromAttribute: "`{attribute: name}`", LearnedLimit: "`{learned: …}`"}.get(
+            annotation, "group"
+        )
     if origin is Literal:
         return " or ".join(f"`{a}`" for a in arguments)
     if origin in (Union, UnionType):
@@ -97,7 +109,13 @@ def _type(annotation: Any) -> str:
         return f"list of {_type(arguments[0])}"
     if origin is dict:
         return "group" if _model_within(annotation) else "names with values"
-    names = {timedelta: "duration", str: "text", float: "number", int: "whole number", bool: "true or false"}
+    names = {
+        timedelta: "duration",
+        str: "text",
+        float: "number",
+        int: "whole number",
+        bool: "true or false",
+    }
     return names.get(annotation, "time")
 
 

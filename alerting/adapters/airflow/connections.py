@@ -12,4 +12,8 @@ def connection_address(id: str) -> str:
         address: str = Connection.get(id).get_uri()
     except AirflowException as fault:
         raise UserError(f"Airflow has no connection {id!r}: {first_line(fault)}") from fault
-    return f"postgresql{address.removeprefix('postgres')}" if address.startswith("postgres://") else address
+    return (
+        f"postgresql{address.removeprefix('postgres')}"
+        if address.startswith("postgres://")
+        else address
+    )

@@ -17,7 +17,9 @@ from alerting.definitions.shards import SHARDS, shard_of
 from alerting.settings.home import home_errors
 
 BACKGROUND_POOL = "background"
-BACKGROUND_POOL_TEXT = "Trainings and reports: long work, which leaves the other slots to evaluation."
+BACKGROUND_POOL_TEXT = (
+    "Trainings and reports: long work, which leaves the other slots to evaluation."
+)
 SOURCE = Path(__file__).parents[3] / "dags"
 MARGIN_S = 2.0  # a mark is this much later than now, so that a reading under way does not hide it
 
@@ -34,7 +36,9 @@ def write_dag_files(home: Path) -> None:
     """
     folder, wanted = dag_folder(home), dict(_files())
     with home_errors(home):
-        for old in [path for path in folder.rglob("*.py") if path.relative_to(folder) not in wanted]:
+        for old in [
+            path for path in folder.rglob("*.py") if path.relative_to(folder) not in wanted
+        ]:
             old.unlink()
         for name, source in wanted.items():
             copy, content = folder / name, source.read_bytes()
@@ -57,7 +61,11 @@ class DagFiles:
 
         Files that are missing, because the platform of this home has never run, or not writable are left as they are.
         """
-        trained = [f"train_{shard_of(definition.name):02}.py"] if isinstance(definition, ModelDefinition) else []
+        trained = (
+            [f"train_{shard_of(definition.name):02}.py"]
+            if isinstance(definition, ModelDefinition)
+            else []
+        )
         self._mark("evaluate.py", *trained)
 
     def read_sources_again(self) -> None:

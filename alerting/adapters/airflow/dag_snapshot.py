@@ -35,7 +35,13 @@ Document = dict[str, Any]
 # Newest revision of each definition; the sort can use the unique index on name and number.
 NEWEST_ACTIVE: tuple[Document, ...] = (
     {"$sort": {"name": -1, "number": -1}},
-    {"$group": {"_id": "$name", "number": {"$first": "$number"}, "definition": {"$first": "$definition"}}},
+    {
+        "$group": {
+            "_id": "$name",
+            "number": {"$first": "$number"},
+            "definition": {"$first": "$definition"},
+        }
+    },
     {"$match": {"definition.state": "active"}},
 )
 NEWEST = NEWEST_ACTIVE[:2]
@@ -76,20 +82,31 @@ class DagSnapshot:
 
     def cadences(self) -> tuple[str, ...]:
         """Return the distinct cadences, shortest first, e.g. `1m`: a short answer for ten thousand definitions."""
-        return tuple(self._read("cadences", lambda revisions: {"cadences": _cadences(revisions)})["cadences"])
+        return tuple(
+            self._read("cadences", lambda revisions: {"cadences": _cadences(revisions)})["cadences"]
+        )
 
     def trained(self, number: int) -> tuple[TrainedRevision, ...]:
         """Return the definitions with a trained model whose training DAGs belong to this shard, by name."""
-        answer = self._read(f"train_{number:02}", lambda revisions: {"trained": _trained_rows(revisions, number)})
+        answer = self._read(
+            f"train_{number:02}", lambda revisions: {"trained": _trained_rows(revisions, number)}
+        )
         return tuple(row for row in map(_trained, answer["trained"]) if row is not None)
 
     def sources(self) -> tuple[PolledRow, ...]:
         """Return the active sources that the platform reads by itself, by name."""
-        rows = self._read("sources", lambda found: {"sources": _polled_rows(found)}, "sources")["sources"]
-        return tuple(PolledRow(row["name"], parse_duration(row["every"]), row.get("title")) for row in rows)
+        rows = self._read("sources", lambda found: {"sources": _polled_rows(found)}, "sources")[
+            "sources"
+        ]
+        return tuple(
+            PolledRow(row["name"], parse_duration(row["every"]), row.get("title")) for row in rows
+        )
 
     def _read(
-        self, name: str, query: "Callable[[Collection[Document]], Document]", collection: str = "definition_revisions"
+        self,
+        name: str,
+        query: "Callable[[Collection[Document]], Document]",
+        collection: str = "definition_revisions",
     ) -> Document:
         copy = self.copies / f"{name}.json"
         limit_ms = int(self.limit_s * 1000)
@@ -119,24 +136,43 @@ def _polled_rows(sources: "Collection[Document]") -> list[Document]:
             _log.warning("no DAG for a source that cannot be read: %s", shown(str(error)))
             continue
         if source.state == "active" and isinstance(source, PolledFields):
-            found.append({"name": source.name, "every": format_duration(source.every), "title": source.title})
+            found.append(
+                {"name": source.name, "every": format_duration(source.every), "title": source.title}
+            )
     return found
 
 
 def _cadences(revisions: "Collection[Document]") -> list[str]:
-    groups = revisions.aggregate([*NEWEST_ACTIVE, {"$group": {"_id": "$definition.schedule.every"}}])
+    groups = revisions.aggregate(
+        [*NEWEST_ACTIVE, {"$group": {"_id": "$definition.schedule.every"}}]
+    )
     replaced = _instead_of_faulty(revisions, [])
-    return _by_length([*(row["_id"] for row in groups), *(row["definition"]["schedule"]["every"] for row in replaced)])
+    return _by_length(
+        [
+            *(row["_id"] for row in groups),
+            *(row["definition"]["schedule"]["every"] for row in replaced),
+        ]
+    )
 
 
 def _trained_rows(revisions: "Collection[Document]", number: int) -> list[Document]:
     trained = revisions.aggregate([*NEWEST_ACTIVE, {"$match": {"$or": _with_model()}}])
-    rows = [(str(row["_id"]), {"revision": row["number"], "definition": row["definition"]}) for row in trained]
+    rows = [
+        (str(row["_id"]), {"revision": row["number"], "definition": row["definition"]})
+        for row in trained
+    ]
     found = [(name, row) for name, row in rows if shard_of(name) == number]
-    readable = {name: row for name, row in found if (one := _trained(row)) is not None and one.definition.name == name}
+    readable = {
+        name: row
+        for name, row in found
+        if (one := _trained(row)) is not None and one.definition.name == name
+    }
     replaced = _instead_of_faulty(revisions, [name for name, _ in found if name not in readable])
     of_shard = [row for row in replaced if _trained(row) is not None]
-    good = [*readable.values(), *(row for row in of_shard if shard_of(row["definition"]["name"]) == number)]
+    good = [
+        *readable.values(),
+        *(row for row in of_shard if shard_of(row["definition"]["name"]) == number),
+    ]
     return sorted(good, key=lambda row: str(row["definition"]["name"]))
 
 
@@ -144,7 +180,12 @@ def _with_model() -> list[Document]:
     """Return queries, of which definitions with a model meet one."""
     found: list[Document] = [{"definition.kind": {"$in": trained_kinds()}}]
     for kind, paths in sometimes_trained_kinds().items():
-        found.append({"definition.kind": kind, "$or": [{f"definition.{path}": {"$exists": True}} for path in paths]})
+        found.append(
+            {
+                "definition.kind": kind,
+                "$or": [{f"definition.{path}": {"$exists": True}} for path in paths],
+            }
+        )
     return found
 
 
@@ -193,7 +234,9 @@ def _last_good(copy: Path, error: PyMongoError) -> Document:
     try:
         document: Document = json.loads(copy.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
-        raise NoDefinitionsRead(f"the database does not answer, and there is no earlier answer in {copy}: {error}") from error
+        raise NoDefinitionsRead(
+            f"the database does not answer, and there is no earlier answer in {copy}: {error}"
+        ) from error
     return document
 
 
@@ -204,7 +247,9 @@ def _keep(copy: Path, document: Document) -> None:
         if copy.read_text(encoding="utf-8") == text:
             return
     copy.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=copy.parent, prefix=f"{copy.name}.", delete=False, encoding="utf-8") as draft:
+    with tempfile.NamedTemporaryFile(
+        "w", dir=copy.parent, prefix=f"{copy.name}.", delete=False, encoding="utf-8"
+    ) as draft:
         draft.write(text)
     Path(draft.name).replace(copy)
 
@@ -213,7 +258,11 @@ def _trained(row: Document) -> TrainedRevision | None:
     """Return the classifier of a row; None, with a log line, if an older version wrote it and this one cannot read it."""
     try:
         definition = parse_definition(row["definition"])
-        return TrainedRevision(int(row["revision"]), definition) if isinstance(definition, ModelDefinition) else None
+        return (
+            TrainedRevision(int(row["revision"]), definition)
+            if isinstance(definition, ModelDefinition)
+            else None
+        )
     except Exception as error:  # one faulty document must not stop the others
         _log.warning("no training DAG for a revision that cannot be read: %s", shown(str(error)))
         return None

@@ -40,7 +40,9 @@ _LOOKED_FOR = 5  # recorded files of which one must be there before another is w
 class ReadingsArchive:
     """Port `Archive`. `after`: the age at which readings go there; None while none do."""
 
-    def __init__(self, records: MongoArchivedFiles, assets: Assets, address: str, after: timedelta | None) -> None:
+    def __init__(
+        self, records: MongoArchivedFiles, assets: Assets, address: str, after: timedelta | None
+    ) -> None:
         self.records, self.address, self.after = records, address, after
         self._assets, self._files = assets, ArchiveFolder(address)
 
@@ -50,7 +52,9 @@ class ReadingsArchive:
     def due_months(self, asset: str, before: datetime, arrived_before: datetime) -> Sequence[str]:
         return self.records.due_months(asset, before, arrived_before)
 
-    def write(self, asset: str, month: str, number: int, arrived_before: datetime, now: datetime) -> ArchivedFile | None:
+    def write(
+        self, asset: str, month: str, number: int, arrived_before: datetime, now: datetime
+    ) -> ArchivedFile | None:
         self._require_earlier_files()
         path = archive_path(asset, month, number, uuid.uuid4().hex[:8])
         try:
@@ -76,10 +80,20 @@ class ReadingsArchive:
             )
 
     def _write(
-        self, path: str, asset: str, month: str, number: int, arrived_before: datetime, now: datetime
+        self,
+        path: str,
+        asset: str,
+        month: str,
+        number: int,
+        arrived_before: datetime,
+        now: datetime,
     ) -> ArchivedFile | None:
         known = self._assets.get(asset)
-        measured = [] if known is None else [name for name in known.variables if not known.is_computed(name)]
+        measured = (
+            []
+            if known is None
+            else [name for name in known.variables if not known.is_computed(name)]
+        )
         schema = month_schema(types_of(known, measured) if known else {})
         documents = self.records.documents(asset, month, arrived_before)
         digest, rows = RowsDigest(), 0
@@ -96,11 +110,23 @@ class ReadingsArchive:
                     last = table[TIME][-1].as_py()
                     rows += len(table)
         except (ValueError, TypeError) as error:
-            raise UserError(f"{asset} {month} is not archived: a document in the collection readings is none: {error}") from error
+            raise UserError(
+                f"{asset} {month} is not archived: a document in the collection readings is none: {error}"
+            ) from error
         if not rows:
             return None
         file = ArchivedFile(
-            asset, month, number, path, rows, first, last, *self._hash(path), digest.hexdigest(), arrived_before, now
+            asset,
+            month,
+            number,
+            path,
+            rows,
+            first,
+            last,
+            *self._hash(path),
+            digest.hexdigest(),
+            arrived_before,
+            now,
         )
         self._compare_rows(file)
         return file
@@ -182,7 +208,11 @@ class ReadingsArchive:
         return [self._files.path(name) for name in sorted(self._files.names()) if name not in known]
 
     def columns(
-        self, file: ArchivedFile, types: Mapping[str, VariableType], start: datetime | None, end: datetime | None
+        self,
+        file: ArchivedFile,
+        types: Mapping[str, VariableType],
+        start: datetime | None,
+        end: datetime | None,
     ) -> Iterator[ReadingColumns]:
         """Yield the readings of a file with start < ts <= end, a row group at a time."""
         for table in self._tables(file, types, start, end):
@@ -192,7 +222,9 @@ class ReadingsArchive:
         """Yield the readings of a file at these instants, as documents {ts, v, q, arrived_at}."""
         wanted = list(instants)
         for table in self._tables(file, None, min(wanted) - timedelta(milliseconds=1), max(wanted)):
-            yield from month_documents(table.filter(pc.is_in(table[TIME], pa.array(wanted, table[TIME].type))))
+            yield from month_documents(
+                table.filter(pc.is_in(table[TIME], pa.array(wanted, table[TIME].type)))
+            )
 
     def _tables(
         self,
@@ -205,9 +237,23 @@ class ReadingsArchive:
         with self._files.open(file.path) as stream, self._files.errors():
             metadata = pq.read_metadata(stream)
             schema = metadata.schema.to_arrow_schema()
-            names = schema.names if types is None else [name for name in schema.names if name in types or name in OWN]
-            texts = [name for name in names if name not in OWN and schema.field(name).type == pa.string()] if types else None
-            parquet = pq.ParquetFile(stream, metadata=metadata, read_dictionary=texts, pre_buffer=True)
+            names = (
+                schema.names
+                if types is None
+                else [name for name in schema.names if name in types or name in OWN]
+            )
+            texts = (
+                [
+                    name
+                    for name in names
+                    if name not in OWN and schema.field(name).type == pa.string()
+                ]
+                if types
+                else None
+            )
+            parquet = pq.ParquetFile(
+                stream, metadata=metadata, read_dictionary=texts, pre_buffer=True
+            )
             for number in range(metadata.num_row_groups):
                 times = metadata.row_group(number).column(schema.names.index(TIME)).statistics
                 if (start is None or times.max > start) and (end is None or times.min <= end):
@@ -218,4 +264,8 @@ def _cut(table: Any, start: datetime | None, end: datetime | None) -> Any:
     """Return the rows with start < ts <= end of a table that is sorted by time."""
     if start is not None:
         table = table.filter(pc.greater(table[TIME], pa.scalar(start, table[TIME].type)))
-    return table if end is None else table.filter(pc.less_equal(table[TIME], pa.scalar(end, table[TIME].type)))
+    return (
+        table
+        if end is None
+        else table.filter(pc.less_equal(table[TIME], pa.scalar(end, table[TIME].type)))
+    )

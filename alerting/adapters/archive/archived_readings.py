@@ -79,20 +79,30 @@ class ArchivedReadings:
                 raise UserError(fault)
             return frame_of(joined), joined.doubts
 
-        readings, doubts = read_computed(asset, asset.variables if variables is None else variables, start, read)
+        readings, doubts = read_computed(
+            asset, asset.variables if variables is None else variables, start, read
+        )
         return replace(found[-1], readings=readings, doubts=doubts)
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         found = self._stored.load_many(wanted, end)
         if wanted:
-            files = self._archive.records.between([one.asset for one in wanted], min(one.start for one in wanted), end)
-            of_asset = {asset: list(group) for asset, group in groupby(files, key=lambda file: file.asset)}
+            files = self._archive.records.between(
+                [one.asset for one in wanted], min(one.start for one in wanted), end
+            )
+            of_asset = {
+                asset: list(group) for asset, group in groupby(files, key=lambda file: file.asset)
+            }
             for one in wanted:
                 if older := [file for file in of_asset.get(one.asset, ()) if file.last > one.start]:
                     try:
-                        found[one.asset] = self._joined(one.types, found[one.asset], older, one.start, end)
+                        found[one.asset] = self._joined(
+                            one.types, found[one.asset], older, one.start, end
+                        )
                     except Unreachable as fault:  # the assets that need no file of it are evaluated
-                        found[one.asset] = ReadingColumns(np.empty(0, np.int64), {}, dict.fromkeys(one.types, str(fault)))
+                        found[one.asset] = ReadingColumns(
+                            np.empty(0, np.int64), {}, dict.fromkeys(one.types, str(fault))
+                        )
         return found
 
     def _joined(
@@ -123,7 +133,10 @@ class ArchivedReadings:
             if len(of_month) == 1 and not len(later.ts):
                 yield from self._archive.columns(of_month[0], types, start, end)
             else:
-                parts = [join_columns(self._archive.columns(f, types, start, end), types, f.rows) for f in of_month]
+                parts = [
+                    join_columns(self._archive.columns(f, types, start, end), types, f.rows)
+                    for f in of_month
+                ]
                 yield reduce(merge_columns, [*parts, later])
             after = until
         yield between_millis(stored, after, FAR_FUTURE)
@@ -132,20 +145,34 @@ class ArchivedReadings:
         measured = {name: start for name, start in since.items() if not asset.is_computed(name)}
         found = self._newest_measured(asset, measured, until)
         computed = {name: start for name, start in since.items() if name not in measured}
-        return joined_newest(found, newest_frame(self.load, asset, computed, until)) if computed else found
+        return (
+            joined_newest(found, newest_frame(self.load, asset, computed, until))
+            if computed
+            else found
+        )
 
-    def _newest_measured(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
+    def _newest_measured(
+        self, asset: Asset, since: Mapping[str, datetime], until: datetime
+    ) -> pd.DataFrame:
         stored = self._stored.newest(asset, since, until)
-        files = self._archive.records.between([asset.name], min(since.values(), default=until), until)
+        files = self._archive.records.between(
+            [asset.name], min(since.values(), default=until), until
+        )
         if not files:
             return stored
-        found = {name: last for name in since if (last := _last_value(stored[name].dropna())) is not None}
+        found = {
+            name: last for name in since if (last := _last_value(stored[name].dropna())) is not None
+        }
         for month in sorted({file.month for file in files}, reverse=True):
             first, end = month_interval(month)
-            open_ = {n: s for n, s in since.items() if s < end and (n not in found or found[n][0] < end)}
+            open_ = {
+                n: s for n, s in since.items() if s < end and (n not in found or found[n][0] < end)
+            }
             if open_:
                 start = max(min(open_.values()), first - _MOMENT)
-                found |= _newest(self.load(asset, start, min(until, end - _MOMENT), list(open_)), open_, found)
+                found |= _newest(
+                    self.load(asset, start, min(until, end - _MOMENT), list(open_)), open_, found
+                )
         documents: dict[datetime, dict[str, object]] = {}
         for name, (at, value) in found.items():
             documents.setdefault(at, {})[name] = value
@@ -155,7 +182,9 @@ class ArchivedReadings:
     def index_newest(self, variables: Iterable[str]) -> None:
         self._stored.index_newest(variables)
 
-    def newest_readings(self, until: datetime | None = None, assets: Collection[str] | None = None) -> dict[str, NewestReading]:
+    def newest_readings(
+        self, until: datetime | None = None, assets: Collection[str] | None = None
+    ) -> dict[str, NewestReading]:
         found = self._stored.newest_readings(until, assets)
         for file in self._archive.records.newest(until):
             if assets is not None and file.asset not in assets:
@@ -164,29 +193,49 @@ class ArchivedReadings:
             if known is not None and known.ts > file.last:
                 continue
             at = file.last if until is None or file.last <= until else self._last(file, until)
-            if at is not None and (known is None or (known.ts, known.arrived_at) < (at, file.arrived_before)):
+            if at is not None and (
+                known is None or (known.ts, known.arrived_at) < (at, file.arrived_before)
+            ):
                 found[file.asset] = NewestReading(at, file.arrived_before)
         return found
 
     def _last(self, file: ArchivedFile, until: datetime) -> datetime | None:
-        pieces = [piece.ts[-1] for piece in self._archive.columns(file, {}, file.first - _MOMENT, until) if len(piece.ts)]
+        pieces = [
+            piece.ts[-1]
+            for piece in self._archive.columns(file, {}, file.first - _MOMENT, until)
+            if len(piece.ts)
+        ]
         return from_millis(int(pieces[-1])) if pieces else None
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         found = self._stored.span(asset)
-        ends = [*([found] if found else []), *((file.first, file.last) for file in self._archive.records.files(asset))]
+        ends = [
+            *([found] if found else []),
+            *((file.first, file.last) for file in self._archive.records.files(asset)),
+        ]
         return (min(first for first, _ in ends), max(last for _, last in ends)) if ends else None
 
 
-def _newest(history: History, since: Mapping[str, datetime], before: Mapping[str, _Value]) -> dict[str, _Value]:
+def _newest(
+    history: History, since: Mapping[str, datetime], before: Mapping[str, _Value]
+) -> dict[str, _Value]:
     """Return the newest value of each variable after its instant and after the one that is known already."""
     found = {name: _last_value(history.readings[name][present(history, name)]) for name in since}
-    after = {name: max(start, before[name][0]) if name in before else start for name, start in since.items()}
-    return {name: last for name, last in found.items() if last is not None and last[0] > after[name]}
+    after = {
+        name: max(start, before[name][0]) if name in before else start
+        for name, start in since.items()
+    }
+    return {
+        name: last for name, last in found.items() if last is not None and last[0] > after[name]
+    }
 
 
 def _last_value(values: pd.Series) -> _Value | None:
-    return (from_millis(int(millis(pd.DatetimeIndex(values.index))[-1])), values.iloc[-1]) if len(values) else None
+    return (
+        (from_millis(int(millis(pd.DatetimeIndex(values.index))[-1])), values.iloc[-1])
+        if len(values)
+        else None
+    )
 
 
 class ArchivedWrites:
@@ -206,20 +255,33 @@ class ArchivedWrites:
         by_asset: dict[str, list[int]] = {}
         for asset, at in keys:
             by_asset.setdefault(asset, []).append(at)
-        found = self._stored.stored([(asset, at) for asset, instants in by_asset.items() for at in instants])
+        found = self._stored.stored(
+            [(asset, at) for asset, instants in by_asset.items() for at in instants]
+        )
         if not by_asset:
             return found
         earliest = from_millis(min(map(min, by_asset.values()))) - _MOMENT
         files = self._archive.records.between([*by_asset], earliest, None)
-        of_month = [(file, [at for at in map(from_millis, by_asset[file.asset]) if month_of(at) == file.month]) for file in files]
+        of_month = [
+            (
+                file,
+                [at for at in map(from_millis, by_asset[file.asset]) if month_of(at) == file.month],
+            )
+            for file in files
+        ]
         try:
             archived = self._archived(of_month)
         except Unreachable as fault:
             needed = {(file.asset, to_millis(at)) for file, instants in of_month for at in instants}
             raise ArchiveAway(str(fault), needed) from fault
-        return found | {key: merge_rows(row, found[key]) if key in found else row for key, row in archived.items()}
+        return found | {
+            key: merge_rows(row, found[key]) if key in found else row
+            for key, row in archived.items()
+        }
 
-    def _archived(self, wanted: Sequence[tuple[ArchivedFile, Sequence[datetime]]]) -> dict[ReadingKey, ReadingRow]:
+    def _archived(
+        self, wanted: Sequence[tuple[ArchivedFile, Sequence[datetime]]]
+    ) -> dict[ReadingKey, ReadingRow]:
         archived: dict[ReadingKey, ReadingRow] = {}
         for file, instants in wanted:
             for document in self._archive.rows_at(file, instants) if instants else ():
@@ -231,11 +293,15 @@ class ArchivedWrites:
     def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:
         return self._stored.insert(rows, arrived_at)
 
-    def update(self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime) -> None:
+    def update(
+        self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime
+    ) -> None:
         self._stored.update(changes, arrived_at)
 
     def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
         return self._stored.stored_events(rows)
 
-    def write_events(self, changes: Sequence[tuple[EventRow | None, EventRow]], arrived_at: datetime) -> bool:
+    def write_events(
+        self, changes: Sequence[tuple[EventRow | None, EventRow]], arrived_at: datetime
+    ) -> bool:
         return self._stored.write_events(changes, arrived_at)

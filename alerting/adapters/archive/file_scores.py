@@ -25,7 +25,12 @@ class ScoredFile:
 
 
 def score_file(
-    platform: EvaluationPorts, name: str, file: Path, layout: Layout, out: Path, progress: Progress = silent
+    platform: EvaluationPorts,
+    name: str,
+    file: Path,
+    layout: Layout,
+    out: Path,
+    progress: Progress = silent,
 ) -> ScoredFile:
     """Write the scores of the readings in a file. Its rows are put beside `out` by time for as long as that takes.
 
@@ -33,7 +38,9 @@ def score_file(
     """
     require_score_table(out)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
-        planned = plan_file(platform, name, ReadingsFile(file, layout), ParquetStore(Path(folder)), progress)
+        planned = plan_file(
+            platform, name, ReadingsFile(file, layout), ParquetStore(Path(folder)), progress
+        )
         counts = write_scores(out, planned.scores(progress))
     known = counts.pop("", 0)
     rows, unknown = planned.checked.profile.rows, dict(counts.most_common())

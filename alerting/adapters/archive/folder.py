@@ -41,7 +41,9 @@ class ArchiveFolder:
         if system.type_name == "local":
             for number in range(len(parts)):
                 if Path(below := "/".join([root, *parts[: number + 1]])).is_symlink():
-                    raise UserError(f"{below} is a link: the archive follows none; put the file or folder itself there")
+                    raise UserError(
+                        f"{below} is a link: the archive follows none; put the file or folder itself there"
+                    )
         return f"{root}/{name}"
 
     def open(self, name: str) -> Any:
@@ -60,7 +62,10 @@ class ArchiveFolder:
             with system.open_output_stream(path) as stream:
                 yield stream
             if is_local:
-                for one in (Path(path), *Path(path).parents[:3]):  # the folders of month and asset are new too, at first
+                for one in (
+                    Path(path),
+                    *Path(path).parents[:3],
+                ):  # the folders of month and asset are new too, at first
                     _sync(one)
 
     def has(self, name: str) -> bool:
@@ -78,14 +83,22 @@ class ArchiveFolder:
     def require_folder(self, name: str) -> None:
         """Raise Unreachable if the folder of a file is gone, as on a disk that is not mounted. Object stores have no folders."""
         if self._root[0].type_name == "local" and not Path(self.path(name)).parent.is_dir():
-            raise Unreachable(f"the archive {self.address} lacks the folder of {name}: mount it, or correct ALERTING_ARCHIVE")
+            raise Unreachable(
+                f"the archive {self.address} lacks the folder of {name}: mount it, or correct ALERTING_ARCHIVE"
+            )
 
     def names(self) -> dict[str, int]:
         """Return the size of each file by its name."""
         system, root = self._root
         with self.errors():
-            found = system.get_file_info(fs.FileSelector(root, allow_not_found=True, recursive=True))
-        return {info.path.removeprefix(f"{root}/"): info.size for info in found if info.type == fs.FileType.File}
+            found = system.get_file_info(
+                fs.FileSelector(root, allow_not_found=True, recursive=True)
+            )
+        return {
+            info.path.removeprefix(f"{root}/"): info.size
+            for info in found
+            if info.type == fs.FileType.File
+        }
 
     @contextmanager
     def errors(self) -> Iterator[None]:
@@ -98,7 +111,9 @@ class ArchiveFolder:
                 f"file back ({first_line(error)})"
             ) from error
         except (OSError, pa.ArrowInvalid) as error:
-            raise Unreachable(f"the archive {self.address} cannot be used: {first_line(error)}") from error
+            raise Unreachable(
+                f"the archive {self.address} cannot be used: {first_line(error)}"
+            ) from error
 
 
 def _sync(path: Path) -> None:

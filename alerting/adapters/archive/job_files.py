@@ -37,7 +37,9 @@ class IncomingReadings:
     def finish(self, size: int, what: str) -> str:
         """Return the SHA-256 of all. Raises UserError, with `what` as its name, unless they are a Parquet file of this size."""
         if self.size != size:
-            raise UserError(f"{what} was cut off, or is longer than it should be: {self.size} bytes instead of {size}")
+            raise UserError(
+                f"{what} was cut off, or is longer than it should be: {self.size} bytes instead of {size}"
+            )
         if (self._first, self._last) != (_MAGIC, _MAGIC):
             raise UserError(f"{what} is not a Parquet file: it neither begins nor ends with PAR1")
         return self._hash.hexdigest()
@@ -57,7 +59,9 @@ class JobAddresses:
     readable: Sequence[Parts] = ()
     writable: Sequence[Parts] = ()
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
-    _free: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(_AT_ONCE), repr=False, compare=False)
+    _free: BoundedSemaphore = field(
+        default_factory=lambda: BoundedSemaphore(_AT_ONCE), repr=False, compare=False
+    )
 
     def state(self, address: str, scores_to: str | None) -> ObjectState:
         """Return the state of the object at an address that a job may read.
@@ -69,13 +73,17 @@ class JobAddresses:
         if scores_to is not None:
             self._allowed("write", scores_to)
         if not self._free.acquire(blocking=False):
-            raise StoreBusy(f"{_AT_ONCE} questions to the object store are under way; send this one again")
+            raise StoreBusy(
+                f"{_AT_ONCE} questions to the object store are under way; send this one again"
+            )
         try:
             found = S3Objects(self.environ).state(place)
         finally:
             self._free.release()
         if found.size > LARGEST:
-            raise UserError(f"{address} has {found.size} bytes; at most {LARGEST} are read: order it in several files")
+            raise UserError(
+                f"{address} has {found.size} bytes; at most {LARGEST} are read: order it in several files"
+            )
         return found
 
     def fetch(self, address: str, state: ObjectState, path: Path, progress: Progress) -> str:
@@ -93,7 +101,9 @@ class JobAddresses:
                 if arriving.size > state.size:
                     break
                 if time.monotonic() > until:
-                    raise UserError(f"{address}: it took longer than {LONGEST_FETCH_S / 60:g} minutes to read")
+                    raise UserError(
+                        f"{address}: it took longer than {LONGEST_FETCH_S / 60:g} minutes to read"
+                    )
             sha256 = arriving.finish(state.size, address)
         part.replace(path)
         return sha256
@@ -107,7 +117,9 @@ class JobAddresses:
     def _allowed(self, use: Literal["read", "write"], address: str) -> Parts:
         """Return the parts of an address. Raises UserError unless it lies in one of the folders."""
         folders, setting = (
-            (self.readable, "ALERTING_PREDICTIONS_FROM") if use == "read" else (self.writable, "ALERTING_PREDICTIONS_TO")
+            (self.readable, "ALERTING_PREDICTIONS_FROM")
+            if use == "read"
+            else (self.writable, "ALERTING_PREDICTIONS_TO")
         )
         try:
             place = address_parts(address)
@@ -116,9 +128,13 @@ class JobAddresses:
         if use == "read" and len(place) == 1:
             raise UserError("the address names a bucket and no object in it")
         if not folders:
-            raise UserError(f"predict jobs {use} no object store: the operator allows folders by {setting}=s3://bucket/folder")
+            raise UserError(
+                f"predict jobs {use} no object store: the operator allows folders by {setting}=s3://bucket/folder"
+            )
         if not any(place[: len(folder)] == folder for folder in folders):
-            raise UserError(f"predict jobs may not {use} {address}: it is in none of the folders of {setting}")
+            raise UserError(
+                f"predict jobs may not {use} {address}: it is in none of the folders of {setting}"
+            )
         return place
 
 

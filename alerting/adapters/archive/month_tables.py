@@ -22,12 +22,23 @@ from alerting.definitions.assets import VariableType
 from alerting.ports import Document, ReadingColumns
 from alerting.readings.instants import datetimes
 
-TIME, ARRIVED, QUALITY, OTHER = "time (UTC)", "arrived (UTC)", "quality (JSON)", "other (JSON)"  # no names of variables
+TIME, ARRIVED, QUALITY, OTHER = (
+    "time (UTC)",
+    "arrived (UTC)",
+    "quality (JSON)",
+    "other (JSON)",
+)  # no names of variables
 OWN = (TIME, ARRIVED, QUALITY, OTHER)
 _TS = pa.timestamp("ms", "UTC")
-_TYPES: Mapping[VariableType, Any] = {"number": pa.float64(), "boolean": pa.bool_(), "category": pa.string()}
+_TYPES: Mapping[VariableType, Any] = {
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "category": pa.string(),
+}
 _MOST_ROWS, _MOST_CELLS = 100_000, 3_000_000
-_MOST_CELLS_OF_DOCUMENTS = 100_000  # in memory at once: a document takes ten times the memory of a row
+_MOST_CELLS_OF_DOCUMENTS = (
+    100_000  # in memory at once: a document takes ten times the memory of a row
+)
 
 
 def month_schema(types: Mapping[str, VariableType]) -> Any:
@@ -53,18 +64,29 @@ def row_groups(documents: Iterable[Document], schema: Any) -> Iterator[Any]:
     """
     at_once, found = documents_at_once(schema), iter(documents)
     in_group = range(row_group_rows(schema) // at_once)
-    while tables := [month_table(some, schema) for _ in in_group if (some := list(islice(found, at_once)))]:
+    while tables := [
+        month_table(some, schema) for _ in in_group if (some := list(islice(found, at_once)))
+    ]:
         yield pa.concat_tables(tables).combine_chunks()
 
 
 def month_table(documents: Sequence[Document], schema: Any) -> Any:
     """Return documents {ts, v, q, arrived_at}, sorted, as a table. Raises ValueError if one is no reading."""
-    if not all(isinstance(document.get("v", {}), dict) and isinstance(document.get("q", {}), dict) for document in documents):
+    if not all(
+        isinstance(document.get("v", {}), dict) and isinstance(document.get("q", {}), dict)
+        for document in documents
+    ):
         raise ValueError("its `v` or `q` is no document")
     samples = [document.get("v", {}) for document in documents]
     other: list[Document] = [{} for _ in documents]
-    columns = {name: _column(name, schema.field(name).type, samples, other) for name in schema.names if name not in OWN}
-    if sum(map(len, samples)) > sum(len(column) - column.null_count for column in columns.values()) + sum(map(len, other)):
+    columns = {
+        name: _column(name, schema.field(name).type, samples, other)
+        for name in schema.names
+        if name not in OWN
+    }
+    if sum(map(len, samples)) > sum(
+        len(column) - column.null_count for column in columns.values()
+    ) + sum(map(len, other)):
         for values, more in zip(samples, other, strict=True):
             more.update({name: values[name] for name in values.keys() - columns.keys()})
     quality = [json.dumps(document["q"]) if document.get("q") else None for document in documents]
@@ -72,13 +94,21 @@ def month_table(documents: Sequence[Document], schema: Any) -> Any:
         _instants([document["ts"] for document in documents]),
         _instants([document["arrived_at"] for document in documents]),
         pa.array(quality, pa.string()),
-        pa.array([json_util.dumps(more, json_options=CANONICAL_JSON_OPTIONS) if more else None for more in other], pa.string()),
+        pa.array(
+            [
+                json_util.dumps(more, json_options=CANONICAL_JSON_OPTIONS) if more else None
+                for more in other
+            ],
+            pa.string(),
+        ),
     ]
     return pa.table([*own, *columns.values()], schema=schema)
 
 
 def _instants(found: Sequence[Any]) -> Any:
-    return pa.array(np.array([one.replace(tzinfo=None) for one in found], "datetime64[ms]"), pa.timestamp("ms")).cast(_TS)
+    return pa.array(
+        np.array([one.replace(tzinfo=None) for one in found], "datetime64[ms]"), pa.timestamp("ms")
+    ).cast(_TS)
 
 
 def _column(name: str, type_: Any, samples: Sequence[Document], other: Sequence[Document]) -> Any:
@@ -87,7 +117,9 @@ def _column(name: str, type_: Any, samples: Sequence[Document], other: Sequence[
     try:
         return pa.array(given, type_)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        wanted: tuple[type, ...] = (str,) if type_ == pa.string() else (bool,) if type_ == pa.bool_() else (float,)
+        wanted: tuple[type, ...] = (
+            (str,) if type_ == pa.string() else (bool,) if type_ == pa.bool_() else (float,)
+        )
     for i, value in enumerate(given):
         if value is not None and type(value) not in wanted:
             other[i][name], given[i] = value, None
@@ -99,17 +131,29 @@ def month_documents(table: Any) -> Iterator[Document]:
     names = [name for name in table.column_names if name not in OWN]
     times = zip(*(datetimes(_millis(table[name])) for name in (TIME, ARRIVED)), strict=True)
     details = zip(table[QUALITY].to_pylist(), table[OTHER].to_pylist(), strict=True)
-    rows = zip(*(table[name].to_pylist() for name in names), strict=True) if names else iter([()] * len(table))
+    rows = (
+        zip(*(table[name].to_pylist() for name in names), strict=True)
+        if names
+        else iter([()] * len(table))
+    )
     for (ts, arrived), (quality, other), values in zip(times, details, rows, strict=True):
-        samples = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+        samples = {
+            name: value for name, value in zip(names, values, strict=True) if value is not None
+        }
         samples |= json_util.loads(other, json_options=CANONICAL_JSON_OPTIONS) if other else {}
-        yield {"ts": ts, "v": samples, **({"q": json.loads(quality)} if quality else {}), "arrived_at": arrived}
+        yield {
+            "ts": ts,
+            "v": samples,
+            **({"q": json.loads(quality)} if quality else {}),
+            "arrived_at": arrived,
+        }
 
 
 def month_columns(asset: str, table: Any, types: Mapping[str, VariableType]) -> ReadingColumns:
     """Return the rows of a table as readings have them from the database, faults included."""
     is_plain = table[OTHER].null_count == len(table) and all(
-        name not in table.column_names or (type_ == "category") == (_plain_type(table, name) == pa.string())
+        name not in table.column_names
+        or (type_ == "category") == (_plain_type(table, name) == pa.string())
         for name, type_ in types.items()
     )
     if not is_plain:
@@ -118,7 +162,10 @@ def month_columns(asset: str, table: Any, types: Mapping[str, VariableType]) -> 
     columns = {name: _values(table, name, type_) for name, type_ in types.items()}
     graded = np.flatnonzero(np.asarray(table[QUALITY].is_valid()))
     quality = table[QUALITY].take(pa.array(graded)).to_pylist()
-    doubted = [{"ts": at, "q": json.loads(text)} for at, text in zip(datetimes(ts[graded]), quality, strict=True)]
+    doubted = [
+        {"ts": at, "q": json.loads(text)}
+        for at, text in zip(datetimes(ts[graded]), quality, strict=True)
+    ]
     return without_bad(ts, columns, {}, doubted)
 
 

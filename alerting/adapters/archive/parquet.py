@@ -53,7 +53,9 @@ class ParquetStore:
         """Write all batches; return the number of rows. Raises UserError if the disk refuses."""
         written = 0
         for batch in batches:
-            for asset, table in _tables(batch if isinstance(batch, ReadingBatch) else _batch(batch)):
+            for asset, table in _tables(
+                batch if isinstance(batch, ReadingBatch) else _batch(batch)
+            ):
                 self._waiting.setdefault(asset, []).append(table)
             written, self._rows = written + len(batch), self._rows + len(batch)
             if self._rows >= self._most_rows:
@@ -71,7 +73,9 @@ class ParquetStore:
                 pq.write_table(table, path, row_group_size=_ROW_GROUP, compression="zstd")
                 self._number += 1
         except OSError as error:
-            raise UserError(f"{self._folder}: cannot be written ({error.strerror or error})") from error
+            raise UserError(
+                f"{self._folder}: cannot be written ({error.strerror or error})"
+            ) from error
         self._waiting, self._rows = {}, 0
 
     def load(
@@ -86,7 +90,9 @@ class ParquetStore:
             found = self._columns(asset.name, since, end, types_of(asset, names))
             return frame_of(found), found.doubts
 
-        readings, doubts = read_computed(asset, asset.variables if variables is None else variables, start, read)
+        readings, doubts = read_computed(
+            asset, asset.variables if variables is None else variables, start, read
+        )
         return History(asset, readings, no_events(), (), doubts)
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
@@ -98,11 +104,19 @@ class ParquetStore:
     def index_newest(self, variables: Iterable[str]) -> None:
         """Prepare nothing: every search looks at the files of its interval."""
 
-    def newest_readings(self, until: datetime | None = None, assets: Collection[str] | None = None) -> dict[str, NewestReading]:
+    def newest_readings(
+        self, until: datetime | None = None, assets: Collection[str] | None = None
+    ) -> dict[str, NewestReading]:
         """Return the last instant of each asset; its arrival is not known, and is that instant."""
         folders = [path.name for path in self._folder.iterdir()] if self._folder.is_dir() else []
-        found = {asset: self._last(asset, until) for asset in folders if assets is None or asset in assets}
-        return {asset: NewestReading(last, last) for asset, last in found.items() if last is not None}
+        found = {
+            asset: self._last(asset, until)
+            for asset in folders
+            if assets is None or asset in assets
+        }
+        return {
+            asset: NewestReading(last, last) for asset, last in found.items() if last is not None
+        }
 
     def _last(self, asset: str, until: datetime | None) -> datetime | None:
         ts = self._columns(asset, None, until, {}).ts
@@ -110,7 +124,11 @@ class ParquetStore:
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         times = [times for times, _ in self._files(asset)]
-        return (from_millis(min(t[0] for t in times)), from_millis(max(t[1] for t in times))) if times else None
+        return (
+            (from_millis(min(t[0] for t in times)), from_millis(max(t[1] for t in times)))
+            if times
+            else None
+        )
 
     def _files(self, asset: str) -> Iterator[tuple[tuple[int, int], Path]]:
         for path in sorted((self._folder / asset).glob("*.parquet")):
@@ -118,27 +136,48 @@ class ParquetStore:
             yield (int(first), int(last)), path
 
     def _columns(
-        self, asset: str, start: datetime | None, end: datetime | None, types: Mapping[str, VariableType]
+        self,
+        asset: str,
+        start: datetime | None,
+        end: datetime | None,
+        types: Mapping[str, VariableType],
     ) -> ReadingColumns:
         """Return the readings with start < ts <= end; of two rows of one instant, the later one completes the earlier one."""
-        after, until = None if start is None else to_millis(start), None if end is None else to_millis(end)
+        after, until = (
+            None if start is None else to_millis(start),
+            None if end is None else to_millis(end),
+        )
         files = [
             str(path)
             for (first, last), path in self._files(asset)
             if (after is None or last > after) and (until is None or first <= until)
         ]
-        arrow = {name: pa.string() if type_ == "category" else pa.float64() for name, type_ in types.items()}
+        arrow = {
+            name: pa.string() if type_ == "category" else pa.float64()
+            for name, type_ in types.items()
+        }
         schema = pa.schema([(_TIME, _TS), (_QUALITY, pa.string()), *arrow.items()])
-        table = ds.dataset(files, schema=schema, format="parquet").to_table(filter=_between(start, end)) if files else None
+        table = (
+            ds.dataset(files, schema=schema, format="parquet").to_table(filter=_between(start, end))
+            if files
+            else None
+        )
         table = (schema.empty_table() if table is None else table).sort_by(_TIME)
         ts = np.asarray(table[_TIME].cast(pa.int64()))
         if len(ts) and (ts[1:] == ts[:-1]).any():
-            table = table.group_by(_TIME, use_threads=False).aggregate([(name, "last") for name in schema.names[1:]])
-            table = table.rename_columns([name.removesuffix("_last") for name in table.column_names]).sort_by(_TIME)
+            table = table.group_by(_TIME, use_threads=False).aggregate(
+                [(name, "last") for name in schema.names[1:]]
+            )
+            table = table.rename_columns(
+                [name.removesuffix("_last") for name in table.column_names]
+            ).sort_by(_TIME)
             ts = np.asarray(table[_TIME].cast(pa.int64()))
         columns = {name: _column(table[name], type_) for name, type_ in types.items()}
         graded = np.flatnonzero(np.asarray(table[_QUALITY].is_valid()))
-        doubted = [{"ts": from_millis(int(ts[i])), "q": json.loads(table[_QUALITY][int(i)].as_py())} for i in graded]
+        doubted = [
+            {"ts": from_millis(int(ts[i])), "q": json.loads(table[_QUALITY][int(i)].as_py())}
+            for i in graded
+        ]
         return without_bad(ts, columns, {}, doubted)
 
 
@@ -159,10 +198,26 @@ def _tables(batch: ReadingBatch) -> Iterator[tuple[str, pa.Table]]:
     """Yield the rows of each asset as a table, with a column for each variable of which it has a sample."""
     for asset in dict.fromkeys(batch.assets.tolist()):
         rows = np.flatnonzero(batch.assets == asset)
-        columns = {name: column.take(rows) for name, column in batch.columns.items() if column.present[rows].any()}
+        columns = {
+            name: column.take(rows)
+            for name, column in batch.columns.items()
+            if column.present[rows].any()
+        }
         arrays = {name: _array(column) for name, column in columns.items()}
-        quality = [json.dumps(batch.quality[row]) if row in batch.quality else None for row in rows.tolist()]
-        yield asset, pa.table({_TIME: pa.array(batch.at[rows], _TS), _QUALITY: pa.array(quality, pa.string()), **arrays})
+        quality = [
+            json.dumps(batch.quality[row]) if row in batch.quality else None
+            for row in rows.tolist()
+        ]
+        yield (
+            asset,
+            pa.table(
+                {
+                    _TIME: pa.array(batch.at[rows], _TS),
+                    _QUALITY: pa.array(quality, pa.string()),
+                    **arrays,
+                }
+            ),
+        )
 
 
 def _array(column: SampleColumn) -> Any:
@@ -179,7 +234,8 @@ def _batch(rows: Sequence[ReadingRow]) -> ReadingBatch:
         given = [row.values.get(name) for row in rows]
         is_text = any(isinstance(value, str) for value in given)
         values = np.array(
-            [value if value is not None else ("" if is_text else np.nan) for value in given], object if is_text else float
+            [value if value is not None else ("" if is_text else np.nan) for value in given],
+            object if is_text else float,
         )
         columns[name] = SampleColumn(values, np.array([value is not None for value in given]))
     at = np.array([to_millis(row.ts) for row in rows], np.int64)

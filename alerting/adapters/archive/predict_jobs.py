@@ -84,7 +84,12 @@ def wall_clock() -> datetime:
 class PredictJobs:
     """The jobs in a folder that only its owner may enter. `now`: the real time. `addresses`: those that a job may name."""
 
-    def __init__(self, folder: Path, now: Callable[[], datetime] = wall_clock, addresses: JobAddresses = NO_ADDRESSES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        now: Callable[[], datetime] = wall_clock,
+        addresses: JobAddresses = NO_ADDRESSES,
+    ) -> None:
         self._folder, self._now, self.addresses = folder, now, addresses
         self._running: str | None = None
         self._beginning = Lock()
@@ -96,13 +101,21 @@ class PredictJobs:
 
     def _begin(self, size: int) -> Path:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        waiting = sum(job.state == "waiting" for job in self.all()) + len(list(self._folder.glob(f"{_INCOMING}*")))
+        waiting = sum(job.state == "waiting" for job in self.all()) + len(
+            list(self._folder.glob(f"{_INCOMING}*"))
+        )
         if waiting >= MOST_WAITING:
-            raise JobsFull(f"{waiting} predict jobs are waiting; send this one when some are done, or cancel some")
+            raise JobsFull(
+                f"{waiting} predict jobs are waiting; send this one when some are done, or cancel some"
+            )
         used = _bytes_in(self._folder) + self._still_needed()
         if used + _SCRATCH * size > MOST_BYTES:
-            raise JobsFull(f"predict jobs take {used >> 20} of {MOST_BYTES >> 20} MiB: too much for another {size >> 20}")
-        if shutil.disk_usage(self._folder).free - self._still_needed() < _SCRATCH * size + (1 << 30):
+            raise JobsFull(
+                f"predict jobs take {used >> 20} of {MOST_BYTES >> 20} MiB: too much for another {size >> 20}"
+            )
+        if shutil.disk_usage(self._folder).free - self._still_needed() < _SCRATCH * size + (
+            1 << 30
+        ):
             raise JobsFull(
                 f"the disk of {self._folder} has too little free space for {size >> 20} MiB of readings and their scores"
             )
@@ -113,16 +126,29 @@ class PredictJobs:
 
     def _still_needed(self) -> int:
         """Return how many bytes the uploads under way and the jobs that are not over may still write."""
-        sizes = {job.order.id: job.order.size for job in self.all() if job.state in ("waiting", "running")}
-        sizes |= {path.parent.name: _read(path) or 0 for path in self._folder.glob(f"{_INCOMING}*/{_EXPECTED}")}
-        return sum(max(0, _SCRATCH * size - _bytes_in(self._folder / name)) for name, size in sizes.items())
+        sizes = {
+            job.order.id: job.order.size
+            for job in self.all()
+            if job.state in ("waiting", "running")
+        }
+        sizes |= {
+            path.parent.name: _read(path) or 0
+            for path in self._folder.glob(f"{_INCOMING}*/{_EXPECTED}")
+        }
+        return sum(
+            max(0, _SCRATCH * size - _bytes_in(self._folder / name)) for name, size in sizes.items()
+        )
 
-    def submit(self, folder: Path, definition: str, actor: str, layout: Mapping[str, str], **source: Any) -> Job:
+    def submit(
+        self, folder: Path, definition: str, actor: str, layout: Mapping[str, str], **source: Any
+    ) -> Job:
         """Make a job of a folder whose readings are complete or at an address. `source`: further fields of the order."""
         id = folder.name.removeprefix(_INCOMING)
         size = _read(folder / _EXPECTED)
         order = JobOrder(id, definition, actor, self._now(), size, dict(layout), **source)
-        write_json(folder / "job.json", {**asdict(order), "created_at": order.created_at.isoformat()})
+        write_json(
+            folder / "job.json", {**asdict(order), "created_at": order.created_at.isoformat()}
+        )
         folder.rename(self._folder / id)
         return self.get(id)
 
@@ -135,12 +161,18 @@ class PredictJobs:
         try:
             order = read_order(self._folder / id)
         except FileNotFoundError:
-            raise NotFound(f"there is no predict job {id!r}; jobs and their scores are deleted after a time") from None
+            raise NotFound(
+                f"there is no predict job {id!r}; jobs and their scores are deleted after a time"
+            ) from None
         return self._job(order)
 
     def all(self) -> Sequence[Job]:
         """Return all jobs, newest first."""
-        found = [self._job(read_order(path.parent)) for path in self._folder.glob("*/job.json") if not _is_incoming(path.parent)]
+        found = [
+            self._job(read_order(path.parent))
+            for path in self._folder.glob("*/job.json")
+            if not _is_incoming(path.parent)
+        ]
         return sorted(found, key=lambda job: (job.order.created_at, job.order.id), reverse=True)
 
     def cancel(self, id: str) -> Job:
@@ -155,7 +187,10 @@ class PredictJobs:
         """Return the file with the scores of a job. Raises NotFound if it has none."""
         job = self.get(id)
         if job.state != "done":
-            raise NotFound(f"predict job {id} is {job.state}: it has no scores" + (f": {job.fault}" if job.fault else ""))
+            raise NotFound(
+                f"predict job {id} is {job.state}: it has no scores"
+                + (f": {job.fault}" if job.fault else "")
+            )
         return self._folder / id / "scores.parquet"
 
     def next_waiting(self) -> tuple[Job, Path] | None:
@@ -198,14 +233,34 @@ class PredictJobs:
         outcome, cancelled = _read(folder / "outcome.json"), _read(folder / "cancelled")
         sha256 = order.sha256 or _read(folder / FETCHED)
         if cancelled is not None:
-            return Job(order, "cancelled", 0.0, None, None, None, datetime.fromisoformat(cancelled), sha256)
+            return Job(
+                order, "cancelled", 0.0, None, None, None, datetime.fromisoformat(cancelled), sha256
+            )
         if outcome is not None:
             state: State = "failed" if outcome["fault"] else "done"
             ended_at = datetime.fromisoformat(outcome["at"])
-            return Job(order, state, float(state == "done"), None, outcome["result"], outcome["fault"], ended_at, sha256)
+            return Job(
+                order,
+                state,
+                float(state == "done"),
+                None,
+                outcome["result"],
+                outcome["fault"],
+                ended_at,
+                sha256,
+            )
         progress = _read(folder / "progress.json") if order.id == self._running else None
         share, step = (0.0, None) if progress is None else (progress["share"], progress["step"])
-        return Job(order, "running" if order.id == self._running else "waiting", share, step, None, None, None, sha256)
+        return Job(
+            order,
+            "running" if order.id == self._running else "waiting",
+            share,
+            step,
+            None,
+            None,
+            None,
+            sha256,
+        )
 
 
 def _is_incoming(folder: Path) -> bool:
@@ -218,7 +273,9 @@ def read_order(folder: Path) -> JobOrder:
     return JobOrder(**{**found, "created_at": datetime.fromisoformat(found["created_at"])})
 
 
-def write_outcome(folder: Path, *, at: datetime, result: Mapping[str, Any] | None = None, fault: str | None = None) -> None:
+def write_outcome(
+    folder: Path, *, at: datetime, result: Mapping[str, Any] | None = None, fault: str | None = None
+) -> None:
     """Write what became of a job."""
     write_json(folder / "outcome.json", {"at": at.isoformat(), "result": result, "fault": fault})
 

@@ -59,21 +59,29 @@ class S3Objects:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
         given = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL")
-        self._server, self._host = _read_endpoint(given or f"https://s3.{self._region}.amazonaws.com")
+        self._server, self._host = _read_endpoint(
+            given or f"https://s3.{self._region}.amazonaws.com"
+        )
         self._credentials = read_credentials(environ)
         try:
             self._trusted = ssl.create_default_context(cafile=environ.get("AWS_CA_BUNDLE") or None)
         except OSError as error:  # SSLError is one
-            raise UserError(f"AWS_CA_BUNDLE is no readable file with certificates: {error.strerror or error}") from None
+            raise UserError(
+                f"AWS_CA_BUNDLE is no readable file with certificates: {error.strerror or error}"
+            ) from None
 
     def state(self, parts: Parts) -> ObjectState:
         """Return the state of an object. Raises UserError if there is none, Unreachable if the store does not answer."""
         with self._answer("HEAD", parts) as answer:
-            return ObjectState(int(answer.headers.get("content-length", "0")), answer.headers.get("etag", ""))
+            return ObjectState(
+                int(answer.headers.get("content-length", "0")), answer.headers.get("etag", "")
+            )
 
     def read(self, parts: Parts, etag: str) -> Iterator[bytes]:
         """Yield the bytes of an object that still has the content of this tag. Raises as `state` does."""
-        with self._answer("GET", parts, {"if-match": etag, "accept-encoding": "identity"}) as answer:
+        with self._answer(
+            "GET", parts, {"if-match": etag, "accept-encoding": "identity"}
+        ) as answer:
             yield from answer.iter_raw()  # what has come: the limits of its reader are checked also while little comes
 
     def write(self, parts: Parts, file: Path) -> None:
@@ -82,7 +90,9 @@ class S3Objects:
             sha256 = hashlib.file_digest(content, "sha256").hexdigest()
             content.seek(0)
             length = {"content-length": str(file.stat().st_size)}
-            with self._answer("PUT", parts, length, sha256, iter(lambda: content.read(_PIECE), b"")):
+            with self._answer(
+                "PUT", parts, length, sha256, iter(lambda: content.read(_PIECE), b"")
+            ):
                 pass
 
     @contextmanager
@@ -95,12 +105,21 @@ class S3Objects:
         content: Iterator[bytes] | None = None,
     ) -> Iterator[httpx.Response]:
         path = object_path(parts)
-        signed = sign(method, self._host, path, sha256, self._credentials, self._region, datetime.now(UTC))
+        signed = sign(
+            method, self._host, path, sha256, self._credentials, self._region, datetime.now(UTC)
+        )
         limits = httpx.Timeout(_SILENCE_S, connect=_CONNECT_S)
         try:
             with (
-                httpx.Client(verify=self._trusted, trust_env=False, follow_redirects=False, timeout=limits) as client,
-                client.stream(method, self._server + path, headers={**(headers or {}), **signed}, content=content) as answer,
+                httpx.Client(
+                    verify=self._trusted, trust_env=False, follow_redirects=False, timeout=limits
+                ) as client,
+                client.stream(
+                    method,
+                    self._server + path,
+                    headers={**(headers or {}), **signed},
+                    content=content,
+                ) as answer,
             ):
                 _require_success(answer.status_code)
                 yield answer
@@ -114,11 +133,15 @@ def _read_endpoint(written: str) -> tuple[str, str]:
     """Return the address of a server, and its host with the port. Raises UserError for anything else."""
     try:
         endpoint = urlsplit(written)
-        is_server = endpoint.scheme in ("http", "https") and bool(endpoint.hostname) and endpoint.port != 0
+        is_server = (
+            endpoint.scheme in ("http", "https") and bool(endpoint.hostname) and endpoint.port != 0
+        )
     except ValueError:  # of brackets without an end, or a port that is no number
         is_server = False
     if not is_server or "@" in endpoint.netloc or endpoint.path.strip("/"):
-        raise UserError("AWS_ENDPOINT_URL is no address of a server: write for example https://minio.plant:9000")
+        raise UserError(
+            "AWS_ENDPOINT_URL is no address of a server: write for example https://minio.plant:9000"
+        )
     return f"{endpoint.scheme}://{endpoint.netloc}", endpoint.netloc
 
 
@@ -126,7 +149,9 @@ def _require_success(status: int) -> None:
     if status >= 500 or status == 429:
         raise Unreachable(f"the object store answers {status}; try again")
     if 300 <= status < 400:
-        raise UserError("the object store answers with a redirect, which is not followed: correct AWS_REGION or AWS_ENDPOINT_URL")
+        raise UserError(
+            "the object store answers with a redirect, which is not followed: correct AWS_REGION or AWS_ENDPOINT_URL"
+        )
     if status >= 400:
         raise UserError(_REASONS.get(status, f"the object store refuses the request ({status})"))
 
@@ -155,7 +180,9 @@ def _from_file(path: Path, profile: str) -> Mapping[str, str]:
         parser.read_string(path.read_text(encoding="utf-8"))
         return parser[profile]
     except (OSError, UnicodeDecodeError, configparser.Error, KeyError):
-        raise UserError(f"AWS_SHARED_CREDENTIALS_FILE: {path} is no readable file with credentials of [{profile}]") from None
+        raise UserError(
+            f"AWS_SHARED_CREDENTIALS_FILE: {path} is no readable file with credentials of [{profile}]"
+        ) from None
 
 
 def object_path(parts: Parts) -> str:
@@ -163,16 +190,32 @@ def object_path(parts: Parts) -> str:
     return "/" + "/".join(quote(part, safe="-_.~") for part in parts)
 
 
-def sign(method: str, host: str, path: str, sha256: str, credentials: Credentials, region: str, at: datetime) -> dict[str, str]:
+def sign(
+    method: str,
+    host: str,
+    path: str,
+    sha256: str,
+    credentials: Credentials,
+    region: str,
+    at: datetime,
+) -> dict[str, str]:
     """Return the headers that authorize a request without a query (AWS Signature Version 4). `sha256`: of its body."""
     stamp, day = f"{at:%Y%m%dT%H%M%SZ}", f"{at:%Y%m%d}"
     headers = {"host": host, "x-amz-content-sha256": sha256, "x-amz-date": stamp}
     headers |= {"x-amz-security-token": credentials.token} if credentials.token else {}
-    names, lines = ";".join(headers), "".join(f"{name}:{value}\n" for name, value in headers.items())
+    names, lines = (
+        ";".join(headers),
+        "".join(f"{name}:{value}\n" for name, value in headers.items()),
+    )
     request = hashlib.sha256(f"{method}\n{path}\n\n{lines}\n{names}\n{sha256}".encode()).hexdigest()
     scope, key = f"{day}/{region}/s3/aws4_request", f"AWS4{credentials.secret}".encode()
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
-    signature = hmac.digest(key, f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{request}".encode(), "sha256").hex()
+    signature = hmac.digest(
+        key, f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{request}".encode(), "sha256"
+    ).hex()
     credential = f"Credential={credentials.key}/{scope}"
-    return {**headers, "authorization": f"AWS4-HMAC-SHA256 {credential},SignedHeaders={names},Signature={signature}"}
+    return {
+        **headers,
+        "authorization": f"AWS4-HMAC-SHA256 {credential},SignedHeaders={names},Signature={signature}",
+    }

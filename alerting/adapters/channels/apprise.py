@@ -27,8 +27,12 @@ class AppriseChannel:
         """Send one message. Raises DeliveryFailed if it is not sent: never permanent, because Apprise does not report that."""
         with guard_connections(self._egress) as guard:
             try:
-                delivered = self._service.notify(body=_body(message), title=message.subject, notify_type=_kind(message))
-            except Exception as fault:  # plugins may raise any exception: the message was not delivered
+                delivered = self._service.notify(
+                    body=_body(message), title=message.subject, notify_type=_kind(message)
+                )
+            except (
+                Exception
+            ) as fault:  # plugins may raise any exception: the message was not delivered
                 raise DeliveryFailed(f"{self.name} by Apprise: {type(fault).__name__}") from None
         if guard.refusal is not None:
             raise guard.refusal
@@ -40,10 +44,14 @@ def _service(name: str, url: str) -> Any:
     try:
         import apprise
     except ImportError as missing:
-        raise UserError(f"channel {name!r} needs Apprise: pip install 'alerting[apprise]'") from missing
+        raise UserError(
+            f"channel {name!r} needs Apprise: pip install 'alerting[apprise]'"
+        ) from missing
     logging.getLogger("apprise").setLevel(logging.CRITICAL)  # it writes addresses
     logging.getLogger("urllib3").setLevel(logging.WARNING)
-    asset = apprise.AppriseAsset(async_mode=False, http_redirects=False, secure_logging=True, storage_mode="memory")
+    asset = apprise.AppriseAsset(
+        async_mode=False, http_redirects=False, secure_logging=True, storage_mode="memory"
+    )
     service = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
     if service is None:
         raise UserError(

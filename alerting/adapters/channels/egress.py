@@ -29,7 +29,9 @@ class EgressRefused(DeliveryFailed):
     """Error: the address may not be reached; a retry is useless until an administrator allows the address."""
 
     def __init__(self, host: str, why: str) -> None:
-        super().__init__(f"{host} may not be reached: {why}; allow it with {SETTING}", permanent=True)
+        super().__init__(
+            f"{host} may not be reached: {why}; allow it with {SETTING}", permanent=True
+        )
 
 
 class Egress:
@@ -47,7 +49,9 @@ class Egress:
         self._resolve = resolve
         for name in self._names:
             if not name or any(c in name for c in "/:@ "):
-                raise UserError(f"{SETTING}: {name!r} is neither a host nor a network; write hooks.example.com or 10.1.0.0/16")
+                raise UserError(
+                    f"{SETTING}: {name!r} is neither a host nor a network; write hooks.example.com or 10.1.0.0/16"
+                )
 
     def address(self, host: str, port: int) -> str:
         """Return an allowed address of the host. Raises EgressRefused if none is allowed, DeliveryFailed if the host has none."""
@@ -81,7 +85,9 @@ class Egress:
                 raise EgressRefused(host, f"{where} is not a public address")
 
     def _has(self, where: Address) -> bool:
-        return any(where.version == network.version and where in network for network in self._networks)
+        return any(
+            where.version == network.version and where in network for network in self._networks
+        )
 
 
 class Guard:
@@ -132,7 +138,10 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
     if event == "socket.getaddrinfo":
         guard.host = _text(arguments[0])
         if (guard.host, str(arguments[1])) in guard.proxies:
-            guard.refuse(guard.host, "it is the proxy of the environment, behind which this rule cannot check addresses")
+            guard.refuse(
+                guard.host,
+                "it is the proxy of the environment, behind which this rule cannot check addresses",
+            )
     elif event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], tuple):
         _check_connection(guard, str(arguments[1][0]).partition("%")[0])
 
@@ -187,7 +196,12 @@ def _proxies() -> frozenset[tuple[str, str]]:
     for address in getproxies().values():
         try:
             parts = urlsplit(address if "//" in address else f"//{address}")
-            found.add((parts.hostname or "", str(parts.port or {"https": 443, "http": 80}.get(parts.scheme, 1080))))
+            found.add(
+                (
+                    parts.hostname or "",
+                    str(parts.port or {"https": 443, "http": 80}.get(parts.scheme, 1080)),
+                )
+            )
         except ValueError:
             continue
     return frozenset(found)

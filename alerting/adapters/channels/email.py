@@ -36,7 +36,13 @@ class EmailChannel:
     ) -> None:
         """Store the settings. `password`: of the server's user; `context`: trusted authorities, the system's when left out."""
         self.name = name
-        self._to, self._server, self._egress, self._password, self._timeout = to, server, egress, password, timeout
+        self._to, self._server, self._egress, self._password, self._timeout = (
+            to,
+            server,
+            egress,
+            password,
+            timeout,
+        )
         self._context = context or ssl.create_default_context(cafile=server.ca_file)
 
     def deliver(self, message: Message) -> None:
@@ -46,14 +52,20 @@ class EmailChannel:
             smtp = self._connect()
             try:
                 smtp.send_message(mail)
-                with suppress(OSError, smtplib.SMTPException):  # the server has accepted the message: later errors do not matter
+                with suppress(
+                    OSError, smtplib.SMTPException
+                ):  # the server has accepted the message: later errors do not matter
                     smtp.putcmd("quit")
             finally:
                 smtp.close()
         except smtplib.SMTPRecipientsRefused as refused:
-            raise self._delivery_failure(max((code for code, _ in refused.recipients.values()), default=450)) from None
+            raise self._delivery_failure(
+                max((code for code, _ in refused.recipients.values()), default=450)
+            ) from None
         except smtplib.SMTPAuthenticationError as refused:
-            raise DeliveryFailed(f"mail server {self._server.host} refuses user or password ({refused.smtp_code})") from None
+            raise DeliveryFailed(
+                f"mail server {self._server.host} refuses user or password ({refused.smtp_code})"
+            ) from None
         except smtplib.SMTPResponseException as refused:
             raise self._delivery_failure(refused.smtp_code) from None
         except (OSError, smtplib.SMTPException) as fault:
@@ -62,7 +74,11 @@ class EmailChannel:
     def _connect(self) -> smtplib.SMTP:
         server = self._server
         address = self._egress.address(server.host, server.port)
-        smtp = _TlsFrom(address, self._context, self._timeout) if server.tls == "tls" else _From(address, self._timeout)
+        smtp = (
+            _TlsFrom(address, self._context, self._timeout)
+            if server.tls == "tls"
+            else _From(address, self._timeout)
+        )
         try:
             smtp.connect(server.host, server.port)
             if server.tls == "starttls":
@@ -76,7 +92,10 @@ class EmailChannel:
 
     def _delivery_failure(self, code: int) -> DeliveryFailed:
         permanent = 500 <= code < 600
-        return DeliveryFailed(f"mail server {self._server.host} {'refuses' if permanent else 'defers'} it ({code})", permanent)
+        return DeliveryFailed(
+            f"mail server {self._server.host} {'refuses' if permanent else 'defers'} it ({code})",
+            permanent,
+        )
 
 
 class _From(smtplib.SMTP):
@@ -86,7 +105,9 @@ class _From(smtplib.SMTP):
         super().__init__(timeout=timeout)
         self._address = address
 
-    def connect(self, host: str = "localhost", port: int = 0, source_address: Any = None) -> tuple[int, bytes]:
+    def connect(
+        self, host: str = "localhost", port: int = 0, source_address: Any = None
+    ) -> tuple[int, bytes]:
         self._host = host
         return super().connect(host, port, source_address)
 
@@ -115,17 +136,30 @@ def compose(message: Message, sender: str, to: str) -> EmailMessage:
     domain = parseaddr(sender)[1].rpartition("@")[2]
     mail["Message-ID"] = f"<{_digest(message.key)}@{domain}>"
     if episode := message.payload.get("episode"):
-        mail["References"] = f"<{_digest(str(episode))}@{domain}>"  # mail programs show one episode as one thread
+        mail["References"] = (
+            f"<{_digest(str(episode))}@{domain}>"  # mail programs show one episode as one thread
+        )
     mail["Auto-Submitted"] = "auto-generated"
     mail["X-Alerting-Key"] = " ".join(message.key.split())
     said = language(message.language)
-    captions = [f"\n{said.say('Figure: {description}', description=picture.description)}"] if picture else []
-    mail.set_content("\n".join([message.text, *captions, *(f"\n{link.label}: {link.url}" for link in message.links)]) + "\n")
+    captions = (
+        [f"\n{said.say('Figure: {description}', description=picture.description)}"]
+        if picture
+        else []
+    )
+    mail.set_content(
+        "\n".join(
+            [message.text, *captions, *(f"\n{link.label}: {link.url}" for link in message.links)]
+        )
+        + "\n"
+    )
     cid = f"{_digest(message.key)}.figure@{domain}"
     mail.add_alternative(_html(message, picture, cid), subtype="html")
     if picture is not None:
         html = next(part for part in mail.iter_parts() if part.get_content_type() == "text/html")
-        html.add_related(picture.png, "image", "png", cid=f"<{cid}>", filename="figure.png", disposition="inline")
+        html.add_related(
+            picture.png, "image", "png", cid=f"<{cid}>", filename="figure.png", disposition="inline"
+        )
     return mail
 
 
@@ -157,7 +191,11 @@ def _html(message: Message, picture: Picture | None, cid: str) -> str:
 
 def _paragraph(line: str) -> str:
     """Return a line as HTML; a note in brackets is small."""
-    return f'<p style="color:#555;font-size:90%">{escape(line)}</p>' if line.startswith("(") else f"<p>{escape(line)}</p>"
+    return (
+        f'<p style="color:#555;font-size:90%">{escape(line)}</p>'
+        if line.startswith("(")
+        else f"<p>{escape(line)}</p>"
+    )
 
 
 def _digest(text: str) -> str:

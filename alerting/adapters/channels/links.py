@@ -14,13 +14,17 @@ from alerting.settings.home import shared_secret
 from alerting.usecases.operators.links import ANSWERS, LABELS
 
 _LEAST_LENGTH = 32
-_real_time = partial(datetime.now, UTC)  # links to people expire by it, independent of the platform's clock
+_real_time = partial(
+    datetime.now, UTC
+)  # links to people expire by it, independent of the platform's clock
 
 
 class SignedLinks:
     """Make and read feedback links (port `Links`): `<public address>/f/<token>` for each answer, and the page of the episode."""
 
-    def __init__(self, key: bytes, public_url: str, last: timedelta, now: Callable[[], datetime] = _real_time) -> None:
+    def __init__(
+        self, key: bytes, public_url: str, last: timedelta, now: Callable[[], datetime] = _real_time
+    ) -> None:
         self._key, self._url, self._last, self._now = key, public_url, last, now
 
     def of(self, episode: str, recipient: str, acknowledge: bool = False) -> tuple[Link, ...]:
@@ -49,5 +53,7 @@ def load_or_create_key(path: Path) -> bytes:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     key = shared_secret(path, lambda: secrets.token_urlsafe(48)).strip().encode()
     if len(key) < _LEAST_LENGTH:
-        raise UserError(f"{path} is too short for a key: delete it, and the next start makes a new one")
+        raise UserError(
+            f"{path} is too short for a key: delete it, and the next start makes a new one"
+        )
     return key

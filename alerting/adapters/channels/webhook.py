@@ -20,7 +20,9 @@ from alerting.ports import DeliveryFailed, Message
 TIMEOUT = httpx.Timeout(10.0, connect=5.0)
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the mark of a secret, not a secret
 WORTH_RETRYING = {408, 429}
-_real_time = partial(datetime.now, UTC)  # receivers refuse a signature whose time is minutes away from theirs
+_real_time = partial(
+    datetime.now, UTC
+)  # receivers refuse a signature whose time is minutes away from theirs
 
 
 class WebhookChannel:
@@ -66,20 +68,33 @@ class WebhookChannel:
             headers = self._headers(_id(message.key), body) | host
             sni = {"sni_hostname": url_host(self._url)} if host else {}
             with self._client.stream(
-                "POST", url, content=body, headers=headers, timeout=self._timeout, follow_redirects=False, extensions=sni
+                "POST",
+                url,
+                content=body,
+                headers=headers,
+                timeout=self._timeout,
+                follow_redirects=False,
+                extensions=sni,
             ) as answer:
                 self._evaluate(answer.status_code)
         except httpx.InvalidURL:
-            raise DeliveryFailed(f"webhook {self.name} at {self.location}: its address cannot be read", permanent=True) from None
+            raise DeliveryFailed(
+                f"webhook {self.name} at {self.location}: its address cannot be read",
+                permanent=True,
+            ) from None
         except httpx.HTTPError as fault:
-            raise DeliveryFailed(f"webhook {self.name} at {self.location}: {_message(fault)}") from None
+            raise DeliveryFailed(
+                f"webhook {self.name} at {self.location}: {_message(fault)}"
+            ) from None
 
     def _target(self) -> tuple[httpx.URL, dict[str, str]]:
         """Return the checked address to connect to, and the header that names its host."""
         url = httpx.URL(self._url)
         if self._egress is None:
             return url, {}
-        address = self._egress.address(url_host(self._url), url.port or (443 if url.scheme == "https" else 80))
+        address = self._egress.address(
+            url_host(self._url), url.port or (443 if url.scheme == "https" else 80)
+        )
         return url.copy_with(host=address), {"host": url.netloc.decode("ascii")}
 
     @property
@@ -89,7 +104,11 @@ class WebhookChannel:
 
     def _headers(self, key: str, body: bytes) -> dict[str, str]:
         timestamp = str(int(self._now().timestamp()))
-        headers = {"content-type": "application/json", "webhook-id": key, "webhook-timestamp": timestamp}
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": key,
+            "webhook-timestamp": timestamp,
+        }
         if self._key is not None:
             headers["webhook-signature"] = sign(self._key, key, timestamp, body)
         return headers
@@ -103,7 +122,11 @@ class WebhookChannel:
 
 def _id(key: str) -> str:
     """Return the key in a form that a header can carry."""
-    return key if key.isascii() and key.isprintable() else quote(key, safe="".join(map(chr, range(33, 127))))
+    return (
+        key
+        if key.isascii() and key.isprintable()
+        else quote(key, safe="".join(map(chr, range(33, 127))))
+    )
 
 
 def url_host(url: str) -> str:
@@ -118,7 +141,12 @@ def sign(key: bytes, id: str, timestamp: str, body: bytes) -> str:
 
 
 def _body(message: Message) -> bytes:
-    content = {"key": message.key, "subject": message.subject, "text": message.text, "data": message.payload}
+    content = {
+        "key": message.key,
+        "subject": message.subject,
+        "text": message.text,
+        "data": message.payload,
+    }
     return to_json(content, inf_nan_mode="null")
 
 

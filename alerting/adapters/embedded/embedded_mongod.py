@@ -90,7 +90,9 @@ def find_mongod() -> Path:
     return binary
 
 
-def mongod_command(folder: Path, port: int, parent: int = 0, handover: float = _HANDOVER_S) -> list[str]:
+def mongod_command(
+    folder: Path, port: int, parent: int = 0, handover: float = _HANDOVER_S
+) -> list[str]:
     """Return the command line of the embedded server; make `folder`, which holds its data. `make_primary` must follow its start.
 
     `parent`: process whose end ends the server, too. `handover`: seconds to wait for another server in this folder to end.
@@ -114,13 +116,27 @@ def mongod_command(folder: Path, port: int, parent: int = 0, handover: float = _
         "shutdownTimeoutMillisForSignaledShutdown=100",
         f"transactionLifetimeLimitSeconds={TRANSACTION_LIFETIME_S}",
     ]
-    command = [sys.executable, "-I", "-S", "-c", _LAUNCHER, str(parent), str(folder / _LOCK), str(handover)]
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        "-c",
+        _LAUNCHER,
+        str(parent),
+        str(folder / _LOCK),
+        str(handover),
+    ]
     command += [str(find_mongod()), "--logappend", "--quiet", "--nounixsocket", *access]
     command += [part for option in options.items() for part in option]
     return command + [part for parameter in parameters for part in ("--setParameter", parameter)]
 
 
-def make_primary(folder: Path, port: int, patience: float = PATIENCE_S, check_alive: Callable[[], None] = lambda: None) -> None:
+def make_primary(
+    folder: Path,
+    port: int,
+    patience: float = PATIENCE_S,
+    check_alive: Callable[[], None] = lambda: None,
+) -> None:
     """Wait until the started server answers, create its replica set if needed, and wait until it accepts writes and the user.
 
     Updates the port of a set that was created under another port. Raises UserError if this takes longer than `patience` seconds,
@@ -130,7 +146,9 @@ def make_primary(folder: Path, port: int, patience: float = PATIENCE_S, check_al
     while not _take_office(folder, port):
         check_alive()
         if time.monotonic() > deadline:
-            raise UserError(f"the embedded MongoDB server did not become ready in {patience:.0f} s; its log is {folder / LOG}")
+            raise UserError(
+                f"the embedded MongoDB server did not become ready in {patience:.0f} s; its log is {folder / LOG}"
+            )
         time.sleep(_POLL_S)
 
 
@@ -141,7 +159,10 @@ def serves(folder: Path, port: int) -> bool:
             hello, options = client.admin.command("hello"), client.admin.command("getCmdLineOpts")
     except (ConnectionFailure, OperationFailure, FileNotFoundError):
         return False
-    return bool(hello.get("isWritablePrimary")) and Path(options["parsed"]["storage"]["dbPath"]) == folder
+    return (
+        bool(hello.get("isWritablePrimary"))
+        and Path(options["parsed"]["storage"]["dbPath"]) == folder
+    )
 
 
 def server_in(folder: Path) -> int | None:
@@ -218,7 +239,12 @@ class EmbeddedMongod:
     def __enter__(self) -> Self:
         return self.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.stop()
 
     def _check_folder(self, patience: float) -> None:
@@ -245,7 +271,9 @@ class EmbeddedMongod:
             raise UserError(self._folder_in_use(server_in(self.folder)))
         if code is not None:
             why = cause(self.folder / LOG, self.folder) or f"it ended with code {code}"
-            raise UserError(f"the embedded MongoDB server cannot start: {why}; its log is {self.folder / LOG}")
+            raise UserError(
+                f"the embedded MongoDB server cannot start: {why}; its log is {self.folder / LOG}"
+            )
 
     def _folder_in_use(self, server: int | None) -> str:
         which = f" (process {server})" if server else ""
@@ -266,7 +294,10 @@ def _take_office(folder: Path, port: int) -> bool:
                 mongod_access.ensure_user(client, folder, port)
                 return True
             _ensure_membership(client, port)
-    except (ConnectionFailure, OperationFailure):  # not up yet, or still loading its configuration: the caller has a deadline
+    except (
+        ConnectionFailure,
+        OperationFailure,
+    ):  # not up yet, or still loading its configuration: the caller has a deadline
         return False
     return False
 
@@ -278,7 +309,9 @@ def _ensure_membership(client: Client, port: int) -> None:
     except OperationFailure as error:
         if error.code != _NOT_YET_INITIALIZED:
             raise
-        client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": here}]})
+        client.admin.command(
+            "replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": here}]}
+        )
         return
     if [member["host"] for member in config["members"]] != [here]:
         config["members"] = [{**config["members"][0], "host": here}]

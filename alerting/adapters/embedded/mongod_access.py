@@ -38,7 +38,11 @@ def server_options(folder: Path) -> list[str]:
     shared_secret(key, _random)
     shared_secret(folder / PASSWORD_FILE, _random)
     parameters = ("enableLocalhostAuthBypass=false", "scramSHA256IterationCount=5000")
-    return ["--keyFile", str(key), *(part for parameter in parameters for part in ("--setParameter", parameter))]
+    return [
+        "--keyFile",
+        str(key),
+        *(part for parameter in parameters for part in ("--setParameter", parameter)),
+    ]
 
 
 def address(folder: Path, port: int) -> str:
@@ -47,7 +51,9 @@ def address(folder: Path, port: int) -> str:
     Raises UserError if there is no such folder.
     """
     if not folder.is_dir():
-        raise UserError(f"there is no database in {folder}: `alerting up` makes it, or set ALERTING_MONGODB_URI")
+        raise UserError(
+            f"there is no database in {folder}: `alerting up` makes it, or set ALERTING_MONGODB_URI"
+        )
     password = quote(shared_secret(folder / PASSWORD_FILE, _random), safe="")
     options = f"replicaSet={REPLICA_SET}&authSource=admin&authMechanism={MECHANISM}"
     return f"mongodb://{USER}:{password}@{HOST}:{port}/?{options}"
@@ -60,25 +66,37 @@ def _random() -> str:
 def as_server(folder: Path, port: int) -> Client:
     """Return a client with the rights of the server itself."""
     key = (folder / KEY_FILE).read_text()
-    return _direct(port, username=_SYSTEM, password=key, authSource="local", authMechanism=MECHANISM)
+    return _direct(
+        port, username=_SYSTEM, password=key, authSource="local", authMechanism=MECHANISM
+    )
 
 
 def as_user(folder: Path, port: int) -> Client:
     """Return a client with the rights of commands and services."""
     password = (folder / PASSWORD_FILE).read_text()
-    return _direct(port, username=USER, password=password, authSource="admin", authMechanism=MECHANISM)
+    return _direct(
+        port, username=USER, password=password, authSource="admin", authMechanism=MECHANISM
+    )
 
 
 def _direct(port: int, **credentials: Any) -> Client:
     """Return a client that connects to this one server in any replication state."""
-    credentials |= {"serverSelectionTimeoutMS": 500, "connectTimeoutMS": 1000, "socketTimeoutMS": 10_000}
+    credentials |= {
+        "serverSelectionTimeoutMS": 500,
+        "connectTimeoutMS": 1000,
+        "socketTimeoutMS": 10_000,
+    }
     return MongoClient(HOST, port, directConnection=True, **credentials)
 
 
 def ensure_user(system: Client, folder: Path, port: int) -> None:
     """Create the user, or restore its password and roles where they differ from this folder. The server must be primary."""
     found = system.admin.command("usersInfo", USER)["users"]
-    options: dict[str, Any] = {"pwd": (folder / PASSWORD_FILE).read_text(), "roles": list(ROLES), "mechanisms": [MECHANISM]}
+    options: dict[str, Any] = {
+        "pwd": (folder / PASSWORD_FILE).read_text(),
+        "roles": list(ROLES),
+        "mechanisms": [MECHANISM],
+    }
     if not found:
         system.admin.command("createUser", USER, **options)
     elif {role["role"] for role in found[0]["roles"]} != set(ROLES) or not _lets_in(folder, port):

@@ -10,9 +10,23 @@ _STARTED = "SERVER RESTARTED"
 _NO_SPACE = ("No space left on device", "OutOfDiskSpace", "ENOSPC", '"error":28')
 _QUOTA_EXCEEDED = ("Disk quota exceeded",)
 _DAMAGED = (
-    *("WT_TRY_SALVAGE", "failed to read", "checksum error", "fatal read error", "metadata corruption", "Unrecoverable error"),
-    *("unsupported WiredTiger file version", "does not appear to be a", "WT_PANIC: WiredTiger library panic"),
-    *('"s":"F",  "c":"STORAGE"', '"s":"F",  "c":"WT"'),  # any other fatal error of the storage engine
+    *(
+        "WT_TRY_SALVAGE",
+        "failed to read",
+        "checksum error",
+        "fatal read error",
+        "metadata corruption",
+        "Unrecoverable error",
+    ),
+    *(
+        "unsupported WiredTiger file version",
+        "does not appear to be a",
+        "WT_PANIC: WiredTiger library panic",
+    ),
+    *(
+        '"s":"F",  "c":"STORAGE"',
+        '"s":"F",  "c":"WT"',
+    ),  # any other fatal error of the storage engine
 )
 _READ_ONLY = ("Read-only file system",)
 _FORBIDDEN = ("Permission denied", "Operation not permitted")
@@ -29,15 +43,27 @@ def cause(log: Path, folder: Path) -> str | None:
         return full
     for signs, message in (
         (_NO_SPACE, full),
-        (_QUOTA_EXCEEDED, f"the disk quota for {folder} is used up: free some space; all acknowledged data are kept"),
+        (
+            _QUOTA_EXCEEDED,
+            f"the disk quota for {folder} is used up: free some space; all acknowledged data are kept",
+        ),
         (
             _READ_ONLY,
             f"{folder} is on a read-only file system: make it writable, or set ALERTING_HOME to another folder",
         ),
         (_IN_USE, f"another MongoDB server is using {folder}: stop it first"),
-        (_TOO_MANY_FILES, "the system allows too few open files: raise the limit, e.g. `ulimit -n 64000`"),
-        (_FORBIDDEN, f"{folder} holds files that this user may not read or write: change their owner, e.g. with chown"),
-        (_PORT_IN_USE, "its port is taken by another program: stop it, or set ALERTING_MONGODB_PORT to a free port"),
+        (
+            _TOO_MANY_FILES,
+            "the system allows too few open files: raise the limit, e.g. `ulimit -n 64000`",
+        ),
+        (
+            _FORBIDDEN,
+            f"{folder} holds files that this user may not read or write: change their owner, e.g. with chown",
+        ),
+        (
+            _PORT_IN_USE,
+            "its port is taken by another program: stop it, or set ALERTING_MONGODB_PORT to a free port",
+        ),
         (
             _DAMAGED,
             f"the database in {folder} is damaged: move this folder away and put a backup in its place, "

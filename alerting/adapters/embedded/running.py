@@ -51,7 +51,9 @@ class Hold:
 
 
 @contextmanager
-def hold(home: Path, mlflow_uri: str, waiting: Callable[[], None], patience: float = PATIENCE_S) -> Iterator[Hold]:
+def hold(
+    home: Path, mlflow_uri: str, waiting: Callable[[], None], patience: float = PATIENCE_S
+) -> Iterator[Hold]:
     """Lock the home; while the previous process is still stopping, call `waiting` once and wait.
 
     Raises UserError if another process keeps the lock.
@@ -65,7 +67,9 @@ def hold(home: Path, mlflow_uri: str, waiting: Callable[[], None], patience: flo
         other = _read(file)
         if other is not None and (other.state == "running" or time.monotonic() > deadline):
             file.close()
-            raise UserError(f"`alerting up` already runs on {home} (process {other.pid}): stop it first, or set ALERTING_HOME")
+            raise UserError(
+                f"`alerting up` already runs on {home} (process {other.pid}): stop it first, or set ALERTING_HOME"
+            )
         if not has_reported:
             waiting()
             has_reported = True

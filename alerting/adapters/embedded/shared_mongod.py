@@ -51,7 +51,9 @@ def shared_mongod(home: Path, patience: float = PATIENCE_S) -> Iterator[str]:
 
 
 @contextmanager
-def exclusive_mongod(home: Path, waiting: Callable[[], None], patience: float = PATIENCE_S) -> Iterator[Callable[[int], None]]:
+def exclusive_mongod(
+    home: Path, waiting: Callable[[], None], patience: float = PATIENCE_S
+) -> Iterator[Callable[[int], None]]:
     """Reserve the data folder for a server of the caller; yield the function that publishes its port to commands.
 
     `waiting` is called once if commands must finish first. Raises UserError if the server has no users left and still runs after
@@ -120,7 +122,9 @@ def _current_port(home: Path) -> int | None:
     if port is None:
         return None
     ours = data_folder(home).absolute()
-    return port if embedded_mongod.serves(ours, port) else None  # another installation may use that port by now
+    return (
+        port if embedded_mongod.serves(ours, port) else None
+    )  # another installation may use that port by now
 
 
 def _join(home: Path, users: TextIO, patience: float) -> int | None:
@@ -158,7 +162,9 @@ def _start_keeper(home: Path, users: TextIO) -> int:
 
     It inherits our lock on the users until its server runs, so that a killed command leaves the folder reserved.
     """
-    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environ = {
+        name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+    }
     keeper = subprocess.Popen(
         [sys.executable, "-m", __name__, str(home), str(users.fileno())],
         pass_fds=(users.fileno(),),
@@ -176,7 +182,9 @@ def _start_keeper(home: Path, users: TextIO) -> int:
     port = _recorded_port(home)  # the keeper has just seen an answer of the server
     if text != _READY or port is None:
         keeper.kill()
-        raise UserError(text if text not in {"", _READY} else "the embedded MongoDB server could not be started")
+        raise UserError(
+            text if text not in {"", _READY} else "the embedded MongoDB server could not be started"
+        )
     return port
 
 
@@ -193,7 +201,9 @@ def keep(home: Path, inherited: int) -> int:
         return 1
     try:
         _record_port(home, server.port)
-        os.close(inherited)  # the command still has the lock; from here on the keeper has none, wherever it is stopped
+        os.close(
+            inherited
+        )  # the command still has the lock; from here on the keeper has none, wherever it is stopped
         print(_READY, flush=True)  # noqa: T201
         sys.stdout.close()
         with _users_file(home) as users:

@@ -43,11 +43,17 @@ def _documents(path: Path) -> Iterator[GivenAsset]:
 
 
 def _list_assets(path: Path, part: Any) -> Iterator[GivenAsset]:
-    if isinstance(part, Mapping) and "name" not in part and all(isinstance(v, Mapping) for v in part.values()):
+    if (
+        isinstance(part, Mapping)
+        and "name" not in part
+        and all(isinstance(v, Mapping) for v in part.values())
+    ):
         part = [{"name": name, **rest} for name, rest in part.items()]
     for i, document in enumerate(part if isinstance(part, list) else [part], 1):
         if not isinstance(document, Mapping):
-            raise UserError(f"{path}: entry {i} is {document!r}, which is not an asset; write - name: oven-1 and its fields")
+            raise UserError(
+                f"{path}: entry {i} is {document!r}, which is not an asset; write - name: oven-1 and its fields"
+            )
         yield GivenAsset(str(document.get("name", f"entry {i}")), document)
 
 
@@ -67,9 +73,14 @@ def _table(path: Path, layout: Layout) -> list[GivenAsset]:
         bad += bad_lines(chunk, checks, EXAMPLES - len(bad))
         parts.append(_Part(chunk, cells, assets))
         for profile in profiles:
-            profile_column(profile, chunk, cells[profile.title], np.ones(len(assets), dtype=bool), numbers)
+            profile_column(
+                profile, chunk, cells[profile.title], np.ones(len(assets), dtype=bool), numbers
+            )
     if bad:
-        raise UserError(f"{path} has faults, and nothing was written:" + "".join(f"\n  - {table.unit} {line}" for line in bad))
+        raise UserError(
+            f"{path} has faults, and nothing was written:"
+            + "".join(f"\n  - {table.unit} {line}" for line in bad)
+        )
     given = [asset for part in parts for asset in _read_assets(part, profiles, table.unit, numbers)]
     if not given:
         raise UserError(f"{path} has a header but no lines; nothing was written")
@@ -85,11 +96,19 @@ class _Part:
     assets: npt.NDArray[np.object_]
 
 
-def _read_assets(part: _Part, profiles: Sequence[ColumnProfile], unit: str, numbers: NumberForm) -> Iterator[GivenAsset]:
+def _read_assets(
+    part: _Part, profiles: Sequence[ColumnProfile], unit: str, numbers: NumberForm
+) -> Iterator[GivenAsset]:
     typed = [(s, kind) for s in profiles if (kind := s.attribute_type())]
     columns = [
-        (s.name, cell.values(part.cells[s.title], kind, numbers.decimal, numbers.thousands)[0].tolist()) for s, kind in typed
+        (
+            s.name,
+            cell.values(part.cells[s.title], kind, numbers.decimal, numbers.thousands)[0].tolist(),
+        )
+        for s, kind in typed
     ]
     for row, name in enumerate(part.assets):
         attributes = {key: values[row] for key, values in columns if values[row] is not None}
-        yield GivenAsset(f"{unit} {part.chunk.lines[row]} ({name})", {"name": name, "attributes": attributes})
+        yield GivenAsset(
+            f"{unit} {part.chunk.lines[row]} ({name})", {"name": name, "attributes": attributes}
+        )

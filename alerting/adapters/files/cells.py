@@ -28,30 +28,125 @@ FloatArray = npt.NDArray[np.float64]
 
 NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "NA", "N/A", "n/a", "#N/A")
 MARKS = (
-    *("#NV", "#N/V", "#WERT!", "#VALUE!", "#DIV/0!", "#REF!", "#BEZUG!", "#NUM!", "#ZAHL!", "#NAME?", "#NULL!", "#NaN", "#NA"),
-    *("-", "--", "---", "----", "-----", "\u2013", "\u2014", "?", "??", "???", "*", "**", "***", "****", "_", "."),
-    *("k.A.", "k. A.", "n.v.", "n.a.", "N.A.", "None", "none", "NIL", "nil", "(null)", "<null>", "\\N", "1.#QNAN", "-1.#IND"),
+    *(
+        "#NV",
+        "#N/V",
+        "#WERT!",
+        "#VALUE!",
+        "#DIV/0!",
+        "#REF!",
+        "#BEZUG!",
+        "#NUM!",
+        "#ZAHL!",
+        "#NAME?",
+        "#NULL!",
+        "#NaN",
+        "#NA",
+    ),
+    *(
+        "-",
+        "--",
+        "---",
+        "----",
+        "-----",
+        "\u2013",
+        "\u2014",
+        "?",
+        "??",
+        "???",
+        "*",
+        "**",
+        "***",
+        "****",
+        "_",
+        ".",
+    ),
+    *(
+        "k.A.",
+        "k. A.",
+        "n.v.",
+        "n.a.",
+        "N.A.",
+        "None",
+        "none",
+        "NIL",
+        "nil",
+        "(null)",
+        "<null>",
+        "\\N",
+        "1.#QNAN",
+        "-1.#IND",
+    ),
 )
 MISSING_TEXTS = (*NULLS, *MARKS)
 FAULT_TEXTS = (
-    *("bad", "bad input", "bad value", "bad data", "bad quality", "no data", "nodata", "no good data", "no result", "invalid"),
-    *("error", "err", "err.", "fault", "failed", "fail", "comm fail", "i/o timeout", "io timeout", "timeout", "not connected"),
-    *("pt created", "configure", "calc failed", "shutdown", "scan off", "scan timeout", "over range", "under range", "overflow"),
+    *(
+        "bad",
+        "bad input",
+        "bad value",
+        "bad data",
+        "bad quality",
+        "no data",
+        "nodata",
+        "no good data",
+        "no result",
+        "invalid",
+    ),
+    *(
+        "error",
+        "err",
+        "err.",
+        "fault",
+        "failed",
+        "fail",
+        "comm fail",
+        "i/o timeout",
+        "io timeout",
+        "timeout",
+        "not connected",
+    ),
+    *(
+        "pt created",
+        "configure",
+        "calc failed",
+        "shutdown",
+        "scan off",
+        "scan timeout",
+        "over range",
+        "under range",
+        "overflow",
+    ),
     *("underflow", "over", "under", "undefined", "unknown", "not available", "missing"),
     *("fehler", "ungültig", "defekt", "störung"),
-    *("kein wert", "keine daten", "schlecht", "offline", "intf shut", "arc off-line", "digital state", "+++++", "####", "#####"),
+    *(
+        "kein wert",
+        "keine daten",
+        "schlecht",
+        "offline",
+        "intf shut",
+        "arc off-line",
+        "digital state",
+        "+++++",
+        "####",
+        "#####",
+    ),
 )
 NO_INSTANT = np.iinfo(np.int64).min
 _NUMBER = r"^[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|(?i:inf|infinity|nan))$"
 _DECIMAL_COMMA = r"^[+-]?\d+,\d+$"
 _WITH_MARK = r"^[+-]?[\d.,]*[.,][\d.,]*([eE][+-]?\d+)?$"
 _SHOWS_COMMA = r"^[+-]?(\d*,(\d{1,2}|\d{4,})|0\d*,\d+|\d{4,},\d+)([eE][+-]?\d+)?$"
-_SHOWS_POINT = _SHOWS_COMMA.replace(",(", r"\.(").replace(r"*,\d", r"*\.\d").replace(r"},\d+)", r"}\.\d+)")
+_SHOWS_POINT = (
+    _SHOWS_COMMA.replace(",(", r"\.(").replace(r"*,\d", r"*\.\d").replace(r"},\d+)", r"}\.\d+)")
+)
 _PLAINLY_GROUPED = {
     ",": r"^[+-]?\d{1,3}(,\d{3})+(\.\d+)$|^[+-]?\d{1,3}(,\d{3}){2,}$",
     ".": r"^[+-]?\d{1,3}(\.\d{3})+(,\d+)$|^[+-]?\d{1,3}(\.\d{3}){2,}$",
 }
-_GROUPED = {",": r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$", ".": r"^[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?$"}
+_GROUPED = {
+    ",": r"^[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?$",
+    ".": r"^[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d+)?$",
+}
 _SPACED = r"^[+-]?\d{1,3}([ '\x{2019}\x{00a0}\x{202f}\x{2009}]\d{3})+([.,]\d+)?$"
 _BLANKS = r"[ '\x{2019}\x{00a0}\x{202f}\x{2009}]"
 _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?( ?(Z|z|[+-]\d\d(:?\d\d)?))?)?$"
@@ -83,7 +178,9 @@ def present(cells: Cells) -> BoolArray:
     return as_mask(pc.is_valid(cells))
 
 
-def numbers(cells: Cells, decimal: str = ".", thousands: bool = False) -> tuple[FloatArray, BoolArray]:
+def numbers(
+    cells: Cells, decimal: str = ".", thousands: bool = False
+) -> tuple[FloatArray, BoolArray]:
     """Return cleaned cells as float64 (NaN where missing or text), and a mask of the text cells. Infinity stays infinity.
 
     Thousands may be separated by blanks, apostrophes, or the mark that is not the decimal one: `1.234,5`. That mark alone is
@@ -96,14 +193,22 @@ def numbers(cells: Cells, decimal: str = ".", thousands: bool = False) -> tuple[
             return _floats(pc.cast(dotted, pa.float64())), nothing
         except pa.ArrowInvalid:
             pass
-    cells = _with_decimal_point(_without_blanks(_without_separators(cells, decimal, thousands)), decimal)
+    cells = _with_decimal_point(
+        _without_blanks(_without_separators(cells, decimal, thousands)), decimal
+    )
     is_number = pc.match_substring_regex(cells, _NUMBER)
-    return _floats(pc.cast(pc.if_else(is_number, cells, None), pa.float64())), ~as_mask(pc.fill_null(is_number, True))
+    return _floats(pc.cast(pc.if_else(is_number, cells, None), pa.float64())), ~as_mask(
+        pc.fill_null(is_number, True)
+    )
 
 
 def plain_numbers(cells: Cells) -> FloatArray | None:
     """Return uncleaned cells as float64 if each is a number with a decimal point and no other characters; else None."""
-    if not len(cells) or not re.match(_NUMBER, cells[0].as_py() or "") or not pc.min(pc.binary_length(cells)).as_py():
+    if (
+        not len(cells)
+        or not re.match(_NUMBER, cells[0].as_py() or "")
+        or not pc.min(pc.binary_length(cells)).as_py()
+    ):
         return None
     try:
         floats = _floats(pc.cast(cells, pa.float64()))
@@ -116,7 +221,9 @@ def _with_decimal_point(cells: Cells, decimal: str) -> Cells:
     """Return the cells with a decimal point; with a decimal comma, a point makes a cell text."""
     if decimal == "." or not len(cells):
         return cells
-    return pc.if_else(pc.match_substring(cells, "."), "with a dot", pc.replace_substring(cells, ",", "."))
+    return pc.if_else(
+        pc.match_substring(cells, "."), "with a dot", pc.replace_substring(cells, ",", ".")
+    )
 
 
 def _without_separators(cells: Cells, decimal: str, thousands: bool) -> Cells:
@@ -124,15 +231,23 @@ def _without_separators(cells: Cells, decimal: str, thousands: bool) -> Cells:
     mark = "," if decimal == "." else "."
     other = pc.match_substring(cells, mark)
     if pc.any(other).as_py():
-        grouped = pc.match_substring_regex(cells, _GROUPED[mark] if thousands else _PLAINLY_GROUPED[mark])
-        cells = pc.if_else(pc.fill_null(grouped, False), pc.replace_substring(cells, mark, ""), cells)
+        grouped = pc.match_substring_regex(
+            cells, _GROUPED[mark] if thousands else _PLAINLY_GROUPED[mark]
+        )
+        cells = pc.if_else(
+            pc.fill_null(grouped, False), pc.replace_substring(cells, mark, ""), cells
+        )
     return cells
 
 
 def _without_blanks(cells: Cells) -> Cells:
     """Return the cells without blanks and apostrophes between thousands."""
     spaced = pc.fill_null(pc.match_substring_regex(cells, _SPACED), False)
-    return pc.if_else(spaced, pc.replace_substring_regex(cells, _BLANKS, ""), cells) if pc.any(spaced).as_py() else cells
+    return (
+        pc.if_else(spaced, pc.replace_substring_regex(cells, _BLANKS, ""), cells)
+        if pc.any(spaced).as_py()
+        else cells
+    )
 
 
 def plainly_grouped(cells: Cells, decimal: str) -> BoolArray:
@@ -153,7 +268,11 @@ def decimal_mark(cells: Cells) -> tuple[int, int]:
 def commonest(cells: Cells, among: BoolArray, most: int) -> dict[str, int]:
     """Return the commonest of these cells, at most `most`, each with its count."""
     counts = pc.value_counts(cells.filter(pa.array(among))).to_pylist()
-    return {c["values"]: c["counts"] for c in sorted(counts, key=lambda c: -c["counts"])[:most] if c["values"] is not None}
+    return {
+        c["values"]: c["counts"]
+        for c in sorted(counts, key=lambda c: -c["counts"])[:most]
+        if c["values"] is not None
+    }
 
 
 def first_line(cells: Cells) -> BoolArray:
@@ -166,12 +285,17 @@ def booleans(cells: Cells, decimal: str = ".") -> tuple[BoolArray, BoolArray]:
     return booleans_among(cells, *numbers(cells, decimal))
 
 
-def booleans_among(cells: Cells, floats: FloatArray, texts: BoolArray) -> tuple[BoolArray, BoolArray]:
+def booleans_among(
+    cells: Cells, floats: FloatArray, texts: BoolArray
+) -> tuple[BoolArray, BoolArray]:
     """Return the masks of `booleans` for cells that are parsed as numbers already."""
     true, false = (
-        as_mask(pc.equal(pc.utf8_lower(cells), word).fill_null(False)) if texts.any() else texts for word in ("true", "false")
+        as_mask(pc.equal(pc.utf8_lower(cells), word).fill_null(False)) if texts.any() else texts
+        for word in ("true", "false")
     )
-    return true | (floats == 1), (texts & ~true & ~false) | (~texts & ~np.isnan(floats) & (floats != 0) & (floats != 1))
+    return true | (floats == 1), (texts & ~true & ~false) | (
+        ~texts & ~np.isnan(floats) & (floats != 0) & (floats != 1)
+    )
 
 
 def decimal_commas(cells: Cells) -> BoolArray:
@@ -180,7 +304,11 @@ def decimal_commas(cells: Cells) -> BoolArray:
 
 
 def values(
-    cells: Cells, type: VariableType, decimal: str, thousands: bool = False, floats: FloatArray | None = None
+    cells: Cells,
+    type: VariableType,
+    decimal: str,
+    thousands: bool = False,
+    floats: FloatArray | None = None,
 ) -> tuple[SampleColumn, BoolArray]:
     """Return cleaned cells as samples of this type, absent where missing or bad, and a mask of the bad cells.
 
@@ -195,7 +323,9 @@ def values(
     if type == "boolean":
         true, bad = booleans(cells, decimal)
         return SampleColumn(true, present(cells) & ~bad), bad
-    return SampleColumn(cells.to_numpy(zero_copy_only=False), present(cells)), np.zeros(len(cells), dtype=bool)
+    return SampleColumn(cells.to_numpy(zero_copy_only=False), present(cells)), np.zeros(
+        len(cells), dtype=bool
+    )
 
 
 def why_bad(cell: str, type: VariableType) -> str:
@@ -258,7 +388,9 @@ def why_no_instant(cell: str, zone: ZoneInfo | None) -> str:
         return f"{cell!r} is not an instant; numbers must be seconds or milliseconds since 1970, and later than March 1973"
     if re.match(_ISO, cell):
         return f"{cell!r} is not a date and time of the calendar"
-    return f"{cell!r} is not an instant; write for example 2015-01-01 06:00:00 or 2015-01-01T06:00:00Z"
+    return (
+        f"{cell!r} is not an instant; write for example 2015-01-01 06:00:00 or 2015-01-01T06:00:00Z"
+    )
 
 
 def why_not_in_zone(cell: str, local: datetime, zone: ZoneInfo) -> str:
@@ -271,7 +403,9 @@ def why_not_in_zone(cell: str, local: datetime, zone: ZoneInfo) -> str:
             "sort them by time, or write the stamps with their offset from UTC"
         )
     hours = first is not None and first.total_seconds() / 3600
-    all_year = f"--tz Etc/GMT{-int(hours):+d}" if hours and float(hours).is_integer() else "--tz UTC"
+    all_year = (
+        f"--tz Etc/GMT{-int(hours):+d}" if hours and float(hours).is_integer() else "--tz UTC"
+    )
     return (
         f"{cell!r} does not exist in {zone.key} (the clocks are set forward); is this the zone of the stamps? "
         f"A logger that stays on winter time all year: {all_year}"
@@ -284,7 +418,9 @@ def _parse_mixed(cells: Cells) -> tuple[Millis, BoolArray, int]:
     iso = _matching(cells, _ISO)
     zoned = iso & _matching(pc.utf8_slice_codeunits(cells, 10), _ZONED)
     texts = pc.replace_substring(cells.filter(pa.array(iso)), ",", ".").to_pylist()
-    parsed = pd.DatetimeIndex(pd.to_datetime(pd.Series(texts, dtype=object), format="ISO8601", errors="coerce", utc=True))
+    parsed = pd.DatetimeIndex(
+        pd.to_datetime(pd.Series(texts, dtype=object), format="ISO8601", errors="coerce", utc=True)
+    )
     at[iso] = parsed.as_unit("ms").asi8
     cut = int(((parsed != parsed.as_unit("ms")) & parsed.notna()).sum())
     whole = _matching(cells, _EPOCH)
@@ -313,7 +449,9 @@ def local_to_utc(local: Millis, naive: BoolArray, zone: ZoneInfo) -> Millis:
 
 
 def _stamps(array: Any) -> Millis:
-    return np.asarray(pc.fill_null(pc.cast(array, pa.int64()), NO_INSTANT).to_numpy(zero_copy_only=False))
+    return np.asarray(
+        pc.fill_null(pc.cast(array, pa.int64()), NO_INSTANT).to_numpy(zero_copy_only=False)
+    )
 
 
 def _first(cells: Cells) -> str:

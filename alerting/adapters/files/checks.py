@@ -33,13 +33,17 @@ def faulty_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None
     found = []
     for row in map(int, np.flatnonzero(bad_rows(checks, len(chunk.lines)))[:limit]):
         check = next(c for c in checks if c.bad[row])
-        found.append(BadLine(int(chunk.lines[row]), check.column, check.why(row), chunk.original(row)))
+        found.append(
+            BadLine(int(chunk.lines[row]), check.column, check.why(row), chunk.original(row))
+        )
     return found
 
 
 def bad_lines(chunk: Chunk, checks: Sequence[Check], limit: int | None = None) -> list[BadLine]:
     """Return the lines of `faulty_lines` together with the lines of the chunk that are no whole row."""
-    return sorted([*chunk.broken[:limit], *faulty_lines(chunk, checks, limit)], key=lambda line: line.line)[:limit]
+    return sorted(
+        [*chunk.broken[:limit], *faulty_lines(chunk, checks, limit)], key=lambda line: line.line
+    )[:limit]
 
 
 def type_check(cells: Cells, title: str, bad: BoolArray, type: VariableType) -> Check:
@@ -47,11 +51,19 @@ def type_check(cells: Cells, title: str, bad: BoolArray, type: VariableType) -> 
     return Check(bad, title, lambda row: cell.why_bad(cells[row].as_py(), type))
 
 
-def duplicate_checks(rows: int, contradictions: Mapping[int, int], titles: Sequence[str]) -> list[Check]:
+def duplicate_checks(
+    rows: int, contradictions: Mapping[int, int], titles: Sequence[str]
+) -> list[Check]:
     """Return the checks that no line contradicts an earlier one of the same instant."""
     checks = []
     for index in sorted(set(contradictions.values())):
         bad = np.zeros(rows, dtype=bool)
         bad[[row for row, i in contradictions.items() if i == index]] = True
-        checks.append(Check(bad, titles[index], lambda _: "another value than on an earlier line of the same asset and time"))
+        checks.append(
+            Check(
+                bad,
+                titles[index],
+                lambda _: "another value than on an earlier line of the same asset and time",
+            )
+        )
     return checks

@@ -69,6 +69,10 @@ def _count_texts(found: dict[str, int], cells: Cells, among: BoolArray) -> None:
             found[word] = found.get(word, 0) + count
 
 
-def _examples(found: list[BadLine], chunk: Chunk, cells: Cells, title: str, bad: BoolArray, type: VariableType) -> None:
+def _examples(
+    found: list[BadLine], chunk: Chunk, cells: Cells, title: str, bad: BoolArray, type: VariableType
+) -> None:
     if len(found) < EXAMPLES and bad.any():
-        found.extend(faulty_lines(chunk, [type_check(cells, title, bad, type)], EXAMPLES - len(found)))
+        found.extend(
+            faulty_lines(chunk, [type_check(cells, title, bad, type)], EXAMPLES - len(found))
+        )

@@ -46,7 +46,9 @@ class Duplicates:
         self._last_at: Millis = np.empty(0, dtype=np.int64)
         self._last: list[Cells] = []
 
-    def find(self, series: npt.NDArray[np.object_], at: Millis, cells: Sequence[Cells], usable: BoolArray) -> Found:
+    def find(
+        self, series: npt.NDArray[np.object_], at: Millis, cells: Sequence[Cells], usable: BoolArray
+    ) -> Found:
         """Compare the usable rows of the next chunk by cell: 1.0 and 1.00 are the same, a missing cell contradicts none."""
         rows = np.flatnonzero(usable)
         codes = self._encode(series[rows])
@@ -69,15 +71,25 @@ class Duplicates:
 
     def _encode(self, series: npt.NDArray[np.object_]) -> npt.NDArray[np.int64]:
         codes, names = pd.factorize(series)
-        asset_codes = np.array([self._codes.setdefault(n, len(self._codes)) for n in names], dtype=np.int64)
+        asset_codes = np.array(
+            [self._codes.setdefault(n, len(self._codes)) for n in names], dtype=np.int64
+        )
         new = len(self._codes) - len(self._last_at)
         self._last_at = np.concatenate([self._last_at, np.full(new, NO_INSTANT, dtype=np.int64)])
         return asset_codes[codes] if len(codes) else np.empty(0, dtype=np.int64)
 
     def _last_cells(self, code: int, at: int) -> list[str | None] | None:
-        return [column[code].as_py() for column in self._last] if self._last_at[code] == at else None
+        return (
+            [column[code].as_py() for column in self._last] if self._last_at[code] == at else None
+        )
 
-    def _carry(self, codes: npt.NDArray[np.int64], at: Millis, rows: npt.NDArray[np.int64], cells: Sequence[Cells]) -> None:
+    def _carry(
+        self,
+        codes: npt.NDArray[np.int64],
+        at: Millis,
+        rows: npt.NDArray[np.int64],
+        cells: Sequence[Cells],
+    ) -> None:
         if not len(rows):
             return
         last = np.full(len(self._codes), -1, dtype=np.int64)
@@ -89,14 +101,25 @@ class Duplicates:
         source[here] = before + np.arange(len(here))
         old = self._last or [pa.array([], pa.string()) for _ in cells]
         self._last = [
-            pc.take(pa.concat_arrays([earlier, pc.take(column, pa.array(last[here]))]), pa.array(source))
+            pc.take(
+                pa.concat_arrays([earlier, pc.take(column, pa.array(last[here]))]), pa.array(source)
+            )
             for earlier, column in zip(old, cells, strict=True)
         ]
 
 
-def _compare(found: Found, row: int, before: list[str | None], now: list[str | None]) -> list[str | None]:
+def _compare(
+    found: Found, row: int, before: list[str | None], now: list[str | None]
+) -> list[str | None]:
     """Record how this row relates to the earlier one; return the union of both."""
-    against = next((i for i, (a, b) in enumerate(zip(before, now, strict=True)) if a and b and not _equal(a, b)), None)
+    against = next(
+        (
+            i
+            for i, (a, b) in enumerate(zip(before, now, strict=True))
+            if a and b and not _equal(a, b)
+        ),
+        None,
+    )
     if against is not None:
         found.contradictions[row] = against
         return before
@@ -114,7 +137,9 @@ def _equal(a: str, b: str) -> bool:
         return False
 
 
-def merge_duplicates(batches: Iterable[ReadingBatch], rule: DuplicatesRule) -> Iterator[ReadingBatch]:
+def merge_duplicates(
+    batches: Iterable[ReadingBatch], rule: DuplicatesRule
+) -> Iterator[ReadingBatch]:
     """Yield the batches with one row for each instant of an asset: its last sample of each variable, or the mean of its numbers.
 
     The rows of the last instant of each asset wait for the next batch.
@@ -144,7 +169,8 @@ def _merge(batch: ReadingBatch, rule: DuplicatesRule) -> ReadingBatch:
     quality: dict[int, dict[str, Quality]] = {}
     for name, column in batch.columns.items():
         bad, uncertain = (
-            np.array([batch.quality.get(row, {}).get(name) == grade for row in range(len(batch))]) for grade in _GRADES
+            np.array([batch.quality.get(row, {}).get(name) == grade for row in range(len(batch))])
+            for grade in _GRADES
         )
         is_mean = rule == "mean" and column.values.dtype == np.float64
         merge = _mean_of_group if is_mean else _last_of_group
@@ -163,7 +189,11 @@ def _last_of_group(
     sampled = np.flatnonzero(column.present | bad)
     last[group[sampled]] = sampled
     there = last >= 0
-    return SampleColumn(column.values[last], there & column.present[last]), there & bad[last], there & uncertain[last]
+    return (
+        SampleColumn(column.values[last], there & column.present[last]),
+        there & bad[last],
+        there & uncertain[last],
+    )
 
 
 def _mean_of_group(
@@ -174,9 +204,17 @@ def _mean_of_group(
     count = np.bincount(group[rows], minlength=groups)
     one = np.zeros(groups)
     one[group[rows]] = column.values[rows]  # the mean of equal values is that value, exactly
-    beyond = np.bincount(group[rows], weights=column.values[rows] - one[group[rows]], minlength=groups)
-    is_bad, is_uncertain = (np.bincount(group[mask], minlength=groups) > 0 for mask in (bad, uncertain & column.present))
-    return SampleColumn(one + beyond / np.maximum(count, 1), count > 0), is_bad & (count == 0), is_uncertain
+    beyond = np.bincount(
+        group[rows], weights=column.values[rows] - one[group[rows]], minlength=groups
+    )
+    is_bad, is_uncertain = (
+        np.bincount(group[mask], minlength=groups) > 0 for mask in (bad, uncertain & column.present)
+    )
+    return (
+        SampleColumn(one + beyond / np.maximum(count, 1), count > 0),
+        is_bad & (count == 0),
+        is_uncertain,
+    )
 
 
 def _take(batch: ReadingBatch, rows: Rows) -> ReadingBatch:
@@ -188,8 +226,15 @@ def _take(batch: ReadingBatch, rows: Rows) -> ReadingBatch:
 
 def _join(first: ReadingBatch, second: ReadingBatch) -> ReadingBatch:
     columns = {
-        name: SampleColumn(np.concatenate([a.values, b.values]), np.concatenate([a.present, b.present]))
+        name: SampleColumn(
+            np.concatenate([a.values, b.values]), np.concatenate([a.present, b.present])
+        )
         for (name, a), b in zip(first.columns.items(), second.columns.values(), strict=True)
     }
-    quality = {**first.quality, **{row + len(first): grades for row, grades in second.quality.items()}}
-    return ReadingBatch(np.append(first.assets, second.assets), np.append(first.at, second.at), columns, quality)
+    quality = {
+        **first.quality,
+        **{row + len(first): grades for row, grades in second.quality.items()},
+    }
+    return ReadingBatch(
+        np.append(first.assets, second.assets), np.append(first.at, second.at), columns, quality
+    )

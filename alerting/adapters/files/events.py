@@ -62,9 +62,13 @@ class EventsFile:
 
     def __init__(self, path: Path, layout: Layout, columns: EventColumns) -> None:
         if columns.type and columns.type_column:
-            raise UserError("give either --type or --type-column: the type is named once for all lines, or on each line")
+            raise UserError(
+                "give either --type or --type-column: the type is named once for all lines, or on each line"
+            )
         if columns.type and columns.type_prefix:
-            raise UserError("--type-prefix goes with --type-column; write the whole name after --type")
+            raise UserError(
+                "--type-prefix goes with --type-column; write the whole name after --type"
+            )
         if columns.type:
             refuse_name(columns.type, "event type", "--type")
         titles = open_table(path, layout.separator, layout.encoding).titles
@@ -73,9 +77,14 @@ class EventsFile:
         self._type_column = None if columns.type else columns.type_column or DEFAULT_TYPE_COLUMN
         default_end = DEFAULT_END_COLUMN if DEFAULT_END_COLUMN in titles else None
         self._end_column = columns.end_column or default_end
-        keys = {self._type_column: "--type-column (or name one type with --type)", self._end_column: "--end-column"}
+        keys = {
+            self._type_column: "--type-column (or name one type with --type)",
+            self._end_column: "--end-column",
+        }
         self._keys = [title for title in keys if title]
-        self._rows = Rows(path, layout, [(title, option) for title, option in keys.items() if title])
+        self._rows = Rows(
+            path, layout, [(title, option) for title, option in keys.items() if title]
+        )
         self.name, self.unit = storable(str(path)), self._rows.table.unit
 
     @property
@@ -115,7 +124,13 @@ class EventsFile:
         note_chunk(profile, typed.keyed, checks, usable)
         profile.repeated += int(same.sum())
         for column in profile.columns.values():
-            profile_column(column, typed.keyed.chunk, typed.keyed.cells[column.title], usable, self._rows.numbers)
+            profile_column(
+                column,
+                typed.keyed.chunk,
+                typed.keyed.cells[column.title],
+                usable,
+                self._rows.numbers,
+            )
         count_filled(profile.assets, typed.keyed.assets, usable, {})
         profile.rows += int(usable.sum())
         for name in dict.fromkeys(typed.types[usable].tolist()):
@@ -123,7 +138,9 @@ class EventsFile:
             check = self._ends_check(typed, usable & (typed.types == name))
             found.ends += int(check.bad.sum())
             if check.bad.any():
-                found.first_ends.extend(faulty_lines(typed.keyed.chunk, [check], EXAMPLES - len(found.first_ends)))
+                found.first_ends.extend(
+                    faulty_lines(typed.keyed.chunk, [check], EXAMPLES - len(found.first_ends))
+                )
 
     def _chunks(self) -> Iterator[_Typed]:
         for keyed in self._rows.chunks(self._keys):
@@ -131,7 +148,9 @@ class EventsFile:
             checks = list(keyed.checks)
             types = np.full(rows, self._type, dtype=object)
             if self._type_column:
-                types, type_checks = read_names(keyed.cells[self._type_column], self._type_column, self._prefix, "event type")
+                types, type_checks = read_names(
+                    keyed.cells[self._type_column], self._type_column, self._prefix, "event type"
+                )
                 checks += type_checks
             ends, has_end = np.full(rows, NO_INSTANT, dtype=np.int64), np.zeros(rows, dtype=bool)
             if self._end_column:
@@ -145,7 +164,9 @@ class EventsFile:
         early = ~stamps.absent & ~stamps.bad & (stamps.at < keyed.at)
         return [
             Check(stamps.bad, title, lambda row: reader.why(cells[row].as_py())),
-            Check(early, title, lambda row: f"the end {cells[row].as_py()!r} lies before the start"),
+            Check(
+                early, title, lambda row: f"the end {cells[row].as_py()!r} lies before the start"
+            ),
         ]
 
     def _ends_check(self, typed: _Typed, among: BoolArray) -> Check:
@@ -154,18 +175,34 @@ class EventsFile:
         return Check(
             bad,
             self._end_column or "",
-            lambda _: "an instant event has no end; add --lasting if events of this type have a duration",
+            lambda _: (
+                "an instant event has no end; add --lasting if events of this type have a duration"
+            ),
         )
 
-    def _find_duplicates(self, duplicates: Duplicates, typed: _Typed, checks: list[Check]) -> tuple[BoolArray, list[Check]]:
+    def _find_duplicates(
+        self, duplicates: Duplicates, typed: _Typed, checks: list[Check]
+    ) -> tuple[BoolArray, list[Check]]:
         titles = [*([self._end_column] if self._end_column else []), *self._rows.names]
         usable = ~bad_rows(checks, len(typed.types))
-        series = np.array([f"{a}\n{t}" for a, t in zip(typed.keyed.assets, typed.types, strict=True)], dtype=object)
-        found = duplicates.find(series, typed.keyed.at, [typed.keyed.cells[t] for t in titles], usable)
-        return found.same, [*checks, *duplicate_checks(len(typed.types), found.contradictions, titles)]
+        series = np.array(
+            [f"{a}\n{t}" for a, t in zip(typed.keyed.assets, typed.types, strict=True)],
+            dtype=object,
+        )
+        found = duplicates.find(
+            series, typed.keyed.at, [typed.keyed.cells[t] for t in titles], usable
+        )
+        return found.same, [
+            *checks,
+            *duplicate_checks(len(typed.types), found.contradictions, titles),
+        ]
 
     def read(
-        self, types: Mapping[str, VariableType], durations: Mapping[str, Duration], reject: Reject, progress: Progress
+        self,
+        types: Mapping[str, VariableType],
+        durations: Mapping[str, Duration],
+        reject: Reject,
+        progress: Progress,
     ) -> Iterator[Sequence[EventRow]]:
         """Yield the events chunk by chunk, in file order."""
         duplicates = Duplicates()
@@ -186,7 +223,12 @@ class EventsFile:
         instant = np.array([durations.get(t) == "instant" for t in typed.types], dtype=bool)
         checks, columns = [*typed.checks, self._ends_check(typed, instant)], []
         for title, kind in types.items():
-            values, bad = cell.values(typed.keyed.cells[title], kind, self._rows.numbers.decimal, self._rows.numbers.thousands)
+            values, bad = cell.values(
+                typed.keyed.cells[title],
+                kind,
+                self._rows.numbers.decimal,
+                self._rows.numbers.thousands,
+            )
             columns.append(values.tolist())
             checks.append(type_check(typed.keyed.cells[title], title, bad, kind))
         same, checks = self._find_duplicates(duplicates, typed, checks)
@@ -194,7 +236,10 @@ class EventsFile:
             reject(line)
         selected = np.flatnonzero(~bad_rows(checks, len(instant)) & ~same)
         names = [self._rows.names[title] for title in types]
-        starts, ends = datetimes(typed.keyed.at[selected]), datetimes(np.where(typed.has_end, typed.ends, 0)[selected])
+        starts, ends = (
+            datetimes(typed.keyed.at[selected]),
+            datetimes(np.where(typed.has_end, typed.ends, 0)[selected]),
+        )
         return [
             EventRow(
                 asset=typed.keyed.assets[row],

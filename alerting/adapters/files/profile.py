@@ -27,7 +27,10 @@ def note_chunk(profile: Profile, keyed: Keyed, checks: Sequence[Check], usable: 
     profile.zoneless += keyed.instants.zoneless
     profile.cut += keyed.instants.cut
     if usable.any():
-        first, last = from_millis(int(keyed.at[usable].min())), from_millis(int(keyed.at[usable].max()))
+        first, last = (
+            from_millis(int(keyed.at[usable].min())),
+            from_millis(int(keyed.at[usable].max())),
+        )
         profile.first = min(first, profile.first or first)
         profile.last = max(last, profile.last or last)
 
@@ -44,7 +47,9 @@ class Patience:
         if not self._hasty or not profile.bad:
             return False
         self._read += 1
-        profile.incomplete = self._read > _CHUNKS_BEHIND and self._position.done < self._position.total
+        profile.incomplete = (
+            self._read > _CHUNKS_BEHIND and self._position.done < self._position.total
+        )
         return profile.incomplete
 
 
@@ -54,19 +59,29 @@ def note_clock(profile: Profile, rows: Rows) -> None:
     if clock is None:
         return
     profile.zone = clock.zone.key
-    profile.clock_changes = {day: (change.first, change.second) for day, change in clock.changes.items()}
+    profile.clock_changes = {
+        day: (change.first, change.second) for day, change in clock.changes.items()
+    }
 
 
-def note_spacing(profile: Profile, keyed: Keyed, usable: BoolArray, filled: Mapping[str, BoolArray]) -> None:
+def note_spacing(
+    profile: Profile, keyed: Keyed, usable: BoolArray, filled: Mapping[str, BoolArray]
+) -> None:
     """Find the columns whose values are much rarer than the lines, from the first chunk that shows it."""
     rows = int(usable.sum())
-    if rows < _FEWEST or not any(2 * np.count_nonzero(present) < rows for present in filled.values()):
+    if rows < _FEWEST or not any(
+        2 * np.count_nonzero(present) < rows for present in filled.values()
+    ):
         return
     one = usable & (keyed.assets == keyed.assets[int(np.argmax(usable))])
     line_ms = _usual_step(keyed.at[one])
     for column in profile.columns.values():
         present = filled[column.name]
-        if column.every_ms is not None or not line_ms or not 3 <= np.count_nonzero(present) < rows / _RARER:
+        if (
+            column.every_ms is not None
+            or not line_ms
+            or not 3 <= np.count_nonzero(present) < rows / _RARER
+        ):
             continue
         every = _usual_step(keyed.at[one & present])
         if every >= _RARER * line_ms:
@@ -80,7 +95,10 @@ def _usual_step(at: Millis) -> int:
 
 
 def count_filled(
-    assets: dict[str, set[str]], named: npt.NDArray[np.object_], usable: BoolArray, filled: Mapping[str, BoolArray]
+    assets: dict[str, set[str]],
+    named: npt.NDArray[np.object_],
+    usable: BoolArray,
+    filled: Mapping[str, BoolArray],
 ) -> None:
     """Add the assets of the usable rows, each with the names of its filled columns."""
     codes, names = pd.factorize(named[usable])

@@ -47,11 +47,18 @@ class Qualities:
 
     def without_bad(self, cells: Mapping[str, Cells]) -> dict[str, Cells]:
         """Return the cells with null for bad samples: their content is no value."""
-        return {title: pc.if_else(pa.array(self.bad[title]), None, c) if title in self.bad else c for title, c in cells.items()}
+        return {
+            title: pc.if_else(pa.array(self.bad[title]), None, c) if title in self.bad else c
+            for title, c in cells.items()
+        }
 
     def comparable(self, title: str, cells: Cells) -> Cells:
         """Return the cells of a column for the comparison of rows: bad differs from every value and from a missing cell."""
-        return pc.if_else(pa.array(self.bad[title]), _BAD_QUALITY_TEXT, cells) if title in self.bad else cells
+        return (
+            pc.if_else(pa.array(self.bad[title]), _BAD_QUALITY_TEXT, cells)
+            if title in self.bad
+            else cells
+        )
 
 
 class QualityColumns:
@@ -59,7 +66,9 @@ class QualityColumns:
 
     def __init__(self, table: Table, layout: QualityLayout) -> None:
         if layout.codes and not (layout.column or layout.suffix):
-            raise UserError("--quality-codes goes with --quality or --quality-suffix, which name the columns of qualities")
+            raise UserError(
+                "--quality-codes goes with --quality or --quality-suffix, which name the columns of qualities"
+            )
         self._row = column(table, layout.column, "--quality") if layout.column else None
         self._of = _by_suffix(table, layout.suffix) if layout.suffix else {}
         self._codes = layout.codes
@@ -72,13 +81,20 @@ class QualityColumns:
         """
         if not self.titles:
             return Qualities()
-        telling = {*([self._row] if self._row else []), *(self._of[title] for title in values if title in self._of)}
+        telling = {
+            *([self._row] if self._row else []),
+            *(self._of[title] for title in values if title in self._of),
+        }
         grades = {title: self._grades(cells[title]) for title in telling}
         filled = {title: cell.present(cells[title]) for title in values}
         nothing = ~np.logical_or.reduce(list(filled.values()))
         bad, uncertain = {}, {}
         for title in values:
-            of_row = np.where(filled[title] | nothing, grades[self._row], _GOOD) if self._row else np.zeros(len(nothing), np.int8)
+            of_row = (
+                np.where(filled[title] | nothing, grades[self._row], _GOOD)
+                if self._row
+                else np.zeros(len(nothing), np.int8)
+            )
             worst = np.maximum(of_row, grades[self._of[title]]) if title in self._of else of_row
             bad[title], uncertain[title] = worst == _BAD, (worst == _UNCERTAIN) & filled[title]
         unreadable = {title: of == _UNREADABLE for title, of in grades.items()}

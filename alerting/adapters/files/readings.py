@@ -31,7 +31,9 @@ from alerting.usecases.ingestion.sources import Profile, Reject
 from alerting.usecases.ingestion.understood import FileForm
 
 BATCH = 10_000
-PARSED_ONCE = 48 << 20  # bytes; the cells of a file up to this size stay in memory between the check and the import
+PARSED_ONCE = (
+    48 << 20
+)  # bytes; the cells of a file up to this size stay in memory between the check and the import
 
 
 class ReadingsFile:
@@ -39,7 +41,11 @@ class ReadingsFile:
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._rows = Rows(path, layout, units={})
-        self.name, self.unit, self.strict = storable(str(path)), self._rows.table.unit, layout.strict
+        self.name, self.unit, self.strict = (
+            storable(str(path)),
+            self._rows.table.unit,
+            layout.strict,
+        )
         self._rule = layout.duplicates
         self._parsed: list[Keyed] | None = None
 
@@ -65,7 +71,10 @@ class ReadingsFile:
         """Return the profile of one pass; None if the format of the file differs from the assumed one."""
         columns = {title: ColumnProfile(title, name) for title, name in self._rows.names.items()}
         profile = Profile(columns, strict=self.strict, duplicates=self._rule)
-        duplicates, patience = Duplicates(self._rule), Patience(self._rows.table.position, stop_early)
+        duplicates, patience = (
+            Duplicates(self._rule),
+            Patience(self._rows.table.position, stop_early),
+        )
         parsed: list[Keyed] = []
         size = 0
         for keyed in self._rows.chunks():
@@ -91,30 +100,50 @@ class ReadingsFile:
         profile.repeated += int((found.same | found.again).sum())
         profile.contradictions += len(found.contradictions)
         filled = {
-            c.name: profile_column(c, keyed.chunk, keyed.cells[c.title], usable, self._rows.numbers, keyed.floats.get(c.title))
+            c.name: profile_column(
+                c,
+                keyed.chunk,
+                keyed.cells[c.title],
+                usable,
+                self._rows.numbers,
+                keyed.floats.get(c.title),
+            )
             for c in profile.columns.values()
         }
         note_spacing(profile, keyed, usable, filled)
         profile.rows += int((usable & ~found.again).sum())
-        profile.empty += int((usable & ~np.logical_or.reduce([*filled.values(), *keyed.quality.bad.values(), ~usable])).sum())
+        profile.empty += int(
+            (
+                usable
+                & ~np.logical_or.reduce([*filled.values(), *keyed.quality.bad.values(), ~usable])
+            ).sum()
+        )
         for title, bad in keyed.quality.bad.items():
             profile.columns[title].bad_quality += int((bad & usable).sum())
         for title, uncertain in keyed.quality.uncertain.items():
             profile.columns[title].uncertain += int((uncertain & usable).sum())
         count_filled(profile.assets, keyed.assets, usable, filled)
 
-    def _find_duplicates(self, duplicates: Duplicates, keyed: Keyed, checks: list[Check]) -> tuple[Found, list[Check]]:
+    def _find_duplicates(
+        self, duplicates: Duplicates, keyed: Keyed, checks: list[Check]
+    ) -> tuple[Found, list[Check]]:
         titles = list(self._rows.names)
         cells = [keyed.quality.comparable(t, keyed.cells[t]) for t in titles]
         found = duplicates.find(keyed.assets, keyed.at, cells, ~bad_rows(checks, len(keyed.at)))
         return found, [*checks, *duplicate_checks(len(keyed.at), found.contradictions, titles)]
 
-    def read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[ReadingBatch]:
+    def read(
+        self, types: Mapping[str, VariableType], reject: Reject, progress: Progress
+    ) -> Iterator[ReadingBatch]:
         """Yield the readings in batches of at most 10,000, in file order; a thread parses the next while the caller writes."""
         batches = self._read(types, reject, progress)
-        return prefetch(batches if self._rule == "refuse" else merge_duplicates(batches, self._rule))
+        return prefetch(
+            batches if self._rule == "refuse" else merge_duplicates(batches, self._rule)
+        )
 
-    def _read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[ReadingBatch]:
+    def _read(
+        self, types: Mapping[str, VariableType], reject: Reject, progress: Progress
+    ) -> Iterator[ReadingBatch]:
         duplicates = Duplicates(self._rule)
         for keyed in self._chunks_again():
             yield from self._batches(keyed, types, duplicates, reject)
@@ -132,12 +161,22 @@ class ReadingsFile:
             yield keyed
 
     def _batches(
-        self, keyed: Keyed, types: Mapping[str, VariableType], duplicates: Duplicates, reject: Reject
+        self,
+        keyed: Keyed,
+        types: Mapping[str, VariableType],
+        duplicates: Duplicates,
+        reject: Reject,
     ) -> Iterator[ReadingBatch]:
         checks, columns = list(keyed.checks), {}
         for title, kind in types.items():
             numbers = self._rows.numbers
-            found, bad = cell.values(keyed.cells[title], kind, numbers.decimal, numbers.thousands, keyed.floats.get(title))
+            found, bad = cell.values(
+                keyed.cells[title],
+                kind,
+                numbers.decimal,
+                numbers.thousands,
+                keyed.floats.get(title),
+            )
             columns[self._rows.names[title]] = found
             if self.strict:
                 checks.append(type_check(keyed.cells[title], title, bad, kind))
@@ -145,8 +184,15 @@ class ReadingsFile:
         for line in bad_lines(keyed.chunk, checks):
             reject(line)
         good = ~bad_rows(checks, len(keyed.at)) & ~duplicate.same
-        rated = [mask for masks in (keyed.quality.bad, keyed.quality.uncertain) for t, mask in masks.items() if t in types]
-        good &= np.logical_or.reduce([*(column.present for column in columns.values()), *rated, np.zeros_like(good)])
+        rated = [
+            mask
+            for masks in (keyed.quality.bad, keyed.quality.uncertain)
+            for t, mask in masks.items()
+            if t in types
+        ]
+        good &= np.logical_or.reduce(
+            [*(column.present for column in columns.values()), *rated, np.zeros_like(good)]
+        )
         rows = np.flatnonzero(good)
         for start in range(0, len(rows), BATCH):
             some = rows[start : start + BATCH]
@@ -155,10 +201,15 @@ class ReadingsFile:
             yield ReadingBatch(keyed.assets[some], keyed.at[some], samples, quality)
 
 
-def _qualities(quality: Qualities, names: Mapping[str, str], rows: npt.NDArray[np.int64]) -> dict[int, dict[str, Quality]]:
+def _qualities(
+    quality: Qualities, names: Mapping[str, str], rows: npt.NDArray[np.int64]
+) -> dict[int, dict[str, Quality]]:
     """Return the quality of the samples that are not good, by position among these rows and by name of their variable."""
     found: dict[int, dict[str, Quality]] = {}
-    masks: tuple[tuple[Quality, Mapping[str, BoolArray]], ...] = (("bad", quality.bad), ("uncertain", quality.uncertain))
+    masks: tuple[tuple[Quality, Mapping[str, BoolArray]], ...] = (
+        ("bad", quality.bad),
+        ("uncertain", quality.uncertain),
+    )
     for grade, by_title in masks:
         for title in by_title.keys() & names.keys():
             for position in np.flatnonzero(by_title[title][rows]).tolist():

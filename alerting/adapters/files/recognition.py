@@ -57,7 +57,9 @@ def number_form(cells: Sample, titles: Sequence[str], separator: str | None) -> 
     return NumberForm(decimal, bool(point or comma), thousands)
 
 
-def time_columns(table: Table, wanted: str | None, cells: Sample, others: Sequence[str]) -> tuple[str, ...]:
+def time_columns(
+    table: Table, wanted: str | None, cells: Sample, others: Sequence[str]
+) -> tuple[str, ...]:
     """Return the title of the column of stamps, or those of date and time; `others` have another known meaning.
 
     Raises UserError if there is none, or several match.
@@ -66,7 +68,11 @@ def time_columns(table: Table, wanted: str | None, cells: Sample, others: Sequen
         return _find_titles(table, wanted, cells)
     if DEFAULT_TIME in table.titles:
         return (DEFAULT_TIME,)
-    found = [title for title in table.titles if title not in others and contains_stamps(cells[title], title)]
+    found = [
+        title
+        for title in table.titles
+        if title not in others and contains_stamps(cells[title], title)
+    ]
     if len(found) > 1:
         days = [t for t in found if _share(cells[t], _DAY_ONLY) > _MOST]
         found = [t for t in found if t not in days] or found
@@ -120,7 +126,10 @@ def stamp_format(cells: Cells) -> StampFormat | None:
     filled = cells.drop_null()
     if not len(filled) or _share(filled, _ISO) > _MOST:
         return None
-    shares = {f: float(f.matches(filled).mean()) for f in (*FORMATS, *(orders[0] for orders in ORDERS.values()))}
+    shares = {
+        f: float(f.matches(filled).mean())
+        for f in (*FORMATS, *(orders[0] for orders in ORDERS.values()))
+    }
     best = max(shares, key=lambda f: shares[f])
     return best if shares[best] > _MOST else None
 

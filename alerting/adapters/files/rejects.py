@@ -24,7 +24,9 @@ class RejectsFile:
 
     def __init__(self, path: Path, source: Path) -> None:
         if path.resolve() == source.resolve():
-            raise UserError(f"{path} is the file to import, so it cannot hold the rejects; name another file with --rejects")
+            raise UserError(
+                f"{path} is the file to import, so it cannot hold the rejects; name another file with --rejects"
+            )
         self.path, self.count = path, 0
         try:
             self._file = path.open("w", newline="", encoding="utf-8")
@@ -42,7 +44,12 @@ class RejectsFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._file.close()
         if not self.count:
             self.path.unlink()

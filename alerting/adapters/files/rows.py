@@ -96,7 +96,9 @@ class Keyed:
     def size(self) -> int:
         """Return the bytes of its cells and numbers."""
         floats = sum(values.nbytes for values in self.floats.values())
-        return floats + sum(int(values.nbytes) for values in (*self.chunk.columns.values(), *self.cells.values()))
+        return floats + sum(
+            int(values.nbytes) for values in (*self.chunk.columns.values(), *self.cells.values())
+        )
 
     @property
     def at(self) -> Millis:
@@ -106,22 +108,35 @@ class Keyed:
 class Rows:
     """A table read with a layout: finds its columns, or refuses the file."""
 
-    def __init__(self, path: Path, layout: Layout, keys: Sequence[tuple[str, str]] = (), *, units: Units | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        layout: Layout,
+        keys: Sequence[tuple[str, str]] = (),
+        *,
+        units: Units | None = None,
+    ) -> None:
         """Open the table. `keys`: further columns that are no values, each with the option that names it; they must exist.
 
         `units`: of the variables that there are, to which the columns may belong; None if the columns are attributes.
         """
         if layout.asset and layout.asset_column:
-            raise UserError("give either --asset or --asset-column: the asset is named once for all lines, or on each line")
+            raise UserError(
+                "give either --asset or --asset-column: the asset is named once for all lines, or on each line"
+            )
         if layout.asset and layout.asset_prefix:
-            raise UserError("--asset-prefix goes with --asset-column; write the whole name after --asset")
+            raise UserError(
+                "--asset-prefix goes with --asset-column; write the whole name after --asset"
+            )
         if layout.decimal not in (".", ",", None):
             raise UserError(f"{layout.decimal!r} is not a decimal mark; write . or ,")
         self.layout = layout
         self.table: Table = open_table(path, layout.separator, layout.encoding)
         self._separator = getattr(self.table, "separator", None)
         if layout.decimal == "," == self._separator:
-            raise UserError(f"{path}: the comma cannot separate both fields and decimals; name the separator with --sep")
+            raise UserError(
+                f"{path}: the comma cannot separate both fields and decimals; name the separator with --sep"
+            )
         self.sample = sample(self.table)
         self.asset_column = self._asset_column()
         for title, option in keys:
@@ -134,12 +149,16 @@ class Rows:
             self.times = time_columns(self.table, layout.time, self.sample, [t for t in used if t])
         self.time = JOINED.join(self.times)
         used |= {*self.times}
-        self.names = value_names(self.table, [t for t in self.table.titles if t not in used], layout, units)
+        self.names = value_names(
+            self.table, [t for t in self.table.titles if t not in used], layout, units
+        )
         self.numbers = self._numbers()
         self.format = self._format()
         self.zone, self.zone_from = self._zone()
         self.stamps = self.new_stamps()
-        self._missing = (*NULLS, *layout.missing) if layout.strict else (*MISSING_TEXTS, *layout.missing)
+        self._missing = (
+            (*NULLS, *layout.missing) if layout.strict else (*MISSING_TEXTS, *layout.missing)
+        )
 
     def keep_names(self, units: Units) -> None:
         """Name the columns again, those of declared variables as these."""
@@ -147,7 +166,9 @@ class Rows:
 
     def _numbers(self) -> NumberForm:
         found = number_form(self.sample, list(self.names), self._separator)
-        return NumberForm(self.layout.decimal, True, found.thousands) if self.layout.decimal else found
+        return (
+            NumberForm(self.layout.decimal, True, found.thousands) if self.layout.decimal else found
+        )
 
     def _format(self) -> StampFormat | None:
         if self.layout.sequence is not None:
@@ -167,7 +188,9 @@ class Rows:
     def new_stamps(self) -> Stamps | SequenceStamps:
         """Return a reader of stamps for one pass over the file."""
         if self.layout.sequence is not None:
-            return SequenceStamps(self._start(), duration_millis(self.layout.sequence), self.time or None)
+            return SequenceStamps(
+                self._start(), duration_millis(self.layout.sequence), self.time or None
+            )
         return Stamps(self.format, self.zone, self.layout.strict)
 
     def _start(self) -> int:
@@ -175,17 +198,25 @@ class Rows:
         text = self.layout.start or DEFAULT_START
         at = int(Stamps(None, self.zone).read(cell.column([text])).at[0])
         if at == cell.NO_INSTANT:
-            raise UserError(f"--start {text!r} is not an instant; write for example --start 2026-01-05T06:00:00Z")
+            raise UserError(
+                f"--start {text!r} is not an instant; write for example --start 2026-01-05T06:00:00Z"
+            )
         return at
 
     def revise(self, keyed: Keyed, columns: Iterable[ColumnProfile]) -> bool:
         """Return whether this chunk shows another format of the file than assumed; the caller must then read the file again."""
         if self.zone is None and not self.layout.strict and keyed.instants.zoneless:
-            shown = zone_shown(keyed.instants.local, None if self.asset_column is None else keyed.assets)
+            shown = zone_shown(
+                keyed.instants.local, None if self.asset_column is None else keyed.assets
+            )
             if shown is not None:
                 self.zone, self.zone_from = shown, "shown by the hour that comes twice in the file"
                 return True
-        if not self.numbers.shown and self._separator != "," and any(c.decimal_commas for c in columns):
+        if (
+            not self.numbers.shown
+            and self._separator != ","
+            and any(c.decimal_commas for c in columns)
+        ):
             self.numbers = NumberForm(",", True)
             return True
         if not self.numbers.thousands and any(c.grouped for c in columns):
@@ -204,7 +235,8 @@ class Rows:
             separator=self._separator,
             decimal=self.numbers.decimal,
             time_columns=self.times,
-            time_format=sequence or (self.format.name if self.format else _iso_or_epoch(self._time_cells(self.sample))),
+            time_format=sequence
+            or (self.format.name if self.format else _iso_or_epoch(self._time_cells(self.sample))),
             zone=None if zoned else self.zone.key if self.zone else "UTC",
             zone_from=None if zoned else self.zone_from,
             sequence=self.layout.sequence,
@@ -232,29 +264,46 @@ class Rows:
             refuse_name(self.layout.asset, "asset", "--asset")
             return None
         return column(
-            self.table, self.layout.asset_column or DEFAULT_ASSET_COLUMN, "--asset-column (or name one asset with --asset)"
+            self.table,
+            self.layout.asset_column or DEFAULT_ASSET_COLUMN,
+            "--asset-column (or name one asset with --asset)",
         )
 
     def chunks(self, further: Sequence[str] = ()) -> Iterator[Keyed]:
         """Yield the table chunk by chunk, with instants and assets parsed and checked, and all cells cleaned."""
         self.stamps = self.new_stamps()
-        keys = [*self.times, *([self.asset_column] if self.asset_column else []), *further, *self.quality.titles]
+        keys = [
+            *self.times,
+            *([self.asset_column] if self.asset_column else []),
+            *further,
+            *self.quality.titles,
+        ]
         for chunk in self.table.chunks([*keys, *self.names]):
             yield self._key_chunk(chunk)
 
     def _key_chunk(self, chunk: Chunk) -> Keyed:
         floats = self._plain_numbers(chunk)
-        cells = {title: v if title in floats else self._clean(title, v) for title, v in chunk.columns.items()}
+        cells = {
+            title: v if title in floats else self._clean(title, v)
+            for title, v in chunk.columns.items()
+        }
         assets, named_checks = self._assets(chunk, cells)
         times, stamps = self._time_cells(cells), self.stamps
         found = stamps.read(times, assets if self.asset_column else None)
         checks = [
-            Check(found.absent, self.time, lambda _: "there is no number" if self.layout.sequence else "there is no time"),
+            Check(
+                found.absent,
+                self.time,
+                lambda _: "there is no number" if self.layout.sequence else "there is no time",
+            ),
             Check(found.bad, self.time, lambda row: stamps.why(times[row].as_py())),
             *named_checks,
         ]
         quality = self.quality.read(cells, list(self.names))
-        checks += [self._quality_check(cells[title], title, bad) for title, bad in quality.unreadable.items()]
+        checks += [
+            self._quality_check(cells[title], title, bad)
+            for title, bad in quality.unreadable.items()
+        ]
         usable = {title: values for title, values in floats.items() if title not in quality.bad}
         return Keyed(chunk, found, assets, quality.without_bad(cells), checks, quality, usable)
 
@@ -268,10 +317,14 @@ class Rows:
     def _clean(self, title: str, cells: Cells) -> Cells:
         return cell.clean(cells, NULLS if title in self.quality.titles else self._missing)
 
-    def _assets(self, chunk: Chunk, cells: Mapping[str, Cells]) -> tuple[npt.NDArray[np.object_], list[Check]]:
+    def _assets(
+        self, chunk: Chunk, cells: Mapping[str, Cells]
+    ) -> tuple[npt.NDArray[np.object_], list[Check]]:
         if self.asset_column is None:
             return np.full(len(chunk.lines), self.layout.asset, dtype=object), []
-        return read_names(cells[self.asset_column], self.asset_column, self.layout.asset_prefix, "asset")
+        return read_names(
+            cells[self.asset_column], self.asset_column, self.layout.asset_prefix, "asset"
+        )
 
     def _quality_check(self, cells: Cells, title: str, bad: BoolArray) -> Check:
         return Check(bad, title, lambda row: self.quality.why(cells[row].as_py()))
@@ -284,7 +337,9 @@ def refuse_name(name: str, what: str, option: str) -> None:
     legal = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-")[:NAME_LENGTH]
     hint = f"; write for example {option} {legal}" if legal else ""
     shown = name if len(name) <= NAME_LENGTH else f"{name[:40]}…"
-    raise UserError(f"{shown!r} is no {what} name: letters, digits, _ . - only, at most {NAME_LENGTH}{hint}")
+    raise UserError(
+        f"{shown!r} is no {what} name: letters, digits, _ . - only, at most {NAME_LENGTH}{hint}"
+    )
 
 
 def _iso_or_epoch(cells: Cells) -> str:
@@ -292,7 +347,9 @@ def _iso_or_epoch(cells: Cells) -> str:
     return EPOCH if len(filled) and re.match(r"^\d+(\.\d+)?$", filled[0].as_py()) else ISO
 
 
-def value_names(table: Table, titles: Sequence[str], layout: Layout, units: Units | None = None) -> dict[str, str]:
+def value_names(
+    table: Table, titles: Sequence[str], layout: Layout, units: Units | None = None
+) -> dict[str, str]:
     """Return the name by title of every value column. Raises UserError if two columns would get the same name.
 
     `units`: of the variables that there are; None if the columns are attributes, whose names have the unit in them.
@@ -305,7 +362,9 @@ def value_names(table: Table, titles: Sequence[str], layout: Layout, units: Unit
     names = {t: _given_name(t, layout) if t in layout.rename else variable_name(t) for t in chosen}
     if units is not None:
         others = [title for title in chosen if title not in layout.rename]
-        names |= column_names(others, units, taken=[names[title] for title in chosen if title in layout.rename])
+        names |= column_names(
+            others, units, taken=[names[title] for title in chosen if title in layout.rename]
+        )
     first: dict[str, str] = {}
     for title, name in names.items():
         if name in first:
@@ -320,24 +379,34 @@ def value_names(table: Table, titles: Sequence[str], layout: Layout, units: Unit
 def _given_name(title: str, layout: Layout) -> str:
     wanted = layout.rename[title]
     if not wanted or variable_name(wanted) != wanted:
-        raise UserError(f"{wanted!r} is not a legal name; write for example --rename '{title}={variable_name(wanted or title)}'")
+        raise UserError(
+            f"{wanted!r} is not a legal name; write for example --rename '{title}={variable_name(wanted or title)}'"
+        )
     return wanted
 
 
-def read_names(cells: Cells, title: str, prefix: str, what: str) -> tuple[npt.NDArray[np.object_], list[Check]]:
+def read_names(
+    cells: Cells, title: str, prefix: str, what: str
+) -> tuple[npt.NDArray[np.object_], list[Check]]:
     """Return the names in a column, without a prefix, with the checks that they are present and legal."""
     encoded = cells.dictionary_encode()
     names = [prefix + n for n in encoded.dictionary.to_pylist()]
-    legal = np.array([bool(re.fullmatch(NAME_PATTERN, n)) and len(n) <= NAME_LENGTH for n in names] + [True])
+    legal = np.array(
+        [bool(re.fullmatch(NAME_PATTERN, n)) and len(n) <= NAME_LENGTH for n in names] + [True]
+    )
     absent = ~cell.present(cells)
-    codes = np.where(absent, -1, encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)).astype(np.int64)
+    codes = np.where(
+        absent, -1, encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)
+    ).astype(np.int64)
     texts = np.array([*names, None], dtype=object)[codes]
     return texts, [
         Check(absent, title, lambda _: f"there is no {what}"),
         Check(
             ~legal[codes],
             title,
-            lambda row: f"{texts[row]!r} is not a name of an {what}: letters, digits, _ . - only, at most 100",
+            lambda row: (
+                f"{texts[row]!r} is not a name of an {what}: letters, digits, _ . - only, at most 100"
+            ),
         ),
     ]
 

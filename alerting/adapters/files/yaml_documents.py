@@ -30,7 +30,9 @@ def read_yaml(file: Path) -> list[Any]:
     except OSError as error:
         raise UserError(f"{file}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{file}: is not UTF-8 text ({error.reason} at byte {error.start})") from error
+        raise UserError(
+            f"{file}: is not UTF-8 text ({error.reason} at byte {error.start})"
+        ) from error
     return parse_yaml(text, str(file))
 
 
@@ -55,7 +57,9 @@ def parse_yaml(text: str, origin: str) -> list[Any]:
     except yaml.YAMLError as error:
         raise UserError(f"{origin}: is not YAML or JSON: {error}") from error
     except RecursionError as error:
-        raise UserError(f"{origin}: is nested too deeply; at most {_DEEPEST} levels are allowed") from error
+        raise UserError(
+            f"{origin}: is nested too deeply; at most {_DEEPEST} levels are allowed"
+        ) from error
     except (ValueError, OverflowError, TypeError) as error:  # e.g. 2026-02-31
         raise UserError(f"{origin}: holds a value that cannot be read: {error}") from error
 
@@ -75,7 +79,9 @@ def _documents(text: str, origin: str) -> Iterator[Any]:
 def _size(node: Any, origin: str, sizes: dict[int, int], depth: int) -> int:
     """Return the number of nodes to which a node expands. Raises UserError if its content is forbidden."""
     if depth > _DEEPEST:
-        raise UserError(f"{origin}: {_line(node)}: is nested too deeply; at most {_DEEPEST} levels are allowed")
+        raise UserError(
+            f"{origin}: {_line(node)}: is nested too deeply; at most {_DEEPEST} levels are allowed"
+        )
     if id(node) in sizes:
         return sizes[id(node)]
     size = 1
@@ -103,10 +109,14 @@ def _check_scalar(node: Any, origin: str) -> None:
     if node.tag in (_INT, _FLOAT) and ":" in node.value:
         node.tag = _TEXT  # to YAML 1.1 alone 1:30 is the number 90
     if node.tag == _INT and len(node.value) > _MOST_DIGITS:
-        raise UserError(f"{origin}: {_line(node)}: a number of {len(node.value)} digits; at most {_MOST_DIGITS} are allowed")
+        raise UserError(
+            f"{origin}: {_line(node)}: a number of {len(node.value)} digits; at most {_MOST_DIGITS} are allowed"
+        )
     for character in node.value:
         if 0xD800 <= ord(character) <= 0xDFFF or character == "\0":
-            raise UserError(f"{origin}: {_line(node)}: holds U+{ord(character):04X}, which is not a legal character of a text")
+            raise UserError(
+                f"{origin}: {_line(node)}: holds U+{ord(character):04X}, which is not a legal character of a text"
+            )
 
 
 def _check_keys(node: Any, origin: str) -> None:
@@ -114,7 +124,9 @@ def _check_keys(node: Any, origin: str) -> None:
     for key, _ in node.value:
         if isinstance(key, yaml.ScalarNode):
             if (first_line := lines.get((key.tag, key.value))) is not None:
-                raise UserError(f"{origin}: {_line(key)}: the key {shown(key.value)} occurs twice, first in {first_line}")
+                raise UserError(
+                    f"{origin}: {_line(key)}: the key {shown(key.value)} occurs twice, first in {first_line}"
+                )
             lines[key.tag, key.value] = _line(key)
 
 

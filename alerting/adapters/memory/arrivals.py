@@ -48,7 +48,11 @@ class MemoryArrivals:
         return sorted(self._arrivals.values(), key=lambda arrival: arrival.arrived_at)
 
     def forget(self, before: datetime) -> int:
-        old = [a.id for a in self._arrivals.values() if a.arrived_at < before and a.routed_at is not None]
+        old = [
+            a.id
+            for a in self._arrivals.values()
+            if a.arrived_at < before and a.routed_at is not None
+        ]
         for id in old:
             del self._arrivals[id]
         return len(old)
@@ -61,7 +65,9 @@ class MemoryArrivals:
             self._requests[key] = ReprocessingRequest(*key, first, token)
 
     def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
-        return {key: request for key, request in self._requests.items() if key[0] in set(definitions)}
+        return {
+            key: request for key, request in self._requests.items() if key[0] in set(definitions)
+        }
 
     def remove_requests(self, requests: Sequence[ReprocessingRequest], unit: Unit) -> None:  # noqa: ARG002
         for done in requests:

@@ -24,16 +24,28 @@ class MemoryDefinitions:
     def documents(self) -> list[Document]:
         marks = self.faulty()
         found = deepcopy([self._documents[name] for name in sorted(self._documents)])
-        return [{**document, **({"_faults": marks[name]} if (name := document["name"]) in marks else {})} for document in found]
+        return [
+            {
+                **document,
+                **({"_faults": marks[name]} if (name := document["name"]) in marks else {}),
+            }
+            for document in found
+        ]
 
     def put(self, document: Document) -> None:
-        self._documents[document["name"]] = deepcopy({key: value for key, value in document.items() if key not in _OURS})
+        self._documents[document["name"]] = deepcopy(
+            {key: value for key, value in document.items() if key not in _OURS}
+        )
 
     def mark_faulty(self, name: str, faults: Sequence[str]) -> None:
         self._faults[name] = list(faults)
 
     def faulty(self) -> dict[str, list[str]]:
-        return {name: faults for name, faults in self._faults.items() if faults and name in self._documents}
+        return {
+            name: faults
+            for name, faults in self._faults.items()
+            if faults and name in self._documents
+        }
 
     def add_revision(self, revision: Revision) -> bool:
         numbered = self._revisions.setdefault(revision.name, {})

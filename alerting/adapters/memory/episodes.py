@@ -37,7 +37,10 @@ class MemoryEpisodes(Table[Episode]):
         if episode.condition != "open" or episode.backfilled:
             return True
         others = (self.rows[id] for id in self._open if id != episode.id)
-        return not any((e.definition, e.asset) == (episode.definition, episode.asset) and not e.backfilled for e in others)
+        return not any(
+            (e.definition, e.asset) == (episode.definition, episode.asset) and not e.backfilled
+            for e in others
+        )
 
     def write(self, episodes: Sequence[Episode], unit: Unit) -> None:  # noqa: ARG002 - the port's signature
         rows, open_ids = dict(self.rows), set(self._open)
@@ -76,19 +79,29 @@ class MemoryEpisodes(Table[Episode]):
         )
         return _oldest_first(found)[::-1][:limit]
 
-    def overlapping(self, definition: str, asset: str, start: datetime, end: datetime) -> list[Episode]:
+    def overlapping(
+        self, definition: str, asset: str, start: datetime, end: datetime
+    ) -> list[Episode]:
         found = self.find(definition, asset)
-        return [e for e in found if e.raised_at <= end and (e.closed_at is None or e.closed_at > start)]
+        return [
+            e for e in found if e.raised_at <= end and (e.closed_at is None or e.closed_at > start)
+        ]
 
     def over_unacknowledged(self, limit: int) -> list[Episode]:
-        over = self._chosen(lambda e: not (e.condition == "open" or e.acknowledged or e.backfilled or e.withdrawn))
+        over = self._chosen(
+            lambda e: not (e.condition == "open" or e.acknowledged or e.backfilled or e.withdrawn)
+        )
         return over[::-1][:limit]
 
-    def alarms(self, start: datetime, end: datetime, active_from: datetime | None = None) -> list[Alarm]:
+    def alarms(
+        self, start: datetime, end: datetime, active_from: datetime | None = None
+    ) -> list[Alarm]:
         def is_active(e: Episode) -> bool:
             if active_from is None or e.raised_at >= start:
                 return start <= e.raised_at < end
-            return e.condition == "open" or (e.raised_at >= active_from and e.closed_at is not None and e.closed_at > start)
+            return e.condition == "open" or (
+                e.raised_at >= active_from and e.closed_at is not None and e.closed_at > start
+            )
 
         return [alarm_of(e) for e in self._chosen(is_active)]
 
@@ -99,7 +112,9 @@ class MemoryEpisodes(Table[Episode]):
         found: dict[str, list[int]] = {}
         for e in self._chosen(lambda e: start <= e.raised_at < end):
             found.setdefault(e.definition, []).append(e.version)
-        return {definition: f"{len(versions)}:{sum(versions)}" for definition, versions in found.items()}
+        return {
+            definition: f"{len(versions)}:{sum(versions)}" for definition, versions in found.items()
+        }
 
     def muted(self) -> list[Episode]:
         return self._chosen(lambda e: e.muted_by is not None)

@@ -33,9 +33,15 @@ class MemoryScores:
         for target in targets:
             self.add(*target)
 
-    def between(self, definition: str, start: datetime, end: datetime, asset: str | None = None) -> Iterator[Document]:
+    def between(
+        self, definition: str, start: datetime, end: datetime, asset: str | None = None
+    ) -> Iterator[Document]:
         stored = self._rows.get(definition, {})
-        yield from (dict(stored[key]) for key in sorted(stored) if start <= key[0] < end and asset in (None, key[1]))
+        yield from (
+            dict(stored[key])
+            for key in sorted(stored)
+            if start <= key[0] < end and asset in (None, key[1])
+        )
 
 
 class MemoryPastEvaluations:
@@ -69,12 +75,27 @@ class MemoryReports:
 
     def put(self, head: ReportHead, content: ReportContent) -> None:
         self._heads[head.id] = head
-        self._contents[head.id] = ReportContent(plain(content.metrics), content.page, plain(content.tables))
+        self._contents[head.id] = ReportContent(
+            plain(content.metrics), content.page, plain(content.tables)
+        )
 
-    def record(self, id: str, *, inputs: str | None = None, checked_at: datetime | None = None, announced: bool = False) -> None:
+    def record(
+        self,
+        id: str,
+        *,
+        inputs: str | None = None,
+        checked_at: datetime | None = None,
+        announced: bool = False,
+    ) -> None:
         if (head := self._heads.get(id)) is not None:
-            given: dict[str, Any] = {"inputs": inputs, "checked_at": checked_at, "announced": announced or None}
-            self._heads[id] = replace(head, **{key: value for key, value in given.items() if value is not None})
+            given: dict[str, Any] = {
+                "inputs": inputs,
+                "checked_at": checked_at,
+                "announced": announced or None,
+            }
+            self._heads[id] = replace(
+                head, **{key: value for key, value in given.items() if value is not None}
+            )
 
     def get(self, id: str) -> ReportHead | None:
         return self._heads.get(id)
@@ -93,7 +114,11 @@ class MemoryReports:
         return [head for head in reversed(self.of(definition)) if head.period == period]
 
     def of_period(self, period: str, as_of: datetime | None = None) -> dict[str | None, ReportHead]:
-        found = [h for h in self._heads.values() if h.period == period and (as_of is None or h.as_of <= as_of)]
+        found = [
+            h
+            for h in self._heads.values()
+            if h.period == period and (as_of is None or h.as_of <= as_of)
+        ]
         return {head.definition: head for head in sorted(found, key=lambda head: head.revision)}
 
     def newest(self, limit: int) -> list[ReportHead]:
@@ -128,14 +153,20 @@ class MemoryBacktests:
 
     def finish(self, id: str, results: Document, episodes: Sequence[Episode], page: str) -> None:
         self._runs[id] |= plain(results)
-        self._episodes[id], self._pages[id] = sorted(episodes, key=lambda e: (e.raised_at, e.id)), page
+        self._episodes[id], self._pages[id] = (
+            sorted(episodes, key=lambda e: (e.raised_at, e.id)),
+            page,
+        )
         self._files.pop(id, None)
 
     def get(self, id: str) -> Document | None:
         return self._run(id) if id in self._runs else None
 
     def _run(self, id: str) -> Document:
-        return {**self._runs[id], "segments": [summary for _, summary in sorted(self._segments.get(id, {}).items())]}
+        return {
+            **self._runs[id],
+            "segments": [summary for _, summary in sorted(self._segments.get(id, {}).items())],
+        }
 
     def of(self, definition: str) -> list[Document]:
         found = [self._run(id) for id, run in self._runs.items() if run["definition"] == definition]

@@ -20,11 +20,16 @@ class MemoryDecisions:
         self._run_of: dict[tuple[str, int], str] = {}
 
     def add(self, decision: DecisionRecord, rank: int | None = None) -> bool:
-        is_made = decision.run_id is not None and any(d.run_id == decision.run_id for d in self.of(decision.definition))
+        is_made = decision.run_id is not None and any(
+            d.run_id == decision.run_id for d in self.of(decision.definition)
+        )
         if is_made or (rank is not None and (decision.definition, rank) in self._ranks):
             return False
         self._ranks |= set() if rank is None else {(decision.definition, rank)}
-        self._decisions = sorted([*self._decisions, replace(decision, evidence=plain(decision.evidence))], key=lambda d: d.at)
+        self._decisions = sorted(
+            [*self._decisions, replace(decision, evidence=plain(decision.evidence))],
+            key=lambda d: d.at,
+        )
         return True
 
     @property
@@ -36,7 +41,11 @@ class MemoryDecisions:
         return [d for d in self._decisions if d.definition == definition]
 
     def histories(self, definitions: Collection[str]) -> dict[str, list[DecisionRecord]]:
-        return {name: [replace(d, evidence={}) for d in made] for name in definitions if (made := self.of(name))}
+        return {
+            name: [replace(d, evidence={}) for d in made]
+            for name in definitions
+            if (made := self.of(name))
+        }
 
     def newest(self, definitions: Collection[str], count: int) -> dict[str, list[DecisionRecord]]:
         return {name: made[-count:] for name, made in self.histories(definitions).items()}
@@ -60,7 +69,10 @@ class MemoryTrainings:
         self._newest: dict[tuple[str, str], Training] = {}
 
     def of(self, definitions: Collection[str]) -> list[Training]:
-        return sorted((t for t in self._newest.values() if t.definition in definitions), key=lambda t: t.started_at)
+        return sorted(
+            (t for t in self._newest.values() if t.definition in definitions),
+            key=lambda t: t.started_at,
+        )
 
     def begin(self, training: Training) -> None:
         self._newest[training.definition, training.question] = training
@@ -107,7 +119,9 @@ class MemoryModels:
         self.aliases: dict[tuple[str, str], int | None] = {}
         self.descriptions: dict[str, str] = {}
 
-    def start_run(self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
+    def start_run(
+        self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None
+    ) -> str:
         own = "-".join(name.split())
         id = own if parent is None else f"{parent}.{own}"
         before = sum(run.partition("~")[0] == id for run in self.runs)
@@ -119,7 +133,11 @@ class MemoryModels:
         self.descriptions[definition] = text
 
     def open_runs(self, definition: str) -> list[RunState]:
-        trainings = [(id, run) for id, run in self.runs.items() if run.definition == definition and run.parent is None]
+        trainings = [
+            (id, run)
+            for id, run in self.runs.items()
+            if run.definition == definition and run.parent is None
+        ]
         return [_state(id, run) for id, run in reversed(trainings) if run.ended_at is None]
 
     def searches(self, run_id: str) -> list[RunState]:
@@ -143,7 +161,9 @@ class MemoryModels:
         run.tags.update(tags or {})
         run.files.setdefault(folder, {}).update(files or {})
 
-    def log_dataset(self, run_id: str, name: str, profile: Mapping[str, Any], inputs: Mapping[str, str]) -> None:
+    def log_dataset(
+        self, run_id: str, name: str, profile: Mapping[str, Any], inputs: Mapping[str, str]
+    ) -> None:
         """Write nothing: the dataset of a run is for people."""
 
     def files(self, run_id: str, folder: str) -> dict[str, bytes]:
@@ -191,7 +211,9 @@ class MemoryModels:
     def set_alias(self, definition: str, alias: str, version: int | None) -> None:
         self.aliases[definition, alias] = version
 
-    def forget(self, definition: str, keep: Collection[int], before: datetime, *, dry: bool) -> list[Swept]:  # noqa: ARG002
+    def forget(
+        self, definition: str, keep: Collection[int], before: datetime, *, dry: bool
+    ) -> list[Swept]:  # noqa: ARG002
         return []
 
 

@@ -33,17 +33,24 @@ class MemoryNotifications:
 
     def _is_stored(self, before: Notification | None, after: Notification) -> bool:
         stored = self._rows.get(after.key)
-        return stored is not None and (before is None or (stored.status, stored.attempts) == (before.status, before.attempts))
+        return stored is not None and (
+            before is None or (stored.status, stored.attempts) == (before.status, before.attempts)
+        )
 
     def due(self, now: datetime, limit: int) -> list[Notification]:
         due = self._chosen(lambda n: n.next_attempt_at is not None and n.next_attempt_at <= now)
         due.sort(key=lambda n: n.transition, reverse=True)  # the raise before its end
         return sorted(due, key=lambda n: n.next_attempt_at or now)[:limit]
 
-    def claim(self, notifications: Sequence[Notification], now: datetime, until: datetime) -> list[Notification]:
+    def claim(
+        self, notifications: Sequence[Notification], now: datetime, until: datetime
+    ) -> list[Notification]:
         stored = [self._rows[n.key] for n in notifications if n.key in self._rows]
         due = [n for n in stored if n.next_attempt_at is not None and n.next_attempt_at <= now]
-        claimed = [replace(n, status="claimed", attempts=n.attempts + 1, next_attempt_at=until) for n in due]
+        claimed = [
+            replace(n, status="claimed", attempts=n.attempts + 1, next_attempt_at=until)
+            for n in due
+        ]
         self._rows |= {n.key: n for n in claimed}
         return claimed
 
@@ -60,15 +67,28 @@ class MemoryNotifications:
         return self._chosen(lambda n: n.status == "dead")
 
     def raised_since(self, asset: str, since: datetime) -> list[Notification]:
-        return self._chosen(lambda n: (n.asset, n.transition) == (asset, "raised") and n.created_at > since)
+        return self._chosen(
+            lambda n: (n.asset, n.transition) == (asset, "raised") and n.created_at > since
+        )
 
     def sent_since(self, since: datetime) -> list[Notification]:
-        return self._chosen(lambda n: n.status == "sent" and n.delivered_at is not None and n.delivered_at >= since)
+        return self._chosen(
+            lambda n: n.status == "sent" and n.delivered_at is not None and n.delivered_at >= since
+        )
 
-    def forget(self, before: datetime, episodes: Collection[str], keys: Collection[str], *, dry: bool = False) -> int:
+    def forget(
+        self,
+        before: datetime,
+        episodes: Collection[str],
+        keys: Collection[str],
+        *,
+        dry: bool = False,
+    ) -> int:
         finished = self._chosen(lambda n: n.created_at < before and n.next_attempt_at is None)
         gone = {n.key for n in finished if n.episode not in episodes and n.key not in keys}
-        self._rows = self._rows if dry else {key: n for key, n in self._rows.items() if key not in gone}
+        self._rows = (
+            self._rows if dry else {key: n for key, n in self._rows.items() if key not in gone}
+        )
         return len(gone)
 
     def _chosen(self, fits: Callable[[Notification], bool]) -> list[Notification]:

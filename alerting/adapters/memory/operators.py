@@ -17,11 +17,21 @@ class MemoryShelves(Table[Shelf]):
 
     def is_free(self, row: Shelf) -> bool:
         """Return whether no other shelf of its kind is in force for the same target."""
-        others = (s for s in self.in_force(row.definition, row.asset) if s.kind == row.kind and s.id != row.id)
+        others = (
+            s
+            for s in self.in_force(row.definition, row.asset)
+            if s.kind == row.kind and s.id != row.id
+        )
         return row.ended_at is not None or not any(others)
 
     def in_force(self, definition: str | None = None, asset: str | None = None) -> list[Shelf]:
-        found = self._chosen(lambda s: s.ended_at is None and definition in (None, s.definition) and asset in (None, s.asset))
+        found = self._chosen(
+            lambda s: (
+                s.ended_at is None
+                and definition in (None, s.definition)
+                and asset in (None, s.asset)
+            )
+        )
         return sorted(found, key=lambda s: (s.until is not None, s.until or s.since, s.id))
 
     def of(self, definition: str, asset: str) -> list[Shelf]:
@@ -41,7 +51,9 @@ class MemoryFeedback:
         return self._feedback.setdefault(feedback if once is None else once, feedback)
 
     def of(self, episode: str) -> list[Feedback]:
-        return sorted((f for f in self._feedback.values() if f.episode == episode), key=lambda f: f.at)
+        return sorted(
+            (f for f in self._feedback.values() if f.episode == episode), key=lambda f: f.at
+        )
 
 
 class MemoryMisses:
@@ -54,7 +66,11 @@ class MemoryMisses:
         return self._misses.setdefault(miss.id, miss)
 
     def between(
-        self, start: datetime | None = None, end: datetime | None = None, definition: str | None = None, limit: int = 0
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        definition: str | None = None,
+        limit: int = 0,
     ) -> list[ReportedMiss]:
         found = [
             miss
@@ -63,7 +79,9 @@ class MemoryMisses:
             and (end is None or miss.missed_at < end)
             and definition in (None, miss.definition)
         ]
-        return sorted(found, key=lambda miss: (miss.missed_at, miss.id), reverse=True)[: limit or None]
+        return sorted(found, key=lambda miss: (miss.missed_at, miss.id), reverse=True)[
+            : limit or None
+        ]
 
 
 class MemoryAudit:
@@ -73,15 +91,32 @@ class MemoryAudit:
         self.entries: list[dict[str, Any]] = []
 
     def add(
-        self, actor: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = ""
+        self,
+        actor: str,
+        what: str,
+        subject: str,
+        at: datetime,
+        before: Any = None,
+        after: Any = None,
+        why: str = "",
     ) -> None:
-        entry = {"actor": actor, "what": what, "subject": subject, "at": at, "before": before, "after": after, "why": why}
+        entry = {
+            "actor": actor,
+            "what": what,
+            "subject": subject,
+            "at": at,
+            "before": before,
+            "after": after,
+            "why": why,
+        }
         if entry not in self.entries:
             self.entries.append(entry)
 
     def between(self, start: datetime, end: datetime) -> list[AuditEntry]:
         found = [
-            AuditEntry(e["actor"], e["what"], e["subject"], e["at"], e["why"]) for e in self.entries if start <= e["at"] < end
+            AuditEntry(e["actor"], e["what"], e["subject"], e["at"], e["why"])
+            for e in self.entries
+            if start <= e["at"] < end
         ]
         return sorted(found, key=lambda e: (e.at, e.subject, e.what))
 
@@ -121,13 +156,18 @@ class MemoryPlatformAlerts:
         self._alerts: list[PlatformAlert] = []
 
     def open(self) -> list[PlatformAlert]:
-        return sorted((a for a in self._alerts if a.resolved_at is None), key=lambda a: (a.opened_at, a.kind, a.subject))
+        return sorted(
+            (a for a in self._alerts if a.resolved_at is None),
+            key=lambda a: (a.opened_at, a.kind, a.subject),
+        )
 
     def subjects(self, kind: str) -> set[str]:
         return {alert.subject for alert in self._alerts if alert.kind == kind}
 
     def resolved_since(self, since: datetime) -> list[PlatformAlert]:
-        resolved = [(a.resolved_at, n) for n, a in enumerate(self._alerts) if a.resolved_at is not None]
+        resolved = [
+            (a.resolved_at, n) for n, a in enumerate(self._alerts) if a.resolved_at is not None
+        ]
         return [self._alerts[n] for at, n in sorted(resolved) if at > since]
 
     def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:

@@ -52,16 +52,22 @@ class MemoryReadings:
             insort(self._instants.setdefault(row.asset, []), row.ts)
         return []
 
-    def update(self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime) -> None:
+    def update(
+        self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime
+    ) -> None:
         for stored, new in changes:
             self._arrived[new.asset, new.ts] = arrived_at
             self._rows[new.asset][new.ts] = merge_rows(stored, new)
 
     def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
         keys = {(row.asset, (row.type, whole_millis(row.start))) for row in rows}
-        return [self._events[asset][key] for asset, key in keys if key in self._events.get(asset, {})]
+        return [
+            self._events[asset][key] for asset, key in keys if key in self._events.get(asset, {})
+        ]
 
-    def write_events(self, changes: Sequence[tuple[EventRow | None, EventRow]], arrived_at: datetime) -> bool:  # noqa: ARG002
+    def write_events(
+        self, changes: Sequence[tuple[EventRow | None, EventRow]], arrived_at: datetime
+    ) -> bool:  # noqa: ARG002
         for _, event in changes:
             self._events.setdefault(event.asset, {})[event.type, event.start] = event
         return True
@@ -75,32 +81,50 @@ class MemoryReadings:
         events_since: datetime | None = None,
     ) -> History:
         def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
-            return readings_frame(asset.name, self._documents(asset.name, since, end), types_of(asset, names))
+            return readings_frame(
+                asset.name, self._documents(asset.name, since, end), types_of(asset, names)
+            )
 
         event_types = tuple(self._assets.event_types())
-        readings, doubts = read_computed(asset, asset.variables if variables is None else variables, start, read)
+        readings, doubts = read_computed(
+            asset, asset.variables if variables is None else variables, start, read
+        )
         instant = frozenset(type_.name for type_ in event_types if type_.duration == "instant")
         events = events_frame(self._find_events(asset.name, instant, end, events_since), instant)
         return History(asset, readings, events, event_types, doubts)
 
-    def _documents(self, asset: str, start: datetime | None, end: datetime | None) -> Iterator[Document]:
+    def _documents(
+        self, asset: str, start: datetime | None, end: datetime | None
+    ) -> Iterator[Document]:
         """Return documents {ts, v, q} with start < ts <= end, oldest first."""
         instants, of_asset = self._instants.get(asset, []), self._rows.get(asset, {})
         first = 0 if start is None else bisect_right(instants, start)
         last = len(instants) if end is None else bisect_right(instants, end)
         return ({"ts": ts, **sample_fields(of_asset[ts])} for ts in instants[first:last])
 
-    def _find_events(self, asset: str, instant: Collection[str], end: datetime | None, since: datetime | None) -> list[Document]:
+    def _find_events(
+        self, asset: str, instant: Collection[str], end: datetime | None, since: datetime | None
+    ) -> list[Document]:
         """Return the events that start at or before `end`; until `since` only the last of each type, and those that go on."""
-        found = sorted(map(vars, self._events.get(asset, {}).values()), key=lambda event: (event["start"], event["type"]))
+        found = sorted(
+            map(vars, self._events.get(asset, {}).values()),
+            key=lambda event: (event["start"], event["type"]),
+        )
         found = [event for event in found if end is None or event["start"] <= end]
         if since is None:
             return found
         last = {event["type"]: event for event in found if event["start"] <= since}
-        return [e for e in found if e["start"] > since or e is last[e["type"]] or _lasts(e, instant, since)]
+        return [
+            e
+            for e in found
+            if e["start"] > since or e is last[e["type"]] or _lasts(e, instant, since)
+        ]
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
-        return {w.asset: readings_columns(w.asset, self._documents(w.asset, w.start, end), w.types) for w in wanted}
+        return {
+            w.asset: readings_columns(w.asset, self._documents(w.asset, w.start, end), w.types)
+            for w in wanted
+        }
 
     def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
         return newest_frame(self.load, asset, since, until)
@@ -108,11 +132,21 @@ class MemoryReadings:
     def index_newest(self, variables: Iterable[str]) -> None:
         """Prepare nothing: every search looks at all readings of an asset."""
 
-    def newest_readings(self, until: datetime | None = None, assets: Collection[str] | None = None) -> dict[str, NewestReading]:
-        counted = {asset: len(all_) if until is None else bisect_right(all_, until) for asset, all_ in self._instants.items()}
-        newest = {asset: self._instants[asset][count - 1] for asset, count in counted.items() if count}
+    def newest_readings(
+        self, until: datetime | None = None, assets: Collection[str] | None = None
+    ) -> dict[str, NewestReading]:
+        counted = {
+            asset: len(all_) if until is None else bisect_right(all_, until)
+            for asset, all_ in self._instants.items()
+        }
+        newest = {
+            asset: self._instants[asset][count - 1] for asset, count in counted.items() if count
+        }
         wanted = newest.keys() if assets is None else newest.keys() & set(assets)
-        return {asset: NewestReading(newest[asset], self._arrived[asset, newest[asset]]) for asset in sorted(wanted)}
+        return {
+            asset: NewestReading(newest[asset], self._arrived[asset, newest[asset]])
+            for asset in sorted(wanted)
+        }
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         instants = self._instants.get(asset)

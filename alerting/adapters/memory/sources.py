@@ -50,7 +50,10 @@ class MemorySources:
         self._sources[document["name"]] = deepcopy(document)
 
     def add_revision(self, revision: SourceRevision) -> bool:
-        return self._revisions.setdefault(revision.name, {}).setdefault(revision.number, revision) is revision
+        return (
+            self._revisions.setdefault(revision.name, {}).setdefault(revision.number, revision)
+            is revision
+        )
 
     def revisions(self, name: str) -> list[SourceRevision]:
         return [revision for _, revision in sorted(self._revisions.get(name, {}).items())]
@@ -60,22 +63,36 @@ class MemorySources:
 
     def record(self, name: str, delivered: Delivered) -> None:
         before = self.progress(name)
-        newest = max((at for at in (before.newest, delivered.newest) if at is not None), default=None)
-        if delivered.newest is not None and newest is not None and newest > delivered.at + MOST_IN_FUTURE:
+        newest = max(
+            (at for at in (before.newest, delivered.newest) if at is not None), default=None
+        )
+        if (
+            delivered.newest is not None
+            and newest is not None
+            and newest > delivered.at + MOST_IN_FUTURE
+        ):
             newest = delivered.newest
         counted = replace(
-            before, rows=before.rows + delivered.rows, refused=before.refused + delivered.refused, newest=newest, fault=None
+            before,
+            rows=before.rows + delivered.rows,
+            refused=before.refused + delivered.refused,
+            newest=newest,
+            fault=None,
         )
         if delivered.why is not None:
             counted = replace(counted, last_refused=delivered.why)
         if delivered.rows:
             recent = (*before.recent, DeliveryCount(delivered.at, delivered.rows))[-_RECENT:]
-            counted = replace(counted, arrived_at=delivered.at, last=plain(delivered.last), recent=recent)
+            counted = replace(
+                counted, arrived_at=delivered.at, last=plain(delivered.last), recent=recent
+            )
         self._progress[name] = counted
 
     def record_loss(self, name: str, loss: SourceLoss, at: datetime) -> None:
         before = self.progress(name)
-        self._progress[name] = replace(before, lost=before.lost + loss.count, last_lost=loss.reason, lost_at=at)
+        self._progress[name] = replace(
+            before, lost=before.lost + loss.count, last_lost=loss.reason, lost_at=at
+        )
 
     def declarations(self) -> Mapping[str, Declarations]:
         return dict(sorted(self._declared.items()))
@@ -83,10 +100,14 @@ class MemorySources:
     def count_declared(self, name: str, assets: int, variables: int) -> None:
         before = self._declared.get(name, Declarations())
         more = before.declared_variables + variables
-        self._declared[name] = replace(before, declared_assets=before.declared_assets + assets, declared_variables=more)
+        self._declared[name] = replace(
+            before, declared_assets=before.declared_assets + assets, declared_variables=more
+        )
 
     def note_surplus(self, name: str, why: str, at: datetime) -> None:
-        self._declared[name] = replace(self._declared.get(name, Declarations()), surplus=why, surplus_at=at)
+        self._declared[name] = replace(
+            self._declared.get(name, Declarations()), surplus=why, surplus_at=at
+        )
 
     def note_read(self, name: str, at: datetime) -> None:
         before = self.progress(name)
@@ -105,7 +126,11 @@ class MemorySources:
         self._files[mark.source, mark.path, mark.size, mark.sha256] = mark
 
     def forget_files(self, name: str, before: datetime, there: Collection[str]) -> int:
-        gone = [key for key, mark in self._files.items() if mark.source == name and mark.at < before and mark.path not in there]
+        gone = [
+            key
+            for key, mark in self._files.items()
+            if mark.source == name and mark.at < before and mark.path not in there
+        ]
         for key in gone:
             del self._files[key]
         return len(gone)
@@ -114,12 +139,22 @@ class MemorySources:
         for message in messages:
             self._dead.setdefault(message.id, message)
 
-    def dead(self, name: str | None, limit: int, after: DeadMessage | None = None) -> list[DeadMessage]:
-        chosen = {(message.at, message.id): message for message in self._dead.values() if name in (None, message.source)}
-        return [chosen[key] for key in sorted(chosen) if after is None or key > (after.at, after.id)][:limit]
+    def dead(
+        self, name: str | None, limit: int, after: DeadMessage | None = None
+    ) -> list[DeadMessage]:
+        chosen = {
+            (message.at, message.id): message
+            for message in self._dead.values()
+            if name in (None, message.source)
+        }
+        return [
+            chosen[key] for key in sorted(chosen) if after is None or key > (after.at, after.id)
+        ][:limit]
 
     def dead_bytes(self, name: str) -> int:
-        return sum(len(message.payload) for message in self._dead.values() if message.source == name)
+        return sum(
+            len(message.payload) for message in self._dead.values() if message.source == name
+        )
 
     def count_dead(self, name: str) -> int:
         return sum(message.source == name for message in self._dead.values())

@@ -37,7 +37,13 @@ class MemoryStates:
     def changes_cadence(self, keys: Sequence[TargetKey], every: int) -> bool:  # noqa: ARG002 - the port's signature
         return False
 
-    def advance(self, before: ConditionTable, after: ConditionTable, unit: Unit | None = None, every: int = 0) -> None:  # noqa: ARG002
+    def advance(
+        self,
+        before: ConditionTable,
+        after: ConditionTable,
+        unit: Unit | None = None,
+        every: int = 0,
+    ) -> None:  # noqa: ARG002
         if (self.load_many(before.keys).watermark != before.watermark).any():
             raise Conflict("another evaluator has advanced some of these targets")
         self._rows |= {key: after.take([row]) for row, key in enumerate(after.keys)}
@@ -46,14 +52,22 @@ class MemoryStates:
 class MemoryEvaluationPlans:
     """Port `EvaluationPlans`: one plan at a time."""
 
-    def __init__(self, definitions: MemoryDefinitions, assets: MemoryAssets, decisions: MemoryDecisions) -> None:
+    def __init__(
+        self, definitions: MemoryDefinitions, assets: MemoryAssets, decisions: MemoryDecisions
+    ) -> None:
         self._definitions, self._assets, self._decisions = definitions, assets, decisions
         self._plan: tuple[str, EvaluationPlan] | None = None
 
     def source_hash(self) -> str:
         revisions = [(r.name, r.number) for r in self._definitions.latest()]
         decided = self._decisions.promotions
-        sources = (self._definitions.documents(), revisions, decided, self._assets.all(), self._assets.event_types())
+        sources = (
+            self._definitions.documents(),
+            revisions,
+            decided,
+            self._assets.all(),
+            self._assets.event_types(),
+        )
         return hashlib.sha256(repr(sources).encode()).hexdigest()
 
     def get(self, source_hash: str) -> EvaluationPlan | None:
@@ -69,14 +83,25 @@ class MemoryCheckpoints:
     def __init__(self) -> None:
         self._states: dict[TargetKey, list[ConditionState]] = {}
 
-    def write(self, refuted: Mapping[TargetKey, datetime], checkpoints: Sequence[Checkpoint], unit: Unit) -> None:  # noqa: ARG002
+    def write(
+        self, refuted: Mapping[TargetKey, datetime], checkpoints: Sequence[Checkpoint], unit: Unit
+    ) -> None:  # noqa: ARG002
         for key, start in refuted.items():
             self._states[key] = self._split(key, start)[0]
         for checkpoint in checkpoints:
             key, new = (checkpoint.definition, checkpoint.asset), checkpoint.state
-            others = (state for state in self._states.get(key, ()) if state.watermark != new.watermark)
+            others = (
+                state for state in self._states.get(key, ()) if state.watermark != new.watermark
+            )
             states = sorted([*others, new], key=_watermark)
-            needed = next((i for i, later in enumerate(states[1:]) if later.watermark >= checkpoint.needed_from), len(states) - 1)
+            needed = next(
+                (
+                    i
+                    for i, later in enumerate(states[1:])
+                    if later.watermark >= checkpoint.needed_from
+                ),
+                len(states) - 1,
+            )
             self._states[key] = states[needed:]
 
     def before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, ConditionState]:
@@ -86,7 +111,9 @@ class MemoryCheckpoints:
     def after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
         return next(iter(self._split((definition, asset), instant)[1]), None)
 
-    def _split(self, key: TargetKey, instant: datetime) -> tuple[list[ConditionState], list[ConditionState]]:
+    def _split(
+        self, key: TargetKey, instant: datetime
+    ) -> tuple[list[ConditionState], list[ConditionState]]:
         """Return the states of a target before an instant, and those at or after it, oldest first."""
         states = self._states.get(key, [])
         first = bisect_left(states, instant, key=_watermark)

@@ -57,7 +57,9 @@ class MlflowConnection:
         try:
             yield self._connect()
         except (MlflowException, SQLAlchemyError, OSError) as error:
-            raise RegistryUnavailable(f"MLflow at {public_address(self.uri)}: {str(error).splitlines()[0]}") from error
+            raise RegistryUnavailable(
+                f"MLflow at {public_address(self.uri)}: {str(error).splitlines()[0]}"
+            ) from error
 
     def _connect(self) -> "MlflowClient":
         from mlflow import MlflowClient

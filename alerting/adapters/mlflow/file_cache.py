@@ -29,14 +29,22 @@ class FolderFileCache:
     def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
         self._folder, self._most_bytes = folder, most_bytes
 
-    def load(self, definition: str, version: int, hashes: Mapping[str, str]) -> dict[str, bytes] | None:
+    def load(
+        self, definition: str, version: int, hashes: Mapping[str, str]
+    ) -> dict[str, bytes] | None:
         """Return the stored files of these names, without a check of their content; None if one of them cannot be read."""
         entry = self._entry(definition, version, hashes)
         try:
             files = _read_entry(entry, self._most_bytes)
             os.utime(entry)
             return {name: files[name] for name in hashes}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):  # a damaged entry can fail in each of these ways
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+        ):  # a damaged entry can fail in each of these ways
             self.drop(definition, version, hashes)  # so that it can be stored again
             return None
 
@@ -52,7 +60,9 @@ class FolderFileCache:
             self._write(entry, files)
             self._evict(entry)
         except OSError as error:
-            _log.warning("the files of a model are not cached in %s: %s", self._folder, error.strerror)
+            _log.warning(
+                "the files of a model are not cached in %s: %s", self._folder, error.strerror
+            )
 
     def drop(self, definition: str, version: int, hashes: Mapping[str, str]) -> None:
         with suppress(OSError):
@@ -66,7 +76,9 @@ class FolderFileCache:
         descriptor, part = tempfile.mkstemp(prefix=".part-", dir=self._folder)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(json.dumps({name: len(data) for name, data in files.items()}).encode() + b"\n")
+                file.write(
+                    json.dumps({name: len(data) for name, data in files.items()}).encode() + b"\n"
+                )
                 file.writelines(files.values())
             Path(part).replace(entry)
         finally:

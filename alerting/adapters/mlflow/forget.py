@@ -18,24 +18,39 @@ PARENT_RUN = "mlflow.parentRunId"
 _RUNS_OF_VERSION = ("training_run", "search_run", "refreshed_by")
 
 
-def forget_models(client: "MlflowClient", definition: str, keep: Collection[int], before: int, dry: bool) -> list[Swept]:
+def forget_models(
+    client: "MlflowClient", definition: str, keep: Collection[int], before: int, dry: bool
+) -> list[Swept]:
     """Delete versions and runs of before an instant (ms), except the versions `keep` and what they were made from."""
     experiment = client.get_experiment_by_name(definition)
     if experiment is None:
         return []
-    versions = search_all(lambda token: client.search_model_versions(f"name = '{definition}'", page_token=token))
-    runs = search_all(lambda token: client.search_runs([experiment.experiment_id], page_token=token))
+    versions = search_all(
+        lambda token: client.search_model_versions(f"name = '{definition}'", page_token=token)
+    )
+    runs = search_all(
+        lambda token: client.search_runs([experiment.experiment_id], page_token=token)
+    )
     old = [v for v in versions if int(v.version) not in keep and v.creation_timestamp < before]
     needed = _needed_trainings([v for v in versions if v not in old], runs)
     trainings = {run.info.run_id: run for run in runs}
-    unused = [run for run in runs if _training(run) not in needed and _started(trainings.get(_training(run), run)) < before]
-    result = [Swept("model versions", len(old), None), Swept("training runs", len(unused), _bytes_of(unused))]
+    unused = [
+        run
+        for run in runs
+        if _training(run) not in needed and _started(trainings.get(_training(run), run)) < before
+    ]
+    result = [
+        Swept("model versions", len(old), None),
+        Swept("training runs", len(unused), _bytes_of(unused)),
+    ]
     if not dry:
         for version in old:
             client.delete_model_version(definition, version.version)
             if version.model_id:
                 client.delete_logged_model(version.model_id)
-        for run in sorted(unused, key=lambda run: PARENT_RUN not in run.data.tags):  # a training after its searches
+        for run in sorted(
+            unused, key=lambda run: PARENT_RUN not in run.data.tags
+        ):  # a training after its searches
             client.delete_run(run.info.run_id)
     return result
 
@@ -44,7 +59,9 @@ def _needed_trainings(versions: Sequence[Any], runs: Sequence[Any]) -> set[str]:
     """Return the training runs from which these versions were made."""
     trainings = {run.info.run_id: _training(run) for run in runs}
     named = {version.run_id for version in versions}
-    named |= {version.tags[tag] for version in versions for tag in _RUNS_OF_VERSION if tag in version.tags}
+    named |= {
+        version.tags[tag] for version in versions for tag in _RUNS_OF_VERSION if tag in version.tags
+    }
     return {trainings.get(run, run) for run in named}
 
 

@@ -30,11 +30,17 @@ if TYPE_CHECKING:
 __all__ = ["MlflowModels", "RegistryUnavailable"]
 T = TypeVar("T")
 CHALLENGER = "challenger"
-_VERSIONS_OF_MODEL = "mlflow.modelVersions"  # tag by which its pages link a model of a run to the registered version
-_KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}  # tag by which its pages show runs and models
+_VERSIONS_OF_MODEL = (
+    "mlflow.modelVersions"  # tag by which its pages link a model of a run to the registered version
+)
+_KIND_OF_EXPERIMENT = {
+    "mlflow.experimentKind": "custom_model_development"
+}  # tag by which its pages show runs and models
 _NOTE = "mlflow.note.content"  # tag that its pages show as the description
 _OWN_NOTE = "alerting.description"  # tag with the description that the platform wrote last
-_MAIN_METRIC = "mlflow.experiment.primaryMetric.name"  # tags by which its pages draw this metric first
+_MAIN_METRIC = (
+    "mlflow.experiment.primaryMetric.name"  # tags by which its pages draw this metric first
+)
 _MORE_IS_BETTER = "mlflow.experiment.primaryMetric.greaterIsBetter"
 _METRICS_TAB = "model-metrics"  # part of the page of a run with the metrics; the page alone opens on parameters and tags
 _LONGEST_DIGEST = 36
@@ -55,11 +61,15 @@ class MlflowModels:
         self._connection = MlflowConnection(uri, timeout)
         self._artifacts = artifacts
 
-    def start_run(self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None) -> str:
+    def start_run(
+        self, definition: str, name: str, tags: Mapping[str, str], parent: str | None = None
+    ) -> str:
         """Open a run in the definition's experiment (a child of `parent`) and return its id."""
         lineage = {} if parent is None else {PARENT_RUN: parent}
         with self._connection.client() as client:
-            run = client.create_run(self._experiment(client, definition), run_name=name, tags={**tags, **lineage})
+            run = client.create_run(
+                self._experiment(client, definition), run_name=name, tags={**tags, **lineage}
+            )
             return str(run.info.run_id)
 
     def describe(self, definition: str, text: str, main_metric: str) -> None:
@@ -78,7 +88,9 @@ class MlflowModels:
             if experiment is None:
                 return []
             running = client.search_runs(
-                [experiment.experiment_id], "attributes.status = 'RUNNING'", order_by=["attributes.start_time DESC"]
+                [experiment.experiment_id],
+                "attributes.status = 'RUNNING'",
+                order_by=["attributes.start_time DESC"],
             )
             return [_run_state(run) for run in running if PARENT_RUN not in run.data.tags]
 
@@ -86,7 +98,11 @@ class MlflowModels:
         with self._connection.client() as client:
             experiment = client.get_run(run_id).info.experiment_id
             below, order = f"tags.`{PARENT_RUN}` = '{run_id}'", ["attributes.start_time ASC"]
-            found = search_all(lambda token: client.search_runs([experiment], below, order_by=order, page_token=token))
+            found = search_all(
+                lambda token: client.search_runs(
+                    [experiment], below, order_by=order, page_token=token
+                )
+            )
             return [_run_state(run) for run in found]
 
     def tags(self, run_id: str) -> dict[str, str]:
@@ -109,10 +125,14 @@ class MlflowModels:
                 with write_folder(files) as local:
                     client.log_artifacts(run_id, str(local), folder or None)
 
-    def log_dataset(self, run_id: str, name: str, profile: Mapping[str, Any], inputs: Mapping[str, str]) -> None:
+    def log_dataset(
+        self, run_id: str, name: str, profile: Mapping[str, Any], inputs: Mapping[str, str]
+    ) -> None:
         from mlflow.entities import Dataset, DatasetInput
 
-        columns = [{"name": column, "type": type_, "required": False} for column, type_ in inputs.items()]
+        columns = [
+            {"name": column, "type": type_, "required": False} for column, type_ in inputs.items()
+        ]
         dataset = Dataset(
             name,
             str(profile["hash"])[:_LONGEST_DIGEST],
@@ -144,7 +164,12 @@ class MlflowModels:
             client.set_terminated(run_id, "FAILED" if failed else "FINISHED")
 
     def register(
-        self, definition: str, run_id: str, files: Files, tags: Mapping[str, str], inputs: Mapping[str, str] | None = None
+        self,
+        definition: str,
+        run_id: str,
+        files: Files,
+        tags: Mapping[str, str],
+        inputs: Mapping[str, str] | None = None,
     ) -> int:
         """Register model files as the next version (alias challenger); the same run registers once.
 
@@ -152,11 +177,15 @@ class MlflowModels:
         """
         with self._connection.client() as client:
             _ensure_registered(client, definition)
-            existing = client.search_model_versions(f"name = '{definition}' and run_id = '{run_id}'")
+            existing = client.search_model_versions(
+                f"name = '{definition}' and run_id = '{run_id}'"
+            )
             if existing:
                 number = int(existing[0].version)
             else:
-                model = log_model(client, definition, run_id, files, inputs or {}, tags.get("kind", "model"))
+                model = log_model(
+                    client, definition, run_id, files, inputs or {}, tags.get("kind", "model")
+                )
                 made = client.create_model_version(
                     definition,
                     model.artifact_location,
@@ -184,7 +213,11 @@ class MlflowModels:
     def versions(self, definition: str) -> list[int]:
         """Return the numbers of all versions, oldest first."""
         with self._connection.client() as client:
-            found = search_all(lambda token: client.search_model_versions(f"name = '{definition}'", page_token=token))
+            found = search_all(
+                lambda token: client.search_model_versions(
+                    f"name = '{definition}'", page_token=token
+                )
+            )
             return sorted(int(version.version) for version in found)
 
     def alias(self, definition: str, alias: str) -> int | None:
@@ -200,7 +233,9 @@ class MlflowModels:
             elif alias in _aliases(client, definition):
                 client.delete_registered_model_alias(definition, alias)
 
-    def forget(self, definition: str, keep: Collection[int], before: datetime, *, dry: bool) -> list[Swept]:
+    def forget(
+        self, definition: str, keep: Collection[int], before: datetime, *, dry: bool
+    ) -> list[Swept]:
         with self._connection.client() as client:
             return forget_models(client, definition, keep, to_millis(before), dry)
 
@@ -208,11 +243,17 @@ class MlflowModels:
         """Return the id of the definition's experiment, which is created, or restored from deletion, if needed."""
         from mlflow.exceptions import MlflowException
 
-        folder = None if self._artifacts is None else (self._artifacts.absolute() / definition).as_uri()
+        folder = (
+            None if self._artifacts is None else (self._artifacts.absolute() / definition).as_uri()
+        )
         found = client.get_experiment_by_name(definition)
         if found is None:
             try:
-                return str(client.create_experiment(definition, artifact_location=folder, tags=_KIND_OF_EXPERIMENT))
+                return str(
+                    client.create_experiment(
+                        definition, artifact_location=folder, tags=_KIND_OF_EXPERIMENT
+                    )
+                )
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":
                     raise
@@ -228,7 +269,11 @@ def _run_state(run: Any) -> RunState:
 
 
 def _log_values(
-    client: "MlflowClient", run_id: str, params: Mapping[str, Any], metrics: Mapping[str, float], tags: Mapping[str, str]
+    client: "MlflowClient",
+    run_id: str,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    tags: Mapping[str, str],
 ) -> None:
     """Log values in batches of a hundred, the most that a server accepts at once."""
     from mlflow.entities import Metric, Param, RunTag
@@ -237,7 +282,9 @@ def _log_values(
     for some_params in _batches(params):
         client.log_batch(run_id, params=[Param(name, str(value)) for name, value in some_params])
     for some_metrics in _batches(metrics):
-        client.log_batch(run_id, metrics=[Metric(name, float(value), now, 0) for name, value in some_metrics])
+        client.log_batch(
+            run_id, metrics=[Metric(name, float(value), now, 0) for name, value in some_metrics]
+        )
     for some_tags in _batches(tags):
         client.log_batch(run_id, tags=[RunTag(name, str(value)) for name, value in some_tags])
 

@@ -22,24 +22,35 @@ MOST_BYTES = MOST_MODEL_BYTES
 
 
 def log_model(
-    client: "MlflowClient", definition: str, run_id: str, files: Files, inputs: Mapping[str, str], kind: str
+    client: "MlflowClient",
+    definition: str,
+    run_id: str,
+    files: Files,
+    inputs: Mapping[str, str],
+    kind: str,
 ) -> "LoggedModel":
     """Log model files as a model of the run, with the description that MLflow's pages need to show it as one of its kind."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.models.model import MLMODEL_FILE_NAME
 
     experiment = client.get_run(run_id).info.experiment_id
-    name = definition.replace(".", "_")  # a model of a run may not have a dot in its name, a registered one may
+    name = definition.replace(
+        ".", "_"
+    )  # a model of a run may not have a dot in its name, a registered one may
     model = client.create_logged_model(experiment, name=name, source_run_id=run_id, model_type=kind)
     with write_folder(files) as local:
-        _describe(run_id, model.model_id, sorted(files), inputs, kind).save(str(local / MLMODEL_FILE_NAME))
+        _describe(run_id, model.model_id, sorted(files), inputs, kind).save(
+            str(local / MLMODEL_FILE_NAME)
+        )
         client.log_model_artifacts(model.model_id, str(local))
     client.finalize_logged_model(model.model_id, "READY")
     client.log_outputs(run_id, [LoggedModelOutput(model.model_id, 0)])
     return model
 
 
-def fetch_model_files(client: "MlflowClient", uri: str, definition: str, version: int) -> dict[str, bytes]:
+def fetch_model_files(
+    client: "MlflowClient", uri: str, definition: str, version: int
+) -> dict[str, bytes]:
     """Return the files of a registered version by name. Raises ModelUnavailable if it exceeds the limits of a model.
 
     `uri`: of MLflow.
@@ -50,7 +61,9 @@ def fetch_model_files(client: "MlflowClient", uri: str, definition: str, version
     with tempfile.TemporaryDirectory() as local:
         address = client.get_model_version_download_uri(definition, str(version))
         _check_size(_list_sizes(uri, address), definition, version)
-        folder = download_artifacts(artifact_uri=address, dst_path=local, tracking_uri=uri, registry_uri=uri)
+        folder = download_artifacts(
+            artifact_uri=address, dst_path=local, tracking_uri=uri, registry_uri=uri
+        )
         _check_size((path.lstat().st_size for path in Path(folder).rglob("*")), definition, version)
         files = read_folder(Path(folder))
     return {name: data for name, data in files.items() if name != MLMODEL_FILE_NAME}
@@ -69,17 +82,29 @@ def write_folder(files: Files) -> Iterator[Path]:
 
 def read_folder(folder: Path) -> dict[str, bytes]:
     """Return the files in a folder by their path in it."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
-def _describe(run_id: str, model_id: str, names: Sequence[str], inputs: Mapping[str, str], kind: str) -> Any:
+def _describe(
+    run_id: str, model_id: str, names: Sequence[str], inputs: Mapping[str, str], kind: str
+) -> Any:
     from mlflow.models import Model, ModelSignature
     from mlflow.types import ColSpec, Schema
 
     columns = [ColSpec(type_, name, required=False) for name, type_ in inputs.items()]
-    signature = ModelSignature(Schema(columns), Schema([ColSpec("double", "probability")])) if columns else None
+    signature = (
+        ModelSignature(Schema(columns), Schema([ColSpec("double", "probability")]))
+        if columns
+        else None
+    )
     model = Model(run_id=run_id, model_id=model_id, signature=signature)
-    model.add_flavor("python_function", loader_module=LOADER, python_version=platform.python_version())
+    model.add_flavor(
+        "python_function", loader_module=LOADER, python_version=platform.python_version()
+    )
     return model.add_flavor("alerting", files=list(names), kind=kind)
 
 

@@ -35,7 +35,9 @@ def _load_pyfunc(data_path: str) -> ServedModel:
     name = _kind(files.get(DESCRIPTION, b""))
     kind = trained_kind_named(name)
     if not isinstance(kind, ScoringKind):
-        raise ModelRefused(f"a model of kind {name} has no score of a row of features alone; see it with: alerting why")
+        raise ModelRefused(
+            f"a model of kind {name} has no score of a row of features alone; see it with: alerting why"
+        )
     return ServedModel(kind, kind.load(files))
 
 

@@ -58,7 +58,10 @@ CODEC: CodecOptions[Document] = CodecOptions(
 _ALL = 1_000_000  # documents in one answer, of at most 16 MB
 _DUPLICATE_KEY = 11000
 _SCALARS = (str, int, float, bool)
-_NUMBERS: dict[type[Any], frozenset[type]] = {float: frozenset({float, int, Int64}), int: frozenset({int, Int64})}
+_NUMBERS: dict[type[Any], frozenset[type]] = {
+    float: frozenset({float, int, Int64}),
+    int: frozenset({int, Int64}),
+}
 """The types of stored numbers that fit a hint: a whole one is a number of a float, too."""
 _TEMPLATE = "_template"
 _TRANSLATABLE: dict[type[Any], tuple[str, ...]] = {
@@ -95,7 +98,9 @@ def from_document(cls: type[T], document: Document) -> T:
 
 def raw_documents(collection: Collection[Document], pipeline: Sequence[Document]) -> bytes:
     """Return the documents of an aggregate behind one another, in BSON as they are stored."""
-    raw = collection.with_options(codec_options=CodecOptions(RawBSONDocument))  # raw batches would take one more round trip
+    raw = collection.with_options(
+        codec_options=CodecOptions(RawBSONDocument)
+    )  # raw batches would take one more round trip
     return b"".join(document.raw for document in raw.aggregate(pipeline, batchSize=_ALL).to_list())
 
 
@@ -160,12 +165,20 @@ def fingerprint(*parts: Any) -> str:
 
 
 def _make_converter() -> BsonConverter:
-    converter = make_converter(detailed_validation=False, unstruct_collection_overrides={AbstractSet: list, tuple: list})
+    converter = make_converter(
+        detailed_validation=False, unstruct_collection_overrides={AbstractSet: list, tuple: list}
+    )
     converter.register_unstructure_hook(datetime, whole_millis)
     converter.register_unstructure_hook(timedelta, duration_millis)
-    converter.register_unstructure_hook(BaseModel, lambda value: value.model_dump(mode="json", by_alias=True))
-    converter.register_unstructure_hook_func(_may_be_numpy, lambda value: value.tolist() if hasattr(value, "tolist") else value)
-    converter.register_unstructure_hook_factory(is_mapping, partial(converter.gen_unstructure_mapping, key_handler=_write_key))
+    converter.register_unstructure_hook(
+        BaseModel, lambda value: value.model_dump(mode="json", by_alias=True)
+    )
+    converter.register_unstructure_hook_func(
+        _may_be_numpy, lambda value: value.tolist() if hasattr(value, "tolist") else value
+    )
+    converter.register_unstructure_hook_factory(
+        is_mapping, partial(converter.gen_unstructure_mapping, key_handler=_write_key)
+    )
     converter.register_structure_hook(datetime, lambda value, _: utc(value))
     converter.register_structure_hook(timedelta, lambda millis, _: timedelta(milliseconds=millis))
     converter.register_structure_hook_func(_is_scalar, _check_scalar)
@@ -173,12 +186,18 @@ def _make_converter() -> BsonConverter:
         converter.register_structure_hook(scalar, _check_scalar)
     converter.register_structure_hook_factory(_is_array, homogenous_tuple_structure_factory)
     for cls, names in _TRANSLATABLE.items():
-        converter.register_unstructure_hook(cls, _write_with_templates(make_dict_unstructure_fn(cls, converter), names))
-        converter.register_structure_hook(cls, _read_with_templates(make_dict_structure_fn(cls, converter), names))
+        converter.register_unstructure_hook(
+            cls, _write_with_templates(make_dict_unstructure_fn(cls, converter), names)
+        )
+        converter.register_structure_hook(
+            cls, _read_with_templates(make_dict_structure_fn(cls, converter), names)
+        )
     return converter
 
 
-def _write_with_templates(write: Callable[[Any], Document], names: Sequence[str]) -> Callable[[Any], Document]:
+def _write_with_templates(
+    write: Callable[[Any], Document], names: Sequence[str]
+) -> Callable[[Any], Document]:
     """Return a hook that stores, beside English texts, the template and values from which other languages are made."""
 
     def write_both(value: Any) -> Document:
@@ -193,11 +212,15 @@ def _write_with_templates(write: Callable[[Any], Document], names: Sequence[str]
     return write_both
 
 
-def _read_with_templates(read: Callable[[Document, Any], Any], names: Sequence[str]) -> Callable[[Document, Any], Any]:
+def _read_with_templates(
+    read: Callable[[Document, Any], Any], names: Sequence[str]
+) -> Callable[[Document, Any], Any]:
     def read_both(document: Document, cls: Any) -> Any:
         for name in names:
             if (stored := document.get(name + _TEMPLATE)) is not None:
-                with suppress(LookupError, TypeError, ValueError, AttributeError):  # not written by the platform: English remains
+                with suppress(
+                    LookupError, TypeError, ValueError, AttributeError
+                ):  # not written by the platform: English remains
                     document = {**document, name: read_template(stored, document[name])}
         return read(document, cls)
 
@@ -205,7 +228,9 @@ def _read_with_templates(read: Callable[[Document, Any], Any], names: Sequence[s
 
 
 def _may_be_numpy(hint: Any) -> bool:
-    return hint in (int, float, bool) or (isinstance(hint, type) and issubclass(hint, np.generic | np.ndarray))
+    return hint in (int, float, bool) or (
+        isinstance(hint, type) and issubclass(hint, np.generic | np.ndarray)
+    )
 
 
 def _is_array(hint: Any) -> bool:
@@ -218,7 +243,9 @@ def _write_key(key: Any, _: Any = None) -> str:
 
 def _check_scalar(value: Any, hint: Any) -> Any:
     """Return a scalar as it is stored. Raises TypeError if it is not of its type."""
-    kind = str if isinstance(value, str) else type(value)  # a text that can be translated is one, too
+    kind = (
+        str if isinstance(value, str) else type(value)
+    )  # a text that can be translated is one, too
     if kind is not hint and kind not in _accepted(hint):
         raise TypeError(f"{shown(value)} is not {getattr(hint, '__name__', hint)}")
     if get_origin(hint) is Literal and value not in get_args(hint):

@@ -36,7 +36,9 @@ Report = Callable[[str, int], None]
 
 
 def dump_database(
-    database: MongoDatabase, open_file: Callable[[str], AbstractContextManager[IO[bytes]]], report: Report
+    database: MongoDatabase,
+    open_file: Callable[[str], AbstractContextManager[IO[bytes]]],
+    report: Report,
 ) -> dict[str, int]:
     """Write the documents of every collection, all as of one instant, while others write. Return their number by collection.
 
@@ -45,7 +47,10 @@ def dump_database(
     """
     counts = {}
     try:
-        with _long_snapshots(database.client), database.client.start_session(snapshot=True) as session:
+        with (
+            _long_snapshots(database.client),
+            database.client.start_session(snapshot=True) as session,
+        ):
             for name in sorted(set(INDEXES) - {EVALUATION_PLANS, SCHEMA}):
                 counts[name] = 0
                 with open_file(name) as file:
@@ -83,7 +88,10 @@ def _long_snapshots(client: MongoClient[Document]) -> Iterator[None]:
 
 def is_empty(database: MongoDatabase) -> bool:
     """Return whether a database has no document."""
-    return all(database[name].find_one({}, {"_id": True}) is None for name in database.list_collection_names())
+    return all(
+        database[name].find_one({}, {"_id": True}) is None
+        for name in database.list_collection_names()
+    )
 
 
 def load_collection(database: MongoDatabase, name: str, file: BinaryStream, report: Report) -> int:
@@ -116,4 +124,6 @@ def _documents(name: str, file: BinaryStream) -> Iterator[RawBSONDocument]:
                 raise InvalidBSON("wrong length")
             yield RawBSONDocument(head + file.read(length - _LENGTH))
         except InvalidBSON as fault:
-            raise UserError(f"the documents of {name} in the backup cannot be read ({fault}): use another backup") from fault
+            raise UserError(
+                f"the documents of {name} in the backup cannot be read ({fault}): use another backup"
+            ) from fault

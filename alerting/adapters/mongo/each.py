@@ -28,18 +28,26 @@ def good(collection: str, documents: Iterable[Document], parse: Callable[[Docume
     return good_values(collection, read_each(documents, parse))
 
 
-def read_stored(collection: str, cls: type[T], documents: Iterable[Document], id: str | None = None) -> list[T]:
+def read_stored(
+    collection: str, cls: type[T], documents: Iterable[Document], id: str | None = None
+) -> list[T]:
     """Return documents that the platform wrote as dataclasses. Faulty ones are left out, with a line in the log.
 
     `id`: the field that is stored as `_id`.
     """
-    given = documents if id is None else ({**document, id: document["_id"]} for document in documents)
+    given = (
+        documents if id is None else ({**document, id: document["_id"]} for document in documents)
+    )
     return good(collection, given, partial(from_document, cls))
 
 
-def read_one(collection: str, cls: type[T], document: Document | None, id: str | None = None) -> T | None:
+def read_one(
+    collection: str, cls: type[T], document: Document | None, id: str | None = None
+) -> T | None:
     """Return one document as a dataclass; None without one, or if it is faulty."""
-    return None if document is None else next(iter(read_stored(collection, cls, [document], id)), None)
+    return (
+        None if document is None else next(iter(read_stored(collection, cls, [document], id)), None)
+    )
 
 
 def good_values(collection: str, reads: Iterable[Read[T]]) -> list[T]:
@@ -47,7 +55,9 @@ def good_values(collection: str, reads: Iterable[Read[T]]) -> list[T]:
     found = []
     for read in reads:
         if read.value is None:
-            _log.warning("%s/%s is faulty and left out: %s", collection, read.name, "; ".join(read.reasons))
+            _log.warning(
+                "%s/%s is faulty and left out: %s", collection, read.name, "; ".join(read.reasons)
+            )
         else:
             found.append(read.value)
     return found
@@ -62,7 +72,11 @@ def read_each(documents: Iterable[Document], parse: Callable[[Document], T]) -> 
         except DocumentRefused as refusal:
             yield Read(label(document), None, tuple(str(fault) for fault in refusal.faults))
         except Exception as error:
-            yield Read(label(document), None, (f"cannot be read: {type(error).__name__}: {shown(str(error))}",))
+            yield Read(
+                label(document),
+                None,
+                (f"cannot be read: {type(error).__name__}: {shown(str(error))}",),
+            )
 
 
 def label(document: Document) -> str:

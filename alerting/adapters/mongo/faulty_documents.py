@@ -52,5 +52,9 @@ class MongoDocuments:
         if collection == ASSETS:
             return read_whole(whole_collection(self._database[ASSETS]))
         found = self._database[collection].find(_NOT_ENDED if collection == SHELVES else {})
-        keyed = ({**document, "id": document["_id"]} for document in found) if collection == SHELVES else found
+        keyed = (
+            ({**document, "id": document["_id"]} for document in found)
+            if collection == SHELVES
+            else found
+        )
         return read_each(keyed, _PARSERS[collection])

@@ -8,7 +8,12 @@ from alerting.adapters.mongo.documents import Document
 ARCHIVE_PATH = r"^asset=[^/\x00]+/month=[0-9]{4}-[0-9]{2}/[0-9]{4,}-[0-9a-f]{8}\.parquet$"
 """A file of the archive: two folders and a name, as `ReadingsArchive.write` makes them."""
 _TEXT: Document = {"bsonType": "string", "minLength": 1, "maxLength": 1000}
-_PATH: Document = {"bsonType": "string", "minLength": 1, "maxLength": 5000, "pattern": r"^[^\x00]+$"}
+_PATH: Document = {
+    "bsonType": "string",
+    "minLength": 1,
+    "maxLength": 5000,
+    "pattern": r"^[^\x00]+$",
+}
 _HASH: Document = {"bsonType": "string", "pattern": "^[0-9a-f]{64}$"}
 _COUNT: Document = {"bsonType": ["int", "long"], "minimum": 0}
 _INSTANT: Document = {"bsonType": "date"}
@@ -35,14 +40,33 @@ def archived_file_validator() -> Document:
 
 def source_file_validator() -> Document:
     """Return the validator of the files that sources have read."""
-    return _validator(source=_TEXT, path=_PATH, size=_COUNT, sha256=_TEXT, modified={"bsonType": ["int", "long"]}, at=_INSTANT)
+    return _validator(
+        source=_TEXT,
+        path=_PATH,
+        size=_COUNT,
+        sha256=_TEXT,
+        modified={"bsonType": ["int", "long"]},
+        at=_INSTANT,
+    )
 
 
 def backtest_file_validator() -> Document:
     """Return the validator of pieces of files of backtests."""
-    name = {"bsonType": "string", "maxLength": 500, "pattern": r"^(?!/)(?!(.*/)?\.\.?(/|$))[^\x00]+$"}
-    return _validator(backtest=_TEXT, segment=_COUNT, name=name, piece=_COUNT, data={"bsonType": "binData"})
+    name = {
+        "bsonType": "string",
+        "maxLength": 500,
+        "pattern": r"^(?!/)(?!(.*/)?\.\.?(/|$))[^\x00]+$",
+    }
+    return _validator(
+        backtest=_TEXT, segment=_COUNT, name=name, piece=_COUNT, data={"bsonType": "binData"}
+    )
 
 
 def _validator(**properties: Document) -> Document:
-    return {"$jsonSchema": {"bsonType": "object", "required": list(properties), "properties": properties}}
+    return {
+        "$jsonSchema": {
+            "bsonType": "object",
+            "required": list(properties),
+            "properties": properties,
+        }
+    }

@@ -65,7 +65,12 @@ BACKTEST_FILES = "backtest_files"
 CLOCK = "clock"
 LINES = "demo_lines"
 SCHEMA = "schema"
-OVER_UNACKNOWLEDGED: Document = {"condition": "closed", "acknowledged": None, "backfilled": False, "withdrawn": False}
+OVER_UNACKNOWLEDGED: Document = {
+    "condition": "closed",
+    "acknowledged": None,
+    "backfilled": False,
+    "withdrawn": False,
+}
 OVER_UNACKNOWLEDGED_INDEX = "over_unacknowledged"
 _A_DAY = 86_400  # s
 
@@ -75,7 +80,9 @@ def _unique(*fields: str, sparse: bool = False) -> IndexModel:
 
 
 def _newest(*fields: str, at: str) -> IndexModel:
-    return IndexModel([*((field, ASCENDING) for field in fields), (at, DESCENDING), ("_id", DESCENDING)])
+    return IndexModel(
+        [*((field, ASCENDING) for field in fields), (at, DESCENDING), ("_id", DESCENDING)]
+    )
 
 
 INDEXES: dict[str, list[IndexModel]] = {
@@ -103,7 +110,10 @@ INDEXES: dict[str, list[IndexModel]] = {
     STATES: [],
     EVALUATION_PLANS: [],
     CHECKPOINTS: [_unique("definition", "asset", "watermark")],
-    ARRIVALS: [IndexModel([("waits", ASCENDING)], sparse=True), IndexModel([("arrived_at", ASCENDING)])],
+    ARRIVALS: [
+        IndexModel([("waits", ASCENDING)], sparse=True),
+        IndexModel([("arrived_at", ASCENDING)]),
+    ],
     REPROCESSING_REQUESTS: [_unique("definition", "asset")],
     EPISODES: [
         _unique("open_key", sparse=True),
@@ -145,7 +155,9 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     ROUTES: [_unique("name")],
     NOTIFICATIONS: [
-        IndexModel([("next_attempt_at", ASCENDING), ("transition", DESCENDING), ("_id", ASCENDING)]),
+        IndexModel(
+            [("next_attempt_at", ASCENDING), ("transition", DESCENDING), ("_id", ASCENDING)]
+        ),
         IndexModel([("episode", ASCENDING), ("created_at", ASCENDING)]),
         IndexModel([("asset", ASCENDING), ("transition", ASCENDING), ("created_at", ASCENDING)]),
         IndexModel([("status", ASCENDING), ("delivered_at", ASCENDING)]),
@@ -154,7 +166,10 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     REVOCATIONS: [_unique("episode", "recipient")],
     ENDED_SESSIONS: [IndexModel([("expires", ASCENDING)])],
-    PLATFORM_ALERTS: [_unique("open_key", sparse=True), IndexModel([("subject", ASCENDING), ("opened_at", ASCENDING)])],
+    PLATFORM_ALERTS: [
+        _unique("open_key", sparse=True),
+        IndexModel([("subject", ASCENDING), ("opened_at", ASCENDING)]),
+    ],
     BACKTESTS: [_newest("definition", at="begun_at")],
     BACKTEST_EPISODES: [_unique("backtest", "id")],
     BACKTEST_FILES: [_unique("backtest", "segment", "name", "piece")],

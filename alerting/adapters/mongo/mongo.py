@@ -66,7 +66,9 @@ class DatabaseDown(UserError):
 class MongoStores:
     """Every store of one prepared database. `unit_of_work`: instead of transactions."""
 
-    def __init__(self, database: MongoDatabase, unit_of_work: ports.UnitOfWork | None = None) -> None:
+    def __init__(
+        self, database: MongoDatabase, unit_of_work: ports.UnitOfWork | None = None
+    ) -> None:
         self.database = database
         self.unit_of_work: ports.UnitOfWork = unit_of_work or MongoUnitOfWork(database)
         self.definitions: ports.Definitions = MongoDefinitions(database)
@@ -99,11 +101,17 @@ class MongoStores:
         self.sweeps: Sweeps = MongoSweeps(database)
 
     def platform(
-        self, models: ports.Models, channels: Mapping[str, ports.Channel], clock: ports.Clock, in_memory: ports.InMemory
+        self,
+        models: ports.Models,
+        channels: Mapping[str, ports.Channel],
+        clock: ports.Clock,
+        in_memory: ports.InMemory,
     ) -> Platform:
         """Return a platform with these stores behind its ports, each of them under the name that it has here."""
         stores = {name: store for name, store in vars(self).items() if name != "database"}
-        return Platform(**stores, models=models, channels=channels, clock=clock, in_memory=in_memory)
+        return Platform(
+            **stores, models=models, channels=channels, clock=clock, in_memory=in_memory
+        )
 
 
 def connect(uri: str, timeout: float = TIMEOUT_S) -> MongoClient[Document]:
@@ -128,7 +136,9 @@ def connect(uri: str, timeout: float = TIMEOUT_S) -> MongoClient[Document]:
             appname="alerting",
         )
     except (InvalidURI, ConfigurationError, ValueError) as error:
-        raise UserError(f"ALERTING_MONGODB_URI is not the address of a MongoDB server: {error}") from error
+        raise UserError(
+            f"ALERTING_MONGODB_URI is not the address of a MongoDB server: {error}"
+        ) from error
 
 
 def check_server(database: MongoDatabase) -> None:
@@ -150,7 +160,9 @@ def open_database(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[M
 
 
 @contextmanager
-def open_stores(uri: str, name: str, timeout: float = TIMEOUT_S, prepare: bool = False) -> Iterator[MongoStores]:
+def open_stores(
+    uri: str, name: str, timeout: float = TIMEOUT_S, prepare: bool = False
+) -> Iterator[MongoStores]:
     """Yield all stores of the named database, after one round trip that reads the version of its schema.
 
     With `prepare` a database of another version is prepared first. Raises NotPrepared without, DatabaseDown if the server does
@@ -180,9 +192,13 @@ def database_errors(hosts: str) -> Iterator[None]:
         ) from error
     except OperationFailure as error:
         if error.code == _NO_SPACE:
-            raise DatabaseDown(f"the disk of the database at {hosts} is full: free some space, then run this again") from error
+            raise DatabaseDown(
+                f"the disk of the database at {hosts} is full: free some space, then run this again"
+            ) from error
         if error.code == KEYS_NOT_LOADED:
-            raise DatabaseDown(f"the database at {hosts} has just started and is not ready yet: try again") from error
+            raise DatabaseDown(
+                f"the database at {hosts} has just started and is not ready yet: try again"
+            ) from error
         if error.code not in _NO_PERMISSION:
             raise
         raise DatabaseDown(

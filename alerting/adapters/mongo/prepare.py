@@ -62,7 +62,10 @@ def prepare_database(database: MongoDatabase) -> None:
 
 def create_collections(database: MongoDatabase) -> None:
     """Create missing collections, and make the server refuse malformed documents of those that people may edit."""
-    found = {collection["name"]: collection.get("options", {}) for collection in database.list_collections()}
+    found = {
+        collection["name"]: collection.get("options", {})
+        for collection in database.list_collections()
+    }
     for name in INDEXES:
         options = _options(name)
         if name not in found and _create(database, name, options):
@@ -96,7 +99,11 @@ def _replace_indexes(collection: MongoCollection, indexes: list[IndexModel]) -> 
 def _options(name: str) -> Document:
     if name not in VALIDATORS:
         return {}
-    return {"validator": VALIDATORS[name](), "validationLevel": "strict", "validationAction": "error"}
+    return {
+        "validator": VALIDATORS[name](),
+        "validationLevel": "strict",
+        "validationAction": "error",
+    }
 
 
 def _create(database: MongoDatabase, name: str, options: Document) -> bool:

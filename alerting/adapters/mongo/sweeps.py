@@ -42,19 +42,30 @@ class MongoSweeps:
         readings, limit = self._database[READINGS], to_bson(before)
         count, within = 0, dict[str, Any]()
         while (last := _end_of_slice(readings, asset, {**within, "$lt": limit})) is not None:
-            old: Document = {"asset": asset, "ts": {**within, "$lte": last}, "arrived_at": {"$lt": limit}}
-            found = readings.count_documents(old) if dry else readings.delete_many(old).deleted_count
+            old: Document = {
+                "asset": asset,
+                "ts": {**within, "$lte": last},
+                "arrived_at": {"$lt": limit},
+            }
+            found = (
+                readings.count_documents(old) if dry else readings.delete_many(old).deleted_count
+            )
             if not found:
                 break
             count, within = count + found, {"$gt": last}
         return self._swept("readings", READINGS, count)
 
     def scores(self, definition: str, before: datetime, *, dry: bool) -> Swept:
-        return self._sweep("scores", SCORES, {"definition": definition, "ts": {"$lt": to_bson(before)}}, dry)
+        return self._sweep(
+            "scores", SCORES, {"definition": definition, "ts": {"$lt": to_bson(before)}}, dry
+        )
 
     def log(self, what: Log, before: datetime, keep: Collection[str] = (), *, dry: bool) -> Swept:
         collection, field = _LOGS[what]
-        old: Document = {field: {"$lt": to_bson(before)}, **({"subject": {"$nin": list(keep)}} if keep else {})}
+        old: Document = {
+            field: {"$lt": to_bson(before)},
+            **({"subject": {"$nin": list(keep)}} if keep else {}),
+        }
         if what == "backtests" and not dry:
             backtests = MongoBacktests(self._database)
             ids = [found["_id"] for found in self._database[collection].find(old, {"_id": True})]
@@ -65,17 +76,27 @@ class MongoSweeps:
 
     def _sweep(self, what: str, collection: str, old: Document, dry: bool) -> Swept:
         stored = self._database[collection]
-        return self._swept(what, collection, stored.count_documents(old) if dry else stored.delete_many(old).deleted_count)
+        return self._swept(
+            what,
+            collection,
+            stored.count_documents(old) if dry else stored.delete_many(old).deleted_count,
+        )
 
     def _swept(self, what: str, collection: str, count: int) -> Swept:
         if not count:
             return Swept(what, 0, 0)
-        sizes = next(iter(self._database[collection].aggregate([{"$collStats": {"storageStats": {}}}])))["storageStats"]
+        sizes = next(
+            iter(self._database[collection].aggregate([{"$collStats": {"storageStats": {}}}]))
+        )["storageStats"]
         return Swept(what, count, count * int(sizes.get("avgObjSize", 0)))
 
 
 def _end_of_slice(readings: MongoCollection, asset: str, within: Document) -> Any | None:
     """Return the instant of the last reading of the first slice of an interval; None without readings."""
-    found = readings.find({"asset": asset, "ts": within}, {"_id": False, "ts": True}).sort("ts", 1).limit(_SLICE)
+    found = (
+        readings.find({"asset": asset, "ts": within}, {"_id": False, "ts": True})
+        .sort("ts", 1)
+        .limit(_SLICE)
+    )
     instants = [document["ts"] for document in found]
     return instants[-1] if instants else None

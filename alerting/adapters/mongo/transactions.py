@@ -72,7 +72,9 @@ def _is_conflict(error: PyMongoError) -> bool:
     if isinstance(error, BulkWriteError):
         only_duplicates(error)
         return True
-    return isinstance(error, DuplicateKeyError | ExecutionTimeout) or error.has_error_label("TransientTransactionError")
+    return isinstance(error, DuplicateKeyError | ExecutionTimeout) or error.has_error_label(
+        "TransientTransactionError"
+    )
 
 
 def _commit(session: ClientSession) -> None:
@@ -82,7 +84,10 @@ def _commit(session: ClientSession) -> None:
         try:
             session.commit_transaction()
         except PyMongoError as error:
-            if not error.has_error_label("UnknownTransactionCommitResult") or time.monotonic() > deadline:
+            if (
+                not error.has_error_label("UnknownTransactionCommitResult")
+                or time.monotonic() > deadline
+            ):
                 raise
             time.sleep(_PAUSE_S)
         else:
@@ -91,7 +96,10 @@ def _commit(session: ClientSession) -> None:
 
 def require_replica_set(client: MongoClient[Document], hosts: str) -> None:
     """Check that a connected server can run transactions. Raises UserError, with what to do, if it is no replica set."""
-    if any(server.server_type_name == "Standalone" for server in client.topology_description.server_descriptions().values()):
+    if any(
+        server.server_type_name == "Standalone"
+        for server in client.topology_description.server_descriptions().values()
+    ):
         raise UserError(
             f"the database at {hosts} is not a replica set, and only a replica set has transactions: start its mongod with "
             "`--replSet alerting`, and run `rs.initiate()` once in mongosh; a set of one server is enough"

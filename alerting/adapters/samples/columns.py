@@ -36,7 +36,9 @@ def merge_rows(earlier: ReadingRow, later: ReadingRow) -> ReadingRow:
     return replace(later, values={**values, **later.values}, quality={**quality, **later.quality})
 
 
-def readings_frame(asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]) -> tuple[pd.DataFrame, Doubts]:
+def readings_frame(
+    asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]
+) -> tuple[pd.DataFrame, Doubts]:
     """Return documents {ts, v, q}, sorted, as one row per instant and column per name in `types`; and samples that are not good.
 
     Raises UserError if a value is not of its variable's type.
@@ -50,7 +52,9 @@ def readings_frame(asset: str, documents: Iterator[Document], types: Mapping[str
 def columns_of(history: History) -> ReadingColumns:
     """Return the readings of a history by column; the arrays are those of its frame."""
     values = {str(name): column.to_numpy() for name, column in history.readings.items()}
-    return ReadingColumns(millis(pd.DatetimeIndex(history.readings.index)), values, {}, history.doubts)
+    return ReadingColumns(
+        millis(pd.DatetimeIndex(history.readings.index)), values, {}, history.doubts
+    )
 
 
 def merge_columns(earlier: ReadingColumns, later: ReadingColumns) -> ReadingColumns:
@@ -60,9 +64,15 @@ def merge_columns(earlier: ReadingColumns, later: ReadingColumns) -> ReadingColu
     before, after = np.searchsorted(ts, earlier.ts), np.searchsorted(ts, later.ts)
     values, bad, uncertain = {}, dict(earlier.doubts.bad), dict(earlier.doubts.uncertain)
     for name in earlier.values.keys() - faults.keys():
-        column = np.full(len(ts), None if earlier.values[name].dtype == object else np.nan, earlier.values[name].dtype)
+        column = np.full(
+            len(ts),
+            None if earlier.values[name].dtype == object else np.nan,
+            earlier.values[name].dtype,
+        )
         column[before] = earlier.values[name]
-        given = ~pd.isna(later.values[name]) | among(later.ts, later.doubts.bad.get(name, NO_INSTANTS))
+        given = ~pd.isna(later.values[name]) | among(
+            later.ts, later.doubts.bad.get(name, NO_INSTANTS)
+        )
         column[after[given]] = later.values[name][given]
         values[name] = column
         for doubts, of_later in ((bad, later.doubts.bad), (uncertain, later.doubts.uncertain)):
@@ -71,10 +81,17 @@ def merge_columns(earlier: ReadingColumns, later: ReadingColumns) -> ReadingColu
                 doubts[name] = joined
             else:
                 doubts.pop(name, None)
-    return ReadingColumns(ts, {name: values[name] for name in earlier.values if name in values}, faults, Doubts(bad, uncertain))
+    return ReadingColumns(
+        ts,
+        {name: values[name] for name in earlier.values if name in values},
+        faults,
+        Doubts(bad, uncertain),
+    )
 
 
-def join_columns(pieces: Iterable[ReadingColumns], types: Mapping[str, VariableType], most_rows: int) -> ReadingColumns:
+def join_columns(
+    pieces: Iterable[ReadingColumns], types: Mapping[str, VariableType], most_rows: int
+) -> ReadingColumns:
     """Return pieces, each after the one before it, as one. Beside the result, only one piece at a time is in memory.
 
     `most_rows`: a number that all pieces together do not exceed.
@@ -95,7 +112,9 @@ def join_columns(pieces: Iterable[ReadingColumns], types: Mapping[str, VariableT
                 of_all.setdefault(name, []).append(instants)
         rows = until
     values = {name: column[:rows] for name, column in columns.items() if name not in faults}
-    doubts = Doubts(*({name: np.concatenate(found) for name, found in of.items()} for of in (bad, uncertain)))
+    doubts = Doubts(
+        *({name: np.concatenate(found) for name, found in of.items()} for of in (bad, uncertain))
+    )
     return ReadingColumns(ts[:rows], values, faults, doubts)
 
 
@@ -103,7 +122,8 @@ def between_millis(found: ReadingColumns, start: int, end: int) -> ReadingColumn
     """Return the readings with start <= ts < end, in ms, as views of the same arrays."""
     first, last = np.searchsorted(found.ts, [start, end])
     bad, uncertain = (
-        {name: at[(at >= start) & (at < end)] for name, at in of.items()} for of in (found.doubts.bad, found.doubts.uncertain)
+        {name: at[(at >= start) & (at < end)] for name, at in of.items()}
+        for of in (found.doubts.bad, found.doubts.uncertain)
     )
     values = {name: column[first:last] for name, column in found.values.items()}
     return ReadingColumns(found.ts[first:last], values, found.faults, Doubts(bad, uncertain))
@@ -112,11 +132,15 @@ def between_millis(found: ReadingColumns, start: int, end: int) -> ReadingColumn
 def frame_of(found: ReadingColumns) -> pd.DataFrame:
     """Return columns of readings as a frame of the core."""
     index = pd.DatetimeIndex(found.ts.view("datetime64[ms]"), name="ts").tz_localize("UTC")
-    columns = {name: pd.Series(column, index, column.dtype) for name, column in found.values.items()}
+    columns = {
+        name: pd.Series(column, index, column.dtype) for name, column in found.values.items()
+    }
     return pd.DataFrame(columns, index=index)
 
 
-def readings_columns(asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]) -> ReadingColumns:
+def readings_columns(
+    asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]
+) -> ReadingColumns:
     """Return documents {ts, v, q}, sorted, as columns. A value with the quality bad counts as missing.
 
     The documents are read a chunk at a time, so that a long history is not in memory twice.
@@ -137,15 +161,21 @@ def readings_columns(asset: str, documents: Iterator[Document], types: Mapping[s
     return without_bad(np.concatenate(instants), joined, faults, doubted)
 
 
-def without_bad(ts: Column, columns: dict[str, Column], faults: Mapping[str, str], doubted: Sequence[Document]) -> ReadingColumns:
+def without_bad(
+    ts: Column, columns: dict[str, Column], faults: Mapping[str, str], doubted: Sequence[Document]
+) -> ReadingColumns:
     """Return columns in which samples of bad quality are missing. `doubted`: documents {ts, q} of samples that are not good."""
     doubts = _doubts(doubted, [*columns, *faults]) if doubted else NO_DOUBTS
     for name in doubts.bad.keys() & columns.keys():
-        columns[name][among(ts, doubts.bad[name])] = np.nan if columns[name].dtype == np.float64 else None
+        columns[name][among(ts, doubts.bad[name])] = (
+            np.nan if columns[name].dtype == np.float64 else None
+        )
     return ReadingColumns(ts, columns, faults, doubts)
 
 
-def newest_frame(load: Callable[..., History], asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
+def newest_frame(
+    load: Callable[..., History], asset: Asset, since: Mapping[str, datetime], until: datetime
+) -> pd.DataFrame:
     """Return the newest value of each variable in (since, until] within its engineering range. `load`: of a port `Readings`."""
     found: dict[datetime, Document] = {}
     for name, start in since.items():
@@ -167,7 +197,11 @@ def joined_newest(measured: pd.DataFrame, computed: pd.DataFrame) -> pd.DataFram
     """Return newest values of different variables as one frame, one row per instant; a missing text is None."""
     index = measured.index.union(computed.index).rename("ts")
     columns = {name: frame[name].reindex(index) for frame in (measured, computed) for name in frame}
-    texts = {name: column.where(column.notna(), None) for name, column in columns.items() if column.dtype == object}
+    texts = {
+        name: column.where(column.notna(), None)
+        for name, column in columns.items()
+        if column.dtype == object
+    }
     return pd.DataFrame(columns | texts, index=index)
 
 
@@ -176,9 +210,13 @@ def events_frame(documents: Iterable[Document], instant_types: frozenset[str]) -
     found = list(documents)
     if not found:
         return no_events()
-    ends = [d["start"] if d["end"] is None and d["type"] in instant_types else d["end"] for d in found]
+    ends = [
+        d["start"] if d["end"] is None and d["type"] in instant_types else d["end"] for d in found
+    ]
     types = pd.Series([d["type"] for d in found], dtype=object)
-    return pd.DataFrame({"type": types, "start": _instants([d["start"] for d in found]), "end": _instants(ends)})
+    return pd.DataFrame(
+        {"type": types, "start": _instants([d["start"] for d in found]), "end": _instants(ends)}
+    )
 
 
 def _instants(values: Sequence[datetime | None]) -> pd.Series:
@@ -194,7 +232,11 @@ def _doubts(documents: Sequence[Document], names: Iterable[str]) -> Doubts:
                 kind = "uncertain" if quality == "uncertain" else "bad"
                 found[name].setdefault(kind, []).append(document["ts"].replace(tzinfo=None))
     bad, uncertain = (
-        {name: np.array(of[kind], "datetime64[ms]").view(np.int64) for name, of in found.items() if kind in of}
+        {
+            name: np.array(of[kind], "datetime64[ms]").view(np.int64)
+            for name, of in found.items()
+            if kind in of
+        }
         for kind in ("bad", "uncertain")
     )
     return Doubts(bad, uncertain)
@@ -207,17 +249,27 @@ def _empty(type_: VariableType) -> Column:
 def _column(asset: str, name: str, type_: VariableType, chunk: Sequence[Document]) -> Column:
     if type_ == "category":
         texts = [document.get("v", {}).get(name) for document in chunk]
-        _require(asset, name, chunk, "text", [text is None or isinstance(text, str) for text in texts])
+        _require(
+            asset, name, chunk, "text", [text is None or isinstance(text, str) for text in texts]
+        )
         return np.array(texts, dtype=object)
     numbers = [document.get("v", {}).get(name, np.nan) for document in chunk]
     column = np.array(numbers)
     if column.dtype.kind not in "fiub":  # None, or a value that is no number
-        _require(asset, name, chunk, "a number", [number is None or isinstance(number, int | float) for number in numbers])
+        _require(
+            asset,
+            name,
+            chunk,
+            "a number",
+            [number is None or isinstance(number, int | float) for number in numbers],
+        )
         column = np.array(numbers, dtype=np.float64)
     return column.astype(np.float64, copy=False)
 
 
-def _require(asset: str, name: str, chunk: Sequence[Document], wanted: str, right: Sequence[bool]) -> None:
+def _require(
+    asset: str, name: str, chunk: Sequence[Document], wanted: str, right: Sequence[bool]
+) -> None:
     if all(right):
         return
     document = chunk[right.index(False)]

@@ -25,7 +25,9 @@ class Address:
     tls: ssl.SSLContext | None
 
 
-def read_address(source: StreamedSource, address: str, ports: Mapping[str, int], *, has_path: bool = False) -> Address:
+def read_address(
+    source: StreamedSource, address: str, ports: Mapping[str, int], *, has_path: bool = False
+) -> Address:
     """Return the parts of an address. Raises UserError, without any part of the address, if it is none.
 
     `ports`: the usual port by scheme, first without and then with TLS. Raises UserError too if a certificate cannot be read.
@@ -34,7 +36,10 @@ def read_address(source: StreamedSource, address: str, ports: Mapping[str, int],
     try:
         url = urlsplit(address)
         is_one = (
-            url.scheme in ports and url.hostname and (has_path or not url.path.strip("/")) and not (url.query or url.fragment)
+            url.scheme in ports
+            and url.hostname
+            and (has_path or not url.path.strip("/"))
+            and not (url.query or url.fragment)
         )
         port = url.port or ports.get(url.scheme, 0)
     except ValueError:  # its text can hold a part of the password
@@ -43,7 +48,9 @@ def read_address(source: StreamedSource, address: str, ports: Mapping[str, int],
         hint = f"write for example {encrypted}://user@broker, in a password %2F for /, %23 for # and %3F for ?"
         raise UserError(f"source {source.name}: its url is not the address of a broker; {hint}")
     if source.tls is not None and url.scheme == plain:
-        raise UserError(f"source {source.name}: it has `tls`, but its url is not encrypted: write {encrypted}://")
+        raise UserError(
+            f"source {source.name}: it has `tls`, but its url is not encrypted: write {encrypted}://"
+        )
     return Address(
         host=url.hostname or "",
         port=port,

@@ -23,7 +23,9 @@ _UNUSED = timedelta(days=7)
 """Time without a reader after which the broker deletes the queue of a source."""
 
 
-def open_amqp(source: AmqpSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()) -> ThreadedStream:
+def open_amqp(
+    source: AmqpSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()
+) -> ThreadedStream:
     """Return the subscription of a source. `earlier`: routing keys to unbind. Raises UserError for no address."""
     broker = read_address(source, address, _PORTS, has_path=True)
     return ThreadedStream(source.name, lambda: AmqpClient(source, broker, earlier), now)
@@ -58,7 +60,9 @@ class AmqpClient:
             channel.queue_declare(queue, passive=True)
         else:
             queue = f"alerting.{source.name}.{source.exchange}"
-            channel.queue_declare(queue, durable=True, arguments={"x-expires": int(_UNUSED.total_seconds() * 1000)})
+            channel.queue_declare(
+                queue, durable=True, arguments={"x-expires": int(_UNUSED.total_seconds() * 1000)}
+            )
             channel.queue_bind(queue, source.exchange, subscription(source))
             for topic in earlier:
                 channel.queue_unbind(queue, source.exchange, topic)
@@ -113,7 +117,9 @@ def look(source: AmqpSource, address: str, seconds: float) -> tuple[list[Receive
     """
     received: list[Received] = []
     try:
-        with pika.BlockingConnection(_parameters(source, read_address(source, address, _PORTS, has_path=True))) as connection:
+        with pika.BlockingConnection(
+            _parameters(source, read_address(source, address, _PORTS, has_path=True))
+        ) as connection:
             channel = connection.channel()
             if source.queue is not None:
                 waiting = channel.queue_declare(source.queue, passive=True).method.message_count
@@ -123,14 +129,20 @@ def look(source: AmqpSource, address: str, seconds: float) -> tuple[list[Receive
             queue = channel.queue_declare("", exclusive=True).method.queue
             channel.queue_bind(queue, source.exchange, subscription(source))
             channel.basic_consume(
-                queue, lambda _, method, __, body: received.append(Received(method.routing_key, body, None)), auto_ack=True
+                queue,
+                lambda _, method, __, body: received.append(
+                    Received(method.routing_key, body, None)
+                ),
+                auto_ack=True,
             )
             until = time.monotonic() + seconds
             while len(received) < _TRIED and (left := until - time.monotonic()) > 0:
                 connection.process_data_events(left)
     except AMQPError as error:
         raise UserError(f"the broker refuses: {_reason(error)}") from error
-    return received, [f"{len(received)} messages came with routing key {subscription(source)} within {seconds:g} s"]
+    return received, [
+        f"{len(received)} messages came with routing key {subscription(source)} within {seconds:g} s"
+    ]
 
 
 def _parameters(source: AmqpSource, broker: Address) -> pika.ConnectionParameters:

@@ -28,7 +28,11 @@ received, with notes.
 
 
 def open_stream(
-    kind: str, source: StreamedSource, address: str, now: Callable[[], datetime], earlier: Sequence[str]
+    kind: str,
+    source: StreamedSource,
+    address: str,
+    now: Callable[[], datetime],
+    earlier: Sequence[str],
 ) -> MessageStream:
     """Return the subscription of a source, which connects in the background.
 
@@ -50,11 +54,17 @@ def look_at(kind: str, source: StreamedSource, address: str, seconds: float) -> 
         received, notes = look(source, address, seconds)
     except UserError as fault:
         text = str(fault)
-        raise UserError(text if text.startswith("source ") else f"source {source.name}: {text}") from fault
+        raise UserError(
+            text if text.startswith("source ") else f"source {source.name}: {text}"
+        ) from fault
     except Exception as error:  # of any client library
-        raise UserError(f"source {source.name}: the connection to the broker fails: {first_line(error)}") from error
+        raise UserError(
+            f"source {source.name}: the connection to the broker fails: {first_line(error)}"
+        ) from error
     now = datetime.now(UTC)
-    return Look([Message(one.topic, one.payload, one.at or now, lambda: None) for one in received], notes)
+    return Look(
+        [Message(one.topic, one.payload, one.at or now, lambda: None) for one in received], notes
+    )
 
 
 def _function(kind: str, source: StreamedSource, name: str) -> Any:
@@ -63,4 +73,6 @@ def _function(kind: str, source: StreamedSource, name: str) -> Any:
         return getattr(import_module(STREAMS[kind][0]), name)
     except ModuleNotFoundError as error:
         remedy = f"pip install 'alerting[{kind}]'"
-        raise UserError(f"source {source.name}: the client of {kind} is not installed ({error.name}): {remedy}") from error
+        raise UserError(
+            f"source {source.name}: the client of {kind} is not installed ({error.name}): {remedy}"
+        ) from error

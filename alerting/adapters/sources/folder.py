@@ -47,7 +47,11 @@ class FolderDrop:
         latest = time.time_ns() - int(source.unchanged_for.total_seconds() * 1e9)
         files = map(_file, glob(source.pattern))  # noqa: PTH207 - the pattern is absolute
         away = {Path(folder) for folder in (source.done, source.bad) if folder}
-        found = [file for file in files if file and file.modified <= latest and Path(file.path).parent not in away]
+        found = [
+            file
+            for file in files
+            if file and file.modified <= latest and Path(file.path).parent not in away
+        ]
         if not found:
             _require_folder(source.pattern)
         return sorted(found, key=lambda file: (file.modified, file.path))
@@ -64,9 +68,15 @@ class FolderDrop:
 
     def events(self, source: FilesSource, file: FoundFile) -> EventsFile:
         columns = source.events
-        type_column = None if columns.type or columns.type_column == DEFAULT_TYPE_COLUMN else columns.type_column
+        type_column = (
+            None
+            if columns.type or columns.type_column == DEFAULT_TYPE_COLUMN
+            else columns.type_column
+        )
         end_column = None if columns.end_column == DEFAULT_END_COLUMN else columns.end_column
-        layout = EventColumns(columns.type, type_column, "" if columns.type else columns.type_prefix, end_column)
+        layout = EventColumns(
+            columns.type, type_column, "" if columns.type else columns.type_prefix, end_column
+        )
         return EventsFile(Path(file.path), self._layout(source, file), layout)
 
     def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
@@ -80,7 +90,9 @@ class FolderDrop:
         try:
             move(file, Path(folder), fault)
         except OSError as error:
-            raise UserError(f"source {source.name}: {file.name} cannot be moved to {folder}: {error.strerror}") from error
+            raise UserError(
+                f"source {source.name}: {file.name} cannot be moved to {folder}: {error.strerror}"
+            ) from error
 
     def _layout(self, source: FilesSource, file: FoundFile) -> Layout:
         """Return the layout that an import takes. Columns that the file lacks are left out of the mapping."""
@@ -88,8 +100,14 @@ class FolderDrop:
         titles = open_table(Path(file.path), source.separator, source.encoding).titles
         mapped = {title: column for title, column in source.variables.items() if title in titles}
         if source.others == "ignore" and not mapped:
-            raise UserError(f"{file.name}: has none of the columns of the source; its columns: {', '.join(titles[:20])}")
-        column = None if source.asset or source.asset_column == DEFAULT_ASSET_COLUMN else source.asset_column
+            raise UserError(
+                f"{file.name}: has none of the columns of the source; its columns: {', '.join(titles[:20])}"
+            )
+        column = (
+            None
+            if source.asset or source.asset_column == DEFAULT_ASSET_COLUMN
+            else source.asset_column
+        )
         return Layout(
             time=source.time if "time" in given else None,
             time_format=source.time_format,
@@ -133,7 +151,9 @@ def move(file: FoundFile, folder: Path, fault: str | None) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     if folder.is_symlink():
-        raise UserError(f"{file.name} is not moved to {folder}, which is a link: name the folder itself")
+        raise UserError(
+            f"{file.name} is not moved to {folder}, which is a link: name the folder itself"
+        )
     inside = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         name = _take_name(inside, Path(file.path).name, fault)

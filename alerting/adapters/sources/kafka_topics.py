@@ -17,10 +17,14 @@ _TRIED = 10
 _PORTS = {"kafka": 9092, "kafkas": 9093}
 
 
-def open_kafka(source: KafkaSource, address: str, now: Callable[[], datetime], _: Sequence[str] = ()) -> ThreadedStream:
+def open_kafka(
+    source: KafkaSource, address: str, now: Callable[[], datetime], _: Sequence[str] = ()
+) -> ThreadedStream:
     """Return the subscription of a source. Raises UserError for no address."""
     server = read_address(source, address, _PORTS)
-    return ThreadedStream(source.name, lambda: KafkaClient(source, KafkaConsumer(**_options(source, server))), now)
+    return ThreadedStream(
+        source.name, lambda: KafkaClient(source, KafkaConsumer(**_options(source, server))), now
+    )
 
 
 def look(source: KafkaSource, address: str, seconds: float) -> tuple[list[Received], list[str]]:
@@ -33,16 +37,27 @@ def newest(source: KafkaSource, consumer: Any, seconds: float) -> tuple[list[Rec
     """Return the newest messages of the topics that a consumer without a group finds, and close it."""
     try:
         topics = sorted(filter(source.form.pattern(source.topic).fullmatch, consumer.topics()))
-        partitions = [TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()]
+        partitions = [
+            TopicPartition(topic, number)
+            for topic in topics
+            for number in consumer.partitions_for_topic(topic) or ()
+        ]
         consumer.assign(partitions)
         first, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
         for partition in partitions:
             consumer.seek(partition, max(first[partition], ends[partition] - _TRIED))
         found: list[Received] = []
         until = time.monotonic() + seconds
-        while len(found) < _TRIED and time.monotonic() < until and any(first[one] < ends[one] for one in partitions):
+        while (
+            len(found) < _TRIED
+            and time.monotonic() < until
+            and any(first[one] < ends[one] for one in partitions)
+        ):
             for records in consumer.poll(timeout_ms=int(WAIT_S * 1000)).values():
-                found += [Received(record.topic, record.value or b"", None, _stamp(record)) for record in records]
+                found += [
+                    Received(record.topic, record.value or b"", None, _stamp(record))
+                    for record in records
+                ]
             if all(consumer.position(one) >= ends[one] for one in partitions):
                 break
     finally:
@@ -51,7 +66,11 @@ def newest(source: KafkaSource, consumer: Any, seconds: float) -> tuple[list[Rec
 
 
 def _stamp(record: Any) -> datetime | None:
-    return datetime.fromtimestamp(record.timestamp / 1000, UTC) if record.timestamp and record.timestamp > 0 else None
+    return (
+        datetime.fromtimestamp(record.timestamp / 1000, UTC)
+        if record.timestamp and record.timestamp > 0
+        else None
+    )
 
 
 class KafkaClient(ConsumerRebalanceListener):  # type: ignore[misc]  # of a library without types
@@ -65,7 +84,9 @@ class KafkaClient(ConsumerRebalanceListener):  # type: ignore[misc]  # of a libr
         self._sent: dict[Any, deque[int]] = {}
         self._done: dict[Any, set[int]] = {}
         if source.form.one in subscription(source).split(source.form.separator):
-            consumer.subscribe(pattern=f"^(?:{source.form.pattern(source.topic).pattern})$", listener=self)
+            consumer.subscribe(
+                pattern=f"^(?:{source.form.pattern(source.topic).pattern})$", listener=self
+            )
         else:
             consumer.subscribe(topics=[source.topic], listener=self)
 
@@ -75,18 +96,36 @@ class KafkaClient(ConsumerRebalanceListener):  # type: ignore[misc]  # of a libr
         else:  # the poll then brings nothing, and keeps the membership of the group
             self._consumer.pause(*self._consumer.assignment())
         found = []
-        for partition, records in self._consumer.poll(timeout_ms=int(WAIT_S * 1000), max_records=max(most, 1)).items():
+        for partition, records in self._consumer.poll(
+            timeout_ms=int(WAIT_S * 1000), max_records=max(most, 1)
+        ).items():
             for record in records:
                 self._sent.setdefault(partition, deque()).append(record.offset)
-                found.append(Received(record.topic, record.value or b"", (partition, record.offset), _stamp(record)))
+                found.append(
+                    Received(
+                        record.topic,
+                        record.value or b"",
+                        (partition, record.offset),
+                        _stamp(record),
+                    )
+                )
         return found
 
     def acknowledge(self, tokens: Sequence[Any]) -> None:
         for partition, offset in tokens:
             if partition in self._sent:
                 self._done.setdefault(partition, set()).add(offset)
-        if next_offsets := {partition: offset for partition in self._done if (offset := self._next(partition)) is not None}:
-            self._consumer.commit({partition: OffsetAndMetadata(offset, "", -1) for partition, offset in next_offsets.items()})
+        if next_offsets := {
+            partition: offset
+            for partition in self._done
+            if (offset := self._next(partition)) is not None
+        }:
+            self._consumer.commit(
+                {
+                    partition: OffsetAndMetadata(offset, "", -1)
+                    for partition, offset in next_offsets.items()
+                }
+            )
 
     def _next(self, partition: Any) -> int | None:
         """Return the offset after the messages that are all acknowledged; None if the first one is not."""

@@ -56,14 +56,18 @@ def _new_client(
     return client, broker.host, broker.port
 
 
-def open_mqtt(source: MqttSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()) -> ThreadedStream:
+def open_mqtt(
+    source: MqttSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()
+) -> ThreadedStream:
     """Return the subscription of a source. `earlier`: topics that the session may still have, to be given back.
 
     Raises UserError if the address is none.
     """
     read_address(source, address, _PORTS)
     losses = Losses(source.name)
-    return ThreadedStream(source.name, lambda: MqttClient(source, address, earlier, losses), now, losses)
+    return ThreadedStream(
+        source.name, lambda: MqttClient(source, address, earlier, losses), now, losses
+    )
 
 
 class _Buffered:
@@ -122,13 +126,17 @@ class MqttClient:
     sends_again = True
     """Whether there was a session already, of which messages without an acknowledgement come again."""
 
-    def __init__(self, source: MqttSource, address: str, earlier: Sequence[str], losses: Losses) -> None:
+    def __init__(
+        self, source: MqttSource, address: str, earlier: Sequence[str], losses: Losses
+    ) -> None:
         """Connect and subscribe. Raises UserError with what the broker refuses."""
         self._losses, self._topic = losses, subscription(source)
         self._received: list[tuple[Received, int]] = []
         self._answers: list[str | None] = []
         self._lost: str | None = None
-        client, host, port = _new_client(_BufferedClient, source, address, f"alerting-{source.name}", manual_ack=True)
+        client, host, port = _new_client(
+            _BufferedClient, source, address, f"alerting-{source.name}", manual_ack=True
+        )
         self._client = client
         client.on_connect, client.on_disconnect = self._connected, self._disconnected
         client.on_message, client.on_subscribe = self._take, self._subscribed
@@ -154,7 +162,10 @@ class MqttClient:
         taken, self._received = self._received, []
         found = [received for received, qos in taken if qos or most > 0]
         if len(found) < len(taken):
-            self._losses.add("too many messages wait, and those of quality of service 0 are sent once", len(taken) - len(found))
+            self._losses.add(
+                "too many messages wait, and those of quality of service 0 are sent once",
+                len(taken) - len(found),
+            )
         return found
 
     def acknowledge(self, tokens: Sequence[Any]) -> None:
@@ -184,7 +195,9 @@ class MqttClient:
         sock = self._client.buffered
         if self._lost is None and (sock.pending() or select.select([sock], [], [], wait)[0]):
             self._client.loop_read()
-            while self._lost is None and sock.pending() and len(self._received) < MOST_UNACKNOWLEDGED:
+            while (
+                self._lost is None and sock.pending() and len(self._received) < MOST_UNACKNOWLEDGED
+            ):
                 self._client.loop_read()
         if self._lost is None:
             self._client.loop_misc()
@@ -215,7 +228,11 @@ class MqttClient:
 def refusal(topic: str, reasons: Sequence[Any]) -> str | None:
     """Return the fault of a topic that the broker refuses, or grants without acknowledgement only."""
     refused = [str(reason) for reason in reasons if reason.value != 1]
-    return f"the broker does not grant topic {topic!r} with quality of service 1: {refused[0]}" if refused else None
+    return (
+        f"the broker does not grant topic {topic!r} with quality of service 1: {refused[0]}"
+        if refused
+        else None
+    )
 
 
 def _ignore(*_: Any) -> None:
@@ -229,7 +246,9 @@ def _options(qos: int, *, is_stamped: bool) -> SubscribeOptions:
 
 def look(source: MqttSource, address: str, seconds: float) -> tuple[list[Received], list[str]]:
     """Return copies of messages that come within some seconds, by a session of its own that ends with it."""
-    topic = source.form.subscription(source.plain_topic)  # a shared subscription would take messages from the others
+    topic = source.form.subscription(
+        source.plain_topic
+    )  # a shared subscription would take messages from the others
     client, host, port = new_client(source, address, f"alerting-test-{token_hex(6)}")
     received: queue.SimpleQueue[Received] = queue.SimpleQueue()
     answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
@@ -245,7 +264,9 @@ def look(source: MqttSource, address: str, seconds: float) -> tuple[list[Receive
         answers.put(f"the broker does not grant topic {topic!r}: {refused[0]}" if refused else None)
 
     client.on_connect, client.on_subscribe = subscribe, note_answer
-    client.on_message = lambda _, __, message: received.put(Received(message.topic, message.payload, None))
+    client.on_message = lambda _, __, message: received.put(
+        Received(message.topic, message.payload, None)
+    )
     client.connect_timeout = seconds
     until = time.monotonic() + seconds
     client.connect(host, port, keepalive=30)
@@ -281,14 +302,18 @@ class MqttSender:
 
     def send(self, messages: Sequence[Outgoing]) -> None:
         """Publish messages. Raises UserError if the broker does not acknowledge all of them within half a minute."""
-        published = [self._client.publish(message.topic, message.payload, qos=1) for message in messages]
+        published = [
+            self._client.publish(message.topic, message.payload, qos=1) for message in messages
+        ]
         for one in published:
             try:
                 one.wait_for_publish(_SENT_S)
             except (RuntimeError, ValueError) as fault:
                 raise UserError(f"source {self._name}: a message was not sent: {fault}") from fault
             if not one.is_published():
-                raise UserError(f"source {self._name}: the broker did not acknowledge a message within {_SENT_S:g} s")
+                raise UserError(
+                    f"source {self._name}: the broker did not acknowledge a message within {_SENT_S:g} s"
+                )
 
     def close(self) -> None:
         """Disconnect."""

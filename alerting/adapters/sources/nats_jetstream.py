@@ -32,7 +32,9 @@ _UNUSED = timedelta(days=7)
 """Time without a reader after which the server forgets how far a source has read."""
 
 
-def open_nats(source: NatsSource, address: str, now: Callable[[], datetime], _: Sequence[str] = ()) -> ThreadedStream:
+def open_nats(
+    source: NatsSource, address: str, now: Callable[[], datetime], _: Sequence[str] = ()
+) -> ThreadedStream:
     """Return the subscription of a source. Raises UserError for no address."""
     server = read_address(source, address, _PORTS)
     return ThreadedStream(source.name, lambda: NatsClient(source, server), now)
@@ -45,7 +47,9 @@ def look(source: NatsSource, address: str, _: float) -> tuple[list[Received], li
         found = client.stored(_TRIED)
     finally:
         client.close()
-    return found, [] if found else [f"the stream holds no message with subject {subscription(source)}"]
+    return found, [] if found else [
+        f"the stream holds no message with subject {subscription(source)}"
+    ]
 
 
 class NatsClient:
@@ -71,7 +75,9 @@ class NatsClient:
         except BaseException as error:
             self.close()
             if isinstance(error, NoServersError):
-                raise UserError(f"the broker does not answer: {self._faults[0] if self._faults else error}") from error
+                raise UserError(
+                    f"the broker does not answer: {self._faults[0] if self._faults else error}"
+                ) from error
             if isinstance(error, Error):
                 raise UserError(f"the broker refuses: {first_line(error)}") from error
             raise
@@ -95,13 +101,20 @@ class NatsClient:
         """Return the description of the stream. Raises UserError if there is none."""
         jetstream = self._client.jetstream(timeout=CONNECT_S)
         try:
-            return await jetstream.stream_info(self._source.stream or await jetstream.find_stream_name_by_subject(self._topic))
+            return await jetstream.stream_info(
+                self._source.stream or await jetstream.find_stream_name_by_subject(self._topic)
+            )
         except NotFoundError:
             what = self._source.stream or f"with the subject {self._topic}"
-            raise UserError(f"the server has no stream {what}: make it, or name another one in `stream`") from None
+            raise UserError(
+                f"the server has no stream {what}: make it, or name another one in `stream`"
+            ) from None
 
     async def _bind(self) -> None:
-        jetstream, stream = self._client.jetstream(timeout=CONNECT_S), (await self._stream()).config.name
+        jetstream, stream = (
+            self._client.jetstream(timeout=CONNECT_S),
+            (await self._stream()).config.name,
+        )
         durable = _durable(self._source.name)
         try:
             found = await jetstream.consumer_info(stream, durable)
@@ -119,12 +132,18 @@ class NatsClient:
         return self._loop.run_until_complete(self._stored(most))
 
     async def _stored(self, most: int) -> list[Received]:
-        jetstream, stream, found = self._client.jetstream(timeout=CONNECT_S), await self._stream(), list[Received]()
+        jetstream, stream, found = (
+            self._client.jetstream(timeout=CONNECT_S),
+            await self._stream(),
+            list[Received](),
+        )
         for start in (stream.state.last_seq - _NEWEST, stream.state.first_seq):
             at = max(start, stream.state.first_seq, 1)
             with suppress(NotFoundError):
                 while len(found) < most:
-                    one = await jetstream.get_msg(stream.config.name, seq=at, subject=self._topic, next=True)
+                    one = await jetstream.get_msg(
+                        stream.config.name, seq=at, subject=self._topic, next=True
+                    )
                     found.append(Received(one.subject, one.data or b"", None, one.time))
                     at = one.seq + 1
             if found:
@@ -136,7 +155,9 @@ class NatsClient:
 
     async def _receive(self, most: int) -> list[Received]:
         if self._client.is_closed or not self._client.is_connected:
-            raise UserError(f"the connection to the broker is lost: {self._faults[-1] if self._faults else 'it was closed'}")
+            raise UserError(
+                f"the connection to the broker is lost: {self._faults[-1] if self._faults else 'it was closed'}"
+            )
         if not most:
             await asyncio.sleep(WAIT_S)
             return []
@@ -168,7 +189,9 @@ class NatsClient:
         try:
             if self._pulled is not None and client.is_connected:
                 await self._receive(BATCH)  # what has come and was not asked for yet
-                await self._pulled.unsubscribe()  # else they would be sent to the last request of this connection
+                await (
+                    self._pulled.unsubscribe()
+                )  # else they would be sent to the last request of this connection
                 await client.flush(CONNECT_S)
                 for message in self._unacknowledged.values():
                     await message.nak()
@@ -183,7 +206,11 @@ class NatsClient:
 def _durable(name: str) -> str:
     """Return the name of the consumer of a source, which may hold no dot."""
     plain = name.replace(".", "_")
-    return f"alerting-{plain}" if plain == name else f"alerting-{plain}-{sha256(name.encode()).hexdigest()[:8]}"
+    return (
+        f"alerting-{plain}"
+        if plain == name
+        else f"alerting-{plain}-{sha256(name.encode()).hexdigest()[:8]}"
+    )
 
 
 def _consumer(durable: str, topic: str) -> ConsumerConfig:

@@ -25,35 +25,50 @@ _SLICE = timedelta(hours=1)
 _OVERFLOW = 0x480
 _TRIED = 10
 _MODES = {"sign": ua.MessageSecurityMode.Sign, "encrypt": ua.MessageSecurityMode.SignAndEncrypt}
-logging.getLogger("asyncua").setLevel(logging.CRITICAL)  # it writes a traceback for every broken connection
+logging.getLogger("asyncua").setLevel(
+    logging.CRITICAL
+)  # it writes a traceback for every broken connection
 
 
 def _check_address(source: OpcUaSource, address: str) -> None:
     """Raise UserError, without any part of the address, if it is none, or if a certificate cannot be read."""
     try:
         url = urlsplit(address)
-        is_one = url.scheme == "opc.tcp" and bool(url.hostname) and (url.port or 1) > 0 and not url.query + url.fragment
+        is_one = (
+            url.scheme == "opc.tcp"
+            and bool(url.hostname)
+            and (url.port or 1) > 0
+            and not url.query + url.fragment
+        )
     except ValueError:
         is_one = False
     if not is_one:
         hint = "write for example opc.tcp://user:password@server:4840, in a password %2F for /, %23 for # and %3F for ?"
-        raise UserError(f"source {source.name}: its url is not the address of a broker; {hint}") from None
+        raise UserError(
+            f"source {source.name}: its url is not the address of a broker; {hint}"
+        ) from None
     if source.tls is not None:
         tls_context(source)
 
 
-def open_opcua(source: OpcUaSource, address: str, now: Callable[[], datetime], _: Sequence[str] = ()) -> ThreadedStream:
+def open_opcua(
+    source: OpcUaSource, address: str, now: Callable[[], datetime], _: Sequence[str] = ()
+) -> ThreadedStream:
     """Return the subscription of a source. Raises UserError, without any part of the address, if it is none."""
     _check_address(source, address)
     losses = Losses(source.name)
     client = partial(OpcUaClient, source, address, now, losses)
-    return ThreadedStream(source.name, client, now, losses, is_sent_once=True, history=source.history)
+    return ThreadedStream(
+        source.name, client, now, losses, is_sent_once=True, history=source.history
+    )
 
 
 def look(source: OpcUaSource, address: str, _: float) -> tuple[list[Received], list[str]]:
     """Return the present values of the first nodes, without a subscription. Notes name the nodes that the server refuses."""
     _check_address(source, address)
-    client = OpcUaClient(source, address, lambda: datetime.now(UTC), Losses(source.name), is_reader=False)
+    client = OpcUaClient(
+        source, address, lambda: datetime.now(UTC), Losses(source.name), is_reader=False
+    )
     try:
         return client.present(_TRIED)
     finally:
@@ -66,7 +81,12 @@ class OpcUaClient:
     sends_again = False
 
     def __init__(
-        self, source: OpcUaSource, address: str, now: Callable[[], datetime], losses: Losses, is_reader: bool = True
+        self,
+        source: OpcUaSource,
+        address: str,
+        now: Callable[[], datetime],
+        losses: Losses,
+        is_reader: bool = True,
     ) -> None:
         """Connect and subscribe all nodes. Raises UserError that names a node that the server refuses.
 
@@ -109,7 +129,9 @@ class OpcUaClient:
         every = source.interval.total_seconds() * 1000
         subscribed = await client.create_subscription(every, handler=self)
         nodes = [client.get_node(id) for id in self._names]
-        results = await subscribed.subscribe_data_change(nodes, queuesize=QUEUE, sampling_interval=every)
+        results = await subscribed.subscribe_data_change(
+            nodes, queuesize=QUEUE, sampling_interval=every
+        )
         for node, result in zip(source.nodes, results, strict=True):
             if isinstance(result, ua.StatusCode):
                 raise UserError(f"the server refuses node {node!r}: {result.name}")
@@ -125,7 +147,9 @@ class OpcUaClient:
         found, notes = list[Received](), list[str]()
         for id, name in [*self._names.items()][:most]:
             try:
-                found.append(self._received(name, self._run(self._client.get_node(id).read_data_value())))
+                found.append(
+                    self._received(name, self._run(self._client.get_node(id).read_data_value()))
+                )
             except ua.UaStatusCodeError as error:
                 notes.append(f"the server refuses node {name!r}: {first_line(error)}")
         return found, notes
@@ -135,7 +159,9 @@ class OpcUaClient:
         found = data.monitored_item.Value
         name = self._names.get(node.nodeid, str(node.nodeid))
         if found.StatusCode is not None and found.StatusCode.value & _OVERFLOW == _OVERFLOW:
-            self._losses.add(f"the server dropped values of node {name}: more than {QUEUE} came at once", 1)
+            self._losses.add(
+                f"the server dropped values of node {name}: more than {QUEUE} came at once", 1
+            )
         self._values.append(self._received(name, found))
 
     async def _lose(self, error: Exception) -> None:
@@ -150,11 +176,16 @@ class OpcUaClient:
         if most and not (self._values or self._past) and self._history and self._lost is None:
             self._run(self._read_history(*self._history.popleft()))
         found, self._values = self._values, []
-        return [*found, *(self._past.popleft() for _ in range(min(most - len(found), len(self._past))))]
+        return [
+            *found,
+            *(self._past.popleft() for _ in range(min(most - len(found), len(self._past)))),
+        ]
 
     async def _read_history(self, node: str, start: datetime, end: datetime) -> None:
         try:
-            found = await self._client.get_node(node).read_raw_history(start, end, return_bounds=False)
+            found = await self._client.get_node(node).read_raw_history(
+                start, end, return_bounds=False
+            )
         except ua.UaStatusCodeError as error:
             self._losses.add(
                 f"the server gives no history of node {node} ({first_line(error)}): what changed without a connection is missing"

@@ -29,7 +29,9 @@ _NEW = ">"
 _TRIED = 10
 
 
-def open_redis(source: RedisSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()) -> ThreadedStream:
+def open_redis(
+    source: RedisSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()
+) -> ThreadedStream:
     """Return the subscription of a source. `earlier`: keys that are not read any more. Raises UserError for no address."""
     server = _server(source, address)
     return ThreadedStream(source.name, lambda: RedisClient(source, server, earlier), now)
@@ -38,7 +40,9 @@ def open_redis(source: RedisSource, address: str, now: Callable[[], datetime], e
 def _server(source: RedisSource, address: str) -> Address:
     server = read_address(source, address, _PORTS, has_path=True)
     if server.path and not server.path.isdecimal():
-        raise UserError(f"source {source.name}: the path of its url is the number of a database: redis://server/0")
+        raise UserError(
+            f"source {source.name}: the path of its url is the number of a database: redis://server/0"
+        )
     return server
 
 
@@ -59,8 +63,15 @@ class RedisClient:
 
     def __init__(self, source: RedisSource, server: Address, earlier: Sequence[str]) -> None:
         """Connect, and make the group of each stream where it is missing: it begins with all that the stream holds."""
-        self._source, self._group, self._name = source, f"alerting-{source.name}", socket.gethostname()
-        self._topic, self._matches = subscription(source), source.form.pattern(source.topic).fullmatch
+        self._source, self._group, self._name = (
+            source,
+            f"alerting-{source.name}",
+            socket.gethostname(),
+        )
+        self._topic, self._matches = (
+            subscription(source),
+            source.form.pattern(source.topic).fullmatch,
+        )
         self._redis = _connect(source, server)
         self._ids: dict[bytes, str] = {}
         self._claims: dict[bytes, Any] = {}
@@ -84,7 +95,10 @@ class RedisClient:
             found += list(self._take_over(each))
             self._claimed_at = now
         block = None if found else int(WAIT_S * 1000)
-        for key, entries in self._redis.xreadgroup(self._group, self._name, {**self._ids}, count=each, block=block) or ():
+        for key, entries in (
+            self._redis.xreadgroup(self._group, self._name, {**self._ids}, count=each, block=block)
+            or ()
+        ):
             if self._ids[key] != _NEW:
                 self._ids[key] = entries[-1][0].decode() if entries else _NEW
             found += [self._received(key, *entry) for entry in entries]
@@ -114,8 +128,12 @@ class RedisClient:
         for key in self._keys(self._topic):
             if key not in self._ids and self._matches(key.decode("utf-8", "replace")):
                 if len(self._ids) == MOST_STREAMS:
-                    raise UserError(f"more than {MOST_STREAMS} streams have the topic {self._topic!r}: make it narrower")
-                with suppress(redis.ResponseError):  # the group exists; any other fault comes back when it is read
+                    raise UserError(
+                        f"more than {MOST_STREAMS} streams have the topic {self._topic!r}: make it narrower"
+                    )
+                with suppress(
+                    redis.ResponseError
+                ):  # the group exists; any other fault comes back when it is read
                     self._redis.xgroup_create(key, self._group, "0", mkstream=True)
                 self._ids[key] = "0"
 
@@ -124,14 +142,19 @@ class RedisClient:
         if one not in topic.split(separator):
             yield topic.encode()
             return
-        levels = [level if level == one else re.sub(r"([\[\]?*\\])", r"\\\1", level) for level in topic.split(separator)]
+        levels = [
+            level if level == one else re.sub(r"([\[\]?*\\])", r"\\\1", level)
+            for level in topic.split(separator)
+        ]
         yield from self._redis.scan_iter(match=separator.join(levels), count=1000, _type="stream")
 
     def _take_over(self, most: int) -> Iterator[Received]:
         """Yield entries that no consumer of the group has acknowledged for a while: theirs, which may have died, and our own."""
         for key in self._ids:
             start = self._claims.get(key, b"0-0")
-            self._claims[key], entries, *_ = self._redis.xautoclaim(key, self._group, self._name, IDLE_MS, start, count=most)
+            self._claims[key], entries, *_ = self._redis.xautoclaim(
+                key, self._group, self._name, IDLE_MS, start, count=most
+            )
             for entry in entries:
                 yield self._received(key, *entry)
 
@@ -146,7 +169,9 @@ class RedisClient:
         if self._source.field is not None:
             return fields.get(self._source.field.encode(), b"")
         try:
-            return json.dumps({name.decode(): _value(value) for name, value in fields.items()}).encode()
+            return json.dumps(
+                {name.decode(): _value(value) for name, value in fields.items()}
+            ).encode()
         except UnicodeDecodeError:
             return b"\xff" + b" ".join([*fields, *fields.values()])
 
@@ -162,7 +187,15 @@ def _value(text: bytes) -> Any:
 
 def _connect(source: RedisSource, server: Address) -> "redis.Redis":
     tls = source.tls
-    files = {"ssl_ca_certs": tls.ca, "ssl_certfile": tls.certificate, "ssl_keyfile": tls.key or tls.certificate} if tls else {}
+    files = (
+        {
+            "ssl_ca_certs": tls.ca,
+            "ssl_certfile": tls.certificate,
+            "ssl_keyfile": tls.key or tls.certificate,
+        }
+        if tls
+        else {}
+    )
     return redis.Redis(
         host=server.host,
         port=server.port,
@@ -173,7 +206,9 @@ def _connect(source: RedisSource, server: Address) -> "redis.Redis":
         socket_timeout=CONNECT_S,
         socket_connect_timeout=CONNECT_S,
         client_name=f"alerting-{source.name}",
-        retry=Retry(NoBackoff(), 0),  # a broken connection is said at once, and opened again by the stream
+        retry=Retry(
+            NoBackoff(), 0
+        ),  # a broken connection is said at once, and opened again by the stream
         ssl=server.tls is not None,
         **files,
     )

@@ -20,19 +20,25 @@ def resolver(environ: Mapping[str, str], connection: Callable[[str], str] | None
         if secret.env is not None:
             found = environ.get(secret.env, "")
             if not found:
-                raise UserError(f"the environment variable {secret.env} is not set; the process that reads the source needs it")
+                raise UserError(
+                    f"the environment variable {secret.env} is not set; the process that reads the source needs it"
+                )
             return found
         if secret.file is not None:
             return _read(Path(secret.file))
         if connection is None:
             name = secret.airflow_connection
-            raise UserError(f"the connection {name!r} is known to Airflow only: the DAG of the source reads it")
+            raise UserError(
+                f"the connection {name!r} is known to Airflow only: the DAG of the source reads it"
+            )
         return connection(str(secret.airflow_connection))
 
     return resolve
 
 
-def allowed_secrets(environ: Mapping[str, str], rules: SecretRules, connection: Callable[[str], str] | None = None) -> Resolve:
+def allowed_secrets(
+    environ: Mapping[str, str], rules: SecretRules, connection: Callable[[str], str] | None = None
+) -> Resolve:
     """Return the function that finds the secrets of sources. It raises UserError also for what a source may not name."""
     resolve = resolver(environ, connection)
 
@@ -50,7 +56,9 @@ def _read(path: Path) -> str:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as fault:
-        raise UserError(f"the file of the secret, {path}, cannot be read: {fault.strerror}") from fault
+        raise UserError(
+            f"the file of the secret, {path}, cannot be read: {fault.strerror}"
+        ) from fault
     except UnicodeDecodeError:
         raise UserError(f"the file of the secret, {path}, is no text in UTF-8") from None
     require_private(path)
@@ -60,4 +68,6 @@ def _read(path: Path) -> str:
 def require_private(path: Path) -> None:
     """Raise UserError if others than its owner may read a file. Raises OSError if it is not there."""
     if path.stat().st_mode & 0o077:
-        raise UserError(f"the file of the secret, {path}, may be read by others: run `chmod 600` on it")
+        raise UserError(
+            f"the file of the secret, {path}, may be read by others: run `chmod 600` on it"
+        )

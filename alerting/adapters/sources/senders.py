@@ -21,7 +21,9 @@ _ANSWER_S, _PAUSE_S = 30.0, 1.0
 _BUSY = 429
 
 
-def open_sender(source: Source, address: Callable[[], str], api: Callable[[], tuple[str, str]]) -> Sender:
+def open_sender(
+    source: Source, address: Callable[[], str], api: Callable[[], tuple[str, str]]
+) -> Sender:
     """Return a connection to where a source reads.
 
     `address`: of its broker; `api`: address of the console, and a token. Raises UserError for a kind that nothing is sent to.
@@ -30,7 +32,9 @@ def open_sender(source: Source, address: Callable[[], str], api: Callable[[], tu
         return HttpSender(source.name, *api())
     if source.kind not in SENDERS:
         kinds = ", ".join([*SENDERS, HTTP])
-        raise UserError(f"source {source.name!r} is of kind {source.kind}; recorded readings are sent to kinds {kinds}")
+        raise UserError(
+            f"source {source.name!r} is of kind {source.kind}; recorded readings are sent to kinds {kinds}"
+        )
     module, name = SENDERS[source.kind]
     made: Sender = getattr(import_module(module), name)(source, address())
     return made
@@ -42,7 +46,9 @@ class HttpSender:
     def __init__(self, name: str, url: str, token: str, transport: Any = None) -> None:
         headers = {"authorization": f"Bearer {token}", "content-type": "application/x-ndjson"}
         self._name, self._url = name, url
-        self._client = httpx.Client(base_url=url, headers=headers, timeout=_ANSWER_S, trust_env=False, transport=transport)
+        self._client = httpx.Client(
+            base_url=url, headers=headers, timeout=_ANSWER_S, trust_env=False, transport=transport
+        )
 
     def send(self, messages: Sequence[Outgoing]) -> None:
         """Send rows, again while the API has too much to do. Raises UserError if one is refused, or the API does not answer."""
@@ -53,18 +59,28 @@ class HttpSender:
         try:
             found = answer.json()
         except ValueError:
-            raise UserError(f"{self._url} answers with {answer.status_code} and no JSON: it is not the console") from None
+            raise UserError(
+                f"{self._url} answers with {answer.status_code} and no JSON: it is not the console"
+            ) from None
         if not answer.is_success:
-            raise UserError(f"the API refuses the rows with {answer.status_code}: {found.get('detail')}")
+            raise UserError(
+                f"the API refuses the rows with {answer.status_code}: {found.get('detail')}"
+            )
         if found["refused"]:
             first = found["lines"][0]
-            raise UserError(f"the API refused {found['refused']} of {len(messages)} rows: row {first['line']}: {first['reason']}")
+            raise UserError(
+                f"the API refused {found['refused']} of {len(messages)} rows: row {first['line']}: {first['reason']}"
+            )
 
     def _post(self, body: bytes) -> httpx.Response:
         try:
-            return self._client.post("/api/v1/readings", params={"source": self._name}, content=body)
+            return self._client.post(
+                "/api/v1/readings", params={"source": self._name}, content=body
+            )
         except httpx.HTTPError as fault:
-            raise UserError(f"{self._url} does not answer: {type(fault).__name__}; start it with alerting up") from fault
+            raise UserError(
+                f"{self._url} does not answer: {type(fault).__name__}; start it with alerting up"
+            ) from fault
 
     def close(self) -> None:
         """Disconnect."""

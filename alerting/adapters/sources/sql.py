@@ -54,13 +54,26 @@ class SqlReader:
         engine = engine_of(source.name, self.resolve(source.url))
         try:
             with engine.connect() as connection:
-                latest = self.now().astimezone(ZoneInfo(source.timezone or self.plant_zone or "UTC"))
-                yield from _chunks(partial(_fetch, connection, source, seconds=self.statement_s), source, last, latest)
+                latest = self.now().astimezone(
+                    ZoneInfo(source.timezone or self.plant_zone or "UTC")
+                )
+                yield from _chunks(
+                    partial(_fetch, connection, source, seconds=self.statement_s),
+                    source,
+                    last,
+                    latest,
+                )
         except SQLAlchemyError as error:
-            raise UserError(f"source {source.name}: the database refuses: {_reason(error)}") from error
+            raise UserError(
+                f"source {source.name}: the database refuses: {_reason(error)}"
+            ) from error
         except TimeoutError as late:
-            hint = "an index on the cursor column makes the query shorter, a smaller chunk its answer"
-            raise UserError(f"source {source.name}: the database gave {late}, and was left; {hint}") from late
+            hint = (
+                "an index on the cursor column makes the query shorter, a smaller chunk its answer"
+            )
+            raise UserError(
+                f"source {source.name}: the database gave {late}, and was left; {hint}"
+            ) from late
         finally:
             engine.dispose()
 
@@ -73,7 +86,10 @@ class _Fetched(NamedTuple):
 
 
 def _chunks(
-    fetch: Callable[[Cursor | None], _Fetched], source: SqlSource, last: Cursor | None, latest: datetime
+    fetch: Callable[[Cursor | None], _Fetched],
+    source: SqlSource,
+    last: Cursor | None,
+    latest: datetime,
 ) -> Iterator[Records]:
     """Yield chunks. `latest`: now in the zone of the source, beyond which no cursor is stored."""
     if source.overlap is not None and isinstance(last, datetime):
@@ -95,7 +111,9 @@ def _chunks(
         last = newest
 
 
-def _fetch(connection: sa.Connection, source: SqlSource, last: Cursor | None, *, seconds: float) -> _Fetched:
+def _fetch(
+    connection: sa.Connection, source: SqlSource, last: Cursor | None, *, seconds: float
+) -> _Fetched:
     """Return the next rows: as many as a chunk may have, or fewer with about `MOST_BYTES`. Raises TimeoutError, UserError."""
     with read_transaction(connection, seconds):
         is_postgres = connection.dialect.name == "postgresql"
@@ -127,14 +145,18 @@ def _columns(connection: sa.Connection, source: SqlSource) -> tuple[str, ...]:
     """Return the columns of a source in PostgreSQL if some hold bytes, without these: they need not be sent to be left out."""
     none = _statement(source, None).order_by(None).limit(0)
     described = connection.execute(none).cursor.description
-    titles = tuple(str(column[0]) for column in described if column[1] != _BYTEA or column[0] == source.cursor)
+    titles = tuple(
+        str(column[0]) for column in described if column[1] != _BYTEA or column[0] == source.cursor
+    )
     return titles if len(titles) < len(described) else ()
 
 
 def _newest(source: SqlSource, rows: list[dict[str, Any]]) -> Any:
     """Return the last value of the cursor. Raises UserError without one, for infinity, and for one that excludes an overlap."""
     if source.cursor not in rows[0]:
-        raise UserError(f"source {source.name}: the rows have no column {source.cursor!r}: {', '.join(rows[0])}")
+        raise UserError(
+            f"source {source.name}: the rows have no column {source.cursor!r}: {', '.join(rows[0])}"
+        )
     values = [value for row in rows if _is_finite(value := row[source.cursor])]
     if not values:
         found = shown(rows[-1][source.cursor])
@@ -154,7 +176,9 @@ def _is_finite(value: Any) -> bool:
     return value is not None and (not isinstance(value, float | Decimal) or math.isfinite(value))
 
 
-def _statement(source: SqlSource, last: Cursor | None, titles: Sequence[str] = ()) -> sa.Select[Any]:
+def _statement(
+    source: SqlSource, last: Cursor | None, titles: Sequence[str] = ()
+) -> sa.Select[Any]:
     column: sa.ColumnClause[Any] = sa.column(source.cursor)
     rows: Any
     if source.query is not None:
@@ -165,11 +189,17 @@ def _statement(source: SqlSource, last: Cursor | None, titles: Sequence[str] = (
         rows = sa.table(table, schema=schema or None)
     columns: list[Any] = [sa.column(title) for title in titles] or [sa.literal_column("*")]
     chosen = sa.select(*columns).select_from(rows).where(column.is_not(None))
-    return (chosen if last is None else chosen.where(column >= last)).order_by(column).limit(source.chunk)
+    return (
+        (chosen if last is None else chosen.where(column >= last))
+        .order_by(column)
+        .limit(source.chunk)
+    )
 
 
 def _size(row: Mapping[Any, Any]) -> int:
-    return sum(len(value) if isinstance(value, str | bytes | memoryview) else 8 for value in row.values())
+    return sum(
+        len(value) if isinstance(value, str | bytes | memoryview) else 8 for value in row.values()
+    )
 
 
 def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -192,8 +222,14 @@ def _at_most(value: Any, latest: datetime) -> Any:
 
 
 def _write_cursor(value: Any) -> str:
-    kind = "instant" if isinstance(value, datetime) else "text" if isinstance(value, str) else "number"
-    text = value.isoformat() if isinstance(value, datetime) else str(int(value) if isinstance(value, bool) else value)
+    kind = (
+        "instant" if isinstance(value, datetime) else "text" if isinstance(value, str) else "number"
+    )
+    text = (
+        value.isoformat()
+        if isinstance(value, datetime)
+        else str(int(value) if isinstance(value, bool) else value)
+    )
     return json.dumps({kind: text})
 
 

@@ -44,12 +44,18 @@ def engine_of(name: str, address: str) -> sa.Engine:
         url = sa.make_url(address)
         url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
         argument = _TIMEOUT_ARGUMENT.get(url.get_backend_name())
-        return sa.create_engine(url, poolclass=NullPool, connect_args={argument: _CONNECT_S} if argument else {})
+        return sa.create_engine(
+            url, poolclass=NullPool, connect_args={argument: _CONNECT_S} if argument else {}
+        )
     except (ArgumentError, ValueError):  # ValueError of a port that is no number quotes the address
         hint = "write for example postgresql://user:password@host:5432/database"
-        raise UserError(f"source {name}: its url is not the address of a database; {hint}") from None
+        raise UserError(
+            f"source {name}: its url is not the address of a database; {hint}"
+        ) from None
     except (NoSuchModuleError, ModuleNotFoundError) as error:
-        raise UserError(f"source {name}: the driver of its database is not installed: {first_line(error)}") from error
+        raise UserError(
+            f"source {name}: the driver of its database is not installed: {first_line(error)}"
+        ) from error
 
 
 @contextmanager
@@ -74,7 +80,9 @@ def read_transaction(connection: sa.Connection, seconds: float) -> Iterator[None
         for limit in limits:
             connection.exec_driver_sql(limit)
         yield
-    except Exception as fault:  # drivers disagree on the exception of a connection that was closed under them
+    except (
+        Exception
+    ) as fault:  # drivers disagree on the exception of a connection that was closed under them
         if is_late.is_set():
             raise TimeoutError(f"no answer within {seconds:g} s") from fault
         raise

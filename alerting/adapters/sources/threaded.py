@@ -141,7 +141,9 @@ class _Connection:
         tokens: list[Any] = []
         with suppress(Empty):
             while True:
-                token, size = self.done.get(timeout=wait) if wait and not tokens else self.done.get_nowait()
+                token, size = (
+                    self.done.get(timeout=wait) if wait and not tokens else self.done.get_nowait()
+                )
                 self._forget(size)
                 tokens.append(token)
         return [token for token in tokens if token is not None]
@@ -153,7 +155,13 @@ class _Connection:
     def headroom(self) -> int:
         """Return how many messages may come: of the size of the largest so far, of LARGEST_MESSAGE before the first."""
         left = MOST_BYTES - self.bytes
-        return max(min(self._most - self.unacknowledged, max(left // (self._largest or LARGEST_MESSAGE), left > 0)), 0)
+        return max(
+            min(
+                self._most - self.unacknowledged,
+                max(left // (self._largest or LARGEST_MESSAGE), left > 0),
+            ),
+            0,
+        )
 
 
 class ThreadedStream:
@@ -210,7 +218,9 @@ class ThreadedStream:
             began = time.monotonic()
             try:
                 self._serve_connection()
-            except Exception as error:  # of any client library, or of the platform: the connection is opened again
+            except (
+                Exception
+            ) as error:  # of any client library, or of the platform: the connection is opened again
                 wait = _FIRST_WAIT_S if time.monotonic() - began > _GOOD_S else wait
                 own = f"the stream service itself fails, not the broker: {type(error).__name__}: {first_line(error)}"
                 reason = str(error) if isinstance(error, UserError) else own
@@ -229,7 +239,9 @@ class ThreadedStream:
         self._note_gap()
         waiting: list[Received] = []
         try:
-            while not (self._closed.is_set() or (self._dropped and connection.unacknowledged < BATCH)):
+            while not (
+                self._closed.is_set() or (self._dropped and connection.unacknowledged < BATCH)
+            ):
                 tokens = connection.take_done(0 if connection.headroom else WAIT_S)
                 with _faults_of_the_broker():
                     if tokens:
@@ -258,7 +270,9 @@ class ThreadedStream:
                 _log.warning("source %s: %s", self._name, fault)
             self._fault = fault
             if self._is_sent_once and len(found) > MOST_WAITING:
-                self._losses.add("the clock of the platform could not be read", len(found) - MOST_WAITING)
+                self._losses.add(
+                    "the clock of the platform could not be read", len(found) - MOST_WAITING
+                )
                 return found[-MOST_WAITING:]
             return found
         self._fault = None
@@ -271,7 +285,9 @@ class ThreadedStream:
         with suppress(Exception):
             waiting = [*waiting, *client.receive(0)]
         if left := self._add(connection, waiting):
-            self._losses.add("the clock of the platform could not be read when the connection ended", len(left))
+            self._losses.add(
+                "the clock of the platform could not be read when the connection ended", len(left)
+            )
         self._drop_oldest(connection)
         with suppress(Exception):
             self._broken_at = self._broken_at or self._now()
@@ -294,7 +310,9 @@ class ThreadedStream:
             return
         try:
             now = self._now()
-        except Exception:  # of a clock in a database that is away: it is noted at the next connection
+        except (
+            Exception
+        ):  # of a clock in a database that is away: it is noted at the next connection
             return
         if self._broken_at is not None and now - self._broken_at > self._history:
             self._losses.add(gap("there was no connection", self._broken_at, now))

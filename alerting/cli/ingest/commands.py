@@ -73,7 +73,10 @@ def readings(
         strict=strict,
         duplicates=duplicates,
     )
-    source = ReadingsFile(file, _with_sequence(with_time_columns(layout, time, time_format, tz), sequence, start, skip_bad))
+    source = ReadingsFile(
+        file,
+        _with_sequence(with_time_columns(layout, time, time_format, tz), sequence, start, skip_bad),
+    )
     with _rejects(file, skip_bad, rejects, dry_run) as reject:
         _import(partial(check_readings, source), reject, dry_run, as_json)
 
@@ -116,21 +119,34 @@ def events(
 
     layout = file_layout(asset, asset_column, asset_prefix, sep, decimal, encoding, rename, only)
     columns = EventColumns(event_type, type_column, type_prefix, end_column)
-    layout = _with_sequence(with_time_columns(layout, time, time_format, tz), sequence, start, skip_bad)
+    layout = _with_sequence(
+        with_time_columns(layout, time, time_format, tz), sequence, start, skip_bad
+    )
     if layout.sequence is not None and time is None:
-        raise typer.BadParameter("needs --time: the column with the number of the unit", param_hint="--sequence")
+        raise typer.BadParameter(
+            "needs --time: the column with the number of the unit", param_hint="--sequence"
+        )
     source = EventsFile(file, layout, columns)
     duration: Any = None if lasting is None else "lasting" if lasting else "instant"
     with _rejects(file, skip_bad, rejects, dry_run) as reject:
         known_after = None if delay is None else _duration(delay, "--delay")
-        _import(partial(check_events, source, duration=duration, delay=known_after), reject, dry_run, as_json)
+        _import(
+            partial(check_events, source, duration=duration, delay=known_after),
+            reject,
+            dry_run,
+            as_json,
+        )
 
 
 @app.command()
 @writes
 def assets(
     file: Annotated[
-        Path, typer.Argument(help="YAML or JSON with asset documents, or a CSV or Parquet table of attributes.", metavar="FILE")
+        Path,
+        typer.Argument(
+            help="YAML or JSON with asset documents, or a CSV or Parquet table of attributes.",
+            metavar="FILE",
+        ),
     ],
     asset_column: options.AssetColumn = None,
     asset_prefix: options.AssetPrefix = "",
@@ -139,7 +155,9 @@ def assets(
     encoding: options.Encoding = None,
     rename: options.Rename = None,
     only: options.Only = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the changes without writing them.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the changes without writing them.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Import assets: their attributes, and their variables with type, unit, range, delay and whether they can be set.
@@ -154,7 +172,9 @@ def assets(
     layout = file_layout(None, asset_column, asset_prefix, sep, decimal, encoding, rename, only)
     given = read_assets(file, layout)
     with platform() as p:
-        result = import_assets(str(file), given, p, now=p.clock.now(), actor=user(), dry_run=dry_run)
+        result = import_assets(
+            str(file), given, p, now=p.clock.now(), actor=user(), dry_run=dry_run
+        )
     if as_json:
         print_json(result)
     else:
@@ -185,7 +205,9 @@ def file_layout(
     )
 
 
-def with_time_columns(layout: "Layout", time: str | None, time_format: str | None, tz: str | None) -> "Layout":
+def with_time_columns(
+    layout: "Layout", time: str | None, time_format: str | None, tz: str | None
+) -> "Layout":
     """Return the layout with the column and format of its time stamps; ALERTING_TIMEZONE is the zone of the plant."""
     from alerting.settings.environment import read_settings, variable
 
@@ -194,14 +216,18 @@ def with_time_columns(layout: "Layout", time: str | None, time_format: str | Non
     return replace(layout, time=time, time_format=time_format, zone=tz, plant_zone=plant)
 
 
-def _with_sequence(layout: "Layout", sequence: str | None, start: str | None, skip_bad: bool) -> "Layout":
+def _with_sequence(
+    layout: "Layout", sequence: str | None, start: str | None, skip_bad: bool
+) -> "Layout":
     """Return the layout with the step and the start of rows without time stamps."""
     if sequence is None:
         if start is not None:
             raise typer.BadParameter("goes with --sequence only", param_hint="--start")
         return layout
     if layout.time_format is not None:
-        raise typer.BadParameter("a sequence has no time stamps; leave out --time-format", param_hint="--sequence")
+        raise typer.BadParameter(
+            "a sequence has no time stamps; leave out --time-format", param_hint="--sequence"
+        )
     if skip_bad and layout.time is None:
         text = "a line left out would move all later ones; correct the file instead of --skip-bad"
         raise typer.BadParameter(text, param_hint="--sequence")
@@ -247,7 +273,9 @@ def _parse_rename(text: str) -> tuple[str, str]:
     return old, new
 
 
-def _rejects(file: Path, skip_bad: bool, rejects: Path | None, dry_run: bool) -> "AbstractContextManager[Reject | None]":
+def _rejects(
+    file: Path, skip_bad: bool, rejects: Path | None, dry_run: bool
+) -> "AbstractContextManager[Reject | None]":
     """Return the receiver of bad lines: a rejects file, `_ignore` in a dry run, None without --skip-bad."""
     from alerting.adapters.files.rejects import RejectsFile, rejects_path
 

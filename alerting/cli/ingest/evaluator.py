@@ -36,7 +36,10 @@ class Evaluator:
         self._faults: dict[str, str] = {}
         self.stored_until: datetime | None = None
         """Instant before which all received messages are stored: evaluating later ones would make them late."""
-        self._threads = [Thread(target=self._repeat, args=(one,), daemon=True) for one in (self.evaluate, self.deliver)]
+        self._threads = [
+            Thread(target=self._repeat, args=(one,), daemon=True)
+            for one in (self.evaluate, self.deliver)
+        ]
 
     def start(self) -> None:
         """Start both threads."""
@@ -71,7 +74,9 @@ class Evaluator:
             with self._lock:
                 arrived, self._arrived = self._arrived, ArrivedRows()
             try:
-                counts = self._evaluation.evaluate(arrived, self.stored_until or self._platform.clock.now())
+                counts = self._evaluation.evaluate(
+                    arrived, self.stored_until or self._platform.clock.now()
+                )
             except Exception:
                 with self._lock:
                     self._arrived.join(arrived)
@@ -79,7 +84,9 @@ class Evaluator:
             if counts.targets:  # a severity that rises is notified too
                 self._evaluated.set()
         usual = self._evaluation.smallest_latency.total_seconds() / 10
-        self._stopped.wait(max(min(max(usual, SHORTEST_PAUSE_S), LONGEST_PAUSE_S), time.monotonic() - began))
+        self._stopped.wait(
+            max(min(max(usual, SHORTEST_PAUSE_S), LONGEST_PAUSE_S), time.monotonic() - began)
+        )
 
     def deliver(self) -> None:
         """Deliver the notifications that are due after the next evaluation.
@@ -98,7 +105,9 @@ class Evaluator:
             try:
                 work()
                 self._faults.pop(work.__name__, None)
-            except Exception as fault:  # of the database, a document or a library: the next turn tries again
+            except (
+                Exception
+            ) as fault:  # of the database, a document or a library: the next turn tries again
                 text = f"{type(fault).__name__}: {str(fault)[:200]}"
                 if self._faults.get(work.__name__) != text:
                     _log.warning("cannot %s now, the scheduler does: %s", work.__name__, text)

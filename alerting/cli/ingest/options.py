@@ -5,7 +5,12 @@ from typing import Annotated, Literal
 
 import typer
 
-File = Annotated[Path, typer.Argument(help="CSV, also as .gz, .bz2, .xz or .zst (found by content), or Parquet.", metavar="FILE")]
+File = Annotated[
+    Path,
+    typer.Argument(
+        help="CSV, also as .gz, .bz2, .xz or .zst (found by content), or Parquet.", metavar="FILE"
+    ),
+]
 Time = Annotated[
     str | None,
     typer.Option(
@@ -48,33 +53,56 @@ Delay = Annotated[
         metavar="DURATION",
     ),
 ]
-AssetName = Annotated[str | None, typer.Option("--asset", help="The asset that all lines belong to.", metavar="NAME")]
+AssetName = Annotated[
+    str | None, typer.Option("--asset", help="The asset that all lines belong to.", metavar="NAME")
+]
 AssetColumn = Annotated[
     str | None,
-    typer.Option("--asset-column", help="Column that names the asset of each line; `asset` when left out.", metavar="COL"),
+    typer.Option(
+        "--asset-column",
+        help="Column that names the asset of each line; `asset` when left out.",
+        metavar="COL",
+    ),
 ]
 AssetPrefix = Annotated[
     str,
     typer.Option(
-        "--asset-prefix", help="Prefix of the values of the asset column: machine- makes machine-1 of 1.", metavar="TEXT"
+        "--asset-prefix",
+        help="Prefix of the values of the asset column: machine- makes machine-1 of 1.",
+        metavar="TEXT",
     ),
 ]
 Zone = Annotated[
     str | None,
     typer.Option(
-        "--tz", help="Time zone of stamps that name none, e.g. Europe/Berlin; ALERTING_TIMEZONE when left out.", metavar="ZONE"
+        "--tz",
+        help="Time zone of stamps that name none, e.g. Europe/Berlin; ALERTING_TIMEZONE when left out.",
+        metavar="ZONE",
     ),
 ]
 Separator = Annotated[
     str | None,
-    typer.Option("--sep", help="Field separator, e.g. ';' or tab; found from the header when left out.", metavar="CHAR"),
+    typer.Option(
+        "--sep",
+        help="Field separator, e.g. ';' or tab; found from the header when left out.",
+        metavar="CHAR",
+    ),
 ]
 Decimal = Annotated[
-    str | None, typer.Option("--decimal", help="Decimal mark, . or , ; found from the numbers when left out.", metavar="CHAR")
+    str | None,
+    typer.Option(
+        "--decimal",
+        help="Decimal mark, . or , ; found from the numbers when left out.",
+        metavar="CHAR",
+    ),
 ]
 Encoding = Annotated[
     str | None,
-    typer.Option("--encoding", help="Encoding of the text, e.g. cp1252; found from the bytes when left out.", metavar="NAME"),
+    typer.Option(
+        "--encoding",
+        help="Encoding of the text, e.g. cp1252; found from the bytes when left out.",
+        metavar="NAME",
+    ),
 ]
 Missing = Annotated[
     list[str] | None,
@@ -87,18 +115,31 @@ Missing = Annotated[
 Strict = Annotated[
     bool,
     typer.Option(
-        "--strict", help="Count a line as bad if one of its cells is not a value of its column; without it the cell is missing."
+        "--strict",
+        help="Count a line as bad if one of its cells is not a value of its column; without it the cell is missing.",
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Check the file, print the detected format, and write nothing.")]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Check the file, print the detected format, and write nothing."),
+]
 Rename = Annotated[
-    list[str] | None, typer.Option("--rename", help="Name for a column, as 'title=name'; may be repeated.", metavar="OLD=NEW")
+    list[str] | None,
+    typer.Option(
+        "--rename", help="Name for a column, as 'title=name'; may be repeated.", metavar="OLD=NEW"
+    ),
 ]
 Only = Annotated[
-    str | None, typer.Option("--only", help="Take only these value columns, separated by commas.", metavar="COL,...")
+    str | None,
+    typer.Option(
+        "--only", help="Take only these value columns, separated by commas.", metavar="COL,..."
+    ),
 ]
 QualityColumn = Annotated[
-    str | None, typer.Option("--quality", help="Column of the quality of all samples of a line.", metavar="COL")
+    str | None,
+    typer.Option(
+        "--quality", help="Column of the quality of all samples of a line.", metavar="COL"
+    ),
 ]
 QualitySuffix = Annotated[
     str | None,
@@ -110,7 +151,10 @@ QualitySuffix = Annotated[
 ]
 QualityCodes = Annotated[
     Literal["opc-ua", "opc-da"] | None,
-    typer.Option("--quality-codes", help="Meaning of their numbers; required if 0 occurs: good in OPC UA, bad in OPC DA."),
+    typer.Option(
+        "--quality-codes",
+        help="Meaning of their numbers; required if 0 occurs: good in OPC UA, bad in OPC DA.",
+    ),
 ]
 Duplicates = Annotated[
     Literal["refuse", "last", "mean"],
@@ -119,17 +163,38 @@ Duplicates = Annotated[
         help="Lines that state an instant of an asset again: refuse those with another value, keep the last value, or the mean.",
     ),
 ]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Import the good lines, and write the bad ones to a rejects file.")]
+SkipBad = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad", help="Import the good lines, and write the bad ones to a rejects file."
+    ),
+]
 Rejects = Annotated[
-    Path | None, typer.Option("--rejects", help="The rejects file; FILE.rejects.csv when left out.", metavar="FILE")
+    Path | None,
+    typer.Option(
+        "--rejects", help="The rejects file; FILE.rejects.csv when left out.", metavar="FILE"
+    ),
 ]
-EventType = Annotated[str | None, typer.Option("--type", help="The type of all events in the file.", metavar="NAME")]
+EventType = Annotated[
+    str | None, typer.Option("--type", help="The type of all events in the file.", metavar="NAME")
+]
 TypeColumn = Annotated[
-    str | None, typer.Option("--type-column", help="Column that names the type; `type` when left out.", metavar="COL")
+    str | None,
+    typer.Option(
+        "--type-column", help="Column that names the type; `type` when left out.", metavar="COL"
+    ),
 ]
-TypePrefix = Annotated[str, typer.Option("--type-prefix", help="Prefix of the values of the type column.", metavar="TEXT")]
+TypePrefix = Annotated[
+    str,
+    typer.Option("--type-prefix", help="Prefix of the values of the type column.", metavar="TEXT"),
+]
 EndColumn = Annotated[
-    str | None, typer.Option("--end-column", help="Column of the ends; `end` when left out and there is one.", metavar="COL")
+    str | None,
+    typer.Option(
+        "--end-column",
+        help="Column of the ends; `end` when left out and there is one.",
+        metavar="COL",
+    ),
 ]
 Lasting = Annotated[
     bool | None,

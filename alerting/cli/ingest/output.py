@@ -22,9 +22,15 @@ def print_understood(understood: "Understood") -> None:
     """Print the format of the file, its time column, its other columns and remarks on them."""
     for line in _head(understood):
         console.print(line)
-    show([_column(c) for c in understood.columns[:_COLUMNS]], ["column", "type", "unit", "values", "empty", "bad"], False)
+    show(
+        [_column(c) for c in understood.columns[:_COLUMNS]],
+        ["column", "type", "unit", "values", "empty", "bad"],
+        False,
+    )
     if len(understood.columns) > _COLUMNS:
-        console.print(f"  and {len(understood.columns) - _COLUMNS:,} more columns (--json names all)")
+        console.print(
+            f"  and {len(understood.columns) - _COLUMNS:,} more columns (--json names all)"
+        )
     for line in [*_bad_cells(understood.columns), *understood.notes]:
         console.print(f"  {line}")
 
@@ -37,7 +43,9 @@ def _count(what: int | Sequence[str], noun: str) -> str:
 
 def _names(names: Sequence[str]) -> str:
     """Return the first names and the number of the others."""
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")
+    return ", ".join(names[:_SHOWN]) + (
+        f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    )
 
 
 def _head(understood: "Understood") -> list[str]:
@@ -45,12 +53,22 @@ def _head(understood: "Understood") -> list[str]:
     written = [f"separator {_MARKS.get(form.separator, form.separator)}"] if form.separator else []
     written += [f"decimal mark {form.decimal}"] if form.separator and form.decimal else []
     written += [f"encoding {form.encoding}"] if form.encoding else []
-    lines = [f"{understood.source}: detected format", f"  {', '.join(written)}"] if written else [f"{understood.source}:"]
+    lines = (
+        [f"{understood.source}: detected format", f"  {', '.join(written)}"]
+        if written
+        else [f"{understood.source}:"]
+    )
     if form.sequence is not None:
         lines.append(f"  time: {form.time_format}")
     elif form.time_columns:
-        lines.append(f"  time: {' + '.join(map(repr, form.time_columns))}, {form.time_format}, {_zone(form)}")
-    span = f", {_local(understood.first, form)} to {_local(understood.last, form)}" if understood.first else ""
+        lines.append(
+            f"  time: {' + '.join(map(repr, form.time_columns))}, {form.time_format}, {_zone(form)}"
+        )
+    span = (
+        f", {_local(understood.first, form)} to {_local(understood.last, form)}"
+        if understood.first
+        else ""
+    )
     lines.append(f"  {_count(understood.lines, 'line')}{span}")
     new = set(understood.new_assets)
     assets = [f"{name} (new)" if name in new else name for name in understood.assets]
@@ -59,7 +77,11 @@ def _head(understood: "Understood") -> list[str]:
 
 
 def _zone(form: "FileForm") -> str:
-    return f"local time of {form.zone} ({form.zone_from})" if form.zone else "each stamp names its zone or counts in UTC"
+    return (
+        f"local time of {form.zone} ({form.zone_from})"
+        if form.zone
+        else "each stamp names its zone or counts in UTC"
+    )
 
 
 def _local(instant: datetime | None, form: "FileForm") -> str:
@@ -72,7 +94,11 @@ def _local(instant: datetime | None, form: "FileForm") -> str:
 def _column(column: "UnderstoodColumn") -> dict[str, Any]:
     name = column.name if len(column.name) <= 60 else column.name[:59] + "…"
     counts = {"values": column.values, "empty": column.missing, "bad": column.bad}
-    words = {"column": name, "type": column.type + (" (new)" if column.new else ""), "unit": column.unit}
+    words = {
+        "column": name,
+        "type": column.type + (" (new)" if column.new else ""),
+        "unit": column.unit,
+    }
     return words | {title: f"{n:,}" if n else None for title, n in counts.items()}
 
 
@@ -81,10 +107,13 @@ def _bad_cells(columns: "Sequence[UnderstoodColumn]") -> list[str]:
     lines = []
     for column in [c for c in columns if c.bad][:_COLUMNS]:
         cells = ", ".join(
-            f"{count:,} x {cell if len(cell) <= 30 else cell[:29] + '…'}" for cell, count in column.bad_cells.items()
+            f"{count:,} x {cell if len(cell) <= 30 else cell[:29] + '…'}"
+            for cell, count in column.bad_cells.items()
         )
         where = f" (first: line {column.first_bad[0].split(',')[0]})" if column.first_bad else ""
-        lines.append(f"column {column.title[:60]!r}: {_not_numbers(column.bad, column.bad_cells, cells)} as missing{where}")
+        lines.append(
+            f"column {column.title[:60]!r}: {_not_numbers(column.bad, column.bad_cells, cells)} as missing{where}"
+        )
     return lines
 
 
@@ -102,11 +131,16 @@ def print_result(result: "ImportResult", reject: "Reject | None", as_json: bool)
         print_json(vars(result) | {"rejects": rejects})
         return
     span = f", {short(result.first)} to {short(result.last)}" if result.first else ""
-    lines = [f"{result.new:,} new of {result.rows:,} {result.what} of {_count(result.assets, 'asset')}{span}"]
+    lines = [
+        f"{result.new:,} new of {result.rows:,} {result.what} of {_count(result.assets, 'asset')}{span}"
+    ]
     if result.created:
         lines.append(f"new assets: {_names(result.created)}")
     if result.event_types:
-        lines.append("event types: " + ", ".join(f"{name} ({kind})" for name, kind in result.event_types.items()))
+        lines.append(
+            "event types: "
+            + ", ".join(f"{name} ({kind})" for name, kind in result.event_types.items())
+        )
     if result.late:
         lines.append(
             f"{result.late:,} came after their time was evaluated: the next evaluation evaluates it again as far as the "
@@ -125,4 +159,6 @@ def print_assets(result: "AssetsResult") -> None:
         console.print(f"{change.asset}: {change.field}: {before}{change.after}")
     changed = len({*result.created, *(c.asset for c in result.changes)})
     outcome = "dry run: would change" if result.dry_run else "changed"
-    console.print(f"{outcome} {changed} of {_count(result.assets, 'asset')}, {len(result.created)} new")
+    console.print(
+        f"{outcome} {changed} of {_count(result.assets, 'asset')}, {len(result.created)} new"
+    )

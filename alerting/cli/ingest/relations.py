@@ -26,7 +26,12 @@ asset_group = command_group("Assets: which variables follow which set-points.")
 @command
 def relations(
     name: Annotated[str, typer.Argument(help="Name of the asset.")],
-    last: Annotated[str, typer.Option(help="Estimate from the last so many days, e.g. 30d, of at most 50,000 instants.")] = "30d",
+    last: Annotated[
+        str,
+        typer.Option(
+            help="Estimate from the last so many days, e.g. 30d, of at most 50,000 instants."
+        ),
+    ] = "30d",
     as_json: Json = False,
 ) -> None:
     """Suggest which variables follow which set-points, estimated from history, as YAML to confirm.
@@ -51,15 +56,31 @@ def relations(
         history = load_newest(p.readings, asset, span[1], max(length, SHORTEST), MOST_ROWS)
     found = suggest_relations(history)
     if as_json:
-        print_json([{**s.to_document(), "explained": s.explained, "described": s.described, "changes": s.changes} for s in found])
+        print_json(
+            [
+                {
+                    **s.to_document(),
+                    "explained": s.explained,
+                    "described": s.described,
+                    "changes": s.changes,
+                }
+                for s in found
+            ]
+        )
         return
     if not found:
-        console.print(f"# no variable of {name} follows one of its set-points clearly {_period(history)}")
+        console.print(
+            f"# no variable of {name} follows one of its set-points clearly {_period(history)}"
+        )
         return
-    console.print(f"# estimated for {name} {_period(history)}; confirm each before use. R²: share of the variance explained")
+    console.print(
+        f"# estimated for {name} {_period(history)}; confirm each before use. R²: share of the variance explained"
+    )
     console.print("relations:")
     for s in found:
-        entry = yaml.safe_dump(s.to_document(), default_flow_style=True, sort_keys=False, width=200).strip()
+        entry = yaml.safe_dump(
+            s.to_document(), default_flow_style=True, sort_keys=False, width=200
+        ).strip()
         console.print(
             f"  - {entry}  # R² {s.explained:.2f} over {spoken_share(s.described)} of readings, {s.changes} changes of {s.of}",
             soft_wrap=True,
@@ -68,7 +89,9 @@ def relations(
         )
 
 
-def load_newest(readings: "Readings", asset: "Asset", until: datetime, length: timedelta, rows: int) -> "History":
+def load_newest(
+    readings: "Readings", asset: "Asset", until: datetime, length: timedelta, rows: int
+) -> "History":
     """Return the last `rows` instants of an asset's numbers, of at most `length` before `until`.
 
     They are read in lengths that grow fourfold, so that a fast line is not read for a month of which seconds are used.
@@ -84,4 +107,8 @@ def load_newest(readings: "Readings", asset: "Asset", until: datetime, length: t
 
 def _period(history: "History") -> str:
     at = history.readings.index
-    return f"from {len(at)} instants, {short(at[0])} to {short(at[-1])}" if len(at) else "without readings of numbers"
+    return (
+        f"from {len(at)} instants, {short(at[0])} to {short(at[-1])}"
+        if len(at)
+        else "without readings of numbers"
+    )

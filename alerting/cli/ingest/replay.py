@@ -36,16 +36,34 @@ _SENDING = ("sender", "engineer", "admin")
 def replay(
     recording: Annotated[
         str,
-        typer.Argument(help="A CSV or Parquet file of readings, or stored assets: a name, also with *.", metavar="FILE|ASSETS"),
+        typer.Argument(
+            help="A CSV or Parquet file of readings, or stored assets: a name, also with *.",
+            metavar="FILE|ASSETS",
+        ),
     ],
-    to: Annotated[str, typer.Option("--to", help="Source to send to: of kind http or of a broker.", metavar="SOURCE")],
-    speed: Annotated[float, typer.Option(help="How many times as fast as recorded.", min=0.001, max=1e6)] = 1.0,
-    loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end; needs --shift-to-now.")] = False,
-    shift: Annotated[bool, typer.Option("--shift-to-now", help="Each row has the time at which it is sent.")] = False,
+    to: Annotated[
+        str,
+        typer.Option(
+            "--to", help="Source to send to: of kind http or of a broker.", metavar="SOURCE"
+        ),
+    ],
+    speed: Annotated[
+        float, typer.Option(help="How many times as fast as recorded.", min=0.001, max=1e6)
+    ] = 1.0,
+    loop: Annotated[
+        bool, typer.Option("--loop", help="Begin again at the end; needs --shift-to-now.")
+    ] = False,
+    shift: Annotated[
+        bool, typer.Option("--shift-to-now", help="Each row has the time at which it is sent.")
+    ] = False,
     start: Annotated[
-        str | None, typer.Option("--from", help="Start of the recording, ISO 8601 with zone.", metavar="TIME")
+        str | None,
+        typer.Option("--from", help="Start of the recording, ISO 8601 with zone.", metavar="TIME"),
     ] = None,
-    end: Annotated[str | None, typer.Option("--until", help="End of the recording, ISO 8601 with zone.", metavar="TIME")] = None,
+    end: Annotated[
+        str | None,
+        typer.Option("--until", help="End of the recording, ISO 8601 with zone.", metavar="TIME"),
+    ] = None,
     time: options.Time = None,
     time_format: options.TimeFormat = None,
     asset: options.AssetName = None,
@@ -66,7 +84,9 @@ def replay(
     from alerting.usecases.sources.replay import ReplayMapping
 
     if loop and not shift:
-        raise typer.BadParameter("needs --shift-to-now: the same rows a second time change nothing", param_hint="--loop")
+        raise typer.BadParameter(
+            "needs --shift-to-now: the same rows a second time change nothing", param_hint="--loop"
+        )
     begin, until = instant(start, "--from"), instant(end, "--until")
     with ExitStack() as stack:
         p = stack.enter_context(platform())
@@ -74,12 +94,17 @@ def replay(
         require_active(source)
         mapping = ReplayMapping(source)
         layout = with_time_columns(
-            file_layout(asset, asset_column, asset_prefix, None, None, None, rename, None), time, time_format, tz
+            file_layout(asset, asset_column, asset_prefix, None, None, None, rename, None),
+            time,
+            time_format,
+            tz,
         )
         report = stack.enter_context(progress())
         recorded = _recording(p, stack, recording, layout, begin, until, report)
 
-        sender = open_sender(source, lambda: _address(source), lambda: _api(read_settings(os.environ)))
+        sender = open_sender(
+            source, lambda: _address(source), lambda: _api(read_settings(os.environ))
+        )
         stack.callback(sender.close)
         sent = _Sent(report, recorded)
         try:
@@ -91,8 +116,12 @@ def replay(
             raise
     left_out = sorted(mapping.left_out)
     document = {"source": to, "rows": sent.rows, "messages": sent.messages, "left_out": left_out}
-    notes = [f"left out, as {to} does not read them: {', '.join(left_out[:20])}"] if left_out else []
-    show_result(document, as_json, f"{sent.rows:,} rows sent to {to} in {sent.messages:,} messages", *notes)
+    notes = (
+        [f"left out, as {to} does not read them: {', '.join(left_out[:20])}"] if left_out else []
+    )
+    show_result(
+        document, as_json, f"{sent.rows:,} rows sent to {to} in {sent.messages:,} messages", *notes
+    )
 
 
 class _Recording(NamedTuple):
@@ -114,7 +143,9 @@ class _Sent:
         self.rows, self.messages = self.rows + rows, self.messages + messages
         whole = self._recorded.end - self._recorded.start
         done = recorded_at - self._recorded.start
-        self._report("sending", int(done / timedelta(seconds=1)), max(int(whole / timedelta(seconds=1)), 1))
+        self._report(
+            "sending", int(done / timedelta(seconds=1)), max(int(whole / timedelta(seconds=1)), 1)
+        )
 
 
 def _recording(
@@ -134,7 +165,9 @@ def _recording(
     else:
         readings, assets = p.readings, [a for a in p.assets.all() if fnmatchcase(a.name, text)]
         if not assets:
-            hint = nearest(text, [a.name for a in p.assets.all()], "assets") or "there is no asset yet"
+            hint = (
+                nearest(text, [a.name for a in p.assets.all()], "assets") or "there is no asset yet"
+            )
             raise UserError(f"there is no file {text}, and no asset of this name; {hint}")
     spans = [span for a in assets if (span := readings.span(a.name)) is not None]
     if not spans:
@@ -142,7 +175,9 @@ def _recording(
     first, last = min(span[0] for span in spans), max(span[1] for span in spans)
     begin, until = max(start or first, first) - timedelta(milliseconds=1), min(end or last, last)
     if begin >= until:
-        raise UserError(f"{text}: its readings are from {first.isoformat()} to {last.isoformat()}, none of them in that time")
+        raise UserError(
+            f"{text}: its readings are from {first.isoformat()} to {last.isoformat()}, none of them in that time"
+        )
     return _Recording(readings, assets, begin, until)
 
 
@@ -161,7 +196,15 @@ def _of_file(
     return store, [declared[name] for name in sorted(checked.profile.assets)]
 
 
-def _send(recorded: _Recording, mapping: "ReplayMapping", sender: "Sender", sent: _Sent, speed: float, *, shift: bool) -> None:
+def _send(
+    recorded: _Recording,
+    mapping: "ReplayMapping",
+    sender: "Sender",
+    sent: _Sent,
+    speed: float,
+    *,
+    shift: bool,
+) -> None:
     """Send a recording once, from now on. Rows that are due together are sent together."""
     from alerting.usecases.sources.replay import recorded_rows, schedule
 
@@ -207,12 +250,18 @@ def _api(settings: "Settings") -> tuple[str, str]:
     from alerting.settings.environment import variable
     from alerting.wiring import console_address
 
-    path = Path(os.environ.get(variable("api_tokens_file")) or settings.home / "secrets" / "api_tokens.json")
+    path = Path(
+        os.environ.get(variable("api_tokens_file")) or settings.home / "secrets" / "api_tokens.json"
+    )
     try:
         tokens = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as fault:
-        raise UserError(f"{path}: has no token that may send readings; alerting up makes one") from fault
+        raise UserError(
+            f"{path}: has no token that may send readings; alerting up makes one"
+        ) from fault
     token = next((token for token, owner in tokens.items() if owner["role"] in _SENDING), None)
     if token is None:
-        raise UserError(f"{path}: no token has a role that may send readings: {', '.join(_SENDING)}")
+        raise UserError(
+            f"{path}: no token has a role that may send readings: {', '.join(_SENDING)}"
+        )
     return console_address(settings), token

@@ -27,8 +27,13 @@ if TYPE_CHECKING:
     from alerting.usecases.sources.poll import Readers
     from alerting.usecases.sources.status import SourceStatus
 
-source_group = command_group("Sources: connect servers, files and programs that deliver readings and events.")
-Files = Annotated[list[Path], typer.Argument(help="YAML or JSON files, each with one source, a list, or several documents.")]
+source_group = command_group(
+    "Sources: connect servers, files and programs that deliver readings and events."
+)
+Files = Annotated[
+    list[Path],
+    typer.Argument(help="YAML or JSON files, each with one source, a list, or several documents."),
+]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a source.")]
 _MOST_DEAD = 1000
 _SUBSCRIBED_WITHIN_S, _SERVICE_WITHIN_S, _POLL_S = 20.0, 5.0, 0.2
@@ -44,7 +49,9 @@ def check_sources(files: Files, as_json: Json = False) -> None:
     from alerting.usecases.sources import documents
 
     good = documents.check_sources(read_documents(files, "source", _EXAMPLE))
-    rows = [{"name": s.name, "kind": s.kind, "delivers": s.delivers, "state": s.state} for s in good]
+    rows = [
+        {"name": s.name, "kind": s.kind, "delivers": s.delivers, "state": s.state} for s in good
+    ]
     show(rows, ["name", "kind", "delivers", "state"], as_json, "no sources in these files")
 
 
@@ -59,9 +66,18 @@ def apply_sources(files: Files, dry_run: DryRun = False, as_json: Json = False) 
 
     given = read_documents(files, "source", _EXAMPLE)
     with platform() as p:
-        plans = documents.plan_sources(p.sources, given) if dry_run else documents.apply_sources(p, given, user(), p.clock.now())
+        plans = (
+            documents.plan_sources(p.sources, given)
+            if dry_run
+            else documents.apply_sources(p, given, user(), p.clock.now())
+        )
         applied_at = p.clock.now()
-        show([{"name": i.name, "action": i.action} for i in plans], ["name", "action"], as_json, "no sources in these files")
+        show(
+            [{"name": i.name, "action": i.action} for i in plans],
+            ["name", "action"],
+            as_json,
+            "no sources in these files",
+        )
         if not (dry_run or as_json):
             _wait_for_brokers(p.sources, documents.subscribed_by_stream(plans), applied_at)
     if dry_run and not as_json:
@@ -73,7 +89,9 @@ def _wait_for_brokers(sources: "Sources", names: Sequence[str], since: datetime)
     began, waiting = time.monotonic(), list(names)
     while waiting and (waited := time.monotonic() - began) < _SUBSCRIBED_WITHIN_S:
         if waited >= _SERVICE_WITHIN_S and not sources.has_processes():
-            console.print(f"{', '.join(waiting)}: no stream service runs yet; `alerting up` and `alerting stream` run one")
+            console.print(
+                f"{', '.join(waiting)}: no stream service runs yet; `alerting up` and `alerting stream` run one"
+            )
             return
         time.sleep(_POLL_S)
         for name in list(waiting):
@@ -82,8 +100,13 @@ def _wait_for_brokers(sources: "Sources", names: Sequence[str], since: datetime)
                 console.print(f"{name}: subscribed, and read from now on", markup=False)
                 waiting.remove(name)
     for name in waiting:
-        why = sources.progress(name).fault or f"source {name}: the stream service has not subscribed yet"
-        console.print(f"{why}; what the broker does not keep until then is lost", style="red", markup=False)
+        why = (
+            sources.progress(name).fault
+            or f"source {name}: the stream service has not subscribed yet"
+        )
+        console.print(
+            f"{why}; what the broker does not keep until then is lost", style="red", markup=False
+        )
 
 
 @source_group.command("list")
@@ -110,11 +133,19 @@ def list_sources(as_json: Json = False) -> None:
             since = f"no row for {_duration(status.silent)}"
             console.print(f"source {status.name}: {status.fault or since}", style="red")
         if status.last_lost and status.lost_at:
-            lost = f"{status.lost} values lost so far, the last" if status.lost else "values were lost"
+            lost = (
+                f"{status.lost} values lost so far, the last" if status.lost else "values were lost"
+            )
             when = status.lost_at.isoformat(timespec="seconds")
-            console.print(f"source {status.name}: {lost} at {when}: {status.last_lost}", style="red", markup=False)
+            console.print(
+                f"source {status.name}: {lost} at {when}: {status.last_lost}",
+                style="red",
+                markup=False,
+            )
         if status.last_refused and not status.fault:
-            console.print(f"source {status.name}: last refused: {status.last_refused}", markup=False)
+            console.print(
+                f"source {status.name}: last refused: {status.last_refused}", markup=False
+            )
     for name, of in faults.items():
         for fault in of:
             console.print(f"source {name} is faulty and not used: {fault}", style="red")
@@ -136,9 +167,13 @@ def show_source(name: Name, as_json: Json = False) -> None:
     if as_json:
         print_json({"source": document, "revisions": revisions, "last_refused": refused})
         return
-    console.print(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), markup=False, end="")
+    console.print(
+        yaml.safe_dump(document, sort_keys=False, allow_unicode=True), markup=False, end=""
+    )
     for revision in revisions:
-        console.print(f"# revision {revision.number}, {revision.at.isoformat(timespec='seconds')}, {revision.actor}")
+        console.print(
+            f"# revision {revision.number}, {revision.at.isoformat(timespec='seconds')}, {revision.actor}"
+        )
     if refused:
         console.print(f"# last refused: {refused.replace(chr(10), ' ')}", markup=False)
 
@@ -185,7 +220,9 @@ def _row(status: "SourceStatus") -> dict[str, Any]:
 
 def _last(last: Any) -> str:
     values = last.get("values") or {"type": last.get("type")}
-    shown = ", ".join(f"{name} {value}" for name, value in [*values.items()][:2] if value is not None)
+    shown = ", ".join(
+        f"{name} {value}" for name, value in [*values.items()][:2] if value is not None
+    )
     return f"{last['asset']}: {shown}" if last else "-"
 
 
@@ -213,8 +250,17 @@ def _read(name: str, *, again: bool, as_json: bool) -> None:
     from alerting.usecases.sources.poll import poll
 
     with platform() as p, progress() as report:
-        found = poll(p, _readers(), name, p.clock.now(), again=again, report=lambda rows: report("reading", rows, None))
-    show_result(found, as_json, f"{found.rows} rows, {found.new} of them new; {found.refused} refused")
+        found = poll(
+            p,
+            _readers(),
+            name,
+            p.clock.now(),
+            again=again,
+            report=lambda rows: report("reading", rows, None),
+        )
+    show_result(
+        found, as_json, f"{found.rows} rows, {found.new} of them new; {found.refused} refused"
+    )
 
 
 def _readers() -> "Readers":
@@ -229,7 +275,9 @@ def _readers() -> "Readers":
 @source_group.command("dead")
 @command
 def list_dead(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Name of a source; all when left out.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Name of a source; all when left out.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """List messages of brokers that could not be stored, with the reason."""
@@ -242,7 +290,10 @@ def list_dead(
         if name is not None:
             find_source(p.sources, name)
         found = islice(dead_messages(p.sources, name), _MOST_DEAD)
-        rows = [{**vars(m), "payload": m.payload[:_LONGEST_PAYLOAD].decode("utf-8", "backslashreplace")} for m in found]
+        rows = [
+            {**vars(m), "payload": m.payload[:_LONGEST_PAYLOAD].decode("utf-8", "backslashreplace")}
+            for m in found
+        ]
     show(rows, ["source", "at", "topic", "payload", "reason"], as_json, "no dead messages")
 
 
@@ -255,20 +306,34 @@ def retry(name: Name, as_json: Json = False) -> None:
 
     with platform() as p:
         found = retry_dead(p, name, p.clock.now(), is_outage)
-    show_result(found, as_json, f"{found.new} of {found.messages} dead messages are stored; {found.dead} stay")
+    show_result(
+        found,
+        as_json,
+        f"{found.new} of {found.messages} dead messages are stored; {found.dead} stay",
+    )
 
 
 @source_group.command("test")
 @command
 def test_source(
     name: Annotated[
-        str, typer.Argument(metavar="NAME|FILE", help="Name of a source, or the file of one that is not applied yet.")
+        str,
+        typer.Argument(
+            metavar="NAME|FILE",
+            help="Name of a source, or the file of one that is not applied yet.",
+        ),
     ],
     rows: Annotated[
-        Path | None, typer.Option(help="Of kind http: file of rows to look at, JSON or NDJSON.", metavar="FILE")
+        Path | None,
+        typer.Option(help="Of kind http: file of rows to look at, JSON or NDJSON.", metavar="FILE"),
     ] = None,
     wait: Annotated[
-        float, typer.Option(min=1.0, max=300.0, help="Seconds to wait for messages of MQTT and AMQP, and for a broker to answer.")
+        float,
+        typer.Option(
+            min=1.0,
+            max=300.0,
+            help="Seconds to wait for messages of MQTT and AMQP, and for a broker to answer.",
+        ),
     ] = 10.0,
     as_json: Json = False,
 ) -> None:
@@ -281,14 +346,27 @@ def test_source(
     from alerting.usecases.sources.trial import try_records
 
     file = Path(name)
-    given = documents.check_sources(read_documents([file], "source", _EXAMPLE)) if file.is_file() else []
+    given = (
+        documents.check_sources(read_documents([file], "source", _EXAMPLE))
+        if file.is_file()
+        else []
+    )
     with platform() as p:
         source = given[0] if given else documents.find_source(p.sources, name)
-        trial = try_source(p, _readers(), source, wait) if rows is None else try_records(p, source, _read_rows(rows))
+        trial = (
+            try_source(p, _readers(), source, wait)
+            if rows is None
+            else try_records(p, source, _read_rows(rows))
+        )
     if as_json:
         print_json(trial)
         return
-    show([*trial.rows], [*dict.fromkeys(key for row in trial.rows for key in row)], False, "no row can be stored")
+    show(
+        [*trial.rows],
+        [*dict.fromkeys(key for row in trial.rows for key in row)],
+        False,
+        "no row can be stored",
+    )
     for note in trial.notes:
         console.print(note)
     for row in trial.refused:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from alerting.settings.environment import Settings
 
 READ_AGAIN_S = 5.0
-_PROCESSES = "stream_processes"  # the module with the names of collections loads much more than the driver
+_PROCESSES = (
+    "stream_processes"  # the module with the names of collections loads much more than the driver
+)
 
 _SWITCH_S = 0.0005
 _log = logging.getLogger(__name__)
@@ -33,7 +35,10 @@ _log = logging.getLogger(__name__)
 @command
 def stream(
     alive: Annotated[
-        Path | None, typer.Option(help="File to touch every few seconds while the service works, for checks of its health.")
+        Path | None,
+        typer.Option(
+            help="File to touch every few seconds while the service works, for checks of its health."
+        ),
     ] = None,
 ) -> None:
     """Store the messages of brokers and evaluate them at once, until it is stopped. Several processes share the work.
@@ -86,20 +91,26 @@ def await_source(settings: "Settings", alive: Path | None, stopped: Event, prese
 
     from alerting.definitions.sources.source import STREAMED
 
-    with pymongo.MongoClient[dict[str, object]](settings.mongodb_uri, serverSelectionTimeoutMS=5000) as client:
+    with pymongo.MongoClient[dict[str, object]](
+        settings.mongodb_uri, serverSelectionTimeoutMS=5000
+    ) as client:
         database, fault = client[settings.database], None
         while not stopped.is_set():
             try:
                 noted = {"$set": {"waiting": True}, "$currentDate": {"at": True}}
                 database[_PROCESSES].update_one({"_id": present}, noted, upsert=True)
                 if database["sources"].find_one(
-                    {"kind": {"$in": STREAMED}, "state": {"$nin": ["paused", "retired"]}}, {"_id": True}
+                    {"kind": {"$in": STREAMED}, "state": {"$nin": ["paused", "retired"]}},
+                    {"_id": True},
                 ):
                     return
                 fault = None
             except PyMongoError as error:
                 if fault is not type(error):
-                    _log.warning("the database does not answer, so the sources are not known: %s", str(error)[:200])
+                    _log.warning(
+                        "the database does not answer, so the sources are not known: %s",
+                        str(error)[:200],
+                    )
                 fault = type(error)
             if alive is not None:
                 alive.touch()
@@ -113,7 +124,9 @@ def _forget(sources: "Sources", present: str) -> None:
         sources.forget_process(present)
 
 
-def await_platform(stack: ExitStack, settings: "Settings", alive: Path | None, stopped: Event) -> "Platform | None":
+def await_platform(
+    stack: ExitStack, settings: "Settings", alive: Path | None, stopped: Event
+) -> "Platform | None":
     """Open the platform once its database answers; return None if the service is stopped before.
 
     Raises DatabaseDown for a database of its own that cannot be started.

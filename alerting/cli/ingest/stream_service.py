@@ -87,7 +87,9 @@ class Subscription:
 class StreamService:
     """The subscriptions of all sources, one turn after another in one thread: a slow database slows all of them."""
 
-    def __init__(self, opened: Platform, environ: Mapping[str, str], stored: Stored = ignore) -> None:
+    def __init__(
+        self, opened: Platform, environ: Mapping[str, str], stored: Stored = ignore
+    ) -> None:
         """Take the platform; `stored` takes the readings of each batch after they are stored."""
         self._platform, self._stored = opened, stored
         self._address = allowed_secrets(environ, read_secret_rules(Variables(environ)))
@@ -121,7 +123,9 @@ class StreamService:
                 least = TURN_S if self._streams else PAUSE_S
                 time.sleep(max(0.0, started + least - time.monotonic()))
         except (PyMongoError, DatabaseDown) as fault:
-            _log.warning("the database does not answer; brokers keep their messages: %s", str(fault)[:200])
+            _log.warning(
+                "the database does not answer; brokers keep their messages: %s", str(fault)[:200]
+            )
             self._close_brokers()
             self._read_at = -READ_AGAIN_S
             time.sleep(PAUSE_S)
@@ -133,7 +137,12 @@ class StreamService:
             try:
                 self._close(name)
             except Exception as fault:  # of a database that is away: the next process that reads the source notes the gap
-                _log.error("source %s: its last %s values are lost: %s", name, self._drop(found), str(fault)[:200])
+                _log.error(
+                    "source %s: its last %s values are lost: %s",
+                    name,
+                    self._drop(found),
+                    str(fault)[:200],
+                )
         self._streams.clear()
 
     def leave(self) -> None:
@@ -167,7 +176,9 @@ class StreamService:
         if not (batch or found.waiting) and self._faults.pop(name, None) is not None:
             self._platform.sources.set_fault(name, None)
         try:
-            count = store_messages(self._platform, found.source, batch, now, is_outage, self._stored)
+            count = store_messages(
+                self._platform, found.source, batch, now, is_outage, self._stored
+            )
         except TooManyDead as fault:
             found.postpone(batch, 0.0)
             self._pause(name, str(fault))
@@ -176,7 +187,9 @@ class StreamService:
             found.postpone(batch, 0.0)
             raise
         if found.opened_at is not None and not found.source.is_sent_once:
-            self._platform.sources.note_read(name, found.opened_at)  # with the document as it was then
+            self._platform.sources.note_read(
+                name, found.opened_at
+            )  # with the document as it was then
             found.opened_at = None
         if len(batch) >= threaded.BATCH:
             self._behind.append(batch[-1].received_at)
@@ -184,7 +197,9 @@ class StreamService:
             self._faults.pop(name, None)
         self._keep_postponed(found, count)
         if count.dead:
-            _log.warning("source %s: %s of %s messages could not be stored", name, count.dead, count.messages)
+            _log.warning(
+                "source %s: %s of %s messages could not be stored", name, count.dead, count.messages
+            )
 
     def _keep_postponed(self, found: Subscription, count: StreamCount) -> None:
         """Keep messages that can be stored later, without an acknowledgement, and show why."""
@@ -193,7 +208,10 @@ class StreamService:
             found.postpone(count.postponed, RETRY_S)
         if count.why is not None:
             self._faults.pop(name, None)  # counting the other messages has removed it
-            self._note(name, f"source {name}: messages with readings of archived months wait, not acknowledged: {count.why}")
+            self._note(
+                name,
+                f"source {name}: messages with readings of archived months wait, not acknowledged: {count.why}",
+            )
 
     def _record_losses(self, found: Subscription, now: datetime) -> None:
         found.losses += found.stream.losses()
@@ -203,7 +221,9 @@ class StreamService:
 
     def _pause(self, name: str, fault: str) -> None:
         _log.warning("paused: %s", fault)
-        with suppress(UserError):  # its document is gone or faulty by now: no further messages are read either
+        with suppress(
+            UserError
+        ):  # its document is gone or faulty by now: no further messages are read either
             set_state(self._platform, name, "paused", SERVICE, self._platform.clock.now())
         self._platform.sources.set_fault(name, fault)
         found = self._streams.pop(name)
@@ -228,7 +248,11 @@ class StreamService:
         read = read_sources(self._platform.sources)[0]
         active = {s.name: s for s in read if isinstance(s, StreamedSource) and s.state == "active"}
         noted = self._platform.sources.note_process(self._process)
-        processes = [process for process in noted if process == self._process or not _was_killed_here(process)]
+        processes = [
+            process
+            for process in noted
+            if process == self._process or not _was_killed_here(process)
+        ]
         self._has_others = len(processes) > 1
         before, self._share = self._share, share_of(self._process, processes, active.values())
         sources = {name: active[name] for name in self._share}
@@ -236,7 +260,9 @@ class StreamService:
             if active.get(name) != found.source or self._is_handed_over(found):
                 self._close(name)
         for name, source in sources.items():
-            if name not in self._streams and (source.has_groups or name in before or len(processes) == 1):
+            if name not in self._streams and (
+                source.has_groups or name in before or len(processes) == 1
+            ):
                 self._open(source, source.kind, now)
         self._note_reading(now)
 
@@ -259,7 +285,9 @@ class StreamService:
             self._streams[name] = Subscription(source, stream, now)
         except UserError as fault:
             self._note(name, str(fault))
-        except Exception as fault:  # of a client library; its text can hold the address, with a password
+        except (
+            Exception
+        ) as fault:  # of a client library; its text can hold the address, with a password
             if is_outage(fault):
                 raise
             self._note(name, f"source {name}: cannot be opened: {type(fault).__name__}")
@@ -273,15 +301,23 @@ class StreamService:
         found.stream.close()
         while found.source.is_sent_once and (batch := self._rest(found)):
             try:
-                count = store_messages(self._platform, found.source, batch, now, is_outage, self._stored)
+                count = store_messages(
+                    self._platform, found.source, batch, now, is_outage, self._stored
+                )
             except TooManyDead:
-                found.losses.append(SourceLoss("too many messages of the source could not be stored", len(batch)))
+                found.losses.append(
+                    SourceLoss("too many messages of the source could not be stored", len(batch))
+                )
                 continue
             except Exception:
                 found.postpone(batch, 0.0)
                 raise
             if count.postponed:
-                found.losses.append(SourceLoss(f"they came before the source was closed: {count.why}", len(count.postponed)))
+                found.losses.append(
+                    SourceLoss(
+                        f"they came before the source was closed: {count.why}", len(count.postponed)
+                    )
+                )
         if found.source.is_sent_once:
             self._note_read(found, now)
         self._record_losses(found, now)
@@ -305,10 +341,16 @@ class StreamService:
         noted for the last time. Brokers are noted once they have answered: `alerting source apply` waits for that.
         """
         for name, found in self._streams.items():
-            is_new = found.opened_at is not None and now - found.opened_at < timedelta(seconds=HAND_OVER_S)
+            is_new = found.opened_at is not None and now - found.opened_at < timedelta(
+                seconds=HAND_OVER_S
+            )
             if found.source.is_sent_once and not is_new:
                 self._note_read(found, now)
-            elif not found.source.is_sent_once and found.opened_at is None and name not in self._faults:
+            elif (
+                not found.source.is_sent_once
+                and found.opened_at is None
+                and name not in self._faults
+            ):
                 self._platform.sources.note_read(name, now)
             self._record_losses(found, now)
 
@@ -317,10 +359,14 @@ class StreamService:
         name, opened, found.opened_at = found.source.name, found.opened_at, None
         before = self._platform.sources.progress(name).read_until if opened else None
         if before is not None and opened is not None:
-            revised = max((revision.at for revision in self._platform.sources.revisions(name)), default=before)
+            revised = max(
+                (revision.at for revision in self._platform.sources.revisions(name)), default=before
+            )
             start, history = max(before, revised), getattr(found.source, "history", timedelta(0))
             if opened - start > history:
-                found.losses.append(SourceLoss(threaded.gap("no process read the source", start, opened)))
+                found.losses.append(
+                    SourceLoss(threaded.gap("no process read the source", start, opened))
+                )
         self._platform.sources.note_read(name, now)
 
 

@@ -18,10 +18,16 @@ class CommandGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Return the name, the command and the rest of the arguments. Fails with exit code 2 if there is no such command."""
         typed = args[0]
-        if self.get_command(ctx, typed) is None and not typed.startswith("-") and not ctx.resilient_parsing:
+        if (
+            self.get_command(ctx, typed) is None
+            and not typed.startswith("-")
+            and not ctx.resilient_parsing
+        ):
             root = ctx.find_root()
             found = nearest_commands(root.command, typed)
-            meant = " or ".join(f"`{' '.join([root.info_name or 'alerting', *path])}`" for path in found)
+            meant = " or ".join(
+                f"`{' '.join([root.info_name or 'alerting', *path])}`" for path in found
+            )
             ctx.fail(f"No such command {typed!r}." + (f" Did you mean {meant}?" if meant else ""))
         return super().resolve_command(ctx, args)
 
@@ -33,7 +39,10 @@ class RootGroup(CommandGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the commands in the order of the help."""
-        return [*self.order, *(name for name in super().list_commands(ctx) if name not in self.order)]
+        return [
+            *self.order,
+            *(name for name in super().list_commands(ctx) if name not in self.order),
+        ]
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the options, hidden from the help: every command has them, or people use them once."""

@@ -96,7 +96,9 @@ def _descriptor() -> Iterator[TextIO]:
     original = os.dup(number)
     os.dup2(2, number)
     try:
-        with os.fdopen(os.dup(original), "w", encoding=stream.encoding, errors=stream.errors) as own:
+        with os.fdopen(
+            os.dup(original), "w", encoding=stream.encoding, errors=stream.errors
+        ) as own:
             yield own
     finally:
         os.dup2(original, number)
@@ -161,24 +163,39 @@ def show(rows: Sequence[Any], columns: Sequence[str], as_json: bool, empty: str 
             console.print(line)
 
 
-def table_lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: int) -> Iterator[Text]:
+def table_lines(
+    rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: int
+) -> Iterator[Text]:
     """Return the lines of a table of at most this width. Ids, times and numbers stay whole; text that does not fit into its
     column is wrapped or printed below its row.
     """
     titles = [column.replace("_", " ") for column in columns]
     cells = [[cell(row.get(column)) for column in columns] for row in rows]
     right = [_all_numbers([row.get(column) for row in rows]) for column in columns]
-    widths = [max(_widest(title), *(_widest(row[i]) for row in cells)) for i, title in enumerate(titles)]
-    beside = _fit(widths, cells, width, {i for i, c in enumerate(columns) if any(_is_time(row.get(c)) for row in rows)})
+    widths = [
+        max(_widest(title), *(_widest(row[i]) for row in cells)) for i, title in enumerate(titles)
+    ]
+    beside = _fit(
+        widths,
+        cells,
+        width,
+        {i for i, c in enumerate(columns) if any(_is_time(row.get(c)) for row in rows)},
+    )
     below = [i for i in range(len(columns)) if i not in beside]
     yield Text(_line([titles[i] for i in beside], beside, right), style="bold")
     for row in cells:
         for parts in _physical_lines([row[i] for i in beside], beside):
             yield Text(_line(parts, beside, right))
         for i in below:
-            for text in _wrap_indented(f"{titles[i]}: {row[i]}" if titles[i] else row[i], width) if row[i] else ():
+            for text in (
+                _wrap_indented(f"{titles[i]}: {row[i]}" if titles[i] else row[i], width)
+                if row[i]
+                else ()
+            ):
                 yield Text(text)
-    if not _running.zone_shown and any(_is_time(row.get(column)) for row in rows for column in columns):
+    if not _running.zone_shown and any(
+        _is_time(row.get(column)) for row in rows for column in columns
+    ):
         yield Text(f"times: {zone()}{_running.line_clock}", style="dim")
         _running.zone_shown = True
 
@@ -186,10 +203,18 @@ def table_lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width
 def table_width(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> int:
     """Return the width that a table of these columns needs for each row to stand on one line."""
     cells = {column: [cell(row.get(column)) for row in rows] for column in columns}
-    return _used_width({i: max(map(_widest, (name, *texts))) for i, (name, texts) in enumerate(cells.items()) if any(texts)})
+    return _used_width(
+        {
+            i: max(map(_widest, (name, *texts)))
+            for i, (name, texts) in enumerate(cells.items())
+            if any(texts)
+        }
+    )
 
 
-def _fit(widths: Sequence[int], cells: Sequence[Sequence[str]], width: int, times: Collection[int]) -> dict[int, int]:
+def _fit(
+    widths: Sequence[int], cells: Sequence[Sequence[str]], width: int, times: Collection[int]
+) -> dict[int, int]:
     """Return the columns that fit side by side, with their widths: drop empty ones first, then the widest text, times last."""
     beside = dict(enumerate(widths))
     if _used_width(beside) > width:
@@ -198,7 +223,9 @@ def _fit(widths: Sequence[int], cells: Sequence[Sequence[str]], width: int, time
         widest = max(list(beside)[1:], key=lambda i: (i not in times, beside[i]))
         width_before = beside.pop(widest)
         room = width - _used_width(beside) - _GAP
-        longest_word = max((cell_len(word) for row in cells for word in row[widest].split()), default=0)
+        longest_word = max(
+            (cell_len(word) for row in cells for word in row[widest].split()), default=0
+        )
         if room >= max(_LEAST_TEXT, longest_word) and width_before > room:
             return dict(sorted({**beside, widest: room}.items()))
     return beside
@@ -215,7 +242,11 @@ def _physical_lines(row: Sequence[str], beside: Mapping[int, int]) -> Iterator[l
 
 
 def _lines(text: str, width: int) -> list[str]:
-    return [part for line in text.split("\n") for part in (_wrap(line, width) if cell_len(line) > width else [line])] or [""]
+    return [
+        part
+        for line in text.split("\n")
+        for part in (_wrap(line, width) if cell_len(line) > width else [line])
+    ] or [""]
 
 
 def _wrap(text: str, width: int) -> list[str]:
@@ -224,7 +255,11 @@ def _wrap(text: str, width: int) -> list[str]:
 
 def _wrap_indented(text: str, width: int) -> list[str]:
     lines = text.split("\n")
-    return [f"{_INDENT}{part}" for line in lines for part in _wrap(line, max(width - len(_INDENT), _LEAST_TEXT))]
+    return [
+        f"{_INDENT}{part}"
+        for line in lines
+        for part in _wrap(line, max(width - len(_INDENT), _LEAST_TEXT))
+    ]
 
 
 def _line(parts: Sequence[str], beside: Mapping[int, int], right: Sequence[bool]) -> str:
@@ -241,11 +276,15 @@ def _widest(text: str) -> int:
 
 def _all_numbers(values: Sequence[Any]) -> bool:
     given = [value for value in values if value is not None]
-    return bool(given) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in given)
+    return bool(given) and all(
+        isinstance(value, int | float) and not isinstance(value, bool) for value in given
+    )
 
 
 def _is_time(value: Any) -> bool:
-    return isinstance(value, datetime) or (isinstance(value, str) and _STAMP.fullmatch(value) is not None)
+    return isinstance(value, datetime) or (
+        isinstance(value, str) and _STAMP.fullmatch(value) is not None
+    )
 
 
 def cell(value: Any) -> str:
@@ -257,7 +296,9 @@ def cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}"
     if _is_time(value):
-        return messages.instant(value if isinstance(value, datetime) else datetime.fromisoformat(value), zone())
+        return messages.instant(
+            value if isinstance(value, datetime) else datetime.fromisoformat(value), zone()
+        )
     return readable(format_duration(value) if isinstance(value, timedelta) else str(value))
 
 

@@ -37,7 +37,10 @@ def require(least: Role) -> Callable[..., Person]:
             raise HTTPException(
                 403,
                 translatable(
-                    "this needs the role {role}; {person} has the role {own}", role=least, person=found.name, own=found.role
+                    "this needs the role {role}; {person} has the role {own}",
+                    role=least,
+                    person=found.name,
+                    own=found.role,
                 ),
             )
         return found
@@ -72,9 +75,15 @@ def list_episodes(
     _: Viewer,
     definition: NameQuery | None = None,
     asset: NameQuery | None = None,
-    only_open: Annotated[bool, Query(alias="open", description="true: only episodes that are open now.")] = False,
-    start: Annotated[Instant | None, Query(alias="from", description="Raised at or after this instant.")] = None,
-    end: Annotated[Instant | None, Query(alias="to", description="Raised before this instant.")] = None,
+    only_open: Annotated[
+        bool, Query(alias="open", description="true: only episodes that are open now.")
+    ] = False,
+    start: Annotated[
+        Instant | None, Query(alias="from", description="Raised at or after this instant.")
+    ] = None,
+    end: Annotated[
+        Instant | None, Query(alias="to", description="Raised before this instant.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Cursor | None = None,
 ) -> views.EpisodePage:
@@ -82,7 +91,9 @@ def list_episodes(
     before = views.read_cursor(cursor) if cursor else None
     found = platform.episodes.find(definition, asset, start, end, only_open, limit + 1, before)
     items = [views.episode_summary(episode, platform.zone) for episode in found[:limit]]
-    return views.EpisodePage(items=items, next=views.cursor_after(found[limit - 1]) if len(found) > limit else None)
+    return views.EpisodePage(
+        items=items, next=views.cursor_after(found[limit - 1]) if len(found) > limit else None
+    )
 
 
 @router.get("/episodes/{id}", tags=["episodes"])
@@ -92,21 +103,30 @@ def show_episode(id: Id, platform: Served, _: Viewer) -> views.EpisodeDetail:
 
 
 @router.post("/episodes/{id}/feedback", tags=["episodes"])
-def say(id: Id, body: views.FeedbackBody, platform: Served, person: Operator) -> views.EpisodeDetail:
+def say(
+    id: Id, body: views.FeedbackBody, platform: Served, person: Operator
+) -> views.EpisodeDetail:
     """Record whether an alarm was right and which action followed; returns the episode with its outcome. Role: operator."""
     return _detail(platform, record_feedback(platform, id, body, person))
 
 
 def _detail(platform: Platform, episode: Episode) -> views.EpisodeDetail:
-    return views.episode_detail(episode, platform.notifications.of_episodes([episode.id])[episode.id], platform.zone)
+    return views.episode_detail(
+        episode, platform.notifications.of_episodes([episode.id])[episode.id], platform.zone
+    )
 
 
-def record_feedback(platform: Platform, id: str, body: views.FeedbackBody, person: Person) -> Episode:
+def record_feedback(
+    platform: Platform, id: str, body: views.FeedbackBody, person: Person
+) -> Episode:
     """Record the feedback of a person on an episode; returns the episode with its outcome."""
     now, action, comment = platform.clock.now(), body.action or None, body.comment or None
     taken = body.recommendation_taken
     return give_feedback(
-        platform, Feedback(id, body.verdict, body.acted, action, comment, person.name, now, body.acted_at, taken)
+        platform,
+        Feedback(
+            id, body.verdict, body.acted, action, comment, person.name, now, body.acted_at, taken
+        ),
     )
 
 
@@ -114,18 +134,29 @@ def record_feedback(platform: Platform, id: str, body: views.FeedbackBody, perso
 def list_definitions(platform: Served, _: Viewer) -> list[views.DefinitionSummary]:
     """List all definitions by name."""
     latest = {revision.name: revision for revision in platform.definitions.latest()}
-    documents = [(document, str(document.get("name"))) for document in platform.definitions.documents()]
+    documents = [
+        (document, str(document.get("name"))) for document in platform.definitions.documents()
+    ]
     states = describe_trainings(
-        platform.definitions, platform.decisions, platform.trainings, list(latest.values()), platform.zone
+        platform.definitions,
+        platform.decisions,
+        platform.trainings,
+        list(latest.values()),
+        platform.zone,
     )
-    return [views.definition_summary(document, latest.get(name), states.get(name)) for document, name in documents]
+    return [
+        views.definition_summary(document, latest.get(name), states.get(name))
+        for document, name in documents
+    ]
 
 
 @router.get("/definitions/{name}", tags=["definitions"])
 def show_definition(name: Id, platform: Served, _: Viewer) -> views.DefinitionDetail:
     """Show a definition: the current document, its faults, its revisions."""
     document, revisions = _document(platform, name), platform.definitions.revisions(name)
-    states = describe_trainings(platform.definitions, platform.decisions, platform.trainings, revisions[-1:], platform.zone)
+    states = describe_trainings(
+        platform.definitions, platform.decisions, platform.trainings, revisions[-1:], platform.zone
+    )
     return views.definition_detail(document, revisions, states.get(name))
 
 

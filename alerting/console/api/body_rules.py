@@ -22,8 +22,14 @@ FEEDBACK_RULES: JsonDict = {
             "anyOf": [
                 _ACTED,
                 {"required": ["verdict"], "properties": {"verdict": {"type": "string"}}},
-                {"required": ["comment"], "properties": {"comment": {"type": "string", "pattern": r"\S"}}},
-                {"required": ["recommendation_taken"], "properties": {"recommendation_taken": {"type": "string"}}},
+                {
+                    "required": ["comment"],
+                    "properties": {"comment": {"type": "string", "pattern": r"\S"}},
+                },
+                {
+                    "required": ["recommendation_taken"],
+                    "properties": {"recommendation_taken": {"type": "string"}},
+                },
             ]
         },
     ]
@@ -31,11 +37,18 @@ FEEDBACK_RULES: JsonDict = {
 
 SHELF_ENDS: JsonDict = {
     "anyOf": [
-        {"required": ["until"], "properties": {"until": {"type": "string"}, "for": {"type": "null"}}},
+        {
+            "required": ["until"],
+            "properties": {"until": {"type": "string"}, "for": {"type": "null"}},
+        },
         {"required": ["for"], "properties": {"until": {"type": "null"}, "for": {"type": "string"}}},
         {
             "required": ["kind"],
-            "properties": {"kind": {"const": "out_of_service"}, "until": {"type": "null"}, "for": {"type": "null"}},
+            "properties": {
+                "kind": {"const": "out_of_service"},
+                "until": {"type": "null"},
+                "for": {"type": "null"},
+            },
         },
     ]
 }

@@ -29,7 +29,12 @@ LARGEST_JSON = 4 << 20  # bytes; JSON is parsed as a whole before its rows are c
 MOST_ANSWERS = 1000
 What = Literal["readings", "events"]
 Key = Annotated[
-    str | None, Header(min_length=1, max_length=200, description="Names this delivery: sent again, it changes nothing.")
+    str | None,
+    Header(
+        min_length=1,
+        max_length=200,
+        description="Names this delivery: sent again, it changes nothing.",
+    ),
 ]
 _GZIP = 31  # zlib: window of gzip, with its header
 _JSON, _LINES = "application/json", "application/x-ndjson"
@@ -39,21 +44,29 @@ router = APIRouter(prefix="/api/v1")
 class ReadingBody(BaseModel):
     """A row of readings. With a source of its own mapping, the fields are those that its document names."""
 
-    ts: str | float = Field(description="Time stamp: ISO 8601, or seconds or milliseconds since 1970.")
+    ts: str | float = Field(
+        description="Time stamp: ISO 8601, or seconds or milliseconds since 1970."
+    )
     asset: str = Field(description="Name of the asset.")
     values: dict[str, float | str | bool | None] = Field(
         description="Values by variable. Without this field the other fields are."
     )
-    quality: str | dict[str, str] | None = Field(None, description="Quality of all samples, or by variable; good when left out.")
+    quality: str | dict[str, str] | None = Field(
+        None, description="Quality of all samples, or by variable; good when left out."
+    )
 
 
 class EventBody(BaseModel):
     """A row of events. Further fields are attributes."""
 
-    ts: str | float = Field(description="Time stamp of the start: ISO 8601, or seconds or milliseconds since 1970.")
+    ts: str | float = Field(
+        description="Time stamp of the start: ISO 8601, or seconds or milliseconds since 1970."
+    )
     asset: str = Field(description="Name of the asset.")
     type: str = Field(description="Type of the event.")
-    end: str | float | None = Field(None, description="Time stamp of the end; null while a lasting event is still going on.")
+    end: str | float | None = Field(
+        None, description="Time stamp of the end; null while a lasting event is still going on."
+    )
 
 
 BODIES = (ReadingBody, EventBody)
@@ -62,7 +75,10 @@ BODIES = (ReadingBody, EventBody)
 def _body(row: type[BaseModel]) -> dict[str, Any]:
     """Return the description of a body with such rows."""
     one = {"$ref": f"#/components/schemas/{row.__name__}"}
-    content = {_JSON: {"schema": {"anyOf": [one, {"type": "array", "items": one}]}}, _LINES: {"schema": {"type": "string"}}}
+    content = {
+        _JSON: {"schema": {"anyOf": [one, {"type": "array", "items": one}]}},
+        _LINES: {"schema": {"type": "string"}},
+    }
     text = "JSON: a row or a list of rows; or NDJSON: one row per line. May be compressed (Content-Encoding: gzip)."
     return {"requestBody": {"required": True, "description": text, "content": content}}
 
@@ -78,9 +94,13 @@ class DeliveryView(BaseModel):
     """The answer to a delivery."""
 
     rows: int = Field(description="Rows that are stored.")
-    new: int = Field(description="Stored rows that changed anything; the others were stored before.")
+    new: int = Field(
+        description="Stored rows that changed anything; the others were stored before."
+    )
     refused: int = Field(description="Rows that were not stored.")
-    lines: list[RefusedLine] = Field(description=f"The first {MOST_ANSWERS} refused rows, each with its reason.")
+    lines: list[RefusedLine] = Field(
+        description=f"The first {MOST_ANSWERS} refused rows, each with its reason."
+    )
 
 
 class Deliveries:
@@ -142,7 +162,9 @@ class _Shared:
 def _sender(person: Annotated[Person, Depends(require("sender"))]) -> Person:
     """Return the sender of a request. Raises HTTPException 403 for people who may only read or operate."""
     if not person.may_send:
-        raise HTTPException(403, f"this needs the role sender or engineer; {person.name} has the role {person.role}")
+        raise HTTPException(
+            403, f"this needs the role sender or engineer; {person.name} has the role {person.role}"
+        )
     return person
 
 
@@ -151,7 +173,11 @@ Sender = Annotated[Person, Depends(_sender)]
 
 @router.post("/readings", tags=["readings"], openapi_extra=MAY_NAME_NOTHING | _body(ReadingBody))
 async def send_readings(
-    request: Request, platform: Served, person: Sender, source: NameQuery | None = None, idempotency_key: Key = None
+    request: Request,
+    platform: Served,
+    person: Sender,
+    source: NameQuery | None = None,
+    idempotency_key: Key = None,
 ) -> DeliveryView:
     """Store readings: rows of `ts`, `asset` and `values`. With `source`, as its document maps them. Role: sender, or engineer.
 
@@ -162,7 +188,11 @@ async def send_readings(
 
 @router.post("/events", tags=["readings"], openapi_extra=MAY_NAME_NOTHING | _body(EventBody))
 async def send_events(
-    request: Request, platform: Served, person: Sender, source: NameQuery | None = None, idempotency_key: Key = None
+    request: Request,
+    platform: Served,
+    person: Sender,
+    source: NameQuery | None = None,
+    idempotency_key: Key = None,
 ) -> DeliveryView:
     """Store events: rows of `ts`, `asset`, `type` and perhaps `end`; other fields are attributes. Role: sender, or engineer.
 
@@ -172,25 +202,43 @@ async def send_events(
 
 
 async def _receive(
-    request: Request, platform: Platform, person: Person, what: What, source: str | None, key: str | None
+    request: Request,
+    platform: Platform,
+    person: Person,
+    what: What,
+    source: str | None,
+    key: str | None,
 ) -> DeliveryView:
     deliveries: Deliveries = request.app.state.deliveries
     document = await run_in_threadpool(_source, platform, source, what)
-    is_lines, encoding = _is_lines(request.headers.get("content-type", "")), request.headers.get("content-encoding", "")
+    is_lines, encoding = (
+        _is_lines(request.headers.get("content-type", "")),
+        request.headers.get("content-encoding", ""),
+    )
     with deliveries.body(person.name) as take:
         body = await _receive_body(request, take)
 
         def store() -> DeliveryView:
             given = _read(_text(body, encoding, is_lines), is_lines)
             return _view(
-                deliver(platform, document, [*given.rows.values()], platform.clock.now(), by=source, sender=person.name), given
+                deliver(
+                    platform,
+                    document,
+                    [*given.rows.values()],
+                    platform.clock.now(),
+                    by=source,
+                    sender=person.name,
+                ),
+                given,
             )
 
         with deliveries.one(person.name):
             if key is None:
                 return await run_in_threadpool(store)
             named = f"{person.name}:{what}:{source}:{key}"
-            return await run_in_threadpool(_once, platform.sources, named, hashlib.sha256(body).hexdigest(), store)
+            return await run_in_threadpool(
+                _once, platform.sources, named, hashlib.sha256(body).hexdigest(), store
+            )
 
 
 async def _receive_body(request: Request, take: Callable[[int], None]) -> bytes:
@@ -202,7 +250,9 @@ async def _receive_body(request: Request, take: Callable[[int], None]) -> bytes:
     return b"".join(pieces)
 
 
-def _once(sources: Sources, key: str, digest: str, store: Callable[[], DeliveryView]) -> DeliveryView:
+def _once(
+    sources: Sources, key: str, digest: str, store: Callable[[], DeliveryView]
+) -> DeliveryView:
     """Return the answer to an earlier delivery with this key, or else store this one. Raises UserError for another body."""
     earlier = sources.answer(key)
     if earlier is None:
@@ -210,7 +260,9 @@ def _once(sources: Sources, key: str, digest: str, store: Callable[[], DeliveryV
         sources.keep_answer(key, {"body": digest, "answer": answer.model_dump()})
         return answer
     if earlier["body"] != digest:
-        raise UserError("this Idempotency-Key was used for another body; give every delivery its own")
+        raise UserError(
+            "this Idempotency-Key was used for another body; give every delivery its own"
+        )
     return DeliveryView.model_validate(earlier["answer"])
 
 
@@ -220,9 +272,13 @@ def _source(platform: Platform, name: str | None, what: What) -> HttpSource:
         return HttpSource(name="api", kind="http", delivers=what)
     found = find_source(platform.sources, name)
     if not isinstance(found, HttpSource):
-        raise UserError(f"source {name!r} is of kind {found.kind}; only one of kind http takes rows from the API")
+        raise UserError(
+            f"source {name!r} is of kind {found.kind}; only one of kind http takes rows from the API"
+        )
     if found.delivers != what:
-        raise UserError(f"source {name!r} delivers {found.delivers}: send its rows to /api/v1/{found.delivers}")
+        raise UserError(
+            f"source {name!r} delivers {found.delivers}: send its rows to /api/v1/{found.delivers}"
+        )
     require_active(found)
     return found
 
@@ -238,19 +294,25 @@ def _is_lines(content_type: str) -> bool:
     """Return whether a body is NDJSON, and not JSON. Raises UserError for any other type."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in (_JSON, _LINES):
-        raise UserError(f"the content-type {content_type[:40]!r} is not known; send {_JSON} or {_LINES}")
+        raise UserError(
+            f"the content-type {content_type[:40]!r} is not known; send {_JSON} or {_LINES}"
+        )
     return kind == _LINES
 
 
 def _text(body: bytes, encoding: str, is_lines: bool) -> str:
     """Return the text of a body. Raises HTTPException 413 if it is too large decompressed, and UserError if it is damaged."""
     if encoding not in ("", "identity", "gzip"):
-        raise UserError(f"the content-encoding {encoding[:20]!r} is not known; send gzip, or the body as it is")
+        raise UserError(
+            f"the content-encoding {encoding[:20]!r} is not known; send gzip, or the body as it is"
+        )
     try:
         plain = _decompress(body) if encoding == "gzip" else body
         if not is_lines and len(plain) > LARGEST_JSON:
             hint = f"send NDJSON, one row per line, as {_LINES}: up to {LARGEST_DELIVERY} bytes"
-            raise HTTPException(413, f"a body of JSON is not larger than {LARGEST_JSON} bytes; {hint}")
+            raise HTTPException(
+                413, f"a body of JSON is not larger than {LARGEST_JSON} bytes; {hint}"
+            )
         return plain.decode("utf-8-sig")
     except (zlib.error, EOFError):
         raise UserError("the body is not gzip, or it was cut off") from None
@@ -262,11 +324,15 @@ def _decompress(body: bytes) -> bytes:
     member = zlib.decompressobj(_GZIP)
     plain = member.decompress(body, LARGEST_DELIVERY + 1)
     if len(plain) > LARGEST_DELIVERY:
-        raise HTTPException(413, f"the body is larger than {LARGEST_DELIVERY} bytes once it is decompressed")
+        raise HTTPException(
+            413, f"the body is larger than {LARGEST_DELIVERY} bytes once it is decompressed"
+        )
     if not member.eof:
         raise EOFError
     if member.unused_data:
-        raise UserError("the body goes on after the end of its gzip data; compress it as a whole, not in several members")
+        raise UserError(
+            "the body goes on after the end of its gzip data; compress it as a whole, not in several members"
+        )
     return plain
 
 
@@ -274,5 +340,7 @@ def _view(found: Delivery, given: JsonRows) -> DeliveryView:
     """Return the answer; refused rows have the number that they have in the body."""
     numbers = [*given.rows]
     refused = {numbers[row.line - 1]: row.reason for row in found.refused} | dict(given.unreadable)
-    lines = [RefusedLine(line=line, reason=refused[line]) for line in sorted(refused)[:MOST_ANSWERS]]
+    lines = [
+        RefusedLine(line=line, reason=refused[line]) for line in sorted(refused)[:MOST_ANSWERS]
+    ]
     return DeliveryView(rows=found.rows, new=found.new, refused=len(refused), lines=lines)

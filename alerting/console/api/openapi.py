@@ -35,7 +35,12 @@ _DESCRIPTIONS = {
 DESCRIPTION = "/api/v1/openapi.json"
 _JSON = "application/json"
 _HEADERS = {
-    401: {"WWW-Authenticate": {"description": "The authentication scheme.", "schema": {"type": "string"}}},
+    401: {
+        "WWW-Authenticate": {
+            "description": "The authentication scheme.",
+            "schema": {"type": "string"},
+        }
+    },
     429: {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}},
 }
 
@@ -66,7 +71,9 @@ def describe(app: FastAPI) -> None:
 
 
 def _describe(app: FastAPI) -> dict[str, Any]:
-    schema = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
+    schema = get_openapi(
+        title=app.title, version=app.version, summary=app.summary, routes=app.routes
+    )
     schemas = schema["components"]["schemas"]
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -75,8 +82,12 @@ def _describe(app: FastAPI) -> dict[str, Any]:
     for route in _operations(app.routes):
         for method in route.methods or ():
             operation = schema["paths"][route.path_format][method.lower()]
-            answers = {str(status): _problem(status) for status in _statuses(route, method, operation)}
-            others = {code: answer for code, answer in operation["responses"].items() if code != "422"}
+            answers = {
+                str(status): _problem(status) for status in _statuses(route, method, operation)
+            }
+            others = {
+                code: answer for code, answer in operation["responses"].items() if code != "422"
+            }
             operation["responses"] = dict(sorted((others | answers).items()))
             for mark in MAY_NAME_NOTHING:
                 operation.pop(mark, None)
@@ -114,5 +125,8 @@ def _dependencies(dependant: Dependant) -> Iterator[Callable[..., Any] | None]:
 
 def _problem(status: int) -> dict[str, Any]:
     content = {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    answer = {"description": f"{HTTPStatus(status).phrase}. {_DESCRIPTIONS[status]}", "content": content}
+    answer = {
+        "description": f"{HTTPStatus(status).phrase}. {_DESCRIPTIONS[status]}",
+        "content": content,
+    }
     return answer | ({"headers": _HEADERS[status]} if status in _HEADERS else {})

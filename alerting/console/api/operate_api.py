@@ -79,9 +79,13 @@ class ShelfBody(Body):
 
     definition: NameText
     asset: NameText
-    kind: ShelfKind = Field("shelved", description="out_of_service needs the role engineer, and may have no end.")
+    kind: ShelfKind = Field(
+        "shelved", description="out_of_service needs the role engineer, and may have no end."
+    )
     until: Instant | None = Field(None, description="End of the shelf; or give `for`.")
-    lasting: Duration | None = Field(None, alias="for", description="Duration, e.g. 2h; or give `until`.")
+    lasting: Duration | None = Field(
+        None, alias="for", description="Duration, e.g. 2h; or give `until`."
+    )
     reason: SomeShort = Field(description="Reason; required.")
 
     @model_validator(mode="after")
@@ -144,36 +148,51 @@ def show_operator_state(id: Id, platform: Served, _: Viewer) -> Operated:
 
 
 @router.post("/episodes/{id}/ack", tags=["operators"])
-def acknowledge(id: Id, platform: Served, person: Operator, body: AckBody | None = None) -> Operated:
+def acknowledge(
+    id: Id, platform: Served, person: Operator, body: AckBody | None = None
+) -> Operated:
     """Acknowledge an episode. Idempotent. Role: operator."""
     note = body.note if body else ""
-    return _operated_view(platform, operate.acknowledge(platform, id, actor_of(person), platform.clock.now(), note))
+    return _operated_view(
+        platform, operate.acknowledge(platform, id, actor_of(person), platform.clock.now(), note)
+    )
 
 
 @router.post("/episodes/{id}/close", tags=["operators"])
 def close(id: Id, body: CloseBody, platform: Served, person: Operator) -> Operated:
     """Close an alert whose predicted problem has come, when no reading shows whether it goes on. Role: operator."""
-    return _operated_view(platform, operate.close(platform, id, actor_of(person), platform.clock.now(), body.reason))
+    return _operated_view(
+        platform, operate.close(platform, id, actor_of(person), platform.clock.now(), body.reason)
+    )
 
 
 @router.post("/episodes/{id}/confirm", tags=["operators"])
-def confirm(id: Id, platform: Served, person: Operator, body: ConfirmBody | None = None) -> Operated:
+def confirm(
+    id: Id, platform: Served, person: Operator, body: ConfirmBody | None = None
+) -> Operated:
     """Confirm an action; it counts as `acted` in the feedback. Role: operator."""
     given = body or ConfirmBody(action="", acted_at=None)
-    episode = operate.confirm(platform, id, actor_of(person), platform.clock.now(), given.action, given.acted_at)
+    episode = operate.confirm(
+        platform, id, actor_of(person), platform.clock.now(), given.action, given.acted_at
+    )
     return _operated_view(platform, episode)
 
 
 @router.post("/episodes/{id}/comment", tags=["operators"])
 def comment(id: Id, body: CommentBody, platform: Served, person: Operator) -> Operated:
     """Add a comment to the episode. Role: operator."""
-    return _operated_view(platform, operate.comment(platform, id, actor_of(person), platform.clock.now(), body.comment))
+    return _operated_view(
+        platform,
+        operate.comment(platform, id, actor_of(person), platform.clock.now(), body.comment),
+    )
 
 
 @router.post("/episodes/{id}/assign", tags=["operators"])
 def assign(id: Id, body: AssignBody, platform: Served, person: Operator) -> Operated:
     """Assign the episode to a person. Role: operator."""
-    return _operated_view(platform, operate.assign(platform, id, actor_of(person), platform.clock.now(), body.to))
+    return _operated_view(
+        platform, operate.assign(platform, id, actor_of(person), platform.clock.now(), body.to)
+    )
 
 
 @router.get("/shelves", tags=["operators"])
@@ -181,7 +200,10 @@ def list_shelves(
     platform: Served, _: Viewer, definition: NameQuery | None = None, asset: NameQuery | None = None
 ) -> list[ShelfView]:
     """List shelves in force: those without an end first, then by end."""
-    return [ShelfView.model_validate(s) for s in operate.shelves_now(platform.shelves, platform.clock.now(), definition, asset)]
+    return [
+        ShelfView.model_validate(s)
+        for s in operate.shelves_now(platform.shelves, platform.clock.now(), definition, asset)
+    ]
 
 
 @router.post("/shelves", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)
@@ -189,7 +211,9 @@ def shelve(body: ShelfBody, platform: Served, person: Operator) -> ShelfView:
     """Mute a definition on an asset. Role: operator (for at most 8 hours); out of service: engineer."""
     now = platform.clock.now()
     until = body.until if body.lasting is None else now + body.lasting
-    made = operate.shelve(platform, body.definition, body.asset, actor_of(person), now, until, body.reason, body.kind)
+    made = operate.shelve(
+        platform, body.definition, body.asset, actor_of(person), now, until, body.reason, body.kind
+    )
     return ShelfView.model_validate(made)
 
 
@@ -198,7 +222,9 @@ def end(id: Id, platform: Served, person: Operator, body: EndBody | None = None)
     """End a shelf before its time; an episode that is still open is announced once. Role: operator; out of service: engineer."""
     shelf, now = operate.find_shelf(platform.shelves, id), platform.clock.now()
     reason = body.reason if body else ""
-    ended = operate.unshelve(platform, shelf.definition, shelf.asset, actor_of(person), now, reason, shelf.kind)
+    ended = operate.unshelve(
+        platform, shelf.definition, shelf.asset, actor_of(person), now, reason, shelf.kind
+    )
     deliver_due(platform, now)
     return ShelfView.model_validate(ended)
 
@@ -211,13 +237,19 @@ def list_suppressions(
     now = platform.clock.now()
     found = list_suppressed(platform, now, since or now - timedelta(days=1), definition)
     not_notified = [views.episode_summary(episode, platform.zone) for episode in found.not_notified]
-    return SuppressionView(at=found.at, since=found.since, targets=found.targets, not_notified=not_notified)
+    return SuppressionView(
+        at=found.at, since=found.since, targets=found.targets, not_notified=not_notified
+    )
 
 
 @router.get("/why", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)
-def show_why(platform: Served, _: Viewer, definition: NameQuery, asset: NameQuery, at: Instant | None = None) -> Why:
+def show_why(
+    platform: Served, _: Viewer, definition: NameQuery, asset: NameQuery, at: Instant | None = None
+) -> Why:
     """Explain why an alarm was raised at an instant (now when left out), or why not."""
-    return with_plant_times(why(platform, definition, asset, at or platform.clock.now()), platform.zone)
+    return with_plant_times(
+        why(platform, definition, asset, at or platform.clock.now()), platform.zone
+    )
 
 
 def actor_of(person: Person) -> operate.Actor:

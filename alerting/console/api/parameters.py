@@ -69,22 +69,42 @@ Instant = Annotated[
     BeforeValidator(require_no_number),
     BeforeValidator(_plus_as_sent),
     AfterValidator(_within_bounds),
-    WithJsonSchema({"type": "string", "format": "date-time", "pattern": _INSTANT_PATTERN, "examples": ["2026-01-31T06:00:00Z"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date-time",
+            "pattern": _INSTANT_PATTERN,
+            "examples": ["2026-01-31T06:00:00Z"],
+        }
+    ),
 ]
 Duration = Annotated[
     timedelta,
     BeforeValidator(lambda value: read_duration(value) if isinstance(value, str) else value),
     AfterValidator(_not_too_long),
     WithJsonSchema(
-        {"type": "string", "pattern": _DURATION_PATTERN, "minLength": 2, "maxLength": 20, "examples": ["2h", "1h30m"]}
+        {
+            "type": "string",
+            "pattern": _DURATION_PATTERN,
+            "minLength": 2,
+            "maxLength": 20,
+            "examples": ["2h", "1h30m"],
+        }
     ),
 ]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, max_length=TEXT), AfterValidator(clean_text)]
-Short = Annotated[str, StringConstraints(strip_whitespace=True, max_length=FIELD), AfterValidator(clean_text)]
+Text = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=TEXT), AfterValidator(clean_text)
+]
+Short = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=FIELD), AfterValidator(clean_text)
+]
 SomeText = Annotated[Text, _NOT_BLANK]
 SomeShort = Annotated[Short, _NOT_BLANK]
 NameText = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME), AfterValidator(_visible), _NOT_BLANK
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME),
+    AfterValidator(_visible),
+    _NOT_BLANK,
 ]
 Id = Annotated[str, Path(max_length=NAME)]
 NameQuery = Annotated[str, Query(max_length=NAME)]

@@ -8,9 +8,13 @@ from typing import Any, TypeVar
 from alerting.reporting.messages import moment
 
 T = TypeVar("T")
-_SENTENCES = frozenset({"reason", "message", "answer", "facts", "unknown", "why", "because", "step"})
+_SENTENCES = frozenset(
+    {"reason", "message", "answer", "facts", "unknown", "why", "because", "step"}
+)
 """Names of fields whose texts are sentences."""
-_STAMP = re.compile(r"(?<![\w'\"])(?<!example )\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)(?!\w)")
+_STAMP = re.compile(
+    r"(?<![\w'\"])(?<!example )\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)(?!\w)"
+)
 """A stamp that the platform wrote: no example, and none of a request, which is shown in quotes as it was sent."""
 
 
@@ -28,12 +32,18 @@ def _converted(value: Any, zone: tzinfo, is_sentence: bool) -> Any:
     if isinstance(value, str):
         return plant_times(value, zone) if is_sentence else value
     if isinstance(value, tuple | list):
-        return type(value)(_converted(one, zone, is_sentence) for one in value) if type(value) in (tuple, list) else value
+        return (
+            type(value)(_converted(one, zone, is_sentence) for one in value)
+            if type(value) in (tuple, list)
+            else value
+        )
     if not is_dataclass(value) or isinstance(value, type):
         return value
     found = {field.name: getattr(value, field.name) for field in fields(value) if field.init}
     changed = {name: _converted(one, zone, name in _SENTENCES) for name, one in found.items()}
-    different = {name: one for name, one in changed.items() if one is not found[name] and one != found[name]}
+    different = {
+        name: one for name, one in changed.items() if one is not found[name] and one != found[name]
+    }
     return replace(value, **different) if different else value
 
 

@@ -24,9 +24,13 @@ class SentRow(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    ts: str | float = Field(description="Time stamp: ISO 8601, or seconds or milliseconds since 1970.")
+    ts: str | float = Field(
+        description="Time stamp: ISO 8601, or seconds or milliseconds since 1970."
+    )
     values: dict[str, float | str | bool | None] = Field(description="Values by variable.")
-    quality: str | dict[str, str] | None = Field(None, description="Quality of all samples, or by variable; good when left out.")
+    quality: str | dict[str, str] | None = Field(
+        None, description="Quality of all samples, or by variable; good when left out."
+    )
 
 
 class PredictBody(BaseModel):
@@ -62,17 +66,25 @@ class PredictionView(View):
 
     definition: str
     revision: int | None = Field(description="The revision that answers.")
-    model_version: int | None = Field(description="The version of its model; null where no model is in service.")
+    model_version: int | None = Field(
+        description="The version of its model; null where no model is in service."
+    )
     asset: str
     at: datetime | None = Field(description="The instant that was scored.")
-    score: float | None = Field(description="As live evaluation computes it for this instant; null where it is unknown.")
+    score: float | None = Field(
+        description="As live evaluation computes it for this instant; null where it is unknown."
+    )
     threshold: float | None
     would_raise: bool | None = Field(
         description="Whether the score reaches the threshold. An alert also needs the on-delay, and that none is open."
     )
     unknown: str | None = Field(description="Why there is no score.")
-    contributions: tuple[Contribution, ...] = Field(description="The largest first; the same numbers as of an episode.")
-    forecast: tuple[PredictedView, ...] = Field(description="Predicted values, of kind forecast only.")
+    contributions: tuple[Contribution, ...] = Field(
+        description="The largest first; the same numbers as of an episode."
+    )
+    forecast: tuple[PredictedView, ...] = Field(
+        description="Predicted values, of kind forecast only."
+    )
 
 
 def _predictor(request: Request) -> Predictor:
@@ -84,7 +96,9 @@ Predicting = Annotated[Predictor, Depends(_predictor)]
 
 
 @router.post("/definitions/{name}/predict", tags=["predictions"])
-async def predict_one(name: Id, body: PredictBody, platform: Served, _: Viewer, predictor: Predicting) -> PredictionView:
+async def predict_one(
+    name: Id, body: PredictBody, platform: Served, _: Viewer, predictor: Predicting
+) -> PredictionView:
     """Score an asset at one instant: of the stored readings, or of raw readings that are sent. Stores nothing. Role: viewer."""
     return await predictor.run(lambda: _predict(platform, predictor, name, body))
 
@@ -95,12 +109,16 @@ def require_definition(platform: Platform, name: str) -> None:
         raise NotFound(f"there is no definition {name!r}")
 
 
-def _predict(platform: Platform, predictor: Predictor, name: str, body: PredictBody) -> PredictionView:
+def _predict(
+    platform: Platform, predictor: Predictor, name: str, body: PredictBody
+) -> PredictionView:
     from alerting.usecases.scoring.predict import predict
     from alerting.usecases.scoring.sent import sent_readings
 
     given = None
     if body.rows is not None:
-        given = sent_readings(platform, body.asset, [row.model_dump(exclude_none=True) for row in body.rows])
+        given = sent_readings(
+            platform, body.asset, [row.model_dump(exclude_none=True) for row in body.rows]
+        )
     found = predict(platform, predictor, name, body.asset, body.at, given)
     return PredictionView.model_validate(with_plant_times(found, platform.zone))

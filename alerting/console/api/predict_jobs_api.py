@@ -23,7 +23,9 @@ from alerting.definitions.fields.names import Closed
 
 PARQUET = "application/vnd.apache.parquet"
 _JSON = "application/json"
-_RESULT: dict[int | str, dict[str, Any]] = {200: {"description": "The scores.", "content": {PARQUET: {}}}}
+_RESULT: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The scores.", "content": {PARQUET: {}}}
+}
 router = APIRouter(prefix="/api/v1")
 JobId = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$", description="Id of a predict job.")]
 ShortAddress = Annotated[str, StringConstraints(min_length=1, max_length=1200)]
@@ -57,7 +59,9 @@ class JobResult(View):
     scores: int = Field(description="Instants with a score.")
     unknown: dict[str, int] = Field(description="Instants without a score, by reason.")
     notes: list[str] = Field(description="What the scores lack.")
-    copy_at: str | None = Field(None, description="Address of the copy of the scores in the object store.")
+    copy_at: str | None = Field(
+        None, description="Address of the copy of the scores in the object store."
+    )
 
 
 class JobView(View):
@@ -77,7 +81,9 @@ class JobView(View):
     bytes: int = Field(description="Size of the readings.")
     sha256: str | None = Field(description="Of the readings; null before they are fetched.")
     address: str | None = Field(description="Of the readings in an object store.")
-    scores_to: str | None = Field(description="The folder of the object store that gets the scores too.")
+    scores_to: str | None = Field(
+        description="The folder of the object store that gets the scores too."
+    )
 
 
 def _jobs(request: Request) -> PredictJobs:
@@ -90,7 +96,9 @@ def _jobs(request: Request) -> PredictJobs:
 Jobs = Annotated[PredictJobs, Depends(_jobs)]
 
 
-@router.post("/definitions/{name}/predict-jobs", tags=["predictions"], status_code=202, openapi_extra=_BODY)
+@router.post(
+    "/definitions/{name}/predict-jobs", tags=["predictions"], status_code=202, openapi_extra=_BODY
+)
 async def order_scores(
     request: Request,
     name: Id,
@@ -107,12 +115,20 @@ async def order_scores(
     else that in `asset_column` (`asset` when left out); `time`: the column of the time stamps, found when left out.
     """
     await run_in_threadpool(_require_scores, platform, name)
-    layout = {key: value for key, value in (("asset", asset), ("asset_column", asset_column), ("time", time)) if value}
+    layout = {
+        key: value
+        for key, value in (("asset", asset), ("asset_column", asset_column), ("time", time))
+        if value
+    }
     size, body = int(request.headers.get("content-length", "0")), None
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() == _JSON:
         body = await _read_body(request, size)
     try:
-        state = None if body is None else await run_in_threadpool(jobs.addresses.state, body.address, body.scores_to)
+        state = (
+            None
+            if body is None
+            else await run_in_threadpool(jobs.addresses.state, body.address, body.scores_to)
+        )
         folder = await run_in_threadpool(jobs.begin, size if state is None else state.size)
     except (JobsFull, StoreBusy) as full:
         raise HTTPException(429, str(full), {"retry-after": "60"}) from full
@@ -122,7 +138,11 @@ async def order_scores(
             source = {"sha256": await _receive(request, folder / "readings.parquet", size)}
         else:
             source = {**body.model_dump(), "etag": state.etag}
-        return _view(await run_in_threadpool(partial(jobs.submit, folder, name, person.name, layout, **source)))
+        return _view(
+            await run_in_threadpool(
+                partial(jobs.submit, folder, name, person.name, layout, **source)
+            )
+        )
     except BaseException:
         jobs.abandon(folder)
         raise
@@ -137,7 +157,9 @@ async def _read_body(request: Request, size: int) -> JobBody:
     except ValidationError as fault:
         if fault.errors()[0]["type"] == "json_invalid":
             raise HTTPException(400) from None
-        raise RequestValidationError([{**error, "loc": ("body", *error["loc"])} for error in fault.errors()]) from None
+        raise RequestValidationError(
+            [{**error, "loc": ("body", *error["loc"])} for error in fault.errors()]
+        ) from None
 
 
 @router.get("/predict-jobs", tags=["predictions"])
@@ -152,7 +174,12 @@ def show_job(id: JobId, _: Viewer, jobs: Jobs) -> JobView:
     return _view(jobs.get(id))
 
 
-@router.get("/predict-jobs/{id}/scores", tags=["predictions"], responses=_RESULT, response_class=FileResponse)
+@router.get(
+    "/predict-jobs/{id}/scores",
+    tags=["predictions"],
+    responses=_RESULT,
+    response_class=FileResponse,
+)
 def send_scores(id: JobId, _: Viewer, jobs: Jobs) -> FileResponse:
     """Send the scores of a job as Parquet: time, asset, score, threshold, model_version, reason where unknown."""
     return FileResponse(jobs.scores(id), media_type=PARQUET, filename=f"scores-{id}.parquet")

@@ -76,7 +76,9 @@ class Predictor:
         Raises HTTPException 429 if too many predictions wait, and 503 if a model takes longer to load than a prediction waits.
         """
         if self._waiting >= MOST_WAITING:
-            detail = f"{MOST_WAITING} predictions are under way or waiting; ask again after a second"
+            detail = (
+                f"{MOST_WAITING} predictions are under way or waiting; ask again after a second"
+            )
             raise HTTPException(429, detail, {"retry-after": "1"})
         self._waiting += 1
         try:
@@ -97,17 +99,23 @@ class Predictor:
             return  # the load ended between the computation and here
         if loading is None and len(self._loading) < MOST_LOADING:
             loading = self._loading[key] = Future()
-            Thread(target=self._read, args=(missing, key, loading), name="load-model", daemon=True).start()
+            Thread(
+                target=self._read, args=(missing, key, loading), name="load-model", daemon=True
+            ).start()
         if loading is None:
             raise _not_yet(key, f"waits, because {MOST_LOADING} others are under way")
-        done, _ = await asyncio.wait([asyncio.wrap_future(loading)], timeout=max(0.0, until - time.monotonic()))
+        done, _ = await asyncio.wait(
+            [asyncio.wrap_future(loading)], timeout=max(0.0, until - time.monotonic())
+        )
         if not done:
             raise _not_yet(key, f"takes longer than {self._load_within_s:g} s, and goes on")
         fault = done.pop().result()
         if fault is not None:
             raise fault
 
-    def _read(self, missing: _NotLoaded, key: _Key, loading: "Future[BaseException | None]") -> None:
+    def _read(
+        self, missing: _NotLoaded, key: _Key, loading: "Future[BaseException | None]"
+    ) -> None:
         """Load a model; note a fault of the model itself for a moment, so that predictions name it instead of trying again."""
         fault: BaseException | None = None
         try:

@@ -36,7 +36,12 @@ def list_reports(
         raise NotFound(f"there is no definition {definition!r}")
     every = [None, *(revision.name for revision in platform.definitions.latest())]
     names = [definition] if definition else [None] if plant else every
-    return [views.report_summary(head) for name in names for head in platform.reports.of(name) if head.revision]
+    return [
+        views.report_summary(head)
+        for name in names
+        for head in platform.reports.of(name)
+        if head.revision
+    ]
 
 
 @router.get("/reports/{id}", tags=["reports"], response_class=HTMLResponse)
@@ -72,19 +77,28 @@ def list_misses(
     platform: Served,
     _: Viewer,
     definition: NameQuery | None = None,
-    start: Annotated[Instant | None, Query(alias="from", description="Happened at or after this instant.")] = None,
-    end: Annotated[Instant | None, Query(alias="to", description="Happened before this instant.")] = None,
+    start: Annotated[
+        Instant | None, Query(alias="from", description="Happened at or after this instant.")
+    ] = None,
+    end: Annotated[
+        Instant | None, Query(alias="to", description="Happened before this instant.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> list[views.MissView]:
     """List reported misses, newest first."""
-    return [views.MissView.model_validate(miss) for miss in platform.misses.between(start, end, definition, limit)]
+    return [
+        views.MissView.model_validate(miss)
+        for miss in platform.misses.between(start, end, definition, limit)
+    ]
 
 
 @router.post("/misses", tags=["reports"], openapi_extra=MAY_NAME_NOTHING)
 def submit_miss(body: views.MissBody, platform: Served, person: Operator) -> views.MissView:
     """Report a problem for which no alert was raised; it enters reports and the next training. Role: operator."""
     now = platform.clock.now()
-    miss = report_miss(platform, body.definition, body.asset, body.at, body.comment, actor_of(person), now)
+    miss = report_miss(
+        platform, body.definition, body.asset, body.at, body.comment, actor_of(person), now
+    )
     return views.MissView.model_validate(miss)
 
 
@@ -100,6 +114,8 @@ def find_table(platform: Platform, id: str, name: str) -> Table:
     """Return a table of a stored report. Raises NotFound if the report or the table is unknown."""
     _, content = find_report(platform, id)
     if name not in content.tables:
-        raise NotFound(f"the report {id!r} has no table {name!r}; its tables: {', '.join(content.tables) or 'none'}")
+        raise NotFound(
+            f"the report {id!r} has no table {name!r}; its tables: {', '.join(content.tables) or 'none'}"
+        )
     stored = content.tables[name]
     return Table(name, tuple(stored["columns"]), tuple(tuple(row) for row in stored["rows"]))

@@ -113,7 +113,9 @@ class FeedbackBody(BaseModel):
     @model_validator(mode="after")
     def _only_actor(self) -> Self:
         if self.recommendation_taken in ("yes", "partly", "other") and not self.acted:
-            raise ValueError(f"recommendation_taken {self.recommendation_taken} goes together with acted: true")
+            raise ValueError(
+                f"recommendation_taken {self.recommendation_taken} goes together with acted: true"
+            )
         if (self.action or self.acted_at) and not self.acted:
             raise ValueError("action and acted_at go together with acted: true")
         return self
@@ -267,7 +269,9 @@ def episode_summary(episode: Episode, zone: tzinfo = UTC) -> EpisodeSummary:
     return EpisodeSummary(**_fields(with_plant_times(episode, zone), EpisodeSummary))
 
 
-def episode_detail(episode: Episode, notifications: tuple[Notification, ...], zone: tzinfo) -> EpisodeDetail:
+def episode_detail(
+    episode: Episode, notifications: tuple[Notification, ...], zone: tzinfo
+) -> EpisodeDetail:
     """Return the view of an episode with all details. `zone`: of the times in its sentences."""
     fields = _fields(with_plant_times(episode, zone), EpisodeDetail)
     return EpisodeDetail(**fields, notifications=with_plant_times(notifications, zone))
@@ -276,7 +280,9 @@ def episode_detail(episode: Episode, notifications: tuple[Notification, ...], zo
 def _fields(episode: Episode, view: type[View]) -> dict[str, Any]:
     """Return the fields of a view that have the name of a field of the episode, and those that are derived."""
     determined, advice = episode.outcome_record, sentences.advice_shown(episode)
-    return {name: getattr(episode, name) for name in view.model_fields if hasattr(episode, name)} | {
+    return {
+        name: getattr(episode, name) for name in view.model_fields if hasattr(episode, name)
+    } | {
         "value": episode.evaluation.value,
         "threshold": episode.evaluation.threshold,
         "reason": episode.evaluation.reason,
@@ -287,12 +293,16 @@ def _fields(episode: Episode, view: type[View]) -> dict[str, Any]:
     }
 
 
-def definition_summary(document: Document, latest: Revision | None, training: str | None) -> DefinitionSummary:
+def definition_summary(
+    document: Document, latest: Revision | None, training: str | None
+) -> DefinitionSummary:
     """Return the view of a definition for lists: its current document and newest revision."""
     return DefinitionSummary(**_definition(document, latest), training=training)
 
 
-def definition_detail(document: Document, revisions: list[Revision], training: str | None) -> DefinitionDetail:
+def definition_detail(
+    document: Document, revisions: list[Revision], training: str | None
+) -> DefinitionDetail:
     """Return the view of a definition: its current document and its revisions, oldest first."""
     own = {key: value for key, value in document.items() if not key.startswith("_")}
     shown = to_jsonable_python(own, fallback=str, inf_nan_mode="strings", bytes_mode="base64")
@@ -327,7 +337,12 @@ def report_detail(head: ReportHead, content: ReportContent) -> ReportDetail:
 
 def _report(head: ReportHead) -> dict[str, Any]:
     same = {name: getattr(head, name) for name in ReportSummary.model_fields if hasattr(head, name)}
-    return {**same, "at": head.as_of, "key_metrics": dict(head.key_metrics), "url": f"/api/v1/reports/{head.id}"}
+    return {
+        **same,
+        "at": head.as_of,
+        "key_metrics": dict(head.key_metrics),
+        "url": f"/api/v1/reports/{head.id}",
+    }
 
 
 def cursor_after(episode: Episode) -> str:
@@ -339,8 +354,14 @@ def read_cursor(cursor: str) -> tuple[datetime, str]:
     """Return the position in a cursor that `cursor_after` wrote, now or in an earlier version as base64. Raises UserError."""
     try:
         if "_" not in cursor:
-            cursor = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode().replace(" ", "_")
+            cursor = (
+                base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+                .decode()
+                .replace(" ", "_")
+            )
         millis, id = cursor.split("_")
         return from_millis(int(millis)), id
     except (ValueError, OverflowError, binascii.Error) as fault:
-        raise UserError("cursor: not a cursor of this API; take it from `next` of the page before") from fault
+        raise UserError(
+            "cursor: not a cursor of this API; take it from `next` of the page before"
+        ) from fault

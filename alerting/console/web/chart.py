@@ -65,9 +65,13 @@ def _panel(panel: Panel, chart: EpisodeChart, language: Language) -> Shape:
     def path(at: Millis, values: Floats) -> str:
         xs = [round(SIDE / 100 * _x(chart, t), 1) for t in at.tolist()]
         ys = [y(v) for v in values.tolist()]
-        return f"M{xs[0]:g} {ys[0]:g}" + "".join(f"H{x:g}V{v:g}" for x, v in zip(xs[1:], ys[1:], strict=True))
+        return f"M{xs[0]:g} {ys[0]:g}" + "".join(
+            f"H{x:g}V{v:g}" for x, v in zip(xs[1:], ys[1:], strict=True)
+        )
 
-    points = zip(panel.at.tolist(), panel.values.tolist(), strict=True) if len(panel.at) <= 60 else ()
+    points = (
+        zip(panel.at.tolist(), panel.values.tolist(), strict=True) if len(panel.at) <= 60 else ()
+    )
     return {
         "fan": None if panel.fan is None else _fan(panel.fan, chart, y),
         "heading": panel.heading(language),
@@ -77,19 +81,29 @@ def _panel(panel: Panel, chart: EpisodeChart, language: Language) -> Shape:
         "moving": [
             (
                 "".join(path(*part) for part in parts),
-                Spot(y(float(parts[-1][1][-1])) / SIDE * 100, describe_moving(panel, moving, language)),
+                Spot(
+                    y(float(parts[-1][1][-1])) / SIDE * 100,
+                    describe_moving(panel, moving, language),
+                ),
             )
             for moving in panel.moving
             if (parts := moving.parts(low, high))
         ],
-        "levels": [Spot(y(v.value) / SIDE * 100, _level(panel, v, language)) for v in panel.levels if low <= v.value <= high],
+        "levels": [
+            Spot(y(v.value) / SIDE * 100, _level(panel, v, language))
+            for v in panel.levels
+            if low <= v.value <= high
+        ],
     }
 
 
 def _fan(fan: Fan, chart: EpisodeChart, y: Callable[[float], float]) -> Shape:
     """Return the 90 % interval as an area, and the median as a line."""
     xs = [round(SIDE / 100 * _x(chart, t), 1) for t in fan.at]
-    low, middle, high = ([f"{x:g} {y(v):g}" for x, v in zip(xs, side, strict=True)] for side in (fan.low, fan.middle, fan.high))
+    low, middle, high = (
+        [f"{x:g} {y(v):g}" for x, v in zip(xs, side, strict=True)]
+        for side in (fan.low, fan.middle, fan.high)
+    )
     return {"area": f"M{'L'.join([*high, *reversed(low)])}Z", "median": f"M{'L'.join(middle)}"}
 
 
@@ -125,7 +139,9 @@ def _ticks(chart: EpisodeChart, zone: tzinfo, language: Language) -> list[Spot]:
         at = first + timedelta(minutes=step) * k
         position = _x(chart, to_millis(at))
         if 4 <= position <= 96:
-            found.append(Spot(round(position, 2), f"{at:%H:%M}" if step < 1440 else language.month_day(at)))
+            found.append(
+                Spot(round(position, 2), f"{at:%H:%M}" if step < 1440 else language.month_day(at))
+            )
     return found
 
 
@@ -146,8 +162,14 @@ def _moments(chart: EpisodeChart, zone: tzinfo, language: Language) -> list[Shap
         x = round(_x(chart, to_millis(at)), 2)
         to_the_left = x > (_TEXT if kind == "raised" else 100 - _TEXT)
         left, right = (x - _TEXT, x) if to_the_left else (x, x + _TEXT)
-        spot = Spot(x, language.say(label, time=f"{at.astimezone(zone):%H:%M}"), "end" if to_the_left else "start")
-        found.append({"kind": kind, "spot": spot, "row": int(bool(found) and left < occupied_until)})
+        spot = Spot(
+            x,
+            language.say(label, time=f"{at.astimezone(zone):%H:%M}"),
+            "end" if to_the_left else "start",
+        )
+        found.append(
+            {"kind": kind, "spot": spot, "row": int(bool(found) and left < occupied_until)}
+        )
         occupied_until = right
     return found
 

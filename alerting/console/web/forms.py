@@ -20,7 +20,12 @@ def submitted_by(least: Role) -> Callable[..., Person]:
 
     def person(person: Annotated[Person, Depends(require(least))], csrf: FormField = "") -> Person:
         if not confirms(person, csrf):
-            raise HTTPException(403, translatable("this form belongs to another session; open the page again and repeat"))
+            raise HTTPException(
+                403,
+                translatable(
+                    "this form belongs to another session; open the page again and repeat"
+                ),
+            )
         return person
 
     return person

@@ -37,7 +37,9 @@ def link_routes(now: Callable[[], datetime]) -> APIRouter:
             sender = "no link"
         if not limit.allows(f"{client_of(request)} {sender}", now()):
             raise HTTPException(
-                429, translatable("too many requests; wait a minute"), {"retry-after": str(int(WITHIN.total_seconds()))}
+                429,
+                translatable("too many requests; wait a minute"),
+                {"retry-after": str(int(WITHIN.total_seconds()))},
             )
 
     @routes.get(LINKS + "{token}", response_class=HTMLResponse)
@@ -46,7 +48,9 @@ def link_routes(now: Callable[[], datetime]) -> APIRouter:
         return _page(request, platform, token, done=False)
 
     @routes.post(LINKS + "{token}", response_class=HTMLResponse)
-    def act(token: str, request: Request, platform: Served, confirm: FormField = "", taken: Taken = "") -> Response:
+    def act(
+        token: str, request: Request, platform: Served, confirm: FormField = "", taken: Taken = ""
+    ) -> Response:
         check(request, platform, token)
         if confirm != "yes":
             raise HTTPException(422, translatable("open the link and confirm on its page"))
@@ -66,7 +70,11 @@ def _page(request: Request, platform: Platform, token: str, done: bool) -> Respo
         raise HTTPException(410, refusal.message) from refusal
     answered = done or has_answered(grant, episode)
     now = platform.clock.now()
-    asks = grant.purpose == "acted" and not answered and any(one.changes for one in all_advice(episode))
+    asks = (
+        grant.purpose == "acted"
+        and not answered
+        and any(one.changes for one in all_advice(episode))
+    )
     seen = recognition_of(platform, episode, now) if asks else None
     page = render(
         "link.html",

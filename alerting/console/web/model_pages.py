@@ -32,7 +32,12 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
     if revision is None:
         raise NotFound(f"there is no definition {name!r}")
     assets = platform.assets.all()
-    titles = {name: variable.title for asset in assets for name, variable in asset.variables.items() if variable.title}
+    titles = {
+        name: variable.title
+        for asset in assets
+        for name, variable in asset.variables.items()
+        if variable.title
+    }
     decisions, now = platform.decisions.of(name), platform.clock.now()
     measured = newest_importance(decisions)
     shown = measured.evidence["importance"]["variables"] if measured else {}
@@ -49,7 +54,10 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
         training=_training(history["training"]),
         importance=importance_bars(shown, titles, language_of(request)) if measured else None,
         measured=measured,
-        waiting=next((a for a in platform.platform_alerts.open() if (a.kind, a.subject) == (WAITING, name)), None),
+        waiting=next(
+            (a for a in platform.platform_alerts.open() if (a.kind, a.subject) == (WAITING, name)),
+            None,
+        ),
         decisions=[(d, _summary(d)) for d in list(reversed(decisions))[:_DECISIONS_SHOWN]],
         now=now,
     )
@@ -71,10 +79,18 @@ def _training(training: dict[str, Any] | None) -> dict[str, Any] | None:
         "run": training["run_id"],
         "titles": list(CANDIDATE_METRICS.values()),
         "candidates": [
-            [line["family"].replace("_", " "), *(format_metric(line, key) for key in CANDIDATE_METRICS), line["trials"]]
+            [
+                line["family"].replace("_", " "),
+                *(format_metric(line, key) for key in CANDIDATE_METRICS),
+                line["trials"],
+            ]
             for line in lines
         ],
-        "lines": [*training["chance"], *(metric_lines(test) if "ap" in test else ()), *test.get("notes", ())],
+        "lines": [
+            *training["chance"],
+            *(metric_lines(test) if "ap" in test else ()),
+            *test.get("notes", ()),
+        ],
     }
 
 
@@ -89,5 +105,6 @@ def newest_importance(decisions: Sequence[DecisionRecord]) -> DecisionRecord | N
     promoted = [d for d in reversed(decisions) if d.promoted]
     measured = [d for d in promoted if d.evidence.get("importance", {}).get("variables")]
     return next(
-        (d for d in measured if d.challenger_version == promoted[0].challenger_version), measured[0] if measured else None
+        (d for d in measured if d.challenger_version == promoted[0].challenger_version),
+        measured[0] if measured else None,
     )

@@ -28,12 +28,16 @@ def acknowledge(id: Id, platform: Served, person: FormOperator, next: FormField 
 
 
 @router.post("/episodes/{id}/close", response_class=HTMLResponse)
-def close(id: Id, request: Request, platform: Served, person: FormOperator, reason: FormField = "") -> Response:
+def close(
+    id: Id, request: Request, platform: Served, person: FormOperator, reason: FormField = ""
+) -> Response:
     """Close by hand an alert whose problem has come, when no reading shows whether it goes on."""
     try:
         operate.close(platform, id, actor_of(person), platform.clock.now(), reason)
     except UserError as refusal:
-        return HTMLResponse(episode_page(request, platform, person, id, closing=refusal.message), 422)
+        return HTMLResponse(
+            episode_page(request, platform, person, id, closing=refusal.message), 422
+        )
     deliver_due(platform, platform.clock.now())
     return RedirectResponse(f"/episodes/{id}", 303)
 
@@ -66,11 +70,17 @@ def shelve(
     episode, now = find_episode(platform.episodes, id), platform.clock.now()
     try:
         until = now + read_duration(lasting)
-        operate.shelve(platform, episode.definition, episode.asset, actor_of(person), now, until, text)
+        operate.shelve(
+            platform, episode.definition, episode.asset, actor_of(person), now, until, text
+        )
     except (UserError, ValueError) as refusal:
         return HTMLResponse(
             episode_page(
-                request, platform, person, id, shelving=refusal.message if isinstance(refusal, UserError) else str(refusal)
+                request,
+                platform,
+                person,
+                id,
+                shelving=refusal.message if isinstance(refusal, UserError) else str(refusal),
             ),
             422,
         )
@@ -81,6 +91,14 @@ def shelve(
 def end(id: Id, platform: Served, person: FormOperator) -> Response:
     """End a shelf, or return a target to service."""
     shelf, now = operate.find_shelf(platform.shelves, id), platform.clock.now()
-    operate.unshelve(platform, shelf.definition, shelf.asset, actor_of(person), now, "ended in the console", shelf.kind)
+    operate.unshelve(
+        platform,
+        shelf.definition,
+        shelf.asset,
+        actor_of(person),
+        now,
+        "ended in the console",
+        shelf.kind,
+    )
     deliver_due(platform, now)
     return RedirectResponse("/", 303)

@@ -57,10 +57,14 @@ NOT_NOTIFIED_WITHIN = timedelta(hours=24)
 
 
 @router.get("/", response_class=HTMLResponse)
-def episodes(request: Request, platform: Served, person: Viewer, cursor: Cursor | None = None) -> str:
+def episodes(
+    request: Request, platform: Served, person: Viewer, cursor: Cursor | None = None
+) -> str:
     """Return the page of open episodes, most urgent first; then ended unacknowledged ones and all others, newest first."""
     before = views.read_cursor(cursor) if cursor else None
-    newest_open = platform.episodes.find(open_only=True, limit=OPEN_SHOWN + 1) if before is None else []
+    newest_open = (
+        platform.episodes.find(open_only=True, limit=OPEN_SHOWN + 1) if before is None else []
+    )
     still_open = sorted(newest_open[:OPEN_SHOWN], key=_urgency)
     found = platform.episodes.find(limit=CLOSED_SHOWN + 1, before=before)
     now = platform.clock.now()
@@ -85,7 +89,9 @@ def episodes(request: Request, platform: Served, person: Viewer, cursor: Cursor 
         older=views.cursor_after(shown[-1]) if len(found) > CLOSED_SHOWN else None,
         first=before is None,
         shelves=shelves_now(platform.shelves, now) if before is None else [],
-        not_notified=len(not_notified_since(platform, now - NOT_NOTIFIED_WITHIN, now)) if before is None else 0,
+        not_notified=len(not_notified_since(platform, now - NOT_NOTIFIED_WITHIN, now))
+        if before is None
+        else 0,
         first_outs={e.id for e in still_open if first_out(e, still_open) == "first"},
         off=alarms_off(platform) if before is None else None,
         now=now,
@@ -95,7 +101,12 @@ def episodes(request: Request, platform: Served, person: Viewer, cursor: Cursor 
 def _urgency(episode: Episode) -> tuple[bool, bool, int, float]:
     """Return the sort key of an open episode: not muted, not acknowledged, severe and new ones first."""
     severity = -SEVERITIES.index(episode.severity)
-    return episode.muted_by is not None, episode.acknowledged is not None, severity, -episode.raised_at.timestamp()
+    return (
+        episode.muted_by is not None,
+        episode.acknowledged is not None,
+        severity,
+        -episode.raised_at.timestamp(),
+    )
 
 
 @router.get("/episodes/{id}", response_class=HTMLResponse)
@@ -141,8 +152,15 @@ def suppressed(request: Request, platform: Served, _: Viewer) -> str:
     for target in found.targets:
         if target.suppressed:
             by_reason.setdefault((target.definition, target.reason), []).append(target.asset)
-    unknown = {reason: None for target in found.targets if not target.suppressed for reason in target.unknown}
-    return render("suppressed.html", request, by_reason=by_reason, unknown=list(unknown), found=found, now=now)
+    unknown = {
+        reason: None
+        for target in found.targets
+        if not target.suppressed
+        for reason in target.unknown
+    }
+    return render(
+        "suppressed.html", request, by_reason=by_reason, unknown=list(unknown), found=found, now=now
+    )
 
 
 @router.get("/style.css")
@@ -152,7 +170,13 @@ def style() -> Response:
 
 
 def episode_page(
-    request: Request, platform: Platform, person: Person, id: str, refusal: str = "", shelving: str = "", closing: str = ""
+    request: Request,
+    platform: Platform,
+    person: Person,
+    id: str,
+    refusal: str = "",
+    shelving: str = "",
+    closing: str = "",
 ) -> str:
     """Return the page of one episode. `refusal`, `shelving`, `closing`: the fault in the submitted feedback, shelf or end."""
     found, now = find_episode(platform.episodes, id), platform.clock.now()
@@ -165,8 +189,12 @@ def episode_page(
         request,
         e=found,
         progress=current_progress(platform, found, now),
-        evaluated_to=messages.data_up_to(reached[0], now, request.app.state.zone, language) if reached else None,
-        conflicts=opposite_advice(platform.episodes.find(asset=found.asset, open_only=True)).get(found.id, ()),
+        evaluated_to=messages.data_up_to(reached[0], now, request.app.state.zone, language)
+        if reached
+        else None,
+        conflicts=opposite_advice(platform.episodes.find(asset=found.asset, open_only=True)).get(
+            found.id, ()
+        ),
         strongest=strongest,
         weaker=weaker,
         advice=sentences.advice_shown(found),
@@ -181,7 +209,9 @@ def episode_page(
         chart=None if chart is None else chart_shape(chart, request.app.state.zone, language),
         own=sentences.last_answer(found, person.name),
         acted=sentences.has_acted(found, person.name),
-        history=sentences.history(found, platform.notifications.of_episodes([found.id])[found.id], language),
+        history=sentences.history(
+            found, platform.notifications.of_episodes([found.id])[found.id], language
+        ),
         guidance_names=messages.GUIDANCE_NAMES,
         presets=SHELF_REASONS,
         operator_state=operator_state(platform, found, now),
@@ -197,16 +227,30 @@ def recognition_of(platform: Platform, episode: Episode, now: datetime) -> Recog
     """Return what the readings show of the recommendation; None if they cannot be read."""
     try:
         return recommendation_taken(platform, episode, now)
-    except (UserError, ValueError, ArithmeticError, LookupError, TypeError):  # caused by data that people wrote
+    except (
+        UserError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+    ):  # caused by data that people wrote
         logging.getLogger(__name__).exception("no look at the set-points of episode %s", episode.id)
         return None
 
 
-def _chart(platform: Platform, episode: Episode, now: datetime, language: Language) -> EpisodeChart | None:
+def _chart(
+    platform: Platform, episode: Episode, now: datetime, language: Language
+) -> EpisodeChart | None:
     """Return the chart of an episode, None if it cannot be drawn; the page then appears without it."""
     try:
         return chart_of(platform, episode, now, language)
-    except (UserError, ValueError, ArithmeticError, LookupError, TypeError):  # caused by data that people wrote
+    except (
+        UserError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+    ):  # caused by data that people wrote
         logging.getLogger(__name__).exception("no chart for episode %s", episode.id)
         return None
 

@@ -43,11 +43,20 @@ EVERYONE = "all"
 def show_alarm_metrics(
     platform: Served,
     _: Viewer,
-    start: Annotated[Instant | None, Query(alias="from", description="30 days before the end when left out.")] = None,
+    start: Annotated[
+        Instant | None, Query(alias="from", description="30 days before the end when left out.")
+    ] = None,
     end: Annotated[Instant | None, Query(alias="to", description="Now when left out.")] = None,
-    asset: Annotated[str | None, Query(max_length=NAME, description="Only assets of this name or pattern.")] = None,
-    by: Annotated[Grouping | None, Query(description="Group figures by position, line or shift.")] = None,
-    past: Annotated[bool, Query(description="Count also alarms found by evaluating past data, without notification.")] = False,
+    asset: Annotated[
+        str | None, Query(max_length=NAME, description="Only assets of this name or pattern.")
+    ] = None,
+    by: Annotated[
+        Grouping | None, Query(description="Group figures by position, line or shift.")
+    ] = None,
+    past: Annotated[
+        bool,
+        Query(description="Count also alarms found by evaluating past data, without notification."),
+    ] = False,
 ) -> AlarmQuality | QualityByGroup:
     """Return alarm metrics after ISA-18.2 / EEMUA 191. Durations are ISO 8601."""
     until = end or platform.clock.now()
@@ -55,7 +64,9 @@ def show_alarm_metrics(
     if begin >= until:
         raise UserError(f"from {begin.isoformat()} must lie before to {until.isoformat()}")
     if until - begin > LONGEST:
-        raise UserError(f"from, to: {(until - begin).days} days are too many; ask for at most {LONGEST.days} at a time")
+        raise UserError(
+            f"from, to: {(until - begin).days} days are too many; ask for at most {LONGEST.days} at a time"
+        )
     if by is None:
         return alarm_quality(platform, begin, until, asset, past=past)
     return alarm_quality_by(platform, begin, until, by, asset, past=past)
@@ -115,7 +126,12 @@ def _load(group: Group, by: str) -> float | None:
 
 
 def _groups(
-    platform: Platform, alarms: list[Alarm], start: datetime, end: datetime, by: str, evaluated: EvaluatedByAsset
+    platform: Platform,
+    alarms: list[Alarm],
+    start: datetime,
+    end: datetime,
+    by: str,
+    evaluated: EvaluatedByAsset,
 ) -> tuple[list[Group], str]:
     """Return at least one group of metrics, and the reason if the requested grouping is not available."""
     missing = ""

@@ -30,13 +30,23 @@ def distribution(kpis: Kpis, acceptable: int, most: int) -> dict[str, list[Shape
 
     def bar(number: int, periods: int) -> Shape:
         height = math.log10(1 + periods) / top * (HEIGHT - FLOOR)
-        band = next(b.name for b in kpis.bands if b.least <= number and (b.most is None or number <= b.most))
+        band = next(
+            b.name for b in kpis.bands if b.least <= number and (b.most is None or number <= b.most)
+        )
         label = str(number) if number <= most else f"{most + 1}+"
-        place = {"x": (number + 0.1) * slot, "y": HEIGHT - height, "width": slot * 0.8, "height": height}
+        place = {
+            "x": (number + 0.1) * slot,
+            "y": HEIGHT - height,
+            "width": slot * 0.8,
+            "height": height,
+        }
         return place | {"label": label, "periods": periods, "band": band}
 
     limits = [
-        (acceptable, translatable("more than {number}: not acceptable for long", number=str(acceptable))),
+        (
+            acceptable,
+            translatable("more than {number}: not acceptable for long", number=str(acceptable)),
+        ),
         (most, translatable("more than {number}: flood", number=str(most))),
     ]
     return {
@@ -60,9 +70,16 @@ def calendar(kpis: Kpis, zone: ZoneInfo) -> list[Shape]:
     strongest = max((n for hours in found.values() for n in hours.values()), default=0) or 1
 
     def cell(hour: int, alarms: int) -> Shape:
-        return {"hour": hour, "alarms": alarms, "strength": 0.2 + 0.8 * math.sqrt(alarms / strongest) if alarms else 0.0}
+        return {
+            "hour": hour,
+            "alarms": alarms,
+            "strength": 0.2 + 0.8 * math.sqrt(alarms / strongest) if alarms else 0.0,
+        }
 
-    return [{"day": day, "cells": [cell(h, hours[h]) for h in range(24)]} for day, hours in found.items()]
+    return [
+        {"day": day, "cells": [cell(h, hours[h]) for h in range(24)]}
+        for day, hours in found.items()
+    ]
 
 
 def shares(top: Sequence[Frequent]) -> list[Shape]:
@@ -74,7 +91,9 @@ def shares(top: Sequence[Frequent]) -> list[Shape]:
 def lanes(kpis: Kpis) -> list[Shape]:
     """Return the times to acknowledge and to clear, on a logarithmic scale."""
     return [
-        _lane(translatable("to acknowledge"), kpis.to_acknowledge, translatable("not acknowledged")),
+        _lane(
+            translatable("to acknowledge"), kpis.to_acknowledge, translatable("not acknowledged")
+        ),
         _lane(translatable("to clear"), kpis.to_clear, translatable("still active")),
     ]
 

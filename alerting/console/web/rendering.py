@@ -52,10 +52,20 @@ ROLE_NAMES = {
 
 def render(template: str, request: Request, **values: Any) -> str:
     """Return a page for a person (None before the login), in that person's language. `zone`: time zone of the plant."""
-    person, zone, language = getattr(request.state, "person", None), request.app.state.zone, language_of(request)
+    person, zone, language = (
+        getattr(request.state, "person", None),
+        request.app.state.zone,
+        language_of(request),
+    )
     page = _environment().get_template(template)
     clock = request.app.state.line_clock.describe(language) if person else None
-    shared = {"person": person, "zone": zone, "line_clock": clock, "language": language, "menu": MENU}
+    shared = {
+        "person": person,
+        "zone": zone,
+        "line_clock": clock,
+        "language": language,
+        "menu": MENU,
+    }
     return page.render(path=_address(request), **shared, **values)
 
 
@@ -68,7 +78,9 @@ def _address(request: Request) -> str:
 @cache
 def stylesheet() -> str:
     """Return the stylesheet of all pages."""
-    return menu_style() + files("alerting.console.web").joinpath("style.css").read_text(encoding="utf-8")
+    return menu_style() + files("alerting.console.web").joinpath("style.css").read_text(
+        encoding="utf-8"
+    )
 
 
 @cache
@@ -87,28 +99,48 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_clean_value,
     )
-    environment.globals.update(_=say, _n=count, languages={code: NATIVE_NAMES[code] for code in LANGUAGES})
+    environment.globals.update(
+        _=say, _n=count, languages={code: NATIVE_NAMES[code] for code in LANGUAGES}
+    )
     environment.filters.update(
         TEXT_FILTERS,
         instant=_zoned(messages.instant),
         moment=_zoned(messages.moment),
         sentence=lambda text: text[:1].upper() + text[1:],
-        span=in_language(lambda language, d: messages.seconds(None if d is None else d.total_seconds(), language)),
+        span=in_language(
+            lambda language, d: messages.seconds(None if d is None else d.total_seconds(), language)
+        ),
         when=_as_of_now(sentences.clock_time),
-        distance=pass_context(lambda page, value: sentences.distance(value, page["now"], page["language"])),
+        distance=pass_context(
+            lambda page, value: sentences.distance(value, page["now"], page["language"])
+        ),
         plain=_as_of_now(sentences.local_times),
         full=sentences.sentence,
-        step=in_language(lambda language, episode: _translated(language, sentences.what_to_do(episode))),
-        dated_step=_as_of_now(lambda episode, *reader: sentences.local_times(sentences.step_with_time(episode) or "", *reader)),
-        quantity_name=in_language(lambda language, shown: _translated(language, quantity_name(shown))),
-        quantity_value=in_language(lambda language, shown: language.translate(quantity_value(shown))),
-        quantity_usual=in_language(lambda language, shown: language.translate(quantity_usual(shown))),
+        step=in_language(
+            lambda language, episode: _translated(language, sentences.what_to_do(episode))
+        ),
+        dated_step=_as_of_now(
+            lambda episode, *reader: sentences.local_times(
+                sentences.step_with_time(episode) or "", *reader
+            )
+        ),
+        quantity_name=in_language(
+            lambda language, shown: _translated(language, quantity_name(shown))
+        ),
+        quantity_value=in_language(
+            lambda language, shown: language.translate(quantity_value(shown))
+        ),
+        quantity_usual=in_language(
+            lambda language, shown: language.translate(quantity_usual(shown))
+        ),
         headline=sentences.headline,
         happening=sentences.happening_reason,
         range=_as_of_now(sentences.time_range),
         state=in_language(lambda language, state: language.translate(sentences.STATE_NAMES[state])),
         answer=worded(sentences.answer),
-        signed=in_language(lambda language, share: f"{'+' if share >= 0 else '-'}{language.points(abs(share))}"),
+        signed=in_language(
+            lambda language, share: f"{'+' if share >= 0 else '-'}{language.points(abs(share))}"
+        ),
         unusual=in_language(lambda language, value: language.translate(describe_unusual(value))),
         verdict=in_language(lambda language, v: language.translate(messages.VERDICT_NAMES[v])),
         role=in_language(lambda language, role: language.translate(ROLE_NAMES[role])),
@@ -134,4 +166,6 @@ def _zoned(format_value: Callable[..., str]) -> Callable[..., str]:
 
 def _as_of_now(format_value: Callable[..., str]) -> Callable[..., str]:
     """Return a filter that formats its values as seen from now, in the zone of the plant and the language of the page."""
-    return pass_context(lambda page, *values: format_value(*values, page["now"], page["zone"], page["language"]))
+    return pass_context(
+        lambda page, *values: format_value(*values, page["now"], page["zone"], page["language"])
+    )

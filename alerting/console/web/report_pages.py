@@ -47,7 +47,9 @@ NOTHING_TYPED = TypedMiss()
 
 
 @router.get("/reports", response_class=HTMLResponse)
-def reports(request: Request, platform: Served, _: Viewer, definition: NameQuery | None = None) -> str:
+def reports(
+    request: Request, platform: Served, _: Viewer, definition: NameQuery | None = None
+) -> str:
     """Return the page of performance reports: periods side by side, the plant first; or those of one definition."""
     return reports_page(request, platform, definition)
 
@@ -84,7 +86,10 @@ def framed(page: str, head: str, end: str) -> str:
 
 def _titles(platform: Platform) -> dict[str | None, str]:
     """Return the title of each definition by its name."""
-    return {revision.name: revision.definition.title or revision.name for revision in platform.definitions.latest()}
+    return {
+        revision.name: revision.definition.title or revision.name
+        for revision in platform.definitions.latest()
+    }
 
 
 @router.post("/misses", response_class=HTMLResponse)
@@ -108,7 +113,9 @@ def submit_miss(
         refusal = translatable("“{text}” is not a time", text=at) if at else missing
         return HTMLResponse(reports_page(request, platform, definition, refusal, typed), 422)
     try:
-        report_miss(platform, definition, asset, moment, comment, actor_of(person), platform.clock.now())
+        report_miss(
+            platform, definition, asset, moment, comment, actor_of(person), platform.clock.now()
+        )
     except NotFound:
         raise
     except UserError as fault:
@@ -127,13 +134,17 @@ def reports_page(
     revision = platform.definitions.newest_revision(definition) if definition else None
     if definition and revision is None:
         raise NotFound(translatable("there is no definition “{name}”", name=definition))
-    found = platform.reports.of(definition) if definition else platform.reports.newest(REPORTS_SHOWN)
+    found = (
+        platform.reports.of(definition) if definition else platform.reports.newest(REPORTS_SHOWN)
+    )
     heads = [head for head in found if head.revision]
     assets = matching_assets(revision.definition, platform.assets.all()) if revision else []
     return render(
         "reports.html",
         request,
-        tables=period_tables([head for head in heads if head.period], None if definition else PERIODS_SHOWN),
+        tables=period_tables(
+            [head for head in heads if head.period], None if definition else PERIODS_SHOWN
+        ),
         others=[head for head in heads if not head.period],
         definition=definition,
         titles=_titles(platform),
@@ -148,11 +159,20 @@ def reports_page(
 def period_tables(heads: Sequence[ReportHead], most: int | None) -> list[PeriodTable]:
     """Return the reports on weeks, months and quarters as tables, the newest periods first, at most so many of each."""
     tables = []
-    for title, mark in ((template("Weeks"), "-W"), (template("Months"), ""), (template("Quarters"), "-Q")):
+    for title, mark in (
+        (template("Weeks"), "-W"),
+        (template("Months"), ""),
+        (template("Quarters"), "-Q"),
+    ):
         own = [h for h in heads if h.period and _mark(h.period) == mark]
         periods = tuple(sorted({h.period for h in own if h.period}, reverse=True)[:most])
-        names = sorted({h.definition for h in own if h.period in periods}, key=lambda name: (name is not None, name or ""))
-        rows = tuple((name, _newest_by_period([h for h in own if h.definition == name])) for name in names)
+        names = sorted(
+            {h.definition for h in own if h.period in periods},
+            key=lambda name: (name is not None, name or ""),
+        )
+        rows = tuple(
+            (name, _newest_by_period([h for h in own if h.definition == name])) for name in names
+        )
         if periods:
             tables.append(PeriodTable(title, periods, rows))
     return tables

@@ -57,7 +57,10 @@ def test_by_api(name: Id, platform: Served, person: Engineer) -> list[TestView]:
     """Send a test message to every channel of a route, at once. Role: engineer."""
     results = try_route(platform, name, person.name, platform.clock.now())
     faults = {channel: None if result == "sent" else result for channel, result in results.items()}
-    return [TestView(channel=channel, delivered=fault is None, fault=fault) for channel, fault in faults.items()]
+    return [
+        TestView(channel=channel, delivered=fault is None, fault=fault)
+        for channel, fault in faults.items()
+    ]
 
 
 @api.post("/dead-letters/retry", tags=["notifications"], openapi_extra=MAY_NAME_NOTHING)
@@ -82,7 +85,9 @@ def test_by_form(name: Id, request: Request, platform: Served, person: FormEngin
 
 
 @pages.post("/dead-letters/retry", response_class=HTMLResponse)
-def retry_by_form(request: Request, platform: Served, person: FormEngineer, id: FormField = "") -> Response:
+def retry_by_form(
+    request: Request, platform: Served, person: FormEngineer, id: FormField = ""
+) -> Response:
     """Retry dead letters."""
     now = platform.clock.now()
     try:
@@ -94,7 +99,11 @@ def retry_by_form(request: Request, platform: Served, person: FormEngineer, id: 
 
 
 def _page(
-    request: Request, platform: Platform, tried: str = "", results: Mapping[str, str] | None = None, refusal: str = ""
+    request: Request,
+    platform: Platform,
+    tried: str = "",
+    results: Mapping[str, str] | None = None,
+    refusal: str = "",
 ) -> str:
     """Return the page of routes. `results`: those of the test of the route `tried`; `refusal`: why the retry was refused."""
     found = routes_overview(platform, platform.clock.now())

@@ -24,25 +24,37 @@ def faults_against_assets(
     return list(_asset_faults(definition, index_assets(assets), event_types))
 
 
-def _asset_faults(definition: Definition, assets: AssetIndex, event_types: Sequence[EventType]) -> Iterable[Fault]:
+def _asset_faults(
+    definition: Definition, assets: AssetIndex, event_types: Sequence[EventType]
+) -> Iterable[Fault]:
     for pattern in definition.assets:
         if pattern in assets.faulty:
-            yield Fault("assets", f"the document of asset {pattern!r} is faulty and not used", "correct it in the database")
+            yield Fault(
+                "assets",
+                f"the document of asset {pattern!r} is faulty and not used",
+                "correct it in the database",
+            )
         elif not assets.names_like(pattern):
-            yield Fault("assets", f"no asset is called {pattern!r}", _asset_hint(pattern, assets.names))
+            yield Fault(
+                "assets", f"no asset is called {pattern!r}", _asset_hint(pattern, assets.names)
+            )
     targets = matching_assets(definition, assets)
     if not targets:
         return
     types = {name: v.type for a in targets for name, v in a.variables.items()}
     yield from definition.faults_on(targets, event_types)
     if definition.problem and definition.problem.variable:
-        yield from variable_faults("problem.variable", definition.problem.variable, types, definition.problem.equals)
+        yield from variable_faults(
+            "problem.variable", definition.problem.variable, types, definition.problem.equals
+        )
     if definition.problem and definition.problem.combination is not None:
         yield from combination_faults_on(definition.problem, targets, "problem.")
     if definition.problem and definition.problem.event:
         yield from event_faults("problem.event", [definition.problem.event], event_types)
     if definition.suppression:
-        yield from suppression_faults_on(definition.suppression, targets, assets.assets, event_types)
+        yield from suppression_faults_on(
+            definition.suppression, targets, assets.assets, event_types
+        )
 
 
 def _asset_hint(pattern: str, names: Iterable[str]) -> str:
@@ -50,9 +62,15 @@ def _asset_hint(pattern: str, names: Iterable[str]) -> str:
     return f"{known}{'' if known.endswith('?') else ';'} {ASSET_REMEDY}" if known else ASSET_REMEDY
 
 
-def event_faults(path: str, patterns: Iterable[str], event_types: Sequence[EventType]) -> Iterable[Fault]:
+def event_faults(
+    path: str, patterns: Iterable[str], event_types: Sequence[EventType]
+) -> Iterable[Fault]:
     """Return a fault for each pattern that no event type matches."""
     names = [t.name for t in event_types]
     for pattern in patterns:
         if not any(fnmatchcase(n, pattern) for n in names):
-            yield Fault(path, f"no event type is called {pattern!r}", nearest(pattern, names, "known event types"))
+            yield Fault(
+                path,
+                f"no event type is called {pattern!r}",
+                nearest(pattern, names, "known event types"),
+            )

@@ -24,7 +24,11 @@ MIDDLE = 0.5
 def faults_across_fields(definition: Condition) -> Iterable[Fault]:
     """Return the faults across the fields of a condition."""
     if not definition.variable:
-        yield Fault("variable", MISSING, "write variable: and a limit, or several conditions under any: or all:")
+        yield Fault(
+            "variable",
+            MISSING,
+            "write variable: and a limit, or several conditions under any: or all:",
+        )
         return
     yield from _condition_faults(definition)
     for name in ("outside", "inside", "clear_inside", "clear_outside"):
@@ -41,19 +45,33 @@ def faults_across_fields(definition: Condition) -> Iterable[Fault]:
     yield from _learned_faults(definition)
     yield from _time_faults(definition)
     if definition.at_least and definition.at_least.readings > definition.at_least.of:
-        yield Fault("at_least.readings", f"{definition.at_least.readings} of {definition.at_least.of} readings is impossible")
+        yield Fault(
+            "at_least.readings",
+            f"{definition.at_least.readings} of {definition.at_least.of} readings is impossible",
+        )
 
 
 def _condition_faults(definition: Condition) -> Iterable[Fault]:
     ways = {"above or below": definition.above is not None or definition.below is not None}
-    ways |= {name: getattr(definition, name) is not None for name in ("outside", "inside", "equals", "levels")}
+    ways |= {
+        name: getattr(definition, name) is not None
+        for name in ("outside", "inside", "equals", "levels")
+    }
     given = [name for name, there in ways.items() if there]
     if not given:
         yield Fault("above", "a limit is missing", "add above: or below:")
     if len(given) > 1:
-        yield Fault(given[-1], f"cannot stand beside {' and '.join(given[:-1])}", "one condition per definition; see levels")
+        yield Fault(
+            given[-1],
+            f"cannot stand beside {' and '.join(given[:-1])}",
+            "one condition per definition; see levels",
+        )
     if definition.levels is not None and not level_limits(definition):
-        yield Fault("levels", "has no level", "write for example levels: {medium: {above: 215}, critical: {above: 230}}")
+        yield Fault(
+            "levels",
+            "has no level",
+            "write for example levels: {medium: {above: 215}, critical: {above: 230}}",
+        )
 
 
 def _limit_faults(prefix: str, limits: Condition | LevelLimits) -> Iterable[Fault]:
@@ -61,18 +79,32 @@ def _limit_faults(prefix: str, limits: Condition | LevelLimits) -> Iterable[Faul
     above, below = (band.high, band.low) if band else (limits.above, limits.below)
     if not band and isinstance(above, float) and isinstance(below, float):
         yield from order_faults(f"{prefix}below", above, below)
-    if limits.clear_above_at is not None and (above is None or _is_disordered(limits.clear_above_at, above)):
-        yield Fault(f"{prefix}clear_above_at", "must not be greater than above, which must be given")
-    if limits.clear_below_at is not None and (below is None or _is_disordered(below, limits.clear_below_at)):
+    if limits.clear_above_at is not None and (
+        above is None or _is_disordered(limits.clear_above_at, above)
+    ):
+        yield Fault(
+            f"{prefix}clear_above_at", "must not be greater than above, which must be given"
+        )
+    if limits.clear_below_at is not None and (
+        below is None or _is_disordered(below, limits.clear_below_at)
+    ):
         yield Fault(f"{prefix}clear_below_at", "must not be less than below, which must be given")
 
 
 def _clear_band_faults(definition: Condition) -> Iterable[Fault]:
     inner, outer = definition.clear_inside, definition.outside
     if inner is not None and outer is None:
-        yield Fault("clear_inside", "goes with outside", "after above and below it is clear_above_at and clear_below_at")
-    elif inner is not None and (definition.clear_above_at is not None or definition.clear_below_at is not None):
-        yield Fault("clear_inside", "repeats clear_above_at and clear_below_at", "remove one of them")
+        yield Fault(
+            "clear_inside",
+            "goes with outside",
+            "after above and below it is clear_above_at and clear_below_at",
+        )
+    elif inner is not None and (
+        definition.clear_above_at is not None or definition.clear_below_at is not None
+    ):
+        yield Fault(
+            "clear_inside", "repeats clear_above_at and clear_below_at", "remove one of them"
+        )
     elif (
         inner is not None
         and outer is not None
@@ -86,14 +118,28 @@ def _clear_band_faults(definition: Condition) -> Iterable[Fault]:
 def _clear_outside_faults(definition: Condition, band: Band) -> Iterable[Fault]:
     equals = definition.equals
     if definition.inside is None and (equals is None or isinstance(equals, bool | str)):
-        yield Fault("clear_outside", "goes with inside, or with equals and a number", "after other limits see clear_above_at")
-    inner = definition.inside or (Band(low=equals, high=equals) if isinstance(equals, float | FromAttribute) else None)
-    if inner is not None and (_is_disordered(band.low, inner.low) or _is_disordered(inner.high, band.high)):
-        yield Fault("clear_outside", "must contain what triggers", "between the two limits the state does not change")
+        yield Fault(
+            "clear_outside",
+            "goes with inside, or with equals and a number",
+            "after other limits see clear_above_at",
+        )
+    inner = definition.inside or (
+        Band(low=equals, high=equals) if isinstance(equals, float | FromAttribute) else None
+    )
+    if inner is not None and (
+        _is_disordered(band.low, inner.low) or _is_disordered(inner.high, band.high)
+    ):
+        yield Fault(
+            "clear_outside",
+            "must contain what triggers",
+            "between the two limits the state does not change",
+        )
 
 
 def _is_disordered(
-    low: float | FromAttribute | LearnedLimit, high: float | FromAttribute | LearnedLimit, strictly: bool = False
+    low: float | FromAttribute | LearnedLimit,
+    high: float | FromAttribute | LearnedLimit,
+    strictly: bool = False,
 ) -> bool:
     """Return whether two numbers are in the wrong order; limits that assets state are compared per asset, learned ones not."""
     if not isinstance(low, int | float) or not isinstance(high, int | float):
@@ -103,10 +149,24 @@ def _is_disordered(
 
 def _nesting_faults(definition: Condition) -> Iterable[Fault]:
     for (less, inner), (more, outer) in pairwise(level_limits(definition)):
-        if inner.above is not None and outer.above is not None and _is_disordered(inner.above, outer.above, strictly=True):
-            yield Fault(f"levels.{more}.above", f"{outer.above} must be greater than that of {less}, {inner.above}")
-        if inner.below is not None and outer.below is not None and _is_disordered(outer.below, inner.below, strictly=True):
-            yield Fault(f"levels.{more}.below", f"{outer.below} must be less than that of {less}, {inner.below}")
+        if (
+            inner.above is not None
+            and outer.above is not None
+            and _is_disordered(inner.above, outer.above, strictly=True)
+        ):
+            yield Fault(
+                f"levels.{more}.above",
+                f"{outer.above} must be greater than that of {less}, {inner.above}",
+            )
+        if (
+            inner.below is not None
+            and outer.below is not None
+            and _is_disordered(outer.below, inner.below, strictly=True)
+        ):
+            yield Fault(
+                f"levels.{more}.below",
+                f"{outer.below} must be less than that of {less}, {inner.below}",
+            )
 
 
 def _learned_faults(definition: Condition) -> Iterable[Fault]:
@@ -125,10 +185,16 @@ def _learned_faults(definition: Condition) -> Iterable[Fault]:
             yield Fault(f"{path}.learned.by", "names a group twice")
         if definition.variable in learned.by:
             yield Fault(
-                f"{path}.learned.by", f"{definition.variable!r} is the variable itself", "name a category, or hour_of_day"
+                f"{path}.learned.by",
+                f"{definition.variable!r} is the variable itself",
+                "name a category, or hour_of_day",
             )
         if definition.rate_per is not None:
-            yield Fault("rate_per", "goes with limits that are numbers; learned limits are for values", "remove rate_per")
+            yield Fault(
+                "rate_per",
+                "goes with limits that are numbers; learned limits are for values",
+                "remove rate_per",
+            )
 
 
 def _time_faults(definition: Condition) -> Iterable[Fault]:
@@ -139,26 +205,43 @@ def _time_faults(definition: Condition) -> Iterable[Fault]:
         if definition.rate_per <= timedelta(0):
             yield Fault("rate_per", "must be longer than 0s")
         if definition.equals is not None:
-            yield Fault("rate_per", "a rate needs limits; equals applies to values", "use inside: for a small band of rates")
+            yield Fault(
+                "rate_per",
+                "a rate needs limits; equals applies to values",
+                "use inside: for a small band of rates",
+            )
         if ignore:
             yield Fault("rate_per", "needs regular readings", "remove no_data: ignore")
     if definition.frozen_after is not None:
         if ignore:
-            yield Fault("frozen_after", "changes nothing with no_data: ignore", "remove one of them")
+            yield Fault(
+                "frozen_after", "changes nothing with no_data: ignore", "remove one of them"
+            )
         if definition.frozen_after <= definition.hold:
             yield Fault(
-                "frozen_after", "must be longer than `for`", "a constant value would count as frozen before it raises an episode"
+                "frozen_after",
+                "must be longer than `for`",
+                "a constant value would count as frozen before it raises an episode",
             )
 
 
 def faults_on_assets(definition: Condition, targets: Sequence[Asset]) -> Iterable[Fault]:
     """Return the faults of the evaluated variable and of the limits on each matched asset."""
-    name, types = definition.variable, {n: v.type for asset in targets for n, v in asset.variables.items()}
+    name, types = (
+        definition.variable,
+        {n: v.type for asset in targets for n, v in asset.variables.items()},
+    )
     if definition.equals is None or name not in types:
         yield from variable_faults("variable", name, types)
-    elif not isinstance(definition.equals, FromAttribute) and not isinstance(definition.equals, TYPES[types[name]][0]):
+    elif not isinstance(definition.equals, FromAttribute) and not isinstance(
+        definition.equals, TYPES[types[name]][0]
+    ):
         wanted = TYPES[types[name]][1]
-        yield Fault("equals", f"{definition.equals!r} is not a possible value of {name!r}, a {types[name]}", f"write {wanted}")
+        yield Fault(
+            "equals",
+            f"{definition.equals!r} is not a possible value of {name!r}, a {types[name]}",
+            f"write {wanted}",
+        )
     for asset in targets:
         yield from _limits_on_asset_faults(definition, asset)
     for path, learned in learned_limits(definition):
@@ -169,19 +252,32 @@ def faults_on_assets(definition: Condition, targets: Sequence[Asset]) -> Iterabl
 def _limits_on_asset_faults(definition: Condition, asset: Asset) -> Iterable[Fault]:
     variable = asset.variables.get(definition.variable)
     missing = unknown_limits(definition, asset)
-    yield from (Fault(path, message, _nearest_attribute(asset, message)) for path, message in missing)
+    yield from (
+        Fault(path, message, _nearest_attribute(asset, message)) for path, message in missing
+    )
     if not missing:
         yield from _resolved_faults(levels_on(definition, asset), asset)
-    if variable and variable.sampling and definition.no_data != "ignore" and definition.stale_after < variable.sampling:
+    if (
+        variable
+        and variable.sampling
+        and definition.no_data != "ignore"
+        and definition.stale_after < variable.sampling
+    ):
         short, usual = format_duration(definition.stale_after), format_duration(variable.sampling)
         hint = "lengthen it; otherwise no condition holds from one reading to the next"
         yield Fault(
-            "stale_after", f"{short} is shorter than the sampling of {definition.variable!r} on {asset.name!r}, {usual}", hint
+            "stale_after",
+            f"{short} is shorter than the sampling of {definition.variable!r} on {asset.name!r}, {usual}",
+            hint,
         )
 
 
 def _nearest_attribute(asset: Asset, message: str) -> str:
-    return "" if "needs a number" in message else "known attributes: " + (", ".join(sorted(asset.attributes)) or "none")
+    return (
+        ""
+        if "needs a number" in message
+        else "known attributes: " + (", ".join(sorted(asset.attributes)) or "none")
+    )
 
 
 def _resolved_faults(levels: Sequence[Level], asset: Asset) -> Iterable[Fault]:
@@ -190,9 +286,19 @@ def _resolved_faults(levels: Sequence[Level], asset: Asset) -> Iterable[Fault]:
     A definition with plain numbers in the wrong order is refused before.
     """
     for level in levels:
-        ordered = (level.below, level.clear_below_at), (level.clear_above_at, level.above), (level.below, level.above)
-        if any(low is not None and high is not None and low > high for low, high in (*ordered, *_bands(level))):
-            yield Fault("assets", f"the limits stated by asset {asset.name!r} are in the wrong order: {_numbers(level)}")
+        ordered = (
+            (level.below, level.clear_below_at),
+            (level.clear_above_at, level.above),
+            (level.below, level.above),
+        )
+        if any(
+            low is not None and high is not None and low > high
+            for low, high in (*ordered, *_bands(level))
+        ):
+            yield Fault(
+                "assets",
+                f"the limits stated by asset {asset.name!r} are in the wrong order: {_numbers(level)}",
+            )
 
 
 def _bands(level: Level) -> Iterable[tuple[float | None, float | None]]:
@@ -207,4 +313,6 @@ def _bands(level: Level) -> Iterable[tuple[float | None, float | None]]:
 
 def _numbers(level: Level) -> str:
     names = ("below", "clear_below_at", "clear_above_at", "above", "inside", "equals", "leave")
-    return ", ".join(f"{name} {getattr(level, name)}" for name in names if getattr(level, name) is not None)
+    return ", ".join(
+        f"{name} {getattr(level, name)}" for name in names if getattr(level, name) is not None
+    )

@@ -21,7 +21,9 @@ from alerting.definitions.suppression import suppression_faults
 
 _SHORTEST = timedelta(minutes=1)
 _A_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-_BY_CHANCE = re.compile(r"(?:^|[\s,])[rh](?:$|[\s,(/])", re.IGNORECASE)  # croniter draws a number for R
+_BY_CHANCE = re.compile(
+    r"(?:^|[\s,])[rh](?:$|[\s,(/])", re.IGNORECASE
+)  # croniter draws a number for R
 
 
 def cross_faults(definition: Definition) -> Iterable[Fault]:
@@ -31,7 +33,9 @@ def cross_faults(definition: Definition) -> Iterable[Fault]:
         yield from suppression_faults(definition.suppression)
     if definition.problem:
         yield from _problem_faults(definition.problem)
-        yield from _negative_faults({"gap": definition.gap, "problem.recovery": definition.problem.recovery or timedelta(0)})
+        yield from _negative_faults(
+            {"gap": definition.gap, "problem.recovery": definition.problem.recovery or timedelta(0)}
+        )
         if definition.is_of_unit and not isinstance(definition, TrainedDefinition):
             yield Fault("horizon", "must be longer than 0s", "write for example 30m")
     yield from definition.faults()
@@ -45,17 +49,27 @@ def _negative_faults(durations: Mapping[str, timedelta]) -> Iterable[Fault]:
 
 def _schedule_faults(schedule: Schedule) -> Iterable[Fault]:
     if schedule.every < _SHORTEST:
-        yield Fault("schedule.every", f"{format_duration(schedule.every)} is too short", "the shortest is 1m")
+        yield Fault(
+            "schedule.every",
+            f"{format_duration(schedule.every)} is too short",
+            "the shortest is 1m",
+        )
     retrain, report = schedule.retrain, schedule.report
     if retrain is not None and retrain != WEEKLY:
         yield from _cron_faults("schedule.retrain", retrain, "e.g. 0 3 * * 0 for Sunday 03:00")
     if report is not None and report not in REPORT_PERIODS:
-        yield from _cron_faults("schedule.report", report, f"write one of {', '.join(REPORT_PERIODS)}")
+        yield from _cron_faults(
+            "schedule.report", report, f"write one of {', '.join(REPORT_PERIODS)}"
+        )
 
 
 def _cron_faults(path: str, expression: str, hint: str) -> Iterable[Fault]:
     if _BY_CHANCE.search(expression):
-        yield Fault(path, f"{expression!r} has a time by chance, which differs at every look", f"write a number, {hint}")
+        yield Fault(
+            path,
+            f"{expression!r} has a time by chance, which differs at every look",
+            f"write a number, {hint}",
+        )
     elif not _is_cron(expression):
         yield Fault(path, f"{expression!r} is not a cron expression", hint)
 
@@ -69,7 +83,10 @@ def _is_cron(expression: str) -> bool:
     if len(expression.split()) != 5 and not expression.startswith("@"):
         return False
     try:
-        return bool(croniter.is_valid(expression)) and croniter(expression, _A_DAY).get_next(datetime) is not None
+        return (
+            bool(croniter.is_valid(expression))
+            and croniter(expression, _A_DAY).get_next(datetime) is not None
+        )
     except (ValueError, KeyError, OverflowError):  # CroniterError is a ValueError
         return False
 
@@ -82,9 +99,15 @@ def _problem_faults(problem: Problem) -> Iterable[Fault]:
         yield Fault("problem", "needs either a variable with a limit, or an event type")
     limited = problem.above is not None or problem.below is not None
     if problem.variable is not None and not limited and problem.equals is None:
-        yield Fault("problem", f"has no limit for {problem.variable}", "add above:, below: or equals:")
+        yield Fault(
+            "problem", f"has no limit for {problem.variable}", "add above:, below: or equals:"
+        )
     if problem.equals is not None and limited:
         yield Fault("problem.equals", "cannot stand beside above or below", "keep one of them")
     if problem.event is not None and (limited or problem.equals is not None or problem.hold):
-        yield Fault("problem", "an event has no limit, no value and no `for`", "remove above, below, equals and for")
+        yield Fault(
+            "problem",
+            "an event has no limit, no value and no `for`",
+            "remove above, below, equals and for",
+        )
     yield from order_faults("problem", problem.above, problem.below)

@@ -9,7 +9,9 @@ from alerting.definitions.model import Definition
 _PATH = "suppression.while"
 
 
-def inhibition_faults(definition: Definition, others: Mapping[str, Definition], assets: AssetIndex) -> Iterable[Fault]:
+def inhibition_faults(
+    definition: Definition, others: Mapping[str, Definition], assets: AssetIndex
+) -> Iterable[Fault]:
     """Return the faults of the alerts that inhibit a definition. `others`: all definitions by name, as they would be in force."""
     own = {asset.name for asset in matching_assets(definition, assets)}
     for i, name in enumerate(_inhibitors(definition)):
@@ -18,17 +20,35 @@ def inhibition_faults(definition: Definition, others: Mapping[str, Definition], 
         if name == definition.name:
             yield Fault(path, "is this definition itself", "name another one")
         elif other is None:
-            yield Fault(path, f"there is no definition {name!r}", nearest(name, others, "known definitions"))
+            yield Fault(
+                path, f"there is no definition {name!r}", nearest(name, others, "known definitions")
+            )
         elif other.state == "retired":
-            yield Fault(path, f"{name!r} is retired, and raises nothing any more", "name another one, or remove it")
+            yield Fault(
+                path,
+                f"{name!r} is retired, and raises nothing any more",
+                "name another one, or remove it",
+            )
         elif own and own.isdisjoint(asset.name for asset in matching_assets(other, assets)):
-            yield Fault(path, f"{name!r} is evaluated on none of these assets", "it inhibits on the same asset only")
+            yield Fault(
+                path,
+                f"{name!r} is evaluated on none of these assets",
+                "it inhibits on the same asset only",
+            )
         elif (circle := _circle(definition, name, others)) is not None:
-            yield Fault(path, f"inhibits in a circle: {circle}", "remove one of them, or no alert of the circle may be announced")
+            yield Fault(
+                path,
+                f"inhibits in a circle: {circle}",
+                "remove one of them, or no alert of the circle may be announced",
+            )
 
 
 def _inhibitors(definition: Definition) -> list[str]:
-    return [other.definition for other in definition.suppression.inhibited] if definition.suppression else []
+    return (
+        [other.definition for other in definition.suppression.inhibited]
+        if definition.suppression
+        else []
+    )
 
 
 def _circle(definition: Definition, first: str, others: Mapping[str, Definition]) -> str | None:

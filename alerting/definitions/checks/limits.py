@@ -9,34 +9,59 @@ from alerting.definitions.faults import Fault, nearest
 def order_faults(path: str, above: float | None, below: float | None) -> Iterable[Fault]:
     """Return the fault of a lower limit that is not below the upper one."""
     if above is not None and below is not None and below >= above:
-        yield Fault(path, f"below {below} must be less than above {above}", "the good range lies between them")
+        yield Fault(
+            path,
+            f"below {below} must be less than above {above}",
+            "the good range lies between them",
+        )
 
 
 def variable_faults(
-    path: str, name: str, types: Mapping[str, VariableType], equals: bool | float | str | None = None
+    path: str,
+    name: str,
+    types: Mapping[str, VariableType],
+    equals: bool | float | str | None = None,
 ) -> Iterable[Fault]:
     """Return the faults of a variable with a numeric limit, or with the value that it must have.
 
     `types`: those of the variables of all matched assets.
     """
     if name not in types:
-        yield Fault(path, f"none of the matched assets has a variable {name!r}", nearest(name, types, "known variables"))
+        yield Fault(
+            path,
+            f"none of the matched assets has a variable {name!r}",
+            nearest(name, types, "known variables"),
+        )
     elif equals is not None and not isinstance(equals, TYPES[types[name]][0]):
         kind, wanted = types[name], TYPES[types[name]][1]
-        yield Fault(path, f"{equals!r} is not a possible value of {name!r}, a {kind}", f"after equals: write {wanted}")
+        yield Fault(
+            path,
+            f"{equals!r} is not a possible value of {name!r}, a {kind}",
+            f"after equals: write {wanted}",
+        )
     elif equals is None and types[name] == "category":
-        yield Fault(path, f"{name!r} is a category; a limit needs a number", "write equals: and its text")
+        yield Fault(
+            path, f"{name!r} is a category; a limit needs a number", "write equals: and its text"
+        )
 
 
-def category_faults(path: str, name: str, targets: Sequence[Asset], *others: str) -> Iterable[Fault]:
+def category_faults(
+    path: str, name: str, targets: Sequence[Asset], *others: str
+) -> Iterable[Fault]:
     """Return the faults of a variable by which readings are grouped. `others`: what else may be named there."""
     types = {n: v.type for asset in targets for n, v in asset.variables.items()}
     choices = ", or ".join(["name a category", *others])
     if name not in types:
         yield Fault(
-            path, f"none of the matched assets has a variable {name!r}", nearest(name, [*types, *others], "known variables")
+            path,
+            f"none of the matched assets has a variable {name!r}",
+            nearest(name, [*types, *others], "known variables"),
         )
     elif types[name] == "number":
         yield Fault(path, f"{name!r} is a number; a group needs a category", choices)
     elif any(asset.delay(name) for asset in targets):
-        yield Fault(path, f"{name!r} has a delay: it is not known at the instant that it groups", "name another variable")
+        yield Fault(
+            path,
+            f"{name!r} has a delay: it is not known at the instant that it groups",
+            "name another variable",
+        )

@@ -22,7 +22,9 @@ def training_faults(definition: TrainedDefinition) -> Iterable[Fault]:
     elif not definition.is_of_unit and definition.horizon < definition.stride:
         stride, horizon = format_duration(definition.stride), format_duration(definition.horizon)
         yield Fault(
-            "horizon", f"{horizon} is shorter than the stride {stride}", "lengthen the horizon or shorten features.stride"
+            "horizon",
+            f"{horizon} is shorter than the stride {stride}",
+            "lengthen the horizon or shorten features.stride",
         )
     if any(w <= timedelta(0) for w in definition.features.windows or ()):
         yield Fault("features.windows", "every window must be longer than 0s")
@@ -30,18 +32,33 @@ def training_faults(definition: TrainedDefinition) -> Iterable[Fault]:
     yield from _operating_point_faults(definition.operating_point)
     for name, limits in definition.recommendation.variables.items():
         if limits.min is not None and limits.max is not None and limits.min > limits.max:
-            yield Fault(f"recommendation.variables.{name}", f"min {limits.min:g} is above max {limits.max:g}")
+            yield Fault(
+                f"recommendation.variables.{name}",
+                f"min {limits.min:g} is above max {limits.max:g}",
+            )
 
 
 def _unit_faults(definition: TrainedDefinition) -> Iterable[Fault]:
     """Return the faults of a question about the unit just made."""
     if definition.problem.predict == "onset":
         hint = "write predict: state, or a horizon such as 30m"
-        yield Fault("problem.predict", "with horizon: 0s nothing lies ahead, so no onset can be predicted", hint)
+        yield Fault(
+            "problem.predict",
+            "with horizon: 0s nothing lies ahead, so no onset can be predicted",
+            hint,
+        )
     if definition.gap > timedelta(0):
-        yield Fault("gap", "with horizon: 0s the unit is already made, so there is no time to act before it", "remove gap")
+        yield Fault(
+            "gap",
+            "with horizon: 0s the unit is already made, so there is no time to act before it",
+            "remove gap",
+        )
     if definition.problem.hold:
-        yield Fault("problem.for", "with horizon: 0s each unit is good or bad by itself, not for a time", "remove for")
+        yield Fault(
+            "problem.for",
+            "with horizon: 0s each unit is good or bad by itself, not for a time",
+            "remove for",
+        )
     if definition.problem.recovery is not None:
         yield Fault("problem.recovery", "with horizon: 0s every unit counts", "remove recovery")
 
@@ -51,7 +68,10 @@ def _period_faults(periods: Periods) -> Iterable[Fault]:
     by_name = {"train": periods.train, "validation": periods.validation, "test": periods.test}
     shares = [period for period in by_name.values() if isinstance(period, float)]
     if sum(shares) >= 1:
-        yield Fault("periods", f"validation {periods.validation} and test {periods.test} leave nothing to train on")
+        yield Fault(
+            "periods",
+            f"validation {periods.validation} and test {periods.test} leave nothing to train on",
+        )
     for name, period in by_name.items():
         if isinstance(period, timedelta) and period <= timedelta(0):
             yield Fault(f"periods.{name}", "must be longer than 0s")
@@ -87,7 +107,11 @@ def training_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -
 def advice_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -> Iterable[str]:
     """Yield what to declare where operators can set no variable of the matched assets, so that no alarm can have advice."""
     settable = any(limits.controllable for limits in definition.recommendation.variables.values())
-    if targets and not settable and not any(v.controllable for asset in targets for v in asset.variables.values()):
+    if (
+        targets
+        and not settable
+        and not any(v.controllable for asset in targets for v in asset.variables.values())
+    ):
         yield (
             "its alarms come without advice, because operators can set no variable of its assets; declare one with "
             "`controllable: true` in assets.yaml, then `alerting import assets assets.yaml`"
@@ -103,36 +127,63 @@ def _operating_point_faults(wanted: OperatingPoint) -> Iterable[Fault]:
     }
     if sum(ways.values()) > 1:
         given = " and ".join(way for way, is_given in ways.items() if is_given)
-        yield Fault("operating_point", f"gives more than one way to choose the threshold: {given}", "keep one of them")
+        yield Fault(
+            "operating_point",
+            f"gives more than one way to choose the threshold: {given}",
+            "keep one of them",
+        )
     if by_cost and (wanted.cost_of_miss is None or wanted.cost_of_false_alarm is None):
         absent = "cost_of_miss" if wanted.cost_of_miss is None else "cost_of_false_alarm"
         yield Fault(f"operating_point.{absent}", "is missing", "the two costs belong together")
 
 
-def feature_faults(definition: TrainedDefinition, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
+def feature_faults(
+    definition: TrainedDefinition, targets: Sequence[Asset], event_types: Sequence[EventType]
+) -> Iterable[Fault]:
     """Return the faults of the names of variables, attributes and event types that features use."""
     types = {name for asset in targets for name in asset.variables}
     for path, patterns in {"include": definition.include, "exclude": definition.exclude}.items():
         for pattern in patterns:
             if pattern != "*" and not any(fnmatchcase(n, pattern) for n in types):
-                yield Fault(path, f"no variable matches {pattern!r}", nearest(pattern, types, "known variables"))
+                yield Fault(
+                    path,
+                    f"no variable matches {pattern!r}",
+                    nearest(pattern, types, "known variables"),
+                )
     yield from _lever_faults(definition, targets)
     yield from event_faults("features.events", definition.features.events, event_types)
     attributes = {n for a in targets for n in a.attributes}
     for name in definition.features.attributes:
         if name not in attributes:
             yield Fault(
-                "features.attributes", f"none of the matched assets has an attribute {name!r}", nearest(name, attributes, "known")
+                "features.attributes",
+                f"none of the matched assets has an attribute {name!r}",
+                nearest(name, attributes, "known"),
             )
 
 
 def _lever_faults(definition: TrainedDefinition, targets: Sequence[Asset]) -> Iterable[Fault]:
     """Return a fault for each variable with limits of advice that no matched asset has, or that operators can set in none."""
-    declared = [(name, variable.controllable) for asset in targets for name, variable in asset.variables.items()]
-    names, can_be_set = {name for name, _ in declared}, {name for name, controllable in declared if controllable}
+    declared = [
+        (name, variable.controllable)
+        for asset in targets
+        for name, variable in asset.variables.items()
+    ]
+    names, can_be_set = (
+        {name for name, _ in declared},
+        {name for name, controllable in declared if controllable},
+    )
     for name, limits in definition.recommendation.variables.items():
         path = f"recommendation.variables.{name}"
         if name not in names:
-            yield Fault(path, "none of the matched assets has this variable", nearest(name, can_be_set, "controllable variables"))
+            yield Fault(
+                path,
+                "none of the matched assets has this variable",
+                nearest(name, can_be_set, "controllable variables"),
+            )
         elif name not in can_be_set and limits.controllable is None:
-            yield Fault(path, "operators can set it in none of the matched assets", "declare it controllable: true in the asset")
+            yield Fault(
+                path,
+                "operators can set it in none of the matched assets",
+                "declare it controllable: true in the asset",
+            )

@@ -40,7 +40,9 @@ class Guidance(Closed):
 class Schedule(Closed):
     """Times of evaluation, training and report."""
 
-    every: Duration = Field(timedelta(minutes=1), description="Interval between evaluations; the shortest is 1m.")
+    every: Duration = Field(
+        timedelta(minutes=1), description="Interval between evaluations; the shortest is 1m."
+    )
     retrain: Tag | None = Field(
         WEEKLY,
         description="Cron expression of the training; weekly: on a night, at a minute of 00:00 to 06:00, given by the name; "
@@ -58,37 +60,58 @@ class Schedule(Closed):
         exclude_if=lambda recipients: not recipients,
         description="Names of configured channels that get each report, for example of an e-mail address.",
     )
-    timezone: TimeZone = Field("UTC", description="IANA time zone of the cron expressions, e.g. Europe/Berlin.")
+    timezone: TimeZone = Field(
+        "UTC", description="IANA time zone of the cron expressions, e.g. Europe/Berlin."
+    )
 
 
 class Notify(Closed):
     """Recipients of notifications."""
 
     channels: tuple[Tag, ...] | None = Field(
-        None, max_length=50, description="Names of configured channels; all of them when left out; [] sends no notification."
+        None,
+        max_length=50,
+        description="Names of configured channels; all of them when left out; [] sends no notification.",
     )
-    resolved: bool = Field(True, description="Send the end of an episode to the recipients of its raise.")
+    resolved: bool = Field(
+        True, description="Send the end of an episode to the recipients of its raise."
+    )
 
 
-AssetPattern = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_*][A-Za-z0-9_.*-]*$", max_length=100)]
+AssetPattern = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9_*][A-Za-z0-9_.*-]*$", max_length=100)
+]
 
 
 class CommonFields(Closed):
     name: Name = Field(description="Unique name; it appears in Airflow, MLflow and every page.")
-    title: Line | None = Field(None, description="The sentence that operators read; the name when left out.")
+    title: Line | None = Field(
+        None, description="The sentence that operators read; the name when left out."
+    )
     assets: tuple[AssetPattern, ...] = Field(
-        min_length=1, max_length=1000, description="Assets on which it is evaluated: names, or patterns with *."
+        min_length=1,
+        max_length=1000,
+        description="Assets on which it is evaluated: names, or patterns with *.",
     )
     state: State = Field(
-        "active", description="draft: stored, not evaluated; active: evaluated; retired: stored for its history."
+        "active",
+        description="draft: stored, not evaluated; active: evaluated; retired: stored for its history.",
     )
-    severity: Severity = Field("medium", description="Severity of an episode: low, medium, high, critical.")
+    severity: Severity = Field(
+        "medium", description="Severity of an episode: low, medium, high, critical."
+    )
     owner: Tag = Field("process", description="Team or person in charge; shown in Airflow.")
-    tags: tuple[Tag, ...] = Field((), max_length=50, description="Free keywords, for searching and for routes.")
+    tags: tuple[Tag, ...] = Field(
+        (), max_length=50, description="Free keywords, for searching and for routes."
+    )
     guidance: Guidance = Field(default_factory=Guidance, description="Advice for operators.")
-    schedule: Schedule = Field(default_factory=Schedule, description="Times of evaluation, training and report.")
+    schedule: Schedule = Field(
+        default_factory=Schedule, description="Times of evaluation, training and report."
+    )
     notify: Notify = Field(default_factory=Notify, description="Recipients of notifications.")
-    suppression: Suppression | None = Field(None, description="Times without notifications by design: line stopped, calendar.")
+    suppression: Suppression | None = Field(
+        None, description="Times without notifications by design: line stopped, calendar."
+    )
     allowed_lateness: Duration = Field(
         timedelta(days=1),
         description="Late readings and events are evaluated again if they are not older than this and the `delay` of the "

@@ -22,10 +22,13 @@ from alerting.definitions.fields.names import Number
 class Condition(Closed):
     """A variable leaves its limits."""
 
-    severity: Severity = Field("medium", description="Severity of an episode: low, medium, high, critical.")
+    severity: Severity = Field(
+        "medium", description="Severity of an episode: low, medium, high, critical."
+    )
     variable: VariableName = Field(description="Variable that is evaluated, reading by reading.")
     above: LearnableLimit | None = Field(
-        None, description="Triggered by a value above this limit: a number, {attribute: name}, or {learned: …}."
+        None,
+        description="Triggered by a value above this limit: a number, {attribute: name}, or {learned: …}.",
     )
     below: LearnableLimit | None = Field(
         None,
@@ -33,12 +36,16 @@ class Condition(Closed):
         "outside of both.",
     )
     clear_above_at: Limit | None = Field(
-        None, description="After `above` was triggered it clears only at or below this value (hysteresis)."
+        None,
+        description="After `above` was triggered it clears only at or below this value (hysteresis).",
     )
     clear_below_at: Limit | None = Field(
-        None, description="After `below` was triggered it clears only at or above this value (hysteresis)."
+        None,
+        description="After `below` was triggered it clears only at or above this value (hysteresis).",
     )
-    outside: Band | None = Field(None, description="Triggered by a value outside of this band; the same as below and above.")
+    outside: Band | None = Field(
+        None, description="Triggered by a value outside of this band; the same as below and above."
+    )
     inside: Band | None = Field(None, description="Triggered by a value inside this band.")
     equals: StrictBool | Number | Line | FromAttribute | None = Field(
         None,
@@ -66,7 +73,9 @@ class Condition(Closed):
         "It is the change since the newest sound reading that is at least this much older, and by less than stale_after more; "
         "without such a reading it is unknown.",
     )
-    at_least: AtLeast | None = Field(None, description="Triggered only by this many of the last readings, not by each one.")
+    at_least: AtLeast | None = Field(
+        None, description="Triggered only by this many of the last readings, not by each one."
+    )
     hold: Duration = Field(
         timedelta(0),
         alias="for",

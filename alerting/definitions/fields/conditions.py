@@ -26,7 +26,8 @@ class PlainLimits(Closed):
     """Limits of one variable among several, and how long its value holds: no earlier reading matters."""
 
     above: LearnableLimit | None = Field(
-        None, description="It holds for a value above this limit: a number, {attribute: name}, or {learned: …}."
+        None,
+        description="It holds for a value above this limit: a number, {attribute: name}, or {learned: …}.",
     )
     below: LearnableLimit | None = Field(
         None,
@@ -47,23 +48,38 @@ class PlainLimits(Closed):
 
     def condition(self, variable: str, shared: Condition) -> Condition:
         """Return it as the condition of one variable, with the severity and the staleness that all conditions share."""
-        given = {name: getattr(self, name) for name in type(self).model_fields if name in Condition.model_fields}
-        of_all = {"stale_after": shared.stale_after, "no_data": "ignore" if shared.no_data == "ignore" else "hold"}
-        own: dict[str, Any] = {name: of_all.get(name) if value is None else value for name, value in given.items()}
-        return Condition.model_construct(**of_all | own | {"variable": variable, "severity": shared.severity})
+        given = {
+            name: getattr(self, name)
+            for name in type(self).model_fields
+            if name in Condition.model_fields
+        }
+        of_all = {
+            "stale_after": shared.stale_after,
+            "no_data": "ignore" if shared.no_data == "ignore" else "hold",
+        }
+        own: dict[str, Any] = {
+            name: of_all.get(name) if value is None else value for name, value in given.items()
+        }
+        return Condition.model_construct(
+            **of_all | own | {"variable": variable, "severity": shared.severity}
+        )
 
 
 class MemberLimits(PlainLimits):
     """Limits of one variable among several, with hysteresis or for a rate, and what to do without a value that holds."""
 
-    rate_per: Duration | None = Field(None, description="The limits are for the change of the value per this time.")
+    rate_per: Duration | None = Field(
+        None, description="The limits are for the change of the value per this time."
+    )
     clear_above_at: Limit | None = Field(
         None, description="After `above` held it is over only at or below this value (hysteresis)."
     )
     clear_below_at: Limit | None = Field(
         None, description="After `below` held it is over only at or above this value (hysteresis)."
     )
-    clear_inside: Band | None = Field(None, description="After `outside` held it is over only inside this band (hysteresis).")
+    clear_inside: Band | None = Field(
+        None, description="After `outside` held it is over only inside this band (hysteresis)."
+    )
     clear_outside: Band | None = Field(
         None,
         description="After `inside`, or `equals` with a number, held it is over only outside of this wider band (hysteresis).",
@@ -86,17 +102,23 @@ class Member(MemberLimits):
 
     variable: VariableName | None = Field(None, description="Variable of this condition.")
     any: tuple[MemberCondition, ...] | None = Field(
-        None, max_length=MOST_MEMBERS, description="Instead of a variable: one of these conditions holds."
+        None,
+        max_length=MOST_MEMBERS,
+        description="Instead of a variable: one of these conditions holds.",
     )
     all: tuple[MemberCondition, ...] | None = Field(
-        None, max_length=MOST_MEMBERS, description="Instead of a variable: all of these conditions hold."
+        None,
+        max_length=MOST_MEMBERS,
+        description="Instead of a variable: all of these conditions hold.",
     )
 
 
 class ProblemLimits(PlainLimits):
     """Limits of one variable of a problem: none of them learned, for a problem does not depend on an estimate."""
 
-    above: Limit | None = Field(None, description="It holds for a value above this limit: a number, or {attribute: name}.")
+    above: Limit | None = Field(
+        None, description="It holds for a value above this limit: a number, or {attribute: name}."
+    )
     below: Limit | None = Field(
         None,
         description="It holds for a value below this limit: a number, or {attribute: name}. With above too: outside of both.",
@@ -114,10 +136,14 @@ class ProblemMember(ProblemLimits):
 
     variable: VariableName | None = Field(None, description="Variable of this condition.")
     any: tuple[ProblemCondition, ...] | None = Field(
-        None, max_length=MOST_MEMBERS, description="Instead of a variable: one of these conditions holds."
+        None,
+        max_length=MOST_MEMBERS,
+        description="Instead of a variable: one of these conditions holds.",
     )
     all: tuple[ProblemCondition, ...] | None = Field(
-        None, max_length=MOST_MEMBERS, description="Instead of a variable: all of these conditions hold."
+        None,
+        max_length=MOST_MEMBERS,
+        description="Instead of a variable: all of these conditions hold.",
     )
 
 
@@ -172,7 +198,9 @@ def single_condition(definition: object) -> Condition | None:
     """Return the condition of a definition on one variable with limits that are stated; None for any other definition."""
     if not isinstance(definition, Condition) or not definition.variable:
         return None
-    levels = [level for level in vars(definition.levels).values() if level] if definition.levels else []
+    levels = (
+        [level for level in vars(definition.levels).values() if level] if definition.levels else []
+    )
     limits = [limit for one in (definition, *levels) for limit in (one.above, one.below)]
     return None if any(isinstance(limit, LearnedLimit) for limit in limits) else definition
 

@@ -30,7 +30,9 @@ class Features(Closed):
         description="Statistics per number and window; missing: share of missing values; age: time since the last value.",
     )
     lags: tuple[Duration, ...] = Field(
-        (), max_length=50, description="Add the value of each number as known this long before as a column, e.g. [1h, 24h]."
+        (),
+        max_length=50,
+        description="Add the value of each number as known this long before as a column, e.g. [1h, 24h].",
     )
     stride: Duration | None = Field(
         None,
@@ -42,14 +44,20 @@ class Features(Closed):
         max_length=100,
         description="Event types (with *) that give two features each: their count, and the time since the last one.",
     )
-    attributes: tuple[Tag, ...] = Field((), max_length=100, description="Asset attributes to use as features.")
+    attributes: tuple[Tag, ...] = Field(
+        (), max_length=100, description="Asset attributes to use as features."
+    )
 
 
 class Dates(Closed):
     """A period given by its dates."""
 
     start: Instant = Field(alias="from", description="Instant after which the period begins.")
-    end: Instant | None = Field(None, alias="to", description="Last instant; the beginning of the next period when left out.")
+    end: Instant | None = Field(
+        None,
+        alias="to",
+        description="Last instant; the beginning of the next period when left out.",
+    )
 
 
 def way(value: object) -> str:
@@ -68,8 +76,12 @@ Between = Annotated[Dates, PydanticTag(DATES)]
 class Periods(Closed):
     """Split of history: the newest part tests, the part before it validates, the rest trains."""
 
-    start: Instant | None = Field(None, description="First instant used; the beginning of the readings when left out.")
-    end: Instant | None = Field(None, description="Last instant used; the training's as_of when left out.")
+    start: Instant | None = Field(
+        None, description="First instant used; the beginning of the readings when left out."
+    )
+    end: Instant | None = Field(
+        None, description="Last instant used; the training's as_of when left out."
+    )
     train: Annotated[Length | Between, Discriminator(way)] | None = Field(
         None,
         description="The period that fits the model: the last days before validation, e.g. 90d, or {from, to}; "
@@ -94,7 +106,11 @@ class Periods(Closed):
     @property
     def first(self) -> datetime | None:
         """Return the first instant that a date names; None without one."""
-        dated = [part.start for part in (self.train, self.validation, self.test) if isinstance(part, Dates)]
+        dated = [
+            part.start
+            for part in (self.train, self.validation, self.test)
+            if isinstance(part, Dates)
+        ]
         return min([*dated, *([self.start] if self.start is not None else [])], default=None)
 
     @property
@@ -105,7 +121,11 @@ class Periods(Closed):
     @property
     def is_fixed(self) -> bool:
         """Return whether dates decide what validates and tests, so that later readings never do."""
-        return self.end is not None or isinstance(self.validation, Dates) or isinstance(self.test, Dates)
+        return (
+            self.end is not None
+            or isinstance(self.validation, Dates)
+            or isinstance(self.test, Dates)
+        )
 
 
 class Learning(Closed):
@@ -120,7 +140,10 @@ class Learning(Closed):
         "problem of several variables, what they showed last is no candidate, and the chosen model is compared with it.",
     )
     trials: int = Field(
-        8, ge=1, le=1000, description="Parameter sets tried per family; the first is the family's proven default."
+        8,
+        ge=1,
+        le=1000,
+        description="Parameter sets tried per family; the first is the family's proven default.",
     )
     time_budget: Duration = Field(
         timedelta(minutes=5),
@@ -145,10 +168,14 @@ class OperatingPoint(Closed):
         "many; 3 when no other way is given.",
     )
     cost_of_miss: Number | None = Field(
-        None, gt=0, description="Instead: least cost, where a missed problem costs this much; together with cost_of_false_alarm."
+        None,
+        gt=0,
+        description="Instead: least cost, where a missed problem costs this much; together with cost_of_false_alarm.",
     )
     cost_of_false_alarm: Number | None = Field(
-        None, gt=0, description="Cost of a false alarm episode, in the same currency as cost_of_miss."
+        None,
+        gt=0,
+        description="Cost of a false alarm episode, in the same currency as cost_of_miss.",
     )
     least_precision: Number | None = Field(
         None,
@@ -166,7 +193,11 @@ class OperatingPoint(Closed):
     @property
     def most_false_alarms(self) -> float | None:
         """The budget of false alarms a week and asset; None where the threshold is put by cost or precision."""
-        if self.cost_of_miss is not None or self.cost_of_false_alarm is not None or self.least_precision is not None:
+        if (
+            self.cost_of_miss is not None
+            or self.cost_of_false_alarm is not None
+            or self.least_precision is not None
+        ):
             return None
         return 3.0 if self.false_alarms_per_week is None else self.false_alarms_per_week
 
@@ -181,7 +212,10 @@ class FeedbackUse(Closed):
         "weight: they count as positive with `weight`, unless the operator said otherwise. None of them counts as negative.",
     )
     weight: Number = Field(
-        0.3, gt=0, le=1, description="With avoided: weight. Weight of such a row; an ordinary row has the weight 1."
+        0.3,
+        gt=0,
+        le=1,
+        description="With avoided: weight. Weight of such a row; an ordinary row has the weight 1.",
     )
     confirmed: Literal["exclude", "positive"] = Field(
         "exclude",
@@ -193,32 +227,57 @@ class FeedbackUse(Closed):
 class PromotionMode(Closed):
     """Decision on a challenger that may go into service."""
 
-    mode: Literal["automatic", "approval"] = Field("automatic", description="approval: a person decides in the Airflow UI.")
+    mode: Literal["automatic", "approval"] = Field(
+        "automatic", description="approval: a person decides in the Airflow UI."
+    )
 
 
 class Promotion(PromotionMode):
     """Conditions under which a challenger replaces the champion."""
 
     least_events: int = Field(
-        5, ge=1, description="Least number of problems in the common unseen period; with fewer the champion stays (cannot tell)."
+        5,
+        ge=1,
+        description="Least number of problems in the common unseen period; with fewer the champion stays (cannot tell).",
     )
     confidence: Number = Field(
-        0.9, gt=0.5, lt=1, description="Share of bootstrap samples in which the challenger must be better."
+        0.9,
+        gt=0.5,
+        lt=1,
+        description="Share of bootstrap samples in which the challenger must be better.",
     )
 
 
 class LeverLimits(Closed):
     """Limits of one variable in this definition's advice, within those of its asset."""
 
-    controllable: Literal[False] | None = Field(None, description="false: advice leaves the variable as it is.")
-    min: Number | None = Field(None, description="Lowest setting; the higher one of this and the asset's.")
-    max: Number | None = Field(None, description="Highest setting; the lower one of this and the asset's.")
-    step: Number | None = Field(None, gt=0, description="Step of the settings, instead of the asset's.")
-    max_change: Number | None = Field(None, gt=0, description="Largest change at once; the smaller one of this and the asset's.")
-    direction: Direction | None = Field(None, description="up, down or both, within the direction of the asset.")
-    rate: Number | None = Field(None, gt=0, description="Largest change a minute; the smaller one of this and the asset's.")
-    tolerance: Number | None = Field(None, ge=0, description="Distance by which a setting may be missed, instead of the asset's.")
-    values: tuple[Tag, ...] = Field((), max_length=100, description="Values of a category, of those that the asset allows.")
+    controllable: Literal[False] | None = Field(
+        None, description="false: advice leaves the variable as it is."
+    )
+    min: Number | None = Field(
+        None, description="Lowest setting; the higher one of this and the asset's."
+    )
+    max: Number | None = Field(
+        None, description="Highest setting; the lower one of this and the asset's."
+    )
+    step: Number | None = Field(
+        None, gt=0, description="Step of the settings, instead of the asset's."
+    )
+    max_change: Number | None = Field(
+        None, gt=0, description="Largest change at once; the smaller one of this and the asset's."
+    )
+    direction: Direction | None = Field(
+        None, description="up, down or both, within the direction of the asset."
+    )
+    rate: Number | None = Field(
+        None, gt=0, description="Largest change a minute; the smaller one of this and the asset's."
+    )
+    tolerance: Number | None = Field(
+        None, ge=0, description="Distance by which a setting may be missed, instead of the asset's."
+    )
+    values: tuple[Tag, ...] = Field(
+        (), max_length=100, description="Values of a category, of those that the asset allows."
+    )
     cost: Number | None = Field(None, gt=0, description="Relative effort, instead of the asset's.")
 
 

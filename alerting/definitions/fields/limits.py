@@ -17,7 +17,9 @@ HOUR_OF_DAY = "hour_of_day"
 class FromAttribute(Closed):
     """A limit that every asset states for itself."""
 
-    attribute: Tag = Field(description="Name of the asset attribute that holds the limit; an asset without it is refused.")
+    attribute: Tag = Field(
+        description="Name of the asset attribute that holds the limit; an asset without it is refused."
+    )
 
 
 class Learned(Closed):
@@ -45,7 +47,9 @@ class Learned(Closed):
 class LearnedLimit(Closed):
     """A limit that is estimated from readings, again by schedule."""
 
-    learned: Learned = Field(description="The limit is a quantile of the readings before the estimate.")
+    learned: Learned = Field(
+        description="The limit is a quantile of the readings before the estimate."
+    )
 
 
 Limit = Number | FromAttribute
@@ -78,7 +82,9 @@ class Band(Closed):
 class AtLeast(Closed):
     """A share of the last readings."""
 
-    readings: int = Field(ge=1, le=100, description="This many readings must be beyond the limit ...")
+    readings: int = Field(
+        ge=1, le=100, description="This many readings must be beyond the limit ..."
+    )
     of: int = Field(
         ge=2,
         le=100,
@@ -91,13 +97,19 @@ class LevelLimits(Closed):
     """The limits of one severity."""
 
     above: LearnableLimit | None = Field(
-        None, description="This severity is reached by a value above: a number, {attribute: name}, or {learned: …}."
+        None,
+        description="This severity is reached by a value above: a number, {attribute: name}, or {learned: …}.",
     )
     below: LearnableLimit | None = Field(
-        None, description="This severity is reached by a value below: a number, {attribute: name}, or {learned: …}."
+        None,
+        description="This severity is reached by a value below: a number, {attribute: name}, or {learned: …}.",
     )
-    clear_above_at: Limit | None = Field(None, description="After `above` it is left only at or below this value (hysteresis).")
-    clear_below_at: Limit | None = Field(None, description="After `below` it is left only at or above this value (hysteresis).")
+    clear_above_at: Limit | None = Field(
+        None, description="After `above` it is left only at or below this value (hysteresis)."
+    )
+    clear_below_at: Limit | None = Field(
+        None, description="After `below` it is left only at or above this value (hysteresis)."
+    )
 
 
 class Levels(Closed):

@@ -23,7 +23,17 @@ VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 NAME_LENGTH = 100
 
 _LONGEST_NUMBER = 100
-_OVERRIDES = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}  # these reverse the order of letters
+_OVERRIDES = {
+    "LRE",
+    "RLE",
+    "LRO",
+    "RLO",
+    "PDF",
+    "LRI",
+    "RLI",
+    "FSI",
+    "PDI",
+}  # these reverse the order of letters
 _EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
@@ -37,7 +47,10 @@ def _require_printable(text: str) -> str:
 
 
 def _is_control(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Cs") or unicodedata.bidirectional(character) in _OVERRIDES
+    return (
+        unicodedata.category(character) in ("Cc", "Cs")
+        or unicodedata.bidirectional(character) in _OVERRIDES
+    )
 
 
 def _longer_than_zero(duration: timedelta) -> timedelta:
@@ -55,7 +68,9 @@ def require_no_number(value: object) -> object:
             return value
     elif not isinstance(value, int | float):  # also true and false
         return value
-    raise ValueError(f"{shown(value)} is a number and no instant; write for example 2026-01-31T06:00Z")
+    raise ValueError(
+        f"{shown(value)} is a number and no instant; write for example 2026-01-31T06:00Z"
+    )
 
 
 def _in_reach(instant: datetime) -> datetime:

@@ -17,19 +17,23 @@ from alerting.definitions.fields.conditions import (
 from alerting.definitions.fields.limits import Band, FromAttribute
 from alerting.definitions.fields.names import Number
 
-_SHARED = Condition.model_construct(variable="")  # what the conditions of a problem share: the defaults of every condition
+_SHARED = Condition.model_construct(
+    variable=""
+)  # what the conditions of a problem share: the defaults of every condition
 
 
 class Problem(Closed):
     """The problem to prevent: a condition on a variable, or on several, that holds for a time, or an event type."""
 
     variable: VariableName | None = Field(
-        None, description="Variable whose value is the problem; give above, below or equals with it."
+        None,
+        description="Variable whose value is the problem; give above, below or equals with it.",
     )
     above: Number | None = Field(None, description="The problem is a value above this limit.")
     below: Number | None = Field(None, description="The problem is a value below this limit.")
     equals: StrictBool | Number | Line | None = Field(
-        None, description="The problem is exactly this value: a number, true or false, or the text of a category."
+        None,
+        description="The problem is exactly this value: a number, true or false, or the text of a category.",
     )
     any: tuple[ProblemMember, ...] | None = Field(
         None,
@@ -46,8 +50,13 @@ class Problem(Closed):
         description="Instead of a variable and its limits: the problem is that all of these conditions hold. Where one does not, "
         "there is none; otherwise, where one is unknown, the problem is unknown.",
     )
-    hold: Duration = Field(timedelta(0), alias="for", description="Time for which the condition must hold to count.")
-    event: Tag | None = Field(None, description="Event type that is the problem, e.g. failure; * stands for any text: failure-*.")
+    hold: Duration = Field(
+        timedelta(0), alias="for", description="Time for which the condition must hold to count."
+    )
+    event: Tag | None = Field(
+        None,
+        description="Event type that is the problem, e.g. failure; * stands for any text: failure-*.",
+    )
     predict: Literal["onset", "state"] | None = Field(
         None,
         description="onset: will it start within the horizon? state: will it hold at some sample in it? "
@@ -76,24 +85,38 @@ def describe_problem(problem: Problem) -> str:
     """Return the description of a problem, e.g. `moisture above 4.5 for 5m`."""
     if problem.event:
         return f"event {problem.event}"
-    combination, hold = problem.combination, f" for {format_duration(problem.hold)}" if problem.hold else ""
-    said = f"{problem.variable} {_limits(problem)}" if combination is None else _describe(combination)
+    combination, hold = (
+        problem.combination,
+        f" for {format_duration(problem.hold)}" if problem.hold else "",
+    )
+    said = (
+        f"{problem.variable} {_limits(problem)}" if combination is None else _describe(combination)
+    )
     return said + hold
 
 
 def _describe(combination: Combination) -> str:
     word = " or " if combination.how == "any" else " and "
     return word.join(
-        f"({_describe(one)})" if isinstance(one, Combination) else f"{one.variable} {_limits(one)}" for one in combination.members
+        f"({_describe(one)})" if isinstance(one, Combination) else f"{one.variable} {_limits(one)}"
+        for one in combination.members
     )
 
 
 def _limits(written: Problem | Condition) -> str:
     """Return the limits of one variable in words, e.g. `above 4.5 or below 2`."""
-    sides = [f"{side} {_limit(limit)}" for side in ("above", "below") if (limit := getattr(written, side)) is not None]
+    sides = [
+        f"{side} {_limit(limit)}"
+        for side in ("above", "below")
+        if (limit := getattr(written, side)) is not None
+    ]
     if isinstance(written, Condition):
         bands = {"outside": written.outside, "inside": written.inside}
-        sides += [f"{side} {_limit(band.low)} … {_limit(band.high)}" for side, band in bands.items() if isinstance(band, Band)]
+        sides += [
+            f"{side} {_limit(band.low)} … {_limit(band.high)}"
+            for side, band in bands.items()
+            if isinstance(band, Band)
+        ]
     if written.equals is not None:
         sides.append(f"equal to {_limit(written.equals)}")
     return " or ".join(sides)
@@ -102,4 +125,10 @@ def _limits(written: Problem | Condition) -> str:
 def _limit(limit: float | str | bool | FromAttribute) -> str:
     if isinstance(limit, FromAttribute):
         return f"its {limit.attribute}"
-    return str(limit).lower() if isinstance(limit, bool) else f"{limit:g}" if isinstance(limit, float) else limit
+    return (
+        str(limit).lower()
+        if isinstance(limit, bool)
+        else f"{limit:g}"
+        if isinstance(limit, float)
+        else limit
+    )

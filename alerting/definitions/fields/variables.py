@@ -23,15 +23,22 @@ TYPES: dict[VariableType, tuple[type, str]] = {
     "category": (str, "text"),
 }
 Direction = Literal["up", "down", "both"]
-LAG_LENGTHS = 5  # time constants after which less than 1 % of an earlier value is left in a computed lag
+LAG_LENGTHS = (
+    5  # time constants after which less than 1 % of an earlier value is left in a computed lag
+)
 
 
 class Link(Closed):
     """How a variable follows from others: the closed list of ways."""
 
     of: VariableName = Field(description="The variable that it follows.")
-    minus: VariableName | None = Field(None, description="With difference: the variable that is subtracted.")
-    gain: Number = Field(1.0, description="Change of the variable for each unit by which `of` changes, once it has followed.")
+    minus: VariableName | None = Field(
+        None, description="With difference: the variable that is subtracted."
+    )
+    gain: Number = Field(
+        1.0,
+        description="Change of the variable for each unit by which `of` changes, once it has followed.",
+    )
     time_constant: LongerThanZero | None = Field(
         None, description="With lag: time after which 63 % of a change has arrived, e.g. 5m."
     )
@@ -66,7 +73,10 @@ class Computed(Link):
         description="equal: `of` itself. lag: `of` behind a first-order lag with `time_constant`. difference: `of` less `minus`. "
         "ratio: `of` divided by `by`. Each times `gain`."
     )
-    by: VariableName | None = Field(None, description="With ratio: the variable that `of` is divided by; no value where it is 0.")
+    by: VariableName | None = Field(
+        None,
+        description="With ratio: the variable that `of` is divided by; no value where it is 0.",
+    )
     within: LongerThanZero = Field(
         timedelta(minutes=10),
         description="A part counts by its last value, at most this old; without such a value of every part there is none.",
@@ -84,7 +94,19 @@ class Computed(Link):
 
 
 _MEASURED = (
-    *("type", "delay", "latency", "source", "controllable", "min", "max", "step", "max_change", "direction", "rate"),
+    *(
+        "type",
+        "delay",
+        "latency",
+        "source",
+        "controllable",
+        "min",
+        "max",
+        "step",
+        "max_change",
+        "direction",
+        "rate",
+    ),
     *("tolerance", "values"),
 )
 """Fields of a variable that is measured or set. Delay and latency of a computed one follow from its parts."""
@@ -94,15 +116,26 @@ class Variable(Closed):
     """One quantity of an asset: measured, or set."""
 
     title: Line | None = Field(
-        None, description="Name for people, as at the beginning of a sentence (`Belt speed`); the variable's name when left out."
+        None,
+        description="Name for people, as at the beginning of a sentence (`Belt speed`); the variable's name when left out.",
     )
     type: VariableType = Field("number", description="number, category (text) or boolean.")
-    unit: Tag | None = Field(None, description="Unit of the values, shown beside every figure. Values are never converted.")
-    low: Number | None = Field(None, description="Lower end of the engineering range; lower values are measuring faults.")
-    high: Number | None = Field(None, description="Upper end of the engineering range; higher values are measuring faults.")
-    sampling: Duration | None = Field(None, description="Usual time between two values; found from the data when left out.")
+    unit: Tag | None = Field(
+        None,
+        description="Unit of the values, shown beside every figure. Values are never converted.",
+    )
+    low: Number | None = Field(
+        None, description="Lower end of the engineering range; lower values are measuring faults."
+    )
+    high: Number | None = Field(
+        None, description="Upper end of the engineering range; higher values are measuring faults."
+    )
+    sampling: Duration | None = Field(
+        None, description="Usual time between two values; found from the data when left out."
+    )
     delay: Duration = Field(
-        timedelta(0), description="Time from the time stamp of a value until it is known, e.g. 1h for a laboratory."
+        timedelta(0),
+        description="Time from the time stamp of a value until it is known, e.g. 1h for a laboratory.",
     )
     carry_forward: LongerThanZero | None = Field(
         None,
@@ -114,18 +147,26 @@ class Variable(Closed):
         description="Time for which evaluation waits for values under way, e.g. 30s: alerts come later by this time; "
         "even later values are evaluated again. When left out: its source's, else the platform's (`ALERTING_LATENCY`, 10s).",
     )
-    source: Name | None = Field(None, description="The source that delivers it, as the platform notes with its first value.")
-    controllable: bool = Field(False, description="True if operators can set it; recommendations use only such variables.")
+    source: Name | None = Field(
+        None, description="The source that delivers it, as the platform notes with its first value."
+    )
+    controllable: bool = Field(
+        False, description="True if operators can set it; recommendations use only such variables."
+    )
     min: Number | None = Field(None, description="Lowest value an operator may set.")
     max: Number | None = Field(None, description="Highest value an operator may set.")
     step: Number | None = Field(None, gt=0, description="Smallest step an operator can set.")
-    max_change: Number | None = Field(None, gt=0, description="Largest change an operator may make at once.")
+    max_change: Number | None = Field(
+        None, gt=0, description="Largest change an operator may make at once."
+    )
     cost: Number = Field(
         1.0,
         gt=0,
         description="Relative effort of changing it by its whole range; recommendations prefer changes of little effort.",
     )
-    direction: Direction = Field("both", description="Direction in which an operator may change it: up, down or both.")
+    direction: Direction = Field(
+        "both", description="Direction in which an operator may change it: up, down or both."
+    )
     rate: Number | None = Field(
         None,
         gt=0,
@@ -139,7 +180,9 @@ class Variable(Closed):
         "fortieth of the range without a step.",
     )
     values: tuple[Tag, ...] = Field(
-        (), max_length=100, description="Of a controllable category: the values that an operator may choose, e.g. recipes."
+        (),
+        max_length=100,
+        description="Of a controllable category: the values that an operator may choose, e.g. recipes.",
     )
     computed: Computed | None = Field(
         None,
@@ -152,6 +195,10 @@ class Variable(Closed):
     def _check_computed(self) -> Self:
         if self.computed is None:
             return self
-        if given := [name for name in _MEASURED if getattr(self, name) != Variable.model_fields[name].default]:
-            raise ValueError(f"a computed variable is a number that no sensor delivers; remove {', '.join(given)}")
+        if given := [
+            name for name in _MEASURED if getattr(self, name) != Variable.model_fields[name].default
+        ]:
+            raise ValueError(
+                f"a computed variable is a number that no sensor delivers; remove {', '.join(given)}"
+            )
         return self

@@ -36,7 +36,9 @@ class SourceRefused(DocumentRefused):
 class PolledFields(SourceFields):
     """Fields of the kinds that the platform reads by itself."""
 
-    every: LongerThanZero = Field(timedelta(minutes=1), description="Interval at which the source is read, at least 1m.")
+    every: LongerThanZero = Field(
+        timedelta(minutes=1), description="Interval at which the source is read, at least 1m."
+    )
 
     @property
     def waits(self) -> timedelta | None:
@@ -49,7 +51,8 @@ class HttpSource(SourceFields):
 
     kind: Literal["http"]
     quality: Title | None = Field(
-        "quality", description="Field with the quality of all samples of a row, or with an object of qualities by variable."
+        "quality",
+        description="Field with the quality of all samples of a row, or with an object of qualities by variable.",
     )
 
 
@@ -63,33 +66,51 @@ class FilesSource(PolledFields):
         "s3://KEY:SECRET@?endpoint_url=https://minio:9000; those of this machine when left out.",
     )
     known_hosts: Text | None = Field(
-        None, description="File with the host key of an SFTP server; ~/.ssh/known_hosts when left out."
+        None,
+        description="File with the host key of an SFTP server; ~/.ssh/known_hosts when left out.",
     )
     key: Text | None = Field(
-        None, description="File with the private key for an SFTP server, which only its owner may read; a password when left out."
+        None,
+        description="File with the private key for an SFTP server, which only its owner may read; a password when left out.",
     )
     pattern: Text = Field(
         description="Absolute path with * and ?, e.g. /data/line-3/*.csv; in an object store /bucket/line-3/*.csv."
     )
-    done: Text | None = Field(None, description="Folder to which files are moved once they are stored; they stay when left out.")
-    bad: Text | None = Field(None, description="Folder to which files are moved that cannot be stored; they stay when left out.")
+    done: Text | None = Field(
+        None,
+        description="Folder to which files are moved once they are stored; they stay when left out.",
+    )
+    bad: Text | None = Field(
+        None,
+        description="Folder to which files are moved that cannot be stored; they stay when left out.",
+    )
     unchanged_for: Duration = Field(
-        timedelta(seconds=10), description="A file that was changed less than this ago may still be written, and waits."
+        timedelta(seconds=10),
+        description="A file that was changed less than this ago may still be written, and waits.",
     )
     time_format: Title | None = Field(
-        None, description="How stamps are written, e.g. dd/mm/yyyy; found in the file when left out."
+        None,
+        description="How stamps are written, e.g. dd/mm/yyyy; found in the file when left out.",
     )
     separator: Annotated[str, StringConstraints(min_length=1, max_length=1)] | None = Field(
         None, description="Separator of fields; found in the file when left out."
     )
-    decimal: Literal[".", ","] | None = Field(None, description="Decimal mark; found in the file when left out.")
-    encoding: Title | None = Field(None, description="Encoding of text, e.g. cp1252; found in the file when left out.")
-    quality_suffix: Title | None = Field(
-        None, description="Ending of the titles of columns that hold the quality of another column, e.g. _quality."
+    decimal: Literal[".", ","] | None = Field(
+        None, description="Decimal mark; found in the file when left out."
     )
-    missing: tuple[Title, ...] = Field((), max_length=100, description="Further texts that mean a missing value.")
+    encoding: Title | None = Field(
+        None, description="Encoding of text, e.g. cp1252; found in the file when left out."
+    )
+    quality_suffix: Title | None = Field(
+        None,
+        description="Ending of the titles of columns that hold the quality of another column, e.g. _quality.",
+    )
+    missing: tuple[Title, ...] = Field(
+        (), max_length=100, description="Further texts that mean a missing value."
+    )
     duplicates: Literal["refuse", "last", "mean"] = Field(
-        "refuse", description="Lines of one instant with other values: refuse the file, or take the last value or the mean."
+        "refuse",
+        description="Lines of one instant with other values: refuse the file, or take the last value or the mean.",
     )
     bad_lines: Literal["refuse", "skip"] = Field(
         "refuse", description="A file with a bad line: refuse it whole, or store the other lines."
@@ -100,12 +121,17 @@ class SqlSource(PolledFields):
     """Rows of a table or query in a database, read on from an increasing column."""
 
     kind: Literal["sql"]
-    url: Secret = Field(description="Where the address of the database is found, e.g. postgresql://user:password@host/name.")
+    url: Secret = Field(
+        description="Where the address of the database is found, e.g. postgresql://user:password@host/name."
+    )
     table: Title | None = Field(None, description="Table or view to read, e.g. quality.results.")
     query: Text | None = Field(
-        None, description="One SELECT to read instead of a table, without ORDER BY and without a semicolon except at its end."
+        None,
+        description="One SELECT to read instead of a table, without ORDER BY and without a semicolon except at its end.",
     )
-    cursor: Column = Field(description="Column that only increases with later rows: a number or an instant.")
+    cursor: Column = Field(
+        description="Column that only increases with later rows: a number or an instant."
+    )
     overlap: LongerThanZero | None = Field(
         None,
         description="With a cursor of instants: rows this far behind the last one are read again, as they may have come late.",
@@ -113,7 +139,17 @@ class SqlSource(PolledFields):
     chunk: int = Field(5000, ge=2, le=50_000, description="Rows that are read and stored at once.")
 
 
-Source = HttpSource | FilesSource | SqlSource | MqttSource | AmqpSource | RedisSource | NatsSource | KafkaSource | OpcUaSource
+Source = (
+    HttpSource
+    | FilesSource
+    | SqlSource
+    | MqttSource
+    | AmqpSource
+    | RedisSource
+    | NatsSource
+    | KafkaSource
+    | OpcUaSource
+)
 PolledSource = FilesSource | SqlSource
 KINDS: Mapping[str, type[SourceFields]] = {
     "http": HttpSource,
@@ -143,7 +179,9 @@ def parse_source(document: Mapping[str, Any]) -> Source:
         source = source_union().validate_python(dict(document))
     except ValidationError as error:
         faults = [_fault(one, document) for one in error.errors()]
-        raise SourceRefused(name, faults + _faults_of_the_rest(document, [fault.path for fault in faults])) from error
+        raise SourceRefused(
+            name, faults + _faults_of_the_rest(document, [fault.path for fault in faults])
+        ) from error
     if faults := list(_cross_faults(source)):
         raise SourceRefused(name, faults)
     return source
@@ -151,12 +189,20 @@ def parse_source(document: Mapping[str, Any]) -> Source:
 
 def source_document(source: Source) -> dict[str, Any]:
     """Return the document of a source as people would write it: without fields at their default."""
-    return {"name": source.name, "kind": source.kind, **source.model_dump(mode="json", exclude_defaults=True)}
+    return {
+        "name": source.name,
+        "kind": source.kind,
+        **source.model_dump(mode="json", exclude_defaults=True),
+    }
 
 
 def _faults_of_the_rest(document: Mapping[str, Any], paths: list[str]) -> list[Fault]:
     try:
-        return [f for f in _cross_faults(source_union().validate_python(without(document, paths))) if f.path not in paths]
+        return [
+            f
+            for f in _cross_faults(source_union().validate_python(without(document, paths)))
+            if f.path not in paths
+        ]
     except ValidationError:
         return []
 
@@ -167,13 +213,27 @@ def _fault(error: Any, document: Mapping[str, Any]) -> Fault:
     dotted = ".".join(path) or "document"
     match error["type"]:
         case "union_tag_not_found":
-            return Fault("kind", "is missing", "write " + " or ".join(f"kind: {kind}" for kind in KINDS))
+            return Fault(
+                "kind", "is missing", "write " + " or ".join(f"kind: {kind}" for kind in KINDS)
+            )
         case "union_tag_invalid":
-            return Fault("kind", f"{shown(document.get('kind'))} is not a kind", "write " + " or ".join(KINDS))
+            return Fault(
+                "kind",
+                f"{shown(document.get('kind'))} is not a kind",
+                "write " + " or ".join(KINDS),
+            )
         case "extra_forbidden" if len(path) == 1:
-            return Fault(dotted, "is not a field", nearest(path[0], KINDS[document["kind"]].model_fields, "fields"))
+            return Fault(
+                dotted,
+                "is not a field",
+                nearest(path[0], KINDS[document["kind"]].model_fields, "fields"),
+            )
         case "string_pattern_mismatch":
-            return Fault(dotted, f"{shown(error['input'])} is not a legal name", "letters, digits, - and _ only")
+            return Fault(
+                dotted,
+                f"{shown(error['input'])} is not a legal name",
+                "letters, digits, - and _ only",
+            )
     return Fault(dotted, *message_of(error))
 
 
@@ -194,17 +254,25 @@ def _cross_faults(source: Source) -> Iterator[Fault]:
         yield from source.faults()
     address = None if isinstance(source, HttpSource) else source.url
     if address is not None and len(address.model_dump(exclude_none=True)) != 1:
-        yield Fault("url", "give one of env, file, airflow_connection", "url: {env: QUALITY_DB_URL}")
+        yield Fault(
+            "url", "give one of env, file, airflow_connection", "url: {env: QUALITY_DB_URL}"
+        )
 
 
 def _file_faults(source: FilesSource) -> Iterator[Fault]:
     for field in ("pattern", "done", "bad"):
         path = getattr(source, field)
         if path is not None and (not path.startswith("/") or "/../" in f"{path}/"):
-            yield Fault(field, f"{shown(path)} is not an absolute path", "write for example /data/line-3/*.csv")
+            yield Fault(
+                field,
+                f"{shown(path)} is not an absolute path",
+                "write for example /data/line-3/*.csv",
+            )
     for field in ("known_hosts", "key"):
         if source.url is None and getattr(source, field) is not None:
-            yield Fault(field, "is of a server, and the source names none", "url: {env: LAB_FILES_URL}")
+            yield Fault(
+                field, "is of a server, and the source names none", "url: {env: LAB_FILES_URL}"
+            )
 
 
 def folder_faults(source: Source) -> Iterator[Fault]:
@@ -217,7 +285,9 @@ def folder_faults(source: Source) -> Iterator[Fault]:
         names = path.rstrip("/").split("/") if path is not None else []
         if len(names) == len(levels) and all(map(level_matches, names, levels)):
             yield Fault(
-                field, f"{shown(path)} is a folder in which the pattern matches files", "name a folder that it leaves out"
+                field,
+                f"{shown(path)} is a folder in which the pattern matches files",
+                "name a folder that it leaves out",
             )
 
 

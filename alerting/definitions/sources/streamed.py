@@ -34,11 +34,25 @@ class TopicForm:
         if has_rest:
             levels.pop()
         written = [self._written(level, any_level) for level in levels]
-        below = "" if not has_rest else ".*" if not levels else f"{between}.+" if self.is_below else f"({between}.*)?"
+        below = (
+            ""
+            if not has_rest
+            else ".*"
+            if not levels
+            else f"{between}.+"
+            if self.is_below
+            else f"({between}.*)?"
+        )
         return re.compile(between.join(written) + below, re.DOTALL)
 
     def _written(self, level: str, any_level: str) -> str:
-        return f"(?P<{_NAMED[level]}>{any_level})" if level in _NAMED else any_level if level == self.one else re.escape(level)
+        return (
+            f"(?P<{_NAMED[level]}>{any_level})"
+            if level in _NAMED
+            else any_level
+            if level == self.one
+            else re.escape(level)
+        )
 
     def subscription(self, topic: str) -> str:
         """Return the topic to subscribe, in which `one` stands for each named level."""
@@ -51,10 +65,15 @@ class TopicForm:
 class Tls(Closed):
     """Certificates of an encrypted connection; without them those of the system are trusted, and none is shown."""
 
-    ca: Text | None = Field(None, description="File of the authority that signed the certificate of the server, in PEM.")
-    certificate: Text | None = Field(None, description="File of the certificate by which the server knows the platform, in PEM.")
+    ca: Text | None = Field(
+        None, description="File of the authority that signed the certificate of the server, in PEM."
+    )
+    certificate: Text | None = Field(
+        None, description="File of the certificate by which the server knows the platform, in PEM."
+    )
     key: Text | None = Field(
-        None, description="File of its private key, which only its owner may read; in that of it, if left out."
+        None,
+        description="File of its private key, which only its owner may read; in that of it, if left out.",
     )
 
 
@@ -67,14 +86,23 @@ class StreamedSource(SourceFields):
     """Whether the server sends a value once, and keeps none that is not stored."""
 
     url: Secret = Field(description="Where the address of the server is found.")
-    tls: Tls | None = Field(None, description="Certificates of an encrypted connection; those of the system when left out.")
+    tls: Tls | None = Field(
+        None,
+        description="Certificates of an encrypted connection; those of the system when left out.",
+    )
 
     def faults(self) -> Iterator[Fault]:
         """Yield the faults of several fields together."""
         if self.url.airflow_connection is not None:
-            yield Fault("url", "the stream service knows no connection of Airflow", "url: {env: BROKER_URL}")
+            yield Fault(
+                "url", "the stream service knows no connection of Airflow", "url: {env: BROKER_URL}"
+            )
         if self.tls is not None and self.tls.key is not None and self.tls.certificate is None:
-            yield Fault("tls.key", "is the key of no certificate", "tls: {certificate: /run/secrets/line.pem, key: …}")
+            yield Fault(
+                "tls.key",
+                "is the key of no certificate",
+                "tls: {certificate: /run/secrets/line.pem, key: …}",
+            )
 
 
 class MessageSource(StreamedSource):
@@ -84,7 +112,8 @@ class MessageSource(StreamedSource):
 
     topic: Text = Field(description="Topic to subscribe.")
     payload: Literal["json", "value"] = Field(
-        "json", description="json: each message is a row or a list of rows. value: it is the one value of the topic's {variable}."
+        "json",
+        description="json: each message is a row or a list of rows. value: it is the one value of the topic's {variable}.",
     )
     stamp: Literal["message", "receipt"] = Field(
         "message",
@@ -102,13 +131,19 @@ class MessageSource(StreamedSource):
         rest = form.rest
         if rest and rest in self.topic and (levels[-1] != rest or self.topic.count(rest) > 1):
             line = form.example("line-3", rest)
-            yield Fault("topic", f"{rest} stands for all levels below, so it is the last level alone", line)
+            yield Fault(
+                "topic", f"{rest} stands for all levels below, so it is the last level alone", line
+            )
         for level in levels:
             if (form.one in level and level != form.one) or ("{" in level and level not in _NAMED):
                 remedy = f"write a name, {form.one}, {{asset}} or {{variable}} between two {form.separator}"
                 yield Fault("topic", f"{shown(level)} is not a level", remedy)
         for name in sorted(name for name in _NAMED if levels.count(name) > 1):
-            yield Fault("topic", f"names {name} at {levels.count(name)} levels", f"keep one, and write {form.one} for the others")
+            yield Fault(
+                "topic",
+                f"names {name} at {levels.count(name)} levels",
+                f"keep one, and write {form.one} for the others",
+            )
         if self.payload == "value":
             if "{variable}" not in levels:
                 line = form.example("line-3", "{asset}", "{variable}")
@@ -126,7 +161,9 @@ class MqttSource(MessageSource):
     form = TopicForm("/", "+", "#")
 
     kind: Literal["mqtt"]
-    url: Secret = Field(description="Where the address of the broker is found, e.g. mqtts://user:password@broker:8883.")
+    url: Secret = Field(
+        description="Where the address of the broker is found, e.g. mqtts://user:password@broker:8883."
+    )
     topic: Text = Field(
         description="Topic to subscribe, with + and # as in MQTT, and with {asset} and {variable} for levels that name these: "
         "line-3/{asset}/{variable}."
@@ -155,10 +192,12 @@ class AmqpSource(MessageSource):
         "line-3.{asset}.{variable}.",
     )
     exchange: Title = Field(
-        "amq.topic", description="Exchange to which the platform binds a durable queue of its own, where `queue` is left out."
+        "amq.topic",
+        description="Exchange to which the platform binds a durable queue of its own, where `queue` is left out.",
     )
     queue: Title | None = Field(
-        None, description="A queue that is there already: nothing is declared or bound, and all its messages must fit `topic`."
+        None,
+        description="A queue that is there already: nothing is declared or bound, and all its messages must fit `topic`.",
     )
 
 
@@ -170,19 +209,24 @@ class RedisSource(MessageSource):
     form = TopicForm(":", "*")
 
     kind: Literal["redis"]
-    url: Secret = Field(description="Where the address of the server is found, e.g. rediss://user:password@server:6379/0.")
+    url: Secret = Field(
+        description="Where the address of the server is found, e.g. rediss://user:password@server:6379/0."
+    )
     topic: Text = Field(
         description="Key of a stream; * stands for any one part between two colons, {asset} and {variable} for parts that name "
         "these: line-3:{asset}."
     )
     field: Title | None = Field(
-        None, description="Field of an entry that holds the payload; all its fields are one row when left out."
+        None,
+        description="Field of an entry that holds the payload; all its fields are one row when left out.",
     )
 
     def faults(self) -> Iterator[Fault]:
         """Yield the faults of several fields together."""
         if self.payload == "value" and self.field is None:
-            yield Fault("field", "is missing: one field of an entry holds the value", "field: value")
+            yield Fault(
+                "field", "is missing: one field of an entry holds the value", "field: value"
+            )
         yield from super().faults()
 
 
@@ -194,13 +238,16 @@ class NatsSource(MessageSource):
     form = TopicForm(".", "*", ">", is_below=True)
 
     kind: Literal["nats"]
-    url: Secret = Field(description="Where the address of the server is found, e.g. tls://user:password@server:4222.")
+    url: Secret = Field(
+        description="Where the address of the server is found, e.g. tls://user:password@server:4222."
+    )
     topic: Text = Field(
         description="Subject to subscribe, with * and > as in NATS, and with {asset} and {variable} for tokens that name these: "
         "line-3.{asset}.{variable}."
     )
     stream: Title | None = Field(
-        None, description="Stream that stores the subject; the one of the server that has it when left out."
+        None,
+        description="Stream that stores the subject; the one of the server that has it when left out.",
     )
 
 

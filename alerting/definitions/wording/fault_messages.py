@@ -16,7 +16,9 @@ def message_of(error: Mapping[str, Any]) -> MessageAndHint:
     """Return message and hint for one error of pydantic: the fault, and what to write instead. The hint may be empty."""
     kind, given, context = str(error["type"]), error.get("input"), error.get("ctx") or {}
     if kind in ("value_error", "assertion_error"):
-        return str(error["msg"]).removeprefix("Value error, ").removeprefix("Assertion failed, "), ""
+        return str(error["msg"]).removeprefix("Value error, ").removeprefix(
+            "Assertion failed, "
+        ), ""
     for kinds, message in _MESSAGES:
         if kind in kinds:
             return message(given, context)
@@ -56,7 +58,9 @@ def _model_fault(error: Mapping[str, Any], fields: Iterable[str]) -> Fault:
     if error["type"] == "extra_forbidden" and len(path) == 1:
         return Fault(dotted, "is not a field", nearest(path[-1], fields, "fields"))
     if error["type"] == "string_pattern_mismatch":
-        return Fault(dotted, f"{shown(error['input'])} is not a legal name", "letters, digits, - and _ only")
+        return Fault(
+            dotted, f"{shown(error['input'])} is not a legal name", "letters, digits, - and _ only"
+        )
     return Fault(dotted, *message_of(error))
 
 
@@ -65,7 +69,11 @@ def shown(value: Any) -> str:
     try:
         return legible(_quote_value(value), _SHOWN)
     except (ValueError, RecursionError):  # Python does not write numbers of more than 4300 digits
-        return "a number of too many digits to print" if isinstance(value, int) else f"a {type(value).__name__} too deep to print"
+        return (
+            "a number of too many digits to print"
+            if isinstance(value, int)
+            else f"a {type(value).__name__} too deep to print"
+        )
 
 
 def _quote_value(value: Any) -> str:
@@ -81,12 +89,22 @@ def _quote_value(value: Any) -> str:
 
 
 def _list(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
-    example = given if isinstance(given, str | int | float) and not isinstance(given, bool) and str(given) else "one, two"
-    return f"should be a list, not {shown(given)}", f"write it in brackets: [{str(example)[:_SHOWN]}]"
+    example = (
+        given
+        if isinstance(given, str | int | float) and not isinstance(given, bool) and str(given)
+        else "one, two"
+    )
+    return (
+        f"should be a list, not {shown(given)}",
+        f"write it in brackets: [{str(example)[:_SHOWN]}]",
+    )
 
 
 def _group(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
-    return f"should be a group of fields, not {shown(given)}", "write for example {field: value}, or indent its fields below it"
+    return (
+        f"should be a group of fields, not {shown(given)}",
+        "write for example {field: value}, or indent its fields below it",
+    )
 
 
 def _number(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
@@ -95,7 +113,10 @@ def _number(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
         float(compact)
     except ValueError:
         return f"should be a number, not {shown(given)}", ""
-    return f"should be a number, not {shown(given)}", f"write {compact}, with a point and without quotes"
+    return (
+        f"should be a number, not {shown(given)}",
+        f"write {compact}, with a point and without quotes",
+    )
 
 
 def _whole_number(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
@@ -115,9 +136,14 @@ def _text(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
 
 
 def _choice(given: Any, context: Mapping[str, Any]) -> MessageAndHint:
-    choices = [word.strip().strip("'") for word in str(context.get("expected", "")).replace(" or ", ", ").split(",")]
+    choices = [
+        word.strip().strip("'")
+        for word in str(context.get("expected", "")).replace(" or ", ", ").split(",")
+    ]
     close = nearest(given, choices, "") if isinstance(given, str) else ""
-    return f"should be {context.get('expected')}, not {shown(given)}", close if close.startswith("did you") else ""
+    return f"should be {context.get('expected')}, not {shown(given)}", close if close.startswith(
+        "did you"
+    ) else ""
 
 
 def _bound(comparison: str, key: str) -> Callable[[Any, Mapping[str, Any]], MessageAndHint]:
@@ -146,7 +172,10 @@ def _too_few(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
 
 
 def _too_many(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
-    return f"has {context.get('actual_length') or 'too many'} entries; at most {context.get('max_length')} are allowed", ""
+    return (
+        f"has {context.get('actual_length') or 'too many'} entries; at most {context.get('max_length')} are allowed",
+        "",
+    )
 
 
 def _instant(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
@@ -154,28 +183,44 @@ def _instant(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
 
 
 def _no_zone(given: Any, _: Mapping[str, Any]) -> MessageAndHint:
-    return f"{shown(given)} has no time zone", "add Z for UTC or an offset such as +01:00: 2026-01-31T06:00+01:00"
+    return (
+        f"{shown(given)} has no time zone",
+        "add Z for UTC or an offset such as +01:00: 2026-01-31T06:00+01:00",
+    )
 
 
-def _fixed_message(message: str, hint: str = "") -> Callable[[Any, Mapping[str, Any]], MessageAndHint]:
+def _fixed_message(
+    message: str, hint: str = ""
+) -> Callable[[Any, Mapping[str, Any]], MessageAndHint]:
     return lambda _given, _context: (message, hint)
 
 
-_MESSAGES: tuple[tuple[tuple[str, ...], Callable[[Any, Mapping[str, Any]], MessageAndHint]], ...] = (
+_MESSAGES: tuple[
+    tuple[tuple[str, ...], Callable[[Any, Mapping[str, Any]], MessageAndHint]], ...
+] = (
     (("missing", "missing_argument"), _fixed_message("is missing")),
     (("extra_forbidden",), _fixed_message("is not a field")),
     (("tuple_type", "list_type", "set_type", "frozen_set_type", "iterable_type"), _list),
-    (("dict_type", "model_type", "model_attributes_type", "dataclass_type", "mapping_type"), _group),
+    (
+        ("dict_type", "model_type", "model_attributes_type", "dataclass_type", "mapping_type"),
+        _group,
+    ),
     (("float_type", "float_parsing", "decimal_type", "decimal_parsing", "complex_type"), _number),
     (("int_type", "int_parsing", "int_from_float"), _whole_number),
     (("int_parsing_size",), _fixed_message("has too many digits")),
     (("finite_number",), _fixed_message("should be a finite number")),
     (("bool_type", "bool_parsing"), _truth),
     (("string_type", "string_sub_type"), _text),
-    (("string_unicode", "bytes_invalid_encoding"), _fixed_message("is not legible text: it holds half a character")),
+    (
+        ("string_unicode", "bytes_invalid_encoding"),
+        _fixed_message("is not legible text: it holds half a character"),
+    ),
     (("string_too_short",), _too_short),
     (("string_too_long",), _too_long),
-    (("string_pattern_mismatch",), lambda given, _: (f"{shown(given)} has characters that are not allowed here", "")),
+    (
+        ("string_pattern_mismatch",),
+        lambda given, _: (f"{shown(given)} has characters that are not allowed here", ""),
+    ),
     (("literal_error", "enum"), _choice),
     (("greater_than",), _bound("greater than", "gt")),
     (("greater_than_equal",), _bound("at least", "ge")),
@@ -187,17 +232,32 @@ _MESSAGES: tuple[tuple[tuple[str, ...], Callable[[Any, Mapping[str, Any]], Messa
     (("timezone_aware", "timezone_offset"), _no_zone),
     (
         (
-            *("datetime_type", "datetime_parsing", "datetime_object_invalid", "datetime_from_date_parsing", "datetime_past"),
+            *(
+                "datetime_type",
+                "datetime_parsing",
+                "datetime_object_invalid",
+                "datetime_from_date_parsing",
+                "datetime_past",
+            ),
             *("date_type", "date_parsing", "date_from_datetime_parsing", "datetime_future"),
         ),
         _instant,
     ),
-    (("time_type", "time_parsing"), lambda given, _: (f"{shown(given)} is not a time of day", "write for example 06:00")),
+    (
+        ("time_type", "time_parsing"),
+        lambda given, _: (f"{shown(given)} is not a time of day", "write for example 06:00"),
+    ),
     (
         ("time_delta_type", "time_delta_parsing"),
-        lambda given, _: (f"{shown(given)} is not a duration", "write for example 30m, 1h30m or 5d"),
+        lambda given, _: (
+            f"{shown(given)} is not a duration",
+            "write for example 30m, 1h30m or 5d",
+        ),
     ),
     (("none_required",), _fixed_message("should be left out")),
-    (("invalid_key",), lambda given, _: (f"{shown(given)} cannot be the name of a field", "names are text")),
+    (
+        ("invalid_key",),
+        lambda given, _: (f"{shown(given)} cannot be the name of a field", "names are text"),
+    ),
     (("recursion_loop",), _fixed_message("refers to itself")),
 )

@@ -26,7 +26,9 @@ from alerting.definitions.wording.spoken import (
 
 LanguageCode = Literal["en", "de", "fr"]
 LANGUAGES: tuple[LanguageCode, ...] = get_args(LanguageCode)
-NATIVE_NAMES: Mapping[LanguageCode, str] = MappingProxyType({"en": "English", "de": "Deutsch", "fr": "Français"})
+NATIVE_NAMES: Mapping[LanguageCode, str] = MappingProxyType(
+    {"en": "English", "de": "Deutsch", "fr": "Français"}
+)
 NO_BREAK = "\u00a0"
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _DECIMAL_POINT = re.compile(r"(?<=\d)\.(?=\d)")
@@ -50,7 +52,9 @@ class Translatable(str):
     template: str
     values: "Mapping[str, Value]"
 
-    def __new__(cls, english: str, template: str = "", values: "Mapping[str, Value] | None" = None) -> "Translatable":
+    def __new__(
+        cls, english: str, template: str = "", values: "Mapping[str, Value] | None" = None
+    ) -> "Translatable":
         """Return the text with this English wording."""
         made = super().__new__(cls, english)
         made.template, made.values = template, values or {}
@@ -112,12 +116,18 @@ class Language:
     def share(self, value: float) -> str:
         """Return a share as percent: `89 %`, `2,5 %`."""
         number = self.digits(spoken_share(value).removesuffix(" %"))
-        return f"{number} %" if self.code == "en" else f"{number}{self.locale.percent_formats[None].suffix[0]}"
+        return (
+            f"{number} %"
+            if self.code == "en"
+            else f"{number}{self.locale.percent_formats[None].suffix[0]}"
+        )
 
     def points(self, difference: float) -> str:
         """Return a difference of two shares in percentage points: `31 points`."""
         number = spoken_points(difference).partition(" ")[0]
-        return self.say_count("{number} point", "{number} points", float(number), number=self.digits(number))
+        return self.say_count(
+            "{number} point", "{number} points", float(number), number=self.digits(number)
+        )
 
     def duration(self, value: timedelta) -> str:
         """Return a duration in full: `1 h 30 min`."""
@@ -129,13 +139,20 @@ class Language:
 
     def day(self, value: datetime) -> str:
         """Return a date without its year: `Mon 12 Jan`."""
-        names = self.locale.days["format"]["abbreviated"], self.locale.months["format"]["abbreviated"]
+        names = (
+            self.locale.days["format"]["abbreviated"],
+            self.locale.months["format"]["abbreviated"],
+        )
         weekday, month = names[0][value.weekday()], names[1][value.month]
         return self.say("{weekday} {day} {month}", weekday=weekday, day=value.day, month=month)
 
     def month_day(self, value: datetime) -> str:
         """Return day and month: `12 Jan`."""
-        return self.say("{day} {month}", day=value.day, month=self.locale.months["format"]["abbreviated"][value.month])
+        return self.say(
+            "{day} {month}",
+            day=value.day,
+            month=self.locale.months["format"]["abbreviated"][value.month],
+        )
 
     def _day_unit(self, text: str) -> str:
         return _DAY_UNIT.sub(self.say("d"), text)
@@ -156,7 +173,9 @@ class Language:
 
     def _filled(self, template: str, values: Mapping[str, Value]) -> str:
         """Put values in. No format is interpreted: templates of stored texts come from the database."""
-        return _PLACEHOLDER.sub(lambda found: self.show(values[found[1]]) if found[1] in values else found[0], template)
+        return _PLACEHOLDER.sub(
+            lambda found: self.show(values[found[1]]) if found[1] in values else found[0], template
+        )
 
 
 ENGLISH = Language("en", Locale("en"), MappingProxyType({}))
@@ -238,7 +257,11 @@ def either(first: str, *others: str) -> str:
 def template_document(text: Translatable) -> dict[str, Any]:
     """Return template and values as a document."""
     values = {
-        name: template_document(value) if isinstance(value, Translatable) else list(value) if isinstance(value, Styled) else value
+        name: template_document(value)
+        if isinstance(value, Translatable)
+        else list(value)
+        if isinstance(value, Styled)
+        else value
         for name, value in text.values.items()
     }
     return {"template": text.template, "values": values}

@@ -5,7 +5,9 @@ from datetime import timedelta
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _ONE_DECIMAL_BELOW = 0.0995
-_CAPITALISED = re.compile(r"[A-Z][a-z]{2,}(?![A-Za-z0-9])")  # a word, unlike `CO2`, `pH`, `Fe`, `X-ray` or `L value`
+_CAPITALISED = re.compile(
+    r"[A-Z][a-z]{2,}(?![A-Za-z0-9])"
+)  # a word, unlike `CO2`, `pH`, `Fe`, `X-ray` or `L value`
 
 
 def spoken_duration(value: timedelta) -> str:
@@ -23,7 +25,9 @@ def spoken_about(value: timedelta) -> str:
     rest = round(abs(value.total_seconds()))
     first = next((i for i, (_, seconds) in enumerate(_UNITS) if rest >= seconds), len(_UNITS) - 1)
     finest = _UNITS[min(first + 1, len(_UNITS) - 1)][1]
-    return ("-" if value < timedelta(0) else "") + spoken_duration(timedelta(seconds=rest // finest * finest))
+    return ("-" if value < timedelta(0) else "") + spoken_duration(
+        timedelta(seconds=rest // finest * finest)
+    )
 
 
 def latency_note(latency: timedelta) -> str:
@@ -45,7 +49,11 @@ def spoken_false_alarms(per_asset: float, assets: int) -> str:
 
 def spoken_points(difference: float) -> str:
     """Return a difference of two shares in percentage points, with one decimal below 10: `63 points`, `2.5 points`, `1 point`."""
-    digits = f"{difference * 100:.1f}".removesuffix(".0") if abs(difference) < _ONE_DECIMAL_BELOW else f"{difference * 100:.0f}"
+    digits = (
+        f"{difference * 100:.1f}".removesuffix(".0")
+        if abs(difference) < _ONE_DECIMAL_BELOW
+        else f"{difference * 100:.0f}"
+    )
     return f"{digits} {'point' if digits == '1' else 'points'}"
 
 

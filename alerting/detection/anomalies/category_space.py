@@ -21,7 +21,9 @@ Spaces = Mapping[str | None, NormalSpace]
 """The normal space of each category; None: of rows without one."""
 LEAST_ROWS = 50
 """Rows from which the level of a category is known, and values from which that of a column in it is."""
-_LEAST_SCALE = 1e-3  # of the usual deviation of all rows: a column that never varied in one category
+_LEAST_SCALE = (
+    1e-3  # of the usual deviation of all rows: a column that never varied in one category
+)
 
 
 def fit_spaces(matrix: Floats, categories: Labels) -> Spaces:
@@ -38,10 +40,16 @@ def fit_spaces(matrix: Floats, categories: Labels) -> Spaces:
         part = NormalSpace.fit(matrix[which])
         few = (~np.isnan(matrix[which])).sum(axis=0) < LEAST_ROWS
         scale = np.maximum(part.scale, _LEAST_SCALE * together.scale)
-        levels[category] = np.where(few, together.centre, part.centre), np.where(few, together.scale, scale)
+        levels[category] = (
+            np.where(few, together.centre, part.centre),
+            np.where(few, together.scale, scale),
+        )
         own[which] = (matrix[which] - levels[category][0]) / levels[category][1]
     precision = precision_of(own)
-    return {category: NormalSpace(centre, scale, precision) for category, (centre, scale) in levels.items()}
+    return {
+        category: NormalSpace(centre, scale, precision)
+        for category, (centre, scale) in levels.items()
+    }
 
 
 def encode(spaces: Spaces, matrix: Floats, categories: Labels) -> Floats:

@@ -37,7 +37,9 @@ def f1_at(normal: Floats, injected: Floats, threshold: float) -> float:
 
 def originals(scores: Sequence[Floats]) -> list[int]:
     """Return, of each detector's scores, the position of the first that has equal ones."""
-    return [next(i for i, other in enumerate(scores) if np.array_equal(other, one)) for one in scores]
+    return [
+        next(i for i, other in enumerate(scores) if np.array_equal(other, one)) for one in scores
+    ]
 
 
 def centralities(scores: Sequence[Floats], families: Sequence[str]) -> list[float]:
@@ -52,7 +54,10 @@ def centralities(scores: Sequence[Floats], families: Sequence[str]) -> list[floa
     ranks -= ranks.mean(axis=1, keepdims=True)
     length = np.sqrt((ranks**2).sum(axis=1))
     alike = (ranks @ ranks.T) / np.maximum(np.outer(length, length), 1e-12)
-    return [float(np.sort(row[other])[::-1][:_NEAREST].mean()) for row, other in zip(alike, others, strict=True)]
+    return [
+        float(np.sort(row[other])[::-1][:_NEAREST].mean())
+        for row, other in zip(alike, others, strict=True)
+    ]
 
 
 def mean_ranks(measured: Sequence[Surrogates]) -> list[float]:
@@ -61,9 +66,15 @@ def mean_ranks(measured: Sequence[Surrogates]) -> list[float]:
     The types together count as much as the two other measures. A setting without an error has the middle rank there.
     """
     types = list(measured[0].found)
-    found = np.mean([rankdata([-one.found[type] for one in measured]) for type in types], axis=0) if types else 0.0
+    found = (
+        np.mean([rankdata([-one.found[type] for one in measured]) for type in types], axis=0)
+        if types
+        else 0.0
+    )
     errors = [one.error for one in measured if one.error is not None]
     of_errors = iter(rankdata(errors) * (len(measured) + 1) / (len(errors) + 1) if errors else ())
-    by_error = [(len(measured) + 1) / 2 if one.error is None else float(next(of_errors)) for one in measured]
+    by_error = [
+        (len(measured) + 1) / 2 if one.error is None else float(next(of_errors)) for one in measured
+    ]
     central = rankdata([-one.centrality for one in measured])
     return [float(value) for value in (2 * np.asarray(found) + np.asarray(by_error) + central) / 4]

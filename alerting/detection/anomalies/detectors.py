@@ -51,7 +51,10 @@ class PrincipalComponents:
     def score(self, rows: Floats) -> Floats:
         inside = product(rows, self.components)
         beside = squared_length(rows - product(inside, np.ascontiguousarray(self.components.T)))
-        index = squared_length(inside * np.sqrt(self.inverse)) / self.limits[0] + beside / self.limits[1]
+        index = (
+            squared_length(inside * np.sqrt(self.inverse)) / self.limits[0]
+            + beside / self.limits[1]
+        )
         return np.asarray(np.sqrt(index))
 
     def restore(self, rows: Floats) -> Floats:
@@ -70,10 +73,14 @@ class Neighbours:
     family: ClassVar[str] = "nearest_neighbours"
 
     def score(self, rows: Floats) -> Floats:
-        return _by_neighbours(rows, self.normal, self.nearest, lambda found: found.distance.mean(axis=1))
+        return _by_neighbours(
+            rows, self.normal, self.nearest, lambda found: found.distance.mean(axis=1)
+        )
 
     def restore(self, rows: Floats) -> Floats:
-        return _by_neighbours(rows, self.normal, self.nearest, lambda found: self.normal[found.which].mean(axis=1))
+        return _by_neighbours(
+            rows, self.normal, self.nearest, lambda found: self.normal[found.which].mean(axis=1)
+        )
 
 
 @dataclass(frozen=True)
@@ -118,7 +125,9 @@ class IsolationTrees:
     family: ClassVar[str] = "isolation_forest"
 
     def score(self, rows: Floats) -> Floats:
-        column, left, right = (part.astype(np.int64) for part in (self.column, self.left, self.right))
+        column, left, right = (
+            part.astype(np.int64) for part in (self.column, self.left, self.right)
+        )
         every, total = np.arange(len(rows)), np.zeros(len(rows))
         for root in self.roots.astype(np.int64).tolist():
             node = np.full(len(rows), root)
@@ -138,7 +147,9 @@ class IsolationTrees:
         inner = np.flatnonzero(self.column >= 0)
         children = np.stack([self.left[inner], self.right[inner]])
         if (children <= inner).any() or (children >= count).any() or (self.column >= width).any():
-            raise ValueError("a cut of a tree leads back, out of the tree, or to a column that is not there")
+            raise ValueError(
+                "a cut of a tree leads back, out of the tree, or to a column that is not there"
+            )
         if not len(self.roots) or (self.roots < 0).any() or (self.roots >= count).any():
             raise ValueError("a root lies outside of the trees")
 
@@ -166,7 +177,11 @@ class Autoencoder:
     family: ClassVar[str] = "autoencoder"
 
     def score(self, rows: Floats) -> Floats:
-        return np.asarray(np.sqrt(squared_length((rows - self.restore(rows)) / np.sqrt(self.usual)) / rows.shape[1]))
+        return np.asarray(
+            np.sqrt(
+                squared_length((rows - self.restore(rows)) / np.sqrt(self.usual)) / rows.shape[1]
+            )
+        )
 
     def restore(self, rows: Floats) -> Floats:
         hidden = np.clip(rows, -_FAR, _FAR)
@@ -181,13 +196,19 @@ class Autoencoder:
 
 _FAR = 6.0  # usual deviations beyond which a network has learned nothing
 DETECTORS: Mapping[str, Callable[..., Detector]] = MappingProxyType(
-    {one.family: one for one in (PrincipalComponents, Neighbours, LocalOutliers, IsolationTrees, Autoencoder)}
+    {
+        one.family: one
+        for one in (PrincipalComponents, Neighbours, LocalOutliers, IsolationTrees, Autoencoder)
+    }
 )
 
 
 def arrays_of(detector: Any) -> dict[str, Floats]:
     """Return the arrays of a detector by name."""
-    return {field.name: np.asarray(getattr(detector, field.name), np.float64) for field in fields(detector)}
+    return {
+        field.name: np.asarray(getattr(detector, field.name), np.float64)
+        for field in fields(detector)
+    }
 
 
 def detector_of(family: str, arrays: Arrays) -> Detector:
@@ -195,7 +216,9 @@ def detector_of(family: str, arrays: Arrays) -> Detector:
     return DETECTORS[family](**arrays)
 
 
-def _by_neighbours(rows: Floats, normal: Floats, nearest: Floats, compute: Callable[[Nearest], Floats]) -> Floats:
+def _by_neighbours(
+    rows: Floats, normal: Floats, nearest: Floats, compute: Callable[[Nearest], Floats]
+) -> Floats:
     """Return what `compute` makes of the neighbours of each row, of a bounded number of rows at once."""
     size, count = max(1, AT_ONCE // max(len(normal), 1)), int(nearest[0])
     parts = (rows[first : first + size] for first in range(0, max(len(rows), 1), size))

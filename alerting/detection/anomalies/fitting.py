@@ -90,8 +90,12 @@ def _fit_components(rows: Floats, variance: float) -> PrincipalComponents:
 
 
 def _fit_trees(rows: Floats, trees: int, seed: int) -> IsolationTrees:
-    forest = IsolationForest(n_estimators=trees, max_samples=min(256, len(rows)), random_state=seed, n_jobs=1).fit(rows)
-    parts: dict[str, list[Floats]] = {name: [] for name in ("column", "cut", "left", "right", "depth")}
+    forest = IsolationForest(
+        n_estimators=trees, max_samples=min(256, len(rows)), random_state=seed, n_jobs=1
+    ).fit(rows)
+    parts: dict[str, list[Floats]] = {
+        name: [] for name in ("column", "cut", "left", "right", "depth")
+    }
     roots, offset = [], 0
     for estimator in forest.estimators_:
         tree = estimator.tree_
@@ -105,7 +109,9 @@ def _fit_trees(rows: Floats, trees: int, seed: int) -> IsolationTrees:
         offset += tree.node_count
     joined = {name: np.concatenate(values) for name, values in parts.items()}
     usual = _usual_path(np.array([float(forest.max_samples_)]))
-    return IsolationTrees(**joined, roots=np.array(roots, np.float64), usual=np.maximum(usual, 1e-9))
+    return IsolationTrees(
+        **joined, roots=np.array(roots, np.float64), usual=np.maximum(usual, 1e-9)
+    )
 
 
 def _depths(tree: Any) -> Floats:
@@ -128,13 +134,24 @@ def _fit_autoencoder(rows: Floats, width: float, seed: int) -> Autoencoder:
     columns = rows.shape[1]
     narrow = max(1, round(width * columns))
     wide = min(max(2 * narrow, columns), 64)
-    network = MLPRegressor(hidden_layer_sizes=(wide, narrow, wide), alpha=1e-2, solver="lbfgs", max_iter=150, random_state=seed)
+    network = MLPRegressor(
+        hidden_layer_sizes=(wide, narrow, wide),
+        alpha=1e-2,
+        solver="lbfgs",
+        max_iter=150,
+        random_state=seed,
+    )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # a fixed number of steps is the rule here
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # a fixed number of steps is the rule here
         network.fit(rows, rows if columns > 1 else rows[:, 0])
     (into, middle, out, back), biases = network.coefs_, network.intercepts_
     layers = {"into": into, "middle": middle, "out": out, "back": back}
     named = {f"{name}_bias": bias for name, bias in zip(layers, biases, strict=True)}
-    plain = Autoencoder(**{name: np.asarray(a, np.float64) for name, a in (layers | named).items()}, usual=np.ones(columns))
+    plain = Autoencoder(
+        **{name: np.asarray(a, np.float64) for name, a in (layers | named).items()},
+        usual=np.ones(columns),
+    )
     usual = np.maximum(((rows - plain.restore(rows)) ** 2).mean(axis=0), 1e-3)
     return Autoencoder(**vars(plain) | {"usual": usual})

@@ -35,8 +35,19 @@ class Injection:
 class Values:
     """All values of a variable, or those in one category. One variable is in memory while their deviation is computed."""
 
-    def __init__(self, history: LongHistory, name: str, categories: CategoryValues | None, category: str | None) -> None:
-        self._history, self._name, self._categories, self._category = history, name, categories, category
+    def __init__(
+        self,
+        history: LongHistory,
+        name: str,
+        categories: CategoryValues | None,
+        category: str | None,
+    ) -> None:
+        self._history, self._name, self._categories, self._category = (
+            history,
+            name,
+            categories,
+            category,
+        )
         every = [self._of(piece) for piece in history.pieces([name])]
         self._until = np.cumsum([0, *map(len, every)])
         self.deviation = float(np.concatenate(every).std())
@@ -54,7 +65,10 @@ class Values:
     def _of(self, piece: History) -> Floats:
         there = present(piece, self._name)
         if self._categories is not None:
-            there &= self._categories.in_force(millis(pd.DatetimeIndex(piece.readings.index))) == self._category
+            there &= (
+                self._categories.in_force(millis(pd.DatetimeIndex(piece.readings.index)))
+                == self._category
+            )
         return np.asarray(piece.readings[self._name].to_numpy(np.float64)[there])
 
 
@@ -71,7 +85,11 @@ class Columns:
     def names(self) -> list[str]:
         """Return the variables with values."""
         there = [name for name in self.variables if name in self.history.variables]
-        return [name for name in there if any(present(piece, name).any() for piece in self.history.pieces([name]))]
+        return [
+            name
+            for name in there
+            if any(present(piece, name).any() for piece in self.history.pieces([name]))
+        ]
 
     def usual(self, name: str, at: int) -> Values:
         """Return the values of a variable; of several categories, of the one in force at an instant (ms)."""
@@ -84,12 +102,21 @@ class Columns:
         """Return the history with the readings from `before` to `after` ms around each of these instants, which increase."""
         apart = np.flatnonzero(np.diff(starts) > before + after) + 1
         ends = [0, *apart.tolist(), len(starts)] if len(starts) else []
-        parts = [(int(starts[first]) - before, int(starts[last - 1]) + after) for first, last in pairwise(ends)]
+        parts = [
+            (int(starts[first]) - before, int(starts[last - 1]) + after)
+            for first, last in pairwise(ends)
+        ]
         found = [self.history.between(*part, self.variables) for part in parts or [(0, 0)]]
         return replace(found[0], readings=pd.concat([one.readings for one in found]))
 
 
-def changed(type: AnomalyType, values: Floats, every: Values | Floats, size: float, chance: np.random.Generator) -> Floats:
+def changed(
+    type: AnomalyType,
+    values: Floats,
+    every: Values | Floats,
+    size: float,
+    chance: np.random.Generator,
+) -> Floats:
     """Return the values of an interval with an anomaly of a type and size (in their unit). `every`: all values of the variable.
 
     "other time" takes the values of another time: each is usual, but no longer moves together with the other variables.
@@ -120,7 +147,10 @@ def inject(
     without readings, or with values that do not change, get none. With categories a size is that of the deviation in the
     category of the interval's first reading, and values of another time are of this category.
     """
-    chance, history = np.random.default_rng([seed, *type.encode()]), columns.around(starts, back, length)
+    chance, history = (
+        np.random.default_rng([seed, *type.encode()]),
+        columns.around(starts, back, length),
+    )
     readings, found, put_in = history.readings, list[Injection](), dict[str, Floats]()
     ts = millis(pd.DatetimeIndex(readings.index))
     for start in starts.tolist() if columns.names else ():

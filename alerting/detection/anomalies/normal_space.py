@@ -61,7 +61,9 @@ class NormalSpace:
             for number, pattern in enumerate(patterns):
                 if pattern.any():
                     which = np.flatnonzero(of == number)
-                    rows[np.ix_(which, np.flatnonzero(pattern))] = self._expected(rows[which], pattern)
+                    rows[np.ix_(which, np.flatnonzero(pattern))] = self._expected(
+                        rows[which], pattern
+                    )
         return rows
 
     def expect(self, rows: Floats, columns: Sequence[int]) -> Floats:
@@ -81,7 +83,9 @@ class NormalSpace:
         known = ~missing
         if not known.any():
             return np.zeros((len(rows), int(missing.sum())))
-        weights = -np.linalg.solve(self.precision[np.ix_(missing, missing)], self.precision[np.ix_(missing, known)])
+        weights = -np.linalg.solve(
+            self.precision[np.ix_(missing, missing)], self.precision[np.ix_(missing, known)]
+        )
         return product(rows[:, known], np.ascontiguousarray(weights.T))
 
     def arrays(self) -> dict[str, Floats]:
@@ -115,11 +119,15 @@ def far_from_others(matrix: Floats, most: float, trusted: BoolArray) -> BoolArra
     rough = replace(NormalSpace.fit(matrix), centre=middle, scale=spread)
     distance = squared_length(rough.encode(matrix))
     for _ in range(_ROUNDS):
-        central = distance <= np.partition(distance, len(distance) - 1 - count)[len(distance) - 1 - count]
+        central = (
+            distance <= np.partition(distance, len(distance) - 1 - count)[len(distance) - 1 - count]
+        )
         space = NormalSpace.fit(matrix[central])
         rows = space.encode(matrix)
         distance = np.einsum("ij,jk,ik->i", rows, space.precision, rows)
-    far = (np.sqrt(np.maximum(distance, 0)) > _TOUCHED * np.sqrt(max(_median(distance), 0))) & ~trusted
+    far = (
+        np.sqrt(np.maximum(distance, 0)) > _TOUCHED * np.sqrt(max(_median(distance), 0))
+    ) & ~trusted
     if far.sum() > count:
         far &= distance >= np.sort(distance[far])[-count] if count else False
     return np.asarray(far)
@@ -128,7 +136,9 @@ def far_from_others(matrix: Floats, most: float, trusted: BoolArray) -> BoolArra
 def robust_level(matrix: Floats) -> tuple[Floats, Floats]:
     """Return the median of each column, and its median absolute deviation as a standard one (the usual one where it is 0)."""
     middle = np.array([_median(column) for column in matrix.T])
-    spread = np.array([1.4826 * _median(np.abs(column - m)) for column, m in zip(matrix.T, middle, strict=True)])
+    spread = np.array(
+        [1.4826 * _median(np.abs(column - m)) for column, m in zip(matrix.T, middle, strict=True)]
+    )
     usual = np.array([_deviation(column) for column in matrix.T])
     return middle, np.where(spread > 0, spread, np.maximum(usual, 1e-9))
 

@@ -30,7 +30,9 @@ class Threshold:
     expected: float
 
 
-def threshold_for_rate(at: Millis, scores: Floats, stride_ms: int, apart_ms: int, hold_ms: int, per_week: float) -> Threshold:
+def threshold_for_rate(
+    at: Millis, scores: Floats, stride_ms: int, apart_ms: int, hold_ms: int, per_week: float
+) -> Threshold:
     """Return the threshold that normal scores pass in `per_week` episodes a week.
 
     `at` increases, with gaps; scores less than `apart_ms` apart are one episode, and it must last for `hold_ms`.
@@ -41,12 +43,19 @@ def threshold_for_rate(at: Millis, scores: Floats, stride_ms: int, apart_ms: int
     weeks = len(at) * stride_ms / WEEK_MS
     known = lasting[np.isfinite(lasting)]
     if not len(known):
-        return Threshold(float(scores.max(initial=0.0)) * _MARGIN, "the largest score of too little normal time", weeks, 0.0)
+        return Threshold(
+            float(scores.max(initial=0.0)) * _MARGIN,
+            "the largest score of too little normal time",
+            weeks,
+            0.0,
+        )
     floor = float(np.quantile(known, _HIGH))
     peaks = cluster_peaks(at, lasting, floor, apart_ms)
     if len(peaks) < _LEAST_PEAKS or per_week * weeks * _BEYOND < 1:
         value = float(known.max()) + (_MARGIN - 1) * (float(known.max()) - float(np.median(known)))
-        return Threshold(value, _too_little(weeks, len(peaks), per_week), weeks, 1 / max(weeks, 1e-9))
+        return Threshold(
+            value, _too_little(weeks, len(peaks), per_week), weeks, 1 / max(weeks, 1e-9)
+        )
     rate = len(peaks) / weeks
     if rate <= per_week:
         return Threshold(floor, "the 95 % quantile: scores pass it seldom enough", weeks, rate)
@@ -62,7 +71,12 @@ def threshold_for_rate(at: Millis, scores: Floats, stride_ms: int, apart_ms: int
 def threshold_for_share(at: Millis, scores: Floats, stride_ms: int, share: float) -> Threshold:
     """Return the threshold that this share of normal scores passes."""
     value = float(np.quantile(scores, 1 - share))
-    return Threshold(value, f"the {1 - share:.4g} quantile of normal scores", len(at) * stride_ms / WEEK_MS, float("nan"))
+    return Threshold(
+        value,
+        f"the {1 - share:.4g} quantile of normal scores",
+        len(at) * stride_ms / WEEK_MS,
+        float("nan"),
+    )
 
 
 def _too_little(weeks: float, peaks: int, per_week: float) -> str:

@@ -59,7 +59,11 @@ class Chart:
         """Return what is charted, in words."""
         value = "residual" if self.coefficients else "value"
         single = value if self.subgroup == 1 else f"mean {value} of {self.subgroup}"
-        return {"shewhart": single, "ewma": f"EWMA of the {single}", "cusum": f"CUSUM of the {single}"}[self.kind]
+        return {
+            "shewhart": single,
+            "ewma": f"EWMA of the {single}",
+            "cusum": f"CUSUM of the {single}",
+        }[self.kind]
 
     @property
     def limits(self) -> Limits:
@@ -130,7 +134,9 @@ class ChartState:
             self.past = [*past, deviation][-order:]
             if len(past) < order:
                 return None
-            deviation -= sum(c * earlier for c, earlier in zip(chart.coefficients, reversed(past), strict=True))
+            deviation -= sum(
+                c * earlier for c, earlier in zip(chart.coefficients, reversed(past), strict=True)
+            )
         self.group.append(deviation)
         if len(self.group) < chart.subgroup:
             return None

@@ -25,7 +25,9 @@ _FAR = 1.0  # standard deviations from the usual level from which a stretch is o
 _BEYOND = 3.5  # standard deviations from which a single point is left out
 _ROUNDS = 10
 _MAD = 1.4826
-_LEAST_GAIN = 10.0  # of the Bayesian information criterion, for an autoregressive model of a higher order
+_LEAST_GAIN = (
+    10.0  # of the Bayesian information criterion, for an autoregressive model of a higher order
+)
 
 
 class LeftOut(NamedTuple):
@@ -112,7 +114,9 @@ def _find_out_of_control(at: Millis, values: Floats) -> tuple[LeftOut, ...]:
     cuts = [0, *_change_points(means, _PENALTY * math.log(number) * noise**2), number]
     parts = [(edges[a], edges[b]) for a, b in pairwise(cuts)]
     levels = np.array([np.median(values[a:b]) for a, b in parts])
-    sigma = robust_deviation(np.concatenate([values[a:b] - level for (a, b), level in zip(parts, levels, strict=True)]))
+    sigma = robust_deviation(
+        np.concatenate([values[a:b] - level for (a, b), level in zip(parts, levels, strict=True)])
+    )
     lengths = np.array([b - a for a, b in parts])
     order = np.argsort(levels, kind="stable")
     usual = levels[order][int(np.searchsorted(np.cumsum(lengths[order]), lengths.sum() / 2))]
@@ -121,7 +125,11 @@ def _find_out_of_control(at: Millis, values: Floats) -> tuple[LeftOut, ...]:
     for number, (a, b) in enumerate(parts):
         first = first if number and far[number - 1] else int(a)
         if far[number] and (number + 1 == len(parts) or not far[number + 1]):
-            found.append(LeftOut(int(at[first]), int(at[b - 1]), int(b) - first, float(values[first:b].mean())))
+            found.append(
+                LeftOut(
+                    int(at[first]), int(at[b - 1]), int(b) - first, float(values[first:b].mean())
+                )
+            )
     return tuple(found)
 
 
@@ -130,17 +138,30 @@ def _change_points(means: Floats, penalty: float) -> list[int]:
 
     The part is split off that lowers the sum of squares most, at an end or in the middle, as long as it falls by the penalty.
     """
-    sums, found, open_parts = np.concatenate(([0.0], np.cumsum(means))), set[int](), [(0, len(means))]
+    sums, found, open_parts = (
+        np.concatenate(([0.0], np.cumsum(means))),
+        set[int](),
+        [(0, len(means))],
+    )
     while open_parts:
         a, b = open_parts.pop()
         if b - a < 2:
             continue
         at = np.arange(a, b + 1)
-        length, inner = (at[None, :] - at[:, None]).astype(np.float64), sums[at][None, :] - sums[at][:, None]
+        length, inner = (
+            (at[None, :] - at[:, None]).astype(np.float64),
+            sums[at][None, :] - sums[at][:, None],
+        )
         whole, total = float(b - a), sums[b] - sums[a]
         possible = (length > 0) & (length < whole)
         length = np.where(possible, length, 1.0)
-        gain = np.where(possible, inner**2 / length + (total - inner) ** 2 / (whole - length + ~possible) - total**2 / whole, 0.0)
+        gain = np.where(
+            possible,
+            inner**2 / length
+            + (total - inner) ** 2 / (whole - length + ~possible)
+            - total**2 / whole,
+            0.0,
+        )
         first, last = (int(i) for i in np.unravel_index(int(np.argmax(gain)), gain.shape))
         if gain[first, last] > penalty:
             cuts = [a, *(cut for cut in (a + first, a + last) if a < cut < b), b]
@@ -149,7 +170,9 @@ def _change_points(means: Floats, penalty: float) -> list[int]:
     return sorted(found)
 
 
-def _lagged(at: Millis, deviations: Floats, keep: Flags, gap: int, order: int) -> tuple[Floats, Flags]:
+def _lagged(
+    at: Millis, deviations: Floats, keep: Flags, gap: int, order: int
+) -> tuple[Floats, Flags]:
     """Return the `order` deviations before each reading, newest first, and which readings follow on all of them without a gap."""
     lags, whole = np.zeros((len(at), order)), keep.copy()
     follows = np.concatenate(([False], (np.diff(at) <= gap) & keep[1:] & keep[:-1]))
@@ -175,13 +198,17 @@ def _autoregression(at: Millis, deviations: Floats, keep: Flags, gap: int) -> tu
     for order in range(1, MOST_ORDER + 1):
         design = np.column_stack((x[:, :order], np.ones(number)))
         solution = np.linalg.lstsq(design, y, rcond=None)[0]
-        criterion = number * math.log(float(np.mean((y - design @ solution) ** 2)) or 1e-300) + order * math.log(number)
+        criterion = number * math.log(
+            float(np.mean((y - design @ solution) ** 2)) or 1e-300
+        ) + order * math.log(number)
         if criterion < best - _LEAST_GAIN and sum(solution[:-1]) < 1:
             best, fitted = criterion, tuple(float(c) for c in solution[:-1])
     return fitted
 
 
-def _residuals(at: Millis, deviations: Floats, coefficients: tuple[float, ...], keep: Flags, gap: int) -> tuple[Floats, Flags]:
+def _residuals(
+    at: Millis, deviations: Floats, coefficients: tuple[float, ...], keep: Flags, gap: int
+) -> tuple[Floats, Flags]:
     """Return the residuals of all readings, and which of them have all readings before them that they need."""
     if not coefficients:
         return deviations, keep

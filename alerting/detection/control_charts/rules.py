@@ -86,22 +86,53 @@ def _away_from_centre(z: Sequence[float], width: float) -> bool:
 
 
 _LIMIT = Rule(1, template("a point lies beyond the control limit"), _beyond(1, 3))
-_TWO_OF_THREE = Rule(3, template("2 of 3 points in a row lie in zone A or beyond, on one side"), _beyond(2, 2), least=2)
-_FOUR_OF_FIVE = Rule(5, template("4 of 5 points in a row lie in zone B or beyond, on one side"), _beyond(4, 1), least=4)
+_TWO_OF_THREE = Rule(
+    3,
+    template("2 of 3 points in a row lie in zone A or beyond, on one side"),
+    _beyond(2, 2),
+    least=2,
+)
+_FOUR_OF_FIVE = Rule(
+    5,
+    template("4 of 5 points in a row lie in zone B or beyond, on one side"),
+    _beyond(4, 1),
+    least=4,
+)
 
 RULES: dict[RuleName, Rule] = {
     "western_electric_1": _LIMIT,
     "western_electric_2": _TWO_OF_THREE,
     "western_electric_3": _FOUR_OF_FIVE,
-    "western_electric_4": Rule(8, template("8 points in a row lie on one side of the centre line"), _one_side, run_length=256),
+    "western_electric_4": Rule(
+        8,
+        template("8 points in a row lie on one side of the centre line"),
+        _one_side,
+        run_length=256,
+    ),
     "nelson_1": _LIMIT,
-    "nelson_2": Rule(9, template("9 points in a row lie on one side of the centre line"), _one_side, run_length=520),
-    "nelson_3": Rule(6, template("6 points in a row rise, or fall, steadily"), _trend, run_length=430),
-    "nelson_4": Rule(14, template("14 points in a row go up and down in turn"), _alternating, run_length=615),
+    "nelson_2": Rule(
+        9,
+        template("9 points in a row lie on one side of the centre line"),
+        _one_side,
+        run_length=520,
+    ),
+    "nelson_3": Rule(
+        6, template("6 points in a row rise, or fall, steadily"), _trend, run_length=430
+    ),
+    "nelson_4": Rule(
+        14, template("14 points in a row go up and down in turn"), _alternating, run_length=615
+    ),
     "nelson_5": _TWO_OF_THREE,
     "nelson_6": _FOUR_OF_FIVE,
-    "nelson_7": Rule(15, template("15 points in a row lie within one standard deviation"), _near_centre, run_length=980),
-    "nelson_8": Rule(8, template("8 points in a row lie outside of zone C, on either side"), _away_from_centre),
+    "nelson_7": Rule(
+        15,
+        template("15 points in a row lie within one standard deviation"),
+        _near_centre,
+        run_length=980,
+    ),
+    "nelson_8": Rule(
+        8, template("8 points in a row lie outside of zone C, on either side"), _away_from_centre
+    ),
 }
 
 

@@ -39,16 +39,24 @@ def ewma_limit(smoothing: float, limit: float) -> float:
     return limit * math.sqrt(smoothing / (2 - smoothing))
 
 
-def ewma_run_length(limit: float, smoothing: float, shift: float = 0.0, spread: float = 1.0) -> float:
+def ewma_run_length(
+    limit: float, smoothing: float, shift: float = 0.0, spread: float = 1.0
+) -> float:
     """Return the average run length of an EWMA chart with asymptotic limits, begun at its centre line (Crowder 1987)."""
     bound = ewma_limit(smoothing, limit)
     at, weight = _nodes(-bound, bound)
     starts = np.append(at, 0.0)
-    kernel = weight * _density((at[None, :] - (1 - smoothing) * starts[:, None]) / smoothing, shift, spread) / smoothing
+    kernel = (
+        weight
+        * _density((at[None, :] - (1 - smoothing) * starts[:, None]) / smoothing, shift, spread)
+        / smoothing
+    )
     return _solve(kernel)
 
 
-def cusum_run_length(limit: float, allowance: float, shift: float = 0.0, spread: float = 1.0) -> float:
+def cusum_run_length(
+    limit: float, allowance: float, shift: float = 0.0, spread: float = 1.0
+) -> float:
     """Return the average run length of a two-sided CUSUM chart, begun at zero (Page 1954).
 
     `allowance`: k; `limit`: h, in standard deviations of a point. The two sides by 1 / ARL = 1 / ARL(up) + 1 / ARL(down), which
@@ -66,7 +74,10 @@ def _one_sided_cusum(limit: float, allowance: float, shift: float, spread: float
 
 
 def _density(values: Floats, mean: float, deviation: float) -> Floats:
-    return np.asarray(np.exp(-0.5 * ((values - mean) / deviation) ** 2) / (deviation * math.sqrt(2 * math.pi)), np.float64)
+    return np.asarray(
+        np.exp(-0.5 * ((values - mean) / deviation) ** 2) / (deviation * math.sqrt(2 * math.pi)),
+        np.float64,
+    )
 
 
 def _nodes(low: float, high: float) -> tuple[Floats, Floats]:
@@ -132,10 +143,16 @@ def _root(length: Callable[[float], float], wanted: float, near: float) -> float
         low *= 0.8
     while length(high) < wanted:
         high *= 1.25
-    return low if low == high else float(brentq(lambda limit: math.log(length(limit) / wanted), low, high, xtol=1e-4))
+    return (
+        low
+        if low == high
+        else float(brentq(lambda limit: math.log(length(limit) / wanted), low, high, xtol=1e-4))
+    )
 
 
-def rules_width(names: Sequence[RuleName], wanted: float, points: int | None = None, seed: int = 0) -> float:
+def rules_width(
+    names: Sequence[RuleName], wanted: float, points: int | None = None, seed: int = 0
+) -> float:
     """Return the width of the zones at which these rules together have the wanted average run length in control.
 
     `points`: of phase I; the zones are then wider by the share by which those of rule 1 alone are (`limit_for`). Raises
@@ -144,7 +161,11 @@ def rules_width(names: Sequence[RuleName], wanted: float, points: int | None = N
     known = _joint_width(tuple(names), wanted, seed)
     if points is None:
         return known
-    return known * limit_for(shewhart_run_length, wanted, points) / limit_for(shewhart_run_length, wanted)
+    return (
+        known
+        * limit_for(shewhart_run_length, wanted, points)
+        / limit_for(shewhart_run_length, wanted)
+    )
 
 
 @lru_cache(maxsize=64)
@@ -158,7 +179,12 @@ def _joint_width(names: tuple[RuleName, ...], wanted: float, seed: int) -> float
 
 
 def simulate_run_lengths(
-    names: Sequence[RuleName], widths: Floats, longest: int, runs: int = SIMULATED_RUNS, shift: float = 0.0, seed: int = 0
+    names: Sequence[RuleName],
+    widths: Floats,
+    longest: int,
+    runs: int = SIMULATED_RUNS,
+    shift: float = 0.0,
+    seed: int = 0,
 ) -> Floats:
     """Return the average run length of rules together, for each of the increasing widths.
 
@@ -175,7 +201,10 @@ def simulate_run_lengths(
         each = np.max([_largest_widths(name, z) for name in names], axis=0)
         widest = np.maximum.accumulate(np.concatenate((reached[None, :], each)), axis=0)
         steps, of_runs = np.nonzero(widest[1:] > widest[:-1])
-        before, now = (np.searchsorted(widths, widest[steps + later, of_runs], side="right") for later in (0, 1))
+        before, now = (
+            np.searchsorted(widths, widest[steps + later, of_runs], side="right")
+            for later in (0, 1)
+        )
         moved = now > before
         for step, run, low, high in np.column_stack((steps, of_runs, before, now))[moved].tolist():
             first[low:high, run] = start + step + 1
@@ -200,20 +229,34 @@ def _largest_widths(name: RuleName, z: Floats) -> Floats:
         case "western_electric_1" | "nelson_1":
             return np.abs(last) / 3
         case "western_electric_2" | "nelson_5":
-            found = _sides(lambda s: np.minimum(s * last, np.fmax(s * before(1), s * before(2))) / 2)
+            found = _sides(
+                lambda s: np.minimum(s * last, np.fmax(s * before(1), s * before(2))) / 2
+            )
         case "western_electric_3" | "nelson_6":
-            found = _sides(lambda s: np.minimum(s * last, _second_smallest([s * before(n) for n in range(1, 5)])))
+            found = _sides(
+                lambda s: np.minimum(
+                    s * last, _second_smallest([s * before(n) for n in range(1, 5)])
+                )
+            )
         case "nelson_8":
             found = np.minimum.reduce([np.abs(before(n)) for n in range(points)])
         case "western_electric_4" | "nelson_2":
-            found = _sides(lambda s: _always(np.minimum.reduce([s * before(n) for n in range(points)]) > 0))
+            found = _sides(
+                lambda s: _always(np.minimum.reduce([s * before(n) for n in range(points)]) > 0)
+            )
         case "nelson_3":
             steps = np.diff(z, axis=0)
-            found = _sides(lambda s: _always(np.minimum.reduce([s * _ending(steps, n, z) for n in range(points - 1)]) > 0))
+            found = _sides(
+                lambda s: _always(
+                    np.minimum.reduce([s * _ending(steps, n, z) for n in range(points - 1)]) > 0
+                )
+            )
         case "nelson_4":
             turns = np.diff(z, axis=0)
             turns = turns[1:] * turns[:-1]
-            found = _always(np.maximum.reduce([_ending(turns, n, z) for n in range(points - 2)]) < 0)
+            found = _always(
+                np.maximum.reduce([_ending(turns, n, z) for n in range(points - 2)]) < 0
+            )
         case "nelson_7":
             found = _always(np.maximum.reduce([np.abs(before(n)) for n in range(points)]) < 1)
     return np.nan_to_num(found, nan=0.0, posinf=np.inf)
@@ -226,7 +269,10 @@ def _sides(one: Callable[[float], Floats]) -> Floats:
 def _second_smallest(values: Sequence[Floats]) -> Floats:
     """Return the second smallest of four; of three values and a missing one the smallest."""
     a, b, c, d = (np.nan_to_num(v, nan=-np.inf) for v in values)
-    return np.minimum(np.maximum(np.minimum(a, b), np.minimum(c, d)), np.minimum(np.maximum(a, b), np.maximum(c, d)))
+    return np.minimum(
+        np.maximum(np.minimum(a, b), np.minimum(c, d)),
+        np.minimum(np.maximum(a, b), np.maximum(c, d)),
+    )
 
 
 def _ending(values: Floats, number: int, z: Floats) -> Floats:

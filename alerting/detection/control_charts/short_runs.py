@@ -44,11 +44,16 @@ class ShortRuns:
 
     def all_charted(self, values: Floats, categories: Sequence[str | None]) -> Floats:
         """Return readings as they are charted."""
-        found = [self.charted(value, category) for value, category in zip(values.tolist(), categories, strict=True)]
+        found = [
+            self.charted(value, category)
+            for value, category in zip(values.tolist(), categories, strict=True)
+        ]
         return np.array(found, np.float64)
 
 
-def estimate_short_runs(by: str, values: Floats, categories: Sequence[str | None]) -> ShortRuns | None:
+def estimate_short_runs(
+    by: str, values: Floats, categories: Sequence[str | None]
+) -> ShortRuns | None:
     """Return the levels of the categories with enough readings that vary; None without any."""
     labels, levels = np.array(categories, object), dict[str, CategoryLevel]()
     for category in sorted({one for one in categories if one is not None}):
@@ -68,4 +73,6 @@ def _level(values: Floats) -> CategoryLevel | None:
     if len(values) < LEAST_POINTS:
         return None
     deviation = robust_deviation(values)
-    return CategoryLevel(float(np.median(values)), deviation, len(values)) if deviation > 0 else None
+    return (
+        CategoryLevel(float(np.median(values)), deviation, len(values)) if deviation > 0 else None
+    )

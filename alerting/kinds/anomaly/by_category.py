@@ -37,14 +37,22 @@ def are_in(categories: Labels, names: Collection[str]) -> BoolArray:
 
 
 def describe_categories(
-    by: str, categories: Labels, learned: Collection[str], plan: FeaturePlan, changes: float, together: Threshold
+    by: str,
+    categories: Labels,
+    learned: Collection[str],
+    plan: FeaturePlan,
+    changes: float,
+    together: Threshold,
 ) -> Iterator[str]:
     """Yield sentences on the categories of the rows that were learned from.
 
     `learned`: those with a level of their own; `changes`: share of normal rows whose windows lie over a change; `together`: the
     threshold of the detector of all rows.
     """
-    rows, window = Counter(name for name in categories.tolist() if name is not None), format_duration(plan.lookback)
+    rows, window = (
+        Counter(name for name in categories.tolist() if name is not None),
+        format_duration(plan.lookback),
+    )
     few = [f"{name}: {count} rows" for name, count in sorted(rows.items()) if name not in learned]
     if not learned:
         seen = f" ({_listed(few)})" if few else ""

@@ -66,39 +66,77 @@ class Evidence(NamedTuple):
 
 
 def compare_models(
-    definition: AnomalyDefinition, data: LearningData, family: str, challenger: AnomalyModel, champion: AnomalyModel | None
+    definition: AnomalyDefinition,
+    data: LearningData,
+    family: str,
+    challenger: AnomalyModel,
+    champion: AnomalyModel | None,
 ) -> Comparison:
     """Decide on time after the cutoffs of both, on the assets that both watch. Without evidence a person decides.
 
     An asset that only the champion watches keeps its detector, where the definition still lets it see its variables.
     """
     period = data.period
-    start = max([period.unseen_from or period.cutoff, *([champion.training_cutoff] if champion else [])])
-    kept, lost = ({}, []) if champion is None else _only_in_champion(definition, data, challenger, champion)
+    start = max(
+        [period.unseen_from or period.cutoff, *([champion.training_cutoff] if champion else [])]
+    )
+    kept, lost = (
+        ({}, []) if champion is None else _only_in_champion(definition, data, challenger, champion)
+    )
     both = {*challenger.by_asset} & {*(champion or challenger).by_asset}
     new = _evidence(definition, challenger, data, start, both)
     old = None if champion is None else _evidence(definition, champion, data, start, both)
     added = _evidence(definition, challenger, data, start, {*challenger.by_asset} - both)
     compared = [*compared_rows(_TITLES, _texts(new), None if old is None else _texts(old))]
     evidence = {"compared": compared, **new._asdict()}
-    metrics = {"unseen normal weeks": new.weeks, "false alarms": float(new.false_alarms), "false alarms allowed": new.allowed}
+    metrics = {
+        "unseen normal weeks": new.weeks,
+        "false alarms": float(new.false_alarms),
+        "false alarms allowed": new.allowed,
+    }
     metrics["share of unseen normal time in alarm"] = new.in_alarm
     if champion is not None and champion.hash == challenger.hash:
-        return Comparison(family, PromotionDecision("keep", False, False, "The model is the same.", evidence), False, metrics)
+        return Comparison(
+            family,
+            PromotionDecision("keep", False, False, "The model is the same.", evidence),
+            False,
+            metrics,
+        )
     model = replace(challenger, by_asset={**challenger.by_asset, **kept}) if kept else None
-    counted = _sentence(new, old) + "".join(f" {name} has too little normal history now: it keeps its detector." for name in kept)
+    counted = _sentence(new, old) + "".join(
+        f" {name} has too little normal history now: it keeps its detector." for name in kept
+    )
     verdict = f"It no longer watches {', '.join(lost)}." if lost else objection(new, old)
     if not verdict and added.is_too_many:
         verdict = f"On assets that the one in service does not watch it raises {added.false_alarms} false alarms: too many."
     if verdict:
         reason = f"{counted} {verdict} It goes into service only if a person approves."
-        return Comparison(family, PromotionDecision("provisional", True, True, reason, evidence), True, metrics, model)
-    how = "" if new.problems else " No problem or verdict lies in it: compared by false alarms and synthetic anomalies alone."
-    return Comparison(family, PromotionDecision("promote", True, False, counted + how, evidence), False, metrics, model)
+        return Comparison(
+            family,
+            PromotionDecision("provisional", True, True, reason, evidence),
+            True,
+            metrics,
+            model,
+        )
+    how = (
+        ""
+        if new.problems
+        else " No problem or verdict lies in it: compared by false alarms and synthetic anomalies alone."
+    )
+    return Comparison(
+        family,
+        PromotionDecision("promote", True, False, counted + how, evidence),
+        False,
+        metrics,
+        model,
+    )
 
 
 def _only_in_champion(
-    definition: AnomalyDefinition, data: LearningData, challenger: AnomalyModel, champion: AnomalyModel
+    definition: AnomalyDefinition,
+    data: LearningData,
+    challenger: AnomalyModel,
+    champion: AnomalyModel,
 ) -> tuple[dict[str, FittedDetector], list[str]]:
     """Return the detectors of assets that only the champion watches, and the assets whose detector cannot be kept."""
     kept, lost = dict[str, FittedDetector](), list[str]()
@@ -117,7 +155,10 @@ def objection(new: Evidence, old: Evidence | None) -> str:
     """Return why a person must decide; empty if the evidence is for the challenger."""
     alone = "" if new.problems else " Synthetic anomalies alone would decide."
     reasons = (
-        (not new.weeks, "There is no unseen normal time on which its false alarms could be counted."),
+        (
+            not new.weeks,
+            "There is no unseen normal time on which its false alarms could be counted.",
+        ),
         (
             old is not None and old.is_too_many,
             "Those of the one in service are too many: normal operation has moved, or a fault goes on.",
@@ -131,7 +172,10 @@ def objection(new: Evidence, old: Evidence | None) -> str:
             new.allowed < LEAST_ALLOWED,
             f"This is too little unseen normal time: {LEAST_ALLOWED:g} false alarms must be allowed in it.{alone}",
         ),
-        (old is not None and new.found < old.found, "It finds fewer of the problems than the one in service."),
+        (
+            old is not None and new.found < old.found,
+            "It finds fewer of the problems than the one in service.",
+        ),
         (not new.injected, "There is no unseen time for synthetic anomalies."),
         (
             old is not None and not new.share >= old.share - _LOST,
@@ -142,8 +186,14 @@ def objection(new: Evidence, old: Evidence | None) -> str:
 
 
 def _sentence(new: Evidence, old: Evidence | None) -> str:
-    problems = f"{new.found} of {new.problems} problems found" if new.problems else "no problem to find"
-    beside = "" if old is None else f" The one in service: {old.false_alarms}, {old.found}, {old.synthetic}."
+    problems = (
+        f"{new.found} of {new.problems} problems found" if new.problems else "no problem to find"
+    )
+    beside = (
+        ""
+        if old is None
+        else f" The one in service: {old.false_alarms}, {old.found}, {old.synthetic}."
+    )
     return (
         f"On {7 * new.weeks:.2g} days of unseen normal time {new.false_alarms} false alarms, {new.allowed:.2g} allowed; "
         f"{problems}; {new.synthetic} of {new.injected} synthetic anomalies found.{beside}"
@@ -157,28 +207,43 @@ def _texts(one: Evidence) -> tuple[str, ...]:
 
 
 def _evidence(
-    definition: AnomalyDefinition, model: AnomalyModel, data: LearningData, start: datetime, assets: Collection[str]
+    definition: AnomalyDefinition,
+    model: AnomalyModel,
+    data: LearningData,
+    start: datetime,
+    assets: Collection[str],
 ) -> Evidence:
     parts = []
     for history in data.histories:
         fitted = model.by_asset.get(history.asset.name)
         if fitted is not None and history.asset.name in assets:
             rows = rows_of(definition, fitted.plan, history, data, start, data.period.end)
-            parts.append(_of_asset(definition, fitted, history, rows, to_millis(start), to_millis(data.period.end)))
+            parts.append(
+                _of_asset(
+                    definition, fitted, history, rows, to_millis(start), to_millis(data.period.end)
+                )
+            )
     if not parts:
         return Evidence(0, 0.0, 0.0, 0, 0, 0, 0)
     return Evidence(*(sum(values) for values in zip(*parts, strict=True)))
 
 
 def _of_asset(
-    definition: AnomalyDefinition, fitted: FittedDetector, history: LongHistory, rows: NormalRows, start: int, end: int
+    definition: AnomalyDefinition,
+    fitted: FittedDetector,
+    history: LongHistory,
+    rows: NormalRows,
+    start: int,
+    end: int,
 ) -> Evidence:
     windows = fitted.windows(rows.categories, rows.at)
     scores = np.nan_to_num(fitted.score(rows.matrix, windows.values), nan=-np.inf)
     scores[windows.changes] = -np.inf
     rows = replace(rows, normal=rows.normal & ~windows.changes)
     stride, normal = fitted.plan.stride_ms, rows.normal & fitted.is_known(rows.matrix)
-    clear_for = duration_millis(fitted.clear_for if definition.clear_for is None else definition.clear_for)
+    clear_for = duration_millis(
+        fitted.clear_for if definition.clear_for is None else definition.clear_for
+    )
     alarms = _episodes(definition, rows.at[normal], scores[normal], stride, clear_for)
     weeks = int(normal.sum()) * stride / _WEEK_MS
     allowed = weeks * definition.false_alarms_per_week
@@ -189,18 +254,28 @@ def _of_asset(
     around = duration_millis(definition.window.until)
     found = sum(bool(((every > a - around) & (every <= b)).any()) for a, b in problems)
     hits, injected = _synthetic(definition, fitted, history, rows, windows.values)
-    lasting = lasting_scores(rows.at[normal], scores[normal], stride, duration_millis(definition.hold))
+    lasting = lasting_scores(
+        rows.at[normal], scores[normal], stride, duration_millis(definition.hold)
+    )
     alarm_weeks = int((lasting >= THRESHOLD).sum()) * stride / _WEEK_MS
     return Evidence(len(alarms), weeks, allowed, found, len(problems), hits, injected, alarm_weeks)
 
 
-def _allowed_by_share(definition: AnomalyDefinition, fitted: FittedDetector, alarms: int, scores: Floats) -> float:
+def _allowed_by_share(
+    definition: AnomalyDefinition, fitted: FittedDetector, alarms: int, scores: Floats
+) -> float:
     """Return the false alarms that the allowed share of time would give, as long as those counted; without one, as a window."""
-    rows = int((scores >= THRESHOLD).sum()) / alarms if alarms else fitted.plan.longest_window_ms / fitted.plan.stride_ms
+    rows = (
+        int((scores >= THRESHOLD).sum()) / alarms
+        if alarms
+        else fitted.plan.longest_window_ms / fitted.plan.stride_ms
+    )
     return len(scores) * (definition.threshold.time_in_alarm or 0.0) / max(rows, 1.0)
 
 
-def _episodes(definition: AnomalyDefinition, at: Millis, scores: Floats, stride_ms: int, apart_ms: int) -> Millis:
+def _episodes(
+    definition: AnomalyDefinition, at: Millis, scores: Floats, stride_ms: int, apart_ms: int
+) -> Millis:
     """Return the instants at which episodes would be raised; all instants beyond the threshold where nothing sets them apart."""
     lasting = lasting_scores(at, scores, stride_ms, duration_millis(definition.hold))
     beyond = at[lasting >= THRESHOLD]
@@ -208,17 +283,29 @@ def _episodes(definition: AnomalyDefinition, at: Millis, scores: Floats, stride_
 
 
 def _synthetic(
-    definition: AnomalyDefinition, fitted: FittedDetector, history: LongHistory, rows: NormalRows, categories: Labels
+    definition: AnomalyDefinition,
+    fitted: FittedDetector,
+    history: LongHistory,
+    rows: NormalRows,
+    categories: Labels,
 ) -> tuple[int, int]:
     """Return how many of the synthetic anomalies in unseen normal time are found, and how many there are."""
     plan, at = fitted.plan, rows.at[rows.normal]
-    length = max(plan.longest_window_ms, 5 * plan.stride_ms, duration_millis(definition.hold) + plan.stride_ms)
+    length = max(
+        plan.longest_window_ms,
+        5 * plan.stride_ms,
+        duration_millis(definition.hold) + plan.stride_ms,
+    )
     starts = at[:: max(1, len(at) // _ANOMALIES)]
-    starts = starts[np.concatenate([[True], np.diff(starts) >= 2 * length])] if len(starts) else starts
+    starts = (
+        starts[np.concatenate([[True], np.diff(starts) >= 2 * length])] if len(starts) else starts
+    )
     columns = Columns(history, plan.variables, rows.categories if fitted.by else None)
     found = total = 0
     for type in TYPES:
-        changed, put = inject(columns, type, starts, length, duration_millis(plan.lookback), definition.seed)
+        changed, put = inject(
+            columns, type, starts, length, duration_millis(plan.lookback), definition.seed
+        )
         for one in put:
             inside = rows.normal & (rows.at > one.start) & (rows.at <= one.end)
             of_it = rows.at[inside]

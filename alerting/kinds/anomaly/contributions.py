@@ -18,7 +18,9 @@ from alerting.learning.features.plan import Column
 from alerting.recommendation.messages import column_unit, column_value, describe_column
 
 _LEVELS = ("mean", "max", "min")
-_SHARE = template("{what} is {value}, where {expected} would be usual beside the other variables: {share} of the score")
+_SHARE = template(
+    "{what} is {value}, where {expected} would be usual beside the other variables: {share} of the score"
+)
 _MOST = 20
 
 
@@ -48,12 +50,17 @@ def responsible(fitted: FittedDetector, row: Floats) -> list[Responsible]:
         repaired[variable] = fitted.space.expect(encoded, columns)
         drops[variable] = max(whole - float(fitted.detector.score(repaired[variable])[0]), 0.0)
     if not any(drops.values()):  # cuts of trees may be so coarse that no sensor changes it
-        drops = {name: _distance_lost(fitted, encoded - repaired[name], columns) for name, columns in groups.items()}
+        drops = {
+            name: _distance_lost(fitted, encoded - repaired[name], columns)
+            for name, columns in groups.items()
+        }
     total = sum(drops.values())
     if not total:
         return []
     found = [
-        _responsible(fitted, variable, drop / total, row, fitted.space.decode(repaired[variable])[0])
+        _responsible(
+            fitted, variable, drop / total, row, fitted.space.decode(repaired[variable])[0]
+        )
         for variable, drop in drops.items()
         if drop > 0
     ]
@@ -66,11 +73,15 @@ def _distance_lost(fitted: FittedDetector, change: Floats, columns: list[int]) -
     return float(part @ fitted.space.precision[np.ix_(columns, columns)] @ part)
 
 
-def _responsible(fitted: FittedDetector, variable: str, share: float, row: Floats, expected: Floats) -> Responsible:
+def _responsible(
+    fitted: FittedDetector, variable: str, share: float, row: Floats, expected: Floats
+) -> Responsible:
     layout, columns = fitted.plan.layout, fitted.columns_by_variable[variable]
     distance = np.nan_to_num(np.abs(row - expected) / fitted.space.scale)
     strongest = max(columns, key=lambda i: float(distance[i]))
-    level = next((i for name in _LEVELS for i in columns if layout[i].aggregation == name), strongest)
+    level = next(
+        (i for name in _LEVELS for i in columns if layout[i].aggregation == name), strongest
+    )
     shown = [Shown(layout[i], float(row[i]), float(expected[i])) for i in (strongest, level)]
     return Responsible(variable, share, *shown)
 
@@ -94,7 +105,9 @@ def _quantity(asset: Asset, shown: Shown) -> Quantity:
     column = shown.column
     window = None if column.window_ms is None else timedelta(milliseconds=column.window_ms)
     value, expected = number(shown.value), number(shown.expected)
-    return Quantity(column.aggregation, window, value, expected, column_unit(asset, column), is_unusual=True)
+    return Quantity(
+        column.aggregation, window, value, expected, column_unit(asset, column), is_unusual=True
+    )
 
 
 def comparison(asset: Asset, shown: Shown) -> dict[str, str | Styled | Translatable]:
@@ -108,7 +121,9 @@ def comparison(asset: Asset, shown: Shown) -> dict[str, str | Styled | Translata
 
 def _describe(asset: Asset, one: Responsible) -> str:
     """Describe one: `the mean of air flow over 10 min is 41.2 m³/min, where 47.9 m³/min would be usual …: 81 % of the score`."""
-    return translatable(_SHARE, **comparison(asset, one.strongest), share=Styled(one.share, "share"))
+    return translatable(
+        _SHARE, **comparison(asset, one.strongest), share=Styled(one.share, "share")
+    )
 
 
 def number(value: float) -> float | None:

@@ -17,9 +17,17 @@ from alerting.definitions.fields.names import Number
 from alerting.definitions.model import Problem
 from alerting.kinds.normal.fields import USUAL_PERIOD, NormalDefinition, NormalPeriod
 
-Candidate = Literal["pca", "isolation_forest", "nearest_neighbours", "local_outliers", "autoencoder"]
+Candidate = Literal[
+    "pca", "isolation_forest", "nearest_neighbours", "local_outliers", "autoencoder"
+]
 Statistic = Literal["mean", "std", "min", "max", "slope"]
-CANDIDATES: tuple[Candidate, ...] = ("pca", "isolation_forest", "nearest_neighbours", "local_outliers", "autoencoder")
+CANDIDATES: tuple[Candidate, ...] = (
+    "pca",
+    "isolation_forest",
+    "nearest_neighbours",
+    "local_outliers",
+    "autoencoder",
+)
 DETECTOR = "detector"
 _DAY = timedelta(days=1)
 _USUAL_FALSE_ALARMS = 1.0
@@ -30,10 +38,16 @@ class Escalation(Closed):
 
     severity: Severity = Field(description="Severity from then on: low, medium, high, critical.")
     score: Number | None = Field(
-        None, gt=1, le=1000, description="How far: the score is at least so many times its threshold, e.g. 2."
+        None,
+        gt=1,
+        le=1000,
+        description="How far: the score is at least so many times its threshold, e.g. 2.",
     )
     share: Number | None = Field(
-        None, gt=0, le=1, description="Instead, how often: the score was beyond its threshold in this share of the time `over`."
+        None,
+        gt=0,
+        le=1,
+        description="Instead, how often: the score was beyond its threshold in this share of the time `over`.",
     )
     over: Duration | None = Field(None, description="With share: the time that counts, e.g. 1h.")
 
@@ -48,16 +62,25 @@ class AnomalyThreshold(Closed):
         description="False alarm episodes a week and asset that the threshold allows; 1 when no other way is given.",
     )
     time_in_alarm: Number | None = Field(
-        None, gt=0, lt=0.5, description="Instead: share of normal time in which the score lies beyond the threshold, e.g. 0.01."
+        None,
+        gt=0,
+        lt=0.5,
+        description="Instead: share of normal time in which the score lies beyond the threshold, e.g. 0.01.",
     )
 
 
 class AnomalyDefinition(NormalDefinition):
     """Something is unlike normal: a detector, learned from unlabelled history of normal operation."""
 
-    kind: Literal["anomaly"] = Field(description="anomaly: the readings together are unlike normal operation.")
-    include: tuple[Tag, ...] = Field(("*",), min_length=1, max_length=1000, description="Variables the model may see (with *).")
-    exclude: tuple[Tag, ...] = Field((), max_length=1000, description="Variables the model may not see (with *).")
+    kind: Literal["anomaly"] = Field(
+        description="anomaly: the readings together are unlike normal operation."
+    )
+    include: tuple[Tag, ...] = Field(
+        ("*",), min_length=1, max_length=1000, description="Variables the model may see (with *)."
+    )
+    exclude: tuple[Tag, ...] = Field(
+        (), max_length=1000, description="Variables the model may not see (with *)."
+    )
     by: VariableName | None = Field(
         None,
         exclude_if=lambda name: name is None,
@@ -102,10 +125,19 @@ class AnomalyDefinition(NormalDefinition):
         description="Detectors that are tried, each with some settings. The one in service is chosen without labels: by "
         "synthetic anomalies, its error of prediction, and its agreement with the others.",
     )
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of everything random; the same seed and data give the same model.")
-    threshold: AnomalyThreshold = Field(default_factory=AnomalyThreshold, description="How often it may be wrong.")
+    seed: int = Field(
+        0,
+        ge=0,
+        le=2**31 - 1,
+        description="Seed of everything random; the same seed and data give the same model.",
+    )
+    threshold: AnomalyThreshold = Field(
+        default_factory=AnomalyThreshold, description="How often it may be wrong."
+    )
     hold: Duration = Field(
-        timedelta(0), alias="for", description="Least duration: the score must lie beyond its threshold for this long."
+        timedelta(0),
+        alias="for",
+        description="Least duration: the score must lie beyond its threshold for this long.",
     )
     clear_for: Duration | None = Field(
         None,
@@ -152,12 +184,25 @@ class AnomalyDefinition(NormalDefinition):
 
     def may_see(self, variable: str) -> bool:
         """Return whether a variable matches `include` and not `exclude`."""
-        matches = [any(fnmatchcase(variable, pattern) for pattern in patterns) for patterns in (self.include, self.exclude)]
+        matches = [
+            any(fnmatchcase(variable, pattern) for pattern in patterns)
+            for patterns in (self.include, self.exclude)
+        ]
         return matches[0] and not matches[1]
 
     def question_fields(self) -> dict[str, Any]:
         """Return the fields that decide which scores a model gives; not those of the threshold's use and of severities."""
-        fields = {"assets", "by", "include", "exclude", "windows", "aggregations", "stride", "hold", "threshold"}
+        fields = {
+            "assets",
+            "by",
+            "include",
+            "exclude",
+            "windows",
+            "aggregations",
+            "stride",
+            "hold",
+            "threshold",
+        }
         return self.model_dump(mode="json", include=fields, exclude_none=True)
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
@@ -165,7 +210,11 @@ class AnomalyDefinition(NormalDefinition):
 
     def numbers_of(self, asset: Asset) -> frozenset[str]:
         """Return the variables of the asset that the model may see: numbers, and those that are true or false."""
-        return frozenset(name for name, one in asset.variables.items() if one.type != "category" and self.may_see(name))
+        return frozenset(
+            name
+            for name, one in asset.variables.items()
+            if one.type != "category" and self.may_see(name)
+        )
 
     def severities(self) -> tuple[Severity, ...]:
         reached = {self.severity, *(one.severity for one in self.escalation)}
@@ -174,7 +223,11 @@ class AnomalyDefinition(NormalDefinition):
     def faults(self) -> Iterable[Fault]:
         threshold = self.threshold
         if threshold.false_alarms_per_week is not None and threshold.time_in_alarm is not None:
-            yield Fault("threshold", "states both false_alarms_per_week and time_in_alarm", "keep one of them")
+            yield Fault(
+                "threshold",
+                "states both false_alarms_per_week and time_in_alarm",
+                "keep one of them",
+            )
         for field in ("candidates", "aggregations", "windows"):
             values = getattr(self, field) or ()
             if len(set(values)) < len(values):
@@ -186,22 +239,32 @@ class AnomalyDefinition(NormalDefinition):
         for number, one in enumerate(self.escalation):
             at = f"escalation.{number}"
             if SEVERITIES.index(one.severity) <= SEVERITIES.index(self.severity):
-                yield Fault(f"{at}.severity", f"{one.severity} is not worse than the severity {self.severity}")
+                yield Fault(
+                    f"{at}.severity",
+                    f"{one.severity} is not worse than the severity {self.severity}",
+                )
             if (one.score is None) == (one.share is None):
                 yield Fault(at, "needs either score (how far) or share and over (how often)")
             elif (one.share is None) != (one.over is None):
-                yield Fault(at, "share and over belong together", "write for example share: 0.5, over: 1h")
+                yield Fault(
+                    at, "share and over belong together", "write for example share: 0.5, over: 1h"
+                )
             elif one.over is not None and not timedelta(0) < one.over <= 7 * _DAY:
                 yield Fault(f"{at}.over", "must be longer than 0s and at most 7d")
 
     def _time_faults(self) -> Iterable[Fault]:
         yield from self.period_faults()
         yield from self.negative_faults("surroundings", "for", "clear_for")
-        for field, values in (("windows", self.windows or ()), ("stride", () if self.stride is None else (self.stride,))):
+        for field, values in (
+            ("windows", self.windows or ()),
+            ("stride", () if self.stride is None else (self.stride,)),
+        ):
             if any(value < timedelta(milliseconds=1) for value in values):
                 yield Fault(field, "must be longer than 0s")
 
-    def faults_on(self, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
+    def faults_on(
+        self, targets: Sequence[Asset], event_types: Sequence[EventType]
+    ) -> Iterable[Fault]:
         del event_types
         for asset in targets:
             if not self.numbers_of(asset):

@@ -67,14 +67,24 @@ def evaluate_part(
             scored = _score(fitted, at, matrix, categories, muted, to_millis(model.training_cutoff))
         except Exception as fault:  # of one target, which is then unknown; the round continues
             return stopped(before, f"the model cannot score: {first_line(fault)}")
-        intervals = _intervals(definition, fitted, scored, to_millis(part.start) + 1, to_millis(part.end) + 1)
+        intervals = _intervals(
+            definition, fitted, scored, to_millis(part.start) + 1, to_millis(part.end) + 1
+        )
         clear_for = fitted.clear_for if definition.clear_for is None else definition.clear_for
         rule = Rule(definition.hold, clear_for, definition.severities())
-        after = advance_part(before, part, intervals, rule, lambda at: _evidence(sources.asset, fitted, scored, at, version))
+        after = advance_part(
+            before,
+            part,
+            intervals,
+            rule,
+            lambda at: _evidence(sources.asset, fitted, scored, at, version),
+        )
         return replace(
             after,
             scores=[*before.scores, _rows(sources.asset, fitted, scored, part, model)],
-            unknown=str(scored.unknown[-1]) or None if len(scored.at) else "no instant of the stride lies in the interval",
+            unknown=str(scored.unknown[-1]) or None
+            if len(scored.at)
+            else "no instant of the stride lies in the interval",
             history=history,
         )
 
@@ -87,10 +97,21 @@ def _read(
 ) -> tuple[Millis, History, BoolArray]:
     """Return the instants of a part, and those before it whose state still counts in it, their readings, which are muted."""
     stride, start = fitted.plan.stride_ms, to_millis(part.start)
-    back = max([stride, *(duration_millis(one.over) + stride for one in definition.escalation if one.over is not None)])
+    back = max(
+        [
+            stride,
+            *(
+                duration_millis(one.over) + stride
+                for one in definition.escalation
+                if one.over is not None
+            ),
+        ]
+    )
     at = grid(max(start - back, 0), to_millis(part.end), stride)
     first = from_millis(int(at[0])) if len(at) else part.start
-    history = sources.shared.load(sources.asset, first - fitted.plan.lookback, part.end, fitted.variables)
+    history = sources.shared.load(
+        sources.asset, first - fitted.plan.lookback, part.end, fitted.variables
+    )
     return at, history, _suppressed(definition, sources, fitted, at)
 
 
@@ -100,22 +121,42 @@ def categories_at(
     """Return the categories by which rows at these instants are scored; None where the model knows none."""
     if fitted.by is None or not len(at):
         return None
-    return shared.category(asset, fitted.by.name, history, [from_millis(int(at[0])) - fitted.plan.lookback])
+    return shared.category(
+        asset, fitted.by.name, history, [from_millis(int(at[0])) - fitted.plan.lookback]
+    )
 
 
 def _score(
-    fitted: FittedDetector, at: Millis, matrix: Floats, categories: CategoryValues | None, muted: BoolArray, cutoff: int
+    fitted: FittedDetector,
+    at: Millis,
+    matrix: Floats,
+    categories: CategoryValues | None,
+    muted: BoolArray,
+    cutoff: int,
 ) -> Scored:
     windows = fitted.windows(categories, at)
     score, unknown = fitted.score(matrix, windows.values), np.full(len(at), "", object)
     for row in np.flatnonzero(np.isnan(score)):
         unknown[row] = _missing(fitted, matrix[row], int(at[row]))
     if fitted.by is not None:
-        score[windows.changes], unknown[windows.changes] = np.nan, describe_change(fitted.by.name, fitted.plan.lookback)
+        score[windows.changes], unknown[windows.changes] = (
+            np.nan,
+            describe_change(fitted.by.name, fitted.plan.lookback),
+        )
     score[muted], unknown[muted] = np.nan, "suppressed, or its windows reach into a suppressed time"
     learned = at <= cutoff
-    score[learned], unknown[learned] = np.nan, f"the model has learned from times up to {from_millis(cutoff).isoformat()}"
-    return Scored(at, matrix, score, unknown, windows.values, windows.values if categories is None else categories.in_force(at))
+    score[learned], unknown[learned] = (
+        np.nan,
+        f"the model has learned from times up to {from_millis(cutoff).isoformat()}",
+    )
+    return Scored(
+        at,
+        matrix,
+        score,
+        unknown,
+        windows.values,
+        windows.values if categories is None else categories.in_force(at),
+    )
 
 
 def _missing(fitted: FittedDetector, row: Floats, at: int) -> str:
@@ -127,12 +168,16 @@ def _missing(fitted: FittedDetector, row: Floats, at: int) -> str:
     return f"{names} not known since {from_millis(max(at - window, 0)).isoformat()} or before"
 
 
-def _suppressed(definition: AnomalyDefinition, sources: Sources, fitted: FittedDetector, at: Millis) -> BoolArray:
+def _suppressed(
+    definition: AnomalyDefinition, sources: Sources, fitted: FittedDetector, at: Millis
+) -> BoolArray:
     """Return the instants whose windows touch a suppressed time: such times are not learned from either."""
     if not len(at):
         return np.zeros(0, np.bool_)
     window = fitted.plan.longest_window_ms
-    found = sources.suppressed(definition, from_millis(max(int(at[0]) - window - 1, 0)), from_millis(int(at[-1]) + 1))
+    found = sources.suppressed(
+        definition, from_millis(max(int(at[0]) - window - 1, 0)), from_millis(int(at[-1]) + 1)
+    )
     return touches([(to_millis(one.start), to_millis(one.end)) for one in found], at, 0, window)
 
 
@@ -145,7 +190,9 @@ def _intervals(
     severities = severities_of(definition, fitted.plan.stride_ms, scored.score)
     found: list[StatusInterval] = []
     until = begin
-    for at, score, severity in zip(scored.at.tolist(), scored.score.tolist(), severities, strict=True):
+    for at, score, severity in zip(
+        scored.at.tolist(), scored.score.tolist(), severities, strict=True
+    ):
         start, stop = max(at, begin), min(at + fitted.plan.stride_ms, end)
         if start >= stop:
             continue
@@ -160,7 +207,9 @@ def _unknown(start: int, end: int) -> StatusInterval:
     return StatusInterval(from_millis(start), from_millis(end), "unknown")
 
 
-def severities_of(definition: AnomalyDefinition, stride_ms: int, scores: Floats) -> list[Severity | None]:
+def severities_of(
+    definition: AnomalyDefinition, stride_ms: int, scores: Floats
+) -> list[Severity | None]:
     """Return the severity at each score: None where it is usual or unknown, else the worst one that it reaches."""
     with np.errstate(invalid="ignore"):
         beyond = scores >= THRESHOLD
@@ -172,7 +221,10 @@ def severities_of(definition: AnomalyDefinition, stride_ms: int, scores: Floats)
             with np.errstate(invalid="ignore"):
                 reached = beyond & (scores >= one.score)
         else:
-            reached = beyond & (_share_beyond(beyond, duration_millis(one.over or timedelta(0)), stride_ms) >= (one.share or 0))
+            reached = beyond & (
+                _share_beyond(beyond, duration_millis(one.over or timedelta(0)), stride_ms)
+                >= (one.share or 0)
+            )
         rank = np.where(reached, np.maximum(rank, level), rank)
     return [None if r < 0 else order[r] for r in rank.tolist()]
 
@@ -184,13 +236,19 @@ def _share_beyond(beyond: npt.NDArray[np.bool_], over_ms: int, stride_ms: int) -
     return np.asarray((sums[count:] - sums[:-count]) / count)
 
 
-def _evidence(asset: Asset, fitted: FittedDetector, scored: Scored, at: datetime, version: int) -> Evidence:
+def _evidence(
+    asset: Asset, fitted: FittedDetector, scored: Scored, at: datetime, version: int
+) -> Evidence:
     row = int(np.searchsorted(scored.at, to_millis(at), side="right")) - 1
     if row < 0:
-        return Evidence(Evaluation(at, "triggered", anomaly_message(asset, []), model_version=version))
+        return Evidence(
+            Evaluation(at, "triggered", anomaly_message(asset, []), model_version=version)
+        )
     found = responsible(fitted.of(scored.category[row]), scored.matrix[row])
     score = float(scored.score[row])
-    inputs: dict[str, float | str | None] = {one.variable: number(one.level.value) for one in found[:_SHOWN]}
+    inputs: dict[str, float | str | None] = {
+        one.variable: number(one.level.value) for one in found[:_SHOWN]
+    }
     if fitted.by is not None:
         inputs[fitted.by.name] = scored.named[row]
     message = anomaly_message(asset, found, _compared(fitted, scored, row))
@@ -200,10 +258,16 @@ def _evidence(asset: Asset, fitted: FittedDetector, scored: Scored, at: datetime
 
 def _compared(fitted: FittedDetector, scored: Scored, row: int) -> str:
     """Return the normal operation that a row is compared with; empty where there is one alone."""
-    return "" if fitted.by is None else compared_with(fitted.by.name, scored.category[row], scored.named[row])
+    return (
+        ""
+        if fitted.by is None
+        else compared_with(fitted.by.name, scored.category[row], scored.named[row])
+    )
 
 
-def _rows(asset: Asset, fitted: FittedDetector, scored: Scored, part: VersionInterval, model: AnomalyModel) -> ScoredRows:
+def _rows(
+    asset: Asset, fitted: FittedDetector, scored: Scored, part: VersionInterval, model: AnomalyModel
+) -> ScoredRows:
     """Return the scores of the part itself; facts name the sensors of the last one."""
     own = scored.at > to_millis(part.start)
     facts: list[str] = []

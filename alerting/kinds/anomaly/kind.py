@@ -50,34 +50,49 @@ class AnomalyKind:
 
     def score_rows(self, model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
         """Return how unlike normal each row is; its column `asset` names the detector, where the model has several."""
-        return pd.DataFrame({"score": score_rows(cast("AnomalyModel", model), rows)}, index=rows.index)
+        return pd.DataFrame(
+            {"score": score_rows(cast("AnomalyModel", model), rows)}, index=rows.index
+        )
 
-    def details(self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs) -> ScoreDetails:
+    def details(
+        self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs
+    ) -> ScoreDetails:
         fitted = cast("AnomalyModel", scored.model).by_asset[asset.name]
         last = scored.at[-1:]
         matrix = shared.features(fitted.plan, history, last).matrix
-        category = fitted.windows(categories_at(shared, fitted, asset, history, last), last).values[0]
+        category = fitted.windows(categories_at(shared, fitted, asset, history, last), last).values[
+            0
+        ]
         return ScoreDetails(contributions(asset, responsible(fitted.of(category), matrix[0])))
 
     def inputs(self, definition: AnomalyDefinition, asset: Asset) -> Inputs:
         return Inputs()
 
     def explain(
-        self, definition: AnomalyDefinition, asset: Asset, step: Step, at_raise: Raise, history: History | None
+        self,
+        definition: AnomalyDefinition,
+        asset: Asset,
+        step: Step,
+        at_raise: Raise,
+        history: History | None,
     ) -> Evidence:
         return at_raise.content or Evidence(Evaluation(step.at, "triggered", step.reason))
 
     def chart(self, definition: AnomalyDefinition, asset: Asset, episode: Episode) -> Charted:
         """Draw the score with its threshold, and the variables most responsible, each with the value that was to be expected."""
         statistic = Statistic(
-            translatable("Unlike normal"), None, (Level(THRESHOLD, translatable("alarm at")), Level(0.0, translatable("usual")))
+            translatable("Unlike normal"),
+            None,
+            (Level(THRESHOLD, translatable("alarm at")), Level(0.0, translatable("usual"))),
         )
         drawn = [Charted(one.variable, _expected(one)) for one in episode.contributions[:_DRAWN]]
         if not drawn:
             return Charted(None, statistic=statistic)
         return drawn[0]._replace(statistic=statistic, others=tuple(drawn[1:]))
 
-    def data_gaps(self, definition: AnomalyDefinition, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
+    def data_gaps(
+        self, definition: AnomalyDefinition, history: History, start: datetime, end: datetime
+    ) -> tuple[Gap, ...]:
         """Return the times without any reading for ten usual intervals."""
         names = [str(name) for name in history.readings if definition.may_see(str(name))]
         there = np.zeros(len(history.readings), np.bool_)
@@ -89,14 +104,20 @@ class AnomalyKind:
             return ((start, end),)
         holds = _GAP * float(np.median(np.diff(at))) if len(at) > 1 else 0.0
         ends = np.append(at[1:], int(end.timestamp() * 1000))
-        gaps = [(from_millis(int(a + holds)), from_millis(int(b))) for a, b in zip(at, ends, strict=True) if b - a > holds]
+        gaps = [
+            (from_millis(int(a + holds)), from_millis(int(b)))
+            for a, b in zip(at, ends, strict=True)
+            if b - a > holds
+        ]
         if from_millis(int(at[0])) > start:
             gaps.insert(0, (start, from_millis(int(at[0]))))
         return tuple(merge(gaps, start, end))
 
 
 def _expected(one: Contribution) -> tuple[Level, ...]:
-    return (Level(one.usual, translatable("to be expected")),) if isinstance(one.usual, float) else ()
+    return (
+        (Level(one.usual, translatable("to be expected")),) if isinstance(one.usual, float) else ()
+    )
 
 
 KIND: TrainedKind[AnomalyDefinition] = AnomalyKind()

@@ -12,12 +12,18 @@ _SOMETHING = template("The readings together are unlike normal operation")
 _NEVER_SEEN = template(
     "{category} {value}: no or too little normal operation of its own, compared with all normal operation together"
 )
-_SENSOR = template("Unlike normal operation: {what} is {value}, where {expected} would be usual beside the other variables")
+_SENSOR = template(
+    "Unlike normal operation: {what} is {value}, where {expected} would be usual beside the other variables"
+)
 
 
 def anomaly_message(asset: Asset, found: Sequence[Responsible], compared: str = "") -> str:
     """Return why an episode is raised, with the variable most responsible. `compared`: with which normal operation."""
-    text = translatable(_SENSOR, **comparison(asset, found[0].strongest)) if found else translatable(_SOMETHING)
+    text = (
+        translatable(_SENSOR, **comparison(asset, found[0].strongest))
+        if found
+        else translatable(_SOMETHING)
+    )
     return translatable("{text} ({compared})", text=text, compared=compared) if compared else text
 
 
@@ -27,7 +33,9 @@ def compared_with(by: str, own: str | None, named: str | None) -> str:
     if own is not None:
         return translatable("normal operation of {category} {value}", category=name, value=own)
     if named is None:
-        return translatable("{category} is not known: compared with all normal operation together", category=name)
+        return translatable(
+            "{category} is not known: compared with all normal operation together", category=name
+        )
     return translatable(_NEVER_SEEN, category=name, value=named)
 
 

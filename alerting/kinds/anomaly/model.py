@@ -82,7 +82,9 @@ class FittedDetector:
 
     def windows(self, categories: CategoryValues | None, at: Millis) -> Windows:
         """Return the categories of rows at these instants: None of the other ones, and which rows lie over a change."""
-        return windows_of(categories if self.by else None, at, self.plan, self.by.spaces if self.by else None)
+        return windows_of(
+            categories if self.by else None, at, self.plan, self.by.spaces if self.by else None
+        )
 
     def score(self, matrix: Floats, categories: Labels | None = None) -> Floats:
         """Return how unlike normal each row is; NaN where too few variables have a value, or a steady one has none.
@@ -106,7 +108,9 @@ class FittedDetector:
         """Return which rows have values of at least half of the variables, and of all steady ones."""
         groups = self.columns_by_variable
         enough = known_variables(matrix, groups.values()) * 2 >= len(groups)
-        return enough & (known_variables(matrix, [groups[name] for name in self.steady]) == len(self.steady))
+        return enough & (
+            known_variables(matrix, [groups[name] for name in self.steady]) == len(self.steady)
+        )
 
     def silent(self, row: Floats) -> list[str]:
         """Return the steady variables without a value in any window of a row."""
@@ -123,7 +127,12 @@ class ByCategory:
     rows: Mapping[str, int]
 
 
-def windows_of(categories: CategoryValues | None, at: Millis, plan: FeaturePlan, among: Collection[str] | None = None) -> Windows:
+def windows_of(
+    categories: CategoryValues | None,
+    at: Millis,
+    plan: FeaturePlan,
+    among: Collection[str] | None = None,
+) -> Windows:
     """Return the categories of rows at these instants, and which lie over a change; without categories None and none."""
     if categories is None:
         return Windows(np.full(len(at), None, object), np.zeros(len(at), np.bool_))
@@ -154,7 +163,9 @@ class AnomalyModel(NormalModel[FittedDetector]):
         for asset, fitted in sorted(self.by_asset.items()):
             digest.update(json.dumps([asset, _settings(fitted)], sort_keys=True).encode())
             for name, values in sorted(_arrays(fitted).items()):
-                digest.update(f"{name}{values.shape}".encode() + np.ascontiguousarray(values).tobytes())
+                digest.update(
+                    f"{name}{values.shape}".encode() + np.ascontiguousarray(values).tobytes()
+                )
         return digest.hexdigest()
 
 
@@ -164,7 +175,11 @@ def _settings(fitted: FittedDetector) -> dict[str, Any]:
         "plan": fitted.plan.to_document(),
         **_measured(fitted),
         **({"steady": list(fitted.steady)} if fitted.steady else {}),
-        **({} if by is None else {"by": {"name": by.name, "rows": dict(by.rows), **_measured(by.detector)}}),
+        **(
+            {}
+            if by is None
+            else {"by": {"name": by.name, "rows": dict(by.rows), **_measured(by.detector)}}
+        ),
     }
 
 
@@ -178,7 +193,10 @@ def _arrays(fitted: FittedDetector) -> dict[str, Floats]:
     if fitted.by is not None:
         spaces = [space for _, space in sorted(fitted.by.spaces.items())]
         found |= {f"by.{name}": values for name, values in _arrays(fitted.by.detector).items()}
-        found |= {"by.centre": np.array([one.centre for one in spaces]), "by.scale": np.array([one.scale for one in spaces])}
+        found |= {
+            "by.centre": np.array([one.centre for one in spaces]),
+            "by.scale": np.array([one.scale for one in spaces]),
+        }
     return found
 
 
@@ -195,7 +213,10 @@ def to_files(model: AnomalyModel) -> Files:
     document = {**model.header, "format": FORMAT, "hash": model.hash, "detectors": detectors}
     numbers = io.BytesIO()
     np.save(numbers, np.concatenate([np.empty(0), *parts]), allow_pickle=False)
-    return {FILE: json.dumps(document, sort_keys=True, indent=1).encode(), NUMBERS: numbers.getvalue()}
+    return {
+        FILE: json.dumps(document, sort_keys=True, indent=1).encode(),
+        NUMBERS: numbers.getvalue(),
+    }
 
 
 def from_files(files: Files) -> AnomalyModel:
@@ -221,21 +242,42 @@ def _fitted(document: Mapping[str, Any], numbers: Floats) -> FittedDetector:
     if "by" not in document:
         return fitted
     by = document["by"]
-    of_category = {name.removeprefix("by."): values for name, values in arrays.items() if name.startswith("by.")}
+    of_category = {
+        name.removeprefix("by."): values
+        for name, values in arrays.items()
+        if name.startswith("by.")
+    }
     detector = _detector(document, by, of_category, ())
     levels = zip(sorted(by["rows"]), of_category["centre"], of_category["scale"], strict=True)
-    spaces = {name: replace(detector.space, centre=centre, scale=scale) for name, centre, scale in levels}
-    return replace(fitted, by=ByCategory(by["name"], detector, spaces, {name: int(rows) for name, rows in by["rows"].items()}))
+    spaces = {
+        name: replace(detector.space, centre=centre, scale=scale) for name, centre, scale in levels
+    }
+    return replace(
+        fitted,
+        by=ByCategory(
+            by["name"], detector, spaces, {name: int(rows) for name, rows in by["rows"].items()}
+        ),
+    )
 
 
 def _detector(
-    document: Mapping[str, Any], settings: Mapping[str, Any], arrays: Mapping[str, Floats], account: tuple[str, ...]
+    document: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    arrays: Mapping[str, Floats],
+    account: tuple[str, ...],
 ) -> FittedDetector:
     of = {
-        prefix: {name.removeprefix(f"{prefix}."): values for name, values in arrays.items() if name.startswith(f"{prefix}.")}
+        prefix: {
+            name.removeprefix(f"{prefix}."): values
+            for name, values in arrays.items()
+            if name.startswith(f"{prefix}.")
+        }
         for prefix in ("space", "detector")
     }
-    plan, detector = FeaturePlan.from_document(document["plan"]), detector_of(settings["family"], of["detector"])
+    plan, detector = (
+        FeaturePlan.from_document(document["plan"]),
+        detector_of(settings["family"], of["detector"]),
+    )
     if isinstance(detector, IsolationTrees):
         detector.check(len(plan.layout))
     usual, limit, weeks, false_alarms = (float(settings[name]) for name in _MEASURED)

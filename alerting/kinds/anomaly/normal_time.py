@@ -28,7 +28,29 @@ MOST_CELLS = 32_000_000
 _WINDOW = 10  # usual intervals of readings
 _WINDOWS_AT_ONCE = 2  # least length of the time whose features are computed at once: each begins with one window more
 _NEARLY_ALL = 0.95  # of the normal rows: a variable with values in so many is steady
-_NICE = tuple(1000 * s for s in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400))
+_NICE = tuple(
+    1000 * s
+    for s in (
+        1,
+        2,
+        5,
+        10,
+        15,
+        30,
+        60,
+        120,
+        300,
+        600,
+        900,
+        1800,
+        3600,
+        7200,
+        14_400,
+        21_600,
+        43_200,
+        86_400,
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -48,9 +70,13 @@ class NormalRows:
     categories: CategoryValues | None = None
 
 
-def plan_of(definition: AnomalyDefinition, history: LongHistory, start: datetime, end: datetime) -> FeaturePlan | None:
+def plan_of(
+    definition: AnomalyDefinition, history: LongHistory, start: datetime, end: datetime
+) -> FeaturePlan | None:
     """Return the columns for one asset, from its readings in (start, end]; None without a number that has values."""
-    candidates = sorted(name for name in definition.numbers_of(history.asset) if name in history.variables)
+    candidates = sorted(
+        name for name in definition.numbers_of(history.asset) if name in history.variables
+    )
     sampling, rows = _usual_distances(history, candidates, to_millis(start), to_millis(end))
     names = list(sampling)
     if not names:
@@ -85,13 +111,19 @@ def _usual_distances(
                 there.add(name)
             if not declared[name]:
                 found[name].add(ts[sound])
-    return {name: declared[name] or found[name].median() for name in candidates if name in there}, rows
+    return {
+        name: declared[name] or found[name].median() for name in candidates if name in there
+    }, rows
 
 
 def _stride(usual: int, observed: int) -> int:
     """Return the shortest plain length that is not below the usual interval and gives about `ROWS` rows."""
     least = max(usual, observed // ROWS)
-    return next((length for length in _NICE if length >= least), _NICE[-1]) if least > usual else max(usual, 1)
+    return (
+        next((length for length in _NICE if length >= least), _NICE[-1])
+        if least > usual
+        else max(usual, 1)
+    )
 
 
 def computed_strides(plan: FeaturePlan, start: datetime, end: datetime) -> int:
@@ -118,9 +150,14 @@ def rows_of(
     problems = _problems(definition, history, [v for v in of_asset if v.verdict == "true_alarm"])
     around, window = duration_millis(definition.surroundings), plan.longest_window_ms
     in_problem = touches(problems, at, around, window)
-    muted = [(to_millis(one.start), to_millis(one.end)) for one in data.suppressed.get(history.asset.name, ())]
+    muted = [
+        (to_millis(one.start), to_millis(one.end))
+        for one in data.suppressed.get(history.asset.name, ())
+    ]
     in_muted = touches(muted, at, around, window)
-    confirmed = is_covered([SuppressedInterval(v.start, v.end, "") for v in of_asset if v.verdict == "false_alarm"], at)
+    confirmed = is_covered(
+        [SuppressedInterval(v.start, v.end, "") for v in of_asset if v.verdict == "false_alarm"], at
+    )
     normal = known & ~in_problem & ~in_muted
     left_out = {
         "without readings": int((~known).sum()),
@@ -128,7 +165,11 @@ def rows_of(
         "around suppressed times": int((known & in_muted & ~in_problem).sum()),
     }
     by = definition.by
-    categories = None if by is None else category_values(history.asset, by, [piece.readings for piece in history.pieces([by])])
+    categories = (
+        None
+        if by is None
+        else category_values(history.asset, by, [piece.readings for piece in history.pieces([by])])
+    )
     return NormalRows(at, matrix, normal, confirmed, tuple(problems), left_out, categories)
 
 
@@ -142,7 +183,9 @@ def _features(plan: FeaturePlan, history: LongHistory, at: Millis) -> Floats:
     return matrix
 
 
-def _problems(definition: AnomalyDefinition, history: LongHistory, confirmed: Iterable[VerdictInterval]) -> list[tuple[int, int]]:
+def _problems(
+    definition: AnomalyDefinition, history: LongHistory, confirmed: Iterable[VerdictInterval]
+) -> list[tuple[int, int]]:
     found = [(to_millis(one.start), to_millis(one.end)) for one in confirmed]
     if definition.problem is not None:
         found += problem_intervals(definition.problem, history.whole(definition.problem.variables))
@@ -158,7 +201,11 @@ def steady_variables(plan: FeaturePlan, matrix: Floats) -> tuple[str, ...]:
 
 def has_all(plan: FeaturePlan, steady: Sequence[str], matrix: Floats) -> BoolArray:
     """Return the rows with a value of each of these variables."""
-    groups = [columns for number, columns in zip(plan.numbers, _groups(plan), strict=True) if number.name in steady]
+    groups = [
+        columns
+        for number, columns in zip(plan.numbers, _groups(plan), strict=True)
+        if number.name in steady
+    ]
     return np.asarray(known_variables(matrix, groups) == len(groups))
 
 

@@ -21,10 +21,18 @@ def score_rows(model: AnomalyModel, rows: pd.DataFrame) -> Floats:
     """
     names = sorted(model.by_asset)
     if _ASSET not in rows and len(names) > 1:
-        raise UserError(f"the rows have no column {_ASSET!r}, and the model has learned of several: {', '.join(names)}")
-    assets = rows[_ASSET].to_numpy(object) if _ASSET in rows else np.full(len(rows), names[0], dtype=object)
+        raise UserError(
+            f"the rows have no column {_ASSET!r}, and the model has learned of several: {', '.join(names)}"
+        )
+    assets = (
+        rows[_ASSET].to_numpy(object)
+        if _ASSET in rows
+        else np.full(len(rows), names[0], dtype=object)
+    )
     if unknown := sorted({str(asset) for asset in assets} - set(names)):
-        raise UserError(f"the model has learned nothing of {', '.join(unknown)}, only of {', '.join(names)}")
+        raise UserError(
+            f"the model has learned nothing of {', '.join(unknown)}, only of {', '.join(names)}"
+        )
     scores = np.full(len(rows), np.nan)
     for name in dict.fromkeys(assets.tolist()):
         fitted, of_asset = model.by_asset[name], assets == name

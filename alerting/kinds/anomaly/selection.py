@@ -110,8 +110,13 @@ def choose_setting(
     scores = [np.concatenate([one.scores[::step], *one.of_injected]) for one in found]
     first = originals(scores)
     counted = sorted(set(first))
-    central = centralities([scores[i] for i in counted], [found[i].tried.setting.family for i in counted])
-    measured = [replace(found[i].tried.surrogates, centrality=c) for i, c in zip(counted, central, strict=True)]
+    central = centralities(
+        [scores[i] for i in counted], [found[i].tried.setting.family for i in counted]
+    )
+    measured = [
+        replace(found[i].tried.surrogates, centrality=c)
+        for i, c in zip(counted, central, strict=True)
+    ]
     ranks = mean_ranks(measured)
     ranked = {i: replace(m, rank=rank) for i, m, rank in zip(counted, measured, ranks, strict=True)}
     tried = [replace(one.tried, surrogates=ranked[i]) for one, i in zip(found, first, strict=True)]
@@ -133,7 +138,9 @@ def without_categories(at: Millis) -> Categories:
     return Categories(np.full(len(at), None, object))
 
 
-def try_alone(definition: AnomalyDefinition, plan: FeaturePlan, setting: Setting, at: Millis, matrix: Floats) -> Tried:
+def try_alone(
+    definition: AnomalyDefinition, plan: FeaturePlan, setting: Setting, at: Millis, matrix: Floats
+) -> Tried:
     """Return a setting with its scores and threshold on rows of all categories together, without synthetic anomalies."""
     folds = make_folds(at, matrix, plan.longest_window_ms, without_categories(at).of_rows)
     return try_setting(definition, plan, setting, at, matrix, folds, {}).tried
@@ -141,7 +148,10 @@ def try_alone(definition: AnomalyDefinition, plan: FeaturePlan, setting: Setting
 
 def make_folds(at: Millis, matrix: Floats, window_ms: int, categories: Labels) -> list[Fold]:
     """Return the folds, each with the normal space of its fit."""
-    return [Fold(fit_spaces(matrix[fit], categories[fit]), fit, unseen, categories) for fit, unseen in split_rows(at, window_ms)]
+    return [
+        Fold(fit_spaces(matrix[fit], categories[fit]), fit, unseen, categories)
+        for fit, unseen in split_rows(at, window_ms)
+    ]
 
 
 def split_rows(at: Millis, window_ms: int) -> Iterator[tuple[Positions, Positions]]:
@@ -156,8 +166,12 @@ def split_rows(at: Millis, window_ms: int) -> Iterator[tuple[Positions, Position
         if not len(unseen):
             continue
         nearest = at[unseen][np.clip(np.searchsorted(at[unseen], at), 0, len(unseen) - 1)]
-        before = at[unseen][np.clip(np.searchsorted(at[unseen], at, side="right") - 1, 0, len(unseen) - 1)]
-        fit = np.flatnonzero((np.abs(nearest - at) >= window_ms) & (np.abs(at - before) >= window_ms))
+        before = at[unseen][
+            np.clip(np.searchsorted(at[unseen], at, side="right") - 1, 0, len(unseen) - 1)
+        ]
+        fit = np.flatnonzero(
+            (np.abs(nearest - at) >= window_ms) & (np.abs(at - before) >= window_ms)
+        )
         if len(fit) < len(at) // 4:  # a history of few windows
             fit = np.flatnonzero(of != number)
         yield fit, unseen
@@ -175,9 +189,16 @@ def inject_types(
     found, columns = dict[str, Injected](), Columns(history, plan.variables, categories.values)
     length, back = max(plan.longest_window_ms, 5 * plan.stride_ms), duration_millis(plan.lookback)
     for type in TYPES:
-        chance, rows, labels = np.random.default_rng([definition.seed, *type.encode()]), list[Floats](), list[Labels]()
+        chance, rows, labels = (
+            np.random.default_rng([definition.seed, *type.encode()]),
+            list[Floats](),
+            list[Labels](),
+        )
         for fold in folds:
-            count = min(_ANOMALIES // len(folds), max(1, (len(fold.unseen) * plan.stride_ms) // (2 * length)))
+            count = min(
+                _ANOMALIES // len(folds),
+                max(1, (len(fold.unseen) * plan.stride_ms) // (2 * length)),
+            )
             starts = np.sort(at[chance.choice(fold.unseen, size=count, replace=False)])
             starts = starts[np.concatenate([[True], np.diff(starts) >= length])]
             changed, put = inject(columns, type, starts, length, back, definition.seed)
@@ -200,30 +221,50 @@ def try_setting(
     injected: dict[str, Injected],
 ) -> _Scored:
     """Fit a setting on every fold, and measure it on what its fits had not seen."""
-    scores, errors, of = np.empty(len(at)), list[float](), dict[str, list[Floats]]({type: [] for type in injected})
+    scores, errors, of = (
+        np.empty(len(at)),
+        list[float](),
+        dict[str, list[Floats]]({type: [] for type in injected}),
+    )
     for number, fold in enumerate(folds):
         detector = fit_detector(setting, fold.encode(matrix, fold.fit), definition.seed)
         unseen = fold.encode(matrix, fold.unseen)
         scores[fold.unseen] = detector.score(unseen)
         errors += _error(detector, unseen)
         for type, rows in injected.items():
-            of[type].append(detector.score(encode(fold.spaces, rows.by_fold[number], rows.categories[number])))
+            of[type].append(
+                detector.score(encode(fold.spaces, rows.by_fold[number], rows.categories[number]))
+            )
     threshold = find_threshold(definition, plan, at, scores)
     anomalies = {type: np.concatenate(parts) for type, parts in of.items()}
-    found = {type: f1_at(scores, one, threshold.value) for type, one in anomalies.items() if len(one)}
+    found = {
+        type: f1_at(scores, one, threshold.value) for type, one in anomalies.items() if len(one)
+    }
     measured = Surrogates(found, float(np.mean(errors)) if errors else None, 0.0)
     return _Scored(Tried(setting, scores, threshold, measured), list(anomalies.values()))
 
 
-def find_threshold(definition: AnomalyDefinition, plan: FeaturePlan, at: Millis, scores: Floats) -> Threshold:
+def find_threshold(
+    definition: AnomalyDefinition, plan: FeaturePlan, at: Millis, scores: Floats
+) -> Threshold:
     """Return the threshold of raw scores by the way that the definition states."""
     if definition.threshold.time_in_alarm is not None:
         return threshold_for_share(at, scores, plan.stride_ms, definition.threshold.time_in_alarm)
-    apart = usual_clear_for(plan) if definition.clear_for is None else duration_millis(definition.clear_for)
+    apart = (
+        usual_clear_for(plan)
+        if definition.clear_for is None
+        else duration_millis(definition.clear_for)
+    )
     hold, per_week = duration_millis(definition.hold), definition.false_alarms_per_week
-    return threshold_for_rate(at, scores, plan.stride_ms, max(apart, plan.stride_ms), hold, per_week)
+    return threshold_for_rate(
+        at, scores, plan.stride_ms, max(apart, plan.stride_ms), hold, per_week
+    )
 
 
 def _error(detector: Detector, rows: Floats) -> list[float]:
     restored = detector.restore(rows)
-    return [] if restored is None else [float(np.median(np.sqrt(((rows - restored) ** 2).mean(axis=1))))]
+    return (
+        []
+        if restored is None
+        else [float(np.median(np.sqrt(((rows - restored) ** 2).mean(axis=1))))]
+    )

@@ -65,14 +65,20 @@ class AnomalyTraining:
     in_pieces = True
 
     def period(self, definition: AnomalyDefinition, source: TrainingSource) -> NormalTime:
-        spans = [span for asset in source.assets if (span := source.readings.span(asset.name)) is not None]
+        spans = [
+            span
+            for asset in source.assets
+            if (span := source.readings.span(asset.name)) is not None
+        ]
         last = min(max((span[1] for span in spans), default=source.as_of), source.as_of)
         first = min((span[0] for span in spans), default=last)
         if not spans or first > last:
             raise no_readings(definition, source, fields="assets and include")
         return normal_time(definition, first, last)
 
-    def estimate(self, definition: AnomalyDefinition, revision: int, family: str, data: LearningData) -> Estimated:
+    def estimate(
+        self, definition: AnomalyDefinition, revision: int, family: str, data: LearningData
+    ) -> Estimated:
         period = data.period
         detectors, notes, without = dict[str, FittedDetector](), list[str](), list[str]()
         left_out, used, best = dict[str, int](), 0, list[Tried]()
@@ -95,7 +101,10 @@ class AnomalyTraining:
             )
         notes += [f"{name}: too little normal history; it has no model" for name in without]
         model = AnomalyModel(family, revision, period.cutoff, detectors)
-        params: dict[str, Any] = {f"detector {name}": one.setting.describe() for name, one in zip(detectors, best, strict=True)}
+        params: dict[str, Any] = {
+            f"detector {name}": one.setting.describe()
+            for name, one in zip(detectors, best, strict=True)
+        }
         metrics = {f"normal weeks {name}": fitted.weeks for name, fitted in detectors.items()}
         return Estimated(model, used, left_out, tuple(notes), params, metrics)
 
@@ -144,9 +153,19 @@ def _learn(
         return None
     thinned = replace(plan, stride_ms=used.every * computed.stride_ms)
     inside = are_in(used.categories, known) if known else np.ones(len(used.at), np.bool_)
-    categories = Categories(used.categories[inside], rows.categories) if known else without_categories(used.at)
-    tried = choose_setting(definition, thinned, view, used.at[inside], used.matrix[inside], categories)
-    together = try_alone(definition, thinned, tried[0].setting, used.at, used.matrix) if known else tried[0]
+    categories = (
+        Categories(used.categories[inside], rows.categories)
+        if known
+        else without_categories(used.at)
+    )
+    tried = choose_setting(
+        definition, thinned, view, used.at[inside], used.matrix[inside], categories
+    )
+    together = (
+        try_alone(definition, thinned, tried[0].setting, used.at, used.matrix)
+        if known
+        else tried[0]
+    )
     fitted, _ = _fit(definition, plan, together, used.matrix, without_categories(used.at).of_rows)
     if definition.by is not None and known:
         detector, spaces = _fit(definition, plan, tried[0], used.matrix[inside], categories.of_rows)
@@ -166,11 +185,21 @@ def _learn(
         account += (_describe_strides(plan, strides),)
     if definition.by is not None:
         share = changes / max(int(normal.sum()), 1)
-        account += (*describe_categories(definition.by, used.categories, known, plan, share, together.threshold),)
+        account += (
+            *describe_categories(
+                definition.by, used.categories, known, plan, share, together.threshold
+            ),
+        )
     return replace(fitted, account=account, steady=steady), tried[0], left_out, len(used.at)
 
 
-def _use(definition: AnomalyDefinition, plan: FeaturePlan, rows: NormalRows, normal: BoolArray, categories: Labels) -> _Used:
+def _use(
+    definition: AnomalyDefinition,
+    plan: FeaturePlan,
+    rows: NormalRows,
+    normal: BoolArray,
+    categories: Labels,
+) -> _Used:
     """Return those of the normal rows that are learned from: none far from the others, of a long history one in `every`."""
     at, matrix, labels = rows.at[normal], rows.matrix[normal], categories[normal]
     compared = matrix if rows.categories is None else around_own_level(matrix, labels)
@@ -178,22 +207,37 @@ def _use(definition: AnomalyDefinition, plan: FeaturePlan, rows: NormalRows, nor
     at, matrix, labels = at[~far], matrix[~far], labels[~far]
     every = max(-(-len(at) // _MOST_ROWS), 1)
     used = (at // plan.stride_ms) % every == 0
-    left_out = {"far from the others": int(far.sum()), "between those that were used": int((~used).sum())}
+    left_out = {
+        "far from the others": int(far.sum()),
+        "between those that were used": int((~used).sum()),
+    }
     return _Used(at[used], matrix[used], labels[used], every, left_out)
 
 
 def _fit(
-    definition: AnomalyDefinition, plan: FeaturePlan, tried: Tried, matrix: Floats, categories: Labels
+    definition: AnomalyDefinition,
+    plan: FeaturePlan,
+    tried: Tried,
+    matrix: Floats,
+    categories: Labels,
 ) -> tuple[FittedDetector, Spaces]:
     """Return the detector of rows, each encoded in the space of its own category, and these spaces."""
     spaces = fit_spaces(matrix, categories)
     detector = fit_detector(tried.setting, encode(spaces, matrix, categories), definition.seed)
-    usual, threshold, space = float(np.median(tried.scores)), tried.threshold, next(iter(spaces.values()))
+    usual, threshold, space = (
+        float(np.median(tried.scores)),
+        tried.threshold,
+        next(iter(spaces.values())),
+    )
     limit = max(threshold.value, usual + 1e-9)
-    return FittedDetector(plan, space, detector, usual, limit, threshold.weeks, threshold.expected, ()), spaces
+    return FittedDetector(
+        plan, space, detector, usual, limit, threshold.weeks, threshold.expected, ()
+    ), spaces
 
 
-def _account(plan: str, left_out: Mapping[str, int], used: int, every: int, tried: Sequence[Tried]) -> tuple[str, ...]:
+def _account(
+    plan: str, left_out: Mapping[str, int], used: int, every: int, tried: Sequence[Tried]
+) -> tuple[str, ...]:
     best = tried[0]
     expected = best.threshold.expected
     rate = "" if np.isnan(expected) else f"; about {expected:.2g} false alarms a week"

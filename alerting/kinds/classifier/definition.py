@@ -19,7 +19,9 @@ class ClassifierDefinition(TrainedDefinition):
     def faults(self) -> Iterable[Fault]:
         return training_faults(self)
 
-    def faults_on(self, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
+    def faults_on(
+        self, targets: Sequence[Asset], event_types: Sequence[EventType]
+    ) -> Iterable[Fault]:
         return feature_faults(self, targets, event_types)
 
 

@@ -16,7 +16,11 @@ from alerting.definitions.model import Definition, Problem
 from alerting.detection.control_charts.rules import RULES, RuleName
 from alerting.kinds.normal.fields import USUAL_PERIOD, NormalDefinition, NormalPeriod
 
-USUAL_RULES: tuple[RuleName, ...] = ("western_electric_1", "western_electric_2", "western_electric_3")
+USUAL_RULES: tuple[RuleName, ...] = (
+    "western_electric_1",
+    "western_electric_2",
+    "western_electric_3",
+)
 LEAST_RUN_LENGTH = 370.0  # where the definition states none
 _DAY = timedelta(days=1)
 
@@ -107,7 +111,9 @@ class ControlChartDefinition(NormalDefinition):
 
     @property
     def training_text(self) -> str:
-        return f"Estimates centre line and limits of a control chart ({self.chart}) of {self.variable}"
+        return (
+            f"Estimates centre line and limits of a control chart ({self.chart}) of {self.variable}"
+        )
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -137,11 +143,19 @@ class ControlChartDefinition(NormalDefinition):
     def faults(self) -> Iterable[Fault]:
         for field, chart in (("rules", "shewhart"), ("smoothing", "ewma"), ("shift", "cusum")):
             if getattr(self, field) is not None and self.chart != chart:
-                yield Fault(field, f"has no meaning for chart: {self.chart}", f"write chart: {chart}, or remove it")
+                yield Fault(
+                    field,
+                    f"has no meaning for chart: {self.chart}",
+                    f"write chart: {chart}, or remove it",
+                )
         if self.rules and len(set(self.rules)) < len(self.rules):
             yield Fault("rules", "names a rule twice")
         if not any(RULES[name].has_limit for name in self.rule_names) and self.chart == "shewhart":
-            yield Fault("rules", "no rule has a limit that could be set", "add nelson_1: a point beyond the control limit")
+            yield Fault(
+                "rules",
+                "no rule has a limit that could be set",
+                "add nelson_1: a point beyond the control limit",
+            )
         yield from self._run_length_faults()
         yield from self._time_faults()
 
@@ -152,8 +166,14 @@ class ControlChartDefinition(NormalDefinition):
         for name in self.rule_names:
             own = RULES[name].run_length
             if own is not None and own / charts < wanted:
-                message = f"{name} signals after at most {own / charts:.0f} points on average by itself"
-                yield Fault("rules", message, f"leave it out, or write average_run_length: {int(own / charts * 0.9)} or less")
+                message = (
+                    f"{name} signals after at most {own / charts:.0f} points on average by itself"
+                )
+                yield Fault(
+                    "rules",
+                    message,
+                    f"leave it out, or write average_run_length: {int(own / charts * 0.9)} or less",
+                )
 
     def _time_faults(self) -> Iterable[Fault]:
         yield from self.period_faults()
@@ -161,11 +181,15 @@ class ControlChartDefinition(NormalDefinition):
             yield Fault("normal", "is too short", "the shortest is 1d")
         yield from self.negative_faults("stale_after", "clear_for")
 
-    def faults_on(self, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
+    def faults_on(
+        self, targets: Sequence[Asset], event_types: Sequence[EventType]
+    ) -> Iterable[Fault]:
         types = {name: v.type for a in targets for name, v in a.variables.items()}
         yield from variable_faults("variable", self.variable, types)
         if types.get(self.variable) == "boolean":
-            yield Fault("variable", f"{self.variable!r} is true or false; a control chart needs a number")
+            yield Fault(
+                "variable", f"{self.variable!r} is true or false; a control chart needs a number"
+            )
         if self.by is not None:
             yield from category_faults("by", self.by, targets)
 

@@ -52,14 +52,23 @@ def samples_of(definition: ControlChartDefinition, history: History) -> list[Sam
     found = [Sample(at, None) for at in bad.tolist()]
     if definition.variable in history.readings:
         values = history.readings[definition.variable].to_numpy(np.float64)
-        ts, possible = millis(pd.DatetimeIndex(history.readings.index)), present(history, definition.variable)
-        found += [Sample(t, v) for t, v in zip(ts[possible].tolist(), values[possible].tolist(), strict=True)]
+        ts, possible = (
+            millis(pd.DatetimeIndex(history.readings.index)),
+            present(history, definition.variable),
+        )
+        found += [
+            Sample(t, v)
+            for t, v in zip(ts[possible].tolist(), values[possible].tolist(), strict=True)
+        ]
         found += [Sample(t, None) for t in ts[~possible & ~np.isnan(values)].tolist()]
     return sorted(set(found), key=lambda sample: sample.at)
 
 
 def evaluate_part(
-    definition: ControlChartDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
+    definition: ControlChartDefinition,
+    sources: Sources,
+    part: VersionInterval,
+    before: TargetEvaluation,
 ) -> TargetEvaluation:
     """Chart every reading of a part with the model in force there; a model that cannot be read ends the evaluation."""
 
@@ -67,7 +76,9 @@ def evaluate_part(
         samples = _samples_between(definition, fitted, sources, part.start, part.end)
         earlier, carried = list[Sample](), before.state.carried
         if not _is_of(carried, definition, version):
-            earlier = _samples_between(definition, fitted, sources, part.start - fitted.warm_up, part.start)
+            earlier = _samples_between(
+                definition, fitted, sources, part.start - fitted.warm_up, part.start
+            )
         try:
             run = _ChartRun(definition, fitted, version, to_millis(model.training_cutoff), carried)
             if earlier:
@@ -81,7 +92,9 @@ def evaluate_part(
             part,
             intervals,
             Rule(_NONE, clear_for, definition.severities()),
-            lambda at: _evidence(definition, sources.asset, fitted.chart, run.point_at(at), at, version),
+            lambda at: _evidence(
+                definition, sources.asset, fitted.chart, run.point_at(at), at, version
+            ),
         )
         return replace(
             after,
@@ -95,7 +108,11 @@ def evaluate_part(
 
 
 def _samples_between(
-    definition: ControlChartDefinition, fitted: FittedChart, sources: Sources, start: datetime, end: datetime
+    definition: ControlChartDefinition,
+    fitted: FittedChart,
+    sources: Sources,
+    start: datetime,
+    end: datetime,
 ) -> list[Sample]:
     """Return the readings in (start, end] as they are charted, without those of suppressed times, which are not learned from."""
     history = sources.platform.readings.load(sources.asset, start, end, list(definition.needs))
@@ -107,16 +124,26 @@ def _samples_between(
             Sample(at, None if value is None else fitted.runs.charted(value, label))
             for (at, value), label in zip(samples, labels.tolist(), strict=True)
         ]
-    covered = is_covered(sources.suppressed(definition, start, end), np.array([sample.at for sample in samples], np.int64))
+    covered = is_covered(
+        sources.suppressed(definition, start, end),
+        np.array([sample.at for sample in samples], np.int64),
+    )
     return [sample for sample, is_left_out in zip(samples, covered, strict=True) if not is_left_out]
 
 
 def _evidence(
-    definition: ControlChartDefinition, asset: Asset, chart: Chart, point: Point | None, at: datetime, version: int
+    definition: ControlChartDefinition,
+    asset: Asset,
+    chart: Chart,
+    point: Point | None,
+    at: datetime,
+    version: int,
 ) -> Evidence:
     limits = chart.limits
     if point is None:
-        return Evidence(Evaluation(at, "triggered", "the process has shifted", model_version=version))
+        return Evidence(
+            Evaluation(at, "triggered", "the process has shifted", model_version=version)
+        )
     nearest = limits.upper if point.statistic >= limits.centre else limits.lower
     reason = shift_message(definition, asset, chart, point)
     inputs: dict[str, float | str | None] = {
@@ -127,30 +154,62 @@ def _evidence(
     }
     if point.spread is not None:
         inputs["standard deviation in the subgroup"] = point.spread
-    return Evidence(Evaluation(at, "triggered", reason, point.statistic, nearest, version), inputs=inputs)
+    return Evidence(
+        Evaluation(at, "triggered", reason, point.statistic, nearest, version), inputs=inputs
+    )
 
 
-def _scored(points: Sequence[Point], chart: Chart, model: ControlChartModel, version: int) -> ScoredRows:
+def _scored(
+    points: Sequence[Point], chart: Chart, model: ControlChartModel, version: int
+) -> ScoredRows:
     at = np.array([point.at for point in points], np.int64)
     values: npt.NDArray[np.float64] = np.array([point.statistic for point in points], np.float64)
     nothing = np.full(len(at), np.nan)
-    unknown, facts = np.full(len(at), "", object), tuple(describe_points(points[-1])) if points else ()
-    return ScoredRows(at, values, nothing, unknown, cast("TrainedModel", model), version, chart.limits.upper, facts)
+    unknown, facts = (
+        np.full(len(at), "", object),
+        tuple(describe_points(points[-1])) if points else (),
+    )
+    return ScoredRows(
+        at,
+        values,
+        nothing,
+        unknown,
+        cast("TrainedModel", model),
+        version,
+        chart.limits.upper,
+        facts,
+    )
 
 
 def _is_of(carried: Carried | None, definition: ControlChartDefinition, version: int) -> bool:
     """Return whether a carried state is that of this version's chart."""
-    return carried is not None and carried.variable == definition.variable and carried.memory[:1] == (float(version),)
+    return (
+        carried is not None
+        and carried.variable == definition.variable
+        and carried.memory[:1] == (float(version),)
+    )
 
 
 class _ChartRun:
     """A chart on its way through the readings of one part. `points`: charted in it; `reason`: why it is unknown at the end."""
 
     def __init__(
-        self, definition: ControlChartDefinition, fitted: FittedChart, version: int, cutoff: int, carried: Carried | None
+        self,
+        definition: ControlChartDefinition,
+        fitted: FittedChart,
+        version: int,
+        cutoff: int,
+        carried: Carried | None,
     ) -> None:
-        self._definition, self._chart, self._version, self._cutoff = definition, fitted.chart, version, cutoff
-        self._stale = duration_millis(fitted.stale_after if definition.stale_after is None else definition.stale_after)
+        self._definition, self._chart, self._version, self._cutoff = (
+            definition,
+            fitted.chart,
+            version,
+            cutoff,
+        )
+        self._stale = duration_millis(
+            fitted.stale_after if definition.stale_after is None else definition.stale_after
+        )
         self.points: list[Point] = []
         self._state, self._status = ChartState(), _UNKNOWN
         self.reason = waiting_message(definition.variable)
@@ -161,7 +220,9 @@ class _ChartRun:
             self._status = int(carried.memory[1])
             self._state = ChartState.from_numbers(carried.memory[2:])
             if self._status == _UNKNOWN:
-                self.reason = bad_quality_message(definition.variable) if carried.bad else _WARMING_UP
+                self.reason = (
+                    bad_quality_message(definition.variable) if carried.bad else _WARMING_UP
+                )
 
     def warm_up(self, samples: Sequence[Sample]) -> None:
         """Take in readings that are not evaluated: of before the part, so that a new version does not forget them."""
@@ -182,7 +243,10 @@ class _ChartRun:
             since = max(sample.at, begin)
             self._take(sample)
         found += self._in_force(since, end)
-        return [StatusInterval(from_millis(a), from_millis(b), _STATUSES[status]) for a, b, status in _joined(found)]
+        return [
+            StatusInterval(from_millis(a), from_millis(b), _STATUSES[status])
+            for a, b, status in _joined(found)
+        ]
 
     def _in_force(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """Yield the status from one instant to another, by the last reading before."""
@@ -193,7 +257,9 @@ class _ChartRun:
             yield start, valid_until, self._status
         if valid_until < end:
             if self._at is not None:
-                self.reason = stale_message(self._definition.variable, timedelta(milliseconds=self._stale))
+                self.reason = stale_message(
+                    self._definition.variable, timedelta(milliseconds=self._stale)
+                )
             yield valid_until, end, _UNKNOWN
 
     def _take(self, sample: Sample) -> None:
@@ -221,7 +287,13 @@ class _ChartRun:
         if self._at is None:
             return None
         memory = (float(self._version), float(self._status), *self._state.to_numbers())
-        return Carried(self._definition.variable, from_millis(self._at), self._value, bad=self._value is None, memory=memory)
+        return Carried(
+            self._definition.variable,
+            from_millis(self._at),
+            self._value,
+            bad=self._value is None,
+            memory=memory,
+        )
 
 
 def _joined(found: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
@@ -240,4 +312,6 @@ def usual_gap(definition: ControlChartDefinition, history: History) -> timedelta
     if definition.stale_after is not None:
         return definition.stale_after
     at = [sample.at for sample in samples_of(definition, history)]
-    return timedelta(milliseconds=10 * float(np.median(np.diff(at)))) if len(at) > 1 else timedelta(0)
+    return (
+        timedelta(milliseconds=10 * float(np.median(np.diff(at)))) if len(at) > 1 else timedelta(0)
+    )

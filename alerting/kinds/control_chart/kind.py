@@ -37,13 +37,20 @@ class ControlChartKind:
         return Inputs()
 
     def explain(
-        self, definition: ControlChartDefinition, asset: Asset, step: Step, at_raise: Raise, history: History | None
+        self,
+        definition: ControlChartDefinition,
+        asset: Asset,
+        step: Step,
+        at_raise: Raise,
+        history: History | None,
     ) -> Evidence:
         return at_raise.content or Evidence(Evaluation(step.at, "triggered", step.reason))
 
     def chart(self, definition: ControlChartDefinition, asset: Asset, episode: Episode) -> Charted:
         """Draw the charted statistic with its limits, as they were at the raise, and the readings."""
-        numbers = {name: value for name, value in episode.inputs.items() if isinstance(value, int | float)}
+        numbers = {
+            name: value for name, value in episode.inputs.items() if isinstance(value, int | float)
+        }
         name = next(iter(numbers), "")
         if not {"LCL", "CL", "UCL"} <= numbers.keys():
             return Charted(definition.variable)
@@ -51,14 +58,23 @@ class ControlChartKind:
         levels = [Level(lower, "LCL"), Level(centre, "CL"), Level(upper, "UCL")]
         if definition.chart == "shewhart":
             third = (upper - centre) / 3
-            levels += [Level(centre + side * n * third, zone) for side in (-1, 1) for n, zone in ((2, "A"), (1, "B"))]
+            levels += [
+                Level(centre + side * n * third, zone)
+                for side in (-1, 1)
+                for n, zone in ((2, "A"), (1, "B"))
+            ]
         variable = asset.variables.get(definition.variable)
         unit = variable.unit if variable and definition.chart != "cusum" else None
         title = (variable and variable.title) or definition.variable.replace("_", " ")
         title = title if definition.by is None else relative(title, definition.by)
-        return Charted(definition.variable, statistic=Statistic(joined(": ", statistic_text(name), title), unit, tuple(levels)))
+        return Charted(
+            definition.variable,
+            statistic=Statistic(joined(": ", statistic_text(name), title), unit, tuple(levels)),
+        )
 
-    def data_gaps(self, definition: ControlChartDefinition, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
+    def data_gaps(
+        self, definition: ControlChartDefinition, history: History, start: datetime, end: datetime
+    ) -> tuple[Gap, ...]:
         """Return the times after a reading that was followed by none in time, and those of readings without a value."""
         stale, gaps, known_until = usual_gap(definition, history), list[Gap](), start
         for sample in samples_of(definition, history):
@@ -68,7 +84,9 @@ class ControlChartKind:
             if at > known_until:
                 gaps.append((known_until, at))
             known_until = at + stale if sample.value is not None else at
-        return tuple(merge([*gaps, *([(known_until, end)] if known_until < end else [])], start, end))
+        return tuple(
+            merge([*gaps, *([(known_until, end)] if known_until < end else [])], start, end)
+        )
 
 
 KIND: TrainedKind[ControlChartDefinition] = ControlChartKind()

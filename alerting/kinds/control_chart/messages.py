@@ -15,7 +15,9 @@ _VARIES = (
     template("{name} varies more than usual: standard deviation {value} in a subgroup"),
 )
 _BEYOND = (
-    template("{name} has shifted down: its charted value {value} is below the control limit {limit}"),
+    template(
+        "{name} has shifted down: its charted value {value} is below the control limit {limit}"
+    ),
     template("{name} has shifted up: its charted value {value} is above the control limit {limit}"),
 )
 _PATTERN = (
@@ -37,10 +39,16 @@ def statistic_text(stored: str) -> str:
     """Return what is charted, as an episode stores it, as a text of every language."""
     numbers = _NUMBER.findall(stored)
     text = _NUMBER.sub("{number}", stored)
-    return translatable(text, **({"number": numbers[0]} if numbers else {})) if text in _STATISTICS else stored
+    return (
+        translatable(text, **({"number": numbers[0]} if numbers else {}))
+        if text in _STATISTICS
+        else stored
+    )
 
 
-def shift_message(definition: ControlChartDefinition, asset: Asset, chart: Chart, point: Point) -> str:
+def shift_message(
+    definition: ControlChartDefinition, asset: Asset, chart: Chart, point: Point
+) -> str:
     """Return why a point signals: `Force has shifted up: its charted value 203.2 kN is above the control limit 202.9 kN`."""
     sentence = _shift_message(definition, asset, chart, point)
     return sentence if definition.by is None else relative(sentence, definition.by)
@@ -48,12 +56,18 @@ def shift_message(definition: ControlChartDefinition, asset: Asset, chart: Chart
 
 def relative(text: str, by: str) -> str:
     """Return a text on a value that is charted by its distance from the level of its own category."""
-    return translatable("{text} (relative to its own {category})", text=text, category=by.replace("_", " "))
+    return translatable(
+        "{text} (relative to its own {category})", text=text, category=by.replace("_", " ")
+    )
 
 
-def _shift_message(definition: ControlChartDefinition, asset: Asset, chart: Chart, point: Point) -> str:
+def _shift_message(
+    definition: ControlChartDefinition, asset: Asset, chart: Chart, point: Point
+) -> str:
     variable = asset.variables.get(definition.variable)
-    name = (variable and variable.title) or definition.variable[:1].upper() + definition.variable[1:].replace("_", " ")
+    name = (variable and variable.title) or definition.variable[:1].upper() + definition.variable[
+        1:
+    ].replace("_", " ")
     unit = variable.unit if variable else None
     if point.signals.keys() == {SPREAD} and point.spread is not None:
         high = chart.spread is not None and point.spread > chart.spread[1] * chart.sigma
@@ -65,7 +79,13 @@ def _shift_message(definition: ControlChartDefinition, asset: Asset, chart: Char
         limit = measured(limits.upper if is_up else limits.lower, ".5g", of_statistic)
         return translatable(_BEYOND[is_up], name=name, value=now, limit=limit)
     rules = joined("; ", *(describe_signal(signal) for signal in point.signals))
-    return translatable(_PATTERN[is_up], name=name, rules=rules, value=now, centre=measured(limits.centre, ".5g", of_statistic))
+    return translatable(
+        _PATTERN[is_up],
+        name=name,
+        rules=rules,
+        value=now,
+        centre=measured(limits.centre, ".5g", of_statistic),
+    )
 
 
 def describe_signal(signal: str) -> str:
@@ -73,7 +93,9 @@ def describe_signal(signal: str) -> str:
     if signal == LIMIT:
         return translatable("the charted value lies beyond the control limit")
     if signal == SPREAD:
-        return translatable("the standard deviation in the subgroup lies beyond its limits (S chart)")
+        return translatable(
+            "the standard deviation in the subgroup lies beyond its limits (S chart)"
+        )
     name: RuleName = signal  # type: ignore[assignment]
     return translatable("{rule} ({name})", rule=translatable(RULES[name].message), name=name)
 

@@ -64,7 +64,9 @@ class FittedChart:
             coefficients = ", ".join(f"{c:.3g}" for c in chart.coefficients)
             order = len(chart.coefficients)
             yield f"{asset}: readings depend on the {order} before them: residuals are charted (AR coefficients {coefficients})"
-        often = spoken_duration(timedelta(milliseconds=self.run_length * self.interval_ms * chart.subgroup))
+        often = spoken_duration(
+            timedelta(milliseconds=self.run_length * self.interval_ms * chart.subgroup)
+        )
         yield f"{asset}: at most one false alarm in {self.run_length:.0f} points on average ({often}), all rules together"
         if self.runs:
             yield from (f"{asset}: {sentence}" for sentence in _describe_runs(self.runs))
@@ -135,7 +137,10 @@ def _fitted(document: dict[str, Any]) -> FittedChart:
         }
     )
     left_out = tuple(LeftOut(*one) for one in document["left_out"])
-    return FittedChart(chart=chart, **document | {"left_out": left_out, "runs": None if runs is None else _runs(runs)})
+    return FittedChart(
+        chart=chart,
+        **document | {"left_out": left_out, "runs": None if runs is None else _runs(runs)},
+    )
 
 
 def _runs(document: dict[str, Any]) -> ShortRuns:

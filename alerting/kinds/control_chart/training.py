@@ -48,7 +48,12 @@ from alerting.readings.cleaning import present
 from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
 
 _WEEK = timedelta(days=7)
-_TITLES = ("signals on unseen time", "false alarms allowed there", "unseen points in alarm", "unseen points")
+_TITLES = (
+    "signals on unseen time",
+    "false alarms allowed there",
+    "unseen points in alarm",
+    "unseen points",
+)
 _MOVED = 1.0  # standard deviations of a reading by which a level has moved
 _GAP = 10  # usual intervals
 _SMOOTHING, _SHIFT = 0.1, 1.0
@@ -80,11 +85,16 @@ class ControlChartTraining:
         spans = (source.readings.span(asset.name) for asset in source.assets)
         return normal_time(definition, min(span[0] for span in spans if span is not None), last)
 
-    def estimate(self, definition: ControlChartDefinition, revision: int, family: str, data: LearningData) -> Estimated:
+    def estimate(
+        self, definition: ControlChartDefinition, revision: int, family: str, data: LearningData
+    ) -> Estimated:
         charts, notes, without = dict[str, FittedChart](), list[str](), list[str]()
         for history in data.whole_histories:
             asset = history.asset.name
-            fitted = _fit(definition, _readings(definition, history, data, data.period.start, data.period.cutoff))
+            fitted = _fit(
+                definition,
+                _readings(definition, history, data, data.period.start, data.period.cutoff),
+            )
             if fitted is None:
                 without.append(asset)
                 continue
@@ -96,14 +106,21 @@ class ControlChartTraining:
                 f"from {data.period.start:%Y-%m-%d %H:%M} to {data.period.cutoff:%Y-%m-%d %H:%M} UTC, or they do not vary; "
                 "choose another normal period, or import readings"
             )
-        notes += [f"{name}: too few readings, or they do not vary; it has no limits" for name in without]
+        notes += [
+            f"{name}: too few readings, or they do not vary; it has no limits" for name in without
+        ]
         model = ControlChartModel(family, revision, data.period.cutoff, charts)
         used = sum(fitted.used for fitted in charts.values())
         left_out = {
-            "out of control": sum(stretch.readings for fitted in charts.values() for stretch in fitted.left_out),
+            "out of control": sum(
+                stretch.readings for fitted in charts.values() for stretch in fitted.left_out
+            ),
             "far from the others": sum(fitted.outliers for fitted in charts.values()),
         }
-        params: dict[str, Any] = {"chart": family, "average_run_length": max(f.run_length for f in charts.values())}
+        params: dict[str, Any] = {
+            "chart": family,
+            "average_run_length": max(f.run_length for f in charts.values()),
+        }
         metrics = {f"limit {name}": fitted.chart.limit for name, fitted in charts.items()}
         return Estimated(model, used, left_out, tuple(notes), params, metrics)
 
@@ -119,17 +136,31 @@ class ControlChartTraining:
         all_moved = bool(moved) and len(moved) == len(challenger.by_asset)
         watched = {} if champion is None else champion.by_asset
         lost = sorted(watched.keys() - challenger.by_asset.keys())
-        kept = {name: watched[name] for name in (*(() if all_moved else moved), *lost)}  # the others need not wait for a person
+        kept = {
+            name: watched[name] for name in (*(() if all_moved else moved), *lost)
+        }  # the others need not wait for a person
         estimated = challenger.only(challenger.by_asset.keys() - kept.keys())
         challenger = replace(challenger, by_asset={**challenger.by_asset, **kept})
         new = _count_signals(definition, estimated, data)
         compared = [*compared_rows(_TITLES, _texts(new), None)]
         if champion is not None:
             both = estimated.by_asset.keys() & watched.keys()
-            texts = [_texts(_count_signals(definition, one.only(both), data)) for one in (estimated, champion)]
+            texts = [
+                _texts(_count_signals(definition, one.only(both), data))
+                for one in (estimated, champion)
+            ]
             compared = [*compared_rows(_TITLES, *texts)]
-        evidence = {"compared": compared, "points": new.points, "signals": new.signals, "expected": new.expected}
-        metrics = {"unseen points": float(new.points), "false alarms": float(new.signals), "false alarms allowed": new.expected}
+        evidence = {
+            "compared": compared,
+            "points": new.points,
+            "signals": new.signals,
+            "expected": new.expected,
+        }
+        metrics = {
+            "unseen points": float(new.points),
+            "false alarms": float(new.signals),
+            "false alarms allowed": new.expected,
+        }
         found = new.describe()
         too_few = champion is not None and not new.is_enough
         if champion is not None and champion.hash == challenger.hash:
@@ -143,10 +174,19 @@ class ControlChartTraining:
             reason = f"{found} {too_many}, so it goes into service only if a person approves."
             decision = PromotionDecision("provisional", True, True, reason, evidence)
         else:
-            stays = [f"{text}, so its limits stay; with `normal` {{from, to}} the new level counts. " for text in moved.values()]
+            stays = [
+                f"{text}, so its limits stay; with `normal` {{from, to}} the new level counts. "
+                for text in moved.values()
+            ]
             little = " So it goes into service only if a person approves." if too_few else ""
             reason = "".join([*stays, found, little])
-            decision = PromotionDecision("promote" if new.is_enough else "provisional", True, not new.is_enough, reason, evidence)
+            decision = PromotionDecision(
+                "promote" if new.is_enough else "provisional",
+                True,
+                not new.is_enough,
+                reason,
+                evidence,
+            )
         if lost and decision.promote:
             stay = f" {', '.join(lost)}: too few readings for new limits, or they do not vary, so the limits in service stay."
             decision = replace(decision, reason=decision.reason + stay)
@@ -156,11 +196,20 @@ class ControlChartTraining:
     save = staticmethod(to_files)
 
 
-def _readings(definition: ControlChartDefinition, history: History, data: LearningData, start: datetime, end: datetime) -> Series:
+def _readings(
+    definition: ControlChartDefinition,
+    history: History,
+    data: LearningData,
+    start: datetime,
+    end: datetime,
+) -> Series:
     """Return the possible values in (start, end], without those of suppressed times."""
     if definition.variable not in history.readings:
         return Series(np.empty(0, np.int64), np.empty(0))
-    at, values = millis(pd.DatetimeIndex(history.readings.index)), history.readings[definition.variable].to_numpy(np.float64)
+    at, values = (
+        millis(pd.DatetimeIndex(history.readings.index)),
+        history.readings[definition.variable].to_numpy(np.float64),
+    )
     used = present(history, definition.variable) & (at > to_millis(start)) & (at <= to_millis(end))
     used &= ~is_covered(data.suppressed.get(history.asset.name, ()), at)
     if definition.by is None:
@@ -177,12 +226,18 @@ def _fit(definition: ControlChartDefinition, series: Series) -> FittedChart | No
             return None
         levels = runs.levels
         known = np.array([category in levels for category in series.categories], np.bool_)
-        series = Series(series.at[known], series.values[known], series.categories[known]).charted(runs)
+        series = Series(series.at[known], series.values[known], series.categories[known]).charted(
+            runs
+        )
     at, values, _ = series
     if len(at) < LEAST_POINTS:
         return None
     interval = max(1, int(np.median(np.diff(at))))
-    gap = _GAP * interval if definition.stale_after is None else duration_millis(definition.stale_after)
+    gap = (
+        _GAP * interval
+        if definition.stale_after is None
+        else duration_millis(definition.stale_after)
+    )
     found = estimate(at, values, gap, definition.autocorrelation == "residuals")
     if found is None:
         return None
@@ -213,14 +268,24 @@ def _fit(definition: ControlChartDefinition, series: Series) -> FittedChart | No
     )
 
 
-def _with_limits(definition: ControlChartDefinition, chart: Chart, wanted: float, points: int) -> Chart:
+def _with_limits(
+    definition: ControlChartDefinition, chart: Chart, wanted: float, points: int
+) -> Chart:
     """Return the chart with the limits of a run length. With an S chart each of the two has twice the run length."""
     of_each = wanted if chart.subgroup == 1 else 2 * wanted
     points = max(points, 2)
     if chart.kind == "ewma":
-        limit = limit_for(lambda h, shift, spread: ewma_run_length(h, chart.smoothing, shift, spread), of_each, points)
+        limit = limit_for(
+            lambda h, shift, spread: ewma_run_length(h, chart.smoothing, shift, spread),
+            of_each,
+            points,
+        )
     elif chart.kind == "cusum":
-        limit = limit_for(lambda h, shift, spread: cusum_run_length(h, chart.allowance, shift, spread), of_each, points)
+        limit = limit_for(
+            lambda h, shift, spread: cusum_run_length(h, chart.allowance, shift, spread),
+            of_each,
+            points,
+        )
     else:
         limit = _width(definition, chart, of_each, points)
     spread = None
@@ -275,7 +340,9 @@ class _Signals(NamedTuple):
         return is_too_many(self.signals, self.expected, self.in_alarm)
 
 
-def _count_signals(definition: ControlChartDefinition, model: ControlChartModel, data: LearningData) -> _Signals:
+def _count_signals(
+    definition: ControlChartDefinition, model: ControlChartModel, data: LearningData
+) -> _Signals:
     """Count the signals on the unseen readings as live evaluation would: one that returns within the off-delay is the same."""
     signals, points, expected, lasting = 0, 0, 0.0, 0
     start = max(data.period.unseen_from or data.period.cutoff, model.training_cutoff)
@@ -284,9 +351,18 @@ def _count_signals(definition: ControlChartDefinition, model: ControlChartModel,
         if fitted is None:
             continue
         charted = [
-            *_charted(definition, fitted, _readings(definition, history, data, start, data.period.end).charted(fitted.runs))
+            *_charted(
+                definition,
+                fitted,
+                _readings(definition, history, data, start, data.period.end).charted(fitted.runs),
+            )
         ]
-        clear_for, last = duration_millis(fitted.clear_for if definition.clear_for is None else definition.clear_for), None
+        clear_for, last = (
+            duration_millis(
+                fitted.clear_for if definition.clear_for is None else definition.clear_for
+            ),
+            None,
+        )
         since = 0
         for point in charted:
             since += 1
@@ -300,9 +376,13 @@ def _count_signals(definition: ControlChartDefinition, model: ControlChartModel,
     return _Signals(signals, points, expected, lasting)
 
 
-def _charted(definition: ControlChartDefinition, fitted: FittedChart, series: Series) -> Iterator[Point]:
+def _charted(
+    definition: ControlChartDefinition, fitted: FittedChart, series: Series
+) -> Iterator[Point]:
     state, before = ChartState(), None
-    gap = duration_millis(fitted.stale_after if definition.stale_after is None else definition.stale_after)
+    gap = duration_millis(
+        fitted.stale_after if definition.stale_after is None else definition.stale_after
+    )
     for t, value in zip(series.at.tolist(), series.values.tolist(), strict=True):
         if before is not None and t - before > gap:
             state.break_off()
@@ -336,7 +416,12 @@ def _levels(old: FittedChart, new: FittedChart) -> Iterator[tuple[str, float, fl
         return
     for category, level in old.runs.levels.items():
         if category in new.runs.levels:
-            yield f" of {old.runs.by} {category}", level.centre, new.runs.levels[category].centre, level.deviation
+            yield (
+                f" of {old.runs.by} {category}",
+                level.centre,
+                new.runs.levels[category].centre,
+                level.deviation,
+            )
 
 
 def _texts(one: _Signals) -> tuple[str, ...]:

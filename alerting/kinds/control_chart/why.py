@@ -36,11 +36,19 @@ def explain_instant(definition: ControlChartDefinition, question: WhyQuestion) -
     found = replace(blank, unknown=evaluated.unknown, facts=tuple(facts))
     if evaluated.unknown:
         open_text = "; the open episode stays open" if state.raised_at else ""
-        return replace(found, verdict="unknown", answer=f"cannot tell: {evaluated.unknown}{open_text}")
+        return replace(
+            found, verdict="unknown", answer=f"cannot tell: {evaluated.unknown}{open_text}"
+        )
     if state.raised_at is None:
         return replace(found, verdict="normal", answer="not raised: no rule signals")
-    clearing = "" if state.clearing_since is None else f"; no rule signals since {state.clearing_since.isoformat()}"
-    return replace(found, verdict="open", answer=f"open since {state.raised_at.isoformat()}{clearing}")
+    clearing = (
+        ""
+        if state.clearing_since is None
+        else f"; no rule signals since {state.clearing_since.isoformat()}"
+    )
+    return replace(
+        found, verdict="open", answer=f"open since {state.raised_at.isoformat()}{clearing}"
+    )
 
 
 def _start(definition: ControlChartDefinition, question: WhyQuestion) -> ConditionState:
@@ -49,7 +57,9 @@ def _start(definition: ControlChartDefinition, question: WhyQuestion) -> Conditi
     stored = question.platform.states.load_many([(definition.name, question.asset.name)]).state(0)
     if stored is not None and stored.watermark <= at:
         return stored
-    history = question.platform.readings.load(question.asset, at - _LOOK_BACK, at, [definition.variable])
+    history = question.platform.readings.load(
+        question.asset, at - _LOOK_BACK, at, [definition.variable]
+    )
     before = max(_LOOK_BACK, _GAPS * usual_gap(definition, history))
     begin = at - before if covering is None else min(at, covering.raised_at) - before
     return ConditionState(watermark=max(begin, at - _LONGEST))

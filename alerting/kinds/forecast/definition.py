@@ -32,17 +32,27 @@ class ForecastLearning(Learning):
         "boosted trees. The last known value (persistence) is always among them, the value of one season before (seasonal_naive) "
         "where season is given.",
     )
-    trials: int = Field(4, ge=1, le=1000, description="Parameter sets tried per forecaster; the first is its proven default.")
+    trials: int = Field(
+        4,
+        ge=1,
+        le=1000,
+        description="Parameter sets tried per forecaster; the first is its proven default.",
+    )
 
 
 class ForecastDefinition(TrainedDefinition):
     """A value will leave its limits: a model predicts it ahead, with its distribution."""
 
-    kind: Literal["forecast"] = Field(description="forecast: a model predicts a value, which may leave its limits.")
-    season: Duration | None = Field(
-        None, description="Length of a season after which values repeat, e.g. 24h; the forecast may use the value of one before."
+    kind: Literal["forecast"] = Field(
+        description="forecast: a model predicts a value, which may leave its limits."
     )
-    learning: ForecastLearning = Field(default_factory=ForecastLearning, description="The search for the best forecaster.")
+    season: Duration | None = Field(
+        None,
+        description="Length of a season after which values repeat, e.g. 24h; the forecast may use the value of one before.",
+    )
+    learning: ForecastLearning = Field(
+        default_factory=ForecastLearning, description="The search for the best forecaster."
+    )
 
     @property
     def training_text(self) -> str:
@@ -64,14 +74,20 @@ class ForecastDefinition(TrainedDefinition):
 
     def leads(self, sampling: timedelta | None) -> tuple[timedelta, ...]:
         """Return equally spaced times ahead up to gap + horizon: at most four, and no more than values are expected."""
-        count = min(MOST_LEADS, max(1, self.horizon // max(sampling or self.stride, timedelta(milliseconds=1))))
+        count = min(
+            MOST_LEADS,
+            max(1, self.horizon // max(sampling or self.stride, timedelta(milliseconds=1))),
+        )
         return tuple(self.gap + self.horizon * number / count for number in range(1, count + 1))
 
     def own_lags(self, sampling: timedelta | None) -> tuple[timedelta, ...]:
         """Return lags of the values before the last one, and those at which the values of one season before each lead lie."""
         step = self.lag_step(sampling)
         seasonal = [self.season_lag(lead) for lead in self.leads(sampling)]
-        return (*(step * number for number in range(1, OWN_LAGS + 1)), *(lag for lag in seasonal if lag))
+        return (
+            *(step * number for number in range(1, OWN_LAGS + 1)),
+            *(lag for lag in seasonal if lag),
+        )
 
     def lag_step(self, sampling: timedelta | None) -> timedelta:
         """Return the distance of its own lags, in whole strides: together they look back one horizon, or eight values."""
@@ -85,31 +101,62 @@ class ForecastDefinition(TrainedDefinition):
     def faults(self) -> Iterable[Fault]:
         problem = self.problem
         if problem.variable is None:
-            hint = "; for conditions of several choose kind: classifier" if problem.combination is not None else ""
-            yield Fault("problem", "a forecast needs one variable with limits", f"write problem: {{variable: …, above: …}}{hint}")
+            hint = (
+                "; for conditions of several choose kind: classifier"
+                if problem.combination is not None
+                else ""
+            )
+            yield Fault(
+                "problem",
+                "a forecast needs one variable with limits",
+                f"write problem: {{variable: …, above: …}}{hint}",
+            )
         elif not self.may_see(problem.variable):
-            yield Fault("exclude", f"a forecast of {problem.variable!r} must see its past", "let include and exclude leave it")
+            yield Fault(
+                "exclude",
+                f"a forecast of {problem.variable!r} must see its past",
+                "let include and exclude leave it",
+            )
         if problem.equals is not None:
-            yield Fault("problem.equals", "a forecast needs limits", "write above or below, or choose kind: classifier")
+            yield Fault(
+                "problem.equals",
+                "a forecast needs limits",
+                "write above or below, or choose kind: classifier",
+            )
         if problem.hold:
-            yield Fault("problem.for", "any sample outside of the limits counts", "remove for, or choose kind: classifier")
+            yield Fault(
+                "problem.for",
+                "any sample outside of the limits counts",
+                "remove for, or choose kind: classifier",
+            )
         if self.is_of_unit:
-            yield Fault("horizon", "must be longer than 0s", "write the time between two values, e.g. 1h")
+            yield Fault(
+                "horizon", "must be longer than 0s", "write the time between two values, e.g. 1h"
+            )
             return
         for field in ("avoided", "confirmed"):
             if getattr(self.feedback, field) != "exclude":
                 message = "a forecast learns from values, which no answer changes"
-                yield Fault(f"feedback.{field}", message, "write exclude, or remove it: rows with answers are left out")
+                yield Fault(
+                    f"feedback.{field}",
+                    message,
+                    "write exclude, or remove it: rows with answers are left out",
+                )
         if "last" not in self.features.aggregations:
             yield Fault("features.aggregations", "a forecast needs the last value", "add last")
         if self.season is not None and self.season <= timedelta(0):
             yield Fault("season", "must be longer than 0s")
         yield from training_faults(self)
 
-    def faults_on(self, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
+    def faults_on(
+        self, targets: Sequence[Asset], event_types: Sequence[EventType]
+    ) -> Iterable[Fault]:
         types = {name: v.type for a in targets for name, v in a.variables.items()}
         if types.get(self.problem.variable or "") == "boolean":
-            yield Fault("problem.variable", f"{self.problem.variable!r} is true or false; a forecast needs a number")
+            yield Fault(
+                "problem.variable",
+                f"{self.problem.variable!r} is true or false; a forecast needs a number",
+            )
         yield from feature_faults(self, targets, event_types)
 
 

@@ -55,7 +55,9 @@ def conformal_shifts(quantiles: Floats, values: Floats) -> Floats:
         known = ~np.isnan(values[:, lead])
         off = np.sort(values[known, lead][:, None] - quantiles[known, lead], axis=0)
         for number, level in enumerate(QUANTILES):
-            rank = np.ceil((len(off) + 1) * level) if level > 0.5 else np.floor((len(off) + 1) * level)
+            rank = (
+                np.ceil((len(off) + 1) * level) if level > 0.5 else np.floor((len(off) + 1) * level)
+            )
             if number != MEDIAN and 1 <= rank <= len(off):
                 shifts[lead, number] = off[int(rank) - 1, number]
     return shifts
@@ -76,6 +78,8 @@ def log_odds_outside(quantiles: Floats, above: float | None, below: float | None
 
 def _log_odds_below(quantiles: Floats, limit: float) -> Floats:
     upper = np.clip((quantiles <= limit).sum(axis=-1), 1, len(QUANTILES) - 1)
-    low, high = (np.take_along_axis(quantiles, (upper - back)[..., None], axis=-1)[..., 0] for back in (1, 0))
+    low, high = (
+        np.take_along_axis(quantiles, (upper - back)[..., None], axis=-1)[..., 0] for back in (1, 0)
+    )
     share = (limit - low) / (high - low)
     return np.asarray(_LOG_ODDS[upper - 1] + share * (_LOG_ODDS[upper] - _LOG_ODDS[upper - 1]))

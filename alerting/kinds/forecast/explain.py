@@ -44,13 +44,20 @@ def predict_all(model: TrainedModel, row: Floats) -> tuple[Predicted, ...]:
     """Return the forecast of one row of the model's matrix, one value for each time ahead."""
     predicted = predict(model, row)
     return tuple(
-        Predicted(timedelta(milliseconds=lead), *(predicted[_name(lead, side)] for side in ("low", "median", "high")))
+        Predicted(
+            timedelta(milliseconds=lead),
+            *(predicted[_name(lead, side)] for side in ("low", "median", "high")),
+        )
         for lead in forecast_of(model).leads_ms
     )
 
 
 def explain_forecast(
-    definition: TrainedDefinition, asset: Asset, step: Step, at_raise: Raise, history: History | None
+    definition: TrainedDefinition,
+    asset: Asset,
+    step: Step,
+    at_raise: Raise,
+    history: History | None,
 ) -> Evidence:
     """Return the content of a new episode as that of any prediction, with the values predicted at the raise."""
     found = explain_raise(definition, asset, step, at_raise, history)
@@ -64,16 +71,23 @@ def fan_of(definition: TrainedDefinition, episode: Episode) -> Fan | None:
     """Return the fan of the forecast at the raise of an episode; None without the last value or the predicted ones."""
     last = episode.inputs.get(definition.problem.variable or "")
     leads = sorted(
-        int(name.split()[1][1:-1]) for name in episode.inputs if name.startswith("forecast ") and name.endswith(" low")
+        int(name.split()[1][1:-1])
+        for name in episode.inputs
+        if name.startswith("forecast ") and name.endswith(" low")
     )
     if not isinstance(last, int | float) or not leads:
         return None
-    sides = {side: [float(last), *(_number(episode, 1000 * lead, side) for lead in leads)] for side in _NUMBERS}
+    sides = {
+        side: [float(last), *(_number(episode, 1000 * lead, side) for lead in leads)]
+        for side in _NUMBERS
+    }
     begin = to_millis(episode.raised_at)
     at = [begin + 1000 * lead for lead in (0, *leads)]
     after = _crossing(definition, [1000 * lead for lead in leads], sides["median"])
     crossing = None if after is None else begin + after
-    return Fan(tuple(at), tuple(sides["low"]), tuple(sides["median"]), tuple(sides["high"]), crossing)
+    return Fan(
+        tuple(at), tuple(sides["low"]), tuple(sides["median"]), tuple(sides["high"]), crossing
+    )
 
 
 def explain_at(definition: TrainedDefinition, question: WhyQuestion) -> Why:
@@ -83,19 +97,33 @@ def explain_at(definition: TrainedDefinition, question: WhyQuestion) -> Why:
 
     def describe(model: TrainedModel, row: pd.DataFrame) -> list[str]:
         predicted = predict(model, model.estimator.columns.matrix(row))
-        return describe_forecast(definition, unit, float(row[f"{name}.last"].iloc[0]), forecast_of(model).leads_ms, predicted)
+        return describe_forecast(
+            definition,
+            unit,
+            float(row[f"{name}.last"].iloc[0]),
+            forecast_of(model).leads_ms,
+            predicted,
+        )
 
     return explain_instant(definition, question, describe)
 
 
 def describe_forecast(
-    definition: TrainedDefinition, unit: str | None, last: float, leads: Sequence[int], predicted: dict[str, float]
+    definition: TrainedDefinition,
+    unit: str | None,
+    last: float,
+    leads: Sequence[int],
+    predicted: dict[str, float],
 ) -> list[str]:
     """Return a sentence on each lead (ms), and when the median leaves its limit, counted from the last known value."""
     found = [_sentence(definition.problem.variable or "", unit, lead, predicted) for lead in leads]
-    crossing = _crossing(definition, leads, [last, *(predicted[_name(lead, "median")] for lead in leads)])
+    crossing = _crossing(
+        definition, leads, [last, *(predicted[_name(lead, "median")] for lead in leads)]
+    )
     if crossing:  # 0: the last value is outside already
-        found.append(f"the median leaves its limit in about {spoken_duration(_whole_minutes(crossing))}")
+        found.append(
+            f"the median leaves its limit in about {spoken_duration(_whole_minutes(crossing))}"
+        )
     return found
 
 
@@ -105,12 +133,16 @@ def forecast_of(model: TrainedModel) -> "Forecast":
 
 
 def _sentence(name: str, unit: str | None, lead: int, predicted: dict[str, float]) -> str:
-    low, middle, high = (f"{predicted[_name(lead, side)]:.4g}" for side in ("low", "median", "high"))
+    low, middle, high = (
+        f"{predicted[_name(lead, side)]:.4g}" for side in ("low", "median", "high")
+    )
     shown = f"{middle} {unit}" if unit else middle
     return f"forecast of {name} in {spoken_duration(timedelta(milliseconds=lead))}: {shown} (90 %: {low} to {high})"
 
 
-def _crossing(definition: TrainedDefinition, leads: Sequence[int], middle: Sequence[float]) -> int | None:
+def _crossing(
+    definition: TrainedDefinition, leads: Sequence[int], middle: Sequence[float]
+) -> int | None:
     """Return after which time (ms) the median leaves its limits, linearly between the values; None if it does not.
 
     `middle`: the last known value, then the median at each lead (ms).

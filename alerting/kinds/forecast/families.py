@@ -26,7 +26,9 @@ DIFFERENCE, LEVEL = "difference", "level"
 _READ = TypeAdapter(Forecast)
 _MOST_SMOOTHED = 5_000  # rows on which the parameters of smoothing are chosen
 _ROUNDS = 150  # of models that were trained before their number was searched
-_GRID = tuple(product((0.2, 0.4, 0.6, 0.8, 1.0), (0.0, 0.1, 0.3), (0.8, 0.9, 0.98)))  # level, trend, damping
+_GRID = tuple(
+    product((0.2, 0.4, 0.6, 0.8, 1.0), (0.0, 0.1, 0.3), (0.8, 0.9, 0.98))
+)  # level, trend, damping
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,9 @@ class Family(ABC):
         return {}
 
     @abstractmethod
-    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int) -> Forecast:
+    def fit(
+        self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
+    ) -> Forecast:
         """Fit on rows and the values ahead of them (rows x leads). The same arguments give the same model."""
 
     def load(self, files: Mapping[str, bytes], width: int) -> Forecast:
@@ -76,7 +80,9 @@ class Family(ABC):
         try:
             model = _READ.validate_json(files[FILE])
         except (KeyError, ValidationError) as fault:
-            raise ModelRefused(f"model files without a readable {FILE}; train the model again") from fault
+            raise ModelRefused(
+                f"model files without a readable {FILE}; train the model again"
+            ) from fault
         if isinstance(model.core, Boosted):
             trees = read_quantiles([files[name] for name in files if name != FILE], width + 1)
             model = replace(model, core=replace(model.core, trees=trees))
@@ -95,7 +101,9 @@ def _check(model: Forecast, width: int) -> None:
     used = [*getattr(core, "columns", ()), *(() if last is None else (last,))]
     rows = [*getattr(core, "spread", ()), *model.shifts]
     fits = model.width == width and leads >= 1 and all(column < width for column in used)
-    fits = fits and all(len(row) == len(QUANTILES) for row in rows) and len(model.shifts) in (0, leads)
+    fits = (
+        fits and all(len(row) == len(QUANTILES) for row in rows) and len(model.shifts) in (0, leads)
+    )
     fits = fits and (model.above is not None or model.below is not None)
     if isinstance(core, Naive | Smoothing | Linear):
         fits = fits and len(core.spread) == leads
@@ -104,8 +112,16 @@ def _check(model: Forecast, width: int) -> None:
     if isinstance(core, Smoothing):
         fits = fits and len(core.steps) == leads
     if isinstance(core, Linear):
-        positions = [*core.dense.numbers, *core.dense.flagged, *(position for position, _ in core.dense.categories)]
-        fits = fits and len(core.weights) == len(core.intercepts) == leads and all(position < width for position in positions)
+        positions = [
+            *core.dense.numbers,
+            *core.dense.flagged,
+            *(position for position, _ in core.dense.categories),
+        ]
+        fits = (
+            fits
+            and len(core.weights) == len(core.intercepts) == leads
+            and all(position < width for position in positions)
+        )
         fits = (
             fits
             and all(len(row) == core.dense.width for row in core.weights)
@@ -123,7 +139,9 @@ class Persistence(Family):
 
     name = PERSISTENCE
 
-    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int) -> Forecast:
+    def fit(
+        self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
+    ) -> Forecast:
         del params, seed
         return task.model(_naive((task.last,) * len(task.leads_ms), task, matrix, future))
 
@@ -133,7 +151,9 @@ class SeasonalNaive(Family):
 
     name = SEASONAL
 
-    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int) -> Forecast:
+    def fit(
+        self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
+    ) -> Forecast:
         del params, seed
         return task.model(_naive(task.seasonal, task, matrix, future))
 
@@ -148,7 +168,9 @@ class Smoother(Family):
 
     name = "smoothing"
 
-    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int) -> Forecast:
+    def fit(
+        self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
+    ) -> Forecast:
         del params, seed
         none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
         steps = tuple(lead / task.step_ms for lead in task.leads_ms)
@@ -165,7 +187,11 @@ class Ridge(Family):
     """Ridge regression, with the quantiles of its residuals. `penalty`: for each row of training, of scaled columns."""
 
     name = "ridge"
-    proven = tuple({"of": of, "penalty": penalty} for penalty in (0.01, 0.1, 0.001) for of in (DIFFERENCE, LEVEL))
+    proven = tuple(
+        {"of": of, "penalty": penalty}
+        for penalty in (0.01, 0.1, 0.001)
+        for of in (DIFFERENCE, LEVEL)
+    )
 
     def suggest(self, trial: "optuna.Trial") -> Params:
         return {
@@ -173,11 +199,17 @@ class Ridge(Family):
             "penalty": trial.suggest_float("penalty", 1e-4, 10.0, log=True),
         }
 
-    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int) -> Forecast:
+    def fit(
+        self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
+    ) -> Forecast:
         from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
 
         del seed
-        last, usual, dense = _last_of(params, task), task.usual(matrix), Dense.fit(task.columns, matrix, scaled=True)
+        last, usual, dense = (
+            _last_of(params, task),
+            task.usual(matrix),
+            Dense.fit(task.columns, matrix, scaled=True),
+        )
         encoded, target = dense.encode(matrix), _target(future, matrix, last, usual)
         weights, intercepts = [], []
         with threadpool_limits(limits=1):
@@ -201,7 +233,14 @@ class BoostedTrees(Family):
     name = "boosted_trees"
     packages = PACKAGES
     proven = tuple(
-        {"of": of, "rounds": rounds, "num_leaves": leaves, "learning_rate": 0.05, "min_data_in_leaf": 30, "feature_fraction": 0.5}
+        {
+            "of": of,
+            "rounds": rounds,
+            "num_leaves": leaves,
+            "learning_rate": 0.05,
+            "min_data_in_leaf": 30,
+            "feature_fraction": 0.5,
+        }
         for of, rounds, leaves in ((DIFFERENCE, 150, 15), (LEVEL, 150, 15), (DIFFERENCE, 300, 8))
     )
 
@@ -215,12 +254,16 @@ class BoostedTrees(Family):
             "feature_fraction": trial.suggest_float("feature_fraction", 0.2, 1.0),
         }
 
-    def fit(self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int) -> Forecast:
+    def fit(
+        self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
+    ) -> Forecast:
         last, usual = _last_of(params, task), task.usual(matrix)
         leads = tuple(lead / task.leads_ms[-1] for lead in task.leads_ms)
         target = _target(future, matrix, last, usual).T.ravel()
         known = ~np.isnan(target)
-        rows = np.column_stack([np.tile(matrix, (len(leads), 1)), np.repeat(leads, len(matrix))])[known]
+        rows = np.column_stack([np.tile(matrix, (len(leads), 1)), np.repeat(leads, len(matrix))])[
+            known
+        ]
         trees = fit_quantiles(
             {key: value for key, value in params.items() if key not in ("of", "rounds")},
             rows,
@@ -254,11 +297,15 @@ def _spread(residuals: Floats) -> tuple[tuple[float, ...], ...]:
     found = []
     for column in residuals.T:
         known = column[~np.isnan(column)]
-        found.append(tuple(np.quantile(known, QUANTILES).tolist()) if len(known) else (0.0,) * len(QUANTILES))
+        found.append(
+            tuple(np.quantile(known, QUANTILES).tolist()) if len(known) else (0.0,) * len(QUANTILES)
+        )
     return tuple(found)
 
 
-_FAMILIES: Mapping[str, Family] = {one.name: one for one in (Persistence(), SeasonalNaive(), Smoother(), Ridge(), BoostedTrees())}
+_FAMILIES: Mapping[str, Family] = {
+    one.name: one for one in (Persistence(), SeasonalNaive(), Smoother(), Ridge(), BoostedTrees())
+}
 
 
 def get_family(name: str) -> Family:

@@ -26,14 +26,24 @@ class ForecastKind(PredictionKind):
     def why(self, definition: TrainedDefinition, question: WhyQuestion) -> Why:
         return explain_at(definition, question)
 
-    def details(self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs) -> ScoreDetails:
+    def details(
+        self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs
+    ) -> ScoreDetails:
         matrix = shared.features(scored.model.plan, history, scored.at[-1:]).matrix
-        return super().details(asset, history, scored, shared)._replace(forecast=predict_all(scored.last_model, matrix))
+        return (
+            super()
+            .details(asset, history, scored, shared)
+            ._replace(forecast=predict_all(scored.last_model, matrix))
+        )
 
     def chart(self, definition: TrainedDefinition, asset: Asset, episode: Episode) -> Charted:
         """Draw the risk, and the variable with its limits and the forecast as it was at the raise."""
         drawn = super().chart(definition, asset, episode)
-        return drawn._replace(fan=fan_of(definition, episode)) if drawn.variable == definition.problem.variable else drawn
+        return (
+            drawn._replace(fan=fan_of(definition, episode))
+            if drawn.variable == definition.problem.variable
+            else drawn
+        )
 
     def verify(
         self,

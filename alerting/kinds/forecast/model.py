@@ -40,11 +40,15 @@ class Naive:
     spread: Rows
 
     def quantiles(self, matrix: Floats) -> Floats:
-        return np.asarray(_filled(matrix[:, self.columns], self.missing)[..., None] + np.asarray(self.spread))
+        return np.asarray(
+            _filled(matrix[:, self.columns], self.missing)[..., None] + np.asarray(self.spread)
+        )
 
     def contributions(self, row: Floats, lead: int) -> tuple[Floats, float]:
         shares = np.zeros(row.shape[1])
-        shares[self.columns[lead]] = float(_filled(row[:, self.columns], self.missing)[0, lead]) - self.missing
+        shares[self.columns[lead]] = (
+            float(_filled(row[:, self.columns], self.missing)[0, lead]) - self.missing
+        )
         return shares, self.missing
 
     def importance(self, width: int) -> Floats:
@@ -77,14 +81,22 @@ class Smoothing:
         level, trend = np.full(len(matrix), np.nan), np.zeros(len(matrix))
         for value in values.T:
             expected = level + self.damping * trend
-            seen = np.where(np.isnan(expected), value, self.level * value + (1 - self.level) * expected)
+            seen = np.where(
+                np.isnan(expected), value, self.level * value + (1 - self.level) * expected
+            )
             new = np.where(np.isnan(seen), expected, seen)
             step = np.where(np.isnan(level), 0.0, new - level)
-            trend = np.where(np.isnan(value), self.damping * trend, self.trend * step + (1 - self.trend) * self.damping * trend)
+            trend = np.where(
+                np.isnan(value),
+                self.damping * trend,
+                self.trend * step + (1 - self.trend) * self.damping * trend,
+            )
             level = new
         phi = self.damping
         damped = phi * (1 - phi ** np.asarray(self.steps)) / (1 - phi)
-        return np.asarray(np.where(np.isnan(level), self.missing, level)[:, None] + trend[:, None] * damped)
+        return np.asarray(
+            np.where(np.isnan(level), self.missing, level)[:, None] + trend[:, None] * damped
+        )
 
     def contributions(self, row: Floats, lead: int) -> tuple[Floats, float]:
         shares = np.zeros(row.shape[1])
@@ -118,11 +130,17 @@ class Linear:
         encoded = np.ascontiguousarray(self.dense.encode(matrix))
         # row by row, never a matrix product: the last bits of a product depend on the number of rows predicted together
         parts = [(encoded * np.asarray(weights)).sum(axis=1) for weights in self.weights]
-        found = np.column_stack(parts) + np.asarray(self.intercepts) + _anchor(matrix, self.last, self.missing)[:, None]
+        found = (
+            np.column_stack(parts)
+            + np.asarray(self.intercepts)
+            + _anchor(matrix, self.last, self.missing)[:, None]
+        )
         return np.asarray(found)
 
     def contributions(self, row: Floats, lead: int) -> tuple[Floats, float]:
-        shares = self.dense.by_column(self.dense.encode(row)[0] * np.asarray(self.weights[lead]), row.shape[1])
+        shares = self.dense.by_column(
+            self.dense.encode(row)[0] * np.asarray(self.weights[lead]), row.shape[1]
+        )
         return _with_anchor(shares, self.intercepts[lead], row, self.last, self.missing)
 
     def importance(self, width: int) -> Floats:
@@ -174,7 +192,9 @@ def _anchor(matrix: Floats, last: int | None, missing: float) -> Floats:
     return np.zeros(len(matrix)) if last is None else _filled(matrix[:, last], missing)
 
 
-def _with_anchor(shares: Floats, base: float, row: Floats, last: int | None, missing: float) -> tuple[Floats, float]:
+def _with_anchor(
+    shares: Floats, base: float, row: Floats, last: int | None, missing: float
+) -> tuple[Floats, float]:
     """Return shares and base with those of the last value: its distance from the usual value, and that."""
     if last is None:
         return shares, base
@@ -236,7 +256,10 @@ class Forecast:
         texts: dict[str, bytes] = self.core.trees.files() if isinstance(self.core, Boosted) else {}
         core = replace(self.core, trees=None) if isinstance(self.core, Boosted) else self.core
         document = asdict(replace(self, core=core))
-        return {FILE: json.dumps(document, separators=(",", ":"), allow_nan=False).encode(), **texts}
+        return {
+            FILE: json.dumps(document, separators=(",", ":"), allow_nan=False).encode(),
+            **texts,
+        }
 
     def _log_odds(self, quantiles: Floats) -> Floats:
         return log_odds_outside(quantiles, self.above, self.below)

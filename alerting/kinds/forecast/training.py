@@ -71,7 +71,9 @@ class ForecastTraining:
         learning = definition.learning
         asked = learning.trials if len(search.family.proven) > 1 else 1
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=learning.seed, n_startup_trials=4))
+        study = optuna.create_study(
+            sampler=optuna.samplers.TPESampler(seed=learning.seed, n_startup_trials=4)
+        )
         first, *others = search.family.proven
         for params in (first, *([dict(warm_start)] if warm_start else []), *others):
             study.enqueue_trial(params, skip_if_exists=True)
@@ -107,12 +109,19 @@ class ForecastTraining:
         model, evidence = finish_challenger(dataset, best, definition, estimator)
         if (sample := sample_shares(model, dataset)) is not None:
             evidence = replace(evidence, importance=sample.importance, shap=sample)
-        evidence = replace(evidence, notes=(*evidence.notes, *_describe_test(estimator, matrix, dataset, definition)))
+        evidence = replace(
+            evidence,
+            notes=(*evidence.notes, *_describe_test(estimator, matrix, dataset, definition)),
+        )
         return chance, Challenger(best, model, evidence)
 
-    def refit(self, dataset: Dataset, twin: TrainedModel, definition: ForecastDefinition) -> TrainedModel | None:
+    def refit(
+        self, dataset: Dataset, twin: TrainedModel, definition: ForecastDefinition
+    ) -> TrainedModel | None:
         """Return the twin with its forecaster fitted on all mature rows, with the calibration of its quantiles."""
-        return refit(dataset, twin, definition, lambda *arguments: _like_twin(twin, fit_rows(*arguments[:5])))
+        return refit(
+            dataset, twin, definition, lambda *arguments: _like_twin(twin, fit_rows(*arguments[:5]))
+        )
 
     def save(self, model: TrainedModel) -> Files:
         packages = sorted({"numpy", "pandas", *get_family(model.family).packages})
@@ -131,21 +140,38 @@ def task_of(definition: ForecastDefinition, plan: FeaturePlan) -> Task:
     seasonal: list[int] = []
     for lead in leads if definition.season else ():
         lag = definition.season_lag(timedelta(milliseconds=lead))
-        column = f"{name}.last" if lag is None else f"{name}.lag.{describe_window(duration_millis(lag))}"
+        column = (
+            f"{name}.last" if lag is None else f"{name}.lag.{describe_window(duration_millis(lag))}"
+        )
         seasonal.append(columns.names.index(column))
     positions = tuple(columns.names.index(f"{name}.lag.{describe_window(lag)}") for lag in spaced)
     last = columns.names.index(f"{name}.last")
-    return Task(columns, last, positions, step, tuple(seasonal), leads, definition.problem.above, definition.problem.below)
+    return Task(
+        columns,
+        last,
+        positions,
+        step,
+        tuple(seasonal),
+        leads,
+        definition.problem.above,
+        definition.problem.below,
+    )
 
 
 def fit_rows(
-    dataset: Dataset, recipe: Candidate | TrainedModel, definition: ForecastDefinition, matrix: Floats, rows: Any
+    dataset: Dataset,
+    recipe: Candidate | TrainedModel,
+    definition: ForecastDefinition,
+    matrix: Floats,
+    rows: Any,
 ) -> Estimator:
     """Fit a recipe on the rows of the dataset's matrix that have a value ahead."""
     used = np.flatnonzero(rows & ~np.isnan(dataset.future).all(axis=1))
     used = used[:: max(1, -(-len(used) // _MOST_ROWS))]
     task, family = task_of(definition, dataset.plan), get_family(recipe.family)
-    model = family.fit(recipe.params, task, matrix[used], dataset.future[used], definition.learning.seed)
+    model = family.fit(
+        recipe.params, task, matrix[used], dataset.future[used], definition.learning.seed
+    )
     return Estimator(family.name, model, task.columns, Encoding())
 
 
@@ -159,11 +185,15 @@ def calibrated(estimator: Estimator, matrix: Floats, dataset: Dataset) -> Estima
     rows = dataset.measured_in("validation")
     model = forecast_in(estimator)
     shifts = conformal_shifts(model.quantiles(matrix[rows]), dataset.future[rows])
-    return replace(estimator, model=replace(model, shifts=tuple(tuple(row.tolist()) for row in shifts)))
+    return replace(
+        estimator, model=replace(model, shifts=tuple(tuple(row.tolist()) for row in shifts))
+    )
 
 
 def _like_twin(twin: TrainedModel, estimator: Estimator) -> Estimator:
-    return replace(estimator, model=replace(forecast_in(estimator), shifts=forecast_of(twin).shifts))
+    return replace(
+        estimator, model=replace(forecast_in(estimator), shifts=forecast_of(twin).shifts)
+    )
 
 
 @dataclass(frozen=True)
@@ -196,12 +226,19 @@ class _Search:
         task, losses, risks, shifted = task_of(self.definition, self.dataset.plan), [], [], []
         for fold, rows in zip(self.folds, self.shifted.rows, strict=True):
             model = self._fit(params, task, fold)
-            losses.append(crps(model.quantiles(self.matrix[fold.test]), self.dataset.future[fold.test]))
+            losses.append(
+                crps(model.quantiles(self.matrix[fold.test]), self.dataset.future[fold.test])
+            )
             risks.append(sigmoid(model.margin(self.matrix[fold.test])))
             shifted.append(sigmoid(model.margin(self.matrix[rows])))
-        aps = tuple(average_precision(self.dataset, fold, risk) for fold, risk in zip(self.folds, risks, strict=True))
+        aps = tuple(
+            average_precision(self.dataset, fold, risk)
+            for fold, risk in zip(self.folds, risks, strict=True)
+        )
         self.chance = np.maximum(self.chance, self.shifted.evaluate(shifted))
-        self.tried.append(_Tried(Trial(dict(params), float(np.mean(aps)), aps), tuple(losses), tuple(risks)))
+        self.tried.append(
+            _Tried(Trial(dict(params), float(np.mean(aps)), aps), tuple(losses), tuple(risks))
+        )
         return self.tried[-1].crps
 
     def candidate(self, asked: int, warm_start: dict[str, Any]) -> Candidate:
@@ -210,10 +247,21 @@ class _Search:
         notes = list(self.notes)
         if len(self.tried) < asked:
             budget = format_duration(self.definition.learning.time_budget)
-            notes.append(f"the time budget of {budget} ended the search after {len(self.tried)} of {asked} trials")
+            notes.append(
+                f"the time budget of {budget} ended the search after {len(self.tried)} of {asked} trials"
+            )
         trials = [one.trial for one in self.tried]
         found = assemble(
-            self.family.name, self.dataset, self.folds, trials, best.trial, best.risks, self.chance, asked, notes, warm_start
+            self.family.name,
+            self.dataset,
+            self.folds,
+            trials,
+            best.trial,
+            best.risks,
+            self.chance,
+            asked,
+            notes,
+            warm_start,
         )
         loss = np.full(len(self.dataset.at), np.nan)
         for fold, value in zip(self.folds, best.losses, strict=True):
@@ -224,7 +272,9 @@ class _Search:
         future = self.dataset.future
         used = fold.train[~np.isnan(future[fold.train]).all(axis=1)]
         used = used[:: max(1, -(-len(used) // _MOST_ROWS))]
-        return self.family.fit(params, task, self.matrix[used], future[used], self.definition.learning.seed)
+        return self.family.fit(
+            params, task, self.matrix[used], future[used], self.definition.learning.seed
+        )
 
 
 def _mean(values: Floats) -> float:
@@ -238,11 +288,17 @@ def choose_candidate(dataset: Dataset, candidates: Sequence[Candidate]) -> Candi
     A baseline is chosen where no other candidate is better than it beyond chance.
     """
     best = min(candidates, key=lambda one: one.metrics["crps"])
-    equal = [one for one in candidates if one is best or share_worse(dataset, one, best) < _CONFIDENCE]
+    equal = [
+        one for one in candidates if one is best or share_worse(dataset, one, best) < _CONFIDENCE
+    ]
     simple = [one for one in equal if one.family in _BASELINES]
     chosen = max(simple or equal, key=lambda one: one.ap)
-    baseline = min((one for one in candidates if one.family in _BASELINES), key=lambda one: one.metrics["crps"])
-    others = ", ".join(f"{_title(one)} {one.metrics['crps']:.4g}" for one in candidates if one is not chosen)
+    baseline = min(
+        (one for one in candidates if one.family in _BASELINES), key=lambda one: one.metrics["crps"]
+    )
+    others = ", ".join(
+        f"{_title(one)} {one.metrics['crps']:.4g}" for one in candidates if one is not chosen
+    )
     skill = ""
     if chosen is not baseline and baseline.metrics["crps"] > 0:
         skill = f", {1 - chosen.metrics['crps'] / baseline.metrics['crps']:.0%} less than {_title(baseline)}"
@@ -265,7 +321,9 @@ def _title(candidate: Candidate) -> str:
     return candidate.family.replace("_", " ")
 
 
-def _describe_test(estimator: Estimator, matrix: Floats, dataset: Dataset, definition: ForecastDefinition) -> list[str]:
+def _describe_test(
+    estimator: Estimator, matrix: Floats, dataset: Dataset, definition: ForecastDefinition
+) -> list[str]:
     """Describe coverage and errors on the test period, beside the last known value; nothing without rows."""
     rows = dataset.measured_in("test")
     rows &= ~np.isnan(dataset.future).all(axis=1)

@@ -47,10 +47,14 @@ class ForecastsAndValues(NamedTuple):
     values: Floats
 
 
-def forecast_at(definition: TrainedDefinition, model: TrainedModel, view: History, at: Millis) -> ForecastsAndValues:
+def forecast_at(
+    definition: TrainedDefinition, model: TrainedModel, view: History, at: Millis
+) -> ForecastsAndValues:
     """Forecast at these instants (ms) and look up the values ahead of them in the view."""
     matrix = model.estimator.columns.matrix(build_features(model.plan, view, at))
-    return ForecastsAndValues(forecast_of(model).quantiles(matrix), future_values(definition, model.plan, view, at))
+    return ForecastsAndValues(
+        forecast_of(model).quantiles(matrix), future_values(definition, model.plan, view, at)
+    )
 
 
 def time_block_ms(definition: TrainedDefinition) -> int:
@@ -58,7 +62,9 @@ def time_block_ms(definition: TrainedDefinition) -> int:
     return max(DAY_MS, 2 * (duration_millis(definition.gap) + duration_millis(definition.horizon)))
 
 
-def share_of_samples(differences: Floats, block: npt.NDArray[np.int64], seed: int = 0) -> float | None:
+def share_of_samples(
+    differences: Floats, block: npt.NDArray[np.int64], seed: int = 0
+) -> float | None:
     """Return the share of samples of whole blocks in which the differences add up to more than 0 (Künsch 1989).
 
     NaN does not count. None where fewer than two blocks have a difference.
@@ -68,7 +74,9 @@ def share_of_samples(differences: Floats, block: npt.NDArray[np.int64], seed: in
     sums = np.bincount(number, weights=differences[known])
     if len(sums) < 2:
         return None
-    drawn = np.random.default_rng(seed).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=_SAMPLES)
+    drawn = np.random.default_rng(seed).multinomial(
+        len(sums), np.full(len(sums), 1 / len(sums)), size=_SAMPLES
+    )
     return float(np.mean((drawn * sums).sum(axis=1) > 0))
 
 
@@ -86,11 +94,15 @@ def compare_forecasts(
 
     A challenger with better warnings must not forecast worse beyond chance; one that forecasts better must not warn worse.
     """
-    decision = compare(definition, challenger, champion, histories, excluded, as_of, seed, suppressed)
+    decision = compare(
+        definition, challenger, champion, histories, excluded, as_of, seed, suppressed
+    )
     is_told = decision.verdict in ("promote", "keep") and "acted_left_out" in decision.evidence
     if champion is None or not is_told:
         return decision
-    found = _crps_of_both(definition, challenger, champion, histories, excluded, as_of, seed, suppressed)
+    found = _crps_of_both(
+        definition, challenger, champion, histories, excluded, as_of, seed, suppressed
+    )
     if found is None:
         return decision
     confidence = definition.promotion.confidence
@@ -102,7 +114,9 @@ def compare_forecasts(
     decision = replace(decision, evidence={**decision.evidence, "crps": found})
     if decision.promote and worse:
         reason = f"The champion stays: the challenger warns better, but forecasts worse: {said}."
-        return replace(_by_forecasts(decision), verdict="keep", promote=False, provisional=False, reason=reason)
+        return replace(
+            _by_forecasts(decision), verdict="keep", promote=False, provisional=False, reason=reason
+        )
     if not decision.promote and better and not _warns_worse(decision.evidence, confidence):
         warnings = decision.reason.removeprefix("The champion stays: ").rstrip(".")
         reason = f"The challenger replaces the champion: {said}. It warns no worse: {warnings}."
@@ -136,21 +150,29 @@ def _crps_of_both(
     if forecast_of(challenger).leads_ms != forecast_of(champion).leads_ms:
         return None
     start = comparison_start(definition, challenger, champion)
-    window = common_window(definition, challenger, champion, histories, excluded, start, as_of, suppressed)
+    window = common_window(
+        definition, challenger, champion, histories, excluded, start, as_of, suppressed
+    )
     if window is None:
         return None
     losses, instants = [], []
     for history in histories:
         at = window.observed.at[window.observed.asset == history.asset.name]
         view = point_in_time_view(history, to_millis(as_of))
-        losses.append([crps(*forecast_at(definition, model, view, at)) for model in (challenger, champion)])
+        losses.append(
+            [crps(*forecast_at(definition, model, view, at)) for model in (challenger, champion)]
+        )
         instants.append(at)
     new, old = (np.concatenate([pair[side] for pair in losses]) for side in (0, 1))
     known = ~np.isnan(new) & ~np.isnan(old)
     share = share_of_samples(old - new, np.concatenate(instants) // time_block_ms(definition), seed)
     if share is None:
         return None
-    return {"challenger": float(new[known].mean()), "champion": float(old[known].mean()), "share_better": share}
+    return {
+        "challenger": float(new[known].mean()),
+        "champion": float(old[known].mean()),
+        "share_better": share,
+    }
 
 
 @dataclass(frozen=True)
@@ -217,7 +239,11 @@ def verify_intervals(
         low=measured(100 * found.low, ".3g", "%"),
         high=measured(100 * found.high, ".3g", "%"),
     )
-    fault = translatable("{sentence}: too narrow beyond chance; train again", sentence=sentence) if found.is_too_low else None
+    fault = (
+        translatable("{sentence}: too narrow beyond chance; train again", sentence=sentence)
+        if found.is_too_low
+        else None
+    )
     return ModelVerification(sentence, fault, found.share)
 
 
@@ -233,23 +259,43 @@ def _matured(
     for history in histories:
         view = point_in_time_view(history, end)
         for part in served:
-            at = _evaluated(definition, part, view, last, end, suppressed.get(history.asset.name, ()))
+            at = _evaluated(
+                definition, part, view, last, end, suppressed.get(history.asset.name, ())
+            )
             refit = part.model.refit
-            is_later = np.zeros(len(at), np.bool_) if refit is None else at > to_millis(refit.training_cutoff)
+            is_later = (
+                np.zeros(len(at), np.bool_)
+                if refit is None
+                else at > to_millis(refit.training_cutoff)
+            )
             for model, own in ((part.model, at[~is_later]), (refit, at[is_later])):
                 if model is not None and len(own):
                     held = covered(*forecast_at(definition, model, view, own))
                     known = ~np.isnan(held)
-                    yield own, np.column_stack([np.where(known, held, 0.0).sum(axis=1), known.sum(axis=1)])
+                    yield (
+                        own,
+                        np.column_stack(
+                            [np.where(known, held, 0.0).sum(axis=1), known.sum(axis=1)]
+                        ),
+                    )
 
 
 def _evaluated(
-    definition: TrainedDefinition, part: Served, view: History, last: int, end: int, quiet: Sequence[SuppressedInterval]
+    definition: TrainedDefinition,
+    part: Served,
+    view: History,
+    last: int,
+    end: int,
+    quiet: Sequence[SuppressedInterval],
 ) -> Millis:
     """Return the instants (ms) at which a model was asked in service, at most 2,000 of them, evenly spread."""
     plan = part.model.plan
     begin = max(to_millis(part.start), to_millis(part.model.training_cutoff))
-    at = evaluated_instants(definition, plan, view, begin, max(min(last, to_millis(part.end)), begin))
-    counted = label_instants(definition, predicts(definition, view.asset), view, at, end, quiet).counted
+    at = evaluated_instants(
+        definition, plan, view, begin, max(min(last, to_millis(part.end)), begin)
+    )
+    counted = label_instants(
+        definition, predicts(definition, view.asset), view, at, end, quiet
+    ).counted
     at = at[counted & is_known(definition, plan, view, at)]
     return at[:: max(1, -(-len(at) // _MOST_INSTANTS))]

@@ -23,7 +23,8 @@ class NormalDefinition(ModelDefinition):
         normal: NormalPeriod  # of each kind's own class, in the order of its fields
 
     horizon: Duration = Field(
-        timedelta(minutes=30), description="With a problem: time after the raise within which the problem counts as predicted."
+        timedelta(minutes=30),
+        description="With a problem: time after the raise within which the problem counts as predicted.",
     )
     gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
 
@@ -40,7 +41,9 @@ class NormalDefinition(ModelDefinition):
     def variables_read(self, asset: Asset) -> frozenset[str]:
         """Return the same, and those of the suppression, of the asset or its ancestors, whose times do not count."""
         when = self.suppression.when if self.suppression else ()
-        return super().variables_read(asset) | {one.variable for one in when if one.variable is not None}
+        return super().variables_read(asset) | {
+            one.variable for one in when if one.variable is not None
+        }
 
     def events_read(self) -> tuple[str, ...]:
         when = self.suppression.when if self.suppression else ()

@@ -35,18 +35,28 @@ class NormalModel(Generic[FittedT]):
 
     def only(self, names: Collection[str]) -> Self:
         """Return the model of these assets alone."""
-        return replace(self, by_asset={name: fitted for name, fitted in self.by_asset.items() if name in names})
+        return replace(
+            self, by_asset={name: fitted for name, fitted in self.by_asset.items() if name in names}
+        )
 
     @property
     def header(self) -> dict[str, Any]:
         """Return all but the fitted parts as plain values."""
-        return {"family": self.family, "revision": self.revision, "training_cutoff": self.training_cutoff.isoformat()}
+        return {
+            "family": self.family,
+            "revision": self.revision,
+            "training_cutoff": self.training_cutoff.isoformat(),
+        }
 
 
 def read_header(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a model that its header states. Raises KeyError or ValueError for another document."""
     cutoff = datetime.fromisoformat(document["training_cutoff"])
-    return {"family": document["family"], "revision": document["revision"], "training_cutoff": cutoff}
+    return {
+        "family": document["family"],
+        "revision": document["revision"],
+        "training_cutoff": cutoff,
+    }
 
 
 class Rule(NamedTuple):
@@ -73,15 +83,23 @@ def evaluate_fitted(
     """
     version = part.model_version
     try:
-        model = None if version is None else cast("NormalModel[Any]", sources.models.get(definition, version))
+        model = (
+            None
+            if version is None
+            else cast("NormalModel[Any]", sources.models.get(definition, version))
+        )
     except ModelUnavailable as unavailable:
         return stopped(before, f"the model cannot be read: {unavailable}")
     if to_millis(part.start) >= to_millis(part.end):
         return replace(before, state=replace(before.state, watermark=part.end))
     fitted = None if model is None else model.by_asset.get(sources.asset.name)
     if version is None or fitted is None:
-        state = replace(before.state, watermark=part.end, pending_since=None, clearing_since=None, carried=None)
-        return replace(before, state=state, unknown=no_model if model is None else f"{too_little}; train again")
+        state = replace(
+            before.state, watermark=part.end, pending_since=None, clearing_since=None, carried=None
+        )
+        return replace(
+            before, state=state, unknown=no_model if model is None else f"{too_little}; train again"
+        )
     return evaluate(model, fitted, version)
 
 
@@ -103,6 +121,10 @@ def advance_part(
     for step in steps:
         if step.kind == "raised":
             evidence = evidence_at(step.at)
-            raises[step.at] = Raise(evidence.evaluation.value, model_version=part.model_version, content=evidence)
+            raises[step.at] = Raise(
+                evidence.evaluation.value, model_version=part.model_version, content=evidence
+            )
     after = replace(state, watermark=part.end, carried=None)
-    return replace(before, state=after, steps=[*before.steps, *((step, part) for step in steps)], raises=raises)
+    return replace(
+        before, state=after, steps=[*before.steps, *((step, part) for step in steps)], raises=raises
+    )

@@ -27,36 +27,55 @@ def normal_time(definition: NormalDefinition, first: datetime, last: datetime) -
         cutoff = min(definition.normal.end or last, last)
         return NormalTime(definition.normal.start, cutoff, last, max(cutoff, last - _UNSEEN))
     start = max(first - _MOMENT, last - definition.normal)
-    return NormalTime(start, from_millis(round(to_millis(start) + _SEEN * duration_millis(last - start))), last)
+    return NormalTime(
+        start, from_millis(round(to_millis(start) + _SEEN * duration_millis(last - start))), last
+    )
 
 
-def newest_instants(definition: ModelDefinition, source: TrainingSource, variable: str) -> Iterator[datetime]:
+def newest_instants(
+    definition: ModelDefinition, source: TrainingSource, variable: str
+) -> Iterator[datetime]:
     """Yield the instant of the newest known reading of a variable on each asset that has one."""
     for asset in source.assets:
         if variable in asset.variables:
-            found = source.readings.newest(asset, {variable: _EVER}, source.as_of - definition.delay(asset))
+            found = source.readings.newest(
+                asset, {variable: _EVER}, source.as_of - definition.delay(asset)
+            )
             yield from (at.to_pydatetime() for at in found.index)
 
 
-def no_readings(definition: ModelDefinition, source: TrainingSource, of: str = "", fields: str = "assets") -> UserError:
+def no_readings(
+    definition: ModelDefinition, source: TrainingSource, of: str = "", fields: str = "assets"
+) -> UserError:
     """Return the refusal of a training without any reading `of` a variable."""
-    names = ", ".join(asset.name for asset in source.assets) or f"assets that match {', '.join(definition.assets)}"
-    return UserError(f"{definition.name}: no readings of {f'{of} on ' if of else ''}{names}; import readings, or check {fields}")
+    names = (
+        ", ".join(asset.name for asset in source.assets)
+        or f"assets that match {', '.join(definition.assets)}"
+    )
+    return UserError(
+        f"{definition.name}: no readings of {f'{of} on ' if of else ''}{names}; import readings, or check {fields}"
+    )
 
 
 def is_too_many(false_alarms: int, allowed: float, in_alarm: float) -> bool:
     """Return whether so many false alarms are unlikely (5 %) at the rate allowed, or last too long (share of normal time)."""
-    return in_alarm > MOST_IN_ALARM or (false_alarms > 0 and _chance_of(false_alarms, allowed) < _TOO_MANY)
+    return in_alarm > MOST_IN_ALARM or (
+        false_alarms > 0 and _chance_of(false_alarms, allowed) < _TOO_MANY
+    )
 
 
 def _chance_of(count: int, expected: float) -> float:
     """Return the probability of at least so many (Poisson)."""
     if expected <= 0:
         return 0.0
-    return 1.0 - sum(exp(number * log(expected) - expected - lgamma(number + 1)) for number in range(count))
+    return 1.0 - sum(
+        exp(number * log(expected) - expected - lgamma(number + 1)) for number in range(count)
+    )
 
 
-def compared_rows(titles: Sequence[str], challenger: Sequence[str], champion: Sequence[str] | None) -> Iterator[dict[str, str]]:
+def compared_rows(
+    titles: Sequence[str], challenger: Sequence[str], champion: Sequence[str] | None
+) -> Iterator[dict[str, str]]:
     """Yield the rows of the comparison that people see; a dash where there is no champion."""
     for title, old, new in zip(titles, champion or (_NONE,) * len(titles), challenger, strict=True):
         yield {"title": title, "champion": old, "challenger": new}

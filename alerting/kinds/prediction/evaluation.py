@@ -59,11 +59,17 @@ def evaluate_part(
 ) -> TargetEvaluation:
     """Score every stride of a part with the champion in force there; a model that cannot be read ends the evaluation."""
     try:
-        model = None if part.model_version is None else sources.models.get(definition, part.model_version)
+        model = (
+            None
+            if part.model_version is None
+            else sources.models.get(definition, part.model_version)
+        )
         if model is not None and part.by_twin:
             model = replace(model, refit=None)
         raising = raising_definition(sources.platform.definitions, before.state, part, definition)
-        by_hand = closed_by_operator(sources.platform.episodes, before.state, definition.name, sources.asset)
+        by_hand = closed_by_operator(
+            sources.platform.episodes, before.state, definition.name, sources.asset
+        )
         return _evaluate_interval(sources, before, part, definition, model, raising, by_hand)
     except ModelUnavailable as unavailable:
         why = f"the model cannot be read: {unavailable}"
@@ -83,34 +89,60 @@ def _evaluate_interval(
     state, asset, platform = result.state, sources.asset, sources.platform
     known, anew = known_problem(state, part), KnownProblem(part.start)
     earlier = known if raising is definition or raising.problem == definition.problem else anew
-    by_events = any(d.problem.event is not None for d in (definition, raising)) or (model is not None and model.plan.events)
+    by_events = any(d.problem.event is not None for d in (definition, raising)) or (
+        model is not None and model.plan.events
+    )
     event_types = platform.assets.event_types() if by_events else ()
     start = read_from(asset, event_types, part, (definition, raising), model, earlier.is_first)
     history = _read_history(sources.shared, asset, start, part, model, (definition, raising))
     stride = stride_of(definition, model)
     of_open = prediction_rule(raising, history, known, stride, closed_by_hand)
-    rule = of_open if raising is definition else prediction_rule(definition, history, earlier, stride, None)
+    rule = (
+        of_open
+        if raising is definition
+        else prediction_rule(definition, history, earlier, stride, None)
+    )
     at = _evaluated_instants(definition, stride, model, history, part)
     rearm_at = 0 if earlier.is_first or state.rearm_at is None else to_millis(state.rearm_at)
-    (score, twin), rows, unknown = _score(sources.shared, definition, model, history, rule, at, rearm_at)
-    rearming = rearm(at, score, model.threshold if model else np.inf, rule, to_millis(part.end), rearm_at)
-    after, steps = advance_predictions(state, at, rearming.may_raise, rule, stride, part.end, of_open)
+    (score, twin), rows, unknown = _score(
+        sources.shared, definition, model, history, rule, at, rearm_at
+    )
+    rearming = rearm(
+        at, score, model.threshold if model else np.inf, rule, to_millis(part.end), rearm_at
+    )
+    after, steps = advance_predictions(
+        state, at, rearming.may_raise, rule, stride, part.end, of_open
+    )
     raises = dict(result.raises)
     for i, step in enumerate(steps):
         if step.kind == "raised" and rows is not None:
             row = int(np.searchsorted(at, to_millis(step.at)))
             serving = None if model is None else model.serving(step.at)
             raises[step.at] = Raise(
-                float(score[row]), None, rows.iloc[[row]], serving, part.model_version, history, sources.shared
+                float(score[row]),
+                None,
+                rows.iloc[[row]],
+                serving,
+                part.model_version,
+                history,
+                sources.shared,
             )
         elif step.kind == "happening":
-            problem, own = (raising.problem, of_open) if step.raised_at == state.raised_at else (definition.problem, rule)
-            steps[i] = replace(step, reason=describe_happening(problem, history, own.occurrences, step.at))
+            problem, own = (
+                (raising.problem, of_open)
+                if step.raised_at == state.raised_at
+                else (definition.problem, rule)
+            )
+            steps[i] = replace(
+                step, reason=describe_happening(problem, history, own.occurrences, step.at)
+            )
     refreshes = dict(result.refreshes)
     if model is not None and rows is not None and raising.problem == definition.problem:
         courses = courses_of(result.state, steps, of_open, rule)
         version, shared = part.model_version, sources.shared
-        refreshes |= refreshes_of(courses, definition, model, version, at, score, rows, history, shared, rule)
+        refreshes |= refreshes_of(
+            courses, definition, model, version, at, score, rows, history, shared, rule
+        )
     scored = [*result.scores]
     if model is not None and part.model_version is not None:
         scored.append(ScoredRows(at, score, twin, unknown, model, part.model_version))
@@ -134,7 +166,11 @@ def stride_of(definition: TrainedDefinition, model: TrainedModel | None) -> time
 
 
 def _evaluated_instants(
-    definition: TrainedDefinition, stride: timedelta, model: TrainedModel | None, history: History, part: VersionInterval
+    definition: TrainedDefinition,
+    stride: timedelta,
+    model: TrainedModel | None,
+    history: History,
+    part: VersionInterval,
 ) -> Millis:
     """Return the instants (ms) of a part that are evaluated; without a model, those of the stride."""
     start, end = to_millis(part.start), to_millis(part.end)
@@ -183,25 +219,37 @@ def _score(
         return (np.full(len(at), np.nan),) * 2, None, np.full(len(at), NO_MODEL, dtype=object)
     rows, scored = _score_features(shared, model, history, at)
     reasons: list[tuple[BoolArray, str]] = [
-        (at <= to_millis(model.training_cutoff), f"the model has learned from times up to {model.training_cutoff.isoformat()}")
+        (
+            at <= to_millis(model.training_cutoff),
+            f"the model has learned from times up to {model.training_cutoff.isoformat()}",
+        )
     ]
     if (name := definition.must_know) is not None:
         span = spoken_duration(timedelta(milliseconds=model.plan.carry_ms(name)))
         lacking = ~has_needed_value(definition, model.plan, history, at)
         reasons.append((lacking, f"{name} is not known: it has no value of the last {span}"))
     reasons.append(
-        (~has_any_value(model.plan, history, at), f"no values are known of the last {spoken_duration(model.plan.lookback)}")
+        (
+            ~has_any_value(model.plan, history, at),
+            f"no values are known of the last {spoken_duration(model.plan.lookback)}",
+        )
     )
-    uncounted = why_not_counted(at, rule.occurrences, not rule.state, recovered_at=rearm_at - rule.horizon_ms)
+    uncounted = why_not_counted(
+        at, rule.occurrences, not rule.state, recovered_at=rearm_at - rule.horizon_ms
+    )
     reasons += [(uncounted == name, reason) for name, reason in REASONS.items()]
     unknown = np.full(len(at), "", dtype=object)
     for mask, reason in reasons:
         unknown[mask] = reason
-    score, twin = (np.where(unknown == "", values, np.nan) for values in (scored.score, scored.twin))
+    score, twin = (
+        np.where(unknown == "", values, np.nan) for values in (scored.score, scored.twin)
+    )
     return (score, twin), rows, unknown
 
 
-def _score_features(shared: SharedInputs, model: TrainedModel, history: History, at: Millis) -> tuple[pd.DataFrame, Scored]:
+def _score_features(
+    shared: SharedInputs, model: TrainedModel, history: History, at: Millis
+) -> tuple[pd.DataFrame, Scored]:
     """Return feature rows and scores. Raises ModelUnavailable if a model fails in any way, so that the round continues."""
     try:
         rows, scored = shared.score(model, history, at)
@@ -210,29 +258,48 @@ def _score_features(shared: SharedInputs, model: TrainedModel, history: History,
     return rows.frame, scored
 
 
-def explain_raise(definition: TrainedDefinition, asset: Asset, step: Step, at_raise: Raise, history: History | None) -> Evidence:
+def explain_raise(
+    definition: TrainedDefinition,
+    asset: Asset,
+    step: Step,
+    at_raise: Raise,
+    history: History | None,
+) -> Evidence:
     """Return the content of a new episode: the risk, the last values of the model's variables, contributions and advice."""
     model = at_raise.model
     why, advice, fault = _explain(definition, asset, at_raise, history, step.at)
-    risk = risk_message(definition, asset, at_raise.value or 0.0, model.threshold if model else None)
+    risk = risk_message(
+        definition, asset, at_raise.value or 0.0, model.threshold if model else None
+    )
     reason = joined("; ", risk, fault)
     evaluation = Evaluation(
-        step.at, "triggered", reason, at_raise.value, model.threshold if model else None, at_raise.model_version
+        step.at,
+        "triggered",
+        reason,
+        at_raise.value,
+        model.threshold if model else None,
+        at_raise.model_version,
     )
     if model is None or history is None:
         return Evidence(evaluation, True, {}, why, advice)
-    inputs = _share(at_raise, history, step.at, "inputs", lambda: _last_values(model, history, step.at))
+    inputs = _share(
+        at_raise, history, step.at, "inputs", lambda: _last_values(model, history, step.at)
+    )
     return Evidence(evaluation, True, inputs, why, advice)
 
 
-def _share(at_raise: Raise, history: History | None, at: datetime, limits: str, compute: Callable[[], T]) -> T:
+def _share(
+    at_raise: Raise, history: History | None, at: datetime, limits: str, compute: Callable[[], T]
+) -> T:
     """Return what `compute` makes of the model and the readings at an instant, or what it made for another definition."""
     if at_raise.shared is None or at_raise.model is None or history is None:
         return compute()
     return at_raise.shared.explain(at_raise.model, history, at, limits, compute)
 
 
-def _last_values(model: TrainedModel, history: History, at: datetime) -> dict[str, float | str | None]:
+def _last_values(
+    model: TrainedModel, history: History, at: datetime
+) -> dict[str, float | str | None]:
     return {name: _last_value(history, name, at) for name in model.plan.variables}
 
 
@@ -245,7 +312,11 @@ def _last_value(history: History, variable: str, at: datetime) -> float | str | 
 
 
 def _explain(
-    definition: TrainedDefinition, asset: Asset, at_raise: Raise, history: History | None, at: datetime
+    definition: TrainedDefinition,
+    asset: Asset,
+    at_raise: Raise,
+    history: History | None,
+    at: datetime,
 ) -> tuple[tuple[Contribution, ...], RecommendationResult | None, str]:
     """Return contributions, advice, and an empty text; without both, and with the fault as text, if the model fails."""
     model, row = at_raise.model, at_raise.row
@@ -258,13 +329,24 @@ def _explain(
         return contributions(model, row, asset, explained), advice
 
     try:
-        return (*_share(at_raise, history, at, definition.recommendation.model_dump_json(), compute), "")
+        return (
+            *_share(at_raise, history, at, definition.recommendation.model_dump_json(), compute),
+            "",
+        )
     except Exception as fault:
-        return (), None, translatable("the model cannot explain it: {fault}", fault=first_line(fault))
+        return (
+            (),
+            None,
+            translatable("the model cannot explain it: {fault}", fault=first_line(fault)),
+        )
 
 
 def advise(
-    definition: TrainedDefinition, model: TrainedModel, history: History, at: datetime, explained: Explanation | None = None
+    definition: TrainedDefinition,
+    model: TrainedModel,
+    history: History,
+    at: datetime,
+    explained: Explanation | None = None,
 ) -> RecommendationResult:
     """Return the recommendation at an instant, within the limits of the definition."""
     wanted = definition.recommendation

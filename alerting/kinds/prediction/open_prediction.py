@@ -53,7 +53,11 @@ def known_problem(state: ConditionState, part: VersionInterval) -> KnownProblem:
 
 
 def prediction_rule(
-    definition: TrainedDefinition, history: History, earlier: KnownProblem, stride: timedelta, closed_by_hand: datetime | None
+    definition: TrainedDefinition,
+    history: History,
+    earlier: KnownProblem,
+    stride: timedelta,
+    closed_by_hand: datetime | None,
 ) -> PredictionRule:
     """Return how predictions of a definition end. `closed_by_hand`: when an operator ended the problem that goes on.
 
@@ -63,7 +67,9 @@ def prediction_rule(
     if closed_by_hand is not None:
         occurrences = occurrences.ended_at(closed_by_hand)
     state = predicts(definition, history.asset) == "state"
-    times = (stride, stride) if definition.is_of_unit else (definition.window.until, definition.horizon)
+    times = (
+        (stride, stride) if definition.is_of_unit else (definition.window.until, definition.horizon)
+    )
     window, horizon = (duration_millis(d) for d in times)
     return PredictionRule(occurrences, window, horizon, state, definition.is_of_unit)
 
@@ -80,7 +86,11 @@ def read_from(
 
     The first evaluation also needs the problems whose recovery, or the horizon after it, reaches into the part.
     """
-    before = max((d.problem.recovery or timedelta(0)) + 2 * d.horizon + d.gap for d in definitions) if is_first else timedelta(0)
+    before = (
+        max((d.problem.recovery or timedelta(0)) + 2 * d.horizon + d.gap for d in definitions)
+        if is_first
+        else timedelta(0)
+    )
     delays = [problem_delay(d.problem, asset, event_types) for d in definitions]
     delays += [t.delay for t in event_types if model and t.name in model.plan.events]
     hold = max(d.problem.hold for d in definitions)
@@ -90,19 +100,36 @@ def read_from(
 
 
 def raising_definition(
-    definitions: Definitions, state: ConditionState, part: VersionInterval, definition: TrainedDefinition
+    definitions: Definitions,
+    state: ConditionState,
+    part: VersionInterval,
+    definition: TrainedDefinition,
 ) -> TrainedDefinition:
     """Return the definition by which the open episode was raised, whose problem decides how it ends."""
     if state.raised_by is None or part.revision is None or state.raised_by == part.revision.number:
         return definition
-    raising = next((r for r in definitions.revisions(definition.name) if r.number == state.raised_by), None)
-    return raising.definition if raising is not None and isinstance(raising.definition, TrainedDefinition) else definition
+    raising = next(
+        (r for r in definitions.revisions(definition.name) if r.number == state.raised_by), None
+    )
+    return (
+        raising.definition
+        if raising is not None and isinstance(raising.definition, TrainedDefinition)
+        else definition
+    )
 
 
-def closed_by_operator(episodes: Episodes, state: ConditionState, name: str, asset: Asset) -> datetime | None:
+def closed_by_operator(
+    episodes: Episodes, state: ConditionState, name: str, asset: Asset
+) -> datetime | None:
     """Return when an operator closed the episode that is happening, None otherwise."""
     if state.happening_since is None or state.raised_at is None:
         return None
     found = episodes.find(name, asset.name, start=state.raised_at, end=state.watermark + _MOMENT)
-    closed = (t.at for e in found if not e.withdrawn for t in e.transitions if t.kind == "closed" and t.actor != PLATFORM)
+    closed = (
+        t.at
+        for e in found
+        if not e.withdrawn
+        for t in e.transitions
+        if t.kind == "closed" and t.actor != PLATFORM
+    )
     return max(closed, default=None)

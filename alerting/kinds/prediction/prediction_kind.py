@@ -40,9 +40,13 @@ class PredictionKind:
         """Return the probability of the problem for each row, by the refit where there is one."""
         return pd.DataFrame({"probability": (model.refit or model).score(rows)}, index=rows.index)
 
-    def details(self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs) -> ScoreDetails:
+    def details(
+        self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs
+    ) -> ScoreDetails:
         model, rows = scored.last_model, shared.features(scored.model.plan, history, scored.at[-1:])
-        return ScoreDetails(contributions(model, rows.frame, asset, explain_matrix(model, rows.matrix[0])))
+        return ScoreDetails(
+            contributions(model, rows.frame, asset, explain_matrix(model, rows.matrix[0]))
+        )
 
     def inputs(self, definition: TrainedDefinition, asset: Asset) -> Inputs:
         return Inputs()
@@ -50,18 +54,29 @@ class PredictionKind:
     def chart(self, definition: TrainedDefinition, asset: Asset, episode: Episode) -> Charted:
         """Draw the risk, and the variables of the problem; for a predicted event the variable that contributed most."""
         if (combination := definition.problem.combination) is not None:
-            first, *others = (Charted(*drawn) for drawn in levels_by_variable(combination, asset).items())
+            first, *others = (
+                Charted(*drawn) for drawn in levels_by_variable(combination, asset).items()
+            )
             return first._replace(scored=True, others=tuple(others))
         strongest = max(episode.contributions, key=lambda c: abs(c.share), default=None)
         if definition.problem.variable is not None or strongest is None:
             variable = definition.problem.variable
             return Charted(variable, problem_levels(definition.problem), scored=True)
-        usual: tuple[Level, ...] = (Level(float(strongest.usual), "usual"),) if isinstance(strongest.usual, int | float) else ()
+        usual: tuple[Level, ...] = (
+            (Level(float(strongest.usual), "usual"),)
+            if isinstance(strongest.usual, int | float)
+            else ()
+        )
         if strongest.usual_low is not None and strongest.usual_high is not None:
-            usual = (Level(strongest.usual_low, "usual from"), Level(strongest.usual_high, "usual to"))
+            usual = (
+                Level(strongest.usual_low, "usual from"),
+                Level(strongest.usual_high, "usual to"),
+            )
         return Charted(strongest.variable, usual, scored=True)
 
-    def data_gaps(self, definition: TrainedDefinition, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
+    def data_gaps(
+        self, definition: TrainedDefinition, history: History, start: datetime, end: datetime
+    ) -> tuple[Gap, ...]:
         """Return the times that do not count, and the time after the last reading."""
         last = history.readings.index[-1].to_pydatetime()
         gaps = [(max(last, start), end)] if last < end else []
@@ -69,5 +84,9 @@ class PredictionKind:
             problems = find_occurrences(definition, history)
             of, latest = problems.lasted, to_millis(end)
             known, recovered = problems.known_at[of], np.minimum(problems.recovered_at[of], latest)
-            gaps += [(from_millis(a), from_millis(b)) for a, b in zip(known.tolist(), recovered.tolist(), strict=True) if a < b]
+            gaps += [
+                (from_millis(a), from_millis(b))
+                for a, b in zip(known.tolist(), recovered.tolist(), strict=True)
+                if a < b
+            ]
         return tuple(merge(gaps, start, end))

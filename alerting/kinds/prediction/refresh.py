@@ -23,7 +23,9 @@ def courses_of(
     before: ConditionState, steps: Sequence[Step], of_open: PredictionRule, rule: PredictionRule
 ) -> dict[datetime, int]:
     """Return the end (ms) of each prediction that a part contains, by its raise: the one open before it, and those it raises."""
-    found = {step.at: rule.course(to_millis(step.at)).ended_at for step in steps if step.kind == "raised"}
+    found = {
+        step.at: rule.course(to_millis(step.at)).ended_at for step in steps if step.kind == "raised"
+    }
     if before.raised_at is not None and before.happening_since is None:
         found[before.raised_at] = of_open.course(to_millis(before.raised_at)).ended_at
     return found
@@ -56,6 +58,14 @@ def refreshes_of(
         if last >= 0 and at[known[last]] > to_millis(raised_at):
             row = int(known[last])
             instant = from_millis(int(at[row]))
-            values = Raise(float(score[row]), None, rows.iloc[[row]], model.serving(instant), version, history, shared)
+            values = Raise(
+                float(score[row]),
+                None,
+                rows.iloc[[row]],
+                model.serving(instant),
+                version,
+                history,
+                shared,
+            )
             found[raised_at] = Refresh(instant, values, definition)
     return found

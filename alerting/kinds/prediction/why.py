@@ -23,7 +23,9 @@ def describe_nothing(model: TrainedModel, row: pd.DataFrame) -> list[str]:  # no
     return []
 
 
-def explain_instant(definition: TrainedDefinition, question: WhyQuestion, describe: Describe = describe_nothing) -> Why:
+def explain_instant(
+    definition: TrainedDefinition, question: WhyQuestion, describe: Describe = describe_nothing
+) -> Why:
     """Explain the score of the last stride at an instant, with the three strongest contributions.
 
     `describe`: facts of the kind, from the model that scored the instant and its feature row.
@@ -35,22 +37,39 @@ def explain_instant(definition: TrainedDefinition, question: WhyQuestion, descri
     scored = next((s for s in reversed(evaluated.scores) if len(s.at)), None)
     has_score = scored is not None and scored.score[-1] == scored.score[-1]
     if evaluated.unknown or scored is None or not has_score:
-        none = "no unit was made in the last stride" if definition.is_of_unit else "no instant of the stride lies in the interval"
+        none = (
+            "no unit was made in the last stride"
+            if definition.is_of_unit
+            else "no instant of the stride lies in the interval"
+        )
         reason = evaluated.unknown or none
         return replace(blank, verdict="unknown", answer=f"cannot tell: {reason}", unknown=reason)
     score, when = float(scored.score[-1]), scored.at[-1:]
     serving = scored.last_model
-    facts = [f"model version {scored.model_version} gives the risk {score:.3f}, its threshold is {scored.threshold:.3f}"]
+    facts = [
+        f"model version {scored.model_version} gives the risk {score:.3f}, its threshold is {scored.threshold:.3f}"
+    ]
     if evaluated.history is not None:
         row = build_features(serving.plan, evaluated.history, when)
         facts += describe(serving, row)
         facts += [c.message for c in split_reasons(contributions(serving, row, question.asset))[0]]
-    found = replace(blank, score=score, threshold=scored.threshold, model_version=scored.model_version, facts=tuple(facts))
+    found = replace(
+        blank,
+        score=score,
+        threshold=scored.threshold,
+        model_version=scored.model_version,
+        facts=tuple(facts),
+    )
     risk = f"the risk is {spoken_share(score)} (alarm at {spoken_share(scored.threshold)})"
     if score < scored.threshold:
         return replace(found, verdict="normal", answer=f"not raised: {risk}")
     state = evaluated.state
-    if question.covering is None and state.raised_at is None and state.rearm_at is not None and state.rearm_at > question.at:
+    if (
+        question.covering is None
+        and state.raised_at is None
+        and state.rearm_at is not None
+        and state.rearm_at > question.at
+    ):
         held = f"not raised: {risk}, but it has not been lower than that since the last problem was over"
         until = f"an alert is raised after a lower risk, or from {state.rearm_at.isoformat()} on, one horizon after the recovery"
         return replace(found, verdict="pending", answer=f"{held}; {until}", due_at=state.rearm_at)

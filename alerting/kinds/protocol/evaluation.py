@@ -52,7 +52,9 @@ class VersionInterval:
     awaited: int | None = None
 
 
-def never_suppressed(definition: Definition, start: datetime, end: datetime) -> Sequence[SuppressedInterval]:  # noqa: ARG001
+def never_suppressed(
+    definition: Definition, start: datetime, end: datetime
+) -> Sequence[SuppressedInterval]:  # noqa: ARG001
     """Return no times, for any definition."""
     return ()
 
@@ -70,7 +72,9 @@ class Sources:
     asset: Asset
     read: Read
     shared: SharedInputs
-    suppressed: Callable[[Definition, datetime, datetime], Sequence[SuppressedInterval]] = never_suppressed
+    suppressed: Callable[[Definition, datetime, datetime], Sequence[SuppressedInterval]] = (
+        never_suppressed
+    )
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,9 @@ class Raise:
     history: History | None = None
     shared: SharedInputs | None = None
     content: Evidence | None = None
-    evidence: dict[tuple[str, Step], Evidence] = field(default_factory=dict, compare=False, repr=False)
+    evidence: dict[tuple[str, Step], Evidence] = field(
+        default_factory=dict, compare=False, repr=False
+    )
 
 
 class Served(NamedTuple):

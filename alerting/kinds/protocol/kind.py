@@ -125,11 +125,22 @@ class Kind(Protocol[D_contra]):
         """Return the data to fetch for its evaluation on an asset."""
 
     def evaluate(
-        self, definition: D_contra, sources: Sources, part: VersionInterval, before: TargetEvaluation
+        self,
+        definition: D_contra,
+        sources: Sources,
+        part: VersionInterval,
+        before: TargetEvaluation,
     ) -> TargetEvaluation:
         """Evaluate one part of event time with one definition and model, going on from the result before it."""
 
-    def explain(self, definition: D_contra, asset: Asset, step: Step, at_raise: Raise, history: History | None) -> Evidence:
+    def explain(
+        self,
+        definition: D_contra,
+        asset: Asset,
+        step: Step,
+        at_raise: Raise,
+        history: History | None,
+    ) -> Evidence:
         """Return the content of a new episode. `history`: the readings of the evaluation, if it returned them."""
 
     def outcome(self, definition: D_contra, asset: Asset) -> Literal["onset", "state"]:
@@ -141,7 +152,9 @@ class Kind(Protocol[D_contra]):
     def chart(self, definition: D_contra, asset: Asset, episode: Episode) -> Charted:
         """Return the content of the chart of an episode."""
 
-    def data_gaps(self, definition: D_contra, history: History, start: datetime, end: datetime) -> tuple[Gap, ...]:
+    def data_gaps(
+        self, definition: D_contra, history: History, start: datetime, end: datetime
+    ) -> tuple[Gap, ...]:
         """Return the intervals in (start, end] that could not be evaluated, oldest first. `history` begins early enough."""
 
 

@@ -40,5 +40,7 @@ class ScoringKind(Protocol):
     def score_rows(self, model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
         """Return the score of each row of features, in one column, with their index. Raises UserError if columns are missing."""
 
-    def details(self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs) -> ScoreDetails:
+    def details(
+        self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs
+    ) -> ScoreDetails:
         """Explain the last of these scores. `history`: the readings from which it was computed."""

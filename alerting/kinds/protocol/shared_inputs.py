@@ -89,7 +89,9 @@ class SharedInputs:
         self._scores: dict[tuple[Any, ...], tuple[ref[TrainedModel], Scored]] = {}
         self._part_values, self._row_values = 0, 0
 
-    def load(self, asset: Asset, start: datetime, end: datetime, variables: Iterable[str]) -> History:
+    def load(
+        self, asset: Asset, start: datetime, end: datetime, variables: Iterable[str]
+    ) -> History:
         """Return readings of (start, end] and the events that matter from `start` on, as `Readings.load` does.
 
         The first request loads what it needs; one beyond it loads both together, if they fit into `MOST_VALUES`. Raises UserError
@@ -114,7 +116,10 @@ class SharedInputs:
         kept = self._loaded
         if kept is not None and self._widens:
             wide = min(start, kept.start), max(end, kept.end), names | kept.names
-            if kept.rows_per_second * (wide[1] - wide[0]).total_seconds() * len(wide[2]) <= MOST_VALUES:
+            if (
+                kept.rows_per_second * (wide[1] - wide[0]).total_seconds() * len(wide[2])
+                <= MOST_VALUES
+            ):
                 try:
                     return self._keep(_read(self._readings, asset, *wide))
                 except UserError:  # perhaps of a value that only the others need
@@ -137,7 +142,9 @@ class SharedInputs:
             self._older[key] = self._readings.newest(asset, since, until)
         return self._older[key]
 
-    def category(self, asset: Asset, name: str, history: History, instants: Sequence[datetime]) -> CategoryValues:
+    def category(
+        self, asset: Asset, name: str, history: History, instants: Sequence[datetime]
+    ) -> CategoryValues:
         """Return the values of a category in a history, and those in force at instants before it, which are increasing.
 
         One that is exactly as old as it may be is in force, and `newest` leaves out the instant at which its search begins.
@@ -163,7 +170,9 @@ class SharedInputs:
             self._row_values += found.frame.size
         return self._rows[key]
 
-    def score(self, model: TrainedModel, history: History, at: Millis) -> tuple[FeatureRows, Scored]:
+    def score(
+        self, model: TrainedModel, history: History, at: Millis
+    ) -> tuple[FeatureRows, Scored]:
         """Return feature rows and scores: those of the refit after its training cutoff, before it those of the model itself.
 
         Models that were read from equal files score once.
@@ -178,7 +187,14 @@ class SharedInputs:
             self._scores[key] = ref(model), scored
         return rows, scored
 
-    def explain(self, model: TrainedModel, history: History, at: datetime, limits: str, compute: Callable[[], T]) -> T:
+    def explain(
+        self,
+        model: TrainedModel,
+        history: History,
+        at: datetime,
+        limits: str,
+        compute: Callable[[], T],
+    ) -> T:
         """Return what `compute` makes of a model and the readings up to an instant; what it made of the same before, if kept.
 
         `limits`: everything else that it depends on.
@@ -202,7 +218,12 @@ def _matrix(plan: FeaturePlan, frame: pd.DataFrame) -> Floats:
         return Columns.from_plan(plan).matrix(frame)
     numbers = frame.iloc[:, : len(frame.columns) - len(plan.levels)].to_numpy(np.float64)
     codes = [frame[name].cat.codes.to_numpy(np.float64) for name in plan.levels]
-    matrix = np.column_stack([np.where(np.isfinite(numbers), numbers, np.nan), *(np.where(c < 0, np.nan, c) for c in codes)])
+    matrix = np.column_stack(
+        [
+            np.where(np.isfinite(numbers), numbers, np.nan),
+            *(np.where(c < 0, np.nan, c) for c in codes),
+        ]
+    )
     return np.ascontiguousarray(matrix)
 
 
@@ -216,7 +237,9 @@ def _score(model: TrainedModel, matrix: Floats, at: Millis) -> Scored:
     return Scored(score, twin)
 
 
-def _read(readings: Readings, asset: Asset, start: datetime, end: datetime, names: frozenset[str]) -> _Loaded:
+def _read(
+    readings: Readings, asset: Asset, start: datetime, end: datetime, names: frozenset[str]
+) -> _Loaded:
     wanted = [name for name in asset.variables if name in names]
     return _Loaded(start, end, names, readings.load(asset, start, end, wanted, events_since=start))
 
@@ -228,15 +251,23 @@ def _part(loaded: _Loaded, start: datetime, end: datetime, names: frozenset[str]
         return history
     ts = millis(pd.DatetimeIndex(history.readings.index))
     first, last = np.searchsorted(ts, [to_millis(start), to_millis(end)], side="right")
-    readings = history.readings.iloc[first:last][[name for name in history.readings if name in names]]
-    return replace(history, readings=readings, events=_events(history, to_millis(start), to_millis(end)))
+    readings = history.readings.iloc[first:last][
+        [name for name in history.readings if name in names]
+    ]
+    return replace(
+        history, readings=readings, events=_events(history, to_millis(start), to_millis(end))
+    )
 
 
 def _events(history: History, start: int, end: int) -> pd.DataFrame:
     """Return the events until `end`; of those until `start` only the last of each type, and lasting ones that go on after it."""
     events = history.events
     starts, ends = millis(events["start"]), millis(events["end"])
-    is_instant = events["type"].isin([type_.name for type_ in history.event_types if type_.duration == "instant"]).to_numpy()
+    is_instant = (
+        events["type"]
+        .isin([type_.name for type_ in history.event_types if type_.duration == "instant"])
+        .to_numpy()
+    )
     is_old = starts <= start
     is_last = ~events["type"].where(is_old).duplicated(keep="last").to_numpy()
     goes_on = ~is_instant & (events["end"].isna().to_numpy() | (ends > start))

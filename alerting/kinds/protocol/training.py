@@ -40,7 +40,12 @@ class Training(Protocol[T_contra]):
     """Training of one kind. Its candidates are the `families` of its definition."""
 
     def train(
-        self, dataset: Dataset, definition: T_contra, family: str, progress: Progress, warm_start: Mapping[str, Any] | None
+        self,
+        dataset: Dataset,
+        definition: T_contra,
+        family: str,
+        progress: Progress,
+        warm_start: Mapping[str, Any] | None,
     ) -> Candidate:
         """Search and fit one candidate. `warm_start`: the parameters of the champion's training."""
 
@@ -62,7 +67,9 @@ class Training(Protocol[T_contra]):
     ) -> PromotionDecision:
         """Decide whether the challenger replaces the champion, on times that neither has seen, without `excluded` ones."""
 
-    def refit(self, dataset: Dataset, twin: TrainedModel, definition: T_contra) -> TrainedModel | None:
+    def refit(
+        self, dataset: Dataset, twin: TrainedModel, definition: T_contra
+    ) -> TrainedModel | None:
         """Return a model with its parameters fitted on all mature rows, as its refit; None if there are no newer ones."""
 
     def save(self, model: TrainedModel) -> Files:
@@ -167,11 +174,17 @@ class Estimation(Protocol[M_contra]):
     def period(self, definition: M_contra, source: TrainingSource) -> NormalTime:
         """Return the times to read. Raises UserError without readings."""
 
-    def estimate(self, definition: M_contra, revision: int, family: str, data: LearningData) -> Estimated:
+    def estimate(
+        self, definition: M_contra, revision: int, family: str, data: LearningData
+    ) -> Estimated:
         """Estimate the model of one family up to the cutoff. Raises UserError if that is not possible."""
 
     def compare(
-        self, definition: M_contra, data: LearningData, candidates: Mapping[str, Any], champion: Any | None
+        self,
+        definition: M_contra,
+        data: LearningData,
+        candidates: Mapping[str, Any],
+        champion: Any | None,
     ) -> Comparison:
         """Choose among the candidates, by family, and decide whether the chosen one replaces the champion, if there is one."""
 

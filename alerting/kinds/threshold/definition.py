@@ -26,13 +26,19 @@ from alerting.definitions.model import (
 
 FAMILY = "quantiles"
 _SIDES = tuple(f"{side}.learned" for side in ("above", "below"))
-_LISTS = ("any", "all", *(f"{outer}.{inner}" for outer in ("any", "all") for inner in ("any", "all")))
+_LISTS = (
+    "any",
+    "all",
+    *(f"{outer}.{inner}" for outer in ("any", "all") for inner in ("any", "all")),
+)
 
 
 class ThresholdDefinition(Conditions, Definition):
     """A variable leaves its limits, or any or all of several do."""
 
-    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": [name]} for name in ("variable", "any", "all")]})
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": [name]} for name in ("variable", "any", "all")]}
+    )
 
     model_fields_at: ClassVar[tuple[str, ...]] = tuple(
         f"{prefix}{side}"
@@ -46,7 +52,8 @@ class ThresholdDefinition(Conditions, Definition):
         description="The problem of which the alert warns, if it differs from the condition; data then determine the outcome.",
     )
     horizon: Duration = Field(
-        timedelta(minutes=30), description="With a problem: time after the raise within which the problem counts as predicted."
+        timedelta(minutes=30),
+        description="With a problem: time after the raise within which the problem counts as predicted.",
     )
     gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
     promotion: PromotionMode = Field(
@@ -61,10 +68,14 @@ class ThresholdDefinition(Conditions, Definition):
     def _with_learned_limits(cls, value: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
         """Return a definition with a model if a limit is learned."""
         found = read(value)
-        if cls is not ThresholdDefinition or not any(learned_limits(one) for one in found.conditions):
+        if cls is not ThresholdDefinition or not any(
+            learned_limits(one) for one in found.conditions
+        ):
             return found
         fields = {name: getattr(found, name) for name in cls.model_fields}
-        return cast("Self", LearnedThresholdDefinition.model_construct(found.model_fields_set, **fields))
+        return cast(
+            "Self", LearnedThresholdDefinition.model_construct(found.model_fields_set, **fields)
+        )
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -75,13 +86,19 @@ class ThresholdDefinition(Conditions, Definition):
     @property
     def learned(self) -> tuple[tuple[str, Learned], ...]:
         """Return every learned limit with its variable, each once."""
-        found = [(one.variable, learned) for one in self.conditions for _, learned in learned_limits(one)]
+        found = [
+            (one.variable, learned) for one in self.conditions for _, learned in learned_limits(one)
+        ]
         return tuple(dict.fromkeys(found))
 
     @property
     def groups_by(self) -> tuple[str, ...]:
         """Return the variables by which learned limits are grouped."""
-        return tuple(dict.fromkeys(name for _, learned in self.learned for name in learned.by if name != HOUR_OF_DAY))
+        return tuple(
+            dict.fromkeys(
+                name for _, learned in self.learned for name in learned.by if name != HOUR_OF_DAY
+            )
+        )
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
         return frozenset(one.variable for one in self.conditions)
@@ -93,12 +110,22 @@ class ThresholdDefinition(Conditions, Definition):
         return severities(self)
 
     def faults(self) -> Iterable[Fault]:
-        yield from faults_across_fields(self) if self.combination is None else combination_faults(self)
+        yield from (
+            faults_across_fields(self) if self.combination is None else combination_faults(self)
+        )
         if "promotion" in self.model_fields_set and not self.learned:
-            yield Fault("promotion", "decides on learned limits, and this definition has none", "remove it")
+            yield Fault(
+                "promotion", "decides on learned limits, and this definition has none", "remove it"
+            )
 
-    def faults_on(self, targets: Sequence[Asset], event_types: Sequence[EventType]) -> Iterable[Fault]:
-        return faults_on_assets(self, targets) if self.combination is None else combination_faults_on(self, targets)
+    def faults_on(
+        self, targets: Sequence[Asset], event_types: Sequence[EventType]
+    ) -> Iterable[Fault]:
+        return (
+            faults_on_assets(self, targets)
+            if self.combination is None
+            else combination_faults_on(self, targets)
+        )
 
 
 class LearnedThresholdDefinition(ThresholdDefinition, ModelDefinition):

@@ -54,19 +54,42 @@ def evaluate_threshold_interval(
     carried = before.carried
     if carried is not None and part.is_new:
         [carried] = under_another_revision([definition], carried)
-    evaluated = evaluate_series(definition, asset, series.ts, series.values, carried, part.start, part.end, series.bad, learned)
-    after, steps = advance(before, evaluated.intervals, definition.hold, definition.clear_for, severities(definition))
+    evaluated = evaluate_series(
+        definition,
+        asset,
+        series.ts,
+        series.values,
+        carried,
+        part.start,
+        part.end,
+        series.bad,
+        learned,
+    )
+    after, steps = advance(
+        before, evaluated.intervals, definition.hold, definition.clear_for, severities(definition)
+    )
     result.steps.extend((step, part) for step in steps)
     for step in steps:
         reading = evaluated.reading_at(step.at)
         if step.kind == "raised":
-            result.raises[step.at] = Raise(reading.evaluated if reading else None, reading, model_version=part.model_version)
+            result.raises[step.at] = Raise(
+                reading.evaluated if reading else None, reading, model_version=part.model_version
+            )
         elif step.kind == "severity" and reading is not None:
             result.changes[step.at] = limit_message(definition, asset, reading, step.severity)[0]
     last = evaluated.intervals[-1]
     reading = evaluated.reading_at(last.start)
-    unknown = fact_message(definition, asset, last.fact, reading) if last.fact and last.status == "unknown" else None
-    return replace(result, state=replace(after, watermark=part.end, carried=evaluated.carried), unknown=unknown, learned=learned)
+    unknown = (
+        fact_message(definition, asset, last.fact, reading)
+        if last.fact and last.status == "unknown"
+        else None
+    )
+    return replace(
+        result,
+        state=replace(after, watermark=part.end, carried=evaluated.carried),
+        unknown=unknown,
+        learned=learned,
+    )
 
 
 def evaluate_combined_interval(
@@ -80,11 +103,18 @@ def evaluate_combined_interval(
     """Evaluate one part under conditions of several variables, from the readings of `readings_carried_into`."""
     asset, before = sources.asset, result.state
     history = sources.shared.load(
-        asset, part.start - longest_lookback(combination), part.end, {leaf.variable for leaf in combination.leaves()}
+        asset,
+        part.start - longest_lookback(combination),
+        part.end,
+        {leaf.variable for leaf in combination.leaves()},
     )
     series, severity = all_series(combination, history), severity_of_missing(definition)
-    evaluated = evaluate_combination(combination, asset, series, before.carried, part.start, part.end, severity, learned)
-    after, steps = advance(before, evaluated.intervals, definition.hold, definition.clear_for, severities(definition))
+    evaluated = evaluate_combination(
+        combination, asset, series, before.carried, part.start, part.end, severity, learned
+    )
+    after, steps = advance(
+        before, evaluated.intervals, definition.hold, definition.clear_for, severities(definition)
+    )
     result.steps.extend((step, part) for step in steps)
     for step in steps:
         if step.kind == "raised":
@@ -92,19 +122,31 @@ def evaluate_combined_interval(
             result.raises[step.at] = Raise(None, content=content, model_version=part.model_version)
     last = evaluated.intervals[-1]
     unknown = unknown_message(asset, evaluated.at(last.start)) if last.status == "unknown" else None
-    return replace(result, state=replace(after, watermark=part.end, carried=evaluated.carried), unknown=unknown, learned=learned)
+    return replace(
+        result,
+        state=replace(after, watermark=part.end, carried=evaluated.carried),
+        unknown=unknown,
+        learned=learned,
+    )
 
 
-def readings_carried_into(part: VersionInterval, combination: Combination, sources: Sources, carried: Carried | None) -> Carried:
+def readings_carried_into(
+    part: VersionInterval, combination: Combination, sources: Sources, carried: Carried | None
+) -> Carried:
     """Return the last reading of each condition before a part. The first evaluation begins with the last known values."""
     if carried is not None and carried.parts and not part.is_new:
         return carried
     leaves = list(combination.leaves())
     known = [None] * len(leaves) if carried is None else under_another_revision(leaves, carried)
-    return together((_last_value(*one, sources, part.start) for one in zip(leaves, known, strict=True)), part.start)
+    return together(
+        (_last_value(*one, sources, part.start) for one in zip(leaves, known, strict=True)),
+        part.start,
+    )
 
 
-def _last_value(condition: Condition, carried: Carried | None, sources: Sources, at: datetime) -> Carried | None:
+def _last_value(
+    condition: Condition, carried: Carried | None, sources: Sources, at: datetime
+) -> Carried | None:
     """Return what is carried if it is a value, else the last reading before `at`, if one with a value is recent enough.
 
     It may be a later one that says nothing, of bad quality or out of range.
@@ -118,15 +160,25 @@ def _last_value(condition: Condition, carried: Carried | None, sources: Sources,
     before = newest.index[-1].to_pydatetime() - _MOMENT
     history = sources.platform.readings.load(asset, before - lookback(condition), at, [name])
     series = series_of(condition, history)
-    return evaluate_series(condition, asset, series.ts, series.values, None, before, at, series.bad).carried
+    return evaluate_series(
+        condition, asset, series.ts, series.values, None, before, at, series.bad
+    ).carried
 
 
 def _combined_evidence(
-    definition: Conditions, combination: Combination, asset: Asset, step: Step, evaluated: CombinedEvaluation
+    definition: Conditions,
+    combination: Combination,
+    asset: Asset,
+    step: Step,
+    evaluated: CombinedEvaluation,
 ) -> Evidence:
     found = evaluated.at(step.at)
-    reason = combined_message(definition, asset, conditions_that_count(combination, found), evaluated.is_missing(step.at))
-    inputs = {one.condition.variable: None if one.reading is None else one.reading.value for one in found}
+    reason = combined_message(
+        definition, asset, conditions_that_count(combination, found), evaluated.is_missing(step.at)
+    )
+    inputs = {
+        one.condition.variable: None if one.reading is None else one.reading.value for one in found
+    }
     return Evidence(Evaluation(step.at, "triggered", reason), inputs=inputs)
 
 

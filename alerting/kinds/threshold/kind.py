@@ -54,13 +54,26 @@ class ThresholdKind:
         if combination is not None:
             leaves = list(combination.leaves())
             stored = None if asset.is_computed(leaves[0].variable) else leaves[0].variable
-            return Inputs(stored, longest_lookback(combination), max(leaf.stale_after for leaf in leaves))
-        if asset.is_computed(definition.variable):  # it is not stored, so it is read for each target by itself
+            return Inputs(
+                stored, longest_lookback(combination), max(leaf.stale_after for leaf in leaves)
+            )
+        if asset.is_computed(
+            definition.variable
+        ):  # it is not stored, so it is read for each target by itself
             return Inputs(None, lookback(definition), definition.stale_after)
-        return Inputs(definition.variable, lookback(definition), definition.stale_after, limits_of(definition, asset))
+        return Inputs(
+            definition.variable,
+            lookback(definition),
+            definition.stale_after,
+            limits_of(definition, asset),
+        )
 
     def evaluate(
-        self, definition: ThresholdDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
+        self,
+        definition: ThresholdDefinition,
+        sources: Sources,
+        part: VersionInterval,
+        before: TargetEvaluation,
     ) -> TargetEvaluation:
         note_revision(before, part)
         try:
@@ -75,16 +88,25 @@ class ThresholdKind:
         return cast("TrainedModel", from_files(files))
 
     def explain(
-        self, definition: ThresholdDefinition, asset: Asset, step: Step, at_raise: Raise, history: History | None
+        self,
+        definition: ThresholdDefinition,
+        asset: Asset,
+        step: Step,
+        at_raise: Raise,
+        history: History | None,
     ) -> Evidence:
         """Return the content of a new episode: the limit that was left, and the value."""
         reading = at_raise.reading
         if at_raise.content is not None:
             return at_raise.content
         if reading is None:
-            return Evidence(Evaluation(step.at, "triggered", step.reason), inputs={definition.variable: None})
+            return Evidence(
+                Evaluation(step.at, "triggered", step.reason), inputs={definition.variable: None}
+            )
         reason, limit = limit_message(definition, asset, reading, step.severity)
-        evaluation = Evaluation(step.at, "triggered", reason, at_raise.value, limit, at_raise.model_version)
+        evaluation = Evaluation(
+            step.at, "triggered", reason, at_raise.value, limit, at_raise.model_version
+        )
         return Evidence(evaluation, inputs={definition.variable: reading.value})
 
     def outcome(self, definition: ThresholdDefinition, asset: Asset) -> Literal["onset", "state"]:
@@ -97,13 +119,18 @@ class ThresholdKind:
         drawn: dict[str, Charted] = {}
         for one in (_charted(leaf, asset) for leaf in combination.leaves()):
             same = drawn.get(one.variable or "")
-            drawn[one.variable or ""] = one if same is None else same._replace(levels=(*same.levels, *one.levels))
+            drawn[one.variable or ""] = (
+                one if same is None else same._replace(levels=(*same.levels, *one.levels))
+            )
         first, *others = drawn.values()
         return first._replace(others=tuple(others))
 
 
 def _evaluate_part(
-    definition: ThresholdDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
+    definition: ThresholdDefinition,
+    sources: Sources,
+    part: VersionInterval,
+    before: TargetEvaluation,
 ) -> TargetEvaluation:
     if to_millis(part.start) >= to_millis(part.end):
         return replace(before, state=replace(before.state, watermark=part.end))
@@ -124,7 +151,11 @@ def _evaluate_part(
 def _with_limit(charted: Charted, definition: ThresholdDefinition, episode: Episode) -> Charted:
     """Return the chart with the learned limit that was left, as it was at the raise."""
     limit = episode.evaluation.threshold
-    if not definition.learned or limit is None or limit in {level.value for level in charted.levels}:
+    if (
+        not definition.learned
+        or limit is None
+        or limit in {level.value for level in charted.levels}
+    ):
         return charted
     return charted._replace(levels=(*charted.levels, Level(limit, AT_RAISE)))
 

@@ -16,7 +16,10 @@ NO_ESTIMATE = "no learned limits are in service yet"
 
 
 def limits_in_force(
-    definition: ThresholdDefinition, sources: Sources, part: VersionInterval, carried: Carried | None
+    definition: ThresholdDefinition,
+    sources: Sources,
+    part: VersionInterval,
+    carried: Carried | None,
 ) -> LearnedLimits | None:
     """Return the learned limits for the readings of a part and for those carried into it; None if no limit is learned.
 
@@ -30,19 +33,38 @@ def limits_in_force(
     model = cast("LearnedLimitsModel", sources.models.get(definition, part.model_version))
     fitted = model.by_asset.get(sources.asset.name)
     if fitted is None:
-        return replace(none, missing=f"no learned limit for {sources.asset.name}: too few readings in the estimate; train again")
+        return replace(
+            none,
+            missing=f"no learned limit for {sources.asset.name}: too few readings in the estimate; train again",
+        )
     if part.end <= model.training_cutoff:
-        learned_from = f"the learned limits of version {part.model_version} come from readings up to"
-        return replace(none, missing=f"{learned_from} {model.training_cutoff.isoformat()}", cutoff=model.training_cutoff)
+        learned_from = (
+            f"the learned limits of version {part.model_version} come from readings up to"
+        )
+        return replace(
+            none,
+            missing=f"{learned_from} {model.training_cutoff.isoformat()}",
+            cutoff=model.training_cutoff,
+        )
     instants = sorted({part.start, *_taken_at(carried)})
-    history = read_part(definition, sources, part) if definition.groups_by else History(sources.asset)
-    categories = {name: sources.shared.category(sources.asset, name, history, instants) for name in definition.groups_by}
+    history = (
+        read_part(definition, sources, part) if definition.groups_by else History(sources.asset)
+    )
+    categories = {
+        name: sources.shared.category(sources.asset, name, history, instants)
+        for name in definition.groups_by
+    }
     few = f"too few readings for a learned limit on {sources.asset.name}"
-    return replace(none, tables=fitted.tables, categories=categories, cutoff=model.training_cutoff, missing=few)
+    return replace(
+        none, tables=fitted.tables, categories=categories, cutoff=model.training_cutoff, missing=few
+    )
 
 
 def split_at_cutoff(
-    definition: ThresholdDefinition, sources: Sources, part: VersionInterval, carried: Carried | None
+    definition: ThresholdDefinition,
+    sources: Sources,
+    part: VersionInterval,
+    carried: Carried | None,
 ) -> list[VersionInterval]:
     """Return the part, cut where the cutoff of its limits lies within it: no instant up to there is evaluated by them.
 
@@ -65,4 +87,6 @@ def _taken_at(carried: Carried | None) -> Iterator[datetime]:
 
 def read_part(definition: ThresholdDefinition, sources: Sources, part: VersionInterval) -> History:
     """Return all readings that an evaluation of a part needs."""
-    return sources.shared.load(sources.asset, part.start, part.end, definition.variables_evaluated(sources.asset))
+    return sources.shared.load(
+        sources.asset, part.start, part.end, definition.variables_evaluated(sources.asset)
+    )

@@ -43,10 +43,18 @@ class FittedLimits:
             declared = asset.variables.get(variable)
             unit = (declared.unit if declared else None) or ""
             rows = [
-                (table.within(group) or "all", f"{one.readings}", "too few" if one.limit is None else f"{one.limit:.6g} {unit}")
+                (
+                    table.within(group) or "all",
+                    f"{one.readings}",
+                    "too few" if one.limit is None else f"{one.limit:.6g} {unit}",
+                )
                 for group, one in sorted(table.groups.items(), key=_position)
             ]
-            yield NoteTable(f"{asset.name}: {variable}, quantile {table.quantile:g}", _COLUMNS, rows[:_MOST_ROWS])
+            yield NoteTable(
+                f"{asset.name}: {variable}, quantile {table.quantile:g}",
+                _COLUMNS,
+                rows[:_MOST_ROWS],
+            )
 
 
 def _position(item: tuple[Group, GroupLimit]) -> list[tuple[int, str]]:
@@ -58,10 +66,14 @@ def _describe(variable: str, table: LimitTable) -> str:
     whole, least = table.groups[()], least_readings(table.quantile)
     period = f"{table.start:%Y-%m-%d %H:%M} to {table.end:%Y-%m-%d %H:%M} UTC"
     found = "too few" if whole.limit is None else f"{whole.limit:.6g}"
-    text = f"{variable}, quantile {table.quantile:g} of {whole.readings} readings, {period}: {found}"
+    text = (
+        f"{variable}, quantile {table.quantile:g} of {whole.readings} readings, {period}: {found}"
+    )
     for depth in range(1, len(table.by) + 1):
         limits = [one.limit for group, one in table.groups.items() if len(group) == depth]
-        text += f"; {_describe_groups(' and '.join(table.by[:depth]).replace('_', ' '), limits, least)}"
+        text += (
+            f"; {_describe_groups(' and '.join(table.by[:depth]).replace('_', ' '), limits, least)}"
+        )
     return text
 
 
@@ -76,7 +88,9 @@ def _describe_groups(by: str, limits: Sequence[float | None], least: int) -> str
         return f"{which} fewer than {least} readings: the coarser limit is taken"
     groups = f"{len(own)} group{'s' if len(own) > 1 else ''} of {by}"
     span = f"{min(own):.6g} to {max(own):.6g}" if len(own) > 1 else f"{own[0]:.6g}"
-    rest = f"; {few} more with fewer than {least} readings: the coarser limit is taken" if few else ""
+    rest = (
+        f"; {few} more with fewer than {least} readings: the coarser limit is taken" if few else ""
+    )
     return f"{groups}: {span}{rest}"
 
 
@@ -87,14 +101,19 @@ class LearnedLimitsModel(NormalModel[FittedLimits]):
     @property
     def hash(self) -> str:
         """Return the hash of all numbers that decide an evaluation."""
-        settings = [self.family, self.training_cutoff.isoformat(), {name: _tables(one) for name, one in self.by_asset.items()}]
+        settings = [
+            self.family,
+            self.training_cutoff.isoformat(),
+            {name: _tables(one) for name, one in self.by_asset.items()},
+        ]
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def to_files(model: LearnedLimitsModel) -> Files:
     """Return the file of a model."""
     assets = {
-        name: {"limits": _tables(fitted), "left_out": dict(fitted.left_out)} for name, fitted in sorted(model.by_asset.items())
+        name: {"limits": _tables(fitted), "left_out": dict(fitted.left_out)}
+        for name, fitted in sorted(model.by_asset.items())
     }
     return {FILE: json.dumps({**model.header, "assets": assets}, sort_keys=True, indent=1).encode()}
 
@@ -102,7 +121,10 @@ def to_files(model: LearnedLimitsModel) -> Files:
 def from_files(files: Files) -> LearnedLimitsModel:
     """Return the model of its file."""
     document: dict[str, Any] = json.loads(files[FILE])
-    fitted = {name: FittedLimits(_read(one["limits"]), one["left_out"]) for name, one in document["assets"].items()}
+    fitted = {
+        name: FittedLimits(_read(one["limits"]), one["left_out"])
+        for name, one in document["assets"].items()
+    }
     return LearnedLimitsModel(**read_header(document), by_asset=fitted)
 
 
@@ -114,7 +136,8 @@ def _tables(fitted: FittedLimits) -> dict[str, Any]:
             "from": table.start.isoformat(),
             "to": table.end.isoformat(),
             "groups": [
-                {"group": list(group), "readings": n, "limit": limit} for group, (n, limit) in sorted(table.groups.items())
+                {"group": list(group), "readings": n, "limit": limit}
+                for group, (n, limit) in sorted(table.groups.items())
             ],
         }
         for key, table in fitted.tables.items()
@@ -128,7 +151,10 @@ def _read(document: Mapping[str, Any]) -> dict[str, LimitTable]:
             tuple(one["by"]),
             datetime.fromisoformat(one["from"]),
             datetime.fromisoformat(one["to"]),
-            {tuple(group["group"]): GroupLimit(group["readings"], group["limit"]) for group in one["groups"]},
+            {
+                tuple(group["group"]): GroupLimit(group["readings"], group["limit"])
+                for group in one["groups"]
+            },
         )
         for key, one in document.items()
     }

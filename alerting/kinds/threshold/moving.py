@@ -13,7 +13,9 @@ from alerting.kinds.threshold.learned import limits_in_force, split_at_cutoff
 from alerting.readings.history import Millis, to_millis
 from alerting.reporting.figures.episode_chart import MovingLevel
 
-_QUARTER_MS = 900_000  # every zone is a multiple of it away from UTC, so an hour of the day begins with one
+_QUARTER_MS = (
+    900_000  # every zone is a multiple of it away from UTC, so an hour of the day begins with one
+)
 _Line = tuple[str, Severity, str, int]
 """A variable, a severity and a side, and the number of the line among those that have these in common."""
 
@@ -49,14 +51,18 @@ def _pieces(sources: Sources, part: VersionInterval) -> list[VersionInterval]:
     return split_at_cutoff(definition, sources, part, None)
 
 
-def _in_part(sources: Sources, part: VersionInterval) -> tuple[int, dict[_Line, tuple[Millis, Numbers]]]:
+def _in_part(
+    sources: Sources, part: VersionInterval
+) -> tuple[int, dict[_Line, tuple[Millis, Numbers]]]:
     """Return the first instant of a part, and the limits in it: none while no learned limit is in service."""
     start, found = to_millis(part.start) + 1, dict[_Line, tuple[Millis, Numbers]]()
     definition = part.revision.definition if part.revision else None
     if isinstance(definition, LearnedThresholdDefinition) and definition.state == "active":
         learned = limits_in_force(definition, sources, part, None)
         for condition in definition.conditions:
-            for severity, side, steps in _of_condition(condition, learned, start, to_millis(part.end)):
+            for severity, side, steps in _of_condition(
+                condition, learned, start, to_millis(part.end)
+            ):
                 same = (condition.variable, severity, side)
                 found[*same, sum(line[:3] == same for line in found)] = steps
     return start, found
@@ -68,7 +74,10 @@ def _of_condition(
     """Yield each learned limit of a condition, at the instants between two (ms) at which it can change."""
     if learned is None:
         return
-    instants = [np.array([start]), np.arange(start // _QUARTER_MS + 1, end // _QUARTER_MS + 1) * _QUARTER_MS]
+    instants = [
+        np.array([start]),
+        np.arange(start // _QUARTER_MS + 1, end // _QUARTER_MS + 1) * _QUARTER_MS,
+    ]
     for category in learned.categories.values():
         instants += [category.at, category.at + category.longest + 1]
     ts = np.unique(np.concatenate(instants).astype(np.int64))

@@ -68,30 +68,61 @@ class LearnedLimitsTraining:
 
     def period(self, definition: LearnedThresholdDefinition, source: TrainingSource) -> NormalTime:
         names = sorted({variable for variable, _ in definition.learned})
-        last = max((at for name in names for at in newest_instants(definition, source, name)), default=None)
+        last = max(
+            (at for name in names for at in newest_instants(definition, source, name)), default=None
+        )
         if last is None:
             raise no_readings(definition, source, ", ".join(names))
-        first = min(span[0] for asset in source.assets if (span := source.readings.span(asset.name)) is not None)
+        first = min(
+            span[0]
+            for asset in source.assets
+            if (span := source.readings.span(asset.name)) is not None
+        )
         start = max(first - _MOMENT, last - max(learned.over for _, learned in definition.learned))
         return NormalTime(start, last, last)
 
-    def estimate(self, definition: LearnedThresholdDefinition, revision: int, family: str, data: LearningData) -> Estimated:
-        fitted = {history.asset.name: _fit(definition, history, data) for history in data.whole_histories}
-        by_asset = {name: one for name, one in fitted.items() if any(table.answering(()) == () for table in one.tables.values())}
+    def estimate(
+        self, definition: LearnedThresholdDefinition, revision: int, family: str, data: LearningData
+    ) -> Estimated:
+        fitted = {
+            history.asset.name: _fit(definition, history, data) for history in data.whole_histories
+        }
+        by_asset = {
+            name: one
+            for name, one in fitted.items()
+            if any(table.answering(()) == () for table in one.tables.values())
+        }
         if not by_asset:
             raise _too_few(definition, fitted, data)
         notes = [note for name, one in fitted.items() for note in one.describe(name)]
-        notes += [f"{name}: too few readings; it has no limits" for name in sorted(fitted.keys() - by_asset.keys())]
+        notes += [
+            f"{name}: too few readings; it has no limits"
+            for name in sorted(fitted.keys() - by_asset.keys())
+        ]
         model = LearnedLimitsModel(family, revision, data.period.cutoff, by_asset)
-        used = sum(table.groups[()].readings for one in by_asset.values() for table in one.tables.values())
+        used = sum(
+            table.groups[()].readings for one in by_asset.values() for table in one.tables.values()
+        )
         left_out: dict[str, int] = {}
         for reason, count in (item for one in fitted.values() for item in one.left_out.items()):
             left_out[reason] = left_out.get(reason, 0) + count
         metrics = {f"limit {name} {number}": limit for name, number, limit in _whole_limits(model)}
-        groups = sum(len(table.groups) for one in by_asset.values() for table in one.tables.values())
-        assets = [history.asset for history in data.whole_histories if history.asset.name in by_asset]
+        groups = sum(
+            len(table.groups) for one in by_asset.values() for table in one.tables.values()
+        )
+        assets = [
+            history.asset for history in data.whole_histories if history.asset.name in by_asset
+        ]
         shown = [table for asset in assets for table in by_asset[asset.name].list_groups(asset)]
-        return Estimated(model, used, left_out, tuple(notes), {"groups": groups}, metrics, tuple(shown[:_MOST_TABLES]))
+        return Estimated(
+            model,
+            used,
+            left_out,
+            tuple(notes),
+            {"groups": groups},
+            metrics,
+            tuple(shown[:_MOST_TABLES]),
+        )
 
     def compare(
         self,
@@ -102,36 +133,63 @@ class LearnedLimitsTraining:
     ) -> Comparison:
         challenger = candidates[FAMILY]
         limits = _whole_limits(challenger)
-        old = {} if champion is None else {(name, number): limit for name, number, limit in _whole_limits(champion)}
+        old = (
+            {}
+            if champion is None
+            else {(name, number): limit for name, number, limit in _whole_limits(champion)}
+        )
         titles = [f"limit {number} of all readings, {name}" for name, number, _ in limits]
-        before = [f"{old[key]:.6g}" if (key := (name, number)) in old else "-" for name, number, _ in limits]
-        evidence = {"compared": [*compared_rows(titles, [f"{limit:.6g}" for *_, limit in limits], before)]}
+        before = [
+            f"{old[key]:.6g}" if (key := (name, number)) in old else "-"
+            for name, number, _ in limits
+        ]
+        evidence = {
+            "compared": [*compared_rows(titles, [f"{limit:.6g}" for *_, limit in limits], before)]
+        }
         moved = [] if champion is None else [*_moved(definition, data, champion)]
         kept = {} if champion is None else _still_in_service(champion, challenger)
         if champion is not None and champion.hash == challenger.hash:
-            return Comparison(FAMILY, PromotionDecision("keep", False, False, "The limits are the same.", evidence), False, {})
+            return Comparison(
+                FAMILY,
+                PromotionDecision("keep", False, False, "The limits are the same.", evidence),
+                False,
+                {},
+            )
         model = None
         reason = "Quantiles of the newest readings; no threshold is chosen by a problem."
         if kept:
-            model = LearnedLimitsModel(FAMILY, challenger.revision, challenger.training_cutoff, {**challenger.by_asset, **kept})
+            model = LearnedLimitsModel(
+                FAMILY,
+                challenger.revision,
+                challenger.training_cutoff,
+                {**challenger.by_asset, **kept},
+            )
             reason += f" {', '.join(sorted(kept))}: too few readings for new limits, so those in service stay."
         if moved:
             reason = f"{'; '.join(moved)}. The new limits go into service only if a person approves. {reason}"
-        decision = PromotionDecision("provisional" if moved else "promote", True, bool(moved), reason, evidence)
+        decision = PromotionDecision(
+            "provisional" if moved else "promote", True, bool(moved), reason, evidence
+        )
         return Comparison(FAMILY, decision, bool(moved), {}, model)
 
     save = staticmethod(to_files)
 
 
-def _fit(definition: LearnedThresholdDefinition, history: History, data: LearningData) -> FittedLimits:
+def _fit(
+    definition: LearnedThresholdDefinition, history: History, data: LearningData
+) -> FittedLimits:
     left_out, tables = dict[str, int](), dict[str, LimitTable]()
     for variable, learned in definition.learned:
         used = _used(definition, history, data, variable)
         start = max(data.period.start, data.period.cutoff - learned.over)
         inside = used.at > to_millis(start)
-        labels = labels_at(learned.by, _categories(history, learned), definition.schedule.timezone, used.at[inside])
+        labels = labels_at(
+            learned.by, _categories(history, learned), definition.schedule.timezone, used.at[inside]
+        )
         key = key_of(variable, learned)
-        tables[key] = estimate_limits(learned, used.values[inside], labels, start, data.period.cutoff, MOST_GROUPS)
+        tables[key] = estimate_limits(
+            learned, used.values[inside], labels, start, data.period.cutoff, MOST_GROUPS
+        )
         for reason, count in used.left_out.items():
             left_out[f"{variable}, {reason}"] = count
     return FittedLimits(tables, left_out)
@@ -139,14 +197,23 @@ def _fit(definition: LearnedThresholdDefinition, history: History, data: Learnin
 
 def _categories(history: History, learned: Learned) -> dict[str, CategoryValues]:
     """Return the values of the categories by which a limit is grouped."""
-    return {name: category_values(history.asset, name, [history.readings]) for name in learned.by if name != HOUR_OF_DAY}
+    return {
+        name: category_values(history.asset, name, [history.readings])
+        for name in learned.by
+        if name != HOUR_OF_DAY
+    }
 
 
-def _used(definition: LearnedThresholdDefinition, history: History, data: LearningData, variable: str) -> _Used:
+def _used(
+    definition: LearnedThresholdDefinition, history: History, data: LearningData, variable: str
+) -> _Used:
     """Return the possible values of the period, without those of suppressed times and of problems."""
     if variable not in history.readings:
         return _Used(np.empty(0, np.int64), np.empty(0), {})
-    at, values = millis(pd.DatetimeIndex(history.readings.index)), history.readings[variable].to_numpy(np.float64)
+    at, values = (
+        millis(pd.DatetimeIndex(history.readings.index)),
+        history.readings[variable].to_numpy(np.float64),
+    )
     there = present(history, variable)
     suppressed = is_covered(data.suppressed.get(history.asset.name, ()), at)
     in_problem = is_covered(_problems(definition, history, data), at)
@@ -159,17 +226,31 @@ def _used(definition: LearnedThresholdDefinition, history: History, data: Learni
     return _Used(at[used], values[used], left_out)
 
 
-def _problems(definition: LearnedThresholdDefinition, history: History, data: LearningData) -> Sequence[SuppressedInterval]:
+def _problems(
+    definition: LearnedThresholdDefinition, history: History, data: LearningData
+) -> Sequence[SuppressedInterval]:
     """Return problems with the gap and horizon before them, and episodes that operators called right."""
     before = duration_millis(definition.gap + definition.horizon)
     found = [] if definition.problem is None else problem_intervals(definition.problem, history)
-    of_asset = (one for one in data.verdicts if one.asset == history.asset.name and one.verdict == "true_alarm")
-    intervals = [SuppressedInterval(from_millis(max(start - before, 0)), from_millis(end + 1), "") for start, end in found]
+    of_asset = (
+        one
+        for one in data.verdicts
+        if one.asset == history.asset.name and one.verdict == "true_alarm"
+    )
+    intervals = [
+        SuppressedInterval(from_millis(max(start - before, 0)), from_millis(end + 1), "")
+        for start, end in found
+    ]
     return [*intervals, *(SuppressedInterval(one.start, one.end + _MOMENT, "") for one in of_asset)]
 
 
-def _too_few(definition: LearnedThresholdDefinition, fitted: Mapping[str, FittedLimits], data: LearningData) -> UserError:
-    most = max((table.groups[()].readings for one in fitted.values() for table in one.tables.values()), default=0)
+def _too_few(
+    definition: LearnedThresholdDefinition, fitted: Mapping[str, FittedLimits], data: LearningData
+) -> UserError:
+    most = max(
+        (table.groups[()].readings for one in fitted.values() for table in one.tables.values()),
+        default=0,
+    )
     least = min(least_readings(learned.quantile) for _, learned in definition.learned)
     return UserError(
         f"{definition.name}: too few readings to learn a limit: at most {most} on one asset from "
@@ -188,7 +269,9 @@ def _whole_limits(model: LearnedLimitsModel) -> list[tuple[str, int, float]]:
     return found
 
 
-def _still_in_service(champion: LearnedLimitsModel, challenger: LearnedLimitsModel) -> dict[str, FittedLimits]:
+def _still_in_service(
+    champion: LearnedLimitsModel, challenger: LearnedLimitsModel
+) -> dict[str, FittedLimits]:
     """Return the assets with limits that stay in service, as there are too few readings for new ones: with all their limits."""
     found = {}
     for name, old in champion.by_asset.items():
@@ -197,13 +280,19 @@ def _still_in_service(champion: LearnedLimitsModel, challenger: LearnedLimitsMod
             found[name] = old
             continue
         few = [key for key, one in new.tables.items() if one.answering(()) is None]
-        stay = {key: old.tables[key] for key in few if key in old.tables and old.tables[key].answering(()) is not None}
+        stay = {
+            key: old.tables[key]
+            for key in few
+            if key in old.tables and old.tables[key].answering(()) is not None
+        }
         if stay:
             found[name] = FittedLimits({**new.tables, **stay}, new.left_out)
     return found
 
 
-def _moved(definition: LearnedThresholdDefinition, data: LearningData, champion: LearnedLimitsModel) -> Sequence[str]:
+def _moved(
+    definition: LearnedThresholdDefinition, data: LearningData, champion: LearnedLimitsModel
+) -> Sequence[str]:
     """Return a sentence for each asset and variable of which far more readings than expected lay beyond the limits in service.
 
     Each reading is compared with the limit of its own group, as live evaluation compares it.
@@ -219,12 +308,16 @@ def _moved(definition: LearnedThresholdDefinition, data: LearningData, champion:
                 continue
             used = _used(definition, history, data, variable)
             new = used.at > to_millis(table.end)
-            in_service = LearnedLimits({key: table}, definition.schedule.timezone, "", _categories(history, learned))
+            in_service = LearnedLimits(
+                {key: table}, definition.schedule.timezone, "", _categories(history, learned)
+            )
             values, limits = used.values[new], in_service.at(variable, learned, used.at[new]).values
             upper = learned.quantile > MIDDLE
             expected = 1 - learned.quantile if upper else learned.quantile
             beyond = int(np.sum(values > limits if upper else values < limits))
-            if beyond >= _LEAST_BEYOND and beyond > min(_MANY_TIMES * expected, _MOST) * len(values):
+            if beyond >= _LEAST_BEYOND and beyond > min(_MANY_TIMES * expected, _MOST) * len(
+                values
+            ):
                 of = (
                     f"the limits of their groups (of all readings {whole:.6g})"
                     if table.by

@@ -26,7 +26,18 @@ _LOOK_BACK = timedelta(hours=1)
 _LONGEST_LOOK_BACK = timedelta(days=2)
 _MOMENT = timedelta(milliseconds=1)
 _LIMITS = (
-    *("above", "below", "clear_above_at", "clear_below_at", "outside", "inside", "equals", "levels", "rate_per", "at_least"),
+    *(
+        "above",
+        "below",
+        "clear_above_at",
+        "clear_below_at",
+        "outside",
+        "inside",
+        "equals",
+        "levels",
+        "rate_per",
+        "at_least",
+    ),
     *("clear_inside", "clear_outside", "for", "clear_for"),
 )
 
@@ -50,11 +61,19 @@ def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> W
     else:
         described = _describe_combination(combination, question, state.carried, evaluated.learned)
     found = replace(
-        question.blank, value=described.value, limit=described.limit, unknown=evaluated.unknown, facts=described.facts
+        question.blank,
+        value=described.value,
+        limit=described.limit,
+        unknown=evaluated.unknown,
+        facts=described.facts,
     )
     if evaluated.unknown:
         text = f"cannot tell: {evaluated.unknown}"
-        return replace(found, verdict="unknown", answer=text + ("; the open episode stays open" if state.raised_at else ""))
+        return replace(
+            found,
+            verdict="unknown",
+            answer=text + ("; the open episode stays open" if state.raised_at else ""),
+        )
     if state.raised_at is not None:
         answer = f"open since {state.raised_at.isoformat()}" + _clearing(definition, state)
         return replace(found, verdict="open", answer=answer)
@@ -64,22 +83,43 @@ def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> W
             f"not raised: {described.pending} since {state.pending_since.isoformat()}, which must hold for "
             f"{spoken_duration(definition.hold)}; due at {due.isoformat()}"
         )
-        return replace(found, verdict="pending", answer=answer, pending_since=state.pending_since, due_at=due)
+        return replace(
+            found, verdict="pending", answer=answer, pending_since=state.pending_since, due_at=due
+        )
     return replace(found, verdict="normal", answer=f"not raised: {described.normal}")
 
 
-def _describe(definition: ThresholdDefinition, question: WhyQuestion, learned: LearnedLimits | None) -> _Described:
+def _describe(
+    definition: ThresholdDefinition, question: WhyQuestion, learned: LearnedLimits | None
+) -> _Described:
     since = question.at - definition.stale_after - _LONGEST_LOOK_BACK
-    history = question.platform.readings.load(question.asset, since, question.at, [definition.variable])
+    history = question.platform.readings.load(
+        question.asset, since, question.at, [definition.variable]
+    )
     last = _last_reading(definition, history)
-    facts = [f"limits: {_limits(definition_document(definition))}", *_describe_sample(definition.variable, last, history)]
-    found = [] if learned is None or last is None else [*_learned_at(definition, learned, last[0], question)]
+    facts = [
+        f"limits: {_limits(definition_document(definition))}",
+        *_describe_sample(definition.variable, last, history),
+    ]
+    found = (
+        []
+        if learned is None or last is None
+        else [*_learned_at(definition, learned, last[0], question)]
+    )
     facts[1:1] = [text for text, _ in found]
     value = last[1] if last is not None and isinstance(last[1], float) else None
     normal = f"{definition.variable} is within its limits"
     numbers = [limit for _, limit in found if limit is not None]
-    nearest = None if value is None else min(numbers, key=lambda limit: abs(limit - value), default=None)
-    return _Described(tuple(facts), "beyond its limit", normal, value, _limit(definition, value) if nearest is None else nearest)
+    nearest = (
+        None if value is None else min(numbers, key=lambda limit: abs(limit - value), default=None)
+    )
+    return _Described(
+        tuple(facts),
+        "beyond its limit",
+        normal,
+        value,
+        _limit(definition, value) if nearest is None else nearest,
+    )
 
 
 def _learned_at(
@@ -91,24 +131,48 @@ def _learned_at(
         moving = learned.at(condition.variable, one, np.array([to_millis(taken_at)]))
         described = moving.describe(0)
         if described is None:
-            yield f"the learned limit {side} {condition.variable} is unknown: {learned.missing}", None
+            yield (
+                f"the learned limit {side} {condition.variable} is unknown: {learned.missing}",
+                None,
+            )
         else:
             limit = float(moving.values[0])
             yield f"{side} {limit:.6g}, learned by version {version}: {described}", limit
 
 
 def _describe_combination(
-    combination: Combination, question: WhyQuestion, carried: Carried | None, learned: LearnedLimits | None
+    combination: Combination,
+    question: WhyQuestion,
+    carried: Carried | None,
+    learned: LearnedLimits | None,
 ) -> _Described:
     """Describe every condition by its last value; nothing is read again."""
     series = all_series(combination, History(question.asset))
     found = evaluate_combination(
-        combination, question.asset, series, carried, question.at - _MOMENT, question.at, learned=learned
+        combination,
+        question.asset,
+        series,
+        carried,
+        question.at - _MOMENT,
+        question.at,
+        learned=learned,
     )
-    how = "one of these conditions must hold" if combination.how == "any" else "all of these conditions must hold"
+    how = (
+        "one of these conditions must hold"
+        if combination.how == "any"
+        else "all of these conditions must hold"
+    )
     facts = [how, *(_describe_condition(one, question) for one in found.at(question.at))]
-    held = "one of its conditions has held" if combination.how == "any" else "all of its conditions have held"
-    return _Described(tuple(facts), held, "no condition holds" if combination.how == "any" else "not all of its conditions hold")
+    held = (
+        "one of its conditions has held"
+        if combination.how == "any"
+        else "all of its conditions have held"
+    )
+    return _Described(
+        tuple(facts),
+        held,
+        "no condition holds" if combination.how == "any" else "not all of its conditions hold",
+    )
 
 
 def _describe_condition(one: ConditionAt, question: WhyQuestion) -> str:
@@ -121,7 +185,11 @@ def _describe_condition(one: ConditionAt, question: WhyQuestion) -> str:
     if reading is None or reading.value is None:
         return f"{condition.variable}, {_limits(written)}: {state}"
     value = f"{reading.value:g}" if isinstance(reading.value, float) else reading.value
-    learned = [f"; {one.side} {one.limit:.6g}: {one.description}" for one in reading.learned if one.limit is not None]
+    learned = [
+        f"; {one.side} {one.limit:.6g}: {one.description}"
+        for one in reading.learned
+        if one.limit is not None
+    ]
     return f"{condition.variable}, {_limits(written)}: {state}; it was {value} at {reading.at.isoformat()}{''.join(learned)}"
 
 
@@ -136,7 +204,9 @@ def _start(definition: ThresholdDefinition, question: WhyQuestion) -> ConditionS
     return ConditionState(watermark=max(begin, at - before - _LONGEST_LOOK_BACK))
 
 
-def _last_reading(definition: ThresholdDefinition, history: History) -> tuple[datetime, float | str] | None:
+def _last_reading(
+    definition: ThresholdDefinition, history: History
+) -> tuple[datetime, float | str] | None:
     """Return the last value of a history with its instant, None without one."""
     if definition.variable not in history.readings:
         return None
@@ -147,13 +217,17 @@ def _last_reading(definition: ThresholdDefinition, history: History) -> tuple[da
     return values.index[-1].to_pydatetime(), value if isinstance(value, str) else float(value)
 
 
-def _describe_sample(variable: str, last: tuple[datetime, float | str] | None, history: History) -> Iterator[str]:
+def _describe_sample(
+    variable: str, last: tuple[datetime, float | str] | None, history: History
+) -> Iterator[str]:
     """Yield sentences on the last value that counts, and on a sample of bad quality after it."""
     bad = history.doubts.bad.get(variable, NO_INSTANTS)
     if last is not None:
         number = f"{last[1]:g}" if isinstance(last[1], float) else last[1]
         uncertain = to_millis(last[0]) in history.doubts.uncertain.get(variable, NO_INSTANTS)
-        yield f"{variable} was {number} at {last[0].isoformat()}" + (", of uncertain quality" if uncertain else "")
+        yield f"{variable} was {number} at {last[0].isoformat()}" + (
+            ", of uncertain quality" if uncertain else ""
+        )
     if len(bad) and (last is None or bad[-1] > to_millis(last[0])):
         newest = from_millis(bad[-1]).isoformat()
         yield f"{variable} has been of bad quality since {_first_bad(bad, last).isoformat()}; its last sample is of {newest}"
@@ -161,12 +235,16 @@ def _describe_sample(variable: str, last: tuple[datetime, float | str] | None, h
 
 def _first_bad(bad: Instants, last: tuple[datetime, float | str] | None) -> datetime:
     """Return the instant of the first sample of bad quality after the last value."""
-    return from_millis(bad[0 if last is None else int(np.searchsorted(bad, to_millis(last[0]), side="right"))])
+    return from_millis(
+        bad[0 if last is None else int(np.searchsorted(bad, to_millis(last[0]), side="right"))]
+    )
 
 
 def _limit(definition: ThresholdDefinition, value: float | None) -> float | None:
     """Return the limit with which a number is compared: of two, the nearer one."""
-    above, below = (x if isinstance(x, int | float) else None for x in (definition.above, definition.below))
+    above, below = (
+        x if isinstance(x, int | float) else None for x in (definition.above, definition.below)
+    )
     if above is None or below is None or value is None:
         return below if above is None else above
     return below if value - below < above - value else above
@@ -181,7 +259,10 @@ def _written(limit: Any) -> str:
     """Return a limit as text; a learned one without the braces of a document."""
     if not isinstance(limit, Mapping) or "learned" not in limit:
         return str(limit)
-    fields = (f"{name} {' and '.join(value) if isinstance(value, list) else value}" for name, value in limit["learned"].items())
+    fields = (
+        f"{name} {' and '.join(value) if isinstance(value, list) else value}"
+        for name, value in limit["learned"].items()
+    )
     return f"learned ({', '.join(fields)})"
 
 

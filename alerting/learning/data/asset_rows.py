@@ -71,7 +71,9 @@ def label_asset(
     name = history.asset.name
     own = [answer for answer in answers if answer.asset == name]
     at = evaluated_instants(definition, plan, history, borders.start, borders.end)
-    labels: Labels = label_instants(definition, question, history, at, until, suppressed.get(name, ()))
+    labels: Labels = label_instants(
+        definition, question, history, at, until, suppressed.get(name, ())
+    )
     has_value = is_known(definition, plan, history, at)
     reason = np.where(labels.counted & ~has_value, NO_READING, labels.reason)
     in_use = labels.counted & has_value
@@ -122,7 +124,9 @@ class JoinedRows:
         return JoinedRows(**{field.name: getattr(self, field.name)[mask] for field in fields(self)})
 
 
-def join_assets(definition: TrainedDefinition, assets: Sequence[AssetRows], borders: Borders, purge: int) -> JoinedRows:
+def join_assets(
+    definition: TrainedDefinition, assets: Sequence[AssetRows], borders: Borders, purge: int
+) -> JoinedRows:
     """Join the rows of all assets, assign their parts, and apply operators' feedback.
 
     Rows from which no model learns are retained in validation and test alone, where live evaluation is repeated.
@@ -133,7 +137,10 @@ def join_assets(definition: TrainedDefinition, assets: Sequence[AssetRows], bord
     fit = np.concatenate([rows.fit for rows in assets])
     effect = _applicable(np.concatenate([rows.effect for rows in assets]), part)
     joined = JoinedRows(
-        asset=np.repeat(np.array([rows.asset for rows in assets], dtype=object), [len(rows.at) for rows in assets]),
+        asset=np.repeat(
+            np.array([rows.asset for rows in assets], dtype=object),
+            [len(rows.at) for rows in assets],
+        ),
         at=at,
         label=np.where((effect == POSITIVE) | (effect == WEIGHTED), 1, label).astype(np.int8),
         fit=fit & (effect != LEFT_OUT),

@@ -49,7 +49,19 @@ from alerting.learning.features.set_point_effects import SetPointEffects, estima
 from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
 
 D = TypeVar("D", bound=TrainedDefinition)
-HASHED = ("label", "asset", "at", "part", "fit", "measured", "persistence", "weight", "label_by_data", "part_by_data", "future")
+HASHED = (
+    "label",
+    "asset",
+    "at",
+    "part",
+    "fit",
+    "measured",
+    "persistence",
+    "weight",
+    "label_by_data",
+    "part_by_data",
+    "future",
+)
 
 
 @dataclass(frozen=True)
@@ -149,10 +161,18 @@ def build_dataset(
     plan, derived = _plan(definition, training, plan, derived)
     definition = at_stride(definition, plan)
     question = _question(definition, views)
-    assets = [label_asset(definition, question, plan, h, borders, until, answers, suppressed) for h in views]
+    assets = [
+        label_asset(definition, question, plan, h, borders, until, answers, suppressed)
+        for h in views
+    ]
     purge = purge_length(definition, plan)
     rows = join_assets(definition, assets, borders, purge)
-    require_all_parts(definition, rows.part[np.where(rows.part == "train", rows.fit, rows.measured)], borders, purge)
+    require_all_parts(
+        definition,
+        rows.part[np.where(rows.part == "train", rows.fit, rows.measured)],
+        borders,
+        purge,
+    )
     problems = pd.concat([a.problems for a in assets], ignore_index=True)
     oddities = find_oddities(definition, plan, training, _problems_by_part(problems, borders))
     require_both_classes(definition, rows.label[rows.part == "train"], len(problems), oddities)
@@ -184,13 +204,18 @@ def build_dataset(
 
 
 def _plan(
-    definition: TrainedDefinition, training: Sequence[History], plan: FeaturePlan | None, derived: DerivedFeatures | None
+    definition: TrainedDefinition,
+    training: Sequence[History],
+    plan: FeaturePlan | None,
+    derived: DerivedFeatures | None,
 ) -> tuple[FeaturePlan, DerivedFeatures | None]:
     """Choose the plan, if none is given, from the training period; derive what neither the definition nor `derived` states."""
     if plan is not None:
         return plan, derived
     derived = derived or derive_features(definition, training)
-    return plan_features(definition if derived is None else derived.fill(definition), training), derived
+    return plan_features(
+        definition if derived is None else derived.fill(definition), training
+    ), derived
 
 
 def _limit(
@@ -203,7 +228,9 @@ def _limit(
 ) -> tuple[JoinedRows, list[Finding], dict[str, int]]:
     """Thin the rows to what the limits allow. Return them, the finding on it, and the count of those left out."""
     readings = sum(h.readings.size for h in views)
-    selected, thinned = limit_rows(definition, plan, readings, rows.at, rows.part, rows.label, max_rows, memory_bytes)
+    selected, thinned = limit_rows(
+        definition, plan, readings, rows.at, rows.part, rows.label, max_rows, memory_bytes
+    )
     if thinned is None:
         return rows, [], {}
     return rows.select(selected), [thinned], {THINNED: int((~selected).sum())}
@@ -211,29 +238,43 @@ def _limit(
 
 def at_stride(definition: D, plan: FeaturePlan) -> D:
     """Return the definition with the stride of a plan."""
-    features = definition.features.model_copy(update={"stride": timedelta(milliseconds=plan.stride_ms)})
+    features = definition.features.model_copy(
+        update={"stride": timedelta(milliseconds=plan.stride_ms)}
+    )
     return definition.model_copy(update={"features": features})
 
 
-def derive_at(definition: TrainedDefinition, histories: Sequence[History], as_of: datetime) -> DerivedFeatures | None:
+def derive_at(
+    definition: TrainedDefinition, histories: Sequence[History], as_of: datetime
+) -> DerivedFeatures | None:
     """Derive what `build_dataset` would derive from these histories; None where the definition states stride and windows."""
     _, views, borders = _views(definition, histories, as_of)
     return derive_features(definition, [point_in_time_view(h, borders.train_end) for h in views])
 
 
-def _views(definition: TrainedDefinition, histories: Sequence[History], as_of: datetime) -> tuple[int, list[History], Borders]:
+def _views(
+    definition: TrainedDefinition, histories: Sequence[History], as_of: datetime
+) -> tuple[int, list[History], Borders]:
     """Return the end of the views (ms), the point-in-time views by the name of the asset, and the borders of the parts."""
     until = min(to_millis(as_of), to_millis(definition.periods.last or as_of))
     start = None if definition.periods.start is None else to_millis(definition.periods.start)
-    views = sorted((point_in_time_view(h, until, start) for h in histories), key=lambda h: h.asset.name)
+    views = sorted(
+        (point_in_time_view(h, until, start) for h in histories), key=lambda h: h.asset.name
+    )
     return until, views, split_borders(definition, *readings_interval(definition, views))
 
 
 def _derived_finding(derived: DerivedFeatures | None) -> list[Finding]:
-    return [] if derived is None else [Finding("derived", None, derived.stride.total_seconds(), "kept", derived.message)]
+    return (
+        []
+        if derived is None
+        else [Finding("derived", None, derived.stride.total_seconds(), "kept", derived.message)]
+    )
 
 
-def _features(plan: FeaturePlan, views: Sequence[History], asset: npt.NDArray[np.object_], at: Millis) -> pd.DataFrame:
+def _features(
+    plan: FeaturePlan, views: Sequence[History], asset: npt.NDArray[np.object_], at: Millis
+) -> pd.DataFrame:
     """Compute the features of all rows, asset by asset."""
     parts = [build_features(plan, history, at[asset == history.asset.name]) for history in views]
     return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
@@ -241,14 +282,22 @@ def _features(plan: FeaturePlan, views: Sequence[History], asset: npt.NDArray[np
 
 def _count_dropped(assets: Sequence[AssetRows]) -> dict[str, int]:
     """Count the instants without a label, by reason."""
-    reasons, counts = np.unique(np.concatenate([a.dropped for a in assets]).astype(str), return_counts=True)
+    reasons, counts = np.unique(
+        np.concatenate([a.dropped for a in assets]).astype(str), return_counts=True
+    )
     return dict(zip(reasons.tolist(), counts.tolist(), strict=True))
 
 
 def _count_answers(assets: Sequence[AssetRows], effect: Effects) -> dict[str, int]:
     """Count the feedback received, the feedback used, and the rows of each effect."""
-    rows: dict[str, int] = {name: int((effect == number).sum()) for number, name in enumerate(EFFECTS, start=1)}
-    return {"answers": sum(a.answers for a in assets), "used": sum(a.answers_used for a in assets), **rows}
+    rows: dict[str, int] = {
+        name: int((effect == number).sum()) for number, name in enumerate(EFFECTS, start=1)
+    }
+    return {
+        "answers": sum(a.answers for a in assets),
+        "used": sum(a.answers_used for a in assets),
+        **rows,
+    }
 
 
 def _answer_finding(answers: dict[str, int]) -> list[Finding]:
@@ -257,7 +306,9 @@ def _answer_finding(answers: dict[str, int]) -> list[Finding]:
     return [Finding("answers", None, answers["used"], consequence, message)] if message else []
 
 
-def _observed_seconds(part: Parts, asset: npt.NDArray[np.object_], stride_s: float) -> dict[str, dict[str, float]]:
+def _observed_seconds(
+    part: Parts, asset: npt.NDArray[np.object_], stride_s: float
+) -> dict[str, dict[str, float]]:
     """Sum the seconds of scored rows by part and asset."""
     observed: dict[str, dict[str, float]] = {}
     for name in PARTS:
@@ -268,11 +319,17 @@ def _observed_seconds(part: Parts, asset: npt.NDArray[np.object_], stride_s: flo
 
 def _problems_by_part(problems: pd.DataFrame, borders: Borders) -> dict[str, int]:
     start = millis(problems["start"])
-    edges = [(borders.start, borders.train_end), (borders.validation, borders.validation_end), (borders.test, borders.end)]
+    edges = [
+        (borders.start, borders.train_end),
+        (borders.validation, borders.validation_end),
+        (borders.test, borders.end),
+    ]
     counts = np.diff(np.searchsorted(np.sort(start), edges, side="right"))
     return dict(zip(PARTS, counts[:, 0].tolist(), strict=True))
 
 
-def _question(definition: TrainedDefinition, histories: Sequence[History]) -> Literal["onset", "state"]:
+def _question(
+    definition: TrainedDefinition, histories: Sequence[History]
+) -> Literal["onset", "state"]:
     """Return the problem question of the model: `state` if any asset asks for it, otherwise `onset`."""
     return "state" if any(predicts(definition, h.asset) == "state" for h in histories) else "onset"

@@ -22,7 +22,10 @@ def export_table(dataset: Dataset) -> pd.DataFrame:
         "label": dataset.label,
         "weight": dataset.weight,
     }
-    features = {f"feature/{name}" if name in BESIDE else name: _plain(dataset.rows[name]) for name in dataset.plan.columns}
+    features = {
+        f"feature/{name}" if name in BESIDE else name: _plain(dataset.rows[name])
+        for name in dataset.plan.columns
+    }
     used = dataset.measured | ~np.isin(dataset.part, ("validation", "test"))
     return pd.DataFrame(beside | features)[used].reset_index(drop=True)
 

@@ -47,7 +47,9 @@ class FeedbackLabel:
     missed: int | None = None
 
 
-def collect_feedback_labels(episodes: Sequence[Episode], definition: TrainedDefinition, as_of: datetime) -> list[FeedbackLabel]:
+def collect_feedback_labels(
+    episodes: Sequence[Episode], definition: TrainedDefinition, as_of: datetime
+) -> list[FeedbackLabel]:
     """Collect the feedback that operators had given at as_of, by the time of the raise; skip episodes without feedback."""
     answers = []
     for episode in episodes:
@@ -57,17 +59,30 @@ def collect_feedback_labels(episodes: Sequence[Episode], definition: TrainedDefi
         verdict, _ = consensus(given)
         if acted or verdict is not None:
             first = to_millis(min(acted)) if acted else None
-            answers.append(FeedbackLabel(episode.asset, to_millis(episode.raised_at), to_millis(ends), first, verdict))
+            answers.append(
+                FeedbackLabel(
+                    episode.asset, to_millis(episode.raised_at), to_millis(ends), first, verdict
+                )
+            )
     return sorted(answers, key=lambda a: (a.raised, a.asset))
 
 
-def collect_misses(misses: Sequence[ReportedMiss], definition: TrainedDefinition, as_of: datetime) -> list[FeedbackLabel]:
+def collect_misses(
+    misses: Sequence[ReportedMiss], definition: TrainedDefinition, as_of: datetime
+) -> list[FeedbackLabel]:
     """Return the labels of the misses reported by as_of: each is the word of an operator that the problem came unannounced."""
     window, found = definition.window, []
     for miss in misses:
         if miss.at <= as_of:
-            first, last = to_millis(miss.missed_at - window.until), to_millis(miss.missed_at - window.after)
-            found.append(FeedbackLabel(miss.asset, first, last, None, "true_alarm", to_millis(miss.missed_at)))
+            first, last = (
+                to_millis(miss.missed_at - window.until),
+                to_millis(miss.missed_at - window.after),
+            )
+            found.append(
+                FeedbackLabel(
+                    miss.asset, first, last, None, "true_alarm", to_millis(miss.missed_at)
+                )
+            )
     return sorted(found, key=lambda label: (label.raised, label.asset))
 
 
@@ -80,7 +95,11 @@ class FeedbackEffects:
 
 
 def relabel(
-    definition: TrainedDefinition, answers: Sequence[FeedbackLabel], at: Millis, negative: BoolArray, occurred: Millis
+    definition: TrainedDefinition,
+    answers: Sequence[FeedbackLabel],
+    at: Millis,
+    negative: BoolArray,
+    occurred: Millis,
 ) -> FeedbackEffects:
     """Compute the effect of one asset's feedback on its rows.
 
@@ -140,7 +159,9 @@ def _rows_before_action(answer: FeedbackLabel, at: Millis) -> BoolArray:
     if answer.missed is not None:
         return (at >= answer.raised) & (at < answer.ends)
     first = int(np.searchsorted(at, answer.raised))
-    last = int(np.searchsorted(at, answer.raised if answer.acted is None else answer.acted, side="right"))
+    last = int(
+        np.searchsorted(at, answer.raised if answer.acted is None else answer.acted, side="right")
+    )
     predicted = np.zeros(len(at), np.bool_)
     predicted[first : max(last, first + 1)] = True
     return predicted & (at <= answer.ends)
@@ -163,8 +184,12 @@ def describe_feedback(counts: dict[str, int]) -> str:
     if not counts.get("answers"):
         return ""
     changed = sum(counts[kind] for kind in _EFFECTS)
-    parts = ", ".join(f"{counts[kind]} {effect}" for kind, effect in _EFFECTS.items() if counts[kind])
-    summary = f"{counts['used']} of {counts['answers']} verdicts changed {changed} rows" + (f": {parts}" if parts else "")
+    parts = ", ".join(
+        f"{counts[kind]} {effect}" for kind, effect in _EFFECTS.items() if counts[kind]
+    )
+    summary = f"{counts['used']} of {counts['answers']} verdicts changed {changed} rows" + (
+        f": {parts}" if parts else ""
+    )
     if counts["confirmed"]:
         summary += f"; {counts['confirmed']} rows stay negative after the operators' verdicts"
     return summary + "."

@@ -21,8 +21,23 @@ from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.set_point_effects import effects_from
 
-_NAMED = ("asset", "part", "part_by_data")  # stored as the number of the name: a million texts take more memory than the rows
-_STATED = ("definition", "revision", "predicts", "observed", "counts", "answers", "horizon_ms", "gap_ms", "purge_ms", "hash")
+_NAMED = (
+    "asset",
+    "part",
+    "part_by_data",
+)  # stored as the number of the name: a million texts take more memory than the rows
+_STATED = (
+    "definition",
+    "revision",
+    "predicts",
+    "observed",
+    "counts",
+    "answers",
+    "horizon_ms",
+    "gap_ms",
+    "purge_ms",
+    "hash",
+)
 _FUTURE = "future/"  # and the number of the lead
 _PLAIN = ("at", "label", "fit", "measured", "persistence", "weight", "label_by_data")
 
@@ -30,9 +45,13 @@ _PLAIN = ("at", "label", "fit", "measured", "persistence", "weight", "label_by_d
 def dataset_files(dataset: Dataset) -> dict[str, bytes]:
     """Return the dataset as Parquet (names and categories as their numbers) and JSON files by name."""
     levels = {name: dataset.rows[name].cat.codes.to_numpy() for name in dataset.plan.levels}
-    columns = {name: levels.get(name, dataset.rows[name].to_numpy()) for name in dataset.plan.columns}
+    columns = {
+        name: levels.get(name, dataset.rows[name].to_numpy()) for name in dataset.plan.columns
+    }
     columns |= {f"row/{name}": getattr(dataset, name) for name in _PLAIN}
-    columns |= {f"{_FUTURE}{lead}": dataset.future[:, lead] for lead in range(dataset.future.shape[1])}
+    columns |= {
+        f"{_FUTURE}{lead}": dataset.future[:, lead] for lead in range(dataset.future.shape[1])
+    }
     names = {}
     for name in _NAMED:
         names[name], columns[f"row/{name}"] = _number_names(getattr(dataset, name))
@@ -88,7 +107,9 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
 def _number_names(names: npt.NDArray[np.object_]) -> tuple[list[str], npt.NDArray[np.int32]]:
     """Return the distinct names, sorted, and for each row the number of its name."""
     distinct = sorted(set(names.tolist()))
-    return distinct, pd.Index(distinct, dtype=object).get_indexer(pd.Index(names, dtype=object)).astype(np.int32)
+    return distinct, pd.Index(distinct, dtype=object).get_indexer(
+        pd.Index(names, dtype=object)
+    ).astype(np.int32)
 
 
 def _rows(table: pq.ParquetFile, plan: FeaturePlan) -> pd.DataFrame:
@@ -99,7 +120,9 @@ def _rows(table: pq.ParquetFile, plan: FeaturePlan) -> pd.DataFrame:
         floats[:, position] = _column(table, name)
     rows = pd.DataFrame(floats, columns=numbers, copy=False)
     for name, levels in plan.levels.items():
-        rows[name] = pd.Categorical.from_codes(_column(table, name), categories=pd.Index(levels, dtype=object))
+        rows[name] = pd.Categorical.from_codes(
+            _column(table, name), categories=pd.Index(levels, dtype=object)
+        )
     return rows
 
 
@@ -115,5 +138,8 @@ def _give_back_memory() -> None:
 def _parquet(columns: Mapping[str, npt.NDArray[Any]]) -> bytes:
     """Write Parquet through a buffer that passes its bytes on; a buffer that copies them stores a large table three times."""
     sink = io.BytesIO()
-    pq.write_table(pa.table({name: pa.array(values, from_pandas=False) for name, values in columns.items()}), sink)
+    pq.write_table(
+        pa.table({name: pa.array(values, from_pandas=False) for name, values in columns.items()}),
+        sink,
+    )
     return sink.getvalue()

@@ -77,9 +77,13 @@ def _describe_group(kind: Kind, consequence: Consequence, findings: Sequence[Fin
     worst = sorted(findings, key=lambda finding: -(finding.value or 0.0))
     names = list(dict.fromkeys(finding.variable for finding in worst))
     if len(names) == 1:
-        return worst[0].message + (f" ({len(findings) - 1} more findings on it.)" if len(findings) > 1 else "")
+        return worst[0].message + (
+            f" ({len(findings) - 1} more findings on it.)" if len(findings) > 1 else ""
+        )
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return _OF_SEVERAL[kind, consequence].format(n=len(names), names=", ".join(map(str, names[:NAMED])) + more)
+    return _OF_SEVERAL[kind, consequence].format(
+        n=len(names), names=", ".join(map(str, names[:NAMED])) + more
+    )
 
 
 def findings_from(documents: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:

@@ -18,16 +18,26 @@ def leads_of(definition: TrainedDefinition, plan: FeaturePlan) -> tuple[timedelt
     return definition.leads(None if own is None else timedelta(milliseconds=own))
 
 
-def future_values(definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis) -> Floats:
+def future_values(
+    definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis
+) -> Floats:
     """Return the last value of the problem's variable between each lead and the one before it (rows x leads), NaN without one.
 
     The first begins after the gap. NaN also where the history ends before the lead, because a later value may follow.
     """
     leads, name = leads_of(definition, plan), definition.problem.variable
     found = np.full((len(at), len(leads)), np.nan)
-    if not leads or name is None or name not in history.readings or not (there := present(history, name)).any():
+    if (
+        not leads
+        or name is None
+        or name not in history.readings
+        or not (there := present(history, name)).any()
+    ):
         return found
-    ts, values = millis(pd.DatetimeIndex(history.readings.index))[there], history.readings[name].to_numpy(np.float64)[there]
+    ts, values = (
+        millis(pd.DatetimeIndex(history.readings.index))[there],
+        history.readings[name].to_numpy(np.float64)[there],
+    )
     usual = int(np.median(np.diff(ts))) if len(ts) > 1 else 0
     last = int(ts[-1]) + max(usual - 1, 0)
     after = at + duration_millis(definition.gap)

@@ -69,7 +69,10 @@ def label_instants(
     them.
     """
     problem = definition.problem
-    problems, occurrences = find_problems(problem, history, definition.is_of_unit), find_occurrences(definition, history)
+    problems, occurrences = (
+        find_problems(problem, history, definition.is_of_unit),
+        find_occurrences(definition, history),
+    )
     ts, bad = problem_samples(problem, history)
     after, until = (at + duration_millis(edge) for edge in definition.window)
     is_onset = question == "onset"
@@ -85,7 +88,9 @@ def label_instants(
         reason[(uncounted == "") & ~_any_between(ts, after, until)] = NO_SAMPLE
     reason[(uncounted == "") & ~mature & ~positive] = IMMATURE
     is_known = reason == ""
-    ended = _ended_with_problem(problem, history, ts, occurrences) & (determined <= as_of - _delay(problem, history))
+    ended = _ended_with_problem(problem, history, ts, occurrences) & (
+        determined <= as_of - _delay(problem, history)
+    )
     return Labels(
         label=positive.astype(np.int8),
         reason=reason,
@@ -109,14 +114,20 @@ def persistence(definition: TrainedDefinition, history: History, at: Millis) -> 
     ts, is_met = problem_samples(problem, history)
     risk = is_met.astype(np.float64)
     if problem.variable in history.readings and problem.equals is None:
-        risk = risk_of(history.readings[problem.variable].dropna().to_numpy(np.float64), problem.above, problem.below)
+        risk = risk_of(
+            history.readings[problem.variable].dropna().to_numpy(np.float64),
+            problem.above,
+            problem.below,
+        )
     newest = np.searchsorted(ts + _delay(problem, history), at, side="right") - 1
     return np.append(risk, np.nan)[newest]
 
 
 def _any_between(instants: Millis, after: Millis, until: Millis) -> BoolArray:
     """Return, for each row, whether any of the increasing instants lies in (after, until]."""
-    return np.searchsorted(instants, until, side="right") > np.searchsorted(instants, after, side="right")
+    return np.searchsorted(instants, until, side="right") > np.searchsorted(
+        instants, after, side="right"
+    )
 
 
 def _any_ongoing(problems: pd.DataFrame, after: Millis, until: Millis) -> BoolArray:
@@ -126,10 +137,14 @@ def _any_ongoing(problems: pd.DataFrame, after: Millis, until: Millis) -> BoolAr
     return np.searchsorted(start, until, side="right") > np.searchsorted(over, after, side="right")
 
 
-def _ended_with_problem(problem: Problem, history: History, samples: Millis, occurrences: Occurrences) -> bool:
+def _ended_with_problem(
+    problem: Problem, history: History, samples: Millis, occurrences: Occurrences
+) -> bool:
     """Return whether the recording ends inside a known problem or its recovery: run to failure, or silent during repair."""
     recorded = _recorded(problem, history, samples)
-    return bool(len(recorded)) and bool((occurrences.recovered_at[occurrences.lasted] > recorded[-1]).any())
+    return bool(len(recorded)) and bool(
+        (occurrences.recovered_at[occurrences.lasted] > recorded[-1]).any()
+    )
 
 
 def last_known_instant(problem: Problem, history: History, samples: Millis, as_of: int) -> int:

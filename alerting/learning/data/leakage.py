@@ -36,11 +36,16 @@ def leak_suspects(
     `rows`, `label`: those of the training part; `histories`: its readings. A suspect stays in the dataset: a strong cause looks
     the same as a leak, and only a person can tell them apart.
     """
-    suspects = [*_early_copies(definition, plan, histories), *_knowing_alone(definition, plan, rows, label)]
+    suspects = [
+        *_early_copies(definition, plan, histories),
+        *_knowing_alone(definition, plan, rows, label),
+    ]
     return [*suspects, *_unseen_problem(definition, histories)]
 
 
-def _unseen_problem(definition: TrainedDefinition, histories: Sequence[History]) -> Iterator[Finding]:
+def _unseen_problem(
+    definition: TrainedDefinition, histories: Sequence[History]
+) -> Iterator[Finding]:
     """Find that what the problem's variables showed last is no rival: several, or some that the model may not see."""
     if definition.problem.combination is not None and definition.sees_problem:
         message = (
@@ -49,10 +54,18 @@ def _unseen_problem(definition: TrainedDefinition, histories: Sequence[History])
         )
         yield Finding("unseen_problem", None, None, "kept", message)
         return
-    unseen = [v for v in definition.problem.variables if definition.is_of_unit or not definition.may_see(v)]
+    unseen = [
+        v
+        for v in definition.problem.variables
+        if definition.is_of_unit or not definition.may_see(v)
+    ]
     if not any(variable in h.readings for h in histories for variable in unseen):
         return
-    why = "with horizon: 0s no feature comes from it" if definition.is_of_unit else "exclude or include leave it out"
+    why = (
+        "with horizon: 0s no feature comes from it"
+        if definition.is_of_unit
+        else "exclude or include leave it out"
+    )
     message = (
         f"The model may not see {', '.join(unseen)} ({why}): its last known value, persistence, is no candidate, and the model "
         "is not compared with it."
@@ -61,7 +74,10 @@ def _unseen_problem(definition: TrainedDefinition, histories: Sequence[History])
 
 
 def _knowing_alone(
-    definition: TrainedDefinition, plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.int8]
+    definition: TrainedDefinition,
+    plan: FeaturePlan,
+    rows: pd.DataFrame,
+    label: npt.NDArray[np.int8],
 ) -> Iterator[Finding]:
     """Find sources of which one column predicts the label, by high or low values; the problem's own known past is no leak."""
     chosen, weight = _sample(label)
@@ -107,7 +123,9 @@ def _precision(score: Floats, label: npt.NDArray[np.int8], weight: Floats) -> fl
     return float((recalled * hits[steps] / all_[steps]).sum())
 
 
-def _early_copies(definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+def _early_copies(
+    definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]
+) -> Iterator[Finding]:
     """Find variables that show at once what the problem's variable shows only after its delay."""
     for problem, number in product(definition.problem.variables, plan.numbers):
         early = [h for h in histories if h.delay(number.name) < h.delay(problem)]

@@ -33,11 +33,21 @@ def point_in_time_view(history: History, until: int, start: int | None = None) -
     readings = history.readings.iloc[first : int(np.searchsorted(ts, until, side="right"))]
     ts = millis(pd.DatetimeIndex(readings.index))
     late = {str(name): until - duration_millis(history.delay(str(name))) for name in readings}
-    hidden = {name: readings[name].where(ts <= limit) for name, limit in late.items() if len(ts) and limit < ts[-1]}
+    hidden = {
+        name: readings[name].where(ts <= limit)
+        for name, limit in late.items()
+        if len(ts) and limit < ts[-1]
+    }
     if hidden:
         readings = readings.assign(**hidden)
-    starts, ends, delay = millis(history.events["start"]), history.events["end"], event_delays(history)
-    events = history.events.assign(end=ends.where(millis(ends) + delay <= until))[starts + delay <= until]
+    starts, ends, delay = (
+        millis(history.events["start"]),
+        history.events["end"],
+        event_delays(history),
+    )
+    events = history.events.assign(end=ends.where(millis(ends) + delay <= until))[
+        starts + delay <= until
+    ]
     return replace(history, readings=readings, events=events, known_until=until)
 
 
@@ -53,7 +63,9 @@ def long_view(history: LongHistory, until: int) -> LongHistory:
     return LongHistory(point_in_time_view(history.head, until), history.variables, ends, read)
 
 
-def evaluated_instants(definition: TrainedDefinition, plan: FeaturePlan, history: History, start: int, end: int) -> Millis:
+def evaluated_instants(
+    definition: TrainedDefinition, plan: FeaturePlan, history: History, start: int, end: int
+) -> Millis:
     """Return the instants (ms) of (start, end] that are evaluated: the stride grid.
 
     Of the unit just made only those with a value of the plan's variables, known at once, in the stride before them.
@@ -70,19 +82,25 @@ def evaluated_instants(definition: TrainedDefinition, plan: FeaturePlan, history
     return at[(at > start) & (at <= end)]
 
 
-def is_known(definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis) -> npt.NDArray[np.bool_]:
+def is_known(
+    definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis
+) -> npt.NDArray[np.bool_]:
     """Return at which instants a model is asked: some value is known, and the last one of the variable that it must know."""
     return has_any_value(plan, history, at) & has_needed_value(definition, plan, history, at)
 
 
-def has_needed_value(definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis) -> npt.NDArray[np.bool_]:
+def has_needed_value(
+    definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis
+) -> npt.NDArray[np.bool_]:
     """Return where the column `last` of the variable that a definition must know has a value; everywhere without one."""
     name = definition.must_know
     if name is None:
         return np.ones(len(at), np.bool_)
     if name not in history.readings:
         return np.zeros(len(at), np.bool_)
-    times = millis(pd.DatetimeIndex(history.readings.index))[present(history, name)] + duration_millis(history.delay(name))
+    times = millis(pd.DatetimeIndex(history.readings.index))[
+        present(history, name)
+    ] + duration_millis(history.delay(name))
     newest = np.searchsorted(times, at, side="right")
     return np.asarray(newest > np.searchsorted(times, at - plan.carry_ms(name), side="right"))
 
@@ -98,7 +116,10 @@ def has_any_value(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArra
     alike: dict[tuple[int, int], npt.NDArray[np.bool_]] = {}
     for name in [v for v in plan.variables if v not in plan.carried_longer] or plan.variables:
         if name in history.readings:
-            key = duration_millis(history.delay(name)), max(plan.carry_ms(name), plan.longest_window_ms)
+            key = (
+                duration_millis(history.delay(name)),
+                max(plan.carry_ms(name), plan.longest_window_ms),
+            )
             there = present(history, name)
             alike[key] = alike[key] | there if key in alike else there
     for (delay, span), there in alike.items():

@@ -32,7 +32,10 @@ IRREGULAR, IRREGULAR_SHARE = 0.5, 0.2
 
 
 def find_oddities(
-    definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History], problems: dict[str, int]
+    definition: TrainedDefinition,
+    plan: FeaturePlan,
+    histories: Sequence[History],
+    problems: dict[str, int],
 ) -> list[Finding]:
     """Find every oddity of readings and events.
 
@@ -64,7 +67,9 @@ def _silent_assets(histories: Sequence[History]) -> Iterator[Finding]:
             yield Finding("silent_asset", name, 0, "left out", message)
 
 
-def _left_out(definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+def _left_out(
+    definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]
+) -> Iterator[Finding]:
     for name in candidate_variables(definition, histories):
         if name in plan.variables:
             continue
@@ -122,7 +127,9 @@ def _stuck_runs(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     lengths = np.diff(np.append(first, len(values)))
     long = lengths >= max(FLAT_SAMPLES, FLAT_TIMES * float(np.quantile(lengths, 0.95)))
     plateaus, levels = lengths[long].astype(np.int64), len(pd.unique(values[first[long]]))
-    if len(plateaus) >= STEPS and (2 * plateaus.sum() >= len(values) or 2 * levels <= len(plateaus)):
+    if len(plateaus) >= STEPS and (
+        2 * plateaus.sum() >= len(values) or 2 * levels <= len(plateaus)
+    ):
         return plateaus[:0]
     return plateaus
 
@@ -163,9 +170,15 @@ def _gaps_of(times: Millis, sampling: int | None) -> _Gaps | None:
     distances = np.diff(times)
     if not len(distances):
         return None
-    usual = max(sampling or 1, float(np.quantile(distances, 0.9)))  # where two clocks alternate, the median is the short distance
+    usual = max(
+        sampling or 1, float(np.quantile(distances, 0.9))
+    )  # where two clocks alternate, the median is the short distance
     gaps = distances[distances > GAP_SAMPLES * usual]
-    return _Gaps(len(gaps), int(gaps.max()), float(gaps.sum() / distances.sum())) if len(gaps) else None
+    return (
+        _Gaps(len(gaps), int(gaps.max()), float(gaps.sum() / distances.sum()))
+        if len(gaps)
+        else None
+    )
 
 
 def _irregular(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
@@ -186,7 +199,11 @@ def _irregular(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Find
 def _duplicates(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
     first: dict[int, NumberSource] = {}
     for number in plan.numbers:
-        columns = [h.readings[number.name].to_numpy(np.float64) for h in histories if number.name in h.readings]
+        columns = [
+            h.readings[number.name].to_numpy(np.float64)
+            for h in histories
+            if number.name in h.readings
+        ]
         if len(pd.unique(np.concatenate(columns))) < LIVELY:
             continue
         twin = first.setdefault(hash(b"".join((c + 0.0).tobytes() for c in columns)), number)
@@ -198,7 +215,9 @@ def _duplicates(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Fin
             yield Finding("duplicate", number.name, 1, "kept", message)
 
 
-def _out_of_range(definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
+def _out_of_range(
+    definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]
+) -> Iterator[Finding]:
     for number in plan.numbers:
         wrong = sum(
             int(outside(h.asset, number.name, _values(h, number.name).astype(np.float64)).sum())
@@ -206,7 +225,11 @@ def _out_of_range(definition: TrainedDefinition, plan: FeaturePlan, histories: S
             if number.name in h.readings
         )
         if wrong:
-            exception = "; the problem itself is determined with them" if number.name == definition.problem.variable else ""
+            exception = (
+                "; the problem itself is determined with them"
+                if number.name == definition.problem.variable
+                else ""
+            )
             message = (
                 f"{number.name} has {wrong} values outside its engineering range in the training period: "
                 f"they are left out of every feature{exception}; correct them or the range."
@@ -215,7 +238,9 @@ def _out_of_range(definition: TrainedDefinition, plan: FeaturePlan, histories: S
 
 
 def _bad_quality(definition: TrainedDefinition, histories: Sequence[History]) -> Iterator[Finding]:
-    for name in sorted({*definition.problem.variables, *candidate_variables(definition, histories)}):
+    for name in sorted(
+        {*definition.problem.variables, *candidate_variables(definition, histories)}
+    ):
         bad = sum(_samples(h, h.doubts.bad, name) for h in histories)
         if bad:
             share = bad / (bad + sum(len(_values(h, name)) for h in histories))
@@ -243,13 +268,13 @@ def _samples(history: History, doubted: Mapping[str, Instants], name: str) -> in
     return int(among(_index(history), doubted.get(name, NO_INSTANTS)).sum())
 
 
-def _unmatched_events(definition: TrainedDefinition, histories: Sequence[History]) -> Iterator[Finding]:
+def _unmatched_events(
+    definition: TrainedDefinition, histories: Sequence[History]
+) -> Iterator[Finding]:
     types = event_types(histories)
     for pattern in definition.features.events:
         if not matching(types, [pattern]):
-            message = (
-                f"No event type matches {pattern!r} of features.events: it gives no features; the types are {sorted(types)}."
-            )
+            message = f"No event type matches {pattern!r} of features.events: it gives no features; the types are {sorted(types)}."
             yield Finding("unmatched_events", pattern, 0, "left out", message)
 
 
@@ -267,7 +292,9 @@ def _few_problems(definition: TrainedDefinition, problems: dict[str, int]) -> It
 
 def _carried_forward(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
     for carried in plan.carried_forward:
-        longest = int(max((np.diff(_times(h, carried.name)).max(initial=0) for h in histories), default=0))
+        longest = int(
+            max((np.diff(_times(h, carried.name)).max(initial=0) for h in histories), default=0)
+        )
         message = (
             f"{carried.name} comes up to {_about(longest)} apart: its last value holds until the next one, for at most "
             f"{_about(carried.span_ms)}; set carry_forward of the variable if that is wrong."
@@ -277,7 +304,11 @@ def _carried_forward(plan: FeaturePlan, histories: Sequence[History]) -> Iterato
 
 def _values(history: History, name: str) -> npt.NDArray[Any]:
     """Return the values of a variable, without missing ones."""
-    return history.readings[name].dropna().to_numpy() if name in history.readings else np.empty(0, dtype=object)
+    return (
+        history.readings[name].dropna().to_numpy()
+        if name in history.readings
+        else np.empty(0, dtype=object)
+    )
 
 
 def _times(history: History, name: str) -> Millis:

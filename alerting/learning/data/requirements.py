@@ -25,11 +25,18 @@ def require_strides(definition: TrainedDefinition) -> None:
         )
 
 
-def readings_interval(definition: TrainedDefinition, histories: Sequence[History]) -> tuple[int, int]:
+def readings_interval(
+    definition: TrainedDefinition, histories: Sequence[History]
+) -> tuple[int, int]:
     """Return the instants (ms) just before the first and of the last reading of any asset. Raises UserError without readings."""
-    intervals = [millis(pd.DatetimeIndex(h.readings.index[[0, -1]])) for h in histories if len(h.readings)]
+    intervals = [
+        millis(pd.DatetimeIndex(h.readings.index[[0, -1]])) for h in histories if len(h.readings)
+    ]
     if not intervals:
-        names = ", ".join(h.asset.name for h in histories) or f"assets that match {', '.join(definition.assets)}"
+        names = (
+            ", ".join(h.asset.name for h in histories)
+            or f"assets that match {', '.join(definition.assets)}"
+        )
         raise UserError(
             f"{definition.name}: no readings of {names} in the period it may learn from; import readings, "
             "or check assets, periods and as_of"
@@ -66,13 +73,20 @@ def _suggest(name: str, names: set[str]) -> str:
 
 
 def require_both_classes(
-    definition: TrainedDefinition, label: npt.NDArray[np.int8], problems: int, oddities: Sequence[Finding]
+    definition: TrainedDefinition,
+    label: npt.NDArray[np.int8],
+    problems: int,
+    oddities: Sequence[Finding],
 ) -> None:
     """Require training labels of both classes. Raises UserError, with the first oddities of the data, if all labels are alike."""
     positive = int(label.sum())
     if 0 < positive < len(label):
         return
-    which = "no row is followed by the problem" if positive == 0 else "every row is followed by the problem"
+    which = (
+        "no row is followed by the problem"
+        if positive == 0
+        else "every row is followed by the problem"
+    )
     raise UserError(
         f"{definition.name}: in the training period {which} ({len(label)} rows, {problems} problems in all periods together), "
         "so the model has no two classes to separate; check the problem's limit or event, or use a history with both"
@@ -82,4 +96,6 @@ def require_both_classes(
 
 def _describe_oddities(findings: Sequence[Finding]) -> str:
     """Describe the first oddities of the data, as the end of an error message."""
-    return ". Findings on the data: " + " ".join(f.message for f in findings[:3]) if findings else ""
+    return (
+        ". Findings on the data: " + " ".join(f.message for f in findings[:3]) if findings else ""
+    )

@@ -17,7 +17,9 @@ from alerting.learning.data.split import Parts
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.history import Millis
 
-BYTES_PER_CELL = 100  # measured: 51 to 80 at the peak of single families, for 30 columns and for 12,000
+BYTES_PER_CELL = (
+    100  # measured: 51 to 80 at the peak of single families, for 30 columns and for 12,000
+)
 MOST_THINNING = 50  # fewer training rows than one in fifty: the stride is too fine for the limit
 THINNED: Final = "row_limit"
 

@@ -67,18 +67,27 @@ def split_borders(definition: TrainedDefinition, start: int, end: int) -> Border
     train = periods.train
     train_start = start if train is None else max(start, _start_of(train, validation_start, span))
     return Borders(
-        train_start, _end_of(train, validation_start), validation_start, _end_of(validation, test_start), test_start, end
+        train_start,
+        _end_of(train, validation_start),
+        validation_start,
+        _end_of(validation, test_start),
+        test_start,
+        end,
     )
 
 
 def _start_of(period: timedelta | Dates | float, end: int, span: int) -> int:
     if isinstance(period, Dates):
         return to_millis(period.start)
-    return end - (duration_millis(period) if isinstance(period, timedelta) else round(span * period))
+    return end - (
+        duration_millis(period) if isinstance(period, timedelta) else round(span * period)
+    )
 
 
 def _end_of(period: timedelta | Dates | float | None, following: int) -> int:
-    return to_millis(period.end) if isinstance(period, Dates) and period.end is not None else following
+    return (
+        to_millis(period.end) if isinstance(period, Dates) and period.end is not None else following
+    )
 
 
 def purge_length(definition: TrainedDefinition, plan: FeaturePlan) -> int:
@@ -103,7 +112,9 @@ def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
     return part
 
 
-def require_all_parts(definition: TrainedDefinition, part: Parts, borders: Borders, purge_ms: int) -> None:
+def require_all_parts(
+    definition: TrainedDefinition, part: Parts, borders: Borders, purge_ms: int
+) -> None:
     """Require rows in all parts. Raises UserError, with the numbers and what to change, if a part has no row."""
     spans = (
         borders.train_end - borders.start,
@@ -135,7 +146,10 @@ def walk_forward_folds(dataset: Parted, n: int) -> list[tuple[Positions, Positio
         return []
     first, last = int(at.min()) - 1, int(at.max())
     edges = [first + (last - first) * i // (n + 1) for i in range(n + 2)]
-    return [(train[at <= begin - dataset.purge_ms], train[(at > begin) & (at <= end)]) for begin, end in pairwise(edges[1:])]
+    return [
+        (train[at <= begin - dataset.purge_ms], train[(at > begin) & (at <= end)])
+        for begin, end in pairwise(edges[1:])
+    ]
 
 
 def _about(span_ms: int) -> str:

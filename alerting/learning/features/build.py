@@ -43,7 +43,10 @@ def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFr
     phases = at % plan.bucket_ms
     if (phases != phases[:1]).any():
         distinct = np.unique(phases)
-        passes = [build_features(plan, history, at[phases == p]).set_axis(np.flatnonzero(phases == p)) for p in distinct]
+        passes = [
+            build_features(plan, history, at[phases == p]).set_axis(np.flatnonzero(phases == p))
+            for p in distinct
+        ]
         return pd.concat(passes).sort_index().set_axis(pd.RangeIndex(len(at)))
     readings = AssetReadings(history)
     floats = np.empty((len(at), len(plan.columns) - len(plan.levels)), order="F")
@@ -73,7 +76,12 @@ def build_features_many(
     for names, members in by_names.items():
         for first in range(0, len(members) if names else 0, most):
             some = members[first : first + most]
-            tiled, seen = _tile(plan, history, instants[some], {n: [changes[i][n] for i in some] for n in sorted(names)})
+            tiled, seen = _tile(
+                plan,
+                history,
+                instants[some],
+                {n: [changes[i][n] for i in some] for n in sorted(names)},
+            )
             part = floats[some]
             fill_numbers(plan, AssetReadings(tiled), seen, part, names)
             floats[some] = part
@@ -81,23 +89,37 @@ def build_features_many(
     return _frame(plan, floats, codes)
 
 
-def _tile(plan: FeaturePlan, history: History, at: Millis, values: Mapping[str, Sequence[Floats]]) -> tuple[History, Millis]:
+def _tile(
+    plan: FeaturePlan, history: History, at: Millis, values: Mapping[str, Sequence[Floats]]
+) -> tuple[History, Millis]:
     """Return one history with all what-ifs one after another, so far apart that none sees another, and their instants."""
     ts = millis(pd.DatetimeIndex(history.readings.index))
     carry = max((plan.carry_ms(name) for name in values), default=0)
     delay = max((duration_millis(history.delay(name)) for name in values), default=0)
     first, last = (int(ts[0]), int(ts[-1])) if len(ts) else (0, 0)
     seen = last - int(at.min()) + plan.reach_ms + carry + 2 * delay
-    apart = (max(seen, last - first, int(at.max() - at.min())) // plan.bucket_ms + 1) * plan.bucket_ms
+    apart = (
+        max(seen, last - first, int(at.max() - at.min())) // plan.bucket_ms + 1
+    ) * plan.bucket_ms
     shift = np.arange(len(at), dtype=np.int64) * apart
-    index = pd.DatetimeIndex((ts[None, :] + shift[:, None]).ravel().astype("M8[ms]"), tz="UTC", name="ts")
-    columns = {name: np.concatenate([np.asarray(v, np.float64) for v in each]) for name, each in values.items()}
+    index = pd.DatetimeIndex(
+        (ts[None, :] + shift[:, None]).ravel().astype("M8[ms]"), tz="UTC", name="ts"
+    )
+    columns = {
+        name: np.concatenate([np.asarray(v, np.float64) for v in each])
+        for name, each in values.items()
+    }
     return History(history.asset, pd.DataFrame(columns, index=index)), at + shift
 
 
 def _fill_events(plan: FeaturePlan, history: History, at: Millis, out: Floats) -> None:
-    types, starts = history.events["type"].to_numpy(), millis(history.events["start"]) + event_delays(history)
-    before = {event: starts[types == event] for event in plan.events}  # one type has one delay, so they stay sorted
+    types, starts = (
+        history.events["type"].to_numpy(),
+        millis(history.events["start"]) + event_delays(history),
+    )
+    before = {
+        event: starts[types == event] for event in plan.events
+    }  # one type has one delay, so they stay sorted
     for position, column in enumerate(plan.layout):
         if column.kind != "event":
             continue
@@ -127,7 +149,9 @@ def _categories(plan: FeaturePlan, readings: AssetReadings, at: Millis) -> dict[
     return codes
 
 
-def _last_code(plan: FeaturePlan, readings: AssetReadings, category: CategorySource, at: Millis) -> Codes:
+def _last_code(
+    plan: FeaturePlan, readings: AssetReadings, category: CategorySource, at: Millis
+) -> Codes:
     if category.name not in readings.history.readings or not len(at):
         return np.full(len(at), -1, np.int64)
     delay = duration_millis(readings.history.delay(category.name))
@@ -144,5 +168,7 @@ def _last_code(plan: FeaturePlan, readings: AssetReadings, category: CategorySou
 def _frame(plan: FeaturePlan, floats: Floats, codes: Mapping[str, Codes]) -> pd.DataFrame:
     frame = pd.DataFrame(floats, columns=list(plan.columns[: floats.shape[1]]), copy=False)
     for name, levels in plan.levels.items():
-        frame[name] = pd.Categorical.from_codes(codes[name], categories=pd.Index(levels, dtype=object))
+        frame[name] = pd.Categorical.from_codes(
+            codes[name], categories=pd.Index(levels, dtype=object)
+        )
     return frame

@@ -34,7 +34,9 @@ def carried_forward_variables(
     return tuple(_find_carried(names, histories, longest_window_ms))
 
 
-def _find_carried(names: Sequence[str], histories: Sequence[History], longest_window_ms: int) -> Iterator[CarryForward]:
+def _find_carried(
+    names: Sequence[str], histories: Sequence[History], longest_window_ms: int
+) -> Iterator[CarryForward]:
     for name in names:
         stated = _stated_ms(name, histories)
         if stated is None:
@@ -47,7 +49,9 @@ def _find_carried(names: Sequence[str], histories: Sequence[History], longest_wi
 
 def _stated_ms(name: str, histories: Sequence[History]) -> int | None:
     """Return the time stated by the assets' documents: the longest where they differ, None where no document states one."""
-    declared = [h.asset.variables[name].carry_forward for h in histories if name in h.asset.variables]
+    declared = [
+        h.asset.variables[name].carry_forward for h in histories if name in h.asset.variables
+    ]
     return max((duration_millis(span) for span in declared if span is not None), default=None)
 
 
@@ -57,7 +61,9 @@ def _found_ms(name: str, histories: Sequence[History], longest_window_ms: int) -
     if len(apart) < LEAST_DISTANCES:
         return 0
     stays = _stays_until_changed(name, histories)
-    slow = max(sampling_ms(name, histories) or 0, float(apart.mean())) > longest_window_ms  # values may come in bursts
+    slow = (
+        max(sampling_ms(name, histories) or 0, float(apart.mean())) > longest_window_ms
+    )  # values may come in bursts
     if not slow and not (stays and _is_reported_on_change(name, histories)):
         return 0
     due = float(apart.max()) if stays else float(np.quantile(apart, DUE))
@@ -73,6 +79,8 @@ def _stays_until_changed(name: str, histories: Sequence[History]) -> bool:
 
 
 def _is_reported_on_change(name: str, histories: Sequence[History]) -> bool:
-    columns = [h.readings[name][present(h, name)].to_numpy() for h in histories if name in h.readings]
+    columns = [
+        h.readings[name][present(h, name)].to_numpy() for h in histories if name in h.readings
+    ]
     changed = np.concatenate([c[1:] != c[:-1] for c in columns])
     return bool(changed.mean() >= CHANGES)

@@ -42,7 +42,15 @@ def _clear(window: Floats, start: int, end: int) -> None:
 
 
 @_compile
-def _merge(older: Floats, newer: Floats, shift: float, into: Floats, weight: Floats, start: int, behind: int) -> None:
+def _merge(
+    older: Floats,
+    newer: Floats,
+    shift: float,
+    into: Floats,
+    weight: Floats,
+    start: int,
+    behind: int,
+) -> None:
     """Merge moments (8 x buckets) as `moments.merge` does, operation by operation: each newer one with that `behind` it.
 
     A loop reads neighbours in few arrays and writes one: so the compiler uses vectors.
@@ -65,21 +73,41 @@ def _merge(older: Floats, newer: Floats, shift: float, into: Floats, weight: Flo
         t[i] = ((b_t[i] - a_t[i] + shift) * weight[i] + a_t[i]) - shift
     for i in range(len(n)):
         weight[i] = weight[i] * a_n[i]
-    a, b, sum_of = older[_M2][start - behind : end - behind], newer[_M2][start:end], into[_M2][start:end]
+    a, b, sum_of = (
+        older[_M2][start - behind : end - behind],
+        newer[_M2][start:end],
+        into[_M2][start:end],
+    )
     for i in range(len(n)):
         difference = b_mean[i] - a_mean[i]
         sum_of[i] = difference * (difference * weight[i]) + a[i] + b[i]
-    a, b, sum_of = older[_TV][start - behind : end - behind], newer[_TV][start:end], into[_TV][start:end]
+    a, b, sum_of = (
+        older[_TV][start - behind : end - behind],
+        newer[_TV][start:end],
+        into[_TV][start:end],
+    )
     for i in range(len(n)):
         sum_of[i] = (b_mean[i] - a_mean[i]) * weight[i] * (b_t[i] - a_t[i] + shift) + a[i] + b[i]
-    a, b, sum_of = older[_TT][start - behind : end - behind], newer[_TT][start:end], into[_TT][start:end]
+    a, b, sum_of = (
+        older[_TT][start - behind : end - behind],
+        newer[_TT][start:end],
+        into[_TT][start:end],
+    )
     for i in range(len(n)):
         apart = b_t[i] - a_t[i] + shift
         sum_of[i] = weight[i] * apart * apart + a[i] + b[i]
-    a, b, least = older[_LOW][start - behind : end - behind], newer[_LOW][start:end], into[_LOW][start:end]
+    a, b, least = (
+        older[_LOW][start - behind : end - behind],
+        newer[_LOW][start:end],
+        into[_LOW][start:end],
+    )
     for i in range(len(n)):
         least[i] = a[i] if a[i] < b[i] else b[i]
-    a, b, most = older[_HIGH][start - behind : end - behind], newer[_HIGH][start:end], into[_HIGH][start:end]
+    a, b, most = (
+        older[_HIGH][start - behind : end - behind],
+        newer[_HIGH][start:end],
+        into[_HIGH][start:end],
+    )
     for i in range(len(n)):
         most[i] = a[i] if a[i] > b[i] else b[i]
 
@@ -185,7 +213,15 @@ def write_windows(
         _clear(parts[0], behind, behind + size)
         run = _scatter(where, runs, run, end + size, parts[0], offset)
         for k in range(len(steps)):
-            _merge(parts[steps[k, 0]], parts[steps[k, 1]], shifts[k], parts[k + 1], weight[:size], behind, steps[k, 2])
+            _merge(
+                parts[steps[k, 0]],
+                parts[steps[k, 1]],
+                shifts[k],
+                parts[k + 1],
+                weight[:size],
+                behind,
+                steps[k, 2],
+            )
         until = done + np.searchsorted(last[done:], end + size, side="right")
         dense = until > done and last[until - 1] - last[done] == until - 1 - done
         for k in range(len(columns) if until > done else 0):
@@ -202,7 +238,9 @@ def write_windows(
 
 
 @_compile
-def write_newest(times: Index, values: Floats, until: Index, at: Index, carry: int, is_age: bool, out: Floats) -> None:
+def write_newest(
+    times: Index, values: Floats, until: Index, at: Index, carry: int, is_age: bool, out: Floats
+) -> None:
     """Write the newest value known in (t - carry, t], or its age in seconds; NaN without one.
 
     `until`: how many of the rows are known at each instant. A row without a finite value is missing.

@@ -39,7 +39,10 @@ class DerivedFeatures:
     def fill(self, definition: TrainedDefinition) -> TrainedDefinition:
         """Return the definition with these values where it states none."""
         stated = definition.features
-        changes = {"stride": stated.stride or self.stride, "windows": stated.windows or self.windows}
+        changes = {
+            "stride": stated.stride or self.stride,
+            "windows": stated.windows or self.windows,
+        }
         return definition.model_copy(update={"features": stated.model_copy(update=changes)})
 
 
@@ -59,7 +62,10 @@ def derive(
     if stated.stride and stated.windows:
         return None
     if definition.is_of_unit:
-        stride, reason = max(_whole_seconds(units or _MINUTE), timedelta(seconds=1)), "each row is one unit"
+        stride, reason = (
+            max(_whole_seconds(units or _MINUTE), timedelta(seconds=1)),
+            "each row is one unit",
+        )
     else:
         stride, reason = derive_stride(definition.horizon, sampling, observed, columns)
     stride = stated.stride or stride
@@ -69,7 +75,9 @@ def derive(
     return DerivedFeatures(stride, tuple(windows), reason)
 
 
-def derive_stride(horizon: timedelta, sampling: Sequence[timedelta], observed: timedelta, columns: int) -> tuple[timedelta, str]:
+def derive_stride(
+    horizon: timedelta, sampling: Sequence[timedelta], observed: timedelta, columns: int
+) -> tuple[timedelta, str]:
     """Return the stride, and why: as fine as rows and problems allow, never finer than the sampling or a minute.
 
     It is coarser than a sixth of the horizon only where the sampling is, and never longer than the horizon.
@@ -86,13 +94,18 @@ def derive_stride(horizon: timedelta, sampling: Sequence[timedelta], observed: t
     most = max(horizon / 6, finest)
     if needed > most:
         reason, needed = f"a sixth of the horizon {format_duration(horizon)} is the coarsest", most
-    stride = next((step for minutes in _STEPS if (step := minutes * _MINUTE) >= NEARLY * needed), _to_minutes(needed))
+    stride = next(
+        (step for minutes in _STEPS if (step := minutes * _MINUTE) >= NEARLY * needed),
+        _to_minutes(needed),
+    )
     if NEARLY * stride > most:
         stride = _to_minutes(most)
     return min(stride, max(horizon, timedelta(seconds=1))), reason
 
 
-def default_windows(horizon: timedelta, stride: timedelta, sampling: Sequence[timedelta]) -> tuple[timedelta, ...]:
+def default_windows(
+    horizon: timedelta, stride: timedelta, sampling: Sequence[timedelta]
+) -> tuple[timedelta, ...]:
     """Return three windows for a horizon: about half of it, twice and six times, at most 3 h, 24 h and 72 h.
 
     Each is lengthened to contain 3, 6 and 24 samples of the usual variable, the longest also 3 samples of the slowest one, and to

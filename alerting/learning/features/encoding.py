@@ -80,7 +80,10 @@ class Dense:
     numbers: Positions
     medians: _Numbers
     flagged: Positions
-    categories: Annotated[tuple[tuple[Position, Annotated[int, Field(ge=0, le=100_000)]], ...], Field(max_length=20_000)]
+    categories: Annotated[
+        tuple[tuple[Position, Annotated[int, Field(ge=0, le=100_000)]], ...],
+        Field(max_length=20_000),
+    ]
     """Position and number of levels of each."""
     mean: _Numbers
     scale: _Numbers
@@ -96,7 +99,9 @@ class Dense:
             numbers=numbers,
             medians=tuple(medians),
             flagged=tuple(i for k, i in enumerate(numbers) if missing[:, k].any()),
-            categories=tuple((i, len(columns.levels[columns.names[i]])) for i in columns.categorical),
+            categories=tuple(
+                (i, len(columns.levels[columns.names[i]])) for i in columns.categorical
+            ),
             mean=(),
             scale=(),
         )
@@ -105,7 +110,12 @@ class Dense:
         raw = plain.encode(matrix)
         spread = raw.std(axis=0)
         spread[(spread < 1e-12) | (np.arange(raw.shape[1]) >= len(numbers))] = 1.0
-        return Dense(**(vars(plain) | {"mean": tuple(raw.mean(axis=0).tolist()), "scale": tuple(spread.tolist())}))
+        return Dense(
+            **(
+                vars(plain)
+                | {"mean": tuple(raw.mean(axis=0).tolist()), "scale": tuple(spread.tolist())}
+            )
+        )
 
     @property
     def width(self) -> int:
@@ -132,11 +142,16 @@ class Dense:
         """Fill, flag, expand, and scale if it was fitted so: zero is then the mean of the training rows."""
         fill = self.fill(matrix)[:, self.numbers]
         flags = np.isnan(matrix[:, self.flagged]).astype(np.float64)
-        levels = [(matrix[:, [i]] == np.arange(count)).astype(np.float64) for i, count in self.categories]
+        levels = [
+            (matrix[:, [i]] == np.arange(count)).astype(np.float64) for i, count in self.categories
+        ]
         raw = np.hstack([fill, flags, *levels])
         if not self.scale:
             return raw
-        return np.asarray(np.clip((raw - np.asarray(self.mean)) / np.asarray(self.scale), -FARTHEST, FARTHEST), np.float64)
+        return np.asarray(
+            np.clip((raw - np.asarray(self.mean)) / np.asarray(self.scale), -FARTHEST, FARTHEST),
+            np.float64,
+        )
 
 
 @dataclass(frozen=True)
@@ -151,7 +166,11 @@ class ColumnPairs:
     @staticmethod
     def among(columns: Columns, telling: Floats, most: int) -> "ColumnPairs":
         """Return all pairs of the `most` number columns with the largest contributions (by column) above 0."""
-        numbers = [i for i, name in enumerate(columns.names) if name not in columns.levels and telling[i] > 0]
+        numbers = [
+            i
+            for i, name in enumerate(columns.names)
+            if name not in columns.levels and telling[i] > 0
+        ]
         chosen = sorted(sorted(numbers, key=lambda i: (-telling[i], i))[:most])
         return ColumnPairs(tuple(combinations(chosen, 2)))
 
@@ -196,13 +215,19 @@ class Encoding:
         if self.dense is None:
             return self.pairs.expand(matrix)
         encoded = self.dense.encode(matrix)
-        return np.hstack([encoded, self.pairs.combine(self.dense.fill(matrix))]) if self.pairs.of else encoded
+        return (
+            np.hstack([encoded, self.pairs.combine(self.dense.fill(matrix))])
+            if self.pairs.of
+            else encoded
+        )
 
     def by_column(self, values: Floats, columns: int) -> Floats:
         """Add up one value per encoded column by the column behind it."""
         if self.columns is not None:
             spread = np.zeros(columns)
-            spread[list(self.columns)] = replace(self, columns=None).by_column(values, len(self.columns))
+            spread[list(self.columns)] = replace(self, columns=None).by_column(
+                values, len(self.columns)
+            )
             return spread
         if self.dense is not None:
             plain = len(values) - 2 * len(self.pairs.of)

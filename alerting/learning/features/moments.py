@@ -64,9 +64,13 @@ def bucket_moments(rows: Rows, values: Floats, there: BoolArray) -> Moments:
     if rows.alone:
         return _moments_of_single(rows, values, there)
     variable, row = np.nonzero(there)
-    where, runs = run_moments(rows.bucket[row] + variable * rows.size, rows.seconds[row], values[there] + 0.0)
+    where, runs = run_moments(
+        rows.bucket[row] + variable * rows.size, rows.seconds[row], values[there] + 0.0
+    )
     shape = (len(values), rows.size)
-    return Moments(*(_spread(run, where, shape, empty) for run, empty in zip(runs, EMPTY, strict=True)))
+    return Moments(
+        *(_spread(run, where, shape, empty) for run, empty in zip(runs, EMPTY, strict=True))
+    )
 
 
 def _moments_of_single(rows: Rows, values: Floats, there: BoolArray) -> Moments:
@@ -154,7 +158,9 @@ def merge(older: Moments, newer: Moments, shift: float) -> Moments:
     tt = np.multiply(weight, dt, out=weight)
     tt += older.tt
     tt += newer.tt
-    return Moments(n, mean, m2, np.minimum(older.low, newer.low), np.maximum(older.high, newer.high), t, tt, tv)
+    return Moments(
+        n, mean, m2, np.minimum(older.low, newer.low), np.maximum(older.high, newer.high), t, tt, tv
+    )
 
 
 class WindowPositions(NamedTuple):
@@ -189,7 +195,9 @@ def window_moments(buckets: Moments, positions: WindowPositions, width: int) -> 
         return found[length].take(compact(at if length == 1 else np.searchsorted(ends[length], at)))
 
     for length, (older, newer) in positions.steps.items():
-        found[length] = merge(ending(older, ends[length] - newer), ending(newer, ends[length]), newer * width / 1000.0)
+        found[length] = merge(
+            ending(older, ends[length] - newer), ending(newer, ends[length]), newer * width / 1000.0
+        )
     return [ending(length, positions.last) for length in positions.lengths]
 
 

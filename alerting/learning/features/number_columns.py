@@ -29,7 +29,9 @@ from alerting.readings.history import Millis
 THREADS = 4  # that fill in the columns of a large table; compiled code works without Python's lock
 LARGE = 16_000_000  # values of a table from which compiled functions gain more time than loading them takes
 BUCKETS_AT_ONCE = 1 << 12  # the statistics of this number of buckets stay in the processor's cache
-COMPILED_AT_ONCE = 1 << 16  # rows that are sorted into buckets at once for compiled functions, with one in each bucket
+COMPILED_AT_ONCE = (
+    1 << 16
+)  # rows that are sorted into buckets at once for compiled functions, with one in each bucket
 RUNS_AT_ONCE = 1 << 14  # the same with several, which take many short arrays
 WINDOWS_AT_ONCE = 8  # least length of an interval that is worked on at once, in windows: each begins with one window more
 _OF_MOMENTS: Mapping[str, Callable[[Moments, Floats], None]] = {
@@ -42,7 +44,11 @@ _OF_MOMENTS: Mapping[str, Callable[[Moments, Floats], None]] = {
 
 
 def fill_numbers(
-    plan: FeaturePlan, readings: AssetReadings, at: Millis, out: Floats, names: Collection[str] | None = None
+    plan: FeaturePlan,
+    readings: AssetReadings,
+    at: Millis,
+    out: Floats,
+    names: Collection[str] | None = None,
 ) -> None:
     """Fill in the columns of these numbers (all by default), a row for each instant."""
     wanted = [number for number in plan.numbers if names is None or number.name in names]
@@ -78,34 +84,55 @@ class _Group(NamedTuple):
 
 def _groups(interval: ReadingInterval, wanted: Iterable[NumberSource]) -> Iterator[_Group]:
     def alike(number: NumberSource) -> tuple[int, bool, tuple[int, ...]]:
-        return interval.delay_ms(number.name), bool(number.sampling_ms), interval.plan.lags_of(number.name)
+        return (
+            interval.delay_ms(number.name),
+            bool(number.sampling_ms),
+            interval.plan.lags_of(number.name),
+        )
 
     most = max(1, BUCKETS_AT_ONCE // interval.size)
     for (delay, *_), numbers in groupby(sorted(wanted, key=alike), alike):
         members = list(numbers)
-        yield from (_Group(delay, members[first : first + most]) for first in range(0, len(members), most))
+        yield from (
+            _Group(delay, members[first : first + most]) for first in range(0, len(members), most)
+        )
 
 
 def _fill_group(interval: ReadingInterval, group: _Group, out: Floats) -> None:
-    plan, rows, names = interval.plan, interval.window_rows(group.delay), [number.name for number in group.numbers]
+    plan, rows, names = (
+        interval.plan,
+        interval.window_rows(group.delay),
+        [number.name for number in group.numbers],
+    )
     values = interval.readings.matrix(names, rows.rows)
     there = np.isfinite(values)
     windows = interval.window_moments(moments.bucket_moments(rows.buckets, values, there))
     index = within(rows.times, interval.at, plan.longest_window_ms, newest_there(there, rows.until))
-    last, known = _newest_of_rows(values, index), _newest_of_rows(rows.times.astype(np.float64), index)
+    last, known = (
+        _newest_of_rows(values, index),
+        _newest_of_rows(rows.times.astype(np.float64), index),
+    )
     for i, name in enumerate(names):
         if plan.is_carried_forward(name):
             samples = interval.readings.samples(name)
             chosen = newest(samples.times, interval.at, plan.carry_ms(name))
-            last[i], known[i] = take(samples.values, chosen), take(samples.times.astype(np.float64), chosen)
-    block, first = plan.number_blocks[names[0]], np.array([plan.number_blocks[name].start for name in names])
+            last[i], known[i] = (
+                take(samples.values, chosen),
+                take(samples.times.astype(np.float64), chosen),
+            )
+    block, first = (
+        plan.number_blocks[names[0]],
+        np.array([plan.number_blocks[name].start for name in names]),
+    )
     for position in range(block.start, block.stop):
         column, found = plan.layout[position], np.empty(last.shape)
         span = column.window_ms or plan.longest_window_ms
         if column.aggregation == "lag":
             for i, name in enumerate(names):
                 samples = interval.lag_samples(name, span)
-                found[i] = take(samples.values, newest(samples.times, interval.at - span, plan.carry_ms(name)))
+                found[i] = take(
+                    samples.values, newest(samples.times, interval.at - span, plan.carry_ms(name))
+                )
         elif column.aggregation == "last":
             np.add(last, 0.0, out=found)
         elif column.aggregation == "age":
@@ -120,7 +147,11 @@ def _fill_group(interval: ReadingInterval, group: _Group, out: Floats) -> None:
 
 def _newest_of_rows(values: Floats, index: Index) -> Floats:
     """Return the values at these indices (variables x instants), NaN where the index is -1. `values` may be of all variables."""
-    return np.where(index < 0, np.nan, np.take_along_axis(np.atleast_2d(values), index, axis=1) if values.size else np.nan)
+    return np.where(
+        index < 0,
+        np.nan,
+        np.take_along_axis(np.atleast_2d(values), index, axis=1) if values.size else np.nan,
+    )
 
 
 def _expected(number: NumberSource, span_ms: int) -> int:
@@ -131,15 +162,28 @@ def _expected(number: NumberSource, span_ms: int) -> int:
 # ---- large tables
 
 
-def _fill_compiled(plan: FeaturePlan, readings: AssetReadings, at: Millis, out: Floats, wanted: Sequence[NumberSource]) -> None:
-    in_a_bucket = len(readings.ts) * plan.bucket_ms // max(int(readings.ts[-1] - readings.ts[0]), 1) if len(readings.ts) else 1
+def _fill_compiled(
+    plan: FeaturePlan,
+    readings: AssetReadings,
+    at: Millis,
+    out: Floats,
+    wanted: Sequence[NumberSource],
+) -> None:
+    in_a_bucket = (
+        len(readings.ts) * plan.bucket_ms // max(int(readings.ts[-1] - readings.ts[0]), 1)
+        if len(readings.ts)
+        else 1
+    )
     buckets = COMPILED_AT_ONCE if in_a_bucket <= 1 else max(1, RUNS_AT_ONCE // in_a_bucket)
     with ThreadPoolExecutor(THREADS) as threads:
         for part in _chunks(at, _chunk_span(plan, buckets)):
             interval = ReadingInterval(plan, readings, at[part])
             for delay in {interval.delay_ms(number.name) for number in wanted}:
                 interval.window_rows(delay)
-            for _ in threads.map(lambda number, i=interval, first=part.start: _fill_number(i, number, first, out.T), wanted):
+            for _ in threads.map(
+                lambda number, i=interval, first=part.start: _fill_number(i, number, first, out.T),
+                wanted,
+            ):
                 pass
 
 
@@ -156,11 +200,16 @@ def _fill_number(interval: ReadingInterval, number: NumberSource, first: int, ou
         until = np.searchsorted(known.times, interval.at, side="right")
     steps = moments.merge_steps(interval.lengths)
     numbers = {length: i for i, length in enumerate((1, *steps))}
-    merged = np.array([(numbers[older], numbers[newer], newer) for older, newer in steps.values()], np.int64).reshape(-1, 3)
+    merged = np.array(
+        [(numbers[older], numbers[newer], newer) for older, newer in steps.values()], np.int64
+    ).reshape(-1, 3)
     block = plan.number_blocks[number.name]
     columns, expected = [], []
     for position in range(block.start, block.stop):
-        column, span = plan.layout[position], plan.layout[position].window_ms or plan.longest_window_ms
+        column, span = (
+            plan.layout[position],
+            plan.layout[position].window_ms or plan.longest_window_ms,
+        )
         into = out[position, first : first + len(interval.at)]
         if column.aggregation in compiled.STATISTICS:
             window = numbers[span // plan.bucket_ms]
@@ -168,13 +217,32 @@ def _fill_number(interval: ReadingInterval, number: NumberSource, first: int, ou
             expected.append(float(_expected(number, span)))
         elif column.aggregation == "lag":
             lagged, before = interval.lag_samples(number.name, span), interval.at - span
-            compiled.write_newest(*lagged, np.searchsorted(lagged.times, before, side="right"), before, carry, False, into)
+            compiled.write_newest(
+                *lagged,
+                np.searchsorted(lagged.times, before, side="right"),
+                before,
+                carry,
+                False,
+                into,
+            )
         else:
-            compiled.write_newest(*known, until, interval.at, carry, column.aggregation == "age", into)
+            compiled.write_newest(
+                *known, until, interval.at, carry, column.aggregation == "age", into
+            )
     if columns:
         where, runs = _runs(rows, values)
         widths = merged[:, 2] * plan.bucket_ms / 1000.0
-        compiled.write_windows(where, runs, interval.last, merged, widths, np.array(columns), np.array(expected), out, first)
+        compiled.write_windows(
+            where,
+            runs,
+            interval.last,
+            merged,
+            widths,
+            np.array(columns),
+            np.array(expected),
+            out,
+            first,
+        )
 
 
 def _runs(rows: WindowRows, values: Floats) -> tuple[Index, Floats]:

@@ -80,7 +80,9 @@ class FeaturePlan:
 
     __pydantic_config__ = STORED
     stride_ms: Annotated[Length, Field(ge=1)]
-    windows_ms: Annotated[tuple[Annotated[Length, Field(ge=1)], ...], Field(min_length=1, max_length=100)]
+    windows_ms: Annotated[
+        tuple[Annotated[Length, Field(ge=1)], ...], Field(min_length=1, max_length=100)
+    ]
     aggregations: Annotated[tuple[Name, ...], Field(max_length=50)]
     numbers: Annotated[tuple[NumberSource, ...], Field(max_length=_MOST_SOURCES)] = ()
     categories: Annotated[tuple[CategorySource, ...], Field(max_length=_MOST_SOURCES)] = ()
@@ -103,7 +105,9 @@ class FeaturePlan:
 
         A lagged value may be as old, at its lag, as the longest window.
         """
-        return self.longest_window_ms + max((*self.lags_ms, *(span for one in self.lagged for span in one.spans_ms)), default=0)
+        return self.longest_window_ms + max(
+            (*self.lags_ms, *(span for one in self.lagged for span in one.spans_ms)), default=0
+        )
 
     @cached_property
     def bucket_ms(self) -> int:
@@ -122,7 +126,11 @@ class FeaturePlan:
     @cached_property
     def carried_longer(self) -> dict[str, timedelta]:
         """Return the variables whose last value may be older than the longest window, and its maximum age."""
-        return {h.name: timedelta(milliseconds=h.span_ms) for h in self.carried_forward if h.span_ms > self.longest_window_ms}
+        return {
+            h.name: timedelta(milliseconds=h.span_ms)
+            for h in self.carried_forward
+            if h.span_ms > self.longest_window_ms
+        }
 
     @property
     def farthest(self) -> timedelta:
@@ -139,7 +147,14 @@ class FeaturePlan:
 
     def lags_of(self, variable: str) -> tuple[int, ...]:
         """Return the lags of a number, in ms, increasing."""
-        return tuple(sorted({*self.lags_ms, *(span for one in self.lagged if one.name == variable for span in one.spans_ms)}))
+        return tuple(
+            sorted(
+                {
+                    *self.lags_ms,
+                    *(span for one in self.lagged if one.name == variable for span in one.spans_ms),
+                }
+            )
+        )
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -152,9 +167,15 @@ class FeaturePlan:
         return (
             *(column for number in self.numbers for column in self._number_columns(number)),
             *(column for event in self.events for column in self._event_columns(event)),
-            *(Column(f"attribute/{name}", name, "attribute", "value") for name in self.number_attributes),
+            *(
+                Column(f"attribute/{name}", name, "attribute", "value")
+                for name in self.number_attributes
+            ),
             *(Column(f"{c.name}.last", c.name, "variable", "last") for c in self.categories),
-            *(Column(f"attribute/{c.name}", c.name, "attribute", "value") for c in self.category_attributes),
+            *(
+                Column(f"attribute/{c.name}", c.name, "attribute", "value")
+                for c in self.category_attributes
+            ),
         )
 
     @cached_property
@@ -186,14 +207,22 @@ class FeaturePlan:
         """Return the raw variable, event type or attribute behind a column."""
         return self.column(column).source
 
-    def _number_columns(self, number: NumberSource) -> list[Column]:  # last and age once, while the value is carried forward
+    def _number_columns(
+        self, number: NumberSource
+    ) -> list[Column]:  # last and age once, while the value is carried forward
         columns = []
         for aggregation in self.aggregations:
             if aggregation == "missing" and not number.sampling_ms:
                 continue
             if aggregation in ("last", "age"):
                 columns.append(
-                    Column(f"{number.name}.{aggregation}", number.name, "variable", aggregation, self.carry_ms(number.name))
+                    Column(
+                        f"{number.name}.{aggregation}",
+                        number.name,
+                        "variable",
+                        aggregation,
+                        self.carry_ms(number.name),
+                    )
                 )
                 continue
             for window in self.windows_ms:
@@ -206,7 +235,10 @@ class FeaturePlan:
         return [*columns, *lagged]
 
     def _event_columns(self, event: str) -> list[Column]:
-        counts = [Column(f"event/{event}.count.{describe_window(w)}", event, "event", "count", w) for w in self.windows_ms]
+        counts = [
+            Column(f"event/{event}.count.{describe_window(w)}", event, "event", "count", w)
+            for w in self.windows_ms
+        ]
         return [*counts, Column(f"event/{event}.recency", event, "event", "recency")]
 
     @cached_property
@@ -219,7 +251,11 @@ class FeaturePlan:
 
     def to_document(self) -> dict[str, Any]:
         """Return the plan as plain JSON values; without what earlier formats did not have where it is empty."""
-        return {key: value for key, value in asdict(self).items() if value or key not in ("carried_forward", "lagged")}
+        return {
+            key: value
+            for key, value in asdict(self).items()
+            if value or key not in ("carried_forward", "lagged")
+        }
 
     @staticmethod
     def from_document(document: Mapping[str, Any]) -> "FeaturePlan":

@@ -18,7 +18,9 @@ from alerting.readings.spacing import sampling_ms
 
 HOUR_MS = 3_600_000
 NEARLY_NONE = 0.01  # of the rows are nearer to the one before than the stride of units
-MOST_LEVELS = 100  # a category with more is an identity, such as a batch number, that no model can learn from
+MOST_LEVELS = (
+    100  # a category with more is an identity, such as a batch number, that no model can learn from
+)
 
 
 def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -> FeaturePlan:
@@ -32,7 +34,9 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
     attributes = _attributes(definition, histories)
     derived = _derive(definition, histories, numbers)
     definition = definition if derived is None else derived.fill(definition)
-    windows = tuple(sorted({duration_millis(window) for window in definition.features.windows or ()}))
+    windows = tuple(
+        sorted({duration_millis(window) for window in definition.features.windows or ()})
+    )
     plan = FeaturePlan(
         stride_ms=duration_millis(definition.stride),
         windows_ms=windows,
@@ -41,11 +45,17 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
         categories=tuple(categories),
         events=tuple(matching(event_types(histories), definition.features.events)),
         number_attributes=tuple(name for name, levels in attributes if levels is None),
-        category_attributes=tuple(CategorySource(name, levels) for name, levels in attributes if levels is not None),
+        category_attributes=tuple(
+            CategorySource(name, levels) for name, levels in attributes if levels is not None
+        ),
         lags_ms=_lags(definition),
-        carried_forward=carried_forward_variables(_asked_for_last(definition, numbers, categories), histories, windows[-1]),
+        carried_forward=carried_forward_variables(
+            _asked_for_last(definition, numbers, categories), histories, windows[-1]
+        ),
         lagged=_own_lags(definition, numbers),
-        delay_ms=max((duration_millis(h.delay(str(v))) for h in histories for v in h.readings), default=0),
+        delay_ms=max(
+            (duration_millis(h.delay(str(v))) for h in histories for v in h.readings), default=0
+        ),
     )
     if not plan.columns:
         raise UserError(
@@ -67,10 +77,14 @@ def candidate_variables(definition: TrainedDefinition, histories: Sequence[Histo
 
 def event_types(histories: Sequence[History]) -> set[str]:
     """Return the event types that are declared or occur."""
-    return {t.name for h in histories for t in h.event_types} | {str(t) for h in histories for t in h.events["type"].unique()}
+    return {t.name for h in histories for t in h.event_types} | {
+        str(t) for h in histories for t in h.events["type"].unique()
+    }
 
 
-def derive_features(definition: TrainedDefinition, histories: Sequence[History]) -> DerivedFeatures | None:
+def derive_features(
+    definition: TrainedDefinition, histories: Sequence[History]
+) -> DerivedFeatures | None:
     """Derive stride and windows from training histories where the definition does not state them; None where it states both."""
     return _derive(definition, histories, _variables(definition, histories)[0])
 
@@ -80,19 +94,29 @@ def _derive(
 ) -> DerivedFeatures | None:
     features = definition.features
     if any(window <= timedelta(0) for window in features.windows or ()):
-        raise UserError(f"{definition.name}: features.windows must be longer than 0s; write for example [15m, 1h, 3h]")
+        raise UserError(
+            f"{definition.name}: features.windows must be longer than 0s; write for example [15m, 1h, 3h]"
+        )
     indices = [history.readings.index for history in histories if len(history.readings)]
     observed = sum((index[-1] - index[0] for index in indices), timedelta(0))
     windows = len(features.windows) if features.windows else WINDOWS
-    of_each = sum(1 if name in ("last", "age") else windows for name in features.aggregations) + len(features.lags)
+    of_each = sum(
+        1 if name in ("last", "age") else windows for name in features.aggregations
+    ) + len(features.lags)
     sampling = [timedelta(milliseconds=n.sampling_ms) for n in numbers if n.sampling_ms]
-    between = np.concatenate([np.empty(0, np.int64), *(np.diff(millis(pd.DatetimeIndex(index))) for index in indices)])
-    units = timedelta(milliseconds=float(np.quantile(between, NEARLY_NONE))) if len(between) else None
+    between = np.concatenate(
+        [np.empty(0, np.int64), *(np.diff(millis(pd.DatetimeIndex(index))) for index in indices)]
+    )
+    units = (
+        timedelta(milliseconds=float(np.quantile(between, NEARLY_NONE))) if len(between) else None
+    )
     return derive(definition, sampling, observed, of_each * len(numbers), units)
 
 
 def _asked_for_last(
-    definition: TrainedDefinition, numbers: Sequence[NumberSource], categories: Sequence[CategorySource]
+    definition: TrainedDefinition,
+    numbers: Sequence[NumberSource],
+    categories: Sequence[CategorySource],
 ) -> list[str]:
     """Return the variables whose last value some column shows."""
     features = definition.features
@@ -103,7 +127,9 @@ def _asked_for_last(
 def _lags(definition: TrainedDefinition) -> tuple[int, ...]:
     lags = definition.features.lags
     if lags and min(lags) <= timedelta(0):
-        raise UserError(f"{definition.name}: features.lags must be longer than 0s; write for example [1h, 24h]")
+        raise UserError(
+            f"{definition.name}: features.lags must be longer than 0s; write for example [1h, 24h]"
+        )
     return tuple(sorted({duration_millis(lag) for lag in lags}))
 
 
@@ -111,11 +137,19 @@ def _own_lags(definition: TrainedDefinition, numbers: Sequence[NumberSource]) ->
     own = next((n for n in numbers if n.name == definition.problem.variable), None)
     if own is None:
         return ()
-    spans = definition.own_lags(None if own.sampling_ms is None else timedelta(milliseconds=own.sampling_ms))
-    return (Lagged(own.name, tuple(sorted({duration_millis(span) for span in spans}))),) if spans else ()
+    spans = definition.own_lags(
+        None if own.sampling_ms is None else timedelta(milliseconds=own.sampling_ms)
+    )
+    return (
+        (Lagged(own.name, tuple(sorted({duration_millis(span) for span in spans}))),)
+        if spans
+        else ()
+    )
 
 
-def _variables(definition: TrainedDefinition, histories: Sequence[History]) -> tuple[list[NumberSource], list[CategorySource]]:
+def _variables(
+    definition: TrainedDefinition, histories: Sequence[History]
+) -> tuple[list[NumberSource], list[CategorySource]]:
     numbers, categories = [], []
     for name in candidate_variables(definition, histories):
         having = [h for h in histories if present(h, name).any()]
@@ -136,17 +170,25 @@ def _variables(definition: TrainedDefinition, histories: Sequence[History]) -> t
 
 def _is_category(history: History, name: str) -> bool:
     declared = history.asset.variables.get(name)
-    return declared.type == "category" if declared else not np.issubdtype(np.asarray(history.readings[name]).dtype, np.number)
+    return (
+        declared.type == "category"
+        if declared
+        else not np.issubdtype(np.asarray(history.readings[name]).dtype, np.number)
+    )
 
 
-def _attributes(definition: TrainedDefinition, histories: Sequence[History]) -> list[tuple[str, tuple[str, ...] | None]]:
+def _attributes(
+    definition: TrainedDefinition, histories: Sequence[History]
+) -> list[tuple[str, tuple[str, ...] | None]]:
     """Return name and levels (None for a number) of every attribute that the definition includes."""
     found: list[tuple[str, tuple[str, ...] | None]] = []
     for name in dict.fromkeys(definition.features.attributes):
         values = [h.asset.attributes[name] for h in histories if name in h.asset.attributes]
         if not values:
             names = sorted({a for h in histories for a in h.asset.attributes})
-            raise UserError(f"{definition.name}: no asset has the attribute {name!r} of features.attributes; they have {names}")
+            raise UserError(
+                f"{definition.name}: no asset has the attribute {name!r} of features.attributes; they have {names}"
+            )
         describe_window = any(isinstance(v, str) for v in values)
         found.append((name, tuple(sorted({str(v) for v in values})) if describe_window else None))
     return found

@@ -49,14 +49,20 @@ class AssetReadings:
     def values(self, name: str) -> Floats | None:
         """Return all values of a number variable, None for a variable without readings."""
         if name not in self._values and name in self.history.readings:
-            self._values[name] = in_range(self.history.asset, name, self.history.readings[name].to_numpy(np.float64))
+            self._values[name] = in_range(
+                self.history.asset, name, self.history.readings[name].to_numpy(np.float64)
+            )
         return self._values.get(name)
 
     def matrix(self, names: Sequence[str], rows: slice) -> Floats:
         """Return the values of number variables in these rows (variables x rows); NaN is missing."""
         if len(names) == 1:
             column = self.values(names[0])
-            return np.full((1, rows.stop - rows.start), np.nan) if column is None else column[None, rows]
+            return (
+                np.full((1, rows.stop - rows.start), np.nan)
+                if column is None
+                else column[None, rows]
+            )
         readings, out = self.history.readings, np.full((len(names), rows.stop - rows.start), np.nan)
         columns = readings.columns.get_indexer(pd.Index(names))
         there = columns >= 0
@@ -70,7 +76,9 @@ class AssetReadings:
         if name not in self._samples:
             column = self.values(name)
             times = self.ts + duration_millis(self.history.delay(name))
-            self._samples[name] = _there(times, np.full(len(times), np.nan) if column is None else column)
+            self._samples[name] = _there(
+                times, np.full(len(times), np.nan) if column is None else column
+            )
         return self._samples[name]
 
     def rows_known(self, delay: int, after: int, until: int) -> slice:
@@ -107,7 +115,9 @@ class ReadingInterval:
             rows = self.readings.rows_known(delay, self.after, int(self.at[-1]))
             times = self.readings.ts[rows] + delay
             buckets = moments.bucket_rows(times, self.after, self.plan.bucket_ms, self.size)
-            self._by_delay[delay] = WindowRows(rows, times, buckets, np.searchsorted(times, self.at, side="right"))
+            self._by_delay[delay] = WindowRows(
+                rows, times, buckets, np.searchsorted(times, self.at, side="right")
+            )
         return self._by_delay[delay]
 
     def window_moments(self, buckets: Moments) -> dict[int, Moments]:
@@ -122,10 +132,14 @@ class ReadingInterval:
         if self.plan.is_carried_forward(name):
             return self.readings.samples(name)
         delay = self.delay_ms(name)
-        rows = self.readings.rows_known(delay, int(self.at[0]) - lag - self.plan.longest_window_ms, int(self.at[-1]) - lag)
+        rows = self.readings.rows_known(
+            delay, int(self.at[0]) - lag - self.plan.longest_window_ms, int(self.at[-1]) - lag
+        )
         column = self.readings.values(name)
         return (
-            Samples(self.readings.ts[:0], np.empty(0)) if column is None else _there(self.readings.ts[rows] + delay, column[rows])
+            Samples(self.readings.ts[:0], np.empty(0))
+            if column is None
+            else _there(self.readings.ts[rows] + delay, column[rows])
         )
 
 
@@ -137,7 +151,9 @@ def newest(times: Millis, at: Millis, span: int) -> Index:
 def newest_there(there: BoolArray, until: Index) -> Index:
     """Return the index of the newest row that is there among the first `until` rows, -1 without any (variables x instants)."""
     found = np.maximum.accumulate(np.where(there, np.arange(there.shape[1]), -1), axis=1)
-    return np.append(found, np.full((len(there), 1), -1), axis=1)[:, until - 1]  # before the first row: the last element
+    return np.append(found, np.full((len(there), 1), -1), axis=1)[
+        :, until - 1
+    ]  # before the first row: the last element
 
 
 def within(times: Millis, at: Millis, span: int, found: Index) -> Index:

@@ -32,7 +32,13 @@ FEWEST_MOVES = 10  # blocks of time in which a set-point was moved
 CERTAIN = 1.96  # standard errors: 95 %
 PEAK, MOST_PROBLEMS = 0.9, 0.8
 TREES = 60
-_SETTINGS = {"objective": "regression", "num_leaves": 15, "learning_rate": 0.1, "min_data_in_leaf": 50, "verbosity": -1}
+_SETTINGS = {
+    "objective": "regression",
+    "num_leaves": 15,
+    "learning_rate": 0.1,
+    "min_data_in_leaf": 50,
+    "verbosity": -1,
+}
 _SAME_ALWAYS = {"num_threads": 1, "deterministic": True, "force_row_wise": True, "seed": 0}
 
 
@@ -66,36 +72,60 @@ def effects_from(document: Mapping[str, Any] | None) -> SetPointEffects | None:
     """Read the effects that `asdict` wrote."""
     if document is None:
         return None
-    effects = {name: (float(effect), float(error)) for name, (effect, error) in document["effects"].items()}
+    effects = {
+        name: (float(effect), float(error)) for name, (effect, error) in document["effects"].items()
+    }
     side, needed = document["limit_side"], document["needed"]
     return SetPointEffects(document["variable"], side, needed, effects, document.get("limit"))
 
 
-def estimate_effects(definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]) -> SetPointEffects | None:
+def estimate_effects(
+    definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]
+) -> SetPointEffects | None:
     """Estimate the effects of all set-points; None if the problem is no one-sided limit, or the history is too short."""
     problem = definition.problem
-    if problem.variable is None or (problem.above is None) == (problem.below is None) or definition.is_of_unit:
+    if (
+        problem.variable is None
+        or (problem.above is None) == (problem.below is None)
+        or definition.is_of_unit
+    ):
         return None
     levers = [n for n in _set_points(histories) if n != problem.variable]
     side, limit = (1, problem.above) if problem.above is not None else (-1, problem.below)
-    beyond = [peak for h in histories for peak in _peaks(definition, h, problem.variable, side, float(limit or 0.0))]
+    beyond = [
+        peak
+        for h in histories
+        for peak in _peaks(definition, h, problem.variable, side, float(limit or 0.0))
+    ]
     if not levers or len(beyond) < FEWEST_PROBLEMS:
         return None
     followers = {name for h in histories for name in _followers(h.asset, levers)}
-    read = [*(number.name for number in plan.numbers), *(category.name for category in plan.categories)]
+    read = [
+        *(number.name for number in plan.numbers),
+        *(category.name for category in plan.categories),
+    ]
     controls = [n for n in read if n not in {*levers, *followers, problem.variable}]
     rows = _rows(definition, plan, histories, problem.variable, levers, controls)
     if len(rows) < FEWEST_ROWS:
         return None
     effects = _regress(rows, levers)
     needed = float(np.quantile(beyond, MOST_PROBLEMS))
-    return SetPointEffects(problem.variable, side, _round(needed), effects, limit) if effects and needed > 0 else None
+    return (
+        SetPointEffects(problem.variable, side, _round(needed), effects, limit)
+        if effects and needed > 0
+        else None
+    )
 
 
 def _set_points(histories: Sequence[History]) -> list[str]:
     """Return the controllable numbers that all assets have, in their order."""
     found = [
-        [n for n, v in h.asset.variables.items() if v.controllable and v.type == "number" and n in h.readings] for h in histories
+        [
+            n
+            for n, v in h.asset.variables.items()
+            if v.controllable and v.type == "number" and n in h.readings
+        ]
+        for h in histories
     ]
     return [name for name in found[0] if all(name in names for names in found)] if found else []
 
@@ -109,17 +139,25 @@ def _followers(asset: Asset, names: Sequence[str]) -> set[str]:
     return moved - set(names)
 
 
-def _peaks(definition: TrainedDefinition, history: History, variable: str, side: int, limit: float) -> list[float]:
+def _peaks(
+    definition: TrainedDefinition, history: History, variable: str, side: int, limit: float
+) -> list[float]:
     """Return how far each problem went beyond the limit: what it exceeded for a tenth of its time."""
     values = _numbers(history, variable).dropna()
     found = find_problems(definition.problem, history)
-    during = (values.loc[start:last] for start, last in zip(found["start"], found["last"], strict=True))
+    during = (
+        values.loc[start:last] for start, last in zip(found["start"], found["last"], strict=True)
+    )
     return [float(np.quantile(side * (v - limit), PEAK)) for v in during if len(v)]
 
 
 def _numbers(history: History, name: str) -> pd.Series:
     """Return the values of a variable without measuring faults; of a category the number of the value."""
-    values = history.readings[name] if name in history.readings else pd.Series(np.nan, history.readings.index)
+    values = (
+        history.readings[name]
+        if name in history.readings
+        else pd.Series(np.nan, history.readings.index)
+    )
     variable = history.asset.variables.get(name)
     if variable is not None and variable.type != "category":
         values = pd.to_numeric(values, errors="coerce")
@@ -148,7 +186,9 @@ def _rows(
     ahead = max(1, duration_millis(definition.gap + definition.horizon) // bucket)
     parts = []
     for number, history in enumerate(histories):
-        values = pd.DataFrame({name: _numbers(history, name) for name in (variable, *levers, *controls)})
+        values = pd.DataFrame(
+            {name: _numbers(history, name) for name in (variable, *levers, *controls)}
+        )
         means = values.resample(pd.Timedelta(bucket, "ms"), label="right", closed="right").mean()
         means[list(levers)] = means[list(levers)].ffill()
         rows = means[[*levers, *controls]].rolling(before, min_periods=1).mean()
@@ -170,7 +210,9 @@ def _regress(rows: pd.DataFrame, levers: Sequence[str]) -> dict[str, tuple[float
     block = np.arange(len(rows)) * BLOCKS // len(rows)
     state = rows[controls].to_numpy(np.float64)
     outcome = _residuals(state, rows["y"].to_numpy(np.float64), block)
-    left = np.column_stack([_residuals(state, rows[name].to_numpy(np.float64), block) for name in levers])
+    left = np.column_stack(
+        [_residuals(state, rows[name].to_numpy(np.float64), block) for name in levers]
+    )
     moves = rows[list(levers)].groupby(block).agg(np.ptp).gt(0).sum().to_numpy()
     known = np.flatnonzero((moves >= FEWEST_MOVES) & (left.std(axis=0) > 0))
     if not len(known):
@@ -181,7 +223,10 @@ def _regress(rows: pd.DataFrame, levers: Sequence[str]) -> dict[str, tuple[float
     off = outcome - left @ effect
     scores = np.array([left[block == b].T @ off[block == b] for b in range(BLOCKS)])
     error = np.sqrt(np.diag(inverse @ (scores.T @ scores) @ inverse))
-    return {levers[k]: (_round(float(effect[i])), _round(float(error[i]))) for i, k in enumerate(known.tolist())}
+    return {
+        levers[k]: (_round(float(effect[i])), _round(float(error[i])))
+        for i, k in enumerate(known.tolist())
+    }
 
 
 def _strongest(controls: pd.DataFrame, outcome: pd.Series) -> list[str]:
@@ -190,7 +235,10 @@ def _strongest(controls: pd.DataFrame, outcome: pd.Series) -> list[str]:
     if len(names) <= MOST_CONTROLS:
         return names
     strength = controls.corrwith(outcome).abs().fillna(0.0)
-    return [str(name) for name in strength.sort_values(ascending=False, kind="stable").index[:MOST_CONTROLS]]
+    return [
+        str(name)
+        for name in strength.sort_values(ascending=False, kind="stable").index[:MOST_CONTROLS]
+    ]
 
 
 def _residuals(state: Floats, values: Floats, block: Ints) -> Floats:

@@ -52,8 +52,13 @@ def evaluate_rows(label: Labels, score: Floats, block: Blocks, seed: int) -> dic
     """
     metrics = row_metrics(label, score)
     calibration = bootstrap_calibration(label, score, block, seed)
-    metrics |= {name: None if np.isnan(values[0]) else float(values[0]) for name, values in calibration.items()}
-    drawn = bootstrap_rows(label, score, block, seed) | {name: values[1:] for name, values in calibration.items()}
+    metrics |= {
+        name: None if np.isnan(values[0]) else float(values[0])
+        for name, values in calibration.items()
+    }
+    drawn = bootstrap_rows(label, score, block, seed) | {
+        name: values[1:] for name, values in calibration.items()
+    }
     intervals = {}
     for name, samples in drawn.items():
         value, bounds = metrics[name], percentile_interval(samples)
@@ -62,7 +67,9 @@ def evaluate_rows(label: Labels, score: Floats, block: Blocks, seed: int) -> dic
     return {**metrics, "intervals": intervals}
 
 
-def bootstrap_rows(label: Labels, score: Floats, block: Blocks, seed: int, samples: int = SAMPLES) -> dict[str, Floats]:
+def bootstrap_rows(
+    label: Labels, score: Floats, block: Blocks, seed: int, samples: int = SAMPLES
+) -> dict[str, Floats]:
     """Return `ap`, `roc_auc` and `brier` of each draw of blocks; NaN for a draw with one class only, or without blocks to draw.
 
     Rows are summed up once, by block and by step of the score, and a draw adds up these sums. There is a step at the score of
@@ -72,15 +79,25 @@ def bootstrap_rows(label: Labels, score: Floats, block: Blocks, seed: int, sampl
     if not len(block) or block.max() == 0:
         return {"ap": unknown, "roc_auc": unknown, "brier": unknown}
     draws = _draws(block, seed, samples)
-    brier = (draws @ np.bincount(block, weights=(score - label) ** 2)) / (draws @ np.bincount(block).astype(np.float64))
+    brier = (draws @ np.bincount(block, weights=(score - label) ** 2)) / (
+        draws @ np.bincount(block).astype(np.float64)
+    )
     if any(len(np.unique(block[label == value])) < 2 for value in (0, 1)):
         return {"ap": unknown, "roc_auc": unknown, "brier": brier}
     step = _steps(label, score)
-    positives, negatives = (draws @ _table(block[label == v], step[label == v], block, step) for v in (1, 0))
-    return {"ap": _precisions(positives, negatives), "roc_auc": _areas(positives, negatives), "brier": brier}
+    positives, negatives = (
+        draws @ _table(block[label == v], step[label == v], block, step) for v in (1, 0)
+    )
+    return {
+        "ap": _precisions(positives, negatives),
+        "roc_auc": _areas(positives, negatives),
+        "brier": brier,
+    }
 
 
-def bootstrap_calibration(label: Labels, score: Floats, block: Blocks, seed: int, samples: int = SAMPLES) -> dict[str, Floats]:
+def bootstrap_calibration(
+    label: Labels, score: Floats, block: Blocks, seed: int, samples: int = SAMPLES
+) -> dict[str, Floats]:
     """Return calibration slope and intercept: first of all rows, then of each draw of blocks; nothing for scores beyond 0 to 1.
 
     Draws are computed from the mean log-odds of a hundred bins of equal row counts. NaN where unknown.
@@ -96,11 +113,20 @@ def bootstrap_calibration(label: Labels, score: Floats, block: Blocks, seed: int
         return dict(zip(_CALIBRATION, whole, strict=True))
     draws = _draws(block, seed, samples)
     positives = draws @ _table(block[label == 1], which[label == 1], block, which)
-    drawn = recalibrate(np.bincount(which, weights=odds) / rows, positives, draws @ _table(block, which, block, which))
-    return {name: np.append(one, many) for name, one, many in zip(_CALIBRATION, whole, drawn, strict=True)}
+    drawn = recalibrate(
+        np.bincount(which, weights=odds) / rows,
+        positives,
+        draws @ _table(block, which, block, which),
+    )
+    return {
+        name: np.append(one, many)
+        for name, one, many in zip(_CALIBRATION, whole, drawn, strict=True)
+    }
 
 
-def reliability_with_intervals(label: Labels, score: Floats, block: Blocks, seed: int) -> list[dict[str, float]]:
+def reliability_with_intervals(
+    label: Labels, score: Floats, block: Blocks, seed: int
+) -> list[dict[str, float]]:
     """Return `reliability` with the limits `low` and `high` of each bin: by bootstrap, or Wilson's over rows where wider."""
     points = reliability(label, score)
     if not points:
@@ -111,16 +137,26 @@ def reliability_with_intervals(label: Labels, score: Floats, block: Blocks, seed
     with np.errstate(invalid="ignore"):
         observed = positives / rows
     bounds = (
-        enclosing_interval(wilson_interval(round(p["observed"] * p["rows"]), p["rows"]), percentile_interval(observed[:, i]))
+        enclosing_interval(
+            wilson_interval(round(p["observed"] * p["rows"]), p["rows"]),
+            percentile_interval(observed[:, i]),
+        )
         for i, p in enumerate(points)
     )
-    return [point | {"low": low, "high": high} for point, (low, high) in zip(points, bounds, strict=True)]
+    return [
+        point | {"low": low, "high": high}
+        for point, (low, high) in zip(points, bounds, strict=True)
+    ]
 
 
 def _draws(block: Blocks, seed: int, samples: int) -> Floats:
     """Return the number of times that each block is drawn, for every sample (samples x blocks)."""
     blocks = int(block.max()) + 1
-    return np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), size=samples).astype(np.float64)
+    return (
+        np.random.default_rng(seed)
+        .multinomial(blocks, np.full(blocks, 1 / blocks), size=samples)
+        .astype(np.float64)
+    )
 
 
 def _steps(label: Labels, score: Floats) -> Blocks:
@@ -128,14 +164,22 @@ def _steps(label: Labels, score: Floats) -> Blocks:
     edges = np.unique(score[label == 1])
     if len(edges) > MOST_STEPS:
         ranked = np.sort(score[label == 1])
-        edges = np.unique(ranked[np.linspace(0, len(ranked) - 1, MOST_STEPS).round().astype(np.int64)])
-    return np.asarray(np.searchsorted(edges, score, "left") + np.searchsorted(edges, score, "right"), np.int64)
+        edges = np.unique(
+            ranked[np.linspace(0, len(ranked) - 1, MOST_STEPS).round().astype(np.int64)]
+        )
+    return np.asarray(
+        np.searchsorted(edges, score, "left") + np.searchsorted(edges, score, "right"), np.int64
+    )
 
 
 def _table(block: Blocks, step: Blocks, blocks: Blocks, steps: Blocks) -> Floats:
     """Count the rows in each block and step; the table covers all `blocks` and `steps`."""
     shape = (int(blocks.max()) + 1, int(steps.max()) + 1)
-    return np.bincount(block * shape[1] + step, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
+    return (
+        np.bincount(block * shape[1] + step, minlength=shape[0] * shape[1])
+        .reshape(shape)
+        .astype(np.float64)
+    )
 
 
 def _precisions(positives: Floats, negatives: Floats) -> Floats:
@@ -152,5 +196,7 @@ def _areas(positives: Floats, negatives: Floats) -> Floats:
     """Return the area under the ROC curve of each row of counts by rising step: the share of ordered pairs, ties by half."""
     below = np.cumsum(negatives, axis=1) - negatives / 2
     with np.errstate(invalid="ignore"):
-        area: Floats = (positives * below).sum(axis=1) / (positives.sum(axis=1) * negatives.sum(axis=1))
+        area: Floats = (positives * below).sum(axis=1) / (
+            positives.sum(axis=1) * negatives.sum(axis=1)
+        )
     return area

@@ -16,7 +16,9 @@ def wilson_interval(count: float, total: float) -> ConfidenceInterval:
     p, n = count / total, total
     centre = (p + _Z * _Z / (2 * n)) / (1 + _Z * _Z / n)
     half = _Z * math.sqrt(p * (1 - p) / n + _Z * _Z / (4 * n * n)) / (1 + _Z * _Z / n)
-    return (max(0.0, centre - half) if count else 0.0), (min(1.0, centre + half) if count < total else 1.0)
+    return (max(0.0, centre - half) if count else 0.0), (
+        min(1.0, centre + half) if count < total else 1.0
+    )
 
 
 def poisson_interval(count: int) -> ConfidenceInterval:

@@ -14,4 +14,8 @@ def flatten_metrics(prefix: str, metrics: Mapping[str, Any]) -> dict[str, float 
 
 def merge_metrics(rows: Mapping[str, Any], events: Mapping[str, Any]) -> dict[str, Any]:
     """Merge metrics over rows and over events, with the intervals of both."""
-    return {**rows, **events, "intervals": {**rows.get("intervals", {}), **events.get("intervals", {})}}
+    return {
+        **rows,
+        **events,
+        "intervals": {**rows.get("intervals", {}), **events.get("intervals", {})},
+    }

@@ -45,7 +45,9 @@ def row_metrics(label: Labels, score: Floats) -> dict[str, float | None]:
     }
 
 
-def precision_recall_points(label: Labels, score: Floats, most: int = 200) -> list[dict[str, float]]:
+def precision_recall_points(
+    label: Labels, score: Floats, most: int = 200
+) -> list[dict[str, float]]:
     """Return at most `most` points of the precision-recall curve, by rising threshold; none with one class only."""
     from sklearn.metrics import precision_recall_curve  # noqa: PLC0415 - takes a second to import; only a training measures
 
@@ -53,7 +55,14 @@ def precision_recall_points(label: Labels, score: Floats, most: int = 200) -> li
         return []
     precision, recall, threshold = precision_recall_curve(label, score)
     keep = np.unique(np.linspace(0, len(threshold) - 1, min(most, len(threshold))).astype(int))
-    return [{"threshold": float(threshold[i]), "precision": float(precision[i]), "recall": float(recall[i])} for i in keep]
+    return [
+        {
+            "threshold": float(threshold[i]),
+            "precision": float(precision[i]),
+            "recall": float(recall[i]),
+        }
+        for i in keep
+    ]
 
 
 def reliability(label: Labels, score: Floats, bins: int = 10) -> list[dict[str, float]]:
@@ -72,7 +81,9 @@ def reliability(label: Labels, score: Floats, bins: int = 10) -> list[dict[str, 
 def score_bins(score: Floats, bins: int = 10) -> npt.NDArray[np.int64]:
     """Return the bin of each score, from 0: bins of equal row counts, fewer where scores tie."""
     edges = np.unique(np.quantile(score, np.linspace(0, 1, bins + 1)[1:-1]))
-    return np.unique(np.searchsorted(edges, score, side="right"), return_inverse=True)[1].astype(np.int64)
+    return np.unique(np.searchsorted(edges, score, side="right"), return_inverse=True)[1].astype(
+        np.int64
+    )
 
 
 @dataclass(frozen=True)
@@ -93,13 +104,22 @@ def problem_intervals(problems: pd.DataFrame, onset: bool) -> ProblemIntervals:
 
     `problems`: result of `counted_problems`, sorted by start; without a column `last` its `end` is taken.
     """
-    start, last = millis(problems["start"]), millis(problems["last" if "last" in problems else "end"])
+    start, last = (
+        millis(problems["start"]),
+        millis(problems["last" if "last" in problems else "end"]),
+    )
     end = start if onset else np.where(last == NOT_YET, _FOREVER, last)
-    counted = ~problems["uncounted"].to_numpy(np.bool_) if "uncounted" in problems else np.ones(len(start), np.bool_)
+    counted = (
+        ~problems["uncounted"].to_numpy(np.bool_)
+        if "uncounted" in problems
+        else np.ones(len(start), np.bool_)
+    )
     return ProblemIntervals(start, end, counted)
 
 
-def count_warnable(spans: ProblemIntervals, at: Millis, gap_ms: int, horizon_ms: int) -> ProblemIntervals:
+def count_warnable(
+    spans: ProblemIntervals, at: Millis, gap_ms: int, horizon_ms: int
+) -> ProblemIntervals:
     """Count only problems with an evaluated instant t in [start - gap - horizon, start - gap]; `at` is increasing.
 
     Of the unit just made (gap < 0) the end is not part of it: it is that of the next unit.
@@ -138,7 +158,9 @@ class EventMetrics:
 
     def to_document(self) -> dict[str, Any]:
         """Return the metrics as JSON-able values."""
-        return asdict(self) | {"intervals": {name: list(bounds) for name, bounds in self.intervals.items()}}
+        return asdict(self) | {
+            "intervals": {name: list(bounds) for name, bounds in self.intervals.items()}
+        }
 
 
 @dataclass(frozen=True)
@@ -164,14 +186,27 @@ def event_metrics(
     """Compute metrics of episodes (raised, end) in ms against problems. `observed_s_by_asset`: evaluated running time (s)."""
     assets = sorted({*episodes_by_asset, *problems_by_asset})
     none = ProblemIntervals(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.bool_))
-    parts = [_evaluate(episodes_by_asset.get(a, ()), problems_by_asset.get(a, none), gap_ms, horizon_ms) for a in assets]
+    parts = [
+        _evaluate(episodes_by_asset.get(a, ()), problems_by_asset.get(a, none), gap_ms, horizon_ms)
+        for a in assets
+    ]
     evaluated = (
-        _EvaluatedRows(*(np.concatenate([getattr(p, f) for p in parts]) for f in _EvaluatedRows.__dataclass_fields__))
+        _EvaluatedRows(
+            *(
+                np.concatenate([getattr(p, f) for p in parts])
+                for f in _EvaluatedRows.__dataclass_fields__
+            )
+        )
         if parts
         else _NOTHING
     )
     observed = float(sum(observed_s_by_asset.values()))
-    measured = _event_values(evaluated, observed, np.ones((1, len(evaluated.in_time))), np.ones((1, len(evaluated.found))))
+    measured = _event_values(
+        evaluated,
+        observed,
+        np.ones((1, len(evaluated.in_time))),
+        np.ones((1, len(evaluated.found))),
+    )
     rng = np.random.default_rng(seed)
     draws = _event_values(
         evaluated,
@@ -180,7 +215,10 @@ def event_metrics(
         rng.poisson(1.0, (samples, len(evaluated.found))),
     )
     if gap_ms < 0:
-        measured["median_lead_time"], draws["median_lead_time"] = np.full(1, np.nan), np.full(samples, np.nan)
+        measured["median_lead_time"], draws["median_lead_time"] = (
+            np.full(1, np.nan),
+            np.full(samples, np.nan),
+        )
     return EventMetrics(
         **{name: _or_none(values[0]) for name, values in measured.items()},
         n_events=len(evaluated.found),
@@ -193,7 +231,9 @@ def event_metrics(
     )
 
 
-def occurred_after(raised: int, problems: ProblemIntervals, gap_ms: int, horizon_ms: int) -> tuple[Occurred, int | None]:
+def occurred_after(
+    raised: int, problems: ProblemIntervals, gap_ms: int, horizon_ms: int
+) -> tuple[Occurred, int | None]:
     """Classify a raise by the first problem that continues in (raised, raised + gap + horizon], and return its index.
 
     The raise is in time if the problem starts, or continues, at or after raised + gap (an onset has no duration). It is too late
@@ -211,7 +251,9 @@ def announces(raised: int, start: int, gap_ms: int) -> bool:
     return gap_ms < 0 or start >= raised + gap_ms
 
 
-def _evaluate(episodes: Sequence[tuple[int, int]], problems: ProblemIntervals, gap_ms: int, horizon_ms: int) -> _EvaluatedRows:
+def _evaluate(
+    episodes: Sequence[tuple[int, int]], problems: ProblemIntervals, gap_ms: int, horizon_ms: int
+) -> _EvaluatedRows:
     lead = np.full(len(problems.start), np.nan)
     verdicts: list[Occurred] = []
     for raised, _ in episodes:
@@ -228,21 +270,29 @@ def _evaluate(episodes: Sequence[tuple[int, int]], problems: ProblemIntervals, g
     )
 
 
-_NOTHING = _EvaluatedRows(np.empty(0, np.bool_), np.empty(0, np.bool_), np.empty(0), np.empty(0, np.bool_), np.empty(0))
+_NOTHING = _EvaluatedRows(
+    np.empty(0, np.bool_), np.empty(0, np.bool_), np.empty(0), np.empty(0, np.bool_), np.empty(0)
+)
 
 
-def _event_values(evaluated: _EvaluatedRows, observed_s: float, episode_weight: Any, event_weight: Any) -> dict[str, Floats]:
+def _event_values(
+    evaluated: _EvaluatedRows, observed_s: float, episode_weight: Any, event_weight: Any
+) -> dict[str, Floats]:
     """Compute each metric for each row of weights (samples x episodes, samples x events); NaN where undefined."""
     in_time, false = episode_weight @ evaluated.in_time, episode_weight @ evaluated.false
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
             "event_recall": (event_weight @ evaluated.found) / event_weight.sum(axis=1),
-            "false_alarms_per_week": false / (observed_s / WEEK_S) if observed_s else np.full(len(false), np.nan),
+            "false_alarms_per_week": false / (observed_s / WEEK_S)
+            if observed_s
+            else np.full(len(false), np.nan),
             "episode_precision": in_time / (in_time + false),
             "time_in_alarm": np.minimum(episode_weight @ evaluated.length_s / observed_s, 1.0)
             if observed_s
             else np.full(len(false), np.nan),
-            "median_lead_time": _weighted_median(evaluated.lead_s[evaluated.found], event_weight[:, evaluated.found]),
+            "median_lead_time": _weighted_median(
+                evaluated.lead_s[evaluated.found], event_weight[:, evaluated.found]
+            ),
         }
 
 
@@ -274,4 +324,8 @@ def _confidence_intervals(
     if observed_s:
         low, high = poisson_interval(false)
         exact["false_alarms_per_week"] = (low * WEEK_S / observed_s, high * WEEK_S / observed_s)
-    return {name: enclosing_interval(bounds[name], exact.get(name)) for name in draws if bounds[name] or name in exact}
+    return {
+        name: enclosing_interval(bounds[name], exact.get(name))
+        for name in draws
+        if bounds[name] or name in exact
+    }

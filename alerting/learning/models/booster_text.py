@@ -13,7 +13,15 @@ import numpy.typing as npt
 from alerting.learning.models.bounds import Trees
 from alerting.learning.models.trained import ModelRefused
 
-HEADER = ("version", "num_class", "num_tree_per_iteration", "label_index", "max_feature_idx", "objective", "feature_names")
+HEADER = (
+    "version",
+    "num_class",
+    "num_tree_per_iteration",
+    "label_index",
+    "max_feature_idx",
+    "objective",
+    "feature_names",
+)
 HEADER_MORE = ("feature_infos", "tree_sizes")
 FIXED = {"version": "v4", "num_class": "1", "num_tree_per_iteration": "1", "label_index": "0"}
 END = "end of trees\n\npandas_categorical:null\n"
@@ -48,23 +56,35 @@ def trees_of_texts(texts: Sequence[str]) -> Trees:
     first = np.cumsum([0, *inner])
     first_leaf = np.cumsum([0, *(n + 1 for n in inner)])
     nodes = int(first[-1])
-    parent, is_left = np.full(nodes + int(first_leaf[-1]), -1), np.zeros(nodes + int(first_leaf[-1]), np.bool_)
+    parent, is_left = (
+        np.full(nodes + int(first_leaf[-1]), -1),
+        np.zeros(nodes + int(first_leaf[-1]), np.bool_),
+    )
     bits_of, bits = np.zeros((nodes, 2), np.int64), [np.empty(0, np.int64)]
     threshold = np.concatenate([np.empty(0), *(_numbers(tree["threshold"]) for tree in trees)])
-    decision = np.concatenate([np.empty(0), *(_numbers(tree["decision_type"]) for tree in trees)]).astype(np.int64)
+    decision = np.concatenate(
+        [np.empty(0), *(_numbers(tree["decision_type"]) for tree in trees)]
+    ).astype(np.int64)
     for number, tree in enumerate(trees):
         for side in ("left_child", "right_child"):
             child = _numbers(tree[side]).astype(np.int64)
             below = np.where(child >= 0, first[number] + child, nodes + first_leaf[number] + ~child)
-            parent[below], is_left[below] = first[number] + np.arange(len(child)), side == "left_child"
+            parent[below], is_left[below] = (
+                first[number] + np.arange(len(child)),
+                side == "left_child",
+            )
         if tree.get("num_cat", "0") != "0":
-            own = first[number] + np.flatnonzero(decision[first[number] : first[number + 1]] & _CATEGORICAL)
+            own = first[number] + np.flatnonzero(
+                decision[first[number] : first[number + 1]] & _CATEGORICAL
+            )
             bounds = _numbers(tree["cat_boundaries"]).astype(np.int64) + sum(map(len, bits))
             chosen = threshold[own].astype(np.int64)
             bits_of[own] = np.column_stack([bounds[chosen], bounds[chosen + 1]])
             bits.append(_numbers(tree["cat_threshold"]).astype(np.int64))
     return Trees(
-        feature=np.concatenate([np.empty(0), *(_numbers(tree["split_feature"]) for tree in trees)]).astype(np.int64),
+        feature=np.concatenate(
+            [np.empty(0), *(_numbers(tree["split_feature"]) for tree in trees)]
+        ).astype(np.int64),
         threshold=threshold,
         decision=decision,
         parent=parent,
@@ -90,18 +110,30 @@ def _check_text(text: str, features: int) -> str:
     if first != "tree" or not blank:
         raise ValueError("its beginning is not that of a model")
     header = _fields(lines)
-    _require(set(header) == {*HEADER, *HEADER_MORE}, "its header does not have the fields of this platform's models")
+    _require(
+        set(header) == {*HEADER, *HEADER_MORE},
+        "its header does not have the fields of this platform's models",
+    )
     _require(
         all(header[name] == value for name, value in FIXED.items()),
         "its header does not have the values of this platform's models",
     )
-    _require(_OBJECTIVE.fullmatch(header["objective"]) is not None, "its objective is not that of this platform's models")
-    _require(_whole(header["max_feature_idx"]) == features - 1, f"it is not for {features} features")
+    _require(
+        _OBJECTIVE.fullmatch(header["objective"]) is not None,
+        "its objective is not that of this platform's models",
+    )
+    _require(
+        _whole(header["max_feature_idx"]) == features - 1, f"it is not for {features} features"
+    )
     for name in ("feature_names", "feature_infos"):
         _require(len(header[name].split(" ")) == features, f"{name} are not {features}")
     sizes = _ints(header["tree_sizes"], "tree_sizes")
-    _require(1 <= len(sizes) <= MOST_TREES, f"it has {len(sizes)} trees; 1 to {MOST_TREES} are allowed")
-    _require(bool((sizes > 0).all()) and int(sizes.sum()) <= len(trees), "its text ends within a tree")
+    _require(
+        1 <= len(sizes) <= MOST_TREES, f"it has {len(sizes)} trees; 1 to {MOST_TREES} are allowed"
+    )
+    _require(
+        bool((sizes > 0).all()) and int(sizes.sum()) <= len(trees), "its text ends within a tree"
+    )
     trees_read, start = [], 0
     for number, size in enumerate(sizes.tolist()):
         trees_read.append(_read_tree(trees[start : start + size], number))
@@ -114,7 +146,10 @@ def _check_text(text: str, features: int) -> str:
 def _read_tree(block: str, number: int) -> dict[str, str]:
     first, *lines = block.rstrip("\n").split("\n")
     where = f"tree {number}"
-    _require(first == f"Tree={number}" and block.endswith("\n"), f"{where} is not at the place that its size gives")
+    _require(
+        first == f"Tree={number}" and block.endswith("\n"),
+        f"{where} is not at the place that its size gives",
+    )
     tree = _fields(lines)
     categories = _CATEGORIES if tree.get("num_cat", "0") != "0" else ()
     _require(
@@ -128,20 +163,35 @@ def _read_tree(block: str, number: int) -> dict[str, str]:
 def _check_trees(trees: Sequence[Mapping[str, str]], features: int) -> None:
     """Check the numbers of all trees, field by field: a booster has hundreds of trees, each with few numbers."""
     leaves = np.array([_whole(tree["num_leaves"]) for tree in trees], np.int64)
-    _require_all((leaves >= 1) & (leaves <= MOST_LEAVES), np.arange(len(trees)), f"has not 1 to {MOST_LEAVES} leaves")
+    _require_all(
+        (leaves >= 1) & (leaves <= MOST_LEAVES),
+        np.arange(len(trees)),
+        f"has not 1 to {MOST_LEAVES} leaves",
+    )
     inner, ones = leaves - 1, np.ones(len(trees), np.int64)
-    _require_all(np.isfinite(_float_column(trees, "shrinkage", ones)), np.arange(len(trees)), "has no shrinkage")
-    values = _float_column(trees, "leaf_value", leaves)  # first: from here on there are as many leaves as the text has values
+    _require_all(
+        np.isfinite(_float_column(trees, "shrinkage", ones)),
+        np.arange(len(trees)),
+        "has no shrinkage",
+    )
+    values = _float_column(
+        trees, "leaf_value", leaves
+    )  # first: from here on there are as many leaves as the text has values
     tree_of_leaf, tree_of = (np.repeat(np.arange(len(trees)), counts) for counts in (leaves, inner))
     _require_all(np.isfinite(values), tree_of_leaf, "has leaves that are not numbers")
     _float_column(trees, "leaf_count", leaves)
-    _float_column([tree for tree, n in zip(trees, inner, strict=True) if n], "leaf_weight", leaves[inner > 0])
+    _float_column(
+        [tree for tree, n in zip(trees, inner, strict=True) if n], "leaf_weight", leaves[inner > 0]
+    )
     for name in ("split_gain", *_INNER):
         _float_column(trees, name, inner)
     threshold = _float_column(trees, "threshold", inner)
-    _require_all(~np.isnan(threshold), tree_of, "has limits that are not numbers")  # inf parts missing values from all others
+    _require_all(
+        ~np.isnan(threshold), tree_of, "has limits that are not numbers"
+    )  # inf parts missing values from all others
     feature, decision, left, right = (
-        _int_column(trees, name, inner) for name in ("split_feature", "decision_type", "left_child", "right_child")
+        _int_column(trees, name, inner)
+        for name in ("split_feature", "decision_type", "left_child", "right_child")
     )
     _require_all((feature >= 0) & (feature < features), tree_of, "uses features that do not exist")
     _check_children(left, right, inner, tree_of)
@@ -155,7 +205,9 @@ def _check_trees(trees: Sequence[Mapping[str, str]], features: int) -> None:
 
 
 def _with_categories(trees: Sequence[Mapping[str, str]]) -> Ints:
-    return np.array([number for number, tree in enumerate(trees) if tree["num_cat"] != "0"], np.int64)
+    return np.array(
+        [number for number, tree in enumerate(trees) if tree["num_cat"] != "0"], np.int64
+    )
 
 
 def _check_children(left: Ints, right: Ints, inner: Ints, tree_of: Ints) -> None:
@@ -165,43 +217,68 @@ def _check_children(left: Ints, right: Ints, inner: Ints, tree_of: Ints) -> None
     """
     first = np.cumsum(inner) - inner
     first_leaf = first + np.arange(len(inner))
-    children, parents, trees = (np.concatenate(both) for both in ((left, right), (np.arange(len(left)),) * 2, (tree_of,) * 2))
+    children, parents, trees = (
+        np.concatenate(both)
+        for both in ((left, right), (np.arange(len(left)),) * 2, (tree_of,) * 2)
+    )
     nodes = children >= 0
-    _require_all(children[nodes] > (parents - first[trees])[nodes], trees[nodes], "has children that lead back")
+    _require_all(
+        children[nodes] > (parents - first[trees])[nodes],
+        trees[nodes],
+        "has children that lead back",
+    )
     _require_all(children < inner[trees], trees, "has children that point outside of it")
     _require_all(~children <= inner[trees], trees, "has leaves that point outside of it")
     of_node = np.bincount((first[trees] + children)[nodes], minlength=len(left))
     is_first = np.zeros(len(left), np.bool_)
     is_first[first[inner > 0]] = True
     _require_all(of_node == ~is_first, tree_of, "has children that point outside of it")
-    of_leaf = np.bincount((first_leaf[trees] + ~children)[~nodes], minlength=int(inner.sum()) + len(inner))
+    of_leaf = np.bincount(
+        (first_leaf[trees] + ~children)[~nodes], minlength=int(inner.sum()) + len(inner)
+    )
     tree_of_leaf = np.repeat(np.arange(len(inner)), inner + 1)
-    _require_all(of_leaf == (inner[tree_of_leaf] > 0), tree_of_leaf, "has leaves that point outside of it")
+    _require_all(
+        of_leaf == (inner[tree_of_leaf] > 0), tree_of_leaf, "has leaves that point outside of it"
+    )
     below, depth = first[inner > 0], 0
     while len(below):
-        _require_all(np.array([depth <= MOST_DEPTH]), tree_of[below[:1]], f"is deeper than {MOST_DEPTH}")
+        _require_all(
+            np.array([depth <= MOST_DEPTH]), tree_of[below[:1]], f"is deeper than {MOST_DEPTH}"
+        )
         both = np.concatenate([left[below], right[below]])
         below = (np.concatenate([first[tree_of[below]]] * 2) + both)[both >= 0]
         depth += 1
 
 
-def _check_categories(tree: Mapping[str, str], chosen: npt.NDArray[np.float64], count: int, where: str) -> None:
+def _check_categories(
+    tree: Mapping[str, str], chosen: npt.NDArray[np.float64], count: int, where: str
+) -> None:
     """Check the lists of categories of a tree. `chosen`: the limits of its nodes that choose by category."""
     if not count:
         _require(not len(chosen), f"{where} names categories beyond its list")
         return
     bounds, bits = _ints(tree["cat_boundaries"], where), _ints(tree["cat_threshold"], where)
     _require(bool(((bits >= 0) & (bits < 2**32)).all()), f"{where} has unknown categories")
-    fits = len(bounds) == count + 1 and bounds[0] == 0 and bounds[-1] == len(bits) and bool((np.diff(bounds) > 0).all())
+    fits = (
+        len(bounds) == count + 1
+        and bounds[0] == 0
+        and bounds[-1] == len(bits)
+        and bool((np.diff(bounds) > 0).all())
+    )
     _require(bool(fits), f"the categories of {where} point outside of it")
-    _require(sorted(chosen.tolist()) == list(range(count)), f"the categories of {where} are not those of its nodes")
+    _require(
+        sorted(chosen.tolist()) == list(range(count)),
+        f"the categories of {where} are not those of its nodes",
+    )
 
 
 def _fields(lines: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in lines:
         name, equals, value = line.partition("=")
-        _require(bool(equals) and name not in found, f"it has a line that cannot be read: {line[:40]!r}")
+        _require(
+            bool(equals) and name not in found, f"it has a line that cannot be read: {line[:40]!r}"
+        )
         found[name] = value
     return found
 
@@ -212,7 +289,9 @@ def _whole(text: str) -> int:
 
 
 def _ints(text: str, where: str) -> Ints:
-    _require(not text or _INTS.fullmatch(text) is not None, f"{where} has fields that are not numbers")
+    _require(
+        not text or _INTS.fullmatch(text) is not None, f"{where} has fields that are not numbers"
+    )
     return np.array([*map(int, text.split(" "))] if text else [], np.int64)
 
 
@@ -221,7 +300,9 @@ def _int_column(trees: Sequence[Mapping[str, str]], name: str, counts: Ints) -> 
     return _ints(_joined(trees, name, counts), name)
 
 
-def _float_column(trees: Sequence[Mapping[str, str]], name: str, counts: Ints) -> npt.NDArray[np.float64]:
+def _float_column(
+    trees: Sequence[Mapping[str, str]], name: str, counts: Ints
+) -> npt.NDArray[np.float64]:
     text = _joined(trees, name, counts)
     _require(_NUMBERS.fullmatch(text) is not None, f"{name} are not numbers")
     return np.array([*map(float, text.split(" "))] if text else [], np.float64)

@@ -19,9 +19,16 @@ from alerting.learning.models.estimator import Blend, Estimator
 
 Ints = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-MOST = float(np.finfo(np.float64).max)  # instead of inf as a threshold: beyond it lie missing values alone
+MOST = float(
+    np.finfo(np.float64).max
+)  # instead of inf as a threshold: beyond it lie missing values alone
 ROUNDING = 1e-9  # of a margin: sums in another order differ in their last bits
-CATEGORICAL, DEFAULT_LEFT, ZERO_IS_MISSING, NAN_IS_MISSING = 1, 2, 4, 8  # bits of a LightGBM decision
+CATEGORICAL, DEFAULT_LEFT, ZERO_IS_MISSING, NAN_IS_MISSING = (
+    1,
+    2,
+    4,
+    8,
+)  # bits of a LightGBM decision
 
 
 @dataclass(frozen=True)
@@ -69,7 +76,11 @@ class Trees:
             return np.asarray(value <= self.threshold)
         zero = (self.decision & 12) == ZERO_IS_MISSING
         by_default = (missing & ((self.decision & 12) != 0)) | (zero & (np.abs(value) <= 1e-35))
-        left = np.where(by_default, (self.decision & DEFAULT_LEFT) != 0, np.where(missing, 0.0, value) <= self.threshold)
+        left = np.where(
+            by_default,
+            (self.decision & DEFAULT_LEFT) != 0,
+            np.where(missing, 0.0, value) <= self.threshold,
+        )
         categorical = np.flatnonzero(self.decision & CATEGORICAL)
         left[categorical] = self._chosen(categorical, value[categorical])
         return np.asarray(left, np.bool_)
@@ -79,7 +90,11 @@ class Trees:
         code = np.where(np.isnan(value) | (value < 0), -1, value).astype(np.int64)
         word = self.bits_of[nodes, 0] + code // 32
         known = (code >= 0) & (word < self.bits_of[nodes, 1])
-        chosen = self.bits[np.where(known, word, 0)] if len(self.bits) else np.zeros(len(nodes), np.int64)
+        chosen = (
+            self.bits[np.where(known, word, 0)]
+            if len(self.bits)
+            else np.zeros(len(nodes), np.int64)
+        )
         return np.asarray(known & ((chosen >> (code % 32)) & 1 == 1))
 
 
@@ -113,14 +128,22 @@ class TreesBound:
         kept = np.flatnonzero(~excluded)
         position = np.full(len(trees.value), -1)
         position[kept] = np.arange(len(kept))
-        numeric = is_free & ~excluded[leaf] & (trees.decision[node] & (CATEGORICAL | ZERO_IS_MISSING) == 0)
+        numeric = (
+            is_free
+            & ~excluded[leaf]
+            & (trees.decision[node] & (CATEGORICAL | ZERO_IS_MISSING) == 0)
+        )
         leaf, node, is_left = position[leaf[numeric]], node[numeric], is_left[numeric]
         self._columns, column = np.unique(trees.feature[node], return_inverse=True)
         above = np.full((len(self._columns), len(kept)), -np.inf)
         most = np.full((len(self._columns), len(kept)), np.inf)
         np.maximum.at(above, (column[~is_left], leaf[~is_left]), trees.threshold[node[~is_left]])
         np.minimum.at(most, (column[is_left], leaf[is_left]), trees.threshold[node[is_left]])
-        self._above, self._most, self._value = np.where(np.isposinf(above), MOST, above), most, trees.value[kept]
+        self._above, self._most, self._value = (
+            np.where(np.isposinf(above), MOST, above),
+            most,
+            trees.value[kept],
+        )
         self._tree = np.searchsorted(trees.first_leaf, kept, side="right") - 1
         self._starts = np.flatnonzero(np.append(True, np.diff(self._tree) != 0)[: len(kept)])
         self._single = trees.single
@@ -129,7 +152,9 @@ class TreesBound:
         """Return the sum over trees of the smallest leaf in reach of each box."""
         if not len(self._columns):
             return np.full(len(low), float(np.minimum.reduceat(self._value, self._starts).sum()))
-        smallest = np.minimum.reduceat(np.where(self._reached(low, high), self._value, np.inf), self._starts, axis=1)
+        smallest = np.minimum.reduceat(
+            np.where(self._reached(low, high), self._value, np.inf), self._starts, axis=1
+        )
         return np.asarray(smallest.sum(axis=1))
 
     def within(self, low: Floats, high: Floats) -> "TreesBound":
@@ -140,7 +165,12 @@ class TreesBound:
         wide = (low[:, None] <= above) | (high[:, None] > most)
         tells = np.flatnonzero(wide.any(axis=1))
         part = copy(self)
-        part._columns, part._above, part._most, part._value = self._columns[tells], above[tells], most[tells], self._value[kept]
+        part._columns, part._above, part._most, part._value = (
+            self._columns[tells],
+            above[tells],
+            most[tells],
+            self._value[kept],
+        )
         part._tree = self._tree[kept]
         part._starts = np.flatnonzero(np.append(True, np.diff(part._tree) != 0)[: len(kept)])
         return part
@@ -167,7 +197,9 @@ class LinearBound:
 
     def least(self, low: Floats, high: Floats) -> Floats:
         """Return the minimum over each box."""
-        return np.asarray(np.minimum(low * self.weights, high * self.weights).sum(axis=1) + self.intercept)
+        return np.asarray(
+            np.minimum(low * self.weights, high * self.weights).sum(axis=1) + self.intercept
+        )
 
     def within(self, low: Floats, high: Floats) -> "LinearBound":
         """Return these bounds."""
@@ -193,7 +225,10 @@ class MarginBounds:
         part = copy(self)
         low, high = _known_box(low[None, :], high[None, :])
         boxes = [encode_box(member.encoding, low, high) for member in self._estimator.members]
-        part._bounds = [bound.within(a[0], b[0]) for bound, (a, b) in zip(self._bounds, boxes, strict=self.is_known)]
+        part._bounds = [
+            bound.within(a[0], b[0])
+            for bound, (a, b) in zip(self._bounds, boxes, strict=self.is_known)
+        ]
         return part
 
     def least(self, low: Floats, high: Floats) -> Floats:
@@ -203,11 +238,19 @@ class MarginBounds:
         members = self._estimator.members
         low, high = _known_box(low, high)
         boxes = [encode_box(member.encoding, low, high) for member in members]
-        found = [bound.least(*box) - ROUNDING for bound, box in zip(self._bounds, boxes, strict=True)]
+        found = [
+            bound.least(*box) - ROUNDING for bound, box in zip(self._bounds, boxes, strict=True)
+        ]
         if isinstance(self._estimator, Estimator):
             return np.asarray(found[0], np.float64)
-        shares = [m if e.model.margin_is_probability else sigmoid(m) for m, e in zip(found, members, strict=True)]
-        return np.asarray(sum(w * s for w, s in zip(self._estimator.weights, shares, strict=True)) - ROUNDING, np.float64)
+        shares = [
+            m if e.model.margin_is_probability else sigmoid(m)
+            for m, e in zip(found, members, strict=True)
+        ]
+        return np.asarray(
+            sum(w * s for w, s in zip(self._estimator.weights, shares, strict=True)) - ROUNDING,
+            np.float64,
+        )
 
 
 def _known_box(low: Floats, high: Floats) -> tuple[Floats, Floats]:
@@ -222,7 +265,8 @@ def _member_bound(member: Estimator, row: Floats, free: BoolArray) -> BoxBound |
     low[free], high[free] = -np.inf, np.inf
     first, last = encode_box(member.encoding, low[None, :], high[None, :])
     return member.model.bound(
-        member.encoding.encode(row[None, :])[0], np.asarray(first[0] != last[0]) & ~_both_missing(first, last)
+        member.encoding.encode(row[None, :])[0],
+        np.asarray(first[0] != last[0]) & ~_both_missing(first, last),
     )
 
 
@@ -239,16 +283,23 @@ def encode_box(encoding: Encoding, low: Floats, high: Floats) -> tuple[Floats, F
         plain = low, high
     else:
         unknown = np.isinf(low) | np.isinf(high)
-        flags = [unknown[:, dense.flagged] | np.isnan(part[:, dense.flagged]) for part in (low, high)]
+        flags = [
+            unknown[:, dense.flagged] | np.isnan(part[:, dense.flagged]) for part in (low, high)
+        ]
         flag_low = np.where(unknown[:, dense.flagged], 0.0, flags[0])
         low, high = dense.fill(low), dense.fill(high)
         levels = [_level_box(low[:, i], high[:, i], count) for i, count in dense.categories]
         ends = [
             np.hstack([part[:, dense.numbers], flag, *(level[side] for level in levels)])
-            for side, (part, flag) in enumerate(((low, flag_low), (high, flags[1].astype(np.float64))))
+            for side, (part, flag) in enumerate(
+                ((low, flag_low), (high, flags[1].astype(np.float64)))
+            )
         ]
         if dense.scale:
-            ends = [np.clip((e - np.asarray(dense.mean)) / np.asarray(dense.scale), -FARTHEST, FARTHEST) for e in ends]
+            ends = [
+                np.clip((e - np.asarray(dense.mean)) / np.asarray(dense.scale), -FARTHEST, FARTHEST)
+                for e in ends
+            ]
         plain = ends[0], ends[1]
     if not encoding.pairs.of:
         return plain
@@ -263,15 +314,24 @@ def _level_box(low: Floats, high: Floats, count: int) -> tuple[Floats, Floats]:
     return np.where(fixed[:, None], chosen, 0.0), np.where(fixed[:, None], chosen, 1.0)
 
 
-def _combine_box(low: Floats, high: Floats, pairs: Sequence[tuple[int, int]]) -> tuple[Floats, Floats]:
+def _combine_box(
+    low: Floats, high: Floats, pairs: Sequence[tuple[int, int]]
+) -> tuple[Floats, Floats]:
     """Return the intervals of the products and then the differences of pairs of columns."""
     a, b = (np.array([pair[side] for pair in pairs]) for side in (0, 1))
     with np.errstate(invalid="ignore"):
-        corners = np.stack([one[:, a] * other[:, b] for one in (low, high) for other in (low, high)])
+        corners = np.stack(
+            [one[:, a] * other[:, b] for one in (low, high) for other in (low, high)]
+        )
         ends = [corners.min(axis=0), corners.max(axis=0)]
         differences = [low[:, a] - high[:, b], high[:, a] - low[:, b]]
     free = (low != high) & ~(np.isnan(low) & np.isnan(high))
     unknown = free[:, a] | free[:, b]
-    for end, part, infinite in ((0, ends, -np.inf), (1, ends, np.inf), (0, differences, -np.inf), (1, differences, np.inf)):
+    for end, part, infinite in (
+        (0, ends, -np.inf),
+        (1, ends, np.inf),
+        (0, differences, -np.inf),
+        (1, differences, np.inf),
+    ):
         part[end] = np.where(unknown & np.isnan(part[end]), infinite, part[end])
     return np.hstack([ends[0], differences[0]]), np.hstack([ends[1], differences[1]])

@@ -25,7 +25,9 @@ class Platt:
     def slope_between(self, base: float, margin: float) -> float:
         """Return the change of the probability per unit of the margin between the two: (p - p0) / (f - f0), or its limit."""
         score, usual = (float(p) for p in self.probability(np.array([margin, base])))
-        at_base = self.slope * usual * (1 - usual)  # the limit of the ratio: the sigmoid's own slope
+        at_base = (
+            self.slope * usual * (1 - usual)
+        )  # the limit of the ratio: the sigmoid's own slope
         return (score - usual) / (margin - base) if abs(margin - base) > 1e-9 else at_base
 
 
@@ -35,7 +37,9 @@ def sigmoid(z: Floats) -> Floats:
     return np.where(z >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
 
 
-def fit_platt(margin: Floats, label: npt.NDArray[np.int8], weight: Floats | None = None, iterations: int = 100) -> Platt:
+def fit_platt(
+    margin: Floats, label: npt.NDArray[np.int8], weight: Floats | None = None, iterations: int = 100
+) -> Platt:
     """Fit by Newton's method with Platt's smoothed targets (Platt 1999; Lin, Lin and Weng 2007).
 
     Smoothing keeps both numbers finite when classes separate, and with one class only. If higher margins do not mean more
@@ -68,7 +72,9 @@ def _newton(z: Floats, target: Floats, weight: Floats, iterations: int) -> tuple
         hessian = (design * (weight * p * (1 - p))[:, None]).T @ design + 1e-9 * np.eye(2)
         step = np.linalg.solve(hessian, gradient)
         length = 1.0
-        while (new := _loss(design @ (theta - length * step), target, weight)) > loss and length > 1e-6:
+        while (
+            new := _loss(design @ (theta - length * step), target, weight)
+        ) > loss and length > 1e-6:
             length /= 2
         if loss - new < 1e-12 * max(1.0, abs(loss)):
             break

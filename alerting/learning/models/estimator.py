@@ -74,7 +74,10 @@ class Estimator:
         if not len(matrix):
             return np.empty(0)
         if len(matrix) > AT_ONCE:
-            parts = [self.margin_of(matrix[i : i + AT_ONCE], rounds) for i in range(0, len(matrix), AT_ONCE)]
+            parts = [
+                self.margin_of(matrix[i : i + AT_ONCE], rounds)
+                for i in range(0, len(matrix), AT_ONCE)
+            ]
             return np.concatenate(parts)
         return np.asarray(self.model.margin(self.encoding.encode(matrix), rounds), np.float64)
 
@@ -93,7 +96,9 @@ class Estimator:
         shares, base = self.contributions(matrix)
         if self.model.margin_is_probability:
             return shares, base
-        return shares * _LOG_ODDS.slope_between(base, base + float(shares.sum())), float(sigmoid(np.array([base]))[0])
+        return shares * _LOG_ODDS.slope_between(base, base + float(shares.sum())), float(
+            sigmoid(np.array([base]))[0]
+        )
 
     def importance(self) -> Floats:
         """Return the share of each column in the model's gain, impurity or absolute weight; adds up to 1 unless all are 0."""
@@ -128,18 +133,29 @@ class Blend:
 
     def margin_of(self, matrix: Floats) -> Floats:
         """Return the margin of each row of a matrix made by `columns`."""
-        parts = [weight * member.probability_of(matrix) for member, weight in zip(self.members, self.weights, strict=True)]
+        parts = [
+            weight * member.probability_of(matrix)
+            for member, weight in zip(self.members, self.weights, strict=True)
+        ]
         return np.asarray(sum(parts), np.float64)
 
     def contributions(self, matrix: Floats) -> tuple[Floats, float]:
         """Return the weighted means of the members' contributions, each scaled to the member's probability."""
         parts = [member.probability_contributions(matrix) for member in self.members]
-        weighted = [(weight * shares, weight * base) for (shares, base), weight in zip(parts, self.weights, strict=True)]
-        return np.sum([shares for shares, _ in weighted], axis=0), float(sum(base for _, base in weighted))
+        weighted = [
+            (weight * shares, weight * base)
+            for (shares, base), weight in zip(parts, self.weights, strict=True)
+        ]
+        return np.sum([shares for shares, _ in weighted], axis=0), float(
+            sum(base for _, base in weighted)
+        )
 
     def importance(self) -> Floats:
         """Return the weighted mean of the members' shares of each column; adds up to 1 unless all are 0."""
-        shares = [weight * member.importance() for member, weight in zip(self.members, self.weights, strict=True)]
+        shares = [
+            weight * member.importance()
+            for member, weight in zip(self.members, self.weights, strict=True)
+        ]
         return np.asarray(sum(shares), np.float64)
 
 

@@ -43,8 +43,24 @@ class FamilyReader(Protocol):
     def fitted_bytes(self, model: Any, files: Mapping[str, bytes]) -> Iterable[bytes]: ...
 
 
-_AS_THEY_ARE = ("definition", "revision", "threshold", "params", "usual", "ranges", "usual_ranges", "hash")
-_OF_TWIN = ("definition", "plan", "calibration", "threshold", "horizon", "gap")  # of a refit the same as its twin's
+_AS_THEY_ARE = (
+    "definition",
+    "revision",
+    "threshold",
+    "params",
+    "usual",
+    "ranges",
+    "usual_ranges",
+    "hash",
+)
+_OF_TWIN = (
+    "definition",
+    "plan",
+    "calibration",
+    "threshold",
+    "horizon",
+    "gap",
+)  # of a refit the same as its twin's
 
 
 def model_files(model: TrainedModel) -> dict[str, bytes]:
@@ -64,7 +80,9 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "effects": None if model.effects is None else asdict(model.effects),
     }
     files = {META: json.dumps(meta, indent=1, sort_keys=True, allow_nan=False).encode()}
-    for prefix, member in zip(_prefixes(len(model.estimator.members)), model.estimator.members, strict=True):
+    for prefix, member in zip(
+        _prefixes(len(model.estimator.members)), model.estimator.members, strict=True
+    ):
         files |= {prefix + name: data for name, data in member.model.files().items()}
     refit = {} if model.refit is None else model_files(model.refit)
     return files | {REFIT + name: data for name, data in refit.items()}
@@ -77,15 +95,25 @@ def _normal_document(normal: NormalRows) -> dict[str, object]:
 
 def _read_normal(meta: NormalMeta) -> NormalRows:
     return NormalRows(
-        meta.columns, meta.centre, meta.scale, np.array(meta.rows, np.float64), np.array(meta.distances, np.float64)
+        meta.columns,
+        meta.centre,
+        meta.scale,
+        np.array(meta.rows, np.float64),
+        np.array(meta.distances, np.float64),
     )
 
 
 def requirements_file(model: TrainedModel) -> dict[str, bytes]:
     """Return the file that names the libraries which score the model, in the versions that are installed here."""
     families = [get_family(member.family) for member in model.estimator.members]
-    packages = sorted({"numpy", "pandas", *(package for family in families for package in family.packages)})
-    return {"requirements.txt": "".join(f"{package}=={version(package)}\n" for package in packages).encode()}
+    packages = sorted(
+        {"numpy", "pandas", *(package for family in families for package in family.packages)}
+    )
+    return {
+        "requirements.txt": "".join(
+            f"{package}=={version(package)}\n" for package in packages
+        ).encode()
+    }
 
 
 def _prefixes(members: int) -> list[str]:
@@ -94,31 +122,46 @@ def _prefixes(members: int) -> list[str]:
 
 
 def _describe(member: Estimator) -> dict[str, object]:
-    return {"family": member.family, **member.encoding.to_document(), "files": list(member.model.files())}
+    return {
+        "family": member.family,
+        **member.encoding.to_document(),
+        "files": list(member.model.files()),
+    }
 
 
-def model_from_files(files: Mapping[str, bytes], family_of: Callable[[str], FamilyReader] = get_family) -> TrainedModel:
+def model_from_files(
+    files: Mapping[str, bytes], family_of: Callable[[str], FamilyReader] = get_family
+) -> TrainedModel:
     """Read the model that `model_files` wrote, with its refit and bit-identical scores. `family_of`: a family by its name.
 
     Raises ModelRefused if files are missing or damaged, the format is unknown, a type is not trusted, a hash does not match, or
     the refit has another plan, calibration, threshold, horizon or gap than its twin.
     """
     model = _read_model(files, family_of)
-    of_refit = {name.removeprefix(REFIT): data for name, data in files.items() if name.startswith(REFIT)}
+    of_refit = {
+        name.removeprefix(REFIT): data for name, data in files.items() if name.startswith(REFIT)
+    }
     if not of_refit:
         return model
     refit = _read_model(of_refit, family_of)
     if any(getattr(refit, name) != getattr(model, name) for name in _OF_TWIN):
-        raise ModelRefused(f"the refit of {model.definition!r} does not fit its twin: the files were changed or mixed up")
+        raise ModelRefused(
+            f"the refit of {model.definition!r} does not fit its twin: the files were changed or mixed up"
+        )
     return replace(model, refit=refit)
 
 
-def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], FamilyReader]) -> TrainedModel:
+def _read_model(
+    files: Mapping[str, bytes], family_of: Callable[[str], FamilyReader]
+) -> TrainedModel:
     meta = read_meta(files.get(META, b""))
     plan = meta.plan
     _check_columns(meta, plan)
     prefixes = _prefixes(len(meta.members))
-    read = [_read_member(files, m, plan, prefix, family_of) for m, prefix in zip(meta.members, prefixes, strict=True)]
+    read = [
+        _read_member(files, m, plan, prefix, family_of)
+        for m, prefix in zip(meta.members, prefixes, strict=True)
+    ]
     model = TrainedModel(
         **{name: getattr(meta, name) for name in _AS_THEY_ARE},
         plan=plan,
@@ -133,7 +176,9 @@ def _read_model(files: Mapping[str, bytes], family_of: Callable[[str], FamilyRea
     )
     fitted = chain.from_iterable(values for _, values in read)
     if model_hash(model.estimator, model.calibration, model.threshold, plan, fitted) != model.hash:
-        raise ModelRefused(f"the model files of {model.definition!r} do not fit their hash: they were changed or damaged")
+        raise ModelRefused(
+            f"the model files of {model.definition!r} do not fit their hash: they were changed or damaged"
+        )
     _check_score(model)
     return model
 
@@ -142,7 +187,9 @@ def _check_score(model: TrainedModel) -> None:
     """Check that a row without any known value has a probability, so that a model that cannot score is found before it serves."""
     score = model.score_matrix(np.full((1, len(model.plan.columns)), np.nan))
     if score.shape != (1,) or not 0 <= score[0] <= 1:
-        raise ModelRefused(f"the model files of {model.definition!r} make a model that cannot score")
+        raise ModelRefused(
+            f"the model files of {model.definition!r} make a model that cannot score"
+        )
 
 
 def _utc(instant: datetime) -> datetime:
@@ -154,7 +201,13 @@ def _check_columns(meta: ModelMeta, plan: FeaturePlan) -> None:
     if (
         len(columns_known) != len(plan.columns)
         or not columns_known
-        or not columns_known >= {*meta.usual, *meta.ranges, *meta.usual_ranges, *(meta.normal.columns if meta.normal else ())}
+        or not columns_known
+        >= {
+            *meta.usual,
+            *meta.ranges,
+            *meta.usual_ranges,
+            *(meta.normal.columns if meta.normal else ()),
+        }
     ):
         raise ModelRefused(f"{META} names columns that its plan does not have")
     for member in meta.members:
@@ -162,7 +215,11 @@ def _check_columns(meta: ModelMeta, plan: FeaturePlan) -> None:
 
 
 def _read_member(
-    files: Mapping[str, bytes], meta: EstimatorMeta, plan: FeaturePlan, prefix: str, family_of: Callable[[str], FamilyReader]
+    files: Mapping[str, bytes],
+    meta: EstimatorMeta,
+    plan: FeaturePlan,
+    prefix: str,
+    family_of: Callable[[str], FamilyReader],
 ) -> tuple[Estimator, Iterable[bytes]]:
     """Return a member and the bytes of its fitted values."""
     lost = next((name for name in meta.files if prefix + name not in files), None)
@@ -171,9 +228,13 @@ def _read_member(
     try:
         family = family_of(meta.family)
     except UserError as unknown:
-        raise ModelRefused(f"{META} names a family that cannot be used here: {unknown}") from unknown
+        raise ModelRefused(
+            f"{META} names a family that cannot be used here: {unknown}"
+        ) from unknown
     columns = Columns.from_plan(plan)
     own = {name: files[prefix + name] for name in meta.files}
     model = family.load(own, meta.width(len(columns.names)))
-    estimator = Estimator(meta.family, model, columns, Encoding(meta.dense, ColumnPairs(meta.pairs), meta.columns))
+    estimator = Estimator(
+        meta.family, model, columns, Encoding(meta.dense, ColumnPairs(meta.pairs), meta.columns)
+    )
     return estimator, family.fitted_bytes(model, own)

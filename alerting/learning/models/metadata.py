@@ -80,13 +80,19 @@ class EstimatorMeta(_Closed):
     def check(self, plan: FeaturePlan) -> None:
         """Check the column positions. Raises ModelRefused if one lies outside of the plan's columns."""
         dense, read = self.dense, range(len(plan.columns)) if self.columns is None else self.columns
-        named = [*(p for pair in self.pairs for p in pair), *(dense.numbers if dense else ()), *(dense.flagged if dense else ())]
+        named = [
+            *(p for pair in self.pairs for p in pair),
+            *(dense.numbers if dense else ()),
+            *(dense.flagged if dense else ()),
+        ]
         if list(read) != sorted(set(read)) or read[-1] >= len(plan.columns):
             raise ModelRefused(f"{META} names columns that its plan does not have")
         names = [plan.columns[position] for position in read]
         levels = {i: len(plan.levels[name]) for i, name in enumerate(names) if name in plan.levels}
         fits = all(position < len(names) and position not in levels for position in named)
-        if not fits or (dense and any(levels.get(position) != count for position, count in dense.categories)):
+        if not fits or (
+            dense and any(levels.get(position) != count for position, count in dense.categories)
+        ):
             raise ModelRefused(f"{META} names columns that its plan does not have")
 
 
@@ -96,7 +102,10 @@ class EffectsMeta(_Closed):
     variable: Name
     limit_side: Literal[-1, 1]
     needed: Annotated[float, Field(gt=0)]
-    effects: Annotated[dict[Name, tuple[float, Annotated[float, Field(ge=0)]]], Field(min_length=1, max_length=MOST_COLUMNS)]
+    effects: Annotated[
+        dict[Name, tuple[float, Annotated[float, Field(ge=0)]]],
+        Field(min_length=1, max_length=MOST_COLUMNS),
+    ]
     limit: float | None = None
 
 
@@ -114,7 +123,10 @@ class NormalMeta(_Closed):
         width = len(self.columns)
         if len(self.distances) != len(self.rows) or list(self.distances) != sorted(self.distances):
             raise ValueError("distances must increase, one for each row")
-        if any(len(part) != width for part in (self.centre, self.scale, *self.rows)) or width * len(self.rows) > MOST_VALUES:
+        if (
+            any(len(part) != width for part in (self.centre, self.scale, *self.rows))
+            or width * len(self.rows) > MOST_VALUES
+        ):
             raise ValueError("centre, scale and rows do not fit the columns, or are too large")
         if any(scale <= 0 for scale in self.scale):
             raise ValueError("scale must be above 0")
@@ -128,7 +140,9 @@ class ModelMeta(_Closed):
     definition: Name
     revision: Annotated[int, Field(ge=0, le=10**9)]
     plan: Annotated[FeaturePlan, AfterValidator(_check_plan)]
-    weights: Annotated[tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1, max_length=16)]
+    weights: Annotated[
+        tuple[Annotated[float, Field(gt=0, le=1)], ...], Field(min_length=1, max_length=16)
+    ]
     members: Annotated[tuple[EstimatorMeta, ...], Field(min_length=1, max_length=16)]
     calibration: Platt
     threshold: float
@@ -167,13 +181,17 @@ def read_meta(data: bytes) -> ModelMeta:
     try:
         return ModelMeta.model_validate_json(data)
     except ValidationError as refusal:
-        raise ModelRefused(f"model files without a readable {META}: {_message(refusal)}; train the model again") from refusal
+        raise ModelRefused(
+            f"model files without a readable {META}: {_message(refusal)}; train the model again"
+        ) from refusal
 
 
 def _message(refusal: ValidationError) -> str:
     faults = refusal.errors(include_url=False, include_context=False, include_input=False)
     if any(fault["loc"] == ("format",) for fault in faults):
         return f"it is of another format; this version reads format {FORMAT}"
-    shown = [f"{'.'.join(map(str, fault['loc'])) or META}: {fault['msg']}"[:200] for fault in faults[:3]]
+    shown = [
+        f"{'.'.join(map(str, fault['loc'])) or META}: {fault['msg']}"[:200] for fault in faults[:3]
+    ]
     more = f" and {len(faults) - 3} more" if len(faults) > len(shown) else ""
     return "; ".join(shown) + more

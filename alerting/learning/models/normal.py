@@ -52,7 +52,9 @@ class NormalRows:
 
     def unusual(self, distance: Floats) -> Floats:
         """Return the share of the sampled rows that lie nearer to the others than this."""
-        return np.asarray(np.searchsorted(self.distances, distance, side="left") / max(len(self.distances), 1))
+        return np.asarray(
+            np.searchsorted(self.distances, distance, side="left") / max(len(self.distances), 1)
+        )
 
     def limit(self, share: float) -> float:
         """Return the distance within which this share of the sampled rows lies."""
@@ -73,7 +75,9 @@ def _tree_of(rows: Floats) -> "cKDTree":
     return cKDTree(rows)
 
 
-def sample_normal(plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.int8], seed: int) -> NormalRows | None:
+def sample_normal(
+    plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.int8], seed: int
+) -> NormalRows | None:
     """Return a sample of the rows without a problem: at most 2,000 rows and 100,000 values; None with too few rows.
 
     The seed decides the sample.
@@ -89,8 +93,12 @@ def sample_normal(plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.i
     values = np.where(np.isfinite(values), values, np.nan)
     known = [column[~np.isnan(column)] for column in values.T]
     centre = [_round(float(np.median(column))) if len(column) else 0.0 for column in known]
-    scale = [_round(_deviation(column, middle)) for column, middle in zip(known, centre, strict=True)]
-    empty = NormalRows(columns, tuple(centre), tuple(scale), np.empty((0, len(columns))), np.empty(0))
+    scale = [
+        _round(_deviation(column, middle)) for column, middle in zip(known, centre, strict=True)
+    ]
+    empty = NormalRows(
+        columns, tuple(centre), tuple(scale), np.empty((0, len(columns))), np.empty(0)
+    )
     scaled = np.vectorize(_round, otypes=[np.float64])(empty._scaled(values))
     nearest, _ = _tree_of(scaled).query(scaled, NEAREST + 1, p=1)  # the nearest is the row itself
     distances = np.array([_round(d) for d in np.sort(nearest[:, 1:].mean(axis=1))])
@@ -102,7 +110,11 @@ def level_columns(plan: FeaturePlan) -> tuple[str, ...]:
     found: dict[str, str] = {}
     for aggregation in ("last", "mean"):
         for column in plan.layout:
-            if column.kind == "variable" and column.aggregation == aggregation and column.name not in plan.levels:
+            if (
+                column.kind == "variable"
+                and column.aggregation == aggregation
+                and column.name not in plan.levels
+            ):
                 found.setdefault(column.source, column.name)
     return tuple(found[number.name] for number in plan.numbers if number.name in found)
 
@@ -110,7 +122,11 @@ def level_columns(plan: FeaturePlan) -> tuple[str, ...]:
 def _deviation(values: Floats, middle: float) -> float:
     """Return the median absolute deviation; where it is 0 the mean one, and 1 where all values are equal."""
     off = np.abs(values - middle)
-    return next((d for d in (float(np.median(off)), float(off.mean())) if d > 0), 1.0) if len(off) else 1.0
+    return (
+        next((d for d in (float(np.median(off)), float(off.mean())) if d > 0), 1.0)
+        if len(off)
+        else 1.0
+    )
 
 
 def _round(value: float) -> float:

@@ -65,7 +65,14 @@ class _Graph:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
 
-    def add(self, operator: str, *inputs: str, name: str | None = None, domain: str = "", **attributes: Any) -> str:
+    def add(
+        self,
+        operator: str,
+        *inputs: str,
+        name: str | None = None,
+        domain: str = "",
+        **attributes: Any,
+    ) -> str:
         """Add a node; return the name of its result."""
         name = name or f"r{len(self._nodes)}"
         self._nodes.append(helper.make_node(operator, inputs, [name], domain=domain, **attributes))
@@ -90,7 +97,9 @@ class _Graph:
         )
         graph = helper.make_graph(self._nodes, "alerting", *ends, self._constants)
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(_ML, ML_OPSET)]
-        made = helper.make_model(graph, opset_imports=opsets, ir_version=IR, producer_name="alerting")
+        made = helper.make_model(
+            graph, opset_imports=opsets, ir_version=IR, producer_name="alerting"
+        )
         properties = {
             "definition": model.definition,
             "revision": str(model.revision),
@@ -98,7 +107,9 @@ class _Graph:
             "training_cutoff": model.training_cutoff.isoformat(),
             "threshold": repr(model.threshold),
             "columns": json.dumps(names),
-            "levels": json.dumps({name: list(levels) for name, levels in model.estimator.columns.levels.items()}),
+            "levels": json.dumps(
+                {name: list(levels) for name, levels in model.estimator.columns.levels.items()}
+            ),
         }
         helper.set_model_props(made, properties)
         onnx.checker.check_model(made)
@@ -112,14 +123,20 @@ def _margin_of(graph: _Graph, estimator: Estimator | Blend, matrix: str) -> str:
     parts = []
     for member, weight in zip(estimator.members, estimator.weights, strict=True):
         margin = _member_margin(graph, member, matrix)
-        probability = margin if member.model.margin_is_probability else _sigmoid(graph, margin, Platt(1.0, 0.0))
+        probability = (
+            margin
+            if member.model.margin_is_probability
+            else _sigmoid(graph, margin, Platt(1.0, 0.0))
+        )
         parts.append(graph.add("Mul", probability, graph.constant(weight)))
     return graph.add("Sum", *parts)
 
 
 def _member_margin(graph: _Graph, member: Estimator, matrix: str) -> str:
     if not isinstance(member.model, WithFormula):
-        raise UserError(f"a model of family {member.family} has no ONNX graph; only trees and weighted sums have one")
+        raise UserError(
+            f"a model of family {member.family} has no ONNX graph; only trees and weighted sums have one"
+        )
     formula = member.model.formula
     encoded = _encode(graph, member.encoding, matrix, len(member.columns.names))
     if isinstance(formula, Trees):
@@ -149,17 +166,29 @@ def _encode(graph: _Graph, encoding: Encoding, matrix: str, width: int) -> str:
         plain = _expand(graph, encoding.dense, matrix, full)
     if not encoding.pairs.of:
         return plain
-    left, right = (graph.columns(full, [pair[side] for pair in encoding.pairs.of]) for side in (0, 1))
-    return graph.add("Concat", plain, graph.add("Mul", left, right), graph.add("Sub", left, right), axis=1)
+    left, right = (
+        graph.columns(full, [pair[side] for pair in encoding.pairs.of]) for side in (0, 1)
+    )
+    return graph.add(
+        "Concat", plain, graph.add("Mul", left, right), graph.add("Sub", left, right), axis=1
+    )
 
 
 def _expand(graph: _Graph, dense: Dense, matrix: str, full: str) -> str:
     """Add what `Dense.encode` does. `full`: the matrix with every missing number at its median."""
     parts = [graph.columns(full, dense.numbers)]
     if dense.flagged:
-        parts.append(graph.add("Cast", graph.add("IsNaN", graph.columns(matrix, dense.flagged)), to=TensorProto.DOUBLE))
+        parts.append(
+            graph.add(
+                "Cast",
+                graph.add("IsNaN", graph.columns(matrix, dense.flagged)),
+                to=TensorProto.DOUBLE,
+            )
+        )
     for column, count in dense.categories:
-        is_level = graph.add("Equal", graph.columns(matrix, [column]), graph.constant(np.arange(count)))
+        is_level = graph.add(
+            "Equal", graph.columns(matrix, [column]), graph.constant(np.arange(count))
+        )
         parts.append(graph.add("Cast", is_level, to=TensorProto.DOUBLE))
     raw = graph.add("Concat", *parts, axis=1)
     if not dense.scale:
@@ -172,17 +201,33 @@ def _expand(graph: _Graph, dense: Dense, matrix: str, full: str) -> str:
 def _trees(graph: _Graph, trees: Trees, encoded: str) -> str:
     """Add the sum of the leaves that a row reaches."""
     if trees.single:
-        encoded = graph.add("Cast", graph.add("Cast", encoded, to=TensorProto.FLOAT), to=TensorProto.DOUBLE)
+        encoded = graph.add(
+            "Cast", graph.add("Cast", encoded, to=TensorProto.FLOAT), to=TensorProto.DOUBLE
+        )
     is_category = trees.decision & CATEGORICAL != 0
     missing = trees.decision & (ZERO_IS_MISSING | NAN_IS_MISSING)
     if (~is_category & (missing == ZERO_IS_MISSING)).any():
         raise UserError("a model to which zeros are missing values has no ONNX graph")
-    missing_left = np.where(missing == NAN_IS_MISSING, trees.decision & DEFAULT_LEFT != 0, trees.threshold >= 0) & ~is_category
+    missing_left = (
+        np.where(
+            missing == NAN_IS_MISSING, trees.decision & DEFAULT_LEFT != 0, trees.threshold >= 0
+        )
+        & ~is_category
+    )
     inner = len(trees.feature)
-    alone = np.flatnonzero(trees.parent[inner:] < 0)  # trees of one leaf: each gets a node that leads to it on both sides
-    none, left, right = np.zeros_like(alone), _children(trees, left=True), _children(trees, left=False)
+    alone = np.flatnonzero(
+        trees.parent[inner:] < 0
+    )  # trees of one leaf: each gets a node that leads to it on both sides
+    none, left, right = (
+        np.zeros_like(alone),
+        _children(trees, left=True),
+        _children(trees, left=False),
+    )
     integers: dict[str, Sequence[Any]] = {
-        "tree_roots": [*np.flatnonzero(trees.parent[:inner] < 0), *range(inner, inner + len(alone))],
+        "tree_roots": [
+            *np.flatnonzero(trees.parent[:inner] < 0),
+            *range(inner, inner + len(alone)),
+        ],
         "nodes_featureids": [*trees.feature, *none],
         "nodes_missing_value_tracks_true": [*missing_left, *none],
         "nodes_truenodeids": [*left.number, *alone],
@@ -193,14 +238,22 @@ def _trees(graph: _Graph, trees: Trees, encoded: str) -> str:
     }
     tensors = {
         "nodes_splits": np.array([*np.where(is_category, 0.0, trees.threshold), *none], np.float64),
-        "nodes_modes": np.array([*np.where(is_category, _MEMBER, _AT_MOST), *(none + _AT_MOST)], np.uint8),
+        "nodes_modes": np.array(
+            [*np.where(is_category, _MEMBER, _AT_MOST), *(none + _AT_MOST)], np.uint8
+        ),
         "leaf_weights": np.asarray(trees.value, np.float64),
     }
     if is_category.any():
-        tensors["membership_values"] = np.array(_levels_left(trees, np.flatnonzero(is_category)), np.float64)
-    attributes: dict[str, Any] = {name: [int(value) for value in values] for name, values in integers.items()}
+        tensors["membership_values"] = np.array(
+            _levels_left(trees, np.flatnonzero(is_category)), np.float64
+        )
+    attributes: dict[str, Any] = {
+        name: [int(value) for value in values] for name, values in integers.items()
+    }
     attributes |= {name: numpy_helper.from_array(values, name) for name, values in tensors.items()}
-    return graph.add("TreeEnsemble", encoded, domain=_ML, n_targets=1, aggregate_function=_SUM, **attributes)
+    return graph.add(
+        "TreeEnsemble", encoded, domain=_ML, n_targets=1, aggregate_function=_SUM, **attributes
+    )
 
 
 class _Children(NamedTuple):

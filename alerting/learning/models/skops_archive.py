@@ -18,7 +18,10 @@ MOST_MEMBERS = 100_000
 MOST_SCHEMA = 64 << 20
 _ARRAY = re.compile(r"\d{1,20}\.npy")
 _ENCRYPTED = 1
-_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
 
 
 def check_archive(data: bytes, name: str) -> None:
@@ -29,7 +32,15 @@ def check_archive(data: bytes, name: str) -> None:
             for member in archive.infolist():
                 if member.filename != SCHEMA:
                     check_array(archive.read(member))
-    except (BadZipFile, ValueError, KeyError, EOFError, NotImplementedError, RuntimeError, SyntaxError) as fault:
+    except (
+        BadZipFile,
+        ValueError,
+        KeyError,
+        EOFError,
+        NotImplementedError,
+        RuntimeError,
+        SyntaxError,
+    ) as fault:
         raise ModelRefused(f"{name} is damaged and was not loaded: {fault}") from fault
 
 
@@ -37,7 +48,10 @@ def _check_members(members: list[ZipInfo], size: int) -> None:
     names = [member.filename for member in members]
     if len(names) > MOST_MEMBERS or len(set(names)) != len(names) or names.count(SCHEMA) != 1:
         raise ValueError("its members are not those of a model")
-    if any(m.compress_type != ZIP_STORED or m.flag_bits & _ENCRYPTED or m.file_size != m.compress_size for m in members):
+    if any(
+        m.compress_type != ZIP_STORED or m.flag_bits & _ENCRYPTED or m.file_size != m.compress_size
+        for m in members
+    ):
         raise ValueError("it is compressed; the archives of this platform are not")
     if sum(m.file_size for m in members) > size:
         raise ValueError("its unpacked size exceeds its stated size")
@@ -55,5 +69,9 @@ def check_array(content: bytes) -> None:
     if read is None:
         raise ValueError("an array is of an unknown format")
     shape, _, dtype = read(file)
-    if dtype.hasobject or any(n < 0 for n in shape) or math.prod(shape) * dtype.itemsize != len(content) - file.tell():
+    if (
+        dtype.hasobject
+        or any(n < 0 for n in shape)
+        or math.prod(shape) * dtype.itemsize != len(content) - file.tell()
+    ):
         raise ValueError("an array differs from its stated size")

@@ -93,7 +93,9 @@ def model_hash(
     `fitted`: the bytes of the fitted values of all members; those of the estimator if left out.
     """
     digest = hashlib.sha256()
-    members = [{"family": member.family, **member.encoding.to_document()} for member in estimator.members]
+    members = [
+        {"family": member.family, **member.encoding.to_document()} for member in estimator.members
+    ]
     settings = {
         "members": members,
         "weights": list(estimator.weights),
@@ -102,6 +104,10 @@ def model_hash(
         "plan": plan.to_document(),
     }
     digest.update(json.dumps(settings, sort_keys=True).encode())
-    for part in chain.from_iterable(m.model.fitted_bytes() for m in estimator.members) if fitted is None else fitted:
+    for part in (
+        chain.from_iterable(m.model.fitted_bytes() for m in estimator.members)
+        if fitted is None
+        else fitted
+    ):
         digest.update(part)
     return digest.hexdigest()

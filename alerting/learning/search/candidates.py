@@ -91,7 +91,9 @@ def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
     by_word = dataset.label != dataset.label_by_data  # metrics rest on data, not on feedback
     for number, (train, later) in enumerate(walk_forward_folds(dataset, folds), start=1):
         test = later[~by_word[later]]
-        fault = _fault(dataset.label[sample.of(train)], "fitted on") or _fault(dataset.label[sample.of(test)], "scored on")
+        fault = _fault(dataset.label[sample.of(train)], "fitted on") or _fault(
+            dataset.label[sample.of(test)], "scored on"
+        )
         if fault:
             notes.append(f"fold {number} of {folds} was left out: {fault}")
         else:
@@ -149,10 +151,14 @@ def assemble(
     )
 
 
-def _average_folds(dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Floats]) -> dict[str, float]:
+def _average_folds(
+    dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Floats]
+) -> dict[str, float]:
     """Return means over the folds, and 95 % confidence intervals of the ranking metrics where every fold can be resampled."""
     by_fold = [row_metrics(dataset.label[f.test], s) for f, s in zip(folds, scores, strict=True)]
-    metrics = {key: float(np.mean([m[key] for m in by_fold])) for key in ("ap", "roc_auc", "prevalence")}
+    metrics = {
+        key: float(np.mean([m[key] for m in by_fold])) for key in ("ap", "roc_auc", "prevalence")
+    }
     samples = [draw_fold(dataset, fold, score) for fold, score in zip(folds, scores, strict=True)]
     for name in ("ap", "roc_auc"):
         bounds = percentile_interval(np.mean([d[name] for d in samples], axis=0))
@@ -164,7 +170,9 @@ def _average_folds(dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Flo
 
 def draw_fold(dataset: Dataset, fold: Fold, score: Floats) -> dict[str, Floats]:
     """Return metrics of a fold's scores in each draw of its time blocks; the same draws for any score (`bootstrap_rows`)."""
-    block = time_blocks(dataset.at[fold.test], dataset.asset[fold.test], dataset.gap_ms, dataset.horizon_ms)
+    block = time_blocks(
+        dataset.at[fold.test], dataset.asset[fold.test], dataset.gap_ms, dataset.horizon_ms
+    )
     return bootstrap_rows(dataset.label[fold.test], score, block, seed=fold.number)
 
 
@@ -173,7 +181,9 @@ def _fault(label: npt.NDArray[np.int8], use: str) -> str | None:
         return f"there is no row to be {use}"
     positives = int(label.sum())
     if positives in (0, len(label)):
-        return f"all {len(label)} rows it would be {use} are {'positive' if positives else 'negative'}"
+        return (
+            f"all {len(label)} rows it would be {use} are {'positive' if positives else 'negative'}"
+        )
     return None
 
 
@@ -192,11 +202,20 @@ def candidate_from_files(files: Mapping[str, bytes]) -> Candidate:
     """Read the candidate that `candidate_files` wrote. Raises UserError if files are damaged."""
     try:
         document = json.loads(files["candidate.json"])
-        document["tried"] = tuple(Trial(**{**t, "folds": tuple(t["folds"])}) for t in document["tried"])
+        document["tried"] = tuple(
+            Trial(**{**t, "folds": tuple(t["folds"])}) for t in document["tried"]
+        )
         document["notes"] = tuple(document["notes"])
         arrays = {name: files[f"{name}.npy"] for name in ARRAYS}
         for data in arrays.values():
             check_array(data)
-        return Candidate(**document, **{name: np.load(io.BytesIO(data), allow_pickle=False) for name, data in arrays.items()})
+        return Candidate(
+            **document,
+            **{
+                name: np.load(io.BytesIO(data), allow_pickle=False) for name, data in arrays.items()
+            },
+        )
     except (KeyError, TypeError, ValueError, RecursionError, SyntaxError) as fault:
-        raise UserError(f"the files of a candidate are damaged: {fault}; run this candidate of the training again") from fault
+        raise UserError(
+            f"the files of a candidate are damaged: {fault}; run this candidate of the training again"
+        ) from fault

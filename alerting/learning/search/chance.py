@@ -46,9 +46,13 @@ class _ShiftedFold:
         """Return the average precision of the scores of the rows on each shift of the labels."""
         if not len(self.position):
             return np.zeros(SHIFTS)
-        at_or_above = (len(score) - np.searchsorted(np.sort(score), score, side="left")).astype(np.int32)
+        at_or_above = (len(score) - np.searchsorted(np.sort(score), score, side="left")).astype(
+            np.int32
+        )
         step = max(_AT_ONCE // len(self.position), 1)
-        parts = [self._shift(at_or_above, self.offsets[i : i + step]) for i in range(0, SHIFTS, step)]
+        parts = [
+            self._shift(at_or_above, self.offsets[i : i + step]) for i in range(0, SHIFTS, step)
+        ]
         return np.concatenate(parts)
 
     def _shift(self, at_or_above: Ranks, offsets: npt.NDArray[np.int64]) -> Floats:
@@ -74,7 +78,11 @@ class ShiftedLabels:
         total = sum(len(fold.test) for fold in folds)
         random = np.random.default_rng(seed)
         self._folds = [
-            _shift_fold(dataset, evenly(fold.test, ceil(len(fold.test) * min(1.0, MOST_SEARCHED / total))), random)
+            _shift_fold(
+                dataset,
+                evenly(fold.test, ceil(len(fold.test) * min(1.0, MOST_SEARCHED / total))),
+                random,
+            )
             for fold in folds
         ]
         self.rows = [fold.rows for fold in self._folds]
@@ -91,18 +99,26 @@ class ShiftedLabels:
         The folds that a pruned trial did not score count as far above their prevalence as the others: with these labels it might
         not have been pruned, and without it the best of all would look too poor.
         """
-        found = [fold.average_precisions(score) for fold, score in zip(self._folds, scores, strict=False)]
-        above = np.mean([ap - fold.prevalence for ap, fold in zip(found, self._folds, strict=False)], axis=0)
+        found = [
+            fold.average_precisions(score) for fold, score in zip(self._folds, scores, strict=False)
+        ]
+        above = np.mean(
+            [ap - fold.prevalence for ap, fold in zip(found, self._folds, strict=False)], axis=0
+        )
         return np.asarray(above + self.prevalence, np.float64)
 
 
 def _shift_fold(dataset: Dataset, rows: Positions, random: np.random.Generator) -> _ShiftedFold:
     """Draw the shifts of one fold; none is shorter than a label looks ahead, where an asset has enough rows for that."""
-    _, first, number = np.unique(dataset.asset[rows].astype(str), return_index=True, return_inverse=True)
+    _, first, number = np.unique(
+        dataset.asset[rows].astype(str), return_index=True, return_inverse=True
+    )
     counts = np.bincount(number)
     near = max(1, ceil((dataset.gap_ms + dataset.horizon_ms) / dataset.plan.stride_ms))
     least = np.minimum(near, counts // 4)
-    offsets = random.integers(least, np.maximum(counts - least, least + 1), size=(SHIFTS, len(counts)))
+    offsets = random.integers(
+        least, np.maximum(counts - least, least + 1), size=(SHIFTS, len(counts))
+    )
     positive = np.flatnonzero(dataset.label[rows] == 1)
     asset = number[positive]
     return _ShiftedFold(rows, positive - first[asset], first[asset], counts[asset], asset, offsets)
@@ -110,5 +126,7 @@ def _shift_fold(dataset: Dataset, rows: Positions, random: np.random.Generator) 
 
 def _count_runs(dataset: Dataset, rows: Positions) -> int:
     label, asset = dataset.label[rows], dataset.asset[rows]
-    begins = (label == 1) & np.append(True, (label[:-1] == 0) | (asset[1:] != asset[:-1]))[: len(label)]
+    begins = (label == 1) & np.append(True, (label[:-1] == 0) | (asset[1:] != asset[:-1]))[
+        : len(label)
+    ]
     return int(begins.sum())

@@ -31,7 +31,9 @@ class ColumnLimit:
         """Return the limit on the columns of a plan."""
         return ColumnLimit(Columns.from_plan(plan))
 
-    def choose(self, params: Mapping[str, Any], matrix: Floats, rows: Positions, label: Labels) -> Positions:
+    def choose(
+        self, params: Mapping[str, Any], matrix: Floats, rows: Positions, label: Labels
+    ) -> Positions:
         """Return the positions of the columns for a fit on `rows` (positions), in increasing order.
 
         All, unless there are more columns than rows: then the best ranking ones, and the one that `params` names (`column`).
@@ -48,7 +50,10 @@ class ColumnLimit:
     def take(self, chosen: Positions) -> Columns:
         """Return the chosen columns alone."""
         names = tuple(self.columns.names[i] for i in chosen)
-        return Columns(names, {name: self.columns.levels[name] for name in names if name in self.columns.levels})
+        return Columns(
+            names,
+            {name: self.columns.levels[name] for name in names if name in self.columns.levels},
+        )
 
     def widen(self, estimator: Estimator, chosen: Positions) -> Estimator:
         """Return an estimator that was fitted on chosen columns as one that reads all columns."""
@@ -68,33 +73,47 @@ def take_part(matrix: Floats, rows: Positions, columns: Positions) -> Floats:
     return matrix[rows] if len(columns) == matrix.shape[1] else matrix[np.ix_(rows, columns)]
 
 
-def ranking_strength(matrix: Floats, rows: Positions, columns: Positions, label: Labels, categorical: Sequence[int]) -> Floats:
+def ranking_strength(
+    matrix: Floats, rows: Positions, columns: Positions, label: Labels, categorical: Sequence[int]
+) -> Floats:
     """Return how far each column alone ranks the rows from chance: |Mann-Whitney's U| in standard deviations.
 
     `label`: of the rows. Missing values are left out; of a category the level counts that separates best.
     """
     texts, positive = set(categorical), label == 1
-    found = [_strength(matrix[rows, i], positive, _category_difference if i in texts else _difference) for i in columns]
+    found = [
+        _strength(matrix[rows, i], positive, _category_difference if i in texts else _difference)
+        for i in columns
+    ]
     return np.array(found, np.float64)
 
 
-def _strength(values: Floats, positive: BoolArray, difference: Callable[[Floats, Floats], float]) -> float:
+def _strength(
+    values: Floats, positive: BoolArray, difference: Callable[[Floats, Floats], float]
+) -> float:
     there = ~np.isnan(values)
     ones, zeros = (values[there & mask] for mask in (positive, ~positive))
     if not len(ones) or not len(zeros):
         return 0.0
-    return abs(difference(ones, zeros)) * float(np.sqrt(12 * len(ones) * len(zeros) / (len(ones) + len(zeros) + 1)))
+    return abs(difference(ones, zeros)) * float(
+        np.sqrt(12 * len(ones) * len(zeros) / (len(ones) + len(zeros) + 1))
+    )
 
 
 def _difference(ones: Floats, zeros: Floats) -> float:
     """Return by how much the share of pairs in which the one is larger exceeds a half; ties count half."""
     zeros = np.sort(zeros)
-    below = np.searchsorted(zeros, ones, side="left").sum() + np.searchsorted(zeros, ones, side="right").sum()
+    below = (
+        np.searchsorted(zeros, ones, side="left").sum()
+        + np.searchsorted(zeros, ones, side="right").sum()
+    )
     return float(below / (2 * len(ones) * len(zeros)) - 0.5)
 
 
 def _category_difference(ones: Floats, zeros: Floats) -> float:
     """Return the same for the level (code) that separates best."""
     size = int(max(ones.max(), zeros.max())) + 1
-    shares = [np.bincount(codes.astype(np.int64), minlength=size) / len(codes) for codes in (ones, zeros)]
+    shares = [
+        np.bincount(codes.astype(np.int64), minlength=size) / len(codes) for codes in (ones, zeros)
+    ]
     return float(np.abs(shares[0] - shares[1]).max() / 2)

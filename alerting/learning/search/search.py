@@ -62,7 +62,10 @@ def search_candidate(
     sample = search_sample(dataset)
     limit = ColumnLimit.from_plan(dataset.plan)
     matrix = limit.columns.matrix(dataset.rows)
-    shifted, fixed = ShiftedLabels(dataset, folds, learning.seed), one.params_for(definition.problem)
+    shifted, fixed = (
+        ShiftedLabels(dataset, folds, learning.seed),
+        one.params_for(definition.problem),
+    )
     trials = learning.trials if one.searched_params(one.defaults) else 1
     learning = learning.model_copy(update={"trials": trials})
     search = _Search(dataset, one, limit, folds, sample, learning, matrix, progress, shifted, fixed)
@@ -70,11 +73,22 @@ def search_candidate(
     best = search.best or search.tried[0]
     notes = [*sample.notes, *notes, *_describe_early_end(family, search)]
     return assemble(
-        family, dataset, folds, search.tried, best, search.best_scores, search.chance, trials, notes, dict(warm_start or {})
+        family,
+        dataset,
+        folds,
+        search.tried,
+        best,
+        search.best_scores,
+        search.chance,
+        trials,
+        notes,
+        dict(warm_start or {}),
     )
 
 
-def _create_study(family: ModelFamily, seed: int, warm_start: Mapping[str, Any] | None) -> optuna.Study:
+def _create_study(
+    family: ModelFamily, seed: int, warm_start: Mapping[str, Any] | None
+) -> optuna.Study:
     """Create a seeded study: it tries the default, then the parameters of the model in service, then the other proven sets."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
@@ -95,7 +109,9 @@ def _describe_early_end(family: str, search: "_Search") -> list[str]:
     done, budget = len(search.tried), format_duration(learning.time_budget)
     if done == learning.trials:
         return []
-    return [f"the time budget of {budget} ended the search of {family} after {done} of {learning.trials} trials"]
+    return [
+        f"the time budget of {budget} ended the search of {family} after {done} of {learning.trials} trials"
+    ]
 
 
 @dataclass(frozen=True)
@@ -137,7 +153,9 @@ class _Search:
         spent = study.trials[0].duration
         left = self.learning.time_budget - spent if spent else self.learning.time_budget
         if self.learning.trials > 1 and left.total_seconds() > 0:
-            study.optimize(self._try, n_trials=self.learning.trials - 1, timeout=left.total_seconds())
+            study.optimize(
+                self._try, n_trials=self.learning.trials - 1, timeout=left.total_seconds()
+            )
 
     def _try(self, trial: optuna.Trial) -> float:
         """Try one parameter set fold by fold and return its mean average precision. Raises TrialPruned if it is pruned."""
@@ -154,7 +172,10 @@ class _Search:
         if pruned:
             tried = replace(tried, state="pruned")
         elif self.best is None or is_better(tried, self.best):
-            self.best, self.best_scores = tried, self._score_all_rows(tried, fitted) if self.sample.thinned else scores
+            self.best, self.best_scores = (
+                tried,
+                self._score_all_rows(tried, fitted) if self.sample.thinned else scores,
+            )
         self.chance = np.max([self.chance, *self._score_shifts(fitted)], axis=0)
         self.tried.append(tried)
         self.progress(f"trying {self.family.name}", len(self.tried), self.learning.trials)
@@ -168,18 +189,29 @@ class _Search:
     def _score_shifts(self, fitted: Sequence[_Fitted]) -> Iterator[Floats]:
         """Yield the figures on shifted labels: of a few numbers of rounds, because their choice can be luck too."""
         longest = max(len(f.curve) for f in fitted)
-        stages = np.geomspace(min(LEAST_ROUNDS, longest), longest, STAGES).astype(int).tolist() if longest else [None]
+        stages = (
+            np.geomspace(min(LEAST_ROUNDS, longest), longest, STAGES).astype(int).tolist()
+            if longest
+            else [None]
+        )
         for rounds in dict.fromkeys(stages):
             yield self.shifted.evaluate(
-                [self._score(f, rounds, part) for f, part in zip(fitted, self.shifted.rows, strict=False)]
+                [
+                    self._score(f, rounds, part)
+                    for f, part in zip(fitted, self.shifted.rows, strict=False)
+                ]
             )
 
     def _fit(self, params: Params, fold: Fold) -> _Fitted:
         """Fit on the fold's training rows of the sample, by which its columns are chosen if there are more of them than rows."""
         rows = self.sample.of(fold.train)
         chosen = self.limit.choose(params, self.matrix, rows, self.dataset.label)
-        train, test = (self._labelled_rows(part, chosen) for part in (rows, self.sample.of(fold.test)))
-        estimator, curve = self.family.fit_with_validation(params, self.limit.take(chosen), train, test, self.learning.seed)
+        train, test = (
+            self._labelled_rows(part, chosen) for part in (rows, self.sample.of(fold.test))
+        )
+        estimator, curve = self.family.fit_with_validation(
+            params, self.limit.take(chosen), train, test, self.learning.seed
+        )
         return _Fitted(fold, self.limit.widen(estimator, chosen), curve)
 
     def _labelled_rows(self, rows: Positions, chosen: Positions) -> LabelledRows:
@@ -191,7 +223,9 @@ class _Search:
         rounds = _common_rounds([f.curve for f in fitted])
         tests = [self.sample.of(f.fold.test) for f in fitted]
         scores = [self._score(f, rounds, test) for f, test in zip(fitted, tests, strict=True)]
-        aps = tuple(self._average_precision(test, score) for test, score in zip(tests, scores, strict=True))
+        aps = tuple(
+            self._average_precision(test, score) for test, score in zip(tests, scores, strict=True)
+        )
         found: Params = {"rounds": rounds} if rounds else {}
         return Trial(params | found, float(np.mean(aps)), aps), scores
 
@@ -202,7 +236,11 @@ class _Search:
     def _average_precision(self, rows: Positions, score: Floats) -> float:
         from sklearn.metrics import average_precision_score  # noqa: PLC0415 - takes a second to import; only a training measures
 
-        return float(average_precision_score(self.dataset.label[rows], score, sample_weight=self.sample.weights(rows)))
+        return float(
+            average_precision_score(
+                self.dataset.label[rows], score, sample_weight=self.sample.weights(rows)
+            )
+        )
 
 
 def _common_rounds(curves: Sequence[Floats]) -> int | None:

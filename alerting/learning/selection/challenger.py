@@ -102,11 +102,17 @@ class Evidence:
             "reliability": list(self.reliability),
             "importance": dict(self.importance),
         }
-        return {f"{name}.json": json.dumps(document, indent=1).encode() for name, document in documents.items()}
+        return {
+            f"{name}.json": json.dumps(document, indent=1).encode()
+            for name, document in documents.items()
+        }
 
 
 def finish_challenger(
-    dataset: Dataset, candidate: Candidate, definition: TrainedDefinition, estimator: Estimator | None = None
+    dataset: Dataset,
+    candidate: Candidate,
+    definition: TrainedDefinition,
+    estimator: Estimator | None = None,
 ) -> tuple[TrainedModel, Evidence]:
     """Fit on the training rows, calibrate and set the threshold on validation, score the test period once; its refit serves.
 
@@ -129,7 +135,10 @@ def finish_challenger(
     score = calibration.probability(estimator.margin_of(matrix))
     seed = definition.learning.seed
     choice = choose_threshold(
-        _observe_rows(dataset, validation, "validation"), score[validation], definition.operating_point, seed
+        _observe_rows(dataset, validation, "validation"),
+        score[validation],
+        definition.operating_point,
+        seed,
     )
     model = TrainedModel(
         definition=definition.name,
@@ -176,7 +185,9 @@ def fit_rows(
     used = np.flatnonzero(rows)
     chosen = limit.choose(recipe.params, matrix, used, label)
     labelled = LabelledRows(take_part(matrix, used, chosen), label[used], dataset.weights(used))
-    fitted = get_family(recipe.family).fit_final(recipe.params, limit.take(chosen), labelled, definition.learning.seed)
+    fitted = get_family(recipe.family).fit_final(
+        recipe.params, limit.take(chosen), labelled, definition.learning.seed
+    )
     return limit.widen(fitted, chosen)
 
 
@@ -200,7 +211,12 @@ def _observe_rows(dataset: Dataset, rows: npt.NDArray[np.bool_], part: str) -> O
 
 
 def _evidence(
-    dataset: Dataset, candidate: Candidate, estimator: Estimator, choice: ThresholdChoice, score: Floats, seed: int
+    dataset: Dataset,
+    candidate: Candidate,
+    estimator: Estimator,
+    choice: ThresholdChoice,
+    score: Floats,
+    seed: int,
 ) -> Evidence:
     parts = {part: dataset.measured_in(part) for part in ("validation", "test")}
     test = parts["test"]
@@ -208,14 +224,21 @@ def _evidence(
     scored = {part: dataset.part == part for part in used}
     return Evidence(
         threshold=choice,
-        rows={part: evaluate_rows(dataset.label[rows], score[rows], _blocks(dataset, rows), seed) for part, rows in used.items()},
+        rows={
+            part: evaluate_rows(dataset.label[rows], score[rows], _blocks(dataset, rows), seed)
+            for part, rows in used.items()
+        },
         events={
-            part: evaluate_threshold(_observe_rows(dataset, rows, part), score[rows], choice.threshold, seed)
+            part: evaluate_threshold(
+                _observe_rows(dataset, rows, part), score[rows], choice.threshold, seed
+            )
             for part, rows in scored.items()
         },
         baseline_rows=_persistence_rows(dataset, test, seed),
         precision_recall=precision_recall_points(dataset.label[test], score[test]),
-        reliability=reliability_with_intervals(dataset.label[test], score[test], _blocks(dataset, test), seed),
+        reliability=reliability_with_intervals(
+            dataset.label[test], score[test], _blocks(dataset, test), seed
+        ),
         importance=_importance_by_source(dataset.plan, estimator),
         notes=(*candidate.notes, *_notes(dataset, test)),
         problems_in_recovery=_problems_in_recovery(dataset),
@@ -227,9 +250,16 @@ def _problems_in_recovery(dataset: Dataset) -> list[tuple[str, str]]:
     if not len(at):
         return []
     start = millis(dataset.problems["start"])
-    within = (start > int(at.min()) + dataset.gap_ms) & (start <= int(at.max()) + dataset.gap_ms + dataset.horizon_ms)
-    found = dataset.problems[dataset.problems["uncounted"].to_numpy(np.bool_) & within].sort_values("start")
-    return [(str(asset), begin.isoformat()) for asset, begin in zip(found["asset"], found["start"], strict=True)]
+    within = (start > int(at.min()) + dataset.gap_ms) & (
+        start <= int(at.max()) + dataset.gap_ms + dataset.horizon_ms
+    )
+    found = dataset.problems[dataset.problems["uncounted"].to_numpy(np.bool_) & within].sort_values(
+        "start"
+    )
+    return [
+        (str(asset), begin.isoformat())
+        for asset, begin in zip(found["asset"], found["start"], strict=True)
+    ]
 
 
 def _blocks(dataset: Dataset, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
@@ -244,7 +274,9 @@ def _persistence_rows(dataset: Dataset, rows: npt.NDArray[np.bool_], seed: int) 
         return {}
     ranked = np.where(np.isnan(values), scored.min(), values)
     evaluated = evaluate_rows(dataset.label[rows], ranked, _blocks(dataset, rows), seed)
-    intervals = {name: evaluated["intervals"][name] for name in RANKING if name in evaluated["intervals"]}
+    intervals = {
+        name: evaluated["intervals"][name] for name in RANKING if name in evaluated["intervals"]
+    }
     return {**{name: evaluated[name] for name in RANKING}, "intervals": intervals}
 
 
@@ -252,7 +284,9 @@ def _notes(dataset: Dataset, test: npt.NDArray[np.bool_]) -> list[str]:
     if not test.any():
         return ["The test period has no rows: the challenger was not tested."]
     if not dataset.label[test].any():
-        return ["No problem occurred in the test period: recall and average precision are not known."]
+        return [
+            "No problem occurred in the test period: recall and average precision are not known."
+        ]
     return []
 
 

@@ -18,7 +18,9 @@ LEAST_PROBLEMS = 3  # in the rows that the folds score
 QUANTILE = 0.975
 _ROUNDED_FROM = 20  # problems; a forecast of more is no more exact than tens
 _MOST_MORE = 10  # times the known problems; beyond it the figure is hardly above guessing, and no number is honest
-CONFIDENCE = 0.9  # share of the bootstrap samples in which a candidate must be better than persistence
+CONFIDENCE = (
+    0.9  # share of the bootstrap samples in which a candidate must be better than persistence
+)
 
 
 @dataclass(frozen=True)
@@ -61,20 +63,39 @@ class ChanceTest:
 
         What chance reaches above the prevalence falls with the square root of the number of problems.
         """
-        if self.passed or self.prevalence is None or self.ap <= self.prevalence or self.problems < LEAST_PROBLEMS:
+        if (
+            self.passed
+            or self.prevalence is None
+            or self.ap <= self.prevalence
+            or self.problems < LEAST_PROBLEMS
+        ):
             return None
         needed = self.problems * ((self.bound - self.prevalence) / (self.ap - self.prevalence)) ** 2
         more = max(1, ceil(needed - self.problems))
-        return round(more, -1 if more >= _ROUNDED_FROM else 0) if more <= _MOST_MORE * self.problems else None
+        return (
+            round(more, -1 if more >= _ROUNDED_FROM else 0)
+            if more <= _MOST_MORE * self.problems
+            else None
+        )
 
     def remedy(self, definition: TrainedDefinition) -> str:
         """Return what may lead to a model after a training that did not exceed chance."""
         count = self.more_problems
-        more = "more problems" if count is None else f"about {count} more problems (if its figure stays)"
-        named = [more, f"another horizon than {format_duration(definition.horizon)}", "variables that move before the problem"]
+        more = (
+            "more problems"
+            if count is None
+            else f"about {count} more problems (if its figure stays)"
+        )
+        named = [
+            more,
+            f"another horizon than {format_duration(definition.horizon)}",
+            "variables that move before the problem",
+        ]
         named.append("`kind: anomaly`, which learns from normal operation alone")
         if definition.problem.variable:
-            named.append(f"`kind: threshold` on {definition.problem.variable}, which warns when it begins")
+            named.append(
+                f"`kind: threshold` on {definition.problem.variable}, which warns when it begins"
+            )
         return f"What may help: {', '.join(named[:-1])}, or {named[-1]}."
 
     def to_document(self) -> dict[str, Any]:
@@ -90,7 +111,9 @@ class Choice:
     chance: ChanceTest
 
 
-def choose(dataset: Dataset, definition: TrainedDefinition, candidates: Sequence[Candidate]) -> Choice:
+def choose(
+    dataset: Dataset, definition: TrainedDefinition, candidates: Sequence[Candidate]
+) -> Choice:
     """Choose the candidate with the best average precision out of fold; none if the best does not exceed chance.
 
     Persistence is chosen, if it exceeds chance too, unless the best is better in nine of ten bootstrap samples; a note says so.
@@ -109,7 +132,9 @@ def choose(dataset: Dataset, definition: TrainedDefinition, candidates: Sequence
     if not test.passed:
         return Choice(None, test)
     simple = next((c for c in candidates if c.family == PERSISTENCE and c.ap > test.bound), best)
-    share = 1.0 if simple is best else _share_better(dataset, best, simple, definition.learning.folds)
+    share = (
+        1.0 if simple is best else _share_better(dataset, best, simple, definition.learning.folds)
+    )
     if share >= CONFIDENCE:
         return Choice(best, test)
     note = (
@@ -126,7 +151,10 @@ def _share_better(dataset: Dataset, candidate: Candidate, other: Candidate, fold
     0 where no fold has enough problems to be drawn again: an unknown lead does not count.
     """
     usable, _ = usable_folds(dataset, folds)
-    drawn = [[draw_fold(dataset, fold, c.oof[fold.test])["ap"] for fold in usable] for c in (candidate, other)]
+    drawn = [
+        [draw_fold(dataset, fold, c.oof[fold.test])["ap"] for fold in usable]
+        for c in (candidate, other)
+    ]
     lead = np.mean(drawn[0], axis=0) - np.mean(drawn[1], axis=0)
     known = lead[~np.isnan(lead)]
     return float(np.mean(known > 0)) if len(known) else 0.0

@@ -32,10 +32,14 @@ class SampledShares:
     def importance(self) -> dict[str, float]:
         """Return the mean size of the share of each variable, the largest first."""
         mean = np.abs(self.shares).mean(axis=0)
-        return {self.variables[i]: float(mean[i]) for i in np.argsort(-mean, kind="stable").tolist()}
+        return {
+            self.variables[i]: float(mean[i]) for i in np.argsort(-mean, kind="stable").tolist()
+        }
 
 
-def sample_shares(model: TrainedModel, dataset: Dataset, most: int = MOST_ROWS) -> SampledShares | None:
+def sample_shares(
+    model: TrainedModel, dataset: Dataset, most: int = MOST_ROWS
+) -> SampledShares | None:
     """Return the contributions of evenly spaced measured rows of the validation part, at most `most`; None without such rows.
 
     They are exact for every family: those of `TrainedModel.estimator`, scaled to probability as those of a raise.
@@ -47,10 +51,14 @@ def sample_shares(model: TrainedModel, dataset: Dataset, most: int = MOST_ROWS) 
     matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows.iloc[rows])
     sources = [dataset.plan.source_of(column) for column in dataset.plan.columns]
     variables = tuple(dict.fromkeys(sources))
-    of_variable = np.array([[source == name for name in variables] for source in sources], np.float64)
+    of_variable = np.array(
+        [[source == name for name in variables] for source in sources], np.float64
+    )
     shares = np.vstack([_scaled(model, matrix[i : i + 1]) for i in range(len(rows))]) @ of_variable
     levels = _levels(dataset.plan, sources, variables)
-    values = np.column_stack([np.full(len(rows), np.nan) if i is None else matrix[:, i] for i in levels])
+    values = np.column_stack(
+        [np.full(len(rows), np.nan) if i is None else matrix[:, i] for i in levels]
+    )
     return SampledShares(variables, shares, values)
 
 

@@ -67,12 +67,21 @@ def observe_rows(
     for name in problems_by_asset:
         own = occurrences[occurrences["asset"] == name].sort_values("start")
         window = max(gap_ms, 0) + horizon_ms
-        rules[name] = PredictionRule(Occurrences.from_columns(own), window, horizon_ms, state=not onset, of_unit=gap_ms < 0)
-    return ObservedRows(at, asset, measured, problems_by_asset, rules, observed_s, gap_ms, horizon_ms)
+        rules[name] = PredictionRule(
+            Occurrences.from_columns(own), window, horizon_ms, state=not onset, of_unit=gap_ms < 0
+        )
+    return ObservedRows(
+        at, asset, measured, problems_by_asset, rules, observed_s, gap_ms, horizon_ms
+    )
 
 
 def warnable_problems(
-    at: Millis, asset: npt.NDArray[np.object_], problems: pd.DataFrame, onset: bool, gap_ms: int, horizon_ms: int
+    at: Millis,
+    asset: npt.NDArray[np.object_],
+    problems: pd.DataFrame,
+    onset: bool,
+    gap_ms: int,
+    horizon_ms: int,
 ) -> dict[str, ProblemIntervals]:
     """Return the problems of each asset with evaluated rows; those count of which some row could have warned in time."""
     found = {}
@@ -82,7 +91,9 @@ def warnable_problems(
     return found
 
 
-def predicted_episodes_at(observed: ObservedRows, score: Floats, threshold: float) -> dict[str, list[tuple[int, int]]]:
+def predicted_episodes_at(
+    observed: ObservedRows, score: Floats, threshold: float
+) -> dict[str, list[tuple[int, int]]]:
     """Return the episodes (raised, end) in ms that this threshold would have raised, by asset.
 
     Those are left out of which the data cannot tell whether the problem followed.
@@ -101,7 +112,9 @@ def predicted_episodes_at(observed: ObservedRows, score: Floats, threshold: floa
     return episodes
 
 
-def evaluate_threshold(observed: ObservedRows, score: Floats, threshold: float, seed: int, samples: int = 1000) -> EventMetrics:
+def evaluate_threshold(
+    observed: ObservedRows, score: Floats, threshold: float, seed: int, samples: int = 1000
+) -> EventMetrics:
     """Compute the metrics of the alerts that operators would have received with this threshold."""
     return event_metrics(
         predicted_episodes_at(observed, score, threshold),
@@ -139,7 +152,9 @@ class _ThresholdOption:
     allowed: bool
 
 
-def choose_threshold(observed: ObservedRows, score: Floats, wanted: OperatingPoint, seed: int) -> ThresholdChoice:
+def choose_threshold(
+    observed: ObservedRows, score: Floats, wanted: OperatingPoint, seed: int
+) -> ThresholdChoice:
     """Choose the threshold that is best by the configured goal, within the allowed time in alarm; of equals the highest.
 
     By false alarms a week or by least precision: the most event recall within that limit. By cost: the least sum of missed
@@ -147,7 +162,10 @@ def choose_threshold(observed: ObservedRows, score: Floats, wanted: OperatingPoi
     is chosen, because it uses the whole limit that operators accepted; the choice says so. A threshold above all scores raises no
     episode, so it is within any limit.
     """
-    weighed = [_weigh(t, evaluate_threshold(observed, score, t, seed, CURVE_SAMPLES), wanted) for t in _thresholds(score)]
+    weighed = [
+        _weigh(t, evaluate_threshold(observed, score, t, seed, CURVE_SAMPLES), wanted)
+        for t in _thresholds(score)
+    ]
     allowed = [w for w in weighed if w.allowed]
     best = min(allowed, key=lambda w: (w.loss, -w.threshold))
     finds = bool(best.met.n_found)
@@ -177,7 +195,9 @@ def _cost(met: EventMetrics, wanted: OperatingPoint) -> float | None:
     """Return the cost of missed problems and false alarms; None if the definition names no costs."""
     if wanted.cost_of_miss is None or wanted.cost_of_false_alarm is None:
         return None
-    return (met.n_events - met.n_found) * wanted.cost_of_miss + met.n_false_alarms * wanted.cost_of_false_alarm
+    return (
+        met.n_events - met.n_found
+    ) * wanted.cost_of_miss + met.n_false_alarms * wanted.cost_of_false_alarm
 
 
 def _is_within(met: EventMetrics, wanted: OperatingPoint) -> bool:
@@ -190,7 +210,9 @@ def _is_within(met: EventMetrics, wanted: OperatingPoint) -> bool:
     return (
         met.time_in_alarm <= wanted.max_time_in_alarm
         and (most is None or met.false_alarms_per_week <= most)
-        and (least is None or (met.episode_precision is not None and met.episode_precision >= least))
+        and (
+            least is None or (met.episode_precision is not None and met.episode_precision >= least)
+        )
     )
 
 
@@ -201,7 +223,9 @@ def _point(weighed: _ThresholdOption, wanted: OperatingPoint) -> dict[str, Any]:
         **{name: getattr(met, name) for name in CURVE_METRICS},
         "n_episodes": met.n_episodes,
         "cost": _cost(met, wanted),
-        "intervals": {name: list(met.intervals[name]) for name in CURVE_METRICS if name in met.intervals},
+        "intervals": {
+            name: list(met.intervals[name]) for name in CURVE_METRICS if name in met.intervals
+        },
         "within_budget": weighed.allowed,
     }
 
@@ -221,7 +245,11 @@ def _reason(met: EventMetrics, wanted: OperatingPoint, finds: bool) -> str:
     if wanted.cost_of_miss is not None and wanted.cost_of_false_alarm is not None:
         return _reason_of_cost(met, wanted.cost_of_miss, wanted.cost_of_false_alarm, limits)
     if finds:
-        right = f", {met.episode_precision:.0%} of the episodes right" if wanted.least_precision is not None else ""
+        right = (
+            f", {met.episode_precision:.0%} of the episodes right"
+            if wanted.least_precision is not None
+            else ""
+        )
         return (
             f"the most problems found within {limits}: {met.n_found} of {met.n_events}, "
             f"with {spoken_false_alarms(met.false_alarms_per_week or 0.0, met.n_assets)} and {met.time_in_alarm:.1%} of the time "

@@ -93,22 +93,35 @@ def compare(
             evidence={"challenger_seen_until": challenger.training_cutoff.isoformat()},
         )
     if champion.hash == challenger.hash:
-        return _undecided_decision("keep", "The challenger is the same model as the champion; the champion stays.", {})
+        return _undecided_decision(
+            "keep", "The challenger is the same model as the champion; the champion stays.", {}
+        )
     start = comparison_start(definition, challenger, champion)
-    window = common_window(definition, challenger, champion, histories, excluded, start, as_of, suppressed)
+    window = common_window(
+        definition, challenger, champion, histories, excluded, start, as_of, suppressed
+    )
     if window is None:
         reason = (
             f"Cannot tell: no row after {start.isoformat()}, the first instant that neither "
             "model has used, has a mature label. The champion stays."
         )
-        return _undecided_decision("cannot_tell", reason, {"window": {"start": start.isoformat(), "end": None}})
+        return _undecided_decision(
+            "cannot_tell", reason, {"window": {"start": start.isoformat(), "end": None}}
+        )
     return _decide(definition, window, challenger, champion, seed)
 
 
-def comparison_start(definition: TrainedDefinition, challenger: TrainedModel, champion: TrainedModel) -> datetime:
+def comparison_start(
+    definition: TrainedDefinition, challenger: TrainedModel, champion: TrainedModel
+) -> datetime:
     """Return the start of data that neither model has seen: later `training_cutoff` + gap, horizon, `for` and longest window."""
     longest = max(challenger.plan.reach_ms, champion.plan.reach_ms)
-    purge = definition.gap + definition.horizon + definition.problem.hold + timedelta(milliseconds=longest)
+    purge = (
+        definition.gap
+        + definition.horizon
+        + definition.problem.hold
+        + timedelta(milliseconds=longest)
+    )
     return max(challenger.training_cutoff, champion.training_cutoff) + purge
 
 
@@ -127,10 +140,14 @@ def common_window(
     spans = [suppressed.get(h.asset.name, ()) for h in histories]
     both = zip(histories, spans, strict=True)
     parts = [_rows_of(definition, challenger, champion, h, excluded, s, *window) for h, s in both]
-    rows = pd.concat([scored for scored, _ in parts], ignore_index=True) if parts else pd.DataFrame()
+    rows = (
+        pd.concat([scored for scored, _ in parts], ignore_index=True) if parts else pd.DataFrame()
+    )
     if rows.empty or not rows["measured"].any():
         return None
-    named = [(history.asset.name, labels) for history, (_, labels) in zip(histories, parts, strict=True)]
+    named = [
+        (history.asset.name, labels) for history, (_, labels) in zip(histories, parts, strict=True)
+    ]
     problems = [labels.problems.assign(asset=name) for name, labels in named]
     free = rows[~rows["acted"]]
     return CommonWindow(
@@ -142,9 +159,14 @@ def common_window(
             asset=free["asset"].to_numpy(object),
             measured=free["measured"].to_numpy(np.bool_),
             problems=pd.concat([p for p in problems if len(p)] or problems[:1], ignore_index=True),
-            occurrences=pd.concat([pd.DataFrame(labels.occurrences.columns(name)) for name, labels in named]),
+            occurrences=pd.concat(
+                [pd.DataFrame(labels.occurrences.columns(name)) for name, labels in named]
+            ),
             onset=predicts(definition, histories[0].asset) == "onset",
-            observed_s={str(a): n * definition.stride.total_seconds() for a, n in free["asset"].value_counts().items()},
+            observed_s={
+                str(a): n * definition.stride.total_seconds()
+                for a, n in free["asset"].value_counts().items()
+            },
             gap_ms=duration_millis(definition.window.after),
             horizon_ms=duration_millis(definition.window.length),
         ),
@@ -169,17 +191,24 @@ def _rows_of(
     """Return scored rows of one asset, and the labels of all its instants."""
     view = point_in_time_view(history, as_of)
     at = evaluated_instants(definition, challenger.plan, view, start, as_of)
-    labels = label_instants(definition, predicts(definition, history.asset), view, at, as_of, suppressed)
+    labels = label_instants(
+        definition, predicts(definition, history.asset), view, at, as_of, suppressed
+    )
     keep = labels.counted & is_known(definition, challenger.plan, view, at)
     at = at[keep]
-    scores = {name: m.score(build_features(m.plan, view, at)) for name, m in (("challenger", challenger), ("champion", champion))}
+    scores = {
+        name: m.score(build_features(m.plan, view, at))
+        for name, m in (("challenger", challenger), ("champion", champion))
+    }
     acted = _is_touched(definition, at, [(s, e) for a, s, e in excluded if a == history.asset.name])
     beside = {"label": labels.label[keep], "measured": labels.measured[keep], "acted": acted}
     rows = pd.DataFrame({"asset": history.asset.name, "at": at, **beside, **scores})
     return rows, labels
 
 
-def _is_touched(definition: TrainedDefinition, at: Millis, windows: Sequence[tuple[datetime, datetime]]) -> BoolArray:
+def _is_touched(
+    definition: TrainedDefinition, at: Millis, windows: Sequence[tuple[datetime, datetime]]
+) -> BoolArray:
     """Select rows whose label window (t + gap, t + gap + horizon] overlaps a window (start, end]."""
     after, until = (at + duration_millis(edge) for edge in definition.window)
     touched = np.zeros(len(at), np.bool_)
@@ -201,27 +230,49 @@ class _View:
 
 
 def _decide(
-    definition: TrainedDefinition, window: CommonWindow, challenger: TrainedModel, champion: TrainedModel, seed: int
+    definition: TrainedDefinition,
+    window: CommonWindow,
+    challenger: TrainedModel,
+    champion: TrainedModel,
+    seed: int,
 ) -> PromotionDecision:
-    block_ms = max(DAY_MS, 2 * (duration_millis(definition.gap) + duration_millis(definition.horizon)))
+    block_ms = max(
+        DAY_MS, 2 * (duration_millis(definition.gap) + duration_millis(definition.horizon))
+    )
     left_out = _view(window, window.measured & ~window.acted, window.label, block_ms, seed)
     bounds = {"positive": left_out, "negative": left_out}
     if window.acted.any():
-        counted = {"positive": np.where(window.acted, 1, window.label), "negative": np.where(window.acted, 0, window.label)}
-        bounds = {name: _view(window, window.measured, label.astype(np.int8), block_ms, seed) for name, label in counted.items()}
+        counted = {
+            "positive": np.where(window.acted, 1, window.label),
+            "negative": np.where(window.acted, 0, window.label),
+        }
+        bounds = {
+            name: _view(window, window.measured, label.astype(np.int8), block_ms, seed)
+            for name, label in counted.items()
+        }
     free = ~window.acted
     models = {"challenger": challenger, "champion": champion}
     scores = {"challenger": window.challenger, "champion": window.champion}
     events = {
-        name: evaluate_threshold(window.observed, scores[name][free], model.threshold, seed) for name, model in models.items()
+        name: evaluate_threshold(window.observed, scores[name][free], model.threshold, seed)
+        for name, model in models.items()
     }
     n_events = events["challenger"].n_events
     observed = window.observed
     measured = free & window.measured
     label = window.label[measured]
-    blocks = time_blocks(observed.at[observed.measured], observed.asset[observed.measured], observed.gap_ms, observed.horizon_ms)
+    blocks = time_blocks(
+        observed.at[observed.measured],
+        observed.asset[observed.measured],
+        observed.gap_ms,
+        observed.horizon_ms,
+    )
     evidence = {
-        "window": {"start": window.start.isoformat(), "end": window.end.isoformat(), "rows": int(window.measured.sum())},
+        "window": {
+            "start": window.start.isoformat(),
+            "end": window.end.isoformat(),
+            "rows": int(window.measured.sum()),
+        },
         "events": n_events,
         "least_events": definition.promotion.least_events,
         "confidence": definition.promotion.confidence,
@@ -230,10 +281,14 @@ def _decide(
         "acted_rows": int((window.acted & window.measured).sum()),
         "acted_left_out": asdict(left_out),
         **{f"acted_as_{name}": asdict(view) for name, view in bounds.items()},
-        "rows": {name: evaluate_rows(label, scores[name][measured], blocks, seed) for name in models},
+        "rows": {
+            name: evaluate_rows(label, scores[name][measured], blocks, seed) for name in models
+        },
         "at_threshold": {name: metrics.to_document() for name, metrics in events.items()},
         "thresholds": {name: model.threshold for name, model in models.items()},
-        "training_cutoff": {name: model.training_cutoff.isoformat() for name, model in models.items()},
+        "training_cutoff": {
+            name: model.training_cutoff.isoformat() for name, model in models.items()
+        },
     }
     return _verdict(definition, window, left_out, bounds, n_events, evidence)
 
@@ -255,26 +310,36 @@ def _verdict(
         reason = f"Cannot tell: the rows {period} are all of one class once acted-upon episodes are left out. The champion stays."
         return _undecided_decision("cannot_tell", reason, evidence)
     ways = [left_out, *bounds.values()] if window.acted.any() else [left_out]
-    verdicts = [way.share_better is not None and way.share_better >= wanted.confidence for way in ways]
+    verdicts = [
+        way.share_better is not None and way.share_better >= wanted.confidence for way in ways
+    ]
     summary = (
         f"the challenger's average precision is {left_out.challenger_ap:.3f}, the champion's {left_out.champion_ap:.3f}, "
         f"over {n_events} problems {period}; "
         f"it is better in {left_out.share_better:.0%} of {left_out.samples} samples ({wanted.confidence:.0%} needed)"
     )
     if len(set(verdicts)) > 1:
-        positive, negative = (_percent(bounds[name].share_better) for name in ("positive", "negative"))
+        positive, negative = (
+            _percent(bounds[name].share_better) for name in ("positive", "negative")
+        )
         reason = (
             f"Cannot tell: {summary}, but the answer depends on {int(window.acted.sum())} rows of "
             f"acted-upon episodes: better in {positive} if they count as problems, in {negative} if not. The champion stays."
         )
         return _undecided_decision("cannot_tell", reason, evidence)
     if verdicts[0]:
-        return PromotionDecision("promote", True, False, f"The challenger replaces the champion: {summary}.", evidence)
+        return PromotionDecision(
+            "promote", True, False, f"The challenger replaces the champion: {summary}.", evidence
+        )
     return _undecided_decision("keep", f"The champion stays: {summary}.", evidence)
 
 
-def _undecided_decision(verdict: Verdict, reason: str, evidence: dict[str, Any]) -> PromotionDecision:
-    return PromotionDecision(verdict, promote=False, provisional=False, reason=reason, evidence=evidence)
+def _undecided_decision(
+    verdict: Verdict, reason: str, evidence: dict[str, Any]
+) -> PromotionDecision:
+    return PromotionDecision(
+        verdict, promote=False, provisional=False, reason=reason, evidence=evidence
+    )
 
 
 def _percent(share: float | None) -> str:
@@ -292,11 +357,16 @@ def _view(window: CommonWindow, keep: BoolArray, label: Labels, block_ms: int, s
     ones = np.ones(len(label))
     if not len(differences):
         return _View(challenger.of(ones), champion.of(ones), None, None, 0)
-    interval, share = np.quantile(differences, [0.025, 0.975]).tolist(), float(np.mean(differences > 0))
+    interval, share = (
+        np.quantile(differences, [0.025, 0.975]).tolist(),
+        float(np.mean(differences > 0)),
+    )
     return _View(challenger.of(ones), champion.of(ones), interval, share, len(differences))
 
 
-def paired_differences(label: Labels, mine: Floats, theirs: Floats, block: npt.NDArray[np.int64], seed: int) -> Floats:
+def paired_differences(
+    label: Labels, mine: Floats, theirs: Floats, block: npt.NDArray[np.int64], seed: int
+) -> Floats:
     """Return average precision of `mine` minus that of `theirs` in each bootstrap sample of whole blocks (their numbers by row).
 
     Empty with one class only; samples that have one class only are excluded.
@@ -304,13 +374,17 @@ def paired_differences(label: Labels, mine: Floats, theirs: Floats, block: npt.N
     if not 0 < label.sum() < len(label):
         return np.empty(0)
     first, second = _WeightedAp(label, mine), _WeightedAp(label, theirs)
-    differences = np.array([first.of(c[block]) - second.of(c[block]) for c in _draws(int(block.max()) + 1, seed)])
+    differences = np.array(
+        [first.of(c[block]) - second.of(c[block]) for c in _draws(int(block.max()) + 1, seed)]
+    )
     return np.asarray(differences[~np.isnan(differences)], np.float64)
 
 
 def _draws(blocks: int, seed: int) -> npt.NDArray[np.int64]:
     """Return the number of times that each block is drawn, for every sample."""
-    return np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), size=SAMPLES)
+    return np.random.default_rng(seed).multinomial(
+        blocks, np.full(blocks, 1 / blocks), size=SAMPLES
+    )
 
 
 class _WeightedAp:
@@ -319,7 +393,9 @@ class _WeightedAp:
     def __init__(self, label: Labels, score: Floats) -> None:
         self._order = np.argsort(-score, kind="stable")
         ordered = score[self._order]
-        self._last = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)  # the last row of every run of equals
+        self._last = np.append(
+            np.flatnonzero(np.diff(ordered)), len(ordered) - 1
+        )  # the last row of every run of equals
         self._label = label[self._order].astype(np.float64)
 
     def of(self, weight: npt.NDArray[Any]) -> float:

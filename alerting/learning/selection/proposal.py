@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from alerting.learning.search.candidates import Candidate
 
 PROPOSAL = "proposal.json"  # in the folder `decision` of a run
-Verdict = Literal["promote", "keep", "refreshed", "cannot_tell", "provisional", "no_challenger", "gave_way"]
+Verdict = Literal[
+    "promote", "keep", "refreshed", "cannot_tell", "provisional", "no_challenger", "gave_way"
+]
 DecidedVerdict = Verdict | Literal["rejected", "stale", "rollback"]
 
 
@@ -43,7 +45,11 @@ class CandidateSummary(_Frozen):
             cut_short=candidate.cut_short,
             ap=metrics["ap"],
             roc_auc=metrics["roc_auc"],
-            intervals={k: (metrics[f"{k}_low"], metrics[f"{k}_high"]) for k in ("ap", "roc_auc") if f"{k}_low" in metrics},
+            intervals={
+                k: (metrics[f"{k}_low"], metrics[f"{k}_high"])
+                for k in ("ap", "roc_auc")
+                if f"{k}_low" in metrics
+            },
         )
 
     @property
@@ -116,7 +122,11 @@ class Proposal(_Frozen):
     @classmethod
     def _drop_earlier_fields(cls, document: Any) -> Any:
         """Leave out the comparison with a model without feedback, which trainings of earlier versions stored."""
-        return {k: v for k, v in document.items() if k != "answers_difference"} if isinstance(document, dict) else document
+        return (
+            {k: v for k, v in document.items() if k != "answers_difference"}
+            if isinstance(document, dict)
+            else document
+        )
 
     def to_json(self) -> bytes:
         """Return the proposal as its file."""
@@ -128,4 +138,6 @@ class Proposal(_Frozen):
         try:
             return Proposal.model_validate_json(data)
         except ValidationError as fault:
-            raise UserError(f"the proposal of run {run_id} in the registry is damaged; train again") from fault
+            raise UserError(
+                f"the proposal of run {run_id} in the registry is damaged; train again"
+            ) from fault

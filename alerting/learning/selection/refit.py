@@ -33,7 +33,10 @@ from alerting.readings.history import History
 
 
 def refit(
-    dataset: Dataset, twin: TrainedModel, definition: TrainedDefinition, fit: Callable[..., Estimator] = fit_rows
+    dataset: Dataset,
+    twin: TrainedModel,
+    definition: TrainedDefinition,
+    fit: Callable[..., Estimator] = fit_rows,
 ) -> TrainedModel | None:
     """Return the twin with its parameters fitted on all mature rows of the dataset, which has the twin's plan, as its refit.
 
@@ -44,7 +47,9 @@ def refit(
     if is_trained_no_more(twin):
         return None
     rows = _mature_rows(dataset)
-    cutoff = min(training_cutoff(dataset, rows), dataset.as_of)  # a problem known at once ends the label of a row early
+    cutoff = min(
+        training_cutoff(dataset, rows), dataset.as_of
+    )  # a problem known at once ends the label of a row early
     if cutoff <= (twin.refit or twin).training_cutoff:
         return None
     matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
@@ -60,7 +65,9 @@ def refit(
         usual_ranges=ordinary_ranges(dataset.plan, dataset.rows[rows], USUAL),
         hash=model_hash(estimator, twin.calibration, twin.threshold, twin.plan),
         refit=None,
-        normal=sample_normal(dataset.plan, dataset.rows[rows], dataset.label[rows], definition.learning.seed),
+        normal=sample_normal(
+            dataset.plan, dataset.rows[rows], dataset.label[rows], definition.learning.seed
+        ),
         effects=dataset.effects,
     )
     return replace(twin, refit=fitted)
@@ -76,7 +83,9 @@ def is_trained_no_more(twin: TrainedModel) -> bool:
 
 def _mature_rows(dataset: Dataset) -> BoolArray:
     """Select all rows whose label is certain, also those purged at borders; thinned throughout as the training rows are."""
-    every = next((int(finding.value or 1) for finding in dataset.findings if finding.kind == THINNED), 1)
+    every = next(
+        (int(finding.value or 1) for finding in dataset.findings if finding.kind == THINNED), 1
+    )
     return np.asarray(dataset.fit & (dataset.at // dataset.plan.stride_ms % every == 0), np.bool_)
 
 
@@ -95,7 +104,16 @@ def compare_with_twin(
     """
     if twin.refit is None:
         return None
-    found = compare(definition, twin, twin.refit, histories, excluded, as_of, definition.learning.seed, suppressed)
+    found = compare(
+        definition,
+        twin,
+        twin.refit,
+        histories,
+        excluded,
+        as_of,
+        definition.learning.seed,
+        suppressed,
+    )
     if not found.promote:
         return None
     counted, window = found.evidence["acted_left_out"], found.evidence["window"]
@@ -113,4 +131,6 @@ def compare_with_twin(
         f"the twin is better in {evidence['share_better']:.0%} of {evidence['samples']} samples "
         f"({definition.promotion.confidence:.0%} needed)."
     )
-    return PromotionDecision("gave_way", promote=True, provisional=False, reason=reason, evidence=evidence)
+    return PromotionDecision(
+        "gave_way", promote=True, provisional=False, reason=reason, evidence=evidence
+    )

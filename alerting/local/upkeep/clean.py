@@ -19,9 +19,13 @@ from alerting.settings.environment import Settings, read_settings
 from alerting.settings.logs import configure_logging
 
 FIRST_AFTER_S, EVERY_S = 600.0, 24 * 3600.0
-LONGEST_S = 6 * 3600.0  # of one command: the first cleaning after a year takes long, and ends before the next night
+LONGEST_S = (
+    6 * 3600.0
+)  # of one command: the first cleaning after a year takes long, and ends before the next night
 LONGEST_LOG, SHORTENED_LOG = 64 << 20, 8 << 20
-_BATCH = "1000"  # rows deleted in one transaction: a longer one would hold up the scheduler on SQLite
+_BATCH = (
+    "1000"  # rows deleted in one transaction: a longer one would hold up the scheduler on SQLite
+)
 _REMOVED_AFTER = "1d"
 _log = logging.getLogger(__name__)
 
@@ -30,7 +34,11 @@ def clean(settings: Settings, environ: Mapping[str, str], now: datetime) -> list
     """Clean once. Return what could not be done; it is tried again the next night."""
     before = now - settings.airflow_last
     commands = {"airflow": _clean_airflow(before), "mlflow": _clean_mlflow(settings, environ)}
-    faults = [fault for name, command in commands.items() if command and (fault := _run(name, command, environ))]
+    faults = [
+        fault
+        for name, command in commands.items()
+        if command and (fault := _run(name, command, environ))
+    ]
     if logs := environ.get("AIRFLOW__LOGGING__BASE_LOG_FOLDER"):
         delete_older(Path(logs), before.timestamp())
     for log in (*(settings.home / "logs").glob("*.log"), settings.home / "mongod" / "mongod.log"):
@@ -54,7 +62,9 @@ def _clean_airflow(before: datetime) -> list[str]:
 
 def _clean_mlflow(settings: Settings, environ: Mapping[str, str]) -> list[str] | None:
     """Return the command for MLflow's store; None if it is of another machine."""
-    store = environ.get("MLFLOW_BACKEND_STORE_URI") if settings.mlflow_uri else settings.mlflow_database
+    store = (
+        environ.get("MLFLOW_BACKEND_STORE_URI") if settings.mlflow_uri else settings.mlflow_database
+    )
     if not store:
         return None
     addresses = ["--backend-store-uri", store, "--tracking-uri", settings.mlflow_uri or store]
@@ -64,7 +74,9 @@ def _clean_mlflow(settings: Settings, environ: Mapping[str, str]) -> list[str] |
 def _run(name: str, command: list[str], environ: Mapping[str, str]) -> str | None:
     whole = [sys.executable, "-m", *command]
     try:
-        done = subprocess.run(whole, env=dict(environ), capture_output=True, text=True, check=False, timeout=LONGEST_S)
+        done = subprocess.run(
+            whole, env=dict(environ), capture_output=True, text=True, check=False, timeout=LONGEST_S
+        )
     except subprocess.TimeoutExpired:
         return f"{name} could not be cleaned: it took more than {LONGEST_S / 3600:g} hours and was ended"
     if done.returncode == 0:

@@ -80,10 +80,18 @@ class BackupWriter:
         """Yield a new file for a block, and record its size and hash after it."""
         target = self.folder / path
         target.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-        with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as plain:
+        with os.fdopen(
+            os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb"
+        ) as plain:
             hashed = _HashedFile(plain)
             if zipped:
-                with gzip.GzipFile(fileobj=cast("IO[bytes]", hashed), mode="wb", compresslevel=1, mtime=0, filename="") as packed:
+                with gzip.GzipFile(
+                    fileobj=cast("IO[bytes]", hashed),
+                    mode="wb",
+                    compresslevel=1,
+                    mtime=0,
+                    filename="",
+                ) as packed:
                     yield cast("IO[bytes]", packed)
             else:
                 yield cast("IO[bytes]", hashed)
@@ -97,7 +105,9 @@ class BackupWriter:
     def finish(self, manifest: Manifest) -> None:
         """Write the manifest, which completes the backup."""
         draft = self.folder / f"{MANIFEST}.new"
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "w") as file:
+        with os.fdopen(
+            os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "w"
+        ) as file:
             json.dump(asdict(manifest), file, indent=1)
             file.flush()
             os.fsync(file.fileno())
@@ -127,25 +137,46 @@ def read_manifest(folder: Path) -> Manifest:
             raise ValueError("too large")
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["format"] != FORMAT:
-            raise UserError(f"{folder} has another format: restore it with the version that made it, {document['version']}")
-        files = {str(name): StoredFile(int(file["bytes"]), str(file["sha256"])) for name, file in document["files"].items()}
+            raise UserError(
+                f"{folder} has another format: restore it with the version that made it, {document['version']}"
+            )
+        files = {
+            str(name): StoredFile(int(file["bytes"]), str(file["sha256"]))
+            for name, file in document["files"].items()
+        }
         counts = {str(name): int(count) for name, count in document["database"].items()}
         own = {name: document[name] for name in ("version", "at", "artifacts")}
-        manifest = Manifest(database=counts, files=files, variables=tuple(map(str, document["variables"])), **own)
+        manifest = Manifest(
+            database=counts, files=files, variables=tuple(map(str, document["variables"])), **own
+        )
     except (FileNotFoundError, NotADirectoryError) as missing:
-        why = f"it has no {MANIFEST}" if folder.is_dir() else "name the folder that `alerting backup` has written"
+        why = (
+            f"it has no {MANIFEST}"
+            if folder.is_dir()
+            else "name the folder that `alerting backup` has written"
+        )
         raise UserError(f"{folder} is not a complete backup: {why}") from missing
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:
-        raise UserError(f"{path} cannot be read ({type(fault).__name__}): use another backup") from fault
-    outside = [name for name in files if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts]
+        raise UserError(
+            f"{path} cannot be read ({type(fault).__name__}): use another backup"
+        ) from fault
+    outside = [
+        name
+        for name in files
+        if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts
+    ]
     if outside:
-        raise UserError(f"{path} names a file outside of the backup, {outside[0]!r}: use another backup")
+        raise UserError(
+            f"{path} names a file outside of the backup, {outside[0]!r}: use another backup"
+        )
     return manifest
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:
     """Compare every file of a backup with its size and hash. Raises UserError that names the damaged ones."""
-    damaged = [name for name, stored in manifest.files.items() if not _is_intact(folder / name, stored)]
+    damaged = [
+        name for name, stored in manifest.files.items() if not _is_intact(folder / name, stored)
+    ]
     if damaged:
         more = f" and {len(damaged) - 3} others" if len(damaged) > 3 else ""
         raise UserError(

@@ -50,12 +50,16 @@ def restore_backup(settings: Settings, folder: Path, progress: Progress = silent
 def _require_empty(settings: Settings) -> None:
     """Check home and database before either of them is touched. An embedded database lies in the home."""
     if settings.home.exists() and any(settings.home.iterdir()):
-        raise UserError(f"{settings.home} is not empty: restore into a new home, named by ALERTING_HOME")
+        raise UserError(
+            f"{settings.home} is not empty: restore into a new home, named by ALERTING_HOME"
+        )
     if settings.mongodb_uri is not None:
         with open_database(settings.mongodb_uri, settings.database) as database:
             check_server(database)
             if not is_empty(database):
-                raise UserError(f"the database {database.name!r} is not empty: restore into an empty one")
+                raise UserError(
+                    f"the database {database.name!r} is not empty: restore into an empty one"
+                )
 
 
 @contextmanager
@@ -66,7 +70,9 @@ def _database(settings: Settings, progress: Progress) -> Iterator[MongoDatabase]
             yield database
     else:
         with (  # the server has ended when the restore has, so that its folder can be moved away
-            exclusive_mongod(settings.home, lambda: progress("waiting for other commands", 0, None)),
+            exclusive_mongod(
+                settings.home, lambda: progress("waiting for other commands", 0, None)
+            ),
             EmbeddedMongod(data_folder(settings.home), free_port()) as server,
             open_database(server.uri, settings.database) as database,
         ):
@@ -77,11 +83,17 @@ def _load(database: MongoDatabase, folder: Path, manifest: Manifest, progress: P
     for name, count in manifest.database.items():
         path = f"{DATABASE}/{name}{_ENDING}"
         if name not in INDEXES or path not in manifest.files:
-            raise UserError(f"the backup has no known documents of {name!r}: restore it with alerting {manifest.version}")
+            raise UserError(
+                f"the backup has no known documents of {name!r}: restore it with alerting {manifest.version}"
+            )
         with gzip.open(folder / path) as file:
-            found = load_collection(database, name, file, lambda n, done: progress(f"restoring {n}", done, None))
+            found = load_collection(
+                database, name, file, lambda n, done: progress(f"restoring {n}", done, None)
+            )
         if found != count:
-            raise UserError(f"the backup has {found} documents of {name} instead of {count}: use another backup")
+            raise UserError(
+                f"the backup has {found} documents of {name} instead of {count}: use another backup"
+            )
 
 
 def _copy_files(settings: Settings, folder: Path, manifest: Manifest) -> None:

@@ -22,7 +22,10 @@ DATABASE, REGISTRY, ARTIFACTS, SECRETS = "mongodb", "mlflow.db", "artifacts", "s
 
 
 def save_backup(
-    settings: Settings, folder: Path, environ: Mapping[str, str] = os.environ, progress: Progress = silent
+    settings: Settings,
+    folder: Path,
+    environ: Mapping[str, str] = os.environ,
+    progress: Progress = silent,
 ) -> Manifest:
     """Write a backup into a new folder, and return its manifest. Raises UserError if the folder is not empty.
 

@@ -18,7 +18,9 @@ _LEVEL = 0.99
 _GRID = 200  # quantiles that a distribution is compared at
 _SEED = 20_260_101
 _EMPTY = 1e-4  # share of an empty bin, as in Evidently
-_HALVINGS = 12  # at most: correlation is measured at half the length of a slice, at a quarter of it, ...
+_HALVINGS = (
+    12  # at most: correlation is measured at half the length of a slice, at a quarter of it, ...
+)
 _SLICE_GAP = 3.0  # a new slice begins after this many median distances from one value to the next
 _MOST_VALUES = 2_000  # from which correlation is measured
 _LEAST_PAIRS = 10
@@ -48,8 +50,12 @@ def wasserstein_by_chance(reference: Floats, reference_values: float, values: fl
     number = max(round(values * reference_values / (values + reference_values)), 1)
     grid = (np.arange(_GRID) + 0.5) / _GRID
     usual = np.quantile(reference, grid)
-    drawn = np.sort(np.random.default_rng(_SEED).integers(_GRID, size=(_DRAWS, min(number, _GRID))), axis=1)
-    distances = np.abs(usual[drawn[:, (grid * drawn.shape[1]).astype(np.int64)]] - usual).mean(axis=1)
+    drawn = np.sort(
+        np.random.default_rng(_SEED).integers(_GRID, size=(_DRAWS, min(number, _GRID))), axis=1
+    )
+    distances = np.abs(usual[drawn[:, (grid * drawn.shape[1]).astype(np.int64)]] - usual).mean(
+        axis=1
+    )
     return float(np.quantile(distances, _LEVEL) / max(float(reference.std()), 0.001))
 
 
@@ -81,10 +87,14 @@ class Correlation:
 
     def independent_in_sample(self, seconds: float) -> float:
         """Return the same of the slices together, which lie within an interval of this length."""
-        return min(self.slices * self.independent_within(self.width_s), self.independent_within(seconds))
+        return min(
+            self.slices * self.independent_within(self.width_s), self.independent_within(seconds)
+        )
 
 
-def measure_correlation(at_s: Floats, bins: npt.NDArray[np.int64], are_numbers: bool) -> Correlation | None:
+def measure_correlation(
+    at_s: Floats, bins: npt.NDArray[np.int64], are_numbers: bool
+) -> Correlation | None:
     """Return the correlation of values from their instants (s, ascending) and bins; None for too few values.
 
     Bins of numbers are ranks; categories are alike only if they are equal.
@@ -99,7 +109,9 @@ def measure_correlation(at_s: Floats, bins: npt.NDArray[np.int64], are_numbers: 
     width = float(np.median(widths))
     if width <= 0:
         return None
-    indicators = bins[:, None].astype(np.float64) if are_numbers else np.eye(int(bins.max()) + 1)[bins]
+    indicators = (
+        bins[:, None].astype(np.float64) if are_numbers else np.eye(int(bins.max()) + 1)[bins]
+    )
     deviations = indicators - indicators.mean(axis=0)
     halvings = min(max(int(np.log2(width / np.median(apart))), 2), _HALVINGS)
     lags = width / 2.0 ** np.arange(halvings, 0, -1)
@@ -114,5 +126,7 @@ def _at_lag(at_s: Floats, deviations: Floats, lag: float, tolerance: float) -> f
     variance = float(np.mean(np.sum(deviations**2, axis=1)))
     if is_pair.sum() < _LEAST_PAIRS or not variance:
         return 0.0
-    found = float(np.mean(np.sum(deviations[is_pair] * deviations[later[is_pair]], axis=1))) / variance
+    found = (
+        float(np.mean(np.sum(deviations[is_pair] * deviations[later[is_pair]], axis=1))) / variance
+    )
     return found if found > 2 / np.sqrt(is_pair.sum()) else 0.0

@@ -69,11 +69,17 @@ class DataMetrics:
 
 def data_metrics(m: Material) -> DataMetrics:
     """Return the metrics of data and evaluation."""
-    live = [(e.detected_at - e.raised_at).total_seconds() for e in m.raised if not e.backfilled and e.late_data_status is None]
+    live = [
+        (e.detected_at - e.raised_at).total_seconds()
+        for e in m.raised
+        if not e.backfilled and e.late_data_status is None
+    ]
     doubtful = [q for asset in m.histories for q in _doubtful(m, asset)]
     return DataMetrics(
         assets=tuple(_asset_data(m, asset) for asset in sorted({*m.histories, *m.evaluated})),
-        variables=tuple(sorted(doubtful, key=lambda q: (-q.bad, -q.uncertain, q.asset, q.variable))),
+        variables=tuple(
+            sorted(doubtful, key=lambda q: (-q.bad, -q.uncertain, q.asset, q.variable))
+        ),
         found_late=sum(e.late_data_status == "found_late" for e in m.raised),
         refuted=m.withdrawn,
         detection_s=median(live) if live else None,
@@ -88,7 +94,9 @@ def data_metrics(m: Material) -> DataMetrics:
 
 def _usual_detection_s(m: Material) -> float:
     """Return the seconds within which an episode is known if no evaluation is late: two evaluations and the latency."""
-    latencies = [h.asset.latency(v, _LATENCY) for h in m.histories.values() for v in h.asset.variables]
+    latencies = [
+        h.asset.latency(v, _LATENCY) for h in m.histories.values() for v in h.asset.variables
+    ]
     return (2 * m.definition.schedule.every + max(latencies, default=_LATENCY)).total_seconds()
 
 
@@ -112,7 +120,10 @@ def _doubtful(m: Material, asset: str) -> list[VariableQuality]:
     for variable in sorted({*history.doubts.bad, *history.doubts.uncertain}):
         bad, uncertain = (
             int(np.sum((at >= start) & (at < end)))
-            for at in (np.asarray(d.get(variable, ()), np.int64) for d in (history.doubts.bad, history.doubts.uncertain))
+            for at in (
+                np.asarray(d.get(variable, ()), np.int64)
+                for d in (history.doubts.bad, history.doubts.uncertain)
+            )
         )
         if bad or uncertain:
             found.append(VariableQuality(asset, variable, counts.get(variable, 0), bad, uncertain))

@@ -17,21 +17,31 @@ from alerting.definitions.wording.language import (
 
 _UNREADABLE = template("The model in service could not be read, so the two could not be compared.")
 _PLAIN = {
-    "provisional": template("First model. It is clearly better than chance and is used until a comparison is possible."),
+    "provisional": template(
+        "First model. It is clearly better than chance and is used until a comparison is possible."
+    ),
     "no_challenger": template("No candidate was better than chance."),
     "stale": template("Another model had gone into service meanwhile."),
     "refreshed": template("The model in service was fitted again on the newest data."),
-    "gave_way": template("Fitted on all data, the model did worse than the same one fitted on the training part alone."),
+    "gave_way": template(
+        "Fitted on all data, the model did worse than the same one fitted on the training part alone."
+    ),
 }
 _NOT_PASSED = template("It did not pass the comparison with the model in service.")
-_FIRST = template("First model of this alert. It passed the tests on readings that it had not seen.")
+_FIRST = template(
+    "First model of this alert. It passed the tests on readings that it had not seen."
+)
 _WITHOUT_NUMBERS = {
     "promote": template("It passed the comparison with the model in service."),
     "cannot_tell": template("There is no problem yet that neither model had seen."),
 }
 _BY_FORECASTS = {
-    "promote": template("Its forecasts were better, and its warnings no worse (mean CRPS {new}, before {old})."),
-    "keep": template("Its warnings were better, but its forecasts worse (mean CRPS {new}, before {old})."),
+    "promote": template(
+        "Its forecasts were better, and its warnings no worse (mean CRPS {new}, before {old})."
+    ),
+    "keep": template(
+        "Its warnings were better, but its forecasts worse (mean CRPS {new}, before {old})."
+    ),
 }
 _NO_BETTER = templates(
     "It was no better on {number} problem that neither model had seen{measured}.",
@@ -70,18 +80,24 @@ class DecisionMade:
     expected_intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
-def summarise_decision(verdict: str, champion: int | None, actor: str, reason: str, evidence: Mapping[str, Any]) -> Translatable:
+def summarise_decision(
+    verdict: str, champion: int | None, actor: str, reason: str, evidence: Mapping[str, Any]
+) -> Translatable:
     """Return why a decision was made, in one plain sentence from its recorded facts. `champion`: in service until then.
 
     `reason`: the recorded one, of which only words of a person are used.
     """
     words = reason.partition(": ")[2]
     if verdict == "rejected":
-        return translatable("{actor} rejected it: {reason}", actor=actor, reason=words.partition(" (")[0])
+        return translatable(
+            "{actor} rejected it: {reason}", actor=actor, reason=words.partition(" (")[0]
+        )
     if verdict == "rollback":
         return translatable("{actor} rolled back: {reason}", actor=actor, reason=words)
     if verdict in _PLAIN:
-        return translatable(_UNREADABLE if verdict == "provisional" and champion is not None else _PLAIN[verdict])
+        return translatable(
+            _UNREADABLE if verdict == "provisional" and champion is not None else _PLAIN[verdict]
+        )
     if evidence.get("decided_by") == "forecasts" and verdict in _BY_FORECASTS:
         new, old = (Styled(evidence["crps"][model], ".4g") for model in ("challenger", "champion"))
         return translatable(_BY_FORECASTS[verdict], new=new, old=old)
@@ -89,7 +105,9 @@ def summarise_decision(verdict: str, champion: int | None, actor: str, reason: s
     if events is None:
         is_first = verdict == "promote" and champion is None
         return translatable(_FIRST if is_first else _WITHOUT_NUMBERS.get(verdict, _NOT_PASSED))
-    return translatable_count(*_ON_PROBLEMS.get(verdict, _NO_BETTER), events, measured=_measured(evidence))
+    return translatable_count(
+        *_ON_PROBLEMS.get(verdict, _NO_BETTER), events, measured=_measured(evidence)
+    )
 
 
 def _measured(evidence: Mapping[str, Any]) -> Value:
@@ -98,4 +116,6 @@ def _measured(evidence: Mapping[str, Any]) -> Value:
     new, old = counted.get("challenger_ap"), counted.get("champion_ap")
     if new is None or old is None:
         return ""
-    return translatable(" (average precision {new}, before {old})", new=Styled(new, ".3f"), old=Styled(old, ".3f"))
+    return translatable(
+        " (average precision {new}, before {old})", new=Styled(new, ".3f"), old=Styled(old, ".3f")
+    )

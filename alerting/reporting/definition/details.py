@@ -59,9 +59,20 @@ def episode_details(
     episodes: Sequence[Episode], histories: Mapping[str, History], language: Language = ENGLISH
 ) -> tuple[EpisodeDetail, ...]:
     """Return the most important episodes of a period: the most severe ones, then those furthest beyond their threshold."""
-    ranked = sorted(episodes, key=lambda e: (-SEVERITIES.index(e.severity_peak or e.severity), -_beyond(e), e.raised_at, e.id))
+    ranked = sorted(
+        episodes,
+        key=lambda e: (
+            -SEVERITIES.index(e.severity_peak or e.severity),
+            -_beyond(e),
+            e.raised_at,
+            e.id,
+        ),
+    )
     chosen = sorted(ranked[:MOST_EPISODES], key=lambda e: (e.raised_at, e.id))
-    return tuple(_detail(e, histories[e.asset].asset if e.asset in histories else None, language) for e in chosen)
+    return tuple(
+        _detail(e, histories[e.asset].asset if e.asset in histories else None, language)
+        for e in chosen
+    )
 
 
 def _beyond(episode: Episode) -> float:
@@ -70,7 +81,11 @@ def _beyond(episode: Episode) -> float:
 
 
 def _detail(episode: Episode, asset: Asset | None, language: Language) -> EpisodeDetail:
-    titles = {name: variable.title for name, variable in asset.variables.items() if variable.title} if asset else {}
+    titles = (
+        {name: variable.title for name, variable in asset.variables.items() if variable.title}
+        if asset
+        else {}
+    )
     record = episode.outcome_record
     return EpisodeDetail(
         id=episode.id,
@@ -78,16 +93,25 @@ def _detail(episode: Episode, asset: Asset | None, language: Language) -> Episod
         raised_at=episode.raised_at,
         headline=episode.evaluation.reason,
         outcome=record.outcome if record else "undetermined",
-        waterfall=waterfall(episode.contributions, episode.evaluation.value, episode.evaluation.threshold, titles, language),
+        waterfall=waterfall(
+            episode.contributions,
+            episode.evaluation.value,
+            episode.evaluation.threshold,
+            titles,
+            language,
+        ),
         advice=episode.recommendation.message if episode.recommendation else None,
         taken=last_taken(episode),
     )
 
 
-def missed_details(m: Material, missed: Sequence[tuple[str, datetime, datetime | None]]) -> tuple[MissedProblem, ...]:
+def missed_details(
+    m: Material, missed: Sequence[tuple[str, datetime, datetime | None]]
+) -> tuple[MissedProblem, ...]:
     """Return the first missed problems (asset, start, end) with their variable from well before them to their end."""
     return tuple(
-        MissedProblem(asset, start, end, _around(m, asset, start, end)) for asset, start, end in list(missed)[:MOST_MISSED]
+        MissedProblem(asset, start, end, _around(m, asset, start, end))
+        for asset, start, end in list(missed)[:MOST_MISSED]
     )
 
 
@@ -100,14 +124,23 @@ def _around(m: Material, asset: str, start: datetime, end: datetime | None) -> P
 def panel_of(m: Material, asset: str, start: datetime, end: datetime) -> Panel | None:
     """Return the readings of the problem's or condition's variable on an asset in [start, end]; None without such numbers."""
     history, name = m.histories.get(asset), variable_of(m.definition)
-    if history is None or name is None or name not in history.readings or history.readings[name].dtype == object:
+    if (
+        history is None
+        or name is None
+        or name not in history.readings
+        or history.readings[name].dtype == object
+    ):
         return None
     at = millis(pd.DatetimeIndex(history.readings.index))
     inside = (at >= to_millis(start)) & (at <= to_millis(end))
     values = history.readings[name].to_numpy(np.float64)[inside]
     declared = history.asset.variables.get(name)
     title, unit = (declared.title or name, declared.unit) if declared else (name, None)
-    panel = new_panel(Panel(title.replace("_", " "), unit, at[inside], values, _levels(m.definition, history.asset)))
+    panel = new_panel(
+        Panel(
+            title.replace("_", " "), unit, at[inside], values, _levels(m.definition, history.asset)
+        )
+    )
     if len(panel.at) < 2:
         return None
     found, missing = m.moving_levels(history.asset, start, end)
@@ -126,8 +159,15 @@ def variable_of(definition: Definition) -> str | None:
 
 
 def _levels(definition: Definition, asset: Asset) -> tuple[Level, ...]:
-    if definition.problem is not None and (combination := definition.problem.combination) is not None:
+    if (
+        definition.problem is not None
+        and (combination := definition.problem.combination) is not None
+    ):
         return levels_by_variable(combination, asset)[combination.variables[0]]
     if definition.problem is not None:
         return problem_levels(definition.problem)
-    return condition_levels(definition, asset) if isinstance(definition, Condition) and definition.variable else ()
+    return (
+        condition_levels(definition, asset)
+        if isinstance(definition, Condition) and definition.variable
+        else ()
+    )

@@ -57,7 +57,9 @@ class Drift:
     def is_beyond_chance(self) -> bool:
         """Return whether the distributions differ by more than the slowness of the variable explains."""
         distance, usual = self.wasserstein, self.wasserstein_by_chance
-        return self.psi > self.psi_by_chance or (distance is not None and usual is not None and distance > usual)
+        return self.psi > self.psi_by_chance or (
+            distance is not None and usual is not None and distance > usual
+        )
 
     @property
     def is_clear(self) -> bool:
@@ -75,30 +77,48 @@ class Drift:
         return self.psi >= CLEAR and not self.is_beyond_chance
 
 
-def drift_of_inputs(reference: Mapping[str, pd.DataFrame], current: Mapping[str, pd.DataFrame]) -> tuple[Drift, ...]:
+def drift_of_inputs(
+    reference: Mapping[str, pd.DataFrame], current: Mapping[str, pd.DataFrame]
+) -> tuple[Drift, ...]:
     """Return the drift of each variable with enough values on both sides, the largest first.
 
     Both: readings (see `History`) by asset. Only assets with both are compared, all of them together; each asset weighs by its
     number of samples.
     """
     assets = [a for a in reference if a in current and len(reference[a]) and len(current[a])]
-    names = sorted({str(n) for a in assets for n in reference[a].columns} & {str(n) for a in assets for n in current[a].columns})
-    found = [_drift(name, _columns(reference, assets, name), _columns(current, assets, name)) for name in names]
+    names = sorted(
+        {str(n) for a in assets for n in reference[a].columns}
+        & {str(n) for a in assets for n in current[a].columns}
+    )
+    found = [
+        _drift(name, _columns(reference, assets, name), _columns(current, assets, name))
+        for name in names
+    ]
     return tuple(sorted((d for d in found if d is not None), key=lambda d: (-d.psi, d.variable)))
 
 
-def _columns(frames: Mapping[str, pd.DataFrame], assets: Sequence[str], name: str) -> dict[str, pd.Series]:
+def _columns(
+    frames: Mapping[str, pd.DataFrame], assets: Sequence[str], name: str
+) -> dict[str, pd.Series]:
     return {a: frames[a][name] for a in assets if name in frames[a]}
 
 
-def _drift(name: str, references: Mapping[str, pd.Series], currents: Mapping[str, pd.Series]) -> Drift | None:
+def _drift(
+    name: str, references: Mapping[str, pd.Series], currents: Mapping[str, pd.Series]
+) -> Drift | None:
     reference, current = (pd.concat(list(columns.values())) for columns in (references, currents))
     before, now = reference.dropna(), current.dropna()
     if min(len(before), len(now)) < LEAST_VALUES:
         return None
     are_numbers = is_numeric_dtype(before) and is_numeric_dtype(now)
-    old, new = (side.to_numpy(np.float64) if are_numbers else np.array([]) for side in (before, now))
-    labels, bins = _number_bins(old, new) if are_numbers else _category_bins(before.astype(str), now.astype(str))
+    old, new = (
+        side.to_numpy(np.float64) if are_numbers else np.array([]) for side in (before, now)
+    )
+    labels, bins = (
+        _number_bins(old, new)
+        if are_numbers
+        else _category_bins(before.astype(str), now.astype(str))
+    )
     shares = [np.bincount(side, minlength=len(labels)) / len(side) for side in bins]
     index = float(psi(*shares))
     known, independent = _independent_values(before, bins[0], references, currents, are_numbers)
@@ -115,12 +135,18 @@ def _drift(name: str, references: Mapping[str, pd.Series], currents: Mapping[str
         values=len(now),
         independent=independent,
         psi_by_chance=psi_by_chance(shares[0], known, independent),
-        wasserstein_by_chance=wasserstein_by_chance(old, known, independent) if are_numbers else None,
+        wasserstein_by_chance=wasserstein_by_chance(old, known, independent)
+        if are_numbers
+        else None,
     )
 
 
 def _independent_values(
-    before: pd.Series, bins: Bins, references: Mapping[str, pd.Series], currents: Mapping[str, pd.Series], are_numbers: bool
+    before: pd.Series,
+    bins: Bins,
+    references: Mapping[str, pd.Series],
+    currents: Mapping[str, pd.Series],
+    are_numbers: bool,
 ) -> tuple[float, float]:
     """Return how many independent values those of the reference, and those of the period, are worth: of all assets together.
 
@@ -165,14 +191,25 @@ def _number_bins(reference: Floats, current: Floats) -> tuple[tuple[str, ...], t
     edges = quantile_edges(reference)
     texts = [Styled(float(edge), ".4g") for edge in edges]
     between = (translatable("{low} to {high}", low=a, high=b) for a, b in pairwise(texts))
-    labels = (translatable("up to {value}", value=texts[0]), *between, translatable("above {value}", value=texts[-1]))
+    labels = (
+        translatable("up to {value}", value=texts[0]),
+        *between,
+        translatable("above {value}", value=texts[-1]),
+    )
     old, new = (np.asarray(np.searchsorted(edges, side), np.int64) for side in (reference, current))
     return labels, (old, new)
 
 
-def _category_bins(reference: pd.Series, current: pd.Series) -> tuple[tuple[str, ...], tuple[Bins, Bins]]:
+def _category_bins(
+    reference: pd.Series, current: pd.Series
+) -> tuple[tuple[str, ...], tuple[Bins, Bins]]:
     """Return the most frequent reference categories and one for all other ones, and the bin of each value on both sides."""
-    named = reference.value_counts().sort_index(kind="stable").sort_values(ascending=False, kind="stable").index[: BINS - 1]
+    named = (
+        reference.value_counts()
+        .sort_index(kind="stable")
+        .sort_values(ascending=False, kind="stable")
+        .index[: BINS - 1]
+    )
     index = {str(name): i for i, name in enumerate(named)}
     old, new = (np.asarray(s.map(index).fillna(len(index)), np.int64) for s in (reference, current))
     has_others = max(old.max(), new.max()) == len(index)

@@ -28,7 +28,10 @@ def drivers(episodes: Sequence[Episode], earlier: Sequence[Episode] | None) -> t
     now, counts = _mean_sizes(episodes)
     before, _ = _mean_sizes(earlier or ())
     ranked = sorted(now, key=lambda name: (-now[name], name))[:MOST_DRIVERS]
-    return tuple(Driver(name, now[name], counts[name], before.get(name, 0.0) if before else None) for name in ranked)
+    return tuple(
+        Driver(name, now[name], counts[name], before.get(name, 0.0) if before else None)
+        for name in ranked
+    )
 
 
 def _mean_sizes(episodes: Sequence[Episode]) -> tuple[dict[str, float], dict[str, int]]:

@@ -96,7 +96,10 @@ def expected_roc_auc(score: Floats) -> float | None:
     None without any expected positive, or without any negative.
     """
     values, counts = np.unique(score, return_counts=True)
-    positives, negatives = (values * counts)[::-1], ((1 - values) * counts)[::-1]  # from the highest score on
+    positives, negatives = (
+        (values * counts)[::-1],
+        ((1 - values) * counts)[::-1],
+    )  # from the highest score on
     if positives.sum() <= 0 or negatives.sum() <= 0:
         return None
     true = np.r_[0.0, np.cumsum(positives) / positives.sum()]
@@ -125,7 +128,9 @@ def _roc_auc(label: Floats, score: Floats) -> float | None:
     if not positives or not negatives:
         return None
     ranks = pd.Series(score).rank().to_numpy(np.float64)
-    return float((ranks[label == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    return float(
+        (ranks[label == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives)
+    )
 
 
 def _calibration_error(mature: pd.DataFrame) -> float | None:
@@ -141,10 +146,14 @@ def _calibration_error(mature: pd.DataFrame) -> float | None:
 def _doubt(rows: int, mature: int, error: float | None) -> str:
     if rows < LEAST_SCORES:
         return translatable_count(
-            "only {number} score waits for its outcome", "only {number} scores wait for their outcome", rows
+            "only {number} score waits for its outcome",
+            "only {number} scores wait for their outcome",
+            rows,
         )
     if error is None or mature < LEAST_SCORES:
-        return translatable("no calibration can be measured: too few scores of this period have an outcome")
+        return translatable(
+            "no calibration can be measured: too few scores of this period have an outcome"
+        )
     if error > WELL_CALIBRATED:
         return translatable(
             "the scores of this period are not calibrated: they are {error} percentage points off on average",

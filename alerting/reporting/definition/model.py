@@ -74,14 +74,22 @@ class ModelMetrics:
         return next((c.metric for c in self.came_true if c.is_worse), "")
 
 
-def compute_model(m: Material, recall: Estimate, precision: Estimate, false_alarms: Estimate) -> ModelMetrics:
+def compute_model(
+    m: Material, recall: Estimate, precision: Estimate, false_alarms: Estimate
+) -> ModelMetrics:
     """Return the metrics of the model over the period; the estimates are those of its episodes."""
     serving = in_service_at_end(m.decisions)
-    now = {"event_recall": recall, "episode_precision": precision, "false_alarms_per_week": false_alarms}
+    now = {
+        "event_recall": recall,
+        "episode_precision": precision,
+        "false_alarms_per_week": false_alarms,
+    }
     inside = {
         asset: m.reduced[asset].sample
         if asset in m.reduced
-        else history.readings[(history.readings.index >= m.start) & (history.readings.index < m.end)]
+        else history.readings[
+            (history.readings.index >= m.start) & (history.readings.index < m.end)
+        ]
         for asset, history in m.histories.items()
     }
     return ModelMetrics(
@@ -97,7 +105,9 @@ def compute_model(m: Material, recall: Estimate, precision: Estimate, false_alar
 
 
 def came_true(
-    expected: Mapping[str, float], now: Mapping[str, Estimate], intervals: Mapping[str, tuple[float, float]] = NO_INTERVALS
+    expected: Mapping[str, float],
+    now: Mapping[str, Estimate],
+    intervals: Mapping[str, tuple[float, float]] = NO_INTERVALS,
 ) -> tuple[CameTrue, ...]:
     """Return the metrics that were measured at the promotion beside those of the period, where both are known."""
     return tuple(
@@ -111,7 +121,9 @@ def score_shares(scores: pd.DataFrame) -> tuple[float, ...]:
     """Return the share of scores in each of twenty bins of equal width from 0 to 1; empty without scores."""
     if scores.empty:
         return ()
-    bins = np.minimum((scores["score"].to_numpy(np.float64) * SCORE_BINS).astype(np.int64), SCORE_BINS - 1)
+    bins = np.minimum(
+        (scores["score"].to_numpy(np.float64) * SCORE_BINS).astype(np.int64), SCORE_BINS - 1
+    )
     return tuple((np.bincount(np.maximum(bins, 0), minlength=SCORE_BINS) / len(scores)).tolist())
 
 

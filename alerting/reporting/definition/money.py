@@ -73,7 +73,9 @@ def compute_money(costs: Costs | None, counted: CountedCosts, until: datetime) -
         return None
     usual = _usual_minutes(counted)
     problem = costs.miss + costs.miss_per_minute * (usual or 0.0)
-    false_alarms = _times(costs.false_alarm, counted.false_alarms, counted.false_alarms + counted.undetermined)
+    false_alarms = _times(
+        costs.false_alarm, counted.false_alarms, counted.false_alarms + counted.undetermined
+    )
     interventions = _times(costs.intervention, counted.interventions, counted.interventions)
     avoided = _times(problem, 0, counted.avoided + counted.undetermined_acted)
     return Money(
@@ -96,15 +98,23 @@ def _times(cost: float, low: int, high: int) -> Amount:
     return Amount(cost * low, cost * high)
 
 
-def _cost_of_problems(costs: Costs, problems: Sequence[tuple[datetime, datetime | None]], until: datetime) -> Amount:
-    minutes = sum(max(((end or until) - start).total_seconds(), 0.0) for start, end in problems) / 60
+def _cost_of_problems(
+    costs: Costs, problems: Sequence[tuple[datetime, datetime | None]], until: datetime
+) -> Amount:
+    minutes = (
+        sum(max(((end or until) - start).total_seconds(), 0.0) for start, end in problems) / 60
+    )
     total = costs.miss * len(problems) + costs.miss_per_minute * minutes
     return Amount(total, total)
 
 
 def _usual_minutes(counted: CountedCosts) -> float | None:
     """Return the median minutes of the problems with a known duration, of this period and the one before; None without any."""
-    own = [(end - start).total_seconds() / 60 for start, end in (*counted.missed, *counted.announced) if end is not None]
+    own = [
+        (end - start).total_seconds() / 60
+        for start, end in (*counted.missed, *counted.announced)
+        if end is not None
+    ]
     known = [minutes for minutes in (*own, *counted.earlier_minutes) if minutes > 0]
     return float(median(known)) if known else None
 
@@ -130,10 +140,17 @@ def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> li
         if costs.miss_per_minute and usual is not None:
             minutes = Styled(usual, ".0f min")
             lines.append(
-                translatable("An avoided problem counts with the median duration of the problems seen: {usual}.", usual=minutes)
+                translatable(
+                    "An avoided problem counts with the median duration of the problems seen: {usual}.",
+                    usual=minutes,
+                )
             )
         elif costs.miss_per_minute:
-            lines.append(translatable("No problem was seen to its end, so an avoided one counts without its minutes."))
+            lines.append(
+                translatable(
+                    "No problem was seen to its end, so an avoided one counts without its minutes."
+                )
+            )
     if counted.undetermined:
         lines.append(
             translatable(
@@ -142,12 +159,22 @@ def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> li
                 number=counted.undetermined,
             )
         )
-    if costs.miss_per_minute and any(end == start for start, end in (*counted.missed, *counted.announced)):
-        lines.append(translatable("A problem without a duration, as one that only an operator reported, counts without minutes."))
+    if costs.miss_per_minute and any(
+        end == start for start, end in (*counted.missed, *counted.announced)
+    ):
+        lines.append(
+            translatable(
+                "A problem without a duration, as one that only an operator reported, counts without minutes."
+            )
+        )
     if any(end is None for _, end in (*counted.missed, *counted.announced)):
         lines.append(translatable("A problem that is not over counts until the end of the period."))
     if counted.announced:
-        lines.append(translatable("Minutes that an alert may have saved from a problem that came nevertheless are not counted."))
+        lines.append(
+            translatable(
+                "Minutes that an alert may have saved from a problem that came nevertheless are not counted."
+            )
+        )
     return lines
 
 

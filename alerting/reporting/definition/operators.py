@@ -15,16 +15,25 @@ from alerting.reporting.sentences import last_taken
 MOST_ACTIONS = 10
 _NOTIFIED = Cases(
     templates("{number} alarm with a notification", "{number} alarms with a notification"),
-    templates("{count} of {number} alarm with a notification", "{count} of {number} alarms with a notification"),
+    templates(
+        "{count} of {number} alarm with a notification",
+        "{count} of {number} alarms with a notification",
+    ),
     template("no alarms with a notification"),
 )
 _CHECKABLE = Cases(
     templates("{number} verdict that data can check", "{number} verdicts that data can check"),
-    templates("{count} of {number} verdict that data can check", "{count} of {number} verdicts that data can check"),
+    templates(
+        "{count} of {number} verdict that data can check",
+        "{count} of {number} verdicts that data can check",
+    ),
     template("no verdicts that data can check"),
 )
 _FOLLOWED_KNOWN = Cases(
-    templates("{number} followed recommendation with an outcome", "{number} followed recommendations with an outcome"),
+    templates(
+        "{number} followed recommendation with an outcome",
+        "{number} followed recommendations with an outcome",
+    ),
     templates(
         "{count} of {number} followed recommendation with an outcome",
         "{count} of {number} followed recommendations with an outcome",
@@ -33,7 +42,8 @@ _FOLLOWED_KNOWN = Cases(
 )
 _UNFOLLOWED_KNOWN = Cases(
     templates(
-        "{number} recommendation without a change, with an outcome", "{number} recommendations without a change, with an outcome"
+        "{number} recommendation without a change, with an outcome",
+        "{number} recommendations without a change, with an outcome",
     ),
     templates(
         "{count} of {number} recommendation without a change, with an outcome",
@@ -42,9 +52,13 @@ _UNFOLLOWED_KNOWN = Cases(
     template("no recommendations without a change, with an outcome"),
 )
 _SCORED_AGAIN = Cases(
-    templates("{number} followed recommendation scored again", "{number} followed recommendations scored again"),
     templates(
-        "{count} of {number} followed recommendation scored again", "{count} of {number} followed recommendations scored again"
+        "{number} followed recommendation scored again",
+        "{number} followed recommendations scored again",
+    ),
+    templates(
+        "{count} of {number} followed recommendation scored again",
+        "{count} of {number} followed recommendations scored again",
     ),
     template("no followed recommendations scored again"),
 )
@@ -110,7 +124,9 @@ def verdict_metrics(raised: Sequence[Episode]) -> VerdictMetrics:
     notified = [e for e in raised if not e.backfilled]
     answered = [(e, *consensus(e.feedback)) for e in raised if e.feedback]
     checkable = [
-        (e, verdict) for e, verdict, _ in answered if verdict in ("true_alarm", "false_alarm") and occurred_by_data(e) is not None
+        (e, verdict)
+        for e, verdict, _ in answered
+        if verdict in ("true_alarm", "false_alarm") and occurred_by_data(e) is not None
     ]
     against = sum((verdict == "true_alarm") != occurred_by_data(e) for e, verdict in checkable)
     return VerdictMetrics(
@@ -122,7 +138,9 @@ def verdict_metrics(raised: Sequence[Episode]) -> VerdictMetrics:
         among_themselves=sum(disagree for _, _, disagree in answered),
         taken=dict(Counter(taken for e, _, _ in answered if (taken := last_taken(e)))),
         agreement=share(len(checkable) - against, len(checkable), _CHECKABLE),
-        to_acknowledge=spread([e.acknowledged.at - e.detected_at if e.acknowledged else None for e in notified]),
+        to_acknowledge=spread(
+            [e.acknowledged.at - e.detected_at if e.acknowledged else None for e in notified]
+        ),
         actions=frequent_actions(raised),
         advice=_advice(raised),
     )
@@ -134,7 +152,11 @@ def occurred_by_data(episode: Episode) -> bool | None:
     None where the data cannot determine it: no problem in the definition, not known yet, or acted upon in time.
     """
     determined = episode.outcome_record
-    if determined is None or determined.occurred is None or (determined.acted and not determined.occurred):
+    if (
+        determined is None
+        or determined.occurred is None
+        or (determined.acted and not determined.occurred)
+    ):
         return None
     return determined.occurred
 

@@ -68,10 +68,19 @@ def compute_retune(m: Material) -> Retune | None:
     """Return the limit that would have halved the false alarms of the period, where there is one."""
     if isinstance(m.definition, TrainedDefinition):
         views = {a: point_in_time_view(h, to_millis(m.as_of)) for a, h in m.histories.items()}
-        frames = [pd.DataFrame(find_occurrences(m.definition, view).columns(asset)) for asset, view in views.items()]
+        frames = [
+            pd.DataFrame(find_occurrences(m.definition, view).columns(asset))
+            for asset, view in views.items()
+        ]
         if not frames:
             return None
-        return retune_model(m.definition, m.scores, m.problems, pd.concat(frames, ignore_index=True), m.predicts == "onset")
+        return retune_model(
+            m.definition,
+            m.scores,
+            m.problems,
+            pd.concat(frames, ignore_index=True),
+            m.predicts == "onset",
+        )
     condition = single_condition(m.definition)
     if condition is not None and not (m.reduced and _needs_every_reading(condition)):
         return retune_condition(condition, m.histories, m.raised, m.start, m.end)
@@ -84,7 +93,11 @@ def _needs_every_reading(definition: Condition) -> bool:
 
 
 def retune_model(
-    definition: TrainedDefinition, scores: pd.DataFrame, problems: pd.DataFrame, occurrences: pd.DataFrame, is_onset: bool
+    definition: TrainedDefinition,
+    scores: pd.DataFrame,
+    problems: pd.DataFrame,
+    occurrences: pd.DataFrame,
+    is_onset: bool,
 ) -> Retune | None:
     """Return the smallest threshold that halves the false alarms on the scores of a period; None without one, or few of them.
 
@@ -94,8 +107,14 @@ def retune_model(
     if scores.empty:
         return None
     rows = scores.sort_values(["asset", "ts"], kind="stable")
-    score, present = rows["score"].to_numpy(np.float64), float(rows.sort_values("ts", kind="stable")["threshold"].iloc[-1])
-    observed, seed = _observe(definition, rows, problems, occurrences, is_onset), definition.learning.seed
+    score, present = (
+        rows["score"].to_numpy(np.float64),
+        float(rows.sort_values("ts", kind="stable")["threshold"].iloc[-1]),
+    )
+    observed, seed = (
+        _observe(definition, rows, problems, occurrences, is_onset),
+        definition.learning.seed,
+    )
     now = evaluate_threshold(observed, score, present, seed, _SAMPLES)
     if now.n_false_alarms < LEAST_FALSE_ALARMS:
         return None
@@ -103,13 +122,24 @@ def retune_model(
         then = evaluate_threshold(observed, score, threshold, seed, _SAMPLES)
         if 2 * then.n_false_alarms <= now.n_false_alarms:
             return Retune(
-                "threshold", present, threshold, now.n_false_alarms, then.n_false_alarms, now.n_found, then.n_found, now.n_events
+                "threshold",
+                present,
+                threshold,
+                now.n_false_alarms,
+                then.n_false_alarms,
+                now.n_found,
+                then.n_found,
+                now.n_events,
             )
     return None
 
 
 def _observe(
-    definition: TrainedDefinition, rows: pd.DataFrame, problems: pd.DataFrame, occurrences: pd.DataFrame, is_onset: bool
+    definition: TrainedDefinition,
+    rows: pd.DataFrame,
+    problems: pd.DataFrame,
+    occurrences: pd.DataFrame,
+    is_onset: bool,
 ) -> ObservedRows:
     asset = rows["asset"].to_numpy(object)
     stride = definition.stride.total_seconds()
@@ -120,7 +150,9 @@ def _observe(
         problems=problems,
         occurrences=occurrences,
         onset=is_onset,
-        observed_s={str(name): float(count) * stride for name, count in rows["asset"].value_counts().items()},
+        observed_s={
+            str(name): float(count) * stride for name, count in rows["asset"].value_counts().items()
+        },
         gap_ms=duration_millis(definition.window.after),
         horizon_ms=duration_millis(definition.window.length),
     )
@@ -139,7 +171,11 @@ def _ranks(number: int) -> npt.NDArray[np.int64]:
 
 
 def retune_condition(
-    definition: Condition, histories: Mapping[str, History], episodes: Sequence[Episode], start: datetime, end: datetime
+    definition: Condition,
+    histories: Mapping[str, History],
+    episodes: Sequence[Episode],
+    start: datetime,
+    end: datetime,
 ) -> Retune | None:
     """Return the nearest limit that halves the false alarms of a condition with one limit; None without one, or few of them.
 
@@ -152,7 +188,13 @@ def retune_condition(
     if found is None or len(false) < LEAST_FALSE_ALARMS:
         return None
     field, present, sign = found
-    peaks = sorted({p for e in false if (p := _peak(definition.variable, histories.get(e.asset), e, end, sign)) is not None})
+    peaks = sorted(
+        {
+            p
+            for e in false
+            if (p := _peak(definition.variable, histories.get(e.asset), e, end, sign)) is not None
+        }
+    )
     beyond = [peak for peak in peaks if peak > sign * present]
     for value in (sign * beyond[i] for i in (_ranks(len(beyond)) if beyond else ())):
         changed = definition.model_copy(update={field: value})
@@ -164,33 +206,59 @@ def retune_condition(
         ]
         wrong_then = sum(e is None or _outcome(e) == "false_alarm" for e in raised)
         if 2 * wrong_then <= len(false):
-            right_then = len({e.id for e in raised if e is not None and _outcome(e) in ("hit", "avoided")})
-            return Retune(field, present, value, len(false), wrong_then, len(right), right_then, len(right))
+            right_then = len(
+                {e.id for e in raised if e is not None and _outcome(e) in ("hit", "avoided")}
+            )
+            return Retune(
+                field, present, value, len(false), wrong_then, len(right), right_then, len(right)
+            )
     return None
 
 
 def _limit_of(definition: Condition) -> tuple[str, float, int] | None:
     """Return field, value and direction (1: above) of the only limit of a condition; None for any other condition."""
-    others = (definition.outside, definition.inside, definition.equals, definition.levels, definition.rate_per)
-    given = [(field, getattr(definition, field), sign) for field, sign in (("above", 1), ("below", -1))]
+    others = (
+        definition.outside,
+        definition.inside,
+        definition.equals,
+        definition.levels,
+        definition.rate_per,
+    )
+    given = [
+        (field, getattr(definition, field), sign) for field, sign in (("above", 1), ("below", -1))
+    ]
     limits = [(field, limit, sign) for field, limit, sign in given if limit is not None]
-    if any(other is not None for other in others) or len(limits) != 1 or not isinstance(limits[0][1], int | float):
+    if (
+        any(other is not None for other in others)
+        or len(limits) != 1
+        or not isinstance(limits[0][1], int | float)
+    ):
         return None
     field, limit, sign = limits[0]
     return field, float(limit), sign
 
 
-def _peak(variable: str, history: History | None, episode: Episode, end: datetime, sign: int) -> float | None:
+def _peak(
+    variable: str, history: History | None, episode: Episode, end: datetime, sign: int
+) -> float | None:
     """Return the value furthest beyond the limit during an episode, times the direction; None without a value."""
     if history is None or variable not in history.readings:
         return None
     begin = episode.condition_started_at or episode.evaluation.at
-    inside = history.readings[variable].loc[min(begin, episode.raised_at) : min(episode.ended_at or end, end)].dropna()
+    inside = (
+        history.readings[variable]
+        .loc[min(begin, episode.raised_at) : min(episode.ended_at or end, end)]
+        .dropna()
+    )
     return float((sign * inside).max()) if len(inside) else None
 
 
-def _episode_at(episodes: Sequence[Episode], asset: str, at: datetime, end: datetime) -> Episode | None:
-    return next((e for e in episodes if e.asset == asset and e.raised_at <= at <= (e.ended_at or end)), None)
+def _episode_at(
+    episodes: Sequence[Episode], asset: str, at: datetime, end: datetime
+) -> Episode | None:
+    return next(
+        (e for e in episodes if e.asset == asset and e.raised_at <= at <= (e.ended_at or end)), None
+    )
 
 
 def _outcome(episode: Episode) -> str:

@@ -28,7 +28,9 @@ _MOST_CASES = 10_000
 _WEEK_S = 7 * 86_400
 
 
-def head_sentences(metrics: ReportMetrics, zone: tzinfo = UTC, language: Language = ENGLISH) -> tuple[str, ...]:
+def head_sentences(
+    metrics: ReportMetrics, zone: tzinfo = UTC, language: Language = ENGLISH
+) -> tuple[str, ...]:
     """Return the sentences that matter first. `zone`: of the times of day in which false alarms come together."""
     return tuple(_sentences(metrics, zone, language))
 
@@ -57,12 +59,18 @@ def _problems(m: ReportMetrics, language: Language) -> str:
         return language.say("No problem occurred while the alert was evaluated.")
     if m.horizon_s == 0:
         return language.say_count(
-            "{found} of {number} bad unit was found.", "{found} of {number} bad units were found.", total, found=found
+            "{found} of {number} bad unit was found.",
+            "{found} of {number} bad units were found.",
+            total,
+            found=found,
         )
     lead = m.lead_time.value
     if lead is None:
         return language.say_count(
-            "{found} of {number} problem was predicted.", "{found} of {number} problems were predicted.", total, found=found
+            "{found} of {number} problem was predicted.",
+            "{found} of {number} problems were predicted.",
+            total,
+            found=found,
         )
     if lead < 0:
         return language.say_count(
@@ -82,7 +90,11 @@ def _problems(m: ReportMetrics, language: Language) -> str:
 
 
 def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
-    wrong, total, undetermined = m.outcomes["false_alarm"], len(m.episodes), m.outcomes["undetermined"]
+    wrong, total, undetermined = (
+        m.outcomes["false_alarm"],
+        len(m.episodes),
+        m.outcomes["undetermined"],
+    )
     if not total:
         return language.say("No alert was raised.")
     if undetermined == total and m.horizon_s is None:
@@ -93,7 +105,9 @@ def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
         )
     if undetermined == total:
         return language.say_count(
-            "{number} alert was raised; it has no outcome yet.", "{number} alerts were raised; none has an outcome yet.", total
+            "{number} alert was raised; it has no outcome yet.",
+            "{number} alerts were raised; none has an outcome yet.",
+            total,
         )
     waiting = language.say_count(
         "{number} of {total} alerts has no outcome yet.",
@@ -117,14 +131,22 @@ def _come_together(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterat
     """Yield when or where most false alarms come, if at least three and half of them do so."""
     wrong = [e for e in m.episodes if e.outcome == "false_alarm"]
     local = [e.raised_at.astimezone(zone) for e in wrong]
-    (day, block), times = Counter((t.weekday(), t.hour // _BLOCK_HOURS) for t in local).most_common(1)[0]
+    (day, block), times = Counter((t.weekday(), t.hour // _BLOCK_HOURS) for t in local).most_common(
+        1
+    )[0]
     if times >= _LEAST_TOGETHER and 2 * times >= len(wrong):
         begin = block * _BLOCK_HOURS
-        times_of_day = {"start": f"{begin:02}:00", "end": f"{begin + _BLOCK_HOURS:02}:00", "day": language.translate(_DAYS[day])}
+        times_of_day = {
+            "start": f"{begin:02}:00",
+            "end": f"{begin + _BLOCK_HOURS:02}:00",
+            "day": language.translate(_DAYS[day]),
+        }
         if times == len(wrong):
             yield language.say("all of them on {day} between {start} and {end}", **times_of_day)
         else:
-            yield language.say("{times} of them on {day} between {start} and {end}", times=times, **times_of_day)
+            yield language.say(
+                "{times} of them on {day} between {start} and {end}", times=times, **times_of_day
+            )
         return
     asset, times = Counter(e.asset for e in wrong).most_common(1)[0]
     if times >= _LEAST_TOGETHER and 2 * times >= len(wrong) and len(m.evaluated) > 2:
@@ -139,10 +161,16 @@ def _decision(decision: DecisionMade, language: Language) -> str:
     if decision.verdict == "rollback":
         return language.say("The model was rolled back: {reason}", reason=reason)
     if decision.verdict == "refreshed":
-        return language.say("The model was fitted again on the newest data: {reason}", reason=reason)
+        return language.say(
+            "The model was fitted again on the newest data: {reason}", reason=reason
+        )
     if decision.promoted:
         number = decision.version or 0
-        return language.say("A new model, version {version}, went into service: {reason}", version=number, reason=reason)
+        return language.say(
+            "A new model, version {version}, went into service: {reason}",
+            version=number,
+            reason=reason,
+        )
     return language.say("The new model was refused: {reason}", reason=reason)
 
 
@@ -152,7 +180,10 @@ def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
     Empty where it is known already, or where there is no case from which a rate follows.
     """
     found, problems = len(m.problems) - len(m.missed), len(m.problems)
-    right, known = m.outcomes["hit"] + m.outcomes["avoided"], len(m.episodes) - m.outcomes["undetermined"]
+    right, known = (
+        m.outcomes["hit"] + m.outcomes["avoided"],
+        len(m.episodes) - m.outcomes["undetermined"],
+    )
     shares = [(right, known), *([(found, problems)] if m.horizon_s is not None else [])]
     cases = []
     if m.horizon_s is not None and problems:
@@ -160,7 +191,11 @@ def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
     if known:
         cases.append(language.say("{count} of {total} right", count=right, total=known))
     calendar = (m.end - m.start).total_seconds() / _WEEK_S
-    weeks = [w for count, total in shares if total and (w := weeks_until_known(count, total, calendar)) is not None]
+    weeks = [
+        w
+        for count, total in shares
+        if total and (w := weeks_until_known(count, total, calendar)) is not None
+    ]
     if not weeks or max(weeks) == 0:
         return ""
     return language.say_count(

@@ -11,7 +11,18 @@ from alerting.reporting.table import Table, by_name, table
 def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
     """Return every table of the report by name; the same metrics give the same tables."""
     m = metrics
-    return by_name([_headlines(m), _outcomes(m), _problems(m), _episodes(m), _money(m), *_people(m), *_of_model(m), *_data(m)])
+    return by_name(
+        [
+            _headlines(m),
+            _outcomes(m),
+            _problems(m),
+            _episodes(m),
+            _money(m),
+            *_people(m),
+            *_of_model(m),
+            *_data(m),
+        ]
+    )
 
 
 def _headlines(m: ReportMetrics) -> Table:
@@ -26,8 +37,21 @@ def _headlines(m: ReportMetrics) -> Table:
         ("time_in_alarm", m.time_in_alarm, before.time_in_alarm if before else None),
         ("response", m.verdicts.response, before.response if before else None),
     ]
-    columns = ["figure", "unit", "value", "low", "high", "basis", "doubt", "before", "before_low", "before_high"]
-    return table("figures", columns, [[name, *_cells(now), *_bounds(then)] for name, now, then in pairs])
+    columns = [
+        "figure",
+        "unit",
+        "value",
+        "low",
+        "high",
+        "basis",
+        "doubt",
+        "before",
+        "before_low",
+        "before_high",
+    ]
+    return table(
+        "figures", columns, [[name, *_cells(now), *_bounds(then)] for name, now, then in pairs]
+    )
 
 
 def _cells(e: Estimate) -> list[object]:
@@ -39,11 +63,17 @@ def _bounds(e: Estimate | None) -> list[float | None]:
 
 
 def _outcomes(m: ReportMetrics) -> Table:
-    return table("outcomes", ["outcome", "episodes"], [*m.outcomes.items(), ("missed problems", len(m.missed))])
+    return table(
+        "outcomes",
+        ["outcome", "episodes"],
+        [*m.outcomes.items(), ("missed problems", len(m.missed))],
+    )
 
 
 def _problems(m: ReportMetrics) -> Table:
-    rows = [(p.asset, p.start, p.end, p.episode is not None, p.episode, p.lead_s) for p in m.problems]
+    rows = [
+        (p.asset, p.start, p.end, p.episode is not None, p.episode, p.lead_s) for p in m.problems
+    ]
     return table("problems", ["asset", "start", "end", "announced", "episode", "lead_s"], rows)
 
 
@@ -62,7 +92,19 @@ def _episodes(m: ReportMetrics) -> Table:
         "backfilled",
     ]
     rows = [
-        (e.id, e.asset, e.raised_at, e.ended_at, e.value, e.threshold, e.outcome, e.reason, e.verdict, e.comment, e.backfilled)
+        (
+            e.id,
+            e.asset,
+            e.raised_at,
+            e.ended_at,
+            e.value,
+            e.threshold,
+            e.outcome,
+            e.reason,
+            e.verdict,
+            e.comment,
+            e.backfilled,
+        )
         for e in m.episodes
     ]
     return table("episodes", columns, rows)
@@ -77,13 +119,24 @@ def _money(m: ReportMetrics) -> Table:
 def _sums(money: Money, before: Money | None) -> Iterator[list[object]]:
     for name in ("missed", "announced", "false_alarms", "interventions", "avoided", "net"):
         now, then = getattr(money, name), getattr(before, name) if before else None
-        yield [name, money.currency, now.low, now.high, then.low if then else None, then.high if then else None]
+        yield [
+            name,
+            money.currency,
+            now.low,
+            now.high,
+            then.low if then else None,
+            then.high if then else None,
+        ]
 
 
 def _people(m: ReportMetrics) -> Iterator[Table]:
     v = m.verdicts
     to_acknowledge = v.to_acknowledge
-    rows: list[list[object]] = [["notified", v.notified], ["acted", v.acted], *[[f"verdict {k}", n] for k, n in v.counts.items()]]
+    rows: list[list[object]] = [
+        ["notified", v.notified],
+        ["acted", v.acted],
+        *[[f"verdict {k}", n] for k, n in v.counts.items()],
+    ]
     if to_acknowledge is not None:
         median, p90 = to_acknowledge.median, to_acknowledge.p90
         rows += [
@@ -91,9 +144,17 @@ def _people(m: ReportMetrics) -> Iterator[Table]:
             ["90 % acknowledged within seconds", p90.total_seconds() if p90 else None],
         ]
     yield table("operators", ["what", "number"], rows)
-    yield table("actions", ["action", "times", "helped", "came"], [(a.action, a.times, a.helped, a.came) for a in v.actions])
+    yield table(
+        "actions",
+        ["action", "times", "helped", "came"],
+        [(a.action, a.times, a.helped, a.came) for a in v.actions],
+    )
     taken = v.advice.taken if v.advice else {}
-    yield table("recommendations", ["taken", "episodes"], [*([("given", v.advice.given)] if v.advice else []), *taken.items()])
+    yield table(
+        "recommendations",
+        ["taken", "episodes"],
+        [*([("given", v.advice.given)] if v.advice else []), *taken.items()],
+    )
 
 
 def _of_model(m: ReportMetrics) -> Iterator[Table]:
@@ -107,12 +168,36 @@ def _of_model(m: ReportMetrics) -> Iterator[Table]:
     yield table(
         "decisions",
         ["at", "verdict", "promoted", "version", "champion", "reason", "actor", "run"],
-        [(d.at, d.verdict, d.promoted, d.version, d.champion, d.reason, d.actor, d.run_id) for d in m.model.decisions],
+        [
+            (d.at, d.verdict, d.promoted, d.version, d.champion, d.reason, d.actor, d.run_id)
+            for d in m.model.decisions
+        ],
     )
     yield table(
         "since_promotion",
-        ["metric", "at_promotion", "now", "low", "high", "worse", "at_promotion_low", "at_promotion_high"],
-        [(c.metric, c.at_promotion, c.now.value, c.now.low, c.now.high, c.is_worse, c.low, c.high) for c in m.model.came_true],
+        [
+            "metric",
+            "at_promotion",
+            "now",
+            "low",
+            "high",
+            "worse",
+            "at_promotion_low",
+            "at_promotion_high",
+        ],
+        [
+            (
+                c.metric,
+                c.at_promotion,
+                c.now.value,
+                c.now.low,
+                c.now.high,
+                c.is_worse,
+                c.low,
+                c.high,
+            )
+            for c in m.model.came_true
+        ],
     )
     yield table(
         "drift",
@@ -124,7 +209,11 @@ def _of_model(m: ReportMetrics) -> Iterator[Table]:
     yield table(
         "drift_bins",
         ["variable", "bin", "reference", "current"],
-        [(d.variable, *cells) for d in m.model.drift for cells in zip(d.labels, d.reference, d.current, strict=True)],
+        [
+            (d.variable, *cells)
+            for d in m.model.drift
+            for cells in zip(d.labels, d.reference, d.current, strict=True)
+        ],
     )
     e = m.model.estimated
     rows = (
@@ -146,7 +235,10 @@ def _data(m: ReportMetrics) -> Iterator[Table]:
     yield table(
         "data",
         ["asset", "evaluated_s", "not_evaluated_s", "gaps", "gaps_s", "longest_gap_s"],
-        [(a.asset, a.evaluated_s, a.not_evaluated_s, a.gaps, a.gaps_s, a.longest_gap_s) for a in m.data.assets],
+        [
+            (a.asset, a.evaluated_s, a.not_evaluated_s, a.gaps, a.gaps_s, a.longest_gap_s)
+            for a in m.data.assets
+        ],
     )
     yield table(
         "evaluations",

@@ -66,7 +66,9 @@ def timeline(
     upper = [2.0] * (scored + (variable is not None))
 
     def draw(figure: Figure) -> None:
-        axes = figure.subplots(len(upper) + 1, 1, sharex=True, height_ratios=[*upper, lane_height], squeeze=False)[:, 0]
+        axes = figure.subplots(
+            len(upper) + 1, 1, sharex=True, height_ratios=[*upper, lane_height], squeeze=False
+        )[:, 0]
         if variable is not None:
             draw_panel(axes[0], variable, language)
         if scored:
@@ -82,8 +84,12 @@ def timeline(
         missed=len(metrics.missed),
     )
     if variable is not None:
-        label = "; ".join([label, *(describe_moving(variable, one, language) for one in variable.moving)])
-    return inline_svg("timeline", label, (WIDTH, lane_height + 0.5 + 2.1 * len(upper)), draw, language)
+        label = "; ".join(
+            [label, *(describe_moving(variable, one, language) for one in variable.moving)]
+        )
+    return inline_svg(
+        "timeline", label, (WIDTH, lane_height + 0.5 + 2.1 * len(upper)), draw, language
+    )
 
 
 def draw_panel(axes: Axes, panel: Panel, language: Language = ENGLISH) -> None:
@@ -97,9 +103,17 @@ def draw_panel(axes: Axes, panel: Panel, language: Language = ENGLISH) -> None:
     for moving in panel.moving:
         for instants, limits in moving.parts(*value_range(panel)):
             axes.plot(
-                instants / 86_400_000, limits, color=COLOURS["problem"], linewidth=1, linestyle="--", drawstyle="steps-post"
+                instants / 86_400_000,
+                limits,
+                color=COLOURS["problem"],
+                linewidth=1,
+                linestyle="--",
+                drawstyle="steps-post",
             )
-    axes.set_title("; ".join(filter(None, (panel.heading(language), language.translate(panel.note)))), color=COLOURS["muted"])
+    axes.set_title(
+        "; ".join(filter(None, (panel.heading(language), language.translate(panel.note)))),
+        color=COLOURS["muted"],
+    )
 
 
 def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
@@ -112,19 +126,36 @@ def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         values = np.asarray(metrics.lead_times) / divisor
-        longest = max(((metrics.gap_s or 0) + (metrics.horizon_s or 0)) / divisor, float(values.max()))
-        axes.hist(values, bins=12, range=(min(0.0, float(values.min())), longest), color=COLOURS["hit"], rwidth=0.92)
+        longest = max(
+            ((metrics.gap_s or 0) + (metrics.horizon_s or 0)) / divisor, float(values.max())
+        )
+        axes.hist(
+            values,
+            bins=12,
+            range=(min(0.0, float(values.min())), longest),
+            color=COLOURS["hit"],
+            rwidth=0.92,
+        )
         if metrics.lead_time.value is not None:
             axes.axvline(metrics.lead_time.value / divisor, color=COLOURS["ink"], linewidth=1.2)
-            middle = language.say("median {duration}", duration=messages.seconds(metrics.lead_time.value, language))
+            middle = language.say(
+                "median {duration}", duration=messages.seconds(metrics.lead_time.value, language)
+            )
             axes.set_title(middle, color=COLOURS["muted"])
         if metrics.gap_s:
-            axes.axvline(metrics.gap_s / divisor, color=COLOURS["problem"], linewidth=1.2, linestyle="--")
-        axes.set(xlabel=language.say("lead time ({unit})", unit=language.say(unit)), ylabel=language.say("problems"))
+            axes.axvline(
+                metrics.gap_s / divisor, color=COLOURS["problem"], linewidth=1.2, linestyle="--"
+            )
+        axes.set(
+            xlabel=language.say("lead time ({unit})", unit=language.say(unit)),
+            ylabel=language.say("problems"),
+        )
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="x", visible=False)
 
-    return inline_svg("lead", language.say("Distribution of lead times"), (WIDTH / 2, 3.1), draw, language)
+    return inline_svg(
+        "lead", language.say("Distribution of lead times"), (WIDTH / 2, 3.1), draw, language
+    )
 
 
 def calibration(rows: RowMetrics, language: Language = ENGLISH) -> str:
@@ -135,7 +166,8 @@ def calibration(rows: RowMetrics, language: Language = ENGLISH) -> str:
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         score, observed, low, high = (
-            np.array([point[name] for point in rows.calibration]) for name in ("score", "observed", "low", "high")
+            np.array([point[name] for point in rows.calibration])
+            for name in ("score", "observed", "low", "high")
         )
         limit = min(1.0, 1.08 * max(*score, *high))
         axes.plot([0, limit], [0, limit], color=COLOURS["muted"], linewidth=1, linestyle="--")
@@ -149,10 +181,15 @@ def calibration(rows: RowMetrics, language: Language = ENGLISH) -> str:
             linewidth=1.4,
             elinewidth=1,
         )
-        axes.set(xlabel=language.say("score (probability)"), ylabel=language.say("share of rows the problem followed"))
+        axes.set(
+            xlabel=language.say("score (probability)"),
+            ylabel=language.say("share of rows the problem followed"),
+        )
         axes.set(xlim=(0, limit), ylim=(0, limit))
 
-    return inline_svg("calibration", language.say("Calibration of the score"), (WIDTH / 2, 3.4), draw, language)
+    return inline_svg(
+        "calibration", language.say("Calibration of the score"), (WIDTH / 2, 3.4), draw, language
+    )
 
 
 def precision_recall(rows: RowMetrics, language: Language = ENGLISH) -> str:
@@ -162,7 +199,9 @@ def precision_recall(rows: RowMetrics, language: Language = ENGLISH) -> str:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        recall, precision = ([point[name] for point in rows.curve] for name in ("recall", "precision"))
+        recall, precision = (
+            [point[name] for point in rows.curve] for name in ("recall", "precision")
+        )
         axes.plot(recall, precision, color=COLOURS["score"], linewidth=1.6)
         if rows.prevalence is not None:
             axes.axhline(rows.prevalence, color=COLOURS["muted"], linewidth=1, linestyle="--")
@@ -171,16 +210,27 @@ def precision_recall(rows: RowMetrics, language: Language = ENGLISH) -> str:
             axes.plot(*point, "o", color=COLOURS["false_alarm"], markersize=7)
             left = point[0] > 0.5
             text, side = language.say("in service"), "right" if left else "left"
-            axes.annotate(text, point, (-9 if left else 9, -12), textcoords="offset points", ha=side)
-        axes.set(xlabel=language.say("recall (share of risky rows found)"), ylabel=language.say("precision"))
+            axes.annotate(
+                text, point, (-9 if left else 9, -12), textcoords="offset points", ha=side
+            )
+        axes.set(
+            xlabel=language.say("recall (share of risky rows found)"),
+            ylabel=language.say("precision"),
+        )
         axes.set(xlim=(0, 1), ylim=(0, 1.03))
 
-    return inline_svg("curve", language.say("Precision and recall of the score"), (WIDTH / 2, 3.4), draw, language)
+    return inline_svg(
+        "curve", language.say("Precision and recall of the score"), (WIDTH / 2, 3.4), draw, language
+    )
 
 
-def importance(shares: Mapping[str, float], titles: Mapping[str, str], language: Language = ENGLISH) -> str:
+def importance(
+    shares: Mapping[str, float], titles: Mapping[str, str], language: Language = ENGLISH
+) -> str:
     """Draw the mean size of each variable's share in a score, the largest on top; empty without any. `titles`: by name."""
-    ranked = sorted(((name, share) for name, share in shares.items() if share > 0), key=lambda item: item[1])[-MOST_VARIABLES:]
+    ranked = sorted(
+        ((name, share) for name, share in shares.items() if share > 0), key=lambda item: item[1]
+    )[-MOST_VARIABLES:]
     if not ranked:
         return ""
 
@@ -191,7 +241,9 @@ def importance(shares: Mapping[str, float], titles: Mapping[str, str], language:
             [share for _, share in ranked],
             color=COLOURS["score"],
         )
-        axes.bar_label(bars, [language.points(share) for _, share in ranked], padding=4, color=COLOURS["muted"])
+        axes.bar_label(
+            bars, [language.points(share) for _, share in ranked], padding=4, color=COLOURS["muted"]
+        )
         axes.set_xlim(0, 1.15 * max(*(share for _, share in ranked), 1e-9))
         show_percent(axes.xaxis, language)
         axes.grid(axis="y", visible=False)
@@ -201,14 +253,18 @@ def importance(shares: Mapping[str, float], titles: Mapping[str, str], language:
     return inline_svg("importance", label, (WIDTH, 0.6 + 0.32 * len(ranked)), draw, language)
 
 
-def _draw_score(axes: Axes, metrics: ReportMetrics, scores: pd.DataFrame, language: Language) -> None:
+def _draw_score(
+    axes: Axes, metrics: ReportMetrics, scores: pd.DataFrame, language: Language
+) -> None:
     """Draw the highest score of any asset in each of at most 700 time slices, so that no peak is averaged away."""
     width = (metrics.end - metrics.start) / _BINS
     slices = ((scores["ts"] - metrics.start) // width).astype(int)
     highest = scores.groupby(slices, sort=True)[["score", "threshold"]].max()
     at = [date_number(metrics.start + width * (i + 0.5)) for i in highest.index]
     axes.plot(at, highest["score"], color=COLOURS["score"], linewidth=1)
-    axes.step(at, highest["threshold"], where="mid", color=COLOURS["ink"], linewidth=1, linestyle="--")
+    axes.step(
+        at, highest["threshold"], where="mid", color=COLOURS["ink"], linewidth=1, linestyle="--"
+    )
     title = language.say("score (solid) and threshold (dashed)")
     if scores["asset"].nunique() > 1:
         title = language.say("score (solid) and threshold (dashed), highest of all assets")
@@ -226,22 +282,38 @@ def lanes_of(metrics: ReportMetrics) -> list[str]:
 
 def _draw_lanes(axes: Axes, metrics: ReportMetrics, lanes: Sequence[str]) -> None:
     position = {asset: len(lanes) - 1 - i for i, asset in enumerate(lanes)}
-    least = (metrics.end - metrics.start).total_seconds() / 86_400 / 400  # thinner would not be seen
+    least = (
+        (metrics.end - metrics.start).total_seconds() / 86_400 / 400
+    )  # thinner would not be seen
     for problem in metrics.problems:
         if problem.asset in position:
             start, end = date_number(problem.start), date_number(problem.end or problem.start)
             colour = COLOURS["problem"]
-            axes.barh(position[problem.asset], max(end - start, least), 0.9, left=start, color=colour, alpha=0.35, linewidth=0)
+            axes.barh(
+                position[problem.asset],
+                max(end - start, least),
+                0.9,
+                left=start,
+                color=colour,
+                alpha=0.35,
+                linewidth=0,
+            )
             if problem.episode is None:
-                axes.plot(start, position[problem.asset] + 0.3, marker="v", color=colour, markersize=6)
+                axes.plot(
+                    start, position[problem.asset] + 0.3, marker="v", color=colour, markersize=6
+                )
     for asset, lane in position.items():
-        _draw_episodes(axes, [e for e in metrics.episodes if e.asset == asset], lane, least, metrics.end)
+        _draw_episodes(
+            axes, [e for e in metrics.episodes if e.asset == asset], lane, least, metrics.end
+        )
     axes.set_yticks(range(len(lanes)), reversed(lanes))
     axes.set_ylim(-0.6, len(lanes) - 0.4)
     axes.grid(axis="y", visible=False)
 
 
-def _draw_episodes(axes: Axes, episodes: Sequence[ReportedEpisode], lane: int, least: float, until: datetime) -> None:
+def _draw_episodes(
+    axes: Axes, episodes: Sequence[ReportedEpisode], lane: int, least: float, until: datetime
+) -> None:
     """Draw the episodes of one lane, those of one outcome together: one shape for many keeps the chart quick and small."""
     for outcome, mark in _OUTCOME_MARKS.items():
         own, colour = [e for e in episodes if e.outcome == outcome], COLOURS[outcome]
@@ -250,23 +322,37 @@ def _draw_episodes(axes: Axes, episodes: Sequence[ReportedEpisode], lane: int, l
         starts = [date_number(e.raised_at) for e in own]
         ends = [date_number(min(e.ended_at or until, until)) for e in own]
         whole = [(start, max(end - start, least)) for start, end in zip(starts, ends, strict=True)]
-        parts = [[(date_number(a), date_number(b)) for a, b in e.in_alarm] or [(s, s)] for e, s in zip(own, starts, strict=True)]
+        parts = [
+            [(date_number(a), date_number(b)) for a, b in e.in_alarm] or [(s, s)]
+            for e, s in zip(own, starts, strict=True)
+        ]
         measured = [(first, max(last - first, least)) for part in parts for first, last in part]
-        axes.broken_barh(whole, (lane - 0.02, 0.04), color=colour, alpha=0.5, linewidth=0)  # open, outcome unknown
+        axes.broken_barh(
+            whole, (lane - 0.02, 0.04), color=colour, alpha=0.5, linewidth=0
+        )  # open, outcome unknown
         axes.broken_barh(measured, (lane - 0.16, 0.32), color=colour, linewidth=0)
         at = [lane] * len(own)
-        axes.plot(starts, at, marker=mark, color=colour, markersize=5, markeredgewidth=0, linestyle="none")
+        axes.plot(
+            starts, at, marker=mark, color=colour, markersize=5, markeredgewidth=0, linestyle="none"
+        )
 
 
 def time_axis(axes: Axes, zone: tzinfo, language: Language = ENGLISH, most: int = 10) -> None:
     """Label the axis with at most this many times of a zone: days, or hours with their day, or hours within a day."""
-    axes.xaxis.set_major_locator(AutoDateLocator(minticks=4 if most > 6 else 2, maxticks=most, tz=zone))
+    axes.xaxis.set_major_locator(
+        AutoDateLocator(minticks=4 if most > 6 else 2, maxticks=most, tz=zone)
+    )
     days = float(np.ptp(axes.get_xlim()))
     form = "%H:%M" if days <= 5 else ""
 
     def show(at: float, _: int | None) -> str:
         moment = num2date(at, zone)
-        return " ".join([*([language.month_day(moment)] if days > 1 else []), *([moment.strftime(form)] if form else [])])
+        return " ".join(
+            [
+                *([language.month_day(moment)] if days > 1 else []),
+                *([moment.strftime(form)] if form else []),
+            ]
+        )
 
     axes.xaxis.set_major_formatter(FuncFormatter(show))
     axes.set_xlabel(language.say("time ({zone})", zone=messages.zone_name(zone)))
@@ -278,7 +364,11 @@ def date_number(instant: datetime) -> float:
 
 
 def inline_svg(
-    name: str, label: str, size: tuple[float, float], draw: Callable[[Figure], None], language: Language = ENGLISH
+    name: str,
+    label: str,
+    size: tuple[float, float],
+    draw: Callable[[Figure], None],
+    language: Language = ENGLISH,
 ) -> str:
     """Draw and convert to inline SVG: scalable, no fixed colours, unique ids so that several fit on one page.
 
@@ -292,13 +382,17 @@ def inline_svg(
             axes.patch.set_alpha(0)
             _say_numbers(axes, language)
         buffer = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(buffer, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+        FigureCanvasSVG(figure).print_svg(
+            buffer, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        )
     return _inline(buffer.getvalue(), name, label)
 
 
 def show_percent(axis: Axis, language: Language) -> None:
     """Write the shares of an axis as percent."""
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{language.digits(f'{100 * value:g}')} %"))
+    axis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{language.digits(f'{100 * value:g}')} %")
+    )
 
 
 def _say_numbers(axes: Axes, language: Language) -> None:
@@ -311,7 +405,9 @@ def _say_numbers(axes: Axes, language: Language) -> None:
 def _inline(svg: str, name: str, label: str) -> str:
     svg = svg[svg.index("<svg") :]
     role = f' role="img" aria-label="{escape(label)}"'
-    svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', lambda _: role, svg, count=1)  # a name may have a backslash
+    svg = re.sub(
+        r' width="[\d.]+pt" height="[\d.]+pt"', lambda _: role, svg, count=1
+    )  # a name may have a backslash
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
     svg = re.sub(r"font-family: [^;\"]*;?", "", svg)
     svg = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{name}-", svg)

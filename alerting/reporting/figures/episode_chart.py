@@ -50,7 +50,10 @@ class MovingLevel:
         """Return its unbroken parts between two values, each with the instant at which it ends."""
         at, inside = np.append(self.at, self.end), (self.values >= low) & (self.values <= high)
         edges = np.flatnonzero(np.diff(np.r_[False, inside, False])).reshape(-1, 2).tolist()
-        return [(at[first : last + 1], np.append(self.values[first:last], self.values[last - 1])) for first, last in edges]
+        return [
+            (at[first : last + 1], np.append(self.values[first:last], self.values[last - 1]))
+            for first, last in edges
+        ]
 
     def since(self, start: int) -> "MovingLevel":
         """Return the line from an instant (ms) on."""
@@ -65,7 +68,9 @@ class MovingLevel:
     @property
     def gap(self) -> timedelta:
         """Return for how long no limit was in force."""
-        return timedelta(milliseconds=int(np.diff(np.append(self.at, self.end))[np.isnan(self.values)].sum()))
+        return timedelta(
+            milliseconds=int(np.diff(np.append(self.at, self.end))[np.isnan(self.values)].sum())
+        )
 
 
 class LevelsInForce(NamedTuple):
@@ -143,7 +148,11 @@ def problem_levels(problem: Problem) -> tuple[Level, ...]:
     """Return the limits of a problem, or its value if that is a number."""
     if isinstance(problem.equals, float):
         return (Level(problem.equals, translatable("problem")),)
-    return tuple(Level(value, translatable("limit")) for value in (problem.below, problem.above) if value is not None)
+    return tuple(
+        Level(value, translatable("limit"))
+        for value in (problem.below, problem.above)
+        if value is not None
+    )
 
 
 def levels_by_variable(combination: Combination, asset: Asset) -> dict[str, tuple[Level, ...]]:
@@ -192,14 +201,21 @@ def thin_out(at: Millis, values: Floats, columns: int) -> tuple[Millis, Floats]:
 
 
 def episode_chart(
-    episode: Episode, panels: Sequence[Panel], start: datetime, now: datetime, gap: timedelta, cut: str = ""
+    episode: Episode,
+    panels: Sequence[Panel],
+    start: datetime,
+    now: datetime,
+    gap: timedelta,
+    cut: str = "",
 ) -> EpisodeChart | None:
     """Return the chart of an episode from `start` on; None without a number to draw."""
     panels_drawn = tuple(p for p in panels if len(p.at))
     if not panels_drawn:
         return None
     drawn_from = max(to_millis(start), min(int(p.at[0]) for p in panels_drawn))
-    panels_drawn = tuple(replace(p, moving=tuple(one.since(drawn_from) for one in p.moving)) for p in panels_drawn)
+    panels_drawn = tuple(
+        replace(p, moving=tuple(one.since(drawn_from) for one in p.moving)) for p in panels_drawn
+    )
     window_end = episode.valid_until
     window = (episode.raised_at + gap, window_end) if window_end and episode.is_prediction else None
     last = from_millis(max(int(p.at[-1]) for p in panels_drawn))
@@ -234,11 +250,23 @@ def describe(chart: EpisodeChart, zone: tzinfo = UTC, language: Language = ENGLI
 
 def _describe_panel(panel: Panel, language: Language) -> str:
     unit = f" {panel.unit}" if panel.unit else ""
-    low, high, last = (panel.show(float(v), language) for v in (panel.values.min(), panel.values.max(), panel.values[-1]))
-    limits = "".join(f", {language.translate(level.label)} {panel.show(level.value, language)}{unit}" for level in panel.levels)
+    low, high, last = (
+        panel.show(float(v), language)
+        for v in (panel.values.min(), panel.values.max(), panel.values[-1])
+    )
+    limits = "".join(
+        f", {language.translate(level.label)} {panel.show(level.value, language)}{unit}"
+        for level in panel.levels
+    )
     limits += "".join(f", {describe_moving(panel, level, language)}" for level in panel.moving)
     name = language.translate(panel.name)
-    shown = language.say("{name} {low} to {high}, last {last}", name=name, low=low, high=f"{high}{unit}", last=f"{last}{unit}")
+    shown = language.say(
+        "{name} {low} to {high}, last {last}",
+        name=name,
+        low=low,
+        high=f"{high}{unit}",
+        last=f"{last}{unit}",
+    )
     return f"{shown}{limits}"
 
 
@@ -247,14 +275,20 @@ def describe_moving(panel: Panel, level: MovingLevel, language: Language, digits
     label, values = language.translate(level.label), level.values_in_force
     if not len(values):
         return language.say("{label} not known", label=label)
-    low, high = (panel.show(float(value), language, digits) for value in (values.min(), values.max()))
+    low, high = (
+        panel.show(float(value), language, digits) for value in (values.min(), values.max())
+    )
     unit = f" {panel.unit}" if panel.unit else ""
     shown = (
-        f"{label} {low}{unit}" if low == high else language.say("{label} {low} to {high}", label=label, low=low, high=high + unit)
+        f"{label} {low}{unit}"
+        if low == high
+        else language.say("{label} {low} to {high}", label=label, low=low, high=high + unit)
     )
     if not level.gap:
         return shown
-    return language.say("{limit}, not known for {duration}", limit=shown, duration=about(level.gap, language))
+    return language.say(
+        "{limit}, not known for {duration}", limit=shown, duration=about(level.gap, language)
+    )
 
 
 def _stamp(value: datetime, zone: tzinfo, language: Language) -> str:
@@ -271,7 +305,10 @@ def lines(panel: Panel) -> list[tuple[Millis, Floats]]:
     parts = zip(np.split(panel.at, breaks), np.split(panel.values, breaks), strict=True)
     found = [(np.append(at, at[-1] + hold), np.append(values, values[-1])) for at, values in parts]
     last_at, last_values = found[-1]
-    found[-1] = (last_at[:-1], last_values[:-1])  # no line after the last value, where the variable is unknown
+    found[-1] = (
+        last_at[:-1],
+        last_values[:-1],
+    )  # no line after the last value, where the variable is unknown
     return found
 
 

@@ -29,14 +29,29 @@ WIDTH_PX, HEIGHT_PX, DPI = 640, 320, 160
 BAR_PX, TITLE_PX = 30, 60
 GOOD = "#12805c"
 _COLOURS = {"usual": MUTED, "up": CHOSEN, "down": GOOD, "risk": MAIN, "after": GOOD}
-_STYLE = chart_style(INK, MUTED, RULE) | {"font.size": 7, "axes.titlesize": 8, "axes.titlecolor": INK, "grid.linewidth": 0.6}
+_STYLE = chart_style(INK, MUTED, RULE) | {
+    "font.size": 7,
+    "axes.titlesize": 8,
+    "axes.titlecolor": INK,
+    "grid.linewidth": 0.6,
+}
 
 
-def episode_image(chart: EpisodeChart, zone: tzinfo, bars: Sequence[BarChart] = (), language: Language = ENGLISH) -> bytes:
+def episode_image(
+    chart: EpisodeChart, zone: tzinfo, bars: Sequence[BarChart] = (), language: Language = ENGLISH
+) -> bytes:
     """Draw a PNG: one panel below the other, limits dashed, the time of the episode shaded; below them the bars."""
-    heights = [HEIGHT_PX * (0.4 + 0.6 * len(chart.panels)), *(TITLE_PX + BAR_PX * len(one.bars) for one in bars)]
+    heights = [
+        HEIGHT_PX * (0.4 + 0.6 * len(chart.panels)),
+        *(TITLE_PX + BAR_PX * len(one.bars) for one in bars),
+    ]
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(WIDTH_PX / DPI, sum(heights) / DPI), dpi=DPI, layout="constrained", facecolor="white")
+        figure = Figure(
+            figsize=(WIDTH_PX / DPI, sum(heights) / DPI),
+            dpi=DPI,
+            layout="constrained",
+            facecolor="white",
+        )
         parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
         axes = parts[0].subplots(len(chart.panels), sharex=True, squeeze=False)[:, 0]
         for axis, panel in zip(axes, chart.panels, strict=True):
@@ -45,7 +60,9 @@ def episode_image(chart: EpisodeChart, zone: tzinfo, bars: Sequence[BarChart] = 
             _draw_bars(part, one)
         axes[-1].xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=8, tz=zone))
         axes[-1].xaxis.set_major_formatter(DateFormatter("%H:%M", tz=zone))
-        axes[-1].set_xlabel(f"{chart.raised_at.astimezone(zone):%Z}", loc="right", color=MUTED, fontsize=6)
+        axes[-1].set_xlabel(
+            f"{chart.raised_at.astimezone(zone):%Z}", loc="right", color=MUTED, fontsize=6
+        )
         buffer = io.BytesIO()
         FigureCanvasAgg(figure).print_png(buffer)
     return buffer.getvalue()
@@ -59,7 +76,15 @@ def _draw(axis: Axes, panel: Panel, chart: EpisodeChart, language: Language) -> 
     marker = "." if len(panel.at) < 60 else ""
     for at, values in lines(panel):
         days = _days([from_millis(t) for t in at.tolist()])
-        axis.plot(days, values * scale, color=MAIN, linewidth=1.1, drawstyle="steps-post", marker=marker, markersize=3)
+        axis.plot(
+            days,
+            values * scale,
+            color=MAIN,
+            linewidth=1.1,
+            drawstyle="steps-post",
+            marker=marker,
+            markersize=3,
+        )
     if panel.fan is not None:
         ahead = _days([from_millis(t) for t in panel.fan.at])
         axis.fill_between(ahead, panel.fan.low, panel.fan.high, color=MAIN, alpha=0.15, linewidth=0)
@@ -70,16 +95,32 @@ def _draw(axis: Axes, panel: Panel, chart: EpisodeChart, language: Language) -> 
             axis.axhline(level.value * scale, color=INK, linewidth=1, linestyle="--")
             below = -7 if level.value > low + 0.85 * (high - low) else 2
             label = f"{language.translate(level.label)} {panel.show(level.value, language)}"
-            axis.annotate(label, (0.01, level.value * scale), (0, below), ("axes fraction", "data"), "offset points", fontsize=6)
+            axis.annotate(
+                label,
+                (0.01, level.value * scale),
+                (0, below),
+                ("axes fraction", "data"),
+                "offset points",
+                fontsize=6,
+            )
     for moving in panel.moving:
         for at, values in moving.parts(low, high):
             days = _days([from_millis(t) for t in at.tolist()])
-            axis.plot(days, values * scale, color=INK, linewidth=1, linestyle="--", drawstyle="steps-post")
+            axis.plot(
+                days, values * scale, color=INK, linewidth=1, linestyle="--", drawstyle="steps-post"
+            )
         if len(moving.values_in_force):
-            axis.annotate(describe_moving(panel, moving, language), (0.01, 0.02), xycoords="axes fraction", fontsize=6)
+            axis.annotate(
+                describe_moving(panel, moving, language),
+                (0.01, 0.02),
+                xycoords="axes fraction",
+                fontsize=6,
+            )
     axis.set_title(language.say("Risk, %") if panel.share else panel.heading(language))
     if language.code != "en":
-        axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: language.digits(f"{value:g}")))
+        axis.yaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: language.digits(f"{value:g}"))
+        )
     axis.set_ylim(low * scale, high * scale)
     axis.set_xlim(*_days([chart.start, chart.end]))
 
@@ -89,12 +130,18 @@ def _draw_bars(part: SubFigure, chart: BarChart) -> None:
     places = range(len(chart.bars))
     widths = [bar.end - bar.start for bar in chart.bars]
     axis.barh(
-        places, widths, left=[bar.start for bar in chart.bars], color=[_COLOURS[bar.kind] for bar in chart.bars], height=0.6
+        places,
+        widths,
+        left=[bar.start for bar in chart.bars],
+        color=[_COLOURS[bar.kind] for bar in chart.bars],
+        height=0.6,
     )
     if chart.threshold is not None:
         axis.axvline(chart.threshold, color=INK, linewidth=1, linestyle="--")
     for place, bar in zip(places, chart.bars, strict=True):
-        axis.annotate(bar.text, (bar.end, place), (2, 0), textcoords="offset points", va="center", fontsize=6)
+        axis.annotate(
+            bar.text, (bar.end, place), (2, 0), textcoords="offset points", va="center", fontsize=6
+        )
     axis.set_yticks(places, [f"{bar.label[:1].upper()}{bar.label[1:]}" for bar in chart.bars])
     axis.set_xlim(chart.low, chart.high + 0.16 * (chart.high - chart.low))
     axis.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))

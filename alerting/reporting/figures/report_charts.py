@@ -26,7 +26,13 @@ from alerting.reporting.figures.episode_chart import describe_moving
 
 _ROW = 36  # pixels of a bar drawn as plain SVG, with its label above it
 _DRAWN = 0.78  # of the width for the bars; the rest for their values
-_CLASSES = {"usual": "undetermined", "up": "false-alarm", "down": "hit", "risk": "score", "after": "hit"}
+_CLASSES = {
+    "usual": "undetermined",
+    "up": "false-alarm",
+    "down": "hit",
+    "risk": "score",
+    "after": "hit",
+}
 
 
 def bars(chart: BarChart) -> str:
@@ -43,12 +49,17 @@ def bars(chart: BarChart) -> str:
         )
     if chart.threshold is not None:
         x = f"{_DRAWN * chart.at(chart.threshold):.2f}%"
-        rows.insert(0, f'<line x1="{x}" x2="{x}" y1="14" y2="{height}" stroke="var(--ink)" stroke-dasharray="4 3" opacity=".6"/>')
+        rows.insert(
+            0,
+            f'<line x1="{x}" x2="{x}" y1="14" y2="{height}" stroke="var(--ink)" stroke-dasharray="4 3" opacity=".6"/>',
+        )
     label = escape(chart.description)
     return f'<svg class="bars" role="img" aria-label="{label}" width="100%" height="{height}">{"".join(rows)}</svg>'
 
 
-def driver_bars(drivers: Sequence[Driver], titles: Mapping[str, str], language: Language = ENGLISH) -> str:
+def driver_bars(
+    drivers: Sequence[Driver], titles: Mapping[str, str], language: Language = ENGLISH
+) -> str:
     """Draw the mean contribution of each variable in this period, and in the one before; empty without any.
 
     `titles`: of variables, by name.
@@ -61,8 +72,15 @@ def driver_bars(drivers: Sequence[Driver], titles: Mapping[str, str], language: 
         axes = figure.subplots()
         shown = list(reversed(drivers))
         at = np.arange(len(shown))
-        now = axes.barh(at + (0.2 if compared else 0), [d.share for d in shown], 0.4 if compared else 0.7, color=COLOURS["score"])
-        axes.bar_label(now, [language.points(d.share) for d in shown], padding=4, color=COLOURS["muted"])
+        now = axes.barh(
+            at + (0.2 if compared else 0),
+            [d.share for d in shown],
+            0.4 if compared else 0.7,
+            color=COLOURS["score"],
+        )
+        axes.bar_label(
+            now, [language.points(d.share) for d in shown], padding=4, color=COLOURS["muted"]
+        )
         if compared:
             before = [d.before or 0.0 for d in shown]
             axes.barh(at - 0.2, before, 0.34, color=COLOURS["undetermined"], alpha=0.6)
@@ -73,18 +91,29 @@ def driver_bars(drivers: Sequence[Driver], titles: Mapping[str, str], language: 
         axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
 
     parts = [f"{d.variable} {language.points(d.share)}{_before(d, language)}" for d in drivers]
-    label = language.say("Mean contribution to the risk of the alerts: {variables}", variables=", ".join(parts))
-    return inline_svg("drivers", label, (WIDTH, 0.7 + (0.45 if compared else 0.32) * len(drivers)), draw, language)
+    label = language.say(
+        "Mean contribution to the risk of the alerts: {variables}", variables=", ".join(parts)
+    )
+    return inline_svg(
+        "drivers", label, (WIDTH, 0.7 + (0.45 if compared else 0.32) * len(drivers)), draw, language
+    )
 
 
 def _before(driver: Driver, language: Language) -> str:
-    return "" if driver.before is None else " " + language.say("(before: {points})", points=language.points(driver.before))
+    return (
+        ""
+        if driver.before is None
+        else " " + language.say("(before: {points})", points=language.points(driver.before))
+    )
 
 
 def drift_bars(drift: Drift, name: str, language: Language = ENGLISH) -> str:
     """Draw the share of values in each bin, in the training and in this period. `name`: for the ids of the chart."""
 
-    labels, variable = [language.translate(label) for label in drift.labels], drift.variable.replace("_", " ")
+    labels, variable = (
+        [language.translate(label) for label in drift.labels],
+        drift.variable.replace("_", " "),
+    )
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -93,7 +122,9 @@ def drift_bars(drift: Drift, name: str, language: Language = ENGLISH) -> str:
         axes.bar(at + 0.2, drift.current, 0.38, color=COLOURS["score"])
         axes.set_xticks(at, labels, rotation=35, ha="right", fontsize=8)
         show_percent(axes.yaxis, language)
-        axes.set_title(f"{variable}: PSI {language.digits(f'{drift.psi:.2f}')}", color=COLOURS["muted"])
+        axes.set_title(
+            f"{variable}: PSI {language.digits(f'{drift.psi:.2f}')}", color=COLOURS["muted"]
+        )
         axes.grid(axis="x", visible=False)
 
     shares = [
@@ -101,12 +132,16 @@ def drift_bars(drift: Drift, name: str, language: Language = ENGLISH) -> str:
         for label, a, b in zip(labels, drift.reference, drift.current, strict=True)
     ]
     label = language.say(
-        "{variable}, share of values in the training → in this period: {shares}", variable=variable, shares=", ".join(shares)
+        "{variable}, share of values in the training → in this period: {shares}",
+        variable=variable,
+        shares=", ".join(shares),
     )
     return inline_svg(name, label, (WIDTH / 2, 3.2), draw, language)
 
 
-def score_bars(shares: Sequence[float], before: Sequence[float], language: Language = ENGLISH) -> str:
+def score_bars(
+    shares: Sequence[float], before: Sequence[float], language: Language = ENGLISH
+) -> str:
     """Draw the share of scores by size, on a scale of roots so that rare high scores are visible; empty without scores."""
     if not shares:
         return ""
@@ -120,14 +155,23 @@ def score_bars(shares: Sequence[float], before: Sequence[float], language: Langu
             axes.step(at, before, where="mid", color=COLOURS["ink"], linewidth=1, linestyle="--")
         axes.set_yscale("function", functions=(np.sqrt, np.square))
         show_percent(axes.yaxis, language)
-        axes.set(xlabel=language.say("score (probability)"), ylabel=language.say("share of scores"), xlim=(0, 1), ylim=(0, None))
+        axes.set(
+            xlabel=language.say("score (probability)"),
+            ylabel=language.say("share of scores"),
+            xlim=(0, 1),
+            ylim=(0, None),
+        )
 
     high = language.share(sum(shares[len(shares) // 2 :]))
-    label = language.say("Distribution of the scores: {share} of them are above one half", share=high)
+    label = language.say(
+        "Distribution of the scores: {share} of them are above one half", share=high
+    )
     return inline_svg("scores", label, (WIDTH / 2, 3.4), draw, language)
 
 
-def missed_problem(missed: MissedProblem, name: str, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
+def missed_problem(
+    missed: MissedProblem, name: str, zone: tzinfo = UTC, language: Language = ENGLISH
+) -> str:
     """Draw the variable around a problem that came unannounced; the problem is shaded."""
     panel = missed.panel
     if panel is None or not len(panel.at):
@@ -138,7 +182,13 @@ def missed_problem(missed: MissedProblem, name: str, zone: tzinfo = UTC, languag
         draw_panel(axes, panel, language)
         left, right = panel.at[0] / 86_400_000, panel.at[-1] / 86_400_000
         end = date_number(missed.end) if missed.end else right
-        axes.axvspan(date_number(missed.start), min(end, right), color=COLOURS["problem"], alpha=0.3, linewidth=0)
+        axes.axvspan(
+            date_number(missed.start),
+            min(end, right),
+            color=COLOURS["problem"],
+            alpha=0.3,
+            linewidth=0,
+        )
         axes.set_xlim(left, right)
         time_axis(axes, zone, language, most=6)
 

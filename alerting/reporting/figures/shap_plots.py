@@ -12,12 +12,16 @@ Floats = npt.NDArray[np.float64]
 MOST_VARIABLES = 15
 
 
-def shap_plots(variables: Sequence[str], shares: Floats, values: Floats, names: Mapping[str, str]) -> dict[str, bytes]:
+def shap_plots(
+    variables: Sequence[str], shares: Floats, values: Floats, names: Mapping[str, str]
+) -> dict[str, bytes]:
     """Return the beeswarm and the bar plot by file name. `shares`, `values`: rows by variable; `names`: titles of variables."""
     import shap  # noqa: PLC0415 - takes seconds and 130 MB to import; only a finished training needs it
 
     titles = [names.get(name, name) for name in variables]
-    explained = shap.Explanation(values=shares, base_values=np.zeros(len(shares)), data=values, feature_names=titles)
+    explained = shap.Explanation(
+        values=shares, base_values=np.zeros(len(shares)), data=values, feature_names=titles
+    )
     return {
         "shap_beeswarm.png": _png(
             lambda: shap.plots.beeswarm(explained, max_display=MOST_VARIABLES, show=False),
@@ -39,7 +43,9 @@ def _png(plot: Callable[[], object], label: str) -> bytes:
         figure = pyplot.figure(facecolor="white")
         try:
             with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)  # a category has no number to colour by
+                warnings.filterwarnings(
+                    "ignore", "All-NaN slice", RuntimeWarning
+                )  # a category has no number to colour by
                 plot()
             figure.axes[0].set_xlabel(label)
             buffer = io.BytesIO()

@@ -35,10 +35,18 @@ def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> di
     """
     summary, curve = evidence["summary"], evidence["threshold_curve"]
     charts = {
-        "threshold.png": threshold_curve(curve, summary["threshold_reason"]) if len(curve) > 1 else None,
-        "precision_recall.png": precision_recall(evidence["precision_recall"], summary) if evidence["precision_recall"] else None,
-        "calibration.png": calibration(evidence["reliability"]) if evidence["reliability"] else None,
-        "importance.png": importance(evidence["importance"], names) if evidence["importance"] else None,
+        "threshold.png": threshold_curve(curve, summary["threshold_reason"])
+        if len(curve) > 1
+        else None,
+        "precision_recall.png": precision_recall(evidence["precision_recall"], summary)
+        if evidence["precision_recall"]
+        else None,
+        "calibration.png": calibration(evidence["reliability"])
+        if evidence["reliability"]
+        else None,
+        "importance.png": importance(evidence["importance"], names)
+        if evidence["importance"]
+        else None,
     }
     return {name: data for name, data in charts.items() if data is not None}
 
@@ -61,10 +69,18 @@ def threshold_curve(curve: Points, reason: str) -> bytes:
         for axes in panels[1]:
             axes.set_xlabel("threshold (risk from which an episode is raised)")
         figure.suptitle(
-            f"Threshold {chosen['threshold']:.3g} on the validation period", x=0.01, ha="left", color=INK, fontsize=13
+            f"Threshold {chosen['threshold']:.3g} on the validation period",
+            x=0.01,
+            ha="left",
+            color=INK,
+            fontsize=13,
         )
         figure.supxlabel(
-            fill(f"Red: chosen, {reason}. Grey background: outside of the limits. Bands: 95 %.", 130), fontsize=9, color=MUTED
+            fill(
+                f"Red: chosen, {reason}. Grey background: outside of the limits. Bands: 95 %.", 130
+            ),
+            fontsize=9,
+            color=MUTED,
         )
 
     return _png((10, 7), draw)
@@ -74,7 +90,15 @@ def _curve_panel(axes: Axes, curve: Points, name: str, chosen: Mapping[str, Any]
     shown = [p for p in curve if p[name] is not None]
     at = [p["threshold"] for p in shown]
     bounds = [p["intervals"].get(name, [p[name], p[name]]) for p in shown]
-    axes.fill_between(at, [b[0] for b in bounds], [b[1] for b in bounds], color=MAIN, alpha=0.18, linewidth=0, step="mid")
+    axes.fill_between(
+        at,
+        [b[0] for b in bounds],
+        [b[1] for b in bounds],
+        color=MAIN,
+        alpha=0.18,
+        linewidth=0,
+        step="mid",
+    )
     axes.step(at, [p[name] for p in shown], where="mid", color=MAIN, linewidth=1.6)
     for low, high in _outside(curve):
         axes.axvspan(low, high, color=MUTED, alpha=0.12, linewidth=0)
@@ -100,27 +124,49 @@ def _outside(curve: Points) -> list[tuple[float, float]]:
         if point["within_budget"]:
             continue
         low, high = middles[i], middles[i + 1]
-        spans = [*spans[:-1], (spans[-1][0], high)] if spans and spans[-1][1] == low else [*spans, (low, high)]
+        spans = (
+            [*spans[:-1], (spans[-1][0], high)]
+            if spans and spans[-1][1] == low
+            else [*spans, (low, high)]
+        )
     return spans
 
 
 def precision_recall(
-    points: Points, summary: Mapping[str, Any], title: str = "Precision and recall over rows of the test period"
+    points: Points,
+    summary: Mapping[str, Any],
+    title: str = "Precision and recall over rows of the test period",
 ) -> bytes:
     """Draw precision against recall by rows; the point in service in red, chance dashed."""
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        axes.step([p["recall"] for p in points], [p["precision"] for p in points], where="post", color=MAIN, linewidth=1.7)
+        axes.step(
+            [p["recall"] for p in points],
+            [p["precision"] for p in points],
+            where="post",
+            color=MAIN,
+            linewidth=1.7,
+        )
         prevalence = summary.get("prevalence")
         if prevalence is not None:
             axes.axhline(prevalence, color=MUTED, linewidth=1, linestyle="--")
             axes.annotate(
-                f"chance {prevalence:.1%}", (1, prevalence), (0, 4), textcoords="offset points", ha="right", color=MUTED
+                f"chance {prevalence:.1%}",
+                (1, prevalence),
+                (0, 4),
+                textcoords="offset points",
+                ha="right",
+                color=MUTED,
             )
         if "threshold" in summary:
             _mark_in_service(axes, points, summary["threshold"])
-        axes.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="recall: share of the instants before a problem", ylabel="precision")
+        axes.set(
+            xlim=(0, 1.01),
+            ylim=(0, 1.03),
+            xlabel="recall: share of the instants before a problem",
+            ylabel="precision",
+        )
         axes.set_title(f"{title}{_ap(summary)}")
 
     return _png((7, 5), draw)
@@ -139,7 +185,14 @@ def _mark_in_service(axes: Axes, points: Points, threshold: float) -> None:
     left, low = point[0] > 0.3, point[1] > 0.5
     offset = (-9 if left else 9, -16 if low else 9)
     label = f"in service: {threshold:.3g}"
-    axes.annotate(label, point, offset, textcoords="offset points", ha="right" if left else "left", color=CHOSEN)
+    axes.annotate(
+        label,
+        point,
+        offset,
+        textcoords="offset points",
+        ha="right" if left else "left",
+        color=CHOSEN,
+    )
 
 
 def calibration(bins: Points) -> bytes:
@@ -148,15 +201,25 @@ def calibration(bins: Points) -> bytes:
     def draw(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
         score, observed, rows, low, high = (
-            np.array([b[name] for b in bins]) for name in ("score", "observed", "rows", "low", "high")
+            np.array([b[name] for b in bins])
+            for name in ("score", "observed", "rows", "low", "high")
         )
         limit = min(1.0, 1.1 * float(max(score.max(), high.max())))
         upper.plot([0, limit], [0, limit], color=MUTED, linewidth=1, linestyle="--")
         upper.errorbar(
-            score, observed, [observed - low, high - observed], color=MAIN, marker="o", markersize=5, linewidth=1.4, elinewidth=1
+            score,
+            observed,
+            [observed - low, high - observed],
+            color=MAIN,
+            marker="o",
+            markersize=5,
+            linewidth=1.4,
+            elinewidth=1,
         )
         upper.set(xlim=(0, limit), ylim=(0, limit), ylabel="share that a problem followed")
-        upper.set_title("Calibration on the test period: a dot on the dashed line is well calibrated")
+        upper.set_title(
+            "Calibration on the test period: a dot on the dashed line is well calibrated"
+        )
         lower.bar(score, rows, width=limit / 60, color=MAIN, alpha=0.6)
         lower.set(xlabel="score (probability)", ylabel="rows")
 
@@ -166,16 +229,29 @@ def calibration(bins: Points) -> bytes:
 def importance(shares: Mapping[str, float], names: Mapping[str, str]) -> bytes:
     """Draw the share of each variable in the model's importance, the largest on top."""
     whole = sum(shares.values()) or 1.0
-    ranked = sorted(((names.get(name, name), share / whole) for name, share in shares.items()), key=lambda item: -item[1])
+    ranked = sorted(
+        ((names.get(name, name), share / whole) for name, share in shares.items()),
+        key=lambda item: -item[1],
+    )
     if len(ranked) > MOST_VARIABLES:
         rest = ranked[MOST_VARIABLES - 1 :]
-        ranked = [*ranked[: MOST_VARIABLES - 1], (f"{len(rest)} others", sum(share for _, share in rest))]
+        ranked = [
+            *ranked[: MOST_VARIABLES - 1],
+            (f"{len(rest)} others", sum(share for _, share in rest)),
+        ]
     ranked.reverse()
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        bars = axes.barh([name for name, _ in ranked], [share for _, share in ranked], color=MAIN, height=0.7)
-        axes.bar_label(bars, [f"{share:.0%}" if share >= 0.005 else "<1%" for _, share in ranked], padding=4, color=MUTED)
+        bars = axes.barh(
+            [name for name, _ in ranked], [share for _, share in ranked], color=MAIN, height=0.7
+        )
+        axes.bar_label(
+            bars,
+            [f"{share:.0%}" if share >= 0.005 else "<1%" for _, share in ranked],
+            padding=4,
+            color=MUTED,
+        )
         axes.set_title("Importance of each variable for the model")
         axes.set_xlim(0, 1.12 * max(share for _, share in ranked))
         axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -197,7 +273,9 @@ def trials(scores: Sequence[float], family: str) -> bytes:
         axes.set(xlabel="trial", ylabel="average precision out of fold")
         axes.set_xlim(0.5, len(scores) + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.set_title(f"{family.replace('_', ' ')}: best of {len(scores)} trials {max(scores):.3f} (red)")
+        axes.set_title(
+            f"{family.replace('_', ' ')}: best of {len(scores)} trials {max(scores):.3f} (red)"
+        )
 
     return _png((7, 4), draw)
 
@@ -220,13 +298,19 @@ def comparison(evidence: Mapping[str, Any]) -> bytes | None:
         panels = figure.subplots(1, len(titles) + 1)
         _draw_comparison(
             panels[0],
-            {m: (rows["ap"], rows.get("intervals", {}).get("ap")) for m, rows in sorted(evidence["rows"].items())},
+            {
+                m: (rows["ap"], rows.get("intervals", {}).get("ap"))
+                for m, rows in sorted(evidence["rows"].items())
+            },
             "average precision",
             share=False,
         )
         for axes, (name, title) in zip(panels[1:], titles.items(), strict=True):
             measured = evidence["at_threshold"]
-            values = {m: (measured[m][name], measured[m]["intervals"].get(name)) for m in ("champion", "challenger")}
+            values = {
+                m: (measured[m][name], measured[m]["intervals"].get(name))
+                for m in ("champion", "challenger")
+            }
             _draw_comparison(axes, values, title, share=name != "false_alarms_per_week")
         window = evidence["window"]
         start, end = (window[edge][:16].replace("T", " ") for edge in ("start", "end"))
@@ -237,7 +321,10 @@ def comparison(evidence: Mapping[str, Any]) -> bytes | None:
 
 
 def _draw_comparison(
-    axes: Axes, values: Mapping[str, tuple[float | None, Sequence[float] | None]], title: str, share: bool
+    axes: Axes,
+    values: Mapping[str, tuple[float | None, Sequence[float] | None]],
+    title: str,
+    share: bool,
 ) -> None:
     for position, (model, (value, bounds)) in enumerate(values.items()):
         colour = MUTED if model == "champion" else MAIN
@@ -248,7 +335,9 @@ def _draw_comparison(
             axes.vlines(position, *bounds, color=colour, linewidth=2, alpha=0.6)
         axes.plot(position, value, "o", color=colour, markersize=8)
         label = f"{value:.0%}" if share else f"{value:.3g}"
-        axes.annotate(label, (position, value), (8, 0), textcoords="offset points", va="center", color=colour)
+        axes.annotate(
+            label, (position, value), (8, 0), textcoords="offset points", va="center", color=colour
+        )
     tops = [max([value, *(bounds or ())]) for value, bounds in values.values() if value is not None]
     axes.set_xticks([0, 1], ["champion", "challenger"])
     axes.set(xlim=(-0.5, 1.75), ylim=(0, 1.1 * max(tops, default=0) or 1.0))

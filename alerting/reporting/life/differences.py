@@ -19,7 +19,9 @@ _ANSWERS = templates("{number} answer late", "{number} answers late")
 _KNOWN = templates("{number} outcome became known", "{number} outcomes became known")
 _CHANGED = templates("{number} outcome changed", "{number} outcomes changed")
 _FOUND = templates("{number} episode found in late data", "{number} episodes found in late data")
-_WITHDRAWN = templates("{number} episode withdrawn after late data", "{number} episodes withdrawn after late data")
+_WITHDRAWN = templates(
+    "{number} episode withdrawn after late data", "{number} episodes withdrawn after late data"
+)
 _MISSES = templates("{number} miss reported", "{number} misses reported")
 
 
@@ -35,7 +37,9 @@ class Difference:
     @property
     def message(self) -> str:
         """Return the difference as a sentence."""
-        return f"{self.metric}: {self.before or 'none'} → {self.after or 'none'}" + (f" ({self.why})" if self.why else "")
+        return f"{self.metric}: {self.before or 'none'} → {self.after or 'none'}" + (
+            f" ({self.why})" if self.why else ""
+        )
 
 
 def describe_difference(difference: Difference, language: Language) -> str:
@@ -58,7 +62,10 @@ def without_view(metrics: Any) -> Any:
 
 
 def list_differences(
-    before: Mapping[str, str], after: Mapping[str, str], reasons: Sequence[str], limit: int = _LISTED
+    before: Mapping[str, str],
+    after: Mapping[str, str],
+    reasons: Sequence[str],
+    limit: int = _LISTED,
 ) -> tuple[Difference, ...]:
     """Return the differences between the key figures of two revisions, in the order of the later one.
 
@@ -71,7 +78,12 @@ def list_differences(
         for name in names
         if before.get(name, "") != after.get(name, "")
     ]
-    details = Difference(template("details"), "", translatable("changed"), why or translatable("details of episodes changed"))
+    details = Difference(
+        template("details"),
+        "",
+        translatable("changed"),
+        why or translatable("details of episodes changed"),
+    )
     return tuple(found[:limit]) or (details,)
 
 
@@ -83,7 +95,9 @@ def find_reasons(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[s
 def _reasons(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
     old, new = ({e["id"]: e for e in m.get("episodes", ())} for m in (before, after))
     both = [(old[id], new[id]) for id in old if id in new]
-    yield from _counted(sum(a["verdict"] != b["verdict"] or a["comment"] != b["comment"] for a, b in both), _ANSWERS)
+    yield from _counted(
+        sum(a["verdict"] != b["verdict"] or a["comment"] != b["comment"] for a, b in both), _ANSWERS
+    )
     known = sum(a["outcome"] == "undetermined" != b["outcome"] for a, b in both)
     yield from _counted(known, _KNOWN)
     changed = sum("undetermined" != a["outcome"] != b["outcome"] for a, b in both)

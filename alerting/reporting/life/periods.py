@@ -43,7 +43,9 @@ def periods_back(length: ReportPeriod, at: datetime, zone: tzinfo) -> Iterator[P
         period = period_before(period, zone)
 
 
-def periods_within(length: ReportPeriod, at: datetime, zone: tzinfo, back: timedelta) -> list[Period]:
+def periods_within(
+    length: ReportPeriod, at: datetime, zone: tzinfo, back: timedelta
+) -> list[Period]:
     """Return the newest period that ended at or before an instant, and those before it that ended less than `back` before it."""
     ended = periods_back(length, at, zone)
     return [next(ended), *takewhile(lambda p: p.end > at - back, ended)]
@@ -66,7 +68,9 @@ def read_period(text: str, zone: tzinfo) -> Period:
 def _first_day(length: ReportPeriod, day: date) -> date:
     if length == "week":
         return day - timedelta(days=day.weekday())
-    return day.replace(day=1, month=day.month if length == "month" else day.month - (day.month - 1) % 3)
+    return day.replace(
+        day=1, month=day.month if length == "month" else day.month - (day.month - 1) % 3
+    )
 
 
 def _period_from(length: ReportPeriod, first: date, zone: tzinfo) -> Period:

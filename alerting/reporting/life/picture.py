@@ -18,7 +18,12 @@ from alerting.reporting.figures.training_charts import CHOSEN, INK, MAIN, MUTED,
 from alerting.reporting.messages import OUTCOME_NAMES
 
 _WIDTH, _DPI = 4.0, 160
-_STYLE = chart_style(INK, MUTED, RULE) | {"font.size": 7, "axes.titlesize": 8, "axes.titlecolor": INK, "grid.linewidth": 0.6}
+_STYLE = chart_style(INK, MUTED, RULE) | {
+    "font.size": 7,
+    "axes.titlesize": 8,
+    "axes.titlecolor": INK,
+    "grid.linewidth": 0.6,
+}
 _COLOURS = {"hit": "#12805c", "avoided": MAIN, "false_alarm": CHOSEN, "undetermined": MUTED}
 _DEFINITIONS = 12
 
@@ -30,7 +35,9 @@ class ReportPicture(NamedTuple):
     description: str
 
 
-def report_picture(metrics: Mapping[str, Any], zone: tzinfo, language: Language = ENGLISH) -> ReportPicture | None:
+def report_picture(
+    metrics: Mapping[str, Any], zone: tzinfo, language: Language = ENGLISH
+) -> ReportPicture | None:
     """Draw the main picture of the stored metrics of a report; None if there is nothing to draw. Deterministic."""
     if "ranked" in metrics:
         return _ranking([ranked["summary"] for ranked in metrics["ranked"]], language)
@@ -40,13 +47,19 @@ def report_picture(metrics: Mapping[str, Any], zone: tzinfo, language: Language 
 
 
 def _time_line(metrics: Mapping[str, Any], zone: tzinfo, language: Language) -> ReportPicture:
-    lanes = [outcome for outcome in _COLOURS if any(e["outcome"] == outcome for e in metrics["episodes"])]
+    lanes = [
+        outcome for outcome in _COLOURS if any(e["outcome"] == outcome for e in metrics["episodes"])
+    ]
     problems = metrics.get("problems", ())
     names = [*(["problem"] if problems else []), *lanes]
     with matplotlib.rc_context(_STYLE):
         figure, axis = _figure(0.8 + 0.3 * len(names))
         for lane, name in enumerate(names):
-            starts = [p["start"] for p in problems] if name == "problem" else _raised(metrics["episodes"], name)
+            starts = (
+                [p["start"] for p in problems]
+                if name == "problem"
+                else _raised(metrics["episodes"], name)
+            )
             colour = INK if name == "problem" else _COLOURS[name]
             days = [_day(start) for start in starts]
             axis.plot(days, [lane] * len(days), "|", color=colour, markersize=14, markeredgewidth=2)
@@ -54,10 +67,15 @@ def _time_line(metrics: Mapping[str, Any], zone: tzinfo, language: Language) -> 
         axis.set_ylim(len(names) - 0.4, -0.6)
         axis.set_xlim(_day(metrics["start"]), _day(metrics["end"]))
         axis.xaxis.set_major_locator(AutoDateLocator(minticks=3, maxticks=8, tz=zone))
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda at, _: language.month_day(num2date(at, zone))))
+        axis.xaxis.set_major_formatter(
+            FuncFormatter(lambda at, _: language.month_day(num2date(at, zone)))
+        )
         axis.set_title(str(metrics.get("title", "")))
         png = _png(figure)
-    counts = [f"{language.translate(OUTCOME_NAMES[name])}: {len(_raised(metrics['episodes'], name))}" for name in lanes]
+    counts = [
+        f"{language.translate(OUTCOME_NAMES[name])}: {len(_raised(metrics['episodes'], name))}"
+        for name in lanes
+    ]
     description = language.say(
         "Time line of {problems} problems and {episodes} alarms: {outcomes}",
         problems=len(problems),
@@ -74,10 +92,19 @@ def _ranking(definitions: Sequence[Mapping[str, Any]], language: Language) -> Re
     with matplotlib.rc_context(_STYLE):
         figure, axis = _figure(0.8 + 0.22 * len(shown))
         left = [0] * len(shown)
-        for outcome, metric_name in (("hit", "hits"), ("avoided", "avoided"), ("false_alarm", "false_alarms")):
+        for outcome, metric_name in (
+            ("hit", "hits"),
+            ("avoided", "avoided"),
+            ("false_alarm", "false_alarms"),
+        ):
             widths = [int(row[metric_name]) for row in shown]
             axis.barh(
-                range(len(shown)), widths, left=left, color=_COLOURS[outcome], height=0.6, label=_lane_title(outcome, language)
+                range(len(shown)),
+                widths,
+                left=left,
+                color=_COLOURS[outcome],
+                height=0.6,
+                label=_lane_title(outcome, language),
             )
             left = [a + b for a, b in zip(left, widths, strict=True)]
         axis.set_yticks(range(len(shown)), [str(row["title"])[:24] for row in shown])
@@ -87,7 +114,11 @@ def _ranking(definitions: Sequence[Mapping[str, Any]], language: Language) -> Re
         png = _png(figure)
     return ReportPicture(
         png,
-        language.say_count("Alarms by outcome of {number} definition", "Alarms by outcome of {number} definitions", len(shown)),
+        language.say_count(
+            "Alarms by outcome of {number} definition",
+            "Alarms by outcome of {number} definitions",
+            len(shown),
+        ),
     )
 
 

@@ -80,12 +80,19 @@ class PlantMetrics:
     @property
     def proposed(self) -> tuple[Ranked, ...]:
         """Return the definitions for which a change is proposed, the worst nuisance first."""
-        return tuple(sorted((r for r in self.ranked if r.proposal.kind not in ("keep", "wait")), key=lambda r: r.nuisance))
+        return tuple(
+            sorted(
+                (r for r in self.ranked if r.proposal.kind not in ("keep", "wait")),
+                key=lambda r: r.nuisance,
+            )
+        )
 
     @property
     def nuisances(self) -> tuple[Ranked, ...]:
         """Return the definitions with a false alarm, the worst nuisance first."""
-        return tuple(sorted((r for r in self.ranked if r.summary.false_alarms), key=lambda r: r.nuisance))
+        return tuple(
+            sorted((r for r in self.ranked if r.summary.false_alarms), key=lambda r: r.nuisance)
+        )
 
 
 def compute_plant(material: PlantMaterial) -> PlantMetrics:
@@ -119,7 +126,9 @@ def _rank(summaries: Sequence[DefinitionSummary]) -> tuple[Ranked, ...]:
     by_value = sorted(summaries, key=lambda s: (-(s.announced + s.avoided), s.false_alarms, s.name))
     by_nuisance = sorted(summaries, key=lambda s: (-s.false_alarms, s.hits + s.avoided, s.name))
     nuisance = {s.name: rank for rank, s in enumerate(by_nuisance, 1)}
-    return tuple(Ranked(s, propose(s), rank, nuisance[s.name]) for rank, s in enumerate(by_value, 1))
+    return tuple(
+        Ranked(s, propose(s), rank, nuisance[s.name]) for rank, s in enumerate(by_value, 1)
+    )
 
 
 def _totals(summaries: Sequence[DefinitionSummary]) -> Totals:

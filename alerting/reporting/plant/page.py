@@ -13,13 +13,18 @@ MOST_ROWS = 50
 
 
 def render_plant_page(
-    metrics: PlantMetrics, zone: tzinfo = UTC, notes: tuple[str, ...] = (), language: Language = ENGLISH
+    metrics: PlantMetrics,
+    zone: tzinfo = UTC,
+    notes: tuple[str, ...] = (),
+    language: Language = ENGLISH,
 ) -> str:
     """Render the page as HTML. All text from users is escaped.
 
     `zone`: of the times on the page. `notes`: sentences on the report itself, for its head.
     """
-    before = {f.metric: f.value for f in metrics.previous_kpis.findings} if metrics.previous_kpis else {}
+    before = (
+        {f.metric: f.value for f in metrics.previous_kpis.findings} if metrics.previous_kpis else {}
+    )
     return render(
         "plant/plant.html",
         language,

@@ -51,10 +51,17 @@ def propose(summary: DefinitionSummary) -> Proposal:
         return Proposal("retrain", _why_retrain(s))
     if known < LEAST_OUTCOMES and s.problems < LEAST_OUTCOMES:
         few = translatable(
-            "Too few cases for a proposal: alerts with an outcome {known}, problems {problems}.", known=known, problems=s.problems
+            "Too few cases for a proposal: alerts with an outcome {known}, problems {problems}.",
+            known=known,
+            problems=s.problems,
         )
         return Proposal("wait", few)
-    counts: dict[str, Value] = {"right": right, "known": known, "announced": s.announced, "problems": s.problems}
+    counts: dict[str, Value] = {
+        "right": right,
+        "known": known,
+        "announced": s.announced,
+        "problems": s.problems,
+    }
     if is_nuisance:
         narrow = translatable(
             "Only {right} of {known} alerts were right ({share}); no single limit halves the false alarms without losing the "
@@ -85,13 +92,18 @@ def _why_retire(s: DefinitionSummary, outcomes: int) -> Translatable:
     if not s.problems:
         return translatable("None of {known} alerts was right.", known=outcomes)
     return translatable(
-        "None of {known} alerts was right, and it announced none of {problems} problems.", known=outcomes, problems=s.problems
+        "None of {known} alerts was right, and it announced none of {problems} problems.",
+        known=outcomes,
+        problems=s.problems,
     )
 
 
 def _why_keep(s: DefinitionSummary, counts: dict[str, Value]) -> Translatable:
     if s.problems:
-        return translatable("{right} of {known} alerts were right; {announced} of {problems} problems announced.", **counts)
+        return translatable(
+            "{right} of {known} alerts were right; {announced} of {problems} problems announced.",
+            **counts,
+        )
     return translatable("{right} of {known} alerts were right.", **counts)
 
 
@@ -102,7 +114,10 @@ def _misses_most(s: DefinitionSummary) -> bool:
 def _why_retrain(s: DefinitionSummary) -> str:
     if s.worse_than_promotion:
         title = metric_title(s.worse_than_promotion)
-        return translatable("The model does clearly worse than at its promotion: {metric}.", metric=translatable(title))
+        return translatable(
+            "The model does clearly worse than at its promotion: {metric}.",
+            metric=translatable(title),
+        )
     return translatable(
         "Its inputs are clearly not those of the training ({names}), and most of its problems or alarms are wrong.",
         names=", ".join(name.replace("_", " ") for name in s.drifted[:3]),

@@ -6,7 +6,11 @@ from alerting.definitions.wording.language import ENGLISH, Language, template
 from alerting.reporting.messages import money as spoken
 from alerting.reporting.plant.metrics import PlantMetrics, Totals
 
-_PROPOSALS = {"retire": template("retire {title}"), "retune": template("retune {title}"), "retrain": template("retrain {title}")}
+_PROPOSALS = {
+    "retire": template("retire {title}"),
+    "retune": template("retune {title}"),
+    "retrain": template("retrain {title}"),
+}
 _NAMED = 3
 
 
@@ -27,12 +31,17 @@ def _sentences(m: PlantMetrics, language: Language) -> Iterator[str]:
         yield f"{raised}." if t.episodes else language.say("No alert was raised.")
     wanted = m.proposed
     if wanted:
-        named = "; ".join(language.say(_PROPOSALS[r.proposal.kind], title=r.summary.title) for r in wanted[:_NAMED])
+        named = "; ".join(
+            language.say(_PROPOSALS[r.proposal.kind], title=r.summary.title)
+            for r in wanted[:_NAMED]
+        )
         more = len(wanted) - _NAMED
         if more <= 0:
             yield language.say("Proposed: {names}.", names=named)
         else:
-            yield language.say("Proposed: {names}; and {number} more in the report.", names=named, number=more)
+            yield language.say(
+                "Proposed: {names}; and {number} more in the report.", names=named, number=more
+            )
     for money in m.money:
         yield language.say(
             "The alerts that state their costs were worth {worth}; problems that came cost {lost}.",
@@ -67,14 +76,20 @@ def _problems(t: Totals, language: Language) -> str:
             t.with_problem,
         )
     return language.say_count(
-        "{found} of {number} problem was predicted", "{found} of {number} problems were predicted", t.problems, found=t.announced
+        "{found} of {number} problem was predicted",
+        "{found} of {number} problems were predicted",
+        t.problems,
+        found=t.announced,
     )
 
 
 def _raised(t: Totals, language: Language) -> str:
     episodes = language.say_count("{number} alarm", "{number} alarms", t.episodes)
     return language.say_count(
-        "{number} alert raised {episodes}", "{number} alerts raised {episodes}", t.definitions, episodes=episodes
+        "{number} alert raised {episodes}",
+        "{number} alerts raised {episodes}",
+        t.definitions,
+        episodes=episodes,
     )
 
 
@@ -83,6 +98,14 @@ def _outcomes(t: Totals, raised: str, language: Language) -> str:
     if not t.episodes:
         return raised
     if t.undetermined == t.episodes:
-        return raised + language.say_count(", without an outcome yet", ", none with an outcome yet", t.episodes)
-    known = language.say("{raised}: {right} right, {wrong} false", raised=raised, right=t.right, wrong=t.false_alarms)
-    return known + language.say(", {number} without an outcome yet", number=t.undetermined) if t.undetermined else known
+        return raised + language.say_count(
+            ", without an outcome yet", ", none with an outcome yet", t.episodes
+        )
+    known = language.say(
+        "{raised}: {right} right, {wrong} false", raised=raised, right=t.right, wrong=t.false_alarms
+    )
+    return (
+        known + language.say(", {number} without an outcome yet", number=t.undetermined)
+        if t.undetermined
+        else known
+    )

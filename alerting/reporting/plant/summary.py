@@ -72,7 +72,9 @@ def summarise(metrics: ReportMetrics, judgement: Judgement) -> DefinitionSummary
         undetermined=m.outcomes["undetermined"],
         problems=len(m.problems),
         announced=len(m.problems) - len(m.missed),
-        false_alarms_a_week=None if m.false_alarms.value is None else m.false_alarms.value * len(m.evaluated),
+        false_alarms_a_week=None
+        if m.false_alarms.value is None
+        else m.false_alarms.value * len(m.evaluated),
         lead_time_s=m.lead_time.value,
         answered=m.verdicts.answered,
         notified=m.verdicts.notified,

@@ -9,7 +9,14 @@ from alerting.reporting.table import Table, by_name, table
 def tables(metrics: PlantMetrics) -> Mapping[str, Table]:
     """Return every table of the plant's report by name; the same metrics give the same tables."""
     return by_name(
-        [_definitions(metrics), _alarms(metrics), _money(metrics), _muted(metrics), _faults(metrics), _changes(metrics)]
+        [
+            _definitions(metrics),
+            _alarms(metrics),
+            _money(metrics),
+            _muted(metrics),
+            _faults(metrics),
+            _changes(metrics),
+        ]
     )
 
 
@@ -48,7 +55,9 @@ def _money(m: PlantMetrics) -> Table:
 
 def _muted(m: PlantMetrics) -> Table:
     rows = [(s.definition, s.asset, s.kind, s.since, s.until, s.reason, s.actor) for s in m.muted]
-    return table("muted", ["definition", "asset", "kind", "since", "until", "reason", "actor"], rows)
+    return table(
+        "muted", ["definition", "asset", "kind", "since", "until", "reason", "actor"], rows
+    )
 
 
 def _faults(m: PlantMetrics) -> Table:
@@ -58,5 +67,7 @@ def _faults(m: PlantMetrics) -> Table:
 
 def _changes(m: PlantMetrics) -> Table:
     return table(
-        "changes", ["at", "actor", "what", "subject", "why"], [(c.at, c.actor, c.what, c.subject, c.why) for c in m.changes]
+        "changes",
+        ["at", "actor", "what", "subject", "why"],
+        [(c.at, c.actor, c.what, c.subject, c.why) for c in m.changes],
     )

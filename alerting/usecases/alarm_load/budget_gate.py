@@ -33,9 +33,22 @@ from alerting.usecases.definitions import sync
 from alerting.usecases.definitions.versions import first_instant
 
 LOAD = template("alarm load")
-_MOST_YOUNG = 20  # definitions in service for less than a day whose load is not known from experience
+_MOST_YOUNG = (
+    20  # definitions in service for less than a day whose load is not known from experience
+)
 _CHECKED_AT_ONCE = 20  # definitions edited in the database, in one round of upkeep
-_NO_LOAD = {"title", "owner", "tags", "guidance", "learning", "features", "periods", "promotion", "recommendation", "feedback"}
+_NO_LOAD = {
+    "title",
+    "owner",
+    "tags",
+    "guidance",
+    "learning",
+    "features",
+    "periods",
+    "promotion",
+    "recommendation",
+    "feedback",
+}
 
 
 @dataclass(frozen=True)
@@ -73,7 +86,9 @@ def forecasts(platform: BacktestPorts, plans: Sequence[Plan], now: datetime) -> 
     found = []
     for definition in gated:
         expected = expected_load(platform, definition, now)
-        forecast = _forecast(platform.budget, definition.name, expected, others, before.get(definition.name, {}), now)
+        forecast = _forecast(
+            platform.budget, definition.name, expected, others, before.get(definition.name, {}), now
+        )
         found.append(replace(forecast, remedies=_remedies(platform, definition, forecast, now)))
         others = _sum(others, expected.alarms)
     return found
@@ -96,7 +111,12 @@ def apply_within_budget(
     for forecast in broken:
         why = accepted.strip() or "the gate only warns (ALERTING_ALARM_GATE=warn)"
         platform.audit.add(
-            author, template("alarm load accepted"), forecast.definition, at, after=list(forecast.messages), why=why
+            author,
+            template("alarm load accepted"),
+            forecast.definition,
+            at,
+            after=list(forecast.messages),
+            why=why,
         )
     return plans
 
@@ -115,7 +135,9 @@ def check_edited(platform: BacktestPorts, as_of: datetime) -> list[str]:
     unknown = [r for r in edited if _subject(r) not in checked][:_CHECKED_AT_ONCE]
     made = forecasts(platform, [Plan(r.name, "create", r.definition, {}) for r in unknown], as_of)
     for revision, forecast in zip(unknown, made, strict=True):
-        platform.platform_alerts.report(LOAD, _subject(revision), "; ".join(forecast.messages), as_of)
+        platform.platform_alerts.report(
+            LOAD, _subject(revision), "; ".join(forecast.messages), as_of
+        )
         if not forecast.breaks:
             platform.platform_alerts.resolve(LOAD, _subject(revision), as_of)
     return [forecast.definition for forecast in made if forecast.breaks]
@@ -123,7 +145,11 @@ def check_edited(platform: BacktestPorts, as_of: datetime) -> list[str]:
 
 def checked_subjects(definitions: Definitions) -> list[str]:
     """Return the subjects of the checks of definitions in service, which are made once per revision."""
-    return [_subject(r) for r in definitions.latest() if r.author == "database" and r.definition.state == "active"]
+    return [
+        _subject(r)
+        for r in definitions.latest()
+        if r.author == "database" and r.definition.state == "active"
+    ]
 
 
 def _resolve_old(alerts: PlatformAlerts, latest: Sequence[Revision], as_of: datetime) -> None:
@@ -162,7 +188,10 @@ def _refusal(broken: Sequence[Forecast]) -> str:
 
 
 def _load_now(
-    platform: BacktestPorts, revisions: Mapping[str, Revision], changing: Iterable[str], now: datetime
+    platform: BacktestPorts,
+    revisions: Mapping[str, Revision],
+    changing: Iterable[str],
+    now: datetime,
 ) -> tuple[dict[str, dict[str, Alarms]], dict[str, Alarms]]:
     """Return alarms by position: of each definition that is about to change, by name, and of all others in service together."""
     start = now - platform.budget.days * DAY
@@ -175,7 +204,9 @@ def _load_now(
     positions = position_by_asset(platform.assets.matching(alarmed))
     names = set(changing)
     active = {name: r for name, r in revisions.items() if r.definition.state == "active"}
-    young = [r for name, r in active.items() if name not in names and now - r.at < LEAST_HISTORY][:_MOST_YOUNG]
+    young = [r for name, r in active.items() if name not in names and now - r.at < LEAST_HISTORY][
+        :_MOST_YOUNG
+    ]
     alarms_by_name = {
         name: _experienced_load(platform.definitions, name, notified[name], positions, start, now)
         for name in active
@@ -190,7 +221,12 @@ def _load_now(
 
 
 def _experienced_load(
-    definitions: Definitions, name: str, alarms: Sequence[Alarm], positions: Mapping[str, str], start: datetime, now: datetime
+    definitions: Definitions,
+    name: str,
+    alarms: Sequence[Alarm],
+    positions: Mapping[str, str],
+    start: datetime,
+    now: datetime,
 ) -> dict[str, Alarms]:
     """Return the alarms that a definition has really raised, by position, per day of its service."""
     began = first_instant(definitions.revisions(name)) or start
@@ -198,7 +234,9 @@ def _experienced_load(
     at: dict[str, list[datetime]] = defaultdict(list)
     for episode in alarms:
         at[positions.get(episode.asset, episode.asset)].append(episode.raised_at)
-    return {position: Alarms(len(instants) / days, tuple(instants)) for position, instants in at.items()}
+    return {
+        position: Alarms(len(instants) / days, tuple(instants)) for position, instants in at.items()
+    }
 
 
 def _sum(one: Mapping[str, Alarms], other: Mapping[str, Alarms]) -> dict[str, Alarms]:
@@ -217,21 +255,39 @@ def _forecast(
     loads = []
     for position, alarms in sorted(expected.alarms.items()):
         there = others.get(position, Alarms())
-        floods_now, floods = (flood_share(a.at, start, now, budget.flood_above) for a in (there, there.plus(alarms)))
+        floods_now, floods = (
+            flood_share(a.at, start, now, budget.flood_above) for a in (there, there.plus(alarms))
+        )
         already = before.get(position, Alarms()).per_day
-        loads.append(PositionLoad(position, alarms.per_day, there.per_day, budget.of(position), floods, floods_now, already))
+        loads.append(
+            PositionLoad(
+                position,
+                alarms.per_day,
+                there.per_day,
+                budget.of(position),
+                floods,
+                floods_now,
+                already,
+            )
+        )
     breaks = any(load.breaks(budget.most_floods) for load in loads)
     return Forecast(name, tuple(loads), expected.over, expected.notes, breaks)
 
 
-def _remedies(platform: BacktestPorts, definition: Definition, forecast: Forecast, now: datetime) -> tuple[str, ...]:
+def _remedies(
+    platform: BacktestPorts, definition: Definition, forecast: Forecast, now: datetime
+) -> tuple[str, ...]:
     """Return changes that bring a threshold within the budget of the overloaded position, tried on its first asset there."""
-    broken = next((load for load in forecast.loads if load.breaks(platform.budget.most_floods)), None)
+    broken = next(
+        (load for load in forecast.loads if load.breaks(platform.budget.most_floods)), None
+    )
     condition = single_condition(definition)
     if broken is None or condition is None or broken.now >= broken.budget:
         return ()
     found = platform.assets.matching(definition.assets)
     positions = position_by_asset(found)
-    asset = next(a for a in matching_assets(definition, found) if positions[a.name] == broken.position)
+    asset = next(
+        a for a in matching_assets(definition, found) if positions[a.name] == broken.position
+    )
     headroom = min((broken.budget - broken.now) / broken.expected, 1.0)
     return LoadEstimate(platform, definition, None, now).remedies(condition, asset, headroom)

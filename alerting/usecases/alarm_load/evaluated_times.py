@@ -16,7 +16,11 @@ _CATCHING_UP = timedelta(days=1)
 
 
 def evaluated_times(
-    platform: MaterialPorts, start: datetime, end: datetime, assets: str | None = None, past: bool = False
+    platform: MaterialPorts,
+    start: datetime,
+    end: datetime,
+    assets: str | None = None,
+    past: bool = False,
 ) -> dict[str, list[Interval]]:
     """Return, by asset, the times of [start, end) in which any of its targets was evaluated; an asset without any is absent.
 
@@ -26,7 +30,10 @@ def evaluated_times(
     readings are missing, counts.
     """
     revisions = platform.definitions.latest()
-    times = [*_live(platform, revisions, end), *(_past(platform.past_evaluations, revisions, start, end) if past else ())]
+    times = [
+        *_live(platform, revisions, end),
+        *(_past(platform.past_evaluations, revisions, start, end) if past else ()),
+    ]
     found: dict[str, list[Interval]] = defaultdict(list)
     for asset, interval in times:
         if assets is None or fnmatchcase(asset, assets):
@@ -35,22 +42,37 @@ def evaluated_times(
     return {asset: intervals for asset, intervals in merged.items() if intervals}
 
 
-def _live(platform: MaterialPorts, revisions: Sequence[Revision], end: datetime) -> list[tuple[str, Interval]]:
+def _live(
+    platform: MaterialPorts, revisions: Sequence[Revision], end: datetime
+) -> list[tuple[str, Interval]]:
     began = _began(platform.definitions, platform.decisions, revisions)
     assets = AssetIndex(platform.assets.all())
-    targets = [(r.name, asset.name) for r in revisions if r.name in began for asset in assets.matching(r.definition.assets)]
+    targets = [
+        (r.name, asset.name)
+        for r in revisions
+        if r.name in began
+        for asset in assets.matching(r.definition.assets)
+    ]
     times = []
-    for (name, asset), watermark in zip(targets, platform.states.load_many(targets).watermark.tolist(), strict=True):
+    for (name, asset), watermark in zip(
+        targets, platform.states.load_many(targets).watermark.tolist(), strict=True
+    ):
         if watermark != NO_TIME:
             until = from_millis(watermark)
-            times.append((asset, (began[name], max(until, end) if end - until < _CATCHING_UP else until)))
+            times.append(
+                (asset, (began[name], max(until, end) if end - until < _CATCHING_UP else until))
+            )
     return [(asset, (since, until)) for asset, (since, until) in times if since < until]
 
 
-def _began(definitions: Definitions, decisions: Decisions, revisions: Sequence[Revision]) -> dict[str, datetime]:
+def _began(
+    definitions: Definitions, decisions: Decisions, revisions: Sequence[Revision]
+) -> dict[str, datetime]:
     """Return when live evaluation of each definition began; one that was never in service is absent."""
     histories = definitions.histories({r.name for r in revisions if r.number > 1})
-    made = decisions.histories([r.name for r in revisions if isinstance(r.definition, ModelDefinition)])
+    made = decisions.histories(
+        [r.name for r in revisions if isinstance(r.definition, ModelDefinition)]
+    )
     found = {}
     for revision in revisions:
         since = live_from(histories.get(revision.name, [revision]), made.get(revision.name, []))
@@ -59,7 +81,9 @@ def _began(definitions: Definitions, decisions: Decisions, revisions: Sequence[R
     return found
 
 
-def _past(past: PastEvaluations, revisions: Sequence[Revision], start: datetime, end: datetime) -> list[tuple[str, Interval]]:
+def _past(
+    past: PastEvaluations, revisions: Sequence[Revision], start: datetime, end: datetime
+) -> list[tuple[str, Interval]]:
     """Return the past times that were evaluated, without those in which no revision or no model was in force."""
     without_model = {r.name for r in revisions if not isinstance(r.definition, ModelDefinition)}
     return [

@@ -57,7 +57,9 @@ def expected_load(platform: BacktestPorts, definition: Definition, now: datetime
         try:
             expected, over = estimate.for_position(assets)
         except ModelUnavailable as unavailable:
-            return ExpectedLoad({}, None, (f"number of alarms unknown: the champion cannot be read: {unavailable}",))
+            return ExpectedLoad(
+                {}, None, (f"number of alarms unknown: the champion cannot be read: {unavailable}",)
+            )
         if over is None:
             notes.append(f"number of alarms at position {position} unknown: {estimate.why_not}")
         else:
@@ -73,7 +75,11 @@ def position_by_asset(assets: Sequence[Asset]) -> dict[str, str]:
 
 
 def _no_champion(definition: ModelDefinition, assets: int) -> str:
-    most = definition.operating_point.most_false_alarms if isinstance(definition, TrainedDefinition) else None
+    most = (
+        definition.operating_point.most_false_alarms
+        if isinstance(definition, TrainedDefinition)
+        else None
+    )
     bound = f"; at most {spoken_false_alarms(most, assets)} are allowed" if most else ""
     return f"number of alarms unknown until trained{bound}"
 
@@ -84,7 +90,13 @@ class LoadEstimate:
     `why_not`: why there is no estimate for the last position, if so.
     """
 
-    def __init__(self, platform: BacktestPorts, definition: Definition, model_version: int | None, now: datetime) -> None:
+    def __init__(
+        self,
+        platform: BacktestPorts,
+        definition: Definition,
+        model_version: int | None,
+        now: datetime,
+    ) -> None:
         self._platform, self._definition, self._now = platform, definition, now
         self._past = PastSteps(platform, definition, model_version, now)
         self._until = now
@@ -104,7 +116,9 @@ class LoadEstimate:
         for asset in sample:
             begin, end = self._interval(asset, start)
             if end > begin:
-                instants = self._notification_instants(self._past.steps(asset, begin, end), asset, begin, end)
+                instants = self._notification_instants(
+                    self._past.steps(asset, begin, end), asset, begin, end
+                )
                 notified += [at + (self._now - self._until) for at in instants]
                 observed += end - begin
         if observed < LEAST_HISTORY:
@@ -113,7 +127,9 @@ class LoadEstimate:
                 self.why_not = f"there are readings of {format_duration(observed)} only, at least {least} are needed"
             return Alarms(), None
         per_day = len(notified) * len(assets) * DAY / observed
-        return Alarms(per_day, tuple(notified) * round(len(assets) / len(sample))), observed / len(sample)
+        return Alarms(per_day, tuple(notified) * round(len(assets) / len(sample))), observed / len(
+            sample
+        )
 
     def remedies(self, definition: Condition, asset: Asset, headroom: float) -> tuple[str, ...]:
         """Return changes with which at most the share `headroom` of an asset's alarms would be notified.
@@ -121,15 +137,22 @@ class LoadEstimate:
         The changes keep the time in alarm about the same, because an alarm that never ends is notified once and does not help.
         """
         start, end = self._interval(asset, self._affordable([asset])[0])
-        history = self._platform.readings.load(asset, start - lookback(definition), end, [definition.variable])
+        history = self._platform.readings.load(
+            asset, start - lookback(definition), end, [definition.variable]
+        )
         steps = self._past.steps(asset, start, end)
         most = headroom * len(self._notification_instants(steps, asset, start, end))
         longest = time_in_alarm(steps, end) + _LONGER * (end - start)
 
         def fits(after: list[Step]) -> bool:
-            return time_in_alarm(after, end) <= longest and len(self._notification_instants(after, asset, start, end)) <= most
+            return (
+                time_in_alarm(after, end) <= longest
+                and len(self._notification_instants(after, asset, start, end)) <= most
+            )
 
-        return tuple(proposal.message for proposal in quieten(definition, history, start, end, fits))
+        return tuple(
+            proposal.message for proposal in quieten(definition, history, start, end, fits)
+        )
 
     def _affordable(self, assets: Sequence[Asset]) -> tuple[datetime, int]:
         """Return the start of evaluation and the number of assets, by the density of the first asset's readings."""
@@ -140,7 +163,9 @@ class LoadEstimate:
         last = min(span[1], self._until)
         variable = kind_of(self._definition).inputs(self._definition, assets[0]).variable
         variables = None if variable is None else [variable]
-        last_hour = self._platform.readings.load(assets[0], last - timedelta(hours=1), last, variables)
+        last_hour = self._platform.readings.load(
+            assets[0], last - timedelta(hours=1), last, variables
+        )
         a_day = max(24 * len(last_hour.readings), 1)
         days = max(1, min(days, _MOST_READINGS // a_day))
         return self._until - days * DAY, max(1, min(_MOST_ASSETS, _MOST_READINGS // (a_day * days)))
@@ -156,11 +181,15 @@ class LoadEstimate:
             begin = cutoff
         return begin, min(span[1], self._until)
 
-    def _notification_instants(self, steps: Sequence[Step], asset: Asset, start: datetime, end: datetime) -> list[datetime]:
+    def _notification_instants(
+        self, steps: Sequence[Step], asset: Asset, start: datetime, end: datetime
+    ) -> list[datetime]:
         """Return the instants of the notifications of raises: none while suppressed by design."""
         suppression, key = self._definition.suppression, (asset.name, start, end)
         if key not in self._suppressed:
-            self._suppressed[key] = suppressed_intervals_by_asset(self._platform, self._definition, [asset], start, end).get(
-                asset.name, []
-            )
-        return notification_instants(steps, self._suppressed[key], suppression.still_notify if suppression else (), end)
+            self._suppressed[key] = suppressed_intervals_by_asset(
+                self._platform, self._definition, [asset], start, end
+            ).get(asset.name, [])
+        return notification_instants(
+            steps, self._suppressed[key], suppression.still_notify if suppression else (), end
+        )

@@ -85,7 +85,9 @@ def alarm_quality(
     evaluated = evaluated_times(platform, start, end, assets, found.counted)
     metrics = kpis(alarms, start, end, targets, evaluated=evaluated_of(evaluated, start, end))
     muted = tuple(
-        s for s in shelves_now(platform.shelves, platform.clock.now()) if assets is None or fnmatchcase(s.asset, assets)
+        s
+        for s in shelves_now(platform.shelves, platform.clock.now())
+        if assets is None or fnmatchcase(s.asset, assets)
     )
     return AlarmQuality(metrics, advise(platform, metrics, targets), muted, found)
 
@@ -105,7 +107,9 @@ def alarm_quality_by(
     """
     alarms, found = with_past(alarms_of(platform.episodes, start, end, assets), start, end, past)
     evaluated = evaluated_times(platform, start, end, assets, found.counted)
-    return QualityByGroup(by, tuple(group_assets(platform, alarms, start, end, by, evaluated, targets)), found)
+    return QualityByGroup(
+        by, tuple(group_assets(platform, alarms, start, end, by, evaluated, targets)), found
+    )
 
 
 def group_assets(
@@ -130,7 +134,9 @@ def group_assets(
             )
         return by_shift(alarms, start, end, routes, targets, evaluated)
     assets = platform.assets.all()
-    in_service = {a.name for r in active(platform.definitions) for a in matching_assets(r.definition, assets)}
+    in_service = {
+        a.name for r in active(platform.definitions) for a in matching_assets(r.definition, assets)
+    }
     tree = AssetTree(assets)
     group = tree.position if by == "position" else tree.line
     shown = in_service | {alarm.asset for alarm in alarms}
@@ -139,7 +145,9 @@ def group_assets(
     return by_asset(alarms, start, end, group_of, budget, targets, evaluated)
 
 
-def alarms_of(episodes: Episodes, start: datetime, end: datetime, assets: str | None = None) -> list[Alarm]:
+def alarms_of(
+    episodes: Episodes, start: datetime, end: datetime, assets: str | None = None
+) -> list[Alarm]:
     """Return the alarms for the metrics of [start, end), of matching assets. Raises UserError for an empty period."""
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
@@ -147,7 +155,9 @@ def alarms_of(episodes: Episodes, start: datetime, end: datetime, assets: str | 
     return [e for e in found if assets is None or fnmatchcase(e.asset, assets)]
 
 
-def advise(platform: EpisodePorts, metrics: Kpis, targets: Targets = TARGETS, most: int | None = None) -> tuple[Advice, ...]:
+def advise(
+    platform: EpisodePorts, metrics: Kpis, targets: Targets = TARGETS, most: int | None = None
+) -> tuple[Advice, ...]:
     """Return advice on chattering alarms: on all of them, or on the `most` worst."""
     return tuple(_advise(platform, chatter, targets) for chatter in metrics.chattering[:most])
 
@@ -177,7 +187,10 @@ def _read_target(name: str, text: str, default: object) -> object:
 
 
 def _advise(platform: EpisodePorts, chatter: Chatter, targets: Targets) -> Advice:
-    revision, asset = platform.definitions.newest_revision(chatter.definition), platform.assets.get(chatter.asset)
+    revision, asset = (
+        platform.definitions.newest_revision(chatter.definition),
+        platform.assets.get(chatter.asset),
+    )
     condition = single_condition(revision.definition) if revision is not None else None
     definition = revision.definition if revision is not None else None
     if isinstance(definition, Conditions) and isinstance(definition, ModelDefinition):
@@ -185,10 +198,19 @@ def _advise(platform: EpisodePorts, chatter: Chatter, targets: Targets) -> Advic
         return Advice(chatter.definition, chatter.asset, (), learned)
     if condition is None or asset is None:
         return Advice(
-            chatter.definition, chatter.asset, (), "only threshold definitions of one variable have limits to advise on"
+            chatter.definition,
+            chatter.asset,
+            (),
+            "only threshold definitions of one variable have limits to advise on",
         )
     start, end = chatter.first - _AROUND, min(chatter.last, chatter.first + _LONGEST) + _AROUND
     history = platform.readings.load(asset, start, end, [condition.variable])
-    proposals = propose(condition, history, start, end, targets.chatter_cycles, targets.chatter_within)
-    why_not = None if proposals else "the present definition does not chatter on these readings, or no tried change helps"
+    proposals = propose(
+        condition, history, start, end, targets.chatter_cycles, targets.chatter_within
+    )
+    why_not = (
+        None
+        if proposals
+        else "the present definition does not chatter on these readings, or no tried change helps"
+    )
     return Advice(chatter.definition, chatter.asset, proposals, why_not)

@@ -11,7 +11,11 @@ _SINCE = re.compile(r"not evaluated since (\S+?);")
 
 
 def late_times(
-    alerts: PlatformAlerts, start: datetime, end: datetime, as_of: datetime, every: timedelta | None = None
+    alerts: PlatformAlerts,
+    start: datetime,
+    end: datetime,
+    as_of: datetime,
+    every: timedelta | None = None,
 ) -> tuple[Interval, ...]:
     """Return the times of [start, end) in which definitions were evaluated late, as known at `as_of`: of one cadence, or of any.
 
@@ -19,8 +23,14 @@ def late_times(
     """
     subject = None if every is None else late_subject(every)
     known = [*alerts.open(), *alerts.resolved_since(start)]
-    own = [a for a in known if a.kind == LATE and subject in (None, a.subject) and a.opened_at <= as_of]
-    return tuple(merge([(_began(a), min(a.resolved_at or as_of, as_of)) for a in own], start, min(end, as_of)))
+    own = [
+        a for a in known if a.kind == LATE and subject in (None, a.subject) and a.opened_at <= as_of
+    ]
+    return tuple(
+        merge(
+            [(_began(a), min(a.resolved_at or as_of, as_of)) for a in own], start, min(end, as_of)
+        )
+    )
 
 
 def _began(alert: PlatformAlert) -> datetime:

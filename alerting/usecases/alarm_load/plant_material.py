@@ -9,7 +9,9 @@ from alerting.reporting.plant.summary import DefinitionSummary
 from alerting.usecases.alarm_load.kpis import alarm_quality, alarm_quality_by
 from alerting.usecases.alarm_load.late_times import late_times
 
-_ROUTINE = frozenset({"acknowledge", "confirm", "comment", "assign", "feedback", "test message sent"})  # on single episodes
+_ROUTINE = frozenset(
+    {"acknowledge", "confirm", "comment", "assign", "feedback", "test message sent"}
+)  # on single episodes
 
 
 def gather_plant(
@@ -42,7 +44,9 @@ def gather_plant(
         faults=_faults(platform_alerts, start, end),
         late=late_times(platform_alerts, start, end, as_of),
         changes=[
-            ChangeMade(e.at, e.actor, e.what, e.subject, e.why) for e in audit.between(start, end) if e.what not in _ROUTINE
+            ChangeMade(e.at, e.actor, e.what, e.subject, e.why)
+            for e in audit.between(start, end)
+            if e.what not in _ROUTINE
         ],
     )
 
@@ -50,5 +54,7 @@ def gather_plant(
 def _faults(platform_alerts: PlatformAlerts, start: datetime, end: datetime) -> list[FaultSeen]:
     """Return the faults that were open at some time in [start, end)."""
     known = [*platform_alerts.open(), *platform_alerts.resolved_since(start)]
-    inside = [a for a in known if a.opened_at < end and (a.resolved_at is None or a.resolved_at >= start)]
+    inside = [
+        a for a in known if a.opened_at < end and (a.resolved_at is None or a.resolved_at >= start)
+    ]
     return [FaultSeen(a.kind, a.subject, a.reason, a.opened_at, a.resolved_at) for a in inside]

@@ -30,7 +30,9 @@ from alerting.usecases.definitions.sync import check, require_revision, sync
 from alerting.usecases.training.derived import fix_features
 
 RULES = 3  # part of a run's identity: results stored under other rules do not count
-WITHOUT_TRAINING = timedelta(days=7)  # length of a segment without training, which bounds the work that an interruption loses
+WITHOUT_TRAINING = timedelta(
+    days=7
+)  # length of a segment without training, which bounds the work that an interruption loses
 
 
 def named_subject(platform: PlanPorts, name: str) -> Subject:
@@ -45,7 +47,10 @@ def written_subject(platform: PlanPorts, document: Document) -> Subject:
     latest = platform.definitions.newest_revision(definition.name)
     if latest is not None and latest.definition == definition:
         return Subject(latest, applied=True)
-    return Subject(next_revision(definition, latest, "backtest", platform.clock.now(), "not applied"), applied=False)
+    return Subject(
+        next_revision(definition, latest, "backtest", platform.clock.now(), "not applied"),
+        applied=False,
+    )
 
 
 @log_context(sandbox="backtest")
@@ -80,19 +85,39 @@ def backtest(
     for number, (a, b) in enumerate(zip(cuts, [*cuts[1:], end], strict=True), start=1):
         if number > done:
             segments.append(
-                walk_segment(platform.backtests, sandbox, subject, id, number, a, b, _of_all(progress, number, len(cuts)))
+                walk_segment(
+                    platform.backtests,
+                    sandbox,
+                    subject,
+                    id,
+                    number,
+                    a,
+                    b,
+                    _of_all(progress, number, len(cuts)),
+                )
             )
     progress("counting", len(cuts), len(cuts))
     return finish(platform, sandbox, subject, id, start, end, retrain, segments, done)
 
 
-def run_id(subject: Subject, start: datetime, end: datetime, retrain: Retrain, latency: timedelta) -> str:
+def run_id(
+    subject: Subject, start: datetime, end: datetime, retrain: Retrain, latency: timedelta
+) -> str:
     """Return the identity of a run, from definition, interval, cadence, latency, and the rules of this module."""
-    arguments = [RULES, subject.revision.hash, start.isoformat(), end.isoformat(), cadence(retrain), format_duration(latency)]
+    arguments = [
+        RULES,
+        subject.revision.hash,
+        start.isoformat(),
+        end.isoformat(),
+        cadence(retrain),
+        format_duration(latency),
+    ]
     return hashlib.sha256(json.dumps(arguments).encode()).hexdigest()[:16]
 
 
-def segment_starts(definition: Definition, start: datetime, end: datetime, retrain: Retrain) -> list[datetime]:
+def segment_starts(
+    definition: Definition, start: datetime, end: datetime, retrain: Retrain
+) -> list[datetime]:
     """Return when a model is trained: at `start`, and then at each tick before `end`. Without a model: one start a week."""
     if not isinstance(definition, ModelDefinition):
         return instants(WITHOUT_TRAINING, start, end)
@@ -100,13 +125,18 @@ def segment_starts(definition: Definition, start: datetime, end: datetime, retra
         return instants(retrain, start, end)
     if retrain == "never" or definition.retrain_cron is None:
         return [start]
-    starts, ticks = [start], croniter(definition.retrain_cron, start.astimezone(ZoneInfo(definition.schedule.timezone)))
+    starts, ticks = (
+        [start],
+        croniter(definition.retrain_cron, start.astimezone(ZoneInfo(definition.schedule.timezone))),
+    )
     while (tick := ticks.get_next(datetime).astimezone(UTC)) < end:
         starts.append(tick)
     return starts
 
 
-def _require_past(platform: BacktestPorts, subject: Subject, start: datetime, end: datetime) -> None:
+def _require_past(
+    platform: BacktestPorts, subject: Subject, start: datetime, end: datetime
+) -> None:
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     now = platform.clock.now()
@@ -118,14 +148,20 @@ def _require_past(platform: BacktestPorts, subject: Subject, start: datetime, en
     spans = [span for a in assets if (span := platform.readings.span(a.name)) is not None]
     if any(first < end and last > start for first, last in spans):
         return
-    have = f" (they reach from {min(s[0] for s in spans).isoformat()} to {max(s[1] for s in spans).isoformat()})" if spans else ""
+    have = (
+        f" (they reach from {min(s[0] for s in spans).isoformat()} to {max(s[1] for s in spans).isoformat()})"
+        if spans
+        else ""
+    )
     raise UserError(
         f"no asset of {subject.definition.name!r} has readings from {start.isoformat()} to {end.isoformat()}{have}: "
         "choose another period, or import readings first"
     )
 
 
-def _arguments(clock: Clock, subject: Subject, start: datetime, end: datetime, retrain: Retrain) -> Document:
+def _arguments(
+    clock: Clock, subject: Subject, start: datetime, end: datetime, retrain: Retrain
+) -> Document:
     return {
         "definition": subject.definition.name,
         "revision": subject.revision.number,
@@ -143,8 +179,12 @@ def _in_service(revision: Revision, start: datetime) -> Revision:
     """Return the revision as in service since `start`, for any state, and without approvals by a person."""
     changes: dict[str, Any] = {"state": "active"}
     if isinstance(revision.definition, ModelDefinition):
-        changes["promotion"] = revision.definition.promotion.model_copy(update={"mode": "automatic"})
-    return revision.model_copy(update={"at": start, "definition": revision.definition.model_copy(update=changes)})
+        changes["promotion"] = revision.definition.promotion.model_copy(
+            update={"mode": "automatic"}
+        )
+    return revision.model_copy(
+        update={"at": start, "definition": revision.definition.model_copy(update=changes)}
+    )
 
 
 def _of_all(progress: Progress, number: int, count: int) -> Progress:

@@ -33,7 +33,9 @@ _CHECKPOINT = TypeAdapter(Checkpoint)
 _INSTANT = timedelta(milliseconds=1)  # instants are whole milliseconds
 
 
-def checkpoint_files(sandbox: Sandbox, name: str, segment: SegmentMetrics, since: datetime) -> dict[str, bytes]:
+def checkpoint_files(
+    sandbox: Sandbox, name: str, segment: SegmentMetrics, since: datetime
+) -> dict[str, bytes]:
     """Return the changes of this segment as files. From here on the memory records the changes of the next one.
 
     `since`: up to when every target was evaluated before it.
@@ -44,17 +46,27 @@ def checkpoint_files(sandbox: Sandbox, name: str, segment: SegmentMetrics, since
     point = Checkpoint(
         registered=len(memory.models.versions(name)),
         decisions=tuple(d for d in memory.decisions.of(name) if d.at == segment.start),
-        states={asset: state for row, (_, asset) in enumerate(table.keys) if (state := table.state(row)) is not None},
+        states={
+            asset: state
+            for row, (_, asset) in enumerate(table.keys)
+            if (state := table.state(row)) is not None
+        },
         episodes=tuple(changed.values()),
     )
     scores = memory.scores.between(name, since + _INSTANT, segment.end + _INSTANT)
-    files = {"checkpoint.json": _CHECKPOINT.dump_json(point), "scores.npz": _pack_scores(list(scores))}
+    files = {
+        "checkpoint.json": _CHECKPOINT.dump_json(point),
+        "scores.npz": _pack_scores(list(scores)),
+    }
     if segment.promoted and segment.version is not None:
         tags = memory.models.version_tags(name, segment.version)
         files["tags.json"] = json.dumps(tags).encode()
         for family, candidate in fitted_candidates(memory.models, search_run(tags)).items():
             files |= {f"candidate/{family}/{n}": data for n, data in candidate.items()}
-        files |= {f"model/{n}": data for n, data in memory.models.model_files(name, segment.version).items()}
+        files |= {
+            f"model/{n}": data
+            for n, data in memory.models.model_files(name, segment.version).items()
+        }
     sandbox.stored |= changed
     return files
 
@@ -114,7 +126,9 @@ def _restore_models(memory: BacktestPorts, name: str, point: Checkpoint, files: 
     promoted = {d.challenger_version for d in point.decisions if d.promoted}
     for version in range(len(memory.models.versions(name)) + 1, point.registered + 1):
         if version not in promoted:
-            memory.models.register(name, f"not promoted {version}", {}, {"training_run": f"not promoted {version}"})
+            memory.models.register(
+                name, f"not promoted {version}", {}, {"training_run": f"not promoted {version}"}
+            )
             continue
         tags = json.loads(files["tags.json"])
         register_model(memory, name, tags["training_run"], _files_below("model/", files), tags, {})

@@ -28,7 +28,9 @@ def load_of(material: Material, flood_above: int) -> Load | None:
     intervals = material.evaluated.values()
     raised = [e for e in material.episodes if material.start <= e.raised_at < material.end]
     episodes_of = [(e.raised_at, e.raised_at + length(material.in_alarm(e))) for e in raised]
-    return operator_load(episodes_of, min(a for a, _ in intervals), max(b for _, b in intervals), flood_above)
+    return operator_load(
+        episodes_of, min(a for a, _ in intervals), max(b for _, b in intervals), flood_above
+    )
 
 
 def events_of(material: Material) -> EventMetrics | None:
@@ -39,12 +41,17 @@ def events_of(material: Material) -> EventMetrics | None:
     definition = material.definition
     if definition.problem is None or not material.evaluated:
         return None
-    gap, horizon = duration_millis(definition.window.after), duration_millis(definition.window.length)
+    gap, horizon = (
+        duration_millis(definition.window.after),
+        duration_millis(definition.window.length),
+    )
     episodes_of: dict[str, list[tuple[int, int]]] = {asset: [] for asset in material.evaluated}
     for e in material.episodes:
         is_known = e.outcome_record is not None and e.outcome_record.occurred is not None
         if is_known and material.start <= e.raised_at < material.end and e.asset in episodes_of:
-            episodes_of[e.asset].append((to_millis(e.raised_at), to_millis(e.raised_at + length(material.in_alarm(e)))))
+            episodes_of[e.asset].append(
+                (to_millis(e.raised_at), to_millis(e.raised_at + length(material.in_alarm(e))))
+            )
     if isinstance(definition, TrainedDefinition):
         intervals, observed = _scored_problems(material, definition)
         seed = definition.learning.seed
@@ -53,7 +60,9 @@ def events_of(material: Material) -> EventMetrics | None:
         observed = {asset: time.total_seconds() for asset, time in material.evaluated_times.items()}
     start, end = to_millis(material.start), to_millis(material.end)
     begun = {  # problems that began outside of [start, end) confirm episodes, but do not count
-        asset: ProblemIntervals(found.start, found.end, found.counted & (found.start >= start) & (found.start < end))
+        asset: ProblemIntervals(
+            found.start, found.end, found.counted & (found.start >= start) & (found.start < end)
+        )
         for asset, found in intervals.items()
     }
     return event_metrics(episodes_of, begun, gap, horizon, observed, seed)
@@ -63,7 +72,10 @@ def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -
     """Return the cost of misses and false alarms over the interval; None if the definition names no costs."""
     if events is None or not isinstance(definition, TrainedDefinition):
         return None
-    miss, false_alarm = definition.operating_point.cost_of_miss, definition.operating_point.cost_of_false_alarm
+    miss, false_alarm = (
+        definition.operating_point.cost_of_miss,
+        definition.operating_point.cost_of_false_alarm,
+    )
     if miss is None or false_alarm is None:
         return None
     misses, false = (events.n_events - events.n_found) * miss, events.n_false_alarms * false_alarm
@@ -77,15 +89,25 @@ def _scored_problems(
     scores = material.scores
     asset = scores["asset"].to_numpy(object)
     stride = definition.stride.total_seconds()
-    seconds = {str(name): float(count) * stride for name, count in scores["asset"].value_counts().items()}
+    seconds = {
+        str(name): float(count) * stride for name, count in scores["asset"].value_counts().items()
+    }
     at = millis(scores["ts"]) if len(scores) else np.empty(0, np.int64)
-    gap, horizon = duration_millis(definition.window.after), duration_millis(definition.window.length)
-    return warnable_problems(at, asset, material.problems, material.predicts == "onset", gap, horizon), seconds
+    gap, horizon = (
+        duration_millis(definition.window.after),
+        duration_millis(definition.window.length),
+    )
+    return warnable_problems(
+        at, asset, material.problems, material.predicts == "onset", gap, horizon
+    ), seconds
 
 
 def _evaluated_intervals(material: Material) -> dict[str, ProblemIntervals]:
     """Return the problems with an evaluated instant in their warning time, by asset."""
-    gap, horizon = (duration_millis(t) for t in (material.definition.window.after, material.definition.window.length))
+    gap, horizon = (
+        duration_millis(t)
+        for t in (material.definition.window.after, material.definition.window.length)
+    )
     intervals = {}
     for asset, (first, last) in material.evaluated.items():
         own = material.problems[material.problems["asset"] == asset].sort_values("start")
@@ -100,9 +122,15 @@ def beside_acted(episodes: Episodes, material: Material) -> int:
     """Return how many episodes were raised within the outcome window of a live episode that was acted upon."""
     window = material.definition.gap + material.definition.horizon
     live = episodes.find(material.definition.name, start=material.start - window, end=material.end)
-    acted = [(e.asset, e.raised_at) for e in live if e.outcome_record is not None and e.outcome_record.acted]
+    acted = [
+        (e.asset, e.raised_at)
+        for e in live
+        if e.outcome_record is not None and e.outcome_record.acted
+    ]
 
     def beside(episode: Episode) -> bool:
-        return any(asset == episode.asset and at <= episode.raised_at <= at + window for asset, at in acted)
+        return any(
+            asset == episode.asset and at <= episode.raised_at <= at + window for asset, at in acted
+        )
 
     return sum(beside(e) for e in material.episodes if e.raised_at >= material.start)

@@ -20,7 +20,13 @@ from alerting.usecases.registry.model_cache import ModelCache
 class PastSteps:
     """Evaluates one definition over past times by one model version (None for a threshold). Writes nothing live."""
 
-    def __init__(self, platform: BacktestPorts, definition: Definition, model_version: int | None, at: datetime) -> None:
+    def __init__(
+        self,
+        platform: BacktestPorts,
+        definition: Definition,
+        model_version: int | None,
+        at: datetime,
+    ) -> None:
         self._models, self._model_version = ModelCache(platform), model_version
         self._revision = next_revision(definition, None, "gate", at, "not applied")
         self._sandbox = Sandbox(platform, self._revision)

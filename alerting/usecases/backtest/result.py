@@ -32,11 +32,15 @@ def finish(
 ) -> Backtest:
     """Determine the outcomes from all data known now, compute metrics, draw charts, and store the result."""
     if isinstance(subject.definition, ModelDefinition) and all(s.version is None for s in segments):
-        raise UserError(f"no model could be trained, so no instant was evaluated: {segments[-1].reason}")
+        raise UserError(
+            f"no model could be trained, so no instant was evaluated: {segments[-1].reason}"
+        )
     now = platform.clock.now()
     view = sandbox.live_view(now)
     determine_due_outcomes(view, now)
-    material = with_moving_levels(view, gather_material(view, view.definitions.latest()[0], start, end, now))
+    material = with_moving_levels(
+        view, gather_material(view, view.definitions.latest()[0], start, end, now)
+    )
     metrics = compute_metrics(material)
     events = events_of(material)
     top = BacktestMetrics(
@@ -54,7 +58,8 @@ def finish(
     results: Document = {
         "finished_at": now,
         "headline": judgement.sentence,
-        "metrics": to_document(metrics) | {"judgement": to_document(judgement), "beside_acted": top.beside_acted},
+        "metrics": to_document(metrics)
+        | {"judgement": to_document(judgement), "beside_acted": top.beside_acted},
         "events": top.events.to_document() if top.events else None,
         "cost": to_document(top.cost),
         "load": to_document(top.load),
@@ -69,7 +74,10 @@ def finish(
 
 def stored_result(backtests: Backtests, run: Document) -> Backtest:
     return Backtest(
-        **{name: run[name] for name in ("id", "definition", "start", "end", "headline", "finished_at")},
+        **{
+            name: run[name]
+            for name in ("id", "definition", "start", "end", "headline", "finished_at")
+        },
         **{name: run[name] for name in ("metrics", "events", "load", "cost")},
         segments=tuple(run["segments"]),
         episodes=tuple(backtests.episodes(run["id"])),
@@ -85,7 +93,9 @@ def _describe_subject(subject: Subject) -> str:
     return f"{name} revision {number}{'' if subject.definition.state == 'active' else f' (a {subject.definition.state})'}"
 
 
-def describe_training(definition: Definition, segments: list[SegmentMetrics], retrain: Retrain) -> str:
+def describe_training(
+    definition: Definition, segments: list[SegmentMetrics], retrain: Retrain
+) -> str:
     """Return a sentence on how often a model was trained; empty for kinds without a model."""
     if not isinstance(definition, ModelDefinition):
         return ""

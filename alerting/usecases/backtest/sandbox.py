@@ -47,7 +47,13 @@ class ReadingsUntil:
         variables: Iterable[str] | None = None,
         events_since: datetime | None = None,
     ) -> History:
-        return self._live.load(asset, start, self._until if end is None else min(end, self._until), variables, events_since)
+        return self._live.load(
+            asset,
+            start,
+            self._until if end is None else min(end, self._until),
+            variables,
+            events_since,
+        )
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
         return self._live.load_many(wanted, min(end, self._until))
@@ -58,12 +64,18 @@ class ReadingsUntil:
     def index_newest(self, variables: Iterable[str]) -> None:
         """Create nothing: the search for values is slower without an index, and as right."""
 
-    def newest_readings(self, until: datetime | None = None, assets: Collection[str] | None = None) -> dict[str, NewestReading]:
-        return self._live.newest_readings(self._until if until is None else min(until, self._until), assets)
+    def newest_readings(
+        self, until: datetime | None = None, assets: Collection[str] | None = None
+    ) -> dict[str, NewestReading]:
+        return self._live.newest_readings(
+            self._until if until is None else min(until, self._until), assets
+        )
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
         span = self._live.span(asset)
-        return None if span is None or span[0] > self._until else (span[0], min(span[1], self._until))
+        return (
+            None if span is None or span[0] > self._until else (span[0], min(span[1], self._until))
+        )
 
 
 class Sandbox:
@@ -74,12 +86,18 @@ class Sandbox:
         self.memory = replace(live.in_memory(backfilled=True), inhibiting=live)
         self.memory.definitions.add_revision(revision)
         revisions = (revision, *live.definitions.revisions(revision.name))
-        self.memory.assets.put(live.assets.matching({pattern for one in revisions for pattern in one.definition.assets}))
+        self.memory.assets.put(
+            live.assets.matching(
+                {pattern for one in revisions for pattern in one.definition.assets}
+            )
+        )
         self.memory.assets.put_event_types(live.assets.event_types())
         if isinstance(revision.definition, TrainedDefinition) and (
             fixed := stored_features(live.derived_features, revision.definition)
         ):
-            self.memory.derived_features.fix(revision.name, question_hash(revision.definition), fixed)
+            self.memory.derived_features.fix(
+                revision.name, question_hash(revision.definition), fixed
+            )
         self.stored: dict[str, Episode] = {}
 
     def live_view(self, at: datetime) -> BacktestPorts:
@@ -130,16 +148,31 @@ class Sandbox:
 
     def evaluated_until(self, at: datetime) -> datetime:
         """Return the earliest watermark before `at`."""
-        table = self.memory.states.load_many([(self._revision.name, asset.name) for asset in self._live.assets.all()])
-        return min([at, *(state.watermark for row in range(len(table)) if (state := table.state(row)) is not None)])
+        table = self.memory.states.load_many(
+            [(self._revision.name, asset.name) for asset in self._live.assets.all()]
+        )
+        return min(
+            [
+                at,
+                *(
+                    state.watermark
+                    for row in range(len(table))
+                    if (state := table.state(row)) is not None
+                ),
+            ]
+        )
 
 
 def copy_model(source: Models, target: Models, name: str, version: int, with_files: bool) -> None:
     """Register a version as the next one of another registry; `with_files`: with its files and fitted candidates."""
     tags = source.version_tags(name, version)
-    target.register(name, tags["training_run"], source.model_files(name, version) if with_files else {}, tags)
+    target.register(
+        name, tags["training_run"], source.model_files(name, version) if with_files else {}, tags
+    )
     if with_files:
-        store_candidates(target, name, search_run(tags), fitted_candidates(source, search_run(tags)))
+        store_candidates(
+            target, name, search_run(tags), fitted_candidates(source, search_run(tags))
+        )
 
 
 def fitted_candidates(models: Models, run_id: str) -> dict[str, Files]:
@@ -148,7 +181,9 @@ def fitted_candidates(models: Models, run_id: str) -> dict[str, Files]:
     return {run.tags["family"]: models.files(run.id, "candidate") for run in fitted}
 
 
-def store_candidates(models: Models, name: str, run_id: str, candidates: Mapping[str, Files]) -> None:
+def store_candidates(
+    models: Models, name: str, run_id: str, candidates: Mapping[str, Files]
+) -> None:
     """Store fitted candidates of a training. The next search may begin with their parameters."""
     for family, files in candidates.items():
         id = models.start_run(name, family, {"family": family, "fitted": "true"}, parent=run_id)

@@ -44,12 +44,20 @@ def walk_segment(
         progress("evaluating", done, len(steps))
         until = min(day + STEP, end)
         counts = evaluate(sandbox.live_view(until), [name], until)
-        for reason in counts.unreadable.values():  # figures without it would say that nothing happened
+        for (
+            reason
+        ) in counts.unreadable.values():  # figures without it would say that nothing happened
             raise UserError(f"the backtest stopped at {until.isoformat()}: {reason}")
         unknown = counts.unknown
     raised = sum(e.id not in sandbox.stored for e in sandbox.memory.episodes.find())
-    figure = replace(trained, episodes=raised, unknown=tuple(f"{target}: {why}" for target, why in unknown.items()))
-    backtests.store_segment(id, number, asdict(figure), checkpoint_files(sandbox, name, figure, since))
+    figure = replace(
+        trained,
+        episodes=raised,
+        unknown=tuple(f"{target}: {why}" for target, why in unknown.items()),
+    )
+    backtests.store_segment(
+        id, number, asdict(figure), checkpoint_files(sandbox, name, figure, since)
+    )
     return figure
 
 
@@ -58,19 +66,35 @@ def instants(step: timedelta, start: datetime, end: datetime) -> list[datetime]:
     return [start + i * step for i in range(-(-(end - start) // step))]
 
 
-def _train(sandbox: Sandbox, name: str, segment: SegmentMetrics, progress: Progress) -> SegmentMetrics:
+def _train(
+    sandbox: Sandbox, name: str, segment: SegmentMetrics, progress: Progress
+) -> SegmentMetrics:
     """Train as of the segment's start. If history does not suffice, the champion stays, the same as live."""
     platform, approved = sandbox.training(segment.start), False
     try:
         decided = train(platform, name, segment.start, progress)
         if decided.waiting:
-            approved, decided = True, promote_run(platform, decided.run_id, approved_by="the backtest")
-        outcome: dict[str, Any] = {"verdict": decided.verdict, "reason": decided.reason, "promoted": decided.promote}
-        outcome["cut_short"] = tuple(candidate.family for candidate in decided.leaderboard if candidate.cut_short)
+            approved, decided = (
+                True,
+                promote_run(platform, decided.run_id, approved_by="the backtest"),
+            )
+        outcome: dict[str, Any] = {
+            "verdict": decided.verdict,
+            "reason": decided.reason,
+            "promoted": decided.promote,
+        }
+        outcome["cut_short"] = tuple(
+            candidate.family for candidate in decided.leaderboard if candidate.cut_short
+        )
     except Unreachable:  # a figure without what is away would say that history does not suffice
         raise
     except UserError as refusal:
-        outcome = {"verdict": "not_trained", "reason": str(refusal), "promoted": False, "cut_short": ()}
+        outcome = {
+            "verdict": "not_trained",
+            "reason": str(refusal),
+            "promoted": False,
+            "cut_short": (),
+        }
     version = champion_at(sandbox.memory.decisions.of(name), segment.start, question=None)
     sandbox.drop_models(segment.start)
     tags = sandbox.memory.models.version_tags(name, version) if version is not None else {}

@@ -18,7 +18,12 @@ _TRAINED = "is new: training starts within two minutes in Airflow"
 
 
 def next_steps(
-    assets: Assets, definitions: Definitions, decisions: Decisions, trainings: Trainings, plans: Sequence[Plan], wall: datetime
+    assets: Assets,
+    definitions: Definitions,
+    decisions: Decisions,
+    trainings: Trainings,
+    plans: Sequence[Plan],
+    wall: datetime,
 ) -> list[str]:
     """Return a sentence for each definition that changes. `wall`: the real time, by which trainings are scheduled.
 
@@ -26,7 +31,8 @@ def next_steps(
     """
     changed = [plan.definition for plan in plans if plan.action != "unchanged"]
     return [
-        f"{d.name}: {_evaluation(assets, d) or _training(assets, definitions, decisions, trainings, d, wall)}" for d in changed
+        f"{d.name}: {_evaluation(assets, d) or _training(assets, definitions, decisions, trainings, d, wall)}"
+        for d in changed
     ]
 
 
@@ -67,9 +73,18 @@ def _where(stored: Assets, definition: Definition) -> str:
 
 
 def _training(
-    stored: Assets, definitions: Definitions, decisions: Decisions, trainings: Trainings, definition: Definition, wall: datetime
+    stored: Assets,
+    definitions: Definitions,
+    decisions: Decisions,
+    trainings: Trainings,
+    definition: Definition,
+    wall: datetime,
 ) -> str:
-    name, cron, zone = definition.name, definition.retrain_cron, ZoneInfo(definition.schedule.timezone)
+    name, cron, zone = (
+        definition.name,
+        definition.retrain_cron,
+        ZoneInfo(definition.schedule.timezone),
+    )
     revisions, made = definitions.revisions(name), decisions.of(name)
     question = question_after(definition, revisions[-1] if revisions else None)
     serving, where = last_promotion(made, question), _where(stored, definition)
@@ -83,6 +98,14 @@ def _training(
     if any(t.question == question and t.failure is None for t in trainings.of([name])):
         return f"its question has been trained without a champion, so it is not evaluated yet; it {trains}"
     before = present_answer(revisions, made)
-    goes_on = before.revision is not None and before.version is not None and before.revision.definition.state == "active"
-    until = f"until then revision {before.revision.number} goes on" if goes_on and before.revision else "then it is evaluated"
+    goes_on = (
+        before.revision is not None
+        and before.version is not None
+        and before.revision.definition.state == "active"
+    )
+    until = (
+        f"until then revision {before.revision.number} goes on"
+        if goes_on and before.revision
+        else "then it is evaluated"
+    )
     return f"{_TRAINED} (without Airflow: `alerting train --due`); {until} {where}"

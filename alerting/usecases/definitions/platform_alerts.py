@@ -18,7 +18,9 @@ MISCALIBRATED = template("model miscalibrated")
 DATABASE = template("database away")
 
 
-def record_model_faults(alerts: PlatformAlerts, evaluated: Sequence[str], faults: Mapping[str, str], at: datetime) -> None:
+def record_model_faults(
+    alerts: PlatformAlerts, evaluated: Sequence[str], faults: Mapping[str, str], at: datetime
+) -> None:
     """Open and resolve alerts after an evaluation of these definitions. `faults`: by name, why a champion could not be read."""
     if evaluated:
         current = {name: faults[name] for name in evaluated if name in faults}
@@ -26,7 +28,11 @@ def record_model_faults(alerts: PlatformAlerts, evaluated: Sequence[str], faults
 
 
 def record_faults(
-    alerts: PlatformAlerts, kind: str, faults: Mapping[str, str], at: datetime, is_checked: Callable[[str], bool]
+    alerts: PlatformAlerts,
+    kind: str,
+    faults: Mapping[str, str],
+    at: datetime,
+    is_checked: Callable[[str], bool],
 ) -> None:
     """Open alerts on these faults (reason by subject), and resolve those on other subjects that were checked."""
     still = {a.subject: a.reason for a in alerts.open() if a.kind == kind}
@@ -38,21 +44,31 @@ def record_faults(
             alerts.resolve(kind, subject, at)
 
 
-def forget_deleted(alerts: PlatformAlerts, definitions: Definitions, documented: Collection[str], at: datetime) -> None:
+def forget_deleted(
+    alerts: PlatformAlerts, definitions: Definitions, documented: Collection[str], at: datetime
+) -> None:
     """Resolve the alerts on definitions without a document, and those on models of definitions that use none."""
     for alert in alerts.open():
         is_deleted = alert.kind == FAULTY and alert.subject not in documented
-        idle = alert.kind in (UNREADABLE, WAITING) and not _uses_champion(definitions, alert.subject)
+        idle = alert.kind in (UNREADABLE, WAITING) and not _uses_champion(
+            definitions, alert.subject
+        )
         if is_deleted or idle:
             alerts.resolve(alert.kind, alert.subject, at)
 
 
 def _uses_champion(definitions: Definitions, name: str) -> bool:
     newest = definitions.newest_revision(name)
-    return newest is not None and newest.definition.state == "active" and isinstance(newest.definition, ModelDefinition)
+    return (
+        newest is not None
+        and newest.definition.state == "active"
+        and isinstance(newest.definition, ModelDefinition)
+    )
 
 
-def record_definition_faults(alerts: PlatformAlerts, name: str, faults: Sequence[str], at: datetime) -> None:
+def record_definition_faults(
+    alerts: PlatformAlerts, name: str, faults: Sequence[str], at: datetime
+) -> None:
     """Open an alert on a faulty definition with these reasons; without reasons, resolve it."""
     if faults:
         alerts.report(FAULTY, name, "; ".join(faults), at)
@@ -70,8 +86,17 @@ def record_waiting(alerts: PlatformAlerts, name: str, reason: str | None, at: da
 
 
 def record_document_faults(
-    alerts: PlatformAlerts, documents: Sequence[FaultyDocument], at: datetime, collections: Collection[str] | None = None
+    alerts: PlatformAlerts,
+    documents: Sequence[FaultyDocument],
+    at: datetime,
+    collections: Collection[str] | None = None,
 ) -> None:
     """Open alerts on these faulty documents, which are left out; resolve others of these collections (by default of all)."""
     faulty = {f"{one.collection}/{one.name}": "; ".join(one.reasons) for one in documents}
-    record_faults(alerts, DOCUMENT, faulty, at, lambda subject: collections is None or subject.split("/")[0] in collections)
+    record_faults(
+        alerts,
+        DOCUMENT,
+        faulty,
+        at,
+        lambda subject: collections is None or subject.split("/")[0] in collections,
+    )

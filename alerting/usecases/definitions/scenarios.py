@@ -72,21 +72,32 @@ class Scenario(Closed):
     """Readings over time, and the transitions that they must cause."""
 
     title: Line = Field(description="Title of the scenario.")
-    asset: dict[str, Any] = Field(default_factory=dict, description="Asset as in an asset file: attributes and variables.")
+    asset: dict[str, Any] = Field(
+        default_factory=dict, description="Asset as in an asset file: attributes and variables."
+    )
     start: Instant = Field(_EPOCH, description="Instant of the first value.")
     every: Duration = Field(timedelta(minutes=1), description="Time between two values.")
     readings: dict[str, tuple[Value, ...]] = Field(
         description="Values by variable; null is missing, `bad quality` a sample that its source calls bad, "
         "`215 x 10` ten times 215."
     )
-    until: Duration | None = Field(None, description="Length of the evaluation; up to the last value when left out.")
+    until: Duration | None = Field(
+        None, description="Length of the evaluation; up to the last value when left out."
+    )
     after: Duration = Field(timedelta(0), description="Start of the comparison of transitions.")
     before: Duration | None = Field(
-        None, description="End of the comparison of transitions; the end of the scenario when left out."
+        None,
+        description="End of the comparison of transitions; the end of the scenario when left out.",
     )
-    events: tuple[EventDuring, ...] = Field((), description="Events of the asset, or of one above it.")
-    shelved: tuple[During, ...] = Field((), description="Intervals in which an operator has muted it.")
-    expect: tuple[Expected, ...] = Field(description="All transitions, in order; [] if none may happen.")
+    events: tuple[EventDuring, ...] = Field(
+        (), description="Events of the asset, or of one above it."
+    )
+    shelved: tuple[During, ...] = Field(
+        (), description="Intervals in which an operator has muted it."
+    )
+    expect: tuple[Expected, ...] = Field(
+        description="All transitions, in order; [] if none may happen."
+    )
     notified: tuple[Duration, ...] | None = Field(
         None,
         description="Times of the first notification of each episode: at its raise, or when suppression and shelves end; [] if "
@@ -97,8 +108,12 @@ class Scenario(Closed):
 class ScenarioFile(Closed):
     """A definition and the scenarios that it must pass."""
 
-    definition: str | dict[str, Any] = Field(description="File beside this one, name of a definition, or the definition itself.")
-    scenarios: tuple[Scenario, ...] = Field(min_length=1, description="Readings and the transitions that they must cause.")
+    definition: str | dict[str, Any] = Field(
+        description="File beside this one, name of a definition, or the definition itself."
+    )
+    scenarios: tuple[Scenario, ...] = Field(
+        min_length=1, description="Readings and the transitions that they must cause."
+    )
 
 
 @dataclass(frozen=True)
@@ -117,13 +132,19 @@ class ScenarioResult:
     def difference(self) -> tuple[str, ...]:
         """Return lines with `-` expected and not found, `+` found and not expected."""
         lines = ndiff(self.expected, self.found)
-        return () if self.passed else tuple(line.rstrip() for line in lines if not line.startswith("?"))
+        return (
+            ()
+            if self.passed
+            else tuple(line.rstrip() for line in lines if not line.startswith("?"))
+        )
 
 
 def read_scenarios(document: Any, origin: str) -> ScenarioFile:
     """Read a scenario document. Raises UserError with every fault."""
     if not isinstance(document, Mapping):
-        raise UserError(f"{origin}: is not a scenario file; write `definition: …` and `scenarios: …`")
+        raise UserError(
+            f"{origin}: is not a scenario file; write `definition: …` and `scenarios: …`"
+        )
     try:
         return ScenarioFile.model_validate(dict(document))
     except ValidationError as error:
@@ -136,26 +157,49 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
     if not isinstance(definition, Conditions) or isinstance(definition, ModelDefinition):
         learned = "has learned limits, of which a scenario has no past"
         how = learned if isinstance(definition, Conditions) else "is evaluated by a trained model"
-        raise UserError(f"{definition.name!r} {how}: evaluate a past period with `alerting evaluate --from` instead")
+        raise UserError(
+            f"{definition.name!r} {how}: evaluate a past period with `alerting evaluate --from` instead"
+        )
     _refuse_too_long(scenario)
     combination = definition.combination
-    conditions: list[Condition] = [definition] if combination is None else list(combination.leaves())
+    conditions: list[Condition] = (
+        [definition] if combination is None else list(combination.leaves())
+    )
     history = _history(definition, [one.variable for one in conditions], scenario)
-    for path, sentence in (fault for one in conditions for fault in unknown_limits(one, history.asset)):
-        raise UserError(f"scenario {scenario.title!r}: {path}: {sentence}; give it under asset: attributes:")
+    for path, sentence in (
+        fault for one in conditions for fault in unknown_limits(one, history.asset)
+    ):
+        raise UserError(
+            f"scenario {scenario.title!r}: {path}: {sentence}; give it under asset: attributes:"
+        )
     values = max((len(_spread(v)) for v in scenario.readings.values()), default=1)
     end = scenario.until if scenario.until is not None else (values - 1) * scenario.every
     before = scenario.start - _MOMENT
     intervals = status_intervals(definition, history, before, scenario.start + end)
-    _, steps = advance(ConditionState(before), intervals, definition.hold, definition.clear_for, severities(definition))
+    _, steps = advance(
+        ConditionState(before),
+        intervals,
+        definition.hold,
+        definition.clear_for,
+        severities(definition),
+    )
     last = end if scenario.before is None else scenario.before
-    found = [_line(s.at - scenario.start, s) for s in steps if scenario.after <= s.at - scenario.start <= last]
+    found = [
+        _line(s.at - scenario.start, s)
+        for s in steps
+        if scenario.after <= s.at - scenario.start <= last
+    ]
     expected = [_expected_line(e, scenario) for e in scenario.expect]
     if scenario.notified is not None:
         if definition.suppression and definition.suppression.inhibited:
             others = ", ".join(other.definition for other in definition.suppression.inhibited)
-            raise UserError(f"scenario {scenario.title!r}: notified cannot be compared: it also depends on episodes of {others}")
-        notified = [at - scenario.start for at in _notified_instants(definition, scenario, history, steps, scenario.start + end)]
+            raise UserError(
+                f"scenario {scenario.title!r}: notified cannot be compared: it also depends on episodes of {others}"
+            )
+        notified = [
+            at - scenario.start
+            for at in _notified_instants(definition, scenario, history, steps, scenario.start + end)
+        ]
         found += [f"{_clock(at)}  notified" for at in notified if scenario.after <= at <= last]
         expected += [f"{_clock(at)}  notified" for at in scenario.notified]
     return ScenarioResult(scenario.title, tuple(found), tuple(expected))
@@ -179,13 +223,24 @@ def _times(value: Value) -> int:
 
 
 def _notified_instants(
-    definition: Definition, scenario: Scenario, history: History, steps: Sequence[Step], end: datetime
+    definition: Definition,
+    scenario: Scenario,
+    history: History,
+    steps: Sequence[Step],
+    end: datetime,
 ) -> list[datetime]:
     """Return the instants of notifications. Suppression depends on the readings and events of the scenario only."""
     suppression = definition.suppression
-    silent = suppressed_intervals(suppression, [history], scenario.start, end) if suppression else []
-    shelved = [SuppressedInterval(scenario.start + s.start, scenario.start + s.end, "shelved") for s in scenario.shelved]
-    return notification_instants(steps, silent, suppression.still_notify if suppression else (), end + _MOMENT, shelved)
+    silent = (
+        suppressed_intervals(suppression, [history], scenario.start, end) if suppression else []
+    )
+    shelved = [
+        SuppressedInterval(scenario.start + s.start, scenario.start + s.end, "shelved")
+        for s in scenario.shelved
+    ]
+    return notification_instants(
+        steps, silent, suppression.still_notify if suppression else (), end + _MOMENT, shelved
+    )
 
 
 def _line(at: timedelta, step: Step) -> str:
@@ -194,9 +249,15 @@ def _line(at: timedelta, step: Step) -> str:
 
 
 def _expected_line(expected: Expected, scenario: Scenario) -> str:
-    given = {n: getattr(expected, n) for n in ("raised", "severity", "closed") if getattr(expected, n) is not None}
+    given = {
+        n: getattr(expected, n)
+        for n in ("raised", "severity", "closed")
+        if getattr(expected, n) is not None
+    }
     if len(given) != 1:
-        raise UserError(f"scenario {scenario.title!r}: at {_clock(expected.at)} write exactly one of raised, severity and closed")
+        raise UserError(
+            f"scenario {scenario.title!r}: at {_clock(expected.at)} write exactly one of raised, severity and closed"
+        )
     ((name, value),) = given.items()
     return f"{_clock(expected.at)}  {name if name == 'closed' else f'{name}: {value}'}"
 
@@ -208,22 +269,32 @@ def _clock(at: timedelta) -> str:
 
 def _history(definition: Definition, variables: Sequence[str], scenario: Scenario) -> History:
     asset = _asset(definition, variables, scenario)
-    columns = {n: _column(n, _spread(v), asset.variables[n].type, scenario) for n, v in scenario.readings.items()}
+    columns = {
+        n: _column(n, _spread(v), asset.variables[n].type, scenario)
+        for n, v in scenario.readings.items()
+    }
     length = max((len(c) for c in columns.values()), default=0)
-    index = pd.DatetimeIndex([scenario.start + i * scenario.every for i in range(length)], name="ts").tz_convert("UTC")
+    index = pd.DatetimeIndex(
+        [scenario.start + i * scenario.every for i in range(length)], name="ts"
+    ).tz_convert("UTC")
     padded = {n: [*c, *[None] * (length - len(c))] for n, c in columns.items()}
     types = {n: object if asset.variables[n].type == "category" else "float64" for n in padded}
     frame = pd.DataFrame({n: pd.Series(v, dtype=types[n]) for n, v in padded.items()})
     frame.index = index.astype(INDEX_DTYPE)
     ts = millis(pd.DatetimeIndex(frame.index))
-    bad = {n: ts[[i for i, value in enumerate(_spread(v)) if value == BAD_QUALITY]] for n, v in scenario.readings.items()}
+    bad = {
+        n: ts[[i for i, value in enumerate(_spread(v)) if value == BAD_QUALITY]]
+        for n, v in scenario.readings.items()
+    }
     computed = [name for name in asset.with_parts(asset.variables) if asset.is_computed(name)]
     return with_computed(History(asset, frame, _events(scenario), doubts=Doubts(bad)), computed)
 
 
 def _events(scenario: Scenario) -> pd.DataFrame:
     events = sorted(scenario.events, key=lambda e: e.start)
-    columns = {name: [scenario.start + getattr(e, name) for e in events] for name in ("start", "end")}
+    columns = {
+        name: [scenario.start + getattr(e, name) for e in events] for name in ("start", "end")
+    }
     instants = {name: pd.Series(at, dtype=INDEX_DTYPE) for name, at in columns.items()}
     return pd.DataFrame({"type": pd.Series([e.type for e in events], dtype=object), **instants})
 
@@ -234,11 +305,19 @@ def _asset(definition: Definition, variables: Sequence[str], scenario: Scenario)
     try:
         asset = Asset.model_validate(document)
     except ValidationError as error:
-        raise UserError(f"scenario {scenario.title!r}: asset: {model_faults(error.errors())[0]}") from error
-    found = {n: Variable(type=_type(_spread(v))) for n, v in scenario.readings.items() if n not in asset.variables}
+        raise UserError(
+            f"scenario {scenario.title!r}: asset: {model_faults(error.errors())[0]}"
+        ) from error
+    found = {
+        n: Variable(type=_type(_spread(v)))
+        for n, v in scenario.readings.items()
+        if n not in asset.variables
+    }
     for variable in variables:
         if variable not in {*asset.variables, *found}:
-            raise UserError(f"scenario {scenario.title!r}: has no readings of {variable!r}, a variable of the definition")
+            raise UserError(
+                f"scenario {scenario.title!r}: has no readings of {variable!r}, a variable of the definition"
+            )
     whole = asset.model_copy(update={"variables": {**asset.variables, **found}})
     for fault in computed_faults(whole):
         raise UserError(f"scenario {scenario.title!r}: asset: {fault}")
@@ -247,16 +326,22 @@ def _asset(definition: Definition, variables: Sequence[str], scenario: Scenario)
 
 def _type(values: Sequence[Value]) -> VariableType:
     there = [v for v in values if v not in (None, BAD_QUALITY)]
-    found = {t for t, (kind, _) in TYPES.items() if there and all(isinstance(v, kind) for v in there)}
+    found = {
+        t for t, (kind, _) in TYPES.items() if there and all(isinstance(v, kind) for v in there)
+    }
     return cast(VariableType, next(iter(found), "number"))
 
 
-def _column(name: str, values: Iterable[Value], type_: VariableType, scenario: Scenario) -> list[float | str | None]:
+def _column(
+    name: str, values: Iterable[Value], type_: VariableType, scenario: Scenario
+) -> list[float | str | None]:
     kind, wanted = TYPES[type_]
     column: list[float | str | None] = []
     for value in (None if v == BAD_QUALITY else v for v in values):
         if value is not None and not isinstance(value, kind):
-            raise UserError(f"scenario {scenario.title!r}: {value!r} is not a value of {name!r}, which takes {wanted}")
+            raise UserError(
+                f"scenario {scenario.title!r}: {value!r} is not a value of {name!r}, which takes {wanted}"
+            )
         column.append(value if value is None or isinstance(value, str) else float(value))
     return column
 

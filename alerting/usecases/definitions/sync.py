@@ -48,14 +48,19 @@ class Synced:
 def check(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Definition]:
     """Read documents and check them against the known assets. Raises UserError with the faults of all of them."""
     read = [_read_definition(document) for document in documents]
-    assets = _assets_of(platform.assets, [one.definition for one in read if one.definition is not None])
+    assets = _assets_of(
+        platform.assets, [one.definition for one in read if one.definition is not None]
+    )
     types = platform.assets.event_types()
     definitions = [one.definition for one in read if one.definition is not None and not one.faults]
     all_faults = [(one.name, _all_faults(one, assets, types)) for one in read]
     messages = [str(DefinitionRefused(name, faults)) for name, faults in all_faults if faults]
     messages += _inhibition_messages(platform, definitions, assets)
     names = [d.name for d in definitions]
-    messages += [f"definition {n!r} occurs twice in these documents" for n in sorted({n for n in names if names.count(n) > 1})]
+    messages += [
+        f"definition {n!r} occurs twice in these documents"
+        for n in sorted({n for n in names if names.count(n) > 1})
+    ]
     if messages:
         raise UserError("\n".join(messages))
     return definitions
@@ -106,20 +111,35 @@ def _assets_of(stored: Assets, definitions: Sequence[Definition]) -> AssetIndex:
     return found if all(map(found.names_like, patterns)) else all_assets(stored)
 
 
-def _inhibition_messages(platform: DefinitionPorts, definitions: Sequence[Definition], assets: AssetIndex) -> list[str]:
+def _inhibition_messages(
+    platform: DefinitionPorts, definitions: Sequence[Definition], assets: AssetIndex
+) -> list[str]:
     """Return the faults of definitions that others inhibit, beside all definitions as they would then be in force."""
     if not any(d.suppression and d.suppression.inhibited for d in definitions):
         return []
-    others = {r.name: r.definition for r in platform.definitions.latest()} | {d.name: d for d in definitions}
-    found = [(d.name, list(inhibition_faults(d, others, assets))) for d in definitions if d.state != "retired"]
+    others = {r.name: r.definition for r in platform.definitions.latest()} | {
+        d.name: d for d in definitions
+    }
+    found = [
+        (d.name, list(inhibition_faults(d, others, assets)))
+        for d in definitions
+        if d.state != "retired"
+    ]
     return [str(DefinitionRefused(name, faults)) for name, faults in found if faults]
 
 
 def require_document(definitions: Definitions, name: str) -> Document:
     """Return the stored document of a definition, also a faulty one. Raises UserError with the names that may be meant."""
-    found = next((one for one in definitions.documents() if name in (one.get("name"), one.get("_label"))), None)
+    found = next(
+        (one for one in definitions.documents() if name in (one.get("name"), one.get("_label"))),
+        None,
+    )
     if found is None:
-        raise UserError(unknown_name("definition", name, [r.name for r in definitions.latest()], "apply one first"))
+        raise UserError(
+            unknown_name(
+                "definition", name, [r.name for r in definitions.latest()], "apply one first"
+            )
+        )
     return {key: value for key, value in found.items() if not key.startswith("_")}
 
 
@@ -129,7 +149,9 @@ def plan(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Plan]
     return [plan_change(d, latest.get(d.name)) for d in check(platform, documents)]
 
 
-def apply(platform: DefinitionPorts, documents: Sequence[Document], author: str, at: datetime, reason: str) -> list[Plan]:
+def apply(
+    platform: DefinitionPorts, documents: Sequence[Document], author: str, at: datetime, reason: str
+) -> list[Plan]:
     """Apply documents, each with its revision. If one of them is refused, none is written."""
     plans = plan(platform, documents)
     for item in plans:
@@ -138,13 +160,21 @@ def apply(platform: DefinitionPorts, documents: Sequence[Document], author: str,
     return plans
 
 
-def _put(platform: DefinitionPorts, definition: Definition, author: str, at: datetime, reason: str) -> Revision:
+def _put(
+    platform: DefinitionPorts, definition: Definition, author: str, at: datetime, reason: str
+) -> Revision:
     platform.definitions.put(definition_document(definition))
     platform.definitions.mark_faulty(definition.name, [])
     record_definition_faults(platform.platform_alerts, definition.name, [], at)
     revision, before = _add_revision(platform, definition, author, at, reason)
     platform.audit.add(
-        author, template("definition applied"), definition.name, at, before and before.number, revision.number, reason
+        author,
+        template("definition applied"),
+        definition.name,
+        at,
+        before and before.number,
+        revision.number,
+        reason,
     )
     return revision
 
@@ -165,12 +195,16 @@ def _add_revision(
             return revision, before
 
 
-def retire(platform: DefinitionPorts, name: str, author: str, at: datetime, reason: str) -> Revision:
+def retire(
+    platform: DefinitionPorts, name: str, author: str, at: datetime, reason: str
+) -> Revision:
     """Retire a definition; its history stays. Raises UserError if there is none, or if it is retired already."""
     revision = require_revision(platform.definitions, name)
     if revision.definition.state == "retired":
         raise UserError(f"definition {name!r} is already retired, since revision {revision.number}")
-    return _put(platform, revision.definition.model_copy(update={"state": "retired"}), author, at, reason)
+    return _put(
+        platform, revision.definition.model_copy(update={"state": "retired"}), author, at, reason
+    )
 
 
 def sync(platform: DefinitionPorts, at: datetime) -> Synced:
@@ -181,7 +215,11 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
     """
     latest_revisions, faulty_revisions = platform.definitions.read_revisions()
     valid, faulty_assets = platform.assets.read_all()
-    faulty_documents = [*faulty_assets, *platform.documents.faulty(_BESIDE_ASSETS), *faulty_revisions]
+    faulty_documents = [
+        *faulty_assets,
+        *platform.documents.faulty(_BESIDE_ASSETS),
+        *faulty_revisions,
+    ]
     record_document_faults(platform.platform_alerts, faulty_documents, at)
     latest = {r.name: r for r in latest_revisions}
     known_faults = platform.definitions.faulty()
@@ -194,18 +232,30 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
         name = str(marked.get("_label", document.get("name")))
         try:
             definition = _parse(document, assets, types)
-            faults = faults_against_assets(definition, assets, types) if definition.state == "active" else []
-            if definition.state == "active" and definition.suppression and definition.suppression.inhibited:
+            faults = (
+                faults_against_assets(definition, assets, types)
+                if definition.state == "active"
+                else []
+            )
+            if (
+                definition.state == "active"
+                and definition.suppression
+                and definition.suppression.inhibited
+            ):
                 others = {r.name: r.definition for r in (*latest.values(), *new)}
                 faults += inhibition_faults(definition, others, assets)
         except DefinitionRefused as refusal:
             faults = list(refusal.faults)
         except Exception as error:  # any content of a document: no document stops the others
-            faults = [Fault("document", f"cannot be read: {type(error).__name__}: {shown(str(error))}")]
+            faults = [
+                Fault("document", f"cannot be read: {type(error).__name__}: {shown(str(error))}")
+            ]
         if faults:
             faulty[name] = [str(f) for f in faults]
         elif name not in latest or latest[name].definition != definition:
-            new.append(_add_revision(platform, definition, "database", at, "edited in the database")[0])
+            new.append(
+                _add_revision(platform, definition, "database", at, "edited in the database")[0]
+            )
         _record_faults(platform, name, faulty.get(name, []), known_faults.get(name, []), at)
         documented.add(name)
     forget_deleted(platform.platform_alerts, platform.definitions, documented, at)
@@ -213,7 +263,9 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
     return Synced(tuple(latest[name] for name in sorted(latest)), tuple(new), faulty, assets)
 
 
-def _record_faults(platform: DefinitionPorts, name: str, faults: list[str], earlier: list[str], at: datetime) -> None:
+def _record_faults(
+    platform: DefinitionPorts, name: str, faults: list[str], earlier: list[str], at: datetime
+) -> None:
     if faults == earlier:
         return
     # Before the mark: after an interruption between the two both are done again.
@@ -238,12 +290,18 @@ def require_revision(definitions: Definitions, name: str, number: int | None = N
     """Return the newest (or the given) revision. Raises UserError if there is none; its message names the existing ones."""
     newest = definitions.newest_revision(name)
     if newest is None:
-        raise NotFound(unknown_name("definition", name, [r.name for r in definitions.latest()], "apply one first"))
+        raise NotFound(
+            unknown_name(
+                "definition", name, [r.name for r in definitions.latest()], "apply one first"
+            )
+        )
     if number in (None, newest.number):
         return newest
     found = next((r for r in definitions.revisions(name) if r.number == number), None)
     if found is None:
-        raise UserError(f"definition {name!r} has no revision {number}; it has 1 to {newest.number}")
+        raise UserError(
+            f"definition {name!r} has no revision {number}; it has 1 to {newest.number}"
+        )
     return found
 
 

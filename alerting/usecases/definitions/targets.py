@@ -36,20 +36,33 @@ def find_current_plan(platform: PlanPorts) -> CurrentPlan:
         return CurrentPlan(cached, before)
     synced = sync(platform, platform.clock.now())
     read_from = source_hash_of(platform) if synced.new else before
-    revisions = active(platform.definitions) if synced.new else [r for r in synced.latest if r.definition.state == "active"]
-    targets = list_targets(answering_revisions(platform, revisions), synced.assets, platform.latency)
+    revisions = (
+        active(platform.definitions)
+        if synced.new
+        else [r for r in synced.latest if r.definition.state == "active"]
+    )
+    targets = list_targets(
+        answering_revisions(platform, revisions), synced.assets, platform.latency
+    )
     found = EvaluationPlan(tuple(r.name for r in revisions), tuple(targets))
     if source_hash_of(platform) == read_from:  # otherwise a document was written during the read
         platform.evaluation_plans.put(read_from, found)
     return CurrentPlan(found, read_from)
 
 
-def answering_revisions(platform: PlanPorts, revisions: Sequence[Revision]) -> list[tuple[Revision, Revision]]:
+def answering_revisions(
+    platform: PlanPorts, revisions: Sequence[Revision]
+) -> list[tuple[Revision, Revision]]:
     """Return every revision in service with the one that evaluates: another one while its question has no champion yet."""
-    edited = [r.name for r in revisions if r.number > 1 and isinstance(r.definition, ModelDefinition)]
+    edited = [
+        r.name for r in revisions if r.number > 1 and isinstance(r.definition, ModelDefinition)
+    ]
     histories = platform.definitions.histories(edited) if edited else {}
     made = platform.decisions.histories(edited) if edited else {}
-    answers = {name: present_answer(of_name, made.get(name, [])).revision for name, of_name in histories.items()}
+    answers = {
+        name: present_answer(of_name, made.get(name, [])).revision
+        for name, of_name in histories.items()
+    }
     return [(revision, answers.get(revision.name) or revision) for revision in revisions]
 
 
@@ -70,12 +83,16 @@ def list_targets(
     """
     found = []
     for newest, answering in revisions:
-        matched = assets.matching(answering.definition.assets) or assets.matching(newest.definition.assets)
+        matched = assets.matching(answering.definition.assets) or assets.matching(
+            newest.definition.assets
+        )
         found += [_target(newest, answering, asset, assets, latency) for asset in matched]
     return sorted(found, key=lambda target: target.asset)
 
 
-def _target(newest: Revision, answering: Revision, asset: Asset, assets: AssetIndex, latency: timedelta) -> EvaluationTarget:
+def _target(
+    newest: Revision, answering: Revision, asset: Asset, assets: AssetIndex, latency: timedelta
+) -> EvaluationTarget:
     definition = answering.definition
     inputs = kind_of(definition).inputs(definition, asset)
     return EvaluationTarget(
@@ -89,8 +106,12 @@ def _target(newest: Revision, answering: Revision, asset: Asset, assets: AssetIn
         revision=newest.number,
         has_outcome=definition.problem is not None,
         events=definition.events_read(),
-        also_reads=tuple(sorted({*asset.with_parts(definition.variables_read(asset))} - {inputs.variable})),
-        above=assets.above(asset) if definition.suppression and not definition.evaluates_suppressed else (),
+        also_reads=tuple(
+            sorted({*asset.with_parts(definition.variables_read(asset))} - {inputs.variable})
+        ),
+        above=assets.above(asset)
+        if definition.suppression and not definition.evaluates_suppressed
+        else (),
         variable=inputs.variable,
         limits=inputs.limits,
         severities=definition.severities(),

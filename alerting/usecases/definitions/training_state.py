@@ -11,20 +11,30 @@ from alerting.usecases.definitions.versions import present_answer
 
 
 def describe_trainings(
-    definitions: Definitions, decisions: Decisions, trainings: Trainings, newest: Sequence[Revision], zone: tzinfo
+    definitions: Definitions,
+    decisions: Decisions,
+    trainings: Trainings,
+    newest: Sequence[Revision],
+    zone: tzinfo,
 ) -> dict[str, str]:
     """Return a sentence for each definition in service whose present question has no champion yet, or whose training failed.
 
     `newest`: the newest revision of each. `zone`: of the plant.
     """
-    trained = [r for r in newest if isinstance(r.definition, ModelDefinition) and r.definition.state == "active"]
+    trained = [
+        r
+        for r in newest
+        if isinstance(r.definition, ModelDefinition) and r.definition.state == "active"
+    ]
     names = [r.name for r in trained]
     histories = definitions.histories(names) if names else {}
     made = decisions.histories(names) if names else {}
     by_question = {(t.definition, t.question): t for t in trainings.of(names)}
     found = {}
     for revision in trained:
-        answer = present_answer(histories.get(revision.name, [revision]), made.get(revision.name, []))
+        answer = present_answer(
+            histories.get(revision.name, [revision]), made.get(revision.name, [])
+        )
         training = by_question.get((revision.name, question_of(revision) or ""))
         serves = answer.version is not None and answer.awaited is None
         state = describe_training(training, serves, zone)

@@ -36,11 +36,15 @@ def describe_answer(answering: Revision | None, awaited: int | None) -> str | No
     if answering is None or awaited is None:
         return None
     return translatable(
-        "answers revision {number}; revision {awaited} is being trained", number=str(answering.number), awaited=str(awaited)
+        "answers revision {number}; revision {awaited} is being trained",
+        number=str(answering.number),
+        awaited=str(awaited),
     )
 
 
-def answer_at(revisions: Sequence[Revision], decisions: Sequence[DecisionRecord], at: datetime) -> Answer:
+def answer_at(
+    revisions: Sequence[Revision], decisions: Sequence[DecisionRecord], at: datetime
+) -> Answer:
     """Return the answer to an instant: a champion answers only its own question.
 
     While the question of the revision in force has no champion, the last revision before it that has one goes on, if all since
@@ -61,7 +65,9 @@ def answer_at(revisions: Sequence[Revision], decisions: Sequence[DecisionRecord]
 
 
 def _is_trained(revision: Revision) -> bool:
-    return isinstance(revision.definition, ModelDefinition) and revision.definition.state == "active"
+    return (
+        isinstance(revision.definition, ModelDefinition) and revision.definition.state == "active"
+    )
 
 
 def present_answer(revisions: Sequence[Revision], decisions: Sequence[DecisionRecord]) -> Answer:
@@ -70,7 +76,10 @@ def present_answer(revisions: Sequence[Revision], decisions: Sequence[DecisionRe
 
 
 def segments(
-    revisions: Sequence[Revision], decisions: Sequence[DecisionRecord], start: datetime, end: datetime
+    revisions: Sequence[Revision],
+    decisions: Sequence[DecisionRecord],
+    start: datetime,
+    end: datetime,
 ) -> list[VersionInterval]:
     """Split (start, end] wherever the revision, the champion or its serving model changed. Both are sorted, oldest first."""
     changes = {r.at for r in revisions} | {d.at for d in decisions if d.promoted}
@@ -79,29 +88,45 @@ def segments(
     for a, b in pairwise(cuts):
         revision, version, awaited = answer_at(revisions, decisions, a)
         is_new = before is not None and revision is not None and before.number != revision.number
-        found.append(VersionInterval(a, b, revision, version, serves_twin(decisions, version, a), is_new, awaited))
+        found.append(
+            VersionInterval(
+                a, b, revision, version, serves_twin(decisions, version, a), is_new, awaited
+            )
+        )
         before = revision
     return found
 
 
 def serves_twin(decisions: Sequence[DecisionRecord], version: int | None, at: datetime) -> bool:
     """Return whether the refit of a version had given way to its twin at an instant."""
-    return any(d.verdict == "gave_way" and d.challenger_version == version and d.at <= at for d in decisions)
+    return any(
+        d.verdict == "gave_way" and d.challenger_version == version and d.at <= at
+        for d in decisions
+    )
 
 
-def champion_at(decisions: Sequence[DecisionRecord], at: datetime, question: str | None) -> int | None:
+def champion_at(
+    decisions: Sequence[DecisionRecord], at: datetime, question: str | None
+) -> int | None:
     """Return the registry version of the champion of a question at an instant, None without one. Oldest decision first."""
-    return next((d.challenger_version for d in reversed(promotions(decisions, question)) if d.at <= at), None)
+    return next(
+        (d.challenger_version for d in reversed(promotions(decisions, question)) if d.at <= at),
+        None,
+    )
 
 
-def last_promotion(decisions: Sequence[DecisionRecord], question: str | None) -> DecisionRecord | None:
+def last_promotion(
+    decisions: Sequence[DecisionRecord], question: str | None
+) -> DecisionRecord | None:
     """Return the promotion that made the present champion of a question, None without one. Oldest decision first."""
     return next(reversed(promotions(decisions, question)), None)
 
 
 def promotions(decisions: Sequence[DecisionRecord], question: str | None) -> list[DecisionRecord]:
     """Return the promotions of a question (None: of any), with those of which the question was not stored."""
-    return [d for d in decisions if d.promoted and (question is None or d.question in (None, question))]
+    return [
+        d for d in decisions if d.promoted and (question is None or d.question in (None, question))
+    ]
 
 
 def line_of_champions(decisions: Sequence[DecisionRecord], question: str | None) -> list[int]:
@@ -111,7 +136,11 @@ def line_of_champions(decisions: Sequence[DecisionRecord], question: str | None)
         version = decision.challenger_version
         if version is None or decision.verdict == "gave_way":
             continue
-        line = line[: line.index(version) + 1] if decision.verdict == "rollback" and version in line else [*line, version]
+        line = (
+            line[: line.index(version) + 1]
+            if decision.verdict == "rollback" and version in line
+            else [*line, version]
+        )
     return line
 
 
@@ -120,7 +149,9 @@ def first_instant(revisions: Sequence[Revision]) -> datetime | None:
     return next((r.at for r in revisions if r.definition.state == "active"), None)
 
 
-def live_from(revisions: Sequence[Revision], decisions: Sequence[DecisionRecord]) -> datetime | None:
+def live_from(
+    revisions: Sequence[Revision], decisions: Sequence[DecisionRecord]
+) -> datetime | None:
     """Return when live evaluation began: with the activation, for a model not before its first promotion. None: not yet.
 
     Both sequences are of one definition, oldest first, and `revisions` is not empty.

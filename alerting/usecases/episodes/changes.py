@@ -72,8 +72,14 @@ class EpisodeChanges:
         """Return the open live episode of a target; None without one."""
         open_ones = {e.id: e for e in self._stored.find(definition, asset, open_only=True)}
         self._read |= {id: e for id, e in open_ones.items() if id not in self._changed}
-        changed = {id: e for id, e in self._changed.items() if (e.definition, e.asset) == (definition, asset)}
-        live = (e for e in (open_ones | changed).values() if e.condition == "open" and not e.backfilled)
+        changed = {
+            id: e
+            for id, e in self._changed.items()
+            if (e.definition, e.asset) == (definition, asset)
+        }
+        live = (
+            e for e in (open_ones | changed).values() if e.condition == "open" and not e.backfilled
+        )
         return next(live, None)
 
     def of_episode(self, id: str) -> tuple[Notification, ...]:
@@ -86,7 +92,11 @@ class EpisodeChanges:
 
     def raised_since(self, asset: str, since: datetime) -> list[Notification]:
         """Return notifications of raises on this asset made after this instant."""
-        added = (n for n in self._added.values() if n.asset == asset and n.transition == "raised" and n.created_at > since)
+        added = (
+            n
+            for n in self._added.values()
+            if n.asset == asset and n.transition == "raised" and n.created_at > since
+        )
         return [*self._notifications.raised_since(asset, since), *added]
 
     def notify(self, added: Iterable[Notification]) -> None:
@@ -99,7 +109,9 @@ class EpisodeChanges:
         A delivery that begins meanwhile is a conflict: its recipient is notified of the end, too.
         """
         sent = self.of_episode(episode.id)
-        self._dropped |= {n.key: (n, dropped(n)) for n in self._sent[episode.id] if is_overtaken(n, episode, sent)}
+        self._dropped |= {
+            n.key: (n, dropped(n)) for n in self._sent[episode.id] if is_overtaken(n, episode, sent)
+        }
 
     def write(self, unit: Unit) -> None:
         """Write episodes and notifications in a unit of work. Raises Conflict if another process has changed one of them."""
@@ -135,7 +147,9 @@ class EpisodeChanges:
             log_transitions(episode, len(read.transitions) if read else 0)
 
 
-def update(platform: OutcomePorts, id: str, change: Callable[[Episode, EpisodeChanges], Episode]) -> Episode:
+def update(
+    platform: OutcomePorts, id: str, change: Callable[[Episode, EpisodeChanges], Episode]
+) -> Episode:
     """Apply a change to the stored episode, and write it together with the notifications that it adds, if any.
 
     After a concurrent write it is applied to the newer version. Raises LookupError if there is no such episode, and Conflict if

@@ -34,31 +34,61 @@ class Progress:
 def current_progress(platform: EpisodePorts, episode: Episode, now: datetime) -> Progress | None:
     """Return the current state of the problem of an episode; None if it is not happening, or its definition is gone."""
     asset = platform.assets.get(episode.asset)
-    revision = next((r for r in platform.definitions.revisions(episode.definition) if r.number == episode.revision), None)
+    revision = next(
+        (
+            r
+            for r in platform.definitions.revisions(episode.definition)
+            if r.number == episode.revision
+        ),
+        None,
+    )
     problem = revision.definition.problem if revision else None
-    if episode.phase != "happening" or episode.happening_at is None or asset is None or problem is None:
+    if (
+        episode.phase != "happening"
+        or episode.happening_at is None
+        or asset is None
+        or problem is None
+    ):
         return None
     if (combination := problem.combination) is not None:
         return _last_values(platform.readings, asset, problem, combination, now)
     if problem.variable is None:
         return Progress(True, translatable("Its event has no end yet."))
-    return _last_value(platform.readings, asset, problem, problem.variable, episode.happening_at, now)
+    return _last_value(
+        platform.readings, asset, problem, problem.variable, episode.happening_at, now
+    )
 
 
-def _last_values(readings: Readings, asset: Asset, problem: Problem, combination: Combination, now: datetime) -> Progress:
+def _last_values(
+    readings: Readings, asset: Asset, problem: Problem, combination: Combination, now: datetime
+) -> Progress:
     """Return the state of a problem of several variables, by the values that are in force."""
     at = now - problem_delay(problem, asset, ())
-    found = conditions_at(combination, readings.load(asset, at - 2 * problem_lookback(problem), at, problem.variables), at)
+    found = conditions_at(
+        combination,
+        readings.load(asset, at - 2 * problem_lookback(problem), at, problem.variables),
+        at,
+    )
     truth = combined_truth(combination, found)
     if truth == "unknown":
-        return Progress(False, joined("; ", translatable("Not known now"), unknown_message(asset, found)))
+        return Progress(
+            False, joined("; ", translatable("Not known now"), unknown_message(asset, found))
+        )
     if truth == "clear":
         return Progress(True, translatable("Its conditions do not hold any more."))
-    return Progress(True, combined_happening_message(combination, asset, conditions_that_count(combination, found)))
+    return Progress(
+        True,
+        combined_happening_message(combination, asset, conditions_that_count(combination, found)),
+    )
 
 
 def _last_value(
-    readings: Readings, asset: Asset, problem: Problem, variable: str, happening_at: datetime, now: datetime
+    readings: Readings,
+    asset: Asset,
+    problem: Problem,
+    variable: str,
+    happening_at: datetime,
+    now: datetime,
 ) -> Progress:
     known, delay = asset.variables.get(variable), asset.delay(variable)
     newest = readings.newest(asset, {variable: happening_at - _LONGEST}, now - delay)

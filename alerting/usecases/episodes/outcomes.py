@@ -45,13 +45,17 @@ class _OutcomeWindow(NamedTuple):
 Correct = Callable[[EpisodeChanges, Definition, Episode, datetime], None]
 
 
-def determine_due_outcomes(platform: OutcomePorts, as_of: datetime, correct: Correct | None = None) -> int:
+def determine_due_outcomes(
+    platform: OutcomePorts, as_of: datetime, correct: Correct | None = None
+) -> int:
     """Determine the outcome of every episode that is due. Return how many outcomes changed."""
     due = platform.episodes.with_due_outcomes(as_of)
     return sum(update_outcome(platform, episode.id, as_of, correct) for episode in due)
 
 
-def update_outcome(platform: OutcomePorts, episode_id: str, as_of: datetime, correct: Correct | None = None) -> bool:
+def update_outcome(
+    platform: OutcomePorts, episode_id: str, as_of: datetime, correct: Correct | None = None
+) -> bool:
     """Determine the outcome of one episode in the point-in-time view of as_of. Return True if it changed."""
     changed = False
 
@@ -86,21 +90,37 @@ def outcome_at(platform: OutcomePorts, episode: Episode, as_of: datetime) -> Epi
         transitions=tuple(t for t in episode.transitions if t.at <= as_of),
     )
     earlier = [at for at in determined if at <= as_of]
-    revision = next((r for r in platform.definitions.revisions(episode.definition) if r.number == episode.revision), None)
+    revision = next(
+        (
+            r
+            for r in platform.definitions.revisions(episode.definition)
+            if r.number == episode.revision
+        ),
+        None,
+    )
     if not earlier or revision is None:
         return replace(before, outcome_record=None)
-    return replace(before, outcome_record=_outcome_record(platform, before, revision.definition, max(earlier))[0])
+    return replace(
+        before,
+        outcome_record=_outcome_record(platform, before, revision.definition, max(earlier))[0],
+    )
 
 
 def _by(at: datetime | None, as_of: datetime) -> datetime | None:
     return at if at is not None and at <= as_of else None
 
 
-def _with_outcome_record(episode: Episode, outcome_record: OutcomeRecord, next_due: datetime | None, as_of: datetime) -> Episode:
+def _with_outcome_record(
+    episode: Episode, outcome_record: OutcomeRecord, next_due: datetime | None, as_of: datetime
+) -> Episode:
     if outcome_record == episode.outcome_record:
         return replace(episode, outcome_due_at=next_due)
-    reason = translatable("{outcome}: {reason}", outcome=outcome_record.outcome, reason=outcome_record.reason)
-    return episode.then("outcome", as_of, reason, outcome_record=outcome_record, outcome_due_at=next_due)
+    reason = translatable(
+        "{outcome}: {reason}", outcome=outcome_record.outcome, reason=outcome_record.reason
+    )
+    return episode.then(
+        "outcome", as_of, reason, outcome_record=outcome_record, outcome_due_at=next_due
+    )
 
 
 def _outcome_record(
@@ -111,12 +131,19 @@ def _outcome_record(
         return determine_outcome(False, Observed("unknown"), False, verdict), None
     window = _outcome_window(platform, definition, episode)
     asset = platform.assets.get(episode.asset)
-    if asset is None and episode.asset in platform.assets.faulty():  # determined once it is corrected
+    if (
+        asset is None and episode.asset in platform.assets.faulty()
+    ):  # determined once it is corrected
         unknown = Observed("unknown", reason=translatable("the document of the asset is faulty"))
-        return episode.outcome_record or determine_outcome(True, unknown, False, verdict), as_of + _TRY_AGAIN
+        return episode.outcome_record or determine_outcome(
+            True, unknown, False, verdict
+        ), as_of + _TRY_AGAIN
     if asset is None:
         return determine_outcome(
-            True, Observed("unknown", reason=translatable("the asset no longer exists")), False, verdict
+            True,
+            Observed("unknown", reason=translatable("the asset no longer exists")),
+            False,
+            verdict,
         ), None
     mature_at = _mature_at(platform, definition.problem, asset, window.end)
     observed = _observe(platform, asset, definition, definition.problem, window, mature_at, as_of)
@@ -124,18 +151,27 @@ def _outcome_record(
     return determine_outcome(True, observed, acted, verdict), _next_try(observed, mature_at, as_of)
 
 
-def _outcome_window(platform: OutcomePorts, definition: Definition, episode: Episode) -> _OutcomeWindow:
+def _outcome_window(
+    platform: OutcomePorts, definition: Definition, episode: Episode
+) -> _OutcomeWindow:
     """Return where the problem must occur: in the prediction window; of the unit just made, in the stride that ends there."""
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(platform.derived_features, definition)
     raised, window = episode.raised_at, definition.window
-    return _OutcomeWindow(raised + min(window.after, timedelta(0)), raised + window.after, raised + window.until)
+    return _OutcomeWindow(
+        raised + min(window.after, timedelta(0)), raised + window.after, raised + window.until
+    )
 
 
-def _mature_at(platform: OutcomePorts, problem: Problem, asset: Asset, window_end: datetime) -> datetime:
+def _mature_at(
+    platform: OutcomePorts, problem: Problem, asset: Asset, window_end: datetime
+) -> datetime:
     """Return the instant from which the outcome window is fully known."""
     delay = problem_delay(problem, asset, platform.assets.event_types())
-    latency = max((asset.latency(variable, platform.latency) for variable in problem.variables), default=platform.latency)
+    latency = max(
+        (asset.latency(variable, platform.latency) for variable in problem.variables),
+        default=platform.latency,
+    )
     return window_end + problem.hold + delay + latency
 
 
@@ -170,11 +206,16 @@ def _observe(
         at = from_millis(int(inside[0]))
         return Observed("too_late" if at < window.in_time_from else "in_time", at)
     if as_of < mature_at:
-        return Observed("unknown", reason=translatable("the outcome is known at {when}", when=mature_at.isoformat()))
+        return Observed(
+            "unknown",
+            reason=translatable("the outcome is known at {when}", when=mature_at.isoformat()),
+        )
     return _without_occurrence(problem, history, window, as_of)
 
 
-def _states(problem: Problem, history: History, found: pd.DataFrame, window: _OutcomeWindow, as_of: datetime) -> Millis:
+def _states(
+    problem: Problem, history: History, found: pd.DataFrame, window: _OutcomeWindow, as_of: datetime
+) -> Millis:
     """Return the instants that show the problem, for predictions of a state: its known samples, or that of an event.
 
     An event shows it at its start, or from the first instant of the window on.
@@ -189,17 +230,22 @@ def _states(problem: Problem, history: History, found: pd.DataFrame, window: _Ou
     return ts[bad & problems_known]
 
 
-def _without_occurrence(problem: Problem, history: History, window: _OutcomeWindow, as_of: datetime) -> Observed:
+def _without_occurrence(
+    problem: Problem, history: History, window: _OutcomeWindow, as_of: datetime
+) -> Observed:
     """Return the observation when no problem was found: `no` if data cover the window, else unknown. The rule of labels."""
     ts, _ = problem_samples(problem, history)
     samples = ts if problem.event is None else millis(pd.DatetimeIndex(history.readings.index))
     if not ((samples > to_millis(window.start)) & (samples <= to_millis(window.end))).any():
         return Observed("unknown", reason=translatable("no data within the outcome window"))
-    if to_millis(window.end + problem.hold) > last_known_instant(problem, history, ts, to_millis(as_of)):
+    if to_millis(window.end + problem.hold) > last_known_instant(
+        problem, history, ts, to_millis(as_of)
+    ):
         return Observed(
             "unknown",
             reason=translatable(
-                "the data end at {when}, before the outcome window", when=from_millis(int(samples[-1])).isoformat()
+                "the data end at {when}, before the outcome window",
+                when=from_millis(int(samples[-1])).isoformat(),
             ),
         )
     return Observed("no")

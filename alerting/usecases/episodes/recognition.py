@@ -9,11 +9,15 @@ from alerting.ports import EpisodePorts
 from alerting.recommendation.levers import narrow
 from alerting.recommendation.recognition import Recognition, recognise
 
-_BEFORE = timedelta(hours=1)  # in which a set-point that the model does not use must have been reported before the raise
+_BEFORE = timedelta(
+    hours=1
+)  # in which a set-point that the model does not use must have been reported before the raise
 _MOST_VARIABLES = 50
 
 
-def recommendation_taken(platform: EpisodePorts, episode: Episode, now: datetime) -> Recognition | None:
+def recommendation_taken(
+    platform: EpisodePorts, episode: Episode, now: datetime
+) -> Recognition | None:
     """Return what the readings show from the raise to the end of the prediction, at most to now; None where nothing is known."""
     asset = _asset(platform, episode)
     if asset is None or not episode.is_prediction:
@@ -27,20 +31,38 @@ def recommendation_taken(platform: EpisodePorts, episode: Episode, now: datetime
     until = min(now, episode.ended_at or now)
     readings = platform.readings.load(asset, episode.raised_at - _BEFORE, until, chosen).readings
     before = readings.loc[: episode.raised_at]
-    at_raise = {name: before[name].dropna().iloc[-1] for name in chosen if name in before and before[name].notna().any()}
-    at_raise |= {name: episode.inputs[name] for name in chosen if episode.inputs.get(name) is not None}
-    at_raise |= {change.variable: change.before for change in (episode.recommendation.changes if episode.recommendation else ())}
+    at_raise = {
+        name: before[name].dropna().iloc[-1]
+        for name in chosen
+        if name in before and before[name].notna().any()
+    }
+    at_raise |= {
+        name: episode.inputs[name] for name in chosen if episode.inputs.get(name) is not None
+    }
+    at_raise |= {
+        change.variable: change.before
+        for change in (episode.recommendation.changes if episode.recommendation else ())
+    }
     return recognise(advice, asset, at_raise, readings.loc[readings.index > episode.raised_at])
 
 
 def _asset(platform: EpisodePorts, episode: Episode) -> Asset | None:
     """Return the asset of an episode, its variables within the narrower limits of the definition."""
     asset = platform.assets.get(episode.asset)
-    revision = next((r for r in platform.definitions.revisions(episode.definition) if r.number == episode.revision), None)
+    revision = next(
+        (
+            r
+            for r in platform.definitions.revisions(episode.definition)
+            if r.number == episode.revision
+        ),
+        None,
+    )
     if asset is None or revision is None or not isinstance(revision.definition, TrainedDefinition):
         return asset
     limits = revision.definition.recommendation.variables
-    variables = {name: narrow(variable, limits.get(name)) for name, variable in asset.variables.items()}
+    variables = {
+        name: narrow(variable, limits.get(name)) for name, variable in asset.variables.items()
+    }
     return asset.model_copy(update={"variables": variables})
 
 

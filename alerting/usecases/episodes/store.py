@@ -20,7 +20,9 @@ def require_asset(assets: Assets, name: str) -> Asset:
     """Return an asset. Raises NotFound for an unknown name, with the names that it may mean."""
     asset = assets.get(name)
     if asset is None:
-        raise NotFound(unknown_name("asset", name, [one.name for one in assets.all()], ASSET_REMEDY))
+        raise NotFound(
+            unknown_name("asset", name, [one.name for one in assets.all()], ASSET_REMEDY)
+        )
     return asset
 
 
@@ -40,7 +42,13 @@ def find_episode(episodes: Episodes, id: str) -> Episode:
 def log_transitions(episode: Episode, logged: int = 0) -> None:
     """Log the transitions of an episode beyond the first `logged` ones."""
     for transition in episode.transitions[logged:]:
-        _log.info("episode %s", transition.kind, definition=episode.definition, asset=episode.asset, episode=episode.id)
+        _log.info(
+            "episode %s",
+            transition.kind,
+            definition=episode.definition,
+            asset=episode.asset,
+            episode=episode.id,
+        )
 
 
 Group = Literal["happening", "expected", "over, not acknowledged", "earlier"]
@@ -60,8 +68,12 @@ def in_groups(episodes: Iterable[Episode]) -> list[Episode]:
     return sorted(episodes, key=lambda episode: order.index(group_of(episode)))
 
 
-def episodes_of(platform: EpisodePorts, name: str | None, start: datetime | None, end: datetime | None) -> list[Episode]:
+def episodes_of(
+    platform: EpisodePorts, name: str | None, start: datetime | None, end: datetime | None
+) -> list[Episode]:
     """Return episodes newest first, without withdrawn ones. Raises UserError for an unknown definition name."""
     if name is not None:
         require_revision(platform.definitions, name)
-    return [e for e in platform.episodes.find(definition=name, start=start, end=end) if not e.withdrawn]
+    return [
+        e for e in platform.episodes.find(definition=name, start=start, end=end) if not e.withdrawn
+    ]

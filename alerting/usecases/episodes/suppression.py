@@ -47,15 +47,24 @@ class SuppressionList:
     not_notified: tuple[Episode, ...]
 
 
-def line_condition(platform: EpisodePorts, definition: Definition, asset: str, now: datetime) -> LineCondition:
+def line_condition(
+    platform: EpisodePorts, definition: Definition, asset: str, now: datetime
+) -> LineCondition:
     """Return the suppression of a target at an instant; not suppressed without a suppression in the definition."""
     if definition.suppression is None:
         return LineCondition(suppressed=False, reason="")
     chain = _chain(platform, definition.suppression, asset, now, now)
-    return line_condition_at(definition.suppression, chain, now, _inhibited(platform, definition.suppression, asset, now, now))
+    return line_condition_at(
+        definition.suppression,
+        chain,
+        now,
+        _inhibited(platform, definition.suppression, asset, now, now),
+    )
 
 
-def suppression_now(platform: EpisodePorts, definition: Definition, episode: Episode, now: datetime) -> str | None:
+def suppression_now(
+    platform: EpisodePorts, definition: Definition, episode: Episode, now: datetime
+) -> str | None:
     """Return the reason why an episode is suppressed now, None if it is not."""
     if definition.suppression is None or episode.severity in definition.suppression.still_notify:
         return None
@@ -63,7 +72,9 @@ def suppression_now(platform: EpisodePorts, definition: Definition, episode: Epi
     return condition.reason if condition.suppressed else None
 
 
-def suppressed_all_along(platform: EpisodePorts, definition: Definition, episode: Episode, until: datetime) -> str | None:
+def suppressed_all_along(
+    platform: EpisodePorts, definition: Definition, episode: Episode, until: datetime
+) -> str | None:
     """Return the reason why an episode was suppressed from its raise to its end (or `until`), None if it was not."""
     suppression = definition.suppression
     if suppression is None:
@@ -74,7 +85,10 @@ def suppressed_all_along(platform: EpisodePorts, definition: Definition, episode
 
 
 def never_notified(
-    suppression: Suppression, intervals: Sequence[SuppressedInterval], episode: Episode, until: datetime
+    suppression: Suppression,
+    intervals: Sequence[SuppressedInterval],
+    episode: Episode,
+    until: datetime,
 ) -> str | None:
     """Return the same as `suppressed_all_along`, from given suppressed intervals."""
     here = [s.reason for s in intervals if s.start <= episode.raised_at < s.end]
@@ -86,7 +100,11 @@ def never_notified(
 
 
 def suppressed_intervals_by_asset(
-    platform: EpisodePorts, definition: Definition, assets: Iterable[Asset], start: datetime | None, end: datetime
+    platform: EpisodePorts,
+    definition: Definition,
+    assets: Iterable[Asset],
+    start: datetime | None,
+    end: datetime,
 ) -> dict[str, list[SuppressedInterval]]:
     """Return the suppressed intervals of each asset between two instants (from its first reading on without `start`)."""
     suppression = definition.suppression
@@ -105,14 +123,20 @@ def suppressed_between(
 ) -> list[SuppressedInterval]:
     """Return the intervals that meet [start, end] in which a suppression applies to an asset."""
     chain = _chain(platform, suppression, asset, start, end)
-    return suppressed_intervals(suppression, chain, start, end, _inhibited(platform, suppression, asset, start, end))
+    return suppressed_intervals(
+        suppression, chain, start, end, _inhibited(platform, suppression, asset, start, end)
+    )
 
 
-def list_suppressed(platform: EpisodePorts, now: datetime, since: datetime, name: str | None = None) -> SuppressionList:
+def list_suppressed(
+    platform: EpisodePorts, now: datetime, since: datetime, name: str | None = None
+) -> SuppressionList:
     """Return the suppression of targets at `now`, of all active definitions or of one, and the suppressed episodes `since`."""
     definitions = _suppressible(platform.definitions, name)
     assets = AssetIndex(platform.assets.all())
-    conditions: dict[tuple[str, Suppression | None], LineCondition] = {}  # many definitions of one asset share a suppression
+    conditions: dict[
+        tuple[str, Suppression | None], LineCondition
+    ] = {}  # many definitions of one asset share a suppression
     targets = []
     for definition in definitions:
         for asset in matching_assets(definition, assets):
@@ -121,39 +145,61 @@ def list_suppressed(platform: EpisodePorts, now: datetime, since: datetime, name
                 conditions[key] = line_condition(platform, definition, asset.name, now)
             condition = conditions[key]
             targets.append(
-                SuppressedTarget(definition.name, asset.name, condition.suppressed, condition.reason, condition.unknown)
+                SuppressedTarget(
+                    definition.name,
+                    asset.name,
+                    condition.suppressed,
+                    condition.reason,
+                    condition.unknown,
+                )
             )
     return SuppressionList(
-        now, since, tuple(targets), tuple(_not_notified(platform.episodes, {d.name for d in definitions}, since, now))
+        now,
+        since,
+        tuple(targets),
+        tuple(_not_notified(platform.episodes, {d.name for d in definitions}, since, now)),
     )
 
 
 def not_notified_since(platform: EpisodePorts, since: datetime, now: datetime) -> list[Episode]:
     """Return the episodes raised since an instant that suppression by design muted throughout, newest first."""
-    return _not_notified(platform.episodes, {d.name for d in _suppressible(platform.definitions, None)}, since, now)
+    return _not_notified(
+        platform.episodes, {d.name for d in _suppressible(platform.definitions, None)}, since, now
+    )
 
 
 def _suppressible(definitions: Definitions, name: str | None) -> list[Definition]:
     if name is None:
-        return [r.definition for r in definitions.latest("suppression") if r.definition.state == "active"]
+        return [
+            r.definition
+            for r in definitions.latest("suppression")
+            if r.definition.state == "active"
+        ]
     definition = require_revision(definitions, name).definition
     return [definition] if definition.suppression is not None else []
 
 
-def _not_notified(episodes: Episodes, names: Collection[str], since: datetime, now: datetime) -> list[Episode]:
+def _not_notified(
+    episodes: Episodes, names: Collection[str], since: datetime, now: datetime
+) -> list[Episode]:
     alarms = episodes.alarms(since, now + timedelta(milliseconds=1)) if names else []
     ids = [a.id for a in alarms if a.definition in names and a.silent and a.suppressed]
     found = episodes.get_many(ids)
     return [found[id] for id in reversed(ids) if id in found]
 
 
-def _chain(platform: EpisodePorts, suppression: Suppression, asset: str, start: datetime, end: datetime) -> list[History]:
+def _chain(
+    platform: EpisodePorts, suppression: Suppression, asset: str, start: datetime, end: datetime
+) -> list[History]:
     """Load the histories that a suppression needs, of an asset and of its ancestors."""
     found = platform.assets.get(asset)
     if found is None or not suppression.when:
         return []
     variables = [s.variable for s in suppression.when if s.variable is not None]
-    return [platform.readings.load(a, start - lookback(suppression), end, variables) for a in _upwards(platform.assets, found)]
+    return [
+        platform.readings.load(a, start - lookback(suppression), end, variables)
+        for a in _upwards(platform.assets, found)
+    ]
 
 
 def _inhibited(
@@ -174,10 +220,15 @@ def _out_of_force_since(platform: EpisodePorts, episode: Episode) -> datetime | 
 
     Its episode then stays open, and means nothing any more.
     """
-    revision, asset = platform.definitions.newest_revision(episode.definition), platform.assets.get(episode.asset)
+    revision, asset = (
+        platform.definitions.newest_revision(episode.definition),
+        platform.assets.get(episode.asset),
+    )
     if revision is None or asset is None:
         return None
-    is_evaluated = revision.definition.state == "active" and matching_assets(revision.definition, [asset])
+    is_evaluated = revision.definition.state == "active" and matching_assets(
+        revision.definition, [asset]
+    )
     return None if is_evaluated else revision.at
 
 

@@ -32,7 +32,11 @@ class Stamps(NamedTuple):
 
     def with_others(self, others: "Stamps | None") -> "Stamps":
         """Return those of both."""
-        return self if others is None else Stamps(min(self.first, others.first), max(self.last, others.last))
+        return (
+            self
+            if others is None
+            else Stamps(min(self.first, others.first), max(self.last, others.last))
+        )
 
 
 @dataclass
@@ -52,10 +56,16 @@ class ArrivedRows:
             readings = [row for row in found if isinstance(row, ReadingRow)]
             events = [row for row in found if isinstance(row, EventRow)]
             instants = [row.ts for row in readings]
-            instants += [instant for row in events for instant in (row.start, row.end) if instant is not None]
-            self.stamps[asset] = Stamps(min(instants), max(instants)).with_others(self.stamps.get(asset))
+            instants += [
+                instant for row in events for instant in (row.start, row.end) if instant is not None
+            ]
+            self.stamps[asset] = Stamps(min(instants), max(instants)).with_others(
+                self.stamps.get(asset)
+            )
             names = self.variables.setdefault(asset, set())
-            names.update(*(row.values for row in readings), *(row.quality for row in readings if row.quality))
+            names.update(
+                *(row.values for row in readings), *(row.quality for row in readings if row.quality)
+            )
             self.events.setdefault(asset, set()).update(row.type for row in events)
 
     def join(self, others: "ArrivedRows") -> None:
@@ -105,7 +115,9 @@ class PromptEvaluation:
             return EvaluationCounts()
         late = begin_round(self._platform, plan.targets, as_of)
         names = tuple(sorted({target.definition for target in due}))
-        counts = evaluate_targets(self._platform, EvaluationPlan(names, tuple(due)), as_of, late.has_requests)
+        counts = evaluate_targets(
+            self._platform, EvaluationPlan(names, tuple(due)), as_of, late.has_requests
+        )
         counts.late, counts.too_late = late.late, late.too_late
         for target in due if not counts.elsewhere else ():
             self._forget(target, as_of)
@@ -130,7 +142,9 @@ class PromptEvaluation:
         if stamps.last <= until:
             del self._waiting[target.key]
         else:
-            self._waiting[target.key] = Stamps(max(stamps.first, from_millis(to_millis(until) + 1)), stamps.last)
+            self._waiting[target.key] = Stamps(
+                max(stamps.first, from_millis(to_millis(until) + 1)), stamps.last
+            )
 
 
 def is_prompt(target: EvaluationTarget) -> bool:
@@ -147,7 +161,9 @@ def _until(target: EvaluationTarget, as_of: datetime) -> datetime:
     return from_millis(to_millis(as_of) - target.latency)
 
 
-def plan_arrived(platform: UpkeepPorts, sources: Sequence[str], count: int, as_of: datetime) -> RoundPlan:
+def plan_arrived(
+    platform: UpkeepPorts, sources: Sequence[str], count: int, as_of: datetime
+) -> RoundPlan:
     """Begin a round of the targets that read these sources, of whatever kind: their shards, the plan's hash, and late readings.
 
     At most `count` shards, as in `plan_round`.
@@ -178,13 +194,20 @@ def evaluate_arrived(
 def _reading(platform: UpkeepPorts, plan: EvaluationPlan, sources: Sequence[str]) -> EvaluationPlan:
     """Return the targets that read a variable of one of these sources; for a source of events, all that read any event."""
     wanted = set(sources)
-    has_events = any(source is not None and source.delivers == "events" for source in map(platform.sources.get, sources))
-    delivered = {asset.name: {n for n, v in asset.variables.items() if v.source in wanted} for asset in platform.assets.all()}
+    has_events = any(
+        source is not None and source.delivers == "events"
+        for source in map(platform.sources.get, sources)
+    )
+    delivered = {
+        asset.name: {n for n, v in asset.variables.items() if v.source in wanted}
+        for asset in platform.assets.all()
+    }
 
     def reads(target: EvaluationTarget) -> bool:
         names = {target.variable, *target.also_reads}
         return bool(has_events and target.events) or any(
-            not names.isdisjoint(delivered.get(asset, ())) for asset in (target.asset, *target.above)
+            not names.isdisjoint(delivered.get(asset, ()))
+            for asset in (target.asset, *target.above)
         )
 
     found = tuple(filter(reads, plan.targets))

@@ -36,11 +36,15 @@ def evaluate_batch(run: Run, batch: Batch) -> Batch | None:
     Return the targets that had too many raises for one unit of work: they go on from where they stand now. None: no such target.
     """
     readings = _fetch(run, batch)
-    result = BatchResult(batch.before.take(range(len(batch.before))), np.zeros(len(batch.before), np.bool_))
+    result = BatchResult(
+        batch.before.take(range(len(batch.before))), np.zeros(len(batch.before), np.bool_)
+    )
     staying = advance_unchanged(run, batch, readings, result.after)
     others = sorted(set(range(len(batch.before))) - set(staying))
     run.fetch_revisions({batch.targets[row].definition for row in others})
-    others = [row for row in others if run.histories[batch.targets[row].definition]]  # without these no revision is valid
+    others = [
+        row for row in others if run.histories[batch.targets[row].definition]
+    ]  # without these no revision is valid
     run.fetch_assets({batch.targets[row].asset for row in others})
     ready = by_shard(batch, staying)
     cut: list[int] = []
@@ -53,7 +57,9 @@ def evaluate_batch(run: Run, batch: Batch) -> Batch | None:
                 ready.setdefault(batch.targets[row].shard, []).append(row)
         changed = {row: one for row, one in evaluated.items() if one.changes_episodes}
         for shard, of_shard in by_shard(batch, changed).items():
-            commit_shard(run, batch, result, {row: changed[row] for row in of_shard}, ready.pop(shard, []))
+            commit_shard(
+                run, batch, result, {row: changed[row] for row in of_shard}, ready.pop(shard, [])
+            )
     for of_shard in ready.values():
         commit_shard(run, batch, result, {}, of_shard)
     going_on = [row for row in cut if result.advanced[row]]
@@ -73,13 +79,18 @@ def _fetch(run: Run, batch: Batch) -> BatchReadings:
     return BatchReadings(run.platform.readings, wanted, run.as_of)
 
 
-def _portions(run: Run, readings: BatchReadings, batch: Batch, rows: Sequence[int]) -> Iterator[dict[int, EvaluatedTarget]]:
+def _portions(
+    run: Run, readings: BatchReadings, batch: Batch, rows: Sequence[int]
+) -> Iterator[dict[int, EvaluatedTarget]]:
     """Evaluate rows, and yield them in portions to write together: as many as fit with their histories in memory."""
     portion: dict[int, EvaluatedTarget] = {}
     values = 0
     for row in rows:
         portion[row] = one = _evaluate_target(run, readings, batch, row)
-        values += sum(0 if e.history is None else e.history.readings.size for e in (one.reprocessed, one.since))
+        values += sum(
+            0 if e.history is None else e.history.readings.size
+            for e in (one.reprocessed, one.since)
+        )
         if len(portion) == _AT_ONCE or values > _VALUES_AT_ONCE:
             yield portion
             portion, values = {}, 0
@@ -94,16 +105,22 @@ def _evaluate_target(run: Run, readings: BatchReadings, batch: Batch, row: int) 
     state = batch.before.state(row) or ConditionState(watermark=from_millis(batch.starts[row]))
     evaluated_from = (batch.base.state(row) if batch.reprocessed[row] else None) or state
     reprocessed = _evaluate(run, readings, revision, asset, evaluated_from, state.watermark)
-    if reprocessed.state.watermark < state.watermark:  # a model or value cannot be read: the next round tries again
+    if (
+        reprocessed.state.watermark < state.watermark
+    ):  # a model or value cannot be read: the next round tries again
         run.requests.pop(target.key)
         reprocessed, evaluated_from = TargetEvaluation(state), state
-    since = _evaluate(run, readings, revision, asset, reprocessed.state, batch.until(row, run.as_of))
+    since = _evaluate(
+        run, readings, revision, asset, reprocessed.state, batch.until(row, run.as_of)
+    )
     until = _cut(since)
     if until is not None:
         since = _evaluate(run, readings, revision, asset, reprocessed.state, until)
     if since.unreadable:
         run.counts.unreadable[revision.name] = since.unreadable
-    return EvaluatedTarget(revision, asset, state, evaluated_from, reprocessed, since, until is not None)
+    return EvaluatedTarget(
+        revision, asset, state, evaluated_from, reprocessed, since, until is not None
+    )
 
 
 def _answering(run: Run, name: str) -> Revision:
@@ -119,7 +136,12 @@ def _cut(evaluation: TargetEvaluation) -> datetime | None:
 
 
 def _evaluate(
-    run: Run, readings: BatchReadings, revision: Revision, asset: Asset, state: ConditionState, until: datetime
+    run: Run,
+    readings: BatchReadings,
+    revision: Revision,
+    asset: Asset,
+    state: ConditionState,
+    until: datetime,
 ) -> TargetEvaluation:
     """Evaluate a target by the revisions and champions in force.
 
@@ -130,7 +152,15 @@ def _evaluate(
     revisions = run.histories[revision.name]
     parts = segments(revisions, run.decisions(revision.name), state.watermark, until)
     try:
-        result = evaluate_parts(run.platform, run.models, asset, state, parts, read=readings.of(asset), shared=run.shared)
+        result = evaluate_parts(
+            run.platform,
+            run.models,
+            asset,
+            state,
+            parts,
+            read=readings.of(asset),
+            shared=run.shared,
+        )
     except UserError as refusal:
         return TargetEvaluation(state, unknown=str(refusal))
     run.add_scores(scores_of(revision.name, asset, result))

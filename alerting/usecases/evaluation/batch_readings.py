@@ -51,8 +51,12 @@ class BatchReadings:
                 raise UserError(fetched.faults[definition.variable])
             if definition.variable not in fetched.values:
                 return stored(definition, start, end)
-            first, last = np.searchsorted(fetched.ts, [to_millis(start), to_millis(end)], side="right")
+            first, last = np.searchsorted(
+                fetched.ts, [to_millis(start), to_millis(end)], side="right"
+            )
             bad = fetched.doubts.bad.get(definition.variable, NO_INSTANTS)
-            return Series(fetched.ts[first:last], fetched.values[definition.variable][first:last], bad)
+            return Series(
+                fetched.ts[first:last], fetched.values[definition.variable][first:last], bad
+            )
 
         return read

@@ -27,9 +27,14 @@ from alerting.usecases.evaluation.reprocess import LateUpdates, late_updates, ma
 from alerting.usecases.evaluation.run import Batch, Run
 
 RAISES_OF_TARGET = 500
-_EPISODES, _BYTES = 500, 4_000_000  # a unit of work is full from here on; the last target may double it
+_EPISODES, _BYTES = (
+    500,
+    4_000_000,
+)  # a unit of work is full from here on; the last target may double it
 _TARGETS = 5_000  # whose states, and at most as many checkpoints, are written together, beside those with changed episodes
-_ATTEMPTS = 10  # with pauses of 9 s altogether: nearly as long as a transaction of a dead process lasts
+_ATTEMPTS = (
+    10  # with pauses of 9 s altogether: nearly as long as a transaction of a dead process lasts
+)
 _log = id_logger(__name__)
 
 
@@ -56,13 +61,19 @@ class EvaluatedTarget:
     @property
     def changes_episodes(self) -> bool:
         """Return whether an episode, or its outcome, may differ from what is stored."""
-        return bool(self.since.steps or self.refreshes) or self.may_correct or self.may_change_outcomes
+        return (
+            bool(self.since.steps or self.refreshes) or self.may_correct or self.may_change_outcomes
+        )
 
     @property
     def refreshes(self) -> dict[datetime, Refresh]:
         """Return where to compute reasons and advice again: in the new times, else, after late data, at the old watermark."""
         still_open = self.reprocessed.state.raised_at
-        earlier = {at: refresh for at, refresh in self.reprocessed.refreshes.items() if at == still_open and self.is_reprocessed}
+        earlier = {
+            at: refresh
+            for at, refresh in self.reprocessed.refreshes.items()
+            if at == still_open and self.is_reprocessed
+        }
         return earlier | self.since.refreshes
 
     @property
@@ -78,18 +89,30 @@ class EvaluatedTarget:
         """
         if not self.is_reprocessed:
             return False
-        if self.reprocessed.steps or _condition_intervals(self.evaluated_from) != _condition_intervals(self.state):
+        if self.reprocessed.steps or _condition_intervals(
+            self.evaluated_from
+        ) != _condition_intervals(self.state):
             return True
         return self.state.raised_at is not None and bool(self.state.levels)
 
     def count_unknown(self, after: ConditionState) -> ConditionState:
         """Return the state with the reason why it is unknown at its end, and how often that was so in a row."""
         reason = self.since.unknown
-        return replace(after, unknown_count=self.state.unknown_count + 1 if reason else 0, unknown_reason=reason)
+        return replace(
+            after,
+            unknown_count=self.state.unknown_count + 1 if reason else 0,
+            unknown_reason=reason,
+        )
 
 
 def _condition_intervals(state: ConditionState) -> tuple[object, ...]:
-    return state.raised_at, state.happening_since, state.last_raised_at, state.last_closed_at, state.severity
+    return (
+        state.raised_at,
+        state.happening_since,
+        state.last_raised_at,
+        state.last_closed_at,
+        state.severity,
+    )
 
 
 @dataclass(frozen=True)
@@ -115,7 +138,11 @@ def by_shard(batch: Batch, rows: Iterable[int]) -> dict[tuple[int, int], list[in
 
 
 def commit_shard(
-    run: Run, batch: Batch, result: BatchResult, changed: Mapping[int, EvaluatedTarget], others: Sequence[int]
+    run: Run,
+    batch: Batch,
+    result: BatchResult,
+    changed: Mapping[int, EvaluatedTarget],
+    others: Sequence[int],
 ) -> None:
     """Write targets of one shard: those with `changed` episodes, and `others`, whose states in `result` are final.
 
@@ -133,7 +160,11 @@ def commit_shard(
         except Conflict as conflict:
             attempts += 1
             if attempts == _ATTEMPTS:
-                _log.warning("%d targets are left to the next round: %s", len(waiting) + len(unchanged), conflict)
+                _log.warning(
+                    "%d targets are left to the next round: %s",
+                    len(waiting) + len(unchanged),
+                    conflict,
+                )
                 return
             unmoved = _unmoved(run, batch, [*unchanged, *waiting])
             waiting = {row: one for row, one in waiting.items() if row in unmoved}
@@ -169,15 +200,32 @@ def _compose_target(run: Run, changes: EpisodeChanges, one: EvaluatedTarget) -> 
     live = compose_live(target, replace(one.since, refreshes=one.refreshes))
     request = run.requests.get((one.revision.name, one.asset.name))
     if request is not None and one.may_change_outcomes:
-        make_outcomes_due(changes, one.revision, one.asset.name, request.start, live.state.watermark)
-    return Composed(one.count_unknown(live.state), live.raised + corrected.raised, live.closed, corrected.withdrawn)
+        make_outcomes_due(
+            changes, one.revision, one.asset.name, request.start, live.state.watermark
+        )
+    return Composed(
+        one.count_unknown(live.state),
+        live.raised + corrected.raised,
+        live.closed,
+        corrected.withdrawn,
+    )
 
 
 def _write(
-    run: Run, batch: Batch, rows: Sequence[int], after: ConditionTable, changes: EpisodeChanges, late: LateUpdates, attempt: int
+    run: Run,
+    batch: Batch,
+    rows: Sequence[int],
+    after: ConditionTable,
+    changes: EpisodeChanges,
+    late: LateUpdates,
+    attempt: int,
 ) -> None:
     """Write everything in one unit of work, states last; states alone by a compare-and-set of their own."""
-    states, before, every = run.platform.states, batch.before.take(rows), batch.targets[rows[0]].every
+    states, before, every = (
+        run.platform.states,
+        batch.before.take(rows),
+        batch.targets[rows[0]].every,
+    )
     if not (changes.episodes or late or states.changes_cadence(before.keys, every)):
         states.advance(before, after, every=every)
         return

@@ -62,9 +62,15 @@ def compose_live(target: Composition, evaluation: TargetEvaluation) -> Composed:
             _refresh_episode(target, evaluation, raised_at, refresh)
     for id, steps in _steps_of_earlier(target, evaluation).items():
         _continue_episode(target, evaluation, id, steps)
-    episodes = [*new_episodes(evaluation, target.revision, target.asset, detected_at=target.as_of, backfilled=False).values()]
+    episodes = [
+        *new_episodes(
+            evaluation, target.revision, target.asset, detected_at=target.as_of, backfilled=False
+        ).values()
+    ]
     raised = add_and_announce(target, episodes)
-    return Composed(evaluation.state, raised=raised, closed=sum(s.kind == "closed" for s, _ in evaluation.steps))
+    return Composed(
+        evaluation.state, raised=raised, closed=sum(s.kind == "closed" for s, _ in evaluation.steps)
+    )
 
 
 def add_and_announce(target: Composition, episodes: Sequence[Episode]) -> int:
@@ -87,19 +93,25 @@ def _linked(changes: EpisodeChanges, episode: Episode) -> Episode:
     return link_continuation(episode, earlier)
 
 
-def _steps_of_earlier(target: Composition, evaluation: TargetEvaluation) -> dict[str, list[tuple[Step, VersionInterval]]]:
+def _steps_of_earlier(
+    target: Composition, evaluation: TargetEvaluation
+) -> dict[str, list[tuple[Step, VersionInterval]]]:
     """Return the steps of episodes that were raised before this run, by episode id."""
     found: dict[str, list[tuple[Step, VersionInterval]]] = {}
     for step, part in evaluation.steps:
         if step.kind != "raised" and step.raised_at not in evaluation.raises:
-            found.setdefault(episode_id(target.revision.name, target.asset.name, step.raised_at), []).append((step, part))
+            found.setdefault(
+                episode_id(target.revision.name, target.asset.name, step.raised_at), []
+            ).append((step, part))
     return found
 
 
 def _announce(target: Composition, episode: Episode, more: int, digest_only: bool) -> None:
     """Add a new episode, muted or with its notifications."""
     as_of = target.as_of
-    reason: str = translatable("continues") if episode.continues else translatable("first notification")
+    reason: str = (
+        translatable("continues") if episode.continues else translatable("first notification")
+    )
     if episode.late_data_status:
         reason = translatable("known since {when}, from late data", when=as_of.isoformat())
     if more:
@@ -112,12 +124,17 @@ def _announce(target: Composition, episode: Episode, more: int, digest_only: boo
     silence = silence_at_raise(target.platform, target.definition, episode, as_of)
     target.changes.add(episode if silence is None else as_muted(episode, silence, as_of))
     if silence is None:
-        added = raise_notifications(target.platform, target.changes, target.definition, episode, reason, as_of)
+        added = raise_notifications(
+            target.platform, target.changes, target.definition, episode, reason, as_of
+        )
         target.changes.notify(n for n in added if n.postponed_by == "digest" or not digest_only)
 
 
 def _continue_episode(
-    target: Composition, evaluation: TargetEvaluation, id: str, steps: Sequence[tuple[Step, VersionInterval]]
+    target: Composition,
+    evaluation: TargetEvaluation,
+    id: str,
+    steps: Sequence[tuple[Step, VersionInterval]],
 ) -> None:
     """Add the new steps of an earlier episode, with the notifications that they cause."""
 
@@ -127,11 +144,20 @@ def _continue_episode(
             episode = with_step(episode, step, part, evaluation)
             if was_open and step.kind == "severity":
                 target.changes.notify(
-                    worse_notifications(target.platform, target.changes, target.definition, episode, target.as_of)
+                    worse_notifications(
+                        target.platform, target.changes, target.definition, episode, target.as_of
+                    )
                 )
             if was_open and step.kind == "happening" and steps[-1][0].kind == "happening":
                 target.changes.notify(
-                    change_notifications(target.changes, target.definition, episode, "happening", step.reason, target.as_of)
+                    change_notifications(
+                        target.changes,
+                        target.definition,
+                        episode,
+                        "happening",
+                        step.reason,
+                        target.as_of,
+                    )
                 )
             if was_open and episode.condition == "closed":
                 announce_end(target, episode)
@@ -143,7 +169,9 @@ def _continue_episode(
         target.changes.update(stored_id, add_steps)
 
 
-def _refresh_episode(target: Composition, evaluation: TargetEvaluation, raised_at: datetime, refresh: Refresh) -> None:
+def _refresh_episode(
+    target: Composition, evaluation: TargetEvaluation, raised_at: datetime, refresh: Refresh
+) -> None:
     """Add reasons and advice of the newest scored instant to an earlier episode."""
     id = episode_id(target.revision.name, target.asset.name, raised_at)
     if target.changes.get(id) is None:
@@ -151,13 +179,19 @@ def _refresh_episode(target: Composition, evaluation: TargetEvaluation, raised_a
         if open_one is None or raised_at != evaluation.state.raised_at:
             return
         id = open_one.id  # late data have moved its raise
-    target.changes.update(id, lambda e: e if e.withdrawn else with_refresh(e, refresh, target.asset))
+    target.changes.update(
+        id, lambda e: e if e.withdrawn else with_refresh(e, refresh, target.asset)
+    )
 
 
 def announce_end(target: Composition, episode: Episode) -> None:
     """Add the notifications of an episode's end, and drop those that quiet hours hold back."""
     reason = episode.transitions[-1].reason
-    target.changes.notify(change_notifications(target.changes, target.definition, episode, "closed", reason, target.as_of))
+    target.changes.notify(
+        change_notifications(
+            target.changes, target.definition, episode, "closed", reason, target.as_of
+        )
+    )
     target.changes.drop_overtaken(episode)
 
 

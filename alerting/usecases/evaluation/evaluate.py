@@ -47,7 +47,10 @@ _log = id_logger(__name__)
 @log_run()
 @collect_garbage_rarely()
 def evaluate(
-    platform: EvaluationPorts, names: Sequence[str] | None, as_of: datetime, progress: Progress = silent
+    platform: EvaluationPorts,
+    names: Sequence[str] | None,
+    as_of: datetime,
+    progress: Progress = silent,
 ) -> EvaluationCounts:
     """Evaluate active definitions (all, or those named) from their watermark up to as_of, and determine outcomes. Idempotent.
 
@@ -72,7 +75,9 @@ class RoundPlan:
     late: LateCounts
 
 
-def plan_round(platform: EvaluationPorts, every: timedelta, count: int, as_of: datetime) -> RoundPlan:
+def plan_round(
+    platform: EvaluationPorts, every: timedelta, count: int, as_of: datetime
+) -> RoundPlan:
     """Begin a round of the definitions evaluated at this cadence: route late readings, and find the shards with definitions.
 
     At most `count` shards. Definitions whose states are stored together share one, so that two shards evaluated at once do not
@@ -95,7 +100,13 @@ def _names_at(plan: EvaluationPlan, every: timedelta) -> set[str]:
 @log_run()
 @collect_garbage_rarely()
 def evaluate_shard(
-    platform: EvaluationPorts, every: timedelta, shard: int, count: int, as_of: datetime, source_hash: str, has_requests: bool
+    platform: EvaluationPorts,
+    every: timedelta,
+    shard: int,
+    count: int,
+    as_of: datetime,
+    source_hash: str,
+    has_requests: bool,
 ) -> EvaluationCounts:
     """Evaluate the definitions of one of `count` shards up to the instant of its round, which `plan_round` has begun. Idempotent.
 
@@ -118,7 +129,11 @@ def plan_of_round(platform: EvaluationPorts, source_hash: str, as_of: datetime) 
 
 
 def evaluate_targets(
-    platform: EvaluationPorts, evaluation_plan: EvaluationPlan, as_of: datetime, has_requests: bool, progress: Progress = silent
+    platform: EvaluationPorts,
+    evaluation_plan: EvaluationPlan,
+    as_of: datetime,
+    has_requests: bool,
+    progress: Progress = silent,
 ) -> EvaluationCounts:
     """Evaluate the targets of a plan, after its round has begun."""
     requests = platform.arrivals.requests(evaluation_plan.names) if has_requests else {}
@@ -132,7 +147,9 @@ def evaluate_targets(
         requests,
     )
     states = platform.states.load_many([target.key for target in targets])
-    full_batch = Batch(targets, states, starts_of(run, targets, states), base_states(run, targets, states))
+    full_batch = Batch(
+        targets, states, starts_of(run, targets, states), base_states(run, targets, states)
+    )
     run.counts.latency_s = max((target.latency for target in targets), default=0) // 1000
     done = 0
     for rows in batches(targets, full_batch.starts, full_batch.evaluated_from, to_millis(as_of)):
@@ -162,14 +179,18 @@ def _log_counts(counts: EvaluationCounts, targets: int) -> None:
         _log.warning("the model cannot be read: %s", reason, definition=definition)
 
 
-def _select_plan(definitions: Definitions, evaluation_plan: EvaluationPlan, names: Sequence[str] | None) -> EvaluationPlan:
+def _select_plan(
+    definitions: Definitions, evaluation_plan: EvaluationPlan, names: Sequence[str] | None
+) -> EvaluationPlan:
     if names is None:
         return evaluation_plan
     idle = sorted(set(names) - set(evaluation_plan.names))
     for name in idle:
         require_revision(definitions, name)
     if idle:
-        raise UserError(f"not in service: {', '.join(idle)}; only active definitions are evaluated (set state: active)")
+        raise UserError(
+            f"not in service: {', '.join(idle)}; only active definitions are evaluated (set state: active)"
+        )
     return evaluation_plan.only(names)
 
 
@@ -194,7 +215,10 @@ def evaluate_past(
     latest = require_revision(platform.definitions, name)
     models = ModelCache(platform)
     assets = matching_assets(latest.definition, platform.assets.all())
-    latency = max((latest.definition.latency(asset, platform.latency) for asset in assets), default=platform.latency)
+    latency = max(
+        (latest.definition.latency(asset, platform.latency) for asset in assets),
+        default=platform.latency,
+    )
     end = min(end, platform.clock.now() - latency)
     if start >= end:
         raise UserError(
@@ -205,20 +229,28 @@ def evaluate_past(
     counts = EvaluationCounts(notes=notes)
     for done, asset in enumerate(assets):
         progress(f"evaluating {name} on {asset.name}", done, len(assets))
-        evaluation = evaluate_parts(platform, models, asset, ConditionState(watermark=start), parts, named=True)
+        evaluation = evaluate_parts(
+            platform, models, asset, ConditionState(watermark=start), parts, named=True
+        )
         platform.scores.add_many(scores_of(name, asset, evaluation))
         persisted = persist_past(platform, latest, asset, evaluation, start, end)
         for part in parts:
             number = part.revision.number if part.revision else None
             now = platform.clock.now()
-            platform.past_evaluations.add(PastEvaluation(name, asset.name, part.start, part.end, number, part.model_version, now))
+            platform.past_evaluations.add(
+                PastEvaluation(
+                    name, asset.name, part.start, part.end, number, part.model_version, now
+                )
+            )
         counts.targets += 1
         counts.raised += persisted.raised
         counts.closed += persisted.closed
         counts.withdrawn += persisted.withdrawn
         if evaluation.unknown:
             counts.unknown[f"{name} on {asset.name}"] = evaluation.unknown
-    counts.determined = determine_due_outcomes(platform, max(end, platform.clock.now()), correct_if_known_late)
+    counts.determined = determine_due_outcomes(
+        platform, max(end, platform.clock.now()), correct_if_known_late
+    )
     progress("evaluated", len(assets), len(assets))
     return counts
 
@@ -235,7 +267,9 @@ def _past_parts(
     """Return the versions that evaluate a past interval, and a sentence on those that were not in force then."""
     name = latest.name
     if model is None and revision is None:
-        parts = segments(platform.definitions.revisions(name), platform.decisions.of(name), start, end)
+        parts = segments(
+            platform.definitions.revisions(name), platform.decisions.of(name), start, end
+        )
         before = [part for part in parts if part.revision is None]
         if len(before) == len(parts) and latest.definition.state != "active":
             raise UserError(
@@ -253,13 +287,21 @@ def _past_parts(
         newest = replace(before[0], end=before[-1].end, revision=latest, model_version=version)
         return [newest, *parts[len(before) :]], [note]
     chosen = (
-        latest if revision in (None, "latest") else require_revision(platform.definitions, name, _number("--revision", revision))
+        latest
+        if revision in (None, "latest")
+        else require_revision(platform.definitions, name, _number("--revision", revision))
     )
-    return [VersionInterval(start, end, chosen, _unseen_version(platform, models, chosen, model, end))], []
+    return [
+        VersionInterval(start, end, chosen, _unseen_version(platform, models, chosen, model, end))
+    ], []
 
 
 def _unseen_version(
-    platform: EvaluationPorts, models: ModelCache, chosen: Revision, model: str | None, end: datetime
+    platform: EvaluationPorts,
+    models: ModelCache,
+    chosen: Revision,
+    model: str | None,
+    end: datetime,
 ) -> int | None:
     """Return the version of `named_version`. Raises UserError if it may not evaluate instants up to `end`."""
     version = named_version(platform, chosen, model)
@@ -277,7 +319,9 @@ def named_version(platform: ChampionPorts, chosen: Revision, model: str | None) 
     number = None if model in (None, "champion") else _number("--model", model)
     if not isinstance(chosen.definition, ModelDefinition):
         if number is not None:
-            raise UserError(f"{chosen.name!r} is a {chosen.definition.kind} definition, which has no model: leave --model out")
+            raise UserError(
+                f"{chosen.name!r} is a {chosen.definition.kind} definition, which has no model: leave --model out"
+            )
         return None
     if number is not None:
         _require_version(platform.models, chosen.name, number)
@@ -285,7 +329,9 @@ def named_version(platform: ChampionPorts, chosen: Revision, model: str | None) 
     serving = last_promotion(platform.decisions.of(chosen.name), question_of(chosen))
     if serving is None:
         why = describe_missing_champion(platform, chosen)
-        raise UserError(f"{chosen.name!r} has no champion for the question of revision {chosen.number}: {why}")
+        raise UserError(
+            f"{chosen.name!r} has no champion for the question of revision {chosen.number}: {why}"
+        )
     return serving.challenger_version
 
 
@@ -305,7 +351,9 @@ def check_unseen(models: ModelCache, definition: Definition, version: int, end: 
     try:
         training_cutoff = models.get(definition, version).training_cutoff
     except ModelUnavailable as unavailable:
-        raise UserError(f"model {version} of {definition.name!r} cannot be read: {unavailable}") from unavailable
+        raise UserError(
+            f"model {version} of {definition.name!r} cannot be read: {unavailable}"
+        ) from unavailable
     if end <= training_cutoff:
         raise UserError(
             f"model {version} of {definition.name!r} has learned from times up to {training_cutoff.isoformat()}; "

@@ -19,7 +19,9 @@ from alerting.usecases.evaluation.batch_readings import BatchReadings
 from alerting.usecases.evaluation.run import Batch, Run
 
 
-def advance_unchanged(run: Run, batch: Batch, readings: BatchReadings, after: ConditionTable) -> list[int]:
+def advance_unchanged(
+    run: Run, batch: Batch, readings: BatchReadings, after: ConditionTable
+) -> list[int]:
     """Write the new states of the targets whose condition does not change into `after`. Return their rows."""
     series_values, index = readings.pack_series()
     rows = [row for row in _simple_rows(batch) if batch.targets[row].series in index]
@@ -32,7 +34,9 @@ def advance_unchanged(run: Run, batch: Batch, readings: BatchReadings, after: Co
     limits = LimitColumns([target.limits for target in targets if target.limits])
     severities = [target.severities for target in targets]
     carried = states.carried_columns(severities)
-    found = evaluate_unchanged(limits, carried, summarise_windows(series_values, series, begin, end), begin, end)
+    found = evaluate_unchanged(
+        limits, carried, summarise_windows(series_values, series, begin, end), begin, end
+    )
     unknown = ending_message(found, [target.variable or "" for target in targets], limits)
     advanced = advance_states(states, found, unknown, end - 1)
     unchanged = find_unchanged(states, severities, found)
@@ -42,7 +46,11 @@ def advance_unchanged(run: Run, batch: Batch, readings: BatchReadings, after: Co
         advanced.earlier.put(
             reprocessed,
             _carried_at_watermarks(
-                batch, [rows[i] for i in reprocessed], states.take(reprocessed), series_values, series[reprocessed]
+                batch,
+                [rows[i] for i in reprocessed],
+                states.take(reprocessed),
+                series_values,
+                series[reprocessed],
             ),
         )
     staying = np.flatnonzero(unchanged).tolist()
@@ -57,7 +65,13 @@ def _simple_rows(batch: Batch) -> list[int]:
     return [row for row, given in enumerate(rows) if _is_simple(*given)]
 
 
-def _is_simple(target: EvaluationTarget, is_reprocessed: bool, since: int, carried_at: int, variable: str | None) -> bool:
+def _is_simple(
+    target: EvaluationTarget,
+    is_reprocessed: bool,
+    since: int,
+    carried_at: int,
+    variable: str | None,
+) -> bool:
     """Return whether the fast path can evaluate a target from its watermark `since`, with the reading that it carries.
 
     Its limits are numbers, its revision is the one of its last evaluation, or its first one, and it is not reprocessed with
@@ -87,17 +101,28 @@ def _needs_no_write(batch: Batch, rows: Sequence[int]) -> Flags:
     The earlier evaluation agrees if the condition is the same at both ends, because every step changes it.
     """
     before, base = batch.before, batch.base
-    same = [before.conditions[row] == base.conditions[row] and before.variable[row] == base.variable[row] for row in rows]
+    same = [
+        before.conditions[row] == base.conditions[row]
+        and before.variable[row] == base.variable[row]
+        for row in rows
+    ]
     return np.array(same, np.bool_)
 
 
 def _carried_at_watermarks(
-    batch: Batch, rows: Sequence[int], states: ConditionTable, series_values: RaggedReadings, series: Positions
+    batch: Batch,
+    rows: Sequence[int],
+    states: ConditionTable,
+    series_values: RaggedReadings,
+    series: Positions,
 ) -> CarriedState:
     """Return the corrected values, at their watermarks, of reprocessed targets whose condition did not change."""
     targets, ends = [batch.targets[row] for row in rows], batch.starts[rows]
     limits = LimitColumns([target.limits for target in targets if target.limits])
-    carried, begin = states.carried_columns([target.severities for target in targets]), states.watermark + 1
+    carried, begin = (
+        states.carried_columns([target.severities for target in targets]),
+        states.watermark + 1,
+    )
     carried_end = evaluate_unchanged(
         limits, carried, summarise_windows(series_values, series, begin, ends + 1), begin, ends + 1
     ).carried

@@ -22,7 +22,11 @@ from alerting.usecases.definitions.versions import describe_answer
 
 
 def new_episodes(
-    result: TargetEvaluation, revision: Revision, asset: Asset, detected_at: datetime | None, backfilled: bool
+    result: TargetEvaluation,
+    revision: Revision,
+    asset: Asset,
+    detected_at: datetime | None,
+    backfilled: bool,
 ) -> dict[str, Episode]:
     """Return the episodes raised in this run by id, oldest first, with their later steps."""
     found: dict[str, Episode] = {}
@@ -34,7 +38,10 @@ def new_episodes(
                 raised = replace(
                     raised,
                     evaluation=replace(
-                        raised.evaluation, reason=translatable("{reason} ({note})", reason=raised.evaluation.reason, note=note)
+                        raised.evaluation,
+                        reason=translatable(
+                            "{reason} ({note})", reason=raised.evaluation.reason, note=note
+                        ),
                     ),
                 )
             found[key] = replace(raised, backfilled=backfilled)
@@ -56,10 +63,14 @@ def with_refresh(episode: Episode, refresh: Refresh, asset: Asset) -> Episode:
         return episode
     risk, threshold = found.evaluation.value, found.evaluation.threshold
     version = values.model_version
-    return with_present_advice(episode, refresh.at, risk, threshold, version, found.contributions, found.recommendation)
+    return with_present_advice(
+        episode, refresh.at, risk, threshold, version, found.contributions, found.recommendation
+    )
 
 
-def _evidence(definition: Definition, asset: Asset, step: Step, values: Raise, history: History | None) -> Evidence:
+def _evidence(
+    definition: Definition, asset: Asset, step: Step, values: Raise, history: History | None
+) -> Evidence:
     """Return reasons and advice of an instant, computed once for the same values."""
     key = (asset.name, step)
     if key not in values.evidence:
@@ -67,7 +78,9 @@ def _evidence(definition: Definition, asset: Asset, step: Step, values: Raise, h
     return values.evidence[key]
 
 
-def _raise_episode(step: Step, revision: Revision, asset: Asset, result: TargetEvaluation, detected_at: datetime) -> Episode:
+def _raise_episode(
+    step: Step, revision: Revision, asset: Asset, result: TargetEvaluation, detected_at: datetime
+) -> Episode:
     definition, at_raise = revision.definition, result.raises[step.at]
     window = definition.gap + definition.horizon
     evidence = _evidence(definition, asset, step, at_raise, at_raise.history or result.history)
@@ -98,16 +111,22 @@ def _raise_episode(step: Step, revision: Revision, asset: Asset, result: TargetE
     )
 
 
-def with_step(episode: Episode, step: Step, part: VersionInterval, result: TargetEvaluation) -> Episode:
+def with_step(
+    episode: Episode, step: Step, part: VersionInterval, result: TargetEvaluation
+) -> Episode:
     """Return the episode after a step. A step that it already contains changes nothing.
 
     A reopened episode may be closed again at the same instant.
     """
-    if step.kind != "closed" and any(t.kind == step.kind and t.at == step.at for t in episode.transitions):
+    if step.kind != "closed" and any(
+        t.kind == step.kind and t.at == step.at for t in episode.transitions
+    ):
         return episode
     if step.kind == "happening":
         ended = step.prediction_ended_at
-        return episode.then("happening", step.at, step.reason, happening_at=step.at, prediction_ended_at=ended)
+        return episode.then(
+            "happening", step.at, step.reason, happening_at=step.at, prediction_ended_at=ended
+        )
     if step.kind == "closed" and step.prediction_ended_at is not None:
         return close(episode, step)
     if step.kind == "closed":
@@ -125,7 +144,9 @@ def with_step(episode: Episode, step: Step, part: VersionInterval, result: Targe
             episode,
             step,
             step.severity,
-            translatable("{change}: {reason}", change=step.reason, reason=why) if why else step.reason,
+            translatable("{change}: {reason}", change=step.reason, reason=why)
+            if why
+            else step.reason,
         )
     return episode.then(step.kind, step.at, step.reason)
 
@@ -140,4 +161,6 @@ def close(episode: Episode, step: Step, by: str = "") -> Episode:
         return episode
     ended = episode.prediction_ended_at or step.prediction_ended_at
     reason = joined("", step.reason, by) if by else step.reason
-    return episode.then("closed", step.at, reason, condition="closed", closed_at=step.at, prediction_ended_at=ended)
+    return episode.then(
+        "closed", step.at, reason, condition="closed", closed_at=step.at, prediction_ended_at=ended
+    )

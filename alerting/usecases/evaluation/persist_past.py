@@ -22,21 +22,40 @@ from alerting.usecases.evaluation.reconcile import stored_episodes
 
 _AT_ONCE, _ATTEMPTS = 500, 10
 _EVALUATED = (
-    *("revision", "severity", "severity_peak", "model_version", "evaluation", "closed_at", "valid_until", "is_prediction"),
+    *(
+        "revision",
+        "severity",
+        "severity_peak",
+        "model_version",
+        "evaluation",
+        "closed_at",
+        "valid_until",
+        "is_prediction",
+    ),
     *("happening_at", "prediction_ended_at", "contributions", "recommendation", "inputs"),
 )
 """The fields of an episode that another evaluation may change."""
 
 
 def persist_past(
-    platform: OutcomePorts, revision: Revision, asset: Asset, evaluation: TargetEvaluation, start: datetime, end: datetime
+    platform: OutcomePorts,
+    revision: Revision,
+    asset: Asset,
+    evaluation: TargetEvaluation,
+    start: datetime,
+    end: datetime,
 ) -> Composed:
     """Write the episodes of a past interval, up to 500 in one unit of work. One that overlaps a stored episode is that episode.
 
     Stored backfilled episodes that were not found again are withdrawn. No recipient is notified. An episode open at `end` is
     closed there. Idempotent. Raises UserError if other processes keep changing these episodes.
     """
-    found = [_close_at_end(e, end) for e in new_episodes(evaluation, revision, asset, detected_at=None, backfilled=True).values()]
+    found = [
+        _close_at_end(e, end)
+        for e in new_episodes(
+            evaluation, revision, asset, detected_at=None, backfilled=True
+        ).values()
+    ]
     written: list[Episode] = []
     for attempt in range(_ATTEMPTS):
         changes = EpisodeChanges(platform)
@@ -53,17 +72,31 @@ def persist_past(
         changes.log()
         raised, withdrawn = sum(e.version == 1 for e in written), sum(e.withdrawn for e in written)
         return Composed(evaluation.state, raised=raised, closed=len(found), withdrawn=withdrawn)
-    raise UserError(f"other processes keep changing episodes of {revision.name!r} on {asset.name!r}: evaluate this period later")
+    raise UserError(
+        f"other processes keep changing episodes of {revision.name!r} on {asset.name!r}: evaluate this period later"
+    )
 
 
-def _compose_past(changes: EpisodeChanges, key: TargetKey, found: Sequence[Episode], start: datetime, end: datetime) -> None:
+def _compose_past(
+    changes: EpisodeChanges,
+    key: TargetKey,
+    found: Sequence[Episode],
+    start: datetime,
+    end: datetime,
+) -> None:
     """Add the found episodes of a past interval, and withdraw the backfilled ones that were not found again.
 
     A live episode that was found again stays as it is.
     """
     by_raise = {episode.raised_at: episode for episode in found}
-    stored = [e for e in stored_episodes(changes, key, start, end) if not e.withdrawn or e.raised_at in by_raise]
-    evaluated = [EvaluatedEpisode(e.raised_at, e.closed_at, happening_at=e.happening_at) for e in found]
+    stored = [
+        e
+        for e in stored_episodes(changes, key, start, end)
+        if not e.withdrawn or e.raised_at in by_raise
+    ]
+    evaluated = [
+        EvaluatedEpisode(e.raised_at, e.closed_at, happening_at=e.happening_at) for e in found
+    ]
     reconciled = reconcile(stored, evaluated, evaluated, start, backfilled=True)
     for same, one, _ in reconciled.corrections:
         if same.backfilled or same.withdrawn:
@@ -77,16 +110,25 @@ def _compose_past(changes: EpisodeChanges, key: TargetKey, found: Sequence[Episo
 def _close_at_end(episode: Episode, end: datetime) -> Episode:
     if episode.condition == "closed":
         return episode
-    return close(episode, Step("closed", end, episode.raised_at, translatable("the evaluated past period ends here")))
+    return close(
+        episode,
+        Step("closed", end, episode.raised_at, translatable("the evaluated past period ends here")),
+    )
 
 
 def _correct(stored: Episode, evaluated: Episode, at: datetime) -> Episode:
     """Return the stored episode with the values of the new evaluation; identity, raise and feedback stay."""
-    updated = replace(stored, withdrawn=False, **{name: getattr(evaluated, name) for name in _EVALUATED})
+    updated = replace(
+        stored, withdrawn=False, **{name: getattr(evaluated, name) for name in _EVALUATED}
+    )
     if updated == stored:
         return stored
-    come = (t for t in evaluated.transitions if t.kind == "happening" and t not in stored.transitions)
-    updated = replace(updated, transitions=(*stored.transitions, *come), outcome_due_at=evaluated.outcome_due_at)
+    come = (
+        t for t in evaluated.transitions if t.kind == "happening" and t not in stored.transitions
+    )
+    updated = replace(
+        updated, transitions=(*stored.transitions, *come), outcome_due_at=evaluated.outcome_due_at
+    )
     return updated.then("corrected", at, translatable("this past period was evaluated again"))
 
 

@@ -36,7 +36,10 @@ _MOMENT = timedelta(milliseconds=1)
 
 
 def compose_reprocessed(
-    target: Composition, reprocessed: TargetEvaluation, since: TargetEvaluation, base: ConditionState
+    target: Composition,
+    reprocessed: TargetEvaluation,
+    since: TargetEvaluation,
+    base: ConditionState,
 ) -> Composed:
     """Compose the episodes of a reprocessed interval.
 
@@ -47,19 +50,28 @@ def compose_reprocessed(
     """
     until = reprocessed.state.watermark
     steps, later = [step for step, _ in reprocessed.steps], [step for step, _ in since.steps]
-    by_watermark, final = evaluated_episodes(base, steps), evaluated_episodes(base, [*steps, *later])
-    stored = stored_episodes(target.changes, (target.revision.name, target.asset.name), base.watermark, until)
+    by_watermark, final = (
+        evaluated_episodes(base, steps),
+        evaluated_episodes(base, [*steps, *later]),
+    )
+    stored = stored_episodes(
+        target.changes, (target.revision.name, target.asset.name), base.watermark, until
+    )
     reconciled = reconcile(stored, by_watermark, final, base.watermark)
     for episode, containing in reconciled.withdrawn:
         _withdraw_one(target, episode, containing)
     for correction in reconciled.corrections:
         _correct(target, correction)
-    new = _late_episodes(target.revision, target.asset, reprocessed, reconciled.new, until, target.as_of)
+    new = _late_episodes(
+        target.revision, target.asset, reprocessed, reconciled.new, until, target.as_of
+    )
     raised = add_and_announce(replace(target, is_last=True), new)
     return Composed(reprocessed.state, raised=raised, withdrawn=len(reconciled.withdrawn))
 
 
-def stored_episodes(changes: EpisodeChanges, key: TargetKey, after: datetime, until: datetime) -> list[Episode]:
+def stored_episodes(
+    changes: EpisodeChanges, key: TargetKey, after: datetime, until: datetime
+) -> list[Episode]:
     """Return the stored episodes with an instant in (after, until], including backfilled and withdrawn ones."""
     inside = changes.find(*key, start=after + _MOMENT, end=until + _MOMENT)
     earlier = changes.find(*key, end=after + _MOMENT, limit=20)
@@ -90,15 +102,23 @@ def _correct(target: Composition, correction: Correction) -> None:
             announce_end(target, after)
             return after
         if stored.condition == "open" and after.phase != stored.phase:
-            cause: Literal["happening", "corrected"] = "happening" if after.phase == "happening" else "corrected"
-            target.changes.notify(change_notifications(target.changes, definition, after, cause, reason, as_of))
+            cause: Literal["happening", "corrected"] = (
+                "happening" if after.phase == "happening" else "corrected"
+            )
+            target.changes.notify(
+                change_notifications(target.changes, definition, after, cause, reason, as_of)
+            )
             return after
         if stored.condition == "open" or after.condition == "closed":
             return after
         if target.changes.live_open(stored.definition, stored.asset) is not None:
             return stored  # only one may be open, so this one stays closed
-        target.changes.notify(change_notifications(target.changes, definition, after, "reopened", reason, as_of))
-        target.changes.notify(raise_notifications(target.platform, target.changes, definition, after, reason, as_of))
+        target.changes.notify(
+            change_notifications(target.changes, definition, after, "reopened", reason, as_of)
+        )
+        target.changes.notify(
+            raise_notifications(target.platform, target.changes, definition, after, reason, as_of)
+        )
         return after
 
     target.changes.update(correction.stored.id, correct_stored)
@@ -116,7 +136,12 @@ def _late_episodes(
 
     `found_late` marks those that arrived behind the availability delay; the others are known that late by design.
     """
-    of_new = replace(reprocessed, steps=[(s, part) for s, part in reprocessed.steps if s.raised_at in raised])
+    of_new = replace(
+        reprocessed, steps=[(s, part) for s, part in reprocessed.steps if s.raised_at in raised]
+    )
     found = new_episodes(of_new, revision, asset, detected_at=as_of, backfilled=False).values()
     late_from = until - revision.definition.delay(asset)
-    return [replace(e, late_data_status="found_late" if e.raised_at <= late_from else None) for e in found]
+    return [
+        replace(e, late_data_status="found_late" if e.raised_at <= late_from else None)
+        for e in found
+    ]

@@ -29,7 +29,9 @@ _TURNS = 2**32
 _MOMENT = timedelta(milliseconds=1)
 
 
-def begin_round(platform: EvaluationPorts, targets: Sequence[EvaluationTarget], as_of: datetime) -> LateCounts:
+def begin_round(
+    platform: EvaluationPorts, targets: Sequence[EvaluationTarget], as_of: datetime
+) -> LateCounts:
     """Route arrivals, and record how far this round evaluates: once, before any of its shards reads readings.
 
     In this order, because what has arrived by now is not late for this round. `targets`: the targets of all definitions.
@@ -39,12 +41,16 @@ def begin_round(platform: EvaluationPorts, targets: Sequence[EvaluationTarget], 
     return counts
 
 
-def announce_evaluation(arrivals: Arrivals, targets: Sequence[EvaluationTarget], as_of: datetime) -> None:
+def announce_evaluation(
+    arrivals: Arrivals, targets: Sequence[EvaluationTarget], as_of: datetime
+) -> None:
     """Record up to when these targets are going to be evaluated: as_of less the smallest latency."""
     arrivals.extend_evaluated_until(as_of - timedelta(milliseconds=smallest_latency(targets)))
 
 
-def base_states(run: Run, targets: Sequence[EvaluationTarget], states: ConditionTable) -> ConditionTable:
+def base_states(
+    run: Run, targets: Sequence[EvaluationTarget], states: ConditionTable
+) -> ConditionTable:
     """Return the states to evaluate from: the present ones, or earlier ones for targets to reprocess.
 
     A target whose condition has not changed carries its state of one step earlier; for the others a checkpoint is looked up.
@@ -54,7 +60,11 @@ def base_states(run: Run, targets: Sequence[EvaluationTarget], states: Condition
     by_earlier = []
     for row, target in enumerate(targets if run.requests else ()):
         request = run.requests.get(target.key)
-        if request is None or to_millis(request.start) > states.watermark[row] or states.watermark[row] == NO_TIME:
+        if (
+            request is None
+            or to_millis(request.start) > states.watermark[row]
+            or states.watermark[row] == NO_TIME
+        ):
             continue
         if NO_TIME != states.earlier.watermark[row] < to_millis(request.start):
             by_earlier.append(row)
@@ -69,10 +79,15 @@ def base_states(run: Run, targets: Sequence[EvaluationTarget], states: Condition
 
 
 def _past_states(
-    run: Run, targets: Sequence[EvaluationTarget], states: ConditionTable, starts: Mapping[int, datetime]
+    run: Run,
+    targets: Sequence[EvaluationTarget],
+    states: ConditionTable,
+    starts: Mapping[int, datetime],
 ) -> dict[int, ConditionState]:
     """Return, by row, the latest checkpoint before an instant, or else the nearest state to it."""
-    checkpoints = run.platform.checkpoints.before({targets[row].key: start for row, start in starts.items()})
+    checkpoints = run.platform.checkpoints.before(
+        {targets[row].key: start for row, start in starts.items()}
+    )
     found = {row: checkpoints.get(targets[row].key) for row in starts}
     missing = [row for row, state in found.items() if state is None]
     run.fetch_revisions({targets[row].definition for row in missing if targets[row].revision > 1})
@@ -87,7 +102,9 @@ def _past_states(
 
 def _state_at_first(target: EvaluationTarget, first: datetime) -> ConditionState:
     """Return the state of a target that waits for its first reading."""
-    return ConditionState(first, carried=None if target.variable is None else Carried(target.variable, first, None))
+    return ConditionState(
+        first, carried=None if target.variable is None else Carried(target.variable, first, None)
+    )
 
 
 @dataclass(frozen=True)
@@ -111,7 +128,11 @@ class LateUpdates:
 
 
 def late_updates(
-    run: Run, batch: Batch, after: ConditionTable, rows: Sequence[int], reprocessed: Mapping[int, ConditionState | None]
+    run: Run,
+    batch: Batch,
+    after: ConditionTable,
+    rows: Sequence[int],
+    reprocessed: Mapping[int, ConditionState | None],
 ) -> LateUpdates:
     """Return what is written with the new states of these rows.
 
@@ -120,12 +141,25 @@ def late_updates(
     """
     updates, at = LateUpdates(), np.asarray(rows, np.int64)
     targets = [batch.targets[row] for row in rows]
-    evaluated_from, start, watermark = batch.evaluated_from[at], batch.starts[at], after.watermark[at]
+    evaluated_from, start, watermark = (
+        batch.evaluated_from[at],
+        batch.starts[at],
+        after.watermark[at],
+    )
     again = evaluated_from < start
     if reprocessed:
-        again = np.array([reprocessed[row] is not None if row in reprocessed else bool(again[i]) for i, row in enumerate(rows)])
-    is_due = checkpoints_due(targets, np.where(again, evaluated_from, start), np.where(again, start, watermark))
-    requested = np.array([target.key in run.requests for target in targets] if run.requests else False)
+        again = np.array(
+            [
+                reprocessed[row] is not None if row in reprocessed else bool(again[i])
+                for i, row in enumerate(rows)
+            ]
+        )
+    is_due = checkpoints_due(
+        targets, np.where(again, evaluated_from, start), np.where(again, start, watermark)
+    )
+    requested = np.array(
+        [target.key in run.requests for target in targets] if run.requests else False
+    )
     for i in np.flatnonzero((watermark > start) & (is_due | again | requested)).tolist():
         row, target = rows[i], targets[i]
         if is_due[i]:
@@ -152,7 +186,11 @@ def checkpoints_due(targets: Sequence[EvaluationTarget], before: Millis, after: 
 
 
 def _state_at_start(
-    batch: Batch, after: ConditionTable, reprocessed: Mapping[int, ConditionState | None], row: int, is_reprocessed: bool
+    batch: Batch,
+    after: ConditionTable,
+    reprocessed: Mapping[int, ConditionState | None],
+    row: int,
+    is_reprocessed: bool,
 ) -> ConditionState:
     """Return the corrected state of a target at its old watermark."""
     corrected = reprocessed.get(row)
@@ -165,9 +203,15 @@ def _state_at_start(
     return batch.before.state(row) or ConditionState(from_millis(batch.starts[row]))
 
 
-def make_outcomes_due(changes: EpisodeChanges, revision: Revision, asset: str, start: datetime, now: datetime) -> None:
+def make_outcomes_due(
+    changes: EpisodeChanges, revision: Revision, asset: str, start: datetime, now: datetime
+) -> None:
     """Make due again the outcomes that data since `start` may have changed."""
     prediction_window = revision.definition.gap + revision.definition.horizon
     for episode in changes.find(revision.name, asset, start=start - prediction_window):
-        if episode.outcome_record is not None and episode.outcome_due_at is None and not episode.withdrawn:
+        if (
+            episode.outcome_record is not None
+            and episode.outcome_due_at is None
+            and not episode.withdrawn
+        ):
             changes.update(episode.id, lambda e: replace(e, outcome_due_at=now))

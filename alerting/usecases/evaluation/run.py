@@ -77,7 +77,11 @@ class Run:
         if missing:
             found = self.platform.definitions.histories(missing)
             self.histories.update({name: found.get(name, []) for name in missing})
-            trained = [n for n in missing if any(isinstance(r.definition, ModelDefinition) for r in self.histories[n])]
+            trained = [
+                n
+                for n in missing
+                if any(isinstance(r.definition, ModelDefinition) for r in self.histories[n])
+            ]
             self._decisions.update(self.platform.decisions.histories(trained) if trained else {})
 
     def fetch_assets(self, names: set[str]) -> None:
@@ -131,7 +135,12 @@ class Batch:
 
     def take(self, rows: Sequence[int]) -> "Batch":
         """Return the batch of the targets in these rows."""
-        return Batch([self.targets[row] for row in rows], self.before.take(rows), self.starts[rows], self.base.take(rows))
+        return Batch(
+            [self.targets[row] for row in rows],
+            self.before.take(rows),
+            self.starts[rows],
+            self.base.take(rows),
+        )
 
     def go_on(self, rows: Sequence[int], after: ConditionTable) -> "Batch":
         """Return the batch of the targets in these rows, evaluated from their states `after` on."""

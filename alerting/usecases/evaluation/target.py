@@ -50,19 +50,31 @@ def evaluate_parts(
     """
     series = read or stored_series(platform.readings, asset)
 
-    def suppressed(definition: Definition, start: datetime, end: datetime) -> list[SuppressedInterval]:
+    def suppressed(
+        definition: Definition, start: datetime, end: datetime
+    ) -> list[SuppressedInterval]:
         rule = definition.suppression
-        return [] if rule is None else suppressed_between(platform, rule.of_plant, asset.name, start, end)
+        return (
+            []
+            if rule is None
+            else suppressed_between(platform, rule.of_plant, asset.name, start, end)
+        )
 
-    sources = Sources(platform, models, asset, series, shared or SharedInputs(platform.readings), suppressed)
+    sources = Sources(
+        platform, models, asset, series, shared or SharedInputs(platform.readings), suppressed
+    )
     result = TargetEvaluation(state)
     for part in parts:
         definition = part.revision.definition if part.revision else None
-        if definition is None or not (definition.state == "active" or (named and part.model_version is not None)):
+        if definition is None or not (
+            definition.state == "active" or (named and part.model_version is not None)
+        ):
             result = _skip(result, part)
             continue
         gone = _why_unanswerable(definition, asset, part)
-        result = kind_of(definition).evaluate(definition, sources, replace(part, model_version=None) if gone else part, result)
+        result = kind_of(definition).evaluate(
+            definition, sources, replace(part, model_version=None) if gone else part, result
+        )
         result = replace(result, unknown=gone) if gone else result
         if result.unreadable:
             break
@@ -76,8 +88,19 @@ def _why_unanswerable(definition: Definition, asset: Asset, part: VersionInterva
     until = f"until revision {part.awaited} is trained, revision {part.revision.number} answers"
     if not any(fnmatchcase(asset.name, pattern) for pattern in definition.assets):
         return f"{until}, which does not ask about {asset.name} but about {', '.join(definition.assets)}"
-    gone = next((name for name in definition.needs if not any(fnmatchcase(v, name) for v in asset.variables)), None)
-    return f"{until}, which needs {gone}, and {asset.name} has no such variable any more" if gone else None
+    gone = next(
+        (
+            name
+            for name in definition.needs
+            if not any(fnmatchcase(v, name) for v in asset.variables)
+        ),
+        None,
+    )
+    return (
+        f"{until}, which needs {gone}, and {asset.name} has no such variable any more"
+        if gone
+        else None
+    )
 
 
 def stored_series(readings: Readings, asset: Asset) -> Read:
@@ -93,16 +116,30 @@ def _skip(result: TargetEvaluation, part: VersionInterval) -> TargetEvaluation:
     """Return the result after a part without a definition in service, which ends an open episode."""
     state, steps = result.state, result.steps
     if state.raised_at is not None and part.revision is not None:
-        steps = [*steps, (Step("closed", part.start, state.raised_at, out_of_service(part.revision)), part)]
+        steps = [
+            *steps,
+            (Step("closed", part.start, state.raised_at, out_of_service(part.revision)), part),
+        ]
         state = without_episode(state, part.start)
-    state = replace(state, watermark=part.end, pending_since=None, clearing_since=None, carried=None, rearm_at=None)
+    state = replace(
+        state,
+        watermark=part.end,
+        pending_since=None,
+        clearing_since=None,
+        carried=None,
+        rearm_at=None,
+    )
     return replace(result, state=state, steps=steps, unknown="the definition is not in service")
 
 
 def score_rows(scored: ScoredRows) -> list[Score]:
     """Return the known scores to store."""
     return [
-        Score(from_millis(t), p, scored.threshold, scored.model_version, None if isnan(twin) else twin)
-        for t, p, twin in zip(scored.at.tolist(), scored.score.tolist(), scored.twin.tolist(), strict=True)
+        Score(
+            from_millis(t), p, scored.threshold, scored.model_version, None if isnan(twin) else twin
+        )
+        for t, p, twin in zip(
+            scored.at.tolist(), scored.score.tolist(), scored.twin.tolist(), strict=True
+        )
         if not isnan(p)
     ]

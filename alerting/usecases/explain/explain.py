@@ -53,21 +53,35 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     muted = [f"no notification is sent: {describe_shelf(shelf)}"] if shelf else []
     facts = (*found.facts, *_record(platform, found, covering, at), *muted)
     facts += _describe_suppression(platform, latest, asset_name, at)
-    answer, *local = [messages.zoned_times(sentence, platform.zone) for sentence in (found.answer, *facts)]
+    answer, *local = [
+        messages.zoned_times(sentence, platform.zone) for sentence in (found.answer, *facts)
+    ]
     episode = covering.id if covering else None
-    return replace(found, answer=answer, facts=tuple(local), episode=episode, shelved=shelf is not None)
+    return replace(
+        found, answer=answer, facts=tuple(local), episode=episode, shelved=shelf is not None
+    )
 
 
-def _describe_suppression(platform: EpisodePorts, latest: Revision, asset: str, at: datetime) -> tuple[str, ...]:
+def _describe_suppression(
+    platform: EpisodePorts, latest: Revision, asset: str, at: datetime
+) -> tuple[str, ...]:
     """Return sentences on the suppression at that instant, and on the states that cannot be known."""
     condition = line_condition(platform, latest.definition, asset, at)
-    reasons = [f"no notification is sent: suppressed by design: {condition.reason}"] if condition.suppressed else []
+    reasons = (
+        [f"no notification is sent: suppressed by design: {condition.reason}"]
+        if condition.suppressed
+        else []
+    )
     unknown = () if condition.suppressed else condition.unknown
     return (*reasons, *(f"an unknown state does not suppress it: {reason}" for reason in unknown))
 
 
 def _evaluated_or_why_not(
-    platform: EvaluationPorts, latest: Revision, asset: Asset, at: datetime, covering: Episode | None
+    platform: EvaluationPorts,
+    latest: Revision,
+    asset: Asset,
+    at: datetime,
+    covering: Episode | None,
 ) -> Why:
     revisions = platform.definitions.revisions(latest.name)
     decisions = platform.decisions.of(latest.name)
@@ -75,24 +89,40 @@ def _evaluated_or_why_not(
     current = answer.revision
     blank = Why(latest.name, asset.name, at, "not evaluated", "")
     if started is None or at < started or current is None:
-        since = "it was never put in service" if started is None else f"it is in service since {started.isoformat()}"
+        since = (
+            "it was never put in service"
+            if started is None
+            else f"it is in service since {started.isoformat()}"
+        )
         return replace(blank, answer=f"it was not evaluated at {at.isoformat()}: {since}")
     if current.definition.state != "active":
-        return replace(blank, answer=f"it was not evaluated: revision {current.number} is {current.definition.state}")
+        return replace(
+            blank,
+            answer=f"it was not evaluated: revision {current.number} is {current.definition.state}",
+        )
     if asset not in matching_assets(current.definition, platform.assets.all()):
         patterns = ", ".join(current.definition.assets)
-        return replace(blank, answer=f"revision {current.number} does not apply to {asset.name}; it applies to {patterns}")
+        return replace(
+            blank,
+            answer=f"revision {current.number} does not apply to {asset.name}; it applies to {patterns}",
+        )
     models = ModelCache(platform)
 
     def evaluate(state: ConditionState) -> TargetEvaluation:
         if state.watermark >= at:
             return TargetEvaluation(state, unknown=state.unknown_reason)
-        return evaluate_parts(platform, models, asset, state, segments(revisions, decisions, state.watermark, at))
+        return evaluate_parts(
+            platform, models, asset, state, segments(revisions, decisions, state.watermark, at)
+        )
 
     blank = replace(blank, model_version=answer.version)
     question = WhyQuestion(platform, asset, at, covering, blank, evaluate)
     found = kind_of(current.definition).why(current.definition, question)
-    if found.verdict == "unknown" and answer.version is None and _lacks_champion(current, decisions):
+    if (
+        found.verdict == "unknown"
+        and answer.version is None
+        and _lacks_champion(current, decisions)
+    ):
         missing = describe_missing_champion(platform, current, describe_step(platform, current))
         found = replace(found, answer=f"cannot tell: {found.unknown}: {missing}")
     return replace(found, facts=(*found.facts, answer.message)) if answer.message else found
@@ -100,7 +130,10 @@ def _evaluated_or_why_not(
 
 def _lacks_champion(current: Revision, decisions: Sequence[DecisionRecord]) -> bool:
     """Return whether a revision needs a model, and its question has no champion to this day."""
-    return isinstance(current.definition, ModelDefinition) and last_promotion(decisions, question_of(current)) is None
+    return (
+        isinstance(current.definition, ModelDefinition)
+        and last_promotion(decisions, question_of(current)) is None
+    )
 
 
 # --- stored data --------------------------------------------------------------------------------------------------------
@@ -114,21 +147,31 @@ def _covering(episodes: Episodes, definition: str, asset: str, at: datetime) -> 
     return min(found, key=lambda e: e.backfilled, default=None)
 
 
-def _record(platform: EvaluationPorts, found: Why, covering: Episode | None, at: datetime) -> list[str]:
+def _record(
+    platform: EvaluationPorts, found: Why, covering: Episode | None, at: datetime
+) -> list[str]:
     """Return sentences on stored episodes and notifications, and on their differences from the new evaluation."""
     lines = []
     if covering is not None:
-        lines.append(f"episode {covering.id} was raised at {covering.raised_at.isoformat()}: {covering.evaluation.reason}")
+        lines.append(
+            f"episode {covering.id} was raised at {covering.raised_at.isoformat()}: {covering.evaluation.reason}"
+        )
         sent = platform.notifications.of_episodes([covering.id])[covering.id]
         notified = [f"{n.channel} ({n.status})" for n in sent if n.transition != "closed"]
         lines.append(f"notified: {', '.join(notified)}" if notified else "no notification was sent")
         lines += [t.reason for t in covering.transitions if t.reason.startswith(LATE_DATA)]
         if covering.late_data_status == "found_late":
-            lines.append(f"it was found late: late data showed it at {covering.detected_at.isoformat()}")
+            lines.append(
+                f"it was found late: late data showed it at {covering.detected_at.isoformat()}"
+            )
         if covering.acknowledged:
-            lines.append(f"acknowledged by {covering.acknowledged.actor} at {covering.acknowledged.at.isoformat()}")
+            lines.append(
+                f"acknowledged by {covering.acknowledged.actor} at {covering.acknowledged.at.isoformat()}"
+            )
     elif found.verdict == "open":
-        lines.append("no episode covers this instant: the readings came after its evaluation, or it is not evaluated yet")
+        lines.append(
+            "no episode covers this instant: the readings came after its evaluation, or it is not evaluated yet"
+        )
     if covering is not None and found.verdict == "normal" and covering.valid_until is None:
         lines.append("the readings known now would not have raised it: some of them came later")
     return lines + _progress(platform, found, at)
@@ -137,22 +180,32 @@ def _record(platform: EvaluationPorts, found: Why, covering: Episode | None, at:
 def _progress(platform: EvaluationPorts, found: Why, at: datetime) -> list[str]:
     state = platform.states.load_many([(found.definition, found.asset)]).state(0)
     if state is None:
-        return [] if found.verdict == "not evaluated" or found.unknown else ["it is not evaluated yet: run `alerting evaluate`"]
+        return (
+            []
+            if found.verdict == "not evaluated" or found.unknown
+            else ["it is not evaluated yet: run `alerting evaluate`"]
+        )
     behind = "" if state.watermark >= at else ", which is before this instant"
     lines = [
         f"evaluated to {state.watermark.isoformat()}{latency_note(_latency(platform, found.definition, found.asset))}{behind}"
     ]
     requested = platform.arrivals.requests([found.definition]).get((found.definition, found.asset))
     if requested is not None:
-        lines.append(f"the next evaluation evaluates it again with late data, from {requested.start.isoformat()} on")
+        lines.append(
+            f"the next evaluation evaluates it again with late data, from {requested.start.isoformat()} on"
+        )
     if state.unknown_count:
-        lines.append(f"the last {state.unknown_count} evaluations ended unknown: {state.unknown_reason}")
+        lines.append(
+            f"the last {state.unknown_count} evaluations ended unknown: {state.unknown_reason}"
+        )
     return lines
 
 
 def _latency(platform: OutcomePorts, name: str, asset_name: str) -> timedelta:
     asset, latest = platform.assets.get(asset_name), platform.definitions.newest_revision(name)
-    return latest.definition.latency(asset, platform.latency) if asset and latest else platform.latency
+    return (
+        latest.definition.latency(asset, platform.latency) if asset and latest else platform.latency
+    )
 
 
 def watermark_of(platform: EvaluationPorts, episode: Episode) -> tuple[datetime, timedelta] | None:
@@ -160,9 +213,18 @@ def watermark_of(platform: EvaluationPorts, episode: Episode) -> tuple[datetime,
     if episode.condition != "open":
         return None
     state = platform.states.load_many([(episode.definition, episode.asset)]).state(0)
-    return (state.watermark, _latency(platform, episode.definition, episode.asset)) if state else None
+    return (
+        (state.watermark, _latency(platform, episode.definition, episode.asset)) if state else None
+    )
 
 
 def _shelf_at(shelves: Shelves, definition: str, asset: str, at: datetime) -> Shelf | None:
     found = shelves.of(definition, asset)
-    return next((s for s in found if s.since <= at and all(end is None or at < end for end in (s.ended_at, s.until))), None)
+    return next(
+        (
+            s
+            for s in found
+            if s.since <= at and all(end is None or at < end for end in (s.ended_at, s.until))
+        ),
+        None,
+    )

@@ -32,7 +32,9 @@ from alerting.readings.sample_quality import Quality
 
 _MOST_ROWS = 10_000  # of one write
 _ATTEMPTS = 10
-_Samples = dict[str, tuple[Any, Quality | None]]  # values and qualities by variable: None for a bad value, and a good quality
+_Samples = dict[
+    str, tuple[Any, Quality | None]
+]  # values and qualities by variable: None for a bad value, and a good quality
 
 
 @dataclass(frozen=True)
@@ -61,19 +63,28 @@ def add_readings(plant: WritePorts, rows: Sequence[ReadingRow], arrived_at: date
     if len(rows) <= _MOST_ROWS:
         return _add_readings(plant, rows, arrived_at)
     starts = range(0, len(rows), _MOST_ROWS)
-    return sum(_add_readings(plant, rows[start : start + _MOST_ROWS], arrived_at) for start in starts)
+    return sum(
+        _add_readings(plant, rows[start : start + _MOST_ROWS], arrived_at) for start in starts
+    )
 
 
 def _add_readings(plant: WritePorts, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
     keys = _keys(rows)
     stored = plant.reading_writes.stored(keys)
     new: Sequence[ReadingRow]
-    if isinstance(rows, ReadingBatch) and not (rows.quality or stored) and len(set(keys)) == len(keys):
+    if (
+        isinstance(rows, ReadingBatch)
+        and not (rows.quality or stored)
+        and len(set(keys)) == len(keys)
+    ):
         parts, changed, new, updates = partial(_batch_parts, rows), len(rows), rows, []
     else:
         merged, changed = _merge(keys, rows, stored)
         touched = [
-            _Touched(row.asset, row.ts, {**row.values, **row.quality} if row.quality else row.values) for row in merged.values()
+            _Touched(
+                row.asset, row.ts, {**row.values, **row.quality} if row.quality else row.values
+            )
+            for row in merged.values()
         ]
         new = [row for key, row in merged.items() if key not in stored]
         updates = [(stored[key], row) for key, row in merged.items() if key in stored]
@@ -83,7 +94,9 @@ def _add_readings(plant: WritePorts, rows: Sequence[ReadingRow], arrived_at: dat
     with _recorded(plant.arrivals, parts, arrived_at):
         plant.reading_writes.update(updates, arrived_at)
         meanwhile = [new[position] for position in plant.reading_writes.insert(new, arrived_at)]
-    return changed - len(meanwhile) + (_add_readings(plant, meanwhile, arrived_at) if meanwhile else 0)
+    return (
+        changed - len(meanwhile) + (_add_readings(plant, meanwhile, arrived_at) if meanwhile else 0)
+    )
 
 
 def _keys(rows: Sequence[ReadingRow]) -> list[ReadingKey]:
@@ -106,7 +119,9 @@ def _merge(
     changed = 0
     for key, row in zip(keys, rows, strict=True):
         is_new, before = key not in known, known.setdefault(key, {})
-        difference = {name: sample for name, sample in _samples(row).items() if before.get(name) != sample}
+        difference = {
+            name: sample for name, sample in _samples(row).items() if before.get(name) != sample
+        }
         if is_new or difference:
             before.update(difference)
             found.setdefault(key, {}).update(difference)
@@ -116,12 +131,20 @@ def _merge(
 
 def _samples(row: ReadingRow) -> _Samples:
     samples: _Samples = {name: (value, None) for name, value in row.values.items()}
-    return samples | {name: (row.values.get(name) if q == "uncertain" else None, q) for name, q in row.quality.items()}
+    return samples | {
+        name: (row.values.get(name) if q == "uncertain" else None, q)
+        for name, q in row.quality.items()
+    }
 
 
 def _row(key: ReadingKey, samples: _Samples) -> ReadingRow:
     values = {name: value for name, (value, _) in samples.items() if value is not None}
-    return ReadingRow(key[0], from_millis(key[1]), values, {name: q for name, (_, q) in samples.items() if q is not None})
+    return ReadingRow(
+        key[0],
+        from_millis(key[1]),
+        values,
+        {name: q for name, (_, q) in samples.items() if q is not None},
+    )
 
 
 def add_events(plant: WritePorts, rows: Sequence[EventRow], arrived_at: datetime) -> int:
@@ -139,15 +162,23 @@ def _add_events(plant: WritePorts, rows: Sequence[EventRow], arrived_at: datetim
     for _ in range(_ATTEMPTS):
         if not changes:
             return changed
-        turns = [_Touched(after.asset, turn, events=(after.type,)) for before, after in changes if (turn := _turn(before, after))]
+        turns = [
+            _Touched(after.asset, turn, events=(after.type,))
+            for before, after in changes
+            if (turn := _turn(before, after))
+        ]
         with _recorded(plant.arrivals, partial(_parts, turns), arrived_at):
             if plant.reading_writes.write_events(changes, arrived_at):
                 return changed
         changes, _ = _changed_events(plant.reading_writes, rows)
-    raise UserError(f"another process keeps changing events of {rows[0].asset!r}: import them again later")
+    raise UserError(
+        f"another process keeps changing events of {rows[0].asset!r}: import them again later"
+    )
 
 
-def _changed_events(writes: ReadingWrites, rows: Sequence[EventRow]) -> tuple[list[tuple[EventRow | None, EventRow]], int]:
+def _changed_events(
+    writes: ReadingWrites, rows: Sequence[EventRow]
+) -> tuple[list[tuple[EventRow | None, EventRow]], int]:
     """Return stored and merged events that differ, and how many rows caused a change."""
     stored = {(event.asset, event.type, event.start): event for event in writes.stored_events(rows)}
     merged: dict[tuple[str, str, datetime], EventRow] = {}
@@ -158,7 +189,11 @@ def _changed_events(writes: ReadingWrites, rows: Sequence[EventRow]) -> tuple[li
         before = merged.get(key) or stored.get(key)
         after = given
         if before is not None:
-            after = replace(before, end=given.end or before.end, attributes={**before.attributes, **given.attributes})
+            after = replace(
+                before,
+                end=given.end or before.end,
+                attributes={**before.attributes, **given.attributes},
+            )
         if after != before:
             merged[key] = after
             changed += 1
@@ -180,7 +215,9 @@ def _turn(before: EventRow | None, after: EventRow) -> datetime | None:
 def _recorded(arrivals: Arrivals, parts: Parts, arrived_at: datetime) -> Iterator[None]:
     """Run a write between its two arrival records. `parts(limit)`: the rows at or before an instant; all with None."""
     id = uuid.uuid4().hex
-    announced = parts(None) if arrivals.has_evaluated() else ()  # before the first evaluation no row can be late
+    announced = (
+        parts(None) if arrivals.has_evaluated() else ()
+    )  # before the first evaluation no row can be late
     if announced:
         arrivals.put(Arrival(id, arrived_at, False, announced))
     yield
@@ -195,7 +232,9 @@ def _recorded(arrivals: Arrivals, parts: Parts, arrived_at: datetime) -> Iterato
 def _parts(rows: Sequence[_Touched], limit: datetime | None) -> tuple[LatePart, ...]:
     """Return the rows at or before an instant, by asset and type of event."""
     parts = []
-    within = sorted((row for row in rows if limit is None or row.at <= limit), key=lambda row: row.group)
+    within = sorted(
+        (row for row in rows if limit is None or row.at <= limit), key=lambda row: row.group
+    )
     for (asset, events), group in groupby(within, key=lambda row: row.group):
         of_group = list(group)
         instants = [row.at for row in of_group]
@@ -211,6 +250,10 @@ def _batch_parts(batch: ReadingBatch, limit: datetime | None) -> tuple[LatePart,
     for asset in sorted(set(batch.assets[among].tolist())):
         rows = among & (batch.assets == asset)
         at = batch.at[rows]
-        names = tuple(sorted(name for name, column in batch.columns.items() if column.present[rows].any()))
-        parts.append(LatePart(asset, from_millis(at.min()), from_millis(at.max()), len(at), variables=names))
+        names = tuple(
+            sorted(name for name, column in batch.columns.items() if column.present[rows].any())
+        )
+        parts.append(
+            LatePart(asset, from_millis(at.min()), from_millis(at.max()), len(at), variables=names)
+        )
     return tuple(parts)

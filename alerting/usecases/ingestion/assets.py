@@ -46,7 +46,13 @@ class AssetsResult:
 
 
 def import_assets(
-    source: str, given: Sequence[GivenAsset], plant: IngestionPorts, *, now: datetime, actor: str, dry_run: bool = False
+    source: str,
+    given: Sequence[GivenAsset],
+    plant: IngestionPorts,
+    *,
+    now: datetime,
+    actor: str,
+    dry_run: bool = False,
 ) -> AssetsResult:
     """Merge assets into the stored ones, attributes and variables one by one: given fields replace stored ones, others stay.
 
@@ -56,21 +62,47 @@ def import_assets(
     """
     existing = {a.name: a for a in plant.assets.all()}
     faults = [*_twice(given), *(fault for asset in given for fault in _faults(asset))]
-    merged = {} if faults else {str(g.document["name"]): _merge(g, existing.get(str(g.document["name"]))) for g in given}
+    merged = (
+        {}
+        if faults
+        else {
+            str(g.document["name"]): _merge(g, existing.get(str(g.document["name"]))) for g in given
+        }
+    )
     faults += _parent_faults(given, {*existing, *merged})
-    faults += [fault for asset in merged.values() for fault in (*_relation_faults(asset), *_computed_faults(asset))]
-    faults += [f for asset in merged.values() if asset.name in existing for f in _type_faults(plant, existing[asset.name], asset)]
+    faults += [
+        fault
+        for asset in merged.values()
+        for fault in (*_relation_faults(asset), *_computed_faults(asset))
+    ]
+    faults += [
+        f
+        for asset in merged.values()
+        if asset.name in existing
+        for f in _type_faults(plant, existing[asset.name], asset)
+    ]
     if faults:
-        raise UserError(f"{source} has faults, and nothing was written:\n" + "\n".join(f"  - {f}" for f in faults))
+        raise UserError(
+            f"{source} has faults, and nothing was written:\n"
+            + "\n".join(f"  - {f}" for f in faults)
+        )
     changes = [c for asset in merged.values() for c in _changes(existing.get(asset.name), asset)]
     changed = [a for a in merged.values() if existing.get(a.name) != a]
-    result = AssetsResult(source, len(merged), tuple(n for n in merged if n not in existing), tuple(changes), dry_run)
+    result = AssetsResult(
+        source, len(merged), tuple(n for n in merged if n not in existing), tuple(changes), dry_run
+    )
     if changed and not dry_run:
         plant.assets.put(changed)
         for asset in changed:
             before = existing.get(asset.name)
             plant.audit.add(
-                actor, template("asset imported"), asset.name, now, before and _document(before), _document(asset), source
+                actor,
+                template("asset imported"),
+                asset.name,
+                now,
+                before and _document(before),
+                _document(asset),
+                source,
             )
     return result
 
@@ -85,7 +117,11 @@ def _deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str,
     merged = dict(below)
     for key, value in above.items():
         inner = merged.get(key)
-        merged[key] = _deep_merge(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
+        merged[key] = (
+            _deep_merge(inner, value)
+            if isinstance(inner, Mapping) and isinstance(value, Mapping)
+            else value
+        )
     return merged
 
 
@@ -95,7 +131,9 @@ def _twice(given: Sequence[GivenAsset]) -> list[Fault]:
     for asset in given:
         name = str(asset.document.get("name"))
         if name in origins:
-            faults.append(Fault(asset.origin, f"asset {name!r} occurs twice in this file", origins[name]))
+            faults.append(
+                Fault(asset.origin, f"asset {name!r} occurs twice in this file", origins[name])
+            )
         origins.setdefault(name, asset.origin)
     return faults
 
@@ -124,7 +162,11 @@ def _fault(origin: str, error: Any) -> Fault:
 
 def _parent_faults(given: Sequence[GivenAsset], names: set[str]) -> list[Fault]:
     return [
-        Fault(f"{asset.origin}: parent", f"there is no asset {parent!r}", "import it with this file or before")
+        Fault(
+            f"{asset.origin}: parent",
+            f"there is no asset {parent!r}",
+            "import it with this file or before",
+        )
         for asset in given
         if (parent := asset.document.get("parent")) and parent not in names
     ]
@@ -158,7 +200,11 @@ def _relation_faults(asset: Asset) -> Iterator[Fault]:
         for name in (relation.variable, *relation.drivers):
             where = f"{asset.name}.relations.{number}"
             if name not in asset.variables:
-                yield Fault(where, f"the asset declares no variable {name!r}", nearest(name, asset.variables, "known variables"))
+                yield Fault(
+                    where,
+                    f"the asset declares no variable {name!r}",
+                    nearest(name, asset.variables, "known variables"),
+                )
             elif asset.variables[name].type == "category":
                 yield Fault(where, f"{name!r} is a category; only numbers follow others")
 

@@ -14,7 +14,9 @@ from alerting.usecases.ingestion.sources import Duration, EventsProfile, Profile
 from alerting.usecases.ingestion.summary import SHOWN
 
 
-def column_types(source: Source, profile: Profile, existing: Mapping[str, Asset], readings: Readings) -> dict[str, VariableType]:
+def column_types(
+    source: Source, profile: Profile, existing: Mapping[str, Asset], readings: Readings
+) -> dict[str, VariableType]:
     """Return the type by column title: the declared one, else the inferred one; columns without any value are left out.
 
     A variable that was declared without a type has that of its column until its first reading.
@@ -26,15 +28,23 @@ def column_types(source: Source, profile: Profile, existing: Mapping[str, Asset]
         if kind is None or not (column.filled or column.bad_quality):
             continue
         if not declared and column.written_with_decimal_comma():
-            raise UserError(f"{source.name}: column {title!r} holds numbers such as 12,5: add --decimal ,")
+            raise UserError(
+                f"{source.name}: column {title!r} holds numbers such as 12,5: add --decimal ,"
+            )
         types[title] = kind
     if not types and not profile.bad:
-        raise UserError(f"{source.name} has no value in any column that could be a variable; nothing was written")
+        raise UserError(
+            f"{source.name} has no value in any column that could be a variable; nothing was written"
+        )
     return types
 
 
 def _declared_type(
-    source: Source, column: ColumnProfile, assets: Mapping[str, set[str]], existing: Mapping[str, Asset], readings: Readings
+    source: Source,
+    column: ColumnProfile,
+    assets: Mapping[str, set[str]],
+    existing: Mapping[str, Asset],
+    readings: Readings,
 ) -> VariableType | None:
     variable = column.name
     by_type: dict[VariableType, str] = {}
@@ -45,11 +55,16 @@ def _declared_type(
                 f"{source.name}: {variable} is computed of {' and '.join(found.computed.drivers)} on {name} and has no readings "
                 "of its own; leave the column out, or call it otherwise"
             )
-        if found and (column.inferred() in (None, found.type) or not has_open_type(existing[name], variable, readings)):
+        if found and (
+            column.inferred() in (None, found.type)
+            or not has_open_type(existing[name], variable, readings)
+        ):
             by_type.setdefault(found.type, name)
     if len(by_type) > 1:
         conflict = " but ".join(f"{kind} on {asset}" for kind, asset in by_type.items())
-        raise UserError(f"{source.name}: {variable} is declared as {conflict}; import these assets from separate files")
+        raise UserError(
+            f"{source.name}: {variable} is declared as {conflict}; import these assets from separate files"
+        )
     return next(iter(by_type), None)
 
 
@@ -57,7 +72,10 @@ def has_open_type(asset: Asset, variable: str, readings: Readings) -> bool:
     """Return whether a variable was declared without a type and has no reading yet."""
     if not is_type_open(asset.variables[variable]):
         return False
-    return readings.span(asset.name) is None or readings.newest(asset, {variable: FIRST_INSTANT}, LAST_INSTANT).empty
+    return (
+        readings.span(asset.name) is None
+        or readings.newest(asset, {variable: FIRST_INSTANT}, LAST_INSTANT).empty
+    )
 
 
 def with_variables(
@@ -74,7 +92,9 @@ def with_variables(
     """
     asset = existing or Asset(name=name)
     found = {
-        columns[title].name: _variable(columns[title], kind) for title, kind in types.items() if columns[title].name in filled
+        columns[title].name: _variable(columns[title], kind)
+        for title, kind in types.items()
+        if columns[title].name in filled
     }
     typed = {
         variable: declared.model_copy(update={"type": found[variable].type})
@@ -84,15 +104,24 @@ def with_variables(
     if not typed and not found.keys() - asset.variables.keys():
         return asset
     try:
-        return Asset.model_validate({**dict(asset), "variables": {**found, **asset.variables, **typed}})
+        return Asset.model_validate(
+            {**dict(asset), "variables": {**found, **asset.variables, **typed}}
+        )
     except ValidationError as error:
-        reasons = "".join(f"\n  - {'.'.join(map(str, e['loc']))[:200]}: {e['msg']}" for e in error.errors()[:SHOWN])
-        raise UserError(f"{source.name} was not imported: asset {name} would not be valid:{reasons}") from error
+        reasons = "".join(
+            f"\n  - {'.'.join(map(str, e['loc']))[:200]}: {e['msg']}"
+            for e in error.errors()[:SHOWN]
+        )
+        raise UserError(
+            f"{source.name} was not imported: asset {name} would not be valid:{reasons}"
+        ) from error
 
 
 def _variable(column: ColumnProfile, kind: VariableType) -> Variable:
     """Return the variable of a column. A number gets the unit that its title names, and the title without it."""
-    title, unit = split_title(column.title) if kind == "number" else (whole_title(column.title), None)
+    title, unit = (
+        split_title(column.title) if kind == "number" else (whole_title(column.title), None)
+    )
     return Variable(title=title if title != column.name else None, type=kind, unit=unit)
 
 
@@ -105,8 +134,12 @@ def event_durations(
     """
     durations: dict[str, Duration] = {}
     for name, found in sorted(profile.types.items()):
-        durations[name] = wanted or stored.get(name) or ("lasting" if profile.end_column else "instant")
-        if name not in stored or (stored[name] == durations[name] and not (stored[name] == "instant" and found.ends)):
+        durations[name] = (
+            wanted or stored.get(name) or ("lasting" if profile.end_column else "instant")
+        )
+        if name not in stored or (
+            stored[name] == durations[name] and not (stored[name] == "instant" and found.ends)
+        ):
             continue
         is_now = "have ends" if stored[name] == durations[name] else f"are to be {durations[name]}"
         raise UserError(

@@ -28,7 +28,9 @@ class LateCounts:
     has_requests: bool = False
 
 
-def route_arrivals(platform: IngestionPorts, targets: Sequence[EvaluationTarget], as_of: datetime) -> LateCounts:
+def route_arrivals(
+    platform: IngestionPorts, targets: Sequence[EvaluationTarget], as_of: datetime
+) -> LateCounts:
     """Create a reprocessing request for every target that uses late readings. Idempotent, also when two processes do it at once.
 
     Rows from before a definition began, or older than its allowed lateness, cause no request. An arrival record that its
@@ -46,18 +48,24 @@ def route_arrivals(platform: IngestionPorts, targets: Sequence[EvaluationTarget]
     routed: list[tuple[Arrival, int]] = []
     starts: dict[TargetKey, datetime] = {}
     for arrival in arrivals:
-        late, too_late = _request(platform, arrival, by_asset, starts_of_service, ends, as_of, starts)
+        late, too_late = _request(
+            platform, arrival, by_asset, starts_of_service, ends, as_of, starts
+        )
         if arrival.written or as_of - arrival.arrived_at >= _WRITER_GIVEN_UP:
             routed.append((arrival, too_late))
             counts.late += late
             counts.too_late += too_late
     counts.has_requests |= bool(starts)
-    platform.arrivals.request_reprocessing(starts)  # first: a process killed before the rest routes these arrivals again
+    platform.arrivals.request_reprocessing(
+        starts
+    )  # first: a process killed before the rest routes these arrivals again
     platform.arrivals.mark_routed(routed, as_of)
     return counts
 
 
-def targets_by_asset(targets: Sequence[EvaluationTarget], touched: Set[str]) -> dict[str, list[EvaluationTarget]]:
+def targets_by_asset(
+    targets: Sequence[EvaluationTarget], touched: Set[str]
+) -> dict[str, list[EvaluationTarget]]:
     """Return the targets that read each of these assets: its own, and those below it that read their ancestors."""
     found: dict[str, list[EvaluationTarget]] = {}
     for target in targets:
@@ -83,23 +91,32 @@ def _request(
         readers = [
             target
             for target in by_asset.get(part.asset, ())
-            if first <= ends[target.key] and uses(target, part) and part.last >= starts_of_service[target.definition]
+            if first <= ends[target.key]
+            and uses(target, part)
+            and part.last >= starts_of_service[target.definition]
         ]
         in_time = 0
         for target in readers:
-            start = max(part.first, _reprocessable_from(target, as_of), starts_of_service[target.definition])
+            start = max(
+                part.first, _reprocessable_from(target, as_of), starts_of_service[target.definition]
+            )
             if start <= part.last:
                 in_time += 1
                 starts[target.key] = min(start, starts.get(target.key, start))
         if readers:
-            rows = rows_since(platform, part, min(starts_of_service[target.definition] for target in readers))
+            rows = rows_since(
+                platform, part, min(starts_of_service[target.definition] for target in readers)
+            )
             late += rows
             too_late += 0 if in_time else rows
     return late, too_late
 
 
 def _evaluated_ends(
-    states: States, by_asset: Mapping[str, Sequence[EvaluationTarget]], evaluated_until: datetime, smallest: int
+    states: States,
+    by_asset: Mapping[str, Sequence[EvaluationTarget]],
+    evaluated_until: datetime,
+    smallest: int,
 ) -> dict[TargetKey, int]:
     """Return up to when each target may have been evaluated (ms); rows after that are in time.
 
@@ -110,7 +127,9 @@ def _evaluated_ends(
     ends = {target.key: to_millis(evaluated_until) + smallest - target.latency for target in found}
     waiting = [target.key for target in found if target.latency > smallest]
     watermarks = states.load_many(waiting).watermark.tolist()
-    return ends | {key: max(ends[key], watermark) for key, watermark in zip(waiting, watermarks, strict=True)}
+    return ends | {
+        key: max(ends[key], watermark) for key, watermark in zip(waiting, watermarks, strict=True)
+    }
 
 
 def uses(target: EvaluationTarget, part: LatePart) -> bool:
@@ -124,7 +143,9 @@ def _reprocessable_from(target: EvaluationTarget, as_of: datetime) -> datetime:
     return as_of - timedelta(milliseconds=target.allowed_lateness)
 
 
-def _service_starts(definitions: Definitions, by_asset: Mapping[str, Sequence[EvaluationTarget]]) -> dict[str, datetime]:
+def _service_starts(
+    definitions: Definitions, by_asset: Mapping[str, Sequence[EvaluationTarget]]
+) -> dict[str, datetime]:
     """Return when each definition began, by name. Earlier history was never evaluated by it."""
     targets = [target for found in by_asset.values() for target in found]
     starts_of_service = {target.definition: from_millis(target.since) for target in targets}

@@ -15,12 +15,17 @@ from alerting.usecases.definitions.versions import first_instant
 
 _MOMENT = timedelta(milliseconds=1)
 _SHARE = 0.95
-_LONGEST_WAIT = timedelta(minutes=15)  # for a longer wait, reprocessing of late readings is the better way
+_LONGEST_WAIT = timedelta(
+    minutes=15
+)  # for a longer wait, reprocessing of late readings is the better way
 
 
 def late_rows(stored: IngestionPorts, arrived_at: datetime) -> int:
     """Return how many of the rows that arrived at an instant came after their time was evaluated."""
-    return count_late(stored, [found for found in stored.arrivals.since(arrived_at) if found.arrived_at == arrived_at])
+    return count_late(
+        stored,
+        [found for found in stored.arrivals.since(arrived_at) if found.arrived_at == arrived_at],
+    )
 
 
 def count_late(stored: IngestionPorts, arrivals: Iterable[Arrival]) -> int:
@@ -34,12 +39,17 @@ def _evaluated_since(stored: IngestionPorts, assets: Collection[str]) -> dict[st
     """Return, by asset, since when a definition now in service has been evaluated there; absent without one."""
     if not assets:
         return {}
-    active, found = [r for r in stored.definitions.latest() if r.definition.state == "active"], dict[str, datetime]()
+    active, found = (
+        [r for r in stored.definitions.latest() if r.definition.state == "active"],
+        dict[str, datetime](),
+    )
     patterns = {pattern for revision in active for pattern in revision.definition.assets}
     targeted = [name for name in assets if any(fnmatchcase(name, pattern) for pattern in patterns)]
     index = AssetIndex(stored.assets.get_many(targeted).values())
     targets = {r.name: {a.name for a in index.matching(r.definition.assets)} for r in active}
-    changed = stored.definitions.histories([r.name for r in active if r.number > 1 and targets[r.name]])
+    changed = stored.definitions.histories(
+        [r.name for r in active if r.number > 1 and targets[r.name]]
+    )
     for revision in active:
         began = first_instant(changed.get(revision.name, [revision])) or revision.at
         found |= {asset: min(began, found.get(asset, began)) for asset in targets[revision.name]}
@@ -54,7 +64,9 @@ def rows_since(stored: IngestionPorts, part: LatePart, since: datetime) -> int:
     if asset is None:
         return part.rows
     history = stored.readings.load(asset, since - _MOMENT, part.last, part.variables)
-    begun = history.events[(history.events["start"] >= since) & history.events["type"].isin(part.events)]
+    begun = history.events[
+        (history.events["start"] >= since) & history.events["type"].isin(part.events)
+    ]
     return min(part.rows, len(history.readings.dropna(how="all")) if part.variables else len(begun))
 
 
@@ -88,14 +100,20 @@ def lateness(stored: IngestionPorts, start: datetime) -> list[Lateness]:
             evaluated_from = since.get(part.asset)
             if evaluated_from is None or part.last < evaluated_from:
                 continue
-            late = replace(part, first=max(part.first, evaluated_from), rows=rows_since(stored, part, evaluated_from))
+            late = replace(
+                part,
+                first=max(part.first, evaluated_from),
+                rows=rows_since(stored, part, evaluated_from),
+            )
             for name in (*part.variables, *part.events):
                 found[part.asset, name, name in part.variables].append((arrival.arrived_at, late))
     lines = [_line(stored.assets, *key, parts) for key, parts in found.items()]
     return sorted(lines, key=lambda line: (-line.deliveries, line.asset, line.what))
 
 
-def _line(assets: Assets, asset: str, name: str, is_variable: bool, parts: list[tuple[datetime, LatePart]]) -> Lateness:
+def _line(
+    assets: Assets, asset: str, name: str, is_variable: bool, parts: list[tuple[datetime, LatePart]]
+) -> Lateness:
     declared = assets.get(asset)
     variable = declared.variables.get(name) if declared and is_variable else None
     delay = variable.delay if variable else timedelta(0)

@@ -16,7 +16,11 @@ _MANY = 0.5  # of the rows compared; fewer other values are corrections
 
 
 def refuse_other_rows(
-    source: ReadingSource, types: Mapping[str, VariableType], step: timedelta, existing: Mapping[str, Asset], readings: Readings
+    source: ReadingSource,
+    types: Mapping[str, VariableType],
+    step: timedelta,
+    existing: Mapping[str, Asset],
+    readings: Readings,
 ) -> None:
     """Compare the first rows of a sequence with those stored at the same instants.
 
@@ -32,10 +36,19 @@ def refuse_other_rows(
             _refuse(source, existing[name], rows, step, readings)
 
 
-def _refuse(source: ReadingSource, asset: Asset, rows: Sequence[ReadingRow], step: timedelta, readings: Readings) -> None:
+def _refuse(
+    source: ReadingSource,
+    asset: Asset,
+    rows: Sequence[ReadingRow],
+    step: timedelta,
+    readings: Readings,
+) -> None:
     since, until = min(row.ts for row in rows), max(row.ts for row in rows)
     found = readings.load(asset, since - _MOMENT, until).readings
-    stored = {at.to_pydatetime(): values for at, (_, values) in zip(found.index, found.iterrows(), strict=True)}
+    stored = {
+        at.to_pydatetime(): values
+        for at, (_, values) in zip(found.index, found.iterrows(), strict=True)
+    }
     compared = [_is_other(row, stored[row.ts]) for row in rows if row.ts in stored]
     others = [is_other for is_other in compared if is_other is not None]
     if sum(others) < max(1, _MANY * len(others)):

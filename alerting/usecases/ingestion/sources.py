@@ -86,7 +86,9 @@ class ReadingSource(Source, Protocol):
         """`stop_early`: stop soon after the first bad line."""
         ...
 
-    def read(self, types: Mapping[str, VariableType], reject: Reject, progress: Progress) -> Iterator[Sequence[ReadingRow]]:
+    def read(
+        self, types: Mapping[str, VariableType], reject: Reject, progress: Progress
+    ) -> Iterator[Sequence[ReadingRow]]:
         """Yield batches of rows with the columns of these types. Every bad line is passed to `reject`."""
         ...
 
@@ -99,7 +101,11 @@ class EventSource(Source, Protocol):
         ...
 
     def read(
-        self, types: Mapping[str, VariableType], durations: Mapping[str, Duration], reject: Reject, progress: Progress
+        self,
+        types: Mapping[str, VariableType],
+        durations: Mapping[str, Duration],
+        reject: Reject,
+        progress: Progress,
     ) -> Iterator[Sequence[EventRow]]:
         """Yield batches of events with attributes of these types. Every bad line is passed to `reject`."""
         ...

@@ -36,7 +36,9 @@ def understand(
 ) -> Understood:
     """Return the description of the file as it will be imported."""
     declared = {v for name in profile.assets if name in existing for v in existing[name].variables}
-    columns = tuple(_column(profile, profile.columns[title], kind, declared) for title, kind in types.items())
+    columns = tuple(
+        _column(profile, profile.columns[title], kind, declared) for title, kind in types.items()
+    )
     return Understood(
         source=source.name,
         form=source.form,
@@ -52,7 +54,9 @@ def understand(
     )
 
 
-def _column(profile: Profile, column: ColumnProfile, kind: VariableType, declared: set[str]) -> UnderstoodColumn:
+def _column(
+    profile: Profile, column: ColumnProfile, kind: VariableType, declared: set[str]
+) -> UnderstoodColumn:
     wrong, first = (0, list[BadLine]()) if profile.strict else column.bad(kind)
     texts = {**column.marks, **(column.common_texts if wrong and kind != "category" else {})}
     empty = profile.rows - column.filled - column.marked - column.bad_quality
@@ -72,7 +76,11 @@ def _column(profile: Profile, column: ColumnProfile, kind: VariableType, declare
 
 
 def refuse_bad(
-    source: Source, profile: Profile, types: Mapping[str, VariableType], ends: Sequence[EventTypeProfile], reject: Reject | None
+    source: Source,
+    profile: Profile,
+    types: Mapping[str, VariableType],
+    ends: Sequence[EventTypeProfile],
+    reject: Reject | None,
 ) -> None:
     """Refuse a file with bad lines. Raises UserError if a line is bad without a `reject` for it, or if no good line is left."""
     count, lines = profile.bad, list(profile.first_bad)
@@ -110,7 +118,11 @@ def _refusal(source: Source, profile: Profile, count: int, lines: Sequence[BadLi
     shown = sorted(lines, key=lambda b: b.line)[:SHOWN]
     examples = "".join(f"\n  - {source.unit} {line}" for line in shown)
     more = f"\n  - and {count - len(shown):,} more" if count > len(shown) else ""
-    rest = f"\n  - the {source.unit}s behind {source.unit} {profile.lines + 1:,} were not read" if profile.incomplete else ""
+    rest = (
+        f"\n  - the {source.unit}s behind {source.unit} {profile.lines + 1:,} were not read"
+        if profile.incomplete
+        else ""
+    )
     way_out = "--skip-bad imports the good lines and writes the bad ones to a rejects file"
     if profile.contradictions:
         way_out += "; --duplicates last or mean merges the lines of one instant"
@@ -127,7 +139,9 @@ def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -
         yield f"{profile.empty:,} {unit} hold no value and were skipped"
     if empty:
         yield f"columns without any value were skipped: {', '.join(empty[:20])}{' …' if len(empty) > 20 else ''}"
-    bad, uncertain = (sum(getattr(profile.columns[t], n) for t in types) for n in ("bad_quality", "uncertain"))
+    bad, uncertain = (
+        sum(getattr(profile.columns[t], n) for t in types) for n in ("bad_quality", "uncertain")
+    )
     if bad:
         yield (
             f"{bad:,} samples are of bad quality: their values are not stored, and the variable is unknown until its next sample "

@@ -33,7 +33,10 @@ from alerting.usecases.ingestion.understood import Understood
 
 NONE = timedelta(0)
 What = Literal["readings", "events"]
-_IMPORTED: dict[What, str] = {"readings": template("readings imported"), "events": template("events imported")}
+_IMPORTED: dict[What, str] = {
+    "readings": template("readings imported"),
+    "events": template("events imported"),
+}
 Row = TypeVar("Row")
 
 
@@ -65,7 +68,9 @@ class ImportResult:
 
 def refuse_line(line: BadLine) -> None:
     """Refuse a bad line that the check has not found. Raises UserError."""
-    raise UserError(f"line {line}; it was not bad when the file was checked, so the file is being changed: import it again")
+    raise UserError(
+        f"line {line}; it was not bad when the file was checked, so the file is being changed: import it again"
+    )
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,11 @@ class CheckedReadings:
 
 
 def check_readings(
-    source: ReadingSource, plant: IngestionPorts, *, reject: Reject | None = None, progress: Progress = silent
+    source: ReadingSource,
+    plant: IngestionPorts,
+    *,
+    reject: Reject | None = None,
+    progress: Progress = silent,
 ) -> CheckedReadings:
     """Read a whole file and determine its columns, without a write.
 
@@ -119,7 +128,15 @@ def check_readings(
         for name, filled in sorted(profile.assets.items())
     ]
     changes = [a for a in declared if existing.get(a.name) != a]
-    return CheckedReadings(source, plant, profile, types, reject, changes, understand(source, profile, types, existing, {}))
+    return CheckedReadings(
+        source,
+        plant,
+        profile,
+        types,
+        reject,
+        changes,
+        understand(source, profile, types, existing, {}),
+    )
 
 
 @dataclass(frozen=True)
@@ -147,9 +164,18 @@ class CheckedEvents:
         batches = self.source.read(self.types, self.durations, rejected, progress)
         written = _write(batches, lambda batch: add_events(self.plant, batch, now))
         result = replace(
-            _result("events", self.understood, self.profile, written, rejected.count, self.plant, now), event_types=self.durations
+            _result(
+                "events", self.understood, self.profile, written, rejected.count, self.plant, now
+            ),
+            event_types=self.durations,
         )
-        _record(self.plant, result, changed=bool(result.new or created or self.new_types), now=now, actor=actor)
+        _record(
+            self.plant,
+            result,
+            changed=bool(result.new or created or self.new_types),
+            now=now,
+            actor=actor,
+        )
         return result
 
 
@@ -171,20 +197,34 @@ def check_events(
     profile = source.profile(progress, stop_early=reject is None)
     _refuse_empty(source, profile)
     stored = {t.name: t for t in plant.assets.event_types()}
-    durations = event_durations(source, profile, {name: t.duration for name, t in stored.items()}, duration)
-    types = {title: kind for title, column in profile.columns.items() if (kind := column.attribute_type())}
+    durations = event_durations(
+        source, profile, {name: t.duration for name, t in stored.items()}, duration
+    )
+    types = {
+        title: kind
+        for title, column in profile.columns.items()
+        if (kind := column.attribute_type())
+    }
     ends = [profile.types[name] for name, lasts in durations.items() if lasts == "instant"]
     refuse_bad(source, profile, types, ends, reject)
     declared = [
-        EventType(name=name, duration=kind, delay=delay if delay is not None else stored[name].delay if name in stored else NONE)
+        EventType(
+            name=name,
+            duration=kind,
+            delay=delay if delay is not None else stored[name].delay if name in stored else NONE,
+        )
         for name, kind in durations.items()
     ]
     new_types = [event_type for event_type in declared if stored.get(event_type.name) != event_type]
-    understood = understand(source, profile, types, {a.name: a for a in plant.assets.all()}, durations)
+    understood = understand(
+        source, profile, types, {a.name: a for a in plant.assets.all()}, durations
+    )
     return CheckedEvents(source, plant, profile, types, durations, new_types, reject, understood)
 
 
-def _write(batches: Iterable[Sequence[Row]], add: Callable[[Sequence[Row]], int]) -> tuple[int, int]:
+def _write(
+    batches: Iterable[Sequence[Row]], add: Callable[[Sequence[Row]], int]
+) -> tuple[int, int]:
     """Write batch after batch. Return the number of rows, and how many of them changed anything."""
     rows = new = 0
     for batch in batches:
@@ -239,7 +279,11 @@ def _refuse_empty(source: Source, profile: Profile) -> None:
         raise UserError(f"{source.name} has a header but no lines; nothing was written")
 
 
-def _record(plant: IngestionPorts, result: ImportResult, *, changed: bool, now: datetime, actor: str) -> None:
+def _record(
+    plant: IngestionPorts, result: ImportResult, *, changed: bool, now: datetime, actor: str
+) -> None:
     if changed:
-        shortened = replace(result, assets=result.assets[:SHOWN], created=result.created[:SHOWN], understood=None)
+        shortened = replace(
+            result, assets=result.assets[:SHOWN], created=result.created[:SHOWN], understood=None
+        )
         plant.audit.add(actor, _IMPORTED[result.what], result.source, now, after=asdict(shortened))

@@ -36,16 +36,23 @@ _MOST_READINGS = 8_000
 _LONGEST = timedelta(days=31)
 
 
-def draw_episode(platform: ChartPorts, episode: Episode, now: datetime, language: Language = ENGLISH) -> Picture | None:
+def draw_episode(
+    platform: ChartPorts, episode: Episode, now: datetime, language: Language = ENGLISH
+) -> Picture | None:
     """Return the chart of an episode as a PNG for e-mail; None without numbers to draw."""
     from alerting.reporting.figures.episode_picture import episode_image
 
     chart = chart_of(platform, episode, now, language)
     if chart is None:
         return None
-    found = (risk_steps(episode, language), reasons_waterfall(episode, platform.assets.get(episode.asset), language))
+    found = (
+        risk_steps(episode, language),
+        reasons_waterfall(episode, platform.assets.get(episode.asset), language),
+    )
     bars = [one for one in found if one is not None]
-    description = ". ".join([describe(chart, platform.zone, language), *(one.description for one in bars)])
+    description = ". ".join(
+        [describe(chart, platform.zone, language), *(one.description for one in bars)]
+    )
     return Picture(episode_image(chart, platform.zone, bars, language), description)
 
 
@@ -54,18 +61,29 @@ def draw_report(platform: DeliveryPorts, id: str, language: Language = ENGLISH) 
     from alerting.reporting.life.picture import report_picture
 
     content = platform.reports.content(id)
-    drawn = report_picture(content.metrics, platform.zone, language) if content is not None else None
+    drawn = (
+        report_picture(content.metrics, platform.zone, language) if content is not None else None
+    )
     return None if drawn is None else Picture(drawn.png, drawn.description)
 
 
-def chart_of(platform: ChartPorts, episode: Episode, now: datetime, language: Language = ENGLISH) -> EpisodeChart | None:
+def chart_of(
+    platform: ChartPorts, episode: Episode, now: datetime, language: Language = ENGLISH
+) -> EpisodeChart | None:
     """Return the chart from an hour before the raise (more if readings are rare) to now or the end; None without numbers.
 
     For a model's episode: the risk with its threshold, the variable of the problem with its limit, and each variable that the
     advice changes with the advised value. The number of readings is
     bounded; if there are more, the chart shows the newest part and `cut` states it.
     """
-    revision = next((r for r in platform.definitions.revisions(episode.definition) if r.number == episode.revision), None)
+    revision = next(
+        (
+            r
+            for r in platform.definitions.revisions(episode.definition)
+            if r.number == episode.revision
+        ),
+        None,
+    )
     asset = platform.assets.get(episode.asset)
     if revision is None or asset is None:
         return None
@@ -73,8 +91,12 @@ def chart_of(platform: ChartPorts, episode: Episode, now: datetime, language: La
     span = platform.readings.span(asset.name)
     stop = max(episode.raised_at, min(now, _over_at(episode) or now, span[1] if span else now))
     charted = kind_of(definition).chart(definition, asset, episode)
-    start, cut = _start(platform.readings, asset, charted.variable, episode.raised_at, stop, language)
-    moving, missing = levels_in_force(platform, ModelCache(platform), definition, asset, start, stop)
+    start, cut = _start(
+        platform.readings, asset, charted.variable, episode.raised_at, stop, language
+    )
+    moving, missing = levels_in_force(
+        platform, ModelCache(platform), definition, asset, start, stop
+    )
     cut = "; ".join(filter(None, (cut, language.translate(missing))))
     panels = []
     if charted.scored:
@@ -82,12 +104,17 @@ def chart_of(platform: ChartPorts, episode: Episode, now: datetime, language: La
     if charted.statistic is not None:
         panels.append(_statistic(platform, episode, start, stop, charted.statistic))
     drawn = [(one.variable, one) for one in (charted, *charted.others) if one.variable is not None]
-    panels += [_readings(platform.readings, asset, name, start, stop, one, moving.get(name, ())) for name, one in drawn]
+    panels += [
+        _readings(platform.readings, asset, name, start, stop, one, moving.get(name, ()))
+        for name, one in drawn
+    ]
     for variable, value in _advised(episode).items():
         if variable != charted.variable:
             advised = Charted(variable, (Level(value, translatable("advised")),))
             panels.append(_readings(platform.readings, asset, variable, start, stop, advised))
-    return episode_chart(episode, [p for p in panels if p is not None], start, now, definition.gap, cut)
+    return episode_chart(
+        episode, [p for p in panels if p is not None], start, now, definition.gap, cut
+    )
 
 
 def _advised(episode: Episode) -> dict[str, float]:
@@ -107,14 +134,23 @@ def _over_at(episode: Episode) -> datetime | None:
 
 
 def _start(
-    readings: Readings, asset: Asset, variable: str | None, raised: datetime, stop: datetime, language: Language
+    readings: Readings,
+    asset: Asset,
+    variable: str | None,
+    raised: datetime,
+    stop: datetime,
+    language: Language,
 ) -> tuple[datetime, str]:
     """Return the start of the chart, and a note on what is left out to bound the number of readings."""
     if variable is None:
         return max(raised - _BEFORE[1], stop - _LONGEST), ""
     before, pace = _BEFORE[0], timedelta(0)
     for longer in _BEFORE:
-        before = longer if pace * _MOST_READINGS > longer or not pace else max(before, pace * _MOST_READINGS)
+        before = (
+            longer
+            if pace * _MOST_READINGS > longer or not pace
+            else max(before, pace * _MOST_READINGS)
+        )
         columns = _load(readings, asset, variable, raised - before, raised)
         values, pace = columns.values.get(variable), before / max(len(columns.ts), 1)
         if before < longer or values is None or np.count_nonzero(values == values) >= _ENOUGH:  # noqa: PLR0124 - not NaN
@@ -122,15 +158,23 @@ def _start(
     longest = min(max(pace * _MOST_READINGS, _BEFORE[0]), _LONGEST)
     if stop - (raised - before) <= longest:
         return raised - before, ""
-    return stop - longest, language.say("only the last {duration} are drawn", duration=about(longest, language))
+    return stop - longest, language.say(
+        "only the last {duration} are drawn", duration=about(longest, language)
+    )
 
 
-def _load(readings: Readings, asset: Asset, variable: str, start: datetime, stop: datetime) -> ReadingColumns:
+def _load(
+    readings: Readings, asset: Asset, variable: str, start: datetime, stop: datetime
+) -> ReadingColumns:
     """Return the readings of one variable; a computed one is no column of what is stored."""
     if not asset.is_computed(variable):
-        return readings.load_many([Wanted(asset.name, types_of(asset, [variable]), start)], stop)[asset.name]
+        return readings.load_many([Wanted(asset.name, types_of(asset, [variable]), start)], stop)[
+            asset.name
+        ]
     found = readings.load(asset, start, stop, [variable], events_since=stop).readings[variable]
-    return ReadingColumns(millis(pd.DatetimeIndex(found.index)), {variable: found.to_numpy(np.float64)})
+    return ReadingColumns(
+        millis(pd.DatetimeIndex(found.index)), {variable: found.to_numpy(np.float64)}
+    )
 
 
 def _readings(
@@ -155,7 +199,9 @@ def _readings(
             unit=declared.unit if declared else None,
             at=columns.ts,
             values=numbers,
-            levels=tuple(level for level in charted.levels if not (moving and level.label == AT_RAISE)),
+            levels=tuple(
+                level for level in charted.levels if not (moving and level.label == AT_RAISE)
+            ),
             moving=moving,
             hold=charted.stale_after or hold,
             fan=charted.fan,
@@ -163,12 +209,16 @@ def _readings(
     )
 
 
-def _statistic(platform: ChartPorts, episode: Episode, start: datetime, stop: datetime, statistic: Statistic) -> Panel | None:
+def _statistic(
+    platform: ChartPorts, episode: Episode, start: datetime, stop: datetime, statistic: Statistic
+) -> Panel | None:
     found = _scores(platform, episode, start, stop)
     if found is None:
         return None
     at, values, interval = found
-    return new_panel(Panel(statistic.name, statistic.unit, at, values, statistic.levels, hold=10 * interval))
+    return new_panel(
+        Panel(statistic.name, statistic.unit, at, values, statistic.levels, hold=10 * interval)
+    )
 
 
 def _risk(platform: ChartPorts, episode: Episode, start: datetime, stop: datetime) -> Panel | None:
@@ -176,15 +226,29 @@ def _risk(platform: ChartPorts, episode: Episode, start: datetime, stop: datetim
     if found is None:
         return None
     at, values, stride = found
-    levels = () if episode.evaluation.threshold is None else (Level(episode.evaluation.threshold, translatable("alarm at")),)
-    return new_panel(Panel(translatable("Risk"), None, at, values, levels, share=True, hold=3 * stride))
+    levels = (
+        ()
+        if episode.evaluation.threshold is None
+        else (Level(episode.evaluation.threshold, translatable("alarm at")),)
+    )
+    return new_panel(
+        Panel(translatable("Risk"), None, at, values, levels, share=True, hold=3 * stride)
+    )
 
 
-def _scores(platform: ChartPorts, episode: Episode, start: datetime, stop: datetime) -> tuple[Millis, Numbers, timedelta] | None:
+def _scores(
+    platform: ChartPorts, episode: Episode, start: datetime, stop: datetime
+) -> tuple[Millis, Numbers, timedelta] | None:
     """Return the instants (ms) of the scores, the scores, and the usual time between two; None without any."""
-    scores = platform.scores.between(episode.definition, start, stop + timedelta(milliseconds=1), episode.asset)
+    scores = platform.scores.between(
+        episode.definition, start, stop + timedelta(milliseconds=1), episode.asset
+    )
     rows = list(islice(scores, _MOST_READINGS))
-    chosen = {to_millis(row["ts"]): row["score"] for row in rows if row["model_version"] == episode.model_version}
+    chosen = {
+        to_millis(row["ts"]): row["score"]
+        for row in rows
+        if row["model_version"] == episode.model_version
+    }
     found = {to_millis(row["ts"]): row["score"] for row in rows} | chosen
     if not found and episode.evaluation.value is not None:
         found = {to_millis(episode.raised_at): episode.evaluation.value}
@@ -192,4 +256,8 @@ def _scores(platform: ChartPorts, episode: Episode, start: datetime, stop: datet
         return None
     at = np.array(sorted(found), np.int64)
     values = np.array([found[t] for t in at.tolist()], np.float64)
-    return at, values, timedelta(milliseconds=float(np.median(np.diff(at)))) if len(at) > 1 else _BEFORE[0]
+    return (
+        at,
+        values,
+        timedelta(milliseconds=float(np.median(np.diff(at)))) if len(at) > 1 else _BEFORE[0],
+    )

@@ -95,7 +95,9 @@ def deliver_due(platform: DeliveryPorts, now: datetime) -> DeliveryCounts:
     edited = ("routes", "shelves")
     record_document_faults(platform.platform_alerts, platform.documents.faulty(edited), now, edited)
     tend_shelves(platform, now)
-    return _deliver_pages(_Round(platform, now, DeliveryCounts(announced=announce_due(platform, now))))
+    return _deliver_pages(
+        _Round(platform, now, DeliveryCounts(announced=announce_due(platform, now)))
+    )
 
 
 @log_run()
@@ -154,13 +156,17 @@ def _postponed(current_round: _Round, notification: Notification) -> Notificatio
     return replace(notification, next_attempt_at=current_round.now + pause)
 
 
-def _deliver(current_round: _Round, claimed: Notification, episode: Episode | None, at: datetime) -> Change:
+def _deliver(
+    current_round: _Round, claimed: Notification, episode: Episode | None, at: datetime
+) -> Change:
     """Try one notification. Return the change that records the result.
 
     A success counts in any case, a failure only while the claim is ours: another process may have delivered it by now.
     """
     platform, counts = current_round.platform, current_round.counts
-    failure = _attempt(platform, claimed.channel, lambda: _message(current_round, claimed, episode, at))
+    failure = _attempt(
+        platform, claimed.channel, lambda: _message(current_round, claimed, episode, at)
+    )
     current_round.record_answer(claimed.channel, failure is None or failure.permanent)
     ids: dict[str, Any] = {"notification": claimed.key, "channel": claimed.channel}
     if episode is not None:
@@ -168,25 +174,49 @@ def _deliver(current_round: _Round, claimed: Notification, episode: Episode | No
     if failure is None:
         counts.sent += 1
         _log.info("notification sent: %s", claimed.transition, **ids)
-        sent = replace(claimed, status="sent", delivered_at=current_round.now, next_attempt_at=None, error=None)
+        sent = replace(
+            claimed, status="sent", delivered_at=current_round.now, next_attempt_at=None, error=None
+        )
         return None, sent
     status = after_failure(claimed.attempts, failure.permanent)
     counts.failed += 1
     counts.dead += status == "dead"
-    what = "undelivered after the last attempt" if status == "dead" else "failed, another attempt follows"
+    what = (
+        "undelivered after the last attempt"
+        if status == "dead"
+        else "failed, another attempt follows"
+    )
     _log.warning(f"notification {what}: %s", claimed.transition, **ids)
-    again = None if status == "dead" else current_round.now + retry_delay(claimed.attempts, claimed.key)
+    again = (
+        None if status == "dead" else current_round.now + retry_delay(claimed.attempts, claimed.key)
+    )
     return claimed, replace(claimed, status=status, error=str(failure), next_attempt_at=again)
 
 
-def _message(current_round: _Round, notification: Notification, episode: Episode | None, at: datetime) -> Message:
+def _message(
+    current_round: _Round, notification: Notification, episode: Episode | None, at: datetime
+) -> Message:
     platform, reads = current_round.platform, current_round.language_of(notification)
     if episode is not None:
         conflicts = _conflicts(platform.episodes, episode)
         acknowledging = current_round.acknowledging
-        plain = message(episode, notification, platform.links, acknowledging, at, platform.zone, conflicts, reads)
-        return replace(plain, draw=lambda: draw_episode(platform, episode, platform.clock.now(), reads))
-    if notification.shelf is not None and (shelf := platform.shelves.get(notification.shelf)) is not None:
+        plain = message(
+            episode,
+            notification,
+            platform.links,
+            acknowledging,
+            at,
+            platform.zone,
+            conflicts,
+            reads,
+        )
+        return replace(
+            plain, draw=lambda: draw_episode(platform, episode, platform.clock.now(), reads)
+        )
+    if (
+        notification.shelf is not None
+        and (shelf := platform.shelves.get(notification.shelf)) is not None
+    ):
         return shelf_message(shelf, notification, at, platform.zone, reads)
     plain = content_message(notification, at, platform.zone, reads)
     return _with_report(platform, plain, reads) if "report" in plain.payload else plain
@@ -195,7 +225,11 @@ def _message(current_round: _Round, notification: Notification, episode: Episode
 def _with_report(platform: DeliveryPorts, plain: Message, reads: Language) -> Message:
     """Return the message on a report with its link and its main picture."""
     id = str(plain.payload["report"])
-    links = (platform.links.page(f"/reports/{id}", reads.say("Open the report")),) if platform.links else ()
+    links = (
+        (platform.links.page(f"/reports/{id}", reads.say("Open the report")),)
+        if platform.links
+        else ()
+    )
     return replace(plain, links=links, draw=lambda: draw_report(platform, id, reads))
 
 
@@ -206,7 +240,9 @@ def _conflicts(episodes: Episodes, episode: Episode) -> Sequence[str]:
     return opposite_advice(episodes.find(asset=episode.asset, open_only=True)).get(episode.id, ())
 
 
-def _attempt(platform: RoutePorts, name: str, composed: Callable[[], Message]) -> DeliveryFailed | None:
+def _attempt(
+    platform: RoutePorts, name: str, composed: Callable[[], Message]
+) -> DeliveryFailed | None:
     """Compose one message, clean its texts, and send it by its channel. Return the failure, None without one.
 
     A fault of a document, a channel or a library concerns this message only and never stops the others.
@@ -221,7 +257,9 @@ def _attempt(platform: RoutePorts, name: str, composed: Callable[[], Message]) -
     except Exception as fault:
         # Its text may hold an address with credentials: only its type is stored and logged.
         _log.error("channel %s failed with %s", name, type(fault).__name__)
-        return DeliveryFailed(f"{name}: the message could not be made or sent ({type(fault).__name__})")
+        return DeliveryFailed(
+            f"{name}: the message could not be made or sent ({type(fault).__name__})"
+        )
     return None
 
 
@@ -229,7 +267,13 @@ def _clean_message(original: Message) -> Message:
     """Return the message for any channel: without control characters and direction marks in texts from documents."""
     links = tuple(replace(link, label=clean_line(link.label)) for link in original.links)
     payload = clean(original.payload)
-    return replace(original, subject=clean_line(original.subject), text=clean_text(original.text), payload=payload, links=links)
+    return replace(
+        original,
+        subject=clean_line(original.subject),
+        text=clean_text(original.text),
+        payload=payload,
+        links=links,
+    )
 
 
 def retry(platform: MutingPorts, id: str, actor: str, now: datetime) -> int:
@@ -240,7 +284,9 @@ def retry(platform: MutingPorts, id: str, actor: str, now: datetime) -> int:
     chosen = [n for n in platform.notifications.dead() if id in ("all", n.key)]
     if not chosen and id != "all":
         raise NotFound(f"there is no dead letter {id!r}; see: alerting notification dead-letters")
-    platform.notifications.change([(n, replace(n, status="pending", attempts=0, next_attempt_at=now)) for n in chosen])
+    platform.notifications.change(
+        [(n, replace(n, status="pending", attempts=0, next_attempt_at=now)) for n in chosen]
+    )
     for n in chosen:
         platform.audit.add(actor, template("delivery tried again"), n.key, now)
     return len(chosen)
@@ -255,7 +301,9 @@ def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
     route = next((r for r in read_routes(platform.routes)[0] if r.name == name), None)
     channels = channels_of(route) if route else [name] if name in platform.channels else []
     if not channels:
-        names = ", ".join([r.name for r in read_routes(platform.routes)[0]] + sorted(platform.channels))
+        names = ", ".join(
+            [r.name for r in read_routes(platform.routes)[0]] + sorted(platform.channels)
+        )
         raise UserError(f"there is no route and no channel {name!r}; there are: {names}")
     results, reads = {}, language_of(route, platform.language)
     for channel in channels:
@@ -273,8 +321,17 @@ def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
         failure = _attempt(platform, channel, lambda test_message=test_message: test_message)  # type: ignore[misc]
         results[channel] = "sent" if failure is None else str(failure)
         if failure is None:
-            stored = new_message(test_message.key, channel, test_message.subject, test_message.text, now, name if route else None)
-            delivered = replace(stored, status="sent", attempts=1, delivered_at=now, next_attempt_at=None)
+            stored = new_message(
+                test_message.key,
+                channel,
+                test_message.subject,
+                test_message.text,
+                now,
+                name if route else None,
+            )
+            delivered = replace(
+                stored, status="sent", attempts=1, delivered_at=now, next_attempt_at=None
+            )
             platform.notifications.add([delivered])
     platform.audit.add(actor, "test message sent", name, now, None, results)
     return results

@@ -35,8 +35,18 @@ from alerting.usecases.notification.payload import notification_payload, stated_
 
 FIRST = translatable("first notification")
 _EXPLAINED = ("cause", "consequence")
-_LATER = ("repeated", "escalated", "unmuted", "reopened")  # messages on an episode that was announced before
-_SELF_EVIDENT = ("severity_rose", "repeated", "escalated", "happening")  # causes that the subject states already
+_LATER = (
+    "repeated",
+    "escalated",
+    "unmuted",
+    "reopened",
+)  # messages on an episode that was announced before
+_SELF_EVIDENT = (
+    "severity_rose",
+    "repeated",
+    "escalated",
+    "happening",
+)  # causes that the subject states already
 _ENDS: Mapping[str, str] = {
     HORIZON_PASSED: translatable("the predicted time has passed without the problem"),
     NOT_FOUND_AGAIN: translatable("data that came late show no reason for it"),
@@ -92,17 +102,29 @@ def message(
     subject = _subject(episode, notification, reader)
     details = _DETAILS.get(notification.transition, _open_lines)
     lines = [subject, *details(episode, notification, reader)]
-    lines += [language.translate(one) for one in conflicts] if notification.transition not in _DETAILS else ()
+    lines += (
+        [language.translate(one) for one in conflicts]
+        if notification.transition not in _DETAILS
+        else ()
+    )
     text, payload = "\n".join(lines), notification_payload(episode, notification)
     plain = Message(notification.key, subject, text, payload, language=language.code)
     if links is None:
         return plain
-    acknowledge = notification.route in acknowledging and episode.condition == "open" and episode.acknowledged is None
+    acknowledge = (
+        notification.route in acknowledging
+        and episode.condition == "open"
+        and episode.acknowledged is None
+    )
     made = links.of(episode.id, notification.channel, acknowledge)
-    return replace(plain, links=tuple(replace(link, label=language.translate(link.label)) for link in made))
+    return replace(
+        plain, links=tuple(replace(link, label=language.translate(link.label)) for link in made)
+    )
 
 
-def content_message(notification: Notification, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH) -> Message:
+def content_message(
+    notification: Notification, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH
+) -> Message:
     """Return the message of a notification that belongs to no single episode; times are those of `zone`."""
     content = notification.content
     assert content is not None  # noqa: S101 - see `Notification`
@@ -123,19 +145,32 @@ def shelf_message(
     target = {"definition": shelf.definition, "asset": shelf.asset}
     subject = reader.say("Shelf ends soon: {definition} on {asset}", **target)
     ends = (
-        f"{reader.clock(shelf.until)} ({distance(shelf.until, reader.now, language)})" if shelf.until else reader.say("by hand")
+        f"{reader.clock(shelf.until)} ({distance(shelf.until, reader.now, language)})"
+        if shelf.until
+        else reader.say("by hand")
     )
     since, reason = reader.clock(shelf.since), language.translate(shelf.reason)
     lines = [
         f"{subject}: {ends}",
-        reader.say("Shelved since {since} by {person}: {reason}", since=since, person=shelf.actor, reason=reason),
+        reader.say(
+            "Shelved since {since} by {person}: {reason}",
+            since=since,
+            person=shelf.actor,
+            reason=reason,
+        ),
         reader.say("It ends by itself; an alarm that is still open then is sent at once."),
         reader.say(
             "To shelve it for longer: {command}",
             command=f"alerting shelf add {shelf.definition} {shelf.asset} --for ... --reason ...",
         ),
     ]
-    payload = {"shelf": shelf.id, "definition": shelf.definition, "asset": shelf.asset, "until": until, "transition": "reminder"}
+    payload = {
+        "shelf": shelf.id,
+        "definition": shelf.definition,
+        "asset": shelf.asset,
+        "until": until,
+        "transition": "reminder",
+    }
     return Message(notification.key, subject, "\n".join(lines), payload, language=language.code)
 
 
@@ -146,17 +181,29 @@ def _subject(episode: Episode, notification: Notification, reader: Reader) -> st
         return reader.say("Withdrawn: {alert}", alert=alert)
     if notification.transition == "closed":
         at_once = episode.happening_at is not None and episode.happening_at == episode.closed_at
-        return reader.say("It happened: {alert}", alert=alert) if at_once else reader.say("Over: {alert}", alert=alert)
+        return (
+            reader.say("It happened: {alert}", alert=alert)
+            if at_once
+            else reader.say("Over: {alert}", alert=alert)
+        )
     if notification.transition == "happening":
         return reader.say("It is happening: {alert}", alert=alert)
     if notification.transition == "corrected":
         if NOT_HAPPENING in notification.reason:
             return reader.say("It is not happening: {alert}", alert=alert)
         return reader.say("It happened after all: {alert}", alert=alert)
-    severity = reader.language.translate(SEVERITY_NAMES[stated_severity(episode, notification)]).upper()
+    severity = reader.language.translate(
+        SEVERITY_NAMES[stated_severity(episode, notification)]
+    ).upper()
     alarm = reader.say(_ALERT, severity=severity, title=episode.title, asset=episode.asset)
     subject = _SUBJECTS.get(notification.transition)
-    return reader.say(subject, alert=alarm, duration=about(reader.now - episode.raised_at, reader.language)) if subject else alarm
+    return (
+        reader.say(
+            subject, alert=alarm, duration=about(reader.now - episode.raised_at, reader.language)
+        )
+        if subject
+        else alarm
+    )
 
 
 def _end_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
@@ -165,10 +212,14 @@ def _end_lines(episode: Episode, notification: Notification, reader: Reader) -> 
     begun, ended = happening_at or episode.raised_at, episode.closed_at or reader.now
     lasted = time_range(begun, ended, reader.now, reader.zone, reader.language)
     reason = _local(_ENDS.get(notification.reason, notification.reason), reader)
-    whole = reader.say("{interval}: {reason}.", interval=f"{lasted[:1].upper()}{lasted[1:]}", reason=reason)
+    whole = reader.say(
+        "{interval}: {reason}.", interval=f"{lasted[:1].upper()}{lasted[1:]}", reason=reason
+    )
     lines = [] if happening_at is not None and begun == ended else [whole]
     if happening_at is not None:
-        lines.append(reader.say("It happened: {reason}", reason=reader.full(happening_reason(episode) or "")))
+        lines.append(
+            reader.say("It happened: {reason}", reason=reader.full(happening_reason(episode) or ""))
+        )
     was, predicted = reader.full(episode.evaluation.reason), reader.clock(episode.raised_at)
     if happening_at is not None:
         before = about(happening_at - episode.raised_at, reader.language)
@@ -192,7 +243,10 @@ def _worst(episode: Episode, reader: Reader) -> str:
 def _corrected_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
     """Return the lines of a correction: what was said before, and what is known now."""
     when, reason = reader.clock(episode.raised_at), reader.full(episode.evaluation.reason)
-    return [reader.full(notification.reason), reader.say("It was predicted {when}: {reason}", when=when, reason=reason)]
+    return [
+        reader.full(notification.reason),
+        reader.say("It was predicted {when}: {reason}", when=when, reason=reason),
+    ]
 
 
 def _open_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
@@ -213,27 +267,45 @@ def _open_lines(episode: Episode, notification: Notification, reader: Reader) ->
 def _time_lines(episode: Episode, reader: Reader) -> list[str]:
     """Return since when it is open, and until when its problem is expected, or that it was predicted."""
     since = f"{reader.clock(episode.raised_at)} ({distance(episode.raised_at, reader.now, reader.language)})"
-    expected = episode.valid_until if episode.is_prediction and episode.valid_until != episode.raised_at else None
+    expected = (
+        episode.valid_until
+        if episode.is_prediction and episode.valid_until != episode.raised_at
+        else None
+    )
     if episode.happening_at is not None:
         return _expectation_lines(episode, reader)[:1]
     if expected:
-        return [reader.say("Since {when}; expected by {expected}.", when=since, expected=reader.clock(expected))]
+        return [
+            reader.say(
+                "Since {when}; expected by {expected}.", when=since, expected=reader.clock(expected)
+            )
+        ]
     return [reader.say("Since {when}.", when=since)]
 
 
 def _expectation_lines(episode: Episode, reader: Reader) -> list[str]:
     """Return what was predicted at the raise, whose "within 30 min" and risk are those of then, and until when it is expected."""
     since = f"{reader.clock(episode.raised_at)} ({distance(episode.raised_at, reader.now, reader.language)})"
-    lines = [reader.say("Predicted {when}: {reason}", when=since, reason=reader.full(episode.evaluation.reason))]
+    lines = [
+        reader.say(
+            "Predicted {when}: {reason}", when=since, reason=reader.full(episode.evaluation.reason)
+        )
+    ]
     if episode.valid_until is not None and episode.valid_until != episode.raised_at:
-        lines.append(reader.say("Expected by {expected}.", expected=reader.clock(episode.valid_until)))
+        lines.append(
+            reader.say("Expected by {expected}.", expected=reader.clock(episode.valid_until))
+        )
     return lines
 
 
 def _computed_at(episode: Episode, notification: Notification, reader: Reader) -> str | None:
     """Return the time of the reasons and the advice; None where the message is about that very instant."""
     at = reasons_at(episode)
-    return None if notification.transition == "raised" and at == episode.raised_at else reader.clock(at)
+    return (
+        None
+        if notification.transition == "raised" and at == episode.raised_at
+        else reader.clock(at)
+    )
 
 
 def _reason_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
@@ -243,7 +315,10 @@ def _reason_lines(episode: Episode, notification: Notification, reader: Reader) 
     if when is None:
         lines = [reader.say("Why: {reason}", reason=reader.full(c.message)) for c in strongest]
     else:
-        lines = [reader.say("Why ({when}): {reason}", when=when, reason=reader.full(c.message)) for c in strongest]
+        lines = [
+            reader.say("Why ({when}): {reason}", when=when, reason=reader.full(c.message))
+            for c in strongest
+        ]
     lines += [reader.say("(This is what the model used, not a proven cause.)")] if strongest else []
     if weaker:
         count = reader.language.say_count(
@@ -252,8 +327,14 @@ def _reason_lines(episode: Episode, notification: Notification, reader: Reader) 
             len(weaker),
         )
         lines.append(count)
-    named = ((reader.language.translate(GUIDANCE_NAMES[name]), episode.guidance.get(name)) for name in _EXPLAINED)
-    return [*lines, *(reader.say("{name}: {text}", name=name, text=text) for name, text in named if text)]
+    named = (
+        (reader.language.translate(GUIDANCE_NAMES[name]), episode.guidance.get(name))
+        for name in _EXPLAINED
+    )
+    return [
+        *lines,
+        *(reader.say("{name}: {text}", name=name, text=text) for name, text in named if text),
+    ]
 
 
 def _advice_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
@@ -263,8 +344,12 @@ def _advice_lines(episode: Episode, notification: Notification, reader: Reader) 
     text = "" if step is None else reader.language.translate(step)
     told = "" if advice is None else reader.language.translate(advice.message)
     lines = []
-    if (course := risk_since_raise(episode, None, reader.language)) is not None and episode.present is not None:
-        lines.append(reader.say("{course} ({when}).", course=course, when=reader.clock(episode.present.at)))
+    if (
+        course := risk_since_raise(episode, None, reader.language)
+    ) is not None and episode.present is not None:
+        lines.append(
+            reader.say("{course} ({when}).", course=course, when=reader.clock(episode.present.at))
+        )
     if advised_at(episode) is not None and when is not None:
         lines.append(reader.say("What to do (advice of {when}): {step}", when=when, step=text))
     elif step:
@@ -277,25 +362,36 @@ def _advice_lines(episode: Episode, notification: Notification, reader: Reader) 
     if action and action != step:
         lines.append(reader.say(OTHERWISE, action=reader.full(action)))
     if advice is not None and advice.changes:
-        lines.append(reader.say("(A what-if of the model; the platform changes no setting by itself.)"))
+        lines.append(
+            reader.say("(A what-if of the model; the platform changes no setting by itself.)")
+        )
     return lines
 
 
-_DETAILS: Mapping[TransitionKind, Callable[[Episode, Notification, Reader], list[str]]] = MappingProxyType(
-    {"closed": _end_lines, "corrected": _corrected_lines}
+_DETAILS: Mapping[TransitionKind, Callable[[Episode, Notification, Reader], list[str]]] = (
+    MappingProxyType({"closed": _end_lines, "corrected": _corrected_lines})
 )
 
 
 def _change_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
     """Return the lines on what is wrong: as it was when the notification became due, and what has changed since."""
-    severity, changes = stated_severity(episode, notification), [t.reason for t in episode.transitions if t.kind == "severity"]
+    severity, changes = (
+        stated_severity(episode, notification),
+        [t.reason for t in episode.transitions if t.kind == "severity"],
+    )
     risen = [reason for reason in changes if f"→ {severity}" in reason][-1:]
     if notification.transition == "severity_rose" and risen:
         lines = [reader.say("Worse: {reason}.", reason=_local(risen[0], reader))]
     elif notification.transition == "happening":
         lines = [reader.full(notification.reason)]
     else:
-        lines = [reader.full(episode.evaluation.reason if notification.transition == "raised" else headline(episode))]
+        lines = [
+            reader.full(
+                episode.evaluation.reason
+                if notification.transition == "raised"
+                else headline(episode)
+            )
+        ]
     if episode.condition == "closed":
         closed = reader.clock(episode.closed_at) if episode.closed_at else ""
         lines.append(reader.say("Meanwhile: over since {when}.", when=closed))

@@ -43,7 +43,9 @@ class MuteReason:
     reason: str
 
 
-def tend_shelves(platform: MutingPorts, now: datetime, definition: str | None = None, asset: str | None = None) -> int:
+def tend_shelves(
+    platform: MutingPorts, now: datetime, definition: str | None = None, asset: str | None = None
+) -> int:
     """End shelves whose time is over, send reminders of those about to end, and notify once of episodes still open after one.
 
     For all targets, or for one. Return how many episodes caused notifications. Idempotent.
@@ -54,7 +56,11 @@ def tend_shelves(platform: MutingPorts, now: datetime, definition: str | None = 
             record_muting(platform, shelf, now)
         elif shelf.until is not None and shelf.until <= now:
             end_shelf(platform, shelf, shelf.until, _ACTOR, translatable("its time is over"))
-    requested = [e for e in platform.episodes.muted() if definition in (None, e.definition) and asset in (None, e.asset)]
+    requested = [
+        e
+        for e in platform.episodes.muted()
+        if definition in (None, e.definition) and asset in (None, e.asset)
+    ]
     return sum(unmute(platform, episode, now) for episode in requested)
 
 
@@ -63,13 +69,25 @@ def muted_now(shelves: Shelves, definition: str, asset: str, now: datetime) -> S
     return find_muting_shelf(shelves.in_force(definition, asset), now)
 
 
-def silence_now(platform: MutingPorts, definition: Definition | None, episode: Episode, now: datetime) -> MuteReason | None:
+def silence_now(
+    platform: MutingPorts, definition: Definition | None, episode: Episode, now: datetime
+) -> MuteReason | None:
     """Return why an episode is muted now, None if it is not. A shelf takes precedence over suppression, which ends by itself."""
-    return _silence(platform, definition, episode, muted_now(platform.shelves, episode.definition, episode.asset, now), now)
+    return _silence(
+        platform,
+        definition,
+        episode,
+        muted_now(platform.shelves, episode.definition, episode.asset, now),
+        now,
+    )
 
 
 def _silence(
-    platform: EpisodePorts, definition: Definition | None, episode: Episode, shelf: Shelf | None, now: datetime
+    platform: EpisodePorts,
+    definition: Definition | None,
+    episode: Episode,
+    shelf: Shelf | None,
+    now: datetime,
 ) -> MuteReason | None:
     if shelf is not None:
         return _shelf_silence(shelf)
@@ -77,7 +95,9 @@ def _silence(
     return None if reason is None else _suppression_silence(reason, now)
 
 
-def silence_at_raise(platform: MutingPorts, definition: Definition, episode: Episode, now: datetime) -> MuteReason | None:
+def silence_at_raise(
+    platform: MutingPorts, definition: Definition, episode: Episode, now: datetime
+) -> MuteReason | None:
     """Return why a newly found episode is muted, None if it is not: a shelf, or suppression from its raise to its end (or now).
 
     An episode that begins and ends within suppression never causes a notification.
@@ -96,7 +116,10 @@ def _shelf_silence(shelf: Shelf) -> MuteReason:
 def _suppression_silence(reason: str, now: datetime) -> MuteReason:
     """Return the muting by suppression. Its id is the instant `now`, so that each suppressed interval is released once."""
     return MuteReason(
-        f"{_BY_DESIGN}{now.isoformat()}", "suppressed", _ACTOR, translatable("suppressed by design: {reason}", reason=reason)
+        f"{_BY_DESIGN}{now.isoformat()}",
+        "suppressed",
+        _ACTOR,
+        translatable("suppressed by design: {reason}", reason=reason),
     )
 
 
@@ -114,27 +137,45 @@ def record_muting(platform: OutcomePorts, shelf: Shelf, now: datetime) -> None:
         _record_muting(platform, episode, _shelf_silence(shelf), now)
 
 
-def record_suppression(platform: OutcomePorts, definition: Definition, episode: Episode, now: datetime) -> Episode:
+def record_suppression(
+    platform: OutcomePorts, definition: Definition, episode: Episode, now: datetime
+) -> Episode:
     """Record on an open episode that it is suppressed by design now, if it is. Return the stored episode."""
     if definition.suppression is None or episode.muted_by is not None or episode.backfilled:
         return episode
     reason = suppression_now(platform, definition, episode, now)
-    return episode if reason is None else _record_muting(platform, episode, _suppression_silence(reason, now), now)
+    return (
+        episode
+        if reason is None
+        else _record_muting(platform, episode, _suppression_silence(reason, now), now)
+    )
 
 
-def _record_muting(platform: OutcomePorts, episode: Episode, silence: MuteReason, now: datetime) -> Episode:
+def _record_muting(
+    platform: OutcomePorts, episode: Episode, silence: MuteReason, now: datetime
+) -> Episode:
     if episode.muted_by is not None:
         return episode
-    return update(platform, episode.id, lambda e, _: as_muted(e, silence, now) if e.condition == "open" else e)
+    return update(
+        platform, episode.id, lambda e, _: as_muted(e, silence, now) if e.condition == "open" else e
+    )
 
 
 def end_shelf(platform: MutingPorts, shelf: Shelf, at: datetime, actor: str, reason: str) -> bool:
     """End a shelf. Return False if another process changed it in between."""
-    done = platform.shelves.replace(replace(record_end(shelf, at, actor, reason), version=shelf.version + 1))
+    done = platform.shelves.replace(
+        replace(record_end(shelf, at, actor, reason), version=shelf.version + 1)
+    )
     if done:
         subject = f"{shelf.definition} on {shelf.asset}"
         platform.audit.add(
-            actor=actor, what=template("unshelved"), subject=subject, at=at, before=shelf.kind, after=None, why=reason
+            actor=actor,
+            what=template("unshelved"),
+            subject=subject,
+            at=at,
+            before=shelf.kind,
+            after=None,
+            why=reason,
         )
     return done
 
@@ -153,7 +194,11 @@ def unmute(platform: MutingPorts, episode: Episode, now: datetime) -> bool:
             return current
         notified = current.condition == "open"
         free = replace(current, muted_by=None)
-        return _notify_after_muting(platform, changes, definition, free, current.muted_by, now) if notified else free
+        return (
+            _notify_after_muting(platform, changes, definition, free, current.muted_by, now)
+            if notified
+            else free
+        )
 
     update(platform, episode.id, end_muting)
     return notified
@@ -168,7 +213,11 @@ def _notify_after_muting(
     now: datetime,
 ) -> Episode:
     reason = translatable("still open: {reason}", reason=_why_over(platform.shelves, silence_id))
-    recipients = recipients_now(platform, definition, episode.asset, episode.severity, now) if definition else []
+    recipients = (
+        recipients_now(platform, definition, episode.asset, episode.severity, now)
+        if definition
+        else []
+    )
     changes.notify(still_open(episode, silence_id, recipients, reason, now))
     return episode.then("unmuted", now, reason)
 
@@ -185,7 +234,10 @@ def _why_over(shelves: Shelves, silence_id: str) -> str:
 
 
 def withhold(
-    platform: MutingPorts, waiting: Sequence[Notification], episodes: Mapping[str, Episode], now: datetime
+    platform: MutingPorts,
+    waiting: Sequence[Notification],
+    episodes: Mapping[str, Episode],
+    now: datetime,
 ) -> tuple[list[Notification], int]:
     """Mute and drop waiting notifications that must not be delivered. Return the others, and how many were dropped.
 
@@ -209,18 +261,26 @@ def withhold(
     return ready, sum(after.status == "dropped" for _, after in changes)
 
 
-def _silences(platform: MutingPorts, episodes: Iterable[Episode], now: datetime) -> dict[str, MuteReason]:
+def _silences(
+    platform: MutingPorts, episodes: Iterable[Episode], now: datetime
+) -> dict[str, MuteReason]:
     """Return why episodes are muted now, by id; without those that are not."""
     by_target, found = defaultdict[tuple[str, str], list[Episode]](list), dict[str, MuteReason]()
     for episode in episodes:
         by_target[episode.definition, episode.asset].append(episode)
     shelves = platform.shelves.in_force() if by_target else []
-    revisions = {name: platform.definitions.newest_revision(name) for name in {name for name, _ in by_target}}
+    revisions = {
+        name: platform.definitions.newest_revision(name) for name in {name for name, _ in by_target}
+    }
     for (name, asset), of_target in by_target.items():
         revision = revisions[name]
-        shelf = find_muting_shelf((s for s in shelves if (s.definition, s.asset) == (name, asset)), now)
+        shelf = find_muting_shelf(
+            (s for s in shelves if (s.definition, s.asset) == (name, asset)), now
+        )
         for episode in of_target:
-            silence = _silence(platform, revision.definition if revision else None, episode, shelf, now)
+            silence = _silence(
+                platform, revision.definition if revision else None, episode, shelf, now
+            )
             if silence is not None:
                 found[episode.id] = silence
     return found
@@ -249,7 +309,11 @@ def _remind(platform: MutingPorts, shelf: Shelf, now: datetime) -> None:
         return
     revision = platform.definitions.newest_revision(shelf.definition)
     definition = revision.definition if revision else None
-    recipients = recipients_now(platform, definition, shelf.asset, definition.severity, now) if definition else []
+    recipients = (
+        recipients_now(platform, definition, shelf.asset, definition.severity, now)
+        if definition
+        else []
+    )
     platform.notifications.add(shelf_reminder(shelf.id, shelf.until, recipients, now))
 
 

@@ -67,7 +67,16 @@ def routes_overview(platform: MutingPorts, now: datetime) -> RoutesOverview:
     named = {channel for route in routes for channel in channels_of(route)}
     channels = _channels(platform.channels, named, _latest(sent), waiting, dead)
     statuses = tuple(_route_status(route, sent, now) for route in routes)
-    return RoutesOverview(now, since, statuses, faulty, channels, tuple(waiting[:_SHOWN]), len(waiting) > _SHOWN, tuple(dead))
+    return RoutesOverview(
+        now,
+        since,
+        statuses,
+        faulty,
+        channels,
+        tuple(waiting[:_SHOWN]),
+        len(waiting) > _SHOWN,
+        tuple(dead),
+    )
 
 
 def try_route(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> dict[str, str]:
@@ -85,7 +94,13 @@ def try_route(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
 
 def _route_status(route: Route, sent: Iterable[Notification], now: datetime) -> RouteStatus:
     heartbeats = _latest(n for n in sent if n.key.startswith(f"heartbeat:{route.name}:"))
-    return RouteStatus(route, is_on_shift(route, now), end_of(route.quiet, route.zone, now), channels_of(route), heartbeats)
+    return RouteStatus(
+        route,
+        is_on_shift(route, now),
+        end_of(route.quiet, route.zone, now),
+        channels_of(route),
+        heartbeats,
+    )
 
 
 def _latest(sent: Iterable[Notification]) -> dict[str, datetime]:
@@ -101,6 +116,11 @@ def _channels(
     waiting: Iterable[Notification],
     dead: Iterable[Notification],
 ) -> tuple[ChannelStatus, ...]:
-    waits, given_up = Counter(message.channel for message in waiting), Counter(letter.channel for letter in dead)
+    waits, given_up = (
+        Counter(message.channel for message in waiting),
+        Counter(letter.channel for letter in dead),
+    )
     names = sorted({*configured, *named, *waits, *given_up})
-    return tuple(ChannelStatus(c, c in configured, sent.get(c), waits[c], given_up[c]) for c in names)
+    return tuple(
+        ChannelStatus(c, c in configured, sent.get(c), waits[c], given_up[c]) for c in names
+    )

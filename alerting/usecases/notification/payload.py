@@ -30,8 +30,12 @@ def notification_payload(episode: Episode, notification: Notification) -> dict[s
         "evaluation": episode.evaluation.reason,
         "value": episode.evaluation.value,
         "threshold": episode.evaluation.threshold,
-        "contributions": [{"variable": c.variable, "share": c.share, "message": c.message} for c in (*strongest, *weaker)],
-        "recommendation": advice and {**_advice_payload(advice), "at": reasons_at(episode).isoformat()},
+        "contributions": [
+            {"variable": c.variable, "share": c.share, "message": c.message}
+            for c in (*strongest, *weaker)
+        ],
+        "recommendation": advice
+        and {**_advice_payload(advice), "at": reasons_at(episode).isoformat()},
         "guidance": episode.guidance,
     }
 
@@ -39,7 +43,9 @@ def notification_payload(episode: Episode, notification: Notification) -> dict[s
 def stated_severity(episode: Episode, notification: Notification) -> Severity:
     """Return the severity to state. A raise and a rise state the severity of their own instant, also if it has changed since."""
     states_its_instant = notification.transition in ("raised", "severity_rose")
-    return notification.severity if states_its_instant and notification.severity else episode.severity
+    return (
+        notification.severity if states_its_instant and notification.severity else episode.severity
+    )
 
 
 def _advice_payload(advice: RecommendationResult) -> dict[str, Any]:
@@ -52,11 +58,18 @@ def _advice_payload(advice: RecommendationResult) -> dict[str, Any]:
         "risk_after": advice.risk_after,
         "changes": _change_payloads(advice.changes),
         "alternatives": [
-            {"message": a.message, "risk_after": a.risk_after, "unusual": a.unusual, "changes": _change_payloads(a.changes)}
+            {
+                "message": a.message,
+                "risk_after": a.risk_after,
+                "unusual": a.unusual,
+                "changes": _change_payloads(a.changes),
+            }
             for a in advice.alternatives
         ],
     }
 
 
 def _change_payloads(changes: Sequence[Change]) -> list[dict[str, Any]]:
-    return [{"variable": c.variable, "from": c.before, "to": c.after, "unit": c.unit} for c in changes]
+    return [
+        {"variable": c.variable, "from": c.before, "to": c.after, "unit": c.unit} for c in changes
+    ]

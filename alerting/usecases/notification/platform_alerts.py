@@ -16,11 +16,17 @@ _LOOK_BACK = timedelta(days=2)
 """Recipients are notified of the end of a fault up to this long after it, in case no process ran before."""
 
 
-def platform_notifications(platform: DeliveryPorts, routes: Sequence[Route], now: datetime) -> list[Notification]:
+def platform_notifications(
+    platform: DeliveryPorts, routes: Sequence[Route], now: datetime
+) -> list[Notification]:
     """Return a notification of each open fault, and to the same recipients one of its end."""
     still_open = platform.platform_alerts.open()
     recipients = platform_recipients(platform, routes, now) if still_open else []
-    found = [_opening_message(alert, channel, route, now) for alert in still_open for channel, route in recipients]
+    found = [
+        _opening_message(alert, channel, route, now)
+        for alert in still_open
+        for channel, route in recipients
+    ]
     ended = platform.platform_alerts.resolved_since(now - _LOOK_BACK)
     return found + _end_messages(platform, ended, now)
 
@@ -31,11 +37,17 @@ def outage_message(alert: PlatformAlert, channel: str, now: datetime) -> Message
 
 
 def record_outage(
-    platform: DeliveryPorts, alert: PlatformAlert, notified: Iterable[tuple[str, str | None]], now: datetime
+    platform: DeliveryPorts,
+    alert: PlatformAlert,
+    notified: Iterable[tuple[str, str | None]],
+    now: datetime,
 ) -> None:
     """Store an outage of the database that is over, with the messages that were sent; their recipients get its end."""
     opened = [_opening_message(alert, channel, route, now) for channel, route in notified]
-    sent = [replace(n, status="sent", next_attempt_at=None, attempts=1, delivered_at=now) for n in opened]
+    sent = [
+        replace(n, status="sent", next_attempt_at=None, attempts=1, delivered_at=now)
+        for n in opened
+    ]
     platform.notifications.add(sent)
     platform.platform_alerts.report(alert.kind, alert.subject, alert.reason, alert.opened_at)
     platform.platform_alerts.resolve(alert.kind, alert.subject, now)
@@ -43,17 +55,29 @@ def record_outage(
 
 def was_engineer_notified(platform: DeliveryPorts) -> bool:
     """Return whether a message on an open fault was sent. The log tells nobody, unless it is the only channel."""
-    channels = [name for name in platform.channels if name != DEFAULT_CHANNEL or len(platform.channels) == 1]
-    keys = [_key("platform", alert, channel) for alert in platform.platform_alerts.open() for channel in channels]
+    channels = [
+        name for name in platform.channels if name != DEFAULT_CHANNEL or len(platform.channels) == 1
+    ]
+    keys = [
+        _key("platform", alert, channel)
+        for alert in platform.platform_alerts.open()
+        for channel in channels
+    ]
     return any(n.status == "sent" for n in (platform.notifications.get(keys) if keys else ()))
 
 
 def opening_keys(platform: DeliveryPorts) -> list[str]:
     """Return the keys of the notifications of open faults, to any channel."""
-    return [_key("platform", alert, channel) for alert in platform.platform_alerts.open() for channel in platform.channels]
+    return [
+        _key("platform", alert, channel)
+        for alert in platform.platform_alerts.open()
+        for channel in platform.channels
+    ]
 
 
-def platform_recipients(platform: RoutePorts, routes: Sequence[Route], now: datetime) -> list[tuple[str, str | None]]:
+def platform_recipients(
+    platform: RoutePorts, routes: Sequence[Route], now: datetime
+) -> list[tuple[str, str | None]]:
     """Return the channels to notify, with their routes. Routes in quiet hours or off shift notify later."""
     asked = [route for route in routes if route.platform]
     if not asked:
@@ -69,14 +93,22 @@ def _key(what: str, alert: PlatformAlert, channel: str) -> str:
     return f"{what}:{alert.kind.replace(' ', '-')}:{alert.subject}:{alert.opened_at.isoformat()}:{channel}"
 
 
-def _opening_message(alert: PlatformAlert, channel: str, route: str | None, now: datetime) -> Notification:
+def _opening_message(
+    alert: PlatformAlert, channel: str, route: str | None, now: datetime
+) -> Notification:
     subject = f"Platform: {alert.kind}: {alert.subject}"
     text = f"{subject}\nSince {alert.opened_at.isoformat()}: {alert.reason}"
-    return new_message(_key("platform", alert, channel), channel, subject, text, now, route, **_payload(alert))
+    return new_message(
+        _key("platform", alert, channel), channel, subject, text, now, route, **_payload(alert)
+    )
 
 
-def _end_messages(platform: MutingPorts, ended: Sequence[PlatformAlert], now: datetime) -> list[Notification]:
-    opened = {_key("platform", alert, channel): alert for alert in ended for channel in platform.channels}
+def _end_messages(
+    platform: MutingPorts, ended: Sequence[PlatformAlert], now: datetime
+) -> list[Notification]:
+    opened = {
+        _key("platform", alert, channel): alert for alert in ended for channel in platform.channels
+    }
     stored = platform.notifications.get(opened) if opened else []
     return [
         _end_message(opened[n.key], n.channel, n.route, now)
@@ -85,11 +117,15 @@ def _end_messages(platform: MutingPorts, ended: Sequence[PlatformAlert], now: da
     ]
 
 
-def _end_message(alert: PlatformAlert, channel: str, route: str | None, now: datetime) -> Notification:
+def _end_message(
+    alert: PlatformAlert, channel: str, route: str | None, now: datetime
+) -> Notification:
     subject = f"Over: platform: {alert.kind}: {alert.subject}"
     until = alert.resolved_at.isoformat() if alert.resolved_at else ""
     text = f"{subject}\nFrom {alert.opened_at.isoformat()} to {until}: {alert.reason}"
-    return new_message(_key("platform-over", alert, channel), channel, subject, text, now, route, **_payload(alert))
+    return new_message(
+        _key("platform-over", alert, channel), channel, subject, text, now, route, **_payload(alert)
+    )
 
 
 def _payload(alert: PlatformAlert) -> dict[str, str | None]:

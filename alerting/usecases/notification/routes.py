@@ -55,7 +55,11 @@ def check_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[Ro
         except RouteRefused as refusal:
             refusals.append(str(refusal))
     names = [route.name for route in good]
-    refusals += [f"route {name!r} is given {names.count(name)} times" for name in sorted(set(names)) if names.count(name) > 1]
+    refusals += [
+        f"route {name!r} is given {names.count(name)} times"
+        for name in sorted(set(names))
+        if names.count(name) > 1
+    ]
     if refusals:
         raise UserError("\n".join(refusals))
     return good
@@ -63,7 +67,9 @@ def check_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[Ro
 
 def _documents_by_name(routes: Routes) -> dict[str, Document]:
     documents = routes.documents()
-    return {name: document for document in documents if isinstance(name := document.get("name"), str)}
+    return {
+        name: document for document in documents if isinstance(name := document.get("name"), str)
+    }
 
 
 def plan_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[RoutePlan]:
@@ -78,14 +84,23 @@ def plan_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[Rou
     return plans
 
 
-def apply_routes(platform: RoutePorts, documents: Sequence[Document], actor: str, at: datetime) -> list[RoutePlan]:
+def apply_routes(
+    platform: RoutePorts, documents: Sequence[Document], actor: str, at: datetime
+) -> list[RoutePlan]:
     """Apply routes, all of them or none. Raises UserError for faulty documents."""
     plans = plan_routes(platform, documents)
     existing = _documents_by_name(platform.routes)
     for plan in plans:
         if plan.action != "unchanged":
             platform.routes.put(dict(plan.document))
-            platform.audit.add(actor, template("route applied"), plan.name, at, existing.get(plan.name), plan.document)
+            platform.audit.add(
+                actor,
+                template("route applied"),
+                plan.name,
+                at,
+                existing.get(plan.name),
+                plan.document,
+            )
     return plans
 
 
@@ -100,11 +115,18 @@ def recipients_now(
     platform: RoutePorts, definition: Definition, asset: str, severity: Severity, now: datetime
 ) -> list[Recipient]:
     """Return the immediate recipients of an alert of this definition and severity on this asset."""
-    return recipients(definition, asset, severity, read_routes(platform.routes)[0], sorted(platform.channels), now)
+    return recipients(
+        definition, asset, severity, read_routes(platform.routes)[0], sorted(platform.channels), now
+    )
 
 
 def raise_notifications(
-    platform: RoutePorts, existing: EpisodeChanges, definition: Definition, episode: Episode, reason: str, now: datetime
+    platform: RoutePorts,
+    existing: EpisodeChanges,
+    definition: Definition,
+    episode: Episode,
+    reason: str,
+    now: datetime,
 ) -> tuple[Notification, ...]:
     """Return the notifications of a new episode. They state the highest severity so far, also if it has fallen since.
 
@@ -113,15 +135,23 @@ def raise_notifications(
     worst = replace(episode, severity=episode.severity_peak or episode.severity)
     to_notify = recipients_now(platform, definition, episode.asset, worst.severity, now)
     sent = existing.of_episode(episode.id)
-    return _notifications_by_route(definition, worst, sent, to_notify, "raised", reason, now, existing)
+    return _notifications_by_route(
+        definition, worst, sent, to_notify, "raised", reason, now, existing
+    )
 
 
 def worse_notifications(
-    platform: RoutePorts, existing: EpisodeChanges, definition: Definition, episode: Episode, now: datetime
+    platform: RoutePorts,
+    existing: EpisodeChanges,
+    definition: Definition,
+    episode: Episode,
+    now: datetime,
 ) -> tuple[Notification, ...]:
     """Return the notifications of a severity that has just risen, to the recipients of this severity."""
     to_notify = recipients_now(platform, definition, episode.asset, episode.severity, now)
-    return _notifications_by_route(definition, episode, existing.of_episode(episode.id), to_notify, "worse", "", now)
+    return _notifications_by_route(
+        definition, episode, existing.of_episode(episode.id), to_notify, "worse", "", now
+    )
 
 
 def change_notifications(
@@ -138,7 +168,9 @@ def change_notifications(
     """
     sent = existing.of_episode(episode.id)
     routes = {n.channel: n.route for n in sent if n.route is not None}
-    to_notify = [Recipient(channel, routes.get(channel)) for channel in sorted({n.channel for n in sent})]
+    to_notify = [
+        Recipient(channel, routes.get(channel)) for channel in sorted({n.channel for n in sent})
+    ]
     return _notifications_by_route(definition, episode, sent, to_notify, cause, reason, now)
 
 
@@ -151,7 +183,9 @@ def timed_notifications(
     now: datetime,
 ) -> tuple[Notification, ...]:
     """Return the notifications that time makes due: of a risen severity, escalations, repeats. `sent`: those so far."""
-    to_notify = recipients(definition, episode.asset, episode.severity, routes, sorted(platform.channels), now)
+    to_notify = recipients(
+        definition, episode.asset, episode.severity, routes, sorted(platform.channels), now
+    )
     to_notify += escalations(definition, episode.asset, episode.severity, routes, now)
     return _notifications_by_route(definition, episode, sent, to_notify, "time", "", now)
 
@@ -182,7 +216,9 @@ def _notifications_by_route(
     )
 
 
-def _count_recent_alerts(existing: EpisodeChanges, episode: Episode, recipient: Recipient, now: datetime) -> int:
+def _count_recent_alerts(
+    existing: EpisodeChanges, episode: Episode, recipient: Recipient, now: datetime
+) -> int:
     if recipient.flood is None:
         return 0
     recent = existing.raised_since(episode.asset, now - recipient.flood.within)
@@ -192,22 +228,32 @@ def _count_recent_alerts(existing: EpisodeChanges, episode: Episode, recipient: 
 def _unknown_channels(route: Route, configured: Sequence[str]) -> list[Fault]:
     named = {f"channels.{i}": c for i, c in enumerate(route.channels)}
     steps = enumerate(route.escalation)
-    named |= {f"escalation.{i}.channels.{j}": c for i, step in steps for j, c in enumerate(step.channels)}
+    named |= {
+        f"escalation.{i}.channels.{j}": c for i, step in steps for j, c in enumerate(step.channels)
+    }
     unknown = {path: c for path, c in named.items() if c not in configured}
     hint = {c: nearest(c, configured, "configured") or "configured: none" for c in unknown.values()}
     return [Fault(path, f"no channel is called {c!r}", hint[c]) for path, c in unknown.items()]
 
 
-def correct_if_known_late(changes: EpisodeChanges, definition: Definition, episode: Episode, as_of: datetime) -> None:
+def correct_if_known_late(
+    changes: EpisodeChanges, definition: Definition, episode: Episode, as_of: datetime
+) -> None:
     """Add the correction, once. None while a continuation is happening: its recipients know it already."""
     if not is_known_late(episode) or episode.closed_at is None or episode.outcome_record is None:
         return
     following = changes.find(episode.definition, episode.asset, start=episode.closed_at, end=as_of)
-    if any(e.continues == episode.id and e.happening_at is not None and not e.withdrawn for e in following):
+    if any(
+        e.continues == episode.id and e.happening_at is not None and not e.withdrawn
+        for e in following
+    ):
         return
     at = episode.outcome_record.problem_at
     if at is None:
         reason = translatable("it came after all; that was known only after the predicted time")
     else:
-        reason = translatable("it came after all, {when}; that was known only after the predicted time", when=at.isoformat())
+        reason = translatable(
+            "it came after all, {when}; that was known only after the predicted time",
+            when=at.isoformat(),
+        )
     changes.notify(change_notifications(changes, definition, episode, "corrected", reason, as_of))

@@ -21,25 +21,38 @@ def announce_due(platform: DeliveryPorts, now: datetime) -> int:
     return platform.notifications.add(found + _heartbeats(platform, routes, now))
 
 
-def _of_open_episodes(platform: MutingPorts, routes: Sequence[Route], now: datetime) -> list[Notification]:
+def _of_open_episodes(
+    platform: MutingPorts, routes: Sequence[Route], now: datetime
+) -> list[Notification]:
     open_episodes = platform.episodes.find(open_only=True)
     if not open_episodes:
         return []
     sent = platform.notifications.of_episodes({e.id for e in open_episodes})
-    newest = {name: platform.definitions.newest_revision(name) for name in {e.definition for e in open_episodes}}
+    newest = {
+        name: platform.definitions.newest_revision(name)
+        for name in {e.definition for e in open_episodes}
+    }
     found: list[Notification] = []
     for episode in open_episodes:
         revision = newest[episode.definition]
         if revision is not None:
             current = record_suppression(platform, revision.definition, episode, now)
-            found += timed_notifications(platform, revision.definition, current, sent[episode.id], routes, now)
+            found += timed_notifications(
+                platform, revision.definition, current, sent[episode.id], routes, now
+            )
     return found
 
 
-def _heartbeats(platform: MutingPorts, routes: Sequence[Route], now: datetime) -> list[Notification]:
+def _heartbeats(
+    platform: MutingPorts, routes: Sequence[Route], now: datetime
+) -> list[Notification]:
     """Return one heartbeat for each whole multiple of the period; heartbeats missed during an outage are not sent later."""
     beats = {
-        f"heartbeat:{route.name}:{format_duration(every)}:{(now - _EPOCH) // every}:{channel}": (route.name, channel, every)
+        f"heartbeat:{route.name}:{format_duration(every)}:{(now - _EPOCH) // every}:{channel}": (
+            route.name,
+            channel,
+            every,
+        )
         for route in routes
         if (every := route.heartbeat) is not None
         for channel in route.channels
@@ -48,7 +61,10 @@ def _heartbeats(platform: MutingPorts, routes: Sequence[Route], now: datetime) -
         del beats[stored.key]
     if not beats:
         return []
-    still_open, dead = len(platform.episodes.find(open_only=True)), len(platform.notifications.dead())
+    still_open, dead = (
+        len(platform.episodes.find(open_only=True)),
+        len(platform.notifications.dead()),
+    )
     found, by_name = [], {route.name: route for route in routes}
     for key, (name, channel, every) in beats.items():
         reads = language_of(by_name[name], platform.language)
@@ -64,5 +80,15 @@ def _heartbeats(platform: MutingPorts, routes: Sequence[Route], now: datetime) -
             route=name,
         )
         counts = {"open": still_open, "dead_letters": dead}
-        found.append(new_message(key, channel, reads.say("Alerting is running"), f"{text}\n{following}", now, name, **counts))
+        found.append(
+            new_message(
+                key,
+                channel,
+                reads.say("Alerting is running"),
+                f"{text}\n{following}",
+                now,
+                name,
+                **counts,
+            )
+        )
     return found

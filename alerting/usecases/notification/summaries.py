@@ -37,16 +37,24 @@ def summarise(platform: MutingPorts, now: datetime) -> int:
     for n in withhold(platform, waiting, episodes, now)[0]:
         slot = (n.asset, n.next_attempt_at) if n.postponed_by == "flood" else ()
         groups[n.postponed_by, n.channel, *slot].append((episodes[n.episode or ""], n))
-    due = [members for members in groups.values() if any(n.next_attempt_at and n.next_attempt_at <= now for _, n in members)]
+    due = [
+        members
+        for members in groups.values()
+        if any(n.next_attempt_at and n.next_attempt_at <= now for _, n in members)
+    ]
     return sum(_write(platform, members[:_MOST], now) for members in due)
 
 
 def _write(platform: MutingPorts, members: Sequence[Member], now: datetime) -> bool:
     """Store the message of these members. Return False if another process has changed one of them meanwhile."""
     first = members[0][1]
-    route = next((route for route in read_routes(platform.routes)[0] if route.name == first.route), None)
+    route = next(
+        (route for route in read_routes(platform.routes)[0] if route.name == first.route), None
+    )
     reads = language_of(route, platform.language)
-    subject, text = _flood_summary(members, reads) if first.postponed_by == "flood" else _digest(members, reads)
+    subject, text = (
+        _flood_summary(members, reads) if first.postponed_by == "flood" else _digest(members, reads)
+    )
     payload = {"asset": first.asset} if first.postponed_by == "flood" else {}
     message = new_message(
         f"{first.postponed_by}:{first.key}",
@@ -59,7 +67,10 @@ def _write(platform: MutingPorts, members: Sequence[Member], now: datetime) -> b
         episodes=[episode.id for episode, _ in members],
         notifications=[n.key for _, n in members],
     )
-    grouped = [(n, replace(n, status="grouped", delivered_at=now, next_attempt_at=None)) for _, n in members]
+    grouped = [
+        (n, replace(n, status="grouped", delivered_at=now, next_attempt_at=None))
+        for _, n in members
+    ]
     try:
         with platform.unit_of_work.begin() as unit:
             platform.notifications.add([message], unit)
@@ -70,31 +81,50 @@ def _write(platform: MutingPorts, members: Sequence[Member], now: datetime) -> b
 
 
 def _flood_summary(members: Sequence[Member], language: Language) -> tuple[str, str]:
-    subject = language.say("+{number} more on {asset}", number=len(members), asset=members[0][0].asset)
+    subject = language.say(
+        "+{number} more on {asset}", number=len(members), asset=members[0][0].asset
+    )
     lines = []
     for episode, _ in _by_raise(members):
         values = {**_values(episode, language), "since": episode.raised_at.isoformat()}
         if episode.condition == "closed":
-            lines.append(language.say("{severity}: {title}, since {since}; over: {reason}", **values))
+            lines.append(
+                language.say("{severity}: {title}, since {since}; over: {reason}", **values)
+            )
         else:
             lines.append(language.say("{severity}: {title}, since {since}: {reason}", **values))
     return subject, _listing(subject, lines, language)
 
 
 def _digest(members: Sequence[Member], language: Language) -> tuple[str, str]:
-    subject = language.say("{number} alerts raised and over before a notification was sent", number=len(members))
+    subject = language.say(
+        "{number} alerts raised and over before a notification was sent", number=len(members)
+    )
     if len(members) == 1:
-        subject = language.say("Raised and over: {severity}: {title} on {asset}", **_values(members[0][0], language))
+        subject = language.say(
+            "Raised and over: {severity}: {title} on {asset}", **_values(members[0][0], language)
+        )
     lines = []
     for episode, _ in _by_raise(members):
         values, start = _values(episode, language), episode.raised_at.isoformat()
         if episode.closed_at:
             end = episode.closed_at.isoformat()
             lines.append(
-                language.say("{severity}: {title} on {asset}, {start} to {end}: {reason}", start=start, end=end, **values)
+                language.say(
+                    "{severity}: {title} on {asset}, {start} to {end}: {reason}",
+                    start=start,
+                    end=end,
+                    **values,
+                )
             )
         else:
-            lines.append(language.say("{severity}: {title} on {asset}, {start} and open again: {reason}", start=start, **values))
+            lines.append(
+                language.say(
+                    "{severity}: {title} on {asset}, {start} and open again: {reason}",
+                    start=start,
+                    **values,
+                )
+            )
     return subject, _listing(f"{subject}:", lines, language)
 
 
@@ -112,5 +142,9 @@ def _by_raise(members: Sequence[Member]) -> list[Member]:
 
 
 def _listing(head: str, lines: Sequence[str], language: Language) -> str:
-    more = [language.say("and {number} others", number=len(lines) - _LISTED)] if len(lines) > _LISTED else []
+    more = (
+        [language.say("and {number} others", number=len(lines) - _LISTED)]
+        if len(lines) > _LISTED
+        else []
+    )
     return "\n".join([head, *lines[:_LISTED], *more])

@@ -20,22 +20,34 @@ def give_feedback(platform: OperatorPorts, given: Feedback, once: str | None = N
     stored. Raises UserError for an empty answer, and NotFound for an unknown episode.
     """
     feedback = replace(given, episode=find_episode(platform.episodes, given.episode).id)
-    if not (feedback.verdict or feedback.acted or feedback.comment or feedback.recommendation_taken):
+    if not (
+        feedback.verdict or feedback.acted or feedback.comment or feedback.recommendation_taken
+    ):
         raise UserError(
             translatable(
                 "the feedback is empty: give a verdict, an action, a comment, or whether you followed the recommendation"
             )
         )
     if feedback.action and not feedback.acted:
-        raise UserError(translatable("an action is given without the mark that you acted; set acted (--acted)"))
+        raise UserError(
+            translatable("an action is given without the mark that you acted; set acted (--acted)")
+        )
     if feedback.recommendation_taken in ("yes", "partly", "other") and not feedback.acted:
-        raise UserError(f"recommendation_taken {feedback.recommendation_taken} says that you acted; set acted (--acted) too")
+        raise UserError(
+            f"recommendation_taken {feedback.recommendation_taken} says that you acted; set acted (--acted) too"
+        )
     if feedback.acted_at is not None and feedback.acted_at > feedback.at:
-        raise UserError(f"acted at {feedback.acted_at.isoformat()} lies after now, {feedback.at.isoformat()}")
+        raise UserError(
+            f"acted at {feedback.acted_at.isoformat()} lies after now, {feedback.at.isoformat()}"
+        )
     stored = platform.feedback.append(feedback, once)
     why = feedback.comment or feedback.action or ""
-    platform.audit.add(feedback.actor, "feedback", feedback.episode, stored.at, after=feedback.verdict, why=why)
-    update(platform, feedback.episode, lambda e, _: _record_on_episode(platform.feedback, e, stored))
+    platform.audit.add(
+        feedback.actor, "feedback", feedback.episode, stored.at, after=feedback.verdict, why=why
+    )
+    update(
+        platform, feedback.episode, lambda e, _: _record_on_episode(platform.feedback, e, stored)
+    )
     update_outcome(platform, feedback.episode, feedback.at, correct_if_known_late)
     determined = platform.episodes.get(feedback.episode)
     assert determined is not None  # noqa: S101 - episodes are never deleted
@@ -45,8 +57,12 @@ def give_feedback(platform: OperatorPorts, given: Feedback, once: str | None = N
 def _record_on_episode(log: FeedbackLog, episode: Episode, feedback: Feedback) -> Episode:
     """Return the episode with the feedback of the log. After a crash between log and episode the next feedback completes it."""
     parts = [VERDICT_NAMES[feedback.verdict]] if feedback.verdict else []
-    parts += [translatable("acted")] * feedback.acted + [translatable("commented")] * bool(feedback.comment)
+    parts += [translatable("acted")] * feedback.acted + [translatable("commented")] * bool(
+        feedback.comment
+    )
     parts += [TAKEN_NAMES[feedback.recommendation_taken]] if feedback.recommendation_taken else []
     transition = Transition("feedback", feedback.at, feedback.actor, both(*parts))
     added = () if transition in episode.transitions else (transition,)
-    return replace(episode, feedback=tuple(log.of(episode.id)), transitions=(*episode.transitions, *added))
+    return replace(
+        episode, feedback=tuple(log.of(episode.id)), transitions=(*episode.transitions, *added)
+    )

@@ -26,7 +26,9 @@ def open_link(platform: OperatorPorts, token: str) -> tuple[Grant, Episode]:
         raise LinkRefused(translatable("feedback links are switched off"))
     grant = platform.links.read(token)
     if platform.revocations.is_revoked(grant.episode, grant.recipient, grant.made_at):
-        raise LinkRefused(translatable("this link was revoked; answer on the page of the alarm instead"))
+        raise LinkRefused(
+            translatable("this link was revoked; answer on the page of the alarm instead")
+        )
     return grant, find_episode(platform.episodes, grant.episode)
 
 
@@ -41,7 +43,9 @@ def has_answered(grant: Grant, episode: Episode) -> bool:
     return bool(verdicts) and verdicts[-1] == grant.purpose
 
 
-def use_link(platform: OperatorPorts, token: str, at: datetime, taken: RecommendationTaken | None = None) -> Episode:
+def use_link(
+    platform: OperatorPorts, token: str, at: datetime, taken: RecommendationTaken | None = None
+) -> Episode:
     """Give the one answer of the link, or acknowledge. Idempotent.
 
     `taken`: whether the recommendation was followed, in an answer that the recipient has acted.
@@ -56,12 +60,19 @@ def use_link(platform: OperatorPorts, token: str, at: datetime, taken: Recommend
     once = f"{grant.episode} {grant.recipient} {grant.purpose} after {len(_answers_of(grant, episode))}"
     verdict = None if grant.purpose == "acted" else grant.purpose
     followed = taken if verdict is None else None
-    feedback = Feedback(episode.id, verdict, verdict is None, None, None, _name(grant), at, None, followed)
+    feedback = Feedback(
+        episode.id, verdict, verdict is None, None, None, _name(grant), at, None, followed
+    )
     return give_feedback(platform, feedback, once)
 
 
 def revoke_links(
-    platform: OperatorPorts, episode: str | None, recipient: str | None, actor: str, made_until: datetime, at: datetime
+    platform: OperatorPorts,
+    episode: str | None,
+    recipient: str | None,
+    actor: str,
+    made_until: datetime,
+    at: datetime,
 ) -> None:
     """Revoke the links made until an instant: of an episode, a recipient, both, or with (None, None) all of them."""
     chosen = find_episode(platform.episodes, episode).id if episode is not None else None

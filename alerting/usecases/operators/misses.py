@@ -17,7 +17,13 @@ _LONGEST_COMMENT = 10_000
 
 
 def report_miss(
-    platform: OperatorPorts, name: str, asset: str, missed_at: datetime, comment: str, actor: Actor, at: datetime
+    platform: OperatorPorts,
+    name: str,
+    asset: str,
+    missed_at: datetime,
+    comment: str,
+    actor: Actor,
+    at: datetime,
 ) -> ReportedMiss:
     """Store that a definition should have raised an alert for a problem at `missed_at`; return the stored miss. Idempotent.
 
@@ -40,10 +46,17 @@ def report_miss(
                 start=warned.raised_at.isoformat(),
             )
         )
-    stored = platform.misses.append(ReportedMiss(name, asset, missed_at, comment.strip(), actor.name, at))
+    stored = platform.misses.append(
+        ReportedMiss(name, asset, missed_at, comment.strip(), actor.name, at)
+    )
     why = stored.comment
     platform.audit.add(
-        stored.actor, template("miss reported"), f"{name} on {asset}", stored.at, after=missed_at.isoformat(), why=why
+        stored.actor,
+        template("miss reported"),
+        f"{name} on {asset}",
+        stored.at,
+        after=missed_at.isoformat(),
+        why=why,
     )
     return stored
 
@@ -53,12 +66,21 @@ def _require_definition(platform: OperatorPorts, name: str) -> Definition:
     if name not in latest:
         near = close_names(name, latest)
         unknown = translatable("there is no definition “{name}”", name=name)
-        raise NotFound(joined("; ", unknown, translatable("near: {names}", names=", ".join(near)) if near else ""))
+        raise NotFound(
+            joined(
+                "; ", unknown, translatable("near: {names}", names=", ".join(near)) if near else ""
+            )
+        )
     return latest[name]
 
 
 def _faults(
-    platform: OperatorPorts, definition: Definition, asset: str, missed_at: datetime, comment: str, at: datetime
+    platform: OperatorPorts,
+    definition: Definition,
+    asset: str,
+    missed_at: datetime,
+    comment: str,
+    at: datetime,
 ) -> Iterator[str]:
     names = [one.name for one in matching_assets(definition, platform.assets.all())]
     if asset not in names:
@@ -70,18 +92,33 @@ def _faults(
             assets=shown or "-",
         )
     if missed_at > at:
-        yield translatable("{time} lies in the future; give the time at which the problem happened", time=missed_at.isoformat())
+        yield translatable(
+            "{time} lies in the future; give the time at which the problem happened",
+            time=missed_at.isoformat(),
+        )
     if len(comment) > _LONGEST_COMMENT:
         length, most = Styled(len(comment), ".0f"), Styled(_LONGEST_COMMENT, ".0f")
-        yield translatable("the comment has {length} characters; {most} at most", length=length, most=most)
+        yield translatable(
+            "the comment has {length} characters; {most} at most", length=length, most=most
+        )
 
 
-def _covering(episodes: Episodes, definition: Definition, asset: str, at: datetime) -> Episode | None:
+def _covering(
+    episodes: Episodes, definition: Definition, asset: str, at: datetime
+) -> Episode | None:
     """Return an episode with notifications that was open at an instant, or predicted it; None without one."""
     window = definition.window.until if definition.problem is not None else timedelta(0)
-    for episode in reversed(episodes.find(definition.name, asset, end=at + datetime.resolution, limit=20)):
-        until = max(filter(None, [episode.closed_at, episode.valid_until, episode.raised_at + window]))
-        is_told = not (episode.withdrawn or episode.backfilled or any(t.kind == "suppressed" for t in episode.transitions))
+    for episode in reversed(
+        episodes.find(definition.name, asset, end=at + datetime.resolution, limit=20)
+    ):
+        until = max(
+            filter(None, [episode.closed_at, episode.valid_until, episode.raised_at + window])
+        )
+        is_told = not (
+            episode.withdrawn
+            or episode.backfilled
+            or any(t.kind == "suppressed" for t in episode.transitions)
+        )
         if is_told and (episode.condition == "open" or at <= until):
             return episode
     return None

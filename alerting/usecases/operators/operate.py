@@ -58,7 +58,9 @@ class OperatorState:
     unknown: tuple[str, ...] = ()
 
 
-def acknowledge(platform: MutingPorts, id: str, actor: Actor, at: datetime, note: str = "") -> Episode:
+def acknowledge(
+    platform: MutingPorts, id: str, actor: Actor, at: datetime, note: str = ""
+) -> Episode:
     """Acknowledge an alarm. The first acknowledgement is stored. Condition and evaluation do not change."""
 
     def record(episode: Episode, _: EpisodeChanges) -> Episode:
@@ -71,7 +73,12 @@ def acknowledge(platform: MutingPorts, id: str, actor: Actor, at: datetime, note
 
 
 def confirm(
-    platform: OperatorPorts, id: str, actor: Actor, at: datetime, did: str = "", acted_at: datetime | None = None
+    platform: OperatorPorts,
+    id: str,
+    actor: Actor,
+    at: datetime,
+    did: str = "",
+    acted_at: datetime | None = None,
 ) -> Episode:
     """Record an action on an alarm: feedback `acted`, and acknowledgement. Raises UserError for an action in the future."""
     permit("confirm", actor.role)
@@ -81,7 +88,11 @@ def confirm(
     give_feedback(platform, feedback)
 
     def done(current: Episode, _: EpisodeChanges) -> Episode:
-        marked = current if current.confirmed else replace(current, confirmed=ActorStamp(actor.name, acted_at or at))
+        marked = (
+            current
+            if current.confirmed
+            else replace(current, confirmed=ActorStamp(actor.name, acted_at or at))
+        )
         return _set_acknowledged(marked, actor, at).then("confirmed", at, did, actor.name)
 
     return _act(platform, episode.id, "confirm", actor, at, done, did)
@@ -112,13 +123,16 @@ def _require_unknown(platform: EpisodePorts, episode: Episode, at: datetime) -> 
     progress = current_progress(platform, episode, at)
     if progress is None:
         raise UserError(
-            translatable("only an alert whose predicted problem has come can be closed by hand; the others end by themselves")
+            translatable(
+                "only an alert whose predicted problem has come can be closed by hand; the others end by themselves"
+            )
         )
     if progress.is_known:
         what = progress.message.rstrip(".")
         raise UserError(
             translatable(
-                "it ends by itself with its problem, which still goes on: {what}; to mute it: alerting shelf add", what=what
+                "it ends by itself with its problem, which still goes on: {what}; to mute it: alerting shelf add",
+                what=what,
             )
         )
 
@@ -127,7 +141,15 @@ def comment(platform: MutingPorts, id: str, actor: Actor, at: datetime, text: st
     """Add a comment to an episode. Raises UserError for an empty one."""
     if not text.strip():
         raise UserError(translatable("the comment is empty: write a text"))
-    return _act(platform, id, "comment", actor, at, lambda e, _: e.then("commented", at, text, actor.name), text)
+    return _act(
+        platform,
+        id,
+        "comment",
+        actor,
+        at,
+        lambda e, _: e.then("commented", at, text, actor.name),
+        text,
+    )
 
 
 def assign(platform: MutingPorts, id: str, actor: Actor, at: datetime, to: str) -> Episode:
@@ -137,7 +159,11 @@ def assign(platform: MutingPorts, id: str, actor: Actor, at: datetime, to: str) 
 
     def hand_over(episode: Episode, _: EpisodeChanges) -> Episode:
         after = replace(episode, assigned_to=to)
-        return episode if after == episode else after.then("assigned", at, translatable("to {person}", person=to), actor.name)
+        return (
+            episode
+            if after == episode
+            else after.then("assigned", at, translatable("to {person}", person=to), actor.name)
+        )
 
     return _act(platform, id, "assign", actor, at, hand_over, to)
 
@@ -164,18 +190,32 @@ def shelve(
     while True:
         tend_shelves(platform, at, definition, asset)
         move(target_flags(platform, definition, asset, at), action)
-        same = next((s for s in platform.shelves.in_force(definition, asset) if s.kind == kind), None)
+        same = next(
+            (s for s in platform.shelves.in_force(definition, asset) if s.kind == kind), None
+        )
         before = len(platform.shelves.of(definition, asset))
-        shelf = _write_shelf(platform.shelves, same, new_shelf(definition, asset, kind, at, until, reason, actor.name, before))
+        shelf = _write_shelf(
+            platform.shelves,
+            same,
+            new_shelf(definition, asset, kind, at, until, reason, actor.name, before),
+        )
         if shelf is not None:
             break
-    platform.audit.add(actor.name, kind, f"{definition} on {asset}", at, same and same.until, until, reason)
+    platform.audit.add(
+        actor.name, kind, f"{definition} on {asset}", at, same and same.until, until, reason
+    )
     record_muting(platform, shelf, at)
     return shelf
 
 
 def unshelve(
-    platform: MutingPorts, definition: str, asset: str, actor: Actor, at: datetime, reason: str = "", kind: ShelfKind = "shelved"
+    platform: MutingPorts,
+    definition: str,
+    asset: str,
+    actor: Actor,
+    at: datetime,
+    reason: str = "",
+    kind: ShelfKind = "shelved",
 ) -> Shelf:
     """End a shelf before its time, or return a target to service. An open episode is notified once.
 
@@ -186,8 +226,13 @@ def unshelve(
     require_revision(platform.definitions, definition)
     while True:
         move(target_flags(platform, definition, asset, at), action)
-        shelf = next((s for s in shelves_now(platform.shelves, at, definition, asset) if s.kind == kind), None)
-        if shelf is not None and end_shelf(platform, shelf, at, actor.name, reason or "ended by an operator"):
+        shelf = next(
+            (s for s in shelves_now(platform.shelves, at, definition, asset) if s.kind == kind),
+            None,
+        )
+        if shelf is not None and end_shelf(
+            platform, shelf, at, actor.name, reason or "ended by an operator"
+        ):
             break
     tend_shelves(platform, at, definition, asset)
     return find_shelf(platform.shelves, shelf.id)
@@ -201,7 +246,9 @@ def find_shelf(shelves: Shelves, id: str) -> Shelf:
     return shelf
 
 
-def shelves_now(shelves: Shelves, now: datetime, definition: str | None = None, asset: str | None = None) -> list[Shelf]:
+def shelves_now(
+    shelves: Shelves, now: datetime, definition: str | None = None, asset: str | None = None
+) -> list[Shelf]:
     """Return the shelves in force now: those without an end first, then by end."""
     return [shelf for shelf in shelves.in_force(definition, asset) if shelf.mutes(now)]
 
@@ -209,18 +256,31 @@ def shelves_now(shelves: Shelves, now: datetime, definition: str | None = None, 
 def operator_state(platform: MutingPorts, episode: Episode, now: datetime) -> OperatorState:
     """Return the operator state of an episode."""
     shelves = tuple(shelves_now(platform.shelves, now, episode.definition, episode.asset))
-    start, end = episode.raised_at - TOGETHER, episode.raised_at + TOGETHER + timedelta(milliseconds=1)
-    near = [e for e in platform.episodes.find(asset=episode.asset, start=start, end=end) if e.backfilled == episode.backfilled]
+    start, end = (
+        episode.raised_at - TOGETHER,
+        episode.raised_at + TOGETHER + timedelta(milliseconds=1),
+    )
+    near = [
+        e
+        for e in platform.episodes.find(asset=episode.asset, start=start, end=end)
+        if e.backfilled == episode.backfilled
+    ]
     line = _read_line_condition(platform, episode.definition, episode.asset, episode.severity, now)
     flags = current_flags(episode, shelves, now, line.suppressed)
     suppressed_because = line.reason if line.suppressed else None
-    return OperatorState(flags, isa_state(flags), shelves, first_out(episode, near), suppressed_because, line.unknown)
+    return OperatorState(
+        flags, isa_state(flags), shelves, first_out(episode, near), suppressed_because, line.unknown
+    )
 
 
 def target_flags(platform: MutingPorts, definition: str, asset: str, now: datetime) -> Flags:
     """Return the flags of a target, from its newest live episode, its shelf and its suppression."""
-    newest = next((e for e in platform.episodes.find(definition, asset, limit=20) if not e.backfilled), None)
-    line = _read_line_condition(platform, definition, asset, newest.severity if newest else None, now)
+    newest = next(
+        (e for e in platform.episodes.find(definition, asset, limit=20) if not e.backfilled), None
+    )
+    line = _read_line_condition(
+        platform, definition, asset, newest.severity if newest else None, now
+    )
     return current_flags(newest, platform.shelves.in_force(definition, asset), now, line.suppressed)
 
 
@@ -262,7 +322,11 @@ def _act(
 
 
 def _set_acknowledged(episode: Episode, actor: Actor, at: datetime) -> Episode:
-    return episode if episode.acknowledged else replace(episode, acknowledged=ActorStamp(actor.name, at))
+    return (
+        episode
+        if episode.acknowledged
+        else replace(episode, acknowledged=ActorStamp(actor.name, at))
+    )
 
 
 def _write_shelf(shelves: Shelves, same: Shelf | None, wanted: Shelf) -> Shelf | None:
@@ -271,7 +335,12 @@ def _write_shelf(shelves: Shelves, same: Shelf | None, wanted: Shelf) -> Shelf |
         return wanted if shelves.insert(wanted) else None
     remind = reminder_time(wanted.since, wanted.until)
     longer = replace(
-        same, until=wanted.until, reason=wanted.reason, actor=wanted.actor, remind_at=remind, version=same.version + 1
+        same,
+        until=wanted.until,
+        reason=wanted.reason,
+        actor=wanted.actor,
+        remind_at=remind,
+        version=same.version + 1,
     )
     return longer if shelves.replace(longer) else None
 
@@ -280,7 +349,9 @@ def _require_target(platform: EpisodePorts, definition: str, asset: str) -> None
     revision = require_revision(platform.definitions, definition)
     assets = [a.name for a in matching_assets(revision.definition, platform.assets.all())]
     if asset not in assets:
-        raise NotFound(f"{definition!r} does not apply to {asset!r}; it applies to {', '.join(assets) or 'no known asset'}")
+        raise NotFound(
+            f"{definition!r} does not apply to {asset!r}; it applies to {', '.join(assets) or 'no known asset'}"
+        )
 
 
 def describe_shelf_end(shelf: Shelf) -> str:

@@ -71,7 +71,9 @@ def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:
     trained = [r.name for r in by_model]
     return PlatformFacts(
         lags=evaluation_lags(platform.states, inventory, now),
-        readings=_readings(platform, inventory, {r.name: r.definition.suppression for r in revisions}, now),
+        readings=_readings(
+            platform, inventory, {r.name: r.definition.suppression for r in revisions}, now
+        ),
         trainings=[*newest_trainings(platform.trainings, by_model).values()],
         decisions=platform.decisions.newest(trained, REFUSALS) if trained else {},
         disks=platform.disks(),
@@ -83,7 +85,10 @@ def read_facts(platform: UpkeepPorts, now: datetime) -> PlatformFacts:
 
 
 def _readings(
-    platform: UpkeepPorts, inventory: Inventory, suppressions: Mapping[str, Suppression | None], now: datetime
+    platform: UpkeepPorts,
+    inventory: Inventory,
+    suppressions: Mapping[str, Suppression | None],
+    now: datetime,
 ) -> list[AssetReadings]:
     newest = platform.readings.newest_readings(now)
     assets = platform.assets.all()
@@ -94,22 +99,38 @@ def _readings(
     found = []
     for asset in assets:
         if asset.name in used and asset.name in newest:
-            ts, silent = newest[asset.name].ts, now - newest[asset.name].ts > platform.health_limits.source_stale
-            rests = _at_rest(platform, asset.name, used[asset.name], max(ts, now - HOURS_BACK), now) if silent else ()
+            ts, silent = (
+                newest[asset.name].ts,
+                now - newest[asset.name].ts > platform.health_limits.source_stale,
+            )
+            rests = (
+                _at_rest(platform, asset.name, used[asset.name], max(ts, now - HOURS_BACK), now)
+                if silent
+                else ()
+            )
             line = _line(asset.name, parents)
-            found.append(AssetReadings(asset.name, line, newest[asset.name], _fastest(asset), rests))
+            found.append(
+                AssetReadings(asset.name, line, newest[asset.name], _fastest(asset), rests)
+            )
     return found
 
 
 def _at_rest(
-    platform: UpkeepPorts, asset: str, suppressions: Collection[Suppression | None], start: datetime, end: datetime
+    platform: UpkeepPorts,
+    asset: str,
+    suppressions: Collection[Suppression | None],
+    start: datetime,
+    end: datetime,
 ) -> tuple[Interval, ...]:
     """Return the times in which all definitions on an asset are suppressed; none if one never is."""
     found: list[Interval] = [(start, end)]
     for suppression in suppressions:
         if suppression is None:
             return ()
-        of_one = [(s.start, s.end) for s in suppressed_between(platform, suppression.of_plant, asset, start, end)]
+        of_one = [
+            (s.start, s.end)
+            for s in suppressed_between(platform, suppression.of_plant, asset, start, end)
+        ]
         found = intersection(found, merge(of_one, start, end))
     return tuple(found)
 
@@ -123,7 +144,9 @@ def _line(asset: str, parents: Mapping[str, str | None]) -> str:
 
 
 def _fastest(asset: Asset) -> timedelta | None:
-    return min((v.sampling for v in asset.variables.values() if v.sampling is not None), default=None)
+    return min(
+        (v.sampling for v in asset.variables.values() if v.sampling is not None), default=None
+    )
 
 
 def _registry_fault(models: Models, trained: Sequence[str]) -> str | None:

@@ -33,8 +33,12 @@ _SAMPLINGS = 5  # times its usual interval without a reading
 _RESOLVED_ABOVE = 1.1  # of the limit, so that a disk at its limit raises one alert
 _NAMED = 3
 _LOST_FOR = timedelta(days=1)  # after the last loss of a source
-_SURPLUS_FOR = timedelta(days=1)  # after the last row that was refused because it would declare too much
-HOURS_BACK = timedelta(days=14)  # for which suppressed times are looked up: what is silent for longer is no holiday
+_SURPLUS_FOR = timedelta(
+    days=1
+)  # after the last row that was refused because it would declare too much
+HOURS_BACK = timedelta(
+    days=14
+)  # for which suppressed times are looked up: what is silent for longer is no holiday
 _GIB = 1 << 30
 
 
@@ -81,7 +85,9 @@ class PlatformFacts:
     is_open: frozenset[tuple[str, str]] = frozenset()
 
 
-def platform_conditions(facts: PlatformFacts, limits: HealthLimits, now: datetime) -> list[PlatformFault]:
+def platform_conditions(
+    facts: PlatformFacts, limits: HealthLimits, now: datetime
+) -> list[PlatformFault]:
     """Return the faults of the platform at `now`; a fault that is not among them is over."""
     return [
         *_late(facts.lags, limits.evaluation_late, now),
@@ -93,7 +99,11 @@ def platform_conditions(facts: PlatformFacts, limits: HealthLimits, now: datetim
         *_failed(facts.trainings, now),
         *_refused(facts.decisions),
         *_filling(facts, limits.disk_least),
-        *([PlatformFault(REGISTRY, "MLflow", facts.registry_fault)] if facts.registry_fault else []),
+        *(
+            [PlatformFault(REGISTRY, "MLflow", facts.registry_fault)]
+            if facts.registry_fault
+            else []
+        ),
     ]
 
 
@@ -102,7 +112,9 @@ def late_subject(every: timedelta) -> str:
     return f"evaluate__{format_duration(every)}"
 
 
-def _late(lags: Mapping[str, DefinitionLag], late: timedelta, now: datetime) -> Iterator[PlatformFault]:
+def _late(
+    lags: Mapping[str, DefinitionLag], late: timedelta, now: datetime
+) -> Iterator[PlatformFault]:
     """Yield one fault for each cadence with late definitions, because one DAG evaluates all of them."""
     overdue = defaultdict[timedelta, list[str]](list)
     for name, lag in sorted(lags.items(), key=lambda item: (-item[1].lag, item[0])):
@@ -117,7 +129,9 @@ def _late(lags: Mapping[str, DefinitionLag], late: timedelta, now: datetime) -> 
         )
 
 
-def _stale(readings: Sequence[AssetReadings], stale: timedelta, now: datetime) -> Iterator[PlatformFault]:
+def _stale(
+    readings: Sequence[AssetReadings], stale: timedelta, now: datetime
+) -> Iterator[PlatformFault]:
     """Yield one fault for each line with assets that were read live and no longer are. An imported history is not live."""
     stopped = defaultdict[str, list[AssetReadings]](list)
     for found in sorted(readings, key=lambda found: (found.newest.ts, found.asset)):
@@ -136,15 +150,25 @@ def _silent(sources: Sequence[SourceStatus], now: datetime) -> Iterator[Platform
     for source in sources:
         if source.is_stale:
             since = (now - source.silent).isoformat(timespec="seconds")
-            why = f": {source.fault}" if source.fault else f"; see: alerting source test {source.name}"
-            yield PlatformFault(STALE, f"source {source.name}", f"no row of this source since {since}{why}")
+            why = (
+                f": {source.fault}"
+                if source.fault
+                else f"; see: alerting source test {source.name}"
+            )
+            yield PlatformFault(
+                STALE, f"source {source.name}", f"no row of this source since {since}{why}"
+            )
 
 
 def _stopped(sources: Sequence[SourceStatus]) -> Iterator[PlatformFault]:
     """Yield one fault for each source that the stream service has paused."""
     for source in sources:
         if source.is_stopped:
-            yield PlatformFault(STOPPED, f"source {source.name}", source.fault or "paused: too many messages could not be stored")
+            yield PlatformFault(
+                STOPPED,
+                f"source {source.name}",
+                source.fault or "paused: too many messages could not be stored",
+            )
 
 
 def _lost(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFault]:
@@ -152,14 +176,18 @@ def _lost(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFa
     for source in sources:
         if source.lost_at is not None and now - source.lost_at < _LOST_FOR:
             counted = f" ({source.lost} so far)" if source.lost else ""
-            yield PlatformFault(LOST, f"source {source.name}", f"values are lost{counted}: {source.last_lost}")
+            yield PlatformFault(
+                LOST, f"source {source.name}", f"values are lost{counted}: {source.last_lost}"
+            )
 
 
 def _surplus(declarations: Mapping[str, Declarations], now: datetime) -> Iterator[PlatformFault]:
     """Yield one fault for each source or sender that tried to declare too much within the last day."""
     for name, found in declarations.items():
         if found.surplus_at is not None and now - found.surplus_at < _SURPLUS_FOR:
-            yield PlatformFault(SURPLUS, spoken(name), f"rows are refused, for example: {found.surplus}")
+            yield PlatformFault(
+                SURPLUS, spoken(name), f"rows are refused, for example: {found.surplus}"
+            )
 
 
 def _failed(trainings: Sequence[Training], now: datetime) -> Iterator[PlatformFault]:
@@ -168,7 +196,9 @@ def _failed(trainings: Sequence[Training], now: datetime) -> Iterator[PlatformFa
             yield PlatformFault(FAILED, training.definition, training.failure)
         elif training.ended_at is None and now - training.started_at > ABANDONED_AFTER:
             began = training.started_at.isoformat(timespec="seconds")
-            yield PlatformFault(FAILED, training.definition, f"the training that began at {began} has not ended")
+            yield PlatformFault(
+                FAILED, training.definition, f"the training that began at {began} has not ended"
+            )
 
 
 def is_refused(decision: DecisionRecord) -> bool:
@@ -188,7 +218,11 @@ def _filling(facts: PlatformFacts, least: int) -> Iterator[PlatformFault]:
         limit = least * (_RESOLVED_ABOVE if (DISK, disk.name) in facts.is_open else 1.0)
         if disk.free < limit:
             free = f"less than {least / _GIB:.1f} GiB free"
-            yield PlatformFault(DISK, disk.name, f"{free}: free some space, or shorten the retention (alerting retain --dry-run)")
+            yield PlatformFault(
+                DISK,
+                disk.name,
+                f"{free}: free some space, or shorten the retention (alerting retain --dry-run)",
+            )
 
 
 def _listed(names: Sequence[str]) -> str:

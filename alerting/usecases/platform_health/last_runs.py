@@ -36,16 +36,22 @@ class LastRuns:
 def last_runs(platform: UpkeepPorts, revisions: Sequence[Revision]) -> dict[str, LastRuns]:
     """Return the last runs of these definitions, by name. Writes nothing."""
     evaluated = _evaluated(platform, read_inventory(platform))
-    by_model = [revision for revision in revisions if isinstance(revision.definition, ModelDefinition)]
+    by_model = [
+        revision for revision in revisions if isinstance(revision.definition, ModelDefinition)
+    ]
     trainings = newest_trainings(platform.trainings, by_model)
-    last = platform.decisions.newest([revision.name for revision in by_model], 1) if by_model else {}
+    last = (
+        platform.decisions.newest([revision.name for revision in by_model], 1) if by_model else {}
+    )
     waiting = {alert.subject for alert in platform.platform_alerts.open() if alert.kind == WAITING}
     found = {}
     for revision in revisions:
         name, at = revision.name, evaluated.get(revision.name)
         if isinstance(revision.definition, ModelDefinition):
             training, decisions = trainings.get(name), last.get(name, ())
-            found[name] = LastRuns(at, _trained_at(training, decisions), _state(training, decisions, name in waiting))
+            found[name] = LastRuns(
+                at, _trained_at(training, decisions), _state(training, decisions, name in waiting)
+            )
         else:
             found[name] = LastRuns(at)
     return found
@@ -92,7 +98,9 @@ def describe_work(platform: UpkeepPorts, shown: int) -> AtWork:
 def _at_work(platform: UpkeepPorts, revision: Revision, runs: LastRuns) -> DefinitionAtWork:
     definition = revision.definition
     is_trained = isinstance(definition, ModelDefinition)
-    found = DefinitionAtWork(revision.name, definition.title or revision.name, definition.assets, is_trained, runs)
+    found = DefinitionAtWork(
+        revision.name, definition.title or revision.name, definition.assets, is_trained, runs
+    )
     if runs.model != "training" or not isinstance(definition, ModelDefinition):
         return found
     decided = {decision.run_id for decision in platform.decisions.of(revision.name)}
@@ -100,15 +108,24 @@ def _at_work(platform: UpkeepPorts, revision: Revision, runs: LastRuns) -> Defin
         unfinished = unfinished_training(platform, revision.name, decided)
     except ModelUnavailable:
         return found
-    return replace(found, step=unfinished["step_number"] if unfinished else 1, steps=len(definition.families) + 2)
+    return replace(
+        found,
+        step=unfinished["step_number"] if unfinished else 1,
+        steps=len(definition.families) + 2,
+    )
 
 
 def _evaluated(platform: UpkeepPorts, inventory: Inventory) -> Mapping[str, datetime | None]:
-    watermarks = platform.states.load_many([target.key for target in inventory.targets]).watermark.tolist()
+    watermarks = platform.states.load_many(
+        [target.key for target in inventory.targets]
+    ).watermark.tolist()
     earliest: dict[str, int] = {}
     for target, watermark in zip(inventory.targets, watermarks, strict=True):
         earliest[target.definition] = min(watermark, earliest.get(target.definition, watermark))
-    return {name: None if instant == NO_TIME else from_millis(instant) for name, instant in earliest.items()}
+    return {
+        name: None if instant == NO_TIME else from_millis(instant)
+        for name, instant in earliest.items()
+    }
 
 
 def _trained_at(training: Training | None, decisions: Sequence[DecisionRecord]) -> datetime | None:
@@ -117,7 +134,9 @@ def _trained_at(training: Training | None, decisions: Sequence[DecisionRecord]) 
     return decisions[-1].at if decisions else None
 
 
-def _state(training: Training | None, decisions: Sequence[DecisionRecord], waits: bool) -> ModelState:
+def _state(
+    training: Training | None, decisions: Sequence[DecisionRecord], waits: bool
+) -> ModelState:
     if training is not None and training.failure is not None:
         return "failed"
     if training is not None and training.ended_at is None:

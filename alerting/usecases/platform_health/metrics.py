@@ -83,15 +83,23 @@ def read_inventory(platform: PlanPorts, before: Inventory | None = None) -> Inve
     return Inventory(written, Counter(r.definition.state for r in revisions), targets)
 
 
-def platform_metrics(platform: EvaluationPorts, inventory: Inventory, now: datetime) -> PlatformMetrics:
+def platform_metrics(
+    platform: EvaluationPorts, inventory: Inventory, now: datetime
+) -> PlatformMetrics:
     """Measure the platform as of now. Writes nothing."""
-    open_episodes = Counter(e.severity for e in platform.episodes.find(open_only=True, limit=COUNTED))
+    open_episodes = Counter(
+        e.severity for e in platform.episodes.find(open_only=True, limit=COUNTED)
+    )
     lags, overdue, count_never = _lags(platform.states, inventory.targets, now)
     ages, without = _reading_ages(platform.readings, inventory.targets, now)
     arrivals = platform.arrivals.since(now - LATE_WINDOW)
     pending = platform.notifications.waiting(COUNTED)
     postponed = sum(n.postponed_by is not None for n in pending)
-    due = [n.next_attempt_at for n in pending if n.postponed_by is None and n.next_attempt_at is not None]
+    due = [
+        n.next_attempt_at
+        for n in pending
+        if n.postponed_by is None and n.next_attempt_at is not None
+    ]
     return PlatformMetrics(
         at=now,
         open_episodes={severity: open_episodes[severity] for severity in SEVERITIES},
@@ -109,18 +117,26 @@ def platform_metrics(platform: EvaluationPorts, inventory: Inventory, now: datet
         late_rows=count_late(platform, arrivals),
         too_late_rows=sum(arrival.too_late for arrival in arrivals),
         unrouted_arrivals=len(platform.arrivals.unfinished().arrivals),
-        notifications={"pending": len(pending) - postponed, "postponed": postponed, "dead": len(platform.notifications.dead())},
+        notifications={
+            "pending": len(pending) - postponed,
+            "postponed": postponed,
+            "dead": len(platform.notifications.dead()),
+        },
         delivery_overdue=max((now - at for at in due if at < now), default=_ZERO),
         platform_alerts=Counter(alert.kind for alert in platform.platform_alerts.open()),
     )
 
 
-def evaluation_lags(states: States, inventory: Inventory, now: datetime) -> dict[str, DefinitionLag]:
+def evaluation_lags(
+    states: States, inventory: Inventory, now: datetime
+) -> dict[str, DefinitionLag]:
     """Return the lags of the most overdue definitions. Writes nothing."""
     return _lags(states, inventory.targets, now)[0]
 
 
-def _lags(states: States, targets: Iterable[EvaluationTarget], now: datetime) -> tuple[dict[str, DefinitionLag], timedelta, int]:
+def _lags(
+    states: States, targets: Iterable[EvaluationTarget], now: datetime
+) -> tuple[dict[str, DefinitionLag], timedelta, int]:
     """Return the lag of the most overdue definitions, how overdue the most overdue is, and targets that were never evaluated."""
     of_all = list(targets)
     watermarks = states.load_many([target.key for target in of_all]).watermark.tolist()
@@ -128,7 +144,9 @@ def _lags(states: States, targets: Iterable[EvaluationTarget], now: datetime) ->
     lags: dict[str, DefinitionLag] = {}
     instant = to_millis(now)
     for target, watermark in zip(of_all, watermarks, strict=True):
-        lag = timedelta(milliseconds=max(instant - (target.since if watermark == NO_TIME else watermark), 0))
+        lag = timedelta(
+            milliseconds=max(instant - (target.since if watermark == NO_TIME else watermark), 0)
+        )
         every = timedelta(milliseconds=target.every)
         beyond = max(lag - every - timedelta(milliseconds=target.latency), _ZERO)
         overdue[target.definition] = max(beyond, overdue.get(target.definition, _ZERO))
@@ -136,10 +154,16 @@ def _lags(states: States, targets: Iterable[EvaluationTarget], now: datetime) ->
         if largest is None or lag > largest.lag:
             lags[target.definition] = DefinitionLag(lag, every)
     named = sorted(lags, key=lambda name: (-overdue[name], -lags[name].lag, name))[:LABELLED]
-    return {name: lags[name] for name in named}, max(overdue.values(), default=_ZERO), watermarks.count(NO_TIME)
+    return (
+        {name: lags[name] for name in named},
+        max(overdue.values(), default=_ZERO),
+        watermarks.count(NO_TIME),
+    )
 
 
-def _reading_ages(readings: Readings, targets: Iterable[EvaluationTarget], now: datetime) -> tuple[dict[str, timedelta], int]:
+def _reading_ages(
+    readings: Readings, targets: Iterable[EvaluationTarget], now: datetime
+) -> tuple[dict[str, timedelta], int]:
     """Return the age of the newest reading by asset of a target, and how many of these assets have no reading."""
     assets = {target.asset for target in targets}
     newest = readings.newest_readings(now, assets)

@@ -48,12 +48,22 @@ def verify_models(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
             found[revision.name] = verification.sentence
             faults |= {} if verification.fault is None else {revision.name: verification.fault}
     names = {revision.name for revision in revisions}
-    record_faults(platform.platform_alerts, MISCALIBRATED, faults, as_of, lambda name: name in found or name not in names)
+    record_faults(
+        platform.platform_alerts,
+        MISCALIBRATED,
+        faults,
+        as_of,
+        lambda name: name in found or name not in names,
+    )
     return found
 
 
 def verify_model(
-    platform: ReportPorts | UpkeepPorts, models: ModelCache, revision: Revision, start: datetime, as_of: datetime
+    platform: ReportPorts | UpkeepPorts,
+    models: ModelCache,
+    revision: Revision,
+    start: datetime,
+    as_of: datetime,
 ) -> ModelVerification | None:
     """Measure the models in service of one definition on (start, as_of]. None without one, or if it cannot be told.
 
@@ -68,19 +78,40 @@ def verify_model(
         return None
     assets = matching_assets(definition, platform.assets.all())
     suppressed = suppressed_intervals_by_asset(platform, definition, assets, start, as_of)
-    return kind.verify(definition, served, _histories(platform, definition, served, assets, as_of), as_of, suppressed)
+    return kind.verify(
+        definition,
+        served,
+        _histories(platform, definition, served, assets, as_of),
+        as_of,
+        suppressed,
+    )
 
 
 def _served(
-    platform: ReportPorts | UpkeepPorts, models: ModelCache, revision: Revision, start: datetime, as_of: datetime
+    platform: ReportPorts | UpkeepPorts,
+    models: ModelCache,
+    revision: Revision,
+    start: datetime,
+    as_of: datetime,
 ) -> list[Served]:
     """Return the models that were in service, each as it served, for the question of a revision."""
     question, found = question_of(revision), list[Served]()
-    for part in segments(platform.definitions.revisions(revision.name), platform.decisions.of(revision.name), start, as_of):
-        if part.revision is None or part.model_version is None or question_of(part.revision) != question:
+    for part in segments(
+        platform.definitions.revisions(revision.name),
+        platform.decisions.of(revision.name),
+        start,
+        as_of,
+    ):
+        if (
+            part.revision is None
+            or part.model_version is None
+            or question_of(part.revision) != question
+        ):
             continue
         model = models.get(part.revision.definition, part.model_version)
-        found.append(Served(part.start, part.end, replace(model, refit=None) if part.by_twin else model))
+        found.append(
+            Served(part.start, part.end, replace(model, refit=None) if part.by_twin else model)
+        )
     return found
 
 

@@ -53,8 +53,13 @@ class ModelCache:
 
     def _read(self, definition: Definition, version: int) -> "TrainedModel":
         """Read a model, unless the same files are parsed already."""
-        key, stored = (definition.name, version), registered_hashes(self._platform, definition.name, version)
-        if not self._platform.model_key:  # a keyed hash names its definition, so it is compared with the files themselves
+        key, stored = (
+            (definition.name, version),
+            registered_hashes(self._platform, definition.name, version),
+        )
+        if (
+            not self._platform.model_key
+        ):  # a keyed hash names its definition, so it is compared with the files themselves
             with self._lock:
                 for content in _contents(definition, stored):
                     if (model := self._use(content)) is not None:

@@ -41,9 +41,13 @@ def export_onnx(platform: RegistryPorts, definition: Definition, version: int) -
     try:
         model = load_model(platform, definition, version)
     except ModelUnavailable as unavailable:
-        raise UserError(f"model {version} of {definition.name!r} cannot be read: {unavailable}") from unavailable
+        raise UserError(
+            f"model {version} of {definition.name!r} cannot be read: {unavailable}"
+        ) from unavailable
     if not isinstance(model, TrainedModel):
-        raise UserError(f"{definition.name!r} is of kind {definition.kind}, whose models have no ONNX graph")
+        raise UserError(
+            f"{definition.name!r} is of kind {definition.kind}, whose models have no ONNX graph"
+        )
     return onnx_file(model)
 
 
@@ -52,5 +56,7 @@ def onnx_file(model: "TrainedModel") -> bytes:
     try:
         from alerting.learning.models.onnx_graph import onnx_graph  # noqa: PLC0415 - an optional library
     except ModuleNotFoundError as missing:
-        raise UserError(f"ONNX files need the library {missing.name}: pip install 'alerting[onnx]'") from missing
+        raise UserError(
+            f"ONNX files need the library {missing.name}: pip install 'alerting[onnx]'"
+        ) from missing
     return onnx_graph(model.refit or model)

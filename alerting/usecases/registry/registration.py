@@ -22,7 +22,12 @@ _log = id_logger(__name__)
 
 
 def register_model(
-    platform: RegistryPorts, definition: str, run_id: str, files: Files, tags: Mapping[str, str], inputs: Mapping[str, str]
+    platform: RegistryPorts,
+    definition: str,
+    run_id: str,
+    files: Files,
+    tags: Mapping[str, str],
+    inputs: Mapping[str, str],
 ) -> int:
     """Register model files as the next version and store their hashes; the same run registers once. Idempotent.
 
@@ -36,7 +41,9 @@ def register_model(
             f"the model of {definition!r} and its refit have {size >> 20} MiB together, {MOST_MODEL_BYTES >> 20} MiB are "
             "allowed; set periods.refit: none, or choose other learning.candidates"
         )
-    platform.decisions.expect_files(definition, run_id, file_hashes(definition, files, platform.model_key))
+    platform.decisions.expect_files(
+        definition, run_id, file_hashes(definition, files, platform.model_key)
+    )
     version = platform.models.register(definition, run_id, files, tags, inputs)
     platform.decisions.bind_files(definition, run_id, version)
     return version
@@ -50,8 +57,14 @@ def search_run(tags: Mapping[str, str]) -> str:
 def file_hashes(definition: str, files: Files, key: bytes) -> dict[str, str]:
     """Return the hash of each file by name, with its method: of the bytes only, or keyed, with the definition and the name."""
     if not key:
-        return {name: f"{_method(key)}:{hashlib.sha256(data).hexdigest()}" for name, data in files.items()}
-    return {name: f"{_method(key)}:{_keyed_hash(definition, name, data, key)}" for name, data in files.items()}
+        return {
+            name: f"{_method(key)}:{hashlib.sha256(data).hexdigest()}"
+            for name, data in files.items()
+        }
+    return {
+        name: f"{_method(key)}:{_keyed_hash(definition, name, data, key)}"
+        for name, data in files.items()
+    }
 
 
 def _method(key: bytes) -> str:
@@ -71,20 +84,30 @@ def load_model(platform: RegistryPorts, definition: Definition, version: int) ->
     Raises ModelUnavailable with the reason for any fault of its files or the registry.
     """
     stored = registered_hashes(platform, definition.name, version)
-    return parse_model(definition, version, registered_files(platform, definition.name, version, stored))
+    return parse_model(
+        definition, version, registered_files(platform, definition.name, version, stored)
+    )
 
 
-def registered_hashes(platform: RegistryPorts, definition: str, version: int) -> list[dict[str, str]]:
+def registered_hashes(
+    platform: RegistryPorts, definition: str, version: int
+) -> list[dict[str, str]]:
     """Return the hashes that were stored at the registration of a version. Raises ModelUnavailable without any."""
     stored = platform.decisions.file_hashes(definition, version)
     if not stored:
-        raise ModelUnavailable(f"no hash of version {version} was stored at its registration; train the model again")
+        raise ModelUnavailable(
+            f"no hash of version {version} was stored at its registration; train the model again"
+        )
     return stored
 
 
-def registered_files(platform: RegistryPorts, definition: str, version: int, stored: list[dict[str, str]]) -> Files:
+def registered_files(
+    platform: RegistryPorts, definition: str, version: int, stored: list[dict[str, str]]
+) -> Files:
     """Return the files of a version that have these hashes, from the cache or from the registry. Raises ModelUnavailable."""
-    return _find_cached(platform, definition, version, stored) or _fetch(platform, definition, version, stored)
+    return _find_cached(platform, definition, version, stored) or _fetch(
+        platform, definition, version, stored
+    )
 
 
 def parse_model(definition: Definition, version: int, files: Files) -> "TrainedModel":
@@ -94,10 +117,14 @@ def parse_model(definition: Definition, version: int, files: Files) -> "TrainedM
     except ModelUnavailable:
         raise
     except Exception as fault:  # of one model, which is then unknown; the round continues
-        raise ModelUnavailable(f"version {version} in the registry is damaged: {first_line(fault)}") from fault
+        raise ModelUnavailable(
+            f"version {version} in the registry is damaged: {first_line(fault)}"
+        ) from fault
 
 
-def _find_cached(platform: RegistryPorts, definition: str, version: int, stored: list[dict[str, str]]) -> dict[str, bytes] | None:
+def _find_cached(
+    platform: RegistryPorts, definition: str, version: int, stored: list[dict[str, str]]
+) -> dict[str, bytes] | None:
     """Return the cached files of a version if all of them have their registered hashes; drop them if one has not."""
     for hashes in stored:
         files = platform.model_file_cache.load(definition, version, hashes)
@@ -105,42 +132,68 @@ def _find_cached(platform: RegistryPorts, definition: str, version: int, stored:
             continue
         if hashes and _matches(file_hashes(definition, files, platform.model_key), hashes):
             return files
-        _log.warning("the cached files of version %d are damaged and are downloaded again", version, definition=definition)
+        _log.warning(
+            "the cached files of version %d are damaged and are downloaded again",
+            version,
+            definition=definition,
+        )
         platform.model_file_cache.drop(definition, version, hashes)
     return None
 
 
-def _fetch(platform: RegistryPorts, definition: str, version: int, stored: list[dict[str, str]]) -> dict[str, bytes]:
+def _fetch(
+    platform: RegistryPorts, definition: str, version: int, stored: list[dict[str, str]]
+) -> dict[str, bytes]:
     """Download the files of a version, compare them with the registered hashes, and cache them."""
     try:
         downloaded = platform.models.model_files(definition, version)
     except ModelUnavailable:
         raise
-    except Exception as fault:  # the answer of an external registry can make a client fail in any way
-        raise ModelUnavailable(f"version {version} cannot be fetched from the registry: {first_line(fault)}") from fault
+    except (
+        Exception
+    ) as fault:  # the answer of an external registry can make a client fail in any way
+        raise ModelUnavailable(
+            f"version {version} cannot be fetched from the registry: {first_line(fault)}"
+        ) from fault
     files = _select_registered(definition, version, downloaded, stored, platform.model_key)
-    platform.model_file_cache.store(definition, version, file_hashes(definition, files, platform.model_key), files)
+    platform.model_file_cache.store(
+        definition, version, file_hashes(definition, files, platform.model_key), files
+    )
     return files
 
 
-def _select_registered(definition: str, version: int, files: Files, stored: list[dict[str, str]], key: bytes) -> dict[str, bytes]:
+def _select_registered(
+    definition: str, version: int, files: Files, stored: list[dict[str, str]], key: bytes
+) -> dict[str, bytes]:
     """Return the files as they were registered. Files that MLflow adds are left out."""
-    if not any(value.startswith(f"{_method(key)}:") for hashes in stored for value in hashes.values()):
+    if not any(
+        value.startswith(f"{_method(key)}:") for hashes in stored for value in hashes.values()
+    ):
         how_stored = (
-            "without the key of this platform, or with another one" if key else "with a key, which this platform does not use"
+            "without the key of this platform, or with another one"
+            if key
+            else "with a key, which this platform does not use"
         )
-        raise ModelUnavailable(f"the hashes of version {version} were stored {how_stored}; train the model again")
+        raise ModelUnavailable(
+            f"the hashes of version {version} were stored {how_stored}; train the model again"
+        )
     found = file_hashes(definition, files, key)
     same = next((hashes for hashes in stored if _matches(found, hashes)), None)
     if same is not None:
         return {name: files[name] for name in same}
     newest = stored[-1]
-    changed = sorted(name for name in newest if name in found and not hmac.compare_digest(found[name], newest[name]))
+    changed = sorted(
+        name
+        for name in newest
+        if name in found and not hmac.compare_digest(found[name], newest[name])
+    )
     faults = {
         "changed": changed,
         "lost": sorted(newest.keys() - found.keys()),
     }
-    how_stored = ", ".join(f"{' and '.join(names[:5])} {how}" for how, names in faults.items() if names)
+    how_stored = ", ".join(
+        f"{' and '.join(names[:5])} {how}" for how, names in faults.items() if names
+    )
     raise ModelUnavailable(
         f"version {version} in the registry is damaged: {how_stored} since it was registered; "
         "restore the files, roll back, or train the model again"
@@ -148,4 +201,6 @@ def _select_registered(definition: str, version: int, files: Files, stored: list
 
 
 def _matches(found: Mapping[str, str], stored: Mapping[str, str]) -> bool:
-    return found.keys() >= stored.keys() and all(hmac.compare_digest(found[name], stored[name]) for name in stored)
+    return found.keys() >= stored.keys() and all(
+        hmac.compare_digest(found[name], stored[name]) for name in stored
+    )

@@ -65,11 +65,17 @@ def load_bounded(
     if reduction is not None:
         return reduction.history(part), reduction.reduced()
     frames = [p.readings for p in whole if len(p.readings)]
-    doubts = Doubts(_join([p.doubts.bad for p in whole]), _join([p.doubts.uncertain for p in whole]))
-    return replace(part, readings=pd.concat(frames) if frames else part.readings, doubts=doubts), None
+    doubts = Doubts(
+        _join([p.doubts.bad for p in whole]), _join([p.doubts.uncertain for p in whole])
+    )
+    return replace(
+        part, readings=pd.concat(frames) if frames else part.readings, doubts=doubts
+    ), None
 
 
-def _parts(readings: Readings, asset: Asset, start: datetime, end: datetime, chunk: int) -> Iterator[History]:
+def _parts(
+    readings: Readings, asset: Asset, start: datetime, end: datetime, chunk: int
+) -> Iterator[History]:
     """Yield the history in parts of about so many rows at the fastest rate so far, at least one. The last one has all events."""
     first, last = readings.span(asset.name) or (end, end)
     begin, length, per_second = start, _FIRST_CHUNK, 0.0
@@ -111,14 +117,18 @@ class _Reduction:
             return
         self._find_gaps(part)
         inside = frame[(frame.index >= self.period[0]) & (frame.index < self.period[1])]
-        self.counts.update({str(name): int(column.notna().sum()) for name, column in inside.items()})
+        self.counts.update(
+            {str(name): int(column.notna().sum()) for name, column in inside.items()}
+        )
         if len(inside):
             bucket = millis(pd.DatetimeIndex(inside.index)) // (_SAMPLED * self.width_ms)
             sample = inside.groupby(bucket).first()
             begins = sample.index.to_numpy() * _SAMPLED * self.width_ms
             sample.index = pd.DatetimeIndex(begins.astype("datetime64[ms]"), tz="UTC")
             self.samples.append(sample)
-        own = [name for name in self._variables(part.asset) if name in frame] or [str(frame.columns[0])]
+        own = [name for name in self._variables(part.asset) if name in frame] or [
+            str(frame.columns[0])
+        ]
         self.frames.append(frame.loc[self._needed_rows(part, own), own])
 
     def _variables(self, asset: Asset) -> list[str]:
@@ -151,10 +161,20 @@ class _Reduction:
         if isinstance(self.definition, TrainedDefinition):
             return  # times that do not count follow from the problems
         frame = part.readings
-        joined = replace(part, readings=pd.concat([self.before, frame]) if len(self.before) else frame)
-        first = (self.before if len(self.before) else frame).index[-1 if len(self.before) else 0].to_pydatetime()
+        joined = replace(
+            part, readings=pd.concat([self.before, frame]) if len(self.before) else frame
+        )
+        first = (
+            (self.before if len(self.before) else frame)
+            .index[-1 if len(self.before) else 0]
+            .to_pydatetime()
+        )
         last = frame.index[-1].to_pydatetime()
-        self.gaps += kind_of(self.definition).data_gaps(self.definition, joined, first, last) if first < last else ()
+        self.gaps += (
+            kind_of(self.definition).data_gaps(self.definition, joined, first, last)
+            if first < last
+            else ()
+        )
         inputs = kind_of(self.definition).inputs(self.definition, part.asset)
         since = last - max(inputs.lookback + inputs.stale_after, timedelta(hours=1))
         keep = np.asarray(joined.readings.index >= since)
@@ -172,7 +192,12 @@ class _Reduction:
         """Return what was kept beside the history."""
         sample = pd.concat(self.samples) if self.samples else no_readings()
         is_own = not isinstance(self.definition, TrainedDefinition)
-        return Reduced(timedelta(milliseconds=self.width_ms), sample, dict(self.counts), _merged(self.gaps) if is_own else None)
+        return Reduced(
+            timedelta(milliseconds=self.width_ms),
+            sample,
+            dict(self.counts),
+            _merged(self.gaps) if is_own else None,
+        )
 
 
 def _merged(gaps: list[Interval]) -> tuple[Interval, ...]:
@@ -191,8 +216,16 @@ def _width_ms(definition: Definition, asset: Asset) -> int:
     """
     if isinstance(definition, TrainedDefinition):
         problem = definition.problem
-        edges = [definition.stride, definition.schedule.every, *map(abs, definition.window), problem_delay(problem, asset, ())]
-        edges += [leaf.stale_after for leaf in (problem.combination.leaves() if problem.combination else ())]
+        edges = [
+            definition.stride,
+            definition.schedule.every,
+            *map(abs, definition.window),
+            problem_delay(problem, asset, ()),
+        ]
+        edges += [
+            leaf.stale_after
+            for leaf in (problem.combination.leaves() if problem.combination else ())
+        ]
     else:
         edges = [kind_of(definition).inputs(definition, asset).stale_after / 2]
     return max(gcd(_WIDTH_MS, *(duration_millis(edge) for edge in edges)), _SHORTEST_MS)
@@ -218,4 +251,7 @@ def _extremes(groups: Millis, values: np.ndarray) -> BoolArray:
 def _join(parts: Sequence[Mapping[str, Instants]]) -> dict[str, Instants]:
     """Return the instants of all parts by variable, each once."""
     names = {name for part in parts for name in part}
-    return {name: np.unique(np.concatenate([part[name] for part in parts if name in part])) for name in sorted(names)}
+    return {
+        name: np.unique(np.concatenate([part[name] for part in parts if name in part]))
+        for name in sorted(names)
+    }

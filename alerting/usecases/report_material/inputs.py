@@ -29,7 +29,10 @@ def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[Dec
         own = {k: v for k, v in r.evidence.get("expected", {}).items() if v is not None}
         if own or not r.promoted:
             expected = own
-            intervals = {k: (low, high) for k, (low, high) in r.evidence.get("expected_intervals", {}).items()}
+            intervals = {
+                k: (low, high)
+                for k, (low, high) in r.evidence.get("expected_intervals", {}).items()
+            }
         found.append(
             DecisionMade(
                 at=r.at,
@@ -50,7 +53,9 @@ def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[Dec
 
 def unfitted_times(records: Sequence[DecisionRecord], asset: str, end: datetime) -> list[Interval]:
     """Return when the model in service had nothing for an asset, because it had too few readings: nothing was evaluated then."""
-    fitted = {r.challenger_version: r.evidence["fitted_on"] for r in records if "fitted_on" in r.evidence}
+    fitted = {
+        r.challenger_version: r.evidence["fitted_on"] for r in records if "fitted_on" in r.evidence
+    }
     promoted = [r for r in records if r.promoted and r.at < end]
     ends = [*(following.at for following in promoted[1:]), end]
     return [
@@ -62,10 +67,14 @@ def unfitted_times(records: Sequence[DecisionRecord], asset: str, end: datetime)
 
 def summary_of(record: DecisionRecord) -> str:
     """Return why a decision was made, for people."""
-    return summarise_decision(record.verdict, record.champion_version, record.actor, record.reason, record.evidence)
+    return summarise_decision(
+        record.verdict, record.champion_version, record.actor, record.reason, record.evidence
+    )
 
 
-def learned_from(records: Sequence[DecisionRecord], end: datetime, version: int | None) -> Interval | None:
+def learned_from(
+    records: Sequence[DecisionRecord], end: datetime, version: int | None
+) -> Interval | None:
     """Return the interval from which the model of a period before `end` learned; None if its decision does not state it.
 
     `version`: of the newest score of the period, which evaluated it perhaps only afterwards; None without scores.
@@ -80,7 +89,10 @@ def learned_from(records: Sequence[DecisionRecord], end: datetime, version: int 
 
 
 def sample_reference(
-    platform: MaterialPorts, definition: Definition, assets: Sequence[Asset], period: Interval | None
+    platform: MaterialPorts,
+    definition: Definition,
+    assets: Sequence[Asset],
+    period: Interval | None,
 ) -> dict[str, pd.DataFrame]:
     """Return a bounded sample of the readings of an interval, by asset: twenty slices of it, at changing times of day."""
     if period is None:

@@ -44,7 +44,16 @@ from alerting.usecases.report_material.inputs import (
     unfitted_times,
 )
 
-SCORE_COLUMNS = ("asset", "ts", "score", "threshold", "model_version", "label", "persistence", "twin")
+SCORE_COLUMNS = (
+    "asset",
+    "ts",
+    "score",
+    "threshold",
+    "model_version",
+    "label",
+    "persistence",
+    "twin",
+)
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,10 @@ def gather_material(
     assets, first = matching_assets(definition, platform.assets.all()), previous_start or start
     prediction_window = definition.gap + definition.horizon
     begins = {a.name: first - _before(definition, a) for a in assets}
-    loaded = {a.name: load_bounded(platform.readings, definition, a, begins[a.name], as_of, (start, end)) for a in assets}
+    loaded = {
+        a.name: load_bounded(platform.readings, definition, a, begins[a.name], as_of, (start, end))
+        for a in assets
+    }
     histories = {name: history for name, (history, _) in loaded.items()}
     reduced = {name: found for name, (_, found) in loaded.items() if found is not None}
     sources = _Sources(
@@ -88,7 +100,9 @@ def gather_material(
         revision=revision,
         definition=definition,
         assets=assets,
-        suppressed=suppressed_intervals_by_asset(platform, definition, assets, first - prediction_window, as_of),
+        suppressed=suppressed_intervals_by_asset(
+            platform, definition, assets, first - prediction_window, as_of
+        ),
         histories=histories,
         problems=_problems(definition, histories, as_of),
         reduced=reduced,
@@ -110,13 +124,22 @@ def gather_material(
 
 
 def _gather_period(sources: _Sources, start: datetime, end: datetime) -> Material:
-    platform, revision, definition, suppressed = sources.platform, sources.revision, sources.definition, sources.suppressed
+    platform, revision, definition, suppressed = (
+        sources.platform,
+        sources.revision,
+        sources.definition,
+        sources.suppressed,
+    )
     as_of, histories = sources.as_of, sources.histories
     prediction_window = definition.gap + definition.horizon
     every = platform.episodes.find(revision.name, start=start - prediction_window, end=end)
     found = [e for e in every if not e.withdrawn]
     suppression = definition.suppression
-    episodes = [e for e in found if not suppression or not never_notified(suppression, suppressed.get(e.asset, ()), e, as_of)]
+    episodes = [
+        e
+        for e in found
+        if not suppression or not never_notified(suppression, suppressed.get(e.asset, ()), e, as_of)
+    ]
     scores = _notifiable_scores(_scores(platform, revision, start, end), suppressed)
     evaluated, gaps = _evaluated_intervals(sources, start, end)
     return Material(
@@ -150,7 +173,9 @@ def _notifiable_scores(scores: pd.DataFrame, suppressed: IntervalsByAsset) -> pd
     return scores[~is_suppressed].reset_index(drop=True)
 
 
-def _notifiable_problems(problems: pd.DataFrame, suppressed: IntervalsByAsset, definition: Definition) -> pd.DataFrame:
+def _notifiable_problems(
+    problems: pd.DataFrame, suppressed: IntervalsByAsset, definition: Definition
+) -> pd.DataFrame:
     """Return the problems whose warning time was not suppressed throughout. A notification was possible only for these."""
     if not any(suppressed.values()) or problems.empty:
         return problems
@@ -159,7 +184,10 @@ def _notifiable_problems(problems: pd.DataFrame, suppressed: IntervalsByAsset, d
         latest = start - definition.window.after
         return first_free(suppressed.get(asset, ()), latest - definition.window.length) > latest
 
-    notifiable = [not is_suppressed(str(a), s.to_pydatetime()) for a, s in zip(problems["asset"], problems["start"], strict=True)]
+    notifiable = [
+        not is_suppressed(str(a), s.to_pydatetime())
+        for a, s in zip(problems["asset"], problems["start"], strict=True)
+    ]
     return problems[notifiable].reset_index(drop=True)
 
 
@@ -175,28 +203,38 @@ def _before(definition: Definition, asset: Asset) -> timedelta:
     return max(definition.gap + definition.horizon + duration, inputs.lookback + inputs.stale_after)
 
 
-def _problems(definition: Definition, histories: Mapping[str, History], as_of: datetime) -> pd.DataFrame:
+def _problems(
+    definition: Definition, histories: Mapping[str, History], as_of: datetime
+) -> pd.DataFrame:
     frames = []
     for asset, history in histories.items():
         if definition.problem is not None:
             view = point_in_time_view(history, to_millis(as_of))
-            found = find_problems(definition.problem, view, definition.is_of_unit).assign(uncounted=False)
+            found = find_problems(definition.problem, view, definition.is_of_unit).assign(
+                uncounted=False
+            )
             if isinstance(definition, TrainedDefinition):
                 is_onset = predicts(definition, history.asset) == "onset"
                 found = counted_problems(found, find_occurrences(definition, view), is_onset)
             frames.append(found[millis(found["known_at"]) <= to_millis(as_of)].assign(asset=asset))
     columns = [*PROBLEM_COLUMNS]
-    return pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+    return (
+        pd.concat(frames, ignore_index=True)[columns] if frames else pd.DataFrame(columns=columns)
+    )
 
 
-def _scores(platform: MaterialPorts, revision: Revision, start: datetime, end: datetime) -> pd.DataFrame:
+def _scores(
+    platform: MaterialPorts, revision: Revision, start: datetime, end: datetime
+) -> pd.DataFrame:
     """Return the scores of the period, one per asset and instant: that of the model which evaluated the instant last."""
     frame = pd.DataFrame(list(platform.scores.between(revision.name, start, end)))
     if frame.empty:
         return pd.DataFrame(columns=["asset", "ts", "score", "threshold", "model_version"])
     versions = _version_at(platform, revision.name, frame)
     frame = frame.assign(preferred=frame["model_version"] == versions)
-    frame = frame.sort_values(["asset", "ts", "preferred", "model_version"]).drop_duplicates(["asset", "ts"], keep="last")
+    frame = frame.sort_values(["asset", "ts", "preferred", "model_version"]).drop_duplicates(
+        ["asset", "ts"], keep="last"
+    )
     return frame.drop(columns="preferred").reset_index(drop=True)
 
 
@@ -206,7 +244,10 @@ def _version_at(platform: MaterialPorts, name: str, frame: pd.DataFrame) -> npt.
     revisions = platform.definitions.revisions(name)
 
     def version(instant: datetime) -> int:
-        past_version = next((r.model_version for r in reversed(past_evaluations) if r.start < instant <= r.end), None)
+        past_version = next(
+            (r.model_version for r in reversed(past_evaluations) if r.start < instant <= r.end),
+            None,
+        )
         return answer_at(revisions, decisions, instant).version or past_version or -1
 
     by_instant = {t: version(t.to_pydatetime()) for t in frame["ts"].unique()}
@@ -226,13 +267,17 @@ def _label_scores(
             continue
         at = millis(pd.DatetimeIndex(part["ts"]))
         view = point_in_time_view(history, to_millis(as_of))
-        labels = label_instants(definition, predicts(definition, history.asset), view, at, to_millis(as_of))
+        labels = label_instants(
+            definition, predicts(definition, history.asset), view, at, to_millis(as_of)
+        )
         label = np.where(labels.measured, labels.label.astype(np.float64), np.nan)
         frames.append(part.assign(label=label, persistence=persistence(definition, history, at)))
     return pd.concat(frames, ignore_index=True).reindex(columns=list(SCORE_COLUMNS))
 
 
-def _models(decisions: Decisions, name: str, start: datetime, end: datetime, scores: pd.DataFrame) -> list[ModelInService]:
+def _models(
+    decisions: Decisions, name: str, start: datetime, end: datetime, scores: pd.DataFrame
+) -> list[ModelInService]:
     """Return the models that were in service during the period, and those that evaluated it only afterwards."""
     promoted = [d for d in decisions.of(name) if d.promoted and d.challenger_version is not None]
     ends = [following.at for _, following in pairwise(promoted)] + [None]
@@ -266,25 +311,44 @@ def _evaluated_intervals(
     It covers live evaluation up to the watermark and evaluations of past times, and ends with the last known value.
     """
     platform, revision, histories = sources.platform, sources.revision, sources.histories
-    decisions, has_model = platform.decisions.of(revision.name), isinstance(revision.definition, ModelDefinition)
+    decisions, has_model = (
+        platform.decisions.of(revision.name),
+        isinstance(revision.definition, ModelDefinition),
+    )
     evaluated_again = platform.past_evaluations.of(revision.name)
-    evaluated_again = [r for r in evaluated_again if r.revision is not None and (r.model_version is not None or not has_model)]
+    evaluated_again = [
+        r
+        for r in evaluated_again
+        if r.revision is not None and (r.model_version is not None or not has_model)
+    ]
     intervals = [(r.asset, r.start, r.end) for r in evaluated_again]
     began = live_from(platform.definitions.revisions(revision.name), decisions)
     if began is not None:
-        watermarks = platform.states.load_many([(revision.name, asset) for asset in histories]).watermark.tolist()
+        watermarks = platform.states.load_many(
+            [(revision.name, asset) for asset in histories]
+        ).watermark.tolist()
         reached = zip(histories, watermarks, strict=True)
-        intervals += [(asset, began, from_millis(watermark)) for asset, watermark in reached if watermark != NO_TIME]
+        intervals += [
+            (asset, began, from_millis(watermark))
+            for asset, watermark in reached
+            if watermark != NO_TIME
+        ]
     evaluated: dict[str, Interval] = {}
     gaps: dict[str, tuple[Interval, ...]] = {}
     for asset, history in histories.items():
-        mine = [(max(a, start), min(b, end)) for name, a, b in intervals if name == asset and a < end and b > start]
+        mine = [
+            (max(a, start), min(b, end))
+            for name, a, b in intervals
+            if name == asset and a < end and b > start
+        ]
         if not mine or not len(history.readings):
             continue
         interval = min(a for a, _ in mine), max(b for _, b in mine)
         known = _with_last_values(platform.readings, revision.definition, history)
         unfitted = unfitted_times(decisions, asset, end)
-        interval, gaps[asset] = _trim_to_data(revision.definition, known, sources.reduced.get(asset), interval, unfitted)
+        interval, gaps[asset] = _trim_to_data(
+            revision.definition, known, sources.reduced.get(asset), interval, unfitted
+        )
         if interval[0] < interval[1]:
             evaluated[asset] = interval
     return evaluated, gaps
@@ -298,21 +362,33 @@ def _with_last_values(readings: Readings, definition: Definition, history: Histo
     begin = history.readings.index[0].to_pydatetime() - timedelta(milliseconds=1)
     since: dict[str, datetime] = {}
     for condition in combination.leaves():
-        since[condition.variable] = min(search_from(condition, begin), since.get(condition.variable, begin))
+        since[condition.variable] = min(
+            search_from(condition, begin), since.get(condition.variable, begin)
+        )
     return with_older(history, readings.newest(history.asset, since, begin))
 
 
 def _trim_to_data(
-    definition: Definition, history: History, reduced: Reduced | None, interval: Interval, unfitted: Sequence[Interval]
+    definition: Definition,
+    history: History,
+    reduced: Reduced | None,
+    interval: Interval,
+    unfitted: Sequence[Interval],
 ) -> tuple[Interval, tuple[Interval, ...]]:
     """Return the interval up to the last known value, and the gaps in it: without data, or without a model (`unfitted`)."""
     first, last = interval
     if reduced is not None and reduced.gaps is not None:
         newest = max(first, history.readings.index[-1].to_pydatetime())
-        after = kind_of(definition).data_gaps(definition, history, newest, last) if newest < last else ()
+        after = (
+            kind_of(definition).data_gaps(definition, history, newest, last)
+            if newest < last
+            else ()
+        )
         gaps = tuple(merge([*reduced.gaps, *after], first, last))
     else:
-        gaps = kind_of(definition).data_gaps(definition, history, first, last) if first < last else ()
+        gaps = (
+            kind_of(definition).data_gaps(definition, history, first, last) if first < last else ()
+        )
     gaps = tuple(merge([*gaps, *unfitted], first, last)) if unfitted else gaps
     if gaps and gaps[-1][1] == last:
         return (first, gaps[-1][0]), gaps[:-1]

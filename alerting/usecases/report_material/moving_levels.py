@@ -31,14 +31,24 @@ def levels_in_force(
         return NO_MOVING_LEVELS
 
     def read(condition: Condition, since: datetime, until: datetime) -> Series:
-        return series_of(condition, platform.readings.load(asset, since, until, [condition.variable]))
+        return series_of(
+            condition, platform.readings.load(asset, since, until, [condition.variable])
+        )
 
-    revisions, decisions = platform.definitions.revisions(definition.name), platform.decisions.of(definition.name)
+    revisions, decisions = (
+        platform.definitions.revisions(definition.name),
+        platform.decisions.of(definition.name),
+    )
     sources = Sources(platform, models, asset, read, SharedInputs(platform.readings))
     try:
-        return LevelsInForce(kind.moving_levels(definition, sources, segments(revisions, decisions, start, end)))
+        return LevelsInForce(
+            kind.moving_levels(definition, sources, segments(revisions, decisions, start, end))
+        )
     except ModelUnavailable as unavailable:
-        reason = translatable("the limits in force are not drawn, for they cannot be read: {reason}", reason=str(unavailable))
+        reason = translatable(
+            "the limits in force are not drawn, for they cannot be read: {reason}",
+            reason=str(unavailable),
+        )
         return LevelsInForce({}, reason)
 
 

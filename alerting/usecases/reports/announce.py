@@ -19,19 +19,42 @@ def announce_reports(platform: ReportPorts, now: datetime) -> int:
     announced adds nothing twice.
     """
     waiting = platform.reports.unannounced(_AT_ONCE)
-    by_name = {r.name: r.definition.schedule.report_recipients for r in platform.definitions.latest()} if waiting else {}
+    by_name = (
+        {r.name: r.definition.schedule.report_recipients for r in platform.definitions.latest()}
+        if waiting
+        else {}
+    )
     added, language_of_plant = 0, language(platform.language)
     for head in waiting:
-        recipients = platform.plant_report.recipients if head.definition is None else by_name.get(head.definition, ())
-        added += platform.notifications.add(_notifications(head, recipients, now, language_of_plant)) if recipients else 0
+        recipients = (
+            platform.plant_report.recipients
+            if head.definition is None
+            else by_name.get(head.definition, ())
+        )
+        added += (
+            platform.notifications.add(_notifications(head, recipients, now, language_of_plant))
+            if recipients
+            else 0
+        )
         platform.reports.record(head.id, announced=True)
     return added
 
 
-def _notifications(head: ReportHead, recipients: Sequence[str], now: datetime, language_of_plant: Language) -> list[Notification]:
+def _notifications(
+    head: ReportHead, recipients: Sequence[str], now: datetime, language_of_plant: Language
+) -> list[Notification]:
     subject, text = _subject(head, language_of_plant), "\n".join(_lines(head, language_of_plant))
-    about = {"report": head.id, "definition": head.definition, "period": head.period, "revision": head.revision}
-    payload = {**about, "sentences": list(head.sentences), "differences": [d.message for d in head.differences]}
+    about = {
+        "report": head.id,
+        "definition": head.definition,
+        "period": head.period,
+        "revision": head.revision,
+    }
+    payload = {
+        **about,
+        "sentences": list(head.sentences),
+        "differences": [d.message for d in head.differences],
+    }
     return [
         new_message(f"report:{head.id}:{recipient}", recipient, subject, text, now, None, **payload)
         for recipient in dict.fromkeys(recipients)
@@ -39,17 +62,32 @@ def _notifications(head: ReportHead, recipients: Sequence[str], now: datetime, l
 
 
 def _subject(head: ReportHead, language_of_plant: Language) -> str:
-    about = {"period": head.period or "", "name": head.definition or language_of_plant.say("the plant")}
+    about = {
+        "period": head.period or "",
+        "name": head.definition or language_of_plant.say("the plant"),
+    }
     if head.revision > 1:
-        return language_of_plant.say("Report {period}: {name}, revision {number}", number=head.revision, **about)
+        return language_of_plant.say(
+            "Report {period}: {name}, revision {number}", number=head.revision, **about
+        )
     return language_of_plant.say("Report {period}: {name}", **about)
 
 
 def _lines(head: ReportHead, language_of_plant: Language) -> list[str]:
     lines = list(head.sentences)
     if head.revision > 1:
-        lines += ["", language_of_plant.say("What changed since revision {number}:", number=head.revision - 1)]
-        lines += [f"- {describe_difference(difference, language_of_plant)}" for difference in head.differences[:_DIFFERENCES]]
+        lines += [
+            "",
+            language_of_plant.say(
+                "What changed since revision {number}:", number=head.revision - 1
+            ),
+        ]
+        lines += [
+            f"- {describe_difference(difference, language_of_plant)}"
+            for difference in head.differences[:_DIFFERENCES]
+        ]
         if len(head.differences) > _DIFFERENCES:
-            lines.append(f"- {language_of_plant.say('and {number} more figures', number=len(head.differences) - _DIFFERENCES)}")
+            lines.append(
+                f"- {language_of_plant.say('and {number} more figures', number=len(head.differences) - _DIFFERENCES)}"
+            )
     return lines

@@ -17,7 +17,9 @@ class Attempts:
 
     def __init__(self, platform: ReportPorts, as_of: datetime) -> None:
         self._alerts, self._as_of = platform.platform_alerts, as_of
-        self._open = {alert.subject: alert.opened_at for alert in self._alerts.open() if alert.kind == FAILED}
+        self._open = {
+            alert.subject: alert.opened_at for alert in self._alerts.open() if alert.kind == FAILED
+        }
 
     def waits(self, due: DueReport) -> bool:
         """Return whether the next attempt at a report that has failed comes later.
@@ -33,7 +35,9 @@ class Attempts:
     def failed(self, due: DueReport, error: Exception) -> None:
         """Record that an attempt failed."""
         next_try = "it is tried again, later each time, at least once a day"
-        self._alerts.report(FAILED, _subject(due), f"{type(error).__name__}: {error}; {next_try}", self._as_of)
+        self._alerts.report(
+            FAILED, _subject(due), f"{type(error).__name__}: {error}; {next_try}", self._as_of
+        )
 
     def succeeded(self, due: DueReport) -> None:
         """Record that a report was made."""
@@ -55,4 +59,8 @@ def _attempts_until(elapsed: timedelta) -> int:
     """Return how many attempts are due within this time after the first failure."""
     steps = elapsed // RUN_EVERY
     in_a_day = int(_LONGEST_WAIT / RUN_EVERY).bit_length()
-    return max(steps, 0).bit_length() if elapsed < _LONGEST_WAIT else in_a_day + elapsed // _LONGEST_WAIT - 1
+    return (
+        max(steps, 0).bit_length()
+        if elapsed < _LONGEST_WAIT
+        else in_a_day + elapsed // _LONGEST_WAIT - 1
+    )

@@ -66,15 +66,23 @@ class ReportCalendar:
             if self.plant_closes_at(period) > self._as_of or not self._any_served(period):
                 continue
             newest, inputs = self._newest(None, period), self.plant_inputs(period)
-            if newest is None or (self._may_look(newest, period.end + self._longest_closing) and newest.inputs != inputs):
+            if newest is None or (
+                self._may_look(newest, period.end + self._longest_closing)
+                and newest.inputs != inputs
+            ):
                 yield DueReport(None, period, newest, inputs)
 
-    def closes_at(self, definition: Definition, assets: Sequence[Asset], period: Period) -> datetime:
+    def closes_at(
+        self, definition: Definition, assets: Sequence[Asset], period: Period
+    ) -> datetime:
         """Return when everything is known of a period: after its last prediction window, the laboratory's delay and latency."""
         return period.end + self._closing(definition, assets)
 
     def _closing(self, definition: Definition, assets: Sequence[Asset]) -> timedelta:
-        latency = max((a.latency(v, self._platform.latency) for a in assets for v in a.variables), default=self._platform.latency)
+        latency = max(
+            (a.latency(v, self._platform.latency) for a in assets for v in a.variables),
+            default=self._platform.latency,
+        )
         if definition.problem is None:
             return latency
         delays = [problem_delay(definition.problem, asset, self._event_types) for asset in assets]
@@ -96,7 +104,9 @@ class ReportCalendar:
 
     def plant_inputs(self, period: Period) -> str:
         """Return the same of the plant's report: also the reports on the definitions."""
-        digests = sorted(f"{name}:{h.digest}" for name, h in self._heads_of(period).items() if name is not None)
+        digests = sorted(
+            f"{name}:{h.digest}" for name, h in self._heads_of(period).items() if name is not None
+        )
         versions = sorted(f"{name}:{text}" for name, text in self._versions_of(period).items())
         return _hash(*digests, *versions, *(id for _, id in self._misses_of(period)))
 
@@ -111,7 +121,9 @@ class ReportCalendar:
                 yield DueReport(name, period, None, self.inputs(name, period))
         elif self._may_look(newest, closes_at):
             inputs = self.inputs(name, period)
-            if newest.inputs != inputs or self._came_late(served, period, newest.checked_at or newest.as_of):
+            if newest.inputs != inputs or self._came_late(
+                served, period, newest.checked_at or newest.as_of
+            ):
                 yield DueReport(name, period, newest, inputs)
 
     def _may_look(self, newest: ReportHead, closes_at: datetime) -> bool:
@@ -122,14 +134,21 @@ class ReportCalendar:
         return self._heads_of(period).get(name)
 
     def _periods(self, length: ReportPeriod) -> list[Period]:
-        return periods_within(length, self._as_of, self._platform.zone, LOOK_BACK + self._longest_closing)
+        return periods_within(
+            length, self._as_of, self._platform.zone, LOOK_BACK + self._longest_closing
+        )
 
     def _served_in(self, latest: Revision, period: Period) -> bool:
         """Return whether the definition was in service at some instant of a period."""
-        revisions = [latest] if latest.number == 1 else self._platform.definitions.revisions(latest.name)
+        revisions = (
+            [latest] if latest.number == 1 else self._platform.definitions.revisions(latest.name)
+        )
         ends = [*(r.at for r in revisions[1:]), self._as_of]
         in_force = zip(revisions, ends, strict=True)
-        return any(r.definition.state == "active" and r.at < period.end and end > period.start for r, end in in_force)
+        return any(
+            r.definition.state == "active" and r.at < period.end and end > period.start
+            for r, end in in_force
+        )
 
     def _any_served(self, period: Period) -> bool:
         return any(self._served_in(served.revision, period) for served in self._served)
@@ -143,7 +162,9 @@ class ReportCalendar:
 
     @staticmethod
     def _window(definition: Definition) -> timedelta:
-        return definition.gap + definition.horizon if definition.problem is not None else timedelta(0)
+        return (
+            definition.gap + definition.horizon if definition.problem is not None else timedelta(0)
+        )
 
     def _heads_of(self, period: Period) -> dict[str | None, ReportHead]:
         if period.name not in self._heads:
@@ -175,12 +196,17 @@ class ReportCalendar:
 
     @cached_property
     def _longest_window(self) -> timedelta:
-        return max((self._window(s.revision.definition) for s in self._served), default=timedelta(0))
+        return max(
+            (self._window(s.revision.definition) for s in self._served), default=timedelta(0)
+        )
 
     @cached_property
     def _longest_closing(self) -> timedelta:
         """Return the longest time from the end of a period until it is closed for a definition."""
-        return max((self._closing(s.revision.definition, s.assets) for s in self._served), default=timedelta(0))
+        return max(
+            (self._closing(s.revision.definition, s.assets) for s in self._served),
+            default=timedelta(0),
+        )
 
     @cached_property
     def _event_types(self) -> Sequence[EventType]:
@@ -190,13 +216,17 @@ class ReportCalendar:
     def _late_parts(self) -> dict[str, list[tuple[datetime, LatePart]]]:
         """Return what came late by asset, with the instant of its arrival."""
         found = defaultdict(list)
-        for arrival in self._platform.arrivals.since(self._as_of - LOOK_BACK - self._longest_closing):
+        for arrival in self._platform.arrivals.since(
+            self._as_of - LOOK_BACK - self._longest_closing
+        ):
             for part in arrival.parts:
                 found[part.asset].append((arrival.arrived_at, part))
         return dict(found)
 
 
-def due_reports(platform: ReportPorts, as_of: datetime, shard: int | None = None) -> list[DueReport]:
+def due_reports(
+    platform: ReportPorts, as_of: datetime, shard: int | None = None
+) -> list[DueReport]:
     """Return the reports on definitions that are due at an instant, of one shard of definitions or of all."""
     return list(ReportCalendar(platform, as_of).due(shard))
 

@@ -26,7 +26,9 @@ from alerting.usecases.reports.plant import compose_plant
 _log = id_logger(__name__)
 
 
-def make_due_reports(platform: ReportPorts, shard: int, as_of: datetime, say: Callable[[str], None]) -> int:
+def make_due_reports(
+    platform: ReportPorts, shard: int, as_of: datetime, say: Callable[[str], None]
+) -> int:
     """Issue the due reports of one shard of definitions; return how many. One that fails does not stop the others.
 
     Idempotent: what is issued is not due any more. One that failed before is tried less and less often (`Attempts`). Raises
@@ -35,13 +37,17 @@ def make_due_reports(platform: ReportPorts, shard: int, as_of: datetime, say: Ca
     return _issue_all(platform, due_reports(platform, as_of, shard), as_of, say)
 
 
-def make_due_plant_reports(platform: ReportPorts, as_of: datetime, say: Callable[[str], None]) -> int:
+def make_due_plant_reports(
+    platform: ReportPorts, as_of: datetime, say: Callable[[str], None]
+) -> int:
     """Issue the due reports on the plant; return how many. Idempotent. Raises UserError naming those that failed."""
     Attempts(platform, as_of).drop_old()
     return _issue_all(platform, list(ReportCalendar(platform, as_of).due_of_plant()), as_of, say)
 
 
-def _issue_all(platform: ReportPorts, due: Sequence[DueReport], as_of: datetime, say: Callable[[str], None]) -> int:
+def _issue_all(
+    platform: ReportPorts, due: Sequence[DueReport], as_of: datetime, say: Callable[[str], None]
+) -> int:
     made, failed, attempts = 0, [], Attempts(platform, as_of)
     for one in due:
         name = one.definition or "the plant"
@@ -57,7 +63,9 @@ def _issue_all(platform: ReportPorts, due: Sequence[DueReport], as_of: datetime,
         attempts.succeeded(one)
         if head is not None and head.revision:
             made += 1
-            say(f"report on {name}, {one.period.name}, revision {head.revision}: /reports/{head.id}")
+            say(
+                f"report on {name}, {one.period.name}, revision {head.revision}: /reports/{head.id}"
+            )
     if failed:
         raise UserError(f"{len(failed)} reports failed, {made} were made:\n" + "\n".join(failed))
     return made
@@ -70,15 +78,25 @@ def issue(platform: ReportPorts, due: DueReport, as_of: datetime) -> ReportHead 
     """
     newest = due.newest
     number = newest.revision + 1 if newest is not None else 1
-    made = compose(platform, due.definition, due.period, as_of, ReportLife(due.period.name, number, language=platform.language))
+    made = compose(
+        platform,
+        due.definition,
+        due.period,
+        as_of,
+        ReportLife(due.period.name, number, language=platform.language),
+    )
     digest = digest_of(made)
-    if newest is not None and (newest.digest == digest or not (made.has_content or newest.revision)):
+    if newest is not None and (
+        newest.digest == digest or not (made.has_content or newest.revision)
+    ):
         platform.reports.record(newest.id, inputs=due.inputs, checked_at=as_of)
         return None
     differences: tuple[Difference, ...] = ()
     if newest is not None and newest.revision:
         differences = _differences(platform, newest, made)
-        life = ReportLife(due.period.name, number, differences=differences, language=platform.language)
+        life = ReportLife(
+            due.period.name, number, differences=differences, language=platform.language
+        )
         made = compose(platform, due.definition, due.period, as_of, life)
     head = ReportHead(
         id=report_id(due.definition, due.period, number),
@@ -99,11 +117,15 @@ def issue(platform: ReportPorts, due: DueReport, as_of: datetime) -> ReportHead 
         language=platform.language,
     )
     if newest is None and not made.has_content:
-        head = replace(head, id=report_id(due.definition, due.period, 0), revision=0, announced=True)
+        head = replace(
+            head, id=report_id(due.definition, due.period, 0), revision=0, announced=True
+        )
     return head if platform.reports.add(head, made.content) else None
 
 
-def issue_by_hand(platform: ReportPorts, name: str | None, period: Period, as_of: datetime) -> ReportHead:
+def issue_by_hand(
+    platform: ReportPorts, name: str | None, period: Period, as_of: datetime
+) -> ReportHead:
     """Issue the report on a closed period now, and return its newest revision: the stored one, if nothing differs from it.
 
     Raises UserError for a period that is not closed, and an unknown definition.
@@ -113,7 +135,9 @@ def issue_by_hand(platform: ReportPorts, name: str | None, period: Period, as_of
         closes_at, inputs = calendar.plant_closes_at(period), calendar.plant_inputs(period)
     else:
         revision = require_revision(platform.definitions, name)
-        closes_at = calendar.closes_at(revision.definition, calendar.assets_of(revision.definition), period)
+        closes_at = calendar.closes_at(
+            revision.definition, calendar.assets_of(revision.definition), period
+        )
         inputs = calendar.inputs(name, period)
     if closes_at > as_of:
         raise UserError(
@@ -128,11 +152,15 @@ def issue_by_hand(platform: ReportPorts, name: str | None, period: Period, as_of
     return head or platform.reports.revisions(name, period.name)[-1]
 
 
-def compose(platform: ReportPorts, name: str | None, period: Period, as_of: datetime, life: ReportLife) -> ComposedReport:
+def compose(
+    platform: ReportPorts, name: str | None, period: Period, as_of: datetime, life: ReportLife
+) -> ComposedReport:
     """Return the report on a definition, or on the plant, over a calendar period, as known at `as_of`."""
     if name is None:
         return compose_plant(platform, period, as_of, life)
-    revision = revision_of_period(platform.definitions, require_revision(platform.definitions, name), period.end)
+    revision = revision_of_period(
+        platform.definitions, require_revision(platform.definitions, name), period.end
+    )
     previous = period_before(period, platform.zone)
     return compose_report(platform, revision, period.start, period.end, as_of, life, previous.start)
 
@@ -147,9 +175,13 @@ def create_again(platform: ReportPorts, id: str) -> tuple[ReportHead, ComposedRe
         raise UserError(f"there is no report {id!r}; see: alerting report --list")
     life = ReportLife(head.period, head.revision, head.unseen, head.differences, head.language)
     if head.definition is None:
-        return head, compose_plant(platform, read_period(head.period or "", platform.zone), head.as_of, life)
+        return head, compose_plant(
+            platform, read_period(head.period or "", platform.zone), head.as_of, life
+        )
     if head.period is not None:
-        return head, compose(platform, head.definition, read_period(head.period, platform.zone), head.as_of, life)
+        return head, compose(
+            platform, head.definition, read_period(head.period, platform.zone), head.as_of, life
+        )
     revision = require_revision(platform.definitions, head.definition)
     return head, compose_report(platform, revision, head.start, head.end, head.as_of, life)
 
@@ -165,7 +197,9 @@ def digest_of(made: ComposedReport) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
 
-def _differences(platform: ReportPorts, newest: ReportHead, made: ComposedReport) -> tuple[Difference, ...]:
+def _differences(
+    platform: ReportPorts, newest: ReportHead, made: ComposedReport
+) -> tuple[Difference, ...]:
     content = platform.reports.content(newest.id)
     reasons = find_reasons(content.metrics, made.content.metrics) if content is not None else ()
     return list_differences(newest.key_metrics, made.key_metrics, reasons)

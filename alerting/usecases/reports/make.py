@@ -61,7 +61,14 @@ class ComposedReport:
     has_content: bool = True
 
 
-def make_report(platform: ReportPorts, name: str, start: datetime, end: datetime, at: datetime, unseen: bool = False) -> Report:
+def make_report(
+    platform: ReportPorts,
+    name: str,
+    start: datetime,
+    end: datetime,
+    at: datetime,
+    unseen: bool = False,
+) -> Report:
     """Make a report on [start, end) in the point-in-time view of `at`, and store it. Raises UserError for an empty period.
 
     It replaces an earlier one on the same interval. `unseen`: the interval is the test period of a training.
@@ -69,7 +76,14 @@ def make_report(platform: ReportPorts, name: str, start: datetime, end: datetime
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     revision = require_revision(platform.definitions, name)
-    made = compose_report(platform, revision, start, end, max(at, end), ReportLife(unseen=unseen, language=platform.language))
+    made = compose_report(
+        platform,
+        revision,
+        start,
+        end,
+        max(at, end),
+        ReportLife(unseen=unseen, language=platform.language),
+    )
     id = f"{name}:{start:%Y%m%dT%H%M%SZ}-{end:%Y%m%dT%H%M%SZ}"
     head = ReportHead(
         id,
@@ -86,7 +100,9 @@ def make_report(platform: ReportPorts, name: str, start: datetime, end: datetime
         language=platform.language,
     )
     platform.reports.put(head, made.content)
-    return Report(id, made.content.metrics["judgement"]["sentence"], made.content.metrics, made.content.page)
+    return Report(
+        id, made.content.metrics["judgement"]["sentence"], made.content.metrics, made.content.page
+    )
 
 
 def compose_report(
@@ -106,15 +122,23 @@ def compose_report(
     metrics = compute_metrics(material)
     judgement = conclude(metrics)
     summary = summary_to_document(summarise(metrics, judgement))
-    told = {"judgement": to_document(judgement), "reported_misses": to_document(material.misses), "summary": summary}
+    told = {
+        "judgement": to_document(judgement),
+        "reported_misses": to_document(material.misses),
+        "summary": summary,
+    }
     document = {**to_document(metrics), **told}
     zone, of_plant = platform.zone, language(life.language)
     drawn = draw(metrics, material, zone, of_plant)
     page = with_life(render_page(metrics, judgement, drawn, zone=zone, language=of_plant), life)
     sentences = head_sentences(metrics, zone, of_plant)[:3]
-    content = ReportContent(document, page, {name: table_document(t) for name, t in tables(metrics).items()})
+    content = ReportContent(
+        document, page, {name: table_document(t) for name, t in tables(metrics).items()}
+    )
     has_content = has_something_to_say(platform, material, metrics)
-    return ComposedReport(revision.name, judgement.trust, sentences, key_metrics(metrics), content, has_content)
+    return ComposedReport(
+        revision.name, judgement.trust, sentences, key_metrics(metrics), content, has_content
+    )
 
 
 def material_at(
@@ -126,12 +150,18 @@ def material_at(
     previous_start: datetime | None = None,
 ) -> Material:
     """Return the data of a report as known at `as_of`, without anything that only later answers or promotions told."""
-    gathered = gather_material(platform, revision, start, end, as_of, previous_start or start - (end - start))
+    gathered = gather_material(
+        platform, revision, start, end, as_of, previous_start or start - (end - start)
+    )
     material = with_moving_levels(platform, gathered)
     previous = _as_known(platform, material.previous) if material.previous is not None else None
-    late = late_times(platform.platform_alerts, start, end, as_of, revision.definition.schedule.every)
+    late = late_times(
+        platform.platform_alerts, start, end, as_of, revision.definition.schedule.every
+    )
     verification = _verification(platform, revision, start, end)
-    return replace(_as_known(platform, material), previous=previous, late=late, verification=verification)
+    return replace(
+        _as_known(platform, material), previous=previous, late=late, verification=verification
+    )
 
 
 def _verification(platform: ReportPorts, revision: Revision, start: datetime, end: datetime) -> str:
@@ -139,14 +169,19 @@ def _verification(platform: ReportPorts, revision: Revision, start: datetime, en
     try:
         found = verify_model(platform, ModelCache(platform), revision, start, end)
     except ModelUnavailable as unavailable:
-        return translatable("not measured, because the model cannot be read: {reason}", reason=str(unavailable))
+        return translatable(
+            "not measured, because the model cannot be read: {reason}", reason=str(unavailable)
+        )
     return "" if found is None else found.fault or found.sentence
 
 
 def _as_known(platform: ReportPorts, material: Material) -> Material:
     end, as_of = material.end, material.as_of
     episodes = [outcome_at(platform, episode, as_of) for episode in material.episodes]
-    models = [replace(m, until=m.until if m.until is not None and m.until < end else None) for m in material.models]
+    models = [
+        replace(m, until=m.until if m.until is not None and m.until < end else None)
+        for m in material.models
+    ]
     return with_misses(platform, replace(material, episodes=episodes, models=models))
 
 
@@ -160,8 +195,16 @@ def has_something_to_say(platform: ReportPorts, material: Material, metrics: Rep
     start, end = material.start, material.end
     decided = any(start <= d.at < end for d in platform.decisions.of(material.definition.name))
     answered = any(start <= f.at < end for e in material.episodes for f in e.feedback)
-    happened = metrics.episodes or metrics.problems or metrics.problems_in_recovery or metrics.problems_unevaluated
-    gaps = any(to - of >= LEAST_GAP for found in material.gaps.values() for of, to in found) or not metrics.evaluated
+    happened = (
+        metrics.episodes
+        or metrics.problems
+        or metrics.problems_in_recovery
+        or metrics.problems_unevaluated
+    )
+    gaps = (
+        any(to - of >= LEAST_GAP for found in material.gaps.values() for of, to in found)
+        or not metrics.evaluated
+    )
     return bool(happened or decided or answered or material.misses or gaps)
 
 

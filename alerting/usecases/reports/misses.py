@@ -21,7 +21,11 @@ def with_misses(platform: ReportPorts, material: Material) -> Material:
     """
     found = platform.misses.between(material.start, material.end, material.definition.name)
     misses = [miss for miss in reversed(found) if miss.at <= material.as_of]
-    unseen = [miss for miss in misses if not is_in_data(material.definition, material.problems, miss.asset, miss.missed_at)]
+    unseen = [
+        miss
+        for miss in misses
+        if not is_in_data(material.definition, material.problems, miss.asset, miss.missed_at)
+    ]
     if not unseen:
         return replace(material, misses=tuple(misses))
     added = pd.DataFrame([_problem_row(miss) for miss in unseen])
@@ -29,7 +33,12 @@ def with_misses(platform: ReportPorts, material: Material) -> Material:
     if problems.empty:
         columns = [*problems.columns, *(c for c in added.columns if c not in problems.columns)]
         return replace(material, misses=tuple(misses), problems=added.reindex(columns=columns))
-    whole = pd.concat([problems, added.astype({c: problems[c].dtype for c in added.columns if c in problems.columns})])
+    whole = pd.concat(
+        [
+            problems,
+            added.astype({c: problems[c].dtype for c in added.columns if c in problems.columns}),
+        ]
+    )
     return replace(material, misses=tuple(misses), problems=whole.reset_index(drop=True))
 
 

@@ -29,7 +29,9 @@ from alerting.usecases.reports.make import (
 _log = id_logger(__name__)
 
 
-def compose_plant(platform: ReportPorts, period: Period, as_of: datetime, life: ReportLife) -> ComposedReport:
+def compose_plant(
+    platform: ReportPorts, period: Period, as_of: datetime, life: ReportLife
+) -> ComposedReport:
     """Return the report on the plant, as known at `as_of`. A note names the definitions whose figures cannot be computed."""
     before, failed = period_before(period, platform.zone), list[str]()
     material = gather_plant(
@@ -47,7 +49,9 @@ def compose_plant(platform: ReportPorts, period: Period, as_of: datetime, life: 
     metrics = compute_plant(replace(material, faults=faults))
     of_plant = language(life.language)
     page = with_life(render_plant_page(metrics, platform.zone, _notes(failed), of_plant), life)
-    content = ReportContent(to_document(metrics), page, {name: table_document(t) for name, t in tables(metrics).items()})
+    content = ReportContent(
+        to_document(metrics), page, {name: table_document(t) for name, t in tables(metrics).items()}
+    )
     sentences = plant_sentences(metrics, of_plant)
     return ComposedReport(None, "cannot_tell", sentences[:3], plant_key_metrics(metrics), content)
 
@@ -60,10 +64,17 @@ def _as_known(fault: FaultSeen, as_of: datetime) -> FaultSeen:
 def _notes(failed: Sequence[str]) -> tuple[str, ...]:
     if not failed:
         return ()
-    return (translatable("Not counted, because their figures could not be computed: {names}.", names=", ".join(failed)),)
+    return (
+        translatable(
+            "Not counted, because their figures could not be computed: {names}.",
+            names=", ".join(failed),
+        ),
+    )
 
 
-def _summaries(platform: ReportPorts, period: Period, as_of: datetime, failed: list[str]) -> Iterator[DefinitionSummary]:
+def _summaries(
+    platform: ReportPorts, period: Period, as_of: datetime, failed: list[str]
+) -> Iterator[DefinitionSummary]:
     """Yield the summaries of the definitions' reports on a period, and of those whose reports are on other periods.
 
     The names of definitions whose figures cannot be computed are added to `failed`.
@@ -83,14 +94,18 @@ def _summaries(platform: ReportPorts, period: Period, as_of: datetime, failed: l
                 yield found
 
 
-def _computed_summary(platform: ReportPorts, latest: Revision, period: Period, as_of: datetime) -> DefinitionSummary | None:
+def _computed_summary(
+    platform: ReportPorts, latest: Revision, period: Period, as_of: datetime
+) -> DefinitionSummary | None:
     """Return the summary of a definition without a stored report on a period; None if there is nothing to say."""
     revision = revision_of_period(platform.definitions, latest, period.end)
     made = compose_report(platform, revision, period.start, period.end, as_of, ReportLife())
     return summary_from_document(made.content.metrics["summary"]) if made.has_content else None
 
 
-def _previous_summaries(platform: ReportPorts, before: Period, as_of: datetime) -> list[DefinitionSummary]:
+def _previous_summaries(
+    platform: ReportPorts, before: Period, as_of: datetime
+) -> list[DefinitionSummary]:
     """Return the summaries in the plant's report on the period before; none if it has no report, or an empty one.
 
     They are of all definitions, as those of the period are: also of definitions whose own reports are on other periods.
@@ -101,7 +116,9 @@ def _previous_summaries(platform: ReportPorts, before: Period, as_of: datetime) 
     return [summary_from_document(one["summary"]) for one in ranked]
 
 
-def _stored_summaries(platform: ReportPorts, period: Period, as_of: datetime) -> Iterator[DefinitionSummary]:
+def _stored_summaries(
+    platform: ReportPorts, period: Period, as_of: datetime
+) -> Iterator[DefinitionSummary]:
     heads = platform.reports.of_period(period.name, as_of)
     for name in sorted(name for name in heads if name is not None):
         content = platform.reports.content(heads[name].id) if heads[name].revision else None

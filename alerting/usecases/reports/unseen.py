@@ -30,16 +30,27 @@ def make_unseen_reports(platform: ReportPorts, as_of: datetime, say: Callable[[s
         made += 1
         say(f"report on {revision.name}, test period of its training: /reports/{report.id}")
     if failed:
-        raise UserError(f"{len(failed)} reports on test periods failed, {made} were made:\n" + "\n".join(failed))
+        raise UserError(
+            f"{len(failed)} reports on test periods failed, {made} were made:\n" + "\n".join(failed)
+        )
     return made
 
 
-def _unseen_period(platform: ReportPorts, name: str, as_of: datetime) -> tuple[datetime, datetime] | None:
+def _unseen_period(
+    platform: ReportPorts, name: str, as_of: datetime
+) -> tuple[datetime, datetime] | None:
     """Return the past that the model which evaluated the past last has evaluated; None without one."""
-    past = [e for e in platform.past_evaluations.of(name) if e.model_version is not None and e.end <= as_of]
+    past = [
+        e
+        for e in platform.past_evaluations.of(name)
+        if e.model_version is not None and e.end <= as_of
+    ]
     own = [e for e in past if e.model_version == past[-1].model_version]
     return (min(e.start for e in own), max(e.end for e in own)) if own else None
 
 
 def _is_reported(platform: ReportPorts, name: str, start: datetime, end: datetime) -> bool:
-    return any(head.unseen and head.start <= start and end <= head.end for head in platform.reports.of(name))
+    return any(
+        head.unseen and head.start <= start and end <= head.end
+        for head in platform.reports.of(name)
+    )

@@ -43,9 +43,15 @@ class FileScores:
 
     def scores(self, progress: Progress = silent) -> Iterator[tuple[str, ScoredRows]]:
         """Yield asset and scores, asset by asset and step by step. Raises UserError if the model fails."""
-        self.store.write(self.checked.source.read(self.checked.types, self.checked.reject or refuse_line, progress))
+        self.store.write(
+            self.checked.source.read(
+                self.checked.types, self.checked.reject or refuse_line, progress
+            )
+        )
         names = self.checked.profile.assets
-        platform = replace(self.platform, readings=GivenReadings(self.store, names, self.platform.readings))
+        platform = replace(
+            self.platform, readings=GivenReadings(self.store, names, self.platform.readings)
+        )
         for number, asset in enumerate(self.plan.assets):
             span = self.store.span(asset.name)
             if span is None:
@@ -59,7 +65,11 @@ class FileScores:
 
 
 def plan_file(
-    platform: EvaluationPorts, name: str, source: ReadingSource, store: ReadingStore, progress: Progress = silent
+    platform: EvaluationPorts,
+    name: str,
+    source: ReadingSource,
+    store: ReadingStore,
+    progress: Progress = silent,
 ) -> FileScores:
     """Check a whole file as an import does, and plan its scores by the champion. Declares nothing.
 
@@ -74,8 +84,13 @@ def plan_file(
     found = [declared[asset] for asset in sorted(checked.profile.assets)]
     matching = matching_assets(revision.definition, found)
     if not matching:
-        patterns, names = ", ".join(revision.definition.assets), ", ".join(asset.name for asset in found[:_SHOWN])
-        raise UserError(f"{source.name}: {name!r} applies to {patterns}, and the file has readings of {names}")
+        patterns, names = (
+            ", ".join(revision.definition.assets),
+            ", ".join(asset.name for asset in found[:_SHOWN]),
+        )
+        raise UserError(
+            f"{source.name}: {name!r} applies to {patterns}, and the file has readings of {names}"
+        )
     plan = plan_assets(platform, revision, version, matching, models)
     return FileScores(platform, checked, plan, store, _notes(name, found, plan, checked))
 
@@ -87,15 +102,31 @@ def require_scores(platform: EvaluationPorts, name: str) -> tuple[Revision, int]
     return revision, champion(platform, revision)
 
 
-def _notes(name: str, found: Sequence[Asset], plan: ScoringPlan, checked: CheckedReadings) -> list[str]:
+def _notes(
+    name: str, found: Sequence[Asset], plan: ScoringPlan, checked: CheckedReadings
+) -> list[str]:
     """Return what the scores lack: assets without any, and variables that the file does not have."""
     scored = {asset.name for asset in plan.assets}
-    others = [asset.name for asset in found if asset.name not in scored and asset.name not in plan.not_learned]
+    others = [
+        asset.name
+        for asset in found
+        if asset.name not in scored and asset.name not in plan.not_learned
+    ]
     filled = {variable for asset in scored for variable in checked.profile.assets[asset]}
-    lacking = sorted({name for asset in plan.assets for name in _measured(asset, plan.variables)} - filled)
+    lacking = sorted(
+        {name for asset in plan.assets for name in _measured(asset, plan.variables)} - filled
+    )
     notes = [f"{name} does not apply to {_listed(others)}: no scores"] if others else []
-    notes += [f"the model has learned nothing of {_listed(plan.not_learned)}: no scores"] if plan.not_learned else []
-    return notes + ([f"the model also reads {_listed(lacking)}, which the file lacks: missing in every row"] if lacking else [])
+    notes += (
+        [f"the model has learned nothing of {_listed(plan.not_learned)}: no scores"]
+        if plan.not_learned
+        else []
+    )
+    return notes + (
+        [f"the model also reads {_listed(lacking)}, which the file lacks: missing in every row"]
+        if lacking
+        else []
+    )
 
 
 def _measured(asset: Asset, variables: Iterable[str]) -> list[str]:

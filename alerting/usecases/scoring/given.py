@@ -31,7 +31,9 @@ class GivenReadings:
         if asset.name not in self._assets:
             return self._stored.load(asset, start, end, variables, events_since)
         found = self._given.load(asset, start, end, variables)
-        stored = self._stored.load(asset, end, end, (), events_since)  # of no reading, but of the events up to the end
+        stored = self._stored.load(
+            asset, end, end, (), events_since
+        )  # of no reading, but of the events up to the end
         return replace(found, events=stored.events, event_types=stored.event_types)
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
@@ -45,7 +47,9 @@ class GivenReadings:
     def index_newest(self, variables: Iterable[str]) -> None:
         """Prepare nothing: no reading is stored."""
 
-    def newest_readings(self, until: datetime | None = None, assets: Collection[str] | None = None) -> dict[str, NewestReading]:
+    def newest_readings(
+        self, until: datetime | None = None, assets: Collection[str] | None = None
+    ) -> dict[str, NewestReading]:
         stored = self._stored.newest_readings(until, assets)
         given = self._given.newest_readings(until, assets)
         return {name: found for name, found in stored.items() if name not in self._assets} | given

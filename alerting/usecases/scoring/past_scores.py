@@ -45,7 +45,12 @@ class ScoringPlan:
 
 
 def plan_scoring(
-    platform: EvaluationPorts, name: str, start: datetime | None, end: datetime | None, model: str | None, newest: bool = False
+    platform: EvaluationPorts,
+    name: str,
+    start: datetime | None,
+    end: datetime | None,
+    model: str | None,
+    newest: bool = False,
 ) -> ScoringPlan:
     """Return what to score. `model`: a version number; the champion when left out.
 
@@ -58,13 +63,22 @@ def plan_scoring(
     version = champion(platform, revision, model)
     now, models = platform.clock.now(), ModelCache(platform)
     assets = matching_assets(revision.definition, platform.assets.all())
-    latency = max((revision.definition.latency(asset, platform.latency) for asset in assets), default=platform.latency)
+    latency = max(
+        (revision.definition.latency(asset, platform.latency) for asset in assets),
+        default=platform.latency,
+    )
     until = min(end or (now if newest else _last_reading(platform, assets, now)), now - latency)
     check_unseen(models, revision.definition, version, until)
     whole = plan_assets(platform, revision, version, assets, models)
-    begin = until - whole.stride if newest else start or models.get(revision.definition, version).training_cutoff
+    begin = (
+        until - whole.stride
+        if newest
+        else start or models.get(revision.definition, version).training_cutoff
+    )
     if begin >= until:
-        raise UserError(f"--from {begin.isoformat()} must lie before --to {until.isoformat()}{latency_note(latency)}")
+        raise UserError(
+            f"--from {begin.isoformat()} must lie before --to {until.isoformat()}{latency_note(latency)}"
+        )
     return replace(whole, start=begin, end=until)
 
 
@@ -72,12 +86,18 @@ def champion(platform: EvaluationPorts, revision: Revision, model: str | None = 
     """Return the version that a person names, or the champion. Raises UserError for other text, and without a champion."""
     version = named_version(platform, revision, model)
     if version is None:
-        raise UserError(f"{revision.name!r} is a {revision.definition.kind} definition, which has no model")
+        raise UserError(
+            f"{revision.name!r} is a {revision.definition.kind} definition, which has no model"
+        )
     return version
 
 
 def plan_assets(
-    platform: EvaluationPorts, revision: Revision, version: int, assets: Sequence[Asset], models: ModelCache
+    platform: EvaluationPorts,
+    revision: Revision,
+    version: int,
+    assets: Sequence[Asset],
+    models: ModelCache,
 ) -> ScoringPlan:
     """Return a plan without an interval for those assets of which a version has learned. Raises UserError if there is none."""
     definition = cast("ModelDefinition", revision.definition)  # a scoring kind has a model
@@ -85,7 +105,9 @@ def plan_assets(
     plans = {asset.name: kind.plan_of(trained, asset.name) for asset in assets}
     learned = {name: plan for name, plan in plans.items() if plan is not None}
     if assets and not learned:
-        raise UserError(f"version {version} of {revision.name!r} has learned nothing of {', '.join(plans)}: train it again")
+        raise UserError(
+            f"version {version} of {revision.name!r} has learned nothing of {', '.join(plans)}: train it again"
+        )
     now = platform.clock.now()
     return ScoringPlan(
         revision,
@@ -98,7 +120,9 @@ def plan_assets(
         timedelta(milliseconds=max((plan.stride_ms for plan in learned.values()), default=1)),
         models,
         sorted(plans.keys() - learned.keys()),
-        frozenset(variable for plan in learned.values() for variable in plan.variables).union(definition.groups_by),
+        frozenset(variable for plan in learned.values() for variable in plan.variables).union(
+            definition.groups_by
+        ),
     )
 
 
@@ -107,7 +131,9 @@ def _last_reading(platform: EvaluationPorts, assets: Sequence[Asset], now: datet
     return max((span[1] for span in spans if span is not None), default=now)
 
 
-def score_past(platform: EvaluationPorts, plan: ScoringPlan, progress: Progress = silent) -> Iterator[tuple[str, ScoredRows]]:
+def score_past(
+    platform: EvaluationPorts, plan: ScoringPlan, progress: Progress = silent
+) -> Iterator[tuple[str, ScoredRows]]:
     """Yield asset and scores, asset by asset and step by step, evaluated as `evaluate_past` does.
 
     Raises UserError if the model fails.
@@ -117,11 +143,19 @@ def score_past(platform: EvaluationPorts, plan: ScoringPlan, progress: Progress 
         def passed(done: int, of: int, name: str = asset.name, number: int = number) -> None:
             progress(f"scoring {name}", number * of + done, len(plan.assets) * of)
 
-        yield from ((asset.name, scored) for scored in score_asset(platform, plan, asset, plan.start, plan.end, passed))
+        yield from (
+            (asset.name, scored)
+            for scored in score_asset(platform, plan, asset, plan.start, plan.end, passed)
+        )
 
 
 def score_asset(
-    platform: EvaluationPorts, plan: ScoringPlan, asset: Asset, start: datetime, end: datetime, passed: Callable[[int, int], None]
+    platform: EvaluationPorts,
+    plan: ScoringPlan,
+    asset: Asset,
+    start: datetime,
+    end: datetime,
+    passed: Callable[[int, int], None],
 ) -> Iterator[ScoredRows]:
     """Yield the scores of an asset in (start, end], step by step. `passed`: is called with the steps done, and of how many.
 

@@ -60,7 +60,9 @@ class _Question:
     def evaluate(self, start: datetime, end: datetime, shared: SharedInputs) -> TargetEvaluation:
         """Evaluate (start, end] as the next live evaluation would. Writes nothing."""
         state, parts = ConditionState(watermark=start), self.versions(start, end)
-        return evaluate_parts(self.platform, self.models, self.asset, state, parts, named=self.named, shared=shared)
+        return evaluate_parts(
+            self.platform, self.models, self.asset, state, parts, named=self.named, shared=shared
+        )
 
 
 def predict(
@@ -88,17 +90,23 @@ def predict(
     question = _question(platform, models, revisions, asset, at, given)
     [*_, in_force] = question.versions(question.until - _MOMENT, question.until)
     number = in_force.revision.number if in_force.revision else None
-    blank = Prediction(name, asset.name, None, None, None, None, None, number, in_force.model_version)
+    blank = Prediction(
+        name, asset.name, None, None, None, None, None, number, in_force.model_version
+    )
     shared = SharedInputs(question.platform.readings)
     start = question.until - _stride(kind, models, in_force, asset)
     evaluated = question.evaluate(start, question.until, shared)
     scored = _last(evaluated)
-    if scored is not None and len(question.versions(start, question.until)) > 1:  # the result has the last version's readings
+    if (
+        scored is not None and len(question.versions(start, question.until)) > 1
+    ):  # the result has the last version's readings
         instant = from_millis(int(scored.at[-1]))
         evaluated = question.evaluate(instant - _MOMENT, instant, shared)
         scored = _last(evaluated)
     if scored is None:
-        return replace(blank, unknown=evaluated.unknown or "no instant of the last stride is evaluated")
+        return replace(
+            blank, unknown=evaluated.unknown or "no instant of the last stride is evaluated"
+        )
     return _answer(blank, asset, kind, evaluated, scored, shared)
 
 
@@ -107,7 +115,11 @@ def scoring_kind(definition: Definition) -> ScoringKind:
     kind = kind_of(definition)
     if isinstance(kind, ScoringKind):
         return kind
-    why = "has no model" if not isinstance(definition, ModelDefinition) else "follows the whole course of its variable"
+    why = (
+        "has no model"
+        if not isinstance(definition, ModelDefinition)
+        else "follows the whole course of its variable"
+    )
     raise UserError(
         f"{definition.name!r} is of kind {definition.kind}, which {why}, so a single instant has no score; "
         f"see its values with: alerting why {definition.name} ASSET"
@@ -117,7 +129,9 @@ def scoring_kind(definition: Definition) -> ScoringKind:
 def _require_match(platform: EvaluationPorts, latest: Revision, name: str) -> Asset:
     asset = require_asset(platform.assets, name)
     if not matching_assets(latest.definition, [asset]):
-        raise UserError(f"{latest.name!r} does not apply to {name}; it applies to {', '.join(latest.definition.assets)}")
+        raise UserError(
+            f"{latest.name!r} does not apply to {name}; it applies to {', '.join(latest.definition.assets)}"
+        )
     return asset
 
 
@@ -135,12 +149,18 @@ def _question(
     if given is None:
         known = now - latest.definition.latency(asset, platform.latency)
         until = known if at is None else min(at, known)
-        return _Question(platform, models, asset, until, partial(segments, revisions, decisions), named=False)
+        return _Question(
+            platform, models, asset, until, partial(segments, revisions, decisions), named=False
+        )
     answer, span = present_answer(revisions, decisions), given.span(asset.name)
     by_twin = serves_twin(decisions, answer.version, now)
 
     def present(start: datetime, end: datetime) -> Sequence[VersionInterval]:
-        return [VersionInterval(start, end, answer.revision, answer.version, by_twin, awaited=answer.awaited)]
+        return [
+            VersionInterval(
+                start, end, answer.revision, answer.version, by_twin, awaited=answer.awaited
+            )
+        ]
 
     platform = replace(platform, readings=GivenReadings(given, [asset.name], platform.readings))
     return _Question(platform, models, asset, at or (span[1] if span else now), present, named=True)
@@ -162,13 +182,27 @@ def _last(evaluated: TargetEvaluation) -> ScoredRows | None:
 
 
 def _answer(
-    blank: Prediction, asset: Asset, kind: ScoringKind, evaluated: TargetEvaluation, scored: ScoredRows, shared: SharedInputs
+    blank: Prediction,
+    asset: Asset,
+    kind: ScoringKind,
+    evaluated: TargetEvaluation,
+    scored: ScoredRows,
+    shared: SharedInputs,
 ) -> Prediction:
-    found = replace(blank, at=from_millis(int(scored.at[-1])), threshold=scored.threshold, model_version=scored.model_version)
+    found = replace(
+        blank,
+        at=from_millis(int(scored.at[-1])),
+        threshold=scored.threshold,
+        model_version=scored.model_version,
+    )
     if scored.unknown[-1]:
         return replace(found, unknown=str(scored.unknown[-1]))
     score = float(scored.score[-1])
-    details = ScoreDetails() if evaluated.history is None else kind.details(asset, evaluated.history, scored, shared)
+    details = (
+        ScoreDetails()
+        if evaluated.history is None
+        else kind.details(asset, evaluated.history, scored, shared)
+    )
     return replace(
         found,
         score=score,

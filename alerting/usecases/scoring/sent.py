@@ -23,7 +23,10 @@ def sent_readings(platform: UpkeepPorts, asset_name: str, records: Sequence[Reco
     asset = require_asset(platform.assets, asset_name)
     source = HttpSource(name="sent", kind="http", asset=asset.name, quality="quality")
     found = fit_readings(
-        platform.assets, source, map_readings(source, records, platform.zone, lambda: units_by_name([asset])), None
+        platform.assets,
+        source,
+        map_readings(source, records, platform.zone, lambda: units_by_name([asset])),
+        None,
     )
     faults = [f"row {refused.line}: {refused.reason}" for refused in found.refused]
     faults += [f for changed in found.assets for f in _unknown(asset, changed)]

@@ -41,7 +41,11 @@ class Declared:
 
 
 def fit_readings(
-    assets: Assets, source: SourceFields, mapped: MappedRows[ReadingRow], by: str | None, headroom: Headroom | None = None
+    assets: Assets,
+    source: SourceFields,
+    mapped: MappedRows[ReadingRow],
+    by: str | None,
+    headroom: Headroom | None = None,
 ) -> Declared:
     """Return the readings in the types of their variables. The first value of a new variable decides its type.
 
@@ -49,7 +53,10 @@ def fit_readings(
     rows may declare; without it, as much as they want.
     """
     known = _stored_assets(assets, mapped.rows)
-    fits = {name: _Fit(name, asset, source, mapped.titles, by, headroom) for name, asset in known.items()}
+    fits = {
+        name: _Fit(name, asset, source, mapped.titles, by, headroom)
+        for name, asset in known.items()
+    }
     rows: list[ReadingRow] = []
     refused, surplus = list(mapped.refused), None
     for line, row in mapped.rows:
@@ -61,7 +68,13 @@ def fit_readings(
     given = {row.asset for row in rows}
     changed = [asset for name in sorted(given) if (asset := fits[name].asset()) != known[name]]
     refused.sort(key=lambda one: one.line)
-    return Declared(readings=rows, assets=changed, refused=refused, new=new_names(known, changed), surplus=surplus)
+    return Declared(
+        readings=rows,
+        assets=changed,
+        refused=refused,
+        new=new_names(known, changed),
+        surplus=surplus,
+    )
 
 
 def _stored_assets(assets: Assets, rows: Sequence[tuple[int, Row]]) -> dict[str, Asset | None]:
@@ -89,14 +102,24 @@ class _Fit:
 
     def asset(self) -> Asset:
         return (
-            self._asset.model_copy(update={"variables": {**self._asset.variables, **self._added}}) if self._added else self._asset
+            self._asset.model_copy(update={"variables": {**self._asset.variables, **self._added}})
+            if self._added
+            else self._asset
         )
 
     def read(self, row: ReadingRow) -> ReadingRow:
         """Return a row in the types of its variables. Raises RowRefused, and declares nothing, if a value has another type."""
-        if not row.quality and row.values.keys() <= self._numbers and set(map(type, row.values.values())) == {float}:
+        if (
+            not row.quality
+            and row.values.keys() <= self._numbers
+            and set(map(type, row.values.values())) == {float}
+        ):
             return row
-        added = {name: variable for name in {**row.values, **row.quality} if (variable := self._variable(name, row)) is not None}
+        added = {
+            name: variable
+            for name in {**row.values, **row.quality}
+            if (variable := self._variable(name, row)) is not None
+        }
         types = {name: (added.get(name) or self._declared(name)).type for name in row.values}
         values = {name: _convert(name, value, types[name]) for name, value in row.values.items()}
         self._take([name for name in added if name not in self._asset.variables])
@@ -109,7 +132,9 @@ class _Fit:
         if new:
             refuse_full(self._asset, self._new + len(new))
         if self._headroom is not None and (new or self._is_new):
-            self._headroom.take([name] if self._is_new else [], [f"{name}.{variable}" for variable in new])
+            self._headroom.take(
+                [name] if self._is_new else [], [f"{name}.{variable}" for variable in new]
+            )
         self._is_new = False
         self._new += len(new)
 
@@ -117,7 +142,11 @@ class _Fit:
     def _numbers(self) -> frozenset[str]:
         """Return the variables of numbers that need no declaration any more, of which a row is taken as it is."""
         known = self._asset.variables.items()
-        return frozenset(name for name, v in known if v.type == "number" and not v.computed and (v.source or self._by is None))
+        return frozenset(
+            name
+            for name, v in known
+            if v.type == "number" and not v.computed and (v.source or self._by is None)
+        )
 
     def _declared(self, name: str) -> Variable:
         return self._added.get(name) or self._asset.variables[name]
@@ -132,23 +161,38 @@ class _Fit:
                 f"{shown(name)} is computed of {' and '.join(before.computed.drivers)}; it has no readings of its own"
             )
         if before is not None:
-            return None if before.source or self._by is None else before.model_copy(update={"source": self._by})
+            return (
+                None
+                if before.source or self._by is None
+                else before.model_copy(update={"source": self._by})
+            )
         kind = _TYPES[type(row.values[name])] if name in row.values else "number"
         written = self._titles.get(name, name)
         title, unit = split_title(written) if kind == "number" else (whole_title(written), None)
         mapped = self._source.variables.get(written)
         try:
             return Variable(
-                title=title if title != name else None, type=kind, unit=(mapped and mapped.unit) or unit, source=self._by
+                title=title if title != name else None,
+                type=kind,
+                unit=(mapped and mapped.unit) or unit,
+                source=self._by,
             )
         except ValidationError as error:
-            raise RowRefused(f"{shown(written)}: cannot be declared as a variable: {error.errors()[0]['msg']}") from error
+            raise RowRefused(
+                f"{shown(written)}: cannot be declared as a variable: {error.errors()[0]['msg']}"
+            ) from error
 
 
 def _convert(name: str, value: Scalar, kind: VariableType) -> Scalar:
     """Return a value in the type of its variable. Raises RowRefused if it has another one."""
     if kind == "category":
-        return value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else _digits(value)
+        return (
+            value
+            if isinstance(value, str)
+            else str(value).lower()
+            if isinstance(value, bool)
+            else _digits(value)
+        )
     if isinstance(value, bool):
         if kind == "boolean":
             return value
@@ -166,14 +210,22 @@ def _digits(value: float) -> str:
 
 
 def fit_events(
-    assets: Assets, source: SourceFields, mapped: MappedRows[EventRow], headroom: Headroom | None = None, *, has_ends: bool
+    assets: Assets,
+    source: SourceFields,
+    mapped: MappedRows[EventRow],
+    headroom: Headroom | None = None,
+    *,
+    has_ends: bool,
 ) -> Declared:
     """Return the events in the durations of their types. `has_ends`: whether any row has the column of ends.
 
     `headroom`: what the rows may declare; without it, as much as they want.
     """
     lasting = source.events.lasting if source.events.lasting is not None else has_ends
-    known, types = _stored_assets(assets, mapped.rows), {type.name: type for type in assets.event_types()}
+    known, types = (
+        _stored_assets(assets, mapped.rows),
+        {type.name: type for type in assets.event_types()},
+    )
     new_assets: dict[str, Asset] = {}
     new_types: dict[str, EventType] = {}
     rows: list[EventRow] = []
@@ -209,7 +261,9 @@ def _event(row: EventRow, type: EventType) -> EventRow:
     if type.duration != "instant":
         return row
     if row.end is not None and row.end != row.start:
-        raise RowRefused(f"events of type {row.type!r} are instant, and this one has an end after its start")
+        raise RowRefused(
+            f"events of type {row.type!r} are instant, and this one has an end after its start"
+        )
     return replace(row, end=row.start)
 
 

@@ -41,22 +41,34 @@ class Delivery:
 
 
 def fit(
-    plant: SourcePorts, source: SourceFields, records: Sequence[Record], by: str | None, sender: str | None = None
+    plant: SourcePorts,
+    source: SourceFields,
+    records: Sequence[Record],
+    by: str | None,
+    sender: str | None = None,
 ) -> Declared:
     """Return the rows of records as they would be stored, and the refused ones. Writes nothing."""
     headroom = Headroom(plant.declaration_limits, plant.sources, declarer_of(by, sender))
     if source.delivers == "readings":
-        mapped = map_readings(source, records, plant.zone, partial(_units, plant.assets, source, records))
+        mapped = map_readings(
+            source, records, plant.zone, partial(_units, plant.assets, source, records)
+        )
         return fit_readings(plant.assets, source, mapped, by, headroom)
     has_ends = any(source.events.end_column in record for record in records)
-    return fit_events(plant.assets, source, map_events(source, records, plant.zone), headroom, has_ends=has_ends)
+    return fit_events(
+        plant.assets, source, map_events(source, records, plant.zone), headroom, has_ends=has_ends
+    )
 
 
 def _units(assets: Assets, source: SourceFields, records: Sequence[Record]) -> Units:
     """Return the units of the variables of the records' assets; of all assets, if one of these is new: it has their names."""
     column, prefix = source.asset_column, source.asset_prefix
     given = [source.asset] if source.asset else [record.get(column) for record in records]
-    names = {str(name) if source.asset else f"{prefix}{name}" for name in given if isinstance(name, str | int)}
+    names = {
+        str(name) if source.asset else f"{prefix}{name}"
+        for name in given
+        if isinstance(name, str | int)
+    }
     found = assets.get_many(names)
     return units_by_name(found.values() if len(found) == len(names) else assets.all())
 
@@ -78,7 +90,9 @@ def deliver(
     return store(plant, fit(plant, source, records, by, sender), now, by=by, sender=sender)
 
 
-def store(plant: SourcePorts, found: Declared, now: datetime, *, by: str | None, sender: str | None = None) -> Delivery:
+def store(
+    plant: SourcePorts, found: Declared, now: datetime, *, by: str | None, sender: str | None = None
+) -> Delivery:
     """Declare and write rows that fit, and count them. Idempotent."""
     rows: Sequence[ReadingRow | EventRow] = [*found.readings, *found.events]
     if found.assets:
@@ -97,17 +111,27 @@ def store(plant: SourcePorts, found: Declared, now: datetime, *, by: str | None,
     return Delivery(len(rows), new, found.refused)
 
 
-def record_declared(plant: SourcePorts, new: NewNames, declarer: str, actor: str, now: datetime) -> None:
+def record_declared(
+    plant: SourcePorts, new: NewNames, declarer: str, actor: str, now: datetime
+) -> None:
     """Count what data have declared, and write it to the audit: one entry, however many names there are."""
-    plant.sources.count_declared(declarer, len(new.assets), len(new.variables) + len(new.event_types))
+    plant.sources.count_declared(
+        declarer, len(new.assets), len(new.variables) + len(new.event_types)
+    )
     groups = (("asset", new.assets), ("variable", new.variables), ("event type", new.event_types))
     why = "; ".join(
         f"{len(names)} new {what}{'s' if len(names) > 1 else ''}: {shortened(names, _SHOWN_IN_LINE)}"
         for what, names in groups
         if names
     )
-    after = {f"{what}s".replace(" ", "_"): shortened(names, _SHOWN_IN_ENTRY) for what, names in groups if names}
-    plant.audit.add(actor, template("declared by data"), spoken(declarer), now, after=after, why=why)
+    after = {
+        f"{what}s".replace(" ", "_"): shortened(names, _SHOWN_IN_ENTRY)
+        for what, names in groups
+        if names
+    }
+    plant.audit.add(
+        actor, template("declared by data"), spoken(declarer), now, after=after, why=why
+    )
 
 
 def shortened(names: Sequence[str], most: int) -> str:
@@ -119,7 +143,9 @@ def shortened(names: Sequence[str], most: int) -> str:
     return f"{shown} and {len(names) - shown.count(', ') - 1} more"
 
 
-def _delivered(rows: Sequence[ReadingRow | EventRow], new: int, refused: Sequence[RefusedRow], now: datetime) -> Delivered:
+def _delivered(
+    rows: Sequence[ReadingRow | EventRow], new: int, refused: Sequence[RefusedRow], now: datetime
+) -> Delivered:
     newest = max((at for row in rows if (at := _at(row)) <= now + MOST_IN_FUTURE), default=None)
     why = refused[-1].reason if refused else None
     return Delivered(now, new, len(refused), newest, _last(rows[-1]) if rows else None, why)
@@ -139,4 +165,6 @@ def _last(row: ReadingRow | EventRow) -> Mapping[str, Any]:
 def require_active(source: SourceFields) -> None:
     """Raise UserError if a source is paused or retired."""
     if source.state != "active":
-        raise UserError(f"source {source.name!r} is {source.state}; alerting source resume {source.name} accepts its rows again")
+        raise UserError(
+            f"source {source.name!r} is {source.state}; alerting source resume {source.name} accepts its rows again"
+        )

@@ -45,7 +45,11 @@ def check_sources(documents: Sequence[Mapping[str, Any]]) -> list[Source]:
         except SourceRefused as refusal:
             refusals.append(str(refusal))
     names = [source.name for source in good]
-    refusals += [f"source {name!r} is given {names.count(name)} times" for name in sorted(set(names)) if names.count(name) > 1]
+    refusals += [
+        f"source {name!r} is given {names.count(name)} times"
+        for name in sorted(set(names))
+        if names.count(name) > 1
+    ]
     if refusals:
         raise UserError("\n".join(refusals))
     return good
@@ -57,12 +61,16 @@ def plan_sources(sources: Sources, documents: Sequence[Mapping[str, Any]]) -> li
     plans = []
     for source in check_sources(documents):
         before = existing.get(source.name)
-        change: Literal["changed", "unchanged"] = "unchanged" if before == source_document(source) else "changed"
+        change: Literal["changed", "unchanged"] = (
+            "unchanged" if before == source_document(source) else "changed"
+        )
         plans.append(SourcePlan(source.name, "new" if before is None else change, source))
     return plans
 
 
-def apply_sources(plant: SourcePorts, documents: Sequence[Mapping[str, Any]], actor: str, at: datetime) -> list[SourcePlan]:
+def apply_sources(
+    plant: SourcePorts, documents: Sequence[Mapping[str, Any]], actor: str, at: datetime
+) -> list[SourcePlan]:
     """Apply sources, all of them or none. Raises UserError for faulty documents."""
     plans = plan_sources(plant.sources, documents)
     for plan in plans:
@@ -74,10 +82,16 @@ def apply_sources(plant: SourcePorts, documents: Sequence[Mapping[str, Any]], ac
 def subscribed_by_stream(plans: Sequence[SourcePlan]) -> list[str]:
     """Return the new and changed sources to whose broker the stream service subscribes, by name."""
     sources = [plan.source for plan in plans if plan.action != "unchanged"]
-    return [s.name for s in sources if isinstance(s, StreamedSource) and s.state == "active" and not s.is_sent_once]
+    return [
+        s.name
+        for s in sources
+        if isinstance(s, StreamedSource) and s.state == "active" and not s.is_sent_once
+    ]
 
 
-def set_state(plant: SourcePorts, name: str, state: SourceState, actor: str, at: datetime) -> Source:
+def set_state(
+    plant: SourcePorts, name: str, state: SourceState, actor: str, at: datetime
+) -> Source:
     """Pause, resume or retire a source. Idempotent. Raises UserError for an unknown source."""
     source = find_source(plant.sources, name)
     if source.state != state:
@@ -94,7 +108,9 @@ def find_source(sources: Sources, name: str) -> Source:
     names = [shown(document.get("name")).strip("'") for document in sources.documents()]
     if name in names:
         raise UserError(f"source {name!r} is faulty and not used; see: alerting source list")
-    raise NotFound(f"there is no source {name!r}; {nearest(name, names, 'sources') or 'there are none yet'}")
+    raise NotFound(
+        f"there is no source {name!r}; {nearest(name, names, 'sources') or 'there are none yet'}"
+    )
 
 
 def read_sources(sources: Sources) -> tuple[list[Source], dict[str, list[str]]]:
@@ -119,12 +135,16 @@ def _put(plant: SourcePorts, source: Source, what: str, actor: str, at: datetime
     document = source_document(source)
     plant.sources.put(document)
     _add_revision(plant.sources, source.name, document, actor, at)
-    plant.audit.add(actor, what, source.name, at, revisions[-1].document if revisions else None, document)
+    plant.audit.add(
+        actor, what, source.name, at, revisions[-1].document if revisions else None, document
+    )
     if plant.dags is not None:
         plant.dags.read_sources_again()
 
 
-def _add_revision(sources: Sources, name: str, document: Document, actor: str, at: datetime) -> None:
+def _add_revision(
+    sources: Sources, name: str, document: Document, actor: str, at: datetime
+) -> None:
     """Store a revision under the next free number."""
     while True:
         number = max((revision.number for revision in sources.revisions(name)), default=0) + 1

@@ -99,7 +99,13 @@ class FilesRead:
 
 
 def read_files(
-    plant: SourcePorts, drop: FileDrop, source: FilesSource, now: datetime, is_outage: IsOutage, *, again: bool = False
+    plant: SourcePorts,
+    drop: FileDrop,
+    source: FilesSource,
+    now: datetime,
+    is_outage: IsOutage,
+    *,
+    again: bool = False,
 ) -> FilesRead:
     """Store the files of a source that were not read before, and put them away. Idempotent. `again`: all files that are there.
 
@@ -114,7 +120,12 @@ def read_files(
         try:
             mark = earlier or _read(plant, drop, source, file, now, is_outage)
             if earlier is None:
-                rows, new, refused, read = rows + mark.rows, new + mark.new, refused + (mark.fault is not None), read + 1
+                rows, new, refused, read = (
+                    rows + mark.rows,
+                    new + mark.new,
+                    refused + (mark.fault is not None),
+                    read + 1,
+                )
             with _blamed(file, is_outage):
                 drop.put_away(source, file, mark.fault)
         except UserError as fault:
@@ -122,7 +133,11 @@ def read_files(
     if read:
         plant.sources.forget_files(source.name, now - FORGET_AFTER, {file.name for file in found})
     if faults:
-        others = f"; {len(faults) - 1} other files could not be read or moved either" if len(faults) > 1 else ""
+        others = (
+            f"; {len(faults) - 1} other files could not be read or moved either"
+            if len(faults) > 1
+            else ""
+        )
         raise UserError(f"{faults[0]}{others}")
     return FilesRead(rows, new, refused)
 
@@ -164,7 +179,9 @@ def _mark_of(drop: FileDrop, marks: Sequence[FileMark], file: FoundFile) -> File
     """Return the mark of a file; its content is read only if it was modified since."""
     same = [mark for mark in marks if (mark.path, mark.size) == (file.name, file.size)]
     unchanged = next((mark for mark in same if mark.modified == file.modified), None)
-    if unchanged is not None or not any(mark.sha256 for mark in same):  # the hash of one that is too large is not known
+    if unchanged is not None or not any(
+        mark.sha256 for mark in same
+    ):  # the hash of one that is too large is not known
         return unchanged
     digest = drop.sha256(file)
     return next((mark for mark in same if mark.sha256 == digest), None)
@@ -181,11 +198,18 @@ def _blamed(file: FoundFile, is_outage: IsOutage) -> Iterator[None]:
         if is_outage(error):
             raise
         _log.exception("a file cannot be read", file=file.name)
-        raise UserError(f"{file.name}: cannot be read: {type(error).__name__}: {first_line(error)}") from error
+        raise UserError(
+            f"{file.name}: cannot be read: {type(error).__name__}: {first_line(error)}"
+        ) from error
 
 
 def _read(
-    plant: SourcePorts, drop: FileDrop, source: FilesSource, file: FoundFile, now: datetime, is_outage: IsOutage
+    plant: SourcePorts,
+    drop: FileDrop,
+    source: FilesSource,
+    file: FoundFile,
+    now: datetime,
+    is_outage: IsOutage,
 ) -> FileMark:
     mark = FileMark(source.name, file.name, file.size, file.modified, "", now)
     try:
@@ -195,7 +219,9 @@ def _read(
             new = _new_names(plant, source, file, checked)
             result = checked.write(now=now, actor=f"source {source.name}")
     except UserError as refusal:
-        if isinstance(refusal, Unreachable) or not (mark.sha256 or isinstance(refusal, FileRefused)):
+        if isinstance(refusal, Unreachable) or not (
+            mark.sha256 or isinstance(refusal, FileRefused)
+        ):
             raise  # the file may be good, and is read at the next poll
         mark = replace(mark, fault=storable(str(refusal)))
         if isinstance(refusal, BeyondBounds):
@@ -206,20 +232,35 @@ def _read(
         mark = replace(mark, rows=result.rows, new=result.new)
         if new.count:
             record_declared(plant, new, source.name, f"source {source.name}", now)
-        last = {"asset": result.assets[0], "ts": result.last, "values": {"file": file.name}} if result.assets else None
+        last = (
+            {"asset": result.assets[0], "ts": result.last, "values": {"file": file.name}}
+            if result.assets
+            else None
+        )
         newest = result.last if result.last and result.last <= now + MOST_IN_FUTURE else None
         plant.sources.record(source.name, Delivered(now, result.new, result.rejected, newest, last))
     plant.sources.mark_file(mark)
     return mark
 
 
-def _new_names(plant: SourcePorts, source: FilesSource, file: FoundFile, checked: CheckedReadings | CheckedEvents) -> NewNames:
+def _new_names(
+    plant: SourcePorts,
+    source: FilesSource,
+    file: FoundFile,
+    checked: CheckedReadings | CheckedEvents,
+) -> NewNames:
     """Return what a file declares for the first time. Raises BeyondBounds if that is more than its source may declare."""
     if isinstance(checked, CheckedReadings):
-        new = new_names(plant.assets.get_many([asset.name for asset in checked.changes]), checked.changes)
+        new = new_names(
+            plant.assets.get_many([asset.name for asset in checked.changes]), checked.changes
+        )
     else:
         stored = {type.name for type in plant.assets.event_types()}
-        new = NewNames(checked.understood.new_assets, (), [type.name for type in checked.new_types if type.name not in stored])
+        new = NewNames(
+            checked.understood.new_assets,
+            (),
+            [type.name for type in checked.new_types if type.name not in stored],
+        )
     refuse_surplus(Headroom(plant.declaration_limits, plant.sources, source.name), new, file.name)
     return new
 
@@ -228,20 +269,30 @@ def _ignore(_: BadLine) -> None:
     """Leave out a bad line, which the check has counted."""
 
 
-def _check(plant: SourcePorts, drop: FileDrop, source: FilesSource, file: FoundFile) -> CheckedReadings | CheckedEvents:
+def _check(
+    plant: SourcePorts, drop: FileDrop, source: FilesSource, file: FoundFile
+) -> CheckedReadings | CheckedEvents:
     """Return a checked file. With `bad_lines: skip` bad lines are left out, else one bad line refuses it."""
     skipped = _ignore if source.bad_lines == "skip" else None
     if source.delivers == "events":
         lasting = source.events.lasting
         duration: Duration | None = None if lasting is None else "lasting" if lasting else "instant"
         return check_events(drop.events(source, file), plant, duration=duration, reject=skipped)
-    return _with_source(check_readings(drop.readings(source, file), plant, reject=skipped), plant, source)
+    return _with_source(
+        check_readings(drop.readings(source, file), plant, reject=skipped), plant, source
+    )
 
 
-def _with_source(checked: CheckedReadings, plant: IngestionPorts, source: FilesSource) -> CheckedReadings:
+def _with_source(
+    checked: CheckedReadings, plant: IngestionPorts, source: FilesSource
+) -> CheckedReadings:
     """Return checked readings that also note the source, and the unit that it states, at variables without one."""
     columns = checked.profile.columns
-    units = {columns[title].name: mapped.unit for title, mapped in source.variables.items() if mapped.unit and title in columns}
+    units = {
+        columns[title].name: mapped.unit
+        for title, mapped in source.variables.items()
+        if mapped.unit and title in columns
+    }
     changed = {asset.name: asset for asset in checked.changes}
     names = {columns[title].name for title in checked.types}
     changes = []
@@ -254,33 +305,49 @@ def _with_source(checked: CheckedReadings, plant: IngestionPorts, source: FilesS
     return replace(checked, changes=changes)
 
 
-def _note(asset: Asset, before: Asset | None, names: set[str], units: Mapping[str, str], source: str) -> Asset:
+def _note(
+    asset: Asset, before: Asset | None, names: set[str], units: Mapping[str, str], source: str
+) -> Asset:
     noted: dict[str, Variable] = {}
     for name in names & asset.variables.keys():
         variable = asset.variables[name]
         is_new = before is None or name not in before.variables
-        update = {"source": variable.source or source, "unit": units.get(name, variable.unit) if is_new else variable.unit}
+        update = {
+            "source": variable.source or source,
+            "unit": units.get(name, variable.unit) if is_new else variable.unit,
+        }
         noted[name] = variable.model_copy(update=update)
     return asset.model_copy(update={"variables": {**asset.variables, **noted}})
 
 
-def try_files(plant: SourcePorts, drop: FileDrop, source: FilesSource, is_outage: IsOutage) -> SourceTrial:
+def try_files(
+    plant: SourcePorts, drop: FileDrop, source: FilesSource, is_outage: IsOutage
+) -> SourceTrial:
     """Return the first rows of the newest file of a source as they would be stored. Writes nothing."""
     found = drop.found(source)
     if not found:
-        raise UserError(f"source {source.name}: no file matches {source.pattern}, or the last one was written just now")
+        raise UserError(
+            f"source {source.name}: no file matches {source.pattern}, or the last one was written just now"
+        )
     file = found[-1]
     with _blamed(file, is_outage):
         checked = _check(plant, drop, source.model_copy(update={"bad_lines": "skip"}), file)
         rows = _first_rows(checked)
     refused = [RefusedRow(line.line, line.reason) for line in checked.profile.first_bad[:SHOWN]]
-    notes = [f"rows are of {file.name}, the newest of {len(found)} that match", *checked.understood.notes]
-    return SourceTrial(source.name, checked.profile.lines, list(described(rows))[:SHOWN], refused, notes)
+    notes = [
+        f"rows are of {file.name}, the newest of {len(found)} that match",
+        *checked.understood.notes,
+    ]
+    return SourceTrial(
+        source.name, checked.profile.lines, list(described(rows))[:SHOWN], refused, notes
+    )
 
 
 def _first_rows(checked: CheckedReadings | CheckedEvents) -> Sequence[ReadingRow | EventRow]:
     if isinstance(checked, CheckedReadings):
-        readings: Sequence[ReadingRow] = next(checked.source.read(checked.types, _ignore, silent), [])
+        readings: Sequence[ReadingRow] = next(
+            checked.source.read(checked.types, _ignore, silent), []
+        )
         return readings[:SHOWN]
     events = next(checked.source.read(checked.types, checked.durations, _ignore, silent), [])
     return events[:SHOWN]

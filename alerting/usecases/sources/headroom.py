@@ -61,8 +61,13 @@ class Headroom:
     def _declared(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Return the numbers of assets and variables so far: of the declarer, and of all."""
         found = self._sources.declarations()
-        counts = {name: (one.declared_assets, one.declared_variables) for name, one in found.items()}
-        return counts.get(self._declarer, (0, 0)), (sum(n for n, _ in counts.values()), sum(n for _, n in counts.values()))
+        counts = {
+            name: (one.declared_assets, one.declared_variables) for name, one in found.items()
+        }
+        return counts.get(self._declarer, (0, 0)), (
+            sum(n for n, _ in counts.values()),
+            sum(n for _, n in counts.values()),
+        )
 
     def take(self, assets: Sequence[str], variables: Sequence[str]) -> None:
         """Count new names. Raises RowBeyondBounds, and counts none of them, if a bound does not allow all."""
@@ -71,7 +76,14 @@ class Headroom:
         (own_assets, own_variables), (all_assets, all_variables) = self._declared
         checked = (
             ("asset", assets, self._limits.assets, self._assets, own_assets, all_assets),
-            ("variable", variables, self._limits.variables, self._variables, own_variables, all_variables),
+            (
+                "variable",
+                variables,
+                self._limits.variables,
+                self._variables,
+                own_variables,
+                all_variables,
+            ),
         )
         for what, names, bounds, taken, own, of_all in checked:
             if names:
@@ -79,17 +91,44 @@ class Headroom:
         self._assets += len(assets)
         self._variables += len(variables)
 
-    def _check(self, what: str, names: Sequence[str], bounds: DeclarationBounds, taken: int, own: int, of_all: int) -> None:
+    def _check(
+        self,
+        what: str,
+        names: Sequence[str],
+        bounds: DeclarationBounds,
+        taken: int,
+        own: int,
+        of_all: int,
+    ) -> None:
         setting = f"ALERTING_NEW_{what.upper()}S"
         counted = (
-            (bounds.in_all, of_all + taken, f"all sources have declared {of_all + taken}", f"{setting}_IN_ALL"),
-            (bounds.source, own + taken, f"{spoken(self._declarer)} has declared {own + taken}", f"{setting}_PER_SOURCE"),
-            (bounds.delivery, taken, f"this delivery declares {taken} already", f"{setting}_PER_DELIVERY"),
+            (
+                bounds.in_all,
+                of_all + taken,
+                f"all sources have declared {of_all + taken}",
+                f"{setting}_IN_ALL",
+            ),
+            (
+                bounds.source,
+                own + taken,
+                f"{spoken(self._declarer)} has declared {own + taken}",
+                f"{setting}_PER_SOURCE",
+            ),
+            (
+                bounds.delivery,
+                taken,
+                f"this delivery declares {taken} already",
+                f"{setting}_PER_DELIVERY",
+            ),
         )
         for most, already, words, variable in counted:
             if already + len(names) > most:
                 is_for_now = variable.endswith("DELIVERY") and len(names) <= most
-                again = "send the row again (of a broker: alerting source retry), " if is_for_now else ""
+                again = (
+                    "send the row again (of a broker: alerting source retry), "
+                    if is_for_now
+                    else ""
+                )
                 more = f" and {len(names) - 1} more" if len(names) > 1 else ""
                 raise RowBeyondBounds(
                     f"{shown(names[0])}{more}: would be a new {what}; {words}, and {most} are allowed: "

@@ -18,9 +18,13 @@ LONGEST_LINE = 1 << 20
 
 
 _decode = msgspec.json.Decoder().decode
-_LONE_NAME = re.compile(r'"\s*:')  # the end of a name; within a text it stands only behind an escaped quotation mark
+_LONE_NAME = re.compile(
+    r'"\s*:'
+)  # the end of a name; within a text it stands only behind an escaped quotation mark
 _BLANKS = ('" ', '"\n', '"\t', '"\r')  # what can stand between a name and its colon
-_TINY = re.compile(r"[eE]-\d{3}|0{200}")  # every number that is smaller than a float can be, and some others
+_TINY = re.compile(
+    r"[eE]-\d{3}|0{200}"
+)  # every number that is smaller than a float can be, and some others
 
 
 class Repeated(dict[str, Any]):
@@ -78,7 +82,9 @@ def repeated_name(value: Any) -> str | None:
 def _repeated(value: Any) -> Iterator[Repeated]:
     if isinstance(value, Repeated):
         yield value
-    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+    for item in (
+        value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    ):
         if isinstance(item, dict | list):
             yield from _repeated(item)
 
@@ -110,7 +116,11 @@ def _count_names(value: Any) -> int:
 
 def _count_written_names(text: str) -> int:
     """Return how many names a JSON text writes, or a larger number where a text within it looks like one."""
-    return sum(1 for _ in _LONE_NAME.finditer(text)) if any(blank in text for blank in _BLANKS) else text.count('":')
+    return (
+        sum(1 for _ in _LONE_NAME.finditer(text))
+        if any(blank in text for blank in _BLANKS)
+        else text.count('":')
+    )
 
 
 def _has_tiny_number(text: str) -> bool:
@@ -141,18 +151,24 @@ def read_json(text: str) -> JsonRows:
     except RecursionError:
         raise TooDeep("the rows nest too deeply") from None
     except ValueError as fault:
-        raise UserError(f"the body is not JSON: {fault}; NDJSON, one row per line, has the type application/x-ndjson") from None
+        raise UserError(
+            f"the body is not JSON: {fault}; NDJSON, one row per line, has the type application/x-ndjson"
+        ) from None
     found = parsed.value if isinstance(parsed, _Doubtful) else parsed
     rows = [found] if isinstance(found, Mapping) else found
     if not isinstance(rows, list):
-        raise UserError('the body is neither a row nor a list of rows: [{"ts": …, "asset": …, "values": {…}}]')
+        raise UserError(
+            'the body is neither a row nor a list of rows: [{"ts": …, "asset": …, "values": {…}}]'
+        )
     _refuse_many(len(rows))
     for line, row in enumerate(rows, 1):
         if not isinstance(row, Mapping):
             raise UserError(f"row {line} is not an object: {shown(row)}")
     faults: dict[int, str] = {}
     if isinstance(parsed, _Doubtful):
-        faults = {line: why for line, row in enumerate(rows, 1) if (why := repeated_name(row)) is not None}
+        faults = {
+            line: why for line, row in enumerate(rows, 1) if (why := repeated_name(row)) is not None
+        }
     return JsonRows({line: row for line, row in enumerate(rows, 1) if line not in faults}, faults)
 
 

@@ -66,11 +66,18 @@ def poll(
     except UserError as fault:
         plant.sources.set_fault(name, str(fault))
         raise
-    raise UserError(f"source {name!r} is of kind {source.kind}: its rows are sent to the platform, which does not read them")
+    raise UserError(
+        f"source {name!r} is of kind {source.kind}: its rows are sent to the platform, which does not read them"
+    )
 
 
 def _poll_records(
-    plant: SourcePorts, reader: RecordReader, source: SqlSource, now: datetime, again: bool, report: Callable[[int], None] | None
+    plant: SourcePorts,
+    reader: RecordReader,
+    source: SqlSource,
+    now: datetime,
+    again: bool,
+    report: Callable[[int], None] | None,
 ) -> Polled:
     """Store piece after piece, and after each the cursor. A piece of which every row is refused stops: nothing is skipped."""
     rows = new = refused = 0
@@ -81,13 +88,19 @@ def _poll_records(
         if found.refused and not found.readings and not found.events:
             if piece.cursor == cursor:  # the last rows, which are read again
                 continue
-            plant.sources.record(source.name, Delivered(now, 0, len(found.refused), why=found.refused[-1].reason))
+            plant.sources.record(
+                source.name, Delivered(now, 0, len(found.refused), why=found.refused[-1].reason)
+            )
             raise UserError(
                 f"source {source.name}: all {len(found.refused)} rows that came are refused: {found.refused[0].reason}"
             )
         delivery = store(plant, found, now, by=source.name)
         plant.sources.set_cursor(source.name, piece.cursor, origin)
-        rows, new, refused = rows + delivery.rows, new + delivery.new, refused + len(delivery.refused)
+        rows, new, refused = (
+            rows + delivery.rows,
+            new + delivery.new,
+            refused + len(delivery.refused),
+        )
         why, cursor = delivery.refused[0].reason if delivery.refused else why, piece.cursor
         if report is not None:
             report(rows)
@@ -102,7 +115,9 @@ def _origin(source: SqlSource) -> str:
     return hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def try_source(plant: SourcePorts, readers: Readers, source: Source, seconds: float = TRIAL_S) -> SourceTrial:
+def try_source(
+    plant: SourcePorts, readers: Readers, source: Source, seconds: float = TRIAL_S
+) -> SourceTrial:
     """Connect a source and return some rows as they would be stored. Writes and takes nothing. Raises UserError.
 
     `seconds`: how long to wait for messages, where the broker stores none that could be looked at.
@@ -114,4 +129,6 @@ def try_source(plant: SourcePorts, readers: Readers, source: Source, seconds: fl
         return try_records(plant, source, piece.rows if piece else [])
     if isinstance(source, StreamedSource):
         return try_messages(plant, source, readers.messages(source.kind, source, seconds))
-    raise UserError(f"source {source.name!r} is of kind {source.kind}: give a file with rows as they will be sent, --rows FILE")
+    raise UserError(
+        f"source {source.name!r} is of kind {source.kind}: give a file with rows as they will be sent, --rows FILE"
+    )

@@ -61,13 +61,17 @@ def map_readings(
     return _map(mapping, records, mapping.reading)
 
 
-def map_events(source: SourceFields, records: Sequence[Record], zone: tzinfo) -> MappedRows[EventRow]:
+def map_events(
+    source: SourceFields, records: Sequence[Record], zone: tzinfo
+) -> MappedRows[EventRow]:
     """Return the events of records. `zone`: of the plant, for stamps without one where the source names none."""
     mapping = RecordMapping(source, zone)
     return _map(mapping, records, mapping.event)
 
 
-def _map(mapping: "RecordMapping", records: Sequence[Record], read: Callable[[Record], Row]) -> MappedRows[Row]:
+def _map(
+    mapping: "RecordMapping", records: Sequence[Record], read: Callable[[Record], Row]
+) -> MappedRows[Row]:
     rows: list[tuple[int, Row]] = []
     refused: list[RefusedRow] = []
     for line, record in enumerate(records, 1):
@@ -86,13 +90,17 @@ class RecordMapping:
     `units`: gives those of the variables that there are; None if the columns are attributes, whose names have the unit in them.
     """
 
-    def __init__(self, source: SourceFields, zone: tzinfo, units: Callable[[], Units] | None = None) -> None:
+    def __init__(
+        self, source: SourceFields, zone: tzinfo, units: Callable[[], Units] | None = None
+    ) -> None:
         self._source, self._units = source, None if units is None else cache(units)
         self._zone = time_zone(source.timezone) if source.timezone else zone
         self._names: dict[str, str | None] = {}
         self._layouts: dict[tuple[str, ...], tuple[str, ...]] = {}
         self.titles: dict[str, str] = {}
-        self._keys = {source.time, source.quality} | ({source.asset_column} if source.asset is None else set())
+        self._keys = {source.time, source.quality} | (
+            {source.asset_column} if source.asset is None else set()
+        )
         if isinstance(source, SqlSource) and source.cursor not in source.variables:
             self._keys.add(source.cursor)
 
@@ -106,36 +114,65 @@ class RecordMapping:
         quality = self._quality(record, given)
         values = cast(Mapping[str, Scalar], given)
         if quality or None in given.values():
-            values = {name: value for name, value in given.items() if value is not None and quality.get(name) != "bad"}
+            values = {
+                name: value
+                for name, value in given.items()
+                if value is not None and quality.get(name) != "bad"
+            }
         if not values and not quality:
             raise RowRefused("has no value")
-        return ReadingRow(asset, at, values, {name: q for name, q in quality.items() if q == "bad" or name in values})
+        return ReadingRow(
+            asset,
+            at,
+            values,
+            {name: q for name, q in quality.items() if q == "bad" or name in values},
+        )
 
     def event(self, record: Record) -> EventRow:
         """Return the event of a record. Raises RowRefused if it has no stamp, asset or type, or an end before its start."""
         columns = self._source.events
         asset, start = self._asset(record), self._instant(record, self._source.time)
-        type = columns.type or self._name(record, columns.type_column, columns.type_prefix, "event type")
+        type = columns.type or self._name(
+            record, columns.type_column, columns.type_prefix, "event type"
+        )
         has_end = record.get(columns.end_column) not in (None, "")
         end = self._instant(record, columns.end_column) if has_end else None
         if end is not None and end < start:
             raise RowRefused(f"{columns.end_column}: the end lies before the start")
-        keys = self._keys | {columns.end_column} | ({columns.type_column} if columns.type is None else set())
-        attributes = {name: value for name, value in self._values(_fields(record, keys)).items() if value is not None}
+        keys = (
+            self._keys
+            | {columns.end_column}
+            | ({columns.type_column} if columns.type is None else set())
+        )
+        attributes = {
+            name: value
+            for name, value in self._values(_fields(record, keys)).items()
+            if value is not None
+        }
         return EventRow(asset, type, start, end, self._source.name, attributes)
 
     def _asset(self, record: Record) -> str:
-        return self._source.asset or self._name(record, self._source.asset_column, self._source.asset_prefix, "asset")
+        return self._source.asset or self._name(
+            record, self._source.asset_column, self._source.asset_prefix, "asset"
+        )
 
     def _name(self, record: Record, column: str, prefix: str, what: str) -> str:
         given = record.get(column)
         if given is None or given == "":
             raise RowRefused(f"{column}: there is no {what}")
-        if isinstance(given, bool) or not isinstance(given, str | int | float | Decimal) or given != given:  # noqa: PLR0124 - not a number
-            raise RowRefused(f"{column}: {shown(given)} is not a name of an {what}, which is text or a number")
+        if (
+            isinstance(given, bool)
+            or not isinstance(given, str | int | float | Decimal)
+            or given != given
+        ):  # noqa: PLR0124 - not a number
+            raise RowRefused(
+                f"{column}: {shown(given)} is not a name of an {what}, which is text or a number"
+            )
         name = f"{prefix}{given}"
         if not _is_name(name):
-            raise RowRefused(f"{column}: {shown(name)} is not a name of an {what}: letters, digits, _ . - only, at most 100")
+            raise RowRefused(
+                f"{column}: {shown(name)} is not a name of an {what}: letters, digits, _ . - only, at most 100"
+            )
         return name
 
     def _instant(self, record: Record, column: str) -> datetime:
@@ -162,7 +199,11 @@ class RecordMapping:
         try:
             if not math.isfinite(sum(values)):
                 return None
-            return dict(fields) if names == titles and int not in types else dict(zip(names, map(float, values), strict=True))
+            return (
+                dict(fields)
+                if names == titles and int not in types
+                else dict(zip(names, map(float, values), strict=True))
+            )
         except OverflowError:
             return None
 
@@ -176,7 +217,9 @@ class RecordMapping:
                 continue
             if name in found:
                 raise RowRefused(f"{title}: the variable {name} occurs twice")
-            found[name] = value if type(value) is float and math.isfinite(value) else _scalar(title, value)
+            found[name] = (
+                value if type(value) is float and math.isfinite(value) else _scalar(title, value)
+            )
         if len(found) == len(fields) and len(self._layouts) < _MOST_LAYOUTS:
             self._layouts[tuple(fields)] = tuple(found)
         return found
@@ -200,29 +243,45 @@ class RecordMapping:
         name = variable_name(str(title))
         if self._units is None or (derived := derive_name(str(title))) == name:
             return name
-        return column_name(str(title), self._units(), is_shared=self.titles.get(derived, title) != title)
+        return column_name(
+            str(title), self._units(), is_shared=self.titles.get(derived, title) != title
+        )
 
     def _quality(self, record: Record, values: Mapping[str, Scalar | None]) -> dict[str, Quality]:
         column = self._source.quality
         given = None if column is None else record.get(column)
         if isinstance(given, Mapping):
             return {
-                name: q for title, text in given.items() if (name := self._variable(title)) and (q := self._grade(title, text))
+                name: q
+                for title, text in given.items()
+                if (name := self._variable(title)) and (q := self._grade(title, text))
             }
         q = None if given in (None, "") else self._grade(str(column), given)
-        return {} if q is None else dict.fromkeys([name for name, value in values.items() if value is not None] or values, q)
+        return (
+            {}
+            if q is None
+            else dict.fromkeys(
+                [name for name, value in values.items() if value is not None] or values, q
+            )
+        )
 
     def _grade(self, title: str, text: Any) -> Quality | None:
         found = grade(str(text), self._source.quality_codes)
         if found is None:
-            raise RowRefused(f"{title}: {shown(text)} is not a quality: good, uncertain, bad, or a code of OPC UA or OPC DA")
+            raise RowRefused(
+                f"{title}: {shown(text)} is not a quality: good, uncertain, bad, or a code of OPC UA or OPC DA"
+            )
         return None if found == "good" else found
 
 
 def _fields(record: Record, keys: set[str | None]) -> Mapping[str, Any]:
     """Return the values of a record by title: of its object of values, or all but its keys. Raises RowRefused for too many."""
     inner = record.get(VALUES)
-    fields = inner if isinstance(inner, Mapping) else {key: value for key, value in record.items() if key not in keys}
+    fields = (
+        inner
+        if isinstance(inner, Mapping)
+        else {key: value for key, value in record.items() if key not in keys}
+    )
     if len(fields) > _MOST_VALUES:
         raise RowRefused(f"has {len(fields)} values; at most {_MOST_VALUES} are allowed")
     return fields
@@ -277,7 +336,9 @@ def _scalar(title: str, value: Any) -> Scalar | None:
         return value
     if isinstance(value, str):
         if len(value) > _LONGEST_TEXT:
-            raise RowRefused(f"{title}: the text has {len(value)} characters; at most {_LONGEST_TEXT} are allowed")
+            raise RowRefused(
+                f"{title}: the text has {len(value)} characters; at most {_LONGEST_TEXT} are allowed"
+            )
         if not _is_utf8(value):
             raise RowRefused(f"{title}: {shown(value)} holds half a character")
         return value or None

@@ -46,13 +46,19 @@ class DueRow:
     row: ReadingRow
 
 
-def recorded_rows(readings: Readings, assets: Sequence[Asset], start: datetime, end: datetime) -> Iterator[ReadingRow]:
+def recorded_rows(
+    readings: Readings, assets: Sequence[Asset], start: datetime, end: datetime
+) -> Iterator[ReadingRow]:
     """Yield the readings of assets with start < ts <= end in the order of time; an hour of them is in memory."""
     after = start
     while after < end:
         until = min(after + _WINDOW, end)
         found = [
-            row for asset in assets for row in _rows(readings.load(asset, after, until, _measured(asset), events_since=until))
+            row
+            for asset in assets
+            for row in _rows(
+                readings.load(asset, after, until, _measured(asset), events_since=until)
+            )
         ]
         yield from sorted(found, key=lambda row: (row.ts, row.asset))
         after = until
@@ -66,20 +72,31 @@ def _rows(history: History) -> Iterator[ReadingRow]:
     types = {name: variable.type for name, variable in history.asset.variables.items()}
     columns = [(str(name), column.tolist()) for name, column in history.readings.items()]
     bad, uncertain = (
-        {name: frozenset(at.tolist()) for name, at in of.items()} for of in (history.doubts.bad, history.doubts.uncertain)
+        {name: frozenset(at.tolist()) for name, at in of.items()}
+        for of in (history.doubts.bad, history.doubts.uncertain)
     )
     for i, ts in enumerate(history.readings.index):
         at = ts.to_pydatetime()
         values = {
-            name: bool(column[i]) if types[name] == "boolean" else column[i] for name, column in columns if not pd.isna(column[i])
+            name: bool(column[i]) if types[name] == "boolean" else column[i]
+            for name, column in columns
+            if not pd.isna(column[i])
         }
-        quality: dict[str, Quality] = {name: "bad" for name, instants in bad.items() if to_millis(at) in instants}
-        quality |= {name: "uncertain" for name, instants in uncertain.items() if to_millis(at) in instants and name in values}
+        quality: dict[str, Quality] = {
+            name: "bad" for name, instants in bad.items() if to_millis(at) in instants
+        }
+        quality |= {
+            name: "uncertain"
+            for name, instants in uncertain.items()
+            if to_millis(at) in instants and name in values
+        }
         if values or quality:
             yield ReadingRow(history.asset.name, at, values, quality)
 
 
-def schedule(rows: Iterable[ReadingRow], speed: float, begin: datetime, *, shift: bool) -> Iterator[DueRow]:
+def schedule(
+    rows: Iterable[ReadingRow], speed: float, begin: datetime, *, shift: bool
+) -> Iterator[DueRow]:
     """Yield rows with the instants at which they are sent: the first at `begin`, the others as recorded, `speed` times as fast.
 
     `shift`: the time stamps become those instants.
@@ -88,7 +105,9 @@ def schedule(rows: Iterable[ReadingRow], speed: float, begin: datetime, *, shift
     for row in rows:
         first = first or row.ts
         due_at = from_millis(to_millis(begin + (row.ts - first) / speed))
-        yield DueRow(due_at, ReadingRow(row.asset, due_at, row.values, row.quality) if shift else row)
+        yield DueRow(
+            due_at, ReadingRow(row.asset, due_at, row.values, row.quality) if shift else row
+        )
 
 
 class ReplayMapping:
@@ -97,7 +116,9 @@ class ReplayMapping:
     def __init__(self, source: SourceFields) -> None:
         """Raises UserError if the source takes no readings."""
         if source.delivers != "readings":
-            raise UserError(f"source {source.name!r} delivers {source.delivers}; only readings are replayed")
+            raise UserError(
+                f"source {source.name!r} delivers {source.delivers}; only readings are replayed"
+            )
         self._source = source
         named = source.variables.items()
         self._titles = {derive_name(title): title for title, mapped in named if not mapped.name}
@@ -106,15 +127,28 @@ class ReplayMapping:
 
     def messages(self, row: ReadingRow) -> list[Outgoing]:
         """Return the messages of a row; none if the source reads none of its variables. Raises UserError for another asset."""
-        values = {title: value for name, value in row.values.items() if (title := self._title(name)) is not None}
+        values = {
+            title: value
+            for name, value in row.values.items()
+            if (title := self._title(name)) is not None
+        }
         asset, source = self._asset(row.asset), self._source
         of_broker = source if isinstance(source, MessageSource) else None
         if of_broker and of_broker.payload == "value":
-            return [Outgoing(_topic(of_broker, asset, title), _json(value)) for title, value in values.items()]
-        quality = {title: grade for name, grade in row.quality.items() if (title := self._title(name)) is not None}
+            return [
+                Outgoing(_topic(of_broker, asset, title), _json(value))
+                for title, value in values.items()
+            ]
+        quality = {
+            title: grade
+            for name, grade in row.quality.items()
+            if (title := self._title(name)) is not None
+        }
         if not values and not quality:
             return []
-        record: dict[str, Any] = {} if of_broker and of_broker.stamp == "receipt" else {source.time: row.ts.isoformat()}
+        record: dict[str, Any] = (
+            {} if of_broker and of_broker.stamp == "receipt" else {source.time: row.ts.isoformat()}
+        )
         if source.asset is None and not (of_broker and "{asset}" in of_broker.topic):
             record[source.asset_column] = asset
         if quality and source.quality is not None:
@@ -132,7 +166,9 @@ class ReplayMapping:
         """Return an asset as rows of the source name it."""
         source = self._source
         if source.asset not in (None, name):
-            raise UserError(f"source {source.name!r} is of {source.asset}: choose its readings only, not those of {name}")
+            raise UserError(
+                f"source {source.name!r} is of {source.asset}: choose its readings only, not those of {name}"
+            )
         if source.asset is None and not name.startswith(source.asset_prefix):
             raise UserError(
                 f"source {source.name!r} puts {source.asset_prefix!r} before each name, so {name} cannot come from it"
@@ -143,8 +179,15 @@ class ReplayMapping:
 def _topic(source: MessageSource, asset: str, variable: str) -> str:
     """Return a topic that matches the one of the source: of this asset and variable, `replay` for levels that may be any."""
     form = source.form
-    named: Mapping[str, str] = {"{asset}": asset, "{variable}": variable, form.one: _ANY_LEVEL, form.rest or "": _ANY_LEVEL}
-    return form.separator.join(named.get(level, level) for level in source.plain_topic.split(form.separator))
+    named: Mapping[str, str] = {
+        "{asset}": asset,
+        "{variable}": variable,
+        form.one: _ANY_LEVEL,
+        form.rest or "": _ANY_LEVEL,
+    }
+    return form.separator.join(
+        named.get(level, level) for level in source.plain_topic.split(form.separator)
+    )
 
 
 def _json(value: Any) -> bytes:

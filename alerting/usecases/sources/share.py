@@ -18,7 +18,13 @@ def owner(source: str, processes: Collection[str]) -> str:
     return max(processes, key=lambda process: sha256(f"{process}\0{source}".encode()).digest())
 
 
-def share_of(process: str, processes: Collection[str], sources: Iterable[StreamedSource]) -> set[str]:
+def share_of(
+    process: str, processes: Collection[str], sources: Iterable[StreamedSource]
+) -> set[str]:
     """Return the names of the sources that a process reads, beside these processes."""
     everyone = {process, *processes}
-    return {source.name for source in sources if source.has_groups or owner(source.name, everyone) == process}
+    return {
+        source.name
+        for source in sources
+        if source.has_groups or owner(source.name, everyone) == process
+    }

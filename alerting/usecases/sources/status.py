@@ -48,7 +48,8 @@ class SourceStatus:
 def source_statuses(sources: Sources, now: datetime) -> list[SourceStatus]:
     """Return the status of every valid source, sorted by name. Writes nothing."""
     return [
-        source_status(source, sources.progress(source.name), sources.revisions(source.name), now) for source in _valid(sources)
+        source_status(source, sources.progress(source.name), sources.revisions(source.name), now)
+        for source in _valid(sources)
     ]
 
 
@@ -56,7 +57,9 @@ def _valid(sources: Sources) -> list[Source]:
     return read_sources(sources)[0]
 
 
-def source_status(source: Source, progress: SourceProgress, revisions: Sequence[SourceRevision], now: datetime) -> SourceStatus:
+def source_status(
+    source: Source, progress: SourceProgress, revisions: Sequence[SourceRevision], now: datetime
+) -> SourceStatus:
     """Return the status of a source. Silence counts from its last revision at the earliest, e.g. when it was resumed.
 
     One without a revision was written into the database just now.
@@ -87,7 +90,9 @@ def source_status(source: Source, progress: SourceProgress, revisions: Sequence[
 
 def _lag(newest: datetime | None, now: datetime) -> timedelta | None:
     """Return how old the newest row is; None without one, or for a stamp of a wrong clock, which an earlier version counted."""
-    return None if newest is None or newest > now + MOST_IN_FUTURE else max(now - newest, timedelta(0))
+    return (
+        None if newest is None or newest > now + MOST_IN_FUTURE else max(now - newest, timedelta(0))
+    )
 
 
 def _rate(progress: SourceProgress, now: datetime) -> float:

@@ -108,7 +108,14 @@ def store_messages(
     if not messages:
         return StreamCount()
     try:
-        count = _store(plant, source, messages, now, lambda dead: _put_aside(plant.sources, source, dead), stored)
+        count = _store(
+            plant,
+            source,
+            messages,
+            now,
+            lambda dead: _put_aside(plant.sources, source, dead),
+            stored,
+        )
     except TooManyDead:
         raise
     except Unreachable as fault:
@@ -121,7 +128,10 @@ def store_messages(
         if is_outage(fault):
             raise
         if len(messages) > 1:
-            counts = [store_messages(plant, source, [message], now, is_outage, stored) for message in messages]
+            counts = [
+                store_messages(plant, source, [message], now, is_outage, stored)
+                for message in messages
+            ]
             return _sum(counts)
         reason = f"cannot be stored: {type(fault).__name__}: {shown(str(fault))}"
         _put_aside(plant.sources, source, [_dead(source, messages[0], reason)])
@@ -142,7 +152,9 @@ def _sum(counts: Sequence[StreamCount]) -> StreamCount:
     )
 
 
-def _waiting(plant: SourcePorts, source: StreamedSource, messages: Sequence[Message], fault: Unreachable) -> list[bool]:
+def _waiting(
+    plant: SourcePorts, source: StreamedSource, messages: Sequence[Message], fault: Unreachable
+) -> list[bool]:
     """Return for each message whether it needs what is away: at least one does."""
     if not isinstance(fault, ArchiveAway):
         return [True] * len(messages)
@@ -152,7 +164,9 @@ def _waiting(plant: SourcePorts, source: StreamedSource, messages: Sequence[Mess
             rows = map_readings(source, read(message), plant.zone).rows
         except ValueError:
             rows = []
-        found.append(any((row.asset, to_millis(whole_millis(row.ts))) in fault.keys for _, row in rows))
+        found.append(
+            any((row.asset, to_millis(whole_millis(row.ts))) in fault.keys for _, row in rows)
+        )
     return found if any(found) else [True] * len(messages)
 
 
@@ -198,7 +212,9 @@ def _store(
     found = fit(plant, source, records, source.name)
     for row in found.refused:
         reasons.setdefault(owners[row.line - 1], row.reason)
-    put_aside([_dead(source, messages[number], reason) for number, reason in sorted(reasons.items())])
+    put_aside(
+        [_dead(source, messages[number], reason) for number, reason in sorted(reasons.items())]
+    )
     new = store(plant, found, now, by=source.name).new
     fitting: list[ReadingRow | EventRow] = [*found.readings, *found.events]
     if fitting:
@@ -209,8 +225,12 @@ def _store(
 
 
 def _dead(source: StreamedSource, message: Message, reason: str) -> DeadMessage:
-    digest = hashlib.sha256(b"\0".join([source.name.encode(), message.topic.encode(), message.payload])).hexdigest()[:32]
-    return DeadMessage(digest, source.name, message.topic, message.payload, reason[:500], message.received_at)
+    digest = hashlib.sha256(
+        b"\0".join([source.name.encode(), message.topic.encode(), message.payload])
+    ).hexdigest()[:32]
+    return DeadMessage(
+        digest, source.name, message.topic, message.payload, reason[:500], message.received_at
+    )
 
 
 def topic_reader(source: StreamedSource) -> Callable[[Message], list[Record]]:
@@ -264,7 +284,9 @@ def earlier_subscriptions(sources: Sources, source: StreamedSource) -> list[str]
     if not isinstance(source, MessageSource):
         return []
     topics = {revision.document.get("topic") for revision in sources.revisions(source.name)}
-    return sorted({source.form.subscription(topic) for topic in topics if topic} - {subscription(source)})
+    return sorted(
+        {source.form.subscription(topic) for topic in topics if topic} - {subscription(source)}
+    )
 
 
 def dead_messages(sources: Sources, name: str | None) -> Iterator[DeadMessage]:
@@ -276,7 +298,10 @@ def dead_messages(sources: Sources, name: str | None) -> Iterator[DeadMessage]:
 
 
 def retry_dead(
-    plant: SourcePorts, name: str, now: datetime, is_outage: Callable[[Exception], bool] = lambda _: True
+    plant: SourcePorts,
+    name: str,
+    now: datetime,
+    is_outage: Callable[[Exception], bool] = lambda _: True,
 ) -> StreamCount:
     """Store the dead messages of a source once more, e.g. after its mapping was corrected, and remove those that are stored."""
     source = find_source(plant.sources, name)

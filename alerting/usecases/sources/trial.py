@@ -68,6 +68,17 @@ def described(rows: Sequence[ReadingRow | EventRow]) -> Iterator[Mapping[str, An
     """Yield rows for people: asset and instant first, then the values, or type, end and attributes."""
     for row in rows:
         if isinstance(row, ReadingRow):
-            yield {"asset": row.asset, "ts": row.ts, **row.values, **{f"{name} (quality)": q for name, q in row.quality.items()}}
+            yield {
+                "asset": row.asset,
+                "ts": row.ts,
+                **row.values,
+                **{f"{name} (quality)": q for name, q in row.quality.items()},
+            }
         else:
-            yield {"asset": row.asset, "ts": row.start, "type": row.type, "end": row.end, **row.attributes}
+            yield {
+                "asset": row.asset,
+                "ts": row.start,
+                "type": row.type,
+                "end": row.end,
+                **row.attributes,
+            }

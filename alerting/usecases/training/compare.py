@@ -61,25 +61,44 @@ def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
     return _compare_estimated(platform, run_id, definition)
 
 
-def _compare_trained(platform: TrainingPorts, run_id: str, definition: TrainedDefinition) -> Proposal:
+def _compare_trained(
+    platform: TrainingPorts, run_id: str, definition: TrainedDefinition
+) -> Proposal:
     """Compare the candidates of a kind that learns from problems, and refit a champion that stays."""
     tags, dataset = platform.models.tags(run_id), load_dataset(platform.models, run_id)
-    candidates = [candidate_from_files(files) for files in load_candidates(platform, run_id).values()]
+    candidates = [
+        candidate_from_files(files) for files in load_candidates(platform, run_id).values()
+    ]
     review_refit(platform, definition, datetime.fromisoformat(tags["as_of"]), tags.get("question"))
     chance, chosen = training_of(definition).choose(dataset, definition, candidates)
     champion_version = _champion_of(platform, tags)
     version, refreshed_version = None, None
     if chosen is None:
-        stays = "" if champion_version is None else f" The champion, version {champion_version}, stays."
+        stays = (
+            "" if champion_version is None else f" The champion, version {champion_version}, stays."
+        )
         reason = f"{chance.message}{stays} {chance.remedy(definition)}"
-        decision = PromotionDecision("no_challenger", promote=False, provisional=False, reason=reason)
+        decision = PromotionDecision(
+            "no_challenger", promote=False, provisional=False, reason=reason
+        )
     else:
-        version, decision = _register(platform, run_id, definition, dataset, chosen, champion_version)
+        version, decision = _register(
+            platform, run_id, definition, dataset, chosen, champion_version
+        )
         if champion_version is not None and not decision.promote:
-            decision, refreshed_version = _refresh(platform, run_id, definition, dataset, champion_version, decision)
-    blind = chosen is not None and not chosen.evidence.threshold.finds and decision.verdict in ("promote", "provisional")
+            decision, refreshed_version = _refresh(
+                platform, run_id, definition, dataset, champion_version, decision
+            )
+    blind = (
+        chosen is not None
+        and not chosen.evidence.threshold.finds
+        and decision.verdict in ("promote", "provisional")
+    )
     replaces_lost = decision.verdict == "provisional" and champion_version is not None
-    metrics = {f"chance_{key}": float(getattr(chance, key)) for key in ("ap", "bound", "trials", "problems")}
+    metrics = {
+        f"chance_{key}": float(getattr(chance, key))
+        for key in ("ap", "bound", "trials", "problems")
+    }
     return _propose(
         platform,
         run_id,
@@ -93,7 +112,11 @@ def _compare_trained(platform: TrainingPorts, run_id: str, definition: TrainedDe
         refreshed_version=refreshed_version,
         leaderboard=tuple(CandidateSummary.from_candidate(candidate) for candidate in candidates),
         test=chosen.evidence.summary if chosen else {},
-        evidence={"chance": chance.to_document(), **_importance(chosen, decision), **decision.evidence},
+        evidence={
+            "chance": chance.to_document(),
+            **_importance(chosen, decision),
+            **decision.evidence,
+        },
         importance=chosen.evidence.importance if chosen else {},
         dataset=profile(dataset),
         findings=dataset.findings,
@@ -101,11 +124,15 @@ def _compare_trained(platform: TrainingPorts, run_id: str, definition: TrainedDe
     )
 
 
-def _compare_estimated(platform: TrainingPorts, run_id: str, definition: ModelDefinition) -> Proposal:
+def _compare_estimated(
+    platform: TrainingPorts, run_id: str, definition: ModelDefinition
+) -> Proposal:
     """Compare the candidates of a kind that learns from readings alone."""
     tags, candidates = platform.models.tags(run_id), load_candidates(platform, run_id)
     accounts = {family: json.loads(files.pop(ACCOUNT)) for family, files in candidates.items()}
-    models = {family: trained_kind_of(definition).load(files) for family, files in candidates.items()}
+    models = {
+        family: trained_kind_of(definition).load(files) for family, files in candidates.items()
+    }
     champion_version = _champion_of(platform, tags)
     as_of = datetime.fromisoformat(tags["as_of"])
     champion, lost = _read_champion(platform, definition, champion_version, as_of)
@@ -115,7 +142,10 @@ def _compare_estimated(platform: TrainingPorts, run_id: str, definition: ModelDe
     decision = lost or compared.decision
     model, account = compared.model or models[compared.family], accounts[compared.family]
     files = estimation.save(model) if compared.model else candidates[compared.family]
-    version_tags = {**_version_tags(definition.kind, model, run_id, tags), "metrics_text": decision.reason}
+    version_tags = {
+        **_version_tags(definition.kind, model, run_id, tags),
+        "metrics_text": decision.reason,
+    }
     version = register_model(platform, definition.name, run_id, files, version_tags, {})
     composition = load_profile(platform.models, run_id)
     fitted = {"fitted_on": sorted(model.by_asset)} if isinstance(model, NormalModel) else {}
@@ -129,8 +159,11 @@ def _compare_estimated(platform: TrainingPorts, run_id: str, definition: ModelDe
         metrics=compared.metrics,
         challenger_version=version,
         champion_version=champion_version,
-        evidence=decision.evidence | {"notes": account["notes"], "tables": account.get("tables", []), **fitted},
-        dataset=composition.model_copy(update={"notes": tuple(account["notes"]), "dropped": account["left_out"]}),
+        evidence=decision.evidence
+        | {"notes": account["notes"], "tables": account.get("tables", []), **fitted},
+        dataset=composition.model_copy(
+            update={"notes": tuple(account["notes"]), "dropped": account["left_out"]}
+        ),
     )
 
 
@@ -162,16 +195,32 @@ def _propose(
     )
     text = decision_markdown(proposal)
     files = {PROPOSAL: proposal.to_json(), "decision.md": text.encode()}
-    platform.models.log(run_id, params=params, metrics=metrics, tags=description(text), files=files, folder="decision")
+    platform.models.log(
+        run_id,
+        params=params,
+        metrics=metrics,
+        tags=description(text),
+        files=files,
+        folder="decision",
+    )
     end_run(platform, name, tags.get("training"))
-    record_waiting(platform.platform_alerts, name, proposal.reason if proposal.waiting else None, platform.clock.now())
+    record_waiting(
+        platform.platform_alerts,
+        name,
+        proposal.reason if proposal.waiting else None,
+        platform.clock.now(),
+    )
     _log.info("compared: %s", proposal.verdict, definition=name, run=run_id)
     return proposal
 
 
 def _champion_of(platform: TrainingPorts, tags: Mapping[str, str]) -> int | None:
     """Return the version in service for the question of a run, at its instant."""
-    return champion_at(platform.decisions.of(tags["definition"]), datetime.fromisoformat(tags["as_of"]), tags.get("question"))
+    return champion_at(
+        platform.decisions.of(tags["definition"]),
+        datetime.fromisoformat(tags["as_of"]),
+        tags.get("question"),
+    )
 
 
 def _read_champion(
@@ -197,7 +246,10 @@ def _importance(challenger: Challenger | None, decision: PromotionDecision) -> d
     """
     if challenger is None or challenger.evidence.shap is None or decision.verdict == "refreshed":
         return {}
-    rows, ranked = len(challenger.evidence.shap.shares), list(challenger.evidence.importance.items())[:_MOST_IMPORTANT]
+    rows, ranked = (
+        len(challenger.evidence.shap.shares),
+        list(challenger.evidence.importance.items())[:_MOST_IMPORTANT],
+    )
     return {"importance": {"rows": rows, "variables": dict(ranked)}}
 
 
@@ -215,7 +267,9 @@ def _register(
     """
     tags = platform.models.tags(run_id)
     training, model, evidence = training_of(definition), chosen.model, chosen.evidence
-    decision = _decide(platform, definition, model, champion_version, datetime.fromisoformat(tags["as_of"]))
+    decision = _decide(
+        platform, definition, model, champion_version, datetime.fromisoformat(tags["as_of"])
+    )
     if decision.promote and definition.periods.refit == "all":
         model = training.refit(dataset, model, definition) or model
     version = register_model(
@@ -232,7 +286,9 @@ def _register(
     )
     metrics = headline_metrics(evidence.summary) | evidence.metrics
     charts = _charts(platform, definition, evidence, decision) if platform.models.shown else {}
-    platform.models.log(run_id, metrics=metrics, files={**evidence.files, **charts}, folder="evidence")
+    platform.models.log(
+        run_id, metrics=metrics, files={**evidence.files, **charts}, folder="evidence"
+    )
     log_onnx(platform.models, run_id, model)
     return version, decision
 
@@ -256,23 +312,37 @@ def _refresh(
         f"{refreshed.version} replaces version {champion_version}, with the same twin."
     )
     provisional = serving is not None and serving.provisional
-    return PromotionDecision("refreshed", True, provisional, reason, compared.evidence), refreshed.version
+    return PromotionDecision(
+        "refreshed", True, provisional, reason, compared.evidence
+    ), refreshed.version
 
 
 def _charts(
-    platform: PlantPorts, definition: TrainedDefinition, evidence: Evidence, decision: PromotionDecision
+    platform: PlantPorts,
+    definition: TrainedDefinition,
+    evidence: Evidence,
+    decision: PromotionDecision,
 ) -> dict[str, bytes]:
     """Return the charts of the challenger's curves, and of champion and challenger side by side if they were compared."""
     from alerting.reporting.figures import training_charts  # noqa: PLC0415 - loads a library of drawings
     from alerting.reporting.figures.shap_plots import shap_plots  # noqa: PLC0415 - loads a library of drawings
 
     assets = matching_assets(definition, platform.assets.all())
-    names = {name: variable.title for asset in assets for name, variable in asset.variables.items() if variable.title}
-    documents = {name.removesuffix(".json"): json.loads(data) for name, data in evidence.files.items()}
+    names = {
+        name: variable.title
+        for asset in assets
+        for name, variable in asset.variables.items()
+        if variable.title
+    }
+    documents = {
+        name.removesuffix(".json"): json.loads(data) for name, data in evidence.files.items()
+    }
     charts = training_charts.evidence_charts(documents, names)
     if evidence.shap is not None:
         try:
-            charts |= shap_plots(evidence.shap.variables, evidence.shap.shares, evidence.shap.values, names)
+            charts |= shap_plots(
+                evidence.shap.variables, evidence.shap.shares, evidence.shap.values, names
+            )
         except Exception as fault:  # a plot of another library must not stop a training
             _log.warning("no plots by SHAP: %s", fault, definition=definition.name)
     compared = training_charts.comparison(decision.evidence)
@@ -302,7 +372,9 @@ def _decide(
     )
 
 
-def _version_tags(kind: str, model: TrainedModel, run_id: str, tags: Mapping[str, str]) -> dict[str, str]:
+def _version_tags(
+    kind: str, model: TrainedModel, run_id: str, tags: Mapping[str, str]
+) -> dict[str, str]:
     return {
         "kind": kind,
         "family": model.family,

@@ -35,14 +35,21 @@ def dataset_of(platform: TrainingPorts, name: str, as_of: datetime) -> Dataset:
 
 
 def dataset_at(
-    platform: TrainingPorts, revision: Revision, definition: TrainedDefinition, as_of: datetime, plan: FeaturePlan | None = None
+    platform: TrainingPorts,
+    revision: Revision,
+    definition: TrainedDefinition,
+    as_of: datetime,
+    plan: FeaturePlan | None = None,
 ) -> Dataset:
     """Return the dataset of one revision at as_of, with the feedback given by then, and stride and windows of its question.
 
     `plan`: of a model that is fitted again.
     """
     feedback = feedback_labels_at(platform, definition, as_of)
-    histories, suppressed = histories_at(platform, definition, as_of), suppressed_at(platform, definition, as_of)
+    histories, suppressed = (
+        histories_at(platform, definition, as_of),
+        suppressed_at(platform, definition, as_of),
+    )
     limits, derived = platform.limits, stored_features(platform.derived_features, definition)
     return build_dataset(
         definition,
@@ -58,13 +65,19 @@ def dataset_at(
     )
 
 
-def suppressed_at(platform: EpisodePorts, definition: TrainedDefinition, as_of: datetime) -> dict[str, list[SuppressedInterval]]:
+def suppressed_at(
+    platform: EpisodePorts, definition: TrainedDefinition, as_of: datetime
+) -> dict[str, list[SuppressedInterval]]:
     """Return the suppressed intervals of each asset, in the point-in-time view of as_of."""
     end = min(as_of, definition.periods.last or as_of)
-    return suppressed_intervals_by_asset(platform, definition, matching_assets(definition, platform.assets.all()), None, end)
+    return suppressed_intervals_by_asset(
+        platform, definition, matching_assets(definition, platform.assets.all()), None, end
+    )
 
 
-def feedback_labels_at(platform: TrainingPorts, definition: TrainedDefinition, as_of: datetime) -> list[FeedbackLabel]:
+def feedback_labels_at(
+    platform: TrainingPorts, definition: TrainedDefinition, as_of: datetime
+) -> list[FeedbackLabel]:
     """Return the feedback labels of this definition's episodes by as_of, only of episodes that warned of the same problem.
 
     Misses reported by then follow.
@@ -76,27 +89,40 @@ def feedback_labels_at(platform: TrainingPorts, definition: TrainedDefinition, a
     }
     episodes = [e for e in platform.episodes.find(definition.name) if e.revision in same]
     misses = platform.misses.between(definition=definition.name)
-    return [*collect_feedback_labels(episodes, definition, as_of), *collect_misses(misses, definition, as_of)]
+    return [
+        *collect_feedback_labels(episodes, definition, as_of),
+        *collect_misses(misses, definition, as_of),
+    ]
 
 
-def acted_windows(episodes: Episodes, definition: TrainedDefinition, as_of: datetime) -> list[tuple[str, datetime, datetime]]:
+def acted_windows(
+    episodes: Episodes, definition: TrainedDefinition, as_of: datetime
+) -> list[tuple[str, datetime, datetime]]:
     """Return asset, start and end of the outcome windows of episodes with feedback `acted` by as_of."""
     answers = collect_feedback_labels(episodes.find(definition.name), definition, as_of)
-    return [(a.asset, from_millis(a.raised), from_millis(a.ends)) for a in answers if a.acted is not None]
+    return [
+        (a.asset, from_millis(a.raised), from_millis(a.ends))
+        for a in answers
+        if a.acted is not None
+    ]
 
 
 def require_trained(revision: Revision) -> TrainedDefinition:
     """Return the definition of a revision that learns from problems. Raises UserError for another kind, and for a retired one."""
     definition = require_model(revision)
     if not isinstance(definition, TrainedDefinition):
-        raise UserError(f"{revision.name!r} is a {definition.kind} definition; it learns from readings alone, without a dataset")
+        raise UserError(
+            f"{revision.name!r} is a {definition.kind} definition; it learns from readings alone, without a dataset"
+        )
     return definition
 
 
 def require_model(revision: Revision) -> ModelDefinition:
     """Return the definition of a revision that can be trained. Raises UserError for another kind, and for a retired one."""
     if not isinstance(revision.definition, ModelDefinition):
-        raise UserError(f"{revision.name!r} is a {revision.definition.kind} definition; trained are {', '.join(trained_kinds())}")
+        raise UserError(
+            f"{revision.name!r} is a {revision.definition.kind} definition; trained are {', '.join(trained_kinds())}"
+        )
     if revision.definition.state == "retired":
         raise UserError(f"{revision.name!r} is retired; apply it with state: active to train it")
     return revision.definition
@@ -112,7 +138,11 @@ def profile(dataset: Dataset) -> dict[str, Any]:
         "question": dataset.predicts,
         "columns": len(dataset.plan.columns),
         "problems": len(dataset.problems),
-        "parts": [_part(dataset, part) for part in (*PARTS, "purged", "excluded") if _labelled(dataset, part).any()],
+        "parts": [
+            _part(dataset, part)
+            for part in (*PARTS, "purged", "excluded")
+            if _labelled(dataset, part).any()
+        ],
         "dropped": dataset.counts,
         "answers": dataset.answers,
         "answered": dataset.answered,

@@ -13,15 +13,23 @@ from alerting.readings.history import History
 from alerting.usecases.definitions.derived import stored_features
 
 
-def fix_features(platform: TrainingPorts, definition: TrainedDefinition, as_of: datetime) -> DerivedFeatures | None:
+def fix_features(
+    platform: TrainingPorts, definition: TrainedDefinition, as_of: datetime
+) -> DerivedFeatures | None:
     """Return the stored values, or derive and store them from the data at as_of; None where the definition states its own."""
     if (stored := stored_features(platform.derived_features, definition)) is not None:
         return stored
     derived = derive_at(definition, histories_at(platform, definition, as_of), as_of)
-    return None if derived is None else platform.derived_features.fix(definition.name, question_hash(definition), derived)
+    return (
+        None
+        if derived is None
+        else platform.derived_features.fix(definition.name, question_hash(definition), derived)
+    )
 
 
-def describe_features(platform: TrainingPorts, definition: TrainedDefinition, as_of: datetime) -> str | None:
+def describe_features(
+    platform: TrainingPorts, definition: TrainedDefinition, as_of: datetime
+) -> str | None:
     """Describe the derived values in a sentence, or those that a training now would derive; None where there are none."""
     if definition.features.stride and definition.features.windows:
         return None
@@ -31,10 +39,17 @@ def describe_features(platform: TrainingPorts, definition: TrainedDefinition, as
         derived = derive_at(definition, histories_at(platform, definition, as_of), as_of)
     except UserError as missing:
         return f"Stride and windows cannot be derived yet: {missing}"
-    return None if derived is None else f"Not trained yet; a training now would fix: {derived.message}"
+    return (
+        None if derived is None else f"Not trained yet; a training now would fix: {derived.message}"
+    )
 
 
-def histories_at(platform: PlantPorts, definition: TrainedDefinition, as_of: datetime) -> list[History]:
+def histories_at(
+    platform: PlantPorts, definition: TrainedDefinition, as_of: datetime
+) -> list[History]:
     """Return the histories of all assets of a definition from which it may learn at as_of."""
     end = min(as_of, definition.periods.last or as_of)
-    return [platform.readings.load(a, None, end) for a in matching_assets(definition, platform.assets.all())]
+    return [
+        platform.readings.load(a, None, end)
+        for a in matching_assets(definition, platform.assets.all())
+    ]

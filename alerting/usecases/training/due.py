@@ -48,17 +48,28 @@ def find_due_trainings(platform: TrainingPorts, now: datetime) -> list[DueTraini
 
     Documents edited since the last time get their revisions before.
     """
-    names = sorted({target.definition for target in current_plan(platform).targets if target.variable is None})
+    names = sorted(
+        {target.definition for target in current_plan(platform).targets if target.variable is None}
+    )
     histories = platform.definitions.histories(names) if names else {}
     newest = [of_name[-1] for of_name in histories.values() if of_name]
     trainings = {(t.definition, t.question): t for t in platform.trainings.of(names)}
-    asked = [(r, question) for r in newest if r.definition.state == "active" and (question := question_of(r)) is not None]
-    untrained = [revision.name for revision, question in asked if (revision.name, question) not in trainings]
+    asked = [
+        (r, question)
+        for r in newest
+        if r.definition.state == "active" and (question := question_of(r)) is not None
+    ]
+    untrained = [
+        revision.name for revision, question in asked if (revision.name, question) not in trainings
+    ]
     decisions = platform.decisions.histories(untrained) if untrained else {}
     due = []
     for revision, question in sorted(asked, key=lambda found: found[0].at, reverse=True):
         training = trainings.get((revision.name, question))
-        if training is None and last_promotion(decisions.get(revision.name, []), question) is not None:
+        if (
+            training is None
+            and last_promotion(decisions.get(revision.name, []), question) is not None
+        ):
             continue  # trained by an earlier release, or registered by hand
         attempt = next_attempt(revision.number, training, now)
         if attempt is not None:
@@ -73,7 +84,9 @@ def newest_trainings(trainings: Trainings, revisions: Iterable[Revision]) -> dic
     A training of another question says nothing about the present one, for example after an edit was taken back.
     """
     questions = {revision.name: question_of(revision) for revision in revisions}
-    return {t.definition: t for t in trainings.of(questions) if t.question == questions[t.definition]}
+    return {
+        t.definition: t for t in trainings.of(questions) if t.question == questions[t.definition]
+    }
 
 
 def next_attempt(revision: int, training: Training | None, now: datetime) -> int | None:
@@ -91,7 +104,9 @@ def next_attempt(revision: int, training: Training | None, now: datetime) -> int
     if failure is None or ended is None:
         return None
     failures = training.failures + (training.failure is None)
-    if training.revision == revision and (failures > len(PAUSES) or now < ended + PAUSES[failures - 1]):
+    if training.revision == revision and (
+        failures > len(PAUSES) or now < ended + PAUSES[failures - 1]
+    ):
         return None
     return training.attempts + 1
 
@@ -108,15 +123,25 @@ def begin_training(platform: TrainingPorts, revision: Revision, run: str | None)
             "and ends here. The training of the new question is started on its own"
         )
     before = _newest(platform.trainings, revision.name, question)
-    if run is not None and run.startswith(_PREFIX) and before is not None and before.run != run and _has_succeeded(before):
-        raise NotDue(f"the question of {revision.name!r} has been trained by the run {before.run} since this one was started")
+    if (
+        run is not None
+        and run.startswith(_PREFIX)
+        and before is not None
+        and before.run != run
+        and _has_succeeded(before)
+    ):
+        raise NotDue(
+            f"the question of {revision.name!r} has been trained by the run {before.run} since this one was started"
+        )
     attempts = before.attempts if before else 0
     failures = before.failures if before and before.revision == revision.number else 0
     if before is None or before.run != run:
         attempts += 1
     now = platform.clock.now()
     run = run or DueTraining(revision.name, question, attempts).run
-    training = Training(revision.name, question, run, revision.number, now, attempts=attempts, failures=failures)
+    training = Training(
+        revision.name, question, run, revision.number, now, attempts=attempts, failures=failures
+    )
     platform.trainings.begin(training)
     return training
 
@@ -124,10 +149,14 @@ def begin_training(platform: TrainingPorts, revision: Revision, run: str | None)
 def end_training(platform: TrainingPorts, training: Training, failure: str | None = None) -> None:
     """Record that a training has ended: with a proposed decision, or with the reason of its failure. Idempotent."""
     failures = 0 if failure is None else training.failures + 1
-    platform.trainings.end(replace(training, ended_at=platform.clock.now(), failure=failure, failures=failures))
+    platform.trainings.end(
+        replace(training, ended_at=platform.clock.now(), failure=failure, failures=failures)
+    )
 
 
-def end_run(platform: TrainingPorts, definition: str, run: str | None, failure: str | None = None) -> None:
+def end_run(
+    platform: TrainingPorts, definition: str, run: str | None, failure: str | None = None
+) -> None:
     """Record the end of a run that may not have been recorded before; do nothing if it has ended already. Idempotent."""
     found = next((t for t in platform.trainings.of([definition]) if t.run == run), None)
     if found is None and failure is not None:
@@ -157,5 +186,7 @@ def _newest(trainings: Trainings, name: str, question: str) -> Training | None:
 def _require_question(revision: Revision) -> str:
     question = question_of(revision)
     if question is None or not isinstance(revision.definition, ModelDefinition):
-        raise UserError(f"{revision.name!r} is a {revision.definition.kind} definition; it has no model to train")
+        raise UserError(
+            f"{revision.name!r} is a {revision.definition.kind} definition; it has no model to train"
+        )
     return question

@@ -32,10 +32,15 @@ def registered_versions(models: Models, name: str) -> list[dict[str, Any]]:
         version = models.alias(name, alias)
         if version is not None:
             aliases.setdefault(version, []).append(alias)
-    return [{"version": v, "alias": ", ".join(aliases.get(v, [])), **models.version_tags(name, v)} for v in models.versions(name)]
+    return [
+        {"version": v, "alias": ", ".join(aliases.get(v, [])), **models.version_tags(name, v)}
+        for v in models.versions(name)
+    ]
 
 
-def last_training(models: Models, name: str, made: Sequence[DecisionRecord]) -> dict[str, Any] | None:
+def last_training(
+    models: Models, name: str, made: Sequence[DecisionRecord]
+) -> dict[str, Any] | None:
     """Return the newest training with a proposal: by its registered challenger, or by its decision if it has no challenger."""
     decided = [d.run_id for d in made if d.run_id is not None]
     versions = models.versions(name)

@@ -41,18 +41,28 @@ def describe_step(platform: ProgressPorts, revision: Revision) -> str:
     return f" (step {found['step_number']} of {found['steps']}: {found['step']})"
 
 
-def unfinished_training(platform: ProgressPorts, name: str, decided: Collection[str | None]) -> dict[str, Any] | None:
+def unfinished_training(
+    platform: ProgressPorts, name: str, decided: Collection[str | None]
+) -> dict[str, Any] | None:
     """Return the newest training of a definition without a proposal and a decision; None without one.
 
     `step`: its present or last step, number `step_number` of `steps`; `candidates_done` of `candidates`; `last_sign`: when a part
     of it began or ended last. A killed training looks the same; only `last_sign` shows it.
     """
     newest = next(iter(platform.models.open_runs(name)), None)
-    if newest is None or newest.id in decided or PROPOSAL in platform.models.files(newest.id, "decision"):
+    if (
+        newest is None
+        or newest.id in decided
+        or PROPOSAL in platform.models.files(newest.id, "decision")
+    ):
         return _begun_training(platform, name)
     searches = platform.models.searches(newest.id)
     done = {s.tags.get("family", "") for s in searches if s.tags.get("fitted") == "true"}
-    active = [s.tags["family"] for s in searches if s.ended_at is None and "family" in s.tags and s.tags.get("fitted") != "true"]
+    active = [
+        s.tags["family"]
+        for s in searches
+        if s.ended_at is None and "family" in s.tags and s.tags.get("fitted") != "true"
+    ]
     total = _candidates(platform.definitions, name, int(newest.tags.get("revision", "0")))
     return {
         "run_id": newest.id,
@@ -71,7 +81,9 @@ def unfinished_training(platform: ProgressPorts, name: str, decided: Collection[
 def _begun_training(platform: ProgressPorts, name: str) -> dict[str, Any] | None:
     """Return a training that has begun and has no run in the registry yet, because its dataset is being built."""
     revision = platform.definitions.newest_revision(name)
-    training = None if revision is None else newest_trainings(platform.trainings, [revision]).get(name)
+    training = (
+        None if revision is None else newest_trainings(platform.trainings, [revision]).get(name)
+    )
     if training is None or training.ended_at is not None:
         return None
     total = _candidates(platform.definitions, name, training.revision)
@@ -105,4 +117,8 @@ def _step(active: list[str], done: int, total: int | None) -> str:
 
 
 def _last_sign(run: RunState, searches: list[RunState]) -> datetime:
-    return max(run.started_at, *(s.ended_at or s.started_at for s in searches)) if searches else run.started_at
+    return (
+        max(run.started_at, *(s.ended_at or s.started_at for s in searches))
+        if searches
+        else run.started_at
+    )

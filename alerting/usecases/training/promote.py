@@ -39,7 +39,10 @@ _AUDITED = {"rollback": template("rolled back"), "gave_way": template("refit gav
 
 
 def promote_run(
-    platform: TrainingPorts, run_id: str, approved_by: str | None = None, rejected_reason: str | None = None
+    platform: TrainingPorts,
+    run_id: str,
+    approved_by: str | None = None,
+    rejected_reason: str | None = None,
 ) -> Proposal:
     """Carry out a run's proposal: record the decision, then move the aliases. Idempotent.
 
@@ -49,7 +52,9 @@ def promote_run(
     """
     proposal = read_proposal(platform.models, run_id)
     if proposal is None:
-        raise UserError(f"run {run_id} has no proposal; its training has not reached the comparison yet")
+        raise UserError(
+            f"run {run_id} has no proposal; its training has not reached the comparison yet"
+        )
     name = proposal.definition
     decided = _decision_of(platform.decisions, name, run_id)
     if decided is None:
@@ -57,10 +62,17 @@ def promote_run(
         if proposal.waiting and approved_by is None:
             record_waiting(platform.platform_alerts, name, proposal.reason, platform.clock.now())
             return proposal
-        decided = _keep(platform.decisions, _record(platform.clock, proposal, approved_by, rejected_reason))
+        decided = _keep(
+            platform.decisions, _record(platform.clock, proposal, approved_by, rejected_reason)
+        )
     follow(platform, decided)
     record_waiting(platform.platform_alerts, name, None, platform.clock.now())
-    outcome = {"verdict": decided.verdict, "promote": decided.promoted, "reason": decided.reason, "waiting": False}
+    outcome = {
+        "verdict": decided.verdict,
+        "promote": decided.promoted,
+        "reason": decided.reason,
+        "waiting": False,
+    }
     final = proposal.model_copy(update=outcome)
     _report_run(platform.models, run_id, final)
     _log.info("decided: %s", decided.verdict, definition=name, run=run_id)
@@ -75,15 +87,23 @@ def _check_answer(proposal: Proposal, approved_by: str | None, rejected_reason: 
     if approved_by is None and rejected_reason is None:
         return
     if not proposal.promote:
-        raise UserError(f"this training proposes no promotion, so no approval or rejection is possible: {proposal.reason}")
+        raise UserError(
+            f"this training proposes no promotion, so no approval or rejection is possible: {proposal.reason}"
+        )
     if rejected_reason is not None and not rejected_reason.strip():
         raise UserError("a rejection needs a reason, which is stored with the decision: write one")
 
 
-def _record(clock: Clock, proposal: Proposal, approved_by: str | None, rejected_reason: str | None) -> DecisionRecord:
+def _record(
+    clock: Clock, proposal: Proposal, approved_by: str | None, rejected_reason: str | None
+) -> DecisionRecord:
     verdict, promote, reason = proposal.verdict, proposal.promote, proposal.reason
     if rejected_reason is not None:
-        verdict, promote, reason = "rejected", False, f"Rejected by {approved_by}: {rejected_reason.strip()} ({reason})"
+        verdict, promote, reason = (
+            "rejected",
+            False,
+            f"Rejected by {approved_by}: {rejected_reason.strip()} ({reason})",
+        )
     elif approved_by is not None:
         reason = f"{reason} Approved by {approved_by}."
     return DecisionRecord(
@@ -105,11 +125,28 @@ def _record(clock: Clock, proposal: Proposal, approved_by: str | None, rejected_
 
 def _of_training(proposal: Proposal) -> dict[str, Any]:
     """Return what later reports compare with: metrics of the test period with their intervals, and the time it learned from."""
-    parts = [part for name, part in proposal.dataset.parts.items() if name in ("train", "validation")]
-    learned = {"start": min(p.start for p in parts).isoformat(), "end": max(p.end for p in parts).isoformat()} if parts else {}
-    expected = {name: proposal.test.get(name) for name in MAIN_METRICS} if proposal.verdict != "refreshed" else {}
+    parts = [
+        part for name, part in proposal.dataset.parts.items() if name in ("train", "validation")
+    ]
+    learned = (
+        {
+            "start": min(p.start for p in parts).isoformat(),
+            "end": max(p.end for p in parts).isoformat(),
+        }
+        if parts
+        else {}
+    )
+    expected = (
+        {name: proposal.test.get(name) for name in MAIN_METRICS}
+        if proposal.verdict != "refreshed"
+        else {}
+    )
     known = {name: value for name, value in expected.items() if value is not None}
-    intervals = {name: list(bounds) for name, bounds in proposal.test.get("intervals", {}).items() if name in known}
+    intervals = {
+        name: list(bounds)
+        for name, bounds in proposal.test.get("intervals", {}).items()
+        if name in known
+    }
     return {"expected": known, "expected_intervals": intervals, "learned": learned}
 
 
@@ -121,7 +158,9 @@ def _keep(decisions: Decisions, wanted: DecisionRecord) -> DecisionRecord:
     """
     while True:
         made = decisions.of(wanted.definition)
-        own = next((d for d in made if wanted.run_id is not None and d.run_id == wanted.run_id), None)
+        own = next(
+            (d for d in made if wanted.run_id is not None and d.run_id == wanted.run_id), None
+        )
         if own is not None:
             return own
         record = _unless_stale(wanted, made)
@@ -134,9 +173,13 @@ def _unless_stale(wanted: DecisionRecord, made: Sequence[DecisionRecord]) -> Dec
     """Return the decision, as stale if its champion is no longer in service or if it is for a time before its champion's."""
     serving = last_promotion(made, wanted.question)
     version = serving.challenger_version if serving else None
-    if not wanted.promoted or (version == wanted.champion_version and (serving is None or serving.at <= wanted.at)):
+    if not wanted.promoted or (
+        version == wanted.champion_version and (serving is None or serving.at <= wanted.at)
+    ):
         return wanted
-    against = "no champion" if wanted.champion_version is None else f"version {wanted.champion_version}"
+    against = (
+        "no champion" if wanted.champion_version is None else f"version {wanted.champion_version}"
+    )
     since = f", since {serving.at:%Y-%m-%d %H:%M} UTC" if serving else ""
     reason = (
         f"Not promoted: version {wanted.challenger_version} was compared with {against}, but version {version} is in service"
@@ -163,7 +206,9 @@ def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
             _index_carried_forward(platform, revision.definition, decision.challenger_version)
 
 
-def _index_carried_forward(platform: TrainingPorts, definition: ModelDefinition, version: int) -> None:
+def _index_carried_forward(
+    platform: TrainingPorts, definition: ModelDefinition, version: int
+) -> None:
     """Prepare the search for values that the new champion carries forward, and for the categories by which readings are grouped.
 
     Evaluations work without it, more slowly.
@@ -173,7 +218,11 @@ def _index_carried_forward(platform: TrainingPorts, definition: ModelDefinition,
         try:
             carried |= {*ModelCache(platform).get(definition, version).plan.carried_longer}
         except ModelUnavailable as unavailable:
-            _log.warning("its values that are carried forward have no index: %s", unavailable, definition=definition.name)
+            _log.warning(
+                "its values that are carried forward have no index: %s",
+                unavailable,
+                definition=definition.name,
+            )
             return
     assets = matching_assets(definition, platform.assets.all())
     stored = {name for name in carried if not any(asset.is_computed(name) for asset in assets)}
@@ -184,7 +233,11 @@ def move_aliases(platform: TrainingPorts, name: str) -> None:
     """Set `champion` and `previous` by the decisions, and check again afterwards, so that the last process sets them right."""
     line: list[int] | None = None
     revisions = platform.definitions.revisions(name)
-    while line != (line := line_of_champions(made := platform.decisions.of(name), _present_question(revisions, made))):
+    while line != (
+        line := line_of_champions(
+            made := platform.decisions.of(name), _present_question(revisions, made)
+        )
+    ):
         if line:
             platform.models.set_alias(name, "champion", line[-1])
             platform.models.set_alias(name, "previous", line[-2] if len(line) > 1 else None)
@@ -195,7 +248,11 @@ def _report_run(models: Models, run_id: str, proposal: Proposal) -> None:
     text = decision_markdown(proposal)
     models.log(
         run_id,
-        tags={"decision": proposal.verdict, "reason": proposal.reason[:_LONGEST_TAG], **description(text)},
+        tags={
+            "decision": proposal.verdict,
+            "reason": proposal.reason[:_LONGEST_TAG],
+            **description(text),
+        },
         files={"decision.md": text.encode()},
         folder="decision",
     )
@@ -208,11 +265,15 @@ def description(text: str) -> dict[str, str]:
     The title is a paragraph, because MLflow draws the lines of a wrapped heading over each other.
     """
     title, *rest = text.split("\n", 1)
-    shown = "\n".join([f"**{title.removeprefix('# ')}**", *rest]) if title.startswith("# ") else text
+    shown = (
+        "\n".join([f"**{title.removeprefix('# ')}**", *rest]) if title.startswith("# ") else text
+    )
     return {"mlflow.note.content": shown[:_LONGEST_TAG]}
 
 
-def rollback(platform: TrainingPorts, name: str, reason: str, actor: str, to: int | None = None) -> DecisionRecord:
+def rollback(
+    platform: TrainingPorts, name: str, reason: str, actor: str, to: int | None = None
+) -> DecisionRecord:
     """Put an earlier champion back into service: the one before the present one, or the version `to`.
 
     It is used from now on; evaluations of the present champion stay. Raises UserError without a reason, if there is no such
@@ -227,7 +288,9 @@ def rollback(platform: TrainingPorts, name: str, reason: str, actor: str, to: in
     try:
         ModelCache(platform).get(revision.definition, target)
     except ModelUnavailable as unavailable:
-        raise UserError(f"version {target} of {name!r} cannot be read, the champion stays: {unavailable}") from unavailable
+        raise UserError(
+            f"version {target} of {name!r} cannot be read, the champion stays: {unavailable}"
+        ) from unavailable
     earlier = next(d for d in reversed(made) if d.promoted and d.challenger_version == target)
     record = DecisionRecord(
         definition=name,
@@ -245,7 +308,9 @@ def rollback(platform: TrainingPorts, name: str, reason: str, actor: str, to: in
         question=earlier.question,
     )
     if not platform.decisions.add(record, 1 + sum(d.promoted for d in made)):
-        raise UserError(f"another promotion of {name!r} came in between; check `alerting models {name}` and decide again")
+        raise UserError(
+            f"another promotion of {name!r} came in between; check `alerting models {name}` and decide again"
+        )
     follow(platform, record)
     return record
 
@@ -256,12 +321,18 @@ def _present_question(revisions: Sequence[Revision], made: Sequence[DecisionReco
     return None if revision is None else question_of(revision)
 
 
-def _from_and_to(name: str, made: Sequence[DecisionRecord], to: int | None) -> tuple[DecisionRecord, int]:
+def _from_and_to(
+    name: str, made: Sequence[DecisionRecord], to: int | None
+) -> tuple[DecisionRecord, int]:
     """Return the promotion in service, and the version to roll back to. `made`: promotions of the question that is answered."""
     serving, line = last_promotion(made, None), line_of_champions(made, None)
     if serving is None:
         raise UserError(f"{name!r} has no champion yet; no rollback is possible")
-    served = list(dict.fromkeys(d.challenger_version for d in made if d.promoted and d.challenger_version is not None))
+    served = list(
+        dict.fromkeys(
+            d.challenger_version for d in made if d.promoted and d.challenger_version is not None
+        )
+    )
     if to is None and len(line) < 2:
         raise UserError(f"version {line[-1]} of {name!r} has no champion before it to go back to")
     target = line[-2] if to is None else to
@@ -284,14 +355,17 @@ def model_history(platform: TrainingPorts, name: str) -> dict[str, Any]:
     newest = require_revision(platform.definitions, name)
     made = platform.decisions.of(name)
     answer = present_answer(platform.definitions.revisions(name), made)
-    serving = last_promotion(made, None if answer.revision is None else question_of(answer.revision))
+    serving = last_promotion(
+        made, None if answer.revision is None else question_of(answer.revision)
+    )
     history: dict[str, Any] = {
         "definition": name,
         "champion": serving and serving.challenger_version,
         "provisional": serving is not None and serving.provisional,
         "since": serving and serving.at.isoformat(),
         "answers": answer.message,
-        "by_twin": serving is not None and serves_twin(made, serving.challenger_version, serving.at),
+        "by_twin": serving is not None
+        and serves_twin(made, serving.challenger_version, serving.at),
         "versions": [],
         "training": None,
         "unfinished": None,
@@ -301,18 +375,28 @@ def model_history(platform: TrainingPorts, name: str) -> dict[str, Any]:
         "missing_champion": None,
     }
     if serving is None and isinstance(newest.definition, ModelDefinition):
-        history["missing_champion"] = describe_missing_champion(platform, newest, describe_step(platform, newest))
+        history["missing_champion"] = describe_missing_champion(
+            platform, newest, describe_step(platform, newest)
+        )
     elif serving is None:
-        history["missing_champion"] = f"it is a {newest.definition.kind} definition, which has no model"
+        history["missing_champion"] = (
+            f"it is a {newest.definition.kind} definition, which has no model"
+        )
     try:
         unfinished = unfinished_training(platform, name, {d.run_id for d in made})
         training = last_training(platform.models, name, made)
-        return history | {"versions": registered_versions(platform.models, name), "training": training, "unfinished": unfinished}
+        return history | {
+            "versions": registered_versions(platform.models, name),
+            "training": training,
+            "unfinished": unfinished,
+        }
     except (ModelUnavailable, UserError) as unavailable:
         return history | {"unreadable": str(unavailable)}
 
 
 def newest_estimate(decisions: Sequence[DecisionRecord]) -> dict[str, Any] | None:
     """Return `notes` and `tables` on what the newest promoted model learned from readings alone; None without. Oldest first."""
-    found = next((d.evidence for d in reversed(decisions) if d.promoted and "notes" in d.evidence), None)
+    found = next(
+        (d.evidence for d in reversed(decisions) if d.promoted and "notes" in d.evidence), None
+    )
     return None if found is None else {"notes": found["notes"], "tables": found.get("tables", [])}

@@ -46,10 +46,14 @@ _VALUES_AT_ONCE = 3_000_000
 _ROW_GROUP, _VALUES_OF_GROUP = 100_000, 3_000_000
 
 
-def read_histories(platform: TrainingPorts, definition: ModelDefinition, as_of: datetime) -> tuple[Files, DatasetProfile]:
+def read_histories(
+    platform: TrainingPorts, definition: ModelDefinition, as_of: datetime
+) -> tuple[Files, DatasetProfile]:
     """Read what a training needs, one asset after the other, as files, and its composition. Raises UserError without readings."""
     assets = matching_assets(definition, platform.assets.all())
-    period = estimation_of(definition).period(definition, TrainingSource(assets, platform.readings, as_of))
+    period = estimation_of(definition).period(
+        definition, TrainingSource(assets, platform.readings, as_of)
+    )
     files: dict[str, bytes] = {}
     rows, variables, read = {"train": 0, "unseen": 0}, set[str](), 0
     in_pieces = estimation_of(definition).in_pieces
@@ -63,8 +67,12 @@ def read_histories(platform: TrainingPorts, definition: ModelDefinition, as_of: 
         for name, part in _load(platform, definition, asset, period, as_of, list(types)):
             if is_between and name == "unseen":
                 is_between = False
-                for before in _categories_before(platform, definition, asset, period.unseen_from or period.cutoff):
-                    file.write(before.loc[before.index > period.cutoff].reindex(columns=list(types)))
+                for before in _categories_before(
+                    platform, definition, asset, period.unseen_from or period.cutoff
+                ):
+                    file.write(
+                        before.loc[before.index > period.cutoff].reindex(columns=list(types))
+                    )
             rows[name] += int(part.readings.notna().any(axis=1).sum())
             read += part.readings.size
             length += len(part.readings)
@@ -81,27 +89,41 @@ def read_histories(platform: TrainingPorts, definition: ModelDefinition, as_of: 
 
 
 def _load(
-    platform: TrainingPorts, definition: ModelDefinition, asset: Asset, period: NormalTime, as_of: datetime, names: Sequence[str]
+    platform: TrainingPorts,
+    definition: ModelDefinition,
+    asset: Asset,
+    period: NormalTime,
+    as_of: datetime,
+    names: Sequence[str],
 ) -> Iterator[tuple[str, History]]:
     """Yield the readings of some time, with the part that they belong to; the last ones have all events.
 
     The time is at most four weeks, and such that the values are about 3 million: at first those of one reading a second.
     """
     known = as_of - definition.delay(asset)
-    known_by = partial(point_in_time_view, until=to_millis(as_of))  # a problem may be known later than the values
+    known_by = partial(
+        point_in_time_view, until=to_millis(as_of)
+    )  # a problem may be known later than the values
     at_once = max(_LEAST, min(_AT_ONCE, timedelta(seconds=_VALUES_AT_ONCE // max(len(names), 1))))
-    intervals = {"train": (period.start, period.cutoff), "unseen": (period.unseen_from or period.cutoff, period.end)}
+    intervals = {
+        "train": (period.start, period.cutoff),
+        "unseen": (period.unseen_from or period.cutoff, period.end),
+    }
     for name, (start, end) in intervals.items():
         begin, until = start, min(end, known)
         while until - begin > at_once:
             found = known_by(platform.readings.load(asset, begin, begin + at_once, names))
             yield name, found
             begin += at_once
-            at_once = max(_LEAST, min(_AT_ONCE, at_once * (_VALUES_AT_ONCE / max(found.readings.size, 1))))
+            at_once = max(
+                _LEAST, min(_AT_ONCE, at_once * (_VALUES_AT_ONCE / max(found.readings.size, 1)))
+            )
         yield name, known_by(platform.readings.load(asset, begin, until, names))
 
 
-def _require_memory(definition: ModelDefinition, values: int, needed: int, memory_bytes: int | None) -> None:
+def _require_memory(
+    definition: ModelDefinition, values: int, needed: int, memory_bytes: int | None
+) -> None:
     """Raise UserError if a training with so many values of readings takes more than half of the machine's memory."""
     if memory_bytes is not None and needed > memory_bytes // 2:
         raise UserError(
@@ -117,18 +139,33 @@ def _categories_before(
 
     One that is exactly as old as it may be is in force, and `newest` leaves out the instant at which its search begins.
     """
-    since = {name: start - longest_hold(asset, name) - _MOMENT for name in definition.groups_by if name in asset.variables}
+    since = {
+        name: start - longest_hold(asset, name) - _MOMENT
+        for name in definition.groups_by
+        if name in asset.variables
+    }
     found = platform.readings.newest(asset, since, start) if since else pd.DataFrame()
     if len(found):
         yield found
 
 
-def _profile(files: Files, period: NormalTime, rows: dict[str, int], assets: int, variables: int) -> DatasetProfile:
-    digest = hashlib.sha256(b"".join(hashlib.sha256(files[name]).digest() for name in sorted(files)))
-    times = {"train": (period.start, period.cutoff), "unseen": (period.unseen_from or period.cutoff, period.end)}
+def _profile(
+    files: Files, period: NormalTime, rows: dict[str, int], assets: int, variables: int
+) -> DatasetProfile:
+    digest = hashlib.sha256(
+        b"".join(hashlib.sha256(files[name]).digest() for name in sorted(files))
+    )
+    times = {
+        "train": (period.start, period.cutoff),
+        "unseen": (period.unseen_from or period.cutoff, period.end),
+    }
     return DatasetProfile(
         hash=digest.hexdigest(),
-        parts={n: PartProfile(rows=rows[n], positives=0, start=times[n][0], end=times[n][1]) for n in rows if rows[n]},
+        parts={
+            n: PartProfile(rows=rows[n], positives=0, start=times[n][0], end=times[n][1])
+            for n in rows
+            if rows[n]
+        },
         assets=assets,
         problems=0,
         variables=variables,
@@ -138,12 +175,19 @@ def _profile(files: Files, period: NormalTime, rows: dict[str, int], assets: int
     )
 
 
-def load_learning_data(platform: TrainingPorts, run_id: str, definition: ModelDefinition, as_of: datetime) -> LearningData:
+def load_learning_data(
+    platform: TrainingPorts, run_id: str, definition: ModelDefinition, as_of: datetime
+) -> LearningData:
     """Return what the run has read."""
     files = platform.models.files(run_id, DATASET)
     document = json.loads(files[_PERIOD])
-    times = {name: time and datetime.fromisoformat(time) for name, time in document["period"].items()}
-    assets, event_types = {asset.name: asset for asset in platform.assets.all()}, tuple(platform.assets.event_types())
+    times = {
+        name: time and datetime.fromisoformat(time) for name, time in document["period"].items()
+    }
+    assets, event_types = (
+        {asset.name: asset for asset in platform.assets.all()},
+        tuple(platform.assets.event_types()),
+    )
     histories = [
         stored_history(
             History(
@@ -158,11 +202,15 @@ def load_learning_data(platform: TrainingPorts, run_id: str, definition: ModelDe
         if name in assets
     ]
     period = NormalTime(**times)
-    suppressed = suppressed_intervals_by_asset(platform, definition, [h.asset for h in histories], period.start, as_of)
+    suppressed = suppressed_intervals_by_asset(
+        platform, definition, [h.asset for h in histories], period.start, as_of
+    )
     return LearningData(histories, suppressed, period, verdicts_at(platform, definition, as_of))
 
 
-def verdicts_at(platform: TrainingPorts, definition: ModelDefinition, as_of: datetime) -> list[VerdictInterval]:
+def verdicts_at(
+    platform: TrainingPorts, definition: ModelDefinition, as_of: datetime
+) -> list[VerdictInterval]:
     """Return the episodes that operators had called right or wrong by as_of, and the misses that they had reported."""
     found = []
     for episode in platform.episodes.find(definition.name):
@@ -170,23 +218,41 @@ def verdicts_at(platform: TrainingPorts, definition: ModelDefinition, as_of: dat
         if verdict in ("true_alarm", "false_alarm"):
             end = max(episode.raised_at, min(episode.closed_at or as_of, as_of))
             found.append(VerdictInterval(episode.asset, episode.raised_at, end, verdict))
-    misses = [miss for miss in platform.misses.between(definition=definition.name) if miss.at <= as_of]
-    return sorted([*found, *(VerdictInterval(miss.asset, miss.missed_at, miss.missed_at, "true_alarm") for miss in misses)])
+    misses = [
+        miss for miss in platform.misses.between(definition=definition.name) if miss.at <= as_of
+    ]
+    return sorted(
+        [
+            *found,
+            *(
+                VerdictInterval(miss.asset, miss.missed_at, miss.missed_at, "true_alarm")
+                for miss in misses
+            ),
+        ]
+    )
 
 
 class ReadingsFile:
     """A file of readings that is written piece by piece. `types`: its columns."""
 
     def __init__(self, types: Mapping[str, VariableType]) -> None:
-        arrow = [(name, pa.string() if type_ == "category" else pa.float64()) for name, type_ in types.items()]
-        self._schema, self._stored = pa.schema([*arrow, ("ts", pa.timestamp("ms", "UTC"))]), io.BytesIO()
+        arrow = [
+            (name, pa.string() if type_ == "category" else pa.float64())
+            for name, type_ in types.items()
+        ]
+        self._schema, self._stored = (
+            pa.schema([*arrow, ("ts", pa.timestamp("ms", "UTC"))]),
+            io.BytesIO(),
+        )
         self._writer: Any = None
 
     def write(self, frame: pd.DataFrame) -> None:
         """Add readings, as a frame of a history."""
         table = pa.Table.from_pandas(frame, self._schema)
         self._writer = self._writer or pq.ParquetWriter(self._stored, table.schema)
-        self._writer.write_table(table, min(_ROW_GROUP, max(1000, _VALUES_OF_GROUP // len(self._schema))))
+        self._writer.write_table(
+            table, min(_ROW_GROUP, max(1000, _VALUES_OF_GROUP // len(self._schema)))
+        )
 
     @property
     def size(self) -> int:
@@ -227,7 +293,11 @@ def stored_history(head: History, content: bytes) -> LongHistory:
         columns = dict[str, Any]()
         for name in wanted:
             found = file.read_row_groups(chosen, [name])[name].slice(first, last - first)
-            values = found.to_numpy() if found.type == pa.float64() else _texts(found.combine_chunks().dictionary_encode())
+            values = (
+                found.to_numpy()
+                if found.type == pa.float64()
+                else _texts(found.combine_chunks().dictionary_encode())
+            )
             columns[name] = pd.Series(values, index[first:last], values.dtype, copy=False)
         return pd.DataFrame(columns, index[first:last], copy=False)
 

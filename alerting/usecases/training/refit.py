@@ -39,7 +39,11 @@ def refit_tags(model: TrainedModel) -> dict[str, str]:
 
 
 def refresh(
-    platform: TrainingPorts, run_id: str, definition: TrainedDefinition, dataset: Dataset, version: int
+    platform: TrainingPorts,
+    run_id: str,
+    definition: TrainedDefinition,
+    dataset: Dataset,
+    version: int,
 ) -> Refreshed | None:
     """Fit the champion's parameters on all rows that are mature now, and register the result with the same twin. Idempotent.
 
@@ -49,7 +53,10 @@ def refresh(
     """
     tags, name = platform.models.tags(run_id), definition.name
     revision = require_revision(platform.definitions, name, int(tags["revision"]))
-    champion, as_of = ModelCache(platform).get(definition, version), datetime.fromisoformat(tags["as_of"])
+    champion, as_of = (
+        ModelCache(platform).get(definition, version),
+        datetime.fromisoformat(tags["as_of"]),
+    )
     gave_way = serves_twin(platform.decisions.of(name), version, as_of)
     if definition.periods.refit == "none" or gave_way:
         return None
@@ -60,8 +67,12 @@ def refresh(
     if refreshed is None or refreshed.refit is None:
         return None
     of_champion = platform.models.version_tags(name, version)
-    child = next((run.id for run in platform.models.searches(run_id) if "refreshes" in run.tags), None)
-    child = child or platform.models.start_run(name, f"refit of version {version}", {"refreshes": str(version)}, parent=run_id)
+    child = next(
+        (run.id for run in platform.models.searches(run_id) if "refreshes" in run.tags), None
+    )
+    child = child or platform.models.start_run(
+        name, f"refit of version {version}", {"refreshes": str(version)}, parent=run_id
+    )
     made = {
         "training_run": child,
         "search_run": search_run(of_champion),
@@ -99,7 +110,10 @@ def review_refit(
         champion = ModelCache(platform).get(definition, serving.challenger_version)
     except ModelUnavailable:  # the comparison of the training reports it
         return None
-    histories, suppressed = histories_at(platform, definition, as_of), suppressed_at(platform, definition, as_of)
+    histories, suppressed = (
+        histories_at(platform, definition, as_of),
+        suppressed_at(platform, definition, as_of),
+    )
     acted = acted_windows(platform.episodes, definition, as_of)
     found = compare_with_twin(definition, champion, histories, acted, as_of, suppressed)
     if found is None:
@@ -122,5 +136,7 @@ def review_refit(
     if not platform.decisions.add(record, 1 + sum(d.promoted for d in made)):
         return None  # another promotion came first
     follow(platform, record)
-    _log.info("the refit of version %d gives way to its twin", serving.challenger_version, definition=name)
+    _log.info(
+        "the refit of version %d gives way to its twin", serving.challenger_version, definition=name
+    )
     return record

@@ -29,7 +29,9 @@ def load_model_definition(platform: TrainingPorts, run_id: str) -> ModelDefiniti
 
 def load_definition(platform: TrainingPorts, run_id: str) -> TrainedDefinition:
     """Return the same of a definition that learns from problems, with stride and windows as they were derived."""
-    return with_stored_features(platform.derived_features, require_trained(revision_of(platform, run_id)))
+    return with_stored_features(
+        platform.derived_features, require_trained(revision_of(platform, run_id))
+    )
 
 
 def revision_of(platform: TrainingPorts, run_id: str) -> Revision:
@@ -45,10 +47,16 @@ def load_dataset(models: Models, run_id: str) -> Dataset:
 
 def load_candidates(platform: TrainingPorts, run_id: str) -> dict[str, dict[str, bytes]]:
     """Return the files of the newest fitted candidate of every family. Raises UserError if one is missing."""
-    fitted = {s.tags["family"]: s.id for s in platform.models.searches(run_id) if s.tags.get("fitted") == "true"}
+    fitted = {
+        s.tags["family"]: s.id
+        for s in platform.models.searches(run_id)
+        if s.tags.get("fitted") == "true"
+    }
     missing = [f for f in candidate_families(platform, run_id) if f not in fitted]
     if missing:
-        raise UserError(f"not fitted yet: {', '.join(missing)}; run these candidates of the training again")
+        raise UserError(
+            f"not fitted yet: {', '.join(missing)}; run these candidates of the training again"
+        )
     return {family: platform.models.files(run, CANDIDATE) for family, run in fitted.items()}
 
 
@@ -65,7 +73,9 @@ def profile(dataset: Dataset) -> DatasetProfile:
         at, label = dataset.at[rows], dataset.label[rows]
         if len(at):
             start, end = (from_millis(int(t)) for t in (at.min(), at.max()))
-            parts[part] = PartProfile(rows=len(at), positives=int(label.sum()), start=start, end=end)
+            parts[part] = PartProfile(
+                rows=len(at), positives=int(label.sum()), start=start, end=end
+            )
     return DatasetProfile(
         hash=dataset.hash,
         parts=parts,

@@ -15,7 +15,9 @@ from alerting.usecases.training.promote import promote_run
 _LEAST_BEGINNING = 4
 
 
-def answer_run(platform: TrainingPorts, text: str, approved_by: str, rejected_reason: str | None = None) -> Proposal:
+def answer_run(
+    platform: TrainingPorts, text: str, approved_by: str, rejected_reason: str | None = None
+) -> Proposal:
     """Approve the promotion that a training proposed, or reject it with a reason, and carry it out."""
     return promote_run(platform, find_run(platform, text), approved_by, rejected_reason)
 
@@ -30,16 +32,23 @@ def find_run(platform: TrainingPorts, text: str) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise UserError(f"{len(found)} runs begin with {shown(text)}: {', '.join(found[:5])}; give more of the id")
+        raise UserError(
+            f"{len(found)} runs begin with {shown(text)}: {', '.join(found[:5])}; give more of the id"
+        )
     lines = [f"{one.definition}: `alerting model approve {run}`" for run, one in waiting.items()]
-    raise UserError(f"no run begins with {shown(text)}; waiting for approval: {'; '.join(lines) or 'none'}")
+    raise UserError(
+        f"no run begins with {shown(text)}; waiting for approval: {'; '.join(lines) or 'none'}"
+    )
 
 
 def require_idle(platform: TrainingPorts, name: str) -> None:
     """Check that no training of a definition is under way. Raises UserError with its start and step if one is."""
     revision = require_revision(platform.definitions, name)
     for training in platform.trainings.of([name]):
-        if training.ended_at is None and platform.clock.now() - training.started_at <= ABANDONED_AFTER:
+        if (
+            training.ended_at is None
+            and platform.clock.now() - training.started_at <= ABANDONED_AFTER
+        ):
             since = messages.moment(training.started_at, platform.zone)
             step = describe_step(platform, revision) if training.revision == revision.number else ""
             raise UserError(
@@ -50,15 +59,22 @@ def require_idle(platform: TrainingPorts, name: str) -> None:
 
 def _waiting(platform: TrainingPorts) -> dict[str, Proposal]:
     """Return the proposals that wait for a person, by run."""
-    names = sorted(alert.subject for alert in platform.platform_alerts.open() if alert.kind == WAITING)
+    names = sorted(
+        alert.subject for alert in platform.platform_alerts.open() if alert.kind == WAITING
+    )
     decided = platform.decisions.histories(names) if names else {}
-    found = [waiting_proposal(platform.models, name, {d.run_id for d in decided.get(name, ())}) for name in names]
+    found = [
+        waiting_proposal(platform.models, name, {d.run_id for d in decided.get(name, ())})
+        for name in names
+    ]
     return {proposal.run_id: proposal for proposal in found if proposal is not None}
 
 
 def _decided_and_open(platform: TrainingPorts) -> list[str]:
     """Return the runs with a decision, and those without an end, of all definitions with a model."""
-    names = [r.name for r in platform.definitions.latest() if isinstance(r.definition, ModelDefinition)]
+    names = [
+        r.name for r in platform.definitions.latest() if isinstance(r.definition, ModelDefinition)
+    ]
     made = platform.decisions.histories(names) if names else {}
     runs = [d.run_id for of_name in made.values() for d in of_name if d.run_id is not None]
     try:

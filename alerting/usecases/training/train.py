@@ -64,7 +64,9 @@ def _nothing(line: str) -> None:
     """Drop a line on the progress of a training."""
 
 
-def train(platform: TrainingPorts, name: str, as_of: datetime, progress: Progress = silent) -> Proposal:
+def train(
+    platform: TrainingPorts, name: str, as_of: datetime, progress: Progress = silent
+) -> Proposal:
     """Run all steps one after the other. Promotion waits for approval if the definition requires it."""
     progress("building the dataset", 0, None)
     run_id = prepare(platform, name, as_of)
@@ -87,7 +89,11 @@ def train(platform: TrainingPorts, name: str, as_of: datetime, progress: Progres
 
 
 def prepare(
-    platform: TrainingPorts, name: str, as_of: datetime, report: Callable[[str], None] = _nothing, training_run: str | None = None
+    platform: TrainingPorts,
+    name: str,
+    as_of: datetime,
+    report: Callable[[str], None] = _nothing,
+    training_run: str | None = None,
 ) -> str:
     """Build the dataset of a definition and open its training run; `report` gets each sentence on it.
 
@@ -104,7 +110,12 @@ def prepare(
         else:
             prepared = _Prepared(*read_histories(platform, definition, as_of))
     composition = prepared.profile
-    tags = {"definition": name, "revision": str(revision.number), "as_of": as_of.isoformat(), "dataset_hash": composition.hash}
+    tags = {
+        "definition": name,
+        "revision": str(revision.number),
+        "as_of": as_of.isoformat(),
+        "dataset_hash": composition.hash,
+    }
     run_id = platform.models.start_run(
         name,
         f"{name} r{revision.number} {as_of:%Y-%m-%d %H:%M}",
@@ -133,18 +144,26 @@ class _Prepared:
     columns: Mapping[str, str] = field(default_factory=dict)
 
 
-def _prepare_rows(platform: TrainingPorts, revision: Revision, definition: TrainedDefinition, as_of: datetime) -> _Prepared:
+def _prepare_rows(
+    platform: TrainingPorts, revision: Revision, definition: TrainedDefinition, as_of: datetime
+) -> _Prepared:
     """Build the dataset with its counts and quality report, and fix stride and windows if they are derived."""
     dataset = dataset_at(platform, revision, definition, as_of)
     fixed = fix_features(platform, definition, as_of)
-    if fixed is not None and duration_millis(fixed.stride) != dataset.plan.stride_ms:  # another training was first
+    if (
+        fixed is not None and duration_millis(fixed.stride) != dataset.plan.stride_ms
+    ):  # another training was first
         dataset = dataset_at(platform, revision, definition, as_of)
     composition = profile(dataset)
     counts = {f"rows_{part}": rows.rows for part, rows in composition.parts.items()}
     counts["rows_purged"] = int((dataset.part == "purged").sum())
     dropped = {f"dropped_{reason}": count for reason, count in dataset.counts.items()}
     return _Prepared(
-        {**dataset_files(dataset), "quality.json": _quality_file(dataset), "notes.txt": "\n".join(dataset.notes).encode()},
+        {
+            **dataset_files(dataset),
+            "quality.json": _quality_file(dataset),
+            "notes.txt": "\n".join(dataset.notes).encode(),
+        },
         composition,
         params={
             "horizon": str(definition.horizon),
@@ -174,7 +193,9 @@ def _quality_file(dataset: Dataset) -> bytes:
     return json.dumps([asdict(finding) for finding in dataset.findings], indent=1).encode()
 
 
-def fit(platform: TrainingPorts, run_id: str, family: str, progress: Progress = silent) -> CandidateSummary | EstimateSummary:
+def fit(
+    platform: TrainingPorts, run_id: str, family: str, progress: Progress = silent
+) -> CandidateSummary | EstimateSummary:
     """Search one family on the run's dataset, or estimate its model without one, and store the candidate on a child run."""
     definition = load_model_definition(platform, run_id)
     child = platform.models.start_run(definition.name, family, {"family": family}, parent=run_id)
@@ -186,12 +207,19 @@ def fit(platform: TrainingPorts, run_id: str, family: str, progress: Progress = 
     except BaseException:
         platform.models.finish(child, failed=True)
         raise
-    platform.models.log(child, params=fitted.params, metrics=fitted.metrics, files=fitted.files, folder=CANDIDATE)
+    platform.models.log(
+        child, params=fitted.params, metrics=fitted.metrics, files=fitted.files, folder=CANDIDATE
+    )
     if fitted.charts:
         platform.models.log(child, files=fitted.charts, folder="charts")
     platform.models.log(child, tags={"fitted": "true", **description(fitted.text)})
     platform.models.finish(child)
-    _log.info("candidate fitted: %s", candidate_line(fitted.summary), definition=definition.name, run=run_id)
+    _log.info(
+        "candidate fitted: %s",
+        candidate_line(fitted.summary),
+        definition=definition.name,
+        run=run_id,
+    )
     return fitted.summary
 
 
@@ -214,18 +242,35 @@ def _search(platform: TrainingPorts, run_id: str, family: str, progress: Progres
     charts = _candidate_charts(candidate, dataset) if platform.models.shown else {}
     summary = CandidateSummary.from_candidate(candidate)
     return _Fitted(
-        summary, _describe_candidate(candidate), candidate.params, candidate.metrics, candidate_files(candidate), charts
+        summary,
+        _describe_candidate(candidate),
+        candidate.params,
+        candidate.metrics,
+        candidate_files(candidate),
+        charts,
     )
 
 
-def _estimate(platform: TrainingPorts, run_id: str, definition: ModelDefinition, family: str) -> _Fitted:
+def _estimate(
+    platform: TrainingPorts, run_id: str, definition: ModelDefinition, family: str
+) -> _Fitted:
     estimation, tags = estimation_of(definition), platform.models.tags(run_id)
     data = load_learning_data(platform, run_id, definition, datetime.fromisoformat(tags["as_of"]))
     found = estimation.estimate(definition, int(tags["revision"]), family, data)
-    account = {"notes": found.notes, "left_out": found.left_out, "tables": [one._asdict() for one in found.tables]}
+    account = {
+        "notes": found.notes,
+        "left_out": found.left_out,
+        "tables": [one._asdict() for one in found.tables],
+    }
     files = {**estimation.save(found.model), ACCOUNT: json.dumps(account, indent=1).encode()}
     summary = EstimateSummary(family=family, used=found.used, notes=found.notes)
-    return _Fitted(summary, "\n\n".join(found.notes), found.params, {**found.metrics, "used": float(found.used)}, files)
+    return _Fitted(
+        summary,
+        "\n\n".join(found.notes),
+        found.params,
+        {**found.metrics, "used": float(found.used)},
+        files,
+    )
 
 
 def _champion_params(platform: RegistryPorts, run_id: str, family: str) -> dict[str, Any] | None:
@@ -239,18 +284,41 @@ def _champion_params(platform: RegistryPorts, run_id: str, family: str) -> dict[
     if version is None:
         return None
     try:
-        searches = platform.models.searches(search_run(platform.models.version_tags(tags["definition"], version)))
-        child = next((s.id for s in searches if (s.tags.get("family"), s.tags.get("fitted")) == (family, "true")), None)
-        return None if child is None else candidate_from_files(platform.models.files(child, CANDIDATE)).params
-    except (ModelUnavailable, KeyError, UserError):  # its records are lost: the search starts from the default only
+        searches = platform.models.searches(
+            search_run(platform.models.version_tags(tags["definition"], version))
+        )
+        child = next(
+            (
+                s.id
+                for s in searches
+                if (s.tags.get("family"), s.tags.get("fitted")) == (family, "true")
+            ),
+            None,
+        )
+        return (
+            None
+            if child is None
+            else candidate_from_files(platform.models.files(child, CANDIDATE)).params
+        )
+    except (
+        ModelUnavailable,
+        KeyError,
+        UserError,
+    ):  # its records are lost: the search starts from the default only
         return None
 
 
 def _describe_candidate(candidate: Candidate) -> str:
     """Return the search in two sentences, as the description of its run."""
-    cut = f" Cut short by the time budget: {candidate.trials} of {candidate.trials_asked}." if candidate.cut_short else ""
+    cut = (
+        f" Cut short by the time budget: {candidate.trials} of {candidate.trials_asked}."
+        if candidate.cut_short
+        else ""
+    )
     values = candidate_metrics(CandidateSummary.from_candidate(candidate))
-    return "\n\n".join([f"Best of {candidate.trials} trials, out of fold: {values}.{cut}", *candidate.notes])
+    return "\n\n".join(
+        [f"Best of {candidate.trials} trials, out of fold: {values}.{cut}", *candidate.notes]
+    )
 
 
 def _candidate_charts(candidate: Candidate, dataset: Dataset) -> dict[str, bytes]:
@@ -260,5 +328,11 @@ def _candidate_charts(candidate: Candidate, dataset: Dataset) -> dict[str, bytes
     points = precision_recall_points(dataset.label[scored], candidate.oof[scored])
     title = f"{candidate.family.replace('_', ' ')}: precision and recall out of fold"
     prevalence = {"prevalence": float(dataset.label[scored].mean())} if points else {}
-    charts = {"trials.png": training_charts.trials([t.ap for t in candidate.tried], candidate.family)}
-    return charts | ({"precision_recall.png": training_charts.precision_recall(points, prevalence, title)} if points else {})
+    charts = {
+        "trials.png": training_charts.trials([t.ap for t in candidate.tried], candidate.family)
+    }
+    return charts | (
+        {"precision_recall.png": training_charts.precision_recall(points, prevalence, title)}
+        if points
+        else {}
+    )

@@ -41,7 +41,9 @@ class ArchivedAsset:
     unfinished: int
 
 
-def archive_readings(platform: UpkeepPorts, as_of: datetime, progress: Progress = silent) -> ArchiveRun:
+def archive_readings(
+    platform: UpkeepPorts, as_of: datetime, progress: Progress = silent
+) -> ArchiveRun:
     """Archive every month that ended longer ago than the archive's age, and finish what an earlier run began. Idempotent.
 
     What late readings can still change stays. A month that cannot be archived stays in the database, is named among the faults,
@@ -53,20 +55,28 @@ def archive_readings(platform: UpkeepPorts, as_of: datetime, progress: Progress 
             if file.state == "written":
                 _delete_readings(archive, run, file)
             elif file.state == "restoring":
-                run.faults.append(f"{asset} {file.month}: is being restored: run `alerting archive restore` again")
+                run.faults.append(
+                    f"{asset} {file.month}: is being restored: run `alerting archive restore` again"
+                )
         for month in _due_months(platform, archive, asset, as_of):
             progress(f"archiving {asset} {month}", run.rows, None)
             _archive_month(archive, run, asset, month, as_of)
     return run
 
 
-def _due_months(platform: UpkeepPorts, archive: Archive, asset: str, as_of: datetime) -> Sequence[str]:
+def _due_months(
+    platform: UpkeepPorts, archive: Archive, asset: str, as_of: datetime
+) -> Sequence[str]:
     if archive.after is None:
         return ()
-    return archive.due_months(asset, min(as_of - archive.after, latest_limit(platform, as_of)), as_of - AFTER_ARRIVAL)
+    return archive.due_months(
+        asset, min(as_of - archive.after, latest_limit(platform, as_of)), as_of - AFTER_ARRIVAL
+    )
 
 
-def _archive_month(archive: Archive, run: ArchiveRun, asset: str, month: str, as_of: datetime) -> None:
+def _archive_month(
+    archive: Archive, run: ArchiveRun, asset: str, month: str, as_of: datetime
+) -> None:
     earlier = [file for file in archive.files(asset) if file.month == month]
     if unfinished := [file for file in earlier if file.state != "archived"]:
         if unfinished[0].state == "written":
@@ -99,7 +109,10 @@ def archive_status(platform: UpkeepPorts, as_of: datetime) -> list[ArchivedAsset
     for asset in assets_with_readings(platform):
         files, due = archive.files(asset), _due_months(platform, archive, asset, as_of)
         if files or due:
-            first, last = min((f.first for f in files), default=None), max((f.last for f in files), default=None)
+            first, last = (
+                min((f.first for f in files), default=None),
+                max((f.last for f in files), default=None),
+            )
             rows, size = sum(f.rows for f in files), sum(f.bytes for f in files)
             unfinished = sum(f.state != "archived" for f in files)
             found.append(ArchivedAsset(asset, first, last, len(files), rows, size, due, unfinished))
@@ -121,7 +134,9 @@ def verify_archive(platform: UpkeepPorts, progress: Progress = silent) -> list[s
     return [*faults, *(f"{path} {unknown}; {remedy}" for path in archive.unknown_files())]
 
 
-def restore_months(platform: UpkeepPorts, asset: str, first: str, last: str, progress: Progress = silent) -> int:
+def restore_months(
+    platform: UpkeepPorts, asset: str, first: str, last: str, progress: Progress = silent
+) -> int:
     """Put the archived months of an asset from `first` to `last` back into the database. Return how many rows. Idempotent.
 
     The newest file of a month comes first, because stored samples stay. Raises UserError if there are none, or a file is damaged.
@@ -129,7 +144,9 @@ def restore_months(platform: UpkeepPorts, asset: str, first: str, last: str, pro
     archive = require_archive(platform)
     files = [file for file in archive.files(asset) if first <= file.month <= last]
     if not files:
-        raise UserError(f"no readings of {asset!r} from {first} to {last} are archived; see `alerting archive status`")
+        raise UserError(
+            f"no readings of {asset!r} from {first} to {last} are archived; see `alerting archive status`"
+        )
     for file in files:
         archive.check(file)
     rows = 0

@@ -53,7 +53,9 @@ def _close_all(platform: OutcomePorts, revision: Revision, as_of: datetime) -> i
         if episode.condition == "closed":
             return episode
         ended = max(revision.at, episode.raised_at)
-        return episode.then("closed", as_of, out_of_service(revision), condition="closed", closed_at=ended)
+        return episode.then(
+            "closed", as_of, out_of_service(revision), condition="closed", closed_at=ended
+        )
 
     open_episodes = platform.episodes.find(definition=revision.name, open_only=True)
     for episode in open_episodes:

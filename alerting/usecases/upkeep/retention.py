@@ -16,7 +16,9 @@ from alerting.usecases.definitions.sync import active
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.notification.platform_alerts import opening_keys
 
-_BEFORE_EPISODE = timedelta(days=30)  # readings before a raise that evaluation, explanation or chart may read
+_BEFORE_EPISODE = timedelta(
+    days=30
+)  # readings before a raise that evaluation, explanation or chart may read
 _AFTER_LATENESS = timedelta(days=1)
 _FAR = timedelta(days=3650)
 _EVER = datetime.fromtimestamp(0, UTC)
@@ -31,7 +33,10 @@ def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Sw
     """
     lasts, latest = platform.retention, latest_limit(platform, as_of)
     limits = {name: min(as_of - last, latest) for name, last in vars(lasts).items()}
-    needed = [*platform.episodes.find(open_only=True), *platform.episodes.with_due_outcomes(as_of + _FAR)]
+    needed = [
+        *platform.episodes.find(open_only=True),
+        *platform.episodes.with_due_outcomes(as_of + _FAR),
+    ]
     found = [
         *_readings(platform, needed, limits["readings"], dry),
         *_scores(platform, needed, limits["scores"], dry),
@@ -40,23 +45,33 @@ def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Sw
         *_logs(platform, limits["reports"], ("reports", "backtests"), dry),
         *_logs(platform, limits["scores"], ("past_evaluations",), dry),
         *_models(platform, limits["models"], dry),
-        *_archived(platform, needed, limits["archive"], dry),  # last: while it is away all else is deleted
+        *_archived(
+            platform, needed, limits["archive"], dry
+        ),  # last: while it is away all else is deleted
     ]
     return _totals(found)
 
 
 def latest_limit(platform: UpkeepPorts, as_of: datetime) -> datetime:
     """Return the instant after which late readings may still be evaluated again: nothing after it is deleted or archived."""
-    lateness = max((target.allowed_lateness for target in current_plan(platform).targets), default=0)
+    lateness = max(
+        (target.allowed_lateness for target in current_plan(platform).targets), default=0
+    )
     return as_of - timedelta(milliseconds=lateness) - _AFTER_LATENESS
 
 
 def assets_with_readings(platform: UpkeepPorts) -> list[str]:
     """Return the names of all assets, also of those that are no longer defined."""
-    return list(dict.fromkeys([*(asset.name for asset in platform.assets.all()), *platform.readings.newest_readings()]))
+    return list(
+        dict.fromkeys(
+            [*(asset.name for asset in platform.assets.all()), *platform.readings.newest_readings()]
+        )
+    )
 
 
-def _readings(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool) -> Iterable[Swept]:
+def _readings(
+    platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool
+) -> Iterable[Swept]:
     """Delete readings asset by asset; none while an archive is in use, which alone takes them out of the database."""
     if platform.archive is not None and platform.archive.after is not None:
         return []
@@ -64,7 +79,9 @@ def _readings(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime
     return [platform.sweeps.readings(asset, limit, dry=dry) for asset, limit in limits.items()]
 
 
-def _archived(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool) -> Iterable[Swept]:
+def _archived(
+    platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool
+) -> Iterable[Swept]:
     """Delete archived files of months that ended, and arrived, before an instant and that nothing in use reads.
 
     A file that cannot be deleted does not stop the others. Raises UserError that names the first of them, at the end.
@@ -78,12 +95,18 @@ def _archived(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime
     files = platform.archive.files()
     limits = _limits(platform, needed, before) if files else {}
     for file in files:
-        has_arrived = file.arrived_before <= before  # a history that was imported lately stays, as its readings would
+        has_arrived = (
+            file.arrived_before <= before
+        )  # a history that was imported lately stays, as its readings would
         is_old = has_arrived and month_interval(file.month)[1] <= limits.get(file.asset, before)
         if is_old and (dry or _forget(platform.archive, file, faults)):
             yield Swept("archived readings", file.rows, file.bytes)
     if faults:
-        others = f"; {len(faults) - 1} other archived files could not be deleted either" if len(faults) > 1 else ""
+        others = (
+            f"; {len(faults) - 1} other archived files could not be deleted either"
+            if len(faults) > 1
+            else ""
+        )
         raise UserError(f"{faults[0]}{others}")
 
 
@@ -99,14 +122,21 @@ def _forget(archive: Archive, file: ArchivedFile, faults: list[str]) -> bool:
     return True
 
 
-def _limits(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime) -> dict[str, datetime]:
+def _limits(
+    platform: UpkeepPorts, needed: Sequence[Episode], before: datetime
+) -> dict[str, datetime]:
     """Return the instant before which nothing in use reads readings, by asset; at most `before`."""
     assets = platform.assets.all()
     by_name = {asset.name: asset for asset in assets}
     limits = dict.fromkeys(assets_with_readings(platform), before)
-    read_from = [(by_name.get(e.asset, Asset(name=e.asset)), e.raised_at - _BEFORE_EPISODE) for e in needed]
+    read_from = [
+        (by_name.get(e.asset, Asset(name=e.asset)), e.raised_at - _BEFORE_EPISODE) for e in needed
+    ]
     for revision in active(platform.definitions):
-        if isinstance(revision.definition, ModelDefinition) and (first := revision.definition.learns_from) is not None:
+        if (
+            isinstance(revision.definition, ModelDefinition)
+            and (first := revision.definition.learns_from) is not None
+        ):
             read_from += [(asset, first) for asset in matching_assets(revision.definition, assets)]
     tree = AssetTree(assets)
     for asset, first in read_from:
@@ -115,25 +145,40 @@ def _limits(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime) 
     return limits
 
 
-def _scores(platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool) -> Iterable[Swept]:
+def _scores(
+    platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool
+) -> Iterable[Swept]:
     """Yield what was deleted; scores of a past interval stay as long as the record of its evaluation."""
     for revision in platform.definitions.latest():
         if isinstance(revision.definition, ModelDefinition):
             raised = [e.raised_at for e in needed if e.definition == revision.name]
-            evaluated = [past.start for past in platform.past_evaluations.of(revision.name) if past.at >= before]
+            evaluated = [
+                past.start
+                for past in platform.past_evaluations.of(revision.name)
+                if past.at >= before
+            ]
             yield platform.sweeps.scores(revision.name, min([before, *raised, *evaluated]), dry=dry)
 
 
 def _notifications(platform: UpkeepPorts, before: datetime, dry: bool) -> Swept:
     """Delete finished notifications, those of an episode as long after its end: from them follows what was sent already."""
     recent = [alarm.id for alarm in platform.episodes.alarms(before, before, active_from=_EVER)]
-    return Swept("notifications", platform.notifications.forget(before, recent, opening_keys(platform), dry=dry), None)
+    return Swept(
+        "notifications",
+        platform.notifications.forget(before, recent, opening_keys(platform), dry=dry),
+        None,
+    )
 
 
-def _logs(platform: UpkeepPorts, before: datetime, logs: Sequence[Log], dry: bool) -> Iterable[Swept]:
+def _logs(
+    platform: UpkeepPorts, before: datetime, logs: Sequence[Log], dry: bool
+) -> Iterable[Swept]:
     """Delete old records. The result of checking a definition against the alarm budget stays, or it would be checked again."""
     keep = checked_subjects(platform.definitions)
-    return [platform.sweeps.log(log, before, keep if log == "platform_alerts" else (), dry=dry) for log in logs]
+    return [
+        platform.sweeps.log(log, before, keep if log == "platform_alerts" else (), dry=dry)
+        for log in logs
+    ]
 
 
 def _models(platform: UpkeepPorts, before: datetime, dry: bool) -> Iterable[Swept]:
@@ -141,7 +186,10 @@ def _models(platform: UpkeepPorts, before: datetime, dry: bool) -> Iterable[Swep
         if isinstance(revision.definition, ModelDefinition):
             name = revision.name
             served = {d.challenger_version for d in platform.decisions.of(name) if d.promoted}
-            aliases = {platform.models.alias(name, alias) for alias in ("champion", "previous", "challenger")}
+            aliases = {
+                platform.models.alias(name, alias)
+                for alias in ("champion", "previous", "challenger")
+            }
             keep = {version for version in served | aliases if version is not None}
             yield from platform.models.forget(name, keep, before, dry=dry)
 

@@ -18,9 +18,18 @@ import pandas as pd
 from alerting.reporting.definition.drift import drift_of_inputs, quantile_edges
 from alerting.reporting.definition.estimated import expected_performance
 
-NANNYML, EVIDENTLY = os.environ.get("ALERTING_BENCH_NANNYML", ""), os.environ.get("ALERTING_BENCH_EVIDENTLY", "")
+NANNYML, EVIDENTLY = (
+    os.environ.get("ALERTING_BENCH_NANNYML", ""),
+    os.environ.get("ALERTING_BENCH_EVIDENTLY", ""),
+)
 ROWS, SEED, LIMIT = 20_000, 7, 0.3
-TOLERANCE = {"recall": 0.005, "precision": 0.005, "roc_auc": 0.005, "psi": 0.001, "wasserstein": 0.001}
+TOLERANCE = {
+    "recall": 0.005,
+    "precision": 0.005,
+    "roc_auc": 0.005,
+    "psi": 0.001,
+    "wasserstein": 0.001,
+}
 PEERS = Path(__file__).parent
 
 
@@ -42,7 +51,9 @@ def run() -> dict[str, Any]:
         "peer": "NannyML CBPE, Evidently drift",
         "ratio": None,
         "goal": f"within {TOLERANCE}",
-        "met": all(differences[name] <= limits[name] for name in differences) if differences else None,
+        "met": all(differences[name] <= limits[name] for name in differences)
+        if differences
+        else None,
         "measured": measured,
     }
 
@@ -57,7 +68,9 @@ def _estimates(folder: Path) -> dict[str, dict[str, float]]:
         frames[name] = frame.assign(label=(rng.random(ROWS) < score).astype(int))
         frames[name].to_csv(folder / f"{name}.csv", index=False)
     peer = _peer(NANNYML, "nannyml_cbpe.py", folder / "reference.csv", folder / "analysis.csv")
-    found = expected_performance(frames["analysis"]["score"].to_numpy(np.float64), np.full(ROWS, LIMIT))
+    found = expected_performance(
+        frames["analysis"]["score"].to_numpy(np.float64), np.full(ROWS, LIMIT)
+    )
     ours = {"recall": found.recall, "precision": found.precision, "roc_auc": found.roc_auc}
     return {name: {"ours": float(value or 0), "peer": peer[name]} for name, value in ours.items()}
 
@@ -67,29 +80,50 @@ def _drifts(folder: Path) -> dict[str, dict[str, float]]:
     rng = np.random.default_rng(SEED)
     same = rng.standard_normal((2, ROWS))
     before = pd.DataFrame(
-        {"same": same[0], "moved": rng.normal(10, 2, ROWS), "spread": rng.normal(0, 1, ROWS), "skewed": rng.gamma(2, 3, ROWS)}
+        {
+            "same": same[0],
+            "moved": rng.normal(10, 2, ROWS),
+            "spread": rng.normal(0, 1, ROWS),
+            "skewed": rng.gamma(2, 3, ROWS),
+        }
     )
     now = pd.DataFrame(
-        {"same": same[1], "moved": rng.normal(11, 2, ROWS), "spread": rng.normal(0, 2, ROWS), "skewed": rng.gamma(3, 3, ROWS)}
+        {
+            "same": same[1],
+            "moved": rng.normal(11, 2, ROWS),
+            "spread": rng.normal(0, 2, ROWS),
+            "skewed": rng.gamma(3, 3, ROWS),
+        }
     )
     product = {
         "before": rng.choice(["a", "b", "c"], ROWS, p=[0.6, 0.3, 0.1]),
         "now": rng.choice(["a", "b", "c"], ROWS, p=[0.4, 0.3, 0.3]),
     }
     for name, frame in (("before", before), ("now", now)):
-        bins = {f"bin_{c}": np.searchsorted(quantile_edges(before[c].to_numpy()), frame[c].to_numpy()) for c in before}
+        bins = {
+            f"bin_{c}": np.searchsorted(quantile_edges(before[c].to_numpy()), frame[c].to_numpy())
+            for c in before
+        }
         frame.assign(**bins, bin_product=product[name]).to_csv(folder / f"{name}.csv", index=False)
     peer = _peer(EVIDENTLY, "evidently_drift.py", folder / "before.csv", folder / "now.csv")
     at = pd.date_range("2026-01-01", periods=ROWS, freq="1min", tz="UTC")
-    sides = [frame.assign(product=product[name]).set_index(at) for name, frame in (("before", before), ("now", now))]
+    sides = [
+        frame.assign(product=product[name]).set_index(at)
+        for name, frame in (("before", before), ("now", now))
+    ]
     ours = drift_of_inputs({"x": sides[0]}, {"x": sides[1]})
     found = {f"psi {d.variable}": {"ours": d.psi, "peer": peer[f"bin_{d.variable}"]} for d in ours}
     distances = {d.variable: d.wasserstein for d in ours if d.wasserstein is not None}
-    return found | {f"wasserstein {name}": {"ours": value, "peer": peer[name]} for name, value in distances.items()}
+    return found | {
+        f"wasserstein {name}": {"ours": value, "peer": peer[name]}
+        for name, value in distances.items()
+    }
 
 
 def _peer(python: str, script: str, *files: Path) -> dict[str, float]:
-    done = subprocess.run([python, str(PEERS / script), *map(str, files)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [python, str(PEERS / script), *map(str, files)], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"{script} failed:\n{done.stderr[-2000:]}")
     found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])

@@ -28,7 +28,14 @@ def main(reference: str, current: str) -> None:
     report = Report(metrics)
     data = [Dataset.from_pandas(frame, data_definition=definition) for frame in (new, known)]
     found = report.run(*data).dict()["metrics"]
-    print(json.dumps({name: float(metric["value"]) for name, metric in zip([*bins, *numbers], found, strict=True)}))
+    print(
+        json.dumps(
+            {
+                name: float(metric["value"])
+                for name, metric in zip([*bins, *numbers], found, strict=True)
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -30,7 +30,8 @@ def main(reference: str, analysis: str) -> None:
     found = estimator.estimate(new).filter(period="analysis").to_df()
     print(
         json.dumps(
-            {name: float(found[(name, "value")].iloc[0]) for name in METRICS} | {"calibrated": bool(estimator.needs_calibration)}
+            {name: float(found[(name, "value")].iloc[0]) for name in METRICS}
+            | {"calibrated": bool(estimator.needs_calibration)}
         )
     )
 

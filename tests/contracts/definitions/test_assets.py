@@ -11,7 +11,9 @@ def test_an_asset_comes_back_equal(stores):
         quality=Variable(delay=timedelta(hours=1), low=0.0),
         recipe=Variable(type="category", carry_forward=timedelta(days=14)),
         running=Variable(type="boolean"),
-    ).model_copy(update={"attributes": {"model": "M-3", "age": 12.5, "refitted": True}, "parent": "hall"})
+    ).model_copy(
+        update={"attributes": {"model": "M-3", "age": 12.5, "refitted": True}, "parent": "hall"}
+    )
     stores.assets.put([asset])
     assert stores.assets.get("oven-1") == asset
     assert stores.assets.get("oven-2") is None
@@ -25,14 +27,19 @@ def test_putting_an_asset_again_replaces_it(stores):
 
 def test_several_assets_are_found_at_once_as_they_are_now(stores):
     stores.assets.put([oven(), Asset(name="mixer")])
-    assert stores.assets.get_many(["mixer", "oven-1", "oven-2"]) == {"mixer": Asset(name="mixer"), "oven-1": oven()}
+    assert stores.assets.get_many(["mixer", "oven-1", "oven-2"]) == {
+        "mixer": Asset(name="mixer"),
+        "oven-1": oven(),
+    }
     stores.assets.put([Asset(name="mixer", title="Mixer")])
     assert stores.assets.get_many(["mixer"]) == {"mixer": Asset(name="mixer", title="Mixer")}
     assert stores.assets.get_many([]) == {}
 
 
 def test_event_types_are_kept_by_name(stores):
-    stores.assets.put_event_types([EventType(name="stop", duration="instant"), EventType(name="failure", duration="instant")])
+    stores.assets.put_event_types(
+        [EventType(name="stop", duration="instant"), EventType(name="failure", duration="instant")]
+    )
     stores.assets.put_event_types([EventType(name="stop", duration="lasting")])
     assert stores.assets.event_types() == [
         EventType(name="failure", duration="instant"),
@@ -48,7 +55,9 @@ def test_nothing_put_is_nothing_kept(stores):
 
 
 def test_a_variable_declared_without_a_type_comes_back_without_one(stores):
-    stores.assets.put([Asset(name="oven-1", variables={"x": Variable(), "y": Variable(type="number")})])
+    stores.assets.put(
+        [Asset(name="oven-1", variables={"x": Variable(), "y": Variable(type="number")})]
+    )
     variables = stores.assets.get("oven-1").variables
     assert [is_type_open(variables[name]) for name in "xy"] == [True, False]
     assert {variable.type for variable in variables.values()} == {"number"}
@@ -56,10 +65,25 @@ def test_a_variable_declared_without_a_type_comes_back_without_one(stores):
 
 def test_assets_that_match_come_with_all_that_are_above_them(stores):
     ovens = [Asset(name=f"oven-{number}", parent="line") for number in (2, 1)]
-    other = [Asset(name="my-oven-1", parent="other"), Asset(name="other"), Asset(name="oven.1"), Asset(name="mixer")]
-    stores.assets.put([*ovens, Asset(name="line", parent="hall"), Asset(name="hall", parent="line"), *other])
-    assert [asset.name for asset in stores.assets.matching(["oven-*"])] == ["hall", "line", "oven-1", "oven-2"]
-    assert [asset.name for asset in stores.assets.matching(["oven.1", "mix*", "unknown"])] == ["mixer", "oven.1"]
+    other = [
+        Asset(name="my-oven-1", parent="other"),
+        Asset(name="other"),
+        Asset(name="oven.1"),
+        Asset(name="mixer"),
+    ]
+    stores.assets.put(
+        [*ovens, Asset(name="line", parent="hall"), Asset(name="hall", parent="line"), *other]
+    )
+    assert [asset.name for asset in stores.assets.matching(["oven-*"])] == [
+        "hall",
+        "line",
+        "oven-1",
+        "oven-2",
+    ]
+    assert [asset.name for asset in stores.assets.matching(["oven.1", "mix*", "unknown"])] == [
+        "mixer",
+        "oven.1",
+    ]
     assert [asset.name for asset in stores.assets.matching(["o*n-1"])] == ["hall", "line", "oven-1"]
     assert stores.assets.matching(["*"]) == stores.assets.all()
     assert stores.assets.matching([]) == []
@@ -73,11 +97,20 @@ def test_an_asset_that_matches_has_the_latency_of_its_source(stores):
 
 def test_an_asset_edited_in_the_database_is_seen_by_the_next_read(mongo_stores):
     mongo_stores.assets.put([oven(), Asset(name="mixer"), Asset(name="press")])
-    assert [asset.name for asset in mongo_stores.assets.read_all()[0]] == ["mixer", "oven-1", "press"]
+    assert [asset.name for asset in mongo_stores.assets.read_all()[0]] == [
+        "mixer",
+        "oven-1",
+        "press",
+    ]
     collection = mongo_stores.database["assets"]
     collection.update_one({"name": "mixer"}, {"$set": {"name": "oven-2"}})
-    collection.update_one({"name": "press"}, {"$set": {"relations": "none"}}, bypass_document_validation=True)
+    collection.update_one(
+        {"name": "press"}, {"$set": {"relations": "none"}}, bypass_document_validation=True
+    )
     valid, faulty = mongo_stores.assets.read_all()
     assert [asset.name for asset in valid] == ["oven-1", "oven-2"]
     assert [(one.collection, one.name) for one in faulty] == [("assets", "press")]
-    assert [asset.name for asset in mongo_stores.assets.matching(["oven-*", "press"])] == ["oven-1", "oven-2"]
+    assert [asset.name for asset in mongo_stores.assets.matching(["oven-*", "press"])] == [
+        "oven-1",
+        "oven-2",
+    ]

@@ -107,8 +107,16 @@ THRESHOLDS = [
     {"above": None, "equals": True},
     {"above": None, "equals": "stopped"},
     {"above": None, "equals": {"attribute": "recipe"}},
-    {"above": None, "levels": {"medium": {"above": 215}, "critical": {"above": 230, "clear_above_at": 225}}},
-    {"at_least": {"readings": 3, "of": 5}, "rate_per": "1m", "no_data": "alert", "frozen_after": "1h"},
+    {
+        "above": None,
+        "levels": {"medium": {"above": 215}, "critical": {"above": 230, "clear_above_at": 225}},
+    },
+    {
+        "at_least": {"readings": 3, "of": 5},
+        "rate_per": "1m",
+        "no_data": "alert",
+        "frozen_after": "1h",
+    },
 ]
 
 
@@ -123,7 +131,10 @@ def test_the_server_takes_every_way_to_write_a_threshold(real, changes):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", [{"levels": {"medium": {"abov": 1}}}, {"above": {"atribute": "x"}}, {"no_data": "normal"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"levels": {"medium": {"abov": 1}}}, {"above": {"atribute": "x"}}, {"no_data": "normal"}],
+)
 def test_the_server_refuses_a_malformed_threshold(real, changes):
     with pytest.raises(DefinitionRefused):
         real.definitions.put(too_hot(**changes))
@@ -132,7 +143,9 @@ def test_the_server_refuses_a_malformed_threshold(real, changes):
 @pytest.mark.slow
 def test_the_server_takes_dates_and_the_numbers_of_every_shell(real):
     periods = {"start": at(0), "end": "2026-02-01T00:00:00Z"}
-    document = too_moist(periods=periods, learning={"trials": 8.0, "folds": 3}, features={"stride": None})
+    document = too_moist(
+        periods=periods, learning={"trials": 8.0, "folds": 3}, features={"stride": None}
+    )
     real.database["alert_definitions"].insert_one(dict(document))
     assert real.definitions.documents() == [document]
 
@@ -147,7 +160,10 @@ def test_preparing_again_brings_an_outdated_validator_up_to_date(real):
 
 
 SUPPRESSION = {
-    "when": [{"variable": "line_state", "equals": "stopped", "stale_after": "24h"}, {"event": "cleaning", "recovery": "15m"}],
+    "when": [
+        {"variable": "line_state", "equals": "stopped", "stale_after": "24h"},
+        {"event": "cleaning", "recovery": "15m"},
+    ],
     "windows": [{"days": ["sat", "sun"], "from": "22:00", "to": "06:00"}],
     "timezone": "Europe/Berlin",
     "still_notify": ["critical"],

@@ -4,7 +4,9 @@ from datetime import timedelta
 
 from alerting.learning.features.derive import DerivedFeatures
 
-MINUTES = DerivedFeatures(timedelta(minutes=1), (timedelta(minutes=15), timedelta(hours=1)), "the finest sampling is 1m")
+MINUTES = DerivedFeatures(
+    timedelta(minutes=1), (timedelta(minutes=15), timedelta(hours=1)), "the finest sampling is 1m"
+)
 HOURS = DerivedFeatures(timedelta(hours=1), (timedelta(hours=3),), "the finest sampling is 1h")
 
 

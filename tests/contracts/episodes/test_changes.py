@@ -38,7 +38,9 @@ def test_unchanged_episodes_are_read_from_the_store_and_nothing_is_to_be_written
     assert changes.size() == 0
 
 
-def test_what_is_composed_is_in_every_later_read_and_is_written_once_as_the_next_version(changes, stores):
+def test_what_is_composed_is_in_every_later_read_and_is_written_once_as_the_next_version(
+    changes, stores
+):
     changes.update(episode(10).id, lambda e: replace(e, severity="low"))
     changes.update(episode(10).id, closed)
     assert changes.live_open(*TARGET) is None
@@ -64,21 +66,33 @@ def test_notifications_of_composed_episodes_count_beside_those_of_stored_ones(ch
     since = at(0) - timedelta(days=1)
     stores.notifications.add([notice("a:raised:mail", 40, episode=episode(10).id, asset="oven-3")])
     changes.notify([notice("b:raised:mail", 50, episode=episode(10).id, asset="oven-3")])
-    assert {n.key for n in changes.raised_since("oven-3", since)} == {"a:raised:mail", "b:raised:mail"}
+    assert {n.key for n in changes.raised_since("oven-3", since)} == {
+        "a:raised:mail",
+        "b:raised:mail",
+    }
     assert changes.raised_since("oven-2", since) == []
     assert changes.raised_since("oven-3", at(10**6)) == []
     assert [n.key for n in changes.of_episode(episode(10).id)] == ["a:raised:mail", "b:raised:mail"]
 
 
 @pytest.mark.parametrize("is_claimed", [False, True])
-def test_an_end_drops_what_quiet_hours_hold_back_and_conflicts_with_a_delivery_that_has_begun(changes, stores, is_claimed):
-    held = notice("a:raised:mail", 10, episode=episode(10).id, postponed_by="quiet", next_attempt_at=at(60))
+def test_an_end_drops_what_quiet_hours_hold_back_and_conflicts_with_a_delivery_that_has_begun(
+    changes, stores, is_claimed
+):
+    held = notice(
+        "a:raised:mail", 10, episode=episode(10).id, postponed_by="quiet", next_attempt_at=at(60)
+    )
     stores.notifications.add([held])
     changes.update(episode(10).id, closed)
     changes.drop_overtaken(changes.get(episode(10).id))
     assert [n.status for n in changes.of_episode(episode(10).id)] == ["dropped"]
     if is_claimed:
         stores.notifications.claim([held], at(60), at(62))
-    with pytest.raises(Conflict) if is_claimed else nullcontext(), stores.unit_of_work.begin() as unit:
+    with (
+        pytest.raises(Conflict) if is_claimed else nullcontext(),
+        stores.unit_of_work.begin() as unit,
+    ):
         changes.write(unit)
-    assert [n.status for n in stores.notifications.get([held.key])] == ["claimed" if is_claimed else "dropped"]
+    assert [n.status for n in stores.notifications.get([held.key])] == [
+        "claimed" if is_claimed else "dropped"
+    ]

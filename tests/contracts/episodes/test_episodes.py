@@ -29,11 +29,18 @@ def refreshed() -> Episode:
     """An episode with advice of now, its alternatives, and the advice before."""
     raised = replace(full_episode(), id="r" * 24, asset="oven-3")
     ramp = Change("recipe", "rye", "oat", None, timedelta(minutes=3))
-    other = Alternative((ramp,), 0.2, "Set it", 0.5, 0.9, "aim", (Change("temperature", 210.0, 205.0, "°C"),))
+    other = Alternative(
+        (ramp,), 0.2, "Set it", 0.5, 0.9, "aim", (Change("temperature", 210.0, 205.0, "°C"),)
+    )
     lever = LeverReport("temperature", 0.3, 12, "")
-    newest = RecommendationResult((ramp,), 0.7, 0.1, True, "m", 0.1, 0.4, "aim", (), (other,), "least", 40, (lever,))
+    newest = RecommendationResult(
+        (ramp,), 0.7, 0.1, True, "m", 0.1, 0.4, "aim", (), (other,), "least", 40, (lever,)
+    )
     earlier = EarlierAdvice(at(1), at(4), 0.8, raised.recommendation.changes, "lower it")
-    return replace(raised, present=PresentAdvice(at(5), at(4), 0.7, 0.3, 4, raised.contributions, newest, (earlier,)))
+    return replace(
+        raised,
+        present=PresentAdvice(at(5), at(4), 0.7, 0.3, 4, raised.contributions, newest, (earlier,)),
+    )
 
 
 def test_an_episode_comes_back_equal(stores):
@@ -64,8 +71,15 @@ def write(stores, *episodes):
 
 def test_a_unit_of_work_writes_new_episodes_and_next_versions_and_closes_before_it_opens(stores):
     write(stores, episode(0), episode(0, asset="oven-2"))
-    write(stores, episode(10), closed(following(episode(0))), following(episode(0, asset="oven-2"), severity="low"))
-    found = {(e.asset, e.raised_at, e.condition, e.version, e.severity) for e in stores.episodes.find()}
+    write(
+        stores,
+        episode(10),
+        closed(following(episode(0))),
+        following(episode(0, asset="oven-2"), severity="low"),
+    )
+    found = {
+        (e.asset, e.raised_at, e.condition, e.version, e.severity) for e in stores.episodes.find()
+    }
     assert found == {
         ("oven-1", at(0), "closed", 2, episode(0).severity),
         ("oven-1", at(10), "open", 1, episode(0).severity),
@@ -151,7 +165,11 @@ def test_episodes_are_found_newest_first_by_what_is_asked(stores):
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(stores):
-    everything = [closed(episode(minute, asset=f"oven-{number}")) for minute in (0, 1, 2) for number in range(5)]
+    everything = [
+        closed(episode(minute, asset=f"oven-{number}"))
+        for minute in (0, 1, 2)
+        for number in range(5)
+    ]
     for one in everything:
         stores.episodes.insert(one)
     pages, before = [], None
@@ -159,7 +177,9 @@ def test_pages_follow_each_other_without_gap_or_repetition(stores):
         pages.append(page)
         before = (page[-1].raised_at, page[-1].id)
     assert [len(page) for page in pages] == [4, 4, 4, 3]
-    assert [one for page in pages for one in page] == sorted(everything, key=lambda e: (e.raised_at, e.id), reverse=True)
+    assert [one for page in pages for one in page] == sorted(
+        everything, key=lambda e: (e.raised_at, e.id), reverse=True
+    )
 
 
 def test_an_episode_is_found_by_the_beginning_of_its_id(stores):
@@ -193,10 +213,17 @@ QUERIES = {
 }
 
 
-def test_extracts_are_those_of_the_episodes_raised_in_the_period_and_of_older_ones_that_went_on(stores):
+def test_extracts_are_those_of_the_episodes_raised_in_the_period_and_of_older_ones_that_went_on(
+    stores,
+):
     inside, before = full_episode(), closed(episode(-600, asset="a"))
-    lasting = replace(closed(episode(-500, asset="b")), closed_at=inside.raised_at + timedelta(minutes=1))
-    still, ancient = episode(-400, asset="c"), replace(closed(episode(-90_000, asset="d")), closed_at=lasting.closed_at)
+    lasting = replace(
+        closed(episode(-500, asset="b")), closed_at=inside.raised_at + timedelta(minutes=1)
+    )
+    still, ancient = (
+        episode(-400, asset="c"),
+        replace(closed(episode(-90_000, asset="d")), closed_at=lasting.closed_at),
+    )
     ancient_open = episode(-95_000, asset="e")
     for one in (inside, before, lasting, still, ancient, ancient_open):
         assert stores.episodes.insert(one)
@@ -215,7 +242,12 @@ def many(real_server):
     with open_stores(real_server, "many", prepare=True) as stores:
         documents = (
             template
-            | {"_id": f"{number:024x}", "raised_at": at(number), "definition": f"d-{number % 10}", "asset": f"a-{number % 10}"}
+            | {
+                "_id": f"{number:024x}",
+                "raised_at": at(number),
+                "definition": f"d-{number % 10}",
+                "asset": f"a-{number % 10}",
+            }
             for number in range(100_000)
         )
         stores.database["episodes"].insert_many(documents, ordered=False)
@@ -232,7 +264,13 @@ def _examined(stores, ask) -> int:
         ask()
     finally:
         database.command("profile", 0)
-    entry = database["system.profile"].find({"ns": f"{database.name}.episodes", "op": "query"}).sort("ts", -1).limit(1).next()
+    entry = (
+        database["system.profile"]
+        .find({"ns": f"{database.name}.episodes", "op": "query"})
+        .sort("ts", -1)
+        .limit(1)
+        .next()
+    )
     assert not entry.get("hasSortStage") or entry["docsExamined"] < 1000
     return entry["docsExamined"]
 
@@ -281,7 +319,10 @@ def test_overlapping_episodes_are_those_of_one_target_that_meet_an_interval(stor
         assert stores.episodes.insert(one)
 
     def found(start, end):
-        return [e.raised_at for e in stores.episodes.overlapping("too-hot", "oven-1", at(start), at(end))]
+        return [
+            e.raised_at
+            for e in stores.episodes.overlapping("too-hot", "oven-1", at(start), at(end))
+        ]
 
     assert found(10, 20) == [at(20)]
     assert found(29, 40) == [at(40), at(20)]

@@ -20,14 +20,20 @@ DECISION = DecisionRecord(
     provisional=True,
     verdict="provisional",
     reason="there is no champion yet",
-    evidence={"average_precision": 0.8, "window": ["2026-01-01", "2026-01-02"], "per.asset": {"oven-1": None}},
+    evidence={
+        "average_precision": 0.8,
+        "window": ["2026-01-01", "2026-01-02"],
+        "per.asset": {"oven-1": None},
+    },
     run_id="run-1",
     actor="platform",
 )
 
 
 def test_feedback_is_kept_in_the_order_in_which_it_was_given(stores):
-    second = replace(FIRST, verdict="true_alarm", acted=True, action="lowered zone 2", acted_at=at(0))
+    second = replace(
+        FIRST, verdict="true_alarm", acted=True, action="lowered zone 2", acted_at=at(0)
+    )
     third = replace(FIRST, verdict=None, comment="sorry")
     earlier = replace(FIRST, at=at(0))
     for one in (FIRST, second, third, earlier, replace(FIRST, episode="e-2")):
@@ -85,7 +91,10 @@ def test_evidence_may_hold_what_numerics_give(stores):
 
 
 def test_replays_are_listed_oldest_first(stores):
-    late, early = (PastEvaluation("too-hot", "oven-1", at(0), at(60), 1, None, at(minute)) for minute in (200, 100))
+    late, early = (
+        PastEvaluation("too-hot", "oven-1", at(0), at(60), 1, None, at(minute))
+        for minute in (200, 100)
+    )
     stores.past_evaluations.add(late)
     stores.past_evaluations.add(early)
     assert stores.past_evaluations.of("too-hot") == [early, late]
@@ -103,7 +112,15 @@ def test_past_evaluations_are_found_by_the_times_that_they_evaluated(stores):
 
 def test_an_audit_entry_says_who_did_what_and_is_kept_once(stores):
     for _ in range(2):
-        stores.audit.add("ann", "promoted", "too-moist", at(1), before={"champion": 1}, after={"champion": 2}, why="better")
+        stores.audit.add(
+            "ann",
+            "promoted",
+            "too-moist",
+            at(1),
+            before={"champion": 1},
+            after={"champion": 2},
+            why="better",
+        )
     stores.audit.add("ann", "promoted", "too-moist", at(2))
     entries = audit_entries(stores)
     assert entries[0] == {

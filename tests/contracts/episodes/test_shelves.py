@@ -8,7 +8,16 @@ from tests.helpers.episodes import episode
 
 
 def shelf(start=0, end=60, asset="oven-1", kind="shelved", before=0):
-    return new_shelf("too-hot", asset, kind, at(start), None if end is None else at(end), "cleaning", "ann", before)
+    return new_shelf(
+        "too-hot",
+        asset,
+        kind,
+        at(start),
+        None if end is None else at(end),
+        "cleaning",
+        "ann",
+        before,
+    )
 
 
 def test_a_shelf_comes_back_equal(stores):
@@ -43,7 +52,11 @@ def test_only_the_next_version_replaces(stores):
 
 
 def test_what_is_in_force_is_found_by_pair_without_end_first_then_by_end(stores):
-    late, early, endless = shelf(0, 90, "oven-2"), shelf(0, 30), shelf(0, None, kind="out_of_service")
+    late, early, endless = (
+        shelf(0, 90, "oven-2"),
+        shelf(0, 30),
+        shelf(0, None, kind="out_of_service"),
+    )
     for one in (late, early, endless):
         stores.shelves.insert(one)
     assert stores.shelves.in_force() == [endless, early, late]

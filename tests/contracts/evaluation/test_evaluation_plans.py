@@ -17,10 +17,21 @@ LIST = EvaluationPlan(
     ("moist", "hot", "fast", "late"),
     (
         EvaluationTarget("moist", "oven-1", 5, 60_000),
-        EvaluationTarget("hot", "oven-1", 6, 60_000, "temperature", limits_of(threshold(), oven()), ("medium",)),
-        EvaluationTarget("fast", "oven-2", 7, 300_000, "temperature", None, ("high", "critical"), 900_000),
         EvaluationTarget(
-            "late", "oven-2", 8, 60_000, revision=3, has_outcome=True, also_reads=("moisture", "speed"), events=("stop", "jam *")
+            "hot", "oven-1", 6, 60_000, "temperature", limits_of(threshold(), oven()), ("medium",)
+        ),
+        EvaluationTarget(
+            "fast", "oven-2", 7, 300_000, "temperature", None, ("high", "critical"), 900_000
+        ),
+        EvaluationTarget(
+            "late",
+            "oven-2",
+            8,
+            60_000,
+            revision=3,
+            has_outcome=True,
+            also_reads=("moisture", "speed"),
+            events=("stop", "jam *"),
         ),
     ),
 )
@@ -47,7 +58,13 @@ def test_a_list_of_which_a_part_is_of_somebody_else_is_none(mongo_stores, monkey
 def plant(stores):
     platform = platform_on(stores, [], HandClock())
     platform.assets.put([oven().model_copy(update={"attributes": {"limit": 215.0}})])
-    apply(platform, [too_hot(), too_hot(name="own", above={"attribute": "limit"})], "engineer", at(0), "test")
+    apply(
+        platform,
+        [too_hot(), too_hot(name="own", above={"attribute": "limit"})],
+        "engineer",
+        at(0),
+        "test",
+    )
     return platform
 
 
@@ -59,7 +76,9 @@ def test_what_was_written_is_told_apart_from_all_that_was_written_before(stores)
         lambda: apply(platform, [too_hot(above=215)], "engineer", at(2), "back again"),
         lambda: stores.assets.put([oven()]),
         lambda: stores.assets.put([oven().model_copy(update={"name": "oven-2"})]),
-        lambda: stores.definitions.put(too_hot(name="own", above={"attribute": "limit"}, severity="high")),
+        lambda: stores.definitions.put(
+            too_hot(name="own", above={"attribute": "limit"}, severity="high")
+        ),
     ):
         change()
         seen.add(stores.evaluation_plans.source_hash())
@@ -78,7 +97,10 @@ def test_evaluation_takes_up_every_change_at_its_next_run(stores):
     platform.clock.instant = at(2)
     evaluate(platform, None, at(3))
     assert [r.number for r in platform.definitions.revisions("too-hot")] == [1, 2]
-    assert {w.definition: w.limits.above for w in current_plan(platform).targets} == {"own": 230.0, "too-hot": 240.0}
+    assert {w.definition: w.limits.above for w in current_plan(platform).targets} == {
+        "own": 230.0,
+        "too-hot": 240.0,
+    }
     apply(platform, [too_hot(name="own", state="retired")], "engineer", at(4), "test")
     assert current_plan(platform).names == ("too-hot",)
 
@@ -91,5 +113,7 @@ def test_an_edited_asset_makes_evaluation_read_all_revisions_once(real_server, m
         stores.assets.put([oven().model_copy(update={"attributes": {"limit": 230.0}})])
         record.clear()
         current_plan(platform)
-        assert [c for c in record.commands if c.endswith(" definition_revisions")] == ["find definition_revisions"]
+        assert [c for c in record.commands if c.endswith(" definition_revisions")] == [
+            "find definition_revisions"
+        ]
         stores.database.client.drop_database("edited-plan")

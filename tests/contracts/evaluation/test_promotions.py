@@ -32,7 +32,9 @@ def files():
     definition = small_models.definition(learning={"trials": 1, "folds": 2})
     history = small_models.line(100)
     data = build_dataset(definition, 1, [history], small_models.as_of(history))
-    model, _ = finish_challenger(data, search_candidate(data, definition, "logistic_regression", silent), definition)
+    model, _ = finish_challenger(
+        data, search_candidate(data, definition, "logistic_regression", silent), definition
+    )
     return model_files(model)
 
 
@@ -48,15 +50,22 @@ def proposed(platform, files, against, as_of=10, **changes):
     """A training that came to its proposal: the id of its run."""
     run = platform.models.start_run(NAME, "training", {"revision": "1"})
     version = register_model(platform, NAME, run, files, {"training_run": run}, {})
-    offered = proposal(run_id=run, as_of=at(as_of), challenger_version=version, champion_version=against, **changes)
+    offered = proposal(
+        run_id=run, as_of=at(as_of), challenger_version=version, champion_version=against, **changes
+    )
     platform.models.log(run, files={PROPOSAL: offered.to_json()}, folder="decision")
     return run
 
 
-def test_of_two_trainings_that_saw_the_same_champion_one_is_promoted_and_the_other_recorded_as_stale(platform, files):
+def test_of_two_trainings_that_saw_the_same_champion_one_is_promoted_and_the_other_recorded_as_stale(
+    platform, files
+):
     first = promote_run(platform, proposed(platform, files, None))
     assert first.promote
-    mine, theirs = proposed(platform, files, against=1, as_of=20), proposed(platform, files, against=1, as_of=30)
+    mine, theirs = (
+        proposed(platform, files, against=1, as_of=20),
+        proposed(platform, files, against=1, as_of=30),
+    )
 
     won, lost = promote_run(platform, theirs), promote_run(platform, mine)
 
@@ -64,7 +73,10 @@ def test_of_two_trainings_that_saw_the_same_champion_one_is_promoted_and_the_oth
     assert "version 2 was compared with version 1, but version 3 is in service" in lost.reason
     assert [d.verdict for d in platform.decisions.of(NAME) if d.promoted] == ["promote", "promote"]
     assert champion_at(platform.decisions.of(NAME), at(25), None) == 1
-    assert (platform.models.alias(NAME, "champion"), platform.models.alias(NAME, "previous")) == (3, 1)
+    assert (platform.models.alias(NAME, "champion"), platform.models.alias(NAME, "previous")) == (
+        3,
+        1,
+    )
     assert promote_run(platform, mine).verdict == "stale"
     assert len(platform.decisions.of(NAME)) == 3
 
@@ -95,14 +107,21 @@ def test_two_that_look_at_the_same_instant_cannot_both_be_promoted(platform, fil
 
     together = replace(platform, decisions=Together())
     results = {}
-    threads = [threading.Thread(target=lambda run=run: results.update({run: promote_run(together, run)})) for run in runs]
+    threads = [
+        threading.Thread(target=lambda run=run: results.update({run: promote_run(together, run)}))
+        for run in runs
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
     assert sorted(r.verdict for r in results.values()) == ["promote", "stale"]
     winner = next(r.challenger_version for r in results.values() if r.promote)
-    assert champion_at(inner.of(NAME), at(60), None) == platform.models.alias(NAME, "champion") == winner
+    assert (
+        champion_at(inner.of(NAME), at(60), None)
+        == platform.models.alias(NAME, "champion")
+        == winner
+    )
 
 
 def three_champions(platform, files):
@@ -114,9 +133,16 @@ def three_champions(platform, files):
 def test_a_rollback_goes_back_one_by_one_and_never_forward(platform, files):
     three_champions(platform, files)
     record = rollback(platform, NAME, "too many false alarms", "ann")
-    assert (record.verdict, record.challenger_version, record.champion_version) == ("rollback", 2, 3)
+    assert (record.verdict, record.challenger_version, record.champion_version) == (
+        "rollback",
+        2,
+        3,
+    )
     assert record.reason == "Rolled back from version 3 to version 2 by ann: too many false alarms"
-    assert (platform.models.alias(NAME, "champion"), platform.models.alias(NAME, "previous")) == (2, 1)
+    assert (platform.models.alias(NAME, "champion"), platform.models.alias(NAME, "previous")) == (
+        2,
+        1,
+    )
     made = platform.decisions.of(NAME)
     assert (champion_at(made, at(99), None), champion_at(made, at(100), None)) == (3, 2)
     (entry,) = [entry for entry in audit_entries(platform) if entry["what"] == "rolled back"]
@@ -140,9 +166,15 @@ def test_what_was_compared_before_a_rollback_is_stale_after_it(platform, files):
 
 @pytest.mark.parametrize(
     ("to", "reason", "message"),
-    [(None, " ", "needs a reason"), (3, "x", "in service already"), (4, "x", "never in service; versions that were: 1, 2, 3")],
+    [
+        (None, " ", "needs a reason"),
+        (3, "x", "in service already"),
+        (4, "x", "never in service; versions that were: 1, 2, 3"),
+    ],
 )
-def test_a_rollback_that_makes_no_sense_is_refused_and_changes_nothing(platform, files, to, reason, message):
+def test_a_rollback_that_makes_no_sense_is_refused_and_changes_nothing(
+    platform, files, to, reason, message
+):
     three_champions(platform, files)
     with pytest.raises(UserError, match=message):
         rollback(platform, NAME, reason, "ann", to)
@@ -152,7 +184,9 @@ def test_a_rollback_that_makes_no_sense_is_refused_and_changes_nothing(platform,
 def test_nobody_goes_back_to_a_model_that_cannot_be_read(platform, files):
     three_champions(platform, files)
     platform.models.registered[NAME][1].files.clear()
-    with pytest.raises(UserError, match="version 2 of 'too-moist' cannot be read, the champion stays"):
+    with pytest.raises(
+        UserError, match="version 2 of 'too-moist' cannot be read, the champion stays"
+    ):
         rollback(platform, NAME, "too many false alarms", "ann")
     assert platform.models.alias(NAME, "champion") == 3
 
@@ -180,22 +214,48 @@ def test_there_is_nothing_to_answer_where_nothing_is_proposed(platform, files):
         promote_run(platform, run, approved_by="ann")
 
 
-def test_the_history_shows_champion_leaderboard_and_what_waits_and_survives_the_registry(platform, files):
+def test_the_history_shows_champion_leaderboard_and_what_waits_and_survives_the_registry(
+    platform, files
+):
     promote_run(platform, proposed(platform, files, None))
     waiting = proposed(platform, files, against=1, as_of=20, waiting=True)
     history = model_history(platform, NAME)
-    assert (history["champion"], history["training"]["run_id"], history["training"]["waiting"]) == (1, waiting, True)
+    assert (history["champion"], history["training"]["run_id"], history["training"]["waiting"]) == (
+        1,
+        waiting,
+        True,
+    )
     assert history["training"]["leaderboard"][0].family == "lightgbm"
     assert [v["alias"] for v in history["versions"]] == ["champion", "challenger"]
 
 
-def test_decisions_on_many_definitions_are_read_at_once_oldest_first_and_without_their_evidence(stores):
+def test_decisions_on_many_definitions_are_read_at_once_oldest_first_and_without_their_evidence(
+    stores,
+):
     second, first = (
-        DecisionRecord("moist", at(minute), 1, None, None, False, False, "keep", "why", {"rows": 9}, f"run-{minute}", "platform")
+        DecisionRecord(
+            "moist",
+            at(minute),
+            1,
+            None,
+            None,
+            False,
+            False,
+            "keep",
+            "why",
+            {"rows": 9},
+            f"run-{minute}",
+            "platform",
+        )
         for minute in (20, 10)
     )
     other = replace(first, definition="dry", at=at(15), run_id="run-dry")
-    for decision in (second, first, other, replace(other, definition="left-out", run_id="run-left")):
+    for decision in (
+        second,
+        first,
+        other,
+        replace(other, definition="left-out", run_id="run-left"),
+    ):
         stores.decisions.add(decision)
     found = stores.decisions.histories(["moist", "dry", "unknown"])
     assert found == {
@@ -222,8 +282,14 @@ def test_an_alert_is_open_once_keeps_its_newest_reason_and_can_open_again(stores
     assert alerts.open() == []
     alerts.report("champion unreadable", NAME, "again", at(7))
     (closed,), (again,) = alerts.resolved_since(at(0)), alerts.open()
-    assert [(a.opened_at, a.resolved_at) for a in (closed, again)] == [(at(0), at(5)), (at(7), None)]
-    assert (alerts.subjects("champion unreadable"), alerts.subjects("definition faulty")) == ({NAME}, set())
+    assert [(a.opened_at, a.resolved_at) for a in (closed, again)] == [
+        (at(0), at(5)),
+        (at(7), None),
+    ]
+    assert (alerts.subjects("champion unreadable"), alerts.subjects("definition faulty")) == (
+        {NAME},
+        set(),
+    )
 
 
 def test_alerts_that_were_resolved_lately_are_found(stores):
@@ -253,28 +319,49 @@ def keyed(platform, key):
     return replace(platform, model_key=key)
 
 
-def test_where_the_registry_is_shared_a_champion_is_what_was_registered_with_the_key_of_this_platform(platform, files):
+def test_where_the_registry_is_shared_a_champion_is_what_was_registered_with_the_key_of_this_platform(
+    platform, files
+):
     shared = keyed(platform, b"k" * 48)
     promote_run(shared, proposed(shared, files, None))
     assert ModelCache(shared).get(classifier(), 1).definition == NAME
-    assert not any("sha256:" in value.split("hmac-")[0] for value in shared.decisions.file_hashes(NAME, 1)[0].values())
-    with pytest.raises(ModelUnavailable, match="stored without the key of this platform, or with another one; train the model"):
+    assert not any(
+        "sha256:" in value.split("hmac-")[0]
+        for value in shared.decisions.file_hashes(NAME, 1)[0].values()
+    )
+    with pytest.raises(
+        ModelUnavailable,
+        match="stored without the key of this platform, or with another one; train the model",
+    ):
         ModelCache(keyed(platform, b"x" * 48)).get(classifier(), 1)
-    with pytest.raises(ModelUnavailable, match="stored with a key, which this platform does not use"):
+    with pytest.raises(
+        ModelUnavailable, match="stored with a key, which this platform does not use"
+    ):
         ModelCache(keyed(platform, b"")).get(classifier(), 1)
     assert "k" * 48 not in repr(shared)
 
 
 def test_a_model_that_could_not_be_read_again_for_its_size_is_not_registered(platform):
-    with pytest.raises(UserError, match=r"have 1024 MiB together, 1024 MiB are allowed; set periods\.refit: none"):
-        register_model(platform, NAME, "run", {"model.txt": bytes((1 << 30) - 8), "refit-model.txt": bytes(9)}, {}, {})
+    with pytest.raises(
+        UserError, match=r"have 1024 MiB together, 1024 MiB are allowed; set periods\.refit: none"
+    ):
+        register_model(
+            platform,
+            NAME,
+            "run",
+            {"model.txt": bytes((1 << 30) - 8), "refit-model.txt": bytes(9)},
+            {},
+            {},
+        )
     assert platform.models.versions(NAME) == []
 
 
 def test_a_version_that_was_registered_by_others_is_not_read(platform, files):
     promote_run(platform, proposed(platform, files, None))
     platform.models.register(NAME, "a run of somebody else", files, {}, {})
-    with pytest.raises(ModelUnavailable, match="no hash of version 2 was stored at its registration"):
+    with pytest.raises(
+        ModelUnavailable, match="no hash of version 2 was stored at its registration"
+    ):
         ModelCache(platform).get(classifier(), 2)
 
 
@@ -292,16 +379,21 @@ def test_a_damaged_champion_is_neither_rolled_back_to_nor_compared_with(platform
     stored = platform.models.registered[NAME][1].files
     stored["model.json"] = stored["model.json"][:-10]
     with pytest.raises(
-        UserError, match=r"cannot be read, the champion stays: version 2 in the registry is damaged: model\.json changed"
+        UserError,
+        match=r"cannot be read, the champion stays: version 2 in the registry is damaged: model\.json changed",
     ):
         rollback(platform, NAME, "worse", "ann")
     assert platform.models.alias(NAME, "champion") == 3
 
 
-@pytest.mark.parametrize("rubbish", [b"[]", b"{}", b"\xff", b"[" * 100_000, b'{"definition": 5}', b"9" * 100_000])
+@pytest.mark.parametrize(
+    "rubbish", [b"[]", b"{}", b"\xff", b"[" * 100_000, b'{"definition": 5}', b"9" * 100_000]
+)
 def test_a_damaged_proposal_is_refused_in_words_and_shown_as_such(platform, files, rubbish):
     run = proposed(platform, files, None)
     platform.models.log(run, files={PROPOSAL: rubbish}, folder="decision")
-    with pytest.raises(UserError, match=f"the proposal of run {run} in the registry is damaged; train again"):
+    with pytest.raises(
+        UserError, match=f"the proposal of run {run} in the registry is damaged; train again"
+    ):
         promote_run(platform, run)
     assert "is damaged" in model_history(platform, NAME)["unreadable"]

@@ -10,8 +10,12 @@ from tests.helpers.reports import head
 
 
 def test_scores_added_twice_are_kept_once_and_as_first_said(stores):
-    stores.scores.add("too-moist", "oven-1", [Score(at(0), 0.25, 0.5, 1), Score(at(1), 0.75, 0.5, 1)])
-    stores.scores.add("too-moist", "oven-1", [Score(at(1), 0.99, 0.5, 1), Score(at(2), 0.5, 0.5, 1)])
+    stores.scores.add(
+        "too-moist", "oven-1", [Score(at(0), 0.25, 0.5, 1), Score(at(1), 0.75, 0.5, 1)]
+    )
+    stores.scores.add(
+        "too-moist", "oven-1", [Score(at(1), 0.99, 0.5, 1), Score(at(2), 0.5, 0.5, 1)]
+    )
     found = list(stores.scores.between("too-moist", at(0), at(10)))
     assert [row["score"] for row in found] == [0.25, 0.75, 0.5]
 
@@ -19,16 +23,33 @@ def test_scores_added_twice_are_kept_once_and_as_first_said(stores):
 def test_another_model_says_its_own_of_the_same_instant(stores):
     stores.scores.add("too-moist", "oven-1", [Score(at(0), 0.25, 0.5, 1)])
     stores.scores.add("too-moist", "oven-1", [Score(at(0), 0.3, 0.6, 2)])
-    assert {row["model_version"] for row in stores.scores.between("too-moist", at(0), at(1))} == {1, 2}
+    assert {row["model_version"] for row in stores.scores.between("too-moist", at(0), at(1))} == {
+        1,
+        2,
+    }
 
 
 def test_scores_of_a_period_come_by_instant_without_its_end(stores):
-    stores.scores.add("too-moist", "oven-2", [Score(at(1), 0.2, 0.5, 1), Score(at(0), 0.1, 0.5, 1), Score(at(5), 0.9, 0.5, 1)])
+    stores.scores.add(
+        "too-moist",
+        "oven-2",
+        [Score(at(1), 0.2, 0.5, 1), Score(at(0), 0.1, 0.5, 1), Score(at(5), 0.9, 0.5, 1)],
+    )
     stores.scores.add("too-moist", "oven-1", [Score(at(1), 0.3, 0.5, 1)])
     stores.scores.add("other", "oven-1", [Score(at(1), 0.3, 0.5, 1)])
     found = list(stores.scores.between("too-moist", at(0), at(5)))
-    assert [(row["ts"], row["asset"]) for row in found] == [(at(0), "oven-2"), (at(1), "oven-1"), (at(1), "oven-2")]
-    assert found[0] == {"asset": "oven-2", "ts": at(0), "score": 0.1, "threshold": 0.5, "model_version": 1}
+    assert [(row["ts"], row["asset"]) for row in found] == [
+        (at(0), "oven-2"),
+        (at(1), "oven-1"),
+        (at(1), "oven-2"),
+    ]
+    assert found[0] == {
+        "asset": "oven-2",
+        "ts": at(0),
+        "score": 0.1,
+        "threshold": 0.5,
+        "model_version": 1,
+    }
 
 
 def test_no_scores_are_nothing_to_add(stores):
@@ -38,14 +59,24 @@ def test_no_scores_are_nothing_to_add(stores):
 
 def test_a_report_is_listed_without_its_content_which_is_found_by_its_id(stores):
     tables = {"episodes": {"columns": ["id"], "rows": [["a"], [None]]}}
-    stored = head(differences=(Difference("right", "1", "2", "1 answer late"),), key_metrics={"right": "2"}, announced=False)
-    content = ReportContent({"hits": 3, "share": 0.5, "none": None}, "<html>3 hits ü</html>", tables)
+    stored = head(
+        differences=(Difference("right", "1", "2", "1 answer late"),),
+        key_metrics={"right": "2"},
+        announced=False,
+    )
+    content = ReportContent(
+        {"hits": 3, "share": 0.5, "none": None}, "<html>3 hits ü</html>", tables
+    )
     assert stores.reports.add(stored, content)
     assert stores.reports.get(stored.id) == stored
     assert stores.reports.of("too-hot") == [stored]
     assert stores.reports.content(stored.id) == content
     assert stores.reports.page(stored.id) == "<html>3 hits ü</html>"
-    assert (stores.reports.get("nothing"), stores.reports.content("nothing"), stores.reports.page("nothing")) == (
+    assert (
+        stores.reports.get("nothing"),
+        stores.reports.content("nothing"),
+        stores.reports.page("nothing"),
+    ) == (
         None,
         None,
         None,
@@ -57,7 +88,10 @@ def test_a_revision_is_stored_once_and_never_changes(stores):
     assert not stores.reports.add(head(sentences=("Other.",)), ReportContent({}, "second"))
     assert stores.reports.page(head().id) == "first"
     stores.reports.put(head(sentences=("By hand.",)), ReportContent({}, "third"))
-    assert (stores.reports.get(head().id).headline, stores.reports.page(head().id)) == ("By hand.", "third")
+    assert (stores.reports.get(head().id).headline, stores.reports.page(head().id)) == (
+        "By hand.",
+        "third",
+    )
 
 
 def test_the_newest_revision_of_a_period_is_found_by_definition(stores):
@@ -75,31 +109,56 @@ def test_the_newest_revision_of_a_period_is_found_by_definition(stores):
     assert [h.id for h in stores.reports.revisions(None, "2026-W02")] == ["2026-W02:1"]
 
 
-def test_the_newest_reports_of_all_definitions_and_the_plant_are_listed_without_those_that_say_nothing(stores):
-    for one in (head(start=at(0)), head(definition=None, start=at(20)), head(definition="quiet", revision=0, start=at(30))):
+def test_the_newest_reports_of_all_definitions_and_the_plant_are_listed_without_those_that_say_nothing(
+    stores,
+):
+    for one in (
+        head(start=at(0)),
+        head(definition=None, start=at(20)),
+        head(definition="quiet", revision=0, start=at(30)),
+    ):
         stores.reports.add(one, ReportContent({}, "page"))
     assert [h.definition for h in stores.reports.newest(9)] == [None, "too-hot"]
     assert [h.definition for h in stores.reports.newest(1)] == [None]
 
 
 def test_a_report_waits_until_it_is_announced_and_its_inputs_are_looked_at(stores):
-    first, second = head(announced=False, as_of=at(1)), head(announced=False, as_of=at(2), revision=2)
+    first, second = (
+        head(announced=False, as_of=at(1)),
+        head(announced=False, as_of=at(2), revision=2),
+    )
     for one in (second, first, head("quiet", revision=0, announced=False)):
         stores.reports.add(one, ReportContent({}, "page"))
     assert [h.id for h in stores.reports.unannounced(9)] == [first.id, second.id]
     stores.reports.record(first.id, announced=True)
     stores.reports.record(second.id, inputs="abc", checked_at=at(9))
     assert [h.id for h in stores.reports.unannounced(9)] == [second.id]
-    assert (stores.reports.get(second.id).inputs, stores.reports.get(second.id).checked_at) == ("abc", at(9))
+    assert (stores.reports.get(second.id).inputs, stores.reports.get(second.id).checked_at) == (
+        "abc",
+        at(9),
+    )
     assert stores.reports.get(first.id).announced
 
 
 def test_a_report_of_an_earlier_version_of_the_platform_is_still_read(mongo_stores):
     judged = {"judgement": {"trust": "yes", "sentence": "Trust it."}, "rows": [1, 2]}
-    old = {"definition": "a", "start": at(0), "end": at(9), "at": at(70), "metrics": judged, "page": "<p>old</p>"}
+    old = {
+        "definition": "a",
+        "start": at(0),
+        "end": at(9),
+        "at": at(70),
+        "metrics": judged,
+        "page": "<p>old</p>",
+    }
     mongo_stores.database["reports"].insert_one({"_id": "abc", **old})
     (found,) = mongo_stores.reports.of("a")
-    assert (found.id, found.revision, found.trust, found.headline, found.as_of) == ("abc", 1, "yes", "Trust it.", at(70))
+    assert (found.id, found.revision, found.trust, found.headline, found.as_of) == (
+        "abc",
+        1,
+        "yes",
+        "Trust it.",
+        at(70),
+    )
     assert found.announced
     assert mongo_stores.reports.content("abc") == ReportContent(judged, "<p>old</p>")
     assert mongo_stores.reports.newest(5) == [found]

@@ -43,12 +43,27 @@ def test_a_state_comes_back_equal(stores):
         unknown_count=3,
         unknown_reason="no data",
         severity="high",
-        levels=(SeverityState("high", met_since=at(7)), SeverityState("critical", pending_since=at(9))),
-        carried=Carried("temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3, 4), at(6), memory=(1.0, 0.25)),
+        levels=(
+            SeverityState("high", met_since=at(7)),
+            SeverityState("critical", pending_since=at(9)),
+        ),
+        carried=Carried(
+            "temperature",
+            at(9),
+            float("inf"),
+            2.5,
+            ("high.above",),
+            (0, 3, 4),
+            at(6),
+            memory=(1.0, 0.25),
+        ),
     )
     save(stores.states, HOT, full)
     save(stores.states, ("too-hot", "oven-2"), ConditionState(at(5)))
-    assert states_of(stores, "too-hot", ["oven-1", "oven-2", "oven-3"]) == {"oven-1": full, "oven-2": ConditionState(at(5))}
+    assert states_of(stores, "too-hot", ["oven-1", "oven-2", "oven-3"]) == {
+        "oven-1": full,
+        "oven-2": ConditionState(at(5)),
+    }
     assert states_of(stores, "too-moist", ["oven-1"]) == {}
 
 
@@ -74,12 +89,20 @@ def test_a_shard_that_an_earlier_version_wrote_is_read_and_moves_on(mongo_stores
         }
     )
     carried = Carried("temperature", at(9), 213.5, same_since=at(6))
-    expected = ConditionState(at(10), unknown_count=2, unknown_reason="no data", severity="high", carried=carried)
-    others = {"oven-2": ConditionState(at(5)), "oven-3": ConditionState(at(7), carried=Carried("temperature", at(4), None))}
+    expected = ConditionState(
+        at(10), unknown_count=2, unknown_reason="no data", severity="high", carried=carried
+    )
+    others = {
+        "oven-2": ConditionState(at(5)),
+        "oven-3": ConditionState(at(7), carried=Carried("temperature", at(4), None)),
+    }
     assets = ["oven-1", "oven-2", "oven-3"]
     assert states_of(mongo_stores, "too-hot", assets) == {"oven-1": expected, **others}
     move(mongo_stores.states, HOT, expected, replace(expected, watermark=at(11)))
-    assert states_of(mongo_stores, "too-hot", assets) == {"oven-1": replace(expected, watermark=at(11)), **others}
+    assert states_of(mongo_stores, "too-hot", assets) == {
+        "oven-1": replace(expected, watermark=at(11)),
+        **others,
+    }
 
 
 def test_only_one_of_two_begins(stores):
@@ -122,20 +145,31 @@ def unmoved(states, before):
 def neighbours():
     """Two definitions whose states are kept in one document."""
     first = "too-hot"
-    return first, next(name for name in (f"other-{i}" for i in range(1000)) if shard_of(name) == shard_of(first))
+    return first, next(
+        name for name in (f"other-{i}" for i in range(1000)) if shard_of(name) == shard_of(first)
+    )
 
 
 def test_targets_of_one_shard_begin_and_move_on_together_or_not_at_all(mongo_stores):
     mine, yours = neighbours()
     nothing = table(**{mine: None, yours: None})
     assert mongo_stores.states.load_many(nothing.keys).state(0) is None
-    begun = table(**{mine: ConditionState(at(1)), yours: ConditionState(at(1), raised_at=at(0), severity="high")})
+    begun = table(
+        **{
+            mine: ConditionState(at(1)),
+            yours: ConditionState(at(1), raised_at=at(0), severity="high"),
+        }
+    )
     mongo_stores.states.advance(nothing, begun)
     found = mongo_stores.states.load_many([(yours, "oven-1"), (mine, "oven-2"), (mine, "oven-1")])
     assert [found.state(row) for row in range(3)] == [begun.state(1), None, begun.state(0)]
-    move(MongoStates(mongo_stores.database), (yours, "oven-1"), begun.state(1), ConditionState(at(9)))
+    move(
+        MongoStates(mongo_stores.database), (yours, "oven-1"), begun.state(1), ConditionState(at(9))
+    )
     with pytest.raises(Conflict):
-        mongo_stores.states.advance(begun, table(**{mine: ConditionState(at(2)), yours: ConditionState(at(2))}))
+        mongo_stores.states.advance(
+            begun, table(**{mine: ConditionState(at(2)), yours: ConditionState(at(2))})
+        )
     assert unmoved(mongo_stores.states, begun).tolist() == [True, False]
     assert states_of(mongo_stores, mine, ["oven-1"])["oven-1"].watermark == at(1)
 
@@ -152,7 +186,12 @@ def test_where_pairs_stood_one_step_earlier_is_kept_until_a_state_is_put_in_thei
     found = stores.states.load_many(begun.keys)
     found.restore_earlier([0])
     assert [found.state(0), found.state(1)] == [begun.state(0), ConditionState(at(2))]
-    full = ConditionState(at(1), raised_at=at(0), severity="high", levels=(SeverityState("critical", pending_since=at(1)),))
+    full = ConditionState(
+        at(1),
+        raised_at=at(0),
+        severity="high",
+        levels=(SeverityState("critical", pending_since=at(1)),),
+    )
     found.put(1, ConditionState(at(2)), earlier=full)
     stores.states.advance(after, found)
     again = stores.states.load_many(found.keys)
@@ -162,12 +201,19 @@ def test_where_pairs_stood_one_step_earlier_is_kept_until_a_state_is_put_in_thei
     assert [int(w) for w in found.earlier.watermark] == [int(before.watermark[0]), NO_TIME]
 
 
-def test_who_has_read_a_shard_before_another_wrote_it_writes_nothing_and_reads_it_again(mongo_stores):
+def test_who_has_read_a_shard_before_another_wrote_it_writes_nothing_and_reads_it_again(
+    mongo_stores,
+):
     mine, yours = neighbours()
     for name in (mine, yours):
         save(mongo_stores.states, (name, "oven-1"), ConditionState(at(1)))
     before = mongo_stores.states.load_many([(mine, "oven-1")])
-    move(MongoStates(mongo_stores.database), (yours, "oven-1"), ConditionState(at(1)), ConditionState(at(7)))
+    move(
+        MongoStates(mongo_stores.database),
+        (yours, "oven-1"),
+        ConditionState(at(1)),
+        ConditionState(at(7)),
+    )
     after = table(**{mine: ConditionState(at(2))})
     with pytest.raises(Conflict):
         mongo_stores.states.advance(before, after)
@@ -180,7 +226,10 @@ def test_who_has_read_a_shard_before_another_wrote_it_writes_nothing_and_reads_i
 def test_a_definition_that_comes_moves_no_state_of_its_neighbours(stores):
     mine, yours = neighbours()
     state = ConditionState(
-        at(5), raised_at=at(4), severity="medium", carried=Carried("temperature", at(5), 230.0, same_since=at(3))
+        at(5),
+        raised_at=at(4),
+        severity="medium",
+        carried=Carried("temperature", at(5), 230.0, same_since=at(3)),
     )
     save(stores.states, (mine, "oven-1"), state)
     for name in (yours, "oven", "z"):
@@ -192,10 +241,15 @@ def test_two_cadences_do_not_wait_for_each_other(mongo_stores):
     """An evaluator of each has read its targets; both write, and neither reads again."""
     mine, yours = neighbours()
     minutely, hourly = MongoStates(mongo_stores.database), MongoStates(mongo_stores.database)
-    befores = {name: states.load_many([(name, "oven-1")]) for name, states in ((mine, minutely), (yours, hourly))}
+    befores = {
+        name: states.load_many([(name, "oven-1")])
+        for name, states in ((mine, minutely), (yours, hourly))
+    }
     minutely.advance(befores[mine], table(**{mine: ConditionState(at(1))}), every=60_000)
     hourly.advance(befores[yours], table(**{yours: ConditionState(at(2))}), every=3_600_000)
-    minutely.advance(table(**{mine: ConditionState(at(1))}), table(**{mine: ConditionState(at(3))}), every=60_000)
+    minutely.advance(
+        table(**{mine: ConditionState(at(1))}), table(**{mine: ConditionState(at(3))}), every=60_000
+    )
     found = mongo_stores.states.load_many([(mine, "oven-1"), (yours, "oven-1")])
     assert [found.state(row) for row in range(2)] == [ConditionState(at(3)), ConditionState(at(2))]
 
@@ -204,7 +258,12 @@ def test_a_changed_cadence_moves_the_state_in_one_unit_of_work(mongo_stores):
     """Its neighbours stay. An evaluator of the old cadence that has read before writes nothing."""
     mine, yours = neighbours()
     old, new = MongoStates(mongo_stores.database), MongoStates(mongo_stores.database)
-    begun = table(**{mine: ConditionState(at(1), raised_at=at(0), severity="high"), yours: ConditionState(at(1))})
+    begun = table(
+        **{
+            mine: ConditionState(at(1), raised_at=at(0), severity="high"),
+            yours: ConditionState(at(1)),
+        }
+    )
     old.advance(table(**{mine: None, yours: None}), begun, every=60_000)
     before = new.load_many([(mine, "oven-1")])
     after = table(**{mine: ConditionState(at(2), raised_at=at(0), severity="high")})
@@ -212,9 +271,16 @@ def test_a_changed_cadence_moves_the_state_in_one_unit_of_work(mongo_stores):
     with mongo_stores.unit_of_work.begin() as unit:
         new.advance(before, after, unit, 3_600_000)
     assert not new.changes_cadence(before.keys, 3_600_000)
-    stored = {shard["_id"].split("-")[1]: shard["definition"] for shard in mongo_stores.database["evaluation_shards"].find()}
+    stored = {
+        shard["_id"].split("-")[1]: shard["definition"]
+        for shard in mongo_stores.database["evaluation_shards"].find()
+    }
     assert stored == {"60000": [yours], "3600000": [mine]}
     with pytest.raises(Conflict):
-        old.advance(begun, table(**{mine: ConditionState(at(3)), yours: ConditionState(at(3))}), every=60_000)
+        old.advance(
+            begun,
+            table(**{mine: ConditionState(at(3)), yours: ConditionState(at(3))}),
+            every=60_000,
+        )
     assert unmoved(old, begun).tolist() == [False, True]
     assert states_of(mongo_stores, mine, ["oven-1"]) == {"oven-1": after.state(0)}

@@ -34,7 +34,9 @@ OVEN = oven(recipe=Variable(type="category"), running=Variable(type="boolean"))
 
 def archived(stores, folder, after=timedelta(days=60)):
     """Return a platform on these stores with an archive in a folder."""
-    archive = ReadingsArchive(MongoArchivedFiles(stores.database), stores.assets, str(folder), after)
+    archive = ReadingsArchive(
+        MongoArchivedFiles(stores.database), stores.assets, str(folder), after
+    )
     platform = platform_on(stores, [], HandClock(NOW))
     return replace(
         platform,
@@ -60,14 +62,29 @@ def platform(real, folder):
 
 def row(hour, **values):
     """Return a reading: numbers, a text that is sometimes missing, a truth, a bad and an uncertain sample now and then."""
-    given = {"temperature": 200 + hour / 7, "running": hour % 16 == 0, **({"recipe": f"r{hour % 3}"} if hour % 5 else {})}
-    quality = {"moisture": "bad"} if hour % 24 == 8 else {"temperature": "uncertain"} if hour % 24 == 16 else {}
-    return ReadingRow("oven-1", START + timedelta(hours=hour), {**given, **values}, {} if values else quality)
+    given = {
+        "temperature": 200 + hour / 7,
+        "running": hour % 16 == 0,
+        **({"recipe": f"r{hour % 3}"} if hour % 5 else {}),
+    }
+    quality = (
+        {"moisture": "bad"}
+        if hour % 24 == 8
+        else {"temperature": "uncertain"}
+        if hour % 24 == 16
+        else {}
+    )
+    return ReadingRow(
+        "oven-1", START + timedelta(hours=hour), {**given, **values}, {} if values else quality
+    )
 
 
 def load(platform, start=None, end=None, variables=None):
     history = platform.readings.load(platform.assets.get("oven-1"), start, end, variables)
-    doubts = [{name: at.tolist() for name, at in of.items()} for of in (history.doubts.bad, history.doubts.uncertain)]
+    doubts = [
+        {name: at.tolist() for name, at in of.items()}
+        for of in (history.doubts.bad, history.doubts.uncertain)
+    ]
     return history.readings, doubts
 
 
@@ -98,7 +115,10 @@ def test_archived_readings_are_read_as_before_and_are_gone_from_the_database(pla
 def test_many_assets_and_the_newest_value_are_read_from_both(platform):
     add_readings(platform, [ReadingRow("oven-2", START, {"temperature": 1.0})], ARRIVED)
     add_readings(platform, [row(32, moisture=4.5)], ARRIVED)
-    wanted = [Wanted("oven-1", {"temperature": "number", "recipe": "category"}, START), Wanted("oven-2", {"x": "number"}, START)]
+    wanted = [
+        Wanted("oven-1", {"temperature": "number", "recipe": "category"}, START),
+        Wanted("oven-2", {"x": "number"}, START),
+    ]
     since = {"moisture": START - timedelta(days=1), "temperature": START - timedelta(days=1)}
     asset = platform.assets.get("oven-1")
 
@@ -107,7 +127,10 @@ def test_many_assets_and_the_newest_value_are_read_from_both(platform):
         newest = platform.readings.newest(asset, since, NOW - timedelta(days=110))
         spans = [platform.readings.span(name) for name in ("oven-1", "oven-2", "oven-3")]
         latest = {name: newest.ts for name, newest in platform.readings.newest_readings().items()}
-        values = {name: [of.ts.tolist(), *(column.tolist() for column in of.values.values())] for name, of in many.items()}
+        values = {
+            name: [of.ts.tolist(), *(column.tolist() for column in of.values.values())]
+            for name, of in many.items()
+        }
         return repr(values), newest.to_string(), spans, latest
 
     before = answers()
@@ -115,10 +138,16 @@ def test_many_assets_and_the_newest_value_are_read_from_both(platform):
     assert answers() == before
 
 
-def test_the_same_rows_again_change_nothing_and_late_ones_complete_the_archive_in_a_further_file(platform, folder):
+def test_the_same_rows_again_change_nothing_and_late_ones_complete_the_archive_in_a_further_file(
+    platform, folder
+):
     archive_readings(platform, NOW)
     assert add_readings(platform, [row(hour) for hour in range(0, 24 * 40, 16)], NOW) == 0
-    late = [row(24 + 3, temperature=1.0), row(48, temperature=2.0), row(32, moisture=4.0)]  # new, corrected, bad before
+    late = [
+        row(24 + 3, temperature=1.0),
+        row(48, temperature=2.0),
+        row(32, moisture=4.0),
+    ]  # new, corrected, bad before
     assert add_readings(platform, late, NOW) == 3
     before = load(platform)
     frame = before[0]
@@ -127,7 +156,9 @@ def test_the_same_rows_again_change_nothing_and_late_ones_complete_the_archive_i
     assert frame.loc[START + timedelta(hours=32), "moisture"] == 4.0
     run = archive_readings(platform, NOW + timedelta(days=8))
     assert (run.files, run.rows, run.deleted, run.faults) == (1, 3, 3, [])
-    assert sorted(path.name[:4] for path in (folder / "asset=oven-1" / "month=2026-01").iterdir()) == ["0000", "0001"]
+    assert sorted(
+        path.name[:4] for path in (folder / "asset=oven-1" / "month=2026-01").iterdir()
+    ) == ["0000", "0001"]
     assert_same(load(platform), before)
 
 
@@ -198,7 +229,11 @@ def test_an_archive_without_its_disk_takes_no_file_and_the_readings_stay(platfor
     platform.archive.after = timedelta(days=60)
     stored = documents(platform)
     run = archive_readings(platform, NOW)
-    assert (run.files, documents(platform) == stored, list(folder.rglob("*.parquet"))) == (0, True, [])
+    assert (run.files, documents(platform) == stored, list(folder.rglob("*.parquet"))) == (
+        0,
+        True,
+        [],
+    )
     assert all("mount it" in fault for fault in run.faults)
     assert len(run.faults) == 2
 
@@ -211,13 +246,17 @@ def test_what_an_import_of_days_writes_while_its_month_is_archived_stays(platfor
     def write_meanwhile(file, instants):
         given = iter(instants)
         first = next(given)
-        add_readings(platform, [late] if file.month == "2026-01" else [], ARRIVED)  # it began long ago
+        add_readings(
+            platform, [late] if file.month == "2026-01" else [], ARRIVED
+        )  # it began long ago
         return delete(replace(file, rows=file.rows + 1), [first, *given])
 
     with monkeypatch.context() as patch:
         patch.setattr(records, "delete_readings", write_meanwhile)
         archive_readings(platform, NOW)
-    assert [document["ts"] for document in documents(platform) if document["ts"].month < 4] == [late.ts]
+    assert [document["ts"] for document in documents(platform) if document["ts"].month < 4] == [
+        late.ts
+    ]
     assert load(platform)[0].loc[late.ts, "temperature"] == 1.0
 
 
@@ -251,7 +290,10 @@ def test_restored_readings_are_the_documents_that_were_archived(platform, folder
         load(platform, None, None, ["temperature"])
     with pytest.raises(UserError, match="2030"):
         restore_months(platform, "oven-1", "2030-01", "2030-02")
-    assert restore_months(platform, "oven-1", "2026-01", "2026-03") == sum(d["ts"].month < 4 for d in before) + 1
+    assert (
+        restore_months(platform, "oven-1", "2026-01", "2026-03")
+        == sum(d["ts"].month < 4 for d in before) + 1
+    )
     after = documents(platform)
     corrected = next(d for d in after if d["ts"] == START + timedelta(hours=48))
     assert corrected["v"]["temperature"] == 2.0
@@ -289,7 +331,9 @@ def test_a_correction_while_its_instant_is_restored_stays(platform, monkeypatch,
         patch.setattr(records, "_readings", found)
         restore_months(platform, "oven-1", "2026-01", "2026-01")
     [document] = [one for one in documents(platform) if one["ts"] == at]
-    assert document["v"] == {"temperature": 2.0, "running": True} | ({"moisture": 4.0} if is_stored else {})
+    assert document["v"] == {"temperature": 2.0, "running": True} | (
+        {"moisture": 4.0} if is_stored else {}
+    )
     assert document["q"] == {"recipe": "bad"}
 
 
@@ -301,7 +345,9 @@ def test_the_newest_reading_up_to_an_instant_is_found_in_every_file_of_its_month
     archive_readings(platform, NOW + timedelta(days=8))
     assert platform.readings.newest_readings(late)["oven-1"].ts == late
     assert platform.readings.newest_readings(late - timedelta(hours=1))["oven-1"].ts == before
-    assert platform.readings.newest_readings(START + timedelta(hours=40))["oven-1"].ts == START + timedelta(hours=32)
+    assert platform.readings.newest_readings(START + timedelta(hours=40))[
+        "oven-1"
+    ].ts == START + timedelta(hours=32)
 
 
 def test_an_interrupted_restore_goes_on(platform, monkeypatch):
@@ -318,14 +364,22 @@ def test_an_interrupted_restore_goes_on(platform, monkeypatch):
     assert_same(load(platform), before)
 
 
-def test_retention_leaves_readings_to_the_archive_and_deletes_archived_months_by_their_own_age_and_arrival(platform):
-    platform = replace(platform, retention=Retention(readings=timedelta(days=14), archive=timedelta(days=100)))
+def test_retention_leaves_readings_to_the_archive_and_deletes_archived_months_by_their_own_age_and_arrival(
+    platform,
+):
+    platform = replace(
+        platform, retention=Retention(readings=timedelta(days=14), archive=timedelta(days=100))
+    )
     stored = documents(platform)
     retain(platform, NOW)
     assert documents(platform) == stored
     archive_readings(platform, NOW)
     retain(platform, NOW)
-    assert [file.month for file in platform.archive.files()] == ["2026-01", "2026-02", "2026-03"]  # old, and arrived lately
+    assert [file.month for file in platform.archive.files()] == [
+        "2026-01",
+        "2026-02",
+        "2026-03",
+    ]  # old, and arrived lately
     archive_readings(platform, NOW + timedelta(days=30))
     later = NOW + timedelta(days=95)
     swept = {one.what: one.documents for one in retain(platform, later, dry=True)}
@@ -335,7 +389,9 @@ def test_retention_leaves_readings_to_the_archive_and_deletes_archived_months_by
     assert load(platform)[0].index[0].month == 4
 
 
-def test_retention_while_the_archive_is_away_leaves_no_file_behind_and_deletes_all_else(platform, folder):
+def test_retention_while_the_archive_is_away_leaves_no_file_behind_and_deletes_all_else(
+    platform, folder
+):
     platform = replace(platform, retention=Retention(archive=timedelta(days=100)))
     archive_readings(platform, NOW)
     folder.rename(folder.with_name("elsewhere"))
@@ -347,7 +403,11 @@ def test_retention_while_the_archive_is_away_leaves_no_file_behind_and_deletes_a
     folder.with_name("elsewhere").rename(folder)
     assert verify_archive(platform) == []  # none is left that is not recorded
     retain(platform, later)
-    assert (platform.archive.files(), platform.archive.being_deleted(), list(folder.rglob("*.parquet"))) == ([], [], [])
+    assert (
+        platform.archive.files(),
+        platform.archive.being_deleted(),
+        list(folder.rglob("*.parquet")),
+    ) == ([], [], [])
 
 
 def test_the_status_names_what_is_archived_and_what_is_due(platform):
@@ -369,9 +429,15 @@ def test_a_document_that_is_no_reading_leaves_its_month_in_the_database(platform
     assert {file.month for file in platform.archive.files()} == {"2026-02", "2026-03"}
 
 
-def test_an_archive_in_an_object_store_is_read_and_restored_as_one_in_a_folder(platform, real, s3_server, monkeypatch):  # noqa: F811
+def test_an_archive_in_an_object_store_is_read_and_restored_as_one_in_a_folder(
+    platform, real, s3_server, monkeypatch
+):  # noqa: F811
     create_bucket(s3_server, "plant")
-    names = {"ENDPOINT_URL": f"http://127.0.0.1:{s3_server}", "ACCESS_KEY_ID": "key", "SECRET_ACCESS_KEY": "secret"}
+    names = {
+        "ENDPOINT_URL": f"http://127.0.0.1:{s3_server}",
+        "ACCESS_KEY_ID": "key",
+        "SECRET_ACCESS_KEY": "secret",
+    }
     for name, value in names.items():
         monkeypatch.setenv(f"AWS_{name}", value)
     before = load(platform)

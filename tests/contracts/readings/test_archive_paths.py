@@ -35,7 +35,9 @@ def folder(tmp_path):
 @pytest.fixture
 def platform(real, folder):
     """A platform with three archived months of one oven."""
-    archive = ReadingsArchive(MongoArchivedFiles(real.database), real.assets, str(folder), timedelta(days=60))
+    archive = ReadingsArchive(
+        MongoArchivedFiles(real.database), real.assets, str(folder), timedelta(days=60)
+    )
     made = replace(
         platform_on(real, [], HandClock(NOW)),
         archive=archive,
@@ -44,7 +46,10 @@ def platform(real, folder):
         retention=SHORT,
     )
     made.assets.put([oven()])
-    rows = [ReadingRow("oven-1", START + timedelta(hours=hour), {"temperature": 200.0 + hour}) for hour in range(0, 1680, 8)]
+    rows = [
+        ReadingRow("oven-1", START + timedelta(hours=hour), {"temperature": 200.0 + hour})
+        for hour in range(0, 1680, 8)
+    ]
     add_readings(made, rows, NOW - timedelta(days=40))
     archive_readings(made, NOW)
     assert [file.month for file in archive.files()] == MONTHS
@@ -69,7 +74,9 @@ def path_of(platform, month):
 
 def spoil(platform, **fields):
     """Write into the record of January, past the validator, as a version without one would have taken it."""
-    records(platform).update_one({"month": "2026-01"}, {"$set": fields}, bypass_document_validation=True)
+    records(platform).update_one(
+        {"month": "2026-01"}, {"$set": fields}, bypass_document_validation=True
+    )
 
 
 def paths(victim):
@@ -87,17 +94,25 @@ def paths(victim):
 
 
 @pytest.mark.parametrize("kind", paths("x"))
-def test_a_path_out_of_the_archive_is_neither_deleted_nor_restored_and_the_others_are(platform, folder, victim, kind):
+def test_a_path_out_of_the_archive_is_neither_deleted_nor_restored_and_the_others_are(
+    platform, folder, victim, kind
+):
     before = victim.read_bytes()
     spoil(platform, path=paths(victim)[kind])
-    with pytest.raises(UserError, match="no readings of 'oven-1' from 2026-01 to 2026-01 are archived"):
+    with pytest.raises(
+        UserError, match="no readings of 'oven-1' from 2026-01 to 2026-01 are archived"
+    ):
         restore_months(platform, "oven-1", "2026-01", "2026-01")
     sync(platform, NOW)
-    assert any(alert.subject.startswith("archived_files/") for alert in platform.platform_alerts.open())
+    assert any(
+        alert.subject.startswith("archived_files/") for alert in platform.platform_alerts.open()
+    )
     retain(platform, LATER)
     assert victim.read_bytes() == before
     assert [one["month"] for one in records(platform).find().sort("month")] == ["2026-01"]
-    assert len(list(folder.rglob("*.parquet"))) == 1, "the files of the other months are deleted, none else"
+    assert len(list(folder.rglob("*.parquet"))) == 1, (
+        "the files of the other months are deleted, none else"
+    )
 
 
 def test_the_path_of_another_month_is_not_taken(platform, folder):
@@ -111,7 +126,11 @@ def test_the_path_of_another_month_is_not_taken(platform, folder):
 @pytest.mark.parametrize("what", ["the file", "the folder of the month", "the folder of the asset"])
 def test_a_link_is_not_followed(platform, folder, tmp_path, what):
     file = folder / path_of(platform, "2026-01")
-    linked = {"the file": file, "the folder of the month": file.parent, "the folder of the asset": file.parent.parent}[what]
+    linked = {
+        "the file": file,
+        "the folder of the month": file.parent,
+        "the folder of the asset": file.parent.parent,
+    }[what]
     moved = tmp_path / "elsewhere"
     linked.rename(moved)
     linked.symlink_to(moved)
@@ -147,7 +166,14 @@ def test_a_deletion_that_was_interrupted_goes_on(platform, folder):
 
 
 FAULTY = {
-    "path": ["/etc/passwd", "../x.parquet", "asset=a/../0000-00000000.parquet", "asset=a/month=2026-01/x", 5, None],
+    "path": [
+        "/etc/passwd",
+        "../x.parquet",
+        "asset=a/../0000-00000000.parquet",
+        "asset=a/month=2026-01/x",
+        5,
+        None,
+    ],
     "sha256": ["short", 5],
     "rows": [-1, "many", float("nan")],
     "state": ["lost", None],
@@ -155,7 +181,9 @@ FAULTY = {
 }
 
 
-@pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in FAULTY.items() for value in values])
+@pytest.mark.parametrize(
+    ("field", "value"), [(field, value) for field, values in FAULTY.items() for value in values]
+)
 def test_the_server_refuses_a_faulty_record(platform, field, value):
     good = records(platform).find_one({"month": "2026-01"}, {"_id": False})
     with pytest.raises(WriteError, match="Document failed validation"):

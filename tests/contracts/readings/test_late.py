@@ -36,7 +36,12 @@ def test_before_the_first_evaluation_and_ahead_of_the_last_one_nothing_is_late(s
 
 def test_rows_behind_the_evaluation_are_kept_by_asset_with_what_they_touch(stores):
     stores.arrivals.extend_evaluated_until(at(10))
-    batch = [*rows(4, 9, 12), *rows(10, moisture=4.0), *rows(3, asset="oven-2"), *rows(11, asset="oven-3")]
+    batch = [
+        *rows(4, 9, 12),
+        *rows(10, moisture=4.0),
+        *rows(3, asset="oven-2"),
+        *rows(11, asset="oven-3"),
+    ]
     add_readings(stores, batch, at(13))
     (arrival,) = stores.arrivals.unfinished().arrivals
     assert (arrival.written, arrival.arrived_at, arrival.rows) == (True, at(13), 4)
@@ -55,12 +60,17 @@ def test_what_is_there_already_is_not_late_and_a_correction_is(stores):
     assert stores.arrivals.unfinished().arrivals == []
     add_readings(stores, [*rows(1), *rows(2, temperature=201.0)], at(12))
     add_readings(stores, rows(1, moisture=4.0), at(13))
-    assert [(p.first, p.rows, p.variables) for p in parts(stores)] == [(at(2), 1, ("temperature",)), (at(1), 1, ("moisture",))]
+    assert [(p.first, p.rows, p.variables) for p in parts(stores)] == [
+        (at(2), 1, ("temperature",)),
+        (at(1), 1, ("moisture",)),
+    ]
 
 
 def test_an_event_is_late_from_its_start_and_its_end_from_that_end_on(stores):
     def event(end, **attributes):
-        return [EventRow("oven-1", "stop", at(5), None if end is None else at(end), "test", attributes)]
+        return [
+            EventRow("oven-1", "stop", at(5), None if end is None else at(end), "test", attributes)
+        ]
 
     stores.assets.put_event_types([EventType(name="stop", duration="lasting")])
     stores.arrivals.extend_evaluated_until(at(10))
@@ -123,7 +133,9 @@ def test_what_is_routed_is_forgotten_once_it_is_old_and_what_waits_never(stores)
 
 def test_a_request_keeps_the_earliest_instant_and_stays_when_late_data_were_added(stores):
     key = "too-hot", "oven-1"
-    stores.arrivals.request_reprocessing({key: at(5), ("too-hot", "oven-2"): at(1), ("other", "oven-1"): at(1)})
+    stores.arrivals.request_reprocessing(
+        {key: at(5), ("too-hot", "oven-2"): at(1), ("other", "oven-1"): at(1)}
+    )
     stores.arrivals.request_reprocessing({key: at(7)})
     first = stores.arrivals.requests(["too-hot"])
     assert {p: d.start for p, d in first.items()} == {key: at(5), ("too-hot", "oven-2"): at(1)}
@@ -159,8 +171,13 @@ def test_the_nearest_states_are_found_and_come_back_equal(stores):
     )
     save(stores, [checkpoint(10), full, checkpoint(30), checkpoint(25, asset="oven-2")])
     key, other = ("too-hot", "oven-1"), ("too-hot", "oven-2")
-    assert stores.checkpoints.before({key: at(30), other: at(26)}) == {key: full.state, other: ConditionState(at(25))}
-    assert stores.checkpoints.before({key: at(2000), other: at(25)}) == {key: ConditionState(at(30))}
+    assert stores.checkpoints.before({key: at(30), other: at(26)}) == {
+        key: full.state,
+        other: ConditionState(at(25)),
+    }
+    assert stores.checkpoints.before({key: at(2000), other: at(25)}) == {
+        key: ConditionState(at(30))
+    }
     assert stores.checkpoints.before({key: at(10), ("other", "oven-1"): at(30)}) == {}
     assert stores.checkpoints.before({}) == {}
     assert stores.checkpoints.after("too-hot", "oven-1", at(10)) == ConditionState(at(10))

@@ -35,7 +35,9 @@ def test_the_same_rows_again_change_nothing(stores):
 
 def test_later_variables_join_the_instant_and_earlier_ones_stay(stores):
     add_readings(stores, [row(0, temperature=200.0), row(1, temperature=201.0)], LATER)
-    changed = add_readings(stores, [row(0, moisture=4.2), row(1, temperature=201.0), row(2, moisture=4.3)], LATER)
+    changed = add_readings(
+        stores, [row(0, moisture=4.2), row(1, temperature=201.0), row(2, moisture=4.3)], LATER
+    )
     assert changed == 2
     frame = stores.readings.load(oven(), None, None).readings
     assert frame["temperature"].tolist()[:2] == [200.0, 201.0]
@@ -47,26 +49,38 @@ def test_later_variables_join_the_instant_and_earlier_ones_stay(stores):
 def test_a_value_given_anew_replaces_the_old_one(stores):
     add_readings(stores, [row(0, temperature=200.0, moisture=4.0)], LATER)
     assert add_readings(stores, [row(0, temperature=205.0)], LATER) == 1
-    assert stores.readings.load(oven(), None, None).readings.iloc[0].to_dict() == {"temperature": 205.0, "moisture": 4.0}
+    assert stores.readings.load(oven(), None, None).readings.iloc[0].to_dict() == {
+        "temperature": 205.0,
+        "moisture": 4.0,
+    }
 
 
 def test_of_two_rows_for_one_instant_the_later_wins_and_both_are_merged(stores):
     rows = [row(0, temperature=1.0), row(0, temperature=2.0, moisture=4.0), row(0, moisture=4.0)]
     assert add_readings(stores, rows, LATER) == 2
-    assert stores.readings.load(oven(), None, None).readings.iloc[0].to_dict() == {"temperature": 2.0, "moisture": 4.0}
+    assert stores.readings.load(oven(), None, None).readings.iloc[0].to_dict() == {
+        "temperature": 2.0,
+        "moisture": 4.0,
+    }
 
 
-def test_instants_are_kept_in_whole_milliseconds_and_utc_so_that_repeating_them_changes_nothing(stores):
+def test_instants_are_kept_in_whole_milliseconds_and_utc_so_that_repeating_them_changes_nothing(
+    stores,
+):
     fine = datetime(2026, 1, 5, 13, 0, 0, 123_456, tzinfo=timezone(timedelta(hours=1)))
     rows = [ReadingRow("oven-1", fine, {"temperature": 1.0})]
     assert add_readings(stores, rows, LATER) == 1
     assert add_readings(stores, rows, LATER) == 0
-    assert stores.readings.span("oven-1") == (datetime(2026, 1, 5, 12, 0, 0, 123_000, tzinfo=UTC),) * 2
+    assert (
+        stores.readings.span("oven-1") == (datetime(2026, 1, 5, 12, 0, 0, 123_000, tzinfo=UTC),) * 2
+    )
 
 
 def test_an_instant_without_a_zone_is_an_error(stores):
     with pytest.raises(ValueError, match="time zone"):
-        add_readings(stores, [ReadingRow("oven-1", datetime(2026, 1, 5), {"temperature": 1.0})], LATER)  # noqa: DTZ001
+        add_readings(
+            stores, [ReadingRow("oven-1", datetime(2026, 1, 5), {"temperature": 1.0})], LATER
+        )  # noqa: DTZ001
 
 
 def test_arrival_is_when_the_instant_last_changed(mongo_stores):
@@ -78,7 +92,11 @@ def test_arrival_is_when_the_instant_last_changed(mongo_stores):
 
 
 def test_assets_do_not_mix(stores):
-    rows = [row(0, temperature=1.0), row(0, asset="oven-2", temperature=2.0), row(1, asset="oven-2", temperature=3.0)]
+    rows = [
+        row(0, temperature=1.0),
+        row(0, asset="oven-2", temperature=2.0),
+        row(1, asset="oven-2", temperature=3.0),
+    ]
     assert add_readings(stores, rows, LATER) == 3
     assert stores.readings.load(oven(), None, None).readings["temperature"].tolist() == [1.0]
 
@@ -86,15 +104,23 @@ def test_assets_do_not_mix(stores):
 @pytest.mark.parametrize("stored", [1, 1500])
 def test_of_many_assets_those_with_stored_rows_are_merged_and_counted_once(stores, stored):
     """Few and many stored readings are found in different ways."""
-    add_readings(stores, [row(minute, asset="oven-2", temperature=1.0) for minute in range(stored)], LATER)
+    add_readings(
+        stores, [row(minute, asset="oven-2", temperature=1.0) for minute in range(stored)], LATER
+    )
     rows = [row(0, asset=f"oven-{i}", temperature=1.0) for i in range(1, 6)]
     assert add_readings(stores, [*rows, row(stored, asset="oven-3", temperature=2.0)], LATER) == 5
     assert add_readings(stores, rows, LATER) == 0
 
 
 def test_a_history_has_the_conventions_of_the_core(stores):
-    asset = oven(recipe=Variable(type="category"), running=Variable(type="boolean"), never=Variable())
-    values = [{"temperature": 7, "recipe": "rye", "running": True}, {"temperature": 8.5, "running": False}, {"recipe": "oat"}]
+    asset = oven(
+        recipe=Variable(type="category"), running=Variable(type="boolean"), never=Variable()
+    )
+    values = [
+        {"temperature": 7, "recipe": "rye", "running": True},
+        {"temperature": 8.5, "running": False},
+        {"recipe": "oat"},
+    ]
     add_readings(stores, [row(minute, **v) for minute, v in enumerate(values)][::-1], LATER)
     history = stores.readings.load(asset, None, None)
     frame = history.readings
@@ -136,7 +162,9 @@ def test_an_asset_without_readings_has_an_empty_frame_with_its_columns(stores):
 
 def test_a_stored_text_where_a_number_belongs_is_refused_with_its_place(stores):
     add_readings(stores, [row(0, temperature=1.0), row(1, temperature="hot")], LATER)
-    with pytest.raises(UserError, match=r"'oven-1' at 2026-01-05T00:01:00\+00:00 has 'hot' as temperature"):
+    with pytest.raises(
+        UserError, match=r"'oven-1' at 2026-01-05T00:01:00\+00:00 has 'hot' as temperature"
+    ):
         stores.readings.load(oven(), None, None)
 
 
@@ -147,16 +175,26 @@ def test_a_stored_number_where_a_text_belongs_is_refused_with_its_place(stores):
 
 
 def test_the_newest_value_of_a_variable_is_found_behind_readings_without_it(stores):
-    asset = oven(recipe=Variable(type="category"), on=Variable(type="boolean"), temperature=Variable(high=300.0))
-    add_readings(stores, [row(0, recipe="rye", on=True), row(10, recipe="oat", temperature=200.0)], LATER)
-    add_readings(stores, [row(m, moisture=4.0) for m in range(11, 60)] + [row(60, temperature=999.0)], LATER)
+    asset = oven(
+        recipe=Variable(type="category"),
+        on=Variable(type="boolean"),
+        temperature=Variable(high=300.0),
+    )
+    add_readings(
+        stores, [row(0, recipe="rye", on=True), row(10, recipe="oat", temperature=200.0)], LATER
+    )
+    add_readings(
+        stores, [row(m, moisture=4.0) for m in range(11, 60)] + [row(60, temperature=999.0)], LATER
+    )
     add_readings(stores, [row(50, asset="oven-2", recipe="corn")], LATER)
     since = dict.fromkeys(["recipe", "on", "temperature", "moisture"], at(-1))
     found = stores.readings.newest(asset, since | {"moisture": at(59)}, at(60))
     assert found.index.tolist() == [pd.Timestamp(at(0)), pd.Timestamp(at(10))]
     assert found["recipe"].tolist() == [None, "oat"]
     assert found["on"].dropna().tolist() == [1.0]
-    assert found["temperature"].dropna().tolist() == [200.0], "what lies outside the engineering range is no value"
+    assert found["temperature"].dropna().tolist() == [200.0], (
+        "what lies outside the engineering range is no value"
+    )
     assert found["moisture"].isna().all()
     assert (found.index.dtype, found["on"].dtype) == (INDEX_DTYPE, np.float64)
     assert stores.readings.newest(asset, {"recipe": at(0)}, at(9)).empty
@@ -170,13 +208,21 @@ def test_the_newest_value_of_a_wrong_type_is_refused_with_its_place(stores):
 
 
 def test_the_newest_value_is_found_by_an_index_and_not_by_reading_what_came_after(real):
-    add_readings(real, [row(0, recipe="rye"), *(row(m, moisture=4.0) for m in range(1, 3000))], LATER)
+    add_readings(
+        real, [row(0, recipe="rye"), *(row(m, moisture=4.0) for m in range(1, 3000))], LATER
+    )
     asset = oven(recipe=Variable(type="category"))
     for prepared in (False, True, True):
         if prepared:
             real.readings.index_newest(["recipe"])
-        assert real.readings.newest(asset, {"recipe": at(-1)}, at(9000))["recipe"].tolist() == ["rye"]
-    query = {"asset": "oven-1", "ts": {"$gt": at(-1), "$lte": at(9000)}, "v.recipe": {"$exists": True}}
+        assert real.readings.newest(asset, {"recipe": at(-1)}, at(9000))["recipe"].tolist() == [
+            "rye"
+        ]
+    query = {
+        "asset": "oven-1",
+        "ts": {"$gt": at(-1), "$lte": at(9000)},
+        "v.recipe": {"$exists": True},
+    }
     plan = real.database["readings"].find(query).sort("ts", -1).hint("newest_recipe").explain()
     assert plan["executionStats"]["totalDocsExamined"] == 1
 
@@ -213,8 +259,19 @@ def test_events_of_one_batch_are_merged_too(stores):
 
 
 def test_every_event_up_to_the_end_is_loaded_whenever_it_began(stores):
-    stores.assets.put_event_types([EventType(name="failure", duration="instant"), EventType(name="stop", duration="lasting")])
-    add_events(stores, [event("stop", 5), event("failure", 3), event("failure", -900, -900), event("stop", 61, 70)], LATER)
+    stores.assets.put_event_types(
+        [EventType(name="failure", duration="instant"), EventType(name="stop", duration="lasting")]
+    )
+    add_events(
+        stores,
+        [
+            event("stop", 5),
+            event("failure", 3),
+            event("failure", -900, -900),
+            event("stop", 61, 70),
+        ],
+        LATER,
+    )
     history = stores.readings.load(oven(), at(50), at(60))
     assert list(history.events.columns) == list(EVENT_COLUMNS)
     assert history.events["type"].tolist() == ["failure", "failure", "stop"]
@@ -242,7 +299,10 @@ def test_two_imports_at_once_lose_no_variable(real):
     minutes = range(3000)
     parts = [[row(m, **{name: float(m)}) for m in minutes] for name in ("temperature", "moisture")]
     counts = []
-    threads = [threading.Thread(target=lambda rows=rows: counts.append(add_readings(real, rows, LATER))) for rows in parts]
+    threads = [
+        threading.Thread(target=lambda rows=rows: counts.append(add_readings(real, rows, LATER)))
+        for rows in parts
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -255,28 +315,50 @@ def test_two_imports_at_once_lose_no_variable(real):
 
 def test_the_newest_instant_of_each_asset_with_readings(stores):
     assert stores.readings.newest_readings() == {}
-    add_readings(stores, [row(0, temperature=1.0), row(7, moisture=4.0), row(3, asset="oven-2", temperature=1.0)], LATER)
+    add_readings(
+        stores,
+        [row(0, temperature=1.0), row(7, moisture=4.0), row(3, asset="oven-2", temperature=1.0)],
+        LATER,
+    )
     add_readings(stores, [row(7, temperature=2.0)], LATER + timedelta(minutes=1))
     newest = {"oven-1": (at(7), LATER + timedelta(minutes=1)), "oven-2": (at(3), LATER)}
-    assert {asset: (r.ts, r.arrived_at) for asset, r in stores.readings.newest_readings().items()} == newest
+    assert {
+        asset: (r.ts, r.arrived_at) for asset, r in stores.readings.newest_readings().items()
+    } == newest
     assert set(stores.readings.newest_readings(None, {"oven-2", "unknown"})) == {"oven-2"}
     assert stores.readings.newest_readings(None, ()) == {}
 
 
 def test_instants_after_a_limit_do_not_count_as_newest(stores):
     add_readings(
-        stores, [row(3, temperature=1.0), row(99_999, temperature=1.0), row(99_999, asset="oven-2", temperature=1.0)], LATER
+        stores,
+        [
+            row(3, temperature=1.0),
+            row(99_999, temperature=1.0),
+            row(99_999, asset="oven-2", temperature=1.0),
+        ],
+        LATER,
     )
-    assert {asset: r.ts for asset, r in stores.readings.newest_readings(at(3)).items()} == {"oven-1": at(3)}
+    assert {asset: r.ts for asset, r in stores.readings.newest_readings(at(3)).items()} == {
+        "oven-1": at(3)
+    }
     assert stores.readings.newest_readings(at(2)) == {}
 
 
 def test_stored_samples_are_found_of_assets_that_report_at_instants_of_their_own(stores):
-    rows = [ReadingRow(f"oven-{i % 20}", at(0) + timedelta(milliseconds=i), {"t": float(i)}) for i in range(60)]
+    rows = [
+        ReadingRow(f"oven-{i % 20}", at(0) + timedelta(milliseconds=i), {"t": float(i)})
+        for i in range(60)
+    ]
     stores.reading_writes.insert(rows[::2], at(1))
     found = stores.reading_writes.stored([(row.asset, to_millis(row.ts)) for row in rows])
-    assert {key: row.values["t"] for key, row in found.items()} == {(r.asset, to_millis(r.ts)): r.values["t"] for r in rows[::2]}
-    many = [ReadingRow(f"oven-{i % 20}", at(1) + timedelta(milliseconds=i), {"t": 1.0}) for i in range(3000)]
+    assert {key: row.values["t"] for key, row in found.items()} == {
+        (r.asset, to_millis(r.ts)): r.values["t"] for r in rows[::2]
+    }
+    many = [
+        ReadingRow(f"oven-{i % 20}", at(1) + timedelta(milliseconds=i), {"t": 1.0})
+        for i in range(3000)
+    ]
     stores.reading_writes.insert(many, at(2))  # more in between than are looked at together
     wanted = [rows[0], many[7], many[2999]]
     wanted += [ReadingRow(f"oven-{i}", at(2), {"t": 1.0}) for i in range(40)]
@@ -286,8 +368,14 @@ def test_stored_samples_are_found_of_assets_that_report_at_instants_of_their_own
 
 def test_a_computed_variable_is_read_like_a_stored_one(stores):
     computed = {"kind": "difference", "of": "temperature", "minus": "moisture", "within": "5m"}
-    asset = oven(recipe=Variable(type="category"), over=Variable.model_validate({"computed": computed}))
-    add_readings(stores, [row(0, moisture=4.0, recipe="rye"), row(4, temperature=200.0), row(6, temperature=210.0)], LATER)
+    asset = oven(
+        recipe=Variable(type="category"), over=Variable.model_validate({"computed": computed})
+    )
+    add_readings(
+        stores,
+        [row(0, moisture=4.0, recipe="rye"), row(4, temperature=200.0), row(6, temperature=210.0)],
+        LATER,
+    )
     whole = stores.readings.load(asset, None, None).readings
     assert whole.columns.tolist() == ["temperature", "moisture", "recipe", "over"]
     assert whole["over"].tolist() == pytest.approx([np.nan, 196.0, np.nan], nan_ok=True)

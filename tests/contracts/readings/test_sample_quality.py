@@ -44,16 +44,22 @@ def test_a_bad_sample_is_missing_and_known_to_be_bad_and_an_uncertain_one_is_the
 
 def test_many_assets_at_once_tell_their_quality_too(stores):
     add_readings(stores, [row(1, temperature=1.0), row(2, {"temperature": "bad"})], LATER)
-    found = stores.readings.load_many([Wanted("oven-1", {"temperature": "number"}, at(0))], at(5))["oven-1"]
+    found = stores.readings.load_many([Wanted("oven-1", {"temperature": "number"}, at(0))], at(5))[
+        "oven-1"
+    ]
     assert np.isnan(found.values["temperature"]).tolist() == [False, True]
     assert told(found.doubts.bad) == {"temperature": [to_millis(at(2))]}
 
 
 @pytest.mark.parametrize("before", [{}, {"temperature": "bad"}, {"temperature": "uncertain"}])
 @pytest.mark.parametrize("after", [{}, {"temperature": "bad"}, {"temperature": "uncertain"}])
-def test_a_quality_given_anew_replaces_the_old_one_and_given_again_changes_nothing(stores, before, after):
+def test_a_quality_given_anew_replaces_the_old_one_and_given_again_changes_nothing(
+    stores, before, after
+):
     def sample(quality):
-        return row(1, quality, **({} if quality == {"temperature": "bad"} else {"temperature": 200.0}))
+        return row(
+            1, quality, **({} if quality == {"temperature": "bad"} else {"temperature": 200.0})
+        )
 
     add_readings(stores, [sample(before), row(1, moisture=4.0)], LATER)
     assert add_readings(stores, [sample(after)], LATER) == int(before != after)
@@ -61,8 +67,12 @@ def test_a_quality_given_anew_replaces_the_old_one_and_given_again_changes_nothi
     history, instant = load(stores), [to_millis(at(1))]
     assert history.readings["temperature"].notna().tolist() == [after != {"temperature": "bad"}]
     assert history.readings["moisture"].tolist() == [4.0]
-    assert told(history.doubts.bad) == ({"temperature": instant} if after == {"temperature": "bad"} else {})
-    assert told(history.doubts.uncertain) == ({"temperature": instant} if after == {"temperature": "uncertain"} else {})
+    assert told(history.doubts.bad) == (
+        {"temperature": instant} if after == {"temperature": "bad"} else {}
+    )
+    assert told(history.doubts.uncertain) == (
+        {"temperature": instant} if after == {"temperature": "uncertain"} else {}
+    )
 
 
 def test_of_two_rows_for_one_instant_the_later_says_the_quality(stores):
@@ -74,14 +84,31 @@ def test_of_two_rows_for_one_instant_the_later_says_the_quality(stores):
 
 
 def test_readings_of_good_quality_are_kept_as_they_were_before_there_was_any(mongo_stores):
-    add_readings(mongo_stores, [row(0, temperature=2.0), row(1, {"temperature": "bad"}, moisture=1.0)], LATER)
-    good, other = mongo_stores.database["readings"].find({}, {"_id": False, "arrived_at": False}).sort([("ts", 1)])
+    add_readings(
+        mongo_stores, [row(0, temperature=2.0), row(1, {"temperature": "bad"}, moisture=1.0)], LATER
+    )
+    good, other = (
+        mongo_stores.database["readings"]
+        .find({}, {"_id": False, "arrived_at": False})
+        .sort([("ts", 1)])
+    )
     assert good == {"asset": "oven-1", "ts": at(0), "v": {"temperature": 2.0}}
-    assert other == {"asset": "oven-1", "ts": at(1), "v": {"moisture": 1.0}, "q": {"temperature": "bad"}}
+    assert other == {
+        "asset": "oven-1",
+        "ts": at(1),
+        "v": {"moisture": 1.0},
+        "q": {"temperature": "bad"},
+    }
 
 
 def test_a_number_that_somebody_wrote_beside_a_bad_quality_is_no_value(mongo_stores):
-    document = {"asset": "oven-1", "ts": at(0), "v": {"temperature": 900.0}, "q": {"temperature": "bad"}, "arrived_at": at(0)}
+    document = {
+        "asset": "oven-1",
+        "ts": at(0),
+        "v": {"temperature": 900.0},
+        "q": {"temperature": "bad"},
+        "arrived_at": at(0),
+    }
     mongo_stores.database["readings"].insert_one(document)
     assert load(mongo_stores).readings["temperature"].isna().all()
 

@@ -20,7 +20,14 @@ from alerting.ports import (
 from tests.builders import at, oven
 
 HTTP = {"name": "gate", "kind": "http"}
-SQL = {"name": "quality", "kind": "sql", "url": {"env": "QUALITY_DB"}, "table": "results", "cursor": "id", "every": "5m"}
+SQL = {
+    "name": "quality",
+    "kind": "sql",
+    "url": {"env": "QUALITY_DB"},
+    "table": "results",
+    "cursor": "id",
+    "every": "5m",
+}
 
 
 URL = {"env": "BROKER_URL"}
@@ -67,12 +74,18 @@ def test_progress_adds_up_and_keeps_the_newest_stamp(stores):
     assert stores.sources.progress("gate").fault == "the server does not answer"
     stores.sources.set_fault("gate", None)
     assert stores.sources.progress("gate") == SourceProgress()
-    stores.sources.record("clock", Delivered(at(1), 1, 0, at(90 * 24 * 60)))  # as an earlier version counted a wrong clock
+    stores.sources.record(
+        "clock", Delivered(at(1), 1, 0, at(90 * 24 * 60))
+    )  # as an earlier version counted a wrong clock
     stores.sources.record("clock", Delivered(at(2), 1, 0, at(1)))
     stores.sources.record("clock", Delivered(at(3), 1, 0, at(0)))
     assert stores.sources.progress("clock").newest == at(1)
-    stores.sources.record("gate", Delivered(at(1), 3, 1, at(0), {"asset": "oven-1", "values": {"t": 1.5}}))
-    stores.sources.record("gate", Delivered(at(2), 2, 0, at(-5), {"asset": "oven-2", "values": {"t": 2.5}}))
+    stores.sources.record(
+        "gate", Delivered(at(1), 3, 1, at(0), {"asset": "oven-1", "values": {"t": 1.5}})
+    )
+    stores.sources.record(
+        "gate", Delivered(at(2), 2, 0, at(-5), {"asset": "oven-2", "values": {"t": 2.5}})
+    )
     stores.sources.record("gate", Delivered(at(3), 0, 4, why="there is no asset"))
     stores.sources.record("gate", Delivered(at(4), 0))
     stores.sources.set_cursor("gate", "17", "abc")
@@ -97,7 +110,11 @@ def test_losses_add_up_and_a_source_is_read_up_to_the_latest_note(stores):
     for minute in (5, 4):
         stores.sources.note_read("line", at(minute))
     progress = stores.sources.progress("line")
-    assert (progress.lost, progress.last_lost, progress.lost_at) == (3, "no process read the source", at(2))
+    assert (progress.lost, progress.last_lost, progress.lost_at) == (
+        3,
+        "no process read the source",
+        at(2),
+    )
     assert progress.read_until == at(5)
     assert stores.sources.progress("gate").read_until is None
 
@@ -120,15 +137,25 @@ def test_declarations_add_up_by_source_and_sender(stores):
 def test_only_the_last_twenty_deliveries_are_kept(stores):
     for minute in range(25):
         stores.sources.record("gate", Delivered(at(minute), 1, 0, at(minute), {}))
-    assert [found.at for found in stores.sources.progress("gate").recent] == [at(minute) for minute in range(5, 25)]
+    assert [found.at for found in stores.sources.progress("gate").recent] == [
+        at(minute) for minute in range(5, 25)
+    ]
 
 
 def test_the_marks_of_files_are_found_by_path_and_replaced_by_content(stores):
     first = FileMark("lab", "/in/a.csv", 10, 1767614400_123456789, "aa", at(0), 3, 3)
     refused = FileMark("lab", "/in/b.csv", 10, 5, "bb", at(0), fault="line 3 is bad")
-    for mark in (first, refused, replace(first, source="other"), replace(refused, at=at(1)), replace(first, sha256="cc")):
+    for mark in (
+        first,
+        refused,
+        replace(first, source="other"),
+        replace(refused, at=at(1)),
+        replace(first, sha256="cc"),
+    ):
         stores.sources.mark_file(mark)
-    assert sorted(stores.sources.file_marks("lab", ["/in/a.csv", "/in/b.csv"]), key=lambda m: m.sha256) == [
+    assert sorted(
+        stores.sources.file_marks("lab", ["/in/a.csv", "/in/b.csv"]), key=lambda m: m.sha256
+    ) == [
         first,
         replace(refused, at=at(1)),
         replace(first, sha256="cc"),
@@ -146,21 +173,28 @@ def test_old_marks_of_files_that_are_gone_are_forgotten(stores):
     ):
         stores.sources.mark_file(mark)
     assert stores.sources.forget_files("lab", at(1), {"/in/there.csv"}) == 1
-    paths = [mark.path for mark in stores.sources.file_marks("lab", ["/in/a.csv", "/in/there.csv", "/in/new.csv"])]
+    paths = [
+        mark.path
+        for mark in stores.sources.file_marks("lab", ["/in/a.csv", "/in/there.csv", "/in/new.csv"])
+    ]
     assert sorted(paths) == ["/in/new.csv", "/in/there.csv"]
     assert len(stores.sources.file_marks("other", ["/in/a.csv"])) == 1
 
 
 def test_dead_messages_are_kept_once_until_they_are_removed(stores):
     first, second = (
-        DeadMessage(id, source, "a/b", b"{\xff", "is no row", at(0)) for id, source in (("1", "line"), ("2", "other"))
+        DeadMessage(id, source, "a/b", b"{\xff", "is no row", at(0))
+        for id, source in (("1", "line"), ("2", "other"))
     )
     stores.sources.add_dead([first, second])
     stores.sources.add_dead([replace(first, reason="again")])
     stores.sources.add_dead([])
     assert stores.sources.dead(None, 10) == [first, second]
     assert stores.sources.dead("line", 10) == [first]
-    assert (stores.sources.dead(None, 10, first), stores.sources.dead(None, 10, second)) == ([second], [])
+    assert (stores.sources.dead(None, 10, first), stores.sources.dead(None, 10, second)) == (
+        [second],
+        [],
+    )
     assert [stores.sources.count_dead(name) for name in ("line", "nothing")] == [1, 0]
     assert [stores.sources.dead_bytes(name) for name in ("line", "nothing")] == [2, 0]
     stores.sources.add_dead([replace(first, id="3", payload=b"x" * 1000)])
@@ -193,7 +227,11 @@ def test_assets_know_the_latency_of_their_sources_and_store_it_not(stores):
 
 @pytest.mark.slow
 def test_the_server_refuses_a_malformed_source(real):
-    for document in ({"name": "gate"}, {**HTTP, "surplus": 1}, {**SQL, "url": "postgresql://me:secret@host/db"}):
+    for document in (
+        {"name": "gate"},
+        {**HTTP, "surplus": 1},
+        {**SQL, "url": "postgresql://me:secret@host/db"},
+    ):
         with pytest.raises(UserError, match="the database refuses"):
             real.sources.put(document)
 

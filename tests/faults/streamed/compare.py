@@ -13,17 +13,32 @@ from tests.faults.excuses import Excuses
 
 def _essence(episode: Episode) -> tuple[Any, ...]:
     """Return what late data leave as it is in an undisturbed run: an episode is known by its target and its corrected begin."""
-    return episode.definition, episode.asset, start_of(episode), episode.closed_at, episode.severity, episode.severity_peak
+    return (
+        episode.definition,
+        episode.asset,
+        start_of(episode),
+        episode.closed_at,
+        episode.severity,
+        episode.severity_peak,
+    )
 
 
 def _steps(episode: Episode) -> tuple[Any, ...]:
-    return tuple((t.kind, t.at) for t in episode.transitions if t.kind in ("raised", "severity", "closed"))
+    return tuple(
+        (t.kind, t.at) for t in episode.transitions if t.kind in ("raised", "severity", "closed")
+    )
 
 
 def _with_other_steps(stormy: Collection[Episode], calm: Collection[Episode]) -> list[Any]:
     """Return the steps of episodes that late data did not correct, where they are not those of the undisturbed run."""
     expected = {_essence(episode): _steps(episode) for episode in calm}
-    plain = [e for e in stormy if not any(t.kind in ("corrected", "reopened") or "late data" in t.reason for t in e.transitions)]
+    plain = [
+        e
+        for e in stormy
+        if not any(
+            t.kind in ("corrected", "reopened") or "late data" in t.reason for t in e.transitions
+        )
+    ]
     found = [(_essence(e), _steps(e), expected.get(_essence(e))) for e in plain]
     return [one for one in found if one[2] is not None and one[1] != one[2]]
 
@@ -32,16 +47,29 @@ def compare_episodes(account: Account, stormy: Sequence[Episode], calm: Sequence
     """Expect the same episodes, beside those that late data refuted."""
     live = [episode for episode in stormy if not episode.withdrawn]
     found, expected = (Counter(map(_essence, some)) for some in (live, calm))
-    account.counts |= {"episodes": len(live), "of an undisturbed run": len(calm), "withdrawn": len(stormy) - len(live)}
+    account.counts |= {
+        "episodes": len(live),
+        "of an undisturbed run": len(calm),
+        "withdrawn": len(stormy) - len(live),
+    }
     account.expect_none("episodes missing", sorted((expected - found).elements(), key=str))
-    account.expect_none("episodes only in the storm", sorted((found - expected).elements(), key=str))
+    account.expect_none(
+        "episodes only in the storm", sorted((found - expected).elements(), key=str)
+    )
     account.expect_none("episodes with other steps", _with_other_steps(live, calm))
-    moved = [e for e in live if e.raised_at != start_of(e) and not any(t.kind == "corrected" for t in e.transitions)]
+    moved = [
+        e
+        for e in live
+        if e.raised_at != start_of(e) and not any(t.kind == "corrected" for t in e.transitions)
+    ]
     account.expect_none("moved begins without a correction", [e.id for e in moved])
 
 
 def compare_notifications(
-    account: Account, stormy: Collection[Episode], notifications: Collection[Notification], accepted: Mapping[str, int]
+    account: Account,
+    stormy: Collection[Episode],
+    notifications: Collection[Notification],
+    accepted: Mapping[str, int],
 ) -> None:
     """Expect a notification of every raise, and of every end that came after it, and that each was received.
 
@@ -58,16 +86,28 @@ def compare_notifications(
     untold = [e for e in live if (e.id, "raised") not in told]
     named = [e for e in untold if _is_named(e, stormy, notifications)]
     account.counts["named by the newest of a catch-up"] = len(named)
-    lost = [(e.id, _essence(e), _others(e, stormy, notifications)) for e in untold if e not in named]
+    lost = [
+        (e.id, _essence(e), _others(e, stormy, notifications)) for e in untold if e not in named
+    ]
     account.expect_none("episodes without a notification", lost)
-    ended = [e for e in live if (e.id, "raised") in told and e.closed_at and e.closed_at > e.detected_at]
-    account.expect_none("ends without a notification", [_essence(e) for e in ended if (e.id, "closed") not in told])
-    account.expect_none("notifications that are dead", [n.key for n in notifications if n.status == "dead"])
+    ended = [
+        e for e in live if (e.id, "raised") in told and e.closed_at and e.closed_at > e.detected_at
+    ]
+    account.expect_none(
+        "ends without a notification", [_essence(e) for e in ended if (e.id, "closed") not in told]
+    )
+    account.expect_none(
+        "notifications that are dead", [n.key for n in notifications if n.status == "dead"]
+    )
     sent = [n.key for n in notifications if n.status == "sent"]
-    account.expect_none("recorded as sent and not received", [key for key in sent if not accepted.get(key)])
+    account.expect_none(
+        "recorded as sent and not received", [key for key in sent if not accepted.get(key)]
+    )
 
 
-def _is_named(episode: Episode, stormy: Collection[Episode], notifications: Collection[Notification]) -> bool:
+def _is_named(
+    episode: Episode, stormy: Collection[Episode], notifications: Collection[Notification]
+) -> bool:
     """Return whether the newest of all episodes of a target that one evaluation found was notified, and counts the others.
 
     Late data may let it find one before an episode of which people know already, and one after that.
@@ -81,9 +121,14 @@ def _of_one_evaluation(episode: Episode) -> tuple[Any, ...]:
     return episode.definition, episode.asset, episode.detected_at
 
 
-def _others(episode: Episode, stormy: Collection[Episode], notifications: Collection[Notification]) -> list[Any]:
+def _others(
+    episode: Episode, stormy: Collection[Episode], notifications: Collection[Notification]
+) -> list[Any]:
     """Return raise, detection, whether it was withdrawn, and reasons of notifications of a target's episodes around one."""
     near = [e for e in stormy if _of_one_evaluation(e)[:2] == _of_one_evaluation(episode)[:2]]
     by_distance = sorted(near, key=lambda e: abs(e.raised_at - episode.raised_at))[:6]
     reasons = {e.id: [n.reason for n in notifications if n.episode == e.id] for e in by_distance}
-    return [(f"{e.raised_at:%H:%M:%S.%f}", f"{e.detected_at:%H:%M:%S.%f}", e.withdrawn, reasons[e.id]) for e in by_distance]
+    return [
+        (f"{e.raised_at:%H:%M:%S.%f}", f"{e.detected_at:%H:%M:%S.%f}", e.withdrawn, reasons[e.id])
+        for e in by_distance
+    ]

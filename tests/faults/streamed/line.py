@@ -18,7 +18,14 @@ ASSETS = 40
 WITH_ALERTS = 10
 NORMAL, HOT = 200.0, 230.0
 DEFINITIONS = [
-    {"name": "hot", "kind": "threshold", "assets": ["oven-*"], "variable": "temperature", "above": 215, "severity": "critical"},
+    {
+        "name": "hot",
+        "kind": "threshold",
+        "assets": ["oven-*"],
+        "variable": "temperature",
+        "above": 215,
+        "severity": "critical",
+    },
     {
         "name": "hot-for-long",
         "kind": "threshold",
@@ -56,7 +63,10 @@ class Line:
         return self._ended.is_set() and not self._thread.is_alive()
 
     def rows(self) -> list[ReadingRow]:
-        return [ReadingRow(asset, ts, {"temperature": value}) for (asset, ts), value in self.sent.items()]
+        return [
+            ReadingRow(asset, ts, {"temperature": value})
+            for (asset, ts), value in self.sent.items()
+        ]
 
     async def _publish(self) -> None:
         began, last = time.monotonic(), False
@@ -69,15 +79,21 @@ class Line:
 
     async def _connect_and_send(self) -> None:
         try:
-            client = await nats.connect(self._address, allow_reconnect=False, connect_timeout=2, error_cb=_ignore)
+            client = await nats.connect(
+                self._address, allow_reconnect=False, connect_timeout=2, error_cb=_ignore
+            )
         except Exception:  # the broker is away: what waits is sent later
             await asyncio.sleep(0.2)
             return
         try:
             while self._waiting and client.is_connected:
                 taken, self._waiting = self._waiting[:200], self._waiting[200:]
-                results = await asyncio.gather(*(self._send(client, one) for one in taken), return_exceptions=True)
-                again = [one for one, result in zip(taken, results, strict=True) if result is not None]
+                results = await asyncio.gather(
+                    *(self._send(client, one) for one in taken), return_exceptions=True
+                )
+                again = [
+                    one for one, result in zip(taken, results, strict=True) if result is not None
+                ]
                 self.repeated += len(again)
                 self._waiting = again + self._waiting
                 if again:
@@ -88,7 +104,9 @@ class Line:
     async def _send(self, client, one: tuple[str, datetime, float]) -> None:
         asset, ts, value = one
         row = json.dumps({"ts": ts.isoformat(), "values": {"temperature": value}}).encode()
-        await client.jetstream(timeout=2).publish(SUBJECT.replace("{asset}", asset), row, stream=STREAM)
+        await client.jetstream(timeout=2).publish(
+            SUBJECT.replace("{asset}", asset), row, stream=STREAM
+        )
         self.sent[asset, ts] = value
 
     def _readings(self, *, normal: bool) -> list[tuple[str, datetime, float]]:
@@ -100,7 +118,17 @@ class Line:
         now = datetime.now(UTC)
         now -= timedelta(microseconds=now.microsecond % 1000)
         return [
-            (_name(i), now, round(float((HOT if self._hot_until[i] > self._step and not normal else NORMAL) + i / 100), 2))
+            (
+                _name(i),
+                now,
+                round(
+                    float(
+                        (HOT if self._hot_until[i] > self._step and not normal else NORMAL)
+                        + i / 100
+                    ),
+                    2,
+                ),
+            )
             for i in range(ASSETS)
         ]
 
@@ -114,4 +142,10 @@ async def _ignore(_: Exception) -> None:
 
 
 def documents() -> Mapping[str, str]:
-    return {"name": "line", "kind": "nats", "url": {"env": "BROKER_URL"}, "topic": SUBJECT, "latency": "1s"}
+    return {
+        "name": "line",
+        "kind": "nats",
+        "url": {"env": "BROKER_URL"},
+        "topic": SUBJECT,
+        "latency": "1s",
+    }

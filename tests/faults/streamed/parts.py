@@ -26,7 +26,9 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 class Command(Part):
     """A command as a process of its own; its output goes to a file of the run."""
 
-    def __init__(self, world: World, name: str, command: Sequence[str], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, world: World, name: str, command: Sequence[str], environ: Mapping[str, str]
+    ) -> None:
         super().__init__(world, name)
         self._command, self._environ = list(command), {**os.environ, **environ}
         self._process: subprocess.Popen[bytes] | None = None
@@ -67,11 +69,18 @@ class Broker(Command):
     """A NATS server whose JetStream stores messages before it confirms them: a kill loses none."""
 
     def __init__(self, world: World, port: int) -> None:
-        program = shutil.which("nats-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+        program = shutil.which(
+            "nats-server", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+        )
         if program is None:
-            raise SystemExit("nats-server is not installed: apt-get install --no-install-recommends nats-server")
+            raise SystemExit(
+                "nats-server is not installed: apt-get install --no-install-recommends nats-server"
+            )
         super().__init__(
-            world, "broker", [program, "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(world.path("nats"))], {}
+            world,
+            "broker",
+            [program, "-a", "127.0.0.1", "-p", str(port), "-js", "-sd", str(world.path("nats"))],
+            {},
         )
         self.port = port
 
@@ -85,7 +94,11 @@ class Broker(Command):
 
 def all_parts(world: World, database: Database, broker: Broker) -> list[Part]:
     """In the order in which they start; the database runs already, as it makes its own login."""
-    environ = {**world.environ, "BROKER_URL": broker.address, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environ = {
+        **world.environ,
+        "BROKER_URL": broker.address,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
     command = [sys.executable, "-m", "alerting.cli.main", "stream"]
     streams = [Command(world, f"stream-{n}", command, environ) for n in (1, 2)]
     return [
@@ -110,7 +123,13 @@ def main(folder: str, part: str) -> None:
                 while True:
                     counts = evaluate(opened, None, opened.clock.now())
                     deliver_due(opened, opened.clock.now())
-                    world.note(part, "round", raised=counts.raised, elsewhere=counts.elsewhere, late=counts.late)
+                    world.note(
+                        part,
+                        "round",
+                        raised=counts.raised,
+                        elsewhere=counts.elsewhere,
+                        late=counts.late,
+                    )
                     time.sleep(ROUND_S)
         except UserError as refusal:
             world.note(part, "refused", why=str(refusal))

@@ -69,31 +69,54 @@ def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
         line = Line(broker.address, seed)
         line.start()
         storm = Storm(parts, seed, LONGEST_FREEZE_S)
-        storm.rage(minutes * 60, lambda left: say(f"storm: {left:.0f} s left, {len(line.sent)} readings sent"))
+        storm.rage(
+            minutes * 60,
+            lambda left: say(f"storm: {left:.0f} s left, {len(line.sent)} readings sent"),
+        )
         line.end()
         say("recovering")
-        account.expect_none("line that did not end", [] if storm.calm(lambda: line.is_over, PATIENCE_S) else ["the line"])
+        account.expect_none(
+            "line that did not end",
+            [] if storm.calm(lambda: line.is_over, PATIENCE_S) else ["the line"],
+        )
         with open_stores(world.uri, STORMY) as stores:
             readings = stores.database["readings"]
-            is_stored = storm.calm(lambda: readings.count_documents({}) >= len(line.sent), PATIENCE_S)
-            account.expect_none("readings that are not stored in time", [] if is_stored else [len(line.sent)])
+            is_stored = storm.calm(
+                lambda: readings.count_documents({}) >= len(line.sent), PATIENCE_S
+            )
+            account.expect_none(
+                "readings that are not stored in time", [] if is_stored else [len(line.sent)]
+            )
             calm = storm.calm(lambda: _is_done(stores, line), PATIENCE_S)
             account.expect_none("work that is not done in time", [] if calm else [_undone(stores)])
             say("waiting for arrival records of killed writers")
-            calm = storm.calm(lambda: _is_routed(stores), _WRITER_GIVEN_UP.total_seconds() + PATIENCE_S)
-            account.expect_none("arrivals that are not routed in time", [] if calm else [_undone(stores)])
+            calm = storm.calm(
+                lambda: _is_routed(stores), _WRITER_GIVEN_UP.total_seconds() + PATIENCE_S
+            )
+            account.expect_none(
+                "arrivals that are not routed in time", [] if calm else [_undone(stores)]
+            )
             calm = storm.calm(lambda: _is_done(stores, line), PATIENCE_S)
-            account.expect_none("work after these arrivals that is not done in time", [] if calm else [_undone(stores)])
+            account.expect_none(
+                "work after these arrivals that is not done in time",
+                [] if calm else [_undone(stores)],
+            )
         for part in parts[2:]:
             part.stop()
-        with open_stores(world.uri, STORMY) as stormy, open_stores(world.uri, CALM, prepare=True) as undisturbed:
+        with (
+            open_stores(world.uri, STORMY) as stormy,
+            open_stores(world.uri, CALM, prepare=True) as undisturbed,
+        ):
             account.counts["kills and freezes"] = {part.name: dict(part.counts) for part in parts}
             _compare(account, world, line, stormy, _calm_episodes(undisturbed, began, line))
     finally:
         for part in reversed(parts):
             part.stop()
     ended = sum(part.counts["ended by itself"] for part in parts)
-    account.expect_none("processes that ended by themselves", [part.name for part in parts if part.counts["ended by itself"]])
+    account.expect_none(
+        "processes that ended by themselves",
+        [part.name for part in parts if part.counts["ended by itself"]],
+    )
     say(f"{len(line.sent)} readings, {ended} processes ended by themselves")
     return {"minutes": minutes, "seed": seed, "counts": account.counts, "wrong": account.wrong}
 
@@ -107,7 +130,12 @@ async def _make_stream(address: str) -> None:
 def _found(stores: MongoStores, now: datetime, source: Mapping[str, Any]) -> Platform:
     """Put assets, definitions, the route and the source into service."""
     platform = platform_on(stores, [type("Named", (), {"name": "mes"})()], HandClock(now))
-    platform.assets.put([Asset(name=_name(i), variables={"temperature": Variable(source="line")}) for i in range(ASSETS)])
+    platform.assets.put(
+        [
+            Asset(name=_name(i), variables={"temperature": Variable(source="line")})
+            for i in range(ASSETS)
+        ]
+    )
     apply_sources(platform, [source], "engineer", now)
     apply(platform, DEFINITIONS, "engineer", now, "fault test")
     apply_routes(platform, [ROUTE], "engineer", now)
@@ -144,21 +172,38 @@ def _calm_episodes(stores: MongoStores, began: datetime, line: Line) -> list[Epi
     return list(stores.episodes.find())
 
 
-def _compare(account: Account, world: World, line: Line, stormy: MongoStores, calm: list[Episode]) -> None:
-    stored = {(d["asset"], d["ts"]): d["v"]["temperature"] for d in stormy.database["readings"].find()}
-    account.counts |= {"readings sent": len(line.sent), "readings stored": len(stored), "sent again in doubt": line.repeated}
+def _compare(
+    account: Account, world: World, line: Line, stormy: MongoStores, calm: list[Episode]
+) -> None:
+    stored = {
+        (d["asset"], d["ts"]): d["v"]["temperature"] for d in stormy.database["readings"].find()
+    }
+    account.counts |= {
+        "readings sent": len(line.sent),
+        "readings stored": len(stored),
+        "sent again in doubt": line.repeated,
+    }
     account.expect_none("readings that are lost", sorted(line.sent.keys() - stored.keys()))
     doubtful = stored.keys() - line.sent.keys()
     account.expect_none("readings that were never sent", sorted(doubtful))
-    account.expect_none("readings of other values", [k for k in line.sent.keys() & stored.keys() if line.sent[k] != stored[k]])
+    account.expect_none(
+        "readings of other values",
+        [k for k in line.sent.keys() & stored.keys() if line.sent[k] != stored[k]],
+    )
     account.counts["dead messages"] = stormy.database["dead_messages"].count_documents({})
-    account.expect_none("messages put aside", list(stormy.database["dead_messages"].find().limit(3)))
+    account.expect_none(
+        "messages put aside", list(stormy.database["dead_messages"].find().limit(3))
+    )
 
     found = list(stormy.episodes.find())
     compare_episodes(account, found, calm)
     accepted = Counter(note["key"] for note in world.notes("hook") if note["what"] == "accepted")
-    account.counts["scheduler rounds"] = len([n for n in world.notes("scheduler") if n["what"] == "round"])
-    compare_notifications(account, found, list(_read(stormy.database["notifications"].find())), accepted)
+    account.counts["scheduler rounds"] = len(
+        [n for n in world.notes("scheduler") if n["what"] == "round"]
+    )
+    compare_notifications(
+        account, found, list(_read(stormy.database["notifications"].find())), accepted
+    )
 
 
 def main() -> None:

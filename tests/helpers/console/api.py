@@ -42,8 +42,12 @@ def episode(minute, asset="oven-1", condition="closed", **changes):
         condition=condition,
         closed_at=None if condition == "open" else raised + timedelta(minutes=5),
         evaluation=Evaluation(raised, "triggered", "218 °C is above 215 °C", 218.0, 215.0),
-        contributions=(Contribution("zone_2", 0.31, 232.0, 220.0, "zone 2 is 12 °C above its usual"),),
-        recommendation=RecommendationResult((Change("zone_2", 232.0, 224.0, "°C"),), 0.8, 0.2, True, "lower zone 2 to 224 °C"),
+        contributions=(
+            Contribution("zone_2", 0.31, 232.0, 220.0, "zone 2 is 12 °C above its usual"),
+        ),
+        recommendation=RecommendationResult(
+            (Change("zone_2", 232.0, 224.0, "°C"),), 0.8, 0.2, True, "lower zone 2 to 224 °C"
+        ),
         guidance={"action": "Open the damper."},
         transitions=(Transition("raised", raised, "platform", "the condition is met"),),
     )

@@ -28,14 +28,24 @@ def hot_now(mail=None, **changes):
     """Return a line that got too hot at 09:00, evaluated until 10:00."""
     platform = in_memory_platform(*([mail] if mail else []))
     platform.assets.put([oven()])
-    apply(platform, [too_hot(title="Oven too hot", stale_after="1d", **changes)], "engineer", at(0), "test")
+    apply(
+        platform,
+        [too_hot(title="Oven too hot", stale_after="1d", **changes)],
+        "engineer",
+        at(0),
+        "test",
+    )
     read(platform, {m: 205.0 + (m % 7) + (25.0 if m >= 540 else 0.0) for m in range(601)})
     tick(platform, 600)
     return platform
 
 
 def read(platform, values, name="temperature"):
-    add_readings(platform, [ReadingRow("oven-1", at(m), {name: v}) for m, v in values.items()], at(min(values)))
+    add_readings(
+        platform,
+        [ReadingRow("oven-1", at(m), {name: v}) for m, v in values.items()],
+        at(min(values)),
+    )
 
 
 def tick(platform, minute):
@@ -55,7 +65,11 @@ def risky(platform, minute=540, **changes):
         title="Too moist",
         model_version=3,
     )
-    evaluation = replace(made.evaluation, value=0.62, threshold=0.31, reason="Moisture will probably exceed 4.5 %")
-    made = replace(made, evaluation=evaluation, valid_until=made.raised_at + timedelta(minutes=30), **changes)
+    evaluation = replace(
+        made.evaluation, value=0.62, threshold=0.31, reason="Moisture will probably exceed 4.5 %"
+    )
+    made = replace(
+        made, evaluation=evaluation, valid_until=made.raised_at + timedelta(minutes=30), **changes
+    )
     platform.episodes.insert(made)
     return made

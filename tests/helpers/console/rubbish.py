@@ -13,20 +13,50 @@ ADMIN = {"authorization": f"Bearer {ADMIN_TOKEN}"}
 
 
 VALID = {
-    "FeedbackBody": {"verdict": "unsure", "acted": True, "action": "a", "comment": "c", "acted_at": "2026-01-05T00:01:00Z"},
+    "FeedbackBody": {
+        "verdict": "unsure",
+        "acted": True,
+        "action": "a",
+        "comment": "c",
+        "acted_at": "2026-01-05T00:01:00Z",
+    },
     "AckBody": {"note": "n"},
-    "JobBody": {"address": "s3://plant-lab/exports/a.parquet", "scores_to": "s3://plant-lab/scores"},
+    "JobBody": {
+        "address": "s3://plant-lab/exports/a.parquet",
+        "scores_to": "s3://plant-lab/scores",
+    },
     "CloseBody": {"reason": "r"},
     "ConfirmBody": {"action": "a", "acted_at": "2026-01-05T00:01:00Z"},
     "CommentBody": {"comment": "c"},
     "AssignBody": {"to": "bob"},
-    "ShelfBody": {"definition": "too-hot", "asset": "oven-1", "kind": "shelved", "for": "1h", "reason": "r"},
+    "ShelfBody": {
+        "definition": "too-hot",
+        "asset": "oven-1",
+        "kind": "shelved",
+        "for": "1h",
+        "reason": "r",
+    },
     "EndBody": {"reason": "r"},
     "RetryBody": {"id": "all"},
-    "ReadingBody": {"ts": "2026-01-05T02:00:00Z", "asset": "oven-1", "values": {"temperature": 1.5}, "quality": "good"},
-    "EventBody": {"ts": "2026-01-05T02:00:00Z", "asset": "oven-1", "type": "stop", "end": "2026-01-05T02:10:00Z"},
+    "ReadingBody": {
+        "ts": "2026-01-05T02:00:00Z",
+        "asset": "oven-1",
+        "values": {"temperature": 1.5},
+        "quality": "good",
+    },
+    "EventBody": {
+        "ts": "2026-01-05T02:00:00Z",
+        "asset": "oven-1",
+        "type": "stop",
+        "end": "2026-01-05T02:10:00Z",
+    },
     "PredictBody": {"asset": "oven-1", "at": "2026-01-05T02:00:00Z"},
-    "MissBody": {"definition": "too-hot", "asset": "oven-1", "at": "2026-01-05T02:00:00Z", "comment": "c"},
+    "MissBody": {
+        "definition": "too-hot",
+        "asset": "oven-1",
+        "at": "2026-01-05T02:00:00Z",
+        "comment": "c",
+    },
 }
 
 
@@ -48,13 +78,19 @@ def operations(client):
 
 
 def path_of(path, **names):
-    return re.sub(r"\{(\w+)\}", lambda m: names.get(m[1], {"id": episode(1).id, "name": "too-hot"}.get(m[1], "x")), path)
+    return re.sub(
+        r"\{(\w+)\}",
+        lambda m: names.get(m[1], {"id": episode(1).id, "name": "too-hot"}.get(m[1], "x")),
+        path,
+    )
 
 
 def required(operation, beside):
     known = {"definition": "too-hot", "asset": "oven-1"}
     return {
-        p["name"]: known[p["name"]] for p in operation.get("parameters", ()) if p.get("required") and p["in"] == "query"
+        p["name"]: known[p["name"]]
+        for p in operation.get("parameters", ())
+        if p.get("required") and p["in"] == "query"
     } | beside
 
 

@@ -30,8 +30,16 @@ def hourly(seed, hours=HOURS):
 
 
 def oven(name="oven-1", seed=0, **more):
-    variables = {"x": Variable(), "recipe": Variable(type="category"), "ghost": Variable(), "dead": Variable(), **more}
-    return History(Asset(name=name, attributes={"line": name[-1]}, variables=variables), hourly(seed))
+    variables = {
+        "x": Variable(),
+        "recipe": Variable(type="category"),
+        "ghost": Variable(),
+        "dead": Variable(),
+        **more,
+    }
+    return History(
+        Asset(name=name, attributes={"line": name[-1]}, variables=variables), hourly(seed)
+    )
 
 
 def definition(**more):
@@ -53,4 +61,6 @@ def plain():
 
 
 def built(definition_=None, histories=None, as_of=AS_OF):
-    return build_dataset(definition_ or definition(), 3, histories or [oven(), oven("oven-2", 1)], as_of)
+    return build_dataset(
+        definition_ or definition(), 3, histories or [oven(), oven("oven-2", 1)], as_of
+    )

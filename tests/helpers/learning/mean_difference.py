@@ -48,12 +48,21 @@ class MeanDifference(ModelFamily):
     def suggest(self, trial: Any) -> dict[str, Any]:
         return {"strength": trial.suggest_float("strength", 0.1, 3.0)}
 
-    def fit(self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int = 0) -> Estimator:
+    def fit(
+        self,
+        params: Mapping[str, Any],
+        columns: Columns,
+        rows: LabelledRows,
+        seed: int,
+        threads: int = 0,
+    ) -> Estimator:
         encoding = Encoding(Dense.fit(columns, rows.matrix, scaled=True))
         encoded = encoding.encode(rows.matrix)
         weight = np.ones(len(rows.label)) if rows.weight is None else rows.weight
         positive = rows.label == 1
-        difference = np.average(encoded[positive], axis=0, weights=weight[positive]) - encoded[~positive].mean(axis=0)
+        difference = np.average(encoded[positive], axis=0, weights=weight[positive]) - encoded[
+            ~positive
+        ].mean(axis=0)
         share = weight[positive].sum() / weight.sum()
         model = Weights(params["strength"] * difference, float(np.log(share / (1 - share))))
         return Estimator(self.name, model, columns, encoding)

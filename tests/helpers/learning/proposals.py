@@ -7,7 +7,14 @@ from tests.builders import at
 
 PROFILE = {
     "hash": "f2",
-    "parts": {"train": {"rows": 900, "positives": 41, "start": "2026-01-01T00:00:00Z", "end": "2026-02-01T00:00:00Z"}},
+    "parts": {
+        "train": {
+            "rows": 900,
+            "positives": 41,
+            "start": "2026-01-01T00:00:00Z",
+            "end": "2026-02-01T00:00:00Z",
+        }
+    },
     "assets": 1,
     "problems": 12,
     "variables": 4,
@@ -15,7 +22,14 @@ PROFILE = {
     "dropped": {},
     "notes": [],
 }
-LIGHTGBM = {"family": "lightgbm", "trials": 3, "cut_short": False, "ap": 0.61, "roc_auc": 0.9, "intervals": {}}
+LIGHTGBM = {
+    "family": "lightgbm",
+    "trials": 3,
+    "cut_short": False,
+    "ap": 0.61,
+    "roc_auc": 0.9,
+    "intervals": {},
+}
 
 
 def proposal(**changes: Any) -> Proposal:

@@ -10,4 +10,13 @@ def chosen(family):
     params = dict(get_family(family).defaults)
     params |= {"n_estimators": 10} if family == "random_forest" else {}
     params |= {"rounds": 20} if family == "lightgbm" else {}
-    return Candidate(family, params, np.empty(0), np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)
+    return Candidate(
+        family,
+        params,
+        np.empty(0),
+        np.empty(0),
+        {"ap": 0.5},
+        (Trial(params, 0.5, (0.5,)),),
+        1,
+        False,
+    )

@@ -23,7 +23,9 @@ def task():
 def system(folder, answer="", exit_code=0, version="1"):
     """Something that answers as a peer does, and counts how often it is asked."""
     script = folder / "python"
-    script.write_text(f"#!/bin/sh\necho asked >> {folder}/asked\necho '{answer}' > \"$4\"\nexit {exit_code}\n")
+    script.write_text(
+        f"#!/bin/sh\necho asked >> {folder}/asked\necho '{answer}' > \"$4\"\nexit {exit_code}\n"
+    )
     script.chmod(0o700)
     return System("flaml", str(script), {"flaml": version})
 
@@ -67,8 +69,13 @@ def test_the_better_system_is_told_apart_and_equal_ones_are_not(task):
     test = task.dataset.measured_in("test")
     label = task.dataset.label[test]
     random = np.random.default_rng(0)
-    good, poor = label + random.normal(0, 0.3, len(label)), label + random.normal(0, 2.0, len(label))
-    drawn = resampled([task], {0: {"ours": [good, good], "same": [good], "peer": [poor, poor]}}, samples=200)
+    good, poor = (
+        label + random.normal(0, 0.3, len(label)),
+        label + random.normal(0, 2.0, len(label)),
+    )
+    drawn = resampled(
+        [task], {0: {"ours": [good, good], "same": [good], "peer": [poor, poor]}}, samples=200
+    )
     assert interval(drawn["ours"] - drawn["peer"])[0] > 0
     assert interval(drawn["ours"] - drawn["same"]) == [0, 0]
     assert compute_metrics(task, good)["ap"] > compute_metrics(task, poor)["ap"]

@@ -10,7 +10,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def test_noise_is_not_promoted():
-    results = [training(*setting, 0.0, seed, trials=4) for seed, setting in product(range(5), SETTINGS)]
+    results = [
+        training(*setting, 0.0, seed, trials=4) for seed, setting in product(range(5), SETTINGS)
+    ]
     assert sum(result["promoted"] for result in results) <= 2
     assert sum(result["ap"] > result["bound"] for result in results) <= 2
 

@@ -60,7 +60,10 @@ def test_the_line_that_is_acted_upon_differs_only_by_interventions(uninterrupted
     assert len(uninterrupted.problems) >= 3
     assert uninterrupted.interventions
     assert all(i.alert + 3 == i.acted < i.released for i in uninterrupted.interventions)
-    metres = [sum(day.metres for day in line) for line in (uninterrupted.left_alone, uninterrupted.acted_upon)]
+    metres = [
+        sum(day.metres for day in line)
+        for line in (uninterrupted.left_alone, uninterrupted.acted_upon)
+    ]
     assert metres[0] != metres[1]
     before = [p for p in uninterrupted.problems if p.end < uninterrupted.interventions[0].acted]
     assert all(p.happened and not p.intervened for p in before)
@@ -94,7 +97,9 @@ def test_a_folder_of_another_trial_and_impossible_arguments_are_refused(tmp_path
         run(tmp_path, TrialArguments(weeks=0, seed=-1, follow=2, retrain=-3))
 
 
-@pytest.mark.parametrize("damaged", ["trial.json", "week-01.json", "week-01-left.npz", "model-1.npz"])
+@pytest.mark.parametrize(
+    "damaged", ["trial.json", "week-01.json", "week-01-left.npz", "model-1.npz"]
+)
 def test_a_damaged_folder_is_refused(uninterrupted, trial_folder, tmp_path, damaged):
     folder = shutil.copytree(trial_folder, tmp_path / "copy")
     (folder / damaged).write_bytes(b"[1")
@@ -104,6 +109,8 @@ def test_a_damaged_folder_is_refused(uninterrupted, trial_folder, tmp_path, dama
 
 def test_a_problem_whose_physics_a_trial_does_not_know_is_refused(tmp_path):
     """Avoidable means: drier biscuits would have prevented it. Of a problem below a limit that would be wrong."""
-    too_dry = MOIST.model_copy(update={"problem": MOIST.problem.model_copy(update={"above": None, "below": 3.0})})
+    too_dry = MOIST.model_copy(
+        update={"problem": MOIST.problem.model_copy(update={"above": None, "below": 3.0})}
+    )
     with pytest.raises(UserError, match="too moist biscuits only"):
         run_trial(ARGUMENTS, too_dry, memory_platform, TrialFolder(tmp_path))

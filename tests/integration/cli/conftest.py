@@ -42,7 +42,13 @@ def plant(monkeypatch, tmp_path):
     made = platform_on(stores, (Mailbox("mail"),), Clock())
     object.__setattr__(made, "models", TalkingModels())
     made.assets.put([oven(), humid_oven()])
-    apply(made, [too_hot(stale_after="10h", title=TITLE, severity="high")], "engineer", at(0), "because [of] this")
+    apply(
+        made,
+        [too_hot(stale_after="10h", title=TITLE, severity="high")],
+        "engineer",
+        at(0),
+        "because [of] this",
+    )
     add_readings(made, [ReadingRow("oven-1", at(5), {"temperature": 230})], at(0))
     made.clock.instant = at(8)
     evaluate(made, None, at(8))

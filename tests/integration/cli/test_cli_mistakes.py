@@ -11,7 +11,15 @@ from tests.humid_line import NAME, learned_quickly
 PAST, LATER, FUTURE = "2026-01-04T00:00Z", "2026-01-05T00:00Z", "2099-01-01T00:00Z"
 REVERSED = ("--from", LATER, "--to", PAST)
 FROM_FUTURE = ("--from", FUTURE, "--to", "2099-02-01T00:00Z")
-READERS = [("check",), ("apply",), ("test",), ("route", "check"), ("route", "apply"), ("source", "check"), ("source", "apply")]
+READERS = [
+    ("check",),
+    ("apply",),
+    ("test",),
+    ("route", "check"),
+    ("route", "apply"),
+    ("source", "check"),
+    ("source", "apply"),
+]
 READERS += [("source", "test"), ("import", "readings"), ("import", "events"), ("import", "assets")]
 MISTAKES = [
     (("evaluate", "too-hot", *FROM_FUTURE), "--from 2099-01-01 00:00 UTC lies in the future"),
@@ -25,10 +33,22 @@ MISTAKES = [
     (("episodes", "too-hot", *REVERSED), "must lie before --to"),
     (("report", "too-hot", *REVERSED), "must lie before --to"),
     (("kpi", *REVERSED), "must lie before --to"),
-    (("evaluate", "too-hot", "--from", PAST, "--to", LATER, "--model", "x"), "write a version number"),
-    (("evaluate", "too-hot", "--from", PAST, "--to", LATER, "--model", "7"), "which has no model: leave --model out"),
-    (("evaluate", NAME, "--from", PAST, "--to", LATER, "--model", "7"), f"there is no version 7 of '{NAME}' (registered: none)"),
-    (("evaluate", "gone", "--from", PAST, "--to", LATER), "'gone' is retired, and was not in force"),
+    (
+        ("evaluate", "too-hot", "--from", PAST, "--to", LATER, "--model", "x"),
+        "write a version number",
+    ),
+    (
+        ("evaluate", "too-hot", "--from", PAST, "--to", LATER, "--model", "7"),
+        "which has no model: leave --model out",
+    ),
+    (
+        ("evaluate", NAME, "--from", PAST, "--to", LATER, "--model", "7"),
+        f"there is no version 7 of '{NAME}' (registered: none)",
+    ),
+    (
+        ("evaluate", "gone", "--from", PAST, "--to", LATER),
+        "'gone' is retired, and was not in force",
+    ),
     (("evaluate", "gone"), "not in service: gone"),
     (("backtest", "gone"), "(they reach from 2026-01-05 00:05 UTC to 2026-01-05 00:05 UTC)"),
     (("backtest", "folder"), "is a folder"),
@@ -67,18 +87,27 @@ def assert_refused(*words):
 
 
 @pytest.mark.parametrize("words", READERS, ids=" ".join)
-@pytest.mark.parametrize("file", ["missing.yaml", "folder", "empty.yaml", "list.yaml", "text.yaml", "bad.yaml", "binary.yaml"])
+@pytest.mark.parametrize(
+    "file",
+    ["missing.yaml", "folder", "empty.yaml", "list.yaml", "text.yaml", "bad.yaml", "binary.yaml"],
+)
 def test_a_file_that_is_none_of_its_kind_is_refused_with_its_name(folder, words, file):
     assert file in assert_refused(*words, file)
 
 
-@pytest.mark.parametrize(("words", "answer"), MISTAKES, ids=lambda part: part if isinstance(part, str) else " ".join(part))
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    MISTAKES,
+    ids=lambda part: part if isinstance(part, str) else " ".join(part),
+)
 def test_a_mistake_is_answered_with_what_was_wrong(folder, words, answer):
     assert answer in assert_refused(*words)
 
 
 def test_models_of_a_definition_without_a_model_says_so(folder):
-    assert "too-hot has no champion: it is a threshold definition, which has no model" in output("models", "too-hot")
+    assert "too-hot has no champion: it is a threshold definition, which has no model" in output(
+        "models", "too-hot"
+    )
 
 
 def test_apply_of_what_is_applied_says_nothing_of_writing(folder):

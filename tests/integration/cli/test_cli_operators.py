@@ -48,26 +48,38 @@ def the_id(platform):
     return platform.episodes.find()[0].id
 
 
-def test_an_episode_is_acknowledged_commented_assigned_and_confirmed_by_the_beginning_of_its_id(platform):
+def test_an_episode_is_acknowledged_commented_assigned_and_confirmed_by_the_beginning_of_its_id(
+    platform,
+):
     id = the_id(platform)[:6]
-    assert "state: acknowledged (ISA-18.2 C)" in alerting("episode", "ack", id, "--note", "on my way")
+    assert "state: acknowledged (ISA-18.2 C)" in alerting(
+        "episode", "ack", id, "--note", "on my way"
+    )
     alerting("episode", "comment", id, "burner again")
     assert "assigned to bob" in alerting("episode", "assign", id, "bob")
     assert "confirmed by emil" in alerting("episode", "confirm", id, "--did", "turned it down")
     assert platform.feedback.of(the_id(platform))[0].action == "turned it down"
     shown = alerting("episodes", id)
-    assert all(words in shown for words in ("burner again", "acknowledged by emil", "assigned to bob"))
+    assert all(
+        words in shown for words in ("burner again", "acknowledged by emil", "assigned to bob")
+    )
 
 
 def test_an_alert_that_has_come_and_is_not_known_is_closed_once_with_a_reason(platform):
     id = the_id(platform)
-    assert "only an alert whose predicted problem has come" in alerting("episode", "close", id, "--reason", "x", code=1)
+    assert "only an alert whose predicted problem has come" in alerting(
+        "episode", "close", id, "--reason", "x", code=1
+    )
     apply(platform, [too_moist()], "engineer", at(8), "test")
     one = risky(platform, 9, happening_at=at(12), prediction_ended_at=at(12))
     platform.clock.instant = at(600)
     assert "the reason is empty" in alerting("episode", "close", one.id, "--reason", " ", code=1)
     assert "returned unacknowledged" in alerting("episode", "close", one.id, "--reason", "gone")
-    closed = [(t.actor, t.reason, t.at) for t in platform.episodes.get(one.id).transitions if t.kind == "closed"]
+    closed = [
+        (t.actor, t.reason, t.at)
+        for t in platform.episodes.get(one.id).transitions
+        if t.kind == "closed"
+    ]
     assert closed == [("emil", "gone", at(600))]
     assert "no episode is open" in alerting("episode", "close", one.id, "--reason", "gone", code=1)
 
@@ -80,14 +92,19 @@ def test_a_shelf_is_made_listed_and_ended_and_what_is_open_is_told_at_once(platf
     assert all(words in listed for words in ("cleaning", "emil", "2h"))
     alerting("shelf", "end", "too-hot", "oven-1")
     assert "no definition is muted" in alerting("shelf", "list")
-    assert [m.key.split(":")[1].split("-")[0] for m in platform.channels["mail"].messages] == ["raised", "unmuted"]
+    assert [m.key.split(":")[1].split("-")[0] for m in platform.channels["mail"].messages] == [
+        "raised",
+        "unmuted",
+    ]
 
 
 def test_what_is_out_of_service_is_listed_until_it_is_returned(platform):
     alerting("shelf", "out-of-service", "too-hot", "oven-1", "--reason", "sensor removed")
     [listed] = json.loads(alerting("shelf", "list", "--json"))
     assert (listed["kind"], listed["until"]) == ("out_of_service", None)
-    alerting("shelf", "out-of-service", "too-hot", "oven-1", "--return", "--reason", "sensor is back")
+    alerting(
+        "shelf", "out-of-service", "too-hot", "oven-1", "--return", "--reason", "sensor is back"
+    )
     assert json.loads(alerting("shelf", "list", "--json")) == []
 
 
@@ -96,7 +113,11 @@ def test_what_is_out_of_service_is_listed_until_it_is_returned(platform):
     [
         (("shelf", "add", "too-hot", "oven-1", "--for", "8d", "--reason", "x"), 1, "at most 7 d"),
         (("shelf", "add", "too-hot", "oven-1", "--reason", "x"), 1, "an end is required"),
-        (("shelf", "add", "too-hot", "oven-1", "--for", "soon", "--reason", "x"), 2, "not a duration"),
+        (
+            ("shelf", "add", "too-hot", "oven-1", "--for", "soon", "--reason", "x"),
+            2,
+            "not a duration",
+        ),
         (("shelf", "end", "too-hot", "oven-1"), 1, "it is not shelved"),
         (("episode", "ack", "nothing"), 1, "there is no episode"),
         (("episode", "close", "nothing", "--reason", "x"), 1, "there is no episode"),

@@ -32,7 +32,11 @@ def commands(group=None, path=()):
 
 def written_files():
     """A file of each kind that a command reads, by what is in it."""
-    hot = {"title": "hot", "readings": {"temperature": [230, 230]}, "expect": [{"at": "0m", "raised": "medium"}]}
+    hot = {
+        "title": "hot",
+        "readings": {"temperature": [230, 230]},
+        "expect": [{"at": "0m", "raised": "medium"}],
+    }
     return {
         "definition": write("too-moist.yaml", learned_quickly(promotion={"mode": "approval"})),
         "scenario": write("too-hot.test.yaml", {"definition": too_hot(), "scenarios": [hot]}),
@@ -46,11 +50,26 @@ def written_files():
 def source_commands():
     """The words of every command on sources."""
     pattern = str(Path("*.csv").absolute())
-    source = write("source.yaml", {"name": "lab", "kind": "files", "pattern": pattern, "asset": "oven-1", "unchanged_for": "0s"})
+    source = write(
+        "source.yaml",
+        {
+            "name": "lab",
+            "kind": "files",
+            "pattern": pattern,
+            "asset": "oven-1",
+            "unchanged_for": "0s",
+        },
+    )
     once = [("source", word, source) for word in ("check", "apply", "test")]
     on_it = ("test", "read", "backfill", "retry", "show", "pause", "resume", "retire")
     replay = ("source", "replay", "oven-1", "--to", "lab")  # which no program sends to: refused
-    return [*once, replay, *(("source", word, "lab") for word in on_it), ("source", "list"), ("source", "dead")]
+    return [
+        *once,
+        replay,
+        *(("source", word, "lab") for word in on_it),
+        ("source", "list"),
+        ("source", "dead"),
+    ]
 
 
 def route_commands(route):
@@ -166,14 +185,19 @@ def test_what_a_library_in_c_prints_does_not_reach_the_document(tmp_path):
         "app()\n",
         encoding="utf-8",
     )
-    done = subprocess.run([sys.executable, script, "--json"], capture_output=True, check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, script, "--json"], capture_output=True, check=True, timeout=60
+    )
     assert json.loads(done.stdout) == {"value": None, "text": "→"}
     assert b"from C" in done.stderr
     assert b"from Python" in done.stderr
 
 
 def test_show_prints_yaml_that_apply_reads_back(plant):
-    guidance = {"action": "Open [valve 3] :wrench: and wait. " * 12, "cause": "[bold]the valve[/bold]"}
+    guidance = {
+        "action": "Open [valve 3] :wrench: and wait. " * 12,
+        "cause": "[bold]the valve[/bold]",
+    }
     document = too_hot(stale_after="10h", title=TITLE, severity="high", guidance=guidance)
     output("apply", write("d.yaml", document))
     shown = output("show", "too-hot")
@@ -207,7 +231,9 @@ def test_control_characters_do_not_reach_the_terminal(plant):
 def test_tables_fit_the_screen_and_break_neither_times_nor_ids(plant, columns):
     document = too_hot(name="a-rather-long-name-of-a-definition-2", severity="low", state="draft")
     output("apply", write("d.yaml", document))
-    plant.assets.put([Asset(name="oven-1", variables={"temperature": Variable(), "moisture": Variable()})])
+    plant.assets.put(
+        [Asset(name="oven-1", variables={"temperature": Variable(), "moisture": Variable()})]
+    )
     output("shelf", "add", "too-hot", "oven-1", "--for", "1h", "--reason", "cleaning " * 12)
     tables = [("list",), ("episodes",), ("shelf", "list"), ("route", "list"), ("show", "too-hot")]
     for words in tables:
@@ -220,13 +246,23 @@ def test_tables_fit_the_screen_and_break_neither_times_nor_ids(plant, columns):
     assert "2026-01-05 00:00" in listed
     assert "+00:00" not in listed
     id = plant.episodes.find()[0].id
-    [row] = [text for text in output("episodes", columns=columns).splitlines() if text.startswith(id[:10])]
+    [row] = [
+        text
+        for text in output("episodes", columns=columns).splitlines()
+        if text.startswith(id[:10])
+    ]
     assert "2026-01-05 00:05" in row
 
 
 def test_list_takes_two_lines_a_definition_on_a_screen_of_80_columns(plant):
     names = ["a-rather-long-name-of-a-definition-2", "x" * 60]
-    output("apply", write("d.yaml", "---\n".join(yaml.safe_dump(too_hot(name=name, severity="medium")) for name in names)))
+    output(
+        "apply",
+        write(
+            "d.yaml",
+            "---\n".join(yaml.safe_dump(too_hot(name=name, severity="medium")) for name in names),
+        ),
+    )
     output("apply", write("m.yaml", learned_quickly(severity="high")))
     lines = output("list", columns=80).splitlines()
     assert len(lines) == 2 * 4 + 2  # and the zone of the times, and that one training is due
@@ -241,7 +277,9 @@ def test_times_are_those_of_the_plant(plant):
     listed = output("episodes", ALERTING_TIMEZONE="Europe/Berlin")
     assert "2026-01-05 01:05" in listed
     assert "times: Europe/Berlin" in listed
-    assert "CET" in output("episodes", plant.episodes.find()[0].id, ALERTING_TIMEZONE="Europe/Berlin")
+    assert "CET" in output(
+        "episodes", plant.episodes.find()[0].id, ALERTING_TIMEZONE="Europe/Berlin"
+    )
 
 
 @pytest.mark.parametrize(
@@ -267,24 +305,42 @@ def test_apply_says_that_a_new_question_is_trained_and_one_that_was_trained_is_n
 
     revision = plant.definitions.newest_revision(NAME)
     plant.trainings.begin(Training(NAME, revision.question, "run", 1, at(0), at(1)))
-    for retrain, words in (("0 3 * * 0", "trains next at 20"), (None, "trains for another question only, or by hand")):
-        shown = " ".join(output("apply", write("d.yaml", learned_quickly(schedule={"retrain": retrain}, title=words))).split())
-        assert "its question has been trained without a champion, so it is not evaluated yet" in shown
+    for retrain, words in (
+        ("0 3 * * 0", "trains next at 20"),
+        (None, "trains for another question only, or by hand"),
+    ):
+        shown = " ".join(
+            output(
+                "apply",
+                write("d.yaml", learned_quickly(schedule={"retrain": retrain}, title=words)),
+            ).split()
+        )
+        assert (
+            "its question has been trained without a champion, so it is not evaluated yet" in shown
+        )
         assert words in shown
         assert "alerting train too-moist" in shown
 
 
 def test_check_warns_of_dates_together_with_a_schedule_of_trainings(plant):
     dated = learned_quickly(periods={"test": {"from": "2026-03-01T00:00Z"}})
-    assert "validates and tests on the same days" in " ".join(output("check", write("d.yaml", dated)).split())
+    assert "validates and tests on the same days" in " ".join(
+        output("check", write("d.yaml", dated)).split()
+    )
 
 
 def test_models_says_that_a_training_goes_on_and_how_far_it_is(plant):
     output("apply", write("d.yaml", learned_quickly()))
-    run_id = plant.models.start_run(NAME, "r1", {"definition": NAME, "revision": "1", "as_of": at(0).isoformat()})
-    child = plant.models.start_run(NAME, "persistence", {"family": "persistence", "fitted": "true"}, parent=run_id)
+    run_id = plant.models.start_run(
+        NAME, "r1", {"definition": NAME, "revision": "1", "as_of": at(0).isoformat()}
+    )
+    child = plant.models.start_run(
+        NAME, "persistence", {"family": "persistence", "fitted": "true"}, parent=run_id
+    )
     plant.models.finish(child)
-    plant.models.start_run(NAME, "logistic_regression", {"family": "logistic_regression"}, parent=run_id)
+    plant.models.start_run(
+        NAME, "logistic_regression", {"family": "logistic_regression"}, parent=run_id
+    )
     shown = " ".join(output("models", NAME).split())
     assert "training since 20" in shown
     assert "searching logistic regression, 1 of 2 candidates done" in shown

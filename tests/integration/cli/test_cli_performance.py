@@ -27,7 +27,9 @@ def platform(monkeypatch):
     apply(made, [too_hot(schedule={"every": "1h"}, stale_after="3h")], "engineer", at(0), "test")
     for minute in range(30, WEEK, 60):
         temperature = 230.0 if minute == 630 else 200.0
-        add_readings(made, [ReadingRow("oven-1", at(minute), {"temperature": temperature})], at(minute))
+        add_readings(
+            made, [ReadingRow("oven-1", at(minute), {"temperature": temperature})], at(minute)
+        )
     evaluate(made, None, at(WEEK))
     made.clock.instant = at(WEEK + 60)
 
@@ -53,14 +55,20 @@ def alerting(*words, code=0):
 
 
 def test_a_period_is_reported_listed_created_again_and_its_tables_are_written(platform, own_folder):
-    shown = json.loads(alerting("report", "too-hot", "--period", "2026-W02", "--csv", "tables", "--json"))
+    shown = json.loads(
+        alerting("report", "too-hot", "--period", "2026-W02", "--csv", "tables", "--json")
+    )
     assert shown["id"] == "too-hot:2026-W02:1"
     page = (own_folder / "too-hot-report.html").read_text(encoding="utf-8")
     assert page == platform.reports.page("too-hot:2026-W02:1")
     episodes = (own_folder / "tables" / "episodes.csv").read_text(encoding="utf-8").splitlines()
     assert len(episodes) == 2, "the names of the columns, and one episode"
-    assert [row["id"] for row in json.loads(alerting("report", "--list", "--json"))] == ["too-hot:2026-W02:1"]
-    assert "byte for byte" in alerting("report", "--id", "too-hot:2026-W02:1", "--out", "again.html")
+    assert [row["id"] for row in json.loads(alerting("report", "--list", "--json"))] == [
+        "too-hot:2026-W02:1"
+    ]
+    assert "byte for byte" in alerting(
+        "report", "--id", "too-hot:2026-W02:1", "--out", "again.html"
+    )
     assert (own_folder / "again.html").read_text(encoding="utf-8") == page
 
 
@@ -84,7 +92,10 @@ def test_an_interval_is_reported_without_a_period(platform, own_folder):
     [
         ((), "name a definition, or give --plant, --id or --list"),
         (("too-hot", "--plant"), "takes no name and no interval"),
-        (("too-hot", "--period", "2026-W02", "--from", "2026-01-05T00:00:00Z"), "a period or an interval, not both"),
+        (
+            ("too-hot", "--period", "2026-W02", "--from", "2026-01-05T00:00:00Z"),
+            "a period or an interval, not both",
+        ),
     ],
 )
 def test_options_that_contradict_are_refused(platform, words, said):
@@ -106,16 +117,24 @@ def test_what_cannot_be_reported_is_refused(platform, words, said):
 def test_a_miss_is_reported_listed_and_enters_the_next_revision(platform):
     alerting("report", "too-hot", "--period", "2026-W02")
     time = at(2 * 24 * 60).isoformat()
-    assert "miss of too-hot on oven-1" in alerting("miss", "too-hot", "--asset", "oven-1", "--at", time, "--comment", "smoke")
-    assert [(m.asset, m.comment, m.actor) for m in platform.misses.between()] == [("oven-1", "smoke", "emil")]
+    assert "miss of too-hot on oven-1" in alerting(
+        "miss", "too-hot", "--asset", "oven-1", "--at", time, "--comment", "smoke"
+    )
+    assert [(m.asset, m.comment, m.actor) for m in platform.misses.between()] == [
+        ("oven-1", "smoke", "emil")
+    ]
     assert all(words in alerting("miss", "too-hot") for words in ("oven-1", "smoke", "emil"))
     platform.clock.instant = at(WEEK + 120)
     alerting("report", "too-hot", "--period", "2026-W02")
-    (why,) = {difference.why for difference in platform.reports.get("too-hot:2026-W02:2").differences}
+    (why,) = {
+        difference.why for difference in platform.reports.get("too-hot:2026-W02:2").differences
+    }
     assert "1 miss reported" in why
 
 
 def test_a_miss_needs_asset_and_time_and_its_faults_are_named(platform):
     assert "give both" in alerting("miss", "too-hot", "--asset", "oven-1", code=2)
-    assert "oven-9" in alerting("miss", "too-hot", "--asset", "oven-9", "--at", at(60).isoformat(), code=1)
+    assert "oven-9" in alerting(
+        "miss", "too-hot", "--asset", "oven-9", "--at", at(60).isoformat(), code=1
+    )
     assert "no miss is reported" in alerting("miss", "too-hot")

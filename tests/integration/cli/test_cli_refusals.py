@@ -42,9 +42,19 @@ def begin_training(plant):
 def propose(plant, **changes):
     """Store a proposal that waits for a person, and return its run."""
     question = plant.definitions.newest_revision(NAME).question
-    run_id = plant.models.start_run(NAME, "r1", {"definition": NAME, "revision": "1", "question": question})
-    made = {"definition": NAME, "question": question, "run_id": run_id, "waiting": True, "champion_version": None}
-    plant.models.log(run_id, files={PROPOSAL: proposal(**(made | changes)).to_json()}, folder="decision")
+    run_id = plant.models.start_run(
+        NAME, "r1", {"definition": NAME, "revision": "1", "question": question}
+    )
+    made = {
+        "definition": NAME,
+        "question": question,
+        "run_id": run_id,
+        "waiting": True,
+        "champion_version": None,
+    }
+    plant.models.log(
+        run_id, files={PROPOSAL: proposal(**(made | changes)).to_json()}, folder="decision"
+    )
     record_waiting(plant.platform_alerts, NAME, "It is better.", plant.clock.now())
     return run_id
 
@@ -71,15 +81,21 @@ def refuse_training(plant, reason):
     assert plant.decisions.add(decision, None)
 
 
-def test_an_unknown_run_is_answered_with_those_that_wait_and_its_beginning_or_definition_names_one(untrained):
-    assert "no run begins with 'nonsense'; waiting for approval: none" in refused("model", "approve", "nonsense")
+def test_an_unknown_run_is_answered_with_those_that_wait_and_its_beginning_or_definition_names_one(
+    untrained,
+):
+    assert "no run begins with 'nonsense'; waiting for approval: none" in refused(
+        "model", "approve", "nonsense"
+    )
     run_id = propose(untrained)
     said = refused("model", "reject", "nonsense", "--reason", "no")
     assert f"waiting for approval: {NAME}: `alerting model approve {run_id}`" in said
     assert "RESOURCE_DOES_NOT_EXIST" not in said
     assert "rejected" in output("model", "reject", NAME, "--reason", "not yet")
     another = propose(untrained)
-    assert "rejected" in output("model", "reject", another[:-1] if len(another) > 4 else another, "--reason", "not yet")
+    assert "rejected" in output(
+        "model", "reject", another[:-1] if len(another) > 4 else another, "--reason", "not yet"
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,16 +133,28 @@ def test_a_mistyped_asset_is_answered_with_the_one_that_is_meant(plant, words):
 def test_all_faults_of_a_document_are_told_at_once_also_those_on_its_assets(plant):
     faulty = too_hot(kind="treshold", variable="temprature", stale_aftr="10h")
     said = refused("check", write("d.yaml", faulty))
-    for part in ("'treshold' is not a kind (did you mean threshold?)", "stale_aftr: is not a field", "variable 'temprature'"):
+    for part in (
+        "'treshold' is not a kind (did you mean threshold?)",
+        "stale_aftr: is not a field",
+        "variable 'temprature'",
+    ):
         assert part in said
-    said = refused("check", write("d.yaml", learned_quickly(horizon="soon", problem={"variable": "moistur", "above": 4.5})))
+    said = refused(
+        "check",
+        write(
+            "d.yaml", learned_quickly(horizon="soon", problem={"variable": "moistur", "above": 4.5})
+        ),
+    )
     assert "horizon: " in said
     assert "variable 'moistur' (did you mean moisture?)" in said
 
 
 def test_an_asset_without_readings_is_said_to_exist_with_its_first_one(plant):
     said = refused("apply", write("d.yaml", too_hot(assets=["mill-7"])))
-    assert "an asset exists with its first reading: send one, or import it with `alerting import assets FILE`" in said
+    assert (
+        "an asset exists with its first reading: send one, or import it with `alerting import assets FILE`"
+        in said
+    )
 
 
 def test_a_list_of_misses_writes_nothing_and_says_nothing_of_writing(plant):
@@ -138,22 +166,35 @@ def test_a_list_of_misses_writes_nothing_and_says_nothing_of_writing(plant):
 
 def test_why_and_models_say_how_far_the_first_training_is(untrained):
     begin_training(untrained)
-    assert "is being trained since 2026-01-05 00:08 UTC (step 1 of 4: building the dataset)" in output("why", NAME, "humid-oven")
+    assert (
+        "is being trained since 2026-01-05 00:08 UTC (step 1 of 4: building the dataset)"
+        in output("why", NAME, "humid-oven")
+    )
     tags = {"definition": NAME, "revision": "1", "as_of": at(0).isoformat()}
     run_id = untrained.models.start_run(NAME, "r1", tags)
-    child = untrained.models.start_run(NAME, "persistence", {"family": "persistence", "fitted": "true"}, parent=run_id)
+    child = untrained.models.start_run(
+        NAME, "persistence", {"family": "persistence", "fitted": "true"}, parent=run_id
+    )
     untrained.models.finish(child)
-    untrained.models.start_run(NAME, "logistic_regression", {"family": "logistic_regression"}, parent=run_id)
+    untrained.models.start_run(
+        NAME, "logistic_regression", {"family": "logistic_regression"}, parent=run_id
+    )
     for words in (("why", NAME, "humid-oven"), ("models", NAME)):
         shown = " ".join(output(*words).split())
-        assert "is being trained since 2026-01-05 00:08 UTC (step 3 of 4: searching logistic regression)" in shown
+        assert (
+            "is being trained since 2026-01-05 00:08 UTC (step 3 of 4: searching logistic regression)"
+            in shown
+        )
         assert "alerting evaluate" not in shown
 
 
 def test_evaluate_and_why_name_the_version_that_waits_and_how_to_approve_it(untrained):
     run_id = propose(untrained)
     span = ("--from", "2026-01-04T00:00Z", "--to", "2026-01-05T00:00Z", "--model", "champion")
-    for said in (refused("evaluate", NAME, *span), " ".join(output("why", NAME, "humid-oven").split())):
+    for said in (
+        refused("evaluate", NAME, *span),
+        " ".join(output("why", NAME, "humid-oven").split()),
+    ):
         assert f"waits for approval: `alerting model approve {run_id}`" in said
         assert "train it" not in said
 
@@ -161,11 +202,21 @@ def test_evaluate_and_why_name_the_version_that_waits_and_how_to_approve_it(untr
 def test_after_a_refused_training_nothing_says_to_train_it(untrained):
     refuse_training(untrained, "Nothing exceeds chance. What may help: more problems.")
     span = ("--from", "2026-01-04T00:00Z", "--to", "2026-01-05T00:00Z", "--model", "champion")
-    shown = [refused("evaluate", NAME, *span), refused("score", NAME), output("models", NAME), output("why", NAME, "humid-oven")]
+    shown = [
+        refused("evaluate", NAME, *span),
+        refused("score", NAME),
+        output("models", NAME),
+        output("why", NAME, "humid-oven"),
+    ]
     for said in (" ".join(one.split()) for one in shown):
-        assert "the last training put no model into service: Nothing exceeds chance. What may help: more problems." in said
+        assert (
+            "the last training put no model into service: Nothing exceeds chance. What may help: more problems."
+            in said
+        )
         assert f"alerting train {NAME}" not in said
-    assert json.loads(output("models", NAME, "--json"))["missing_champion"].startswith("the last training put no model")
+    assert json.loads(output("models", NAME, "--json"))["missing_champion"].startswith(
+        "the last training put no model"
+    )
 
 
 def test_a_second_training_beside_one_under_way_asks_for_again(untrained):
@@ -181,7 +232,9 @@ def test_a_second_training_beside_one_under_way_asks_for_again(untrained):
 
 
 def test_a_stored_document_that_is_broken_is_checked_by_its_name_in_a_line_for_each_fault(plant):
-    plant.definitions._documents.insert_one({"name": "broken", "kind": "threshold", "assets": "oven-1"})  # edited by hand
+    plant.definitions._documents.insert_one(
+        {"name": "broken", "kind": "threshold", "assets": "oven-1"}
+    )  # edited by hand
     done = run("check", "broken")
     assert done.exit_code == 1
     lines = done.stderr.splitlines()
@@ -194,17 +247,28 @@ def test_a_stored_document_that_is_broken_is_checked_by_its_name_in_a_line_for_e
 
 
 def test_after_several_definitions_there_is_one_next_step(plant):
-    documents = [learned_quickly(name=f"moist-{number}") for number in range(3)] + [too_hot(name="new")]
+    documents = [learned_quickly(name=f"moist-{number}") for number in range(3)] + [
+        too_hot(name="new")
+    ]
     write("all.yaml", "---\n".join(json.dumps(document) + "\n" for document in documents))
     shown = " ".join(output("apply", "all.yaml").split())
     assert shown.count("next:") == 1
-    assert "next: 3 of the 4 alerts wait for their first training; follow all 4 with `alerting list`" in shown
+    assert (
+        "next: 3 of the 4 alerts wait for their first training; follow all 4 with `alerting list`"
+        in shown
+    )
 
 
 def test_evaluate_of_a_definition_just_written_evaluates_the_past_as_the_readme_says(plant):
     output("apply", write("d.yaml", too_hot(name="new", stale_after="10h", **{"for": "0s"})))
     shown = output(
-        "evaluate", "new", "--from", "2026-01-05T00:00Z", "--to", "2026-01-05T00:08Z", ALERTING_TIMEZONE="Europe/Berlin"
+        "evaluate",
+        "new",
+        "--from",
+        "2026-01-05T00:00Z",
+        "--to",
+        "2026-01-05T00:08Z",
+        ALERTING_TIMEZONE="Europe/Berlin",
     )
     assert "new was not in force from 2026-01-05 01:00 CET to 2026-01-05 01:0" in shown
     assert [e.raised_at for e in plant.episodes.find("new")] == [at(5)]
@@ -223,6 +287,9 @@ def test_where_operators_can_set_no_variable_check_says_what_to_declare(plant):
     told = "`controllable: true` in assets.yaml, then `alerting import assets assets.yaml`"
     assert told in " ".join(output("check", write("d.yaml", document)).split())
     assert told in " ".join(output("apply", write("d.yaml", document)).split())
-    settable = {name: v.model_copy(update={"controllable": True}) for name, v in humid_oven().variables.items()}
+    settable = {
+        name: v.model_copy(update={"controllable": True})
+        for name, v in humid_oven().variables.items()
+    }
     plant.assets.put([humid_oven().model_copy(update={"variables": settable})])
     assert told not in " ".join(output("check", write("d.yaml", document)).split())

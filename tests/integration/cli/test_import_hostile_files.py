@@ -20,9 +20,15 @@ GOOD = b"ts,x\n2026-01-05T06:00:00Z,1\n2026-01-05T06:01:00Z,2\n"
 NO_ENCODINGS = ["rot13", "zlib_codec", "base64", "hex", "bz2", "idna", "unicode_escape"]
 HOSTILE = {
     "a header of 20 MB": (b"ts," + b"x" * (20 << 20) + b"\n2026-01-05,1\n", "line 1"),
-    "100,000 columns": (b"ts," + b",".join(b"c%d" % i for i in range(100_000)) + b"\n1\n", "columns"),
+    "100,000 columns": (
+        b"ts," + b",".join(b"c%d" % i for i in range(100_000)) + b"\n1\n",
+        "columns",
+    ),
     "a surrogate": (b"ts,x\n2026-01-05,\xed\xa0\x80\n", "line 2"),
-    "a quotation mark that never closes": (b'ts,x\n2026-01-05,"1\n' + b"2026-01-06,1\n" * 200_000, "line 2"),
+    "a quotation mark that never closes": (
+        b'ts,x\n2026-01-05,"1\n' + b"2026-01-06,1\n" * 200_000,
+        "line 2",
+    ),
 }
 
 
@@ -41,7 +47,9 @@ def run(tmp_path, monkeypatch):
     def run(content, *options):
         file = tmp_path / "line.csv"
         file.write_bytes(content)
-        return CliRunner().invoke(app, ["import", "readings", str(file), "--asset", "oven-1", *options]), platform
+        return CliRunner().invoke(
+            app, ["import", "readings", str(file), "--asset", "oven-1", *options]
+        ), platform
 
     return run
 
@@ -84,14 +92,19 @@ def test_a_title_of_many_characters_is_imported_and_every_command_still_works(ru
     assert (done.exit_code, done.exception) == (0, None)
 
 
-def test_every_hostile_file_is_imported_or_refused_in_a_sentence_that_names_it(tmp_path, monkeypatch):
+def test_every_hostile_file_is_imported_or_refused_in_a_sentence_that_names_it(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("COLUMNS", "400")
     files = make_files(tmp_path)
     assert len(files) > 150
     codes = set()
     for name, file in files.items():
         platform = in_memory_platform()
-        monkeypatch.setattr("alerting.wiring.open_platform", lambda *_, platform=platform, **__: nullcontext(platform))
+        monkeypatch.setattr(
+            "alerting.wiring.open_platform",
+            lambda *_, platform=platform, **__: nullcontext(platform),
+        )
         done = CliRunner().invoke(app, ["import", "readings", "--asset", "oven-1", "--", str(file)])
         assert isinstance(done.exception, SystemExit | None), (name, done.exc_info)
         assert done.exit_code in (0, 1), name
@@ -113,11 +126,21 @@ def good_parquet():
 @pytest.mark.parametrize("name", NAMES)
 def test_no_name_of_a_file_stops_the_output_of_a_command(tmp_path, monkeypatch, name):
     file = tmp_path / os.fsdecode(NAMES[name])
-    for content, code in ((GOOD, 0), (good_parquet(), 0), (b"", 1), (b"ts,x\nnever,1\n", 1), (b"PAR1PAR1", 1)):
+    for content, code in (
+        (GOOD, 0),
+        (good_parquet(), 0),
+        (b"", 1),
+        (b"ts,x\nnever,1\n", 1),
+        (b"PAR1PAR1", 1),
+    ):
         file.write_bytes(content)
         for options in ([], ["--json"]):
-            monkeypatch.setattr("alerting.wiring.open_platform", lambda *_, **__: nullcontext(in_memory_platform()))
-            done = CliRunner().invoke(app, ["import", "readings", "--asset", "oven-1", *options, "--", str(file)])
+            monkeypatch.setattr(
+                "alerting.wiring.open_platform", lambda *_, **__: nullcontext(in_memory_platform())
+            )
+            done = CliRunner().invoke(
+                app, ["import", "readings", "--asset", "oven-1", *options, "--", str(file)]
+            )
             assert isinstance(done.exception, SystemExit | None), done.exc_info
             assert done.exit_code == code
 
@@ -127,8 +150,18 @@ def test_a_refusal_of_a_file_whose_name_is_no_utf_8_reaches_a_terminal(tmp_path)
     file.write_bytes(b"")
     words = ["import", "readings", "--asset", "oven-1", str(file)]
     script = "from alerting.cli.main import main; main()"
-    environment = {**os.environ, "PYTHONIOENCODING": "utf-8:strict", "ALERTING_MONGODB_URI": "mongodb://127.0.0.1:1"}
-    done = subprocess.run([sys.executable, "-c", script, *words], env=environment, capture_output=True, cwd=ROOT, check=False)
+    environment = {
+        **os.environ,
+        "PYTHONIOENCODING": "utf-8:strict",
+        "ALERTING_MONGODB_URI": "mongodb://127.0.0.1:1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words],
+        env=environment,
+        capture_output=True,
+        cwd=ROOT,
+        check=False,
+    )
     assert done.returncode == 1
     assert b"Traceback" not in done.stderr
     assert b"refused: " in done.stderr

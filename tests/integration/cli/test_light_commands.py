@@ -33,7 +33,16 @@ for command in json.loads(sys.argv[1]):
     print(json.dumps([command, result.exit_code, result.output, loaded]))
 """
 COMMANDS = (
-    *("check FILE", "apply FILE", "list", "show too-hot", "definition export", "episodes", "episodes ID", "why too-hot oven-1"),
+    *(
+        "check FILE",
+        "apply FILE",
+        "list",
+        "show too-hot",
+        "definition export",
+        "episodes",
+        "episodes ID",
+        "why too-hot oven-1",
+    ),
     *(
         "feedback ID --verdict true_alarm",
         "episode ack ID",
@@ -53,20 +62,34 @@ def plant(real_server, tmp_path_factory):
         now = datetime.now(UTC)
         platform = platform_on(stores, (), HandClock(now - timedelta(minutes=10)))
         platform.assets.put([oven()])
-        apply(platform, [too_hot(stale_after="10h"), too_moist()], "engineer", platform.clock.now(), "test")
-        add_readings(platform, [ReadingRow("oven-1", now - timedelta(minutes=5), {"temperature": 230})], now)
+        apply(
+            platform,
+            [too_hot(stale_after="10h"), too_moist()],
+            "engineer",
+            platform.clock.now(),
+            "test",
+        )
+        add_readings(
+            platform, [ReadingRow("oven-1", now - timedelta(minutes=5), {"temperature": 230})], now
+        )
         platform.clock.instant = now
         evaluate(platform, ["too-hot"], now)
         [episode] = platform.episodes.find()
         environ = {**os.environ, "ALERTING_MONGODB_URI": real_server, "ALERTING_DATABASE": DATABASE}
-        yield episode.id, home, {**environ, "ALERTING_HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path)}
+        yield (
+            episode.id,
+            home,
+            {**environ, "ALERTING_HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
         stores.database.client.drop_database(DATABASE)
 
 
 def run(commands, environ):
     """Return the output of each command, and the modules loaded after it; every one of them must succeed."""
     given = [sys.executable, "-c", RUN, json.dumps(commands)]
-    done = subprocess.run(given, check=False, env=environ, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        given, check=False, env=environ, capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(command, code, output) for command, code, output, _ in lines if code] == []
@@ -79,10 +102,14 @@ def test_a_command_that_needs_no_model_loads_no_library_of_models(plant):
     file = home / "too-hot.yaml"
     file.write_text(yaml.safe_dump(too_hot(stale_after="10h")), encoding="utf-8")
     words = {"FILE": str(file), "ID": id}
-    for command, loaded in run([[words.get(word, word) for word in command.split()] for command in COMMANDS], environ):
+    for command, loaded in run(
+        [[words.get(word, word) for word in command.split()] for command in COMMANDS], environ
+    ):
         assert not NOT_WITHOUT_NEED & loaded, command
 
 
 def test_help_needs_neither_the_libraries_of_tables_nor_that_of_the_database():
-    for command, loaded in run([["--help"], ["train", "--help"], ["import", "readings", "--help"]], dict(os.environ)):
+    for command, loaded in run(
+        [["--help"], ["train", "--help"], ["import", "readings", "--help"]], dict(os.environ)
+    ):
         assert not ({"numpy", "pandas", "pymongo"} | NOT_WITHOUT_NEED) & loaded, command

@@ -8,12 +8,22 @@ from alerting.cli.main import app
 from alerting.definitions.faults import UserError
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "\n".join(
-    f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]" for a, b in zip("abcdefghi", "bcdefghij", strict=True)
+    f"{b}: &{b} [{', '.join([f'*{a}'] * 10)}]"
+    for a, b in zip("abcdefghi", "bcdefghij", strict=True)
 )
 CASES = {
-    "a key that stands twice": ("name: a\nabove: 1\nabove: 2", "line 3: the key 'above' occurs twice, first in line 2"),
-    "a key that stands twice deep down": ("name: a\nschedule:\n  every: 1m\n  every: 2m", "line 4: the key 'every' occurs twice"),
-    "a key that stands twice in JSON": ('{"name": "a", "name": "b"}', "the key 'name' occurs twice"),
+    "a key that stands twice": (
+        "name: a\nabove: 1\nabove: 2",
+        "line 3: the key 'above' occurs twice, first in line 2",
+    ),
+    "a key that stands twice deep down": (
+        "name: a\nschedule:\n  every: 1m\n  every: 2m",
+        "line 4: the key 'every' occurs twice",
+    ),
+    "a key that stands twice in JSON": (
+        '{"name": "a", "name": "b"}',
+        "the key 'name' occurs twice",
+    ),
     "deep lists": ("a: " + "[" * 5_000, "nested too deeply"),
     "deep maps": ("{a: " * 3000, "nested too deeply"),
     "deep blocks": ("- " * 3000 + "x", "nested too deeply"),
@@ -32,7 +42,9 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("words", [["check"], ["route", "check"], ["test"], ["import", "assets"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["check"], ["route", "check"], ["test"], ["import", "assets"]], ids=" ".join
+)
 def test_no_command_takes_it_or_falls_over_it(tmp_path, monkeypatch, words, case, in_memory_cli):
     text, said = CASES[case]
     file = tmp_path / "wrong.yaml"
@@ -59,9 +71,7 @@ def in_memory_cli(monkeypatch):
 
 
 def test_what_people_write_is_read_as_it_was():
-    text = (
-        "base: &base {every: 1m, retrain: null}\nschedule:\n  <<: *base\n  every: 5m\nname: a\n---\n---\n- 1\n- 0x10\n- 22:00\n"
-    )
+    text = "base: &base {every: 1m, retrain: null}\nschedule:\n  <<: *base\n  every: 5m\nname: a\n---\n---\n- 1\n- 0x10\n- 22:00\n"
     first, second = parse_yaml(text, "here")
     assert first["schedule"] == {"every": "5m", "retrain": None}
     assert second == [1, 16, "22:00"]  # not the number 1320 of base sixty
@@ -75,11 +85,15 @@ def test_a_scenario_of_a_million_million_values_is_refused(tmp_path):
         f"readings: {{t: [1 x {'9' * 20_000}]}}",
     ):
         file = tmp_path / "scenarios.yaml"
-        file.write_text(f"definition: {definition}\nscenarios:\n- {{title: t, expect: [], {line}}}\n")
+        file.write_text(
+            f"definition: {definition}\nscenarios:\n- {{title: t, expect: [], {line}}}\n"
+        )
         done = CliRunner().invoke(app, ["test", str(file)])
         assert done.exit_code == 1
         assert "Traceback" not in done.output
-        assert not isinstance(done.exception, (MemoryError, OverflowError, ValueError)), done.exception
+        assert not isinstance(done.exception, (MemoryError, OverflowError, ValueError)), (
+            done.exception
+        )
 
 
 def test_a_refusal_can_be_raised_for_text_alone():
@@ -90,6 +104,6 @@ def test_a_refusal_can_be_raised_for_text_alone():
 def test_a_folder_is_refused_with_the_pattern_that_names_its_files(tmp_path, in_memory_cli):
     done = CliRunner().invoke(app, ["check", str(tmp_path)])
     assert done.exit_code == 1
-    assert f"is a folder; name its files, for example {tmp_path.name}/*.yaml" in "".join(done.output.split("\n")).replace(
-        str(tmp_path.parent) + "/", ""
-    )
+    assert f"is a folder; name its files, for example {tmp_path.name}/*.yaml" in "".join(
+        done.output.split("\n")
+    ).replace(str(tmp_path.parent) + "/", "")

@@ -56,8 +56,15 @@ def test_the_link_signs_in_once(open_browser, link):
 
 
 def test_the_link_signs_no_one_in_where_only_a_program_has_a_token(tmp_path, link):
-    app = create_app(in_memory_platform(), {"sender-token-0123456789": ("gateway", "sender")}, now=Wall(), sign_in=tmp_path)
-    answer = TestClient(app, base_url=HERE, client=("127.0.0.1", 50000), follow_redirects=False).get(link)
+    app = create_app(
+        in_memory_platform(),
+        {"sender-token-0123456789": ("gateway", "sender")},
+        now=Wall(),
+        sign_in=tmp_path,
+    )
+    answer = TestClient(
+        app, base_url=HERE, client=("127.0.0.1", 50000), follow_redirects=False
+    ).get(link)
     assert (answer.status_code, "set-cookie" in answer.headers) == (410, False)
 
 
@@ -88,14 +95,18 @@ def test_a_new_link_makes_the_one_before_worthless(open_browser, link, tmp_path)
         (HERE, "127.0.0.1", {"forwarded": "for=192.0.2.7"}),
     ],
 )
-def test_from_elsewhere_it_lets_nobody_in_and_is_not_used_up(open_browser, link, base, client, headers):
+def test_from_elsewhere_it_lets_nobody_in_and_is_not_used_up(
+    open_browser, link, base, client, headers
+):
     path = link.removeprefix(HERE)
     assert open_browser(base, client).get(path, headers=headers).status_code == 410
     assert open_browser().get(link).status_code == 200
 
 
 def test_a_browser_that_looks_ahead_does_not_use_it_up(open_browser, link):
-    assert open_browser().get(link, headers={"sec-purpose": "prefetch;prerender"}).status_code == 503
+    assert (
+        open_browser().get(link, headers={"sec-purpose": "prefetch;prerender"}).status_code == 503
+    )
     assert open_browser().get(link).status_code == 200
 
 

@@ -28,13 +28,26 @@ def rows():
     """Return three variables that move together; one leaves the others in the past, and often after the training."""
     random, minutes = np.random.default_rng(3), np.arange(0, END, 10)
     load = np.sin(2 * np.pi * minutes / DAY) + 0.3 * random.normal(size=len(minutes))
-    heat, flow, force = (level + by * load + 0.2 * random.normal(size=len(minutes)) for level, by in ((50, 3), (60, 5), (20, 2)))
-    for start, lasts, less in ((2, 0.05, 9), (3, 0.2, 2), (6.1, 0.02, 3), (6.3, 0.15, 2), (6.6, 0.05, 9), (6.7, 0.02, 4)):
+    heat, flow, force = (
+        level + by * load + 0.2 * random.normal(size=len(minutes))
+        for level, by in ((50, 3), (60, 5), (20, 2))
+    )
+    for start, lasts, less in (
+        (2, 0.05, 9),
+        (3, 0.2, 2),
+        (6.1, 0.02, 3),
+        (6.3, 0.15, 2),
+        (6.6, 0.05, 9),
+        (6.7, 0.02, 4),
+    ):
         flow -= less * ((minutes >= start * DAY) & (minutes < (start + lasts) * DAY))
     columns = {"heat": heat, "flow": flow, "force": force}
     return [
         ReadingRow(
-            "press-1", at(m), {name: float(values[i]) for name, values in columns.items()} | {"recipe": "AB"[m // 720 % 2]}
+            "press-1",
+            at(m),
+            {name: float(values[i]) for name, values in columns.items()}
+            | {"recipe": "AB"[m // 720 % 2]},
         )
         for i, m in enumerate(minutes.tolist())
     ]
@@ -93,6 +106,9 @@ def test_a_field_of_an_anomaly_definition_changes_an_outcome(field):
 
 
 def test_no_field_is_without_a_proof():
-    shared = {*leaves(CommonFields), *(f"problem.{field}" for field in leaves(Problem))}  # proved for thresholds: the same code
+    shared = {
+        *leaves(CommonFields),
+        *(f"problem.{field}" for field in leaves(Problem)),
+    }  # proved for thresholds: the same code
     others = {field for field in leaves(AnomalyDefinition) if field.startswith("costs")} | {"kind"}
     assert sorted({*leaves(AnomalyDefinition)} - {*PROOFS} - shared - others) == []

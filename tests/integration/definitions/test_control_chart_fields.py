@@ -24,7 +24,11 @@ def rows():
     random, minutes, value, found = np.random.default_rng(3), range(0, END, 10), 0.0, []
     for m, noise in zip(minutes, random.normal(0, 1, len(minutes)).tolist(), strict=True):
         value = 0.5 * value + noise
-        shift = 4 * (3 * DAY < m < 3.5 * DAY) + 3 * (8.2 * DAY < m < 8.4 * DAY) - 2 * (8.6 * DAY < m < 8.7 * DAY)
+        shift = (
+            4 * (3 * DAY < m < 3.5 * DAY)
+            + 3 * (8.2 * DAY < m < 8.4 * DAY)
+            - 2 * (8.6 * DAY < m < 8.7 * DAY)
+        )
         if not 8.45 * DAY < m < 8.5 * DAY:
             values = {"force": 200 + value + shift, "heat": 50 - value, "die": "AB"[m // 720 % 2]}
             found.append(ReadingRow("press-1", at(m), values))
@@ -35,7 +39,14 @@ def life(**changes):
     """Return the results of a definition: decision, notes, and episodes with their outcome."""
     others = {"heat": press().variables["force"], "die": Variable(type="category")}
     asset = press().model_copy(update={"variables": press().variables | others})
-    document = {"name": "shifted", "kind": "control_chart", "assets": ["press-1"], "variable": "force", **SHORT, **changes}
+    document = {
+        "name": "shifted",
+        "kind": "control_chart",
+        "assets": ["press-1"],
+        "variable": "force",
+        **SHORT,
+        **changes,
+    }
     return life_of(asset, rows(), document, TRAINED, END + 300, described)
 
 
@@ -46,7 +57,10 @@ PROOFS = {
     "chart": [{}, {"chart": "cusum"}],
     "by": [{}, {"by": "die"}],
     "subgroup": [{}, {"subgroup": 4}],
-    "rules": [SHEWHART | {"rules": ["nelson_1"]}, SHEWHART | {"rules": ["nelson_1", "nelson_5", "nelson_6"]}],
+    "rules": [
+        SHEWHART | {"rules": ["nelson_1"]},
+        SHEWHART | {"rules": ["nelson_1", "nelson_5", "nelson_6"]},
+    ],
     "smoothing": [{}, {"smoothing": 0.4}],
     "shift": [{"chart": "cusum"}, {"chart": "cusum", "shift": 3}],
     "average_run_length": [{}, {"average_run_length": 5000}],
@@ -71,7 +85,13 @@ PROOFS = {
     "gap": [PROBLEM, PROBLEM | {"gap": "1h"}],
     "suppression.when.variable": [
         {},
-        {"suppression": {"when": [{"variable": "force", "above": 201.5, "recovery": "2h", "stale_after": "1h"}]}},
+        {
+            "suppression": {
+                "when": [
+                    {"variable": "force", "above": 201.5, "recovery": "2h", "stale_after": "1h"}
+                ]
+            }
+        },
     ],
 }
 
@@ -83,6 +103,11 @@ def test_a_field_of_a_control_chart_changes_an_outcome(field):
 
 
 def test_no_field_is_without_a_proof():
-    shared = {*leaves(CommonFields), *(f"problem.{field}" for field in leaves(Problem))}  # proved for thresholds: the same code
-    others = {field for field in leaves(ControlChartDefinition) if field.startswith("costs")} | {"kind"}
+    shared = {
+        *leaves(CommonFields),
+        *(f"problem.{field}" for field in leaves(Problem)),
+    }  # proved for thresholds: the same code
+    others = {field for field in leaves(ControlChartDefinition) if field.startswith("costs")} | {
+        "kind"
+    }
     assert sorted({*leaves(ControlChartDefinition)} - {*PROOFS} - shared - others) == []

@@ -48,7 +48,9 @@ DAGS = Path(__file__).parents[3] / "dags"
 
 # --- threshold: a whole day in the life of an alert ---------------------------------------------------------------------
 
-HOT = dict(enumerate([200.0] * 10 + [220.0] * 8 + [213.0] * 5 + [180.0] * 4 + [196.0] * 4 + [205.0] * 10))
+HOT = dict(
+    enumerate([200.0] * 10 + [220.0] * 8 + [213.0] * 5 + [180.0] * 4 + [196.0] * 4 + [205.0] * 10)
+)
 
 
 def day(**changes):
@@ -56,9 +58,17 @@ def day(**changes):
     mail, pager = Mailbox("mail"), Mailbox("pager")
     platform = in_memory_platform(mail, pager)
     platform.assets.put([day_oven("oven-1"), day_oven("oven-2")])
-    document = too_hot(stale_after="5m", **changes) if "stale_after" not in changes else too_hot(**changes)
-    rows = [ReadingRow("oven-1", at(m), {"temperature": v, "moisture": 3.0 + 2 * (m % 40 > 22)}) for m, v in HOT.items()]
-    rows += [ReadingRow("oven-1", at(m), {"temperature": 205.0, "moisture": 3.0}) for m in range(48, 240, 4)]
+    document = (
+        too_hot(stale_after="5m", **changes) if "stale_after" not in changes else too_hot(**changes)
+    )
+    rows = [
+        ReadingRow("oven-1", at(m), {"temperature": v, "moisture": 3.0 + 2 * (m % 40 > 22)})
+        for m, v in HOT.items()
+    ]
+    rows += [
+        ReadingRow("oven-1", at(m), {"temperature": 205.0, "moisture": 3.0})
+        for m in range(48, 240, 4)
+    ]
     rows += [ReadingRow("oven-2", at(m), {"temperature": 230.0, "moisture": 3.0}) for m in range(5)]
     add_readings(platform, rows, at(0))
     platform.assets.put_event_types([EventType(name="stop", duration="lasting")])
@@ -98,9 +108,15 @@ LEVEL_PROOFS = {
     "below": [{"below": 100}, {"below": 190}],
     "below.attribute": [{"below": 100}, {"below": attribute("low")}],
     "clear_above_at": [{"above": 215}, {"above": 215, "clear_above_at": 200}],
-    "clear_above_at.attribute": [{"above": 215}, {"above": 215, "clear_above_at": attribute("mid")}],
+    "clear_above_at.attribute": [
+        {"above": 215},
+        {"above": 215, "clear_above_at": attribute("mid")},
+    ],
     "clear_below_at": [{"below": 190}, {"below": 190, "clear_below_at": 200}],
-    "clear_below_at.attribute": [{"below": 190}, {"below": 190, "clear_below_at": attribute("high")}],
+    "clear_below_at.attribute": [
+        {"below": 190},
+        {"below": 190, "clear_below_at": attribute("high")},
+    ],
 }
 BAND_PROOFS = {
     "low": [{"low": 100, "high": 203}, {"low": 190, "high": 203}],
@@ -116,7 +132,11 @@ def clear_inside(low=190, high=215):
 
 
 def clear_outside(value, low, high):
-    return {**NO_LIMIT, "inside": {"low": value - 1, "high": value + 1}, "clear_outside": {"low": low, "high": high}}
+    return {
+        **NO_LIMIT,
+        "inside": {"low": value - 1, "high": value + 1},
+        "clear_outside": {"low": low, "high": high},
+    }
 
 
 STOP = {"event": "stop"}
@@ -132,21 +152,38 @@ def window(**more):
 
 
 SUPPRESSION = {
-    "when.variable": [suppressed({"variable": "moisture", "above": 1}), suppressed({"variable": "temperature", "above": 300})],
-    "when.equals": [suppressed({"variable": "moisture", "equals": 3}), suppressed({"variable": "moisture", "equals": 4})],
-    "when.above": [suppressed({"variable": "moisture", "above": 1}), suppressed({"variable": "moisture", "above": 9})],
-    "when.below": [suppressed({"variable": "moisture", "below": 4}), suppressed({"variable": "moisture", "below": 1})],
+    "when.variable": [
+        suppressed({"variable": "moisture", "above": 1}),
+        suppressed({"variable": "temperature", "above": 300}),
+    ],
+    "when.equals": [
+        suppressed({"variable": "moisture", "equals": 3}),
+        suppressed({"variable": "moisture", "equals": 4}),
+    ],
+    "when.above": [
+        suppressed({"variable": "moisture", "above": 1}),
+        suppressed({"variable": "moisture", "above": 9}),
+    ],
+    "when.below": [
+        suppressed({"variable": "moisture", "below": 4}),
+        suppressed({"variable": "moisture", "below": 1}),
+    ],
     "when.for": [
         suppressed({"variable": "moisture", "below": 4}),
         suppressed({"variable": "moisture", "below": 4, "for": "20m"}),
     ],
-    "when.stale_after": [suppressed({"variable": "moisture", "above": 1, "stale_after": t}) for t in ("30m", "1s")],
+    "when.stale_after": [
+        suppressed({"variable": "moisture", "above": 1, "stale_after": t}) for t in ("30m", "1s")
+    ],
     "when.event": [suppressed(STOP), {"above": 203}],
     "when.recovery": [suppressed(STOP), suppressed({**STOP, "recovery": "10h"})],
     "windows.days": [window(), window(days=["tue"])],
     "windows.from": [window(), window(**{"from": "00:15"})],
     "windows.to": [window(), window(to="00:12")],
-    "timezone": [window(), suppressed(windows=[{"from": "00:00", "to": "00:20"}], timezone="Asia/Tokyo")],
+    "timezone": [
+        window(),
+        suppressed(windows=[{"from": "00:00", "to": "00:20"}], timezone="Asia/Tokyo"),
+    ],
     "still_notify": [suppressed(STOP), suppressed(STOP, still_notify=["medium"])],
 }
 MOIST = {"variable": "moisture", "above": 4.5}
@@ -216,7 +253,11 @@ THRESHOLD_ELSEWHERE = {
         "each does what it does alone: tests/unit/detection/test_conditions.py",
     ),
     **dict.fromkeys(
-        (field for field in leaves(ThresholdDefinition) if ".learned." in field and not field.startswith(("any.", "all."))),
+        (
+            field
+            for field in leaves(ThresholdDefinition)
+            if ".learned." in field and not field.startswith(("any.", "all."))
+        ),
         "they take an estimate: tests/unit/kinds/test_learned_limit_fields.py",
     ),
     "promotion.mode": "it takes two estimates: tests/unit/kinds/test_learned_limit_fields.py",
@@ -226,7 +267,10 @@ THRESHOLD_ELSEWHERE = {
     "schedule.report": "see the classifier's",
     "schedule.report_recipients": "see the classifier's",
     "schedule.retrain": "see the classifier's",
-    **dict.fromkeys((f"costs.{field}" for field in leaves(Costs)), "sums of a report: see its test_month and test_money"),
+    **dict.fromkeys(
+        (f"costs.{field}" for field in leaves(Costs)),
+        "sums of a report: see its test_month and test_money",
+    ),
     "schedule.timezone": "see the classifier's",
     "owner": "its DAGs are shared; shown for classifiers",
     "tags": "its DAGs are shared; shown for classifiers",
@@ -244,7 +288,9 @@ def test_T12_a_field_of_a_threshold_changes_what_people_meet(field):
 
 def learned(**changes):
     history = small_models.line(120)
-    history = replace(history, asset=history.asset.model_copy(update={"attributes": {"model": "m1"}}))
+    history = replace(
+        history, asset=history.asset.model_copy(update={"attributes": {"model": "m1"}})
+    )
     history = replace(history, events=stops(), event_types=())
     answers = [  # acted upon and prevented; called true though nobody acted
         FeedbackLabel("oven-1", minute(440), minute(470), minute(455), "true_alarm"),
@@ -252,7 +298,11 @@ def learned(**changes):
     ]
     definition, as_of = small_models.definition(**changes), small_models.as_of(history)
     silent = definition.suppression
-    spans = {} if silent is None else {"oven-1": suppressed_intervals(silent, [history], small_models.START, as_of)}
+    spans = (
+        {}
+        if silent is None
+        else {"oven-1": suppressed_intervals(silent, [history], small_models.START, as_of)}
+    )
     dataset = build_dataset(definition, 1, [history], as_of, answers, spans)
     return dataset.hash, dataset.at.tolist(), dataset.part.tolist(), dataset.plan.columns
 
@@ -268,7 +318,9 @@ def stops():
 
 def searched(**changes):
     definition = small_models.definition(learning={"trials": 2, "folds": 2, **changes})
-    dataset = build_dataset(definition, 1, [small_models.line(120)], small_models.as_of(small_models.line(120)))
+    dataset = build_dataset(
+        definition, 1, [small_models.line(120)], small_models.as_of(small_models.line(120))
+    )
     candidate = search_candidate(dataset, definition, "random_forest", silent)
     return (
         candidate.params,
@@ -284,7 +336,9 @@ def tried(**changes):
     line = small_models.line(120)
     platform.assets.put([line.asset])
     moist = line.readings["moisture"]
-    rows = [ReadingRow("oven-1", t.to_pydatetime(), {"moisture": float(v)}) for t, v in moist.items()]
+    rows = [
+        ReadingRow("oven-1", t.to_pydatetime(), {"moisture": float(v)}) for t, v in moist.items()
+    ]
     add_readings(platform, rows, small_models.START)
     document = {
         "name": "m",
@@ -303,7 +357,9 @@ def served(**changes):
     add_readings(platform, line(days=3), at(0))
     apply(platform, [learned_quickly(**changes)], "engineer", at(0), "test")
     platform.clock.instant = at(3 * DAY)
-    return train(platform, NAME, at(3 * DAY)).promote, "refit_hash" in platform.models.version_tags(NAME, 1)
+    return train(platform, NAME, at(3 * DAY)).promote, "refit_hash" in platform.models.version_tags(
+        NAME, 1
+    )
 
 
 def chosen(**changes):
@@ -312,9 +368,13 @@ def chosen(**changes):
     spans = ProblemIntervals(start, start + 1, np.ones(len(start), bool))
     score = np.random.default_rng(0).random(len(instants))
     score[49::100] += 0.6
-    rule = PredictionRule(Occurrences(start, start, start, start + 1, start + 1), 1_800_000, 1_800_000)
+    rule = PredictionRule(
+        Occurrences(start, start, start, start + 1, start + 1), 1_800_000, 1_800_000
+    )
     asset, measured = np.full(len(instants), "a", object), np.ones(len(instants), bool)
-    watched = ObservedRows(instants, asset, measured, {"a": spans}, {"a": rule}, {"a": 7 * 86_400.0}, 0, 1_800_000)
+    watched = ObservedRows(
+        instants, asset, measured, {"a": spans}, {"a": rule}, {"a": 7 * 86_400.0}, 0, 1_800_000
+    )
     wanted = small_models.definition(operating_point=changes).operating_point
     return choose_threshold(watched, score, wanted, 0).threshold
 
@@ -323,24 +383,43 @@ def promoted(**changes):
     history = small_models.line(120)
     dataset = small_models.dataset(120)
     wide = next(c for c in dataset.plan.columns if c.startswith("humidity"))
-    models = [small_models.linear_model(dataset.plan, dataset.rows, {wide: weight}) for weight in (2.0, -0.1)]
+    models = [
+        small_models.linear_model(dataset.plan, dataset.rows, {wide: weight})
+        for weight in (2.0, -0.1)
+    ]
     decision = compare(
-        small_models.definition(promotion=changes), models[0], models[1], [history], [], small_models.as_of(history), 0
+        small_models.definition(promotion=changes),
+        models[0],
+        models[1],
+        [history],
+        [],
+        small_models.as_of(history),
+        0,
     )
     return decision.verdict, decision.reason
 
 
 def advised(max_changes):
     history, dataset = small_models.line(60), small_models.dataset(60)
-    weights = {c: 1.0 for c in dataset.plan.columns if c.startswith(("setpoint", "belt")) and "std" not in c}
-    model = small_models.linear_model(dataset.plan, dataset.rows, weights, intercept=2.0, threshold=0.3)
+    weights = {
+        c: 1.0
+        for c in dataset.plan.columns
+        if c.startswith(("setpoint", "belt")) and "std" not in c
+    }
+    model = small_models.linear_model(
+        dataset.plan, dataset.rows, weights, intercept=2.0, threshold=0.3
+    )
     return recommend(model, history, small_models.as_of(history) - timedelta(hours=7), max_changes)
 
 
 def priced(**changes):
-    day = DayTotals(metres=1, good_metres=1, problem_minutes=10, problems=2, interventions=3, false_alarms=1)
+    day = DayTotals(
+        metres=1, good_metres=1, problem_minutes=10, problems=2, interventions=3, false_alarms=1
+    )
     findings = Findings(TrialArguments(1, 1), (), (), (), 0, (day,), (day,), (), (), 0, 0, 0, None)
-    return summarise([findings], small_models.definition(costs=changes).costs).metrics["cost_acted_upon"]
+    return summarise([findings], small_models.definition(costs=changes).costs).metrics[
+        "cost_acted_upon"
+    ]
 
 
 def dag(**changes):
@@ -454,14 +533,28 @@ CLASSIFIER_ELSEWHERE = {
     "promotion.mode": "tests/dags: the DAG asks a person",
     **{
         f"recommendation.variables.{name}": "tests/unit/recommendation/test_search.py"
-        for name in ("controllable", "min", "max", "step", "max_change", "direction", "rate", "tolerance", "values", "cost")
+        for name in (
+            "controllable",
+            "min",
+            "max",
+            "step",
+            "max_change",
+            "direction",
+            "rate",
+            "tolerance",
+            "values",
+            "cost",
+        )
     },
     **{
         field: "the same code as for thresholds"
         for field in (*THRESHOLD, *THRESHOLD_ELSEWHERE)
         if field.startswith(("guidance", "notify", "suppression"))
     },
-    **dict.fromkeys(("name", "title", "assets", "state", "severity", "schedule.every"), "the same code as for thresholds"),
+    **dict.fromkeys(
+        ("name", "title", "assets", "state", "severity", "schedule.every"),
+        "the same code as for thresholds",
+    ),
     "allowed_lateness": "the same code as for thresholds; with a model: tests/integration/usecases/evaluation/test_late_model.py",
 }
 
@@ -475,16 +568,23 @@ def test_T12_a_field_of_a_classifier_changes_an_outcome(field):
 def test_the_holding_time_of_a_variable_changes_what_is_learned():
     history = small_models.line(120)
     crew = history.readings["crew"]
-    history = replace(history, readings=history.readings.assign(crew=crew.where(crew != crew.shift())))
+    history = replace(
+        history, readings=history.readings.assign(crew=crew.where(crew != crew.shift()))
+    )
 
     def learned_with(**holds):
         variables = history.asset.variables | {"crew": Variable(type="category", **holds)}
         asset = history.asset.model_copy(update={"variables": variables})
-        return build_dataset(small_models.definition(), 1, [replace(history, asset=asset)], small_models.as_of(history)).rows[
-            "crew.last"
-        ]
+        return build_dataset(
+            small_models.definition(),
+            1,
+            [replace(history, asset=asset)],
+            small_models.as_of(history),
+        ).rows["crew.last"]
 
-    assert learned_with().notna().all(), "found from the data: reported every eight hours, when it changes"
+    assert learned_with().notna().all(), (
+        "found from the data: reported every eight hours, when it changes"
+    )
     assert learned_with(carry_forward="4h").notna().mean() == pytest.approx(0.5, abs=0.02)
 
 

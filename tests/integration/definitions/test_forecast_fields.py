@@ -45,7 +45,12 @@ def history():
     line = small_models.line(120)
     start = pd.date_range(small_models.START, periods=20, freq="6h", tz="UTC").as_unit("ms")
     stops = pd.DataFrame({"type": "stop", "start": start, "end": start + pd.Timedelta("20min")})
-    return replace(line, asset=line.asset.model_copy(update={"attributes": {"model": "m1"}}), events=stops, event_types=())
+    return replace(
+        line,
+        asset=line.asset.model_copy(update={"attributes": {"model": "m1"}}),
+        events=stops,
+        event_types=(),
+    )
 
 
 def learned(**changes):
@@ -55,12 +60,25 @@ def learned(**changes):
     except Exception as refusal:
         return str(refusal)
     begin, as_of = to_millis(small_models.START), small_models.as_of(line)
-    answer = FeedbackLabel("oven-1", begin + 440 * MINUTE, begin + 470 * MINUTE, begin + 455 * MINUTE, "true_alarm")
+    answer = FeedbackLabel(
+        "oven-1", begin + 440 * MINUTE, begin + 470 * MINUTE, begin + 455 * MINUTE, "true_alarm"
+    )
     silent_when = definition.suppression
-    spans = {} if silent_when is None else {"oven-1": suppressed_intervals(silent_when, [line], small_models.START, as_of)}
+    spans = (
+        {}
+        if silent_when is None
+        else {"oven-1": suppressed_intervals(silent_when, [line], small_models.START, as_of)}
+    )
     data = build_dataset(definition, 1, [line], as_of, [answer], spans)
     values = data.future.tobytes(), definition.leads(None)
-    return data.hash, data.at.tolist(), data.part.tolist(), data.plan.columns, values, definition.families
+    return (
+        data.hash,
+        data.at.tolist(),
+        data.part.tolist(),
+        data.plan.columns,
+        values,
+        definition.families,
+    )
 
 
 def searched(family="ridge", budget=timedelta(minutes=5), **changes):
@@ -91,7 +109,10 @@ DATASET = {
     "problem.variable": [{}, {"problem": {"variable": "humidity", "above": 9}}],
     "problem.above": [{}, {"problem": {"variable": "moisture", "above": 4.8}}],
     "problem.below": [{}, {"problem": {"variable": "moisture", "above": 5.0, "below": 3.9}}],
-    "problem.predict": [{}, {"problem": {"variable": "moisture", "above": 5.0, "predict": "state"}}],
+    "problem.predict": [
+        {},
+        {"problem": {"variable": "moisture", "above": 5.0, "predict": "state"}},
+    ],
     "problem.recovery": [{}, {"problem": {"variable": "moisture", "above": 5.0, "recovery": "1h"}}],
     "problem.for": [{}, {"problem": {"variable": "moisture", "above": 5.0, "for": "10m"}}],
     "problem.equals": [{}, {"problem": {"variable": "crew", "equals": "early"}}],
@@ -111,7 +132,10 @@ DATASET = {
     "periods.end": [{}, {"periods": {"end": "2026-01-05T00:00:00Z"}}],
     "periods.train": [{}, {"periods": {"train": "1d"}}],
     "periods.train.from": [{}, {"periods": {"train": FROM}}],
-    "periods.train.to": [{"periods": {"train": FROM}}, {"periods": {"train": FROM | {"to": "2026-01-03T00:00Z"}}}],
+    "periods.train.to": [
+        {"periods": {"train": FROM}},
+        {"periods": {"train": FROM | {"to": "2026-01-03T00:00Z"}}},
+    ],
     "periods.validation": [{}, {"periods": {"validation": 0.3}}],
     "periods.validation.from": [{}, {"periods": {"validation": LATER}}],
     "periods.validation.to": [
@@ -120,7 +144,10 @@ DATASET = {
     ],
     "periods.test": [{}, {"periods": {"test": "30h"}}],
     "periods.test.from": [{}, {"periods": {"test": LAST}}],
-    "periods.test.to": [{"periods": {"test": LAST}}, {"periods": {"test": LAST | {"to": "2026-01-05T15:00Z"}}}],
+    "periods.test.to": [
+        {"periods": {"test": LAST}},
+        {"periods": {"test": LAST | {"to": "2026-01-05T15:00Z"}}},
+    ],
     "suppression.when.event": [{}, {"suppression": {"when": {"event": "stop"}}}],
     "learning.candidates": [{}, {"learning": {"candidates": ["ridge"]}}],
     "feedback.avoided": [{}, {"feedback": {"avoided": "weight"}}],
@@ -140,9 +167,20 @@ MODEL = {
 ELSEWHERE = {
     "kind": "it chooses the model",
     "feedback.weight": "has no effect without avoided: weight, which a forecast refuses",
-    **dict.fromkeys((f"costs.{field}" for field in leaves(Costs)), "sums of a report: see its test_month and test_money"),
     **dict.fromkeys(
-        (f"operating_point.{way}" for way in ("false_alarms_per_week", "cost_of_miss", "cost_of_false_alarm", "least_precision")),
+        (f"costs.{field}" for field in leaves(Costs)),
+        "sums of a report: see its test_month and test_money",
+    ),
+    **dict.fromkeys(
+        (
+            f"operating_point.{way}"
+            for way in (
+                "false_alarms_per_week",
+                "cost_of_miss",
+                "cost_of_false_alarm",
+                "least_precision",
+            )
+        ),
         "the threshold is put by the function of classifiers: see theirs",
     ),
     **dict.fromkeys(
@@ -175,7 +213,13 @@ def test_the_confidence_of_a_forecast_changes_its_comparison(monkeypatch):
     made, _ = trained_platform()
     definition, asset = made.definitions.newest_revision(NAME).definition, made.assets.all()[0]
     line = made.readings.load(asset, at(TRAINED - 3 * 24 * 60), at(END))
-    warned = PromotionDecision("keep", False, False, "The champion stays: alike.", {"acted_left_out": {"share_better": 0.5}})
+    warned = PromotionDecision(
+        "keep",
+        False,
+        False,
+        "The champion stays: alike.",
+        {"acted_left_out": {"share_better": 0.5}},
+    )
     monkeypatch.setattr(verification, "compare", lambda *_: warned)
     found = {"challenger": 1.0, "champion": 1.1, "share_better": 0.85}
     monkeypatch.setattr(verification, "_crps_of_both", lambda *_: found)

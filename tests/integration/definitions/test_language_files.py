@@ -31,7 +31,11 @@ def texts():
 @cache
 def catalog(code):
     with (FOLDER / f"{code}.po").open("rb") as stream:
-        return {entry.id: entry for entry in read_po(stream, locale=code, ignore_obsolete=False) if entry.id}
+        return {
+            entry.id: entry
+            for entry in read_po(stream, locale=code, ignore_obsolete=False)
+            if entry.id
+        }
 
 
 def forms(text):
@@ -57,7 +61,9 @@ def faults(id, string):
 def test_every_text_has_a_translation_and_every_translation_a_text(code):
     missing = "run: python -m tools.languages, then translate what is new"
     assert sorted(map(str, texts().keys() ^ catalog(code).keys())) == [], missing
-    assert [fault for id, entry in catalog(code).items() for fault in faults(id, entry.string)] == []
+    assert [
+        fault for id, entry in catalog(code).items() for fault in faults(id, entry.string)
+    ] == []
     assert [id for id, entry in catalog(code).items() if entry.fuzzy] == []
 
 
@@ -106,10 +112,16 @@ def constants(node):
 def visible(name):
     source = (PACKAGE / "console" / "web" / name).read_text(encoding="utf-8")
     found = [text.strip() for text in literals(source)]
-    return [text for text in found if not ADDRESS.match(text) and set(WORD.findall(MARKUP.sub("", text))) - SAME_EVERYWHERE]
+    return [
+        text
+        for text in found
+        if not ADDRESS.match(text) and set(WORD.findall(MARKUP.sub("", text))) - SAME_EVERYWHERE
+    ]
 
 
-PAGES = sorted({path.name for path in (PACKAGE / "console" / "web").glob("*.html")} - NOT_TRANSLATED_YET)
+PAGES = sorted(
+    {path.name for path in (PACKAGE / "console" / "web").glob("*.html")} - NOT_TRANSLATED_YET
+)
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -132,6 +144,8 @@ def test_a_text_without_a_mark_is_found(source):
     assert list(literals(source)) != []
 
 
-@pytest.mark.parametrize("source", ["<p>{{ _('Save it') }}</p>", "<p class=\"{{ 'chosen' if x }} card\">{{ n }}: …</p>"])
+@pytest.mark.parametrize(
+    "source", ["<p>{{ _('Save it') }}</p>", "<p class=\"{{ 'chosen' if x }} card\">{{ n }}: …</p>"]
+)
 def test_marked_texts_and_attributes_that_no_person_reads_are_no_fault(source):
     assert list(literals(source)) == []

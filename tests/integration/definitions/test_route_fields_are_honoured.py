@@ -35,11 +35,17 @@ def _told(changes):
     platform = replace(in_memory_platform(mail, pager), links=links)
     platform.assets.put([oven(), oven().model_copy(update={"name": "mill-1"})])
     names = [f"too-hot-{i}" for i in range(6)]
-    definitions = [too_hot(name=n, stale_after="1d", severity="high", tags=["line-3"]) for n in names]
+    definitions = [
+        too_hot(name=n, stale_after="1d", severity="high", tags=["line-3"]) for n in names
+    ]
     definitions += [too_hot(name="mill-hot", assets=["mill-1"], stale_after="1d")]
     apply(platform, definitions, "engineer", at(0), "test")
     apply_routes(platform, [{**PLAIN, **json.loads(changes)}], "engineer", at(0))
-    add_readings(platform, [ReadingRow(a, at(5), {"temperature": 230.0}) for a in ("oven-1", "mill-1")], at(5))
+    add_readings(
+        platform,
+        [ReadingRow(a, at(5), {"temperature": 230.0}) for a in ("oven-1", "mill-1")],
+        at(5),
+    )
     platform.clock.instant = at(5)
     evaluate(platform, None, at(5))  # all alerts are raised here; from here on time alone passes
     platform.platform_alerts.report("definition faulty", "too-cold", "no limit", at(5))
@@ -48,7 +54,10 @@ def _told(changes):
         platform.clock.instant = at(minute)
         deliver_due(platform, at(minute))
         for box in (mail, pager):
-            heard += [(minute, box.name, m.key, m.subject, *(link.label for link in m.links)) for m in box.messages]
+            heard += [
+                (minute, box.name, m.key, m.subject, *(link.label for link in m.links))
+                for m in box.messages
+            ]
             box.messages.clear()
     return heard
 

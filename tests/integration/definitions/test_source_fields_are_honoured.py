@@ -42,11 +42,25 @@ def contents(platform, name="s"):
     found = []
     for asset in platform.assets.all():
         history = platform.readings.load(asset, None, None)
-        latencies = {variable: asset.latency(variable, timedelta(0)) for variable in asset.variables}
-        found.append((asset.model_dump_json(), history.readings.to_json(), history.events.to_json(), str(latencies)))
+        latencies = {
+            variable: asset.latency(variable, timedelta(0)) for variable in asset.variables
+        }
+        found.append(
+            (
+                asset.model_dump_json(),
+                history.readings.to_json(),
+                history.events.to_json(),
+                str(latencies),
+            )
+        )
         found.append(str(history.doubts) if hasattr(history, "doubts") else "")
     status = [replace(s, silent=timedelta(0)) for s in source_statuses(platform.sources, at(30))]
-    return found, str(status), str(platform.assets.event_types()), platform.sources.progress(name).fault
+    return (
+        found,
+        str(status),
+        str(platform.assets.event_types()),
+        platform.sources.progress(name).fault,
+    )
 
 
 def of_http(_, **changes):
@@ -66,7 +80,11 @@ def of_files(folder, **changes):
     platform = memory_platform()
     for part in ("in", "other"):
         (folder / part).mkdir(parents=True)
-        lines = ["ts;asset;t;u;u_q", "01.02.2026 12:00;oven-1;1,5;1.234;bad", "03.02.2026 12:01;oven-1;x;5.678;good"]
+        lines = [
+            "ts;asset;t;u;u_q",
+            "01.02.2026 12:00;oven-1;1,5;1.234;bad",
+            "03.02.2026 12:01;oven-1;x;5.678;good",
+        ]
         lines += ["03.02.2026 12:02;oven-1;y°;3.456;good"] + (
             ["03.02.2026 12:02;oven-1;3,5;3.456;good"] if "twice" in changes else []
         )
@@ -75,11 +93,25 @@ def of_files(folder, **changes):
         path.write_bytes("\n".join(lines).encode("cp1252"))
         os.utime(path, (path.stat().st_mtime - 60,) * 2)
     own = {name: value for name, value in changes.items() if name not in ("twice", "bad_line")}
-    own = {name: value.replace("FOLDER", str(folder)) if isinstance(value, str) else value for name, value in own.items()}
-    document = {"name": "s", "kind": "files", "pattern": f"{folder}/in/*", "variables": {"u_q": {}}, **own}
+    own = {
+        name: value.replace("FOLDER", str(folder)) if isinstance(value, str) else value
+        for name, value in own.items()
+    }
+    document = {
+        "name": "s",
+        "kind": "files",
+        "pattern": f"{folder}/in/*",
+        "variables": {"u_q": {}},
+        **own,
+    }
     apply_sources(platform, [document], "ada", at(0))
     try:
-        poll(platform, Readers(SourceFiles(FolderDrop(), resolver({})), SqlReader(resolver({}))), "s", at(0))
+        poll(
+            platform,
+            Readers(SourceFiles(FolderDrop(), resolver({})), SqlReader(resolver({}))),
+            "s",
+            at(0),
+        )
     except UserError as refusal:
         return str(refusal)
     left = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
@@ -92,15 +124,29 @@ def of_sql(folder, **changes):
     for name in ("one", "second"):
         with sqlite3.connect(folder / f"{name}.db") as database:
             for table in ("results", "others"):
-                database.execute(f"CREATE TABLE {table} (id int, number int, ts text, asset text, t real)")
-                rows = [(i, 9 - i, f"2026-01-05 12:0{i}", "oven-1", i + len(table) + len(name)) for i in range(6)]
+                database.execute(
+                    f"CREATE TABLE {table} (id int, number int, ts text, asset text, t real)"
+                )
+                rows = [
+                    (i, 9 - i, f"2026-01-05 12:0{i}", "oven-1", i + len(table) + len(name))
+                    for i in range(6)
+                ]
                 database.executemany(f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?)", rows)  # noqa: S608
-            database.execute("CREATE TABLE other AS SELECT id, number, ts, asset, t * 2 AS t FROM results")
+            database.execute(
+                "CREATE TABLE other AS SELECT id, number, ts, asset, t * 2 AS t FROM results"
+            )
     secret = folder / "secret"
     secret.write_text(f"sqlite:///{folder}/second.db")
     secret.chmod(0o600)
     environ = {"ONE": f"sqlite:///{folder}/one.db", "TWO": f"sqlite:///{folder}/second.db"}
-    given = {"name": "s", "kind": "sql", "url": {"env": "ONE"}, "table": "results", "cursor": "id", **changes}
+    given = {
+        "name": "s",
+        "kind": "sql",
+        "url": {"env": "ONE"},
+        "table": "results",
+        "cursor": "id",
+        **changes,
+    }
     if "file" in given["url"]:
         given["url"] = {"file": str(secret)}
     document = {name: value for name, value in given.items() if value is not None}
@@ -108,19 +154,38 @@ def of_sql(folder, **changes):
     reader = SqlReader(resolver(environ, lambda name: environ[name]))
     pieces = [len(piece.rows) for piece in reader.read(parse_source(document), None)]
     poll(platform, Readers(FolderDrop(), reader), "s", at(0))
-    return *contents(platform), pieces, platform.sources.progress("s").cursor, parse_source(document).every
+    return (
+        *contents(platform),
+        pieces,
+        platform.sources.progress("s").cursor,
+        parse_source(document).every,
+    )
 
 
 def of_messages(kind, separator):
     def run(_, **changes):
         platform = memory_platform()
-        document = {"name": "s", "kind": kind, "url": {"env": "ONE"}, "topic": f"line{separator}{{asset}}", **changes}
-        document |= {"topic": document["topic"].replace("/", separator), **({"field": "row"} if kind == "redis" else {})}
+        document = {
+            "name": "s",
+            "kind": kind,
+            "url": {"env": "ONE"},
+            "topic": f"line{separator}{{asset}}",
+            **changes,
+        }
+        document |= {
+            "topic": document["topic"].replace("/", separator),
+            **({"field": "row"} if kind == "redis" else {}),
+        }
         source = parse_source(document)
         received = datetime(2026, 1, 6, tzinfo=UTC)
         bodies = [b'{"ts": "2026-01-05T12:00Z", "asset": "oven-1", "t": 1}', b"1.5"]
         topic = f"line{separator}oven-2"
-        store_messages(platform, source, [Message(topic, body, received, lambda: None) for body in bodies], at(0))
+        store_messages(
+            platform,
+            source,
+            [Message(topic, body, received, lambda: None) for body in bodies],
+            at(0),
+        )
         environ = {"ONE": "mqtt://one", "TWO": "mqtt://two"}
         secret = resolver(environ)(source.url) if source.url.file is None else source.url.file
         return *contents(platform), subscription(source), secret
@@ -142,7 +207,10 @@ SHARED = {
     "variables.unit": ({"variables": {"t": {}}}, {"variables": {"t": {"unit": "bar"}}}),
     "others": ({"variables": {"t": {}}}, {"variables": {"t": {}}, "others": "ignore"}),
     "quality": ({}, {"quality": None}),
-    "quality_codes": ({"quality": "q", "quality_codes": "opc-ua"}, {"quality": "q", "quality_codes": "opc-da"}),
+    "quality_codes": (
+        {"quality": "q", "quality_codes": "opc-ua"},
+        {"quality": "q", "quality_codes": "opc-da"},
+    ),
     "events.type": (EVENTS, {**EVENTS, "events": {"type": "fault"}}),
     "events.type_column": (EVENTS, {**EVENTS, "events": {"type_column": "class"}}),
     "events.type_prefix": (EVENTS, {**EVENTS, "events": {"type_prefix": "m-"}}),
@@ -190,26 +258,51 @@ ELSEWHERE = {
     *("known_hosts", "key"),  # test_remote_files.py, on a server
     "overlap",  # test_sql_source.py, on a server with instants
     "url.airflow_connection",  # of a broker: refused, see test_mqtt_source.py
-    *("tls.ca", "tls.certificate", "tls.key"),  # test_broker_addresses.py, on an encrypted connection
-    *("interval", "history", "security", "nodes.asset", "nodes.variable"),  # test_opcua_source.py, on a server
+    *(
+        "tls.ca",
+        "tls.certificate",
+        "tls.key",
+    ),  # test_broker_addresses.py, on an encrypted connection
+    *(
+        "interval",
+        "history",
+        "security",
+        "nodes.asset",
+        "nodes.variable",
+    ),  # test_opcua_source.py, on a server
     "mechanism",  # test_kafka_client.py
     *("exchange", "queue", "field", "stream"),  # test_message_sources.py, on the brokers
 }
 BROKERS = (("mqtt", "/"), ("amqp", "."), ("redis", ":"), ("nats", "."), ("kafka", "."))
-PROOFS = ((of_http, SHARED), (of_files, FILES), (of_sql, SQL), *((of_messages(*kind), MESSAGES) for kind in BROKERS))
+PROOFS = (
+    (of_http, SHARED),
+    (of_files, FILES),
+    (of_sql, SQL),
+    *((of_messages(*kind), MESSAGES) for kind in BROKERS),
+)
 CASES = [(run, field, *pair) for run, fields in PROOFS for field, pair in fields.items()]
 
 
-@pytest.mark.parametrize(("run", "field", "before", "after"), CASES, ids=[f"{run.__name__}-{field}" for run, field, *_ in CASES])
-def test_a_field_of_a_source_changes_what_is_stored_or_said(run, field, before, after, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("run", "field", "before", "after"),
+    CASES,
+    ids=[f"{run.__name__}-{field}" for run, field, *_ in CASES],
+)
+def test_a_field_of_a_source_changes_what_is_stored_or_said(
+    run, field, before, after, tmp_path: Path
+):
     outcomes = [
-        str(run(tmp_path / name, **given)).replace(str(tmp_path / name), "") for name, given in (("a", before), ("b", after))
+        str(run(tmp_path / name, **given)).replace(str(tmp_path / name), "")
+        for name, given in (("a", before), ("b", after))
     ]
     assert outcomes[0] != outcomes[1]
 
 
 def test_no_field_of_a_source_is_without_a_proof():
-    brokers = [(model, MESSAGES) for model in (MqttSource, AmqpSource, RedisSource, NatsSource, KafkaSource)]
+    brokers = [
+        (model, MESSAGES)
+        for model in (MqttSource, AmqpSource, RedisSource, NatsSource, KafkaSource)
+    ]
     for model, own in ((HttpSource, {}), (FilesSource, FILES), (SqlSource, SQL), *brokers):
         assert set(leaves(model)) - {"name", "kind"} - ELSEWHERE <= {*SHARED, *own}
         assert {*SHARED, *own} <= set(leaves(model))

@@ -57,20 +57,32 @@ class MemoryPlatform:
 
     def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
         found = {(asset, at): (asset, from_millis(at)) for asset, at in keys}
-        return {key: ReadingRow(*row, self.readings[row]) for key, row in found.items() if row in self.readings}
+        return {
+            key: ReadingRow(*row, self.readings[row])
+            for key, row in found.items()
+            if row in self.readings
+        }
 
     def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:
         self._write()
         self.readings.update({(r.asset, r.ts): dict(r.values) for r in rows})
         return []
 
-    def update(self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime) -> None:
-        self.readings.update({(new.asset, new.ts): {**before.values, **new.values} for before, new in changes})
+    def update(
+        self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime
+    ) -> None:
+        self.readings.update(
+            {(new.asset, new.ts): {**before.values, **new.values} for before, new in changes}
+        )
 
     def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
-        return [self.events[key] for r in rows if (key := (r.asset, r.type, r.start)) in self.events]
+        return [
+            self.events[key] for r in rows if (key := (r.asset, r.type, r.start)) in self.events
+        ]
 
-    def write_events(self, changes: Sequence[tuple[EventRow | None, EventRow]], arrived_at: datetime) -> bool:
+    def write_events(
+        self, changes: Sequence[tuple[EventRow | None, EventRow]], arrived_at: datetime
+    ) -> bool:
         self._write()
         self.events.update({(after.asset, after.type, after.start): after for _, after in changes})
         return True
@@ -79,7 +91,11 @@ class MemoryPlatform:
         return self.line
 
     def save(
-        self, asset: str, before: StoredLine | None, state: LineState, taken: Sequence[SetPointRequest] = ()
+        self,
+        asset: str,
+        before: StoredLine | None,
+        state: LineState,
+        taken: Sequence[SetPointRequest] = (),
     ) -> StoredLine | None:
         self._write()
         version = self.line.version if self.line else 0

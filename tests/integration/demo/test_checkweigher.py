@@ -20,7 +20,9 @@ SCHEDULE = Schedule(seed=1, live_from=30 * DAY)
 @pytest.fixture(scope="module")
 def phase_one():
     found = np.array([*weights(SCHEDULE, 2 * DAY, 24 * DAY)])
-    return estimate(found[:, 0].astype(np.int64) * MINUTE_MS, found[:, 1], 10 * MINUTE_MS, residuals=True)
+    return estimate(
+        found[:, 0].astype(np.int64) * MINUTE_MS, found[:, 1], 10 * MINUTE_MS, residuals=True
+    )
 
 
 def test_phase_one_leaves_out_every_step_of_the_calibration_and_nothing_else(phase_one):
@@ -29,13 +31,25 @@ def test_phase_one_leaves_out_every_step_of_the_calibration_and_nothing_else(pha
     for step, left_out in zip(steps, phase_one.left_out, strict=True):
         assert abs(left_out.start / MINUTE_MS - step.start) <= 150
         assert (left_out.mean > USUAL) == (step.size > 0)
-    assert (phase_one.centre, phase_one.sigma) == (pytest.approx(USUAL, abs=0.002), pytest.approx(SPREAD, rel=0.02))
+    assert (phase_one.centre, phase_one.sigma) == (
+        pytest.approx(USUAL, abs=0.002),
+        pytest.approx(SPREAD, rel=0.02),
+    )
     assert phase_one.coefficients == ()
 
 
-def test_every_later_step_is_found_within_a_quarter_of_an_hour_with_a_false_alarm_a_week_at_most(phase_one):
-    limit = limit_for(lambda h, shift, spread: ewma_run_length(h, 0.1, shift, spread), A_WEEK, phase_one.used)
-    chart, state, last, signals = Chart("ewma", phase_one.centre, phase_one.sigma, limit), ChartState(), -99, []
+def test_every_later_step_is_found_within_a_quarter_of_an_hour_with_a_false_alarm_a_week_at_most(
+    phase_one,
+):
+    limit = limit_for(
+        lambda h, shift, spread: ewma_run_length(h, 0.1, shift, spread), A_WEEK, phase_one.used
+    )
+    chart, state, last, signals = (
+        Chart("ewma", phase_one.centre, phase_one.sigma, limit),
+        ChartState(),
+        -99,
+        [],
+    )
     for minute, weight in weights(SCHEDULE, 24 * DAY, 66 * DAY):
         if state.add(chart, minute, weight).signals:
             signals += [minute] if minute - last > 10 else []

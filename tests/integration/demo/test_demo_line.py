@@ -89,7 +89,12 @@ def kept_readings(stores: MongoStores) -> dict[datetime, dict[str, float]]:
 
 def computed_readings(state: LineState) -> dict[datetime, dict[str, float]]:
     """Return the readings of one undisturbed run from the line's first minute."""
-    return {r.ts: r.values for r in simulate(new_line(state.seed, state.origin, state.live_from // 1440), state.minute).rows}
+    return {
+        r.ts: r.values
+        for r in simulate(
+            new_line(state.seed, state.origin, state.live_from // 1440), state.minute
+        ).rows
+    }
 
 
 def start(script: str, uri: str, stores: MongoStores, *arguments: str) -> subprocess.Popen[str]:
@@ -138,7 +143,9 @@ def test_a_fill_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(s
 
 
 @pytest.mark.slow
-def test_a_live_line_that_is_killed_goes_on_without_a_gap_and_its_clock_never_goes_back(server, stores):
+def test_a_live_line_that_is_killed_goes_on_without_a_gap_and_its_clock_never_goes_back(
+    server, stores
+):
     lines, clock = MongoLines(stores.database), MongoClock(stores.database)
     fill(assets=stores.assets, plant=stores, lines=lines, end=END, days=1)
     shown = []
@@ -160,7 +167,9 @@ def test_a_live_line_that_is_killed_goes_on_without_a_gap_and_its_clock_never_go
 
 
 @pytest.mark.slow
-def test_a_set_point_changed_from_the_command_line_reaches_the_readings_the_events_and_the_audit(server, stores, monkeypatch):
+def test_a_set_point_changed_from_the_command_line_reaches_the_readings_the_events_and_the_audit(
+    server, stores, monkeypatch
+):
     lines, clock = MongoLines(stores.database), MongoClock(stores.database)
     fill(assets=stores.assets, plant=stores, lines=lines, end=END, days=1)
     clock.start(END, 1.0, timedelta(0))
@@ -170,7 +179,9 @@ def test_a_set_point_changed_from_the_command_line_reaches_the_readings_the_even
     before = json.loads(runner.invoke(app, ["demo", "status", "--json"]).stdout)
     assert {v["variable"] for v in before["variables"]} == set(demo_asset().variables)
 
-    done = runner.invoke(app, ["demo", "set", "belt_speed_setpoint", "7.4", "--why", "too moist", "--json"])
+    done = runner.invoke(
+        app, ["demo", "set", "belt_speed_setpoint", "7.4", "--why", "too moist", "--json"]
+    )
     assert done.exit_code == 0, done.output
     process = start(RUN, server, stores)
     time.sleep(1)
@@ -178,13 +189,21 @@ def test_a_set_point_changed_from_the_command_line_reaches_the_readings_the_even
 
     history = stores.readings.load(demo_asset(), END, None)
     assert history.readings["belt_speed_setpoint"].dropna().iloc[:30].tolist() == [7.4] * 30
-    assert history.events.loc[history.events["type"] == "set-point-change", "start"].tolist() == [END]
+    assert history.events.loc[history.events["type"] == "set-point-change", "start"].tolist() == [
+        END
+    ]
     entry = stores.database["audit"].find_one({"what": "set-point-change"})
-    assert (entry["subject"], entry["after"], entry["why"]) == ("oven-1/belt_speed_setpoint", 7.4, "too moist")
+    assert (entry["subject"], entry["after"], entry["why"]) == (
+        "oven-1/belt_speed_setpoint",
+        7.4,
+        "too moist",
+    )
 
     refused = runner.invoke(app, ["demo", "set", "belt_speed_setpoint", "20"])
     assert refused.exit_code == 1
-    causes = json.loads(runner.invoke(app, ["demo", "status", "--causes", "--json"]).stdout)["causes"]
+    causes = json.loads(runner.invoke(app, ["demo", "status", "--causes", "--json"]).stdout)[
+        "causes"
+    ]
     assert "wet-dough" in {c["cause"] for c in causes}
 
 
@@ -212,12 +231,16 @@ def test_thirty_days_are_filled_in_less_than_a_quarter_of_a_minute(filled):
 @pytest.mark.slow
 def test_the_line_can_be_learned_but_not_perfectly_and_advice_on_it_really_helps(filled):
     history, state, _ = filled
-    definition = parse_definition({**_example("biscuits-too-moist"), "learning": {"trials": 1, "candidates": ["lightgbm"]}})
+    definition = parse_definition(
+        {**_example("biscuits-too-moist"), "learning": {"trials": 1, "candidates": ["lightgbm"]}}
+    )
     problems = find_problems(definition.problem, history)
     assert 120 <= len(problems) <= 180, "four to six a day"
 
     dataset = build_dataset(definition, 1, [history], END)
-    candidates = [search_candidate(dataset, definition, family, silent) for family in definition.families]
+    candidates = [
+        search_candidate(dataset, definition, family, silent) for family in definition.families
+    ]
     chosen = choose(dataset, definition, candidates).candidate
     assert chosen.family == "lightgbm", "beyond chance, and better than the last known moisture"
     model, evidence = finish_challenger(dataset, chosen, definition)
@@ -231,29 +254,46 @@ def test_the_line_can_be_learned_but_not_perfectly_and_advice_on_it_really_helps
     assert not _too_moist(definition.problem, history, state, raised, changes)
 
 
-def _first_alarm(model: TrainedModel, history: History, state: LineState) -> tuple[int, tuple[Change, ...]]:
+def _first_alarm(
+    model: TrainedModel, history: History, state: LineState
+) -> tuple[int, tuple[Change, ...]]:
     """Minutes of the live line until the model warns, and what it then advises."""
     for minutes in range(5, 61, 5):
         live = _with(history, simulate(state, state.minute + minutes).rows)
         at = live.readings.index[-1]
-        if model.score(build_features(model.plan, live, np.array([to_millis(at)])))[0] >= model.threshold:
+        if (
+            model.score(build_features(model.plan, live, np.array([to_millis(at)])))[0]
+            >= model.threshold
+        ):
             return minutes, recommend(model, live, at, 2).changes
     raise AssertionError("the model never warned")
 
 
-def _too_moist(problem: Problem, history: History, state: LineState, raised: int, changes: tuple[Change, ...]) -> bool:
+def _too_moist(
+    problem: Problem, history: History, state: LineState, raised: int, changes: tuple[Change, ...]
+) -> bool:
     """Return whether the problem begins within half an hour after a warning, if these changes are made two minutes after it."""
     acted = simulate(state, state.minute + raised + 2).state
     requests = [SetPointRequest(c.variable, c.variable, c.after, "anna") for c in changes]
     rows = simulate(take_over(acted, requests), state.minute + raised + 40).rows
     starts = find_problems(problem, _with(history, rows))["start"]
-    return bool(starts.between(state.instant(state.minute + raised), state.instant(state.minute + raised + 30)).any())
+    return bool(
+        starts.between(
+            state.instant(state.minute + raised), state.instant(state.minute + raised + 30)
+        ).any()
+    )
 
 
 def _with(history: History, rows) -> History:
     index = pd.DatetimeIndex([r.ts for r in rows], name="ts").as_unit("ms")
-    live = pd.DataFrame([r.values for r in rows], index=index).reindex(columns=history.readings.columns).astype(float)
-    return History(history.asset, pd.concat([history.readings, live]), history.events, history.event_types)
+    live = (
+        pd.DataFrame([r.values for r in rows], index=index)
+        .reindex(columns=history.readings.columns)
+        .astype(float)
+    )
+    return History(
+        history.asset, pd.concat([history.readings, live]), history.events, history.event_types
+    )
 
 
 @pytest.mark.slow
@@ -261,7 +301,9 @@ def test_the_oven_gets_too_hot_a_few_times_in_thirty_days(filled):
     history, _, _ = filled
     definition = parse_definition(_example("oven-too-hot"))
     problem = {"variable": definition.variable, "above": definition.above, "for": "3m"}
-    problems = find_problems(parse_definition({**_example("biscuits-too-moist"), "problem": problem}).problem, history)
+    problems = find_problems(
+        parse_definition({**_example("biscuits-too-moist"), "problem": problem}).problem, history
+    )
     assert 2 <= len(problems) <= 10
 
 

@@ -27,7 +27,9 @@ EXAMPLE = Path(__file__).parents[3] / "config" / "examples" / "demo" / "exhaust-
 def test_values_are_the_same_in_any_chunks_and_stop_with_the_line():
     whole = [*fan_values(SCHEDULE, 0, 2 * DAY)]
     assert [*fan_values(SCHEDULE, 0, 777), *fan_values(SCHEDULE, 777, 2 * DAY)] == whole
-    assert [minute for minute, _ in whole] == [m for m in range(0, 2 * DAY, 5) if SCHEDULE.stop(m) is None]
+    assert [minute for minute, _ in whole] == [
+        m for m in range(0, 2 * DAY, 5) if SCHEDULE.stop(m) is None
+    ]
 
 
 def test_a_slip_stays_within_the_usual_values_of_the_flow_and_is_a_true_cause():
@@ -46,7 +48,10 @@ def test_a_slip_stays_within_the_usual_values_of_the_flow_and_is_a_true_cause():
 def test_the_example_is_put_in_service_and_finds_every_slip_by_its_sensor():
     platform = in_memory_platform()
     platform.assets.put([exhaust_fan()])
-    rows = [ReadingRow(EXHAUST_FAN, at(minute + 1), values) for minute, values in fan_values(SCHEDULE, 0, END)]
+    rows = [
+        ReadingRow(EXHAUST_FAN, at(minute + 1), values)
+        for minute, values in fan_values(SCHEDULE, 0, END)
+    ]
     add_readings(platform, rows, at(0))
     document = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     apply(platform, [document], "engineer", at(0), "test")
@@ -61,5 +66,7 @@ def test_the_example_is_put_in_service_and_finds_every_slip_by_its_sensor():
         found = [e for e in episodes if at(slip.start) <= e.raised_at <= at(slip.end + 30)]
         assert found
         assert found[-1].contributions[0].variable == EXHAUST_FLOW
-    false = [e for e in episodes if not any(at(s.start) <= e.raised_at <= at(s.end + 60) for s in slips)]
+    false = [
+        e for e in episodes if not any(at(s.start) <= e.raised_at <= at(s.end + 60) for s in slips)
+    ]
     assert len(false) <= 4

@@ -49,7 +49,9 @@ def rows() -> list[ReadingRow]:
 @cache
 def events(type: str) -> list[EventRow]:
     """Events of a type as they are when they are over."""
-    return [e for stretch in slots() for e in stretch.events if e.type == type and e.end is not None]
+    return [
+        e for stretch in slots() for e in stretch.events if e.type == type and e.end is not None
+    ]
 
 
 def state_at(minute: int) -> LineState:
@@ -144,7 +146,9 @@ def test_nothing_comes_out_while_the_line_stands() -> None:
     assert stop.end is not None
     standing = [r for r in rows() if stop.start + timedelta(minutes=1) < r.ts <= stop.end]
     assert standing
-    assert all("moisture" not in r.values and float(r.values.get("belt_speed", 0)) < 2 for r in standing)
+    assert all(
+        "moisture" not in r.values and float(r.values.get("belt_speed", 0)) < 2 for r in standing
+    )
 
 
 def test_a_stop_is_open_until_it_is_over_and_is_then_the_same_event() -> None:
@@ -178,7 +182,9 @@ def test_burners_foul_until_maintenance_cleans_them() -> None:
 
 
 @pytest.mark.parametrize("cause", ["wet-dough", "burner-fault", "damp-air", "fast-belt"])
-def test_a_disturbance_leads_to_wet_biscuits_and_a_timely_change_of_two_set_points_prevents_them(cause: Cause) -> None:
+def test_a_disturbance_leads_to_wet_biscuits_and_a_timely_change_of_two_set_points_prevents_them(
+    cause: Cause,
+) -> None:
     disturbance = first_unanswered(cause)
     begin = state_at(disturbance.start)
     left_alone = problem_minute(simulate(begin, disturbance.end))
@@ -192,7 +198,9 @@ def test_a_disturbance_leads_to_wet_biscuits_and_a_timely_change_of_two_set_poin
 
 def _changed(state: LineState, by: dict[str, float]) -> LineState:
     before = {name: state.setpoint(name, state.minute) for name in by}
-    changes = tuple(SetPointChange(state.minute, n, round(before[n] + by[n], 1), before[n], "anna") for n in by)
+    changes = tuple(
+        SetPointChange(state.minute, n, round(before[n] + by[n], 1), before[n], "anna") for n in by
+    )
     return replace(state, changes=changes)
 
 
@@ -212,7 +220,9 @@ def test_every_cause_shows_in_the_readings_that_belong_to_it() -> None:
 
 def _value(minute: int, variable: str) -> float:
     """Mean of the ten readings around a minute."""
-    values = [float(r.values[variable]) for r in rows()[minute - 5 : minute + 5] if variable in r.values]
+    values = [
+        float(r.values[variable]) for r in rows()[minute - 5 : minute + 5] if variable in r.values
+    ]
     return sum(values) / len(values)
 
 
@@ -234,12 +244,18 @@ def test_a_value_set_by_a_person_holds_for_eight_hours_and_is_kept_as_an_event()
 def test_a_wet_batch_arrives_as_the_live_line_begins_and_nothing_else_disturbs_it() -> None:
     schedule = new_line(1, ORIGIN, 30).schedule
     begin = 30 * DAY
-    assert [(d.cause, d.start) for d in schedule.disturbances(begin, begin + 240)] == [("wet-dough", begin)]
+    assert [(d.cause, d.start) for d in schedule.disturbances(begin, begin + 240)] == [
+        ("wet-dough", begin)
+    ]
     assert not any(schedule.stop(m) for m in range(begin, begin + 240))
 
 
 def test_five_disturbances_a_day_begin_and_none_overlaps_another_of_the_product() -> None:
-    found = [d for d in new_line(1, ORIGIN, 30).schedule.disturbances(0, 30 * DAY) if d.cause != "stuck-valve"]
+    found = [
+        d
+        for d in new_line(1, ORIGIN, 30).schedule.disturbances(0, 30 * DAY)
+        if d.cause != "stuck-valve"
+    ]
     assert 150 <= len(found) <= 180
     assert all(a.end <= b.start for a, b in pairwise(found))
     assert {d.cause for d in found} == {"wet-dough", "burner-fault", "damp-air", "fast-belt"}
@@ -256,4 +272,7 @@ def test_causes_tells_what_really_was_wrong() -> None:
 def test_set_points_are_controllable_with_limits_and_steps() -> None:
     variables = demo_asset().variables
     assert {n for n, v in variables.items() if v.controllable} == set(SET_POINTS)
-    assert all(None not in (variables[n].min, variables[n].max, variables[n].step, variables[n].max_change) for n in SET_POINTS)
+    assert all(
+        None not in (variables[n].min, variables[n].max, variables[n].step, variables[n].max_change)
+        for n in SET_POINTS
+    )

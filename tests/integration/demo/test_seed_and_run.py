@@ -47,7 +47,10 @@ def test_a_fill_ends_with_the_last_whole_minute_and_covers_its_days(memory: Memo
     of_asset = Counter(asset for asset, _ in memory.readings)
     assert of_asset[ASSET] == 1440
     assert 1380 < of_asset[CHECKWEIGHER] < 1440, "none while the line stands"
-    assert (told.start, told.end) == (END.replace(second=0) - timedelta(days=1), END.replace(second=0))
+    assert (told.start, told.end) == (
+        END.replace(second=0) - timedelta(days=1),
+        END.replace(second=0),
+    )
     assert max(ts for _, ts in memory.readings) == told.end
     assert set(memory.assets) == {ASSET, AIR_FILTER, CHECKWEIGHER, EXHAUST_FAN}
     assert set(memory.types) == {"line-stop", "maintenance", "set-point-change"}
@@ -67,7 +70,9 @@ def test_a_fill_of_less_than_a_day_is_refused(memory: MemoryPlatform) -> None:
 
 
 @pytest.mark.parametrize("writes", range(1, 8))
-def test_a_death_at_any_write_leaves_the_same_line_once_it_has_gone_on(full: MemoryPlatform, writes: int) -> None:
+def test_a_death_at_any_write_leaves_the_same_line_once_it_has_gone_on(
+    full: MemoryPlatform, writes: int
+) -> None:
     undisturbed, until = full.copy(), 1440 + 160
     for each in (undisturbed, full):
         each.ask(ASSET, SetPointRequest("1", "zone_1_setpoint", 212.0, "anna"))
@@ -109,10 +114,17 @@ class WallClock:
         self.calls: list[str] = []
 
     def now(self) -> datetime:
-        return self.base + timedelta(seconds=self.speed * (min(self.wall, self.until) - self.anchored))
+        return self.base + timedelta(
+            seconds=self.speed * (min(self.wall, self.until) - self.anchored)
+        )
 
     def start(self, base: datetime, speed: float, lease: timedelta) -> None:
-        self.base, self.speed, self.anchored, self.until = base, speed, self.wall, self.wall + lease.total_seconds()
+        self.base, self.speed, self.anchored, self.until = (
+            base,
+            speed,
+            self.wall,
+            self.wall + lease.total_seconds(),
+        )
         self.calls.append("start")
 
     def renew(self, lease: timedelta) -> None:
@@ -123,7 +135,9 @@ class WallClock:
         self.calls.append("freeze")
 
 
-def test_the_live_line_begins_where_the_past_ends_and_stays_ahead_of_its_clock(full: MemoryPlatform) -> None:
+def test_the_live_line_begins_where_the_past_ends_and_stays_ahead_of_its_clock(
+    full: MemoryPlatform,
+) -> None:
     clock = WallClock(END + timedelta(hours=1))
 
     def wait(seconds: float) -> bool:

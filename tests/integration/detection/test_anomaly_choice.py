@@ -36,7 +36,9 @@ def test_a_detector_that_agrees_with_nobody_is_the_least_central():
 
 def test_agreement_within_a_family_does_not_count():
     one = np.arange(10.0)
-    assert centralities([one, one + 1, -one], ["pca", "pca", "trees"]) == pytest.approx([-1, -1, -1])
+    assert centralities([one, one + 1, -one], ["pca", "pca", "trees"]) == pytest.approx(
+        [-1, -1, -1]
+    )
     assert centralities([one, -one], ["pca", "pca"]) == [1.0, 1.0]
 
 
@@ -50,7 +52,10 @@ def test_the_mean_rank_gives_half_of_the_weight_to_synthetic_anomalies():
     other = Surrogates({"spike": 0.1, "shift": 0.2}, 0.4, 0.3)
     assert mean_ranks([best, other]) == [1.5, 1.5]
     without = Surrogates({"spike": 0.1, "shift": 0.2}, None, 0.1)
-    assert mean_ranks([best, without]) == [pytest.approx((2 + 1.5 + 1) / 4), pytest.approx((4 + 1.5 + 2) / 4)]
+    assert mean_ranks([best, without]) == [
+        pytest.approx((2 + 1.5 + 1) / 4),
+        pytest.approx((4 + 1.5 + 2) / 4),
+    ]
 
 
 def test_peaks_are_the_largest_scores_of_clusters():
@@ -80,7 +85,10 @@ def test_too_little_normal_time_is_stated():
     at = np.arange(50, dtype=np.int64) * MINUTE
     found = threshold_for_rate(at, np.linspace(0, 1, 50), MINUTE, MINUTE, 0, 1.0)
     assert found.value == pytest.approx(1 + 0.2 * 0.5)
-    assert "days of normal time with 1 peaks are too little to set 1 false alarms a week" in found.method
+    assert (
+        "days of normal time with 1 peaks are too little to set 1 false alarms a week"
+        in found.method
+    )
 
 
 def test_the_threshold_for_a_share_is_its_quantile():

@@ -33,10 +33,24 @@ from tests.builders import at, too_hot
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
 RATIO = Variable.model_validate(
-    {"title": "Gas for each metre", "unit": "m³/m", "computed": {"kind": "ratio", "of": "gas", "by": "speed", "within": "3m"}}
+    {
+        "title": "Gas for each metre",
+        "unit": "m³/m",
+        "computed": {"kind": "ratio", "of": "gas", "by": "speed", "within": "3m"},
+    }
 )
-OVEN = Asset(name="oven-1", variables={"gas": Variable(unit="m³/h"), "speed": Variable(unit="m/h"), "effort": RATIO})
-DOCUMENT = {"name": "wasteful", "kind": "threshold", "assets": ["oven-1"], "variable": "effort", "above": 4, "for": "2m"}
+OVEN = Asset(
+    name="oven-1",
+    variables={"gas": Variable(unit="m³/h"), "speed": Variable(unit="m/h"), "effort": RATIO},
+)
+DOCUMENT = {
+    "name": "wasteful",
+    "kind": "threshold",
+    "assets": ["oven-1"],
+    "variable": "effort",
+    "above": 4,
+    "for": "2m",
+}
 ROWS = [
     *(ReadingRow("oven-1", at(m), {"gas": 50.0 if 20 <= m < 40 else 30.0}) for m in range(1, 61)),
     *(ReadingRow("oven-1", at(m + 0.5), {"speed": 10.0}) for m in range(60)),
@@ -59,7 +73,9 @@ def evaluated(platform, *minutes):
     return [(e.raised_at, e.closed_at) for e in platform.episodes.find()]
 
 
-@pytest.mark.parametrize("minutes", [(61,), (5, 21, 22, 23, 39.7, 41, 61)], ids=["at once", "in steps"])
+@pytest.mark.parametrize(
+    "minutes", [(61,), (5, 21, 22, 23, 39.7, 41, 61)], ids=["at once", "in steps"]
+)
 def test_a_threshold_is_raised_when_the_computed_value_has_held(platform, minutes):
     add_readings(platform, ROWS, at(0))
     live = evaluated(platform, *minutes)
@@ -68,12 +84,15 @@ def test_a_threshold_is_raised_when_the_computed_value_has_held(platform, minute
     assert [(e.raised_at, e.closed_at) for e in run.episodes] == live
     [episode] = platform.episodes.find()
     assert episode.inputs == {"effort": 5.0}
-    assert "Gas for each metre was 5" in " ".join(why(platform, "wasteful", "oven-1", at(30)).facts).replace(
-        "effort", RATIO.title
-    )
+    assert "Gas for each metre was 5" in " ".join(
+        why(platform, "wasteful", "oven-1", at(30)).facts
+    ).replace("effort", RATIO.title)
     [panel] = chart_of(platform, episode, at(60)).panels
     assert (panel.name, panel.unit, max(panel.values)) == ("Gas for each metre", "m³/m", 5.0)
-    assert make_report(platform, "wasteful", at(0), at(60), at(90)).metrics["outcomes"]["undetermined"] == 1
+    assert (
+        make_report(platform, "wasteful", at(0), at(60), at(90)).metrics["outcomes"]["undetermined"]
+        == 1
+    )
 
 
 def test_a_late_value_of_a_part_evaluates_it_again(platform):
@@ -84,19 +103,31 @@ def test_a_late_value_of_a_part_evaluates_it_again(platform):
 
 
 def test_a_target_reads_the_parts_and_waits_for_the_slowest(platform):
-    platform.assets.put([OVEN.model_copy(update={"variables": OVEN.variables | {"gas": Variable(latency="4m", source="plc")}})])
+    platform.assets.put(
+        [
+            OVEN.model_copy(
+                update={"variables": OVEN.variables | {"gas": Variable(latency="4m", source="plc")}}
+            )
+        ]
+    )
     [target] = current_plan(platform).targets
     assert target.also_reads == ("effort", "gas", "speed")
     assert target.latency == 240_000
 
 
 def test_conditions_and_plain_limits_stand_beside_computed_ones(platform):
-    several = {key: value for key, value in too_hot(name="both").items() if key not in ("variable", "above")}
+    several = {
+        key: value
+        for key, value in too_hot(name="both").items()
+        if key not in ("variable", "above")
+    }
     several["all"] = [{"variable": "effort", "above": 4}, {"variable": "speed", "below": 12}]
     apply(platform, [several], "engineer", at(0), "test")
     add_readings(platform, ROWS, at(0))
     evaluated(platform, 61)
-    assert [(e.raised_at, e.closed_at) for e in platform.episodes.find("both")] == [(at(20), at(40))]
+    assert [(e.raised_at, e.closed_at) for e in platform.episodes.find("both")] == [
+        (at(20), at(40))
+    ]
 
 
 def test_an_import_of_assets_refuses_what_cannot_be_computed_and_readings_of_its_own(platform):
@@ -104,7 +135,11 @@ def test_an_import_of_assets_refuses_what_cannot_be_computed_and_readings_of_its
 
     def imported(**variables):
         import_assets(
-            "f.yaml", [GivenAsset("asset 1", {"name": "oven-1", "variables": variables})], platform, now=at(1), actor="a"
+            "f.yaml",
+            [GivenAsset("asset 1", {"name": "oven-1", "variables": variables})],
+            platform,
+            now=at(1),
+            actor="a",
         )
 
     imported(double={"computed": {"kind": "equal", "of": "effort", "gain": 2}})
@@ -118,16 +153,22 @@ def test_an_import_of_assets_refuses_what_cannot_be_computed_and_readings_of_its
 def test_a_source_cannot_deliver_a_computed_variable(platform):
     source = HttpSource(name="plc", kind="http", asset="oven-1")
     records = [{"ts": at(1).isoformat(), "values": {"effort": 3.0}}]
-    found = fit_readings(platform.assets, source, map_readings(source, records, platform.zone), "plc")
+    found = fit_readings(
+        platform.assets, source, map_readings(source, records, platform.zone), "plc"
+    )
     assert [refused.reason for refused in found.refused] == [
         "'effort' is computed of gas and speed; it has no readings of its own"
     ]
 
 
 def line_with_dryness():
-    computed = Variable.model_validate({"computed": {"kind": "ratio", "of": "setpoint", "by": "belt", "within": "30m"}})
+    computed = Variable.model_validate(
+        {"computed": {"kind": "ratio", "of": "setpoint", "by": "belt", "within": "30m"}}
+    )
     history = small_models.line(100)
-    asset = history.asset.model_copy(update={"variables": {**history.asset.variables, "dryness": computed}})
+    asset = history.asset.model_copy(
+        update={"variables": {**history.asset.variables, "dryness": computed}}
+    )
     return with_computed(type(history)(asset, history.readings), ["dryness"])
 
 
@@ -139,7 +180,9 @@ def test_a_model_learns_from_it_and_a_what_if_of_a_part_computes_it_again():
     assert with_drivers(history.asset, ["dryness"]) == {"dryness", "setpoint", "belt"}
     assert followers(history.asset, "setpoint") == ("dryness",)
     instant = int(millis(history.readings.index)[-1])
-    lever = Lever("setpoint", float(history.readings["setpoint"].iloc[-1]), (200.0,), 180, 260, 0.0, 80.0, 1.0)
+    lever = Lever(
+        "setpoint", float(history.readings["setpoint"].iloc[-1]), (200.0,), 180, 260, 0.0, 80.0, 1.0
+    )
     courses = Courses(history, instant, 3_600_000)
     [moved] = courses.moved([lever], np.array([[200.0]]), np.array([instant]))
     after = history.readings.assign(setpoint=moved["setpoint"])
@@ -151,7 +194,9 @@ def test_a_model_learns_from_it_and_a_what_if_of_a_part_computes_it_again():
 
 def test_a_relation_moves_a_part_and_with_it_what_is_computed():
     history = line_with_dryness()
-    asset = history.asset.model_copy(update={"relations": (Relation(variable="belt", kind="equal", of="humidity", gain=0.1),)})
+    asset = history.asset.model_copy(
+        update={"relations": (Relation(variable="belt", kind="equal", of="humidity", gain=0.1),)}
+    )
     assert set(followers(asset, "humidity")) == {"belt", "dryness"}
     assert with_drivers(asset, ["dryness"]) == {"dryness", "setpoint", "belt", "humidity"}
 

@@ -14,7 +14,13 @@ from tests.helpers.coming_true import NORMAL, Line, at, last_humidity, warned
 
 __all__ = ["last_humidity"]  # a fixture
 pytestmark = pytest.mark.usefixtures("last_humidity")
-BOTH = {"all": [{"variable": "moisture", "above": 5.0}, {"variable": "belt", "below": 1.5, "stale_after": "15m"}], "for": "10m"}
+BOTH = {
+    "all": [
+        {"variable": "moisture", "above": 5.0},
+        {"variable": "belt", "below": 1.5, "stale_after": "15m"},
+    ],
+    "for": "10m",
+}
 
 
 def slow_belt(line):
@@ -25,14 +31,19 @@ def slow_belt(line):
 
 
 def lives(line):
-    return [(e.raised_at, e.happening_at, e.prediction_ended_at, e.closed_at) for e in line.episodes]
+    return [
+        (e.raised_at, e.happening_at, e.prediction_ended_at, e.closed_at) for e in line.episodes
+    ]
 
 
 def test_it_happens_while_all_conditions_hold_and_every_message_names_them():
     line = slow_belt(warned(Line(**BOTH)))
     line.feed(range(70, 90), moisture=4.5)
     line.run(*range(5, 45, 5))
-    assert "Moisture is 5.5 %, above 5 %" in current_progress(line.platform, line.episodes[0], at(44)).message
+    assert (
+        "Moisture is 5.5 %, above 5 %"
+        in current_progress(line.platform, line.episodes[0], at(44)).message
+    )
     line.run(*range(45, 90, 5))
     assert lives(line) == [(at(10), at(40), at(40), at(51))]
     assert [m.text.splitlines()[1] for m in line.mail.messages] == [
@@ -43,8 +54,14 @@ def test_it_happens_while_all_conditions_hold_and_every_message_names_them():
     determine_due_outcomes(line.platform, at(200))
     assert line.episodes[0].outcome_record.outcome == "hit"
     panels = chart_of(line.platform, line.episodes[0], at(89)).panels
-    assert [(p.name, [level.value for level in p.levels]) for p in panels[1:]] == [("Moisture", [5]), ("belt speed", [1.5])]
-    assert make_report(line.platform, "too-moist", at(0), at(90), at(200)).metrics["outcomes"]["hit"] == 1
+    assert [(p.name, [level.value for level in p.levels]) for p in panels[1:]] == [
+        ("Moisture", [5]),
+        ("belt speed", [1.5]),
+    ]
+    assert (
+        make_report(line.platform, "too-moist", at(0), at(90), at(200)).metrics["outcomes"]["hit"]
+        == 1
+    )
     assert why(line.platform, "too-moist", "oven-1", at(60)).verdict == "normal"
 
 
@@ -76,7 +93,9 @@ def test_live_in_any_chunks_is_one_batch(chunks, how):
     conditions = {**BOTH, "all": None} | {how: BOTH["all"]}
 
     def run(minutes):
-        line = slow_belt(warned(Line(**{key: value for key, value in conditions.items() if value is not None})))
+        line = slow_belt(
+            warned(Line(**{key: value for key, value in conditions.items() if value is not None}))
+        )
         line.feed(range(70, 100), moisture=NORMAL)
         line.run(*minutes)
         return line

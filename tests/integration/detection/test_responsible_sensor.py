@@ -10,7 +10,9 @@ from alerting.kinds.anomaly.model import FittedDetector
 from alerting.learning.features.plan import FeaturePlan, NumberSource
 
 NAMES = "abcdef"
-PLAN = FeaturePlan(60_000, (600_000,), ("mean",), tuple(NumberSource(name, 60_000) for name in NAMES))
+PLAN = FeaturePlan(
+    60_000, (600_000,), ("mean",), tuple(NumberSource(name, 60_000) for name in NAMES)
+)
 
 
 def matrix(seed, rows):
@@ -28,7 +30,9 @@ def fitted(setting):
     return FittedDetector(PLAN, space, detector, float(usual), float(limit), 1.0, 1.0, ())
 
 
-@pytest.mark.parametrize(("setting", "least"), [(s, 0.6 if s.family == "isolation_forest" else 0.9) for s in TRIED])
+@pytest.mark.parametrize(
+    ("setting", "least"), [(s, 0.6 if s.family == "isolation_forest" else 0.9) for s in TRIED]
+)
 def test_the_sensor_with_an_injected_fault_is_ranked_first(setting, least):
     model, random = fitted(setting), np.random.default_rng(7)
     first = 0

@@ -57,7 +57,10 @@ def test_the_simulation_sees_what_the_live_rule_sees(name):
     random = np.random.default_rng(2)
     numbers = random.standard_normal((500, 40))
     (found,) = simulate_run_lengths((name,), np.array([0.7]), 500, runs=40, seed=2)
-    firsts = [next((i for i in range(500) if violated([name], z[: i + 1].tolist(), 0.7)), None) for z in numbers.T]
+    firsts = [
+        next((i for i in range(500) if violated([name], z[: i + 1].tolist(), 0.7)), None)
+        for z in numbers.T
+    ]
     signals = [i + 1 if i is not None else 500 for i in firsts]
     assert found == pytest.approx(sum(signals) / max(1, sum(i is not None for i in firsts)))
 
@@ -66,7 +69,9 @@ def test_the_limit_of_a_chosen_run_length_has_it():
     limit = limit_for(lambda h, m, s: ewma_run_length(h, 0.2, m, s), 1000)
     assert ewma_run_length(limit, 0.2) == pytest.approx(1000, rel=0.001)
     width = rules_width(WESTERN_ELECTRIC[:3], 500)
-    (again,) = simulate_run_lengths(WESTERN_ELECTRIC[:3], np.array([width]), 1500, runs=4000, seed=9)
+    (again,) = simulate_run_lengths(
+        WESTERN_ELECTRIC[:3], np.array([width]), 1500, runs=4000, seed=9
+    )
     assert again == pytest.approx(500, rel=0.06)
 
 
@@ -82,9 +87,16 @@ def test_limits_of_a_small_phase_one_are_wider_and_hold_for_nine_of_ten():
     random = np.random.default_rng(4)
     phases = random.standard_normal((2000, 100))
     means, deviations = phases.mean(axis=1), phases.std(axis=1, ddof=1)
-    true = np.array([shewhart_run_length(estimated, -m / d, 1 / d) for m, d in zip(means, deviations, strict=True)])
+    true = np.array(
+        [
+            shewhart_run_length(estimated, -m / d, 1 / d)
+            for m, d in zip(means, deviations, strict=True)
+        ]
+    )
     assert (true >= 370).mean() == pytest.approx(0.9, abs=0.05)
-    narrow = np.array([shewhart_run_length(3.0, -m / d, 1 / d) for m, d in zip(means, deviations, strict=True)])
+    narrow = np.array(
+        [shewhart_run_length(3.0, -m / d, 1 / d) for m, d in zip(means, deviations, strict=True)]
+    )
     assert (narrow >= 370).mean() < 0.6
     assert np.quantile(narrow, 0.95) > 8 * np.quantile(narrow, 0.05)
 

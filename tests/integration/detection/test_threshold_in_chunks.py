@@ -10,7 +10,19 @@ from tests.helpers.threshold_in_chunks import (
     expect_same_for_states,
 )
 
-VALUES = [BAD, 200.0, 212.0, 220.0, 235.0, 999.0, 0.0, -0.0, float("nan"), float("inf"), float("-inf")]
+VALUES = [
+    BAD,
+    200.0,
+    212.0,
+    220.0,
+    235.0,
+    999.0,
+    0.0,
+    -0.0,
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+]
 GAPS = st.sampled_from([1, 1, 1, 1, 2, 9])
 READINGS = st.lists(st.tuples(GAPS, st.sampled_from(VALUES)), min_size=5, max_size=25)
 CUTS = st.lists(st.integers(1, 60), max_size=6)
@@ -19,14 +31,32 @@ CONDITIONS = st.sampled_from(
         {"clear_above_at": 210},
         {"below": 200, "clear_below_at": 212},
         {"above": None, "inside": {"low": 210, "high": 230}},
-        {"above": None, "inside": {"low": 210, "high": 215}, "clear_outside": {"low": 205, "high": 225}},
-        {"above": None, "outside": {"low": 210, "high": 230}, "clear_inside": {"low": 214, "high": 216}},
+        {
+            "above": None,
+            "inside": {"low": 210, "high": 215},
+            "clear_outside": {"low": 205, "high": 225},
+        },
+        {
+            "above": None,
+            "outside": {"low": 210, "high": 230},
+            "clear_inside": {"low": 214, "high": 216},
+        },
         {"above": None, "equals": 212, "clear_outside": {"low": 200, "high": 220}},
         {"above": None, "outside": {"low": 210, "high": 230}, "clear_below_at": 215},
         {"above": None, "equals": 0},
         {"above": {"attribute": "limit"}},
-        {"above": None, "levels": {"medium": {"above": 210}, "high": {"above": 215, "below": 0}, "critical": {"above": 230}}},
-        {"above": None, "levels": {"low": {"above": 200, "clear_above_at": 100}, "critical": {"above": 212}}},
+        {
+            "above": None,
+            "levels": {
+                "medium": {"above": 210},
+                "high": {"above": 215, "below": 0},
+                "critical": {"above": 230},
+            },
+        },
+        {
+            "above": None,
+            "levels": {"low": {"above": 200, "clear_above_at": 100}, "critical": {"above": 212}},
+        },
     ]
 )
 FIELDS = st.fixed_dictionaries(
@@ -38,7 +68,9 @@ FIELDS = st.fixed_dictionaries(
     },
     optional={
         "rate_per": st.sampled_from(["1m", "5m"]),
-        "at_least": st.sampled_from([{"readings": 2, "of": 3}, {"readings": 1, "of": 4}, {"readings": 5, "of": 5}]),
+        "at_least": st.sampled_from(
+            [{"readings": 2, "of": 3}, {"readings": 1, "of": 4}, {"readings": 5, "of": 5}]
+        ),
         "frozen_after": st.sampled_from(["13m", "25m"]),
     },
 )
@@ -69,8 +101,24 @@ SEVERAL = st.sampled_from(
     [
         {"all": [HOT, MOIST]},
         {"any": [HOT, MOIST, RYE]},
-        {"all": [RYE, {"any": [HOT, {"variable": "temperature", "below": 200}, {"variable": "moisture", "below": 1}]}]},
-        {"any": [{"all": [RYE, MOIST]}, {"variable": "temperature", "above": 5, "rate_per": "5m", "no_data": "hold"}]},
+        {
+            "all": [
+                RYE,
+                {
+                    "any": [
+                        HOT,
+                        {"variable": "temperature", "below": 200},
+                        {"variable": "moisture", "below": 1},
+                    ]
+                },
+            ]
+        },
+        {
+            "any": [
+                {"all": [RYE, MOIST]},
+                {"variable": "temperature", "above": 5, "rate_per": "5m", "no_data": "hold"},
+            ]
+        },
     ]
 )
 
@@ -98,5 +146,7 @@ SEVERAL = st.sampled_from(
         }
     ),
 )
-def test_conditions_of_several_variables_in_any_chunks_give_the_episodes_of_one_batch(readings, cuts, conditions, fields):
+def test_conditions_of_several_variables_in_any_chunks_give_the_episodes_of_one_batch(
+    readings, cuts, conditions, fields
+):
     expect_same_for_several(readings, cuts, conditions, fields)

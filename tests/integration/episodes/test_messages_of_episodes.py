@@ -11,8 +11,16 @@ from tests.helpers.console.episode_page import browser_of
 from tests.helpers.episode_messages import EPISODES, GUIDANCE, comes_true
 
 NO_NEED = ("no change is needed", "keine änderung nötig", "aucun changement nécessaire")
-ADVICE = {"en": "Set belt speed from 2.1", "de": "Einstellen: Belt speed von 2,1", "fr": "Réglez : belt speed de 2,1"}
-BACKGROUND = {"en": "within normal operation", "de": "im Normalbetrieb", "fr": "fonctionnement normal"}
+ADVICE = {
+    "en": "Set belt speed from 2.1",
+    "de": "Einstellen: Belt speed von 2,1",
+    "fr": "Réglez : belt speed de 2,1",
+}
+BACKGROUND = {
+    "en": "within normal operation",
+    "de": "im Normalbetrieb",
+    "fr": "fonctionnement normal",
+}
 PREDICTIONS = [name for name in EPISODES if name.startswith(("classifier", "forecast"))]
 
 
@@ -33,9 +41,18 @@ def test_each_language_is_told_the_same_from_the_raise_to_the_end(name):
     assert len({len(one) for one in subjects.values()}) == 1
     assert len(subjects["en"]) >= 3
     assert found.phases[-1][1] == found.episode.phase == "over"
-    assert {phase for _, phase in found.phases} >= {"expected" if name in PREDICTIONS else "happening"}
-    spoken = [found.episode.title, found.episode.asset, *GUIDANCE.values(), *found.episode.guidance.values()]
-    for english, german, french in zip(*(found.messages(code) for code in ("en", "de", "fr")), strict=True):
+    assert {phase for _, phase in found.phases} >= {
+        "expected" if name in PREDICTIONS else "happening"
+    }
+    spoken = [
+        found.episode.title,
+        found.episode.asset,
+        *GUIDANCE.values(),
+        *found.episode.guidance.values(),
+    ]
+    for english, german, french in zip(
+        *(found.messages(code) for code in ("en", "de", "fr")), strict=True
+    ):
         for other in (german, french):
             assert len(other.text.splitlines()) == len(english.text.splitlines())
             same = set(english.text.splitlines()) & set(other.text.splitlines())
@@ -52,19 +69,28 @@ def test_no_message_says_that_no_change_is_needed(name):
 @pytest.mark.parametrize("name", EPISODES)
 def test_no_reason_within_its_usual_range_raises_the_risk_by_itself(name):
     episode = told(name).episode
-    for one in (*episode.contributions, *(episode.present.contributions if episode.present else ())):
+    for one in (
+        *episode.contributions,
+        *(episode.present.contributions if episode.present else ()),
+    ):
         assert one.quantity is not None
         if one.share > 0 and not one.quantity.is_unusual:
             assert one.message.endswith("but only together with other values")
     for message in told(name).messages():
-        assert not [line for line in message.text.splitlines() if "within its usual" in line and "raises" in line]
+        assert not [
+            line
+            for line in message.text.splitlines()
+            if "within its usual" in line and "raises" in line
+        ]
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_from_the_first_sample_beyond_the_limit_the_advice_of_before_stays_with_its_time(code):
     found = told("classifier, onset, the problem comes")
     beyond = [
-        m.text for (minute, phase), m in zip(found.phases, found.messages(code), strict=True) if phase != "over" and minute >= 25
+        m.text
+        for (minute, phase), m in zip(found.phases, found.messages(code), strict=True)
+        if phase != "over" and minute >= 25
     ]
     assert len(beyond) >= 5
     for text in beyond:
@@ -84,11 +110,15 @@ def test_a_reminder_between_the_limit_and_the_problem_names_the_last_risk_that_m
 
 @pytest.mark.parametrize(("until", "phase"), [(32, "expected"), (50, "happening")])
 @pytest.mark.parametrize("code", LANGUAGES)
-def test_pages_show_the_advice_and_reasons_of_before_with_their_time_and_fold_what_stands_behind_them(until, phase, code):
+def test_pages_show_the_advice_and_reasons_of_before_with_their_time_and_fold_what_stands_behind_them(
+    until, phase, code
+):
     found = begun(until)
     browser = browser_of(found.platform)
     headers = {"accept-language": code}
-    first, page = (browser.get(path, headers=headers).text for path in ("/", f"/episodes/{found.episode.id}"))
+    first, page = (
+        browser.get(path, headers=headers).text for path in ("/", f"/episodes/{found.episode.id}")
+    )
     assert (found.episode.condition, found.episode.phase) == ("open", phase)
     for shown in (unescape(first), unescape(page)):
         assert not [words for words in NO_NEED if words in shown.lower()]
@@ -105,7 +135,11 @@ def test_a_lower_risk_is_told_and_takes_no_advice_away():
     present = found.episode.present
     assert (found.episode.advised_at, present.at) == (found.at(5), found.at(30))
     assert present.risk < present.threshold
-    last = [m.text for (_, phase), m in zip(found.phases, found.messages(), strict=True) if phase == "expected"][-1]
+    last = [
+        m.text
+        for (_, phase), m in zip(found.phases, found.messages(), strict=True)
+        if phase == "expected"
+    ][-1]
     assert "What to do (advice of today 00:05): Set belt speed from 2.1" in last
     assert "Since the alarm came: risk 85 % → 0.0 % (today 00:25)." in last
 

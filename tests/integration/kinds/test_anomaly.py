@@ -26,7 +26,13 @@ from tests.helpers.kind_life import (
 )
 
 NAME = "fan-unlike-normal"
-DOCUMENT = {"name": NAME, "kind": "anomaly", "assets": [ASSET], "windows": ["40m"], "schedule": {"retrain": None}}
+DOCUMENT = {
+    "name": NAME,
+    "kind": "anomaly",
+    "assets": [ASSET],
+    "windows": ["40m"],
+    "schedule": {"retrain": None},
+}
 FAST = DOCUMENT | {"candidates": ["pca"]}
 
 
@@ -53,11 +59,16 @@ def test_its_model_says_how_it_was_chosen_and_how_its_threshold_was_set(platform
     assert "of 9 settings, chosen without labels; 4 variables every 10m" in account[0]
     assert account[1].startswith("threshold by peaks over a threshold: generalized Pareto")
     assert "F1 of synthetic anomalies spike" in account[2]
-    assert (model_history(platform, NAME)["champion"], platform.models.alias(NAME, "champion")) == (1, 1)
+    assert (model_history(platform, NAME)["champion"], platform.models.alias(NAME, "champion")) == (
+        1,
+        1,
+    )
 
 
 def test_a_correlation_break_within_usual_values_raises_an_episode_that_names_the_sensor(platform):
-    (episode,) = [e for e in platform.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(REPAIRED)]
+    (episode,) = [
+        e for e in platform.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(REPAIRED)
+    ]
     assert episode.closed_at >= at(REPAIRED)
     usual = [row.values["flow"] for row in rows() if row.ts < at(TRAINED)]
     broken = [row.values["flow"] for row in rows() if at(BROKEN) <= row.ts < at(REPAIRED)]
@@ -72,12 +83,16 @@ def test_a_correlation_break_within_usual_values_raises_an_episode_that_names_th
 
 
 def test_normal_operation_raises_next_to_nothing(platform):
-    others = [e for e in platform.episodes.find(NAME) if not at(BROKEN) <= e.raised_at < at(REPAIRED)]
+    others = [
+        e for e in platform.episodes.find(NAME) if not at(BROKEN) <= e.raised_at < at(REPAIRED)
+    ]
     assert len(others) <= 2
 
 
 def test_why_names_score_threshold_and_sensors(platform):
-    episode = next(e for e in platform.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(REPAIRED))
+    episode = next(
+        e for e in platform.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(REPAIRED)
+    )
     told = why(platform, NAME, ASSET, episode.raised_at)
     assert (told.verdict, told.model_version, told.threshold) == ("open", 1, 1.0)
     assert told.score == pytest.approx(episode.evaluation.value)
@@ -87,7 +102,9 @@ def test_why_names_score_threshold_and_sensors(platform):
 
 
 def test_the_page_draws_the_score_with_its_threshold_and_the_first_sensors(platform):
-    episode = next(e for e in platform.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(REPAIRED))
+    episode = next(
+        e for e in platform.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(REPAIRED)
+    )
     score, *sensors = chart_of(platform, episode, at(END)).panels
     assert (score.name, [level.value for level in score.levels]) == ("Unlike normal", [1.0, 0.0])
     assert score.values.max() > 1
@@ -112,7 +129,10 @@ def test_its_files_give_the_same_bits_and_are_refused_when_changed(platform):
     copy = from_files(files)
     matrix = np.random.default_rng(0).normal(50, 20, (20, len(model.by_asset[ASSET].plan.columns)))
     assert copy.hash == model.hash
-    assert copy.by_asset[ASSET].score(matrix).tobytes() == model.by_asset[ASSET].score(matrix).tobytes()
+    assert (
+        copy.by_asset[ASSET].score(matrix).tobytes()
+        == model.by_asset[ASSET].score(matrix).tobytes()
+    )
     changed = json.loads(files[FILE])
     changed["detectors"][ASSET]["limit"] *= 2
     with pytest.raises(ModelRefused, match="were changed"):
@@ -122,13 +142,17 @@ def test_its_files_give_the_same_bits_and_are_refused_when_changed(platform):
 
 
 def test_a_history_without_unseen_time_waits_for_a_person():
-    _, decided = trained_platform(FAST | {"normal": {"from": at(0).isoformat(), "to": at(END).isoformat()}})
+    _, decided = trained_platform(
+        FAST | {"normal": {"from": at(0).isoformat(), "to": at(END).isoformat()}}
+    )
     assert (decided.promote, decided.waiting) == (True, True)
     assert "no unseen normal time" in decided.reason
 
 
 def test_too_little_normal_history_is_refused_with_what_to_do():
-    with pytest.raises(UserError, match=r"fewer than 100 rows of normal operation .* choose another normal history"):
+    with pytest.raises(
+        UserError, match=r"fewer than 100 rows of normal operation .* choose another normal history"
+    ):
         trained_platform(FAST, readings=rows()[:100], trained=DAY)
 
 
@@ -147,7 +171,14 @@ def test_verdicts_enter_the_next_version_not_the_running_one():
 
 def test_rows_without_a_variable_that_is_nearly_always_there_do_not_count():
     silent = [
-        replace(row, values={name: value for name, value in row.values.items() if name != "flow" or not 300 <= i < 340})
+        replace(
+            row,
+            values={
+                name: value
+                for name, value in row.values.items()
+                if name != "flow" or not 300 <= i < 340
+            },
+        )
         for i, row in enumerate(rows())
     ]
     made, _ = trained_platform(FAST, readings=silent)

@@ -18,7 +18,9 @@ from alerting.readings.history import History
 from alerting.readings.long_history import in_memory
 from tests.builders import at
 
-GOOD = Evidence(false_alarms=1, weeks=1.0, allowed=1.0, found=2, problems=2, synthetic=50, injected=60)
+GOOD = Evidence(
+    false_alarms=1, weeks=1.0, allowed=1.0, found=2, problems=2, synthetic=50, injected=60
+)
 
 
 def test_better_or_equal_evidence_raises_no_objection():
@@ -32,7 +34,10 @@ def test_better_or_equal_evidence_raises_no_objection():
         (GOOD._replace(false_alarms=5), "too many"),
         (GOOD._replace(found=1), "fewer of the problems"),
         (GOOD._replace(injected=0, synthetic=0), "no unseen time for synthetic anomalies"),
-        (GOOD._replace(false_alarms=0, weeks=0.003, allowed=0.003), "too little unseen normal time"),
+        (
+            GOOD._replace(false_alarms=0, weeks=0.003, allowed=0.003),
+            "too little unseen normal time",
+        ),
         (GOOD._replace(synthetic=46), "fewer synthetic anomalies"),
     ],
 )
@@ -51,38 +56,57 @@ def test_a_first_model_by_synthetic_anomalies_alone_waits_for_a_person():
 
 
 def test_false_alarms_of_the_one_in_service_say_that_normal_has_moved_or_a_fault_goes_on():
-    assert "normal operation has moved, or a fault goes on" in objection(GOOD, GOOD._replace(false_alarms=5))
+    assert "normal operation has moved, or a fault goes on" in objection(
+        GOOD, GOOD._replace(false_alarms=5)
+    )
 
 
 DAY = 24 * 60
-PLAN = FeaturePlan(600_000, (2_400_000,), ("mean",), tuple(NumberSource(name, 600_000) for name in "ab"))
+PLAN = FeaturePlan(
+    600_000, (2_400_000,), ("mean",), tuple(NumberSource(name, 600_000) for name in "ab")
+)
 
 
 def compared(challenger, champion, include=("*",)):
     """Compare models of the assets named, each with the limit of its scores, on a week of usual values of two presses."""
     random = np.random.default_rng(0)
     space = NormalSpace.fit(random.normal(size=(500, 2)))
-    detector = fit_detector(Setting("pca", {"variance": 0.7}), space.encode(random.normal(size=(500, 2))), 0)
+    detector = fit_detector(
+        Setting("pca", {"variance": 0.7}), space.encode(random.normal(size=(500, 2))), 0
+    )
     index = pd.DatetimeIndex([at(m) for m in range(0, 7 * DAY, 10)], name="ts").as_unit("ms")
     variables = {name: Variable(low=-9, high=9, sampling=timedelta(minutes=10)) for name in "ab"}
     histories = [
-        History(Asset(name=name, variables=variables), pd.DataFrame(random.normal(size=(len(index), 2)), index, [*"ab"]))
+        History(
+            Asset(name=name, variables=variables),
+            pd.DataFrame(random.normal(size=(len(index), 2)), index, [*"ab"]),
+        )
         for name in ("press-1", "press-2")
     ]
 
     def model(revision, limits):
-        fitted = {name: FittedDetector(PLAN, space, detector, 0.0, limit, 1.0, 1.0, ()) for name, limit in limits.items()}
+        fitted = {
+            name: FittedDetector(PLAN, space, detector, 0.0, limit, 1.0, 1.0, ())
+            for name, limit in limits.items()
+        }
         return AnomalyModel("detector", revision, at(0), fitted)
 
-    definition = parse_definition({"name": "x", "kind": "anomaly", "assets": ["press-*"], "include": include})
+    definition = parse_definition(
+        {"name": "x", "kind": "anomaly", "assets": ["press-*"], "include": include}
+    )
     data = LearningData([*map(in_memory, histories)], {}, NormalTime(at(-DAY), at(0), at(7 * DAY)))
     return compare_models(definition, data, "detector", model(2, challenger), model(1, champion))
 
 
 def test_an_asset_that_a_challenger_lost_keeps_its_detector():
     found = compared({"press-1": 9.0}, {"press-1": 8.0, "press-2": 8.0})
-    assert {name: one.limit for name, one in found.model.by_asset.items()} == {"press-1": 9.0, "press-2": 8.0}
-    assert "press-2 has too little normal history now: it keeps its detector." in found.decision.reason
+    assert {name: one.limit for name, one in found.model.by_asset.items()} == {
+        "press-1": 9.0,
+        "press-2": 8.0,
+    }
+    assert (
+        "press-2 has too little normal history now: it keeps its detector." in found.decision.reason
+    )
 
 
 def test_an_asset_whose_detector_cannot_be_kept_is_named_to_a_person():

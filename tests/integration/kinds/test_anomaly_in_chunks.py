@@ -22,11 +22,14 @@ from tests.builders import at
 from tests.helpers.kind_in_chunks import evaluated_to, sources_of
 
 ASSET = Asset(name="fan-1", variables={name: Variable(low=-50, high=50) for name in "abc"})
-PLAN = FeaturePlan(60_000, (180_000,), ("mean", "std"), tuple(NumberSource(name, 60_000) for name in "abc"))
+PLAN = FeaturePlan(
+    60_000, (180_000,), ("mean", "std"), tuple(NumberSource(name, 60_000) for name in "abc")
+)
 FAMILIES = {setting.family: setting for setting in TRIED}
 READINGS = st.lists(
     st.tuples(
-        st.sampled_from([1, 1, 1, 2, 9]), st.lists(st.one_of(st.floats(-6, 6), st.just(999.0), st.none()), min_size=3, max_size=3)
+        st.sampled_from([1, 1, 1, 2, 9]),
+        st.lists(st.one_of(st.floats(-6, 6), st.just(999.0), st.none()), min_size=3, max_size=3),
     ),
     min_size=5,
     max_size=40,
@@ -38,7 +41,10 @@ DOCUMENT = {
     "for": "90s",
     "clear_for": "2m",
     "severity": "low",
-    "escalation": [{"severity": "medium", "score": 1.5}, {"severity": "high", "share": 0.5, "over": "4m"}],
+    "escalation": [
+        {"severity": "medium", "score": 1.5},
+        {"severity": "high", "share": 0.5, "over": "4m"},
+    ],
 }
 
 
@@ -46,7 +52,12 @@ DOCUMENT = {
 def model_with(family):
     random = np.random.default_rng(1)
     load = random.normal(size=(400, 1))
-    matrix = np.hstack([load + 0.2 * random.normal(size=(400, 3)), 0.3 + 0.05 * np.abs(random.normal(size=(400, 3)))])
+    matrix = np.hstack(
+        [
+            load + 0.2 * random.normal(size=(400, 3)),
+            0.3 + 0.05 * np.abs(random.normal(size=(400, 3))),
+        ]
+    )
     matrix = matrix[:, [0, 3, 1, 4, 2, 5]]
     space = NormalSpace.fit(matrix)
     rows = space.encode(matrix)
@@ -62,7 +73,9 @@ def evaluated(family, readings, cuts, steady=(), suppressed=()):
     minutes = np.cumsum([gap for gap, _ in readings]).tolist()
     values = [dict(zip("abc", row, strict=True)) for _, row in readings]
     rows = [
-        ReadingRow("fan-1", at(m), {name: value for name, value in row.items() if value is not None})
+        ReadingRow(
+            "fan-1", at(m), {name: value for name, value in row.items() if value is not None}
+        )
         for m, row in zip(minutes, values, strict=True)
     ]
     model = model_with(family)
@@ -76,7 +89,9 @@ def evaluated(family, readings, cuts, steady=(), suppressed=()):
 @given(readings=READINGS, cuts=st.lists(st.floats(0.5, 200), max_size=8))
 def test_live_in_any_chunks_gives_the_same_bits_as_one_batch(family, readings, cuts):
     end = sum(gap for gap, _ in readings) + 10.0
-    assert evaluated(family, readings, [*sorted(c for c in cuts if c < end), end]) == evaluated(family, readings, [end])
+    assert evaluated(family, readings, [*sorted(c for c in cuts if c < end), end]) == evaluated(
+        family, readings, [end]
+    )
 
 
 @pytest.mark.parametrize("family", sorted(FAMILIES))
@@ -91,7 +106,9 @@ FAR = (1, [20.0, -20.0, 20.0])
 
 
 def usual(count, b=1.0):
-    return [(1, [level, None if b is None else level, level]) for level in [0.3, -0.3] * count][:count]
+    return [(1, [level, None if b is None else level, level]) for level in [0.3, -0.3] * count][
+        :count
+    ]
 
 
 def test_a_dead_sensor_is_unknown_by_name_and_closes_no_episode():
@@ -110,25 +127,40 @@ def test_scores_whose_windows_touch_a_suppressed_time_are_unknown():
     assert evaluated("pca", readings, [30])[0]
     steps, scores, *_, unknown = evaluated("pca", readings, [15, 30], suppressed=stop)
     assert (steps, unknown) == ([], None)
-    assert [(instant - to_millis(at(0))) // 60_000 for instant, score in scores if score == "nan"][3:] == [*range(10, 22)]
+    assert [(instant - to_millis(at(0))) // 60_000 for instant, score in scores if score == "nan"][
+        3:
+    ] == [*range(10, 22)]
     assert evaluated("pca", readings, [15], suppressed=stop)[-1].startswith("suppressed")
 
 
 @pytest.mark.parametrize(
-    ("table", "value"), [("left", 0.0), ("right", 0.5), ("left", 1e6), ("column", 99.0), ("roots", -1.0), ("cut", None)]
+    ("table", "value"),
+    [
+        ("left", 0.0),
+        ("right", 0.5),
+        ("left", 1e6),
+        ("column", 99.0),
+        ("roots", -1.0),
+        ("cut", None),
+    ],
 )
 def test_trees_whose_paths_never_end_or_leave_their_tables_are_refused(table, value):
     model = model_with("isolation_forest")
     fitted = model.by_asset["fan-1"]
     values = getattr(fitted.detector, table).copy()
     values[0] = 0.0 if value is None else value
-    changed = replace(fitted, detector=replace(fitted.detector, **{table: values[:-1] if value is None else values}))
+    changed = replace(
+        fitted,
+        detector=replace(fitted.detector, **{table: values[:-1] if value is None else values}),
+    )
     with pytest.raises(ModelRefused, match="tree"):
         from_files(to_files(replace(model, by_asset={"fan-1": changed})))
 
 
 def test_what_its_suppression_reads_is_read():
-    line = Asset(name="fan-1", variables={name: Variable(low=-50, high=50) for name in (*"abc", "speed")})
+    line = Asset(
+        name="fan-1", variables={name: Variable(low=-50, high=50) for name in (*"abc", "speed")}
+    )
     when = [{"event": "line-stop"}, {"variable": "speed", "below": 1}]
     definition = parse_definition(DOCUMENT | {"exclude": ["speed"], "suppression": {"when": when}})
     assert definition.variables_read(line) == {*"abc", "speed"}

@@ -19,7 +19,12 @@ from alerting.readings.long_history import in_memory
 from alerting.usecases.training.readings import ReadingsFile, stored_history
 from tests.builders import at
 
-VARIABLES = {"a": Variable(low=-50, high=50), "b": Variable(delay="2m"), "c": Variable(), "recipe": Variable(type="category")}
+VARIABLES = {
+    "a": Variable(low=-50, high=50),
+    "b": Variable(delay="2m"),
+    "c": Variable(),
+    "recipe": Variable(type="category"),
+}
 ASSET = Asset(name="fan-1", variables=VARIABLES)
 DOCUMENT = {"name": "x", "kind": "anomaly", "assets": ["fan-1"], "candidates": ["pca"]}
 ALL = 10**9
@@ -31,8 +36,12 @@ def history_of(distances, seed=1):
     values = random.normal(size=(count, 1)) + 0.3 * random.normal(size=(count, 3))
     values[random.random(values.shape) < 0.05] = np.nan
     values[random.random(count) < 0.02, 0] = 999.0
-    index = pd.DatetimeIndex([at(float(minute)) for minute in np.cumsum(distances)], name="ts").as_unit("ms")
-    recipe = pd.Series([("A", "B")[i // 100 % 2] if i % 50 == 0 else None for i in range(count)], index, object)
+    index = pd.DatetimeIndex(
+        [at(float(minute)) for minute in np.cumsum(distances)], name="ts"
+    ).as_unit("ms")
+    recipe = pd.Series(
+        [("A", "B")[i // 100 % 2] if i % 50 == 0 else None for i in range(count)], index, object
+    )
     return History(ASSET, pd.DataFrame(values, index, list("abc")).assign(recipe=recipe))
 
 
@@ -45,9 +54,15 @@ def stored(history, rows):
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.lists(st.sampled_from([1, 1, 1, 2, 90]), min_size=20, max_size=120), st.integers(1, 60), st.sampled_from(["5m", "1h"]))
+@given(
+    st.lists(st.sampled_from([1, 1, 1, 2, 90]), min_size=20, max_size=120),
+    st.integers(1, 60),
+    st.sampled_from(["5m", "1h"]),
+)
 def test_rows_of_pieces_of_any_length_are_those_of_the_whole_to_the_bit(distances, rows, window):
-    definition = parse_definition(DOCUMENT | {"windows": [window], "stride": "1m", "aggregations": ["mean", "std", "slope"]})
+    definition = parse_definition(
+        DOCUMENT | {"windows": [window], "stride": "1m", "aggregations": ["mean", "std", "slope"]}
+    )
     history, start, end = history_of(distances), at(3), at(float(sum(distances)) - 2)
     data = LearningData([], {}, NormalTime(start, end, end))
     plan = plan_of(definition, in_memory(history, ALL), start, end)
@@ -55,10 +70,16 @@ def test_rows_of_pieces_of_any_length_are_those_of_the_whole_to_the_bit(distance
     for pieces in (in_memory(history, rows), stored(history, rows)):
         assert plan_of(definition, pieces, start, end) == plan
         found = rows_of(definition, plan, pieces, data, start, end)
-        assert found.matrix.tobytes() == np.ascontiguousarray(build_features(plan, history, found.at)).tobytes()
+        assert (
+            found.matrix.tobytes()
+            == np.ascontiguousarray(build_features(plan, history, found.at)).tobytes()
+        )
 
 
-@pytest.mark.parametrize("fields", [{}, {"by": "recipe", "problem": {"variable": "c", "above": 2.8}, "surroundings": "2m"}])
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"by": "recipe", "problem": {"variable": "c", "above": 2.8}, "surroundings": "2m"}],
+)
 def test_model_and_decision_are_those_of_the_whole(fields):
     definition = parse_definition(DOCUMENT | fields)
     history = history_of([1] * 400 + [100] + [1] * 300)
@@ -68,7 +89,14 @@ def test_model_and_decision_are_those_of_the_whole(fields):
         data = LearningData([pieces], {}, period)
         found = TRAINING.estimate(definition, 1, "detector", data)
         compared = TRAINING.compare(definition, data, {"detector": found.model}, None)
-        return found.model.hash, found.notes, found.used, found.left_out, compared.decision, compared.metrics
+        return (
+            found.model.hash,
+            found.notes,
+            found.used,
+            found.left_out,
+            compared.decision,
+            compared.metrics,
+        )
 
     assert learned(in_memory(history, ALL)) == learned(stored(history, 130))
 
@@ -81,9 +109,19 @@ def test_rows_of_synthetic_anomalies_are_those_of_the_whole_history_with_them(ty
     plan = plan_of(definition, in_memory(history), at(0), at(300))
     assert plan is not None
     categories = None if by is None else category_values(ASSET, by, [history.readings])
-    starts, back = np.array([to_millis(at(minute)) for minute in (50, 70, 85, 200)]), duration_millis(plan.lookback)
+    starts, back = (
+        np.array([to_millis(at(minute)) for minute in (50, 70, 85, 200)]),
+        duration_millis(plan.lookback),
+    )
     found = [
-        inject(Columns(in_memory(history, rows), plan.variables, categories), type, starts, 600_000, back, 0)
+        inject(
+            Columns(in_memory(history, rows), plan.variables, categories),
+            type,
+            starts,
+            600_000,
+            back,
+            0,
+        )
         for rows in (ALL, 40, 7)
     ]
     changed, put = found[0]
@@ -96,4 +134,6 @@ def test_rows_of_synthetic_anomalies_are_those_of_the_whole_history_with_them(ty
     for one in put:
         instants = np.arange(one.start, one.end, 60_000) + 60_000
         expected = build_features(plan, History(ASSET, whole), instants)
-        pd.testing.assert_frame_equal(build_features(plan, changed, instants), expected, check_exact=True)
+        pd.testing.assert_frame_equal(
+            build_features(plan, changed, instants), expected, check_exact=True
+        )

@@ -30,7 +30,10 @@ DOCUMENT = {
 }
 ROWS = [
     ReadingRow("oven-1", at(-600), {"recipe": "rye"}),
-    *(ReadingRow("oven-1", at(m), {"temperature": 220.0 if 20 <= m < 40 else 200.0}) for m in range(1, 61)),
+    *(
+        ReadingRow("oven-1", at(m), {"temperature": 220.0 if 20 <= m < 40 else 200.0})
+        for m in range(1, 61)
+    ),
     ReadingRow("oven-1", at(10.5), {"moisture": 4.0}),
     ReadingRow("oven-1", at(25.5), {"moisture": 5.0}),
 ]
@@ -58,7 +61,9 @@ def evaluated(platform, *minutes):
     return platform.episodes.find("hot-and-moist")
 
 
-@pytest.mark.parametrize("minutes", [(60,), (10, 22, 26, 27, 28, 41, 60)], ids=["at once", "in steps"])
+@pytest.mark.parametrize(
+    "minutes", [(60,), (10, 22, 26, 27, 28, 41, 60)], ids=["at once", "in steps"]
+)
 def test_one_episode_while_all_conditions_hold(platform, minutes):
     (episode,) = evaluated(platform, *minutes)
     assert (episode.raised_at, episode.closed_at) == (at(27.5), at(40))
@@ -94,14 +99,19 @@ def test_why_says_which_conditions_hold(platform, minute, verdict, answer):
     assert found.verdict == verdict
     assert answer in found.answer
     if minute == 15:
-        assert "moisture, above 4.5: does not hold; it was 4 at 2026-01-05 00:10:30 UTC" in found.facts
+        assert (
+            "moisture, above 4.5: does not hold; it was 4 at 2026-01-05 00:10:30 UTC" in found.facts
+        )
         assert "recipe, equals rye: holds; it was rye at 2026-01-04 14:00 UTC" in found.facts
 
 
 def test_the_chart_draws_each_variable_with_its_limits(platform):
     (episode,) = evaluated(platform, 60)
     panels = chart_of(platform, episode, at(60)).panels
-    assert [(p.name, [x.value for x in p.levels]) for p in panels] == [("Zone 2 temperature", [215, 180]), ("moisture", [4.5])]
+    assert [(p.name, [x.value for x in p.levels]) for p in panels] == [
+        ("Zone 2 temperature", [215, 180]),
+        ("moisture", [4.5]),
+    ]
 
 
 def test_backtest_report_and_expected_load_agree_with_live(platform):
@@ -110,13 +120,23 @@ def test_backtest_report_and_expected_load_agree_with_live(platform):
     assert [(e.raised_at, e.closed_at) for e in run.episodes] == live
     metrics = make_report(platform, "hot-and-moist", at(0), at(60), at(90)).metrics
     assert metrics["outcomes"]["undetermined"] == 1
-    assert metrics["data"]["assets"][0]["gaps_s"] < 61, "only before the first reading: a recipe of ten hours ago is known"
-    assert expected_load(platform, named_subject(platform, "hot-and-moist").definition, at(90)).notes
+    assert metrics["data"]["assets"][0]["gaps_s"] < 61, (
+        "only before the first reading: a recipe of ten hours ago is known"
+    )
+    assert expected_load(
+        platform, named_subject(platform, "hot-and-moist").definition, at(90)
+    ).notes
 
 
 def test_another_revision_goes_on_with_the_values_that_are_known(platform):
     evaluated(platform, 30)
-    apply(platform, [{**too_hot(above=210), "name": "hot-and-moist"}], "engineer", at(30), "one of them")
+    apply(
+        platform,
+        [{**too_hot(above=210), "name": "hot-and-moist"}],
+        "engineer",
+        at(30),
+        "one of them",
+    )
     apply(platform, [DOCUMENT], "engineer", at(32), "all again")
     (episode,) = evaluated(platform, 31, 60)
     assert [t.kind for t in episode.transitions] == ["raised", "revised", "revised", "closed"]
@@ -129,7 +149,11 @@ def test_a_stored_revision_with_all_its_fields_is_read_again():
 
 
 @pytest.mark.parametrize(
-    "before", [{**DOCUMENT, "all": [HOT, {**MOIST, "above": 9}]}, {**too_hot(above=230), "name": "hot-and-moist"}]
+    "before",
+    [
+        {**DOCUMENT, "all": [HOT, {**MOIST, "above": 9}]},
+        {**too_hot(above=230), "name": "hot-and-moist"},
+    ],
 )
 def test_another_revision_begins_with_the_last_value_of_a_variable_that_it_adds(mailbox, before):
     platform = in_memory_platform(mailbox)
@@ -142,14 +166,19 @@ def test_another_revision_begins_with_the_last_value_of_a_variable_that_it_adds(
     assert episode.inputs["recipe"] == "rye"
 
 
-@pytest.mark.parametrize("last", [{"temperature": 9999.0}, {"temperature": 220.0, "moisture": 999.0}])
+@pytest.mark.parametrize(
+    "last", [{"temperature": 9999.0}, {"temperature": 220.0, "moisture": 999.0}]
+)
 def test_a_reading_out_of_range_before_the_first_evaluation_hides_no_older_value(mailbox, last):
     platform = in_memory_platform(mailbox)
     platform.assets.put([oven(temperature=Variable(high=400), moisture=Variable(high=100))])
     apply(platform, [{**DOCUMENT, "all": [HOT, MOIST], "for": "0m"}], "engineer", at(0), "test")
     add_readings(
         platform,
-        [ReadingRow("oven-1", at(-3), {"temperature": 220.0, "moisture": 5.0}), ReadingRow("oven-1", at(-2), last)],
+        [
+            ReadingRow("oven-1", at(-3), {"temperature": 220.0, "moisture": 5.0}),
+            ReadingRow("oven-1", at(-2), last),
+        ],
         at(0),
     )
     assert not evaluated(platform, 1)
@@ -160,9 +189,25 @@ def test_faults_beside_the_assets_name_the_condition(platform):
     with pytest.raises(UserError) as refused:
         check(
             platform,
-            [{**DOCUMENT, "all": [HOT, {"any": [RYE, {"variable": "recipe", "above": 3}, {**HOT, "variable": "temprature"}]}]}],
+            [
+                {
+                    **DOCUMENT,
+                    "all": [
+                        HOT,
+                        {
+                            "any": [
+                                RYE,
+                                {"variable": "recipe", "above": 3},
+                                {**HOT, "variable": "temprature"},
+                            ]
+                        },
+                    ],
+                }
+            ],
         )
-    assert [line.strip(" -").partition(" (")[0] for line in str(refused.value).splitlines()[1:]] == [
+    assert [
+        line.strip(" -").partition(" (")[0] for line in str(refused.value).splitlines()[1:]
+    ] == [
         "all.1.any.1.variable: 'recipe' is a category; a limit needs a number",
         "all.1.any.2.variable: none of the matched assets has a variable 'temprature'",
     ]

@@ -57,15 +57,22 @@ def test_why_and_the_page_show_risk_and_limit(platform):
     told = why(platform, NAME, AIR_FILTER, episode.raised_at)
     assert (told.verdict, told.model_version) == ("open", 1)
     assert told.facts[1].startswith("forecast of pressure_drop in 1 h 15 min: ")
-    (left,) = [fact for fact in told.facts if fact.startswith("the median leaves its limit in about ")]
+    (left,) = [
+        fact for fact in told.facts if fact.startswith("the median leaves its limit in about ")
+    ]
     assert episode.contributions[0].variable == "pressure_drop"
     risk, drop = chart_of(platform, episode, at(END)).panels
     assert (risk.share, drop.unit, [level.value for level in drop.levels]) == (True, "Pa", [400.0])
     assert drop.fan.at[-1] == to_millis(episode.valid_until)
-    assert all(low <= middle <= high for low, middle, high in zip(drop.fan.low, drop.fan.middle, drop.fan.high, strict=True))
+    assert all(
+        low <= middle <= high
+        for low, middle, high in zip(drop.fan.low, drop.fan.middle, drop.fan.high, strict=True)
+    )
     assert to_millis(episode.raised_at) < drop.fan.crossing < to_millis(episode.valid_until)
     minutes = round((drop.fan.crossing - to_millis(episode.raised_at)) / 60_000)
-    assert left.removeprefix("the median leaves its limit in about ") == spoken_duration(timedelta(minutes=minutes))
+    assert left.removeprefix("the median leaves its limit in about ") == spoken_duration(
+        timedelta(minutes=minutes)
+    )
     shape = chart_shape(chart_of(platform, episode, at(END)), UTC)
     assert (shape["panels"][0]["fan"], shape["panels"][1]["fan"]["area"][0]) == (None, "M")
     assert "ahead" in [moment["kind"] for moment in shape["moments"]]
@@ -84,31 +91,52 @@ def test_a_dead_sensor_is_unknown_and_closes_no_open_episode(platform):
     episode = next(e for e in platform.episodes.find(NAME) if e.happening_at is not None)
     dead_from, past_windows = episode.raised_at, episode.raised_at + timedelta(hours=3, minutes=40)
     known = [row for row in readings() if row.ts <= dead_from]
-    others = [replace(row, values={"air_flow": row.values["air_flow"]}) for row in readings() if row.ts > dead_from]
+    others = [
+        replace(row, values={"air_flow": row.values["air_flow"]})
+        for row in readings()
+        if row.ts > dead_from
+    ]
     dead = replace(platform, readings=filter_platform([*known, *others]).readings)
     told = why(dead, NAME, AIR_FILTER, past_windows)
-    assert (told.verdict, told.answer) == ("unknown", "cannot tell: pressure_drop is not known: it has no value of the last 3 h")
+    assert (told.verdict, told.answer) == (
+        "unknown",
+        "cannot tell: pressure_drop is not known: it has no value of the last 3 h",
+    )
     state, watermark = dead.assets.get(AIR_FILTER), dead_from - timedelta(hours=1)
     revisions, decisions = dead.definitions.revisions(NAME), dead.decisions.of(NAME)
     until = episode.valid_until - timedelta(minutes=1)
     found = evaluate_parts(
-        dead, ModelCache(dead), state, ConditionState(watermark=watermark), segments(revisions, decisions, watermark, until)
+        dead,
+        ModelCache(dead),
+        state,
+        ConditionState(watermark=watermark),
+        segments(revisions, decisions, watermark, until),
     )
     assert [step.kind for step, _ in found.steps] == ["raised"]
 
 
 def evaluated_to(platform, cuts):
     """Return steps and scores of an evaluation that writes nothing, cut at these minutes; the state is stored between."""
-    revisions, decisions, models = platform.definitions.revisions(NAME), platform.decisions.of(NAME), ModelCache(platform)
+    revisions, decisions, models = (
+        platform.definitions.revisions(NAME),
+        platform.decisions.of(NAME),
+        ModelCache(platform),
+    )
     asset, state = platform.assets.get(AIR_FILTER), ConditionState(watermark=at(TRAINED))
     steps, scores = [], []
     for until in map(at, cuts):
-        found = evaluate_parts(platform, models, asset, state, segments(revisions, decisions, state.watermark, until))
+        found = evaluate_parts(
+            platform, models, asset, state, segments(revisions, decisions, state.watermark, until)
+        )
         table = ConditionTable([(NAME, AIR_FILTER)])
         table.put(0, found.state)
         state = table.state(0)
         steps += [step for step, _ in found.steps]
-        scores += [pair for part in found.scores for pair in zip(part.at.tolist(), part.score.tolist(), strict=True)]
+        scores += [
+            pair
+            for part in found.scores
+            for pair in zip(part.at.tolist(), part.score.tolist(), strict=True)
+        ]
     return steps, [pair for pair in scores if pair[1] == pair[1]]
 
 
@@ -124,14 +152,21 @@ def test_live_in_any_chunks_gives_the_same_bits_as_one_batch(platform, cuts):
 def test_nothing_known_later_is_used(platform):
     known, later = platform, filter_platform([row for row in readings() if row.ts <= at(TRAINED)])
     trained_at(later, NAME, TRAINED)
-    models = [load_model(one, one.definitions.newest_revision(NAME).definition, 1) for one in (known, later)]
+    models = [
+        load_model(one, one.definitions.newest_revision(NAME).definition, 1)
+        for one in (known, later)
+    ]
     assert models[0].hash == models[1].hash
     assert models[0].refit.hash == models[1].refit.hash
 
 
 def test_readings_that_come_late_give_the_episodes_of_readings_in_time(platform):
     raised = next(e.raised_at for e in platform.episodes.find(NAME) if e.happening_at is not None)
-    late = [row for row in readings() if raised - timedelta(hours=2) < row.ts <= raised + timedelta(hours=1)]
+    late = [
+        row
+        for row in readings()
+        if raised - timedelta(hours=2) < row.ts <= raised + timedelta(hours=1)
+    ]
     made = filter_platform([row for row in readings() if row not in late])
     trained_at(made, NAME, TRAINED)
     minutes = [*range(TRAINED, END, 2 * 470), END]

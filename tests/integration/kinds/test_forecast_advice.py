@@ -32,10 +32,15 @@ DEFINITION = parse_definition(
 def line():
     """Return a line whose moisture follows the speed of the belt within minutes."""
     history, random = small_models.line(120), np.random.default_rng(1)
-    belt = np.repeat(random.choice([1.6, 2.0, 2.4], len(history.readings) // 36 + 1), 36)[: len(history.readings)]
+    belt = np.repeat(random.choice([1.6, 2.0, 2.4], len(history.readings) // 36 + 1), 36)[
+        : len(history.readings)
+    ]
     slow = np.convolve(belt, np.full(4, 0.25))[: len(belt)]
     moisture = 4.2 + 2.5 * (slow - 2.0) + random.normal(0, 0.1, len(belt))
-    variables = {"belt": Variable(unit="m/min", controllable=True, min=1, max=3, step=0.1), "moisture": Variable(unit="%")}
+    variables = {
+        "belt": Variable(unit="m/min", controllable=True, min=1, max=3, step=0.1),
+        "moisture": Variable(unit="%"),
+    }
     readings = history.readings[["belt", "moisture"]].assign(belt=belt, moisture=moisture)
     return replace(history, asset=Asset(name="oven-1", variables=variables), readings=readings)
 
@@ -43,7 +48,10 @@ def line():
 @pytest.fixture(scope="module")
 def model(line):
     data = build_dataset(DEFINITION, 1, [line], small_models.as_of(line))
-    candidates = [TRAINING.train(data, DEFINITION, family, silent, None) for family in ("persistence", "ridge")]
+    candidates = [
+        TRAINING.train(data, DEFINITION, family, silent, None)
+        for family in ("persistence", "ridge")
+    ]
     chance, challenger = TRAINING.choose(data, DEFINITION, candidates)
     assert challenger is not None, chance
     return challenger.model

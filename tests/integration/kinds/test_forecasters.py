@@ -27,7 +27,16 @@ FIVE_LINES = {
     "horizon": "2h",
     "features": {"stride": "1h"},
 }
-TASK = Task(Columns(("drop.last", "drop.lag.1h", "flow.last"), {}), 0, (1,), 3_600_000, (1, 1), (3_600_000, 7_200_000), 4.0, None)
+TASK = Task(
+    Columns(("drop.last", "drop.lag.1h", "flow.last"), {}),
+    0,
+    (1,),
+    3_600_000,
+    (1, 1),
+    (3_600_000, 7_200_000),
+    4.0,
+    None,
+)
 EVEN = np.arange(7.0).reshape(1, 1, 7)  # 5 % at 0, the median at 3, 95 % at 6
 
 
@@ -62,14 +71,23 @@ def test_the_interval_covers_its_limits_and_quantiles_never_fall():
 
 def test_calibration_makes_intervals_hold_on_rows_like_those_it_saw_and_leaves_the_median():
     random = np.random.default_rng(0)
-    values, too_narrow = random.normal(0, 2, (4000, 1)), np.tile(np.linspace(-0.3, 0.3, 7), (4000, 1, 1))
+    values, too_narrow = (
+        random.normal(0, 2, (4000, 1)),
+        np.tile(np.linspace(-0.3, 0.3, 7), (4000, 1, 1)),
+    )
     shifts = conformal_shifts(too_narrow[:2000], values[:2000])
     assert shifts[0, 3] == 0.0
-    assert np.mean(covered(too_narrow[2000:] + shifts, values[2000:])) == pytest.approx(0.9, abs=0.02)
-    assert (conformal_shifts(too_narrow[:5], values[:5])[0, [0, 6]] == 0).all(), "five values cannot tell 5 %"
+    assert np.mean(covered(too_narrow[2000:] + shifts, values[2000:])) == pytest.approx(
+        0.9, abs=0.02
+    )
+    assert (conformal_shifts(too_narrow[:5], values[:5])[0, [0, 6]] == 0).all(), (
+        "five values cannot tell 5 %"
+    )
 
 
-@pytest.mark.parametrize("name", ["persistence", "seasonal_naive", "smoothing", "ridge", "boosted_trees"])
+@pytest.mark.parametrize(
+    "name", ["persistence", "seasonal_naive", "smoothing", "ridge", "boosted_trees"]
+)
 def test_a_forecaster_is_the_same_for_the_same_rows_in_any_number_and_after_its_files(name):
     matrix, future = rising(rows=60)
     family = get_family(name)
@@ -112,7 +130,11 @@ def test_ridge_and_smoothing_learn_a_rise():
 def test_a_damaged_file_is_refused():
     matrix, future = rising()
     files = get_family("ridge").fit(get_family("ridge").proven[0], TASK, matrix, future, 0).files()
-    for damaged in ({}, {FILE: files[FILE][:-9]}, {FILE: files[FILE].replace(b'"width":3', b'"width":4')}):
+    for damaged in (
+        {},
+        {FILE: files[FILE][:-9]},
+        {FILE: files[FILE].replace(b'"width":3', b'"width":4')},
+    ):
         with pytest.raises(ModelRefused):
             get_family("ridge").load(damaged, 3)
 
@@ -139,7 +161,12 @@ def test_what_a_forecast_cannot_answer_is_refused(change, path):
 
 @pytest.mark.parametrize(
     ("last", "medians", "told"),
-    [(3.0, (5.0, 6.0), "30 min"), (3.0, (3.5, 4.5), "1 h 30 min"), (3.0, (3.5, 3.6), None), (4.5, (5, 6), None)],
+    [
+        (3.0, (5.0, 6.0), "30 min"),
+        (3.0, (3.5, 4.5), "1 h 30 min"),
+        (3.0, (3.5, 3.6), None),
+        (4.5, (5, 6), None),
+    ],
 )
 def test_the_time_left_is_counted_from_the_last_value(last, medians, told):
     hours = (3_600_000, 7_200_000)
@@ -151,17 +178,24 @@ def test_the_time_left_is_counted_from_the_last_value(last, medians, told):
     }
     sentences = describe_forecast(parse_definition(FIVE_LINES), "bar", last, hours, predicted)
     assert sentences[0] == f"forecast of drop in 1 h: {medians[0]:.4g} bar (90 %: 0 to 9)"
-    assert sentences[2:] == ([] if told is None else [f"the median leaves its limit in about {told}"])
+    assert sentences[2:] == (
+        [] if told is None else [f"the median leaves its limit in about {told}"]
+    )
 
 
 def test_leads_lags_and_candidates_follow_the_document():
-    plain, seasonal = parse_definition(FIVE_LINES), parse_definition(FIVE_LINES | {"season": "24h", "gap": "1h"})
+    plain, seasonal = (
+        parse_definition(FIVE_LINES),
+        parse_definition(FIVE_LINES | {"season": "24h", "gap": "1h"}),
+    )
     assert [lead.seconds // 60 for lead in plain.leads(None)] == [60, 120]
     assert [lead.seconds // 60 for lead in seasonal.leads(None)] == [120, 180]
     assert [lag.seconds // 3600 for lag in plain.own_lags(None)] == [1, 2, 3, 4, 5, 6, 7, 8]
     assert [lag.seconds // 3600 for lag in seasonal.own_lags(None)][8:] == [22, 21]
     assert plain.families == ("persistence", "smoothing", "ridge", "boosted_trees")
-    assert parse_definition(FIVE_LINES | {"season": "24h", "learning": {"candidates": ["ridge"]}}).families == (
+    assert parse_definition(
+        FIVE_LINES | {"season": "24h", "learning": {"candidates": ["ridge"]}}
+    ).families == (
         "persistence",
         "seasonal_naive",
         "ridge",

@@ -70,11 +70,18 @@ def off_by(model, shift):
 
 def compared(monkeypatch, platform, challenger, champion, promote, share_better=0.5):
     """Return the decision after that on warnings."""
-    reason = "The challenger replaces the champion: ap." if promote else "The champion stays: its average precision is alike."
+    reason = (
+        "The challenger replaces the champion: ap."
+        if promote
+        else "The champion stays: its average precision is alike."
+    )
     evidence = {"acted_left_out": {"share_better": share_better}}
     warned = PromotionDecision("promote" if promote else "keep", promote, False, reason, evidence)
     monkeypatch.setattr(verification, "compare", lambda *_: warned)
-    definition, asset = platform.definitions.newest_revision(NAME).definition, platform.assets.all()[0]
+    definition, asset = (
+        platform.definitions.newest_revision(NAME).definition,
+        platform.assets.all()[0],
+    )
     history = platform.readings.load(asset, at(TRAINED - 3 * DAY), at(END))
     return compare_forecasts(definition, challenger, champion, [history], [], at(END), 0, {})
 
@@ -87,16 +94,22 @@ def test_a_challenger_that_warns_better_but_forecasts_worse_stays_out(monkeypatc
     assert decision.evidence["decided_by"] == "forecasts"
 
 
-def test_a_challenger_that_forecasts_better_and_warns_no_worse_goes_into_service(monkeypatch, platform, model):
+def test_a_challenger_that_forecasts_better_and_warns_no_worse_goes_into_service(
+    monkeypatch, platform, model
+):
     decision = compared(monkeypatch, platform, model, off_by(model, 60.0), promote=False)
     assert (decision.verdict, decision.promote) == ("promote", True)
     assert "It warns no worse: its average precision is alike." in decision.reason
 
 
 def test_better_forecasts_do_not_make_up_for_worse_warnings(monkeypatch, platform, model):
-    decision = compared(monkeypatch, platform, model, off_by(model, 60.0), promote=False, share_better=0.02)
+    decision = compared(
+        monkeypatch, platform, model, off_by(model, 60.0), promote=False, share_better=0.02
+    )
     assert (decision.verdict, decision.promote) == ("keep", False)
-    assert decision.reason.startswith("The champion stays: its average precision is alike. Forecasts: the CRPS")
+    assert decision.reason.startswith(
+        "The champion stays: its average precision is alike. Forecasts: the CRPS"
+    )
     assert "decided_by" not in decision.evidence
 
 
@@ -116,7 +129,13 @@ def test_intervals_that_no_longer_hold_raise_a_platform_alert_that_is_resolved_w
     rows = [
         row
         if row.ts <= at(TRAINED)
-        else replace(row, values={**row.values, "pressure_drop": row.values["pressure_drop"] + float(shaken.normal(0, 40))})
+        else replace(
+            row,
+            values={
+                **row.values,
+                "pressure_drop": row.values["pressure_drop"] + float(shaken.normal(0, 40)),
+            },
+        )
         for row in readings(TRAINED // DAY + 12)
     ]
     made, _ = trained_platform(rows)
@@ -126,7 +145,15 @@ def test_intervals_that_no_longer_hold_raise_a_platform_alert_that_is_resolved_w
     (alert,) = [alert for alert in made.platform_alerts.open() if alert.kind == MISCALIBRATED]
     assert alert.subject == NAME
     assert "too narrow beyond chance; train again" in alert.reason
-    retired = made.definitions.newest_revision(NAME).definition.model_copy(update={"state": "retired"})
-    apply(made, [retired.model_dump(mode="json", by_alias=True, exclude_none=True)], "engineer", now, "test")
+    retired = made.definitions.newest_revision(NAME).definition.model_copy(
+        update={"state": "retired"}
+    )
+    apply(
+        made,
+        [retired.model_dump(mode="json", by_alias=True, exclude_none=True)],
+        "engineer",
+        now,
+        "test",
+    )
     verify_models(made, now)
     assert [alert for alert in made.platform_alerts.open() if alert.kind == MISCALIBRATED] == []

@@ -27,7 +27,10 @@ from tests.in_memory_platform import in_memory_platform
 
 DAY = 24 * 60
 DOCUMENT = {"name": "shifted", "kind": "control_chart", "assets": ["press-1"], "variable": "force"}
-PRESS = Asset(name="press-1", variables={"force": Variable(low=0, high=500, delay=timedelta(hours=1)), "other": Variable()})
+PRESS = Asset(
+    name="press-1",
+    variables={"force": Variable(low=0, high=500, delay=timedelta(hours=1)), "other": Variable()},
+)
 STOPPED = {"suppression": {"when": [{"event": "line-stop"}]}}
 
 
@@ -50,7 +53,10 @@ def prepared(hours, as_of, values=(), events=(), document=DOCUMENT, **fields):
     platform.assets.put([PRESS])
     platform.assets.put_event_types([EventType(name="line-stop", duration="lasting")])
     noise = np.random.default_rng(3).normal(200, 1, 60 * 24)
-    rows = [ReadingRow("press-1", at(h * 60), {"force": dict(values).get(h, noise[h]), "other": 1.0}) for h in hours]
+    rows = [
+        ReadingRow("press-1", at(h * 60), {"force": dict(values).get(h, noise[h]), "other": 1.0})
+        for h in hours
+    ]
     add_readings(platform, rows, at(0))
     add_events(platform, events, at(0))
     apply(platform, [document | fields], "engineer", at(0), "test")
@@ -60,7 +66,9 @@ def prepared(hours, as_of, values=(), events=(), document=DOCUMENT, **fields):
 
 
 def learning_data(platform, run_id, as_of):
-    return load_learning_data(platform, run_id, platform.definitions.newest_revision("shifted").definition, at(as_of))
+    return load_learning_data(
+        platform, run_id, platform.definitions.newest_revision("shifted").definition, at(as_of)
+    )
 
 
 def test_the_normal_period_is_read_once_by_all_steps_and_nothing_before_it():
@@ -85,20 +93,32 @@ def test_after_a_period_with_dates_the_newest_unseen_time_is_read():
 def test_a_long_period_is_read_four_weeks_at_a_time_and_learned_from_as_one():
     fields = {"normal": {"from": at(0).isoformat(), "to": at(40 * DAY).isoformat()}}
     platform, run, loaded = prepared(range(0, 60 * 24, 24), as_of=60 * DAY, **fields)
-    assert [interval[:2] for interval in loaded[:2]] == [(at(0), at(28 * DAY)), (at(28 * DAY), at(40 * DAY))]
+    assert [interval[:2] for interval in loaded[:2]] == [
+        (at(0), at(28 * DAY)),
+        (at(28 * DAY), at(40 * DAY)),
+    ]
     [history] = learning_data(platform, run, 60 * DAY).whole_histories
     assert list(history.readings.index) == [at(day * DAY) for day in range(1, 60)]
 
 
 def test_texts_of_a_training_stay_texts_and_missing_ones_missing():
     index = pd.DatetimeIndex([at(0), at(1), at(2)], name="ts").as_unit("ms")
-    texts = {name: pd.Series(values, index, object) for name, values in {"r": ["x", None, "y"], "none": [None] * 3}.items()}
+    texts = {
+        name: pd.Series(values, index, object)
+        for name, values in {"r": ["x", None, "y"], "none": [None] * 3}.items()
+    }
     frame = pd.DataFrame({"force": [1.0, np.nan, 3.0], **texts}, index)
     file = ReadingsFile({"force": "number", "r": "category", "none": "category"})
-    for piece in (frame.iloc[:0], frame[["r"]].iloc[:1].reindex(columns=list(frame)), frame.iloc[1:]):
+    for piece in (
+        frame.iloc[:0],
+        frame[["r"]].iloc[:1].reindex(columns=list(frame)),
+        frame.iloc[1:],
+    ):
         file.write(piece)
     found = stored_history(History(PRESS), file.content()).whole().readings
-    pd.testing.assert_frame_equal(found, frame.assign(force=[np.nan, np.nan, 3.0]), check_freq=False)
+    pd.testing.assert_frame_equal(
+        found, frame.assign(force=[np.nan, np.nan, 3.0]), check_freq=False
+    )
     assert found["r"].tolist() == ["x", None, "y"]
 
 
@@ -122,13 +142,23 @@ def test_the_stored_readings_and_events_are_those_of_the_plant():
 
 def test_impossible_values_and_suppressed_times_are_not_learned_from():
     stop = EventRow("press-1", "line-stop", at(600), at(1200), "test")
-    platform, run, _ = prepared(range(20 * 24), as_of=20 * DAY, values={30: 900.0}, events=[stop], **STOPPED)
-    before, without = (fit(*one, "ewma").used for one in (prepared(range(20 * 24), as_of=20 * DAY)[:2], (platform, run)))
-    assert before - without in (10, 11)  # of ten stopped hours and an impossible value, one may be an outlier
+    platform, run, _ = prepared(
+        range(20 * 24), as_of=20 * DAY, values={30: 900.0}, events=[stop], **STOPPED
+    )
+    before, without = (
+        fit(*one, "ewma").used
+        for one in (prepared(range(20 * 24), as_of=20 * DAY)[:2], (platform, run))
+    )
+    assert before - without in (
+        10,
+        11,
+    )  # of ten stopped hours and an impossible value, one may be an outlier
 
 
 def test_a_training_without_readings_names_the_assets():
-    with pytest.raises(UserError, match=r"no readings of force on press-1; import readings, or check assets"):
+    with pytest.raises(
+        UserError, match=r"no readings of force on press-1; import readings, or check assets"
+    ):
         prepared([], as_of=DAY)
 
 
@@ -136,7 +166,9 @@ def test_a_kind_that_reads_pieces_needs_the_memory_of_its_file_and_of_one_variab
     fields = {"kind": "anomaly", "include": ["*"], "normal": "10d"}
     document = {"name": "shifted", "assets": ["press-1"], **fields}
     platform, _, _ = prepared(range(20 * 24), as_of=20 * DAY, document=document)
-    enough, too_little = (replace(platform, limits=TrainingLimits(memory_bytes=size)) for size in (100_000, 10_000))
+    enough, too_little = (
+        replace(platform, limits=TrainingLimits(memory_bytes=size)) for size in (100_000, 10_000)
+    )
     prepare(enough, "shifted", at(20 * DAY))
     with pytest.raises(UserError, match="choose a shorter normal period, or fewer variables"):
         prepare(too_little, "shifted", at(20 * DAY))

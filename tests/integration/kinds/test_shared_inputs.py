@@ -29,7 +29,11 @@ from tests.in_memory_platform import in_memory_platform
 HOUR = timedelta(hours=1)
 FIRST, LAST = small_models.START + 20 * HOUR, small_models.START + 24 * HOUR
 TYPES = (EventType(name="stop", duration="lasting"), EventType(name="pin", duration="instant"))
-PROBLEMS = ({"variable": "moisture", "above": 5.0, "for": "10m"}, {"variable": "humidity", "above": 10.0}, {"event": "stop"})
+PROBLEMS = (
+    {"variable": "moisture", "above": 5.0, "for": "10m"},
+    {"variable": "humidity", "above": 10.0},
+    {"event": "stop"},
+)
 ASSETS = ("oven-1", "oven-2")
 
 
@@ -38,15 +42,25 @@ def models():
     """Models of different variables and windows; the last has a refit, which serves from the middle of the hours on."""
     history, plan = small_models.line(60), small_models.dataset(hours=60).plan
     plans = [
-        replace(plan, numbers=tuple(n for n in plan.numbers if n.name in ("humidity", "belt")), events=("pin", "stop")),
-        replace(plan, numbers=tuple(n for n in plan.numbers if n.name != "belt"), windows_ms=(900_000, 7_200_000)),
+        replace(
+            plan,
+            numbers=tuple(n for n in plan.numbers if n.name in ("humidity", "belt")),
+            events=("pin", "stop"),
+        ),
+        replace(
+            plan,
+            numbers=tuple(n for n in plan.numbers if n.name != "belt"),
+            windows_ms=(900_000, 7_200_000),
+        ),
         plan,
     ]
     found = []
     for p in plans:
         rows = build_features(p, history, millis(history.readings.index)[::2]).fillna(0.0)
         found.append(small_models.linear_model(p, rows, {"humidity.last": 2.0}, threshold=0.6))
-        refit = small_models.linear_model(p, rows, {"humidity.last": 1.5}, threshold=0.6, training_cutoff=FIRST + 2 * HOUR)
+        refit = small_models.linear_model(
+            p, rows, {"humidity.last": 1.5}, threshold=0.6, training_cutoff=FIRST + 2 * HOUR
+        )
     return [*found, replace(found[-1], refit=refit)]
 
 
@@ -59,10 +73,20 @@ def platform():
         platform.assets.put([history.asset])
         part = history.readings.loc[FIRST - 8 * HOUR : LAST]
         rows = [(ts, {k: v for k, v in row.items() if v == v}) for ts, row in part.iterrows()]  # noqa: PLR0124 - NaN is missing
-        add_readings(platform, [ReadingRow(name, ts.to_pydatetime(), values) for ts, values in rows], LAST)
+        add_readings(
+            platform, [ReadingRow(name, ts.to_pydatetime(), values) for ts, values in rows], LAST
+        )
         ends = [(-30, -1), (-10, None), (-3, 9), (1, 2)] if number else [(-9, -8), (2, 3)]
-        lasting = [EventRow(name, "stop", FIRST + a * HOUR, None if b is None else FIRST + b * HOUR, "line") for a, b in ends]
-        pins = [EventRow(name, "pin", FIRST + minute * HOUR / 60, None, "line") for minute in (-2000, -90, 5, 5 * 60)]
+        lasting = [
+            EventRow(
+                name, "stop", FIRST + a * HOUR, None if b is None else FIRST + b * HOUR, "line"
+            )
+            for a, b in ends
+        ]
+        pins = [
+            EventRow(name, "pin", FIRST + minute * HOUR / 60, None, "line")
+            for minute in (-2000, -90, 5, 5 * 60)
+        ]
         add_events(platform, [*lasting, *pins], LAST)
     return platform
 
@@ -82,16 +106,37 @@ def say(platform, asked, shared):
         platform,
         OneModel(model),
         asset,
-        ConditionState(watermark=FIRST + hours * HOUR, raised_at=FIRST - HOUR / 2 if hours else None),
-        [VersionInterval(FIRST + hours * HOUR, LAST - hours * HOUR / 2, revision(definition, FIRST - 9 * HOUR), 1)],
+        ConditionState(
+            watermark=FIRST + hours * HOUR, raised_at=FIRST - HOUR / 2 if hours else None
+        ),
+        [
+            VersionInterval(
+                FIRST + hours * HOUR,
+                LAST - hours * HOUR / 2,
+                revision(definition, FIRST - 9 * HOUR),
+                1,
+            )
+        ],
         shared=shared,
     )
-    rows = {at: bits(one.row) for at, one in (found.raises | {at: r.values for at, r in found.refreshes.items()}).items()}
-    return [(s.score.tobytes(), s.twin.tobytes()) for s in found.scores], found.steps, rows, found.state, found.unknown
+    rows = {
+        at: bits(one.row)
+        for at, one in (found.raises | {at: r.values for at, r in found.refreshes.items()}).items()
+    }
+    return (
+        [(s.score.tobytes(), s.twin.tobytes()) for s in found.scores],
+        found.steps,
+        rows,
+        found.state,
+        found.unknown,
+    )
 
 
 def bits(rows):
-    return [rows[c].cat.codes.tolist() if rows[c].dtype == "category" else rows[c].to_numpy().tobytes() for c in rows]
+    return [
+        rows[c].cat.codes.tolist() if rows[c].dtype == "category" else rows[c].to_numpy().tobytes()
+        for c in rows
+    ]
 
 
 @settings(max_examples=25, deadline=None)
@@ -99,11 +144,18 @@ def bits(rows):
 def test_shared_is_alone_bit_for_bit(platform, models, asked):
     assets = [platform.assets.get(name) for name in ASSETS]
     questions = [
-        (assets[asset], models[model], small_models.definition(problem=PROBLEMS[problem], horizon=["30m", "2h"][long]), hours)
+        (
+            assets[asset],
+            models[model],
+            small_models.definition(problem=PROBLEMS[problem], horizon=["30m", "2h"][long]),
+            hours,
+        )
         for asset, model, problem, hours, long in asked
     ]
     shared = SharedInputs(platform.readings)
-    assert [say(platform, one, shared) for one in questions] == [say(platform, one, None) for one in questions]
+    assert [say(platform, one, shared) for one in questions] == [
+        say(platform, one, None) for one in questions
+    ]
 
 
 class CountedReadings:
@@ -146,19 +198,27 @@ def test_a_value_of_a_wrong_type_stops_only_those_that_need_it():
     platform = in_memory_platform()
     asset = small_models.line(1).asset
     platform.assets.put([asset])
-    platform.readings.insert([ReadingRow("oven-1", FIRST + HOUR, {"humidity": "wet", "belt": 2.0})], LAST)
+    platform.readings.insert(
+        [ReadingRow("oven-1", FIRST + HOUR, {"humidity": "wet", "belt": 2.0})], LAST
+    )
     shared = SharedInputs(platform.readings)
     assert shared.load(asset, FIRST, LAST, ["belt"]).readings["belt"].tolist() == [2.0]
     with pytest.raises(UserError, match="humidity"):
         shared.load(asset, FIRST, LAST, ["humidity"])
     assert shared.load(asset, FIRST, LAST, ["belt"]).readings["belt"].tolist() == [2.0]
-    assert shared.load(asset, FIRST - HOUR, LAST, ["belt", "moisture"]).readings["belt"].tolist() == [2.0]
+    assert shared.load(asset, FIRST - HOUR, LAST, ["belt", "moisture"]).readings[
+        "belt"
+    ].tolist() == [2.0]
 
 
 @pytest.fixture
 def parsed(monkeypatch):
     seen = []
-    monkeypatch.setattr(model_files, "model_from_files", lambda files: seen.append(files["model.json"]) or dict(files))
+    monkeypatch.setattr(
+        model_files,
+        "model_from_files",
+        lambda files: seen.append(files["model.json"]) or dict(files),
+    )
     return seen
 
 

@@ -54,7 +54,8 @@ def platform(mailbox):
     apply(made, [DOCUMENT], "engineer", at(0), "test")
     moist = {minute: 5.0 if 35 <= minute < 45 else 3.0 for minute in LEFT_BY_MINUTE}
     rows = [
-        ReadingRow("oven-1", at(m), {"left": left, "right": 100.0, "moisture": moist[m]}) for m, left in LEFT_BY_MINUTE.items()
+        ReadingRow("oven-1", at(m), {"left": left, "right": 100.0, "moisture": moist[m]})
+        for m, left in LEFT_BY_MINUTE.items()
     ]
     add_readings(made, rows, at(0))
     return made
@@ -97,14 +98,28 @@ def test_it_is_evaluated_and_raises_and_closes_one_episode(platform, minutes):
 
 def test_people_are_notified_of_raise_and_end(platform, mailbox):
     evaluated(platform, 10, 22, 41)
-    assert [message.subject for message in mailbox.messages] == ["MEDIUM: apart on oven-1", "Over: apart on oven-1"]
+    assert [message.subject for message in mailbox.messages] == [
+        "MEDIUM: apart on oven-1",
+        "Over: apart on oven-1",
+    ]
 
 
 def test_an_instant_is_evaluated_by_the_kind_in_force_there(platform):
-    apply(platform, [{**too_hot(above=105), "name": "apart", "variable": "left"}], "engineer", at(10), "limit of one")
+    apply(
+        platform,
+        [{**too_hot(above=105), "name": "apart", "variable": "left"}],
+        "engineer",
+        at(10),
+        "limit of one",
+    )
     apply(platform, [{**DOCUMENT, "most": 50}], "engineer", at(45), "the difference again")
     (episode,) = evaluated(platform, 60)
-    assert (episode.kind, episode.revision, episode.raised_at, episode.closed_at) == ("threshold", 2, at(20), at(30))
+    assert (episode.kind, episode.revision, episode.raised_at, episode.closed_at) == (
+        "threshold",
+        2,
+        at(20),
+        at(30),
+    )
 
 
 def test_late_readings_of_its_variables_are_evaluated_again(platform):
@@ -120,7 +135,9 @@ def test_its_outcome_comes_from_the_problem(platform):
     assert episode.outcome_record.outcome == "hit"
 
 
-@pytest.mark.parametrize(("minute", "verdict"), [(10, "normal"), (25, "open"), (40, "normal"), (80, "unknown")])
+@pytest.mark.parametrize(
+    ("minute", "verdict"), [(10, "normal"), (25, "open"), (40, "normal"), (80, "unknown")]
+)
 def test_why_asks_the_kind(platform, minute, verdict):
     evaluated(platform, 90)
     assert why(platform, "apart", "oven-1", at(minute)).verdict == verdict

@@ -17,7 +17,12 @@ from tests.humid_line import ASSET, DAY, humid_oven, learned_quickly, line
 from tests.in_memory_platform import in_memory_platform
 
 NAME = "humid"
-DOCUMENT = learned_quickly() | {"name": NAME, "kind": "unlike", "watched": "humidity", "deviations": 1}
+DOCUMENT = learned_quickly() | {
+    "name": NAME,
+    "kind": "unlike",
+    "watched": "humidity",
+    "deviations": 1,
+}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -49,7 +54,10 @@ def test_its_own_model_is_registered_and_read_by_its_kind(platform):
     assert (model.family, model.column) == ("usual_values", "humidity.last")
     assert 40 < model.mean < 50
     assert platform.models.version_tags(NAME, 1)["family"] == "usual_values"
-    assert (model_history(platform, NAME)["champion"], platform.models.alias(NAME, "champion")) == (1, 1)
+    assert (model_history(platform, NAME)["champion"], platform.models.alias(NAME, "champion")) == (
+        1,
+        1,
+    )
 
 
 def test_its_episodes_are_raised_by_its_model(platform):
@@ -65,7 +73,11 @@ def test_the_same_training_again_keeps_the_champion(platform):
 
 
 def test_past_backtest_why_and_report_agree_with_live(platform):
-    live = sorted((e.raised_at, e.closed_at) for e in platform.episodes.find(NAME) if e.raised_at < at(8.9 * DAY))
+    live = sorted(
+        (e.raised_at, e.closed_at)
+        for e in platform.episodes.find(NAME)
+        if e.raised_at < at(8.9 * DAY)
+    )
     run = backtest(platform, named_subject(platform, NAME), at(8 * DAY), at(9 * DAY))
     assert [(e.raised_at, e.closed_at) for e in run.episodes if e.raised_at < at(8.9 * DAY)] == live
     assert evaluate_past(platform, NAME, at(8 * DAY), at(9 * DAY)).raised == 0

@@ -11,7 +11,11 @@ from alerting.learning.models.families.contract import LabelledRows
 from alerting.learning.models.families.registry import get_family
 
 PLAN = FeaturePlan(
-    60_000, (60_000,), ("last",), tuple(NumberSource(f"v{i}", None) for i in range(5)), (CategorySource("c", ("a", "b", "c")),)
+    60_000,
+    (60_000,),
+    ("last",),
+    tuple(NumberSource(f"v{i}", None) for i in range(5)),
+    (CategorySource("c", ("a", "b", "c")),),
 )
 COLUMNS = Columns.from_plan(PLAN)
 
@@ -20,7 +24,9 @@ def rows(seed=0, count=500):
     random = np.random.default_rng(seed)
     matrix = random.normal(0, 2, (count, 6))
     matrix[:, 5] = random.integers(0, 3, count)
-    label = (matrix[:, 0] * matrix[:, 1] + matrix[:, 2] - 2 * (matrix[:, 5] == 1) > 1).astype(np.int8)
+    label = (matrix[:, 0] * matrix[:, 1] + matrix[:, 2] - 2 * (matrix[:, 5] == 1) > 1).astype(
+        np.int8
+    )
     matrix[random.random(matrix.shape) < 0.07] = np.nan
     return LabelledRows(matrix, label)
 
@@ -55,7 +61,9 @@ def test_no_row_of_a_box_lies_under_its_bound(estimator, columns):
         ends = random.normal(0, 2, (2, 6))
         ends[:, 5] = 0, 2
         low, high = np.where(free, ends.min(axis=0), base), np.where(free, ends.max(axis=0), base)
-        inside = np.where(free, random.uniform(np.nan_to_num(low), np.nan_to_num(high), (300, 6)), base)
+        inside = np.where(
+            free, random.uniform(np.nan_to_num(low), np.nan_to_num(high), (300, 6)), base
+        )
         inside[:, 5] = np.round(inside[:, 5])
         margin = estimator.margin_of(inside)
         [least] = bounds.least(low[None, :], high[None, :])

@@ -41,16 +41,24 @@ def test_the_first_trial_is_the_proven_default_and_every_trial_is_told(data):
 
 def test_the_same_seed_finds_the_same_and_every_fold_is_scored_once(data):
     _, progress = told()
-    one, other = (search_candidate(data, small_models.definition(), "logistic_regression", progress) for _ in range(2))
+    one, other = (
+        search_candidate(data, small_models.definition(), "logistic_regression", progress)
+        for _ in range(2)
+    )
     assert np.array_equal(one.oof, other.oof, equal_nan=True)
     assert one.tried == other.tried
     folds, _ = usable_folds(data, 2)
-    assert np.flatnonzero(~np.isnan(one.oof)).tolist() == np.concatenate([f.test for f in folds]).tolist()
+    assert (
+        np.flatnonzero(~np.isnan(one.oof)).tolist()
+        == np.concatenate([f.test for f in folds]).tolist()
+    )
 
 
 def test_lightgbm_stops_by_itself_and_keeps_the_number_of_trees(data):
     _, progress = told()
-    found = search_candidate(data, small_models.definition(learning={"trials": 1, "folds": 2}), "lightgbm", progress)
+    found = search_candidate(
+        data, small_models.definition(learning={"trials": 1, "folds": 2}), "lightgbm", progress
+    )
     assert 1 <= found.params["rounds"] <= 300
     assert found.ap > search_candidate(data, small_models.definition(), "persistence", progress).ap
 
@@ -70,7 +78,9 @@ def test_a_fold_with_one_class_only_is_left_out_and_said(data):
     label[folds[0].test] = 0
     usable, notes = usable_folds(replace(data, label=label, label_by_data=label), 2)
     assert [f.number for f in usable] == [2]
-    assert notes == [f"fold 1 of 2 was left out: all {len(folds[0].test)} rows it would be scored on are negative"]
+    assert notes == [
+        f"fold 1 of 2 was left out: all {len(folds[0].test)} rows it would be scored on are negative"
+    ]
 
 
 def test_without_any_usable_fold_learning_is_refused(data):
@@ -89,7 +99,9 @@ def test_a_candidate_survives_its_files(data):
 
 
 @pytest.mark.parametrize(
-    ("family", "proven"), [(f, n) for f in FAMILIES for n in range(len(get_family(f).proven_params()))], ids=str
+    ("family", "proven"),
+    [(f, n) for f in FAMILIES for n in range(len(get_family(f).proven_params()))],
+    ids=str,
 )
 def test_one_thread_and_two_give_the_same_model(data, family, proven):
     columns = Columns.from_plan(data.plan)
@@ -98,7 +110,9 @@ def test_one_thread_and_two_give_the_same_model(data, family, proven):
     params |= {"random_forest": {"n_estimators": 12}, "lightgbm": {"rounds": 5}}.get(family, {})
 
     def fitted(threads):
-        estimator = get_family(family).fit(params, columns, LabelledRows(matrix, data.label), 3, threads)
+        estimator = get_family(family).fit(
+            params, columns, LabelledRows(matrix, data.label), 3, threads
+        )
         return model_hash(estimator, Platt(1.0, 0.0), 0.5, data.plan), estimator.margin_of(matrix)
 
     (one, one_margin), (two, two_margin) = fitted(1), fitted(2)
@@ -114,26 +128,38 @@ def test_classes_are_balanced_by_the_weights_of_their_rows(data, family):
     params |= {"n_estimators": 10} if family == "random_forest" else {}
     weight = np.where(data.label == 1, 0.25, 1.0)
     weight *= len(weight) / weight.sum()
-    weighted, plain = (get_family(family).fit(params, columns, LabelledRows(matrix, data.label, w), 1) for w in (weight, None))
-    assert np.allclose(weighted.probability_of(matrix), plain.probability_of(matrix), rtol=0, atol=1e-6)
+    weighted, plain = (
+        get_family(family).fit(params, columns, LabelledRows(matrix, data.label, w), 1)
+        for w in (weight, None)
+    )
+    assert np.allclose(
+        weighted.probability_of(matrix), plain.probability_of(matrix), rtol=0, atol=1e-6
+    )
 
 
 def test_missing_numbers_are_filled_and_flagged_and_unknown_levels_are_nobodys():
     columns = Columns(("x", "colour"), {"colour": ("red", "green")})
     train = np.array([[1.0, 0.0], [3.0, 1.0], [np.nan, 0.0]])
     dense = Dense.fit(columns, train, scaled=False)
-    assert dense.encode(np.array([[np.nan, np.nan], [5.0, 1.0]])).tolist() == [[2.0, 1.0, 0.0, 0.0], [5.0, 0.0, 0.0, 1.0]]
+    assert dense.encode(np.array([[np.nan, np.nan], [5.0, 1.0]])).tolist() == [
+        [2.0, 1.0, 0.0, 0.0],
+        [5.0, 0.0, 0.0, 1.0],
+    ]
     assert dense.origin.tolist() == [0, 0, 1, 1]
     scaled = Dense.fit(columns, train, scaled=True)
     assert scaled.encode(train).mean(axis=0) == pytest.approx(0)
     assert scaled.encode(train)[:, 0].std() == pytest.approx(1)
     stored = TypeAdapter(Dense)
-    assert [stored.validate_json(stored.dump_json(each), strict=True) for each in (scaled, dense)] == [scaled, dense]
+    assert [
+        stored.validate_json(stored.dump_json(each), strict=True) for each in (scaled, dense)
+    ] == [scaled, dense]
 
 
 def test_importance_adds_up_to_one_over_the_columns(data):
     columns = Columns.from_plan(data.plan)
-    estimator = get_family("lightgbm").fit({"rounds": 5}, columns, LabelledRows(columns.matrix(data.rows), data.label), 0)
+    estimator = get_family("lightgbm").fit(
+        {"rounds": 5}, columns, LabelledRows(columns.matrix(data.rows), data.label), 0
+    )
     shares = estimator.importance()
     assert shares.sum() == pytest.approx(1)
     assert data.plan.source_of(columns.names[int(np.argmax(shares))]) in ("humidity", "moisture")

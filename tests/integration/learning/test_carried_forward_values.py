@@ -70,8 +70,14 @@ def line(**variables):
     setpoint.iloc[7::288] = rng.choice([200.0, 220.0], DAYS // 2)
     risky = (recipe.ffill() == "oat").to_numpy() & (setpoint.ffill() == 200.0).to_numpy()
     stops = ts[rng.random(n) < np.where(risky, 0.35, 0.002)] + 3 * MINUTE
-    readings = pd.DataFrame({"recipe": recipe, "setpoint": setpoint, "pressure": rng.normal(5, 1, n)}, index=ts)
-    events = no_events() if not len(stops) else pd.DataFrame({"type": "stop", "start": stops, "end": stops})
+    readings = pd.DataFrame(
+        {"recipe": recipe, "setpoint": setpoint, "pressure": rng.normal(5, 1, n)}, index=ts
+    )
+    events = (
+        no_events()
+        if not len(stops)
+        else pd.DataFrame({"type": "stop", "start": stops, "end": stops})
+    )
     return History(Asset(name="line-1", variables=VARIABLES | variables), readings, events, (STOP,))
 
 
@@ -96,7 +102,10 @@ def test_the_causes_are_found_although_no_window_shows_them(learned):
 
 
 def test_without_holding_there_is_nothing_to_find():
-    brief = {name: VARIABLES[name].model_copy(update={"carry_forward": 30 * MINUTE}) for name in ("recipe", "setpoint")}
+    brief = {
+        name: VARIABLES[name].model_copy(update={"carry_forward": 30 * MINUTE})
+        for name in ("recipe", "setpoint")
+    }
     history = line(**brief)
     dataset = build_dataset(definition(), 1, [history], START + DAYS * DAY)
     candidate = search_candidate(dataset, definition(), "lightgbm", silent)
@@ -138,17 +147,24 @@ def test_a_backtest_sees_no_held_value_that_came_after_its_instant(learned):
     assert found.index.max() <= now
 
 
-def test_a_model_that_is_put_into_service_gets_the_indexes_of_what_it_carries_forward(learned, monkeypatch):
+def test_a_model_that_is_put_into_service_gets_the_indexes_of_what_it_carries_forward(
+    learned, monkeypatch
+):
     monkeypatch.setattr(model_files, "model_from_files", lambda files: learned.model)
     since = START + (DAYS - 1) * DAY
     stores = mongomock_stores()
     platform = stocked(learned.history, since, platform_on(stores, [], HandClock()))
-    platform.decisions.add(DecisionRecord("stops", since, 1, 2, 1, True, False, "promote", "", {}, None, "ann"), 2)
+    platform.decisions.add(
+        DecisionRecord("stops", since, 1, 2, 1, True, False, "promote", "", {}, None, "ann"), 2
+    )
     indexed = stores.database[READINGS].index_information
     assert not [name for name in indexed() if name.startswith("newest_")]
     platform.clock.instant = since + HOUR
     rollback(platform, "stops", "the recipe sensor was moved", "ann")
-    assert {name for name in indexed() if name.startswith("newest_")} == {"newest_recipe", "newest_setpoint"}
+    assert {name for name in indexed() if name.startswith("newest_")} == {
+        "newest_recipe",
+        "newest_setpoint",
+    }
 
 
 def stocked(history, since, platform=None):
@@ -159,13 +175,22 @@ def stocked(history, since, platform=None):
     recent = millis(history.readings.index) > to_millis(since - 6 * HOUR)
     held = history.readings[["recipe", "setpoint"]].notna().any(axis=1).to_numpy()
     rows = [
-        ReadingRow("line-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v is not None and v == v})  # noqa: PLR0124 - NaN
+        ReadingRow(
+            "line-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v is not None and v == v}
+        )  # noqa: PLR0124 - NaN
         for ts, row in history.readings[recent | held].iterrows()
     ]
     add_readings(platform, rows, since)
-    events = [EventRow("line-1", "stop", ts.to_pydatetime(), ts.to_pydatetime(), "test") for ts in history.events["start"]]
+    events = [
+        EventRow("line-1", "stop", ts.to_pydatetime(), ts.to_pydatetime(), "test")
+        for ts in history.events["start"]
+    ]
     add_events(platform, events, since)
     apply(platform, [definition_document(definition())], "engineer", since, "test")
     register_model(platform, "stops", "run-1", {"version": b"1"}, {}, {})
-    platform.decisions.add(DecisionRecord("stops", since, 1, 1, None, True, True, "promote", "better", {}, "run-1", "platform"))
+    platform.decisions.add(
+        DecisionRecord(
+            "stops", since, 1, 1, None, True, True, "promote", "better", {}, "run-1", "platform"
+        )
+    )
     return platform

@@ -27,12 +27,27 @@ def fitted(data, family, **more):
     params = get_family(family).defaults | more
     params |= {"n_estimators": 10} if family == "random_forest" else {}
     params |= {"rounds": 30} if family == "lightgbm" else {}
-    candidate = Candidate(family, params, np.empty(0), np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)
+    candidate = Candidate(
+        family,
+        params,
+        np.empty(0),
+        np.empty(0),
+        {"ap": 0.5},
+        (Trial(params, 0.5, (0.5,)),),
+        1,
+        False,
+    )
     return finish_challenger(data, candidate, small_models.definition())[0]
 
 
 @pytest.mark.parametrize(
-    ("family", "more"), [("logistic_regression", {}), ("random_forest", {}), ("lightgbm", {}), ("lightgbm", {"pairs": 3})]
+    ("family", "more"),
+    [
+        ("logistic_regression", {}),
+        ("random_forest", {}),
+        ("lightgbm", {}),
+        ("lightgbm", {"pairs": 3}),
+    ],
 )
 def test_shares_add_up_to_the_score_minus_the_usual_score(data, family, more):
     model = fitted(data, family, **more)
@@ -41,7 +56,9 @@ def test_shares_add_up_to_the_score_minus_the_usual_score(data, family, more):
         row = data.rows.iloc[[i]]
         found, explained = contributions(model, row, OVEN), explain(model, row)
         assert explained.score == pytest.approx(scores[i], abs=1e-9)
-        assert sum(c.share for c in found) == pytest.approx(explained.score - explained.usual_score, abs=1e-6)
+        assert sum(c.share for c in found) == pytest.approx(
+            explained.score - explained.usual_score, abs=1e-6
+        )
         assert len({c.variable for c in found}) == len(found)
         assert [abs(c.share) for c in found] == sorted((abs(c.share) for c in found), reverse=True)
 
@@ -59,7 +76,10 @@ def test_what_decides_the_problem_has_the_largest_share(data, family):
 @pytest.fixture(scope="module")
 def every_family(data):
     """A fitted model of each family with contributions, and a blend of the three."""
-    single = {family: fitted(data, family) for family in ("logistic_regression", "random_forest", "lightgbm")}
+    single = {
+        family: fitted(data, family)
+        for family in ("logistic_regression", "random_forest", "lightgbm")
+    }
     blend = blend_of([model.estimator for model in single.values()], (0.2, 0.3, 0.5))
     return single | {"blend": replace(single["lightgbm"], estimator=blend)}
 
@@ -77,6 +97,10 @@ def test_shares_of_any_row_add_up_for_every_family_and_blends(data, every_family
     model = every_family[name]
     explained = explain(model, row)
     assert explained.score == pytest.approx(float(model.score(row)[0]), abs=1e-9)
-    assert explained.shares.sum() == pytest.approx(explained.score - explained.usual_score, abs=1e-6)
+    assert explained.shares.sum() == pytest.approx(
+        explained.score - explained.usual_score, abs=1e-6
+    )
     found = contributions(model, row, OVEN, explained)
-    assert sum(c.share for c in found) == pytest.approx(explained.score - explained.usual_score, abs=1e-6)
+    assert sum(c.share for c in found) == pytest.approx(
+        explained.score - explained.usual_score, abs=1e-6
+    )

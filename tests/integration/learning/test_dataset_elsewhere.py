@@ -11,5 +11,7 @@ def test_another_process_gives_the_same_hash():
         "import importlib.util as u, sys; s = u.spec_from_file_location('t', sys.argv[1]); m = u.module_from_spec(s); "
         "s.loader.exec_module(m); print(m.built().hash)"
     )
-    other = subprocess.run([sys.executable, "-c", script, dataset.__file__], capture_output=True, text=True, check=True)
+    other = subprocess.run(
+        [sys.executable, "-c", script, dataset.__file__], capture_output=True, text=True, check=True
+    )
     assert other.stdout.strip() == dataset.built().hash

@@ -36,7 +36,10 @@ def definition():
 @pytest.fixture(scope="module")
 def single(data, definition):
     """A fitted model of each family."""
-    return [finish_challenger(data, search_candidate(data, definition, family, silent), definition)[0] for family in FAMILIES]
+    return [
+        finish_challenger(data, search_candidate(data, definition, family, silent), definition)[0]
+        for family in FAMILIES
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +48,8 @@ def blend(single):
     estimator = blend_of([model.estimator for model in single], WEIGHTS)
     calibration, threshold, plan = single[0].calibration, single[0].threshold, single[0].plan
     members = [
-        {"family": m.family, "weight": weight, "params": dict(m.params)} for m, weight in zip(single, WEIGHTS, strict=True)
+        {"family": m.family, "weight": weight, "params": dict(m.params)}
+        for m, weight in zip(single, WEIGHTS, strict=True)
     ]
     hashed = model_hash(estimator, calibration, threshold, plan)
     return replace(single[0], estimator=estimator, hash=hashed, params={"members": members})
@@ -53,21 +57,33 @@ def blend(single):
 
 def test_the_score_of_a_blend_is_the_weighted_mean_of_its_members_after_calibration(data, blend):
     matrix = blend.estimator.columns.matrix(data.rows)
-    mean = sum(w * member.probability_of(matrix) for member, w in zip(blend.estimator.members, WEIGHTS, strict=True))
+    mean = sum(
+        w * member.probability_of(matrix)
+        for member, w in zip(blend.estimator.members, WEIGHTS, strict=True)
+    )
     assert blend.score(data.rows) == pytest.approx(blend.calibration.probability(mean))
     assert blend.family == "blend"
 
 
 def test_a_blend_is_read_back_bit_for_bit_and_a_changed_one_is_refused(data, blend):
     files = model_files(blend)
-    assert set(files) == {"model.json", "0-model.skops", "1-model.skops", "2-model-0.txt", "2-model-1.txt", "2-model-2.txt"}
+    assert set(files) == {
+        "model.json",
+        "0-model.skops",
+        "1-model.skops",
+        "2-model-0.txt",
+        "2-model-1.txt",
+        "2-model-2.txt",
+    }
     read = model_from_files(files)
     assert np.array_equal(read.score(data.rows), blend.score(data.rows))
     assert read.hash == blend.hash
     with pytest.raises(ModelRefused, match="do not fit their hash"):
         model_from_files(files | {"model.json": files["model.json"].replace(b"0.3", b"0.4", 1)})
     with pytest.raises(ModelRefused, match="without a readable"):
-        model_from_files({name: content for name, content in files.items() if name != "2-model-1.txt"})
+        model_from_files(
+            {name: content for name, content in files.items() if name != "2-model-1.txt"}
+        )
 
 
 def test_the_reasons_of_a_blend_add_up_and_its_importance_is_shared(data, blend):
@@ -85,11 +101,15 @@ def test_a_blend_and_a_model_of_a_set_of_columns_are_not_refitted_and_others_are
 
 def test_a_champion_of_a_set_of_columns_lends_its_other_parameters_to_the_next_search(data):
     definition = small_models.definition(learning={"trials": 2, "folds": 2})
-    found = search_candidate(data, definition, "logistic_regression", silent, {"C": 0.5, "columns": "own"})
+    found = search_candidate(
+        data, definition, "logistic_regression", silent, {"C": 0.5, "columns": "own"}
+    )
     assert found.tried[1].params == {"C": 0.5, "class_weight": None}
 
 
-def test_a_model_that_reads_some_of_its_columns_is_stored_and_explained_with_these_alone(data, definition):
+def test_a_model_that_reads_some_of_its_columns_is_stored_and_explained_with_these_alone(
+    data, definition
+):
     train = np.flatnonzero(data.part == "train")
     kept = [*train[data.label[train] == 1][:7], *train[data.label[train] == 0][:8]]
     part = np.where(data.part == "train", "purged", data.part)

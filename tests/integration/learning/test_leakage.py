@@ -65,7 +65,9 @@ SPANS = {
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(**SPANS)
-def test_no_part_and_no_fold_overlaps_the_next_within_horizon_and_window(gap, horizon, hold, window, lag, delay, validation):
+def test_no_part_and_no_fold_overlaps_the_next_within_horizon_and_window(
+    gap, horizon, hold, window, lag, delay, validation
+):
     definition = small_models.definition(
         problem={"variable": "moisture", "above": 5.0, "for": f"{hold}m", "predict": "onset"},
         gap=f"{gap}m",
@@ -83,7 +85,9 @@ def test_no_part_and_no_fold_overlaps_the_next_within_horizon_and_window(gap, ho
         return  # too little is left after the purge: refused, not bent
     looks_ahead = (gap + horizon + hold) * MINUTE
     looks_back = (window + (lag or 0)) * MINUTE
-    pairs = [(dataset.at[dataset.part == a], dataset.at[dataset.part == b]) for a, b in pairwise(ORDER)]
+    pairs = [
+        (dataset.at[dataset.part == a], dataset.at[dataset.part == b]) for a, b in pairwise(ORDER)
+    ]
     pairs += [(dataset.at[f.train], dataset.at[f.test]) for f in folds]
     for earlier, later in pairs:
         assert earlier.max() + looks_ahead <= later.min() - looks_back
@@ -97,16 +101,28 @@ def test_no_part_and_no_fold_overlaps_the_next_within_horizon_and_window(gap, ho
     lag=st.sampled_from([30, 90]),
     held=st.booleans(),
 )
-def test_whatever_comes_later_changes_no_feature_of_an_earlier_instant(cut, noise, delay, lag, held):
+def test_whatever_comes_later_changes_no_feature_of_an_earlier_instant(
+    cut, noise, delay, lag, held
+):
     line = small_models.line(120)
     known_later = {"delay": timedelta(minutes=delay)}
-    variables = {"humidity": Variable(**known_later), "crew": Variable(type="category", **known_later)}
+    variables = {
+        "humidity": Variable(**known_later),
+        "crew": Variable(type="category", **known_later),
+    }
     if held:  # set-point and crew are reported when they change
         variables["setpoint"] = Variable(controllable=True, **known_later)
-        changes = {name: line.readings[name].where(line.readings[name] != line.readings[name].shift()) for name in HELD}
+        changes = {
+            name: line.readings[name].where(line.readings[name] != line.readings[name].shift())
+            for name in HELD
+        }
         line = replace(line, readings=line.readings.assign(**changes))
-    line = replace(line, asset=line.asset.model_copy(update={"variables": line.asset.variables | variables}))
-    definition = small_models.definition(features={"stride": "10m", "windows": ["15m", "1h"], "lags": [f"{lag}m"]})
+    line = replace(
+        line, asset=line.asset.model_copy(update={"variables": line.asset.variables | variables})
+    )
+    definition = small_models.definition(
+        features={"stride": "10m", "windows": ["15m", "1h"], "lags": [f"{lag}m"]}
+    )
     plan = build_dataset(definition, 1, [line], small_models.as_of(line)).plan
     assert sorted(plan.carried_longer) == (sorted(HELD) if held else [])
     ts = millis(line.readings.index)
@@ -114,7 +130,11 @@ def test_whatever_comes_later_changes_no_feature_of_an_earlier_instant(cut, nois
     at = at[at % (10 * MINUTE) == 0]
     changed = line.readings.copy()
     numbers = ["setpoint", "belt", "humidity", "moisture"]
-    changed.loc[changed.index[cut + 1 :], numbers] = np.random.default_rng(noise).normal(0, 1000, (len(ts) - cut - 1, 4))
+    changed.loc[changed.index[cut + 1 :], numbers] = np.random.default_rng(noise).normal(
+        0, 1000, (len(ts) - cut - 1, 4)
+    )
     changed.loc[changed.index[cut + 1 :], "crew"] = "late"
     without = build_features(plan, replace(line, readings=line.readings.iloc[: cut + 1]), at)
-    pd.testing.assert_frame_equal(without, build_features(plan, replace(line, readings=changed), at), check_exact=True)
+    pd.testing.assert_frame_equal(
+        without, build_features(plan, replace(line, readings=changed), at), check_exact=True
+    )

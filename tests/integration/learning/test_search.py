@@ -40,7 +40,10 @@ def slow(*_):
 
 
 def same_search(one, other):
-    return np.array_equal(one.oof, other.oof, equal_nan=True) and (one.tried, one.params) == (other.tried, other.params)
+    return np.array_equal(one.oof, other.oof, equal_nan=True) and (one.tried, one.params) == (
+        other.tried,
+        other.params,
+    )
 
 
 def test_what_served_the_champion_is_tried_second_and_kept_with_the_candidate(data):
@@ -76,12 +79,19 @@ def test_a_proven_set_is_not_given_up_for_one_that_is_better_by_luck():
 
 def test_a_search_that_time_cuts_short_says_so_and_is_repeated_exactly_by_its_trials(data):
     warm = {"C": 0.5, "class_weight": "balanced"}
-    found = search_candidate(data, definition(trials=50, time_budget="1s"), "logistic_regression", slow, warm)
+    found = search_candidate(
+        data, definition(trials=50, time_budget="1s"), "logistic_regression", slow, warm
+    )
     assert 1 < found.trials < 5
     assert (found.cut_short, found.trials_asked) == (True, 50)
-    assert found.notes[-1] == f"the time budget of 1s ended the search of logistic_regression after {found.trials} of 50 trials"
+    assert (
+        found.notes[-1]
+        == f"the time budget of 1s ended the search of logistic_regression after {found.trials} of 50 trials"
+    )
     kept = candidate_from_files(candidate_files(found))
-    again = search_candidate(data, definition(trials=kept.trials), "logistic_regression", silent, kept.warm_start)
+    again = search_candidate(
+        data, definition(trials=kept.trials), "logistic_regression", silent, kept.warm_start
+    )
     assert same_search(again, found)
     assert not again.cut_short
 
@@ -119,7 +129,9 @@ def test_pairs_add_products_and_differences_and_share_them_evenly():
     assert shares.tolist() == pytest.approx([0.85, 0.2, 1.05, 0.4])
 
 
-@pytest.mark.parametrize(("family", "trees"), [("lightgbm", {"rounds": 10}), ("random_forest", {"n_estimators": 10})])
+@pytest.mark.parametrize(
+    ("family", "trees"), [("lightgbm", {"rounds": 10}), ("random_forest", {"n_estimators": 10})]
+)
 def test_a_model_with_pairs_is_kept_and_explained_by_its_own_columns(data, family, trees):
     columns = Columns.from_plan(data.plan)
     plain = search_candidate(data, definition(trials=1), family, silent)

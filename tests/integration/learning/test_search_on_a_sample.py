@@ -28,7 +28,10 @@ def line():
     values[:, 1] = slow + 0.1 * values[:, 1]
     values[10:, 0] = slow[:-10] + 0.7 * values[10:, 0]
     index = pd.date_range("2026-01-01", periods=ROWS, freq="min", tz="UTC", name="ts").as_unit("ms")
-    return History(Asset(name="oven-1"), pd.DataFrame(values, columns=[f"v{i}" for i in range(10)], index=index))
+    return History(
+        Asset(name="oven-1"),
+        pd.DataFrame(values, columns=[f"v{i}" for i in range(10)], index=index),
+    )
 
 
 def definition(family, **learning):
@@ -43,7 +46,9 @@ def definition(family, **learning):
 @pytest.fixture(scope="module")
 def data():
     history = line()
-    return build_dataset(definition("lightgbm"), 1, [history], history.readings.index[-1].to_pydatetime())
+    return build_dataset(
+        definition("lightgbm"), 1, [history], history.readings.index[-1].to_pydatetime()
+    )
 
 
 @pytest.fixture
@@ -61,12 +66,17 @@ def searched(data, family, progress=silent, **learning):
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_the_model_is_not_worse_than_that_of_a_search_of_all_rows_and_the_figures_are_of_all_rows(data, monkeypatch, family):
+def test_the_model_is_not_worse_than_that_of_a_search_of_all_rows_and_the_figures_are_of_all_rows(
+    data, monkeypatch, family
+):
     whole = searched(data, family)
     monkeypatch.setattr(sample, "MOST_SEARCHED", SEARCHED)
     found = searched(data, family)
     test = data.part == "test"
-    scores = [finish_challenger(data, c, definition(family))[0].score(data.rows[test]) for c in (found, whole)]
+    scores = [
+        finish_challenger(data, c, definition(family))[0].score(data.rows[test])
+        for c in (found, whole)
+    ]
     _, hours = np.unique(data.at[test] // (DAY_MS // 6), return_inverse=True)
     difference = paired_differences(data.label[test], *scores, hours, seed=0)
     assert np.quantile(difference, 0.975) >= 0
@@ -79,7 +89,9 @@ def test_the_model_is_not_worse_than_that_of_a_search_of_all_rows_and_the_figure
     assert found.metrics["prevalence"] == whole.metrics["prevalence"]
     assert found.metrics["ap"] == pytest.approx(whole.metrics["ap"], abs=0.03)
     best = next(trial for trial in found.tried if trial.params == found.params)
-    assert best.ap == pytest.approx(found.metrics["ap"], abs=0.03)  # without weights it would be three times as high
+    assert best.ap == pytest.approx(
+        found.metrics["ap"], abs=0.03
+    )  # without weights it would be three times as high
 
 
 def test_every_fold_is_fitted_and_tried_on_its_part_of_the_sample_alone(data, sampled, monkeypatch):
@@ -95,7 +107,9 @@ def test_every_fold_is_fitted_and_tried_on_its_part_of_the_sample_alone(data, sa
     searched(data, "lightgbm", trials=1)
     folds, _ = usable_folds(data, 2)
     assert max(rows for rows, _ in fitted) < SEARCHED
-    assert [weight for _, weight in fitted] == pytest.approx([len(f.train) for f in folds], rel=0.02)
+    assert [weight for _, weight in fitted] == pytest.approx(
+        [len(f.train) for f in folds], rel=0.02
+    )
     assert [weight for _, weight in tried] == pytest.approx([len(f.test) for f in folds], rel=0.02)
 
 
@@ -105,4 +119,8 @@ def test_it_is_repeated_exactly_even_when_time_cut_it_short(data, sampled, famil
     assert (found.trials, found.cut_short) == (1, True)
     again = searched(data, family, trials=found.trials)
     assert np.array_equal(found.oof, again.oof, equal_nan=True)
-    assert (found.tried, found.params, found.notes[0]) == (again.tried, again.params, again.notes[0])
+    assert (found.tried, found.params, found.notes[0]) == (
+        again.tried,
+        again.params,
+        again.notes[0],
+    )

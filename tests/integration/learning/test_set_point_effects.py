@@ -36,9 +36,23 @@ def confounded(direction=1.0, hours=HOURS, answered=True):
     fan = 50 + np.repeat(random.choice([-2.0, 0.0, 2.0], n // 30 + 1), 30)[:n]
     damper = np.where(np.arange(n) < n // 2, 10.0, 12.0)
     moisture = 0.3 * belt + 0.5 * humidity + random.normal(0, 0.05, n)
-    index = pd.date_range(small_models.START, periods=n, freq="5min", tz="UTC", name="ts").as_unit("ms")
-    values = {"belt": belt, "fan": fan, "damper": damper, "humidity": humidity, "moisture": direction * moisture}
-    variables = {"belt": LEVER, "fan": LEVER, "damper": LEVER, "humidity": Variable(), "moisture": Variable()}
+    index = pd.date_range(small_models.START, periods=n, freq="5min", tz="UTC", name="ts").as_unit(
+        "ms"
+    )
+    values = {
+        "belt": belt,
+        "fan": fan,
+        "damper": damper,
+        "humidity": humidity,
+        "moisture": direction * moisture,
+    }
+    variables = {
+        "belt": LEVER,
+        "fan": LEVER,
+        "damper": LEVER,
+        "humidity": Variable(),
+        "moisture": Variable(),
+    }
     return History(Asset(name="oven-1", variables=variables), pd.DataFrame(values, index=index))
 
 
@@ -48,7 +62,9 @@ def definition(**problem):
 
 @pytest.fixture(scope="module")
 def data():
-    return build_dataset(definition(above=12.0), 1, [confounded()], confounded().readings.index[-1].to_pydatetime())
+    return build_dataset(
+        definition(above=12.0), 1, [confounded()], confounded().readings.index[-1].to_pydatetime()
+    )
 
 
 def test_an_effect_is_told_apart_from_what_crews_answered(data):
@@ -96,7 +112,9 @@ def test_files_keep_them_and_old_files_have_none(data):
     assert dataset_from_files(dataset_files(data)).effects == data.effects
     params = get_family("logistic_regression").defaults
     trial = Trial(params, 0.5, (0.5,))
-    candidate = Candidate("logistic_regression", params, np.empty(0), np.empty(0), {"ap": 0.5}, (trial,), 1, False)
+    candidate = Candidate(
+        "logistic_regression", params, np.empty(0), np.empty(0), {"ap": 0.5}, (trial,), 1, False
+    )
     model = finish_challenger(data, candidate, definition(above=12.0))[0]
     assert model_from_files(model_files(model)).effects == model.effects == data.effects
     without = model_from_files(model_files(replace(model, effects=None)))

@@ -26,17 +26,53 @@ def main(folder: Path, failing: bool, full_disk: bool) -> int:
     grandchild = folder / "grandchild"
     parts = [
         Part("database", "database", python("import time; time.sleep(300)", str(folder)), {}),
-        Part("prepare", "preparing", python("print('all prepared')", str(folder)), {}, ("database",), once=True, talks=True),
-        Part("parent", "parent", python(PARENT, str(grandchild)), {}, ("prepare",), grandchild.exists, uses=("later",)),
-        Part("later", "later", python("import time; time.sleep(300)", str(folder)), {}, ("prepare",)),
+        Part(
+            "prepare",
+            "preparing",
+            python("print('all prepared')", str(folder)),
+            {},
+            ("database",),
+            once=True,
+            talks=True,
+        ),
+        Part(
+            "parent",
+            "parent",
+            python(PARENT, str(grandchild)),
+            {},
+            ("prepare",),
+            grandchild.exists,
+            uses=("later",),
+        ),
+        Part(
+            "later", "later", python("import time; time.sleep(300)", str(folder)), {}, ("prepare",)
+        ),
         Part("stubborn", "stubborn", python(STUBBORN, str(folder)), {}, ("prepare",), grace_s=0.5),
     ]
     if failing:
-        parts.append(Part("broken", "broken", python("raise SystemExit('no disk left')", str(folder)), {}, once=True))
+        parts.append(
+            Part(
+                "broken",
+                "broken",
+                python("raise SystemExit('no disk left')", str(folder)),
+                {},
+                once=True,
+            )
+        )
 
     if full_disk:
         command, log = ("false",), folder / "database.log"
-        parts = [Part("database", "database", command, {}, ready=lambda: False, writes_to=log, cause=lambda: "the disk is full")]
+        parts = [
+            Part(
+                "database",
+                "database",
+                command,
+                {},
+                ready=lambda: False,
+                writes_to=log,
+                cause=lambda: "the disk is full",
+            )
+        ]
 
     def say(text: str) -> None:
         sys.stdout.write(text + "\n")

@@ -29,7 +29,9 @@ def platform(capsys):
     before = list(root.handlers), ours.level
     made = in_memory_platform(Mailbox("mail"))
     made.assets.put([oven(), humid_oven()])
-    apply(made, [too_hot(stale_after="10h", notify={"channels": ["mail"]})], "engineer", at(0), "test")
+    apply(
+        made, [too_hot(stale_after="10h", notify={"channels": ["mail"]})], "engineer", at(0), "test"
+    )
     add_readings(made, [ReadingRow("oven-1", at(5), {"temperature": 230})], at(5))
     made.clock.instant = at(8)
     configure_logging({"ALERTING_LOG_FORMAT": "json"})
@@ -40,7 +42,9 @@ def platform(capsys):
 
 
 def logged(capsys):
-    return [json.loads(text) for text in capsys.readouterr().err.splitlines() if text.startswith("{")]
+    return [
+        json.loads(text) for text in capsys.readouterr().err.splitlines() if text.startswith("{")
+    ]
 
 
 def test_evaluation_and_delivery_name_definition_asset_episode_and_run(platform, capsys):
@@ -63,12 +67,17 @@ def test_evaluation_and_delivery_name_definition_asset_episode_and_run(platform,
 
 def test_a_notification_that_fails_is_a_warning_with_its_ids(platform, capsys):
     evaluate(platform, None, at(8))
-    platform.channels["mail"].deliver = lambda message: (_ for _ in ()).throw(RuntimeError("smtp://eva:pass-word@mail"))
+    platform.channels["mail"].deliver = lambda message: (_ for _ in ()).throw(
+        RuntimeError("smtp://eva:pass-word@mail")
+    )
     logged(capsys)
     deliver_due(platform, at(8))
     kind, failed = logged(capsys)
     assert (kind["level"], failed["level"]) == ("error", "warning")
-    assert (failed["message"], failed["definition"]) == ("notification failed, another attempt follows: raised", "too-hot")
+    assert (failed["message"], failed["definition"]) == (
+        "notification failed, another attempt follows: raised",
+        "too-hot",
+    )
     assert "pass-word" not in json.dumps([kind, failed])
 
 
@@ -79,7 +88,9 @@ def test_training_names_definition_and_run(platform, capsys):
     name = learned_quickly()["name"]
     logged(capsys)
     result = train(platform, name, at(60 * 24 * 12))
-    told = [text for text in logged(capsys) if text["logger"].startswith("alerting.usecases.training")]
+    told = [
+        text for text in logged(capsys) if text["logger"].startswith("alerting.usecases.training")
+    ]
     assert [text["message"].partition(":")[0] for text in told] == [
         "training prepared",
         *["candidate fitted"] * (len(told) - 3),
@@ -91,12 +102,21 @@ def test_training_names_definition_and_run(platform, capsys):
 
 def test_a_backtest_logs_no_episode_that_is_not_real(platform, capsys):
     platform.clock.instant = at(60)
-    assert backtest(platform, named_subject(platform, "too-hot"), at(0), at(60), "never").load["episodes"] == 1
-    assert [text for text in logged(capsys) if text["message"].startswith(("episode", "evaluated"))] == []
+    assert (
+        backtest(platform, named_subject(platform, "too-hot"), at(0), at(60), "never").load[
+            "episodes"
+        ]
+        == 1
+    )
+    assert [
+        text for text in logged(capsys) if text["message"].startswith(("episode", "evaluated"))
+    ] == []
 
 
 def test_each_request_has_an_id_its_declared_address_and_its_actor(platform, capsys):
-    client = TestClient(create_app(platform, TOKENS), raise_server_exceptions=False, follow_redirects=False)
+    client = TestClient(
+        create_app(platform, TOKENS), raise_server_exceptions=False, follow_redirects=False
+    )
     headers = {"authorization": "Bearer viewer-token-0123456789"}
     client.get("/api/v1/episodes/abcdef", headers=headers)
     client.get("/f/sealed-grant-0123456789")

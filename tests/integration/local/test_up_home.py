@@ -24,7 +24,11 @@ class Shell:
     """A person in some folder of a machine of their own: commands without any ALERTING_ variable."""
 
     def __init__(self, machine):
-        self.environ = {name: value for name, value in os.environ.items() if not name.startswith(("ALERTING_", "XDG_"))}
+        self.environ = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("ALERTING_", "XDG_"))
+        }
         self.environ |= {"HOME": str(machine / "user"), "COLUMNS": "300"}
         self.plant, self.elsewhere = machine / "plant", machine / "elsewhere"
         for folder in (machine / "user", self.plant / "deep" / "er", self.elsewhere):
@@ -34,7 +38,14 @@ class Shell:
         command = [sys.executable, "-c", "from alerting.cli.main import main; main()", *words]
         environ = self.environ | {f"ALERTING_{name}": value for name, value in variables.items()}
         return subprocess.run(
-            command, cwd=folder, env=environ, capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL
+            command,
+            cwd=folder,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
 
 
@@ -47,7 +58,9 @@ def shell(tmp_path):
 def import_into(shell, folder, **variables):
     file = shell.elsewhere / "line.csv"
     file.write_text(READINGS)
-    return shell.run("import", "readings", str(file), "--asset", "oven-1", folder=folder, **variables)
+    return shell.run(
+        "import", "readings", str(file), "--asset", "oven-1", folder=folder, **variables
+    )
 
 
 COMMANDS = {
@@ -62,13 +75,19 @@ COMMANDS = {
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("named", [False, True])
-def test_a_command_without_a_platform_is_refused_with_what_to_do_and_makes_nothing(shell, command, named):
+def test_a_command_without_a_platform_is_refused_with_what_to_do_and_makes_nothing(
+    shell, command, named
+):
     files = {"FILE": shell.plant / "line.csv", "DEFINITION": shell.plant / "too-hot.yaml"}
     files["FILE"].write_text(READINGS)
     files["DEFINITION"].write_text(yaml.safe_dump(too_hot()))
     home = shell.elsewhere / "named" if named else shell.elsewhere / ".alerting"
     variables = {"HOME": str(home)} if named else {}
-    done = shell.run(*(str(files.get(word, word)) for word in COMMANDS[command]), folder=shell.elsewhere, **variables)
+    done = shell.run(
+        *(str(files.get(word, word)) for word in COMMANDS[command]),
+        folder=shell.elsewhere,
+        **variables,
+    )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert f"there is no platform in {home}" in done.stderr
@@ -107,17 +126,30 @@ def test_a_reading_command_elsewhere_says_which_platform_it_reads_and_one_at_hom
     home = shell.plant / ".alerting"
     record_last_home(home, shell.environ)
     elsewhere = shell.run("list", "--json", folder=shell.elsewhere)
-    assert f"using the platform that ran last (ALERTING_HOME names another): {home}" in elsewhere.stderr
+    assert (
+        f"using the platform that ran last (ALERTING_HOME names another): {home}"
+        in elsewhere.stderr
+    )
     assert json.loads(elsewhere.stdout) == []
-    for done in (shell.run("list", folder=shell.plant / "deep"), shell.run("list", folder=shell.elsewhere, HOME=str(home))):
+    for done in (
+        shell.run("list", folder=shell.plant / "deep"),
+        shell.run("list", folder=shell.elsewhere, HOME=str(home)),
+    ):
         assert (done.returncode, "ran last" in done.stderr) == (0, False)
 
 
-def test_with_a_database_of_ones_own_no_home_is_needed_and_the_host_is_said_without_the_password(shell, tmp_path):
+def test_with_a_database_of_ones_own_no_home_is_needed_and_the_host_is_said_without_the_password(
+    shell, tmp_path
+):
     with EmbeddedMongod(tmp_path / "own", free_port()) as server:
         refused = import_into(shell, shell.elsewhere, MONGODB_URI=server.uri, DATABASE="plant")
         assert (refused.returncode, "run `alerting prepare`" in refused.stderr) == (1, True)
-        assert shell.run("prepare", folder=shell.plant, MONGODB_URI=server.uri, DATABASE="plant").returncode == 0
+        assert (
+            shell.run(
+                "prepare", folder=shell.plant, MONGODB_URI=server.uri, DATABASE="plant"
+            ).returncode
+            == 0
+        )
         done = import_into(shell, shell.elsewhere, MONGODB_URI=server.uri, DATABASE="plant")
         assert done.returncode == 0, done.stderr
         assert f"written to the database plant at 127.0.0.1:{server.port}\n" in done.stderr
@@ -167,7 +199,11 @@ def test_a_home_of_another_user_is_refused_by_name(shell):
             done = shell.run(command, folder=shell.plant, **variables)
             assert done.returncode == 1
             said = done.stdout + done.stderr
-            assert "belongs to user 4321" in said and "ALERTING_HOME" in said and "Traceback" not in said
+            assert (
+                "belongs to user 4321" in said
+                and "ALERTING_HOME" in said
+                and "Traceback" not in said
+            )
 
 
 def test_a_folder_that_all_users_share_is_no_home(shell):
@@ -200,7 +236,9 @@ def test_a_home_that_cannot_be_made_is_refused_in_a_sentence(shell, place, comma
     assert "Traceback" not in said
 
 
-@pytest.mark.parametrize("command", [("list",), ("up",), ("prepare",), ("definition", "retire", "x")])
+@pytest.mark.parametrize(
+    "command", [("list",), ("up",), ("prepare",), ("definition", "retire", "x")]
+)
 def test_a_read_only_home_is_refused_in_a_sentence(shell, command):
     assert shell.run("prepare", folder=shell.plant).returncode == 0
     home = shell.plant / ".alerting"
@@ -255,6 +293,21 @@ def test_another_user_cannot_reach_the_locks_that_commands_wait_for(shell):
     for folder in (*home.parents,):
         if folder.stat().st_uid == 0 and folder != Path("/tmp"):
             folder.chmod(folder.stat().st_mode | 0o055)
-    for name in ("mongod.users", "up.lock", "mongod.start", "mongod/server.lock", "secrets/mlflow_password"):
-        stranger = ["setpriv", "--reuid=4321", "--regid=4321", "--clear-groups", "flock", "--nonblock", str(home / name), "true"]
+    for name in (
+        "mongod.users",
+        "up.lock",
+        "mongod.start",
+        "mongod/server.lock",
+        "secrets/mlflow_password",
+    ):
+        stranger = [
+            "setpriv",
+            "--reuid=4321",
+            "--regid=4321",
+            "--clear-groups",
+            "flock",
+            "--nonblock",
+            str(home / name),
+            "true",
+        ]
         assert subprocess.run(stranger, check=False, capture_output=True).returncode != 0, name

@@ -31,7 +31,11 @@ class Up:
         self.home = home
         self.ports = {name: free_port() for name in PORTS}
         self.environ = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("ALERTING_")},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith("ALERTING_")
+            },
             **{f"ALERTING_{name}_PORT": str(port) for name, port in self.ports.items()},
             "ALERTING_HOME": str(home),
             "XDG_STATE_HOME": str(home / "state"),
@@ -42,13 +46,22 @@ class Up:
     def start(self):
         self.output = self.home / f"output-{time.monotonic_ns()}"
         with self.output.open("wb") as output:
-            self.process = subprocess.Popen(self.command("up"), env=self.environ, stdout=output, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(
+                self.command("up"), env=self.environ, stdout=output, stderr=subprocess.STDOUT
+            )
 
     def command(self, *words):
         return [sys.executable, "-c", "from alerting.cli.main import main; main()", *words]
 
     def run(self, *words):
-        done = subprocess.run(self.command(*words), env=self.environ, capture_output=True, text=True, timeout=120, check=False)
+        done = subprocess.run(
+            self.command(*words),
+            env=self.environ,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
         return done.returncode, done.stdout + done.stderr
 
     def said(self):
@@ -68,12 +81,18 @@ class Up:
         """Wait for words as long as every step before them is reported within so many seconds of the one before."""
         while words not in (said := self.said()):
             self.wait_until(
-                lambda said=said: self.said() != said, f"no step after the last, and {words!r} was not said", patience
+                lambda said=said: self.said() != said,
+                f"no step after the last, and {words!r} was not said",
+                patience,
             )
 
     def processes(self):
         children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+        return [
+            child
+            for child in children
+            if child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+        ]
 
     def port(self, name):
         return self.ports[name]
@@ -85,10 +104,16 @@ class Up:
         return (self.home / path).read_text().strip()
 
     def get(self, path):
-        (token,) = (t for t, owner in self.secret("api_tokens.json").items() if owner["role"] == "operator")
+        (token,) = (
+            t for t, owner in self.secret("api_tokens.json").items() if owner["role"] == "operator"
+        )
         headers = {"Authorization": f"Bearer {token}"}
         return (
-            httpx.get(f"http://127.0.0.1:{self.port('API')}/api/v1{path}", headers=headers, timeout=30).raise_for_status().json()
+            httpx.get(
+                f"http://127.0.0.1:{self.port('API')}/api/v1{path}", headers=headers, timeout=30
+            )
+            .raise_for_status()
+            .json()
         )
 
     def episodes(self):
@@ -96,13 +121,18 @@ class Up:
         return {episode["id"]: episode["raised_at"] for episode in self.get("/episodes")["items"]}
 
     def airflow(self):
-        return AirflowClient(f"http://127.0.0.1:{self.port('AIRFLOW')}", self.secret("airflow_passwords.json")["admin"])
+        return AirflowClient(
+            f"http://127.0.0.1:{self.port('AIRFLOW')}",
+            self.secret("airflow_passwords.json")["admin"],
+        )
 
 
 def ended(processes, patience=40.0):
     """Return whether all processes have ended in time."""
     _, alive = psutil.wait_procs(processes, timeout=patience)
-    return [p.cmdline() for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE] == []
+    return [
+        p.cmdline() for p in alive if p.is_running() and p.status() != psutil.STATUS_ZOMBIE
+    ] == []
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +168,10 @@ def test_addresses_and_credentials_are_shown_whole(up):
     passwords = (up.secret("airflow_passwords.json")["admin"], up.word("secrets/mlflow_password"))
     for secret in (*up.secret("api_tokens.json"), *passwords, *map(str, up.ports.values())):
         assert secret in up.said()
-    assert {owner["role"] for owner in up.secret("api_tokens.json").values()} >= {"sender", "viewer"}
+    assert {owner["role"] for owner in up.secret("api_tokens.json").values()} >= {
+        "sender",
+        "viewer",
+    }
 
 
 def test_the_shown_address_of_the_database_lets_its_user_in(up):
@@ -165,7 +198,10 @@ def test_what_to_open_first_signs_in_once(up):
 
 
 def test_the_unseen_days_fill_list_figures_and_reports_and_nothing_is_sent(up):
-    assert re.search(r"unseen days evaluated in \d+ s: [1-9]\d* episodes, marked as past, without notifications", up.said())
+    assert re.search(
+        r"unseen days evaluated in \d+ s: [1-9]\d* episodes, marked as past, without notifications",
+        up.said(),
+    )
     past = [e for e in up.get("/episodes?limit=200")["items"] if e["backfilled"]]
     assert past
     assert all(up.get(f"/episodes/{e['id']}")["notifications"] == [] for e in past[:3])
@@ -189,7 +225,9 @@ def test_the_json_of_a_training_is_one_document_beside_the_running_server(up, tm
     file.write_text(json.dumps(document), encoding="utf-8")
     assert up.run("apply", str(file))[0] == 0
     command = up.command("train", "quick", "--json")
-    done = subprocess.run(command, env=up.environ, capture_output=True, text=True, timeout=200, check=True)
+    done = subprocess.run(
+        command, env=up.environ, capture_output=True, text=True, timeout=200, check=True
+    )
     assert json.loads(done.stdout)["definition"] == "quick"
 
 
@@ -208,14 +246,20 @@ def test_other_users_of_the_machine_are_let_in_nowhere(up):
     stranger = MongoClient("127.0.0.1", up.port("MONGODB"), directConnection=True)
     with stranger, pytest.raises(OperationFailure, match="requires authentication"):
         stranger["alerting"]["definitions"].find_one()
-    doors = {"MLFLOW": "/api/2.0/mlflow/experiments/get?experiment_id=0", "AIRFLOW": "/api/v2/dags", "API": "/api/v1/episodes"}
+    doors = {
+        "MLFLOW": "/api/2.0/mlflow/experiments/get?experiment_id=0",
+        "AIRFLOW": "/api/v2/dags",
+        "API": "/api/v1/episodes",
+    }
     for name, path in doors.items():
         assert httpx.get(f"http://127.0.0.1:{up.port(name)}{path}").status_code == 401, name
     assert stat.S_IMODE(up.home.stat().st_mode) == 0o700
 
 
 def test_no_secret_stands_where_others_may_read_it_or_in_a_log(up):
-    secrets = [up.word(name) for name in ("mongod/password", "mongod/keyfile", "secrets/mlflow_password")]
+    secrets = [
+        up.word(name) for name in ("mongod/password", "mongod/keyfile", "secrets/mlflow_password")
+    ]
     quoted = [urllib.parse.quote(secret, safe="") for secret in secrets]
     commands = "\n".join(" ".join(process.cmdline()) for process in up.processes())
     logs = [path for folder in ("logs", "mongod") for path in (up.home / folder).rglob("*.log")]
@@ -228,8 +272,18 @@ def test_no_secret_stands_where_others_may_read_it_or_in_a_log(up):
 
 
 def test_a_command_from_any_folder_finds_the_platform_that_runs(up, tmp_path):
-    environ = {name: value for name, value in up.environ.items() if not name.startswith("ALERTING_")}
-    done = subprocess.run(up.command("list"), env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    environ = {
+        name: value for name, value in up.environ.items() if not name.startswith("ALERTING_")
+    }
+    done = subprocess.run(
+        up.command("list"),
+        env=environ,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "biscuits-too-moist" in done.stdout
     assert list(tmp_path.iterdir()) == []
@@ -269,7 +323,9 @@ def test_a_second_up_on_the_same_home_is_refused(up):
 
 def test_a_taken_port_is_refused_before_anything_is_started(up, tmp_path):
     environ = {**up.environ, "ALERTING_HOME": str(tmp_path / "other")}
-    done = subprocess.run(up.command("up"), env=environ, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        up.command("up"), env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 1
     for name in PORTS:
         assert f"port {up.port(name)} is taken" in done.stdout

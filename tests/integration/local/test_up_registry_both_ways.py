@@ -55,7 +55,10 @@ class Server:
     def __init__(self, settings):
         part = mlflow_part(settings, dict(os.environ))
         self.process = subprocess.Popen(
-            list(part.command), env=dict(part.environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            list(part.command),
+            env=dict(part.environ),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + 90
         while not part.ready():
@@ -74,7 +77,10 @@ def test_runs_and_models_are_the_same_with_and_without_the_server(settings):
     offline = models(settings)
     assert running_mlflow(settings) is None
     before = register(offline, "made-offline", {"model.txt": b"tree"})
-    with hold(settings.home, f"http://127.0.0.1:{settings.mlflow_port}", lambda: None), Server(settings):
+    with (
+        hold(settings.home, f"http://127.0.0.1:{settings.mlflow_port}", lambda: None),
+        Server(settings),
+    ):
         assert running_mlflow(settings) == f"http://127.0.0.1:{settings.mlflow_port}"
         online = models(settings)
         assert_reads(online, "made-offline", *before, {"model.txt": b"tree"})
@@ -92,9 +98,23 @@ def test_the_server_lets_in_nobody_without_the_password_of_the_home(settings):
     with Server(settings):
         url = f"http://127.0.0.1:{settings.mlflow_port}"
         search = {"url": f"{url}/api/2.0/mlflow/experiments/search", "json": {"max_results": 1}}
-        for strange in (None, ("alerting", "password"), ("admin", password(settings)), ("alerting", "")):
-            for path in ("/", "/version", "/ajax-api/2.0/mlflow/experiments/search", "/health/../version", "//health/"):
-                assert httpx.get(f"{url}{path}", auth=strange).status_code in {401, 404}, (strange, path)
+        for strange in (
+            None,
+            ("alerting", "password"),
+            ("admin", password(settings)),
+            ("alerting", ""),
+        ):
+            for path in (
+                "/",
+                "/version",
+                "/ajax-api/2.0/mlflow/experiments/search",
+                "/health/../version",
+                "//health/",
+            ):
+                assert httpx.get(f"{url}{path}", auth=strange).status_code in {401, 404}, (
+                    strange,
+                    path,
+                )
             assert httpx.post(**search, auth=strange).status_code == 401
             assert "experiments" not in httpx.post(**search, auth=strange).text
         answer = httpx.get(url)
@@ -106,6 +126,15 @@ def test_the_server_lets_in_nobody_without_the_password_of_the_home(settings):
 def test_a_server_without_a_password_does_not_start(settings):
     (settings.home / "secrets" / "mlflow_password").unlink()
     part = mlflow_part(settings, dict(os.environ))
-    done = subprocess.run(list(part.command), env=dict(part.environ), capture_output=True, text=True, timeout=120, check=False)
-    assert "ALERTING_MLFLOW_PASSWORD_FILE" in done.stdout + done.stderr  # it has ended by itself, and said why
+    done = subprocess.run(
+        list(part.command),
+        env=dict(part.environ),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (
+        "ALERTING_MLFLOW_PASSWORD_FILE" in done.stdout + done.stderr
+    )  # it has ended by itself, and said why
     assert "startup failed" in done.stdout + done.stderr

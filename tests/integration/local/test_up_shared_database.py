@@ -42,7 +42,11 @@ def start_user(home):
 
 
 def servers_of(home):
-    return [p for p in psutil.process_iter(["cmdline"]) if str(home / "mongod") in (p.info["cmdline"] or [])]
+    return [
+        p
+        for p in psutil.process_iter(["cmdline"])
+        if str(home / "mongod") in (p.info["cmdline"] or [])
+    ]
 
 
 def assert_no_server_is_left(home):
@@ -103,7 +107,10 @@ def test_a_killed_keeper_takes_its_server_along_and_the_next_command_starts_anot
 def test_while_up_holds_the_folder_commands_start_no_server(tmp_path):
     with exclusive_mongod(tmp_path, lambda: None) as record_port:
         record_port(1)
-        with pytest.raises(UserError, match="is running, but its database has not answered"), shared_mongod(tmp_path, 0.5):
+        with (
+            pytest.raises(UserError, match="is running, but its database has not answered"),
+            shared_mongod(tmp_path, 0.5),
+        ):
             pass
     assert servers_of(tmp_path) == []
 
@@ -152,7 +159,10 @@ def test_a_server_that_does_not_end_is_named_with_what_to_do(tmp_path):
 
 
 def test_a_platform_opens_on_nothing_but_a_home(tmp_path):
-    with pytest.raises(UserError, match="there is no platform"), open_platform(Settings(home=tmp_path)):
+    with (
+        pytest.raises(UserError, match="there is no platform"),
+        open_platform(Settings(home=tmp_path)),
+    ):
         pass
     prepare_home(Settings(home=tmp_path))
     with open_platform(Settings(home=tmp_path)) as platform:

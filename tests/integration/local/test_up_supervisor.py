@@ -20,12 +20,24 @@ class Supervised:
     def __init__(self, folder, *options, wrapper=()):
         self.folder = folder
         self.output = folder / "output"
-        command = [*wrapper, sys.executable, "-m", "tests.integration.local.supervised", str(folder), *options]
+        command = [
+            *wrapper,
+            sys.executable,
+            "-m",
+            "tests.integration.local.supervised",
+            str(folder),
+            *options,
+        ]
         with self.output.open("wb") as output:
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
+            )
 
     def wait_for(self, words, count=1):
-        until(lambda: self.said().count(words) >= count, lambda: f"{words!r} was not said:\n{self.said()}")
+        until(
+            lambda: self.said().count(words) >= count,
+            lambda: f"{words!r} was not said:\n{self.said()}",
+        )
 
     def said(self):
         return self.output.read_text()
@@ -46,7 +58,10 @@ def everything_of(folder):
     found = []
     for process in psutil.process_iter():
         try:
-            if str(folder) in " ".join(process.cmdline()) and process.status() != psutil.STATUS_ZOMBIE:
+            if (
+                str(folder) in " ".join(process.cmdline())
+                and process.status() != psutil.STATUS_ZOMBIE
+            ):
                 found.append(process)
         except psutil.NoSuchProcess:
             continue
@@ -54,7 +69,10 @@ def everything_of(folder):
 
 
 def assert_nothing_is_left(folder):
-    until(lambda: not everything_of(folder), lambda: f"left over: {[p.cmdline() for p in everything_of(folder)]}")
+    until(
+        lambda: not everything_of(folder),
+        lambda: f"left over: {[p.cmdline() for p in everything_of(folder)]}",
+    )
 
 
 @pytest.fixture
@@ -94,7 +112,9 @@ def test_a_stop_speaks_only_of_parts_that_it_had_to_kill(supervised):
     supervised.process.send_signal(signal.SIGINT)
     assert supervised.process.wait(60) == 0
     said = [line for line in supervised.lines() if not line.startswith("stopping")]
-    assert [line.partition(":")[0] for line in said[said.index("milestone") + 1 :]] == ["stubborn was killed"]
+    assert [line.partition(":")[0] for line in said[said.index("milestone") + 1 :]] == [
+        "stubborn was killed"
+    ]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -112,7 +132,10 @@ def test_an_interrupt_stops_it_where_a_shell_started_it_in_the_background(tmp_pa
 
 
 def test_what_a_job_said_last_is_told(supervised):
-    assert any(line.startswith("prepare is done") and line.endswith(": all prepared") for line in supervised.lines())
+    assert any(
+        line.startswith("prepare is done") and line.endswith(": all prepared")
+        for line in supervised.lines()
+    )
 
 
 def test_a_killed_part_is_said_started_again_and_its_leavings_cleared(supervised):
@@ -122,7 +145,9 @@ def test_a_killed_part_is_said_started_again_and_its_leavings_cleared(supervised
     supervised.wait_for("parent stopped (killed by SIGKILL), starting again in 1 s")
     supervised.wait_for("parent runs again")
     assert not psutil.pid_exists(left_behind)
-    os.kill(psutil.Process(int((supervised.folder / "grandchild").read_text())).ppid(), signal.SIGKILL)
+    os.kill(
+        psutil.Process(int((supervised.folder / "grandchild").read_text())).ppid(), signal.SIGKILL
+    )
     supervised.wait_for("parent stopped (killed by SIGKILL), starting again in 2 s")
 
 
@@ -131,7 +156,10 @@ def test_a_second_interrupt_stops_at_once(supervised):
     supervised.wait_for("stopping soon")
     supervised.process.send_signal(signal.SIGINT)
     assert supervised.process.wait(5) == 0
-    assert "stubborn was killed: it was still stopping when a second interrupt came" in supervised.said()
+    assert (
+        "stubborn was killed: it was still stopping when a second interrupt came"
+        in supervised.said()
+    )
 
 
 def test_killing_the_guard_takes_everything_with_it(supervised):

@@ -41,8 +41,14 @@ def number_levers(draw):
 
 @st.composite
 def narrower(draw):
-    one = draw(st.sampled_from(["none", "min", "max", "max_change", "direction", "rate", "controllable"]))
-    value = {"direction": st.sampled_from(["up", "down"]), "controllable": st.just(False), "max_change": eighths(1, 4)}
+    one = draw(
+        st.sampled_from(["none", "min", "max", "max_change", "direction", "rate", "controllable"])
+    )
+    value = {
+        "direction": st.sampled_from(["up", "down"]),
+        "controllable": st.just(False),
+        "max_change": eighths(1, 4),
+    }
     value["rate"] = st.sampled_from([0.25, 1.0])
     return None if one == "none" else LeverLimits(**{one: draw(value.get(one, eighths(-10, 10)))})
 
@@ -62,14 +68,22 @@ def situations(draw):
     )
     variables = {name: lever(**settings_of) for name, settings_of in levers.items()}
     variables["recipe"] = lever(
-        type="category", values=tuple(draw(st.sets(st.sampled_from(LEVELS)))), min=None, max=None, step=None
+        type="category",
+        values=tuple(draw(st.sets(st.sampled_from(LEVELS)))),
+        min=None,
+        max=None,
+        step=None,
     )
     variables["z"] = lever(controllable=False)
-    line = history(variables, present | {"recipe": "soft", "z": draw(eighths(-5, 5))}, relations=[relation])
+    line = history(
+        variables, present | {"recipe": "soft", "z": draw(eighths(-5, 5))}, relations=[relation]
+    )
     weights = np.array(draw(st.tuples(*[st.sampled_from([-1.0, -0.25, 0.0, 0.5, 2.0])] * 4)))
     rounded = draw(st.sampled_from([0.125, 3.0]))  # smooth, or with steps as of trees
     limits = {name: found for name in NUMBERS if (found := draw(narrower())) is not None}
-    effects = draw(st.none() | st.just(SetPointEffects("z", 1, 2.0, {"a": (0.5, 0.01), "b": (-1.0, 0.1)})))
+    effects = draw(
+        st.none() | st.just(SetPointEffects("z", 1, 2.0, {"a": (0.5, 0.01), "b": (-1.0, 0.1)}))
+    )
 
     def risk(*row):
         return 1 / (1 + np.exp(-0.2 * weights @ (np.round(np.array(row) / rounded) * rounded)))
@@ -83,7 +97,10 @@ def situations(draw):
 
 def check_change(change, line, limits):
     """One change keeps to the limits of the asset and the narrower ones of the definition."""
-    variable, narrow = line.asset.variables[change.variable], limits.get(change.variable, LeverLimits())
+    variable, narrow = (
+        line.asset.variables[change.variable],
+        limits.get(change.variable, LeverLimits()),
+    )
     assert variable.controllable
     assert narrow.controllable is not False
     if variable.type == "category":
@@ -100,10 +117,14 @@ def check_change(change, line, limits):
     for direction in (variable.direction, narrow.direction):
         assert direction in (None, "both", "up" if moved > 0 else "down")
     if variable.step:
-        steps = (change.after - variable.min if narrow.min is None else change.after - narrow.min) / variable.step
+        steps = (
+            change.after - variable.min if narrow.min is None else change.after - narrow.min
+        ) / variable.step
         assert narrow.min is not None or steps == pytest.approx(round(steps), abs=1e-6)
     rates = [rate for rate in (variable.rate, narrow.rate) if rate is not None]
-    assert change.takes == (timedelta(seconds=ceil(abs(moved) / min(rates) * 60 - 1e-6)) if rates else None)
+    assert change.takes == (
+        timedelta(seconds=ceil(abs(moved) / min(rates) * 60 - 1e-6)) if rates else None
+    )
 
 
 def check_relation(changes, moves, line, limits):
@@ -114,7 +135,9 @@ def check_relation(changes, moves, line, limits):
         return
     change = by.get("a", 0.0) - (by.get("b", 0.0) if relation.kind == "difference" else 0.0)
     if relation.kind == "lag":
-        change *= 1 - np.exp(-9 / (relation.time_constant / timedelta(minutes=1)))  # 9 minutes after the first reading of 10
+        change *= 1 - np.exp(
+            -9 / (relation.time_constant / timedelta(minutes=1))
+        )  # 9 minutes after the first reading of 10
     found = {m.variable: m.after - m.before for m in moves}
     assert found.get("z", 0.0) == pytest.approx(relation.gain * change, abs=1e-6)
 
@@ -124,7 +147,10 @@ def check_relation(changes, moves, line, limits):
 def test_no_answer_leaves_what_is_allowed(situation):
     made, line, limits, most = situation
     found = recommend(made, line, AT, most, limits)
-    answers = [(found.changes, found.moves), *((other.changes, other.moves) for other in found.alternatives)]
+    answers = [
+        (found.changes, found.moves),
+        *((other.changes, other.moves) for other in found.alternatives),
+    ]
     for changes, moves in answers:
         assert len(changes) <= most
         assert len({c.variable for c in changes}) == len(changes)
@@ -141,7 +167,10 @@ def test_no_answer_leaves_what_is_allowed(situation):
 @given(situations())
 def test_never_for_a_line_without_a_lever(situation):
     made, line, limits, most = situation
-    fixed = {name: variable.model_copy(update={"controllable": False}) for name, variable in line.asset.variables.items()}
+    fixed = {
+        name: variable.model_copy(update={"controllable": False})
+        for name, variable in line.asset.variables.items()
+    }
     object.__setattr__(line, "asset", line.asset.model_copy(update={"variables": fixed}))
     found = recommend(made, line, AT, most, limits)
     assert (found.changes, found.helps, found.alternatives, found.levers) == ((), False, (), ())

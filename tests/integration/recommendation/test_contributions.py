@@ -30,20 +30,35 @@ def data():
 
 
 def test_the_linear_share_is_weight_times_distance_from_the_mean_in_probability(data):
-    model = small_models.linear_model(data.plan, data.rows, {"humidity.last": 2.0, "setpoint.last": -1.0}, intercept=-1.0)
+    model = small_models.linear_model(
+        data.plan, data.rows, {"humidity.last": 2.0, "setpoint.last": -1.0}, intercept=-1.0
+    )
     row = data.rows.iloc[[50]]
-    z = {n: (row[n].iloc[0] - data.rows[n].fillna(data.rows[n].median()).mean()) for n in ("humidity.last", "setpoint.last")}
+    z = {
+        n: (row[n].iloc[0] - data.rows[n].fillna(data.rows[n].median()).mean())
+        for n in ("humidity.last", "setpoint.last")
+    }
     scaled = {n: z[n] / data.rows[n].fillna(data.rows[n].median()).std(ddof=0) for n in z}
     found = {c.variable: c.share for c in contributions(model, row, OVEN)}
-    assert found["humidity"] / found["setpoint"] == pytest.approx(2.0 * scaled["humidity.last"] / -scaled["setpoint.last"])
+    assert found["humidity"] / found["setpoint"] == pytest.approx(
+        2.0 * scaled["humidity.last"] / -scaled["setpoint.last"]
+    )
 
 
 def test_an_ordinary_row_of_no_risk_above_the_usual_still_has_shares(data):
-    model = small_models.linear_model(data.plan, data.rows, {"humidity.last": 1.0, "setpoint.last": 1.0})
-    mean, spread = (np.asarray(values) for values in (model.estimator.encoding.dense.mean, model.estimator.encoding.dense.scale))
+    model = small_models.linear_model(
+        data.plan, data.rows, {"humidity.last": 1.0, "setpoint.last": 1.0}
+    )
+    mean, spread = (
+        np.asarray(values)
+        for values in (model.estimator.encoding.dense.mean, model.estimator.encoding.dense.scale)
+    )
     humidity, setpoint = (data.plan.columns.index(n) for n in ("humidity.last", "setpoint.last"))
     row = data.rows.iloc[[0]].assign(
-        **{"humidity.last": mean[humidity] + spread[humidity], "setpoint.last": mean[setpoint] - spread[setpoint]}
+        **{
+            "humidity.last": mean[humidity] + spread[humidity],
+            "setpoint.last": mean[setpoint] - spread[setpoint],
+        }
     )
     shares = {c.variable: c.share for c in contributions(model, row, OVEN)}
     assert shares["humidity"] == pytest.approx(0.25)  # the sigmoid's slope in the middle
@@ -59,9 +74,16 @@ def test_value_and_usual_are_the_level_of_the_variable(data):
     assert found.message.startswith("the spread of air humidity over 1 h, ")
 
 
-def test_a_reason_names_and_shows_the_quantity_that_moved_and_not_the_usual_one_with_the_larger_share(data):
-    model = small_models.linear_model(data.plan, data.rows, {"humidity.last": 40.0, "humidity.std.1h": 2.0})
-    (low, high), spread = model.usual_ranges["humidity.last"], model.usual_ranges["humidity.std.1h"][1]
+def test_a_reason_names_and_shows_the_quantity_that_moved_and_not_the_usual_one_with_the_larger_share(
+    data,
+):
+    model = small_models.linear_model(
+        data.plan, data.rows, {"humidity.last": 40.0, "humidity.std.1h": 2.0}
+    )
+    (low, high), spread = (
+        model.usual_ranges["humidity.last"],
+        model.usual_ranges["humidity.std.1h"][1],
+    )
     row = data.rows.iloc[[50]].assign(**{"humidity.last": high, "humidity.std.1h": 3 * spread})
     (found,) = contributions(model, row, OVEN)
     shown = found.quantity
@@ -76,7 +98,9 @@ def test_a_reason_names_and_shows_the_quantity_that_moved_and_not_the_usual_one_
 
 def test_a_variable_without_anything_unusual_raises_the_risk_only_with_others(data):
     model = small_models.linear_model(data.plan, data.rows, {"humidity.last": 4.0})
-    usual = data.rows.iloc[[50]].assign(**{"humidity.last": model.usual_ranges["humidity.last"][1] * 1.0001})
+    usual = data.rows.iloc[[50]].assign(
+        **{"humidity.last": model.usual_ranges["humidity.last"][1] * 1.0001}
+    )
     (found,) = contributions(model, usual, OVEN)
     assert found.share > 0
     assert not found.quantity.is_unusual
@@ -134,8 +158,20 @@ def words_of(asset, column, value, usual, share, usual_range=None):
 @pytest.mark.parametrize(
     ("aggregation", "value", "usual", "share", "words"),
     [
-        ("last", 232.0, 220.0, 0.31, "zone 2 temperature, 12 °C above its usual, raises the risk by 31 points"),
-        ("last", 207.5, 220.0, -0.1, "zone 2 temperature, 12.5 °C below its usual, lowers the risk by 10 points"),
+        (
+            "last",
+            232.0,
+            220.0,
+            0.31,
+            "zone 2 temperature, 12 °C above its usual, raises the risk by 31 points",
+        ),
+        (
+            "last",
+            207.5,
+            220.0,
+            -0.1,
+            "zone 2 temperature, 12.5 °C below its usual, lowers the risk by 10 points",
+        ),
         (
             "last",
             220.0,
@@ -171,7 +207,13 @@ def words_of(asset, column, value, usual, share, usual_range=None):
             0.2,
             "the age of the last value of zone 2 temperature, 2 h (usually 1 min), raises the risk by 20 points",
         ),
-        ("last", None, 220.0, 0.2, "zone 2 temperature is not known (usually 220 °C), which raises the risk by 20 points"),
+        (
+            "last",
+            None,
+            220.0,
+            0.2,
+            "zone 2 temperature is not known (usually 220 °C), which raises the risk by 20 points",
+        ),
     ],
 )
 def test_words_of_a_number(aggregation, value, usual, share, words):
@@ -182,10 +224,17 @@ def test_words_of_a_number(aggregation, value, usual, share, words):
 
 def test_a_title_begins_small_inside_a_sentence():
     asset = Asset(
-        name="a", variables={"belt": Variable(title="Belt speed set-point", unit="m/min"), "co2": Variable(title="CO2")}
+        name="a",
+        variables={
+            "belt": Variable(title="Belt speed set-point", unit="m/min"),
+            "co2": Variable(title="CO2"),
+        },
     )
     changes = [Change("belt", 8.0, 7.4, "m/min"), Change("co2", 40.0, 60.0, "%")]
-    assert describe_setting(asset, changes) == "Set belt speed set-point from 8.0 to 7.4 m/min and CO2 from 40 to 60 %"
+    assert (
+        describe_setting(asset, changes)
+        == "Set belt speed set-point from 8.0 to 7.4 m/min and CO2 from 40 to 60 %"
+    )
     mean = Column("c", "belt", "variable", "mean", HOUR_MS)
     assert words_of(asset, mean, 8.5, 8.0, 0.025) == (
         "the mean of belt speed set-point over 1 h, 0.5 m/min above its usual, raises the risk by 2.5 points"
@@ -203,12 +252,23 @@ def test_words_of_events_attributes_and_switches():
         "the time since the last error1 event, 1 h (usually not known), raises the risk by 10 points"
     )
     model = Column("c", "model", "attribute", "value")
-    assert words_of(asset, model, "m3", "m1", -0.1) == "model is m3 (usually m1), which lowers the risk by 10 points"
-    assert words_of(asset, model, "m1", "m1", -0.1) == "model is m1 as usual and lowers the risk by 10 points"
+    assert (
+        words_of(asset, model, "m3", "m1", -0.1)
+        == "model is m3 (usually m1), which lowers the risk by 10 points"
+    )
+    assert (
+        words_of(asset, model, "m1", "m1", -0.1)
+        == "model is m1 as usual and lowers the risk by 10 points"
+    )
     burner = Column("c", "burner", "variable", "last")
-    assert words_of(asset, burner, 1.0, 0.0, 0.1) == "burner is true (usually false), which raises the risk by 10 points"
+    assert (
+        words_of(asset, burner, 1.0, 0.0, 0.1)
+        == "burner is true (usually false), which raises the risk by 10 points"
+    )
 
 
 def test_a_row_without_the_models_columns_is_refused(data):
     with pytest.raises(Exception, match="columns that these rows do not have"):
-        contributions(small_models.linear_model(data.plan, data.rows, {}), pd.DataFrame({"x": [1.0]}), OVEN)
+        contributions(
+            small_models.linear_model(data.plan, data.rows, {}), pd.DataFrame({"x": [1.0]}), OVEN
+        )

@@ -24,7 +24,11 @@ def model():
     """A model of the humidity and of the set-point, which operators can change."""
     data = small_models.dataset(hours=60)
     made = small_models.linear_model(
-        data.plan, data.rows, {"humidity.last": 3.0, "setpoint.last": 2.0}, threshold=0.5, training_cutoff=START - timedelta(1)
+        data.plan,
+        data.rows,
+        {"humidity.last": 3.0, "setpoint.last": 2.0},
+        threshold=0.5,
+        training_cutoff=START - timedelta(1),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_files, "model_from_files", lambda files: made)
@@ -42,7 +46,11 @@ def line(**changes):
 
 def content(episode):
     present = episode.present
-    return None if present is None else (present.at, present.risk, present.contributions, present.recommendation)
+    return (
+        None
+        if present is None
+        else (present.at, present.risk, present.contributions, present.recommendation)
+    )
 
 
 def test_the_raise_keeps_its_advice_and_the_present_one_follows_the_readings():
@@ -58,7 +66,10 @@ def test_the_raise_keeps_its_advice_and_the_present_one_follows_the_readings():
     [after] = one.episodes
     assert after.recommendation == raised.recommendation
     assert (after.present.at, after.present.since, after.present.earlier) == (at(30), at(10), ())
-    assert (after.advice, after.present.contributions) == (raised.recommendation, raised.contributions)
+    assert (after.advice, after.present.contributions) == (
+        raised.recommendation,
+        raised.contributions,
+    )
     assert after.advised_at == at(10)
     assert after.present.risk < same.present.risk
 
@@ -104,7 +115,11 @@ def test_any_ticks_give_the_advice_of_one_catch_up(ticks, humid, moist):
     live, at_once = Line(), Line()
     for made in (live, at_once):
         for minute in range(1, END):
-            values = {"humidity": humid[minute // 10], "moisture": moist[minute // 10], "setpoint": HOT}
+            values = {
+                "humidity": humid[minute // 10],
+                "moisture": moist[minute // 10],
+                "setpoint": HOT,
+            }
             made.feed([minute], **values)
     live.run(*sorted(ticks), END - 1)
     at_once.run(END - 1)
@@ -165,7 +180,11 @@ def test_the_page_says_that_the_change_took_effect_and_proposes_the_answer_that_
     assert "The change you made has taken effect: risk" in page
     assert re.search(r'name="taken" value="(yes|partly)" checked', page)
     assert one.platform.feedback.of(raised.id) == []
-    form = {"csrf": csrf_of(browser.get(f"/episodes/{raised.id}")), "verdict": "true_alarm", "taken": "yes"}
+    form = {
+        "csrf": csrf_of(browser.get(f"/episodes/{raised.id}")),
+        "verdict": "true_alarm",
+        "taken": "yes",
+    }
     browser.post(f"/episodes/{raised.id}/feedback", data=form)
     [said] = one.platform.feedback.of(raised.id)
     assert (said.verdict, said.acted, said.recommendation_taken) == ("true_alarm", True, "yes")

@@ -39,7 +39,9 @@ def test_a_model_keeps_normal_rows_of_its_training_and_says_how_unusual_a_row_is
     assert len(normal.rows) == min(MOST_ROWS, int((train & (data.label == 0)).sum()))
     levels = data.rows.loc[train & (data.label == 0), list(normal.columns)].to_numpy(np.float64)
     unusual = normal.unusual(normal.distance(levels))
-    assert 0.2 < np.median(unusual) < 0.6, "normal rows are as unusual as normal rows, each near to itself"
+    assert 0.2 < np.median(unusual) < 0.6, (
+        "normal rows are as unusual as normal rows, each near to itself"
+    )
     far = normal.unusual(normal.distance(levels[:1] + 100.0))
     assert far == [1.0]
 
@@ -75,10 +77,22 @@ def test_models_without_normal_rows_load_and_say_that_plausibility_is_not_known(
     del meta["normal"]
     older = model_from_files({**files, META: json.dumps(meta).encode()})
     assert older.normal is None
-    meta["normal"] = {"columns": ["nothing"], "centre": [0], "scale": [1], "rows": [[0.0]] * 6, "distances": [0.0] * 6}
+    meta["normal"] = {
+        "columns": ["nothing"],
+        "centre": [0],
+        "scale": [1],
+        "rows": [[0.0]] * 6,
+        "distances": [0.0] * 6,
+    }
     with pytest.raises(ModelRefused, match="columns that its plan does not have"):
         model_from_files({**files, META: json.dumps(meta).encode()})
-    meta["normal"] = {"columns": ["setpoint.last"], "centre": [0], "scale": [0], "rows": [[0.0]] * 6, "distances": [0.0] * 6}
+    meta["normal"] = {
+        "columns": ["setpoint.last"],
+        "centre": [0],
+        "scale": [0],
+        "rows": [[0.0]] * 6,
+        "distances": [0.0] * 6,
+    }
     with pytest.raises(ModelRefused, match="scale must be above 0"):
         model_from_files({**files, META: json.dumps(meta).encode()})
 
@@ -92,7 +106,13 @@ def test_results_of_earlier_versions_can_be_read():
         "message": "lower it",
     }
     read = from_document(RecommendationResult, stored)
-    assert (read.changes[0].takes, read.alternatives, read.unusual, read.search, read.levers) == (None, (), None, None, ())
+    assert (read.changes[0].takes, read.alternatives, read.unusual, read.search, read.levers) == (
+        None,
+        (),
+        None,
+        None,
+        (),
+    )
     assert from_document(RecommendationResult, to_document(read)) == read
 
 
@@ -100,11 +120,32 @@ def test_results_of_earlier_versions_can_be_read():
     ("relations", "fault"),
     [
         ([{"variable": "a", "kind": "equal", "of": "a"}], "in a circle"),
-        ([{"variable": "a", "kind": "equal", "of": "b"}, {"variable": "b", "kind": "equal", "of": "a"}], "in a circle"),
-        ([{"variable": "a", "kind": "equal", "of": "b"}, {"variable": "a", "kind": "equal", "of": "c"}], "two relations"),
-        ([{"variable": "a", "kind": "lag", "of": "b"}], "time_constant goes together with kind: lag"),
-        ([{"variable": "a", "kind": "equal", "of": "b", "time_constant": "5m"}], "time_constant goes together with kind: lag"),
-        ([{"variable": "a", "kind": "difference", "of": "b"}], "minus goes together with kind: difference"),
+        (
+            [
+                {"variable": "a", "kind": "equal", "of": "b"},
+                {"variable": "b", "kind": "equal", "of": "a"},
+            ],
+            "in a circle",
+        ),
+        (
+            [
+                {"variable": "a", "kind": "equal", "of": "b"},
+                {"variable": "a", "kind": "equal", "of": "c"},
+            ],
+            "two relations",
+        ),
+        (
+            [{"variable": "a", "kind": "lag", "of": "b"}],
+            "time_constant goes together with kind: lag",
+        ),
+        (
+            [{"variable": "a", "kind": "equal", "of": "b", "time_constant": "5m"}],
+            "time_constant goes together with kind: lag",
+        ),
+        (
+            [{"variable": "a", "kind": "difference", "of": "b"}],
+            "minus goes together with kind: difference",
+        ),
     ],
 )
 def test_relations_that_cannot_be_are_refused(relations, fault):

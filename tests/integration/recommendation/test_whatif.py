@@ -57,21 +57,37 @@ def test_the_smallest_change_that_keeps_the_risk_under_the_threshold_is_recommen
     assert change.after < PRESENT
     assert found.risk_after < MARGIN * made.threshold < made.threshold <= found.risk_before
     assert (found.safety, found.search) == ("aim", "least")
-    assert risk_with(made, [replace(change, after=change.after + 1)]) < MARGIN * made.threshold, "missed by a step"
-    assert risk_with(made, [replace(change, after=change.after + 2)]) >= MARGIN * made.threshold, "one step less is not safe"
+    assert risk_with(made, [replace(change, after=change.after + 1)]) < MARGIN * made.threshold, (
+        "missed by a step"
+    )
+    assert risk_with(made, [replace(change, after=change.after + 2)]) >= MARGIN * made.threshold, (
+        "one step less is not safe"
+    )
 
 
-def test_where_the_margin_is_out_of_reach_the_smallest_change_under_the_threshold_is_recommended(data):
+def test_where_the_margin_is_out_of_reach_the_smallest_change_under_the_threshold_is_recommended(
+    data,
+):
     made = model(data, {"setpoint.last": 2.0})
     lowest = recommend(replace(made, threshold=1e-9), HISTORY, AT, max_changes=1).risk_after
-    made = replace(made, threshold=(lowest + before(made)) / 2 if lowest > before(made) / 3 else lowest * 1.5)
+    made = replace(
+        made, threshold=(lowest + before(made)) / 2 if lowest > before(made) / 3 else lowest * 1.5
+    )
     found = recommend(made, HISTORY, AT, max_changes=1)
     assert found.helps
     assert MARGIN * made.threshold <= found.risk_after < made.threshold
 
 
 def test_the_risk_afterwards_is_that_of_all_features_computed_anew(data):
-    made = model(data, {"setpoint.mean.1h": 2.0, "setpoint.std.1h": 0.1, "setpoint.last": 1.0, "humidity.last": 1.0})
+    made = model(
+        data,
+        {
+            "setpoint.mean.1h": 2.0,
+            "setpoint.std.1h": 0.1,
+            "setpoint.last": 1.0,
+            "humidity.last": 1.0,
+        },
+    )
     made = replace(made, threshold=before(made) * 0.8)
     found = recommend(made, HISTORY, AT, max_changes=1)
     assert found.changes
@@ -95,11 +111,15 @@ def test_where_nothing_suffices_the_greatest_reduction_is_given_and_said_not_to_
     assert not found.helps
     assert found.changes
     assert made.threshold < found.risk_after < found.risk_before
-    assert found.message.startswith("No permitted change is enough (alarm at 50 %). The largest effect: Set ")
+    assert found.message.startswith(
+        "No permitted change is enough (alarm at 50 %). The largest effect: Set "
+    )
 
 
 def test_where_nothing_lowers_the_risk_no_change_is_given(data):
-    found = recommend(model(data, {"humidity.last": 1.0}, intercept=3.0), HISTORY, AT, max_changes=2)
+    found = recommend(
+        model(data, {"humidity.last": 1.0}, intercept=3.0), HISTORY, AT, max_changes=2
+    )
     assert not found.helps
     assert found.changes == ()
     assert found.risk_after == found.risk_before
@@ -123,7 +143,12 @@ def test_cheap_changes_are_preferred(data):
     made = replace(made, threshold=before(made) * 0.95)
     for dear, cheap in (("setpoint", "belt"), ("belt", "setpoint")):
         costs = {dear: {"cost": 1000.0, "tolerance": 0.0}, cheap: {"tolerance": 0.0}}
-        line = with_variables(**{n: small_models.VARIABLES[n].model_copy(update=changes) for n, changes in costs.items()})
+        line = with_variables(
+            **{
+                n: small_models.VARIABLES[n].model_copy(update=changes)
+                for n, changes in costs.items()
+            }
+        )
         assert [c.variable for c in recommend(made, line, AT, 1).changes] == [cheap]
 
 
@@ -134,10 +159,15 @@ def levers(made, history, at):
 def test_the_present_setting_limits_and_largest_change_bound_the_search(data):
     made = model(data, {"setpoint.last": 1.0})
     narrow = with_variables(
-        setpoint=small_models.VARIABLES["setpoint"].model_copy(update={"min": PRESENT - 4, "max_change": 3.0})
+        setpoint=small_models.VARIABLES["setpoint"].model_copy(
+            update={"min": PRESENT - 4, "max_change": 3.0}
+        )
     )
     found = next(lever for lever in levers(made, narrow, AT) if lever.name == "setpoint")
-    assert (found.present, found.settings) == (PRESENT, tuple(PRESENT + d for d in (-3, -2, -1, 1, 2, 3)))
+    assert (found.present, found.settings) == (
+        PRESENT,
+        tuple(PRESENT + d for d in (-3, -2, -1, 1, 2, 3)),
+    )
 
 
 def test_settings_far_from_anything_seen_are_refused(data):
@@ -162,7 +192,9 @@ def test_if_all_settings_are_far_from_anything_seen_the_model_cannot_tell(data):
 
 def test_without_a_controllable_variable_there_is_nothing_to_recommend(data):
     fixed = with_variables(setpoint=Variable(), belt=Variable())
-    found = recommend(replace(model(data, {"setpoint.last": 1.0}), threshold=0.01), fixed, AT, max_changes=2)
+    found = recommend(
+        replace(model(data, {"setpoint.last": 1.0}), threshold=0.01), fixed, AT, max_changes=2
+    )
     assert (found.helps, found.changes) == (False, ())
     assert "no variable that operators can set" in found.message
 
@@ -176,7 +208,9 @@ def test_what_becomes_known_after_the_instant_changes_nothing(data):
 
 
 def test_of_a_risk_that_is_under_the_threshold_only_the_risk_is_told(data):
-    found = recommend(replace(model(data, {"setpoint.last": 1.0}), threshold=0.99), HISTORY, AT, max_changes=2)
+    found = recommend(
+        replace(model(data, {"setpoint.last": 1.0}), threshold=0.99), HISTORY, AT, max_changes=2
+    )
     assert (found.helps, found.changes, found.risk_after) == (False, (), found.risk_before)
     assert found.message.startswith("The risk is ")
     assert ", below the alarm at 99 %. Keep an eye on it" in found.message
@@ -199,7 +233,12 @@ def test_a_set_point_that_is_older_than_every_window_can_be_changed_while_it_hol
     row = build_features(made.plan, replace(held, readings=changed), np.array([to_millis(at)]))
     assert whole.risk_after == pytest.approx(float(made.score(row)[0]))
     start = at - made.plan.lookback
-    needed = replace(held, readings=held.readings[(held.readings.index > start) | (held.readings.index == last)])
+    needed = replace(
+        held, readings=held.readings[(held.readings.index > start) | (held.readings.index == last)]
+    )
     assert recommend(replace(made, threshold=0.01), needed, at, max_changes=1) == whole
-    expired = replace(held, readings=held.readings.assign(setpoint=changes[: small_models.START + timedelta(hours=1)]))
+    expired = replace(
+        held,
+        readings=held.readings.assign(setpoint=changes[: small_models.START + timedelta(hours=1)]),
+    )
     assert [lever.name for lever in levers(made, expired, at)] == ["belt"]

@@ -49,24 +49,34 @@ def test_an_alert_that_surely_misses_a_demand_is_not_relied_on():
 def test_a_budget_is_said_for_all_assets_together():
     material = good_material()
     [(_, interval)] = material.evaluated.items()
-    metrics = compute_metrics(replace(material, evaluated={f"oven-{i}": interval for i in range(1, 6)}))
+    metrics = compute_metrics(
+        replace(material, evaluated={f"oven-{i}": interval for i in range(1, 6)})
+    )
     judgement = conclude(metrics)
     assert "at most 15 false alarms a week on all 5 assets together (3 on each)" in judgement.rule
     weekly = metrics.outcomes["false_alarm"] / ((END - START) / timedelta(weeks=1))
-    assert f"{weekly:.3g} false alarms a week on all 5 assets together ({weekly / 5:.3g} on each)" in judgement.sentence
+    assert (
+        f"{weekly:.3g} false alarms a week on all 5 assets together ({weekly / 5:.3g} on each)"
+        in judgement.sentence
+    )
 
 
 def test_too_few_problems_cannot_tell():
     judgement = judged(problems=problems(*GOOD_PROBLEMS[:3]), episodes=good_material().episodes[:3])
     assert judgement.trust == "cannot_tell"
-    assert judgement.actions[0] == "Choose a longer period: 3 problems are too few for a conclusion."
+    assert (
+        judgement.actions[0] == "Choose a longer period: 3 problems are too few for a conclusion."
+    )
 
 
 def test_one_and_no_problem_are_said_in_their_own_words():
     one = judged(problems=problems(GOOD_PROBLEMS[0]), episodes=good_material().episodes[:1])
     assert one.actions[0] == "Choose a longer period: 1 problem is too few for a conclusion."
     none = judged(problems=problems(), episodes=[])
-    assert none.actions[0] == "Choose a longer period: no problem occurred, which is too little for a conclusion."
+    assert (
+        none.actions[0]
+        == "Choose a longer period: no problem occurred, which is too little for a conclusion."
+    )
 
 
 def test_the_first_sentences_state_only_what_is_known_of_false_alarms():
@@ -76,15 +86,22 @@ def test_the_first_sentences_state_only_what_is_known_of_false_alarms():
     waiting = episode(30.0, outcome=None)
     hit = good_material().episodes[0]
     assert said(waiting) == "1 alert was raised; it has no outcome yet."
-    assert said(waiting, episode(60.0, outcome=None)) == "2 alerts were raised; none has an outcome yet."
+    assert (
+        said(waiting, episode(60.0, outcome=None))
+        == "2 alerts were raised; none has an outcome yet."
+    )
     assert said(hit) == "No false alarm was found among 1 alert with an outcome."
-    assert said(hit, waiting) == "No false alarm was found among 1 alert with an outcome. 1 of 2 alerts has no outcome yet."
+    assert (
+        said(hit, waiting)
+        == "No false alarm was found among 1 alert with an outcome. 1 of 2 alerts has no outcome yet."
+    )
 
 
 def test_nothing_judged_says_what_to_look_at():
     judgement = judged(episodes=[], problems=problems(), evaluated={})
     assert (
-        judgement.sentence == "Too early for a conclusion: the alert was not evaluated in this period; no alarm has an outcome."
+        judgement.sentence
+        == "Too early for a conclusion: the alert was not evaluated in this period; no alarm has an outcome."
     )
     assert judgement.actions == (
         "No instant was evaluated: check that the definition is active, readings arrive, and a model is in service.",
@@ -94,8 +111,12 @@ def test_nothing_judged_says_what_to_look_at():
 def test_missed_problems_and_late_warnings_are_named():
     late = [episode(h - 0.2, outcome="too_late") for h in GOOD_PROBLEMS[7:]]
     actions = judged(episodes=[*good_material().episodes, *late]).actions
-    assert "2 of 9 problems came unannounced: look for common features in the list below." in actions
-    assert "2 warnings came too late to act: lengthen the horizon, or evaluate more often." in actions
+    assert (
+        "2 of 9 problems came unannounced: look for common features in the list below." in actions
+    )
+    assert (
+        "2 warnings came too late to act: lengthen the horizon, or evaluate more often." in actions
+    )
 
 
 def test_a_model_no_better_than_the_last_value_is_named():
@@ -117,8 +138,13 @@ def test_a_provisional_champion_is_named():
 def test_silence_of_operators_and_their_contradictions_are_named():
     silent = [replace(e, feedback=()) for e in good_material().episodes]
     assert any("ask for verdicts" in a for a in judged(episodes=silent).actions)
-    against = [episode(h - 2, outcome="in_time", said=[("false_alarm", False, "anna")]) for h in GOOD_PROBLEMS]
-    assert any("Operators contradict the data (9 of 9" in a for a in judged(episodes=against).actions)
+    against = [
+        episode(h - 2, outcome="in_time", said=[("false_alarm", False, "anna")])
+        for h in GOOD_PROBLEMS
+    ]
+    assert any(
+        "Operators contradict the data (9 of 9" in a for a in judged(episodes=against).actions
+    )
 
 
 def test_a_threshold_without_a_problem_is_told_to_get_one():
@@ -133,8 +159,17 @@ def test_a_threshold_without_a_problem_is_told_to_get_one():
     [
         threshold_material(),
         replace(good_material(), episodes=[], problems=problems(), evaluated={}),
-        replace(good_material(), problems=problems(*GOOD_PROBLEMS[:3]), episodes=good_material().episodes[:3]),
-        threshold_material([episode(h, definition=THRESHOLD, said=[("false_alarm", False, "anna")]) for h in range(10)]),
+        replace(
+            good_material(),
+            problems=problems(*GOOD_PROBLEMS[:3]),
+            episodes=good_material().episodes[:3],
+        ),
+        threshold_material(
+            [
+                episode(h, definition=THRESHOLD, said=[("false_alarm", False, "anna")])
+                for h in range(10)
+            ]
+        ),
         good_material(),
     ],
     ids=["nothing raised", "nothing judged", "too few problems", "all false", "good"],
@@ -160,9 +195,14 @@ def test_an_alert_without_any_episode_says_what_cannot_be_checked():
 def test_alerts_of_which_most_are_wrong_come_with_the_limit_that_would_halve_them():
     wrong = [episode(60.0 + 30 * i, outcome="no") for i in range(9)]
     retune = Retune("threshold", 0.5, 0.7, 9, 4, 7, 6, 9)
-    metrics = replace(compute_metrics(replace(good_material(), episodes=[*good_material().episodes[:3], *wrong])), retune=retune)
+    metrics = replace(
+        compute_metrics(replace(good_material(), episodes=[*good_material().episodes[:3], *wrong])),
+        retune=retune,
+    )
     said = "Only 3 of 12 alarms with an outcome were right: "
     with_limit = "with threshold: 0.7 instead of 0.5, 4 of 9 false alarms would have remained, and 6 of 7 that were right."
     assert said + with_limit in conclude(metrics).actions
     without = conclude(replace(metrics, retune=None)).actions
-    assert any(action.startswith(said + "no single limit halves the false alarms") for action in without)
+    assert any(
+        action.startswith(said + "no single limit halves the false alarms") for action in without
+    )

@@ -18,7 +18,9 @@ def test_a_shift_of_one_standard_deviation_is_a_distance_of_one():
 
 def test_drift_names_the_variables_that_moved_and_leaves_out_those_with_few_values():
     shuffled = np.random.default_rng(1).permutation(1000).astype(float)
-    before = pd.DataFrame({"speed": shuffled, "steam": shuffled, "rare": np.nan}, index=minutes(1000))
+    before = pd.DataFrame(
+        {"speed": shuffled, "steam": shuffled, "rare": np.nan}, index=minutes(1000)
+    )
     now = before.assign(speed=before["speed"] + 500)
     found = drift_of_inputs({"oven-1": before, "gone": before}, {"oven-1": now})
     assert [d.variable for d in found] == ["speed", "steam"]
@@ -30,7 +32,9 @@ def test_drift_names_the_variables_that_moved_and_leaves_out_those_with_few_valu
 
 def test_other_values_of_a_variable_that_changes_slowly_are_no_drift_and_those_of_a_fast_one_are():
     rng = np.random.default_rng(3)
-    slow = np.interp(np.arange(4000), np.arange(0, 4001, 500), rng.standard_normal(9))  # a new value every 500 minutes
+    slow = np.interp(
+        np.arange(4000), np.arange(0, 4001, 500), rng.standard_normal(9)
+    )  # a new value every 500 minutes
     fast = rng.standard_normal(4000)
     both = pd.DataFrame({"slow": slow, "fast": fast, "jumped": slow}, index=minutes(4000))
     now = both[3200:].assign(fast=fast[3200:] + 1, jumped=slow[3200:] + 50)
@@ -40,4 +44,6 @@ def test_other_values_of_a_variable_that_changes_slowly_are_no_drift_and_those_o
     assert found["slow"].independent < 5
     assert found["fast"].independent > 200
     assert found["fast"].is_clear
-    assert found["jumped"].is_clear, "its distance is far beyond what chance gives to a slow variable"
+    assert found["jumped"].is_clear, (
+        "its distance is far beyond what chance gives to a slow variable"
+    )

@@ -36,7 +36,10 @@ def test_outcomes_are_those_of_the_episodes_raised_in_the_period():
 
 def test_precision_is_an_interval_between_avoided_left_out_and_avoided_counted_as_right():
     precision = figures().precision
-    assert (precision.without_avoided.value, precision.with_avoided.value) == (pytest.approx(7 / 9), 0.8)
+    assert (precision.without_avoided.value, precision.with_avoided.value) == (
+        pytest.approx(7 / 9),
+        0.8,
+    )
 
 
 def test_problems_without_an_episode_before_them_are_missed():
@@ -49,7 +52,9 @@ def test_recall_is_the_one_that_judges_candidates():
     m = good_material()
     late = [episode(554.8, outcome="too_late"), episode(605.4, outcome="no")]
     m = replace(m, episodes=[*m.episodes, *late])
-    condition_intervals = {"oven-1": [(to_millis(e.raised_at), to_millis(e.closed_at)) for e in m.episodes]}
+    condition_intervals = {
+        "oven-1": [(to_millis(e.raised_at), to_millis(e.closed_at)) for e in m.episodes]
+    }
     judged = event_metrics(
         condition_intervals,
         {"oven-1": problem_intervals(m.problems, onset=True)},
@@ -77,19 +82,28 @@ def test_lead_time_counts_from_the_decision_and_not_from_the_raise():
 
 
 def test_lead_time_of_a_historical_episode_counts_from_its_raise():
-    f = figures(problems=problems(40.5), episodes=[episode(38.5, outcome="in_time", late=timedelta(days=9), backfilled=True)])
+    f = figures(
+        problems=problems(40.5),
+        episodes=[episode(38.5, outcome="in_time", late=timedelta(days=9), backfilled=True)],
+    )
     assert f.lead_times == (7200,)
     assert f.backfilled == 1
     assert f.verdicts.notified == 0
 
 
 def test_of_two_episodes_before_a_problem_the_first_gives_the_lead_time():
-    f = figures(problems=problems(40.5), episodes=[episode(39.5, outcome="in_time"), episode(37.5, outcome="in_time")])
+    f = figures(
+        problems=problems(40.5),
+        episodes=[episode(39.5, outcome="in_time"), episode(37.5, outcome="in_time")],
+    )
     assert f.lead_times == (3 * 3600 - 60,)
 
 
 def test_an_announced_problem_that_people_learnt_of_afterwards_has_a_negative_lead_time():
-    f = figures(problems=problems(40.5), episodes=[episode(38.5, outcome="in_time", late=timedelta(hours=5))])
+    f = figures(
+        problems=problems(40.5),
+        episodes=[episode(38.5, outcome="in_time", late=timedelta(hours=5))],
+    )
     assert f.lead_times == (-3 * 3600,)
 
 
@@ -113,15 +127,21 @@ def test_false_alarms_are_counted_per_watched_week_of_one_asset():
 
 
 def test_time_in_alarm_is_cut_to_the_watched_time():
-    f = figures(episodes=[episode(-1), episode(100)], evaluated={"oven-1": (START, START + 101 * H)})
+    f = figures(
+        episodes=[episode(-1), episode(100)], evaluated={"oven-1": (START, START + 101 * H)}
+    )
     assert f.time_in_alarm.value == pytest.approx((1 + 1) / 101)
 
 
 def test_where_most_episodes_are_undetermined_precision_and_false_alarms_cannot_be_told():
     determined = [episode(h, outcome="no") for h in (10, 20, 30, 40, 50)]
     f = figures(episodes=[*determined, *(episode(h) for h in range(60, 120, 10))])
-    assert f.false_alarms.doubt == f.precision.with_avoided.doubt == "6 of 11 alarms are undetermined"
-    assert f.false_alarms.high == pytest.approx(poisson_interval(5 + 6)[1] / 4)  # each of the six may be one
+    assert (
+        f.false_alarms.doubt == f.precision.with_avoided.doubt == "6 of 11 alarms are undetermined"
+    )
+    assert f.false_alarms.high == pytest.approx(
+        poisson_interval(5 + 6)[1] / 4
+    )  # each of the six may be one
     assert f.false_alarms.low == pytest.approx(poisson_interval(5)[0] / 4)
 
 
@@ -133,7 +153,10 @@ def test_without_a_single_outcome_there_is_no_figure_of_false_alarms():
 
 
 def test_an_episode_that_no_data_can_check_waits_for_an_operator():
-    open_ones = [replace(episode(60, definition=definition), outcome_record=None) for definition in (THRESHOLD, CLASSIFIER)]
+    open_ones = [
+        replace(episode(60, definition=definition), outcome_record=None)
+        for definition in (THRESHOLD, CLASSIFIER)
+    ]
     without_problem = compute_metrics(threshold_material(open_ones[:1]))
     assert without_problem.undetermined == {"no operator gave a verdict": 1}
     assert figures(episodes=open_ones[1:]).undetermined == {"the outcome is not known yet": 1}
@@ -151,7 +174,9 @@ def test_a_verdict_against_the_data_is_a_disagreement_unless_somebody_acted():
     said_right = episode(60, outcome="no", said=[("true_alarm", False, "anna")])
     said_wrong = episode(38.5, outcome="in_time", said=[("false_alarm", False, "anna")])
     avoided = episode(90, outcome="no", said=[("true_alarm", True, "ben")])
-    split = episode(120, outcome="no", said=[("true_alarm", False, "anna"), ("false_alarm", False, "ben")])
+    split = episode(
+        120, outcome="no", said=[("true_alarm", False, "anna"), ("false_alarm", False, "ben")]
+    )
     f = figures(episodes=[said_right, said_wrong, avoided, split])
     assert f.verdicts.against_data.basis == "2 of 2 verdicts that data can check"
     assert f.verdicts.among_themselves == 1
@@ -195,7 +220,9 @@ def test_the_operating_point_is_the_threshold_that_was_in_force_row_by_row():
     scores = (
         good_material()
         .scores.head(4)
-        .assign(score=[0.4, 0.4, 0.9, 0.1], threshold=[0.3, 0.5, 0.5, 0.5], label=[1.0, 1.0, 0.0, 0.0])
+        .assign(
+            score=[0.4, 0.4, 0.9, 0.1], threshold=[0.3, 0.5, 0.5, 0.5], label=[1.0, 1.0, 0.0, 0.0]
+        )
     )
     operating = figures(scores=scores).rows.operating
     assert operating == {"recall": 0.5, "precision": 0.5}
@@ -203,7 +230,10 @@ def test_the_operating_point_is_the_threshold_that_was_in_force_row_by_row():
 
 @pytest.mark.parametrize(
     ("label", "doubt"),
-    [(0.0, "the problem followed none of 671 scores"), (1.0, "the problem followed every one of 671 scores")],
+    [
+        (0.0, "the problem followed none of 671 scores"),
+        (1.0, "the problem followed every one of 671 scores"),
+    ],
 )
 def test_one_class_only_gives_no_ranking_and_says_so(label, doubt):
     rows = figures(scores=good_material().scores.assign(label=label)).rows
@@ -222,11 +252,22 @@ def test_the_twin_in_shadow_stands_beside_the_refit_on_the_rows_of_both():
 
 def test_without_scores_there_is_nothing_to_rank():
     rows = figures(scores=good_material().scores.iloc[:0]).rows
-    assert (rows.rows, rows.ap, rows.brier, rows.doubt) == (0, None, None, "no score has a known label yet")
+    assert (rows.rows, rows.ap, rows.brier, rows.doubt) == (
+        0,
+        None,
+        None,
+        "no score has a known label yet",
+    )
 
 
 def test_nothing_at_all_still_makes_a_report():
-    f = figures(episodes=[], problems=problems(), evaluated={}, scores=good_material().scores.iloc[:0], models=())
+    f = figures(
+        episodes=[],
+        problems=problems(),
+        evaluated={},
+        scores=good_material().scores.iloc[:0],
+        models=(),
+    )
     assert f.false_alarms.doubt == "no time was evaluated"
     assert f.lead_time.doubt == "no announced problems"
 

@@ -33,7 +33,9 @@ from tests.report_material import CLASSIFIER, H, problems
 BERLIN = ZoneInfo("Europe/Berlin")
 START, END = (datetime(2026, month, 1, tzinfo=BERLIN).astimezone(UTC) for month in (3, 4))
 OFFSET = (START - report_material.START) / H  # hours of the material count from its own start
-DEFINITION = CLASSIFIER.model_copy(update={"costs": Costs(miss=900, miss_per_minute=150, false_alarm=50, intervention=20)})
+DEFINITION = CLASSIFIER.model_copy(
+    update={"costs": Costs(miss=900, miss_per_minute=150, false_alarm=50, intervention=20)}
+)
 ADVICE = RecommendationResult((), 0.8, 0.2, helps=True, message="lower zone 2 by 4 °C")
 GAP_H, HORIZON_H = 0.5, 4.0
 SAID = {"right": ("true_alarm", False), "wrong": ("false_alarm", False), "acted": (None, True)}
@@ -47,7 +49,13 @@ ALERTS = [
     ("oven-1", 372.0, "no", "wrong", None),
     ("oven-1", 540.0, "no", None, None),
     ("oven-1", 700.0, "in_time", "late", 5),  # answered in April
-    ("oven-1", 707.0, "no", "wrong", 30),  # after the change to summer time: noon, too, and 11:00 by the clock of winter
+    (
+        "oven-1",
+        707.0,
+        "no",
+        "wrong",
+        30,
+    ),  # after the change to summer time: noon, too, and 11:00 by the clock of winter
     ("oven-2", 200.0, "in_time", None, None),
     ("oven-2", 400.0, "no", "right", 6),  # a hit by word
     ("oven-2", 742.0, None, None, None),  # the horizon ends in April
@@ -68,14 +76,33 @@ AS_OF = END + 24 * H
 
 def alert(asset, hour, observed, answer, acknowledged):
     said = (
-        {"late": [("true_alarm", False, "ben")], None: []}.get(answer) if answer in ("late", None) else [(*SAID[answer], "anna")]
+        {"late": [("true_alarm", False, "ben")], None: []}.get(answer)
+        if answer in ("late", None)
+        else [(*SAID[answer], "anna")]
     )
-    made = report_material.episode(OFFSET + hour, asset=asset, outcome=observed, said=said, definition=DEFINITION)
-    feedback = tuple(replace(f, at=END + 2 * H) for f in made.feedback) if answer == "late" else made.feedback
+    made = report_material.episode(
+        OFFSET + hour, asset=asset, outcome=observed, said=said, definition=DEFINITION
+    )
+    feedback = (
+        tuple(replace(f, at=END + 2 * H) for f in made.feedback)
+        if answer == "late"
+        else made.feedback
+    )
     revision, threshold = (3, 0.4) if hour < EDITED_H else (4, 0.5)
-    made = replace(made, revision=revision, evaluation=replace(made.evaluation, threshold=threshold))
-    stamp = None if acknowledged is None else ActorStamp("anna", made.detected_at + timedelta(minutes=acknowledged))
-    return replace(made, feedback=feedback, acknowledged=stamp, recommendation=ADVICE if answer == "acted" else None)
+    made = replace(
+        made, revision=revision, evaluation=replace(made.evaluation, threshold=threshold)
+    )
+    stamp = (
+        None
+        if acknowledged is None
+        else ActorStamp("anna", made.detected_at + timedelta(minutes=acknowledged))
+    )
+    return replace(
+        made,
+        feedback=feedback,
+        acknowledged=stamp,
+        recommendation=ADVICE if answer == "acted" else None,
+    )
 
 
 def month_problems():
@@ -110,8 +137,15 @@ def month():
         episodes=[alert("oven-1", -100, "no", "wrong", None)], problems=problems(OFFSET - 200, length=timedelta(minutes=50)),
         scores=report_material.scores(()).iloc[:0], models=(), evaluated={"oven-1": (START - 28 * 24 * H, START)},
     )  # fmt: skip
-    reported = [ReportedMiss(DEFINITION.name, a, START + h * H, "soft in the pack", "anna", END + 3 * H) for a, h in MISSES]
-    log = SimpleNamespace(between=lambda start, end, name: [m for m in reversed(reported) if start <= m.missed_at < end])
+    reported = [
+        ReportedMiss(DEFINITION.name, a, START + h * H, "soft in the pack", "anna", END + 3 * H)
+        for a, h in MISSES
+    ]
+    log = SimpleNamespace(
+        between=lambda start, end, name: [
+            m for m in reversed(reported) if start <= m.missed_at < end
+        ]
+    )
     whole = replace(
         before, revision=4, start=START, end=END, episodes=[alert(*a) for a in ALERTS], problems=month_problems(),
         scores=month_scores(), evaluated=EVALUATED, gaps=GAPS, previous=before, decisions=DECISIONS,
@@ -132,7 +166,11 @@ def announced():
     """Lead time in hours of each problem that an alert announced, from the list alone: by the first alert in its window."""
     leads = {}
     for asset, start, _ in PROBLEMS:
-        own = [h for a, h, *_ in ALERTS if a == asset and start - GAP_H - HORIZON_H <= h <= start - GAP_H]
+        own = [
+            h
+            for a, h, *_ in ALERTS
+            if a == asset and start - GAP_H - HORIZON_H <= h <= start - GAP_H
+        ]
         if own:
             leads[asset, start] = start - min(own) - 1 / 60  # known a minute after the raise
     return leads
@@ -150,7 +188,12 @@ def test_outcomes(metrics):
     hits = sum(o in ("in_time", "too_late") or answer == "right" for _, _, o, answer, _ in IN_MONTH)
     avoided = sum(o == "no" and answer == "acted" for _, _, o, answer, _ in IN_MONTH)
     wrong = sum(o == "no" and answer in ("wrong", None) for _, _, o, answer, _ in IN_MONTH)
-    assert metrics.outcomes == {"hit": hits, "avoided": avoided, "false_alarm": wrong, "undetermined": 1}
+    assert metrics.outcomes == {
+        "hit": hits,
+        "avoided": avoided,
+        "false_alarm": wrong,
+        "undetermined": 1,
+    }
     assert (hits, avoided, wrong) == (6, 1, 3)
     assert metrics.precision.with_avoided.value == pytest.approx(7 / 10)
     assert metrics.precision.without_avoided.value == pytest.approx(6 / 9)
@@ -180,10 +223,15 @@ def test_false_alarms_a_week_and_time_in_alarm(metrics):
 def test_money(metrics):
     minutes = {(a, h): m for a, h, m in PROBLEMS}
     found = announced()
-    missed, came = ([minutes[key] for key in minutes if minutes[key] and (key in found) == wanted] for wanted in (False, True))
+    missed, came = (
+        [minutes[key] for key in minutes if minutes[key] and (key in found) == wanted]
+        for wanted in (False, True)
+    )
     usual = statistics.median([*missed, *came, 50])  # with the problem of February
     money = metrics.money
-    assert money.missed.low == money.missed.high == 900 * (len(missed) + 1) + 150 * sum(missed)  # one more, without minutes
+    assert (
+        money.missed.low == money.missed.high == 900 * (len(missed) + 1) + 150 * sum(missed)
+    )  # one more, without minutes
     assert money.announced.low == 900 * len(came) + 150 * sum(came)
     assert (money.false_alarms.low, money.false_alarms.high) == (150, 200)
     assert money.interventions.low == 20
@@ -199,7 +247,9 @@ def test_operators(metrics):
     assert answered == 6
     assert v.to_acknowledge.median == timedelta(minutes=minutes[(len(minutes) - 1) // 2])
     assert v.to_acknowledge.p90 == timedelta(minutes=minutes[-1])
-    assert v.agreement.basis.startswith("4 of 5")  # the data say "no" where the operator of hour 400 says right
+    assert v.agreement.basis.startswith(
+        "4 of 5"
+    )  # the data say "no" where the operator of hour 400 says right
     assert [(a.action, a.times, a.helped) for a in v.actions] == [("lowered zone 2", 1, 1)]
     assert v.advice.given == 1
 
@@ -211,17 +261,26 @@ def test_reported_misses_are_listed_and_one_that_the_data_show_is_counted_once(m
     assert page.count("soft in the pack") == len(MISSES)
 
 
-def test_alerts_of_both_revisions_count_and_the_report_names_the_one_in_force_at_the_end(month, metrics):
+def test_alerts_of_both_revisions_count_and_the_report_names_the_one_in_force_at_the_end(
+    month, metrics
+):
     before = [a for a in IN_MONTH if a[1] < EDITED_H]
     thresholds = [e.threshold for e in metrics.episodes]
-    assert (thresholds.count(0.4), thresholds.count(0.5)) == (len(before), len(IN_MONTH) - len(before))
+    assert (thresholds.count(0.4), thresholds.count(0.5)) == (
+        len(before),
+        len(IN_MONTH) - len(before),
+    )
     assert {e.revision for e in month.raised} == {3, 4}
     assert metrics.revision == 4
 
 
 def test_what_was_known_before_the_late_answer_differs_in_what_it_changed_alone(month, metrics):
-    early = [replace(e, feedback=tuple(f for f in e.feedback if f.at <= END)) for e in month.episodes]
-    first, second = (key_metrics(m) for m in (compute_metrics(replace(month, episodes=early)), metrics))
+    early = [
+        replace(e, feedback=tuple(f for f in e.feedback if f.at <= END)) for e in month.episodes
+    ]
+    first, second = (
+        key_metrics(m) for m in (compute_metrics(replace(month, episodes=early)), metrics)
+    )
     changed = {d.metric: (d.before, d.after) for d in list_differences(first, second, ())}
     assert changed == {"answered": ("5 / 11", "6 / 11")}
 
@@ -246,12 +305,20 @@ def test_the_model_is_compared_with_its_promotion_and_the_refusal_is_told(metric
 
 def test_row_metrics_are_those_of_the_labelled_scores(month, metrics):
     known = [
-        (s, t, bool(y)) for s, t, y in month.scores[["score", "threshold", "label"]].itertuples(index=False) if not np.isnan(y)
+        (s, t, bool(y))
+        for s, t, y in month.scores[["score", "threshold", "label"]].itertuples(index=False)
+        if not np.isnan(y)
     ]
     hits = sum(s >= t and y for s, t, y in known)
     assert metrics.rows.operating["recall"] == pytest.approx(hits / sum(y for *_, y in known))
-    assert metrics.rows.operating["precision"] == pytest.approx(hits / sum(s >= t for s, t, _ in known))
-    waiting = [(s, t) for s, t, y in month.scores[["score", "threshold", "label"]].itertuples(index=False) if np.isnan(y)]
+    assert metrics.rows.operating["precision"] == pytest.approx(
+        hits / sum(s >= t for s, t, _ in known)
+    )
+    waiting = [
+        (s, t)
+        for s, t, y in month.scores[["score", "threshold", "label"]].itertuples(index=False)
+        if np.isnan(y)
+    ]
     above = [s for s, t in waiting if s >= t]
     estimated = metrics.model.estimated
     assert estimated.rows == len(waiting) == 5
@@ -260,19 +327,30 @@ def test_row_metrics_are_those_of_the_labelled_scores(month, metrics):
 
 def test_every_table_and_the_page_are_made_of_the_same_figures(month, metrics):
     found = tables(metrics)
-    assert [r["value"] for r in found["figures"].to_records() if r["figure"] == "recall"] == [metrics.event_recall.value]
+    assert [r["value"] for r in found["figures"].to_records() if r["figure"] == "recall"] == [
+        metrics.event_recall.value
+    ]
     assert {r["outcome"]: r["episodes"] for r in found["outcomes"].to_records()}["false_alarm"] == 3
     assert found["money"].to_records()[0]["low"] == metrics.money.missed.low
     page = render_page(metrics, conclude(metrics), draw(metrics, month, BERLIN), zone=BERLIN)
     assert "2026-03-01 00:00 to 2026-04-01 00:00 Europe/Berlin" in page
     assert len(page.encode()) < 2_000_000
-    assert page == render_page(compute_metrics(month), conclude(metrics), draw(metrics, month, BERLIN), zone=BERLIN)
+    assert page == render_page(
+        compute_metrics(month), conclude(metrics), draw(metrics, month, BERLIN), zone=BERLIN
+    )
 
 
 def test_a_threshold_with_costs_has_sums_too():
-    definition = report_material.THRESHOLD.model_copy(update={"costs": Costs(currency="CHF", false_alarm=40)})
-    wrong = [report_material.episode(h, definition=definition, said=[("false_alarm", False, "anna")]) for h in (3, 30)]
-    money = compute_metrics(replace(report_material.threshold_material(wrong), definition=definition)).money
+    definition = report_material.THRESHOLD.model_copy(
+        update={"costs": Costs(currency="CHF", false_alarm=40)}
+    )
+    wrong = [
+        report_material.episode(h, definition=definition, said=[("false_alarm", False, "anna")])
+        for h in (3, 30)
+    ]
+    money = compute_metrics(
+        replace(report_material.threshold_material(wrong), definition=definition)
+    ).money
     assert (money.currency, money.false_alarms.low, money.net.high) == ("CHF", 80, -80)
 
 

@@ -88,7 +88,10 @@ def test_the_first_screen_answers_whether_to_trust_it_and_what_to_change(good_pa
     text = re.sub(r"<[^>]+>", "", good_page.split("<h2>Timeline")[0])
     assert "7 of 9 problems were predicted, typically 1 h 59 min ahead." in text
     assert "2 false alarms. 1 of 11 alerts has no outcome yet." in text
-    assert "7 of 9 predicted, 8 of 10 right; about 25 more weeks of data are needed for a firm verdict." in text
+    assert (
+        "7 of 9 predicted, 8 of 10 right; about 25 more weeks of data are needed for a firm verdict."
+        in text
+    )
     assert "Trust it" in text
     assert "Actions" in text
     assert "45 % to 94 %; 7 of 9 problems" in text
@@ -96,21 +99,33 @@ def test_the_first_screen_answers_whether_to_trust_it_and_what_to_change(good_pa
 
 
 def test_few_cases_are_told_with_the_range_of_what_is_possible():
-    page = page_of(replace(good_material(), problems=problems(40.5, 101), episodes=[episode(38.5, outcome="in_time")]))
+    page = page_of(
+        replace(
+            good_material(),
+            problems=problems(40.5, 101),
+            episodes=[episode(38.5, outcome="in_time")],
+        )
+    )
     assert "only 2 problems: anything from 9.5 % to 91 % is possible" in page
 
 
 def test_what_people_wrote_is_escaped():
     m = good_material()
     definition = CLASSIFIER.model_copy(update={"title": "<script>alert(1)</script> & moist"})
-    page = page_of(replace(m, definition=definition, episodes=[replace(e, asset="<b>oven</b>") for e in m.episodes]))
+    page = page_of(
+        replace(
+            m, definition=definition, episodes=[replace(e, asset="<b>oven</b>") for e in m.episodes]
+        )
+    )
     assert "<script" not in page
     assert "<b>oven" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt; &amp; moist" in page
 
 
 def test_a_threshold_page_shows_no_empty_model_or_problem_sections():
-    page = page_of(threshold_material([episode(3, definition=THRESHOLD, said=[("true_alarm", False, "anna")])]))
+    page = page_of(
+        threshold_material([episode(3, definition=THRESHOLD, said=[("true_alarm", False, "anna")])])
+    )
     assert "came unannounced" not in page
     assert "The model</h2>" not in page
     assert "Problems announced in time" not in page
@@ -118,7 +133,12 @@ def test_a_threshold_page_shows_no_empty_model_or_problem_sections():
 
 def test_an_empty_period_makes_a_page_too():
     m = replace(
-        good_material(), episodes=[], problems=problems(), scores=good_material().scores.iloc[:0], models=(), evaluated={}
+        good_material(),
+        episodes=[],
+        problems=problems(),
+        scores=good_material().scores.iloc[:0],
+        models=(),
+        evaluated={},
     )
     page = page_of(m)
     assert "No instant was evaluated" in page
@@ -139,7 +159,10 @@ def test_tables_are_folded_below_headline_and_worth_and_unfolded_in_print(good_p
 
 def test_the_report_of_a_threshold_lists_all_its_alarms_and_speaks_of_no_model():
     said = ("true_alarm", "false_alarm", "unsure")
-    alarms = [episode(3 + 5 * n, definition=THRESHOLD, said=[(said[n % 3], False, "anna")]) for n in range(14)]
+    alarms = [
+        episode(3 + 5 * n, definition=THRESHOLD, said=[(said[n % 3], False, "anna")])
+        for n in range(14)
+    ]
     page = page_of(threshold_material([replace(alarm, contributions=()) for alarm in alarms]))
     listed = page.partition("<h2>All alarms</h2>")[2].partition("</details>")[0]
     assert listed.count("<tr>") == 1 + len(alarms)

@@ -22,7 +22,13 @@ from tests.report_material import CLASSIFIER, END, START, good_material
 def test_a_summary_survives_its_storage():
     metrics = compute_metrics(good_material())
     found = summarise(metrics, conclude(metrics))
-    assert (found.problems, found.announced, found.hits, found.avoided, found.false_alarms) == (9, 7, 7, 1, 2)
+    assert (found.problems, found.announced, found.hits, found.avoided, found.false_alarms) == (
+        9,
+        7,
+        7,
+        1,
+        2,
+    )
     assert summary_from_document(summary_to_document(found)) == found
 
 
@@ -31,36 +37,55 @@ def test_answers_to_backfilled_episodes_are_not_among_those_of_the_episodes_with
     backfilled = [replace(e, backfilled=True) for e in material.episodes]
     metrics = compute_metrics(replace(material, episodes=[*backfilled[:9], *material.episodes[9:]]))
     found = summarise(metrics, conclude(metrics))
-    assert (found.answered, found.notified) == (1, 2)  # of the last two, one was answered; nine others were backfilled
+    assert (found.answered, found.notified) == (
+        1,
+        2,
+    )  # of the last two, one was answered; nine others were backfilled
 
 
 def test_a_problem_that_is_not_over_costs_the_same_in_a_later_report_on_the_period():
     material = good_material()
     costs = Costs(currency="EUR", miss=0, miss_per_minute=1, false_alarm=0, intervention=0)
-    lasting = material.problems.assign(end=material.problems["end"].mask(material.problems["end"].notna()))
-    priced = replace(material, definition=CLASSIFIER.model_copy(update={"costs": costs}), problems=lasting)
-    sums = [compute_metrics(replace(priced, as_of=END + days * timedelta(days=1))).money.missed for days in (1, 30)]
+    lasting = material.problems.assign(
+        end=material.problems["end"].mask(material.problems["end"].notna())
+    )
+    priced = replace(
+        material, definition=CLASSIFIER.model_copy(update={"costs": costs}), problems=lasting
+    )
+    sums = [
+        compute_metrics(replace(priced, as_of=END + days * timedelta(days=1))).money.missed
+        for days in (1, 30)
+    ]
     assert sums[0] == sums[1]
     assert sums[0].high <= 2 * 28 * 24 * 60
 
 
 def test_values_of_text_columns_with_markup_and_backslashes_are_drawn_as_they_are():
     values = ("A\\1 $x_$", "<b>")
-    drift = Drift("product", 0.3, None, values, (0.5, 0.5), (0.1, 0.9), 0.0, 0.0, 100, 100, 100, 0.1, None)
+    drift = Drift(
+        "product", 0.3, None, values, (0.5, 0.5), (0.1, 0.9), 0.0, 0.0, 100, 100, 100, 0.1, None
+    )
     svg = drift_bars(drift, "drift0")
     assert "A\\1 $x_$: 50 % → 10 %, &lt;b&gt;: 50 % → 90 %" in svg
     assert "<b>" not in svg
 
 
 def test_definitions_rank_by_problems_announced_or_avoided_and_by_false_alarms():
-    found = plant(summary("a", announced=2, avoided=0), summary("b", announced=3, avoided=1, false_alarms=9))
-    assert [(r.summary.name, r.value, r.nuisance) for r in found.ranked] == [("b", 1, 1), ("a", 2, 2)]
+    found = plant(
+        summary("a", announced=2, avoided=0), summary("b", announced=3, avoided=1, false_alarms=9)
+    )
+    assert [(r.summary.name, r.value, r.nuisance) for r in found.ranked] == [
+        ("b", 1, 1),
+        ("a", 2, 2),
+    ]
 
 
 def test_money_of_one_currency_is_added_up_and_never_across_currencies():
     def money(currency, net):
         zero = Amount(0, 0)
-        return Money(currency, Amount(10, 10), Amount(5, 5), zero, zero, zero, Amount(*net), 0.0, ())
+        return Money(
+            currency, Amount(10, 10), Amount(5, 5), zero, zero, zero, Amount(*net), 0.0, ()
+        )
 
     found = plant(
         summary("a", money=money("EUR", (-5, 10))),
@@ -76,7 +101,9 @@ def test_money_of_one_currency_is_added_up_and_never_across_currencies():
 def test_the_first_three_sentences_which_are_sent_name_what_to_decide():
     zero = Amount(0, 0)
     costs = Money("EUR", zero, zero, zero, zero, zero, zero, 0.0, ())
-    found = plant(summary("belt", hits=0, avoided=0, false_alarms=9, announced=0, problems=0, money=costs))
+    found = plant(
+        summary("belt", hits=0, avoided=0, false_alarms=9, announced=0, problems=0, money=costs)
+    )
     first, proposed, money = plant_sentences(found)[:3]
     assert first == "No problem occurred; 1 alert raised 10 alarms: 0 right, 9 false."
     assert proposed == "Proposed: retire belt."
@@ -96,14 +123,23 @@ def test_a_plant_whose_definitions_state_no_problem_does_not_say_that_none_occur
     def first(*found):
         return plant_sentences(plant(*found))[0]
 
-    hot, moist = summary("hot", problems=0, announced=0, has_problem=False), summary("moist", problems=0, announced=0)
+    hot, moist = (
+        summary("hot", problems=0, announced=0, has_problem=False),
+        summary("moist", problems=0, announced=0),
+    )
     assert first(hot) == "1 alert raised 10 alarms: 8 right, 2 false."
-    assert first(hot, moist).startswith("No problem occurred of the 1 alert that states one; 2 alerts raised 20 alarms")
+    assert first(hot, moist).startswith(
+        "No problem occurred of the 1 alert that states one; 2 alerts raised 20 alarms"
+    )
     assert first(moist).startswith("No problem occurred; ")
 
 
 def test_evaluations_that_were_late_are_stated():
     late = [(START, START + timedelta(hours=2)), (END - timedelta(hours=1), END)]
     material = PlantMaterial(START, END, END, (), kpis([], START, END), late=late)
-    assert "Evaluation was late 2 times, for 3 h in all" in render_plant_page(compute_plant(material))
-    assert "The platform found no evaluation late." in render_plant_page(compute_plant(replace(material, late=())))
+    assert "Evaluation was late 2 times, for 3 h in all" in render_plant_page(
+        compute_plant(material)
+    )
+    assert "The platform found no evaluation late." in render_plant_page(
+        compute_plant(replace(material, late=()))
+    )

@@ -60,7 +60,9 @@ def test_the_sentences_of_a_definition():
 
 
 def test_the_sentences_of_the_plant():
-    found = plant(summary("belt", hits=0, avoided=0, false_alarms=9, undetermined=1, announced=0, problems=0))
+    found = plant(
+        summary("belt", hits=0, avoided=0, false_alarms=9, undetermined=1, announced=0, problems=0)
+    )
     assert plant_sentences(found, language("de"))[:2] == (
         "Es trat kein Problem auf; 1 Definition löste 10 Alarme aus: 0 richtig, 9 falsch, 1 noch ohne Ergebnis.",
         "Vorgeschlagen: außer Dienst nehmen: belt.",
@@ -74,15 +76,28 @@ def test_the_sentences_of_the_plant():
     ("code", "subject", "line"),
     [
         ("en", "Report 2026-W02: too-hot, revision 2", "- false alarms: 0 → 1 (1 answer late)"),
-        ("de", "Bericht 2026-W02: too-hot, Revision 2", "- Fehlalarme: 0 → 1 (1 verspätete Antwort)"),
-        ("fr", "Rapport 2026-W02 : too-hot, révision 2", "- fausses alarmes : 0 → 1 (1 réponse tardive)"),
+        (
+            "de",
+            "Bericht 2026-W02: too-hot, Revision 2",
+            "- Fehlalarme: 0 → 1 (1 verspätete Antwort)",
+        ),
+        (
+            "fr",
+            "Rapport 2026-W02 : too-hot, révision 2",
+            "- fausses alarmes : 0 → 1 (1 réponse tardive)",
+        ),
     ],
 )
 def test_a_mail_is_in_the_language_of_the_plant(code, subject, line):
     platform = replace(in_memory_platform(Mailbox("mail")), language=code)
     platform.assets.put([oven()])
     apply(platform, [too_hot(schedule={"report_recipients": ["mail"]})], "engineer", at(0), "test")
-    difference = Difference("false alarms", "0", "1", translatable_count("{number} answer late", "{number} answers late", 1))
+    difference = Difference(
+        "false alarms",
+        "0",
+        "1",
+        translatable_count("{number} answer late", "{number} answers late", 1),
+    )
     store_report(platform, revision=2, differences=(difference,), announced=False)
     assert announce_reports(platform, at(9000)) == 1
     (notification,) = platform.notifications.due(at(9000), 9)
@@ -96,7 +111,8 @@ def full_material():
     material = good_material()
     rng = np.random.default_rng(0)
     readings = pd.DataFrame(
-        {"moisture": rng.normal(4, 0.4, 4_000)}, index=pd.date_range(material.start, periods=4_000, freq="10min").as_unit("ms")
+        {"moisture": rng.normal(4, 0.4, 4_000)},
+        index=pd.date_range(material.start, periods=4_000, freq="10min").as_unit("ms"),
     )
     costs = Costs(miss=900, miss_per_minute=150, false_alarm=50, intervention=20)
     advice = RecommendationResult((), 0.8, 0.2, helps=True, message="unten drehen")
@@ -108,7 +124,10 @@ def full_material():
         )
         for n, verdict in enumerate(("promote", "keep", "cannot_tell", "stale", "rejected", "rollback", "gave_way"), 1)
     ]  # fmt: skip
-    wrong = [episode(h, outcome="no", value=0.5 + h / 1_000, said=[("unsure", True, "anna")]) for h in range(61, 73, 2)]
+    wrong = [
+        episode(h, outcome="no", value=0.5 + h / 1_000, said=[("unsure", True, "anna")])
+        for h in range(61, 73, 2)
+    ]
     return replace(
         material,
         definition=CLASSIFIER.model_copy(update={"costs": costs}),
@@ -117,9 +136,14 @@ def full_material():
         histories={"oven-1": History(oven(), readings)},
         reference={"oven-1": readings - 2},
         reference_period=(material.start - 100 * H, material.start),
-        misses=[ReportedMiss("too-moist", "oven-1", material.start + H, "weich", "anna", material.end)],
+        misses=[
+            ReportedMiss("too-moist", "oven-1", material.start + H, "weich", "anna", material.end)
+        ],
         gaps={"oven-1": ((material.start, material.start + H),)},
-        models=[replace(m, summary=summarise_decision("provisional", None, "", "", {})) for m in material.models],
+        models=[
+            replace(m, summary=summarise_decision("provisional", None, "", "", {}))
+            for m in material.models
+        ],
         previous=material,
         withdrawn=2,
         not_notified=3,
@@ -128,7 +152,22 @@ def full_material():
     )
 
 
-SAME_EVERYWHERE = {"SHAP", "PSI", "ROC", "AUC", "Wasserstein", "UTC", "EUR", "min", "oven", "zone", "Jan", "Feb", "Dez", "run"}
+SAME_EVERYWHERE = {
+    "SHAP",
+    "PSI",
+    "ROC",
+    "AUC",
+    "Wasserstein",
+    "UTC",
+    "EUR",
+    "min",
+    "oven",
+    "zone",
+    "Jan",
+    "Feb",
+    "Dez",
+    "run",
+}
 NAMES = SAME_EVERYWHERE | {
     "too",
     "moist",
@@ -144,7 +183,20 @@ NAMES = SAME_EVERYWHERE | {
     "spät",
 }
 BY_PEOPLE = {"lowered", "steam", "valve"}
-OF_THE_EPISODE = {"risk", "is", "at", "or", "above", "temperature", "its", "usual", "the", "horizon", "not", "over"}
+OF_THE_EPISODE = {
+    "risk",
+    "is",
+    "at",
+    "or",
+    "above",
+    "temperature",
+    "its",
+    "usual",
+    "the",
+    "horizon",
+    "not",
+    "over",
+}
 
 
 def test_a_page_of_a_definition_has_no_word_outside_the_language_files(full_material, monkeypatch):
@@ -152,19 +204,32 @@ def test_a_page_of_a_definition_has_no_word_outside_the_language_files(full_mate
     metrics = replace(metrics, retune=Retune("threshold", 0.5, 0.6, 8, 4, 4, 4, 4))
     drawn = draw(metrics, full_material, language=of_plant)
     judgement = conclude(metrics)
-    differences = list_differences({"right": "1"}, {"right": "2"}, find_reasons({}, {"episodes": [], "reported_misses": [1]}))
+    differences = list_differences(
+        {"right": "1"}, {"right": "2"}, find_reasons({}, {"episodes": [], "reported_misses": [1]})
+    )
     monkeypatch.setattr("alerting.reporting.life.page.language", lambda _: of_plant)
-    page = with_life(render_page(metrics, judgement, drawn, language=of_plant), ReportLife("2026-01", 2, True, differences))
+    page = with_life(
+        render_page(metrics, judgement, drawn, language=of_plant),
+        ReportLife("2026-01", 2, True, differences),
+    )
     assert words_left(page, NAMES | BY_PEOPLE | OF_THE_EPISODE) == []
-    assert {"drift", "drivers"} <= {section for section, there in (("drift", drawn.drift), ("drivers", metrics.drivers)) if there}
+    assert {"drift", "drivers"} <= {
+        section
+        for section, there in (("drift", drawn.drift), ("drivers", metrics.drivers))
+        if there
+    }
     assert metrics.money
     assert metrics.model.decisions
 
 
 def test_a_page_of_a_threshold_has_no_word_outside_the_language_files():
-    material = threshold_material([episode(3, definition=THRESHOLD, said=[("true_alarm", False, "anna")])])
+    material = threshold_material(
+        [episode(3, definition=THRESHOLD, said=[("true_alarm", False, "anna")])]
+    )
     metrics, of_plant = compute_metrics(material), marked_language()
-    page = render_page(metrics, conclude(metrics), draw(metrics, material, language=of_plant), language=of_plant)
+    page = render_page(
+        metrics, conclude(metrics), draw(metrics, material, language=of_plant), language=of_plant
+    )
     assert words_left(page, NAMES | BY_PEOPLE | OF_THE_EPISODE) == []
 
 
@@ -172,13 +237,21 @@ def test_an_empty_page_has_no_word_outside_the_language_files():
     material = replace(good_material(), episodes=[], problems=problems(), models=(), evaluated={})
     material = replace(material, scores=material.scores.iloc[:0])
     metrics, of_plant = compute_metrics(material), marked_language()
-    page = render_page(metrics, conclude(metrics), draw(metrics, material, language=of_plant), language=of_plant)
+    page = render_page(
+        metrics, conclude(metrics), draw(metrics, material, language=of_plant), language=of_plant
+    )
     assert words_left(page, NAMES) == []
 
 
 def test_the_page_of_the_plant_has_no_word_outside_the_language_files():
     summaries = [
-        summary("moist", retune=Retune("threshold", 0.5, 0.6, 8, 4, 4, 4, 4), hits=1, avoided=0, false_alarms=8),
+        summary(
+            "moist",
+            retune=Retune("threshold", 0.5, 0.6, 8, 4, 4, 4, 4),
+            hits=1,
+            avoided=0,
+            false_alarms=8,
+        ),
         summary("moist-2", worse_than_promotion="event_recall"),
         summary("moist-3", drifted=("zone_2",), problems=9, announced=1),
         summary("moist-4", hits=0, avoided=0, false_alarms=9, announced=0),
@@ -203,7 +276,9 @@ def test_a_word_outside_the_language_files_is_found():
     assert words_left('<p aria-label="Save">¤ oven</p><b>it</b>', {"oven"}) == ["Save", "it"]
 
 
-@pytest.mark.parametrize(("code", "sentence"), [("de", "Nicht verlässlich"), ("fr", "À utiliser avec prudence")])
+@pytest.mark.parametrize(
+    ("code", "sentence"), [("de", "Nicht verlässlich"), ("fr", "À utiliser avec prudence")]
+)
 def test_texts_are_stored_in_english_and_said_in_the_language_of_the_page(code, sentence):
     metrics = compute_metrics(good_material())
     judgement = conclude(metrics)
@@ -215,4 +290,6 @@ def test_texts_are_stored_in_english_and_said_in_the_language_of_the_page(code, 
     )
     assert f'<html lang="{code}">' in page
     assert sentence in page
-    assert json.loads(json.dumps(to_document(metrics)))["event_recall"]["basis"] == "7 of 9 problems"
+    assert (
+        json.loads(json.dumps(to_document(metrics)))["event_recall"]["basis"] == "7 of 9 problems"
+    )

@@ -58,7 +58,11 @@ def test_assets_that_need_no_archived_file_are_read_while_the_archive_is_away():
 
 
 def test_a_write_that_needs_an_archived_month_names_its_rows_while_the_archive_is_away():
-    late, now, other = (("oven-1", to_millis(at(0))), ("oven-1", to_millis(at(60 * 24 * 40))), ("oven-2", to_millis(at(0))))
+    late, now, other = (
+        ("oven-1", to_millis(at(0))),
+        ("oven-1", to_millis(at(60 * 24 * 40))),
+        ("oven-2", to_millis(at(0))),
+    )
     writes = ArchivedWrites(Stored(), Away())
     with pytest.raises(ArchiveAway, match="is away") as fault:
         writes.stored([late, now, other])
@@ -72,7 +76,13 @@ def test_a_file_waits_while_the_archive_is_away_and_is_not_refused(tmp_path, mon
     path = tmp_path / "in" / "late.csv"
     path.write_text("ts;t\n05.01.2026 12:00;1,5\n05.01.2026 12:01;2,5\n")
     os.utime(path, (1_767_000_000, 1_767_000_000))
-    document = {"name": "lab", "kind": "files", "pattern": f"{tmp_path}/in/*.csv", "bad": f"{tmp_path}/bad", "asset": "oven-1"}
+    document = {
+        "name": "lab",
+        "kind": "files",
+        "pattern": f"{tmp_path}/in/*.csv",
+        "bad": f"{tmp_path}/bad",
+        "asset": "oven-1",
+    }
     apply_sources(platform, [document], "ada", at(0))
     readers = Readers(FolderDrop(), SqlReader(resolver({})))
 

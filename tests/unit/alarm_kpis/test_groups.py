@@ -31,7 +31,9 @@ def alarm(minute, asset="oven-1", **changes):
 
 
 def shift(name, start, to, **more):
-    return parse_route({"name": name, "channels": ["log"], "shifts": [{"from": start, "to": to}], **more})
+    return parse_route(
+        {"name": name, "channels": ["log"], "shifts": [{"from": start, "to": to}], **more}
+    )
 
 
 def routes(**more):
@@ -47,13 +49,17 @@ def counts(groups):
 
 def test_an_alarm_counts_at_the_position_of_its_asset_or_of_the_one_above():
     place = {a.name: AssetTree(ASSETS).position(a) for a in ASSETS}
-    found = by_asset([alarm(1), alarm(2, "packer-1"), alarm(3, "loose")], at(0), at(DAY), place, lambda _: 144)
+    found = by_asset(
+        [alarm(1), alarm(2, "packer-1"), alarm(3, "loose")], at(0), at(DAY), place, lambda _: 144
+    )
     assert counts(found) == {"lead": 1, "packing": 1, "operators": 1}
 
 
 def test_a_line_is_the_outermost_asset():
     place = {a.name: AssetTree(ASSETS).line(a) for a in ASSETS}
-    found = by_asset([alarm(1), alarm(2, "packer-1"), alarm(3, "loose")], at(0), at(DAY), place, lambda _: 144)
+    found = by_asset(
+        [alarm(1), alarm(2, "packer-1"), alarm(3, "loose")], at(0), at(DAY), place, lambda _: 144
+    )
     assert counts(found) == {"line-1": 2, "loose": 1}
 
 
@@ -74,7 +80,11 @@ def test_each_shift_counts_its_own_hours_and_its_rates_are_per_its_own_time():
     found = by_shift([alarm(m) for m in range(6 * 60, 14 * 60, 10)], at(0), at(DAY), routes())
     assert counts(found) == {"early": 48, "late": 0, "night": 0}
     early = found[0].kpis
-    assert (early.observed, early.per_ten_minutes, early.per_hour) == (timedelta(hours=8), pytest.approx(1), pytest.approx(6))
+    assert (early.observed, early.per_ten_minutes, early.per_hour) == (
+        timedelta(hours=8),
+        pytest.approx(1),
+        pytest.approx(6),
+    )
     assert sum(b.periods for b in early.bands) == 48
 
 
@@ -93,7 +103,12 @@ def test_what_is_raised_in_no_shift_stands_apart():
 
 
 def test_a_shift_of_some_assets_does_not_count_those_of_others():
-    found = by_shift([alarm(7 * 60), alarm(7 * 60 + 1, "packer-1")], at(0), at(DAY), routes(match={"assets": ["packer-*"]}))
+    found = by_shift(
+        [alarm(7 * 60), alarm(7 * 60 + 1, "packer-1")],
+        at(0),
+        at(DAY),
+        routes(match={"assets": ["packer-*"]}),
+    )
     assert counts(found) == {"early": 1, "late": 0, "night": 0, BETWEEN: 1}
 
 
@@ -108,7 +123,9 @@ def test_a_shift_is_not_diluted_by_the_hours_of_others():
     """Eleven alarms in ten minutes of an eight-hour shift are two per cent of its periods, not two thirds of one."""
     found = by_shift([alarm(7 * 60 + i / 2) for i in range(11)], at(0), at(DAY), routes())
     assert found[0].kpis.periods_above == pytest.approx(1 / 48)
-    assert kpis([alarm(7 * 60 + i / 2) for i in range(11)], at(0), at(DAY)).periods_above == pytest.approx(1 / 144)
+    assert kpis(
+        [alarm(7 * 60 + i / 2) for i in range(11)], at(0), at(DAY)
+    ).periods_above == pytest.approx(1 / 144)
 
 
 # --- on a platform ------------------------------------------------------------------------------------------------------
@@ -125,7 +142,10 @@ def plant():
 
 def test_the_platform_knows_positions_and_lines_of_what_it_watches():
     platform = plant()
-    assert counts(alarm_quality_by(platform, at(0), at(DAY), "position").groups) == {"lead": 1, "packing": 2}
+    assert counts(alarm_quality_by(platform, at(0), at(DAY), "position").groups) == {
+        "lead": 1,
+        "packing": 2,
+    }
     assert counts(alarm_quality_by(platform, at(0), at(DAY), "line").groups) == {"line-1": 3}
 
 
@@ -134,5 +154,11 @@ def test_without_a_route_with_shifts_nobody_can_say_whose_shift_it_was():
     with pytest.raises(UserError, match="no route has shifts"):
         alarm_quality_by(platform, at(0), at(DAY), "shift")
     for name, start, to in SHIFTS:
-        platform.routes.put({"name": name, "channels": ["log"], "shifts": [{"from": start, "to": to}]})
-    assert counts(alarm_quality_by(platform, at(0), at(DAY), "shift").groups) == {"early": 2, "late": 0, "night": 1}
+        platform.routes.put(
+            {"name": name, "channels": ["log"], "shifts": [{"from": start, "to": to}]}
+        )
+    assert counts(alarm_quality_by(platform, at(0), at(DAY), "shift").groups) == {
+        "early": 2,
+        "late": 0,
+        "night": 1,
+    }

@@ -32,7 +32,11 @@ def figures(episodes, minutes=DAY, **targets):
 
 def test_rates_are_alarms_over_the_whole_period():
     found = figures([alarm(m) for m in range(0, DAY, 60)])
-    assert (found.alarms, found.per_hour, found.per_day) == (24, pytest.approx(1), pytest.approx(24))
+    assert (found.alarms, found.per_hour, found.per_day) == (
+        24,
+        pytest.approx(1),
+        pytest.approx(24),
+    )
     assert found.per_ten_minutes == pytest.approx(1 / 6)
 
 
@@ -62,7 +66,9 @@ def test_every_period_is_in_one_band_and_every_alarm_in_one_period(seconds):
 
 def test_what_nobody_was_told_or_was_found_later_is_not_counted():
     def with_transitions(minute, *kinds):
-        return alarm(minute, transitions=tuple(Transition(k, at(minute), "platform", "") for k in kinds))
+        return alarm(
+            minute, transitions=tuple(Transition(k, at(minute), "platform", "") for k in kinds)
+        )
 
     episodes = [
         with_transitions(1, "raised", "closed"),
@@ -81,11 +87,16 @@ def test_what_nobody_was_told_or_was_found_later_is_not_counted():
 def test_a_flood_starts_above_ten_in_ten_minutes_and_ends_below_five():
     counts = np.array([1, 10, 11, 7, 5, 4, 20, 0])
     floods = find_floods(counts, at(0))
-    assert [(f.start, f.end, f.alarms, f.peak) for f in floods] == [(at(20), at(50), 23, 11), (at(60), at(70), 20, 20)]
+    assert [(f.start, f.end, f.alarms, f.peak) for f in floods] == [
+        (at(20), at(50), 23, 11),
+        (at(60), at(70), 20, 20),
+    ]
 
 
 def test_a_flood_that_still_goes_on_ends_with_the_period():
-    assert [(f.start, f.end) for f in find_floods(np.array([0, 12, 6]), at(0))] == [(at(10), at(30))]
+    assert [(f.start, f.end) for f in find_floods(np.array([0, 12, 6]), at(0))] == [
+        (at(10), at(30))
+    ]
     assert find_floods(np.array([], np.int64), at(0)) == ()
 
 
@@ -112,7 +123,11 @@ def test_three_raises_and_clears_within_a_minute_are_chattering(minutes, cycles,
 
 
 def test_chattering_is_told_apart_by_definition_and_asset_and_needs_clears():
-    episodes = [alarm(0, 0.1), alarm(0.2, 0.1, asset="oven-2"), alarm(0.4, 0.1, definition="too-moist")]
+    episodes = [
+        alarm(0, 0.1),
+        alarm(0.2, 0.1, asset="oven-2"),
+        alarm(0.4, 0.1, definition="too-moist"),
+    ]
     assert find_chattering(episodes) == ()
     assert find_chattering([alarm(0, 0.1), alarm(0.2, 0.1), alarm(0.4, None)]) == ()
 
@@ -130,7 +145,10 @@ def test_what_is_proposed_really_ends_the_chattering_by_the_same_judging():
     for proposal in proposals:
         assert proposal.raises_after < proposal.raises_before / 5
         assert propose(threshold(**proposal.change), line, at(0), at(20), *CHATTER) == ()
-        assert f"raised {proposal.raises_after} times instead of {proposal.raises_before}" in proposal.message
+        assert (
+            f"raised {proposal.raises_after} times instead of {proposal.raises_before}"
+            in proposal.message
+        )
     assert "needs no action" in proposals[1].message
     assert 212 < proposals[0].change["clear_above_at"] < 215
 
@@ -159,7 +177,12 @@ def test_noise_forgets_trend_and_jumps_and_never_says_none_for_coarse_values():
 
 
 def test_an_alarm_active_for_more_than_a_day_is_stale_also_if_it_is_older_than_the_period():
-    day, over, old, before = alarm(0, DAY), alarm(1, DAY + 1), alarm(-5 * DAY, None), alarm(-3 * DAY, DAY * 2)
+    day, over, old, before = (
+        alarm(0, DAY),
+        alarm(1, DAY + 1),
+        alarm(-5 * DAY, None),
+        alarm(-3 * DAY, DAY * 2),
+    )
     found = find_stale([day, over, old, before], at(0), at(3 * DAY))
     assert [(s.episode, s.still, s.active_for) for s in found] == [
         (old.id, True, timedelta(days=8)),
@@ -168,23 +191,38 @@ def test_an_alarm_active_for_more_than_a_day_is_stale_also_if_it_is_older_than_t
 
 
 def test_the_most_frequent_are_ranked_with_their_share():
-    episodes = [alarm(m) for m in range(6)] + [alarm(m, asset="oven-2") for m in range(3)] + [alarm(9, asset="oven-3")]
-    assert [(t.asset, t.alarms, t.share) for t in most_frequent(episodes, 2)] == [("oven-1", 6, 0.6), ("oven-2", 3, 0.3)]
+    episodes = (
+        [alarm(m) for m in range(6)]
+        + [alarm(m, asset="oven-2") for m in range(3)]
+        + [alarm(9, asset="oven-3")]
+    )
+    assert [(t.asset, t.alarms, t.share) for t in most_frequent(episodes, 2)] == [
+        ("oven-1", 6, 0.6),
+        ("oven-2", 3, 0.3),
+    ]
     assert figures(episodes, top=2).top_share == pytest.approx(0.9)
 
 
 def test_the_mix_of_severities_stands_beside_its_target():
-    mix = figures([alarm(1, severity="low"), alarm(2, severity="low"), alarm(3, severity="critical")]).priorities
+    mix = figures(
+        [alarm(1, severity="low"), alarm(2, severity="low"), alarm(3, severity="critical")]
+    ).priorities
     assert [(p.severity, p.alarms, p.target) for p in mix] == [
         ("low", 2, 0.8), ("medium", 0, 0.15), ("high", 0, 0.05), ("critical", 1, 0.01),
     ]  # fmt: skip
 
 
 def test_times_to_acknowledge_and_to_clear_are_durations_really_seen():
-    episodes = [alarm(m, m + 1.0, acknowledged=ActorStamp("ann", at(m + 2)) if m < 5 else None) for m in range(10)]
+    episodes = [
+        alarm(m, m + 1.0, acknowledged=ActorStamp("ann", at(m + 2)) if m < 5 else None)
+        for m in range(10)
+    ]
     found = figures([*episodes, alarm(20, None)])
     assert (found.to_acknowledge.median, found.to_acknowledge.missing) == (timedelta(minutes=2), 6)
-    assert (found.to_clear.median, found.to_clear.p90) == (timedelta(minutes=5), timedelta(minutes=9))
+    assert (found.to_clear.median, found.to_clear.p90) == (
+        timedelta(minutes=5),
+        timedelta(minutes=9),
+    )
     assert (found.to_clear.longest, found.to_clear.missing) == (timedelta(minutes=10), 1)
     assert spread([None]).median is None
 
@@ -201,12 +239,18 @@ def test_a_quiet_month_meets_the_targets_and_a_short_time_says_nothing_but_what_
     assert set(met(figures(quiet, MONTH)).values()) == {True}
     assert set(met(figures(quiet[:30], DAY)).values()) == {None}
     burst = [alarm(m / 60, 0.01) for m in range(30)]
-    assert {n for n, m in met(figures(burst, DAY)).items() if m is False} == {"chattering alarms", "most in 10 minutes"}
+    assert {n for n, m in met(figures(burst, DAY)).items() if m is False} == {
+        "chattering alarms",
+        "most in 10 minutes",
+    }
 
 
 def test_every_target_changes_some_finding_or_figure():
     minutes = [*np.arange(0, 120, 0.15).tolist(), 121, 122]
-    episodes = [alarm(m, 1500 if i % 7 == 0 else 0.1, definition=f"d-{i % 2}") for i, m in enumerate(minutes)]
+    episodes = [
+        alarm(m, 1500 if i % 7 == 0 else 0.1, definition=f"d-{i % 2}")
+        for i, m in enumerate(minutes)
+    ]
     episodes += [alarm(m, 0.1, definition="twice") for m in (500, 500.3)]
     changed = {
         "acceptable": 2, "manageable": 100, "most": 3, "most_periods_above": 0.5, "flood_starts_above": 1000,
@@ -222,7 +266,13 @@ def test_every_target_changes_some_finding_or_figure():
 
 def test_no_alarms_at_all_are_figures_of_zero():
     found = figures([], MONTH)
-    assert (found.alarms, found.busiest, found.busiest_at, found.top, found.floods) == (0, 0, None, (), ())
+    assert (found.alarms, found.busiest, found.busiest_at, found.top, found.floods) == (
+        0,
+        0,
+        None,
+        (),
+        (),
+    )
     assert {f.met for f in found.findings} == {None}
 
 
@@ -236,6 +286,8 @@ def test_no_alarms_at_all_are_figures_of_zero():
     ],
 )
 def test_limits_of_another_form_get_delays_only(limits):
-    changes = [p.change for p in propose(threshold(above=None, **limits), noisy(), at(0), at(20), *CHATTER)]
+    changes = [
+        p.change for p in propose(threshold(above=None, **limits), noisy(), at(0), at(20), *CHATTER)
+    ]
     assert all(list(change) == ["for"] for change in changes)
     assert changes or "equals" in limits

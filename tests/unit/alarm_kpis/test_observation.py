@@ -35,8 +35,14 @@ def test_what_lies_between_and_what_two_lists_share():
 
 
 def test_rates_and_shares_are_of_the_evaluated_times_also_with_a_gap():
-    found = figures([DAY + m / 10 for m in range(11)], 0, 4 * DAY, (DAY, 2 * DAY), (3 * DAY, 4 * DAY))
-    assert (found.alarms, found.per_day, found.observed) == (11, pytest.approx(5.5), timedelta(days=2))
+    found = figures(
+        [DAY + m / 10 for m in range(11)], 0, 4 * DAY, (DAY, 2 * DAY), (3 * DAY, 4 * DAY)
+    )
+    assert (found.alarms, found.per_day, found.observed) == (
+        11,
+        pytest.approx(5.5),
+        timedelta(days=2),
+    )
     assert found.periods_above == found.time_in_flood == pytest.approx(1 / 288)
     assert found.hours_above == 0
 
@@ -49,7 +55,12 @@ def test_a_period_that_was_evaluated_in_part_counts():
 
 def test_a_rate_is_not_known_before_its_own_time_was_evaluated():
     found = figures([25, 26, 27], 0, 60, (20, 27))
-    assert (found.alarms, found.per_ten_minutes, found.per_hour, found.per_day) == (3, None, None, None)
+    assert (found.alarms, found.per_ten_minutes, found.per_hour, found.per_day) == (
+        3,
+        None,
+        None,
+        None,
+    )
     longer = figures([25, 26, 27], 0, DAY, (0, 23 * 60))
     assert (longer.per_day, longer.per_hour) == (None, pytest.approx(3 / 23))
     assert figures([25, 26, 27], 0, DAY, (0, DAY)).per_day == pytest.approx(3)
@@ -71,12 +82,27 @@ def test_an_alarm_is_never_lost_from_the_counts():
     [
         (30 * DAY, (24 * DAY, 30 * DAY), UTC, "observed 6 of 30 days, since 29 Jan"),
         (30 * DAY, (24 * DAY + 720, 30 * DAY), UTC, "observed 5.5 of 30 days, since 29 Jan"),
-        (30 * DAY, (30 * DAY - 90, 30 * DAY), UTC, "observed 90 minutes of 30 days, since 3 Feb 22:30"),
-        (DAY, (DAY - 120, DAY), ZoneInfo("Europe/Berlin"), "observed 2 of 24 hours, since 5 Jan 23:00"),
+        (
+            30 * DAY,
+            (30 * DAY - 90, 30 * DAY),
+            UTC,
+            "observed 90 minutes of 30 days, since 3 Feb 22:30",
+        ),
+        (
+            DAY,
+            (DAY - 120, DAY),
+            ZoneInfo("Europe/Berlin"),
+            "observed 2 of 24 hours, since 5 Jan 23:00",
+        ),
         (400 * DAY, (0, 399 * DAY), UTC, "observed 399 of 400 days, since 5 Jan 2026"),
         (30 * DAY, (0, 30 * DAY), UTC, ""),
         (30 * DAY, (60, 30 * DAY), UTC, ""),
-        (30 * DAY, (31 * DAY, 32 * DAY), UTC, "nothing was evaluated in this period, so its rates are not known"),
+        (
+            30 * DAY,
+            (31 * DAY, 32 * DAY),
+            UTC,
+            "nothing was evaluated in this period, so its rates are not known",
+        ),
     ],
 )
 def test_a_sentence_says_how_much_was_observed(end, evaluated, zone, words):

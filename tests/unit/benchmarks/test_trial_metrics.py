@@ -59,7 +59,15 @@ def test_a_mean_lies_within_its_interval_and_is_the_same_each_time():
 
 def test_money_adds_problems_minutes_false_alarms_and_interventions():
     costs = Costs(miss=900, miss_per_minute=150, false_alarm=40, intervention=20)
-    day = DayTotals(metres=1, good_metres=1, problem_minutes=10, problems=2, interventions=3, needless=1, false_alarms=1)
+    day = DayTotals(
+        metres=1,
+        good_metres=1,
+        problem_minutes=10,
+        problems=2,
+        interventions=3,
+        needless=1,
+        false_alarms=1,
+    )
     assert money(costs, day) == 2 * 900 + 10 * 150 + 40 + 3 * 20
 
 
@@ -96,7 +104,9 @@ def test_an_intervention_is_needed_if_the_line_left_alone_has_a_problem_before_i
 
 def test_the_true_cause_has_the_rank_of_the_first_variable_that_shows_it():
     wet = Disturbance("wet-dough", start=100, ramp=10, hold=30, fade=10, size=6.0)
-    assert ranked_cause(Raised(120, ("moisture", "dough_moisture")), [wet]) == TrueAlert(120, "wet-dough", 2)
+    assert ranked_cause(Raised(120, ("moisture", "dough_moisture")), [wet]) == TrueAlert(
+        120, "wet-dough", 2
+    )
     assert ranked_cause(Raised(120, ("moisture",)), [wet]) == TrueAlert(120, "wet-dough", None)
     assert ranked_cause(Raised(90, ("dough_moisture",)), [wet]) is None
 
@@ -110,7 +120,17 @@ def findings(seed: int) -> Findings:
         true_alerts=(TrueAlert(80, "wet-dough", 1), TrueAlert(300, "fast-belt", 4)),
         without_cause=1,
         left_alone=(replace(QUIET, problems=4, problem_minutes=200, good_metres=600),),
-        acted_upon=(replace(QUIET, metres=950, problems=2, problem_minutes=100, interventions=2, needless=1, false_alarms=1),),
+        acted_upon=(
+            replace(
+                QUIET,
+                metres=950,
+                problems=2,
+                problem_minutes=100,
+                interventions=2,
+                needless=1,
+                false_alarms=1,
+            ),
+        ),
         interventions=(done, done),
         needed=(True, False),
         alerts=3,
@@ -148,4 +168,7 @@ def test_a_problem_that_came_too_late_for_any_change_is_not_held_against_the_adv
 
 
 def test_without_costs_there_is_no_money():
-    assert not {"saved", "cost_left_alone", "cost_acted_upon"} & summarise([findings(1)], None).metrics.keys()
+    assert (
+        not {"saved", "cost_left_alone", "cost_acted_upon"}
+        & summarise([findings(1)], None).metrics.keys()
+    )

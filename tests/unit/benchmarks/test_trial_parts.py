@@ -25,7 +25,9 @@ def quarter_of_an_hour():
 
 
 def advice(*changes):
-    return RecommendationResult(tuple(Change(*c, unit=None) for c in changes), 0.9, 0.1, helps=True, message="do it")
+    return RecommendationResult(
+        tuple(Change(*c, unit=None) for c in changes), 0.9, 0.1, helps=True, message="do it"
+    )
 
 
 def test_an_operator_decides_the_same_whenever_asked_and_follows_his_share():
@@ -46,7 +48,9 @@ def test_a_setting_that_has_moved_since_the_alert_is_changed_by_the_greatest_cha
     state = quarter_of_an_hour().state
     (change,) = changes_of(OVEN, state, advice(("belt_speed_setpoint", 9.5, 7.0)), hold=60)
     present = state.setpoint("belt_speed_setpoint", 15)
-    assert change == SetPointChange(15, "belt_speed_setpoint", round(present - 0.8, 6), present, "automatic operator", 60)
+    assert change == SetPointChange(
+        15, "belt_speed_setpoint", round(present - 0.8, 6), present, "automatic operator", 60
+    )
     assert changes_of(OVEN, state, None, hold=60) == ()
 
 
@@ -58,12 +62,18 @@ def test_nearest_permitted_settings_stay_within_limits_greatest_change_and_step(
 
 def test_changes_end_together_and_then_the_crew_sets_its_own_again():
     state = quarter_of_an_hour().state
-    first = with_changes(state, [SetPointChange(15, "zone_1_setpoint", 215, 205, "automatic operator", 30)], 45)
+    first = with_changes(
+        state, [SetPointChange(15, "zone_1_setpoint", 215, 205, "automatic operator", 30)], 45
+    )
     later = replace(first, minute=20)
-    second = with_changes(later, [SetPointChange(20, "zone_3_setpoint", 225, 215, "automatic operator", 60)], 80)
+    second = with_changes(
+        later, [SetPointChange(20, "zone_3_setpoint", 225, 215, "automatic operator", 60)], 80
+    )
     assert [c.until for c in second.changes] == [80, 80]
     assert second.setpoint("zone_1_setpoint", 79) == 215
-    assert second.setpoint("zone_1_setpoint", 80) == second.schedule.crew_setpoint("zone_1_setpoint", 80)
+    assert second.setpoint("zone_1_setpoint", 80) == second.schedule.crew_setpoint(
+        "zone_1_setpoint", 80
+    )
 
 
 def test_the_strongest_actions_are_all_pairs_of_set_points_moved_as_far_as_permitted():
@@ -86,4 +96,11 @@ def test_readings_that_are_taken_back_and_computed_again_are_the_same():
     again = readings.load(OVEN, None, None)
     np.testing.assert_array_equal(whole.readings.to_numpy(), again.readings.to_numpy())
     assert whole.events.equals(again.events)
-    assert len(readings.load(OVEN, ORIGIN.replace(minute=5), ORIGIN.replace(minute=9), ["moisture"]).readings) == 4
+    assert (
+        len(
+            readings.load(
+                OVEN, ORIGIN.replace(minute=5), ORIGIN.replace(minute=9), ["moisture"]
+            ).readings
+        )
+        == 4
+    )

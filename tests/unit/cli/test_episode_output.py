@@ -20,7 +20,13 @@ ADVICE = RecommendationResult((), 0.8, 0.8, helps=False, message="Slow the belt"
         (None, ["what-if (2026-01-05 00:01 UTC): Slow the belt"]),
     ],
 )
-def test_present_advice_is_printed_where_it_is_other_than_that_of_the_raise(capsys, at_raise, shown):
+def test_present_advice_is_printed_where_it_is_other_than_that_of_the_raise(
+    capsys, at_raise, shown
+):
     raised = replace(episode(), raised_at=at(0), recommendation=at_raise, present=None)
-    _show_episode(with_present_advice(raised, at(1), 0.8, 0.5, 1, (), ADVICE), [], [], as_json=False)
-    assert [line.strip() for line in capsys.readouterr().out.splitlines() if "Slow" in line] == shown
+    _show_episode(
+        with_present_advice(raised, at(1), 0.8, 0.5, 1, (), ADVICE), [], [], as_json=False
+    )
+    assert [
+        line.strip() for line in capsys.readouterr().out.splitlines() if "Slow" in line
+    ] == shown

@@ -51,7 +51,15 @@ def test_the_help_fits_one_screen_and_names_every_command():
     assert max(map(len, lines)) <= 80
     for path in command_paths(tree()):
         assert len(path) == 2 or f"│ {path[0]} " in shown
-    for group in ("definition", "model", "episode", "shelf", "suppression", "route", "notification"):
+    for group in (
+        "definition",
+        "model",
+        "episode",
+        "shelf",
+        "suppression",
+        "route",
+        "notification",
+    ):
         words = [path[1] for path in command_paths(tree()) if path[0] == group and len(path) == 2]
         [line] = [text for text in lines if text.startswith(f"│ {group} ")]
         assert all(word in line for word in words), group

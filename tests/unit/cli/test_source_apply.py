@@ -14,7 +14,12 @@ from alerting.usecases.sources.documents import apply_sources, subscribed_by_str
 from tests.builders import at
 from tests.in_memory_platform import HandClock
 
-LINE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topic": "line-3/{asset}/readings"}
+LINE = {
+    "name": "line",
+    "kind": "mqtt",
+    "url": {"env": "BROKER_URL"},
+    "topic": "line-3/{asset}/readings",
+}
 NODES = {"ns=2;s=t": {"variable": "t", "asset": "oven-1"}}
 OPC_UA = {"name": "plc", "kind": "opcua", "url": {"env": "SERVER_URL"}, "nodes": NODES}
 PUSHED = {"name": "gateway", "kind": "http"}
@@ -35,9 +40,14 @@ def wait(platform, capsys):
 
 def test_only_new_and_changed_sources_of_brokers_are_waited_for():
     platform = memory_platform()
-    assert subscribed_by_stream(apply_sources(platform, [LINE, OPC_UA, PUSHED], "ada", at(0))) == ["line"]
+    assert subscribed_by_stream(apply_sources(platform, [LINE, OPC_UA, PUSHED], "ada", at(0))) == [
+        "line"
+    ]
     assert subscribed_by_stream(apply_sources(platform, [LINE], "ada", at(1))) == []
-    assert subscribed_by_stream(apply_sources(platform, [{**LINE, "state": "paused"}], "ada", at(2))) == []
+    assert (
+        subscribed_by_stream(apply_sources(platform, [{**LINE, "state": "paused"}], "ada", at(2)))
+        == []
+    )
 
 
 def test_it_says_when_the_service_has_subscribed_since_the_change(platform, capsys):
@@ -69,22 +79,30 @@ def test_a_broker_that_does_not_answer_is_named_with_its_fault(platform, capsys)
     platform.sources.note_process("one")
     assert "the stream service has not subscribed yet" in wait(platform, capsys)
     platform.sources.set_fault("line", "source line: the broker refuses: Not authorized")
-    assert "the broker refuses: Not authorized; what the broker does not keep" in " ".join(wait(platform, capsys).split())
+    assert "the broker refuses: Not authorized; what the broker does not keep" in " ".join(
+        wait(platform, capsys).split()
+    )
 
 
 @pytest.mark.parametrize("option", [(), ("--json",), ("--dry-run",)])
-def test_the_command_waits_unless_nothing_was_changed_or_a_program_asked(option, platform, monkeypatch, tmp_path, capsys):
+def test_the_command_waits_unless_nothing_was_changed_or_a_program_asked(
+    option, platform, monkeypatch, tmp_path, capsys
+):
     later = HandClock(at(5))
     opened = replace(platform, clock=later)
     monkeypatch.setattr(sources, "platform", lambda: nullcontext(opened))
     (tmp_path / "line.yaml").write_text(yaml.safe_dump(LINE))
     opened.sources.note_process("one")
     opened.sources.note_read("line", at(4))  # before it was applied
-    sources.apply_sources([tmp_path / "line.yaml"], dry_run="--dry-run" in option, as_json="--json" in option)
+    sources.apply_sources(
+        [tmp_path / "line.yaml"], dry_run="--dry-run" in option, as_json="--json" in option
+    )
     said = capsys.readouterr().out
     assert ("has not subscribed yet" in " ".join(said.split())) == (not option)
     opened.sources.note_read("line", at(6))
     changed = {**LINE, "topic": "line-4/{asset}/readings"}
     (tmp_path / "line.yaml").write_text(yaml.safe_dump(changed))
-    sources.apply_sources([tmp_path / "line.yaml"], dry_run="--dry-run" in option, as_json="--json" in option)
+    sources.apply_sources(
+        [tmp_path / "line.yaml"], dry_run="--dry-run" in option, as_json="--json" in option
+    )
     assert ("line: subscribed" in capsys.readouterr().out) == (not option)

@@ -42,7 +42,9 @@ class Impatient(Event):
 
 
 @pytest.mark.parametrize(("until", "found", "attempts"), [(99, "platform", 3), (1, None, 1)])
-def test_the_service_waits_for_its_database_until_it_is_stopped(opened, tmp_path, until, found, attempts):
+def test_the_service_waits_for_its_database_until_it_is_stopped(
+    opened, tmp_path, until, found, attempts
+):
     alive = tmp_path / "alive"
     with ExitStack() as stack:
         given = Settings(home=tmp_path, mongodb_uri="mongodb://database")

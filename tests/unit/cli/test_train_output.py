@@ -7,7 +7,13 @@ from alerting.learning.data.findings import Finding, describe_findings
 from tests.helpers.learning.proposals import PROFILE, proposal
 
 FINDINGS = [
-    {"kind": "flat", "variable": f"s{i}", "value": i, "consequence": "kept", "message": f"s{i} was probably stuck."}
+    {
+        "kind": "flat",
+        "variable": f"s{i}",
+        "value": i,
+        "consequence": "kept",
+        "message": f"s{i} was probably stuck.",
+    }
     for i in range(351)
 ]
 TEST = {
@@ -25,7 +31,9 @@ TEST = {
 }
 
 
-def printed(capsys: pytest.CaptureFixture[str], verbose: bool = False, **changes: object) -> list[str]:
+def printed(
+    capsys: pytest.CaptureFixture[str], verbose: bool = False, **changes: object
+) -> list[str]:
     notes = describe_findings([Finding(**finding) for finding in FINDINGS])
     made = proposal(test=TEST, findings=FINDINGS, dataset=PROFILE | {"notes": notes}, **changes)
     show_proposal(made, verbose)
@@ -46,8 +54,13 @@ def test_the_decision_and_its_reason_come_first_then_the_metrics_that_people_ask
 
 def test_events_false_alarms_and_lead_times_are_counted_in_units_of_people(capsys):
     lines = [line.strip() for line in printed(capsys)]
-    assert "share of problems found: 0.75, 3 of 4; 1 more began in the recovery or hold-off after another one" in lines
-    assert "false alarms a week and asset: 0.5, 6 of 9 episodes; 10 on all 20 assets together" in lines
+    assert (
+        "share of problems found: 0.75, 3 of 4; 1 more began in the recovery or hold-off after another one"
+        in lines
+    )
+    assert (
+        "false alarms a week and asset: 0.5, 6 of 9 episodes; 10 on all 20 assets together" in lines
+    )
     assert "median lead time: 10 h (1 h 30 min to 2 d 2 h)" in lines
 
 

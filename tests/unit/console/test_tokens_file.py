@@ -15,7 +15,9 @@ def written(path, document, mode=0o600):
 
 
 def test_tokens_are_read_with_name_and_role(tmp_path):
-    assert read_tokens(written(tmp_path / "t.json", GOOD)) == {"a-long-enough-token": ("anna", "operator")}
+    assert read_tokens(written(tmp_path / "t.json", GOOD)) == {
+        "a-long-enough-token": ("anna", "operator")
+    }
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660])
@@ -31,7 +33,10 @@ def test_a_file_that_others_may_read_is_refused(tmp_path, mode):
         ([], "at least one token"),
         ("{", "Expecting"),
         ({"short": {"name": "anna", "role": "operator"}}, "at least 16"),
-        ({"a-long-enough-token": {"name": "anna", "role": "boss"}}, "'boss' is not one of sender, viewer, operator"),
+        (
+            {"a-long-enough-token": {"name": "anna", "role": "boss"}},
+            "'boss' is not one of sender, viewer, operator",
+        ),
         ({"a-long-enough-token": {"name": "anna"}}, "must have an owner"),
         ({"a-long-enough-token": {"name": "", "role": "viewer"}}, "must have an owner"),
         ({"a-long-enough-token": "anna"}, "must have an owner"),

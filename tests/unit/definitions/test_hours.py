@@ -11,7 +11,10 @@ from alerting.definitions.hours import Hours, end_of, is_within
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NIGHT = [Hours.model_validate({"from": "22:00", "to": "06:00"})]
-SHIFTS = [Hours.model_validate({"from": a, "to": b}) for a, b in (("06:00", "14:00"), ("14:00", "22:00"), ("22:00", "06:00"))]
+SHIFTS = [
+    Hours.model_validate({"from": a, "to": b})
+    for a, b in (("06:00", "14:00"), ("14:00", "22:00"), ("22:00", "06:00"))
+]
 
 
 def utc(text):
@@ -23,7 +26,8 @@ def local(text):
 
 
 @pytest.mark.parametrize(
-    ("now", "inside"), [("22:00", True), ("23:59", True), ("05:59", True), ("06:00", False), ("21:59", False)]
+    ("now", "inside"),
+    [("22:00", True), ("23:59", True), ("05:59", True), ("06:00", False), ("21:59", False)],
 )
 def test_a_night_goes_on_after_midnight(now, inside):
     assert is_within(NIGHT, BERLIN, local(f"2026-01-07T{now}")) is inside
@@ -36,7 +40,11 @@ def test_days_are_those_on_which_a_stretch_starts():
 
 
 def test_the_night_of_spring_has_seven_hours_and_that_of_autumn_nine():
-    for evening, hours in (("2026-03-28T22:00", 7), ("2026-10-24T22:00", 9), ("2026-10-25T22:00", 8)):
+    for evening, hours in (
+        ("2026-03-28T22:00", 7),
+        ("2026-10-24T22:00", 9),
+        ("2026-10-25T22:00", 8),
+    ):
         start = local(evening).astimezone(UTC)
         end = end_of(NIGHT, BERLIN, start)
         assert end is not None
@@ -46,7 +54,9 @@ def test_the_night_of_spring_has_seven_hours_and_that_of_autumn_nine():
 
 def test_a_time_that_does_not_exist_in_spring_is_the_first_that_does():
     quiet = [Hours.model_validate({"from": "00:00", "to": "02:30"})]
-    assert end_of(quiet, BERLIN, utc("2026-03-29T00:00")) == utc("2026-03-29T01:00")  # 02:00 became 03:00
+    assert end_of(quiet, BERLIN, utc("2026-03-29T00:00")) == utc(
+        "2026-03-29T01:00"
+    )  # 02:00 became 03:00
 
 
 def test_a_time_that_comes_twice_in_autumn_is_the_first_of_the_two():
@@ -56,7 +66,8 @@ def test_a_time_that_comes_twice_in_autumn_is_the_first_of_the_two():
 
 
 @given(
-    st.integers(min_value=0, max_value=366 * 24 * 60), st.sampled_from(["Europe/Berlin", "America/New_York", "Asia/Kathmandu"])
+    st.integers(min_value=0, max_value=366 * 24 * 60),
+    st.sampled_from(["Europe/Berlin", "America/New_York", "Asia/Kathmandu"]),
 )
 def test_three_shifts_cover_every_minute_of_the_year_exactly_once(minute, zone):
     now = utc("2026-01-01T00:00") + timedelta(minutes=minute)
@@ -64,7 +75,10 @@ def test_three_shifts_cover_every_minute_of_the_year_exactly_once(minute, zone):
 
 
 def test_stretches_that_follow_on_are_one():
-    weekend = [Hours.model_validate({"days": ["sat", "sun"], "from": "00:00", "to": "24:00"}), *NIGHT]
+    weekend = [
+        Hours.model_validate({"days": ["sat", "sun"], "from": "00:00", "to": "24:00"}),
+        *NIGHT,
+    ]
     assert end_of(weekend, BERLIN, local("2026-01-09T23:00")) == local("2026-01-12T06:00")
 
 

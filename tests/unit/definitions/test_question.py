@@ -24,7 +24,13 @@ def test_another_question_has_another_hash(change):
 
 
 @pytest.mark.parametrize(
-    "change", [{"title": "Moist"}, {"severity": "low"}, {"learning": {"trials": 3}}, {"features": {"windows": ["1h"]}}]
+    "change",
+    [
+        {"title": "Moist"},
+        {"severity": "low"},
+        {"learning": {"trials": 3}},
+        {"features": {"windows": ["1h"]}},
+    ],
 )
 def test_the_same_question_in_another_document_has_the_same_hash(change):
     assert question_hash(classifier(**change)) == question_hash(classifier())

@@ -18,7 +18,11 @@ def test_a_thousand_weekly_trainings_are_spread_over_the_minutes_of_seven_nights
 
 
 def test_a_definition_keeps_its_night_whatever_else_of_it_changes():
-    assert retrain_cron(name="moist") == retrain_cron(name="moist", title="Moist", horizon="2h") != retrain_cron(name="damp")
+    assert (
+        retrain_cron(name="moist")
+        == retrain_cron(name="moist", title="Moist", horizon="2h")
+        != retrain_cron(name="damp")
+    )
 
 
 def test_a_stated_schedule_is_kept():

@@ -28,13 +28,23 @@ def test_a_route_is_written_as_people_would_and_read_back_the_same():
 
 
 def test_every_fault_is_named_with_its_place():
-    found = faults(channels=[], chanels=["x"], quiet=[{"from": "6", "to": "07:00"}], match={"severity": ["awful"]})
+    found = faults(
+        channels=[],
+        chanels=["x"],
+        quiet=[{"from": "6", "to": "07:00"}],
+        match={"severity": ["awful"]},
+    )
     assert set(found) == {"channels", "chanels", "quiet.0.from", "match.severity.0"}
     assert "time of day" in found["quiet.0.from"]
 
 
 def test_a_zone_that_does_not_exist_and_times_too_short_are_faults():
-    found = faults(timezone="Europe/Berlln", repeat="30s", heartbeat="0s", escalation=[{"after": "1s", "channels": ["log"]}])
+    found = faults(
+        timezone="Europe/Berlln",
+        repeat="30s",
+        heartbeat="0s",
+        escalation=[{"after": "1s", "channels": ["log"]}],
+    )
     assert set(found) == {"timezone", "repeat", "heartbeat", "escalation.0.after"}
 
 

@@ -7,7 +7,13 @@ import pytest
 from alerting.definitions.sources.source import SourceRefused, parse_source, source_document
 
 FILES = {"name": "lab", "kind": "files", "pattern": "/data/lab/*.csv"}
-SQL = {"name": "quality", "kind": "sql", "url": {"env": "QUALITY_DB"}, "table": "results", "cursor": "id"}
+SQL = {
+    "name": "quality",
+    "kind": "sql",
+    "url": {"env": "QUALITY_DB"},
+    "table": "results",
+    "cursor": "id",
+}
 
 
 @pytest.mark.parametrize("document", [{"name": "gate", "kind": "http"}, FILES, SQL])
@@ -22,7 +28,14 @@ def test_all_faults_are_named_at_once_each_with_a_remedy():
     assert set(faults) == {"name", "pattern", "patern"}
     assert "did you mean pattern" in faults["patern"]
     with pytest.raises(SourceRefused) as refusal:
-        parse_source({**FILES, "done": "done", "every": "5s", "variables": {"a": {"name": "x"}, "b": {"name": "x"}}})
+        parse_source(
+            {
+                **FILES,
+                "done": "done",
+                "every": "5s",
+                "variables": {"a": {"name": "x"}, "b": {"name": "x"}},
+            }
+        )
     assert {fault.path for fault in refusal.value.faults} == {"done", "every", "variables"}
 
 

@@ -28,7 +28,9 @@ def test_a_value_is_rounded_to_the_step_of_the_panel() -> None:
         ("zone_2_setpoint", float("nan"), 225, "is not a number"),
     ],
 )
-def test_what_the_panel_does_not_offer_is_refused_with_the_reason(name: str, value: float, current: float, message: str) -> None:
+def test_what_the_panel_does_not_offer_is_refused_with_the_reason(
+    name: str, value: float, current: float, message: str
+) -> None:
     with pytest.raises(UserError, match=message.replace("?", r"\?")):
         check_set_point(OVEN, name, value, current)
 
@@ -39,7 +41,9 @@ def test_the_largest_change_itself_is_allowed() -> None:
 
 def test_a_request_is_in_force_from_the_next_minute_and_the_later_of_two_wins() -> None:
     state = simulate(new_line(1, datetime(2026, 3, 1, tzinfo=UTC), 30), 60).state
-    requests = [SetPointRequest(i, "zone_1_setpoint", v, "anna") for i, v in (("a", 210.0), ("b", 212.0))]
+    requests = [
+        SetPointRequest(i, "zone_1_setpoint", v, "anna") for i, v in (("a", 210.0), ("b", 212.0))
+    ]
     after = simulate(take_over(state, requests), 62)
     assert [row.values["zone_1_setpoint"] for row in after.rows] == [212.0, 212.0]
     assert [e.attributes["value"] for e in after.events] == [212.0]

@@ -14,12 +14,27 @@ def over(values, ends, length, told_apart=None):
 
 
 def test_a_window_that_begins_at_a_change_is_of_the_new_value_alone():
-    assert over(RECIPES, [29, 30, 39, 40], 10) == [("A", False), ("B", True), ("B", True), ("B", False)]
+    assert over(RECIPES, [29, 30, 39, 40], 10) == [
+        ("A", False),
+        ("B", True),
+        ("B", True),
+        ("B", False),
+    ]
 
 
 def test_the_first_value_and_the_end_of_the_last_are_changes_too():
-    assert over(RECIPES, [9, 10, 19, 20], 10) == [(None, False), ("A", True), ("A", True), ("A", False)]
-    assert over(RECIPES, [90, 91, 100, 101], 10) == [("C", False), (None, True), (None, True), (None, False)]
+    assert over(RECIPES, [9, 10, 19, 20], 10) == [
+        (None, False),
+        ("A", True),
+        ("A", True),
+        ("A", False),
+    ]
+    assert over(RECIPES, [90, 91, 100, 101], 10) == [
+        ("C", False),
+        (None, True),
+        (None, True),
+        (None, False),
+    ]
 
 
 def test_values_that_are_not_told_apart_are_one():

@@ -53,8 +53,12 @@ def test_the_unit_just_made_is_predicted_as_a_state_and_each_bad_one_is_a_proble
     problem = Problem.model_validate({"variable": "moisture", "above": 4.5})
     assert predicts(_question(problem, "0s"), oven()) == "state"
     asset = oven(moisture=Variable(delay="1h"))
-    found = find_problems(problem, history(range(5), asset, moisture=[5, 5, 4, np.nan, 5]), of_units=True)
-    assert list(found["start"]) == list(found["last"]) == list(found["end"]) == [at(0), at(1), at(4)]
+    found = find_problems(
+        problem, history(range(5), asset, moisture=[5, 5, 4, np.nan, 5]), of_units=True
+    )
+    assert (
+        list(found["start"]) == list(found["last"]) == list(found["end"]) == [at(0), at(1), at(4)]
+    )
     assert list(found["known_at"]) == [at(60), at(61), at(64)]
 
 
@@ -79,12 +83,17 @@ def test_an_event_with_a_delay_is_known_after_it():
     problem = Problem.model_validate({"event": "complaint", "predict": "state"})
     assert list(find_problems(problem, data)["known_at"]) == [at(65)]
     found = find_occurrences(_question(problem, "30m"), data)
-    assert (found.known_at.tolist(), found.over_at.tolist()) == ([to_millis(at(65))], [to_millis(at(69))])
+    assert (found.known_at.tolist(), found.over_at.tolist()) == (
+        [to_millis(at(65))],
+        [to_millis(at(69))],
+    )
     assert not len(find_occurrences(_question(problem, "0s"), data).start)
 
 
 def _question(problem, horizon):
-    return ClassifierDefinition(name="d", kind="classifier", assets=["oven-1"], problem=problem, horizon=horizon)
+    return ClassifierDefinition(
+        name="d", kind="classifier", assets=["oven-1"], problem=problem, horizon=horizon
+    )
 
 
 def test_missing_values_are_no_samples():
@@ -94,7 +103,9 @@ def test_missing_values_are_no_samples():
 
 
 def test_events_are_problems_by_type_with_wildcards():
-    data = history([0], moisture=[4], events=[("failure-b", 5, 5), ("stop", 6, 8), ("failure-a", 9, None)])
+    data = history(
+        [0], moisture=[4], events=[("failure-b", 5, 5), ("stop", 6, 8), ("failure-a", 9, None)]
+    )
     found = find_problems(Problem.model_validate({"event": "failure-*"}), data)
     assert list(found["start"]) == [at(5), at(9)]
     assert pd.isna(found["end"].iloc[1])
@@ -102,8 +113,18 @@ def test_events_are_problems_by_type_with_wildcards():
 
 
 def test_events_that_coincide_or_overlap_are_one_occurrence():
-    events = [("x-a", 5, 5), ("x-b", 5, 5), ("x-a", 7, 12), ("x-b", 9, 10), ("x-c", 12, 13), ("x-a", 20, None), ("x-b", 30, 31)]
-    found = find_problems(Problem.model_validate({"event": "x-*"}), history([0], moisture=[4], events=events))
+    events = [
+        ("x-a", 5, 5),
+        ("x-b", 5, 5),
+        ("x-a", 7, 12),
+        ("x-b", 9, 10),
+        ("x-c", 12, 13),
+        ("x-a", 20, None),
+        ("x-b", 30, 31),
+    ]
+    found = find_problems(
+        Problem.model_validate({"event": "x-*"}), history([0], moisture=[4], events=events)
+    )
     assert list(found["start"]) == [at(5), at(7), at(12), at(20)]
     assert list(found["end"])[:3] == [at(5), at(12), at(13)]
     assert pd.isna(found["end"].iloc[3])
@@ -113,32 +134,66 @@ def test_no_events_at_all_are_no_problems():
     assert find_problems(Problem.model_validate({"event": "x-*"}), history([0], moisture=[4])).empty
 
 
-BOTH = {"all": [{"variable": "moisture", "above": 4.5, "stale_after": "3m"}, {"variable": "temperature", "below": 180}]}
+BOTH = {
+    "all": [
+        {"variable": "moisture", "above": 4.5, "stale_after": "3m"},
+        {"variable": "temperature", "below": 180},
+    ]
+}
 
 
 def test_a_problem_of_several_variables_holds_while_all_of_its_conditions_do():
     cool = [170, 190, 170, 170, 170, 190, 170]
-    found = find_problems(Problem.model_validate(BOTH), history(range(7), moisture=[5, 5, 5, 5, 5, 5, 4], temperature=cool))
+    found = find_problems(
+        Problem.model_validate(BOTH),
+        history(range(7), moisture=[5, 5, 5, 5, 5, 5, 4], temperature=cool),
+    )
     assert list(found["start"]) == [at(0), at(2)]
     assert list(found["end"]) == [at(1), at(5)]
 
 
 def test_where_the_truth_is_unknown_there_is_no_sample_and_a_problem_neither_begins_nor_ends():
     missing = np.nan
-    data = history([0, 2, 4, 6, 8], moisture=[5, missing, missing, missing, 4], temperature=[170, 170, 170, 190, 170])
+    data = history(
+        [0, 2, 4, 6, 8],
+        moisture=[5, missing, missing, missing, 4],
+        temperature=[170, 170, 170, 190, 170],
+    )
     ts, is_met = problem_samples(Problem.model_validate(BOTH), data)
-    assert [(t - to_millis(at(0))) / 60_000 for t in ts] == [0, 2, 6, 8]  # at 4 min the moisture is stale, and the oven cool
+    assert [(t - to_millis(at(0))) / 60_000 for t in ts] == [
+        0,
+        2,
+        6,
+        8,
+    ]  # at 4 min the moisture is stale, and the oven cool
     assert list(is_met) == [True, True, False, False]
-    one_of_them = {"any": [{"variable": "moisture", "above": 4.5}, {"variable": "temperature", "below": 180}]}
-    assert list(problem_samples(Problem.model_validate(one_of_them), history(range(2), temperature=[190, 170]))[1]) == [True]
+    one_of_them = {
+        "any": [{"variable": "moisture", "above": 4.5}, {"variable": "temperature", "below": 180}]
+    }
+    assert list(
+        problem_samples(
+            Problem.model_validate(one_of_them), history(range(2), temperature=[190, 170])
+        )[1]
+    ) == [True]
 
 
 def test_conditions_are_nested_once_and_of_any_type():
     problem = Problem.model_validate(
-        {"any": [{"variable": "moisture", "above": 4.5}, {"all": [{"variable": "on", "equals": True}, _inside(170, 180)]}]}
+        {
+            "any": [
+                {"variable": "moisture", "above": 4.5},
+                {"all": [{"variable": "on", "equals": True}, _inside(170, 180)]},
+            ]
+        }
     )
     asset = oven(on=Variable(type="boolean"))
-    data = history(range(4), asset, moisture=[5, 4, 4, 4], on=[0.0, 1.0, 1.0, 0.0], temperature=[0, 175, 190, 175])
+    data = history(
+        range(4),
+        asset,
+        moisture=[5, 4, 4, 4],
+        on=[0.0, 1.0, 1.0, 0.0],
+        temperature=[0, 175, 190, 175],
+    )
     assert list(problem_samples(problem, data)[1]) == [True, True, False, False]
     assert problem.variables == ("moisture", "on", "temperature")
 
@@ -157,7 +212,11 @@ def test_several_variables_are_known_when_the_slowest_of_them_is():
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(
-        st.tuples(st.integers(1, 5), st.sampled_from([None, 4, 5]), st.sampled_from([None, 170, 190])), min_size=2, max_size=30
+        st.tuples(
+            st.integers(1, 5), st.sampled_from([None, 4, 5]), st.sampled_from([None, 170, 190])
+        ),
+        min_size=2,
+        max_size=30,
     ),
     st.integers(0, 60),
     st.sampled_from(["all", "any"]),

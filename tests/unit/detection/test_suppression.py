@@ -29,7 +29,10 @@ def suppression(when=(), **more):
 
 
 def minutes(spans):
-    return [((s.start - at(0)) / timedelta(minutes=1), (s.end - at(0)) / timedelta(minutes=1)) for s in spans]
+    return [
+        ((s.start - at(0)) / timedelta(minutes=1), (s.end - at(0)) / timedelta(minutes=1))
+        for s in spans
+    ]
 
 
 def speeds(*values, **more):
@@ -37,17 +40,23 @@ def speeds(*values, **more):
 
 
 def test_a_state_holds_from_one_reading_to_the_next():
-    assert minutes(suppressed_intervals(suppression(SLOW), [speeds(1, 0, 0, 1, 1)], at(0), at(4))) == [(1, 3)]
+    assert minutes(
+        suppressed_intervals(suppression(SLOW), [speeds(1, 0, 0, 1, 1)], at(0), at(4))
+    ) == [(1, 3)]
 
 
 def test_a_state_must_have_lasted_for_its_time():
     long_stop = speeds(1, *[0] * 8, 1, 0, 0, 1)
-    assert minutes(suppressed_intervals(suppression({**SLOW, "for": "5m"}), [long_stop], at(0), at(12))) == [(6, 9)]
+    assert minutes(
+        suppressed_intervals(suppression({**SLOW, "for": "5m"}), [long_stop], at(0), at(12))
+    ) == [(6, 9)]
 
 
 def test_the_start_up_after_a_stop_belongs_to_it():
     stop = speeds(1, 0, 0, 1, 1, 1, 1, 1)
-    assert minutes(suppressed_intervals(suppression({**SLOW, "recovery": "3m"}), [stop], at(0), at(7))) == [(1, 6)]
+    assert minutes(
+        suppressed_intervals(suppression({**SLOW, "recovery": "3m"}), [stop], at(0), at(7))
+    ) == [(1, 6)]
     assert [line_condition_at(suppression({**SLOW, "recovery": "3m"}), [stop], at(m)).suppressed for m in (2, 5.99, 6)] == [
         True, True, False,
     ]  # fmt: skip
@@ -59,24 +68,43 @@ def test_a_category_and_a_truth_are_compared_as_what_they_are():
     assert minutes(suppressed_intervals(stopped, [line], at(0), at(3))) == [(1, 2)]
     running = Asset(name="oven-1", variables={"running": Variable(type="boolean")})
     off = suppression({"variable": "running", "equals": False})
-    assert minutes(suppressed_intervals(off, [history([0, 1, 2], running, running=[1.0, 0.0, 1.0])], at(0), at(3))) == [(1, 2)]
+    assert minutes(
+        suppressed_intervals(
+            off, [history([0, 1, 2], running, running=[1.0, 0.0, 1.0])], at(0), at(3)
+        )
+    ) == [(1, 2)]
 
 
 def test_the_nearest_asset_that_has_the_variable_is_asked():
     line = Asset(name="line-1", variables={"speed": Variable()})
     machine, above = history([], oven()), history([0, 1, 2], line, speed=[1.0, 0.0, 1.0])
-    assert minutes(suppressed_intervals(suppression(SLOW), [machine, above], at(0), at(3))) == [(1, 2)]
-    assert "speed of line-1 is below 0.1" in line_condition_at(suppression(SLOW), [machine, above], at(1.5)).reason
+    assert minutes(suppressed_intervals(suppression(SLOW), [machine, above], at(0), at(3))) == [
+        (1, 2)
+    ]
+    assert (
+        "speed of line-1 is below 0.1"
+        in line_condition_at(suppression(SLOW), [machine, above], at(1.5)).reason
+    )
 
 
 def test_an_event_suppresses_while_it_goes_on_and_one_of_the_line_counts_for_its_machines():
     types = [EventType(name="maintenance", duration="lasting")]
-    line = history([0], Asset(name="line-1"), events=[("maintenance", 1, 4), ("maintenance", 8, None)], event_types=types)
-    found = suppressed_intervals(suppression({"event": "maint*"}), [history([0], oven()), line], at(0), at(10))
+    line = history(
+        [0],
+        Asset(name="line-1"),
+        events=[("maintenance", 1, 4), ("maintenance", 8, None)],
+        event_types=types,
+    )
+    found = suppressed_intervals(
+        suppression({"event": "maint*"}), [history([0], oven()), line], at(0), at(10)
+    )
     assert minutes(found)[0] == (1, 4)
     assert found[1].start == at(8)
     assert found[1].end.year == 9999
-    assert line_condition_at(suppression({"event": "maint*"}), [line], at(9)).reason == "maintenance on line-1"
+    assert (
+        line_condition_at(suppression({"event": "maint*"}), [line], at(9)).reason
+        == "maintenance on line-1"
+    )
 
 
 # --- unknown ------------------------------------------------------------------------------------------------------------
@@ -114,10 +142,15 @@ def night(zone="Europe/Berlin"):
     return suppression(windows=[{"days": ["sat"], "from": "22:00", "to": "06:00"}], timezone=zone)
 
 
-@pytest.mark.parametrize(("evening", "hours"), [("2026-03-28T21:00", 7), ("2026-10-24T20:00", 9), ("2026-11-07T21:00", 8)])
+@pytest.mark.parametrize(
+    ("evening", "hours"),
+    [("2026-03-28T21:00", 7), ("2026-10-24T20:00", 9), ("2026-11-07T21:00", 8)],
+)
 def test_a_window_is_kept_by_the_clock_on_the_wall_when_clocks_change(evening, hours):
     start = datetime.fromisoformat(evening).replace(tzinfo=UTC)
-    [span] = suppressed_intervals(night(), [], start - timedelta(hours=1), start + timedelta(hours=12))
+    [span] = suppressed_intervals(
+        night(), [], start - timedelta(hours=1), start + timedelta(hours=12)
+    )
     assert (span.start, span.end - span.start) == (start, timedelta(hours=hours))
     assert [line_condition_at(night(), [], t).suppressed for t in (start - timedelta(seconds=1), start, span.end)] == [
         False, True, False,
@@ -152,4 +185,6 @@ def test_what_holds_at_an_instant_is_what_the_whole_history_says(hold):
     for minute in (1, 4, 7, 10, 12, 14, 16, 20):
         now = at(minute + 0.5)
         near = History(whole.asset, whole.readings.loc[now - lookback(stop) : now])
-        assert line_condition_at(stop, [near], now).suppressed == any(s.start <= now < s.end for s in spans)
+        assert line_condition_at(stop, [near], now).suppressed == any(
+            s.start <= now < s.end for s in spans
+        )

@@ -10,7 +10,9 @@ from tests.helpers.episodes import episode
 
 def advice(after=None, risk=0.8):
     changes = () if after is None else (Change("belt", 8.0, after, "m/min"),)
-    return RecommendationResult(changes, risk, 0.2 if changes else risk, bool(changes), f"Set {after}")
+    return RecommendationResult(
+        changes, risk, 0.2 if changes else risk, bool(changes), f"Set {after}"
+    )
 
 
 def advised(one, minute, recommendation, risk=0.8):
@@ -22,7 +24,12 @@ RAISED = replace(episode(), raised_at=at(0), recommendation=advice(7.4), present
 
 def test_the_same_advice_keeps_its_beginning():
     one = advised(advised(RAISED, 1, advice(7.4)), 2, advice(7.4, risk=0.7), risk=0.7)
-    assert (one.present.at, one.present.since, one.present.risk, one.present.earlier) == (at(2), at(0), 0.7, ())
+    assert (one.present.at, one.present.since, one.present.risk, one.present.earlier) == (
+        at(2),
+        at(0),
+        0.7,
+        (),
+    )
     assert one.recommendation == RAISED.recommendation
 
 
@@ -39,20 +46,41 @@ def test_an_instant_without_advice_takes_none_away_and_leaves_its_reasons_and_it
     because = (Contribution("humidity", 0.4, 16.0, 8.0, "humid"),)
     raised = replace(RAISED, contributions=because)
     lower = advised(raised, 2, advice(risk=0.006), risk=0.006)
-    assert (lower.advice.changes[0].after, lower.present.contributions, lower.advised_at) == (7.4, because, at(0))
-    assert (lower.present.at, lower.present.risk, lower.present.since, lower.present.earlier) == (at(2), 0.006, at(0), ())
+    assert (lower.advice.changes[0].after, lower.present.contributions, lower.advised_at) == (
+        7.4,
+        because,
+        at(0),
+    )
+    assert (lower.present.at, lower.present.risk, lower.present.since, lower.present.earlier) == (
+        at(2),
+        0.006,
+        at(0),
+        (),
+    )
     newer = advised(lower, 3, advice(7.2))
     assert (newer.advice.changes[0].after, newer.advised_at) == (7.2, at(3))
     none_again = advised(newer, 4, advice(risk=0.9), risk=0.9)
-    assert (none_again.advice.changes[0].after, none_again.advised_at, none_again.present.risk) == (7.4, at(0), 0.9)
+    assert (none_again.advice.changes[0].after, none_again.advised_at, none_again.present.risk) == (
+        7.4,
+        at(0),
+        0.9,
+    )
     at_once = advised(raised, 4, advice(risk=0.9), risk=0.9)
-    assert (at_once.advice, at_once.present.contributions) == (none_again.advice, none_again.present.contributions)
+    assert (at_once.advice, at_once.present.contributions) == (
+        none_again.advice,
+        none_again.present.contributions,
+    )
 
 
 def test_advice_that_the_raise_did_not_have_is_not_taken_away_either():
     late = advised(replace(RAISED, recommendation=advice(risk=0.9)), 1, advice(7.2))
     one = advised(late, 2, advice(risk=0.3), risk=0.3)
-    assert (one.advice.changes[0].after, one.advised_at, one.present.at, one.present.since) == (7.2, at(1), at(2), at(1))
+    assert (one.advice.changes[0].after, one.advised_at, one.present.at, one.present.since) == (
+        7.2,
+        at(1),
+        at(2),
+        at(1),
+    )
 
 
 def test_no_need_and_no_help_are_different_where_nothing_was_advised():
@@ -76,10 +104,19 @@ def test_the_replaced_advice_is_bounded():
 
 
 def reason(share, is_unusual):
-    return Contribution("v", share, 1.0, 1.0, "", quantity=Quantity("last", None, 1.0, 1.0, None, is_unusual))
+    return Contribution(
+        "v", share, 1.0, 1.0, "", quantity=Quantity("last", None, 1.0, 1.0, None, is_unusual)
+    )
 
 
 def test_what_moved_comes_before_what_is_as_usual_and_raises_the_risk_only_with_others():
-    usual, moved, slightly, lowers = reason(0.4, False), reason(0.3, True), reason(0.1, True), reason(-0.05, False)
+    usual, moved, slightly, lowers = (
+        reason(0.4, False),
+        reason(0.3, True),
+        reason(0.1, True),
+        reason(-0.05, False),
+    )
     assert split_reasons((usual, moved, slightly, lowers)) == ([moved, slightly, lowers], [usual])
-    assert split_reasons((usual, lowers)) == ([usual, lowers], []), "nothing moved: the combination is the reason"
+    assert split_reasons((usual, lowers)) == ([usual, lowers], []), (
+        "nothing moved: the combination is the reason"
+    )

@@ -12,7 +12,9 @@ SAID = Feedback("e", "true_alarm", False, None, None, "ann", at(10))
 # occurred, acted, verdict -> outcome; the table of the design, row by row
 TABLE = {
     **{
-        ("in_time", acted, verdict): "hit" for acted in (True, False) for verdict in (None, "true_alarm", "false_alarm", "unsure")
+        ("in_time", acted, verdict): "hit"
+        for acted in (True, False)
+        for verdict in (None, "true_alarm", "false_alarm", "unsure")
     },
     **{
         ("too_late", acted, verdict): "hit"
@@ -37,7 +39,13 @@ TABLE = {
 
 @pytest.mark.parametrize(
     ("occurred", "acted", "verdict"),
-    list(product(("in_time", "too_late", "no", "unknown"), (True, False), (None, "true_alarm", "false_alarm", "unsure"))),
+    list(
+        product(
+            ("in_time", "too_late", "no", "unknown"),
+            (True, False),
+            (None, "true_alarm", "false_alarm", "unsure"),
+        )
+    ),
 )
 def test_the_whole_product_of_inputs_follows_the_table(occurred, acted, verdict):
     outcome_record = determine_outcome(True, Observed(occurred, at(5), "not yet"), acted, verdict)
@@ -49,14 +57,23 @@ def test_the_whole_product_of_inputs_follows_the_table(occurred, acted, verdict)
 @pytest.mark.parametrize("acted", [True, False])
 @pytest.mark.parametrize(
     ("verdict", "outcome"),
-    [("true_alarm", "hit"), ("false_alarm", "false_alarm"), ("unsure", "undetermined"), (None, "undetermined")],
+    [
+        ("true_alarm", "hit"),
+        ("false_alarm", "false_alarm"),
+        ("unsure", "undetermined"),
+        (None, "undetermined"),
+    ],
 )
-def test_without_a_problem_the_operators_word_decides_and_nothing_is_avoided(acted, verdict, outcome):
+def test_without_a_problem_the_operators_word_decides_and_nothing_is_avoided(
+    acted, verdict, outcome
+):
     assert determine_outcome(False, Observed("no"), acted, verdict).outcome == outcome
 
 
 def test_hits_say_when_acting_did_not_help_and_when_the_operator_disagrees():
-    assert "without preventing it" in determine_outcome(True, Observed("in_time"), True, None).reason
+    assert (
+        "without preventing it" in determine_outcome(True, Observed("in_time"), True, None).reason
+    )
     assert "conflict" in determine_outcome(True, Observed("in_time"), False, "false_alarm").reason
 
 

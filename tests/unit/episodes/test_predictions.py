@@ -29,11 +29,18 @@ def test_a_prediction_that_comes_true_is_happening_until_the_condition_is_false(
 
 
 def test_a_laboratory_value_counts_when_it_is_known_also_the_one_that_ends_the_problem():
-    assert told(Line({5}, (12, 50), delay=10).advance(100)) == [("raised", 5), ("happening", 22), ("closed", 60)]
+    assert told(Line({5}, (12, 50), delay=10).advance(100)) == [
+        ("raised", 5),
+        ("happening", 22),
+        ("closed", 60),
+    ]
 
 
 def test_closing_waits_while_the_condition_is_true_at_the_end_and_its_time_is_running():
-    became, short = Line({5}, (33, 60), hold=5).advance(100), Line({5}, (33, 37), hold=5).advance(100)
+    became, short = (
+        Line({5}, (33, 60), hold=5).advance(100),
+        Line({5}, (33, 37), hold=5).advance(100),
+    )
     assert told(became) == [("raised", 5), ("happening", 38), ("closed", 60)]
     assert became[1].prediction_ended_at == at(35)
     assert told(short) == [("raised", 5), ("closed", 37)]
@@ -41,19 +48,37 @@ def test_closing_waits_while_the_condition_is_true_at_the_end_and_its_time_is_ru
 
 
 def test_a_problem_known_only_after_the_end_reopens_nothing_and_makes_the_continuation_happen():
-    alone, continued = Line({5}, (33, 60), delay=10).advance(100), Line({5, 35}, (33, 60), delay=10).advance(100)
+    alone, continued = (
+        Line({5}, (33, 60), delay=10).advance(100),
+        Line({5, 35}, (33, 60), delay=10).advance(100),
+    )
     assert told(alone) == [("raised", 5), ("closed", 35)]
-    assert told(continued) == [("raised", 5), ("closed", 35), ("raised", 35), ("happening", 43), ("closed", 70)]
+    assert told(continued) == [
+        ("raised", 5),
+        ("closed", 35),
+        ("raised", 35),
+        ("happening", 43),
+        ("closed", 70),
+    ]
     assert continued[2].follows == at(5)
 
 
 def test_a_model_of_the_state_that_raises_inside_a_problem_says_at_once_that_it_is_happening():
     steps = Line({20, 40, 60}, (10, 50), state=True).advance(100)
-    assert told(steps) == [("raised", 20), ("happening", 20), ("closed", 50), ("raised", 60), ("closed", 90)]
+    assert told(steps) == [
+        ("raised", 20),
+        ("happening", 20),
+        ("closed", 50),
+        ("raised", 60),
+        ("closed", 90),
+    ]
 
 
 def test_no_continuation_follows_a_happening_one_but_one_that_was_in_vain():
-    assert [s.follows for s in Line({5, 50, 60}, (12, 50)).advance(70) if s.kind == "raised"] == [None, None]
+    assert [s.follows for s in Line({5, 50, 60}, (12, 50)).advance(70) if s.kind == "raised"] == [
+        None,
+        None,
+    ]
     raised = [s for s in Line(range(0, 100, 5)).advance(99) if s.kind == "raised"]
     assert [s.at for s in raised] == [at(5), at(35), at(65), at(95)]
     assert [s.follows for s in raised] == [None, at(5), at(35), at(65)]
@@ -65,7 +90,9 @@ def test_an_operator_ends_what_no_sample_ends_and_the_next_one_may_be_raised():
     open_one = ConditionState(at(50), raised_at=at(5), happening_since=at(12), problem_since=at(12))
     known = line.rule(120, KnownProblem(at(50), at(12), is_first=False))
     rule = replace(known, occurrences=known.occurrences.ended_at(at(70)))
-    state, steps = advance_predictions(open_one, instants([100]), np.array([True]), rule, STRIDE, at(120))
+    state, steps = advance_predictions(
+        open_one, instants([100]), np.array([True]), rule, STRIDE, at(120)
+    )
     assert told(steps) == [("closed", 70), ("raised", 100)]
     assert state.raised_at == at(100)
     assert rule.occurrences.since(at(120)) is None
@@ -74,18 +101,37 @@ def test_an_operator_ends_what_no_sample_ends_and_the_next_one_may_be_raised():
 def test_the_rule_of_an_open_episode_ends_it_alone_and_the_next_one_has_its_own():
     older, newer = Line(set(), (12, 20)).rule(120), Line(set(), (60, 90)).rule(120)
     open_one = ConditionState(at(9), raised_at=at(5), raised_by=1)
-    _, steps = advance_predictions(open_one, instants([50]), np.array([True]), newer, STRIDE, at(120), older)
-    assert told(steps) == [("happening", 12), ("closed", 20), ("raised", 50), ("happening", 60), ("closed", 90)]
+    _, steps = advance_predictions(
+        open_one, instants([50]), np.array([True]), newer, STRIDE, at(120), older
+    )
+    assert told(steps) == [
+        ("happening", 12),
+        ("closed", 20),
+        ("raised", 50),
+        ("happening", 60),
+        ("closed", 90),
+    ]
 
 
 def test_a_score_that_is_still_high_after_a_problem_raises_nothing_until_it_was_lower():
-    assert told(Line(range(5, 100, 5), (12, 50)).advance(79)) == [("raised", 5), ("happening", 12), ("closed", 50)]
+    assert told(Line(range(5, 100, 5), (12, 50)).advance(79)) == [
+        ("raised", 5),
+        ("happening", 12),
+        ("closed", 50),
+    ]
     high = {5, *range(15, 65, 5), 70, 75}
-    assert [at_ for kind, at_ in told(Line(high, (12, 50)).advance(79)) if kind == "raised"] == [5, 70]
+    assert [at_ for kind, at_ in told(Line(high, (12, 50)).advance(79)) if kind == "raised"] == [
+        5,
+        70,
+    ]
 
 
 def test_a_score_that_stays_high_raises_again_one_horizon_after_the_recovery():
-    raised = [at_ for kind, at_ in told(Line(range(5, 200, 5), (12, 50), recovery=20).advance(120)) if kind == "raised"]
+    raised = [
+        at_
+        for kind, at_ in told(Line(range(5, 200, 5), (12, 50), recovery=20).advance(120))
+        if kind == "raised"
+    ]
     assert raised == [5, 100]
 
 
@@ -93,7 +139,8 @@ def test_nothing_is_raised_in_the_recovery_also_without_an_episode_before_it():
     line = Line({35, 60, 75, 90}, (12, 50), recovery=30)
     assert [at_ for kind, at_ in told(line.advance(100)) if kind == "raised"] == [90]
     assert line.evaluate(100)[1] == {
-        m: "inside_problem" if 12 <= m < 50 else "recovery" if 50 <= m < 80 else "" for m in range(5, 105, 5)
+        m: "inside_problem" if 12 <= m < 50 else "recovery" if 50 <= m < 80 else ""
+        for m in range(5, 105, 5)
     }
 
 
@@ -108,5 +155,7 @@ def test_nothing_is_raised_in_the_recovery_also_without_an_episode_before_it():
         Line({5, 30, 100, 300}, (33, 37), (120, 300), hold=20, delay=45, recovery=6, every=10),
     ],
 )
-def test_any_chunks_give_the_same_steps_and_reasons_and_the_intervals_that_training_counts(line, cuts):
+def test_any_chunks_give_the_same_steps_and_reasons_and_the_intervals_that_training_counts(
+    line, cuts
+):
     expect_same_however_cut(line, cuts)

@@ -20,15 +20,29 @@ STORED = episode(10, condition="closed", closed_at=at(20))
 
 @pytest.mark.parametrize(
     ("raised", "closed", "same"),
-    [(10, 15, True), (5, 12, True), (19, 30, True), (15, None, True), (20, 30, False), (20, None, False), (5, 10, False)],
+    [
+        (10, 15, True),
+        (5, 12, True),
+        (19, 30, True),
+        (15, None, True),
+        (20, 30, False),
+        (20, None, False),
+        (5, 10, False),
+    ],
 )
-def test_an_episode_that_overlaps_is_the_stored_one_and_one_that_only_touches_it_is_new(raised, closed, same):
-    found = match_episodes([EvaluatedEpisode(at(raised), closed_at=None if closed is None else at(closed))], [STORED])
+def test_an_episode_that_overlaps_is_the_stored_one_and_one_that_only_touches_it_is_new(
+    raised, closed, same
+):
+    found = match_episodes(
+        [EvaluatedEpisode(at(raised), closed_at=None if closed is None else at(closed))], [STORED]
+    )
     assert found == ({at(raised): STORED} if same else {})
 
 
 def test_what_an_operator_has_closed_is_not_reopened_by_late_data():
-    by_hand = replace(STORED, transitions=(Transition("closed", at(20), "ann", "the sensor is removed"),))
+    by_hand = replace(
+        STORED, transitions=(Transition("closed", at(20), "ann", "the sensor is removed"),)
+    )
     goes_on = EvaluatedEpisode(at(10))
     assert correct(STORED, goes_on, goes_on, at(30)).condition == "open"
     assert correct(by_hand, goes_on, goes_on, at(30)) == by_hand
@@ -47,7 +61,12 @@ def test_a_problem_known_late_happens_in_the_continuation_whose_prediction_ends_
 def test_what_was_raised_before_the_end_continues_nothing():
     closed = replace(STORED, is_prediction=True, valid_until=at(20))
     beside = episode(15, condition="open")
-    assert continuations([EvaluatedEpisode(at(10), happening_at=at(28))], {at(10): closed}, [closed, beside]) == {}
+    assert (
+        continuations(
+            [EvaluatedEpisode(at(10), happening_at=at(28))], {at(10): closed}, [closed, beside]
+        )
+        == {}
+    )
 
 
 def test_a_problem_known_late_reopens_no_prediction_that_late_data_closed_with_its_window():
@@ -57,12 +76,19 @@ def test_a_problem_known_late_reopens_no_prediction_that_late_data_closed_with_i
     begun_earlier = replace(closed, condition_started_at=at(7), closed_at=at(17))
     for stored in (closed, begun_earlier):
         after = correct(stored, goes_on, goes_on, at(50))
-        assert (after.condition, after.closed_at, after.happening_at) == ("closed", stored.closed_at, at(28))
+        assert (after.condition, after.closed_at, after.happening_at) == (
+            "closed",
+            stored.closed_at,
+            at(28),
+        )
 
 
 def test_late_data_withdraw_what_is_live_and_past_times_what_is_backfilled_after_the_beginning_of_the_evaluation():
     before, live, past = episode(10), episode(30), replace(episode(40), backfilled=True)
-    stored = [replace(e, condition="closed", closed_at=e.raised_at + (at(5) - at(0))) for e in (before, live, past)]
+    stored = [
+        replace(e, condition="closed", closed_at=e.raised_at + (at(5) - at(0)))
+        for e in (before, live, past)
+    ]
     for backfilled, expected in ((False, at(30)), (True, at(40))):
         found = reconcile(stored, [], [], at(20), backfilled)
         assert [(e.raised_at, part_of) for e, part_of in found.withdrawn] == [(expected, None)]

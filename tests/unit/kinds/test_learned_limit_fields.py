@@ -33,10 +33,23 @@ def written(where, limit):
     one = {"variable": "temperature", "above": limit}
     return {
         "above": {"above": limit},
-        "below": {"above": None, "below": {"learned": {**limit["learned"], "quantile": 1 - limit["learned"]["quantile"]}}},
+        "below": {
+            "above": None,
+            "below": {
+                "learned": {**limit["learned"], "quantile": 1 - limit["learned"]["quantile"]}
+            },
+        },
         "levels": {"above": None, "levels": {"high": {"above": limit}}},
-        "any": {"variable": "", "above": None, "any": [one, {"variable": "temperature", "below": 0}]},
-        "all.any": {"variable": "", "above": None, "all": [{"any": [one, {"variable": "temperature", "below": 0}]}, one]},
+        "any": {
+            "variable": "",
+            "above": None,
+            "any": [one, {"variable": "temperature", "below": 0}],
+        },
+        "all.any": {
+            "variable": "",
+            "above": None,
+            "all": [{"any": [one, {"variable": "temperature", "below": 0}]}, one],
+        },
     }[where]
 
 
@@ -48,7 +61,12 @@ def estimated(document_changes, values=None):
     """Return the estimate from hourly readings of three days, which rise from 0 to 71; recipe B from the second day on."""
     found = definition(**document_changes)
     values = values or [float(v) for v in range(72)]
-    data = history([60 * m for m in range(72)], OVEN, temperature=values, recipe=["A" if m < 24 else "B" for m in range(72)])
+    data = history(
+        [60 * m for m in range(72)],
+        OVEN,
+        temperature=values,
+        recipe=["A" if m < 24 else "B" for m in range(72)],
+    )
     period = NormalTime(at(-1), at(3 * DAY), at(3 * DAY))
     return (
         found,
@@ -83,13 +101,18 @@ def exists(document, path):
         return True
     if isinstance(document, list):
         return any(exists(one, path) for one in document)
-    return isinstance(document, dict) and path[0] in document and exists(document[path[0]], path[1:])
+    return (
+        isinstance(document, dict) and path[0] in document and exists(document[path[0]], path[1:])
+    )
 
 
 def test_limits_that_are_numbers_need_no_model():
     found = definition()
     assert not isinstance(found, LearnedThresholdDefinition)
-    assert not any(exists(found.model_dump(mode="json"), path.split(".")) for path in sometimes_trained_kinds()["threshold"])
+    assert not any(
+        exists(found.model_dump(mode="json"), path.split("."))
+        for path in sometimes_trained_kinds()["threshold"]
+    )
 
 
 def test_the_limit_is_that_of_the_last_time_alone():
@@ -107,13 +130,28 @@ def test_a_model_survives_its_file():
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"above": learned(quantile=0.01)}, "above.learned.quantile: 0.01 is the share of readings below the limit"),
+        (
+            {"above": learned(quantile=0.01)},
+            "above.learned.quantile: 0.01 is the share of readings below the limit",
+        ),
         ({"below": learned(quantile=0.9)}, "write quantile: 0.1"),
-        ({"above": learned(quantile=0.9, over="1h")}, "above.learned.over: is too short (the shortest is 1d)"),
+        (
+            {"above": learned(quantile=0.9, over="1h")},
+            "above.learned.over: is too short (the shortest is 1d)",
+        ),
         ({"above": learned(quantile=0.9, by=["a", "a"])}, "above.learned.by: names a group twice"),
-        ({"above": learned(quantile=0.9, by=["temperature"])}, "'temperature' is the variable itself"),
-        ({"above": learned(quantile=0.9), "rate_per": "1m"}, "rate_per: goes with limits that are numbers"),
-        ({"promotion": {"mode": "approval"}}, "promotion: decides on learned limits, and this definition has none"),
+        (
+            {"above": learned(quantile=0.9, by=["temperature"])},
+            "'temperature' is the variable itself",
+        ),
+        (
+            {"above": learned(quantile=0.9), "rate_per": "1m"},
+            "rate_per: goes with limits that are numbers",
+        ),
+        (
+            {"promotion": {"mode": "approval"}},
+            "promotion: decides on learned limits, and this definition has none",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_its_place_and_a_remedy(changes, fault):
@@ -123,7 +161,9 @@ def test_what_makes_no_sense_is_refused_with_its_place_and_a_remedy(changes, fau
 
 
 def test_groups_are_checked_beside_the_assets():
-    sick = oven(temperature=Variable(), pressure=Variable(), grade=Variable(type="category", delay="1h"))
+    sick = oven(
+        temperature=Variable(), pressure=Variable(), grade=Variable(type="category", delay="1h")
+    )
     found = definition(above=learned(quantile=0.9, by=["pressure", "grade", "recipe"]))
     faults = "\n".join(map(str, found.faults_on([sick], [])))
     assert "'pressure' is a number; a group needs a category" in faults
@@ -132,8 +172,14 @@ def test_groups_are_checked_beside_the_assets():
 
 
 def test_new_limits_wait_for_a_person_where_many_readings_lay_beyond_the_old_ones():
-    found, data, champion = estimated(written("above", learned(quantile=0.9, over="2d")), [float(m % 5) for m in range(72)])
-    moved = history([3 * DAY + 60 * m for m in range(1, 73)], OVEN, temperature=[float(m % 5 + 10 * (m > 12)) for m in range(72)])
+    found, data, champion = estimated(
+        written("above", learned(quantile=0.9, over="2d")), [float(m % 5) for m in range(72)]
+    )
+    moved = history(
+        [3 * DAY + 60 * m for m in range(1, 73)],
+        OVEN,
+        temperature=[float(m % 5 + 10 * (m > 12)) for m in range(72)],
+    )
     later = LearningData([in_memory(moved)], {}, NormalTime(at(3 * DAY), at(6 * DAY), at(6 * DAY)))
     challenger = TRAINING.estimate(found, 1, FAMILY, later).model
     compared = TRAINING.compare(found, later, {FAMILY: challenger}, champion)
@@ -144,4 +190,9 @@ def test_new_limits_wait_for_a_person_where_many_readings_lay_beyond_the_old_one
 
 
 def test_the_mode_of_promotion_is_that_of_the_document():
-    assert definition(**written("above", learned(quantile=0.9)), promotion={"mode": "approval"}).promotion.mode == "approval"
+    assert (
+        definition(
+            **written("above", learned(quantile=0.9)), promotion={"mode": "approval"}
+        ).promotion.mode
+        == "approval"
+    )

@@ -16,7 +16,9 @@ def test_the_reference_page_is_up_to_date():
     assert PAGE.read_text(encoding="utf-8") == reference_page(), "run: make docs"
 
 
-@pytest.mark.parametrize("model", [ThresholdDefinition, ClassifierDefinition, ControlChartDefinition, Asset])
+@pytest.mark.parametrize(
+    "model", [ThresholdDefinition, ClassifierDefinition, ControlChartDefinition, Asset]
+)
 def test_every_field_is_described(model):
     def undescribed(part, prefix=""):
         for name, field in part.model_fields.items():

@@ -46,7 +46,10 @@ def branch(kind):
 
 
 def test_the_json_schema_is_legal():
-    assert list(Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(json_schema())) == []
+    assert (
+        list(Draft202012Validator(Draft202012Validator.META_SCHEMA).iter_errors(json_schema()))
+        == []
+    )
 
 
 @pytest.mark.parametrize("document", [too_hot(), too_moist()], ids=["threshold", "classifier"])
@@ -79,7 +82,11 @@ def test_every_default_in_the_json_schema_is_one_that_people_could_write():
 
 def test_the_json_schema_describes_every_field_of_every_model():
     for name, model in json_schema()["$defs"].items():
-        undescribed = [field for field, node in model["properties"].items() if not ("description" in node or "$ref" in node)]
+        undescribed = [
+            field
+            for field, node in model["properties"].items()
+            if not ("description" in node or "$ref" in node)
+        ]
         assert undescribed == [], name
 
 
@@ -113,7 +120,12 @@ def test_the_validator_has_the_fields_and_duties_of_the_model():
 
 def test_bounds_are_written_as_the_server_reads_them():
     share = branch("classifier")["properties"]["periods"]["properties"]["test"]["oneOf"][0]
-    assert (share["minimum"], share["exclusiveMinimum"], share["maximum"], share["exclusiveMaximum"]) == (0, True, 1, True)
+    assert (
+        share["minimum"],
+        share["exclusiveMinimum"],
+        share["maximum"],
+        share["exclusiveMaximum"],
+    ) == (0, True, 1, True)
 
 
 def test_instants_may_be_dates_and_whole_numbers_doubles():

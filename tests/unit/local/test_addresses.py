@@ -21,7 +21,9 @@ def secrets(tmp_path):
 def printed(lines, width):
     """Return what a terminal of this width shows of the lines."""
     screen = Screen()
-    screen._console = Console(file=io.StringIO(), width=width, highlight=False, soft_wrap=True, force_terminal=True)
+    screen._console = Console(
+        file=io.StringIO(), width=width, highlight=False, soft_wrap=True, force_terminal=True
+    )
     for line in lines:
         screen.print(line)
     return screen._console.file.getvalue()
@@ -37,10 +39,22 @@ def test_every_line_of_the_usual_table_fits_into_80_columns_with_its_name(secret
 @pytest.mark.parametrize("width", [40, 80])
 def test_a_long_address_neither_cuts_a_name_nor_is_cut(secrets, tmp_path, width):
     home = tmp_path / ("a-long-folder/" * 12)
-    mongodb = "mongodb://anna:hidden@" + ",".join(f"database-{n}.plant.example:27017" for n in range(5))
-    settings = Settings(home=home, mongodb_uri=mongodb, mlflow_uri="https://mlflow.plant.example/" + "team/" * 20)
+    mongodb = "mongodb://anna:hidden@" + ",".join(
+        f"database-{n}.plant.example:27017" for n in range(5)
+    )
+    settings = Settings(
+        home=home, mongodb_uri=mongodb, mlflow_uri="https://mlflow.plant.example/" + "team/" * 20
+    )
     text = printed(address_lines(settings, secrets), width)
-    for shown in ("MongoDB", "Files", "MLflow", "Airflow", str(home), mongodb.replace("anna:hidden@", ""), settings.mlflow_uri):
+    for shown in (
+        "MongoDB",
+        "Files",
+        "MLflow",
+        "Airflow",
+        str(home),
+        mongodb.replace("anna:hidden@", ""),
+        settings.mlflow_uri,
+    ):
         assert shown in text
     assert "hidden" not in text
 
@@ -48,7 +62,11 @@ def test_a_long_address_neither_cuts_a_name_nor_is_cut(secrets, tmp_path, width)
 def test_each_token_stands_beside_its_role_and_what_it_may_do(secrets):
     lines = address_lines(Settings(home=secrets.folder.parent), secrets)
     assert set(secrets.api_tokens) == set(ROLES)
-    for role, may in (("viewer", "reads everything"), ("sender", "sends data, reads nothing"), ("operator", "answers alarms")):
+    for role, may in (
+        ("viewer", "reads everything"),
+        ("sender", "sends data, reads nothing"),
+        ("operator", "answers alarms"),
+    ):
         (line,) = (line for line in lines if secrets.api_tokens[role] in line)
         assert line.split()[0] == role
         assert may in line
@@ -63,7 +81,9 @@ def test_it_names_the_database_and_its_user(secrets, tmp_path):
 def test_a_tokens_file_without_some_roles_is_shown_as_it_is(tmp_path):
     folder = tmp_path / "secrets"
     folder.mkdir()
-    (folder / "api_tokens.json").write_text(json.dumps({"t" * 32: {"name": "anna", "role": "engineer"}}))
+    (folder / "api_tokens.json").write_text(
+        json.dumps({"t" * 32: {"name": "anna", "role": "engineer"}})
+    )
     (folder / "api_tokens.json").chmod(0o600)
     lines = address_lines(Settings(home=tmp_path), load_or_create(folder))
     assert [line.split()[0] for line in lines if "t" * 32 in line] == ["engineer"]

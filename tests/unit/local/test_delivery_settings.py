@@ -44,7 +44,10 @@ def test_everything_else_of_deliveries():
     ).delivery
     assert dict(delivery.apprise_urls) == {"line-3": "ntfy://topic"}
     assert delivery.egress_allow == ("hooks.slack.com", "10.0.0.0/8")
-    assert (delivery.public_url, delivery.links_last) == ("https://alerting.plant.example", timedelta(hours=2))
+    assert (delivery.public_url, delivery.links_last) == (
+        "https://alerting.plant.example",
+        timedelta(hours=2),
+    )
     assert delivery.link_key_file == Path("/run/key")
 
 
@@ -69,13 +72,20 @@ def test_every_fault_is_named():
 
 
 def test_a_password_without_tls_is_refused():
-    assert faults(**MAIL, ALERTING_SMTP_TLS="none", ALERTING_SMTP_USER="u", ALERTING_SMTP_PASSWORD="p") == {"ALERTING_SMTP_TLS"}
+    assert faults(
+        **MAIL, ALERTING_SMTP_TLS="none", ALERTING_SMTP_USER="u", ALERTING_SMTP_PASSWORD="p"
+    ) == {"ALERTING_SMTP_TLS"}
 
 
 def test_no_secret_shows_in_the_settings():
     shown = repr(
         read_settings(
-            {**MAIL, "ALERTING_SMTP_USER": "u", "ALERTING_SMTP_PASSWORD": "t0ps3cret", "ALERTING_APPRISE_A": "x://t0ps3cret"}
+            {
+                **MAIL,
+                "ALERTING_SMTP_USER": "u",
+                "ALERTING_SMTP_PASSWORD": "t0ps3cret",
+                "ALERTING_APPRISE_A": "x://t0ps3cret",
+            }
         )
     )
     assert "t0ps3cret" not in shown

@@ -16,7 +16,10 @@ def with_free(monkeypatch, size):
 
 def test_too_little_room_is_refused_with_the_bound_and_what_to_do(monkeypatch, tmp_path):
     with_free(monkeypatch, disk.LEAST - 1)
-    with pytest.raises(UserError, match=r"too little space .* 2\.0 GiB are free, at least 2\.0 GiB are needed; .* ALERTING_HOME"):
+    with pytest.raises(
+        UserError,
+        match=r"too little space .* 2\.0 GiB are free, at least 2\.0 GiB are needed; .* ALERTING_HOME",
+    ):
         disk.check_space(tmp_path / "not" / "made" / "yet")
 
 
@@ -31,7 +34,9 @@ def test_little_room_is_said_and_enough_is_not(monkeypatch, tmp_path):
 def test_up_starts_nothing_where_there_is_too_little_room(monkeypatch, tmp_path, capfd):
     with_free(monkeypatch, 100 << 20)
     monkeypatch.setattr("alerting.local.up.check_ports", lambda _: None)
-    monkeypatch.setattr("alerting.local.up.run_guarded", lambda work: work())  # a guard kills everything below its process
+    monkeypatch.setattr(
+        "alerting.local.up.run_guarded", lambda work: work()
+    )  # a guard kills everything below its process
     assert up(Settings(home=tmp_path / "home"), {}, demo=True) == 1
     assert "refused: there is too little space" in capfd.readouterr().out
     assert not (tmp_path / "home" / "mongod").exists()

@@ -14,7 +14,10 @@ EPISODE = {
 
 def test_the_first_alert_has_name_asset_sentence_and_link(tmp_path):
     log = tmp_path / "log"
-    log.write_text("noise\n" + json.dumps(alert_lines(EPISODE, "http://127.0.0.1:8000")) + "\n", encoding="utf-8")
+    log.write_text(
+        "noise\n" + json.dumps(alert_lines(EPISODE, "http://127.0.0.1:8000")) + "\n",
+        encoding="utf-8",
+    )
     assert announcement(log) == [
         "Zone 2 is too hot, on oven-1 (high)",
         "zone 2 is at 243 °C, above 240 °C",
@@ -23,7 +26,10 @@ def test_the_first_alert_has_name_asset_sentence_and_link(tmp_path):
 
 
 def test_it_asks_with_a_token_that_may_read():
-    owners = {"s" * 24: {"name": "gateway", "role": "sender"}, "v" * 24: {"name": "board", "role": "viewer"}}
+    owners = {
+        "s" * 24: {"name": "gateway", "role": "sender"},
+        "v" * 24: {"name": "board", "role": "viewer"},
+    }
     assert _reading_token(owners) == "v" * 24
 
 

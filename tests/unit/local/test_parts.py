@@ -45,8 +45,12 @@ def test_without_the_demo_nothing_of_it_is_started(settings, secrets):
     }
 
 
-def test_the_stream_service_starts_after_all_that_people_wait_for_and_is_ready_once_it_works(settings, secrets):
-    part = next(part for part in parts.all_parts(settings, secrets, {}, False) if part.name == "stream")
+def test_the_stream_service_starts_after_all_that_people_wait_for_and_is_ready_once_it_works(
+    settings, secrets
+):
+    part = next(
+        part for part in parts.all_parts(settings, secrets, {}, False) if part.name == "stream"
+    )
     assert (part.needs, part.ready()) == (("airflow-dags",), False)
     alive = Path(part.command[part.command.index("--alive") + 1])
     alive.parent.mkdir(exist_ok=True)
@@ -57,17 +61,23 @@ def test_the_stream_service_starts_after_all_that_people_wait_for_and_is_ready_o
 
 
 def test_servers_of_ones_own_are_not_started(tmp_path, secrets):
-    own = Settings(home=tmp_path, mongodb_uri="mongodb://db.example:27017", mlflow_uri="http://mlflow.example")
+    own = Settings(
+        home=tmp_path, mongodb_uri="mongodb://db.example:27017", mlflow_uri="http://mlflow.example"
+    )
     names = {part.name for part in parts.all_parts(own, secrets, {}, True)}
     assert not names & {"mongod", "mlflow"}
 
 
 def test_airflow_prepares_its_database_and_pool_once_for_each_version_and_size(settings, secrets):
     environ = parts.airflow_environment(settings, secrets, {})
-    assert [part.name for part in parts.airflow_migration(settings, environ)] == ["airflow-database"]
+    assert [part.name for part in parts.airflow_migration(settings, environ)] == [
+        "airflow-database"
+    ]
     stamp = settings.home / "airflow" / "migrated_to"
     stamp.parent.mkdir()
-    stamp.write_text(f"{version('apache-airflow-core')} with {settings.background_slots} background slots")
+    stamp.write_text(
+        f"{version('apache-airflow-core')} with {settings.background_slots} background slots"
+    )
     assert parts.airflow_migration(settings, environ) == []
     more = replace(settings, background_slots=settings.background_slots + 1)
     (job,) = parts.airflow_migration(more, environ)
@@ -96,7 +106,11 @@ def test_everything_listens_on_the_loopback_address(settings, secrets):
     mlflow = parts.mlflow_part(settings, {}).command
     assert environ["AIRFLOW__API__HOST"] == "127.0.0.1"
     assert mlflow[mlflow.index("--host") + 1] == "127.0.0.1"
-    scheduler = next(part for part in parts.airflow_parts(settings, environ, ()) if part.name == "airflow-scheduler")
+    scheduler = next(
+        part
+        for part in parts.airflow_parts(settings, environ, ())
+        if part.name == "airflow-scheduler"
+    )
     assert "--skip-serve-logs" in scheduler.command  # that server would listen on all addresses
 
 
@@ -106,7 +120,9 @@ def test_airflows_scheduler_stops_before_the_api_to_which_its_tasks_report(setti
     assert "airflow-api" not in started["airflow-scheduler"].needs, "it would start later"
 
 
-def test_airflow_gets_its_addresses_from_the_port_and_its_secrets_from_the_installation(settings, secrets):
+def test_airflow_gets_its_addresses_from_the_port_and_its_secrets_from_the_installation(
+    settings, secrets
+):
     environ = parts.airflow_environment(settings, secrets, {})
     assert environ["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] == "http://127.0.0.1:8080/execution/"
     assert environ["AIRFLOW__API_AUTH__JWT_SECRET"] == secrets.airflow_jwt
@@ -114,6 +130,8 @@ def test_airflow_gets_its_addresses_from_the_port_and_its_secrets_from_the_insta
 
 
 def test_parts_keep_compiled_files_and_the_callers_other_variables(settings, secrets):
-    environ = parts.environment(settings, secrets, {"PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"})
+    environ = parts.environment(
+        settings, secrets, {"PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
+    )
     assert "PYTHONDONTWRITEBYTECODE" not in environ
     assert environ["LANG"] == "C.UTF-8"

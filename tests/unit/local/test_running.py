@@ -25,7 +25,9 @@ def test_a_holder_that_was_killed_holds_nothing(tmp_path):
         "import os, pathlib, sys; from alerting.adapters.embedded.running import hold\n"
         "with hold(pathlib.Path(sys.argv[1]), '', lambda: None): os.kill(os.getpid(), 9)"
     )
-    assert subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False).returncode == -9
+    assert (
+        subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=False).returncode == -9
+    )
     with hold(tmp_path, "", nobody_waits):
         assert running(tmp_path) is not None
 
@@ -34,6 +36,9 @@ def test_a_holder_that_is_stopping_is_waited_for(tmp_path):
     waited = []
     with hold(tmp_path, "", nobody_waits) as first:
         first.stopping()
-        with pytest.raises(UserError), hold(tmp_path, "", lambda: waited.append("told"), patience=0.3):
+        with (
+            pytest.raises(UserError),
+            hold(tmp_path, "", lambda: waited.append("told"), patience=0.3),
+        ):
             pass
     assert waited == ["told"]

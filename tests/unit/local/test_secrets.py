@@ -26,13 +26,17 @@ def test_no_two_installations_share_a_secret(tmp_path):
 
 def test_the_api_reads_the_tokens_file_as_it_is_made(tmp_path):
     secrets = load_or_create(tmp_path)
-    assert read_tokens(secrets.tokens_file) == {token: (role, role) for role, token in secrets.api_tokens.items()}
+    assert read_tokens(secrets.tokens_file) == {
+        token: (role, role) for role, token in secrets.api_tokens.items()
+    }
     assert set(secrets.api_tokens) == {"viewer", "operator", "engineer", "admin", "sender"}
 
 
 def test_airflow_reads_the_password_as_it_is_shown(tmp_path):
     secrets = load_or_create(tmp_path)
-    assert json.loads(secrets.airflow_passwords_file.read_text()) == {"admin": secrets.airflow_password}
+    assert json.loads(secrets.airflow_passwords_file.read_text()) == {
+        "admin": secrets.airflow_password
+    }
 
 
 def test_a_secret_that_others_may_read_is_refused(tmp_path):

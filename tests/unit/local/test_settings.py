@@ -11,11 +11,18 @@ def test_an_empty_environment_means_the_embedded_platform_in_the_current_folder(
     settings = read_settings({})
     assert settings.home == Path.cwd() / ".alerting"
     assert (settings.mongodb_uri, settings.mlflow_uri) == (None, None)
-    assert settings.ports == {"mlflow_port": 5050, "airflow_port": 8080, "api_port": 8000, "mongodb_port": 27027}
+    assert settings.ports == {
+        "mlflow_port": 5050,
+        "airflow_port": 8080,
+        "api_port": 8000,
+        "mongodb_port": 27027,
+    }
 
 
 def test_an_empty_variable_means_the_default():
-    assert read_settings({"ALERTING_API_PORT": " ", "ALERTING_MONGODB_URI": ""}) == read_settings({})
+    assert read_settings({"ALERTING_API_PORT": " ", "ALERTING_MONGODB_URI": ""}) == read_settings(
+        {}
+    )
 
 
 def test_all_faults_are_reported_together_with_their_variables():
@@ -35,13 +42,19 @@ def test_all_faults_are_reported_together_with_their_variables():
 
 
 def test_two_parts_cannot_have_the_same_port():
-    with pytest.raises(SettingsRefused, match="ALERTING_API_PORT: port 8080 is already given to ALERTING_AIRFLOW_PORT"):
+    with pytest.raises(
+        SettingsRefused,
+        match="ALERTING_API_PORT: port 8080 is already given to ALERTING_AIRFLOW_PORT",
+    ):
         read_settings({"ALERTING_API_PORT": "8080"})
 
 
 def test_the_port_of_a_server_of_ones_own_is_not_ours_to_check():
     settings = read_settings(
-        {"ALERTING_MONGODB_URI": "mongodb://db.example:27017", "ALERTING_MLFLOW_URI": "http://mlflow.example"}
+        {
+            "ALERTING_MONGODB_URI": "mongodb://db.example:27017",
+            "ALERTING_MLFLOW_URI": "http://mlflow.example",
+        }
     )
     assert set(settings.ports) == {"airflow_port", "api_port"}
 
@@ -52,8 +65,12 @@ def test_a_refused_database_address_is_not_repeated_since_it_may_hold_a_password
     assert "secret" not in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["ALERTING_WEBHOOK_A", "ALERTING_MLFLOW_URI", "ALERTING_PUBLIC_URL"])
-@pytest.mark.parametrize("address", ["http://anna:secret@[db", "http://anna:secret\u2100@db.example"])
+@pytest.mark.parametrize(
+    "name", ["ALERTING_WEBHOOK_A", "ALERTING_MLFLOW_URI", "ALERTING_PUBLIC_URL"]
+)
+@pytest.mark.parametrize(
+    "address", ["http://anna:secret@[db", "http://anna:secret\u2100@db.example"]
+)
 def test_an_address_that_cannot_be_split_is_a_fault_like_others_and_is_not_repeated(name, address):
     with pytest.raises(SettingsRefused) as refused:
         read_settings({name: address, "ALERTING_API_PORT": "0"})
@@ -64,7 +81,14 @@ def test_an_address_that_cannot_be_split_is_a_fault_like_others_and_is_not_repea
 
 @pytest.mark.parametrize(
     "url",
-    ["ftp://plant.example", "file:///etc/passwd", "plant.example/hook", "https:///hook", "http://h:99999999/", "http://h:0"],
+    [
+        "ftp://plant.example",
+        "file:///etc/passwd",
+        "plant.example/hook",
+        "https:///hook",
+        "http://h:99999999/",
+        "http://h:0",
+    ],
 )
 def test_the_address_of_a_webhook_that_is_not_http_is_refused_without_repeating_it(url):
     with pytest.raises(SettingsRefused, match="not a webhook address") as refused:
@@ -74,7 +98,10 @@ def test_the_address_of_a_webhook_that_is_not_http_is_refused_without_repeating_
 
 def test_webhooks_are_named_by_their_variables_and_secrets_belong_to_them():
     settings = read_settings(
-        {"ALERTING_WEBHOOK_NIGHT_SHIFT": "https://hooks.example/x", "ALERTING_WEBHOOK_NIGHT_SHIFT_SECRET": "whsec_abc"}
+        {
+            "ALERTING_WEBHOOK_NIGHT_SHIFT": "https://hooks.example/x",
+            "ALERTING_WEBHOOK_NIGHT_SHIFT_SECRET": "whsec_abc",
+        }
     )
     assert dict(settings.webhook_urls) == {"night-shift": "https://hooks.example/x"}
     assert dict(settings.webhook_secrets) == {"night-shift": "whsec_abc"}
@@ -94,7 +121,9 @@ def test_the_rows_of_a_training_are_set_or_left_to_the_memory_of_the_machine():
 def test_evaluation_waits_ten_seconds_unless_the_setting_says_otherwise():
     assert read_settings({}).latency == timedelta(seconds=10)
     assert read_settings({"ALERTING_LATENCY": "0s"}).latency == timedelta(0)
-    with pytest.raises(SettingsRefused, match="ALERTING_LATENCY: '2h': evaluation waits 1h at most"):
+    with pytest.raises(
+        SettingsRefused, match="ALERTING_LATENCY: '2h': evaluation waits 1h at most"
+    ):
         read_settings({"ALERTING_LATENCY": "2h"})
 
 
@@ -106,15 +135,25 @@ def test_the_memory_of_a_container_counts_where_it_is_less_than_that_of_the_mach
 
 
 def test_retention_and_limits_of_the_platform_itself_are_settings_with_defaults():
-    given = {"ALERTING_NOTIFICATIONS_LAST": "30d", "ALERTING_EVALUATION_LATE": "5m", "ALERTING_DISK_LEAST": "20"}
+    given = {
+        "ALERTING_NOTIFICATIONS_LAST": "30d",
+        "ALERTING_EVALUATION_LATE": "5m",
+        "ALERTING_DISK_LEAST": "20",
+    }
     settings, usual = read_settings(given), read_settings({})
-    assert (settings.retention.notifications, usual.retention.notifications) == (timedelta(days=30), timedelta(days=90))
+    assert (settings.retention.notifications, usual.retention.notifications) == (
+        timedelta(days=30),
+        timedelta(days=90),
+    )
     assert settings.retention.readings == usual.retention.readings == timedelta(days=730)
     assert (settings.health_limits.evaluation_late, usual.health_limits.evaluation_late) == (
         timedelta(minutes=5),
         timedelta(minutes=15),
     )
-    assert (settings.health_limits.disk_least, usual.health_limits.disk_least) == (20 << 30, 5 << 30)
+    assert (settings.health_limits.disk_least, usual.health_limits.disk_least) == (
+        20 << 30,
+        5 << 30,
+    )
     wrong = {
         "ALERTING_READINGS_LAST": "1d",
         "ALERTING_AUDIT_LAST": "long",

@@ -29,7 +29,11 @@ class Airflow:
 
     def answer(self, path, sent, signed_in):
         if path == "/auth/token":
-            return (201, '{"access_token": "t"}') if sent == {"username": "admin", "password": PASSWORD} else (401, "{}")
+            return (
+                (201, '{"access_token": "t"}')
+                if sent == {"username": "admin", "password": PASSWORD}
+                else (401, "{}")
+            )
         dag = path.removeprefix("/api/v2/dags/").removesuffix("/dagRuns")
         if not signed_in:
             return 401, "{}"
@@ -53,7 +57,9 @@ def running(airflow):
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
             sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            status, text = airflow.answer(self.path, sent, self.headers["Authorization"] == "Bearer t")
+            status, text = airflow.answer(
+                self.path, sent, self.headers["Authorization"] == "Bearer t"
+            )
             self.send_response(status)
             self.end_headers()
             self.wfile.write(text.encode())
@@ -84,7 +90,9 @@ def platform():
 
 def settings(home, airflow, password=PASSWORD):
     (home / "secrets").mkdir(exist_ok=True)
-    (home / "secrets" / "airflow_passwords.json").write_text(json.dumps({"admin": password}), encoding="utf-8")
+    (home / "secrets" / "airflow_passwords.json").write_text(
+        json.dumps({"admin": password}), encoding="utf-8"
+    )
     return Settings(home, airflow_uri=airflow.address)
 
 
@@ -97,7 +105,9 @@ def test_a_due_training_is_started_once_and_its_page_is_named(platform, tmp_path
     assert first == again == {"too-moist": f"{airflow.address}/dags/train__too-moist/runs/{run}"}
 
 
-@pytest.mark.parametrize("airflow", [Airflow(), WrongServer()], ids=["the DAG is not read yet", "not Airflow"])
+@pytest.mark.parametrize(
+    "airflow", [Airflow(), WrongServer()], ids=["the DAG is not read yet", "not Airflow"]
+)
 def test_a_training_that_cannot_be_started_now_is_left_to_the_platform(platform, tmp_path, airflow):
     with running(airflow):
         assert start_trainings(settings(tmp_path, airflow), platform) == {}

@@ -12,13 +12,18 @@ from alerting.local.upkeep.files import BackupWriter, disk_errors
 
 def test_a_backup_that_cannot_be_written_is_refused_in_a_sentence(tmp_path):
     (tmp_path / "file").touch()
-    refused = pytest.raises(UserError, match=r"the backup is not complete: .*file.*: Not a directory; name another folder")
+    refused = pytest.raises(
+        UserError,
+        match=r"the backup is not complete: .*file.*: Not a directory; name another folder",
+    )
     with refused, disk_errors("the backup is not complete", "name another folder"):
         BackupWriter(tmp_path / "file" / "backup")
 
 
 def test_a_full_disk_in_the_middle_is_a_sentence_too():
-    refused = pytest.raises(UserError, match="the backup is not complete: No space left on device; free some")
+    refused = pytest.raises(
+        UserError, match="the backup is not complete: No space left on device; free some"
+    )
     with refused, disk_errors("the backup is not complete", "free some"):
         raise OSError(errno.ENOSPC, "No space left on device")
 

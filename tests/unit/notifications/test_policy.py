@@ -67,9 +67,13 @@ def test_episodes_of_past_times_tell_nobody():
 
 def test_the_end_is_told_only_to_whom_the_raise_was_told():
     ended = over(EPISODE)
-    assert [n.key for n in announcements([situation(ended, cause="closed", sent=told())])] == ["e1:closed:pager"]
+    assert [n.key for n in announcements([situation(ended, cause="closed", sent=told())])] == [
+        "e1:closed:pager"
+    ]
     assert announcements([situation(ended, Recipient("mail"), cause="closed", sent=told())]) == ()
-    assert announcements([situation(ended, cause="closed", sent=told(), notify_resolved=False)]) == ()
+    assert (
+        announcements([situation(ended, cause="closed", sent=told(), notify_resolved=False)]) == ()
+    )
 
 
 def test_an_end_is_not_told_where_the_raise_was_given_up():
@@ -80,7 +84,9 @@ def test_an_end_is_not_told_where_the_raise_was_given_up():
 def test_an_end_is_told_where_the_raise_is_being_delivered_or_tried_again():
     for status in ("claimed", "failed"):
         under_way = tuple(replace(n, status=status) for n in told())
-        assert [n.key for n in announcements([situation(over(EPISODE), cause="closed", sent=under_way)])] == ["e1:closed:pager"]
+        assert [
+            n.key for n in announcements([situation(over(EPISODE), cause="closed", sent=under_way)])
+        ] == ["e1:closed:pager"]
 
 
 def test_quiet_hours_hold_it_back_and_its_end_with_it():
@@ -104,9 +110,12 @@ def test_the_top_severity_is_held_back_by_nothing():
     burning = replace(EPISODE, severity="critical")
     crowded = replace(PAGER, flood=Flood(more_than=1))
     assert decide(situation(burning, crowded, recent_alerts=1000)).postponed_by is None
-    route = parse_route({"name": "r", "channels": ["pager"], "quiet": [{"from": "00:00", "to": "24:00"}]})
+    route = parse_route(
+        {"name": "r", "channels": ["pager"], "quiet": [{"from": "00:00", "to": "24:00"}]}
+    )
     quiet = [
-        recipients(threshold(), "oven-1", s, [route], ["pager"], at(0))[0].quiet_until is not None for s in ("medium", "critical")
+        recipients(threshold(), "oven-1", s, [route], ["pager"], at(0))[0].quiet_until is not None
+        for s in ("medium", "critical")
     ]
     assert quiet == [True, False]
 
@@ -114,30 +123,54 @@ def test_the_top_severity_is_held_back_by_nothing():
 def test_what_quiet_hours_hold_back_is_told_at_once_when_it_becomes_critical():
     [held] = announcements([situation(recipient=replace(PAGER, quiet_until=at(60)))])
     burning = replace(EPISODE, severity="critical")
-    assert [n.key for n in announcements([situation(burning, PAGER, "time", 5, (held,))])] == ["e1:severity_rose-critical:pager"]
+    assert [n.key for n in announcements([situation(burning, PAGER, "time", 5, (held,))])] == [
+        "e1:severity_rose-critical:pager"
+    ]
     still = replace(EPISODE, severity="high")
-    assert announcements([situation(still, replace(PAGER, quiet_until=at(60)), "time", 5, (held,))]) == ()
+    assert (
+        announcements([situation(still, replace(PAGER, quiet_until=at(60)), "time", 5, (held,))])
+        == ()
+    )
 
 
 def test_a_severity_that_rises_is_told_once_and_one_that_falls_never():
     worse = replace(EPISODE, severity="high")
     [notice] = announcements([situation(worse, cause="time", minute=5, sent=told())])
-    assert (notice.key, notice.reason) == ("e1:severity_rose-high:pager", "severity rose from medium to high")
+    assert (notice.key, notice.reason) == (
+        "e1:severity_rose-high:pager",
+        "severity rose from medium to high",
+    )
     both = (*told(), notice)
     assert announcements([situation(worse, cause="time", minute=6, sent=both)]) == ()
-    assert announcements([situation(replace(worse, severity="low"), cause="time", minute=7, sent=both)]) == ()
+    assert (
+        announcements(
+            [situation(replace(worse, severity="low"), cause="time", minute=7, sent=both)]
+        )
+        == ()
+    )
 
 
 def test_who_hears_only_of_the_worse_hears_of_it_when_it_gets_worse():
     worse, chief = replace(EPISODE, severity="high"), Recipient("chief")
-    assert [n.channel for n in announcements([situation(worse, chief, cause="time", minute=5, sent=told())])] == ["chief"]
+    assert [
+        n.channel
+        for n in announcements([situation(worse, chief, cause="time", minute=5, sent=told())])
+    ] == ["chief"]
     assert announcements([situation(EPISODE, chief, cause="time", minute=5, sent=told())]) == ()
 
 
 def test_who_has_acknowledged_it_or_shelved_it_is_not_told_again():
     for changes in ({"acknowledged": ActorStamp("otto", at(1))}, {"muted_by": "s1"}):
         quiet = replace(EPISODE, **changes)
-        assert announcements([situation(quiet, NAGGED, "time", 30, told()), situation(quiet, CHIEF, "time", 30, told())]) == ()
+        assert (
+            announcements(
+                [
+                    situation(quiet, NAGGED, "time", 30, told()),
+                    situation(quiet, CHIEF, "time", 30, told()),
+                ]
+            )
+            == ()
+        )
 
 
 NAGGED = replace(PAGER, repeat=timedelta(minutes=30))
@@ -166,7 +199,12 @@ def test_after_an_outage_one_repeat_makes_up_for_all():
 
 
 def test_quiet_hours_bring_no_repeats():
-    assert announcements([situation(EPISODE, replace(NAGGED, quiet_until=at(400)), "time", 300, told())]) == ()
+    assert (
+        announcements(
+            [situation(EPISODE, replace(NAGGED, quiet_until=at(400)), "time", 300, told())]
+        )
+        == ()
+    )
 
 
 def test_a_raise_that_was_held_back_counts_from_when_it_was_told():
@@ -181,7 +219,10 @@ CHIEF = Recipient("chief", escalates_after=timedelta(minutes=15))
 def test_it_escalates_once_when_nobody_answers():
     assert announcements([situation(EPISODE, CHIEF, "time", 14, told())]) == ()
     [notice] = announcements([situation(EPISODE, CHIEF, "time", 15, told())])
-    assert (notice.key, notice.reason) == ("e1:escalated:chief", "no operator has acknowledged it for 15 min")
+    assert (notice.key, notice.reason) == (
+        "e1:escalated:chief",
+        "no operator has acknowledged it for 15 min",
+    )
     for status in ("pending", "sent", "dead"):
         done = (*told(), replace(notice, status=status))
         assert announcements([situation(EPISODE, CHIEF, "time", 200, done)]) == ()
@@ -194,7 +235,10 @@ def test_nothing_escalates_of_which_nobody_was_told():
 def test_who_was_told_by_escalation_hears_of_the_end():
     [notice] = announcements([situation(EPISODE, CHIEF, "time", 15, told())])
     sent = (*told(), replace(notice, status="sent"))
-    assert [n.channel for n in announcements([situation(over(EPISODE), Recipient("chief"), "closed", 16, sent)])] == ["chief"]
+    assert [
+        n.channel
+        for n in announcements([situation(over(EPISODE), Recipient("chief"), "closed", 16, sent)])
+    ] == ["chief"]
 
 
 # --- routes --------------------------------------------------------------------------------------------------------------
@@ -202,7 +246,12 @@ def test_who_was_told_by_escalation_hears_of_the_end():
 
 def chosen(definition=None, minute=0, routes=()):
     parsed = [parse_route({"name": f"r{i}", **r}) for i, r in enumerate(routes)]
-    return [r.channel for r in recipients(definition or threshold(), "oven-1", "medium", parsed, ["log", "pager"], at(minute))]
+    return [
+        r.channel
+        for r in recipients(
+            definition or threshold(), "oven-1", "medium", parsed, ["log", "pager"], at(minute)
+        )
+    ]
 
 
 @pytest.mark.parametrize(
@@ -232,26 +281,36 @@ def test_without_a_route_in_its_shift_everyone_is_told():
 
 
 def test_a_definition_that_names_its_channels_is_told_there_alone():
-    assert chosen(threshold(notify={"channels": ["mail"]}), routes=[{"channels": ["pager"]}]) == ["mail"]
+    assert chosen(threshold(notify={"channels": ["mail"]}), routes=[{"channels": ["pager"]}]) == [
+        "mail"
+    ]
     assert chosen(threshold(notify={"channels": []}), routes=[{"channels": ["pager"]}]) == []
 
 
 def test_a_channel_of_two_routes_is_told_once_and_by_the_one_that_is_awake():
     asleep = {"channels": ["mail"], "quiet": [{"from": "00:00", "to": "24:00"}]}
-    parsed = [parse_route({"name": "a", **asleep}), parse_route({"name": "b", "channels": ["mail"]})]
+    parsed = [
+        parse_route({"name": "a", **asleep}),
+        parse_route({"name": "b", "channels": ["mail"]}),
+    ]
     [mail] = recipients(threshold(), "oven-1", "medium", parsed, [], at(0))
     assert (mail.route, mail.quiet_until) == ("b", None)
 
 
 @pytest.mark.parametrize(("minute", "held"), [(15, None), (16, "digest")])
-def test_an_episode_that_was_over_goes_into_a_digest_only_if_it_was_over_for_more_than_ten_minutes(minute, held):
+def test_an_episode_that_was_over_goes_into_a_digest_only_if_it_was_over_for_more_than_ten_minutes(
+    minute, held
+):
     assert decide(situation(over(EPISODE), minute=minute)).postponed_by == held
 
 
 def test_escalations_come_soonest_first():
     steps = [{"after": "1h", "channels": ["boss"]}, {"after": "15m", "channels": ["chief"]}]
     route = parse_route({"name": "a", "channels": ["mail"], "escalation": steps})
-    assert [r.channel for r in escalations(threshold(), "oven-1", "medium", [route], at(0))] == ["chief", "boss"]
+    assert [r.channel for r in escalations(threshold(), "oven-1", "medium", [route], at(0))] == [
+        "chief",
+        "boss",
+    ]
 
 
 # --- trying again --------------------------------------------------------------------------------------------------------

@@ -78,7 +78,12 @@ def test_the_expectation_covers_every_action_once():
         (Flags(active=True, shelved=True), "shelved"),
         (Flags(active=True, acknowledged=False, suppressed=True), "suppressed by design"),
         (Flags(shelved=True, suppressed=True), "shelved"),
-        (Flags(active=True, acknowledged=False, shelved=True, out_of_service=True, suppressed=True), "out of service"),
+        (
+            Flags(
+                active=True, acknowledged=False, shelved=True, out_of_service=True, suppressed=True
+            ),
+            "out of service",
+        ),
     ],
 )
 def test_the_name_follows_from_the_flags(flags, name):
@@ -111,7 +116,9 @@ def test_the_page_is_up_to_date():
 
 def shelf(start=0, end=60, kind="shelved", **changes):
     until = None if end is None else at(end)
-    return replace(new_shelf("too-hot", "oven-1", kind, at(start), until, "cleaning", "ann", 0), **changes)
+    return replace(
+        new_shelf("too-hot", "oven-1", kind, at(start), until, "cleaning", "ann", 0), **changes
+    )
 
 
 @pytest.mark.parametrize("role", [role for role in ROLES if role not in ("sender", "viewer")])
@@ -124,7 +131,11 @@ def test_each_role_has_a_longest_shelf_to_the_second(role):
 
 @pytest.mark.parametrize(
     ("until", "reason", "words"),
-    [(None, "cleaning", "an end is required"), (at(5), " ", "a reason is required"), (at(0), "cleaning", "not after now")],
+    [
+        (None, "cleaning", "an end is required"),
+        (at(5), " ", "a reason is required"),
+        (at(0), "cleaning", "not after now"),
+    ],
 )
 def test_a_shelf_without_end_or_reason_or_with_an_end_behind_us_is_refused(until, reason, words):
     with pytest.raises(UserError, match=words):
@@ -132,7 +143,13 @@ def test_a_shelf_without_end_or_reason_or_with_an_end_behind_us_is_refused(until
 
 
 def test_a_shelf_mutes_until_its_end_and_nobody_must_end_it():
-    assert [shelf(10, 20).mutes(at(m)) for m in (9, 10, 19.99, 20, 500)] == [False, True, True, False, False]
+    assert [shelf(10, 20).mutes(at(m)) for m in (9, 10, 19.99, 20, 500)] == [
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
     assert not shelf(ended_at=at(5)).mutes(at(6))
     assert shelf(end=None, kind="out_of_service").mutes(at(1e6))
 
@@ -156,7 +173,9 @@ def test_flags_come_from_the_newest_episode_and_from_what_mutes_now():
     assert current_flags(None, [], at(0), False) == Flags()
     assert current_flags(one, [shelf(0, 60)], at(5), False) == Flags(True, False, True, False)
     assert current_flags(one, [shelf(0, 60)], at(60), False) == Flags(True, False, False, False)
-    assert current_flags(closed(one), [shelf(0, None, "out_of_service")], at(5), False) == Flags(False, False, False, True)
+    assert current_flags(closed(one), [shelf(0, None, "out_of_service")], at(5), False) == Flags(
+        False, False, False, True
+    )
     assert current_flags(closed(one, backfilled=True), [], at(5), False) == Flags()
     assert current_flags(one, [], at(5), True) == Flags(True, False, suppressed=True)
 
@@ -172,7 +191,11 @@ def test_what_waits_is_muted_and_an_end_is_told_only_where_the_raise_was():
         notice("pager", "closed", "pending"),
     )
     waiting = [n for n in notifications if n.is_waiting]
-    assert [(n.channel, is_muted_with(n, notifications)) for n in waiting] == [("mail", False), ("pager", True), ("pager", True)]
+    assert [(n.channel, is_muted_with(n, notifications)) for n in waiting] == [
+        ("mail", False),
+        ("pager", True),
+        ("pager", True),
+    ]
 
 
 # --- first-out ----------------------------------------------------------------------------------------------------------

@@ -19,8 +19,15 @@ NONE = np.nan
 
 def plant(**computed):
     """Return an oven with gas, speed and lab, and these computed variables."""
-    measured = {"gas": Variable(low=0, high=100), "speed": Variable(), "lab": Variable(delay="1h", latency="5m")}
-    return oven(**measured, **{name: Variable.model_validate({"computed": one}) for name, one in computed.items()})
+    measured = {
+        "gas": Variable(low=0, high=100),
+        "speed": Variable(),
+        "lab": Variable(delay="1h", latency="5m"),
+    }
+    return oven(
+        **measured,
+        **{name: Variable.model_validate({"computed": one}) for name, one in computed.items()},
+    )
 
 
 RATIO = {"kind": "ratio", "of": "gas", "by": "speed", "within": "5m"}
@@ -32,7 +39,9 @@ def values(asset, minutes, name="y", **columns):
 
 
 def test_a_ratio_is_known_where_both_parts_are_and_missing_where_it_is_divided_by_zero():
-    found = values(plant(y=RATIO), [0, 1, 2, 3, 4], gas=[10, 20, 30, NONE, 40], speed=[NONE, 5, 0, 4, NONE])
+    found = values(
+        plant(y=RATIO), [0, 1, 2, 3, 4], gas=[10, 20, 30, NONE, 40], speed=[NONE, 5, 0, 4, NONE]
+    )
     assert found == pytest.approx([NONE, 4, NONE, 7.5, 10], nan_ok=True)
 
 
@@ -50,7 +59,9 @@ def test_each_kind_computes_its_formula(computed, expected):
 
 
 def test_a_part_counts_by_its_last_value_within_the_bound():
-    found = values(plant(y=RATIO), [0, 4, 5, 6, 7], gas=[10, 20, 30, 40, 50], speed=[2, NONE, NONE, NONE, 5])
+    found = values(
+        plant(y=RATIO), [0, 4, 5, 6, 7], gas=[10, 20, 30, 40, 50], speed=[2, NONE, NONE, NONE, 5]
+    )
     assert found == pytest.approx([5, 10, 15, NONE, 10], nan_ok=True)
 
 
@@ -79,21 +90,30 @@ def test_a_lag_approaches_a_step_by_63_percent_in_its_time_constant():
 def test_computed_variables_are_computed_of_computed_ones_in_any_order_of_the_document():
     asset = plant(twice={"kind": "equal", "of": "share", "gain": 2}, share=RATIO)
     data = history([0, 1], asset, gas=[10, 20], speed=[2, 5])
-    frame, _ = read_computed(asset, ["twice"], at(0), lambda names, _: (data.readings[names], data.doubts))
+    frame, _ = read_computed(
+        asset, ["twice"], at(0), lambda names, _: (data.readings[names], data.doubts)
+    )
     assert frame.columns.tolist() == ["twice"]
     assert frame["twice"].tolist() == [8.0]
     assert lookback(asset, ["twice"]) == timedelta(minutes=15)
 
 
 def test_delay_and_latency_are_those_of_the_slowest_part():
-    asset = plant(y={"kind": "difference", "of": "lab", "minus": "gas"}, z={"kind": "equal", "of": "y"})
+    asset = plant(
+        y={"kind": "difference", "of": "lab", "minus": "gas"}, z={"kind": "equal", "of": "y"}
+    )
     assert asset.delay("z") == timedelta(hours=1)
     assert asset.latency("z", timedelta(seconds=10)) == timedelta(minutes=5)
     assert set(asset.with_parts(["z"])) == {"z", "y", "lab", "gas"}
 
 
 ROWS = st.lists(
-    st.tuples(st.integers(1, 4), st.sampled_from([None, 4.0, 50.0, 999.0]), st.sampled_from([None, 0.0, 2.0, 5.0])), max_size=30
+    st.tuples(
+        st.integers(1, 4),
+        st.sampled_from([None, 4.0, 50.0, 999.0]),
+        st.sampled_from([None, 0.0, 2.0, 5.0]),
+    ),
+    max_size=30,
 )
 
 
@@ -143,9 +163,22 @@ def test_all_faults_of_computed_variables_are_reported_at_once():
         "relations.0: 'a' is computed, and moves with its parts (name measured variables)",
     ]
     with pytest.raises(AssetRefused, match="remove delay, controllable"):
-        parse_asset({"name": "x", "variables": {"g": {}, "y": {"computed": RATIO, "controllable": True, "delay": "1h"}}})
+        parse_asset(
+            {
+                "name": "x",
+                "variables": {
+                    "g": {},
+                    "y": {"computed": RATIO, "controllable": True, "delay": "1h"},
+                },
+            }
+        )
     with pytest.raises(AssetRefused, match="by goes together with kind: ratio"):
-        parse_asset({"name": "x", "variables": {"g": {}, "y": {"computed": {"kind": "equal", "of": "g", "by": "g"}}}})
+        parse_asset(
+            {
+                "name": "x",
+                "variables": {"g": {}, "y": {"computed": {"kind": "equal", "of": "g", "by": "g"}}},
+            }
+        )
 
 
 def test_a_history_without_a_part_has_no_value():

@@ -23,7 +23,9 @@ HISTORY = History(ASSET, READINGS)
 @pytest.mark.parametrize("rows", [1, 2, 3, 8, 100])
 def test_pieces_joined_are_the_whole(rows):
     history = in_memory(HISTORY, rows)
-    pd.testing.assert_frame_equal(pd.concat([piece.readings for piece in history.pieces()]), READINGS)
+    pd.testing.assert_frame_equal(
+        pd.concat([piece.readings for piece in history.pieces()]), READINGS
+    )
     assert max(len(piece.readings) for piece in history.pieces()) <= rows
     assert list(history.between(2000, 9500, ["b"]).readings["b"]) == [2.0, 3.0, 4.0]
 
@@ -60,7 +62,10 @@ def test_instants_are_split_at_pieces_and_none_is_lost():
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 8])
 def test_values_by_rank_are_those_within_the_engineering_range(rows):
-    values, every = Values(in_memory(HISTORY, rows), "a", None, None), np.array([1.0, 3.0, 5.0, 6.0, 8.0])
+    values, every = (
+        Values(in_memory(HISTORY, rows), "a", None, None),
+        np.array([1.0, 3.0, 5.0, 6.0, 8.0]),
+    )
     assert (len(values), values.deviation) == (5, float(every.std()))
     for first in range(5):
         for count in (1, 2, 5):

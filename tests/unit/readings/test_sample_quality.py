@@ -40,14 +40,18 @@ from alerting.readings.sample_quality import among, grade, why_no_quality
         ("0x", "opc-ua", None),
     ],
 )
-def test_a_quality_is_understood_as_the_usual_systems_write_it_and_never_guessed(text, codes, expected):
+def test_a_quality_is_understood_as_the_usual_systems_write_it_and_never_guessed(
+    text, codes, expected
+):
     assert grade(text, codes) == expected
 
 
 def test_what_is_not_understood_is_told_with_what_to_do():
     assert "0 is good there and bad here" in why_no_quality("0", None)
     assert "--quality-codes" in why_no_quality("1024", None)
-    assert why_no_quality("dodgy", None).startswith("'dodgy' is not a quality: write good, uncertain or bad")
+    assert why_no_quality("dodgy", None).startswith(
+        "'dodgy' is not a quality: write good, uncertain or bad"
+    )
     assert "--quality-codes" not in why_no_quality("99999999999", "opc-da")
 
 

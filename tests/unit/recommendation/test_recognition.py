@@ -61,7 +61,9 @@ def test_it_names_what_changed_and_since_when():
 
 def test_the_advice_that_was_followed_best_counts():
     later = advice(belt=7.0)
-    assert recognise([advice(damper=60.0), later], OVEN, AT_RAISE, readings(belt=[7.0])).taken == "yes"
+    assert (
+        recognise([advice(damper=60.0), later], OVEN, AT_RAISE, readings(belt=[7.0])).taken == "yes"
+    )
 
 
 def test_nothing_is_proposed_where_nothing_is_known():

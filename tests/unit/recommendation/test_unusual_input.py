@@ -15,23 +15,35 @@ from tests.helpers.advice import AT, history, lever, model_of, plan
 
 
 def advise(risk, variables, present, **asset):
-    made = model_of(risk, plan([name for name, value in present.items() if not isinstance(value, str)]))
+    made = model_of(
+        risk, plan([name for name, value in present.items() if not isinstance(value, str)])
+    )
     return recommend(made, history(variables, present, **asset), AT, 2)
 
 
 @pytest.mark.parametrize("rate", [None, 1.0])
-def test_a_search_that_ran_out_of_scorings_still_gives_the_largest_effect_and_claims_no_more(monkeypatch, rate):
+def test_a_search_that_ran_out_of_scorings_still_gives_the_largest_effect_and_claims_no_more(
+    monkeypatch, rate
+):
     monkeypatch.setattr(search, "MOST_SCORINGS", 20)
-    found = advise(lambda a, b: 1.1 - 0.02 * (a + b), dict.fromkeys("ab", lever(rate=rate)), {"a": 5.0, "b": 5.0})
+    found = advise(
+        lambda a, b: 1.1 - 0.02 * (a + b),
+        dict.fromkeys("ab", lever(rate=rate)),
+        {"a": 5.0, "b": 5.0},
+    )
     assert not found.helps
-    assert found.message.startswith("No change that was tried is enough (alarm at 50 %). The largest effect: Set a from 5 to 10")
+    assert found.message.startswith(
+        "No change that was tried is enough (alarm at 50 %). The largest effect: Set a from 5 to 10"
+    )
 
 
 def test_a_set_point_of_32_bits_reads_as_it_was_entered_and_is_not_advised_again():
     present = float(np.float32(7.4))
     found = advise(lambda a: 0.9 if a > 7.2 else 0.1, {"a": lever(step=0.1)}, {"a": present})
     assert found.message.startswith("Set a from 7.4 to 7.2.")
-    assert [report.settings for report in found.levers] == [100], "the 101 steps from 0 to 10 without the present one"
+    assert [report.settings for report in found.levers] == [100], (
+        "the 101 steps from 0 to 10 without the present one"
+    )
 
 
 def test_a_ramp_too_long_for_the_windows_of_the_model_is_not_advised():
@@ -40,20 +52,28 @@ def test_a_ramp_too_long_for_the_windows_of_the_model_is_not_advised():
 
     made = model_of(risk, plan("a"))
     found = recommend(made, history({"a": lever(step=0.1, rate=0.0001)}, {"a": 7.4}), AT, 1)
-    assert (found.changes, found.message) == ((), "No advice: limits, steps and directions leave no setting but the present one.")
+    assert (found.changes, found.message) == (
+        (),
+        "No advice: limits, steps and directions leave no setting but the present one.",
+    )
 
 
 def test_a_ramp_changes_no_share_of_missing_values():
-    often = replace(plan("a", ("last", "missing")), numbers=(NumberSource("a", 1_000),))  # once a second, in fact once a minute
+    often = replace(
+        plan("a", ("last", "missing")), numbers=(NumberSource("a", 1_000),)
+    )  # once a second, in fact once a minute
     made = model_of(lambda last, missing: 0.9 if missing > 0.5 else 0.1, often)
     assert not recommend(made, history({"a": lever(rate=1.0)}, {"a": 5.0}), AT, 1).helps
 
 
 def test_a_ramp_holds_a_text_at_its_last_value():
     made = model_of(
-        lambda a, code: 0.1 if a >= 7 and code == 1 else 0.9, plan("a", categories=[CategorySource("recipe", ("soft", "crisp"))])
+        lambda a, code: 0.1 if a >= 7 and code == 1 else 0.9,
+        plan("a", categories=[CategorySource("recipe", ("soft", "crisp"))]),
     )
-    line = history({"a": lever(rate=1.0), "recipe": Variable(type="category")}, {"a": 5.0, "recipe": "crisp"})
+    line = history(
+        {"a": lever(rate=1.0), "recipe": Variable(type="category")}, {"a": 5.0, "recipe": "crisp"}
+    )
     assert recommend(made, line, AT, 1).changes[0].after == 7.0
 
 

@@ -45,7 +45,14 @@ def test_the_risk_before_now_and_after_the_change():
     advice = RecommendationResult((Change("belt", 8.0, 7.4, None),), 0.7, 0.2, True, "Set it")
     raised = episode(is_prediction=True, recommendation=advice)
     raised = replace(raised, evaluation=replace(raised.evaluation, value=0.62, threshold=0.31))
-    assert [(b.label, b.end) for b in risk_steps(raised).bars] == [("When the alarm came", 0.62), ("With this change", 0.2)]
+    assert [(b.label, b.end) for b in risk_steps(raised).bars] == [
+        ("When the alarm came", 0.62),
+        ("With this change", 0.2),
+    ]
     now = replace(raised, present=PresentAdvice(at(5), at(0), 0.7, 0.31, 1, (), advice))
-    assert [b.label for b in risk_steps(now).bars] == ["When the alarm came", "Now", "With this change"]
+    assert [b.label for b in risk_steps(now).bars] == [
+        "When the alarm came",
+        "Now",
+        "With this change",
+    ]
     assert risk_steps(replace(raised, recommendation=None)) is None

@@ -15,8 +15,14 @@ EVIDENCE = {
 @pytest.mark.parametrize(
     ("verdict", "expected"),
     [
-        ("promote", "Seine Prognosen waren besser und seine Warnungen nicht schlechter (mittlerer CRPS 1,2, zuvor 1,5)."),
-        ("keep", "Seine Warnungen waren besser, aber seine Prognosen schlechter (mittlerer CRPS 1,2, zuvor 1,5)."),
+        (
+            "promote",
+            "Seine Prognosen waren besser und seine Warnungen nicht schlechter (mittlerer CRPS 1,2, zuvor 1,5).",
+        ),
+        (
+            "keep",
+            "Seine Warnungen waren besser, aber seine Prognosen schlechter (mittlerer CRPS 1,2, zuvor 1,5).",
+        ),
     ],
 )
 def test_a_decision_by_forecasts_is_not_explained_by_warnings(verdict, expected):
@@ -25,4 +31,6 @@ def test_a_decision_by_forecasts_is_not_explained_by_warnings(verdict, expected)
 
 
 def test_a_decision_by_warnings_is_explained_by_them_beside_forecasts():
-    assert summarise_decision("keep", 1, "", "", EVIDENCE).startswith("It was no better on 12 problems")
+    assert summarise_decision("keep", 1, "", "", EVIDENCE).startswith(
+        "It was no better on 12 problems"
+    )

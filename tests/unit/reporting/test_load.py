@@ -13,12 +13,20 @@ def at(minutes):
 
 
 def load(*minutes, days=7, lasts=5):
-    return operator_load([(at(m), at(m + lasts)) for m in minutes], START, START + timedelta(days=days), ABOVE)
+    return operator_load(
+        [(at(m), at(m + lasts)) for m in minutes], START, START + timedelta(days=days), ABOVE
+    )
 
 
 def test_a_quiet_stretch_asks_nothing_of_anybody():
     quiet = load()
-    assert (quiet.episodes, quiet.peak, quiet.peak_at, quiet.busiest_day, quiet.longest_s) == (0, 0, None, None, None)
+    assert (quiet.episodes, quiet.peak, quiet.peak_at, quiet.busiest_day, quiet.longest_s) == (
+        0,
+        0,
+        None,
+        None,
+        None,
+    )
     assert quiet.days_without == 7
     assert quiet.per_week.value == 0
     assert quiet.per_week.high > 0
@@ -26,7 +34,12 @@ def test_a_quiet_stretch_asks_nothing_of_anybody():
 
 def test_rates_are_of_all_assets_together_with_an_interval():
     busy = load(*range(0, 14 * 1440, 1440), days=14)
-    assert (busy.episodes, busy.per_day, busy.per_week.value, busy.days_without) == (14, 1.0, 7.0, 0)
+    assert (busy.episodes, busy.per_day, busy.per_week.value, busy.days_without) == (
+        14,
+        1.0,
+        7.0,
+        0,
+    )
     assert busy.per_week.low < 7 < busy.per_week.high
     assert busy.per_week.unit == "per week"
 
@@ -43,4 +56,6 @@ def test_more_than_ten_in_ten_minutes_is_a_flood(count, floods):
 
 
 def test_the_longest_episode_is_told_in_seconds():
-    assert operator_load([(at(0), at(1)), (at(5), at(65))], START, at(1440), ABOVE).longest_s == 3600
+    assert (
+        operator_load([(at(0), at(1)), (at(5), at(65))], START, at(1440), ABOVE).longest_s == 3600
+    )

@@ -13,13 +13,19 @@ from tests.helpers.episodes import full_episode
 from tests.helpers.notifications import notice
 
 CALM = RecommendationResult((), 0.2, 0.2, False, "Keep an eye on it")
-NOW = PresentAdvice(at(9), at(9), 0.2, 0.5, 4, (Contribution("humidity", 0.1, 70.0, 60.0, ""),), CALM)
+NOW = PresentAdvice(
+    at(9), at(9), 0.2, 0.5, 4, (Contribution("humidity", 0.1, 70.0, 60.0, ""),), CALM
+)
 OPEN = replace(full_episode(), present=NOW)
 
 
 def decision(version, measured=None, promoted=True):
-    evidence = {} if measured is None else {"importance": {"rows": 9, "variables": {"belt": measured}}}
-    return DecisionRecord("d", at(version), 1, version, None, promoted, False, "promote", "", evidence, "run", "ann")
+    evidence = (
+        {} if measured is None else {"importance": {"rows": 9, "variables": {"belt": measured}}}
+    )
+    return DecisionRecord(
+        "d", at(version), 1, version, None, promoted, False, "promote", "", evidence, "run", "ann"
+    )
 
 
 def test_a_change_of_other_set_points_is_not_said_to_have_an_effect():
@@ -41,6 +47,8 @@ def test_programs_read_the_newest_advice_of_an_open_episode_and_of_an_ended_one_
 
 def test_the_importance_shown_is_of_the_version_in_service():
     rolled_back = replace(decision(3), challenger_version=1)
-    assert newest_importance([decision(1, 0.3), decision(2, 0.2), rolled_back]).challenger_version == 1
+    assert (
+        newest_importance([decision(1, 0.3), decision(2, 0.2), rolled_back]).challenger_version == 1
+    )
     assert newest_importance([decision(1, 0.3), decision(2)]).challenger_version == 1
     assert newest_importance([decision(1, 0.3, promoted=False)]) is None

@@ -63,7 +63,9 @@ def test_text_holds_warnings_alone_and_is_the_default(log, capsys):
     log.info("fine")
     log.warning("the model cannot be read: %s", "gone", definition="too-moist")
     [line] = capsys.readouterr().err.splitlines()
-    assert line.endswith("Z WARNING alerting.test: the model cannot be read: gone [definition=too-moist]")
+    assert line.endswith(
+        "Z WARNING alerting.test: the model cannot be read: gone [definition=too-moist]"
+    )
 
 
 @pytest.mark.parametrize("format_", ["text", "json"])
@@ -86,7 +88,12 @@ def test_secrets_are_in_no_line_and_no_traceback(log, capsys, format_):
         "Bearer aaaaaaaaaaaaaaaa",
         "/f/sealed-grant-123456",
     ]
-    told += ["/sign-in/once-only-123", "password=opensesame", '{"token": "opensesame"}', "X-Api-Key: opensesame"]
+    told += [
+        "/sign-in/once-only-123",
+        "password=opensesame",
+        '{"token": "opensesame"}',
+        "X-Api-Key: opensesame",
+    ]
     try:
         raise RuntimeError(" ".join(told))
     except RuntimeError:
@@ -94,7 +101,15 @@ def test_secrets_are_in_no_line_and_no_traceback(log, capsys, format_):
     written = capsys.readouterr().err
     assert "***" in written
     assert "RuntimeError" in written
-    hidden = ("hunter-two", "correct-horse", "abcdef", "battery-staple", "api-token", "s3cret-word", "aaaaaaaa")
+    hidden = (
+        "hunter-two",
+        "correct-horse",
+        "abcdef",
+        "battery-staple",
+        "api-token",
+        "s3cret-word",
+        "aaaaaaaa",
+    )
     for secret in (*hidden, "sealed-grant", "once-only", "opensesame"):
         assert secret not in written, secret
 
@@ -132,5 +147,7 @@ def test_configuring_twice_writes_each_line_once(log, capsys):
 
 
 def test_an_unknown_format_is_refused_with_the_ones_there_are():
-    with pytest.raises(UserError, match="ALERTING_LOG_FORMAT: 'xml' is not a format of logs: give text or json"):
+    with pytest.raises(
+        UserError, match="ALERTING_LOG_FORMAT: 'xml' is not a format of logs: give text or json"
+    ):
         log_format({"ALERTING_LOG_FORMAT": "xml"})

@@ -29,14 +29,18 @@ def test_a_report_that_fails_is_a_platform_alert_with_its_reason_until_it_is_mad
 
 
 def test_attempts_come_later_each_time_and_then_once_a_day(platform):
-    tried = [n * 10 for n in range(1, 6 * 144) if not Attempts(platform, at(FIRST + n * 10)).waits(DUE)]
+    tried = [
+        n * 10 for n in range(1, 6 * 144) if not Attempts(platform, at(FIRST + n * 10)).waits(DUE)
+    ]
     assert tried == [10, 20, 40, 80, 160, 320, 640, 1280, 2 * 1440, 3 * 1440, 4 * 1440, 5 * 1440]
     other = DueReport("fine", DUE.period, None, "")
     assert not Attempts(platform, at(FIRST + 30)).waits(other)
 
 
 def test_runs_at_odd_minutes_try_as_often(platform):
-    tried = [7 + n * 10 for n in range(30) if not Attempts(platform, at(FIRST + 7 + n * 10)).waits(DUE)]
+    tried = [
+        7 + n * 10 for n in range(30) if not Attempts(platform, at(FIRST + 7 + n * 10)).waits(DUE)
+    ]
     assert tried == [17, 27, 47, 87, 167]
 
 

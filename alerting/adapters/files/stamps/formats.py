@@ -20,7 +20,12 @@ _CLOCK = r"(?P<H>\d{1,2})[:.](?P<M>\d\d)(?:[:.](?P<S>\d\d)(?:[.,:](?P<f>\d{1,9})
 _ZONE = r"(?: ?(?P<z>Z|UTC|GMT|CET|CEST|MEZ|MESZ|[+-]\d\d:?\d\d))?"
 _REST = rf"(?:(?:[ T]+|, ?){_CLOCK})?{_ZONE}$"
 _MONTHS = {
-    **{name: i for i, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1)},
+    **{
+        name: i
+        for i, name in enumerate(
+            ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], 1
+        )
+    },
     "mrz": 3,
     "mär": 3,
     "mae": 3,
@@ -100,7 +105,9 @@ def _date(pattern: str) -> str:
 _D, _M, _Y = r"(?P<d>\d{1,2})", r"(?P<m>\d{1,2})", r"(?P<Y>\d{4}|\d\d)"
 _Y4 = r"(?P<Y>\d{4})"
 _COMPACT_DAY = r"(?P<Y>(?:19|20)\d\d)(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])"
-_COMPACT_CLOCK = r"(?:[ T_-]?(?P<H>[01]\d|2[0-3])(?P<M>[0-5]\d)(?:(?P<S>[0-5]\d)(?:[.,]?(?P<f>\d{3}))?)?)?"
+_COMPACT_CLOCK = (
+    r"(?:[ T_-]?(?P<H>[01]\d|2[0-3])(?P<M>[0-5]\d)(?:(?P<S>[0-5]\d)(?:[.,]?(?P<f>\d{3}))?)?)?"
+)
 COMPACT = StampFormat("yyyymmddHHMMSS", f"^{_COMPACT_DAY}{_COMPACT_CLOCK}{_ZONE}$")
 FORMATS = (
     StampFormat("dd.mm.yyyy", _date(rf"{_D}\.{_M}\.{_Y}")),
@@ -146,7 +153,10 @@ def named_format(text: str) -> StampFormat | None:
         return None
     if "%" not in text:
         name = re.sub(r"[ T,]+hh?:mm.*$", "", text.strip().lower())
-        by_name = {f.lower(): form for f, form in NAMED.items()} | {"yyyymmdd": COMPACT, "yyyymmddhhmm": COMPACT}
+        by_name = {f.lower(): form for f, form in NAMED.items()} | {
+            "yyyymmdd": COMPACT,
+            "yyyymmddhhmm": COMPACT,
+        }
         if name in by_name:
             return by_name[name]
         names = ", ".join(NAMED)
@@ -154,8 +164,14 @@ def named_format(text: str) -> StampFormat | None:
             f"{text!r} is not a format of stamps (--time-format); write {names}, or a pattern such as %d.%m.%Y %H:%M:%S"
         )
     pattern, groups = _from_directives(text)
-    if not {"d", "Y"} <= set(groups) or not {"m", "b"} & set(groups) or len(set(groups)) != len(groups):
-        raise UserError(f"{text!r} (--time-format) must name day, month and year once each, e.g. %d.%m.%Y %H:%M:%S")
+    if (
+        not {"d", "Y"} <= set(groups)
+        or not {"m", "b"} & set(groups)
+        or len(set(groups)) != len(groups)
+    ):
+        raise UserError(
+            f"{text!r} (--time-format) must name day, month and year once each, e.g. %d.%m.%Y %H:%M:%S"
+        )
     return StampFormat(text, pattern)
 
 
@@ -168,7 +184,9 @@ def _from_directives(text: str) -> tuple[str, list[str]]:
         directive = text[at + 1 : at + 2]
         if directive not in _DIRECTIVES:
             directives = " ".join(f"%{d}" for d in _DIRECTIVES)
-            raise UserError(f"{text!r} (--time-format): %{directive} is not known; known are {directives}")
+            raise UserError(
+                f"{text!r} (--time-format): %{directive} is not known; known are {directives}"
+            )
         pattern, at = pattern + _DIRECTIVES[directive], at + 2
         if directive != "%":
             groups.append({"y": "Y", "I": "H", "B": "b"}.get(directive, directive))
@@ -203,7 +221,9 @@ def _number(digits: npt.NDArray[np.uint8]) -> Ints:
 def _numbers(texts: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parts of stamps as numbers: fractions in nanoseconds, months from their names, zones in milliseconds."""
     found: dict[str, Any] = {name: _ints(texts[name], 0) for name in "dmYHMS" if name in texts}
-    found["Y"] = _with_century(found["Y"], as_mask(pc.equal(pc.fill_null(pc.binary_length(texts["Y"]), 0), 2)))
+    found["Y"] = _with_century(
+        found["Y"], as_mask(pc.equal(pc.fill_null(pc.binary_length(texts["Y"]), 0), 2))
+    )
     if "b" in texts:
         found["m"] = _months(texts["b"])
     if "f" in texts:
@@ -226,8 +246,17 @@ def _assemble(found: Mapping[str, Any], valid: BoolArray) -> tuple[Millis, BoolA
     valid = valid & (month == months) & (day >= 1) & (day <= days) & (year >= 1)
     midnight = (hour == 24) & (minute == 0) & (second == 0)
     valid &= of_clock & ((hour < 24) | midnight) & (minute < 60) & (second < 60)
-    first = ((year - 1970) * 12 + months - 1).astype("datetime64[M]").astype("datetime64[D]").astype(np.int64)
-    at = (first + day - 1) * _DAY_MS + ((hour * 60 + minute) * 60 + second) * 1000 + nanos // 1_000_000
+    first = (
+        ((year - 1970) * 12 + months - 1)
+        .astype("datetime64[M]")
+        .astype("datetime64[D]")
+        .astype(np.int64)
+    )
+    at = (
+        (first + day - 1) * _DAY_MS
+        + ((hour * 60 + minute) * 60 + second) * 1000
+        + nanos // 1_000_000
+    )
     return at, valid, int(((nanos % 1_000_000 != 0) & valid).sum())
 
 
@@ -242,14 +271,18 @@ def _by_half_day(hour: Ints, half: Any) -> tuple[Ints, BoolArray]:
     letter = pc.utf8_lower(half)
     after, before = (as_mask(pc.fill_null(pc.equal(letter, x), False)) for x in "pa")
     has_half = after | before
-    return np.where(has_half, hour % 12 + 12 * after, hour), ~has_half | ((hour >= 1) & (hour <= 12))
+    return np.where(has_half, hour % 12 + 12 * after, hour), ~has_half | (
+        (hour >= 1) & (hour <= 12)
+    )
 
 
 def _months(names: Any) -> Ints:
     keys = pa.array(list(_MONTHS))
     index = pc.index_in(pc.utf8_lower(names), keys)
     months = np.array([*_MONTHS.values(), 0])
-    return np.asarray(months[pc.fill_null(index, len(months) - 1).to_numpy(zero_copy_only=False)], dtype=np.int64)
+    return np.asarray(
+        months[pc.fill_null(index, len(months) - 1).to_numpy(zero_copy_only=False)], dtype=np.int64
+    )
 
 
 def _offsets(zones: Any) -> tuple[Ints, BoolArray]:
@@ -269,4 +302,7 @@ def _minutes(zone: str) -> int:
 
 def _ints(texts: Any, absent: int) -> Ints:
     digits = pc.if_else(pc.equal(pc.fill_null(pc.binary_length(texts), 0), 0), None, texts)
-    return np.asarray(pc.fill_null(pc.cast(digits, pa.int64()), absent).to_numpy(zero_copy_only=False), dtype=np.int64)
+    return np.asarray(
+        pc.fill_null(pc.cast(digits, pa.int64()), absent).to_numpy(zero_copy_only=False),
+        dtype=np.int64,
+    )

@@ -51,9 +51,18 @@ class Stamps:
             at = cell.local_to_utc(local, naive, self.clock.zone)
         elif self.clock and naive.any():
             at = local.copy()
-            at[naive] = self.clock.instants(local[naive], series[naive] if series is not None else None)
+            at[naive] = self.clock.instants(
+                local[naive], series[naive] if series is not None else None
+            )
         at = _within_bounds(at)
-        return Instants(at, absent, (at == NO_INSTANT) & ~absent, 0 if self.zone else int((naive & ~absent).sum()), cut, local)
+        return Instants(
+            at,
+            absent,
+            (at == NO_INSTANT) & ~absent,
+            0 if self.zone else int((naive & ~absent).sum()),
+            cut,
+            local,
+        )
 
     def ends(self, cells: Cells, start: Millis) -> Instants:
         """Return the ends of events with these starts, as `read`; of a repeated time, the first that is not before the start."""
@@ -72,14 +81,18 @@ class Stamps:
             at = int(cell.iso_stamps(cell.column([text]))[0][0])
             if at != NO_INSTANT and not _FIRST <= at < _LAST:
                 return _beyond(text)
-            written = f"; the stamps of this file are written {self.format.name}" if self.format else ""
+            written = (
+                f"; the stamps of this file are written {self.format.name}" if self.format else ""
+            )
             return cell.why_no_instant(text, self.zone) + (written or _how_to_name_it(text))
         local = int(self.format.read(cell.column([text])).at[0])
         if local != NO_INSTANT and not _FIRST <= local < _LAST:
             return _beyond(text)
         if local == NO_INSTANT or self.zone is None:
             return f"{text!r} is not a date and time of the calendar"
-        return cell.why_not_in_zone(text, datetime.fromtimestamp(local / 1000, UTC).replace(tzinfo=None), self.zone)
+        return cell.why_not_in_zone(
+            text, datetime.fromtimestamp(local / 1000, UTC).replace(tzinfo=None), self.zone
+        )
 
 
 def _within_bounds(at: Millis) -> Millis:
@@ -94,4 +107,6 @@ def _beyond(text: str) -> str:
 
 def _how_to_name_it(text: str) -> str:
     looks_like_one = re.match(r"^\d{1,4}[-./]\w{1,3}[-./]\d{1,4}", text) is not None
-    return "; name the format of the stamps, e.g. --time-format dd.mm.yyyy" if looks_like_one else ""
+    return (
+        "; name the format of the stamps, e.g. --time-format dd.mm.yyyy" if looks_like_one else ""
+    )

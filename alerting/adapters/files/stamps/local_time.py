@@ -47,7 +47,9 @@ class LocalClock:
         first, second = self._localize(local[unclear], summer=True), self.second(local[unclear])
         twice = first != NO_INSTANT
         later = self._second_time(local, unclear[twice], series)
-        at[unclear[twice]] = np.where(later == 1, second[twice], np.where(later == 0, first[twice], NO_INSTANT))
+        at[unclear[twice]] = np.where(
+            later == 1, second[twice], np.where(later == 0, first[twice], NO_INSTANT)
+        )
         return at
 
     def second(self, local: Millis) -> Millis:
@@ -56,13 +58,19 @@ class LocalClock:
 
     def _localize(self, local: Millis, *, summer: bool) -> Millis:
         stamps = pd.DatetimeIndex(local.view("datetime64[ms]"))
-        found = stamps.tz_localize(self.zone, ambiguous=np.full(len(stamps), summer), nonexistent="NaT")
+        found = stamps.tz_localize(
+            self.zone, ambiguous=np.full(len(stamps), summer), nonexistent="NaT"
+        )
         return np.asarray(found.as_unit("ms").asi8)
 
-    def _second_time(self, local: Millis, rows: Rows, series: npt.NDArray[np.object_] | None) -> npt.NDArray[np.int8]:
+    def _second_time(
+        self, local: Millis, rows: Rows, series: npt.NDArray[np.object_] | None
+    ) -> npt.NDArray[np.int8]:
         """Return 0 for the first time and 1 for the second of rows whose local time repeats; -1 if the lines are in no order."""
         later = np.zeros(len(rows), dtype=np.int8)
-        codes, names = pd.factorize(series, use_na_sentinel=False) if series is not None else (None, [None])
+        codes, names = (
+            pd.factorize(series, use_na_sentinel=False) if series is not None else (None, [None])
+        )
         still_open: dict[str | None, Millis] = {}
         for code, name in enumerate(names):
             own = np.arange(len(rows)) if codes is None else np.flatnonzero(codes[rows] == code)
@@ -70,7 +78,9 @@ class LocalClock:
                 continue
             everything = local if codes is None else local[codes == code]
             steps = np.diff(everything[everything != NO_INSTANT])
-            order = _Order(int((steps < 0).sum()) > int((steps > 0).sum()), int((steps == 0).sum()) > 1)
+            order = _Order(
+                int((steps < 0).sum()) > int((steps > 0).sum()), int((steps == 0).sum()) > 1
+            )
             days = local[rows[own]] // _DAY_MS
             for day in np.unique(days):
                 mine = own[days == day]

@@ -37,7 +37,9 @@ class SequenceStamps:
             number, _ = cell.numbers(cells)
             position = np.where(number == np.floor(number), number, np.nan) - 1
         else:
-            position = self._count(np.full(len(cells), "", dtype=object) if series is None else series)
+            position = self._count(
+                np.full(len(cells), "", dtype=object) if series is None else series
+            )
         good = (position >= 0) & (position <= (_LAST - self.start) // self.step)
         at = np.full(len(cells), NO_INSTANT)
         at[good] = self.start + position[good].astype(np.int64) * self.step
@@ -48,7 +50,9 @@ class SequenceStamps:
         codes, names = pd.factorize(series, use_na_sentinel=False)
         within = pd.Series(codes).groupby(codes).cumcount().to_numpy(np.int64)
         before = np.array([self._counted.get(name, 0) for name in names], np.int64)
-        for name, rows in zip(names, np.bincount(codes, minlength=len(names)).tolist(), strict=True):
+        for name, rows in zip(
+            names, np.bincount(codes, minlength=len(names)).tolist(), strict=True
+        ):
             self._counted[name] = self._counted.get(name, 0) + rows
         return np.asarray(before[codes] + within, np.float64)
 

@@ -39,7 +39,11 @@ def outside_quotes(text: str) -> str:
 
 def without_lines(block: Block, lines: int) -> Block:
     """Return the block without its first lines."""
-    return Block(block.first_line + lines, block.data[_end_of_lines(block.data, lines) :], block.lines - lines)
+    return Block(
+        block.first_line + lines,
+        block.data[_end_of_lines(block.data, lines) :],
+        block.lines - lines,
+    )
 
 
 def first_records(block: Block, lines: int) -> Block:

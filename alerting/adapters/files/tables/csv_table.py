@@ -55,7 +55,9 @@ class CsvTable:
         separator = "\t" if separator in ("\\t", "tab") else separator
         self.separator = separator or find_separator(header, first, self._header_lines)
         if len(self.separator) != 1 or self.separator in '"\r\n':
-            raise UserError(f"{self.separator!r} is not a separator; write one character, e.g. --sep ';'")
+            raise UserError(
+                f"{self.separator!r} is not a separator; write one character, e.g. --sep ';'"
+            )
         self.titles = read_titles(path, self._fields(header))
 
     def _fields(self, header: str) -> list[str]:
@@ -64,7 +66,9 @@ class CsvTable:
         try:
             return next(csv.reader([header], delimiter=self.separator))
         except csv.Error as error:
-            raise UserError(f"{self.path}: line 1 cannot be split into titles of columns: {error}") from error
+            raise UserError(
+                f"{self.path}: line 1 cannot be split into titles of columns: {error}"
+            ) from error
 
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]:
         """Yield rows in file order, only with the wanted columns."""
@@ -96,12 +100,18 @@ class CsvTable:
         try:
             table = arrow_csv.read_csv(
                 io.BytesIO(block.data),
-                read_options=arrow_csv.ReadOptions(use_threads=False, column_names=self.titles, block_size=len(block.data) + 1),
+                read_options=arrow_csv.ReadOptions(
+                    use_threads=False, column_names=self.titles, block_size=len(block.data) + 1
+                ),
                 parse_options=arrow_csv.ParseOptions(
-                    delimiter=self.separator, newlines_in_values=b'"' in block.data, invalid_row_handler=skip
+                    delimiter=self.separator,
+                    newlines_in_values=b'"' in block.data,
+                    invalid_row_handler=skip,
                 ),
                 convert_options=arrow_csv.ConvertOptions(
-                    column_types=dict.fromkeys(self.titles, pa.string()), strings_can_be_null=False, include_columns=list(wanted)
+                    column_types=dict.fromkeys(self.titles, pa.string()),
+                    strings_can_be_null=False,
+                    include_columns=list(wanted),
                 ),
             )
         except pa.ArrowInvalid:
@@ -134,10 +144,15 @@ class CsvTable:
                 good.append(record)
         index = {title: i for i, title in enumerate(self.titles)}
         at = [index[t] for t in wanted]
-        cells = {t: pa.array([r.fields[i] for r in good], pa.string()) for t, i in zip(wanted, at, strict=True)}
+        cells = {
+            t: pa.array([r.fields[i] for r in good], pa.string())
+            for t, i in zip(wanted, at, strict=True)
+        }
         lines = np.array([block.first_line + r.first for r in good], dtype=np.int64)
 
         def original(row: int) -> str:
-            return "".join(texts[good[row].first : good[row].first + good[row].count]).rstrip("\r\n")
+            return "".join(texts[good[row].first : good[row].first + good[row].count]).rstrip(
+                "\r\n"
+            )
 
         return Chunk(lines, cells, tuple(broken), original)

@@ -13,4 +13,8 @@ def open_table(path: Path, separator: str | None = None, encoding: str | None = 
 
     Without an encoding, the table detects it from the bytes.
     """
-    return ParquetTable(path) if magic(path).startswith(PARQUET) else CsvTable(path, separator, encoding)
+    return (
+        ParquetTable(path)
+        if magic(path).startswith(PARQUET)
+        else CsvTable(path, separator, encoding)
+    )

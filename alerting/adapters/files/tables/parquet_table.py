@@ -67,7 +67,9 @@ class ParquetTable:
             cells.validate(full=True)
             return cells
         except pa.ArrowInvalid as error:
-            raise UserError(f"{self.path}: column {title!r} cannot be read as text: {error}") from error
+            raise UserError(
+                f"{self.path}: column {title!r} cannot be read as text: {error}"
+            ) from error
         except pa.ArrowNotImplementedError as error:
             raise UserError(
                 f"{self.path}: column {title!r} holds {kind}, which is neither number, text, boolean nor time"
@@ -78,7 +80,10 @@ class ParquetTable:
 def _parquet(path: Path) -> Iterator[Any]:
     """Yield the opened file. Raises UserError if it is damaged, also while the caller reads it."""
     try:
-        with path.open("rb") as raw, parquet.ParquetFile(_readable(path, raw), buffer_size=_PARQUET_BUFFER) as file:
+        with (
+            path.open("rb") as raw,
+            parquet.ParquetFile(_readable(path, raw), buffer_size=_PARQUET_BUFFER) as file,
+        ):
             yield file
     except (pa.ArrowException, OSError, MemoryError) as error:
         raise UserError(

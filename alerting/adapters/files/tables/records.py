@@ -47,7 +47,9 @@ def _until_faulty(texts: Sequence[str], start: int, separator: str, width: int) 
             fields = next(reader, None)
         except csv.Error as error:
             open_quote = start + reader.line_num - first > 1
-            yield Record(first, 1, (), _OPEN_QUOTE if open_quote else f"cannot be split into fields: {error}")
+            yield Record(
+                first, 1, (), _OPEN_QUOTE if open_quote else f"cannot be split into fields: {error}"
+            )
             return
         if fields is None:
             return

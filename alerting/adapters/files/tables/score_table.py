@@ -28,13 +28,19 @@ def write_scores(path: Path, scored: Iterable[tuple[str, ScoredRows]]) -> Counte
     require_score_table(path)
     part, counts = path.with_name(f"{path.name}.part"), Counter[str]()
     try:
-        with csv.CSVWriter(part, _SCHEMA) if path.suffix == ".csv" else pq.ParquetWriter(part, _SCHEMA) as writer:
+        with (
+            csv.CSVWriter(part, _SCHEMA)
+            if path.suffix == ".csv"
+            else pq.ParquetWriter(part, _SCHEMA) as writer
+        ):
             for asset, rows in scored:
                 counts.update(rows.unknown.tolist())
                 writer.write_table(_table(asset, rows))
         part.replace(path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error}); name another file with --out") from error
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror or error}); name another file with --out"
+        ) from error
     finally:
         part.unlink(missing_ok=True)
     return counts
@@ -45,7 +51,9 @@ def require_score_table(path: Path) -> None:
     if path.suffix not in (".csv", ".parquet"):
         raise UserError(f"--out {path}: name a file that ends in .csv or .parquet")
     if not path.parent.is_dir():
-        raise UserError(f"{path}: cannot be written (there is no such folder); name another file with --out")
+        raise UserError(
+            f"{path}: cannot be written (there is no such folder); name another file with --out"
+        )
 
 
 def _table(asset: str, rows: ScoredRows) -> Any:

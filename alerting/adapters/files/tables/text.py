@@ -19,7 +19,9 @@ from alerting.definitions.faults import UserError
 
 BLOCK_BYTES = 4 << 20
 LONGEST_LINE = 4 << 20
-LONGEST_RECORD = 8 << 20  # bytes; an unclosed quotation mark must not load the whole file into memory
+LONGEST_RECORD = (
+    8 << 20
+)  # bytes; an unclosed quotation mark must not load the whole file into memory
 WINDOWS = "cp1252"
 _NO_FILE_ENCODINGS = (
     "idna",
@@ -66,7 +68,9 @@ def magic(path: Path) -> bytes:
     if not path.exists():
         raise UserError(f"{path}: file not found{_neighbours(path)}")
     if not path.is_file():
-        raise UserError(f"{path} is not a regular file; the import reads a file twice, first to check it, then to write it")
+        raise UserError(
+            f"{path} is not a regular file; the import reads a file twice, first to check it, then to write it"
+        )
     try:
         with path.open("rb") as file:
             start = file.read(8)
@@ -75,7 +79,9 @@ def magic(path: Path) -> bytes:
     if not start:
         raise UserError(f"{path}: the file is empty")
     if start.startswith(_ZIP):
-        raise UserError(f"{path} is a zip archive (or a spreadsheet); unpack it, or save it as CSV, and import that")
+        raise UserError(
+            f"{path} is a zip archive (or a spreadsheet); unpack it, or save it as CSV, and import that"
+        )
     return start
 
 
@@ -157,7 +163,12 @@ class _BlockReader:
         try:
             data.decode()
         except UnicodeDecodeError as error:
-            if self._encoding.guessed and self._encoding.is_utf8 and self._ascii and not _is_damaged_utf8(data):
+            if (
+                self._encoding.guessed
+                and self._encoding.is_utf8
+                and self._ascii
+                and not _is_damaged_utf8(data)
+            ):
                 self._windows, self._encoding.name = True, WINDOWS
                 return self._from_windows(first_line, data)
             raise self._refusal(first_line, data, error, self._encoding.name) from error
@@ -169,7 +180,9 @@ class _BlockReader:
         except UnicodeDecodeError as error:
             raise self._refusal(first_line, data, error, f"utf-8, nor in {WINDOWS}") from error
 
-    def _refusal(self, first_line: int, data: bytes, error: UnicodeDecodeError, name: str) -> UserError:
+    def _refusal(
+        self, first_line: int, data: bytes, error: UnicodeDecodeError, name: str
+    ) -> UserError:
         line = first_line + data.count(b"\n", 0, error.start)
         return UserError(
             f"{self._path}: line {line} is not written in {name}; name its encoding, e.g. --encoding cp1252 for a Windows export"
@@ -190,9 +203,13 @@ def _check_encoding(name: str) -> str:
     try:
         info = codecs.lookup(name)
     except (LookupError, ValueError) as error:
-        raise UserError(f"{name!r} is not a known encoding; write for example utf-8, cp1252 or utf-16") from error
+        raise UserError(
+            f"{name!r} is not a known encoding; write for example utf-8, cp1252 or utf-16"
+        ) from error
     if not getattr(info, "_is_text_encoding", True) or info.name in _NO_FILE_ENCODINGS:
-        raise UserError(f"{name!r} is not an encoding of text files; write for example utf-8, cp1252 or utf-16")
+        raise UserError(
+            f"{name!r} is not an encoding of text files; write for example utf-8, cp1252 or utf-16"
+        )
     return name
 
 
@@ -224,14 +241,18 @@ def _pieces(path: Path, stream: IO[bytes], encoding: str) -> Iterator[bytes]:
         if decoder:
             yield decoder.decode(b"", final=True).encode()
     except UnicodeError as error:
-        raise UserError(f"{path} is not written in {encoding}: {getattr(error, 'reason', error)}") from error
+        raise UserError(
+            f"{path} is not written in {encoding}: {getattr(error, 'reason', error)}"
+        ) from error
 
 
 def _read(path: Path, stream: IO[bytes], size: int) -> bytes:
     try:
         return stream.read(size)
     except (EOFError, lzma.LZMAError, zlib.error, OSError) as error:
-        raise UserError(f"{path}: the file cannot be read to its end, it may be damaged: {error}") from error
+        raise UserError(
+            f"{path}: the file cannot be read to its end, it may be damaged: {error}"
+        ) from error
 
 
 @contextmanager

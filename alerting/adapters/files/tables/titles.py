@@ -32,8 +32,14 @@ def nearest(wanted: str, titles: Sequence[str]) -> list[str]:
     same = [title for title, letters in folded.items() if plain and letters == plain]
     if same:
         return same[:3]
-    close = set(get_close_matches(plain, [letters for letters in folded.values() if letters], n=3, cutoff=_NEAR))
-    within = {f for f in folded.values() if min(len(f), len(plain)) > 2 and (plain in f or f in plain)}
+    close = set(
+        get_close_matches(
+            plain, [letters for letters in folded.values() if letters], n=3, cutoff=_NEAR
+        )
+    )
+    within = {
+        f for f in folded.values() if min(len(f), len(plain)) > 2 and (plain in f or f in plain)
+    }
     return [title for title, letters in folded.items() if letters in close | within][:3]
 
 
@@ -60,5 +66,7 @@ def read_titles(path: Path, raw: Sequence[str]) -> tuple[str, ...]:
     twice = sorted(t for t, count in Counter(titles).items() if count > 1)
     if twice:
         named = title_list([repr(t) for t in twice])
-        raise UserError(f"{path}: the header names {named} more than once; give each column its own title")
+        raise UserError(
+            f"{path}: the header names {named} more than once; give each column its own title"
+        )
     return titles

@@ -56,10 +56,14 @@ class MongoAssets:
     def read_all(self) -> tuple[list[Asset], list[FaultyDocument]]:
         documents = self._whole()
         reads = read_whole(documents)
-        faulty = [FaultyDocument(ASSETS, read.name, read.reasons) for read in reads if read.value is None]
+        faulty = [
+            FaultyDocument(ASSETS, read.name, read.reasons) for read in reads if read.value is None
+        ]
         assets = good_values(ASSETS, reads)
         latencies = self._latencies(assets)
-        return [*_whole_with_latencies(documents, tuple(sorted(latencies.items())))] if latencies else assets, faulty
+        return [
+            *_whole_with_latencies(documents, tuple(sorted(latencies.items())))
+        ] if latencies else assets, faulty
 
     def matching(self, patterns: Collection[str]) -> list[Asset]:
         """Return the valid assets of these names or patterns with *, and all known ones above them, sorted by name."""
@@ -67,7 +71,9 @@ class MongoAssets:
             return self.all()
         found = {asset.name: asset for asset in self._find({"$or": _name_conditions(patterns)})}
         asked = set(found)
-        while above := {asset.parent for asset in found.values() if asset.parent is not None} - asked:
+        while (
+            above := {asset.parent for asset in found.values() if asset.parent is not None} - asked
+        ):
             asked |= above
             found |= self.get_many(above)
         return [found[name] for name in sorted(found)]
@@ -95,11 +101,18 @@ class MongoAssets:
         return whole_collection(self._assets)
 
     def faulty(self) -> dict[str, list[str]]:
-        return {one.name: list(one.reasons) for one in read_whole(self._whole()) if one.value is None}
+        return {
+            one.name: list(one.reasons) for one in read_whole(self._whole()) if one.value is None
+        }
 
     def put(self, assets: Sequence[Asset]) -> None:
         """Insert or replace by name. Raises UserError, and writes nothing, if a document could not be read again."""
-        _put(self._assets, {asset.name: asset_document(asset) for asset in assets}, parse_asset, "asset")
+        _put(
+            self._assets,
+            {asset.name: asset_document(asset) for asset in assets},
+            parse_asset,
+            "asset",
+        )
 
     def event_types(self) -> list[EventType]:
         """Return every event type whose document is valid, sorted by name."""
@@ -107,13 +120,20 @@ class MongoAssets:
 
     def put_event_types(self, types: Sequence[EventType]) -> None:
         """Insert or replace by name. Raises UserError, and writes nothing, if a document could not be read again."""
-        _put(self._types, {type_.name: to_document(type_) for type_ in types}, parse_event_type, "event type")
+        _put(
+            self._types,
+            {type_.name: to_document(type_) for type_ in types},
+            parse_event_type,
+            "event type",
+        )
 
 
 def _name_conditions(patterns: Collection[str]) -> list[Document]:
     """Return one condition for all plain names, and one for each pattern."""
     exact = [pattern for pattern in patterns if "*" not in pattern]
-    parts = [".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns if "*" in pattern]
+    parts = [
+        ".*".join(map(re.escape, pattern.split("*"))) for pattern in patterns if "*" in pattern
+    ]
     return [{"name": {"$in": exact}}, *({"name": {"$regex": f"^{part}$"}} for part in parts)]
 
 
@@ -129,9 +149,15 @@ def read_whole(documents: bytes) -> tuple[Read[Asset], ...]:
 
 
 @lru_cache(2)
-def _whole_with_latencies(documents: bytes, latencies: tuple[tuple[str, timedelta], ...]) -> tuple[Asset, ...]:
+def _whole_with_latencies(
+    documents: bytes, latencies: tuple[tuple[str, timedelta], ...]
+) -> tuple[Asset, ...]:
     by_source = dict(latencies)
-    return tuple(read.value.with_latencies(by_source) for read in read_whole(documents) if read.value is not None)
+    return tuple(
+        read.value.with_latencies(by_source)
+        for read in read_whole(documents)
+        if read.value is not None
+    )
 
 
 @lru_cache(_MOST_PARSED)
@@ -140,18 +166,34 @@ def _read_asset(raw: bytes) -> Read[Asset]:
     return next(read_each([bson.decode(raw, CODEC)], parse_asset))
 
 
-def _put(collection: MongoCollection, documents: Mapping[str, Document], parse: Callable[[Document], Any], what: str) -> None:
+def _put(
+    collection: MongoCollection,
+    documents: Mapping[str, Document],
+    parse: Callable[[Document], Any],
+    what: str,
+) -> None:
     for document in documents.values():
         parse(document)
     _refuse_to_hide(collection, list(documents), parse, what)
     if documents:
-        collection.bulk_write([ReplaceOne({"name": name}, document, upsert=True) for name, document in documents.items()])
+        collection.bulk_write(
+            [
+                ReplaceOne({"name": name}, document, upsert=True)
+                for name, document in documents.items()
+            ]
+        )
 
 
-def _refuse_to_hide(collection: MongoCollection, names: Sequence[str], parse: Callable[[Document], Any], what: str) -> None:
+def _refuse_to_hide(
+    collection: MongoCollection, names: Sequence[str], parse: Callable[[Document], Any], what: str
+) -> None:
     """Check that no faulty document is overwritten, so that its content is not lost. Raises UserError if one would be."""
     stored = collection.find({"name": {"$in": list(names)}}) if names else ()
-    faulty = [f"  - {read.name}: {'; '.join(read.reasons)}" for read in read_each(stored, parse) if read.value is None]
+    faulty = [
+        f"  - {read.name}: {'; '.join(read.reasons)}"
+        for read in read_each(stored, parse)
+        if read.value is None
+    ]
     if faulty:
         path = f"collection {collection.name}"
         raise UserError(

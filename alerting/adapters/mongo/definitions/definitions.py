@@ -35,7 +35,9 @@ class MongoDefinitions:
 
     def documents(self) -> list[Document]:
         marks = _marks(self._faults.find())
-        return [_with_marks(found, marks) for found in self._documents.find().sort("name").to_list()]
+        return [
+            _with_marks(found, marks) for found in self._documents.find().sort("name").to_list()
+        ]
 
     def put(self, document: Document) -> None:
         """Insert or replace the current document of that name. Raises DefinitionRefused if the server refuses it."""
@@ -47,7 +49,9 @@ class MongoDefinitions:
             if error.code != _FAILED_VALIDATION:
                 raise
             why = "the validator of the database refuses it; run `alerting prepare` with this version of the platform"
-            raise DefinitionRefused(str(name or "without a name"), [Fault("document", why)]) from error
+            raise DefinitionRefused(
+                str(name or "without a name"), [Fault("document", why)]
+            ) from error
 
     def mark_faulty(self, name: str, faults: Sequence[str]) -> None:
         if faults:
@@ -75,13 +79,25 @@ class MongoDefinitions:
         return valid[-1] if valid else None
 
     def last_number(self, name: str) -> int:
-        numbers = [found.get("number") for found in self._revisions.find({"name": name}, {"number": True})]
-        return int(max((n for n in numbers if isinstance(n, int | float) and 0 < n <= LAST_NUMBER), default=0))
+        numbers = [
+            found.get("number") for found in self._revisions.find({"name": name}, {"number": True})
+        ]
+        return int(
+            max(
+                (n for n in numbers if isinstance(n, int | float) and 0 < n <= LAST_NUMBER),
+                default=0,
+            )
+        )
 
     def histories(self, names: Collection[str]) -> dict[str, list[Revision]]:
-        found = self._revisions.find({"name": {"$in": list(names)}}).sort([("name", 1), ("number", 1)])
+        found = self._revisions.find({"name": {"$in": list(names)}}).sort(
+            [("name", 1), ("number", 1)]
+        )
         revisions = good(REVISIONS, found, parse_revision)
-        return {name: list(group) for name, group in groupby(revisions, key=lambda revision: revision.name)}
+        return {
+            name: list(group)
+            for name, group in groupby(revisions, key=lambda revision: revision.name)
+        }
 
     def read_revisions(self) -> tuple[list[Revision], list[FaultyDocument]]:
         newest: dict[str, Revision] = {}
@@ -89,7 +105,11 @@ class MongoDefinitions:
         for document in self._revisions.find().sort([("name", 1), ("number", 1)]).to_list():
             read = next(read_each([document], parse_revision))
             if read.value is None:
-                faulty.append(FaultyDocument(REVISIONS, _numbered(read.name, document.get("number")), read.reasons))
+                faulty.append(
+                    FaultyDocument(
+                        REVISIONS, _numbered(read.name, document.get("number")), read.reasons
+                    )
+                )
             else:
                 newest[read.value.name] = read.value
         return list(newest.values()), faulty
@@ -98,7 +118,11 @@ class MongoDefinitions:
         """Return the newest valid revision of every definition, sorted by name; with `having` only those with this field."""
         if having is not None:  # thousands of other revisions need not be read
             names = self._revisions.distinct("name", {f"definition.{having}": {"$ne": None}})
-            return [r for r in self._newest([{"$match": {"name": {"$in": names}}}]) if getattr(r.definition, having) is not None]
+            return [
+                r
+                for r in self._newest([{"$match": {"name": {"$in": names}}}])
+                if getattr(r.definition, having) is not None
+            ]
         return self._newest([])
 
     def _newest(self, chosen: list[Document]) -> list[Revision]:
@@ -110,7 +134,9 @@ class MongoDefinitions:
         ]
         groups = list(self._revisions.aggregate(newest))
         found = []
-        for group, read in zip(groups, read_each((group["revision"] for group in groups), parse_revision), strict=True):
+        for group, read in zip(
+            groups, read_each((group["revision"] for group in groups), parse_revision), strict=True
+        ):
             valid = [read.value] if read.value is not None else self._before(group["_id"])
             found += valid[-1:]
         return found
@@ -127,7 +153,11 @@ def _numbered(name: str, number: Any) -> str:
 def _marks(found: Iterable[Document]) -> dict[str, list[str]]:
     """Return faults by name from the marks that can be read."""
     faults = {mark["_id"]: mark.get("faults") for mark in found if isinstance(mark["_id"], str)}
-    return {name: [str(f) for f in reasons] for name, reasons in faults.items() if isinstance(reasons, list)}
+    return {
+        name: [str(f) for f in reasons]
+        for name, reasons in faults.items()
+        if isinstance(reasons, list)
+    }
 
 
 def _with_marks(found: Document, marks: Mapping[str, list[str]]) -> Document:

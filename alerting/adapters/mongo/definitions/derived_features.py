@@ -19,5 +19,9 @@ class MongoDerivedFeatures:
     def fix(self, definition: str, question: str, derived: DerivedFeatures) -> DerivedFeatures:
         """Store the values unless some are stored already; return the stored ones."""
         one = {"_id": f"{definition}|{question}"}
-        upsert(lambda: self._derived.update_one(one, {"$setOnInsert": to_document(derived)}, upsert=True))
+        upsert(
+            lambda: self._derived.update_one(
+                one, {"$setOnInsert": to_document(derived)}, upsert=True
+            )
+        )
         return self.get(definition, question) or derived

@@ -26,7 +26,9 @@ class MongoRoutes:
             if error.code != _DOCUMENT_FAILED_VALIDATION:
                 raise
             name = document["name"]
-            raise UserError(f"the database refuses route {name!r} as malformed; see: alerting route check") from error
+            raise UserError(
+                f"the database refuses route {name!r} as malformed; see: alerting route check"
+            ) from error
 
     def remove(self, name: str) -> bool:
         return self._routes.delete_one({"name": name}).deleted_count == 1

@@ -81,14 +81,22 @@ class MongoSources:
         return insert_new(self._revisions, to_document(revision))
 
     def revisions(self, name: str) -> list[SourceRevision]:
-        return read_stored(SOURCE_REVISIONS, SourceRevision, self._revisions.find({"name": name}).sort("number", 1))
+        return read_stored(
+            SOURCE_REVISIONS, SourceRevision, self._revisions.find({"name": name}).sort("number", 1)
+        )
 
     def progress(self, name: str) -> SourceProgress:
-        return read_one(SOURCE_PROGRESS, SourceProgress, self._progress.find_one({"_id": name})) or SourceProgress()
+        return (
+            read_one(SOURCE_PROGRESS, SourceProgress, self._progress.find_one({"_id": name}))
+            or SourceProgress()
+        )
 
     def record(self, name: str, delivered: Delivered) -> None:
         """Count a delivery without waiting for the journal: a power cut may cost the counts of a tenth of a second."""
-        change: Document = {"$inc": {"rows": delivered.rows, "refused": delivered.refused}, "$unset": {"fault": ""}}
+        change: Document = {
+            "$inc": {"rows": delivered.rows, "refused": delivered.refused},
+            "$unset": {"fault": ""},
+        }
         if delivered.why is not None:
             change["$set"] = {"last_refused": delivered.why}
         if delivered.rows:
@@ -100,20 +108,39 @@ class MongoSources:
             change["$max"] = {"newest": to_bson(delivered.newest)}
         counts = upsert(
             lambda: self._counts.find_one_and_update(
-                {"_id": name}, change, {"newest": True}, upsert=True, return_document=ReturnDocument.AFTER
+                {"_id": name},
+                change,
+                {"newest": True},
+                upsert=True,
+                return_document=ReturnDocument.AFTER,
             )
         )
-        if counts and delivered.newest is not None and utc(counts["newest"]) > (limit := delivered.at + MOST_IN_FUTURE):
-            wrong = {"_id": name, "newest": {"$gt": to_bson(limit)}}  # an earlier version counted stamps of a wrong clock
+        if (
+            counts
+            and delivered.newest is not None
+            and utc(counts["newest"]) > (limit := delivered.at + MOST_IN_FUTURE)
+        ):
+            wrong = {
+                "_id": name,
+                "newest": {"$gt": to_bson(limit)},
+            }  # an earlier version counted stamps of a wrong clock
             self._counts.update_one(wrong, {"$set": {"newest": to_bson(delivered.newest)}})
 
     def record_loss(self, name: str, loss: SourceLoss, at: datetime) -> None:
-        self._change(name, {"$inc": {"lost": loss.count}, "$set": {"last_lost": loss.reason, "lost_at": to_bson(at)}})
+        self._change(
+            name,
+            {
+                "$inc": {"lost": loss.count},
+                "$set": {"last_lost": loss.reason, "lost_at": to_bson(at)},
+            },
+        )
 
     def declarations(self) -> Mapping[str, Declarations]:
         fields = [field.name for field in dataclasses.fields(Declarations)]
         counted = [{field: {"$gt": 0}} for field in ("declared_assets", "declared_variables")]
-        found = self._progress.find({"$or": [*counted, {"surplus_at": {"$type": "date"}}]}, fields).sort("_id", 1)
+        found = self._progress.find(
+            {"$or": [*counted, {"surplus_at": {"$type": "date"}}]}, fields
+        ).sort("_id", 1)
         read = {str(one["_id"]): read_one(SOURCE_PROGRESS, Declarations, one) for one in found}
         return {name: declared for name, declared in read.items() if declared is not None}
 
@@ -143,12 +170,21 @@ class MongoSources:
     def forget_files(self, name: str, before: datetime, there: Collection[str]) -> int:
         old = self._files.find({"source": name, "at": {"$lt": to_bson(before)}}, {"path": True})
         gone = [mark["_id"] for mark in old if mark.get("path") not in there]
-        return self._files.delete_many({"_id": {"$in": gone[:_MOST_FORGOTTEN]}}).deleted_count if gone else 0
+        return (
+            self._files.delete_many({"_id": {"$in": gone[:_MOST_FORGOTTEN]}}).deleted_count
+            if gone
+            else 0
+        )
 
     def add_dead(self, messages: Sequence[DeadMessage]) -> None:
-        insert_all_new(self._dead, [{**to_document(one), "_id": one.id, "size": len(one.payload)} for one in messages])
+        insert_all_new(
+            self._dead,
+            [{**to_document(one), "_id": one.id, "size": len(one.payload)} for one in messages],
+        )
 
-    def dead(self, name: str | None, limit: int, after: DeadMessage | None = None) -> list[DeadMessage]:
+    def dead(
+        self, name: str | None, limit: int, after: DeadMessage | None = None
+    ) -> list[DeadMessage]:
         chosen: Document = {} if name is None else {"source": name}
         if after is not None:
             chosen["$or"] = [{"at": {"$gt": after.at}}, {"at": after.at, "_id": {"$gt": after.id}}]
@@ -158,7 +194,10 @@ class MongoSources:
     def dead_bytes(self, name: str) -> int:
         """Return the sum of the sizes, from an index alone; a message that an earlier version stored counts nothing."""
         total = {"$group": {"_id": None, "bytes": {"$sum": "$size"}}}
-        return sum(int(found["bytes"]) for found in self._dead.aggregate([{"$match": {"source": name}}, total], hint=_BY_SIZE))
+        return sum(
+            int(found["bytes"])
+            for found in self._dead.aggregate([{"$match": {"source": name}}, total], hint=_BY_SIZE)
+        )
 
     def count_dead(self, name: str) -> int:
         return self._dead.count_documents({"source": name})
@@ -167,7 +206,11 @@ class MongoSources:
         self._dead.delete_many({"_id": {"$in": list(ids)}})
 
     def note_process(self, process: str) -> list[str]:
-        upsert(lambda: self._processes.update_one({"_id": process}, {"$currentDate": {"at": True}}, upsert=True))
+        upsert(
+            lambda: self._processes.update_one(
+                {"_id": process}, {"$currentDate": {"at": True}}, upsert=True
+            )
+        )
         working = {"waiting": {"$ne": True}, "at": {"$type": "date"}}
         found = {str(one["_id"]): one["at"] for one in self._processes.find(working)}
         return sorted(other for other, at in found.items() if at > found[process] - PROCESS_GONE)

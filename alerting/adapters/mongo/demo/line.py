@@ -28,7 +28,11 @@ class MongoLines:
         return next(iter(good(LINES, [] if found is None else [found], _read_line)), None)
 
     def save(
-        self, asset: str, before: StoredLine | None, state: LineState, taken: Sequence[SetPointRequest] = ()
+        self,
+        asset: str,
+        before: StoredLine | None,
+        state: LineState,
+        taken: Sequence[SetPointRequest] = (),
     ) -> StoredLine | None:
         """Replace the state by compare-and-set on the version; requests that arrive meanwhile stay."""
         if before is None:
@@ -48,7 +52,12 @@ class MongoLines:
         return StoredLine(state, 1) if insert_new(self._lines, first) else None
 
     def ask(self, asset: str, request: SetPointRequest) -> bool:
-        return self._lines.update_one({"_id": asset}, {"$push": {"requests": to_document(request)}}).matched_count == 1
+        return (
+            self._lines.update_one(
+                {"_id": asset}, {"$push": {"requests": to_document(request)}}
+            ).matched_count
+            == 1
+        )
 
 
 def _read_line(document: Document) -> StoredLine:

@@ -59,8 +59,14 @@ class MongoEpisodes:
 
         Raises Conflict if one of them is stored in another version, or if another one is open.
         """
-        documents = sorted((_document(episode) for episode in episodes), key=lambda document: "open_key" in document)
-        writes = [ReplaceOne({"_id": d["_id"], "version": d["version"] - 1}, d, upsert=d["version"] == 1) for d in documents]
+        documents = sorted(
+            (_document(episode) for episode in episodes),
+            key=lambda document: "open_key" in document,
+        )
+        writes = [
+            ReplaceOne({"_id": d["_id"], "version": d["version"] - 1}, d, upsert=d["version"] == 1)
+            for d in documents
+        ]
         with conflicts():
             done = self._episodes.bulk_write(writes, session=session_of(unit))
         if done.matched_count + done.upserted_count < len(writes):
@@ -86,16 +92,25 @@ class MongoEpisodes:
         limit: int | None = None,
         before: tuple[datetime, str] | None = None,
     ) -> list[Episode]:
-        query: Document = {"definition": definition, "asset": asset, "condition": "open" if open_only else None}
+        query: Document = {
+            "definition": definition,
+            "asset": asset,
+            "condition": "open" if open_only else None,
+        }
         query = {field: value for field, value in query.items() if value is not None}
         if raised := {op: at for op, at in (("$gte", start), ("$lt", end)) if at is not None}:
             query["raised_at"] = raised
         if before is not None:
             at, last = before
-            query["$and"] = [{"raised_at": {"$lte": at}}, {"$or": [{"raised_at": {"$lt": at}}, {"_id": {"$lt": last}}]}]
+            query["$and"] = [
+                {"raised_at": {"$lte": at}},
+                {"$or": [{"raised_at": {"$lt": at}}, {"_id": {"$lt": last}}]},
+            ]
         return _episodes(self._episodes.find(query).sort(_NEWEST_FIRST).limit(limit or 0))
 
-    def overlapping(self, definition: str, asset: str, start: datetime, end: datetime) -> list[Episode]:
+    def overlapping(
+        self, definition: str, asset: str, start: datetime, end: datetime
+    ) -> list[Episode]:
         query: Document = {"definition": definition, "asset": asset, "raised_at": {"$lte": end}}
         query["$or"] = [{"closed_at": None}, {"closed_at": {"$gt": start}}]
         return _episodes(self._episodes.find(query).sort(_NEWEST_FIRST))
@@ -104,26 +119,44 @@ class MongoEpisodes:
         found = self._episodes.find(OVER_UNACKNOWLEDGED).sort(_NEWEST_FIRST).limit(limit)
         return _episodes(found.hint(OVER_UNACKNOWLEDGED_INDEX))
 
-    def alarms(self, start: datetime, end: datetime, active_from: datetime | None = None) -> list[Alarm]:
+    def alarms(
+        self, start: datetime, end: datetime, active_from: datetime | None = None
+    ) -> list[Alarm]:
         found = [*self._episodes.find({"raised_at": {"$gte": start, "$lt": end}}, _EXTRACT)]
         if active_from is not None:
             ended = {"raised_at": {"$gte": active_from, "$lt": start}, "closed_at": {"$gt": start}}
             still_open = {"raised_at": {"$lt": start}, "condition": "open"}
-            found += [*self._episodes.find(ended, _EXTRACT), *self._episodes.find(still_open, _EXTRACT)]
-        return sorted(good(EPISODES, ({**document, "id": document["_id"]} for document in found), _alarm), key=_by_raise)
+            found += [
+                *self._episodes.find(ended, _EXTRACT),
+                *self._episodes.find(still_open, _EXTRACT),
+            ]
+        return sorted(
+            good(EPISODES, ({**document, "id": document["_id"]} for document in found), _alarm),
+            key=_by_raise,
+        )
 
     def starting_with(self, prefix: str) -> list[Episode]:
-        return _episodes(self._episodes.find({"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}).limit(10))
+        return _episodes(
+            self._episodes.find({"_id": {"$gte": prefix, "$lt": prefix + "\uffff"}}).limit(10)
+        )
 
     def with_due_outcomes(self, as_of: datetime) -> list[Episode]:
-        return _episodes(self._episodes.find({"outcome_due_at": {"$lte": as_of}}).sort(_OLDEST_FIRST))
+        return _episodes(
+            self._episodes.find({"outcome_due_at": {"$lte": as_of}}).sort(_OLDEST_FIRST)
+        )
 
     def versions(self, start: datetime, end: datetime) -> dict[str, str]:
         """Return number and sum of versions by definition: versions only grow, and episodes are never deleted."""
         raised = {"$match": {"raised_at": {"$gte": start, "$lt": end}}}
-        counted = {"$group": {"_id": "$definition", "count": {"$sum": 1}, "versions": {"$sum": "$version"}}}
+        counted = {
+            "$group": {"_id": "$definition", "count": {"$sum": 1}, "versions": {"$sum": "$version"}}
+        }
         found = self._episodes.aggregate([raised, counted])
-        return {one["_id"]: f"{one['count']}:{one['versions']}" for one in found if isinstance(one["_id"], str)}
+        return {
+            one["_id"]: f"{one['count']}:{one['versions']}"
+            for one in found
+            if isinstance(one["_id"], str)
+        }
 
     def muted(self) -> list[Episode]:
         return _episodes(self._episodes.find({"muted_by": {"$gt": ""}}).sort(_OLDEST_FIRST))
@@ -136,7 +169,9 @@ def _by_raise(alarm: Alarm) -> tuple[datetime, str]:
 def _alarm(document: Document) -> Alarm:
     """Return the alarm of a part of an episode's document. Raises an error if a name in it is no text."""
     closed, acknowledged = document["closed_at"], document.get("acknowledged")
-    transitions = [(transition["kind"], utc(transition["at"])) for transition in document["transitions"]]
+    transitions = [
+        (transition["kind"], utc(transition["at"])) for transition in document["transitions"]
+    ]
     return Alarm(
         id=_text(document["id"]),
         definition=_text(document["definition"]),
@@ -146,7 +181,8 @@ def _alarm(document: Document) -> Alarm:
         closed_at=None if closed is None else utc(closed),
         acknowledged_at=utc(acknowledged["at"]) if acknowledged else None,
         backfilled=bool(document.get("backfilled", False)),
-        withdrawn=bool(document.get("withdrawn", False)) and document.get("late_data_status") is None,
+        withdrawn=bool(document.get("withdrawn", False))
+        and document.get("late_data_status") is None,
         silent=was_silent(transitions, utc(document["detected_at"])),
         suppressed=was_suppressed(transitions),
     )

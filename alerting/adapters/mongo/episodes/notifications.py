@@ -31,10 +31,15 @@ class MongoNotifications:
     def add(self, notifications: Sequence[Notification], unit: Unit | None = None) -> int:
         if not notifications:
             return 0
-        writes = [UpdateOne({"_id": n.key}, {"$setOnInsert": _document(n)}, upsert=True) for n in notifications]
+        writes = [
+            UpdateOne({"_id": n.key}, {"$setOnInsert": _document(n)}, upsert=True)
+            for n in notifications
+        ]
         if unit is not None:
             with conflicts():
-                return int(self._notifications.bulk_write(writes, session=session_of(unit)).upserted_count)
+                return int(
+                    self._notifications.bulk_write(writes, session=session_of(unit)).upserted_count
+                )
         added = 0
 
         def write() -> None:
@@ -47,7 +52,10 @@ class MongoNotifications:
     def change(self, changes: Sequence[Change], unit: Unit | None = None) -> int:
         if not changes:
             return 0
-        writes = [UpdateOne(_is_stored(before, after), {"$set": _document(after)}) for before, after in changes]
+        writes = [
+            UpdateOne(_is_stored(before, after), {"$set": _document(after)})
+            for before, after in changes
+        ]
         with conflicts():
             found = self._notifications.bulk_write(writes, session=session_of(unit)).matched_count
         if unit is not None and found < len(writes):
@@ -55,9 +63,15 @@ class MongoNotifications:
         return int(found)
 
     def due(self, now: datetime, limit: int) -> list[Notification]:
-        return _read(self._notifications.find({"next_attempt_at": {"$lte": now}}).sort(_DUE_ORDER).limit(limit))
+        return _read(
+            self._notifications.find({"next_attempt_at": {"$lte": now}})
+            .sort(_DUE_ORDER)
+            .limit(limit)
+        )
 
-    def claim(self, notifications: Sequence[Notification], now: datetime, until: datetime) -> list[Notification]:
+    def claim(
+        self, notifications: Sequence[Notification], now: datetime, until: datetime
+    ) -> list[Notification]:
         claim = uuid.uuid4().hex
         due = {"_id": {"$in": [n.key for n in notifications]}, "next_attempt_at": {"$lte": now}}
         claimed = {"status": "claimed", "next_attempt_at": until, "claim": claim}
@@ -65,39 +79,65 @@ class MongoNotifications:
         if done.modified_count < len(notifications):
             stored = {n.key: n for n in _read(self._notifications.find({"claim": claim}))}
             return [stored[n.key] for n in notifications if n.key in stored]
-        return [replace(n, status="claimed", next_attempt_at=until, attempts=n.attempts + 1) for n in notifications]
+        return [
+            replace(n, status="claimed", next_attempt_at=until, attempts=n.attempts + 1)
+            for n in notifications
+        ]
 
     def get(self, keys: Collection[str]) -> list[Notification]:
         return _read(self._notifications.find({"_id": {"$in": list(keys)}}))
 
     def of_episodes(self, episodes: Collection[str]) -> dict[str, tuple[Notification, ...]]:
         found: dict[str, list[Notification]] = {id: [] for id in episodes}
-        for n in _read(self._notifications.find({"episode": {"$in": list(episodes)}}).sort(_OLDEST_FIRST)):
+        for n in _read(
+            self._notifications.find({"episode": {"$in": list(episodes)}}).sort(_OLDEST_FIRST)
+        ):
             found[n.episode or ""].append(n)
         return {id: tuple(of_episode) for id, of_episode in found.items()}
 
     def waiting(self, limit: int | None = None) -> list[Notification]:
-        return _read(self._notifications.find({"next_attempt_at": {"$gt": _ANY_TIME}}).sort(_OLDEST_FIRST).limit(limit or 0))
+        return _read(
+            self._notifications.find({"next_attempt_at": {"$gt": _ANY_TIME}})
+            .sort(_OLDEST_FIRST)
+            .limit(limit or 0)
+        )
 
     def dead(self) -> list[Notification]:
         return _read(self._notifications.find({"status": "dead"}).sort(_OLDEST_FIRST))
 
     def raised_since(self, asset: str, since: datetime) -> list[Notification]:
-        return _read(self._notifications.find({"asset": asset, "transition": "raised", "created_at": {"$gt": since}}))
+        return _read(
+            self._notifications.find(
+                {"asset": asset, "transition": "raised", "created_at": {"$gt": since}}
+            )
+        )
 
     def sent_since(self, since: datetime) -> list[Notification]:
         return _read(self._notifications.find({"status": "sent", "delivered_at": {"$gte": since}}))
 
-    def forget(self, before: datetime, episodes: Collection[str], keys: Collection[str], *, dry: bool = False) -> int:
+    def forget(
+        self,
+        before: datetime,
+        episodes: Collection[str],
+        keys: Collection[str],
+        *,
+        dry: bool = False,
+    ) -> int:
         finished = {"created_at": {"$lt": before}, "next_attempt_at": None}
         kept = {"_id": {"$nin": list(keys)}, "episode": {"$nin": list(episodes)}}
         old = finished | kept
-        return self._notifications.count_documents(old) if dry else int(self._notifications.delete_many(old).deleted_count)
+        return (
+            self._notifications.count_documents(old)
+            if dry
+            else int(self._notifications.delete_many(old).deleted_count)
+        )
 
 
 def _is_stored(before: Notification | None, after: Notification) -> Document:
     """Return the query for a notification as it was read. Each claim counts an attempt, so two claims differ."""
-    expected: dict[str, Any] = {} if before is None else {"status": before.status, "attempts": before.attempts}
+    expected: dict[str, Any] = (
+        {} if before is None else {"status": before.status, "attempts": before.attempts}
+    )
     return {"_id": after.key} | expected
 
 

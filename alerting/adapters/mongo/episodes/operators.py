@@ -56,10 +56,17 @@ class MongoMisses:
         return read_one(FEEDBACK, ReportedMiss, found) or miss
 
     def between(
-        self, start: datetime | None = None, end: datetime | None = None, definition: str | None = None, limit: int = 0
+        self,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        definition: str | None = None,
+        limit: int = 0,
     ) -> list[ReportedMiss]:
         within = {"$gte": to_bson(start), "$lt": to_bson(end)}
-        query: dict[str, Any] = {"missed_at": {op: at for op, at in within.items() if at is not None} or {"$exists": True}}
+        query: dict[str, Any] = {
+            "missed_at": {op: at for op, at in within.items() if at is not None}
+            or {"$exists": True}
+        }
         if definition is not None:
             query["definition"] = definition
         found = self._feedback.find(query).sort([("missed_at", -1), ("_id", -1)]).limit(limit)
@@ -73,17 +80,34 @@ class MongoAudit:
         self._audit = database[AUDIT]
 
     def add(
-        self, actor: str, what: str, subject: str, at: datetime, before: Any = None, after: Any = None, why: str = ""
+        self,
+        actor: str,
+        what: str,
+        subject: str,
+        at: datetime,
+        before: Any = None,
+        after: Any = None,
+        why: str = "",
     ) -> None:
         """Store an entry. Idempotent."""
         entry = to_bson(
-            {"actor": actor, "what": what, "subject": subject, "at": at, "before": before, "after": after, "why": why}
+            {
+                "actor": actor,
+                "what": what,
+                "subject": subject,
+                "at": at,
+                "before": before,
+                "after": after,
+                "why": why,
+            }
         )
         insert_new(self._audit, {**entry, "key": fingerprint(entry)})
 
     def between(self, start: datetime, end: datetime) -> list[AuditEntry]:
         fits = {"at": {"$gte": to_bson(start), "$lt": to_bson(end)}}
-        found = self._audit.find(fits, {"before": 0, "after": 0}).sort([("at", 1), ("subject", 1), ("what", 1)])
+        found = self._audit.find(fits, {"before": 0, "after": 0}).sort(
+            [("at", 1), ("subject", 1), ("what", 1)]
+        )
         return read_stored(AUDIT, AuditEntry, found)
 
 
@@ -100,7 +124,12 @@ class MongoRevocations:
 
     def is_revoked(self, episode: str, recipient: str, made_at: datetime) -> bool:
         fits = {"episode": {"$in": [None, episode]}, "recipient": {"$in": [None, recipient]}}
-        return self._revocations.count_documents({**fits, "until": {"$gte": to_bson(made_at)}}, limit=1) > 0
+        return (
+            self._revocations.count_documents(
+                {**fits, "until": {"$gte": to_bson(made_at)}}, limit=1
+            )
+            > 0
+        )
 
 
 class MongoEndedSessions:
@@ -111,7 +140,9 @@ class MongoEndedSessions:
 
     def end(self, session: str, expires: datetime, now: datetime) -> None:
         """Refuse this session from now on, and remove expired ones. Idempotent."""
-        self._ended.update_one({"_id": session}, {"$set": {"expires": to_bson(expires)}}, upsert=True)
+        self._ended.update_one(
+            {"_id": session}, {"$set": {"expires": to_bson(expires)}}, upsert=True
+        )
         self._ended.delete_many({"expires": {"$lt": to_bson(now)}})
 
     def has_ended(self, session: str) -> bool:
@@ -125,15 +156,21 @@ class MongoPlatformAlerts:
         self._alerts = database[PLATFORM_ALERTS]
 
     def open(self) -> list[PlatformAlert]:
-        found = self._alerts.find({"open_key": {"$exists": True}}).sort([("opened_at", 1), ("open_key", 1)])
+        found = self._alerts.find({"open_key": {"$exists": True}}).sort(
+            [("opened_at", 1), ("open_key", 1)]
+        )
         return read_stored(PLATFORM_ALERTS, PlatformAlert, found)
 
     def subjects(self, kind: str) -> set[str]:
-        found = self._alerts.find({"kind": kind, "subject": {"$type": "string"}}, {"_id": False, "subject": True})
+        found = self._alerts.find(
+            {"kind": kind, "subject": {"$type": "string"}}, {"_id": False, "subject": True}
+        )
         return {document["subject"] for document in found}
 
     def resolved_since(self, since: datetime) -> list[PlatformAlert]:
-        found = self._alerts.find({"resolved_at": {"$gt": to_bson(since)}}).sort([("resolved_at", 1), ("_id", 1)])
+        found = self._alerts.find({"resolved_at": {"$gt": to_bson(since)}}).sort(
+            [("resolved_at", 1), ("_id", 1)]
+        )
         return read_stored(PLATFORM_ALERTS, PlatformAlert, found)
 
     def report(self, kind: str, subject: str, reason: str, at: datetime) -> None:

@@ -42,11 +42,15 @@ class MongoShelves:
         there = {"$or": [{"_id": document["_id"]}, {"force_key": document.get("force_key", "")}]}
         for read in read_each(self._with_ids(self._shelves.find(there)), parse_shelf):
             if read.value is None:
-                raise UserError(f"correct the document {read.name} in collection {SHELVES} first: {'; '.join(read.reasons)}")
+                raise UserError(
+                    f"correct the document {read.name} in collection {SHELVES} first: {'; '.join(read.reasons)}"
+                )
         return False
 
     def replace(self, shelf: Shelf) -> bool:
-        found = self._shelves.replace_one({"_id": shelf.id, "version": shelf.version - 1}, _document(shelf))
+        found = self._shelves.replace_one(
+            {"_id": shelf.id, "version": shelf.version - 1}, _document(shelf)
+        )
         return found.matched_count == 1
 
     def get(self, id: str) -> Shelf | None:
@@ -54,7 +58,9 @@ class MongoShelves:
 
     def in_force(self, definition: str | None = None, asset: str | None = None) -> list[Shelf]:
         query: Document = {"definition": definition, "asset": asset}
-        query = {field: value for field, value in query.items() if value is not None} | {"force_key": {"$gt": ""}}
+        query = {field: value for field, value in query.items() if value is not None} | {
+            "force_key": {"$gt": ""}
+        }
         return self._read(query, ("until", 1), ("_id", 1))
 
     def of(self, definition: str, asset: str) -> list[Shelf]:
@@ -62,7 +68,9 @@ class MongoShelves:
 
     def _read(self, query: Document, *order: tuple[str, int]) -> list[Shelf]:
         cursor = self._shelves.find(query)
-        return good(SHELVES, self._with_ids(cursor.sort(list(order)) if order else cursor), parse_shelf)
+        return good(
+            SHELVES, self._with_ids(cursor.sort(list(order)) if order else cursor), parse_shelf
+        )
 
     def _with_ids(self, documents: Iterable[Document]) -> Iterator[Document]:
         return ({**document, "id": document["_id"]} for document in documents)
@@ -83,7 +91,9 @@ def parse_shelf(document: Document) -> Shelf:
     except ValidationError as error:
         raise ShelfRefused(document.get("id"), model_faults(error.errors())) from error
     if naive := _without_zone(shelf):
-        raise ShelfRefused(shelf.id, [Fault(name, "is an instant without a time zone") for name in naive])
+        raise ShelfRefused(
+            shelf.id, [Fault(name, "is an instant without a time zone") for name in naive]
+        )
     return shelf
 
 

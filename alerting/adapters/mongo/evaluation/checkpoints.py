@@ -26,7 +26,9 @@ class MongoCheckpoints:
     def __init__(self, database: MongoDatabase) -> None:
         self._checkpoints = database[CHECKPOINTS]
 
-    def write(self, refuted: Mapping[TargetKey, datetime], checkpoints: Sequence[Checkpoint], unit: Unit) -> None:
+    def write(
+        self, refuted: Mapping[TargetKey, datetime], checkpoints: Sequence[Checkpoint], unit: Unit
+    ) -> None:
         """Drop refuted states, store others, and drop those from which no reprocessing can begin.
 
         Each state knows the watermark of its successor (`next_at`): it is needed until the successor can take its place.
@@ -37,14 +39,20 @@ class MongoCheckpoints:
         for (definition, asset), start in refuted.items():
             key, begin = {"definition": definition, "asset": asset}, to_bson(start)
             dropped.append(DeleteMany({**key, "watermark": {"$gte": begin}}))
-            updated.append(UpdateMany({**key, "next_at": {"$gte": begin}}, {"$unset": {"next_at": True}}))
+            updated.append(
+                UpdateMany({**key, "next_at": {"$gte": begin}}, {"$unset": {"next_at": True}})
+            )
         for checkpoint in checkpoints:
             key = {"definition": checkpoint.definition, "asset": checkpoint.asset}
             document = {**key, **to_document(checkpoint.state)}
             earlier = {**key, "next_at": None, "watermark": {"$lt": document["watermark"]}}
             updated.append(UpdateMany(earlier, {"$set": {"next_at": document["watermark"]}}))
-            updated.append(ReplaceOne({**key, "watermark": document["watermark"]}, document, upsert=True))
-            obsolete.append(DeleteMany({**key, "next_at": {"$lt": to_bson(checkpoint.needed_from)}}))
+            updated.append(
+                ReplaceOne({**key, "watermark": document["watermark"]}, document, upsert=True)
+            )
+            obsolete.append(
+                DeleteMany({**key, "next_at": {"$lt": to_bson(checkpoint.needed_from)}})
+            )
         writes = [*dropped, *updated, *obsolete]  # in this order: each kind is one request
         if writes:
             with conflicts():
@@ -55,15 +63,25 @@ class MongoCheckpoints:
         hours: dict[int, dict[TargetKey, datetime]] = {}
         for key, instant in instants.items():
             hours.setdefault(to_millis(instant) // _HOUR, {})[key] = instant
-        found = {key: document for hour in hours.values() for key, document in self._before(hour).items()}
-        states = {key: read_one(CHECKPOINTS, ConditionState, document) for key, document in found.items()}
+        found = {
+            key: document for hour in hours.values() for key, document in self._before(hour).items()
+        }
+        states = {
+            key: read_one(CHECKPOINTS, ConditionState, document) for key, document in found.items()
+        }
         return {key: state for key, state in states.items() if state is not None}
 
     def _before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, Document]:
         """Return the latest states before neighbouring instants, without reading states whose successor is before all of them."""
-        names, assets = (list(dict.fromkeys(key[position] for key in instants)) for position in (0, 1))
+        names, assets = (
+            list(dict.fromkeys(key[position] for key in instants)) for position in (0, 1)
+        )
         first, last = to_bson(min(instants.values())), to_bson(max(instants.values()))
-        query: Document = {"definition": {"$in": names}, "asset": {"$in": assets}, "watermark": {"$lt": last}}
+        query: Document = {
+            "definition": {"$in": names},
+            "asset": {"$in": assets},
+            "watermark": {"$lt": last},
+        }
         query["$or"] = [{"next_at": None}, {"next_at": {"$gte": first}}]
         found: dict[TargetKey, Document] = {}
         for document in self._checkpoints.find(query).batch_size(_AT_ONCE):

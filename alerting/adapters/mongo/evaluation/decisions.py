@@ -19,7 +19,9 @@ from alerting.adapters.mongo.indexes import DECISIONS
 from alerting.ports import DecisionRecord
 
 _WITHOUT_EVIDENCE = {"evidence": False}
-_FIELDS = {field.name: f"${field.name}" for field in fields(DecisionRecord) if field.name != "evidence"}
+_FIELDS = {
+    field.name: f"${field.name}" for field in fields(DecisionRecord) if field.name != "evidence"
+}
 
 
 class MongoDecisions:
@@ -61,25 +63,42 @@ class MongoDecisions:
         return {of["_id"]: _without_evidence(of["made"]) for of in found}
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
-        tried = [[name, hashes[name]] for name in sorted(hashes)]  # a name has a dot: unsuitable for a field name
-        change = {"$addToSet": {"tries": tried}, "$setOnInsert": {"files_of": definition, "run_id": run_id}}
-        upsert(lambda: self._decisions.update_one({"_id": _files_id(definition, run_id)}, change, upsert=True))
+        tried = [
+            [name, hashes[name]] for name in sorted(hashes)
+        ]  # a name has a dot: unsuitable for a field name
+        change = {
+            "$addToSet": {"tries": tried},
+            "$setOnInsert": {"files_of": definition, "run_id": run_id},
+        }
+        upsert(
+            lambda: self._decisions.update_one(
+                {"_id": _files_id(definition, run_id)}, change, upsert=True
+            )
+        )
 
     def bind_files(self, definition: str, run_id: str, version: int) -> None:
         """Record the version of the registry that holds a run's files; the newest record counts."""
-        newest = self._decisions.find_one({"files_of": definition, "version": version}, sort=[("order", DESCENDING)])
+        newest = self._decisions.find_one(
+            {"files_of": definition, "version": version}, sort=[("order", DESCENDING)]
+        )
         if newest is not None and newest["run_id"] == run_id:
             return
         order = 1 if newest is None else newest["order"] + 1
-        self._decisions.update_one({"_id": _files_id(definition, run_id)}, {"$set": {"version": version, "order": order}})
+        self._decisions.update_one(
+            {"_id": _files_id(definition, run_id)}, {"$set": {"version": version, "order": order}}
+        )
 
     def file_hashes(self, definition: str, version: int) -> list[dict[str, str]]:
-        found = self._decisions.find_one({"files_of": definition, "version": version}, sort=[("order", DESCENDING)])
+        found = self._decisions.find_one(
+            {"files_of": definition, "version": version}, sort=[("order", DESCENDING)]
+        )
         return [] if found is None else [dict(tried) for tried in found["tries"]]
 
 
 def _without_evidence(documents: Iterable[Mapping[str, Any]]) -> list[DecisionRecord]:
-    return read_stored(DECISIONS, DecisionRecord, ({**document, "evidence": {}} for document in documents))
+    return read_stored(
+        DECISIONS, DecisionRecord, ({**document, "evidence": {}} for document in documents)
+    )
 
 
 def _files_id(definition: str, run_id: str) -> str:

@@ -43,7 +43,12 @@ _OTHER_SOURCES: list[Document] = [
     {"$unionWith": SOURCES},
     {"$unionWith": {"coll": REVISIONS, "pipeline": [{"$count": "revisions"}]}},
     {"$unionWith": {"coll": DECISIONS, "pipeline": _PROMOTIONS}},
-    {"$unionWith": {"coll": EVALUATION_PLANS, "pipeline": [{"$sort": {"_id": 1}}, {"$project": {"_id": 0, "plan": "$$ROOT"}}]}},
+    {
+        "$unionWith": {
+            "coll": EVALUATION_PLANS,
+            "pipeline": [{"$sort": {"_id": 1}}, {"$project": {"_id": 0, "plan": "$$ROOT"}}],
+        }
+    },
 ]
 _PLAN = b"\x03plan\0"  # first field of a document that holds a part of the stored plan
 _NO_LIMITS = (np.nan,) * len(Limits._fields)
@@ -79,9 +84,17 @@ class MongoEvaluationPlans:
         if not parts or len(parts) != parts[0].get("parts"):
             return None
         try:
-            return EvaluationPlan(tuple(parts[0]["names"]), tuple(target for part in parts for target in _read_targets(part)))
+            return EvaluationPlan(
+                tuple(parts[0]["names"]),
+                tuple(target for part in parts for target in _read_targets(part)),
+            )
         except Exception as error:  # any content of a document: the plan is made again
-            _log.warning("%s is faulty and made again: %s: %s", EVALUATION_PLANS, type(error).__name__, shown(str(error)))
+            _log.warning(
+                "%s is faulty and made again: %s: %s",
+                EVALUATION_PLANS,
+                type(error).__name__,
+                shown(str(error)),
+            )
             return None
 
     def put(self, source_hash: str, evaluation_plan: EvaluationPlan) -> None:
@@ -89,13 +102,22 @@ class MongoEvaluationPlans:
         pieces = [targets[start : start + _PART] for start in range(0, len(targets), _PART)] or [()]
         for number, piece in enumerate(pieces):
             names = evaluation_plan.names if number == 0 else ()
-            document = {"_id": number, "source_hash": source_hash, "parts": len(pieces), "names": list(names), **_columns(piece)}
+            document = {
+                "_id": number,
+                "source_hash": source_hash,
+                "parts": len(pieces),
+                "names": list(names),
+                **_columns(piece),
+            }
             upsert(partial(self._parts.replace_one, {"_id": number}, document, upsert=True))
         self._parts.delete_many({"_id": {"$nin": list(range(len(pieces)))}})
 
 
 def _columns(targets: Sequence[EvaluationTarget]) -> Document:
-    columns: Document = {name: [target[field] for target in targets] for field, name in enumerate(EvaluationTarget._fields)}
+    columns: Document = {
+        name: [target[field] for target in targets]
+        for field, name in enumerate(EvaluationTarget._fields)
+    }
     limits = np.array([limits or _NO_LIMITS for limits in columns["limits"]], np.float64).tobytes()
     return {**columns, "limits": limits}
 
@@ -103,5 +125,10 @@ def _columns(targets: Sequence[EvaluationTarget]) -> Document:
 def _read_targets(part: Document) -> Iterator[EvaluationTarget]:
     limits = np.frombuffer(part["limits"], np.float64).reshape(-1, len(Limits._fields))
     columns = part | {name: map(tuple, part[name]) for name in _LISTS}
-    columns["limits"] = (None if math.isnan(row[0]) else Limits._make(row) for row in limits.tolist())
-    return map(EvaluationTarget._make, zip(*(columns[name] for name in EvaluationTarget._fields), strict=True))
+    columns["limits"] = (
+        None if math.isnan(row[0]) else Limits._make(row) for row in limits.tolist()
+    )
+    return map(
+        EvaluationTarget._make,
+        zip(*(columns[name] for name in EvaluationTarget._fields), strict=True),
+    )

@@ -22,15 +22,24 @@ class MongoScores:
     def add_many(self, targets: Sequence[TargetScores]) -> None:
         """Store scores of several targets; stored ones do not change. Idempotent."""
         insert_all_new(
-            self._scores, [{"definition": t.definition, "asset": t.asset, **row.document} for t in targets for row in t.rows]
+            self._scores,
+            [
+                {"definition": t.definition, "asset": t.asset, **row.document}
+                for t in targets
+                for row in t.rows
+            ],
         )
 
-    def between(self, definition: str, start: datetime, end: datetime, asset: str | None = None) -> Iterator[Document]:
+    def between(
+        self, definition: str, start: datetime, end: datetime, asset: str | None = None
+    ) -> Iterator[Document]:
         """Return documents {asset, and those of `Score`} with start <= ts < end, by instant, then asset."""
         query: Document = {"definition": definition, "ts": {"$gte": start, "$lt": end}}
         if asset is not None:
             query["asset"] = asset
-        yield from self._scores.find(query, {"_id": False, "definition": False}).sort([("ts", 1), ("asset", 1)])
+        yield from self._scores.find(query, {"_id": False, "definition": False}).sort(
+            [("ts", 1), ("asset", 1)]
+        )
 
 
 class MongoPastEvaluations:

@@ -49,27 +49,51 @@ class MongoStates:
         for number, rows in numbers.items():
             for _, stored in self._last[number].values():
                 stored_rows = _find_rows(stored, [keys[row] for row in rows])
-                existing = [(row, found) for row, found in zip(rows, stored_rows, strict=True) if found is not None]
-                table.put_rows([row for row, _ in existing], stored.take([found for _, found in existing]))
+                existing = [
+                    (row, found)
+                    for row, found in zip(rows, stored_rows, strict=True)
+                    if found is not None
+                ]
+                table.put_rows(
+                    [row for row, _ in existing], stored.take([found for _, found in existing])
+                )
         return table
 
     def changes_cadence(self, keys: Sequence[TargetKey], every: int) -> bool:
         """Return whether one of these targets of a shard was stored under another cadence when it was last read."""
         number, wanted = shard_of(keys[0][0]), set(keys)
         known = self._shards_of(number)
-        return any(id != _shard_id(number, every) and not wanted.isdisjoint(table.keys) for id, (_, table) in known.items())
+        return any(
+            id != _shard_id(number, every) and not wanted.isdisjoint(table.keys)
+            for id, (_, table) in known.items()
+        )
 
-    def advance(self, before: ConditionTable, after: ConditionTable, unit: Unit | None = None, every: int = 0) -> None:
+    def advance(
+        self,
+        before: ConditionTable,
+        after: ConditionTable,
+        unit: Unit | None = None,
+        every: int = 0,
+    ) -> None:
         """Write the states `after` of targets of one shard; raise Conflict if the shard or a watermark has changed."""
         (number,) = {shard_of(definition) for definition, _ in before.keys}
         known, shard, wanted = self._shards_of(number), _shard_id(number, every), set(before.keys)
         version, stored = known.get(shard, (0, ConditionTable([])))
-        others = {id: one for id, one in known.items() if id != shard and not wanted.isdisjoint(one[1].keys)}
+        others = {
+            id: one
+            for id, one in known.items()
+            if id != shard and not wanted.isdisjoint(one[1].keys)
+        }
         for _, origin in others.values():
-            stored = _joined(stored, origin.take([row for row, key in enumerate(origin.keys) if key in wanted]))
+            stored = _joined(
+                stored, origin.take([row for row, key in enumerate(origin.keys) if key in wanted])
+            )
         written = {shard: (version, merge(stored, before, after))}
         for id, (other_version, origin) in others.items():
-            written[id] = other_version, origin.take([row for row, key in enumerate(origin.keys) if key not in wanted])
+            written[id] = (
+                other_version,
+                origin.take([row for row, key in enumerate(origin.keys) if key not in wanted]),
+            )
         for id, (read_version, table) in written.items():
             self._write(id, read_version, table, unit)
             known[id] = read_version + 1, table
@@ -85,7 +109,9 @@ class MongoStates:
         ranges = [{"_id": {"$gte": f"{number:02}-", "$lt": f"{number:02}."}} for number in numbers]
         self._last.update({number: {} for number in numbers})
         found = self._shards.find({"$or": ranges}) if ranges else ()
-        for id, version, table in good(STATES, ({**document, "id": document["_id"]} for document in found), _read_shard):
+        for id, version, table in good(
+            STATES, ({**document, "id": document["_id"]} for document in found), _read_shard
+        ):
             self._last[int(id[:2])][id] = version, table
 
     def _write(self, shard: str, version: int, table: ConditionTable, unit: Unit | None) -> None:
@@ -109,7 +135,10 @@ def _read_shard(document: Document) -> tuple[str, int, ConditionTable]:
     if re.fullmatch(_ID, document["id"]) is None:  # else its targets would be there twice
         raise ValueError("its _id is not that of a shard")
     version, table = document["version"], from_shard(document)
-    columns = [*(getattr(table, name) for name in (*_INTEGERS, "value", *_TEXTS)), *vars(table.earlier).values()]
+    columns = [
+        *(getattr(table, name) for name in (*_INTEGERS, "value", *_TEXTS)),
+        *vars(table.earlier).values(),
+    ]
     if not isinstance(version, int) or any(len(column) != len(table) for column in columns):
         raise ValueError("its columns have different lengths, or its version is no number")
     return document["id"], version, table
@@ -135,8 +164,12 @@ def merge(stored: ConditionTable, before: ConditionTable, after: ConditionTable)
         raise Conflict("another evaluator has advanced some of these targets")
     new = [row for row, stored_row in enumerate(stored_rows) if stored_row is None]
     table = _joined(stored, after.take(new))
-    existing = [(row, stored_row) for row, stored_row in enumerate(stored_rows) if stored_row is not None]
-    table.put_rows([stored_row for _, stored_row in existing], after.take([row for row, _ in existing]))
+    existing = [
+        (row, stored_row) for row, stored_row in enumerate(stored_rows) if stored_row is not None
+    ]
+    table.put_rows(
+        [stored_row for _, stored_row in existing], after.take([row for row, _ in existing])
+    )
     return table
 
 
@@ -153,7 +186,11 @@ def to_shard(table: ConditionTable) -> Document:
         "value": table.value.astype("<f8").tobytes(),
         **{name: _to_texts(getattr(table, name)) for name in _TEXTS},
         "earlier": _to_bytes(table.earlier),
-        "earlier_conditions": {str(row): _sparse(c) for row, c in enumerate(table.earlier_conditions.tolist()) if c is not None},
+        "earlier_conditions": {
+            str(row): _sparse(c)
+            for row, c in enumerate(table.earlier_conditions.tolist())
+            if c is not None
+        },
         "conditions": {str(row): _sparse(table.conditions[row]) for row in table.special_rows()},
     }
 
@@ -179,7 +216,10 @@ def _to_texts(column: Objects) -> Document:
     """Return a column of few different texts: each of them once, and its number in every row."""
     rows = column.tolist()
     numbers = {text: number for number, text in enumerate(dict.fromkeys(rows))}
-    return {"texts": list(numbers), "rows": np.array([numbers[text] for text in rows], "<i4").tobytes()}
+    return {
+        "texts": list(numbers),
+        "rows": np.array([numbers[text] for text in rows], "<i4").tobytes(),
+    }
 
 
 def _from_texts(column: Document) -> Objects:
@@ -194,11 +234,18 @@ def _packed(document: Document) -> Document:
     columns = {name: [NO_TIME if at is None else at for at in document[name]] for name in _INTEGERS}
     value = np.array([np.nan if one is None else one for one in document["value"]], "<f8").tobytes()
     texts = {name: _to_texts(np.array(document[name], object)) for name in _TEXTS}
-    return {**document, **{name: np.array(one, "<i8").tobytes() for name, one in columns.items()}, "value": value, **texts}
+    return {
+        **document,
+        **{name: np.array(one, "<i8").tobytes() for name, one in columns.items()},
+        "value": value,
+        **texts,
+    }
 
 
 def _to_bytes(carried: CarriedState) -> bytes:
-    return np.array([carried.watermark, carried.at, carried.value.view(np.int64), carried.since]).tobytes()
+    return np.array(
+        [carried.watermark, carried.at, carried.value.view(np.int64), carried.since]
+    ).tobytes()
 
 
 def _from_bytes(data: bytes) -> CarriedState:
@@ -207,7 +254,11 @@ def _from_bytes(data: bytes) -> CarriedState:
 
 
 def _sparse(condition: Condition) -> Document:
-    return {name: to_bson(value) for name, value in vars(condition).items() if value not in (None, ()) and value is not False}
+    return {
+        name: to_bson(value)
+        for name, value in vars(condition).items()
+        if value not in (None, ()) and value is not False
+    }
 
 
 def _find_rows(table: ConditionTable, keys: list[TargetKey]) -> Sequence[int | None]:

@@ -15,7 +15,9 @@ class MongoTrainings:
         self._trainings = database[TRAININGS]
 
     def of(self, definitions: Collection[str]) -> list[Training]:
-        found = self._trainings.find({"definition": {"$in": list(definitions)}}).sort([("started_at", 1), ("_id", 1)])
+        found = self._trainings.find({"definition": {"$in": list(definitions)}}).sort(
+            [("started_at", 1), ("_id", 1)]
+        )
         return read_stored(TRAININGS, Training, found)
 
     def begin(self, training: Training) -> None:

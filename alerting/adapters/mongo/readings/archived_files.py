@@ -46,10 +46,14 @@ class MongoArchivedFiles:
         """Return the recorded files, by asset, month and number."""
         return self._find({} if asset is None else {"asset": asset})
 
-    def between(self, assets: Sequence[str], start: datetime | None, end: datetime | None) -> list[ArchivedFile]:
+    def between(
+        self, assets: Sequence[str], start: datetime | None, end: datetime | None
+    ) -> list[ArchivedFile]:
         """Return the files of some assets with readings in start < ts <= end, by asset, month and number."""
         times = _READ if start is None else {**_READ, "last": {"$gt": to_bson(start)}}
-        if not assets or self._files.find_one(times, {"_id": True}) is None:  # an index entry, where nothing is archived
+        if (
+            not assets or self._files.find_one(times, {"_id": True}) is None
+        ):  # an index entry, where nothing is archived
             return []
         times |= {} if end is None else {"first": {"$lte": to_bson(end)}}
         return self._find({"asset": {"$in": list(assets)}, **times})
@@ -60,7 +64,12 @@ class MongoArchivedFiles:
         pipeline: list[Document] = [
             {"$match": {**_READ, **begun}},
             {"$sort": {"number": 1}},
-            {"$group": {"_id": {"asset": "$asset", "month": "$month"}, "files": {"$push": "$$ROOT"}}},
+            {
+                "$group": {
+                    "_id": {"asset": "$asset", "month": "$month"},
+                    "files": {"$push": "$$ROOT"},
+                }
+            },
             {"$sort": {"_id.month": 1}},
             {"$group": {"_id": "$_id.asset", "files": {"$last": "$files"}}},
         ]
@@ -95,18 +104,27 @@ class MongoArchivedFiles:
         """Return the months that end at or before an instant, with readings that arrived before another."""
         found: list[str] = []
         after: Document = {}
-        while (first := self._readings.find_one({"asset": asset, **after}, {"ts": True}, sort=[("ts", 1)])) is not None:
+        while (
+            first := self._readings.find_one(
+                {"asset": asset, **after}, {"ts": True}, sort=[("ts", 1)]
+            )
+        ) is not None:
             month = month_of(utc(first["ts"]))
             if month_interval(month)[1] > before:
                 break
-            if self._readings.find_one(_within(asset, month, arrived_before), {"_id": True}) is not None:
+            if (
+                self._readings.find_one(_within(asset, month, arrived_before), {"_id": True})
+                is not None
+            ):
                 found.append(month)
             after = {"ts": {"$gte": to_bson(month_interval(month)[1])}}
         return found
 
     def documents(self, asset: str, month: str, arrived_before: datetime) -> Iterator[Document]:
         """Yield the readings of a month that arrived before an instant, oldest first."""
-        found = self._readings.find(_within(asset, month, arrived_before), {"_id": False}).sort([("asset", 1), ("ts", 1)])
+        found = self._readings.find(_within(asset, month, arrived_before), {"_id": False}).sort(
+            [("asset", 1), ("ts", 1)]
+        )
         return iter(found.batch_size(_AT_ONCE))
 
     def delete_readings(self, file: ArchivedFile, instants: Iterable[Sequence[datetime]]) -> int:
@@ -142,7 +160,10 @@ class MongoArchivedFiles:
                 if ts not in found
             ]
             additions = [
-                UpdateOne({"_id": one["_id"], "v": one.get("v"), "q": one.get("q")}, {"$set": {**lacking, "arrived_at": now}})
+                UpdateOne(
+                    {"_id": one["_id"], "v": one.get("v"), "q": one.get("q")},
+                    {"$set": {**lacking, "arrived_at": now}},
+                )
                 for ts, one in found.items()
                 if ts in given and (lacking := _lacking(given[ts], one))
             ]
@@ -151,7 +172,9 @@ class MongoArchivedFiles:
             insert_all_new(self._readings, new)
             if additions:
                 self._readings.bulk_write(additions, ordered=False)
-        raise UserError(f"{asset}: readings change faster than they can be restored; run `alerting archive restore` again")
+        raise UserError(
+            f"{asset}: readings change faster than they can be restored; run `alerting archive restore` again"
+        )
 
 
 def archive_path(asset: str, month: str, number: int, token: str) -> str:
@@ -165,7 +188,9 @@ def parse_archived_file(document: Document) -> ArchivedFile:
     beginning = archive_path(file.asset, file.month, file.number, "").removesuffix(".parquet")
     if re.match(ARCHIVE_PATH, file.path) is None or not file.path.startswith(beginning):
         why = f"is no path of a file of the archive: it must begin with {beginning}"
-        raise DocumentRefused(file.path, [Fault("path", why, "correct the record, or bring it back from a backup")])
+        raise DocumentRefused(
+            file.path, [Fault("path", why, "correct the record, or bring it back from a backup")]
+        )
     if file.rows < 0 or file.bytes < 0:
         raise DocumentRefused(file.path, [Fault("rows", "and bytes must not be negative")])
     return file
@@ -183,7 +208,12 @@ def _lacking(document: Document, stored: Document) -> Document:
     """Return the samples of a document, as fields to set, for variables of which none is stored."""
     there = stored.get("v", {}).keys() | stored.get("q", {}).keys()
     parts = _samples(document).items()
-    return {f"{part}.{name}": one for part, samples in parts for name, one in samples.items() if name not in there}
+    return {
+        f"{part}.{name}": one
+        for part, samples in parts
+        for name, one in samples.items()
+        if name not in there
+    }
 
 
 def _key(file: ArchivedFile) -> Document:
@@ -192,4 +222,8 @@ def _key(file: ArchivedFile) -> Document:
 
 def _within(asset: str, month: str, arrived_before: datetime) -> Document:
     start, end = map(to_bson, month_interval(month))
-    return {"asset": asset, "ts": {"$gte": start, "$lt": end}, "arrived_at": {"$lt": to_bson(arrived_before)}}
+    return {
+        "asset": asset,
+        "ts": {"$gte": start, "$lt": end},
+        "arrived_at": {"$lt": to_bson(arrived_before)},
+    }

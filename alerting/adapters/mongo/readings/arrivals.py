@@ -68,7 +68,9 @@ class MongoArrivals:
         return Unfinished(_arrivals(waiting), len(waiting) < len(found))
 
     def since(self, arrived_from: datetime) -> list[Arrival]:
-        found = self._arrivals.find({"arrived_at": {"$gte": to_bson(arrived_from)}}).sort(_OLDEST_FIRST)
+        found = self._arrivals.find({"arrived_at": {"$gte": to_bson(arrived_from)}}).sort(
+            _OLDEST_FIRST
+        )
         return _arrivals(found)
 
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
@@ -76,7 +78,10 @@ class MongoArrivals:
         for arrival, too_late in routed:
             alike.setdefault((arrival.written, too_late), []).append(arrival.id)
         for (written, too_late), ids in alike.items():
-            done = {"$set": {"routed_at": to_bson(at), "too_late": too_late}, "$unset": {"waits": True}}
+            done = {
+                "$set": {"routed_at": to_bson(at), "too_late": too_late},
+                "$unset": {"waits": True},
+            }
             self._arrivals.update_many({"_id": {"$in": ids}, "written": written}, done)
 
     def forget(self, before: datetime) -> int:
@@ -86,7 +91,11 @@ class MongoArrivals:
     def request_reprocessing(self, starts: Mapping[TargetKey, datetime]) -> None:
         token = {"$set": {"token": uuid.uuid4().hex}}
         updates = [
-            UpdateOne({"definition": definition, "asset": asset}, {"$min": {"start": to_bson(start)}, **token}, upsert=True)
+            UpdateOne(
+                {"definition": definition, "asset": asset},
+                {"$min": {"start": to_bson(start)}, **token},
+                upsert=True,
+            )
             for (definition, asset), start in starts.items()
         ]
         if updates:
@@ -98,7 +107,10 @@ class MongoArrivals:
         return {(d.definition, d.asset): d for d in found if d.definition in wanted}
 
     def remove_requests(self, requests: Sequence[ReprocessingRequest], unit: Unit) -> None:
-        done = [DeleteOne({"definition": r.definition, "asset": r.asset, "token": r.token}) for r in requests]
+        done = [
+            DeleteOne({"definition": r.definition, "asset": r.asset, "token": r.token})
+            for r in requests
+        ]
         if done:
             self._requests.bulk_write(done, ordered=False, session=session_of(unit))
 

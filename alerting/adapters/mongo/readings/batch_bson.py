@@ -21,7 +21,14 @@ from alerting.ports import ReadingBatch, SampleColumn
 from alerting.readings.history import to_millis
 
 LARGEST = 1 << 26  # bytes of the matrix
-_DOUBLE, _STRING, _DOCUMENT, _OBJECT_ID, _BOOLEAN, _DATE = b"\x01", b"\x02", b"\x03", b"\x07", b"\x08", b"\x09"
+_DOUBLE, _STRING, _DOCUMENT, _OBJECT_ID, _BOOLEAN, _DATE = (
+    b"\x01",
+    b"\x02",
+    b"\x03",
+    b"\x07",
+    b"\x08",
+    b"\x09",
+)
 _END = b"\x00"
 Sizes = npt.NDArray[np.int64]
 
@@ -33,10 +40,17 @@ def batch_documents(batch: ReadingBatch, arrived_at: datetime) -> list[RawBSONDo
     """
     rows = len(batch)
     asset = _Texts.encode(_key(_STRING, "asset"), batch.assets)
-    texts = {n: _Texts.encode(_key(_STRING, n), c.values) for n, c in batch.columns.items() if c.values.dtype == object}
+    texts = {
+        n: _Texts.encode(_key(_STRING, n), c.values)
+        for n, c in batch.columns.items()
+        if c.values.dtype == object
+    }
     if rows * (asset.longest + sum(text.longest for text in texts.values())) > LARGEST:
         return None
-    samples = [texts[n].field_bytes() if n in texts else _sample(n, column) for n, column in batch.columns.items()]
+    samples = [
+        texts[n].field_bytes() if n in texts else _sample(n, column)
+        for n, column in batch.columns.items()
+    ]
     within = _total(samples, rows) + 4 + len(_END)
     head = [
         _values(_key(_OBJECT_ID, "_id"), _new_ids(rows)),
@@ -44,11 +58,17 @@ def batch_documents(batch: ReadingBatch, arrived_at: datetime) -> list[RawBSONDo
         _values(_key(_DATE, "ts"), batch.at.astype("<i8")),
     ]
     arrival = _values(_key(_DATE, "arrived_at"), np.full(rows, to_millis(arrived_at), "<i8"))
-    document = [_values(_key(_DOCUMENT, "v"), within.astype("<i4")), *samples, _values(_END, np.empty((rows, 0), np.uint8))]
+    document = [
+        _values(_key(_DOCUMENT, "v"), within.astype("<i4")),
+        *samples,
+        _values(_END, np.empty((rows, 0), np.uint8)),
+    ]
     body = [*head, *document, arrival, _values(_END, np.empty((rows, 0), np.uint8))]
     sizes = _total(body, rows) + 4
     raw = _join([_values(b"", sizes.astype("<i4")), *body])
-    return [RawBSONDocument(raw[start:end]) for start, end in pairwise([0, *np.cumsum(sizes).tolist()])]
+    return [
+        RawBSONDocument(raw[start:end]) for start, end in pairwise([0, *np.cumsum(sizes).tolist()])
+    ]
 
 
 @dataclass(frozen=True)
@@ -85,7 +105,9 @@ class _Texts:
     def field_bytes(self) -> _FieldBytes:
         fields = [*self.fields, b""]
         width = self.longest
-        data = np.frombuffer(b"".join(field.ljust(width, _END) for field in fields), np.uint8).reshape(len(fields), width)
+        data = np.frombuffer(
+            b"".join(field.ljust(width, _END) for field in fields), np.uint8
+        ).reshape(len(fields), width)
         sizes = np.array([len(field) for field in fields], np.int64)[self.codes]
         return _FieldBytes(data[self.codes], None if (sizes == width).all() else sizes)
 
@@ -108,7 +130,9 @@ def _sample(name: str, column: SampleColumn) -> _FieldBytes:
     return _values(_key(_DOUBLE, name), column.values.astype("<f8", copy=False), column.present)
 
 
-def _values(key: bytes, values: npt.NDArray[Any], present: npt.NDArray[np.bool_] | None = None) -> _FieldBytes:
+def _values(
+    key: bytes, values: npt.NDArray[Any], present: npt.NDArray[np.bool_] | None = None
+) -> _FieldBytes:
     """Return the fields of values of equal size, absent where they are not present."""
     rows = len(values)
     raw = np.ascontiguousarray(values).view(np.uint8).reshape(rows, -1)

@@ -22,7 +22,9 @@ _NOT_MADE = (13, 67)  # codes of Unauthorized and CannotCreateIndex: a collectio
 _NO_SUCH_INDEX = 2  # BadValue: the hint names no index
 
 
-def newest_readings(readings: Collection[Document], asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
+def newest_readings(
+    readings: Collection[Document], asset: Asset, since: Mapping[str, datetime], until: datetime
+) -> pd.DataFrame:
     """Return the newest value of each variable in (since, until] within its engineering range, as readings of a history.
 
     Raises UserError if a stored value is not of its variable's type.
@@ -41,17 +43,29 @@ def index_newest(readings: Collection[Document], names: Iterable[str]) -> None:
     keys = [("asset", ASCENDING), ("ts", DESCENDING)]
     for name in names:
         try:
-            readings.create_index(keys, name=_index(name), partialFilterExpression={f"v.{name}": {"$exists": True}})
+            readings.create_index(
+                keys, name=_index(name), partialFilterExpression={f"v.{name}": {"$exists": True}}
+            )
         except OperationFailure as error:
             if error.code not in _NOT_MADE:
                 raise
 
 
-def _newest(readings: Collection[Document], asset: Asset, name: str, start: datetime, until: datetime) -> Document | None:
+def _newest(
+    readings: Collection[Document], asset: Asset, name: str, start: datetime, until: datetime
+) -> Document | None:
     """Return the newest good reading of a variable; through its index, or, where that is missing, with a slower search."""
     field = f"v.{name}"
-    query: Document = {"asset": asset.name, "ts": {"$gt": start, "$lte": until}, field: {"$exists": True}}
-    cursor = readings.find(query, {"_id": False, "ts": True, "q": True, field: True}).sort("ts", DESCENDING).batch_size(10)
+    query: Document = {
+        "asset": asset.name,
+        "ts": {"$gt": start, "$lte": until},
+        field: {"$exists": True},
+    }
+    cursor = (
+        readings.find(query, {"_id": False, "ts": True, "q": True, field: True})
+        .sort("ts", DESCENDING)
+        .batch_size(10)
+    )
     try:
         return _first_present(cursor.clone().hint(_index(name)), asset, name)
     except OperationFailure as error:

@@ -35,7 +35,9 @@ class MongoReadings:
     """Port `Readings`."""
 
     def __init__(self, database: MongoDatabase) -> None:
-        without_zone = database.codec_options.with_options(tz_aware=False, tzinfo=None)  # which halves the time of decoding
+        without_zone = database.codec_options.with_options(
+            tz_aware=False, tzinfo=None
+        )  # which halves the time of decoding
         self._readings = database[READINGS].with_options(without_zone)
         self._events = database[EVENTS]
         self._assets = MongoAssets(database)
@@ -59,18 +61,32 @@ class MongoReadings:
             return self._load_readings(asset.name, since, end, types_of(asset, names))
 
         event_types = tuple(self._assets.event_types())
-        readings, doubts = read_computed(asset, asset.variables if variables is None else variables, start, read)
+        readings, doubts = read_computed(
+            asset, asset.variables if variables is None else variables, start, read
+        )
         return History(
-            asset, readings, load_events(self._events, asset.name, event_types, end, events_since), event_types, doubts
+            asset,
+            readings,
+            load_events(self._events, asset.name, event_types, end, events_since),
+            event_types,
+            doubts,
         )
 
     def _load_readings(
-        self, asset: str, start: datetime | None, end: datetime | None, types: Mapping[str, VariableType]
+        self,
+        asset: str,
+        start: datetime | None,
+        end: datetime | None,
+        types: Mapping[str, VariableType],
     ) -> tuple[pd.DataFrame, Doubts]:
         query: Document = {"asset": asset}
         if within := {op: at for op, at in (("$gt", start), ("$lte", end)) if at is not None}:
             query["ts"] = within
-        cursor = self._readings.find(query, _fields("ts", types)).sort([("asset", 1), ("ts", 1)]).batch_size(CHUNK)
+        cursor = (
+            self._readings.find(query, _fields("ts", types))
+            .sort([("asset", 1), ("ts", 1)])
+            .batch_size(CHUNK)
+        )
         return readings_frame(asset, _documents(cursor), types)
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
@@ -81,14 +97,23 @@ class MongoReadings:
             found |= self._load_from(list(group), start, end)
         return found
 
-    def _load_from(self, wanted: Sequence[Wanted], start: datetime, end: datetime) -> dict[str, ReadingColumns]:
+    def _load_from(
+        self, wanted: Sequence[Wanted], start: datetime, end: datetime
+    ) -> dict[str, ReadingColumns]:
         types = {w.asset: w.types for w in wanted}
         names = {name for known in types.values() for name in known}
         query: Document = {"asset": {"$in": list(types)}, "ts": {"$gt": start, "$lte": end}}
-        cursor = self._readings.find(query, _fields("asset ts", names)).sort([("asset", 1), ("ts", 1)]).batch_size(CHUNK)
+        cursor = (
+            self._readings.find(query, _fields("asset ts", names))
+            .sort([("asset", 1), ("ts", 1)])
+            .batch_size(CHUNK)
+        )
         by_asset = groupby(_documents(cursor), key=itemgetter("asset"))
         read = {name: readings_columns(name, group, types[name]) for name, group in by_asset}
-        return {name: read[name] if name in read else readings_columns(name, iter(()), types[name]) for name in types}
+        return {
+            name: read[name] if name in read else readings_columns(name, iter(()), types[name])
+            for name in types
+        }
 
     def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
         """Return the newest value of each variable in (since, until] within its engineering range, as readings of a history.
@@ -98,25 +123,52 @@ class MongoReadings:
         measured = {name: start for name, start in since.items() if not asset.is_computed(name)}
         found = newest_readings(self._readings, asset, measured, until)
         computed = {name: start for name, start in since.items() if name not in measured}
-        return joined_newest(found, newest_frame(self.load, asset, computed, until)) if computed else found
+        return (
+            joined_newest(found, newest_frame(self.load, asset, computed, until))
+            if computed
+            else found
+        )
 
     def index_newest(self, variables: Iterable[str]) -> None:
         index_newest(self._readings, variables)
 
-    def newest_readings(self, until: datetime | None = None, assets: Collection[str] | None = None) -> dict[str, NewestReading]:
+    def newest_readings(
+        self, until: datetime | None = None, assets: Collection[str] | None = None
+    ) -> dict[str, NewestReading]:
         """Return instant and arrival of the newest reading of each asset, by name, with one index lookup each.
 
         An asset with readings after `until` takes one more.
         """
-        first: Document = {"_id": "$asset", "ts": {"$first": "$ts"}, "arrived_at": {"$first": "$arrived_at"}}
-        wanted: list[Document] = [] if assets is None else [{"$match": {"asset": {"$in": list(assets)}}}]
-        found = self._readings.aggregate([*wanted, {"$sort": {"asset": -1, "ts": -1}}, {"$group": first}])
-        read = {document["_id"]: _newest_reading(document) for document in found if isinstance(document["_id"], str)}
+        first: Document = {
+            "_id": "$asset",
+            "ts": {"$first": "$ts"},
+            "arrived_at": {"$first": "$arrived_at"},
+        }
+        wanted: list[Document] = (
+            [] if assets is None else [{"$match": {"asset": {"$in": list(assets)}}}]
+        )
+        found = self._readings.aggregate(
+            [*wanted, {"$sort": {"asset": -1, "ts": -1}}, {"$group": first}]
+        )
+        read = {
+            document["_id"]: _newest_reading(document)
+            for document in found
+            if isinstance(document["_id"], str)
+        }
         newest = {asset: reading for asset, reading in read.items() if reading is not None}
-        late = [asset for asset, reading in read.items() if reading is None or (until is not None and reading.ts > until)]
+        late = [
+            asset
+            for asset, reading in read.items()
+            if reading is None or (until is not None and reading.ts > until)
+        ]
         for asset in late:
-            query = {"asset": asset, "ts": {"$lte": _LAST if until is None else until}}  # instants alone compare with one
-            earlier = self._readings.find_one(query, {"ts": True, "arrived_at": True}, sort=[("ts", -1)])
+            query = {
+                "asset": asset,
+                "ts": {"$lte": _LAST if until is None else until},
+            }  # instants alone compare with one
+            earlier = self._readings.find_one(
+                query, {"ts": True, "arrived_at": True}, sort=[("ts", -1)]
+            )
             newest.pop(asset, None)
             if (reading := _newest_reading(earlier)) is not None:
                 newest[asset] = reading
@@ -134,7 +186,9 @@ def _newest_reading(document: Document | None) -> NewestReading | None:
     if document is None or not isinstance(document["ts"], datetime):
         return None
     arrived_at = document.get("arrived_at")
-    return NewestReading(utc(document["ts"]), utc(arrived_at if isinstance(arrived_at, datetime) else document["ts"]))
+    return NewestReading(
+        utc(document["ts"]), utc(arrived_at if isinstance(arrived_at, datetime) else document["ts"])
+    )
 
 
 def _fields(keys: str, variables: Collection[str]) -> Document:
@@ -153,7 +207,11 @@ _FIELDS = dict.fromkeys(EVENT_COLUMNS, True)
 
 
 def load_events(
-    events: MongoCollection, asset: str, event_types: Sequence[EventType], end: datetime | None, since: datetime | None = None
+    events: MongoCollection,
+    asset: str,
+    event_types: Sequence[EventType],
+    end: datetime | None,
+    since: datetime | None = None,
 ) -> pd.DataFrame:
     """Return the events that start at or before `end`, as a frame.
 
@@ -178,16 +236,22 @@ def _require_event(document: Document) -> Document:
     return document
 
 
-def _earlier(events: MongoCollection, asset: str, instant: Collection[str], since: datetime) -> list[Document]:
+def _earlier(
+    events: MongoCollection, asset: str, instant: Collection[str], since: datetime
+) -> list[Document]:
     """Return, sorted, the last event of each type at or before an instant, and the lasting ones from before that go on after."""
     last = events.aggregate(
         [
             {"$match": {"asset": asset, "start": {"$lte": since}}},
-            {"$sort": {"type": -1, "start": -1}},  # with this order the server looks up one document of each type
+            {
+                "$sort": {"type": -1, "start": -1}
+            },  # with this order the server looks up one document of each type
             {"$group": {"_id": "$type", "event": {"$first": "$$ROOT"}}},
         ]
     )
-    found = {group["event"]["_id"]: group["event"] for group in last if isinstance(group["_id"], str)}
+    found = {
+        group["event"]["_id"]: group["event"] for group in last if isinstance(group["_id"], str)
+    }
     lasting = sorted({event["type"] for event in found.values()}.difference(instant))
     if lasting:
         ongoing = {"$or": [{"end": None}, {"end": {"$gt": since}}]}

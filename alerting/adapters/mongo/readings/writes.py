@@ -48,7 +48,9 @@ class MongoReadingWrites:
         if (pairs := sum(map(len, by_asset.values()))) <= _SMALL_BATCH:
             instants = set[int]().union(*by_asset.values())
             is_mixed = len(by_asset) * len(instants) > 4 * pairs
-            return self._stored(self._within(by_asset, min(instants), max(instants)) if is_mixed else by_asset)
+            return self._stored(
+                self._within(by_asset, min(instants), max(instants)) if is_mixed else by_asset
+            )
         found: dict[ReadingKey, ReadingRow] = {}
         for asset, instants in by_asset.items():
             between = {"$gte": from_millis(min(instants)), "$lte": from_millis(max(instants))}
@@ -61,23 +63,35 @@ class MongoReadingWrites:
         if not by_asset:
             return {}
         instants = set[int]().union(*by_asset.values())
-        query = {"asset": {"$in": list(by_asset)}, "ts": {"$in": [from_millis(at) for at in instants]}}
+        query = {
+            "asset": {"$in": list(by_asset)},
+            "ts": {"$in": [from_millis(at) for at in instants]},
+        }
         found: dict[ReadingKey, ReadingRow] = {}
         for document in self._readings.find(query, _SAMPLES):
             asset, ts = document["asset"], utc(document["ts"])
             if (at := to_millis(ts)) in by_asset[asset]:
-                found[asset, at] = ReadingRow(asset, ts, document.get("v", {}), document.get("q", {}))
+                found[asset, at] = ReadingRow(
+                    asset, ts, document.get("v", {}), document.get("q", {})
+                )
         return found
 
-    def _within(self, by_asset: Mapping[str, set[int]], first: int, last: int) -> Mapping[str, set[int]]:
+    def _within(
+        self, by_asset: Mapping[str, set[int]], first: int, last: int
+    ) -> Mapping[str, set[int]]:
         """Return those of the wanted instants that are stored, by one look at the index from first to last.
 
         Assets that report at instants of their own would else be searched at those of all others. If there is too much in
         between, return all that are wanted.
         """
-        query = {"asset": {"$in": list(by_asset)}, "ts": {"$gte": from_millis(first), "$lte": from_millis(last)}}
+        query = {
+            "asset": {"$in": list(by_asset)},
+            "ts": {"$gte": from_millis(first), "$lte": from_millis(last)},
+        }
         there: dict[str, set[int]] = {}
-        covered = self._readings.find(query, {"_id": False, "asset": True, "ts": True}).limit(_MOST_IN_RANGE)
+        covered = self._readings.find(query, {"_id": False, "asset": True, "ts": True}).limit(
+            _MOST_IN_RANGE
+        )
         for number, document in enumerate(covered, 1):
             if number == _MOST_IN_RANGE:
                 return by_asset
@@ -90,13 +104,22 @@ class MongoReadingWrites:
         if isinstance(rows, ReadingBatch) and not rows.quality:
             documents = batch_documents(rows, arrived_at)
         if documents is None:
-            documents = [{"asset": r.asset, "ts": r.ts, **sample_fields(r), "arrived_at": arrived_at} for r in rows]
+            documents = [
+                {"asset": r.asset, "ts": r.ts, **sample_fields(r), "arrived_at": arrived_at}
+                for r in rows
+            ]
         return insert_all_new(self._readings, documents)
 
-    def update(self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime) -> None:
+    def update(
+        self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime
+    ) -> None:
         """Put samples into rows; those of a row that is archived, also meanwhile, into a new one, which is read with it."""
         updates = [
-            UpdateOne({"asset": new.asset, "ts": new.ts}, _sample_update(stored, new, arrived_at), upsert=True)
+            UpdateOne(
+                {"asset": new.asset, "ts": new.ts},
+                _sample_update(stored, new, arrived_at),
+                upsert=True,
+            )
             for stored, new in changes
         ]
         if updates:
@@ -106,13 +129,27 @@ class MongoReadingWrites:
         starts: dict[str, set[datetime]] = {}
         for row in rows:
             starts.setdefault(row.asset, set()).add(whole_millis(row.start))
-        queries = [{"asset": asset, "start": {"$in": list(of_asset)}} for asset, of_asset in starts.items()]
-        return [from_document(EventRow, document) for query in queries for document in self._events.find(query)]
+        queries = [
+            {"asset": asset, "start": {"$in": list(of_asset)}} for asset, of_asset in starts.items()
+        ]
+        return [
+            from_document(EventRow, document)
+            for query in queries
+            for document in self._events.find(query)
+        ]
 
-    def write_events(self, changes: Sequence[tuple[EventRow | None, EventRow]], arrived_at: datetime) -> bool:
-        new = [{**to_document(after), "arrived_at": arrived_at} for before, after in changes if before is None]
+    def write_events(
+        self, changes: Sequence[tuple[EventRow | None, EventRow]], arrived_at: datetime
+    ) -> bool:
+        new = [
+            {**to_document(after), "arrived_at": arrived_at}
+            for before, after in changes
+            if before is None
+        ]
         updates = [
-            UpdateOne(to_document(before), {"$set": {**to_document(after), "arrived_at": arrived_at}})
+            UpdateOne(
+                to_document(before), {"$set": {**to_document(after), "arrived_at": arrived_at}}
+            )
             for before, after in changes
             if before is not None
         ]
@@ -126,7 +163,11 @@ def _sample_update(stored: ReadingRow, new: ReadingRow, arrived_at: datetime) ->
     """Return the update that puts samples into a stored document."""
     put = {"v": new.values, "q": new.quality}
     gone = [f"v.{name}" for name in new.quality if name not in new.values]
-    gone += [f"q.{name}" for name in stored.quality if name in new.values and name not in new.quality]
-    fields = {f"{part}.{name}": one for part, samples in put.items() for name, one in samples.items()}
+    gone += [
+        f"q.{name}" for name in stored.quality if name in new.values and name not in new.quality
+    ]
+    fields = {
+        f"{part}.{name}": one for part, samples in put.items() for name, one in samples.items()
+    }
     update = {"$set": {**fields, "arrived_at": arrived_at}}
     return {**update, "$unset": dict.fromkeys(gone, "")} if gone else update

@@ -38,13 +38,17 @@ class MongoBacktests:
             raise LookupError(f"backtest {id!r} was removed while it began")
         return found
 
-    def store_segment(self, id: str, number: int, summary: Document, files: Mapping[str, bytes]) -> None:
+    def store_segment(
+        self, id: str, number: int, summary: Document, files: Mapping[str, bytes]
+    ) -> None:
         """Store a finished segment: files first, its summary last, which marks it as finished."""
         self._write_files(id, number, files)
         self._runs.update_one({"_id": id}, {"$set": {f"segments.{number:06d}": to_bson(summary)}})
 
     def segment_files(self, id: str, number: int) -> dict[str, bytes]:
-        pieces = self._files.find({"backtest": id, "segment": number}).sort([("name", 1), ("piece", 1)])
+        pieces = self._files.find({"backtest": id, "segment": number}).sort(
+            [("name", 1), ("piece", 1)]
+        )
         files: dict[str, bytes] = {}
         for piece in pieces:
             files[piece["name"]] = files.get(piece["name"], b"") + bytes(piece["data"])
@@ -63,7 +67,9 @@ class MongoBacktests:
         return next(iter(_runs([] if found is None else [found])), None)
 
     def of(self, definition: str) -> list[Document]:
-        return _runs(self._runs.find({"definition": definition}).sort([("begun_at", -1), ("_id", -1)]))
+        return _runs(
+            self._runs.find({"definition": definition}).sort([("begun_at", -1), ("_id", -1)])
+        )
 
     def episodes(self, id: str) -> list[Episode]:
         found = self._episodes.find({"backtest": id}).sort([("raised_at", 1), ("id", 1)])
@@ -85,7 +91,9 @@ class MongoBacktests:
             for number, piece in enumerate(pieces):
                 key = {"backtest": id, "segment": segment, "name": name, "piece": number}
                 self._files.bulk_write([ReplaceOne(key, {**key, "data": piece}, upsert=True)])
-            self._files.delete_many({"backtest": id, "segment": segment, "name": name, "piece": {"$gte": len(pieces)}})
+            self._files.delete_many(
+                {"backtest": id, "segment": segment, "name": name, "piece": {"$gte": len(pieces)}}
+            )
 
 
 def _runs(found: Iterable[Document]) -> list[Document]:

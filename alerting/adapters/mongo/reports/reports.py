@@ -35,17 +35,28 @@ class MongoReports:
     def put(self, head: ReportHead, content: ReportContent) -> None:
         self._reports.replace_one({"_id": head.id}, _document(head, content), upsert=True)
 
-    def record(self, id: str, *, inputs: str | None = None, checked_at: datetime | None = None, announced: bool = False) -> None:
+    def record(
+        self,
+        id: str,
+        *,
+        inputs: str | None = None,
+        checked_at: datetime | None = None,
+        announced: bool = False,
+    ) -> None:
         """Record that the inputs of a report were looked at, or that it is announced."""
         given = {"inputs": inputs, "checked_at": checked_at, "announced": announced or None}
-        self._reports.update_one({"_id": id}, {"$set": {key: to_bson(v) for key, v in given.items() if v is not None}})
+        self._reports.update_one(
+            {"_id": id}, {"$set": {key: to_bson(v) for key, v in given.items() if v is not None}}
+        )
 
     def get(self, id: str) -> ReportHead | None:
         found = self._reports.find_one({"_id": id}, _HEAD_OF_OLD)
         return next(iter(_heads([] if found is None else [found])), None)
 
     def content(self, id: str) -> ReportContent | None:
-        found = self._reports.find_one({"_id": id}, {"page": True, "metrics": True, "content": True})
+        found = self._reports.find_one(
+            {"_id": id}, {"page": True, "metrics": True, "content": True}
+        )
         return None if found is None else _content(found)
 
     def page(self, id: str) -> str | None:
@@ -53,7 +64,9 @@ class MongoReports:
         return None if found is None else _page(found["page"])
 
     def of(self, definition: str | None) -> list[ReportHead]:
-        return _heads(self._reports.find({"definition": definition}, _HEAD_OF_OLD).sort(_NEWEST_FIRST))
+        return _heads(
+            self._reports.find({"definition": definition}, _HEAD_OF_OLD).sort(_NEWEST_FIRST)
+        )
 
     def revisions(self, definition: str | None, period: str) -> list[ReportHead]:
         found = self._reports.find({"period": period, "definition": definition}, _CONTENT)
@@ -63,11 +76,17 @@ class MongoReports:
         """Return the newest revision of each report on a calendar period; an index answers it."""
         by_then = {} if as_of is None else {"as_of": {"$lte": to_bson(as_of)}}
         found = self._reports.find({"period": period, **by_then}, _CONTENT)
-        return {head.definition: head for head in sorted(_heads(found), key=lambda head: head.revision)}
+        return {
+            head.definition: head for head in sorted(_heads(found), key=lambda head: head.revision)
+        }
 
     def newest(self, limit: int) -> list[ReportHead]:
         newest_first = [("start", -1), ("_id", -1)]
-        return _heads(self._reports.find({"revision": {"$ne": 0}}, _HEAD_OF_OLD).sort(newest_first).limit(limit))
+        return _heads(
+            self._reports.find({"revision": {"$ne": 0}}, _HEAD_OF_OLD)
+            .sort(newest_first)
+            .limit(limit)
+        )
 
     def unannounced(self, limit: int) -> list[ReportHead]:
         found = self._reports.find({"announced": False, "revision": {"$gt": 0}}, _CONTENT)
@@ -77,9 +96,19 @@ class MongoReports:
 def _document(head: ReportHead, content: ReportContent) -> Document:
     """Return the stored form. `at`: the instant from which retention counts."""
     document = to_document(head)
-    packed = zlib.compress(json.dumps(to_bson({"metrics": content.metrics, "tables": content.tables}), default=_plain).encode())
+    packed = zlib.compress(
+        json.dumps(
+            to_bson({"metrics": content.metrics, "tables": content.tables}), default=_plain
+        ).encode()
+    )
     page = zlib.compress(content.page.encode())
-    return {"_id": document.pop("id"), **document, "at": document["as_of"], "content": packed, "page": page}
+    return {
+        "_id": document.pop("id"),
+        **document,
+        "at": document["as_of"],
+        "content": packed,
+        "page": page,
+    }
 
 
 def _plain(value: Any) -> str:
@@ -95,7 +124,9 @@ def _head(document: Document) -> ReportHead:
     judgement = document.get("metrics", {}).get("judgement", {})
     of_old = {"as_of": document.get("at"), "trust": judgement.get("trust", "cannot_tell")}
     sentence = judgement.get("sentence")
-    return from_document(ReportHead, {**of_old, "sentences": [sentence] if sentence else [], **document})
+    return from_document(
+        ReportHead, {**of_old, "sentences": [sentence] if sentence else [], **document}
+    )
 
 
 def _content(document: Document) -> ReportContent:

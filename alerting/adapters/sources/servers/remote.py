@@ -70,10 +70,14 @@ def open_remote(source: FilesSource, address: str, folders: FolderDrop) -> "Remo
             from alerting.adapters.sources.servers.sftp import FAULTS, open_sftp
         except ModuleNotFoundError as error:
             remedy = "pip install 'alerting[sftp]'"
-            raise UserError(f"source {source.name}: the client of SFTP is not installed ({error.name}): {remedy}") from error
+            raise UserError(
+                f"source {source.name}: the client of SFTP is not installed ({error.name}): {remedy}"
+            ) from error
         return RemoteDrop(source.name, open_sftp(source, address), folders, "/", FAULTS)
     if scheme not in SCHEMES:
-        raise UserError(f"source {source.name}: its url is no address of a server: write sftp://…, s3://…, gs://… or az://…")
+        raise UserError(
+            f"source {source.name}: its url is no address of a server: write sftp://…, s3://…, gs://… or az://…"
+        )
     try:
         system = ArrowFSWrapper(object_store(address), skip_instance_cache=True)
     except UserError as error:
@@ -84,8 +88,21 @@ def open_remote(source: FilesSource, address: str, folders: FolderDrop) -> "Remo
 class RemoteDrop:
     """Files at one server. `root`: what absolute paths begin with there. At most one file at a time has a local copy."""
 
-    def __init__(self, name: str, system: Any, folders: FolderDrop, root: str, faults: tuple[type[Exception], ...]) -> None:
-        self._name, self._system, self._folders, self._root, self._faults = name, system, folders, root, faults
+    def __init__(
+        self,
+        name: str,
+        system: Any,
+        folders: FolderDrop,
+        root: str,
+        faults: tuple[type[Exception], ...],
+    ) -> None:
+        self._name, self._system, self._folders, self._root, self._faults = (
+            name,
+            system,
+            folders,
+            root,
+            faults,
+        )
         self._copies = TemporaryDirectory(prefix="alerting-source-")
         self._copy: tuple[FoundFile, Path] | None = None
         self._entries = 0
@@ -100,7 +117,11 @@ class RemoteDrop:
         """Return the files that match, the oldest first; no links, and none that may still be written."""
         self._entries, latest = 0, time.time_ns() - int(source.unchanged_for.total_seconds() * 1e9)
         with self._errors(source.pattern):
-            found = [file for file in self._below("", source.pattern.strip("/").split("/")) if file.modified <= latest]
+            found = [
+                file
+                for file in self._below("", source.pattern.strip("/").split("/"))
+                if file.modified <= latest
+            ]
         return sorted(found, key=lambda file: (file.modified, file.path))
 
     def _below(self, folder: str, levels: list[str]) -> Iterator[FoundFile]:
@@ -149,7 +170,9 @@ class RemoteDrop:
             self._copy[1].unlink(missing_ok=True)
             self._copy = None
         if file.size > MOST_BYTES:
-            raise FileRefused(f"source {self._name}: {file.name} has {file.size} bytes; at most {MOST_BYTES} of a file are read")
+            raise FileRefused(
+                f"source {self._name}: {file.name} has {file.size} bytes; at most {MOST_BYTES} of a file are read"
+            )
         local = Path(self._copies.name) / _local_name(file)
         try:
             self._fetch(file, local)
@@ -161,7 +184,11 @@ class RemoteDrop:
 
     def _fetch(self, file: FoundFile, local: Path) -> None:
         until, size = time.monotonic() + _LONGEST_FETCH_S, 0
-        with self._errors(file.path), self._system.open(self._there(file.path), "rb") as remote, local.open("wb") as copy:
+        with (
+            self._errors(file.path),
+            self._system.open(self._there(file.path), "rb") as remote,
+            local.open("wb") as copy,
+        ):
             while (piece := remote.read(_PIECE)) and size <= file.size:
                 copy.write(piece)
                 size += len(piece)
@@ -170,7 +197,9 @@ class RemoteDrop:
                         f"source {self._name}: {file.name} takes longer than {_LONGEST_FETCH_S // 60} minutes to read"
                     )
         if size != file.size or not self._is_unchanged(file):
-            raise UserError(f"source {self._name}: {file.name} changed while it was read; it is read at the next poll")
+            raise UserError(
+                f"source {self._name}: {file.name} changed while it was read; it is read at the next poll"
+            )
 
     def _is_unchanged(self, file: FoundFile) -> bool:
         """Return whether a file is as it was listed: to the second, because MinIO leaves milliseconds out of the state of one."""
@@ -191,10 +220,14 @@ class RemoteDrop:
             if self._root:  # object stores have no folders, and no links
                 self._system.makedirs(there, exist_ok=True)
                 if self._system.is_link(there):
-                    raise UserError(f"source {self._name}: {folder} is a link at the server: name the folder itself")
+                    raise UserError(
+                        f"source {self._name}: {folder} is a link at the server: name the folder itself"
+                    )
             target = self._free(f"{there}/", file.path.rpartition("/")[2], fault)
             if fault is not None:
-                with self._system.open(f"{target}{REASON}", "wxb" if self._root else "wb") as reason:
+                with self._system.open(
+                    f"{target}{REASON}", "wxb" if self._root else "wb"
+                ) as reason:
                     reason.write(f"{storable(fault)}\n".encode())
             self._system.mv(self._there(file.path), target)
 
@@ -203,7 +236,10 @@ class RemoteDrop:
         return next(
             target
             for free in free_names(name, fault)
-            if not (self._system.exists(target := folder + free) or (fault and self._system.exists(f"{target}{REASON}")))
+            if not (
+                self._system.exists(target := folder + free)
+                or (fault and self._system.exists(f"{target}{REASON}"))
+            )
         )
 
     @contextmanager
@@ -212,9 +248,13 @@ class RemoteDrop:
         try:
             yield
         except FileNotFoundError as error:
-            raise UserError(f"source {self._name}: {shown}: there is no such file or folder at the server") from error
+            raise UserError(
+                f"source {self._name}: {shown}: there is no such file or folder at the server"
+            ) from error
         except self._faults as error:
-            raise UserError(f"source {self._name}: {shown}: the server refuses: {first_line(error)}") from error
+            raise UserError(
+                f"source {self._name}: {shown}: the server refuses: {first_line(error)}"
+            ) from error
 
 
 def _local_name(file: FoundFile) -> str:
@@ -225,4 +265,8 @@ def _local_name(file: FoundFile) -> str:
 
 def _found(path: str, entry: dict[str, Any]) -> FoundFile:
     modified = entry.get("mtime")
-    return FoundFile(path, int(entry["size"] or 0), int(modified.timestamp() * _SECOND) if isinstance(modified, datetime) else 0)
+    return FoundFile(
+        path,
+        int(entry["size"] or 0),
+        int(modified.timestamp() * _SECOND) if isinstance(modified, datetime) else 0,
+    )

@@ -89,8 +89,12 @@ def open_sftp(source: FilesSource, address: str) -> CheckedSftp:
         host, port = None, 0
     if not host or not url.username:
         hint = "write for example sftp://user:password@host, in a password %2F for /, %23 for # and %3F for ?"
-        raise UserError(f"source {source.name}: its url is not the address of an SFTP server; {hint}")
-    host_keys = Path(source.known_hosts) if source.known_hosts else Path.home() / ".ssh" / "known_hosts"
+        raise UserError(
+            f"source {source.name}: its url is not the address of an SFTP server; {hint}"
+        )
+    host_keys = (
+        Path(source.known_hosts) if source.known_hosts else Path.home() / ".ssh" / "known_hosts"
+    )
     client = paramiko.SSHClient()
     client.set_missing_host_key_policy(paramiko.RejectPolicy())
     try:
@@ -113,7 +117,9 @@ def open_sftp(source: FilesSource, address: str) -> CheckedSftp:
         return CheckedSftp(client)
     except FAULTS as error:
         client.close()
-        raise UserError(f"source {source.name}: {host}: {_reason(error, host_keys, host, port)}") from error
+        raise UserError(
+            f"source {source.name}: {host}: {_reason(error, host_keys, host, port)}"
+        ) from error
 
 
 def _reason(error: Exception, host_keys: Path, host: str, port: int) -> str:

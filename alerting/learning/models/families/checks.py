@@ -46,13 +46,28 @@ def check_family(family: ModelFamily) -> None:
 def check_parameters(family: ModelFamily) -> None:
     """Check that every set of parameters has the same names and can be stored, and that a seed decides the suggested ones."""
     names = set(family.defaults)
-    _require(family, family.name.isidentifier() and family.name.islower(), "its name is not a lower-case identifier")
+    _require(
+        family,
+        family.name.isidentifier() and family.name.islower(),
+        "its name is not a lower-case identifier",
+    )
     _require(family, set(family.fixed) <= names, "a fixed parameter has no default")
     for params in (*family.proven_params(), *_suggest(family, 5)):
-        _require(family, set(params) == names, f"the parameters {sorted(params)} differ from the defaults {sorted(names)}")
-        plain = all(value is None or isinstance(value, bool | int | float | str) for value in params.values())
+        _require(
+            family,
+            set(params) == names,
+            f"the parameters {sorted(params)} differ from the defaults {sorted(names)}",
+        )
+        plain = all(
+            value is None or isinstance(value, bool | int | float | str)
+            for value in params.values()
+        )
         _require(family, plain, f"the parameters {params} are not plain JSON values")
-    _require(family, _suggest(family, 5) == _suggest(family, 5), "the same seed suggests other parameters")
+    _require(
+        family,
+        _suggest(family, 5) == _suggest(family, 5),
+        "the same seed suggests other parameters",
+    )
     try:
         for package in family.packages:
             version(package)
@@ -67,20 +82,37 @@ def check_learning(family: ModelFamily) -> None:
     for params in (*family.proven_params(), *_suggest(family, 2)):
         score = family.fit(params, COLUMNS, rows, 0).probability_of(rows.matrix)
         ranked = float(average_precision_score(rows.label, score))
-        _require(family, ranked > 1.3 * prevalence, f"with {params} it ranks its own training rows no better than chance")
+        _require(
+            family,
+            ranked > 1.3 * prevalence,
+            f"with {params} it ranks its own training rows no better than chance",
+        )
     heavy = LabelledRows(rows.matrix, rows.label, np.where(rows.label == 1, 5.0, 1.0))
-    plain, weighted = (family.fit(family.defaults, COLUMNS, r, 0).probability_of(rows.matrix).mean() for r in (rows, heavy))
-    _require(family, weighted > plain, "rows with a problem that weigh five times as much do not raise the probability")
+    plain, weighted = (
+        family.fit(family.defaults, COLUMNS, r, 0).probability_of(rows.matrix).mean()
+        for r in (rows, heavy)
+    )
+    _require(
+        family,
+        weighted > plain,
+        "rows with a problem that weigh five times as much do not raise the probability",
+    )
 
 
 def check_repeatable(family: ModelFamily) -> None:
     """Check that the same rows and seed give the same model bit for bit, on one thread or two, and other rows another."""
     rows = _rows()
-    first, again, two_threads = (_hash(family.fit(family.defaults, COLUMNS, rows, 3, n)) for n in (1, 1, 2))
+    first, again, two_threads = (
+        _hash(family.fit(family.defaults, COLUMNS, rows, 3, n)) for n in (1, 1, 2)
+    )
     _require(family, first == again, "the same rows and seed give another model")
     _require(family, first == two_threads, "two threads give another model than one")
     other = LabelledRows(rows.matrix, rows.label[::-1].copy())
-    _require(family, _hash(family.fit(family.defaults, COLUMNS, other, 3, 1)) != first, "other labels give the same fitted bytes")
+    _require(
+        family,
+        _hash(family.fit(family.defaults, COLUMNS, other, 3, 1)) != first,
+        "other labels give the same fitted bytes",
+    )
 
 
 def check_probabilities(family: ModelFamily) -> None:
@@ -91,20 +123,34 @@ def check_probabilities(family: ModelFamily) -> None:
     _require(family, scores.shape == raw.shape == (ROWS,), "there is not one score for each row")
     _require(family, np.isfinite(raw).all(), "a margin is not a number")
     likely = model.estimator.members[0].probability_of(COLUMNS.matrix(frame))
-    _require(family, bool(((likely >= 0) & (likely <= 1)).all()), "a probability is below 0 or above 1")
+    _require(
+        family, bool(((likely >= 0) & (likely <= 1)).all()), "a probability is below 0 or above 1"
+    )
     alone = np.concatenate([model.score(frame.iloc[[i]]) for i in range(0, ROWS, 40)])
-    _require(family, np.array_equal(alone, scores[::40]), "a row alone has another score than among others")
+    _require(
+        family,
+        np.array_equal(alone, scores[::40]),
+        "a row alone has another score than among others",
+    )
     _require(family, model.score(frame.iloc[:0]).shape == (0,), "no rows do not have no scores")
     unknown = _frame(np.full((1, len(COLUMNS.names)), np.nan))
     unknown["shift.last"] = pd.Categorical(["a level that training has not seen"])
-    _require(family, 0 <= model.score(unknown)[0] <= 1, "a row without any known value has no probability")
+    _require(
+        family,
+        0 <= model.score(unknown)[0] <= 1,
+        "a row without any known value has no probability",
+    )
 
 
 def check_columns(family: ModelFamily) -> None:
     """Check that columns are found by name in any order, and that rows without one of them are refused."""
     model, frame = _trained(family), _frame(_rows().matrix)
     shuffled = frame[list(reversed(frame.columns))].assign(more=1.0)
-    _require(family, np.array_equal(model.score(shuffled), model.score(frame)), "another order of columns gives other scores")
+    _require(
+        family,
+        np.array_equal(model.score(shuffled), model.score(frame)),
+        "another order of columns gives other scores",
+    )
     try:
         model.score(frame.drop(columns="pressure.last"))
     except UserError:
@@ -116,12 +162,24 @@ def check_rounds(family: ModelFamily) -> None:
     """Check the fit with later rows: one average precision for each round, and scores of the first rounds alone."""
     rows, later = _rows(0), _rows(1)
     estimator, curve = family.fit_with_validation(family.defaults, COLUMNS, rows, later, 0)
-    _require(family, curve.ndim == 1 and bool(((curve >= 0) & (curve <= 1)).all()), "the curve is not of average precisions")
+    _require(
+        family,
+        curve.ndim == 1 and bool(((curve >= 0) & (curve <= 1)).all()),
+        "the curve is not of average precisions",
+    )
     if len(curve):
         first, every = (estimator.probability_of(later.matrix, n) for n in (1, len(curve)))
-        _require(family, not np.array_equal(first, every), "the score of the first round is that of all rounds")
+        _require(
+            family,
+            not np.array_equal(first, every),
+            "the score of the first round is that of all rounds",
+        )
         few = family.fit_final({**family.defaults, "rounds": 2}, COLUMNS, rows, 0)
-        _require(family, np.array_equal(few.margin_of(later.matrix), few.margin_of(later.matrix, 2)), "rounds do not count")
+        _require(
+            family,
+            np.array_equal(few.margin_of(later.matrix), few.margin_of(later.matrix, 2)),
+            "rounds do not count",
+        )
 
 
 def check_contributions(family: ModelFamily) -> None:
@@ -130,16 +188,34 @@ def check_contributions(family: ModelFamily) -> None:
     matrix = _rows().matrix
     for row in (matrix[[0]], matrix[[7]], np.full((1, len(COLUMNS.names)), np.nan)):
         shares, base = model.contributions(row)
-        _require(family, shares.shape == (len(COLUMNS.names),), "there is not one contribution for each column")
-        _require(family, bool(np.isclose(base + shares.sum(), model.margin_of(row)[0], atol=1e-6)), "contributions do not add up")
+        _require(
+            family,
+            shares.shape == (len(COLUMNS.names),),
+            "there is not one contribution for each column",
+        )
+        _require(
+            family,
+            bool(np.isclose(base + shares.sum(), model.margin_of(row)[0], atol=1e-6)),
+            "contributions do not add up",
+        )
         shares, base = model.probability_contributions(row)
         likely = model.probability_of(row)[0]
         _require(
-            family, bool(np.isclose(base + shares.sum(), likely, atol=1e-6)), "contributions to the probability do not add up"
+            family,
+            bool(np.isclose(base + shares.sum(), likely, atol=1e-6)),
+            "contributions to the probability do not add up",
         )
     importance = model.importance()
-    _require(family, bool(importance.shape == (len(COLUMNS.names),) and (importance >= 0).all()), "importance is below 0")
-    _require(family, bool(np.isclose(importance.sum(), 1)), "the importance of the columns does not add up to 1")
+    _require(
+        family,
+        bool(importance.shape == (len(COLUMNS.names),) and (importance >= 0).all()),
+        "importance is below 0",
+    )
+    _require(
+        family,
+        bool(np.isclose(importance.sum(), 1)),
+        "the importance of the columns does not add up to 1",
+    )
 
 
 def check_files(family: ModelFamily) -> None:
@@ -150,10 +226,21 @@ def check_files(family: ModelFamily) -> None:
         try:
             read = model_from_files(model_files(model), lambda _: family)
         except ModelRefused as refusal:
-            raise AssertionError(f"{family.name}: its own files are refused: {refusal}") from refusal
-        _require(family, np.array_equal(read.score(frame), model.score(frame)), "a model read from its files scores otherwise")
-        first, second = (made.estimator.contributions(COLUMNS.matrix(frame.iloc[[0]]))[0] for made in (read, model))
-        _require(family, np.array_equal(first, second), "a model read from its files explains otherwise")
+            raise AssertionError(
+                f"{family.name}: its own files are refused: {refusal}"
+            ) from refusal
+        _require(
+            family,
+            np.array_equal(read.score(frame), model.score(frame)),
+            "a model read from its files scores otherwise",
+        )
+        first, second = (
+            made.estimator.contributions(COLUMNS.matrix(frame.iloc[[0]]))[0]
+            for made in (read, model)
+        )
+        _require(
+            family, np.array_equal(first, second), "a model read from its files explains otherwise"
+        )
 
 
 def check_damaged_files(family: ModelFamily) -> None:
@@ -166,7 +253,9 @@ def check_damaged_files(family: ModelFamily) -> None:
         for what, damaged in (*_damage(data), ("that of another model", other[name])):
             if damaged != data:
                 _require_refused(family, {**files, name: damaged}, f"{name}, {what},")
-        _require_refused(family, {key: value for key, value in files.items() if key != name}, f"{name}, lost,")
+        _require_refused(
+            family, {key: value for key, value in files.items() if key != name}, f"{name}, lost,"
+        )
 
 
 CHECKS: Sequence[Callable[[ModelFamily], None]] = (
@@ -194,7 +283,9 @@ def _require_refused(family: ModelFamily, files: dict[str, bytes], what: str) ->
     except ModelRefused:
         pass
     except Exception as fault:
-        raise AssertionError(f"{family.name}: {what} raises {type(fault).__name__} instead of ModelRefused") from fault
+        raise AssertionError(
+            f"{family.name}: {what} raises {type(fault).__name__} instead of ModelRefused"
+        ) from fault
     else:
         raise AssertionError(f"{family.name}: {what} is not refused")
     _require(family, not _executed, f"{what} has run code")
@@ -231,10 +322,17 @@ def _rows(seed: int = 0) -> LabelledRows:
     matrix = random.standard_normal((ROWS, len(COLUMNS.names)))
     matrix[:, NUMBERS.index("constant")] = 4.0
     matrix[:, -1] = random.integers(0, len(SHIFTS), ROWS)
-    risk = 2.0 * matrix[:, 0] - matrix[:, 1] + 1.5 * (matrix[:, -1] == 2) + 0.3 * random.standard_normal(ROWS)
+    risk = (
+        2.0 * matrix[:, 0]
+        - matrix[:, 1]
+        + 1.5 * (matrix[:, -1] == 2)
+        + 0.3 * random.standard_normal(ROWS)
+    )
     matrix[random.random(matrix.shape) < 0.05] = np.nan
     matrix[:, NUMBERS.index("never_known")] = np.nan
-    matrix.setflags(write=False)  # a family that writes into its rows would change those of the next one
+    matrix.setflags(
+        write=False
+    )  # a family that writes into its rows would change those of the next one
     return LabelledRows(matrix, (risk > 1.5).astype(np.int8))
 
 
@@ -248,7 +346,9 @@ def _hash(estimator: Estimator) -> str:
     return model_hash(estimator, Platt(1.0, 0.0), 0.5, PLAN)
 
 
-def _trained(family: ModelFamily, params: Params | None = None, rows: LabelledRows | None = None) -> TrainedModel:
+def _trained(
+    family: ModelFamily, params: Params | None = None, rows: LabelledRows | None = None
+) -> TrainedModel:
     estimator = family.fit_final(params or family.defaults, COLUMNS, rows or _rows(), 0)
     return TrainedModel(
         definition="check",

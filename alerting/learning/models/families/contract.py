@@ -38,7 +38,9 @@ class LabelledRows:
         positives = int(self.label.sum())
         if positives in (0, len(self.label)):
             kind = "positive" if positives else "negative"
-            raise UserError(f"all {len(self.label)} rows to learn from are {kind}; use a longer history with problems in it")
+            raise UserError(
+                f"all {len(self.label)} rows to learn from are {kind}; use a longer history with problems in it"
+            )
 
 
 class ModelFamily(ABC):
@@ -61,18 +63,30 @@ class ModelFamily(ABC):
 
     @abstractmethod
     def fit(
-        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int = ALL_THREADS
+        self,
+        params: Mapping[str, Any],
+        columns: Columns,
+        rows: LabelledRows,
+        seed: int,
+        threads: int = ALL_THREADS,
     ) -> Estimator:
         """Fit on rows of both classes. The same arguments give the same model on any number of threads."""
 
     def fit_with_validation(
-        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, validation: LabelledRows, seed: int
+        self,
+        params: Mapping[str, Any],
+        columns: Columns,
+        rows: LabelledRows,
+        validation: LabelledRows,
+        seed: int,
     ) -> tuple[Estimator, Floats]:
         """Fit, and return the average precision on `validation` after each round; empty for a family without rounds."""
         del validation
         return self.fit(params, columns, rows, seed), np.empty(0)
 
-    def fit_final(self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int) -> Estimator:
+    def fit_final(
+        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int
+    ) -> Estimator:
         """Fit the model that is registered."""
         return self.fit(params, columns, rows, seed)
 
@@ -97,4 +111,8 @@ class ModelFamily(ABC):
 
     def searched_params(self, params: Mapping[str, Any]) -> Params:
         """Return the parameters that trials vary."""
-        return {key: value for key, value in params.items() if key in self.defaults and key not in self.fixed}
+        return {
+            key: value
+            for key, value in params.items()
+            if key in self.defaults and key not in self.fixed
+        }

@@ -31,7 +31,9 @@ ROUNDS_FOR_PAIRS = 40  # enough to rank the columns
 AVERAGED = 3
 SEED_STEP = 1_000_003  # between the seeds of the averaged models: far from the adjacent seeds that people choose
 FEW_NEGATIVES = 0.25  # share of the rows without a problem that a tree may see; it sees all others, in a third of the time
-HISTOGRAMS_MIB = 1024  # of all leaves of a tree; without a limit thousands of columns take gigabytes
+HISTOGRAMS_MIB = (
+    1024  # of all leaves of a tree; without a limit thousands of columns take gigabytes
+)
 MOST_PAIRED = 6  # columns whose products and differences a trial may add
 
 
@@ -53,7 +55,9 @@ class BoosterMean:
 
     def importance(self) -> Floats:
         """Return the gain of each encoded column."""
-        gains = [np.asarray(booster.feature_importance("gain"), np.float64) for booster in self.boosters]
+        gains = [
+            np.asarray(booster.feature_importance("gain"), np.float64) for booster in self.boosters
+        ]
         return np.asarray(np.mean(gains, axis=0), np.float64)
 
     def fitted_bytes(self) -> Iterator[bytes]:
@@ -75,7 +79,8 @@ class BoosterMean:
 
     def _mean(self, encoded: Floats, threads: int, **how: Any) -> Floats:
         first, *others = [
-            np.asarray(booster.predict(encoded, num_threads=threads, **how), np.float64) for booster in self.boosters
+            np.asarray(booster.predict(encoded, num_threads=threads, **how), np.float64)
+            for booster in self.boosters
         ]
         return np.asarray(sum(others, first) / len(self.boosters), np.float64)
 
@@ -97,8 +102,14 @@ class LightGbm(ModelFamily):
         "pairs": 0,
     }
     alternatives = (
-        {"pairs": MOST_PAIRED},  # causes that multiply or differ: a power, a temperature against another
-        {"num_leaves": 8, "feature_fraction": 0.3, "neg_bagging_fraction": FEW_NEGATIVES},  # problems too few to learn by heart
+        {
+            "pairs": MOST_PAIRED
+        },  # causes that multiply or differ: a power, a temperature against another
+        {
+            "num_leaves": 8,
+            "feature_fraction": 0.3,
+            "neg_bagging_fraction": FEW_NEGATIVES,
+        },  # problems too few to learn by heart
         {"extra_trees": True},  # many columns with nearly the same content
     )
 
@@ -111,30 +122,53 @@ class LightGbm(ModelFamily):
             "feature_fraction": trial.suggest_float("feature_fraction", 0.2, 1.0),
             "bagging_fraction": trial.suggest_float("bagging_fraction", 0.5, 1.0),
             "lambda_l2": trial.suggest_float("lambda_l2", 0.01, 100.0, log=True),
-            "neg_bagging_fraction": trial.suggest_categorical("neg_bagging_fraction", [1.0, FEW_NEGATIVES]),
+            "neg_bagging_fraction": trial.suggest_categorical(
+                "neg_bagging_fraction", [1.0, FEW_NEGATIVES]
+            ),
             "extra_trees": trial.suggest_categorical("extra_trees", [False, True]),
             "pairs": trial.suggest_categorical("pairs", [0, MOST_PAIRED]),
         }
 
     def fit(
-        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int = ALL_THREADS
+        self,
+        params: Mapping[str, Any],
+        columns: Columns,
+        rows: LabelledRows,
+        seed: int,
+        threads: int = ALL_THREADS,
     ) -> Estimator:
         """Fit one booster."""
         pairs = informative_pairs(params, columns, rows, seed, threads)
-        return self._estimator([_boost(params, columns, rows, seed, pairs, threads)], columns, pairs)
+        return self._estimator(
+            [_boost(params, columns, rows, seed, pairs, threads)], columns, pairs
+        )
 
     def fit_with_validation(
-        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, validation: LabelledRows, seed: int
+        self,
+        params: Mapping[str, Any],
+        columns: Columns,
+        rows: LabelledRows,
+        validation: LabelledRows,
+        seed: int,
     ) -> tuple[Estimator, Floats]:
         """Fit one booster until the average precision on `validation` (later rows, both classes) stops improving for 50 trees."""
         curve: dict[str, dict[str, list[float]]] = {}
-        callbacks = [lightgbm.record_evaluation(curve), lightgbm.early_stopping(PATIENCE, verbose=False)]
+        callbacks = [
+            lightgbm.record_evaluation(curve),
+            lightgbm.early_stopping(PATIENCE, verbose=False),
+        ]
         pairs = informative_pairs(params, columns, rows, seed, ALL_THREADS)
         growing = {**params, "rounds": MOST_ROUNDS}
-        booster = _boost(growing, columns, rows, seed, pairs, callbacks=callbacks, validation=validation)
-        return self._estimator([booster], columns, pairs), np.asarray(curve["valid_0"]["average_precision"], np.float64)
+        booster = _boost(
+            growing, columns, rows, seed, pairs, callbacks=callbacks, validation=validation
+        )
+        return self._estimator([booster], columns, pairs), np.asarray(
+            curve["valid_0"]["average_precision"], np.float64
+        )
 
-    def fit_final(self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int) -> Estimator:
+    def fit_final(
+        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int
+    ) -> Estimator:
         """Fit one booster on a large table, three with different seeds on a small one.
 
         The mean of three depends less on chance; on a large table chance matters little.
@@ -142,7 +176,9 @@ class LightGbm(ModelFamily):
         pairs = informative_pairs(params, columns, rows, seed, ALL_THREADS)
         count = 1 if rows.matrix.size > SMALL else AVERAGED
         seeds = [(seed + k * SEED_STEP) % 2**31 for k in range(count)]
-        return self._estimator([_boost(params, columns, rows, s, pairs) for s in seeds], columns, pairs)
+        return self._estimator(
+            [_boost(params, columns, rows, s, pairs) for s in seeds], columns, pairs
+        )
 
     def load(self, files: Mapping[str, bytes], width: int) -> BoosterMean:
         """Read every booster, each checked before LightGBM reads it."""
@@ -152,18 +188,24 @@ class LightGbm(ModelFamily):
         """Return the files themselves: each is the text of a booster's trees, so another text has another hash."""
         return files.values()
 
-    def _estimator(self, boosters: Sequence[lightgbm.Booster], columns: Columns, pairs: ColumnPairs) -> Estimator:
+    def _estimator(
+        self, boosters: Sequence[lightgbm.Booster], columns: Columns, pairs: ColumnPairs
+    ) -> Estimator:
         return Estimator(self.name, BoosterMean(tuple(boosters)), columns, Encoding(pairs=pairs))
 
 
 def read_boosters(files: Mapping[str, bytes], width: int) -> BoosterMean:
     """Read every booster, each checked before LightGBM reads it. Raises ModelRefused."""
     if len(files) > AVERAGED:
-        raise ModelRefused(f"the LightGBM model has more than {AVERAGED} boosters; train the model again")
+        raise ModelRefused(
+            f"the LightGBM model has more than {AVERAGED} boosters; train the model again"
+        )
     return BoosterMean(tuple(_load_booster(data, name, width) for name, data in files.items()))
 
 
-def informative_pairs(params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int) -> ColumnPairs:
+def informative_pairs(
+    params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int
+) -> ColumnPairs:
     """Return all pairs of the `params["pairs"]` columns with the largest gain in a short default LightGBM."""
     most = int(params.get("pairs", 0))
     if not most:
@@ -208,9 +250,15 @@ def _boost(
         weight=rows.weight,
         categorical_feature=list(columns.categorical),
         params={"verbosity": -1},
-        feature_name=[f"c{i}" for i in range(expanded.shape[1])],  # its text format knows neither spaces nor colons in names
+        feature_name=[
+            f"c{i}" for i in range(expanded.shape[1])
+        ],  # its text format knows neither spaces nor colons in names
     )
-    valid = [data.create_valid(pairs.expand(validation.matrix), validation.label, validation.weight)] if validation else None
+    valid = (
+        [data.create_valid(pairs.expand(validation.matrix), validation.label, validation.weight)]
+        if validation
+        else None
+    )
     rounds = int(params.get("rounds", ROUNDS_UNWATCHED))
     return lightgbm.train(settings, data, rounds, valid_sets=valid, callbacks=list(callbacks))
 
@@ -220,7 +268,9 @@ def _load_booster(data: bytes, name: str, width: int) -> lightgbm.Booster:
     try:
         return lightgbm.Booster(model_str=text)
     except (ValueError, lightgbm.basic.LightGBMError) as error:
-        raise ModelRefused(f"model files without a readable {name}; train the model again") from error
+        raise ModelRefused(
+            f"model files without a readable {name}; train the model again"
+        ) from error
 
 
 FAMILY = LightGbm()

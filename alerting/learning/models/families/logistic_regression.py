@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     import optuna
 
 MOST_STEPS = 50  # of Newton's method, which needs about ten
-WIDE, WIDE_STEPS = 2_000, 500  # encoded columns from which a matrix of columns by columns takes too much memory and time
+WIDE, WIDE_STEPS = (
+    2_000,
+    500,
+)  # encoded columns from which a matrix of columns by columns takes too much memory and time
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,10 @@ class Linear:
         """Return the log-odds of each row."""
         del rounds
         # row by row, never a matrix product: the last bits of a product depend on the number of rows scored together
-        return np.asarray((np.ascontiguousarray(encoded) * self.fitted.coef_[0]).sum(axis=1) + self.fitted.intercept_[0])
+        return np.asarray(
+            (np.ascontiguousarray(encoded) * self.fitted.coef_[0]).sum(axis=1)
+            + self.fitted.intercept_[0]
+        )
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
         """Return the weight times distance from the mean of each encoded column for the one row, and the margin at the mean."""
@@ -49,7 +55,9 @@ class Linear:
     @property
     def formula(self) -> LinearBound:
         """Return the weights and the intercept."""
-        return LinearBound(np.asarray(self.fitted.coef_[0], np.float64), float(self.fitted.intercept_[0]))
+        return LinearBound(
+            np.asarray(self.fitted.coef_[0], np.float64), float(self.fitted.intercept_[0])
+        )
 
     def importance(self) -> Floats:
         """Return the absolute weight of each encoded column."""
@@ -81,7 +89,12 @@ class Logistic(ModelFamily):
         }
 
     def fit(
-        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int = ALL_THREADS
+        self,
+        params: Mapping[str, Any],
+        columns: Columns,
+        rows: LabelledRows,
+        seed: int,
+        threads: int = ALL_THREADS,
     ) -> Estimator:
         """Fit on one thread: sums of several differ in the last bits."""
         del seed, threads
@@ -97,11 +110,17 @@ class Logistic(ModelFamily):
 
     def load(self, files: Mapping[str, bytes], width: int) -> Linear:
         """Read the weights."""
-        return Linear(load_sklearn(files, LogisticRegression, lambda model: _check_linear(model, width)))
+        return Linear(
+            load_sklearn(files, LogisticRegression, lambda model: _check_linear(model, width))
+        )
 
 
 def _check_linear(model: LogisticRegression, width: int) -> None:
-    fits = model.coef_.shape == (1, width) and model.intercept_.shape == (1,) and np.array_equal(model.classes_, [0, 1])
+    fits = (
+        model.coef_.shape == (1, width)
+        and model.intercept_.shape == (1,)
+        and np.array_equal(model.classes_, [0, 1])
+    )
     if not fits or not (np.isfinite(model.coef_).all() and np.isfinite(model.intercept_).all()):
         raise ModelRefused(f"{SKLEARN} holds a model that is not for {width} columns")
 

@@ -48,11 +48,15 @@ class LastValue:
         """Return the log-odds of each row."""
         del rounds
         risk = risk_of(encoded[:, self.column], self.above, self.below, self.equals)
-        return np.asarray(self.slope * np.where(np.isnan(risk), self.missing, risk) + self.intercept, np.float64)
+        return np.asarray(
+            self.slope * np.where(np.isnan(risk), self.missing, risk) + self.intercept, np.float64
+        )
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
         """Return the difference from the expected margin at the one column that counts, and the expected margin."""
-        return np.asarray(self.importance() * (self.margin(encoded)[0] - self.expected)), self.expected
+        return np.asarray(
+            self.importance() * (self.margin(encoded)[0] - self.expected)
+        ), self.expected
 
     def importance(self) -> Floats:
         """Return 1 for the one column that counts, 0 for the others."""
@@ -89,7 +93,12 @@ class Persistence(ModelFamily):
         return {"column": f"{problem.variable}.last", **limits}
 
     def fit(
-        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int = ALL_THREADS
+        self,
+        params: Mapping[str, Any],
+        columns: Columns,
+        rows: LabelledRows,
+        seed: int,
+        threads: int = ALL_THREADS,
     ) -> Estimator:
         """Fit the log-odds of the risk; they never fall where it rises."""
         del seed, threads
@@ -100,7 +109,9 @@ class Persistence(ModelFamily):
         missing = float(np.median(known)) if len(known) else 0.0
         fitted = fit_platt(np.where(np.isnan(risk), missing, risk), rows.label, rows.weight)
         width = len(columns.names)
-        model = LastValue(column, width, missing=missing, slope=fitted.slope, intercept=fitted.intercept, **limits)
+        model = LastValue(
+            column, width, missing=missing, slope=fitted.slope, intercept=fitted.intercept, **limits
+        )
         expected = float(model.margin(rows.matrix).mean())
         return Estimator(self.name, replace(model, expected=expected), columns, Encoding())
 
@@ -109,7 +120,9 @@ class Persistence(ModelFamily):
         try:
             read = _LAST_VALUE.validate_json(files[FILE])
         except (KeyError, ValidationError) as fault:
-            raise ModelRefused(f"model files without a readable {FILE}; train the model again") from fault
+            raise ModelRefused(
+                f"model files without a readable {FILE}; train the model again"
+            ) from fault
         if not read.column < read.width == width:
             raise ModelRefused(f"{FILE} holds a model that is not for {width} columns")
         return read

@@ -23,11 +23,15 @@ class QuantileTrees:
 
     def predict(self, rows: Floats) -> Floats:
         """Return the quantiles of each row (rows x quantiles)."""
-        return np.column_stack([booster.predict(rows, num_threads=1, raw_score=True) for booster in self.boosters])
+        return np.column_stack(
+            [booster.predict(rows, num_threads=1, raw_score=True) for booster in self.boosters]
+        )
 
     def contributions(self, row: Floats, number: int) -> tuple[Floats, float]:
         """Return the Tree SHAP value of each column for one quantile of the one row, and the expected value."""
-        found = np.asarray(self.boosters[number].predict(row, num_threads=1, pred_contrib=True), np.float64)[0]
+        found = np.asarray(
+            self.boosters[number].predict(row, num_threads=1, pred_contrib=True), np.float64
+        )[0]
         return found[:-1], float(found[-1])
 
     def importance(self, number: int) -> Floats:
@@ -36,7 +40,10 @@ class QuantileTrees:
 
     def files(self) -> dict[str, bytes]:
         """Return one text file for each booster."""
-        return {f"model-{number}.txt": trees_text(booster).encode() for number, booster in enumerate(self.boosters)}
+        return {
+            f"model-{number}.txt": trees_text(booster).encode()
+            for number, booster in enumerate(self.boosters)
+        }
 
 
 def fit_quantiles(
@@ -68,12 +75,18 @@ def fit_quantiles(
         "bagging_freq": 1,
         "bagging_fraction": 0.7,
     }
-    return QuantileTrees(tuple(lightgbm.train({**settings, "alpha": level}, data, rounds) for level in levels))
+    return QuantileTrees(
+        tuple(lightgbm.train({**settings, "alpha": level}, data, rounds) for level in levels)
+    )
 
 
 def read_quantiles(texts: Iterable[bytes], width: int) -> QuantileTrees:
     """Read boosters for `width` columns, each checked before LightGBM reads it. Raises ModelRefused if one is damaged."""
     try:
-        return QuantileTrees(tuple(lightgbm.Booster(model_str=check_booster(text, width)) for text in texts))
+        return QuantileTrees(
+            tuple(lightgbm.Booster(model_str=check_booster(text, width)) for text in texts)
+        )
     except (ValueError, lightgbm.basic.LightGBMError) as error:
-        raise ModelRefused("model files without a readable booster; train the model again") from error
+        raise ModelRefused(
+            "model files without a readable booster; train the model again"
+        ) from error

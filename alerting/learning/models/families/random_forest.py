@@ -69,7 +69,13 @@ class Forest:
     def fitted_bytes(self) -> Iterator[bytes]:
         """Return structure and values of every tree as bytes."""
         for tree in (t.tree_ for t in self.fitted.estimators_):
-            for part in (tree.children_left, tree.children_right, tree.feature, tree.threshold, tree.value):
+            for part in (
+                tree.children_left,
+                tree.children_right,
+                tree.feature,
+                tree.threshold,
+                tree.value,
+            ):
                 yield np.ascontiguousarray(part).tobytes()
 
     def files(self) -> dict[str, bytes]:
@@ -110,7 +116,12 @@ class RandomForest(ModelFamily):
         }
 
     def fit(
-        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int = ALL_THREADS
+        self,
+        params: Mapping[str, Any],
+        columns: Columns,
+        rows: LabelledRows,
+        seed: int,
+        threads: int = ALL_THREADS,
     ) -> Estimator:
         """Fit on rows of both classes; balanced classes count the weights of their rows."""
         pairs = informative_pairs(params, columns, rows, seed, threads)
@@ -119,7 +130,10 @@ class RandomForest(ModelFamily):
         positive = float(label.sum() if weight is None else weight[label == 1].sum())
         settings = {key: value for key, value in params.items() if key != "pairs"}
         if params["class_weight"] == "balanced":
-            settings["class_weight"] = {0: total / (2 * (total - positive)), 1: total / (2 * positive)}
+            settings["class_weight"] = {
+                0: total / (2 * (total - positive)),
+                1: total / (2 * positive),
+            }
         encoding = Encoding(Dense.fit(columns, rows.matrix, scaled=False), pairs)
         encoded = encoding.encode(rows.matrix)
         if isinstance(share := params["max_features"], float):
@@ -131,7 +145,9 @@ class RandomForest(ModelFamily):
 
     def load(self, files: Mapping[str, bytes], width: int) -> Forest:
         """Read the forest, and check the structure of every tree."""
-        return Forest(load_sklearn(files, RandomForestClassifier, lambda forest: _check_forest(forest, width)))
+        return Forest(
+            load_sklearn(files, RandomForestClassifier, lambda forest: _check_forest(forest, width))
+        )
 
 
 def _trees_of(trees: Sequence[Any]) -> Trees:
@@ -140,7 +156,10 @@ def _trees_of(trees: Sequence[Any]) -> Trees:
     leaves = [np.flatnonzero(tree.children_left < 0) for tree in trees]
     first, first_leaf = np.cumsum([0, *map(len, inner)]), np.cumsum([0, *map(len, leaves)])
     nodes = int(first[-1])
-    parent, is_left = np.full(nodes + int(first_leaf[-1]), -1), np.zeros(nodes + int(first_leaf[-1]), np.bool_)
+    parent, is_left = (
+        np.full(nodes + int(first_leaf[-1]), -1),
+        np.zeros(nodes + int(first_leaf[-1]), np.bool_),
+    )
     for number, tree in enumerate(trees):
         position = np.empty(tree.node_count, np.int64)
         position[inner[number]] = first[number] + np.arange(len(inner[number]))
@@ -150,8 +169,12 @@ def _trees_of(trees: Sequence[Any]) -> Trees:
             parent[below], is_left[below] = position[inner[number]], side
     votes = [tree.value[own, 0] for tree, own in zip(trees, leaves, strict=True)]
     return Trees(
-        feature=np.concatenate([tree.feature[own] for tree, own in zip(trees, inner, strict=True)]).astype(np.int64),
-        threshold=np.concatenate([tree.threshold[own] for tree, own in zip(trees, inner, strict=True)]),
+        feature=np.concatenate(
+            [tree.feature[own] for tree, own in zip(trees, inner, strict=True)]
+        ).astype(np.int64),
+        threshold=np.concatenate(
+            [tree.threshold[own] for tree, own in zip(trees, inner, strict=True)]
+        ),
         decision=np.zeros(nodes, np.int64),
         parent=parent,
         is_left=is_left,
@@ -166,7 +189,9 @@ def _trees_of(trees: Sequence[Any]) -> Trees:
 def _check_forest(forest: RandomForestClassifier, width: int) -> None:
     trees, threads = forest.estimators_, forest.n_jobs
     if not isinstance(trees, list) or not 1 <= len(trees) <= MOST_TREES:
-        raise ModelRefused(f"{SKLEARN} holds a forest without trees, or with more than {MOST_TREES}")
+        raise ModelRefused(
+            f"{SKLEARN} holds a forest without trees, or with more than {MOST_TREES}"
+        )
     if threads is not None and not (isinstance(threads, int) and -1 <= threads <= MOST_THREADS):
         raise ModelRefused(f"{SKLEARN} asks for {str(threads)[:20]} threads")
     for tree in trees:
@@ -186,7 +211,11 @@ def _check_tree(tree: Any, features: int) -> None:
     inner = (left > own) & (right > own) & (left < nodes.node_count) & (right < nodes.node_count)
     if not (np.all(leaf | inner) and np.all(leaf | ((feature >= 0) & (feature < features)))):
         raise ModelRefused(f"{SKLEARN} holds a tree whose nodes point outside of it")
-    if tree.n_features_in_ != features or nodes.value.shape != (nodes.node_count, 1, 2) or nodes.node_count < 1:
+    if (
+        tree.n_features_in_ != features
+        or nodes.value.shape != (nodes.node_count, 1, 2)
+        or nodes.node_count < 1
+    ):
         raise ModelRefused(f"{SKLEARN} holds a tree that is not for {features} columns")
     if not np.isfinite(nodes.value).all():
         raise ModelRefused(f"{SKLEARN} holds a tree with leaves that are not numbers")

@@ -11,7 +11,9 @@ from alerting.learning.models.skops_archive import check_archive
 from alerting.learning.models.trained import ModelRefused
 
 SKLEARN = "model.skops"
-TRUSTED_TYPES = ["sklearn.tree._tree.Tree"]  # beyond skops' own; the types that a file itself asks for are never added
+TRUSTED_TYPES = [
+    "sklearn.tree._tree.Tree"
+]  # beyond skops' own; the types that a file itself asks for are never added
 
 
 def dump_sklearn(fitted: Any) -> bytes:
@@ -26,13 +28,21 @@ def load_sklearn(files: Mapping[str, bytes], wanted: type, check: Callable[[Any]
     try:
         loaded = skops.io.loads(data, trusted=TRUSTED_TYPES)
     except UntrustedTypesFoundException as error:
-        raise ModelRefused(f"{SKLEARN} names untrusted types and was not loaded: {error}") from error
+        raise ModelRefused(
+            f"{SKLEARN} names untrusted types and was not loaded: {error}"
+        ) from error
     except Exception as error:  # a forged file can make it fail in any way
-        raise ModelRefused(f"model files without a readable {SKLEARN}; train the model again") from error
+        raise ModelRefused(
+            f"model files without a readable {SKLEARN}; train the model again"
+        ) from error
     if type(loaded) is not wanted:
-        raise ModelRefused(f"{SKLEARN} holds a {type(loaded).__name__}, not the {wanted.__name__} that {META} names")
+        raise ModelRefused(
+            f"{SKLEARN} holds a {type(loaded).__name__}, not the {wanted.__name__} that {META} names"
+        )
     try:
         check(loaded)
     except (AttributeError, TypeError, ValueError, IndexError) as error:
-        raise ModelRefused(f"{SKLEARN} holds a {wanted.__name__} without all of its parts") from error
+        raise ModelRefused(
+            f"{SKLEARN} holds a {wanted.__name__} without all of its parts"
+        ) from error
     return loaded

@@ -45,7 +45,11 @@ class XgBoost(ModelFamily):
         "gamma": 0.0,
     }
     alternatives = (
-        {"max_depth": 3, "colsample_bytree": 0.3, "reg_lambda": 10.0},  # problems too few to learn by heart
+        {
+            "max_depth": 3,
+            "colsample_bytree": 0.3,
+            "reg_lambda": 10.0,
+        },  # problems too few to learn by heart
         {"max_depth": 8, "min_child_weight": 20.0},
     )
 
@@ -62,7 +66,12 @@ class XgBoost(ModelFamily):
         }
 
     def fit(
-        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int = ALL_THREADS
+        self,
+        params: Mapping[str, Any],
+        columns: Columns,
+        rows: LabelledRows,
+        seed: int,
+        threads: int = ALL_THREADS,
     ) -> Estimator:
         """Fit one booster."""
         del threads
@@ -70,12 +79,25 @@ class XgBoost(ModelFamily):
         return self._estimator(booster, columns, rows)
 
     def fit_with_validation(
-        self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, validation: LabelledRows, seed: int
+        self,
+        params: Mapping[str, Any],
+        columns: Columns,
+        rows: LabelledRows,
+        validation: LabelledRows,
+        seed: int,
     ) -> tuple[Estimator, Floats]:
         """Fit until the average precision on `validation` (later rows, both classes) stops improving for 50 trees."""
         curve: dict[str, dict[str, list[float]]] = {}
         watched = [(_matrix(validation.matrix, validation), "validation")]
-        booster = _boost(params, rows, seed, MOST_ROUNDS, evals=watched, evals_result=curve, early_stopping_rounds=PATIENCE)
+        booster = _boost(
+            params,
+            rows,
+            seed,
+            MOST_ROUNDS,
+            evals=watched,
+            evals_result=curve,
+            early_stopping_rounds=PATIENCE,
+        )
         found = self._estimator(booster[: booster.best_iteration + 1], columns, rows)
         return found, np.asarray(curve["validation"]["aucpr"], np.float64)
 
@@ -83,9 +105,16 @@ class XgBoost(ModelFamily):
         """Read the booster, checked before LightGBM reads it."""
         return read_boosters(files, width)
 
-    def _estimator(self, booster: xgboost.Booster, columns: Columns, rows: LabelledRows) -> Estimator:
+    def _estimator(
+        self, booster: xgboost.Booster, columns: Columns, rows: LabelledRows
+    ) -> Estimator:
         text = booster_text(booster, rows.matrix).encode()
-        return Estimator(self.name, read_boosters({"model-0.txt": text}, rows.matrix.shape[1]), columns, Encoding())
+        return Estimator(
+            self.name,
+            read_boosters({"model-0.txt": text}, rows.matrix.shape[1]),
+            columns,
+            Encoding(),
+        )
 
 
 def booster_text(booster: xgboost.Booster, matrix: Floats) -> str:
@@ -94,9 +123,14 @@ def booster_text(booster: xgboost.Booster, matrix: Floats) -> str:
     trees = learner["gradient_booster"]["model"]["trees"]
     prior = float(learner["learner_model_param"]["base_score"].strip("[]"))
     base = float(np.log(prior / (1 - prior)))
-    reached = booster.predict(_matrix(matrix), pred_leaf=True).reshape(len(matrix), -1).astype(np.int64)
+    reached = (
+        booster.predict(_matrix(matrix), pred_leaf=True).reshape(len(matrix), -1).astype(np.int64)
+    )
     blocks = [
-        "\n".join([f"Tree={number}", *_tree_lines(tree, reached[:, number], base if number == 0 else 0.0)]) + "\n\n\n"
+        "\n".join(
+            [f"Tree={number}", *_tree_lines(tree, reached[:, number], base if number == 0 else 0.0)]
+        )
+        + "\n\n\n"
         for number, tree in enumerate(trees)
     ]
     width = matrix.shape[1]
@@ -119,15 +153,27 @@ def _tree_lines(tree: Mapping[str, Any], reached: Any, base: float) -> Iterator[
     """Yield the lines of one tree. `reached`: the leaf (by XGBoost's number) of each row; `base`: added to each leaf."""
     left, right = (np.asarray(tree[name], np.int64) for name in ("left_children", "right_children"))
     is_leaf = left < 0
-    number = np.where(is_leaf, ~(np.cumsum(is_leaf) - 1), np.cumsum(~is_leaf) - 1)  # inner 0, 1, …; leaves -1, -2, …
-    count, weight = np.bincount(reached, minlength=len(left)), np.asarray(tree["sum_hessian"], np.float64)
+    number = np.where(
+        is_leaf, ~(np.cumsum(is_leaf) - 1), np.cumsum(~is_leaf) - 1
+    )  # inner 0, 1, …; leaves -1, -2, …
+    count, weight = (
+        np.bincount(reached, minlength=len(left)),
+        np.asarray(tree["sum_hessian"], np.float64),
+    )
     for node in np.flatnonzero(~is_leaf)[::-1].tolist():  # children have higher numbers
         count[node] = count[left[node]] + count[right[node]]
     inner, conditions = ~is_leaf, np.asarray(tree["split_conditions"], np.float32)
     yield f"num_leaves={int(is_leaf.sum())}"
     yield "num_cat=0"
     decision = _NAN + _LEFT * np.asarray(tree["default_left"], np.int64)
-    values = (tree["split_indices"], tree["loss_changes"], _limits(conditions), decision, number[left], number[right])
+    values = (
+        tree["split_indices"],
+        tree["loss_changes"],
+        _limits(conditions),
+        decision,
+        number[left],
+        number[right],
+    )
     for name, column in zip(_FIELDS, values, strict=True):
         yield _line(name, np.asarray(column)[inner])
     yield _line("leaf_value", np.asarray(conditions[is_leaf], np.float64) + base)
@@ -144,7 +190,9 @@ def _limits(conditions: Any) -> Floats:
     """Return the largest 64-bit numbers that are below each condition once rounded to 32 bits (to the nearest, or even)."""
     below = np.nextafter(conditions, np.float32(-np.inf))
     middle = (below.astype(np.float64) + conditions.astype(np.float64)) / 2
-    return np.asarray(np.where(middle.astype(np.float32) < conditions, middle, np.nextafter(middle, -np.inf)))
+    return np.asarray(
+        np.where(middle.astype(np.float32) < conditions, middle, np.nextafter(middle, -np.inf))
+    )
 
 
 def _line(name: str, values: Any) -> str:
@@ -158,7 +206,9 @@ def _matrix(matrix: Floats, rows: LabelledRows | None = None) -> xgboost.DMatrix
     return xgboost.DMatrix(np.clip(matrix, -most, most), label, weight=weight, nthread=1)
 
 
-def _boost(params: Mapping[str, Any], rows: LabelledRows, seed: int, rounds: int, **watching: Any) -> xgboost.Booster:
+def _boost(
+    params: Mapping[str, Any], rows: LabelledRows, seed: int, rounds: int, **watching: Any
+) -> xgboost.Booster:
     settings = {
         "objective": "binary:logistic",
         "eval_metric": "aucpr",
@@ -168,7 +218,9 @@ def _boost(params: Mapping[str, Any], rows: LabelledRows, seed: int, rounds: int
         "verbosity": 0,
         **{key: value for key, value in params.items() if key != "rounds"},
     }
-    return xgboost.train(settings, _matrix(rows.matrix, rows), rounds, verbose_eval=False, **watching)
+    return xgboost.train(
+        settings, _matrix(rows.matrix, rows), rounds, verbose_eval=False, **watching
+    )
 
 
 FAMILY = XgBoost()

@@ -14,7 +14,9 @@ pytest.importorskip("apprise")
 from alerting.adapters.channels.apprise import AppriseChannel
 
 LINKS = (Link("It was right", "https://alerting.plant.example/f/abc"),)
-MESSAGE = Message("e1:raised:chat", "HIGH: Too hot", "218 °C", {"severity": "high", "transition": "raised"}, LINKS)
+MESSAGE = Message(
+    "e1:raised:chat", "HIGH: Too hot", "218 °C", {"severity": "high", "transition": "raised"}, LINKS
+)
 ALLOWED = Egress(["127.0.0.1"])
 
 
@@ -22,7 +24,9 @@ class Receiver(BaseHTTPRequestHandler):
     status, seen = 200, ()
 
     def do_POST(self):
-        Receiver.seen.append((self.path, json.loads(self.rfile.read(int(self.headers["content-length"])))))
+        Receiver.seen.append(
+            (self.path, json.loads(self.rfile.read(int(self.headers["content-length"]))))
+        )
         self.send_response(Receiver.status)
         self.send_header("location", f"http://127.0.0.1:{self.server.server_port}/elsewhere")
         self.send_header("content-length", "0")

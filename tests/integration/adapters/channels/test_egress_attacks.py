@@ -29,14 +29,32 @@ from tests.support import free_port
 
 MESSAGE = Message("e1:raised:hook", "HIGH: Too hot", "218 °C", {"severity": "high"})
 ATTACK = "Oven\x1b[31m 1\x1b[0m\u202etoh oot\u202c\r\nBcc: all@plant.example\x00\x07\u2066x\u200b"
-FORBIDDEN = [*map(chr, range(0x0A)), "\x0b", "\r", "\x1b", "\x7f", "\x9b", "\u202e", "\u202c", "\u2066", "\u200b", "\u2028"]
+FORBIDDEN = [
+    *map(chr, range(0x0A)),
+    "\x0b",
+    "\r",
+    "\x1b",
+    "\x7f",
+    "\x9b",
+    "\u202e",
+    "\u202c",
+    "\u2066",
+    "\u200b",
+    "\u2028",
+]
 
 
 class Sink(BaseHTTPRequestHandler):
     seen = ()
 
     def do_POST(self):
-        Sink.seen.append((self.path, self.headers, json.loads(self.rfile.read(int(self.headers["content-length"])))))
+        Sink.seen.append(
+            (
+                self.path,
+                self.headers,
+                json.loads(self.rfile.read(int(self.headers["content-length"]))),
+            )
+        )
         self.send_response(204)
         self.end_headers()
 
@@ -189,7 +207,9 @@ def test_no_password_of_the_environment_goes_out(sink, monkeypatch, tmp_path):
     netrc.write_text("machine 127.0.0.1 login anna password t0ps3cret\n")
     monkeypatch.setenv("NETRC", str(netrc))
     AppriseChannel("chat", f"json://127.0.0.1:{sink}/hook", Egress(["127.0.0.1"])).deliver(MESSAGE)
-    WebhookChannel("plant", f"http://127.0.0.1:{sink}/hook", egress=Egress(["127.0.0.1"])).deliver(MESSAGE)
+    WebhookChannel("plant", f"http://127.0.0.1:{sink}/hook", egress=Egress(["127.0.0.1"])).deliver(
+        MESSAGE
+    )
     assert [headers.get("authorization") for _, headers, _ in Sink.seen] == [None, None]
 
 
@@ -197,7 +217,10 @@ def test_no_password_of_the_environment_goes_out(sink, monkeypatch, tmp_path):
 def test_a_library_that_asks_the_environment_itself_cannot_reach_its_proxy(proxied):
     from urllib.request import build_opener
 
-    with guard_connections(Egress(["127.0.0.1", "8.8.8.8"])) as guard, pytest.raises(OSError, match="proxy"):
+    with (
+        guard_connections(Egress(["127.0.0.1", "8.8.8.8"])) as guard,
+        pytest.raises(OSError, match="proxy"),
+    ):
         build_opener().open("http://8.8.8.8:9/", timeout=2)
     assert isinstance(guard.refusal, EgressRefused)
     assert Sink.seen == []
@@ -238,7 +261,9 @@ def store_raised(platform, channel, minute, **changes):
     """Store an episode with a notification that is due."""
     one = episode(minute, **changes)
     platform.episodes.insert(one)
-    platform.notifications.add([notice(f"e{minute}:raised:{channel}", minute, channel=channel, episode=one.id)])
+    platform.notifications.add(
+        [notice(f"e{minute}:raised:{channel}", minute, channel=channel, episode=one.id)]
+    )
 
 
 BAD = [
@@ -252,7 +277,9 @@ BAD = [
 @pytest.mark.parametrize("url", BAD)
 def test_a_channel_that_leads_nowhere_fails_alone_and_the_round_goes_on(platform, sink, url):
     good = WebhookChannel("good", f"http://127.0.0.1:{sink}/hook", egress=Egress(["127.0.0.1"]))
-    served = replace(platform, channels={"bad": WebhookChannel("bad", url, egress=Egress()), "good": good})
+    served = replace(
+        platform, channels={"bad": WebhookChannel("bad", url, egress=Egress()), "good": good}
+    )
     for minute, channel in ((1, "bad"), (2, "good"), (3, "bad"), (4, "good")):
         store_raised(served, channel, minute)
     counts = deliver_due(served, at(600))
@@ -261,9 +288,17 @@ def test_a_channel_that_leads_nowhere_fails_alone_and_the_round_goes_on(platform
 
 
 @pytest.mark.parametrize(
-    "fault", [RuntimeError("x"), UnicodeEncodeError("ascii", "ä", 0, 1, "x"), RecursionError(), KeyError("k")]
+    "fault",
+    [
+        RuntimeError("x"),
+        UnicodeEncodeError("ascii", "ä", 0, 1, "x"),
+        RecursionError(),
+        KeyError("k"),
+    ],
 )
-def test_whatever_a_channel_raises_concerns_its_message_alone_and_is_logged_without_its_text(platform, caplog, fault):
+def test_whatever_a_channel_raises_concerns_its_message_alone_and_is_logged_without_its_text(
+    platform, caplog, fault
+):
     lines = []
 
     class Broken:
@@ -322,16 +357,32 @@ def test_no_channel_carries_what_controls_a_terminal_or_turns_text_around(platfo
     )
     evaluation = replace(episode(1).evaluation, reason=ATTACK)
     for minute, channel in enumerate(("log", "mail", "hook"), 1):
-        store_raised(served, channel, minute, title=ATTACK, guidance={"action": ATTACK}, evaluation=evaluation)
+        store_raised(
+            served,
+            channel,
+            minute,
+            title=ATTACK,
+            guidance={"action": ATTACK},
+            evaluation=evaluation,
+        )
     assert deliver_due(served, at(600)).sent == 3
     [line] = lines
     [(recipients, content)] = box.mails
     [(_, _, body)] = Sink.seen
     parsed = email.message_from_bytes(content, policy=email.policy.default)
-    parts = [part.get_content().replace("\r\n", "\n") for part in parsed.walk() if part.get_content_maintype() == "text"]
+    parts = [
+        part.get_content().replace("\r\n", "\n")
+        for part in parsed.walk()
+        if part.get_content_maintype() == "text"
+    ]
     assert recipients == ["shift@plant.example"]
     assert parsed["bcc"] is None
-    shown = [line, str(parsed["subject"]), *parts, json.dumps(body, ensure_ascii=False).replace("\\n", " ")]
+    shown = [
+        line,
+        str(parsed["subject"]),
+        *parts,
+        json.dumps(body, ensure_ascii=False).replace("\\n", " "),
+    ]
     assert [text for text in shown if not is_plain(text) or "\\u00" in text] == []
     assert "\n" not in line
     assert all("Oven 1toh oot" in text for text in shown[:2])

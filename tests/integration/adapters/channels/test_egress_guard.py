@@ -68,7 +68,9 @@ def test_a_public_address_may_be_reached_while_there_is_no_list():
         ("fd00::/8", "mail.plant", "fd00::7", True),
     ],
 )
-def test_the_list_says_what_may_be_reached_and_a_pattern_never_opens_the_network(allow, host, address, passes):
+def test_the_list_says_what_may_be_reached_and_a_pattern_never_opens_the_network(
+    allow, host, address, passes
+):
     rule = egress(allow, to=[address])
     if passes:
         assert rule.address(host, 443) == address
@@ -77,7 +79,9 @@ def test_the_list_says_what_may_be_reached_and_a_pattern_never_opens_the_network
             rule.address(host, 443)
 
 
-@pytest.mark.parametrize("entry", ["https://hooks.example", "user@host", "hooks.example:443", "10.0.0.0/99"])
+@pytest.mark.parametrize(
+    "entry", ["https://hooks.example", "user@host", "hooks.example:443", "10.0.0.0/99"]
+)
 def test_an_entry_that_is_neither_host_nor_network_is_refused(entry):
     with pytest.raises(UserError, match="neither"):
         Egress([entry])
@@ -102,7 +106,9 @@ def hook(rule, url="https://plant.example:8443/hook"):
         seen.append(request)
         return httpx.Response(204)
 
-    return WebhookChannel("plant", url, egress=rule, client=httpx.Client(transport=httpx.MockTransport(receive))), seen
+    return WebhookChannel(
+        "plant", url, egress=rule, client=httpx.Client(transport=httpx.MockTransport(receive))
+    ), seen
 
 
 def test_a_webhook_connects_to_the_address_that_was_checked_and_names_the_host():

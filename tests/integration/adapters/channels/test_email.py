@@ -46,7 +46,12 @@ class Inbox:
     async def handle_DATA(self, server, session, envelope):
         if self.refusal:
             return self.refusal
-        self.mails.append((session.ssl is not None, email.message_from_bytes(envelope.content, policy=email.policy.default)))
+        self.mails.append(
+            (
+                session.ssl is not None,
+                email.message_from_bytes(envelope.content, policy=email.policy.default),
+            )
+        )
         return "250 OK"
 
 
@@ -62,8 +67,26 @@ class Server(Controller):
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tls")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
-    made = ["-addext", "subjectAltName=DNS:localhost", "-keyout", folder / "key.pem", "-out", folder / "cert.pem"]
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-days",
+        "2",
+        "-subj",
+        "/CN=localhost",
+    ]
+    made = [
+        "-addext",
+        "subjectAltName=DNS:localhost",
+        "-keyout",
+        folder / "key.pem",
+        "-out",
+        folder / "cert.pem",
+    ]
     subprocess.run([*command, *made], check=True, capture_output=True)
     return folder
 
@@ -92,7 +115,9 @@ def tls(folder):
 
 def channel(port, server=None, egress=LOOPBACK, **options):
     plain = Smtp("127.0.0.1", port, "none", "Alerting <alerting@plant.example>")
-    return EmailChannel("shift", "shift@plant.example", server or plain, egress, timeout=2, **options)
+    return EmailChannel(
+        "shift", "shift@plant.example", server or plain, egress, timeout=2, **options
+    )
 
 
 def test_an_e_mail_arrives_as_text_and_html_with_reasons_advice_and_links(serving):
@@ -118,7 +143,10 @@ def test_the_figure_stands_in_the_html_with_its_words_for_who_cannot_see_it(serv
     [(_, mail)] = inbox.mails
     assert mail.get_content_type() == "multipart/alternative"
     text, related = mail.iter_parts()
-    assert (text.get_content_type(), related.get_content_type()) == ("text/plain", "multipart/related")
+    assert (text.get_content_type(), related.get_content_type()) == (
+        "text/plain",
+        "multipart/related",
+    )
     assert "Figure: Zone 2 temperature, °C: 203 to 231" in text.get_content()
     html, image = related.iter_parts()
     assert f'src="cid:{image["Content-ID"].strip("<>")}"' in html.get_content()
@@ -135,7 +163,11 @@ def test_an_alert_without_a_figure_goes_out_all_the_same(serving, drawn):
     inbox, port = serving()
     channel(port).deliver(replace(MESSAGE, draw=draw))
     [(_, mail)] = inbox.mails
-    assert [part.get_content_type() for part in mail.walk()] == ["multipart/alternative", "text/plain", "text/html"]
+    assert [part.get_content_type() for part in mail.walk()] == [
+        "multipart/alternative",
+        "text/plain",
+        "text/html",
+    ]
 
 
 def test_a_server_that_breaks_off_after_it_has_taken_a_message_has_taken_it(serving):
@@ -165,7 +197,14 @@ def test_the_same_key_is_the_same_message_to_a_mail_program_and_one_episode_one_
 
 
 def login(port, certificate, password=PASSWORD, host="localhost", mode="starttls"):
-    server = Smtp(host, port, mode, "alerting@plant.example", user="alerting", ca_file=certificate / "cert.pem")
+    server = Smtp(
+        host,
+        port,
+        mode,
+        "alerting@plant.example",
+        user="alerting",
+        ca_file=certificate / "cert.pem",
+    )
     return channel(port, server, password=password)
 
 
@@ -175,7 +214,12 @@ def authenticator(server, session, envelope, mechanism, data):
 
 
 def secured(serving, certificate):
-    return serving(tls_context=tls(certificate), require_starttls=True, authenticator=authenticator, auth_required=True)
+    return serving(
+        tls_context=tls(certificate),
+        require_starttls=True,
+        authenticator=authenticator,
+        auth_required=True,
+    )
 
 
 def test_starttls_and_a_password(serving, certificate):
@@ -189,10 +233,14 @@ def test_tls_from_the_first_byte(certificate):
     port, loop = free_port(), asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    listening = loop.create_server(lambda: SMTP(inbox, loop=loop), "127.0.0.1", port, ssl=tls(certificate))
+    listening = loop.create_server(
+        lambda: SMTP(inbox, loop=loop), "127.0.0.1", port, ssl=tls(certificate)
+    )
     asyncio.run_coroutine_threadsafe(listening, loop).result(5)
     try:
-        smtp = Smtp("localhost", port, "tls", "alerting@plant.example", ca_file=certificate / "cert.pem")
+        smtp = Smtp(
+            "localhost", port, "tls", "alerting@plant.example", ca_file=certificate / "cert.pem"
+        )
         channel(port, smtp).deliver(MESSAGE)
     finally:
         loop.call_soon_threadsafe(loop.stop)
@@ -222,7 +270,10 @@ def test_a_server_without_starttls_gets_nothing(serving, certificate):
     assert inbox.mails == []
 
 
-@pytest.mark.parametrize(("answer", "permanent"), [("550 no such user", True), ("450 try later", False), ("452 full", False)])
+@pytest.mark.parametrize(
+    ("answer", "permanent"),
+    [("550 no such user", True), ("450 try later", False), ("452 full", False)],
+)
 def test_a_refused_recipient_is_permanent_where_the_server_says_so(serving, answer, permanent):
     inbox, port = serving()
     inbox.rejected = answer

@@ -48,7 +48,12 @@ def server():
 
 def test_a_message_arrives_as_it_was_sent(server):
     WebhookChannel("plant", f"{server}/hook").deliver(MESSAGE)
-    expected = {"key": "e1:raised:plant", "subject": "Oven 1 too hot", "text": "218 °C", "data": {"episode": "e1"}}
+    expected = {
+        "key": "e1:raised:plant",
+        "subject": "Oven 1 too hot",
+        "text": "218 °C",
+        "data": {"episode": "e1"},
+    }
     assert Receiver.seen == [("/hook", expected)]
 
 

@@ -29,7 +29,13 @@ def server(tmp_path_factory):
 
 
 def stranger(server, **credentials):
-    return MongoClient("127.0.0.1", server.port, directConnection=True, serverSelectionTimeoutMS=5000, **credentials)
+    return MongoClient(
+        "127.0.0.1",
+        server.port,
+        directConnection=True,
+        serverSelectionTimeoutMS=5000,
+        **credentials,
+    )
 
 
 ATTEMPTS = {
@@ -71,23 +77,47 @@ def test_the_secrets_are_made_once_for_their_owner_alone(tmp_path):
             assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
             secrets.append({name: path.read_text() for name, path in kept.items()})
             words = " ".join(psutil.Process(server.pid).cmdline())
-            assert not [secret for secret in secrets[0].values() if secret in words]  # everybody may read command lines
-            assert not [secret for secret in secrets[0].values() if secret in (tmp_path / "mongod.log").read_text()]
+            assert not [
+                secret for secret in secrets[0].values() if secret in words
+            ]  # everybody may read command lines
+            assert not [
+                secret
+                for secret in secrets[0].values()
+                if secret in (tmp_path / "mongod.log").read_text()
+            ]
     assert secrets[0] == secrets[1]
 
 
 def test_two_servers_have_secrets_of_their_own(server, tmp_path):
     with EmbeddedMongod(tmp_path, free_port()) as other:
         wrong = server.uri.replace(f":{server.port}/", f":{other.port}/")
-        with MongoClient(wrong, serverSelectionTimeoutMS=5000) as client, pytest.raises(OperationFailure):
+        with (
+            MongoClient(wrong, serverSelectionTimeoutMS=5000) as client,
+            pytest.raises(OperationFailure),
+        ):
             client["alerting"]["definitions"].find_one()
 
 
 def without_access(folder, port):
     """The server as earlier versions started it: for everybody."""
     folder.mkdir(exist_ok=True)
-    command = [str(embedded_mongod.find_mongod()), "--dbpath", str(folder), "--port", str(port), "--bind_ip", "127.0.0.1"]
-    command += ["--replSet", "alerting", "--nounixsocket", "--logpath", str(folder / "mongod.log"), "--quiet"]
+    command = [
+        str(embedded_mongod.find_mongod()),
+        "--dbpath",
+        str(folder),
+        "--port",
+        str(port),
+        "--bind_ip",
+        "127.0.0.1",
+    ]
+    command += [
+        "--replSet",
+        "alerting",
+        "--nounixsocket",
+        "--logpath",
+        str(folder / "mongod.log"),
+        "--quiet",
+    ]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 
@@ -96,7 +126,9 @@ def test_a_home_of_an_earlier_version_is_closed_at_the_next_start_and_keeps_its_
     port = free_port()
     old = without_access(tmp_path, port)
     try:
-        with MongoClient("127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=30_000) as client:
+        with MongoClient(
+            "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=30_000
+        ) as client:
             members = [{"_id": 0, "host": f"127.0.0.1:{port}"}]
             client.admin.command("replSetInitiate", {"_id": "alerting", "members": members})
             while not client.admin.command("hello")["isWritablePrimary"]:
@@ -105,7 +137,9 @@ def test_a_home_of_an_earlier_version_is_closed_at_the_next_start_and_keeps_its_
     finally:
         old.terminate()
         old.wait(30)
-    with EmbeddedMongod(tmp_path, free_port()) as server:  # on another port: the replica set is told, too
+    with EmbeddedMongod(
+        tmp_path, free_port()
+    ) as server:  # on another port: the replica set is told, too
         with MongoClient(server.uri) as client:
             assert client["alerting"]["definitions"].find_one() == {"_id": "kept"}
         with stranger(server) as client, pytest.raises(OperationFailure):

@@ -49,7 +49,10 @@ def write_numbers(uri, stop, acknowledged):
 
 def test_data_is_there_again_after_a_restart_also_on_another_port(tmp_path):
     for _ in range(3):
-        with EmbeddedMongod(tmp_path, free_port()) as server, open_stores(server.uri, "test", prepare=True) as stores:
+        with (
+            EmbeddedMongod(tmp_path, free_port()) as server,
+            open_stores(server.uri, "test", prepare=True) as stores,
+        ):
             assert serves(tmp_path, server.port)
             stores.database["kept"].insert_one({})
             count = stores.database["kept"].count_documents({})
@@ -76,7 +79,9 @@ def test_every_acknowledged_write_survives_kill_9(tmp_path):
     server.stop()
 
 
-def test_the_writes_of_our_stores_wait_for_the_journal_of_the_majority_whatever_the_address_says(tmp_path):
+def test_the_writes_of_our_stores_wait_for_the_journal_of_the_majority_whatever_the_address_says(
+    tmp_path,
+):
     with EmbeddedMongod(tmp_path, free_port()) as server:
         with open_stores(f"{server.uri}&w=1&journal=false", "test", prepare=True) as stores:
             concern = stores.database["readings"].write_concern.document
@@ -90,7 +95,9 @@ def test_it_dies_with_the_process_that_started_it(tmp_path):
         "print(server.pid, flush=True); time.sleep(600)"
     )
     port = free_port()
-    parent = subprocess.Popen([sys.executable, "-c", script, str(tmp_path), str(port)], stdout=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path), str(port)], stdout=subprocess.PIPE, text=True
+    )
     server = psutil.Process(int(parent.stdout.readline()))
     parent.kill()
     parent.wait()
@@ -137,7 +144,11 @@ def test_a_spoilt_folder_is_refused_with_the_place_of_the_log(tmp_path):
 
 def test_it_listens_on_the_loopback_address_alone(tmp_path):
     with EmbeddedMongod(tmp_path, free_port()) as server:
-        listening = {c.laddr.ip for c in psutil.Process(server.pid).net_connections() if c.status == psutil.CONN_LISTEN}
+        listening = {
+            c.laddr.ip
+            for c in psutil.Process(server.pid).net_connections()
+            if c.status == psutil.CONN_LISTEN
+        }
     assert listening == {"127.0.0.1"}
 
 
@@ -163,13 +174,19 @@ def test_preparing_at_once_from_several_places_is_no_harm(tmp_path):
 def test_a_server_whose_keys_are_not_loaded_yet_is_down_for_a_moment(real_server):
     """A client that was connected before gets this error in the first moments after a restart with access control."""
     started = OperationFailure("No keys found for HMAC that is valid for time", 211)
-    with pytest.raises(DatabaseDown, match="has just started"), open_database(real_server, "not_ready"):
+    with (
+        pytest.raises(DatabaseDown, match="has just started"),
+        open_database(real_server, "not_ready"),
+    ):
         raise started
 
 
 def test_a_connection_lost_in_the_middle_is_a_database_that_is_down(tmp_path):
     server = EmbeddedMongod(tmp_path, free_port()).start()
-    with pytest.raises(DatabaseDown, match="does not answer"), open_database(server.uri, "test", timeout=1) as database:
+    with (
+        pytest.raises(DatabaseDown, match="does not answer"),
+        open_database(server.uri, "test", timeout=1) as database,
+    ):
         os.kill(server.pid, signal.SIGKILL)
         database["numbers"].insert_one({"_id": 1})
     server.stop()
@@ -231,8 +248,16 @@ def test_the_health_check_of_compose_understands_a_real_server(tmp_path):
     script = Path(__file__).parents[4] / "config" / "docker" / "mongodb-healthy.sh"
     environ = {"PATH": os.environ["PATH"], "HOSTNAME": "127.0.0.1"}
     with EmbeddedMongod(tmp_path, free_port()) as server:
-        healthy = subprocess.run(["/bin/bash", script, str(server.port)], check=False, env=environ, timeout=60)
-    gone = subprocess.run(["/bin/bash", script, str(server.port)], check=False, env=environ, capture_output=True, timeout=60)
+        healthy = subprocess.run(
+            ["/bin/bash", script, str(server.port)], check=False, env=environ, timeout=60
+        )
+    gone = subprocess.run(
+        ["/bin/bash", script, str(server.port)],
+        check=False,
+        env=environ,
+        capture_output=True,
+        timeout=60,
+    )
 
     assert healthy.returncode == 0
     assert gone.returncode != 0

@@ -25,7 +25,10 @@ def filled(tmp_path_factory):
     """A data folder that a server has left in good order."""
     require_real_server()
     folder = tmp_path_factory.mktemp("filled") / "mongod"
-    with EmbeddedMongod(folder, free_port()) as server, open_stores(server.uri, "x", prepare=True) as stores:
+    with (
+        EmbeddedMongod(folder, free_port()) as server,
+        open_stores(server.uri, "x", prepare=True) as stores,
+    ):
         stores.database["junk"].insert_many([{"n": n} for n in range(2000)])
     (folder / LOG).unlink()
     return folder
@@ -41,13 +44,20 @@ def cut(path):
 
 @pytest.mark.parametrize(
     ("name", "damage"),
-    [("WiredTiger.turtle", cut), ("WiredTiger.wt", overwrite), ("_mdb_catalog.wt", os.remove), ("storage.bson", cut)],
+    [
+        ("WiredTiger.turtle", cut),
+        ("WiredTiger.wt", overwrite),
+        ("_mdb_catalog.wt", os.remove),
+        ("storage.bson", cut),
+    ],
 )
 def test_a_damaged_database_is_called_damaged_with_what_to_do(filled, tmp_path, name, damage):
     folder = tmp_path / "mongod"
     shutil.copytree(filled, folder)
     damage(folder / name)
-    with pytest.raises(UserError, match="is damaged: move this folder away and put a backup in its place"):
+    with pytest.raises(
+        UserError, match="is damaged: move this folder away and put a backup in its place"
+    ):
         EmbeddedMongod(folder, free_port()).start()
 
 
@@ -56,9 +66,13 @@ def test_a_command_says_it_too(filled, tmp_path):
     shutil.copytree(filled, folder)
     overwrite(folder / "WiredTiger.wt")
     create_home(tmp_path / "home", "embedded")
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("ALERTING_")} | {"ALERTING_HOME": str(tmp_path / "home")}
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("ALERTING_")} | {
+        "ALERTING_HOME": str(tmp_path / "home")
+    }
     command = [sys.executable, "-c", "from alerting.cli.main import main; main()", "list"]
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command, env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 1
     assert "is damaged" in done.stderr
     assert "Traceback" not in done.stderr
@@ -76,29 +90,45 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "--lazy", str(folder)], check=True, capture_output=True)  # noqa: S607
 
 
-def test_a_command_on_a_full_disk_says_so_with_what_to_do_and_goes_on_once_there_is_room(filled, small_disk):
+def test_a_command_on_a_full_disk_says_so_with_what_to_do_and_goes_on_once_there_is_room(
+    filled, small_disk
+):
     home = small_disk / "home"
     shutil.copytree(filled, home / "mongod")
     create_home(home, "embedded")
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("ALERTING_")} | {"ALERTING_HOME": str(home)}
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("ALERTING_")} | {
+        "ALERTING_HOME": str(home)
+    }
     command = [sys.executable, "-c", "from alerting.cli.main import main; main()", "list"]
     filler = small_disk / "filler"
     with filler.open("wb") as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(1 << 20))
             file.flush()
-    full = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    full = subprocess.run(
+        command, env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
     assert full.returncode == 1
     assert "full: free some space" in full.stderr
     assert "Traceback" not in full.stderr
     filler.unlink()
-    again = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=False)
+    again = subprocess.run(
+        command, env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
     assert again.returncode == 0, again.stderr
 
 
 def test_up_says_why_its_database_cannot_start(tmp_path):
-    command = [sys.executable, "-m", "tests.integration.local.supervised", str(tmp_path), "--full-disk"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.integration.local.supervised",
+        str(tmp_path),
+        "--full-disk",
+    ]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 1
     assert "failed: database: the disk is full. Its log is" in done.stdout
     assert "database: the disk is full" in done.stdout.splitlines()  # at the first end already
@@ -109,19 +139,43 @@ def test_a_supervisor_refuses_to_run_where_it_would_kill_processes_of_others(tmp
         "import pathlib, sys; from alerting.local.supervisor import Part, Supervisor; folder = pathlib.Path(sys.argv[1]);"
         "Supervisor([Part('one', 'one', ('true',), {})], folder, folder, print, print).run({}, lambda: None)"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert "RuntimeError: a supervisor runs inside `guarded`" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ('{"s":"E","c":"WT","attr":{"error":28,"message":{"msg":"No space left on device"}}}', "is full: free some space"),
-        ('{"s":"E","c":"WT","attr":{"error":28,"mess', "is full: free some space"),  # the log was on the full disk, too
-        ('{"s":"F","c":"STORAGE","attr":{"error":"13: Permission denied"}}', "may not read or write"),
-        ('{"s":"E","c":"STORAGE","attr":{"error":"30: Read-only file system"}}', "read-only file system"),
-        ('{"s":"E","c":"CONTROL","attr":{"error":"DBPathInUse: ..."}}', "another MongoDB server is using"),
-        ('{"s":"F",  "c":"STORAGE",  "attr":{"reason":"-31803: WT_NOTFOUND: item not found"}}', "is damaged"),
+        (
+            '{"s":"E","c":"WT","attr":{"error":28,"message":{"msg":"No space left on device"}}}',
+            "is full: free some space",
+        ),
+        (
+            '{"s":"E","c":"WT","attr":{"error":28,"mess',
+            "is full: free some space",
+        ),  # the log was on the full disk, too
+        (
+            '{"s":"F","c":"STORAGE","attr":{"error":"13: Permission denied"}}',
+            "may not read or write",
+        ),
+        (
+            '{"s":"E","c":"STORAGE","attr":{"error":"30: Read-only file system"}}',
+            "read-only file system",
+        ),
+        (
+            '{"s":"E","c":"CONTROL","attr":{"error":"DBPathInUse: ..."}}',
+            "another MongoDB server is using",
+        ),
+        (
+            '{"s":"F",  "c":"STORAGE",  "attr":{"reason":"-31803: WT_NOTFOUND: item not found"}}',
+            "is damaged",
+        ),
     ],
 )
 def test_the_end_of_the_log_tells_the_cause(tmp_path, line, words):

@@ -46,7 +46,12 @@ def answer(port: int, message: bytes) -> bytes:
 def leaked(answers: list[bytes]) -> list[bytes]:
     """The names of fields that the server reports although no probe has one: they come from its memory."""
     texts = [zlib.decompress(one[25:]) for one in answers if one]
-    return [name for text in texts for name in re.findall(rb"field name '([^']+)'", text) if name not in (b"a", b"?")]
+    return [
+        name
+        for text in texts
+        for name in re.findall(rb"field name '([^']+)'", text)
+        if name not in (b"a", b"?")
+    ]
 
 
 @pytest.fixture
@@ -54,9 +59,19 @@ def unprotected(tmp_path):
     """The port of the same server as it starts without the option."""
     require_real_server()
     port = free_port()
-    command = [str(embedded_mongod.find_mongod()), "--dbpath", str(tmp_path), "--port", str(port), "--bind_ip", "127.0.0.1"]
+    command = [
+        str(embedded_mongod.find_mongod()),
+        "--dbpath",
+        str(tmp_path),
+        "--port",
+        str(port),
+        "--bind_ip",
+        "127.0.0.1",
+    ]
     server = subprocess.Popen([*command, "--nounixsocket"], stdout=subprocess.DEVNULL)
-    with MongoClient("127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=30_000) as client:
+    with MongoClient(
+        "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=30_000
+    ) as client:
         client.admin.command("ping")
     yield port
     server.terminate()
@@ -64,7 +79,9 @@ def unprotected(tmp_path):
 
 
 def test_the_probe_finds_memory_of_a_server_that_takes_zlib(unprotected):
-    assert any(leaked([answer(unprotected, probe(length)) for length in CLAIMED]) for _ in range(20))
+    assert any(
+        leaked([answer(unprotected, probe(length)) for length in CLAIMED]) for _ in range(20)
+    )
 
 
 @pytest.fixture(scope="module")

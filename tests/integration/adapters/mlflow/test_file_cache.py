@@ -30,23 +30,34 @@ class Registry:
 
     def model_files(self, definition, version):
         self.downloads += 1
-        return {**self._models.model_files(definition, version), "MLmodel": b"added by the registry"}
+        return {
+            **self._models.model_files(definition, version),
+            "MLmodel": b"added by the registry",
+        }
 
 
 @pytest.fixture
 def parsed(monkeypatch):
     """Every set of files that came to the parser."""
     seen = []
-    monkeypatch.setattr(model_files, "model_from_files", lambda files: seen.append(dict(files)) or "a model")
+    monkeypatch.setattr(
+        model_files, "model_from_files", lambda files: seen.append(dict(files)) or "a model"
+    )
     return seen
 
 
 @pytest.fixture(params=[b"", KEY], ids=["sha256", "hmac"])
 def plant(request, tmp_path, parsed):
     """The ports of a registry with one registered version, and an empty cache."""
-    ports = RegistryPorts(models=MemoryModels(), decisions=MemoryDecisions(), model_key=request.param)
+    ports = RegistryPorts(
+        models=MemoryModels(), decisions=MemoryDecisions(), model_key=request.param
+    )
     register_model(ports, NAME, "run-1", FILES, {}, {})
-    return replace(ports, models=Registry(ports.models), model_file_cache=FolderFileCache(tmp_path / "cache" / "models"))
+    return replace(
+        ports,
+        models=Registry(ports.models),
+        model_file_cache=FolderFileCache(tmp_path / "cache" / "models"),
+    )
 
 
 def entries(tmp_path):
@@ -64,7 +75,20 @@ def test_files_are_downloaded_once_and_compared_at_every_load(plant, parsed, tmp
 
 
 @pytest.mark.parametrize(
-    "damage", ["changed", "cut", "header changed", "header cut", "empty", "lost", "swapped", "a link", "a pipe", "a list", "huge"]
+    "damage",
+    [
+        "changed",
+        "cut",
+        "header changed",
+        "header cut",
+        "empty",
+        "lost",
+        "swapped",
+        "a link",
+        "a pipe",
+        "a list",
+        "huge",
+    ],
 )
 def test_a_damaged_file_is_never_parsed_and_downloaded_again(plant, parsed, tmp_path, damage):
     load_model(plant, classifier(), 1)
@@ -101,7 +125,14 @@ def test_a_damaged_file_is_never_parsed_and_downloaded_again(plant, parsed, tmp_
 
 def test_files_of_another_key_or_version_are_not_taken(plant, tmp_path):
     load_model(plant, classifier(), 1)
-    register_model(replace(plant, models=plant.models._models), NAME, "run-2", {**FILES, "model.json": b"[]"}, {}, {})
+    register_model(
+        replace(plant, models=plant.models._models),
+        NAME,
+        "run-2",
+        {**FILES, "model.json": b"[]"},
+        {},
+        {},
+    )
     load_model(plant, classifier(), 2)
     assert (plant.models.downloads, len(entries(tmp_path))) == (2, 2)
     with pytest.raises(ModelUnavailable, match="key"):
@@ -118,11 +149,16 @@ def test_what_was_not_used_for_the_longest_time_is_evicted(tmp_path):
     cache = FolderFileCache(tmp_path / "cache" / "models", most_bytes=1000)
     for version in (1, 2, 3):
         cache.store(NAME, version, {"model.json": "a hash"}, {"model.json": b"x" * 400})
-        for used, entry in enumerate(sorted(entries(tmp_path), key=lambda path: path.stat().st_mtime_ns)):
+        for used, entry in enumerate(
+            sorted(entries(tmp_path), key=lambda path: path.stat().st_mtime_ns)
+        ):
             os.utime(entry, (1000 + used, 1000 + used))
         if version == 2:
             assert cache.load(NAME, 1, {"model.json": "a hash"}) is not None
-    found = {version: cache.load(NAME, version, {"model.json": "a hash"}) is not None for version in (1, 2, 3)}
+    found = {
+        version: cache.load(NAME, version, {"model.json": "a hash"}) is not None
+        for version in (1, 2, 3)
+    }
     assert found == {1: True, 2: False, 3: True}
     cache.store(NAME, 4, {"model.json": "a hash"}, {"model.json": b"x" * 1001})
     assert cache.load(NAME, 4, {"model.json": "a hash"}) is None
@@ -146,7 +182,10 @@ def test_processes_that_write_read_and_drop_at_once_see_whole_entries_or_none(tm
                 version = (step * 7 + worker) % 5
                 files = {f"file-{n}": bytes([version]) * 2000 for n in range(3)}
                 cache.store(NAME, version, dict.fromkeys(files, "hash"), files)
-                if (found := cache.load(NAME, version, dict.fromkeys(files, "hash"))) not in (None, files):
+                if (found := cache.load(NAME, version, dict.fromkeys(files, "hash"))) not in (
+                    None,
+                    files,
+                ):
                     wrong.append(found)
                 if step % 10 == worker:
                     cache.drop(NAME, version, dict.fromkeys(files, "hash"))
@@ -205,5 +244,7 @@ def test_a_second_process_loads_a_real_model_without_its_registry(tmp_path):
     own = load_model(platform, classifier(), 1)
     hashes = json.dumps(platform.decisions.file_hashes(NAME, 1))
     command = [sys.executable, "-c", SECOND_PROCESS, str(cache), NAME, hashes]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout.split()
+    said = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=True
+    ).stdout.split()
     assert said == [own.hash, "False"]

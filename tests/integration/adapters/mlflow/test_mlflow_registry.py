@@ -32,11 +32,29 @@ def without_server(tmp_path_factory):
 @pytest.fixture(scope="module")
 def behind_server(tmp_path_factory):
     folder, port = tmp_path_factory.mktemp("mlflow_server"), free_port()
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "artifacts")]
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
+    command += [
+        "--backend-store-uri",
+        f"sqlite:///{folder}/mlflow.db",
+        "--artifacts-destination",
+        str(folder / "artifacts"),
+    ]
     environ = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
     with (folder / "log").open("wb") as log:
-        server = subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=log, start_new_session=True)
+        server = subprocess.Popen(
+            command, cwd=folder, env=environ, stdout=log, stderr=log, start_new_session=True
+        )
     try:
         _wait_until_healthy(port, server, folder / "log")
         yield MlflowModels(f"http://127.0.0.1:{port}")
@@ -75,7 +93,10 @@ def test_a_run_keeps_parameters_metrics_tags_and_files(models):
         folder="candidate",
     )
     models.log(run, files={"late.txt": b"later"}, folder="candidate")
-    assert models.tags(run).items() >= {"revision": "3", "as_of": "2026-01-01", "mlflow.runName": "train kept"}.items()
+    assert (
+        models.tags(run).items()
+        >= {"revision": "3", "as_of": "2026-01-01", "mlflow.runName": "train kept"}.items()
+    )
     assert models.files(run, "candidate") == {**FILES, "late.txt": b"later"}
     with models._connection.client() as client:
         data = client.get_run(run).data
@@ -90,34 +111,50 @@ def test_a_run_shows_what_it_learned_from_once(models):
         models.log_dataset(run, "shown-data", {"hash": "f2ed" * 16, "assets": 3}, columns)
     with models._connection.client() as client:
         (shown,) = client.get_run(run).inputs.dataset_inputs
-        kind = client.get_experiment(client.get_run(run).info.experiment_id).tags["mlflow.experimentKind"]
+        kind = client.get_experiment(client.get_run(run).info.experiment_id).tags[
+            "mlflow.experimentKind"
+        ]
     assert shown.dataset.name == "shown-data"
     assert shown.dataset.digest == ("f2ed" * 16)[:36]
     assert json.loads(shown.dataset.profile)["assets"] == 3
-    assert [column["name"] for column in json.loads(shown.dataset.schema)["mlflow_colspec"]] == ["moisture__mean", "recipe"]
+    assert [column["name"] for column in json.loads(shown.dataset.schema)["mlflow_colspec"]] == [
+        "moisture__mean",
+        "recipe",
+    ]
     assert kind == "custom_model_development"
 
 
-def test_an_experiment_says_what_is_predicted_and_which_metric_counts_and_keeps_what_a_person_wrote(models):
+def test_an_experiment_says_what_is_predicted_and_which_metric_counts_and_keeps_what_a_person_wrote(
+    models,
+):
     def tags():
         with models._connection.client() as client:
             return client.get_experiment_by_name("described").tags
 
-    models.start_run("described", "train", {})  # an experiment of an earlier version has no description
+    models.start_run(
+        "described", "train", {}
+    )  # an experiment of an earlier version has no description
     for text in ("Moisture above 4.5, 30m ahead", "Moisture above 4.8, 30m ahead"):
         models.describe("described", text, "1 share of problems found")
         assert tags()["mlflow.note.content"] == text
     assert tags()["mlflow.experiment.primaryMetric.name"] == "1 share of problems found"
     assert tags()["mlflow.experiment.primaryMetric.greaterIsBetter"] == "true"
     with models._connection.client() as client:
-        client.set_experiment_tag(client.get_experiment_by_name("described").experiment_id, "mlflow.note.content", "ask Anna")
+        client.set_experiment_tag(
+            client.get_experiment_by_name("described").experiment_id,
+            "mlflow.note.content",
+            "ask Anna",
+        )
     models.describe("described", "Moisture above 5, 30m ahead", "1 share of problems found")
     assert tags()["mlflow.note.content"] == "ask Anna"
 
 
 def test_the_page_of_a_run_opens_on_its_metrics(behind_server):
     run = behind_server.start_run("shown-page", "train", {})
-    assert re.fullmatch(rf"http://127\.0\.0\.1:\d+/#/experiments/\d+/runs/{run}/model-metrics", behind_server.page(run))
+    assert re.fullmatch(
+        rf"http://127\.0\.0\.1:\d+/#/experiments/\d+/runs/{run}/model-metrics",
+        behind_server.page(run),
+    )
 
 
 def test_a_folder_that_nobody_wrote_has_no_files(models):
@@ -127,8 +164,13 @@ def test_a_folder_that_nobody_wrote_has_no_files(models):
 
 def test_children_are_found_under_their_parent_alone(models):
     parent = models.start_run("family", "parent", {})
-    children = [models.start_run("family", name, {"family": name}, parent=parent) for name in ("random_forest", "lightgbm")]
-    models.start_run("family", "stranger", {}, parent=models.start_run("family", "other parent", {}))
+    children = [
+        models.start_run("family", name, {"family": name}, parent=parent)
+        for name in ("random_forest", "lightgbm")
+    ]
+    models.start_run(
+        "family", "stranger", {}, parent=models.start_run("family", "other parent", {})
+    )
     found = models.searches(parent)
     assert [run.id for run in found] == children
     assert [run.tags["family"] for run in found] == ["random_forest", "lightgbm"]
@@ -145,7 +187,11 @@ def test_a_finished_run_says_how_it_ended(models):
 def test_model_files_come_back_as_they_were_registered(models):
     run = models.start_run("oven.too-moist", "train", {})
     version = models.register(
-        "oven.too-moist", run, FILES, {"hash": "abc"}, inputs={"moisture__mean": "double", "recipe": "string"}
+        "oven.too-moist",
+        run,
+        FILES,
+        {"hash": "abc"},
+        inputs={"moisture__mean": "double", "recipe": "string"},
     )
     assert models.model_files("oven.too-moist", version) == FILES
     assert models.version_tags("oven.too-moist", version) == {"hash": "abc"}
@@ -189,7 +235,9 @@ def test_mlflow_shows_a_version_as_a_model_with_signature_and_requirements(model
 
     run = models.start_run("shown", "train", {})
     files = FILES | {"requirements.txt": b"numpy==2.3\n"}
-    version = models.register("shown", run, files, {}, inputs={"moisture__mean": "double", "recipe": "string"})
+    version = models.register(
+        "shown", run, files, {}, inputs={"moisture__mean": "double", "recipe": "string"}
+    )
     assert models.model_files("shown", version) == files
     with models._connection.client() as client:
         registered = client.get_model_version("shown", str(version))
@@ -199,12 +247,16 @@ def test_mlflow_shows_a_version_as_a_model_with_signature_and_requirements(model
         logged = client.get_logged_model(output.model_id)
         assert logged.status == "READY"
         assert registered.source == logged.artifact_location
-        assert json.loads(logged.tags["mlflow.modelVersions"]) == [{"name": "shown", "version": version}]
+        assert json.loads(logged.tags["mlflow.modelVersions"]) == [
+            {"name": "shown", "version": version}
+        ]
         names = {file.path for file in client.list_logged_model_artifacts(logged.model_id)}
     assert {"MLmodel", "requirements.txt", "meta.json"} <= names
     import mlflow.artifacts
 
-    local = mlflow.artifacts.download_artifacts(artifact_uri=logged.artifact_location, tracking_uri=models._connection.uri)
+    local = mlflow.artifacts.download_artifacts(
+        artifact_uri=logged.artifact_location, tracking_uri=models._connection.uri
+    )
     signature = Model.load(local).signature
     assert signature.inputs.input_names() == ["moisture__mean", "recipe"]
     assert signature.outputs.input_names() == ["probability"]
@@ -249,6 +301,10 @@ def test_a_version_with_more_than_a_model_has_is_not_fetched(models, monkeypatch
     run = models.start_run("large", "train", {})
     version = models.register("large", run, {**FILES, "model.bin": b"0" * 5000}, {})
     monkeypatch.setattr(model_files, "MOST_BYTES", 4000)
-    monkeypatch.setattr("mlflow.artifacts.download_artifacts", lambda **_: pytest.fail("it was fetched"))
-    with pytest.raises(ModelUnavailable, match="more than a model of this platform has; it was not read"):
+    monkeypatch.setattr(
+        "mlflow.artifacts.download_artifacts", lambda **_: pytest.fail("it was fetched")
+    )
+    with pytest.raises(
+        ModelUnavailable, match="more than a model of this platform has; it was not read"
+    ):
         models.model_files("large", version)

@@ -28,7 +28,9 @@ def trained(tmp_path_factory):
     """A platform with a champion in an MLflow of its own, and the address of that."""
     folder = tmp_path_factory.mktemp("mlflow")
     uri = f"sqlite:///{folder}/mlflow.db"
-    platform = mongomock_stores().platform(MlflowModels(uri, artifacts=folder / "artifacts"), {}, HandClock(), memory_platform)
+    platform = mongomock_stores().platform(
+        MlflowModels(uri, artifacts=folder / "artifacts"), {}, HandClock(), memory_platform
+    )
     platform.assets.put([humid_oven()])
     add_readings(platform, line(days=8), at(0))
     learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm", "random_forest"]}
@@ -62,7 +64,14 @@ def test_the_champion_is_loaded_by_mlflow_and_says_what_the_platform_says(traine
 def test_what_mlflow_serves_takes_rows_as_json_with_what_is_not_known_left_empty(loaded):
     columns = loaded.metadata.get_input_schema().input_names()
     body = json.loads(
-        json.dumps({"dataframe_split": {"columns": columns, "data": [[None] * len(columns), [1.0] * len(columns)]}})
+        json.dumps(
+            {
+                "dataframe_split": {
+                    "columns": columns,
+                    "data": [[None] * len(columns), [1.0] * len(columns)],
+                }
+            }
+        )
     )
     from mlflow.pyfunc.scoring_server import _split_data_and_params, infer_and_parse_data
 
@@ -73,9 +82,14 @@ def test_what_mlflow_serves_takes_rows_as_json_with_what_is_not_known_left_empty
     assert len(said) == 2
 
 
-def test_evaluation_reads_the_champion_also_after_mlflow_has_put_a_file_of_its_own_beside_it(trained, loaded):
+def test_evaluation_reads_the_champion_also_after_mlflow_has_put_a_file_of_its_own_beside_it(
+    trained, loaded
+):
     platform, _, result = trained
-    assert loaded.metadata.flavors["python_function"]["loader_module"] == "alerting.adapters.mlflow.served_model"
+    assert (
+        loaded.metadata.flavors["python_function"]["loader_module"]
+        == "alerting.adapters.mlflow.served_model"
+    )
     files = platform.models.model_files(NAME, result.challenger_version)
     packages = {line.partition("==")[0] for line in files["requirements.txt"].decode().splitlines()}
     assert {"numpy", "pandas"} < packages & {"numpy", "pandas", "lightgbm", "scikit-learn", "skops"}
@@ -88,7 +102,9 @@ def test_evaluation_reads_the_champion_also_after_mlflow_has_put_a_file_of_its_o
 
 def test_no_file_of_the_model_is_pickled(trained):
     platform, _, result = trained
-    names = platform.models.model_files(NAME, result.challenger_version).keys() - {"registered_model_meta"}  # MLflow's own
+    names = platform.models.model_files(NAME, result.challenger_version).keys() - {
+        "registered_model_meta"
+    }  # MLflow's own
     assert all(name.endswith((".json", ".txt", ".skops")) for name in names)
 
 
@@ -109,7 +125,9 @@ def test_the_five_figures_that_matter_come_first_on_the_run_and_on_the_version(t
     assert version.description.startswith("share of problems found ")
 
 
-def test_the_training_stores_the_champion_as_onnx_with_the_same_probabilities_and_so_does_the_export(trained):
+def test_the_training_stores_the_champion_as_onnx_with_the_same_probabilities_and_so_does_the_export(
+    trained,
+):
     onnxruntime = pytest.importorskip("onnxruntime", reason="pip install onnx onnxruntime")
     platform, _, result = trained
     rows = dataset_from_files(platform.models.files(result.run_id, "dataset")).rows.iloc[-50:]

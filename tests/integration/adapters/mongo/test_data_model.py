@@ -12,7 +12,9 @@ from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles
 
 ROOT = Path(__file__).parents[4]
-COLLECTIONS, SECTION_OF_INDEXES = (ROOT / "docs" / "data-model.md").read_text(encoding="utf-8").split("## Indexes\n")
+COLLECTIONS, SECTION_OF_INDEXES = (
+    (ROOT / "docs" / "data-model.md").read_text(encoding="utf-8").split("## Indexes\n")
+)
 
 
 def rows_of(text):
@@ -45,14 +47,20 @@ class RecordingDatabase:
 
 
 def fields_of(index):
-    return ", ".join(f"`{name}`{' ↓' if direction < 0 else ''}" for name, direction in index.document["key"].items())
+    return ", ".join(
+        f"`{name}`{' ↓' if direction < 0 else ''}"
+        for name, direction in index.document["key"].items()
+    )
 
 
 def kind_of(index):
     document = index.document
     kinds = [word for word in ("unique", "sparse") if document.get(word)]
     if "partialFilterExpression" in document:
-        kinds.append(f"partial, `{document['name']}`: " + ", ".join(f"`{name}`" for name in document["partialFilterExpression"]))
+        kinds.append(
+            f"partial, `{document['name']}`: "
+            + ", ".join(f"`{name}`" for name in document["partialFilterExpression"])
+        )
     if "expireAfterSeconds" in document:
         kinds.append(f"documents are deleted {document['expireAfterSeconds']} s later")
     return ", ".join(kinds)
@@ -69,22 +77,36 @@ def test_every_collection_of_the_stores_is_described_and_no_other():
 
 
 def test_every_validator_is_named():
-    assert VALIDATORS.keys() == {name for name, row in ROWS.items() if row[0].endswith("(validator)")}
+    assert VALIDATORS.keys() == {
+        name for name, row in ROWS.items() if row[0].endswith("(validator)")
+    }
 
 
 def test_the_table_of_indexes_is_that_of_the_platform():
-    wanted = [[f"`{name}`", fields_of(index), kind_of(index)] for name, indexes in INDEXES.items() for index in indexes]
+    wanted = [
+        [f"`{name}`", fields_of(index), kind_of(index)]
+        for name, indexes in INDEXES.items()
+        for index in indexes
+    ]
     assert rows_of(SECTION_OF_INDEXES) == wanted
 
 
 def test_every_writer_that_is_named_exists():
-    named = [path for row in ROWS.values() for path in re.findall(r"`((?:usecases|adapters|demo|console)/[^`]*)`", row[3])]
+    named = [
+        path
+        for row in ROWS.values()
+        for path in re.findall(r"`((?:usecases|adapters|demo|console)/[^`]*)`", row[3])
+    ]
     assert named
     assert [name for name in named if not (ROOT / "alerting" / name).exists()] == []
 
 
 def test_the_key_of_a_collection_is_its_unique_index_or_its_id():
     for name, row in ROWS.items():
-        unique = [index for index in INDEXES[name] if index.document.get("unique") and not index.document.get("sparse")]
+        unique = [
+            index
+            for index in INDEXES[name]
+            if index.document.get("unique") and not index.document.get("sparse")
+        ]
         expected = fields_of(unique[0]) if unique else "`_id`"
         assert row[2] == expected or row[2].startswith((f"{expected} (", f"{expected};")), name

@@ -34,7 +34,9 @@ class Whole:
 
 
 PART = Part(at(1), timedelta(minutes=2))
-WHOLE = Whole(3, 2.5, True, (PART, PART), PART, 1.5, {"a": [1, {"b": 2}]}, ("b", 2), frozenset({"x"}))
+WHOLE = Whole(
+    3, 2.5, True, (PART, PART), PART, 1.5, {"a": [1, {"b": 2}]}, ("b", 2), frozenset({"x"})
+)
 
 
 def stored(value):
@@ -53,7 +55,9 @@ def test_absent_fields_take_their_default_and_a_missing_one_is_an_error():
 
 
 def test_scalars_are_read_as_they_are_stored():
-    read = from_document(Whole, {"count": 1, "level": 2, "flag": True, "value": "wet", "first": stored(PART)})
+    read = from_document(
+        Whole, {"count": 1, "level": 2, "flag": True, "value": "wet", "first": stored(PART)}
+    )
     assert (read.level, type(read.level), read.value) == (2, int, "wet")
 
 
@@ -82,7 +86,13 @@ def test_names_of_fields_are_written_as_text():
 
 
 @pytest.mark.parametrize(
-    "numbers", [{"count": np.int64(3)}, {"level": np.float32(2.5)}, {"flag": np.bool_(True)}, {"value": np.float64(1.5)}]
+    "numbers",
+    [
+        {"count": np.int64(3)},
+        {"level": np.float32(2.5)},
+        {"flag": np.bool_(True)},
+        {"value": np.float64(1.5)},
+    ],
 )
 def test_numbers_of_numpy_are_written_as_plain_ones(numbers):
     document = to_document(replace(WHOLE, **numbers))
@@ -91,8 +101,18 @@ def test_numbers_of_numpy_are_written_as_plain_ones(numbers):
 
 
 def test_collections_of_any_kind_are_written_as_arrays_and_documents():
-    value = {"map": MappingProxyType({"b": np.array([1.5, 2])}), "set": {1}, "tuple": (1, (2, timedelta(seconds=1))), 4: None}
-    assert to_bson(value) == {"map": {"b": [1.5, 2.0]}, "set": [1], "tuple": [1, [2, 1000]], "4": None}
+    value = {
+        "map": MappingProxyType({"b": np.array([1.5, 2])}),
+        "set": {1},
+        "tuple": (1, (2, timedelta(seconds=1))),
+        4: None,
+    }
+    assert to_bson(value) == {
+        "map": {"b": [1.5, 2.0]},
+        "set": [1],
+        "tuple": [1, [2, 1000]],
+        "4": None,
+    }
 
 
 def test_instants_are_written_in_utc_in_whole_milliseconds_wherever_they_stand():
@@ -104,7 +124,10 @@ def test_instants_are_written_in_utc_in_whole_milliseconds_wherever_they_stand()
     }
 
 
-@pytest.mark.parametrize("place", [lambda naive: naive, lambda naive: {"a": [naive]}, lambda naive: replace(PART, at=naive)])
+@pytest.mark.parametrize(
+    "place",
+    [lambda naive: naive, lambda naive: {"a": [naive]}, lambda naive: replace(PART, at=naive)],
+)
 def test_an_instant_without_a_zone_is_refused_wherever_it_stands(place):
     with pytest.raises(ValueError, match="has no time zone"):
         to_bson(place(at(0).replace(tzinfo=None)))

@@ -37,8 +37,23 @@ from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 pytestmark = pytest.mark.slow
 NAMED = {
-    *("assets", "event_types", "source_revisions", "archived_files", "evaluation_shards", "late_arrivals"),
-    *("reprocessing_requests", "episodes", "shelves", "decisions", "trainings", "reports", "platform_alerts"),
+    *(
+        "assets",
+        "event_types",
+        "source_revisions",
+        "archived_files",
+        "evaluation_shards",
+        "late_arrivals",
+    ),
+    *(
+        "reprocessing_requests",
+        "episodes",
+        "shelves",
+        "decisions",
+        "trainings",
+        "reports",
+        "platform_alerts",
+    ),
 }
 """Collections whose junk is read by every round, and named in the log."""
 GATEWAY = {"name": "gateway", "kind": "http", "delivers": "readings"}
@@ -54,7 +69,12 @@ def stores(real_server):
 @pytest.fixture
 def platform(stores, tmp_path):
     """A platform that has raised its first alert, with a valid document in each collection."""
-    archive = ReadingsArchive(MongoArchivedFiles(stores.database), stores.assets, str(tmp_path / "archive"), timedelta(days=60))
+    archive = ReadingsArchive(
+        MongoArchivedFiles(stores.database),
+        stores.assets,
+        str(tmp_path / "archive"),
+        timedelta(days=60),
+    )
     made = replace(
         platform_on(stores, [Mailbox("mail")], HandClock(at(0))),
         archive=archive,
@@ -67,7 +87,10 @@ def platform(stores, tmp_path):
     made.routes.put({"name": "all", "channels": ["mail"], "platform": True})
     apply_sources(made, [GATEWAY], "engineer", at(0))
     add_events(made, [EventRow("oven-1", "failure", at(1), None, {})], at(1))
-    old = [ReadingRow("oven-1", at(-60 * 24 * 90 + minute), {"temperature": 190.0}) for minute in range(60)]
+    old = [
+        ReadingRow("oven-1", at(-60 * 24 * 90 + minute), {"temperature": 190.0})
+        for minute in range(60)
+    ]
     add_readings(made, old, at(-60 * 24 * 20))
     archive_readings(made, at(0))
     hours(made, 1, 230.0)
@@ -84,7 +107,10 @@ def platform(stores, tmp_path):
 
 def hours(platform, hour, temperature):
     """Readings of one hour."""
-    rows = [ReadingRow("oven-1", at(60 * hour - 60 + minute), {"temperature": temperature}) for minute in range(1, 60)]
+    rows = [
+        ReadingRow("oven-1", at(60 * hour - 60 + minute), {"temperature": temperature})
+        for minute in range(1, 60)
+    ]
     add_readings(platform, rows, at(60 * hour))
 
 
@@ -100,7 +126,9 @@ def leave(stores, examples, collections):
     for collection in collections:
         for name, document in junk(collection, examples[collection]):
             try:
-                stores.database[collection].insert_one(document | {"junk": True}, bypass_document_validation=True)
+                stores.database[collection].insert_one(
+                    document | {"junk": True}, bypass_document_validation=True
+                )
             except DuplicateKeyError:
                 refused.append(name)
     return refused
@@ -155,26 +183,44 @@ def failures(platform, hour, monkeypatch):
     return found
 
 
-def test_junk_in_every_collection_stops_nothing_else(platform, stores, examples, monkeypatch, caplog):
+def test_junk_in_every_collection_stops_nothing_else(
+    platform, stores, examples, monkeypatch, caplog
+):
     assert failures(platform, 2, monkeypatch) == {}, "without junk"
     hours(platform, 3, 190.0)
     evaluate(platform, None, at(180))
-    before = {episode.id for episode in platform.episodes.find(definition="too-hot", asset="oven-1")}
+    before = {
+        episode.id for episode in platform.episodes.find(definition="too-hot", asset="oven-1")
+    }
 
     refused = leave(stores, examples, INDEXES)
     found = rounds(platform, monkeypatch, 4)
 
     assert found == {}, culprits(platform, stores, examples, monkeypatch)
-    new = [e for e in platform.episodes.find(definition="too-hot", asset="oven-1") if e.id not in before]
+    new = [
+        e
+        for e in platform.episodes.find(definition="too-hot", asset="oven-1")
+        if e.id not in before
+    ]
     assert [e.condition for e in new if e.raised_at > at(180)] == ["open"]
     assert any("oven-1" in str(message) for message in platform.channels["mail"].messages[-3:])
     assert len(refused) < 80, refused
     named = {
-        record.getMessage().partition("/")[0] for record in caplog.records if "is faulty and left out" in record.getMessage()
+        record.getMessage().partition("/")[0]
+        for record in caplog.records
+        if "is faulty and left out" in record.getMessage()
     }
     assert named >= NAMED, NAMED - named
     subjects = {alert.subject.partition("/")[0] for alert in platform.platform_alerts.open()}
-    assert subjects >= {"assets", "event_types", "routes", "sources", "shelves", "archived_files", "definition_revisions"}
+    assert subjects >= {
+        "assets",
+        "event_types",
+        "routes",
+        "sources",
+        "shelves",
+        "archived_files",
+        "definition_revisions",
+    }
 
 
 def rounds(platform, monkeypatch, hour):

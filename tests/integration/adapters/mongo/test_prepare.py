@@ -47,7 +47,10 @@ def test_opening_the_platform_takes_at_most_three_commands(settings, monkeypatch
 
 
 def test_an_empty_database_is_refused_with_what_to_do(settings):
-    with pytest.raises(NotPrepared, match=r"is not prepared.*run `alerting prepare`"), open_platform(settings):
+    with (
+        pytest.raises(NotPrepared, match=r"is not prepared.*run `alerting prepare`"),
+        open_platform(settings),
+    ):
         pass
     with open_database(settings.mongodb_uri, settings.database) as database:
         assert database.list_collection_names() == []
@@ -56,7 +59,10 @@ def test_an_empty_database_is_refused_with_what_to_do(settings):
 def test_a_database_of_another_version_is_refused_until_it_is_prepared(settings):
     prepare(settings)
     set_version(settings, OLDER)
-    with pytest.raises(NotPrepared, match=r"another version .*0\.0\.1.* run `alerting prepare`"), open_platform(settings):
+    with (
+        pytest.raises(NotPrepared, match=r"another version .*0\.0\.1.* run `alerting prepare`"),
+        open_platform(settings),
+    ):
         pass
     prepare_by_settings(settings)
     with open_platform(settings) as platform:
@@ -72,7 +78,14 @@ def test_a_command_on_a_database_of_another_version_ends_with_one_sentence(setti
         "ALERTING_DATABASE": settings.database,
     }
     command = [sys.executable, "-c", "from alerting.cli.main import main; main()", "list"]
-    done = subprocess.run(command, env={**environ, **variables}, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        command,
+        env={**environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 1
     assert "run `alerting prepare`" in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr
@@ -86,7 +99,9 @@ def test_a_home_that_nobody_else_uses_prepares_itself(tmp_path):
         assert platform.definitions.documents() == []
 
 
-def test_preparing_makes_everything_that_is_described_and_doing_it_again_changes_nothing(real_server):
+def test_preparing_makes_everything_that_is_described_and_doing_it_again_changes_nothing(
+    real_server,
+):
     with open_database(real_server, "prepared") as database:
         prepare_database(database)
         first = found_in(database)
@@ -97,7 +112,10 @@ def test_preparing_makes_everything_that_is_described_and_doing_it_again_changes
 
 
 def found_in(database):
-    return {c["name"]: (c["options"], database[c["name"]].index_information()) for c in database.list_collections()}
+    return {
+        c["name"]: (c["options"], database[c["name"]].index_information())
+        for c in database.list_collections()
+    }
 
 
 def test_an_index_of_an_older_version_is_replaced(real_server):
@@ -126,7 +144,9 @@ def test_whatever_changes_the_schema_changes_its_version(monkeypatch, change):
     elif change == "a collection":
         monkeypatch.setitem(INDEXES, "new", [])
     else:
-        monkeypatch.setitem(preparation.VALIDATORS, DEFINITIONS, lambda: {"$jsonSchema": {"required": ["name"]}})
+        monkeypatch.setitem(
+            preparation.VALIDATORS, DEFINITIONS, lambda: {"$jsonSchema": {"required": ["name"]}}
+        )
     assert schema_hash() != before
     schema_hash.cache_clear()
 

@@ -31,7 +31,15 @@ def _with_the_wheel():
 def plain_server(folder):
     """Run a server that belongs to no replica set, as many people start one; yield its URI."""
     port = free_port()
-    options = ["--dbpath", str(folder), "--port", str(port), "--bind_ip", "127.0.0.1", "--nounixsocket"]
+    options = [
+        "--dbpath",
+        str(folder),
+        "--port",
+        str(port),
+        "--bind_ip",
+        "127.0.0.1",
+        "--nounixsocket",
+    ]
     with subprocess.Popen([find_mongod(), *options], stdout=subprocess.DEVNULL) as process:
         uri = f"mongodb://127.0.0.1:{port}"
         try:
@@ -46,13 +54,18 @@ def test_a_server_that_is_no_replica_set_is_refused_with_what_to_do(tmp_path):
     message = r"replica set.*--replSet.*rs\.initiate\(\)"
     with plain_server(tmp_path) as uri:
         for prepare in (False, True):
-            with pytest.raises(UserError, match=message), open_stores_of(uri, "test", prepare=prepare):
+            with (
+                pytest.raises(UserError, match=message),
+                open_stores_of(uri, "test", prepare=prepare),
+            ):
                 pass
         with pytest.raises(UserError, match=message):
             prepare_database(Settings(home=tmp_path / "home", mongodb_uri=uri))
 
 
-def test_the_embedded_server_ends_a_transaction_after_ten_seconds_and_a_longer_limit_is_said_at_the_start(tmp_path):
+def test_the_embedded_server_ends_a_transaction_after_ten_seconds_and_a_longer_limit_is_said_at_the_start(
+    tmp_path,
+):
     with EmbeddedMongod(tmp_path / "data", free_port()) as server:
         settings = Settings(home=tmp_path / "home", mongodb_uri=server.uri)
         assert database_warning(settings) is None

@@ -26,10 +26,21 @@ NODES = {"ns=2;s=x": {"variable": "x"}}
 
 def source(kind, **changes):
     what = {"nodes": NODES} if kind == "opcua" else {"topic": "line-3"}
-    return parse_source({"name": "line", "kind": kind, "url": {"env": "BROKER_URL"}, "asset": "o", **what, **changes})
+    return parse_source(
+        {
+            "name": "line",
+            "kind": kind,
+            "url": {"env": "BROKER_URL"},
+            "asset": "o",
+            **what,
+            **changes,
+        }
+    )
 
 
-@pytest.mark.parametrize("address", ["me:sec/ret@host", "me:sec#ret@host", "me:1#ret@host", "[sec", ""])
+@pytest.mark.parametrize(
+    "address", ["me:sec/ret@host", "me:sec#ret@host", "me:1#ret@host", "[sec", ""]
+)
 @pytest.mark.parametrize("kind", STREAMS)
 def test_an_address_that_cannot_be_read_is_a_fault_without_its_text(kind, address):
     with pytest.raises(UserError, match="not the address of a broker") as fault:
@@ -39,20 +50,39 @@ def test_an_address_that_cannot_be_read_is_a_fault_without_its_text(kind, addres
 
 
 def test_the_parts_of_an_address_are_decoded():
-    found = read_address(source("amqp"), "amqp://me:a%2Fb@host/line%203", {"amqp": 5672, "amqps": 5671}, has_path=True)
-    assert (found.host, found.port, found.user, found.password, found.path) == ("host", 5672, "me", "a/b", "line 3")
+    found = read_address(
+        source("amqp"),
+        "amqp://me:a%2Fb@host/line%203",
+        {"amqp": 5672, "amqps": 5671},
+        has_path=True,
+    )
+    assert (found.host, found.port, found.user, found.password, found.path) == (
+        "host",
+        5672,
+        "me",
+        "a/b",
+        "line 3",
+    )
 
 
 def test_certificates_without_encryption_and_a_key_without_certificate_are_faults():
     with pytest.raises(UserError, match="its url is not encrypted: write amqps://"):
-        read_address(source("amqp", tls={"ca": "/x.pem"}), "amqp://host", {"amqp": 5672, "amqps": 5671})
+        read_address(
+            source("amqp", tls={"ca": "/x.pem"}), "amqp://host", {"amqp": 5672, "amqps": 5671}
+        )
     with pytest.raises(UserError, match=r"tls: /nothing\.pem cannot be read: No such file"):
-        read_address(source("amqp", tls={"ca": "/nothing.pem"}), "amqps://host", {"amqp": 5672, "amqps": 5671})
+        read_address(
+            source("amqp", tls={"ca": "/nothing.pem"}),
+            "amqps://host",
+            {"amqp": 5672, "amqps": 5671},
+        )
     with pytest.raises(SourceRefused, match="is the key of no certificate"):
         source("nats", tls={"key": "/x.pem"})
 
 
-def test_a_server_is_trusted_by_its_authority_alone_and_knows_the_platform_by_its_certificate(tmp_path):
+def test_a_server_is_trusted_by_its_authority_alone_and_knows_the_platform_by_its_certificate(
+    tmp_path,
+):
     ca, _ = certify(tmp_path, "ca")
     other, _ = certify(tmp_path, "other")
     certificate, key = certify(tmp_path, "127.0.0.1", "ca")
@@ -110,16 +140,26 @@ def certify(folder, name, authority=None):
     issuer, signing = subject, key
     if authority:
         issuer = x509.load_pem_x509_certificate((folder / f"{authority}.pem").read_bytes()).subject
-        signing = serialization.load_pem_private_key((folder / f"{authority}.key").read_bytes(), None)
+        signing = serialization.load_pem_private_key(
+            (folder / f"{authority}.key").read_bytes(), None
+        )
     now = datetime.now(UTC)
-    builder = x509.CertificateBuilder(issuer, subject, key.public_key(), 1 + hash(name) % 1000, now, now + timedelta(days=1))
-    builder = builder.add_extension(x509.BasicConstraints(ca=authority is None, path_length=None), critical=True)
+    builder = x509.CertificateBuilder(
+        issuer, subject, key.public_key(), 1 + hash(name) % 1000, now, now + timedelta(days=1)
+    )
+    builder = builder.add_extension(
+        x509.BasicConstraints(ca=authority is None, path_length=None), critical=True
+    )
     if name[0].isdigit():
         names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(name))])
         builder = builder.add_extension(names, critical=False)
     paths = folder / f"{name}.pem", folder / f"{name}.key"
-    paths[0].write_bytes(builder.sign(signing, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    paths[0].write_bytes(
+        builder.sign(signing, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+    )
     plain = serialization.PrivateFormat.TraditionalOpenSSL
-    paths[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, plain, serialization.NoEncryption()))
+    paths[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, plain, serialization.NoEncryption())
+    )
     paths[1].chmod(0o600)
     return paths

@@ -10,7 +10,9 @@ from alerting.adapters.sources.addresses import read_address  # noqa: E402
 from alerting.adapters.sources.kafka_topics import KafkaClient, _options, newest  # noqa: E402
 from alerting.definitions.sources.source import parse_source  # noqa: E402
 
-SOURCE = parse_source({"name": "line", "kind": "kafka", "url": {"env": "B"}, "topic": "line-3.{asset}"})
+SOURCE = parse_source(
+    {"name": "line", "kind": "kafka", "url": {"env": "B"}, "topic": "line-3.{asset}"}
+)
 ONE, TWO = kafka.TopicPartition("line-3.a", 0), kafka.TopicPartition("line-3.b", 0)
 
 
@@ -36,8 +38,16 @@ class Consumer:
         self.stopped = self.stopped - set(partitions)
 
     def poll(self, timeout_ms, max_records):
-        found = {partition: records[:max_records] for partition, records in self.waiting.items() if partition not in self.stopped}
-        self.waiting = {partition: records for partition, records in self.waiting.items() if partition not in found}
+        found = {
+            partition: records[:max_records]
+            for partition, records in self.waiting.items()
+            if partition not in self.stopped
+        }
+        self.waiting = {
+            partition: records
+            for partition, records in self.waiting.items()
+            if partition not in found
+        }
         return found
 
     def commit(self, offsets):
@@ -45,7 +55,9 @@ class Consumer:
 
 
 def record(partition, offset):
-    return SimpleNamespace(topic=partition.topic, value=b"%d" % offset, offset=offset, timestamp=1_767_614_400_000)
+    return SimpleNamespace(
+        topic=partition.topic, value=b"%d" % offset, offset=offset, timestamp=1_767_614_400_000
+    )
 
 
 @pytest.fixture
@@ -88,16 +100,30 @@ def test_topics_of_several_levels_are_subscribed_by_a_pattern(consumer):
     assert matches("line-3.oven-1")
     assert not matches("line-3.oven-1.x")
     assert not matches("line-30oven")
-    KafkaClient(parse_source({"name": "line", "kind": "kafka", "url": {"env": "B"}, "topic": "line-3"}), consumer)
+    KafkaClient(
+        parse_source({"name": "line", "kind": "kafka", "url": {"env": "B"}, "topic": "line-3"}),
+        consumer,
+    )
     assert consumer.subscribed["topics"] == ["line-3"]
 
 
 def test_the_options_are_those_of_the_library():
-    source = parse_source({"name": "l", "kind": "kafka", "url": {"env": "B"}, "topic": "t", "mechanism": "SCRAM-SHA-512"})
+    source = parse_source(
+        {
+            "name": "l",
+            "kind": "kafka",
+            "url": {"env": "B"},
+            "topic": "t",
+            "mechanism": "SCRAM-SHA-512",
+        }
+    )
     address = read_address(source, "kafkas://me:pass@host:9093", {"kafka": 9092, "kafkas": 9093})
     options = _options(source, address)
     assert options.keys() <= kafka.KafkaConsumer.DEFAULT_CONFIG.keys()
-    assert (options["security_protocol"], options["sasl_mechanism"]) == ("SASL_SSL", "SCRAM-SHA-512")
+    assert (options["security_protocol"], options["sasl_mechanism"]) == (
+        "SASL_SSL",
+        "SCRAM-SHA-512",
+    )
     assert (options["enable_auto_commit"], options["auto_offset_reset"]) == (False, "earliest")
 
 
@@ -130,7 +156,11 @@ class Topics(Consumer):
         return self._at[partition]
 
     def poll(self, timeout_ms):
-        found = {p: [record(p, i) for i in range(self._at[p], end)] for p, end in self._ends.items() if self._at[p] < end}
+        found = {
+            p: [record(p, i) for i in range(self._at[p], end)]
+            for p, end in self._ends.items()
+            if self._at[p] < end
+        }
         self._at = dict(self._ends)
         return found
 
@@ -143,4 +173,7 @@ def test_a_trial_copies_the_newest_messages_without_a_group():
     found, notes = newest(SOURCE, consumer, 1.0)
     assert [one.payload for one in found] == [b"%d" % i for i in range(15, 25)]
     assert (notes, consumer.closed, consumer.committed) == ([], True, {})
-    assert newest(SOURCE, Topics({ONE: 0, TWO: 0}), 1.0) == ([], ["no topic line-3.{asset} holds a message"])
+    assert newest(SOURCE, Topics({ONE: 0, TWO: 0}), 1.0) == (
+        [],
+        ["no topic line-3.{asset} holds a message"],
+    )

@@ -23,19 +23,38 @@ from tests.rubbish import VALUES
 def every_route(client):
     schema = client.get("/api/v1/openapi.json", headers=VIEWER).json()
     names = dict.fromkeys(("id", "name", "table"), "x")
-    return [(method.upper(), path.format(**names)) for path, methods in schema["paths"].items() for method in methods]
+    return [
+        (method.upper(), path.format(**names))
+        for path, methods in schema["paths"].items()
+        for method in methods
+    ]
 
 
 def test_nobody_gets_in_without_a_token_except_to_the_health_of_the_api(client):
-    routes = [*every_route(client), ("GET", "/api/v1/openapi.json"), ("GET", "/api/v1/nothing"), ("GET", "/docs")]
+    routes = [
+        *every_route(client),
+        ("GET", "/api/v1/openapi.json"),
+        ("GET", "/api/v1/nothing"),
+        ("GET", "/docs"),
+    ]
     assert len(routes) > 10
-    closed = [r for r in routes if client.request(*r, follow_redirects=False).status_code not in (401, 303)]
+    closed = [
+        r
+        for r in routes
+        if client.request(*r, follow_redirects=False).status_code not in (401, 303)
+    ]
     assert closed == [("GET", "/api/v1/health")]
 
 
 @pytest.mark.parametrize(
     "header",
-    ["Bearer wrong-token-0123456789", "Bearer ", "Basic dmVyYTp4", "viewer-token-0123456789", "Bearer viewer-token-012345678"],
+    [
+        "Bearer wrong-token-0123456789",
+        "Bearer ",
+        "Basic dmVyYTp4",
+        "viewer-token-0123456789",
+        "Bearer viewer-token-012345678",
+    ],
 )
 def test_a_wrong_token_is_refused(client, header):
     answer = client.get("/api/v1/episodes", headers={"authorization": header})
@@ -45,14 +64,18 @@ def test_a_wrong_token_is_refused(client, header):
 
 def test_a_role_that_is_too_small_is_refused_and_changes_nothing(client, platform):
     platform.episodes.insert(episode(1))
-    answer = client.post(f"/api/v1/episodes/{episode(1).id}/feedback", json={"verdict": "true_alarm"}, headers=VIEWER)
+    answer = client.post(
+        f"/api/v1/episodes/{episode(1).id}/feedback", json={"verdict": "true_alarm"}, headers=VIEWER
+    )
     assert expect_problem(answer, 403) == "this needs the role operator; vera has the role viewer"
     assert platform.feedback.of(episode(1).id) == []
 
 
 def test_a_larger_role_may_do_what_a_smaller_one_may(client, platform):
     platform.episodes.insert(episode(1))
-    answer = client.post(f"/api/v1/episodes/{episode(1).id}/feedback", json={"verdict": "true_alarm"}, headers=ADMIN)
+    answer = client.post(
+        f"/api/v1/episodes/{episode(1).id}/feedback", json={"verdict": "true_alarm"}, headers=ADMIN
+    )
     assert answer.status_code == 200
 
 
@@ -80,7 +103,9 @@ def test_without_a_database_health_is_a_problem(platform):
         def faulty(self):
             raise ServerSelectionTimeoutError("mongodb.plant.internal:27017: timed out")
 
-    client = TestClient(create_app(replace(platform, definitions=Down()), TOKENS), raise_server_exceptions=False)
+    client = TestClient(
+        create_app(replace(platform, definitions=Down()), TOKENS), raise_server_exceptions=False
+    )
     detail = expect_problem(client.get("/api/v1/health"), 503)
     assert "database does not answer" in detail
     assert "plant.internal" not in detail
@@ -91,7 +116,9 @@ def test_a_fault_of_ours_says_nothing_of_its_inside(platform):
         def faulty(self):
             raise RuntimeError("secret detail")
 
-    client = TestClient(create_app(replace(platform, definitions=Broken()), TOKENS), raise_server_exceptions=False)
+    client = TestClient(
+        create_app(replace(platform, definitions=Broken()), TOKENS), raise_server_exceptions=False
+    )
     assert "secret" not in expect_problem(client.get("/api/v1/health"), 500)
 
 
@@ -115,7 +142,9 @@ def test_an_episode_is_shown_with_everything(client, platform):
 
 
 def test_an_unknown_episode_is_not_found(client):
-    assert "there is no episode 'nope'" in expect_problem(client.get("/api/v1/episodes/nope", headers=VIEWER), 404)
+    assert "there is no episode 'nope'" in expect_problem(
+        client.get("/api/v1/episodes/nope", headers=VIEWER), 404
+    )
 
 
 def test_episodes_are_filtered(client, platform):
@@ -176,12 +205,22 @@ def test_a_query_that_makes_no_sense_is_said(client, query, message):
 
 
 def say(client, body, headers=OPERATOR, id=None):
-    return client.post(f"/api/v1/episodes/{id or episode(1).id}/feedback", json=body, headers=headers)
+    return client.post(
+        f"/api/v1/episodes/{id or episode(1).id}/feedback", json=body, headers=headers
+    )
 
 
 def test_feedback_is_kept_and_settles_the_outcome(client, platform):
     platform.episodes.insert(episode(1))
-    answer = say(client, {"verdict": "false_alarm", "acted": True, "action": " opened the damper ", "comment": "sensor"})
+    answer = say(
+        client,
+        {
+            "verdict": "false_alarm",
+            "acted": True,
+            "action": " opened the damper ",
+            "comment": "sensor",
+        },
+    )
     assert answer.status_code == 200
     shown = answer.json()
     assert shown["outcome"] == "false_alarm"
@@ -200,7 +239,9 @@ def test_feedback_is_kept_and_settles_the_outcome(client, platform):
     assert kept.at == platform.clock.now()
 
 
-@pytest.mark.parametrize(("taken", "acted"), [("yes", True), ("partly", True), ("other", True), ("no", False)])
+@pytest.mark.parametrize(
+    ("taken", "acted"), [("yes", True), ("partly", True), ("other", True), ("no", False)]
+)
 def test_whether_the_recommendation_was_followed_is_kept_and_said(client, platform, taken, acted):
     platform.episodes.insert(episode(1))
     answer = say(client, {"acted": acted, "recommendation_taken": taken})
@@ -223,28 +264,42 @@ def test_feedback_never_overwrites(client, platform):
         ({"verdict": "maybe"}, "verdict: "),
         ({"verdikt": "true_alarm"}, "verdikt: there is no such field"),
         ({"acted": "yes"}, "acted: "),
-        ({"verdict": "unsure", "action": "opened the damper"}, "body: action and acted_at go together with acted: true"),
+        (
+            {"verdict": "unsure", "action": "opened the damper"},
+            "body: action and acted_at go together with acted: true",
+        ),
         ({"acted": True, "recommendation_taken": "perhaps"}, "recommendation_taken: "),
-        ({"recommendation_taken": "partly"}, "body: recommendation_taken partly goes together with acted: true"),
+        (
+            {"recommendation_taken": "partly"},
+            "body: recommendation_taken partly goes together with acted: true",
+        ),
         ({"acted": True, "acted_at": "2026-01-05T00:00:00"}, "acted_at: "),
         ({"acted": True, "acted_at": "2031-01-05T00:00:00Z"}, "lies after now"),
         ({"comment": "x" * 2001}, "comment: "),
         ([], "body: "),
     ],
 )
-def test_feedback_that_says_nothing_or_nonsense_is_refused_and_not_kept(client, platform, body, message):
+def test_feedback_that_says_nothing_or_nonsense_is_refused_and_not_kept(
+    client, platform, body, message
+):
     platform.episodes.insert(episode(1))
     assert message in expect_problem(say(client, body), 422)
     assert platform.feedback.of(episode(1).id) == []
 
 
 def test_a_body_that_is_not_json_is_said(client):
-    answer = client.post("/api/v1/episodes/x/feedback", content="{", headers={**OPERATOR, "content-type": "application/json"})
+    answer = client.post(
+        "/api/v1/episodes/x/feedback",
+        content="{",
+        headers={**OPERATOR, "content-type": "application/json"},
+    )
     assert "not JSON" in expect_problem(answer, 422)
 
 
 def test_feedback_on_nothing_is_not_found(client):
-    assert "there is no episode" in expect_problem(say(client, {"verdict": "unsure"}, id="nothing"), 404)
+    assert "there is no episode" in expect_problem(
+        say(client, {"verdict": "unsure"}, id="nothing"), 404
+    )
 
 
 def test_a_body_too_large_is_refused_before_it_is_read(client):
@@ -269,7 +324,9 @@ def test_definitions_are_listed_and_shown_with_their_revisions(client, platform)
         (1, "engineer", "first"),
         (2, "ada", "tuned"),
     ]
-    assert "there is no definition" in expect_problem(client.get("/api/v1/definitions/nope", headers=VIEWER), 404)
+    assert "there is no definition" in expect_problem(
+        client.get("/api/v1/definitions/nope", headers=VIEWER), 404
+    )
 
 
 def test_a_faulty_definition_says_so(client, platform):
@@ -284,11 +341,24 @@ def test_models_are_shown_with_aliases_and_decisions(client, platform):
     platform.models.set_alias("too-moist", "champion", 1)
     platform.decisions.add(
         DecisionRecord(
-            "too-moist", at(5), 1, 1, None, True, True, "provisional", "no champion yet", {"ap": 0.9}, "run-1", "platform"
+            "too-moist",
+            at(5),
+            1,
+            1,
+            None,
+            True,
+            True,
+            "provisional",
+            "no champion yet",
+            {"ap": 0.9},
+            "run-1",
+            "platform",
         )
     )
     shown = client.get("/api/v1/models/too-moist", headers=VIEWER).json()
-    assert shown["versions"] == [{"version": 1, "aliases": ["champion", "challenger"], "tags": {"family": "lightgbm"}}]
+    assert shown["versions"] == [
+        {"version": 1, "aliases": ["champion", "challenger"], "tags": {"family": "lightgbm"}}
+    ]
     assert shown["decisions"][0]["reason"] == "no champion yet"
     assert client.get("/api/v1/models/nope", headers=VIEWER).status_code == 404
 
@@ -296,13 +366,19 @@ def test_models_are_shown_with_aliases_and_decisions(client, platform):
 def test_reports_are_listed_and_their_page_is_html(client, platform):
     id = store_report(platform, trust="yes", sentences=("Trust it: 7 of 9.",))
     [listed] = client.get("/api/v1/reports", headers=VIEWER).json()
-    assert (listed["headline"], listed["trust"], listed["start"]) == ("Trust it: 7 of 9.", "yes", "2026-01-05T00:00:00Z")
+    assert (listed["headline"], listed["trust"], listed["start"]) == (
+        "Trust it: 7 of 9.",
+        "yes",
+        "2026-01-05T00:00:00Z",
+    )
     page = client.get(listed["url"], headers=VIEWER)
     assert page.headers["content-type"].startswith("text/html")
     assert page.text == "<!DOCTYPE html><p>page</p>"
     assert listed["url"].endswith(id)
     assert client.get("/api/v1/reports?definition=too-moist", headers=VIEWER).json() == []
-    assert "there is no report" in expect_problem(client.get("/api/v1/reports/nope", headers=VIEWER), 404)
+    assert "there is no report" in expect_problem(
+        client.get("/api/v1/reports/nope", headers=VIEWER), 404
+    )
     assert client.get("/api/v1/reports?definition=nope", headers=VIEWER).status_code == 404
 
 
@@ -315,7 +391,12 @@ def test_the_schema_describes_every_route_and_the_token(client):
     schema = client.get("/api/v1/openapi.json", headers=VIEWER).json()
     assert "/api/v1/episodes/{id}/feedback" in schema["paths"]
     assert schema["components"]["securitySchemes"]["HTTPBearer"]["scheme"] == "bearer"
-    undescribed = [p for p, methods in schema["paths"].items() for m in methods.values() if not m.get("description")]
+    undescribed = [
+        p
+        for p, methods in schema["paths"].items()
+        for m in methods.values()
+        if not m.get("description")
+    ]
     assert undescribed == []
 
 
@@ -324,7 +405,9 @@ def test_the_schema_describes_every_route_and_the_token(client):
 
 def test_what_is_wrong_with_the_platform_is_listed_while_it_is(client, platform):
     assert client.get("/api/v1/platform-alerts", headers=VIEWER).json() == []
-    platform.platform_alerts.report("champion unreadable", "too-moist", "the registry does not answer", at(0))
+    platform.platform_alerts.report(
+        "champion unreadable", "too-moist", "the registry does not answer", at(0)
+    )
     (alert,) = client.get("/api/v1/platform-alerts", headers=VIEWER).json()
     assert (alert["subject"], alert["reason"]) == ("too-moist", "the registry does not answer")
     platform.platform_alerts.resolve("champion unreadable", "too-moist", at(1))

@@ -38,7 +38,10 @@ BY_STATE = {
     "POST /api/v1/shelves": "is not after now|at most",
 }
 """What a description cannot say: refusals that follow from the time, from the state, or from two parameters together."""
-DELIVERIES = ("POST /api/v1/readings", "POST /api/v1/events")  # a row that is refused does not refuse the others: 200
+DELIVERIES = (
+    "POST /api/v1/readings",
+    "POST /api/v1/events",
+)  # a row that is refused does not refuse the others: 200
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +66,41 @@ def failures(address, folder, token, phases, most, *options):
     url, app = address
     (folder / "openapi.json").write_text(json.dumps(app.openapi()))
     command = [
-        *(Path(sys.executable).parent / "schemathesis", "run", folder / "openapi.json", "--url", url),
-        *("--phases", phases, "--max-examples", str(most), "--seed", "25", "--checks", "all", "--no-shrink", "--no-color"),
-        *("--continue-on-failure", "--generation-database", "none", "--request-timeout", "20", "--workers", "1"),
+        *(
+            Path(sys.executable).parent / "schemathesis",
+            "run",
+            folder / "openapi.json",
+            "--url",
+            url,
+        ),
+        *(
+            "--phases",
+            phases,
+            "--max-examples",
+            str(most),
+            "--seed",
+            "25",
+            "--checks",
+            "all",
+            "--no-shrink",
+            "--no-color",
+        ),
+        *(
+            "--continue-on-failure",
+            "--generation-database",
+            "none",
+            "--request-timeout",
+            "20",
+            "--workers",
+            "1",
+        ),
         *("--report", "ndjson", "--report-ndjson-path", folder / "report"),
         *(("-H", f"Authorization: Bearer {token}") if token else ()),
         *options,
     ]
-    done = subprocess.run([str(part) for part in command], check=False, capture_output=True, text=True, cwd=folder)
+    done = subprocess.run(
+        [str(part) for part in command], check=False, capture_output=True, text=True, cwd=folder
+    )
     assert done.returncode in (0, 1), done.stdout[-4000:] + done.stderr[-2000:]
     return found(folder / "report")
 
@@ -81,12 +111,24 @@ def found(report):
         event = json.loads(line).get("ScenarioFinished")
         for case, checks in event["recorder"]["checks"].items() if event else ():
             answer = (event["recorder"]["interactions"].get(case) or {}).get("response") or {}
-            text = base64.b64decode((answer.get("content") or {}).get("$base64", "")).decode(errors="replace")
+            text = base64.b64decode((answer.get("content") or {}).get("$base64", "")).decode(
+                errors="replace"
+            )
             for check in checks:
-                if check["status"] == "success" or is_by_state(event["recorder"]["label"], check["name"], answer, text):
+                if check["status"] == "success" or is_by_state(
+                    event["recorder"]["label"], check["name"], answer, text
+                ):
                     continue
                 message = check["failure_info"]["failure"]["message"]
-                wrong.add((event["recorder"]["label"], check["name"], answer.get("status_code"), message[:200], text[:200]))
+                wrong.add(
+                    (
+                        event["recorder"]["label"],
+                        check["name"],
+                        answer.get("status_code"),
+                        message[:200],
+                        text[:200],
+                    )
+                )
     return wrong
 
 
@@ -94,14 +136,32 @@ def is_by_state(operation, check, answer, text):
     """Return whether a failed check is no failure: of what a description cannot say, and of deliveries row by row."""
     if check == "positive_data_acceptance" and answer.get("status_code") == 422:
         return re.search(BY_STATE.get(operation, "^$"), json.loads(text)["detail"]) is not None
-    return check == "negative_data_rejection" and operation in DELIVERIES and json.loads(text).get("refused", 0) > 0
+    return (
+        check == "negative_data_rejection"
+        and operation in DELIVERIES
+        and json.loads(text).get("refused", 0) > 0
+    )
 
 
 def test_every_answer_to_an_engineer_is_as_described(address, tmp_path):
-    assert failures(address, tmp_path, ADMIN_TOKEN, "coverage,fuzzing", 8, "--exclude-checks", "ignored_auth") == set()
+    assert (
+        failures(
+            address,
+            tmp_path,
+            ADMIN_TOKEN,
+            "coverage,fuzzing",
+            8,
+            "--exclude-checks",
+            "ignored_auth",
+        )
+        == set()
+    )
 
 
 @pytest.mark.parametrize("role", [None, "viewer", "operator", "sender"])
 def test_every_answer_to_the_other_roles_is_as_described(address, tmp_path, role):
     token = next((token for token, (_, its) in TOKENS.items() if its == role), None)
-    assert failures(address, tmp_path, token, "fuzzing", 2, "--exclude-checks", "ignored_auth") == set()
+    assert (
+        failures(address, tmp_path, token, "fuzzing", 2, "--exclude-checks", "ignored_auth")
+        == set()
+    )

@@ -32,10 +32,27 @@ def serving(home, **more):
     port, tokens = free_port(), home / "tokens.json"
     tokens.write_text(json.dumps({TOKEN: {"name": "otto", "role": "operator"}}))
     tokens.chmod(0o600)
-    own = {"ALERTING_HOME": str(home), "ALERTING_API_PORT": str(port), "ALERTING_API_TOKENS_FILE": str(tokens), **more}
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("ALERTING_")} | own
-    subprocess.run([Path(sys.executable).parent / "alerting", "prepare"], env=environ, check=True, capture_output=True)
-    server = subprocess.Popen([sys.executable, "-m", "alerting.console.serve"], env=environ, stderr=subprocess.PIPE, text=True)
+    own = {
+        "ALERTING_HOME": str(home),
+        "ALERTING_API_PORT": str(port),
+        "ALERTING_API_TOKENS_FILE": str(tokens),
+        **more,
+    }
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith("ALERTING_")
+    } | own
+    subprocess.run(
+        [Path(sys.executable).parent / "alerting", "prepare"],
+        env=environ,
+        check=True,
+        capture_output=True,
+    )
+    server = subprocess.Popen(
+        [sys.executable, "-m", "alerting.console.serve"],
+        env=environ,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         wait_until_healthy(server, port)
         yield port
@@ -127,36 +144,61 @@ def test_an_answer_is_not_kept_for_a_client_that_reads_nothing(served):
 @pytest.mark.parametrize("pieces", [1, 200])
 def test_headers_of_200_kb_are_refused(served, pieces):
     value = b"a" * (200_000 // pieces)
-    head = b"GET /api/v1/health HTTP/1.1\r\nhost: x\r\n" + b"".join(b"x-%d: %s\r\n" % (i, value) for i in range(pieces)) + b"\r\n"
+    head = (
+        b"GET /api/v1/health HTTP/1.1\r\nhost: x\r\n"
+        + b"".join(b"x-%d: %s\r\n" % (i, value) for i in range(pieces))
+        + b"\r\n"
+    )
     _, said = trickle(served, head, b"", within=30)
-    assert said[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 431", b"")  # the connection may break before the answer is read
+    assert said[:12] in (
+        b"HTTP/1.1 400",
+        b"HTTP/1.1 431",
+        b"",
+    )  # the connection may break before the answer is read
 
 
 @pytest.mark.parametrize("size", [33_000, 60_000])
 def test_large_headers_are_refused_with_an_answer(served, size):
     answer = httpx.get(f"http://127.0.0.1:{served}/api/v1/health", headers={"x-a": "a" * size})
     assert answer.status_code in (400, 431)
-    assert httpx.get(f"http://127.0.0.1:{served}/api/v1/health?{'a' * size}").status_code in (400, 431)
+    assert httpx.get(f"http://127.0.0.1:{served}/api/v1/health?{'a' * size}").status_code in (
+        400,
+        431,
+    )
 
 
 def guess(port, address):
     return httpx.post(
-        f"http://127.0.0.1:{port}/login", data={"token": "x" * 20}, headers={"x-forwarded-for": address}
+        f"http://127.0.0.1:{port}/login",
+        data={"token": "x" * 20},
+        headers={"x-forwarded-for": address},
     ).status_code
 
 
-@pytest.mark.parametrize(("trusted", "shared"), [("", False), ("none", True), ("10.1.2.3", True), ("127.0.0.0/8", False)])
+@pytest.mark.parametrize(
+    ("trusted", "shared"), [("", False), ("none", True), ("10.1.2.3", True), ("127.0.0.0/8", False)]
+)
 def test_the_setting_says_whose_word_on_addresses_is_taken(tmp_path, trusted, shared):
     require_real_server()
-    for port in serving(tmp_path, ALERTING_TRUSTED_PROXIES=trusted, ALERTING_PUBLIC_URL="https://alerting.plant.example"):
+    for port in serving(
+        tmp_path,
+        ALERTING_TRUSTED_PROXIES=trusted,
+        ALERTING_PUBLIC_URL="https://alerting.plant.example",
+    ):
         assert [guess(port, "192.168.1.1") for _ in range(6)] == [401] * 5 + [429]
         assert guess(port, "192.168.1.2") == (429 if shared else 401)
-        answer = httpx.post(f"http://127.0.0.1:{port}/login", data={"token": TOKEN}, headers={"x-forwarded-for": "192.168.1.3"})
+        answer = httpx.post(
+            f"http://127.0.0.1:{port}/login",
+            data={"token": TOKEN},
+            headers={"x-forwarded-for": "192.168.1.3"},
+        )
         assert answer.status_code == (429 if shared else 303)
         assert shared or "Secure" in answer.headers["set-cookie"]
 
 
 @pytest.mark.parametrize("text", ["*", "proxy.example", "10.0.0.1/8", "10.0.0.0/99"])
 def test_a_proxy_that_is_neither_address_nor_network_is_refused(text):
-    with pytest.raises(SettingsRefused, match=r"ALERTING_TRUSTED_PROXIES.*neither an address nor a network"):
+    with pytest.raises(
+        SettingsRefused, match=r"ALERTING_TRUSTED_PROXIES.*neither an address nor a network"
+    ):
         read_settings({"ALERTING_TRUSTED_PROXIES": text})

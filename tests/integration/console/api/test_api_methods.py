@@ -23,54 +23,84 @@ from tests.in_memory_platform import HandClock, in_memory_platform
 @pytest.fixture
 def platform():
     clock = HandClock(at(600))
-    made = replace(in_memory_platform(), links=SignedLinks(b"k" * 40, "http://testserver", timedelta(hours=9), clock.now))
-    store_report(filled(made), trust="yes", tables={"episodes": {"columns": ["id"], "rows": [["a"]]}})
+    made = replace(
+        in_memory_platform(),
+        links=SignedLinks(b"k" * 40, "http://testserver", timedelta(hours=9), clock.now),
+    )
+    store_report(
+        filled(made), trust="yes", tables={"episodes": {"columns": ["id"], "rows": [["a"]]}}
+    )
     return replace(made, zone=ZoneInfo("Europe/Berlin"))
 
 
 @pytest.fixture
 def client(platform, tmp_path):
-    app = create_app(platform, TOKENS, now=lambda: at(600), sign_in=tmp_path, predict_jobs=PredictJobs(tmp_path / "predictions"))
+    app = create_app(
+        platform,
+        TOKENS,
+        now=lambda: at(600),
+        sign_in=tmp_path,
+        predict_jobs=PredictJobs(tmp_path / "predictions"),
+    )
     return TestClient(app, raise_server_exceptions=False, follow_redirects=False)
 
 
 def routes_with_get(client):
     for route in client.app.routes:
-        if "GET" in (getattr(route, "methods", None) or ()) and not route.path.startswith("/sign-in/"):
+        if "GET" in (getattr(route, "methods", None) or ()) and not route.path.startswith(
+            "/sign-in/"
+        ):
             yield route.path
 
 
-def test_head_answers_as_get_does_without_a_body_on_every_page_and_in_the_whole_api(client, platform):
+def test_head_answers_as_get_does_without_a_body_on_every_page_and_in_the_whole_api(
+    client, platform
+):
     report = platform.reports.of("too-hot")[0].id
     named = {"id": episode(1).id, "name": "too-hot", "token": "x", "table": "episodes"}
     for path in routes_with_get(client):
         own = named | ({"id": report} if "/reports/" in path else {})
         for headers in (ADMIN, {}):
             address = f"{path_of(path, **own)}?definition=too-hot&asset=oven-1"
-            shown, head = (client.request(method, address, headers=headers) for method in ("GET", "HEAD"))
+            shown, head = (
+                client.request(method, address, headers=headers) for method in ("GET", "HEAD")
+            )
             assert (head.status_code, head.content) == (shown.status_code, b""), address
             assert dict(head.headers) == dict(shown.headers), address
             assert shown.status_code < 500, address
 
 
-def test_head_on_a_link_of_a_message_and_on_the_one_time_link_changes_nothing(client, platform, tmp_path):
+def test_head_on_a_link_of_a_message_and_on_the_one_time_link_changes_nothing(
+    client, platform, tmp_path
+):
     url = platform.links.of(episode(1).id, "anna")[0].url
     for _ in range(2):
         assert client.head(url).status_code == 200
         assert client.get(url).status_code == 200
     assert platform.feedback.of(episode(1).id) == []
     link = make_link(tmp_path, "http://127.0.0.1:8000", at(600))
-    browser = TestClient(client.app, base_url="http://127.0.0.1:8000", client=("127.0.0.1", 50000), follow_redirects=False)
+    browser = TestClient(
+        client.app,
+        base_url="http://127.0.0.1:8000",
+        client=("127.0.0.1", 50000),
+        follow_redirects=False,
+    )
     head = browser.head(link)
     assert (head.status_code, head.content, "set-cookie" in head.headers) == (200, b"", False)
     assert "set-cookie" in browser.get(link).headers
 
 
 def test_a_method_that_an_address_lacks_is_refused_with_those_of_all_its_operations(client):
-    for path, allowed in (("/api/v1/shelves", "GET, HEAD, POST"), ("/api/v1/kpi", "GET, HEAD"), ("/api/v1/readings", "POST")):
+    for path, allowed in (
+        ("/api/v1/shelves", "GET, HEAD, POST"),
+        ("/api/v1/kpi", "GET, HEAD"),
+        ("/api/v1/readings", "POST"),
+    ):
         for method in ("DELETE", "PUT", "PATCH", "OPTIONS", "TRACE"):
             answer = client.request(method, path, headers=ADMIN)
-            assert expect_problem(answer, 405) == f"{method} is not possible here; possible: {allowed}"
+            assert (
+                expect_problem(answer, 405) == f"{method} is not possible here; possible: {allowed}"
+            )
             assert answer.headers["allow"] == allowed
     assert client.head("/api/v1/readings", headers=ADMIN).headers["allow"] == "POST"
 
@@ -83,9 +113,13 @@ def test_a_number_is_no_instant_in_any_parameter(client, given):
             shapes = parameter["schema"].get("anyOf", [parameter["schema"]])
             if "date-time" in [shape.get("format") for shape in shapes]:
                 query = required(operation, {parameter["name"]: given})
-                detail = expect_problem(client.request(method, path_of(path), params=query, headers=ADMIN), 422)
+                detail = expect_problem(
+                    client.request(method, path_of(path), params=query, headers=ADMIN), 422
+                )
                 if given != "true":
-                    hint = f"'{given}' is a number and no instant; write for example 2026-01-31T06:00Z"
+                    hint = (
+                        f"'{given}' is a number and no instant; write for example 2026-01-31T06:00Z"
+                    )
                     assert detail == f"{parameter['name']}: {hint}"
                 asked += 1
     assert asked >= 8
@@ -93,14 +127,18 @@ def test_a_number_is_no_instant_in_any_parameter(client, given):
 
 @pytest.mark.parametrize("given", [0, 0.5, True, "1767571200"])
 def test_a_number_is_no_instant_in_a_body(client, platform, given):
-    answer = client.post(f"/api/v1/episodes/{episode(1).id}/confirm", json={"acted_at": given}, headers=OPERATOR)
+    answer = client.post(
+        f"/api/v1/episodes/{episode(1).id}/confirm", json={"acted_at": given}, headers=OPERATOR
+    )
     assert "acted_at: " in (detail := expect_problem(answer, 422))
     assert "is a number and no instant" in detail
     assert platform.feedback.of(episode(1).id) == []
 
 
 def test_a_responsible_person_has_a_name_that_can_be_seen(client):
-    answer = client.post(f"/api/v1/episodes/{episode(590).id}/assign", json={"to": "\x19"}, headers=OPERATOR)
+    answer = client.post(
+        f"/api/v1/episodes/{episode(590).id}/assign", json={"to": "\x19"}, headers=OPERATOR
+    )
     assert "to: holds no character that can be seen" in expect_problem(answer, 422)
 
 
@@ -118,23 +156,39 @@ def test_a_cursor_of_an_earlier_version_leads_to_the_same_place():
 
 
 def test_sentences_have_the_times_of_the_plant_and_fields_are_utc(client, platform):
-    evaluation = replace(episode(3).evaluation, reason=f"late data showed it at {at(30).isoformat()}")
+    evaluation = replace(
+        episode(3).evaluation, reason=f"late data showed it at {at(30).isoformat()}"
+    )
     platform.episodes.insert(episode(3, evaluation=evaluation))
-    platform.platform_alerts.report("stale", "line 1", f"no reading since {at(5).isoformat()}", at(6))
-    [shown] = [e for e in client.get("/api/v1/episodes", headers=VIEWER).json()["items"] if e["id"] == episode(3).id]
+    platform.platform_alerts.report(
+        "stale", "line 1", f"no reading since {at(5).isoformat()}", at(6)
+    )
+    [shown] = [
+        e
+        for e in client.get("/api/v1/episodes", headers=VIEWER).json()["items"]
+        if e["id"] == episode(3).id
+    ]
     assert shown["reason"] == "late data showed it at 2026-01-05 01:30 CET"
     assert shown["raised_at"] == "2026-01-05T00:03:00Z"
     detail = client.get(f"/api/v1/episodes/{episode(3).id}", headers=VIEWER).json()
     assert "Late data showed it at 2026-01-05 01:30 CET" in detail["message"]
     assert detail["transitions"][0]["at"] == "2026-01-05T00:03:00Z"
     [alert] = client.get("/api/v1/platform-alerts", headers=VIEWER).json()
-    assert (alert["reason"], alert["opened_at"]) == ("no reading since 2026-01-05 01:05 CET", "2026-01-05T00:06:00Z")
+    assert (alert["reason"], alert["opened_at"]) == (
+        "no reading since 2026-01-05 01:05 CET",
+        "2026-01-05T00:06:00Z",
+    )
     why = client.get("/api/v1/why?definition=too-hot&asset=oven-1", headers=VIEWER).json()
     assert any("was raised at 2026-01-05 10:50 CET" in fact for fact in why["facts"])
     answer = client.post(
-        f"/api/v1/episodes/{episode(3).id}/confirm", json={"acted_at": "2026-01-06T00:00:00.5Z"}, headers=OPERATOR
+        f"/api/v1/episodes/{episode(3).id}/confirm",
+        json={"acted_at": "2026-01-06T00:00:00.5Z"},
+        headers=OPERATOR,
     )
-    assert expect_problem(answer, 422) == "acted at 2026-01-06 01:00 CET lies after now, 2026-01-05 11:00 CET"
+    assert (
+        expect_problem(answer, 422)
+        == "acted at 2026-01-06 01:00 CET lies after now, 2026-01-05 11:00 CET"
+    )
     asked = "from=2026-01-04T00:00Z&to=2026-01-03T00:00:07Z"
     detail = expect_problem(client.get(f"/api/v1/kpi?{asked}", headers=VIEWER), 422)
     assert detail == "from 2026-01-04 01:00 CET must lie before to 2026-01-03 01:00:07 CET"

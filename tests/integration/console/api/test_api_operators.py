@@ -20,24 +20,37 @@ def an_open_episode(platform):
 
 
 def test_acknowledging_is_kept_once_and_shown_by_its_standard_name(client, platform):
-    assert client.get(f"/api/v1/episodes/{ID}/state", headers=VIEWER).json()["state"] == "unacknowledged"
-    first = client.post(f"/api/v1/episodes/{ID}/ack", headers=OPERATOR, json={"note": "on my way"}).json()
+    assert (
+        client.get(f"/api/v1/episodes/{ID}/state", headers=VIEWER).json()["state"]
+        == "unacknowledged"
+    )
+    first = client.post(
+        f"/api/v1/episodes/{ID}/ack", headers=OPERATOR, json={"note": "on my way"}
+    ).json()
     again = client.post(f"/api/v1/episodes/{ID}/ack", headers=ADMIN).json()
     assert first == again
     assert (first["state"], first["acknowledged"]["actor"]) == ("acknowledged", "otto")
-    assert [t.reason for t in platform.episodes.get(ID).transitions if t.kind == "acknowledged"] == ["on my way"]
+    assert [
+        t.reason for t in platform.episodes.get(ID).transitions if t.kind == "acknowledged"
+    ] == ["on my way"]
 
 
 def test_confirming_counts_as_acted_and_as_seen(client, platform):
-    answer = client.post(f"/api/v1/episodes/{ID}/confirm", headers=OPERATOR, json={"action": "opened the damper"}).json()
+    answer = client.post(
+        f"/api/v1/episodes/{ID}/confirm", headers=OPERATOR, json={"action": "opened the damper"}
+    ).json()
     assert answer["confirmed"]["actor"] == answer["acknowledged"]["actor"] == "otto"
     [kept] = platform.feedback.of(ID)
     assert (kept.acted, kept.action, kept.verdict) == (True, "opened the damper", None)
 
 
 def test_comments_and_the_person_in_charge_stay_with_the_episode(client, platform):
-    client.post(f"/api/v1/episodes/{ID}/comment", headers=OPERATOR, json={"comment": "third time today"})
-    answer = client.post(f"/api/v1/episodes/{ID}/assign", headers=OPERATOR, json={"to": "bob"}).json()
+    client.post(
+        f"/api/v1/episodes/{ID}/comment", headers=OPERATOR, json={"comment": "third time today"}
+    )
+    answer = client.post(
+        f"/api/v1/episodes/{ID}/assign", headers=OPERATOR, json={"to": "bob"}
+    ).json()
     assert answer["assigned_to"] == "bob"
     assert [(t.kind, t.reason) for t in platform.episodes.get(ID).transitions[1:]] == [
         ("commented", "third time today"),
@@ -50,7 +63,9 @@ def test_a_shelf_mutes_is_listed_and_can_be_ended(client, platform):
     assert (made["until"], made["actor"]) == (at(720).isoformat().replace("+00:00", "Z"), "otto")
     assert client.get("/api/v1/shelves", headers=VIEWER).json() == [made]
     assert client.get(f"/api/v1/episodes/{ID}/state", headers=VIEWER).json()["state"] == "shelved"
-    ended = client.post(f"/api/v1/shelves/{made['id']}/end", headers=OPERATOR, json={"reason": "done"}).json()
+    ended = client.post(
+        f"/api/v1/shelves/{made['id']}/end", headers=OPERATOR, json={"reason": "done"}
+    ).json()
     assert (ended["ended_by"], ended["end_reason"]) == ("otto", "done")
     assert client.get("/api/v1/shelves", headers=VIEWER).json() == []
     assert "still open" in platform.episodes.get(ID).transitions[-1].reason
@@ -70,7 +85,9 @@ def test_a_shelf_mutes_is_listed_and_can_be_ended(client, platform):
     ],
 )
 def test_a_shelf_that_must_not_be_is_refused_with_the_reason(client, platform, body, status, words):
-    assert words in expect_problem(client.post("/api/v1/shelves", headers=OPERATOR, json=body), status)
+    assert words in expect_problem(
+        client.post("/api/v1/shelves", headers=OPERATOR, json=body), status
+    )
     assert platform.shelves.in_force() == []
 
 
@@ -80,14 +97,23 @@ def test_out_of_service_is_for_engineers_both_ways(platform):
     body.pop("for")
     made = api.post("/api/v1/shelves", headers=ENGINEER, json=body).json()
     assert made["until"] is None
-    assert "engineer" in expect_problem(api.post(f"/api/v1/shelves/{made['id']}/end", headers=OPERATOR), 403)
-    assert api.post(f"/api/v1/shelves/{made['id']}/end", headers=ENGINEER).json()["ended_by"] == "emil"
+    assert "engineer" in expect_problem(
+        api.post(f"/api/v1/shelves/{made['id']}/end", headers=OPERATOR), 403
+    )
+    assert (
+        api.post(f"/api/v1/shelves/{made['id']}/end", headers=ENGINEER).json()["ended_by"] == "emil"
+    )
 
 
 @pytest.mark.parametrize("action", ["ack", "confirm", "comment", "assign"])
 def test_a_viewer_may_do_nothing(client, platform, action):
     before = platform.episodes.get(ID)
-    expect_problem(client.post(f"/api/v1/episodes/{ID}/{action}", headers=VIEWER, json={"comment": "x", "to": "x"}), 403)
+    expect_problem(
+        client.post(
+            f"/api/v1/episodes/{ID}/{action}", headers=VIEWER, json={"comment": "x", "to": "x"}
+        ),
+        403,
+    )
     expect_problem(client.post("/api/v1/shelves", headers=VIEWER, json=SHELF), 403)
     assert platform.episodes.get(ID) == before
 
@@ -103,7 +129,12 @@ def test_the_buttons_acknowledge_shelve_and_unshelve(browser, platform):
     page = browser.get(path).text
     assert "Acknowledged by otto" in page
     assert "I have seen it" not in page
-    assert browser.post(f"{path}/shelve", data={"csrf": csrf, "lasting": "2h", "reason": "<b>cleaning"}).status_code == 303
+    assert (
+        browser.post(
+            f"{path}/shelve", data={"csrf": csrf, "lasting": "2h", "reason": "<b>cleaning"}
+        ).status_code
+        == 303
+    )
     assert "&lt;b&gt;cleaning" in browser.get(path).text
     assert "&lt;b&gt;cleaning" in browser.get("/").text  # what is muted stands on the first screen
     [shelf] = platform.shelves.in_force()
@@ -111,16 +142,22 @@ def test_the_buttons_acknowledge_shelve_and_unshelve(browser, platform):
     assert "Muted" not in browser.get("/").text
 
 
-@pytest.mark.parametrize("form", [f"/episodes/{ID}/ack", f"/episodes/{ID}/shelve", "/shelves/x/end"])
+@pytest.mark.parametrize(
+    "form", [f"/episodes/{ID}/ack", f"/episodes/{ID}/shelve", "/shelves/x/end"]
+)
 def test_a_form_of_another_site_changes_nothing(browser, platform, form):
     log_in(browser)
     before = platform.episodes.get(ID)
-    assert browser.post(form, data={"csrf": "0" * 64, "lasting": "2h", "reason": "x"}).status_code == 403
+    assert (
+        browser.post(form, data={"csrf": "0" * 64, "lasting": "2h", "reason": "x"}).status_code
+        == 403
+    )
     assert (platform.episodes.get(ID), platform.shelves.in_force()) == (before, [])
 
 
 @pytest.mark.parametrize(
-    ("lasting", "reason", "words"), [("9h", "x", "at most 8 h"), ("", "x", "not a duration"), ("1h", "", "reason")]
+    ("lasting", "reason", "words"),
+    [("9h", "x", "at most 8 h"), ("", "x", "not a duration"), ("1h", "", "reason")],
 )
 def test_a_refused_shelf_is_answered_on_the_page(browser, platform, lasting, reason, words):
     log_in(browser)
@@ -141,6 +178,8 @@ def test_a_viewer_sees_no_operator_buttons(browser, platform):
 def test_the_first_of_alarms_that_rise_together_is_marked_on_both_pages(browser, platform):
     log_in(browser)
     assert "first-out" not in browser.get("/").text
-    platform.episodes.insert(episode(590.5, definition="too-moist", condition="open", title="Too moist"))
+    platform.episodes.insert(
+        episode(590.5, definition="too-moist", condition="open", title="Too moist")
+    )
     assert browser.get("/").text.count('first-out">') == 1
     assert "first-out" in browser.get(f"/episodes/{ID}").text

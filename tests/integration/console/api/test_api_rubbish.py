@@ -38,8 +38,31 @@ TIMES = [
     "1899-12-31T23:59:59Z", "2200-01-01T00:00:01Z", "1900-01-01T00:00:00Z", "2199-12-31T00:00:00Z", "-62135596800", "253402300799",  # noqa: E501
     "99999999999999999999", "1e300", "nan", "inf", "2026-02-30T00:00:00Z", "2026-01-01", "yesterday", "", "2026-01-05T00:00:00", DIGITS,  # noqa: E501
 ]  # fmt: skip
-NUMBERS = ["", "0", "-1", "1.5", "1e9", "NaN", "Infinity", "0x10", " 5 ", "٣", "true", "9223372036854775808", DIGITS]
-CURSORS = ["abc", "\0", "====", "MCA", "OTk5OTk5OTk5OTk5OTk5OTk5OTkgeA", "LTk5OTk5OTk5OTk5OTk5IHg", "💥", "x" * 300]
+NUMBERS = [
+    "",
+    "0",
+    "-1",
+    "1.5",
+    "1e9",
+    "NaN",
+    "Infinity",
+    "0x10",
+    " 5 ",
+    "٣",
+    "true",
+    "9223372036854775808",
+    DIGITS,
+]
+CURSORS = [
+    "abc",
+    "\0",
+    "====",
+    "MCA",
+    "OTk5OTk5OTk5OTk5OTk5OTk5OTkgeA",
+    "LTk5OTk5OTk5OTk5OTk5IHg",
+    "💥",
+    "x" * 300,
+]
 JSON_VALUES = [
     "null", "true", "-1", "0", "1e308", "1e999", "NaN", "-Infinity", "9" * 5000, '""', '" "', '"\\ud800"', '"\\u0000"', '"\\u202e"',  # noqa: E501
     "[]", "{}", '[["x"]]', '{"$gt": ""}', "[" * 900 + "]" * 900, '"' + "x" * 3000 + '"', '"99999999999999d"', '"' + "9" * 48 + 'w"',  # noqa: E501
@@ -99,7 +122,12 @@ class Walk:
 
     def check_problem(self, operation, what, answer):
         said = answer.headers["content-type"] == "application/problem+json" and answer.json()
-        if not said or said["status"] != answer.status_code or len(said["detail"]) < 10 or len(answer.content) > 20_000:
+        if (
+            not said
+            or said["status"] != answer.status_code
+            or len(said["detail"]) < 10
+            or len(answer.content) > 20_000
+        ):
             self.wrong.append((operation, what[:80], answer.status_code, answer.text[:200]))
 
 
@@ -132,7 +160,14 @@ def test_rubbish_in_every_parameter_is_refused_or_finds_nothing(client):
                     where, query = path_of(path, **{name: quoted(text)}), required(operation, {})
                 else:
                     where, query = path_of(path), required(operation, {name: text})
-                walk.send(f"{method} {path}", method, where, f"{name}={text!r}", operation["responses"], params=query)
+                walk.send(
+                    f"{method} {path}",
+                    method,
+                    where,
+                    f"{name}={text!r}",
+                    operation["responses"],
+                    params=query,
+                )
     assert walk.wrong == []
     assert walk.sent > 300
 
@@ -143,7 +178,14 @@ def test_periods_of_any_two_instants_are_refused_or_answered(client):
         if {p["name"] for p in operation.get("parameters", ())} >= {"from", "to"}:
             for start in TIMES[:10]:
                 for end in TIMES[:10]:
-                    walk.send(path, method, path, f"{start} {end}", operation["responses"], params={"from": start, "to": end})
+                    walk.send(
+                        path,
+                        method,
+                        path,
+                        f"{start} {end}",
+                        operation["responses"],
+                        params={"from": start, "to": end},
+                    )
     assert walk.wrong == []
     assert walk.sent >= 200
 
@@ -159,18 +201,42 @@ def test_rubbish_in_every_body_is_refused(client):
         for field in fields:
             for value in JSON_VALUES:
                 rest = {key: given for key, given in VALID[name].items() if key != field}
-                sent.append("{" + ", ".join([*(f'"{k}": {json.dumps(v)}' for k, v in rest.items()), f'"{field}": {value}']) + "}")
+                sent.append(
+                    "{"
+                    + ", ".join(
+                        [
+                            *(f'"{k}": {json.dumps(v)}' for k, v in rest.items()),
+                            f'"{field}": {value}',
+                        ]
+                    )
+                    + "}"
+                )
         for content in sent:
             headers = {**ADMIN, "content-type": "application/json"}
             request = {"content": content.encode("utf-8", "surrogatepass"), "headers": headers}
-            walk.send(f"{method} {path}", method, path_of(path), content[-120:], operation["responses"], **request)
+            walk.send(
+                f"{method} {path}",
+                method,
+                path_of(path),
+                content[-120:],
+                operation["responses"],
+                **request,
+            )
     assert walk.wrong == []
     assert bodies == len(VALID) + 0
     assert walk.sent > 400
 
 
 @pytest.mark.parametrize(
-    "kind", ["text/plain", "multipart/form-data", "multipart/form-data; boundary=\x01", "application/xml", "é", ""]
+    "kind",
+    [
+        "text/plain",
+        "multipart/form-data",
+        "multipart/form-data; boundary=\x01",
+        "application/xml",
+        "é",
+        "",
+    ],
 )
 def test_a_body_of_another_kind_is_refused(client, kind):
     walk = Walk(client)
@@ -178,7 +244,13 @@ def test_a_body_of_another_kind_is_refused(client, kind):
         if body_of(operation, schemas) is not None:
             headers = {**ADMIN, "content-type": kind.encode("latin-1")}
             walk.send(
-                f"{method} {path}", method, path_of(path), kind, operation["responses"], content=b"--x\r\n\xff", headers=headers
+                f"{method} {path}",
+                method,
+                path_of(path),
+                kind,
+                operation["responses"],
+                content=b"--x\r\n\xff",
+                headers=headers,
             )
     assert walk.wrong == []
 
@@ -192,7 +264,9 @@ HEADERS = [
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-@pytest.mark.parametrize("path", ["/api/v1/episodes", "/api/v1/shelves", "/", "/login", "/f/x", "/api/v1/health"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/episodes", "/api/v1/shelves", "/", "/login", "/f/x", "/api/v1/health"]
+)
 def test_rubbish_in_headers_is_refused(method, path):
     """An hour passes between two requests, so that none is refused for the wrong tokens of those before."""
     clock, wrong = HandClock(at(0)), []
@@ -222,12 +296,30 @@ def test_rubbish_in_every_field_of_every_page_is_refused(client):
     csrf = re.search(r'name="csrf" value="([0-9a-f]+)"', client.get("/").text)[1]
     wrong, sent = [], 0
     for route in client.app.routes:
-        if getattr(route, "include_in_schema", True) or not hasattr(route, "dependant") or route.path == "/logout":
+        if (
+            getattr(route, "include_in_schema", True)
+            or not hasattr(route, "dependant")
+            or route.path == "/logout"
+        ):
             continue
         method = min(route.methods)
-        valid = {"csrf": csrf, "lasting": "1h", "reason": "r", "confirm": "yes", "verdict": "unsure"}
+        valid = {
+            "csrf": csrf,
+            "lasting": "1h",
+            "reason": "r",
+            "confirm": "yes",
+            "verdict": "unsure",
+        }
         for name in set(fields_of(route.dependant)):
-            for text in [*TEXTS, *TIMES, *NUMBERS, "99999999999999d", "9" * 49 + "d", "99999999d", "\udcff"]:
+            for text in [
+                *TEXTS,
+                *TIMES,
+                *NUMBERS,
+                "99999999999999d",
+                "9" * 49 + "d",
+                "99999999d",
+                "\udcff",
+            ]:
                 inside = f"{{{name}}}" in route.path
                 if inside and text in ("", "../../etc/passwd", "\udcff"):
                     continue

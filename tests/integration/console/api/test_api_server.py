@@ -21,11 +21,27 @@ def start(home, port, mode=0o600):
     tokens = home / "tokens.json"
     tokens.write_text(json.dumps({TOKEN: {"name": "otto", "role": "operator"}}))
     tokens.chmod(mode)
-    own = {"ALERTING_HOME": str(home), "ALERTING_API_PORT": str(port), "ALERTING_API_TOKENS_FILE": str(tokens)}
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("ALERTING_")} | own
+    own = {
+        "ALERTING_HOME": str(home),
+        "ALERTING_API_PORT": str(port),
+        "ALERTING_API_TOKENS_FILE": str(tokens),
+    }
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith("ALERTING_")
+    } | own
     if mode == 0o600:
-        subprocess.run([Path(sys.executable).parent / "alerting", "prepare"], env=environ, check=True, capture_output=True)
-    return subprocess.Popen([sys.executable, "-m", "alerting.console.serve"], env=environ, stderr=subprocess.PIPE, text=True)
+        subprocess.run(
+            [Path(sys.executable).parent / "alerting", "prepare"],
+            env=environ,
+            check=True,
+            capture_output=True,
+        )
+    return subprocess.Popen(
+        [sys.executable, "-m", "alerting.console.serve"],
+        env=environ,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_a_tokens_file_that_others_may_read_stops_it_with_a_message(tmp_path):
@@ -43,9 +59,13 @@ def test_it_serves_this_machine_only_until_it_is_told_to_stop(tmp_path):
     server = start(tmp_path, port)
     try:
         wait_until_healthy(server, port)
-        listening = {c.laddr.ip for c in psutil.Process(server.pid).net_connections() if c.status == "LISTEN"}
+        listening = {
+            c.laddr.ip for c in psutil.Process(server.pid).net_connections() if c.status == "LISTEN"
+        }
         assert listening == {"127.0.0.1"}
-        answer = httpx.get(f"http://127.0.0.1:{port}/api/v1/episodes", headers={"authorization": f"Bearer {TOKEN}"})
+        answer = httpx.get(
+            f"http://127.0.0.1:{port}/api/v1/episodes", headers={"authorization": f"Bearer {TOKEN}"}
+        )
         assert answer.json() == {"items": [], "next": None}
         assert httpx.get(f"http://127.0.0.1:{port}/api/v1/episodes").status_code == 401
     finally:

@@ -56,9 +56,12 @@ def csrf_of(browser):
 
 
 @pytest.mark.parametrize(
-    ("public_url", "secure"), [("https://alerting.plant.example", True), ("http://plant.example", False), (None, False)]
+    ("public_url", "secure"),
+    [("https://alerting.plant.example", True), ("http://plant.example", False), (None, False)],
 )
-def test_the_cookie_is_secure_where_the_public_address_is_https_whatever_the_proxy_says(platform, public_url, secure):
+def test_the_cookie_is_secure_where_the_public_address_is_https_whatever_the_proxy_says(
+    platform, public_url, secure
+):
     browser = browser_at(create_app(platform, TOKENS, public_url=public_url))
     assert ("Secure" in log_in(browser).headers["set-cookie"]) == secure
 
@@ -121,7 +124,10 @@ def test_guessing_locks_out_no_other_client_and_nobody_who_was_in_from_there_bef
 def test_tokens_of_programs_are_slowed_in_the_same_way(app):
     guesser = browser_at(app)
     statuses = [
-        guesser.get("/api/v1/episodes", headers={"authorization": f"Bearer guess-{i:020d}"}).status_code for i in range(7)
+        guesser.get(
+            "/api/v1/episodes", headers={"authorization": f"Bearer guess-{i:020d}"}
+        ).status_code
+        for i in range(7)
     ]
     assert statuses == [401] * 5 + [429] * 2
     answer = guesser.get("/api/v1/episodes", headers={"authorization": f"Bearer {ADMIN_TOKEN}"})
@@ -156,7 +162,9 @@ def behind_proxy(app, trusted):
 
 
 @pytest.mark.parametrize(
-    ("trusted", "shared"), [(["10.9.0.0/16"], False), (["10.8.0.1"], True), ([], True)], ids=["trusted", "another", "none"]
+    ("trusted", "shared"),
+    [(["10.9.0.0/16"], False), (["10.8.0.1"], True), ([], True)],
+    ids=["trusted", "another", "none"],
 )
 def test_behind_a_trusted_proxy_each_client_has_limits_of_its_own(app, trusted, shared):
     served = behind_proxy(app, trusted)
@@ -168,7 +176,10 @@ def test_behind_a_trusted_proxy_each_client_has_limits_of_its_own(app, trusted, 
 
 def test_a_client_behind_a_trusted_proxy_cannot_borrow_another_address(app):
     served = behind_proxy(app, ["10.9.0.1"])
-    statuses = [wrong(browser_at(served, "10.9.0.1", {"x-forwarded-for": f"1.2.3.{i}, 192.168.1.1"}))[0] for i in range(7)]
+    statuses = [
+        wrong(browser_at(served, "10.9.0.1", {"x-forwarded-for": f"1.2.3.{i}, 192.168.1.1"}))[0]
+        for i in range(7)
+    ]
     assert statuses == [401] * 5 + [429] * 2
 
 
@@ -176,7 +187,9 @@ def test_a_client_behind_a_trusted_proxy_cannot_borrow_another_address(app):
 
 
 def linked(platform, now):
-    return replace(platform, links=SignedLinks(b"k" * 40, "http://testserver", timedelta(hours=1), now))
+    return replace(
+        platform, links=SignedLinks(b"k" * 40, "http://testserver", timedelta(hours=1), now)
+    )
 
 
 def test_people_who_share_the_address_of_a_proxy_do_not_share_the_limit_of_links(platform, wall):
@@ -248,4 +261,8 @@ def test_who_changes_their_mind_and_back_has_said_so(platform, wall):
     for minute, url in enumerate((right, right, wrong_, right), 601):
         platform.clock.instant = at(minute)
         assert browser.post(url, data={"confirm": "yes"}).status_code == 200
-    assert [f.verdict for f in platform.feedback.of(episode(1).id)] == ["true_alarm", "false_alarm", "true_alarm"]
+    assert [f.verdict for f in platform.feedback.of(episode(1).id)] == [
+        "true_alarm",
+        "false_alarm",
+        "true_alarm",
+    ]

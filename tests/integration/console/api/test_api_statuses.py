@@ -66,7 +66,12 @@ def everywhere(stub):
 
 def come_true():
     """A prediction whose problem has come, and of which no reading tells anything since."""
-    moist = {"definition": "too-moist", "kind": "classifier", "happening_at": at(30), "valid_until": at(50)}
+    moist = {
+        "definition": "too-moist",
+        "kind": "classifier",
+        "happening_at": at(30),
+        "valid_until": at(50),
+    }
     return episode(20, condition="open", id=episode_id("too-moist", "oven-1", at(20)), **moist)
 
 
@@ -74,10 +79,16 @@ def come_true():
 def client(tmp_path_factory):
     made = filled(in_memory_platform())
     made.episodes.insert(come_true())
-    made.decisions.add(DecisionRecord("too-moist", at(0), 1, 1, None, True, True, "promote", "first", {}, "run-1", "platform"))
+    made.decisions.add(
+        DecisionRecord(
+            "too-moist", at(0), 1, 1, None, True, True, "promote", "first", {}, "run-1", "platform"
+        )
+    )
     store_report(made, trust="yes", tables={"episodes": {"columns": ["id"], "rows": [["a"]]}})
     jobs = PredictJobs(tmp_path_factory.mktemp("predictions"))
-    return client_of(replace(made, channels={"log": LogChannel(lambda line: None)}), predict_jobs=jobs)
+    return client_of(
+        replace(made, channels={"log": LogChannel(lambda line: None)}), predict_jobs=jobs
+    )
 
 
 @pytest.fixture(scope="module")
@@ -101,11 +112,18 @@ def wrong_path(path):
 def named(client, path):
     """Names of things that exist, for the path of an operation."""
     if path.startswith("/api/v1/shelves/"):
-        return {"id": client.post("/api/v1/shelves", json=VALID["ShelfBody"], headers=ADMIN).json()["id"]}
+        return {
+            "id": client.post("/api/v1/shelves", json=VALID["ShelfBody"], headers=ADMIN).json()[
+                "id"
+            ]
+        }
     if path.endswith("/close"):
         return {"id": come_true().id}
     if path.startswith("/api/v1/reports/"):
-        return {"id": client.get("/api/v1/reports", headers=ADMIN).json()[0]["id"], "table": "episodes"}
+        return {
+            "id": client.get("/api/v1/reports", headers=ADMIN).json()[0]["id"],
+            "table": "episodes",
+        }
     if "/predict-jobs/" in path:
         jobs = client.app.state.predict_jobs
         folder = jobs.begin(10)
@@ -113,7 +131,11 @@ def named(client, path):
         id = jobs.submit(folder, "too-moist", "ada", {}).order.id
         if path.endswith("/scores"):
             (folder.parent / id / "scores.parquet").write_bytes(b"scores")
-            write_outcome(folder.parent / id, at=at(0), result={"version": 1, "rows": 1, "scores": 1, "unknown": {}, "notes": []})
+            write_outcome(
+                folder.parent / id,
+                at=at(0),
+                result={"version": 1, "rows": 1, "scores": 1, "unknown": {}, "notes": []},
+            )
         return {"id": id}
     if path.startswith("/api/v1/definitions/{name}/predict"):
         return {"name": "too-moist"}
@@ -157,10 +179,15 @@ def provoke(clients, path, method, operation, schemas):
 
 
 def not_provoked_here(status):
-    return status in {"408", "429"}  # need time: tests/integration/console/api/test_api_limits.py and test_api_sessions.py
+    return status in {
+        "408",
+        "429",
+    }  # need time: tests/integration/console/api/test_api_limits.py and test_api_sessions.py
 
 
-def test_every_status_that_is_seen_is_declared_and_every_one_that_is_declared_is_seen(client, clients):
+def test_every_status_that_is_seen_is_declared_and_every_one_that_is_declared_is_seen(
+    client, clients
+):
     undeclared, unseen = [], []
     for path, method, operation, schemas in operations(client):
         declared, seen = set(operation["responses"]), set()
@@ -170,19 +197,31 @@ def test_every_status_that_is_seen_is_declared_and_every_one_that_is_declared_is
                 assert answer.headers["content-type"] == PROBLEM, (path, answer.status_code)
                 assert set(answer.json()) == {"type", "title", "status", "detail", "instance"}
         undeclared += [(method, path, status) for status in sorted(seen - declared)]
-        unseen += [(method, path, status) for status in sorted(declared - seen) if not not_provoked_here(status)]
+        unseen += [
+            (method, path, status)
+            for status in sorted(declared - seen)
+            if not not_provoked_here(status)
+        ]
     assert undeclared == []
     assert unseen == []
 
 
 def test_every_problem_is_declared_as_a_problem_document(client):
     schema = client.get("/api/v1/openapi.json", headers=ADMIN).json()
-    assert set(schema["components"]["schemas"]["Problem"]["properties"]) == {"type", "title", "status", "detail", "instance"}
+    assert set(schema["components"]["schemas"]["Problem"]["properties"]) == {
+        "type",
+        "title",
+        "status",
+        "detail",
+        "instance",
+    }
     for path, method, operation, _ in operations(client):
         for status, answer in operation["responses"].items():
             if int(status) >= 400:
                 assert list(answer["content"]) == [PROBLEM], (method, path, status)
-                assert answer["content"][PROBLEM]["schema"] == {"$ref": "#/components/schemas/Problem"}
+                assert answer["content"][PROBLEM]["schema"] == {
+                    "$ref": "#/components/schemas/Problem"
+                }
                 assert answer["description"]
     assert "HTTPValidationError" not in json.dumps(schema)
     assert "x-names" not in json.dumps(schema)

@@ -26,7 +26,12 @@ def send(client, body, path="readings", headers=ADMIN, **query):
 
 
 def test_readings_are_stored_and_a_second_time_nothing_changes(client, platform):
-    assert send(client, [ROW, {**ROW, "ts": "2026-01-05T12:01:00Z"}]).json() == {"rows": 2, "new": 2, "refused": 0, "lines": []}
+    assert send(client, [ROW, {**ROW, "ts": "2026-01-05T12:01:00Z"}]).json() == {
+        "rows": 2,
+        "new": 2,
+        "refused": 0,
+        "lines": [],
+    }
     assert send(client, ROW).json() == {"rows": 1, "new": 0, "refused": 0, "lines": []}
     asset = platform.assets.get("oven-9")
     assert {name: (v.type, v.source) for name, v in asset.variables.items()} == {
@@ -37,14 +42,23 @@ def test_readings_are_stored_and_a_second_time_nothing_changes(client, platform)
 
 
 def test_each_line_that_cannot_be_stored_is_answered_with_its_number(client):
-    lines = [json.dumps(ROW), "", "{", "[1]", json.dumps({**ROW, "ts": "noon"}), json.dumps({**ROW, "asset": "a b"})]
+    lines = [
+        json.dumps(ROW),
+        "",
+        "{",
+        "[1]",
+        json.dumps({**ROW, "ts": "noon"}),
+        json.dumps({**ROW, "asset": "a b"}),
+    ]
     answer = send(client, "\n".join(lines).encode(), headers=NDJSON).json()
     assert (answer["rows"], answer["refused"]) == (1, 4)
     assert [line["line"] for line in answer["lines"]] == [3, 4, 5, 6]
     assert answer["lines"][2]["reason"].startswith("ts: 'noon' is not a time")
 
 
-def test_a_sender_that_declares_too_much_is_refused_row_by_row_and_stands_in_the_audit(client, platform):
+def test_a_sender_that_declares_too_much_is_refused_row_by_row_and_stands_in_the_audit(
+    client, platform
+):
     names = [f"junk-{number}" for number in range(510)]
     answer = send(client, [ROW, *({**ROW, "asset": name} for name in names)], headers=SENDER).json()
     assert (answer["rows"], answer["refused"]) == (500, 11)
@@ -59,7 +73,10 @@ def test_a_line_that_is_too_long_is_refused_and_the_others_are_stored(client):
     long = json.dumps({**ROW, "values": {"t": "x" * LONGEST_LINE}})
     answer = send(client, f"{json.dumps(ROW)}\n{long}".encode(), headers=NDJSON).json()
     assert (answer["rows"], [line["line"] for line in answer["lines"]]) == (1, [2])
-    assert answer["lines"][0]["reason"] == f"has {len(long)} characters; at most {LONGEST_LINE} are allowed"
+    assert (
+        answer["lines"][0]["reason"]
+        == f"has {len(long)} characters; at most {LONGEST_LINE} are allowed"
+    )
 
 
 def test_senders_are_told_to_wait_while_the_bodies_under_way_are_too_large_together(client):
@@ -72,7 +89,10 @@ def test_senders_are_told_to_wait_while_the_bodies_under_way_are_too_large_toget
     assert send(client, [ROW, ROW]).status_code == 200
 
 
-@pytest.mark.parametrize("row", [{**ROW, "asset": "o\n"}, {**ROW, "values": {"t": "\ud800"}}, {**ROW, "values": {"\ud800": 1}}])
+@pytest.mark.parametrize(
+    "row",
+    [{**ROW, "asset": "o\n"}, {**ROW, "values": {"t": "\ud800"}}, {**ROW, "values": {"\ud800": 1}}],
+)
 def test_a_name_or_text_that_cannot_be_stored_is_refused_by_its_line(client, row):
     answer = send(client, [ROW, row])
     assert (answer.status_code, answer.json()["rows"]) == (200, 1)
@@ -124,7 +144,9 @@ def test_a_sender_whose_body_is_under_way_does_not_make_others_wait(platform):
     assert taken == ["free while the body is read"]
 
 
-@pytest.mark.parametrize("body", [b"", b"3", b"[3]", b"nonsense", b"\xff", b'{"a": ' + b"9" * 5000 + b"}"])
+@pytest.mark.parametrize(
+    "body", [b"", b"3", b"[3]", b"nonsense", b"\xff", b'{"a": ' + b"9" * 5000 + b"}"]
+)
 def test_a_body_that_is_no_list_of_rows_is_refused_whole(client, body):
     answer = send(client, body)
     assert answer.status_code in (200, 422)
@@ -134,7 +156,9 @@ def test_a_body_that_is_no_list_of_rows_is_refused_whole(client, body):
 def test_a_delivery_with_the_same_key_gets_the_same_answer_and_writes_nothing(client, platform):
     keyed = {**ADMIN, "idempotency-key": "batch-17"}
     first = send(client, ROW, headers=keyed).json()
-    send(client, {**ROW, "values": {"zone_2": 199.0}})  # a correction, which the old delivery must not undo
+    send(
+        client, {**ROW, "values": {"zone_2": 199.0}}
+    )  # a correction, which the old delivery must not undo
     assert send(client, ROW, headers=keyed).json() == first
     [row] = platform.reading_writes.stored([("oven-9", 1767614400000)]).values()
     assert row.values["zone_2"] == 199.0
@@ -142,15 +166,25 @@ def test_a_delivery_with_the_same_key_gets_the_same_answer_and_writes_nothing(cl
 
 
 def test_with_a_source_rows_are_mapped_by_its_document_and_counted(client, platform):
-    source = {"name": "gate", "kind": "http", "time": "t", "asset": "oven-9", "variables": {"Z2": {"name": "zone_2"}}}
+    source = {
+        "name": "gate",
+        "kind": "http",
+        "time": "t",
+        "asset": "oven-9",
+        "variables": {"Z2": {"name": "zone_2"}},
+    }
     apply_sources(platform, [{**source, "stale_after": "5m"}], "ada", at(0))
-    assert send(client, {"t": "2026-01-05T12:00:00Z", "Z2": 201.5}, source="gate").json()["new"] == 1
+    assert (
+        send(client, {"t": "2026-01-05T12:00:00Z", "Z2": 201.5}, source="gate").json()["new"] == 1
+    )
     assert platform.assets.get("oven-9").variables["zone_2"].source == "gate"
     assert platform.sources.progress("gate").rows == 1
     metrics = client.get("/metrics", headers=ADMIN).text
     assert 'alerting_source_rows{source="gate"} 1.0' in metrics
     assert 'alerting_source_stale{source="gate"} 0.0' in metrics
-    assert "to /api/v1/readings" in expect_problem(send(client, ROW, path="events", source="gate"), 422)
+    assert "to /api/v1/readings" in expect_problem(
+        send(client, ROW, path="events", source="gate"), 422
+    )
     expect_problem(send(client, ROW, source="gates"), 404)
     set_state(platform, "gate", "paused", "ada", at(1))
     assert "is paused" in expect_problem(send(client, ROW, source="gate"), 422)
@@ -166,11 +200,22 @@ def test_events_are_stored_and_merged_with_their_end(client, platform):
 
 @pytest.mark.parametrize("headers", [VIEWER, OPERATOR])
 def test_people_who_read_or_operate_may_not_send_readings(client, headers):
-    assert "needs the role sender or engineer" in expect_problem(send(client, ROW, headers=headers), 403)
+    assert "needs the role sender or engineer" in expect_problem(
+        send(client, ROW, headers=headers), 403
+    )
     expect_problem(send(client, ROW, headers={}), 401)
 
 
-PATHS = ["/", "/metrics", "/api/v1/episodes", "/api/v1/definitions", "/reports", "/routes", "/sources", "/api/v1/openapi.json"]
+PATHS = [
+    "/",
+    "/metrics",
+    "/api/v1/episodes",
+    "/api/v1/definitions",
+    "/reports",
+    "/routes",
+    "/sources",
+    "/api/v1/openapi.json",
+]
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -42,14 +42,20 @@ def platform():
 
 
 def client_of(platform):
-    return TestClient(create_app(platform, TOKENS), raise_server_exceptions=False, follow_redirects=False)
+    return TestClient(
+        create_app(platform, TOKENS), raise_server_exceptions=False, follow_redirects=False
+    )
 
 
 def scraped(platform, parse=text_string_to_metric_families, **headers):
     """Value by sample name and labels, through the parser of the client library."""
     answer = client_of(platform).get("/metrics", headers={**BEARER, **headers})
     assert answer.status_code == 200, answer.text
-    return {(s.name, *s.labels.values()): s.value for family in parse(answer.text) for s in family.samples}
+    return {
+        (s.name, *s.labels.values()): s.value
+        for family in parse(answer.text)
+        for s in family.samples
+    }
 
 
 def test_a_scrape_holds_the_figures_of_the_platform(platform):
@@ -66,7 +72,11 @@ def test_a_scrape_holds_the_figures_of_the_platform(platform):
 
 
 def test_every_metric_is_documented(platform):
-    section = OPERATIONS.read_text(encoding="utf-8").partition("## Metrics for Prometheus")[2].partition("\n## ")[0]
+    section = (
+        OPERATIONS.read_text(encoding="utf-8")
+        .partition("## Metrics for Prometheus")[2]
+        .partition("\n## ")[0]
+    )
     documented = set(re.findall(r"`(alerting_[a-z_]+)", section))
     assert {name for name, *_ in scraped(platform)} | {"alerting_platform_alerts"} <= documented
 
@@ -74,9 +84,15 @@ def test_every_metric_is_documented(platform):
 def test_open_metrics_are_spoken_to_those_who_ask_for_them(platform):
     accept = "application/openmetrics-text; version=1.0.0"
     assert (
-        client_of(platform).get("/metrics", headers={**BEARER, "accept": accept}).headers["content-type"].startswith(accept[:27])
+        client_of(platform)
+        .get("/metrics", headers={**BEARER, "accept": accept})
+        .headers["content-type"]
+        .startswith(accept[:27])
     )
-    assert scraped(platform, openmetrics_families, accept=accept)["alerting_open_episodes", "high"] == 1
+    assert (
+        scraped(platform, openmetrics_families, accept=accept)["alerting_open_episodes", "high"]
+        == 1
+    )
 
 
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong-token-0123456789"}])
@@ -107,7 +123,10 @@ class Failing:
         raise self._fault
 
 
-@pytest.mark.parametrize("fault", [ServerSelectionTimeoutError("no servers"), DatabaseDown("the database does not answer")])
+@pytest.mark.parametrize(
+    "fault",
+    [ServerSelectionTimeoutError("no servers"), DatabaseDown("the database does not answer")],
+)
 def test_a_database_that_is_down_is_a_figure_not_an_error(platform, fault):
     down = replace(platform, definitions=Failing(fault), evaluation_plans=Failing(fault))
     found = scraped(down)
@@ -116,7 +135,9 @@ def test_a_database_that_is_down_is_a_figure_not_an_error(platform, fault):
 
 
 def test_a_database_that_is_too_slow_is_up_and_the_scrape_is_incomplete(platform):
-    slow = replace(platform, episodes=Failing(ExecutionTimeout("operation exceeded time limit", 50, {})))
+    slow = replace(
+        platform, episodes=Failing(ExecutionTimeout("operation exceeded time limit", 50, {}))
+    )
     found = scraped(slow)
     assert (found["alerting_database_up",], found["alerting_scrape_complete",]) == (1, 0)
 

@@ -39,7 +39,10 @@ def announce(port, size, body=b"", token=SLOW):
     """Return a connection with the head of a delivery, and a part of its body."""
     client = socket.create_connection(("127.0.0.1", port), timeout=30)
     head = f"POST /api/v1/readings HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n"
-    client.sendall(f"{head}content-type: application/x-ndjson\r\ncontent-length: {size}\r\n\r\n".encode() + body)
+    client.sendall(
+        f"{head}content-type: application/x-ndjson\r\ncontent-length: {size}\r\n\r\n".encode()
+        + body
+    )
     return client
 
 
@@ -76,17 +79,24 @@ def test_a_sender_whose_bytes_came_holds_its_own_share_only(served, monkeypatch)
 def httpx_large(port, token):
     headers = {"authorization": f"Bearer {token}", "content-type": "application/x-ndjson"}
     body = json.dumps(ROW).encode() + b"\n" * 100_000
-    return httpx.post(f"http://127.0.0.1:{port}/api/v1/readings", content=body, headers=headers, timeout=30)
+    return httpx.post(
+        f"http://127.0.0.1:{port}/api/v1/readings", content=body, headers=headers, timeout=30
+    )
 
 
 @pytest.mark.parametrize("path", ["/api/v1/readings", "/api/v1/shelves", "/login"])
 def test_a_body_that_is_broken_off_logs_one_line(served, caplog, monkeypatch, path):
-    monkeypatch.setattr(logging.getLogger("alerting.console.request_log"), "disabled", False)  # a migration disables it
+    monkeypatch.setattr(
+        logging.getLogger("alerting.console.request_log"), "disabled", False
+    )  # a migration disables it
     token = next(token for token, (_, role) in TOKENS.items() if role == "admin")
     with caplog.at_level(logging.INFO, logger="alerting.console.request_log"):
         with socket.create_connection(("127.0.0.1", served), timeout=30) as client:
             head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n"
-            client.sendall(f"{head}content-type: application/x-ndjson\r\ncontent-length: 5000\r\n\r\n".encode() + b"{")
+            client.sendall(
+                f"{head}content-type: application/x-ndjson\r\ncontent-length: 5000\r\n\r\n".encode()
+                + b"{"
+            )
             time.sleep(0.3)
         until = time.monotonic() + 20
         while not caplog.records and time.monotonic() < until:

@@ -76,11 +76,15 @@ def jobs(tmp_path, addresses):
 @pytest.fixture
 def client(platform, jobs, monkeypatch):
     monkeypatch.setattr(predict_jobs_api, "_require_scores", lambda platform, name: None)
-    return TestClient(create_app(platform, TOKENS, predict_jobs=jobs), raise_server_exceptions=False)
+    return TestClient(
+        create_app(platform, TOKENS, predict_jobs=jobs), raise_server_exceptions=False
+    )
 
 
 def order(client, address=ADDRESS, headers=ADMIN, **more):
-    return client.post(PATH, json={"address": address, **more}, headers=headers, params={"asset": "oven-1"})
+    return client.post(
+        PATH, json={"address": address, **more}, headers=headers, params={"asset": "oven-1"}
+    )
 
 
 @pytest.fixture
@@ -107,11 +111,18 @@ def work(jobs, addresses, tmp_path, monkeypatch):
     return run
 
 
-def test_a_job_of_an_address_is_fetched_hashed_scored_and_its_scores_are_stored_beside(client, jobs, work, addresses, tmp_path):
+def test_a_job_of_an_address_is_fetched_hashed_scored_and_its_scores_are_stored_beside(
+    client, jobs, work, addresses, tmp_path
+):
     answer = order(client, scores_to="s3://plant-lab/scores/line 4")
     assert answer.status_code == 202
     job = answer.json()
-    assert (job["state"], job["address"], job["bytes"], job["sha256"]) == ("waiting", ADDRESS, len(PARQUET), None)
+    assert (job["state"], job["address"], job["bytes"], job["sha256"]) == (
+        "waiting",
+        ADDRESS,
+        len(PARQUET),
+        None,
+    )
     assert jobs.get(job["id"]).order.layout == {"asset": "oven-1"}
     assert work(job["id"])[0] == 0
     done = client.get(f"/api/v1/predict-jobs/{job['id']}", headers=ADMIN).json()
@@ -123,11 +134,15 @@ def test_a_job_of_an_address_is_fetched_hashed_scored_and_its_scores_are_stored_
     assert client.get(done["scores"], headers=ADMIN).content == b"scores of " + PARQUET
 
 
-def test_without_a_setting_no_address_is_read_or_written_and_the_words_say_how_to_allow_it(platform, jobs, client):
+def test_without_a_setting_no_address_is_read_or_written_and_the_words_say_how_to_allow_it(
+    platform, jobs, client
+):
     jobs.addresses = replace(jobs.addresses, readable=())
     assert "ALERTING_PREDICTIONS_FROM=s3://" in expect_problem(order(client), 422)
     jobs.addresses = replace(jobs.addresses, readable=(FROM,), writable=())
-    assert "ALERTING_PREDICTIONS_TO=s3://" in expect_problem(order(client, scores_to="s3://plant-lab/scores"), 422)
+    assert "ALERTING_PREDICTIONS_TO=s3://" in expect_problem(
+        order(client, scores_to="s3://plant-lab/scores"), 422
+    )
 
 
 @pytest.mark.parametrize(
@@ -152,20 +167,28 @@ def test_without_a_setting_no_address_is_read_or_written_and_the_words_say_how_t
         "s3://plant-lab/exports/" + "x" * 1030,
     ],
 )
-def test_an_address_outside_of_the_folders_is_refused_before_the_store_is_asked(client, jobs, tmp_path, address):
+def test_an_address_outside_of_the_folders_is_refused_before_the_store_is_asked(
+    client, jobs, tmp_path, address
+):
     jobs.addresses = replace(jobs.addresses, environ={})  # to ask would fail with another message
     detail = expect_problem(order(client, address), 422)
-    assert any(words in detail for words in ("ALERTING_PREDICTIONS_FROM", "object store", "no object"))
+    assert any(
+        words in detail for words in ("ALERTING_PREDICTIONS_FROM", "object store", "no object")
+    )
     assert "AWS_" not in detail
     assert "secret@" not in detail
 
 
 def test_a_percent_in_a_name_is_no_way_out_of_a_folder(client):
-    assert "no such object" in expect_problem(order(client, "s3://plant-lab/exports/%2e%2e/secrets/a.parquet"), 422)
+    assert "no such object" in expect_problem(
+        order(client, "s3://plant-lab/exports/%2e%2e/secrets/a.parquet"), 422
+    )
 
 
 def test_the_body_is_closed_and_small_and_the_role_is_engineer(client):
-    assert "there is no such field" in expect_problem(order(client, endpoint="http://127.0.0.1"), 422)
+    assert "there is no such field" in expect_problem(
+        order(client, endpoint="http://127.0.0.1"), 422
+    )
     assert "there is no such field" in expect_problem(order(client, key="AKIA"), 422)
     expect_problem(order(client, headers=OPERATOR), 403)
     large = {**ADMIN, "content-type": "application/json; charset=utf-8"}
@@ -173,8 +196,12 @@ def test_the_body_is_closed_and_small_and_the_role_is_engineer(client):
     expect_problem(client.post(PATH, content=b"{", headers=large), 400)
 
 
-def test_a_missing_object_a_large_one_and_a_busy_store_are_refused_at_once(client, jobs, monkeypatch, tmp_path):
-    assert "no such object" in expect_problem(order(client, "s3://plant-lab/exports/none.parquet"), 422)
+def test_a_missing_object_a_large_one_and_a_busy_store_are_refused_at_once(
+    client, jobs, monkeypatch, tmp_path
+):
+    assert "no such object" in expect_problem(
+        order(client, "s3://plant-lab/exports/none.parquet"), 422
+    )
     monkeypatch.setattr(job_files, "LARGEST", 10)
     assert f"has {len(PARQUET)} bytes" in expect_problem(order(client), 422)
     with jobs.addresses._free, jobs.addresses._free:
@@ -182,7 +209,9 @@ def test_a_missing_object_a_large_one_and_a_busy_store_are_refused_at_once(clien
     assert not list(tmp_path.glob("predictions/*"))
 
 
-def test_an_object_that_was_replaced_is_no_parquet_or_no_longer_allowed_fails_its_job(client, store, work, monkeypatch):
+def test_an_object_that_was_replaced_is_no_parquet_or_no_longer_allowed_fails_its_job(
+    client, store, work, monkeypatch
+):
     replaced = order(client, "s3://plant-lab/exports/table.csv").json()["id"]
     assert "not a Parquet file" in work(replaced)[1].fault
     store[1](PARQUET, "exports", "again.parquet")
@@ -194,7 +223,9 @@ def test_an_object_that_was_replaced_is_no_parquet_or_no_longer_allowed_fails_it
     assert "may not read" in work(later)[1].fault
 
 
-def test_a_fetch_that_was_interrupted_begins_again_and_a_complete_one_is_not_repeated(client, jobs, work, tmp_path, monkeypatch):
+def test_a_fetch_that_was_interrupted_begins_again_and_a_complete_one_is_not_repeated(
+    client, jobs, work, tmp_path, monkeypatch
+):
     job = order(client).json()["id"]
     folder = tmp_path / "predictions" / job
     (folder / "readings.parquet.part").write_bytes(b"PAR1 a ta")
@@ -205,12 +236,16 @@ def test_a_fetch_that_was_interrupted_begins_again_and_a_complete_one_is_not_rep
     with monkeypatch.context() as patch:
         patch.setattr("alerting.wiring.open_platform", down)
         assert work(job)[0] == 69
-    assert sorted(path.name for path in folder.iterdir() if "reading" in path.name) == ["readings.parquet"]
+    assert sorted(path.name for path in folder.iterdir() if "reading" in path.name) == [
+        "readings.parquet"
+    ]
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     assert work(job)[1].state == "done"
 
 
-def test_a_store_that_is_away_is_tried_three_times_and_the_fault_names_it(client, jobs, work, monkeypatch):
+def test_a_store_that_is_away_is_tried_three_times_and_the_fault_names_it(
+    client, jobs, work, monkeypatch
+):
     job = order(client).json()["id"]
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     for _ in range(3):
@@ -283,13 +318,20 @@ def test_an_object_longer_than_its_state_said_is_not_read_further(tmp_path):
     store.stop()
 
 
-def test_a_store_that_sends_little_at_a_time_is_not_read_for_longer_than_it_may_be(monkeypatch, tmp_path):
+def test_a_store_that_sends_little_at_a_time_is_not_read_for_longer_than_it_may_be(
+    monkeypatch, tmp_path
+):
     monkeypatch.setattr(job_files, "LONGEST_FETCH_S", 0.5)
     store = Server(200, pause_s=0.1)
     addresses = JobAddresses((FROM,), (), environ_of(store.port))
     seen = []
     with pytest.raises(UserError, match="it took longer than"):
-        addresses.fetch(ADDRESS, addresses.state(ADDRESS, None), tmp_path / "readings.parquet", lambda *step: seen.append(step))
+        addresses.fetch(
+            ADDRESS,
+            addresses.state(ADDRESS, None),
+            tmp_path / "readings.parquet",
+            lambda *step: seen.append(step),
+        )
     assert seen
     store.stop()
 
@@ -316,16 +358,26 @@ def test_a_server_with_a_fault_is_away_and_not_wrong():
     store.stop()
 
 
-@pytest.mark.parametrize("parts", [("plant", "a.parquet"), ("plant", "week 1", "é+%=&~*'()!@:,$;[].parquet")])
+@pytest.mark.parametrize(
+    "parts", [("plant", "a.parquet"), ("plant", "week 1", "é+%=&~*'()!@:,$;[].parquet")]
+)
 @pytest.mark.parametrize("token", [None, "token/=+"])
 def test_requests_are_signed_as_botocore_signs_them(parts, token, monkeypatch):
     at = datetime(2026, 1, 5, 12, 30, 15, tzinfo=UTC)
-    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda *_, **__: at.replace(tzinfo=None))
+    monkeypatch.setattr(
+        "botocore.auth.get_current_datetime", lambda *_, **__: at.replace(tzinfo=None)
+    )
     path = object_path(parts)
     request = AWSRequest("GET", f"https://minio.plant:9000{path}", headers={})
     S3SigV4Auth(BotoCredentials("key", "secret", token), "s3", "eu-central-1").add_auth(request)
     ours = sign(
-        "GET", "minio.plant:9000", path, hashlib.sha256(b"").hexdigest(), Credentials("key", "secret", token), "eu-central-1", at
+        "GET",
+        "minio.plant:9000",
+        path,
+        hashlib.sha256(b"").hexdigest(),
+        Credentials("key", "secret", token),
+        "eu-central-1",
+        at,
     )
     signature = request.headers["Authorization"].rpartition("Signature=")[2]
     assert ours["x-amz-date"] == request.headers["X-Amz-Date"]
@@ -334,7 +386,9 @@ def test_requests_are_signed_as_botocore_signs_them(parts, token, monkeypatch):
 
 def test_credentials_are_those_of_the_environment_or_of_a_mounted_private_file(tmp_path):
     file = tmp_path / "credentials"
-    file.write_text("[default]\naws_access_key_id = a\naws_secret_access_key = b%c\n[lab]\naws_access_key_id = d\n")
+    file.write_text(
+        "[default]\naws_access_key_id = a\naws_secret_access_key = b%c\n[lab]\naws_access_key_id = d\n"
+    )
     environ = {"AWS_SHARED_CREDENTIALS_FILE": str(file)}
     file.chmod(0o644)
     with pytest.raises(UserError, match="may be read by others"):

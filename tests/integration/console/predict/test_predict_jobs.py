@@ -33,7 +33,9 @@ def jobs(tmp_path):
 @pytest.fixture
 def client(platform, jobs, monkeypatch):
     monkeypatch.setattr(predict_jobs_api, "_require_scores", lambda platform, name: None)
-    return TestClient(create_app(platform, TOKENS, predict_jobs=jobs), raise_server_exceptions=False)
+    return TestClient(
+        create_app(platform, TOKENS, predict_jobs=jobs), raise_server_exceptions=False
+    )
 
 
 def submit(jobs, name="too-moist"):
@@ -50,17 +52,26 @@ def test_a_job_is_ordered_shown_done_and_its_scores_are_sent(client, jobs, tmp_p
     answer = send(client, asset="oven-1")
     assert answer.status_code == 202
     job = answer.json()
-    assert (job["state"], job["definition"], job["actor"], job["scores"]) == ("waiting", "too-moist", "ada", None)
+    assert (job["state"], job["definition"], job["actor"], job["scores"]) == (
+        "waiting",
+        "too-moist",
+        "ada",
+        None,
+    )
     assert jobs.get(job["id"]).order.layout == {"asset": "oven-1"}
     folder = tmp_path / "predictions" / job["id"]
     assert (folder / "readings.parquet").read_bytes() == PARQUET
-    assert "is waiting" in expect_problem(client.get(f"/api/v1/predict-jobs/{job['id']}/scores", headers=VIEWER), 404)
+    assert "is waiting" in expect_problem(
+        client.get(f"/api/v1/predict-jobs/{job['id']}/scores", headers=VIEWER), 404
+    )
     (folder / "scores.parquet").write_bytes(b"scores")
     write_outcome(folder, at=NOW, result=RESULT)
     [shown] = client.get("/api/v1/predict-jobs", headers=VIEWER).json()
     assert (shown["state"], shown["progress"], shown["result"]["scores"]) == ("done", 1.0, 7)
     assert client.get(shown["scores"], headers=VIEWER).content == b"scores"
-    assert "is done already" in expect_problem(client.post(f"/api/v1/predict-jobs/{job['id']}/cancel", headers=ADMIN), 422)
+    assert "is done already" in expect_problem(
+        client.post(f"/api/v1/predict-jobs/{job['id']}/cancel", headers=ADMIN), 422
+    )
 
 
 def test_what_is_no_file_or_not_allowed_leaves_nothing(client, jobs, tmp_path, monkeypatch):
@@ -102,7 +113,10 @@ def test_what_is_over_is_deleted_in_time_and_unfinished_uploads_at_a_start(jobs,
     jobs.begin(10)
     jobs.forget_uploads()
     jobs.clean(timedelta(days=14))
-    assert {job.order.id: job.state for job in jobs.all()} == {cancelled: "cancelled", waiting: "waiting"}
+    assert {job.order.id: job.state for job in jobs.all()} == {
+        cancelled: "cancelled",
+        waiting: "waiting",
+    }
     assert not (tmp_path / "predictions" / cancelled / "readings.parquet").exists()
     assert (tmp_path / "predictions" / waiting / "readings.parquet").exists()
     with pytest.raises(NotFound):
@@ -122,7 +136,9 @@ DONE = """
 
 
 def worker(jobs, then, longest_s=60.0):
-    made = PredictWorker(jobs, timedelta(days=14), [sys.executable, "-c", WORK.format(then=then)], longest_s)
+    made = PredictWorker(
+        jobs, timedelta(days=14), [sys.executable, "-c", WORK.format(then=then)], longest_s
+    )
     made._pause_s = 0.0
     return made
 
@@ -155,7 +171,9 @@ def test_jobs_are_worked_at_one_by_one_the_oldest_first(jobs, working):
     assert until(lambda: [jobs.get(id).state for id in (first, second)] == ["done", "done"])
 
 
-def test_a_job_under_way_is_cancelled_and_a_stopped_console_leaves_it_to_the_next(jobs, working, tmp_path):
+def test_a_job_under_way_is_cancelled_and_a_stopped_console_leaves_it_to_the_next(
+    jobs, working, tmp_path
+):
     first, second = submit(jobs), submit(jobs)
     stop = working(worker(jobs, "time.sleep(60)"))
     assert until(lambda: "running" in {job.state for job in jobs.all()})
@@ -211,10 +229,24 @@ def test_only_the_body_of_a_predict_job_has_more_than_seconds_to_arrive(path, li
     config = Config(app, log_config=None)
     config.load()
     clock = Clock()
-    state = SimpleNamespace(connections=set(), tasks=SimpleNamespace(add=str, discard=None), default_headers=[], total_requests=0)
+    state = SimpleNamespace(
+        connections=set(),
+        tasks=SimpleNamespace(add=str, discard=None),
+        default_headers=[],
+        total_requests=0,
+    )
     protocol = PatientProtocol(config, state, {}, _loop=clock)
-    clock.create_task = lambda coroutine, **_: coroutine.close() or SimpleNamespace(add_done_callback=lambda _: None)
-    nothing = SimpleNamespace(get_extra_info=lambda *_: None, is_closing=lambda: False, pause_reading=lambda: None, abort=None)
+    clock.create_task = lambda coroutine, **_: (
+        coroutine.close() or SimpleNamespace(add_done_callback=lambda _: None)
+    )
+    nothing = SimpleNamespace(
+        get_extra_info=lambda *_: None,
+        is_closing=lambda: False,
+        pause_reading=lambda: None,
+        abort=None,
+    )
     protocol.connection_made(nothing)
-    protocol.data_received(f"POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nPAR1".encode())
+    protocol.data_received(
+        f"POST {path} HTTP/1.1\r\nhost: a\r\ncontent-length: 100\r\n\r\nPAR1".encode()
+    )
     assert clock.limits == limits

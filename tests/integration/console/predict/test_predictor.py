@@ -64,7 +64,9 @@ async def eventually(predictor, version):
             await asyncio.sleep(0.01)
 
 
-def test_loaded_models_answer_while_another_one_hangs_in_its_load_and_its_prediction_is_told_so(models):
+def test_loaded_models_answer_while_another_one_hangs_in_its_load_and_its_prediction_is_told_so(
+    models,
+):
     async def scenario():
         predictor = Predictor(None, load_within_s=0.2)
         models.allow(1)
@@ -76,7 +78,10 @@ def test_loaded_models_answer_while_another_one_hangs_in_its_load_and_its_predic
         assert await ask(predictor, 1) == "model 1"
         refused = await waiting
         assert (refused.status_code, refused.headers) == (503, {"retry-after": "5"})
-        assert "version 2 of the model of 'too-moist' takes longer than 0.2 s, and goes on; ask again" in refused.detail
+        assert (
+            "version 2 of the model of 'too-moist' takes longer than 0.2 s, and goes on; ask again"
+            in refused.detail
+        )
         models.allow(2)
         assert await eventually(predictor, 2) == "model 2"
 
@@ -98,7 +103,10 @@ def test_many_predictions_of_one_model_wait_for_one_load(models):
 
 
 def test_a_model_that_cannot_be_read_is_named_and_not_read_again_at_once(models):
-    models.faults[1], models.faults[2] = ModelUnavailable("its files are damaged"), ConnectionFailure("no server")
+    models.faults[1], models.faults[2] = (
+        ModelUnavailable("its files are damaged"),
+        ConnectionFailure("no server"),
+    )
     models.allow(1)
     models.allow(2)
 
@@ -107,7 +115,9 @@ def test_a_model_that_cannot_be_read_is_named_and_not_read_again_at_once(models)
         for _ in range(2):
             with pytest.raises(ModelUnavailable, match="its files are damaged"):
                 await ask(predictor, 1)
-        for _ in range(2):  # a fault of the database is no fault of the model: the next prediction tries again
+        for _ in range(
+            2
+        ):  # a fault of the database is no fault of the model: the next prediction tries again
             with pytest.raises(ConnectionFailure, match="no server"):
                 await ask(predictor, 2)
 

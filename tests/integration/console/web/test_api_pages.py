@@ -34,7 +34,11 @@ def test_the_cookie_holds_no_token_and_is_out_of_reach_for_scripts_and_other_sit
 
 
 def test_over_https_the_cookie_is_secure(platform, wall):
-    browser = TestClient(create_app(platform, TOKENS, now=wall), base_url="https://plant.example", follow_redirects=False)
+    browser = TestClient(
+        create_app(platform, TOKENS, now=wall),
+        base_url="https://plant.example",
+        follow_redirects=False,
+    )
     assert "Secure" in log_in(browser).headers["set-cookie"]
 
 
@@ -45,7 +49,9 @@ def test_a_wrong_token_is_told_and_gets_no_cookie(browser):
     assert "set-cookie" not in answer.headers
 
 
-@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/\\evil.example", "", "/a\r\nx: y"])
+@pytest.mark.parametrize(
+    "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "", "/a\r\nx: y"]
+)
 def test_a_login_leads_to_no_other_site(browser, target):
     assert log_in(browser, to=target).headers["location"] == "/"
 
@@ -61,12 +67,20 @@ def test_a_session_ends_after_twelve_hours(browser, wall):
 def test_a_session_ends_when_its_token_is_taken_away(browser, platform, wall):
     log_in(browser)
     fewer = {token: owner for token, owner in TOKENS.items() if token != OPERATOR_TOKEN}
-    later = TestClient(create_app(platform, fewer, now=wall), cookies=dict(browser.cookies), follow_redirects=False)
+    later = TestClient(
+        create_app(platform, fewer, now=wall), cookies=dict(browser.cookies), follow_redirects=False
+    )
     assert later.get("/").status_code == 303
 
 
 @pytest.mark.parametrize(
-    "change", [lambda c: "9" + c, lambda c: c[:-1] + ("0" if c[-1] != "0" else "1"), lambda c: "x", lambda c: "."]
+    "change",
+    [
+        lambda c: "9" + c,
+        lambda c: c[:-1] + ("0" if c[-1] != "0" else "1"),
+        lambda c: "x",
+        lambda c: ".",
+    ],
 )
 def test_a_forged_session_is_nobody(browser, change):
     log_in(browser)
@@ -134,7 +148,12 @@ def test_feedback_by_form_goes_through_the_same_use_case(browser, platform):
     platform.episodes.insert(episode(1))
     log_in(browser)
     path = f"/episodes/{episode(1).id}"
-    fields = {"csrf": csrf_of(browser.get(path)), "verdict": "true_alarm", "action": "opened the damper", "comment": ""}
+    fields = {
+        "csrf": csrf_of(browser.get(path)),
+        "verdict": "true_alarm",
+        "action": "opened the damper",
+        "comment": "",
+    }
     answer = browser.post(f"{path}/feedback", data=fields)
     assert (answer.status_code, answer.headers["location"]) == (303, f"{path}#said")
     [kept] = platform.feedback.of(episode(1).id)
@@ -154,7 +173,9 @@ def test_feedback_by_form_goes_through_the_same_use_case(browser, platform):
 def test_feedback_without_the_session_s_own_mark_is_refused(browser, platform, csrf):
     platform.episodes.insert(episode(1))
     log_in(browser)
-    answer = browser.post(f"/episodes/{episode(1).id}/feedback", data={"csrf": csrf, "verdict": "true_alarm"})
+    answer = browser.post(
+        f"/episodes/{episode(1).id}/feedback", data={"csrf": csrf, "verdict": "true_alarm"}
+    )
     assert answer.status_code == 403
     assert platform.feedback.of(episode(1).id) == []
 
@@ -163,12 +184,16 @@ def test_a_cookie_alone_changes_nothing_through_the_api(browser, platform):
     platform.episodes.insert(episode(1))
     log_in(browser)
     assert browser.get("/api/v1/episodes").status_code == 200
-    answer = browser.post(f"/api/v1/episodes/{episode(1).id}/feedback", json={"verdict": "true_alarm"})
+    answer = browser.post(
+        f"/api/v1/episodes/{episode(1).id}/feedback", json={"verdict": "true_alarm"}
+    )
     assert answer.status_code == 401
     assert platform.feedback.of(episode(1).id) == []
 
 
-@pytest.mark.parametrize(("fields", "status"), [({}, 422), ({"verdict": "maybe"}, 422), ({"comment": "x" * 2001}, 422)])
+@pytest.mark.parametrize(
+    ("fields", "status"), [({}, 422), ({"verdict": "maybe"}, 422), ({"comment": "x" * 2001}, 422)]
+)
 def test_feedback_that_says_nothing_is_answered_on_the_page(browser, platform, fields, status):
     platform.episodes.insert(episode(1))
     log_in(browser)
@@ -185,7 +210,12 @@ def test_a_viewer_sees_no_buttons_and_may_not_post(browser, platform):
     path = f"/episodes/{episode(1).id}"
     page = browser.get(path)
     assert 'name="verdict"' not in page.text
-    assert browser.post(f"{path}/feedback", data={"csrf": csrf_of(page), "verdict": "true_alarm"}).status_code == 403
+    assert (
+        browser.post(
+            f"{path}/feedback", data={"csrf": csrf_of(page), "verdict": "true_alarm"}
+        ).status_code
+        == 403
+    )
 
 
 def test_an_unknown_episode_is_a_page_not_a_document(browser):
@@ -197,13 +227,21 @@ def test_an_unknown_episode_is_a_page_not_a_document(browser):
 
 
 def test_a_listed_report_opens_as_the_report(browser, platform):
-    store_report(platform, "<p>page</p>", trust="yes", sentences=("Trust it: 7 of 9.",), key_metrics={"episodes": "9"})
+    store_report(
+        platform,
+        "<p>page</p>",
+        trust="yes",
+        sentences=("Trust it: 7 of 9.",),
+        key_metrics={"episodes": "9"},
+    )
     log_in(browser)
     page = browser.get("/reports").text
     assert "9 alarms" in page
     report = browser.get(re.search(r'href="(/reports/[^"?]+)"', page)[1]).text
     assert "<p>page</p>" in report
-    assert browser.get(re.search(r'href="(/api/v1/reports/[^"/]+)"', report)[1]).text == "<p>page</p>"
+    assert (
+        browser.get(re.search(r'href="(/api/v1/reports/[^"/]+)"', report)[1]).text == "<p>page</p>"
+    )
 
 
 def test_the_stylesheet_is_ours_and_nothing_is_loaded_from_elsewhere(browser):
@@ -214,12 +252,16 @@ def test_the_stylesheet_is_ours_and_nothing_is_loaded_from_elsewhere(browser):
     assert browser.get("/", headers=VIEWER).status_code == 200
 
 
-def test_the_first_page_says_in_one_line_that_alarms_are_off_and_an_engineer_finds_the_faults(browser, platform):
+def test_the_first_page_says_in_one_line_that_alarms_are_off_and_an_engineer_finds_the_faults(
+    browser, platform
+):
     log_in(browser)
     assert "alarms are off" not in browser.get("/").text
     platform.platform_alerts.report("approval waiting", "too-moist", "a person decides", at(0))
     assert "alarms are off" not in browser.get("/").text, "every alarm still comes"
-    platform.platform_alerts.report("champion unreadable", "too-moist", "the <registry> does not answer", at(0))
+    platform.platform_alerts.report(
+        "champion unreadable", "too-moist", "the <registry> does not answer", at(0)
+    )
     page = browser.get("/").text
     assert "Some alarms are off: tell an engineer." in page, "no channel has a message on it"
     assert "registry" not in page
@@ -256,7 +298,13 @@ def test_the_menu_has_what_a_role_needs(browser):
 def test_what_somebody_must_look_at_comes_first(browser, platform):
     seen = ActorStamp("otto", at(10))
     for minute, changes in enumerate(
-        ({"severity": "low"}, {"severity": "critical"}, {"severity": "critical", "acknowledged": seen}, {"muted_by": "shelf"}), 1
+        (
+            {"severity": "low"},
+            {"severity": "critical"},
+            {"severity": "critical", "acknowledged": seen},
+            {"muted_by": "shelf"},
+        ),
+        1,
     ):
         platform.episodes.insert(episode(minute, f"oven-{minute}", condition="open", **changes))
     log_in(browser)
@@ -266,7 +314,10 @@ def test_what_somebody_must_look_at_comes_first(browser, platform):
 
 def test_times_are_those_of_the_plant_and_their_zone_is_named(platform, wall):
     platform.episodes.insert(episode(1))
-    browser = TestClient(create_app(platform, TOKENS, now=wall, zone=ZoneInfo("Europe/Berlin")), follow_redirects=False)
+    browser = TestClient(
+        create_app(platform, TOKENS, now=wall, zone=ZoneInfo("Europe/Berlin")),
+        follow_redirects=False,
+    )
     log_in(browser)
     page = browser.get(f"/episodes/{episode(1).id}").text
     assert "Raised today 01:01 to 01:06 (5 min)" in page
@@ -297,12 +348,24 @@ def test_variables_have_the_names_and_units_that_people_use(browser, platform):
 def test_the_enter_key_in_a_field_of_the_feedback_gives_no_verdict(browser, platform):
     platform.episodes.insert(episode(1))
     log_in(browser)
-    form = browser.get(f"/episodes/{episode(1).id}").text.partition('class="feedback"')[2].partition("</form>")[0]
-    assert re.findall(r'<button name="verdict" value="(\w*)"', form) == ["", "true_alarm", "false_alarm", "unsure", ""]
+    form = (
+        browser.get(f"/episodes/{episode(1).id}")
+        .text.partition('class="feedback"')[2]
+        .partition("</form>")[0]
+    )
+    assert re.findall(r'<button name="verdict" value="(\w*)"', form) == [
+        "",
+        "true_alarm",
+        "false_alarm",
+        "unsure",
+        "",
+    ]
 
 
 def test_an_open_alert_without_guidance_or_advice_is_shown(browser, platform):
-    platform.episodes.insert(episode(1, condition="open", recommendation=None, guidance={}, contributions=()))
+    platform.episodes.insert(
+        episode(1, condition="open", recommendation=None, guidance={}, contributions=())
+    )
     log_in(browser)
     assert episode(1).id in browser.get("/").text
     assert browser.get(f"/episodes/{episode(1).id}").status_code == 200

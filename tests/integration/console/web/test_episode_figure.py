@@ -27,7 +27,11 @@ def hot_line(every=1, **changes):
     apply(platform, [too_hot(stale_after="1d", **changes)], "engineer", at(0), "test")
     minutes = range(0, 601, every)
     values = {m: 205.0 + (m % 7) + (25.0 if m >= 540 else 0.0) for m in minutes}
-    add_readings(platform, [ReadingRow("oven-1", at(m), {"temperature": v}) for m, v in values.items()], at(0))
+    add_readings(
+        platform,
+        [ReadingRow("oven-1", at(m), {"temperature": v}) for m, v in values.items()],
+        at(0),
+    )
     platform.clock.instant = at(600)
     evaluate(platform, None, at(600))
     deliver_due(platform, at(600))
@@ -40,7 +44,13 @@ def risky_line(temperature, moisture=None):
     platform.assets.put([oven()])
     apply(platform, [too_moist()], "engineer", at(0), "test")
     risky = full_episode()
-    risky = replace(risky, revision=1, condition="open", closed_at=None, valid_until=risky.raised_at + timedelta(minutes=30))
+    risky = replace(
+        risky,
+        revision=1,
+        condition="open",
+        closed_at=None,
+        valid_until=risky.raised_at + timedelta(minutes=30),
+    )
     start = risky.raised_at - timedelta(hours=2)
     rows = []
     for minute in range(180):
@@ -56,7 +66,10 @@ def test_a_message_draws_the_hour_before_its_raise_and_says_it_in_words():
     picture = mail.messages[0].draw()
     assert matplotlib.image.imread(io.BytesIO(picture.png)).shape[:2] == (320, 640)
     assert len(picture.png) < 60_000
-    assert picture.description == "Zone 2 temperature 205 to 236 °C, last 235 °C, limit 215 °C; from 5 Jan 08:01 to 5 Jan 10:00"
+    assert (
+        picture.description
+        == "Zone 2 temperature 205 to 236 °C, last 235 °C, limit 215 °C; from 5 Jan 08:01 to 5 Jan 10:00"
+    )
 
 
 def test_the_times_of_a_figure_are_those_of_the_plant():
@@ -77,8 +90,17 @@ def test_where_readings_are_too_many_the_newest_part_is_drawn_and_said_to_be_a_p
     platform, _ = hot_line()
     [one] = platform.episodes.find()
     start, now = one.raised_at, one.raised_at + timedelta(hours=23)
-    rows = [ReadingRow("oven-1", start - timedelta(hours=1) + timedelta(seconds=s), {"temperature": 230.0}) for s in range(3600)]
-    add_readings(platform, [*rows, ReadingRow("oven-1", now - timedelta(minutes=30), {"temperature": 231.0})], now)
+    rows = [
+        ReadingRow(
+            "oven-1", start - timedelta(hours=1) + timedelta(seconds=s), {"temperature": 230.0}
+        )
+        for s in range(3600)
+    ]
+    add_readings(
+        platform,
+        [*rows, ReadingRow("oven-1", now - timedelta(minutes=30), {"temperature": 231.0})],
+        now,
+    )
     chart = chart_of(platform, one, now)
     assert now - chart.start < timedelta(hours=6)
     assert chart.cut == "only the last 2 h 13 min are drawn"
@@ -103,9 +125,14 @@ def test_what_is_no_number_is_not_drawn(value):
 
 def test_of_a_risk_its_scores_with_the_threshold_and_the_variable_of_the_problem_with_its_limit_are_drawn():
     platform, risky = risky_line(lambda m: 210.0, lambda m: 3.0 + m / 100)
-    rows = [Score(risky.raised_at + timedelta(minutes=m), 0.3 + 0.01 * m, 0.31, risky.model_version) for m in range(-30, 41, 5)]
+    rows = [
+        Score(risky.raised_at + timedelta(minutes=m), 0.3 + 0.01 * m, 0.31, risky.model_version)
+        for m in range(-30, 41, 5)
+    ]
     platform.scores.add("too-moist", "oven-1", rows)
-    platform.scores.add("too-moist", "oven-2", [Score(risky.raised_at, 0.99, 0.31, risky.model_version)])
+    platform.scores.add(
+        "too-moist", "oven-2", [Score(risky.raised_at, 0.99, 0.31, risky.model_version)]
+    )
     risky = replace(risky, definition="too-moist", kind="classifier", is_prediction=True)
     chart = chart_of(platform, risky, risky.raised_at + timedelta(minutes=40))
     assert [(p.name, [level.value for level in p.levels]) for p in chart.panels] == [
@@ -124,7 +151,9 @@ def test_a_spike_of_one_reading_among_many_is_drawn():
     platform, _ = hot_line()
     [one] = platform.episodes.find()
     rows = [
-        ReadingRow("oven-1", at(480) + timedelta(seconds=s), {"temperature": 300.0 if s == 4321 else 210.0})
+        ReadingRow(
+            "oven-1", at(480) + timedelta(seconds=s), {"temperature": 300.0 if s == 4321 else 210.0}
+        )
         for s in range(7200)
         if s % 60
     ]
@@ -138,12 +167,22 @@ def test_the_chart_of_a_prediction_that_comes_true_goes_on_with_its_problem_and_
     platform, risky = risky_line(lambda _: 205.0, lambda minute: 5.0 if minute >= 130 else 4.0)
     raised = risky.raised_at
     came = raised + timedelta(minutes=15)
-    happening = replace(risky, definition="too-moist", kind="classifier", happening_at=came, prediction_ended_at=came)
+    happening = replace(
+        risky,
+        definition="too-moist",
+        kind="classifier",
+        happening_at=came,
+        prediction_ended_at=came,
+    )
     now = raised + timedelta(minutes=55)
     chart = chart_of(platform, happening, now)
     assert (chart.happening_at, chart.closed_at, chart.now, chart.end) == (came, None, now, now)
     assert "moisture 4 to 5" in describe(chart)
     over = replace(happening, condition="closed", closed_at=raised + timedelta(minutes=40))
     ended = chart_of(platform, over, raised + timedelta(hours=5))
-    assert (ended.closed_at, ended.now, ended.end) == (over.closed_at, None, over.closed_at + timedelta(minutes=10))
+    assert (ended.closed_at, ended.now, ended.end) == (
+        over.closed_at,
+        None,
+        over.closed_at + timedelta(minutes=10),
+    )
     assert draw_episode(platform, happening, now).png[:4] == b"\x89PNG"

@@ -64,7 +64,10 @@ def test_the_page_draws_the_variable_with_its_limit_the_raise_and_now():
     page = page_of(hot_now())
     assert re.search(r'<path class="line" d="M[\d. HV-]+"', page)
     drawing = re.search(r'<figure class="chart" id.*?</figure>', page, re.DOTALL)[0]
-    assert re.search(r'aria-label="Zone 2 temperature 205 to 236 °C, last 235 °C, limit 215 °C; from 5 Jan 08:01', drawing)
+    assert re.search(
+        r'aria-label="Zone 2 temperature 205 to 236 °C, last 235 °C, limit 215 °C; from 5 Jan 08:01',
+        drawing,
+    )
     for words in ("limit 215 °C", "raised 09:00", "now 10:00"):
         assert words in text_of(f"<body>{drawing}")
     assert 'role="img"' in drawing
@@ -94,13 +97,21 @@ def test_an_episode_that_is_over_is_drawn_with_its_end():
     assert "now 11:39" not in words
 
 
-def test_for_a_model_the_risk_with_its_threshold_the_window_and_the_problem_with_its_limit_are_drawn(platform, browser):
+def test_for_a_model_the_risk_with_its_threshold_the_window_and_the_problem_with_its_limit_are_drawn(
+    platform, browser
+):
     one = risky(platform)
     read(platform, {m: 3.0 + max(0, m - 540) / 50 for m in range(400, 551)}, "moisture")
-    platform.scores.add("too-moist", "oven-1", [Score(at(m), 0.1 if m < 540 else 0.62, 0.31, 3) for m in range(480, 551, 5)])
+    platform.scores.add(
+        "too-moist",
+        "oven-1",
+        [Score(at(m), 0.1 if m < 540 else 0.62, 0.31, 3) for m in range(480, 551, 5)],
+    )
     platform.clock.instant = at(550)
     page = browser.get(f"/episodes/{one.id}").text
-    drawing = text_of("<body>" + re.search(r'<figure class="chart" id.*?</figure>', page, re.DOTALL)[0])
+    drawing = text_of(
+        "<body>" + re.search(r'<figure class="chart" id.*?</figure>', page, re.DOTALL)[0]
+    )
     for words in ("alarm at 31 %", "limit 4.5 %", "raised 09:00", "now 09:10", "predicted time"):
         assert words in drawing
     assert page.count('class="plot"') == 2
@@ -131,24 +142,43 @@ def test_a_page_without_readings_is_shown_without_a_drawing(platform, browser):
 def test_a_model_says_what_it_expects_in_words_of_the_plant(monkeypatch):
     data = small_models.dataset(hours=60)
     model = small_models.linear_model(
-        data.plan, data.rows, {"humidity.last": 2.0}, threshold=0.5, training_cutoff=small_models.START
+        data.plan,
+        data.rows,
+        {"humidity.last": 2.0},
+        threshold=0.5,
+        training_cutoff=small_models.START,
     )
     monkeypatch.setattr(model_files, "model_from_files", lambda files: model)
     since = small_models.START + timedelta(hours=20)
     platform = in_memory_platform(mail := Mailbox("mail"))
     platform.assets.put([small_models.line(1).asset])
-    apply(platform, [definition_document(small_models.definition())], "engineer", since - timedelta(hours=4), "test")
+    apply(
+        platform,
+        [definition_document(small_models.definition())],
+        "engineer",
+        since - timedelta(hours=4),
+        "test",
+    )
     register_model(platform, "too-moist", "run-1", {"version": b"1"}, {}, {})
-    decision = DecisionRecord("too-moist", since, 1, 1, None, True, True, "promote", "better", {}, "run-1", "platform")
+    decision = DecisionRecord(
+        "too-moist", since, 1, 1, None, True, True, "promote", "better", {}, "run-1", "platform"
+    )
     platform.decisions.add(decision)
-    frame = small_models.line(60).readings.loc[since - timedelta(hours=4) : since + timedelta(hours=12)]
-    rows = [ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v}) for ts, row in frame.iterrows()]  # noqa: PLR0124
+    frame = small_models.line(60).readings.loc[
+        since - timedelta(hours=4) : since + timedelta(hours=12)
+    ]
+    rows = [
+        ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})
+        for ts, row in frame.iterrows()
+    ]  # noqa: PLR0124
     add_readings(platform, rows, since)
     platform.clock.instant = since + timedelta(hours=12)
     evaluate(platform, None, platform.clock.instant)
     deliver_due(platform, platform.clock.instant + timedelta(minutes=10))
     [*_, one] = platform.episodes.find()
-    sentence = r"[Mm]oisture will probably exceed [\d.]+( %)? within \d+ min \(\d+ %; alarm at 50 %\)"
+    sentence = (
+        r"[Mm]oisture will probably exceed [\d.]+( %)? within \d+ min \(\d+ %; alarm at 50 %\)"
+    )
     assert re.fullmatch(sentence, one.evaluation.reason)
     page, told = browser_of(platform).get(f"/episodes/{one.id}").text, mail.messages[-1].text
     api = browser_of(platform).get(f"/api/v1/episodes/{one.id}").json()
@@ -167,7 +197,10 @@ def test_programs_get_the_same_sentence_as_people():
 def test_the_advice_is_an_order_while_it_is_open_and_a_record_when_it_is_over(platform, browser):
     platform.episodes.insert(episode(1, condition="open"))
     platform.episodes.insert(episode(2, "oven-2"))
-    first, second = (text_of(browser.get(f"/episodes/{one.id}").text) for one in (episode(1), episode(2, "oven-2")))
+    first, second = (
+        text_of(browser.get(f"/episodes/{one.id}").text)
+        for one in (episode(1), episode(2, "oven-2"))
+    )
     assert "What to do → lower zone 2" in first.replace("What to do lower", "What to do → lower")
     assert "What to do" not in second
     assert "Advice when the alarm came" in second
@@ -185,11 +218,15 @@ def test_a_reason_shows_the_quantity_that_moved_with_its_usual_range(platform, b
 
 def test_three_reasons_are_shown_and_the_rest_is_folded(platform, browser):
     shares = (0.05, 0.31, -0.02, 0.11, 0.2)
-    found = tuple(Contribution(f"v{i}", share, 1.0, 2.0, f"words of {i}") for i, share in enumerate(shares))
+    found = tuple(
+        Contribution(f"v{i}", share, 1.0, 2.0, f"words of {i}") for i, share in enumerate(shares)
+    )
     platform.episodes.insert(episode(1, contributions=found))
     page = browser.get(f"/episodes/{episode(1).id}").text
     shown, _, folded = page.partition('<summary class="button">2 weaker reasons')
-    assert [shown.index(f"Words of {i}.") for i in (1, 4, 3)] == sorted(shown.index(f"Words of {i}.") for i in (1, 4, 3))
+    assert [shown.index(f"Words of {i}.") for i in (1, 4, 3)] == sorted(
+        shown.index(f"Words of {i}.") for i in (1, 4, 3)
+    )
     assert "Words of 0" not in shown
     assert "Words of 0" in folded
     assert "Words of 2" in folded
@@ -198,14 +235,20 @@ def test_three_reasons_are_shown_and_the_rest_is_folded(platform, browser):
 def test_no_stamp_of_a_machine_and_no_code_is_read_on_the_pages(platform, browser):
     stamp = at(700).isoformat()
     seen = (
-        Transition("raised", at(1), "platform", f"the condition has held since {at(0).isoformat()}"),
+        Transition(
+            "raised", at(1), "platform", f"the condition has held since {at(0).isoformat()}"
+        ),
         Transition("muted", at(2), "ann", f"shelved until {stamp} by ann: cleaning"),
         Transition("feedback", at(3), "otto", "true_alarm and acted"),
         Transition("outcome", at(4), "platform", f"undetermined: the outcome is known at {stamp}"),
     )
-    unknown = OutcomeRecord("undetermined", f"the outcome is known at {stamp}", None, None, False, False, 1)
+    unknown = OutcomeRecord(
+        "undetermined", f"the outcome is known at {stamp}", None, None, False, False, 1
+    )
     platform.episodes.insert(episode(1, transitions=seen, outcome_record=unknown))
-    platform.episodes.insert(episode(2, "oven-2", condition="open", transitions=seen, outcome_record=unknown))
+    platform.episodes.insert(
+        episode(2, "oven-2", condition="open", transitions=seen, outcome_record=unknown)
+    )
     platform.platform_alerts.report("odd", "too-moist", f"unreadable since {stamp}", at(0))
     for path in ("/", f"/episodes/{episode(1).id}", f"/episodes/{episode(2, 'oven-2').id}"):
         words = text_of(browser.get(path).text)
@@ -233,10 +276,14 @@ def test_what_happened_is_told_in_the_order_of_time(platform, browser):
     )
     moves += (Transition("severity", at(3), "platform", "medium → high: middle-move"),)
     platform.episodes.insert(episode(1, condition="open", transitions=moves))
-    platform.notifications.add([notice("k", 2, status="sent", delivered_at=at(4), episode=episode(1).id)])
+    platform.notifications.add(
+        [notice("k", 2, status="sent", delivered_at=at(4), episode=episode(1).id)]
+    )
     words = text_of(browser.get(f"/episodes/{episode(1).id}").text).lower()
     history = words.partition("history")[2]
-    places = [history.index(said) for said in ("first-move", "middle-move", "notified: mail", "last-move")]
+    places = [
+        history.index(said) for said in ("first-move", "middle-move", "notified: mail", "last-move")
+    ]
     assert places == sorted(places)
 
 
@@ -252,7 +299,10 @@ def test_the_chosen_answer_stays_visible_and_can_be_changed(platform, browser):
     path = f"/episodes/{episode(1).id}"
     assert pressed(browser.get(path).text) == []
     for verdict, words in (("true_alarm", "right"), ("false_alarm", "wrong")):
-        browser.post(f"{path}/feedback", data={"csrf": csrf_of(browser.get(path)), "verdict": verdict, "acted": "yes"})
+        browser.post(
+            f"{path}/feedback",
+            data={"csrf": csrf_of(browser.get(path)), "verdict": verdict, "acted": "yes"},
+        )
         page = browser.get(path).text
         assert pressed(page) == [verdict]
         assert f"Your answer: {words}." in text_of(page)
@@ -263,7 +313,9 @@ def test_the_chosen_answer_stays_visible_and_can_be_changed(platform, browser):
 def test_the_answer_of_somebody_else_is_not_shown_as_mine(platform, browser):
     platform.episodes.insert(episode(1, condition="open"))
     path = f"/episodes/{episode(1).id}"
-    browser.post(f"{path}/feedback", data={"csrf": csrf_of(browser.get(path)), "verdict": "true_alarm"})
+    browser.post(
+        f"{path}/feedback", data={"csrf": csrf_of(browser.get(path)), "verdict": "true_alarm"}
+    )
     other = TestClient(create_app(platform, TOKENS))
     other.post("/login", data={"token": list(TOKENS)[2]})
     page = other.get(path).text
@@ -284,13 +336,27 @@ def test_what_ended_unacknowledged_is_marked_and_can_be_acknowledged(platform, b
     assert "Acknowledged by otto today 10:00" in text_of(browser.get(path).text)
 
 
-def test_the_list_groups_what_happens_what_is_expected_what_is_unseen_and_the_rest_with_counts(platform, browser):
+def test_the_list_groups_what_happens_what_is_expected_what_is_unseen_and_the_rest_with_counts(
+    platform, browser
+):
     seen = ActorStamp("otto", at(10))
     platform.episodes.insert(episode(1, "oven-1", condition="open"))
-    come = Transition("happening", at(9), "platform", "Moisture is 4.7 %, limit 4.5 %, since 2026-01-05T00:07:00+00:00")
-    predicted = {"kind": "classifier", "condition": "open", "valid_until": at(31), "is_prediction": True}
+    come = Transition(
+        "happening",
+        at(9),
+        "platform",
+        "Moisture is 4.7 %, limit 4.5 %, since 2026-01-05T00:07:00+00:00",
+    )
+    predicted = {
+        "kind": "classifier",
+        "condition": "open",
+        "valid_until": at(31),
+        "is_prediction": True,
+    }
     platform.episodes.insert(episode(1, "oven-8", **predicted))
-    platform.episodes.insert(episode(1, "oven-9", **predicted, happening_at=at(9), transitions=(come,)))
+    platform.episodes.insert(
+        episode(1, "oven-9", **predicted, happening_at=at(9), transitions=(come,))
+    )
     for minute in (2, 3):
         platform.episodes.insert(episode(minute, f"oven-{minute}"))
     for minute in (4, 5, 6):
@@ -299,13 +365,18 @@ def test_the_list_groups_what_happens_what_is_expected_what_is_unseen_and_the_re
     platform.episodes.insert(episode(8, "oven-8", withdrawn=True))
     page = browser.get("/").text
     words = text_of(page)
-    assert [title in words for title in ("Happening 2", "Expected 1", "Over, not acknowledged 2", "Earlier 5")] == [True] * 4
+    assert [
+        title in words
+        for title in ("Happening 2", "Expected 1", "Over, not acknowledged 2", "Earlier 5")
+    ] == [True] * 4
     assert "It is happening: Moisture is 4.7 %, limit 4.5 %, since today 00:07." in words
     sections = re.split(r'<section id="(?:happening|expected|unacknowledged|earlier)">', page)[1:]
     shown = [re.findall(r"href=\"/episodes/([0-9a-f]{24})", section) for section in sections]
     assert {*shown[0]} == {episode(1, "oven-1").id, episode(1, "oven-9").id}
     assert shown[1] == [episode(1, "oven-8").id]
-    assert shown[2:] == [[episode(m, f"oven-{m}").id for m in group] for group in ((3, 2), (8, 7, 6, 5, 4))]
+    assert shown[2:] == [
+        [episode(m, f"oven-{m}").id for m in group] for group in ((3, 2), (8, 7, 6, 5, 4))
+    ]
 
 
 def test_from_the_list_one_is_acknowledged_or_all_of_it(platform, browser):
@@ -313,11 +384,16 @@ def test_from_the_list_one_is_acknowledged_or_all_of_it(platform, browser):
         platform.episodes.insert(episode(minute, f"oven-{minute}"))
     ids = [episode(minute, f"oven-{minute}").id for minute in (2, 3, 4)]
     csrf = csrf_of(browser.get("/"))
-    answer = browser.post(f"/episodes/{ids[0]}/ack", data={"csrf": csrf, "next": "/#unacknowledged"})
+    answer = browser.post(
+        f"/episodes/{ids[0]}/ack", data={"csrf": csrf, "next": "/#unacknowledged"}
+    )
     assert (answer.status_code, answer.headers["location"]) == (303, "/#unacknowledged")
     assert "Over, not acknowledged 2" in text_of(browser.get("/").text)
     assert browser.post("/acknowledge", data={"csrf": "0", "episode": ids}).status_code == 403
-    assert browser.post("/acknowledge", data={"csrf": csrf, "episode": [*ids, "gone"]}).status_code == 303
+    assert (
+        browser.post("/acknowledge", data={"csrf": csrf, "episode": [*ids, "gone"]}).status_code
+        == 303
+    )
     assert "Over, not acknowledged" not in text_of(browser.get("/").text)
     assert all(platform.episodes.get(id).acknowledged.actor == "otto" for id in ids)
 
@@ -325,14 +401,18 @@ def test_from_the_list_one_is_acknowledged_or_all_of_it(platform, browser):
 @pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/x"])
 def test_acknowledging_leads_to_no_other_place(platform, browser, target):
     platform.episodes.insert(episode(1))
-    answer = browser.post(f"/episodes/{episode(1).id}/ack", data={"csrf": csrf_of(browser.get("/")), "next": target})
+    answer = browser.post(
+        f"/episodes/{episode(1).id}/ack", data={"csrf": csrf_of(browser.get("/")), "next": target}
+    )
     assert answer.headers["location"] == f"/episodes/{episode(1).id}"
 
 
 def test_severity_is_a_word_a_colour_and_a_shape(platform, browser):
     shapes = {}
     for minute, severity in enumerate(("low", "medium", "high", "critical")):
-        platform.episodes.insert(episode(minute, f"oven-{minute}", condition="open", severity=severity))
+        platform.episodes.insert(
+            episode(minute, f"oven-{minute}", condition="open", severity=severity)
+        )
     page = browser.get("/").text
     for severity in ("low", "medium", "high", "critical"):
         card = re.search(rf'class="card episode {severity}".*?</span>', page, re.DOTALL)[0]
@@ -367,7 +447,9 @@ def test_a_shelf_is_given_its_reason_by_a_tap_in_words_or_both(platform, browser
 def test_a_shelf_without_a_reason_is_refused_on_the_page(platform, browser):
     platform.episodes.insert(episode(1, condition="open"))
     path = f"/episodes/{episode(1).id}"
-    answer = browser.post(f"{path}/shelve", data={"csrf": csrf_of(browser.get(path)), "lasting": "2h"})
+    answer = browser.post(
+        f"{path}/shelve", data={"csrf": csrf_of(browser.get(path)), "lasting": "2h"}
+    )
     assert answer.status_code == 422
     assert "a reason is required" in answer.text
 
@@ -381,12 +463,21 @@ def test_the_messages_of_an_episode_read_in_order_say_what_happened_first():
     platform.assets.put([oven()])
     levels = {"medium": {"above": 215}, "critical": {"above": 240}}
     document = too_hot(
-        title="Oven too hot", levels=levels, guidance={"action": "Open the damper."}, stale_after="1d", **{"for": "3m"}
+        title="Oven too hot",
+        levels=levels,
+        guidance={"action": "Open the damper."},
+        stale_after="1d",
+        **{"for": "3m"},
     )
     del document["above"]
     apply(platform, [document], "engineer", at(0), "test")
     steps = [{"after": "15m", "channels": ["chief"]}]
-    apply_routes(platform, [{"name": "all", "channels": ["mail"], "repeat": "10m", "escalation": steps}], "engineer", at(0))
+    apply_routes(
+        platform,
+        [{"name": "all", "channels": ["mail"], "repeat": "10m", "escalation": steps}],
+        "engineer",
+        at(0),
+    )
     for minute in range(1, 30):
         value = 200.0 if minute < 2 or minute > 26 else 250.0 if minute > 7 else 220.0
         read(platform, {minute: value})
@@ -408,12 +499,19 @@ def test_the_messages_of_an_episode_read_in_order_say_what_happened_first():
         "Since today 01:05 (just now).",
         "What to do: Open the damper.",
     ]
-    assert worse[0] == "Worse: medium → critical: Zone 2 temperature is 250 °C, above 240 °C for 3 min."
+    assert (
+        worse[0]
+        == "Worse: medium → critical: Zone 2 temperature is 250 °C, above 240 °C for 3 min."
+    )
     assert still[0] == "Zone 2 temperature is 250 °C, above 240 °C for 3 min."
     assert over == [
         "Today 01:05 to 01:27 (22 min): the condition is gone.",
         "It was: Zone 2 temperature is 220 °C, above 215 °C for 3 min.",
-        *(["Worst severity: critical."] if platform.episodes.find()[0].severity != "critical" else []),
+        *(
+            ["Worst severity: critical."]
+            if platform.episodes.find()[0].severity != "critical"
+            else []
+        ),
         "It was not acknowledged.",
     ]
     assert not any(ISO.search(m.text) for m in (*mail.messages, *chief.messages))

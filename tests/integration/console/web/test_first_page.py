@@ -79,9 +79,13 @@ def test_a_training_is_shown_with_its_step_and_since_when_and_leads_to_its_model
     text, addresses = work(platform)
     assert "Its model is being trained since today 00:02 (step 1 of 5)." in text
     assert "/models/too-moist" in addresses
-    run = platform.models.start_run("too-moist", "r1", {"definition": "too-moist", "revision": "1", "as_of": at(0).isoformat()})
+    run = platform.models.start_run(
+        "too-moist", "r1", {"definition": "too-moist", "revision": "1", "as_of": at(0).isoformat()}
+    )
     assert "(step 2 of 5)" in work(platform)[0]
-    child = platform.models.start_run("too-moist", FAMILIES[0], {"family": FAMILIES[0], "fitted": "true"}, parent=run)
+    child = platform.models.start_run(
+        "too-moist", FAMILIES[0], {"family": FAMILIES[0], "fitted": "true"}, parent=run
+    )
     platform.models.finish(child)
     assert "(step 3 of 5)" in work(platform)[0]
     end_run(platform, "too-moist", training.run, "the disk is full")
@@ -130,4 +134,6 @@ def test_a_page_is_shown_where_the_clock_cannot_be_read(platform):
     def away():
         raise OSError("the database does not answer")
 
-    assert "simulated line" not in browser_of(replace(platform, line_speed=away)).get("/sources").text
+    assert (
+        "simulated line" not in browser_of(replace(platform, line_speed=away)).get("/sources").text
+    )

@@ -19,7 +19,12 @@ CLOSE = "Close: it is over"
 
 def happening(platform, silent=True):
     """An alert whose problem came at 09:05; at 10:00 its sensor has been silent for a long time, or has not."""
-    come = Transition("happening", at(545), "platform", f"Moisture is 4.7 %, limit 4.5 %, since {at(540).isoformat()}")
+    come = Transition(
+        "happening",
+        at(545),
+        "platform",
+        f"Moisture is 4.7 %, limit 4.5 %, since {at(540).isoformat()}",
+    )
     one = risky(platform, happening_at=at(545), prediction_ended_at=at(545), transitions=(come,))
     read(platform, dict.fromkeys(range(540, 550 if silent else 600), 4.7), "moisture")
     return one.id
@@ -33,27 +38,43 @@ def test_the_form_closes_it_once_with_the_reason_and_who_did_it(platform, browse
     assert "Not known since" in page.text
     form = {"csrf": csrf_of(page), "reason": "the sensor is removed"}
     assert browser.post(f"/episodes/{id}/close", data=form | {"csrf": "0" * 64}).status_code == 403
-    assert "say why it is over" in browser.post(f"/episodes/{id}/close", data=form | {"reason": " "}).text
+    assert (
+        "say why it is over"
+        in browser.post(f"/episodes/{id}/close", data=form | {"reason": " "}).text
+    )
     assert platform.episodes.get(id).condition == "open"
     assert browser.post(f"/episodes/{id}/close", data=form).status_code == 303
     closed = platform.episodes.get(id)
-    assert (closed.condition, closed.closed_at, closed.prediction_ended_at) == ("closed", at(600), at(545))
-    assert [(t.actor, t.reason) for t in closed.transitions if t.kind == "closed"] == [("otto", "the sensor is removed")]
-    assert [(e["actor"], e["why"]) for e in platform.audit.entries if e["what"] == "close"] == [("otto", "the sensor is removed")]
+    assert (closed.condition, closed.closed_at, closed.prediction_ended_at) == (
+        "closed",
+        at(600),
+        at(545),
+    )
+    assert [(t.actor, t.reason) for t in closed.transitions if t.kind == "closed"] == [
+        ("otto", "the sensor is removed")
+    ]
+    assert [(e["actor"], e["why"]) for e in platform.audit.entries if e["what"] == "close"] == [
+        ("otto", "the sensor is removed")
+    ]
     assert CLOSE not in browser.get(f"/episodes/{id}").text
     again = browser.post(f"/episodes/{id}/close", data=form)
     assert (again.status_code, "no episode is open" in again.text) == (422, True)
     assert platform.episodes.get(id) == closed
 
 
-def test_while_its_problem_is_known_the_page_offers_no_end_and_an_outdated_page_says_why(platform, browser):
+def test_while_its_problem_is_known_the_page_offers_no_end_and_an_outdated_page_says_why(
+    platform, browser
+):
     id = happening(platform)
     log_in(browser)
     outdated = csrf_of(browser.get(f"/episodes/{id}"))
     read(platform, dict.fromkeys(range(550, 600), 4.8), "moisture")
     assert CLOSE not in browser.get(f"/episodes/{id}").text
     answer = browser.post(f"/episodes/{id}/close", data={"csrf": outdated, "reason": "dry"})
-    assert (answer.status_code, "which still goes on: Moisture is 4.8" in answer.text) == (422, True)
+    assert (answer.status_code, "which still goes on: Moisture is 4.8" in answer.text) == (
+        422,
+        True,
+    )
     assert platform.episodes.get(id).condition == "open"
 
 
@@ -61,18 +82,29 @@ def test_a_viewer_has_no_form_and_may_not_close(platform, browser, client):
     id = happening(platform)
     log_in(browser, VIEWER_TOKEN)
     assert CLOSE not in browser.get(f"/episodes/{id}").text
-    expect_problem(client.post(f"/api/v1/episodes/{id}/close", headers=VIEWER, json={"reason": "x"}), 403)
+    expect_problem(
+        client.post(f"/api/v1/episodes/{id}/close", headers=VIEWER, json={"reason": "x"}), 403
+    )
     assert platform.episodes.get(id).condition == "open"
 
 
 def test_the_api_closes_it_once_and_gives_its_instants(platform, client):
     id = happening(platform)
     before = client.get(f"/api/v1/episodes/{id}", headers=VIEWER).json()
-    assert (before["phase"], before["happening_at"], before["closed_at"]) == ("happening", "2026-01-05T09:05:00Z", None)
+    assert (before["phase"], before["happening_at"], before["closed_at"]) == (
+        "happening",
+        "2026-01-05T09:05:00Z",
+        None,
+    )
     assert "the reason is empty" in expect_problem(
         client.post(f"/api/v1/episodes/{id}/close", headers=OPERATOR, json={"reason": " "}), 422
     )
-    assert client.post(f"/api/v1/episodes/{id}/close", headers=OPERATOR, json={"reason": "gone"}).json()["active"] is False
+    assert (
+        client.post(
+            f"/api/v1/episodes/{id}/close", headers=OPERATOR, json={"reason": "gone"}
+        ).json()["active"]
+        is False
+    )
     after = client.get(f"/api/v1/episodes/{id}", headers=VIEWER).json()
     assert (after["phase"], after["prediction_ended_at"]) == ("over", "2026-01-05T09:05:00Z")
     assert after["closed_at"] == "2026-01-05T10:00:00Z"
@@ -83,18 +115,24 @@ def test_the_api_closes_it_once_and_gives_its_instants(platform, client):
 def test_an_alert_that_has_not_come_or_predicts_nothing_is_not_closed_by_hand(platform, client):
     platform.episodes.insert(episode(1, condition="open"))
     for id in (risky(platform).id, episode(1).id):
-        refused = client.post(f"/api/v1/episodes/{id}/close", headers=OPERATOR, json={"reason": "x"})
+        refused = client.post(
+            f"/api/v1/episodes/{id}/close", headers=OPERATOR, json={"reason": "x"}
+        )
         assert "only an alert whose predicted problem has come" in expect_problem(refused, 422)
 
 
 def advising(minute, before, after, asset="oven-1", title="Too moist", variable="belt", **changes):
-    advice = RecommendationResult((Change(variable, before, after, None),), 0.8, 0.2, True, "change it")
+    advice = RecommendationResult(
+        (Change(variable, before, after, None),), 0.8, 0.2, True, "change it"
+    )
     definition = "too-moist" if title == "Too moist" else "too-hot"
     made = {"condition": "open", "title": title, "definition": definition, "recommendation": advice}
     return episode(minute, asset, **made | changes)
 
 
-def test_opposite_advice_of_open_alerts_of_one_asset_stands_on_list_page_and_message(platform, browser):
+def test_opposite_advice_of_open_alerts_of_one_asset_stands_on_list_page_and_message(
+    platform, browser
+):
     slower, faster = advising(1, 2.0, 1.5), advising(2, 2.0, 2.5, title="Too dark")
     for one in (slower, faster):
         platform.episodes.insert(one)

@@ -38,7 +38,10 @@ def test_a_choice_is_remembered_and_stronger_than_the_browser(platform):
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil"])
 def test_a_choice_leads_to_no_other_site_and_only_to_a_language_that_exists(platform, target):
     browser = browser_of(platform)
-    assert browser.post("/language", data={"language": "de", "next": target}).headers["location"] == "/"
+    assert (
+        browser.post("/language", data={"language": "de", "next": target}).headers["location"]
+        == "/"
+    )
     assert browser.post("/language", data={"language": "xx"}).status_code == 422
 
 
@@ -56,7 +59,9 @@ def test_one_stored_episode_is_read_in_three_languages(platform):
     browser = browser_of(platform)
     pages = [browser.get(f"/episodes/{found.id}", headers=h).text for h in ({}, GERMAN, FRENCH)]
     limits = ("above 215 °C", "über 215\u00a0°C", "au-dessus de 215\u00a0°C")
-    for page, limit, state in zip(pages, limits, ("not acknowledged", "nicht quittiert", "non acquittée"), strict=True):
+    for page, limit, state in zip(
+        pages, limits, ("not acknowledged", "nicht quittiert", "non acquittée"), strict=True
+    ):
         assert limit in page
         assert state in page
 
@@ -66,10 +71,16 @@ def test_a_refusal_is_said_in_the_language_of_the_page(platform):
     browser = browser_of(platform)
     csrf = browser.get("/").text.partition('name="csrf" value="')[2].partition('"')[0]
     sent_from = {"referer": f"http://testserver/episodes/{found.id}"}
-    answer = browser.post(f"/episodes/{found.id}/shelve", data={"csrf": csrf, "lasting": "2h"}, headers=GERMAN | sent_from)
+    answer = browser.post(
+        f"/episodes/{found.id}/shelve",
+        data={"csrf": csrf, "lasting": "2h"},
+        headers=GERMAN | sent_from,
+    )
     assert answer.status_code == 422
     assert "ein Grund ist nötig" in answer.text
-    assert f'name="next" value="/episodes/{found.id}"' in answer.text, "another language leads to the page of the form"
+    assert f'name="next" value="/episodes/{found.id}"' in answer.text, (
+        "another language leads to the page of the form"
+    )
 
 
 def test_a_route_has_its_language_and_the_others_that_of_the_plant():
@@ -77,7 +88,10 @@ def test_a_route_has_its_language_and_the_others_that_of_the_plant():
     platform = replace(hot_now(mail), channels={"mail": mail, "pager": pager}, language="fr")
     apply_routes(
         platform,
-        [{"name": "a", "channels": ["mail"], "language": "de"}, {"name": "b", "channels": ["pager"]}],
+        [
+            {"name": "a", "channels": ["mail"], "language": "de"},
+            {"name": "b", "channels": ["pager"]},
+        ],
         "engineer",
         at(600),
     )

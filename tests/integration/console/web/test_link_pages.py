@@ -19,7 +19,10 @@ TOKENS = {"admin-token-0123456789": ("ada", "admin")}
 @pytest.fixture
 def served():
     clock = HandClock(at(10))
-    platform = replace(in_memory_platform(), links=SignedLinks(b"k" * 40, "http://testserver", timedelta(hours=1), clock.now))
+    platform = replace(
+        in_memory_platform(),
+        links=SignedLinks(b"k" * 40, "http://testserver", timedelta(hours=1), clock.now),
+    )
     platform.episodes.insert(episode(1))
     client = TestClient(create_app(platform, TOKENS, now=clock.now), raise_server_exceptions=False)
     return client, clock, platform.links.of(platform.episodes.find()[0].id, "anna")[0].url
@@ -76,7 +79,9 @@ def test_the_limit_counts_each_client_by_itself_and_does_not_grow_for_ever():
 def test_the_link_of_an_action_asks_whether_the_recommendation_was_followed(served):
     client, _, _ = served
     platform = client.app.state.platform
-    platform.episodes.insert(full := replace(full_episode(), asset="oven-2", condition="open", closed_at=None))
+    platform.episodes.insert(
+        full := replace(full_episode(), asset="oven-2", condition="open", closed_at=None)
+    )
     right, _, acted, *_ = platform.links.of(full.id, "anna")
     assert 'name="taken"' not in client.get(right.url).text
     assert 'name="taken"' in client.get(acted.url).text

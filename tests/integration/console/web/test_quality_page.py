@@ -33,7 +33,9 @@ def plant():
     """Thirty days of one alarm an hour at the ovens, a burst of fourteen, and one that chattered."""
     platform = in_memory_platform(Mailbox("mail"))
     line = Asset(name="line-1", position="baker")
-    ovens = [oven().model_copy(update={"name": n, "parent": "line-1"}) for n in ("oven-1", "oven-2")]
+    ovens = [
+        oven().model_copy(update={"name": n, "parent": "line-1"}) for n in ("oven-1", "oven-2")
+    ]
     platform.assets.put([line, *ovens])
     apply(platform, [too_hot(assets=["oven-*"])], "engineer", at(0), "test")
     platform.clock.instant = at(30 * DAY)
@@ -49,7 +51,13 @@ def plant():
 
 
 def put(platform, minute, asset, lasts):
-    found = episode(minute, id=f"{asset}-{minute}", asset=asset, condition="closed", closed_at=at(minute + lasts))
+    found = episode(
+        minute,
+        id=f"{asset}-{minute}",
+        asset=asset,
+        condition="closed",
+        closed_at=at(minute + lasts),
+    )
     platform.episodes.insert(replace(found, acknowledged=ActorStamp("ann", at(minute + 2))))
 
 
@@ -91,7 +99,12 @@ def test_the_page_says_since_when_the_line_is_observed_and_what_it_does_not_know
         assert re.search(r"chattering not known ○", words)
     assert re.search(r"oven-1 0 not known not known of 144 not known not known", words)
     figures = client(idle).get("/api/v1/kpi").json()["kpis"]
-    assert (figures["per_day"], figures["time_in_flood"], figures["observed"], figures["alarms"]) == (None, None, "PT0S", 0)
+    assert (
+        figures["per_day"],
+        figures["time_in_flood"],
+        figures["observed"],
+        figures["alarms"],
+    ) == (None, None, "PT0S", 0)
 
 
 def test_the_menu_leads_there(plant):
@@ -108,7 +121,9 @@ def test_groups_stand_in_a_table_and_one_is_shown(plant, by, names):
 
 def test_without_shifts_the_page_says_how_to_get_them_and_shows_everyone(plant):
     assert "No route has shifts" in text(client(plant).get("/kpi?by=shift"))
-    plant.routes.put({"name": "early", "channels": ["mail"], "shifts": [{"from": "06:00", "to": "14:00"}]})
+    plant.routes.put(
+        {"name": "early", "channels": ["mail"], "shifts": [{"from": "06:00", "to": "14:00"}]}
+    )
     words = text(client(plant).get("/kpi?by=shift&group=early"))
     assert "shift early" in words
     assert "alarms an hour" in words
@@ -123,13 +138,19 @@ def test_a_plant_without_a_single_alarm_is_calm(plant):
 
 
 def test_the_calendar_goes_by_the_clock_of_the_plant(plant):
-    page = TestClient(create_app(plant, TOKENS, zone=ZoneInfo("Asia/Kathmandu")), headers=VIEWER).get("/kpi?days=30")
-    assert 'title="Thu 15 Jan 06:00: 15"' in page.text  # the burst of 00:30 UTC, with the alarm of 01:00
+    page = TestClient(
+        create_app(plant, TOKENS, zone=ZoneInfo("Asia/Kathmandu")), headers=VIEWER
+    ).get("/kpi?days=30")
+    assert (
+        'title="Thu 15 Jan 06:00: 15"' in page.text
+    )  # the burst of 00:30 UTC, with the alarm of 01:00
     assert "Alarms in each hour (Asia/Kathmandu)" in page.text
 
 
 def test_what_people_wrote_is_escaped(plant):
-    plant.assets.put([oven().model_copy(update={"name": "oven-1", "position": "a", "title": "<b>"})])
+    plant.assets.put(
+        [oven().model_copy(update={"name": "oven-1", "position": "a", "title": "<b>"})]
+    )
     put(plant, 30 * DAY - 5, "<script>", 1)
     assert "<script>" not in client(plant).get("/kpi").text
 
@@ -140,7 +161,9 @@ def test_programs_get_the_same_figures(plant):
     assert (whole["kpis"]["alarms"], whole["kpis"]["busiest"]) == (734, 14)
     assert whole["advice"][0]["definition"] == "too-hot"
     by = api.get("/api/v1/kpi?by=position").json()
-    assert [(g["name"], g["kpis"]["alarms"], g["budget"]) for g in by["groups"]] == [("baker", 734, 144)]
+    assert [(g["name"], g["kpis"]["alarms"], g["budget"]) for g in by["groups"]] == [
+        ("baker", 734, 144)
+    ]
     assert api.get("/api/v1/kpi?by=moon").status_code == 422
 
 
@@ -148,14 +171,22 @@ def test_the_pages_say_what_is_suppressed_by_design_and_what_nobody_was_told_of(
     platform = in_memory_platform(Mailbox("mail"))
     platform.assets.put([oven()])
     platform.assets.put_event_types([EventType(name="cleaning", duration="lasting")])
-    apply(platform, [too_hot(suppression={"when": {"event": "cleaning"}}, stale_after="10h")], "engineer", at(-1), "test")
+    apply(
+        platform,
+        [too_hot(suppression={"when": {"event": "cleaning"}}, stale_after="10h")],
+        "engineer",
+        at(-1),
+        "test",
+    )
     add_events(platform, [EventRow("oven-1", "cleaning", at(0), None, "test")], at(0))
     add_readings(platform, [ReadingRow("oven-1", at(1), {"temperature": 230.0})], at(1))
     platform.clock.instant = at(5)
     evaluate(platform, None, at(5))
     [raised] = platform.episodes.find()
     api = client(platform)
-    first, one, listing = (text(api.get(path)) for path in ("/", f"/episodes/{raised.id}", "/suppressed"))
+    first, one, listing = (
+        text(api.get(path)) for path in ("/", f"/episodes/{raised.id}", "/suppressed")
+    )
     assert "1 alarm suppressed by design in the last 24 hours, without a notification" in first
     assert "too-hot oven-1 cleaning on oven-1" in listing
     assert "Without notification in the last 24 hours 1" in listing
@@ -165,20 +196,30 @@ def test_the_pages_say_what_is_suppressed_by_design_and_what_nobody_was_told_of(
     stands = api.get(f"/api/v1/episodes/{raised.id}/state").json()
     assert (stands["state"], stands["suppressed"]) == ("suppressed by design", "cleaning on oven-1")
     listed = api.get("/api/v1/suppressions").json()
-    assert [(p["definition"], p["asset"], p["suppressed"]) for p in listed["targets"]] == [("too-hot", "oven-1", True)]
+    assert [(p["definition"], p["asset"], p["suppressed"]) for p in listed["targets"]] == [
+        ("too-hot", "oven-1", True)
+    ]
     assert [e["id"] for e in listed["not_notified"]] == [raised.id]
 
 
 def test_what_suppresses_nothing_because_it_is_unknown_is_said_on_the_pages():
     platform = in_memory_platform(Mailbox("mail"))
     platform.assets.put([oven()])
-    apply(platform, [too_hot(suppression={"when": {"variable": "moisture", "below": 1}})], "engineer", at(-1), "test")
+    apply(
+        platform,
+        [too_hot(suppression={"when": {"variable": "moisture", "below": 1}})],
+        "engineer",
+        at(-1),
+        "test",
+    )
     add_readings(platform, [ReadingRow("oven-1", at(1), {"temperature": 230.0})], at(1))
     platform.clock.instant = at(5)
     evaluate(platform, None, at(5))
     [raised] = platform.episodes.find()
     api = client(platform)
-    assert "no reading of moisture within 10 min on oven-1" in text(api.get(f"/episodes/{raised.id}"))
+    assert "no reading of moisture within 10 min on oven-1" in text(
+        api.get(f"/episodes/{raised.id}")
+    )
     assert "No alert is suppressed now." in text(api.get("/suppressed"))
     assert "no reading of moisture within 10 min on oven-1" in text(api.get("/suppressed"))
 
@@ -187,7 +228,11 @@ def test_after_seven_minutes_the_page_counts_and_makes_no_day_of_them():
     platform = in_memory_platform()
     platform.assets.put([oven()])
     apply(platform, [too_hot()], "engineer", at(0), "test")
-    add_readings(platform, [ReadingRow("oven-1", at(m), {"temperature": 230.0 if m % 2 else 200.0}) for m in range(8)], at(0))
+    add_readings(
+        platform,
+        [ReadingRow("oven-1", at(m), {"temperature": 230.0 if m % 2 else 200.0}) for m in range(8)],
+        at(0),
+    )
     for minute in range(1, 8):
         platform.clock.instant = at(minute)
         evaluate(platform, None, at(minute))

@@ -18,7 +18,14 @@ COUNTS = {"problems": "3", "announced in time": "2", "episodes": "7", "false ala
 @pytest.fixture
 def stored(platform):
     store_report(platform, period="2026-W02", key_metrics=COUNTS, tables=TABLES)
-    store_report(platform, period="2026-W02", revision=2, key_metrics=COUNTS, differences=CHANGED, tables=TABLES)
+    store_report(
+        platform,
+        period="2026-W02",
+        revision=2,
+        key_metrics=COUNTS,
+        differences=CHANGED,
+        tables=TABLES,
+    )
     store_report(platform, period="2026-W03", start=at(10_080), sentences=("Nothing came.",))
     store_report(platform, definition=None, period="2026-W02")
     store_report(platform, definition="too-moist", period="2026-W02", revision=0)
@@ -52,10 +59,14 @@ def test_a_report_opens_with_its_revisions_and_its_tables(browser, stored):
 def test_the_api_gives_reports_with_metrics_and_tables(client, stored):
     listed = client.get("/api/v1/reports", headers=VIEWER).json()
     assert [r["id"] for r in listed][:2] == ["2026-W02:1", "too-hot:2026-W03:1"]
-    assert [r["definition"] for r in client.get("/api/v1/reports?plant=true", headers=VIEWER).json()] == [None]
+    assert [
+        r["definition"] for r in client.get("/api/v1/reports?plant=true", headers=VIEWER).json()
+    ] == [None]
     shown = client.get("/api/v1/reports/too-hot:2026-W02:2/metrics", headers=VIEWER).json()
     assert (shown["revision"], shown["tables"]) == (2, ["episodes"])
-    assert shown["differences"] == [{"metric": "right", "before": "1", "after": "2", "why": "1 answer late"}]
+    assert shown["differences"] == [
+        {"metric": "right", "before": "1", "after": "2", "why": "1 answer late"}
+    ]
     table = client.get("/api/v1/reports/too-hot:2026-W02:2/tables/episodes", headers=VIEWER).json()
     assert table["rows"][1] == {"id": None, "raised_at": "2026"}
     refused = client.get("/api/v1/reports/too-hot:2026-W02:2/tables/nope", headers=VIEWER)
@@ -63,22 +74,43 @@ def test_the_api_gives_reports_with_metrics_and_tables(client, stored):
 
 
 def test_a_miss_is_reported_by_an_operator_over_the_api_and_listed(client, platform):
-    body = {"definition": "too-hot", "asset": "oven-1", "at": "2026-01-05T01:00:00Z", "comment": "smoke"}
+    body = {
+        "definition": "too-hot",
+        "asset": "oven-1",
+        "at": "2026-01-05T01:00:00Z",
+        "comment": "smoke",
+    }
     assert client.post("/api/v1/misses", json=body, headers=VIEWER).status_code == 403
     told = client.post("/api/v1/misses", json=body, headers=OPERATOR)
     assert (told.status_code, told.json()["actor"]) == (200, "otto")
     assert client.get("/api/v1/misses?definition=too-hot", headers=VIEWER).json() == [told.json()]
-    assert client.post("/api/v1/misses", json={**body, "definition": "nope"}, headers=OPERATOR).status_code == 404
-    future = client.post("/api/v1/misses", json={**body, "at": "2027-01-05T01:00:00Z"}, headers=OPERATOR)
+    assert (
+        client.post(
+            "/api/v1/misses", json={**body, "definition": "nope"}, headers=OPERATOR
+        ).status_code
+        == 404
+    )
+    future = client.post(
+        "/api/v1/misses", json={**body, "at": "2027-01-05T01:00:00Z"}, headers=OPERATOR
+    )
     assert (future.status_code, "lies in the future" in future.text) == (422, True)
 
 
 def test_a_miss_is_reported_by_the_form_of_a_definitions_reports(browser, platform):
     log_in(browser)
     page = browser.get("/reports?definition=too-hot")
-    form = {"csrf": csrf_of(page), "definition": "too-hot", "asset": "oven-1", "at": "2026-01-05T01:00", "comment": "<b>smoke"}
+    form = {
+        "csrf": csrf_of(page),
+        "definition": "too-hot",
+        "asset": "oven-1",
+        "at": "2026-01-05T01:00",
+        "comment": "<b>smoke",
+    }
     answer = browser.post("/misses", data=form)
-    assert (answer.status_code, answer.headers["location"]) == (303, "/reports?definition=too-hot#misses")
+    assert (answer.status_code, answer.headers["location"]) == (
+        303,
+        "/reports?definition=too-hot#misses",
+    )
     assert "&lt;b&gt;smoke" in browser.get("/reports?definition=too-hot").text
     platform.episodes.insert(episode(100))
     refused = browser.post("/misses", data={**form, "at": "2026-01-05T01:42"})

@@ -26,7 +26,9 @@ ENGINEER = {"authorization": f"Bearer {ENGINEER_TOKEN}"}
 ALL_TOKENS = {**TOKENS, ENGINEER_TOKEN: ("emil", "engineer")}
 
 
-def test_a_test_message_that_arrived_counts_as_a_delivery_and_one_that_did_not_as_nothing(platform, boxes):
+def test_a_test_message_that_arrived_counts_as_a_delivery_and_one_that_did_not_as_nothing(
+    platform, boxes
+):
     apply_routes(platform, [NIGHT], "ann", at(590))
     boxes["chief"].broken = True
     results = send_test(platform, "ovens-at-night", "ann", at(600))
@@ -112,7 +114,9 @@ def test_a_route_is_told_in_words(browser, night):
 def test_every_field_of_a_route_changes_what_is_told_of_it(browser, platform, night, field):
     log_in(browser, VIEWER_TOKEN)
     whole = message_of(browser.get("/routes"))
-    apply_routes(platform, [{name: value for name, value in NIGHT.items() if name != field}], "emil", at(0))
+    apply_routes(
+        platform, [{name: value for name, value in NIGHT.items() if name != field}], "emil", at(0)
+    )
     assert message_of(browser.get("/routes")) != whole
 
 
@@ -129,18 +133,29 @@ def test_a_route_that_nobody_can_use_is_shown_with_its_faults(browser, platform)
     assert "Route odd is faulty and not used." in message_of(browser.get("/routes"))
 
 
-def test_the_last_delivery_and_the_last_sign_of_life_are_those_of_the_channel(browser, platform, night):
+def test_the_last_delivery_and_the_last_sign_of_life_are_those_of_the_channel(
+    browser, platform, night
+):
     deliver_due(platform, at(600))
     platform.clock.instant = at(700)
     answer = browser.get("/api/v1/routes", headers=VIEWER).json()
     assert answer["routes"][0]["last_heartbeat"] == {"shift": "2026-01-05T10:00:00Z"}
-    assert {c["name"]: c["last_delivery"] for c in answer["channels"]} == {"chief": None, "shift": "2026-01-05T10:00:00Z"}
+    assert {c["name"]: c["last_delivery"] for c in answer["channels"]} == {
+        "chief": None,
+        "shift": "2026-01-05T10:00:00Z",
+    }
     log_in(browser)
     assert "shift 2026-01-05 10:00 2026-01-05 10:00" in message_of(browser.get("/routes"))
 
 
 def test_what_waits_is_listed_with_its_reason(browser, platform, night):
-    platform.notifications.add([notice("k:raised:shift", 1, postponed_by="quiet", channel="shift", next_attempt_at=at(900))])
+    platform.notifications.add(
+        [
+            notice(
+                "k:raised:shift", 1, postponed_by="quiet", channel="shift", next_attempt_at=at(900)
+            )
+        ]
+    )
     log_in(browser)
     page = message_of(browser.get("/routes"))
     assert "delayed: quiet" in page
@@ -156,10 +171,14 @@ def test_the_menu_leads_to_the_page(browser):
 # The test
 
 
-def test_the_button_sends_a_test_to_every_channel_of_the_route_and_says_what_became_of_it(browser, platform, boxes, night):
+def test_the_button_sends_a_test_to_every_channel_of_the_route_and_says_what_became_of_it(
+    browser, platform, boxes, night
+):
     log_in(browser, ENGINEER_TOKEN)
     boxes["chief"].broken = True
-    page = browser.post("/routes/ovens-at-night/test", data={"csrf": csrf_of(browser.get("/routes"))})
+    page = browser.post(
+        "/routes/ovens-at-night/test", data={"csrf": csrf_of(browser.get("/routes"))}
+    )
     assert page.status_code == 200
     assert "shift: delivered" in message_of(page)
     assert "chief: not delivered: <the receiver> is gone" in message_of(page)
@@ -196,13 +215,17 @@ def test_only_a_route_can_be_tested(browser, boxes, night, name):
 
 def test_a_faulty_route_is_refused_with_its_faults(browser, platform):
     platform.routes.put({"name": "odd", "channels": []})
-    assert "faulty and not used" in expect_problem(browser.post("/api/v1/routes/odd/test", headers=ENGINEER), 422)
+    assert "faulty and not used" in expect_problem(
+        browser.post("/api/v1/routes/odd/test", headers=ENGINEER), 422
+    )
 
 
 # Dead letters
 
 
-def test_a_dead_letter_is_listed_and_the_button_delivers_it_under_its_old_key(browser, platform, boxes):
+def test_a_dead_letter_is_listed_and_the_button_delivers_it_under_its_old_key(
+    browser, platform, boxes
+):
     key = give_up(platform, boxes)
     log_in(browser, ENGINEER_TOKEN)
     page = browser.get("/routes")
@@ -231,7 +254,9 @@ def test_a_dead_letter_that_is_none_is_said_on_the_page(browser):
     assert "<b>" not in answer.text
 
 
-@pytest.mark.parametrize("body", [{}, {"id": ""}, {"id": 1}, {"id": "all", "more": 1}, {"id": "x" * 501}])
+@pytest.mark.parametrize(
+    "body", [{}, {"id": ""}, {"id": 1}, {"id": "all", "more": 1}, {"id": "x" * 501}]
+)
 def test_what_makes_no_sense_is_refused(browser, platform, boxes, body):
     give_up(platform, boxes)
     expect_problem(browser.post("/api/v1/dead-letters/retry", json=body, headers=ENGINEER), 422)
@@ -245,12 +270,16 @@ def test_what_makes_no_sense_is_refused(browser, platform, boxes, body):
 def test_nobody_below_an_engineer_disturbs_people(browser, platform, boxes, night, actor):
     give_up(platform, boxes)
     for path, body in (("routes/ovens-at-night/test", None), ("dead-letters/retry", {"id": "all"})):
-        assert "needs the role engineer" in expect_problem(browser.post(f"/api/v1/{path}", json=body, headers=actor), 403)
+        assert "needs the role engineer" in expect_problem(
+            browser.post(f"/api/v1/{path}", json=body, headers=actor), 403
+        )
     assert boxes["shift"].messages == []
 
 
 @pytest.mark.parametrize("token", [VIEWER_TOKEN, OPERATOR_TOKEN])
-def test_nobody_below_an_engineer_sees_the_buttons_or_may_send_the_forms(browser, platform, boxes, night, token):
+def test_nobody_below_an_engineer_sees_the_buttons_or_may_send_the_forms(
+    browser, platform, boxes, night, token
+):
     key = give_up(platform, boxes)
     log_in(browser, token)
     page = browser.get("/routes")

@@ -17,7 +17,12 @@ from tests.helpers.press_line import ASSET, END, TRAINED, press, rows
 from tests.helpers.scored_lines import ANOMALY, CLASSIFIER, FORECAST, MAKE
 from tools.languages import all_texts
 
-CONTROL_CHART = {"name": "press-shifted", "kind": "control_chart", "assets": [ASSET], "variable": "force"}
+CONTROL_CHART = {
+    "name": "press-shifted",
+    "kind": "control_chart",
+    "assets": [ASSET],
+    "variable": "force",
+}
 _BETWEEN_VALUES = re.compile(r"\{\w+\}|<[^>]*>|[“”\"]")
 
 
@@ -44,7 +49,9 @@ def line(request):
     """Return the kind and a platform with answered episodes of it and a report."""
     made = KINDS[request.param]()
     for episode in made.episodes.find():
-        give_feedback(made, Feedback(episode.id, "true_alarm", False, None, None, "otto", made.clock.now()))
+        give_feedback(
+            made, Feedback(episode.id, "true_alarm", False, None, None, "otto", made.clock.now())
+        )
     [revision] = made.definitions.latest()
     now = made.clock.now()
     report = make_report(made, revision.name, at(0), now, now)
@@ -54,7 +61,15 @@ def line(request):
 def pages_of(platform, name, report):
     episodes = [f"/episodes/{e.id}" for e in platform.episodes.find(limit=6)]
     assert episodes
-    paths = ["/", *episodes, f"/models/{name}", "/kpi", "/suppressed", "/reports", f"/reports?definition={name}"]
+    paths = [
+        "/",
+        *episodes,
+        f"/models/{name}",
+        "/kpi",
+        "/suppressed",
+        "/reports",
+        f"/reports?definition={name}",
+    ]
     return [*paths, f"/reports/{report}", "/sources", "/platform", "/routes"]
 
 
@@ -68,7 +83,11 @@ def sentences_of_others(code):
             found["en"].update(_parts(form))
             for other in ("de", "fr"):
                 said = language(other).texts.get(form, ())
-                found[other].update(part for text in ([said] if isinstance(said, str) else said) for part in _parts(text))
+                found[other].update(
+                    part
+                    for text in ([said] if isinstance(said, str) else said)
+                    for part in _parts(text)
+                )
     own = "\n".join(found[code]).casefold()
     others = {part for other in LANGUAGES if other != code for part in found[other]}
     return sorted(part for part in others if part.casefold() not in own)
@@ -120,9 +139,18 @@ NAMES = {
 def by_engineers(platform, revision):
     """Return what engineers wrote, the longest texts first: names, titles, guidance."""
     definition, assets = revision.definition, platform.assets.all()
-    texts = {revision.name, definition.title, *definition.guidance.model_dump().values(), *(asset.name for asset in assets)}
+    texts = {
+        revision.name,
+        definition.title,
+        *definition.guidance.model_dump().values(),
+        *(asset.name for asset in assets),
+    }
     for asset in assets:
-        texts |= {text for name, v in asset.variables.items() for text in (name.replace("_", " "), v.title)}
+        texts |= {
+            text
+            for name, v in asset.variables.items()
+            for text in (name.replace("_", " "), v.title)
+        }
     return sorted({"otto", *filter(None, texts)}, key=lambda text: -len(text))
 
 

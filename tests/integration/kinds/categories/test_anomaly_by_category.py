@@ -29,7 +29,9 @@ from tests.in_memory_platform import in_memory_platform
 
 NAMES = ("heat", "force")
 ASSET = Asset(
-    name="press-1", variables={name: Variable(low=-100, high=200) for name in NAMES} | {"recipe": Variable(type="category")}
+    name="press-1",
+    variables={name: Variable(low=-100, high=200) for name in NAMES}
+    | {"recipe": Variable(type="category")},
 )
 DOCUMENT = {
     "name": "x",
@@ -128,7 +130,9 @@ def test_the_account_names_recipes_rows_and_the_fallback():
 def test_recipes_that_change_faster_than_a_window_are_compared_together_and_said():
     fitted = estimated(DEFINITION, line(range(-LEARNED, 0), turn=3)).by_asset["press-1"]
     assert fitted.by is None
-    assert fitted.account[-1].startswith("all rows are compared with each other: no recipe is in force throughout windows of 5m")
+    assert fitted.account[-1].startswith(
+        "all rows are compared with each other: no recipe is in force throughout windows of 5m"
+    )
     assert "shorter windows" in fitted.account[-1]
 
 
@@ -137,13 +141,20 @@ def test_its_files_hold_the_levels_and_those_without_a_category_are_as_before():
     assert b'"by"' not in to_files(model(PLAIN))["anomaly.json"]
     fitted = model().by_asset["press-1"]
     spaces = fitted.by.spaces | {"A": replace(fitted.by.spaces["A"], centre=np.zeros(2))}
-    assert replace(model(), by_asset={"press-1": replace(fitted, by=replace(fitted.by, spaces=spaces))}).hash != model().hash
+    assert (
+        replace(
+            model(), by_asset={"press-1": replace(fitted, by=replace(fitted.by, spaces=spaces))}
+        ).hash
+        != model().hash
+    )
 
 
 def test_rows_of_features_are_scored_by_the_column_of_the_category():
     columns = model().by_asset["press-1"].plan.columns
     values = {name: 34.0 if name.startswith("heat") else 20.0 for name in columns}
-    own, other, new = score_rows(model(), pd.DataFrame([values | {"recipe": name} for name in ("B", "D", None)]))
+    own, other, new = score_rows(
+        model(), pd.DataFrame([values | {"recipe": name} for name in ("B", "D", None)])
+    )
     assert own > 1
     assert other > own
     assert new < 1
@@ -152,13 +163,24 @@ def test_rows_of_features_are_scored_by_the_column_of_the_category():
 
 
 def test_rows_of_a_flag_are_scored_by_it_in_every_form():
-    asset = ASSET.model_copy(update={"variables": ASSET.variables | {"recipe": Variable(type="boolean")}})
+    asset = ASSET.model_copy(
+        update={"variables": ASSET.variables | {"recipe": Variable(type="boolean")}}
+    )
     minutes, recipes, heat, force = zip(*line(range(-LEARNED, 0), "AC"), strict=True)
-    data = history(minutes, asset, heat=list(heat), force=list(force), recipe=[float(recipe == "A") for recipe in recipes])
+    data = history(
+        minutes,
+        asset,
+        heat=list(heat),
+        force=list(force),
+        recipe=[float(recipe == "A") for recipe in recipes],
+    )
     learned = LearningData([in_memory(data)], {}, NormalTime(at(-LEARNED - 1), at(0), at(0)))
     fitted = TRAINING.estimate(DEFINITION, 1, "detector", learned).model
     assert {*fitted.by_asset["press-1"].by.spaces} == {"true", "false"}
-    values = {name: 10.0 if name.startswith("heat") else 20.0 for name in fitted.by_asset["press-1"].plan.columns}
+    values = {
+        name: 10.0 if name.startswith("heat") else 20.0
+        for name in fitted.by_asset["press-1"].plan.columns
+    }
 
     def score(flag):
         (found,) = score_rows(fitted, pd.DataFrame([values | {"recipe": flag}]))
@@ -174,15 +196,24 @@ def test_the_recipe_between_normal_and_unseen_time_counts_in_the_unseen_time():
     platform, day = in_memory_platform(), 24 * 60
     platform.assets.put([ASSET])
     changes = {0: {"recipe": "A"}, 40 * day: {"recipe": "B"}}
-    rows = [ReadingRow("press-1", at(m), {"heat": NOISE[m % 97, 0], **changes.get(m, {})}) for m in range(0, 100 * day, 60)]
+    rows = [
+        ReadingRow("press-1", at(m), {"heat": NOISE[m % 97, 0], **changes.get(m, {})})
+        for m in range(0, 100 * day, 60)
+    ]
     add_readings(platform, rows, at(0))
     normal = {"from": at(-1).isoformat(), "to": at(30 * day).isoformat()}
     apply(
-        platform, [{**DOCUMENT, "by": "recipe", "normal": normal, "stride": "1h", "windows": ["3h"]}], "engineer", at(0), "test"
+        platform,
+        [{**DOCUMENT, "by": "recipe", "normal": normal, "stride": "1h", "windows": ["3h"]}],
+        "engineer",
+        at(0),
+        "test",
     )
     platform.clock.instant = at(100 * day)
     definition = platform.definitions.newest_revision("x").definition
-    learned = load_learning_data(platform, prepare(platform, "x", at(100 * day)), definition, at(100 * day))
+    learned = load_learning_data(
+        platform, prepare(platform, "x", at(100 * day)), definition, at(100 * day)
+    )
     (pieces,), period = learned.histories, learned.period
     assert period.unseen_from > period.cutoff
     plan = plan_of(definition, pieces, period.start, period.cutoff)
@@ -199,7 +230,10 @@ def test_the_category_is_checked_beside_the_assets():
 
 
 READINGS = st.lists(
-    st.tuples(st.sampled_from([1, 1, 1, 2, 9]), st.sampled_from([*"AAABBE", None]), st.floats(-5, 5)), max_size=40
+    st.tuples(
+        st.sampled_from([1, 1, 1, 2, 9]), st.sampled_from([*"AAABBE", None]), st.floats(-5, 5)
+    ),
+    max_size=40,
 )
 
 
@@ -210,10 +244,16 @@ def test_live_in_any_chunks_gives_the_same_bits_as_one_batch(readings, cuts):
     for gap, recipe, more in readings:
         minute += gap
         heat, force = LEVELS.get(recipe, (25.0, 40.0))
-        values = {"heat": heat + more, "force": force, **({} if recipe is None else {"recipe": recipe})}
+        values = {
+            "heat": heat + more,
+            "force": force,
+            **({} if recipe is None else {"recipe": recipe}),
+        }
         rows.append(ReadingRow("press-1", at(minute), values))
     sources = sources_of(ASSET, rows, model())
-    assert evaluated_to(DEFINITION, sources, [*sorted(cuts), 160]) == evaluated_to(DEFINITION, sources, [160])
+    assert evaluated_to(DEFINITION, sources, [*sorted(cuts), 160]) == evaluated_to(
+        DEFINITION, sources, [160]
+    )
 
 
 def test_no_later_recipe_changes_what_was_evaluated():

@@ -41,9 +41,22 @@ def rows():
     for minute in range(0, END, 10):
         recipe = "oat" if minute >= NEW else ("rye", "wheat")[minute // (8 * HOUR) % 2]
         load = np.sin(2 * np.pi * minute / DAY) + 0.3 * random.normal()
-        heat = LEVELS[recipe][0] + 2 * load + 0.4 * random.normal() + 6 * (BROKEN <= minute < BROKEN + 180)
-        values = {"heat": heat, "flow": LEVELS[recipe][1] + 3 * load + 0.4 * random.normal(), "load": 10 + load}
-        found.append(ReadingRow(ASSET, at(minute), {**{n: float(v) for n, v in values.items()}, "recipe": recipe}))
+        heat = (
+            LEVELS[recipe][0]
+            + 2 * load
+            + 0.4 * random.normal()
+            + 6 * (BROKEN <= minute < BROKEN + 180)
+        )
+        values = {
+            "heat": heat,
+            "flow": LEVELS[recipe][1] + 3 * load + 0.4 * random.normal(),
+            "load": 10 + load,
+        }
+        found.append(
+            ReadingRow(
+                ASSET, at(minute), {**{n: float(v) for n, v in values.items()}, "recipe": recipe}
+            )
+        )
     return found
 
 
@@ -53,15 +66,22 @@ def platform():
     return in_service(made, trained_at(made, NAME, TRAINED), (*range(TRAINED, END, 97), END))
 
 
-def test_its_episode_is_the_abnormality_within_a_recipe_in_live_evaluation_backtest_and_report(platform):
-    (episode,) = [e for e in platform.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(BROKEN + 180)]
+def test_its_episode_is_the_abnormality_within_a_recipe_in_live_evaluation_backtest_and_report(
+    platform,
+):
+    (episode,) = [
+        e for e in platform.episodes.find(NAME) if at(BROKEN) <= e.raised_at < at(BROKEN + 180)
+    ]
     assert str(episode.evaluation.reason).endswith(" (normal operation of recipe wheat)")
     assert (episode.inputs["recipe"], episode.contributions[0].variable) == ("wheat", "heat")
     assert_past_agrees_with_live(platform, NAME, TRAINED, END)
 
 
 def test_why_names_the_recipe_the_change_and_the_fallback(platform):
-    usual, changing, new = (why(platform, NAME, ASSET, at(m)) for m in (TRAINED + 100, TRAINED + 8 * HOUR + 10, END - 10))
+    usual, changing, new = (
+        why(platform, NAME, ASSET, at(m))
+        for m in (TRAINED + 100, TRAINED + 8 * HOUR + 10, END - 10)
+    )
     assert (usual.verdict, changing.verdict, new.verdict) == ("normal", "unknown", "normal")
     assert "normal operation of recipe wheat" in map(str, usual.facts)
     assert changing.answer == "cannot tell: the recipe changed within the last 40m"

@@ -22,7 +22,10 @@ from alerting.readings.long_history import in_memory
 from tests.builders import at, history
 from tests.helpers.kind_in_chunks import evaluated_to, sources_of
 
-ASSET = Asset(name="press-1", variables={"force": Variable(low=0, high=100), "recipe": Variable(type="category")})
+ASSET = Asset(
+    name="press-1",
+    variables={"force": Variable(low=0, high=100), "recipe": Variable(type="category")},
+)
 DOCUMENT = {
     "name": "x",
     "kind": "control_chart",
@@ -31,7 +34,10 @@ DOCUMENT = {
     "stale_after": "5m",
     "clear_for": "2m",
 }
-PLAIN, DEFINITION = (parse_definition({**DOCUMENT, **more, "autocorrelation": "ignore"}) for more in ({}, {"by": "recipe"}))
+PLAIN, DEFINITION = (
+    parse_definition({**DOCUMENT, **more, "autocorrelation": "ignore"})
+    for more in ({}, {"by": "recipe"})
+)
 NOISE = np.random.default_rng(1).normal(0, 0.5, 2000)
 
 
@@ -40,7 +46,15 @@ def line(minutes, shift_from=10_000, recipes="AB"):
     found = []
     for minute in minutes:
         recipe = recipes[minute // 60 % len(recipes)]
-        found.append((minute, recipe, {"A": 10.0, "B": 40.0}.get(recipe, 25.0) + NOISE[minute] + 2 * (minute >= shift_from)))
+        found.append(
+            (
+                minute,
+                recipe,
+                {"A": 10.0, "B": 40.0}.get(recipe, 25.0)
+                + NOISE[minute]
+                + 2 * (minute >= shift_from),
+            )
+        )
     return found
 
 
@@ -58,7 +72,13 @@ def charted(definition, model, readings, cuts):
     """Evaluate from minute 0 on; a recipe is reported only when it changes."""
     rows, before = [], None
     for minute, recipe, force in readings:
-        rows.append(ReadingRow("press-1", at(minute), {"force": force, **({"recipe": recipe} if recipe != before else {})}))
+        rows.append(
+            ReadingRow(
+                "press-1",
+                at(minute),
+                {"force": force, **({"recipe": recipe} if recipe != before else {})},
+            )
+        )
         before = recipe
     return evaluated_to(definition, sources_of(ASSET, rows, model), cuts)
 
@@ -70,13 +90,19 @@ def test_levels_and_deviations_of_each_recipe_by_hand():
     assert runs.levels["B"] == (40.0, pytest.approx(5 * 1.4826), 30)
     assert "C" not in runs.levels  # one reading is too few
     assert runs.centre == 25.0
-    assert runs.charted(45, "B") == pytest.approx(28)  # 5 of 7.413 above its level, times the mean deviation of 4.4478
+    assert runs.charted(45, "B") == pytest.approx(
+        28
+    )  # 5 of 7.413 above its level, times the mean deviation of 4.4478
     assert runs.charted(11, "A") == pytest.approx(28)  # as 1 of 1.4826 above that of recipe A
 
 
 def test_a_recipe_never_seen_takes_level_and_deviation_of_all_readings():
     runs = ShortRuns("recipe", 25, 1, CategoryLevel(20, 10, 100), {"A": CategoryLevel(10, 2, 50)})
-    assert [runs.charted(30, "A"), runs.charted(30, "new"), runs.charted(30, None)] == [35.0, 26.0, 26.0]
+    assert [runs.charted(30, "A"), runs.charted(30, "new"), runs.charted(30, None)] == [
+        35.0,
+        26.0,
+        26.0,
+    ]
 
 
 def test_a_change_of_recipe_is_no_shift_and_a_shift_within_the_recipes_is_one():
@@ -99,7 +125,10 @@ def test_the_level_of_one_recipe_that_moved_is_noticed_whatever_the_share_of_the
     compared = TRAINING.compare(DEFINITION, data, {"ewma": later}, MODEL)
     assert "the level of recipe B has moved from " in compared.decision.reason
     fewer = estimated(DEFINITION, line(range(1000), recipes="AAAB"))
-    assert "has moved" not in TRAINING.compare(DEFINITION, data, {"ewma": fewer}, MODEL).decision.reason
+    assert (
+        "has moved"
+        not in TRAINING.compare(DEFINITION, data, {"ewma": fewer}, MODEL).decision.reason
+    )
 
 
 def test_without_a_category_that_is_known_nothing_can_be_estimated():

@@ -44,33 +44,58 @@ def limits(platform, version):
 def raised(platform, until):
     platform.clock.instant = at(until)
     counts = evaluate(platform, None, at(until))
-    return [episode for episode in platform.episodes.find() if episode.raised_at > at(0)], counts.unknown
+    return [
+        episode for episode in platform.episodes.find() if episode.raised_at > at(0)
+    ], counts.unknown
 
 
 def test_each_recipe_gets_its_own_limit_in_force_from_the_estimate_on():
-    platform = running(extra=[(2 * DAY + 10, {"force": 11.5, "recipe": "A"}), (2 * DAY + 20, {"force": 11.5, "recipe": "B"})])
+    platform = running(
+        extra=[
+            (2 * DAY + 10, {"force": 11.5, "recipe": "A"}),
+            (2 * DAY + 20, {"force": 11.5, "recipe": "B"}),
+        ]
+    )
     _, unknown = raised(platform, 2 * DAY - 1)
     assert unknown == {"force-too-high on press-1": "no learned limits are in service yet"}
     decided = learned(platform, 2)
     assert (decided.verdict, decided.promote) == ("promote", True)
-    assert {group: count for group, (count, _) in limits(platform, 1).items()} == {(): 1440, ("A",): 720, ("B",): 720}
+    assert {group: count for group, (count, _) in limits(platform, 1).items()} == {
+        (): 1440,
+        ("A",): 720,
+        ("B",): 720,
+    }
     assert limits(platform, 1)["A",][1] == pytest.approx(10.8)
     assert any("force, quantile 0.99 of 1440 readings" in note for note in decided.dataset.notes)
     [episode], unknown = raised(platform, 2 * DAY + 30)
-    assert (episode.raised_at, episode.closed_at) == (at(2 * DAY + 10), at(2 * DAY + 20))  # 11.5 is much for A, not for B
+    assert (episode.raised_at, episode.closed_at) == (
+        at(2 * DAY + 10),
+        at(2 * DAY + 20),
+    )  # 11.5 is much for A, not for B
     assert episode.model_version == 1
     assert episode.evaluation.threshold == pytest.approx(10.8)
-    assert episode.evaluation.reason == "force is 11.5 kN, above 10.8 kN (quantile 0.99 of 720 readings, recipe A)"
+    assert (
+        episode.evaluation.reason
+        == "force is 11.5 kN, above 10.8 kN (quantile 0.99 of 720 readings, recipe A)"
+    )
     answer = why(platform, DOCUMENT["name"], "press-1", at(2 * DAY + 12))
     assert answer.verdict == "open"
-    assert "above 10.8, learned by version 1: quantile 0.99 of 720 readings, recipe A" in answer.facts
+    assert (
+        "above 10.8, learned by version 1: quantile 0.99 of 720 readings, recipe A" in answer.facts
+    )
     assert answer.limit == pytest.approx(10.8)
 
 
 def test_readings_after_the_start_of_the_period_belong_to_the_recipe_that_was_reported_before_it():
     platform = running(above={"learned": {"quantile": 0.99, "over": "1d", "by": ["recipe"]}})
-    learned(platform, 1.75)  # of (18:00, 18:00]: recipe B since noon, A from midnight on, B from noon on
-    assert {group: count for group, (count, _) in limits(platform, 1).items()} == {(): 720, ("A",): 360, ("B",): 360}
+    learned(
+        platform, 1.75
+    )  # of (18:00, 18:00]: recipe B since noon, A from midnight on, B from noon on
+    assert {group: count for group, (count, _) in limits(platform, 1).items()} == {
+        (): 720,
+        ("A",): 360,
+        ("B",): 360,
+    }
 
 
 def test_the_search_for_the_recipe_in_force_is_indexed_with_the_first_limits(monkeypatch):
@@ -81,7 +106,12 @@ def test_the_search_for_the_recipe_in_force_is_indexed_with_the_first_limits(mon
 
 
 def test_a_recipe_never_seen_takes_the_limit_of_all_readings():
-    platform = running(extra=[(2 * DAY + 10, {"force": 20.7, "recipe": "new"}), (2 * DAY + 20, {"force": 20.9, "recipe": "new"})])
+    platform = running(
+        extra=[
+            (2 * DAY + 10, {"force": 20.7, "recipe": "new"}),
+            (2 * DAY + 20, {"force": 20.9, "recipe": "new"}),
+        ]
+    )
     learned(platform, 2)
     [episode], _ = raised(platform, 2 * DAY + 30)
     assert episode.raised_at == at(2 * DAY + 20)
@@ -94,7 +124,9 @@ def test_problems_with_the_time_before_them_and_suppressed_times_are_left_out():
     add_events(platform, [EventRow("press-1", "jam", at(700), at(720), "test")], at(0))
     decided = learned(platform, 2)
     left_out = decided.dataset.dropped
-    assert left_out["force, in problems and the time before them"] == 41  # an hour and 20 minutes, both ends included
+    assert (
+        left_out["force, in problems and the time before them"] == 41
+    )  # an hour and 20 minutes, both ends included
     assert left_out["force, in suppressed times"] > 100
     assert sum(count for count, _ in limits(platform, 1).values()) < 2 * 1440
 
@@ -121,7 +153,10 @@ def test_a_new_estimate_changes_the_future_only():
 def test_a_level_that_moved_waits_for_a_person():
     platform = running()
     learned(platform, 2)
-    rows = [ReadingRow("press-1", at(m), {"force": force(m, level=13)}) for m in range(2 * DAY, 4 * DAY, 2)]
+    rows = [
+        ReadingRow("press-1", at(m), {"force": force(m, level=13)})
+        for m in range(2 * DAY, 4 * DAY, 2)
+    ]
     add_readings(platform, rows, at(4 * DAY))
     decided = learned(platform, 4)
     assert decided.waiting
@@ -134,33 +169,61 @@ PRESS = Asset(name="press-1", variables={"force": Variable(), "recipe": Variable
 def compared(history, limits, by=()):
     """Return the comparison of new limits with those in service by group, which were learned up to minute 0."""
     learned = {"learned": {"quantile": 0.99, "by": list(by)}}
-    definition = parse_definition({**{name: DOCUMENT[name] for name in ("name", "kind", "assets", "variable")}, "above": learned})
+    definition = parse_definition(
+        {
+            **{name: DOCUMENT[name] for name in ("name", "kind", "assets", "variable")},
+            "above": learned,
+        }
+    )
     [(name, one)] = definition.learned
     groups = {group: GroupLimit(999, limit) for group, limit in limits.items()}
-    fitted = FittedLimits({key_of(name, one): LimitTable(0.99, tuple(by), at(-99), at(0), groups)}, {})
+    fitted = FittedLimits(
+        {key_of(name, one): LimitTable(0.99, tuple(by), at(-99), at(0), groups)}, {}
+    )
     model = LearnedLimitsModel("quantiles", 1, at(0), {"press-1": fitted})
     data = LearningData([in_memory(history)], {}, NormalTime(at(-99), at(999), at(999)))
-    return TRAINING.compare(definition, data, {"quantiles": replace(model, training_cutoff=at(999))}, model)
+    return TRAINING.compare(
+        definition, data, {"quantiles": replace(model, training_cutoff=at(999))}, model
+    )
 
 
 @pytest.mark.parametrize(("beyond", "by_person"), [(20, True), (3, True), (2, False)])
-def test_a_level_that_moved_waits_for_a_person_also_where_new_readings_are_fewer_than_the_quantile_needs(beyond, by_person):
-    rare = history([60 * n for n in range(1, 21)], PRESS, force=[15.0] * beyond + [10.0] * (20 - beyond))
+def test_a_level_that_moved_waits_for_a_person_also_where_new_readings_are_fewer_than_the_quantile_needs(
+    beyond, by_person
+):
+    rare = history(
+        [60 * n for n in range(1, 21)], PRESS, force=[15.0] * beyond + [10.0] * (20 - beyond)
+    )
     assert compared(rare, {(): 11.0}).by_person is by_person
 
 
 @pytest.mark.parametrize(("recipe", "by_person"), [("A", True), ("B", False)])
 def test_a_group_that_moved_within_the_range_of_all_readings_waits_for_a_person(recipe, by_person):
     moved = history(range(1, 21), PRESS, force=[15.0] * 20, recipe=[recipe, *[None] * 19])
-    assert compared(moved, {(): 21.0, ("A",): 11.0, ("B",): 21.0}, by=["recipe"]).by_person is by_person
+    assert (
+        compared(moved, {(): 21.0, ("A",): 11.0, ("B",): 21.0}, by=["recipe"]).by_person
+        is by_person
+    )
 
 
 def test_an_asset_without_one_of_the_variables_has_the_limits_of_the_others():
-    conditions = [{"variable": name, "above": {"learned": {"quantile": 0.6, "by": ["recipe"]}}} for name in ("force", "heat")]
-    definition = parse_definition({"name": "x", "kind": "threshold", "assets": ["press-*"], "any": conditions})
-    data = LearningData([in_memory(history(range(1, 21), PRESS, force=range(20)))], {}, NormalTime(at(0), at(20), at(20)))
+    conditions = [
+        {"variable": name, "above": {"learned": {"quantile": 0.6, "by": ["recipe"]}}}
+        for name in ("force", "heat")
+    ]
+    definition = parse_definition(
+        {"name": "x", "kind": "threshold", "assets": ["press-*"], "any": conditions}
+    )
+    data = LearningData(
+        [in_memory(history(range(1, 21), PRESS, force=range(20)))],
+        {},
+        NormalTime(at(0), at(20), at(20)),
+    )
     found = TRAINING.estimate(definition, 1, "quantiles", data)
-    assert {json.loads(key)[0]: table.groups[()].limit for key, table in found.model.by_asset["press-1"].tables.items()} == {
+    assert {
+        json.loads(key)[0]: table.groups[()].limit
+        for key, table in found.model.by_asset["press-1"].tables.items()
+    } == {
         "force": 11.0,
         "heat": None,
     }
@@ -169,19 +232,34 @@ def test_an_asset_without_one_of_the_variables_has_the_limits_of_the_others():
 def test_a_problem_that_is_known_later_than_the_readings_leaves_out_none_before_it_is_known():
     platform = in_memory_platform()
     moisture = Variable(delay=timedelta(hours=2))
-    platform.assets.put([PRESS.model_copy(update={"variables": {**PRESS.variables, "moisture": moisture}})])
+    platform.assets.put(
+        [PRESS.model_copy(update={"variables": {**PRESS.variables, "moisture": moisture}})]
+    )
     rows = [
-        ReadingRow("press-1", at(m), {"force": 10.0 + m % 7, "moisture": 9.0 if m == 1380 else 1.0}) for m in range(0, 1500, 4)
+        ReadingRow("press-1", at(m), {"force": 10.0 + m % 7, "moisture": 9.0 if m == 1380 else 1.0})
+        for m in range(0, 1500, 4)
     ]
     add_readings(platform, rows, at(0))
-    document = {**DOCUMENT, "above": {"learned": {"quantile": 0.9}}, "problem": {"variable": "moisture", "above": 5}}
+    document = {
+        **DOCUMENT,
+        "above": {"learned": {"quantile": 0.9}},
+        "problem": {"variable": "moisture", "above": 5},
+    }
     apply(platform, [document], "engineer", at(0), "test")
-    found = [learned(platform, days).dataset.dropped["force, in problems and the time before them"] for days in (1, 1500 / DAY)]
-    assert found == [0, 8]  # the sample of 23:00 is known at 01:00; the problem and half an hour before it
+    found = [
+        learned(platform, days).dataset.dropped["force, in problems and the time before them"]
+        for days in (1, 1500 / DAY)
+    ]
+    assert found == [
+        0,
+        8,
+    ]  # the sample of 23:00 is known at 01:00; the problem and half an hour before it
 
 
 def test_a_limit_with_too_few_new_readings_stays_in_service_beside_new_limits_of_the_same_asset():
-    conditions = [{"variable": name, "above": {"learned": {"quantile": 0.6}}} for name in ("force", "heat")]
+    conditions = [
+        {"variable": name, "above": {"learned": {"quantile": 0.6}}} for name in ("force", "heat")
+    ]
     common = {field: DOCUMENT[field] for field in ("name", "kind", "assets")}
     definition = parse_definition({**common, "any": conditions})
     force, heat = (key_of(name, one) for name, one in definition.learned)
@@ -194,16 +272,32 @@ def test_a_limit_with_too_few_new_readings_stays_in_service_beside_new_limits_of
         return LearnedLimitsModel("quantiles", 1, at(1), {"press-1": FittedLimits(tables, {})})
 
     data = LearningData([], {}, NormalTime(at(0), at(1), at(1)))
-    found = TRAINING.compare(definition, data, {"quantiles": model(force=12.0, heat=None)}, model(force=11.0, heat=80.0))
-    assert {key: one.groups[()].limit for key, one in found.model.by_asset["press-1"].tables.items()} == {force: 12.0, heat: 80.0}
-    assert "press-1: too few readings for new limits, so those in service stay" in found.decision.reason
+    found = TRAINING.compare(
+        definition, data, {"quantiles": model(force=12.0, heat=None)}, model(force=11.0, heat=80.0)
+    )
+    assert {
+        key: one.groups[()].limit for key, one in found.model.by_asset["press-1"].tables.items()
+    } == {force: 12.0, heat: 80.0}
+    assert (
+        "press-1: too few readings for new limits, so those in service stay"
+        in found.decision.reason
+    )
 
 
 def test_a_backtest_estimates_walk_forward_what_live_would_have_known():
     """With latency: the last readings before an estimate belong to the one that it replaces."""
-    platform = replace(running(days=4, extra=[(3 * DAY + 11, {"force": 11.5})], state="draft"), latency=timedelta(seconds=10))
+    platform = replace(
+        running(days=4, extra=[(3 * DAY + 11, {"force": 11.5})], state="draft"),
+        latency=timedelta(seconds=10),
+    )
     platform.clock.instant = at(5 * DAY)
-    found = backtest(platform, named_subject(platform, DOCUMENT["name"]), at(2 * DAY), at(4 * DAY), retrain=at(DAY) - at(0))
+    found = backtest(
+        platform,
+        named_subject(platform, DOCUMENT["name"]),
+        at(2 * DAY),
+        at(4 * DAY),
+        retrain=at(DAY) - at(0),
+    )
     assert [segment["version"] for segment in found.segments] == [1, 2]
     assert [segment["training_cutoff"] for segment in found.segments] == [at(2 * DAY), at(3 * DAY)]
     assert [segment["unknown"] for segment in found.segments] == [[], []]
@@ -212,11 +306,22 @@ def test_a_backtest_estimates_walk_forward_what_live_would_have_known():
 
 def test_a_backtest_takes_limits_that_wait_for_a_person_as_approved_and_says_so():
     platform = running(state="draft")
-    rows = [ReadingRow("press-1", at(m), {"force": force(m, level=13)}) for m in range(2 * DAY, 4 * DAY, 2)]
+    rows = [
+        ReadingRow("press-1", at(m), {"force": force(m, level=13)})
+        for m in range(2 * DAY, 4 * DAY, 2)
+    ]
     add_readings(platform, rows, at(4 * DAY))
     platform.clock.instant = at(5 * DAY)
-    found = backtest(platform, named_subject(platform, DOCUMENT["name"]), at(2 * DAY), at(4 * DAY), retrain=at(DAY) - at(0))
-    assert [(segment["version"], segment["promoted"], segment["approved"]) for segment in found.segments] == [
+    found = backtest(
+        platform,
+        named_subject(platform, DOCUMENT["name"]),
+        at(2 * DAY),
+        at(4 * DAY),
+        retrain=at(DAY) - at(0),
+    )
+    assert [
+        (segment["version"], segment["promoted"], segment["approved"]) for segment in found.segments
+    ] == [
         (1, True, False),
         (2, True, True),
     ]
@@ -224,9 +329,18 @@ def test_a_backtest_takes_limits_that_wait_for_a_person_as_approved_and_says_so(
 
 
 def test_the_segments_of_a_backtest_count_every_episode_once_also_those_that_the_latency_keeps_back():
-    platform = replace(running(days=4, extra=[(3 * DAY - 31, {"force": 50})], state="draft"), latency=timedelta(hours=1))
+    platform = replace(
+        running(days=4, extra=[(3 * DAY - 31, {"force": 50})], state="draft"),
+        latency=timedelta(hours=1),
+    )
     platform.clock.instant = at(5 * DAY)
-    found = backtest(platform, named_subject(platform, DOCUMENT["name"]), at(2 * DAY), at(4 * DAY), retrain=at(DAY) - at(0))
+    found = backtest(
+        platform,
+        named_subject(platform, DOCUMENT["name"]),
+        at(2 * DAY),
+        at(4 * DAY),
+        retrain=at(DAY) - at(0),
+    )
     assert at(3 * DAY - 31) in {episode.raised_at for episode in found.episodes}
     assert sum(segment["episodes"] for segment in found.segments) == len(found.episodes)
 
@@ -235,12 +349,18 @@ def test_time_without_a_limit_for_an_asset_is_no_evaluated_time_of_a_report():
     platform = running(days=4)
     platform.assets.put([PRESS.model_copy(update={"name": "press-2"})])
     apply(platform, [{**DOCUMENT, "assets": ["press-*"]}], "engineer", at(1), "test")
-    rows = [ReadingRow("press-2", at(m), {"force": 10.0}) for m in range(2 * DAY - 100, 4 * DAY, 10)]
+    rows = [
+        ReadingRow("press-2", at(m), {"force": 10.0}) for m in range(2 * DAY - 100, 4 * DAY, 10)
+    ]
     add_readings(platform, rows, at(2))
     learned(platform, 2)
     raised(platform, 3 * DAY)
     material = gather_material(
-        platform, platform.definitions.newest_revision(DOCUMENT["name"]), at(2 * DAY), at(3 * DAY), at(3 * DAY)
+        platform,
+        platform.definitions.newest_revision(DOCUMENT["name"]),
+        at(2 * DAY),
+        at(3 * DAY),
+        at(3 * DAY),
     )
     assert list(material.evaluated) == ["press-1"]
 
@@ -250,7 +370,13 @@ def test_past_time_before_the_first_limits_is_no_evaluated_time_of_a_report():
     learned(platform, 2)
     platform.clock.instant = at(3 * DAY)
     evaluate_past(platform, DOCUMENT["name"], at(0), at(3 * DAY))
-    material = gather_material(platform, platform.definitions.newest_revision(DOCUMENT["name"]), at(0), at(3 * DAY), at(3 * DAY))
+    material = gather_material(
+        platform,
+        platform.definitions.newest_revision(DOCUMENT["name"]),
+        at(0),
+        at(3 * DAY),
+        at(3 * DAY),
+    )
     assert material.evaluated["press-1"][0] == at(2 * DAY)
 
 
@@ -262,5 +388,7 @@ def test_a_backtest_whose_limits_cannot_be_read_has_no_figures(monkeypatch):
     platform.clock.instant = at(4 * DAY)
     subject = named_subject(platform, DOCUMENT["name"])
     monkeypatch.setattr("alerting.usecases.registry.model_cache.parse_model", unavailable)
-    with pytest.raises(UserError, match=r"the backtest stopped at 2026-.*: the limits cannot be read: .*no limits"):
+    with pytest.raises(
+        UserError, match=r"the backtest stopped at 2026-.*: the limits cannot be read: .*no limits"
+    ):
         backtest(platform, subject, at(2 * DAY), at(3 * DAY), retrain="never")

@@ -25,8 +25,14 @@ INSTANT = timedelta(milliseconds=1)
 @pytest.fixture(scope="module")
 def line():
     """A platform and an episode: the force leaves the limit of recipe A, before the next recipe with a higher one begins."""
-    extra = [(A_BEGINS, {"force": 10.0, "recipe": "A"}), *((2 * DAY + m, {"force": 11.5}) for m in range(4, 30, 2))]
-    extra += [(B_BEGINS, {"force": 20.5, "recipe": "B"}), *((B_BEGINS + m, {"force": 20.5}) for m in range(2, 60, 2))]
+    extra = [
+        (A_BEGINS, {"force": 10.0, "recipe": "A"}),
+        *((2 * DAY + m, {"force": 11.5}) for m in range(4, 30, 2)),
+    ]
+    extra += [
+        (B_BEGINS, {"force": 20.5, "recipe": "B"}),
+        *((B_BEGINS + m, {"force": 20.5}) for m in range(2, 60, 2)),
+    ]
     platform = running(extra=extra, clear_for="1h")
     train(platform, DOCUMENT["name"], at(2 * DAY))
     platform.clock.instant = at(NOW)
@@ -41,7 +47,12 @@ def test_a_learned_limit_is_drawn_in_steps_by_recipe_with_a_gap_before_the_first
     [panel] = chart.panels
     [limit] = panel.moving
     assert panel.levels == ()
-    assert [from_millis(t) for t in limit.at.tolist()] == [chart.start, at(2 * DAY) + INSTANT, at(A_BEGINS), at(B_BEGINS)]
+    assert [from_millis(t) for t in limit.at.tolist()] == [
+        chart.start,
+        at(2 * DAY) + INSTANT,
+        at(A_BEGINS),
+        at(B_BEGINS),
+    ]
     assert limit.values == pytest.approx([np.nan, 20.8, 10.8, 20.8], nan_ok=True)
     for minute in (2 * DAY + 1, 2 * DAY + 12, B_BEGINS + 2):
         step = int(np.searchsorted(limit.at, to_millis(at(minute)), side="right")) - 1

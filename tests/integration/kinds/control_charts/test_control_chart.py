@@ -38,9 +38,15 @@ def test_its_limits_are_a_registered_model_with_an_account_of_phase_one(platform
     model = load_model(platform, platform.definitions.newest_revision(NAME).definition, 1)
     fitted = model.by_asset[ASSET]
     assert fitted.chart.coefficients == pytest.approx((0.5,), abs=0.05)
-    assert (fitted.chart.centre, fitted.chart.sigma) == (pytest.approx(200, abs=0.3), pytest.approx(1, abs=0.05))
+    assert (fitted.chart.centre, fitted.chart.sigma) == (
+        pytest.approx(200, abs=0.3),
+        pytest.approx(1, abs=0.05),
+    )
     assert fitted.run_length == 7 * DAY / EVERY
-    assert (model_history(platform, NAME)["champion"], platform.models.alias(NAME, "champion")) == (1, 1)
+    assert (model_history(platform, NAME)["champion"], platform.models.alias(NAME, "champion")) == (
+        1,
+        1,
+    )
 
 
 def test_a_shift_raises_one_episode_that_names_direction_and_limit(platform):
@@ -82,7 +88,10 @@ def test_the_same_training_again_keeps_the_champion(platform):
 
 
 def test_a_level_that_has_moved_waits_for_a_person():
-    moved = [r if r.ts < at(14 * DAY) else ReadingRow(ASSET, r.ts, {"force": r.values["force"] + 5}) for r in rows(shift=0)]
+    moved = [
+        r if r.ts < at(14 * DAY) else ReadingRow(ASSET, r.ts, {"force": r.values["force"] + 5})
+        for r in rows(shift=0)
+    ]
     document = DOCUMENT | {"normal": "10d"}
     made = platform_with(press(), moved, document)
     first = trained_at(made, NAME, 12 * DAY)
@@ -107,7 +116,10 @@ def test_a_gap_is_unknown_and_neither_raises_nor_closes(platform):
     made, _ = trained_platform(readings=before)
     counts = evaluated(made, (*range(TRAINED, SHIFTED + 200, 95), SHIFTED + 400))
     (episode,) = [e for e in made.episodes.find(NAME) if e.raised_at >= at(SHIFTED)]
-    assert (episode.condition, list(counts.unknown.values())) == ("open", ["no reading of force within 1 h 40 min"])
+    assert (episode.condition, list(counts.unknown.values())) == (
+        "open",
+        ["no reading of force within 1 h 40 min"],
+    )
 
 
 @pytest.mark.parametrize("chart", ["shewhart", "ewma", "cusum"])
@@ -119,6 +131,9 @@ def test_every_chart_is_trained_with_its_defaults(chart):
 def test_a_run_length_that_the_rules_together_cannot_have_is_refused_with_the_longest():
     rules = ["nelson_1", "nelson_3", "nelson_4", "nelson_7"]
     with pytest.raises(
-        UserError, match=r"alone signal after [12]\d\d points on average, so an average_run_length of 400 is impossible"
+        UserError,
+        match=r"alone signal after [12]\d\d points on average, so an average_run_length of 400 is impossible",
     ):
-        trained_platform(DOCUMENT | {"chart": "shewhart", "rules": rules, "average_run_length": 400})
+        trained_platform(
+            DOCUMENT | {"chart": "shewhart", "rules": rules, "average_run_length": 400}
+        )

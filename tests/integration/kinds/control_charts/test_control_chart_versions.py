@@ -39,8 +39,12 @@ DEFINITION = parse_definition(
 def charted(values, start, end, version=1, before=None, suppressed=()):
     """Chart one reading a minute, from minute 1 on, in one part."""
     rows = [ReadingRow("press-1", at(m), {"force": v}) for m, v in enumerate(values, 1)]
-    sources = sources_of(ASSET, rows, ControlChartModel("ewma", 1, at(0), {"press-1": FITTED}), suppressed)
-    return evaluate_part(DEFINITION, sources(), before or ConditionState(watermark=at(start)), end, version)
+    sources = sources_of(
+        ASSET, rows, ControlChartModel("ewma", 1, at(0), {"press-1": FITTED}), suppressed
+    )
+    return evaluate_part(
+        DEFINITION, sources(), before or ConditionState(watermark=at(start)), end, version
+    )
 
 
 VALUES = [10 + 0.05 * (m % 7) for m in range(200)]
@@ -51,7 +55,9 @@ def test_a_new_version_begins_with_the_readings_before_it():
     again = charted(VALUES, 150, 200, version=2, before=first.state)
     going_on = charted(VALUES, 150, 200, version=1, before=first.state)
     assert again.scores[0].score == pytest.approx(going_on.scores[0].score, abs=1e-6)
-    assert again.scores[0].score[0] != pytest.approx(10 + 0.2 * (VALUES[150] - 10), abs=0.001)  # of an empty chart
+    assert again.scores[0].score[0] != pytest.approx(
+        10 + 0.2 * (VALUES[150] - 10), abs=0.001
+    )  # of an empty chart
 
 
 def test_readings_of_suppressed_times_are_not_charted():
@@ -66,8 +72,12 @@ def unseen(points, *names):
     """Return quiet readings of some presses, one a minute, after a normal period of an hour."""
     minutes = range(61, 61 + points)
     assets = [ASSET.model_copy(update={"name": name}) for name in names]
-    histories = [history(minutes, asset, force=[10 + 0.05 * (m % 7) for m in minutes]) for asset in assets]
-    return LearningData([*map(in_memory, histories)], {}, NormalTime(at(0), at(60), at(60 + points)))
+    histories = [
+        history(minutes, asset, force=[10 + 0.05 * (m % 7) for m in minutes]) for asset in assets
+    ]
+    return LearningData(
+        [*map(in_memory, histories)], {}, NormalTime(at(0), at(60), at(60 + points))
+    )
 
 
 def test_an_asset_without_new_limits_keeps_those_in_service_and_is_not_counted():
@@ -75,11 +85,20 @@ def test_an_asset_without_new_limits_keeps_those_in_service_and_is_not_counted()
     restless = replace(FITTED, chart=replace(FITTED.chart, limit=0.001))
     champion = ControlChartModel("ewma", 1, at(0), {"press-1": restless, "press-2": FITTED})
     challenger = ControlChartModel("ewma", 2, at(60), {"press-2": narrower, "press-3": narrower})
-    compared = TRAINING.compare(DEFINITION, unseen(200, "press-1", "press-2", "press-3"), {"ewma": challenger}, champion)
-    assert compared.model.by_asset == {"press-1": restless, "press-2": narrower, "press-3": narrower}
+    compared = TRAINING.compare(
+        DEFINITION, unseen(200, "press-1", "press-2", "press-3"), {"ewma": challenger}, champion
+    )
+    assert compared.model.by_asset == {
+        "press-1": restless,
+        "press-2": narrower,
+        "press-3": narrower,
+    }
     assert "press-1: too few readings for new limits" in compared.decision.reason
     assert (compared.decision.verdict, compared.by_person) == ("promote", False)
-    rows = {row["title"]: (row["champion"], row["challenger"]) for row in compared.decision.evidence["compared"]}
+    rows = {
+        row["title"]: (row["champion"], row["challenger"])
+        for row in compared.decision.evidence["compared"]
+    }
     assert rows["unseen points"] == ("200", "200")
     assert rows["signals on unseen time"] == ("0", "0")
     assert compared.metrics["unseen points"] == 400.0
@@ -90,11 +109,14 @@ def test_next_to_no_unseen_points_are_no_proof_and_a_person_decides_but_on_the_f
     narrower = replace(FITTED, chart=replace(FITTED.chart, limit=0.9))
     challenger = ControlChartModel("ewma", 2, at(60), {"press-1": narrower})
     for points, waits in ((0, True), (184, True), (185, False)):  # of a run length of 370
-        compared = TRAINING.compare(DEFINITION, unseen(points, "press-1"), {"ewma": challenger}, champion)
-        assert (compared.decision.promote, compared.by_person) == (True, waits)
-        assert ("too few unseen points to count false alarms (184; about 185 needed)" in compared.decision.reason) == (
-            points == 184
+        compared = TRAINING.compare(
+            DEFINITION, unseen(points, "press-1"), {"ewma": challenger}, champion
         )
+        assert (compared.decision.promote, compared.by_person) == (True, waits)
+        assert (
+            "too few unseen points to count false alarms (184; about 185 needed)"
+            in compared.decision.reason
+        ) == (points == 184)
     first = TRAINING.compare(DEFINITION, unseen(5, "press-1"), {"ewma": challenger}, None)
     assert (first.decision.verdict, first.by_person) == ("provisional", False)
 
@@ -125,9 +147,17 @@ def test_late_readings_of_the_line_reach_the_chart_of_a_press_that_they_suppress
     line = Asset(name="line", variables={"speed": Variable()})
     platform.assets.put([line, ASSET.model_copy(update={"parent": "line"})])
     when = {"when": [{"variable": "speed", "below": 1}]}
-    document = {"name": "x", "kind": "control_chart", "assets": ["press-1"], "variable": "force", "suppression": when}
+    document = {
+        "name": "x",
+        "kind": "control_chart",
+        "assets": ["press-1"],
+        "variable": "force",
+        "suppression": when,
+    }
     apply(platform, [document], "engineer", at(0), "test")
     evaluate(platform, None, at(600))
     platform.clock.instant = at(600)
-    add_readings(platform, [ReadingRow("line", at(m), {"speed": 0.0}) for m in range(100, 110)], at(600))
+    add_readings(
+        platform, [ReadingRow("line", at(m), {"speed": 0.0}) for m in range(100, 110)], at(600)
+    )
     assert route_arrivals(platform, current_plan(platform).targets, at(601)).late == 10

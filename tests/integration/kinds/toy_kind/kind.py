@@ -24,7 +24,9 @@ class SpreadKind:
         spread = spreads(definition, history)
         intervals = statuses(definition, spread, part.start + MOMENT, part.end + MOMENT)
         state, steps = advance(before.state, intervals, NONE, NONE, definition.severities())
-        raises = {s.at: Raise(float(spread.loc[: s.at].iloc[-1])) for s in steps if s.kind == "raised"}
+        raises = {
+            s.at: Raise(float(spread.loc[: s.at].iloc[-1])) for s in steps if s.kind == "raised"
+        }
         unknown = "no readings" if intervals[-1].status == "unknown" else None
         return replace(
             before,
@@ -44,7 +46,9 @@ class SpreadKind:
     def why(self, definition, question):
         found = question.evaluate(ConditionState(watermark=question.at - HOUR))
         if found.unknown:
-            return replace(question.blank, verdict="unknown", answer=f"cannot tell: {found.unknown}")
+            return replace(
+                question.blank, verdict="unknown", answer=f"cannot tell: {found.unknown}"
+            )
         since = found.state.raised_at
         answer = "not raised" if since is None else f"open since {since.isoformat()}"
         return replace(question.blank, verdict="normal" if since is None else "open", answer=answer)
@@ -72,7 +76,13 @@ def statuses(definition, spread, begin, end):
     found, marks = [], sorted(cuts)
     for start, stop in pairwise(marks):
         newest = spread.loc[start - STALE + MOMENT : start]
-        status = "unknown" if newest.empty else "triggered" if newest.iloc[-1] > definition.most else "clear"
+        status = (
+            "unknown"
+            if newest.empty
+            else "triggered"
+            if newest.iloc[-1] > definition.most
+            else "clear"
+        )
         found.append(StatusInterval(start, stop, status))
     return found
 

@@ -11,7 +11,9 @@ class UnlikeDefinition(TrainedDefinition):
 
     kind: Literal["unlike"] = Field(description="unlike: a variable is unlike its usual values.")
     watched: VariableName = Field(description="The variable.")
-    deviations: float = Field(4.0, description="The largest number of standard deviations that is usual.")
+    deviations: float = Field(
+        4.0, description="The largest number of standard deviations that is usual."
+    )
 
     @property
     def families(self):

@@ -28,12 +28,21 @@ class UsualValues:
 
 
 def to_files(model):
-    values = {k: getattr(model, k) for k in ("revision", "column", "mean", "deviation", "threshold")}
-    document = {**values, "training_cutoff": model.training_cutoff.isoformat(), "plan": model.plan.to_document()}
+    values = {
+        k: getattr(model, k) for k in ("revision", "column", "mean", "deviation", "threshold")
+    }
+    document = {
+        **values,
+        "training_cutoff": model.training_cutoff.isoformat(),
+        "plan": model.plan.to_document(),
+    }
     return {"usual_values.json": json.dumps(document).encode()}
 
 
 def from_files(files):
     document = json.loads(files["usual_values.json"])
-    plan, cutoff = FeaturePlan.from_document(document.pop("plan")), datetime.fromisoformat(document.pop("training_cutoff"))
+    plan, cutoff = (
+        FeaturePlan.from_document(document.pop("plan")),
+        datetime.fromisoformat(document.pop("training_cutoff")),
+    )
     return UsualValues(plan=plan, training_cutoff=cutoff, **document)

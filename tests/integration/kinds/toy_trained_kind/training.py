@@ -16,7 +16,10 @@ class UnlikeTraining:
 
     def train(self, dataset, definition, family, progress, warm_start):
         folds, notes = usable_folds(dataset, definition.learning.folds)
-        scores = [fitted(dataset, definition, fold.train).score(dataset.rows.iloc[fold.test]) for fold in folds]
+        scores = [
+            fitted(dataset, definition, fold.train).score(dataset.rows.iloc[fold.test])
+            for fold in folds
+        ]
         scores = [np.nan_to_num(score) for score in scores]
         model = fitted(dataset, definition, dataset.part == "train")
         trial = Trial({"mean": model.mean, "deviation": model.deviation}, 0.0, ())
@@ -27,12 +30,18 @@ class UnlikeTraining:
         model = fitted(dataset, definition, dataset.part == "train")
         threshold = ThresholdChoice(model.threshold, True, "as written", ())
         evidence = Evidence(threshold, {}, {}, {}, [], [], {definition.watched: 1.0}, [], [])
-        return ChanceTest(candidate.ap, 0.0, 1, len(dataset.problems)), Challenger(candidate, model, evidence)
+        return ChanceTest(candidate.ap, 0.0, 1, len(dataset.problems)), Challenger(
+            candidate, model, evidence
+        )
 
-    def compare(self, definition, challenger, champion, histories, excluded, as_of, seed, suppressed):
+    def compare(
+        self, definition, challenger, champion, histories, excluded, as_of, seed, suppressed
+    ):
         same = champion is not None and champion.hash == challenger.hash
         reason = "The values are as usual as before." if same else "The usual values are newer."
-        return PromotionDecision("keep" if same else "promote", promote=not same, provisional=False, reason=reason)
+        return PromotionDecision(
+            "keep" if same else "promote", promote=not same, provisional=False, reason=reason
+        )
 
     def refit(self, dataset, twin, definition):
         return None
@@ -42,7 +51,9 @@ def fitted(dataset, definition, rows):
     column, cutoff = f"{definition.watched}.last", training_cutoff(dataset, dataset.part == "train")
     values = dataset.rows[column].to_numpy()[rows]
     mean, deviation = float(np.nanmean(values)), float(np.nanstd(values))
-    return UsualValues(dataset.revision, dataset.plan, column, mean, deviation, definition.deviations, cutoff)
+    return UsualValues(
+        dataset.revision, dataset.plan, column, mean, deviation, definition.deviations, cutoff
+    )
 
 
 TRAINING = UnlikeTraining()

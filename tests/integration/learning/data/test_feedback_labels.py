@@ -34,12 +34,16 @@ NOTHING = np.empty(0, np.int64)
 
 def effects(answer, occurred=NOTHING, negative=None, **use):
     definition = small_models.definition(feedback=use)
-    return relabel(definition, [answer], AT, np.ones(len(AT), bool) if negative is None else negative, occurred).effect.tolist()
+    return relabel(
+        definition, [answer], AT, np.ones(len(AT), bool) if negative is None else negative, occurred
+    ).effect.tolist()
 
 
 def answer(raised=100, acted=None, verdict=None):
     ends = raised * MINUTE + WINDOW
-    return FeedbackLabel("oven-1", raised * MINUTE, ends, None if acted is None else acted * MINUTE, verdict)
+    return FeedbackLabel(
+        "oven-1", raised * MINUTE, ends, None if acted is None else acted * MINUTE, verdict
+    )
 
 
 def rows_with(effect, got):
@@ -57,7 +61,13 @@ def test_a_prevented_problem_counts_as_positive_only_by_the_operators_word():
     assert rows_with(POSITIVE, said) == [100, 110]
     assert rows_with(LEFT_OUT, said) == [90, 120, 130]
     assert POSITIVE not in effects(answer(100, acted=110), avoided="positive")
-    assert rows_with(LEFT_OUT, effects(answer(100, acted=110), avoided="positive")) == [90, 100, 110, 120, 130]
+    assert rows_with(LEFT_OUT, effects(answer(100, acted=110), avoided="positive")) == [
+        90,
+        100,
+        110,
+        120,
+        130,
+    ]
 
 
 def test_with_a_weight_a_prevented_problem_counts_unless_the_operator_is_unsure():
@@ -66,18 +76,32 @@ def test_with_a_weight_a_prevented_problem_counts_unless_the_operator_is_unsure(
 
 
 def test_a_true_alarm_that_no_data_show_is_left_out_or_its_raise_is_positive():
-    assert rows_with(LEFT_OUT, effects(answer(verdict="true_alarm"))) == [80, 90, 100, 110, 120, 130]
+    assert rows_with(LEFT_OUT, effects(answer(verdict="true_alarm"))) == [
+        80,
+        90,
+        100,
+        110,
+        120,
+        130,
+    ]
     assert rows_with(POSITIVE, effects(answer(verdict="true_alarm"), confirmed="positive")) == [100]
 
 
 @pytest.mark.parametrize("acted", [None, 110])
 def test_a_false_alarm_stays_negative_by_the_operators_word(acted):
-    assert set(effects(answer(100, acted, "false_alarm"), avoided="weight", confirmed="positive")) == {0, CONFIRMED}
+    assert set(
+        effects(answer(100, acted, "false_alarm"), avoided="weight", confirmed="positive")
+    ) == {0, CONFIRMED}
 
 
 def test_where_the_problem_occurred_the_data_decide():
     for verdict in (None, "true_alarm", "false_alarm"):
-        got = effects(answer(100, 110, verdict), np.array([125 * MINUTE]), avoided="positive", confirmed="positive")
+        got = effects(
+            answer(100, 110, verdict),
+            np.array([125 * MINUTE]),
+            avoided="positive",
+            confirmed="positive",
+        )
         assert set(got) == {0}
 
 
@@ -86,7 +110,10 @@ def test_without_a_verdict_or_an_action_nothing_changes():
 
 
 VERDICTS = st.sampled_from([None, "true_alarm", "false_alarm", "unsure"])
-ANSWERS = st.lists(st.builds(answer, st.integers(0, 180), st.one_of(st.none(), st.integers(0, 200)), VERDICTS), max_size=6)
+ANSWERS = st.lists(
+    st.builds(answer, st.integers(0, 180), st.one_of(st.none(), st.integers(0, 200)), VERDICTS),
+    max_size=6,
+)
 
 
 @given(
@@ -98,7 +125,10 @@ ANSWERS = st.lists(st.builds(answer, st.integers(0, 180), st.one_of(st.none(), s
 def test_no_answer_touches_a_positive_row_and_no_row_that_an_action_may_have_made_negative_stays_so(
     answers, avoided, confirmed, negative
 ):
-    answers = [a if a.acted is None or a.raised <= a.acted <= a.ends else replace(a, acted=a.raised) for a in answers]
+    answers = [
+        a if a.acted is None or a.raised <= a.acted <= a.ends else replace(a, acted=a.raised)
+        for a in answers
+    ]
     negative = np.array(negative)
     definition = small_models.definition(feedback={"avoided": avoided, "confirmed": confirmed})
     effect = relabel(definition, answers, AT, negative, NOTHING).effect
@@ -111,11 +141,24 @@ def test_no_answer_touches_a_positive_row_and_no_row_that_an_action_may_have_mad
 
 def test_answers_are_those_given_by_then_and_an_action_counts_only_in_its_window():
     raised = small_models.START
-    late = Feedback("e", "true_alarm", True, "belt", None, "ann", raised + timedelta(days=2), raised + timedelta(minutes=5))
+    late = Feedback(
+        "e",
+        "true_alarm",
+        True,
+        "belt",
+        None,
+        "ann",
+        raised + timedelta(days=2),
+        raised + timedelta(minutes=5),
+    )
     slow = Feedback("e", None, True, "belt", None, "bob", raised + timedelta(hours=1))
 
     def told(as_of, *feedback):
-        episode = type("E", (), {"feedback": feedback, "valid_until": None, "raised_at": raised, "asset": "oven-1"})
+        episode = type(
+            "E",
+            (),
+            {"feedback": feedback, "valid_until": None, "raised_at": raised, "asset": "oven-1"},
+        )
         return collect_feedback_labels([episode], small_models.definition(), as_of)
 
     assert told(raised + timedelta(days=1), late) == []
@@ -125,7 +168,14 @@ def test_answers_are_those_given_by_then_and_an_action_counts_only_in_its_window
 
 
 def test_answers_are_told_in_words():
-    counts = {"answers": 9, "used": 7, "left_out": 200, "positive": 12, "weighted": 0, "confirmed": 30}
+    counts = {
+        "answers": 9,
+        "used": 7,
+        "left_out": 200,
+        "positive": 12,
+        "weighted": 0,
+        "confirmed": 30,
+    }
     assert describe_feedback(counts) == (
         "7 of 9 verdicts changed 212 rows: 200 left out, 12 counted as positive; 30 rows stay "
         "negative after the operators' verdicts."
@@ -143,12 +193,20 @@ def quiet_instants(dataset, part):
 def with_answers(**use):
     plain = small_models.dataset(120)
     said = [
-        FeedbackLabel("oven-1", int(instant), int(instant) + WINDOW, int(instant) + STRIDE, "true_alarm")
+        FeedbackLabel(
+            "oven-1", int(instant), int(instant) + WINDOW, int(instant) + STRIDE, "true_alarm"
+        )
         for part in ("train", "validation", "test")
         for instant in quiet_instants(plain, part)[:1]
     ]
     history = small_models.line(120)
-    return plain, build_dataset(small_models.definition(feedback=use), 1, [history], small_models.as_of(history), said), said
+    return (
+        plain,
+        build_dataset(
+            small_models.definition(feedback=use), 1, [history], small_models.as_of(history), said
+        ),
+        said,
+    )
 
 
 def test_validation_and_test_rest_on_data_alone():
@@ -156,7 +214,11 @@ def test_validation_and_test_rest_on_data_alone():
     changed = answered.label != answered.label_by_data
     assert changed.sum() == 2
     assert set(answered.part[changed]) == {"train"}
-    assert set(answered.part_by_data[answered.part == "excluded"]) == {"train", "validation", "test"}
+    assert set(answered.part_by_data[answered.part == "excluded"]) == {
+        "train",
+        "validation",
+        "test",
+    }
     np.testing.assert_array_equal(answered.label_by_data, plain.label)
     np.testing.assert_array_equal(answered.part_by_data, plain.part)
     assert answered.answers["answers"] == answered.answers["used"] == len(said) == 3
@@ -174,6 +236,8 @@ def test_weights_survive_the_files_and_reach_the_export():
     assert list(table.columns[:5]) == ["asset", "ts", "part", "label", "weight"]
     lighter = table[table.weight < 1]
     assert lighter.label.tolist() == [1, 1]
-    assert lighter.ts.tolist() == [pd.Timestamp(from_millis(said[0].raised + i * STRIDE)) for i in (0, 1)]
+    assert lighter.ts.tolist() == [
+        pd.Timestamp(from_millis(said[0].raised + i * STRIDE)) for i in (0, 1)
+    ]
     assert set(table.part) == {"train", "validation", "test", "purged", "excluded"}
     assert set(table["crew.last"].dropna()) == {"early", "late"}

@@ -17,10 +17,21 @@ def test_a_fleet_that_runs_to_failure_keeps_all_its_positives():
         life = 150 + number * 4
         index = pd.date_range(START, periods=life, freq="h", name="ts", unit="ms")
         end = pd.Series([index[-1]])
-        failure = pd.DataFrame({"type": pd.Series(["failure"], dtype=object), "start": end, "end": end})
+        failure = pd.DataFrame(
+            {"type": pd.Series(["failure"], dtype=object), "start": end, "end": end}
+        )
         readings = pd.DataFrame({"x": random.normal(0, 1, life)}, index=index)
-        fleet.append(History(Asset(name=f"oven-{number:03}", variables={"x": Variable()}), readings, failure, types))
-    wanted = definition(problem={"event": "failure"}, horizon="12h", features={"stride": "1h", "windows": ["3h"]})
+        fleet.append(
+            History(
+                Asset(name=f"oven-{number:03}", variables={"x": Variable()}),
+                readings,
+                failure,
+                types,
+            )
+        )
+    wanted = definition(
+        problem={"event": "failure"}, horizon="12h", features={"stride": "1h", "windows": ["3h"]}
+    )
     dataset = built(wanted, fleet, START + timedelta(hours=2000))
     assert len(dataset.problems) == 100
     assert dataset.label[dataset.fit].sum() == 100 * 12

@@ -22,12 +22,16 @@ HOURS = 120
 
 def oddities(history, **changes):
     """Findings of the kinds that these tests are about, by kind and variable."""
-    dataset = build_dataset(small_models.definition(**changes), 1, [history], small_models.as_of(history))
+    dataset = build_dataset(
+        small_models.definition(**changes), 1, [history], small_models.as_of(history)
+    )
     return {(f.kind, f.variable): f for f in dataset.findings}
 
 
 def with_column(history, name, values, **facts):
-    asset = history.asset.model_copy(update={"variables": {**history.asset.variables, name: Variable(**facts)}})
+    asset = history.asset.model_copy(
+        update={"variables": {**history.asset.variables, name: Variable(**facts)}}
+    )
     return replace(history, asset=asset, readings=history.readings.assign(**{name: values}))
 
 
@@ -63,9 +67,16 @@ def test_plateaus_of_a_set_point_with_ramps_between_them_are_not_stuck():
     line = small_models.line(HOURS)
     n = len(line.readings)
     plateau, ramp = 60, 20
-    levels = np.random.default_rng(5).choice([180.0, 200.0, 220.0, 240.0], n // (plateau + ramp) + 2)
-    parts = [np.append(np.full(plateau, a), np.linspace(a, b, ramp) + noise(ramp) / 1e3) for a, b in pairwise(levels)]
-    assert ("flat", "oven_set") not in oddities(with_column(line, "oven_set", np.concatenate(parts)[:n]))
+    levels = np.random.default_rng(5).choice(
+        [180.0, 200.0, 220.0, 240.0], n // (plateau + ramp) + 2
+    )
+    parts = [
+        np.append(np.full(plateau, a), np.linspace(a, b, ramp) + noise(ramp) / 1e3)
+        for a, b in pairwise(levels)
+    ]
+    assert ("flat", "oven_set") not in oddities(
+        with_column(line, "oven_set", np.concatenate(parts)[:n])
+    )
 
 
 def test_a_sensor_that_is_stuck_for_most_of_the_time_is_found():
@@ -107,7 +118,10 @@ def test_two_clocks_that_alternate_leave_no_gap():
     late.index = late.index.as_unit("ms")
     hourly = pd.concat([line.readings.iloc[::12], late]).sort_index().rename_axis("ts")
     found = oddities(
-        replace(line, readings=hourly), features={"windows": ["6h"]}, horizon="2h", problem={"variable": "moisture", "above": 4.5}
+        replace(line, readings=hourly),
+        features={"windows": ["6h"]},
+        horizon="2h",
+        problem={"variable": "moisture", "above": 4.5},
     )
     assert not [variable for kind, variable in found if kind == "gaps"]
 
@@ -122,7 +136,9 @@ def test_irregular_sampling_is_told_of():
 
 def test_a_variable_that_repeats_another_is_told_of():
     line = small_models.line(HOURS)
-    found = oddities(with_column(line, "humidity_2", line.readings["humidity"]))["duplicate", "humidity_2"]
+    found = oddities(with_column(line, "humidity_2", line.readings["humidity"]))[
+        "duplicate", "humidity_2"
+    ]
     assert "the same values as humidity throughout" in found.message
 
 
@@ -136,30 +152,44 @@ def test_values_outside_the_engineering_range_are_missing_for_features_and_said(
     dataset = build_dataset(small_models.definition(), 1, [history], small_models.as_of(history))
     assert dataset.rows["flow.last"].min() > 40
     assert dataset.rows["flow.mean.1h"].min() > 40
-    blank = replace(history, readings=history.readings.assign(flow=np.where(values < 0, np.nan, values)))
-    pd.testing.assert_frame_equal(dataset.rows, build_features(dataset.plan, blank, dataset.at), check_exact=True)
+    blank = replace(
+        history, readings=history.readings.assign(flow=np.where(values < 0, np.nan, values))
+    )
+    pd.testing.assert_frame_equal(
+        dataset.rows, build_features(dataset.plan, blank, dataset.at), check_exact=True
+    )
 
 
 def test_samples_of_bad_quality_are_missing_and_said_with_their_share_and_uncertain_ones_are_used():
     line = small_models.line(HOURS)
     values, qualities = noise(len(line.readings)), [None] * len(line.readings)
-    qualities[::50], qualities[1::25] = ["bad"] * len(qualities[::50]), ["uncertain"] * len(qualities[1::25])
+    qualities[::50], qualities[1::25] = (
+        ["bad"] * len(qualities[::50]),
+        ["uncertain"] * len(qualities[1::25]),
+    )
     blank = np.where(np.array([q == "bad" for q in qualities]), np.nan, values)
     history = with_quality(with_column(line, "flow", values), "flow", qualities)
     found = oddities(history)
     bad, uncertain = found["bad_quality", "flow"], found["uncertain", "flow"]
     assert (bad.value, bad.consequence) == (pytest.approx(1 / 50, rel=0.05), "left out")
-    assert (uncertain.value, uncertain.consequence) == (pytest.approx(1 / 25 * 50 / 49, rel=0.05), "kept")
+    assert (uncertain.value, uncertain.consequence) == (
+        pytest.approx(1 / 25 * 50 / 49, rel=0.05),
+        "kept",
+    )
     dataset = build_dataset(small_models.definition(), 1, [history], small_models.as_of(history))
     missing = replace(history, readings=history.readings.assign(flow=blank))
-    pd.testing.assert_frame_equal(dataset.rows, build_features(dataset.plan, missing, dataset.at), check_exact=True)
+    pd.testing.assert_frame_equal(
+        dataset.rows, build_features(dataset.plan, missing, dataset.at), check_exact=True
+    )
 
 
 def test_samples_of_bad_quality_of_the_problem_make_no_label():
     line = small_models.line(HOURS)
     values = line.readings["moisture"].to_numpy()
     bad = with_quality(line, "moisture", ["bad" if value > 4.5 else None for value in values])
-    with pytest.raises(UserError, match=r"0 problems in all periods.*moisture has 432 samples of bad quality"):
+    with pytest.raises(
+        UserError, match=r"0 problems in all periods.*moisture has 432 samples of bad quality"
+    ):
         oddities(bad)
 
 
@@ -169,9 +199,9 @@ def test_a_problem_variable_out_of_its_range_still_makes_problems_and_that_is_sa
     history = replace(line, asset=line.asset.model_copy(update={"variables": variables}))
     found = oddities(history)["out_of_range", "moisture"]
     assert "the problem itself is determined with them" in found.message
-    assert len(build_dataset(small_models.definition(), 1, [history], small_models.as_of(history)).problems) == len(
-        small_models.dataset(HOURS).problems
-    )
+    assert len(
+        build_dataset(small_models.definition(), 1, [history], small_models.as_of(history)).problems
+    ) == len(small_models.dataset(HOURS).problems)
 
 
 # --- leak suspects -----------------------------------------------------------------------------------------------------
@@ -199,7 +229,12 @@ def suspects(history, **changes):
 
 def test_a_planted_variable_that_knows_the_future_is_flagged_and_nothing_else():
     line = sluggish()
-    soon = pd.Series(line.readings["moisture"].to_numpy()[::-1]).rolling(6, min_periods=1).max().to_numpy()[::-1]
+    soon = (
+        pd.Series(line.readings["moisture"].to_numpy()[::-1])
+        .rolling(6, min_periods=1)
+        .max()
+        .to_numpy()[::-1]
+    )
     planted = with_column(line, "oracle", np.append(soon[1:], soon[-1]) + noise(len(soon)) * 0.1)
     found = suspects(planted)
     assert set(found) == {"oracle"}
@@ -223,7 +258,12 @@ def test_a_frequent_problem_makes_no_suspects():
     dataset = small_models.dataset(HOURS)
     label = np.ones(len(dataset.label), np.int8)
     label[::100] = 0
-    assert leak_suspects(small_models.definition(), dataset.plan, [small_models.line(HOURS)], dataset.rows, label) == []
+    assert (
+        leak_suspects(
+            small_models.definition(), dataset.plan, [small_models.line(HOURS)], dataset.rows, label
+        )
+        == []
+    )
 
 
 # --- lags --------------------------------------------------------------------------------------------------------------
@@ -234,7 +274,9 @@ def test_a_lag_is_the_value_as_it_was_known_then():
     variables = {**line.asset.variables, "humidity": Variable(delay="10m")}
     line = History(line.asset.model_copy(update={"variables": variables}), line.readings)
     dataset = build_dataset(
-        small_models.definition(features={"stride": "10m", "windows": ["1h"], "lags": ["45m", "2h"]}),
+        small_models.definition(
+            features={"stride": "10m", "windows": ["1h"], "lags": ["45m", "2h"]}
+        ),
         1,
         [line],
         small_models.as_of(line),
@@ -258,16 +300,26 @@ def test_lags_lengthen_what_is_purged_and_what_is_read():
     assert lagged.plan.lookback - plain.plan.lookback == timedelta(hours=2)
     t = lagged.at[-1]
     slice_ = replace(
-        line, readings=line.readings[millis(line.readings.index) > t - lagged.plan.lookback // timedelta(milliseconds=1)]
+        line,
+        readings=line.readings[
+            millis(line.readings.index) > t - lagged.plan.lookback // timedelta(milliseconds=1)
+        ],
     )
     row = build_features(lagged.plan, slice_, np.array([t]))
-    pd.testing.assert_frame_equal(row, lagged.rows.iloc[-1:].reset_index(drop=True), check_exact=True)
+    pd.testing.assert_frame_equal(
+        row, lagged.rows.iloc[-1:].reset_index(drop=True), check_exact=True
+    )
 
 
 def test_a_refusal_to_learn_says_what_is_odd_about_the_data():
     line = small_models.line(HOURS)
     stuck = with_column(line, "flow", 4.0)
-    with pytest.raises(UserError, match=r"no two classes to separate.* Findings on the data: flow is always 4.0"):
+    with pytest.raises(
+        UserError, match=r"no two classes to separate.* Findings on the data: flow is always 4.0"
+    ):
         build_dataset(
-            small_models.definition(problem={"variable": "moisture", "above": 50}), 1, [stuck], small_models.as_of(stuck)
+            small_models.definition(problem={"variable": "moisture", "above": 50}),
+            1,
+            [stuck],
+            small_models.as_of(stuck),
         )

@@ -43,7 +43,11 @@ def events(*rows):
 
 
 def asset(**variables):
-    return Asset(name="oven", attributes={"model": "b", "age": 7.0}, variables={n: Variable(**v) for n, v in variables.items()})
+    return Asset(
+        name="oven",
+        attributes={"model": "b", "age": 7.0},
+        variables={n: Variable(**v) for n, v in variables.items()},
+    )
 
 
 def plan(numbers=("x",), windows=(10, 30), **more):
@@ -116,8 +120,12 @@ def test_large_values_keep_their_small_noise():
     values = 1e9 + noise
     got = row(plan(), History(asset(), frame(range(1, 31), x=values)), 30)
     exact = (values - 1e9).astype(np.longdouble)
-    assert got["x.std.30m"] == pytest.approx(float(exact.std(ddof=1)), rel=1e-4)  # one step of float64 at 1e9 is 1e-7
-    assert got["x.slope.30m"] == pytest.approx(float(np.polyfit(np.arange(30) / 60, values - 1e9, 1)[0]), rel=1e-3)
+    assert got["x.std.30m"] == pytest.approx(
+        float(exact.std(ddof=1)), rel=1e-4
+    )  # one step of float64 at 1e9 is 1e-7
+    assert got["x.slope.30m"] == pytest.approx(
+        float(np.polyfit(np.arange(30) / 60, values - 1e9, 1)[0]), rel=1e-3
+    )
 
 
 def test_an_infinite_value_is_no_value():
@@ -142,16 +150,25 @@ def test_events_are_counted_by_window_and_their_recency_has_no_limit():
 
 
 def test_a_category_is_its_last_known_level_and_an_unseen_level_is_missing():
-    history = History(asset(), frame([1, 3, 15], recipe=pd.Series(["rye", None, "spelt"], dtype=object).to_numpy()))
+    history = History(
+        asset(),
+        frame([1, 3, 15], recipe=pd.Series(["rye", None, "spelt"], dtype=object).to_numpy()),
+    )
     with_recipe = plan(numbers=(), categories=(CategorySource("recipe", ("oat", "rye")),))
-    got = build_features(with_recipe, history, START + np.array([0, 10, 20, 60]) * MINUTE)["recipe.last"]
+    got = build_features(with_recipe, history, START + np.array([0, 10, 20, 60]) * MINUTE)[
+        "recipe.last"
+    ]
     assert list(got.cat.categories) == ["oat", "rye"]
     assert [None if pd.isna(v) else v for v in got] == [None, "rye", None, None]
 
 
 def test_attributes_are_numbers_or_categories():
     got = row(
-        plan(numbers=(), number_attributes=("age",), category_attributes=(CategorySource("model", ("a", "b")),)),
+        plan(
+            numbers=(),
+            number_attributes=("age",),
+            category_attributes=(CategorySource("model", ("a", "b")),),
+        ),
         History(asset()),
         0,
     )
@@ -159,18 +176,32 @@ def test_attributes_are_numbers_or_categories():
 
 
 def test_columns_lead_back_to_their_source():
-    whole = plan(events=("stop",), categories=(CategorySource("recipe", ("rye",)),), number_attributes=("age",))
-    assert [whole.source_of(c) for c in ("x.mean.10m", "event/stop.recency", "recipe.last", "attribute/age")] == [
+    whole = plan(
+        events=("stop",),
+        categories=(CategorySource("recipe", ("rye",)),),
+        number_attributes=("age",),
+    )
+    assert [
+        whole.source_of(c)
+        for c in ("x.mean.10m", "event/stop.recency", "recipe.last", "attribute/age")
+    ] == [
         "x",
         "stop",
         "recipe",
         "age",
     ]
-    assert tuple(build_features(whole, History(asset()), np.array([START])).columns) == whole.columns
+    assert (
+        tuple(build_features(whole, History(asset()), np.array([START])).columns) == whole.columns
+    )
 
 
 def test_a_plan_survives_json():
-    whole = plan(events=("stop",), categories=(CategorySource("recipe", ("rye",)),), number_attributes=("age",), delay_ms=5)
+    whole = plan(
+        events=("stop",),
+        categories=(CategorySource("recipe", ("rye",)),),
+        number_attributes=("age",),
+        delay_ms=5,
+    )
     assert FeaturePlan.from_document(json.loads(json.dumps(whole.to_document()))) == whole
     held = replace(whole, carried_forward=(CarryForward("recipe", 5 * MINUTE),))
     assert FeaturePlan.from_document(json.loads(json.dumps(held.to_document()))) == held
@@ -182,10 +213,14 @@ def test_a_plan_that_holds_nothing_is_written_as_before_anything_could_be_held()
 
 def test_instants_of_another_stride_give_the_rows_that_they_give_one_by_one():
     whole = plan(categories=(CategorySource("recipe", ("rye", "oat")),))
-    history = History(asset(), frame(range(90), x=np.sin(np.arange(90.0)), recipe=["rye", "oat", None] * 30))
+    history = History(
+        asset(), frame(range(90), x=np.sin(np.arange(90.0)), recipe=["rye", "oat", None] * 30)
+    )
     at = START + np.arange(0, 90, 7) * MINUTE
     together = build_features(whole, history, at)
-    alone = pd.concat([build_features(whole, history, at[i : i + 1]) for i in range(len(at))], ignore_index=True)
+    alone = pd.concat(
+        [build_features(whole, history, at[i : i + 1]) for i in range(len(at))], ignore_index=True
+    )
     pd.testing.assert_frame_equal(together, alone, check_exact=True)
 
 
@@ -195,22 +230,35 @@ def test_instants_that_do_not_increase_are_refused():
 
 
 def test_no_instant_gives_no_row():
-    assert build_features(plan(), History(asset()), np.empty(0, np.int64)).shape == (0, len(plan().columns))
+    assert build_features(plan(), History(asset()), np.empty(0, np.int64)).shape == (
+        0,
+        len(plan().columns),
+    )
 
 
 def test_the_grid_is_open_at_its_beginning_and_closed_at_its_end():
-    assert grid(START, START + 20 * MINUTE, 10 * MINUTE).tolist() == [START + 10 * MINUTE, START + 20 * MINUTE]
+    assert grid(START, START + 20 * MINUTE, 10 * MINUTE).tolist() == [
+        START + 10 * MINUTE,
+        START + 20 * MINUTE,
+    ]
 
 
 # ---- the same from any slice
 
-values = st.one_of(st.floats(-1e6, 1e6, allow_subnormal=False), st.sampled_from([np.nan, 0.0, -0.0, 1e9, 1e9 + 1e-3]))
+values = st.one_of(
+    st.floats(-1e6, 1e6, allow_subnormal=False),
+    st.sampled_from([np.nan, 0.0, -0.0, 1e9, 1e9 + 1e-3]),
+)
 
 
 @st.composite
 def histories(draw):
-    minutes = draw(st.lists(st.integers(-400, 400), min_size=1, max_size=60, unique=True).map(sorted))
-    offsets = draw(st.lists(st.integers(0, MINUTE - 1), min_size=len(minutes), max_size=len(minutes)))
+    minutes = draw(
+        st.lists(st.integers(-400, 400), min_size=1, max_size=60, unique=True).map(sorted)
+    )
+    offsets = draw(
+        st.lists(st.integers(0, MINUTE - 1), min_size=len(minutes), max_size=len(minutes))
+    )
     size = len(minutes)
     index = frame(minutes).index + pd.to_timedelta(offsets, unit="ms")
     columns = {n: draw(st.lists(values, min_size=size, max_size=size)) for n in ("x", "y")}
@@ -218,8 +266,15 @@ def histories(draw):
     readings = pd.DataFrame(columns, index=index.as_unit("ms"))
     readings["c"] = readings["c"].astype(object)
     delay = timedelta(minutes=draw(st.sampled_from([0, 1, 17, 90])))
-    happened = events(*[("stop", m) for m in draw(st.lists(st.integers(-400, 400), max_size=5, unique=True).map(sorted))])
-    return History(asset(y={"delay": delay}, c={"type": "category", "delay": delay}), readings, happened)
+    happened = events(
+        *[
+            ("stop", m)
+            for m in draw(st.lists(st.integers(-400, 400), max_size=5, unique=True).map(sorted))
+        ]
+    )
+    return History(
+        asset(y={"delay": delay}, c={"type": "category", "delay": delay}), readings, happened
+    )
 
 
 @st.composite
@@ -233,19 +288,26 @@ def plans(draw):
         categories=(CategorySource("c", ("a", "b")),),
         delay_ms=90 * MINUTE,
         lags_ms=draw(st.sampled_from([(), (40 * MINUTE,)])),
-        carried_forward=tuple(CarryForward(name, span * MINUTE) for name, span in spans.items() if span),
+        carried_forward=tuple(
+            CarryForward(name, span * MINUTE) for name, span in spans.items() if span
+        ),
     )
 
 
 def newest_before(history, plan_, start):
     """Return the rows that the store adds to a slice after `start`: the newest value of each variable carried forward longer."""
-    before = History(history.asset, history.readings[history.readings.index.as_unit("ms").asi8 <= start])
+    before = History(
+        history.asset, history.readings[history.readings.index.as_unit("ms").asi8 <= start]
+    )
     found = {n: before.readings[n][present(before, n)].iloc[-1:] for n in plan_.carried_longer}
     return pd.DataFrame(found)
 
 
 def bits(rows):
-    return [rows[c].cat.codes.tolist() if rows[c].dtype == "category" else rows[c].to_numpy().tobytes() for c in rows]
+    return [
+        rows[c].cat.codes.tolist() if rows[c].dtype == "category" else rows[c].to_numpy().tobytes()
+        for c in rows
+    ]
 
 
 @settings(max_examples=40, deadline=None)
@@ -255,7 +317,9 @@ def test_a_row_is_the_same_bit_for_bit_from_a_batch_and_from_a_slice(history, pl
     instant = at[step + 20]
     ts = history.readings.index.as_unit("ms").asi8
     start = instant - plan_.lookback // timedelta(milliseconds=1)
-    sliced = History(history.asset, history.readings[(ts > start) & (ts <= instant)], history.events)
+    sliced = History(
+        history.asset, history.readings[(ts > start) & (ts <= instant)], history.events
+    )
     sliced = with_older(sliced, newest_before(history, plan_, start))
     whole = build_features(plan_, history, at).iloc[[step + 20]]
     assert bits(whole) == bits(build_features(plan_, sliced, at[[step + 20]]))
@@ -266,7 +330,9 @@ def test_a_row_is_the_same_bit_for_bit_from_a_batch_and_from_a_slice(history, pl
 def test_what_becomes_known_later_changes_nothing(history, plan_, step):
     instant = START + step * 10 * MINUTE
     at = np.arange(START - 200 * MINUTE, instant + 1, 10 * MINUTE)
-    assert bits(build_features(plan_, history, at)) == bits(build_features(plan_, point_in_time_view(history, instant), at))
+    assert bits(build_features(plan_, history, at)) == bits(
+        build_features(plan_, point_in_time_view(history, instant), at)
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -279,7 +345,11 @@ def test_values_are_those_of_the_plain_formulas(history, plan_):
     for i, t in enumerate(at):
         for window in plan_.windows_ms:
             inside = (ts > t - window) & (ts <= t) & ~np.isnan(y)
-            word = f"{window // MINUTE}m" if window < 60 * MINUTE else {70: "1h10m", 180: "3h"}[window // MINUTE]
+            word = (
+                f"{window // MINUTE}m"
+                if window < 60 * MINUTE
+                else {70: "1h10m", 180: "3h"}[window // MINUTE]
+            )
             check_window(rows.iloc[i], word, y[inside])
 
 
@@ -288,10 +358,14 @@ def check_window(got, word, inside):
         assert np.isnan(got[f"y.mean.{word}"])
         return
     size = float(np.abs(inside).max())
-    assert got[f"y.mean.{word}"] == pytest.approx(inside.mean(), rel=1e-12, abs=1e-12 * size + 1e-150)
+    assert got[f"y.mean.{word}"] == pytest.approx(
+        inside.mean(), rel=1e-12, abs=1e-12 * size + 1e-150
+    )
     assert (got[f"y.min.{word}"], got[f"y.max.{word}"]) == (inside.min(), inside.max())
     if len(inside) > 1:
-        assert got[f"y.std.{word}"] == pytest.approx(inside.std(ddof=1), rel=1e-6, abs=1e-12 * size + 1e-150)
+        assert got[f"y.std.{word}"] == pytest.approx(
+            inside.std(ddof=1), rel=1e-6, abs=1e-12 * size + 1e-150
+        )
 
 
 def test_a_long_history_worked_on_in_parts_gives_the_same_as_its_pieces():
@@ -301,7 +375,9 @@ def test_a_long_history_worked_on_in_parts_gives_the_same_as_its_pieces():
     at = START + np.arange(100, 40_000) * MINUTE
     whole = build_features(short, history, at)
     for first in (16_000, 16_300, 39_000):
-        assert bits(whole.iloc[first : first + 200]) == bits(build_features(short, history, at[first : first + 200]))
+        assert bits(whole.iloc[first : first + 200]) == bits(
+            build_features(short, history, at[first : first + 200])
+        )
 
 
 # ---- large tables
@@ -323,7 +399,9 @@ def both(monkeypatch):
     return build_both
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(histories(), plans(), st.sets(st.integers(-40, 60), min_size=1, max_size=60).map(sorted))
 def test_a_large_table_has_the_bits_of_a_small_one(both, history, plan_, steps):
     small, as_large = both(plan_, history, START + np.array(steps) * 10 * MINUTE)
@@ -339,9 +417,17 @@ def test_a_large_table_of_samples_alone_in_their_buckets_has_the_bits_of_a_small
     values[:, random.random(len(minutes)) < 0.1] = np.nan
     values[1, 2_000:2_300] = 5.0
     numbers = (NumberSource("x", MINUTE), NumberSource("y", None))
-    wide = FeaturePlan(MINUTE, (MINUTE, 7 * MINUTE, 60 * MINUTE, 1_300 * MINUTE), ALL, numbers, lags_ms=(30 * MINUTE,))
+    wide = FeaturePlan(
+        MINUTE,
+        (MINUTE, 7 * MINUTE, 60 * MINUTE, 1_300 * MINUTE),
+        ALL,
+        numbers,
+        lags_ms=(30 * MINUTE,),
+    )
     at = np.concatenate([np.arange(50, 2_500, every), np.arange(5_500, 8_990, every)])
-    small, as_large = both(wide, History(asset(), frame(minutes, x=values[0], y=values[1])), START + at * MINUTE)
+    small, as_large = both(
+        wide, History(asset(), frame(minutes, x=values[0], y=values[1])), START + at * MINUTE
+    )
     assert as_large == small
 
 
@@ -360,7 +446,15 @@ def test_compiled_functions_work_without_a_folder_to_store_them_in(monkeypatch):
 
 
 def test_what_ifs_equal_the_features_of_the_changed_history():
-    history = History(asset(), frame(range(40), x=np.arange(40.0), y=np.arange(40.0) ** 2, c=np.array(["a"] * 40, dtype=object)))
+    history = History(
+        asset(),
+        frame(
+            range(40),
+            x=np.arange(40.0),
+            y=np.arange(40.0) ** 2,
+            c=np.array(["a"] * 40, dtype=object),
+        ),
+    )
     whole = plan(("x", "y"), categories=(CategorySource("c", ("a",)),))
     changes = [{}, {"x": np.arange(40.0) + 5}, {"x": np.zeros(40), "y": np.ones(40)}]
     got = build_features_many(whole, history, START + 30 * MINUTE, changes)
@@ -383,7 +477,13 @@ def test_nothing_is_known_before_the_first_value_and_long_after_the_last():
 
 
 def definition(**more):
-    base = {"name": "d", "kind": "classifier", "assets": ["oven"], "problem": {"variable": "x", "above": 1}, "horizon": "30m"}
+    base = {
+        "name": "d",
+        "kind": "classifier",
+        "assets": ["oven"],
+        "problem": {"variable": "x", "above": 1},
+        "horizon": "30m",
+    }
     return ClassifierDefinition.model_validate(base | more)
 
 
@@ -408,9 +508,15 @@ def test_default_windows_fit_horizon_and_sampling(horizon, stride, sampling, win
 
 def test_a_plan_takes_the_variables_that_have_values_with_their_sampling():
     readings = frame(
-        [0, 5, 10], x=[1.0, 2.0, 3.0], on=[1.0, 0.0, 1.0], ghost=[np.nan] * 3, recipe=np.array(["b", "a", None], dtype=object)
+        [0, 5, 10],
+        x=[1.0, 2.0, 3.0],
+        on=[1.0, 0.0, 1.0],
+        ghost=[np.nan] * 3,
+        recipe=np.array(["b", "a", None], dtype=object),
     )
-    history = History(asset(x={}, on={"type": "boolean"}, ghost={}, recipe={"type": "category"}), readings)
+    history = History(
+        asset(x={}, on={"type": "boolean"}, ghost={}, recipe={"type": "category"}), readings
+    )
     got = plan_features(definition(), [history])
     assert got.numbers == (NumberSource("on", 5 * MINUTE), NumberSource("x", 5 * MINUTE))
     assert got.categories == (CategorySource("recipe", ("a", "b")),)
@@ -418,12 +524,19 @@ def test_a_plan_takes_the_variables_that_have_values_with_their_sampling():
 
 def test_a_plan_keeps_to_include_exclude_and_the_written_features():
     history = History(
-        asset(), frame([0, 1], x=[1.0, 2.0], temp_1=[1.0, 2.0], temp_2=[1.0, 2.0]), events(("err-1", 0), ("stop", 0))
+        asset(),
+        frame([0, 1], x=[1.0, 2.0], temp_1=[1.0, 2.0], temp_2=[1.0, 2.0]),
+        events(("err-1", 0), ("stop", 0)),
     )
     chosen = definition(
         include=["temp_*"],
         exclude=["*_2"],
-        features={"windows": ["20m", "5m"], "aggregations": ["mean"], "events": ["err-*"], "attributes": ["model", "age"]},
+        features={
+            "windows": ["20m", "5m"],
+            "aggregations": ["mean"],
+            "events": ["err-*"],
+            "attributes": ["model", "age"],
+        },
     )
     got = plan_features(chosen, [history])
     assert got.columns == (
@@ -438,7 +551,11 @@ def test_a_plan_keeps_to_include_exclude_and_the_written_features():
 
 
 def test_declared_event_types_are_features_before_they_first_happen():
-    history = History(asset(), frame([0, 1], x=[1.0, 2.0]), event_types=(EventType(name="stop", duration="lasting"),))
+    history = History(
+        asset(),
+        frame([0, 1], x=[1.0, 2.0]),
+        event_types=(EventType(name="stop", duration="lasting"),),
+    )
     assert plan_features(definition(features={"events": ["*"]}), [history]).events == ("stop",)
 
 
@@ -449,7 +566,9 @@ def test_nothing_to_learn_from_is_refused():
 
 def test_an_unknown_attribute_is_refused():
     with pytest.raises(UserError, match="no asset has the attribute 'colour'"):
-        plan_features(definition(features={"attributes": ["colour"]}), [History(asset(), frame([0], x=[1.0]))])
+        plan_features(
+            definition(features={"attributes": ["colour"]}), [History(asset(), frame([0], x=[1.0]))]
+        )
 
 
 def test_a_variable_of_two_types_is_refused():

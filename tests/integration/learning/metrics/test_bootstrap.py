@@ -59,7 +59,9 @@ def test_many_positives_are_summed_up_in_steps_and_the_figures_stay_right_to_a_t
 def test_rows_that_repeat_each_other_make_no_interval_narrower():
     label, score = rows(1000)
     once = evaluate_rows(label, score, np.arange(1000) // 10, seed=0)["intervals"]["ap"]
-    ten_times = evaluate_rows(np.repeat(label, 10), np.repeat(score, 10), np.arange(10_000) // 100, seed=0)["intervals"]["ap"]
+    ten_times = evaluate_rows(
+        np.repeat(label, 10), np.repeat(score, 10), np.arange(10_000) // 100, seed=0
+    )["intervals"]["ap"]
     assert ten_times == pytest.approx(once)
 
 
@@ -67,8 +69,13 @@ def test_what_cannot_be_drawn_again_has_no_interval():
     label, score = rows(1000)
     assert evaluate_rows(label, score, np.zeros(1000, np.int64), seed=0)["intervals"] == {}
     one_spell = (np.arange(1000) // 10 == 5).astype(np.int8)
-    assert set(evaluate_rows(one_spell, score, np.arange(1000) // 10, seed=0)["intervals"]) == {"brier"}
-    assert evaluate_rows(np.empty(0, np.int8), np.empty(0), np.empty(0, np.int64), seed=0)["intervals"] == {}
+    assert set(evaluate_rows(one_spell, score, np.arange(1000) // 10, seed=0)["intervals"]) == {
+        "brier"
+    }
+    assert (
+        evaluate_rows(np.empty(0, np.int8), np.empty(0), np.empty(0, np.int64), seed=0)["intervals"]
+        == {}
+    )
 
 
 def test_blocks_are_days_of_one_asset_and_shorter_where_there_are_few_days():
@@ -77,9 +84,13 @@ def test_blocks_are_days_of_one_asset_and_shorter_where_there_are_few_days():
     block = time_blocks(at, asset, 0, HOUR_MS)
     assert len(np.unique(block)) == 80
     assert not set(block[asset == "a"]) & set(block[asset == "b"])
-    short = time_blocks(at[:48], asset[:48], 0, HOUR_MS)  # two days: blocks of about a tenth of a day
+    short = time_blocks(
+        at[:48], asset[:48], 0, HOUR_MS
+    )  # two days: blocks of about a tenth of a day
     assert 19 <= len(np.unique(short)) <= 25
-    assert len(np.unique(time_blocks(at[:48], asset[:48], 0, 24 * HOUR_MS))) == 1  # never shorter than twice gap + horizon
+    assert (
+        len(np.unique(time_blocks(at[:48], asset[:48], 0, 24 * HOUR_MS))) == 1
+    )  # never shorter than twice gap + horizon
 
 
 def test_very_many_blocks_are_joined():
@@ -101,12 +112,18 @@ def test_the_calibration_curve_is_less_certain_where_rows_are_alike():
     label = np.repeat((np.random.default_rng(0).random(50) < 0.3).astype(np.int8), 100)
     score = np.full(5000, 0.3)
     alike = reliability_with_intervals(label, score, np.arange(5000) // 100, seed=0)[0]
-    apart = reliability_with_intervals(label, score, np.arange(5000) % 50 * 0 + np.arange(5000), seed=0)[0]
+    apart = reliability_with_intervals(
+        label, score, np.arange(5000) % 50 * 0 + np.arange(5000), seed=0
+    )[0]
     assert alike["high"] - alike["low"] > 3 * (apart["high"] - apart["low"])
 
 
 def test_figures_are_flat_on_a_run_and_one_in_a_summary():
     judged = {"ap": 0.5, "intervals": {"ap": [0.4, 0.6]}}
-    assert flatten_metrics("test", judged) == {"test_ap": 0.5, "test_ap_low": 0.4, "test_ap_high": 0.6}
+    assert flatten_metrics("test", judged) == {
+        "test_ap": 0.5,
+        "test_ap_low": 0.4,
+        "test_ap_high": 0.6,
+    }
     both = merge_metrics(judged, {"event_recall": 0.9, "intervals": {"event_recall": (0.5, 1.0)}})
     assert both["intervals"] == {"ap": [0.4, 0.6], "event_recall": (0.5, 1.0)}

@@ -89,7 +89,12 @@ def test_an_alarm_that_is_always_on_is_a_row_of_false_alarms_and_not_one_perfect
 
 def test_false_alarms_are_per_asset_and_week():
     metrics = event_metrics(
-        {"a": [(0, 110)], "b": [(0, 110)]}, {}, GAP, HORIZON, {"a": 604_800.0, "b": 604_800.0, "c": 604_800.0 * 2}, seed=0
+        {"a": [(0, 110)], "b": [(0, 110)]},
+        {},
+        GAP,
+        HORIZON,
+        {"a": 604_800.0, "b": 604_800.0, "c": 604_800.0 * 2},
+        seed=0,
     )
     assert metrics.false_alarms_per_week == pytest.approx(0.5)
 

@@ -46,8 +46,15 @@ def ways(files) -> Iterator[tuple[str, dict[str, bytes]]]:
         for share in (*range(10, 100, 10), 99):
             yield f"{name} cut to {share} %", files | {name: data[: len(data) * share // 100]}
         # of a model.json a digit of the threshold: the model's own hash leaves out what decides no score
-        middle = data.index(b'"threshold": ') + 15 if name.endswith(hostile_files.META) else len(data) // 2
-        yield f"{name} with another byte", files | {name: data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]}
+        middle = (
+            data.index(b'"threshold": ') + 15
+            if name.endswith(hostile_files.META)
+            else len(data) // 2
+        )
+        yield (
+            f"{name} with another byte",
+            files | {name: data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]},
+        )
         yield f"{name} empty", files | {name: b""}
         yield f"{name} lost", {other: content for other, content in files.items() if other != name}
     yield from hostile_files.made_from(files)
@@ -69,7 +76,8 @@ def main() -> None:
             "unknown": counts.unknown,
             "alerts": [[a.subject, a.reason] for a in platform.platform_alerts.open()],
             "watermarks": [
-                states_of(platform, name, [ASSET])[ASSET].watermark == at(instant) for name in (NAME, HEALTHY, THRESHOLD)
+                states_of(platform, name, [ASSET])[ASSET].watermark == at(instant)
+                for name in (NAME, HEALTHY, THRESHOLD)
             ],
             "seconds": time.perf_counter() - began,
             "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,

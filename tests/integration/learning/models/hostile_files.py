@@ -25,16 +25,38 @@ def made_from(files) -> Iterator[tuple[str, dict[str, bytes]]]:
 
 
 def metas(meta) -> Iterator[tuple[str, bytes]]:
-    for rubbish in ("[]", "null", "{}", '"text"', "1e400", "{" * 100_000, "[" * 100_000, "\x00", "9" * 100_000, '{"format": 4}'):
+    for rubbish in (
+        "[]",
+        "null",
+        "{}",
+        '"text"',
+        "1e400",
+        "{" * 100_000,
+        "[" * 100_000,
+        "\x00",
+        "9" * 100_000,
+        '{"format": 4}',
+    ):
         yield rubbish[:20], rubbish.encode()
     yield "no UTF-8", b"\xff\xfe{}"
     changes = {
         "horizon_ms": [1e30, 10**30, -1, "30m", None, float("nan")],
         "gap_ms": [1e30, 10**18],
         "threshold": [float("nan"), float("inf"), "high", None, []],
-        "training_cutoff": ["yesterday", "9999-12-31T23:59:59+00:00", "2026-01-01T00:00:00", 5, None],
+        "training_cutoff": [
+            "yesterday",
+            "9999-12-31T23:59:59+00:00",
+            "2026-01-01T00:00:00",
+            5,
+            None,
+        ],
         "as_of": ["0001-01-01T00:00:00+00:00", None],
-        "calibration": [[], {}, {"slope": float("inf"), "intercept": 0.0}, {"slope": 1.0, "intercept": 0.0, "more": 1}],
+        "calibration": [
+            [],
+            {},
+            {"slope": float("inf"), "intercept": 0.0},
+            {"slope": 1.0, "intercept": 0.0, "more": 1},
+        ],
         "plan": [[], {}, None],
         "members": [[], None, meta["members"] * 2, meta["members"] * 1000],
         "weights": [[], [0.5], [1.0, 1.0], [float("nan")], None],
@@ -51,35 +73,71 @@ def metas(meta) -> Iterator[tuple[str, bytes]]:
     (member,) = meta["members"]
     members = {
         "family": ["blend", "pickle", "os", "../lightgbm", None, []],
-        "files": [[], [META], ["../model.json"], ["none.txt"], member["files"] * 2, member["files"] * 1000, "model-0.txt", None],
+        "files": [
+            [],
+            [META],
+            ["../model.json"],
+            ["none.txt"],
+            member["files"] * 2,
+            member["files"] * 1000,
+            "model-0.txt",
+            None,
+        ],
         "pairs": [[[0, 10**9]], [[0]], [[-1, 0]], [[0, 1]] * 100_000, None],
         "boosters": [3],
     }
     for name, values in members.items():
         for value in values:
-            yield f"{name} = {str(value)[:30]}", json.dumps(meta | {"members": [member | {name: value}]}).encode()
+            yield (
+                f"{name} = {str(value)[:30]}",
+                json.dumps(meta | {"members": [member | {name: value}]}).encode(),
+            )
     plan = meta["plan"]
     plans = {
         "windows_ms": [[], [10**30], list(range(1, 200_000)), [60_000, 60_000], [-5]],
         "lags_ms": [list(range(100_000))],
         "stride_ms": [0, -1, 10**30],
         "aggregations": [["mean"] * 100_000, ["no_such"], [["mean"]]],
-        "numbers": [plan["numbers"] * 100_000, [{"name": "x"}], [{"name": "x", "sampling_ms": 1, "more": 1}]],
+        "numbers": [
+            plan["numbers"] * 100_000,
+            [{"name": "x"}],
+            [{"name": "x", "sampling_ms": 1, "more": 1}],
+        ],
         "categories": [[{"name": "x", "levels": ["a"] * 1_000_000}]],
         "delay_ms": [10**30],
     }
     for name, values in plans.items():
         for value in values:
-            yield f"plan.{name} = {str(value)[:30]}", json.dumps(meta | {"plan": plan | {name: value}}).encode()
+            yield (
+                f"plan.{name} = {str(value)[:30]}",
+                json.dumps(meta | {"plan": plan | {name: value}}).encode(),
+            )
     dense = member["dense"]
     if dense is None:
-        empty = {"numbers": [], "medians": [], "flagged": [], "categories": [], "mean": [], "scale": []}
+        empty = {
+            "numbers": [],
+            "medians": [],
+            "flagged": [],
+            "categories": [],
+            "mean": [],
+            "scale": [],
+        }
         yield "dense", json.dumps(meta | {"members": [member | {"dense": empty}]}).encode()
         return
     scales = [0.0] * max(len(dense["scale"]), 1)
-    forged = {"numbers": [10**6], "medians": [], "flagged": [-1], "scale": scales, "mean": [0.0], "categories": [[0, 10**9]]}
+    forged = {
+        "numbers": [10**6],
+        "medians": [],
+        "flagged": [-1],
+        "scale": scales,
+        "mean": [0.0],
+        "categories": [[0, 10**9]],
+    }
     for name, value in forged.items():
-        yield f"dense.{name}", json.dumps(meta | {"members": [member | {"dense": dense | {name: value}}]}).encode()
+        yield (
+            f"dense.{name}",
+            json.dumps(meta | {"members": [member | {"dense": dense | {name: value}}]}).encode(),
+        )
     yield "dense", json.dumps(meta | {"members": [member | {"dense": None}]}).encode()
 
 
@@ -87,7 +145,9 @@ def boosters(text: str) -> Iterator[tuple[str, str]]:
     """Texts whose first tree with two nodes or more leads LightGBM astray."""
 
     def first(name: str, change) -> str:
-        found = re.search(rf"^{name}=(\S+ \S+.*)$", text, re.MULTILINE) or re.search(rf"^{name}=(\S+)$", text, re.MULTILINE)
+        found = re.search(rf"^{name}=(\S+ \S+.*)$", text, re.MULTILINE) or re.search(
+            rf"^{name}=(\S+)$", text, re.MULTILINE
+        )
         line = f"{name}={' '.join(change(found[1].split(' ')))}"
         return resized(text[: found.start()] + line + text[found.end() :])
 
@@ -108,15 +168,28 @@ def boosters(text: str) -> Iterator[tuple[str, str]]:
     for count in ("0", "1", "2000000000", "-5", "99999999999999999999"):
         yield (
             f"num_leaves={count}",
-            resized(re.sub(r"^num_leaves=\d+$", f"num_leaves={count}", text, count=1, flags=re.MULTILINE)),
+            resized(
+                re.sub(
+                    r"^num_leaves=\d+$", f"num_leaves={count}", text, count=1, flags=re.MULTILINE
+                )
+            ),
         )
     yield "num_cat=5", resized(text.replace("num_cat=0", "num_cat=5", 1))
-    yield "max_feature_idx=2000000000", re.sub(r"max_feature_idx=\d+", "max_feature_idx=2000000000", text)
+    yield (
+        "max_feature_idx=2000000000",
+        re.sub(r"max_feature_idx=\d+", "max_feature_idx=2000000000", text),
+    )
     yield "num_class=1000000000", text.replace("num_class=1\n", "num_class=1000000000\n", 1)
-    yield "num_tree_per_iteration=0", text.replace("num_tree_per_iteration=1", "num_tree_per_iteration=0", 1)
+    yield (
+        "num_tree_per_iteration=0",
+        text.replace("num_tree_per_iteration=1", "num_tree_per_iteration=0", 1),
+    )
     yield "tree sizes that lie", re.sub(r"tree_sizes=\d+", "tree_sizes=2000000000", text)
     yield "tree sizes below nothing", re.sub(r"tree_sizes=\d+", "tree_sizes=-2000000000", text)
-    yield "another objective", text.replace("objective=binary sigmoid:1", "objective=multiclass num_class:3", 1)
+    yield (
+        "another objective",
+        text.replace("objective=binary sigmoid:1", "objective=multiclass num_class:3", 1),
+    )
     yield "linear trees", text.replace("is_linear=0", "is_linear=1", 1)
     yield "no trees", text.partition("Tree=0")[0]
     yield "not a model", "tree\n" * 1000
@@ -143,7 +216,10 @@ def archives(data: bytes) -> Iterator[tuple[str, bytes]]:
     yield "another schema", _archive(members | {"schema.json": b"[]"})
     yield "a member that is no array", _archive(members | {"code.py": b"print()"})
     yield "an array less", _archive({n: d for n, d in members.items() if n != name})
-    yield "every array empty", _archive({n: d if n == "schema.json" else _saved(np.empty(0)) for n, d in members.items()})
+    yield (
+        "every array empty",
+        _archive({n: d if n == "schema.json" else _saved(np.empty(0)) for n, d in members.items()}),
+    )
 
 
 def bomb(members, name) -> bytes:
@@ -176,7 +252,9 @@ def _archive(members, compression=zipfile.ZIP_STORED) -> bytes:
 
 def _npy_header(shape) -> bytes:
     file = io.BytesIO()
-    np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": "<f8", "fortran_order": False, "shape": shape}
+    )
     return file.getvalue()
 
 

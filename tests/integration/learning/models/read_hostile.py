@@ -32,7 +32,12 @@ def main() -> None:
             kind, refused = "", ""
         except Exception as fault:
             kind, refused = type(fault).__name__, str(fault)
-        found = {"way": way, "kind": kind, "refused": refused[:300], "seconds": time.perf_counter() - began}
+        found = {
+            "way": way,
+            "kind": kind,
+            "refused": refused[:300],
+            "seconds": time.perf_counter() - began,
+        }
         sys.stdout.write(json.dumps(found | {"grown_mib": peak() - before}) + "\n")
         sys.stdout.flush()
 

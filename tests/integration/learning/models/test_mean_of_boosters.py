@@ -30,18 +30,31 @@ def rows():
     random = np.random.default_rng(0)
     matrix = np.column_stack([random.normal(size=(400, 3)), random.integers(0, 4, 400)])
     matrix[random.random(matrix.shape) < 0.05] = np.nan
-    label = (np.nan_to_num(matrix[:, 0]) + random.normal(size=400) + (matrix[:, 3] == 2) > 1).astype(np.int8)
+    label = (
+        np.nan_to_num(matrix[:, 0]) + random.normal(size=400) + (matrix[:, 3] == 2) > 1
+    ).astype(np.int8)
     return LabelledRows(matrix, label)
 
 
 def final(seed=0):
-    return LightGbm().fit_final(get_family("lightgbm").defaults | {"rounds": 7}, COLUMNS, rows(), seed)
+    return LightGbm().fit_final(
+        get_family("lightgbm").defaults | {"rounds": 7}, COLUMNS, rows(), seed
+    )
 
 
 @pytest.fixture(scope="module")
 def model():
     params = get_family("lightgbm").defaults | {"rounds": 20}
-    candidate = Candidate("lightgbm", params, np.empty(0), np.empty(0), {"ap": 0.5}, (Trial(params, 0.5, (0.5,)),), 1, False)
+    candidate = Candidate(
+        "lightgbm",
+        params,
+        np.empty(0),
+        np.empty(0),
+        {"ap": 0.5},
+        (Trial(params, 0.5, (0.5,)),),
+        1,
+        False,
+    )
     return finish_challenger(small_models.dataset(), candidate, small_models.definition())[0]
 
 
@@ -49,7 +62,9 @@ def test_score_contributions_and_importance_are_the_means_of_three_different_boo
     estimator, matrix = final(), rows().matrix
     boosters = estimator.model.boosters
     assert len({booster.model_to_string() for booster in boosters}) == 3
-    assert estimator.margin_of(matrix) == pytest.approx(np.mean([b.predict(matrix, raw_score=True) for b in boosters], axis=0))
+    assert estimator.margin_of(matrix) == pytest.approx(
+        np.mean([b.predict(matrix, raw_score=True) for b in boosters], axis=0)
+    )
     shares, base = estimator.contributions(matrix[[5]])
     expected = np.mean([b.predict(matrix[[5]], pred_contrib=True)[0] for b in boosters], axis=0)
     assert [*shares, base] == pytest.approx(expected)
@@ -76,17 +91,28 @@ def test_it_is_read_back_from_its_files_bit_for_bit():
 
 def test_a_booster_that_is_one_leaf_can_be_averaged():
     stump = lightgbm.train(
-        {"objective": "binary", "verbosity": -1}, lightgbm.Dataset(np.zeros((50, 1)), np.r_[np.ones(10), np.zeros(40)]), 2
+        {"objective": "binary", "verbosity": -1},
+        lightgbm.Dataset(np.zeros((50, 1)), np.r_[np.ones(10), np.zeros(40)]),
+        2,
     )
     one = BoosterMean((stump, stump))
-    assert one.margin(np.zeros((1, 1))) == pytest.approx(stump.predict(np.zeros((1, 1)), raw_score=True))
+    assert one.margin(np.zeros((1, 1))) == pytest.approx(
+        stump.predict(np.zeros((1, 1)), raw_score=True)
+    )
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 @pytest.mark.parametrize(
-    ("old", "new"), [("num_leaves=", f"num_leaves={MOST_LEAVES}9"), ("split_feature=", "split_feature=9999999 "), ("tree\n", "")]
+    ("old", "new"),
+    [
+        ("num_leaves=", f"num_leaves={MOST_LEAVES}9"),
+        ("split_feature=", "split_feature=9999999 "),
+        ("tree\n", ""),
+    ],
 )
-def test_the_structure_of_each_booster_is_checked_before_lightgbm_reads_it(model, monkeypatch, number, old, new):
+def test_the_structure_of_each_booster_is_checked_before_lightgbm_reads_it(
+    model, monkeypatch, number, old, new
+):
     read = []
 
     def note(*, model_str):
@@ -102,7 +128,9 @@ def test_the_structure_of_each_booster_is_checked_before_lightgbm_reads_it(model
 
 def test_trees_that_claim_many_leaves_take_no_more_memory_than_their_text():
     text = next(iter(final().model.files().values())).decode()
-    forged = resized(re.sub(r"^num_leaves=\d+$", f"num_leaves={MOST_LEAVES}", text, flags=re.MULTILINE)).encode()
+    forged = resized(
+        re.sub(r"^num_leaves=\d+$", f"num_leaves={MOST_LEAVES}", text, flags=re.MULTILINE)
+    ).encode()
     tracemalloc.start()
     with pytest.raises(ModelRefused, match="tree 0 has fields of different lengths"):
         check_booster(forged, 4)
@@ -130,7 +158,9 @@ def test_the_hash_is_of_all_three_and_of_their_number(model):
         with pytest.raises(UserError):
             model_from_files(files | {META: listing(listed)})
     with pytest.raises(ModelRefused, match="more than 3 boosters"):
-        model_from_files(files | {META: listing([*names, "model-3.txt"]), "model-3.txt": files["model-2.txt"]})
+        model_from_files(
+            files | {META: listing([*names, "model-3.txt"]), "model-3.txt": files["model-2.txt"]}
+        )
 
 
 def test_a_split_between_missing_and_known_values_is_read_back():
@@ -141,8 +171,15 @@ def test_a_split_between_missing_and_known_values_is_read_back():
     matrix[::3, 0] = np.nan
     label = np.isnan(matrix[:, 0]).astype(np.int8)
     label[:20] = 1 - label[:20]
-    estimator = LightGbm().fit_final(get_family("lightgbm").defaults | {"rounds": 5}, COLUMNS, LabelledRows(matrix, label), 0)
+    estimator = LightGbm().fit_final(
+        get_family("lightgbm").defaults | {"rounds": 5}, COLUMNS, LabelledRows(matrix, label), 0
+    )
     files = estimator.model.files()
-    assert any(b"inf" in line for data in files.values() for line in data.splitlines() if line.startswith(b"threshold="))
+    assert any(
+        b"inf" in line
+        for data in files.values()
+        for line in data.splitlines()
+        if line.startswith(b"threshold=")
+    )
     read = LightGbm().load(files, 4)
     assert np.array_equal(read.margin(matrix), estimator.margin_of(matrix))

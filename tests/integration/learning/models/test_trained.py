@@ -53,7 +53,9 @@ def test_a_model_read_from_its_files_scores_the_same_bit_for_bit(data, finished,
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_row_scores_the_same_alone_and_among_others_in_any_order_of_columns(data, finished, family):
+def test_a_row_scores_the_same_alone_and_among_others_in_any_order_of_columns(
+    data, finished, family
+):
     model, _ = finished(family)
     together = model.score(data.rows)
     shuffled = data.rows[list(reversed(data.rows.columns))].assign(more=1.0)
@@ -64,7 +66,9 @@ def test_a_row_scores_the_same_alone_and_among_others_in_any_order_of_columns(da
 
 def test_missing_columns_are_refused_by_name(data, finished):
     model, _ = finished("lightgbm")
-    with pytest.raises(UserError, match=r"needs 1 of \d+ columns that these rows do not have: humidity.last"):
+    with pytest.raises(
+        UserError, match=r"needs 1 of \d+ columns that these rows do not have: humidity.last"
+    ):
         model.score(data.rows.drop(columns="humidity.last"))
 
 
@@ -74,7 +78,9 @@ def test_training_again_gives_the_same_hash_and_another_threshold_another(data, 
     again, _ = finish_challenger(data, chosen(family), small_models.definition())
     assert again.hash == model.hash
     stricter, _ = finish_challenger(
-        data, chosen(family), small_models.definition(operating_point={"false_alarms_per_week": 0.01})
+        data,
+        chosen(family),
+        small_models.definition(operating_point={"false_alarms_per_week": 0.01}),
     )
     assert (stricter.hash == model.hash) == (stricter.threshold == model.threshold)
 
@@ -83,7 +89,9 @@ def test_the_test_period_changes_nothing_of_the_model(data, finished):
     model, evidence = finished("logistic_regression")
     test = data.part == "test"
     upside_down = replace(data, label=np.where(test, 1 - data.label, data.label).astype(np.int8))
-    other, other_evidence = finish_challenger(upside_down, chosen("logistic_regression"), small_models.definition())
+    other, other_evidence = finish_challenger(
+        upside_down, chosen("logistic_regression"), small_models.definition()
+    )
     assert other.hash == model.hash
     assert other_evidence.rows["test"] != evidence.rows["test"]
 
@@ -98,7 +106,12 @@ def test_the_training_cutoff_is_the_end_of_the_last_label_window_of_validation(d
 def test_the_evidence_has_rows_events_curves_and_figures_for_the_registry(finished):
     _, evidence = finished("lightgbm")
     assert evidence.metrics["test_ap"] > 0.5
-    assert 0 <= evidence.metrics["test_event_recall_low"] <= evidence.metrics["test_event_recall_high"] <= 1
+    assert (
+        0
+        <= evidence.metrics["test_event_recall_low"]
+        <= evidence.metrics["test_event_recall_high"]
+        <= 1
+    )
     assert all(isinstance(value, float) for value in evidence.metrics.values())
     documents = {name: json.loads(content) for name, content in evidence.files.items()}
     assert documents["summary.json"]["n_events"] == evidence.events["test"].n_events
@@ -115,7 +128,9 @@ def test_a_file_that_names_another_type_is_refused_and_not_loaded(finished):
 
 def test_another_estimator_than_the_family_names_is_refused(finished):
     model, _ = finished("random_forest")
-    with pytest.raises(ModelRefused, match="holds a DecisionTreeClassifier, not the RandomForestClassifier"):
+    with pytest.raises(
+        ModelRefused, match="holds a DecisionTreeClassifier, not the RandomForestClassifier"
+    ):
         model_from_files(model_files(model) | {SKLEARN: skops.io.dumps(DecisionTreeClassifier())})
 
 
@@ -137,6 +152,8 @@ def test_files_that_were_changed_damaged_or_lost_are_refused(finished):
         model_from_files(files | {META: json.dumps(meta | {"format": 2}).encode()})
     for i in range(3):
         with pytest.raises(ModelRefused, match=rf"without a readable model-{i}\.txt"):
-            model_from_files({name: data for name, data in files.items() if name != f"model-{i}.txt"})
+            model_from_files(
+                {name: data for name, data in files.items() if name != f"model-{i}.txt"}
+            )
     with pytest.raises(ModelRefused, match=r"without a readable model\.json"):
         model_from_files({})

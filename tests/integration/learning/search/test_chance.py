@@ -22,7 +22,9 @@ def test_every_figure_is_the_average_precision_on_labels_shifted_in_time(data, d
     fold = usable_folds(data, 2)[0][0]
     score = np.random.default_rng(0).random(len(fold.test)).round(digits)
     label = data.label[fold.test]
-    by_shift = [average_precision_score(np.roll(label, shift), score) for shift in range(len(label))]
+    by_shift = [
+        average_precision_score(np.roll(label, shift), score) for shift in range(len(label))
+    ]
     figures = ShiftedLabels(data, [fold], 0).evaluate([score])
     assert len(figures) == SHIFTS
     assert np.isclose(figures[:, None], by_shift, rtol=0, atol=1e-12).any(axis=1).all()
@@ -46,14 +48,18 @@ def test_to_know_only_which_asset_has_more_problems_is_no_more_than_chance(data)
     assert figures == pytest.approx(average_precision_score(label[fold.test], score))
 
 
-def test_a_fold_that_a_pruned_trial_did_not_score_counts_as_far_above_its_prevalence_as_the_others(data):
+def test_a_fold_that_a_pruned_trial_did_not_score_counts_as_far_above_its_prevalence_as_the_others(
+    data,
+):
     folds, _ = usable_folds(data, 2)
     random = np.random.default_rng(0)
     scores = [random.random(len(fold.test)) for fold in folds]
     shifted = ShiftedLabels(data, folds, 0)
     both, first = shifted.evaluate(scores), shifted.evaluate(scores[:1])
     prevalence = np.mean([data.label[fold.test].mean() for fold in folds])
-    alone = shifted.evaluate([scores[0], np.zeros(len(folds[1].test))])  # of equal scores the average precision is the prevalence
+    alone = shifted.evaluate(
+        [scores[0], np.zeros(len(folds[1].test))]
+    )  # of equal scores the average precision is the prevalence
     assert first - prevalence == pytest.approx(2 * (alone - prevalence))
     assert first.std() > both.std()
 

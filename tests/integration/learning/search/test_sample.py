@@ -60,7 +60,9 @@ def test_only_the_training_period_is_thinned(data):
 def test_a_row_that_counts_less_by_an_operators_word_counts_less_in_the_sample_too(data):
     half = replace(data, weight=np.where(data.label == 1, 0.5, 1.0))
     rare = rows_of(data, 1)
-    assert search_sample(half, 100).weights(rare) == pytest.approx(0.5 * search_sample(data, 100).weights(rare))
+    assert search_sample(half, 100).weights(rare) == pytest.approx(
+        0.5 * search_sample(data, 100).weights(rare)
+    )
 
 
 @pytest.mark.parametrize(("rows", "count"), [(10, 3), (10, 9), (1000, 7), (5, 5), (5, 8), (0, 0)])

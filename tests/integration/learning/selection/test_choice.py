@@ -31,10 +31,14 @@ def scored_by(data, family, score):
 
 
 def test_a_score_that_knows_something_is_chosen_and_the_sentence_has_figure_bound_and_trials(data):
-    telling = scored_by(data, "lightgbm", data.label + np.random.default_rng(0).normal(0, 0.7, len(data.label)))
+    telling = scored_by(
+        data, "lightgbm", data.label + np.random.default_rng(0).normal(0, 0.7, len(data.label))
+    )
     choice = choose(data, DEFINITION, [telling])
     assert choice.candidate is telling
-    assert choice.chance.ap == telling.ap > choice.chance.bound == np.quantile(telling.chance, 0.975)
+    assert (
+        choice.chance.ap == telling.ap > choice.chance.bound == np.quantile(telling.chance, 0.975)
+    )
     assert choice.chance.message == (
         f"The best average precision out of fold, {telling.ap:.3f}, exceeds what the best of 1 trials reaches by chance in 1 of "
         f"40 cases, {choice.chance.bound:.3f} (labels shifted in time 400 times)."
@@ -45,12 +49,21 @@ def test_the_best_of_three_scores_by_chance_is_seldom_chosen_and_the_reason_says
     random = np.random.default_rng(1)
     taken, refused = 0, []
     for _ in range(40):
-        slow = np.cumsum(random.normal(size=(3, len(data.label))), axis=1)  # noise that varies slowly, as readings do
-        choice = choose(data, DEFINITION, [scored_by(data, f, score) for f, score in zip(FAMILIES, slow, strict=True)])
+        slow = np.cumsum(
+            random.normal(size=(3, len(data.label))), axis=1
+        )  # noise that varies slowly, as readings do
+        choice = choose(
+            data,
+            DEFINITION,
+            [scored_by(data, f, score) for f, score in zip(FAMILIES, slow, strict=True)],
+        )
         taken += choice.candidate is not None
         refused += [] if choice.candidate else [choice.chance.message]
     assert taken <= 3
-    assert all("does not exceed what the best of 3 trials reaches by chance" in message for message in refused)
+    assert all(
+        "does not exceed what the best of 3 trials reaches by chance" in message
+        for message in refused
+    )
 
 
 def test_more_trials_raise_the_bound(data):
@@ -64,14 +77,22 @@ def test_more_trials_raise_the_bound(data):
 def test_the_last_known_value_is_chosen_unless_another_is_better_by_more_than_noise(data):
     known = data.label + np.random.default_rng(3).normal(0, 0.7, len(data.label))
     persistence = scored_by(data, PERSISTENCE, known)
-    alike = scored_by(data, "lightgbm", known + np.random.default_rng(4).normal(0, 0.02, len(data.label)))
+    alike = scored_by(
+        data, "lightgbm", known + np.random.default_rng(4).normal(0, 0.02, len(data.label))
+    )
     alike = replace(alike, metrics=alike.metrics | {"ap": persistence.ap + 0.001})
     better = scored_by(data, "lightgbm", known + 0.8 * data.label)
     equal = choose(data, DEFINITION, [alike, persistence])
     assert equal.candidate.family == PERSISTENCE
-    assert "no candidate is better beyond chance: the best, lightgbm, has an average precision of" in equal.candidate.notes[-1]
+    assert (
+        "no candidate is better beyond chance: the best, lightgbm, has an average precision of"
+        in equal.candidate.notes[-1]
+    )
     assert choose(data, DEFINITION, [better, persistence]).candidate is better
-    assert choose(data, DEFINITION, [scored_by(data, "lightgbm", -known), persistence]).candidate is persistence
+    assert (
+        choose(data, DEFINITION, [scored_by(data, "lightgbm", -known), persistence]).candidate
+        is persistence
+    )
 
 
 def test_a_last_known_value_that_tells_nothing_is_not_chosen_for_being_simple(data):
@@ -100,7 +121,12 @@ def test_too_few_problems_to_tell_are_no_proof_and_the_reason_says_so(data):
         "Too few problems to tell a model from chance: 2 in the rows that the folds score, 3 are needed"
     )
     enough = few_problems(data, 3)
-    assert choose(enough, DEFINITION, [scored_by(enough, "lightgbm", enough.label.astype(float))]).candidate is not None
+    assert (
+        choose(
+            enough, DEFINITION, [scored_by(enough, "lightgbm", enough.label.astype(float))]
+        ).candidate
+        is not None
+    )
 
 
 def test_a_lead_over_the_last_known_value_that_cannot_be_known_does_not_count(data):
@@ -141,7 +167,9 @@ def test_persistence_is_tried_where_the_model_may_see_the_last_value_of_the_prob
         (0.5, 0.4, None),  # beyond chance
     ],
 )
-def test_a_refused_training_says_about_how_many_more_problems_would_show_its_figure(ap, bound, more):
+def test_a_refused_training_says_about_how_many_more_problems_would_show_its_figure(
+    ap, bound, more
+):
     definition = classifier()
     test = ChanceTest(ap, bound, trials=5, problems=10, prevalence=0.1)
     assert test.more_problems == more
@@ -149,4 +177,7 @@ def test_a_refused_training_says_about_how_many_more_problems_would_show_its_fig
     assert ("about 13 more problems (if its figure stays)" in said) == (more == 13)
     assert said.startswith("What may help: ")
     assert "another horizon than 30m" in said
-    assert "`kind: anomaly`, which learns from normal operation alone, or `kind: threshold` on moisture" in said
+    assert (
+        "`kind: anomaly`, which learns from normal operation alone, or `kind: threshold` on moisture"
+        in said
+    )

@@ -14,7 +14,9 @@ from tests import small_models
 @pytest.fixture(scope="module")
 def sampled():
     data = small_models.dataset(hours=120)
-    model = small_models.linear_model(data.plan, data.rows, {"humidity.last": 2.0, "humidity.mean.1h": 1.0, "setpoint.last": 0.5})
+    model = small_models.linear_model(
+        data.plan, data.rows, {"humidity.last": 2.0, "humidity.mean.1h": 1.0, "setpoint.last": 0.5}
+    )
     return data, model, sample_shares(model, data, most=30)
 
 
@@ -23,7 +25,9 @@ def test_the_shares_of_a_row_add_up_to_its_score_less_the_usual_score(sampled):
     assert len(sample.shares) == 30
     rows = np.flatnonzero(data.measured_in("validation"))
     first = data.rows.iloc[[rows[0]]]
-    assert sample.shares[0].sum() == pytest.approx(model.score(first)[0] - explain(model, first).usual_score)
+    assert sample.shares[0].sum() == pytest.approx(
+        model.score(first)[0] - explain(model, first).usual_score
+    )
     assert sample.values[0][sample.variables.index("humidity")] == first["humidity.last"].iloc[0]
     assert np.isnan(sample.values[:, sample.variables.index("crew")]).all()
 
@@ -39,7 +43,9 @@ def test_without_measured_validation_rows_there_is_none(sampled):
     assert sample_shares(model, replace(data, measured=np.zeros_like(data.measured))) is None
 
 
-@pytest.mark.filterwarnings("error::RuntimeWarning")  # a training would print it; the variable crew is a category
+@pytest.mark.filterwarnings(
+    "error::RuntimeWarning"
+)  # a training would print it; the variable crew is a category
 def test_shaps_own_plots_are_drawn(sampled):
     _, _, sample = sampled
     drawn = shap_plots(sample.variables, sample.shares, sample.values, {"humidity": "Air humidity"})

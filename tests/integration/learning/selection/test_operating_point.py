@@ -21,10 +21,14 @@ def week(*problems_at_row: int):
     """One asset watched for a week, with problems at the given rows."""
     at = np.arange(ROWS, dtype=np.int64) * 10 * MINUTE
     start = pd.to_datetime(at[list(problems_at_row)] + 1, unit="ms", utc=True)
-    problems = pd.DataFrame({"asset": "a", "start": start, "last": start, "end": start, "known_at": start})
+    problems = pd.DataFrame(
+        {"asset": "a", "start": start, "last": start, "end": start, "known_at": start}
+    )
     asset = np.full(ROWS, "a", dtype=object)
     measured = np.ones(ROWS, bool)
-    return observe_rows(at, asset, measured, problems, occurrences(problems), True, {"a": WEEK_S}, GAP, HORIZON)
+    return observe_rows(
+        at, asset, measured, problems, occurrences(problems), True, {"a": WEEK_S}, GAP, HORIZON
+    )
 
 
 def occurrences(problems):
@@ -67,27 +71,52 @@ def test_a_score_that_is_always_high_is_never_chosen():
 
 
 def test_the_time_in_alarm_binds_on_its_own():
-    score = scores(**{f"r{row}": 0.5 for row in range(0, ROWS, 6)}, r100=0.9)  # half of the time in alarm, if raised
-    choice = choose_threshold(week(101, 307), score, wanted(false_alarms=10_000, time_in_alarm=0.2), seed=0)
+    score = scores(
+        **{f"r{row}": 0.5 for row in range(0, ROWS, 6)}, r100=0.9
+    )  # half of the time in alarm, if raised
+    choice = choose_threshold(
+        week(101, 307), score, wanted(false_alarms=10_000, time_in_alarm=0.2), seed=0
+    )
     assert choice.threshold == 0.9
 
 
 def test_when_nothing_is_found_within_the_budget_the_lowest_threshold_that_keeps_it_is_taken_and_said():
-    score = scores(r200=0.9, r300=0.8, r400=0.7, r100=0.6)  # three false alarms before the problem is found
+    score = scores(
+        r200=0.9, r300=0.8, r400=0.7, r100=0.6
+    )  # three false alarms before the problem is found
     choice = choose_threshold(week(101), score, wanted(false_alarms=2), seed=0)
     assert not choice.finds
     assert choice.threshold == 0.8
-    assert choice.reason.startswith("none of the 1 problems is found in the validation period within 2 false alarms a week")
+    assert choice.reason.startswith(
+        "none of the 1 problems is found in the validation period within 2 false alarms a week"
+    )
 
 
 def test_a_budget_on_two_assets_is_said_and_kept_for_both_together():
-    at, names = np.tile(np.arange(ROWS, dtype=np.int64) * 10 * MINUTE, 2), np.repeat(["a", "b"], ROWS).astype(object)
+    at, names = (
+        np.tile(np.arange(ROWS, dtype=np.int64) * 10 * MINUTE, 2),
+        np.repeat(["a", "b"], ROWS).astype(object),
+    )
     start = pd.to_datetime([101 * 10 * MINUTE + 1], unit="ms", utc=True)
-    problems = pd.DataFrame({"asset": "a", "start": start, "last": start, "end": start, "known_at": start})
+    problems = pd.DataFrame(
+        {"asset": "a", "start": start, "last": start, "end": start, "known_at": start}
+    )
     watched = dict.fromkeys("ab", WEEK_S)
-    both = observe_rows(at, names, np.ones(2 * ROWS, bool), problems, occurrences(problems), True, watched, GAP, HORIZON)
+    both = observe_rows(
+        at,
+        names,
+        np.ones(2 * ROWS, bool),
+        problems,
+        occurrences(problems),
+        True,
+        watched,
+        GAP,
+        HORIZON,
+    )
     falls = [0.95, 0.9, 0.85, 0.8, 0.6, 0.5]  # false alarms, all of them on the second asset
-    score = np.append(scores(r100=0.7), scores(**{f"r{200 + 100 * i}": value for i, value in enumerate(falls)}))
+    score = np.append(
+        scores(r100=0.7), scores(**{f"r{200 + 100 * i}": value for i, value in enumerate(falls)})
+    )
     choice = choose_threshold(both, score, wanted(false_alarms=2), seed=0)
     met = evaluate_threshold(both, score, choice.threshold, seed=0)
     assert (met.n_found, met.n_false_alarms, met.n_assets) == (1, 4, 2)
@@ -97,7 +126,9 @@ def test_a_budget_on_two_assets_is_said_and_kept_for_both_together():
 
 
 def test_without_any_problem_the_choice_says_so_and_keeps_the_budget():
-    choice = choose_threshold(week(), scores(r200=0.9, r300=0.8, r400=0.7), wanted(false_alarms=2), seed=0)
+    choice = choose_threshold(
+        week(), scores(r200=0.9, r300=0.8, r400=0.7), wanted(false_alarms=2), seed=0
+    )
     assert choice.threshold == 0.8
     assert "no problem occurs" in choice.reason
 
@@ -114,11 +145,17 @@ def test_every_asset_is_judged_on_its_own():
     at = np.concatenate([one.at, one.at])
     asset = np.repeat(np.array(["a", "b"], dtype=object), ROWS)
     start = pd.to_datetime([one.at[101] + 1], unit="ms", utc=True)
-    problems = pd.DataFrame({"asset": "b", "start": start, "last": start, "end": start, "known_at": start})
+    problems = pd.DataFrame(
+        {"asset": "b", "start": start, "last": start, "end": start, "known_at": start}
+    )
     observed_s = {"a": WEEK_S, "b": WEEK_S}
     measured = np.ones(len(at), bool)
-    both = observe_rows(at, asset, measured, problems, occurrences(problems), True, observed_s, GAP, HORIZON)
-    metrics = evaluate_threshold(both, np.concatenate([scores(r100=0.9), scores(r100=0.9)]), 0.9, seed=0)
+    both = observe_rows(
+        at, asset, measured, problems, occurrences(problems), True, observed_s, GAP, HORIZON
+    )
+    metrics = evaluate_threshold(
+        both, np.concatenate([scores(r100=0.9), scores(r100=0.9)]), 0.9, seed=0
+    )
     assert (metrics.n_found, metrics.n_false_alarms) == (1, 1)
     assert metrics.false_alarms_per_week == 0.5
 
@@ -132,20 +169,28 @@ def test_the_curve_has_every_threshold_weighed_and_is_json():
 
 
 def by_cost(miss, false_alarm, time_in_alarm=0.2):
-    return OperatingPoint(cost_of_miss=miss, cost_of_false_alarm=false_alarm, max_time_in_alarm=time_in_alarm)
+    return OperatingPoint(
+        cost_of_miss=miss, cost_of_false_alarm=false_alarm, max_time_in_alarm=time_in_alarm
+    )
 
 
 def test_a_costly_miss_buys_false_alarms_and_a_cheap_one_does_not():
-    score = scores(r100=0.9, r200=0.8, r300=0.7, r400=0.6, r500=0.5)  # 0.5 finds all three with two false alarms
+    score = scores(
+        r100=0.9, r200=0.8, r300=0.7, r400=0.6, r500=0.5
+    )  # 0.5 finds all three with two false alarms
     watched = week(101, 301, 501)
     assert choose_threshold(watched, score, by_cost(10, 1), seed=0).threshold == 0.5
     thrifty = choose_threshold(watched, score, by_cost(1, 1.5), seed=0)
     assert thrifty.threshold == 0.9
-    assert thrifty.reason.endswith("2 in the validation period, 2 of 3 problems missed at 1 each and 0 false alarms at 1.5 each")
+    assert thrifty.reason.endswith(
+        "2 in the validation period, 2 of 3 problems missed at 1 each and 0 false alarms at 1.5 each"
+    )
 
 
 def test_where_silence_costs_least_nothing_is_raised_and_that_is_said():
-    choice = choose_threshold(week(101), scores(r200=0.9, r300=0.8, r100=0.7), by_cost(1, 10), seed=0)
+    choice = choose_threshold(
+        week(101), scores(r200=0.9, r300=0.8, r100=0.7), by_cost(1, 10), seed=0
+    )
     assert choice.threshold > 0.9
     assert not choice.finds
     assert choice.reason.startswith("no episode is raised")
@@ -154,13 +199,18 @@ def test_where_silence_costs_least_nothing_is_raised_and_that_is_said():
 def test_the_precision_that_is_wanted_is_kept():
     score = scores(r100=0.9, r200=0.8, r300=0.7, r400=0.6, r500=0.5)
     watched = week(101, 301, 501)
-    strict, lax = (choose_threshold(watched, score, OperatingPoint(least_precision=p), seed=0) for p in (0.65, 0.6))
+    strict, lax = (
+        choose_threshold(watched, score, OperatingPoint(least_precision=p), seed=0)
+        for p in (0.65, 0.6)
+    )
     assert (strict.threshold, lax.threshold) == (0.7, 0.5)
     assert "2 of 3" in strict.reason
     assert "67% of the episodes right" in strict.reason
 
 
-@pytest.mark.parametrize("way", [by_cost(1e9, 1e-9), OperatingPoint(least_precision=0.01), wanted(false_alarms=1e9)])
+@pytest.mark.parametrize(
+    "way", [by_cost(1e9, 1e-9), OperatingPoint(least_precision=0.01), wanted(false_alarms=1e9)]
+)
 @pytest.mark.parametrize("high", [0.2, 0.95])
 def test_whichever_way_is_given_a_score_that_is_always_high_is_never_chosen(way, high):
     """With a problem every two hours such a score finds all of them, and is right more often than not."""
@@ -171,7 +221,9 @@ def test_whichever_way_is_given_a_score_that_is_always_high_is_never_chosen(way,
 
 
 def test_the_curve_shows_the_chosen_point_and_bounds_that_hold_each_figure():
-    choice = choose_threshold(week(101, 301, 501), scores(r100=0.9, r200=0.8, r300=0.7), wanted(), seed=0)
+    choice = choose_threshold(
+        week(101, 301, 501), scores(r100=0.9, r200=0.8, r300=0.7), wanted(), seed=0
+    )
     (chosen,) = [point for point in choice.curve if point["chosen"]]
     assert chosen["threshold"] == choice.threshold
     low, high = chosen["intervals"]["event_recall"]

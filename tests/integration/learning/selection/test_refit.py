@@ -48,7 +48,9 @@ def test_the_refit_takes_plan_calibration_and_threshold_of_its_twin_and_other_we
     assert model.refit.hash != twin.hash
 
 
-def test_it_has_learned_up_to_the_newest_mature_label_and_not_beyond_what_was_known(data, twin, model):
+def test_it_has_learned_up_to_the_newest_mature_label_and_not_beyond_what_was_known(
+    data, twin, model
+):
     newest = int(data.at[data.fit].max())
     assert model.refit.training_cutoff == from_millis(newest) + timedelta(minutes=30) <= data.as_of
     assert model.refit.training_cutoff > twin.training_cutoff
@@ -65,7 +67,9 @@ def test_every_mature_row_teaches_the_refit(data, twin, model, part):
 def test_rows_that_feedback_put_in_doubt_teach_it_nothing(data, twin):
     doubtful = data.part == "test"
     without = replace(data, fit=data.fit & ~doubtful)
-    upside_down = replace(without, label=np.where(doubtful, 1 - data.label, data.label).astype(np.int8))
+    upside_down = replace(
+        without, label=np.where(doubtful, 1 - data.label, data.label).astype(np.int8)
+    )
     assert refitted(upside_down, twin).refit.hash == refitted(without, twin).refit.hash
 
 
@@ -73,7 +77,9 @@ def test_readings_after_as_of_change_nothing_of_it(twin):
     definition, known = small_models.definition(), small_models.line(200)
     until = small_models.START + 150 * HOUR
     longer = build_dataset(definition, 1, [known], until)
-    shorter = build_dataset(definition, 1, [replace(known, readings=known.readings.loc[:until])], until)
+    shorter = build_dataset(
+        definition, 1, [replace(known, readings=known.readings.loc[:until])], until
+    )
     early = replace(twin, training_cutoff=small_models.START)
     hashes = {refit(dataset, early, definition).refit.hash for dataset in (longer, shorter)}
     assert len(hashes) == 1
@@ -81,8 +87,13 @@ def test_readings_after_as_of_change_nothing_of_it(twin):
 
 def test_a_thinned_training_is_refitted_on_rows_thinned_throughout(data, twin):
     turn = data.at // data.plan.stride_ms % 2 == 0
-    thinned = replace(data, findings=(*data.findings, Finding(THINNED, None, 2.0, "left out", "every 2. instant")))
-    assert refitted(thinned, twin).refit.hash == refitted(replace(data, fit=data.fit & turn), twin).refit.hash
+    thinned = replace(
+        data, findings=(*data.findings, Finding(THINNED, None, 2.0, "left out", "every 2. instant"))
+    )
+    assert (
+        refitted(thinned, twin).refit.hash
+        == refitted(replace(data, fit=data.fit & turn), twin).refit.hash
+    )
 
 
 def test_without_newer_rows_there_is_nothing_to_refit(data, model):
@@ -107,14 +118,24 @@ def test_both_are_read_from_the_files_of_one_version_bit_for_bit(data, model):
     assert np.array_equal(read.score(data.rows), model.score(data.rows))
     assert np.array_equal(read.refit.score(data.rows), model.refit.score(data.rows))
     assert not np.array_equal(read.refit.score(data.rows), read.score(data.rows))
-    assert {name for name in files if name.startswith(REFIT)} == {REFIT + name for name in files if not name.startswith(REFIT)}
+    assert {name for name in files if name.startswith(REFIT)} == {
+        REFIT + name for name in files if not name.startswith(REFIT)
+    }
 
 
 def threshold_of_its_own(refit):
-    return replace(refit, threshold=0.123, hash=model_hash(refit.estimator, refit.calibration, 0.123, refit.plan))
+    return replace(
+        refit,
+        threshold=0.123,
+        hash=model_hash(refit.estimator, refit.calibration, 0.123, refit.plan),
+    )
 
 
-@pytest.mark.parametrize("other", [threshold_of_its_own, lambda refit: replace(refit, gap=HOUR)], ids=["threshold", "gap"])
+@pytest.mark.parametrize(
+    "other",
+    [threshold_of_its_own, lambda refit: replace(refit, gap=HOUR)],
+    ids=["threshold", "gap"],
+)
 def test_a_refit_that_does_not_fit_its_twin_is_refused(model, other):
     with pytest.raises(ModelRefused, match="does not fit its twin"):
         model_from_files(model_files(replace(model, refit=other(model.refit))))
@@ -136,7 +157,9 @@ def test_a_damaged_or_lost_file_of_the_refit_refuses_the_version(model):
 
 
 def weighted(data, weight, cutoff):
-    return small_models.linear_model(data.plan, data.rows, {"humidity.last": weight}, training_cutoff=cutoff)
+    return small_models.linear_model(
+        data.plan, data.rows, {"humidity.last": weight}, training_cutoff=cutoff
+    )
 
 
 @pytest.fixture(scope="module")
@@ -147,9 +170,13 @@ def later():
 
 def compared(data, later, twin_weight, refit_weight, until=200, **promotion):
     history, cutoff = later
-    both = replace(weighted(data, twin_weight, cutoff - 20 * HOUR), refit=weighted(data, refit_weight, cutoff))
+    both = replace(
+        weighted(data, twin_weight, cutoff - 20 * HOUR), refit=weighted(data, refit_weight, cutoff)
+    )
     as_of = small_models.START + until * HOUR
-    return compare_with_twin(small_models.definition(promotion=promotion), both, [history], [], as_of, {})
+    return compare_with_twin(
+        small_models.definition(promotion=promotion), both, [history], [], as_of, {}
+    )
 
 
 def test_a_refit_that_is_worse_beyond_chance_gives_way_with_the_figures(data, later):
@@ -158,7 +185,9 @@ def test_a_refit_that_is_worse_beyond_chance_gives_way_with_the_figures(data, la
     assert found.evidence["twin_ap"] > found.evidence["refit_ap"] + 0.2
     assert found.evidence["events"] >= 5
     assert found.evidence["window"]["start"] > later[1].isoformat()
-    assert found.reason.startswith("The refit gives way to its twin, which serves from now on: since 2026-01-")
+    assert found.reason.startswith(
+        "The refit gives way to its twin, which serves from now on: since 2026-01-"
+    )
 
 
 def test_a_refit_as_good_or_better_stays_and_so_does_one_with_too_few_problems_to_tell(data, later):
@@ -166,4 +195,9 @@ def test_a_refit_as_good_or_better_stays_and_so_does_one_with_too_few_problems_t
     assert compared(data, later, -1.0, 2.0) is None
     assert compared(data, later, 2.0, -1.0, least_events=1000) is None
     assert compared(data, later, 2.0, -1.0, until=41) is None
-    assert compare_with_twin(small_models.definition(), weighted(data, 2.0, later[1]), [], [], data.as_of, {}) is None
+    assert (
+        compare_with_twin(
+            small_models.definition(), weighted(data, 2.0, later[1]), [], [], data.as_of, {}
+        )
+        is None
+    )

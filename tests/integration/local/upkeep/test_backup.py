@@ -33,7 +33,14 @@ from tests.support import require_real_server
 pytestmark = pytest.mark.slow
 ROWS = line(days=5)
 TRAINED, EVALUATED, END = at(3 * DAY), at(4 * DAY), at(5 * DAY)
-WET = {"name": "wet", "kind": "threshold", "assets": [ASSET], "variable": "humidity", "above": 50, "stale_after": "1h"}
+WET = {
+    "name": "wet",
+    "kind": "threshold",
+    "assets": [ASSET],
+    "variable": "humidity",
+    "above": 50,
+    "stale_after": "1h",
+}
 
 
 @contextmanager
@@ -56,7 +63,9 @@ def live(home):
         add_readings(platform, [row for row in ROWS if TRAINED < row.ts <= EVALUATED], EVALUATED)
         evaluate(platform, None, EVALUATED)
         deliver_due(platform, EVALUATED)
-        answer = Feedback(platform.episodes.find()[0].id, "true_alarm", False, None, None, "ann", EVALUATED)
+        answer = Feedback(
+            platform.episodes.find()[0].id, "true_alarm", False, None, None, "ann", EVALUATED
+        )
         give_feedback(platform, answer)
     return {message.key for message in box.messages}
 
@@ -66,9 +75,13 @@ def contents_of(platform):
         "episodes": platform.episodes.find(),
         "decisions": platform.decisions.of(NAME),
         "revisions": platform.definitions.latest(),
-        "notifications": platform.notifications.of_episodes([e.id for e in platform.episodes.find()]),
+        "notifications": platform.notifications.of_episodes(
+            [e.id for e in platform.episodes.find()]
+        ),
         "champion": platform.models.alias(NAME, "champion"),
-        "model": load_model(platform, platform.definitions.newest_revision(NAME).definition, 1).hash,
+        "model": load_model(
+            platform, platform.definitions.newest_revision(NAME).definition, 1
+        ).hash,
         "scores": [*platform.scores.between(NAME, at(0), END)],
         "readings": len(platform.readings.load(humid_oven(), None, None).readings),
     }
@@ -125,7 +138,9 @@ def test_a_damaged_backup_is_refused_before_anything_is_read(homes, tmp_path):
     assert not new.exists()
 
 
-def test_a_backup_is_restored_into_an_empty_home_only_and_written_into_an_empty_folder_only(homes, tmp_path):
+def test_a_backup_is_restored_into_an_empty_home_only_and_written_into_an_empty_folder_only(
+    homes, tmp_path
+):
     old, new = homes
     prepare(Settings(home=old))
     folder = tmp_path / "backup"
@@ -148,7 +163,9 @@ def test_a_database_that_is_not_empty_leaves_the_home_as_it_was(homes, tmp_path,
     with open_stores(real_server, "in-use", prepare=True) as stores:
         stores.assets.put([oven()])
         with pytest.raises(UserError, match="'in-use' is not empty"):
-            restore_backup(Settings(home=new, mongodb_uri=real_server, database="in-use"), tmp_path / "backup")
+            restore_backup(
+                Settings(home=new, mongodb_uri=real_server, database="in-use"), tmp_path / "backup"
+            )
         assert stores.assets.get("oven-1") is not None
         stores.database.client.drop_database("in-use")
     assert not new.exists()

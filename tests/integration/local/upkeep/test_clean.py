@@ -21,24 +21,37 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 @pytest.fixture
 def environ(tmp_path):
-    made = {name: value for name, value in os.environ.items() if not name.startswith(("ALERTING_", "AIRFLOW"))}
+    made = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("ALERTING_", "AIRFLOW"))
+    }
     made |= {
         "AIRFLOW_HOME": str(tmp_path / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path / 'airflow.db'}",
         "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(tmp_path / "logs" / "airflow"),
     }
-    subprocess.run([sys.executable, "-m", "airflow", "db", "migrate"], env=made, check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, "-m", "airflow", "db", "migrate"],
+        env=made,
+        check=True,
+        capture_output=True,
+    )
     return made
 
 
 def test_a_command_that_does_not_end_is_ended_and_named(monkeypatch):
     monkeypatch.setattr(module, "LONGEST_S", 0.2)
-    fault = module._run("mlflow", ["timeit", "-n1", "-r1", "__import__('time').sleep(60)"], os.environ)
+    fault = module._run(
+        "mlflow", ["timeit", "-n1", "-r1", "__import__('time').sleep(60)"], os.environ
+    )
     assert fault.startswith("mlflow could not be cleaned: it took more than")
 
 
-def test_old_rows_logs_and_deleted_models_are_gone_and_new_ones_stay(tmp_path, environ, monkeypatch):
+def test_old_rows_logs_and_deleted_models_are_gone_and_new_ones_stay(
+    tmp_path, environ, monkeypatch
+):
     with closing(sqlite3.connect(tmp_path / "airflow.db")) as airflow, airflow:
         for age in (1, 31, 400):
             stamp = f"{NOW - age * DAY:%Y-%m-%d %H:%M:%S.%f}"
@@ -56,13 +69,17 @@ def test_old_rows_logs_and_deleted_models_are_gone_and_new_ones_stay(tmp_path, e
         run = models.start_run("too-moist", name, {"definition": "too-moist"})
         models.log(run, files={"rows.bin": bytes(100_000)}, folder="dataset")
         models.register("too-moist", run, {"model.txt": b"tree"}, {"training_run": run})
-    assert [s.documents for s in models.forget("too-moist", {1}, datetime.now(UTC) + DAY, dry=False)] == [1, 1]
+    assert [
+        s.documents for s in models.forget("too-moist", {1}, datetime.now(UTC) + DAY, dry=False)
+    ] == [1, 1]
     monkeypatch.setattr(module, "_REMOVED_AFTER", "0s")
 
     assert clean(settings, environ, NOW) == []
 
     with closing(sqlite3.connect(tmp_path / "airflow.db")) as airflow:
-        assert airflow.execute("SELECT event FROM log WHERE event LIKE '%days'").fetchall() == [("1 days",)]
+        assert airflow.execute("SELECT event FROM log WHERE event LIKE '%days'").fetchall() == [
+            ("1 days",)
+        ]
     assert [log.parent.name for log in task_logs.rglob("*.log")] == ["run_id=1"]
     assert models.versions("too-moist") == [1]
     assert models.model_files("too-moist", 1) == {"model.txt": b"tree"}

@@ -29,7 +29,8 @@ DAY = 24 * 60
 
 def plant():
     platform = replace(
-        in_memory_platform(), readings=FrameReadings(history([0, 60, 12 * DAY], temperature=[200.0, 230.0, 200.0]))
+        in_memory_platform(),
+        readings=FrameReadings(history([0, 60, 12 * DAY], temperature=[200.0, 230.0, 200.0])),
     )
     platform.assets.put([oven()])
     platform.clock.instant = at(16 * DAY)
@@ -38,7 +39,10 @@ def plant():
 
 def test_another_definition_stretch_or_cadence_is_another_run():
     platform = plant()
-    subject, other = written_subject(platform, too_hot()), written_subject(platform, too_hot(above=216))
+    subject, other = (
+        written_subject(platform, too_hot()),
+        written_subject(platform, too_hot(above=216)),
+    )
     none = timedelta(0)
     ids = {
         run_id(subject, at(0), at(DAY), "scheduled", none),
@@ -54,7 +58,11 @@ def test_another_definition_stretch_or_cadence_is_another_run():
 
 @pytest.mark.parametrize(
     ("start", "end", "words"),
-    [(3, 2, "must lie before"), (3, 17, "lies after now"), (-9, -8, "has readings from .*they reach from")],
+    [
+        (3, 2, "must lie before"),
+        (3, 17, "lies after now"),
+        (-9, -8, "has readings from .*they reach from"),
+    ],
 )
 def test_a_stretch_that_cannot_be_tested_is_refused(start, end, words):
     platform = plant()
@@ -70,13 +78,19 @@ def test_a_faulty_file_is_refused_with_its_faults():
 def test_training_comes_at_the_start_and_then_at_every_tick():
     weekly = classifier(schedule={"retrain": "0 3 * * 0"})
     assert segment_starts(weekly, at(0), at(30 * DAY), "never") == [at(0)]
-    assert segment_starts(weekly, at(60), at(15 * DAY), timedelta(days=7)) == [at(60), at(7 * DAY + 60), at(14 * DAY + 60)]
+    assert segment_starts(weekly, at(60), at(15 * DAY), timedelta(days=7)) == [
+        at(60),
+        at(7 * DAY + 60),
+        at(14 * DAY + 60),
+    ]
     sundays = [at(d * DAY + 180) for d in (6, 13, 20, 27)]
     assert segment_starts(weekly, at(0), at(30 * DAY), "scheduled") == [at(0), *sundays]
     assert segment_starts(weekly, at(0), sundays[-1], "scheduled") == [at(0), *sundays[:-1]]
     berlin = classifier(schedule={"retrain": "0 3 * * 0", "timezone": "Europe/Berlin"})
     assert segment_starts(berlin, at(0), at(7 * DAY), "scheduled") == [at(0), at(6 * DAY + 120)]
-    assert len(segment_starts(classifier(), at(0), at(28 * DAY), "scheduled")) == 5, "left out: a night of each week"
+    assert len(segment_starts(classifier(), at(0), at(28 * DAY), "scheduled")) == 5, (
+        "left out: a night of each week"
+    )
     by_hand = classifier(schedule={"retrain": None})
     assert segment_starts(by_hand, at(0), at(30 * DAY), "scheduled") == [at(0)]
     assert segment_starts(threshold(), at(0), at(8 * DAY), "never") == [at(0), at(7 * DAY)]
@@ -98,7 +112,11 @@ def test_a_sandbox_reads_nothing_after_its_instant_and_writes_nothing_live():
     sandbox.definitions.put(too_moist())
     store_report(sandbox, definition="too-moist")
     sandbox.episodes.insert(episode())
-    assert (platform.definitions.documents(), platform.reports.of("too-moist"), platform.episodes.find()) == ([], [], [])
+    assert (
+        platform.definitions.documents(),
+        platform.reports.of("too-moist"),
+        platform.episodes.find(),
+    ) == ([], [], [])
 
 
 def test_a_training_in_a_sandbox_knows_the_live_episodes_before_its_instant():
@@ -124,16 +142,39 @@ def test_no_port_of_a_sandbox_is_a_live_one(tmp_path):
     sandbox = Sandbox(platform, revision(classifier()))
     shared = {f.name for view in (sandbox.training(at(0)), sandbox.live_view(at(0))) for f in fields(Platform)
               if getattr(view, f.name) is getattr(platform, f.name) is not None}  # fmt: skip
-    settings = {"in_memory", "limits", "budget", "zone", "model_key", "latency", "language", "plant_report", "line_speed"}
+    settings = {
+        "in_memory",
+        "limits",
+        "budget",
+        "zone",
+        "model_key",
+        "latency",
+        "language",
+        "plant_report",
+        "line_speed",
+    }
     assert shared == settings
 
 
 def test_costs_are_those_of_misses_and_false_alarms_where_the_definition_names_them():
     met = EventMetrics(
-        0.8, 1.0, 0.5, 0.1, 60.0, n_events=10, n_found=8, n_episodes=12, n_false_alarms=3, n_too_late=0, n_assets=1, intervals={}
+        0.8,
+        1.0,
+        0.5,
+        0.1,
+        60.0,
+        n_events=10,
+        n_found=8,
+        n_episodes=12,
+        n_false_alarms=3,
+        n_too_late=0,
+        n_assets=1,
+        intervals={},
     )
     priced = classifier(operating_point={"cost_of_miss": 500, "cost_of_false_alarm": 20})
-    assert cost_of(priced, met, weeks=2) == Cost(misses=1000, false_alarms=60, total=1060, per_week=530)
+    assert cost_of(priced, met, weeks=2) == Cost(
+        misses=1000, false_alarms=60, total=1060, per_week=530
+    )
     assert cost_of(classifier(), met, weeks=2) is None
     assert cost_of(priced, None, weeks=2) is None
     assert cost_of(threshold(), met, weeks=2) is None

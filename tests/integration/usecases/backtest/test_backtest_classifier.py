@@ -51,11 +51,19 @@ def line(seed=1):
         cause[(minutes >= start) & (minutes < start + 60)] += -15 if cold else 15
         if random.random() < 0.8:
             moisture[(minutes >= start + 30) & (minutes < start + 75)] += 1.6
-    return history(minutes.tolist(), asset=asset(), humidity=humidity, temperature=temperature, moisture=moisture)
+    return history(
+        minutes.tolist(),
+        asset=asset(),
+        humidity=humidity,
+        temperature=temperature,
+        moisture=moisture,
+    )
 
 
 def asset():
-    return oven(humidity=Variable(unit="%", title="Air humidity", controllable=True, min=30, max=60, step=1))
+    return oven(
+        humidity=Variable(unit="%", title="Air humidity", controllable=True, min=30, max=60, step=1)
+    )
 
 
 HISTORY = line()
@@ -63,19 +71,34 @@ HISTORY = line()
 
 def plant(*channels):
     """A plant with latency: the first rows of a segment belong to the model that its training replaces."""
-    platform = replace(in_memory_platform(*channels), readings=FrameReadings(HISTORY), latency=timedelta(seconds=10))
+    platform = replace(
+        in_memory_platform(*channels),
+        readings=FrameReadings(HISTORY),
+        latency=timedelta(seconds=10),
+    )
     platform.assets.put([asset()])
     platform.clock.instant = at(END)
     return platform
 
 
 def run(platform, document=DOCUMENT, start=START, retrain=RETRAIN, **options):
-    return backtest(platform, written_subject(platform, document), at(start), at(END), retrain, **options)
+    return backtest(
+        platform, written_subject(platform, document), at(start), at(END), retrain, **options
+    )
 
 
 def condition_intervals(episodes):
     return sorted(
-        (e.id, e.raised_at, e.closed_at, e.evaluation, e.contributions, e.recommendation, e.continues) for e in episodes
+        (
+            e.id,
+            e.raised_at,
+            e.closed_at,
+            e.evaluation,
+            e.contributions,
+            e.recommendation,
+            e.continues,
+        )
+        for e in episodes
     )
 
 
@@ -100,8 +123,13 @@ def live():
 
 def test_it_trains_the_same_models_and_decides_the_same_as_live(made, live):
     decisions = live.decisions.of("too-moist")
-    assert [(s["verdict"], s["reason"]) for s in made.segments] == [(d.verdict, d.reason) for d in decisions]
-    hashes = {v: live.models.version_tags("too-moist", v)["model_hash"] for v in live.models.versions("too-moist")}
+    assert [(s["verdict"], s["reason"]) for s in made.segments] == [
+        (d.verdict, d.reason) for d in decisions
+    ]
+    hashes = {
+        v: live.models.version_tags("too-moist", v)["model_hash"]
+        for v in live.models.versions("too-moist")
+    }
     assert [s["model_hash"] for s in made.segments] == [hashes[s["version"]] for s in made.segments]
     assert len({s["model_hash"] for s in made.segments}) > 1
 
@@ -122,7 +150,11 @@ def test_nothing_live_changes_while_a_definition_in_service_is_tested(live):
     told, runs = len(live.channels["mail"].messages), len(live.models.runs)
     backtest(live, named_subject(live, "too-moist"), at(START), at(START + DAY), "never")
     assert contents(live) == before
-    assert (live.models.aliases, len(live.models.runs), len(live.channels["mail"].messages)) == (aliases, runs, told)
+    assert (live.models.aliases, len(live.models.runs), len(live.channels["mail"].messages)) == (
+        aliases,
+        runs,
+        told,
+    )
 
 
 def test_an_interrupted_run_does_not_train_again_what_was_finished(made, monkeypatch):
@@ -143,7 +175,11 @@ def test_an_interrupted_run_does_not_train_again_what_was_finished(made, monkeyp
     result = run(platform)
     assert trainings == [at(t) for t in (*TRAININGS, TRAININGS[-1])]
     assert result.resumed == 2
-    assert (result.segments, result.metrics, result.events) == (made.segments, made.metrics, made.events)
+    assert (result.segments, result.metrics, result.events) == (
+        made.segments,
+        made.metrics,
+        made.events,
+    )
     assert result.episodes == made.episodes
     assert platform.backtests.segment_files(result.id, 1) == {}
 
@@ -154,10 +190,14 @@ def test_figures_events_and_page_tell_how_it_would_have_done(made):
     assert made.load["episodes"] == len(made.episodes)
     assert "It was trained every 4d: 3 times" in made.page
     assert all(s["model_hash"][:12] in made.page for s in made.segments)
-    assert [m["version"] for m in made.metrics["models"]] == sorted({s["version"] for s in made.segments})
+    assert [m["version"] for m in made.metrics["models"]] == sorted(
+        {s["version"] for s in made.segments}
+    )
 
 
-def test_never_trains_once_and_serves_provisionally_and_draws_nothing_of_a_run_that_nobody_sees(monkeypatch):
+def test_never_trains_once_and_serves_provisionally_and_draws_nothing_of_a_run_that_nobody_sees(
+    monkeypatch,
+):
     monkeypatch.setattr(training_charts, "_png", None)
     once = run(plant(), start=START + 5 * DAY, retrain="never")
     assert [s["verdict"] for s in once.segments] == ["provisional"]
@@ -165,12 +205,23 @@ def test_never_trains_once_and_serves_provisionally_and_draws_nothing_of_a_run_t
 
 
 def test_a_problem_of_conditions_within_conditions_is_learned_and_judged_as_the_same_problem_of_one():
-    either = {"any": [{"variable": "moisture", "above": 4.5}, {"variable": "moisture", "below": 0.0}]}
+    either = {
+        "any": [{"variable": "moisture", "above": 4.5}, {"variable": "moisture", "below": 0.0}]
+    }
     nested = {"all": [either, {"variable": "temperature", "above": 100.0}], "for": "5m"}
     learning = {**DOCUMENT["learning"], "candidates": ["logistic_regression"]}
-    result = run(plant(), {**DOCUMENT, "problem": nested, "learning": learning}, start=START + 5 * DAY, retrain="never")
+    result = run(
+        plant(),
+        {**DOCUMENT, "problem": nested, "learning": learning},
+        start=START + 5 * DAY,
+        retrain="never",
+    )
     onsets = problem_intervals(parse_definition(DOCUMENT).problem, HISTORY)
-    assert len(result.metrics["problems"]) == sum(start > to_millis(at(START + 5 * DAY)) for start, _ in onsets) > 5
+    assert (
+        len(result.metrics["problems"])
+        == sum(start > to_millis(at(START + 5 * DAY)) for start, _ in onsets)
+        > 5
+    )
     assert "hit" in {e.outcome_record.outcome for e in result.episodes if e.outcome_record}
 
 
@@ -184,7 +235,9 @@ def test_too_little_history_at_the_start_leaves_that_segment_unjudged_and_says_s
 
 
 def test_without_any_model_it_is_refused_with_the_reason_of_the_training():
-    with pytest.raises(UserError, match="no model could be trained, so no instant was evaluated: too-moist"):
+    with pytest.raises(
+        UserError, match="no model could be trained, so no instant was evaluated: too-moist"
+    ):
         backtest(plant(), written_subject(plant(), DOCUMENT), at(30), at(90), "never")
 
 
@@ -219,7 +272,13 @@ def test_episodes_that_people_really_acted_upon_are_known_to_the_training(monkey
     known = []
 
     def looked(shadow, name, as_of, progress):
-        known.append([e.id for e in shadow.episodes.find(name) if e.outcome_record and e.outcome_record.acted])
+        known.append(
+            [
+                e.id
+                for e in shadow.episodes.find(name)
+                if e.outcome_record and e.outcome_record.acted
+            ]
+        )
         return train(shadow, name, as_of, progress)
 
     monkeypatch.setattr(module, "train", looked)

@@ -17,7 +17,11 @@ pytestmark = pytest.mark.slow
 DAY = 24 * 60
 DAYS = 16
 DOCUMENT = too_hot(
-    **{"for": "7m"}, clear_for="3m", stale_after="20m", problem={"variable": "moisture", "above": 4.5}, horizon="2h"
+    **{"for": "7m"},
+    clear_for="3m",
+    stale_after="20m",
+    problem={"variable": "moisture", "above": 4.5},
+    horizon="2h",
 )
 
 
@@ -28,21 +32,29 @@ def line():
     minutes = minutes[minutes < DAYS * DAY]
     hot = np.sin(minutes / 37.0) + 0.4 * random.normal(size=len(minutes)) > 0.7
     moist = np.sin((minutes - 60) / 37.0) > 0.8
-    return history(minutes.tolist(), temperature=np.where(hot, 220.0, 200.0), moisture=np.where(moist, 5.0, 3.0))
+    return history(
+        minutes.tolist(),
+        temperature=np.where(hot, 220.0, 200.0),
+        moisture=np.where(moist, 5.0, 3.0),
+    )
 
 
 HISTORY = line()
 
 
 def plant(mailbox=None):
-    platform = replace(in_memory_platform(*([mailbox] if mailbox else [])), readings=FrameReadings(HISTORY))
+    platform = replace(
+        in_memory_platform(*([mailbox] if mailbox else [])), readings=FrameReadings(HISTORY)
+    )
     platform.assets.put([oven()])
     platform.clock.instant = at(DAYS * DAY)
     return platform
 
 
 def run(platform, document=DOCUMENT, start=1.5, end=14.25, **options):
-    return backtest(platform, written_subject(platform, document), at(start * DAY), at(end * DAY), **options)
+    return backtest(
+        platform, written_subject(platform, document), at(start * DAY), at(end * DAY), **options
+    )
 
 
 def condition_intervals(episodes):
@@ -67,7 +79,13 @@ def test_it_raises_what_live_evaluation_tick_by_tick_would_have_raised_to_the_mi
 def test_it_runs_on_a_draft_and_changes_nothing_live_and_tells_nobody():
     mailbox = Mailbox("mail")
     platform = plant(mailbox)
-    apply(platform, [{**DOCUMENT, "state": "draft"}, too_hot(name="live", above=210)], "engineer", at(0), "test")
+    apply(
+        platform,
+        [{**DOCUMENT, "state": "draft"}, too_hot(name="live", above=210)],
+        "engineer",
+        at(0),
+        "test",
+    )
     evaluate(platform, None, at(DAY))
     before, told = contents(platform), len(mailbox.messages)
     result = backtest(platform, named_subject(platform, "too-hot"), at(1.5 * DAY), at(14.25 * DAY))
@@ -78,7 +96,9 @@ def test_it_runs_on_a_draft_and_changes_nothing_live_and_tells_nobody():
 
 
 def test_a_draft_and_what_is_in_service_raise_the_same(made):
-    assert condition_intervals(run(plant(), {**DOCUMENT, "state": "draft"}).episodes) == condition_intervals(made.episodes)
+    assert condition_intervals(
+        run(plant(), {**DOCUMENT, "state": "draft"}).episodes
+    ) == condition_intervals(made.episodes)
 
 
 class Impatient:
@@ -94,7 +114,9 @@ class Impatient:
 
 
 @pytest.mark.parametrize("words", ["segment 2 of 2: evaluating 3/6", "counting"])
-def test_an_interrupted_run_goes_on_after_the_last_finished_segment_with_the_same_result(made, words):
+def test_an_interrupted_run_goes_on_after_the_last_finished_segment_with_the_same_result(
+    made, words
+):
     platform = plant()
     with pytest.raises(KeyboardInterrupt):
         run(platform, progress=Impatient(words))
@@ -103,7 +125,12 @@ def test_an_interrupted_run_goes_on_after_the_last_finished_segment_with_the_sam
     assert result.resumed == (1 if "2 of 2" in words else 2)
     assert not any("segment 1 of 2" in step for step in again.steps)
     assert result.episodes == made.episodes
-    assert (result.metrics, result.events, result.load, result.segments) == (made.metrics, made.events, made.load, made.segments)
+    assert (result.metrics, result.events, result.load, result.segments) == (
+        made.metrics,
+        made.events,
+        made.load,
+        made.segments,
+    )
 
 
 def test_the_same_arguments_find_what_is_kept_and_fresh_computes_it_anew(made):

@@ -27,10 +27,14 @@ def day_of_seconds():
     rng = np.random.default_rng(1)
     seconds = np.arange(1, HOURS * 3600 + 1)
     seconds = seconds[(seconds < 40_000) | (seconds >= 43_600)]
-    index = pd.DatetimeIndex((seconds * 1000 + to_millis(START)).astype("datetime64[ms]"), tz="UTC", name="ts")
+    index = pd.DatetimeIndex(
+        (seconds * 1000 + to_millis(START)).astype("datetime64[ms]"), tz="UTC", name="ts"
+    )
     wave = np.sin(2 * np.pi * seconds / 9_000)
     moisture = 4.0 + 0.7 * wave + rng.normal(0, 0.05, len(seconds))
-    temperature = np.where(seconds % 3 == 0, 205 + 12 * wave + rng.normal(0, 1, len(seconds)), np.nan)
+    temperature = np.where(
+        seconds % 3 == 0, 205 + 12 * wave + rng.normal(0, 1, len(seconds)), np.nan
+    )
     return pd.DataFrame({"temperature": temperature, "moisture": moisture}, index=index)
 
 
@@ -48,7 +52,12 @@ class CountingReadings:
         self.rows.append(len(part))
         bad = millis(part.index[:: self.every_bad]) if self.every_bad else []
         types = (EventType(name="stop", duration="lasting"),)
-        return History(asset, part, event_types=types, doubts=Doubts(bad={"moisture": bad}) if len(bad) else Doubts())
+        return History(
+            asset,
+            part,
+            event_types=types,
+            doubts=Doubts(bad={"moisture": bad}) if len(bad) else Doubts(),
+        )
 
 
 @pytest.fixture(scope="module")
@@ -81,25 +90,38 @@ def test_many_readings_are_never_held_at_once(frame, definition):
     readings, history, reduced = load(frame, definition)
     assert sum(readings.rows) == len(frame)
     assert max(readings.rows[1:]) <= CHUNK, "the time of a query follows the rate"
-    assert len(history.readings) <= 8 * 60 * HOURS, "first, last, lowest and highest of a minute, and changes of the condition"
+    assert len(history.readings) <= 8 * 60 * HOURS, (
+        "first, last, lowest and highest of a minute, and changes of the condition"
+    )
     assert len(reduced.sample) <= 60 * HOURS / 5 + 5
-    assert reduced.counts["moisture"] == (frame.index >= PERIOD[0]).sum() - (frame.index == END).sum()
+    assert (
+        reduced.counts["moisture"] == (frame.index >= PERIOD[0]).sum() - (frame.index == END).sum()
+    )
 
 
 def test_problems_labels_and_the_last_known_value_are_those_of_all_readings(frame):
     definition = classifier()
     _, history, _ = load(frame, definition)
     whole = History(oven(), frame)
-    pd.testing.assert_frame_equal(find_problems(definition.problem, history), find_problems(definition.problem, whole))
-    ours, theirs = (pd.DataFrame(find_occurrences(definition, h).columns("oven-1")) for h in (history, whole))
+    pd.testing.assert_frame_equal(
+        find_problems(definition.problem, history), find_problems(definition.problem, whole)
+    )
+    ours, theirs = (
+        pd.DataFrame(find_occurrences(definition, h).columns("oven-1")) for h in (history, whole)
+    )
     pd.testing.assert_frame_equal(ours, theirs)
     assert len(find_problems(definition.problem, whole)) > 5
     instants = millis(pd.date_range(PERIOD[0], END - timedelta(hours=1), freq="1min").as_unit("ms"))
     for question in ("onset", "state"):
-        ours, theirs = (label_instants(definition, question, h, instants, to_millis(END)) for h in (history, whole))
+        ours, theirs = (
+            label_instants(definition, question, h, instants, to_millis(END))
+            for h in (history, whole)
+        )
         np.testing.assert_array_equal(ours.label, theirs.label)
         np.testing.assert_array_equal(ours.reason, theirs.reason)
-    np.testing.assert_array_equal(persistence(definition, history, instants), persistence(definition, whole, instants))
+    np.testing.assert_array_equal(
+        persistence(definition, history, instants), persistence(definition, whole, instants)
+    )
 
 
 @pytest.mark.parametrize("stale", ["30s", "10m"])
@@ -119,22 +141,35 @@ def test_charts_keep_every_peak_and_each_doubtful_sample_is_counted(frame):
     assert history.readings["temperature"].max() == 400.0
     whole = frame["temperature"].groupby(-(-millis(frame.index) // 60_000))
     kept = history.readings["temperature"].groupby(-(-millis(history.readings.index) // 60_000))
-    pd.testing.assert_frame_equal(kept.agg(["first", "last", "min", "max"]), whole.agg(["first", "last", "min", "max"]))
+    pd.testing.assert_frame_equal(
+        kept.agg(["first", "last", "min", "max"]), whole.agg(["first", "last", "min", "max"])
+    )
     assert len(history.doubts.bad["moisture"]) >= len(frame) // 1_000
 
 
 def test_a_comparison_of_distributions_sees_no_extremes(frame):
     _, _, reduced = load(frame, threshold())
     inside = frame[frame.index >= PERIOD[0]]
-    assert reduced.sample["temperature"].mean() == pytest.approx(inside["temperature"].mean(), abs=1)
-    assert reduced.sample["temperature"].std() == pytest.approx(inside["temperature"].std(), rel=0.05)
+    assert reduced.sample["temperature"].mean() == pytest.approx(
+        inside["temperature"].mean(), abs=1
+    )
+    assert reduced.sample["temperature"].std() == pytest.approx(
+        inside["temperature"].std(), rel=0.05
+    )
     assert replace(reduced, gaps=()).every == timedelta(minutes=1)
 
 
 def test_years_without_readings_before_and_after_take_no_queries(frame):
     few = frame.iloc[::60]
     readings = CountingReadings(few)
-    history, _ = load_bounded(readings, threshold(), oven(), START - timedelta(days=4_000), END + timedelta(days=4_000), PERIOD)
+    history, _ = load_bounded(
+        readings,
+        threshold(),
+        oven(),
+        START - timedelta(days=4_000),
+        END + timedelta(days=4_000),
+        PERIOD,
+    )
     pd.testing.assert_frame_equal(history.readings, few)
     assert len(readings.rows) <= 3
 

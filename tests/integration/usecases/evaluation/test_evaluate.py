@@ -30,7 +30,10 @@ def platform(mailbox):
 
 
 def feed(platform, **values_by_minute):
-    rows = [ReadingRow("oven-1", at(int(m[1:])), {"temperature": v}) for m, v in values_by_minute.items()]
+    rows = [
+        ReadingRow("oven-1", at(int(m[1:])), {"temperature": v})
+        for m, v in values_by_minute.items()
+    ]
     add_readings(platform, rows, at(0))
 
 
@@ -87,7 +90,9 @@ def test_an_outage_is_caught_up_with_the_same_episodes_and_one_announcement(plat
     assert "5 more" in mailbox.messages[0].text
 
 
-def test_where_the_newest_of_a_catch_up_was_stored_before_the_newest_of_the_others_is_announced(platform):
+def test_where_the_newest_of_a_catch_up_was_stored_before_the_newest_of_the_others_is_announced(
+    platform,
+):
     feed(platform, **{f"m{m}": 230 if m % 10 < 5 else 200 for m in range(1, 40)})
     platform.clock.instant = at(39)
     evaluate_past(platform, "too-hot", at(26), at(39))
@@ -101,7 +106,10 @@ def test_one_run_may_close_an_episode_and_raise_the_next_one(platform):
     feed(platform, m1=200, m5=230, m12=200, m15=230, m18=230, m40=200)
     for minute in (10, 20, 59):
         run(platform, minute)
-    assert [(e.raised_at, e.closed_at) for e in all_episodes(platform)] == [(at(7), at(12)), (at(17), at(40))]
+    assert [(e.raised_at, e.closed_at) for e in all_episodes(platform)] == [
+        (at(7), at(12)),
+        (at(17), at(40)),
+    ]
 
 
 def test_nothing_known_is_unknown_with_a_reason_and_raises_nothing(platform):
@@ -145,7 +153,13 @@ def test_a_channel_nobody_configured_ends_as_a_dead_letter(platform, mailbox):
 
 def test_judging_the_past_tells_nobody_and_says_what_was_not_found_again(platform, mailbox):
     feed(platform, m1=200, m5=230, m10=200, m40=225, m50=200)
-    past = apply(platform, [too_hot(name="past", **{"for": "0s"}, stale_after="30m")], "engineer", at(100), "test")
+    past = apply(
+        platform,
+        [too_hot(name="past", **{"for": "0s"}, stale_after="30m")],
+        "engineer",
+        at(100),
+        "test",
+    )
     assert past[0].action == "create"
     platform.clock.instant = at(100)
     counts = evaluate_past(platform, "past", at(0), at(60))
@@ -153,7 +167,9 @@ def test_judging_the_past_tells_nobody_and_says_what_was_not_found_again(platfor
     assert "evaluated by its newest revision, 1, as it would have been" in counts.notes[0]
     again = evaluate_past(platform, "past", at(0), at(60), revision="latest")
     assert (again.raised, again.withdrawn) == (0, 0)
-    apply(platform, [too_hot(name="past", above=227, stale_after="30m")], "engineer", at(101), "test")
+    apply(
+        platform, [too_hot(name="past", above=227, stale_after="30m")], "engineer", at(101), "test"
+    )
     third = evaluate_past(platform, "past", at(0), at(60), revision="latest")
     assert (third.raised, third.withdrawn) == (0, 1)
     deliver_due(platform, at(200))
@@ -165,8 +181,19 @@ def test_feedback_settles_a_threshold_episode_and_is_never_overwritten(platform)
     feed(platform, m1=230)
     run(platform, 10)
     (episode,) = all_episodes(platform)
-    said = {"episode": episode.id[:8], "action": None, "comment": None, "acted": False, "at": at(11)}
-    assert give_feedback(platform, Feedback(verdict="true_alarm", actor="ann", **said)).outcome_record.outcome == "hit"
+    said = {
+        "episode": episode.id[:8],
+        "action": None,
+        "comment": None,
+        "acted": False,
+        "at": at(11),
+    }
+    assert (
+        give_feedback(
+            platform, Feedback(verdict="true_alarm", actor="ann", **said)
+        ).outcome_record.outcome
+        == "hit"
+    )
     after = give_feedback(platform, Feedback(verdict="false_alarm", actor="bob", **said))
     assert after.outcome_record.outcome == "undetermined"
     assert [f.actor for f in platform.feedback.of(episode.id)] == ["ann", "bob"]
@@ -177,7 +204,9 @@ def test_feedback_settles_a_threshold_episode_and_is_never_overwritten(platform)
 
 
 def test_an_action_within_the_window_whose_problem_did_not_occur_is_avoided(platform):
-    document = too_hot(problem={"variable": "moisture", "above": 4.5}, horizon="30m", stale_after="30m")
+    document = too_hot(
+        problem={"variable": "moisture", "above": 4.5}, horizon="30m", stale_after="30m"
+    )
     apply(platform, [document], "engineer", at(0), "test")
     feed(platform, m1=230)
     rows = [ReadingRow("oven-1", at(m), {"moisture": 4.0}) for m in range(0, 60, 5)]
@@ -185,12 +214,25 @@ def test_an_action_within_the_window_whose_problem_did_not_occur_is_avoided(plat
     run(platform, 3)
     (episode,) = all_episodes(platform)
     give_feedback(
-        platform, Feedback(episode=episode.id, verdict=None, acted=True, action="damper", comment=None, actor="ann", at=at(10))
+        platform,
+        Feedback(
+            episode=episode.id,
+            verdict=None,
+            acted=True,
+            action="damper",
+            comment=None,
+            actor="ann",
+            at=at(10),
+        ),
     )
     assert platform.episodes.get(episode.id).outcome_record.outcome == "undetermined"
     run(platform, 40)
     outcome_record = platform.episodes.get(episode.id).outcome_record
-    assert (outcome_record.outcome, outcome_record.acted, outcome_record.occurred) == ("avoided", True, False)
+    assert (outcome_record.outcome, outcome_record.acted, outcome_record.occurred) == (
+        "avoided",
+        True,
+        False,
+    )
 
 
 def test_retiring_closes_open_episodes_and_keeps_them(platform):
@@ -214,7 +256,10 @@ def test_what_is_in_service_again_raises_again_what_still_holds(platform, mailbo
     apply(platform, [too_hot(**{"for": "2m"}, stale_after="30m")], "engineer", at(20), "back")
     feed(platform, m21=230)
     run(platform, 30)
-    assert [(e.raised_at, e.closed_at) for e in all_episodes(platform)] == [(at(3), at(11)), (at(23), None)]
+    assert [(e.raised_at, e.closed_at) for e in all_episodes(platform)] == [
+        (at(3), at(11)),
+        (at(23), None),
+    ]
     assert mailbox.messages[-1].subject.startswith("MEDIUM: ")
 
 
@@ -234,7 +279,13 @@ def test_late_data_of_before_do_not_reopen_what_was_closed_with_its_definition(p
 
 def test_a_definition_just_written_is_evaluated_over_past_times_as_it_would_have_been(platform):
     feed(platform, m1=200, m5=230, m10=200, m55=200, m58=230)
-    apply(platform, [too_hot(name="new", **{"for": "0s"}, stale_after="1h")], "engineer", at(57), "test")
+    apply(
+        platform,
+        [too_hot(name="new", **{"for": "0s"}, stale_after="1h")],
+        "engineer",
+        at(57),
+        "test",
+    )
     platform.clock.instant = at(60)
     whole = evaluate_past(platform, "new", at(0), at(60))
     assert (whole.raised, whole.unknown) == (2, {})
@@ -245,11 +296,15 @@ def test_a_definition_just_written_is_evaluated_over_past_times_as_it_would_have
 def test_a_past_time_of_a_definition_without_a_champion_says_what_it_waits_for(platform):
     apply(platform, [too_moist(name="new")], "engineer", at(50), "test")
     platform.clock.instant = at(60)
-    with pytest.raises(UserError, match=r"its training is due .* or at once with `alerting train new`"):
+    with pytest.raises(
+        UserError, match=r"its training is due .* or at once with `alerting train new`"
+    ):
         evaluate_past(platform, "new", at(0), at(20))
 
 
-def test_a_document_edited_in_the_database_gets_a_revision_and_a_malformed_one_leaves_the_last_in_force(platform):
+def test_a_document_edited_in_the_database_gets_a_revision_and_a_malformed_one_leaves_the_last_in_force(
+    platform,
+):
     platform.definitions.put(too_hot(above=250, stale_after="30m"))
     run(platform, 5)
     assert platform.definitions.revisions("too-hot")[-1].definition.above == 250
@@ -258,7 +313,9 @@ def test_a_document_edited_in_the_database_gets_a_revision_and_a_malformed_one_l
     assert len(platform.definitions.revisions("too-hot")) == 2
     (fault,) = platform.definitions.faulty()["too-hot"]
     assert "did you mean temperature?" in fault
-    platform.definitions.put(too_hot(above=250, stale_after="30m", promotion={"mode": "automatic"}))  # says what is in force
+    platform.definitions.put(
+        too_hot(above=250, stale_after="30m", promotion={"mode": "automatic"})
+    )  # says what is in force
     run(platform, 7)
     assert "definition has none" in platform.definitions.faulty()["too-hot"][0]
     platform.definitions.put(too_hot(above=260))

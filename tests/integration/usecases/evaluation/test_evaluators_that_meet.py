@@ -32,7 +32,10 @@ HEAT = {m: 231 if 20 <= m < 26 else 218 if 6 <= m < 34 or m > 44 else 200 for m 
 
 @pytest.fixture(scope="module")
 def stores(real_mongod) -> Iterator[MongoStores]:
-    with short_transactions(real_mongod), open_stores(real_mongod.uri, DATABASE, prepare=True) as opened:
+    with (
+        short_transactions(real_mongod),
+        open_stores(real_mongod.uri, DATABASE, prepare=True) as opened,
+    ):
         yield opened
 
 
@@ -106,8 +109,14 @@ def outcome(line: Line) -> tuple[Any, ...]:
     return line.condition_intervals(), line.state()
 
 
-@pytest.mark.parametrize(("fields", "late"), [({}, ()), (LEVELS, (8, 9, 30, 31, 32, 33))], ids=["in-time", "levels-and-late"])
-def test_killed_before_any_command_of_a_tick_it_leaves_what_the_next_process_finishes(real_mongod, stores, fields, late):
+@pytest.mark.parametrize(
+    ("fields", "late"),
+    [({}, ()), (LEVELS, (8, 9, 30, 31, 32, 33))],
+    ids=["in-time", "levels-and-late"],
+)
+def test_killed_before_any_command_of_a_tick_it_leaves_what_the_next_process_finishes(
+    real_mongod, stores, fields, late
+):
     meeting = Meeting(real_mongod, stores, fields, late)
     meeting.deliver_late(20)
     meeting._documents = copy_of(stores.database)
@@ -118,7 +127,9 @@ def test_killed_before_any_command_of_a_tick_it_leaves_what_the_next_process_fin
         meeting.disturbed(commands, 40)
         if commands.count < last:
             break
-        assert meeting.outcome() == meeting.expected, f"killed before {commands.names[-1]}, command {last}"
+        assert meeting.outcome() == meeting.expected, (
+            f"killed before {commands.names[-1]}, command {last}"
+        )
     assert "commitTransaction" in commands.names
 
 
@@ -128,7 +139,9 @@ def test_killed_before_any_command_of_the_tick_that_changes_the_cadence_it_leave
 ):
     """The episode that is open meanwhile is not lost, and its state is stored once."""
     meeting = Meeting(real_mongod, stores, {"allowed_lateness": "0s"}, ())
-    slower = too_hot(stale_after="30m", clear_for="2m", schedule={"every": "5m"}, allowed_lateness="0s")
+    slower = too_hot(
+        stale_after="30m", clear_for="2m", schedule={"every": "5m"}, allowed_lateness="0s"
+    )
     apply(meeting.line.platform, [slower], "engineer", at(10), "slower")
     meeting._documents = copy_of(stores.database)
     for last in count(1):
@@ -138,8 +151,13 @@ def test_killed_before_any_command_of_the_tick_that_changes_the_cadence_it_leave
         meeting.disturbed(commands, minute)
         if commands.count < last:
             break
-        assert meeting.outcome() == meeting.expected, f"killed before {commands.names[-1]}, command {last}"
-        stored = {shard["_id"].split("-")[1]: shard["asset"] for shard in stores.database["evaluation_shards"].find()}
+        assert meeting.outcome() == meeting.expected, (
+            f"killed before {commands.names[-1]}, command {last}"
+        )
+        stored = {
+            shard["_id"].split("-")[1]: shard["asset"]
+            for shard in stores.database["evaluation_shards"].find()
+        }
         assert stored == {"60000": [], "300000": ["oven-1"]}
     assert "commitTransaction" in commands.names
 
@@ -165,11 +183,15 @@ def test_frozen_before_any_command_while_another_does_a_round_it_leaves_what_one
         meeting.disturbed(commands, first)
         if commands.count < stop:
             break
-        assert meeting.outcome() == meeting.expected, f"frozen before {commands.names[stop - 1]}, command {stop}"
+        assert meeting.outcome() == meeting.expected, (
+            f"frozen before {commands.names[stop - 1]}, command {stop}"
+        )
     assert "commitTransaction" in commands.names
 
 
-def test_frozen_while_another_reprocesses_it_leaves_no_state_that_late_readings_have_refuted(real_mongod, stores):
+def test_frozen_while_another_reprocesses_it_leaves_no_state_that_late_readings_have_refuted(
+    real_mongod, stores
+):
     """The state at minute 10 is pending since minute 9, or since minute 6 with the late readings, which are known afterwards."""
     fields = {"for": "12m", "allowed_lateness": "2h"}
     meeting = Meeting(real_mongod, stores, fields, late=(6, 7, 8), later=(12, 13))
@@ -186,14 +208,21 @@ def test_frozen_while_another_reprocesses_it_leaves_no_state_that_late_readings_
         if commands.count < stop:
             break
         meeting.deliver_later(50)
-        assert meeting.outcome() == meeting.expected, f"frozen before {commands.names[stop - 1]}, command {stop}"
+        assert meeting.outcome() == meeting.expected, (
+            f"frozen before {commands.names[stop - 1]}, command {stop}"
+        )
 
 
-def test_killed_before_any_command_an_evaluation_of_past_times_has_written_all_its_episodes_or_none(real_mongod, stores):
+def test_killed_before_any_command_an_evaluation_of_past_times_has_written_all_its_episodes_or_none(
+    real_mongod, stores
+):
     restore(stores.database, {})
     platform = platform_on(stores, [Mailbox("mail")], HandClock(at(300)))
     platform.assets.put([oven()])
-    rows = [ReadingRow("oven-1", at(m), {"temperature": 230 if m in (60, 120, 180) else 200}) for m in range(0, 200, 5)]
+    rows = [
+        ReadingRow("oven-1", at(m), {"temperature": 230 if m in (60, 120, 180) else 200})
+        for m in range(0, 200, 5)
+    ]
     add_readings(platform, rows, at(0))
     apply(platform, [too_hot()], "engineer", at(300), "test")
     before = copy_of(stores.database)
@@ -202,20 +231,37 @@ def test_killed_before_any_command_an_evaluation_of_past_times_has_written_all_i
         commands = Commands()
         commands.before(last, commands.kill)
         with process(real_mongod.uri, DATABASE, commands) as own:
-            evaluate_past(platform_on(own, [], HandClock(at(300))), "too-hot", at(0), at(200), revision="latest")
-        assert len(platform.episodes.find()) in (0, 3), f"killed before {commands.names[-1]}, command {last}"
+            evaluate_past(
+                platform_on(own, [], HandClock(at(300))),
+                "too-hot",
+                at(0),
+                at(200),
+                revision="latest",
+            )
+        assert len(platform.episodes.find()) in (0, 3), (
+            f"killed before {commands.names[-1]}, command {last}"
+        )
         if commands.count < last:
             break
         assert evaluate_past(platform, "too-hot", at(0), at(200), revision="latest").closed == 3
         assert [e.raised_at for e in platform.episodes.find()] == [at(180), at(120), at(60)]
 
 
-def test_a_tick_that_raises_is_one_transaction_without_reads_and_a_quiet_one_is_none(real_mongod, stores):
+def test_a_tick_that_raises_is_one_transaction_without_reads_and_a_quiet_one_is_none(
+    real_mongod, stores
+):
     meeting = Meeting(real_mongod, stores, {}, ())
     raises, quiet = Commands(), Commands()
     meeting.disturbed(raises, 40)
     meeting.disturbed(quiet, 41)
-    expected = ["update", "update", "update", "delete", "findAndModify", "commitTransaction"]  # with a checkpoint
+    expected = [
+        "update",
+        "update",
+        "update",
+        "delete",
+        "findAndModify",
+        "commitTransaction",
+    ]  # with a checkpoint
     assert raises.in_transactions == expected
     assert quiet.in_transactions == []
     assert quiet.names.count("findAndModify") == 1

@@ -26,14 +26,32 @@ def test_the_mails_of_a_whole_episode_in_order():
     line.feed(range(70, 90), moisture=4.5)
     line.run(*range(5, 90, 5))
     assert [(m.subject, m.text.splitlines()[1]) for m in line.mail.messages] == [
-        ("MEDIUM: Biscuits too moist on oven-1", "Moisture will probably exceed 5 % within 30 min (100 %; alarm at 50 %)."),
-        ("It is happening: Biscuits too moist on oven-1", "Moisture is 5.5 %, limit 5 %, since today 00:25."),
-        ("Over: Biscuits too moist on oven-1", "Today 00:35 to 01:10 (35 min): the problem is over."),
+        (
+            "MEDIUM: Biscuits too moist on oven-1",
+            "Moisture will probably exceed 5 % within 30 min (100 %; alarm at 50 %).",
+        ),
+        (
+            "It is happening: Biscuits too moist on oven-1",
+            "Moisture is 5.5 %, limit 5 %, since today 00:25.",
+        ),
+        (
+            "Over: Biscuits too moist on oven-1",
+            "Today 00:35 to 01:10 (35 min): the problem is over.",
+        ),
     ]
     assert "What to do: Slow the belt down" in line.mail.messages[1].text
     [one] = line.episodes
-    assert (one.raised_at, one.happening_at, one.prediction_ended_at, one.closed_at) == (at(10), at(35), at(35), at(70))
-    assert [t.kind for t in one.transitions if t.kind != "outcome"] == ["raised", "happening", "closed"]
+    assert (one.raised_at, one.happening_at, one.prediction_ended_at, one.closed_at) == (
+        at(10),
+        at(35),
+        at(35),
+        at(70),
+    )
+    assert [t.kind for t in one.transitions if t.kind != "outcome"] == [
+        "raised",
+        "happening",
+        "closed",
+    ]
     assert one.outcome_record.outcome == "hit"
     assert one.phase == "over"
 
@@ -55,20 +73,28 @@ def test_an_acknowledgement_and_a_shelf_outlast_the_change_and_the_end_is_told()
     operate.shelve(line.platform, "too-moist", "oven-1", CREW, at(12), at(400), "known")
     line.run(*range(15, 90, 5))
     assert line.episodes[0].acknowledged.actor == "ann"
-    assert line.subjects() == ["MEDIUM: Biscuits too moist on oven-1", "Over: Biscuits too moist on oven-1"]
+    assert line.subjects() == [
+        "MEDIUM: Biscuits too moist on oven-1",
+        "Over: Biscuits too moist on oven-1",
+    ]
 
 
 def test_found_after_an_outage_only_the_end_is_told():
     line = warned(Line())
     line.feed(range(70, 90), moisture=4.5)
     line.run(15, 85)
-    assert line.subjects() == ["MEDIUM: Biscuits too moist on oven-1", "Over: Biscuits too moist on oven-1"]
+    assert line.subjects() == [
+        "MEDIUM: Biscuits too moist on oven-1",
+        "Over: Biscuits too moist on oven-1",
+    ]
 
 
 def test_a_silent_sensor_neither_ends_nor_prolongs_it_and_an_operator_can_close_it():
     line = warned(Line(), until=200)
     line.run(*range(5, 71, 5))
-    assert current_progress(line.platform, line.episodes[0], at(70)).message.startswith("Moisture is 5.5 %, limit 5 %")
+    assert current_progress(line.platform, line.episodes[0], at(70)).message.startswith(
+        "Moisture is 5.5 %, limit 5 %"
+    )
     with pytest.raises(UserError, match="it ends by itself with its problem, which still goes on"):
         operate.close(line.platform, line.episodes[0].id, CREW, at(70), "looks dry")
     line.run(*range(75, 150, 5))
@@ -81,7 +107,10 @@ def test_a_silent_sensor_neither_ends_nor_prolongs_it_and_an_operator_can_close_
     operate.close(line.platform, one.id, CREW, at(147), "the sensor is removed")
     line.feed(range(150, 161), humidity=CRITICAL)
     line.run(150, 155, 160)
-    assert [(e.raised_at, e.closed_at) for e in line.episodes] == [(at(10), at(147)), (at(150), None)]
+    assert [(e.raised_at, e.closed_at) for e in line.episodes] == [
+        (at(10), at(147)),
+        (at(150), None),
+    ]
     closing = next(m for m in line.mail.messages if m.subject.startswith("Over"))
     assert "closed by ann: the sensor is removed" in closing.text
     assert line.episodes[1].continues is None
@@ -95,7 +124,11 @@ def test_late_data_withdraw_it_under_the_same_id_and_say_so():
     line.run(42)
     [after] = line.episodes
     assert (before.phase, after.phase, after.id) == ("happening", "over", before.id)
-    assert (after.happening_at, after.prediction_ended_at, after.closed_at) == (None, at(40), at(40))
+    assert (after.happening_at, after.prediction_ended_at, after.closed_at) == (
+        None,
+        at(40),
+        at(40),
+    )
     assert "late data: the problem has not come" in [t.reason for t in after.transitions]
 
 
@@ -109,7 +142,13 @@ def test_each_time_that_late_data_change_whether_it_is_happening_is_told():
     line.feed(range(25, 37), now=39, moisture=4.0)
     line.run(39)
     told = [s.partition(":")[0] for s in line.subjects()]
-    assert told == ["MEDIUM", "It is happening", "It is not happening", "It is happening", "It is not happening"]
+    assert told == [
+        "MEDIUM",
+        "It is happening",
+        "It is not happening",
+        "It is happening",
+        "It is not happening",
+    ]
 
 
 def test_a_correction_delivered_late_says_what_was_corrected():
@@ -121,7 +160,12 @@ def test_a_correction_delivered_late_says_what_was_corrected():
     evaluate(line.platform, None, at(41))
     line.run(42)
     assert line.episodes[0].condition == "closed"
-    assert [s.partition(":")[0] for s in line.subjects()] == ["MEDIUM", "It is happening", "It is not happening", "Over"]
+    assert [s.partition(":")[0] for s in line.subjects()] == [
+        "MEDIUM",
+        "It is happening",
+        "It is not happening",
+        "Over",
+    ]
 
 
 def test_a_past_period_evaluated_again_says_what_is_known_now_of_the_problem():
@@ -134,7 +178,11 @@ def test_a_past_period_evaluated_again_says_what_is_known_now_of_the_problem():
     evaluate_past(line.platform, "too-moist", at(0), at(89), model="champion")
     [after] = line.episodes
     assert (before.happening_at, before.prediction_ended_at) == (at(35), at(35))
-    assert (after.happening_at, after.prediction_ended_at, after.closed_at) == (at(40), at(40), at(70))
+    assert (after.happening_at, after.prediction_ended_at, after.closed_at) == (
+        at(40),
+        at(40),
+        at(70),
+    )
 
 
 def test_a_problem_known_after_the_end_is_corrected_once_and_nothing_reopens():
@@ -143,8 +191,15 @@ def test_a_problem_known_after_the_end_is_corrected_once_and_nothing_reopens():
     one = line.episodes[0]
     assert (one.closed_at, one.prediction_ended_at, one.happening_at) == (at(40), at(40), None)
     assert (one.outcome_record.outcome, one.condition) == ("hit", "closed")
-    assert [s.partition(":")[0] for s in line.subjects()] == ["MEDIUM", "Over", "It happened after all"]
-    assert "It came after all, today 00:25; that was known only after the predicted time." in line.mail.messages[2].text
+    assert [s.partition(":")[0] for s in line.subjects()] == [
+        "MEDIUM",
+        "Over",
+        "It happened after all",
+    ]
+    assert (
+        "It came after all, today 00:25; that was known only after the predicted time."
+        in line.mail.messages[2].text
+    )
 
 
 def test_an_open_continuation_becomes_happening_instead_of_a_correction():
@@ -155,7 +210,13 @@ def test_an_open_continuation_becomes_happening_instead_of_a_correction():
     first, second = line.episodes
     assert (first.closed_at, second.raised_at, second.continues) == (at(40), at(40), first.id)
     assert (second.happening_at, second.closed_at) == (at(65), at(100))
-    assert [s.partition(":")[0] for s in line.subjects()] == ["MEDIUM", "Over", "MEDIUM", "It is happening", "Over"]
+    assert [s.partition(":")[0] for s in line.subjects()] == [
+        "MEDIUM",
+        "Over",
+        "MEDIUM",
+        "It is happening",
+        "Over",
+    ]
 
 
 def test_late_data_that_show_it_after_the_end_make_the_continuation_happen():
@@ -174,7 +235,13 @@ def test_late_data_that_show_it_after_the_end_make_the_continuation_happen():
         (at(10), "closed", at(40)),
         (at(40), "closed", at(50)),
     ]
-    assert [s.partition(":")[0] for s in line.subjects()] == ["MEDIUM", "Over", "MEDIUM", "It is happening", "Over"]
+    assert [s.partition(":")[0] for s in line.subjects()] == [
+        "MEDIUM",
+        "Over",
+        "MEDIUM",
+        "It is happening",
+        "Over",
+    ]
 
 
 @pytest.mark.parametrize("arrival", [26, 45])
@@ -188,7 +255,12 @@ def test_a_continuation_names_the_episode_whose_raise_late_data_moved(arrival):
     line.feed(range(5, 15), now=arrival, humidity=CRITICAL)
     line.run(arrival + 1, *range(50, 60, 5))
     first, second = line.episodes
-    assert (before.raised_at, first.id, first.condition_started_at, first.closed_at) == (at(20), before.id, at(10), at(40))
+    assert (before.raised_at, first.id, first.condition_started_at, first.closed_at) == (
+        at(20),
+        before.id,
+        at(10),
+        at(40),
+    )
     assert (second.raised_at, second.continues) == (at(40), first.id)
 
 
@@ -196,15 +268,21 @@ def test_an_episode_is_judged_by_the_problem_under_which_it_was_raised():
     line = warned(Line())
     line.feed(range(70, 90), moisture=4.5)
     line.run(*range(5, 31, 5))
-    stricter = line.definition.model_copy(update={"problem": line.definition.problem.model_copy(update={"above": 6.0})})
+    stricter = line.definition.model_copy(
+        update={"problem": line.definition.problem.model_copy(update={"above": 6.0})}
+    )
     apply(line.platform, [definition_document(stricter)], "engineer", at(31), "stricter")
     line.run(*range(35, 90, 5))
     one = line.episodes[0]
     assert (one.revision, one.happening_at, one.closed_at) == (1, at(35), at(70))
 
 
-PHASES = st.lists(st.tuples(st.integers(5, 60), st.sampled_from([4.0, 4.0, 5.5])), min_size=3, max_size=7)
-RISKS = st.lists(st.tuples(st.integers(5, 60), st.sampled_from([NORMAL, CRITICAL])), min_size=3, max_size=7)
+PHASES = st.lists(
+    st.tuples(st.integers(5, 60), st.sampled_from([4.0, 4.0, 5.5])), min_size=3, max_size=7
+)
+RISKS = st.lists(
+    st.tuples(st.integers(5, 60), st.sampled_from([NORMAL, CRITICAL])), min_size=3, max_size=7
+)
 END = 240
 
 
@@ -223,9 +301,14 @@ def minutes_of(phases):
     st.sampled_from([7, 20, 45]),
     st.randoms(use_true_random=False),
 )
-def test_live_in_any_chunks_and_with_late_data_is_the_whole_at_once(moist, risks, hold, delay, predict, every, random):
+def test_live_in_any_chunks_and_with_late_data_is_the_whole_at_once(
+    moist, risks, hold, delay, predict, every, random
+):
     moisture, humidity = minutes_of(moist), minutes_of(risks)
-    rows = [ReadingRow("oven-1", at(m), {"moisture": moisture[m], "humidity": humidity[m]}) for m in range(1, END)]
+    rows = [
+        ReadingRow("oven-1", at(m), {"moisture": moisture[m], "humidity": humidity[m]})
+        for m in range(1, END)
+    ]
     whole, live, late = (_line(hold, delay, predict) for _ in range(3))
     for line in (whole, live):
         add_readings(line.platform, rows, at(0))
@@ -235,7 +318,9 @@ def test_live_in_any_chunks_and_with_late_data_is_the_whole_at_once(moist, risks
     come = [(row, m + random.choice([0, 0, 0, 0, 3, 40])) for m, row in enumerate(rows, 1)]
     before = 0
     for minute in [*range(every, END, every), END]:
-        add_readings(late.platform, [row for row, arrival in come if before < arrival <= minute], at(minute))
+        add_readings(
+            late.platform, [row for row, arrival in come if before < arrival <= minute], at(minute)
+        )
         late.run(minute)
         assert sum(e.condition == "open" for e in late.platform.episodes.find()) <= 1
         before = minute
@@ -251,7 +336,10 @@ def _line(hold, delay, predict):
 
 
 def shown(line):
-    return [(e.raised_at, e.happening_at, e.prediction_ended_at, e.closed_at, e.continues) for e in line.episodes]
+    return [
+        (e.raised_at, e.happening_at, e.prediction_ended_at, e.closed_at, e.continues)
+        for e in line.episodes
+    ]
 
 
 def chains(line):
@@ -264,7 +352,9 @@ def chains(line):
     for chain in found.values():
         happened = [e.happening_at for e in chain if e.happening_at]
         began = chain[0].condition_started_at or chain[0].raised_at
-        told.append((began, min(happened) if happened else None, None if happened else chain[-1].closed_at))
+        told.append(
+            (began, min(happened) if happened else None, None if happened else chain[-1].closed_at)
+        )
     return sorted(told)
 
 

@@ -27,7 +27,9 @@ def kinds(line):
 
 
 def times(line):
-    return [(e.raised_at, e.happening_at, e.prediction_ended_at, e.closed_at) for e in line.episodes]
+    return [
+        (e.raised_at, e.happening_at, e.prediction_ended_at, e.closed_at) for e in line.episodes
+    ]
 
 
 def test_an_instant_event_has_happened_and_is_over_at_once():

@@ -16,7 +16,9 @@ def again(line, until):
 
 
 def times(line):
-    return [(e.raised_at, e.happening_at, e.prediction_ended_at, e.closed_at) for e in line.episodes]
+    return [
+        (e.raised_at, e.happening_at, e.prediction_ended_at, e.closed_at) for e in line.episodes
+    ]
 
 
 def test_it_has_the_instants_that_live_evaluation_gives_and_nobody_is_notified():
@@ -27,15 +29,20 @@ def test_it_has_the_instants_that_live_evaluation_gives_and_nobody_is_notified()
     again(line, 89)
     assert times(line) == times(live) == [(at(10), at(35), at(35), at(70))]
     [one], [same] = line.episodes, live.episodes
-    assert [t for t in one.transitions if t.kind != "outcome"] == [t for t in same.transitions if t.kind != "outcome"]
+    assert [t for t in one.transitions if t.kind != "outcome"] == [
+        t for t in same.transitions if t.kind != "outcome"
+    ]
     assert (one.backfilled, one.phase, one.outcome_record.outcome) == (True, "over", "hit")
     assert line.mail.messages == []
 
 
 @pytest.mark.parametrize(
-    ("until", "expected"), [(30, (None, None, at(30))), (60, (at(35), at(35), at(60))), (80, (at(35), at(35), at(70)))]
+    ("until", "expected"),
+    [(30, (None, None, at(30))), (60, (at(35), at(35), at(60))), (80, (at(35), at(35), at(70)))],
 )
-def test_what_is_open_at_the_end_is_closed_there_and_a_longer_evaluation_corrects_it(until, expected):
+def test_what_is_open_at_the_end_is_closed_there_and_a_longer_evaluation_corrects_it(
+    until, expected
+):
     line = warned(Line())
     line.feed(range(70, 90), moisture=4.5)
     again(line, until)

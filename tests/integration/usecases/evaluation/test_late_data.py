@@ -40,16 +40,34 @@ def test_an_overlapping_interval_is_the_episode_that_was_notified_with_its_id_ra
     line.feed({1: 200, 10: 230}, 10)
     line.run(13)
     (before,) = line.episodes()
-    said = {"verdict": "true_alarm", "acted": True, "action": "damper", "comment": None, "actor": "ann", "at": at(14)}
+    said = {
+        "verdict": "true_alarm",
+        "acted": True,
+        "action": "damper",
+        "comment": None,
+        "actor": "ann",
+        "at": at(14),
+    }
     give_feedback(line.platform, Feedback(episode=before.id, **said))
     line.feed({7: 230}, 15)
     line.run(16)
     line.feed({20: 200}, 20)
     line.run(21)
     (after,) = line.episodes()
-    assert (after.id, after.raised_at, after.detected_at, after.condition_started_at) == (before.id, at(12), at(13), at(9))
-    assert (after.condition, after.closed_at, [f.actor for f in after.feedback]) == ("closed", at(20), ["ann"])
-    assert [t.reason for t in after.transitions if t.kind == "corrected"] == [f"late data: it began at {at(9).isoformat()}"]
+    assert (after.id, after.raised_at, after.detected_at, after.condition_started_at) == (
+        before.id,
+        at(12),
+        at(13),
+        at(9),
+    )
+    assert (after.condition, after.closed_at, [f.actor for f in after.feedback]) == (
+        "closed",
+        at(20),
+        ["ann"],
+    )
+    assert [t.reason for t in after.transitions if t.kind == "corrected"] == [
+        f"late data: it began at {at(9).isoformat()}"
+    ]
     assert after.late_data_status is None
     assert told(line) == ["raised", "closed"]
 
@@ -61,7 +79,11 @@ def test_an_episode_that_never_was_is_withdrawn_stored_and_found_again():
     line.feed({11: 200}, 15)
     counts = line.run(16)
     (episode,) = line.episodes()
-    assert (episode.withdrawn, episode.late_data_status, episode.condition) == (True, "refuted", "closed")
+    assert (episode.withdrawn, episode.late_data_status, episode.condition) == (
+        True,
+        "refuted",
+        "closed",
+    )
     assert counts.withdrawn == 1
     assert told(line) == ["raised", "closed"]
     assert line.mail.messages[1].subject == "Withdrawn: too-hot on oven-1"
@@ -70,7 +92,12 @@ def test_an_episode_that_never_was_is_withdrawn_stored_and_found_again():
     line.feed({11: 230}, 17)
     line.run(18)
     (again,) = line.episodes()
-    assert (again.id, again.withdrawn, again.late_data_status, again.condition) == (episode.id, False, None, "open")
+    assert (again.id, again.withdrawn, again.late_data_status, again.condition) == (
+        episode.id,
+        False,
+        None,
+        "open",
+    )
     assert told(line) == ["raised", "closed", "reopened"]
     line.feed({20: 200}, 20)
     line.run(21)
@@ -124,7 +151,9 @@ def test_what_is_older_than_the_allowed_lateness_is_counted_and_changes_nothing(
 
 
 @pytest.mark.parametrize(("allowed_lateness", "kept_days"), [("1h", 1), ("10d", 10)])
-def test_upkeep_forgets_deliveries_that_are_older_than_every_allowed_lateness_and_than_a_day(allowed_lateness, kept_days):
+def test_upkeep_forgets_deliveries_that_are_older_than_every_allowed_lateness_and_than_a_day(
+    allowed_lateness, kept_days
+):
     line = Line(allowed_lateness=allowed_lateness)
     line.feed({1: 200}, 1)
     line.run(60)
@@ -163,7 +192,11 @@ def test_latency_holds_the_evaluation_back_and_nothing_is_late_or_stale_because_
         assert (counts.late, counts.unknown) == (0, {}) or minute < 3
     assert states_of(line.platform, "too-hot", ["oven-1"])["oven-1"].watermark == at(28)
     (episode,) = line.episodes()
-    assert (episode.raised_at, episode.detected_at, episode.late_data_status) == (at(20), at(25), None)
+    assert (episode.raised_at, episode.detected_at, episode.late_data_status) == (
+        at(20),
+        at(25),
+        None,
+    )
 
 
 def test_readings_whose_writer_was_killed_are_judged_again_all_the_same():
@@ -171,7 +204,10 @@ def test_readings_whose_writer_was_killed_are_judged_again_all_the_same():
     line.feed({1: 200}, 1)
     line.run(10)
     arrivals = line.platform.arrivals
-    put, arrivals.put = arrivals.put, lambda arrival: put(arrival) if not arrival.written else killed()
+    put, arrivals.put = (
+        arrivals.put,
+        lambda arrival: put(arrival) if not arrival.written else killed(),
+    )
     with pytest.raises(KeyboardInterrupt):
         line.feed({5: 230}, 11)
     arrivals.put = put
@@ -206,12 +242,21 @@ def test_after_an_outage_one_digest_tells_of_all_that_is_over_and_the_open_ones_
     line = Line()
     ovens = [oven().model_copy(update={"name": f"oven-{n}"}) for n in range(1, 21)]
     line.platform.assets.put(ovens)
-    apply(line.platform, [too_hot(name="hot", assets=["oven-*"], stale_after="30m")], "engineer", at(0), "test")
+    apply(
+        line.platform,
+        [too_hot(name="hot", assets=["oven-*"], stale_after="30m")],
+        "engineer",
+        at(0),
+        "test",
+    )
     apply(line.platform, [too_hot(state="retired")], "engineer", at(0), "test")
     line.run(1)
     values = {m: 230 if m % 60 < 5 else 200 for m in range(2, 360, 3)} | {358: 230}
     rows = [
-        ReadingRow(o.name, at(m), {"temperature": float(v)}) for o in ovens for m, v in values.items() if m < 358 or o is ovens[0]
+        ReadingRow(o.name, at(m), {"temperature": float(v)})
+        for o in ovens
+        for m, v in values.items()
+        if m < 358 or o is ovens[0]
     ]
     add_readings(line.platform, rows, at(359))
     line.run(360)
@@ -239,7 +284,13 @@ def test_a_changed_cadence_moves_a_quiet_target_in_a_unit_of_work():
     line = Line(stores=mongomock_stores(), allowed_lateness="0s")
     line.feed(dict.fromkeys(range(1, 30), 200), 1)
     line.run(10)
-    apply(line.platform, [too_hot(stale_after="30m", allowed_lateness="0s", schedule={"every": "5m"})], "ann", at(10), "slower")
+    apply(
+        line.platform,
+        [too_hot(stale_after="30m", allowed_lateness="0s", schedule={"every": "5m"})],
+        "ann",
+        at(10),
+        "slower",
+    )
     begun, units = [], line.platform.unit_of_work
 
     class Counted:

@@ -10,13 +10,17 @@ from tests.helpers.late_line import FIELDS, Line
 
 pytestmark = pytest.mark.slow
 ARRIVALS = st.lists(
-    st.tuples(st.sampled_from([200, 212, 220, 235, "bad"]), st.sampled_from([0, 0, 0, 3, 20, 70])), min_size=12, max_size=36
+    st.tuples(st.sampled_from([200, 212, 220, 235, "bad"]), st.sampled_from([0, 0, 0, 3, 20, 70])),
+    min_size=12,
+    max_size=36,
 )
 
 
 @settings(max_examples=40, deadline=None)
 @given(ARRIVALS, FIELDS, st.integers(1, 7), st.integers(1, 4))
-def test_late_readings_give_the_episodes_and_the_state_of_readings_in_time(arrivals, fields, every, gap):
+def test_late_readings_give_the_episodes_and_the_state_of_readings_in_time(
+    arrivals, fields, every, gap
+):
     line, in_time = Line(**fields), Line(**fields)
     end = len(arrivals) * gap + 75
     come = [(i * gap + 1, i * gap + 1 + late, value) for i, (value, late) in enumerate(arrivals)]

@@ -26,7 +26,13 @@ def outcome(rows, late, every, until):
     platform.assets.put(OVENS)
     apply(platform, DEFINITIONS, "engineer", at(0), "test")
     for minute in range(1, until, every):
-        come = [r for r in rows if minute - every < (r.ts - at(0)).total_seconds() / 60 + late[int(r.ts.minute) % 25] <= minute]
+        come = [
+            r
+            for r in rows
+            if minute - every
+            < (r.ts - at(0)).total_seconds() / 60 + late[int(r.ts.minute) % 25]
+            <= minute
+        ]
         add_readings(platform, come, at(minute))
         platform.clock.instant = at(minute)
         evaluate(platform, None, at(minute))
@@ -37,7 +43,9 @@ def outcome(rows, late, every, until):
         for asset, state in states_of(platform, d["name"], names).items()
     }
     assert platform.arrivals.requests([d["name"] for d in DEFINITIONS]) == {}
-    return sorted((replace(e, version=0) for e in platform.episodes.find()), key=lambda e: e.id), states
+    return sorted(
+        (replace(e, version=0) for e in platform.episodes.find()), key=lambda e: e.id
+    ), states
 
 
 def one_by_one(*of):
@@ -48,8 +56,15 @@ def one_by_one(*of):
 
 
 @settings(max_examples=8, deadline=None)
-@given(st.lists(WALK, min_size=6, max_size=6), st.sets(st.integers(1, 25), max_size=10), LATE, st.sampled_from([1, 2, 5]))
-def test_late_readings_judged_together_or_one_by_one_leave_the_same_episodes_and_states(walks, stops, late, every):
+@given(
+    st.lists(WALK, min_size=6, max_size=6),
+    st.sets(st.integers(1, 25), max_size=10),
+    LATE,
+    st.sampled_from([1, 2, 5]),
+)
+def test_late_readings_judged_together_or_one_by_one_leave_the_same_episodes_and_states(
+    walks, stops, late, every
+):
     rows = rows_of(walks, stops)
     assert outcome(rows, late, every, 42) == one_by_one(rows, late, every, 42)
 
@@ -61,7 +76,9 @@ def quiet(minute):
 def test_pairs_that_late_readings_leave_as_they_are_are_not_judged_one_by_one(monkeypatch):
     platform = in_memory_platform(Mailbox("mail"))
     platform.assets.put(OVENS)
-    watched = [d for d in DEFINITIONS if not {"rate_per", "at_least", "levels", "equals"} & d.keys()]
+    watched = [
+        d for d in DEFINITIONS if not {"rate_per", "at_least", "levels", "equals"} & d.keys()
+    ]
     apply(platform, watched, "engineer", at(0), "test")
     for minute in range(1, 4):
         add_readings(platform, quiet(minute), at(minute))

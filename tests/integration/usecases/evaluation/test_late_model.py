@@ -32,7 +32,11 @@ def models():
 
     def model(weight, training_cutoff):
         return small_models.linear_model(
-            data.plan, data.rows, {"humidity.last": weight}, threshold=0.5, training_cutoff=training_cutoff
+            data.plan,
+            data.rows,
+            {"humidity.last": weight},
+            threshold=0.5,
+            training_cutoff=training_cutoff,
         )
 
     second, refit = model(1.5, SECOND + HOUR / 2), model(1.7, REFIT_CUTOFF)
@@ -54,11 +58,30 @@ def readings():
 def watched():
     platform = in_memory_platform()
     platform.assets.put([small_models.line(1).asset])
-    apply(platform, [definition_document(small_models.definition())], "engineer", SINCE - 4 * HOUR, "test")
+    apply(
+        platform,
+        [definition_document(small_models.definition())],
+        "engineer",
+        SINCE - 4 * HOUR,
+        "test",
+    )
     for version, since in ((1, SINCE), (2, SECOND)):
-        register_model(platform, "too-moist", f"run-{version}", {"version": b"%d" % version}, {}, {})
+        register_model(
+            platform, "too-moist", f"run-{version}", {"version": b"%d" % version}, {}, {}
+        )
         made = DecisionRecord(
-            "too-moist", since, 1, version, version - 1 or None, True, True, "promote", "better", {}, f"run-{version}", "platform"
+            "too-moist",
+            since,
+            1,
+            version,
+            version - 1 or None,
+            True,
+            True,
+            "promote",
+            "better",
+            {},
+            f"run-{version}",
+            "platform",
         )
         platform.decisions.add(made)
     return platform
@@ -80,12 +103,16 @@ def state(platform):
 
 @settings(max_examples=6, deadline=None)
 @given(st.randoms(use_true_random=False), st.sampled_from([10, 45]))
-def test_late_readings_of_a_model_give_its_episodes_in_time_and_no_model_evaluates_what_it_has_seen(models, random, every):
+def test_late_readings_of_a_model_give_its_episodes_in_time_and_no_model_evaluates_what_it_has_seen(
+    models, random, every
+):
     rows = readings()
     in_time, late = watched(), watched()
     add_readings(in_time, rows, SINCE)
     run(in_time, END)
-    come = [(row, row.ts + random.choice([0, 0, 0, 1, 20, 150]) * timedelta(minutes=1)) for row in rows]
+    come = [
+        (row, row.ts + random.choice([0, 0, 0, 1, 20, 150]) * timedelta(minutes=1)) for row in rows
+    ]
     before, now = SINCE - 5 * HOUR, SINCE - 3 * HOUR
     while before < END:
         add_readings(late, [row for row, at in come if before < at <= now], now)
@@ -100,8 +127,12 @@ def test_late_readings_of_a_model_give_its_episodes_in_time_and_no_model_evaluat
         scored = list(platform.scores.between("too-moist", SINCE - 10 * HOUR, END + HOUR))
         assert {s["model_version"] for s in scored} == {1, 2}
         assert all(s["ts"] > models.training_cutoff[s["model_version"]] for s in scored)
-        assert all(e.raised_at > models.training_cutoff[e.model_version] for e in platform.episodes.find())
+        assert all(
+            e.raised_at > models.training_cutoff[e.model_version] for e in platform.episodes.find()
+        )
         by_refit = [s["ts"] for s in scored if "twin" in s]
         assert by_refit
         assert all(ts > REFIT_CUTOFF for ts in by_refit)
-        assert all(s["ts"] <= REFIT_CUTOFF for s in scored if s["model_version"] == 2 and "twin" not in s)
+        assert all(
+            s["ts"] <= REFIT_CUTOFF for s in scored if s["model_version"] == 2 and "twin" not in s
+        )

@@ -63,7 +63,11 @@ def test_the_latency_of_a_variable_comes_before_the_platform_s_and_is_not_late_e
     assert (watermark(line), watermark(line, "second", "oven-2")) == (at(5), at(10) - TEN_SECONDS)
     line.feed({6: 230}, 10)
     counts = line.run(11)
-    assert (counts.late, counts.latency_s, line.platform.arrivals.requests(["too-hot"])) == (0, 300, {})
+    assert (counts.late, counts.latency_s, line.platform.arrivals.requests(["too-hot"])) == (
+        0,
+        300,
+        {},
+    )
     assert [e.raised_at for e in line.episodes()] == [at(6)]
 
 
@@ -71,8 +75,19 @@ def test_readings_behind_the_watermark_are_late_when_the_latency_is_raised():
     line = Line()
     line.feed({1: 200}, 1)
     line.run(10)
-    line.platform.assets.put([oven(temperature=Variable(latency="15m")), Asset(name="oven-2", variables={"t": Variable()})])
-    apply(line.platform, [too_hot(name="second", assets=["oven-2"], variable="t")], "engineer", at(10), "test")
+    line.platform.assets.put(
+        [
+            oven(temperature=Variable(latency="15m")),
+            Asset(name="oven-2", variables={"t": Variable()}),
+        ]
+    )
+    apply(
+        line.platform,
+        [too_hot(name="second", assets=["oven-2"], variable="t")],
+        "engineer",
+        at(10),
+        "test",
+    )
     line.feed({9: 230}, 10)
     assert line.run(11).late == 1
     line.run(26)
@@ -110,7 +125,10 @@ def test_readings_under_way_give_what_one_evaluation_of_all_gives(values, lags, 
     latency = timedelta(seconds=90)
     live, batch = Line(latency=latency, **fields), Line(latency=latency, **fields)
     end = len(values) + 4
-    arrivals = sorted((minute + lag * SECOND, minute) for minute, lag in zip(range(1, len(values) + 1), lags, strict=False))
+    arrivals = sorted(
+        (minute + lag * SECOND, minute)
+        for minute, lag in zip(range(1, len(values) + 1), lags, strict=False)
+    )
     for minute in range(1, end + 1):
         for arrived, stamp in arrivals:
             if minute - 1 < arrived <= minute:
@@ -118,7 +136,10 @@ def test_readings_under_way_give_what_one_evaluation_of_all_gives(values, lags, 
         assert live.run(minute).late == 0
     batch.feed({stamp: values[stamp - 1] for _, stamp in arrivals}, end)
     batch.run(end)
-    assert (live.condition_intervals(), live.state()) == (batch.condition_intervals(), batch.state())
+    assert (live.condition_intervals(), live.state()) == (
+        batch.condition_intervals(),
+        batch.state(),
+    )
 
 
 def test_past_times_and_a_backtest_are_evaluated_as_far_as_live():
@@ -127,7 +148,10 @@ def test_past_times_and_a_backtest_are_evaluated_as_far_as_live():
     line.run(20)
     assert line.episodes() == []
     found = backtest(line.platform, named_subject(line.platform, "too-hot"), at(1), at(20))
-    assert (found.episodes, evaluate_past(line.platform, "too-hot", at(1), at(20)).raised) == ((), 0)
+    assert (found.episodes, evaluate_past(line.platform, "too-hot", at(1), at(20)).raised) == (
+        (),
+        0,
+    )
     line.platform.clock.instant = at(21)
     assert evaluate_past(line.platform, "too-hot", at(1), at(20)).raised == 1
     with pytest.raises(UserError, match=r"must lie before --to, or before .* \(latency 10 s\)"):
@@ -136,7 +160,10 @@ def test_past_times_and_a_backtest_are_evaluated_as_far_as_live():
 
 def test_an_outcome_waits_for_readings_under_way():
     line = Line(latency=TEN_SECONDS, problem={"variable": "moisture", "above": 4.5}, horizon="10m")
-    rows = [ReadingRow("oven-1", at(m), {"temperature": 230.0 if m == 2 else 200.0, "moisture": 4.0}) for m in range(1, 20)]
+    rows = [
+        ReadingRow("oven-1", at(m), {"temperature": 230.0 if m == 2 else 200.0, "moisture": 4.0})
+        for m in range(1, 20)
+    ]
     add_readings(line.platform, rows, at(1))
     for minute in (5, 12):
         line.run(minute)

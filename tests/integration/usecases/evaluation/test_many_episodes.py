@@ -34,8 +34,16 @@ def caught_up(assets=1, **changes):
     line = Line(**changes)
     ovens = [oven().model_copy(update={"name": f"oven-{n}"}) for n in range(1, assets + 1)]
     line.platform.assets.put(ovens)
-    apply(line.platform, [too_hot(assets=["oven-*"], stale_after="30m", **changes)], "engineer", at(0), "test")
-    rows = [ReadingRow(o.name, at(m), {"temperature": float(v)}) for o in ovens for m, v in HEAT.items()]
+    apply(
+        line.platform,
+        [too_hot(assets=["oven-*"], stale_after="30m", **changes)],
+        "engineer",
+        at(0),
+        "test",
+    )
+    rows = [
+        ReadingRow(o.name, at(m), {"temperature": float(v)}) for o in ovens for m, v in HEAT.items()
+    ]
     add_readings(line.platform, rows, at(0))
     line.platform.clock.instant = at(119)
     counted = Counted(line.platform.episodes)
@@ -44,11 +52,16 @@ def caught_up(assets=1, **changes):
 
 
 def found(line):
-    return [(e.id, e.raised_at, e.closed_at, [(t.kind, t.at) for t in e.transitions]) for e in line.episodes()]
+    return [
+        (e.id, e.raised_at, e.closed_at, [(t.kind, t.at) for t in e.transitions])
+        for e in line.episodes()
+    ]
 
 
 @pytest.mark.parametrize("most", [1, 3, 11])
-def test_one_target_with_too_many_raises_takes_several_units_of_work_and_is_announced_as_ever(monkeypatch, most):
+def test_one_target_with_too_many_raises_takes_several_units_of_work_and_is_announced_as_ever(
+    monkeypatch, most
+):
     whole, expected, written = caught_up()
     assert written == [12]
     monkeypatch.setattr(batch, "RAISES_OF_TARGET", most)

@@ -28,7 +28,12 @@ TYPES = (
     EventType(name="jam", duration="lasting"),
     EventType(name="pin", duration="instant"),
 )
-PROBLEMS = ({"variable": "moisture", "above": 5.0, "for": "10m"}, {"event": "stop"}, {"event": "*"}, {"event": "pin"})
+PROBLEMS = (
+    {"variable": "moisture", "above": 5.0, "for": "10m"},
+    {"event": "stop"},
+    {"event": "*"},
+    {"event": "pin"},
+)
 
 
 class OldReading:
@@ -61,7 +66,12 @@ def model():
     plan = replace(small_models.dataset(hours=60).plan, events=("jam", "pin", "stop"))
     plan = replace(plan, numbers=tuple(n for n in plan.numbers if n.name in ("humidity", "belt")))
     rows = build_features(plan, history, millis(history.readings.index)[::2])
-    weights = {"humidity.last": 2.0, "event/stop.count.1h": 0.5, "event/pin.recency": 0.1, "event/jam.recency": -0.2}
+    weights = {
+        "humidity.last": 2.0,
+        "event/stop.count.1h": 0.5,
+        "event/pin.recency": 0.1,
+        "event/jam.recency": -0.2,
+    }
     return small_models.linear_model(plan, rows.fillna(0.0), weights, threshold=0.5)
 
 
@@ -91,7 +101,11 @@ def some_events(draw):
             length = 0 if type_.duration == "instant" else draw(st.none() | st.integers(1, 15 * 60))
             begun = FIRST + timedelta(minutes=start)
             found[type_.name, start] = EventRow(
-                "oven-1", type_.name, begun, None if length is None else begun + timedelta(minutes=length), "line"
+                "oven-1",
+                type_.name,
+                begun,
+                None if length is None else begun + timedelta(minutes=length),
+                "line",
             )
     return list(found.values())
 
@@ -111,16 +125,23 @@ def say(platform, asset, model, definition, begun):
 
 
 def bits(rows):
-    return [rows[c].cat.codes.tolist() if rows[c].dtype == "category" else rows[c].to_numpy().tobytes() for c in rows]
+    return [
+        rows[c].cat.codes.tolist() if rows[c].dtype == "category" else rows[c].to_numpy().tobytes()
+        for c in rows
+    ]
 
 
 @settings(max_examples=25, deadline=None)
 @given(some_events(), st.sampled_from(PROBLEMS), st.booleans())
-def test_scores_and_episodes_are_those_of_the_old_reading_bit_for_bit(model, events, problem, begun):
+def test_scores_and_episodes_are_those_of_the_old_reading_bit_for_bit(
+    model, events, problem, begun
+):
     platform = in_memory_platform()
     asset, definition = fill(platform, events), small_models.definition(problem=problem)
     old = replace(platform, readings=OldReading(platform.readings))
-    assert say(platform, asset, model, definition, begun) == say(old, asset, model, definition, begun)
+    assert say(platform, asset, model, definition, begun) == say(
+        old, asset, model, definition, begun
+    )
 
 
 @pytest.mark.slow
@@ -128,12 +149,16 @@ def test_a_model_reads_a_fraction_of_the_bytes(real_server, monkeypatch, model):
     record = record_commands(monkeypatch)
     with open_stores(real_server, "model-readings", prepare=True) as stores:
         platform = stores.platform(None, {}, None, None)
-        events = [EventRow("oven-1", "pin", FIRST - HOUR * n / 10, None, "line") for n in range(1, 3000)]
+        events = [
+            EventRow("oven-1", "pin", FIRST - HOUR * n / 10, None, "line") for n in range(1, 3000)
+        ]
         asset, definition = fill(platform, events), small_models.definition()
         counts, results = [], []
         for readings in (OldReading(platform.readings), platform.readings):
             record.clear()
-            results.append(say(replace(platform, readings=readings), asset, model, definition, False))
+            results.append(
+                say(replace(platform, readings=readings), asset, model, definition, False)
+            )
             counts.append(record.received)
         stores.database.client.drop_database("model-readings")
     assert results[0] == results[1]

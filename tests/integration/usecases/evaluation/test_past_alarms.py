@@ -65,7 +65,9 @@ def test_past_times_that_begin_inside_an_alarm_find_the_same_alarm():
     platform = in_memory_platform(Mailbox("mail"))
     platform.assets.put([oven()])
     hot = {*range(60, 90), *range(330, 390)}
-    rows = [ReadingRow("oven-1", at(m), {"temperature": 230 if m in hot else 200}) for m in range(600)]
+    rows = [
+        ReadingRow("oven-1", at(m), {"temperature": 230 if m in hot else 200}) for m in range(600)
+    ]
     add_readings(platform, rows, at(0))
     platform.clock.instant = at(300)
     apply(platform, [too_hot()], "engineer", at(300), "test")

@@ -47,7 +47,9 @@ def raised(line):
     return [(e.raised_at, e.condition, e.withdrawn) for e in line.episodes()]
 
 
-def test_a_reading_that_is_written_after_the_evaluator_has_read_is_evaluated_in_the_next_round(line):
+def test_a_reading_that_is_written_after_the_evaluator_has_read_is_evaluated_in_the_next_round(
+    line,
+):
     assert evaluate_while(line, 40, lambda: line.feed(HOT, 40)).targets == 1
     assert line.state().watermark == at(40) - line.platform.latency
     assert raised(line) == []
@@ -65,7 +67,9 @@ def test_it_is_evaluated_as_well_if_another_evaluator_routes_it_before_the_first
     assert raised(line) == [(at(30), "open", False)]
 
 
-def test_it_is_evaluated_as_well_if_the_first_evaluator_commits_while_the_other_one_has_read_it(line):
+def test_it_is_evaluated_as_well_if_the_first_evaluator_commits_while_the_other_one_has_read_it(
+    line,
+):
     def first_commits():
         evaluate(line.platform, None, at(40))
         line.feed(HOT, 40)
@@ -75,13 +79,17 @@ def test_it_is_evaluated_as_well_if_the_first_evaluator_commits_while_the_other_
     assert raised(line) == [(at(30), "open", False)]
 
 
-def test_a_writer_that_announced_its_readings_before_the_evaluator_began_and_writes_them_after_it_has_read(line, monkeypatch):
+def test_a_writer_that_announced_its_readings_before_the_evaluator_began_and_writes_them_after_it_has_read(
+    line, monkeypatch
+):
     writes = line.platform.reading_writes
     insert, rounds = writes.insert, []
 
     @contextmanager
     def slow():
-        monkeypatch.setattr(writes, "insert", lambda *rows: (rounds.append(line.run(40)), insert(*rows))[1])
+        monkeypatch.setattr(
+            writes, "insert", lambda *rows: (rounds.append(line.run(40)), insert(*rows))[1]
+        )
         yield
         monkeypatch.setattr(writes, "insert", insert)
 

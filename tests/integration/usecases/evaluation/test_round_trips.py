@@ -40,11 +40,16 @@ def plant(real_server, monkeypatch):
     record = record_commands(monkeypatch)
     with open_stores(real_server, "round-trips", prepare=True) as stores:
         mailbox = Mailbox("mail")
-        platform = stores.platform(MemoryModels(), {"mail": mailbox}, ReadClock(stores.database), memory_platform)
+        platform = stores.platform(
+            MemoryModels(), {"mail": mailbox}, ReadClock(stores.database), memory_platform
+        )
         platform = replace(platform, latency=timedelta(0))
         platform.assets.put([oven()])
         apply(platform, [too_hot(**{"for": "0s"})], "engineer", at(0), "test")
-        rows = [ReadingRow("oven-1", at(m), {"temperature": 230.0 if m in HOT else 200.0}) for m in range(12)]
+        rows = [
+            ReadingRow("oven-1", at(m), {"temperature": 230.0 if m in HOT else 200.0})
+            for m in range(12)
+        ]
         add_readings(platform, rows, at(0))
         yield platform, record, mailbox
         stores.database.client.drop_database("round-trips")
@@ -58,7 +63,9 @@ def tick(platform, record, minute):
     planned = plan_round(platform, CADENCE, 2, as_of)
     assert len(planned.shards) == 1
     for shard in planned.shards:
-        evaluate_shard(platform, CADENCE, shard, 2, as_of, planned.source_hash, planned.late.has_requests)
+        evaluate_shard(
+            platform, CADENCE, shard, 2, as_of, planned.source_hash, planned.late.has_requests
+        )
     deliver_now(platform, platform.clock.now())
     return list(record.commands)
 

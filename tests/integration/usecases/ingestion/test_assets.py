@@ -46,8 +46,13 @@ def test_relations_of_variables_that_cannot_follow_are_refused(tmp_path):
     content = f"{YAML}    recipe: {{type: category}}\n  {relations}\n"
     with pytest.raises(UserError) as refusal:
         bring(Plant(), load(tmp_path, content))
-    assert "oven-1.relations.0: the asset declares no variable 'temperatur' (did you mean temperature?)" in str(refusal.value)
-    assert "oven-1.relations.1: 'recipe' is a category; only numbers follow others" in str(refusal.value)
+    assert (
+        "oven-1.relations.0: the asset declares no variable 'temperatur' (did you mean temperature?)"
+        in str(refusal.value)
+    )
+    assert "oven-1.relations.1: 'recipe' is a category; only numbers follow others" in str(
+        refusal.value
+    )
 
 
 def test_given_fields_win_and_everything_else_stays(tmp_path):
@@ -58,7 +63,10 @@ def test_given_fields_win_and_everything_else_stays(tmp_path):
         variables={"temperature": Variable(unit="K", high=300), "x": Variable()},
     )
     plant = Plant(Assets(stored))
-    result = bring(plant, load(tmp_path, "oven-1: {attributes: {age: 4}, variables: {temperature: {unit: °C}}}"))
+    result = bring(
+        plant,
+        load(tmp_path, "oven-1: {attributes: {age: 4}, variables: {temperature: {unit: °C}}}"),
+    )
     after = plant.assets.get("oven-1")
     assert (after.title, after.attributes) == ("Old", {"age": 4, "hall": "B"})
     assert after.variables == {"temperature": Variable(unit="°C", high=300), "x": Variable()}
@@ -125,7 +133,9 @@ def test_a_variable_with_readings_keeps_its_type(tmp_path):
     plant = Plant(Assets(Asset(name="a", variables={"x": Variable()})))
     given = load(tmp_path, "a: {variables: {x: {type: category}}}")
     add_readings(plant, [ReadingRow("a", NOW, {"x": 1.0})], NOW)
-    with pytest.raises(UserError, match=r"a.variables.x.type: is number and cannot become category"):
+    with pytest.raises(
+        UserError, match=r"a.variables.x.type: is number and cannot become category"
+    ):
         bring(plant, given)
     plant = Plant(Assets(Asset(name="a", variables={"x": Variable()})))
     bring(plant, given)
@@ -135,8 +145,16 @@ def test_a_variable_with_readings_keeps_its_type(tmp_path):
 def test_a_table_gives_an_attribute_per_column_with_numbers_as_numbers(tmp_path):
     content = "machineID;model;age;zip;spare\n1;model3;18;007;true\n2;model4;7;A7;false\n3;;;A8;\n"
     plant = Plant()
-    bring(plant, load(tmp_path, content, "machines.csv", asset_column="machineID", asset_prefix="machine-"))
-    assert plant.assets.get("machine-1").attributes == {"model": "model3", "age": 18.0, "zip": "007", "spare": True}
+    bring(
+        plant,
+        load(tmp_path, content, "machines.csv", asset_column="machineID", asset_prefix="machine-"),
+    )
+    assert plant.assets.get("machine-1").attributes == {
+        "model": "model3",
+        "age": 18.0,
+        "zip": "007",
+        "spare": True,
+    }
     assert plant.assets.get("machine-3").attributes == {"zip": "A8"}
 
 
@@ -144,7 +162,10 @@ def test_a_table_gives_an_attribute_per_column_with_numbers_as_numbers(tmp_path)
     ("content", "message"),
     [
         ("asset,age\n,5\n", "line 2, column asset: there is no asset"),
-        ("asset,age\na,5\na,6\n", r"line 3 \(a\): asset 'a' occurs twice in this file \(line 2 \(a\)\)"),
+        (
+            "asset,age\na,5\na,6\n",
+            r"line 3 \(a\): asset 'a' occurs twice in this file \(line 2 \(a\)\)",
+        ),
         ("asset,age\na,5,6\n", "line 2: 3 fields where the header names 2"),
         ("asset,age\n", "has a header but no lines"),
         ("machine,age\n1,5\n", "there is no column 'asset'; name it with --asset-column"),
@@ -158,7 +179,8 @@ def test_a_faulty_table_is_refused_with_its_line(tmp_path, content, message):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [("a: [", "is not YAML or JSON"), ("just text", "which is not an asset"), ("", "empty")]
+    ("content", "message"),
+    [("a: [", "is not YAML or JSON"), ("just text", "which is not an asset"), ("", "empty")],
 )
 def test_a_file_that_holds_no_assets_is_refused(tmp_path, content, message):
     with pytest.raises(UserError, match=message):

@@ -36,7 +36,11 @@ class Command:
 
     def __init__(self, folder, stores, uri):
         self.folder, self.stores = folder, stores
-        own = {"ALERTING_MONGODB_URI": uri, "ALERTING_DATABASE": stores.database.name, "ALERTING_HOME": str(folder / "home")}
+        own = {
+            "ALERTING_MONGODB_URI": uri,
+            "ALERTING_DATABASE": stores.database.name,
+            "ALERTING_HOME": str(folder / "home"),
+        }
         self.environment = {**os.environ, **own, "COLUMNS": "200"}
 
     def file(self, name, content):
@@ -81,7 +85,11 @@ def command(server, tmp_path):
 def test_a_file_is_imported_and_a_second_time_nothing_is_new(command):
     command.file("f.csv", GOOD)
     code, out, _ = command("readings", "f.csv")
-    assert (code, "2 new of 2 readings of 1 asset" in out, "new assets: oven-1" in out) == (0, True, True)
+    assert (code, "2 new of 2 readings of 1 asset" in out, "new assets: oven-1" in out) == (
+        0,
+        True,
+        True,
+    )
     code, out, _ = command("readings", "f.csv", "--json")
     assert (code, json.loads(out)["new"], json.loads(out)["rows"]) == (0, 0, 2)
     loaded = command.stores.readings.load(command.stores.assets.get("oven-1"), None, None).readings
@@ -106,9 +114,16 @@ def test_skipped_lines_land_in_a_rejects_file_beside_the_input_or_where_told(com
     assert "1 bad lines were written to f.csv.rejects.csv" in out
     with (command.folder / "f.csv.rejects.csv").open(newline="") as file:
         assert list(csv.DictReader(file)) == [
-            {"line": "4", "column": "x", "reason": "'three' is not a number", "original": "2026-01-05 00:02:00,oven-1,three"}
+            {
+                "line": "4",
+                "column": "x",
+                "reason": "'three' is not a number",
+                "original": "2026-01-05 00:02:00,oven-1,three",
+            }
         ]
-    code, out, _ = command("readings", "f.csv", "--skip-bad", "--strict", "--rejects", "bad.csv", "--json")
+    code, out, _ = command(
+        "readings", "f.csv", "--skip-bad", "--strict", "--rejects", "bad.csv", "--json"
+    )
     assert (code, json.loads(out)["rejected"], json.loads(out)["rejects"]) == (0, 1, "bad.csv")
     assert command.count() == 2
 
@@ -139,7 +154,11 @@ def test_a_rejects_file_that_cannot_be_written_is_refused_before_the_import(comm
         (["readings", "f.csv", "--rename", "x"], 2, "not of the form old=new"),
         (["readings", "f.csv", "--rejects", "r.csv"], 2, "goes with --skip-bad only"),
         (["readings"], 2, "Missing argument"),
-        (["events", "f.csv"], 1, "there is no column 'type'; name it with --type-column (or name one type with --type)"),
+        (
+            ["events", "f.csv"],
+            1,
+            "there is no column 'type'; name it with --type-column (or name one type with --type)",
+        ),
     ],
 )
 def test_a_wrong_command_has_one_message_and_its_exit_code(command, arguments, code, message):
@@ -151,9 +170,16 @@ def test_a_wrong_command_has_one_message_and_its_exit_code(command, arguments, c
 
 
 def test_events_and_assets_go_the_same_way(command):
-    command.file("stops.csv", "ts,asset,type,end,why\n2026-01-05 00:00:00,oven-1,stop,2026-01-05 00:10:00,jam\n")
+    command.file(
+        "stops.csv",
+        "ts,asset,type,end,why\n2026-01-05 00:00:00,oven-1,stop,2026-01-05 00:10:00,jam\n",
+    )
     code, out, _ = command("events", "stops.csv")
-    assert (code, "1 new of 1 events of 1 asset" in out, "event types: stop (lasting)" in out) == (0, True, True)
+    assert (code, "1 new of 1 events of 1 asset" in out, "event types: stop (lasting)" in out) == (
+        0,
+        True,
+        True,
+    )
     command.file("assets.yaml", "oven-1: {attributes: {age: 3}, variables: {x: {delay: 1h}}}")
     code, out, _ = command("assets", "assets.yaml", "--dry-run")
     assert (code, "dry run" in out, "oven-1: attributes.age: 3.0" in out) == (0, True, True)
@@ -181,7 +207,9 @@ def test_an_import_stopped_in_the_middle_is_completed_by_running_it_again(comman
     assert 0 < before < rows
     code, out, _ = command("readings", "f.csv", "--json")
     assert (code, json.loads(out)["new"], command.count()) == (0, rows - before, rows)
-    assert command.stores.database["readings"].find_one({"asset": "oven-2", "v.x": rows - 1})["v"] == {
+    assert command.stores.database["readings"].find_one({"asset": "oven-2", "v.x": rows - 1})[
+        "v"
+    ] == {
         "x": rows - 1,
         "y": (rows - 1) % 7,
     }
@@ -210,10 +238,19 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         with path.open("w") as file:
             file.write("ts,x,y\n")
             file.writelines(f"{1_420_092_000 + i},{i}.123456,{i % 97}.5\n" for i in range(rows))
-        done = subprocess.run([sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, check=True, cwd=ROOT)
+        done = subprocess.run(
+            [sys.executable, "-c", MEASURE, str(path)],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+        )
         imported, megabytes = map(int, done.stdout.split())
         assert imported == rows
         return megabytes
 
-    small, large = peak(400_000), peak(1_600_000)  # about 10 and 40 MB; as rows in memory, about 200 and 800 MB
+    small, large = (
+        peak(400_000),
+        peak(1_600_000),
+    )  # about 10 and 40 MB; as rows in memory, about 200 and 800 MB
     assert large < small + 60

@@ -27,7 +27,10 @@ LAYOUT = {"asset_column": "Anlage", "zone": "UTC"}
 
 
 def test_the_default_refuses_another_value_and_names_the_ways_out(importer):
-    reason, way_out = "another value than on an earlier line of", "--duplicates last or mean merges the lines of one instant"
+    reason, way_out = (
+        "another value than on an earlier line of",
+        "--duplicates last or mean merges the lines of one instant",
+    )
     importer.expect_refusal("line 3, column Temperatur", reason, way_out, content=TWICE, **LAYOUT)
     assert importer.plant.untouched()
 
@@ -40,7 +43,9 @@ def test_the_default_refuses_another_value_and_names_the_ways_out(importer):
         ("mean", (200.5 + 201.5 + 203.5) / 3, "the mean counts"),
     ],
 )
-def test_duplicates_are_merged_across_blocks_and_counted(importer, monkeypatch, rule, six, note, block):
+def test_duplicates_are_merged_across_blocks_and_counted(
+    importer, monkeypatch, rule, six, note, block
+):
     monkeypatch.setattr(text, "BLOCK_BYTES", block)
     result = importer.readings(TWICE, duplicates=rule, **LAYOUT)
     assert importer.values == {
@@ -51,7 +56,10 @@ def test_duplicates_are_merged_across_blocks_and_counted(importer, monkeypatch, 
     }
     assert (result.rows, result.new, result.repeated, result.rejected) == (4, 4, 3, 0)
     assert (result.understood.lines, result.understood.rows) == (7, 4)
-    assert any(n.startswith("3 lines state an instant of an earlier one again: ") and note in n for n in result.notes)
+    assert any(
+        n.startswith("3 lines state an instant of an earlier one again: ") and note in n
+        for n in result.notes
+    )
 
 
 @pytest.mark.parametrize("rule", ["last", "mean"])
@@ -72,7 +80,10 @@ def test_a_last_sample_of_bad_quality_is_bad_and_a_mean_is_that_of_the_good_ones
     for rule in ("last", "mean"):
         source = ReadingsFile(importer.file(content), quality_layout(rule))
         checked = check_readings(source, importer.plant)
-        [[row]] = [list(batch) for batch in source.read(checked.types, lambda _line: None, lambda *_step: None)]
+        [[row]] = [
+            list(batch)
+            for batch in source.read(checked.types, lambda _line: None, lambda *_step: None)
+        ]
         seen[rule] = (row.values, row.quality)
     assert seen == {"last": ({}, {"x": "bad"}), "mean": ({"x": 2.0}, {"x": "uncertain"})}
 
@@ -87,7 +98,9 @@ def test_rows_of_parquet_are_merged_the_same_way(importer, tmp_path):
     path = tmp_path / "line.parquet"
     pq.write_table(pa.table({"ts": ["2015-01-01T06:00:00Z"] * 2, "x": [1.0, 2.0]}), path)
     for rule, value in (("last", 2.0), ("mean", 1.5)):
-        checked = check_readings(ReadingsFile(path, Layout(asset=rule, duplicates=rule)), importer.plant)
+        checked = check_readings(
+            ReadingsFile(path, Layout(asset=rule, duplicates=rule)), importer.plant
+        )
         result = checked.write(now=NOW, actor="me")
         assert importer.values[rule, 0 * MINUTE] == {"x": value}
         assert result.notes[0].startswith("1 rows state an instant of an earlier one again")

@@ -66,7 +66,9 @@ def line_of_bread():
     lines = ["Zeitstempel;Temperatur Zone 1 [°C];Druck (bar);Rezeptur;Labor Feuchte [%]"]
     for i in range(600):
         local = (START + timedelta(minutes=i)).astimezone(BERLIN)
-        temperature = "#NV" if i == 30 else "---" if i == 31 else f"{200 + i / 8:.3f}".replace(".", ",")
+        temperature = (
+            "#NV" if i == 30 else "---" if i == 31 else f"{200 + i / 8:.3f}".replace(".", ",")
+        )
         laboratory = f"{4 + i / 1000:.2f}".replace(".", ",") if i % 60 == 5 else ""
         lines.append(
             f"{local:%d.%m.%Y %H:%M:%S};{temperature};1.0{i % 90 + 10},5;{'Vollkorn' if i < 300 else 'Brötchen'};{laboratory}"
@@ -114,7 +116,9 @@ def test_a_dry_run_says_what_was_understood_and_writes_nothing(plant):
     (plant.folder / "linie.csv").write_bytes(line_of_bread())
     told = plant("import", "readings", "linie.csv", "--asset", "oven-1", "--dry-run", "--skip-bad")
     assert (told.returncode, "dry run: nothing was written" in told.stdout) == (0, True)
-    document = json.loads(plant("import", "readings", "linie.csv", "--asset", "oven-1", "--dry-run", "--json").stdout)
+    document = json.loads(
+        plant("import", "readings", "linie.csv", "--asset", "oven-1", "--dry-run", "--json").stdout
+    )
     assert document["understood"]["form"]["time_format"] == "dd.mm.yyyy"
     assert [c["bad"] for c in document["understood"]["columns"]] == [2, 0, 0, 0]
     assert plant.stores.assets.all() == []
@@ -132,7 +136,9 @@ def test_strict_refuses_the_same_file_with_line_and_column(plant):
 
 def test_titles_of_a_historian_leave_a_platform_that_still_works(plant):
     same = "Werk Nord / Linie 2 / Tunnelofen / Brennerzone / " + "Temperatur am Auslauf " * 5
-    (plant.folder / "pi.csv").write_text(f"ts,{same}links,{same}rechts\n2026-01-05 00:00,1,2\n", encoding="utf-8")
+    (plant.folder / "pi.csv").write_text(
+        f"ts,{same}links,{same}rechts\n2026-01-05 00:00,1,2\n", encoding="utf-8"
+    )
     assert plant("import", "readings", "pi.csv", "--asset", "oven-1").returncode == 0
     for command in (["list"], ["evaluate"], ["import", "readings", "pi.csv", "--asset", "oven-1"]):
         done = plant(*command)
@@ -186,7 +192,13 @@ def test_two_thousand_columns_need_less_than_a_gigabyte_however_long_the_file(tm
             cells = ";".join(f"{i % 300},{i % 7}" if i % 13 else "#NV" for i in range(2000))
             for i in range(rows):
                 file.write(f"{1_767_571_200 + i};{cells}\n")
-        done = subprocess.run([sys.executable, "-c", WIDE, str(path)], capture_output=True, text=True, check=True, cwd=ROOT)
+        done = subprocess.run(
+            [sys.executable, "-c", WIDE, str(path)],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=ROOT,
+        )
         imported, megabytes = map(int, done.stdout.split())
         assert imported == rows
         return megabytes

@@ -27,7 +27,9 @@ DATA = os.environ.get("ALERTING_REAL_DATA")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.real_data,
-    pytest.mark.skipif(not DATA or not Path(DATA).is_dir(), reason="needs the folder named by ALERTING_REAL_DATA"),
+    pytest.mark.skipif(
+        not DATA or not Path(DATA).is_dir(), reason="needs the folder named by ALERTING_REAL_DATA"
+    ),
 ]
 
 
@@ -71,14 +73,21 @@ def run(server, tmp_path, monkeypatch):
 def test_azure_arrives_as_documented_and_a_second_time_changes_nothing(run, server):
     told = run("azure", "azure_pdm_subset")
     assert "43,200 new of 43,200 readings of 20 assets" in told[0]
-    for text, events in zip(told[2:5], ("211 new of 211", "208 new of 208", "42 new of 42"), strict=True):
+    for text, events in zip(
+        told[2:5], ("211 new of 211", "208 new of 208", "42 new of 42"), strict=True
+    ):
         assert events in text
     with open_stores(server, "examples", prepare=True) as stores:
         first = stores.assets.get("machine-1")
         assert first.attributes == {"model": "model3", "age": 18.0}
         history = stores.readings.load(first, None, None)
         assert history.readings.loc["2015-01-01 06:00Z"].to_dict() == pytest.approx(
-            {"volt": 176.217853015625, "rotate": 418.504078221616, "pressure": 113.077935462083, "vibration": 45.0876857639276},
+            {
+                "volt": 176.217853015625,
+                "rotate": 418.504078221616,
+                "pressure": 113.077935462083,
+                "vibration": 45.0876857639276,
+            },
             rel=1e-15,
         )
         types = {t.name: t.duration for t in stores.assets.event_types()}
@@ -89,27 +98,43 @@ def test_azure_arrives_as_documented_and_a_second_time_changes_nothing(run, serv
     assert all("\n0 new of" in text for text in again[2:5])
 
 
-def test_roasting_arrives_with_its_delays_and_the_limit_is_the_percentile_of_the_training_period(run, server):
+def test_roasting_arrives_with_its_delays_and_the_limit_is_the_percentile_of_the_training_period(
+    run, server
+):
     run("roasting", "roasting_production_quality")
-    document = yaml.safe_load((ROOT / "config" / "examples" / "roasting" / "quality-low.yaml").read_text())
+    document = yaml.safe_load(
+        (ROOT / "config" / "examples" / "roasting" / "quality-low.yaml").read_text()
+    )
     definition = parse_definition(document)
     assert isinstance(definition, ClassifierDefinition)
     with open_stores(server, "examples", prepare=True) as stores:
         roaster = stores.assets.get("roaster-1")
         assert {v.delay for v in roaster.variables.values()} == {timedelta(hours=1)}
         periods = definition.periods
-        border = periods.start + (periods.end - periods.start) * (1 - periods.validation - periods.test)
+        border = periods.start + (periods.end - periods.start) * (
+            1 - periods.validation - periods.test
+        )
         assert border == datetime(2015, 8, 9, 4, 48, tzinfo=UTC)
-        training = stores.readings.load(roaster, periods.start, border, ["quality"]).readings["quality"].dropna()
+        training = (
+            stores.readings.load(roaster, periods.start, border, ["quality"])
+            .readings["quality"]
+            .dropna()
+        )
         assert (len(training), training.quantile(0.1)) == (5213, definition.problem.below)
-        sensors = stores.readings.load(roaster, None, None, ["T1_hour"]).readings["T1_hour"].dropna()
+        sensors = (
+            stores.readings.load(roaster, None, None, ["T1_hour"]).readings["T1_hour"].dropna()
+        )
         assert len(sensors) == 8688
 
 
 def test_the_titles_of_ai4i_become_legal_names_and_its_byte_order_mark_vanishes():
-    file = ReadingsFile(Path(DATA) / "ai4i2020" / "ai4i2020.csv", Layout(asset="mill-1", time="UDI"))
+    file = ReadingsFile(
+        Path(DATA) / "ai4i2020" / "ai4i2020.csv", Layout(asset="mill-1", time="UDI")
+    )
     profile = file.profile(lambda *_: None)
-    assert profile.bad == profile.lines == 10_000  # it has no time stamps, and a counter is not taken for one
+    assert (
+        profile.bad == profile.lines == 10_000
+    )  # it has no time stamps, and a counter is not taken for one
     assert [c.name for c in profile.columns.values()] == [
         "Product_ID",
         "Type",
@@ -130,7 +155,9 @@ def test_the_titles_of_ai4i_become_legal_names_and_its_byte_order_mark_vanishes(
 @pytest.mark.parametrize("folder", ["valve1", "valve2", "other", "anomaly-free"])
 def test_every_skab_file_is_read_whole(folder):
     for path in sorted((Path(DATA) / "skab" / folder).glob("*.csv")):
-        profile = ReadingsFile(path, Layout(asset="pump-1", time="datetime")).profile(lambda *_: None)
+        profile = ReadingsFile(path, Layout(asset="pump-1", time="datetime")).profile(
+            lambda *_: None
+        )
         lines = len(path.read_text().splitlines()) - 1
         assert (profile.lines, profile.bad) == (lines, 0), path
         assert {c.inferred() for c in profile.columns.values()} == {"number"}
@@ -138,11 +165,18 @@ def test_every_skab_file_is_read_whole(folder):
 
 def test_ai4i_is_trained_on_the_unit_just_made_as_documented(run, server):
     told = run("ai4i", "ai4i2020")
-    assert "10,000 new of 10,000 readings of 1 asset, 2000-01-01 00:00 UTC to 2000-01-07 22:39 UTC" in told[0]
+    assert (
+        "10,000 new of 10,000 readings of 1 asset, 2000-01-01 00:00 UTC to 2000-01-07 22:39 UTC"
+        in told[0]
+    )
     assert "units by their number in 'UDI', 1m apart from 2000-01-01T00:00:00Z" in told[0]
     assert "\n0 new of" in run("ai4i", "ai4i2020")[0]
-    document = yaml.safe_load((ROOT / "config" / "examples" / "ai4i" / "machine-fails.yaml").read_text())
-    definition = parse_definition(document | {"learning": {"trials": 1, "candidates": ["lightgbm"]}})
+    document = yaml.safe_load(
+        (ROOT / "config" / "examples" / "ai4i" / "machine-fails.yaml").read_text()
+    )
+    definition = parse_definition(
+        document | {"learning": {"trials": 1, "candidates": ["lightgbm"]}}
+    )
     assert isinstance(definition, ClassifierDefinition)
     with open_stores(server, "examples", prepare=True) as stores:
         history = stores.readings.load(stores.assets.get("mill-1"), None, None)

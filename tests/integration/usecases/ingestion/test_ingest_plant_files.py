@@ -39,7 +39,9 @@ def test_titles_of_any_length_give_names_that_are_legal_and_differ(folder):
     assert len(variables) == 5
     assert all(len(name) <= 100 for name in variables)
     assert sorted(next(iter(folder.plant.readings.values.values())).values()) == [1, 2, 3, 4, 5]
-    assert Asset.model_validate(folder.plant.assets.get("a").model_dump()) == folder.plant.assets.get("a")
+    assert Asset.model_validate(
+        folder.plant.assets.get("a").model_dump()
+    ) == folder.plant.assets.get("a")
     assert {v.title for v in variables.values()} >= {"温度", "压力"}
     again = folder.readings(f"ts;{';'.join(titles)}\n2026-01-05 00:00;1;2;3;4;5\n")
     assert (again.new, len(folder.plant.assets.get("a").variables)) == (0, 5)
@@ -53,7 +55,9 @@ def test_a_title_of_many_thousand_characters_is_kept_as_far_as_it_can_be_shown(f
 
 @pytest.mark.parametrize("options", [{"asset": "x" * 101}, {"asset": "Ofen 1"}])
 def test_an_asset_name_that_is_not_legal_is_refused_before_anything_is_written(folder, options):
-    folder.expect_refusal("ts,x\n2026-01-05,1\n", "is no asset name", "write for example --asset", **options)
+    folder.expect_refusal(
+        "ts,x\n2026-01-05,1\n", "is no asset name", "write for example --asset", **options
+    )
 
 
 def test_an_event_type_that_is_too_long_is_refused(folder):
@@ -94,8 +98,14 @@ def test_stamps_are_recognised_under_any_title_that_speaks_of_time(folder, stamp
 
 
 def test_the_column_of_stamps_is_found_wherever_it_stands_and_named(folder):
-    told = folder.understood("Charge;Wert;Gemessen am\nA7;1,5;14.03.2026 06:30\nA8;2;14.03.2026 06:31\n")
-    assert (told.form.time_columns, told.form.time_format, told.form.decimal) == (("Gemessen am",), "dd.mm.yyyy", ",")
+    told = folder.understood(
+        "Charge;Wert;Gemessen am\nA7;1,5;14.03.2026 06:30\nA8;2;14.03.2026 06:31\n"
+    )
+    assert (told.form.time_columns, told.form.time_format, told.form.decimal) == (
+        ("Gemessen am",),
+        "dd.mm.yyyy",
+        ",",
+    )
 
 
 def test_date_and_time_in_columns_of_their_own_are_joined(folder):
@@ -107,7 +117,9 @@ def test_date_and_time_in_columns_of_their_own_are_joined(folder):
 @pytest.mark.parametrize(("later", "day_first"), [("25/04/2026", True), ("04/25/2026", False)])
 def test_day_and_month_are_told_apart_by_the_whole_file(folder, later, day_first):
     folder.readings(f"ts,x\n03/04/2026 06:00,1\n{later} 06:00,2\n")
-    assert datetime(2026, 4 if day_first else 3, 3 if day_first else 4, 6, tzinfo=UTC) in folder.column("x")
+    assert datetime(
+        2026, 4 if day_first else 3, 3 if day_first else 4, 6, tzinfo=UTC
+    ) in folder.column("x")
 
 
 def test_day_and_month_that_nothing_tells_apart_are_refused_until_the_format_is_named(folder):
@@ -128,9 +140,13 @@ def test_a_format_that_cannot_be_is_refused(folder, named):
     folder.expect_refusal("ts;x\n14.03.2026 06:30;1\n", "--time-format", time_format=named)
 
 
-@pytest.mark.parametrize("bad", ["31.02.2026 06:00", "14.13.2026 06:00", "14.03.2026 25:00", "morgen"])
+@pytest.mark.parametrize(
+    "bad", ["31.02.2026 06:00", "14.13.2026 06:00", "14.03.2026 25:00", "morgen"]
+)
 def test_a_stamp_that_is_none_is_named_with_its_line(folder, bad):
-    folder.expect_refusal(f"ts;x\n14.03.2026 06:00;1\n14.03.2026 06:01;1\n{bad};2\n", "line 4, column ts", repr(bad))
+    folder.expect_refusal(
+        f"ts;x\n14.03.2026 06:00;1\n14.03.2026 06:01;1\n{bad};2\n", "line 4, column ts", repr(bad)
+    )
 
 
 # Summer time
@@ -142,19 +158,26 @@ def autumn(step, zone=BERLIN, hours=6, newest_first=False, assets=("a",)):
     rows = []
     for i in range(int(timedelta(hours=hours) / step)):
         instant = start + i * step
-        rows += [(f"{instant.astimezone(zone):%d.%m.%Y %H:%M:%S};{asset};{int(instant.timestamp())}") for asset in assets]
+        rows += [
+            (f"{instant.astimezone(zone):%d.%m.%Y %H:%M:%S};{asset};{int(instant.timestamp())}")
+            for asset in assets
+        ]
     return "Zeit;asset;t\n" + "\n".join(reversed(rows) if newest_first else rows) + "\n"
 
 
 @pytest.mark.parametrize("newest_first", [False, True])
 @pytest.mark.parametrize("minutes", [1, 7, 30, 60])
 @pytest.mark.parametrize("assets", [("a",), ("a", "b", "c")])
-def test_the_hour_that_comes_twice_is_resolved_by_the_order_of_the_lines(folder, minutes, newest_first, assets):
+def test_the_hour_that_comes_twice_is_resolved_by_the_order_of_the_lines(
+    folder, minutes, newest_first, assets
+):
     content = autumn(timedelta(minutes=minutes), newest_first=newest_first, assets=assets)
     result = folder.readings(content, asset=None, plant_zone="Europe/Berlin")
     assert len(folder.plant.readings.values) == result.rows == content.count("\n") - 1
     assert all(v["t"] == ts.timestamp() for (_, ts), v in folder.plant.readings.values.items())
-    assert any("2025-10-26 the clocks of Europe/Berlin are set back" in note for note in result.notes)
+    assert any(
+        "2025-10-26 the clocks of Europe/Berlin are set back" in note for note in result.notes
+    )
 
 
 def test_the_hour_that_comes_twice_is_resolved_across_chunks(folder, monkeypatch):
@@ -167,7 +190,9 @@ def test_lines_in_no_order_in_that_hour_are_refused_and_so_are_all_when_strict(f
     head, *lines = autumn(timedelta(minutes=10)).splitlines()
     mixed = "\n".join([head, *lines[::2], *lines[1::2]])
     folder.expect_refusal(mixed, "comes twice in Europe/Berlin", asset=None, zone="Europe/Berlin")
-    folder.expect_refusal(autumn(timedelta(minutes=10)), "comes twice", asset=None, zone="Europe/Berlin", strict=True)
+    folder.expect_refusal(
+        autumn(timedelta(minutes=10)), "comes twice", asset=None, zone="Europe/Berlin", strict=True
+    )
 
 
 def test_without_a_configured_zone_the_hour_that_comes_twice_tells_the_zone_and_it_is_said(folder):
@@ -178,7 +203,11 @@ def test_without_a_configured_zone_the_hour_that_comes_twice_tells_the_zone_and_
 
 
 def test_two_lines_of_each_hour_are_no_change_of_the_clock(folder):
-    lines = [f"26.10.2025 {hour:02}:00;{cells}" for hour in range(6) for cells in (f"{hour};", f";{hour}")]
+    lines = [
+        f"26.10.2025 {hour:02}:00;{cells}"
+        for hour in range(6)
+        for cells in (f"{hour};", f";{hour}")
+    ]
     content = "\n".join(["ts;x;y", *lines])
     assert folder.readings(content).understood.form.zone == "UTC"
     folder.readings(content, asset="b", zone="Europe/Berlin")
@@ -187,12 +216,20 @@ def test_two_lines_of_each_hour_are_no_change_of_the_clock(folder):
 
 def test_a_local_time_that_was_skipped_is_named(folder):
     content = "ts;x\n29.03.2026 01:59;1\n29.03.2026 02:30;1\n29.03.2026 03:00;2\n"
-    folder.expect_refusal(content, "line 3, column ts", "does not exist in Europe/Berlin", "--tz Etc/GMT-1", zone="Europe/Berlin")
+    folder.expect_refusal(
+        content,
+        "line 3, column ts",
+        "does not exist in Europe/Berlin",
+        "--tz Etc/GMT-1",
+        zone="Europe/Berlin",
+    )
 
 
 def test_the_end_of_an_event_in_the_second_time_of_that_hour_is_not_before_its_start(folder):
     content = "Beginn;type;end\n26.10.2025 02:10;stop;26.10.2025 02:20\n26.10.2025 02:50;stop;26.10.2025 02:05\n"
-    source = EventsFile(folder.file(content), Layout(asset="a", time="Beginn", zone="Europe/Berlin"), EventColumns())
+    source = EventsFile(
+        folder.file(content), Layout(asset="a", time="Beginn", zone="Europe/Berlin"), EventColumns()
+    )
     check_events(source, folder.plant).write(now=NOW, actor="me")
     ends = sorted(e.end - e.start for e in folder.plant.readings.events.values())
     assert ends == [timedelta(minutes=10), timedelta(minutes=15)]
@@ -201,7 +238,9 @@ def test_the_end_of_an_event_in_the_second_time_of_that_hour_is_not_before_its_s
 # Cells
 
 
-@pytest.mark.parametrize("mark", ["#NV", "#N/A", "---", "-", "n/a", "Bad", "bad input", "No Data", "k.A.", "kaputt"])
+@pytest.mark.parametrize(
+    "mark", ["#NV", "#N/A", "---", "-", "n/a", "Bad", "bad input", "No Data", "k.A.", "kaputt"]
+)
 def test_a_cell_that_is_no_value_is_missing_counted_and_named_and_its_line_stays(folder, mark):
     rows = "".join(f"14.03.2026 06:{i:02};{i},5;1\n" for i in range(10))
     result = folder.readings(f"Zeit;Temp;Druck\n{rows}14.03.2026 06:30;{mark};7\n")
@@ -213,7 +252,9 @@ def test_a_cell_that_is_no_value_is_missing_counted_and_named_and_its_line_stays
 
 def test_a_column_of_which_most_cells_are_marks_is_still_a_number(folder):
     result = folder.readings(
-        "ts;x;y\n" + "2026-01-05 00:00;1,5;a\n" + "".join(f"2026-01-05 00:0{i};Bad;b\n" for i in range(1, 9))
+        "ts;x;y\n"
+        + "2026-01-05 00:00;1,5;a\n"
+        + "".join(f"2026-01-05 00:0{i};Bad;b\n" for i in range(1, 9))
     )
     assert result.variables == {"x": "number", "y": "category"}
 
@@ -225,12 +266,16 @@ def test_bad_and_good_in_a_column_of_text_are_text(folder):
 
 def test_a_column_that_is_perhaps_no_number_is_refused_with_what_to_do(folder):
     codes = "".join(f"2026-01-05 00:{i:02},{'' if i % 3 else 'A'}{4000 + i}\n" for i in range(30))
-    folder.expect_refusal(f"ts,batch\n{codes}", "column 'batch' is taken for a number", "declare it as a category")
+    folder.expect_refusal(
+        f"ts,batch\n{codes}", "column 'batch' is taken for a number", "declare it as a category"
+    )
 
 
 def test_strict_makes_a_bad_cell_a_bad_line(folder):
     folder.expect_refusal(
-        "ts;x\n2026-01-05;1\n2026-01-06;2\n2026-01-07;#NV\n", "line 4, column x: '#NV' is not a number", strict=True
+        "ts;x\n2026-01-05;1\n2026-01-06;2\n2026-01-07;#NV\n",
+        "line 4, column x: '#NV' is not a number",
+        strict=True,
     )
 
 
@@ -278,11 +323,16 @@ def test_units_are_taken_from_titles(folder, title, name, kept, unit):
 
 
 def test_a_laboratory_value_an_hour_is_kept_and_its_delay_is_suggested(folder):
-    rows = "".join(f"2026-01-05 {i // 60:02}:{i % 60:02};{i};{i / 7 if i % 60 == 5 else ''}\n" for i in range(600))
+    rows = "".join(
+        f"2026-01-05 {i // 60:02}:{i % 60:02};{i};{i / 7 if i % 60 == 5 else ''}\n"
+        for i in range(600)
+    )
     result = folder.readings(f"ts;x;moisture\n{rows}")
     assert len(folder.column("moisture")) == 10
     assert [c.every_s for c in result.understood.columns] == [None, 3600]
-    assert any("'moisture' has a value about every 1h" in n and "delay: 1h" in n for n in result.notes)
+    assert any(
+        "'moisture' has a value about every 1h" in n and "delay: 1h" in n for n in result.notes
+    )
 
 
 def test_nothing_is_written_by_a_check(folder):
@@ -298,7 +348,10 @@ def test_nothing_is_written_by_a_check(folder):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252", "utf-32"])
 def test_encodings_are_found_from_the_bytes(folder, encoding):
     folder.readings("Zeit;Größe [µm];Öl\n14.03.2026 06:30;1,5;süß\n".encode(encoding))
-    assert {n: v.title for n, v in folder.plant.assets.get("a").variables.items()} == {"Groesse": "Größe", "Oel": "Öl"}
+    assert {n: v.title for n, v in folder.plant.assets.get("a").variables.items()} == {
+        "Groesse": "Größe",
+        "Oel": "Öl",
+    }
     assert next(iter(folder.plant.readings.values.values()))["Oel"] == "süß"
 
 
@@ -311,7 +364,20 @@ def test_windows_text_that_first_shows_far_down_is_read(folder, monkeypatch):
 
 @pytest.mark.parametrize(
     "name",
-    ["rot13", "zlib_codec", "base64", "hex", "bz2", "uu", "quopri", "idna", "punycode", "undefined", "unicode_escape", "x\0"],
+    [
+        "rot13",
+        "zlib_codec",
+        "base64",
+        "hex",
+        "bz2",
+        "uu",
+        "quopri",
+        "idna",
+        "punycode",
+        "undefined",
+        "unicode_escape",
+        "x\0",
+    ],
 )
 def test_what_is_no_encoding_of_text_is_refused(folder, name):
     folder.expect_refusal("ts,x\n2026-01-05,1\n", "encoding", "utf-8, cp1252", encoding=name)
@@ -331,7 +397,10 @@ def test_the_first_line_of_a_spreadsheet_that_names_the_separator_is_understood(
     ("content", "message"),
     [
         (b"ts,x\n2026-01-05,\xed\xa0\x80\n", "line 2 is not written in utf-8"),
-        ("ts,Größe\n2026-01-05,1\n".encode() + b"2026-01-06,\xff\n", "line 3 is not written in utf-8"),
+        (
+            "ts,Größe\n2026-01-05,1\n".encode() + b"2026-01-06,\xff\n",
+            "line 3 is not written in utf-8",
+        ),
         (b"ts," + b"x" * (20 << 20) + b"\n2026-01-05,1\n", "line 1 is longer than"),
         (b"ts," + b'"' + b"x" * (200 << 10) + b'"\n2026-01-05,1\n', "line 1 cannot be split"),
         (b",".join(b"c%d" % i for i in range(100_000)) + b"\n1\n", "names 100,000 columns"),
@@ -358,7 +427,9 @@ def test_rubbish_is_refused_with_a_sentence(folder, content, message):
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress])
 def test_one_endless_line_in_a_small_archive_is_refused_within_seconds(folder, pack):
     started = time.perf_counter()
-    folder.expect_refusal(pack(b"ts,x\n2026-01-05," + b"1" * (60 << 20), 1), "line 2 is longer than 4 MiB")
+    folder.expect_refusal(
+        pack(b"ts,x\n2026-01-05," + b"1" * (60 << 20), 1), "line 2 is longer than 4 MiB"
+    )
     assert time.perf_counter() - started < 8
 
 
@@ -367,7 +438,9 @@ def test_a_quotation_mark_that_never_closes_is_refused_soon_and_its_line_named(f
     monkeypatch.setattr("alerting.adapters.files.tables.text.LONGEST_RECORD", 40_000)
     rows = "".join(f"{1_767_571_200 + i},{i}.5\n" for i in range(20_000))
     content = f'ts,x\n1767500000,"7\n{rows}'
-    folder.expect_refusal(content, "line 2: a quotation mark is opened and not closed", "were not read")
+    folder.expect_refusal(
+        content, "line 2: a quotation mark is opened and not closed", "were not read"
+    )
 
 
 def test_a_bad_line_in_a_large_file_is_refused_before_all_of_it_is_read(folder, monkeypatch):
@@ -379,7 +452,9 @@ def test_a_bad_line_in_a_large_file_is_refused_before_all_of_it_is_read(folder, 
 
 def test_a_damaged_parquet_file_is_refused_wherever_the_damage_is(folder):
     path = folder.path / "good.parquet"
-    parquet.write_table(pa.table({"ts": ["2026-01-05"] * 5000, "x": [float(i) for i in range(5000)]}), path)
+    parquet.write_table(
+        pa.table({"ts": ["2026-01-05"] * 5000, "x": [float(i) for i in range(5000)]}), path
+    )
     good = path.read_bytes()
     for at in range(4, len(good) - 8, max(1, len(good) // 40)):
         damaged = good[:at] + bytes([good[at] ^ 0xFF]) * 8 + good[at + 8 :]
@@ -396,16 +471,25 @@ def test_a_damaged_parquet_file_is_refused_wherever_the_damage_is(folder):
     [("zeitstempl", "Zeitstempel"), ("time", "Zeitstempel"), ("Timestamp", "Zeitstempel")],
 )
 def test_a_column_of_stamps_that_is_not_there_brings_the_one_that_holds_them(folder, wanted, near):
-    folder.expect_refusal("T1;T2;Zeitstempel\n1;2;14.03.2026 06:30\n", f"did you mean {near}?", time=wanted)
+    folder.expect_refusal(
+        "T1;T2;Zeitstempel\n1;2;14.03.2026 06:30\n", f"did you mean {near}?", time=wanted
+    )
 
 
-@pytest.mark.parametrize(("wanted", "near"), [("temp_zone_1", "Temp. Zone 1"), ("zone", "Temp. Zone 1"), ("druk", "Druck")])
+@pytest.mark.parametrize(
+    ("wanted", "near"),
+    [("temp_zone_1", "Temp. Zone 1"), ("zone", "Temp. Zone 1"), ("druk", "Druck")],
+)
 def test_a_column_that_is_not_there_brings_the_one_that_is_meant(folder, wanted, near):
-    folder.expect_refusal("ts;Temp. Zone 1;Druck;T9\n2026-01-05;1;2;3\n", f"did you mean {near}?", only=(wanted,))
+    folder.expect_refusal(
+        "ts;Temp. Zone 1;Druck;T9\n2026-01-05;1;2;3\n", f"did you mean {near}?", only=(wanted,)
+    )
 
 
 def test_a_column_that_is_like_no_other_brings_no_suggestion(folder):
-    assert "did you mean" not in folder.expect_refusal("ts;a1;b2\n2026-01-05;1;2\n", "there is no column", only=("humidity",))
+    assert "did you mean" not in folder.expect_refusal(
+        "ts;a1;b2\n2026-01-05;1;2\n", "there is no column", only=("humidity",)
+    )
 
 
 @pytest.mark.parametrize(
@@ -424,7 +508,13 @@ def test_rubbish_instead_of_asset_documents_is_refused(folder, content):
     from alerting.usecases.ingestion.assets import import_assets
 
     with pytest.raises(UserError):
-        import_assets("f", read_assets(folder.file(content, "f.yaml"), Layout()), folder.plant, now=NOW, actor="me")
+        import_assets(
+            "f",
+            read_assets(folder.file(content, "f.yaml"), Layout()),
+            folder.plant,
+            now=NOW,
+            actor="me",
+        )
 
 
 def test_a_table_of_assets_is_understood_like_any_other(folder):

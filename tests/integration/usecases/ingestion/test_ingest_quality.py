@@ -32,7 +32,11 @@ def test_each_value_may_have_a_quality_of_its_own(importer):
         1: ({"x": 2.0}, {"x": "uncertain", "y": "bad"}),
         2: ({"y": 6.0}, {"x": "bad"}),
     }
-    assert (result.variables, result.bad_quality, result.uncertain) == ({"x": "number", "y": "number"}, 2, 1)
+    assert (result.variables, result.bad_quality, result.uncertain) == (
+        {"x": "number", "y": "number"},
+        2,
+        1,
+    )
     assert any("2 samples are of bad quality" in note for note in result.notes)
     again = importer.readings(BY_SUFFIX, asset="oven-1", quality=QualityLayout(suffix="_q"))
     assert again.new == 0
@@ -40,8 +44,14 @@ def test_each_value_may_have_a_quality_of_its_own(importer):
 
 def test_one_column_may_speak_of_the_whole_row(importer):
     rows = "ts,x,y,status\n2015-01-01 06:00:00,1,5,Good\n2015-01-01 06:01:00,2,,Bad\n2015-01-01 06:02:00,,,Bad\n"
-    importer.readings(rows + "2015-01-01 06:03:00,,,\n", asset="oven-1", quality=QualityLayout(column="status"))
-    assert samples(importer) == {0: ({"x": 1.0, "y": 5.0}, {}), 1: ({}, {"x": "bad"}), 2: ({}, {"x": "bad", "y": "bad"})}
+    importer.readings(
+        rows + "2015-01-01 06:03:00,,,\n", asset="oven-1", quality=QualityLayout(column="status")
+    )
+    assert samples(importer) == {
+        0: ({"x": 1.0, "y": 5.0}, {}),
+        1: ({}, {"x": "bad"}),
+        2: ({}, {"x": "bad", "y": "bad"}),
+    }
 
 
 def test_the_worse_of_two_qualities_counts(importer):
@@ -53,7 +63,11 @@ def test_the_worse_of_two_qualities_counts(importer):
 def test_a_quality_that_nobody_understands_is_a_bad_line_with_its_place(importer):
     layout = {"asset": "oven-1", "quality": QualityLayout(suffix="_q")}
     dodgy = HEAD + "2015-01-01 06:00:00,1,5,good,good\n2015-01-01 06:01:00,1,5,dodgy,good\n"
-    importer.expect_refusal("line 3, column x_q: 'dodgy' is not a quality: write good, uncertain or bad", content=dodgy, **layout)
+    importer.expect_refusal(
+        "line 3, column x_q: 'dodgy' is not a quality: write good, uncertain or bad",
+        content=dodgy,
+        **layout,
+    )
     assert importer.plant.untouched()
     assert importer.readings(dodgy, skip_bad=True, **layout).rejected == 1
     assert [(line.line, line.column) for line in importer.rejects] == [(3, "x_q")]
@@ -71,7 +85,9 @@ def test_a_zero_is_understood_only_when_it_is_said_what_it_is(importer, codes, e
 def test_a_file_of_bad_samples_only_is_imported_where_the_variable_is_known(importer):
     rows = "ts,x,x_q\n2015-01-01 06:00:00,No Data,bad\n"
     layout = {"asset": "oven-1", "quality": QualityLayout(suffix="_q")}
-    importer.expect_refusal("no value in any column that could be a variable", content=rows, **layout)
+    importer.expect_refusal(
+        "no value in any column that could be a variable", content=rows, **layout
+    )
     importer.plant = Plant(Assets(Asset(name="oven-1", variables={"x": Variable()})))
     assert importer.readings(rows, **layout).new == 1
     assert samples(importer) == {0: ({}, {"x": "bad"})}
@@ -80,15 +96,31 @@ def test_a_file_of_bad_samples_only_is_imported_where_the_variable_is_known(impo
 def test_two_lines_that_disagree_whether_a_sample_is_bad_contradict_each_other(importer):
     rows = "ts,x,x_q\n2015-01-01 06:00:00,1,good\n2015-01-01 06:00:00,1,bad\n2015-01-01 06:01:00,,bad\n2015-01-01 06:01:00,,bad\n"
     importer.expect_refusal(
-        "line 3, column x: another value than", content=rows, asset="oven-1", quality=QualityLayout(suffix="_q")
+        "line 3, column x: another value than",
+        content=rows,
+        asset="oven-1",
+        quality=QualityLayout(suffix="_q"),
     )
-    assert importer.readings(rows, True, asset="oven-1", quality=QualityLayout(suffix="_q")).repeated == 1
+    assert (
+        importer.readings(rows, True, asset="oven-1", quality=QualityLayout(suffix="_q")).repeated
+        == 1
+    )
 
 
 def test_columns_of_quality_must_be_there(importer):
     rows = "ts,x\n2015-01-01 06:00:00,1\n"
     importer.expect_refusal(
-        "no column has the title of another column", content=rows, asset="a", quality=QualityLayout(suffix="_q")
+        "no column has the title of another column",
+        content=rows,
+        asset="a",
+        quality=QualityLayout(suffix="_q"),
     )
-    importer.expect_refusal("there is no column 'status'", content=rows, asset="a", quality=QualityLayout(column="status"))
-    importer.expect_refusal("--quality-codes goes with", content=rows, asset="a", quality=QualityLayout(codes="opc-da"))
+    importer.expect_refusal(
+        "there is no column 'status'",
+        content=rows,
+        asset="a",
+        quality=QualityLayout(column="status"),
+    )
+    importer.expect_refusal(
+        "--quality-codes goes with", content=rows, asset="a", quality=QualityLayout(codes="opc-da")
+    )

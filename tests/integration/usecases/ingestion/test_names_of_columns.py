@@ -21,18 +21,30 @@ def folder(tmp_path):
 OLD = "ts;Temperatur [°C];Größe;Öl\n2026-01-05 00:00;1;2;3\n"
 
 
-def test_a_second_import_of_a_file_from_before_names_left_their_units_declares_no_new_variable(folder):
-    before = {"Temperatur_C": Variable(title="Temperatur", unit="°C"), "Gr_e": Variable(title="Größe"), "l": Variable(title="Öl")}
+def test_a_second_import_of_a_file_from_before_names_left_their_units_declares_no_new_variable(
+    folder,
+):
+    before = {
+        "Temperatur_C": Variable(title="Temperatur", unit="°C"),
+        "Gr_e": Variable(title="Größe"),
+        "l": Variable(title="Öl"),
+    }
     folder.plant.assets.put([Asset(name="a", variables=before)])
     folder.readings(OLD)
     assert folder.plant.assets.get("a").variables == before
-    assert next(iter(folder.plant.readings.values.values())) == {"Temperatur_C": 1.0, "Gr_e": 2.0, "l": 3.0}
+    assert next(iter(folder.plant.readings.values.values())) == {
+        "Temperatur_C": 1.0,
+        "Gr_e": 2.0,
+        "l": 3.0,
+    }
     again = folder.readings(OLD)
     assert (again.new, folder.plant.assets.get("a").variables) == (0, before)
 
 
 def test_another_asset_gets_the_names_that_a_file_gave_the_first_one(folder):
-    folder.plant.assets.put([Asset(name="b", variables={"Temperatur_C": Variable(title="Temperatur", unit="°C")})])
+    folder.plant.assets.put(
+        [Asset(name="b", variables={"Temperatur_C": Variable(title="Temperatur", unit="°C")})]
+    )
     folder.readings(OLD)
     assert set(folder.plant.assets.get("a").variables) == {"Temperatur_C", "Groesse", "Oel"}
 
@@ -58,14 +70,18 @@ def test_attributes_of_events_keep_the_names_that_they_had(folder):
     for new in (1, 0):
         source = EventsFile(path, Layout(asset="a"), EventColumns())
         assert check_events(source, folder.plant).write(now=NOW, actor="me").new == new
-    assert [dict(event.attributes) for event in folder.plant.readings.events.values()] == [{"Gr_e_mm": 2.0}]
+    assert [dict(event.attributes) for event in folder.plant.readings.events.values()] == [
+        {"Gr_e_mm": 2.0}
+    ]
 
 
 # A variable that was declared without a type
 
 
 def test_a_variable_declared_without_a_type_takes_that_of_its_column(folder):
-    folder.plant.assets.put([Asset(name="a", variables={"x": Variable(title="Recipe", unit=None), "y": Variable()})])
+    folder.plant.assets.put(
+        [Asset(name="a", variables={"x": Variable(title="Recipe", unit=None), "y": Variable()})]
+    )
     folder.readings("ts,x,y\n2026-01-05,A,true\n2026-01-06,B,false\n")
     assert {n: (v.type, v.title) for n, v in folder.plant.assets.get("a").variables.items()} == {
         "x": ("category", "Recipe"),
@@ -76,7 +92,12 @@ def test_a_variable_declared_without_a_type_takes_that_of_its_column(folder):
 
 def test_a_type_that_was_stated_or_has_a_reading_stays(folder):
     folder.plant.assets.put(
-        [Asset(name="a", variables={"x": Variable(type="number"), "y": Variable(), "z": Variable(unit="°C")})]
+        [
+            Asset(
+                name="a",
+                variables={"x": Variable(type="number"), "y": Variable(), "z": Variable(unit="°C")},
+            )
+        ]
     )
     with pytest.raises(UserError, match="column 'x' is taken for a number"):
         folder.readings("ts,x\n2026-01-05,A\n2026-01-06,B\n")

@@ -37,7 +37,9 @@ def imported(plant, tmp_path):
 
 def torque(plant, asset="press-1"):
     readings = plant.readings.load(plant.assets.get(asset), None, None).readings
-    return {(at.to_pydatetime() - SINCE) / MINUTE: value for at, value in readings["Drehmoment"].items()}
+    return {
+        (at.to_pydatetime() - SINCE) / MINUTE: value for at, value in readings["Drehmoment"].items()
+    }
 
 
 def test_rows_of_a_european_file_are_one_step_apart_and_the_check_says_so(plant, imported):
@@ -79,7 +81,9 @@ def test_another_step_is_refused(imported):
 
 
 def test_rows_are_counted_for_each_asset(plant, imported):
-    rows = "asset;Drehmoment [Nm]\npress-1;1,5\npress-2;2,5\npress-1;3,5\npress-2;4,5\npress-2;5,5\n"
+    rows = (
+        "asset;Drehmoment [Nm]\npress-1;1,5\npress-2;2,5\npress-1;3,5\npress-2;4,5\npress-2;5,5\n"
+    )
     imported(rows, asset=None)
     assert torque(plant) == {0: 1.5, 1: 3.5}
     assert torque(plant, "press-2") == {0: 2.5, 1: 4.5, 2: 5.5}
@@ -98,7 +102,9 @@ def test_labels_in_a_file_of_their_own_join_their_units_by_number(plant, importe
     history = plant.readings.load(plant.assets.get("press-1"), None, None).readings
     assert (result.new, history["Note"].dropna().tolist()) == (2, [2.0, 5.0])
     assert history["Gut"].notna().sum() == 3
-    with pytest.raises(UserError, match="'1,5' is not the number of a unit: a whole number, counted from 1"):
+    with pytest.raises(
+        UserError, match="'1,5' is not the number of a unit: a whole number, counted from 1"
+    ):
         imported("Teil;Note\n1,5;5\n", name="labor.csv", time="Teil")
 
 
@@ -121,7 +127,9 @@ def test_complaints_name_their_units_and_are_known_after_their_delay(plant, impo
 def test_parquet_has_an_order_too(plant, tmp_path):
     path = tmp_path / "units.parquet"
     pd.DataFrame({"Drehmoment [Nm]": [1.5, 2.5], "Typ": ["A", "B"]}).to_parquet(path)
-    source = ReadingsFile(path, Layout(asset="press-1", sequence=timedelta(seconds=30), start="2026-01-05T06:00:00Z"))
+    source = ReadingsFile(
+        path, Layout(asset="press-1", sequence=timedelta(seconds=30), start="2026-01-05T06:00:00Z")
+    )
     checked = check_readings(source, plant)
     checked.write(now=NOW, actor="me")
     assert checked.understood.first == datetime(2026, 1, 5, 6, tzinfo=UTC)

@@ -23,18 +23,30 @@ def test_readings_get_their_types_and_missing_cells_stay_missing(importer):
     result = importer.readings(GOOD)
     minute = timedelta(minutes=1)
     assert importer.values == {
-        ("oven-1", 0 * minute): {"temperature": 215.5, "Zone_2": 1.0, "running": True, "recipe": "plain"},
+        ("oven-1", 0 * minute): {
+            "temperature": 215.5,
+            "Zone_2": 1.0,
+            "running": True,
+            "recipe": "plain",
+        },
         ("oven-1", minute): {"Zone_2": 2.0, "running": False},
         ("oven-2", 0 * minute): {"temperature": 99.0, "recipe": "plain"},
     }
     assert (result.rows, result.new, result.rejected) == (3, 3, 0)
-    assert result.variables == {"temperature": "number", "Zone_2": "number", "running": "boolean", "recipe": "category"}
+    assert result.variables == {
+        "temperature": "number",
+        "Zone_2": "number",
+        "running": "boolean",
+        "recipe": "category",
+    }
     assert (result.first, result.last) == (SIX, SIX + minute)
 
 
 def test_assets_are_declared_with_the_variables_that_they_have(importer):
     assert importer.readings(GOOD).created == ("oven-1", "oven-2")
-    assert importer.plant.assets.get("oven-1").variables["Zone_2"] == Variable(title="Zone 2", unit="bar")
+    assert importer.plant.assets.get("oven-1").variables["Zone_2"] == Variable(
+        title="Zone 2", unit="bar"
+    )
     assert set(importer.plant.assets.get("oven-2").variables) == {"temperature", "recipe"}
 
 
@@ -47,7 +59,9 @@ def test_the_same_file_again_changes_nothing_and_is_not_audited(importer):
 
 def test_what_is_declared_wins_over_what_the_file_looks_like(importer):
     declared = Asset(
-        name="oven-1", title="Oven", variables={"code": Variable(type="category", unit="-"), "on": Variable(type="boolean")}
+        name="oven-1",
+        title="Oven",
+        variables={"code": Variable(type="category", unit="-"), "on": Variable(type="boolean")},
     )
     importer.plant = Plant(Assets(declared))
     importer.readings("ts,code,on,new\n2015-01-01 06:00:00,7,1,5\n", asset="oven-1")
@@ -59,7 +73,11 @@ def test_what_is_declared_wins_over_what_the_file_looks_like(importer):
 
 def test_text_in_a_declared_number_is_bad_even_when_all_of_it_is_text(importer):
     importer.plant = Plant(Assets(Asset(name="oven-1", variables={"x": Variable(type="number")})))
-    importer.expect_refusal("line 2, column x: 'a' is not a number", content="ts,x\n2015-01-01 06:00:00,a\n", asset="oven-1")
+    importer.expect_refusal(
+        "line 2, column x: 'a' is not a number",
+        content="ts,x\n2015-01-01 06:00:00,a\n",
+        asset="oven-1",
+    )
     assert not importer.values
 
 
@@ -78,7 +96,9 @@ FRAME = "ts,asset,x\n2015-01-01 06:00:00,oven-1,1\n{}\n2015-01-01 06:10:00,oven-
 
 @pytest.mark.parametrize("line", BAD_LINES)
 def test_a_bad_line_stops_the_import_before_anything_is_written(importer, line):
-    importer.expect_refusal("file.csv was not imported", BAD_LINES[line], content=FRAME.format(line), strict=True)
+    importer.expect_refusal(
+        "file.csv was not imported", BAD_LINES[line], content=FRAME.format(line), strict=True
+    )
     assert importer.plant.untouched()
 
 
@@ -92,11 +112,15 @@ def test_a_bad_line_can_be_kept_apart_while_the_others_are_taken(importer, line)
 
 def test_only_the_first_bad_lines_are_listed_and_the_rest_counted(importer):
     content = "ts,x\n" + "never,1\n" * 8 + "2015-01-01 06:00:00,1\n"
-    importer.expect_refusal("line 2, column ts", "line 6, column ts", "and 3 more", content=content, asset="a")
+    importer.expect_refusal(
+        "line 2, column ts", "line 6, column ts", "and 3 more", content=content, asset="a"
+    )
 
 
 def test_a_file_with_bad_lines_only_is_refused_even_when_they_may_be_skipped(importer):
-    importer.expect_refusal("line 2, column ts", content="ts,x\nnever,1\n", asset="a", skip_bad=True)
+    importer.expect_refusal(
+        "line 2, column ts", content="ts,x\nnever,1\n", asset="a", skip_bad=True
+    )
     assert importer.plant.untouched()
 
 
@@ -112,7 +136,9 @@ def test_lines_of_one_instant_that_complete_each_other_are_merged(importer):
 
 
 def test_empty_lines_and_columns_are_passed_over_and_said(importer):
-    result = importer.readings("ts,x,void\n2015-01-01 06:00:00,1,\n2015-01-01 06:01:00,,NaN\n", asset="a")
+    result = importer.readings(
+        "ts,x,void\n2015-01-01 06:00:00,1,\n2015-01-01 06:01:00,,NaN\n", asset="a"
+    )
     assert len(importer.values) == 1
     assert set(importer.plant.assets.get("a").variables) == {"x"}
     assert "1 lines hold no value and were skipped" in result.notes
@@ -132,24 +158,48 @@ def test_stamps_without_a_zone_are_said_to_be_utc_or_read_in_the_zone_given(impo
 @pytest.mark.parametrize(
     ("content", "layout", "message"),
     [
-        ("time,x\n2015,1\n", {"asset": "a"}, "there is no column 'ts'; name it with --time. Columns: time, x"),
+        (
+            "time,x\n2015,1\n",
+            {"asset": "a"},
+            "there is no column 'ts'; name it with --time. Columns: time, x",
+        ),
         ("ts,machin\n", {"asset_column": "machine"}, "no column 'machine'; did you mean machin?"),
-        ("ts,x\n", {}, "there is no column 'asset'; name it with --asset-column (or name one asset with --asset)"),
-        ("ts,asset,x\n", {"asset": "a", "asset_column": "asset"}, "either --asset or --asset-column"),
+        (
+            "ts,x\n",
+            {},
+            "there is no column 'asset'; name it with --asset-column (or name one asset with --asset)",
+        ),
+        (
+            "ts,asset,x\n",
+            {"asset": "a", "asset_column": "asset"},
+            "either --asset or --asset-column",
+        ),
         (
             "ts,a b,a-b,a_b\n",
             {"asset": "a"},
             "the columns 'a b' and 'a_b' would both be called a_b; rename one with --rename",
         ),
-        ("ts,x\n", {"asset": "a", "rename": {"x": "a b"}}, "'a b' is not a legal name; write for example --rename 'x=a_b'"),
+        (
+            "ts,x\n",
+            {"asset": "a", "rename": {"x": "a b"}},
+            "'a b' is not a legal name; write for example --rename 'x=a_b'",
+        ),
         ("ts,x\n", {"asset": "a", "rename": {"z": "y"}}, "there is no column 'z'"),
         ("ts,x\n", {"asset": "a", "only": ("z",)}, "there is no column 'z'"),
         ("ts,x\n", {"asset": "a b"}, "'a b' is no asset name"),
-        ("ts,x\n", {"asset": "a", "zone": "Europe/Berlln"}, "'Europe/Berlln' is not a time zone; did you mean Europe/Berlin"),
+        (
+            "ts,x\n",
+            {"asset": "a", "zone": "Europe/Berlln"},
+            "'Europe/Berlln' is not a time zone; did you mean Europe/Berlin",
+        ),
         ("ts,x\n", {"asset": "a", "decimal": ","}, "cannot separate both fields and decimals"),
         ("ts,x\n", {"asset": "a"}, "has a header but no line"),
         ("ts,x\n2015-01-01,\n", {"asset": "a"}, "has no value in any column"),
-        ("ts;x\n2015-01-01;1,5\n", {"asset": "a", "decimal": "."}, "column 'x' holds numbers such as 12,5: add --decimal ,"),
+        (
+            "ts;x\n2015-01-01;1,5\n",
+            {"asset": "a", "decimal": "."},
+            "column 'x' holds numbers such as 12,5: add --decimal ,",
+        ),
     ],
 )
 def test_what_cannot_be_imported_is_refused_with_what_to_do(importer, content, layout, message):
@@ -159,7 +209,12 @@ def test_what_cannot_be_imported_is_refused_with_what_to_do(importer, content, l
 
 def test_columns_can_be_chosen_and_renamed_and_assets_prefixed(importer):
     content = "time;machine;Temperature °C;other\n2015-01-01 06:00:00;1;20,5;x\n"
-    layout = {"only": ("Temperature °C",), "rename": {"Temperature °C": "t"}, "asset_prefix": "machine-", "decimal": ","}
+    layout = {
+        "only": ("Temperature °C",),
+        "rename": {"Temperature °C": "t"},
+        "asset_prefix": "machine-",
+        "decimal": ",",
+    }
     importer.readings(content, time="time", asset_column="machine", **layout)
     assert importer.values == {("machine-1", timedelta(0)): {"t": 20.5}}
     assert importer.plant.assets.get("machine-1").variables["t"].title == "Temperature °C"
@@ -167,7 +222,12 @@ def test_columns_can_be_chosen_and_renamed_and_assets_prefixed(importer):
 
 def test_a_variable_declared_with_two_types_is_refused(importer):
     importer.plant = Plant(
-        Assets(*(Asset(name=n, variables={"x": Variable(type=t)}) for n, t in (("a", "number"), ("b", "category"))))
+        Assets(
+            *(
+                Asset(name=n, variables={"x": Variable(type=t)})
+                for n, t in (("a", "number"), ("b", "category"))
+            )
+        )
     )
     content = "ts,asset,x\n2015-01-01 06:00:00,a,1\n2015-01-01 06:00:00,b,1\n"
     importer.expect_refusal("x is declared as number on a but category on b", content=content)
@@ -175,8 +235,15 @@ def test_a_variable_declared_with_two_types_is_refused(importer):
 
 def test_half_of_the_cells_being_text_makes_a_category_and_one_of_three_a_bad_line(importer):
     lines = [f"2015-01-01 06:0{i}:00,{cell}" for i, cell in enumerate(("1", "A7", "2"))]
-    importer.expect_refusal("line 3, column x: 'A7' is not a number", content="\n".join(["ts,x", *lines]), asset="a", strict=True)
-    assert importer.readings("\n".join(["ts,x", *lines[:2]]), asset="a").variables == {"x": "category"}
+    importer.expect_refusal(
+        "line 3, column x: 'A7' is not a number",
+        content="\n".join(["ts,x", *lines]),
+        asset="a",
+        strict=True,
+    )
+    assert importer.readings("\n".join(["ts,x", *lines[:2]]), asset="a").variables == {
+        "x": "category"
+    }
 
 
 def test_an_import_that_was_stopped_is_completed_by_the_next_one(importer, monkeypatch):
@@ -215,7 +282,9 @@ def test_a_file_that_is_changed_between_check_and_import_is_refused(importer, mo
 
 def test_a_contradiction_across_blocks_is_found(importer, monkeypatch):
     monkeypatch.setattr(text, "BLOCK_BYTES", 30)
-    importer.expect_refusal("line 3, column x: another value", content=FRAME.format("2015-01-01 06:00:00,oven-1,2"))
+    importer.expect_refusal(
+        "line 3, column x: another value", content=FRAME.format("2015-01-01 06:00:00,oven-1,2")
+    )
 
 
 def test_progress_goes_twice_from_the_start_to_the_end_of_the_file(importer, monkeypatch):
@@ -240,19 +309,27 @@ def test_events_without_an_end_column_are_instant_and_keep_their_attributes(impo
     result = importer.events(FAILURES)
     stop = importer.plant.readings.events["a", "stop", SIX]
     assert (stop.end, stop.attributes) == (SIX, {"code": 7.0})
-    assert importer.plant.assets.types == {n: EventType(name=n, duration="instant") for n in ("jam", "stop")}
+    assert importer.plant.assets.types == {
+        n: EventType(name=n, duration="instant") for n in ("jam", "stop")
+    }
     assert (result.new, importer.events(FAILURES).new) == (2, 0)
     assert importer.plant.assets.get("a") == Asset(name="a")
 
 
 def test_events_with_an_end_column_are_lasting_and_go_on_while_it_is_empty(importer):
     importer.events(STOPS)
-    assert [e.end for e in importer.plant.readings.events.values()] == [SIX + timedelta(minutes=30), None]
+    assert [e.end for e in importer.plant.readings.events.values()] == [
+        SIX + timedelta(minutes=30),
+        None,
+    ]
     assert importer.plant.assets.types["stop"].duration == "lasting"
 
 
 def test_a_type_comes_from_a_column_with_a_prefix_or_is_named_for_all(importer):
-    importer.events("ts,asset,comp\n2015-01-01 06:00:00,a,1\n", {"type_column": "comp", "type_prefix": "failure-"})
+    importer.events(
+        "ts,asset,comp\n2015-01-01 06:00:00,a,1\n",
+        {"type_column": "comp", "type_prefix": "failure-"},
+    )
     importer.events("ts,asset\n2015-01-01 06:00:00,a\n", {"type": "stop"})
     assert {key[1] for key in importer.plant.readings.events} == {"failure-1", "stop"}
 
@@ -269,7 +346,9 @@ def test_a_stored_event_type_is_taken_over_and_never_contradicted(importer):
     )
     importer.events(FAILURES.replace("stop", "failure"))
     with_end = "ts,asset,type,end\n2015-01-02 06:00:00,a,failure,2015-01-02 06:30:00\n"
-    importer.expect_refusal("have ends, but are stored as instant already", call=importer.events, content=with_end)
+    importer.expect_refusal(
+        "have ends, but are stored as instant already", call=importer.events, content=with_end
+    )
 
 
 @pytest.mark.parametrize(
@@ -288,12 +367,17 @@ def test_a_bad_event_stops_the_import_or_is_kept_apart(importer, line, message):
     content = f"ts,asset,type,end\n{line}\n2015-01-01 08:00:00,a,stop,\n"
     importer.expect_refusal(message, call=importer.events, content=content)
     assert importer.plant.untouched()
-    assert importer.events(content, skip_bad=True).rejected == len(importer.plant.readings.events) == 1
+    assert (
+        importer.events(content, skip_bad=True).rejected == len(importer.plant.readings.events) == 1
+    )
 
 
 def test_an_end_of_events_said_to_be_instant_is_bad(importer):
     importer.expect_refusal(
-        "line 2, column end: an instant event has no end", call=importer.events, content=STOPS, duration="instant"
+        "line 2, column end: an instant event has no end",
+        call=importer.events,
+        content=STOPS,
+        duration="instant",
     )
 
 
@@ -301,11 +385,18 @@ def test_the_same_event_twice_is_counted_once_and_with_another_end_it_is_bad(imp
     twice = "ts,asset,type,end\n" + "2015-01-01 06:00:00,a,stop,2015-01-01 06:30:00\n" * 2
     assert importer.events(twice).repeated == 1
     other = twice + "2015-01-01 06:00:00,a,stop,2015-01-01 06:31:00\n"
-    importer.expect_refusal("line 4, column end: another value than on an earlier line", call=importer.events, content=other)
+    importer.expect_refusal(
+        "line 4, column end: another value than on an earlier line",
+        call=importer.events,
+        content=other,
+    )
 
 
 def test_no_value_ever_reaches_the_store_as_not_a_number(importer):
-    importer.readings("ts,x,y\n2015-01-01 06:00:00,nan,1\n2015-01-01 06:01:00,-nan,1\n2015-01-01 06:02:00,2,1\n", asset="a")
+    importer.readings(
+        "ts,x,y\n2015-01-01 06:00:00,nan,1\n2015-01-01 06:01:00,-nan,1\n2015-01-01 06:02:00,2,1\n",
+        asset="a",
+    )
     found = [v for values in importer.values.values() for v in values.values()]
     assert len(found) == 4
     assert not any(math.isnan(v) for v in found)

@@ -26,7 +26,10 @@ DUE = 11
 
 @pytest.fixture(scope="module")
 def stores(real_mongod) -> Iterator[MongoStores]:
-    with short_transactions(real_mongod), open_stores(real_mongod.uri, DATABASE, prepare=True) as opened:
+    with (
+        short_transactions(real_mongod),
+        open_stores(real_mongod.uri, DATABASE, prepare=True) as opened,
+    ):
         yield opened
 
 
@@ -40,10 +43,14 @@ class Plant:
         platform.assets.put([oven()])
         apply_routes(platform, [CROWD], "engineer", at(0))
         definitions = [too_hot(name=f"too-hot-{i}", stale_after="1d") for i in range(5)]
-        apply(platform, [*definitions, too_hot(name="shelved", above=900)], "engineer", at(0), "test")
+        apply(
+            platform, [*definitions, too_hot(name="shelved", above=900)], "engineer", at(0), "test"
+        )
         shelve(platform, "shelved", "oven-1", Actor("ann", "engineer"), at(0), at(14), "cleaning")
         for minute, value in ((1, 230.0), (DUE, 200.0)):
-            add_readings(platform, [ReadingRow("oven-1", at(minute), {"temperature": value})], at(minute))
+            add_readings(
+                platform, [ReadingRow("oven-1", at(minute), {"temperature": value})], at(minute)
+            )
             evaluate(platform, None, at(minute))
             if minute < DUE:
                 deliver_due(platform, at(minute))
@@ -73,7 +80,9 @@ class Plant:
         return Counter(message.key for message in self.mail.messages)
 
 
-def between_any_two_commands(plant: Plant, happens: Callable[[Commands], Callable[[], object]]) -> Iterator[str]:
+def between_any_two_commands(
+    plant: Plant, happens: Callable[[Commands], Callable[[], object]]
+) -> Iterator[str]:
     """Let something happen before each command of a delivery, one after the other. Yield the command."""
     for number in count(1):
         plant.begin_again()
@@ -100,7 +109,9 @@ def expected(plant: Plant) -> set[str]:
     return set(keys)
 
 
-def test_killed_before_any_command_it_loses_nothing_and_repeats_only_under_the_same_key(real_mongod, stores):
+def test_killed_before_any_command_it_loses_nothing_and_repeats_only_under_the_same_key(
+    real_mongod, stores
+):
     plant = Plant(real_mongod.uri, stores)
     keys = expected(plant)
     for command in between_any_two_commands(plant, lambda commands: commands.kill):
@@ -109,7 +120,9 @@ def test_killed_before_any_command_it_loses_nothing_and_repeats_only_under_the_s
         assert plant.platform.notifications.waiting() == [], f"killed before {command}"
 
 
-def test_frozen_before_any_command_while_another_delivers_nothing_is_sent_twice(real_mongod, stores):
+def test_frozen_before_any_command_while_another_delivers_nothing_is_sent_twice(
+    real_mongod, stores
+):
     plant = Plant(real_mongod.uri, stores)
     keys = expected(plant)
     for command in between_any_two_commands(plant, lambda _: lambda: plant.deliver(DUE)):

@@ -40,7 +40,9 @@ def test_expected_acknowledged_happening_over():
     line = warned(Line())
     line.feed(range(70, 90), moisture=4.5)
     line.run(5, 10)
-    operate.acknowledge(line.platform, line.episodes[0].id, operate.Actor("ann", "operator"), at(12))
+    operate.acknowledge(
+        line.platform, line.episodes[0].id, operate.Actor("ann", "operator"), at(12)
+    )
     line.run(*range(15, 90, 5))
     assert list(mails(line)) == [
         RAISED,
@@ -51,8 +53,12 @@ def test_expected_acknowledged_happening_over():
             "It happened: Moisture is 5.5 %, limit 5 %, since today 00:25.",
         ),
     ]
-    assert last_text(line).splitlines()[3:] == [f"It was predicted today 00:10, 25 min before: {EXPECTED}"]
-    assert all("What to do: Slow the belt down" in message.text for message in line.mail.messages[:2])
+    assert last_text(line).splitlines()[3:] == [
+        f"It was predicted today 00:10, 25 min before: {EXPECTED}"
+    ]
+    assert all(
+        "What to do: Slow the belt down" in message.text for message in line.mail.messages[:2]
+    )
     assert "not acknowledged" not in last_text(line)
 
 
@@ -62,7 +68,10 @@ def test_withdrawn_while_it_is_expected():
     line.feed(range(1, 21), now=16, humidity=NORMAL)
     line.run(17, *range(20, 90, 5))
     withdrawn = "Today 00:10 to 00:17 (7 min): data that came late show no reason for it."
-    assert list(mails(line)) == [RAISED, ("Withdrawn", withdrawn, f"It was predicted today 00:10: {EXPECTED}")]
+    assert list(mails(line)) == [
+        RAISED,
+        ("Withdrawn", withdrawn, f"It was predicted today 00:10: {EXPECTED}"),
+    ]
 
 
 def test_withdrawn_while_it_is_happening_says_neither_that_it_happened_nor_that_it_is_over():
@@ -71,7 +80,11 @@ def test_withdrawn_while_it_is_happening_says_neither_that_it_happened_nor_that_
     line.feed(range(1, 21), now=41, humidity=NORMAL)
     line.run(42, *range(45, 90, 5))
     withdrawn = "Today 00:10 to 00:42 (32 min): data that came late show no reason for it."
-    assert list(mails(line)) == [RAISED, HAPPENING, ("Withdrawn", withdrawn, f"It was predicted today 00:10: {EXPECTED}")]
+    assert list(mails(line)) == [
+        RAISED,
+        HAPPENING,
+        ("Withdrawn", withdrawn, f"It was predicted today 00:10: {EXPECTED}"),
+    ]
     assert last_text(line).splitlines()[3:] == ["It was not acknowledged."]
 
 
@@ -85,7 +98,11 @@ def test_corrected_by_late_data_and_happening_later():
     assert list(mails(line)) == [
         RAISED,
         HAPPENING,
-        ("It is not happening", "Late data: the problem has not come.", f"It was predicted today 00:10: {EXPECTED}"),
+        (
+            "It is not happening",
+            "Late data: the problem has not come.",
+            f"It was predicted today 00:10: {EXPECTED}",
+        ),
         ("It is happening", later, f"Predicted today 00:10 (40 min ago): {EXPECTED}"),
         ("Over", "Today 00:47 to 01:10 (23 min): the problem is over.", f"It happened: {later}"),
     ]
@@ -116,7 +133,9 @@ def test_no_correction_while_the_continuation_happens_however_many_episodes_foll
         transitions=(Transition("closed", minute_of(30), "platform", HORIZON_PASSED),),
         outcome_record=OutcomeRecord("hit", "it occurred", True, minute_of(25), False, False, 1),
     )
-    second = episode(31, "too-moist", continues=first.id, is_prediction=True, happening_at=minute_of(35))
+    second = episode(
+        31, "too-moist", continues=first.id, is_prediction=True, happening_at=minute_of(35)
+    )
     for stored, told in (((first, second), 1), ((first,), 2)):
         changes = EpisodeChanges(platform)
         for one in (*stored, *(episode(100 + n, "too-moist") for n in range(later))):

@@ -29,7 +29,12 @@ from tests.in_memory_platform import in_memory_platform
 from tests.support import free_port
 
 NOW = 12 * DAY
-ROUTE = {"name": "engineers", "match": {"tags": ["none"]}, "channels": ["engineers"], "platform": True}
+ROUTE = {
+    "name": "engineers",
+    "match": {"tags": ["none"]},
+    "channels": ["engineers"],
+    "platform": True,
+}
 
 
 class Inbox:
@@ -39,7 +44,9 @@ class Inbox:
         self.subjects = []
 
     async def handle_DATA(self, server, session, envelope):
-        self.subjects.append(str(email.message_from_bytes(envelope.content, policy=email.policy.default)["Subject"]))
+        self.subjects.append(
+            str(email.message_from_bytes(envelope.content, policy=email.policy.default)["Subject"])
+        )
         return "250 OK"
 
 
@@ -55,7 +62,9 @@ def inbox():
 
 @pytest.fixture
 def platform(inbox):
-    channel = EmailChannel("engineers", "engineers@plant.example", inbox.smtp, Egress(["127.0.0.1"]))
+    channel = EmailChannel(
+        "engineers", "engineers@plant.example", inbox.smtp, Egress(["127.0.0.1"])
+    )
     made = in_memory_platform(channel)
     made.assets.put([humid_oven()])
     apply_routes(made, [ROUTE], "engineer", at(0))
@@ -77,10 +86,14 @@ def test_a_failed_training_is_announced_until_the_next_one_succeeds(platform, in
     apply(platform, [learned_quickly()], "engineer", at(0), "test")
     with pytest.raises(UserError):
         train(platform, NAME, at(NOW))
-    assert news(platform, inbox, NOW + 1, "training failed") == [f"Platform: training failed: {NAME}"]
+    assert news(platform, inbox, NOW + 1, "training failed") == [
+        f"Platform: training failed: {NAME}"
+    ]
     add_readings(platform, line(days=5), at(5 * DAY))
     train(platform, NAME, at(5 * DAY))
-    assert news(platform, inbox, NOW + 5, "training failed") == [f"Over: platform: training failed: {NAME}"]
+    assert news(platform, inbox, NOW + 5, "training failed") == [
+        f"Over: platform: training failed: {NAME}"
+    ]
 
 
 def test_a_waiting_approval_is_announced_until_it_is_answered(platform, inbox):
@@ -88,9 +101,13 @@ def test_a_waiting_approval_is_announced_until_it_is_answered(platform, inbox):
     add_readings(platform, line(days=5), at(5 * DAY))
     proposal = train(platform, NAME, at(5 * DAY))
     assert proposal.waiting
-    assert news(platform, inbox, NOW + 1, "approval waiting") == [f"Platform: approval waiting: {NAME}"]
+    assert news(platform, inbox, NOW + 1, "approval waiting") == [
+        f"Platform: approval waiting: {NAME}"
+    ]
     promote_run(platform, proposal.run_id, approved_by="ann")
-    assert news(platform, inbox, NOW + 5, "approval waiting") == [f"Over: platform: approval waiting: {NAME}"]
+    assert news(platform, inbox, NOW + 5, "approval waiting") == [
+        f"Over: platform: approval waiting: {NAME}"
+    ]
 
 
 def test_a_promotion_that_is_refused_three_times_is_announced_until_one_succeeds(platform, inbox):
@@ -99,19 +116,44 @@ def test_a_promotion_that_is_refused_three_times_is_announced_until_one_succeeds
     decide(platform, "cannot_tell", 2)
     assert news(platform, inbox, NOW + 1, "promotion refused") == []
     decide(platform, "keep", 3)
-    assert news(platform, inbox, NOW + 5, "promotion refused") == [f"Platform: promotion refused: {NAME}"]
+    assert news(platform, inbox, NOW + 5, "promotion refused") == [
+        f"Platform: promotion refused: {NAME}"
+    ]
     decide(platform, "promote", 4)
-    assert news(platform, inbox, NOW + 9, "promotion refused") == [f"Over: platform: promotion refused: {NAME}"]
+    assert news(platform, inbox, NOW + 9, "promotion refused") == [
+        f"Over: platform: promotion refused: {NAME}"
+    ]
 
 
 def decide(platform, verdict, number):
     promoted = verdict == "promote"
-    made = DecisionRecord(NAME, at(number), 1, number, None, promoted, False, verdict, "because", {}, f"run-{number}", "platform")
+    made = DecisionRecord(
+        NAME,
+        at(number),
+        1,
+        number,
+        None,
+        promoted,
+        False,
+        verdict,
+        "because",
+        {},
+        f"run-{number}",
+        "platform",
+    )
     assert platform.decisions.add(made, 1 if promoted else None)
 
 
-def test_stopped_readings_late_evaluation_a_full_disk_and_a_silent_registry_are_announced(platform, inbox):
-    wet = {"name": "wet", "kind": "threshold", "assets": ["humid-oven"], "variable": "humidity", "above": 50}
+def test_stopped_readings_late_evaluation_a_full_disk_and_a_silent_registry_are_announced(
+    platform, inbox
+):
+    wet = {
+        "name": "wet",
+        "kind": "threshold",
+        "assets": ["humid-oven"],
+        "variable": "humidity",
+        "above": 50,
+    }
     apply(platform, [learned_quickly(), wet], "engineer", at(NOW), "test")
     row = line(days=1)[0]
     add_readings(platform, [replace(row, ts=at(NOW))], at(NOW))
@@ -124,7 +166,9 @@ def test_stopped_readings_late_evaluation_a_full_disk_and_a_silent_registry_are_
         "Platform: registry away: MLflow",
         "Platform: source stale: humid-oven",
     ]
-    assert {a.kind for a in platform.platform_alerts.open()} == {subject.split(": ")[1] for subject in found}
+    assert {a.kind for a in platform.platform_alerts.open()} == {
+        subject.split(": ")[1] for subject in found
+    }
     add_readings(platform, [replace(row, ts=at(NOW + 129))], at(NOW + 129))
     from alerting.usecases.evaluation.evaluate import evaluate
 
@@ -140,7 +184,9 @@ class SilentModels:
         raise ModelUnavailable("MLflow does not answer")
 
 
-def test_an_outage_of_the_database_is_announced_by_the_console_and_recorded_when_it_is_over(platform, inbox):
+def test_an_outage_of_the_database_is_announced_by_the_console_and_recorded_when_it_is_over(
+    platform, inbox
+):
     away, real = [False], [at(NOW)]
 
     @contextmanager
@@ -160,6 +206,9 @@ def test_an_outage_of_the_database_is_announced_by_the_console_and_recorded_when
     platform.clock.instant = at(NOW + 6)
     monitor.check()
     monitor.check()
-    assert inbox.subjects == ["Platform: database away: MongoDB", "Over: platform: database away: MongoDB"]
+    assert inbox.subjects == [
+        "Platform: database away: MongoDB",
+        "Over: platform: database away: MongoDB",
+    ]
     [alert] = platform.platform_alerts.resolved_since(at(NOW))
     assert alert.resolved_at - alert.opened_at == timedelta(minutes=6)

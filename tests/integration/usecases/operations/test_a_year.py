@@ -25,7 +25,16 @@ pytestmark = pytest.mark.slow
 WEEKS, HALF = 52, 26
 WEEK, HOUR = timedelta(days=7), timedelta(hours=1)
 SHORT = Retention(**dict.fromkeys(vars(Retention()), timedelta(days=60)))
-BOUNDED = ("readings", "scores", "notifications", "audit", "platform_alerts", "reports", "backtests", "past_evaluations")
+BOUNDED = (
+    "readings",
+    "scores",
+    "notifications",
+    "audit",
+    "platform_alerts",
+    "reports",
+    "backtests",
+    "past_evaluations",
+)
 STUCK = 20  # week from which oven-2 stays too hot
 NAME = "too-moist"
 
@@ -38,7 +47,9 @@ def year(real, tmp_path):
     start, clock = whole_millis(datetime.now(UTC)), HandClock()
     clock.instant = start
     platform = platform_on(real, [Mailbox("mail")], clock)
-    platform = replace(platform, models=MlflowModels(home.mlflow_database, home.mlflow_artifacts), retention=SHORT)
+    platform = replace(
+        platform, models=MlflowModels(home.mlflow_database, home.mlflow_artifacts), retention=SHORT
+    )
     platform.assets.put([oven(), oven().model_copy(update={"name": "oven-2"})])
     documents = [too_hot(assets=["oven-*"], stale_after="5h"), too_moist(state="draft")]
     apply(platform, documents, "engineer", start, "test")
@@ -62,9 +73,19 @@ def live_a_week(platform, start, week):
         add_readings(platform, rows, platform.clock.instant)
         evaluate(platform, None, platform.clock.instant)
         deliver_due(platform, platform.clock.instant)
-    platform.scores.add(NAME, "oven-1", [Score(since + hour * HOUR, 0.1, 0.5, 1) for hour in range(168)])
+    platform.scores.add(
+        NAME, "oven-1", [Score(since + hour * HOUR, 0.1, 0.5, 1) for hour in range(168)]
+    )
     platform.past_evaluations.add(PastEvaluation(NAME, "oven-1", since, now, 1, 1, now))
-    store_report(platform, "<p>page</p>" * 1_000, definition=NAME, period=f"week {week}", start=since, end=now, as_of=now)
+    store_report(
+        platform,
+        "<p>page</p>" * 1_000,
+        definition=NAME,
+        period=f"week {week}",
+        start=since,
+        end=now,
+        as_of=now,
+    )
     platform.backtests.begin(f"b{week}", {"definition": NAME, "begun_at": now})
     platform.platform_alerts.report("odd", f"week {week}", "it is odd", since)
     platform.platform_alerts.resolve("odd", f"week {week}", now)
@@ -81,12 +102,18 @@ def train_in_vain(platform, week, now):
     for one in (run, search):
         platform.models.log(one, files={"rows.bin": bytes(20_000)}, folder="dataset")
         platform.models.finish(one)
-    version = register_model(platform, NAME, run, {"model.txt": bytes(5_000)}, {"training_run": run}, {})
+    version = register_model(
+        platform, NAME, run, {"model.txt": bytes(5_000)}, {"training_run": run}, {}
+    )
     promoted = week % 10 == 0
     verdict = "promote" if promoted else "keep"
-    made = DecisionRecord(NAME, now, 1, version, None, promoted, False, verdict, "because", {}, run, "platform")
+    made = DecisionRecord(
+        NAME, now, 1, version, None, promoted, False, verdict, "because", {}, run, "platform"
+    )
     platform.decisions.add(made, week // 10 + 1 if promoted else None)
-    platform.models.set_alias(NAME, "champion", version if promoted else platform.models.alias(NAME, "champion"))
+    platform.models.set_alias(
+        NAME, "champion", version if promoted else platform.models.alias(NAME, "champion")
+    )
 
 
 def counts(stores):
@@ -106,17 +133,29 @@ def test_after_half_a_year_nothing_that_has_a_retention_grows(year, real):
             assert planned["readings"] > 0
             assert sum(s.documents for s in retain(platform, now)) == 0  # nothing is left to delete
         if week == HALF:
-            halfway, versions, held = counts(real), platform.models.versions(NAME), of_oven_2(platform)
-    grown = {name: count - halfway[name] for name, count in counts(real).items() if count > halfway[name]}
+            halfway, versions, held = (
+                counts(real),
+                platform.models.versions(NAME),
+                of_oven_2(platform),
+            )
+    grown = {
+        name: count - halfway[name] for name, count in counts(real).items() if count > halfway[name]
+    }
     assert set(grown) <= {"readings"}  # of oven-2, whose alert is open
     assert grown["readings"] == of_oven_2(platform) - held
     [stuck] = platform.episodes.find(open_only=True)
     first = platform.readings.span("oven-2")[0]
-    assert stuck.raised_at - timedelta(days=34) <= first <= stuck.raised_at - timedelta(days=30)  # some came half a week later
+    assert (
+        stuck.raised_at - timedelta(days=34) <= first <= stuck.raised_at - timedelta(days=30)
+    )  # some came half a week later
     assert now - platform.readings.span("oven-1")[0] <= timedelta(days=64)
     served = [d.challenger_version for d in platform.decisions.of(NAME) if d.promoted]
-    assert set(served) <= set(platform.models.versions(NAME))  # for rollback, and for the evaluation of the past
-    assert len(platform.models.versions(NAME)) <= len(versions) + 3  # those that were promoted meanwhile
+    assert set(served) <= set(
+        platform.models.versions(NAME)
+    )  # for rollback, and for the evaluation of the past
+    assert (
+        len(platform.models.versions(NAME)) <= len(versions) + 3
+    )  # those that were promoted meanwhile
     assert all(platform.models.model_files(NAME, version) for version in served)
     assert len(platform.episodes.find()) > 100  # the record of what was raised stays
     was_sent = {message.key for message in platform.channels["mail"].messages}

@@ -32,13 +32,17 @@ class Spikes(OneByOne):
     """Port `Readings` of assets that are too hot every other time, `every` so many minutes, for the last `days`."""
 
     def __init__(self, every, days):
-        self.index = pd.date_range(at(NOW - days * DAY), at(NOW), freq=f"{every}min", name="ts", inclusive="left").as_unit("ms")
+        self.index = pd.date_range(
+            at(NOW - days * DAY), at(NOW), freq=f"{every}min", name="ts", inclusive="left"
+        ).as_unit("ms")
         minutes = (self.index - at(0)) // pd.Timedelta("1min")
         self.values = np.where((minutes // every) % 2, 230.0, 200.0)
 
     def load(self, asset, start, end, variables=None, events_since=None):
         inside = (self.index > start) & (self.index <= end)
-        return History(asset, pd.DataFrame({"temperature": self.values[inside]}, index=self.index[inside]))
+        return History(
+            asset, pd.DataFrame({"temperature": self.values[inside]}, index=self.index[inside])
+        )
 
     def newest_readings(self, until=None, assets=None):
         return {}
@@ -71,7 +75,13 @@ def foreseen(platform, *documents):
 
 def gated(platform, *documents, accepted=""):
     return apply_within_budget(
-        platform, documents, foreseen(platform, *documents), "engineer", platform.clock.now(), "test", accepted
+        platform,
+        documents,
+        foreseen(platform, *documents),
+        "engineer",
+        platform.clock.now(),
+        "test",
+        accepted,
     )
 
 
@@ -92,7 +102,9 @@ def test_the_load_is_what_live_evaluation_would_have_raised():
 
 def test_the_words_say_expected_budget_and_now():
     [forecast] = foreseen(plant(), document())
-    assert forecast.messages[0].startswith("expected 23.9 alarms a day at position baker; budget 144, now 0")
+    assert forecast.messages[0].startswith(
+        "expected 23.9 alarms a day at position baker; budget 144, now 0"
+    )
 
 
 def test_all_assets_of_a_position_count_and_of_many_a_sample_is_judged():
@@ -105,7 +117,13 @@ def test_all_assets_of_a_position_count_and_of_many_a_sample_is_judged():
 def test_what_is_there_already_is_counted_for_its_position_and_not_for_others():
     platform = plant()
     platform.assets.put([other("mixer-1", "dough"), other("oven-9", "baker")])
-    sync.apply(platform, [document(name="other", assets=["oven-9", "mixer-1"], above=999)], "engineer", at(0), "test")
+    sync.apply(
+        platform,
+        [document(name="other", assets=["oven-9", "mixer-1"], above=999)],
+        "engineer",
+        at(0),
+        "test",
+    )
     for minute in range(0, NOW, 60):
         for asset in ("oven-9", "mixer-1"):
             found = episode(minute, id=f"{asset}-{minute}", definition="other", asset=asset)
@@ -138,7 +156,10 @@ def test_too_little_history_says_so_and_lets_it_pass():
     [forecast] = foreseen(platform, document())
     assert not forecast.breaks
     [words] = forecast.messages
-    assert words == "number of alarms at position baker unknown: there are readings of 23h30m only, at least 1d are needed"
+    assert (
+        words
+        == "number of alarms at position baker unknown: there are readings of 23h30m only, at least 1d are needed"
+    )
     assert gated(platform, document())[0].action == "create"
 
 
@@ -162,7 +183,10 @@ def test_a_classifier_without_a_champion_says_that_nothing_can_be_known():
 
 def test_over_the_budget_nothing_is_applied_and_the_way_out_is_named():
     platform = plant(per_day=20)
-    with pytest.raises(UserError, match=r"expected 23.9 alarms a day at position baker; budget 20(.|\n)*--accept-load REASON"):
+    with pytest.raises(
+        UserError,
+        match=r"expected 23.9 alarms a day at position baker; budget 20(.|\n)*--accept-load REASON",
+    ):
         gated(platform, document(), document(name="harmless", above=999))
     assert platform.definitions.latest() == []
 
@@ -174,7 +198,11 @@ def test_who_says_why_may_put_it_in_service_and_the_audit_keeps_it():
     gated(platform, document(), accepted="start-up week, agreed with the shift")
     assert [r.name for r in platform.definitions.latest()] == ["too-hot"]
     [entry] = [e for e in kept if e["what"] == "alarm load accepted"]
-    assert (entry["actor"], entry["subject"], entry["why"]) == ("engineer", "too-hot", "start-up week, agreed with the shift")
+    assert (entry["actor"], entry["subject"], entry["why"]) == (
+        "engineer",
+        "too-hot",
+        "start-up week, agreed with the shift",
+    )
     assert "budget 20" in entry["after"][0]
 
 
@@ -182,7 +210,9 @@ def test_a_refusal_names_the_smallest_change_that_would_fit_tried_on_the_reading
     platform = plant(per_day=10)
     [forecast] = foreseen(platform, document())
     assert len(forecast.remedies) == 1
-    assert forecast.remedies[0].startswith("for: 30m (only where an alarm that clears at once needs no action")
+    assert forecast.remedies[0].startswith(
+        "for: 30m (only where an alarm that clears at once needs no action"
+    )
     assert "it would fit with for: 30m" in forecast.messages[-1]
     [tried] = foreseen(platform, document(**{"for": "30m"}))
     assert not tried.breaks
@@ -193,7 +223,9 @@ class Audit:
         self.kept = kept
 
     def add(self, actor, what, subject, at, before=None, after=None, why=""):
-        self.kept.append({"actor": actor, "what": what, "subject": subject, "after": after, "why": why})
+        self.kept.append(
+            {"actor": actor, "what": what, "subject": subject, "after": after, "why": why}
+        )
 
 
 def test_a_gate_that_warns_applies_all_the_same_and_one_that_is_off_judges_nothing():
@@ -271,7 +303,10 @@ def test_of_several_put_in_service_at_once_each_is_forecast_on_top_of_those_befo
     platform.definitions.put(document(name="first-hot"))
     assert edit(platform, name="second-hot")["over_budget"] == ["second-hot"]
     assert open_alerts(platform) == [("alarm load", "second-hot revision 1")]
-    assert platform.platform_alerts.subjects("alarm load") == {"first-hot revision 1", "second-hot revision 1"}
+    assert platform.platform_alerts.subjects("alarm load") == {
+        "first-hot revision 1",
+        "second-hot revision 1",
+    }
 
 
 def test_what_is_within_the_budget_raises_nothing():
@@ -285,7 +320,10 @@ def test_what_is_within_the_budget_raises_nothing():
 
 
 def test_a_position_is_the_assets_own_or_the_one_above_it():
-    line, mixer = Asset(name="line-1", position="lead"), Asset(name="mixer-1", parent="line-1", position="dough")
+    line, mixer = (
+        Asset(name="line-1", position="lead"),
+        Asset(name="mixer-1", parent="line-1", position="dough"),
+    )
     oven_1, loose = Asset(name="oven-1", parent="line-1"), Asset(name="loose")
     assert [AssetTree([line, mixer, oven_1, loose]).position(a) for a in (line, mixer, oven_1, loose)] == [
         "lead", "dough", "lead", "operators",
@@ -293,7 +331,9 @@ def test_a_position_is_the_assets_own_or_the_one_above_it():
 
 
 def test_a_load_that_adds_nothing_never_breaks_a_budget_that_is_broken_already():
-    assert not PositionLoad("p", expected=0, now=500, budget=144, floods=0.5, floods_now=0.5).breaks(0.01)
+    assert not PositionLoad(
+        "p", expected=0, now=500, budget=144, floods=0.5, floods_now=0.5
+    ).breaks(0.01)
     assert PositionLoad("p", expected=1, now=500, budget=144, floods=0, floods_now=0).breaks(0.01)
 
 
@@ -305,12 +345,34 @@ def test_floods_are_shares_of_ten_minute_periods():
 
 
 def test_settings_say_what_is_refused_and_where():
-    read = read_settings({"ALERTING_ALARM_GATE": "warn", "ALERTING_ALARM_BUDGET": "100", "ALERTING_ALARM_BUDGET_OVEN_1": "30"})
-    assert (read.budget.mode, read.budget.of("anywhere"), read.budget.of("oven-1")) == ("warn", 100, 30)
+    read = read_settings(
+        {
+            "ALERTING_ALARM_GATE": "warn",
+            "ALERTING_ALARM_BUDGET": "100",
+            "ALERTING_ALARM_BUDGET_OVEN_1": "30",
+        }
+    )
+    assert (read.budget.mode, read.budget.of("anywhere"), read.budget.of("oven-1")) == (
+        "warn",
+        100,
+        30,
+    )
     assert read_settings({}).budget.mode == "refuse"
-    floods = read_settings({"ALERTING_ALARM_FLOOD": "5", "ALERTING_ALARM_FLOOD_SHARE": "0.02", "ALERTING_ALARM_GATE_DAYS": "14"})
-    assert (floods.budget.flood_above, floods.budget.most_floods, floods.budget.days) == (5, 0.02, 14)
-    with pytest.raises(SettingsRefused, match=r"ALERTING_ALARM_FLOOD: 'many'(.|\n)*ALERTING_ALARM_FLOOD_SHARE: '2'"):
+    floods = read_settings(
+        {
+            "ALERTING_ALARM_FLOOD": "5",
+            "ALERTING_ALARM_FLOOD_SHARE": "0.02",
+            "ALERTING_ALARM_GATE_DAYS": "14",
+        }
+    )
+    assert (floods.budget.flood_above, floods.budget.most_floods, floods.budget.days) == (
+        5,
+        0.02,
+        14,
+    )
+    with pytest.raises(
+        SettingsRefused, match=r"ALERTING_ALARM_FLOOD: 'many'(.|\n)*ALERTING_ALARM_FLOOD_SHARE: '2'"
+    ):
         read_settings({"ALERTING_ALARM_FLOOD": "many", "ALERTING_ALARM_FLOOD_SHARE": "2"})
     with pytest.raises(SettingsRefused, match=r"ALERTING_ALARM_GATE(.|\n)*ALERTING_ALARM_BUDGET"):
         read_settings({"ALERTING_ALARM_GATE": "maybe", "ALERTING_ALARM_BUDGET": "-1"})

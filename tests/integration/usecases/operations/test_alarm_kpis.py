@@ -28,7 +28,9 @@ def platform():
 
 def chattering_line(platform, minutes=6):
     values = 214.9 + np.random.default_rng(0).normal(0, 0.5, minutes * 60)
-    rows = [ReadingRow("oven-1", at(s / 60), {"temperature": float(v)}) for s, v in enumerate(values, 1)]
+    rows = [
+        ReadingRow("oven-1", at(s / 60), {"temperature": float(v)}) for s, v in enumerate(values, 1)
+    ]
     add_readings(platform, rows, at(0))
     for minute in range(1, minutes + 1):
         platform.clock.instant = at(minute)
@@ -44,7 +46,13 @@ def test_what_chatters_gets_advice_that_ends_it_when_it_is_applied(platform):
     for proposal in advice.proposals:
         quiet = in_memory_platform(Mailbox("mail"))
         quiet.assets.put(platform.assets.all())
-        apply(quiet, [too_hot(assets=["oven-*"], **proposal.change)], "engineer", at(0), "advice taken")
+        apply(
+            quiet,
+            [too_hot(assets=["oven-*"], **proposal.change)],
+            "engineer",
+            at(0),
+            "advice taken",
+        )
         chattering_line(quiet)
         assert len(quiet.episodes.find(limit=500)) == pytest.approx(proposal.raises_after, abs=1)
         assert alarm_quality(quiet, at(0), at(6)).advice == ()
@@ -65,7 +73,10 @@ def test_learned_limits_get_no_advice_from_a_replay_without_them_but_words(platf
 def test_only_the_assets_that_are_asked_for_count(platform):
     for asset in ("oven-1", "oven-2", "press-1"):
         platform.episodes.insert(closed(episode(10, asset=asset)))
-    counts = [alarm_quality(platform, at(0), at(60), pattern).kpis.alarms for pattern in (None, "oven-*", "oven-2", "nothing")]
+    counts = [
+        alarm_quality(platform, at(0), at(60), pattern).kpis.alarms
+        for pattern in (None, "oven-*", "oven-2", "nothing")
+    ]
     assert counts == [3, 2, 1, 0]
 
 
@@ -73,18 +84,32 @@ def test_old_alarms_that_are_still_open_are_stale_in_this_period(platform):
     platform.episodes.insert(episode(-60 * 24 * 40))
     platform.episodes.insert(closed(episode(-60 * 24 * 40, asset="oven-2")))
     found = alarm_quality(platform, at(0), at(60)).kpis
-    assert (found.alarms, len(found.stale), found.stale[0].active_for) == (0, 1, timedelta(days=40, hours=1))
+    assert (found.alarms, len(found.stale), found.stale[0].active_for) == (
+        0,
+        1,
+        timedelta(days=40, hours=1),
+    )
 
 
 def test_what_is_muted_now_is_told_and_what_nobody_heard_is_not_counted(platform):
-    operate.shelve(platform, "too-hot", "oven-1", operate.Actor("ann", "operator"), at(0), at(300), "start-up")
-    add_readings(platform, [ReadingRow("oven-1", at(m), {"temperature": v}) for m, v in ((5, 230), (9, 200))], at(0))
+    operate.shelve(
+        platform, "too-hot", "oven-1", operate.Actor("ann", "operator"), at(0), at(300), "start-up"
+    )
+    add_readings(
+        platform,
+        [ReadingRow("oven-1", at(m), {"temperature": v}) for m, v in ((5, 230), (9, 200))],
+        at(0),
+    )
     platform.clock.instant = at(10)
     for minute in (6, 10):
         evaluate(platform, None, at(minute))
         deliver_due(platform, at(minute))
     found = alarm_quality(platform, at(0), at(60))
-    assert (found.kpis.alarms, found.kpis.silent, [s.reason for s in found.muted]) == (0, 1, ["start-up"])
+    assert (found.kpis.alarms, found.kpis.silent, [s.reason for s in found.muted]) == (
+        0,
+        1,
+        ["start-up"],
+    )
 
 
 def test_targets_are_settings():
@@ -119,7 +144,10 @@ DAY = 24 * 60
 
 def hot_minutes(platform, minutes, until):
     """Make a reading every hour, too hot at these minutes."""
-    rows = [ReadingRow("oven-1", at(m), {"temperature": 230.0 if m in minutes else 200.0}) for m in range(0, until, 60)]
+    rows = [
+        ReadingRow("oven-1", at(m), {"temperature": 230.0 if m in minutes else 200.0})
+        for m in range(0, until, 60)
+    ]
     add_readings(platform, rows, at(0))
 
 
@@ -141,7 +169,11 @@ def young_plant():
 
 def test_the_days_before_anything_was_evaluated_do_not_thin_the_rates(young_plant):
     found = alarm_quality(young_plant, at(0), at(30 * DAY)).kpis
-    assert (found.alarms, found.asked, found.observed) == (30, timedelta(days=30), timedelta(days=6))
+    assert (found.alarms, found.asked, found.observed) == (
+        30,
+        timedelta(days=30),
+        timedelta(days=6),
+    )
     assert found.observed_since == at(24 * DAY)
     assert (found.per_day, found.per_hour) == (pytest.approx(5), pytest.approx(5 / 24))
     assert sum(band.periods for band in found.bands) == 6 * 144
@@ -151,24 +183,39 @@ def test_the_days_before_anything_was_evaluated_do_not_thin_the_rates(young_plan
 def test_a_group_is_observed_as_long_as_its_own_assets_were_evaluated(young_plant):
     apply(young_plant, [too_hot(name="hot-2", assets=["oven-2"])], "engineer", at(28 * DAY), "test")
     evaluate(young_plant, None, at(30 * DAY))
-    lines = {g.name: g.kpis for g in alarm_quality_by(young_plant, at(0), at(30 * DAY), "line").groups}
-    assert {name: (k.observed.days, k.per_day) for name, k in lines.items()} == {"oven-1": (6, 5.0), "oven-2": (2, 0.0)}
-    assert alarm_quality(young_plant, at(0), at(30 * DAY), "oven-2").kpis.observed == timedelta(days=2)
+    lines = {
+        g.name: g.kpis for g in alarm_quality_by(young_plant, at(0), at(30 * DAY), "line").groups
+    }
+    assert {name: (k.observed.days, k.per_day) for name, k in lines.items()} == {
+        "oven-1": (6, 5.0),
+        "oven-2": (2, 0.0),
+    }
+    assert alarm_quality(young_plant, at(0), at(30 * DAY), "oven-2").kpis.observed == timedelta(
+        days=2
+    )
     assert alarm_quality(young_plant, at(0), at(30 * DAY)).kpis.observed == timedelta(days=6)
 
 
 def test_past_days_count_as_observed_only_where_their_alarms_count(young_plant):
     evaluate_past(young_plant, "too-hot", at(10 * DAY), at(12 * DAY), revision="latest")
-    without, with_past = (alarm_quality(young_plant, at(0), at(30 * DAY), past=past).kpis for past in (False, True))
+    without, with_past = (
+        alarm_quality(young_plant, at(0), at(30 * DAY), past=past).kpis for past in (False, True)
+    )
     assert (without.alarms, without.observed.days, without.per_day) == (30, 6, pytest.approx(5))
-    assert (with_past.alarms, with_past.observed.days, with_past.per_day) == (40, 8, pytest.approx(5))
+    assert (with_past.alarms, with_past.observed.days, with_past.per_day) == (
+        40,
+        8,
+        pytest.approx(5),
+    )
     assert with_past.observed_since == at(10 * DAY)
 
 
 def test_past_days_that_were_not_evaluated_are_not_observed(young_plant):
     evaluate_past(young_plant, "too-hot", at(20 * DAY), at(26 * DAY))
     evaluate_past(young_plant, "too-hot", at(10 * DAY), at(12 * DAY), revision="latest")
-    assert alarm_quality(young_plant, at(0), at(30 * DAY), past=True).kpis.observed == timedelta(days=12)
+    assert alarm_quality(young_plant, at(0), at(30 * DAY), past=True).kpis.observed == timedelta(
+        days=12
+    )
 
 
 def test_days_without_a_champion_are_not_observed():
@@ -181,7 +228,18 @@ def test_days_without_a_champion_are_not_observed():
     assert alarm_quality(platform, at(0), at(10 * DAY)).kpis.observed == timedelta(0)
     platform.decisions.add(
         DecisionRecord(
-            "too-moist", at(7 * DAY), 1, 1, None, True, True, "provisional", "no champion yet", {}, "run-1", "platform"
+            "too-moist",
+            at(7 * DAY),
+            1,
+            1,
+            None,
+            True,
+            True,
+            "provisional",
+            "no champion yet",
+            {},
+            "run-1",
+            "platform",
         )
     )
     assert alarm_quality(platform, at(0), at(10 * DAY)).kpis.observed == timedelta(days=3)
@@ -199,7 +257,13 @@ def test_where_nothing_was_evaluated_no_rate_is_known():
     apply(platform, [too_hot()], "engineer", at(0), "test")
     found = alarm_quality(platform, at(0), at(30 * DAY)).kpis
     assert found.observed_since is None
-    assert {found.per_ten_minutes, found.per_hour, found.per_day, found.time_in_flood, found.busiest} == {None}
+    assert {
+        found.per_ten_minutes,
+        found.per_hour,
+        found.per_day,
+        found.time_in_flood,
+        found.busiest,
+    } == {None}
     assert {band.share for band in found.bands} == {None}
     assert {(finding.value, finding.met) for finding in found.findings} == {(None, None)}
 

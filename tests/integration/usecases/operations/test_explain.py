@@ -19,13 +19,22 @@ from tests.in_memory_platform import Mailbox, in_memory_platform
 def platform():
     made = in_memory_platform(Mailbox("mail"))
     made.assets.put([oven(), oven().model_copy(update={"name": "oven-2"})])
-    apply(made, [too_hot(**{"for": "2m"}, stale_after="30m", clear_above_at=210)], "engineer", at(0), "test")
+    apply(
+        made,
+        [too_hot(**{"for": "2m"}, stale_after="30m", clear_above_at=210)],
+        "engineer",
+        at(0),
+        "test",
+    )
     feed(made, m1=200, m5=230, m10=212, m20=200)
     return made
 
 
 def feed(platform, **values_by_minute):
-    rows = [ReadingRow("oven-1", at(int(m[1:])), {"temperature": v}) for m, v in values_by_minute.items()]
+    rows = [
+        ReadingRow("oven-1", at(int(m[1:])), {"temperature": v})
+        for m, v in values_by_minute.items()
+    ]
     add_readings(platform, rows, at(0))
 
 
@@ -52,7 +61,9 @@ def ask(platform, minute, name="too-hot", asset="oven-1"):
         (80, "unknown", 200),
     ],
 )
-def test_the_answer_is_the_same_however_far_evaluation_has_come(platform, minute, verdict, value, evaluated):
+def test_the_answer_is_the_same_however_far_evaluation_has_come(
+    platform, minute, verdict, value, evaluated
+):
     if evaluated is not None:
         run(platform, evaluated)
     found = ask(platform, minute)
@@ -68,10 +79,18 @@ def test_bad_quality_is_told_with_when_it_began_and_what_was_known_before(platfo
             run(platform, evaluated)
         found = ask(platform, 31)
         assert found.verdict == "unknown"
-        assert found.answer.startswith("cannot tell: bad quality: the source marks the last sample of temperature as bad")
-        assert f"temperature was 200 at {at(20):%Y-%m-%d %H:%M UTC}, of uncertain quality" in found.facts
+        assert found.answer.startswith(
+            "cannot tell: bad quality: the source marks the last sample of temperature as bad"
+        )
+        assert (
+            f"temperature was 200 at {at(20):%Y-%m-%d %H:%M UTC}, of uncertain quality"
+            in found.facts
+        )
         since, last = (f"{at(minute):%Y-%m-%d %H:%M UTC}" for minute in (25, 26))
-        assert f"temperature has been of bad quality since {since}; its last sample is of {last}" in found.facts
+        assert (
+            f"temperature has been of bad quality since {since}; its last sample is of {last}"
+            in found.facts
+        )
     counts = evaluate(platform, ["too-hot"], at(32))
     assert counts.unknown["too-hot on oven-1"].startswith("bad quality")
 
@@ -95,7 +114,9 @@ def test_an_open_one_names_its_episode_who_was_told_and_who_acknowledged(platfor
 
 
 def test_a_shelf_is_named_also_in_hindsight(platform):
-    operate.shelve(platform, "too-hot", "oven-1", operate.Actor("ann", "operator"), at(2), at(9), "cleaning")
+    operate.shelve(
+        platform, "too-hot", "oven-1", operate.Actor("ann", "operator"), at(2), at(9), "cleaning"
+    )
     run(platform, 30)
     found = ask(platform, 8)
     assert found.shelved
@@ -117,7 +138,10 @@ def test_what_is_not_judged_says_why(platform):
     assert "does not apply to oven-2" in ask(platform, 5, asset="oven-2").answer
     apply(platform, [too_hot(state="draft")], "engineer", at(60), "test")
     found = ask(platform, 61)
-    assert (found.verdict, found.answer) == ("not evaluated", "it was not evaluated: revision 2 is draft")
+    assert (found.verdict, found.answer) == (
+        "not evaluated",
+        "it was not evaluated: revision 2 is draft",
+    )
     assert ask(platform, 6).verdict == "pending"  # what was in force then counts for then
 
 
@@ -147,5 +171,11 @@ def test_limits_of_every_form_are_told_as_they_are_written(platform):
     found = ask(platform, 6, name="steps")
     assert (found.verdict, found.value) == ("open", 230)
     assert "225" in found.facts[0]
-    apply(platform, [too_hot(name="band", above=None, outside={"low": 190, "high": 215})], "engineer", at(0), "test")
+    apply(
+        platform,
+        [too_hot(name="band", above=None, outside={"low": 190, "high": 215})],
+        "engineer",
+        at(0),
+        "test",
+    )
     assert "outside" in ask(platform, 3, name="band").facts[0]

@@ -26,7 +26,10 @@ def runs(platform):
 
 
 def test_before_the_first_evaluation_and_training_there_is_none(platform):
-    assert runs(platform) == {"too-hot": LastRuns(), "too-moist": LastRuns(None, None, "not trained")}
+    assert runs(platform) == {
+        "too-hot": LastRuns(),
+        "too-moist": LastRuns(None, None, "not trained"),
+    }
 
 
 def test_the_last_evaluation_is_that_up_to_which_all_assets_are_evaluated(platform):
@@ -38,7 +41,20 @@ def test_the_last_evaluation_is_that_up_to_which_all_assets_are_evaluated(platfo
 
 
 def decided(verdict):
-    return DecisionRecord("too-moist", at(9), 1, 1, None, verdict == "promote", False, verdict, "because", {}, "run", "platform")
+    return DecisionRecord(
+        "too-moist",
+        at(9),
+        1,
+        1,
+        None,
+        verdict == "promote",
+        False,
+        verdict,
+        "because",
+        {},
+        "run",
+        "platform",
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,7 +68,9 @@ def decided(verdict):
         (at(9), None, "refreshed", False, "trained"),
     ],
 )
-def test_the_state_of_a_model_follows_its_last_training(platform, ended, failure, verdict, waits, state):
+def test_the_state_of_a_model_follows_its_last_training(
+    platform, ended, failure, verdict, waits, state
+):
     question = question_of(require_revision(platform.definitions, "too-moist"))
     platform.trainings.begin(Training("too-moist", question, "run", 1, at(7), ended, failure))
     if verdict:

@@ -25,7 +25,12 @@ def test_a_latency_is_proposed_that_waits_for_nineteen_of_twenty_deliveries():
     for n in range(40):
         send(line, n, 3 if n < 38 else 600, temperature=200.0)
     (found,) = lateness(line.platform, at(0))
-    assert (found.asset, found.what, found.deliveries, found.rows) == ("oven-1", "temperature", 40, 40)
+    assert (found.asset, found.what, found.deliveries, found.rows) == (
+        "oven-1",
+        "temperature",
+        40,
+        40,
+    )
     assert (found.longest, found.latency) == (600 * SECOND, 3 * SECOND)
     assert lateness(line.platform, at(60)) == []
 
@@ -38,7 +43,11 @@ def test_nobody_is_advised_to_wait_for_hours_nor_for_events_and_a_delay_is_no_la
     send(line, 100, 3600 + 20, moisture=4.0)
     add_events(line.platform, [EventRow("oven-1", "stop", at(100), at(100), "test")], at(101))
     found = {f.what: f for f in lateness(line.platform, at(0))}
-    assert {what: f.latency for what, f in found.items()} == {"temperature": None, "moisture": 20 * SECOND, "stop": None}
+    assert {what: f.latency for what, f in found.items()} == {
+        "temperature": None,
+        "moisture": 20 * SECOND,
+        "stop": None,
+    }
 
 
 def facts(line, minute):
@@ -55,7 +64,10 @@ def test_why_names_what_late_data_have_changed_and_what_still_waits():
     assert "it was found late: late data showed it at 2026-01-05 00:51 UTC" in facts(line, 31)
     line.feed({32: 200}, 52)
     line.platform.arrivals.request_reprocessing({("too-hot", "oven-1"): at(32)})
-    assert "the next evaluation evaluates it again with late data, from 2026-01-05 00:32 UTC on" in facts(line, 40)
+    assert (
+        "the next evaluation evaluates it again with late data, from 2026-01-05 00:32 UTC on"
+        in facts(line, 40)
+    )
     line.run(53)
     assert "late data: it was over 2026-01-05 00:32 UTC" in facts(line, 31)
 

@@ -31,9 +31,19 @@ def line():
         for ts, row in history.readings.iterrows()
     ]
     add_readings(made, rows, small_models.START)
-    sync.apply(made, [definition_document(small_models.definition())], "engineer", small_models.START, "test")
+    sync.apply(
+        made,
+        [definition_document(small_models.definition())],
+        "engineer",
+        small_models.START,
+        "test",
+    )
     register_model(made, "too-moist", "run-1", {"version": b"1"}, {}, {})
-    made.decisions.add(DecisionRecord("too-moist", SINCE, 1, 1, None, True, True, "provisional", "", {}, "run-1", "platform"))
+    made.decisions.add(
+        DecisionRecord(
+            "too-moist", SINCE, 1, 1, None, True, True, "provisional", "", {}, "run-1", "platform"
+        )
+    )
     made.clock.instant = small_models.as_of(history)
     return made
 

@@ -30,7 +30,13 @@ def oven_named(name):
 def platform():
     made = in_memory_platform(Mailbox("mail"))
     made.assets.put([oven(), oven_named("oven-2")])
-    apply(made, [too_hot(stale_after="10h", severity="high", assets=["oven-*"])], "engineer", at(0), "test")
+    apply(
+        made,
+        [too_hot(stale_after="10h", severity="high", assets=["oven-*"])],
+        "engineer",
+        at(0),
+        "test",
+    )
     add_readings(made, [ReadingRow("oven-1", at(5), {"temperature": 230})], at(5))
     return made
 
@@ -52,7 +58,11 @@ def test_open_episodes_lag_and_notifications_follow_evaluation_and_delivery(plat
     evaluate(platform, None, at(8))
     found = measured(platform, 30)
     assert dict(found.open_episodes) == {"low": 0, "medium": 0, "high": 1, "critical": 0}
-    assert (found.never_evaluated, found.notifications["pending"], found.notifications["dead"]) == (0, 1, 0)
+    assert (found.never_evaluated, found.notifications["pending"], found.notifications["dead"]) == (
+        0,
+        1,
+        0,
+    )
     assert 22 * MINUTE <= found.lag["too-hot"].lag <= 23 * MINUTE
     assert found.overdue >= 20 * MINUTE
     assert found.delivery_overdue > 15 * MINUTE

@@ -27,7 +27,11 @@ def platform(real):
 
 def live(platform):
     for day in range(DAYS):
-        add_readings(platform, [ReadingRow("oven-1", at(day * DAY), {"temperature": 200.0})], at(day * DAY + 1))
+        add_readings(
+            platform,
+            [ReadingRow("oven-1", at(day * DAY), {"temperature": 200.0})],
+            at(day * DAY + 1),
+        )
 
 
 def oldest(platform):
@@ -42,12 +46,16 @@ def test_old_readings_go(platform):
 
 def test_old_readings_of_an_asset_that_is_no_longer_defined_go_too(platform):
     live(platform)
-    platform.assets._assets.delete_many({})  # as an engineer does in MongoDB: the platform itself deletes no asset
+    platform.assets._assets.delete_many(
+        {}
+    )  # as an engineer does in MongoDB: the platform itself deletes no asset
     assert platform.assets.all() == []
     assert oldest(platform) == DAYS - 50
 
 
-def test_readings_of_a_training_period_with_a_date_stay_while_its_definition_is_in_service(platform):
+def test_readings_of_a_training_period_with_a_date_stay_while_its_definition_is_in_service(
+    platform,
+):
     live(platform)
     dated = too_moist(periods={"start": at(100 * DAY).isoformat()})
     apply(platform, [dated], "engineer", at(DAYS * DAY), "test")

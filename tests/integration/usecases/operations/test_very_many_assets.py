@@ -29,7 +29,9 @@ def plant():
     platform = in_memory_platform()
     platform = replace(platform, assets=Reads(platform.assets), budget=AlarmBudget(mode="refuse"))
     junk = [Asset(name=f"junk-{i}") for i in range(10)]
-    platform.assets.put([*junk, Asset(name="hall", position="baker"), oven().model_copy(update={"parent": "hall"})])
+    platform.assets.put(
+        [*junk, Asset(name="hall", position="baker"), oven().model_copy(update={"parent": "hall"})]
+    )
     platform.clock.instant = at(60)
     return platform
 
@@ -39,7 +41,9 @@ def test_applying_reads_no_asset_that_the_definition_does_not_name():
     documents, now = [too_hot(assets=["oven-*"])], platform.clock.now()
     plans = sync.plan(platform, documents)
     loads = forecasts(platform, plans, now)
-    steps = next_steps(platform.assets, platform.definitions, platform.decisions, platform.trainings, plans, now)
+    steps = next_steps(
+        platform.assets, platform.definitions, platform.decisions, platform.trainings, plans, now
+    )
     apply_within_budget(platform, documents, loads, "engineer", now, "test")
     assert "on oven-1" in steps[0]
     assert "position baker" in loads[0].notes[0]
@@ -64,7 +68,12 @@ def test_positions_of_very_many_assets_are_found_in_one_pass_over_them():
             self.count += 1
             return super().__iter__()
 
-    assets = Passes([Asset(name="line", position="bakery"), *(Asset(name=f"oven-{i}", parent="line") for i in range(50))])
+    assets = Passes(
+        [
+            Asset(name="line", position="bakery"),
+            *(Asset(name=f"oven-{i}", parent="line") for i in range(50)),
+        ]
+    )
     found = position_by_asset(assets)
     assert set(found.values()) == {"bakery"}
     assert assets.count <= 2

@@ -20,14 +20,18 @@ SINCE = small_models.START + 20 * HOUR
 
 
 def decided(at):
-    return DecisionRecord("too-moist", at, 1, 1, None, True, True, "provisional", "first", {}, "run-1", "platform")
+    return DecisionRecord(
+        "too-moist", at, 1, 1, None, True, True, "provisional", "first", {}, "run-1", "platform"
+    )
 
 
 @pytest.fixture(scope="module")
 def material():
     data = small_models.dataset(hours=60)
     history = small_models.line(60)
-    model = small_models.linear_model(data.plan, data.rows, {"humidity.last": 2.0}, threshold=0.5, training_cutoff=SINCE - HOUR)
+    model = small_models.linear_model(
+        data.plan, data.rows, {"humidity.last": 2.0}, threshold=0.5, training_cutoff=SINCE - HOUR
+    )
     return history, model
 
 
@@ -42,7 +46,13 @@ def line(material):
         for ts, row in history.readings.iterrows()
     ]
     add_readings(made, rows, small_models.START)
-    apply(made, [definition_document(small_models.definition())], "engineer", small_models.START, "test")
+    apply(
+        made,
+        [definition_document(small_models.definition())],
+        "engineer",
+        small_models.START,
+        "test",
+    )
     register_model(made, "too-moist", "run-1", {"version": b"1"}, {}, {})
     made.decisions.add(decided(SINCE))
     return made
@@ -76,9 +86,13 @@ def test_a_raise_that_waits_for_a_lower_risk_after_a_problem_is_said(line, mater
     always_high = replace(model, threshold=1e-9)
     monkeypatch.setattr(model_files, "model_from_files", lambda files: always_high)
     problems = small_models.dataset(hours=60).problems
-    alone = (problems["start"].shift(-1) - problems["end"] > HOUR) & (problems["start"] > SINCE + HOUR)
+    alone = (problems["start"].shift(-1) - problems["end"] > HOUR) & (
+        problems["start"] > SINCE + HOUR
+    )
     over = problems["end"][alone].iloc[0].to_pydatetime()
-    held, again = (why(line, "too-moist", "oven-1", over + minutes * HOUR / 60) for minutes in (20, 41))
+    held, again = (
+        why(line, "too-moist", "oven-1", over + minutes * HOUR / 60) for minutes in (20, 41)
+    )
     assert (held.verdict, held.due_at) == ("pending", over + HOUR / 2)
     assert "it has not been lower than that since the last problem was over" in held.answer
     assert held.score >= held.threshold
@@ -87,7 +101,11 @@ def test_a_raise_that_waits_for_a_lower_risk_after_a_problem_is_said(line, mater
 
 def test_before_any_champion_nobody_can_tell(platform):
     found = why(platform, "too-moist", "oven-1", SINCE - HOUR)
-    assert (found.verdict, found.unknown, found.model_version) == ("unknown", "no model is in service yet", None)
+    assert (found.verdict, found.unknown, found.model_version) == (
+        "unknown",
+        "no model is in service yet",
+        None,
+    )
 
 
 def test_a_model_that_cannot_be_read_is_said(platform, monkeypatch):
@@ -96,4 +114,7 @@ def test_a_model_that_cannot_be_read_is_said(platform, monkeypatch):
 
     monkeypatch.setattr(model_files, "model_from_files", unreadable)
     found = why(platform, "too-moist", "oven-1", SINCE + HOUR)
-    assert (found.verdict, found.unknown) == ("unknown", "the model cannot be read: the registry does not answer")
+    assert (found.verdict, found.unknown) == (
+        "unknown",
+        "the model cannot be read: the registry does not answer",
+    )

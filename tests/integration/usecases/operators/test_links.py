@@ -37,7 +37,13 @@ def test_another_key_opens_nothing():
 
 
 @pytest.mark.parametrize(
-    "change", [{"episode": "e2"}, {"recipient": "otto"}, {"purpose": "true_alarm"}, {"expires_at": at(10_000)}]
+    "change",
+    [
+        {"episode": "e2"},
+        {"recipient": "otto"},
+        {"purpose": "true_alarm"},
+        {"expires_at": at(10_000)},
+    ],
 )
 def test_nothing_of_a_link_can_be_changed(change):
     forged, genuine = seal(replace(GRANT, **change), b"x" * 40), seal(GRANT, KEY)
@@ -84,7 +90,9 @@ def platform():
     made.clock.instant = at(10)
     made.episodes.insert(replace(episode(1), valid_until=None, outcome_due_at=None))
     revise(made)
-    return replace(made, links=SignedLinks(KEY, "https://x.example", timedelta(hours=1), made.clock.now))
+    return replace(
+        made, links=SignedLinks(KEY, "https://x.example", timedelta(hours=1), made.clock.now)
+    )
 
 
 def revise(platform):
@@ -103,7 +111,12 @@ def feedback(platform):
 
 
 def test_each_link_gives_its_one_answer_once_and_people_may_differ(platform):
-    for recipient, purpose in (("anna", "true_alarm"), ("anna", "acted"), ("otto", "false_alarm"), ("anna", "true_alarm")):
+    for recipient, purpose in (
+        ("anna", "true_alarm"),
+        ("anna", "acted"),
+        ("otto", "false_alarm"),
+        ("anna", "true_alarm"),
+    ):
         use_link(platform, token(platform, purpose, recipient), at(11))
     assert feedback(platform) == [
         ("anna (by link)", "true_alarm", False),
@@ -112,7 +125,9 @@ def test_each_link_gives_its_one_answer_once_and_people_may_differ(platform):
     ]
 
 
-@pytest.mark.parametrize(("episode", "recipient"), [(True, None), (None, "anna"), (True, "anna"), (None, None)])
+@pytest.mark.parametrize(
+    ("episode", "recipient"), [(True, None), (None, "anna"), (True, "anna"), (None, None)]
+)
 def test_a_link_that_was_revoked_does_nothing_and_a_new_one_works(platform, episode, recipient):
     old = token(platform, "acted")
     id = platform.episodes.find()[0].id
@@ -137,7 +152,11 @@ def test_links_of_others_outlive_a_revocation(platform):
 def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path):
     path = tmp_path / "secrets" / "feedback_link_key"
     key = load_or_create_key(path)
-    assert (load_or_create_key(path), path.stat().st_mode & 0o777, len(key) >= 32) == (key, 0o600, True)
+    assert (load_or_create_key(path), path.stat().st_mode & 0o777, len(key) >= 32) == (
+        key,
+        0o600,
+        True,
+    )
     assert list(path.parent.iterdir()) == [path]
 
 

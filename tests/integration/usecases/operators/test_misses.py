@@ -38,9 +38,11 @@ def test_a_miss_is_stored_once_and_audited(platform):
     assert (told.comment, told.actor, told.missed_at) == ("smoke", "ann", at(50))
     assert miss(platform, actor=Actor("bob", "operator"), now=700) == told
     assert platform.misses.between() == [told]
-    assert [(e["actor"], e["what"], e["subject"]) for e in audit_entries(platform) if e["what"] == "miss reported"] == [
-        ("ann", "miss reported", "too-hot on oven-1")
-    ]
+    assert [
+        (e["actor"], e["what"], e["subject"])
+        for e in audit_entries(platform)
+        if e["what"] == "miss reported"
+    ] == [("ann", "miss reported", "too-hot on oven-1")]
 
 
 def test_an_unknown_definition_is_refused_with_near_names(platform):
@@ -56,7 +58,10 @@ def test_all_faults_of_a_miss_are_named_at_once(platform):
 
 
 def test_a_time_with_an_alert_is_no_miss_and_the_alert_is_named(platform):
-    with pytest.raises(UserError, match=f"did raise an alert on oven-1 for that time: episode {episode(100).id[:8]}"):
+    with pytest.raises(
+        UserError,
+        match=f"did raise an alert on oven-1 for that time: episode {episode(100).id[:8]}",
+    ):
         miss(platform, minute=103)
     assert miss(platform, minute=106).missed_at == at(106)
 
@@ -87,7 +92,11 @@ def report(missed):
 
 def test_rows_that_should_have_predicted_a_miss_are_left_out_or_positive_as_the_feedback_rule_says():
     left_out = effects(100)
-    assert [i * 10 for i, e in enumerate(left_out.effect) if e == LEFT_OUT] == [60, 70, 80]  # 100 lies in (t + 10, t + 40]
+    assert [i * 10 for i, e in enumerate(left_out.effect) if e == LEFT_OUT] == [
+        60,
+        70,
+        80,
+    ]  # 100 lies in (t + 10, t + 40]
     assert set(left_out.effect) == {0, LEFT_OUT}
     positive = effects(100, confirmed="positive")
     assert [i * 10 for i, e in enumerate(positive.effect) if e == POSITIVE] == [60, 70, 80]

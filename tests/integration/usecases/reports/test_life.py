@@ -48,12 +48,21 @@ def mail():
 @pytest.fixture
 def platform(mail):
     """A week of readings each hour; on Tuesday it is too hot for two hours."""
-    made = replace(in_memory_platform(mail, Mailbox("boss")), plant_report=PlantReportSettings("week", ("boss",)))
+    made = replace(
+        in_memory_platform(mail, Mailbox("boss")),
+        plant_report=PlantReportSettings("week", ("boss",)),
+    )
     made.assets.put([oven()])
     schedule = {"every": "1h", "report": "week", "report_recipients": ["mail"]}
     documents = [
         too_hot(schedule=schedule, stale_after="3h", notify={"channels": []}),
-        too_hot(name="never-hot", above=500, schedule=schedule, stale_after="3h", notify={"channels": []}),
+        too_hot(
+            name="never-hot",
+            above=500,
+            schedule=schedule,
+            stale_after="3h",
+            notify={"channels": []},
+        ),
     ]
     apply(made, documents, "engineer", at(0), "test")
     live(made, 0, WEEK)
@@ -65,7 +74,11 @@ def live(platform, start, end, late=()):
         minute = hour + 30
         temperature = 230.0 if DAY + 600 <= minute < DAY + 720 else 200.0
         if minute not in late:
-            add_readings(platform, [ReadingRow("oven-1", at(minute), {"temperature": temperature})], at(minute))
+            add_readings(
+                platform,
+                [ReadingRow("oven-1", at(minute), {"temperature": temperature})],
+                at(minute),
+            )
     platform.clock.instant = at(end)
     evaluate(platform, None, at(end))
 
@@ -109,10 +122,20 @@ def test_a_period_is_reported_once_it_is_closed_and_only_where_there_is_somethin
 
 def test_a_period_waits_for_its_last_prediction_window_and_the_laboratory(platform):
     moist = oven().model_copy(update={"name": "oven-1"})
-    variables = {**moist.variables, "moisture": moist.variables["temperature"].model_copy(update={"delay": timedelta(hours=6)})}
+    variables = {
+        **moist.variables,
+        "moisture": moist.variables["temperature"].model_copy(update={"delay": timedelta(hours=6)}),
+    }
     platform.assets.put([moist.model_copy(update={"variables": variables})])
     problem = {"variable": "moisture", "above": 4.5, "for": "10m"}
-    document = too_hot(name="lab", problem=problem, horizon="2h", gap="1h", schedule={"every": "1h"}, stale_after="3h")
+    document = too_hot(
+        name="lab",
+        problem=problem,
+        horizon="2h",
+        gap="1h",
+        schedule={"every": "1h"},
+        stale_after="3h",
+    )
     apply(platform, [document], "engineer", at(1), "test")
     # the end of the week, gap 1 h + horizon 2 h, held for 10 min, delay 6 h
     closes = WEEK + 9 * 60 + 10
@@ -120,12 +143,23 @@ def test_a_period_waits_for_its_last_prediction_window_and_the_laboratory(platfo
     assert "lab" in [d.definition for d in due_reports(platform, at(closes + 1))]
 
 
-def test_a_laboratory_that_takes_two_months_delays_its_reports_and_the_plant_reports_them_in_a_later_revision(platform):
+def test_a_laboratory_that_takes_two_months_delays_its_reports_and_the_plant_reports_them_in_a_later_revision(
+    platform,
+):
     slow = oven()
-    variables = {**slow.variables, "moisture": slow.variables["temperature"].model_copy(update={"delay": timedelta(days=60)})}
+    variables = {
+        **slow.variables,
+        "moisture": slow.variables["temperature"].model_copy(update={"delay": timedelta(days=60)}),
+    }
     platform.assets.put([slow.model_copy(update={"variables": variables})])
     problem = {"variable": "moisture", "above": 4.5}
-    apply(platform, [too_hot(name="lab", problem=problem, schedule={"every": "1h"})], "engineer", at(0), "test")
+    apply(
+        platform,
+        [too_hot(name="lab", problem=problem, schedule={"every": "1h"})],
+        "engineer",
+        at(0),
+        "test",
+    )
     said = issue_all(platform, at(WEEK + 8 * DAY))
     assert "report on the plant, 2026-W02, revision 1: /reports/2026-W02:1" in said
     assert platform.reports.of("lab") == []
@@ -134,7 +168,9 @@ def test_a_laboratory_that_takes_two_months_delays_its_reports_and_the_plant_rep
     assert "report on the plant, 2026-W02, revision 2: /reports/2026-W02:2" in said
 
 
-def test_late_answers_of_a_day_make_one_revision_with_the_differences_and_earlier_ones_stay(platform):
+def test_late_answers_of_a_day_make_one_revision_with_the_differences_and_earlier_ones_stay(
+    platform,
+):
     issue_all(platform, CLOSED)
     first = platform.reports.page("too-hot:2026-W02:1")
     answer(platform, "false_alarm", at(WEEK + 300))
@@ -200,7 +236,10 @@ def test_recipients_get_each_revision_once_with_the_differences_and_a_picture(pl
     deliver_due(platform, CLOSED)
     deliver_due(platform, CLOSED + timedelta(minutes=5))
     (message,) = mail.messages
-    assert (message.key, message.subject) == ("report:too-hot:2026-W02:1:mail", "Report 2026-W02: too-hot")
+    assert (message.key, message.subject) == (
+        "report:too-hot:2026-W02:1:mail",
+        "Report 2026-W02: too-hot",
+    )
     assert message.text.splitlines()[0] == platform.reports.get("too-hot:2026-W02:1").headline
     assert message.draw().png.startswith(b"\x89PNG")
     assert [m.key for m in platform.channels["boss"].messages] == ["report:2026-W02:1:boss"]
@@ -215,7 +254,9 @@ def test_a_crash_after_the_notifications_announces_nothing_twice(platform, mail,
     issue_all(platform, at(WEEK - 1))
     for shard in range(16):
         make_due_reports(platform, shard, CLOSED, lambda _: None)
-    monkeypatch.setattr(platform.reports, "record", lambda *args, **given: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(
+        platform.reports, "record", lambda *args, **given: (_ for _ in ()).throw(KeyboardInterrupt)
+    )
     with pytest.raises(KeyboardInterrupt):
         announce_reports(platform, CLOSED)
     monkeypatch.undo()
@@ -225,7 +266,13 @@ def test_a_crash_after_the_notifications_announces_nothing_twice(platform, mail,
 
 
 def test_a_report_that_fails_does_not_stop_the_others(platform, monkeypatch):
-    apply(platform, [too_hot(name="broken", schedule={"every": "1h"}, stale_after="3h")], "engineer", at(1), "test")
+    apply(
+        platform,
+        [too_hot(name="broken", schedule={"every": "1h"}, stale_after="3h")],
+        "engineer",
+        at(1),
+        "test",
+    )
     from alerting.usecases.reports import make
 
     def gather(p, revision, *rest):
@@ -245,10 +292,14 @@ def test_a_report_that_fails_does_not_stop_the_others(platform, monkeypatch):
     assert "broken, 2026-W02: ValueError: cannot be read" in failures[0]
     assert ids(platform) == ["too-hot:2026-W02:1"]
     monkeypatch.undo()
-    assert [d.definition for d in due_reports(platform, CLOSED)] == ["broken"], "it is tried again, the others are not"
+    assert [d.definition for d in due_reports(platform, CLOSED)] == ["broken"], (
+        "it is tried again, the others are not"
+    )
     (alert,) = platform.platform_alerts.open()
     assert (alert.kind, alert.subject) == ("report failed", "broken, 2026-W02")
-    assert not any("broken" in line for line in issue_all(platform, CLOSED + timedelta(minutes=5))), "not in the next run"
+    assert not any(
+        "broken" in line for line in issue_all(platform, CLOSED + timedelta(minutes=5))
+    ), "not in the next run"
     assert any("broken" in line for line in issue_all(platform, CLOSED + timedelta(minutes=10)))
     assert platform.platform_alerts.open() == []
 
@@ -278,7 +329,9 @@ def test_an_open_period_is_not_issued_by_hand_and_a_closed_one_at_once(platform)
 def test_a_report_that_failed_and_is_issued_by_hand_is_no_platform_alert_any_more(platform):
     week = read_period("2026-W02", platform.zone)
     for name in ("too-hot", None):
-        Attempts(platform, CLOSED).failed(DueReport(name, week, None, ""), ValueError("no such column"))
+        Attempts(platform, CLOSED).failed(
+            DueReport(name, week, None, ""), ValueError("no such column")
+        )
     issue_by_hand(platform, "too-hot", week, at(WEEK + 70))
     assert [alert.subject for alert in platform.platform_alerts.open()] == ["the plant, 2026-W02"]
     issue_by_hand(platform, None, week, at(WEEK + 71))
@@ -288,26 +341,46 @@ def test_a_report_that_failed_and_is_issued_by_hand_is_no_platform_alert_any_mor
 def test_weeks_missed_while_nothing_ran_are_made_up_oldest_first(platform):
     live(platform, WEEK, 3 * WEEK)
     said = issue_all(platform, at(3 * WEEK + 60))
-    assert [line.split(",")[1] for line in said if "plant" in line] == [" 2026-W02", " 2026-W03", " 2026-W04"]
+    assert [line.split(",")[1] for line in said if "plant" in line] == [
+        " 2026-W02",
+        " 2026-W03",
+        " 2026-W04",
+    ]
 
 
-def test_the_plants_report_counts_a_definition_once_whose_period_has_changed_and_compares_all_definitions(platform):
+def test_the_plants_report_counts_a_definition_once_whose_period_has_changed_and_compares_all_definitions(
+    platform,
+):
     issue_all(platform, CLOSED)
-    changed = too_hot(schedule={"every": "1h", "report": "month"}, stale_after="3h", notify={"channels": []})
+    changed = too_hot(
+        schedule={"every": "1h", "report": "month"}, stale_after="3h", notify={"channels": []}
+    )
     apply(platform, [changed], "engineer", at(WEEK + 90), "test")
     answer(platform, "false_alarm", at(WEEK + 95))
     issue_all(platform, at(WEEK + 60 + DAY))
-    week = compose(platform, None, read_period("2026-W02", platform.zone), at(WEEK + 2 * DAY), ReportLife())
+    week = compose(
+        platform, None, read_period("2026-W02", platform.zone), at(WEEK + 2 * DAY), ReportLife()
+    )
     assert week.content.metrics["totals"]["episodes"] == 1
     live(platform, WEEK, 2 * WEEK)
-    following = compose(platform, None, read_period("2026-W03", platform.zone), at(2 * WEEK + 60), ReportLife())
+    following = compose(
+        platform, None, read_period("2026-W03", platform.zone), at(2 * WEEK + 60), ReportLife()
+    )
     assert following.content.metrics["previous"]["episodes"] == 1
 
 
-def test_a_definition_whose_figures_cannot_be_computed_does_not_stop_the_plants_report(platform, monkeypatch):
+def test_a_definition_whose_figures_cannot_be_computed_does_not_stop_the_plants_report(
+    platform, monkeypatch
+):
     for name in ("monthly", "broken"):
         schedule = {"every": "1h", "report": "month"}
-        apply(platform, [too_hot(name=name, schedule=schedule, notify={"channels": []})], "engineer", at(0), "test")
+        apply(
+            platform,
+            [too_hot(name=name, schedule=schedule, notify={"channels": []})],
+            "engineer",
+            at(0),
+            "test",
+        )
     compose_report = plant.compose_report
 
     def fails_for_one(platform, revision, *others):
@@ -328,12 +401,22 @@ def test_a_week_of_the_plants_zone_is_reported(platform):
 
 
 def test_a_definition_retired_in_the_period_is_reported_and_a_draft_is_not(platform):
-    apply(platform, [too_hot(state="retired", schedule={"every": "1h"})], "engineer", at(5 * DAY), "no longer needed")
+    apply(
+        platform,
+        [too_hot(state="retired", schedule={"every": "1h"})],
+        "engineer",
+        at(5 * DAY),
+        "no longer needed",
+    )
     apply(platform, [too_hot(name="draft", state="draft")], "engineer", at(0), "test")
     issue_all(platform, CLOSED)
     assert len(platform.reports.of("too-hot")) == 1
     assert platform.reports.of("draft") == []
-    assert [d.definition for d in due_reports(platform, at(2 * WEEK + 60)) if d.period.name == "2026-W03"] == ["never-hot"]
+    assert [
+        d.definition
+        for d in due_reports(platform, at(2 * WEEK + 60))
+        if d.period.name == "2026-W03"
+    ] == ["never-hot"]
 
 
 def test_a_period_without_data_gives_a_short_report_that_says_so(mail):
@@ -342,9 +425,9 @@ def test_a_period_without_data_gives_a_short_report_that_says_so(mail):
     apply(empty, [too_hot(schedule={"every": "1h"})], "engineer", at(0), "test")
     said = issue_all(empty, CLOSED)
     assert len(said) == 2
-    assert "the alert was not evaluated" in empty.reports.page("too-hot:2026-W02:1") or "No instant was evaluated" in (
-        empty.reports.page("too-hot:2026-W02:1")
-    )
+    assert "the alert was not evaluated" in empty.reports.page(
+        "too-hot:2026-W02:1"
+    ) or "No instant was evaluated" in (empty.reports.page("too-hot:2026-W02:1"))
     maintain(empty, CLOSED)
 
 

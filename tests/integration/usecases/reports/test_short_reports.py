@@ -26,7 +26,9 @@ EVERY_HOUR = {"every": "1h", "report": "week", "report_recipients": ["mail"]}
 
 @pytest.fixture
 def platform():
-    made = replace(in_memory_platform(Mailbox("mail")), plant_report=PlantReportSettings("week", ("mail",)))
+    made = replace(
+        in_memory_platform(Mailbox("mail")), plant_report=PlantReportSettings("week", ("mail",))
+    )
     made.assets.put([oven()])
     made.assets.put_event_types([EventType(name="stop", duration="lasting")])
     made.clock.instant = CLOSED
@@ -34,11 +36,20 @@ def platform():
 
 
 def define(platform, document):
-    apply(platform, [document | {"schedule": EVERY_HOUR, "notify": {"channels": []}}], "engineer", at(0), "test")
+    apply(
+        platform,
+        [document | {"schedule": EVERY_HOUR, "notify": {"channels": []}}],
+        "engineer",
+        at(0),
+        "test",
+    )
 
 
 def week_of_readings(platform, hot=()):
-    rows = [ReadingRow("oven-1", at(m), {"temperature": 230.0 if m in hot else 200.0}) for m in range(30, WEEK + 60, 60)]
+    rows = [
+        ReadingRow("oven-1", at(m), {"temperature": 230.0 if m in hot else 200.0})
+        for m in range(30, WEEK + 60, 60)
+    ]
     add_readings(platform, rows, at(WEEK))
     evaluate(platform, None, CLOSED)
 
@@ -54,9 +65,15 @@ def issued(platform):
 
 def report(platform, name):
     """Return the report on the week as it would be issued, also where there is nothing to say."""
-    made = compose(platform, name, read_period("2026-W02", platform.zone), CLOSED, ReportLife("2026-W02"))
-    text = re.sub(r"\s+", " ", re.sub(r"<style.*?</style>|<[^>]+>", " ", made.content.page, flags=re.DOTALL))
-    assert not re.search(r"\b(nan|inf|None(?![.:]))\b", text), "every figure that is not known has words"
+    made = compose(
+        platform, name, read_period("2026-W02", platform.zone), CLOSED, ReportLife("2026-W02")
+    )
+    text = re.sub(
+        r"\s+", " ", re.sub(r"<style.*?</style>|<[^>]+>", " ", made.content.page, flags=re.DOTALL)
+    )
+    assert not re.search(r"\b(nan|inf|None(?![.:]))\b", text), (
+        "every figure that is not known has words"
+    )
     assert len(made.content.page) < 60_000, "a short report"
     return made, text
 
@@ -68,19 +85,26 @@ def test_without_data_the_report_says_that_nothing_was_evaluated_and_what_to_che
     assert heads["too-hot"].sentences == ("The alert was not evaluated in this period.",)
     assert heads[None].sentences[0] == "No alert was raised."
     made, text = report(platform, "too-hot")
-    assert "No instant was evaluated: check that the definition is active, and readings arrive" in text
+    assert (
+        "No instant was evaluated: check that the definition is active, and readings arrive" in text
+    )
     assert made.content.metrics["evaluated_s"] == 0
     assert made.content.metrics["false_alarms"]["value"] is None, "no rate without time"
     assert len(platform.notifications.due(CLOSED, 9)) == 2
 
 
-def test_without_events_no_problem_occurred_and_nothing_is_announced_for_a_definition_without_anything_to_say(platform):
+def test_without_events_no_problem_occurred_and_nothing_is_announced_for_a_definition_without_anything_to_say(
+    platform,
+):
     define(platform, too_hot(problem={"event": "stop"}, horizon="1h"))
     week_of_readings(platform)
     heads = issued(platform)
     assert heads["too-hot"].revision == 0, "looked at, and nothing to say"
     made, _ = report(platform, "too-hot")
-    assert made.sentences == ("No problem occurred while the alert was evaluated.", "No alert was raised.")
+    assert made.sentences == (
+        "No problem occurred while the alert was evaluated.",
+        "No alert was raised.",
+    )
     assert made.content.metrics["event_recall"]["value"] is None
     assert made.content.metrics["false_alarms"]["value"] == 0
     assert made.trust == "cannot_tell"
@@ -90,18 +114,25 @@ def test_without_answers_alerts_are_counted_but_neither_right_nor_wrong(platform
     define(platform, too_hot())
     week_of_readings(platform, hot=range(DAY + 600, DAY + 720))
     heads = issued(platform)
-    assert heads["too-hot"].sentences == ("1 alert was raised; no operator has said whether it was right.",)
+    assert heads["too-hot"].sentences == (
+        "1 alert was raised; no operator has said whether it was right.",
+    )
     assert heads[None].sentences[0] == "1 alert raised 1 alarm, without an outcome yet."
     made, text = report(platform, "too-hot")
     assert "ask operators for verdicts: without either no alarm gets an outcome" in text
     outcomes = {"hit": 0, "avoided": 0, "false_alarm": 0, "undetermined": 1}
     assert made.content.metrics["outcomes"] == outcomes
-    assert made.content.metrics["verdicts"]["response"]["basis"] == "0 of 1 alarm with a notification"
+    assert (
+        made.content.metrics["verdicts"]["response"]["basis"] == "0 of 1 alarm with a notification"
+    )
 
 
 def test_without_a_champion_the_report_says_so_and_estimates_nothing(platform):
     define(platform, too_moist())
-    rows = [ReadingRow("oven-1", at(m), {"temperature": 200.0, "moisture": 3.5}) for m in range(30, WEEK + 60, 60)]
+    rows = [
+        ReadingRow("oven-1", at(m), {"temperature": 200.0, "moisture": 3.5})
+        for m in range(30, WEEK + 60, 60)
+    ]
     add_readings(platform, rows, at(WEEK))
     evaluate(platform, None, CLOSED)
     heads = issued(platform)

@@ -31,7 +31,9 @@ RECOVERING = {"variable": "moisture", "above": 4.5, "recovery": "2h"}
 def platform(monkeypatch):
     history = small_models.line(150)
     data = small_models.dataset(hours=60)
-    model = small_models.linear_model(data.plan, data.rows, {"humidity.last": 2.0}, threshold=0.5, training_cutoff=CUTOFF)
+    model = small_models.linear_model(
+        data.plan, data.rows, {"humidity.last": 2.0}, threshold=0.5, training_cutoff=CUTOFF
+    )
     monkeypatch.setattr(model_files, "model_from_files", lambda files: model)
     made = in_memory_platform()
     made.assets.put([history.asset])
@@ -40,15 +42,38 @@ def platform(monkeypatch):
         for ts, row in history.readings.iterrows()
     ]
     add_readings(made, rows, small_models.START)
-    apply(made, [definition_document(small_models.definition(problem=RECOVERING))], "engineer", small_models.START, "test")
+    apply(
+        made,
+        [definition_document(small_models.definition(problem=RECOVERING))],
+        "engineer",
+        small_models.START,
+        "test",
+    )
     register_model(made, "too-moist", "run-1", {"version": b"1"}, {}, {})
-    made.decisions.add(DecisionRecord("too-moist", END, 1, 1, None, True, True, "provisional", "first", {}, "run-1", "platform"))
+    made.decisions.add(
+        DecisionRecord(
+            "too-moist",
+            END,
+            1,
+            1,
+            None,
+            True,
+            True,
+            "provisional",
+            "first",
+            {},
+            "run-1",
+            "platform",
+        )
+    )
     made.clock.instant = END
     return made
 
 
 def scored(platform, tmp_path, name="scores.csv", **given):
-    plan = plan_scoring(platform, "too-moist", given.get("start"), given.get("end"), given.get("model"))
+    plan = plan_scoring(
+        platform, "too-moist", given.get("start"), given.get("end"), given.get("model")
+    )
     path = tmp_path / name
     counts = write_scores(path, score_past(platform, plan))
     read = pd.read_csv if name.endswith(".csv") else pd.read_parquet
@@ -56,7 +81,9 @@ def scored(platform, tmp_path, name="scores.csv", **given):
     return frame.assign(time=pd.to_datetime(frame["time"], utc=True)), counts
 
 
-def test_past_scores_equal_those_that_evaluation_stores_whatever_the_step(platform, tmp_path, monkeypatch):
+def test_past_scores_equal_those_that_evaluation_stores_whatever_the_step(
+    platform, tmp_path, monkeypatch
+):
     frame, counts = scored(platform, tmp_path)
     monkeypatch.setattr(past_scores, "_LEAST_STEP", timedelta(hours=7))
     by_small_steps, _ = scored(platform, tmp_path, "small.parquet")
@@ -64,9 +91,13 @@ def test_past_scores_equal_those_that_evaluation_stores_whatever_the_step(platfo
     assert list(platform.scores.between("too-moist", CUTOFF, END)) == []
     assert platform.episodes.find("too-moist") == []
     evaluate_past(platform, "too-moist", CUTOFF, END, model="champion")
-    stored = {row["ts"]: row["score"] for row in platform.scores.between("too-moist", CUTOFF, END + HOUR)}
+    stored = {
+        row["ts"]: row["score"] for row in platform.scores.between("too-moist", CUTOFF, END + HOUR)
+    }
     known = frame[frame["reason"].isna()]
-    assert {t.to_pydatetime(): s for t, s in zip(known["time"], known["score"], strict=True)} == stored
+    assert {
+        t.to_pydatetime(): s for t, s in zip(known["time"], known["score"], strict=True)
+    } == stored
     assert counts[""] == len(stored) > 50
     assert set(known["threshold"]) == {0.5}
     assert set(frame["asset"]) == {"oven-1"}
@@ -76,7 +107,12 @@ def test_each_instant_without_a_score_has_its_reason(platform, tmp_path):
     frame, counts = scored(platform, tmp_path, start=small_models.START)
     by_reason = frame[frame["score"].isna()].groupby("reason")["time"]
     learned = f"the model has learned from times up to {CUTOFF.isoformat()}"
-    assert set(counts) == {"", learned, "the problem has already started", "recovery after the problem"}
+    assert set(counts) == {
+        "",
+        learned,
+        "the problem has already started",
+        "recovery after the problem",
+    }
     assert by_reason.max()[learned] <= CUTOFF < frame["time"][frame["score"].notna()].min()
     recovering = by_reason.get_group("recovery after the problem")
     moist = small_models.line(150).readings["moisture"]

@@ -35,7 +35,10 @@ def of_asset(platform, asset, start, end):
     """The rows that a program would send for (start, end]."""
     rows = platform.readings.load(platform.assets.get(asset), start, end).readings
     return [
-        {"ts": ts.isoformat(), "values": {name: value for name, value in row.items() if not pd.isna(value)}}
+        {
+            "ts": ts.isoformat(),
+            "values": {name: value for name, value in row.items() if not pd.isna(value)},
+        }
         for ts, row in rows.iterrows()
     ]
 
@@ -46,7 +49,11 @@ def test_the_score_of_an_asset_is_the_one_that_evaluation_stored(served):
     highest = max(stored, key=lambda row: row["score"])
     for row in (*stored[::9], highest):
         found = predict(platform, models, name, asset, row["ts"])
-        assert (found.at, found.score, found.model_version) == (row["ts"], row["score"], row["model_version"])
+        assert (found.at, found.score, found.model_version) == (
+            row["ts"],
+            row["score"],
+            row["model_version"],
+        )
         assert found.would_raise == (row["score"] >= found.threshold)
         assert found.unknown is None
         later = predict(platform, models, name, asset, row["ts"] + timedelta(seconds=30))
@@ -71,7 +78,9 @@ def test_rows_that_are_sent_give_the_same_number_as_stored_ones(served):
 
 
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
-def test_a_file_of_readings_gives_the_scores_that_evaluation_stored_in_any_chunks(served, ending, tmp_path, monkeypatch):
+def test_a_file_of_readings_gives_the_scores_that_evaluation_stored_in_any_chunks(
+    served, ending, tmp_path, monkeypatch
+):
     _, platform, name, asset, stored = served
     readings = platform.readings.load(platform.assets.get(asset), at(0), at(100 * DAY)).readings
     path, out = tmp_path / f"readings.{ending}", tmp_path / f"scores.{ending}"
@@ -83,11 +92,19 @@ def test_a_file_of_readings_gives_the_scores_that_evaluation_stored_in_any_chunk
     frame = pd.read_csv(out) if ending == "csv" else pd.read_parquet(out)
     frame["time"] = pd.to_datetime(frame["time"], utc=True)
     rows = frame.dropna(subset="score")
-    known = {ts.to_pydatetime(): score for ts, score in zip(rows["time"], rows["score"], strict=True)}
+    known = {
+        ts.to_pydatetime(): score for ts, score in zip(rows["time"], rows["score"], strict=True)
+    }
     wanted = {row["ts"]: row["score"] for row in stored if row["ts"] <= readings.index[-1]}
     assert {ts: known[ts] for ts in wanted} == wanted
-    assert (found.rows, found.scores, found.scores + sum(found.unknown.values())) == (len(readings), len(known), len(frame))
-    assert json.loads(json.dumps(asdict(found)))["scores"] == len(known)  # as a predict job keeps it
+    assert (found.rows, found.scores, found.scores + sum(found.unknown.values())) == (
+        len(readings),
+        len(known),
+        len(frame),
+    )
+    assert json.loads(json.dumps(asdict(found)))["scores"] == len(
+        known
+    )  # as a predict job keeps it
     assert [p.name for p in sorted(tmp_path.iterdir())] == [path.name, out.name]
     assert {a.name: a for a in platform.assets.all()} == before
 
@@ -108,16 +125,26 @@ def test_a_file_that_lacks_what_the_model_reads_says_so_and_others_are_refused(s
         score_file(platform, name, path, Layout(asset=asset), out)
 
 
-def test_a_computed_variable_is_computed_of_the_file_and_only_a_part_that_it_lacks_is_missing(served, tmp_path):
+def test_a_computed_variable_is_computed_of_the_file_and_only_a_part_that_it_lacks_is_missing(
+    served, tmp_path
+):
     """The first variable that the model reads becomes the ratio of two new ones, with the same values."""
     _, platform, name, asset, stored = served
     known = platform.assets.get(asset)
     readings = platform.readings.load(known, at(0), at(100 * DAY)).readings
     path, out = tmp_path / "readings.csv", tmp_path / "scores.csv"
-    read = next(variable for variable in readings if note_without(platform, name, asset, readings, variable, tmp_path))
+    read = next(
+        variable
+        for variable in readings
+        if note_without(platform, name, asset, readings, variable, tmp_path)
+    )
     measured = readings.drop(columns=read).assign(twice=2 * readings[read], two=2.0)
     ratio = Computed(kind="ratio", of="twice", by="two")
-    computed = {read: Variable(unit=known.variables[read].unit, computed=ratio), "twice": Variable(), "two": Variable()}
+    computed = {
+        read: Variable(unit=known.variables[read].unit, computed=ratio),
+        "twice": Variable(),
+        "two": Variable(),
+    }
     platform.assets.put([known.model_copy(update={"variables": {**known.variables, **computed}})])
     try:
         measured.to_csv(path)
@@ -137,7 +164,9 @@ def test_a_computed_variable_is_computed_of_the_file_and_only_a_part_that_it_lac
 def note_without(platform, name, asset, readings, variable, folder):
     """Whether the model misses a variable that a file lacks."""
     readings.drop(columns=variable).to_csv(folder / "without.csv")
-    notes = score_file(platform, name, folder / "without.csv", Layout(asset=asset), folder / "without-scores.csv").notes
+    notes = score_file(
+        platform, name, folder / "without.csv", Layout(asset=asset), folder / "without-scores.csv"
+    ).notes
     return any("missing in every row" in note for note in notes)
 
 
@@ -167,7 +196,13 @@ def test_a_model_that_cannot_be_read_is_unknown_and_not_a_number(served):
 def test_questions_without_an_answer_are_refused():
     platform = in_memory_platform()
     platform.assets.put([humid_oven()])
-    apply(platform, [too_hot(variable="humidity", assets=[ASSET]), learned_quickly()], "engineer", at(0), "test")
+    apply(
+        platform,
+        [too_hot(variable="humidity", assets=[ASSET]), learned_quickly()],
+        "engineer",
+        at(0),
+        "test",
+    )
     models = ModelCache(platform)
     with pytest.raises(UserError, match="of kind threshold, which has no model"):
         predict(platform, models, "too-hot", ASSET)
@@ -175,8 +210,14 @@ def test_questions_without_an_answer_are_refused():
         predict(platform, models, NAME, "oven-7")
     with pytest.raises(UserError, match="there is no definition"):
         predict(platform, models, "nothing", ASSET)
-    rows = [{"ts": "noon", "values": {"humidity": 1.0}}, {"ts": 1767614400, "values": {"humidty": 1.0}}]
-    with pytest.raises(UserError, match=r"row 1: ts: 'noon' is not a time.*no variable 'humidty'; did you mean humidity\?"):
+    rows = [
+        {"ts": "noon", "values": {"humidity": 1.0}},
+        {"ts": 1767614400, "values": {"humidty": 1.0}},
+    ]
+    with pytest.raises(
+        UserError,
+        match=r"row 1: ts: 'noon' is not a time.*no variable 'humidty'; did you mean humidity\?",
+    ):
         sent_readings(platform, ASSET, rows)
 
 
@@ -187,12 +228,17 @@ def mlflow_store(tmp_path_factory):
     return uri, MlflowModels(uri, artifacts=folder / "artifacts")
 
 
-def test_mlflow_loads_it_and_predicts_the_numbers_of_the_platform(served, mlflow_store, monkeypatch):
+def test_mlflow_loads_it_and_predicts_the_numbers_of_the_platform(
+    served, mlflow_store, monkeypatch
+):
     import mlflow
 
     kind, platform, name, asset, _ = served
     version = 1
-    files, tags = platform.models.model_files(name, version), platform.models.version_tags(name, version)
+    files, tags = (
+        platform.models.model_files(name, version),
+        platform.models.version_tags(name, version),
+    )
     uri, registry = mlflow_store
     number = registry.register(name, registry.start_run(name, "training", {}), files, tags)
     registry.set_alias(name, "champion", number)
@@ -208,13 +254,17 @@ def test_mlflow_loads_it_and_predicts_the_numbers_of_the_platform(served, mlflow
     model = ModelCache(platform).get(definition, version)
     plan = trained_kind_of(definition).plan_of(model, asset)
     assert loaded.metadata.flavors["alerting"]["kind"] == kind
-    rows = pd.DataFrame(np.random.default_rng(5).normal(50, 5, (20, len(plan.columns))), columns=list(plan.columns))
+    rows = pd.DataFrame(
+        np.random.default_rng(5).normal(50, 5, (20, len(plan.columns))), columns=list(plan.columns)
+    )
     rows.iloc[3, 0] = np.nan
     said = loaded.predict(rows)
     if isinstance(model, AnomalyModel):
         matrix = rows.to_numpy(np.float64)
         assert np.array_equal(said["score"], model.by_asset[asset].score(matrix), equal_nan=True)
-        assert np.array_equal(loaded.predict(rows.assign(asset=asset))["score"], said["score"], equal_nan=True)
+        assert np.array_equal(
+            loaded.predict(rows.assign(asset=asset))["score"], said["score"], equal_nan=True
+        )
         with pytest.raises(UserError, match="learned nothing of pump-1"):
             loaded.predict(rows.assign(asset="pump-1"))
     else:

@@ -64,7 +64,10 @@ def test_two_evaluators_in_turn_give_what_one_evaluation_of_all_gives(values, la
     live, batch = Streamed(latency=latency, **fields), Line(latency=latency, **fields)
     live.arrived = ArrivedRows()
     end = len(values) + 4
-    arrivals = sorted((minute + lag * SECOND, minute) for minute, lag in zip(range(1, len(values) + 1), lags, strict=False))
+    arrivals = sorted(
+        (minute + lag * SECOND, minute)
+        for minute, lag in zip(range(1, len(values) + 1), lags, strict=False)
+    )
     for minute, turn in zip(range(1, end + 1), turns, strict=False):
         for arrived, stamp in arrivals:
             if minute - 1 < arrived <= minute:
@@ -76,7 +79,10 @@ def test_two_evaluators_in_turn_give_what_one_evaluation_of_all_gives(values, la
     live.run(end)
     batch.feed({stamp: values[stamp - 1] for _, stamp in arrivals}, end)
     batch.run(end)
-    assert (live.condition_intervals(), live.state()) == (batch.condition_intervals(), batch.state())
+    assert (live.condition_intervals(), live.state()) == (
+        batch.condition_intervals(),
+        batch.state(),
+    )
     keys = [message.key for message in live.mail.messages]
     assert len(keys) == len(set(keys))
 
@@ -90,7 +96,11 @@ def test_a_reading_is_evaluated_as_soon_as_its_latency_is_over_and_then_no_more(
     line.arrived = ArrivedRows()
     line.feed({1: 230}, 1)
     assert (line.stream(1 + 9 * SECOND).targets, line.mail.messages) == (0, [])
-    assert (line.stream(1 + 10 * SECOND).raised, len(line.mail.messages), watermark(line)) == (1, 1, at(1))
+    assert (line.stream(1 + 10 * SECOND).raised, len(line.mail.messages), watermark(line)) == (
+        1,
+        1,
+        at(1),
+    )
     assert not line.prompt.waits
     assert line.stream(2).targets == 0
     assert watermark(line) == at(1)
@@ -150,8 +160,14 @@ def test_a_severity_that_rises_is_notified_at_once_as_a_raise_is():
 
 def test_only_targets_that_read_what_arrived_are_evaluated_and_models_are_left_to_the_scheduler():
     platform = platform_on(memory_platform(), [], HandClock())
-    platform.assets.put([oven(), Asset(name="oven-2", variables={"temperature": Variable(), "speed": Variable()})])
-    documents = [too_hot(), too_hot(name="other", assets=["oven-2"]), too_hot(name="fast", assets=["oven-2"], variable="speed")]
+    platform.assets.put(
+        [oven(), Asset(name="oven-2", variables={"temperature": Variable(), "speed": Variable()})]
+    )
+    documents = [
+        too_hot(),
+        too_hot(name="other", assets=["oven-2"]),
+        too_hot(name="fast", assets=["oven-2"], variable="speed"),
+    ]
     apply(platform, [*documents, too_moist()], "engineer", at(0), "test")
     rows = [ReadingRow("oven-2", at(1), {"temperature": 230.0})]
     add_readings(platform, rows, at(1))
@@ -162,23 +178,51 @@ def test_only_targets_that_read_what_arrived_are_evaluated_and_models_are_left_t
 
 
 def source(name, **changes):
-    return {"name": name, "kind": "sql", "url": {"env": "DB"}, "table": "t", "cursor": "id", **changes}
+    return {
+        "name": name,
+        "kind": "sql",
+        "url": {"env": "DB"},
+        "table": "t",
+        "cursor": "id",
+        **changes,
+    }
 
 
 def test_the_targets_of_a_source_are_evaluated_when_it_has_delivered_in_a_file_of_a_night_too():
     platform = platform_on(memory_platform(), [], HandClock())
-    apply_sources(platform, [source("lab", latency="0s"), source("stops", delivers="events")], "ada", at(0))
-    platform.assets.put([oven(temperature=Variable(source="lab")), Asset(name="oven-2", variables={"temperature": Variable()})])
+    apply_sources(
+        platform, [source("lab", latency="0s"), source("stops", delivers="events")], "ada", at(0)
+    )
+    platform.assets.put(
+        [
+            oven(temperature=Variable(source="lab")),
+            Asset(name="oven-2", variables={"temperature": Variable()}),
+        ]
+    )
     hourly = {"schedule": {"every": "1h"}}
-    apply(platform, [too_hot(**hourly), too_hot(name="other", assets=["oven-2"], **hourly)], "engineer", at(0), "test")
+    apply(
+        platform,
+        [too_hot(**hourly), too_hot(name="other", assets=["oven-2"], **hourly)],
+        "engineer",
+        at(0),
+        "test",
+    )
     evaluate(platform, None, at(600))
-    add_readings(platform, [ReadingRow(f"oven-{i}", at(m), {"temperature": 230.0}) for i in (1, 2) for m in (60, 61)], at(605))
+    add_readings(
+        platform,
+        [ReadingRow(f"oven-{i}", at(m), {"temperature": 230.0}) for i in (1, 2) for m in (60, 61)],
+        at(605),
+    )
     planned = plan_arrived(platform, ["lab"], SHARDS, at(605))
     assert (planned.late.late, planned.late.has_requests, len(planned.shards)) == (4, True, 1)
     (shard,) = planned.shards
-    counts = evaluate_arrived(platform, ["lab"], shard, SHARDS, at(605), planned.source_hash, planned.late.has_requests)
+    counts = evaluate_arrived(
+        platform, ["lab"], shard, SHARDS, at(605), planned.source_hash, planned.late.has_requests
+    )
     assert (counts.targets, counts.raised) == (1, 1)
-    assert [(e.definition, e.late_data_status) for e in platform.episodes.find()] == [("too-hot", "found_late")]
+    assert [(e.definition, e.late_data_status) for e in platform.episodes.find()] == [
+        ("too-hot", "found_late")
+    ]
     assert plan_arrived(platform, ["stops"], SHARDS, at(606)).shards == []
     platform.assets.put_event_types([EventType(name="stop", duration="lasting")])
     apply(platform, [too_moist(problem={"event": "stop"})], "engineer", at(606), "test")
@@ -187,7 +231,12 @@ def test_the_targets_of_a_source_are_evaluated_when_it_has_delivered_in_a_file_o
 
 def test_an_event_counts_at_its_start_and_its_end_and_for_the_targets_that_read_its_type():
     arrived = ArrivedRows()
-    arrived.add([EventRow("oven-1", "stop", at(1), at(2), "mes"), EventRow("oven-2", "stop", at(3), None, "mes")])
+    arrived.add(
+        [
+            EventRow("oven-1", "stop", at(1), at(2), "mes"),
+            EventRow("oven-2", "stop", at(3), None, "mes"),
+        ]
+    )
     assert arrived.parts() == [
         LatePart("oven-1", at(1), at(2), 0, (), ("stop",)),
         LatePart("oven-2", at(3), at(3), 0, (), ("stop",)),

@@ -60,7 +60,9 @@ def write(folder, name, *lines, age=60):
 
 def names(folder):
     """Return the names of files by folder."""
-    return {f.name: sorted(p.name for p in f.iterdir()) for f in sorted(folder.iterdir()) if f.is_dir()}
+    return {
+        f.name: sorted(p.name for p in f.iterdir()) for f in sorted(folder.iterdir()) if f.is_dir()
+    }
 
 
 def stored(platform, asset="oven-1"):
@@ -77,7 +79,11 @@ def test_a_file_of_european_csv_is_stored_once_and_moved(platform, folder):
     variable = platform.assets.get("oven-1").variables["zone_2"]
     assert (variable.unit, variable.source) == ("°C", "lab")
     progress = platform.sources.progress("lab")
-    assert (progress.rows, progress.arrived_at, progress.newest.strftime("%H:%M")) == (2, at(1), "12:01")
+    assert (progress.rows, progress.arrived_at, progress.newest.strftime("%H:%M")) == (
+        2,
+        at(1),
+        "12:01",
+    )
 
 
 def test_a_file_of_the_same_name_with_other_content_is_read_and_both_are_kept(platform, folder):
@@ -102,7 +108,9 @@ def test_files_that_stay_are_read_once_and_again_when_their_content_changes(plat
     assert poll(platform, READERS, "lab", at(5), again=True).new == 0
 
 
-def test_a_bad_file_goes_to_its_folder_with_the_reason_and_does_not_stop_the_others(platform, folder):
+def test_a_bad_file_goes_to_its_folder_with_the_reason_and_does_not_stop_the_others(
+    platform, folder
+):
     write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", "05.01.2026 13:01:00;;201,5;A", age=90)
     write(folder, "b.csv", "05.01.2026 13:00:00;1;201,5;A")
     found = poll(platform, READERS, "lab", at(1))
@@ -130,7 +138,9 @@ def test_a_file_that_is_still_written_waits(platform, folder):
     assert names(folder) == {"in": ["a.csv"]}
 
 
-def test_a_process_that_is_killed_before_a_file_is_moved_reads_it_again_without_doubling(platform, folder):
+def test_a_process_that_is_killed_before_a_file_is_moved_reads_it_again_without_doubling(
+    platform, folder
+):
     write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A")
 
     class Dying(FolderDrop):
@@ -148,7 +158,12 @@ def test_columns_that_are_not_named_can_be_left_out_and_events_are_read(platform
     write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A")
     poll(platform, READERS, "lab", at(1))
     assert set(platform.assets.get("oven-1").variables) == {"zone_2"}
-    events = source(folder, delivers="events", variables={}, events={"type_column": "Rezept", "type_prefix": "recipe-"})
+    events = source(
+        folder,
+        delivers="events",
+        variables={},
+        events={"type_column": "Rezept", "type_prefix": "recipe-"},
+    )
     apply_sources(platform, [events], "ada", at(0))
     write(folder, "b.csv", "05.01.2026 14:00:00;1;201,5;A")
     assert poll(platform, READERS, "lab", at(2)).new == 1
@@ -157,19 +172,31 @@ def test_columns_that_are_not_named_can_be_left_out_and_events_are_read(platform
 
 
 def test_parquet_is_read_too(platform, folder):
-    apply_sources(platform, [source(folder, pattern=f"{folder}/in/*", asset="oven-1", asset_column=None)], "ada", at(0))
+    apply_sources(
+        platform,
+        [source(folder, pattern=f"{folder}/in/*", asset="oven-1", asset_column=None)],
+        "ada",
+        at(0),
+    )
     frame = pd.DataFrame(
-        {"Zeitstempel": pd.date_range("2026-01-05 12:00", periods=3, freq="min", tz="UTC"), "zone_2": [1.0, 2.0, 3.0]}
+        {
+            "Zeitstempel": pd.date_range("2026-01-05 12:00", periods=3, freq="min", tz="UTC"),
+            "zone_2": [1.0, 2.0, 3.0],
+        }
     )
     frame.to_parquet(folder / "in" / "a.parquet")
     os.utime(folder / "in" / "a.parquet", (1, 1))
     assert poll(platform, READERS, "lab", at(1)).new == 3
 
 
-def test_a_look_shows_rows_of_the_newest_file_and_refused_lines_and_changes_nothing(platform, folder):
+def test_a_look_shows_rows_of_the_newest_file_and_refused_lines_and_changes_nothing(
+    platform, folder
+):
     write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", "05.01.2026 13:01:00;;201,5;A")
     trial = try_source(platform, READERS, parse_source(source(folder)))
-    assert [(row["asset"], row["zone_2"], row["Rezept"]) for row in trial.rows] == [("oven-1", 201.5, "A")]
+    assert [(row["asset"], row["zone_2"], row["Rezept"]) for row in trial.rows] == [
+        ("oven-1", 201.5, "A")
+    ]
     assert [row.line for row in trial.refused] == [3]
     assert names(folder) == {"in": ["a.csv"]}
     assert platform.assets.all() == []
@@ -182,7 +209,9 @@ def test_a_folder_that_is_not_there_is_said(platform, folder):
     assert "not mounted" in platform.sources.progress("lab").fault
 
 
-def test_more_files_that_stay_than_are_read_at_once_do_not_keep_a_new_one_out(platform, folder, monkeypatch):
+def test_more_files_that_stay_than_are_read_at_once_do_not_keep_a_new_one_out(
+    platform, folder, monkeypatch
+):
     monkeypatch.setattr("alerting.usecases.sources.files.MOST_FILES", 2)
     apply_sources(platform, [source(folder, done=None)], "ada", at(0))
     for minute in range(5):
@@ -208,7 +237,9 @@ def test_a_file_that_changes_while_it_is_read_stays_and_is_read_again(platform, 
 
 
 @pytest.mark.parametrize("step", ["sha256", "put_away"])
-def test_a_file_that_cannot_be_read_or_moved_is_said_and_does_not_stop_the_others(platform, folder, step):
+def test_a_file_that_cannot_be_read_or_moved_is_said_and_does_not_stop_the_others(
+    platform, folder, step
+):
     write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A", age=90)
     write(folder, "b.csv", "05.01.2026 13:01:00;1;202,5;A")
 
@@ -234,8 +265,15 @@ def test_links_are_not_followed(platform, folder):
     assert names(folder) == {"in": ["a.csv", "b.txt"]}
 
 
-def test_files_that_were_put_away_are_not_read_again_where_the_pattern_matches_them(platform, folder):
-    platform.sources.put(source(folder, pattern=f"{folder}/*/*.csv"))  # as an earlier version accepted it
+def test_files_that_were_put_away_are_not_read_again_where_the_pattern_matches_them(
+    platform, folder
+):
+    platform.sources.put(
+        source(folder, pattern=f"{folder}/*/*.csv")
+    )  # as an earlier version accepted it
     write(folder, "a.csv", "05.01.2026 13:00:00;1;201,5;A")
-    assert [poll(platform, READERS, "lab", at(minute), again=True).rows for minute in (1, 2)] == [1, 0]
+    assert [poll(platform, READERS, "lab", at(minute), again=True).rows for minute in (1, 2)] == [
+        1,
+        0,
+    ]
     assert names(folder) == {"done": ["a.csv"], "in": []}

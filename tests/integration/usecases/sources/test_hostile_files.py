@@ -57,7 +57,9 @@ def _age(path, age):
 
 def names(folder):
     parts = [folder / part for part in ("in", "done", "bad")]
-    return {part.name: sorted(path.name for path in part.iterdir()) for part in parts if part.is_dir()}
+    return {
+        part.name: sorted(path.name for path in part.iterdir()) for part in parts if part.is_dir()
+    }
 
 
 def reason(folder, name):
@@ -69,14 +71,22 @@ def test_every_good_file_is_stored_in_the_round_in_which_hostile_ones_come_first
     hostile.pop("kind, secret").unlink()
     assert len(hostile) > 130
     for number, path in enumerate(hostile.values()):
-        _age(path, 10_000 - number)  # ten of them are the first in order, the others lie between and behind good ones
+        _age(
+            path, 10_000 - number
+        )  # ten of them are the first in order, the others lie between and behind good ones
     for number in range(GOOD_FILES):
-        write(folder, f"good-{number}.csv", table(f"2026-01-05T06:{number:02}:00Z,{number}", head=f"ts,good_{number}"))
+        write(
+            folder,
+            f"good-{number}.csv",
+            table(f"2026-01-05T06:{number:02}:00Z,{number}", head=f"ts,good_{number}"),
+        )
         _age(folder / "in" / f"good-{number}.csv", 10_000 - FIRST - number * 5)
     apply_sources(platform, [document(folder)], "ada", at(0))
     found = poll(platform, READERS, "lab", at(1))
     readings = platform.readings.load(platform.assets.get("oven-1"), None, None).readings
-    assert [readings[f"good_{n}"].dropna().tolist() for n in range(GOOD_FILES)] == [[float(n)] for n in range(GOOD_FILES)]
+    assert [readings[f"good_{n}"].dropna().tolist() for n in range(GOOD_FILES)] == [
+        [float(n)] for n in range(GOOD_FILES)
+    ]
     left = names(folder)
     assert left["in"] == sorted(hostile[name].name for name in SKIPPED)
     bad = [name for name in left["bad"] if not name.endswith(".reason.txt")]
@@ -91,11 +101,21 @@ def test_every_good_file_is_stored_in_the_round_in_which_hostile_ones_come_first
 
 
 @pytest.mark.parametrize(
-    "stamp", ["0000-01-01T00:00:00Z", "0001-01-01 00:00:00", "9999-12-31T23:59:59-14:00", "01.01.0001 00:00"]
+    "stamp",
+    [
+        "0000-01-01T00:00:00Z",
+        "0001-01-01 00:00:00",
+        "9999-12-31T23:59:59-14:00",
+        "01.01.0001 00:00",
+    ],
 )
 def test_a_null_date_is_the_fault_of_its_file(folder, stamp):
     platform = memory_platform()
-    write(folder, "a.csv", table("05.01.2026 06:00,1" if "." in stamp else "2026-01-05T06:00:00Z,1", f"{stamp},2"))
+    write(
+        folder,
+        "a.csv",
+        table("05.01.2026 06:00,1" if "." in stamp else "2026-01-05T06:00:00Z,1", f"{stamp},2"),
+    )
     apply_sources(platform, [document(folder)], "ada", at(0))
     assert poll(platform, READERS, "lab", at(1)).refused == 1
     assert "line 3, column ts: " in reason(folder, "a.csv")
@@ -133,7 +153,9 @@ def test_an_unexpected_error_is_the_fault_of_its_file_and_the_others_are_stored(
     found = poll(platform, Readers(Breaking(), READERS.sql, is_outage=is_outage), "lab", at(1))
     assert (found.new, found.refused) == (2, 1)
     assert names(folder) == {"in": [], "done": ["b.csv"], "bad": ["a.csv", "a.csv.reason.txt"]}
-    assert reason(folder, "a.csv").endswith("a.csv: cannot be read: ZeroDivisionError: integer division or modulo by zero\n")
+    assert reason(folder, "a.csv").endswith(
+        "a.csv: cannot be read: ZeroDivisionError: integer division or modulo by zero\n"
+    )
 
 
 def test_an_outage_of_the_database_is_the_fault_of_no_file(folder, monkeypatch):
@@ -161,7 +183,10 @@ def test_no_link_in_the_folder_of_bad_files_is_written_through(folder):
     assert poll(platform, READERS, "lab", at(1)).refused == 1
     assert victim.read_text() == "precious"
     assert not (folder / "nothing").exists()
-    assert sorted(set(names(folder)["bad"]) - {"a.csv.reason.txt", "2-a.csv"}) == ["3-a.csv", "3-a.csv.reason.txt"]
+    assert sorted(set(names(folder)["bad"]) - {"a.csv.reason.txt", "2-a.csv"}) == [
+        "3-a.csv",
+        "3-a.csv.reason.txt",
+    ]
     assert (folder / "bad" / "3-a.csv").read_bytes() == table("never,1")
 
 
@@ -187,7 +212,11 @@ def test_a_name_of_255_bytes_ends_somewhere(folder, name):
     found = names(folder)
     assert found["in"] == []
     assert len(found["bad"]) == 6
-    assert all(f"{away}.reason.txt" in found["bad"] for away in found["bad"] if not away.endswith(".reason.txt"))
+    assert all(
+        f"{away}.reason.txt" in found["bad"]
+        for away in found["bad"]
+        if not away.endswith(".reason.txt")
+    )
     write(folder, name)
     assert poll(platform, READERS, "lab", at(4)).new == 2
     assert names(folder)["done"] == [name]
@@ -205,7 +234,10 @@ def test_a_file_is_moved_to_another_disk_too(folder, monkeypatch):
     apply_sources(platform, [document(folder)], "ada", at(0))
     assert poll(platform, READERS, "lab", at(1)).new == 2
     assert (folder / "done" / "a.csv").read_bytes() == GOOD
-    assert (names(folder), Path(folder / "done" / "a.csv").stat().st_mtime_ns) == ({"in": [], "done": ["a.csv"]}, changed)
+    assert (names(folder), Path(folder / "done" / "a.csv").stat().st_mtime_ns) == (
+        {"in": [], "done": ["a.csv"]},
+        changed,
+    )
 
 
 def test_a_file_that_cannot_be_moved_leaves_nothing_where_it_should_go(folder, monkeypatch):

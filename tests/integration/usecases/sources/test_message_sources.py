@@ -50,7 +50,13 @@ class Line:
     def __init__(self, server, proxy, name, is_waiting=True, **changes):
         self.server, self.proxy, self.name = server, proxy, name
         self.platform = memory_platform()
-        given = {"name": name, "kind": server.kind, "url": {"env": "BROKER_URL"}, **KINDS[server.kind], **changes}
+        given = {
+            "name": name,
+            "kind": server.kind,
+            "url": {"env": "BROKER_URL"},
+            **KINDS[server.kind],
+            **changes,
+        }
         self.document = {field: value for field, value in given.items() if value is not None}
         self.document.setdefault("topic", self.topic("{asset}", "readings"))
         apply_sources(self.platform, [self.document], "ada", at(0))
@@ -64,21 +70,32 @@ class Line:
         """Start the service, and wait for its subscription."""
         environ = {"BROKER_URL": self.server.address(self.proxy.port)}
         self.service = StreamService(platform or self.platform, environ)
-        self.turns(lambda: not is_waiting or (self.streams and all(stream._fault is None for stream in self.streams)))
+        self.turns(
+            lambda: (
+                not is_waiting
+                or (self.streams and all(stream._fault is None for stream in self.streams))
+            )
+        )
 
     @property
     def streams(self):
         return [found.stream for found in self.service._streams.values()]
 
     def send(self, numbers, asset="oven-1"):
-        rows = [{"ts": (NOON + timedelta(seconds=i)).isoformat(), "values": {"t": i}} for i in numbers]
-        self.server.publish(self.topic(asset, "readings"), [json.dumps(row).encode() for row in rows])
+        rows = [
+            {"ts": (NOON + timedelta(seconds=i)).isoformat(), "values": {"t": i}} for i in numbers
+        ]
+        self.server.publish(
+            self.topic(asset, "readings"), [json.dumps(row).encode() for row in rows]
+        )
 
     def turns(self, until, seconds=40.0):
         """Let the service work until a condition holds."""
         end = time.monotonic() + seconds
         while not until():
-            assert time.monotonic() < end, f"not in time: {self.progress}, {len(self.stored())} stored"
+            assert time.monotonic() < end, (
+                f"not in time: {self.progress}, {len(self.stored())} stored"
+            )
             self.service.turn()
 
     @property
@@ -90,7 +107,9 @@ class Line:
         if found is None:
             return {}
         frame = self.platform.readings.load(found, None, None).readings
-        return {int((ts - NOON).total_seconds()): row.dropna().to_dict() for ts, row in frame.iterrows()}
+        return {
+            int((ts - NOON).total_seconds()): row.dropna().to_dict() for ts, row in frame.iterrows()
+        }
 
 
 @pytest.fixture
@@ -117,10 +136,17 @@ class Failing:
 
 def test_rows_are_stored_once_in_any_order_and_poison_is_put_aside(line):
     line.send([3, 1, 2, 0, 1, 3])
-    line.server.publish(line.topic("oven-1", "readings"), [b"poison", b"\xff", b"x" * (1 << 20) + b"y"])
+    line.server.publish(
+        line.topic("oven-1", "readings"), [b"poison", b"\xff", b"x" * (1 << 20) + b"y"]
+    )
     line.send([4], "oven-2")
     dead = line.platform.sources.dead
-    line.turns(lambda: line.stored("oven-2") and len(dead(line.name, 10)) == (2 if line.server.kind == "mqtt" else 3))
+    line.turns(
+        lambda: (
+            line.stored("oven-2")
+            and len(dead(line.name, 10)) == (2 if line.server.kind == "mqtt" else 3)
+        )
+    )
     assert line.stored() == {i: {"t": float(i)} for i in range(4)}
     assert line.progress.rows == 5
     assert all(len(letter.payload) <= 1 << 20 for letter in dead(line.name, 10))
@@ -173,7 +199,10 @@ def test_a_changed_topic_is_given_back(line):
     line.service.close()
     line.start()
     line.send([1])
-    line.server.publish(line.topic("new", "oven-3", "readings"), [json.dumps({"ts": NOON.isoformat(), "t": 1}).encode()])
+    line.server.publish(
+        line.topic("new", "oven-3", "readings"),
+        [json.dumps({"ts": NOON.isoformat(), "t": 1}).encode()],
+    )
     line.turns(lambda: line.stored("oven-3"))
     assert line.stored() == {}
     assert line.platform.sources.dead(line.name, 10) == []
@@ -222,7 +251,9 @@ def test_a_subject_that_no_stream_stores_is_said(server, proxy):
 
 
 @only("redis")
-def test_the_fields_of_an_entry_are_a_row_and_entries_of_a_dead_consumer_are_taken_over(server, proxy, monkeypatch):
+def test_the_fields_of_an_entry_are_a_row_and_entries_of_a_dead_consumer_are_taken_over(
+    server, proxy, monkeypatch
+):
     import redis
 
     monkeypatch.setattr("alerting.adapters.sources.redis_streams.IDLE_MS", 100)
@@ -230,7 +261,12 @@ def test_the_fields_of_an_entry_are_a_row_and_entries_of_a_dead_consumer_are_tak
     with redis.Redis(port=server.port) as client:
         client.xgroup_create("plain", "alerting-fields", mkstream=True)
         for i in range(3):
-            row = {"ts": (NOON + timedelta(seconds=i)).isoformat(), "zone": 200 + i, "recipe": "A 1", "on": "true"}
+            row = {
+                "ts": (NOON + timedelta(seconds=i)).isoformat(),
+                "zone": 200 + i,
+                "recipe": "A 1",
+                "on": "true",
+            }
             client.xadd("plain", row)
         client.xreadgroup("alerting-fields", "another", {"plain": ">"}, count=2)
         line = Line(server, proxy, "fields", topic="plain", field=None, asset="oven-1")
@@ -271,6 +307,14 @@ def test_a_trial_shows_rows_as_they_would_be_stored_and_takes_none_from_the_serv
 def test_a_trial_of_a_broker_that_is_away_says_so_within_its_time(server, proxy):
     from alerting.adapters.sources.brokers import look_at
 
-    source = parse_source({"name": "away", "kind": server.kind, "url": {"env": "B"}, "topic": "away", **KINDS[server.kind]})
+    source = parse_source(
+        {
+            "name": "away",
+            "kind": server.kind,
+            "url": {"env": "B"},
+            "topic": "away",
+            **KINDS[server.kind],
+        }
+    )
     with pytest.raises(UserError, match="source away: "):
         look_at(server.kind, source, server.address(free_port()), 2.0)

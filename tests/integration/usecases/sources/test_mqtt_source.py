@@ -17,19 +17,35 @@ from tests.helpers.mosquitto import Broker
 
 mqtt = pytest.importorskip("paho.mqtt.client", reason="pip install paho-mqtt")
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
-SOURCE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topic": "line-3/{asset}/readings"}
+SOURCE = {
+    "name": "line",
+    "kind": "mqtt",
+    "url": {"env": "BROKER_URL"},
+    "topic": "line-3/{asset}/readings",
+}
 VALUES = {**SOURCE, "topic": "line-3/{asset}/{variable}", "payload": "value", "stamp": "receipt"}
 
 
 def test_topics_and_payloads_that_do_not_fit_are_faults():
-    for changes in ({"topic": "a/#/b"}, {"topic": "a/b+"}, {"topic": "a/{machine}"}, {"payload": "value"}, {"stamp": "never"}):
+    for changes in (
+        {"topic": "a/#/b"},
+        {"topic": "a/b+"},
+        {"topic": "a/{machine}"},
+        {"payload": "value"},
+        {"stamp": "never"},
+    ):
         with pytest.raises(SourceRefused):
             parse_source({**SOURCE, **changes})
 
 
 def message(payload, topic="line-3/oven-1/readings", acknowledged=None, received=NOON):
     body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-    return Message(topic, body, received, lambda: acknowledged.append(payload) if acknowledged is not None else None)
+    return Message(
+        topic,
+        body,
+        received,
+        lambda: acknowledged.append(payload) if acknowledged is not None else None,
+    )
 
 
 def stored(platform, asset="oven-1"):
@@ -37,7 +53,9 @@ def stored(platform, asset="oven-1"):
     if found is None:
         return {}
     frame = platform.readings.load(found, None, None).readings
-    return {int((ts - NOON).total_seconds()): row.dropna().to_dict() for ts, row in frame.iterrows()}
+    return {
+        int((ts - NOON).total_seconds()): row.dropna().to_dict() for ts, row in frame.iterrows()
+    }
 
 
 def test_the_levels_of_a_topic_name_asset_and_variable_of_one_value():
@@ -55,7 +73,10 @@ def test_a_poison_message_is_put_aside_and_stored_once_its_source_is_corrected()
     platform = memory_platform()
     apply_sources(platform, [SOURCE], "ada", at(0))
     done = []
-    good, poison = {"ts": NOON.isoformat(), "values": {"t": 1}}, {"at": NOON.isoformat(), "values": {"t": 2}}
+    good, poison = (
+        {"ts": NOON.isoformat(), "values": {"t": 1}},
+        {"at": NOON.isoformat(), "values": {"t": 2}},
+    )
     batch = [message(m, acknowledged=done) for m in (good, poison, b"{", poison)]
     count = store_messages(platform, parse_source(SOURCE), batch, at(1))
     assert (count.messages, count.new, count.dead, len(done)) == (4, 1, 3, 4)
@@ -64,7 +85,10 @@ def test_a_poison_message_is_put_aside_and_stored_once_its_source_is_corrected()
         "ts: there is no time",
     ]
     apply_sources(platform, [{**SOURCE, "time": "at"}], "ada", at(2))
-    assert (retry_dead(platform, "line", at(3)).new, len(platform.sources.dead("line", 10))) == (1, 1)
+    assert (retry_dead(platform, "line", at(3)).new, len(platform.sources.dead("line", 10))) == (
+        1,
+        1,
+    )
     assert stored(platform) == {0: {"t": 2.0}}
 
 
@@ -93,7 +117,9 @@ class Line:
     """A line that publishes readings, one a second of event time."""
 
     def __init__(self, broker):
-        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="line", protocol=mqtt.MQTTv5)
+        self._client = mqtt.Client(
+            mqtt.CallbackAPIVersion.VERSION2, client_id="line", protocol=mqtt.MQTTv5
+        )
         self._client.connect("127.0.0.1", broker.port)
         self._client.loop_start()
 
@@ -101,7 +127,9 @@ class Line:
         sent = []
         for i in numbers:
             row = {"ts": (NOON + timedelta(seconds=i)).isoformat(), "values": {"t": i}}
-            sent.append(self._client.publish("line-3/oven-1/readings", payload or json.dumps(row), qos=1))
+            sent.append(
+                self._client.publish("line-3/oven-1/readings", payload or json.dumps(row), qos=1)
+            )
         for one in sent:
             one.wait_for_publish(20)
 
@@ -172,7 +200,9 @@ class Failing:
 
 def publish(broker, *messages):
     """Publish retained messages of (topic, payload)."""
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="publisher", protocol=mqtt.MQTTv5)
+    client = mqtt.Client(
+        mqtt.CallbackAPIVersion.VERSION2, client_id="publisher", protocol=mqtt.MQTTv5
+    )
     client.connect("127.0.0.1", broker.port)
     client.loop_start()
     for topic, payload in messages:
@@ -220,7 +250,9 @@ def test_from_the_noted_subscription_on_no_message_is_missed(broker):
     service.close()
 
 
-@pytest.mark.parametrize(("code", "reason"), [(0x87, "Not authorized"), (0, "Granted QoS 0"), (1, None)])
+@pytest.mark.parametrize(
+    ("code", "reason"), [(0x87, "Not authorized"), (0, "Granted QoS 0"), (1, None)]
+)
 def test_a_topic_that_the_broker_does_not_grant_is_a_fault_of_the_source(code, reason):
     from paho.mqtt.packettypes import PacketTypes
     from paho.mqtt.reasoncodes import ReasonCode
@@ -228,5 +260,7 @@ def test_a_topic_that_the_broker_does_not_grant_is_a_fault_of_the_source(code, r
     from alerting.adapters.sources.mqtt import refusal
 
     found = refusal("line-3/+/readings", [ReasonCode(PacketTypes.SUBACK, identifier=code)])
-    wanted = f"the broker does not grant topic 'line-3/+/readings' with quality of service 1: {reason}"
+    wanted = (
+        f"the broker does not grant topic 'line-3/+/readings' with quality of service 1: {reason}"
+    )
     assert found == (None if reason is None else wanted)

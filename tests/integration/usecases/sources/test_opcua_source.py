@@ -57,13 +57,19 @@ class Plant:
         folder = self._server.nodes.objects
         self.nodes = {}
         for id, value in ((ZONE, 0.0), (RECIPE, "A")):
-            self.nodes[id] = await folder.add_variable(asyncua.ua.NodeId.from_string(id), f"2:{id[-5:]}", value)
+            self.nodes[id] = await folder.add_variable(
+                asyncua.ua.NodeId.from_string(id), f"2:{id[-5:]}", value
+            )
             await self._write(id, value, 0)
-        await self._server.historize_node_data_change(self.nodes[ZONE], period=timedelta(days=3650), count=1000)
+        await self._server.historize_node_data_change(
+            self.nodes[ZONE], period=timedelta(days=3650), count=1000
+        )
 
     async def _write(self, id, value, seconds, status=0):
         found = asyncua.ua.DataValue(
-            asyncua.ua.Variant(value), asyncua.ua.StatusCode(status), SourceTimestamp=BEGIN + timedelta(seconds=seconds)
+            asyncua.ua.Variant(value),
+            asyncua.ua.StatusCode(status),
+            SourceTimestamp=BEGIN + timedelta(seconds=seconds),
         )
         await self.nodes[id].write_value(found)
 
@@ -96,12 +102,16 @@ class Reader:
     def __init__(self, proxy, **changes):
         self.platform = memory_platform()
         apply_sources(self.platform, [{**SOURCE, **changes}], "ada", at(0))
-        self.service = StreamService(self.platform, {"SERVER_URL": f"opc.tcp://127.0.0.1:{proxy.port}"})
+        self.service = StreamService(
+            self.platform, {"SERVER_URL": f"opc.tcp://127.0.0.1:{proxy.port}"}
+        )
 
     def turns(self, until):
         end = time.monotonic() + 30
         while not until():
-            assert time.monotonic() < end, f"not in time: {self.platform.sources.progress('line')}, {self.stored()}"
+            assert time.monotonic() < end, (
+                f"not in time: {self.platform.sources.progress('line')}, {self.stored()}"
+            )
             self.service.turn()
 
     def stored(self):
@@ -109,7 +119,10 @@ class Reader:
         if found is None:
             return {}
         frame = self.platform.readings.load(found, None, None).readings
-        return {int((ts - BEGIN).total_seconds()): row.dropna().to_dict() for ts, row in frame.iterrows()}
+        return {
+            int((ts - BEGIN).total_seconds()): row.dropna().to_dict()
+            for ts, row in frame.iterrows()
+        }
 
 
 def test_values_have_the_stamps_and_the_quality_of_the_server(plant, proxy):
@@ -148,8 +161,15 @@ def test_no_value_is_lost_over_an_outage_of_the_database_and_a_hand_over(plant, 
         monkeypatch.setattr(stream_service, name, seconds)
     monkeypatch.setattr(stream_service, "_was_killed_here", lambda _: False)
     reader = Reader(proxy)
-    first, second = reader.service, StreamService(reader.platform, {"SERVER_URL": f"opc.tcp://127.0.0.1:{proxy.port}"})
-    first._process = next(name for name in map(str, range(99)) if owner("line", [name, second._process]) == second._process)
+    first, second = (
+        reader.service,
+        StreamService(reader.platform, {"SERVER_URL": f"opc.tcp://127.0.0.1:{proxy.port}"}),
+    )
+    first._process = next(
+        name
+        for name in map(str, range(99))
+        if owner("line", [name, second._process]) == second._process
+    )
     reader.turns(reader.stored)
 
     def write(numbers, *services):
@@ -183,7 +203,12 @@ class Away:
 
 def test_values_that_had_come_are_delivered_before_a_lost_connection_is_said():
     client = OpcUaClient.__new__(OpcUaClient)
-    client._lost, client._values, client._past, client._history = "closed", ["a", "b", "c"], deque(), deque()
+    client._lost, client._values, client._past, client._history = (
+        "closed",
+        ["a", "b", "c"],
+        deque(),
+        deque(),
+    )
     assert client.receive(0) == ["a", "b", "c"]
     with pytest.raises(UserError, match="the connection to the server is lost: closed"):
         client.receive(2)
@@ -219,9 +244,13 @@ def test_a_good_value_that_is_no_number_is_a_bad_sample_and_not_a_dead_message(v
 
     source, platform = parse_source(SOURCE), memory_platform()
     apply_sources(platform, [SOURCE], "ada", at(0))
-    found = asyncua.ua.DataValue(asyncua.ua.Variant(value, asyncua.ua.VariantType.Double), SourceTimestamp=BEGIN)
+    found = asyncua.ua.DataValue(
+        asyncua.ua.Variant(value, asyncua.ua.VariantType.Double), SourceTimestamp=BEGIN
+    )
     received = OpcUaClient._received(SimpleNamespace(_source=source), ZONE, found)
-    count = store_messages(platform, source, [Message(received.topic, received.payload, BEGIN, lambda: None)], BEGIN)
+    count = store_messages(
+        platform, source, [Message(received.topic, received.payload, BEGIN, lambda: None)], BEGIN
+    )
     assert (count.new, count.dead) == (1, 0)
 
 

@@ -39,7 +39,11 @@ class OverSftp:
         os.utime(f"{self.root}/{name}", (self.changed, self.changed))
 
     def names(self):
-        found = [os.path.relpath(f"{folder}/{name}", self.root) for folder, _, names in os.walk(self.root) for name in names]
+        found = [
+            os.path.relpath(f"{folder}/{name}", self.root)
+            for folder, _, names in os.walk(self.root)
+            for name in names
+        ]
         return sorted(found)
 
 
@@ -48,7 +52,10 @@ class OverS3:
 
     def __init__(self, port, folder):
         self.address = f"s3://key:secret@?endpoint_url=http://127.0.0.1:{port}"
-        self.root, self.options = f"/{folder.name.lower().replace('_', '-')[-40:]}x", {"unchanged_for": "0s"}
+        self.root, self.options = (
+            f"/{folder.name.lower().replace('_', '-')[-40:]}x",
+            {"unchanged_for": "0s"},
+        )
         self.store = object_store(self.address)
         create_bucket(port, self.root[1:])
 
@@ -60,7 +67,9 @@ class OverS3:
         from pyarrow import fs
 
         found = self.store.get_file_info(fs.FileSelector(self.root[1:], recursive=True))
-        return sorted(info.path.partition("/")[2] for info in found if info.type == fs.FileType.File)
+        return sorted(
+            info.path.partition("/")[2] for info in found if info.type == fs.FileType.File
+        )
 
 
 @pytest.fixture(params=["sftp", "s3"])
@@ -80,7 +89,13 @@ def platform():
 
 
 def document(server, **changes):
-    plain = {"name": "lab", "kind": "files", "url": {"env": "LAB"}, "pattern": f"{server.root}/in/*.csv", "asset": "oven-1"}
+    plain = {
+        "name": "lab",
+        "kind": "files",
+        "url": {"env": "LAB"},
+        "pattern": f"{server.root}/in/*.csv",
+        "asset": "oven-1",
+    }
     plain |= {"done": f"{server.root}/done", "bad": f"{server.root}/bad", **server.options}
     return {name: value for name, value in {**plain, **changes}.items() if value is not None}
 
@@ -104,7 +119,9 @@ def test_good_files_are_stored_and_moved_and_bad_ones_have_the_reason_beside_the
     assert (found.new, found.refused) == (2, 1)
     assert stored(platform) == {"12:00": 1.5, "12:01": 2.5}
     assert server.names() == ["bad/b.csv", "bad/b.csv.reason.txt", "done/a.csv", "in/notes.txt"]
-    server.write("in/a.csv", GOOD.replace("2,5", "13,5"))  # another one of this name, perhaps of the same second
+    server.write(
+        "in/a.csv", GOOD.replace("2,5", "13,5")
+    )  # another one of this name, perhaps of the same second
     assert poll(platform, readers(server), "lab", at(2)).new == 1
     assert "done/2-a.csv" in server.names()
     assert stored(platform)["12:01"] == 13.5
@@ -117,7 +134,9 @@ def test_a_file_that_stays_is_read_once_and_again_when_it_grows(platform, server
     assert poll(platform, reading, "lab", at(1)).new == 2
     fetched = []
     fetch = remote.RemoteDrop._fetched
-    monkeypatch.setattr(remote.RemoteDrop, "_fetched", lambda drop, file: fetched.append(file) or fetch(drop, file))
+    monkeypatch.setattr(
+        remote.RemoteDrop, "_fetched", lambda drop, file: fetched.append(file) or fetch(drop, file)
+    )
     assert poll(platform, reading, "lab", at(2)).rows == 0
     assert fetched == []  # size and time say that it is the same
     server.write("in/a.csv", f"{GOOD}05.01.2026 12:02;4,5\n")
@@ -125,7 +144,9 @@ def test_a_file_that_stays_is_read_once_and_again_when_it_grows(platform, server
     assert len(stored(platform)) == 3
 
 
-def test_a_read_that_is_killed_before_the_file_is_moved_changes_nothing_the_second_time(platform, server, monkeypatch):
+def test_a_read_that_is_killed_before_the_file_is_moved_changes_nothing_the_second_time(
+    platform, server, monkeypatch
+):
     apply_sources(platform, [document(server)], "ada", at(0))
     server.write("in/a.csv", GOOD)
 
@@ -150,8 +171,12 @@ def test_a_look_shows_rows_and_stores_nothing(platform, server):
     assert (len(trial.rows), platform.assets.all(), server.names()) == (2, [], ["in/a.csv"])
 
 
-def test_a_folder_that_is_not_there_and_a_file_that_is_too_large_are_said(platform, server, monkeypatch):
-    apply_sources(platform, [document(server, pattern=f"{server.root}/nowhere/*.csv")], "ada", at(0))
+def test_a_folder_that_is_not_there_and_a_file_that_is_too_large_are_said(
+    platform, server, monkeypatch
+):
+    apply_sources(
+        platform, [document(server, pattern=f"{server.root}/nowhere/*.csv")], "ada", at(0)
+    )
     with pytest.raises(UserError, match="no such file or folder"):
         poll(platform, readers(server), "lab", at(1))
     apply_sources(platform, [document(server)], "ada", at(2))
@@ -182,20 +207,31 @@ def test_links_at_the_server_are_not_followed(platform, sftp, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd.csv", "a\nb.csv"])
-def test_a_name_that_leaves_the_folder_is_refused_or_taken_as_a_name(platform, sftp, name, monkeypatch):
+def test_a_name_that_leaves_the_folder_is_refused_or_taken_as_a_name(
+    platform, sftp, name, monkeypatch
+):
     sftp.write("in/a.csv", GOOD)
     apply_sources(platform, [document(sftp, pattern=f"{sftp.root}/in/*")], "ada", at(0))
-    entry = {"name": f"{sftp.root}/in/{name}", "size": 5, "type": "file", "mtime": datetime.now(UTC) - timedelta(days=1)}
+    entry = {
+        "name": f"{sftp.root}/in/{name}",
+        "size": 5,
+        "type": "file",
+        "mtime": datetime.now(UTC) - timedelta(days=1),
+    }
     monkeypatch.setattr(remote.RemoteDrop, "_list", lambda *_: [entry])
     with pytest.raises(UserError, match=r"no name of a file|no such file"):
         poll(platform, readers(sftp), "lab", at(1))
 
 
-def test_a_host_key_that_is_unknown_or_another_one_is_refused(platform, sftp, sftp_server, tmp_path):  # noqa: F811
+def test_a_host_key_that_is_unknown_or_another_one_is_refused(
+    platform, sftp, sftp_server, tmp_path
+):  # noqa: F811
     sftp.write("in/a.csv", GOOD)
     (tmp_path / "none").write_text("")
     other = tmp_path / "other"
-    other.write_text(f"[127.0.0.1]:{sftp_server.port} {(sftp_server.key.with_suffix('.pub')).read_text()}")
+    other.write_text(
+        f"[127.0.0.1]:{sftp_server.port} {(sftp_server.key.with_suffix('.pub')).read_text()}"
+    )
     for file, message in (
         (tmp_path / "none", "its host key is not in"),
         (other, "another host key"),
@@ -223,7 +259,15 @@ def test_a_wrong_key_and_one_that_others_may_read_are_refused(platform, sftp, sf
 
 
 @pytest.mark.parametrize(
-    "address", ["sftp://host:x/", "sftp://host", "ftp://a:hidden@b", "s3://k:hidden@?nothing=1", "s3://[", "x"]
+    "address",
+    [
+        "sftp://host:x/",
+        "sftp://host",
+        "ftp://a:hidden@b",
+        "s3://k:hidden@?nothing=1",
+        "s3://[",
+        "x",
+    ],
 )
 def test_an_address_that_is_none_is_refused_without_showing_it(platform, sftp, address):
     apply_sources(platform, [document(sftp)], "ada", at(0))
@@ -243,7 +287,15 @@ def test_a_server_that_does_not_answer_is_said_without_its_password(platform, sf
 
 def test_fields_of_a_server_without_one_are_faults():
     with pytest.raises(SourceRefused) as refusal:
-        parse_source({"name": "lab", "kind": "files", "pattern": "/in/*.csv", "key": "/k", "known_hosts": "/h"})
+        parse_source(
+            {
+                "name": "lab",
+                "kind": "files",
+                "pattern": "/in/*.csv",
+                "key": "/k",
+                "known_hosts": "/h",
+            }
+        )
     assert [fault.path for fault in refusal.value.faults] == ["known_hosts", "key"]
 
 
@@ -255,10 +307,14 @@ HOSTILE = {
 }
 
 
-def test_hostile_files_at_a_server_are_put_away_there_and_good_ones_behind_them_are_stored(platform, server):
+def test_hostile_files_at_a_server_are_put_away_there_and_good_ones_behind_them_are_stored(
+    platform, server
+):
     apply_sources(platform, [document(server)], "ada", at(0))
     for name, text in HOSTILE.items():
-        if "\n" not in name or isinstance(server, OverSftp):  # the test's S3 server writes such a name into its XML as a blank
+        if "\n" not in name or isinstance(
+            server, OverSftp
+        ):  # the test's S3 server writes such a name into its XML as a blank
             server.write(f"in/{name}", text)
     server.write("in/z.csv", GOOD)
     reading = readers(server)
@@ -278,11 +334,17 @@ def test_a_name_that_is_no_utf_8_at_an_sftp_server_is_a_name(platform, sftp):
     found = poll(platform, readers(sftp), "lab", at(1))
     assert (found.new, found.refused) == (2, 1)
     bad, reason, done = (os.fsencode(name) for name in sftp.names())
-    assert (bad, reason, done) == (b"bad/\xff.csv", b"bad/\xff.csv.reason.txt", b"done/m\xfcller.csv")
+    assert (bad, reason, done) == (
+        b"bad/\xff.csv",
+        b"bad/\xff.csv.reason.txt",
+        b"done/m\xfcller.csv",
+    )
     assert platform.sources.progress("lab").last["values"]["file"].endswith("/in/m\\xfcller.csv")
 
 
-def test_links_and_pipes_at_an_sftp_server_are_neither_read_nor_written_through(platform, sftp, tmp_path):
+def test_links_and_pipes_at_an_sftp_server_are_neither_read_nor_written_through(
+    platform, sftp, tmp_path
+):
     (tmp_path / "victim").write_text("precious")
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "a.csv.reason.txt").symlink_to(tmp_path / "victim")

@@ -15,7 +15,12 @@ from alerting.usecases.sources.replay import Outgoing
 from tests.helpers.mosquitto import Broker
 from tests.support import free_port
 
-SOURCE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topic": "line-3/{asset}/readings"}
+SOURCE = {
+    "name": "line",
+    "kind": "mqtt",
+    "url": {"env": "BROKER_URL"},
+    "topic": "line-3/{asset}/readings",
+}
 TOPIC = "line-3/oven-1/readings"
 
 
@@ -52,16 +57,22 @@ def test_a_broker_that_is_away_is_an_error(monkeypatch):
     sender = pytest.importorskip("alerting.adapters.sources.mqtt", reason="pip install paho-mqtt")
     monkeypatch.setattr(sender, "_SENT_S", 0.2)
     with pytest.raises(UserError, match="the broker cannot be reached: it does not answer"):
-        open_sender(parse_source(SOURCE), lambda: f"mqtt://127.0.0.1:{free_port()}", lambda: ("", ""))
+        open_sender(
+            parse_source(SOURCE), lambda: f"mqtt://127.0.0.1:{free_port()}", lambda: ("", "")
+        )
 
 
 def test_rows_go_to_the_api_of_the_source_and_a_refused_one_is_an_error():
     seen = []
 
     def answer(request):
-        seen.append((request.url.params["source"], request.headers["authorization"], request.content))
+        seen.append(
+            (request.url.params["source"], request.headers["authorization"], request.content)
+        )
         refused = [{"line": 2, "reason": "ts: there is no time"}] if len(seen) > 1 else []
-        return httpx.Response(200, json={"rows": 2, "new": 2, "refused": len(refused), "lines": refused})
+        return httpx.Response(
+            200, json={"rows": 2, "new": 2, "refused": len(refused), "lines": refused}
+        )
 
     sender = HttpSender("gate", "http://127.0.0.1:1", "token", httpx.MockTransport(answer))
     sender.send([Outgoing("", b'{"a": 1}'), Outgoing("", b'{"a": 2}')])
@@ -70,11 +81,19 @@ def test_rows_go_to_the_api_of_the_source_and_a_refused_one_is_an_error():
         sender.send([Outgoing("", b"{}")])
 
 
-def test_rows_are_sent_again_while_the_api_has_too_much_to_do_and_another_server_is_an_error(monkeypatch):
+def test_rows_are_sent_again_while_the_api_has_too_much_to_do_and_another_server_is_an_error(
+    monkeypatch,
+):
     monkeypatch.setattr(senders, "_PAUSE_S", 0.0)
     accepted = httpx.Response(200, json={"rows": 1, "new": 1, "refused": 0, "lines": []})
-    answers = [httpx.Response(429, json={"detail": "later"}), accepted, httpx.Response(502, text="<html>bad gateway")]
-    sender = HttpSender("gate", "http://proxy", "token", httpx.MockTransport(lambda _: answers.pop(0)))
+    answers = [
+        httpx.Response(429, json={"detail": "later"}),
+        accepted,
+        httpx.Response(502, text="<html>bad gateway"),
+    ]
+    sender = HttpSender(
+        "gate", "http://proxy", "token", httpx.MockTransport(lambda _: answers.pop(0))
+    )
     sender.send([Outgoing("", b"{}")])
     with pytest.raises(UserError, match="http://proxy answers with 502 and no JSON"):
         sender.send([Outgoing("", b"{}")])

@@ -48,7 +48,9 @@ def test_a_source_that_the_stream_service_has_paused_raises_an_alert_until_it_is
 def test_values_that_are_lost_raise_an_alert_for_a_day():
     platform = memory_platform()
     apply_sources(platform, [{**GATE, "stale_after": "30d"}], "ada", at(0))
-    platform.sources.record_loss("gate", SourceLoss("more than 50000 values waited to be stored", 12), at(1))
+    platform.sources.record_loss(
+        "gate", SourceLoss("more than 50000 values waited to be stored", 12), at(1)
+    )
     assert maintain(platform, at(2))["faults"] == ["values lost: source gate"]
     reason = "values are lost (12 so far): more than 50000 values waited to be stored"
     assert platform.platform_alerts.open()[0].reason == reason
@@ -66,20 +68,35 @@ def test_a_source_that_was_written_into_the_database_gets_a_revision_at_the_chec
 
 
 @pytest.mark.parametrize("delivers", ["readings", "events"])
-def test_a_file_that_declares_too_much_is_refused_whole_with_an_alert_and_the_others_are_stored(tmp_path, delivers):
+def test_a_file_that_declares_too_much_is_refused_whole_with_an_alert_and_the_others_are_stored(
+    tmp_path, delivers
+):
     bounds = DeclarationLimits(DeclarationBounds(3, 5, 9), DeclarationBounds(9, 9, 9))
     platform = replace(memory_platform(), declaration_limits=bounds)
-    lab = {"name": "lab", "kind": "files", "pattern": f"{tmp_path}/*.csv", "unchanged_for": "0s", "delivers": delivers}
+    lab = {
+        "name": "lab",
+        "kind": "files",
+        "pattern": f"{tmp_path}/*.csv",
+        "unchanged_for": "0s",
+        "delivers": delivers,
+    }
     apply_sources(platform, [lab], "ada", at(0))
     for name, first, count in (("a.csv", 0, 4), ("b.csv", 10, 3), ("c.csv", 20, 3)):
-        lines = [f"2026-01-05T12:00:00Z,oven-{number},stop,1.5" for number in range(first, first + count)]
+        lines = [
+            f"2026-01-05T12:00:00Z,oven-{number},stop,1.5" for number in range(first, first + count)
+        ]
         (tmp_path / name).write_text("\n".join(["ts,asset,type,t", *lines, ""]))
     read = poll(platform, Readers(FolderDrop(), SqlReader(resolver({}))), "lab", at(1))
     assert (read.rows, read.refused) == (3, 2)
     assert [asset.name for asset in platform.assets.all()] == ["oven-10", "oven-11", "oven-12"]
-    assert "ALERTING_NEW_ASSETS_PER_SOURCE; nothing of the file is stored" in platform.sources.progress("lab").last_refused
+    assert (
+        "ALERTING_NEW_ASSETS_PER_SOURCE; nothing of the file is stored"
+        in platform.sources.progress("lab").last_refused
+    )
     assert "declarations refused: source lab" in maintain(platform, at(2))["faults"]
-    declared = [entry for entry in platform.audit.between(at(0), at(9)) if entry.what == "declared by data"]
+    declared = [
+        entry for entry in platform.audit.between(at(0), at(9)) if entry.what == "declared by data"
+    ]
     assert [(entry.actor, entry.why.partition(";")[0]) for entry in declared] == [
         ("source lab", "3 new assets: oven-10, oven-11, oven-12")
     ]

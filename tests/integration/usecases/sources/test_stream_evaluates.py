@@ -24,7 +24,13 @@ from tests.in_memory_platform import HandClock, platform_on
 mqtt = pytest.importorskip("paho.mqtt.client", reason="pip install paho-mqtt")
 pytestmark = pytest.mark.slow
 DATABASE = "stream-evaluates"
-SOURCE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topic": "line-3/{asset}/readings", "latency": "0s"}
+SOURCE = {
+    "name": "line",
+    "kind": "mqtt",
+    "url": {"env": "BROKER_URL"},
+    "topic": "line-3/{asset}/readings",
+    "latency": "0s",
+}
 MINUTE = timedelta(minutes=1)
 
 
@@ -44,7 +50,9 @@ def service(environ, alive):
 def wait(happened, log, seconds=60):
     end = time.monotonic() + seconds
     while not happened():
-        assert time.monotonic() < end, log.read_text() if log.exists() else "the service has written nothing"
+        assert time.monotonic() < end, (
+            log.read_text() if log.exists() else "the service has written nothing"
+        )
         time.sleep(0.05)
 
 
@@ -73,7 +81,12 @@ def test_a_message_is_an_episode_and_a_notification_at_once_and_the_scheduler_ta
 ):
     alive, sent = tmp_path / "alive", tmp_path / "home" / "logs" / "notifications.log"
     log = tmp_path / "stream.log"
-    environ = {**os.environ, "BROKER_URL": broker.address, "ALERTING_MONGODB_URI": real_server, "ALERTING_DATABASE": DATABASE}
+    environ = {
+        **os.environ,
+        "BROKER_URL": broker.address,
+        "ALERTING_MONGODB_URI": real_server,
+        "ALERTING_DATABASE": DATABASE,
+    }
     environ |= {"ALERTING_HOME": str(tmp_path / "home"), "PYTHONPATH": os.pathsep.join(sys.path)}
     with open_stores(real_server, DATABASE, prepare=True) as stores:
         now = datetime.now(UTC)
@@ -86,27 +99,57 @@ def test_a_message_is_an_episode_and_a_notification_at_once_and_the_scheduler_ta
             return [e for e in platform.episodes.find() if (e.closed_at is None) is is_open]
 
         def recorded():
-            return [n.key for n in platform.notifications.sent_since(now - MINUTE) if ":raised" in n.key]
+            return [
+                n.key for n in platform.notifications.sent_since(now - MINUTE) if ":raised" in n.key
+            ]
 
         with service(environ, alive) as process:
             wait(alive.exists, log)
             assert psutil.Process(process.pid).memory_info().rss < 100e6  # it waits for a source
             set_state(platform, "line", "active", "ada", now)
-            wait(lambda: platform.sources.progress("line").fault is not None or "storing" in log.read_text(), log)
+            wait(
+                lambda: (
+                    platform.sources.progress("line").fault is not None
+                    or "storing" in log.read_text()
+                ),
+                log,
+            )
             wait(lambda: _subscribed(broker, platform), log)
             publish(broker, 230)
-            wait(lambda: episodes(True) and len(recorded()) == 1 and sent.read_text().count(":raised:") == 1, log, 20)
+            wait(
+                lambda: (
+                    episodes(True)
+                    and len(recorded()) == 1
+                    and sent.read_text().count(":raised:") == 1
+                ),
+                log,
+                20,
+            )
 
-        later = datetime.now(UTC) + timedelta(seconds=2)  # the service is dead: the scheduler's task goes on
+        later = datetime.now(UTC) + timedelta(
+            seconds=2
+        )  # the service is dead: the scheduler's task goes on
         add_readings(platform, [ReadingRow("oven-1", later, {"temperature": 200.0})], later)
         round_plan = plan_round(platform, MINUTE, 1, later)
-        closed = evaluate_shard(platform, MINUTE, 0, 1, later, round_plan.source_hash, round_plan.late.has_requests)
+        closed = evaluate_shard(
+            platform, MINUTE, 0, 1, later, round_plan.source_hash, round_plan.late.has_requests
+        )
         assert (closed.closed, len(episodes(False)), episodes(True)) == (1, 1, [])
-        with service(environ, alive) as process:  # it goes on where the scheduler has stopped, and stops in order
+        with service(
+            environ, alive
+        ) as process:  # it goes on where the scheduler has stopped, and stops in order
             wait(lambda: log.read_text().count("storing") == 2, log)
             wait(lambda: datetime.now(UTC) > later, log)
             publish(broker, 240)
-            wait(lambda: episodes(True) and len(recorded()) == 2 and sent.read_text().count(":raised:") == 2, log, 20)
+            wait(
+                lambda: (
+                    episodes(True)
+                    and len(recorded()) == 2
+                    and sent.read_text().count(":raised:") == 2
+                ),
+                log,
+                20,
+            )
             process.terminate()
             assert process.wait(30) == 0
         assert len(set(recorded())) == 2

@@ -24,7 +24,9 @@ ROWS = 60
 
 
 @pytest.mark.parametrize("kind", ["nats", "mqtt"])
-def test_two_processes_share_the_work_and_one_takes_over_from_the_other(kind, real_server, tmp_path):
+def test_two_processes_share_the_work_and_one_takes_over_from_the_other(
+    kind, real_server, tmp_path
+):
     database = f"stream-processes-{kind}"
     server = SERVERS[kind](tmp_path)
     with ExitStack() as stack:
@@ -37,7 +39,13 @@ def test_two_processes_share_the_work_and_one_takes_over_from_the_other(kind, re
         platform.assets.put([oven().model_copy(update={"name": name}) for name in ASSETS])
         apply(platform, [too_hot(assets=["oven-*"], stale_after="1h")], "engineer", began, "test")
         topic = server.separator.join(["line-3", "{asset}", "readings"])
-        source = {"name": "line", "kind": kind, "url": {"env": "BROKER_URL"}, "topic": topic, "latency": "0s"}
+        source = {
+            "name": "line",
+            "kind": kind,
+            "url": {"env": "BROKER_URL"},
+            "topic": topic,
+            "latency": "0s",
+        }
         apply_sources(platform, [source], "ada", began)
         processes = [_service(tmp_path, number, real_server, database, server) for number in (1, 2)]
         for process in processes:
@@ -54,13 +62,19 @@ def test_two_processes_share_the_work_and_one_takes_over_from_the_other(kind, re
         processes[0].wait(20)
         _wait(lambda: _stored(stores).keys() >= sent.keys(), tmp_path, 90)
         assert {key: value for key, value in _stored(stores).items() if key[1] > began} == sent
-        assert platform.sources.progress("line").rows >= len(sent) - ROWS * len(ASSETS)  # the killed one may not have counted
+        assert platform.sources.progress("line").rows >= len(sent) - ROWS * len(
+            ASSETS
+        )  # the killed one may not have counted
         # Rows that the killed one stored and did not evaluate are taken up by a round of the scheduler, within ten minutes.
         evaluate(platform, None, datetime.now(UTC) + timedelta(minutes=11))
         _wait(lambda: len(platform.episodes.find()) == len(ASSETS) * 2, tmp_path)
         noticed = stores.database["notifications"].find({"transition": "raised"})
-        assert {notice["episode"] for notice in noticed} == {episode.id for episode in platform.episodes.find()}
-        assert len(set(_told(platform, began))) == len(_told(platform, began))  # what the killed one claimed is sent by a round
+        assert {notice["episode"] for notice in noticed} == {
+            episode.id for episode in platform.episodes.find()
+        }
+        assert len(set(_told(platform, began))) == len(
+            _told(platform, began)
+        )  # what the killed one claimed is sent by a round
         processes[1].terminate()
         assert processes[1].wait(30) == 0
         stores.database.client.drop_database(database)
@@ -73,9 +87,17 @@ def _service(folder, number, uri, database, server):
         "ALERTING_MONGODB_URI": uri,
         "ALERTING_DATABASE": database,
     }
-    environ |= {"ALERTING_HOME": str(folder / f"home-{number}"), "PYTHONPATH": os.pathsep.join(sys.path)}
+    environ |= {
+        "ALERTING_HOME": str(folder / f"home-{number}"),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
     with (folder / "stream.log").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-m", "alerting.cli.main", "stream"], env=environ, stdout=log, stderr=log)
+        return subprocess.Popen(
+            [sys.executable, "-m", "alerting.cli.main", "stream"],
+            env=environ,
+            stdout=log,
+            stderr=log,
+        )
 
 
 def _send(server, topic, began, first):
@@ -87,7 +109,9 @@ def _send(server, topic, began, first):
             ts = began + timedelta(milliseconds=100 * (i + 1))
             ts -= timedelta(microseconds=ts.microsecond % 1000)
             sent[asset, ts] = value = 230.0 if i >= first + ROWS // 2 else 200.0
-            payloads.append(json.dumps({"ts": ts.isoformat(), "values": {"temperature": value}}).encode())
+            payloads.append(
+                json.dumps({"ts": ts.isoformat(), "values": {"temperature": value}}).encode()
+            )
         server.publish(topic.replace("{asset}", asset), payloads)
     return sent
 
@@ -100,7 +124,10 @@ def _listens(server, topic, began, stores):
 
 
 def _stored(stores):
-    return {(row["asset"], row["ts"]): row["v"]["temperature"] for row in stores.database["readings"].find()}
+    return {
+        (row["asset"], row["ts"]): row["v"]["temperature"]
+        for row in stores.database["readings"].find()
+    }
 
 
 def _told(platform, began):

@@ -22,7 +22,10 @@ def stores(real_server):
 @pytest.fixture
 def waiting(stores, real_server, tmp_path):
     """A service that waits for its first source, as `alerting up` runs one."""
-    settings, stopped = Settings(home=tmp_path, mongodb_uri=real_server, database="stream-waits"), Event()
+    settings, stopped = (
+        Settings(home=tmp_path, mongodb_uri=real_server, database="stream-waits"),
+        Event(),
+    )
     alive = tmp_path / "alive"
     thread = Thread(target=await_source, args=(settings, alive, stopped, "here"))
     thread.start()
@@ -36,13 +39,17 @@ def waiting(stores, real_server, tmp_path):
     assert not stores.sources.has_processes(), "a service that ends is forgotten"
 
 
-def test_a_service_that_waits_for_its_first_source_counts_as_running_and_takes_no_share_of_the_sources(waiting):
+def test_a_service_that_waits_for_its_first_source_counts_as_running_and_takes_no_share_of_the_sources(
+    waiting,
+):
     assert waiting.sources.has_processes()
     assert waiting.sources.note_process("worker") == ["worker"]
     waiting.sources.forget_process("worker")
 
 
-def test_source_apply_waits_for_such_a_service_instead_of_saying_that_none_runs(waiting, monkeypatch, capsys):
+def test_source_apply_waits_for_such_a_service_instead_of_saying_that_none_runs(
+    waiting, monkeypatch, capsys
+):
     monkeypatch.setattr("alerting.cli.ingest.sources._SERVICE_WITHIN_S", 0.1)
     monkeypatch.setattr("alerting.cli.ingest.sources._SUBSCRIBED_WITHIN_S", 0.8)
     _wait_for_brokers(waiting.sources, ["line-3"], at(0))

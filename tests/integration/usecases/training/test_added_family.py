@@ -28,8 +28,12 @@ def installed(tmp_path, monkeypatch):
     shutil.copy(Path(mean_difference.__file__), tmp_path / "weights_of_means.py")
     entry_points = tmp_path / "weights_of_means-1.0.dist-info" / "entry_points.txt"
     entry_points.parent.mkdir()
-    entry_points.write_text("[alerting.families]\nmean_difference = weights_of_means:FAMILY\nrenamed = weights_of_means:FAMILY\n")
-    (entry_points.parent / "METADATA").write_text("Metadata-Version: 2.1\nName: weights-of-means\nVersion: 1.0\n")
+    entry_points.write_text(
+        "[alerting.families]\nmean_difference = weights_of_means:FAMILY\nrenamed = weights_of_means:FAMILY\n"
+    )
+    (entry_points.parent / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: weights-of-means\nVersion: 1.0\n"
+    )
     monkeypatch.syspath_prepend(tmp_path)
     _forget()
     yield
@@ -70,13 +74,19 @@ def test_an_added_family_becomes_the_champion_and_evaluates(installed):
 
 def test_a_family_that_is_not_installed_is_refused_with_those_that_are(installed):
     with pytest.raises(
-        DefinitionRefused, match="'mean_diference' is not a family that can be trained here; did you mean mean_diff"
+        DefinitionRefused,
+        match="'mean_diference' is not a family that can be trained here; did you mean mean_diff",
     ):
         parse_definition(document("mean_diference"))
-    with pytest.raises(UserError, match="'svm' is not a family that can be trained here; families of this platform: "):
+    with pytest.raises(
+        UserError,
+        match="'svm' is not a family that can be trained here; families of this platform: ",
+    ):
         get_family("svm")
 
 
 def test_an_object_of_another_name_is_refused_and_names_its_package(installed):
-    with pytest.raises(UserError, match="weights_of_means:FAMILY is not a ModelFamily of the name 'renamed'"):
+    with pytest.raises(
+        UserError, match="weights_of_means:FAMILY is not a ModelFamily of the name 'renamed'"
+    ):
         get_family("renamed")

@@ -32,10 +32,14 @@ def scored(dataset, definition, candidate, fitted_on, asked):
 def threshold_of_best_f1(dataset, definition, candidate, rows):
     """Chosen on inner folds of the rows alone."""
     score = np.empty(len(rows))
-    for fit, held in StratifiedKFold(4, shuffle=True, random_state=1).split(rows, dataset.label[rows]):
+    for fit, held in StratifiedKFold(4, shuffle=True, random_state=1).split(
+        rows, dataset.label[rows]
+    ):
         score[held] = scored(dataset, definition, candidate, rows[fit], rows[held])
     precision, recall, thresholds = precision_recall_curve(dataset.label[rows], score)
-    return thresholds[np.argmax((2 * precision * recall / np.maximum(precision + recall, 1e-9))[:-1])]
+    return thresholds[
+        np.argmax((2 * precision * recall / np.maximum(precision + recall, 1e-9))[:-1])
+    ]
 
 
 def test_failures_are_told_as_well_as_by_the_best_published_models():
@@ -43,7 +47,10 @@ def test_failures_are_told_as_well_as_by_the_best_published_models():
     assert whole.rows.shape[1] == 6
     f1, auc = [], []
     for dataset in stratified(whole):
-        candidates = [search_candidate(dataset, definition, family, silent) for family in definition.learning.candidates]
+        candidates = [
+            search_candidate(dataset, definition, family, silent)
+            for family in definition.learning.candidates
+        ]
         choice = choose(dataset, definition, candidates)
         chosen = choice.candidate
         rest, test = np.flatnonzero(dataset.part != "test"), dataset.part == "test"
@@ -61,14 +68,20 @@ def test_failures_are_told_as_well_as_by_the_best_published_models():
         ("HDF", "ap", 0.9),
         ("PWF", "ap", 0.9),
         ("OSF", "ap", 0.9),
-        ("TWF", "roc_auc", 0.9),  # a worn tool fails at a random wear: it is known when it may, not when it will
+        (
+            "TWF",
+            "roc_auc",
+            0.9,
+        ),  # a worn tool fails at a random wear: it is known when it may, not when it will
     ],
 )
 def test_each_failure_mode_can_be_its_own_definition(mode, figure, least):
     definition, dataset = ai4i(Path(os.environ["ALERTING_REAL_DATA"]), mode, trials=3)
     found = search_candidate(dataset, definition, "lightgbm", silent)
     assert found.metrics[figure] >= least
-    model, _ = finish_challenger(dataset, choose(dataset, definition, [found]).candidate, definition)
+    model, _ = finish_challenger(
+        dataset, choose(dataset, definition, [found]).candidate, definition
+    )
     assert 0 < model.threshold < 1
 
 

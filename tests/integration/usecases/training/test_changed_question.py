@@ -34,25 +34,42 @@ def plant():
 
 
 def raised_in(platform, start, end):
-    return [e for e in platform.episodes.find(NAME) if at(start * DAY) < e.raised_at <= at(end * DAY)]
+    return [
+        e for e in platform.episodes.find(NAME) if at(start * DAY) < e.raised_at <= at(end * DAY)
+    ]
 
 
-def test_the_revision_before_goes_on_with_its_own_champion_and_words_until_the_new_question_has_one(plant):
+def test_the_revision_before_goes_on_with_its_own_champion_and_words_until_the_new_question_has_one(
+    plant,
+):
     first, second = plant.definitions.revisions(NAME)
     assert [d.definition for d in find_due_trainings(plant, at(8 * DAY))] == [NAME]
     evaluate(plant, None, at(8 * DAY))
 
     waiting = raised_in(plant, 7, 8)
     assert waiting
-    assert {(e.revision, e.model_version, e.title) for e in waiting} == {(1, 1, first.definition.title or NAME)}
-    assert all("answers revision 1; revision 2 is being trained" in e.evaluation.reason for e in waiting)
-    assert {row["model_version"] for row in plant.scores.between(NAME, at(7 * DAY), at(8 * DAY))} == {1}
-    assert model_history(plant, NAME)["answers"] == "answers revision 1; revision 2 is being trained"
-    assert "answers revision 1; revision 2 is being trained" in why(plant, NAME, ASSET, at(7.5 * DAY)).facts
+    assert {(e.revision, e.model_version, e.title) for e in waiting} == {
+        (1, 1, first.definition.title or NAME)
+    }
+    assert all(
+        "answers revision 1; revision 2 is being trained" in e.evaluation.reason for e in waiting
+    )
+    assert {
+        row["model_version"] for row in plant.scores.between(NAME, at(7 * DAY), at(8 * DAY))
+    } == {1}
+    assert (
+        model_history(plant, NAME)["answers"] == "answers revision 1; revision 2 is being trained"
+    )
+    assert (
+        "answers revision 1; revision 2 is being trained"
+        in why(plant, NAME, ASSET, at(7.5 * DAY)).facts
+    )
 
     decided = train(plant, NAME, at(8 * DAY))
 
-    assert (decided.verdict, decided.champion_version) == ("provisional", None), "no champion answers the new question"
+    assert (decided.verdict, decided.champion_version) == ("provisional", None), (
+        "no champion answers the new question"
+    )
     assert plant.decisions.of(NAME)[-1].question == question_of(second) != question_of(first)
     assert plant.models.version_tags(NAME, 2)["question"] == question_of(second)
     assert plant.models.alias(NAME, "champion") == 2
@@ -73,7 +90,9 @@ def test_going_back_to_the_question_before_needs_no_training(plant):
     assert find_due_trainings(plant, at(8.6 * DAY)) == []
     plant.clock.instant = at(9.5 * DAY)
     evaluate(plant, None, at(9.5 * DAY))
-    assert {row["model_version"] for row in plant.scores.between(NAME, at(8.51 * DAY), at(9.5 * DAY))} == {1}
+    assert {
+        row["model_version"] for row in plant.scores.between(NAME, at(8.51 * DAY), at(9.5 * DAY))
+    } == {1}
 
 
 def test_an_old_question_whose_variable_is_gone_is_unknown_with_that_reason(plant):
@@ -91,4 +110,10 @@ def test_an_old_question_whose_variable_is_gone_is_unknown_with_that_reason(plan
 def test_past_times_are_evaluated_by_the_champion_of_the_named_revisions_question(plant):
     assert evaluate_past(plant, NAME, at(6 * DAY), at(7 * DAY), revision="1").raised
     with pytest.raises(UserError, match="no champion for the question of revision 2"):
-        evaluate_past(plant, NAME, at(6 * DAY), at(7 * DAY), revision=str(require_revision(plant.definitions, NAME).number))
+        evaluate_past(
+            plant,
+            NAME,
+            at(6 * DAY),
+            at(7 * DAY),
+            revision=str(require_revision(plant.definitions, NAME).number),
+        )

@@ -59,7 +59,9 @@ def test_the_stride_is_the_sampling_and_the_champion_is_evaluated_at_it(trained)
     add_readings(platform, rows(zip(*more, strict=True), MINUTES), at(MINUTES + 130))
     platform.clock.instant = at(MINUTES + 130)
     evaluate(platform, None, at(MINUTES + 130))
-    scored = [s["ts"] for s in platform.scores.between("too-moist", at(MINUTES + 30), at(MINUTES + 120))]
+    scored = [
+        s["ts"] for s in platform.scores.between("too-moist", at(MINUTES + 30), at(MINUTES + 120))
+    ]
     assert {b - a for a, b in pairwise(scored)} == {at(EVERY) - at(0)}
 
 
@@ -86,7 +88,9 @@ def test_check_train_and_show_say_what_was_derived_and_why(trained, monkeypatch,
     platform, result = trained
     for module in (definitions, models):
         monkeypatch.setattr(module, "platform", lambda: nullcontext(platform))
-    said = "Stride 5m and windows 30m, 2h, 6h were derived from the data: the finest sampling is 5m."
+    said = (
+        "Stride 5m and windows 30m, 2h, 6h were derived from the data: the finest sampling is 5m."
+    )
     assert any(said in note for note in result.dataset.notes)
     documents = [too_moist(horizon="1h", learning=LEARNING), too_moist(name="new", horizon="2h"), too_moist(name="own", features={"stride": "5m", "windows": ["1h"]})]  # fmt: skip  # noqa: E501
     file = tmp_path / "definitions.yaml"

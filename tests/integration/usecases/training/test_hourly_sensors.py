@@ -33,7 +33,10 @@ def test_hourly_sensors_are_trained_and_evaluated_once_an_hour():
     platform, humidity_and_moisture = in_memory_platform(Mailbox("mail")), hourly_line()
     platform.assets.put([oven(humidity=Variable(unit="%"))])
     values = enumerate(zip(*humidity_and_moisture, strict=True))
-    rows = [ReadingRow("oven-1", at(60 * hour), {"humidity": float(h), "moisture": float(m)}) for hour, (h, m) in values]
+    rows = [
+        ReadingRow("oven-1", at(60 * hour), {"humidity": float(h), "moisture": float(m)})
+        for hour, (h, m) in values
+    ]
     add_readings(platform, rows, at(0))
     learning = {"trials": 1, "folds": 2, "candidates": ["logistic_regression"]}
     problem = {"variable": "moisture", "above": 4.5}
@@ -45,11 +48,17 @@ def test_hourly_sensors_are_trained_and_evaluated_once_an_hour():
     result = train(platform, "too-moist", end)
     dataset = load_dataset(platform.models, result.run_id)
 
-    assert dataset.plan.stride_ms == 3_600_000  # no finer than the readings: a sixth of the horizon would be 30 minutes
-    assert set(np.diff(dataset.at)) <= {3_600_000 * n for n in range(1, 20)}  # no hour stands there twice
+    assert (
+        dataset.plan.stride_ms == 3_600_000
+    )  # no finer than the readings: a sixth of the horizon would be 30 minutes
+    assert set(np.diff(dataset.at)) <= {
+        3_600_000 * n for n in range(1, 20)
+    }  # no hour stands there twice
     assert len(dataset.at) <= HOURS
     problems = HOURS // PROBLEM_EVERY - 1
-    assert dataset.label.sum() == 3 * problems  # each of the three hours before a problem counts once
+    assert (
+        dataset.label.sum() == 3 * problems
+    )  # each of the three hours before a problem counts once
     assert dataset.counts["inside_problem"] == PROBLEM_HOURS * problems
     assert result.promote
     assert result.test["n_found"] == result.test["n_events"] > 5

@@ -19,8 +19,15 @@ pytestmark = pytest.mark.slow
 
 
 def trained_on(threads):
-    command = [sys.executable, "-m", "tests.integration.usecases.training.trained_on_threads", str(threads)]
-    done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), check=False)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.integration.usecases.training.trained_on_threads",
+        str(threads),
+    ]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env=dict(os.environ), check=False
+    )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -36,7 +43,14 @@ def test_the_processes_have_the_threads_they_were_told(runs):
 
 
 @pytest.mark.parametrize(
-    "name", ["logistic_regression", "random_forest", "lightgbm", "lightgbm with pairs", "random_forest with pairs"]
+    "name",
+    [
+        "logistic_regression",
+        "random_forest",
+        "lightgbm",
+        "lightgbm with pairs",
+        "random_forest with pairs",
+    ],
 )
 def test_search_model_scores_and_figures_are_the_same(runs, name):
     one, two, again = (run["found"][name] for run in runs)
@@ -56,12 +70,16 @@ def test_the_second_decision_compared_two_models(runs):
     assert second["evidence"]
 
 
-@pytest.mark.parametrize("params", [{}, {"extra_trees": True, "neg_bagging_fraction": 0.25}], ids=["plain", "thinned"])
+@pytest.mark.parametrize(
+    "params", [{}, {"extra_trees": True, "neg_bagging_fraction": 0.25}], ids=["plain", "thinned"]
+)
 def test_a_large_weighted_table_gives_the_same_trees_on_one_thread_and_on_several(params):
     random = np.random.default_rng(0)
     rows, columns = SMALL // 30 + 1, Columns(tuple(f"c{i}" for i in range(30)), {})
     matrix = random.standard_normal((rows, 30))
-    label = (matrix[:, 0] * matrix[:, 1] + matrix[:, 2] + random.standard_normal(rows) > 2.2).astype(np.int8)
+    label = (
+        matrix[:, 0] * matrix[:, 1] + matrix[:, 2] + random.standard_normal(rows) > 2.2
+    ).astype(np.int8)
     weight = np.where(label == 1, 1.0, 3.7)
 
     def fitted(threads: int) -> Estimator:

@@ -43,7 +43,10 @@ def trained():
     ]
     add_readings(platform, rows, at(0))
     learning = {"trials": 2, "folds": 3, "candidates": ["random_forest"]}
-    changes = {"problem": {"variable": "moisture", "above": 4.2, "predict": "state"}, "learning": learning}
+    changes = {
+        "problem": {"variable": "moisture", "above": 4.2, "predict": "state"},
+        "learning": learning,
+    }
     apply(platform, [too_moist(**changes, features={"stride": "5m"})], "engineer", at(0), "test")
     platform.clock.instant = at(TRAINED)
     return platform, train(platform, "too-moist", at(TRAINED))
@@ -62,7 +65,9 @@ def test_it_is_promoted_calibrated_and_judged_like_any_other_model(trained):
     assert {name for name, share in result.importance.items() if share} == {"moisture"}
 
 
-def test_its_episodes_are_explained_by_the_last_value_alone_and_the_advice_agrees_with_the_score(trained):
+def test_its_episodes_are_explained_by_the_last_value_alone_and_the_advice_agrees_with_the_score(
+    trained,
+):
     platform, _ = trained
     platform.clock.instant = at(UNTIL - EVERY)
     counts = evaluate(platform, None, at(UNTIL - EVERY))

@@ -51,22 +51,31 @@ def test_a_challenger_trained_on_better_data_is_promoted_and_a_rollback_is_what_
     result = train(platform, NAME, at(12 * DAY))
 
     assert (result.verdict, result.promote) == ("promote", True)
-    assert result.reason.startswith("The challenger replaces the champion: the challenger's average precision is ")
+    assert result.reason.startswith(
+        "The challenger replaces the champion: the challenger's average precision is "
+    )
     rows = result.evidence["rows"]
     assert rows["challenger"]["ap"] > rows["champion"]["ap"] + 0.1
-    assert (platform.models.alias(NAME, "champion"), platform.models.alias(NAME, "previous")) == (2, 1)
+    assert (platform.models.alias(NAME, "champion"), platform.models.alias(NAME, "previous")) == (
+        2,
+        1,
+    )
 
     platform.clock.instant = at(12 * DAY + 60)
     rollback(platform, NAME, "humidity sensor goes to calibration", "ann")
     later = [
-        ReadingRow(ASSET, at(12 * DAY + m), {"dough": 50.0, "moisture": 3.5, "humidity": 40.0}) for m in range(10, 121, EVERY)
+        ReadingRow(ASSET, at(12 * DAY + m), {"dough": 50.0, "moisture": 3.5, "humidity": 40.0})
+        for m in range(10, 121, EVERY)
     ]
     add_readings(platform, later, at(12 * DAY))
     evaluated = ConditionTable([(NAME, ASSET)])
     evaluated.put(0, ConditionState(watermark=at(12 * DAY)))
     platform.states.advance(ConditionTable([(NAME, ASSET)]), evaluated)
     evaluate(platform, None, at(12 * DAY + 120))
-    said = {row["ts"]: row["model_version"] for row in platform.scores.between(NAME, at(12 * DAY + 5), at(12 * DAY + 119))}
+    said = {
+        row["ts"]: row["model_version"]
+        for row in platform.scores.between(NAME, at(12 * DAY + 5), at(12 * DAY + 119))
+    }
     assert {said[t] for t in said if t <= at(12 * DAY + 60)} == {2}
     assert {said[t] for t in said if t > at(12 * DAY + 60)} == {1}
 
@@ -105,7 +114,10 @@ def test_a_comparison_as_of_an_instant_knows_nothing_of_what_people_said_later()
     platform = platform_with(line(sensor_from=3))
     train(platform, NAME, at(3 * DAY))
     evaluate(platform, None, at(12 * DAY))
-    last = max((e for e in platform.episodes.find(NAME) if e.raised_at < at(11.9 * DAY)), key=lambda e: e.raised_at)
+    last = max(
+        (e for e in platform.episodes.find(NAME) if e.raised_at < at(11.9 * DAY)),
+        key=lambda e: e.raised_at,
+    )
     give_feedback(
         platform,
         Feedback(
@@ -130,22 +142,37 @@ def test_the_run_can_be_read_and_its_drawings_are_pictures():
     platform = platform_with(line())
     platform.models.shown = True
     run = train(platform, NAME, at(6 * DAY)).run_id
-    pictures = {name: data for name, data in platform.models.files(run, "evidence").items() if name.endswith(".png")}
+    pictures = {
+        name: data
+        for name, data in platform.models.files(run, "evidence").items()
+        if name.endswith(".png")
+    }
     shap = {"shap_beeswarm.png", "shap_bar.png"}
-    assert set(pictures) == {"threshold.png", "precision_recall.png", "calibration.png", "importance.png"} | shap
+    assert (
+        set(pictures)
+        == {"threshold.png", "precision_recall.png", "calibration.png", "importance.png"} | shap
+    )
     assert all(data.startswith(b"\x89PNG") and len(data) > 5000 for data in pictures.values())
     text = platform.models.files(run, "decision")["decision.md"].decode()
     assert text.startswith(
         "# too-moist: The challenger goes into service provisionally\n\nFirst model. It is clearly better than chance"
     )
     titles = [line for line in text.splitlines() if line.startswith("## ")]
-    assert titles == ["## Candidates", "## Threshold", "## Test period", "## Variables that it uses", "## Data"]
+    assert titles == [
+        "## Candidates",
+        "## Threshold",
+        "## Test period",
+        "## Variables that it uses",
+        "## Data",
+    ]
     assert "| logistic regression | " in text
     tags = platform.models.tags(run)
     title, rest = text.split("\n", 1)
     assert tags["mlflow.note.content"] == f"**{title.removeprefix('# ')}**\n{rest}"[:5000]
     assert (tags["decision"], tags["revision"]) == ("provisional", "1")
-    child = next(s.id for s in platform.models.searches(run) if s.tags["family"] == "logistic_regression")
+    child = next(
+        s.id for s in platform.models.searches(run) if s.tags["family"] == "logistic_regression"
+    )
     assert set(platform.models.files(child, "charts")) == {"trials.png", "precision_recall.png"}
 
 
@@ -158,7 +185,11 @@ def test_a_champion_that_is_lost_is_a_platform_alert_and_only_a_person_replaces_
 
     assert "version 1 in the registry is damaged" in counts.unknown[f"{NAME} on {ASSET}"]
     (alert,) = platform.platform_alerts.open()
-    assert (alert.kind, alert.subject, alert.opened_at) == ("champion unreadable", NAME, at(7 * DAY))
+    assert (alert.kind, alert.subject, alert.opened_at) == (
+        "champion unreadable",
+        NAME,
+        at(7 * DAY),
+    )
     evaluate(platform, None, at(7 * DAY + 5))
     assert platform.platform_alerts.open() == [alert]
 

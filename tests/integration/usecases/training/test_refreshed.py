@@ -55,7 +55,9 @@ def test_the_first_champion_serves_as_a_refit_and_every_printed_figure_is_its_tw
     assert tags(with_refit, 1)["model_hash"] == tags(without, 1)["model_hash"]
     assert at(5.9 * DAY) < cutoff(with_refit, 1) <= at(6 * DAY)
     files = with_refit.models.model_files(NAME, 1)
-    assert {n for n in files if not n.startswith(REFIT)} == without.models.model_files(NAME, 1).keys()
+    assert {n for n in files if not n.startswith(REFIT)} == without.models.model_files(
+        NAME, 1
+    ).keys()
     evaluate(with_refit, None, at(7 * DAY))
     assert all("twin" in row for row in with_refit.scores.between(NAME, at(6 * DAY), at(7 * DAY)))
 
@@ -64,19 +66,35 @@ def test_a_champion_that_stays_is_refitted_on_newer_rows_with_the_same_twin():
     platform = plant(promotion=FEW)
     train(platform, NAME, at(6 * DAY))
     result = train(platform, NAME, at(9 * DAY))
-    assert (result.verdict, result.promote, result.challenger_version, result.refreshed_version) == ("refreshed", True, 2, 3)
+    assert (
+        result.verdict,
+        result.promote,
+        result.challenger_version,
+        result.refreshed_version,
+    ) == ("refreshed", True, 2, 3)
     assert "version 3 replaces version 1, with the same twin" in result.reason
     assert tags(platform, 3)["model_hash"] == tags(platform, 1)["model_hash"]
     assert tags(platform, 3)["training_cutoff"] == tags(platform, 1)["training_cutoff"]
     assert at(8.9 * DAY) < cutoff(platform, 3) <= at(9 * DAY)
     assert "refit_cutoff" not in tags(platform, 2), "a refused challenger never serves"
     decision = platform.decisions.of(NAME)[-1]
-    assert (decision.challenger_version, decision.champion_version, decision.provisional) == (3, 1, True)
-    assert (platform.models.alias(NAME, "champion"), platform.models.alias(NAME, "previous")) == (3, 1)
+    assert (decision.challenger_version, decision.champion_version, decision.provisional) == (
+        3,
+        1,
+        True,
+    )
+    assert (platform.models.alias(NAME, "champion"), platform.models.alias(NAME, "previous")) == (
+        3,
+        1,
+    )
     history = model_history(platform, NAME)
     assert (history["training"]["run_id"], history["unfinished"]) == (result.run_id, None)
     model = ModelCache(platform).get(classifier(), 3)
-    assert (model.refit.plan, model.refit.threshold, model.refit.calibration) == (model.plan, model.threshold, model.calibration)
+    assert (model.refit.plan, model.refit.threshold, model.refit.calibration) == (
+        model.plan,
+        model.threshold,
+        model.calibration,
+    )
     rollback(platform, NAME, "the newest days were a trial", "ann")
     assert champion_at(platform.decisions.of(NAME), at(10 * DAY), None) == 1
 
@@ -87,7 +105,11 @@ def test_the_recipe_of_a_refreshed_champion_is_that_of_its_own_search_ever_after
     train(platform, NAME, at(8 * DAY))
     again = train(platform, NAME, at(9 * DAY))
     assert again.refreshed_version == 5
-    assert [tags(platform, v).get("search_run") for v in (1, 3, 5)] == [None, first.run_id, first.run_id]
+    assert [tags(platform, v).get("search_run") for v in (1, 3, 5)] == [
+        None,
+        first.run_id,
+        first.run_id,
+    ]
     assert len({tags(platform, v)["model_hash"] for v in (1, 3, 5)}) == 1
     assert cutoff(platform, 1) < cutoff(platform, 3) < cutoff(platform, 5)
 
@@ -122,10 +144,14 @@ def test_where_promotions_need_approval_a_newer_refit_waits_for_it_too():
     ("change", "verdict", "champion"),
     [({"horizon": "40m"}, "provisional", 2), ({"periods": {"refit": "none"}}, "cannot_tell", 1)],
 )
-def test_a_champion_of_another_question_or_one_that_wants_no_refit_is_not_refitted(change, verdict, champion):
+def test_a_champion_of_another_question_or_one_that_wants_no_refit_is_not_refitted(
+    change, verdict, champion
+):
     platform = plant(promotion=FEW)
     train(platform, NAME, at(6 * DAY))
-    apply(platform, [platform.definitions.documents()[0] | change], "engineer", at(7 * DAY), "changed")
+    apply(
+        platform, [platform.definitions.documents()[0] | change], "engineer", at(7 * DAY), "changed"
+    )
     result = train(platform, NAME, at(9 * DAY))
     assert (result.verdict, result.refreshed_version) == (verdict, None)
     assert platform.models.alias(NAME, "champion") == champion

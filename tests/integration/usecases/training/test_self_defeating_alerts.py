@@ -42,7 +42,9 @@ def line(days, acted_from, seed):
 
 
 def definition(**feedback):
-    return small_models.definition(feedback=feedback, learning={"trials": 1, "folds": 2, "candidates": ["lightgbm"]})
+    return small_models.definition(
+        feedback=feedback, learning={"trials": 1, "folds": 2, "candidates": ["lightgbm"]}
+    )
 
 
 def trained(history, said, **feedback):
@@ -64,12 +66,16 @@ def warned(model, history):
 @pytest.fixture(scope="module")
 def lived():
     history, acted = line(FREE_DAYS + ACTED_DAYS, FREE_DAYS * DAY, seed=5)
-    said = [FeedbackLabel("oven-1", int(a), int(a) + 30 * MINUTE, int(a), "true_alarm") for a in acted]
+    said = [
+        FeedbackLabel("oven-1", int(a), int(a) + 30 * MINUTE, int(a), "true_alarm") for a in acted
+    ]
     unmanned, _ = line(EVALUATED_DAYS, 10**9, seed=6)
     return history, said, unmanned
 
 
-def test_by_the_data_alone_the_retrained_model_loses_the_pattern_and_with_the_answers_it_keeps_it(lived):
+def test_by_the_data_alone_the_retrained_model_loses_the_pattern_and_with_the_answers_it_keeps_it(
+    lived,
+):
     history, said, unmanned = lived
     first = history.readings.iloc[: FREE_DAYS * DAY]
     _, _, before = trained(replace(history, readings=first), [])

@@ -26,7 +26,10 @@ def restless_line(starts, false_rises):
     """Humidity rises before each start of a problem, for long and beyond its end, and now and then without one."""
     random = np.random.default_rng(4)
     minutes = np.arange(0, MINUTES, EVERY)
-    humidity, moisture = 40 + random.normal(0, 1, len(minutes)), 3.5 + random.normal(0, 0.1, len(minutes))
+    humidity, moisture = (
+        40 + random.normal(0, 1, len(minutes)),
+        3.5 + random.normal(0, 0.1, len(minutes)),
+    )
     for start in starts:
         humidity[(minutes >= start - 25) & (minutes < start + 75)] += random.uniform(6, 15)
         moisture[(minutes >= start) & (minutes < start + 40)] += 1.6
@@ -43,21 +46,31 @@ def trained_line(starts, problem, false_rises=20, **changes):
     platform.assets.put_event_types([EventType(name="failure", duration="instant")])
     rows = []
     for minute, humid, moist in zip(*restless_line(starts, false_rises), strict=True):
-        values = {"humidity": float(humid)} | ({} if np.isnan(moist) else {"moisture": float(moist)})
+        values = {"humidity": float(humid)} | (
+            {} if np.isnan(moist) else {"moisture": float(moist)}
+        )
         rows.append(ReadingRow("oven-1", at(int(minute)), values))
     add_readings(platform, rows, at(0))
-    add_events(platform, [EventRow("oven-1", "failure", at(int(start)), None, "test") for start in starts], at(0))
+    add_events(
+        platform,
+        [EventRow("oven-1", "failure", at(int(start)), None, "test") for start in starts],
+        at(0),
+    )
     learning = {"trials": 1, "folds": 2, "candidates": ["logistic_regression"]}
     features = {"stride": "5m", "windows": ["15m"], "aggregations": ["last", "mean"]}
     point = {"false_alarms_per_week": 60, "max_time_in_alarm": 0.6}
-    document = too_moist(problem=problem, learning=learning, features=features, operating_point=point)
+    document = too_moist(
+        problem=problem, learning=learning, features=features, operating_point=point
+    )
     document |= {"periods": {"validation": 0.2, "test": 0.3}, **changes}
     apply(platform, [document], "engineer", at(0), "test")
     platform.clock.instant = at(MINUTES)
     return platform, train(platform, "too-moist", at(MINUTES))
 
 
-SCATTERED = np.cumsum(np.random.default_rng(3).choice([150, 165, 200, 260, 370, 520], 60) + 10).tolist()
+SCATTERED = np.cumsum(
+    np.random.default_rng(3).choice([150, 165, 200, 260, 370, 520], 60) + 10
+).tolist()
 CLOSE = sorted([*SCATTERED, *(s + 55 for s in SCATTERED[::5])])
 MOIST = {"variable": "moisture", "above": 4.5}
 
@@ -95,9 +108,15 @@ def test_train_prints_for_its_test_period_what_live_evaluation_of_it_gives(start
     for name in ("ap", "brier", "calibration_slope", "calibration_intercept"):
         assert report["rows"]["intervals"][name] == printed["intervals"][name]
         assert report["rows"][name] == printed[name]
-    expected = dataset.problems[dataset.problems["uncounted"] & (millis(dataset.problems["start"]) > test.min())]
-    assert len(report["problems_in_recovery"]) == len(printed["problems_in_recovery"]) == len(expected)
-    assert report["false_alarms"]["value"] == pytest.approx(printed["false_alarms_per_week"], rel=0.03)
+    expected = dataset.problems[
+        dataset.problems["uncounted"] & (millis(dataset.problems["start"]) > test.min())
+    ]
+    assert (
+        len(report["problems_in_recovery"]) == len(printed["problems_in_recovery"]) == len(expected)
+    )
+    assert report["false_alarms"]["value"] == pytest.approx(
+        printed["false_alarms_per_week"], rel=0.03
+    )
 
 
 def test_a_machine_with_faults_at_the_same_hour_every_day_is_trained_and_evaluated_alike():
@@ -110,7 +129,9 @@ def test_a_machine_with_faults_at_the_same_hour_every_day_is_trained_and_evaluat
     test = dataset.at[dataset.part == "test"]
     start, end = from_millis(int(test.min()) - 1), from_millis(int(test.max()))
     evaluate_past(platform, "too-moist", start, end, model=str(result.challenger_version))
-    live = [e for e in platform.episodes.find("too-moist") if e.outcome_record.outcome != "undetermined"]
+    live = [
+        e for e in platform.episodes.find("too-moist") if e.outcome_record.outcome != "undetermined"
+    ]
     assert len(live) == result.test["n_episodes"]
     assert {e.raised_at.hour for e in live if e.outcome_record.outcome == "hit"} == {13}
     assert not [e for e in live if e.raised_at.hour == 14 and e.raised_at.minute < 30]

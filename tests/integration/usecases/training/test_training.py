@@ -36,7 +36,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def trained():
     platform = in_memory_platform(Mailbox("mail"))
-    controllable = Variable(unit="%", title="Air humidity", controllable=True, min=30, max=60, step=1)
+    controllable = Variable(
+        unit="%", title="Air humidity", controllable=True, min=30, max=60, step=1
+    )
     platform.assets.put([oven(humidity=controllable)])
     rows = [
         ReadingRow("oven-1", at(int(m)), {"humidity": float(h), "moisture": float(w)})
@@ -44,7 +46,9 @@ def trained():
     ]
     add_readings(platform, rows, at(0))
     learning = {"trials": 2, "folds": 2, "candidates": ["logistic_regression", "lightgbm"]}
-    document = too_moist(learning=learning, features={"stride": "5m", "windows": ["15m", "30m", "1h"]})
+    document = too_moist(
+        learning=learning, features={"stride": "5m", "windows": ["15m", "30m", "1h"]}
+    )
     apply(platform, [document], "engineer", at(0), "test")
     platform.clock.instant = at(MINUTES)
     result = train(platform, "too-moist", at(MINUTES))
@@ -68,7 +72,12 @@ def test_the_first_champion_is_provisional_and_exceeds_chance_and_the_last_known
 def test_a_model_whose_threshold_finds_no_problem_on_validation_waits_for_a_person(trained):
     platform, _ = trained
     learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm"]}
-    document = too_moist(name="timid", learning=learning, features={"stride": "5m"}, operating_point={"max_time_in_alarm": 1e-6})
+    document = too_moist(
+        name="timid",
+        learning=learning,
+        features={"stride": "5m"},
+        operating_point={"max_time_in_alarm": 1e-6},
+    )
     apply(platform, [document], "engineer", at(MINUTES), "test")
     result = train(platform, "timid", at(MINUTES))
     assert (result.verdict, result.promote, result.waiting) == ("provisional", True, True)
@@ -94,7 +103,10 @@ def test_carrying_out_a_decision_twice_changes_nothing(trained):
 def test_the_same_data_seed_and_definition_give_the_same_model(trained):
     platform, _ = trained
     again = train(platform, "too-moist", at(MINUTES))
-    first, second = (platform.models.version_tags("too-moist", v)["model_hash"] for v in (1, again.challenger_version))
+    first, second = (
+        platform.models.version_tags("too-moist", v)["model_hash"]
+        for v in (1, again.challenger_version)
+    )
     assert first == second
     assert (again.verdict, again.promote) == ("keep", False)
 
@@ -114,7 +126,11 @@ def test_the_next_search_starts_from_the_champions_parameters(trained):
 
 def test_a_search_that_its_time_budget_ended_says_so_in_its_result(trained):
     platform, _ = trained
-    hurried = too_moist(name="hurried", learning={"trials": 9, "folds": 2, "time_budget": "0s"}, features={"stride": "5m"})
+    hurried = too_moist(
+        name="hurried",
+        learning={"trials": 9, "folds": 2, "time_budget": "0s"},
+        features={"stride": "5m"},
+    )
     apply(platform, [hurried], "engineer", at(MINUTES), "test")
     found = fit(platform, prepare(platform, "hurried", at(MINUTES)), "logistic_regression")
     assert (found.trials, found.cut_short) == (1, True)
@@ -125,7 +141,9 @@ def test_the_test_period_is_judged_anew_by_the_named_model_and_never_what_it_has
     training_cutoff = platform.models.version_tags("too-moist", 1)["training_cutoff"]
     counts = evaluate_past(platform, "too-moist", at(0), at(MINUTES), model="champion")
     assert counts.raised > 0
-    assert all(e.raised_at.isoformat() > training_cutoff for e in platform.episodes.find("too-moist"))
+    assert all(
+        e.raised_at.isoformat() > training_cutoff for e in platform.episodes.find("too-moist")
+    )
     with pytest.raises(UserError, match="has learned from times up to"):
         evaluate_past(platform, "too-moist", at(0), at(60), model="champion")
 
@@ -164,7 +182,10 @@ def test_live_evaluation_uses_the_champion_in_force_and_feedback_settles_it(trai
     platform, _ = trained
     minutes = range(MINUTES, MINUTES + 180, EVERY)
     humid = [55.0 if 30 <= m - MINUTES < 100 else 40.0 for m in minutes]
-    rows = [ReadingRow("oven-1", at(m), {"humidity": h, "moisture": 3.5}) for m, h in zip(minutes, humid, strict=True)]
+    rows = [
+        ReadingRow("oven-1", at(m), {"humidity": h, "moisture": 3.5})
+        for m, h in zip(minutes, humid, strict=True)
+    ]
     add_readings(platform, rows, at(MINUTES))
     for m in range(MINUTES + 10, MINUTES + 180, 10):
         platform.clock.instant = at(m)
@@ -196,7 +217,11 @@ def test_a_training_says_what_the_answers_changed_on_its_run_and_beside_the_lead
     assert re.match(r"1 of 1 verdicts changed \d+ rows: \d+ left out\.", result.answers)
     run = platform.models.runs[result.run_id]
     assert run.tags["answers"] == result.answers
-    assert run.metrics["answers_left_out"] == int(re.search(r"changed (\d+) rows", result.answers).group(1)) > 0
+    assert (
+        run.metrics["answers_left_out"]
+        == int(re.search(r"changed (\d+) rows", result.answers).group(1))
+        > 0
+    )
     kept = json.loads(run.files["dataset"]["quality.json"])
     assert kept == [asdict(finding) for finding in result.findings]
     assert kept[-1]["kind"] == "answers"
@@ -210,16 +235,23 @@ def test_the_dataset_command_shows_exports_and_tells_oddities(trained, monkeypat
     out = tmp_path / "rows.parquet"
     monkeypatch.setattr(platform.clock, "instant", at(MINUTES + 175))
     instant = at(MINUTES + 175).isoformat()
-    told = CliRunner().invoke(app, ["dataset", "too-moist", "--out", str(out), "--as-of", instant, "--json"])
+    told = CliRunner().invoke(
+        app, ["dataset", "too-moist", "--out", str(out), "--as-of", instant, "--json"]
+    )
     assert told.exit_code == 0, told.output
     document = json.loads(told.stdout)
     table = pd.read_parquet(out)
-    assert {p["part"]: p["rows"] for p in document["parts"]} == table["part"].value_counts().to_dict()
+    assert {p["part"]: p["rows"] for p in document["parts"]} == table[
+        "part"
+    ].value_counts().to_dict()
     assert str(table["ts"].dt.tz) == "UTC"
     shown = CliRunner().invoke(app, ["dataset", "too-moist", "--as-of", instant])
     assert "verdicts" in shown.stdout
     assert "left out" in shown.stdout
-    nowhere = CliRunner().invoke(app, ["dataset", "too-moist", "--out", str(tmp_path / "no" / "f.parquet"), "--as-of", instant])
+    nowhere = CliRunner().invoke(
+        app,
+        ["dataset", "too-moist", "--out", str(tmp_path / "no" / "f.parquet"), "--as-of", instant],
+    )
     assert nowhere.exit_code == 1
 
 

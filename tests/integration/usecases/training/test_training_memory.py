@@ -34,7 +34,10 @@ def train_once(memory_mib, families):
     values = random.standard_normal((ROWS, VARIABLES))
     values[:, 0] = np.roll(np.convolve(values[:, 1], np.ones(20) / 4, "same"), 10) + values[:, 0]
     index = pd.date_range("2026-01-01", periods=ROWS, freq="min", tz="UTC", name="ts").as_unit("ms")
-    history = History(Asset(name="oven-1"), pd.DataFrame(values, columns=[f"v{i}" for i in range(VARIABLES)], index=index))
+    history = History(
+        Asset(name="oven-1"),
+        pd.DataFrame(values, columns=[f"v{i}" for i in range(VARIABLES)], index=index),
+    )
     definition = classifier(
         problem={"variable": "v0", "above": 2.5, "predict": "state"},
         horizon="10m",
@@ -42,7 +45,9 @@ def train_once(memory_mib, families):
         learning={"trials": 1, "folds": 2, "candidates": families},
     )
     before, memory = peak_mib(), None if memory_mib is None else memory_mib << 20
-    dataset = build_dataset(definition, 1, [history], index[-1].to_pydatetime(), memory_bytes=memory)
+    dataset = build_dataset(
+        definition, 1, [history], index[-1].to_pydatetime(), memory_bytes=memory
+    )
     training = int((dataset.part == "train").sum())
     cells = history.readings.size + len(dataset.label) * count_cells(dataset.plan)
     dataset = dataset_from_files(dataset_files(dataset))
@@ -74,22 +79,31 @@ def train_wide(hours, sensors, families, memory_mib):
     import shap  # noqa: F401
 
     random = np.random.default_rng(0)
-    values = random.standard_normal((hours, sensors)).cumsum(axis=0) * 0.1 + random.standard_normal((hours, sensors))
+    values = random.standard_normal((hours, sensors)).cumsum(axis=0) * 0.1 + random.standard_normal(
+        (hours, sensors)
+    )
     values[:, 1] = np.convolve(random.standard_normal(hours), np.ones(20) / 4, "same")
     values[:, 0] = np.roll(values[:, 1], 15) + 0.2 * random.standard_normal(hours)
     index = pd.date_range("2026-01-01", periods=hours, freq="h", tz="UTC", name="ts").as_unit("ms")
-    history = History(Asset(name="oven-1"), pd.DataFrame(values, columns=[f"v{i}" for i in range(sensors)], index=index))
+    history = History(
+        Asset(name="oven-1"),
+        pd.DataFrame(values, columns=[f"v{i}" for i in range(sensors)], index=index),
+    )
     definition = classifier(
         problem={"variable": "v0", "above": 1.5, "predict": "state"},
         horizon="6h",
         learning={"trials": 2, "folds": 3, "candidates": families},
     )
     before = peak_mib()
-    dataset = build_dataset(definition, 1, [history], index[-1].to_pydatetime(), memory_bytes=memory_mib << 20)
+    dataset = build_dataset(
+        definition, 1, [history], index[-1].to_pydatetime(), memory_bytes=memory_mib << 20
+    )
     shape, stride = dataset.rows.shape, dataset.plan.stride_ms / 3_600_000
     dataset = dataset_from_files(dataset_files(dataset))
     for family in families:
-        finish_challenger(dataset, search_candidate(dataset, definition, family, lambda *_: None), definition)
+        finish_challenger(
+            dataset, search_candidate(dataset, definition, family, lambda *_: None), definition
+        )
     return peak_mib() - before, *shape, stride
 
 
@@ -97,7 +111,11 @@ def test_600_sensors_of_1500_hours_train_within_half_of_4_gib():
     families = ["logistic_regression", "lightgbm", "random_forest"]
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         added, rows, columns, stride = pool.submit(train_wide, 1_500, 600, families, 4096).result()
-    assert (rows, columns, stride) == (1_500, 12_000, 1.0)  # hourly sensors: no row is seen twice, and none is left out
+    assert (rows, columns, stride) == (
+        1_500,
+        12_000,
+        1.0,
+    )  # hourly sensors: no row is seen twice, and none is left out
     assert added <= 1024  # measured: 455 with the linear model and LightGBM
 
 
@@ -107,8 +125,13 @@ def fit_wide():
     before = peak_mib()
     matrix = np.random.default_rng(0).standard_normal((rows, len(columns.names)))
     label = (matrix[:, :5].sum(axis=1) > 2).astype(np.int8)
-    for family, changes in (("logistic_regression", {}), ("lightgbm", {"rounds": 3, "min_data_in_leaf": 3})):
-        get_family(family).fit(get_family(family).defaults | changes, columns, LabelledRows(matrix, label), 0)
+    for family, changes in (
+        ("logistic_regression", {}),
+        ("lightgbm", {"rounds": 3, "min_data_in_leaf": 3}),
+    ):
+        get_family(family).fit(
+            get_family(family).defaults | changes, columns, LabelledRows(matrix, label), 0
+        )
     return peak_mib() - before, matrix.size * BYTES_PER_CELL >> 20
 
 

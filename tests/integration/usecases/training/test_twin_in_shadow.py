@@ -33,7 +33,9 @@ def models():
     data = small_models.dataset(hours=60)
 
     def model(column, weight, cutoff):
-        return small_models.linear_model(data.plan, data.rows, {column: weight}, training_cutoff=cutoff)
+        return small_models.linear_model(
+            data.plan, data.rows, {column: weight}, training_cutoff=cutoff
+        )
 
     twin = model("humidity.last", 2.0, SINCE - 6 * HOUR)
     refit, worse = model("setpoint.last", 2.0, CUTOFF), model("humidity.last", -2.0, CUTOFF)
@@ -69,7 +71,9 @@ def plant(models, monkeypatch):
 
 
 def decided(at, verdict, run_id=None):
-    return DecisionRecord(NAME, at, 1, 1, None, True, True, verdict, "because", {}, run_id, "platform")
+    return DecisionRecord(
+        NAME, at, 1, 1, None, True, True, verdict, "because", {}, run_id, "platform"
+    )
 
 
 def evaluated(platform):
@@ -122,21 +126,36 @@ def test_a_past_period_before_the_refits_cutoff_is_evaluated_by_the_twin(plant):
 def test_a_worse_refit_gives_way_once_and_everybody_can_see_why(plant):
     platform = plant(b"worse")
     platform.clock.instant = END
-    assert review_refit(platform, DEFINITION, CUTOFF + HOUR, None) is None, "too few problems to tell"
+    assert review_refit(platform, DEFINITION, CUTOFF + HOUR, None) is None, (
+        "too few problems to tell"
+    )
     assert not model_history(platform, NAME)["by_twin"]
     record = review_refit(platform, DEFINITION, END, None)
-    assert (record.verdict, record.at, record.challenger_version, record.provisional) == ("gave_way", END, 1, True)
+    assert (record.verdict, record.at, record.challenger_version, record.provisional) == (
+        "gave_way",
+        END,
+        1,
+        True,
+    )
     assert review_refit(platform, DEFINITION, END, None) is None
     assert [d.verdict for d in platform.decisions.of(NAME)] == ["provisional", "gave_way"]
     history = model_history(platform, NAME)
-    assert (history["champion"], history["by_twin"], history["decisions"][-1]["reason"]) == (1, True, record.reason)
+    assert (history["champion"], history["by_twin"], history["decisions"][-1]["reason"]) == (
+        1,
+        True,
+        record.reason,
+    )
     assert platform.models.alias(NAME, "champion") == 1
     assert platform.models.alias(NAME, "previous") is None
-    (entry,) = [entry for entry in audit_entries(platform) if entry["what"] == "refit gave way to its twin"]
+    (entry,) = [
+        entry for entry in audit_entries(platform) if entry["what"] == "refit gave way to its twin"
+    ]
     assert entry["why"] == record.reason
 
 
 def test_a_refit_that_is_no_worse_stays(plant):
     assert review_refit(plant(b"twin"), DEFINITION, END, None) is None
     platform = plant(b"worse", decided(END, "provisional"))
-    assert review_refit(platform, DEFINITION, END - HOUR, None) is None, "another decision is newer than the pretended now"
+    assert review_refit(platform, DEFINITION, END - HOUR, None) is None, (
+        "another decision is newer than the pretended now"
+    )

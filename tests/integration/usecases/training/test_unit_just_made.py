@@ -55,7 +55,15 @@ def trained(problem=BAD, step=1, delay="0s", grades=True, **changes):
         values |= {"quality": "reject" if bad else "good"} if grades else {}
         rows.append(ReadingRow("oven-1", at(int(minute)), values))
         if bad and not grades:
-            events.append(EventRow("oven-1", "attack", at(int(minute)), at(int(minute)) + timedelta(seconds=40), "test"))
+            events.append(
+                EventRow(
+                    "oven-1",
+                    "attack",
+                    at(int(minute)),
+                    at(int(minute)) + timedelta(seconds=40),
+                    "test",
+                )
+            )
     add_readings(platform, rows, at(0))
     add_events(platform, events, at(0))
     document = {
@@ -75,7 +83,9 @@ def trained(problem=BAD, step=1, delay="0s", grades=True, **changes):
     return platform, train(platform, NAME, end), end
 
 
-@pytest.mark.parametrize("case", [{}, {"step": 3}, {"delay": "3h"}, {"problem": {"event": "attack"}, "grades": False}])
+@pytest.mark.parametrize(
+    "case", [{}, {"step": 3}, {"delay": "3h"}, {"problem": {"event": "attack"}, "grades": False}]
+)
 def test_train_prints_what_live_evaluation_of_its_units_gives(case):
     platform, result, end = trained(**case)
     dataset = load_dataset(platform.models, result.run_id)
@@ -110,7 +120,9 @@ def test_an_episode_is_about_its_unit_alone():
     platform, result, end = trained()
     dataset = load_dataset(platform.models, result.run_id)
     test = dataset.at[dataset.part == "test"]
-    evaluate_past(platform, NAME, from_millis(int(test.min()) - 1), end, model=str(result.challenger_version))
+    evaluate_past(
+        platform, NAME, from_millis(int(test.min()) - 1), end, model=str(result.challenger_version)
+    )
     episodes = sorted(platform.episodes.find(NAME), key=lambda e: e.raised_at)
     assert all(e.valid_until == e.raised_at for e in episodes)
     assert {e.closed_at - e.raised_at for e in episodes} == {timedelta(minutes=1)}

@@ -17,7 +17,11 @@ from alerting.usecases.ingestion.arrivals import add_readings
 
 
 def main(threads: int) -> dict[str, Any]:
-    os.environ |= {"OMP_NUM_THREADS": str(threads), "LOKY_MAX_CPU_COUNT": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
+    os.environ |= {
+        "OMP_NUM_THREADS": str(threads),
+        "LOKY_MAX_CPU_COUNT": str(threads),
+        "OMP_WAIT_POLICY": "PASSIVE",
+    }
     import joblib
     from threadpoolctl import threadpool_info
 
@@ -40,15 +44,21 @@ def models() -> dict[str, Any]:
 
     definition = small_models.definition(learning={"trials": 2, "folds": 2})
     data = small_models.dataset()
-    searched = {family: search_candidate(data, definition, family, lambda *_: None) for family in FAMILIES}
+    searched = {
+        family: search_candidate(data, definition, family, lambda *_: None) for family in FAMILIES
+    }
     paired = {
-        f"{family} with pairs": replace(searched[family], params=searched[family].params | {"pairs": 3})
+        f"{family} with pairs": replace(
+            searched[family], params=searched[family].params | {"pairs": 3}
+        )
         for family in ("lightgbm", "random_forest")
     }
     found = {}
     for name, candidate in {**searched, **paired}.items():
         model, evidence = finish_challenger(data, candidate, definition)
-        scores = hashlib.sha256(np.concatenate([candidate.oof, model.score(data.rows)]).tobytes()).hexdigest()
+        scores = hashlib.sha256(
+            np.concatenate([candidate.oof, model.score(data.rows)]).tobytes()
+        ).hexdigest()
         found[name] = [model.hash, scores, repr(candidate.tried), json.dumps(evidence.summary)]
     return found
 
@@ -71,15 +81,30 @@ def decisions() -> dict[str, Any]:
     ]
     add_readings(platform, rows, at(0))
     learning = {"trials": 2, "folds": 2, "candidates": ["logistic_regression", "lightgbm"]}
-    document = too_moist(learning=learning, features={"stride": "5m", "windows": ["15m", "30m", "1h"]})
+    document = too_moist(
+        learning=learning, features={"stride": "5m", "windows": ["15m", "30m", "1h"]}
+    )
     apply(platform, [document], "engineer", at(0), "test")
     platform.clock.instant = at(MINUTES)
     told = {}
     for name, until in (("first", MINUTES - 12 * 60), ("next", MINUTES)):
         result = train(platform, "too-moist", at(until))
         tags = platform.models.version_tags("too-moist", result.challenger_version)
-        kept = {"verdict", "promote", "provisional", "reason", "evidence", "test", "importance", "leaderboard"}
-        told[name] = [tags["model_hash"], tags["dataset_hash"], result.model_dump_json(include=kept)]
+        kept = {
+            "verdict",
+            "promote",
+            "provisional",
+            "reason",
+            "evidence",
+            "test",
+            "importance",
+            "leaderboard",
+        }
+        told[name] = [
+            tags["model_hash"],
+            tags["dataset_hash"],
+            result.model_dump_json(include=kept),
+        ]
     return told
 
 

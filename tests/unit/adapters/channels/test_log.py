@@ -7,7 +7,10 @@ from alerting.adapters.channels.log import LogChannel
 from alerting.ports import DeliveryFailed, Message
 
 MESSAGE = Message(
-    "e1:raised:log", "Oven 1 too hot", "218 °C is above 215 °C\nOpen the damper\n", {"value": 218.0, "share": math.nan}
+    "e1:raised:log",
+    "Oven 1 too hot",
+    "218 °C is above 215 °C\nOpen the damper\n",
+    {"value": 218.0, "share": math.nan},
 )
 
 
@@ -17,7 +20,11 @@ def test_a_message_becomes_one_line_that_people_and_programs_can_read():
     [line] = lines
     assert "\n" not in line
     assert line.startswith("Oven 1 too hot: 218 °C is above 215 °C / Open the damper {")
-    assert json.loads(line[line.index("{") :]) == {"key": "e1:raised:log", "value": 218.0, "share": None}
+    assert json.loads(line[line.index("{") :]) == {
+        "key": "e1:raised:log",
+        "value": 218.0,
+        "share": None,
+    }
 
 
 def test_a_log_that_cannot_be_written_is_tried_again_later():

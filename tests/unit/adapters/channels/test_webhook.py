@@ -96,12 +96,18 @@ def test_neither_failures_nor_logs_show_more_of_the_address_than_its_host(caplog
     logging.getLogger("httpx").setLevel(logging.DEBUG)
     hook, _ = channel(200)
     hook.deliver(MESSAGE)
-    seen = caplog.text + str(failure_of(500)) + str(failure_of(httpx.ConnectError("https://user:pass@plant.example")))
+    seen = (
+        caplog.text
+        + str(failure_of(500))
+        + str(failure_of(httpx.ConnectError("https://user:pass@plant.example")))
+    )
     assert "https://plant.example" in seen
     assert not [secret for secret in ("pass@", "secret-path", "t0k3n") if secret in seen]
 
 
-@pytest.mark.parametrize("secret", ["hunter2", "whsec_c2hvcnQ=", "whsec_***", SECRET.removeprefix("whsec_")])
+@pytest.mark.parametrize(
+    "secret", ["hunter2", "whsec_c2hvcnQ=", "whsec_***", SECRET.removeprefix("whsec_")]
+)
 def test_a_secret_of_another_form_is_refused_without_repeating_it(secret):
     with pytest.raises(UserError, match="openssl rand") as refusal:
         WebhookChannel("plant", "https://plant.example", secret)

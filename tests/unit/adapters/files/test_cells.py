@@ -87,20 +87,27 @@ def test_a_boolean_is_true_or_false_or_one_or_zero():
 )
 def test_instants_are_read_alone_and_among_others(text, expected):
     assert read_strictly(column(text), None).at.tolist() == [expected]
-    mixed = read_strictly(column(text, "2015-01-02", "2015-01-02T00:00:00Z", "nonsense", None), None)
+    mixed = read_strictly(
+        column(text, "2015-01-02", "2015-01-02T00:00:00Z", "nonsense", None), None
+    )
     assert mixed.at.tolist() == [expected, ms(2015, 1, 2), ms(2015, 1, 2), NO_INSTANT, NO_INSTANT]
     assert mixed.bad.tolist() == [False, False, False, True, False]
     assert mixed.absent.tolist() == [False, False, False, False, True]
 
 
-@pytest.mark.parametrize("text", ["now", "01.02.2015", "2015-13-01", "2015-02-30 10:00", "5", "20150101", "2015-01-01 25:00"])
+@pytest.mark.parametrize(
+    "text",
+    ["now", "01.02.2015", "2015-13-01", "2015-02-30 10:00", "5", "20150101", "2015-01-01 25:00"],
+)
 def test_what_is_no_instant_is_bad(text):
     assert read_strictly(column(text), None).bad.tolist() == [True]
     assert read_strictly(column(text), BERLIN).bad.tolist() == [True]
 
 
 def test_parts_of_a_millisecond_are_cut_and_counted():
-    found = read_strictly(column("2015-01-01 06:00:00.1239", "2015-01-01 06:00:00.123000", "1420092000.1239"), None)
+    found = read_strictly(
+        column("2015-01-01 06:00:00.1239", "2015-01-01 06:00:00.123000", "1420092000.1239"), None
+    )
     assert found.at.tolist() == [ms(2015, 1, 1, 6) + 123] * 3
     assert found.cut == 2
 

@@ -60,7 +60,18 @@ def test_a_file_that_changed_after_the_check_is_refused_though_it_was_parsed_onc
 
 @pytest.mark.parametrize(
     "texts",
-    [["1", "-2.5", "3e4"], ["1", " 2"], ["1", ""], ["1", "nan"], ["1", "x"], ["nan"], ["1", "inf"], [], ["+1", ".5"], [None]],
+    [
+        ["1", "-2.5", "3e4"],
+        ["1", " 2"],
+        ["1", ""],
+        ["1", "nan"],
+        ["1", "x"],
+        ["nan"],
+        ["1", "inf"],
+        [],
+        ["+1", ".5"],
+        [None],
+    ],
 )
 def test_plain_numbers_are_those_that_cleaning_leaves_as_they_are(texts):
     cells = cell.column(texts)
@@ -79,5 +90,7 @@ def test_a_word_that_stands_for_no_value_may_be_a_number(tmp_path):
     path.write_text("ts,temperature\n2026-01-01T00:00:00Z,1\n2026-01-01T00:00:01Z,-999\n")
     source = ReadingsFile(path, Layout(asset="oven-1", missing=("-999",)))
     source.profile(silent)
-    rows = [row for batch in source.read({"temperature": "number"}, refuse, silent) for row in batch]
+    rows = [
+        row for batch in source.read({"temperature": "number"}, refuse, silent) for row in batch
+    ]
     assert [row.values for row in rows] == [{"temperature": 1.0}]

@@ -54,7 +54,9 @@ def test_a_byte_order_mark_is_no_part_of_the_first_title(tmp_path):
     assert open_table(written(tmp_path, b"\xef\xbb\xbfUDI,x\n1,2\n")).titles == ("UDI", "x")
 
 
-@pytest.mark.parametrize(("name", "pack"), [("f.gz", gzip.compress), ("f.bz2", bz2.compress), ("f", lzma.compress)])
+@pytest.mark.parametrize(
+    ("name", "pack"), [("f.gz", gzip.compress), ("f.bz2", bz2.compress), ("f", lzma.compress)]
+)
 def test_a_compressed_file_is_known_by_its_content(tmp_path, name, pack):
     assert rows_of(written(tmp_path, pack(b"ts,x\n1,2\n"), name)) == ([(2, ["1", "2"])], [])
 
@@ -80,7 +82,10 @@ def test_lines_are_counted_over_blank_lines_and_line_breaks_in_quotes(tmp_path):
 def test_a_line_with_a_wrong_number_of_fields_is_set_apart_with_its_number(tmp_path):
     rows, broken = rows_of(written(tmp_path, "ts,x\n1,2\n3\n4,5,6\n7,8\n"))
     assert [line for line, _ in rows] == [2, 5]
-    assert broken == [(3, "1 fields where the header names 2"), (4, "3 fields where the header names 2")]
+    assert broken == [
+        (3, "1 fields where the header names 2"),
+        (4, "3 fields where the header names 2"),
+    ]
 
 
 def test_a_quotation_mark_that_is_never_closed_costs_one_line_only(tmp_path):
@@ -90,7 +95,10 @@ def test_a_quotation_mark_that_is_never_closed_costs_one_line_only(tmp_path):
 
 
 def test_an_inch_mark_inside_a_cell_is_an_ordinary_character(tmp_path):
-    assert rows_of(written(tmp_path, 'ts,x\n1,12" pipe\n2,3\n')) == ([(2, ["1", '12" pipe']), (3, ["2", "3"])], [])
+    assert rows_of(written(tmp_path, 'ts,x\n1,12" pipe\n2,3\n')) == (
+        [(2, ["1", '12" pipe']), (3, ["2", "3"])],
+        [],
+    )
 
 
 def test_a_file_without_a_last_line_break_keeps_its_last_line(tmp_path):
@@ -99,7 +107,10 @@ def test_a_file_without_a_last_line_break_keeps_its_last_line(tmp_path):
 
 def test_bytes_in_another_encoding_are_refused_with_their_line_and_taken_when_it_is_named(tmp_path):
     path = written(tmp_path, "ts,x\n1,2\n3,20 °C\n".encode("cp1252"))
-    with pytest.raises(UserError, match=r"line 3 is not written in utf-8; name its encoding, e.g. --encoding cp1252"):
+    with pytest.raises(
+        UserError,
+        match=r"line 3 is not written in utf-8; name its encoding, e.g. --encoding cp1252",
+    ):
         rows_of(path)
     assert rows_of(path, encoding="cp1252")[0][-1] == (3, ["3", "20 °C"])
 
@@ -134,7 +145,10 @@ def test_parquet_reads_back_to_the_same_values(tmp_path):
         "k": pa.array(["a"]).dictionary_encode(),
     }
     parquet.write_table(pa.table(columns), tmp_path / "f.parquet")
-    assert rows_of(tmp_path / "f.parquet") == ([(1, ["2015-01-01 06:00:00.000Z", "0.1", "true", None, "a"])], [])
+    assert rows_of(tmp_path / "f.parquet") == (
+        [(1, ["2015-01-01 06:00:00.000Z", "0.1", "true", None, "a"])],
+        [],
+    )
 
 
 def test_a_nested_parquet_column_is_refused_by_name(tmp_path):
@@ -147,7 +161,10 @@ CELLS = st.text(alphabet='ab1;,"\n é', max_size=6)
 
 
 @settings(max_examples=40, deadline=None)
-@given(table=st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=12), block=st.integers(1, 40))
+@given(
+    table=st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=12),
+    block=st.integers(1, 40),
+)
 def test_whatever_a_csv_writer_wrote_is_read_back_with_its_lines(table, block):
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)

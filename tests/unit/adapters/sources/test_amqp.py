@@ -47,15 +47,23 @@ def receiving(counts, unacknowledged=(), body=b"{}"):
     from alerting.adapters.sources.amqp import AmqpClient
 
     client = AmqpClient.__new__(AmqpClient)
-    client._received, client._bytes, client._cancelled, client._connection = [], 0, False, Connection(counts, body)
+    client._received, client._bytes, client._cancelled, client._connection = (
+        [],
+        0,
+        False,
+        Connection(counts, body),
+    )
     client._connection.client, client._unacknowledged = client, dict.fromkeys(unacknowledged)
     return client
 
 
 @pytest.mark.parametrize(
-    ("counts", "most", "received", "calls"), [([0], 500, 0, 1), ([70, 70, 0, 9], 500, 140, 3), ([70, 70, 70], 100, 140, 2)]
+    ("counts", "most", "received", "calls"),
+    [([0], 500, 0, 1), ([70, 70, 0, 9], 500, 140, 3), ([70, 70, 70], 100, 140, 2)],
 )
-def test_messages_that_have_come_are_received_together_so_that_the_clock_is_asked_once(counts, most, received, calls):
+def test_messages_that_have_come_are_received_together_so_that_the_clock_is_asked_once(
+    counts, most, received, calls
+):
     client = receiving(counts)
     assert len(client.receive(most)) == received
     assert len(client._connection.waits) == calls

@@ -12,7 +12,14 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
 
 LISTED = datetime(2026, 1, 5, 12, 0, 0, 123_000, UTC)
-SOURCE = {"name": "lab", "kind": "files", "url": {"env": "LAB"}, "pattern": "/b/in/*.csv", "done": "/b/done", "asset": "oven-1"}
+SOURCE = {
+    "name": "lab",
+    "kind": "files",
+    "url": {"env": "LAB"},
+    "pattern": "/b/in/*.csv",
+    "done": "/b/done",
+    "asset": "oven-1",
+}
 
 
 class Store:
@@ -22,7 +29,11 @@ class Store:
         self.content, self.size, self.after, self.moved = content, size or len(content), after, []
 
     def ls(self, _, detail):
-        return [{"name": "b/in/a.csv", "type": "file", "size": self.size, "mtime": LISTED}] if detail else []
+        return (
+            [{"name": "b/in/a.csv", "type": "file", "size": self.size, "mtime": LISTED}]
+            if detail
+            else []
+        )
 
     def info(self, _):
         return {"size": self.size, "mtime": self.after or LISTED.replace(microsecond=0)}

@@ -59,7 +59,9 @@ def test_messages_of_one_topic_have_stamps_at_least_a_millisecond_apart_and_the_
     stamps = _Stamps()
 
     def stamped(topics, now):
-        found = stamps.of([Received(topic, b"1", None) for topic in topics], NOON + timedelta(milliseconds=now))
+        found = stamps.of(
+            [Received(topic, b"1", None) for topic in topics], NOON + timedelta(milliseconds=now)
+        )
         return [(at - NOON) // timedelta(milliseconds=1) for at in found]
 
     assert stamped("abaa", 0) == [0, 0, 1, 2]

@@ -6,7 +6,12 @@ from hypothesis import strategies as st
 
 from alerting.definitions.wording.clean_text import clean_text
 
-HIDDEN = [*map(chr, (*range(0x09), *range(0x0E, 0x20), *range(0x7F, 0x85), *range(0x86, 0xA0))), "\u202e", "\u2066", "\u061c"]
+HIDDEN = [
+    *map(chr, (*range(0x09), *range(0x0E, 0x20), *range(0x7F, 0x85), *range(0x86, 0xA0))),
+    "\u202e",
+    "\u2066",
+    "\u061c",
+]
 
 
 @pytest.mark.parametrize(

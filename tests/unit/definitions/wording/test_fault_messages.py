@@ -52,7 +52,9 @@ def _models_in(annotation):
 @pytest.mark.parametrize("model", MODELS)
 def test_no_word_of_a_program_reaches_the_reader(model):
     seen = set()
-    whole = {ThresholdDefinition: too_hot(), ClassifierDefinition: too_moist()}.get(model, {"name": "a"})
+    whole = {ThresholdDefinition: too_hot(), ClassifierDefinition: too_moist()}.get(
+        model, {"name": "a"}
+    )
     for document in documents(model, whole):
         try:
             model.model_validate(document)
@@ -69,17 +71,26 @@ def test_no_word_of_a_program_reaches_the_reader(model):
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"assets": "oven-1"}, "assets: should be a list, not 'oven-1' (write it in brackets: [oven-1])"),
+        (
+            {"assets": "oven-1"},
+            "assets: should be a list, not 'oven-1' (write it in brackets: [oven-1])",
+        ),
         ({"tags": "hot"}, "tags: should be a list, not 'hot' (write it in brackets: [hot])"),
         ({"guidance": "call me"}, "guidance: should be a group of fields, not 'call me'"),
         ({"owner": True}, "owner: should be text, not true"),
         ({"title": 5}, 'title: should be text, not 5 (put it in quotes: "5")'),
         ({"severity": "hihg"}, "did you mean high?"),
         ({"above": "4,5"}, "write 4.5, with a point and without quotes"),
-        ({"at_least": {"readings": 1.5, "of": 3}}, "at_least.readings: should be a whole number, not 1.5"),
+        (
+            {"at_least": {"readings": 1.5, "of": 3}},
+            "at_least.readings: should be a whole number, not 1.5",
+        ),
         ({"at_least": {"readings": 0, "of": 3}}, "at_least.readings: should be at least 1, not 0"),
         ({"assets": []}, "assets: is empty (at least 1 is needed)"),
-        ({"notify": {"resolved": "maybe"}}, "notify.resolved: should be true or false, not 'maybe'"),
+        (
+            {"notify": {"resolved": "maybe"}},
+            "notify.resolved: should be true or false, not 'maybe'",
+        ),
     ],
 )
 def test_a_fault_is_a_sentence_with_what_to_write_instead(changes, fault):

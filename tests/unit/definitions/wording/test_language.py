@@ -36,7 +36,12 @@ THIN = "\u00a0"
         (Styled(0.31, "points"), "31 points", "31 Punkte", "31 points"),
         (Styled(0.015, "points"), "1.5 points", "1,5 Punkte", "1,5 point"),
         (Styled(95_400, "duration"), "1 d 2 h 30 min", "1 d 2 h 30 min", "1 j 2 h 30 min"),
-        (Styled("Zone temperature", "inside"), "zone temperature", "Zone temperature", "zone temperature"),
+        (
+            Styled("Zone temperature", "inside"),
+            "zone temperature",
+            "Zone temperature",
+            "zone temperature",
+        ),
         ("oven-1", "oven-1", "oven-1", "oven-1"),
     ],
 )
@@ -46,11 +51,19 @@ def test_values_are_shown_as_the_language_writes_them(value, english, german, fr
 
 def test_times_are_said_in_the_language():
     now = datetime(2026, 1, 12, 14, 20, tzinfo=UTC)
-    assert [clock_time(now, now, UTC, one) for one in (GERMAN, FRENCH)] == ["heute 14:20", "aujourd\u2019hui 14:20"]
+    assert [clock_time(now, now, UTC, one) for one in (GERMAN, FRENCH)] == [
+        "heute 14:20",
+        "aujourd\u2019hui 14:20",
+    ]
     friday = datetime(2026, 1, 9, 6, 5, tzinfo=UTC)
-    assert [clock_time(friday, now, UTC, one) for one in (ENGLISH, GERMAN)] == ["Fri 9 Jan 06:05", "Fr. 9. Jan. 06:05"]
+    assert [clock_time(friday, now, UTC, one) for one in (ENGLISH, GERMAN)] == [
+        "Fri 9 Jan 06:05",
+        "Fr. 9. Jan. 06:05",
+    ]
     assert distance(now - timedelta(minutes=12), now, GERMAN) == "vor 12 min"
-    text = translatable("{event} since {since}", event="Line stop", since="2026-01-12T14:05:00+00:00")
+    text = translatable(
+        "{event} since {since}", event="Line stop", since="2026-01-12T14:05:00+00:00"
+    )
     assert local_times(text, now, UTC, GERMAN) == "Line stop seit heute 14:05"
 
 
@@ -68,7 +81,9 @@ def test_a_stored_text_keeps_its_template_and_an_older_one_stays_english():
     evaluation = Evaluation(at(0), "triggered", risk_message(classifier(), oven(), 0.89, 0.6))
     document = to_document(evaluation)
     assert document["reason"] == evaluation.reason
-    assert GERMAN.translate(from_document(Evaluation, document).reason) == GERMAN.translate(evaluation.reason)
+    assert GERMAN.translate(from_document(Evaluation, document).reason) == GERMAN.translate(
+        evaluation.reason
+    )
     del document["reason_template"]
     older = from_document(Evaluation, document)
     assert older == evaluation
@@ -76,22 +91,36 @@ def test_a_stored_text_keeps_its_template_and_an_older_one_stays_english():
 
 
 @pytest.mark.parametrize(
-    "template", [{}, {"template": "{a}", "values": {"a": [1.0, ".999999999f"]}}, {"template": 1, "values": []}]
+    "template",
+    [{}, {"template": "{a}", "values": {"a": [1.0, ".999999999f"]}}, {"template": 1, "values": []}],
 )
 def test_a_template_that_the_platform_did_not_write_leaves_the_english_text(template):
-    document = {**to_document(Evaluation(at(0), "triggered", "It is hot")), "reason_template": template}
+    document = {
+        **to_document(Evaluation(at(0), "triggered", "It is hot")),
+        "reason_template": template,
+    }
     assert from_document(Evaluation, document).reason == "It is hot"
 
 
 def test_a_template_from_the_database_reaches_no_attribute_and_no_format():
-    text = read_template({"template": "{a.__class__} {a:9999} {b} {a}", "values": {"a": "oven {b}"}})
+    text = read_template(
+        {"template": "{a.__class__} {a:9999} {b} {a}", "values": {"a": "oven {b}"}}
+    )
     assert text == "{a.__class__} {a:9999} {b} oven {b}"
 
 
 def test_texts_are_joined_in_every_language():
-    parts = joined("; ", translatable("the problem occurred"), "", translatable("an operator acted without preventing it"))
+    parts = joined(
+        "; ",
+        translatable("the problem occurred"),
+        "",
+        translatable("an operator acted without preventing it"),
+    )
     assert parts == "the problem occurred; an operator acted without preventing it"
-    assert GERMAN.translate(parts) == "das Problem trat ein; ein Bediener handelte, ohne es zu verhindern"
+    assert (
+        GERMAN.translate(parts)
+        == "das Problem trat ein; ein Bediener handelte, ohne es zu verhindern"
+    )
     assert FRENCH.translate(both(translatable("Yes"), translatable("No"))) == "Oui et Non"
     assert read_template(template_document(parts)).values == parts.values
     assert isinstance(parts, Translatable)
@@ -99,8 +128,12 @@ def test_texts_are_joined_in_every_language():
 
 def test_a_text_without_translation_and_what_people_wrote_stay_as_they_are():
     assert GERMAN.translate("Lower zone 2") == "Lower zone 2"
-    assert GERMAN.translate(translatable("an old template, {name}", name="x")) == "an old template, x"
-    assert GERMAN.translate("the condition is met") == "die Bedingung ist erfüllt"  # stored before templates were
+    assert (
+        GERMAN.translate(translatable("an old template, {name}", name="x")) == "an old template, x"
+    )
+    assert (
+        GERMAN.translate("the condition is met") == "die Bedingung ist erfüllt"
+    )  # stored before templates were
 
 
 @pytest.mark.parametrize(
@@ -120,5 +153,13 @@ def test_the_language_of_a_browser_is_the_first_that_exists(accept, code):
 
 
 def test_french_has_one_apostrophe_and_one_word_for_a_training():
-    texts = [text for found in language("fr").texts.values() for text in ([found] if isinstance(found, str) else found)]
-    assert [text for text in texts if re.search(r"\w'\w|apprentissage", re.sub(r"<code>.*?</code>", "", text))] == []
+    texts = [
+        text
+        for found in language("fr").texts.values()
+        for text in ([found] if isinstance(found, str) else found)
+    ]
+    assert [
+        text
+        for text in texts
+        if re.search(r"\w'\w|apprentissage", re.sub(r"<code>.*?</code>", "", text))
+    ] == []

@@ -14,7 +14,14 @@ from alerting.definitions.wording.spoken import (
 
 @pytest.mark.parametrize(
     ("difference", "text"),
-    [(0.634, "63 points"), (0.1, "10 points"), (0.025, "2.5 points"), (0.01, "1 point"), (0.0, "0 points"), (1.0, "100 points")],
+    [
+        (0.634, "63 points"),
+        (0.1, "10 points"),
+        (0.025, "2.5 points"),
+        (0.01, "1 point"),
+        (0.0, "0 points"),
+        (1.0, "100 points"),
+    ],
 )
 def test_a_difference_of_risks_is_given_in_points_with_a_decimal_below_ten(difference, text):
     assert spoken_points(difference) == text
@@ -37,7 +44,9 @@ def test_a_measured_duration_has_its_two_largest_units(seconds, text):
 
 
 def test_false_alarms_of_several_assets_are_those_of_all_together():
-    assert spoken_false_alarms(2, 20) == "40 false alarms a week on all 20 assets together (2 on each)"
+    assert (
+        spoken_false_alarms(2, 20) == "40 false alarms a week on all 20 assets together (2 on each)"
+    )
     assert spoken_false_alarms(2.5, 1) == "2.5 false alarms a week"
 
 

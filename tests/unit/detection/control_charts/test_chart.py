@@ -8,8 +8,40 @@ import pytest
 from alerting.detection.control_charts.chart import LIMIT, SPREAD, Chart, ChartState
 
 MONTGOMERY = [
-    *(9.45, 7.99, 9.29, 11.66, 12.16, 10.18, 8.04, 11.46, 9.20, 10.34, 9.03, 11.47, 10.51, 9.40, 10.08),
-    *(9.37, 10.62, 10.31, 8.52, 10.84, 10.90, 9.33, 12.29, 11.50, 10.60, 11.08, 10.38, 11.62, 11.31, 10.52),
+    *(
+        9.45,
+        7.99,
+        9.29,
+        11.66,
+        12.16,
+        10.18,
+        8.04,
+        11.46,
+        9.20,
+        10.34,
+        9.03,
+        11.47,
+        10.51,
+        9.40,
+        10.08,
+    ),
+    *(
+        9.37,
+        10.62,
+        10.31,
+        8.52,
+        10.84,
+        10.90,
+        9.33,
+        12.29,
+        11.50,
+        10.60,
+        11.08,
+        10.38,
+        11.62,
+        11.31,
+        10.52,
+    ),
 ]
 
 
@@ -38,7 +70,9 @@ def test_the_ewma_of_the_textbook_follows_its_recursion_and_leaves_its_limits():
 
 
 def test_three_sigma_limits_alone_miss_the_shift_and_a_run_of_eight_finds_it():
-    assert first_signal(charted(Chart("shewhart", 10, 1, 1, rules=("nelson_1",)), MONTGOMERY)) is None
+    assert (
+        first_signal(charted(Chart("shewhart", 10, 1, 1, rules=("nelson_1",)), MONTGOMERY)) is None
+    )
     points = charted(Chart("shewhart", 10, 1, 1, rules=("western_electric_4",)), MONTGOMERY)
     assert points[29].signals == {"western_electric_4": (23, 24, 25, 26, 27, 28, 29, 30)}
     assert first_signal(points) == 30
@@ -52,7 +86,12 @@ def test_residuals_are_what_the_autoregressive_model_does_not_expect():
 def test_a_subgroup_is_one_point_with_mean_and_standard_deviation():
     chart = Chart("shewhart", 10, 2, 1, rules=("nelson_1",), subgroup=4, spread=(0.1, 1.5))
     calm, wild = charted(chart, [10, 11, 12, 11, 4, 16, 4, 16])
-    assert (calm.at, calm.statistic, calm.signals, calm.spread) == (4, 11, {}, pytest.approx(0.8165, abs=1e-4))
+    assert (calm.at, calm.statistic, calm.signals, calm.spread) == (
+        4,
+        11,
+        {},
+        pytest.approx(0.8165, abs=1e-4),
+    )
     assert wild.signals == {SPREAD: (8,)}
     assert chart.limits == (7, 10, 13)
 
@@ -71,7 +110,10 @@ def test_a_code_of_a_fault_does_not_stay_in_the_chart(kind):
 
 
 def test_a_code_of_a_fault_in_a_subgroup_is_a_signal_and_no_overflow():
-    (point,) = charted(Chart("shewhart", 10, 1, 1, rules=("nelson_1",), subgroup=3, spread=(0.1, 1.5)), [10, -1e200, 10])
+    (point,) = charted(
+        Chart("shewhart", 10, 1, 1, rules=("nelson_1",), subgroup=3, spread=(0.1, 1.5)),
+        [10, -1e200, 10],
+    )
     assert point.signals.keys() == {"nelson_1", SPREAD}
 
 

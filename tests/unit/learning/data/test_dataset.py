@@ -26,11 +26,23 @@ from tests.helpers.learning.dataset import (
 def test_rows_labels_and_parts_stand_side_by_side():
     dataset = plain()
     n = len(dataset.rows)
-    assert n == len(dataset.label) == len(dataset.asset) == len(dataset.at) == len(dataset.part) == len(dataset.persistence)
+    assert (
+        n
+        == len(dataset.label)
+        == len(dataset.asset)
+        == len(dataset.at)
+        == len(dataset.part)
+        == len(dataset.persistence)
+    )
     assert tuple(dataset.rows.columns) == dataset.plan.columns
     assert set(dataset.part) == {"train", "validation", "test", "purged"}
     assert set(dataset.asset) == {"oven-1", "oven-2"}
-    assert (dataset.definition, dataset.revision, dataset.horizon_ms, dataset.gap_ms) == ("too-high", 3, 3 * 3_600_000, 0)
+    assert (dataset.definition, dataset.revision, dataset.horizon_ms, dataset.gap_ms) == (
+        "too-high",
+        3,
+        3 * 3_600_000,
+        0,
+    )
     assert dataset.purge_ms == 9 * 3_600_000
 
 
@@ -105,7 +117,18 @@ def test_a_dataset_survives_its_files():
     for name in ("label", "asset", "at", "part", "fit", "measured", "persistence"):
         np.testing.assert_array_equal(getattr(got, name), getattr(dataset, name))
         assert getattr(got, name).dtype == getattr(dataset, name).dtype
-    for name in ("definition", "revision", "as_of", "plan", "predicts", "observed", "counts", "notes", "purge_ms", "hash"):
+    for name in (
+        "definition",
+        "revision",
+        "as_of",
+        "plan",
+        "predicts",
+        "observed",
+        "counts",
+        "notes",
+        "purge_ms",
+        "hash",
+    ):
         assert getattr(got, name) == getattr(dataset, name)
 
 
@@ -122,7 +145,9 @@ def test_several_assets_with_delays_learn_the_state():
     assert dataset.counts == {"immature": 5 + 3}
     mine = dataset.asset == "oven-1"
     hour = (dataset.at[mine] - int(START.timestamp() * 1000)) // 3_600_000
-    np.testing.assert_array_equal(dataset.persistence[mine][2:], hourly(0)["x"].to_numpy()[hour - 2][2:])
+    np.testing.assert_array_equal(
+        dataset.persistence[mine][2:], hourly(0)["x"].to_numpy()[hour - 2][2:]
+    )
 
 
 def test_problems_carry_their_asset():
@@ -136,12 +161,17 @@ def test_notes_say_what_is_odd_and_what_follows():
     silent = History(Asset(name="oven-3"))
     loose = oven(x=Variable(low=-1.5))
     loose.readings["batch"] = np.array([f"b{i}" for i in range(HOURS)], dtype=object)
-    dataset = built(definition(features={"stride": "1h", "windows": ["3h"], "events": ["err*"]}), [loose, silent])
+    dataset = built(
+        definition(features={"stride": "1h", "windows": ["3h"], "events": ["err*"]}),
+        [loose, silent],
+    )
     notes = "\n".join(dataset.notes)
     assert "oven-3 has no readings in the training period: the model cannot use it." in notes
     assert "ghost is always 4.0 in the training period: the model cannot use it" in notes
     assert "dead has no value in the training period: it is left out" in notes
-    assert "batch is a category with 360 values in training, more than 100: it is left out." in notes
+    assert (
+        "batch is a category with 360 values in training, more than 100: it is left out." in notes
+    )
     assert "outside its engineering range" in notes
     assert "No event type matches 'err*'" in notes
 
@@ -153,7 +183,9 @@ def test_few_problems_are_noted():
     calm.readings["x"] = x
     notes = "\n".join(built(histories=[calm]).notes)
     assert "Only 3 problems began in the training period" in notes
-    assert "Only 1 problems began in the validation period: the threshold rests on few cases." in notes
+    assert (
+        "Only 1 problems began in the validation period: the threshold rests on few cases." in notes
+    )
     assert "Only 1 problems began in the test period: its figures are uncertain." in notes
 
 
@@ -183,7 +215,9 @@ def test_an_unknown_event_type_is_refused():
 
 
 def test_a_problem_variable_without_values_is_refused():
-    assert "the problem's variable dead has no value at all" in refusal(definition(problem={"variable": "dead", "above": 1}))
+    assert "the problem's variable dead has no value at all" in refusal(
+        definition(problem={"variable": "dead", "above": 1})
+    )
 
 
 def test_an_empty_training_period_is_refused_with_the_figures():
@@ -193,7 +227,8 @@ def test_an_empty_training_period_is_refused_with_the_figures():
 
 
 @pytest.mark.parametrize(
-    ("above", "what"), [(99, "no row is followed by the problem"), (-99, "every row is followed by the problem")]
+    ("above", "what"),
+    [(99, "no row is followed by the problem"), (-99, "every row is followed by the problem")],
 )
 def test_one_class_only_is_refused(above, what):
     state = definition(problem={"variable": "x", "above": above, "predict": "state"})

@@ -19,10 +19,20 @@ def data():
 
 def within(max_rows=None, memory_bytes=None):
     line = small_models.line()
-    measured = {name: variable.model_copy(update={"controllable": False}) for name, variable in line.asset.variables.items()}
-    line = replace(line, asset=line.asset.model_copy(update={"variables": measured}))  # no effects of set-points to estimate
+    measured = {
+        name: variable.model_copy(update={"controllable": False})
+        for name, variable in line.asset.variables.items()
+    }
+    line = replace(
+        line, asset=line.asset.model_copy(update={"variables": measured})
+    )  # no effects of set-points to estimate
     return build_dataset(
-        small_models.definition(), 1, [line], small_models.as_of(line), max_rows=max_rows, memory_bytes=memory_bytes
+        small_models.definition(),
+        1,
+        [line],
+        small_models.as_of(line),
+        max_rows=max_rows,
+        memory_bytes=memory_bytes,
     )
 
 
@@ -71,7 +81,9 @@ def test_a_limit_by_memory_says_the_memory(data):
     memory = 2 * BYTES_PER_CELL * (cells + 1)
     fewer = within(None, memory)
     assert fewer.hash == within(half(data)).hash
-    assert any(f"allowed (half of {memory >> 20} MiB of memory, for " in note for note in fewer.notes)
+    assert any(
+        f"allowed (half of {memory >> 20} MiB of memory, for " in note for note in fewer.notes
+    )
 
 
 def test_the_rows_that_are_kept_are_those_of_the_whole_dataset_bit_for_bit(data):

@@ -24,7 +24,13 @@ DAY = 1440 * MINUTE
 
 
 def definition(**more):
-    base = {"name": "d", "kind": "classifier", "assets": ["oven"], "problem": {"event": "failure"}, "horizon": "30m"}
+    base = {
+        "name": "d",
+        "kind": "classifier",
+        "assets": ["oven"],
+        "problem": {"event": "failure"},
+        "horizon": "30m",
+    }
     return ClassifierDefinition.model_validate(base | more)
 
 
@@ -57,7 +63,10 @@ def stamp(day):
         ({"train": "30d"}, (0, 6, 6, 8, 8, 10)),
         ({"test": {"from": stamp(9)}}, (0, 7, 7, 9, 9, 10)),
         (
-            {"train": {"from": stamp(1), "to": stamp(4)}, "validation": {"from": stamp(5), "to": stamp(7)}},
+            {
+                "train": {"from": stamp(1), "to": stamp(4)},
+                "validation": {"from": stamp(5), "to": stamp(7)},
+            },
             (1, 4, 5, 7, 8, 10),
         ),
         ({"validation": {"from": stamp(5)}, "test": {"from": stamp(7)}}, (0, 5, 5, 7, 7, 10)),
@@ -69,7 +78,10 @@ def test_periods_are_shares_lengths_or_dates(periods, expected):
 
 
 def test_rows_between_two_dated_periods_belong_to_neither():
-    dated = {"train": {"from": stamp(1), "to": stamp(4)}, "validation": {"from": stamp(5), "to": stamp(7)}}
+    dated = {
+        "train": {"from": stamp(1), "to": stamp(4)},
+        "validation": {"from": stamp(5), "to": stamp(7)},
+    }
     borders = split_borders(definition(periods=dated), 0, 10 * DAY)
     days = np.array([0.5, 2, 4.5, 6, 7.5, 9])
     parts = assign_parts((days * DAY).astype(np.int64), borders, DAY // 10)
@@ -91,7 +103,20 @@ def test_the_end_of_the_earlier_part_is_purged_and_the_test_keeps_its_whole_span
     at = np.array([0, 1, 590, 591, 600, 601, 790, 791, 800, 801, 1000, 1001])
     got = assign_parts(at, borders, 10)
     purged, train, validation, test = "purged", "train", "validation", "test"
-    assert got.tolist() == [purged, train, train, purged, purged, validation, validation, purged, purged, test, test, purged]
+    assert got.tolist() == [
+        purged,
+        train,
+        train,
+        purged,
+        purged,
+        validation,
+        validation,
+        purged,
+        purged,
+        test,
+        test,
+        purged,
+    ]
 
 
 @given(
@@ -102,7 +127,9 @@ def test_the_end_of_the_earlier_part_is_purged_and_the_test_keeps_its_whole_span
     st.floats(0.05, 0.45),
     st.floats(0.05, 0.45),
 )
-def test_no_label_of_a_part_reaches_into_a_window_of_the_next(length, label, window, stride, validation, test):
+def test_no_label_of_a_part_reaches_into_a_window_of_the_next(
+    length, label, window, stride, validation, test
+):
     borders = split_borders(definition(periods={"validation": validation, "test": test}), 0, length)
     at = np.arange(0, length + 1, stride)
     part = assign_parts(at, borders, label + window)
@@ -129,7 +156,10 @@ def test_folds_walk_forward_inside_train_with_the_same_purge(length, purge, fold
 
 def test_folds_grow():
     at = np.arange(400)
-    sizes = [(len(a), len(b)) for a, b in walk_forward_folds(Rows(at, np.full(400, "train", dtype=object), 10), 3)]
+    sizes = [
+        (len(a), len(b))
+        for a, b in walk_forward_folds(Rows(at, np.full(400, "train", dtype=object), 10), 3)
+    ]
     assert sizes == [(90, 100), (190, 100), (290, 100)]
 
 
@@ -142,5 +172,8 @@ def test_an_empty_part_is_refused_with_the_figures_and_what_to_change(empty):
         require_all_parts(definition(), part, borders, purge_length(definition(), plan(3 * DAY)))
     text = str(refused.value)
     assert f"the {word} period has no usable row" in text
-    assert "the purge takes 3d30m before a border (gap + horizon + for: 30m, longest window: 3d)" in text
+    assert (
+        "the purge takes 3d30m before a border (gap + horizon + for: 30m, longest window: 3d)"
+        in text
+    )
     assert "Import a longer history, shorten features.windows or the horizon" in text

@@ -23,8 +23,16 @@ SET_POINT = Variable(controllable=True)
 
 
 def definition(**features):
-    document = {"name": "d", "kind": "classifier", "assets": ["oven"], "problem": {"event": "stop"}, "horizon": "30m"}
-    return ClassifierDefinition.model_validate(document | {"features": {"windows": ["30m"], **features}})
+    document = {
+        "name": "d",
+        "kind": "classifier",
+        "assets": ["oven"],
+        "problem": {"event": "stop"},
+        "horizon": "30m",
+    }
+    return ClassifierDefinition.model_validate(
+        document | {"features": {"windows": ["30m"], **features}}
+    )
 
 
 def history(series, **variables):
@@ -35,7 +43,9 @@ def history(series, **variables):
     for name, values in series.items():
         words = any(isinstance(v, str) for v in values.values())
         frame[name] = pd.Series(
-            [values.get(m, None if words else np.nan) for m in index], frame.index, object if words else float
+            [values.get(m, None if words else np.nan) for m in index],
+            frame.index,
+            object if words else float,
         )
     return History(Asset(name="oven", variables=variables), frame)
 
@@ -45,7 +55,9 @@ def every(minutes, *values, times=20):
 
 
 def held(series, asset=None, **features):
-    found = plan_features(definition(**features), [history(series, **(asset or {}))]).carried_forward
+    found = plan_features(
+        definition(**features), [history(series, **(asset or {}))]
+    ).carried_forward
     return {h.name: h.span_ms / HOUR for h in found}
 
 
@@ -79,13 +91,17 @@ def test_a_recipe_that_is_reported_with_every_batch_stands_over_the_weekend():
     starts = [day * 1440 + m for day in range(14) if day % 7 < 5 for m in (360, 480, 600, 720)]
     batches = {m: ["rye", "rye", "oat"][i % 3] for i, m in enumerate(starts)}
     weekend = 3 * 1440 - 360
-    assert held({"recipe": batches, "x": SENSOR}, {"recipe": RECIPE}) == {"recipe": 3 * weekend / 60}
+    assert held({"recipe": batches, "x": SENSOR}, {"recipe": RECIPE}) == {
+        "recipe": 3 * weekend / 60
+    }
 
 
 def test_what_comes_within_the_longest_window_is_not_held():
     assert held({"x": SENSOR, "y": every(10, 1.0, 2.0)}) == {}
     repeated = every(5, "rye", "rye", "rye", "oat", times=600) | {5000: "rye"}
-    assert held({"recipe": repeated}, {"recipe": RECIPE}) == {}, "repeated at every sample: its silence is a gap"
+    assert held({"recipe": repeated}, {"recipe": RECIPE}) == {}, (
+        "repeated at every sample: its silence is a gap"
+    )
     assert held({"recipe": every(1440, "rye", "oat")}, {"recipe": RECIPE}, windows=["5d"]) == {}
 
 
@@ -144,7 +160,9 @@ def test_a_held_value_stands_with_its_age_until_it_expires_and_windows_stay_as_t
     assert (late["s.last"], late["s.age"], late["recipe.last"]) == (200.0, 590 * 60, "rye")
     assert np.isnan(late["s.mean.30m"])
     assert row(plan(600), known, 600)[["s.last", "s.age", "recipe.last"]].isna().all()
-    assert row(plan(20), known, 20)[["s.last", "recipe.last"]].isna().all(), "and sooner than the window if that is said"
+    assert row(plan(20), known, 20)[["s.last", "recipe.last"]].isna().all(), (
+        "and sooner than the window if that is said"
+    )
     assert row(plan(20), known, 20)["s.mean.30m"] == 200.0
 
 
@@ -173,29 +191,54 @@ def test_held_values_alone_do_not_stand_for_silent_sensors():
     at = START + np.array([20, 40]) * MINUTE
     assert has_any_value(plan(600), known, at).tolist() == [True, False]
     alone = FeaturePlan(
-        10 * MINUTE, (30 * MINUTE,), ("last",), (NumberSource("s", None),), carried_forward=(CarryForward("s", 600 * MINUTE),)
+        10 * MINUTE,
+        (30 * MINUTE,),
+        ("last",),
+        (NumberSource("s", None),),
+        carried_forward=(CarryForward("s", 600 * MINUTE),),
     )
-    assert has_any_value(alone, known, START + np.array([40, 590, 600]) * MINUTE).tolist() == [True, True, False]
+    assert has_any_value(alone, known, START + np.array([40, 590, 600]) * MINUTE).tolist() == [
+        True,
+        True,
+        False,
+    ]
 
 
 @pytest.mark.parametrize("delay", [timedelta(0), timedelta(minutes=50)])
-def test_a_forecast_asks_only_where_it_sees_the_last_value_and_a_classifier_where_it_sees_any(delay):
-    known = history({"s": {0: 200.0, 1000: 210.0}, "x": every(5, 1.0, times=300)}, s=Variable(delay=delay))
-    document = {"name": "d", "assets": ["oven"], "problem": {"variable": "s", "above": 250.0}, "horizon": "30m"}
+def test_a_forecast_asks_only_where_it_sees_the_last_value_and_a_classifier_where_it_sees_any(
+    delay,
+):
+    known = history(
+        {"s": {0: 200.0, 1000: 210.0}, "x": every(5, 1.0, times=300)}, s=Variable(delay=delay)
+    )
+    document = {
+        "name": "d",
+        "assets": ["oven"],
+        "problem": {"variable": "s", "above": 250.0},
+        "horizon": "30m",
+    }
     forecast = ForecastDefinition.model_validate(document | {"kind": "forecast"})
     classifier = ClassifierDefinition.model_validate(document | {"kind": "classifier"})
     at = START + np.arange(0, 1700, 10) * MINUTE
     for chosen in (plan(600), plan(20)):
         last = build_features(chosen, known, at)["s.last"].notna()
         assert 0 < last.sum() < len(at)
-        assert is_known(forecast, chosen, known, at).tolist() == (last & has_any_value(chosen, known, at)).tolist()
-        assert is_known(classifier, chosen, known, at).tolist() == has_any_value(chosen, known, at).tolist()
+        assert (
+            is_known(forecast, chosen, known, at).tolist()
+            == (last & has_any_value(chosen, known, at)).tolist()
+        )
+        assert (
+            is_known(classifier, chosen, known, at).tolist()
+            == has_any_value(chosen, known, at).tolist()
+        )
     assert not is_known(forecast, plan(600), history({"x": SENSOR}), at).any()
 
 
 def test_held_values_do_not_lengthen_the_purge():
     without = FeaturePlan(10 * MINUTE, (30 * MINUTE,), ("last",), (NumberSource("s", None),))
-    assert purge_length(definition(), plan(600)) == purge_length(definition(), without) == 60 * MINUTE
+    assert (
+        purge_length(definition(), plan(600)) == purge_length(definition(), without) == 60 * MINUTE
+    )
     assert plan(600).lookback == without.lookback == timedelta(minutes=30)
     assert plan(600).farthest == timedelta(minutes=630)
 
@@ -204,7 +247,11 @@ def test_the_quality_report_says_what_is_held_and_for_how_long():
     known = history({"recipe": every(1440, "rye", "oat"), "x": SENSOR}, recipe=RECIPE)
     chosen = plan_features(definition(), [known])
     problems = {"train": 100, "validation": 100, "test": 100}
-    words = [f.message for f in find_oddities(definition(), chosen, [known], problems) if f.kind == "carried_forward"]
+    words = [
+        f.message
+        for f in find_oddities(definition(), chosen, [known], problems)
+        if f.kind == "carried_forward"
+    ]
     assert words == [
         "recipe comes up to 1 d apart: its last value holds until the next one, for at most 3 d; set carry_forward of "
         "the variable if that is wrong."

@@ -16,8 +16,20 @@ def spans(*words):
 @pytest.mark.parametrize(
     ("horizon", "sampling", "observed", "stride", "why"),
     [
-        ("1h", ["1m"], "10d", "1m", "finest sampling is 1m"),  # a sixth, 10m, sees one-minute readings too seldom
-        ("1h", ["1h"], "365d", "1h", "finest sampling is 1h"),  # a sixth would make six equal rows an hour
+        (
+            "1h",
+            ["1m"],
+            "10d",
+            "1m",
+            "finest sampling is 1m",
+        ),  # a sixth, 10m, sees one-minute readings too seldom
+        (
+            "1h",
+            ["1h"],
+            "365d",
+            "1h",
+            "finest sampling is 1h",
+        ),  # a sixth would make six equal rows an hour
         ("30m", ["1m", "1h"], "10d", "1m", "finest sampling is 1m"),
         ("30m", ["1s"], "2d", "1m", "finest sampling is 1s"),  # evaluated once a minute at most
         ("24h", ["1m"], "200d", "30m", "60 rows before a problem"),
@@ -46,11 +58,17 @@ def test_many_columns_make_the_stride_coarser():
 
 def test_what_the_definition_states_is_not_derived():
     minute, ten_days = [timedelta(minutes=1)], timedelta(days=10)
-    assert derive(classifier(features={"stride": "7m", "windows": ["1h"]}), minute, ten_days, 26) is None
+    assert (
+        derive(classifier(features={"stride": "7m", "windows": ["1h"]}), minute, ten_days, 26)
+        is None
+    )
     found = derive(classifier(features={"stride": "7m"}), minute, ten_days, 26)
     filled = found.fill(classifier(features={"stride": "7m"})).features
     assert filled.stride == timedelta(minutes=7)
     assert filled.windows == tuple(spans("21m", "63m", "182m"))
     windows = derive(classifier(features={"windows": ["1h"]}), minute, ten_days, 26)
     assert (windows.stride, windows.windows) == (timedelta(minutes=1), (timedelta(hours=1),))
-    assert "Stride 1m and windows 1h were derived from the data: the finest sampling is 1m" in windows.message
+    assert (
+        "Stride 1m and windows 1h were derived from the data: the finest sampling is 1m"
+        in windows.message
+    )

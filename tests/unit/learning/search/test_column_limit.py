@@ -12,7 +12,9 @@ HOUR = 3_600_000
 def many(count):
     """The limit on this number of variables with one column each."""
     numbers = tuple(NumberSource(f"v{i:03}", None) for i in range(count))
-    return ColumnLimit.from_plan(FeaturePlan(stride_ms=60_000, windows_ms=(HOUR,), aggregations=("last",), numbers=numbers))
+    return ColumnLimit.from_plan(
+        FeaturePlan(stride_ms=60_000, windows_ms=(HOUR,), aggregations=("last",), numbers=numbers)
+    )
 
 
 def test_all_columns_are_taken_where_there_are_as_many_rows():
@@ -46,20 +48,28 @@ def test_labels_and_values_outside_of_the_rows_of_a_fit_choose_no_column():
 
 
 @pytest.mark.parametrize("scale", [1.0, -1.0, 1e9])
-def test_strength_is_that_of_all_pairs_of_rows_with_and_without_the_problem_missing_values_aside(scale):
+def test_strength_is_that_of_all_pairs_of_rows_with_and_without_the_problem_missing_values_aside(
+    scale,
+):
     random = np.random.default_rng(1)
     values, label = random.integers(0, 30, 300) * scale, (random.random(300) < 0.2).astype(np.int8)
     there = random.random(300) > 0.2
-    found = ranking_strength(np.where(there, values, np.nan)[:, None], np.arange(300), np.array([0]), label, ())
+    found = ranking_strength(
+        np.where(there, values, np.nan)[:, None], np.arange(300), np.array([0]), label, ()
+    )
     ones, zeros = values[there & (label == 1)], values[there & (label == 0)]
     u = sum((one > zeros).sum() + (one == zeros).sum() / 2 for one in ones)
     sizes = len(ones) * len(zeros)
-    assert found[0] == pytest.approx(abs(u - sizes / 2) / np.sqrt(sizes * (len(ones) + len(zeros) + 1) / 12))
+    assert found[0] == pytest.approx(
+        abs(u - sizes / 2) / np.sqrt(sizes * (len(ones) + len(zeros) + 1) / 12)
+    )
 
 
 def test_a_category_counts_by_its_level_that_separates_best_and_columns_without_values_not_at_all():
     label = np.array([1] * 50 + [0] * 50, np.int8)
-    matrix = np.column_stack([np.where(label == 1, 2.0, 0.0), np.arange(100) % 3, np.full(100, np.nan)])
+    matrix = np.column_stack(
+        [np.where(label == 1, 2.0, 0.0), np.arange(100) % 3, np.full(100, np.nan)]
+    )
     separated, mixed, empty = ranking_strength(matrix, np.arange(100), np.arange(3), label, (0, 1))
     assert separated > 5
     assert mixed < 2

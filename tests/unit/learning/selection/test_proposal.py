@@ -34,11 +34,20 @@ def test_a_metric_that_is_not_a_number_stays_one():
 
 
 @pytest.mark.parametrize(
-    "changes", [{"as_of": "2026-01-01T00:00:00"}, {"verdict": "perhaps"}, {"promote": None}, {"more": 1}, {"leaderboard": [{}]}]
+    "changes",
+    [
+        {"as_of": "2026-01-01T00:00:00"},
+        {"verdict": "perhaps"},
+        {"promote": None},
+        {"more": 1},
+        {"leaderboard": [{}]},
+    ],
 )
 def test_a_file_that_is_no_proposal_is_refused_with_what_to_do(changes):
     document = json.loads(proposal().to_json()) | changes
-    with pytest.raises(UserError, match="the proposal of run r7 in the registry is damaged; train again"):
+    with pytest.raises(
+        UserError, match="the proposal of run r7 in the registry is damaged; train again"
+    ):
         Proposal.from_json(json.dumps(document).encode(), "r7")
 
 

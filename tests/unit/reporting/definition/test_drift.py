@@ -44,7 +44,9 @@ def test_the_index_by_chance_falls_with_the_number_of_independent_values_as_its_
     shares = np.full(10, 0.1)
     chi_square_of_9_degrees = 21.67  # its 99 % quantile
     for values in (200, 2000):
-        assert psi_by_chance(shares, 1e6, values) == pytest.approx(chi_square_of_9_degrees / values, rel=0.2)
+        assert psi_by_chance(shares, 1e6, values) == pytest.approx(
+            chi_square_of_9_degrees / values, rel=0.2
+        )
     assert psi_by_chance(shares, 1e6, 3) > psi_by_chance(shares, 1e6, 30)
     # a mean of 100 values is within 2.6 tenths of a standard deviation 99 times of 100
     distance = wasserstein_by_chance(np.random.default_rng(2).standard_normal(20_000), 1e6, 100)
@@ -84,14 +86,24 @@ def test_the_estimate_of_calibrated_scores_is_what_comes_true():
     label = np.r_[np.tile([1.0] + [0.0] * 9, 20), np.tile([1.0] * 4 + [0.0], 20)]
     found = estimate_performance(pd.concat([scored(score, label), scored(score, np.nan)]))
     assert found.doubt == ""
-    assert [found.precision, found.realised_precision, found.recall, found.realised_recall] == pytest.approx([0.8] * 4)
+    assert [
+        found.precision,
+        found.realised_precision,
+        found.recall,
+        found.realised_recall,
+    ] == pytest.approx([0.8] * 4)
     assert [found.roc_auc, found.realised_roc_auc] == pytest.approx([0.85] * 2)
 
 
 def test_no_estimate_is_given_where_scores_are_not_calibrated_or_nothing_is_known():
     score = np.full(200, 0.8)
-    off = estimate_performance(pd.concat([scored(score, np.r_[np.ones(20), np.zeros(180)]), scored(score, np.nan)]))
+    off = estimate_performance(
+        pd.concat([scored(score, np.r_[np.ones(20), np.zeros(180)]), scored(score, np.nan)])
+    )
     assert "70.0 percentage points off" in off.doubt
     assert "no calibration" in estimate_performance(scored(score, np.nan)).doubt
-    assert estimate_performance(scored(score[:5], np.nan)).doubt == "only 5 scores wait for their outcome"
+    assert (
+        estimate_performance(scored(score[:5], np.nan)).doubt
+        == "only 5 scores wait for their outcome"
+    )
     assert estimate_performance(scored(score, np.ones(200))) is None

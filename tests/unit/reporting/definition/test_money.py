@@ -28,7 +28,9 @@ def test_every_sum_follows_from_the_costs_of_the_definition():
     assert money.false_alarms == Amount(150, 350)  # none and all of the four without an outcome
     assert money.interventions == Amount(100, 100)
     assert money.problem == 900 + 6 * 150  # 4, 6 and 10 minutes: 6 on median
-    assert money.avoided == Amount(0, 3 * 1800)  # none; both avoided ones, and the acted one without an outcome
+    assert money.avoided == Amount(
+        0, 3 * 1800
+    )  # none; both avoided ones, and the acted one without an outcome
     assert money.net == Amount(0 - 350 - 100, 5400 - 150 - 100)
     assert len(money.assumptions) == 5
 
@@ -38,7 +40,9 @@ def test_without_costs_there_is_no_sum():
 
 
 def test_a_problem_that_is_not_over_costs_until_the_end_of_the_period_and_gives_no_usual_duration():
-    money = compute_money(COSTS, counted(missed=lasting(None), announced=()), AT + timedelta(minutes=2))
+    money = compute_money(
+        COSTS, counted(missed=lasting(None), announced=()), AT + timedelta(minutes=2)
+    )
     assert money.missed == Amount(1200, 1200)
     assert money.problem == 900
     assert any("not over" in line for line in money.assumptions)

@@ -19,12 +19,23 @@ def acted(hour, action, outcome, **changes):
 
 def acknowledged(hour, minutes):
     given = episode(hour)
-    return replace(given, acknowledged=ActorStamp("anna", given.detected_at + timedelta(minutes=minutes)))
+    return replace(
+        given, acknowledged=ActorStamp("anna", given.detected_at + timedelta(minutes=minutes))
+    )
 
 
 def test_an_action_counts_once_an_episode_whatever_its_case_and_spaces():
-    found = frequent_actions([acted(1, "Lowered  zone 2", "no"), acted(2, "lowered zone 2", "in_time"), acted(3, "called", None)])
-    assert [(a.action, a.times, a.helped, a.came) for a in found] == [("Lowered zone 2", 2, 1, 1), ("called", 1, 0, 0)]
+    found = frequent_actions(
+        [
+            acted(1, "Lowered  zone 2", "no"),
+            acted(2, "lowered zone 2", "in_time"),
+            acted(3, "called", None),
+        ]
+    )
+    assert [(a.action, a.times, a.helped, a.came) for a in found] == [
+        ("Lowered zone 2", 2, 1, 1),
+        ("called", 1, 0, 0),
+    ]
 
 
 def test_recommendations_are_compared_by_whether_they_were_followed():
@@ -48,8 +59,14 @@ def test_advice_took_effect_where_the_risk_came_down_to_under_the_threshold():
 
 
 def test_time_to_acknowledge_is_from_the_detection_with_median_and_ninth_decile():
-    spread = verdict_metrics([*(acknowledged(h, h) for h in range(1, 11)), episode(20)]).to_acknowledge
-    assert (spread.median, spread.p90, spread.missing) == (timedelta(minutes=5), timedelta(minutes=9), 1)
+    spread = verdict_metrics(
+        [*(acknowledged(h, h) for h in range(1, 11)), episode(20)]
+    ).to_acknowledge
+    assert (spread.median, spread.p90, spread.missing) == (
+        timedelta(minutes=5),
+        timedelta(minutes=9),
+        1,
+    )
 
 
 def test_agreement_is_the_share_of_answers_that_the_data_confirm():
@@ -60,7 +77,9 @@ def test_agreement_is_the_share_of_answers_that_the_data_confirm():
 
 def test_drivers_are_mean_sizes_over_the_episodes_with_reasons():
     one, other = episode(1), episode(2)
-    other = replace(other, contributions=(replace(other.contributions[0], variable="steam", share=-0.1),))
+    other = replace(
+        other, contributions=(replace(other.contributions[0], variable="steam", share=-0.1),)
+    )
     earlier = replace(one, contributions=(replace(one.contributions[0], share=0.2),))
     found = drivers([one, other, replace(one, contributions=())], [earlier])
     assert [(d.variable, d.share, d.episodes, d.before) for d in found] == [

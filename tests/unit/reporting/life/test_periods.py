@@ -18,7 +18,11 @@ def utc(*parts):
 
 def test_a_week_runs_from_monday_to_monday_by_the_clock_of_the_plant():
     week = period_at("week", utc(2026, 11, 15, 23, 30), BERLIN)  # Monday 00:30 in Berlin
-    assert (week.name, week.start, week.end) == ("2026-W47", utc(2026, 11, 15, 23), utc(2026, 11, 22, 23))
+    assert (week.name, week.start, week.end) == (
+        "2026-W47",
+        utc(2026, 11, 15, 23),
+        utc(2026, 11, 22, 23),
+    )
 
 
 def test_weeks_with_a_change_of_the_clock_have_an_hour_less_or_more():
@@ -46,7 +50,10 @@ def test_the_first_days_of_january_may_belong_to_the_last_week_of_the_year_befor
     assert period_at("week", utc(2027, 1, 2), UTC).name == "2026-W53"
 
 
-@pytest.mark.parametrize("text", ["2026-W54", "2025-W53", "2026-13", "2026-Q5", "last week", "2026", "0000-01", "9999-12"])
+@pytest.mark.parametrize(
+    "text",
+    ["2026-W54", "2025-W53", "2026-13", "2026-Q5", "last week", "2026", "0000-01", "9999-12"],
+)
 def test_what_is_not_in_the_calendar_is_refused_with_the_forms(text):
     with pytest.raises(UserError, match="write 2026-W46 for a week"):
         read_period(text, UTC)
@@ -55,7 +62,9 @@ def test_what_is_not_in_the_calendar_is_refused_with_the_forms(text):
 def test_periods_within_a_time_are_the_newest_and_those_that_ended_in_it():
     names = [p.name for p in periods_within("week", utc(2026, 11, 21), UTC, timedelta(days=20))]
     assert names == ["2026-W46", "2026-W45", "2026-W44"]
-    assert [p.name for p in periods_within("quarter", utc(2026, 11, 21), UTC, timedelta(days=20))] == ["2026-Q3"]
+    assert [
+        p.name for p in periods_within("quarter", utc(2026, 11, 21), UTC, timedelta(days=20))
+    ] == ["2026-Q3"]
 
 
 @pytest.mark.parametrize(

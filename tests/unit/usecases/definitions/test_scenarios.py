@@ -24,8 +24,16 @@ def result(definition, readings, expect=(), **changes):
 
 
 def test_transitions_are_found_at_their_times_and_compared_in_order():
-    expect = [{"at": "2m", "raised": "medium"}, {"at": "3m", "severity": "critical"}, {"at": "5m", "closed": True}]
-    found = result(threshold(above=None, levels=LEVELS), {"temperature": [200, 210, 220, 240, 240, 200]}, expect)
+    expect = [
+        {"at": "2m", "raised": "medium"},
+        {"at": "3m", "severity": "critical"},
+        {"at": "5m", "closed": True},
+    ]
+    found = result(
+        threshold(above=None, levels=LEVELS),
+        {"temperature": [200, 210, 220, 240, 240, 200]},
+        expect,
+    )
     assert found.passed, found.difference
     assert found.found == ("2m  raised: medium", "3m  severity: critical", "5m  closed")
 
@@ -38,11 +46,15 @@ def test_a_difference_names_what_is_missing_and_what_is_too_much():
 
 def test_only_transitions_between_two_instants_are_compared():
     readings = {"temperature": [230, "200 x 4", 230]}
-    assert result(threshold(), readings, [{"at": "1m", "closed": True}], after="30s", before="4m").passed
+    assert result(
+        threshold(), readings, [{"at": "1m", "closed": True}], after="30s", before="4m"
+    ).passed
 
 
 def test_values_are_repeated_missing_and_of_every_type():
-    assert result(threshold(stale_after="3m"), {"temperature": [230, "null x 3", "200 x 2"]}).found == (
+    assert result(
+        threshold(stale_after="3m"), {"temperature": [230, "null x 3", "200 x 2"]}
+    ).found == (
         "0s  raised: medium",
         "4m  closed",
     )
@@ -58,7 +70,10 @@ def test_a_sample_of_bad_quality_makes_it_unknown_and_its_value_is_no_matter():
     assert result(definition, {"temperature": held}, until="10m").found == ("5m  raised: medium",)
     assert result(definition, {"temperature": [230, "bad quality x 9", 200]}).found == ()
     state = threshold(variable="state", above=None, equals="stopped")
-    assert result(state, {"state": ["stopped", "bad quality", "running"]}).found == ("0s  raised: medium", "2m  closed")
+    assert result(state, {"state": ["stopped", "bad quality", "running"]}).found == (
+        "0s  raised: medium",
+        "2m  closed",
+    )
 
 
 HOT = {"temperature": [200, "230 x 9", 200, "230 x 4"]}
@@ -73,23 +88,39 @@ def told(definition, readings, **changes):
 
 def test_people_are_told_at_the_raise_or_when_a_shelf_ends_and_never_of_what_came_and_went_on_it():
     assert told(threshold(), HOT) == ["1m  notified", "11m  notified"]
-    assert told(threshold(), HOT, shelved=[{"from": "0s", "to": "5m"}]) == ["5m  notified", "11m  notified"]
-    assert told(threshold(), HOT, shelved=[{"from": "30s", "to": "10m"}, {"from": "10m30s", "to": "12m"}]) == ["12m  notified"]
-    assert result(threshold(), HOT, [], shelved=[{"from": "0s", "to": "1h"}], notified=[], after="1h").passed
+    assert told(threshold(), HOT, shelved=[{"from": "0s", "to": "5m"}]) == [
+        "5m  notified",
+        "11m  notified",
+    ]
+    assert told(
+        threshold(), HOT, shelved=[{"from": "30s", "to": "10m"}, {"from": "10m30s", "to": "12m"}]
+    ) == ["12m  notified"]
+    assert result(
+        threshold(), HOT, [], shelved=[{"from": "0s", "to": "1h"}], notified=[], after="1h"
+    ).passed
 
 
 def test_a_line_that_stands_suppresses_by_its_state_by_events_and_by_the_calendar():
     state = {"line_state": ["running", "stopped x 6", "running x 10"]}
-    assert told(threshold(suppression=STANDING), {**HOT, **state}) == ["7m  notified", "11m  notified"]
+    assert told(threshold(suppression=STANDING), {**HOT, **state}) == [
+        "7m  notified",
+        "11m  notified",
+    ]
     stop = threshold(suppression={"when": {"event": "stop"}})
-    assert told(stop, HOT, events=[{"type": "stop", "from": "1m", "to": "3m"}]) == ["3m  notified", "11m  notified"]
+    assert told(stop, HOT, events=[{"type": "stop", "from": "1m", "to": "3m"}]) == [
+        "3m  notified",
+        "11m  notified",
+    ]
     nights = threshold(suppression={"windows": [{"from": "00:00", "to": "06:00"}]})
     assert told(nights, HOT, start="2026-01-01T05:56:00Z") == ["4m  notified", "11m  notified"]
 
 
 def test_a_shelf_and_a_stop_are_both_waited_for_and_a_severity_that_is_told_all_the_same_breaks_the_stop_only():
     definition = threshold(above=None, levels=LEVELS, suppression=STANDING)
-    readings = {"temperature": [200, "220 x 4", "240 x 10"], "line_state": ["stopped x 10", "running x 5"]}
+    readings = {
+        "temperature": [200, "220 x 4", "240 x 10"],
+        "line_state": ["stopped x 10", "running x 5"],
+    }
     assert told(definition, readings) == ["5m  notified"]
     assert told(definition, readings, shelved=[{"from": "0s", "to": "8m"}]) == ["8m  notified"]
     mild = {**readings, "temperature": [200, "220 x 14"]}
@@ -98,7 +129,11 @@ def test_a_shelf_and_a_stop_are_both_waited_for_and_a_severity_that_is_told_all_
 
 
 def test_when_people_are_told_is_compared_only_where_it_is_written():
-    raises = [{"at": "1m", "raised": "medium"}, {"at": "10m", "closed": True}, {"at": "11m", "raised": "medium"}]
+    raises = [
+        {"at": "1m", "raised": "medium"},
+        {"at": "10m", "closed": True},
+        {"at": "11m", "raised": "medium"},
+    ]
     assert result(threshold(), HOT, raises).passed
     found = result(threshold(), HOT, raises, notified=["1m"])
     assert [line for line in found.difference if line[0] in "+-"] == ["+ 11m  notified"]
@@ -106,7 +141,9 @@ def test_when_people_are_told_is_compared_only_where_it_is_written():
 
 def test_limits_come_from_the_asset_of_the_scenario():
     definition = threshold(above={"attribute": "max"})
-    assert result(definition, {"temperature": [220]}, asset={"attributes": {"max": 210}}).found == ("0s  raised: medium",)
+    assert result(definition, {"temperature": [220]}, asset={"attributes": {"max": 210}}).found == (
+        "0s  raised: medium",
+    )
     with pytest.raises(UserError, match="no attribute 'max'"):
         result(definition, {"temperature": [220]})
 
@@ -121,7 +158,11 @@ def test_what_cannot_be_run_says_why():
     with pytest.raises(UserError, match="exactly one of"):
         result(threshold(), {"temperature": [3]}, [{"at": "0s"}])
     with pytest.raises(UserError, match="is not a value of 'temperature'"):
-        result(threshold(), {"temperature": ["hot"]}, asset={"variables": {"temperature": {"type": "number"}}})
+        result(
+            threshold(),
+            {"temperature": ["hot"]},
+            asset={"variables": {"temperature": {"type": "number"}}},
+        )
     with pytest.raises(UserError, match=r"scenarios\.0\.expect"):
         read_scenarios({"definition": "x", "scenarios": [{"title": "t", "readings": {}}]}, "file")
 
@@ -133,7 +174,11 @@ def test_the_examples_pass_their_own_tests(file):
 
 
 def test_a_failure_has_exit_code_1_and_a_readable_difference(tmp_path):
-    wrong = {"title": "too early", "readings": {"temperature": [230]}, "expect": [{"at": "5m", "raised": "high"}]}
+    wrong = {
+        "title": "too early",
+        "readings": {"temperature": [230]},
+        "expect": [{"at": "5m", "raised": "high"}],
+    }
     file = tmp_path / "too-hot.test.yaml"
     file.write_text(yaml.safe_dump({"definition": too_hot(), "scenarios": [wrong]}))
     ran = CliRunner().invoke(app, ["test", str(file)])
@@ -146,7 +191,9 @@ def test_a_failure_has_exit_code_1_and_a_readable_difference(tmp_path):
 
 def test_the_scenarios_that_the_page_on_suppression_shows_pass():
     page = (EXAMPLES.parents[1] / "docs" / "suppression.md").read_text(encoding="utf-8")
-    written, other, scenarios = (yaml.safe_load(block.split("```")[0]) for block in page.split("```yaml\n")[1:])
+    written, other, scenarios = (
+        yaml.safe_load(block.split("```")[0]) for block in page.split("```yaml\n")[1:]
+    )
     assert parse_definition(written | other)
     definition = parse_definition(written)
     found = [run_scenario(definition, s) for s in read_scenarios(scenarios, "page").scenarios]

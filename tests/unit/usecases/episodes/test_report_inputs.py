@@ -15,7 +15,18 @@ DAY = timedelta(days=1)
 
 def decision(day, version, promoted=True, **evidence):
     return DecisionRecord(
-        "too-moist", START + day * DAY, 1, version, None, promoted, False, "promote", "why", evidence, "run", "platform"
+        "too-moist",
+        START + day * DAY,
+        1,
+        version,
+        None,
+        promoted,
+        False,
+        "promote",
+        "why",
+        evidence,
+        "run",
+        "platform",
     )
 
 
@@ -41,7 +52,12 @@ class Platform:
 
 
 def test_a_report_states_the_decisions_before_its_end_and_a_promotion_without_metrics_has_the_ones_before():
-    records = [decision(1, 1, expected={"ap": 0.7}), decision(5, 2), decision(6, 3, promoted=False), decision(9, 4)]
+    records = [
+        decision(1, 1, expected={"ap": 0.7}),
+        decision(5, 2),
+        decision(6, 3, promoted=False),
+        decision(9, 4),
+    ]
     found = decisions_made(records, START + 9 * DAY)
     assert [(d.version, d.expected) for d in found] == [(1, {"ap": 0.7}), (2, {"ap": 0.7}), (3, {})]
 
@@ -55,7 +71,9 @@ def test_the_reference_is_what_the_model_of_the_scores_learned_from_also_if_it_w
 
 def test_the_sample_of_the_reference_is_bounded_and_covers_all_hours_of_the_day():
     platform, asset = Platform(), oven()
-    frames = sample_reference(platform, parse_definition(too_moist()), [asset], (START, START + 200 * DAY))
+    frames = sample_reference(
+        platform, parse_definition(too_moist()), [asset], (START, START + 200 * DAY)
+    )
     hours = np.unique(frames["oven-1"].index.hour)
     assert len(platform.readings.loaded) == 20
     assert len(frames["oven-1"]) <= 20 * 500

@@ -19,13 +19,25 @@ def test_an_unchanged_route_is_not_written_again(ports):
     route = {"name": "ovens", "channels": ["shift"]}
     assert [plan.action for plan in apply_routes(ports, [route], "ann", at(0))] == ["new"]
     assert [plan.action for plan in apply_routes(ports, [route], "ann", at(1))] == ["unchanged"]
-    assert [plan.action for plan in apply_routes(ports, [{**route, "repeat": "1h"}], "ann", at(2))] == ["changed"]
-    assert [(entry["what"], entry["at"]) for entry in ports.audit.entries] == [("route applied", at(0)), ("route applied", at(2))]
+    assert [
+        plan.action for plan in apply_routes(ports, [{**route, "repeat": "1h"}], "ann", at(2))
+    ] == ["changed"]
+    assert [(entry["what"], entry["at"]) for entry in ports.audit.entries] == [
+        ("route applied", at(0)),
+        ("route applied", at(2)),
+    ]
 
 
 def test_one_unknown_channel_stops_all_routes_of_a_command(ports):
-    with pytest.raises(UserError, match=r"(?s)nights.*no channel is called 'shfit'.*did you mean shift"):
-        apply_routes(ports, [{"name": "ovens", "channels": ["shift"]}, {"name": "nights", "channels": ["shfit"]}], "ann", at(0))
+    with pytest.raises(
+        UserError, match=r"(?s)nights.*no channel is called 'shfit'.*did you mean shift"
+    ):
+        apply_routes(
+            ports,
+            [{"name": "ovens", "channels": ["shift"]}, {"name": "nights", "channels": ["shfit"]}],
+            "ann",
+            at(0),
+        )
     assert (ports.routes.documents(), ports.audit.entries) == ([], [])
 
 

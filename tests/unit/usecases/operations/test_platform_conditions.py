@@ -44,7 +44,20 @@ def read(asset, ago, line="line-1", arrived_late=timedelta(0), sampling=None):
 
 
 def decided(verdict, minute):
-    return DecisionRecord("moist", at(minute), 1, 2, 1, verdict == "promote", False, verdict, f"because {verdict}", {}, None, "p")
+    return DecisionRecord(
+        "moist",
+        at(minute),
+        1,
+        2,
+        1,
+        verdict == "promote",
+        False,
+        verdict,
+        f"because {verdict}",
+        {},
+        None,
+        "p",
+    )
 
 
 def test_a_platform_without_targets_has_no_faults():
@@ -52,7 +65,10 @@ def test_a_platform_without_targets_has_no_faults():
 
 
 def test_late_definitions_of_one_cadence_are_one_fault_that_names_the_most_overdue():
-    lags = {name: DefinitionLag(lag * MINUTE, MINUTE) for name, lag in {"a": 16, "b": 17, "c": 90, "d": 20, "e": 60}.items()}
+    lags = {
+        name: DefinitionLag(lag * MINUTE, MINUTE)
+        for name, lag in {"a": 16, "b": 17, "c": 90, "d": 20, "e": 60}.items()
+    }
     lags["hourly"] = DefinitionLag(70 * MINUTE, 60 * MINUTE)
     [fault] = platform_conditions(PlatformFacts(lags), LIMITS, NOW)
     assert (fault.kind, fault.subject) == ("evaluation late", "evaluate__1m")
@@ -68,13 +84,21 @@ def test_late_definitions_of_one_cadence_are_one_fault_that_names_the_most_overd
     [
         (read("oven", 59 * MINUTE), False),
         (read("oven", 61 * MINUTE), True),
-        (read("oven", 61 * MINUTE, sampling=30 * MINUTE), False),  # its usual interval is half an hour
+        (
+            read("oven", 61 * MINUTE, sampling=30 * MINUTE),
+            False,
+        ),  # its usual interval is half an hour
         (read("oven", 160 * MINUTE, sampling=30 * MINUTE), True),
-        (read("oven", 3650 * 24 * 60 * MINUTE, arrived_late=3650 * 24 * 60 * MINUTE), False),  # an imported history
+        (
+            read("oven", 3650 * 24 * 60 * MINUTE, arrived_late=3650 * 24 * 60 * MINUTE),
+            False,
+        ),  # an imported history
     ],
 )
 def test_a_source_is_stale_if_it_was_live_and_stopped(reading, stale):
-    assert found(PlatformFacts({}, readings=[reading])) == ([("source stale", "line-1")] if stale else [])
+    assert found(PlatformFacts({}, readings=[reading])) == (
+        [("source stale", "line-1")] if stale else []
+    )
 
 
 WEEKEND = {"suppression": {"windows": [{"days": ["sat", "sun"], "from": "00:00", "to": "24:00"}]}}
@@ -97,15 +121,30 @@ MIDNIGHT = at(0).replace(hour=0, minute=0)  # of a Monday
         ((HOLIDAY, WEEKEND), 2 * DAY - HOUR, 3 * DAY, True),
     ],
 )
-def test_times_in_which_all_definitions_of_an_asset_are_suppressed_do_not_make_its_source_stale(definitions, last, now, stale):
+def test_times_in_which_all_definitions_of_an_asset_are_suppressed_do_not_make_its_source_stale(
+    definitions, last, now, stale
+):
     platform = memory_platform()
     platform.assets.put([Asset(name="line-1"), oven().model_copy(update={"parent": "line-1"})])
     platform.assets.put_event_types([EventType(name="holiday", duration="lasting")])
-    add_events(platform, [EventRow("line-1", "holiday", MIDNIGHT + 2 * DAY, MIDNIGHT + 3 * DAY, "calendar")], MIDNIGHT)
-    add_readings(platform, [ReadingRow("oven-1", MIDNIGHT + last, {"temperature": 200.0})], MIDNIGHT + last)
-    documents = [too_hot(name=f"hot-{number}", **fields) for number, fields in enumerate(definitions)]
+    add_events(
+        platform,
+        [EventRow("line-1", "holiday", MIDNIGHT + 2 * DAY, MIDNIGHT + 3 * DAY, "calendar")],
+        MIDNIGHT,
+    )
+    add_readings(
+        platform, [ReadingRow("oven-1", MIDNIGHT + last, {"temperature": 200.0})], MIDNIGHT + last
+    )
+    documents = [
+        too_hot(name=f"hot-{number}", **fields) for number, fields in enumerate(definitions)
+    ]
     apply(platform, documents, "engineer", MIDNIGHT - 9 * DAY, "test")
-    assert found(read_facts(platform, MIDNIGHT + now), MIDNIGHT + now).count(("source stale", "line-1")) == stale
+    assert (
+        found(read_facts(platform, MIDNIGHT + now), MIDNIGHT + now).count(
+            ("source stale", "line-1")
+        )
+        == stale
+    )
 
 
 def test_a_reading_stamped_in_the_future_does_not_hide_a_stopped_source():
@@ -132,28 +171,41 @@ def test_three_refusals_in_a_row_are_a_fault_until_the_next_promotion():
     assert "because rejected" in fault.reason
     assert found(PlatformFacts({}, decisions={"moist": refused[:2]})) == []
     for better in ("promote", "refreshed", "provisional"):
-        assert found(PlatformFacts({}, decisions={"moist": [*refused[1:], decided(better, 9)]})) == []
+        assert (
+            found(PlatformFacts({}, decisions={"moist": [*refused[1:], decided(better, 9)]})) == []
+        )
 
 
 @pytest.mark.parametrize(
-    ("ended", "failure", "fails"), [(9_000, None, False), (9_000, "too few problems", True), (None, None, True)]
+    ("ended", "failure", "fails"),
+    [(9_000, None, False), (9_000, "too few problems", True), (None, None, True)],
 )
 def test_a_training_that_failed_or_never_ended_is_a_fault(ended, failure, fails):
     training = Training("moist", "q", "run", 1, at(8_000), ended and at(ended), failure)
-    assert found(PlatformFacts({}, trainings=[training])) == ([("training failed", "moist")] if fails else [])
-    assert found(PlatformFacts({}, trainings=[training]), at(8_100)) == ([("training failed", "moist")] if failure else [])
+    assert found(PlatformFacts({}, trainings=[training])) == (
+        [("training failed", "moist")] if fails else []
+    )
+    assert found(PlatformFacts({}, trainings=[training]), at(8_100)) == (
+        [("training failed", "moist")] if failure else []
+    )
 
 
 def test_a_disk_at_its_limit_raises_one_fault_and_does_not_flicker():
     open_alert = frozenset({("disk filling", "home")})
     assert found(PlatformFacts({}, disks=[Disk("home", 5 * GIB)])) == []
-    assert found(PlatformFacts({}, disks=[Disk("home", 5 * GIB - 1), Disk("database", 50 * GIB)])) == [("disk filling", "home")]
-    assert found(PlatformFacts({}, disks=[Disk("home", 5 * GIB + 1)], is_open=open_alert)) == [("disk filling", "home")]
+    assert found(
+        PlatformFacts({}, disks=[Disk("home", 5 * GIB - 1), Disk("database", 50 * GIB)])
+    ) == [("disk filling", "home")]
+    assert found(PlatformFacts({}, disks=[Disk("home", 5 * GIB + 1)], is_open=open_alert)) == [
+        ("disk filling", "home")
+    ]
     assert found(PlatformFacts({}, disks=[Disk("home", 6 * GIB)], is_open=open_alert)) == []
 
 
 def test_a_registry_that_does_not_answer_is_a_fault_with_its_reason():
-    [fault] = platform_conditions(PlatformFacts({}, registry_fault="MLflow does not answer"), LIMITS, NOW)
+    [fault] = platform_conditions(
+        PlatformFacts({}, registry_fault="MLflow does not answer"), LIMITS, NOW
+    )
     assert fault == ("registry away", "MLflow", "MLflow does not answer")
 
 
@@ -163,7 +215,14 @@ def test_a_source_that_delivers_nothing_is_a_fault_with_its_reason_until_a_row_c
     subject = ("source stale", "source lab")
     assert subject not in found(read_facts(platform, at(10)), at(10))
     platform.sources.set_fault("lab", "the folder /data does not exist")
-    [fault] = [f for f in platform_conditions(read_facts(platform, at(11)), LIMITS, at(11)) if f.subject == "source lab"]
-    assert fault.reason == "no row of this source since 2026-01-05T00:00:00+00:00: the folder /data does not exist"
+    [fault] = [
+        f
+        for f in platform_conditions(read_facts(platform, at(11)), LIMITS, at(11))
+        if f.subject == "source lab"
+    ]
+    assert (
+        fault.reason
+        == "no row of this source since 2026-01-05T00:00:00+00:00: the folder /data does not exist"
+    )
     platform.sources.record("lab", Delivered(at(12), 1))
     assert subject not in found(read_facts(platform, at(20)), at(20))

@@ -23,7 +23,9 @@ def readings(records, zone=UTC, platform=None, **fields):
     source = parse_source({**PLAIN, **fields})
     plant = platform or memory_platform()
     found = fit(plant if zone is UTC else _with_zone(plant, zone), source, records, "gate")
-    return [(r.asset, r.ts, dict(r.values)) for r in found.readings], {r.line: r.reason for r in found.refused}
+    return [(r.asset, r.ts, dict(r.values)) for r in found.readings], {
+        r.line: r.reason for r in found.refused
+    }
 
 
 def _with_zone(plant, zone):
@@ -50,7 +52,10 @@ def stored(platform, asset="oven-1"):
     ],
 )
 def test_a_stamp_is_read_in_its_zone_else_in_that_of_the_plant(ts, zone):
-    assert readings([{"ts": ts, "asset": "oven-1", "values": {"t": 1}}], zone) == ([("oven-1", NOON, {"t": 1.0})], {})
+    assert readings([{"ts": ts, "asset": "oven-1", "values": {"t": 1}}], zone) == (
+        [("oven-1", NOON, {"t": 1.0})],
+        {},
+    )
 
 
 @pytest.mark.parametrize("asset", [True, False, float("nan"), ["a"], {"a": 1}])
@@ -66,7 +71,9 @@ def test_a_number_is_a_name_as_it_is_sent():
 
 
 def test_a_number_too_small_to_be_stored_is_refused():
-    found, refused = readings([{"ts": NOON, "asset": "a", "values": {"t": Decimal("1e-400"), "u": Decimal("1.5")}}])
+    found, refused = readings(
+        [{"ts": NOON, "asset": "a", "values": {"t": Decimal("1e-400"), "u": Decimal("1.5")}}]
+    )
     assert (found, refused) == ([], {1: "t: 1E-400 is too small a number to be stored"})
 
 
@@ -79,9 +86,17 @@ def test_one_row_of_a_wrong_clock_does_not_stand_for_the_lag_of_all_later_ones()
         return source_statuses(platform.sources, at(minute))[0].lag
 
     deliver(platform, source, [{"ts": at(0), "asset": "oven-1", "t": 1}], at(1), by="gate")
-    deliver(platform, source, [{"ts": "2199-12-31T00:00:00Z", "asset": "oven-1", "t": 1}], at(2), by="gate")
+    deliver(
+        platform,
+        source,
+        [{"ts": "2199-12-31T00:00:00Z", "asset": "oven-1", "t": 1}],
+        at(2),
+        by="gate",
+    )
     assert lag(10) == timedelta(minutes=10)
-    deliver(platform, source, [{"ts": at(12), "asset": "oven-1", "t": 1}], at(10), by="gate")  # a clock that is a little fast
+    deliver(
+        platform, source, [{"ts": at(12), "asset": "oven-1", "t": 1}], at(10), by="gate"
+    )  # a clock that is a little fast
     assert (lag(10), lag(15)) == (timedelta(0), timedelta(minutes=3))
 
 
@@ -126,14 +141,22 @@ def test_columns_get_the_names_units_and_prefixes_of_the_source():
     deliver(platform, source, [row], at(0), by="gate")
     variables = platform.assets.get("line-3-7").variables
     assert stored(platform, "line-3-7") == {NOON: {"zone_2": 201.5, "Druck": 3.0}}
-    assert (variables["zone_2"].unit, variables["Druck"].unit, variables["zone_2"].source) == ("°C", "bar", "gate")
+    assert (variables["zone_2"].unit, variables["Druck"].unit, variables["zone_2"].source) == (
+        "°C",
+        "bar",
+        "gate",
+    )
 
 
 def test_a_value_of_another_type_than_declared_refuses_its_row_and_declares_nothing():
     platform = memory_platform()
     platform.assets.put([oven(recipe=Variable(type="category"), running=Variable(type="boolean"))])
     row = {"ts": "2026-01-05T12:00Z", "asset": "oven-1"}
-    rows = [{**row, "recipe": 12, "running": 1}, {**row, "temperature": "hot", "new": 1}, {**row, "running": 2}]
+    rows = [
+        {**row, "recipe": 12, "running": 1},
+        {**row, "temperature": "hot", "new": 1},
+        {**row, "running": 2},
+    ]
     found, refused = readings(rows, platform=platform)
     assert found == [("oven-1", NOON, {"recipe": "12", "running": True})]
     assert refused == {
@@ -145,7 +168,9 @@ def test_a_value_of_another_type_than_declared_refuses_its_row_and_declares_noth
 def test_a_sample_of_bad_quality_has_no_value():
     source, platform = parse_source(PLAIN), memory_platform()
     row = {"ts": "2026-01-05T12:00Z", "asset": "oven-1", "values": {"a": 1, "b": 2, "c": 3}}
-    deliver(platform, source, [{**row, "quality": {"a": "bad", "b": "uncertain"}}], at(0), by="gate")
+    deliver(
+        platform, source, [{**row, "quality": {"a": "bad", "b": "uncertain"}}], at(0), by="gate"
+    )
     assert stored(platform) == {NOON: {"b": 2.0, "c": 3.0}}
     [kept] = platform.reading_writes.stored([("oven-1", int(NOON.timestamp() * 1000))]).values()
     assert dict(kept.quality) == {"a": "bad", "b": "uncertain"}
@@ -160,26 +185,38 @@ def test_rows_that_come_twice_are_stored_once_and_counted_once():
     progress = platform.sources.progress("gate")
     assert (progress.rows, progress.refused, progress.arrived_at) == (3, 1, at(0))
     assert progress.newest == NOON + timedelta(minutes=2)
-    assert progress.last == {"asset": "oven-1", "ts": NOON + timedelta(minutes=2), "values": {"t": 2.0}}
+    assert progress.last == {
+        "asset": "oven-1",
+        "ts": NOON + timedelta(minutes=2),
+        "values": {"t": 2.0},
+    }
 
 
 def test_an_event_gets_its_end_when_it_is_sent_again_with_it():
     platform = memory_platform()
     source = parse_source({**PLAIN, "delivers": "events", "events": {"type_prefix": "m-"}})
-    row = {"ts": "2026-01-05T12:00Z", "asset": "oven-1", "type": "stop", "end": None, "cause": "jam"}
+    row = {
+        "ts": "2026-01-05T12:00Z",
+        "asset": "oven-1",
+        "type": "stop",
+        "end": None,
+        "cause": "jam",
+    }
     deliver(platform, source, [row], at(0), by="gate")
     deliver(platform, source, [{**row, "end": "2026-01-05T12:30Z"}], at(1), by="gate")
     deliver(platform, source, [{**row, "type": "tap", "end": None}], at(2), by="gate")
     events = platform.readings.load(platform.assets.get("oven-1"), None, None).events
-    assert [(e.type, e.end.isoformat()[:16]) for e in events.itertuples() if e.type == "m-stop"] == [
-        ("m-stop", "2026-01-05T12:30")
-    ]
+    assert [
+        (e.type, e.end.isoformat()[:16]) for e in events.itertuples() if e.type == "m-stop"
+    ] == [("m-stop", "2026-01-05T12:30")]
     assert platform.assets.event_types()[0].duration == "lasting"
 
 
 def test_an_event_of_an_instant_type_with_an_end_after_its_start_is_refused():
     platform = memory_platform()
-    source = parse_source({**PLAIN, "delivers": "events", "events": {"type": "tap", "lasting": False}})
+    source = parse_source(
+        {**PLAIN, "delivers": "events", "events": {"type": "tap", "lasting": False}}
+    )
     row = {"ts": "2026-01-05T12:00Z", "asset": "oven-1"}
     rows = [row, {**row, "end": "2026-01-05T12:30Z"}, {**row, "end": "2026-01-05T11:30Z"}]
     assert [r.line for r in deliver(platform, source, rows, at(0), by=None).refused] == [2, 3]
@@ -188,7 +225,9 @@ def test_an_event_of_an_instant_type_with_an_end_after_its_start_is_refused():
 def test_the_latency_of_a_source_counts_for_its_variables_unless_they_have_their_own():
     platform = memory_platform()
     apply_sources(platform, [{**PLAIN, "latency": "5m"}], "ada", at(0))
-    platform.assets.put([oven(slow=Variable(latency=timedelta(hours=1)), other=Variable(source="elsewhere"))])
+    platform.assets.put(
+        [oven(slow=Variable(latency=timedelta(hours=1)), other=Variable(source="elsewhere"))]
+    )
     row = {"ts": "2026-01-05T12:00Z", "asset": "oven-1", "temperature": 1, "slow": 1}
     deliver(platform, parse_source(PLAIN), [row], at(0), by="gate")
     asset = platform.assets.get("oven-1")
@@ -208,13 +247,18 @@ def test_a_source_is_stale_after_its_time_without_a_row_and_never_while_it_is_pa
     apply_sources(platform, [{**PLAIN, "stale_after": "10m"}], "ada", at(0))
     stale = lambda minute: source_statuses(platform.sources, at(minute))[0].is_stale  # noqa: E731
     assert [stale(10), stale(11)] == [False, True]
-    deliver(platform, parse_source(PLAIN), [{"ts": NOON, "asset": "oven-1", "t": 1}], at(20), by="gate")
+    deliver(
+        platform, parse_source(PLAIN), [{"ts": NOON, "asset": "oven-1", "t": 1}], at(20), by="gate"
+    )
     assert [stale(30), stale(31)] == [False, True]
     set_state(platform, "gate", "paused", "ada", at(31))
     assert not stale(100)
     set_state(platform, "gate", "active", "ada", at(100))
     assert [stale(110), stale(111)] == [False, True]
-    assert [(r.number, r.document.get("state", "active"), r.actor) for r in platform.sources.revisions("gate")] == [
+    assert [
+        (r.number, r.document.get("state", "active"), r.actor)
+        for r in platform.sources.revisions("gate")
+    ] == [
         (1, "active", "ada"),
         (2, "paused", "ada"),
         (3, "active", "ada"),
@@ -225,13 +269,19 @@ def test_the_rate_counts_the_rows_after_the_first_of_the_last_deliveries():
     platform, source = memory_platform(), parse_source(PLAIN)
     apply_sources(platform, [PLAIN], "ada", at(0))
     for minute in range(3):
-        rows = [{"ts": NOON + timedelta(minutes=minute, seconds=s), "asset": "oven-1", "t": s} for s in range(60)]
+        rows = [
+            {"ts": NOON + timedelta(minutes=minute, seconds=s), "asset": "oven-1", "t": s}
+            for s in range(60)
+        ]
         deliver(platform, source, rows, at(minute), by="gate")
     assert source_statuses(platform.sources, at(2))[0].rate == 60.0
     assert source_statuses(platform.sources, at(4))[0].rate == 30.0
 
 
-@pytest.mark.parametrize(("value", "text"), [(1234567, "1234567"), (1234568.0, "1234568"), (0.1234567, "0.1234567"), (-3, "-3")])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1234567, "1234567"), (1234568.0, "1234568"), (0.1234567, "0.1234567"), (-3, "-3")],
+)
 def test_a_number_that_becomes_a_category_keeps_all_its_digits(value, text):
     platform = memory_platform()
     platform.assets.put([oven(lot=Variable(type="category"))])
@@ -246,7 +296,9 @@ def test_a_title_of_a_variable_that_there_is_keeps_its_name_and_a_new_one_leaves
     platform.assets.put([Asset(name="oven-1", variables=declared)])
     deliver(platform, parse_source(PLAIN), [row], at(0), by="gate")
     assert stored(platform) == {NOON: {"Temperatur_C": 201.5, "Groesse": 2.0}}
-    deliver(platform, parse_source(PLAIN), [row | {"asset": "oven-2"}], at(0), by="gate")  # as its neighbours
+    deliver(
+        platform, parse_source(PLAIN), [row | {"asset": "oven-2"}], at(0), by="gate"
+    )  # as its neighbours
     assert set(platform.assets.get("oven-2").variables) == {"Temperatur_C", "Groesse"}
     deliver(
         platform,
@@ -255,5 +307,7 @@ def test_a_title_of_a_variable_that_there_is_keeps_its_name_and_a_new_one_leaves
         at(0),
         by="gate",
     )
-    units = {name: variable.unit for name, variable in platform.assets.get("oven-1").variables.items()}
+    units = {
+        name: variable.unit for name, variable in platform.assets.get("oven-1").variables.items()
+    }
     assert units == {"Temperatur_C": "°C", "Groesse": "mm", "Gr_e_cm": "cm", "T": "K", "T_C": "°C"}

@@ -17,7 +17,9 @@ from alerting.usecases.sources.documents import check_sources
         ("/data/lab/in/*.csv", "/data/lab", False),
     ],
 )
-def test_a_folder_of_stored_files_in_which_the_pattern_matches_is_refused(pattern, done, is_refused):
+def test_a_folder_of_stored_files_in_which_the_pattern_matches_is_refused(
+    pattern, done, is_refused
+):
     document = {"name": "lab", "kind": "files", "pattern": pattern, "done": done, "bad": done}
     if not is_refused:
         assert check_sources([document])

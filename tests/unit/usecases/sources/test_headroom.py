@@ -26,7 +26,10 @@ LINE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topic": "
 def plant(assets=(3, 5, 7), variables=(4, 8, 12)):
     """Return a platform on which a delivery, a source and all sources may declare so much."""
     return replace(
-        memory_platform(), declaration_limits=DeclarationLimits(DeclarationBounds(*assets), DeclarationBounds(*variables))
+        memory_platform(),
+        declaration_limits=DeclarationLimits(
+            DeclarationBounds(*assets), DeclarationBounds(*variables)
+        ),
     )
 
 
@@ -44,7 +47,9 @@ def names(platform):
 
 def test_rows_beyond_the_bound_of_a_delivery_are_refused_one_by_one_and_the_others_stored():
     platform = plant()
-    found = deliver(platform, GATE, [*rows(named("new", 5)), *rows(["new-0"], "u")], at(0), by="gate")
+    found = deliver(
+        platform, GATE, [*rows(named("new", 5)), *rows(["new-0"], "u")], at(0), by="gate"
+    )
     assert (found.rows, names(platform)) == (4, ["new-0", "new-1", "new-2"])
     assert [row.line for row in found.refused] == [4, 5]
     assert found.refused[0].reason == (
@@ -55,11 +60,23 @@ def test_rows_beyond_the_bound_of_a_delivery_are_refused_one_by_one_and_the_othe
 
 def test_a_source_and_all_of_them_together_have_bounds_that_an_import_of_an_engineer_neither_has_nor_fills():
     platform = plant()
-    import_assets("plant.yaml", [GivenAsset("1", {"name": name}) for name in named("old", 20)], platform, now=at(0), actor="ada")
+    import_assets(
+        "plant.yaml",
+        [GivenAsset("1", {"name": name}) for name in named("old", 20)],
+        platform,
+        now=at(0),
+        actor="ada",
+    )
     for number in range(3):
         deliver(platform, GATE, rows(named(f"a{number}", 3)), at(number), by="gate")
-    of_sender = [deliver(platform, GATE, rows(named(f"b{n}", 3)), at(n), by=None, sender="anna") for n in range(2)]
-    assert [len([name for name in names(platform) if name.startswith(first)]) for first in ("old", "a", "b")] == [20, 5, 2]
+    of_sender = [
+        deliver(platform, GATE, rows(named(f"b{n}", 3)), at(n), by=None, sender="anna")
+        for n in range(2)
+    ]
+    assert [
+        len([name for name in names(platform) if name.startswith(first)])
+        for first in ("old", "a", "b")
+    ] == [20, 5, 2]
     assert "all sources have declared 7" in of_sender[-1].refused[-1].reason
     known = deliver(platform, GATE, rows(named("old", 3)), at(9), by="gate")
     assert (known.rows, known.refused) == (0 + 3, [])
@@ -76,7 +93,11 @@ def test_what_a_plant_has_stays_in_use_when_a_bound_is_lowered_below_it():
 
 def test_a_row_with_too_many_new_variables_is_refused_whole_and_declares_nothing():
     platform = plant()
-    wide = {"ts": NOON.isoformat(), "asset": "wide", "values": {f"v{number}": 1 for number in range(5)}}
+    wide = {
+        "ts": NOON.isoformat(),
+        "asset": "wide",
+        "values": {f"v{number}": 1 for number in range(5)},
+    }
     found = deliver(platform, GATE, [wide, *rows(["narrow"])], at(0), by="gate")
     assert (names(platform), [row.line for row in found.refused]) == (["narrow"], [1])
     assert "'wide.v0' and 4 more: would be a new variable" in found.refused[0].reason
@@ -86,7 +107,9 @@ def test_a_row_with_too_many_new_variables_is_refused_whole_and_declares_nothing
 
 def test_types_of_events_count_as_variables():
     platform = plant()
-    events = [{"ts": NOON.isoformat(), "asset": "oven-1", "type": f"stop-{number}"} for number in range(6)]
+    events = [
+        {"ts": NOON.isoformat(), "asset": "oven-1", "type": f"stop-{number}"} for number in range(6)
+    ]
     found = deliver(platform, EVENTS, events, at(0), by="stops")
     assert (found.rows, [row.line for row in found.refused]) == (4, [5, 6])
     assert [type.name for type in platform.assets.event_types()] == named("stop", 4)
@@ -96,7 +119,13 @@ def test_an_asset_that_is_full_refuses_rows_with_more_and_stores_the_others():
     platform = memory_platform()
     full = {f"v{number}": Variable() for number in range(MOST_VARIABLES)}
     platform.assets.put([Asset(name="oven-1", variables=full)])
-    found = deliver(platform, GATE, [*rows(["oven-1"], "more"), *rows(["oven-1"], "v7"), *rows(["oven-2"])], at(0), by="gate")
+    found = deliver(
+        platform,
+        GATE,
+        [*rows(["oven-1"], "more"), *rows(["oven-1"], "v7"), *rows(["oven-2"])],
+        at(0),
+        by="gate",
+    )
     assert (found.rows, [row.line for row in found.refused]) == (2, [1])
     assert "an asset has at most 10000" in found.refused[0].reason
 
@@ -128,16 +157,26 @@ ACTORS = [("anna", None, "anna"), ("anna", "gate", "anna"), (None, "gate", "sour
 @pytest.mark.parametrize(("sender", "by", "actor"), ACTORS)
 def test_everything_that_data_declare_stands_in_the_audit(sender, by, actor):
     platform = memory_platform()
-    deliver(platform, GATE, [*rows(named("new", 2)), *rows(["new-0"], "u")], at(0), by=by, sender=sender)
+    deliver(
+        platform, GATE, [*rows(named("new", 2)), *rows(["new-0"], "u")], at(0), by=by, sender=sender
+    )
     deliver(platform, GATE, rows(named("new", 2)), at(1), by=by, sender=sender)
     [entry] = platform.audit.between(at(-1), at(9))
-    assert (entry.actor, entry.what, entry.subject) == (actor, "declared by data", "source gate" if by else "sender anna")
+    assert (entry.actor, entry.what, entry.subject) == (
+        actor,
+        "declared by data",
+        "source gate" if by else "sender anna",
+    )
     assert entry.why == "2 new assets: new-0, new-1; 3 new variables: new-0.t, new-0.u, new-1.t"
 
 
 def test_an_entry_of_the_audit_is_bounded_and_says_how_many_names_it_leaves_out():
     platform = memory_platform()
-    wide = {"ts": NOON.isoformat(), "asset": "oven-1", "values": {f"{'long' * 20}_{number}": 1 for number in range(1000)}}
+    wide = {
+        "ts": NOON.isoformat(),
+        "asset": "oven-1",
+        "values": {f"{'long' * 20}_{number}": 1 for number in range(1000)},
+    }
     deliver(platform, GATE, [wide], at(0), by="gate")
     [entry] = platform.audit.entries
     assert len(entry["why"]) < 500

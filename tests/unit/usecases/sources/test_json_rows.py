@@ -6,7 +6,17 @@ import pytest
 
 from alerting.usecases.sources.json_rows import parse_json, read_json, read_lines
 
-READ = ["1.0", "-0", "1e5", "0.1", "4.9e-324", "1e400", "-Infinity", "1234567890123456789012345", " [1 ] "]
+READ = [
+    "1.0",
+    "-0",
+    "1e5",
+    "0.1",
+    "4.9e-324",
+    "1e400",
+    "-Infinity",
+    "1234567890123456789012345",
+    " [1 ] ",
+]
 READ += ['"\\u0000"', '"\\ud800"', '"\\ud83d\\ude00"', '{"ä": [null, true, {}]}']
 REFUSED = ["", "01", "1.", "-", "running", '"\x01"', "[1,]", "{'a': 1}", "\ufeff1", '{"a": 1} 2']
 
@@ -52,7 +62,10 @@ def test_an_object_in_which_a_name_occurs_twice_is_refused(text):
             parse_json(given)
 
 
-@pytest.mark.parametrize("text", ['{"a": "\\":", "b": "\\"\\":"}', '{"a": {"a": {"a": ":"}}}', '{ "a" : "b:" , "b" : [] }'])
+@pytest.mark.parametrize(
+    "text",
+    ['{"a": "\\":", "b": "\\"\\":"}', '{"a": {"a": {"a": ":"}}}', '{ "a" : "b:" , "b" : [] }'],
+)
 def test_names_that_only_look_as_if_they_occurred_twice_are_read(text):
     assert parse_json(text) == json.loads(text)
 

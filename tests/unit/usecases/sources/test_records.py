@@ -29,7 +29,9 @@ def test_a_row_of_known_columns_is_read_as_the_first_one(values):
 
     def read(mapping):
         try:
-            return mapping.reading({"ts": "2026-01-05T12:00:00Z", "asset": "oven-1", "values": values})
+            return mapping.reading(
+                {"ts": "2026-01-05T12:00:00Z", "asset": "oven-1", "values": values}
+            )
         except RowRefused as refusal:
             return str(refusal)
 

@@ -23,12 +23,22 @@ MQTT = {"name": "gate", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "asset_pre
 def read_back(document, rows):
     source = parse_source(document)
     mapping, read = ReplayMapping(source), topic_reader(source)
-    messages = [Message(m.topic, m.payload, at(9), lambda: None) for row in rows for m in mapping.messages(row)]
-    return map_readings(source, [record for message in messages for record in read(message)], at(0).tzinfo)
+    messages = [
+        Message(m.topic, m.payload, at(9), lambda: None)
+        for row in rows
+        for m in mapping.messages(row)
+    ]
+    return map_readings(
+        source, [record for message in messages for record in read(message)], at(0).tzinfo
+    )
 
 
 def test_a_row_that_is_sent_is_read_back_as_it_was():
-    document = MQTT | {"topic": "plant/+/{asset}/#", "quality": "q", "variables": {"Zone 2 [°C]": {"name": "zone_2"}}}
+    document = MQTT | {
+        "topic": "plant/+/{asset}/#",
+        "quality": "q",
+        "variables": {"Zone 2 [°C]": {"name": "zone_2"}},
+    }
     found = read_back(document, [ROW])
     assert [row for _, row in found.rows] == [ROW]
     assert not found.refused
@@ -41,14 +51,23 @@ def test_values_of_topics_are_sent_one_by_one_with_the_time_of_their_receipt():
         Outgoing("plant/oven/zone_2", b"201.5"),
         Outgoing("plant/oven/recipe", b'"A"'),
     ]
-    assert [row.values for _, row in read_back(document, [ROW]).rows] == [{"zone_2": 201.5}, {"recipe": "A"}]
+    assert [row.values for _, row in read_back(document, [ROW]).rows] == [
+        {"zone_2": 201.5},
+        {"recipe": "A"},
+    ]
 
 
 def test_variables_that_the_source_does_not_read_are_left_out_and_named():
-    source = parse_source({"name": "g", "kind": "http", "others": "ignore", "variables": {"T": {"name": "recipe"}}})
+    source = parse_source(
+        {"name": "g", "kind": "http", "others": "ignore", "variables": {"T": {"name": "recipe"}}}
+    )
     mapping = ReplayMapping(source)
     [message] = mapping.messages(ROW)
-    assert json.loads(message.payload) == {"ts": at(1).isoformat(), "asset": "line-3-oven", "T": "A"}
+    assert json.loads(message.payload) == {
+        "ts": at(1).isoformat(),
+        "asset": "line-3-oven",
+        "T": "A",
+    }
     assert mapping.left_out == {"zone_2"}
 
 
@@ -67,11 +86,20 @@ def test_what_a_source_cannot_have_sent_is_refused(changes, why):
 
 def test_rows_are_sent_in_the_order_of_time_faster_than_recorded():
     platform = memory_platform()
-    assets = [Asset(name=name, variables={"on": Variable(type="boolean"), "t": Variable()}) for name in ("a", "b")]
-    rows = [ReadingRow("a", at(0), {"on": True}), ReadingRow("b", at(90), {"t": 1.0}), ReadingRow("a", at(150), {"t": 2.0})]
+    assets = [
+        Asset(name=name, variables={"on": Variable(type="boolean"), "t": Variable()})
+        for name in ("a", "b")
+    ]
+    rows = [
+        ReadingRow("a", at(0), {"on": True}),
+        ReadingRow("b", at(90), {"t": 1.0}),
+        ReadingRow("a", at(150), {"t": 2.0}),
+    ]
     platform.assets.put(assets)
     add_readings(platform, rows[::-1], at(0))
-    recorded = list(recorded_rows(platform.readings, assets, at(0) - timedelta(milliseconds=1), at(150)))
+    recorded = list(
+        recorded_rows(platform.readings, assets, at(0) - timedelta(milliseconds=1), at(150))
+    )
     assert recorded == rows
     due = list(schedule(recorded, 60, at(1000), shift=True))
     assert [row.due_at for row in due] == [at(1000), at(1001.5), at(1002.5)]

@@ -7,7 +7,10 @@ NAMES = [f"line-{i}" for i in range(60)]
 
 
 def sources(kind, topic):
-    return [parse_source({"name": name, "kind": kind, "url": {"env": "B"}, "topic": topic}) for name in NAMES]
+    return [
+        parse_source({"name": name, "kind": kind, "url": {"env": "B"}, "topic": topic})
+        for name in NAMES
+    ]
 
 
 def test_every_source_has_one_owner_and_a_process_that_ends_moves_only_its_own():
@@ -15,7 +18,9 @@ def test_every_source_has_one_owner_and_a_process_that_ends_moves_only_its_own()
     before = {name: owner(name, processes) for name in NAMES}
     after = {name: owner(name, ["a", "c"]) for name in NAMES}
     assert all(list(before.values()).count(process) > 10 for process in processes)
-    assert {name for name in NAMES if before[name] != after[name]} == {name for name in NAMES if before[name] == "b"}
+    assert {name for name in NAMES if before[name] != after[name]} == {
+        name for name in NAMES if before[name] == "b"
+    }
 
 
 def test_sessions_of_mqtt_are_divided_and_groups_are_shared():

@@ -30,7 +30,12 @@ from tests.in_memory_platform import HandClock
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 ROW = {"ts": NOON.isoformat(), "values": {"t": 1}}
-SOURCE = {"name": "line", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "topic": "line-3/{asset}/readings"}
+SOURCE = {
+    "name": "line",
+    "kind": "mqtt",
+    "url": {"env": "BROKER_URL"},
+    "topic": "line-3/{asset}/readings",
+}
 
 
 def message(row, topic="line-3/oven-1/readings", done=None):
@@ -51,14 +56,20 @@ class Refusing:
 
     def __getattr__(self, name):
         def call(rows, *others):
-            if any(getattr(row, "asset", row[0] if isinstance(row, tuple) else None) == self._asset for row in rows):
+            if any(
+                getattr(row, "asset", row[0] if isinstance(row, tuple) else None) == self._asset
+                for row in rows
+            ):
                 raise self._fault
             return getattr(self._writes, name)(rows, *others)
 
         return call
 
 
-@pytest.mark.parametrize("fault", [ValueError("no document"), WriteError("refused", 121), BulkWriteError({"writeErrors": []})])
+@pytest.mark.parametrize(
+    "fault",
+    [ValueError("no document"), WriteError("refused", 121), BulkWriteError({"writeErrors": []})],
+)
 def test_a_message_that_makes_its_batch_fail_is_put_aside_and_the_others_are_stored(fault):
     platform, done = memory_platform(), []
     broken = replace(platform, reading_writes=Refusing(platform.reading_writes, "oven-2", fault))
@@ -70,10 +81,16 @@ def test_a_message_that_makes_its_batch_fail_is_put_aside_and_the_others_are_sto
 
 def test_an_outage_acknowledges_nothing():
     platform, done = memory_platform(), []
-    broken = replace(platform, reading_writes=Refusing(platform.reading_writes, "oven-2", AutoReconnect("away")))
+    broken = replace(
+        platform, reading_writes=Refusing(platform.reading_writes, "oven-2", AutoReconnect("away"))
+    )
     with pytest.raises(AutoReconnect):
         store_messages(
-            broken, parse_source(SOURCE), [message(ROW, f"line-3/oven-{i}/readings", done) for i in (1, 2)], at(0), is_outage
+            broken,
+            parse_source(SOURCE),
+            [message(ROW, f"line-3/oven-{i}/readings", done) for i in (1, 2)],
+            at(0),
+            is_outage,
         )
     assert (done, dead(platform)) == ([], [])
 
@@ -82,9 +99,21 @@ def test_an_outage_acknowledges_nothing():
     ("row", "topic", "reason"),
     [
         (ROW, "line-3/o\n/readings", "asset: 'o\\n' is not a name of an asset"),
-        ({**ROW, "values": {"t": "\ud800"}}, "line-3/o/readings", "t: '\\ud800' holds half a character"),
-        ({**ROW, "values": {"\ud800": 1}}, "line-3/o/readings", "'\\ud800': the title holds half a character"),
-        ({**ROW, "quality": {"\ud800": "bad"}}, "line-3/o/readings", "'\\ud800': the title holds half a character"),
+        (
+            {**ROW, "values": {"t": "\ud800"}},
+            "line-3/o/readings",
+            "t: '\\ud800' holds half a character",
+        ),
+        (
+            {**ROW, "values": {"\ud800": 1}},
+            "line-3/o/readings",
+            "'\\ud800': the title holds half a character",
+        ),
+        (
+            {**ROW, "quality": {"\ud800": "bad"}},
+            "line-3/o/readings",
+            "'\\ud800': the title holds half a character",
+        ),
     ],
 )
 def test_a_name_or_text_that_the_database_cannot_store_is_refused_with_a_reason(row, topic, reason):
@@ -98,7 +127,12 @@ def test_a_name_or_text_that_the_database_cannot_store_is_refused_with_a_reason(
 def test_the_type_of_an_event_is_a_whole_name():
     platform = memory_platform()
     source = parse_source({**SOURCE, "delivers": "events"})
-    assert store_messages(platform, source, [message({"ts": NOON.isoformat(), "type": "stop\n"})], at(0)).dead == 1
+    assert (
+        store_messages(
+            platform, source, [message({"ts": NOON.isoformat(), "type": "stop\n"})], at(0)
+        ).dead
+        == 1
+    )
     assert platform.assets.event_types() == []
 
 
@@ -117,7 +151,9 @@ def test_the_type_of_an_event_is_a_whole_name():
 )
 def test_a_message_of_another_topic_is_put_aside(written, topic, fits):
     platform = memory_platform()
-    source = parse_source({**SOURCE, "topic": written, **({} if "{asset}" in written else {"asset": "oven-1"})})
+    source = parse_source(
+        {**SOURCE, "topic": written, **({} if "{asset}" in written else {"asset": "oven-1"})}
+    )
     assert store_messages(platform, source, [message(ROW, topic)], at(0)).new == fits
     assert dead(platform) == ([] if fits else [f"topic {topic!r} is not that of the source"])
 
@@ -126,17 +162,26 @@ def test_the_topics_of_earlier_revisions_are_given_back():
     platform = memory_platform()
     for topic in ("a/{asset}", "b/#", "c/+", "a/+"):
         apply_sources(platform, [{**SOURCE, "topic": topic}], "ada", at(0))
-    assert earlier_subscriptions(platform.sources, parse_source({**SOURCE, "topic": "a/{asset}"})) == ["b/#", "c/+"]
+    assert earlier_subscriptions(
+        platform.sources, parse_source({**SOURCE, "topic": "a/{asset}"})
+    ) == ["b/#", "c/+"]
 
 
-def test_a_dead_message_is_kept_whole_and_one_that_stays_dead_does_not_block_later_ones(monkeypatch):
+def test_a_dead_message_is_kept_whole_and_one_that_stays_dead_does_not_block_later_ones(
+    monkeypatch,
+):
     monkeypatch.setattr(stream, "_PAGE", 2)
     platform = memory_platform()
     apply_sources(platform, [SOURCE], "ada", at(0))
     late = {"at": NOON.isoformat(), "values": {f"note_{i}": "x" * 1000 for i in range(70)}}
-    batch = [message(b"{%d" % i) for i in range(5)] + [replace(message(late), received_at=at(1)), message(b"\xff")]
+    batch = [message(b"{%d" % i) for i in range(5)] + [
+        replace(message(late), received_at=at(1)),
+        message(b"\xff"),
+    ]
     store_messages(platform, parse_source(SOURCE), batch, at(0))
-    assert {letter.payload for letter in platform.sources.dead("line", 10)} == {found.payload for found in batch}
+    assert {letter.payload for letter in platform.sources.dead("line", 10)} == {
+        found.payload for found in batch
+    }
     assert len(batch[5].payload) > 65536
     apply_sources(platform, [{**SOURCE, "time": "at"}], "ada", at(2))
     assert stream.retry_dead(platform, "line", at(3)) == stream.StreamCount(7, 1, 6)
@@ -184,7 +229,9 @@ def test_a_source_that_is_gone_when_it_should_be_paused_does_not_end_the_service
     assert service._streams == {}
 
 
-def test_a_database_that_is_away_when_the_clock_is_read_closes_the_subscriptions_and_does_not_end_the_service(monkeypatch):
+def test_a_database_that_is_away_when_the_clock_is_read_closes_the_subscriptions_and_does_not_end_the_service(
+    monkeypatch,
+):
     class Away:
         def now(self):
             raise AutoReconnect("away")
@@ -197,7 +244,9 @@ def test_a_database_that_is_away_when_the_clock_is_read_closes_the_subscriptions
     assert service._streams == {}
 
 
-def test_a_turn_waits_for_more_messages_unless_a_batch_was_full_and_evaluation_waits_for_those_that_are_left(monkeypatch):
+def test_a_turn_waits_for_more_messages_unless_a_batch_was_full_and_evaluation_waits_for_those_that_are_left(
+    monkeypatch,
+):
     waits = []
     monkeypatch.setattr("time.sleep", waits.append)
     monkeypatch.setattr("time.monotonic", lambda: 0.0)
@@ -209,7 +258,9 @@ def test_a_turn_waits_for_more_messages_unless_a_batch_was_full_and_evaluation_w
     full = [message(ROW), replace(message(ROW), received_at=NOON + timedelta(milliseconds=200))]
     long_ago = [replace(message(ROW), received_at=NOON - timedelta(hours=1))] * 2
     for name, batches in (("busy", [full, long_ago, full[:1]]), ("silent", [])):
-        service._streams[name] = Subscription(parse_source({**SOURCE, "name": name}), Batches(batches))
+        service._streams[name] = Subscription(
+            parse_source({**SOURCE, "name": name}), Batches(batches)
+        )
     stored_until = []
     for _ in range(3):
         service.turn()
@@ -219,7 +270,9 @@ def test_a_turn_waits_for_more_messages_unless_a_batch_was_full_and_evaluation_w
     assert waits.count(TURN_S) == 1  # threads of other tests may wait, too
 
 
-def test_a_source_that_cannot_be_opened_does_not_stop_the_others_and_shows_no_secret(monkeypatch, tmp_path):
+def test_a_source_that_cannot_be_opened_does_not_stop_the_others_and_shows_no_secret(
+    monkeypatch, tmp_path
+):
     def open_stream(kind, source, address, now, earlier):
         if source.name == "broken":
             raise ValueError(address)
@@ -232,23 +285,39 @@ def test_a_source_that_cannot_be_opened_does_not_stop_the_others_and_shows_no_se
     binary.chmod(0o600)
     platform = memory_platform()
     files = {"name": "binary", "url": {"file": str(binary)}}
-    apply_sources(platform, [{**SOURCE, **changes} for changes in ({"name": "broken"}, files, {})], "ada", at(0))
+    apply_sources(
+        platform,
+        [{**SOURCE, **changes} for changes in ({"name": "broken"}, files, {})],
+        "ada",
+        at(0),
+    )
     environ = {"BROKER_URL": "mqtt://user:secret@broker", "ALERTING_SECRET_FOLDERS": str(tmp_path)}
     StreamService(platform, environ).turn()
-    assert platform.sources.progress("broken").fault == "source broken: cannot be opened: ValueError"
+    assert (
+        platform.sources.progress("broken").fault == "source broken: cannot be opened: ValueError"
+    )
     assert "is no text in UTF-8" in platform.sources.progress("binary").fault
     assert platform.sources.progress("line").rows == 1
 
 
 @pytest.mark.parametrize("file", ["both", "one"])
-def test_messages_of_archived_months_wait_unacknowledged_while_the_archive_is_away(monkeypatch, file):
+def test_messages_of_archived_months_wait_unacknowledged_while_the_archive_is_away(
+    monkeypatch, file
+):
     monkeypatch.setattr("time.sleep", lambda _: None)
     platform, done = memory_platform(), []
     apply_sources(platform, [SOURCE], "ada", at(0))
-    away = Refusing(platform.reading_writes, "oven-2", ArchiveAway("the archive is away", {("oven-2", to_millis(NOON))}))
+    away = Refusing(
+        platform.reading_writes,
+        "oven-2",
+        ArchiveAway("the archive is away", {("oven-2", to_millis(NOON))}),
+    )
     service = StreamService(replace(platform, reading_writes=away), {})
     service._read_at = float("inf")
-    batch = [message(ROW, f"line-3/oven-{i}/readings", done) for i in ((1, 2, 3) if file == "both" else (2,))]
+    batch = [
+        message(ROW, f"line-3/oven-{i}/readings", done)
+        for i in ((1, 2, 3) if file == "both" else (2,))
+    ]
     found = service._streams["line"] = Subscription(parse_source(SOURCE), Batches([batch]))
     service.turn()
     service.turn()
@@ -260,17 +329,34 @@ def test_messages_of_archived_months_wait_unacknowledged_while_the_archive_is_aw
     assert platform.sources.progress("line").fault == fault
     service._platform, found.retry_at = platform, 0.0  # the archive is back
     service.turn()
-    assert (len(done), found.waiting, platform.sources.progress("line").fault) == (len(batch), [], None)
-    assert [asset.name for asset in platform.assets.all()] == sorted(message.topic.split("/")[1] for message in batch)
+    assert (len(done), found.waiting, platform.sources.progress("line").fault) == (
+        len(batch),
+        [],
+        None,
+    )
+    assert [asset.name for asset in platform.assets.all()] == sorted(
+        message.topic.split("/")[1] for message in batch
+    )
 
 
 def test_beside_a_message_that_cannot_be_stored_one_of_an_archived_month_still_waits():
     platform, done = memory_platform(), []
-    away = Refusing(platform.reading_writes, "oven-2", ArchiveAway("the archive is away", {("oven-2", to_millis(NOON))}))
+    away = Refusing(
+        platform.reading_writes,
+        "oven-2",
+        ArchiveAway("the archive is away", {("oven-2", to_millis(NOON))}),
+    )
     both = Refusing(away, "oven-1", ValueError("no document"))
     batch = [message(ROW, f"line-3/oven-{i}/readings", done) for i in (1, 2, 3)]
-    count = store_messages(replace(platform, reading_writes=both), parse_source(SOURCE), batch, at(0), is_outage)
-    assert (count.new, count.dead, count.postponed, count.why) == (1, 1, [batch[1]], "the archive is away")
+    count = store_messages(
+        replace(platform, reading_writes=both), parse_source(SOURCE), batch, at(0), is_outage
+    )
+    assert (count.new, count.dead, count.postponed, count.why) == (
+        1,
+        1,
+        [batch[1]],
+        "the archive is away",
+    )
     assert done == [batch[0].topic, batch[2].topic]
 
 
@@ -287,7 +373,11 @@ def test_a_retry_of_dead_messages_ends_while_the_archive_is_away():
     apply_sources(platform, [{**SOURCE, "time": "at"}], "ada", at(0))
     store_messages(platform, parse_source({**SOURCE, "time": "at"}), [message(ROW)], at(0))
     apply_sources(platform, [SOURCE], "ada", at(1))
-    away = Refusing(platform.reading_writes, "oven-1", ArchiveAway("the archive is away", {("oven-1", to_millis(NOON))}))
+    away = Refusing(
+        platform.reading_writes,
+        "oven-1",
+        ArchiveAway("the archive is away", {("oven-1", to_millis(NOON))}),
+    )
     with pytest.raises(UserError, match="the archive is away"):
         stream.retry_dead(replace(platform, reading_writes=away), "line", at(2), is_outage)
     assert len(dead(platform)) == 1
@@ -299,7 +389,10 @@ OPC_UA = {
 
 
 def values(*numbers):
-    rows = [{"asset": "oven-1", "ts": (NOON + timedelta(seconds=n)).isoformat(), "values": {"t": n}} for n in numbers]
+    rows = [
+        {"asset": "oven-1", "ts": (NOON + timedelta(seconds=n)).isoformat(), "values": {"t": n}}
+        for n in numbers
+    ]
     return [message({**row, "quality": {"t": "good"}}) for row in rows]
 
 
@@ -321,7 +414,9 @@ def test_values_that_a_server_sends_once_outlive_an_outage_of_the_database(monke
     monkeypatch.setattr("time.sleep", lambda _: None)
     platform = memory_platform()
     service = opc_ua_service(platform, [values(1, 2), values(3)])
-    service._platform = replace(platform, reading_writes=Refusing(platform.reading_writes, "oven-1", AutoReconnect("away")))
+    service._platform = replace(
+        platform, reading_writes=Refusing(platform.reading_writes, "oven-1", AutoReconnect("away"))
+    )
     service.turn()
     assert stored(platform) == []
     service._platform, service._read_at = platform, float("inf")
@@ -367,13 +462,19 @@ def test_values_that_a_server_sends_once_are_counted_where_their_source_is_pause
     service = opc_ua_service(platform, [[message(b"x")], values(1, 2)])
     service.turn()
     progress = platform.sources.progress("line")
-    assert (service._streams, progress.lost, progress.last_lost) == ({}, 3, "the source was paused while they waited")
+    assert (service._streams, progress.lost, progress.last_lost) == (
+        {},
+        3,
+        "the source was paused while they waited",
+    )
 
 
 def test_a_service_that_ends_while_the_database_is_away_says_how_many_values_are_lost(caplog):
     platform = memory_platform()
     service = opc_ua_service(platform, [values(1, 2), values(3)])
-    service._platform = replace(platform, reading_writes=Refusing(platform.reading_writes, "oven-1", AutoReconnect("away")))
+    service._platform = replace(
+        platform, reading_writes=Refusing(platform.reading_writes, "oven-1", AutoReconnect("away"))
+    )
     service.close()
     assert service._streams == {}
     assert "source line: its last 3 values are lost: away" in caplog.text
@@ -386,11 +487,15 @@ def test_the_time_in_which_no_process_read_a_server_that_sends_once_is_stated(mo
     platform.sources.note_read("line", at(4))
     service._streams["line"].opened_at = at(9)
     service._note_reading(at(9))
-    assert platform.sources.progress("line").read_until == at(4)  # the earlier reader may still note
+    assert platform.sources.progress("line").read_until == at(
+        4
+    )  # the earlier reader may still note
     service._note_reading(at(10))
     progress = platform.sources.progress("line")
     assert (progress.lost, progress.lost_at, progress.read_until) == (0, at(10), at(10))
-    assert progress.last_lost.startswith(f"no process read the source from {at(4).isoformat()} to {at(9).isoformat()}: ")
+    assert progress.last_lost.startswith(
+        f"no process read the source from {at(4).isoformat()} to {at(9).isoformat()}: "
+    )
 
 
 class Batches:

@@ -52,19 +52,29 @@ def due(platform, minute):
 def fail(platform, minute):
     """Train the newest revision at a minute; it fails at once."""
     platform = at_time(platform, minute)
-    end_training(platform, begin_training(platform, require_revision(platform.definitions, NAME), None), "too few rows")
+    end_training(
+        platform,
+        begin_training(platform, require_revision(platform.definitions, NAME), None),
+        "too few rows",
+    )
 
 
 def succeed(platform, minute):
     platform = at_time(platform, minute)
-    end_training(platform, begin_training(platform, require_revision(platform.definitions, NAME), None))
+    end_training(
+        platform, begin_training(platform, require_revision(platform.definitions, NAME), None)
+    )
 
 
 def test_a_new_question_is_due_until_its_training_runs(platform):
     apply(platform, [too_hot()], "engineer", at(0), "test")
     edit(platform, 0)
     assert due(platform, 1) == [(NAME, 1)]
-    begin_training(platform, require_revision(platform.definitions, NAME), find_due_trainings(platform, at(1))[0].run)
+    begin_training(
+        platform,
+        require_revision(platform.definitions, NAME),
+        find_due_trainings(platform, at(1))[0].run,
+    )
     assert due(platform, 2) == []
 
 
@@ -120,7 +130,11 @@ def test_a_failed_training_is_tried_again_after_growing_pauses_and_then_waits_fo
     fail(platform, minute)
     assert due(platform, minute + 1000 * HOUR) == []
     said = describe_trainings(
-        platform.definitions, platform.decisions, platform.trainings, platform.definitions.latest(), platform.zone
+        platform.definitions,
+        platform.decisions,
+        platform.trainings,
+        platform.definitions.latest(),
+        platform.zone,
     )
     assert "its training failed 4 times, last at 2026-01-05 02:36 UTC: too few rows" in said[NAME]
 
@@ -138,7 +152,10 @@ def test_a_step_that_airflow_tries_again_is_the_same_attempt(platform):
     edit(platform, 0)
     run = find_due_trainings(platform, at(1))[0].run
     revision = require_revision(platform.definitions, NAME)
-    with pytest.raises(UserError), failure_recorded(platform, begin_training(platform, revision, run)):
+    with (
+        pytest.raises(UserError),
+        failure_recorded(platform, begin_training(platform, revision, run)),
+    ):
         raise UserError("too few rows")
     assert begin_training(platform, revision, run).attempts == 1
     assert begin_training(platform, revision, None).attempts == 2
@@ -216,7 +233,13 @@ def test_a_plant_with_many_classifiers_reads_their_decisions_at_once(platform):
     def reads():
         counted = replace(platform, decisions=CountedDecisions())
         find_due_trainings(counted, at(3))
-        describe_trainings(counted.definitions, counted.decisions, counted.trainings, counted.definitions.latest(), UTC)
+        describe_trainings(
+            counted.definitions,
+            counted.decisions,
+            counted.trainings,
+            counted.definitions.latest(),
+            UTC,
+        )
         evaluated_times(counted, at(0), at(3))
         return counted.decisions.reads
 

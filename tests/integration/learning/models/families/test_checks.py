@@ -52,7 +52,9 @@ class Chancy(MeanDifference):
 
 class DependsOnThreads(MeanDifference):
     def fit(self, params, columns, rows, seed, threads=0):
-        return super().fit({"strength": params["strength"] + threads / 1000}, columns, rows, seed, threads)
+        return super().fit(
+            {"strength": params["strength"] + threads / 1000}, columns, rows, seed, threads
+        )
 
 
 class WritesIntoItsRows(MeanDifference):
@@ -68,7 +70,9 @@ class DependsOnNeighbours(MeanDifference):
                 return super().margin(encoded) + encoded.mean() / 1000
 
         estimator = super().fit(params, columns, rows, seed, threads)
-        return replace(estimator, model=Relative(estimator.model.weights, estimator.model.intercept))
+        return replace(
+            estimator, model=Relative(estimator.model.weights, estimator.model.intercept)
+        )
 
 
 class NotAProbability(MeanDifference):

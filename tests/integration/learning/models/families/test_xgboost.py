@@ -38,9 +38,14 @@ def test_its_trees_give_the_margins_of_the_library_also_at_the_limits_themselves
 
     data = rows()
     booster = family._boost(family.FAMILY.defaults, data, 0, 40)
-    found = family.read_boosters({"model-0.txt": family.booster_text(booster, data.matrix).encode()}, 5)
+    found = family.read_boosters(
+        {"model-0.txt": family.booster_text(booster, data.matrix).encode()}, 5
+    )
     limits = booster.trees_to_dataframe()["Split"].dropna().to_numpy()
-    at_limits = np.concatenate([np.nextafter(np.float32(limits), np.float32(side)) for side in (-np.inf, np.inf)] + [limits])
+    at_limits = np.concatenate(
+        [np.nextafter(np.float32(limits), np.float32(side)) for side in (-np.inf, np.inf)]
+        + [limits]
+    )
     at_limits = at_limits[np.abs(at_limits) > 1e-35]  # LightGBM takes smaller values for 0
     for matrix in (data.matrix, np.repeat(at_limits.astype(np.float64)[:, None], 5, axis=1)):
         expected = booster.predict(library.DMatrix(matrix), output_margin=True)
@@ -57,6 +62,11 @@ def test_values_that_32_bits_cannot_hold_stop_no_training(library):
 
 def test_a_candidate_that_is_not_installed_is_refused_with_what_to_do(monkeypatch):
     monkeypatch.setattr(families, "find_spec", lambda name: None)
-    document = classifier().model_dump(mode="json", by_alias=True, exclude_none=True) | {"learning": {"candidates": ["xgboost"]}}
-    with pytest.raises(DefinitionRefused, match=r"xgboost is not installed here; .* pip install alerting\[xgboost\]"):
+    document = classifier().model_dump(mode="json", by_alias=True, exclude_none=True) | {
+        "learning": {"candidates": ["xgboost"]}
+    }
+    with pytest.raises(
+        DefinitionRefused,
+        match=r"xgboost is not installed here; .* pip install alerting\[xgboost\]",
+    ):
         parse_definition(document)

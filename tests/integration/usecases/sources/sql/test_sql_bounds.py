@@ -57,12 +57,15 @@ def kind(request):
 @pytest.fixture
 def database(request, kind, tmp_path):
     """The address of a database of this kind with a table `results` of eight rows."""
-    address = f"sqlite:///{tmp_path}/plant.db" if kind == "sqlite" else request.getfixturevalue(kind)
+    address = (
+        f"sqlite:///{tmp_path}/plant.db" if kind == "sqlite" else request.getfixturevalue(kind)
+    )
     statements = [
         *(["DROP FUNCTION IF EXISTS noted"] if kind in WRITE else []),
         "DROP TABLE IF EXISTS results",
         "CREATE TABLE results (id int, ts varchar(30))",
-        "INSERT INTO results VALUES " + ", ".join(f"({id}, '2026-01-05T12:0{id}:00Z')" for id in range(1, 9)),  # noqa: S608
+        "INSERT INTO results VALUES "
+        + ", ".join(f"({id}, '2026-01-05T12:0{id}:00Z')" for id in range(1, 9)),  # noqa: S608
         *([WRITE[kind]] if kind in WRITE else []),
     ]
     with opened(address) as connection:
@@ -87,7 +90,12 @@ def platform_with(query, **changes):
 
 
 def read(platform, address, **options):
-    return poll(platform, Readers(FolderDrop(), SqlReader(resolver({"DB": str(address)}), **options)), "quality", at(1))
+    return poll(
+        platform,
+        Readers(FolderDrop(), SqlReader(resolver({"DB": str(address)}), **options)),
+        "quality",
+        at(1),
+    )
 
 
 @pytest.mark.parametrize("kind", ["postgres", "mariadb"], indirect=True)
@@ -102,7 +110,10 @@ def test_a_query_with_a_side_effect_is_refused_by_the_server_and_changes_nothing
 def test_the_transaction_of_every_chunk_refuses_to_write(database):
     with sql_sessions.engine_of("test", database).connect() as connection:
         for _ in range(2):
-            with pytest.raises(DBAPIError, match=r"(?i)read.?only"), sql_sessions.read_transaction(connection, 5.0):
+            with (
+                pytest.raises(DBAPIError, match=r"(?i)read.?only"),
+                sql_sessions.read_transaction(connection, 5.0),
+            ):
                 connection.exec_driver_sql("DELETE FROM results")
     assert count(database) == 8
 
@@ -117,23 +128,33 @@ def test_what_takes_too_long_is_ended_and_the_next_poll_reads_on(kind, database)
 
 
 @pytest.mark.parametrize("kind", ["postgres", "mariadb"], indirect=True)
-def test_a_server_that_ends_nothing_by_itself_is_left_after_the_same_time(kind, database, monkeypatch):
+def test_a_server_that_ends_nothing_by_itself_is_left_after_the_same_time(
+    kind, database, monkeypatch
+):
     monkeypatch.setattr(sql_sessions, "_limits", lambda *_: ())
     began = time.monotonic()
-    with pytest.raises(UserError, match=r"the database gave no answer within 0\.5 s, and was left; an index"):
+    with pytest.raises(
+        UserError, match=r"the database gave no answer within 0\.5 s, and was left; an index"
+    ):
         read(platform_with(LONG[kind]), database, statement_s=0.5)
     assert time.monotonic() - began < 30
 
 
-def test_rows_come_in_transactions_of_their_own_so_that_none_stays_open_while_they_are_stored(kind, database, monkeypatch):
+def test_rows_come_in_transactions_of_their_own_so_that_none_stays_open_while_they_are_stored(
+    kind, database, monkeypatch
+):
     began = []
     transaction = sql_sessions.read_transaction
-    monkeypatch.setattr(sql, "read_transaction", lambda *given: began.append(given) or transaction(*given))
+    monkeypatch.setattr(
+        sql, "read_transaction", lambda *given: began.append(given) or transaction(*given)
+    )
     assert read(platform_with(ROWS, chunk=3), database).new == 8
     assert len(began) >= 3
 
 
-def test_a_chunk_ends_with_its_bytes_and_the_rows_after_it_are_read_too(kind, database, monkeypatch):
+def test_a_chunk_ends_with_its_bytes_and_the_rows_after_it_are_read_too(
+    kind, database, monkeypatch
+):
     monkeypatch.setattr(sql, "MOST_BYTES", 1000)
     monkeypatch.setattr(sql, "_MOST_OF_ONE", 4000)
     sizes = []
@@ -142,7 +163,9 @@ def test_a_chunk_ends_with_its_bytes_and_the_rows_after_it_are_read_too(kind, da
     assert read(platform, database).new == 8
     assert len(sizes) > 8  # a row at the end of a chunk is read again by the next
     monkeypatch.setattr(sql, "_size", lambda row: 2000)
-    with pytest.raises(UserError, match=r"rows with the id 5 have more than .* a query without the large columns"):
+    with pytest.raises(
+        UserError, match=r"rows with the id 5 have more than .* a query without the large columns"
+    ):
         read(platform_with("SELECT 5 AS id, ts, 1.5 AS hardness FROM results"), database)
 
 
@@ -157,7 +180,9 @@ def test_rows_with_large_values_do_not_fill_the_memory(kind, database):
     )
     query = f"SELECT r.*, {PHOTO[kind]} AS photo FROM ({ROWS}) AS r"  # noqa: S608
     command = [sys.executable, "-c", program, database, ROWS, query]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": "."})
+    done = subprocess.run(
+        command, check=False, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": "."}
+    )
     assert done.returncode == 0, done.stderr
     small, large = map(int, done.stdout.split())
     assert large - small < 110

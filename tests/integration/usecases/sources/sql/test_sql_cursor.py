@@ -15,7 +15,14 @@ from alerting.usecases.sources.poll import Readers, poll
 from tests.builders import at
 
 NOON = dt.datetime(2026, 1, 5, 12, tzinfo=dt.UTC)
-SOURCE = {"name": "quality", "kind": "sql", "url": {"env": "DB"}, "table": "results", "cursor": "id", "asset": "oven-1"}
+SOURCE = {
+    "name": "quality",
+    "kind": "sql",
+    "url": {"env": "DB"},
+    "table": "results",
+    "cursor": "id",
+    "asset": "oven-1",
+}
 
 
 @pytest.fixture
@@ -24,7 +31,9 @@ def database(tmp_path):
     engine = sa.create_engine(f"sqlite:///{tmp_path}/plant.db")
     with engine.begin() as connection:
         for table in ("results", "others"):
-            connection.execute(sa.text(f"CREATE TABLE {table} (id int, batch int, ts text, t real)"))
+            connection.execute(
+                sa.text(f"CREATE TABLE {table} (id int, batch int, ts text, t real)")
+            )
     yield engine
     engine.dispose()
 
@@ -45,7 +54,9 @@ def platform():
 
 @pytest.fixture
 def readers(database):
-    return Readers(FolderDrop(), SqlReader(resolver({"DB": str(database.url), "SAME": str(database.url)})))
+    return Readers(
+        FolderDrop(), SqlReader(resolver({"DB": str(database.url), "SAME": str(database.url)}))
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,7 +90,9 @@ def test_an_overlap_with_a_cursor_that_is_no_instant_is_said(platform, readers, 
 
 
 @pytest.mark.parametrize(("zone", "naive"), [("UTC", False), ("Europe/Berlin", True)])
-def test_a_row_with_a_stamp_in_the_future_does_not_hide_rows_that_come_after_it(platform, monkeypatch, zone, naive):
+def test_a_row_with_a_stamp_in_the_future_does_not_hide_rows_that_come_after_it(
+    platform, monkeypatch, zone, naive
+):
     """SQLite has no instants: the rows of the query come from a table of instants in memory."""
     now, rows = NOON + dt.timedelta(minutes=10), []
     local = dt.timezone(dt.timedelta(hours=1)) if naive else dt.UTC
@@ -89,7 +102,13 @@ def test_a_row_with_a_stamp_in_the_future_does_not_hide_rows_that_come_after_it(
         return found.replace(tzinfo=None) if naive else found
 
     def fetch(_, source, last, seconds):
-        return _Fetched(sorted((row for row in rows if last is None or row["ts"] >= last), key=lambda row: row["ts"]), False)
+        return _Fetched(
+            sorted(
+                (row for row in rows if last is None or row["ts"] >= last),
+                key=lambda row: row["ts"],
+            ),
+            False,
+        )
 
     monkeypatch.setattr("alerting.adapters.sources.sql._fetch", fetch)
     readers = Readers(FolderDrop(), SqlReader(resolver({"DB": "sqlite://"}), now=lambda: now))
@@ -100,11 +119,15 @@ def test_a_row_with_a_stamp_in_the_future_does_not_hide_rows_that_come_after_it(
     assert poll(platform, readers, "quality", at(2)).new == 1
 
 
-@pytest.mark.parametrize("address", ["postgresql://line:top@x:secret@db/plant", "postgresql://line:x@db:secret/plant"])
+@pytest.mark.parametrize(
+    "address", ["postgresql://line:top@x:secret@db/plant", "postgresql://line:x@db:secret/plant"]
+)
 def test_an_address_with_a_port_that_is_no_number_is_refused_without_showing_it(platform, address):
     apply_sources(platform, [SOURCE], "ada", at(0))
     with pytest.raises(UserError, match="is not the address of a database") as refusal:
-        poll(platform, Readers(FolderDrop(), SqlReader(resolver({"DB": address}))), "quality", at(1))
+        poll(
+            platform, Readers(FolderDrop(), SqlReader(resolver({"DB": address}))), "quality", at(1)
+        )
     assert "secret" not in str(refusal.value)
     assert refusal.value.__cause__ is None
     assert refusal.value.__suppress_context__
@@ -119,13 +142,17 @@ def test_an_address_with_a_port_that_is_no_number_is_refused_without_showing_it(
     ],
     ids=lambda junk: str(junk)[:30],
 )  # fmt: skip
-def test_a_stored_cursor_that_is_none_is_refused_with_its_remedy_and_stops_no_other_source(platform, readers, database, junk):
+def test_a_stored_cursor_that_is_none_is_refused_with_its_remedy_and_stops_no_other_source(
+    platform, readers, database, junk
+):
     apply_sources(platform, [SOURCE, {**SOURCE, "name": "other", "asset": "oven-2"}], "ada", at(0))
     insert(database, "results", (1, 1, 0, 1.0), (2, 2, 1, 2.0))
     assert poll(platform, readers, "quality", at(1)).new == 2
     before = platform.sources.progress("quality")
     platform.sources.set_cursor("quality", junk, before.cursor_of)
-    with pytest.raises(UserError, match=r"where it was read to cannot be read .* alerting source backfill quality") as refusal:
+    with pytest.raises(
+        UserError, match=r"where it was read to cannot be read .* alerting source backfill quality"
+    ) as refusal:
         poll(platform, readers, "quality", at(2))
     assert len(str(refusal.value)) < 400
     assert platform.sources.progress("quality").fault == str(refusal.value)
@@ -136,7 +163,9 @@ def test_a_stored_cursor_that_is_none_is_refused_with_its_remedy_and_stops_no_ot
     assert poll(platform, readers, "quality", at(4)).new == 1
 
 
-def test_a_cursor_that_is_infinite_neither_stops_the_source_nor_hides_later_rows(platform, readers, database):
+def test_a_cursor_that_is_infinite_neither_stops_the_source_nor_hides_later_rows(
+    platform, readers, database
+):
     apply_sources(platform, [{**SOURCE, "cursor": "t"}], "ada", at(0))
     insert(database, "results", (1, 1, 0, 1.0), (2, 2, 1, float("inf")))
     assert poll(platform, readers, "quality", at(1)).new == 2
@@ -158,5 +187,15 @@ def test_a_cursor_that_is_infinite_neither_stops_the_source_nor_hides_later_rows
 )
 def test_a_query_of_more_than_one_statement_is_refused_when_it_is_applied(platform, query):
     with pytest.raises(UserError, match=r"query: has more than one statement \(write one SELECT"):
-        apply_sources(platform, [{k: v for k, v in SOURCE.items() if k != "table"} | {"query": query}], "ada", at(0))
-    apply_sources(platform, [{k: v for k, v in SOURCE.items() if k != "table"} | {"query": "SELECT id FROM x ;\n"}], "ada", at(0))
+        apply_sources(
+            platform,
+            [{k: v for k, v in SOURCE.items() if k != "table"} | {"query": query}],
+            "ada",
+            at(0),
+        )
+    apply_sources(
+        platform,
+        [{k: v for k, v in SOURCE.items() if k != "table"} | {"query": "SELECT id FROM x ;\n"}],
+        "ada",
+        at(0),
+    )

@@ -44,7 +44,12 @@ def database(server):
 
 def insert(database, count, start=0):
     for i in range(start, start + count):
-        row = {"at": (NOON + timedelta(minutes=i)).replace(tzinfo=None), "machine": 1 + i % 2, "hardness": i / 2, "grade": "A"}
+        row = {
+            "at": (NOON + timedelta(minutes=i)).replace(tzinfo=None),
+            "machine": 1 + i % 2,
+            "hardness": i / 2,
+            "grade": "A",
+        }
         statement = "INSERT INTO plant.results (taken_at, machine, hardness, grade) VALUES (:at, :machine, :hardness, :grade)"
         database.execute(sa.text(statement), row)
     database.commit()
@@ -52,7 +57,12 @@ def insert(database, count, start=0):
 
 def platform_with(**changes):
     made = memory_platform()
-    apply_sources(made, [{name: v for name, v in {**SOURCE, **changes}.items() if v is not None}], "ada", at(0))
+    apply_sources(
+        made,
+        [{name: v for name, v in {**SOURCE, **changes}.items() if v is not None}],
+        "ada",
+        at(0),
+    )
     return made
 
 
@@ -60,14 +70,20 @@ def platform_with(**changes):
     "changes",
     [
         {},
-        {"table": None, "query": "SELECT id, taken_at, machine, hardness FROM plant.results WHERE grade = 'A';"},
+        {
+            "table": None,
+            "query": "SELECT id, taken_at, machine, hardness FROM plant.results WHERE grade = 'A';",
+        },
         {"cursor": "taken_at", "overlap": "5m"},
     ],
     ids=["table", "query", "instants"],
 )
 def test_rows_of_mariadb_are_read_in_chunks_and_on_from_the_last_one(server, database, changes):
     platform = platform_with(**changes)
-    readers = Readers(FolderDrop(), SqlReader(resolver({"QUALITY_DB": server}), now=lambda: NOON + timedelta(days=1)))
+    readers = Readers(
+        FolderDrop(),
+        SqlReader(resolver({"QUALITY_DB": server}), now=lambda: NOON + timedelta(days=1)),
+    )
     insert(database, 25)
     assert poll(platform, readers, "quality", at(1)).new == 25
     insert(database, 5, start=25)
@@ -85,7 +101,9 @@ def test_a_changed_schema_and_a_refused_login_are_said_without_the_password(serv
     with pytest.raises(UserError, match="id"):
         poll(platform, readers, "quality", at(2))
     database.execute(sa.text("ALTER TABLE plant.results RENAME COLUMN number TO id"))
-    refused = Readers(FolderDrop(), SqlReader(resolver({"QUALITY_DB": server.replace("root@", "line:hidden@")})))
+    refused = Readers(
+        FolderDrop(), SqlReader(resolver({"QUALITY_DB": server.replace("root@", "line:hidden@")}))
+    )
     with pytest.raises(UserError, match="Access denied") as refusal:
         poll(platform, refused, "quality", at(3))
     assert "hidden" not in str(refusal.value)
@@ -96,10 +114,23 @@ def test_a_changed_schema_and_a_refused_login_are_said_without_the_password(serv
 
 def test_sql_server_is_asked_for_the_next_rows_in_its_own_words():
     """Not tested against a server: the statements alone."""
-    plain = str(_statement(parse_source(SOURCE), 7).compile(dialect=mssql.dialect(), compile_kwargs={"literal_binds": True}))
-    assert " ".join(plain.split()) == "SELECT TOP 10 * FROM plant.results WHERE id IS NOT NULL AND id >= 7 ORDER BY id"
-    query = parse_source({**{k: v for k, v in SOURCE.items() if k != "table"}, "query": "SELECT id FROM results"})
-    first = str(_statement(query, None).compile(dialect=mssql.dialect(), compile_kwargs={"literal_binds": True}))
+    plain = str(
+        _statement(parse_source(SOURCE), 7).compile(
+            dialect=mssql.dialect(), compile_kwargs={"literal_binds": True}
+        )
+    )
+    assert (
+        " ".join(plain.split())
+        == "SELECT TOP 10 * FROM plant.results WHERE id IS NOT NULL AND id >= 7 ORDER BY id"
+    )
+    query = parse_source(
+        {**{k: v for k, v in SOURCE.items() if k != "table"}, "query": "SELECT id FROM results"}
+    )
+    first = str(
+        _statement(query, None).compile(
+            dialect=mssql.dialect(), compile_kwargs={"literal_binds": True}
+        )
+    )
     expected_words = "SELECT TOP 10 * FROM (SELECT id FROM results) AS source_rows WHERE id IS NOT NULL ORDER BY id"
     assert " ".join(first.split()) == expected_words
 
@@ -108,5 +139,10 @@ def test_a_driver_that_is_not_installed_is_named():
     platform = platform_with()
     address = "mssql+pymssql://line:hidden@127.0.0.1/plant"
     with pytest.raises(UserError, match="driver of its database is not installed") as refusal:
-        poll(platform, Readers(FolderDrop(), SqlReader(resolver({"QUALITY_DB": address}))), "quality", at(1))
+        poll(
+            platform,
+            Readers(FolderDrop(), SqlReader(resolver({"QUALITY_DB": address}))),
+            "quality",
+            at(1),
+        )
     assert "hidden" not in str(refusal.value)

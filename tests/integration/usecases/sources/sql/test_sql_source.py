@@ -57,13 +57,19 @@ def insert(database, count, start=0, **columns):
         } | columns
         row |= {"batch": "6f1c9c8e-0b1a-4b44-a3d4-3f5d2a3a1a11", "day": "2026-01-05", "raw": b"x"}
         names = ", ".join(row)
-        database.execute(sa.text(f"INSERT INTO plant.results ({names}) VALUES (:{names.replace(', ', ', :')})"), row)  # noqa: S608
+        database.execute(
+            sa.text(f"INSERT INTO plant.results ({names}) VALUES (:{names.replace(', ', ', :')})"),
+            row,
+        )  # noqa: S608
     database.commit()
 
 
 @pytest.fixture
 def readers(server):
-    return Readers(FolderDrop(), SqlReader(resolver({"QUALITY_DB": server}), now=lambda: NOON + timedelta(days=1)))
+    return Readers(
+        FolderDrop(),
+        SqlReader(resolver({"QUALITY_DB": server}), now=lambda: NOON + timedelta(days=1)),
+    )
 
 
 @pytest.fixture
@@ -82,7 +88,11 @@ def test_rows_are_read_in_chunks_and_on_from_the_last_one(platform, readers, dat
     assert poll(platform, readers, "quality", at(3)).new == 0
     assert hardness(platform) == expected(30)
     progress = platform.sources.progress("quality")
-    assert (progress.rows, progress.arrived_at, progress.newest) == (30, at(2), NOON + timedelta(minutes=29))
+    assert (progress.rows, progress.arrived_at, progress.newest) == (
+        30,
+        at(2),
+        NOON + timedelta(minutes=29),
+    )
     variables = platform.assets.get("oven-1").variables
     assert {name: v.type for name, v in variables.items()} == {
         "hardness": "number",
@@ -128,7 +138,9 @@ def test_backfill_reads_all_again_and_changes_only_what_has_changed(platform, re
     assert hardness(platform) == expected(15) | {("oven-1", 2): 99.0}
 
 
-def test_a_query_with_a_cursor_of_instants_reads_rows_that_came_late_within_its_overlap(platform, readers, database):
+def test_a_query_with_a_cursor_of_instants_reads_rows_that_came_late_within_its_overlap(
+    platform, readers, database
+):
     query = "SELECT taken_at, machine, hardness FROM plant.results WHERE ok;"
     apply_sources(
         platform, [{k: v for k, v in SOURCE.items() if k != "table"} | {"query": query, "cursor": "taken_at", "overlap": "5m"}],
@@ -144,24 +156,32 @@ def test_a_query_with_a_cursor_of_instants_reads_rows_that_came_late_within_its_
     assert hardness(platform) == {key: value for key, value in expected(10).items() if key[1] != 2}
 
 
-def test_a_piece_with_faulty_rows_stores_the_others_and_one_with_faulty_rows_only_is_not_skipped(platform, readers, database):
+def test_a_piece_with_faulty_rows_stores_the_others_and_one_with_faulty_rows_only_is_not_skipped(
+    platform, readers, database
+):
     insert(database, 3)
     insert(database, 1, start=3, machine=None)
     assert poll(platform, readers, "quality", at(1)).refused == 1
     assert "machine: there is no asset" in platform.sources.progress("quality").fault
-    assert poll(platform, readers, "quality", at(1)).refused == 0  # the last row again, of which this is known
+    assert (
+        poll(platform, readers, "quality", at(1)).refused == 0
+    )  # the last row again, of which this is known
     cursor = platform.sources.progress("quality").cursor
     insert(database, 12, start=4, taken_at=None)
     with pytest.raises(UserError, match="all 10 rows that came are refused"):
         poll(platform, readers, "quality", at(2))
     assert platform.sources.progress("quality").cursor == cursor
-    database.execute(sa.text("UPDATE plant.results SET taken_at = '2026-01-05T13:00Z' WHERE taken_at IS NULL"))
+    database.execute(
+        sa.text("UPDATE plant.results SET taken_at = '2026-01-05T13:00Z' WHERE taken_at IS NULL")
+    )
     database.commit()
     poll(platform, readers, "quality", at(3))
     assert len(hardness(platform)) == 5  # three, and the two machines at one instant
 
 
-def test_more_rows_of_one_cursor_value_than_fit_into_a_chunk_are_an_error_and_no_loss(platform, readers, database):
+def test_more_rows_of_one_cursor_value_than_fit_into_a_chunk_are_an_error_and_no_loss(
+    platform, readers, database
+):
     apply_sources(platform, [{**SOURCE, "cursor": "machine"}], "ada", at(0))
     insert(database, 30)
     with pytest.raises(UserError, match="name another column as cursor"):
@@ -185,7 +205,9 @@ def test_a_look_at_a_source_shows_rows_and_stores_nothing(platform, readers, dat
         ({"url": {"airflow_connection": "lab"}}, "known to Airflow only"),
     ],
 )
-def test_what_cannot_be_read_is_said_and_stored_as_the_fault_of_the_source(platform, readers, database, changes, message):
+def test_what_cannot_be_read_is_said_and_stored_as_the_fault_of_the_source(
+    platform, readers, database, changes, message
+):
     apply_sources(platform, [{**SOURCE, **changes}], "ada", at(0))
     with pytest.raises(UserError, match=message):
         poll(platform, readers, "quality", at(1))
@@ -208,7 +230,9 @@ def test_an_address_that_is_none_is_refused_without_showing_it(platform, address
     assert "secret" not in str(refusal.value)
 
 
-def test_a_secret_is_read_from_a_file_that_only_its_owner_may_read(platform, server, database, tmp_path):
+def test_a_secret_is_read_from_a_file_that_only_its_owner_may_read(
+    platform, server, database, tmp_path
+):
     insert(database, 2)
     path = tmp_path / "url"
     path.write_text(f"{server}\n")
