@@ -1,4 +1,5 @@
-"""Plugin that shows the platform on Airflow's pages: a link to the console, and a note on the triggerer.
+"""Plugin that shows the platform on Airflow's pages: a link to the console, and a note on the
+triggerer.
 
 This is the only module of the package that imports Airflow.
 """
@@ -12,7 +13,8 @@ from alerting.settings.environment import read_settings
 from alerting.wiring import console_address
 
 NO_TRIGGERER = (
-    "**The triggerer is off on purpose.** No task of this platform needs one: a training that waits for an approval is parked by "
+    "**The triggerer is off on purpose.** No task of this platform needs one: a training that "
+    "waits for an approval is parked by "
     "the scheduler. The red mark under *Health* is not a fault."
 )
 
@@ -21,7 +23,8 @@ _CONSOLE = console_address(read_settings(os.environ))
 
 
 class AlertingPlugin(AirflowPlugin):  # type: ignore[misc]
-    """Add a link under Browse, which opens in a new tab: Airflow 3.3 draws a link of the top level as a button without effect.
+    """Add a link under Browse, which opens in a new tab: Airflow 3.3 draws a link of the top level
+    as a button without effect.
 
     The home page states why the triggerer is off, and names the console.
     """

@@ -28,9 +28,11 @@ MLFLOW_USER, MLFLOW_PASSWORD = "alerting", "mlflow_password"
 
 @contextmanager
 def open_platform(settings: Settings, *, channels: bool = True) -> Iterator[Platform]:
-    """Yield the platform for the use cases: with the named or running servers, or with its own embedded database.
+    """Yield the platform for the use cases: with the named or running servers, or with its own
+    embedded database.
 
-    Without `channels` the platform delivers no notification. Raises UserError if a server cannot be reached.
+    Without `channels` the platform delivers no notification. Raises UserError if a server cannot be
+    reached.
     """
     with open_stores(settings) as stores:
         yield assemble(settings, stores, channels=channels)
@@ -40,8 +42,9 @@ def open_platform(settings: Settings, *, channels: bool = True) -> Iterator[Plat
 def open_stores(settings: Settings) -> "Iterator[MongoStores]":
     """Yield the stores alone, for callers that need more of the database than the use cases do.
 
-    The database of a home on which no `alerting up` runs belongs to this process: if another version prepared it, it is prepared
-    here. Raises NotPrepared for every other database that this version has not prepared.
+    The database of a home on which no `alerting up` runs belongs to this process: if another
+    version prepared it, it is prepared here. Raises NotPrepared for every other database that this
+    version has not prepared.
     """
     from alerting.adapters.mongo import mongo
 
@@ -53,7 +56,8 @@ def open_stores(settings: Settings) -> "Iterator[MongoStores]":
 
 
 def prepare_database(settings: Settings) -> None:
-    """Create collections, validators and indexes of the database. Idempotent. Raises UserError if it cannot be reached."""
+    """Create collections, validators and indexes of the database. Idempotent. Raises UserError if
+    it cannot be reached."""
     from alerting.adapters.mongo import mongo, prepare
 
     with _database(settings) as uri, mongo.open_database(uri, settings.database) as database:
@@ -68,7 +72,8 @@ def _owns_database(settings: Settings) -> bool:
 
 
 def database_warning(settings: Settings) -> str | None:
-    """Return what a setting of the user's own database server costs; None if all is well, and for the embedded server.
+    """Return what a setting of the user's own database server costs; None if all is well, and for
+    the embedded server.
 
     Raises UserError if the server cannot be reached, or cannot run transactions.
     """
@@ -130,7 +135,8 @@ def source_readers(
     environ: Mapping[str, str] = os.environ,
     connection: Callable[[str], str] | None = None,
 ) -> "Readers":
-    """Return the readers of sources. `connection`: finds a connection of Airflow by its id; None outside of a DAG."""
+    """Return the readers of sources. `connection`: finds a connection of Airflow by its id; None
+    outside of a DAG."""
     from alerting.adapters.mongo.mongo import is_outage
     from alerting.adapters.sources.brokers import look_at
     from alerting.adapters.sources.folder import FolderDrop
@@ -161,7 +167,8 @@ def _database(settings: Settings) -> "AbstractContextManager[str]":
 def models(settings: Settings) -> "MlflowModels":
     """Return the registry: the named one, else that of this home.
 
-    The registry of this home works through its server if that answers, and without it otherwise; runs and models are the same.
+    The registry of this home works through its server if that answers, and without it otherwise;
+    runs and models are the same.
     """
     from alerting.adapters.mlflow.mlflow_registry import MlflowModels
 
@@ -176,7 +183,8 @@ def models(settings: Settings) -> "MlflowModels":
 
 
 def mlflow_sign_in(settings: Settings) -> dict[str, str]:
-    """Return the variables with which MLflow's client signs in at the server of this home; empty if it has no password."""
+    """Return the variables with which MLflow's client signs in at the server of this home; empty if
+    it has no password."""
     try:
         password = (settings.home / "secrets" / MLFLOW_PASSWORD).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
@@ -185,7 +193,8 @@ def mlflow_sign_in(settings: Settings) -> dict[str, str]:
 
 
 def running_mlflow(settings: Settings) -> str | None:
-    """Return the address of the MLflow server that `alerting up` runs on this home; None if it does not answer."""
+    """Return the address of the MLflow server that `alerting up` runs on this home; None if it does
+    not answer."""
     from alerting.adapters.embedded.running import running
 
     up = running(settings.home)
@@ -201,7 +210,8 @@ def running_mlflow(settings: Settings) -> str | None:
 
 
 def _channels(settings: Settings) -> dict[str, Channel]:
-    """Return the log, which needs no server and is stored in the home, and one channel per configured address.
+    """Return the log, which needs no server and is stored in the home, and one channel per
+    configured address.
 
     Raises UserError if a channel is not configured correctly.
     """
@@ -220,7 +230,8 @@ def _channels(settings: Settings) -> dict[str, Channel]:
     for kind, channel in _outgoing(settings):
         if channel.name in channels:
             raise UserError(
-                f"{variable(f'{kind}_{channel.name}')}: the name {channel.name!r} is already in use, choose another one"
+                f"{variable(f'{kind}_{channel.name}')}: the name {channel.name!r} is already in "
+                f"use, choose another one"
             )
         channels[channel.name] = channel
     return channels
@@ -271,20 +282,23 @@ def _password(server: Smtp) -> str | None:
         ) from fault
     if mode & 0o077:
         raise UserError(
-            f"ALERTING_SMTP_PASSWORD_FILE {server.password_file} may be read by others: run `chmod 600` on it"
+            f"ALERTING_SMTP_PASSWORD_FILE {server.password_file} may be read by others: run `chmod "
+            f"600` on it"
         )
     return text.rstrip("\r\n")
 
 
 def console_address(settings: Settings) -> str:
-    """Return the address of the console for people: the one that messages name, or that on this machine."""
+    """Return the address of the console for people: the one that messages name, or that on this
+    machine."""
     return (
         f"{(settings.delivery.public_url or f'http://{LOOPBACK}:{settings.api_port}').rstrip('/')}/"
     )
 
 
 def _model_key(settings: Settings) -> bytes:
-    """Return the key for the hashes of model files in a shared registry; empty for the embedded one."""
+    """Return the key for the hashes of model files in a shared registry; empty for the embedded
+    one."""
     from alerting.adapters.channels.links import load_or_create_key
 
     return (

@@ -1,11 +1,13 @@
-"""One year of one asset at one reading a second with 20 variables: size in MongoDB and in the archive, and a training from it.
+"""One year of one asset at one reading a second with 20 variables: size in MongoDB and in the
+archive, and a training from it.
 
-`python -m benchmarks.archive --share 0.02`, or ARCHIVE_SHARE=0.02 in the environment, takes a fiftieth of the year (and of the
-six months). With `--folder` the data stay there after an interruption, and the next run goes on after the last complete step;
-delete the folder at the end. Values are rounded to a tenth, as sensors send them. Each step runs in a process of its own, of
-which the peak memory is given. The training is one of an anomaly definition whose normal period are the last six months but
-one, read from the archive; beside it stands the same reading alone, and that of the same interval from MongoDB before it was
-archived.
+`python -m benchmarks.archive --share 0.02`, or ARCHIVE_SHARE=0.02 in the environment, takes a
+fiftieth of the year (and of the six months). With `--folder` the data stay there after an
+interruption, and the next run goes on after the last complete step; delete the folder at the end.
+Values are rounded to a tenth, as sensors send them. Each step runs in a process of its own, of
+which the peak memory is given. The training is one of an anomaly definition whose normal period are
+the last six months but one, read from the archive; beside it stands the same reading alone, and
+that of the same interval from MongoDB before it was archived.
 """
 
 import argparse
@@ -46,7 +48,8 @@ Step = Callable[[Platform, timedelta], dict[str, Any]]
 def run(
     share: float = float(os.environ.get("ARCHIVE_SHARE", "1")), kept: Path | None = None
 ) -> dict[str, Any]:
-    """Return sizes in MiB, and seconds and peak MiB of each step. `kept`: a folder that holds the data of an interrupted run."""
+    """Return sizes in MiB, and seconds and peak MiB of each step. `kept`: a folder that holds the
+    data of an interrupted run."""
     with TemporaryDirectory() if kept is None else nullcontext(str(kept)) as folder:
         return _run(Path(folder), share)
 

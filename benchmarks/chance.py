@@ -1,11 +1,14 @@
-"""Trainings on noise, and on a real signal beside them: the share that is promoted. It runs only by name, because it takes hours.
+"""Trainings on noise, and on a real signal beside them: the share that is promoted. It runs only by
+name, because it takes hours.
 
-Three variables of noise, white or with an autocorrelation of .95 from one reading to the next, and 15 or 40 events at random
-instants of 60 days; one reading every 30 minutes, the default search. 50 seeds for each of the four settings: at most 10 of the
-200 may be promoted. With a signal, one variable rises by two standard deviations in the three hours before each event.
+Three variables of noise, white or with an autocorrelation of .95 from one reading to the next, and
+15 or 40 events at random instants of 60 days; one reading every 30 minutes, the default search. 50
+seeds for each of the four settings: at most 10 of the 200 may be promoted. With a signal, one
+variable rises by two standard deviations in the three hours before each event.
 
-Each training is one line of `chance.jsonl` below ALERTING_BENCH_KEPT (.alerting/benchmarks), named by the version of the learning
-part, and is not made again: a run that was stopped goes on. ALERTING_BENCH_SEEDS: seeds a setting (50).
+Each training is one line of `chance.jsonl` below ALERTING_BENCH_KEPT (.alerting/benchmarks), named
+by the version of the learning part, and is not made again: a run that was stopped goes on.
+ALERTING_BENCH_SEEDS: seeds a setting (50).
 """
 
 import hashlib
@@ -63,7 +66,9 @@ def run() -> dict[str, Any]:
         "peer_figure": MOST_PROMOTED,
         "ratio": round(MOST_PROMOTED / max(share, 1 / len(false)), 2),
         "promoted": {
-            f"{'signal' if rise else 'noise'} {noise}, {problems} problems": f"{sum(r['promoted'] for r in part)} of {len(part)}"
+            f"{'signal' if rise else 'noise'} {noise}, {problems} problems": (
+                f"{sum(r['promoted'] for r in part)} of {len(part)}"
+            )
             for rise, (noise, problems) in product((0.0, RISE), SETTINGS)
             if (part := [r for r in results if tuple(r["key"][:3]) == (noise, problems, rise)])
         },
@@ -75,7 +80,8 @@ def run() -> dict[str, Any]:
 
 
 def training(noise: str, problems: int, rise: float, seed: int, trials: int = 8) -> dict[str, Any]:
-    """Train once and return the decision. `rise`: of the signal, 0 for none; `trials`: parameter sets of each family."""
+    """Train once and return the decision. `rise`: of the signal, 0 for none; `trials`: parameter
+    sets of each family."""
     began = time.monotonic()
     platform, end = memory_platform(), START + timedelta(days=DAYS)
     names = ("pressure", "speed", "temperature")

@@ -1,7 +1,7 @@
 """Pages of the console with 100,000 episodes, each against the plain query of its documents.
 
-The application runs in this process, signed in, on a real embedded server; the slowest page counts. 1,000 definitions on 100
-assets, 100 episodes open, a year of monthly reports for 20 definitions.
+The application runs in this process, signed in, on a real embedded server; the slowest page counts.
+1,000 definitions on 100 assets, 100 episodes open, a year of monthly reports for 20 definitions.
 """
 
 import tempfile
@@ -59,7 +59,8 @@ class StandingClock:
 
 
 def run() -> dict[str, Any]:
-    """Return milliseconds of the slowest page, as the median of fifteen requests after one to warm up."""
+    """Return milliseconds of the slowest page, as the median of fifteen requests after one to warm
+    up."""
     with (
         tempfile.TemporaryDirectory() as folder,
         EmbeddedMongod(Path(folder) / "db", _free_port()) as server,
@@ -158,7 +159,8 @@ def _fill(stores: MongoStores) -> None:
 
 
 def _document(number: int) -> Document:
-    """Return the document of an episode: every second one has a model's reasons and advice; the last hundred are open."""
+    """Return the document of an episode: every second one has a model's reasons and advice; the
+    last hundred are open."""
     raised, asset, is_open = (
         FIRST + timedelta(minutes=number),
         f"oven-{number % ASSETS}",

@@ -1,12 +1,16 @@
-"""Evaluation of many threshold definitions, against Prometheus with the same number of rules and series in the same run.
+"""Evaluation of many threshold definitions, against Prometheus with the same number of rules and
+series in the same run.
 
-Ticks of 60 s with one reading a second and asset; then ticks with one reading per asset, as Prometheus sees them; then ticks
-of 60 s for which each asset delivers three readings a few seconds after their tick was evaluated. Every tick is a new process
-that reads definitions, states and readings from the database. Its CPU counts together with the database server's, from the
-connection to the last write, without the start of Python and its imports. One asset in a hundred gets too hot in each tick (its
-three lowest limits raise and close), and one in a hundred is too hot all the time.
+Ticks of 60 s with one reading a second and asset; then ticks with one reading per asset, as
+Prometheus sees them; then ticks of 60 s for which each asset delivers three readings a few seconds
+after their tick was evaluated. Every tick is a new process that reads definitions, states and
+readings from the database. Its CPU counts together with the database server's, from the connection
+to the last write, without the start of Python and its imports. One asset in a hundred gets too hot
+in each tick (its three lowest limits raise and close), and one in a hundred is too hot all the
+time.
 
-Prometheus is Debian's: apt-get install --no-install-recommends prometheus (no service of it need run).
+Prometheus is Debian's: apt-get install --no-install-recommends prometheus (no service of it need
+run).
 """
 
 import json
@@ -52,7 +56,8 @@ TICK_GOAL_S, READING_GOAL_US = 5.0, 5.0
 
 
 def run(sizes: Sequence[int] = GROWTH) -> dict[str, Any]:
-    """Return CPU microseconds per rule and tick with one reading, those of the peer, and of ticks of 60 readings by size."""
+    """Return CPU microseconds per rule and tick with one reading, those of the peer, and of ticks
+    of 60 readings by size."""
     with (
         tempfile.TemporaryDirectory() as folder,
         EmbeddedMongod(Path(folder) / "db", _free_port()) as server,
@@ -73,13 +78,19 @@ def run(sizes: Sequence[int] = GROWTH) -> dict[str, Any]:
     return {
         "benchmark": "evaluate",
         "figure": ours["one_reading"]["cpu_us_per_rule"],
-        "unit": f"CPU us per rule and tick, {RULES} definitions over {ASSETS} assets, one reading each, with the database server",
+        "unit": (
+            f"CPU us per rule and tick, {RULES} definitions over {ASSETS} assets, one reading "
+            f"each, with the database server"
+        ),
         "peer": prometheus.INSTALL
         if peer is None
         else "Prometheus, as many rules over as many series, without scraping",
         "peer_figure": None if peer is None else round(peer["cpu_us_per_rule"], 1),
         "ratio": ratio,
-        "goal": f"ratio > 1; {TICK_S} readings per asset in {TICK_GOAL_S:g} s and {READING_GOAL_US:g} CPU us per judged reading",
+        "goal": (
+            f"ratio > 1; {TICK_S} readings per asset in {TICK_GOAL_S:g} s and {READING_GOAL_US:g} "
+            f"CPU us per judged reading"
+        ),
         "met": bool(met),
         "growth": {str(size): figures for size, figures in growth.items()},
         "peer_details": peer,
@@ -189,7 +200,8 @@ def writes_of(stores: MongoStores) -> WritePorts:
 
 
 def _deliver_late(stores: MongoStores, assets: int, tick: int) -> None:
-    """Write readings of the last seconds of the previous tick, through the platform's own ingest."""
+    """Write readings of the last seconds of the previous tick, through the platform's own
+    ingest."""
     end = T0 + timedelta(seconds=TICK_S * tick)
     instants = [end - timedelta(seconds=second + 0.5) for second in range(3)]
     for number in range(assets):
@@ -237,7 +249,8 @@ def evaluate_once(uri: str, name: str, as_of: datetime) -> dict[str, float]:
 
 
 def _platform(stores: MongoStores) -> Platform:
-    """Return a platform on these stores, without a model registry, which thresholds do not need, and without channels."""
+    """Return a platform on these stores, without a model registry, which thresholds do not need,
+    and without channels."""
     platform = stores.platform(MemoryModels(), {}, MongoClock(stores.database), memory_platform)
     return replace(platform, latency=timedelta(0))  # like the peer, which waits for nothing
 

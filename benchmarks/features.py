@@ -1,11 +1,14 @@
-"""Feature building against rolling windows of pandas and polars, on 220,320 rows x 52 synthetic variables.
+"""Feature building against rolling windows of pandas and polars, on 220,320 rows x 52 synthetic
+variables.
 
-At a stride equal to the sampling, and at every tenth row. In favour of the peers they omit the slope, for which they have no
-window function: 4 aggregations in 3 windows, and the last value, against the same with the slope. All read the same table.
+At a stride equal to the sampling, and at every tenth row. In favour of the peers they omit the
+slope, for which they have no window function: 4 aggregations in 3 windows, and the last value,
+against the same with the slope. All read the same table.
 
-Polars is no dependency: ALERTING_BENCH_POLARS names the interpreter of an environment that has it (`pip install polars`); without
-one it is left out. It is measured with windows of time, as ours and pandas', and with windows of a number of rows, which are the
-same only where no row is missing. Each measurement is a process of its own.
+Polars is no dependency: ALERTING_BENCH_POLARS names the interpreter of an environment that has it
+(`pip install polars`); without one it is left out. It is measured with windows of time, as ours and
+pandas', and with windows of a number of rows, which are the same only where no row is missing. Each
+measurement is a process of its own.
 """
 
 import gc
@@ -40,7 +43,8 @@ ROUNDS = 3  # the quickest counts, of all
 
 
 def run() -> dict[str, Any]:
-    """Return the seconds of all for the table, at a stride equal to the sampling and at every tenth row."""
+    """Return the seconds of all for the table, at a stride equal to the sampling and at every tenth
+    row."""
     with tempfile.TemporaryDirectory() as folder:
         table = Path(folder, "readings.parquet")
         _readings().reset_index(names="ts").to_parquet(table)
@@ -57,14 +61,20 @@ def run() -> dict[str, Any]:
     return {
         "benchmark": "features",
         "figure": every["ours"]["seconds"],
-        "unit": f"s for {ROWS} rows x {VARIABLES} variables, 3 windows x 6 aggregations, a row for each reading",
+        "unit": (
+            f"s for {ROWS} rows x {VARIABLES} variables, 3 windows x 6 aggregations, a row for "
+            f"each reading"
+        ),
         "peer": "pandas rolling, without slope",
         "peer_figure": every["pandas"]["seconds"],
         "ratio": ratios["pandas, stride 1"],
         "ratios": ratios,
         "measured": measured,
         "load": round(os.getloadavg()[0], 1),
-        "goal": "10 times as fast as pandas, as fast as polars with windows of time, peak memory < 2048 MiB",
+        "goal": (
+            "10 times as fast as pandas, as fast as polars with windows of time, peak memory < "
+            "2048 MiB"
+        ),
         "met": memory < MEMORY_LIMIT_MIB
         and all(
             ratio >= goal
@@ -76,7 +86,8 @@ def run() -> dict[str, Any]:
 
 
 def _measure_all(table: Path, stride: int) -> dict[str, dict[str, Any]]:
-    """Measure every system in a process of its own, and compare the sums of the columns that they share."""
+    """Measure every system in a process of its own, and compare the sums of the columns that they
+    share."""
     commands = {
         name: [sys.executable, "-m", "benchmarks.features", name] for name in ("ours", "pandas")
     }
@@ -108,7 +119,8 @@ def _measure_all(table: Path, stride: int) -> dict[str, dict[str, Any]]:
 
 
 def main(system: str, table: str, stride: int, rounds: int) -> None:
-    """Measure one system; print its seconds, CPU seconds, peak memory, and the sum of each column but the slopes."""
+    """Measure one system; print its seconds, CPU seconds, peak memory, and the sum of each column
+    but the slopes."""
     readings = pd.read_parquet(table).set_index("ts")
     work: Callable[[pd.DataFrame, int], Any] = _ours if system == "ours" else _pandas
     found: list[tuple[float, float]] = []

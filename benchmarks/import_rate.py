@@ -1,4 +1,5 @@
-"""Import rate: a wide CSV file through the whole import, against raw `insert_many` of the same documents.
+"""Import rate: a wide CSV file through the whole import, against raw `insert_many` of the same
+documents.
 
 Run: python benchmarks/import_rate.py
 """
@@ -32,7 +33,8 @@ GOAL = 0.75
 
 
 def run() -> dict[str, object]:
-    """Return rows per second of both, each the best of five alternating runs, on an embedded server that journals every write."""
+    """Return rows per second of both, each the best of five alternating runs, on an embedded server
+    that journals every write."""
     with (
         tempfile.TemporaryDirectory() as folder,
         EmbeddedMongod(Path(folder) / "db", _free_port()) as server,

@@ -1,12 +1,15 @@
-"""Airflow at a plant's size: 1,000 classifiers and 10,000 thresholds in the real scheduler, evaluated each minute.
+"""Airflow at a plant's size: 1,000 classifiers and 10,000 thresholds in the real scheduler,
+evaluated each minute.
 
-A delay counts from the whole minute whose readings are evaluated; `after_tick_s` from the instant of the round itself, because
-the scheduler's minutes begin at the second at which it was started. The classifiers are copies of ten models, trained on the
-demo line. Every other minute one of them gets another title, which shows in its DAG some seconds later. After a third of the
-time two trainings are started; the delays of the minutes beside trainings are reported apart. After half of the time a new
-definition is put into the database, as its author would, and its training and its champion are waited for. `MINUTES` (30)
-begin when everything was evaluated once; `PLANT_HOME` names a folder that keeps definitions and models for the next time. A
-small try: `MINUTES=5 python -m benchmarks.plant 100 1000`.
+A delay counts from the whole minute whose readings are evaluated; `after_tick_s` from the instant
+of the round itself, because the scheduler's minutes begin at the second at which it was started.
+The classifiers are copies of ten models, trained on the demo line. Every other minute one of them
+gets another title, which shows in its DAG some seconds later. After a third of the time two
+trainings are started; the delays of the minutes beside trainings are reported apart. After half of
+the time a new definition is put into the database, as its author would, and its training and its
+champion are waited for. `MINUTES` (30) begin when everything was evaluated once; `PLANT_HOME` names
+a folder that keeps definitions and models for the next time. A small try: `MINUTES=5 python -m
+benchmarks.plant 100 1000`.
 """
 
 import json
@@ -62,7 +65,8 @@ Document = dict[str, Any]
 
 
 def run(classifiers: int = CLASSIFIERS, thresholds: int = THRESHOLDS) -> Document:
-    """Return the delays from a minute to everything evaluated at it, with and without trainings, and Airflow's own cost."""
+    """Return the delays from a minute to everything evaluated at it, with and without trainings,
+    and Airflow's own cost."""
     signal.signal(
         signal.SIGTERM, lambda *_: sys.exit("ended by a signal")
     )  # so that no part of Airflow goes on
@@ -173,7 +177,8 @@ def _signed_in(settings: Settings) -> httpx.Client:
 
 @dataclass
 class _Watch:
-    """Observation of a running plant: one loop that delivers readings, edits, starts trainings, and notes what comes of it."""
+    """Observation of a running plant: one loop that delivers readings, edits, starts trainings, and
+    notes what comes of it."""
 
     platform: Platform
     stores: MongoStores
@@ -251,7 +256,8 @@ class _Watch:
         self.first_dags_s = time.monotonic() - began
 
     def _act(self, at: datetime, minute: int, minutes: int) -> None:
-        """Edit a title every other minute, start two trainings after a third of the time, insert a definition after half."""
+        """Edit a title every other minute, start two trainings after a third of the time, insert a
+        definition after half."""
         if minute % 2 == 1 and self._edit is None:
             name, title = _name(minute % self.classifiers), f"Moist, said at {at:%H:%M}"
             apply(
@@ -305,7 +311,8 @@ class _Watch:
                 self.inserted_s["decision"] = seconds
 
     def _cpu(self) -> dict[str, float]:
-        """Return CPU seconds of each part so far; of the DAG processor with those of the processes that read files."""
+        """Return CPU seconds of each part so far; of the DAG processor with those of the processes
+        that read files."""
         times = {name: psutil.Process(pid).cpu_times() for name, pid in self.processes.items()}
         own = {name: spent.user + spent.system for name, spent in times.items()}
         reading = times["airflow-dags"]
@@ -324,11 +331,16 @@ class _Watch:
         return {
             "benchmark": "plant",
             "figure": round(figure, 1),
-            "unit": f"s from the minute to {self.classifiers} classifiers and {self.thresholds} thresholds evaluated, median",
+            "unit": (
+                f"s from the minute to {self.classifiers} classifiers and {self.thresholds} "
+                f"thresholds evaluated, median"
+            ),
             "peer": "the minute after which the next round begins",
             "peer_figure": MINUTE.total_seconds(),
             "ratio": round(MINUTE.total_seconds() / figure, 1),
-            "goal": "no minute is left out, and two trainings delay none by more than its own length",
+            "goal": (
+                "no minute is left out, and two trainings delay none by more than its own length"
+            ),
             "met": missed == 0 and in_time,
             "minutes": len(self.delays),
             "missed": missed,

@@ -1,9 +1,11 @@
-"""Messages of RabbitMQ: rate into a journaled database, as `benchmarks.stream` measures it for Mosquitto.
+"""Messages of RabbitMQ: rate into a journaled database, as `benchmarks.stream` measures it for
+Mosquitto.
 
-The peers parse the JSON, insert by `insert_many`, and acknowledge a batch at once, as the service does: a bare consumer with
-the same client (pika), and one with aio-pika where that is installed. All empty the same durable queue of a real broker, in
-turn; the ratio is to the faster peer. The peers parse by Python's own json. The service parses by msgspec, so a third consumer
-is stated beside them: pika with the parser of the service.
+The peers parse the JSON, insert by `insert_many`, and acknowledge a batch at once, as the service
+does: a bare consumer with the same client (pika), and one with aio-pika where that is installed.
+All empty the same durable queue of a real broker, in turn; the ratio is to the faster peer. The
+peers parse by Python's own json. The service parses by msgspec, so a third consumer is stated
+beside them: pika with the parser of the service.
 
 Run: python -m benchmarks.run rabbitmq
 """
@@ -58,7 +60,8 @@ SOURCE = {
 
 
 def run() -> dict[str, object]:
-    """Return messages a second and CPU of the service and of both peers, the best of alternating rounds each."""
+    """Return messages a second and CPU of the service and of both peers, the best of alternating
+    rounds each."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         server = stack.enter_context(EmbeddedMongod(folder / "db", free_port()))
@@ -131,7 +134,8 @@ def _fill(address: str) -> None:
 def _bare(
     stores: MongoStores, address: str, parse: Callable[[bytes], Any] = json.loads
 ) -> Generator[int, None, None]:
-    """Yield 0 before it connects, then the documents of each batch that it inserts into a collection with the same indexes."""
+    """Yield 0 before it connects, then the documents of each batch that it inserts into a
+    collection with the same indexes."""
     prepare_database(stores.database)
     readings, waiting = stores.database[READINGS], list[tuple[str, int, bytes]]()
     yield 0
@@ -158,7 +162,8 @@ def _bare(
 
 
 def _bare_aio(stores: MongoStores, address: str) -> Generator[int, None, None]:
-    """Yield as `_bare`, with a consumer of aio-pika: its loop runs in turns, and a thread inserts."""
+    """Yield as `_bare`, with a consumer of aio-pika: its loop runs in turns, and a thread
+    inserts."""
     prepare_database(stores.database)
     readings, loop, aio_pika = (
         stores.database[READINGS],

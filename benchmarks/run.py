@@ -1,8 +1,8 @@
 """`python -m benchmarks.run [NAME]`: one JSON line per benchmark.
 
-A benchmark is a module of this package, or of a group of it, with `run() -> dict`, named as the module; a ratio above 1 is
-better than the peer.
-Each runs in its own process, so that the memory of one does not affect another.
+A benchmark is a module of this package, or of a group of it, with `run() -> dict`, named as the
+module; a ratio above 1 is better than the peer. Each runs in its own process, so that the memory of
+one does not affect another.
 """
 
 import json
@@ -65,13 +65,15 @@ def _modules() -> dict[str, str]:
 
 
 def _full_name(name: str, known: list[str]) -> str:
-    """Return the one benchmark whose name begins with `name`; `name` itself if there is none or several."""
+    """Return the one benchmark whose name begins with `name`; `name` itself if there is none or
+    several."""
     found = [candidate for candidate in known if candidate.startswith(name)]
     return found[0] if name not in known and len(found) == 1 else name
 
 
 def main(arguments: list[str]) -> int:
-    """Run the named benchmark here, or all but the heavy ones in turn. Exit code 1 when one fails or misses its goal."""
+    """Run the named benchmark here, or all but the heavy ones in turn. Exit code 1 when one fails
+    or misses its goal."""
     known = names()
     arguments = [_full_name(name, known) for name in arguments]
     unknown = [name for name in arguments if name not in known]

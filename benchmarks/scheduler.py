@@ -1,9 +1,11 @@
-"""Evaluation of many threshold definitions through the real scheduler: from each minute to the last definition evaluated.
+"""Evaluation of many threshold definitions through the real scheduler: from each minute to the last
+definition evaluated.
 
-Airflow's API server, scheduler and DAG processor run as `alerting up` starts them, on an embedded database, with the DAGs of the
-project. Each asset delivers one reading a minute, a tenth of a second after it. The shards' watermarks are read four times a
-second: a round is over once the last definition has been evaluated up to its instant less the latency. The instants that
-begin before all definitions were evaluated once do not count. A small try: `python -m benchmarks.scheduler 200 2`.
+Airflow's API server, scheduler and DAG processor run as `alerting up` starts them, on an embedded
+database, with the DAGs of the project. Each asset delivers one reading a minute, a tenth of a
+second after it. The shards' watermarks are read four times a second: a round is over once the last
+definition has been evaluated up to its instant less the latency. The instants that begin before all
+definitions were evaluated once do not count. A small try: `python -m benchmarks.scheduler 200 2`.
 """
 
 import json
@@ -44,7 +46,8 @@ PAUSE_S, PATIENCE = 0.25, timedelta(minutes=10)
 
 
 def run(size: int = DEFINITIONS, rounds: int = ROUNDS) -> dict[str, Any]:
-    """Return the seconds from a minute to the last definition evaluated at it, beside the minute that a round may take."""
+    """Return the seconds from a minute to the last definition evaluated at it, beside the minute
+    that a round may take."""
     signal.signal(
         signal.SIGTERM, lambda *_: sys.exit("ended by a signal")
     )  # so that no part of Airflow goes on
@@ -65,7 +68,10 @@ def run(size: int = DEFINITIONS, rounds: int = ROUNDS) -> dict[str, Any]:
     return {
         "benchmark": "scheduler",
         "figure": round(figure, 1),
-        "unit": f"s from the minute to the last of {size} definitions evaluated, through Airflow, median of {rounds} minutes",
+        "unit": (
+            f"s from the minute to the last of {size} definitions evaluated, through Airflow, "
+            f"median of {rounds} minutes"
+        ),
         "peer": "the minute after which the next round begins",
         "peer_figure": MINUTE.total_seconds(),
         "ratio": round(MINUTE.total_seconds() / figure, 1),
@@ -78,7 +84,8 @@ def run(size: int = DEFINITIONS, rounds: int = ROUNDS) -> dict[str, Any]:
 
 
 def _measure(stores: MongoStores, size: int, rounds: int) -> tuple[list[float], int]:
-    """Return the seconds of each round from its minute to its end, and how many minutes had no round of their own."""
+    """Return the seconds of each round from its minute to its end, and how many minutes had no
+    round of their own."""
     random, delivered, before = np.random.default_rng(0), whole_minute(datetime.now(UTC)), None
     found: dict[datetime, float] = {}
     last_change = datetime.now(UTC)
@@ -102,7 +109,8 @@ def _measure(stores: MongoStores, size: int, rounds: int) -> tuple[list[float], 
 
 
 def evaluated_to(stores: MongoStores, size: int) -> datetime | None:
-    """Return up to when all definitions are evaluated; None while one has not been evaluated yet."""
+    """Return up to when all definitions are evaluated; None while one has not been evaluated
+    yet."""
     watermarks = [
         at
         for shard in stores.database[STATES].find()
@@ -126,7 +134,8 @@ def deliver(stores: MongoStores, assets: int, at: datetime, random: np.random.Ge
 
 @contextmanager
 def running_airflow(settings: Settings, **changes: str) -> Iterator[dict[str, int]]:
-    """Run Airflow's parts with their logs in the home; yield their process ids by name. `changes`: of the environment."""
+    """Run Airflow's parts with their logs in the home; yield their process ids by name. `changes`:
+    of the environment."""
     secrets = load_or_create(settings.home / "secrets")
     environ = {
         **parts.airflow_environment(

@@ -1,9 +1,12 @@
-"""Time of an answer of `POST …/predict`, at one client and at fifty, beside `mlflow models serve` of the same model.
+"""Time of an answer of `POST …/predict`, at one client and at fifty, beside `mlflow models serve`
+of the same model.
 
-The champion is LightGBM with its refit on 20 variables (three windows, all aggregations). Both servers are processes of their
-own, as they are started, with the model loaded before the first measured request. Ours reads the window of readings from
-MongoDB, builds the features, scores and explains; the peer gets the finished row of features and scores it alone. A measurement
-ends after so many answers or so many seconds, whatever comes first: all of it takes less than four minutes on two busy cores.
+The champion is LightGBM with its refit on 20 variables (three windows, all aggregations). Both
+servers are processes of their own, as they are started, with the model loaded before the first
+measured request. Ours reads the window of readings from MongoDB, builds the features, scores and
+explains; the peer gets the finished row of features and scores it alone. A measurement ends after
+so many answers or so many seconds, whatever comes first: all of it takes less than four minutes on
+two busy cores.
 """
 
 import json
@@ -69,8 +72,14 @@ def run() -> dict[str, Any]:
     return {
         "benchmark": "serve",
         "figure": figure,
-        "unit": f"ms, p99 of {ours['1 client']['answers']} predictions of one asset with {VARIABLES} variables, one client",
-        "peer": "mlflow models serve of the same model, on the finished row of features, without an explanation",
+        "unit": (
+            f"ms, p99 of {ours['1 client']['answers']} predictions of one asset with {VARIABLES} "
+            f"variables, one client"
+        ),
+        "peer": (
+            "mlflow models serve of the same model, on the finished row of features, without an "
+            "explanation"
+        ),
         "peer_figure": beside,
         "ratio": round(beside / figure, 3),
         "goal": f"< {GOAL_MS:g} ms",
@@ -186,7 +195,8 @@ def _answers(health: str) -> bool:
 def _measure(
     server: psutil.Process, path: str, body: Any, headers: Mapping[str, str], field: str
 ) -> dict[str, Any]:
-    """Return the time to load the model, times of answers at one client and at fifty, and CPU of the server at one client."""
+    """Return the time to load the model, times of answers at one client and at fifty, and CPU of
+    the server at one client."""
     limits = httpx.Limits(max_connections=CLIENTS)
     with httpx.Client(headers=dict(headers), trust_env=False, timeout=300, limits=limits) as client:
 

@@ -1,12 +1,14 @@
-"""Comparison of two revisions of the learning part on public data: metrics of the test periods, paired by rows.
+"""Comparison of two revisions of the learning part on public data: metrics of the test periods,
+paired by rows.
 
-Azure with and without error events, roasting with both laboratories, AI4I in the order of UDI and on five stratified folds; three
-seeds each (ALERTING_BENCH_SEEDS). Every training is one line of `steps.jsonl` below ALERTING_BENCH_KEPT (.alerting/benchmarks),
-named by the version of the learning part, with label and score of each test row; a run that was stopped goes on.
+Azure with and without error events, roasting with both laboratories, AI4I in the order of UDI and
+on five stratified folds; three seeds each (ALERTING_BENCH_SEEDS). Every training is one line of
+`steps.jsonl` below ALERTING_BENCH_KEPT (.alerting/benchmarks), named by the version of the learning
+part, with label and score of each test row; a run that was stopped goes on.
 
-To measure an earlier revision, copy this file and public_data.py into a checkout of it, and run it there with the same
-ALERTING_BENCH_KEPT. ALERTING_BENCH_AGAINST names the version to compare with: the difference has 95 % intervals from a paired
-bootstrap of blocks of the rows that both scored.
+To measure an earlier revision, copy this file and public_data.py into a checkout of it, and run it
+there with the same ALERTING_BENCH_KEPT. ALERTING_BENCH_AGAINST names the version to compare with:
+the difference has 95 % intervals from a paired bootstrap of blocks of the rows that both scored.
 """
 
 import hashlib
@@ -49,7 +51,8 @@ Line = dict[str, Any]
 
 
 def run() -> dict[str, Any]:
-    """Return the metrics of every task as the mean of its seeds, and the differences to the version compared with."""
+    """Return the metrics of every task as the mean of its seeds, and the differences to the version
+    compared with."""
     frame = {
         "benchmark": "steps",
         "unit": "mean average precision on the test rows of six tasks",
@@ -96,7 +99,8 @@ def run() -> dict[str, Any]:
 
 
 def training(data: Path, task: str, part: int, seed: int) -> Line:
-    """Train as a training does; return the events of the test period, and label and score of its rows, of twin and refit.
+    """Train as a training does; return the events of the test period, and label and score of its
+    rows, of twin and refit.
 
     The refit is fitted on training and validation rows only, so that the test rows judge it.
     """
@@ -157,7 +161,8 @@ def _lines(file: Path, version: str) -> dict[tuple[str, int, int], Line]:
 def _compare(
     keys: Sequence[Any], lines: Mapping[Any, Line], before: Mapping[Any, Line]
 ) -> dict[str, Any]:
-    """Return metrics of a task, of the refit beside the twin, and the intervals of their differences to those before."""
+    """Return metrics of a task, of the refit beside the twin, and the intervals of their
+    differences to those before."""
     found = _summary(keys, lines)
     if before:
         found |= {"before": _summary(keys, before), "difference": _difference(keys, lines, before)}
@@ -203,7 +208,8 @@ def _metrics(line: Line, fitted: str) -> dict[str, float | None]:
 def _difference(
     keys: Sequence[Any], lines: Mapping[Any, Line], before: Mapping[Any, Line]
 ) -> dict[str, list[float]]:
-    """Return 95 % intervals of the differences in AP and Brier score, as means over seeds and folds of the same draws."""
+    """Return 95 % intervals of the differences in AP and Brier score, as means over seeds and folds
+    of the same draws."""
     drawn: dict[str, list[Any]] = {"ap": [], "brier": []}
     for key in keys:
         if "score" in lines[key] and "score" in before[key]:
@@ -216,7 +222,8 @@ def _difference(
 
 
 def _draw_both(line: Line, earlier: Line) -> Iterator[tuple[str, Any]]:
-    """Yield the differences in each draw of blocks of the rows that both scored; rows of AI4I are blocks of their own."""
+    """Yield the differences in each draw of blocks of the rows that both scored; rows of AI4I are
+    blocks of their own."""
     now, then = (
         pd.DataFrame(
             {

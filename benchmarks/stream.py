@@ -1,9 +1,12 @@
-"""Messages of an MQTT broker: rate into a journaled database, and time from a reading to its notification.
+"""Messages of an MQTT broker: rate into a journaled database, and time from a reading to its
+notification.
 
-The peer is a bare consumer with the same client: it parses the JSON, inserts by `insert_many`, and acknowledges. Both empty the
-same queue of a real Mosquitto, in turn. The CPU of a message is that of the consumer's process, so other load of the machine
-changes it less than the rate; the database server's is not in it. The time to a notification is measured through the stream
-service at 1,000 readings a second, of which a few raise an episode, from the stamp of the reading to the call of the channel.
+The peer is a bare consumer with the same client: it parses the JSON, inserts by `insert_many`, and
+acknowledges. Both empty the same queue of a real Mosquitto, in turn. The CPU of a message is that
+of the consumer's process, so other load of the machine changes it less than the rate; the database
+server's is not in it. The time to a notification is measured through the stream service at 1,000
+readings a second, of which a few raise an episode, from the stamp of the reading to the call of the
+channel.
 
 Run: python -m benchmarks.run stream
 """
@@ -70,7 +73,8 @@ SOURCE = {
 
 
 def run() -> dict[str, object]:
-    """Return messages a second and CPU of both, the best of alternating rounds each, and the time to a notification (s)."""
+    """Return messages a second and CPU of both, the best of alternating rounds each, and the time
+    to a notification (s)."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         server = stack.enter_context(EmbeddedMongod(Path(folder) / "db", free_port()))
@@ -126,7 +130,8 @@ def _single(number: int) -> bytes:
 
 
 def _empty(port: int, message: Callable[[int], bytes], consumer: Rows) -> tuple[float, float]:
-    """Fill the session of the source at the broker, then let a consumer empty it. Return messages a second, and CPU each (ms)."""
+    """Fill the session of the source at the broker, then let a consumer empty it. Return messages a
+    second, and CPU each (ms)."""
     _client(port, "alerting-bench", subscribe=True)
     sender = _client(port, "sender")
     sent = [
@@ -141,7 +146,8 @@ def _empty(port: int, message: Callable[[int], bytes], consumer: Rows) -> tuple[
 
 
 def _client(port: int, id: str, subscribe: bool = False) -> mqtt.Client:
-    """Return a connected client; with `subscribe` the broker keeps its messages after it has left, and it has left."""
+    """Return a connected client; with `subscribe` the broker keeps its messages after it has left,
+    and it has left."""
     client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=id, protocol=mqtt.MQTTv5)
     client.max_inflight_messages_set(1000)
     session = Properties(PacketTypes.CONNECT)
@@ -160,7 +166,8 @@ def _client(port: int, id: str, subscribe: bool = False) -> mqtt.Client:
 
 
 def _bare(stores: MongoStores, port: int) -> Generator[int, None, None]:
-    """Yield 0 before it connects, then the documents of each batch that it inserts into a collection with the same indexes."""
+    """Yield 0 before it connects, then the documents of each batch that it inserts into a
+    collection with the same indexes."""
     prepare_database(stores.database)
     readings = stores.database[READINGS]
     waiting: list[mqtt.MQTTMessage] = []
@@ -208,7 +215,8 @@ class _Taken:
 
 
 def _notified_after(platform: Platform, port: int) -> Sequence[float]:
-    """Return the time from the stamp of a reading that raises an episode to its notification (s)."""
+    """Return the time from the stamp of a reading that raises an episode to its notification
+    (s)."""
     channel, now = _Taken(), datetime.now(UTC)
     platform = replace(platform, channels={"log": channel})
     platform.assets.put(
@@ -250,7 +258,8 @@ def _line(port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def send(port: int) -> None:
-    """Send readings with the stamps of now. A few of them a second raise an episode, which the next reading of its asset ends."""
+    """Send readings with the stamps of now. A few of them a second raise an episode, which the next
+    reading of its asset ends."""
     client, piece = _client(port, "line"), READINGS_S // 100
     time.sleep(2)
     began = time.monotonic()

@@ -1,10 +1,12 @@
-"""Training on 1,000,000 rows of 10 variables, against 300,000 and 100,000: time and peak memory of every step, by process.
+"""Training on 1,000,000 rows of 10 variables, against 300,000 and 100,000: time and peak memory of
+every step, by process.
 
-It runs only by name, because it takes minutes. Synthetic data: one reading and row a minute, a problem that follows one variable.
-It fits two parameter sets of LightGBM on two folds, with the dataset in files as in the steps of a training. `search_trees`
-is the number of trees in each fit of the search, `final_trees` that of the model, and `notes` the number of searched rows.
-`cells_mib` is what the cells of the readings and rows may take (`learning/data/row_limit.py`): an upper bound of what the
-training adds to the process, or the benchmark fails its goal.
+It runs only by name, because it takes minutes. Synthetic data: one reading and row a minute, a
+problem that follows one variable. It fits two parameter sets of LightGBM on two folds, with the
+dataset in files as in the steps of a training. `search_trees` is the number of trees in each fit of
+the search, `final_trees` that of the model, and `notes` the number of searched rows. `cells_mib` is
+what the cells of the readings and rows may take (`learning/data/row_limit.py`): an upper bound of
+what the training adds to the process, or the benchmark fails its goal.
 """
 
 import time
@@ -33,7 +35,8 @@ START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
 def run() -> dict[str, Any]:
-    """Return minutes for 1,000,000 rows; the peer is ten times our 100,000 rows: a ratio of 1 is linear, above 1 is better."""
+    """Return minutes for 1,000,000 rows; the peer is ten times our 100,000 rows: a ratio of 1 is
+    linear, above 1 is better."""
     sizes = [_alone(rows) for rows in SIZES]
     small, large = sizes[0], sizes[-1]
     linear = 10 * small["seconds"]
@@ -42,14 +45,19 @@ def run() -> dict[str, Any]:
     return {
         "benchmark": "training_scale",
         "figure": round(large["seconds"] / 60, 2),
-        "unit": f"minutes for {SIZES[-1]} rows of {VARIABLES} variables ({large['columns']} columns)",
+        "unit": (
+            f"minutes for {SIZES[-1]} rows of {VARIABLES} variables ({large['columns']} columns)"
+        ),
         "peer": f"ten times the training on {SIZES[0]} rows",
         "peer_figure": round(linear / 60, 2),
         "ratio": round(ratio, 2),
         "seconds_by_rows": {size["rows"]: size["seconds"] for size in sizes},
         "times_as_long": round(large["seconds"] / small["seconds"], 2),
         "times_as_many_rows": SIZES[-1] / SIZES[0],
-        "goal": "ratio >= 1 (linear or better), and at every size the memory added is at most that of the cells",
+        "goal": (
+            "ratio >= 1 (linear or better), and at every size the memory added is at most that of "
+            "the cells"
+        ),
         "met": bool(ratio >= 1 and bounded),
         "sizes": sizes,
     }
@@ -61,9 +69,6 @@ def _alone(rows: int) -> dict[str, Any]:
 
 
 def _train(rows: int) -> dict[str, Any]:
-    import matplotlib  # noqa: F401 - modules that the process of a step loads beside the learners
-    import mlflow  # noqa: F401
-    import shap  # noqa: F401
 
     history, definition = _history(rows), _definition()
     trees = _counted_trees()

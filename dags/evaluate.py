@@ -1,4 +1,5 @@
-"""One evaluation DAG per cadence in use: the definitions in a few shards, then the resulting notifications."""
+"""One evaluation DAG per cadence in use: the definitions in a few shards, then the resulting
+notifications."""
 
 from datetime import timedelta
 
@@ -10,14 +11,17 @@ from alerting.definitions.durations import parse_duration
 
 
 def build(every: str) -> None:
-    """Build the DAG of one cadence; evaluation takes priority over training where both wait for a slot."""
+    """Build the DAG of one cadence; evaluation takes priority over training where both wait for a
+    slot."""
 
     @dag(
         dag_id=f"evaluate__{every}",
         schedule=parse_duration(every),
         tags=["evaluate"],
         description=f"Evaluates definitions every {every} and sends notifications",
-        doc_md=f"Evaluates the active definitions with cadence {every}, then delivers notifications.",
+        doc_md=(
+            f"Evaluates the active definitions with cadence {every}, then delivers notifications."
+        ),
         default_args=TASK_OPTIONS
         | {"retries": 2, "priority_weight": 10, "weight_rule": "absolute"},
         dagrun_timeout=timedelta(hours=1),

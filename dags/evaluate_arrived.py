@@ -1,4 +1,5 @@
-"""Evaluation of what a source has just delivered, besides the cadences: a nightly file is evaluated when it lands."""
+"""Evaluation of what a source has just delivered, besides the cadences: a nightly file is evaluated
+when it lands."""
 
 from collections.abc import Sequence
 from datetime import timedelta

@@ -8,7 +8,8 @@ from alerting_tasks.ingestion import read
 
 
 def build(name: str, every: timedelta, title: str | None) -> None:
-    """Build the DAG of one source; where it was read to is in the database, so a missed run loses nothing."""
+    """Build the DAG of one source; where it was read to is in the database, so a missed run loses
+    nothing."""
 
     @dag(
         dag_id=f"ingest__{name}",
@@ -16,7 +17,10 @@ def build(name: str, every: timedelta, title: str | None) -> None:
         schedule=every,
         tags=["ingest"],
         description=f"Reads the source {name}",
-        doc_md=f"Stores what the source {name} has that was not read before. See `alerting source list`.",
+        doc_md=(
+            f"Stores what the source {name} has that was not read before. See `alerting source "
+            f"list`."
+        ),
         default_args=TASK_OPTIONS | {"retries": 2},
         **DAG_OPTIONS,
     )

@@ -1,4 +1,5 @@
-"""Maintenance: revisions of documents edited in the database, outcomes that are due, notifications that are due."""
+"""Maintenance: revisions of documents edited in the database, outcomes that are due, notifications
+that are due."""
 
 from datetime import timedelta
 

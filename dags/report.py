@@ -1,7 +1,8 @@
-"""Performance reports of closed periods, and their next revisions after late answers or data, in at most sixteen tasks.
+"""Performance reports of closed periods, and their next revisions after late answers or data, in at
+most sixteen tasks.
 
-The reports of a shard of definitions are made one after the other; then the one on the plant; then their recipients get their
-notifications, which the maintenance delivers.
+The reports of a shard of definitions are made one after the other; then the one on the plant; then
+their recipients get their notifications, which the maintenance delivers.
 """
 
 from datetime import timedelta
@@ -22,7 +23,8 @@ from alerting_tasks import (
 
 @task
 def due() -> list[dict[str, object]]:
-    """Return the shards of definitions with a report that is due, at most sixteen, with the run's instant."""
+    """Return the shards of definitions with a report that is due, at most sixteen, with the run's
+    instant."""
     from alerting.definitions.shards import shard_of
     from alerting.usecases.reports.due import due_reports
 
@@ -54,7 +56,8 @@ def make(shard: int, at: str) -> int:
 
 @task(execution_timeout=timedelta(hours=2), **BACKGROUND)
 def unseen() -> int:
-    """Make the reports on test periods that models have evaluated since the last run, and return how many were made."""
+    """Make the reports on test periods that models have evaluated since the last run, and return
+    how many were made."""
     from alerting.usecases.reports.unseen import make_unseen_reports
 
     with background_platform() as platform:
@@ -63,7 +66,8 @@ def unseen() -> int:
 
 @task(trigger_rule="all_done", execution_timeout=timedelta(hours=1), **BACKGROUND)
 def plant() -> int:
-    """Make the report on the plant that is due at the run's instant, after those on definitions, and return how many were."""
+    """Make the report on the plant that is due at the run's instant, after those on definitions,
+    and return how many were."""
     from alerting.usecases.reports.issue import make_due_plant_reports
 
     with background_platform() as platform:
@@ -74,7 +78,8 @@ def plant() -> int:
 
 @task(trigger_rule="all_done")
 def announce() -> int:
-    """Add the notifications of new reports, and return how many were added; also after reports that failed."""
+    """Add the notifications of new reports, and return how many were added; also after reports that
+    failed."""
     from alerting.usecases.reports.announce import announce_reports
 
     with opened_platform() as platform:

@@ -1,4 +1,5 @@
-"""Nightly: archive old readings, delete what is older than its retention and needed by nothing in use, and measure models."""
+"""Nightly: archive old readings, delete what is older than its retention and needed by nothing in
+use, and measure models."""
 
 from datetime import timedelta
 
@@ -16,7 +17,8 @@ from alerting_tasks import (
 
 @task(execution_timeout=timedelta(hours=6), **BACKGROUND)
 def archive() -> dict[str, int]:
-    """Archive the months that are due, where an archive is in use. Fails if one could not be archived: it stays as it is."""
+    """Archive the months that are due, where an archive is in use. Fails if one could not be
+    archived: it stays as it is."""
     from airflow.sdk.exceptions import AirflowException
 
     from alerting.usecases.upkeep.archive import archive_readings
@@ -24,7 +26,8 @@ def archive() -> dict[str, int]:
     with background_platform() as platform:
         found = archive_readings(platform, read_instant(run_as_of(platform)))
     say(
-        f"archived: {found.rows} readings in {found.files} files; {found.deleted} deleted from the database"
+        f"archived: {found.rows} readings in {found.files} files; {found.deleted} deleted from the "
+        f"database"
     )
     if found.faults:
         raise AirflowException("\n".join(found.faults))
@@ -58,7 +61,10 @@ def verify() -> dict[str, str]:
 @dag(
     schedule="20 2 * * *",
     tags=["maintain"],
-    description="Archives old readings, deletes what is older than its retention, and measures models in service",
+    description=(
+        "Archives old readings, deletes what is older than its retention, and measures models in "
+        "service"
+    ),
     doc_md=__doc__,
     dagrun_timeout=timedelta(hours=20),
     default_args=TASK_OPTIONS,

@@ -1,4 +1,5 @@
-"""Starts the trainings that are due: those of questions that have no training in their present state."""
+"""Starts the trainings that are due: those of questions that have no training in their present
+state."""
 
 from datetime import timedelta
 

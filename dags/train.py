@@ -1,6 +1,8 @@
-"""One training DAG per active definition with a model: dataset → candidates → compare → [approve] → promote.
+"""One training DAG per active definition with a model: dataset → candidates → compare → [approve] →
+promote.
 
-Airflow reads sixteen copies of this file, `train_00.py` to `train_15.py`, each with the definitions of one shard.
+Airflow reads sixteen copies of this file, `train_00.py` to `train_15.py`, each with the definitions
+of one shard.
 """
 
 from pathlib import Path

@@ -54,7 +54,8 @@ def threshold(**changes: Any) -> ThresholdDefinition:
 
 
 def several(**changes: Any) -> ThresholdDefinition:
-    """Return a threshold with conditions of several variables: `any` or `all` is among the changes."""
+    """Return a threshold with conditions of several variables: `any` or `all` is among the
+    changes."""
     document = {
         key: value for key, value in too_hot(**changes).items() if key not in ("variable", "above")
     }
@@ -88,8 +89,10 @@ def history(
     event_types: Sequence[EventType] = (),
     **columns: Sequence[Any],
 ) -> "History":
-    """Return readings at these minutes and events as (type, start minute, end minute or None while ongoing)."""
-    import pandas as pd  # imported here, because tests of definitions and episodes need no frame library
+    """Return readings at these minutes and events as (type, start minute, end minute or None while
+    ongoing)."""
+    # imported here, because tests of definitions and episodes need no frame library
+    import pandas as pd
 
     from alerting.readings.history import History
 

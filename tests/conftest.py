@@ -15,9 +15,9 @@ from tests.progress import Progress
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # `alerting up` records its home there: the developer's own record stays unchanged.
-os.environ["XDG_STATE_HOME"] = os.path.join(
+os.environ["XDG_STATE_HOME"] = os.path.join(  # noqa: PTH118
     tempfile.gettempdir(), f"alerting-tests-state-{os.getuid()}"
-)  # noqa: PTH118
+)
 
 # A busy machine must not fail an example; separate tests measure time.
 settings.register_profile("any machine", settings(), deadline=None)
@@ -44,7 +44,8 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection():
-    """Import and collect without the garbage collector, and let it pass over all that was loaded from then on."""
+    """Import and collect without the garbage collector, and let it pass over all that was loaded
+    from then on."""
     gc.disable()
     try:
         return (yield)

@@ -1,6 +1,8 @@
-"""Distribution of tests to processes: a file to one of them, and all files that start Airflow to the same one.
+"""Distribution of tests to processes: a file to one of them, and all files that start Airflow to
+the same one.
 
-Airflow needs most of a core while it starts and trains; two at once on two cores run into each other's time limits.
+Airflow needs most of a core while it starts and trains; two at once on two cores run into each
+other's time limits.
 """
 
 from xdist.scheduler import LoadFileScheduling

@@ -1,4 +1,5 @@
-"""Readings in one frame per asset: fast enough for long intervals, for tests that do not depend on storage."""
+"""Readings in one frame per asset: fast enough for long intervals, for tests that do not depend on
+storage."""
 
 import pandas as pd
 

@@ -1,4 +1,5 @@
-"""A line on which moisture follows humidity, in good and bad data, and a definition that learns it in seconds."""
+"""A line on which moisture follows humidity, in good and bad data, and a definition that learns it
+in seconds."""
 
 from typing import Any
 
@@ -33,10 +34,11 @@ def line(
     few_from: float = 99.0,
     days: int = 12,
 ) -> list[ReadingRow]:
-    """Return a line whose moisture leaves its limit 30 minutes after the air gets humid. Instants in days.
+    """Return a line whose moisture leaves its limit 30 minutes after the air gets humid. Instants
+    in days.
 
-    The humidity sensor is installed at `sensor_from` and reads wrong values during `broken`; the dough shows half of the causes.
-    Only three problems occur after `few_from`.
+    The humidity sensor is installed at `sensor_from` and reads wrong values during `broken`; the
+    dough shows half of the causes. Only three problems occur after `few_from`.
     """
     random = np.random.default_rng(7)
     minutes = np.arange(0, days * DAY, EVERY)

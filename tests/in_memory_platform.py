@@ -44,7 +44,8 @@ class Mailbox:
 
 
 def platform_on(stores, channels, clock, latency=timedelta(0)):
-    """Return a platform on these stores, with an in-memory registry. By default its evaluation waits for no reading."""
+    """Return a platform on these stores, with an in-memory registry. By default its evaluation
+    waits for no reading."""
     models, by_name = MemoryModels(), {c.name: c for c in channels}
     if isinstance(stores, Platform):
         return replace(stores, models=models, channels=by_name, clock=clock, latency=latency)

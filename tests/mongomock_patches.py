@@ -44,7 +44,8 @@ def _insert_many(self, documents, *args, **kwargs):
 
 
 def _aggregate(self, pipeline, *args, **options):
-    """Aggregate, also with `$unionWith` as the last stages, which add documents of other collections."""
+    """Aggregate, also with `$unionWith` as the last stages, which add documents of other
+    collections."""
     unions = [stage["$unionWith"] for stage in pipeline if "$unionWith" in stage]
     if not unions:
         return _AGGREGATE(self, pipeline, *args, **options)

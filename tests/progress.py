@@ -12,7 +12,8 @@ class Progress:
         self._terminal, self._seconds = terminal, Counter()
 
     def pytest_runtest_logreport(self, report):
-        """Add the time of a test to that of its file; print the end of the traceback of one that failed."""
+        """Add the time of a test to that of its file; print the end of the traceback of one that
+        failed."""
         self._seconds[report.nodeid.partition("::")[0]] += report.duration
         if not report.failed:
             return

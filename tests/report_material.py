@@ -62,7 +62,8 @@ def episode(
     backfilled=False,
     definition=CLASSIFIER,
 ):
-    """Return an episode raised `hour` hours after START. `outcome`: `Observed.occurred`. `said`: (verdict, acted, actor)."""
+    """Return an episode raised `hour` hours after START. `outcome`: `Observed.occurred`. `said`:
+    (verdict, acted, actor)."""
     raised = START + hour * H
     key = episode_id(definition.name, asset, raised)
     feedback = tuple(
@@ -108,7 +109,8 @@ def episode(
 
 
 def scores(problem_hours, asset="oven-1", seed=0, hours=24 * 28):
-    """Return hourly scores that correlate with the problems, and the labels of the definition's horizon."""
+    """Return hourly scores that correlate with the problems, and the labels of the definition's
+    horizon."""
     rng = np.random.default_rng(seed)
     at = np.arange(1, hours)
     label = np.zeros(len(at))
@@ -145,7 +147,8 @@ MODELS = (
 
 
 def good_material():
-    """Return material with nine problems, seven of them announced; some false alarms, one avoided, one undetermined."""
+    """Return material with nine problems, seven of them announced; some false alarms, one avoided,
+    one undetermined."""
     hits = [
         episode(h - 2, outcome="in_time", said=[("true_alarm", False, "anna")])
         for h in GOOD_PROBLEMS[:7]
@@ -171,7 +174,8 @@ def good_material():
 
 
 def threshold_material(episodes=()):
-    """Return material of a threshold definition without a problem: only feedback determines whether an alarm was right."""
+    """Return material of a threshold definition without a problem: only feedback determines whether
+    an alarm was right."""
     nothing = scores(()).iloc[:0]
     return replace(
         good_material(),

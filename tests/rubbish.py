@@ -42,9 +42,11 @@ VALUES = {
 
 
 def rubbish(valid, nested):
-    """Return more than fifty malformed documents by unique name: fields of a valid one replaced, removed or added.
+    """Return more than fifty malformed documents by unique name: fields of a valid one replaced,
+    removed or added.
 
-    `nested`: further dotted paths, existing in the valid document or new, whose values are replaced.
+    `nested`: further dotted paths, existing in the valid document or new, whose values are
+    replaced.
     """
     fields = [field for field in valid if field != "name"]
     found = {}

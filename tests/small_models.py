@@ -57,7 +57,8 @@ def definition(**changes: Any) -> ClassifierDefinition:
 
 
 def line(hours: int = 200, seed: int = 0, name: str = "oven-1") -> History:
-    """Return a line whose moisture follows a random humidity 20 minutes later, and leaves its limit every few hours."""
+    """Return a line whose moisture follows a random humidity 20 minutes later, and leaves its limit
+    every few hours."""
     rng = np.random.default_rng(seed)
     n = hours * 12
     ts = pd.date_range(START, periods=n, freq="5min", tz="UTC", name="ts").as_unit("ms")
@@ -96,7 +97,8 @@ def linear_model(
     threshold: float = 0.5,
     training_cutoff: datetime = START,
 ) -> "TrainedModel":
-    """Return a logistic regression with the given weights per scaled column; the other columns have weight 0."""
+    """Return a logistic regression with the given weights per scaled column; the other columns have
+    weight 0."""
     # imported here, because tests of datasets need no library of models
     from alerting.learning.features.encoding import Columns, Dense, Encoding
     from alerting.learning.models.calibration import Platt

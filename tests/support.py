@@ -22,7 +22,8 @@ def mongomock_database() -> MongoDatabase:
 
 
 class SequentialUnitOfWork:
-    """Port `UnitOfWork` for mongomock, which has no sessions: each write takes effect at once, also those before a conflict."""
+    """Port `UnitOfWork` for mongomock, which has no sessions: each write takes effect at once, also
+    those before a conflict."""
 
     @contextmanager
     def begin(self, attempt=0):
@@ -44,7 +45,8 @@ def free_port() -> int:
 
 
 def require_real_server() -> None:
-    """Skip a test if the wheel with the server is not installed; fail instead in a build, which must install it."""
+    """Skip a test if the wheel with the server is not installed; fail instead in a build, which
+    must install it."""
     if importlib.util.find_spec("fiftyone") is not None:
         return
     if os.environ.get("CI", "").lower() == "true":

@@ -1,5 +1,6 @@
-"""Random threshold definitions with random samples that cover edge cases: values on limits, gaps of exactly `stale_after`, turns
-at one instant, limits without an exact binary number, evaluation cut anywhere, samples that are late or sent again."""
+"""Random threshold definitions with random samples that cover edge cases: values on limits, gaps of
+exactly `stale_after`, turns at one instant, limits without an exact binary number, evaluation cut
+anywhere, samples that are late or sent again."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -25,7 +26,8 @@ BAD = "bad"
 
 @dataclass(frozen=True)
 class Delivery:
-    """A sample of `value` (BAD: of bad quality) with its instant and arrival; the later of two for one instant wins."""
+    """A sample of `value` (BAD: of bad quality) with its instant and arrival; the later of two for
+    one instant wins."""
 
     arrives: int
     at: int
@@ -35,7 +37,8 @@ class Delivery:
 
 @dataclass
 class Case:
-    """One definition on its own asset. Times are milliseconds from the instant at which the definition begins."""
+    """One definition on its own asset. Times are milliseconds from the instant at which the
+    definition begins."""
 
     document: dict[str, Any]
     asset: Asset
@@ -49,7 +52,8 @@ class Case:
 
 @dataclass
 class Batch:
-    """Cases evaluated together at the instants `cuts`; all times of definitions and samples are multiples of `step`."""
+    """Cases evaluated together at the instants `cuts`; all times of definitions and samples are
+    multiples of `step`."""
 
     step: int
     cuts: list[int]
@@ -71,7 +75,8 @@ def random_batch(random: Random, size: int) -> Batch:
 
 
 def random_case(random: Random, number: int, step: int, ticks: int) -> Case:
-    """Return one random case. Each has its own asset, so that a test detects cases mixed up in a batch."""
+    """Return one random case. Each has its own asset, so that a test detects cases mixed up in a
+    batch."""
     unit = Decimal(random.choice(UNITS))
     kind = random.choice(("number", "number", "number", "rate", "rate", "text", "flag"))
     document: dict[str, Any] = {

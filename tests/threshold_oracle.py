@@ -1,7 +1,9 @@
-"""Oracle of threshold evaluation, written only from docs/definition-reference.md and docs/readings.md.
+"""Oracle of threshold evaluation, written only from docs/definition-reference.md and
+docs/readings.md.
 
-It is deliberately naive: it steps through event time, evaluates every instant anew, and reads every number as the decimal that
-was written. It shares no code with the platform. All times are whole multiples of a step, in milliseconds.
+It is deliberately naive: it steps through event time, evaluates every instant anew, and reads every
+number as the decimal that was written. It shares no code with the platform. All times are whole
+multiples of a step, in milliseconds.
 """
 
 from dataclasses import dataclass, field
@@ -43,7 +45,8 @@ class EvaluatedEpisode:
 
 
 class Oracle:
-    """One definition on one asset. `document`: the definition; `attributes`: of the asset; `bounds`: engineering range."""
+    """One definition on one asset. `document`: the definition; `attributes`: of the asset;
+    `bounds`: engineering range."""
 
     def __init__(self, document, attributes=None, bounds=(None, None)):
         self.document, self.attributes = document, attributes or {}
@@ -71,7 +74,8 @@ class Oracle:
         return decimal(given)
 
     def conditions_by_severity(self):
-        """Return by severity two functions for each condition: whether a value triggers it, and whether a value ends it."""
+        """Return by severity two functions for each condition: whether a value triggers it, and
+        whether a value ends it."""
         if "levels" in self.document:
             return {
                 severity: list(self.sides(limits))
@@ -98,10 +102,12 @@ class Oracle:
             least, most = self.limit(wider["low"]), self.limit(wider["high"])
             yield lambda v: low <= v <= high, lambda v: not least <= v <= most
 
-    # --- the samples, one by one, in the order of their instants -----------------------------------------------------
+    # --- the samples, one by one, in the order of their instants
+    # -----------------------------------------------------
 
     def judged(self, samples, start):
-        """Return each sample after `start` with its fault ("" for none) and the worst severity that it reaches."""
+        """Return each sample after `start` with its fault ("" for none) and the worst severity that
+        it reaches."""
         sides = {s: [False] * len(conditions) for s, conditions in self.conditions.items()}
         found, counted = [], []
         mine = [sample for sample in samples if sample.at > start]
@@ -130,7 +136,8 @@ class Oracle:
         return max((SEVERITIES.index(s) for s in severities), default=-1)
 
     def enough(self, counted):
-        """Return the worst severity that at least the required number of the last readings reach; -1 for none."""
+        """Return the worst severity that at least the required number of the last readings reach;
+        -1 for none."""
         wanted = self.document.get("at_least", {"readings": 1, "of": 1})
         last = counted[-wanted["of"] :]
         return max(
@@ -151,7 +158,8 @@ class Oracle:
         return "frozen" if self.freezes_at(until_then) <= sample.at else ""
 
     def freezes_at(self, samples):
-        """Return the instant at which the last of these samples counts as frozen, after an unchanged value for that long."""
+        """Return the instant at which the last of these samples counts as frozen, after an
+        unchanged value for that long."""
         if self.frozen_after is None:
             return float("inf")
         first = len(samples) - 1
@@ -160,7 +168,8 @@ class Oracle:
         return samples[first].at + self.frozen_after
 
     def rate(self, sample, samples):
-        """Return the rate against the newest valid reading at least `rate_per` older, and at most `stale_after` before that."""
+        """Return the rate against the newest valid reading at least `rate_per` older, and at most
+        `stale_after` before that."""
         sound = [
             s
             for s in samples
@@ -177,7 +186,8 @@ class Oracle:
             self.high is not None and sample.value > self.high
         )
 
-    # --- event time, instant by instant ------------------------------------------------------------------------------
+    # --- event time, instant by instant
+    # ------------------------------------------------------------------------------
 
     def status(self, at, judged, start):
         """Return the severity reached at this instant, -1 for none, None if unknown."""
@@ -199,7 +209,8 @@ class Oracle:
         return missing
 
     def condition_intervals(self, samples, start, until, step):
-        """Return the episodes after `start` in the point-in-time view of these samples at `until`."""
+        """Return the episodes after `start` in the point-in-time view of these samples at
+        `until`."""
         samples = sorted(samples, key=lambda sample: sample.at)
         judged = self.judged([s for s in samples if s.at <= until], start)
         possible = set(self.conditions) | ({self.severity} if self.no_data == "alert" else set())

@@ -1,6 +1,7 @@
 """Write all texts of the platform into its language files: `python -m tools.languages`.
 
-New texts appear there without a translation, and `tests/unit/definitions/wording/test_languages.py` fails until they have one.
+New texts appear there without a translation, and `tests/unit/definitions/wording/test_languages.py`
+fails until they have one.
 """
 
 import ast
@@ -60,7 +61,8 @@ def _texts_of_page(path: Path) -> Iterator[Id]:
 
 
 def _texts_of_code(source: str) -> Iterator[Id]:
-    """Yield the literal texts, also those inside f-strings, which Babel's own reader does not see."""
+    """Yield the literal texts, also those inside f-strings, which Babel's own reader does not
+    see."""
     if not any(f"{name}(" in source for name in (*ONE, *SEVERAL)):
         return
     for node in ast.walk(ast.parse(source)):
@@ -89,7 +91,8 @@ def all_texts() -> Catalog:
 
 
 def main() -> None:
-    """Write the files: translations stay, new texts are added, those that are not used any more are removed."""
+    """Write the files: translations stay, new texts are added, those that are not used any more are
+    removed."""
     found = all_texts()
     for code in LANGUAGES:
         path = FOLDER / f"{code}.po"

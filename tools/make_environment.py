@@ -1,8 +1,10 @@
-"""Make or renew the project's own environment, `.venv`, with nothing but Python and pip: `python3 tools/make_environment.py`.
+"""Make or renew the project's own environment, `.venv`, with nothing but Python and pip: `python3
+tools/make_environment.py`.
 
-Debian's Python has no `ensurepip`, and its pip refuses to install into the system; so pip installs `uv` into a separate folder,
-and uv does the rest in seconds. Without uv, `venv` or `virtualenv` and pip do the same, more slowly. The settings of pip
-(index, certificates) apply to uv, too. The script needs no root, and writes only into this folder and caches.
+Debian's Python has no `ensurepip`, and its pip refuses to install into the system; so pip installs
+`uv` into a separate folder, and uv does the rest in seconds. Without uv, `venv` or `virtualenv` and
+pip do the same, more slowly. The settings of pip (index, certificates) apply to uv, too. The script
+needs no root, and writes only into this folder and caches.
 """
 
 import json
@@ -38,7 +40,8 @@ def main() -> int:
     began = time.monotonic()
     if sys.version_info < OLDEST:
         return _refuse(
-            f"Python {'.'.join(map(str, OLDEST))} or newer is needed, this is {sys.version.split()[0]}"
+            f"Python {'.'.join(map(str, OLDEST))} or newer is needed, this is "
+            f"{sys.version.split()[0]}"
         )
     environ = {**os.environ, **uv_settings(pip_settings(), os.environ)}
     print("making the environment .venv (once, and again when its requirements change)", flush=True)
@@ -50,7 +53,8 @@ def main() -> int:
             with_pip()
     except subprocess.CalledProcessError as fault:
         return _refuse(
-            f"`{' '.join(fault.cmd[:4])} …` failed with exit code {fault.returncode}; the reason is above"
+            f"`{' '.join(fault.cmd[:4])} …` failed with exit code {fault.returncode}; the reason "
+            f"is above"
         )
     (ENVIRONMENT / ".made").write_text(str(ROOT))
     print(f"the environment is ready ({time.monotonic() - began:.0f} s)", flush=True)
@@ -58,7 +62,8 @@ def main() -> int:
 
 
 def pip_settings() -> dict[str, str]:
-    """Return pip's configuration from files and variables, by setting; a variable overrides a file, as with pip."""
+    """Return pip's configuration from files and variables, by setting; a variable overrides a file,
+    as with pip."""
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
     ).stdout
@@ -90,7 +95,8 @@ def uv_settings(
 
 
 def find_uv() -> Path | None:
-    """Return the installed uv, or fetch it into the project's folder; None if neither is possible."""
+    """Return the installed uv, or fetch it into the project's folder; None if neither is
+    possible."""
     own = TOOLS / "bin" / "uv"
     candidates_on_path = [Path(folder) / "uv" for folder in os.get_exec_path()]
     for candidate in (own, *candidates_on_path):
@@ -158,7 +164,8 @@ def _fetched(package: str) -> bool:
 
 
 def _works() -> bool:
-    """Return whether there is an environment to renew. A moved or copied one does not count: it runs the code of the old path."""
+    """Return whether there is an environment to renew. A moved or copied one does not count: it
+    runs the code of the old path."""
     stamp = ENVIRONMENT / ".made"
     python = ENVIRONMENT / "bin" / "python"
     if not python.exists() or (stamp.exists() and stamp.read_text() != str(ROOT)):

@@ -1,10 +1,12 @@
-"""Alerts that defeat themselves, on the demo line: `python tools/self_defeating_alerts.py [--steps 6] [--out docs]`.
+"""Alerts that defeat themselves, on the demo line: `python tools/self_defeating_alerts.py [--steps
+6] [--out docs]`.
 
-A model warns of moist biscuits, and the crew acts on every alert, so that the problem does not occur. Every few days a challenger
-is trained on all data so far, in three ways: without feedback (a prevented problem is negative), with feedback by
-default (left out), and with `feedback.avoided: positive`; once with the set-points among the features, once without, as in plants
-that do not measure the crew's actions. Every challenger is scored on the same days of another line, whose crew ignores alerts.
-The tool draws self-defeating-alerts.svg and prints the metrics.
+A model warns of moist biscuits, and the crew acts on every alert, so that the problem does not
+occur. Every few days a challenger is trained on all data so far, in three ways: without feedback (a
+prevented problem is negative), with feedback by default (left out), and with `feedback.avoided:
+positive`; once with the set-points among the features, once without, as in plants that do not
+measure the crew's actions. Every challenger is scored on the same days of another line, whose crew
+ignores alerts. The tool draws self-defeating-alerts.svg and prints the metrics.
 """
 
 import argparse
@@ -92,7 +94,8 @@ class World:
 
 
 def definition(unseen: list[str], **feedback: str) -> ClassifierDefinition:
-    """Return the demo's definition with a short search and small later parts, so that a model learns from recent data."""
+    """Return the demo's definition with a short search and small later parts, so that a model
+    learns from recent data."""
     document = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     document["exclude"] += unseen
     learning = {"trials": 1, "folds": 2, "candidates": ["lightgbm"]}
@@ -124,7 +127,8 @@ def trained(
 
 
 def serve(world: World, model: TrainedModel, wanted: ClassifierDefinition, until: int) -> int:
-    """Simulate the model's alerts and the crew's actions up to a minute. Returns the number of alerts."""
+    """Simulate the model's alerts and the crew's actions up to a minute. Returns the number of
+    alerts."""
     stride, prediction_window = (
         duration_millis(wanted.stride) // MINUTE_MS,
         duration_millis(wanted.gap + wanted.horizon) // MINUTE_MS,
@@ -145,7 +149,8 @@ def serve(world: World, model: TrainedModel, wanted: ClassifierDefinition, until
 
 
 def act(world: World, raised: int, prediction_window: int) -> None:
-    """Apply the crew's corrections until the prediction window ends, and confirm the alert if the crew finds a cause."""
+    """Apply the crew's corrections until the prediction window ends, and confirm the alert if the
+    crew finds a cause."""
     began = world.state.minute
     world.run(began + ANSWERED_AFTER)
     state = world.state
@@ -216,7 +221,8 @@ def challengers(world: World, line: History, days: int) -> list[Metrics]:
 
 
 def simulate_life(world: World, line: History, steps: int) -> Iterator[list[Metrics]]:
-    """Train a model, put it into service, and train challengers at the start and after every step."""
+    """Train a model, put it into service, and train challengers at the start and after every
+    step."""
     wanted = definition([])
     model, _ = trained(wanted, world, [])
     yield challengers(world, line, 0)

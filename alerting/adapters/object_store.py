@@ -1,4 +1,5 @@
-"""Object stores by their address: S3 and what speaks its protocol, Google Cloud Storage, Azure Blob Storage, through Arrow."""
+"""Object stores by their address: S3 and what speaks its protocol, Google Cloud Storage, Azure Blob
+Storage, through Arrow."""
 
 import os
 from collections.abc import Mapping
@@ -22,11 +23,13 @@ _FIELDS = {"s3": {"endpoint_url", "region_name"}, "gs": set[str](), "az": set[st
 
 
 def object_store(address: str, environ: Mapping[str, str] = os.environ) -> Any:
-    """Return the file system of an address such as `s3://KEY:SECRET@?endpoint_url=https://minio:9000`.
+    """Return the file system of an address such as
+    `s3://KEY:SECRET@?endpoint_url=https://minio:9000`.
 
-    Without a key the credentials are those of the environment (AWS_…, GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_…), or of the
-    machine. The connection is encrypted and the certificate checked, except where the endpoint is written with http://.
-    Raises UserError, without any part of the address, if it is none.
+    Without a key the credentials are those of the environment (AWS_…,
+    GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_…), or of the machine. The connection is encrypted
+    and the certificate checked, except where the endpoint is written with http://. Raises
+    UserError, without any part of the address, if it is none.
     """
     try:
         url = urlsplit(address)
@@ -42,10 +45,14 @@ def object_store(address: str, environ: Mapping[str, str] = os.environ) -> Any:
             )
         if kind == "s3" and (key is None) != (secret is None):
             raise UserError(
-                "the address of the object store has a key without its secret, or a secret without its key"
+                "the address of the object store has a key without its secret, or a secret without "
+                "its key"
             )
     except (KeyError, ValueError):
-        hint = "write for example s3://KEY:SECRET@?endpoint_url=https://minio:9000, in a secret %2F for / and %2B for +"
+        hint = (
+            "write for example s3://KEY:SECRET@?endpoint_url=https://minio:9000, in a secret %2F "
+            "for / and %2B for +"
+        )
         raise UserError(f"this is not the address of an object store; {hint}") from None
     if kind == "gs":
         return fs.GcsFileSystem(retry_time_limit=timedelta(seconds=_REQUEST_S))
@@ -53,7 +60,8 @@ def object_store(address: str, environ: Mapping[str, str] = os.environ) -> Any:
         account = key or environ.get("AZURE_STORAGE_ACCOUNT_NAME")
         if not account:
             raise UserError(
-                "the address of the object store names no account: az://ACCOUNT:KEY@, or AZURE_STORAGE_ACCOUNT_NAME"
+                "the address of the object store names no account: az://ACCOUNT:KEY@, or "
+                "AZURE_STORAGE_ACCOUNT_NAME"
             )
         return fs.AzureFileSystem(account, secret or environ.get("AZURE_STORAGE_ACCOUNT_KEY"))
     return _s3(key, secret, query, environ)
@@ -71,7 +79,8 @@ def _s3(
     scheme, _, endpoint = given.rpartition("://")
     if scheme not in ("", "http", "https"):
         raise UserError(
-            "the endpoint of the object store is no address: write for example https://minio.plant:9000"
+            "the endpoint of the object store is no address: write for example "
+            "https://minio.plant:9000"
         )
     region = (
         query.get("region_name") or environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")

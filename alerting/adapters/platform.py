@@ -12,9 +12,11 @@ def real_time() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Platform(UpkeepPorts, OperatorPorts, ReportPorts):
-    """The ports of all use cases, for wiring and callers of use cases; a use case takes a narrower group.
+    """The ports of all use cases, for wiring and callers of use cases; a use case takes a narrower
+    group.
 
-    `line_speed`: how many seconds of a simulated line, whose time the clock shows, pass in a second; None in real time.
+    `line_speed`: how many seconds of a simulated line, whose time the clock shows, pass in a
+    second; None in real time.
     """
 
     ended_sessions: EndedSessions

@@ -1,4 +1,5 @@
-"""Propose a clear limit or an on-delay for a chattering threshold, tested on the variable's own history."""
+"""Propose a clear limit or an on-delay for a chattering threshold, tested on the variable's own
+history."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ _DELAY = "only where an alarm that clears at once needs no action"
 
 @dataclass(frozen=True)
 class Proposal:
-    """A change that stops the chattering on this history, with the number of raises before and after it."""
+    """A change that stops the chattering on this history, with the number of raises before and
+    after it."""
 
     change: dict[str, float | str]
     raises_before: int
@@ -36,10 +38,12 @@ def propose(
     cycles: int,
     within: timedelta,
 ) -> tuple[Proposal, ...]:
-    """Return the smallest clear limit and the smallest on-delay without chattering in (start, end], where they exist.
+    """Return the smallest clear limit and the smallest on-delay without chattering in (start, end],
+    where they exist.
 
-    Chattering: raised and cleared `cycles` times within `within`. Both are tested with the evaluation that raises alarms. A
-    clear limit keeps every alarm that lasts. An on-delay is right only where an alarm that clears at once needs no action.
+    Chattering: raised and cleared `cycles` times within `within`. Both are tested with the
+    evaluation that raises alarms. A clear limit keeps every alarm that lasts. An on-delay is right
+    only where an alarm that clears at once needs no action.
     """
     return quieten(
         definition, history, start, end, lambda steps: not _chatters(steps, cycles, within)
@@ -53,7 +57,8 @@ def quieten(
     end: datetime,
     quiet: Callable[[list[Step]], bool],
 ) -> tuple[Proposal, ...]:
-    """Return the smallest clear limit and the smallest on-delay with `quiet` steps in (start, end], where they exist.
+    """Return the smallest clear limit and the smallest on-delay with `quiet` steps in (start, end],
+    where they exist.
 
     None of them if the steps are quiet already.
     """
@@ -74,10 +79,12 @@ def quieten(
 
 
 def noise(values: np.ndarray) -> float:
-    """Return the standard deviation of the noise: 1.4826 times the median absolute difference of neighbours, over √2.
+    """Return the standard deviation of the noise: 1.4826 times the median absolute difference of
+    neighbours, over √2.
 
-    Differences remove the trend, the median removes the jumps; for the factor see Rousseeuw and Croux, 1993. Where more than
-    half of the neighbours are equal: the smallest difference that occurs.
+    Differences remove the trend, the median removes the jumps; for the factor see Rousseeuw and
+    Croux, 1993. Where more than half of the neighbours are equal: the smallest difference that
+    occurs.
     """
     differences = np.abs(np.diff(values[np.isfinite(values)]))
     changes = differences[differences > 0]

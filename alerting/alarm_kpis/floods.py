@@ -1,6 +1,7 @@
 """Floods of alarms, after ISA-18.2 and EEMUA 191: ten-minute periods, begin and end of a flood.
 
-Alarm metrics, reports, backtests and the alarm budget count floods here, and under one setting (`ALERTING_ALARM_FLOOD`).
+Alarm metrics, reports, backtests and the alarm budget count floods here, and under one setting
+(`ALERTING_ALARM_FLOOD`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +19,8 @@ ABOVE = NO_GATE.flood_above  # default without a setting
 
 @dataclass(frozen=True)
 class Flood:
-    """Interval that begins with a period above the start of a flood and ends before one below its end."""
+    """Interval that begins with a period above the start of a flood and ends before one below its
+    end."""
 
     start: datetime
     end: datetime
@@ -27,7 +29,8 @@ class Flood:
 
 
 def ends_below(above: int) -> int:
-    """Return the number of alarms in ten minutes below which a flood ends: half of the number above which it begins.
+    """Return the number of alarms in ten minutes below which a flood ends: half of the number above
+    which it begins.
 
     The half is rounded down, and at least one.
     """
@@ -50,7 +53,8 @@ def count_by_period(
 def find_floods(
     counts: Millis, start: datetime, above: int = ABOVE, below: int | None = None
 ) -> tuple[Flood, ...]:
-    """Return the floods: each begins with a period above one number of alarms, and ends before one below another.
+    """Return the floods: each begins with a period above one number of alarms, and ends before one
+    below another.
 
     `counts`: alarms in each period from `start` on.
     """
@@ -72,5 +76,6 @@ def find_floods(
 
 
 def time_in_flood(floods: Sequence[Flood], periods: int) -> float:
-    """Return the share of ten-minute periods that lie in a flood. `periods`: number of all periods."""
+    """Return the share of ten-minute periods that lie in a flood. `periods`: number of all
+    periods."""
     return sum((f.end - f.start for f in floods), timedelta(0)) / (max(periods, 1) * PERIOD)

@@ -23,7 +23,8 @@ EvaluatedByAsset = Mapping[str, Sequence[Interval]]
 
 @dataclass(frozen=True)
 class Group:
-    """Metrics of one position, line or shift. `budget`: most alarms a day that its position has to answer."""
+    """Metrics of one position, line or shift. `budget`: most alarms a day that its position has to
+    answer."""
 
     name: str
     kpis: Kpis
@@ -68,10 +69,11 @@ def by_shift(
     targets: Targets = TARGETS,
     evaluated: EvaluatedByAsset | None = None,
 ) -> list[Group]:
-    """Return the metrics of the shifts that routes name: of their matching assets, in the hours when they are in force.
+    """Return the metrics of the shifts that routes name: of their matching assets, in the hours
+    when they are in force.
 
-    Rates are per hour of the shift. Alarms raised in no shift of their asset form a separate group, where there are any.
-    `evaluated`: see `evaluated_of`.
+    Rates are per hour of the shift. Alarms raised in no shift of their asset form a separate group,
+    where there are any. `evaluated`: see `evaluated_of`.
     """
     groups, in_shift = [], set()
     for route in (r for r in routes if r.shifts):
@@ -105,7 +107,8 @@ def evaluated_of(
     end: datetime,
     belongs: Callable[[str], bool] = lambda _: True,
 ) -> list[Interval] | None:
-    """Return the times of [start, end) in which any asset that belongs was evaluated. None: all of it was.
+    """Return the times of [start, end) in which any asset that belongs was evaluated. None: all of
+    it was.
 
     `evaluated`: these times of each asset; None if the whole period counts.
     """

@@ -1,4 +1,5 @@
-"""Half-open intervals [from, to) of time: taken together, what lies between them, and what two lists share."""
+"""Half-open intervals [from, to) of time: taken together, what lies between them, and what two
+lists share."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta

@@ -1,7 +1,8 @@
-"""Quality of alarms for operators: metrics after ISA-18.2, IEC 62682 and EEMUA 191, from stored episodes.
+"""Quality of alarms for operators: metrics after ISA-18.2, IEC 62682 and EEMUA 191, from stored
+episodes.
 
-The targets are defaults after these standards, which every plant may change; nothing here certifies anything. Averages hide
-floods, so the metrics include shares of periods.
+The targets are defaults after these standards, which every plant may change; nothing here certifies
+anything. Averages hide floods, so the metrics include shares of periods.
 """
 
 from collections import Counter, defaultdict
@@ -48,13 +49,15 @@ def kpis(
     during: Sequence[Interval] | None = None,
     evaluated: Sequence[Interval] | None = None,
 ) -> Kpis:
-    """Return the metrics of alarms raised in [start, end); of older ones only whether they are stale.
+    """Return the metrics of alarms raised in [start, end); of older ones only whether they are
+    stale.
 
-    Left out are backfilled and withdrawn episodes, and those without a notification because of a shelf or suppression by
-    design. Live ones that late data withdrew count, because recipients were notified. Periods begin at `start`; a shorter last
-    one counts like any other. `during`: count only these intervals [from, to), which do not overlap: the hours of a shift.
-    `evaluated`: intervals in which alarms could be raised, which do not overlap; rates and shares are of these times, and None
-    without any. None: the whole period.
+    Left out are backfilled and withdrawn episodes, and those without a notification because of a
+    shelf or suppression by design. Live ones that late data withdrew count, because recipients were
+    notified. Periods begin at `start`; a shorter last one counts like any other. `during`: count
+    only these intervals [from, to), which do not overlap: the hours of a shift. `evaluated`:
+    intervals in which alarms could be raised, which do not overlap; rates and shares are of these
+    times, and None without any. None: the whole period.
     """
     parts = [(start, end)] if during is None else list(during)
     observed_intervals = parts if evaluated is None else intersection(parts, evaluated)
@@ -131,7 +134,8 @@ def _metrics(
 def _within(
     counts: Millis, observed_intervals: Sequence[Interval], start: datetime, period: timedelta
 ) -> Millis:
-    """Return the counts of the periods from `start` on that lie, at least in part, in one of the intervals, or hold an alarm."""
+    """Return the counts of the periods from `start` on that lie, at least in part, in one of the
+    intervals, or hold an alarm."""
     width = duration_millis(period)
     begins = to_millis(start) + width * np.arange(len(counts), dtype=np.int64)
     inside = counts > 0
@@ -141,7 +145,8 @@ def _within(
 
 
 def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[Band, ...]:
-    """Return the shares of ten-minute periods by their number of alarms; the names are EEMUA's for a steady rate."""
+    """Return the shares of ten-minute periods by their number of alarms; the names are EEMUA's for
+    a steady rate."""
     acceptable, manageable = int(targets.acceptable), int(targets.manageable)
     edges = [
         (translatable("acceptable"), 0, acceptable),
@@ -159,7 +164,8 @@ def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[Band, ...]:
 def find_chattering(
     episodes: Sequence[EpisodeSummary], targets: Targets = TARGETS
 ) -> tuple[Chatter, ...]:
-    """Return the alarms raised and cleared at least `chatter_cycles` times within `chatter_within`, the worst first."""
+    """Return the alarms raised and cleared at least `chatter_cycles` times within `chatter_within`,
+    the worst first."""
     found = []
     for (definition, asset), of_target in _by_target(episodes).items():
         closed = sorted((e.raised_at, e.closed_at) for e in of_target if e.closed_at is not None)
@@ -188,7 +194,8 @@ def _bursts(closed: Sequence[tuple[datetime, datetime]], targets: Targets) -> li
 def find_stale(
     episodes: Sequence[EpisodeSummary], start: datetime, end: datetime, targets: Targets = TARGETS
 ) -> tuple[Stale, ...]:
-    """Return the alarms that had been active for too long at some instant of [start, end), the longest first."""
+    """Return the alarms that had been active for too long at some instant of [start, end), the
+    longest first."""
     found = []
     for e in episodes:
         until = min(e.closed_at or end, end)
@@ -219,7 +226,8 @@ def priorities(
 
 
 def spread(durations: Sequence[timedelta | None]) -> Spread:
-    """Return median, ninth decile and longest; nearest rank, so that each is an observed duration."""
+    """Return median, ninth decile and longest; nearest rank, so that each is an observed
+    duration."""
     lengths = sorted(d for d in durations if d is not None)
     missing = len(durations) - len(lengths)
     if not lengths:
@@ -247,7 +255,8 @@ def _share(flags: np.ndarray) -> float | None:
 
 
 def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
-    """Return every metric with its target, in reading order. Without evaluated times, a count of none is not known."""
+    """Return every metric with its target, in reading order. Without evaluated times, a count of
+    none is not known."""
     rate, hourly, daily, busiest = (
         metrics.per_ten_minutes,
         metrics.per_hour,

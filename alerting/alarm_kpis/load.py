@@ -1,6 +1,7 @@
 """Alarm load of an operator position and its budget, after EEMUA 191 and ISA-18.2.
 
-For an expected load the past is evaluated with a definition that is not in service yet, by the functions of live evaluation.
+For an expected load the past is evaluated with a definition that is not in service yet, by the
+functions of live evaluation.
 """
 
 from collections.abc import Iterable, Sequence
@@ -31,10 +32,12 @@ class Alarms:
 
 @dataclass(frozen=True)
 class PositionLoad:
-    """Alarms that one definition would add at one position: `expected` and `now` are alarms a day, of it and of all others.
+    """Alarms that one definition would add at one position: `expected` and `now` are alarms a day,
+    of it and of all others.
 
-    `floods`: share of ten-minute periods of the evaluated past in a flood, with all alarms; `floods_now`: without this
-    definition. `before`: alarms a day of the definition as it is in service now.
+    `floods`: share of ten-minute periods of the evaluated past in a flood, with all alarms;
+    `floods_now`: without this definition. `before`: alarms a day of the definition as it is in
+    service now.
     """
 
     position: str
@@ -46,7 +49,8 @@ class PositionLoad:
     before: float = 0.0
 
     def breaks(self, most_floods: float) -> bool:
-        """Return whether this definition causes too many alarms: over the budget, or floods too often."""
+        """Return whether this definition causes too many alarms: over the budget, or floods too
+        often."""
         if not _is_more(
             self.expected, self.before
         ):  # it adds no more alarms than the definition in service
@@ -66,12 +70,14 @@ class PositionLoad:
 
 
 def _is_more(one: float, other: float) -> bool:
-    """Return whether a rate exceeds another by more than the rounding of sums: a budget used up exactly is not exceeded."""
+    """Return whether a rate exceeds another by more than the rounding of sums: a budget used up
+    exactly is not exceeded."""
     return one > other and not isclose(one, other, rel_tol=1e-9)
 
 
 def replay(definition: Condition, history: History, start: datetime, end: datetime) -> list[Step]:
-    """Return the steps of episodes that a definition would have made in (start, end], in service from `start` on."""
+    """Return the steps of episodes that a definition would have made in (start, end], in service
+    from `start` on."""
     evaluated = evaluate_values(definition, history, None, start, end)
     _, steps = advance(
         ConditionState(watermark=start),
@@ -99,9 +105,9 @@ def notification_instants(
 ) -> list[datetime]:
     """Return when recipients would have been notified of each raise.
 
-    At once, or when suppression or a shelf ends, or when its severity becomes one that suppression does not mute. An episode
-    that came and went while muted has no instant; of a prediction the end of the prediction counts, unless its problem was known
-    at the raise.
+    At once, or when suppression or a shelf ends, or when its severity becomes one that suppression
+    does not mute. An episode that came and went while muted has no instant; of a prediction the end
+    of the prediction counts, unless its problem was known at the raise.
     """
     ends = {step.raised_at: step.at for step in steps if step.kind == "closed"}
     ends |= {
@@ -127,7 +133,8 @@ def _first_notified(
     still_notify: Sequence[Severity],
     shelved: Sequence[SuppressedInterval],
 ) -> datetime:
-    """Return the first instant, from its raise on, at which an episode is neither shelved nor suppressed at its severity."""
+    """Return the first instant, from its raise on, at which an episode is neither shelved nor
+    suppressed at its severity."""
     at, before = turns[0].at, None
     while at != before:
         before, at = at, first_free(shelved, at)

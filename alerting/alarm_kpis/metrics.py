@@ -10,7 +10,8 @@ from alerting.definitions.model import Severity
 
 @dataclass(frozen=True)
 class Targets:
-    """Targets of the metrics; defaults after ISA-18.2 / EEMUA 191. Counts are per ten minutes unless named."""
+    """Targets of the metrics; defaults after ISA-18.2 / EEMUA 191. Counts are per ten minutes
+    unless named."""
 
     acceptable: float = 1
     manageable: float = 2
@@ -59,7 +60,8 @@ def targets_under(budget: AlarmBudget) -> Targets:
 
 @dataclass(frozen=True)
 class Band:
-    """Share of ten-minute periods with at least `least` and at most `most` alarms (None: any number).
+    """Share of ten-minute periods with at least `least` and at most `most` alarms (None: any
+    number).
 
     `share`: None without any period.
     """
@@ -73,7 +75,8 @@ class Band:
 
 @dataclass(frozen=True)
 class Chatter:
-    """A definition on an asset that was raised and cleared several times within a minute. `cycles`: alarms in such bursts."""
+    """A definition on an asset that was raised and cleared several times within a minute. `cycles`:
+    alarms in such bursts."""
 
     definition: str
     asset: str
@@ -128,7 +131,8 @@ class Spread:
 
 @dataclass(frozen=True)
 class Finding:
-    """One metric and its target. `met` is None where there are too few data, `value` where nothing was evaluated."""
+    """One metric and its target. `met` is None where there are too few data, `value` where nothing
+    was evaluated."""
 
     metric: str
     value: float | None
@@ -140,12 +144,13 @@ class Finding:
 class Kpis:
     """Metrics of alarms over [start, end).
 
-    `silent`: alarms without a notification, which are not counted; `suppressed`: those among them that were suppressed by
-    design. `asked`: length of the period, or of the shift's hours in it; `observed`: how much of that was evaluated, and
-    counts; `observed_since`: its first instant, None if nothing was evaluated: rates and shares are then None, too. A rate is
-    also None where less than its own time was evaluated: seven minutes say nothing of a day.
-    `distribution`: ten-minute periods with 0, 1, 2 … alarms, the last number with more than that. `hourly`: alarms in each
-    hour from `start` on.
+    `silent`: alarms without a notification, which are not counted; `suppressed`: those among them
+    that were suppressed by design. `asked`: length of the period, or of the shift's hours in it;
+    `observed`: how much of that was evaluated, and counts; `observed_since`: its first instant,
+    None if nothing was evaluated: rates and shares are then None, too. A rate is also None where
+    less than its own time was evaluated: seven minutes say nothing of a day. `distribution`:
+    ten-minute periods with 0, 1, 2 … alarms, the last number with more than that. `hourly`: alarms
+    in each hour from `start` on.
     """
 
     start: datetime

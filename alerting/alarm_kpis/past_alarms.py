@@ -1,4 +1,5 @@
-"""Alarms found by evaluating past days. No recipient was notified of them, so metrics must state that they count them."""
+"""Alarms found by evaluating past days. No recipient was notified of them, so metrics must state
+that they count them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -27,7 +28,8 @@ class PastAlarms:
                 alarms=alarms,
             )
         return translatable(
-            "{alarms} more were found by evaluating past days, without a notification; they are not counted",
+            "{alarms} more were found by evaluating past days, without a notification; they are "
+            "not counted",
             alarms=alarms,
         )
 
@@ -37,8 +39,8 @@ def with_past(
 ) -> tuple[list[Alarm], PastAlarms]:
     """Return the alarms for metrics of [start, end), and the past alarms among them.
 
-    `wanted`: count them or not. None: count them while most alarms of the period are past ones, as in the first days of an
-    alert.
+    `wanted`: count them or not. None: count them while most alarms of the period are past ones, as
+    in the first days of an alert.
     """
     within = [a for a in alarms if start <= a.raised_at < end and not a.withdrawn]
     found = sum(a.backfilled for a in within)

@@ -51,7 +51,10 @@ def backtest(
     retrain: Annotated[
         str | None,
         typer.Option(
-            help="Train this often, e.g. 7d, or `never` after the start; the schedule of the definition when left out."
+            help=(
+                "Train this often, e.g. 7d, or `never` after the start; the schedule of the "
+                "definition when left out."
+            )
         ),
     ] = None,
     fresh: Annotated[
@@ -63,10 +66,12 @@ def backtest(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Backtest a definition: walk forward through history, training on the way, without notifications.
+    """Backtest a definition: walk forward through history, training on the way, without
+    notifications.
 
-    Works on a definition in service, on a draft, and on a file that is not applied. Nothing live changes. The same command
-    continues an interrupted backtest after its last finished segment, and shows a finished one at once.
+    Works on a definition in service, on a draft, and on a file that is not applied. Nothing live
+    changes. The same command continues an interrupted backtest after its last finished segment, and
+    shows a finished one at once.
     """
     from alerting.usecases.backtest import backtest as backtesting
 
@@ -112,7 +117,8 @@ def _subject(platform: "Platform", what: str) -> "Subject":
     if len(documents) > 1:
         names = ", ".join(str(d.get("name")) for d in documents)
         raise UserError(
-            f"{file}: holds {len(documents)} definitions ({names}); a backtest takes one, so write it into its own file"
+            f"{file}: holds {len(documents)} definitions ({names}); a backtest takes one, so write "
+            f"it into its own file"
         )
     return written_subject(platform, documents[0])
 
@@ -171,18 +177,22 @@ def _print(made: "Backtest", target: Path) -> None:
     if made.load:
         load = made.load
         console.print(
-            f"{load['episodes']} episodes, {load['per_day'] or 0:.3g} a day ({load['per_week']['value'] or 0:.3g} a week); "
-            f"at most {load['peak']} within 10 minutes, {load['floods']} floods (more than {load['flood_above']}); "
+            f"{load['episodes']} episodes, {load['per_day'] or 0:.3g} a day "
+            f"({load['per_week']['value'] or 0:.3g} a week); "
+            f"at most {load['peak']} within 10 minutes, {load['floods']} floods (more than "
+            f"{load['flood_above']}); "
             f"{load['days_without']} days without any",
         )
     if not_notified := made.metrics.get("not_notified"):
         console.print(
-            f"{not_notified} more episodes began and ended while suppressed by design: without notification, in no metric",
+            f"{not_notified} more episodes began and ended while suppressed by design: without "
+            f"notification, in no metric",
         )
     if made.cost:
         cost = made.cost
         console.print(
-            f"cost {cost['total']:.4g} (misses {cost['misses']:.4g}, false alarms {cost['false_alarms']:.4g}), "
+            f"cost {cost['total']:.4g} (misses {cost['misses']:.4g}, false alarms "
+            f"{cost['false_alarms']:.4g}), "
             f"{cost['per_week']:.4g} a week",
         )
     console.print(made.headline)

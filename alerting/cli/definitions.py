@@ -67,7 +67,8 @@ def check(files: FilesOrNames, as_json: Json = False) -> None:
     """Check definitions against the stored assets: lists every fault without applying them.
 
     The NAME of a stored definition checks its document, also one that was edited in the database.
-    Of a trained definition without stride or windows it says what was derived from the data, or would be.
+    Of a trained definition without stride or windows it says what was derived from the data, or
+    would be.
     """
     from alerting.usecases.definitions import sync
 
@@ -133,10 +134,11 @@ def apply(
     ] = "",
     as_json: Json = False,
 ) -> bool:
-    """Apply definitions: shows the plan and the expected alarm load, then writes all of them, or none.
+    """Apply definitions: shows the plan and the expected alarm load, then writes all of them, or
+    none.
 
-    Definitions that become active are first evaluated over the last days; if that breaks the alarm budget of a position, nothing
-    is applied.
+    Definitions that become active are first evaluated over the last days; if that breaks the alarm
+    budget of a position, nothing is applied.
     """
     from alerting.usecases.alarm_load.budget_gate import apply_within_budget, forecasts
     from alerting.usecases.definitions import sync
@@ -181,7 +183,8 @@ def apply(
 
 
 def _start_trainings(p: "Platform", plans: "Sequence[Plan]") -> dict[str, str]:
-    """Start the trainings that are due if a definition with a model was changed, and return their pages."""
+    """Start the trainings that are due if a definition with a model was changed, and return their
+    pages."""
     from alerting.definitions.model import ModelDefinition
 
     if not any(
@@ -220,7 +223,8 @@ def _changes(changes: dict[str, tuple[Any, Any]]) -> str:
 
 @command
 def list_definitions(as_json: Json = False) -> None:
-    """List all definitions with their last evaluation and training; faults, new questions, and faults of the platform follow."""
+    """List all definitions with their last evaluation and training; faults, new questions, and
+    faults of the platform follow."""
     from alerting.usecases.definitions import sync
     from alerting.usecases.definitions.training_state import describe_trainings
     from alerting.usecases.platform_health.last_runs import last_runs
@@ -276,7 +280,8 @@ def list_definitions(as_json: Json = False) -> None:
 
 
 def _show_in_two_lines(rows: Sequence[dict[str, Any]]) -> None:
-    """Print two lines for each definition, on a screen that is too narrow for its table; long names of assets are cut."""
+    """Print two lines for each definition, on a screen that is too narrow for its table; long names
+    of assets are cut."""
     for row in rows:
         what = ", ".join(str(row[key]) for key in ("kind", "state") if row.get(key))
         assets = f" on {row['assets']}" if row.get("assets") else ""
@@ -297,7 +302,8 @@ def show_definition(
     revision: Annotated[int | None, typer.Option(help="An older revision.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show a definition as YAML, which `apply` reads back unchanged; its revisions follow as comments."""
+    """Show a definition as YAML, which `apply` reads back unchanged; its revisions follow as
+    comments."""
     from alerting.definitions.model import ModelDefinition, TrainedDefinition
     from alerting.definitions.revisions import definition_document
     from alerting.usecases.definitions import sync
@@ -352,7 +358,8 @@ def show_definition(
     if isinstance(chosen.definition, ModelDefinition):
         zone = chosen.definition.schedule.timezone
         lines.append(
-            f"trained by the schedule {chosen.definition.retrain_cron or 'null: only by hand'} ({zone})"
+            f"trained by the schedule {chosen.definition.retrain_cron or 'null: only by hand'} "
+            f"({zone})"
         )
     lines += [] if training is None else [training]
     print_text(

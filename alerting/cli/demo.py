@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from alerting.demo.line import LineState
 
 demo_group = command_group(
-    "The simulated biscuit oven line: show it, and change its set-points. Physics: docs/demo-line.md."
+    "The simulated biscuit oven line: show it, and change its set-points. Physics: "
+    "docs/demo-line.md."
 )
 
 
@@ -42,7 +43,8 @@ def set_point(
 ) -> None:
     """Change a set-point of the running line, as an operator would at the panel.
 
-    In force from the next simulated minute, for eight hours or until it is set again; then the crew sets its own value again.
+    In force from the next simulated minute, for eight hours or until it is set again; then the crew
+    sets its own value again.
     """
     from alerting.adapters.mongo.demo.clock import MongoClock
     from alerting.adapters.mongo.demo.line import MongoLines
@@ -63,7 +65,10 @@ def set_point(
         stores.audit.add(user(), "set-point-change", f"{ASSET}/{variable}", at, before, wanted, why)
     start = line.state.until
     result = {"variable": variable, "before": before, "value": wanted, "from": start}
-    text = f"{variable}: {before:g} → {wanted:g}, from {short(start)} on, the next minute that the line computes"
+    text = (
+        f"{variable}: {before:g} → {wanted:g}, from {short(start)} on, the next minute that the "
+        f"line computes"
+    )
     show_result(result, as_json, text)
 
 
@@ -160,7 +165,8 @@ def past(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Fill the database with a past of the line and apply the example definitions, without running the line.
+    """Fill the database with a past of the line and apply the example definitions, without running
+    the line.
 
     A line that exists keeps its past. The clock of the platform stands still at its end.
     """

@@ -50,7 +50,8 @@ def episodes(
     end: End = None,
     as_json: Json = False,
 ) -> None:
-    """List episodes: happening, expected, over but not acknowledged, earlier; with the id of one, all its details."""
+    """List episodes: happening, expected, over but not acknowledged, earlier; with the id of one,
+    all its details."""
     from alerting.reporting import sentences
     from alerting.usecases.episodes.store import episodes_of, group_of, in_groups
 
@@ -88,7 +89,8 @@ def episodes(
 
 
 def _find_episode(p: "Platform", text: str, names: Collection[str]) -> "Episode":
-    """Return the episode of an id. Raises NotFound, with the definitions that the text may mean instead."""
+    """Return the episode of an id. Raises NotFound, with the definitions that the text may mean
+    instead."""
     from alerting.definitions.faults import NotFound
     from alerting.usecases.episodes.store import find_episode
 
@@ -158,7 +160,8 @@ def why(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Explain why an alarm was raised or not: value and limit, missing readings, score, shelf, and notifications."""
+    """Explain why an alarm was raised or not: value and limit, missing readings, score, shelf, and
+    notifications."""
     from alerting.usecases.explain.explain import why as explain
 
     when = instant(at, "--at")
@@ -287,7 +290,8 @@ def assign(
 
 
 def _advice_lines(p: "Platform", episode: "Episode") -> list[str]:
-    """Return what to declare if the episode has no advice because operators can set no variable of its assets."""
+    """Return what to declare if the episode has no advice because operators can set no variable of
+    its assets."""
     from alerting.definitions.checks.trained import advice_warnings
     from alerting.definitions.matching import matching_assets
     from alerting.definitions.model import TrainedDefinition

@@ -54,8 +54,9 @@ def evaluate(
 ) -> None:
     """Evaluate new readings, raise and close episodes, and deliver notifications.
 
-    With --from and --to it evaluates a past interval again: with the revisions and models in force then, before the first ones
-    with the newest, or with those that are named. No notification is sent for a past interval.
+    With --from and --to it evaluates a past interval again: with the revisions and models in force
+    then, before the first ones with the newest, or with those that are named. No notification is
+    sent for a past interval.
     """
     from alerting.usecases.evaluation import evaluate as evaluation
     from alerting.usecases.notification.deliver import deliver_due
@@ -153,11 +154,12 @@ def score(
     rename: options.Rename = None,
     as_json: Json = False,
 ) -> None:
-    """Show the newest score of each asset, or write those of the past or of a FILE: time, asset, score, threshold, reason.
+    """Show the newest score of each asset, or write those of the past or of a FILE: time, asset,
+    score, threshold, reason.
 
-    The scores are those that live evaluation gives: no instant sees later readings, and instants that the model has learned from,
-    or in recovery after a problem, are unknown. Those of a FILE are computed from its readings and the stored events. Nothing is
-    stored, and nothing is sent.
+    The scores are those that live evaluation gives: no instant sees later readings, and instants
+    that the model has learned from, or in recovery after a problem, are unknown. Those of a FILE
+    are computed from its readings and the stored events. Nothing is stored, and nothing is sent.
     """
     from alerting.usecases.scoring.past_scores import plan_scoring, score_past
 
@@ -209,7 +211,10 @@ def _score_file(name: str, file: Path, layout: "Layout", out: Path, as_json: boo
         "unknown": scored.unknown,
         "notes": scored.notes,
     }
-    written = f"{scored.scores:,} scores of {scored.rows:,} rows by version {scored.version}, written to {out}"
+    written = (
+        f"{scored.scores:,} scores of {scored.rows:,} rows by version {scored.version}, written to "
+        f"{out}"
+    )
     lines = [f"unknown: {count:,} instants: {reason}" for reason, count in scored.unknown.items()]
     show_result(document, as_json, written, *lines, *scored.notes)
 
@@ -229,7 +234,10 @@ def _write_scores(
         "scores": known,
         "unknown": unknown,
     }
-    written = f"{known:,} scores by version {plan.version}, {short(plan.start)} to {short(plan.end)}, written to {out}"
+    written = (
+        f"{known:,} scores by version {plan.version}, {short(plan.start)} to {short(plan.end)}, "
+        f"written to {out}"
+    )
     show_result(
         document,
         as_json,

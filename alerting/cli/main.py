@@ -1,4 +1,5 @@
-"""The command `alerting`: one sub-command per use case, the same use cases that the DAGs and the API call."""
+"""The command `alerting`: one sub-command per use case, the same use cases that the DAGs and the
+API call."""
 
 from collections.abc import Callable
 

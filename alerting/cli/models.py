@@ -63,7 +63,8 @@ def train(
     verbose: Verbose = False,
     as_json: Json = False,
 ) -> None:
-    """Train and compare candidates, and promote the best if it passes the gates; prints the result and its reason first."""
+    """Train and compare candidates, and promote the best if it passes the gates; prints the result
+    and its reason first."""
     if (name is None) != due or (due and as_of):
         raise typer.BadParameter("name one definition, or train all that are due with --due alone")
     if name is None:
@@ -85,7 +86,8 @@ def train(
 
 
 def _train_due(as_json: bool) -> None:
-    """Train the definitions that are due one after the other; one that fails is reported and does not stop the others."""
+    """Train the definitions that are due one after the other; one that fails is reported and does
+    not stop the others."""
     from alerting.usecases.training import train as training
     from alerting.usecases.training.due import find_due_trainings
 
@@ -102,7 +104,8 @@ def _train_due(as_json: bool) -> None:
 
 
 def show_proposal(result: "Proposal", verbose: bool) -> None:
-    """Print the result of a training: decision, metrics of the test period, candidates, findings on the data."""
+    """Print the result of a training: decision, metrics of the test period, candidates, findings on
+    the data."""
     from alerting.reporting.decision_text import chance_lines, period_lines, result_line
 
     console.print(result_line(result), style="bold")
@@ -124,7 +127,8 @@ def show_proposal(result: "Proposal", verbose: bool) -> None:
         console.print(f"data: {line}")
     if len(result.dataset.notes) < len(result.findings) and not verbose:
         console.print(
-            f"each of the {len(result.findings)} findings: dataset/quality.json of run {result.run_id}, or --verbose"
+            f"each of the {len(result.findings)} findings: dataset/quality.json of run "
+            f"{result.run_id}, or --verbose"
         )
 
 
@@ -188,7 +192,8 @@ def export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a model as an ONNX file: from a row of its features to its probability, for other runtimes."""
+    """Write a model as an ONNX file: from a row of its features to its probability, for other
+    runtimes."""
     from alerting.usecases.definitions.sync import require_revision
     from alerting.usecases.registry.onnx_export import export_onnx
     from alerting.usecases.scoring.past_scores import champion
@@ -218,7 +223,8 @@ def dataset(
     verbose: Verbose = False,
     as_json: Json = False,
 ) -> None:
-    """Show the rows of a training: rows and positives by part, left-out rows with the reason, and data quality."""
+    """Show the rows of a training: rows and positives by part, left-out rows with the reason, and
+    data quality."""
     from alerting.learning.data.findings import describe_findings
     from alerting.usecases.training.dataset import dataset_of, profile
 
@@ -277,7 +283,8 @@ def _require_file(out: Path, example: str) -> None:
 
 @command
 def models(name: DefinitionName, as_json: Json = False) -> None:
-    """Show the champion, the leaderboard of the last training, all versions, and every decision with its reason."""
+    """Show the champion, the leaderboard of the last training, all versions, and every decision
+    with its reason."""
     from alerting.usecases.training.promote import model_history
 
     with platform() as p:
@@ -340,7 +347,10 @@ def _show_champion(history: dict[str, Any]) -> None:
     )
     since = short(datetime.fromisoformat(history["since"]))
     by_twin = ", by its twin: the refit gave way" if history["by_twin"] else ""
-    text = f"{history['definition']}: version {history['champion']} in service since {since}{provisional}{by_twin}"
+    text = (
+        f"{history['definition']}: version {history['champion']} in service since "
+        f"{since}{provisional}{by_twin}"
+    )
     return console.print(text, style="bold")
 
 
@@ -374,14 +384,16 @@ def _show_training(training: dict[str, Any] | None) -> None:
     show_test(training["test"])
     if training["waiting"]:
         console.print(
-            f"waits for approval: alerting model approve {training['run_id']} (or: alerting model reject)",
+            f"waits for approval: alerting model approve {training['run_id']} (or: alerting model "
+            f"reject)",
             style="yellow",
         )
     console.print()
 
 
 def show_candidates(leaderboard: "Sequence[CandidateSummary]") -> None:
-    """Print the best candidate of each family in one training, best first, with 95 % confidence intervals."""
+    """Print the best candidate of each family in one training, best first, with 95 % confidence
+    intervals."""
     from alerting.reporting.decision_text import CANDIDATE_METRICS, format_metric, ranked
 
     lines = [vars(candidate) for candidate in ranked(leaderboard)]
@@ -390,7 +402,8 @@ def show_candidates(leaderboard: "Sequence[CandidateSummary]") -> None:
 
 
 def show_test(test: Mapping[str, Any]) -> None:
-    """Print the metrics of a challenger on the test period, with 95 % intervals, and the reason of its threshold."""
+    """Print the metrics of a challenger on the test period, with 95 % intervals, and the reason of
+    its threshold."""
     from alerting.reporting.decision_text import metric_lines
 
     if "ap" in test:
@@ -411,5 +424,8 @@ def _short(row: dict[str, Any]) -> dict[str, Any]:
 def show_platform_alerts(alerts: "Sequence[PlatformAlert]") -> None:
     """Print a line for each platform alert."""
     for alert in alerts:
-        text = f"platform alert since {short(alert.opened_at)}: {alert.subject}: {alert.kind}: {alert.reason}"
+        text = (
+            f"platform alert since {short(alert.opened_at)}: {alert.subject}: {alert.kind}: "
+            f"{alert.reason}"
+        )
         console.print(text, style="red")

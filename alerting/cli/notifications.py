@@ -78,7 +78,8 @@ def apply_routes(
 @route_group.command("list")
 @command
 def list_routes(as_json: Json = False) -> None:
-    """List all routes, faulty ones with their faults. Alerts that no route matches go to every channel."""
+    """List all routes, faulty ones with their faults. Alerts that no route matches go to every
+    channel."""
     from alerting.definitions.routes import route_document
     from alerting.usecases.notification.routes import read_routes
 
@@ -121,7 +122,8 @@ def test_route(
     name: Annotated[str, typer.Argument(help="A route or a channel.", metavar="ROUTE|CHANNEL")],
     as_json: Json = False,
 ) -> None:
-    """Send a test message to the channels of a route, or to one channel, at once; exit code 1 if a channel fails."""
+    """Send a test message to the channels of a route, or to one channel, at once; exit code 1 if a
+    channel fails."""
     from alerting.usecases.notification.deliver import send_test
 
     with platform() as p:

@@ -64,9 +64,11 @@ def report(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a performance report: of an interval (the last four weeks when left out), or of a calendar period.
+    """Write a performance report: of an interval (the last four weeks when left out), or of a
+    calendar period.
 
-    A report on a calendar period is stored as its next revision if anything has changed, and its recipients get it.
+    A report on a calendar period is stored as its next revision if anything has changed, and its
+    recipients get it.
     """
     _check_choice(name, plant, id, listed, period, start, end)
     begin, stop = instant(start, "--from"), instant(end, "--to")
@@ -129,7 +131,8 @@ def _issue(
     head = issue_by_hand(p, name, read_period(period, p.zone) if period else last, now)
     if not head.revision:
         raise UserError(
-            f"there is nothing to report on {name} in {head.period}: no episode, problem, promotion, answer, miss or gap"
+            f"there is nothing to report on {name} in {head.period}: no episode, problem, "
+            f"promotion, answer, miss or gap"
         )
     return _stored(p, head.id)
 
@@ -199,9 +202,11 @@ def miss(
     comment: Annotated[str, typer.Option("--comment", help="What happened.", metavar="TEXT")] = "",
     as_json: Json = False,
 ) -> bool:
-    """Report a problem for which no alert was raised; without --asset and --at list the reported misses.
+    """Report a problem for which no alert was raised; without --asset and --at list the reported
+    misses.
 
-    A miss enters the outcome and recall of reports, and the labels of the next training as the definition's feedback rules say.
+    A miss enters the outcome and recall of reports, and the labels of the next training as the
+    definition's feedback rules say.
     """
     from alerting.usecases.operators.misses import report_miss
 
@@ -220,7 +225,8 @@ def miss(
         print_json(told)
     else:
         console.print(
-            f"miss of {name} on {asset} at {short(told.missed_at)} reported: it enters the next revision of its report"
+            f"miss of {name} on {asset} at {short(told.missed_at)} reported: it enters the next "
+            f"revision of its report"
         )
     return True
 

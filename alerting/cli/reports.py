@@ -25,8 +25,8 @@ def late_data(
 ) -> None:
     """List late readings and events: their delay, and the latency that would have sufficed.
 
-    Late is what arrives after its time was evaluated. A latency is set on the variable of the asset (alerting import assets);
-    alerts are then raised that much later.
+    Late is what arrives after its time was evaluated. A latency is set on the variable of the asset
+    (alerting import assets); alerts are then raised that much later.
     """
     from alerting.usecases.ingestion.lateness import lateness
 
@@ -45,7 +45,8 @@ def late_data(
     )
     if found:
         console.print(
-            "latency: would suffice for nineteen of twenty deliveries; later readings are reprocessed",
+            "latency: would suffice for nineteen of twenty deliveries; later readings are "
+            "reprocessed",
             style="dim",
         )
 
@@ -78,13 +79,17 @@ def kpi(
         bool | None,
         typer.Option(
             "--past/--no-past",
-            help="Count alarms found by evaluating past data; when left out, only if they are most of all alarms.",
+            help=(
+                "Count alarms found by evaluating past data; when left out, only if they are most "
+                "of all alarms."
+            ),
             show_default=False,
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show alarm metrics after ISA-18.2 / EEMUA 191: rates, floods, chattering with advice, stale, top ten, priorities, times."""
+    """Show alarm metrics after ISA-18.2 / EEMUA 191: rates, floods, chattering with advice, stale,
+    top ten, priorities, times."""
     from alerting.alarm_kpis.metrics import targets_under
     from alerting.usecases.alarm_load.kpis import alarm_quality, alarm_quality_by, read_targets
 
@@ -183,7 +188,8 @@ def _show_whole(found: "AlarmQuality") -> None:
     for s in k.stale:
         still = " and still is" if s.still else ""
         console.print(
-            f"stale: {s.definition} on {s.asset} was active for {format_duration(s.active_for)}{still}"
+            f"stale: {s.definition} on {s.asset} was active for "
+            f"{format_duration(s.active_for)}{still}"
         )
     if found.muted:
         console.print(f"muted now: {len(found.muted)} (see: alerting shelf list)")
@@ -197,7 +203,8 @@ def _show_load(k: "Kpis") -> None:
     console.print(f"10-minute periods: {bands}")
     for f in k.floods:
         console.print(
-            f"flood: {short(f.start)} to {short(f.end)}, {f.alarms} alarms, at most {f.peak} in 10 minutes"
+            f"flood: {short(f.start)} to {short(f.end)}, {f.alarms} alarms, at most {f.peak} in 10 "
+            f"minutes"
         )
     mix = ", ".join(f"{p.severity} {p.share:.0%} (target {p.target:.0%})" for p in k.priorities)
     console.print(f"severities: {mix}")

@@ -1,4 +1,5 @@
-"""`alerting test`: run scenarios against definitions, in a build or before a change; like `promtool test rules`."""
+"""`alerting test`: run scenarios against definitions, in a build or before a change; like `promtool
+test rules`."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,9 +17,11 @@ Scenarios = Annotated[
 
 @command
 def test(files: Scenarios, as_json: Json = False) -> None:
-    """Run scenarios: readings over time and the transitions that must follow. Exit code 1 if one fails.
+    """Run scenarios: readings over time and the transitions that must follow. Exit code 1 if one
+    fails.
 
-    A definition is a file beside the scenarios, or written in them, or the name of one that is in the database.
+    A definition is a file beside the scenarios, or written in them, or the name of one that is in
+    the database.
     """
     from alerting.kinds.validation import parse_definition
     from alerting.usecases.definitions.scenarios import read_scenarios, run_scenario

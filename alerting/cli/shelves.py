@@ -99,7 +99,8 @@ def out_of_service(
     back: Annotated[bool, typer.Option("--return", help="Return it to service.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Take a definition on an asset out of service for maintenance, or with --return put it back."""
+    """Take a definition on an asset out of service for maintenance, or with --return put it
+    back."""
     from alerting.usecases.notification.deliver import deliver_due
     from alerting.usecases.operators import operate
 
@@ -147,7 +148,8 @@ def list_suppressions(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List targets suppressed by design now, and the episodes without notification because of it."""
+    """List targets suppressed by design now, and the episodes without notification because of
+    it."""
     from alerting.usecases.episodes.suppression import list_suppressed
 
     begin = instant(since, "--since")

@@ -1,4 +1,5 @@
-"""Helpers of all commands: options, the platform, progress, files, and messages instead of tracebacks."""
+"""Helpers of all commands: options, the platform, progress, files, and messages instead of
+tracebacks."""
 
 import getpass
 import os
@@ -90,7 +91,8 @@ def _why_stopped(home: Path) -> str | None:
 
 
 def is_served() -> bool:
-    """Return whether `alerting up` runs on this home; True for the operator's own database, where this cannot be checked."""
+    """Return whether `alerting up` runs on this home; True for the operator's own database, where
+    this cannot be checked."""
     from alerting.adapters.embedded.running import running
     from alerting.settings.environment import read_settings
 
@@ -101,7 +103,8 @@ def is_served() -> bool:
 def command(function: Callable[P, R]) -> Callable[P, R]:
     """Turn a UserError into its message and exit code 1, and Ctrl-C into exit code 130.
 
-    With --json standard output is one JSON document: what the command prints, or `{"refused": why}`.
+    With --json standard output is one JSON document: what the command prints, or `{"refused":
+    why}`.
     """
 
     @wraps(function)
@@ -121,7 +124,8 @@ def command(function: Callable[P, R]) -> Callable[P, R]:
                 raise
             except KeyboardInterrupt:
                 errors.print(
-                    "interrupted; run the command again to continue: it neither loses nor repeats data"
+                    "interrupted; run the command again to continue: it neither loses nor repeats "
+                    "data"
                 )
                 print_refusal_as_json("interrupted")
                 raise typer.Exit(130) from None
@@ -161,7 +165,8 @@ def actor() -> "Actor":
 
 
 def instant(text: str | None, option: str) -> datetime | None:
-    """Return an ISO 8601 instant with zone, e.g. 2015-03-14T00:00Z. Raises a usage error (exit code 2)."""
+    """Return an ISO 8601 instant with zone, e.g. 2015-03-14T00:00Z. Raises a usage error (exit code
+    2)."""
     if text is None:
         return None
     try:
@@ -201,7 +206,8 @@ def write_file(path: Path, text: str) -> None:
 def read_documents(
     files: Sequence[Path], noun: str = "definition", example: str = "`name: …`, `kind: …`"
 ) -> list[dict[str, Any]]:
-    """Return the documents of YAML or JSON files, as written. Raises UserError for a file with none or other content.
+    """Return the documents of YAML or JSON files, as written. Raises UserError for a file with none
+    or other content.
 
     `noun` and `example`: the kind of document and its first line, for the error message.
     """

@@ -15,19 +15,25 @@ def up(
         bool,
         typer.Option(
             "--demo/--no-demo",
-            help="With the simulated biscuit oven line: 30 days of readings, then faster than real time.",
+            help=(
+                "With the simulated biscuit oven line: 30 days of readings, then faster than real "
+                "time."
+            ),
         ),
     ] = True,
 ) -> None:
     """Start the whole platform on this machine, and restart parts that stop, until Ctrl-C.
 
-    Starts MongoDB (unless ALERTING_MONGODB_URI names one), MLflow (unless ALERTING_MLFLOW_URI does), Airflow, the API with its
-    pages, the service that stores and evaluates messages of brokers, and the demo line. All listen on this machine alone. Data,
-    logs and generated secrets are kept in ALERTING_HOME, else in the nearest .alerting at or above this folder, which is made
-    here if there is none; a second start finds everything as it was. Commands find it from there, and from anywhere else as the
-    last one started. A part that stops is started again, with a growing delay.
+    Starts MongoDB (unless ALERTING_MONGODB_URI names one), MLflow (unless ALERTING_MLFLOW_URI
+    does), Airflow, the API with its pages, the service that stores and evaluates messages of
+    brokers, and the demo line. All listen on this machine alone. Data, logs and generated secrets
+    are kept in ALERTING_HOME, else in the nearest .alerting at or above this folder, which is made
+    here if there is none; a second start finds everything as it was. Commands find it from there,
+    and from anywhere else as the last one started. A part that stops is started again, with a
+    growing delay.
 
-    Ports: ALERTING_MONGODB_PORT (27027), ALERTING_MLFLOW_PORT (5050), ALERTING_AIRFLOW_PORT (8080), ALERTING_API_PORT (8000).
+    Ports: ALERTING_MONGODB_PORT (27027), ALERTING_MLFLOW_PORT (5050), ALERTING_AIRFLOW_PORT (8080),
+    ALERTING_API_PORT (8000).
     """
     from alerting.local.up import up as run
     from alerting.settings.environment import read_settings
@@ -37,11 +43,13 @@ def up(
 
 @command
 def prepare(as_json: Json = False) -> None:
-    """Create the home of a platform with its secrets, and what its database needs, without starting it. Idempotent.
+    """Create the home of a platform with its secrets, and what its database needs, without starting
+    it. Idempotent.
 
-    In the database: collections, validators and indexes. Other commands create none; after an update of the program they refuse
-    a database that was not prepared by it. `alerting up` and Docker Compose run this first.
-    Commands need no running platform, but they need a home: only this command and `alerting up` create one.
+    In the database: collections, validators and indexes. Other commands create none; after an
+    update of the program they refuse a database that was not prepared by it. `alerting up` and
+    Docker Compose run this first. Commands need no running platform, but they need a home: only
+    this command and `alerting up` create one.
     """
     from alerting.local.prepare import prepare as run
     from alerting.settings.environment import read_settings

@@ -24,9 +24,9 @@ def backup(
 ) -> None:
     """Back up the platform, running or not: database, models, secrets.
 
-    The database is read as of one instant while the platform goes on. The folder holds secrets; it is readable by its owner
-    alone. Not included: archived readings (ALERTING_ARCHIVE), Airflow's history, a registry of your own (ALERTING_MLFLOW_URI),
-    and the settings in the environment.
+    The database is read as of one instant while the platform goes on. The folder holds secrets; it
+    is readable by its owner alone. Not included: archived readings (ALERTING_ARCHIVE), Airflow's
+    history, a registry of your own (ALERTING_MLFLOW_URI), and the settings in the environment.
     """
     from alerting.local.upkeep.files import disk_errors
     from alerting.local.upkeep.save import save_backup
@@ -50,7 +50,10 @@ def backup(
         if settings.mlflow_uri
         else []
     )
-    text = f"backup in {folder}: {documents} documents, {len(made.files)} files, {made.bytes / (1 << 20):.1f} MiB"
+    text = (
+        f"backup in {folder}: {documents} documents, {len(made.files)} files, "
+        f"{made.bytes / (1 << 20):.1f} MiB"
+    )
     result = {
         "folder": folder,
         "documents": documents,
@@ -66,10 +69,11 @@ def restore(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a backup.")],
     as_json: Json = False,
 ) -> None:
-    """Restore a backup into an empty home (ALERTING_HOME, else .alerting here) and an empty database.
+    """Restore a backup into an empty home (ALERTING_HOME, else .alerting here) and an empty
+    database.
 
-    Every hash is compared before anything is read. Then start the platform: evaluation goes on from its watermarks, and nothing
-    that was sent is sent again.
+    Every hash is compared before anything is read. Then start the platform: evaluation goes on from
+    its watermarks, and nothing that was sent is sent again.
     """
     from alerting.local.upkeep.files import disk_errors
     from alerting.local.upkeep.restore import restore_backup
@@ -83,7 +87,10 @@ def restore(
     ):
         made = restore_backup(settings, folder, report_progress)
     missing = [name for name in made.variables if name not in os.environ]
-    text = f"restored the backup of {made.at} to {settings.location}: {sum(made.database.values())} documents"
+    text = (
+        f"restored the backup of {made.at} to {settings.location}: {sum(made.database.values())} "
+        f"documents"
+    )
     notes = [f"set again what was set then: {', '.join(missing)}"] if missing else []
     show_result(
         {"restored": settings.location, "made_at": made.at, "missing": missing},
@@ -95,10 +102,12 @@ def restore(
 
 @writes
 def retain(dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Delete what is older than its retention and needed by nothing in use; Airflow does it every night.
+    """Delete what is older than its retention and needed by nothing in use; Airflow does it every
+    night.
 
-    With --dry-run it says how much would go. How long what is stored: ALERTING_READINGS_LAST, _SCORES_LAST, _NOTIFICATIONS_LAST,
-    _REPORTS_LAST, _AUDIT_LAST and _MODELS_LAST. Definitions, episodes, feedback and decisions stay for ever.
+    With --dry-run it says how much would go. How long what is stored: ALERTING_READINGS_LAST,
+    _SCORES_LAST, _NOTIFICATIONS_LAST, _REPORTS_LAST, _AUDIT_LAST and _MODELS_LAST. Definitions,
+    episodes, feedback and decisions stay for ever.
     """
     from alerting.usecases.upkeep.retention import retain as run
 
@@ -155,15 +164,22 @@ def _about_archive(p: "Platform") -> str:
 
     archive = require_archive(p)
     if archive.after is None:
-        return f"Readings are not archived: set ALERTING_ARCHIVE_AFTER, e.g. to 90d; files would go to {archive.address}"
+        return (
+            f"Readings are not archived: set ALERTING_ARCHIVE_AFTER, e.g. to 90d; files would go "
+            f"to {archive.address}"
+        )
     age = format_duration(archive.after)
-    return f"Months that ended {age} ago go to {archive.address} every night; this folder is not part of a backup"
+    return (
+        f"Months that ended {age} ago go to {archive.address} every night; this folder is not part "
+        f"of a backup"
+    )
 
 
 @archive_group.command("run")
 @writes
 def archive_run(as_json: Json = False) -> None:
-    """Archive the months that are due now; Airflow does it every night. An interrupted run goes on with the next one.
+    """Archive the months that are due now; Airflow does it every night. An interrupted run goes on
+    with the next one.
 
     Each file is read back and compared before its readings are deleted from the database.
     """
@@ -209,7 +225,8 @@ def archive_restore(
 ) -> None:
     """Put archived months of an asset back into MongoDB; their files are deleted.
 
-    They count as new: a run archives them again after a day, unless ALERTING_ARCHIVE_AFTER is set to a longer time before.
+    They count as new: a run archives them again after a day, unless ALERTING_ARCHIVE_AFTER is set
+    to a longer time before.
     """
     from alerting.usecases.upkeep.archive import restore_months
 

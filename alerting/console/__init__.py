@@ -1,1 +1,2 @@
-"""FastAPI: the REST API and the operator's pages. Each request calls a use case; this package makes no decisions."""
+"""FastAPI: the REST API and the operator's pages. Each request calls a use case; this package makes
+no decisions."""

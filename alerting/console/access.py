@@ -1,4 +1,5 @@
-"""Access to the console: tokens with roles, and sessions of browsers, signed with the token of their person."""
+"""Access to the console: tokens with roles, and sessions of browsers, signed with the token of
+their person."""
 
 import hashlib
 import hmac
@@ -38,10 +39,12 @@ class Person:
 
 
 class Access:
-    """People by tokens and sessions. A comparison takes the same time wherever a wrong value differs from the right one."""
+    """People by tokens and sessions. A comparison takes the same time wherever a wrong value
+    differs from the right one."""
 
     def __init__(self, tokens: Mapping[str, tuple[str, Role]], ended: EndedSessions) -> None:
-        """`tokens`: name and role by token. `ended`: where log-outs are recorded. Raises UserError without any token."""
+        """`tokens`: name and role by token. `ended`: where log-outs are recorded. Raises UserError
+        without any token."""
         if not tokens:
             raise UserError("there is no API token, so no person can log in: add at least one")
         self._tokens, self._ended = dict(tokens), ended
@@ -55,20 +58,21 @@ class Access:
         return found
 
     def issue_session(self, name: str, role: Role, now: datetime) -> str | None:
-        """Return a cookie value for the person of this name and role, None if no token is theirs. The session ends after
-        twelve hours, with the token, or by `end_session`.
-        """
+        """Return a cookie value for the person of this name and role, None if no token is theirs.
+        The session ends after twelve hours, with the token, or by `end_session`."""
         token = next(
             (token for token, owner in self._tokens.items() if owner == (name, role)), None
         )
         return None if token is None else _session(token, now)
 
     def start_session(self, token: str, now: datetime) -> str | None:
-        """Return a cookie value for the owner of this token, None if it is not valid; see `issue_session`."""
+        """Return a cookie value for the owner of this token, None if it is not valid; see
+        `issue_session`."""
         return None if self.find_by_token(token) is None else _session(token, now)
 
     def find_by_session(self, session: str, now: datetime) -> Person | None:
-        """Return the person whose token signed this cookie value, if it has neither expired nor been logged out."""
+        """Return the person whose token signed this cookie value, if it has neither expired nor
+        been logged out."""
         content, _, signature = session.rpartition(".")
         found = None
         for token, (name, role) in self._tokens.items():
@@ -86,7 +90,8 @@ class Access:
         return found
 
     def end_session(self, person: Person, now: datetime) -> None:
-        """End the session of this person: every copy of its cookie becomes invalid, also after a restart. Idempotent."""
+        """End the session of this person: every copy of its cookie becomes invalid, also after a
+        restart. Idempotent."""
         if person.session is not None:
             self._ended.end(_fingerprint(person.session), _expires(person.session), now)
 
@@ -104,7 +109,8 @@ def _expires(session: str) -> datetime:
 def _fingerprint(session: str) -> str:
     """Return the recorded hash of an ended session, which cannot be used as a cookie.
 
-    It covers the whole cookie, so a signature has exactly one spelling: hexadecimal, compared as text.
+    It covers the whole cookie, so a signature has exactly one spelling: hexadecimal, compared as
+    text.
     """
     return hashlib.sha256(session.encode()).hexdigest()
 
@@ -115,7 +121,8 @@ def confirms(person: Person, csrf: str) -> bool:
 
 
 def read_tokens(path: Path) -> dict[str, tuple[str, Role]]:
-    """Read a tokens file: JSON `{token: {"name": ..., "role": ...}}`. Raises UserError if others may read it, or for faults."""
+    """Read a tokens file: JSON `{token: {"name": ..., "role": ...}}`. Raises UserError if others
+    may read it, or for faults."""
     try:
         mode, text = path.stat().st_mode, path.read_text(encoding="utf-8")
     except OSError as fault:
@@ -139,7 +146,8 @@ def _tokens(document: object) -> dict[str, tuple[str, Role]]:
     for i, (token, owner) in enumerate(document.items(), 1):
         if len(token) < _LEAST_LENGTH or not token.isascii():
             raise ValueError(
-                f"token {i} must be at least {_LEAST_LENGTH} ASCII characters; make one with: openssl rand -hex 24"
+                f"token {i} must be at least {_LEAST_LENGTH} ASCII characters; make one with: "
+                f"openssl rand -hex 24"
             )
         if (
             not isinstance(owner, dict)
@@ -152,7 +160,8 @@ def _tokens(document: object) -> dict[str, tuple[str, Role]]:
             )
         if owner["role"] not in ROLES:
             raise ValueError(
-                f"token {i} of {owner['name']}: role {owner['role']!r} is not one of {', '.join(ROLES)}"
+                f"token {i} of {owner['name']}: role {owner['role']!r} is not one of "
+                f"{', '.join(ROLES)}"
             )
         tokens[token] = (owner["name"], cast(Role, owner["role"]))
     return tokens

@@ -88,10 +88,11 @@ def create_app(
 ) -> FastAPI:
     """Return the application with the API and pages of a platform. Raises UserError without tokens.
 
-    `tokens`: name and role by token. `zone`: time zone of the pages. `language`: of the pages, for browsers
-    that ask for none of those that exist; the API is in English. `sign_in`: the
-    folder of the one-time link. `public_url`: the address at which people reach the pages. `body_seconds`: time limit
-    for the body of a request to arrive. `predict_jobs`: the jobs that score files; without it none are taken.
+    `tokens`: name and role by token. `zone`: time zone of the pages. `language`: of the pages, for
+    browsers that ask for none of those that exist; the API is in English. `sign_in`: the folder of
+    the one-time link. `public_url`: the address at which people reach the pages. `body_seconds`:
+    time limit for the body of a request to arrive. `predict_jobs`: the jobs that score files;
+    without it none are taken.
     """
     entrance = Entrance(Access(tokens, platform.ended_sessions), WrongTokens(), now, public_url)
     app = FastAPI(

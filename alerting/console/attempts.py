@@ -1,4 +1,5 @@
-"""Limits per client, in bounded memory: delay after wrong tokens, and a maximum number of feedback-link requests."""
+"""Limits per client, in bounded memory: delay after wrong tokens, and a maximum number of
+feedback-link requests."""
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
@@ -38,17 +39,18 @@ class _Client:
 
 
 class WrongTokens:
-    """Delay of token guesses: after five wrong tokens each further attempt of a client waits, twice as long each time, at most a
-    minute. A right token counts at once if it was used from this client before, so a guesser (or a program with an old token)
-    cannot lock out people who share its address. Other clients are not affected.
-    """
+    """Delay of token guesses: after five wrong tokens each further attempt of a client waits, twice
+    as long each time, at most a minute. A right token counts at once if it was used from this
+    client before, so a guesser (or a program with an old token) cannot lock out people who share
+    its address. Other clients are not affected."""
 
     def __init__(self) -> None:
         self._clients: OrderedDict[str, _Client] = OrderedDict()
         self._lock = Lock()
 
     def wait(self, client: str, person: str | None, now: datetime) -> timedelta | None:
-        """Return the time until this client's token is accepted, None if it is accepted now. `person`: owner of the token."""
+        """Return the time until this client's token is accepted, None if it is accepted now.
+        `person`: owner of the token."""
         with self._lock:
             client_record = self._clients.get(client)
             if (

@@ -1,4 +1,5 @@
-"""First check of every request: token or session, size of the body, headers that forbid loading from other sites."""
+"""First check of every request: token or session, size of the body, headers that forbid loading
+from other sites."""
 
 import asyncio
 import re
@@ -51,7 +52,8 @@ _HEADERS = {
 
 
 class Gate:
-    """Gate that stores the `Person` of a request in its state; it also closes routes without a role."""
+    """Gate that stores the `Person` of a request in its state; it also closes routes without a
+    role."""
 
     def __init__(
         self,
@@ -76,7 +78,8 @@ class Gate:
         await answer(scope, BodyDeadline(receive, seconds), _with_headers(send))
 
     async def _refusal(self, request: Request) -> Response | None:
-        """Return the refusal of a request, None if it is allowed; its state then has the person, if there is one."""
+        """Return the refusal of a request, None if it is allowed; its state then has the person, if
+        there is one."""
         length = len(request.scope.get("raw_path") or b"") + len(
             request.scope.get("query_string") or b""
         )
@@ -118,7 +121,8 @@ class Gate:
     async def _by_cookie(self, request: Request) -> Response | None:
         cookie = request.cookies.get(COOKIE)
         if cookie is None or (request.url.path.startswith(API) and request.method not in READING):
-            return None  # a change through the API needs a token: another site could send a cookie alone
+            # a change through the API needs a token: another site could send a cookie alone
+            return None
         try:
             request.state.person = await run_in_threadpool(
                 self._access.find_by_session, cookie, self._now()
@@ -137,7 +141,8 @@ class BodyDeadline:
         self._complete = False
 
     async def __call__(self) -> Message:
-        """Return the next message of a request (ASGI). Raises HTTPException 408 if the body does not arrive in time."""
+        """Return the next message of a request (ASGI). Raises HTTPException 408 if the body does
+        not arrive in time."""
         if self._complete:
             return await self._receive()
         if self._until is None:
@@ -166,7 +171,8 @@ def largest_body(path: str) -> int:
 
 
 def is_upload(path: str) -> bool:
-    """Return whether a request to this path has a file as its body, which may take up to half an hour."""
+    """Return whether a request to this path has a file as its body, which may take up to half an
+    hour."""
     return _UPLOAD.fullmatch(path) is not None
 
 

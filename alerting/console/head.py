@@ -6,7 +6,8 @@ from alerting.console.gate import SIGN_IN
 
 
 class HeadAsGet:
-    """Handles HEAD as GET, except where GET changes something: the one-time link has its own answer."""
+    """Handles HEAD as GET, except where GET changes something: the one-time link has its own
+    answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

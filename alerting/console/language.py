@@ -1,4 +1,5 @@
-"""The language of the pages: chosen by the person and remembered by the browser, else that of the browser, else the plant's."""
+"""The language of the pages: chosen by the person and remembered by the browser, else that of the
+browser, else the plant's."""
 
 from typing import Annotated
 
@@ -28,7 +29,8 @@ def language_of(request: Request) -> Language:
 
 
 def language_routes() -> APIRouter:
-    """Return the route that remembers a choice. It needs no login, for the login page has the choice too."""
+    """Return the route that remembers a choice. It needs no login, for the login page has the
+    choice too."""
     routes = APIRouter(include_in_schema=False)
 
     @routes.post(PATH)

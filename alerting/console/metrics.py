@@ -33,14 +33,16 @@ from alerting.usecases.platform_health.metrics import (
 from alerting.usecases.sources.status import SourceStatus, source_statuses
 
 LIMIT_S = 8.0
-"""Time within which a scrape must have read the database: less than the ten seconds that Prometheus waits by default."""
+"""Time within which a scrape must have read the database: less than the ten seconds that Prometheus
+waits by default."""
 FRESH_S = 10.0
 """Time for which figures are answered again without reading the database."""
 
 
 @dataclass(frozen=True)
 class Scrape:
-    """Result of one collection. `metrics`: None if the platform could not be read, or not within the limit."""
+    """Result of one collection. `metrics`: None if the platform could not be read, or not within
+    the limit."""
 
     database_up: bool
     seconds: float
@@ -64,7 +66,8 @@ class PlatformReader:
         self._read_at = 0.0
 
     def read(self) -> Scrape:
-        """Return metrics that are at most a few seconds old. Never raises for a database that is down or slow."""
+        """Return metrics that are at most a few seconds old. Never raises for a database that is
+        down or slow."""
         if not self._lock.acquire(timeout=self._limit):
             return Scrape(True, self._limit, None)
         try:
@@ -107,7 +110,8 @@ class PlatformCollector(Collector):
         self._reader = reader
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metric families of one scrape; those of the platform only if it could be read."""
+        """Yield the metric families of one scrape; those of the platform only if it could be
+        read."""
         yield InfoMetricFamily(
             "alerting_build",
             "Version of the platform.",

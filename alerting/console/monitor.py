@@ -1,7 +1,8 @@
 """The check of the platform by the console: it goes on where Airflow or the database does not.
 
-Every minute the console checks the platform as the maintenance does. If evaluation is late it delivers notifications, too,
-because Airflow may be away. If the database is away it sends that itself, to those who were last known to get such messages.
+Every minute the console checks the platform as the maintenance does. If evaluation is late it
+delivers notifications, too, because Airflow may be away. If the database is away it sends that
+itself, to those who were last known to get such messages.
 """
 
 import logging

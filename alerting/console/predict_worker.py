@@ -1,7 +1,9 @@
-"""The worker of predict jobs: one at a time, in a process of its own, so that scoring neither slows pages nor takes their memory.
+"""The worker of predict jobs: one at a time, in a process of its own, so that scoring neither slows
+pages nor takes their memory.
 
-The thread of the console starts the process, ends it when its job is cancelled or takes too long, and starts it again after a
-crash. The process ends when the console has ended; the next console begins the job again.
+The thread of the console starts the process, ends it when its job is cancelled or takes too long,
+and starts it again after a crash. The process ends when the console has ended; the next console
+begins the job again.
 """
 
 import logging
@@ -42,7 +44,8 @@ _log = logging.getLogger(__name__)
 
 
 class PredictWorker:
-    """Works at the jobs of a folder. `lasts`: how long scores are kept. `longest_s`: after which a job is ended."""
+    """Works at the jobs of a folder. `lasts`: how long scores are kept. `longest_s`: after which a
+    job is ended."""
 
     def __init__(
         self,
@@ -55,7 +58,8 @@ class PredictWorker:
         self._pause_s = _PAUSE_S
 
     def start(self) -> Event:
-        """Work in a thread of its own. Return the event that stops it, and the job under way with it."""
+        """Work in a thread of its own. Return the event that stops it, and the job under way with
+        it."""
         stop = Event()
         Thread(target=self.work, args=(stop,), name="predict-jobs", daemon=True).start()
         return stop
@@ -95,18 +99,25 @@ class PredictWorker:
             if (
                 process.returncode != _NO_DATABASE
             ):  # an outage is the fault of no job: all of them wait for its end
-                ended = f"the worker ended with {process.returncode} and without scores; the log of the console has the details"
+                ended = (
+                    f"the worker ended with {process.returncode} and without scores; the log of "
+                    f"the console has the details"
+                )
                 self._jobs.record_failure(id, ended)
             stop.wait(self._pause_s)
 
     def _wait(self, process: "subprocess.Popen[bytes]", id: str, stop: Event) -> str | None:
-        """Wait for the end of a process, or its job's. Return why it took too long, None otherwise."""
+        """Wait for the end of a process, or its job's. Return why it took too long, None
+        otherwise."""
         until = time.monotonic() + self._longest_s
         while process.poll() is None and not stop.wait(_POLL_S):
             if self._jobs.get(id).state == "cancelled":
                 return None
             if time.monotonic() > until:
-                return f"it took longer than {self._longest_s / 3600:g} hours; send the readings in smaller files"
+                return (
+                    f"it took longer than {self._longest_s / 3600:g} hours; send the readings in "
+                    f"smaller files"
+                )
         return None
 
 
@@ -121,7 +132,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 class _Progress:
-    """Writes the progress of a job, at most once a second; ends the process when the console has ended."""
+    """Writes the progress of a job, at most once a second; ends the process when the console has
+    ended."""
 
     def __init__(self, folder: Path) -> None:
         self._path, self._console, self._written = folder / "progress.json", os.getppid(), 0.0
@@ -135,7 +147,8 @@ class _Progress:
 
 
 def main() -> int:
-    """Score the readings of the job in the folder that is named. Return 75 if it is worth another try, 69 without a database."""
+    """Score the readings of the job in the folder that is named. Return 75 if it is worth another
+    try, 69 without a database."""
     from pymongo.errors import ConnectionFailure, PyMongoError
 
     from alerting.adapters.archive.file_scores import score_file
@@ -179,7 +192,8 @@ def main() -> int:
 def _with_copy(
     result: dict[str, Any], order: JobOrder, addresses: JobAddresses, scores: Path
 ) -> dict[str, Any]:
-    """Return the result of a job with the address of the copy of its scores, or with the reason why there is none."""
+    """Return the result of a job with the address of the copy of its scores, or with the reason why
+    there is none."""
     if order.scores_to is None:
         return result
     try:

@@ -26,7 +26,10 @@ API = "/api/"
 METRICS = "/metrics"
 GONE_BEFORE_THE_END = 499  # the number that proxies log for a client that closed its connection
 PROBLEM = "application/problem+json"
-BODY_UNREADABLE = "the body cannot be read: it does not match its content-type, nests too deeply, or holds a number of too many digits"
+BODY_UNREADABLE = (
+    "the body cannot be read: it does not match its content-type, nests too deeply, or holds a "
+    "number of too many digits"
+)
 MOST, LONGEST_NAME, LONGEST_PATH, LONGEST_DETAIL = 20, 100, 500, 4000
 DATABASE_DOWN = translatable(
     "the database does not answer; try again later; all acknowledged data are kept"
@@ -64,7 +67,8 @@ def problem(
 
 
 def is_for_programs(path: str) -> bool:
-    """Return whether programs call this path: faults there are JSON, and no token leads to 401 instead of the login page."""
+    """Return whether programs call this path: faults there are JSON, and no token leads to 401
+    instead of the login page."""
     return path.startswith(API) or path == METRICS
 
 
@@ -133,7 +137,8 @@ def handle_problems(app: FastAPI) -> None:
 
 
 def _wrong_method(request: Request) -> Response:
-    """Return the refusal of a method, with those of all routes of the address; where there is GET, there is HEAD."""
+    """Return the refusal of a method, with those of all routes of the address; where there is GET,
+    there is HEAD."""
     matching = [
         route for route in request.app.routes if route.matches(request.scope)[0] != Match.NONE
     ]
@@ -148,7 +153,8 @@ def _wrong_method(request: Request) -> Response:
 
 
 def _answer_the_gone(_: Request, __: Exception) -> Response:
-    """Return an answer that nobody reads, to a request whose body was broken off: the log of requests has one line of it."""
+    """Return an answer that nobody reads, to a request whose body was broken off: the log of
+    requests has one line of it."""
     return Response(status_code=GONE_BEFORE_THE_END)
 
 

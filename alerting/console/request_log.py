@@ -14,7 +14,8 @@ _REGULAR = frozenset({"/api/v1/health", "/style.css", METRICS})
 
 
 class RequestLog:
-    """Log of method, declared address (never its values, which may be permissions), status and duration."""
+    """Log of method, declared address (never its values, which may be permissions), status and
+    duration."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -25,7 +25,8 @@ TOKENS_FILE = variable("api_tokens_file")
 def serve(
     host: str = LOOPBACK, port: int | None = None, environ: Mapping[str, str] = os.environ
 ) -> None:
-    """Serve until a signal asks to stop. Raises UserError without a database or a tokens file readable only by its owner.
+    """Serve until a signal asks to stop. Raises UserError without a database or a tokens file
+    readable only by its owner.
 
     `port`: `ALERTING_API_PORT` when left out.
     """
@@ -53,7 +54,8 @@ def serve(
 
 
 def tokens_file(settings: Settings, environ: Mapping[str, str]) -> Path:
-    """Return the path in `ALERTING_API_TOKENS_FILE`, or that of the file that `alerting up` makes."""
+    """Return the path in `ALERTING_API_TOKENS_FILE`, or that of the file that `alerting up`
+    makes."""
     return Path(environ.get(TOKENS_FILE) or settings.home / "secrets" / "api_tokens.json")
 
 

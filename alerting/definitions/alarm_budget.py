@@ -1,4 +1,5 @@
-"""Budget of alarms for an operator position, after EEMUA 191 and ISA-18.2: a setting of the platform."""
+"""Budget of alarms for an operator position, after EEMUA 191 and ISA-18.2: a setting of the
+platform."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,11 +11,13 @@ GateMode = Literal["refuse", "warn", "off"]
 
 @dataclass(frozen=True)
 class AlarmBudget:
-    """Most alarms that a position has to answer, and how the platform treats a definition that exceeds them.
+    """Most alarms that a position has to answer, and how the platform treats a definition that
+    exceeds them.
 
-    `per_day`: alarms a day; 144 is one in ten minutes (EEMUA 191: very likely acceptable). `by_position`: other numbers for
-    single positions. `flood_above`: more alarms than this in ten minutes are a flood. `most_floods`: largest allowed share of
-    such periods (ISA-18.2). `days`: length of the past that is evaluated.
+    `per_day`: alarms a day; 144 is one in ten minutes (EEMUA 191: very likely acceptable).
+    `by_position`: other numbers for single positions. `flood_above`: more alarms than this in ten
+    minutes are a flood. `most_floods`: largest allowed share of such periods (ISA-18.2). `days`:
+    length of the past that is evaluated.
     """
 
     mode: GateMode = "off"

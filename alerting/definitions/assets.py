@@ -1,4 +1,5 @@
-"""Assets: a machine or line with the variables that are measured or set on it, and types of events."""
+"""Assets: a machine or line with the variables that are measured or set on it, and types of
+events."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -82,7 +83,8 @@ MOST_VARIABLES = 10_000
 
 @dataclass(frozen=True)
 class SourceLatencies:
-    """How long evaluation waits for values of each source. All are equal: they are no part of an asset's document."""
+    """How long evaluation waits for values of each source. All are equal: they are no part of an
+    asset's document."""
 
     by_source: Mapping[str, timedelta] = field(default_factory=dict, compare=False)
 
@@ -94,12 +96,17 @@ class Asset(Closed):
     title: Line | None = Field(None, description="Name for people.")
     parent: Name | None = Field(
         None,
-        description="The asset to which this one belongs, e.g. its line; events and states of the parent count here, too.",
+        description=(
+            "The asset to which this one belongs, e.g. its line; events and states of the parent "
+            "count here, too."
+        ),
     )
     position: Name | None = Field(
         None,
-        description="The operator position that answers its alarms, e.g. oven-operator; the parent's when left out. "
-        "Alarm figures and the alarm budget are per position; assets without a position share one, called operators.",
+        description="The operator position that answers its alarms, e.g. oven-operator; the "
+        "parent's when left out. "
+        "Alarm figures and the alarm budget are per position; assets without a position share "
+        "one, called operators.",
     )
     attributes: dict[Tag, Line | float | bool] = Field(
         default_factory=dict,
@@ -112,7 +119,10 @@ class Asset(Closed):
     relations: tuple[Relation, ...] = Field(
         (),
         max_length=1000,
-        description="Variables that follow others, e.g. a zone temperature its set-point; recommendations move them together.",
+        description=(
+            "Variables that follow others, e.g. a zone temperature its set-point; recommendations "
+            "move them together."
+        ),
     )
 
     _latencies: SourceLatencies = PrivateAttr(default_factory=SourceLatencies)
@@ -124,9 +134,11 @@ class Asset(Closed):
         return relations
 
     def latency(self, variable: str, default: timedelta) -> timedelta:
-        """Return how long evaluation waits for values of a variable: its latency, else that of its source.
+        """Return how long evaluation waits for values of a variable: its latency, else that of its
+        source.
 
-        Of a computed one the longest of its parts. `default`: the platform's latency, where neither is given.
+        Of a computed one the longest of its parts. `default`: the platform's latency, where neither
+        is given.
         """
         declared = self.variables.get(variable)
         if declared is not None and declared.computed is not None:
@@ -136,7 +148,8 @@ class Asset(Closed):
         return self._latencies.by_source.get(declared.source or "", default)
 
     def delay(self, variable: str) -> timedelta:
-        """Return the time after which a value of a variable is known: of a computed one, when all its parts are."""
+        """Return the time after which a value of a variable is known: of a computed one, when all
+        its parts are."""
         declared = self.variables.get(variable)
         if declared is None or declared.computed is None:
             return timedelta(0) if declared is None else declared.delay
@@ -147,7 +160,8 @@ class Asset(Closed):
         return variable in self.variables and self.variables[variable].computed is not None
 
     def with_parts(self, variables: Iterable[str]) -> list[str]:
-        """Return the variables and the parts of computed ones, directly or through others, each once and after its parts."""
+        """Return the variables and the parts of computed ones, directly or through others, each
+        once and after its parts."""
         waiting = list(variables)
         if not any(map(self.is_computed, waiting)):
             return list(dict.fromkeys(reversed(waiting)))
@@ -165,7 +179,8 @@ class Asset(Closed):
         return list(TopologicalSorter(parts).static_order())
 
     def computed_of(self, variables: Iterable[str]) -> list[str]:
-        """Return the variables that are computed of some of these, directly or through others, each after its parts."""
+        """Return the variables that are computed of some of these, directly or through others, each
+        after its parts."""
         moved, found = set(variables), []
         for name in self.with_parts(name for name in self.variables if self.is_computed(name)):
             computed = self.variables[name].computed
@@ -175,7 +190,8 @@ class Asset(Closed):
         return found
 
     def with_latencies(self, of_sources: Mapping[str, timedelta]) -> "Asset":
-        """Return the asset with the latencies of sources, by name, for variables without their own."""
+        """Return the asset with the latencies of sources, by name, for variables without their
+        own."""
         if not of_sources or not any(
             variable.source in of_sources for variable in self.variables.values()
         ):
@@ -211,7 +227,8 @@ def in_order(relations: Collection[Relation]) -> list[Relation]:
 
 
 def computed_faults(asset: Asset) -> Iterator[Fault]:
-    """Return the faults of all computed variables: parts that are unknown, no numbers or too rare, and circles."""
+    """Return the faults of all computed variables: parts that are unknown, no numbers or too rare,
+    and circles."""
     computed = {name: v.computed for name, v in asset.variables.items() if v.computed is not None}
     return _faults_of(asset, computed) if computed else iter(())
 
@@ -259,7 +276,8 @@ def _faults_of(asset: Asset, computed: Mapping[str, Computed]) -> Iterator[Fault
 
 
 def types_of(asset: Asset, variables: Iterable[str]) -> dict[str, VariableType]:
-    """Return the type of each variable, each once; a variable that the asset does not declare counts as a number."""
+    """Return the type of each variable, each once; a variable that the asset does not declare
+    counts as a number."""
     return {
         name: asset.variables[name].type if name in asset.variables else "number"
         for name in variables
@@ -275,7 +293,10 @@ class EventType(Closed):
     )
     delay: Duration = Field(
         timedelta(0),
-        description="Time from the start of an event, and from its end, until it is known, e.g. 14d for complaints.",
+        description=(
+            "Time from the start of an event, and from its end, until it is known, e.g. 14d for "
+            "complaints."
+        ),
     )
 
 
@@ -317,7 +338,8 @@ def asset_document(asset: Asset) -> dict[str, Any]:
 
 
 def is_type_open(variable: Variable) -> bool:
-    """Return whether a measured variable was declared without a type, and without a field that only a number has."""
+    """Return whether a measured variable was declared without a type, and without a field that only
+    a number has."""
     is_stated = "type" in variable.model_fields_set or any(
         getattr(variable, field) is not None for field in _OF_NUMBERS
     )
@@ -335,13 +357,15 @@ def parse_event_type(document: Mapping[str, Any]) -> EventType:
 
 
 class AssetTree:
-    """All assets by name, to find what is above one of them. Made once for all, because there may be very many."""
+    """All assets by name, to find what is above one of them. Made once for all, because there may
+    be very many."""
 
     def __init__(self, assets: Iterable[Asset]) -> None:
         self._by_name = {asset.name: asset for asset in assets}
 
     def upwards(self, asset: Asset) -> list[Asset]:
-        """Return the asset, its parent, the parent's parent and so on, as far as these are known."""
+        """Return the asset, its parent, the parent's parent and so on, as far as these are
+        known."""
         chain = [asset]
         while (
             parent := self._by_name.get(chain[-1].parent or "")
@@ -350,22 +374,26 @@ class AssetTree:
         return chain
 
     def position(self, asset: Asset) -> str:
-        """Return the operator position that answers the alarms of an asset: its own, or the nearest one above it."""
+        """Return the operator position that answers the alarms of an asset: its own, or the nearest
+        one above it."""
         return next(
             (a.position for a in self.upwards(asset) if a.position is not None), NO_POSITION
         )
 
     def line(self, asset: Asset) -> str:
-        """Return the name of the outermost asset above an asset, its line; its own name if none is above it."""
+        """Return the name of the outermost asset above an asset, its line; its own name if none is
+        above it."""
         return self.upwards(asset)[-1].name
 
 
 def variable_name(foreign: str) -> str:
     """Derive a legal name from any column title: `Air temperature [K]` gives `Air_temperature_K`.
 
-    Attributes have these names, and variables that earlier versions declared; new variables get `column_titles.derive_name`.
+    Attributes have these names, and variables that earlier versions declared; new variables get
+    `column_titles.derive_name`.
 
-    A title that is too long for a name, or has no legal character, gets a hash of the whole title, which keeps names distinct.
+    A title that is too long for a name, or has no legal character, gets a hash of the whole title,
+    which keeps names distinct.
     """
     name = re.sub(r"[^A-Za-z0-9_-]+", "_", foreign.strip()).strip("_")
     legal = name if re.match(VARIABLE_PATTERN, name) else f"v_{name}"

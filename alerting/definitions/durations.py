@@ -27,7 +27,8 @@ def parse_duration(text: str) -> timedelta:
     seconds = sum(int(n) * _UNITS[u] for n, u in re.findall(r"([0-9]+)([wdhms])", compact))
     if seconds > LONGEST.total_seconds():
         raise ValueError(
-            f"{shown(text)} is too long; the longest duration is {format_duration(LONGEST)}, ten years"
+            f"{shown(text)} is too long; the longest duration is {format_duration(LONGEST)}, ten "
+            f"years"
         )
     return timedelta(seconds=seconds)
 
@@ -50,7 +51,8 @@ def _read(value: object) -> object:
     if isinstance(value, timedelta):
         if abs(value) > LONGEST:
             raise ValueError(
-                f"{value} is too long; the longest duration is {format_duration(LONGEST)}, ten years"
+                f"{value} is too long; the longest duration is {format_duration(LONGEST)}, ten "
+                f"years"
             )
         return value
     raise ValueError(f"{shown(value)} is not a duration; write for example 30m, 1h30m or 5d")

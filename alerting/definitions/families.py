@@ -1,6 +1,8 @@
-"""Names of model families: those of the platform, optional ones among them, and those that installed packages add.
+"""Names of model families: those of the platform, optional ones among them, and those that
+installed packages add.
 
-A package adds a family by an entry point in the group `alerting.families`: name of the family = `module:object`.
+A package adds a family by an entry point in the group `alerting.families`: name of the family =
+`module:object`.
 """
 
 from functools import cache
@@ -13,7 +15,8 @@ BUILT_IN = ("logistic_regression", "random_forest", "lightgbm")
 OPTIONAL = (
     "xgboost",
 )  # of the platform, each with the library of its name, which need not be installed
-PERSISTENCE = "persistence"  # tried for every problem whose variable the model may see, without being asked for
+# tried for every problem whose variable the model may see, without being asked for
+PERSISTENCE = "persistence"
 GROUP = "alerting.families"
 
 
@@ -29,12 +32,14 @@ def is_installed(name: str) -> bool:
 
 
 def require_family(name: str) -> str:
-    """Return the name of a family that is installed here. Raises ValueError with the families that are for any other name."""
+    """Return the name of a family that is installed here. Raises ValueError with the families that
+    are for any other name."""
     if name in BUILT_IN or is_installed(name) or find_added(name):
         return name
     if name in OPTIONAL:
         raise ValueError(
-            f"{name} is not installed here; install it wherever models are trained: pip install alerting[{name}]"
+            f"{name} is not installed here; install it wherever models are trained: pip install "
+            f"alerting[{name}]"
         )
     names = [*BUILT_IN, *filter(is_installed, OPTIONAL), *sorted(entry_points(group=GROUP).names)]
     hint = nearest(name, names, "families of this platform")

@@ -45,7 +45,8 @@ def legible(text: str, longest: int) -> str:
 
 
 def storable(text: str, longest: int = 4000) -> str:
-    """Return a text, such as the name of a file, that UTF-8 can write: cut, and with bytes that are no character written out."""
+    """Return a text, such as the name of a file, that UTF-8 can write: cut, and with bytes that are
+    no character written out."""
     cut = text if len(text) <= longest else f"{text[: longest - 1]}…"
     return _HALVES.sub(_write_byte, cut)
 
@@ -94,7 +95,8 @@ class NotFound(UserError):
 
 
 class Unreachable(UserError):
-    """Error: what a user's input needs is away, such as the archive; the same input can succeed later, and is not refused."""
+    """Error: what a user's input needs is away, such as the archive; the same input can succeed
+    later, and is not refused."""
 
 
 class DocumentRefused(UserError):
@@ -122,7 +124,8 @@ class DefinitionRefused(DocumentRefused):
 def read_each(
     documents: Iterable[Mapping[str, Any]], parse: Callable[[Mapping[str, Any]], T]
 ) -> tuple[list[T], dict[str, list[str]]]:
-    """Return what `parse` makes of the valid documents, and the faults of the others by name. A faulty one stops no other."""
+    """Return what `parse` makes of the valid documents, and the faults of the others by name. A
+    faulty one stops no other."""
     good, faults = list[T](), dict[str, list[str]]()
     for document in documents:
         try:
@@ -137,7 +140,8 @@ def read_each(
 
 
 def close_names(word: str, names: Iterable[str], most: int = 3) -> list[str]:
-    """Return the names that a mistyped word may mean, nearest first: those that resemble it, or else those that contain it."""
+    """Return the names that a mistyped word may mean, nearest first: those that resemble it, or
+    else those that contain it."""
     folded = {name.casefold(): name for name in sorted(names, reverse=True)}
     typed = word[:_LONGEST_WORD].casefold()
     close = get_close_matches(typed, folded, n=most, cutoff=_LEAST_LIKENESS)
@@ -160,8 +164,12 @@ def nearest(word: str, names: Iterable[str], what: str) -> str:
 
 
 def unknown_name(what: str, name: str, names: Iterable[str], remedy: str) -> str:
-    """Return the message that there is no `what` of a name, with the names that it may mean. `remedy`: where none exists."""
-    return f"there is no {what} {shown(name)} ({nearest(name, names, 'known') or f'none yet; {remedy}'})"
+    """Return the message that there is no `what` of a name, with the names that it may mean.
+    `remedy`: where none exists."""
+    return (
+        f"there is no {what} {shown(name)} "
+        f"({nearest(name, names, 'known') or f'none yet; {remedy}'})"
+    )
 
 
 def without(document: Mapping[str, Any], paths: Iterable[str]) -> dict[str, Any]:

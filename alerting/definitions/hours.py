@@ -1,4 +1,5 @@
-"""Hours of the week in a time zone, such as shifts and quiet hours, across daylight-saving changes."""
+"""Hours of the week in a time zone, such as shifts and quiet hours, across daylight-saving
+changes."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -47,7 +48,8 @@ TimeZone = Annotated[
 
 
 def _from_yaml(value: object) -> object:
-    """Return hours as text with two digits. Other readers of YAML take an unquoted 22:00 as the number 1320."""
+    """Return hours as text with two digits. Other readers of YAML take an unquoted 22:00 as the
+    number 1320."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 1440:
         return f"{value // 60:02d}:{value % 60:02d}"
     return (
@@ -80,7 +82,8 @@ class Hours(Closed):
 def spans(
     hours: Sequence[Hours], zone: ZoneInfo, start: datetime, end: datetime
 ) -> list[tuple[datetime, datetime]]:
-    """Return the intervals [begin, stop) that meet [start, end), in UTC, sorted by begin; they may overlap."""
+    """Return the intervals [begin, stop) that meet [start, end), in UTC, sorted by begin; they may
+    overlap."""
     first, last = (
         start.astimezone(zone).date() - timedelta(days=2),
         end.astimezone(zone).date() + timedelta(days=1),
@@ -125,7 +128,8 @@ def _between(
 
 
 def _instant(day: date, clock: str, zone: ZoneInfo) -> datetime:
-    """Return the instant of a local time: the first of two in autumn, the first that exists after it in spring."""
+    """Return the instant of a local time: the first of two in autumn, the first that exists after
+    it in spring."""
     if clock == "24:00":
         day, clock = day + timedelta(days=1), "00:00"
     local = datetime.combine(day, time.fromisoformat(clock), zone)

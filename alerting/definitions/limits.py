@@ -84,7 +84,8 @@ def unknown_limits(definition: Condition, asset: Asset) -> list[tuple[str, str]]
                 found.append(
                     (
                         path,
-                        f"attribute {limit.attribute!r} of asset {asset.name!r} is {value!r}; a limit needs a number",
+                        f"attribute {limit.attribute!r} of asset {asset.name!r} is {value!r}; a "
+                        f"limit needs a number",
                     )
                 )
     return found
@@ -124,7 +125,8 @@ def key_of(variable: str, learned: Learned) -> str:
 
 
 def levels_on(definition: Condition, asset: Asset) -> tuple[Level, ...]:
-    """Return the limits on this asset, the least severe first. Every limit is known there (see `unknown_limits`)."""
+    """Return the limits on this asset, the least severe first. Every limit is known there (see
+    `unknown_limits`)."""
     if definition.levels is not None:
         return tuple(
             _level(severity, limits, asset) for severity, limits in level_limits(definition)

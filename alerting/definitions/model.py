@@ -1,7 +1,8 @@
-"""Fields of every alert definition, whatever its kind, and the groups of fields that kinds with a trained model share.
+"""Fields of every alert definition, whatever its kind, and the groups of fields that kinds with a
+trained model share.
 
-A kind makes its own class of these (`kinds/<kind>/definition.py`): the source of schema, validator and reference page. Every
-field has an effect; `test_fields_are_honoured.py` proves it.
+A kind makes its own class of these (`kinds/<kind>/definition.py`): the source of schema, validator
+and reference page. Every field has an effect; `test_fields_are_honoured.py` proves it.
 """
 
 from abc import ABC, abstractmethod
@@ -93,7 +94,8 @@ class Definition(CommonFields, ABC):
     costs: Costs | None = Field(
         None,
         exclude_if=lambda costs: costs is None,
-        description="Costs of problems, false alarms and interventions, for the sums of money in reports. They "
+        description="Costs of problems, false alarms and interventions, for the sums of money in "
+        "reports. They "
         "never choose the threshold of a model: operating_point.cost_of_miss and "
         "cost_of_false_alarm do, and may differ.",
     )
@@ -116,7 +118,8 @@ class Definition(CommonFields, ABC):
     def retrain_cron(self) -> str | None:
         """Return the cron expression of the training; None: only by hand.
 
-        Weekly trainings are spread over the minutes of seven nights by a hash of the name, so that they do not all begin at once.
+        Weekly trainings are spread over the minutes of seven nights by a hash of the name, so that
+        they do not all begin at once.
         """
         if self.schedule.retrain != WEEKLY:
             return self.schedule.retrain
@@ -127,7 +130,8 @@ class Definition(CommonFields, ABC):
     def report_period(self) -> ReportPeriod | None:
         """Return the calendar period of the performance report; None: only by hand.
 
-        A cron expression means the shortest period that is not shorter than the longest time between its next ticks.
+        A cron expression means the shortest period that is not shorter than the longest time
+        between its next ticks.
         """
         written = self.schedule.report
         if written is None or written in REPORT_PERIODS:
@@ -135,7 +139,8 @@ class Definition(CommonFields, ABC):
         return _period_of(written)
 
     def severities(self) -> tuple[Severity, ...]:
-        """Return every severity that an episode of this definition can have, the least severe first."""
+        """Return every severity that an episode of this definition can have, the least severe
+        first."""
         return (self.severity,)
 
     def faults(self) -> Iterable[Fault]:
@@ -143,9 +148,12 @@ class Definition(CommonFields, ABC):
         return ()
 
     def faults_on(
-        self, targets: Sequence[Asset], event_types: Sequence[EventType]
-    ) -> Iterable[Fault]:  # noqa: ARG002
-        """Return the faults of the fields of this kind beside the matched assets and the known event types."""
+        self,
+        targets: Sequence[Asset],  # noqa: ARG002
+        event_types: Sequence[EventType],  # noqa: ARG002
+    ) -> Iterable[Fault]:
+        """Return the faults of the fields of this kind beside the matched assets and the known
+        event types."""
         return ()
 
     def variables_read(self, asset: Asset) -> frozenset[str]:
@@ -168,9 +176,11 @@ class Definition(CommonFields, ABC):
         return timedelta(0)
 
     def latency(self, asset: Asset, default: timedelta) -> timedelta:
-        """Return how long an evaluation waits for readings of an asset: the latency of its slowest variable.
+        """Return how long an evaluation waits for readings of an asset: the latency of its slowest
+        variable.
 
-        A problem that determines outcomes only delays no evaluation. `default`: the platform's latency.
+        A problem that determines outcomes only delays no evaluation. `default`: the platform's
+        latency.
         """
         return max(
             (asset.latency(variable, default) for variable in self.variables_evaluated(asset)),
@@ -179,7 +189,8 @@ class Definition(CommonFields, ABC):
 
 
 class ModelDefinition(Definition):
-    """A definition that is evaluated by a model: trained by schedule, registered, promoted, and rolled back."""
+    """A definition that is evaluated by a model: trained by schedule, registered, promoted, and
+    rolled back."""
 
     if TYPE_CHECKING:
         promotion: PromotionMode  # of each kind's own class, in the order of its fields
@@ -192,7 +203,8 @@ class ModelDefinition(Definition):
     @property
     @abstractmethod
     def learns_from(self) -> datetime | None:
-        """Return the first instant of readings that the definition names for training; None without one."""
+        """Return the first instant of readings that the definition names for training; None without
+        one."""
 
     @property
     @abstractmethod
@@ -211,21 +223,26 @@ class ModelDefinition(Definition):
 
     @property
     def groups_by(self) -> tuple[str, ...]:
-        """Return the categories by which a training groups readings; one holds until its next value."""
+        """Return the categories by which a training groups readings; one holds until its next
+        value."""
         return ()
 
     @abstractmethod
     def question_fields(self) -> dict[str, Any]:
-        """Return the fields that a model answers, as plain values: after a change of one, no earlier model may answer."""
+        """Return the fields that a model answers, as plain values: after a change of one, no
+        earlier model may answer."""
 
 
 class TrainedDefinition(ModelDefinition):
-    """The groups of fields of a model that learns from problems: training and evaluation use them."""
+    """The groups of fields of a model that learns from problems: training and evaluation use
+    them."""
 
     problem: Problem = Field(description="The problem to prevent.")
     horizon: Duration = Field(
-        description="Time ahead for which the problem is predicted, e.g. 30m. 0s: is the unit just made bad? Each row is then "
-        "one unit, labelled by the problem at its own instant, and the problem's variable is not among the features."
+        description="Time ahead for which the problem is predicted, e.g. 30m. 0s: is the unit just "
+        "made bad? Each row is then "
+        "one unit, labelled by the problem at its own instant, and the problem's variable is not "
+        "among the features."
     )
     gap: Duration = Field(
         timedelta(0),
@@ -277,7 +294,8 @@ class TrainedDefinition(ModelDefinition):
         return (*self.problem.variables, *self.include)
 
     def question_fields(self) -> dict[str, Any]:
-        """Return problem (with the kind of its label), horizon, gap, assets, variables and stride as written.
+        """Return problem (with the kind of its label), horizon, gap, assets, variables and stride
+        as written.
 
         Derived values are auto.
         """
@@ -290,28 +308,33 @@ class TrainedDefinition(ModelDefinition):
 
     @property
     def window(self) -> PredictionWindow:
-        """Return where the problem is predicted: from gap to gap + horizon; for the unit just made, the last stride."""
+        """Return where the problem is predicted: from gap to gap + horizon; for the unit just made,
+        the last stride."""
         return PredictionWindow(-self.stride, timedelta(0)) if self.is_of_unit else super().window
 
     def leads(self, sampling: timedelta | None) -> tuple[timedelta, ...]:  # noqa: ARG002
-        """Return the times ahead for which the model predicts values of the problem's variable; none if only the problem.
+        """Return the times ahead for which the model predicts values of the problem's variable;
+        none if only the problem.
 
         `sampling`: the usual time between two values of it, None when unknown.
         """
         return ()
 
     def own_lags(self, sampling: timedelta | None) -> tuple[timedelta, ...]:  # noqa: ARG002
-        """Return the lags at which the model sees the problem's variable, beside `features.lags`."""
+        """Return the lags at which the model sees the problem's variable, beside
+        `features.lags`."""
         return ()
 
     @property
     def must_know(self) -> str | None:
-        """Return the variable without whose last value an instant is unknown; None where any value of any variable will do."""
+        """Return the variable without whose last value an instant is unknown; None where any value
+        of any variable will do."""
         return None
 
     @property
     def sees_problem(self) -> bool:
-        """Return whether the model may see the problem's variables: `include` without `exclude`, never of the unit just made."""
+        """Return whether the model may see the problem's variables: `include` without `exclude`,
+        never of the unit just made."""
         variables = self.problem.variables
         return bool(variables) and not self.is_of_unit and all(map(self.may_see, variables))
 
@@ -321,7 +344,8 @@ class TrainedDefinition(ModelDefinition):
 
     @property
     def stride(self) -> timedelta:
-        """Return the time between two evaluations: as written, or, while none is derived, a sixth of the horizon.
+        """Return the time between two evaluations: as written, or, while none is derived, a sixth
+        of the horizon.
 
         The sixth is rounded down to whole minutes, at least one minute.
         """
@@ -329,13 +353,15 @@ class TrainedDefinition(ModelDefinition):
 
     @property
     def families(self) -> tuple[str, ...]:
-        """Return the model families that a training tries: persistence where the model may see the last value of one number."""
+        """Return the model families that a training tries: persistence where the model may see the
+        last value of one number."""
         is_number = self.problem.variable is not None and not isinstance(self.problem.equals, str)
         persists = self.sees_problem and is_number and "last" in self.features.aggregations
         return (*((PERSISTENCE,) if persists else ()), *self.learning.candidates)
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
-        """Return the variables that the model may see, and those of the problem, which tell whether it has begun.
+        """Return the variables that the model may see, and those of the problem, which tell whether
+        it has begun.
 
         Of the unit just made the problem's own variables are not among them.
         """

@@ -25,7 +25,8 @@ class Plan:
 
 
 def definition_document(definition: Definition) -> dict[str, Any]:
-    """Return the document of a definition as people would write it: without fields at their default."""
+    """Return the document of a definition as people would write it: without fields at their
+    default."""
     return definition.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
@@ -78,7 +79,8 @@ def next_revision(
 
 
 def question_after(definition: Definition, latest: Revision | None) -> str | None:
-    """Return the question: that of the latest revision if it asks the same, however an earlier version hashed it."""
+    """Return the question: that of the latest revision if it asks the same, however an earlier
+    version hashed it."""
     if not isinstance(definition, ModelDefinition):
         return None
     question = question_hash(definition)
@@ -88,7 +90,8 @@ def question_after(definition: Definition, latest: Revision | None) -> str | Non
 
 
 def in_force(revisions: Sequence[Revision], at: datetime) -> Revision | None:
-    """Return the revision in force at an instant; None before the first. `revisions` are sorted, oldest first."""
+    """Return the revision in force at an instant; None before the first. `revisions` are sorted,
+    oldest first."""
     return next((r for r in reversed(revisions) if r.at <= at), None)
 
 

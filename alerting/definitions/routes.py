@@ -1,4 +1,5 @@
-"""Routes: recipients of alerts, with times, repeats and escalations. One closed, described document."""
+"""Routes: recipients of alerts, with times, repeats and escalations. One closed, described
+document."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -62,7 +63,9 @@ class Flood(Closed):
         5,
         ge=1,
         le=10_000,
-        description="This many alerts of one asset are announced one by one; critical ones always are.",
+        description=(
+            "This many alerts of one asset are announced one by one; critical ones always are."
+        ),
     )
     within: Duration = Field(
         timedelta(minutes=10),
@@ -91,11 +94,16 @@ class Route(Closed):
     quiet: tuple[Hours, ...] = Field(
         (),
         max_length=100,
-        description="Hours in which only critical alerts are announced; other open alerts are announced afterwards.",
+        description=(
+            "Hours in which only critical alerts are announced; other open alerts are announced "
+            "afterwards."
+        ),
     )
     repeat: Duration | None = Field(
         None,
-        description="Announce again after this time, until the alert is acknowledged or over; at least 1m.",
+        description=(
+            "Announce again after this time, until the alert is acknowledged or over; at least 1m."
+        ),
     )
     escalation: tuple[Escalation, ...] = Field(
         (), max_length=20, description="Further channels to notify without acknowledgement."
@@ -106,20 +114,30 @@ class Route(Closed):
     )
     heartbeat: Duration | None = Field(
         None,
-        description="Interval of a message that alerting is running; its absence shows a fault; at least 1m.",
+        description=(
+            "Interval of a message that alerting is running; its absence shows a fault; at least "
+            "1m."
+        ),
     )
 
     language: LanguageCode | None = Field(
         None,
-        description="Language of the messages: en, de or fr; that of the plant (ALERTING_LANGUAGE) when left out.",
+        description=(
+            "Language of the messages: en, de or fr; that of the plant (ALERTING_LANGUAGE) when "
+            "left out."
+        ),
     )
     acknowledge_by_link: bool = Field(
         False,
-        description="Messages carry a link that acknowledges the alert, without a login, in the name of the channel.",
+        description=(
+            "Messages carry a link that acknowledges the alert, without a login, in the name of "
+            "the channel."
+        ),
     )
     platform: bool = Field(
         False,
-        description="Announce faults of the platform itself too: a failed training, a late evaluation, a full disk. "
+        description="Announce faults of the platform itself too: a failed training, a late "
+        "evaluation, a full disk. "
         "If no route does, they go to the channel log.",
     )
 

@@ -1,4 +1,5 @@
-"""Sixteen shards of definitions, by a hash of the name: their states, DAG files and reports are dealt alike."""
+"""Sixteen shards of definitions, by a hash of the name: their states, DAG files and reports are
+dealt alike."""
 
 from functools import cache
 from zlib import crc32

@@ -1,4 +1,5 @@
-"""Suppression by design: states of the line and hours of the week in which an alert is evaluated but not notified."""
+"""Suppression by design: states of the line and hours of the week in which an alert is evaluated
+but not notified."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -30,11 +31,16 @@ class LineState(Closed):
 
     variable: VariableName | None = Field(
         None,
-        description="Variable that shows the state: of the asset itself, or else of the nearest one above it (parent).",
+        description=(
+            "Variable that shows the state: of the asset itself, or else of the nearest one above "
+            "it (parent)."
+        ),
     )
     equals: StrictBool | Number | Line | None = Field(
         None,
-        description="It has exactly this value: a number, true or false, or the text of a category.",
+        description=(
+            "It has exactly this value: a number, true or false, or the text of a category."
+        ),
     )
     above: Number | None = Field(None, description="It is above this value.")
     below: Number | None = Field(
@@ -45,12 +51,16 @@ class LineState(Closed):
     )
     stale_after: Duration = Field(
         timedelta(minutes=10),
-        description="A value stays in force until the next one, at most this long; then the state is unknown, "
+        description="A value stays in force until the next one, at most this long; then the state "
+        "is unknown, "
         "and recipients are notified.",
     )
     event: Tag | None = Field(
         None,
-        description="Instead: an event of this type goes on (* matches any text), on the asset or any above it.",
+        description=(
+            "Instead: an event of this type goes on (* matches any text), on the asset or any "
+            "above it."
+        ),
     )
     recovery: Duration = Field(
         timedelta(0),
@@ -69,7 +79,8 @@ def _one_or_more(value: Any) -> Any:
 
 
 class Suppression(Closed):
-    """Times without notifications, by design of the plant. Evaluation goes on; an episode still open afterwards is announced."""
+    """Times without notifications, by design of the plant. Evaluation goes on; an episode still
+    open afterwards is announced."""
 
     when: Annotated[tuple[LineState, ...], BeforeValidator(_one_or_more)] = Field(
         (), max_length=50, description="States of the line, of which one is enough."
@@ -79,7 +90,10 @@ class Suppression(Closed):
         alias="while",
         max_length=20,
         exclude_if=lambda others: not others,
-        description="Other alerts, of which one is enough: no notification while an episode of it is open on the same asset.",
+        description=(
+            "Other alerts, of which one is enough: no notification while an episode of it is open "
+            "on the same asset."
+        ),
     )
     windows: tuple[Hours, ...] = Field((), max_length=100, description="Hours of the week.")
     timezone: TimeZone = Field(
@@ -88,7 +102,8 @@ class Suppression(Closed):
     still_notify: tuple[Literal["low", "medium", "high", "critical"], ...] = Field(
         (),
         max_length=10,
-        description="Severities that are announced even then; none when left out: an alert without meaning in that state is "
+        description="Severities that are announced even then; none when left out: an alert without "
+        "meaning in that state is "
         "never announced.",
     )
 
@@ -199,7 +214,10 @@ def _variable_faults(path: str, state: LineState, chain: Sequence[Asset]) -> Ite
         )
     if variable.sampling and state.stale_after < variable.sampling:
         usual = format_duration(variable.sampling)
-        message = f"{format_duration(state.stale_after)} is shorter than the sampling of {name!r} on {holder.name!r}, {usual}"
+        message = (
+            f"{format_duration(state.stale_after)} is shorter than the sampling of {name!r} on "
+            f"{holder.name!r}, {usual}"
+        )
         yield Fault(
             f"{path}.stale_after",
             message,

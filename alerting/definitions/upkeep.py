@@ -1,4 +1,5 @@
-"""Limits of the platform's own health and of what data may declare, and how long documents are stored: settings with defaults."""
+"""Limits of the platform's own health and of what data may declare, and how long documents are
+stored: settings with defaults."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -8,8 +9,8 @@ from datetime import timedelta
 class HealthLimits:
     """Limits beyond which the platform raises an alert about itself, in the platform's time.
 
-    `evaluation_late`: behind schedule and latency; `source_stale`: without a reading of an asset that was read live;
-    `disk_least`: free bytes.
+    `evaluation_late`: behind schedule and latency; `source_stale`: without a reading of an asset
+    that was read live; `disk_least`: free bytes.
     """
 
     evaluation_late: timedelta = timedelta(minutes=15)
@@ -19,7 +20,8 @@ class HealthLimits:
 
 @dataclass(frozen=True)
 class DeclarationBounds:
-    """How many new names data may declare: in one delivery, by one source (or sender without one) so far, and by all so far."""
+    """How many new names data may declare: in one delivery, by one source (or sender without one)
+    so far, and by all so far."""
 
     delivery: int
     source: int
@@ -28,7 +30,8 @@ class DeclarationBounds:
 
 @dataclass(frozen=True)
 class DeclarationLimits:
-    """Bounds on what sources and senders declare; what an engineer imports is not counted. `variables`: types of events, too."""
+    """Bounds on what sources and senders declare; what an engineer imports is not counted.
+    `variables`: types of events, too."""
 
     assets: DeclarationBounds = DeclarationBounds(500, 2_000, 10_000)
     variables: DeclarationBounds = DeclarationBounds(5_000, 20_000, 100_000)
@@ -38,10 +41,11 @@ class DeclarationLimits:
 class Retention:
     """How long documents are stored that nothing in use needs.
 
-    `models`: training runs, and model versions that were never in service. `notifications`: after the end of their episode.
-    `scores`: those of models, and the records of past evaluations; `audit`: resolved platform alerts too; `reports`:
-    backtests too; `predictions`: the scores of predict jobs, on the disk of the console; `archive`: archived readings, by the end
-    of their month.
+    `models`: training runs, and model versions that were never in service. `notifications`: after
+    the end of their episode. `scores`: those of models, and the records of past evaluations;
+    `audit`: resolved platform alerts too; `reports`: backtests too; `predictions`: the scores of
+    predict jobs, on the disk of the console; `archive`: archived readings, by the end of their
+    month.
     """
 
     readings: timedelta = timedelta(days=730)

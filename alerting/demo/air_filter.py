@@ -1,6 +1,8 @@
-"""The filter of the oven's supply air: it clogs within a day, and its pressure drop leaves its limit before it is changed.
+"""The filter of the oven's supply air: it clogs within a day, and its pressure drop leaves its
+limit before it is changed.
 
-An asset of its own with randomness of its own, as the check-weigher. All of it is a function of the seed and the minute.
+An asset of its own with randomness of its own, as the check-weigher. All of it is a function of the
+seed and the minute.
 """
 
 from collections.abc import Iterator
@@ -30,7 +32,8 @@ _RARELY = 0.15  # share of filters that are changed before the limit
 
 
 class _Life(NamedTuple):
-    """The life of one filter: from the minute it is put in to the one it is taken out, and its pressure drop then, in Pa."""
+    """The life of one filter: from the minute it is put in to the one it is taken out, and its
+    pressure drop then, in Pa."""
 
     start: int
     end: int
@@ -54,7 +57,8 @@ def air_filter() -> Asset:
 def pressure_drops(
     schedule: Schedule, first: int, last: int
 ) -> Iterator[tuple[int, dict[str, float | str | bool]]]:
-    """Yield every tenth minute of [first, last) with pressure drop and flow; none while the line stands."""
+    """Yield every tenth minute of [first, last) with pressure drop and flow; none while the line
+    stands."""
     for minute in schedule.running(first, last, EVERY):
         noise = normal_of_day(schedule.seed, Stream.FLOW, minute // DAY, DAY // EVERY, 2)[
             minute % DAY // EVERY
@@ -65,7 +69,8 @@ def pressure_drops(
 
 
 def cloggings(schedule: Schedule, first: int, last: int) -> list[Disturbance]:
-    """Return the filters put in in [first, last) that clog beyond the limit, in order; their size is in Pa."""
+    """Return the filters put in in [first, last) that clog beyond the limit, in order; their size
+    is in Pa."""
     lives = (_life(schedule.seed, slot) for slot in range(first // SLOT, last // SLOT + 2))
     return [
         Disturbance(

@@ -55,11 +55,13 @@ RELATIONS = (
     ),
     Relation(variable="belt_speed", kind="equal", of="belt_speed_setpoint"),
 )
-"""Relations to set-points: a zone's temperature within minutes, as far as its burner can, and the belt's speed."""
+"""Relations to set-points: a zone's temperature within minutes, as far as its burner can, and the
+belt's speed."""
 
 
 def demo_asset() -> Asset:
-    """Return the oven: 15 numeric variables, one reading a minute, four of them set-points, which four others follow."""
+    """Return the oven: 15 numeric variables, one reading a minute, four of them set-points, which
+    four others follow."""
     zones = {
         f"zone_{z}_temperature": _measured_variable(f"Zone {z} temperature", "°C", 20, 350)
         for z in (1, 2, 3)

@@ -1,8 +1,8 @@
 """Stateless randomness: every number is a function of seed, stream and counter alone.
 
-Philox is a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011). Its key is (seed,
-stream), its counter contains the day or slot. A simulation that is cut into chunks, or killed and resumed, draws the same
-numbers.
+Philox is a counter-based generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
+2011). Its key is (seed, stream), its counter contains the day or slot. A simulation that is cut
+into chunks, or killed and resumed, draws the same numbers.
 """
 
 from dataclasses import dataclass
@@ -50,7 +50,8 @@ def normal_of_day(seed: int, stream: Stream, day: int, *shape: int) -> npt.NDArr
 
 @dataclass(frozen=True)
 class DayOfChance:
-    """One day of draws: `walks` (1440, 7) and `errors` (1440, 15) standard normal, `gaps` (1440, 15) uniform in [0, 1)."""
+    """One day of draws: `walks` (1440, 7) and `errors` (1440, 15) standard normal, `gaps` (1440,
+    15) uniform in [0, 1)."""
 
     walks: npt.NDArray[np.float64]
     errors: npt.NDArray[np.float64]

@@ -1,7 +1,8 @@
-"""The check-weigher behind the oven: the mean weight of a minute's biscuits, and steps of its calibration.
+"""The check-weigher behind the oven: the mean weight of a minute's biscuits, and steps of its
+calibration.
 
-An asset of its own with randomness of its own, so that the oven's readings and disturbances are the same with it and without.
-All of it is a function of the seed and the minute.
+An asset of its own with randomness of its own, so that the oven's readings and disturbances are the
+same with it and without. All of it is a function of the seed and the minute.
 """
 
 from collections.abc import Iterator
@@ -33,7 +34,8 @@ def checkweigher() -> Asset:
 
 
 def weights(schedule: Schedule, first: int, last: int) -> Iterator[tuple[int, float]]:
-    """Yield the minutes of [first, last) with the weight that the scale shows; none while the line stands."""
+    """Yield the minutes of [first, last) with the weight that the scale shows; none while the line
+    stands."""
     for minute in schedule.running(first, last):
         step = calibration_step(schedule, minute // SLOT)
         off = step.size if step is not None and step.start <= minute < step.end else 0.0

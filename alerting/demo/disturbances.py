@@ -1,6 +1,8 @@
-"""Programme of the line: disturbances with a root cause, stops, maintenance, batches and the crew's own trims.
+"""Programme of the line: disturbances with a root cause, stops, maintenance, batches and the crew's
+own trims.
 
-All of it is a function of the seed and the minute (counted from the line's first), so this module has no state.
+All of it is a function of the seed and the minute (counted from the line's first), so this module
+has no state.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +25,8 @@ Cause = Literal[
 ]
 
 SLOT = 240
-"""One disturbance of the product begins in most slots of four hours, and ends before the next slot."""
+"""One disturbance of the product begins in most slots of four hours, and ends before the next
+slot."""
 VALVE_SLOT = 5 * DAY
 STOP_SLOT = 480
 TRIM_SLOT = 120
@@ -39,7 +42,8 @@ SIZES: dict[Cause, tuple[float, float]] = {
     "fast-belt": (1.7, 2.3),
     "stuck-valve": (0.66, 0.74),
 }
-"""Smallest and largest peak: points of moisture, lost share of burner 2, points of humidity, m/min, least power of burner 2."""
+"""Smallest and largest peak: points of moisture, lost share of burner 2, points of humidity, m/min,
+least power of burner 2."""
 
 RAMPS: dict[Cause, tuple[int, int]] = {
     "wet-dough": (15, 32),
@@ -69,10 +73,11 @@ ANSWERS: tuple[dict[str, float], ...] = (
 
 @dataclass(frozen=True)
 class Disturbance:
-    """One disturbance: from `start` it grows for `ramp` minutes to `size`, stays for `hold` and fades in `fade` minutes.
+    """One disturbance: from `start` it grows for `ramp` minutes to `size`, stays for `hold` and
+    fades in `fade` minutes.
 
-    `answered`: minute at which an attentive crew, warned beforehand, sets its `answer` until the disturbance is over; None
-    without such a crew.
+    `answered`: minute at which an attentive crew, warned beforehand, sets its `answer` until the
+    disturbance is over; None without such a crew.
     """
 
     cause: Cause
@@ -102,13 +107,15 @@ class Disturbance:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Programme of the line. The showcase is the first slot after `live_from`: see docs/demo-line.md."""
+    """Programme of the line. The showcase is the first slot after `live_from`: see
+    docs/demo-line.md."""
 
     seed: int
     live_from: int
 
     def acting(self, minute: int) -> tuple[Disturbance, ...]:
-        """Return the disturbances of this minute, at most one of the product and one stuck valve."""
+        """Return the disturbances of this minute, at most one of the product and one stuck
+        valve."""
         found = (_of_slot(self, minute // SLOT), _stuck_valve(self, minute // VALVE_SLOT))
         return tuple(d for d in found if d is not None and d.start <= minute < d.end)
 
@@ -123,7 +130,8 @@ class Schedule:
         return self.live_from <= minute < self.live_from + SLOT
 
     def stop(self, minute: int) -> tuple[int, int] | None:
-        """Return the stop [start, end) of the line that includes this minute, maintenance included."""
+        """Return the stop [start, end) of the line that includes this minute, maintenance
+        included."""
         stop = self.maintenance(minute) or _stop_of_slot(self.seed, minute // STOP_SLOT)
         return (
             stop if stop and stop[0] <= minute < stop[1] and not self.in_showcase(stop[0]) else None
@@ -144,7 +152,8 @@ class Schedule:
         first: int,
         last: int,
     ) -> list[Disturbance]:
-        """Return the disturbances that begin in [first, last), in order, of which each slot of this length has at most one."""
+        """Return the disturbances that begin in [first, last), in order, of which each slot of this
+        length has at most one."""
         found = (of_slot(self, number) for number in range(first // slot, last // slot + 1))
         return [one for one in found if one is not None and first <= one.start < last]
 
@@ -158,7 +167,8 @@ class Schedule:
         )
 
     def crew_setpoint(self, name: str, minute: int) -> float:
-        """Return the crew's set-point: the recipe, a trim that changes about every three hours, and a belt run too fast."""
+        """Return the crew's set-point: the recipe, a trim that changes about every three hours, and
+        a belt run too fast."""
         acting = self.acting(minute)
         value = (
             NOMINAL[name]
@@ -170,7 +180,8 @@ class Schedule:
         return round(value, 1)
 
     def batch(self, minute: int) -> float:
-        """Return how much wetter (standard normal) the batch of dough of this minute is than the usual one."""
+        """Return how much wetter (standard normal) the batch of dough of this minute is than the
+        usual one."""
         return _batch(self.seed, minute // BATCH)
 
     def _trim(self, name: str, minute: int) -> float:

@@ -1,6 +1,8 @@
-"""The exhaust fan of the oven: four variables that follow its load, and a belt that slips, so that the air flow no longer does.
+"""The exhaust fan of the oven: four variables that follow its load, and a belt that slips, so that
+the air flow no longer does.
 
-An asset of its own with randomness of its own, as the check-weigher. All of it is a function of the seed and the minute.
+An asset of its own with randomness of its own, as the check-weigher. All of it is a function of the
+seed and the minute.
 """
 
 from collections.abc import Iterator
@@ -57,7 +59,8 @@ def exhaust_fan() -> Asset:
 def fan_values(
     schedule: Schedule, first: int, last: int
 ) -> Iterator[tuple[int, dict[str, float | str | bool]]]:
-    """Yield every fifth minute of [first, last) with the values of the sensors; none while the line stands."""
+    """Yield every fifth minute of [first, last) with the values of the sensors; none while the line
+    stands."""
     for minute in schedule.running(first, last, EVERY):
         load, of_day = _load(schedule.seed, minute), (DAY // EVERY, len(FOLLOWS))
         noise = normal_of_day(schedule.seed, Stream.FAN, minute // DAY, *of_day)[
@@ -74,13 +77,15 @@ def fan_values(
 
 
 def belt_slips(schedule: Schedule, first: int, last: int) -> list[Disturbance]:
-    """Return the slips that begin in [first, last), in order; their size is the share of the flow that is lost."""
+    """Return the slips that begin in [first, last), in order; their size is the share of the flow
+    that is lost."""
     return schedule.one_in_slots(belt_slip, SLOT, first, last)
 
 
 @lru_cache(maxsize=64)
 def belt_slip(schedule: Schedule, slot: int) -> Disturbance | None:
-    """Return the slip of a slot; none in the last filled week, which a first training does not see, or with the live line."""
+    """Return the slip of a slot; none in the last filled week, which a first training does not see,
+    or with the live line."""
     chance = generator(schedule.seed, Stream.BELT, slot)
     start = slot * SLOT + int(chance.integers(DAY, SLOT - DAY))
     lasts, size = (

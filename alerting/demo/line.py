@@ -1,7 +1,9 @@
-"""The line between two instants: from physics, programme, sensors and set-points to readings, events and the next state.
+"""The line between two instants: from physics, programme, sensors and set-points to readings,
+events and the next state.
 
-Pure. Simulating [0, n) at once or in any chunks gives the same bits: randomness is stateless (`chance.py`), and the whole state
-of the line is in `LineState`, whose document survives JSON and BSON unchanged.
+Pure. Simulating [0, n) at once or in any chunks gives the same bits: randomness is stateless
+(`chance.py`), and the whole state of the line is in `LineState`, whose document survives JSON and
+BSON unchanged.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -50,7 +52,8 @@ RANGES = {name: (v.low or 0.0, v.high or 0.0) for name, v in demo_asset().variab
 
 @dataclass(frozen=True)
 class SetPointChange:
-    """A set-point changed by a person, in force from `minute` on for `hold` minutes. `before` is the set-point until then."""
+    """A set-point changed by a person, in force from `minute` on for `hold` minutes. `before` is
+    the set-point until then."""
 
     minute: int
     variable: str
@@ -61,13 +64,15 @@ class SetPointChange:
 
     @property
     def until(self) -> int:
-        """Return the first minute in which it is over, unless a person sets another value before."""
+        """Return the first minute in which it is over, unless a person sets another value
+        before."""
         return self.minute + self.hold
 
 
 @dataclass
 class Walks:
-    """Slow random walks: `air` in points of humidity, `dough` in points of moisture, `flour` relative, `fouling` per burner."""
+    """Slow random walks: `air` in points of humidity, `dough` in points of moisture, `flour`
+    relative, `fouling` per burner."""
 
     air: float = 0.0
     dough: float = 0.0
@@ -77,7 +82,8 @@ class Walks:
 
 @dataclass(frozen=True)
 class LineState:
-    """The line after its first `minute` minutes. `origin` is its first instant; the live line begins at minute `live_from`."""
+    """The line after its first `minute` minutes. `origin` is its first instant; the live line
+    begins at minute `live_from`."""
 
     seed: int
     origin: datetime
@@ -124,7 +130,8 @@ class LineState:
 
 @dataclass(frozen=True)
 class LineAdvance:
-    """Result of a simulation between two states: readings and events to store, and the state afterwards."""
+    """Result of a simulation between two states: readings and events to store, and the state
+    afterwards."""
 
     rows: list[ReadingRow]
     events: list[EventRow]
@@ -137,7 +144,8 @@ def new_line(seed: int, origin: datetime, days: int) -> LineState:
 
 
 def simulate(state: LineState, until: int) -> LineAdvance:
-    """Advance the line to `until` minutes since its origin; an earlier or equal minute changes nothing."""
+    """Advance the line to `until` minutes since its origin; an earlier or equal minute changes
+    nothing."""
     following = deepcopy(state)
     rows = [
         ReadingRow(ASSET, following.instant(m + 1), _minute(following, m))
@@ -149,7 +157,8 @@ def simulate(state: LineState, until: int) -> LineAdvance:
 
 
 def weigh(state: LineState, until: int) -> list[ReadingRow]:
-    """Return the readings of check-weigher, air filter and fan from the line's minute to `until` minutes since its origin."""
+    """Return the readings of check-weigher, air filter and fan from the line's minute to `until`
+    minutes since its origin."""
     weighed = weights(state.schedule, state.minute, until)
     rows = [
         ReadingRow(CHECKWEIGHER, state.instant(minute + 1), {WEIGHT: weight})
@@ -164,7 +173,8 @@ def weigh(state: LineState, until: int) -> list[ReadingRow]:
 
 
 def causes(state: LineState, span: timedelta) -> list[tuple[datetime, datetime, Disturbance]]:
-    """Return the true disturbances that began within `span` before the last reading, with begin and end."""
+    """Return the true disturbances that began within `span` before the last reading, with begin and
+    end."""
     first = max(0, state.minute - span // MINUTE)
     found = state.schedule.disturbances(first, state.minute)
     for beside in (calibration_steps, cloggings, belt_slips):
@@ -190,7 +200,8 @@ def _minute(line: LineState, minute: int) -> dict[str, float | str | bool]:
 
 
 def _walk(walks: Walks, steps: list[float], cleaned: bool) -> None:
-    """Advance every random walk by one minute (AR(1), except fouling, which only grows until the burners are cleaned)."""
+    """Advance every random walk by one minute (AR(1), except fouling, which only grows until the
+    burners are cleaned)."""
     air, dough, flour, fouling = steps
     walks.air += -walks.air / 600 + 0.18 * air
     walks.dough += -walks.dough / 200 + 0.025 * dough
@@ -230,13 +241,15 @@ def _per_zone(values: Iterable[float]) -> tuple[float, float, float]:
 
 
 def _humidity(walk: float, minute: int, damp: float) -> float:
-    """Return the relative humidity of the supply air, %: dampest at six in the morning of the line's day."""
+    """Return the relative humidity of the supply air, %: dampest at six in the morning of the
+    line's day."""
     daily = AIR_DAILY * sin(2 * pi * minute / DAY)
     return min(98.0, max(15.0, AIR_USUAL + daily + walk + damp))
 
 
 def _truth(oven: Oven, conditions: Conditions, setpoints: dict[str, float]) -> dict[str, float]:
-    """Return the values of perfect sensors, in the order of SENSOR_ERRORS; the product only where some came out."""
+    """Return the values of perfect sensors, in the order of SENSOR_ERRORS; the product only where
+    some came out."""
     truth = {f"zone_{z + 1}_temperature": oven.temperature[z] for z in range(ZONES)}
     truth |= {f"zone_{z + 1}_burner_power": 100.0 * oven.power[z] for z in range(ZONES)}
     truth |= {
@@ -262,7 +275,8 @@ def _sense(
 
 
 def _events(state: LineState, until: int) -> Iterator[EventRow]:
-    """Yield stops and maintenance that begin or end in (state.minute, until], and set-point changes made in it."""
+    """Yield stops and maintenance that begin or end in (state.minute, until], and set-point changes
+    made in it."""
     schedule = state.schedule
     for stop in _condition_intervals(schedule.stop, state.minute, until):
         yield _lasting(state, "line-stop", stop, until)

@@ -1,8 +1,9 @@
-"""Physics of the oven: heat in three zones, a belt, and parcels of biscuit that dry and brown on their way through.
+"""Physics of the oven: heat in three zones, a belt, and parcels of biscuit that dry and brown on
+their way through.
 
-Units: minutes, metres, °C, m/min; moisture in % of the wet biscuit; powers and efficiencies as shares of one. Equations and
-constants are explained in docs/demo-line.md. All of it is scalar arithmetic in a fixed order: the same inputs give the same
-bits.
+Units: minutes, metres, °C, m/min; moisture in % of the wet biscuit; powers and efficiencies as
+shares of one. Equations and constants are explained in docs/demo-line.md. All of it is scalar
+arithmetic in a fixed order: the same inputs give the same bits.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ ZONES = 3
 ZONE_LENGTH = 14.0
 OVEN_LENGTH = ZONES * ZONE_LENGTH
 COOLING_LENGTH = 64.0
-"""Open conveyor between the oven and the gauges, at belt speed: biscuits cool, and change no more."""
+"""Open conveyor between the oven and the gauges, at belt speed: biscuits cool, and change no
+more."""
 STEPS = 6
 """Steps in a minute: one every 10 s."""
 DT = 1.0 / STEPS
@@ -41,7 +43,8 @@ DAMPING = 0.006
 """Relative fall of the drying rate per point of relative humidity over 50 %."""
 DOUGH_USUAL = 22.0
 STICKINESS = 0.012
-"""Relative fall of the drying rate per point of dough moisture over the usual: wetter pieces spread less and stay thicker."""
+"""Relative fall of the drying rate per point of dough moisture over the usual: wetter pieces spread
+less and stay thicker."""
 BROWNING = (0.3, 2.6, 4.2)
 """Loss of lightness per minute in each zone at its reference temperature."""
 BROWNING_SENSITIVITY = 0.025
@@ -50,7 +53,8 @@ DOUGH_LIGHTNESS = 75.0
 
 @dataclass
 class Parcel:
-    """A row of biscuits on the belt: metres from the inlet, moisture of its dough and now in %, lightness lost so far."""
+    """A row of biscuits on the belt: metres from the inlet, moisture of its dough and now in %,
+    lightness lost so far."""
 
     position: float
     dough: float
@@ -62,8 +66,8 @@ class Parcel:
 class Oven:
     """State of the oven between two steps. `integral` belongs to the controllers.
 
-    `parcels` are in the oven, `cooling` behind it. `moisture` and `colour` are those of the biscuits that passed the gauges
-    last in this minute, None without any.
+    `parcels` are in the oven, `cooling` behind it. `moisture` and `colour` are those of the
+    biscuits that passed the gauges last in this minute, None without any.
     """
 
     temperature: list[float] = field(default_factory=lambda: list(REFERENCE))
@@ -81,9 +85,10 @@ class Oven:
 class Conditions:
     """Inputs of the oven during one minute.
 
-    `setpoint`: zones in °C. `belt`: m/min, 0 while stopped. `dough`: moisture entering the hopper, %. `humidity`: of the supply
-    air, %. `efficiency`: heat delivered per power asked for, per zone. `least_power`: a valve that cannot close further.
-    `draught`: °C per minute lost or won by chance, per zone. `flour`: factor on the drying rate.
+    `setpoint`: zones in °C. `belt`: m/min, 0 while stopped. `dough`: moisture entering the hopper,
+    %. `humidity`: of the supply air, %. `efficiency`: heat delivered per power asked for, per zone.
+    `least_power`: a valve that cannot close further. `draught`: °C per minute lost or won by
+    chance, per zone. `flour`: factor on the drying rate.
     """
 
     setpoint: tuple[float, float, float]
@@ -97,7 +102,8 @@ class Conditions:
 
 
 def run_minute(oven: Oven, conditions: Conditions) -> None:
-    """Advance the oven by one minute; one parcel enters if the belt is to move, else the crew clears the belt."""
+    """Advance the oven by one minute; one parcel enters if the belt is to move, else the crew
+    clears the belt."""
     oven.moisture = oven.colour = None
     if conditions.belt > 0:
         oven.parcels.append(Parcel(0.0, oven.dough, oven.dough, 0.0))
@@ -133,7 +139,8 @@ def _heat(oven: Oven, conditions: Conditions, zone: int) -> None:
 
 
 def _bake(oven: Oven, conditions: Conditions) -> None:
-    """Dry and brown every parcel for one step, move it, and take those that reach the outlet off the belt."""
+    """Dry and brown every parcel for one step, move it, and take those that reach the outlet off
+    the belt."""
     damp = conditions.flour * (1.0 - DAMPING * (conditions.humidity - 50.0))
     excess = [t - r for t, r in zip(oven.temperature, REFERENCE, strict=True)]
     drying = [k * damp * exp(DRYING_SENSITIVITY * e) for k, e in zip(DRYING, excess, strict=True)]

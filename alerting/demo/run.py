@@ -1,4 +1,5 @@
-"""The live line: it drives the clock, and stays a little ahead, so that every minute a process reads exists."""
+"""The live line: it drives the clock, and stays a little ahead, so that every minute a process
+reads exists."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -12,7 +13,8 @@ from alerting.ports import WritePorts
 TICK = 1.0
 """Seconds of the wall between two looks at the clock."""
 LEASE = timedelta(seconds=5)
-"""Longest time for which the clock runs without renewal, after the process that runs the line has stopped."""
+"""Longest time for which the clock runs without renewal, after the process that runs the line has
+stopped."""
 
 
 def run_line(
@@ -26,9 +28,9 @@ def run_line(
 ) -> None:
     """Run the line until `wait(seconds)` returns True; then stop the clock.
 
-    The clock continues where it stopped, or where the readings end if that is later: it never runs backwards.
-    `report_step` is called with every step that computed something. Raises UserError if there is no line, or another
-    process runs it too.
+    The clock continues where it stopped, or where the readings end if that is later: it never runs
+    backwards. `report_step` is called with every step that computed something. Raises UserError if
+    there is no line, or another process runs it too.
     """
     line = stored_line(lines)
     now = clock.now() if line.state.minute > line.state.live_from else line.state.until
@@ -47,10 +49,12 @@ def run_line(
 
 
 def lease(state: LineState, now: datetime, speed: float) -> timedelta:
-    """Return how long the clock may run without renewal: LEASE, and never past the last reading, even after slow writes."""
+    """Return how long the clock may run without renewal: LEASE, and never past the last reading,
+    even after slow writes."""
     return min(LEASE, max(timedelta(0), state.until - now) / speed)
 
 
 def lead_minutes(speed: float) -> int:
-    """Return the minutes to compute ahead: those that the clock can gain within the lease, and one more."""
+    """Return the minutes to compute ahead: those that the clock can gain within the lease, and one
+    more."""
     return ceil(speed * (LEASE.total_seconds() + TICK) / 60) + 1

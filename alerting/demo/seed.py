@@ -19,7 +19,8 @@ DAYS = 30
 
 @dataclass(frozen=True)
 class Filled:
-    """Result of a fill: rows and events that were new, and the interval with readings of the line."""
+    """Result of a fill: rows and events that were new, and the interval with readings of the
+    line."""
 
     rows: int
     events: int
@@ -37,10 +38,11 @@ def fill(
     seed: int = SEED,
     progress: Progress = silent,
 ) -> Filled:
-    """Fill the platform with `days` of the demo line that end with the last whole minute at or before `end`.
+    """Fill the platform with `days` of the demo line that end with the last whole minute at or
+    before `end`.
 
-    An existing line keeps its seed and its past: an unfinished fill is finished, a finished one changes nothing. Raises
-    UserError for less than one day.
+    An existing line keeps its seed and its past: an unfinished fill is finished, a finished one
+    changes nothing. Raises UserError for less than one day.
     """
     if days < 1:
         raise UserError(f"the demo line needs at least one day of past, not {days}")

@@ -24,18 +24,21 @@ def check_set_point(asset: Asset, name: str, value: float, current: float) -> fl
     unit = variable.unit or ""
     if not _within(variable, rounded):
         raise UserError(
-            f"{name}: {value:g} {unit} is outside of its limits, {variable.min:g} to {variable.max:g} {unit}"
+            f"{name}: {value:g} {unit} is outside of its limits, {variable.min:g} to "
+            f"{variable.max:g} {unit}"
         )
     if variable.max_change and abs(rounded - current) > variable.max_change + 1e-9:
         raise UserError(
-            f"{name}: from {current:g} to {rounded:g} {unit} is more than the largest change at once, "
+            f"{name}: from {current:g} to {rounded:g} {unit} is more than the largest change at "
+            f"once, "
             f"{variable.max_change:g} {unit}; change it in steps"
         )
     return rounded
 
 
 def nearest_permitted(asset: Asset, name: str, value: float, current: float) -> float:
-    """Return the setting nearest to a value that an operator can set at once: within limits and greatest change, on a step."""
+    """Return the setting nearest to a value that an operator can set at once: within limits and
+    greatest change, on a step."""
     variable = asset.variables[name]
     change = float("inf") if variable.max_change is None else variable.max_change
     low = max(-float("inf") if variable.min is None else variable.min, current - change)

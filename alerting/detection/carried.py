@@ -13,10 +13,11 @@ INSIDE = "inside"  # the side of a band
 class Carried:
     """Last evaluated reading, which is carried forward to the next one.
 
-    `value`: None while no reading has come since `at`, or for a `bad` reading, which has no value. `rate`: its rate of change,
-    for definitions on rates. `beyond`: limits that it is beyond, as `severity.side`. `recent`: ranks of the readings before it
-    that still count for `at_least`, oldest first. `same_since`: since when the value has not changed.
-    `memory`: what a kind needs to know of earlier readings, as plain numbers. `parts`: the last reading of each of several
+    `value`: None while no reading has come since `at`, or for a `bad` reading, which has no value.
+    `rate`: its rate of change, for definitions on rates. `beyond`: limits that it is beyond, as
+    `severity.side`. `recent`: ranks of the readings before it that still count for `at_least`,
+    oldest first. `same_since`: since when the value has not changed. `memory`: what a kind needs to
+    know of earlier readings, as plain numbers. `parts`: the last reading of each of several
     conditions, which are carried together; None for one without.
     """
 
@@ -41,7 +42,8 @@ class Carried:
 
 @dataclass(frozen=True)
 class LimitInForce:
-    """A learned limit for one reading, by severity and side: None where it is unknown; `description`: how it was found."""
+    """A learned limit for one reading, by severity and side: None where it is unknown;
+    `description`: how it was found."""
 
     severity: Severity
     side: str
@@ -51,7 +53,8 @@ class LimitInForce:
 
 @dataclass(frozen=True)
 class ReadingInForce:
-    """The reading in force at an instant: when it was taken, its value, and the evaluated number (a value or a rate).
+    """The reading in force at an instant: when it was taken, its value, and the evaluated number (a
+    value or a rate).
 
     `learned`: the learned limits for it.
     """

@@ -1,4 +1,5 @@
-"""Categories in force at instants, by which readings are grouped: a recipe, a product, a mode; and the hour of the day."""
+"""Categories in force at instants, by which readings are grouped: a recipe, a product, a mode; and
+the hour of the day."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +18,13 @@ from alerting.readings.history import Millis, duration_millis, millis
 Labels = npt.NDArray[np.object_]
 BoolArray = npt.NDArray[np.bool_]
 LONGEST = timedelta(days=90)
-"""Time for which the value of a category is carried forward, unless the asset's document says so."""
+"""Time for which the value of a category is carried forward, unless the asset's document says
+so."""
 
 
 class Windows(NamedTuple):
-    """Windows by category: the value in force at the end of each, None where it is not known, and whether it changed inside."""
+    """Windows by category: the value in force at the end of each, None where it is not known, and
+    whether it changed inside."""
 
     values: Labels
     changes: BoolArray
@@ -29,7 +32,8 @@ class Windows(NamedTuple):
 
 @dataclass(frozen=True)
 class CategoryValues:
-    """Values of a category at instants (ms), increasing. Each holds until the next one, for `longest` ms at most."""
+    """Values of a category at instants (ms), increasing. Each holds until the next one, for
+    `longest` ms at most."""
 
     at: Millis
     values: Labels
@@ -47,7 +51,8 @@ class CategoryValues:
     def over_windows(
         self, ends: Millis, length: int, among: Collection[str] | None = None
     ) -> Windows:
-        """Return the values over the windows (end - length, end]. `among`: the values that count; others are as not known."""
+        """Return the values over the windows (end - length, end]. `among`: the values that count;
+        others are as not known."""
         expiries = (
             self.at[np.append(np.diff(self.at) > self.longest, True)[: len(self.at)]]
             + self.longest
@@ -83,7 +88,8 @@ def label_of(value: Any) -> str:
 
 
 def category_values(asset: Asset, name: str, frames: Sequence[pd.DataFrame]) -> CategoryValues:
-    """Return the values of a category, or of a variable that is true or false, of frames of readings in the order of time."""
+    """Return the values of a category, or of a variable that is true or false, of frames of
+    readings in the order of time."""
     columns = [frame[name].dropna() for frame in frames if name in frame]
     at = np.concatenate(
         [millis(pd.DatetimeIndex(one.index)) for one in columns] or [np.empty(0, np.int64)]
@@ -98,7 +104,8 @@ def category_values(asset: Asset, name: str, frames: Sequence[pd.DataFrame]) -> 
 def labels_at(
     names: Sequence[str], categories: Mapping[str, CategoryValues], zone: str, ts: Millis
 ) -> list[Labels]:
-    """Return for each name its value at each instant as text, None where it is not known; hours in the time zone, 0 to 23."""
+    """Return for each name its value at each instant as text, None where it is not known; hours in
+    the time zone, 0 to 23."""
     found = []
     for name in names:
         if name == HOUR_OF_DAY:

@@ -1,8 +1,10 @@
-"""Evaluate conditions of several variables: three-valued truth over readings that come at different instants.
+"""Evaluate conditions of several variables: three-valued truth over readings that come at different
+instants.
 
-At each instant every condition is true, false or unknown by the last value of its own variable, which holds until the next one,
-for `stale_after` at most. `any` is true if one is true, else unknown if one is unknown; `all` is false if one is false, else
-unknown if one is unknown (the strong logic of S. C. Kleene, Introduction to Metamathematics, 1952, section 64).
+At each instant every condition is true, false or unknown by the last value of its own variable,
+which holds until the next one, for `stale_after` at most. `any` is true if one is true, else
+unknown if one is unknown; `all` is false if one is false, else unknown if one is unknown (the
+strong logic of S. C. Kleene, Introduction to Metamathematics, 1952, section 64).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +48,8 @@ _COMBINED = ""  # the variable of a carried reading that consists of parts
 
 
 class ConditionAt(NamedTuple):
-    """One condition at an instant: its status, the fault of its data if unknown, and the reading in force, None without one."""
+    """One condition at an instant: its status, the fault of its data if unknown, and the reading in
+    force, None without one."""
 
     condition: Condition
     status: Status
@@ -55,7 +58,8 @@ class ConditionAt(NamedTuple):
 
 
 class _Result(NamedTuple):
-    """Truth from each of several instants on, and, where it is unknown, the fault of the data that it depends on."""
+    """Truth from each of several instants on, and, where it is unknown, the fault of the data that
+    it depends on."""
 
     truth: Truths
     facts: Sequence[Fact | None]
@@ -63,14 +67,16 @@ class _Result(NamedTuple):
 
 @dataclass(frozen=True)
 class CombinedEvaluation:
-    """Intervals from the watermark to the end without a hole, the readings carried from there, and each condition by itself."""
+    """Intervals from the watermark to the end without a hole, the readings carried from there, and
+    each condition by itself."""
 
     intervals: list[StatusInterval]
     carried: Carried
     by_condition: tuple[tuple[Condition, Evaluated], ...]
 
     def at(self, instant: datetime) -> list[ConditionAt]:
-        """Return every condition at an instant of the intervals, in the order in which they are written."""
+        """Return every condition at an instant of the intervals, in the order in which they are
+        written."""
         return [
             ConditionAt(condition, own.status, own.fact, evaluated.reading_at(instant))
             for condition, evaluated in self.by_condition
@@ -79,14 +85,16 @@ class CombinedEvaluation:
         ]
 
     def is_missing(self, instant: datetime) -> bool:
-        """Return whether data are missing on which the truth depends at an instant of the intervals."""
+        """Return whether data are missing on which the truth depends at an instant of the
+        intervals."""
         return any(one.fact in MISSING for one in self.intervals if one.start <= instant < one.end)
 
 
 def status_intervals(
     definition: Conditions, history: History, after: datetime, until: datetime
 ) -> list[StatusInterval]:
-    """Return the intervals of (after, until] of one condition or of several, of which no reading before is known."""
+    """Return the intervals of (after, until] of one condition or of several, of which no reading
+    before is known."""
     combination = definition.combination
     if combination is None:
         return evaluate_values(definition, history, None, after, until).intervals
@@ -102,12 +110,14 @@ def severity_of_missing(definition: Condition) -> Severity | None:
 
 
 def longest_lookback(combination: Combination) -> timedelta:
-    """Return how far before the watermark an evaluation needs readings, as `threshold.lookback` does of one condition."""
+    """Return how far before the watermark an evaluation needs readings, as `threshold.lookback`
+    does of one condition."""
     return max(lookback(condition) for condition in combination.leaves())
 
 
 def search_from(condition: Condition, at: datetime) -> datetime:
-    """Return the instant after which the last value of a condition's variable before `at` still counts."""
+    """Return the instant after which the last value of a condition's variable before `at` still
+    counts."""
     return at - (_LONGEST_SEARCH if condition.no_data == "ignore" else condition.stale_after)
 
 
@@ -119,9 +129,11 @@ def all_series(combination: Combination, history: History) -> list[Series]:
 def known_truths(
     combination: Combination, history: History
 ) -> tuple[Millis, npt.NDArray[np.bool_]]:
-    """Return the instants (ms, increasing) of all readings of the conditions' variables at which the truth is known, and it.
+    """Return the instants (ms, increasing) of all readings of the conditions' variables at which
+    the truth is known, and it.
 
-    Readings before the history are unknown. So the longer it is, the more is known; of what is known nothing ever changes.
+    Readings before the history are unknown. So the longer it is, the more is known; of what is
+    known nothing ever changes.
     """
     series = all_series(combination, history)
     at = np.unique(np.concatenate([own.ts[has_value(own.values)] for own in series]))
@@ -154,7 +166,8 @@ def combined_truth(combination: Combination, found: Sequence[ConditionAt]) -> St
 def conditions_that_count(
     combination: Combination, found: Sequence[ConditionAt]
 ) -> list[ConditionAt]:
-    """Return the conditions by which a combination holds, or for which it is unknown: none of a list that does not hold.
+    """Return the conditions by which a combination holds, or for which it is unknown: none of a
+    list that does not hold.
 
     Where it is unknown, those that hold count, too. All of them if it does not hold.
     """
@@ -172,7 +185,8 @@ def conditions_that_count(
 
 
 def changes_of_conditions(combination: Combination, history: History) -> Millis:
-    """Return the instants (ms) of the first and the last reading in each run of readings of which one condition says the same."""
+    """Return the instants (ms) of the first and the last reading in each run of readings of which
+    one condition says the same."""
     found = [np.empty(0, np.int64)]
     for leaf in combination.leaves():
         at, is_met = known_truths(Combination("all", (leaf,)), history)
@@ -190,10 +204,11 @@ def evaluate_combination(
     alert_severity: Severity | None = None,
     learned: LearnedLimits | None = None,
 ) -> CombinedEvaluation:
-    """Evaluate conditions in (after, until], each by its `series`, going on from the carried readings.
+    """Evaluate conditions in (after, until], each by its `series`, going on from the carried
+    readings.
 
-    Where the truth is unknown because data are missing, `alert_severity` (None: none) is a reason to raise. `learned`: the
-    learned limits in force.
+    Where the truth is unknown because data are missing, `alert_severity` (None: none) is a reason
+    to raise. `learned`: the learned limits in force.
     """
     conditions = list(combination.leaves())
     parts = _parts(conditions, carried)
@@ -213,9 +228,11 @@ def evaluate_combination(
 def under_another_revision(
     conditions: Sequence[Condition], carried: Carried
 ) -> list[Carried | None]:
-    """Return the carried readings for each condition of another revision; None where its variable was not among them.
+    """Return the carried readings for each condition of another revision; None where its variable
+    was not among them.
 
-    The side of a limit is retained where as many conditions as before are on the variable, in the order as written.
+    The side of a limit is retained where as many conditions as before are on the variable, in the
+    order as written.
     """
     found: list[Carried | None] = []
     for position, condition in enumerate(conditions):
@@ -252,7 +269,8 @@ def _result(intervals: Sequence[StatusInterval], starts: npt.NDArray[np.int64]) 
 
 
 def _combine(combination: Combination, results: Iterator[_Result]) -> _Result:
-    """Return the result of a combination from those of its conditions, in the order in which they are written."""
+    """Return the result of a combination from those of its conditions, in the order in which they
+    are written."""
     members = [
         _combine(m, results) if isinstance(m, Combination) else next(results)
         for m in combination.members

@@ -1,4 +1,5 @@
-"""Times that do not count: inside a known problem, its recovery or hold-off, and suppression by design.
+"""Times that do not count: inside a known problem, its recovery or hold-off, and suppression by
+design.
 
 One rule for training, threshold, test, live evaluation, backtest, outcome and report.
 """
@@ -27,9 +28,9 @@ def why_not_counted(
 ) -> npt.NDArray[np.object_]:
     """Return why each instant (ms, increasing) does not count, "" where it does.
 
-    Of an onset the instants from the moment at which the problem is known to the end of its recovery do not count; a model of
-    the state can warn at any. `recovered_at`: end (ms) of the recovery from problems that were over before these.
-    `is_suppressed`: by design.
+    Of an onset the instants from the moment at which the problem is known to the end of its
+    recovery do not count; a model of the state can warn at any. `recovered_at`: end (ms) of the
+    recovery from problems that were over before these. `is_suppressed`: by design.
     """
     reason = np.full(len(at), "", dtype=object)
     if is_suppressed is not None:
@@ -47,7 +48,8 @@ def why_not_counted(
 def is_unknown_start(at: Millis, problems: Occurrences) -> BoolArray:
     """Return whether a problem has started at each instant (ms, increasing) and is not known yet.
 
-    A model is asked there, but learns nothing from it: the answer is neither "it will start" nor "it will not".
+    A model is asked there, but learns nothing from it: the answer is neither "it will start" nor
+    "it will not".
     """
     found = np.zeros(len(at), np.bool_)
     for first, after in _ranges(
@@ -58,7 +60,8 @@ def is_unknown_start(at: Millis, problems: Occurrences) -> BoolArray:
 
 
 def starts_uncounted(start: Millis, problems: Occurrences) -> BoolArray:
-    """Return which problems, by their start (ms), begin inside an earlier known one, or in its recovery or hold-off.
+    """Return which problems, by their start (ms), begin inside an earlier known one, or in its
+    recovery or hold-off.
 
     No warning of them was possible, so they are listed and are outside recall.
     """

@@ -1,4 +1,5 @@
-"""Intervals in which a threshold could not be evaluated, because its variable had no known value."""
+"""Intervals in which a threshold could not be evaluated, because its variable had no known
+value."""
 
 from datetime import datetime, timedelta
 

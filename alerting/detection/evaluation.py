@@ -20,8 +20,9 @@ MISSING: tuple[Fact, ...] = (
 class Evaluation:
     """Result of evaluating one target at one instant.
 
-    `value` is the evaluated number (a reading, or a probability), None when unknown. `reason` is a sentence in plain words.
-    `model_version` is the registry version that scored, None for threshold kinds.
+    `value` is the evaluated number (a reading, or a probability), None when unknown. `reason` is a
+    sentence in plain words. `model_version` is the registry version that scored, None for threshold
+    kinds.
     """
 
     at: datetime
@@ -36,10 +37,11 @@ class Evaluation:
 class StatusInterval:
     """Interval [start, end) with one status without a break.
 
-    `severity`: of a triggered one, the worst level reached (None: the least severe). `fact`: the fault of the data, if any:
-    `waiting` for the first reading, `stale` since the last, `frozen` at one value, `out_of_range` of the engineering range,
-    `bad_quality` according to its source, `no_rate` without an earlier reading to compare with, `no_limit` where the asset does
-    not state it.
+    `severity`: of a triggered one, the worst level reached (None: the least severe). `fact`: the
+    fault of the data, if any: `waiting` for the first reading, `stale` since the last, `frozen` at
+    one value, `out_of_range` of the engineering range, `bad_quality` according to its source,
+    `no_rate` without an earlier reading to compare with, `no_limit` where the asset does not state
+    it.
     """
 
     start: datetime

@@ -1,8 +1,10 @@
-"""Limits that are learned: quantiles of past readings in groups, each with the coarser groups that answer in its place.
+"""Limits that are learned: quantiles of past readings in groups, each with the coarser groups that
+answer in its place.
 
-The number of readings that a quantile needs is that of S. S. Wilks (Determination of sample sizes for setting tolerance limits,
-Annals of Mathematical Statistics, 1941): with n independent readings the greatest lies above the quantile p with probability
-1 - p^n. Readings that depend on those before them say less than so many independent ones.
+The number of readings that a quantile needs is that of S. S. Wilks (Determination of sample sizes
+for setting tolerance limits, Annals of Mathematical Statistics, 1941): with n independent readings
+the greatest lies above the quantile p with probability 1 - p^n. Readings that depend on those
+before them say less than so many independent ones.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -40,7 +42,8 @@ class GroupLimit(NamedTuple):
 
 @dataclass(frozen=True)
 class LimitTable:
-    """One learned limit of one asset by group: () is all readings, then by the first name of `by`, and so on.
+    """One learned limit of one asset by group: () is all readings, then by the first name of `by`,
+    and so on.
 
     Readings of (start, end] were used, and of those times neither suppressed ones nor problems.
     """
@@ -52,7 +55,8 @@ class LimitTable:
     groups: Mapping[Group, GroupLimit]
 
     def answering(self, group: Group) -> Group | None:
-        """Return the finest group with a limit among a group and the coarser ones that it belongs to; None without any."""
+        """Return the finest group with a limit among a group and the coarser ones that it belongs
+        to; None without any."""
         while True:
             found = self.groups.get(group)
             if found is not None and found.limit is not None:
@@ -62,7 +66,8 @@ class LimitTable:
             group = group[:-1]
 
     def describe(self, group: Group) -> str:
-        """Return how the limit of a group was found: `quantile 0.999 of 20160 readings, recipe A, 14:00 to 15:00`."""
+        """Return how the limit of a group was found: `quantile 0.999 of 20160 readings, recipe A,
+        14:00 to 15:00`."""
         found = translatable(
             "quantile {quantile} of {count} readings",
             quantile=Styled(self.quantile, "g"),
@@ -84,7 +89,8 @@ def _within(name: str, value: str) -> str:
 
 
 class Moving(NamedTuple):
-    """A learned limit at instants: `values`, NaN where unknown, and the number in `groups` of the group that answers (or -1)."""
+    """A learned limit at instants: `values`, NaN where unknown, and the number in `groups` of the
+    group that answers (or -1)."""
 
     values: Numbers
     position: npt.NDArray[np.int64]
@@ -121,7 +127,8 @@ class LearnedSide(NamedTuple):
 class LearnedLimits:
     """The learned limits in force on one asset over some interval, by `limits.key_of`.
 
-    `missing`: why a limit is unknown. `cutoff`: the last instant that they were learned from, None without any.
+    `missing`: why a limit is unknown. `cutoff`: the last instant that they were learned from, None
+    without any.
     """
 
     tables: Mapping[str, LimitTable]
@@ -148,7 +155,8 @@ class LearnedLimits:
 def learned_sides_at(
     definition: Condition, learned: LearnedLimits | None, ts: Millis
 ) -> list[LearnedSide]:
-    """Return each learned limit of a condition for readings taken at `ts` (ms); none without limits in force."""
+    """Return each learned limit of a condition for readings taken at `ts` (ms); none without limits
+    in force."""
     if learned is None:
         return []
     sides = learned_sides(definition)
@@ -167,12 +175,14 @@ def unknown_rows(sides: Sequence[LearnedSide], count: int) -> npt.NDArray[np.boo
 
 
 def least_readings(quantile: float) -> int:
-    """Return how many readings a quantile needs: with so many, one lies beyond it with a probability of 95 %."""
+    """Return how many readings a quantile needs: with so many, one lies beyond it with a
+    probability of 95 %."""
     return ceil(log(_MISSED) / log(max(quantile, 1 - quantile)))
 
 
 def groups_at(labels: Sequence[Labels], count: int) -> tuple[list[Group], npt.NDArray[np.int64]]:
-    """Return the groups that occur among `count` instants, and the number of the group of each instant.
+    """Return the groups that occur among `count` instants, and the number of the group of each
+    instant.
 
     A group ends before the first value that is not known.
     """
@@ -202,9 +212,11 @@ def estimate_limits(
     end: datetime,
     most_groups: int,
 ) -> LimitTable:
-    """Return the quantile of all readings and of each group: the value of a reading (type 1 of Hyndman and Fan, 1996).
+    """Return the quantile of all readings and of each group: the value of a reading (type 1 of
+    Hyndman and Fan, 1996).
 
-    `labels`: per name of `by`, a value for each reading. Of more than `most_groups` groups the largest are kept.
+    `labels`: per name of `by`, a value for each reading. Of more than `most_groups` groups the
+    largest are kept.
     """
     least, groups = least_readings(learned.quantile), dict[Group, GroupLimit]()
     found, position = groups_at(labels, len(values))

@@ -1,4 +1,5 @@
-"""Reasons of an evaluation in the language of the plant: a threshold, or the risk that a model gives."""
+"""Reasons of an evaluation in the language of the plant: a threshold, or the risk that a model
+gives."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -48,7 +49,8 @@ _BAD_UNIT = (
 def limit_message(
     definition: Condition, asset: Asset, reading: ReadingInForce, severity: Severity | None
 ) -> tuple[str, float | None]:
-    """Return why the condition is met, and the limit: `Zone 2 temperature is 221 °C, above 215 °C for 3 min`."""
+    """Return why the condition is met, and the limit: `Zone 2 temperature is 221 °C, above 215 °C
+    for 3 min`."""
     if reading.fact is not None:
         return fact_message(definition, asset, reading.fact, reading), None
     levels = levels_on(definition, asset)
@@ -105,7 +107,8 @@ def _beyond_message(
 def combined_message(
     definition: Condition, asset: Asset, found: "Sequence[ConditionAt]", is_missing: bool = False
 ) -> str:
-    """Return which of several conditions hold, with their values; where data are missing, also which."""
+    """Return which of several conditions hold, with their values; where data are missing, also
+    which."""
     met = [
         limit_message(one.condition, asset, one.reading, None)[0]
         for one in found
@@ -202,7 +205,8 @@ def stale_message(variable: str, stale_after: timedelta) -> str:
 def risk_message(
     definition: TrainedDefinition, asset: Asset, risk: float, threshold: float | None
 ) -> str:
-    """Return what a model predicts: `Moisture will probably exceed 4.5 % within 30 min (89 %; alarm at 89 %)`."""
+    """Return what a model predicts: `Moisture will probably exceed 4.5 % within 30 min (89 %; alarm
+    at 89 %)`."""
     is_probable = risk >= _PROBABLE
     if definition.is_of_unit:
         expected, window = _problem_of_unit(definition.problem, is_probable), ""
@@ -221,7 +225,8 @@ def risk_message(
 
 
 def combination_message(combination: Combination, asset: Asset) -> str:
-    """Return conditions of several variables in words: `Moisture above 4.5 % and Zone 2 temperature below 180 °C`."""
+    """Return conditions of several variables in words: `Moisture above 4.5 % and Zone 2 temperature
+    below 180 °C`."""
     said = [
         translatable("({conditions})", conditions=combination_message(one, asset))
         if isinstance(one, Combination)
@@ -289,7 +294,8 @@ def _expected_problem(problem: Problem, asset: Asset, is_probable: bool) -> str:
 def happening_message(
     problem: Problem, asset: Asset, value: float | str | None, since: datetime
 ) -> str:
-    """Return what has come: `Moisture is 4.7 %, limit 4.5 %, since 2026-01-05T17:07:00+00:00`. `value`: None if not known."""
+    """Return what has come: `Moisture is 4.7 %, limit 4.5 %, since 2026-01-05T17:07:00+00:00`.
+    `value`: None if not known."""
     begun = since.isoformat()
     if problem.variable is None:
         return translatable("{event} since {since}", event=_event_name(problem), since=begun)
@@ -327,9 +333,11 @@ def combined_happening_message(
     found: "Sequence[ConditionAt]",
     since: datetime | None = None,
 ) -> str:
-    """Return the conditions that hold, with their values; all of them without values where none is known to hold.
+    """Return the conditions that hold, with their values; all of them without values where none is
+    known to hold.
 
-    `since`: as in `Moisture is 4.7 %, above 4.5 % and Oven is 170 °C, below 180 °C since 2026-01-05T17:07:00+00:00`.
+    `since`: as in `Moisture is 4.7 %, above 4.5 % and Oven is 170 °C, below 180 °C since
+    2026-01-05T17:07:00+00:00`.
     """
     met = [
         limit_message(one.condition, asset, one.reading, None)[0]
@@ -345,7 +353,8 @@ def combined_happening_message(
 
 
 def current_value_message(problem: Problem, asset: Asset, value: float | str, at: datetime) -> str:
-    """Return the last value of a problem that goes on: `Moisture is 4.9 %, limit 4.5 % (2026-01-05T17:40:00+00:00)`."""
+    """Return the last value of a problem that goes on: `Moisture is 4.9 %, limit 4.5 %
+    (2026-01-05T17:40:00+00:00)`."""
     variable, stamp = problem.variable or "", at.isoformat()
     name, unit = _name(asset, variable), _variable_unit(asset, variable)
     if problem.equals is not None or isinstance(value, str):
@@ -376,7 +385,8 @@ def _spoken_value(value: bool | float | str, unit: str) -> str | Styled:
 
 
 def _spoken_state(problem: Problem, value: float | str | None, unit: str) -> str | Styled:
-    """Return a value beside a problem that is one value: true or false where that is; the problem's own if it is not known."""
+    """Return a value beside a problem that is one value: true or false where that is; the problem's
+    own if it is not known."""
     if value is None:
         return "" if problem.equals is None else _spoken_value(problem.equals, unit)
     return _spoken_value(bool(value) if isinstance(problem.equals, bool) else value, unit)

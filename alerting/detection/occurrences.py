@@ -1,4 +1,5 @@
-"""Find when the condition of a problem was true, as a pure function of samples or events. Loads only numpy."""
+"""Find when the condition of a problem was true, as a pure function of samples or events. Loads
+only numpy."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,11 +17,13 @@ _TIMES = ("start", "true_at", "known_at", "over_at", "recovered_at")
 
 @dataclass(frozen=True)
 class Occurrences:
-    """Times (ms, increasing) of a problem's condition on one asset, one entry for each run of samples that meet it, or event.
+    """Times (ms, increasing) of a problem's condition on one asset, one entry for each run of
+    samples that meet it, or event.
 
-    `start`: its first sample. `true_at`: from when it is known to be true. `known_at`: when it is known to have lasted for
-    `problem.for`; FAR_FUTURE if it did not. `over_at`: when it is known to be over; FAR_FUTURE while it goes on. `recovered_at`:
-    the end of its recovery or hold-off, never before it is known to be over.
+    `start`: its first sample. `true_at`: from when it is known to be true. `known_at`: when it is
+    known to have lasted for `problem.for`; FAR_FUTURE if it did not. `over_at`: when it is known to
+    be over; FAR_FUTURE while it goes on. `recovered_at`: the end of its recovery or hold-off, never
+    before it is known to be over.
     """
 
     start: Millis
@@ -51,7 +54,8 @@ class Occurrences:
         return self.known_at < FAR_FUTURE
 
     def ended_at(self, instant: datetime) -> "Occurrences":
-        """Return the occurrences with the one that goes on at an instant ended there, by hand, without any recovery."""
+        """Return the occurrences with the one that goes on at an instant ended there, by hand,
+        without any recovery."""
         at = to_millis(instant)
         ended = (self.known_at <= at) & (at < self.over_at)
         return replace(
@@ -61,13 +65,15 @@ class Occurrences:
         )
 
     def hold_at(self, at: Millis) -> BoolArray:
-        """Return at which instants (ms) the condition is known to be true, also before it has lasted for `problem.for`."""
+        """Return at which instants (ms) the condition is known to be true, also before it has
+        lasted for `problem.for`."""
         which = np.searchsorted(self.true_at, at, side="right") - 1
         over_at = np.append(self.over_at, 0)  # the last one answers for -1: no occurrence yet
         return np.asarray(at < over_at[which], np.bool_)
 
     def since(self, instant: datetime) -> datetime | None:
-        """Return the start of the occurrence that is known to be true at an instant, None without one."""
+        """Return the start of the occurrence that is known to be true at an instant, None without
+        one."""
         at = to_millis(instant)
         which = np.flatnonzero((self.true_at <= at) & (at < self.over_at))
         return from_millis(int(self.start[which[0]])) if len(which) else None
@@ -79,7 +85,8 @@ NO_OCCURRENCES = Occurrences(_NONE, _NONE, _NONE, _NONE, _NONE)
 
 @dataclass(frozen=True)
 class KnownProblem:
-    """State of a problem's condition as known at an instant. `since`: start of the current run of samples, None without one.
+    """State of a problem's condition as known at an instant. `since`: start of the current run of
+    samples, None without one.
 
     `is_first`: it was not evaluated before; what has been is then what the samples show.
     """
@@ -99,9 +106,10 @@ def occurrences_of_events(
 ) -> Occurrences:
     """Return the occurrences of events that do not overlap. `end`: NOT_YET while one goes on.
 
-    `recovery`: ms after the end; None if it is not stated: then `hold_off` (ms) after an instant event, nothing after a lasting
-    one. The instant of an event never counts. `earlier`: what an earlier evaluation has found; events over by then are left out.
-    `delay`: ms after which start and end are known.
+    `recovery`: ms after the end; None if it is not stated: then `hold_off` (ms) after an instant
+    event, nothing after a lasting one. The instant of an event never counts. `earlier`: what an
+    earlier evaluation has found; events over by then are left out. `delay`: ms after which start
+    and end are known.
     """
     if earlier is not None and not earlier.is_first:
         goes_on = (end == NOT_YET) | (end + delay > to_millis(earlier.at))
@@ -124,8 +132,9 @@ def occurrences_of_samples(
 ) -> Occurrences:
     """Return every run of samples that meet the condition. A value holds until the next sample.
 
-    `hold`, `delay`, `recovery`: `problem.for`, the delay of the variable and the recovery after the last run (ms). `earlier`:
-    what an earlier evaluation has found; runs that were over by then are left out.
+    `hold`, `delay`, `recovery`: `problem.for`, the delay of the variable and the recovery after the
+    last run (ms). `earlier`: what an earlier evaluation has found; runs that were over by then are
+    left out.
     """
     if earlier is not None and not earlier.is_first:
         ts, bad = _samples_after(ts, bad, to_millis(earlier.at) - delay, earlier)
@@ -139,7 +148,8 @@ def occurrences_of_samples(
 def _samples_after(
     ts: Millis, bad: BoolArray, after: int, earlier: KnownProblem
 ) -> tuple[Millis, BoolArray]:
-    """Return the samples after an instant, and before them the first one of the run that goes on there."""
+    """Return the samples after an instant, and before them the first one of the run that goes on
+    there."""
     new = int(np.searchsorted(ts, after, side="right"))
     start = ts[:0] if earlier.since is None else np.array([to_millis(earlier.since)], np.int64)
     return np.append(start, ts[new:]), np.append(np.ones(len(start), np.bool_), bad[new:])
@@ -154,7 +164,8 @@ def ends_of_runs(values: npt.NDArray[Any]) -> BoolArray:
 
 
 def condition_intervals(ts: Millis, bad: BoolArray) -> tuple[Millis, Millis, Millis]:
-    """Return first instant, first good instant after (or NOT_YET) and last bad instant of every run of bad samples."""
+    """Return first instant, first good instant after (or NOT_YET) and last bad instant of every run
+    of bad samples."""
     edges = np.diff(np.concatenate(([0], bad.astype(np.int8), [0])))
     first, after = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
     end = (

@@ -1,4 +1,5 @@
-"""Find the occurrences of a definition's problem: by a condition on a variable, by conditions of several, or by events."""
+"""Find the occurrences of a definition's problem: by a condition on a variable, by conditions of
+several, or by events."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -46,7 +47,8 @@ __all__ = [
 
 
 def predicts(definition: Definition, asset: Asset) -> Literal["onset", "state"]:
-    """Return what the model predicts: as written, else state of the unit just made or of a variable with a delay, else onset."""
+    """Return what the model predicts: as written, else state of the unit just made or of a variable
+    with a delay, else onset."""
     problem = definition.problem
     if problem is None or definition.is_of_unit:
         return "onset" if problem is None else "state"
@@ -56,7 +58,8 @@ def predicts(definition: Definition, asset: Asset) -> Literal["onset", "state"]:
 
 
 def problem_delay(problem: Problem, asset: Asset, event_types: Sequence[EventType]) -> timedelta:
-    """Return how long after its instant a problem is known: the longest delay of its variables, or of its event types."""
+    """Return how long after its instant a problem is known: the longest delay of its variables, or
+    of its event types."""
     if problem.event is not None:
         return max(
             (t.delay for t in event_types if fnmatchcase(t.name, problem.event)),
@@ -66,7 +69,8 @@ def problem_delay(problem: Problem, asset: Asset, event_types: Sequence[EventTyp
 
 
 def problem_lookback(problem: Problem) -> timedelta:
-    """Return how far before an instant the readings lie that decide whether a problem of several variables holds there."""
+    """Return how far before an instant the readings lie that decide whether a problem of several
+    variables holds there."""
     combination = problem.combination
     return (
         timedelta(0)
@@ -86,10 +90,12 @@ def matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
 
 
 def problem_samples(problem: Problem, history: History) -> tuple[Millis, BoolArray]:
-    """Return the instants (ms) of all samples of the problem's variable, and whether the condition is met there.
+    """Return the instants (ms) of all samples of the problem's variable, and whether the condition
+    is met there.
 
-    Of conditions of several variables, a sample is a reading of any of them at which the truth is known; in a point-in-time view
-    no later one than the slowest of them is known. A problem by events has no samples.
+    Of conditions of several variables, a sample is a reading of any of them at which the truth is
+    known; in a point-in-time view no later one than the slowest of them is known. A problem by
+    events has no samples.
     """
     combination = problem.combination
     if combination is not None:
@@ -115,7 +121,8 @@ def problem_samples(problem: Problem, history: History) -> tuple[Millis, BoolArr
 
 
 def needed_samples(problem: Problem, history: History) -> Millis:
-    """Return the instants (ms) of the readings that decide when a problem by values begins and ends: at changes."""
+    """Return the instants (ms) of the readings that decide when a problem by values begins and
+    ends: at changes."""
     if (combination := problem.combination) is not None:
         return changes_of_conditions(combination, history)
     ts, is_met = problem_samples(problem, history)
@@ -128,7 +135,8 @@ def risk_of(
     below: float | None,
     equals: float | None = None,
 ) -> npt.NDArray[np.float64]:
-    """Return values, signed so that higher is riskier; with limits on both sides, their distance outside of them.
+    """Return values, signed so that higher is riskier; with limits on both sides, their distance
+    outside of them.
 
     Of a problem that is one value, 1 at this value and 0 at others.
     """
@@ -140,10 +148,12 @@ def risk_of(
 
 
 def find_problems(problem: Problem, history: History, of_units: bool = False) -> pd.DataFrame:
-    """Return every occurrence with `start`, `last`, `end` (NaT while ongoing) and `known_at`, sorted by start.
+    """Return every occurrence with `start`, `last`, `end` (NaT while ongoing) and `known_at`,
+    sorted by start.
 
-    `last`: the last sample that meets the condition; of an event, its end. A condition must be met for `problem.for`. The
-    occurrence is known after this time and its delay. `of_units`: each sample that meets the condition is one occurrence.
+    `last`: the last sample that meets the condition; of an event, its end. A condition must be met
+    for `problem.for`. The occurrence is known after this time and its delay. `of_units`: each
+    sample that meets the condition is one occurrence.
     """
     delay = duration_millis(problem_delay(problem, history.asset, history.event_types))
     if problem.event is not None:
@@ -161,7 +171,8 @@ def find_problems(problem: Problem, history: History, of_units: bool = False) ->
 
 
 def problem_intervals(problem: Problem, history: History) -> list[tuple[int, int]]:
-    """Return start and end (ms) of every occurrence in a history; one that goes on ends with the last sample that shows it."""
+    """Return start and end (ms) of every occurrence in a history; one that goes on ends with the
+    last sample that shows it."""
     found = find_problems(problem, history)
     columns = (millis(found[name]).tolist() for name in ("start", "end", "last"))
     return [(start, max(end, last, start)) for start, end, last in zip(*columns, strict=True)]
@@ -170,10 +181,12 @@ def problem_intervals(problem: Problem, history: History) -> list[tuple[int, int
 def find_occurrences(
     definition: TrainedDefinition, history: History, earlier: KnownProblem | None = None
 ) -> Occurrences:
-    """Return all times at which the condition of a problem was true, also those that were over before `problem.for`.
+    """Return all times at which the condition of a problem was true, also those that were over
+    before `problem.for`.
 
-    `earlier`: what an earlier evaluation has found; what was over by then is left out. None of the unit just made: whether it is
-    bad changes neither the life of an episode nor which other units count.
+    `earlier`: what an earlier evaluation has found; what was over by then is left out. None of the
+    unit just made: whether it is bad changes neither the life of an episode nor which other units
+    count.
     """
     problem = definition.problem
     if definition.is_of_unit:
@@ -193,14 +206,16 @@ def find_occurrences(
 
 
 def counted_problems(found: pd.DataFrame, problems: Occurrences, is_onset: bool) -> pd.DataFrame:
-    """Return the result of `find_problems` with a column `uncounted`, as `starts_uncounted`: never for a state."""
+    """Return the result of `find_problems` with a column `uncounted`, as `starts_uncounted`: never
+    for a state."""
     return found.assign(
         uncounted=starts_uncounted(millis(found["start"]), problems) if is_onset else False
     )
 
 
 def _problem_events(pattern: str, history: History, delay: int) -> pd.DataFrame:
-    """Return the occurrences of a problem by events. Events that coincide or overlap are one occurrence.
+    """Return the occurrences of a problem by events. Events that coincide or overlap are one
+    occurrence.
 
     Example: two parts that break at the same instant stop the machine once.
     """

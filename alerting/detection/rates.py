@@ -1,7 +1,7 @@
 """Rates of change, exact near limits: a rate that equals a limit is found to be equal.
 
-A binary number is hardly ever the written decimal: 0.4 - 0.1 is more than 0.3. Rates that rounding could move to the other side
-of a limit are computed again from the decimals.
+A binary number is hardly ever the written decimal: 0.4 - 0.1 is more than 0.3. Rates that rounding
+could move to the other side of a limit are computed again from the decimals.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,8 @@ def rates_of_change(
     stale: int,
     limits: Iterable[float],
 ) -> Numbers:
-    """Return the change of each value per `per` (ms) since the newest possible one at least `per` before it.
+    """Return the change of each value per `per` (ms) since the newest possible one at least `per`
+    before it.
 
     NaN without such a value less than `per + stale` old. `ts`: ms, increasing.
     """

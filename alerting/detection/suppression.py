@@ -58,8 +58,9 @@ def suppressed_intervals(
 ) -> list[SuppressedInterval]:
     """Return the suppressed intervals that meet [start, end], sorted by start; they may overlap.
 
-    `chain`: histories of the asset and of those above it, the nearest first, from `start - lookback(suppression)` on.
-    `inhibited`: intervals in which other alerts on the asset inhibit this one.
+    `chain`: histories of the asset and of those above it, the nearest first, from `start -
+    lookback(suppression)` on. `inhibited`: intervals in which other alerts on the asset inhibit
+    this one.
     """
     found = list(inhibited)
     found += [
@@ -77,7 +78,8 @@ def line_condition_at(
     now: datetime,
     inhibited: Sequence[SuppressedInterval] = (),
 ) -> LineCondition:
-    """Return the suppression at an instant; `chain` and `inhibited` as for `suppressed_intervals`."""
+    """Return the suppression at an instant; `chain` and `inhibited` as for
+    `suppressed_intervals`."""
     in_force = [
         s
         for s in suppressed_intervals(suppression, chain, now, now, inhibited)
@@ -111,7 +113,8 @@ def is_covered(intervals: Iterable[SuppressedInterval], at: Millis) -> BoolArray
 def touches(
     intervals: Iterable[tuple[int, int]], at: Millis, around: int, window: int
 ) -> BoolArray:
-    """Return which instants lie around an interval (ms), or have a window that reaches into one. `around`, `window`: in ms."""
+    """Return which instants lie around an interval (ms), or have a window that reaches into one.
+    `around`, `window`: in ms."""
     widened = [
         SuppressedInterval(
             from_millis(max(start - around, 0)), from_millis(end + max(around, window) + 1), ""
@@ -124,7 +127,8 @@ def touches(
 def inhibited_interval(
     definition: str, asset: str, raised_at: datetime, closed_at: datetime | None
 ) -> SuppressedInterval:
-    """Return the interval in which an episode of another alert inhibits; it has no end while the episode is open."""
+    """Return the interval in which an episode of another alert inhibits; it has no end while the
+    episode is open."""
     return SuppressedInterval(raised_at, closed_at or _FOR_EVER, f"{definition} is open on {asset}")
 
 
@@ -205,7 +209,8 @@ def _met_intervals(
 
 
 def _unknown(state: LineState, chain: Sequence[History], now: datetime) -> str | None:
-    """Return why a state is not known at an instant; None where it is known. Events are always known."""
+    """Return why a state is not known at an instant; None where it is known. Events are always
+    known."""
     if state.variable is None:
         return None
     history = _holder(state, chain)

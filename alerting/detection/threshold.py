@@ -1,6 +1,8 @@
-"""Threshold kind: compare every reading with its limits, and carry it forward to the next one or until it is stale.
+"""Threshold kind: compare every reading with its limits, and carry it forward to the next one or
+until it is stale.
 
-The fault of the data (`Fact`) is separate from the result of the limits: missing data are never normal.
+The fault of the data (`Fact`) is separate from the result of the limits: missing data are never
+normal.
 """
 
 from bisect import bisect_right
@@ -59,7 +61,8 @@ _LONGEST = np.iinfo(np.int64).max // 2
 
 
 class Series(NamedTuple):
-    """Readings of one variable at `ts` (ms, increasing) with missing ones, and instants of samples of bad quality."""
+    """Readings of one variable at `ts` (ms, increasing) with missing ones, and instants of samples
+    of bad quality."""
 
     ts: Millis
     values: npt.NDArray[Any]
@@ -68,7 +71,8 @@ class Series(NamedTuple):
 
 @dataclass(frozen=True)
 class _Rows:
-    """Readings to evaluate, the carried one first. `evaluated`: values or rates, NaN if unsound. `run`: since when unchanged."""
+    """Readings to evaluate, the carried one first. `evaluated`: values or rates, NaN if unsound.
+    `run`: since when unchanged."""
 
     ts: Millis
     raw: npt.NDArray[Any]
@@ -79,9 +83,11 @@ class _Rows:
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Intervals from the watermark to `until` without a hole, and the reading that is carried forward from there.
+    """Intervals from the watermark to `until` without a hole, and the reading that is carried
+    forward from there.
 
-    `learned`: each learned limit for the rows, with its severity and side; `missing`: why there are none.
+    `learned`: each learned limit for the rows, with its severity and side; `missing`: why there are
+    none.
     """
 
     intervals: list[StatusInterval]
@@ -91,7 +97,8 @@ class Evaluated:
     missing: str = ""
 
     def reading_at(self, at: datetime) -> ReadingInForce | None:
-        """Return the reading in force at an instant of an interval; None where limits are unknown."""
+        """Return the reading in force at an instant of an interval; None where limits are
+        unknown."""
         if self.rows is None:
             return None
         i = max(int(np.searchsorted(self.rows.ts, to_millis(at), side="right")) - 1, 0)
@@ -110,7 +117,8 @@ class Evaluated:
 
 
 def lookback(definition: Condition) -> timedelta:
-    """Return how far before the watermark an evaluation needs readings: for a rate, to the reading in force `rate_per` ago."""
+    """Return how far before the watermark an evaluation needs readings: for a rate, to the reading
+    in force `rate_per` ago."""
     return (
         timedelta(0)
         if definition.rate_per is None
@@ -125,10 +133,12 @@ def evaluate_values(
     after: datetime,
     until: datetime,
 ) -> Evaluated:
-    """Evaluate every reading in (after, until], continuing from the carried reading; intervals without a hole, in whole ms.
+    """Evaluate every reading in (after, until], continuing from the carried reading; intervals
+    without a hole, in whole ms.
 
-    A missing value (NaN) is no reading; a sample of bad quality has an unknown value. A reading is carried forward to the next
-    one, for `stale_after` at most; then data are missing. `history` begins at `after - lookback(definition)` or before.
+    A missing value (NaN) is no reading; a sample of bad quality has an unknown value. A reading is
+    carried forward to the next one, for `stale_after` at most; then data are missing. `history`
+    begins at `after - lookback(definition)` or before.
     """
     series = series_of(definition, history)
     return evaluate_series(
@@ -149,9 +159,9 @@ def evaluate_series(
 ) -> Evaluated:
     """Evaluate readings at `ts` (ms, increasing) as `evaluate_values` does.
 
-    Values are float64 (missing: NaN), or objects (missing: None) for a category. `bad`: instants (ms, increasing) of samples of
-    bad quality; they are among `ts`, and missing in `values`. `learned`: the learned limits in force; without it they do
-    not count.
+    Values are float64 (missing: NaN), or objects (missing: None) for a category. `bad`: instants
+    (ms, increasing) of samples of bad quality; they are among `ts`, and missing in `values`.
+    `learned`: the learned limits in force; without it they do not count.
     """
     begin, end = to_millis(after) + 1, to_millis(until) + 1
     if unknown_limits(definition, asset):
@@ -310,7 +320,8 @@ def _ranks(
     before: frozenset[str],
     learned: Sequence[LearnedSide],
 ) -> tuple[Codes, tuple[str, ...]]:
-    """Return the worst rank reached by each reading, and the limits that the last one is beyond (for hysteresis).
+    """Return the worst rank reached by each reading, and the limits that the last one is beyond
+    (for hysteresis).
 
     A learned limit that is unknown for a reading neither holds nor is over.
     """
@@ -330,7 +341,8 @@ def _ranks(
 def _sides(
     level: Level, evaluated: npt.NDArray[Any], learned: Mapping[str, Numbers]
 ) -> Iterator[tuple[str, Flags, Flags]]:
-    """Return each limit by its side: where it is met, and where that is over. An unsound value (NaN) is neither."""
+    """Return each limit by its side: where it is met, and where that is over. An unsound value
+    (NaN) is neither."""
     above, below = learned.get("above", level.above), learned.get("below", level.below)
     if above is not None:
         yield (
@@ -359,7 +371,8 @@ def _sides(
 
 
 def _without(evaluated: npt.NDArray[Any], frozen: Flags) -> npt.NDArray[Any]:
-    """Return the evaluated numbers without those that count as missing, so that these move no limit's side.
+    """Return the evaluated numbers without those that count as missing, so that these move no
+    limit's side.
 
     The rate of a frozen value is removed; a frozen value itself is retained.
     """
@@ -371,7 +384,8 @@ def _without(evaluated: npt.NDArray[Any], frozen: Flags) -> npt.NDArray[Any]:
 
 
 def _lasting(met: Flags, over: Flags, before: bool) -> Flags:
-    """Return where a limit is in effect: from where it is met until it is over; in between, as before."""
+    """Return where a limit is in effect: from where it is met until it is over; in between, as
+    before."""
     decided = met | over
     last_decided = np.maximum.accumulate(np.where(decided, np.arange(len(met)), -1))
     return np.where(last_decided < 0, before, met[np.maximum(last_decided, 0)])

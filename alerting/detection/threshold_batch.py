@@ -1,8 +1,10 @@
-"""Threshold kind, batch of targets: detect, without a look at each value, that all values give the same result.
+"""Threshold kind, batch of targets: detect, without a look at each value, that all values give the
+same result.
 
-If the greatest value of a series is within an upper limit, so is every other value. This comparison, and the same for lower
-limits, gaps and runs of equal values, is computed for all targets together. Where values may differ in their result, and for
-cases not covered here, the result is `MAY_CHANGE`. Every other result equals that of `threshold.evaluate_values`, reading by
+If the greatest value of a series is within an upper limit, so is every other value. This
+comparison, and the same for lower limits, gaps and runs of equal values, is computed for all
+targets together. Where values may differ in their result, and for cases not covered here, the
+result is `MAY_CHANGE`. Every other result equals that of `threshold.evaluate_values`, reading by
 reading.
 """
 
@@ -30,9 +32,10 @@ SOUND, WAITING, STALE = range(3)
 class Limits(NamedTuple):
     """Limits of one target as numbers. A limit that is not given is a number that no value exceeds.
 
-    `inside_low`, `inside_high`: the band, or twice the value of `equals`; `leave_low`, `leave_high`: the band to leave before
-    that is over. `low`, `high`: engineering range. `stale_after`, `frozen_after`: ms. `no_data_alerts`: missing data are a
-    reason to raise. `levels`: number of severities with limits.
+    `inside_low`, `inside_high`: the band, or twice the value of `equals`; `leave_low`,
+    `leave_high`: the band to leave before that is over. `low`, `high`: engineering range.
+    `stale_after`, `frozen_after`: ms. `no_data_alerts`: missing data are a reason to raise.
+    `levels`: number of severities with limits.
     """
 
     above: float
@@ -54,7 +57,8 @@ class Limits(NamedTuple):
 def limits_of(definition: Condition, asset: Asset) -> Limits | None:
     """Return the limits of a target; None for targets that must be evaluated reading by reading.
 
-    These have rates, counts of readings, texts, learned limits, or limits that the asset does not state.
+    These have rates, counts of readings, texts, learned limits, or limits that the asset does not
+    state.
     """
     variable = asset.variables.get(definition.variable)
     text = variable is not None and variable.type == "category"
@@ -116,10 +120,11 @@ class LimitColumns:
 
 @dataclass(frozen=True)
 class CarriedColumns:
-    """Carried readings, one row per target: taken `at`, unchanged `since` (ms); `value` NaN: none yet.
+    """Carried readings, one row per target: taken `at`, unchanged `since` (ms); `value` NaN: none
+    yet.
 
-    `above`, `below`: whether it is beyond that limit, or was and has not come back to `clear_at`; `inside`: whether it is in
-    the band, or was and has not left the wider one.
+    `above`, `below`: whether it is beyond that limit, or was and has not come back to `clear_at`;
+    `inside`: whether it is in the band, or was and has not left the wider one.
     """
 
     at: Millis
@@ -132,10 +137,12 @@ class CarriedColumns:
 
 @dataclass(frozen=True)
 class Unchanged:
-    """Result from the watermark to the end, one row per target, and the reading that is carried forward from there.
+    """Result from the watermark to the end, one row per target, and the reading that is carried
+    forward from there.
 
-    `status`: the result of every value there, NO_VALUE where there is none; in between data may be missing, which is unknown.
-    `ends`: whether the last value is still in force at the end, is STALE, or the first one is WAITING to come.
+    `status`: the result of every value there, NO_VALUE where there is none; in between data may be
+    missing, which is unknown. `ends`: whether the last value is still in force at the end, is
+    STALE, or the first one is WAITING to come.
     """
 
     status: Codes
@@ -150,7 +157,8 @@ def evaluate_unchanged(
     begin: Millis,
     end: Millis,
 ) -> Unchanged:
-    """Evaluate the readings of [begin, end) in ms, which `summary` sums up, together with the carried ones."""
+    """Evaluate the readings of [begin, end) in ms, which `summary` sums up, together with the
+    carried ones."""
     nothing, waiting = summary.count == 0, np.isnan(carried.value)
     low = np.where(nothing, carried.value, np.fmin(carried.value, summary.low))
     high = np.where(nothing, carried.value, np.fmax(carried.value, summary.high))

@@ -1,8 +1,10 @@
-"""The present advice of a prediction: kept on its episode beside that of the raise, with the advice that it replaced.
+"""The present advice of a prediction: kept on its episode beside that of the raise, with the advice
+that it replaced.
 
-Advice is replaced by other advice only. If an instant gives none, because the risk is lower or nothing lowers it, the episode
-takes over its risk, and reasons and advice are those of the raise, with their time. So they follow from the data alone, and not
-from how often the platform has evaluated.
+Advice is replaced by other advice only. If an instant gives none, because the risk is lower or
+nothing lowers it, the episode takes over its risk, and reasons and advice are those of the raise,
+with their time. So they follow from the data alone, and not from how often the platform has
+evaluated.
 """
 
 from collections.abc import Sequence
@@ -31,10 +33,11 @@ def with_present_advice(
     contributions: tuple[Contribution, ...],
     recommendation: RecommendationResult,
 ) -> Episode:
-    """Return the episode with reasons and advice of an evaluated instant after its raise. Idempotent.
+    """Return the episode with reasons and advice of an evaluated instant after its raise.
+    Idempotent.
 
-    An instant before the one that it holds changes nothing. `since` moves only when the advice is another one. An instant
-    without any change to advise takes no advice away.
+    An instant before the one that it holds changes nothing. `since` moves only when the advice is
+    another one. An instant without any change to advise takes no advice away.
     """
     present = episode.present
     if at < (episode.raised_at if present is None else present.at):
@@ -86,7 +89,8 @@ def with_present_advice(
 def asked_settings(
     recommendation: RecommendationResult, threshold: float | None
 ) -> tuple[dict[str, float | str], bool, bool]:
-    """Return what a recommendation asks for: settings by variable, whether they suffice, and whether any is needed."""
+    """Return what a recommendation asks for: settings by variable, whether they suffice, and
+    whether any is needed."""
     settings = {change.variable: change.after for change in recommendation.changes}
     return (
         settings,
@@ -100,8 +104,8 @@ def split_reasons(
 ) -> tuple[Sequence[Contribution], Sequence[Contribution]]:
     """Return the three strongest reasons, and the weaker ones; both from the largest share on.
 
-    A quantity within its usual range that raises the risk does so by its combination with others: it is a weaker reason than one
-    that moved, unless nothing did.
+    A quantity within its usual range that raises the risk does so by its combination with others:
+    it is a weaker reason than one that moved, unless nothing did.
     """
     ranked = sorted(contributions, key=lambda c: -abs(c.share))
     moved = [c for c in ranked if c.quantity is None or c.quantity.is_unusual or c.share < 0]

@@ -1,4 +1,5 @@
-"""The episode: one continuous time of trouble of one definition on one asset. People call it an alert."""
+"""The episode: one continuous time of trouble of one definition on one asset. People call it an
+alert."""
 
 import hashlib
 from dataclasses import dataclass, field, replace
@@ -35,9 +36,11 @@ class Transition:
 
 @dataclass(frozen=True)
 class Quantity:
-    """The quantity of a variable that a reason names: its level, trend, spread or another statistic over a window.
+    """The quantity of a variable that a reason names: its level, trend, spread or another statistic
+    over a window.
 
-    `usual`, `usual_low`, `usual_high`: as of a contribution. `is_unusual`: it is outside of its usual range, or other than usual.
+    `usual`, `usual_low`, `usual_high`: as of a contribution. `is_unusual`: it is outside of its
+    usual range, or other than usual.
     """
 
     statistic: str
@@ -52,11 +55,13 @@ class Quantity:
 
 @dataclass(frozen=True)
 class Contribution:
-    """Share of one variable in one score, in probability; all shares add up to score minus the usual score.
+    """Share of one variable in one score, in probability; all shares add up to score minus the
+    usual score.
 
-    `value`: its level. `usual`: the median of the training rows, or their most frequent level; `usual_low`, `usual_high`: their
-    10 and 90 % quantiles, None for what is not a number, and from models of an earlier version. `quantity`: what of the variable
-    the message names; None in episodes of an earlier version.
+    `value`: its level. `usual`: the median of the training rows, or their most frequent level;
+    `usual_low`, `usual_high`: their 10 and 90 % quantiles, None for what is not a number, and from
+    models of an earlier version. `quantity`: what of the variable the message names; None in
+    episodes of an earlier version.
     """
 
     variable: str
@@ -101,9 +106,11 @@ class Alternative:
 
 @dataclass(frozen=True)
 class LeverReport:
-    """Account of one controllable variable in the search: its number of settings, and why it is not part of the answer.
+    """Account of one controllable variable in the search: its number of settings, and why it is not
+    part of the answer.
 
-    `share`: contribution of the variable and of those that follow it, which orders the search. `reason`: empty if it is used.
+    `share`: contribution of the variable and of those that follow it, which orders the search.
+    `reason`: empty if it is used.
     """
 
     variable: str
@@ -116,13 +123,15 @@ class LeverReport:
 class RecommendationResult:
     """Result of a model's what-if: the change, and the risk before and after; or why there is none.
 
-    `effort`: sum over changes of the share of the range, and 0.08 for changing it at all, times the cost. `unusual`: share of the
-    normal training rows that are less unusual than the line after the change (0.95: as unusual as 1 in 20 of them); None if the
-    model does not know. `safety`: stays under the aimed score if each setting is missed by its tolerance (aim), under the
-    threshold (threshold), or only as set (nominal). `moves`: variables that follow the change, with their last value.
-    `alternatives`: up to two more answers, by effort. `search`: no answer has less effort among the allowed settings (least), or
-    the search was too large to know (best_found). `scorings`: rows scored. `levers`: all controllable variables, in the order of
-    the search. `background`: what a reader may ask about the advice, and does not need to follow it.
+    `effort`: sum over changes of the share of the range, and 0.08 for changing it at all, times the
+    cost. `unusual`: share of the normal training rows that are less unusual than the line after the
+    change (0.95: as unusual as 1 in 20 of them); None if the model does not know. `safety`: stays
+    under the aimed score if each setting is missed by its tolerance (aim), under the threshold
+    (threshold), or only as set (nominal). `moves`: variables that follow the change, with their
+    last value. `alternatives`: up to two more answers, by effort. `search`: no answer has less
+    effort among the allowed settings (least), or the search was too large to know (best_found).
+    `scorings`: rows scored. `levers`: all controllable variables, in the order of the search.
+    `background`: what a reader may ask about the advice, and does not need to follow it.
     """
 
     changes: tuple[Change, ...]
@@ -143,7 +152,8 @@ class RecommendationResult:
 
 @dataclass(frozen=True)
 class EarlierAdvice:
-    """Advice that another one has replaced: in force from `since` on, with the risk of the instant at which it was replaced."""
+    """Advice that another one has replaced: in force from `since` on, with the risk of the instant
+    at which it was replaced."""
 
     since: datetime
     until: datetime
@@ -154,10 +164,12 @@ class EarlierAdvice:
 
 @dataclass(frozen=True)
 class PresentAdvice:
-    """Reasons and advice of a prediction, computed again at its newest evaluated instant `at` while the problem is expected.
+    """Reasons and advice of a prediction, computed again at its newest evaluated instant `at` while
+    the problem is expected.
 
-    `since`: from when on the platform has given this same advice. `earlier`: advice that it replaced, oldest first, bounded.
-    `advised_at`: the instant of reasons and advice, where `at` gave no advice and earlier ones stay; None: `at`.
+    `since`: from when on the platform has given this same advice. `earlier`: advice that it
+    replaced, oldest first, bounded. `advised_at`: the instant of reasons and advice, where `at`
+    gave no advice and earlier ones stay; None: `at`.
     """
 
     at: datetime
@@ -175,7 +187,8 @@ class PresentAdvice:
 class Feedback:
     """An operator's feedback on an episode; never overwritten.
 
-    `recommendation_taken`: whether the operator changed what the recommendation said, in part, something else, or nothing.
+    `recommendation_taken`: whether the operator changed what the recommendation said, in part,
+    something else, or nothing.
     """
 
     episode: str
@@ -214,17 +227,20 @@ class OutcomeRecord:
 class Episode:
     """One continuous time of trouble of one target.
 
-    `raised_at` is event time, `detected_at` when the platform knew. `backfilled`: found in past times, notified to no recipient.
-    `withdrawn`: not found again when its time was reprocessed. `severity` follows the condition while the episode is open;
-    `severity_peak` is the worst one. `outcome_due_at`: when to determine the outcome (again), None when only new feedback can
-    change it. `muted_by`: the shelf or suppression that mutes its notifications; they follow when it ends.
-    `condition_started_at`: when it would have been raised if all data had come in time, if that is not `raised_at`.
-    `late_data_status`: found only in late data, or refuted by late data. `is_prediction`: raised before its problem, which is
-    expected in the prediction window. `contributions` and `recommendation` are those of the raise.
+    `raised_at` is event time, `detected_at` when the platform knew. `backfilled`: found in past
+    times, notified to no recipient. `withdrawn`: not found again when its time was reprocessed.
+    `severity` follows the condition while the episode is open; `severity_peak` is the worst one.
+    `outcome_due_at`: when to determine the outcome (again), None when only new feedback can change
+    it. `muted_by`: the shelf or suppression that mutes its notifications; they follow when it ends.
+    `condition_started_at`: when it would have been raised if all data had come in time, if that is
+    not `raised_at`. `late_data_status`: found only in late data, or refuted by late data.
+    `is_prediction`: raised before its problem, which is expected in the prediction window.
+    `contributions` and `recommendation` are those of the raise.
 
-    Of a prediction: `happening_at`: when its problem was known to have come, None if it did not; `prediction_ended_at`: that
-    instant, or `valid_until`; `present`: reasons and advice of its newest evaluated instant, None until there is one after the
-    raise. `closed_at` is the end for people, `prediction_ended_at` the end for metrics of the model.
+    Of a prediction: `happening_at`: when its problem was known to have come, None if it did not;
+    `prediction_ended_at`: that instant, or `valid_until`; `present`: reasons and advice of its
+    newest evaluated instant, None until there is one after the raise. `closed_at` is the end for
+    people, `prediction_ended_at` the end for metrics of the model.
     """
 
     id: str
@@ -279,7 +295,8 @@ class Episode:
 
     @property
     def phase(self) -> Phase:
-        """Return whether its problem is expected, happening or over. An open alarm that predicts nothing is happening."""
+        """Return whether its problem is expected, happening or over. An open alarm that predicts
+        nothing is happening."""
         if self.condition == "closed":
             return "over"
         return "expected" if self.is_prediction and self.happening_at is None else "happening"
@@ -298,7 +315,8 @@ class Episode:
 
     @property
     def ended_at(self) -> datetime | None:
-        """Return the end for metrics: of a prediction the end of the prediction, else of the episode."""
+        """Return the end for metrics: of a prediction the end of the prediction, else of the
+        episode."""
         return self.prediction_ended_at or self.closed_at
 
 

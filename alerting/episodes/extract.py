@@ -37,8 +37,9 @@ class EpisodeSummary(Protocol):
 class Alarm:
     """Extract of an episode.
 
-    `silent`: no recipient was notified of it (see `was_silent`). `suppressed`: by design, at some time. `withdrawn`: false
-    where late data alone withdrew the episode, because recipients were notified of it.
+    `silent`: no recipient was notified of it (see `was_silent`). `suppressed`: by design, at some
+    time. `withdrawn`: false where late data alone withdrew the episode, because recipients were
+    notified of it.
     """
 
     id: str

@@ -13,9 +13,11 @@ FirstOut = Literal["first", "later"]
 def first_out(
     episode: Episode, others: Iterable[Episode], together: timedelta = TOGETHER
 ) -> FirstOut | None:
-    """Return `first` if others of the asset follow within `together` and none came so shortly before; else `later`.
+    """Return `first` if others of the asset follow within `together` and none came so shortly
+    before; else `later`.
 
-    Alarms of the same instant are all first, because their order is unknown. None for an alarm that was raised alone.
+    Alarms of the same instant are all first, because their order is unknown. None for an alarm that
+    was raised alone.
     """
     gaps = [
         o.raised_at - episode.raised_at

@@ -1,6 +1,8 @@
-"""Life of an episode in event time: pure functions that advance a condition from one evaluation to the next.
+"""Life of an episode in event time: pure functions that advance a condition from one evaluation to
+the next.
 
-Live evaluation, catch-up, replay and training metrics call the same functions, so that they agree to the millisecond.
+Live evaluation, catch-up, replay and training metrics call the same functions, so that they agree
+to the millisecond.
 """
 
 from collections.abc import Collection, Sequence
@@ -28,14 +30,16 @@ class SeverityState:
 class LastingState:
     """Part of a target's state that new readings seldom change.
 
-    `pending_since`: first triggered instant of a condition whose episode is not open yet. `raised_at`: of the open episode.
-    `clearing_since`: first clear instant while open. `last_raised_at`, `last_closed_at`: of the episode before. `severity`: of
-    the open episode, now; `severity_peak`: the worst that it had; both None for models. `levels`: the conditions of the
+    `pending_since`: first triggered instant of a condition whose episode is not open yet.
+    `raised_at`: of the open episode. `clearing_since`: first clear instant while open.
+    `last_raised_at`, `last_closed_at`: of the episode before. `severity`: of the open episode, now;
+    `severity_peak`: the worst that it had; both None for models. `levels`: the conditions of the
     severities above the least, if there are several.
 
-    Of models: `raised_by`: the revision that raised the open episode; `happening_since`: when its problem was known to have
-    come; `problem_since`: start of the problem's condition that goes on at the watermark; `rearm_at`: until when nothing is
-    raised after a problem, unless a lower score comes first (1970 without such a problem, None before the first evaluation).
+    Of models: `raised_by`: the revision that raised the open episode; `happening_since`: when its
+    problem was known to have come; `problem_since`: start of the problem's condition that goes on
+    at the watermark; `rearm_at`: until when nothing is raised after a problem, unless a lower score
+    comes first (1970 without such a problem, None before the first evaluation).
     """
 
     pending_since: datetime | None = None
@@ -56,8 +60,9 @@ class LastingState:
 class ConditionState(LastingState):
     """State of one target between two evaluations.
 
-    `watermark`: evaluated up to and including this instant. `carried`: the last evaluated reading, carried forward until the next
-    reading or until it is stale. `unknown_count`: evaluations in a row that ended unknown, `unknown_reason` why.
+    `watermark`: evaluated up to and including this instant. `carried`: the last evaluated reading,
+    carried forward until the next reading or until it is stale. `unknown_count`: evaluations in a
+    row that ended unknown, `unknown_reason` why.
     """
 
     watermark: datetime
@@ -68,11 +73,13 @@ class ConditionState(LastingState):
 
 @dataclass(frozen=True)
 class Step:
-    """Result of `advance`: an episode was raised, changed its severity, or was closed at this instant of event time.
+    """Result of `advance`: an episode was raised, changed its severity, or was closed at this
+    instant of event time.
 
-    `severity`: from here on, None when closed and for models. `follows`: raise of the episode before, if this one continues
-    where that one ended. A `revised` step: another revision evaluates the open episode from here on. A `happening` step: the
-    predicted problem is known to have come. `prediction_ended_at`: of a happening or closed prediction.
+    `severity`: from here on, None when closed and for models. `follows`: raise of the episode
+    before, if this one continues where that one ended. A `revised` step: another revision evaluates
+    the open episode from here on. A `happening` step: the predicted problem is known to have come.
+    `prediction_ended_at`: of a happening or closed prediction.
     """
 
     kind: Literal["raised", "severity", "revised", "happening", "closed"]
@@ -91,13 +98,15 @@ def advance(
     clear_for: timedelta,
     severities: Sequence[Severity] = ("medium",),
 ) -> tuple[ConditionState, list[Step]]:
-    """Advance a condition through consecutive intervals. Return the state at the end of the last one and the steps.
+    """Advance a condition through consecutive intervals. Return the state at the end of the last
+    one and the steps.
 
     Unknown resets a pending or clearing condition and changes nothing else.
 
-    `severities`: those that an interval may have, the least severe first. The condition of a severity is to be that bad or
-    worse. Each has its own on- and off-delay, and the worst one that is met is the severity of the episode. Cutting the same
-    intervals at other instants gives the same steps.
+    `severities`: those that an interval may have, the least severe first. The condition of a
+    severity is to be that bad or worse. Each has its own on- and off-delay, and the worst one that
+    is met is the severity of the episode. Cutting the same intervals at other instants gives the
+    same steps.
     """
     steps: list[Step] = []
     levels = {level.severity: level for level in state.levels}
@@ -115,7 +124,8 @@ def _advance_interval(
     severities: Sequence[Severity],
     steps: list[Step],
 ) -> ConditionState:
-    """Advance through one interval: the condition itself, and inside it the conditions of the worse severities."""
+    """Advance through one interval: the condition itself, and inside it the conditions of the worse
+    severities."""
     least = SeverityState(severities[0], state.pending_since, state.raised_at, state.clearing_since)
     after, changed_at = _advance_severity(least, interval.status, interval, hold, clear_for)
     levels, changes = [], {}
@@ -161,7 +171,8 @@ def _advance_interval(
 
 
 def without_episode(state: ConditionState, closed_at: datetime) -> ConditionState:
-    """Return the state after the end of its open episode. A model's next one continues it only if its problem has not come."""
+    """Return the state after the end of its open episode. A model's next one continues it only if
+    its problem has not come."""
     return replace(
         state,
         raised_at=None,
@@ -182,7 +193,8 @@ def _advance_severity(
     hold: timedelta,
     clear_for: timedelta,
 ) -> tuple[SeverityState, datetime | None]:
-    """Return the condition at the end of the interval, and when in it the condition was met or gone."""
+    """Return the condition at the end of the interval, and when in it the condition was met or
+    gone."""
     triggered = status == "triggered"
     if status == "unknown" or triggered == (condition.met_since is not None):
         if condition.pending_since is None and condition.clearing_since is None:
@@ -218,8 +230,9 @@ def _record_severity_changes(
 ) -> ConditionState:
     """Record every change of severity of an open episode from `start` on.
 
-    `changes`: when a worse condition began or ended. At `start` itself the severity can differ because another revision evaluates
-    from here on. A condition that ends at the instant of the close is no change; it was met until then.
+    `changes`: when a worse condition began or ended. At `start` itself the severity can differ
+    because another revision evaluates from here on. A condition that ends at the instant of the
+    close is no change; it was met until then.
     """
     if state.raised_at is None:
         return state

@@ -7,7 +7,8 @@ from datetime import datetime
 
 @dataclass(frozen=True)
 class ReportedMiss:
-    """A problem without an alert: `missed_at` is when it happened, `at` when `actor` reported it. Never overwritten."""
+    """A problem without an alert: `missed_at` is when it happened, `at` when `actor` reported it.
+    Never overwritten."""
 
     definition: str
     asset: str

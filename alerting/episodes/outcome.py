@@ -1,4 +1,5 @@
-"""Outcome of an episode: one table from problem, action and verdict (record 0012 says what feedback changes)."""
+"""Outcome of an episode: one table from problem, action and verdict (record 0012 says what feedback
+changes)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ Occurred = Literal["in_time", "too_late", "no", "unknown"]
 class Observed:
     """Evidence of the data on the outcome window (raised_at, raised_at + gap + horizon].
 
-    `too_late` means that the problem came before raised_at + gap. `reason`: why the occurrence is unknown, if it is.
+    `too_late` means that the problem came before raised_at + gap. `reason`: why the occurrence is
+    unknown, if it is.
     """
 
     occurred: Occurred
@@ -47,7 +49,8 @@ def acted_within(feedback: Sequence[Feedback], raised_at: datetime, window_end: 
 def determine_outcome(
     has_problem: bool, observed: Observed, acted: bool, verdict: Verdict | None
 ) -> OutcomeRecord:
-    """Determine the outcome. `has_problem`: the definition names a problem that data can confirm."""
+    """Determine the outcome. `has_problem`: the definition names a problem that data can
+    confirm."""
     outcome, reason = _by_data(observed, acted, verdict) if has_problem else _by_word(verdict)
     occurred = {"in_time": True, "too_late": True, "no": False, "unknown": None}[observed.occurred]
     return OutcomeRecord(

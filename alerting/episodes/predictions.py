@@ -1,4 +1,5 @@
-"""Life of a prediction in event time: expected, happening, over. Live evaluation, backtest and training metrics share it."""
+"""Life of a prediction in event time: expected, happening, over. Live evaluation, backtest and
+training metrics share it."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,8 @@ PROBLEM_OVER = translatable("the problem is over")
 
 
 class Course(NamedTuple):
-    """Course of one prediction (ms): end of the prediction, when its problem is known to have come, and when it is over.
+    """Course of one prediction (ms): end of the prediction, when its problem is known to have come,
+    and when it is over.
 
     FAR_FUTURE for what does not come, or is not known yet.
     """
@@ -33,10 +35,11 @@ class Course(NamedTuple):
 
 @dataclass(frozen=True)
 class PredictionRule:
-    """Rule by which predictions of one definition on one asset begin and end. `window_ms`: gap + horizon.
+    """Rule by which predictions of one definition on one asset begin and end. `window_ms`: gap +
+    horizon.
 
-    `state`: the model predicts the state, and may raise while the problem goes on. `of_unit`: of the unit just made, for the
-    stride in which it was made.
+    `state`: the model predicts the state, and may raise while the problem goes on. `of_unit`: of
+    the unit just made, for the stride in which it was made.
     """
 
     occurrences: Occurrences
@@ -55,8 +58,9 @@ class PredictionRule:
     def course(self, raised: int) -> Course:
         """Return the course of a prediction raised at an instant (ms).
 
-        It ends with the first problem known after it, at the latest with its window. If the condition is true at that end, and
-        `problem.for` is running, the episode stays open until it is known whether it is the problem.
+        It ends with the first problem known after it, at the latest with its window. If the
+        condition is true at that end, and `problem.for` is running, the episode stays open until it
+        is known whether it is the problem.
         """
         valid_until = raised + self.window_ms
         for i in range(bisect_right(self._over_at, raised), len(self._over_at)):
@@ -71,7 +75,8 @@ class PredictionRule:
         return Course(valid_until, FAR_FUTURE, valid_until)
 
     def courses(self, instants: Sequence[int]) -> Iterator[tuple[int, Course]]:
-        """Yield raise and course of each prediction of a score that is high at these instants (ms, increasing).
+        """Yield raise and course of each prediction of a score that is high at these instants (ms,
+        increasing).
 
         The next one may be raised at the first instant at which the one before is closed.
         """
@@ -85,7 +90,8 @@ class PredictionRule:
 class Rearming(NamedTuple):
     """Instants at which a high score may raise an episode.
 
-    `rearm_at`: until when (ms) no later one may, unless a lower score comes first; 0 without a problem that asks for it.
+    `rearm_at`: until when (ms) no later one may, unless a lower score comes first; 0 without a
+    problem that asks for it.
     """
 
     may_raise: Flags
@@ -100,11 +106,13 @@ def rearm(
     until: int = FAR_FUTURE - 1,
     rearm_at: int = 0,
 ) -> Rearming:
-    """Select the instants at which an episode may be raised: after a problem the score must have been lower first.
+    """Select the instants at which an episode may be raised: after a problem the score must have
+    been lower first.
 
-    Without a lower score it may be raised one horizon after the recovery. `at`: ms, increasing. `score`: NaN where unknown or
-    where the instant does not count. `until`: everything up to here is known. `rearm_at`: the result for problems that are not
-    among those of the rule, because they were over before these instants.
+    Without a lower score it may be raised one horizon after the recovery. `at`: ms, increasing.
+    `score`: NaN where unknown or where the instant does not count. `until`: everything up to here
+    is known. `rearm_at`: the result for problems that are not among those of the rule, because they
+    were over before these instants.
     """
     may_raise, lower = score >= threshold, np.flatnonzero(score < threshold)
     problems = rule.occurrences
@@ -128,11 +136,13 @@ def advance_predictions(
     until: datetime,
     of_open: PredictionRule | None = None,
 ) -> tuple[ConditionState, list[Step]]:
-    """Advance a model's episodes through evaluated instants. Nothing is raised while an episode is open.
+    """Advance a model's episodes through evaluated instants. Nothing is raised while an episode is
+    open.
 
-    `at`: evaluated instants in ms, increasing, after the watermark. `may_raise`: as `rearm` selects them. `until`: everything
-    up to here is known. `of_open`: the rule of the episode open in `state`, if another revision raised it. An episode raised
-    less than a stride after the end of the one before continues it, unless the problem of that one came.
+    `at`: evaluated instants in ms, increasing, after the watermark. `may_raise`: as `rearm` selects
+    them. `until`: everything up to here is known. `of_open`: the rule of the episode open in
+    `state`, if another revision raised it. An episode raised less than a stride after the end of
+    the one before continues it, unless the problem of that one came.
     """
     steps: list[Step] = []
     limit = to_millis(until)
@@ -158,7 +168,8 @@ def _follow(
     steps: list[Step],
     of_unit: bool,
 ) -> ConditionState:
-    """Return the state after what is known of the open episode up to an instant (ms), and add the steps."""
+    """Return the state after what is known of the open episode up to an instant (ms), and add the
+    steps."""
     ended = from_millis(course.ended_at)
     if course.happening_at <= until and state.happening_since is None:
         state = replace(state, happening_since=from_millis(course.happening_at))
@@ -189,7 +200,8 @@ def _follow(
 def predicted_intervals(
     at: Millis, score: Numbers, threshold: float, rule: PredictionRule
 ) -> list[tuple[int, int]]:
-    """Return model episodes of one asset as (raised, end of the prediction) in ms: those of `advance_predictions`.
+    """Return model episodes of one asset as (raised, end of the prediction) in ms: those of
+    `advance_predictions`.
 
     `at`: evaluated instants, increasing.
     """

@@ -1,4 +1,5 @@
-"""Reconcile stored episodes and those that were evaluated again, with late data or in past times. Pure functions."""
+"""Reconcile stored episodes and those that were evaluated again, with late data or in past times.
+Pure functions."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,12 +19,14 @@ NOT_FOUND_AGAIN = translatable("late data: not found again")
 
 @dataclass(frozen=True)
 class EvaluatedEpisode:
-    """One episode as evaluated with all data. `closed_at` None: still open. `severity`: now, or at its end; None without levels.
+    """One episode as evaluated with all data. `closed_at` None: still open. `severity`: now, or at
+    its end; None without levels.
 
-    `whole` False: it was raised before the reprocessed interval, and nothing new is known of its beginning. `peak` is None if
-    the severities that it had there are not known.
+    `whole` False: it was raised before the reprocessed interval, and nothing new is known of its
+    beginning. `peak` is None if the severities that it had there are not known.
 
-    Of a prediction: `happening_at`: when its problem was known to have come, with `reason`; `prediction_ended_at`.
+    Of a prediction: `happening_at`: when its problem was known to have come, with `reason`;
+    `prediction_ended_at`.
     """
 
     raised_at: datetime
@@ -37,7 +40,8 @@ class EvaluatedEpisode:
 
 
 class Correction(NamedTuple):
-    """A stored episode that was found again: as known where the earlier evaluation ended, and `final`, as known now."""
+    """A stored episode that was found again: as known where the earlier evaluation ended, and
+    `final`, as known now."""
 
     stored: Episode
     evaluated: EvaluatedEpisode
@@ -48,8 +52,8 @@ class Correction(NamedTuple):
 class Reconciled:
     """Match of stored and re-evaluated episodes.
 
-    `withdrawn`: stored episodes that were not found again, each with the one that contains it (None without). `new`: raises of
-    the re-evaluated episodes that are not stored.
+    `withdrawn`: stored episodes that were not found again, each with the one that contains it (None
+    without). `new`: raises of the re-evaluated episodes that are not stored.
     """
 
     corrections: list[Correction]
@@ -64,11 +68,13 @@ def reconcile(
     horizon: datetime,
     backfilled: bool = False,
 ) -> Reconciled:
-    """Decide which stored episodes were found again, which were not, and which evaluated ones are new.
+    """Decide which stored episodes were found again, which were not, and which evaluated ones are
+    new.
 
-    `evaluated`: as known where the earlier evaluation ended, `final`: as known now. `horizon`: where the new evaluation begins;
-    an episode that began before it is not withdrawn. `backfilled`: past times were evaluated, which withdraw backfilled episodes
-    alone; late data withdraw live ones alone.
+    `evaluated`: as known where the earlier evaluation ended, `final`: as known now. `horizon`:
+    where the new evaluation begins; an episode that began before it is not withdrawn. `backfilled`:
+    past times were evaluated, which withdraw backfilled episodes alone; late data withdraw live
+    ones alone.
     """
     now, found = (
         {one.raised_at: one for one in final},
@@ -108,7 +114,8 @@ def _containing(
 
 
 def evaluated_episodes(base: ConditionState, steps: Sequence[Step]) -> list[EvaluatedEpisode]:
-    """Return the re-evaluated episodes that began at `base` or in the steps after it, oldest first."""
+    """Return the re-evaluated episodes that began at `base` or in the steps after it, oldest
+    first."""
     found: dict[datetime, EvaluatedEpisode] = {}
     if base.raised_at is not None:
         found[base.raised_at] = EvaluatedEpisode(
@@ -142,9 +149,10 @@ def match_episodes(
 ) -> dict[datetime, Episode]:
     """Match re-evaluated episodes, by their raise, with stored ones; one without a match is new.
 
-    A re-evaluated episode is the stored one that began at the same instant, else one that overlaps it. Live ones come before
-    withdrawn ones, then an open one for an open episode, then the earliest. Each stored episode matches at most once. Late data
-    may have moved its beginning, so that one re-evaluated episode begins there and another where it was raised. It is then the
+    A re-evaluated episode is the stored one that began at the same instant, else one that overlaps
+    it. Live ones come before withdrawn ones, then an open one for an open episode, then the
+    earliest. Each stored episode matches at most once. Late data may have moved its beginning, so
+    that one re-evaluated episode begins there and another where it was raised. It is then the
     latter, whose id it has. `backfilled`: one that overlaps may be backfilled, too.
     """
     found: dict[datetime, Episode] = {}
@@ -176,10 +184,11 @@ def continuations(
     found: Mapping[datetime, Episode],
     episodes: Sequence[Episode],
 ) -> dict[datetime, tuple[EvaluatedEpisode, Episode]]:
-    """Return, by raise, the re-evaluated episodes that go on in the continuation of a stored one, which closed before.
+    """Return, by raise, the re-evaluated episodes that go on in the continuation of a stored one,
+    which closed before.
 
-    The problem of a prediction was known only after it was closed with its window. Nothing reopens; an open continuation is
-    happening instead.
+    The problem of a prediction was known only after it was closed with its window. Nothing reopens;
+    an open continuation is happening instead.
     """
     taken_ids, carried = (
         {e.id for e in found.values()},
@@ -221,9 +230,11 @@ def _from(evaluated: EvaluatedEpisode, episode: Episode) -> EvaluatedEpisode:
 
 
 def link_continuation(episode: Episode, earlier: Sequence[Episode]) -> Episode:
-    """Return the episode with the id under which the one that it continues is stored; unchanged without one.
+    """Return the episode with the id under which the one that it continues is stored; unchanged
+    without one.
 
-    The computed id contains the raise as known now, the stored id the raise as known then, which late data may have moved.
+    The computed id contains the raise as known now, the stored id the raise as known then, which
+    late data may have moved.
     """
     live = (
         e
@@ -235,7 +246,8 @@ def link_continuation(episode: Episode, earlier: Sequence[Episode]) -> Episode:
 
 
 def is_known_late(episode: Episode) -> bool:
-    """Return whether the problem of a closed prediction came, and was known only after it was closed with its window."""
+    """Return whether the problem of a closed prediction came, and was known only after it was
+    closed with its window."""
     occurred = episode.outcome_record is not None and episode.outcome_record.occurred
     return (
         bool(occurred)
@@ -246,7 +258,8 @@ def is_known_late(episode: Episode) -> bool:
 
 
 def _closed_with_window(episode: Episode) -> bool:
-    """Return whether a prediction was closed without its problem, at the end of its window, also if late data closed it."""
+    """Return whether a prediction was closed without its problem, at the end of its window, also if
+    late data closed it."""
     if episode.valid_until is None or not episode.is_prediction or episode.happening_at is not None:
         return False
     return episode.closed_at in (
@@ -274,8 +287,8 @@ def correct(
 ) -> Episode:
     """Return the episode with the corrections of reprocessing; unchanged where these were known.
 
-    `evaluated`: as known where the earlier evaluation ended: later changes are no corrections. `final`: as known now. Identity,
-    raise, evidence and feedback remain.
+    `evaluated`: as known where the earlier evaluation ended: later changes are no corrections.
+    `final`: as known now. Identity, raise, evidence and feedback remain.
     """
     changes: list[str] = []
     after = episode
@@ -357,7 +370,8 @@ def _with_severity(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Episo
 def _with_end(
     episode: Episode, end: datetime | None, final: datetime | None, at: datetime
 ) -> Episode:
-    """Return the episode with its corrected end. `end`: as far as it was evaluated before; `final`: with all since then."""
+    """Return the episode with its corrected end. `end`: as far as it was evaluated before; `final`:
+    with all since then."""
     if episode.closed_at in (end, final):
         return episode
     if episode.closed_at is None and end is not None:
@@ -406,7 +420,8 @@ def withdraw(episode: Episode, at: datetime, part_of: Episode | None = None) -> 
 
 
 def copy_actions(episode: Episode, part: Episode) -> Episode:
-    """Return the episode with the operator actions of another one that turned out to be a part of it."""
+    """Return the episode with the operator actions of another one that turned out to be a part of
+    it."""
     return replace(
         episode,
         acknowledged=episode.acknowledged or part.acknowledged,

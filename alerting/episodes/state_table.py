@@ -1,4 +1,5 @@
-"""Condition states of many targets as columns, to advance all unchanged targets in one vectorised step."""
+"""Condition states of many targets as columns, to advance all unchanged targets in one vectorised
+step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -19,7 +20,8 @@ TargetKey = tuple[str, str]  # a definition and an asset, by name
 
 @dataclass(frozen=True)
 class Condition(LastingState):
-    """Part of a `ConditionState` that new readings leave unchanged while the condition is unchanged.
+    """Part of a `ConditionState` that new readings leave unchanged while the condition is
+    unchanged.
 
     `rate`, `beyond`, `recent`, `bad`, `memory`, `parts`: of the carried reading.
     `text`: the carried reading itself, where it is a text.
@@ -50,7 +52,8 @@ _LASTING = tuple(field.name for field in fields(LastingState))
 
 @dataclass(frozen=True)
 class CarriedState:
-    """Position of many targets at some time: watermark (ms; NO_TIME: not known) and carried reading of each."""
+    """Position of many targets at some time: watermark (ms; NO_TIME: not known) and carried reading
+    of each."""
 
     watermark: Millis
     at: Millis
@@ -82,10 +85,11 @@ class CarriedState:
 class ConditionTable:
     """`ConditionState` of many targets, one row each.
 
-    Columns store the parts that every reading may change, `conditions` the rest. `watermark`: ms, NO_TIME for a target without a
-    state. `variable`, `at`, `value`, `since`: the carried reading, if it is a number: its variable, when it was taken, NaN for
-    none yet, since when it has been the same; `at` is NO_TIME if none is carried. `earlier`: watermark and carried reading one
-    step before, NO_TIME where that is not known, with `earlier_conditions` (None: the same as now).
+    Columns store the parts that every reading may change, `conditions` the rest. `watermark`: ms,
+    NO_TIME for a target without a state. `variable`, `at`, `value`, `since`: the carried reading,
+    if it is a number: its variable, when it was taken, NaN for none yet, since when it has been the
+    same; `at` is NO_TIME if none is carried. `earlier`: watermark and carried reading one step
+    before, NO_TIME where that is not known, with `earlier_conditions` (None: the same as now).
     """
 
     def __init__(self, keys: Sequence[TargetKey]) -> None:
@@ -213,7 +217,8 @@ class ConditionTable:
             )
 
     def carried_columns(self, severities: Sequence[Sequence[Severity]]) -> CarriedColumns:
-        """Return the carried readings as columns. `severities`: of each row's definition, the least severe first."""
+        """Return the carried readings as columns. `severities`: of each row's definition, the least
+        severe first."""
         since = np.where(self.since == NO_TIME, self.at, self.since)
         sides = np.zeros((3, len(self)), np.bool_)
         for row in self.special_rows():
@@ -233,7 +238,8 @@ def _sides(condition: Condition, severities: Sequence[Severity]) -> tuple[bool, 
 def find_unchanged(
     table: ConditionTable, severities: Sequence[Sequence[Severity]], found: Unchanged
 ) -> Flags:
-    """Return which targets stay unchanged: `found` neither raises nor closes an episode, nor begins to."""
+    """Return which targets stay unchanged: `found` neither raises nor closes an episode, nor begins
+    to."""
     without_transition, normal = (
         np.array([len(of_row) == 1 for of_row in severities], np.bool_),
         np.ones(len(table), np.bool_),
@@ -248,7 +254,8 @@ def find_unchanged(
 
 
 def _is_in_no_transition(condition: Condition, severities: Sequence[Severity]) -> bool:
-    """Return whether nothing is pending or clearing, and of the readings only the side of the limits is stored."""
+    """Return whether nothing is pending or clearing, and of the readings only the side of the
+    limits is stored."""
     in_transition = (
         condition.pending_since
         or condition.clearing_since
@@ -271,7 +278,8 @@ def _is_in_no_transition(condition: Condition, severities: Sequence[Severity]) -
 
 
 def _own_sides(condition: Condition) -> bool:
-    """Return whether the stored sides are those of the present severity, not of an earlier revision's."""
+    """Return whether the stored sides are those of the present severity, not of an earlier
+    revision's."""
     return all(side.startswith(f"{condition.severity}.") for side in condition.beyond)
 
 

@@ -19,12 +19,14 @@ _VALUES_AT_ONCE = 5_000_000
 class EvaluationTarget(NamedTuple):
     """One definition on one asset.
 
-    `since`: ms, when its newest revision came into force. `every`: ms, how often it is evaluated. `variable`: the variable of a
-    threshold, with its `type`, None for models. `limits`: None where each reading must be evaluated by itself. `lookback`: ms
-    before the watermark from which readings are needed. `latency`: ms that evaluation waits. `allowed_lateness`: ms, how far
-    back late data are evaluated again, with the delay of its variables. `turn`: a number of the target, out of 2**32, by which
-    targets take turns. `revision`: number of the newest. `has_outcome`: whether outcomes come from data. `also_reads`: variables
-    that count beside `variable`; `events`: types. `above`: the ancestors of the asset, where their readings change an evaluation.
+    `since`: ms, when its newest revision came into force. `every`: ms, how often it is evaluated.
+    `variable`: the variable of a threshold, with its `type`, None for models. `limits`: None where
+    each reading must be evaluated by itself. `lookback`: ms before the watermark from which
+    readings are needed. `latency`: ms that evaluation waits. `allowed_lateness`: ms, how far back
+    late data are evaluated again, with the delay of its variables. `turn`: a number of the target,
+    out of 2**32, by which targets take turns. `revision`: number of the newest. `has_outcome`:
+    whether outcomes come from data. `also_reads`: variables that count beside `variable`; `events`:
+    types. `above`: the ancestors of the asset, where their readings change an evaluation.
     `needs_model`: whether a trained model evaluates it.
     """
 
@@ -63,7 +65,8 @@ class EvaluationTarget(NamedTuple):
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """All targets, those of one asset next to each other, and the names of the definitions in service."""
+    """All targets, those of one asset next to each other, and the names of the definitions in
+    service."""
 
     names: tuple[str, ...]
     targets: tuple[EvaluationTarget, ...]
@@ -85,10 +88,12 @@ def smallest_latency(targets: Iterable[EvaluationTarget]) -> int:
 def batches(
     targets: Sequence[EvaluationTarget], starts: Millis, evaluated_from: Millis, until: int
 ) -> Iterator[list[int]]:
-    """Return rows to evaluate together: all of one asset, and as many assets as fit with their readings in memory.
+    """Return rows to evaluate together: all of one asset, and as many assets as fit with their
+    readings in memory.
 
-    `targets` is sorted by asset. `starts`: per row, up to when (ms) it was evaluated; rows evaluated up to `until` are left
-    out. `evaluated_from`: start of the readings to evaluate, which is earlier for targets to reprocess.
+    `targets` is sorted by asset. `starts`: per row, up to when (ms) it was evaluated; rows
+    evaluated up to `until` are left out. `evaluated_from`: start of the readings to evaluate, which
+    is earlier for targets to reprocess.
     """
     due = [row for row, start in enumerate(starts.tolist()) if start < until - targets[row].latency]
     lengths = ((until - evaluated_from) / _USUAL_SAMPLING).tolist()

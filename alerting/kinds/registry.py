@@ -1,4 +1,5 @@
-"""Find the kinds of alert. Each is one package with two modules, `definition` and `kind`; nothing else names a kind."""
+"""Find the kinds of alert. Each is one package with two modules, `definition` and `kind`; nothing
+else names a kind."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,7 +40,8 @@ def registered(package: str) -> Iterator[None]:
 
 @cache
 def definition_types() -> dict[str, type[Definition]]:
-    """Return the class of the definitions of each kind, by kind. Loads no library of frames or models."""
+    """Return the class of the definitions of each kind, by kind. Loads no library of frames or
+    models."""
     found: list[type[Definition]] = [
         import_module(f"{package}.definition").DEFINITION for package in _packages
     ]
@@ -52,7 +54,8 @@ def trained_kinds() -> list[str]:
 
 
 def sometimes_trained_kinds() -> dict[str, tuple[str, ...]]:
-    """Return the kinds of which only some definitions have a model, with the dotted paths of which these have one."""
+    """Return the kinds of which only some definitions have a model, with the dotted paths of which
+    these have one."""
     return {
         name: one.model_fields_at for name, one in definition_types().items() if one.model_fields_at
     }

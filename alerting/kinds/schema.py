@@ -1,7 +1,8 @@
-"""Schema of a definition for machines: JSON Schema for editors and tools, and the validator that MongoDB enforces.
+"""Schema of a definition for machines: JSON Schema for editors and tools, and the validator that
+MongoDB enforces.
 
-Both are generated from the model, so that they agree with it. A validator checks one field at a time. Reading the document
-finds faults across fields and names that do not exist.
+Both are generated from the model, so that they agree with it. A validator checks one field at a
+time. Reading the document finds faults across fields and names that do not exist.
 """
 
 from datetime import timedelta
@@ -60,10 +61,11 @@ def json_schema() -> Schema:
 
 
 def mongo_validator() -> Schema:
-    """Return the same as a MongoDB validator: `$jsonSchema` in draft 4 with `bsonType`, no references.
+    """Return the same as a MongoDB validator: `$jsonSchema` in draft 4 with `bsonType`, no
+    references.
 
-    Instants may be dates or text, whole numbers may be doubles. Raises ValueError if the model uses a keyword without a
-    translation, so that no rule is lost unseen.
+    Instants may be dates or text, whole numbers may be doubles. Raises ValueError if the model uses
+    a keyword without a translation, so that no rule is lost unseen.
     """
     schema = json_schema()
     kinds = [_kind(branch, schema["$defs"]) for branch in schema["oneOf"]]
@@ -103,7 +105,8 @@ class _Generator(GenerateJsonSchema):
         return format_duration(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
     def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> Schema:
-        """Return the union without pydantic's `discriminator`: OpenAPI has that word, JSON Schema tools complain."""
+        """Return the union without pydantic's `discriminator`: OpenAPI has that word, JSON Schema
+        tools complain."""
         return {
             key: value
             for key, value in super().tagged_union_schema(schema).items()
@@ -117,7 +120,8 @@ def _kind(branch: Schema, models: dict[str, Schema]) -> Schema:
 
 
 def _translate(schema: Schema, models: dict[str, Schema]) -> Schema:
-    """Return the translation of a schema and everything below it, with references replaced by their schemas."""
+    """Return the translation of a schema and everything below it, with references replaced by their
+    schemas."""
     if unknown := set(schema) - {*_RETAINED, *_TRANSLATED, *_BOUNDS, *_WITHOUT_MEANING}:
         raise ValueError(f"no MongoDB translation for the schema keywords {sorted(unknown)}")
     if "$ref" in schema:
@@ -172,7 +176,8 @@ def _below(schema: Schema, models: dict[str, Schema]) -> Schema:
 
 
 def _by_pattern(schema: Schema, models: dict[str, Schema]) -> Schema:
-    """Return the schemas of properties by pattern and length of their names: a validator has no other rule for names."""
+    """Return the schemas of properties by pattern and length of their names: a validator has no
+    other rule for names."""
     names = schema.get("propertyNames", {})
     patterns = schema.get("patternProperties") or {
         names.get("pattern", ""): schema["additionalProperties"]

@@ -1,4 +1,5 @@
-"""Read a definition of any kind, or a revision: report every fault at once, each with its path and a hint in plain words."""
+"""Read a definition of any kind, or a revision: report every fault at once, each with its path and
+a hint in plain words."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -55,7 +56,8 @@ def parse_definition(document: Mapping[str, Any]) -> Definition:
 
 
 def parse_revision(document: Mapping[str, Any]) -> Revision:
-    """Return the revision of a document. Raises RevisionRefused with every fault, also those of its definition."""
+    """Return the revision of a document. Raises RevisionRefused with every fault, also those of its
+    definition."""
     name = f"{document.get('name')} r{document.get('number')}"
     errors: list[Any] = []
     definition: Any = document.get("definition")
@@ -95,7 +97,8 @@ def _read(document: Mapping[str, Any]) -> tuple[Definition | None, list[Fault]]:
 
 
 def readable_part(document: Mapping[str, Any], faults: Sequence[Fault]) -> Definition | None:
-    """Return a refused definition without its faulty fields, so that the others can be checked; None if they do not suffice."""
+    """Return a refused definition without its faulty fields, so that the others can be checked;
+    None if they do not suffice."""
     kind = _meant_kind(document)
     if kind is None:
         return None

@@ -1,4 +1,5 @@
-"""Processes of the demo line: `python -m alerting.local.demo fill` writes its past, `run` continues the line."""
+"""Processes of the demo line: `python -m alerting.local.demo fill` writes its past, `run` continues
+the line."""
 
 import os
 import signal
@@ -24,7 +25,8 @@ from alerting.usecases.definitions import sync
 
 EXAMPLES = ROOT / "config" / "examples" / "demo"
 FIRST = ("biscuits-too-moist", "oven-too-hot")
-"""Examples that are there before the line runs: one training has the machine to itself, and the others follow in Airflow."""
+"""Examples that are there before the line runs: one training has the machine to itself, and the
+others follow in Airflow."""
 AUTHOR = "demo"
 
 
@@ -45,7 +47,8 @@ class FilledUp(NamedTuple):
 
 
 def fill_up(days: int = DAYS, end: datetime | None = None, only: Sequence[str] = ()) -> FilledUp:
-    """Write the past of the line up to `end` (None: now) and apply the example definitions, or only some. Idempotent.
+    """Write the past of the line up to `end` (None: now) and apply the example definitions, or only
+    some. Idempotent.
 
     A line that exists keeps its past.
     """
@@ -86,7 +89,8 @@ def run() -> None:
 
 
 def _apply_examples(platform: Platform, only: Sequence[str] = ()) -> list[str]:
-    """Apply only examples with a new name, so that changes and retirements by people stay. Returns their names."""
+    """Apply only examples with a new name, so that changes and retirements by people stay. Returns
+    their names."""
     names = {revision.name for revision in platform.definitions.latest()}
     files = [
         path for path in sorted(EXAMPLES.glob("*.yaml")) if not path.name.endswith(".test.yaml")

@@ -1,4 +1,5 @@
-"""Check of the free disk space before the databases start, because a full disk stops all of them at once."""
+"""Check of the free disk space before the databases start, because a full disk stops all of them at
+once."""
 
 import shutil
 from pathlib import Path
@@ -12,14 +13,14 @@ SCANT = 5 * GIB
 
 
 def check_space(home: Path) -> str | None:
-    """Return a warning if the disk of `home` has little space, None if it has enough. Raises UserError if there is too
-    little to start.
-    """
+    """Return a warning if the disk of `home` has little space, None if it has enough. Raises
+    UserError if there is too little to start."""
     folder = next(folder for folder in (home, *home.parents) if folder.exists())
     free = shutil.disk_usage(folder).free
     if free < LEAST:
         raise UserError(
-            f"there is too little space for {home}: {_gib(free)} are free, at least {_gib(LEAST)} are needed; free some space, "
+            f"there is too little space for {home}: {_gib(free)} are free, at least {_gib(LEAST)} "
+            f"are needed; free some space, "
             "or set ALERTING_HOME to a folder on a larger disk"
         )
     if free < SCANT:

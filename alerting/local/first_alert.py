@@ -1,4 +1,5 @@
-"""Announcement of the first alert after a start, in three lines. It never fails, and no other part depends on it."""
+"""Announcement of the first alert after a start, in three lines. It never fails, and no other part
+depends on it."""
 
 import json
 import os
@@ -71,9 +72,11 @@ def announcement(log: Path) -> list[str]:
 
 
 def _live_episodes(http: httpx.Client) -> list[dict[str, Any]] | None:
-    """Return the newest episodes that are not backfilled, newest first; None while the API does not answer.
+    """Return the newest episodes that are not backfilled, newest first; None while the API does not
+    answer.
 
-    It includes closed ones, because an episode of the demo line may open and close between two requests.
+    It includes closed ones, because an episode of the demo line may open and close between two
+    requests.
     """
     try:
         answer = http.get("/api/v1/episodes", params={"limit": 200})

@@ -1,6 +1,8 @@
-"""First training of the demo line: start its DAG and follow it until there is a champion or a reason for having none.
+"""First training of the demo line: start its DAG and follow it until there is a champion or a
+reason for having none.
 
-Each line of output reports the progress. A failed training is printed for an engineer; the platform runs without a champion.
+Each line of output reports the progress. A failed training is printed for an engineer; the platform
+runs without a champion.
 """
 
 import os
@@ -39,7 +41,8 @@ def main() -> int:
 
 
 def first_training(platform: Platform, airflow: AirflowClient, due: DueTraining) -> str:
-    """Start a training unless the platform or an earlier start has done so, and follow it. Returns the result as text."""
+    """Start a training unless the platform or an earlier start has done so, and follow it. Returns
+    the result as text."""
     name, dag_id = due.definition, f"train__{due.definition}"
     try:
         airflow.wait_for_dag(dag_id)
@@ -68,7 +71,10 @@ def _follow(airflow: AirflowClient, dag_id: str, run_id: str, name: str) -> str:
 def _decision_text(decision: DecisionRecord) -> str:
     if not decision.promoted:
         return f"no champion, {decision.verdict}: {decision.reason}"
-    return f"version {decision.challenger_version} is champion{' (provisional)' if decision.provisional else ''}"
+    return (
+        f"version {decision.challenger_version} is "
+        f"champion{' (provisional)' if decision.provisional else ''}"
+    )
 
 
 def _report(text: str) -> None:

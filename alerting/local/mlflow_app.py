@@ -1,8 +1,9 @@
 """MLflow's server behind one password: `mlflow server --app-name alerting`.
 
-MLflow serves every client that reaches its port, which on one machine is every local user. Its own `basic-auth` app would add a
-second database of users, with a default password. Here there is one user, `alerting`, whose password is in a file of the home:
-browsers ask for it once, clients find it in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
+MLflow serves every client that reaches its port, which on one machine is every local user. Its own
+`basic-auth` app would add a second database of users, with a default password. Here there is one
+user, `alerting`, whose password is in a file of the home: browsers ask for it once, clients find it
+in MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD.
 """
 
 import base64
@@ -64,7 +65,8 @@ class Guard:
 
 
 def read_password(environ: Mapping[str, str]) -> str:
-    """Read the password from the file that ALERTING_MLFLOW_PASSWORD_FILE names. Raises UserError if there is none."""
+    """Read the password from the file that ALERTING_MLFLOW_PASSWORD_FILE names. Raises UserError if
+    there is none."""
     path = environ.get(PASSWORD_FILE, "")
     try:
         password = Path(path).read_text(encoding="utf-8").strip()
@@ -72,13 +74,15 @@ def read_password(environ: Mapping[str, str]) -> str:
         raise UserError(f"{PASSWORD_FILE} {path!r} cannot be read: {fault.strerror}") from fault
     if not password:
         raise UserError(
-            f"{PASSWORD_FILE} {path!r} is empty: write a password into it, or delete it and run `alerting up`"
+            f"{PASSWORD_FILE} {path!r} is empty: write a password into it, or delete it and run "
+            f"`alerting up`"
         )
     return password
 
 
 async def _give_up(scope: Message, receive: Receive, send: Send, why: str) -> None:
-    """Log this reason and end the server; a server that continues to run answers every HTTP request with 503."""
+    """Log this reason and end the server; a server that continues to run answers every HTTP request
+    with 503."""
     if scope["type"] == "lifespan":
         await receive()
         await send({"type": "lifespan.startup.failed", "message": why})

@@ -27,7 +27,9 @@ PROBE_TIMEOUT_S = 0.5
 RECENT_S = 5.0
 PREPARE = "prepare"
 _AIRFLOW_GRACE_S = 20.0  # the scheduler waits for its tasks, which report to the API
-_LOCK_PATIENCE_S = 60  # for which Airflow waits for its SQLite file; after the usual 5 s its API answers 500 on a busy machine
+# for which Airflow waits for its SQLite file; after the usual 5 s its API answers 500 on a busy
+# machine
+_LOCK_PATIENCE_S = 60
 
 
 def answers(
@@ -48,9 +50,11 @@ def answers(
 def environment(
     settings: Settings, secrets: Secrets, inherited: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the environment of every part. It omits MLflow's address: parts find their home's server, and work without it.
+    """Return the environment of every part. It omits MLflow's address: parts find their home's
+    server, and work without it.
 
-    Parts always write compiled Python files, even if the caller's shell disables them: that halves the time to start.
+    Parts always write compiled Python files, even if the caller's shell disables them: that halves
+    the time to start.
     """
     shared = {
         variable("home"): str(settings.home),
@@ -81,7 +85,8 @@ def mlflow_uri(settings: Settings) -> str:
 
 
 def mlflow_page(settings: Settings) -> str:
-    """Return the page of runs and models: without its option MLflow opens the pages for language models."""
+    """Return the page of runs and models: without its option MLflow opens the pages for language
+    models."""
     return f"{mlflow_uri(settings)}/#/experiments?workflowType=machine_learning"
 
 
@@ -98,7 +103,8 @@ def api_uri(settings: Settings) -> str:
 def airflow_environment(
     settings: Settings, secrets: Secrets, shared: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the shared environment, `config/airflow.env`, and this installation's folders, addresses and secrets."""
+    """Return the shared environment, `config/airflow.env`, and this installation's folders,
+    addresses and secrets."""
     home = settings.home / "airflow"
     own = {
         "AIRFLOW_HOME": str(home),
@@ -109,7 +115,7 @@ def airflow_environment(
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{airflow_uri(settings)}/execution/",
         "AIRFLOW__CORE__FERNET_KEY": secrets.airflow_fernet,
         "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(secrets.airflow_passwords_file),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout={_LOCK_PATIENCE_S}",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}?timeout={_LOCK_PATIENCE_S}",  # noqa: E501
         "AIRFLOW__API__BASE_URL": airflow_uri(settings),
         "AIRFLOW__API__HOST": LOOPBACK,
         "AIRFLOW__API__PORT": str(settings.airflow_port),
@@ -123,7 +129,8 @@ def airflow_environment(
 def all_parts(
     settings: Settings, secrets: Secrets, inherited: Mapping[str, str], demo: bool
 ) -> list[Part]:
-    """Return all parts in display order: the database, then the jobs that prepare in parallel, then the rest."""
+    """Return all parts in display order: the database, then the jobs that prepare in parallel, then
+    the rest."""
     environ = environment(settings, secrets, inherited)
     if demo:  # its clock is faster than Airflow
         environ = _in_demo_time(settings) | environ
@@ -214,7 +221,8 @@ def api_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str, .
 
 
 def stream_part(settings: Settings, environ: Mapping[str, str], needs: tuple[str, ...]) -> Part:
-    """Return the service that stores and evaluates messages of brokers. Without a source of one it waits, with little memory."""
+    """Return the service that stores and evaluates messages of brokers. Without a source of one it
+    waits, with little memory."""
     alive = settings.home / "logs" / "stream.alive"
     command = (sys.executable, "-m", "alerting.cli.main", "stream", "--alive", str(alive))
     return Part("stream", "stream service", command, environ, needs, lambda: _is_recent(alive))
@@ -228,7 +236,8 @@ def _is_recent(file: Path) -> bool:
 
 
 def airflow_migration(settings: Settings, environ: Mapping[str, str]) -> list[Part]:
-    """Return the job that creates or migrates Airflow's database with the pool of long work; none if both are as they must be.
+    """Return the job that creates or migrates Airflow's database with the pool of long work; none
+    if both are as they must be.
 
     Airflow never starts a task that names a missing pool.
     """
@@ -236,7 +245,10 @@ def airflow_migration(settings: Settings, environ: Mapping[str, str]) -> list[Pa
     now = f"{version('apache-airflow-core')} with {slots} background slots"
     if done.exists() and done.read_text() == now:
         return []
-    script = '"$0" -m airflow db migrate && "$0" -m airflow pools set "$3" "$4" "$5" && printf %s "$1" > "$2"'
+    script = (
+        '"$0" -m airflow db migrate && "$0" -m airflow pools set "$3" "$4" "$5" && printf %s "$1" '
+        '> "$2"'
+    )
     command = (
         "sh",
         "-c",
@@ -254,7 +266,8 @@ def airflow_migration(settings: Settings, environ: Mapping[str, str]) -> list[Pa
 def airflow_parts(
     settings: Settings, environ: Mapping[str, str], needs: tuple[str, ...]
 ) -> list[Part]:
-    """Return Airflow's API server, scheduler and DAG processor; each can restart alone. No DAG needs a triggerer."""
+    """Return Airflow's API server, scheduler and DAG processor; each can restart alone. No DAG
+    needs a triggerer."""
     command = (sys.executable, "-m", "airflow")
     url = airflow_uri(settings)
     return [

@@ -1,4 +1,5 @@
-"""Preparation of a home and its database: `alerting prepare`, and the first job of `alerting up`."""
+"""Preparation of a home and its database: `alerting prepare`, and the first job of `alerting
+up`."""
 
 import os
 import sys
@@ -19,7 +20,8 @@ def prepare_home(settings: Settings) -> Secrets:
 
 
 def prepare(settings: Settings) -> None:
-    """Create the home with Airflow's DAG files, and the collections, validators and indexes in its database.
+    """Create the home with Airflow's DAG files, and the collections, validators and indexes in its
+    database.
 
     Idempotent. Raises UserError.
     """
@@ -29,7 +31,8 @@ def prepare(settings: Settings) -> None:
 
 
 def main() -> int:
-    """Prepare DAG files and database in a home that exists. Returns the exit code: 0, or 1 when refused."""
+    """Prepare DAG files and database in a home that exists. Returns the exit code: 0, or 1 when
+    refused."""
     try:
         settings = read_settings(os.environ)
         write_dag_files(settings.home)

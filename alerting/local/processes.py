@@ -1,8 +1,8 @@
 """Processes that end with the process that started them (Linux).
 
-Three mechanisms together: a child asks the kernel for SIGTERM when its parent ends; the starter is a *subreaper*, so that
-orphans of its children become its own children; and a guard process above the starter kills the remaining processes
-even when the starter itself was killed.
+Three mechanisms together: a child asks the kernel for SIGTERM when its parent ends; the starter is
+a *subreaper*, so that orphans of its children become its own children; and a guard process above
+the starter kills the remaining processes even when the starter itself was killed.
 """
 
 import contextlib
@@ -22,7 +22,8 @@ import psutil
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
-# This program runs between this process and a part, because a fork of a process with threads must not run Python code.
+# This program runs between this process and a part, because a fork of a process with threads must
+# not run Python code.
 _LAUNCHER = f"""
 import ctypes, os, sys
 ctypes.CDLL(None).prctl({PR_SET_PDEATHSIG}, {signal.SIGTERM:d})
@@ -41,17 +42,20 @@ def _prctl(option: int, value: int) -> None:
 
 
 def become_subreaper() -> None:
-    """Make this process adopt orphans among its descendants, instead of the machine's first process."""
+    """Make this process adopt orphans among its descendants, instead of the machine's first
+    process."""
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def is_guarded() -> bool:
-    """Return whether this process is the worker of `run_guarded`, so that every process below it is its own."""
+    """Return whether this process is the worker of `run_guarded`, so that every process below it is
+    its own."""
     return _guarded_worker == os.getpid()
 
 
 def end_with_parent(parent: int) -> None:
-    """Ask the kernel for SIGTERM when `parent`, which started this process, ends; exit at once if it has already ended."""
+    """Ask the kernel for SIGTERM when `parent`, which started this process, ends; exit at once if
+    it has already ended."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         os._exit(1)
@@ -60,7 +64,8 @@ def end_with_parent(parent: int) -> None:
 def start(
     command: Sequence[str], environ: Mapping[str, str], log: Path, folder: Path
 ) -> subprocess.Popen[bytes]:
-    """Start a process in its own session, with its output appended to `log`. It ends with the thread that calls this."""
+    """Start a process in its own session, with its output appended to `log`. It ends with the
+    thread that calls this."""
     launch = (sys.executable, "-I", "-S", "-c", _LAUNCHER, str(os.getpid()))
     with log.open("ab") as output:
         return subprocess.Popen(
@@ -70,7 +75,8 @@ def start(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C in the terminal reaches the starter alone, which stops the parts in order
+            # Ctrl-C in the terminal reaches the starter alone, which stops the parts in order
+            start_new_session=True,
         )
 
 
@@ -116,10 +122,12 @@ def kill_descendants(patience: float = 10.0) -> None:
 
 
 def run_guarded(work: Callable[[], int]) -> int:
-    """Run `work` in a forked process and return its exit code. No process remains, even if one of the two is killed.
+    """Run `work` in a forked process and return its exit code. No process remains, even if one of
+    the two is killed.
 
-    If this process is killed, the worker gets SIGTERM and can stop its parts in order; if the worker is killed, this process
-    kills the remaining ones. Ctrl-C, SIGTERM and the closing of the terminal are passed on; with `nohup` the last one is not.
+    If this process is killed, the worker gets SIGTERM and can stop its parts in order; if the
+    worker is killed, this process kills the remaining ones. Ctrl-C, SIGTERM and the closing of the
+    terminal are passed on; with `nohup` the last one is not.
     """
     become_subreaper()
     parent = os.getpid()

@@ -17,7 +17,8 @@ _FILE = "sign_in_link.json"
 
 
 def make_link(folder: Path, console: str, now: datetime) -> str:
-    """Return the address of a new link and invalidate the earlier one. `folder`: of the secrets; `console`: its address."""
+    """Return the address of a new link and invalidate the earlier one. `folder`: of the secrets;
+    `console`: its address."""
     code = secrets.token_urlsafe(16)
     draft = folder / f"{_FILE}.new"
     draft.unlink(missing_ok=True)
@@ -28,7 +29,8 @@ def make_link(folder: Path, console: str, now: datetime) -> str:
 
 
 def take_link(folder: Path, code: str, now: datetime) -> bool:
-    """Use up the link if this code is valid and not expired; return whether it was. Only the first caller succeeds."""
+    """Use up the link if this code is valid and not expired; return whether it was. Only the first
+    caller succeeds."""
     try:
         stored = json.loads((folder / _FILE).read_text())
         expected, expires = str(stored["hash"]), float(stored["expires"])

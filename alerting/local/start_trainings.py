@@ -1,4 +1,5 @@
-"""Start the trainings that are due over Airflow's REST API at once, instead of within the minute that the platform needs."""
+"""Start the trainings that are due over Airflow's REST API at once, instead of within the minute
+that the platform needs."""
 
 import json
 
@@ -16,7 +17,8 @@ MOST = 5  # the platform starts further ones within the next minute
 def start_trainings(settings: Settings, platform: Platform) -> dict[str, str]:
     """Return the page of each training that was started, by definition.
 
-    Whatever goes wrong does no harm: the platform starts the same runs, by the same ids, within a minute or two.
+    Whatever goes wrong does no harm: the platform starts the same runs, by the same ids, within a
+    minute or two.
     """
     airflow = _client(settings)
     started: dict[str, str] = {}
@@ -33,7 +35,8 @@ def start_trainings(settings: Settings, platform: Platform) -> dict[str, str]:
 
 
 def _client(settings: Settings) -> AirflowClient | None:
-    """Return a client of the Airflow that the settings name, or that runs on this home; None without one."""
+    """Return a client of the Airflow that the settings name, or that runs on this home; None
+    without one."""
     if settings.airflow_uri is None and running(settings.home) is None:
         return None
     try:

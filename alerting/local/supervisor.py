@@ -1,4 +1,5 @@
-"""Supervisor of parts: start them in the order of their needs, restart them, and stop them in reverse order.
+"""Supervisor of parts: start them in the order of their needs, restart them, and stop them in
+reverse order.
 
 It has one thread and one loop, so its code never runs concurrently; parts are processes.
 """
@@ -22,7 +23,8 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def delay_after(failures: int) -> float:
-    """Return the seconds to wait before a restart after this many consecutive failures: 1, 2, 4, ... up to a minute."""
+    """Return the seconds to wait before a restart after this many consecutive failures: 1, 2, 4,
+    ... up to a minute."""
     return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** max(0, min(failures, 30) - 1))
 
 
@@ -30,10 +32,11 @@ def delay_after(failures: int) -> float:
 class Part:
     """A supervised process; with `once`, a job that must finish successfully.
 
-    A job with `news` runs in the background, and no part depends on its result. `cause` gives the reason of an end, if known.
-    `needs` names the parts that must be ready (or done) before it starts; `uses` those that may start later, and stop after it,
-    because it works with them until its end. `ready` is called often and returns within a second whether the part is usable.
-    `busy` is shown while people wait, with the last line of output of a job that `talks`.
+    A job with `news` runs in the background, and no part depends on its result. `cause` gives the
+    reason of an end, if known. `needs` names the parts that must be ready (or done) before it
+    starts; `uses` those that may start later, and stop after it, because it works with them until
+    its end. `ready` is called often and returns within a second whether the part is usable. `busy`
+    is shown while people wait, with the last line of output of a job that `talks`.
     """
 
     name: str
@@ -77,7 +80,8 @@ class _Service:
 
 
 class Supervisor:
-    """Supervisor of parts until a signal asks to stop. `say` prints a line of news; `show` replaces the status line.
+    """Supervisor of parts until a signal asks to stop. `say` prints a line of news; `show` replaces
+    the status line.
 
     It runs only inside `processes.run_guarded`, because it kills every other process below its own.
     """
@@ -106,11 +110,12 @@ class Supervisor:
     def run(
         self, milestones: Mapping[str, Callable[[], None]], stopping: Callable[[], None]
     ) -> None:
-        """Start and supervise all parts until a signal asks to stop; then call `stopping`, and stop all parts.
+        """Start and supervise all parts until a signal asks to stop; then call `stopping`, and stop
+        all parts.
 
-        `milestones`: callbacks by name of the part, called when it is ready for the first time or done.
-        Raises StartFailed (after stopping all) when a job fails or a part ends several times before it was ever ready, and
-        RuntimeError outside `guarded`.
+        `milestones`: callbacks by name of the part, called when it is ready for the first time or
+        done. Raises StartFailed (after stopping all) when a job fails or a part ends several times
+        before it was ever ready, and RuntimeError outside `guarded`.
         """
         if not processes.is_guarded():
             raise RuntimeError(
@@ -193,7 +198,8 @@ class Supervisor:
             if (why := service.part.cause()) is not None:
                 raise StartFailed(f"{service.part.name}: {why}. Its log is {log}")
             raise StartFailed(
-                f"{service.part.name} ({ending(code)}). The end of its log, {log}:\n{last_lines(log, 12)}"
+                f"{service.part.name} ({ending(code)}). The end of its log, "
+                f"{log}:\n{last_lines(log, 12)}"
             )
         delay = delay_after(service.failures)
         service.start_at = now + delay
@@ -202,7 +208,8 @@ class Supervisor:
             self._say(f"{service.part.name}: {why}")
 
     def _kill_orphans(self) -> None:
-        """Kill the orphans of an ended part before its restart, because they still use its ports and files."""
+        """Kill the orphans of an ended part before its restart, because they still use its ports
+        and files."""
         own = {w.process.pid for w in self._services.values() if w.process is not None}
         orphans = processes.reap_orphans(own)
         for orphan in orphans:
@@ -215,7 +222,8 @@ class Supervisor:
         return ", ".join(f"{_describe_work(w)} {now - w.started:.0f} s" for w in waiting)
 
     def _stop(self) -> None:
-        """Stop the parts in reverse order of need: first those that no running part needs. Only a part that is killed is news."""
+        """Stop the parts in reverse order of need: first those that no running part needs. Only a
+        part that is killed is news."""
         if any(w.running for w in self._services.values()):
             self._say("stopping (Ctrl-C again: at once)")
         signals = self._signals

@@ -1,4 +1,5 @@
-"""Evaluation of the demo's days after the training cutoff of its first champions, so that a new console is not empty.
+"""Evaluation of the demo's days after the training cutoff of its first champions, so that a new
+console is not empty.
 
 No notification is sent, and every episode is marked as backfilled.
 """
@@ -19,8 +20,8 @@ from alerting.usecases.reports.make import make_report
 def evaluate_unseen_days(
     platform: Platform, trained: Sequence[str], report: Callable[[str], None]
 ) -> str:
-    """Evaluate the days after the champions' training cutoffs, for these definitions and those without a model; make a report
-    for each. Returns the result as text; empty without a champion.
+    """Evaluate the days after the champions' training cutoffs, for these definitions and those
+    without a model; make a report for each. Returns the result as text; empty without a champion.
     """
     began = time.monotonic()
     starts = {
@@ -45,7 +46,10 @@ def evaluate_unseen_days(
             report(f"{name}, not evaluated: {fault}")
     days = (now - first).days
     took = time.monotonic() - began
-    return f"{days} unseen days evaluated in {took:.0f} s: {raised} episodes, marked as past, without notifications"
+    return (
+        f"{days} unseen days evaluated in {took:.0f} s: {raised} episodes, marked as past, without "
+        f"notifications"
+    )
 
 
 def _unseen_from(platform: Platform, name: str) -> datetime | None:

@@ -1,4 +1,5 @@
-"""`alerting up`: the platform on this machine, from the first port check to the last part stopped."""
+"""`alerting up`: the platform on this machine, from the first port check to the last part
+stopped."""
 
 import os
 import sys
@@ -36,7 +37,8 @@ MAY = {
     "admin": "also shelves for 30 days",
     "sender": "sends data, reads nothing",
 }
-"""The rights of a role beyond those of the role before, in a few words; docs/api.md, "Roles", has the whole list."""
+"""The rights of a role beyond those of the role before, in a few words; docs/api.md, "Roles", has
+the whole list."""
 FIRST_COMMANDS = """\
 Nothing is watched yet. In another terminal, in this folder:
   alerting source apply FILE      connects a line (README.md, "Your own line")
@@ -46,7 +48,8 @@ Nothing is watched yet. In another terminal, in this folder:
 
 
 def up(settings: Settings, environ: Mapping[str, str], demo: bool) -> int:
-    """Run the platform until Ctrl-C. Returns the exit code: 0 when stopped on request, 1 when refused."""
+    """Run the platform until Ctrl-C. Returns the exit code: 0 when stopped on request, 1 when
+    refused."""
     return run_guarded(lambda: _work(settings, environ, demo))
 
 
@@ -63,12 +66,14 @@ class Screen:
         self.print(self._fitted(text, f"{time.monotonic() - self._began:6.1f} s  "))
 
     def _fitted(self, text: str, first: str) -> str:
-        """Return a line as a paragraph that breaks between words, where the output is a terminal; as it is elsewhere."""
+        """Return a line as a paragraph that breaks between words, where the output is a terminal;
+        as it is elsewhere."""
         if not self._console.is_terminal or "\n" in text:
             return first + text
         indent = " " * len(first)
         return textwrap.fill(
-            text, self._console.width, initial_indent=first, subsequent_indent=indent, break_long_words=False,
+            text, self._console.width, initial_indent=first, subsequent_indent=indent,
+            break_long_words=False,
             break_on_hyphens=False,
         )  # fmt: skip
 
@@ -105,7 +110,8 @@ class Screen:
             self._mute()
 
     def _mute(self) -> None:
-        """Discard further output after the terminal is closed, so that the parts still stop in order."""
+        """Discard further output after the terminal is closed, so that the parts still stop in
+        order."""
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
         self._console = Console(file=sys.stdout)
 
@@ -167,11 +173,13 @@ def _run_with_lock(
 
 
 def _welcome(screen: Screen, settings: Settings, secrets: Secrets, *, is_empty: bool) -> None:
-    """Print the page to open first, then all other addresses, and for a platform without data the first commands."""
+    """Print the page to open first, then all other addresses, and for a platform without data the
+    first commands."""
     link = make_link(secrets.folder, parts.api_uri(settings), datetime.now(UTC))
     screen.print(f"\nOpen this first: {link}")
     screen.print(
-        f"(it signs you in once, within {int(VALID.total_seconds() // 60)} minutes, on this machine)\n"
+        f"(it signs you in once, within {int(VALID.total_seconds() // 60)} minutes, on this "
+        f"machine)\n"
     )
     for line in address_lines(settings, secrets):
         screen.print(line)
@@ -191,9 +199,11 @@ def _ignore_port(_port: int) -> None:
 
 
 def address_lines(settings: Settings, secrets: Secrets) -> list[str]:
-    """Return the lines of the table. Where it has no address or secret of unusual length, no line exceeds 80 columns.
+    """Return the lines of the table. Where it has no address or secret of unusual length, no line
+    exceeds 80 columns.
 
-    A terminal that is narrower wraps a line at its end, where an address or a secret stands, and cuts nothing off.
+    A terminal that is narrower wraps a line at its end, where an address or a secret stands, and
+    cuts nothing off.
     """
     lines = ["Addresses, open to this machine alone, and how to sign in:"]
     for name, texts in _sections(settings, secrets):
@@ -224,7 +234,8 @@ def _sections(settings: Settings, secrets: Secrets) -> Iterator[tuple[str, list[
 
 
 def _mongodb(settings: Settings) -> list[str]:
-    """Return the address and, of the embedded server, how to sign in; what a client finds out by itself is left out."""
+    """Return the address and, of the embedded server, how to sign in; what a client finds out by
+    itself is left out."""
     if settings.mongodb_uri is not None:
         return [public_address(settings.mongodb_uri)]
     password = data_folder(settings.home) / mongod_access.PASSWORD_FILE

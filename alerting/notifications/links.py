@@ -1,4 +1,5 @@
-"""Signed links in messages: each grants one answer of one recipient to one episode, for a short time."""
+"""Signed links in messages: each grants one answer of one recipient to one episode, for a short
+time."""
 
 import hashlib
 from dataclasses import dataclass
@@ -47,7 +48,8 @@ def seal(grant: Grant, key: bytes) -> str:
 
 
 def unseal(token: str, key: bytes, now: datetime) -> Grant:
-    """Return the grant in a token. Raises LinkRefused unless it was sealed with this key and has not expired at `now`.
+    """Return the grant in a token. Raises LinkRefused unless it was sealed with this key and has
+    not expired at `now`.
 
     Nothing of a token is decoded before its signature has been found right.
     """

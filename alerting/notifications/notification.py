@@ -26,12 +26,14 @@ class Content:
 
 @dataclass(frozen=True)
 class Notification:
-    """One message to one channel. `key` is unique: `episode:transition:channel`, `:n` for repeats; receivers can drop repeats.
+    """One message to one channel. `key` is unique: `episode:transition:channel`, `:n` for repeats;
+    receivers can drop repeats.
 
-    It is due at `next_attempt_at`: the first attempt, the end of a claim, or the next attempt after a failure; None when nothing
-    more follows. `postponed_by`: why it waits although nothing failed. `grouped`: sent in one message with others; `dropped`:
-    the episode ended before the quiet hours did. `severity` is that of the episode at that time. It belongs to an `episode` (on
-    `asset`), to a `shelf`, or to neither, and then has a `content`.
+    It is due at `next_attempt_at`: the first attempt, the end of a claim, or the next attempt after
+    a failure; None when nothing more follows. `postponed_by`: why it waits although nothing failed.
+    `grouped`: sent in one message with others; `dropped`: the episode ended before the quiet hours
+    did. `severity` is that of the episode at that time. It belongs to an `episode` (on `asset`), to
+    a `shelf`, or to neither, and then has a `content`.
     """
 
     key: str

@@ -1,6 +1,8 @@
-"""Decides which recipients are notified of an episode, and why: stages, asked in this order, with `now` as an argument.
+"""Decides which recipients are notified of an episode, and why: stages, asked in this order, with
+`now` as an argument.
 
-Notifications are written together with the transition that causes them, or added later (repeats, escalation).
+Notifications are written together with the transition that causes them, or added later (repeats,
+escalation).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,10 +24,12 @@ SOON = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class Situation:
-    """One recipient's view of an episode at `now`. `cause`: what happened; `worse`: its severity rose; `time`: only time passed.
+    """One recipient's view of an episode at `now`. `cause`: what happened; `worse`: its severity
+    rose; `time`: only time passed.
 
-    `notifications`: those of the episode so far. `recent_alerts`: how many alerts of this asset the recipient got within the
-    time of its flood rule. `soon`: an episode that has been over for longer than this when it is found goes into a digest.
+    `notifications`: those of the episode so far. `recent_alerts`: how many alerts of this asset the
+    recipient got within the time of its flood rule. `soon`: an episode that has been over for
+    longer than this when it is found goes into a digest.
     """
 
     episode: Episode
@@ -56,7 +60,8 @@ class Situation:
 
 @dataclass(frozen=True)
 class Decision:
-    """Decision and reason. Without `transition` no notification; `waiting_until`: not before then; `number`: of a repeat."""
+    """Decision and reason. Without `transition` no notification; `waiting_until`: not before then;
+    `number`: of a repeat."""
 
     reason: str
     transition: TransitionKind | None = None
@@ -122,7 +127,8 @@ def notify_of_end(s: Situation) -> Decision | None:
 
 
 def notify_of_happening(s: Situation) -> Decision | None:
-    """Notify recipients of the raise that its problem has come, also when that is known only after the end or proves wrong."""
+    """Notify recipients of the raise that its problem has come, also when that is known only after
+    the end or proves wrong."""
     if s.cause not in ("happening", "corrected"):
         return None
     if not any(n.transition != "closed" for n in s.received):
@@ -205,9 +211,11 @@ def escalate(s: Situation) -> Decision | None:
 
 
 def repeat(s: Situation) -> Decision | None:
-    """Notify again of an episode that is not acknowledged; after an outage once, not once for each missed time.
+    """Notify again of an episode that is not acknowledged; after an outage once, not once for each
+    missed time.
 
-    Not within half the time of a repeat after any other message of the episode: that has just reminded the recipient.
+    Not within half the time of a repeat after any other message of the episode: that has just
+    reminded the recipient.
     """
     if s.recipient.repeat is None or not s.received:
         return None
@@ -283,7 +291,8 @@ def _notification(s: Situation, decision: Decision, transition: TransitionKind) 
 def still_open(
     episode: Episode, silence_id: str, recipients: Sequence[Recipient], reason: str, at: datetime
 ) -> tuple[Notification, ...]:
-    """Return notifications of an episode that is open when a shelf or suppression ends, once for each."""
+    """Return notifications of an episode that is open when a shelf or suppression ends, once for
+    each."""
     if episode.backfilled or episode.condition != "open":
         return ()
     notifications = _to_each(
@@ -306,7 +315,8 @@ def shelf_reminder(
 
 
 def is_muted_with(notification: Notification, others: Iterable[Notification]) -> bool:
-    """Return whether a muted episode mutes this waiting notification: not an end whose recipient got the raise.
+    """Return whether a muted episode mutes this waiting notification: not an end whose recipient
+    got the raise.
 
     `others`: the notifications of the episode.
     """
@@ -321,7 +331,8 @@ def is_muted_with(notification: Notification, others: Iterable[Notification]) ->
 def is_overtaken(
     notification: Notification, episode: Episode, others: Iterable[Notification]
 ) -> bool:
-    """Return whether a notification held back by quiet hours is dropped: the episode is over, or a higher severity was notified.
+    """Return whether a notification held back by quiet hours is dropped: the episode is over, or a
+    higher severity was notified.
 
     `others`: the notifications of the episode.
     """
@@ -372,13 +383,15 @@ def _times_reopened(episode: Episode) -> int | None:
 
 
 def _counts(notification: Notification) -> bool:
-    """Return whether the recipient has the notification or gets it in a moment: not one held back, given up or dropped."""
+    """Return whether the recipient has the notification or gets it in a moment: not one held back,
+    given up or dropped."""
     held_back = notification.postponed_by is not None
     return notification.status in ("sent", "claimed") or (notification.is_waiting and not held_back)
 
 
 def _notified_at(notification: Notification) -> datetime:
-    """Return when the recipient was notified; a notification that was held back counts from its delivery."""
+    """Return when the recipient was notified; a notification that was held back counts from its
+    delivery."""
     return (
         notification.delivered_at
         if notification.postponed_by and notification.delivered_at
@@ -387,6 +400,7 @@ def _notified_at(notification: Notification) -> datetime:
 
 
 def _end_of_slot(now: datetime, length: timedelta) -> datetime:
-    """Return the next whole multiple of `length`: the same for all notifications held back in one slot."""
+    """Return the next whole multiple of `length`: the same for all notifications held back in one
+    slot."""
     epoch = datetime.fromtimestamp(0, now.tzinfo)
     return epoch + ((now - epoch) // length + 1) * length

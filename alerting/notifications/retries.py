@@ -1,4 +1,5 @@
-"""Attempts at a delivery that failed: when the next one is made, and after how many it is given up."""
+"""Attempts at a delivery that failed: when the next one is made, and after how many it is given
+up."""
 
 import hashlib
 from datetime import timedelta
@@ -11,9 +12,11 @@ _LONGEST_DELAY = timedelta(minutes=10)
 
 
 def retry_delay(attempts: int, key: str) -> timedelta:
-    """Return the pause before the next attempt: 5 s doubled with every failure, at most ten minutes, ± a quarter.
+    """Return the pause before the next attempt: 5 s doubled with every failure, at most ten
+    minutes, ± a quarter.
 
-    The spread depends on key and attempt alone: many deliveries do not come back at once, and each pause can be computed.
+    The spread depends on key and attempt alone: many deliveries do not come back at once, and each
+    pause can be computed.
     """
     pause = min(_FIRST_DELAY * 2 ** min(attempts - 1, 20), _LONGEST_DELAY)
     share = int.from_bytes(hashlib.sha256(f"{key}:{attempts}".encode()).digest()[:4], "big") / 2**32
@@ -22,5 +25,6 @@ def retry_delay(attempts: int, key: str) -> timedelta:
 
 
 def after_failure(attempts: int, permanent: bool) -> DeliveryStatus:
-    """Return `dead` when another attempt is useless or there were enough of them, `failed` otherwise."""
+    """Return `dead` when another attempt is useless or there were enough of them, `failed`
+    otherwise."""
     return "dead" if permanent or attempts >= GIVE_UP_AFTER else "failed"

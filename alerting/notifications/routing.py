@@ -1,4 +1,5 @@
-"""Decide which channels get an alert now: those of the matching routes in their shift or, without any, all."""
+"""Decide which channels get an alert now: those of the matching routes in their shift or, without
+any, all."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ TOP: Severity = "critical"
 class Recipient:
     """One channel that may be notified, and its rules.
 
-    `escalates_after`: only if the episode is not acknowledged for this time. `quiet_until`: until then only the top severity is
-    notified.
+    `escalates_after`: only if the episode is not acknowledged for this time. `quiet_until`: until
+    then only the top severity is notified.
     """
 
     channel: str
@@ -36,10 +37,12 @@ def recipients(
     channels: Sequence[str],
     now: datetime,
 ) -> list[Recipient]:
-    """Return the recipients that are notified at once of an alert of this severity on this asset, each channel once.
+    """Return the recipients that are notified at once of an alert of this severity on this asset,
+    each channel once.
 
-    A definition that names its channels notifies these and no others. All others follow the routes; where none is in force,
-    every channel is notified, so that no alert is lost between two shifts or behind a faulty route.
+    A definition that names its channels notifies these and no others. All others follow the routes;
+    where none is in force, every channel is notified, so that no alert is lost between two shifts
+    or behind a faulty route.
     """
     if definition.notify.channels is not None:
         return [Recipient(channel) for channel in definition.notify.channels]

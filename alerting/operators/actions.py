@@ -1,7 +1,8 @@
 """Actions of operators on an alarm: flags, one table of rules, and the ISA-18.2 name of the state.
 
-The flags are independent; the name of the state follows from them (names after ISA-18.2, IEC 62682). `active` and
-`acknowledged` belong to an episode, the others to a definition on an asset, because they outlast an episode.
+The flags are independent; the name of the state follows from them (names after ISA-18.2, IEC
+62682). `active` and `acknowledged` belong to an episode, the others to a definition on an asset,
+because they outlast an episode.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,8 @@ Flag = Literal["active", "acknowledged", "shelved", "out_of_service", "suppresse
 FLAGS: tuple[Flag, ...] = get_args(Flag)
 Action = Literal[
     "raise", "clear", "close", "acknowledge", "confirm", "comment", "assign",
-    "shelve", "unshelve", "shelf_ends", "take_out_of_service", "return_to_service", "suppress", "suppression_ends",
+    "shelve", "unshelve", "shelf_ends", "take_out_of_service", "return_to_service", "suppress",
+    "suppression_ends",
 ]  # fmt: skip
 ACTION_NAMES: Mapping[Action, str] = MappingProxyType({
     "raise": "raise", "clear": "clear", "suppress": "suppress",
@@ -35,14 +37,19 @@ ACTION_NAMES: Mapping[Action, str] = MappingProxyType({
     "return_to_service": translatable("return to service"),
 })  # fmt: skip
 IsaState = Literal[
-    "normal", "unacknowledged", "acknowledged", "returned unacknowledged", "shelved", "suppressed by design", "out of service",
+    "normal", "unacknowledged", "acknowledged", "returned unacknowledged", "shelved", (
+        "suppressed "
+        "by design"
+    ), "out of service",
 ]  # fmt: skip
 ISA_LETTERS: Mapping[IsaState, str] = MappingProxyType({
-    "normal": "A", "unacknowledged": "B", "acknowledged": "C", "returned unacknowledged": "D", "shelved": "E",
+    "normal": "A", "unacknowledged": "B", "acknowledged": "C", "returned unacknowledged": "D",
+    "shelved": "E",
     "suppressed by design": "F", "out of service": "G",
 })  # fmt: skip
 LONGEST_SHELF: Mapping[Role, timedelta] = MappingProxyType({
-    "sender": timedelta(0), "viewer": timedelta(0), "operator": timedelta(hours=8), "engineer": timedelta(days=7),
+    "sender": timedelta(0), "viewer": timedelta(0), "operator": timedelta(hours=8),
+    "engineer": timedelta(days=7),
     "admin": timedelta(days=30),
 })  # fmt: skip
 
@@ -64,7 +71,8 @@ class Flags:
 
 @dataclass(frozen=True)
 class Rule:
-    """One row of the table. `by`: least role, None for the platform itself. `otherwise`: refusal where `needs` is not met."""
+    """One row of the table. `by`: least role, None for the platform itself. `otherwise`: refusal
+    where `needs` is not met."""
 
     action: Action
     by: Role | None
@@ -76,7 +84,10 @@ class Rule:
 
 RULES: tuple[Rule, ...] = (
     Rule(
-        "raise", None, {"active": False}, {"active": True, "acknowledged": False}, "an episode is open already",
+        "raise", None, {"active": False}, {"active": True, "acknowledged": False}, (
+            "an episode is "
+            "open already"
+        ),
         "the condition has lasted for its on-delay; the episode must be acknowledged",
     ),
     Rule(
@@ -84,10 +95,16 @@ RULES: tuple[Rule, ...] = (
         "the condition is gone for its off-delay; the episode can still be acknowledged",
     ),
     Rule(
-        "close", "operator", {"active": True}, {"active": False}, translatable("no episode is open"),
-        "ended by hand, with a reason: a prediction that came true, when no reading shows whether its problem goes on",
+        "close", "operator", {"active": True}, {"active": False}, translatable(
+            "no episode "
+            "is open"
+        ),
+        "ended by hand, with a reason: a prediction that came true, when no reading shows whether "
+        "its problem goes on",
     ),
-    Rule("acknowledge", "operator", {}, {"acknowledged": True}, "", "an operator has seen it; a second acknowledgement changes "
+    Rule("acknowledge", "operator", {}, {"acknowledged": True}, "", "an operator has seen it; a "
+    "second acknowledgement "
+    "changes "
     "nothing"),
     Rule(
         "confirm", "operator", {}, {"acknowledged": True}, "",
@@ -98,14 +115,22 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "shelve", "operator", {"out_of_service": False}, {"shelved": True},
         translatable("it is out of service and so muted already"),
-        "muted until a time, with a reason; if it is shelved already, the new end and reason replace the old ones",
+        "muted until a time, with a reason; if it is shelved already, the new end and reason "
+        "replace the old ones",
     ),
-    Rule("unshelve", "operator", {"shelved": True}, {"shelved": False}, translatable("it is not shelved"), "muting ends early"),
-    Rule("shelf_ends", None, {"shelved": True}, {"shelved": False}, "it is not shelved", "its time is over"),
+    Rule("unshelve", "operator", {"shelved": True}, {"shelved": False}, translatable(
+        "it is not "
+        "shelved"
+    ), "muting ends early"),
+    Rule("shelf_ends", None, {"shelved": True}, {"shelved": False}, "it is not shelved", (
+        "its time "
+        "is over"
+    )),
     Rule(
         "take_out_of_service", "engineer", {"out_of_service": False}, {"out_of_service": True},
         translatable("it is out of service already"),
-        "muted until an engineer returns it, with a reason: maintenance of a sensor, a removed part of the line",
+        "muted until an engineer returns it, with a reason: maintenance of a sensor, a removed "
+        "part of the line",
     ),
     Rule(
         "return_to_service", "engineer", {"out_of_service": True}, {"out_of_service": False},
@@ -114,18 +139,24 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "suppress", None, {"suppressed": False}, {"suppressed": True}, "it is suppressed already",
-        "the line is in a state, or the calendar in a window, in which the definition notifies no recipient",
+        "the line is in a state, or the calendar in a window, in which the definition notifies no "
+        "recipient",
     ),
     Rule(
-        "suppression_ends", None, {"suppressed": True}, {"suppressed": False}, "it is not suppressed",
-        "that state or window is over; an episode that is still open is announced then, one that has ended is not",
+        "suppression_ends", None, {"suppressed": True}, {"suppressed": False}, (
+            "it is not "
+            "suppressed"
+        ),
+        "that state or window is over; an episode that is still open is announced then, one that "
+        "has ended is not",
     ),
 )  # fmt: skip
 _BY_ACTION: Mapping[Action, Rule] = {rule.action: rule for rule in RULES}
 
 
 def isa_state(flags: Flags) -> IsaState:
-    """Return the ISA-18.2 name: out of service before shelved before suppressed, all before the state of the alarm itself."""
+    """Return the ISA-18.2 name: out of service before shelved before suppressed, all before the
+    state of the alarm itself."""
     if flags.out_of_service:
         return "out of service"
     if flags.shelved:

@@ -1,4 +1,5 @@
-"""Shelves, which mute a definition on an asset for a time. Evaluation continues; only notifications stop."""
+"""Shelves, which mute a definition on an asset for a time. Evaluation continues; only notifications
+stop."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -21,7 +22,8 @@ _EARLIEST_REMINDER = timedelta(minutes=15)
 
 @dataclass(frozen=True)
 class Shelf:
-    """One muting of one definition on one asset, with actor and reason. It mutes in [since, until) unless ended before.
+    """One muting of one definition on one asset, with actor and reason. It mutes in [since, until)
+    unless ended before.
 
     Only an out-of-service shelf may have no end. `remind_at`: when a reminder announces its end.
     """
@@ -57,7 +59,8 @@ def new_shelf(
     actor: str,
     before: int,
 ) -> Shelf:
-    """Return a shelf with its identity, and its reminder a quarter of an hour (at most a quarter of its time) before its end.
+    """Return a shelf with its identity, and its reminder a quarter of an hour (at most a quarter of
+    its time) before its end.
 
     `before`: how many shelves this definition on this asset had before.
     """
@@ -79,8 +82,8 @@ def check_shelf(
 ) -> None:
     """Check a request for a shelf.
 
-    Raises UserError without a reason or (for a shelf) an end in the future. Raises NotAllowed for longer than the role may
-    mute.
+    Raises UserError without a reason or (for a shelf) an end in the future. Raises NotAllowed for
+    longer than the role may mute.
     """
     if not reason.strip():
         raise UserError(
@@ -107,13 +110,15 @@ def check_shelf(
         if not may:
             raise NotAllowed(
                 translatable(
-                    "the role {role} may shelve for at most {duration}; no role may shelve for longer: take it out of service",
+                    "the role {role} may shelve for at most {duration}; no role may shelve for "
+                    "longer: take it out of service",
                     **limit,
                 )
             )
         raise NotAllowed(
             translatable(
-                "the role {role} may shelve for at most {duration}; a longer shelf needs the role {other}",
+                "the role {role} may shelve for at most {duration}; a longer shelf needs the role "
+                "{other}",
                 other=may[0],
                 **limit,
             )
@@ -121,7 +126,8 @@ def check_shelf(
 
 
 def find_muting_shelf(shelves: Iterable[Shelf], now: datetime) -> Shelf | None:
-    """Return the shelf that mutes at this instant, the one that lasts longest where there are two."""
+    """Return the shelf that mutes at this instant, the one that lasts longest where there are
+    two."""
     found = [shelf for shelf in shelves if shelf.mutes(now)]
     return max(found, key=lambda s: (s.until is None, s.until or s.since), default=None)
 
@@ -144,7 +150,8 @@ def describe_shelf(shelf: Shelf) -> str:
 def current_flags(
     episode: Episode | None, shelves: Iterable[Shelf], now: datetime, suppressed: bool
 ) -> Flags:
-    """Return the flags of a target with this newest episode. A backfilled episode needs no acknowledgement."""
+    """Return the flags of a target with this newest episode. A backfilled episode needs no
+    acknowledgement."""
     kinds = {shelf.kind for shelf in shelves if shelf.mutes(now)}
     return Flags(
         active=episode is not None and episode.condition == "open",

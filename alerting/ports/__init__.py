@@ -1,6 +1,7 @@
 """The ports of the use cases: small protocols, implemented by stores, channels and clocks.
 
-Every write is idempotent or a compare-and-set; a method that returns bool returns whether this caller made the change.
+Every write is idempotent or a compare-and-set; a method that returns bool returns whether this
+caller made the change.
 """
 
 from alerting.ports.definitions import (

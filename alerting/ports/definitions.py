@@ -23,7 +23,8 @@ class Documents(Protocol):
     """Faulty documents of collections that people may edit in the database."""
 
     def faulty(self, collections: Collection[str] | None = None) -> list[FaultyDocument]:
-        """Return omitted documents of these collections; by default of all except definitions and their revisions."""
+        """Return omitted documents of these collections; by default of all except definitions and
+        their revisions."""
 
 
 class NoDocuments:
@@ -37,7 +38,8 @@ class Dags(Protocol):
     """The DAGs that are made of definitions."""
 
     def read_again(self, definition: Definition) -> None:
-        """Have the DAGs of a definition read again soon, after it has changed. Never fails: they are read again anyway later."""
+        """Have the DAGs of a definition read again soon, after it has changed. Never fails: they
+        are read again anyway later."""
 
     def read_sources_again(self) -> None:
         """Have the DAGs of sources read again soon, after one has changed. Never fails."""
@@ -52,14 +54,17 @@ class Definitions(Protocol):
     def documents(self) -> list[Document]:
         """Return all current documents without `_id`, sorted by name, valid or not.
 
-        `_faults`: the faults of a marked document; `_label`: the name of its mark, if the document has no name.
+        `_faults`: the faults of a marked document; `_label`: the name of its mark, if the document
+        has no name.
         """
 
     def put(self, document: Document) -> None:
-        """Insert or replace the current document of that name. Raises UserError if the server refuses it."""
+        """Insert or replace the current document of that name. Raises UserError if the server
+        refuses it."""
 
     def mark_faulty(self, name: str, faults: Sequence[str]) -> None:
-        """Mark the current document as faulty, or unmark it without faults; its text does not change."""
+        """Mark the current document as faulty, or unmark it without faults; its text does not
+        change."""
 
     def faulty(self) -> dict[str, list[str]]:
         """Return faults by definition name."""
@@ -71,19 +76,23 @@ class Definitions(Protocol):
         """Return all valid revisions of a definition, oldest first."""
 
     def newest_revision(self, name: str) -> Revision | None:
-        """Return the newest valid revision of a definition, None without one; reads one document."""
+        """Return the newest valid revision of a definition, None without one; reads one
+        document."""
 
     def histories(self, names: Collection[str]) -> dict[str, list[Revision]]:
-        """Return all valid revisions of each of these definitions, oldest first; a definition without any is absent."""
+        """Return all valid revisions of each of these definitions, oldest first; a definition
+        without any is absent."""
 
     def last_number(self, name: str) -> int:
         """Return the highest number of its revisions, valid or not; 0 if it has none."""
 
     def read_revisions(self) -> tuple[list[Revision], list[FaultyDocument]]:
-        """Return the newest valid revision of every definition, sorted by name, and all revisions that cannot be read."""
+        """Return the newest valid revision of every definition, sorted by name, and all revisions
+        that cannot be read."""
 
     def latest(self, having: str | None = None) -> list[Revision]:
-        """Return the newest revision of every definition, sorted by name; with `having` only those with this field."""
+        """Return the newest revision of every definition, sorted by name; with `having` only those
+        with this field."""
 
 
 class Assets(Protocol):
@@ -92,10 +101,12 @@ class Assets(Protocol):
     def all(self) -> list[Asset]: ...
 
     def read_all(self) -> tuple[list[Asset], list[FaultyDocument]]:
-        """Return all valid assets, sorted by name, and the documents that cannot be read, by one read."""
+        """Return all valid assets, sorted by name, and the documents that cannot be read, by one
+        read."""
 
     def matching(self, patterns: Collection[str]) -> list[Asset]:
-        """Return the valid assets of these names or patterns with *, and all known ones above them, sorted by name.
+        """Return the valid assets of these names or patterns with *, and all known ones above them,
+        sorted by name.
 
         The cost depends on how many these are, not on how many there are in all.
         """
@@ -103,7 +114,8 @@ class Assets(Protocol):
     def get(self, name: str) -> Asset | None: ...
 
     def get_many(self, names: Collection[str]) -> dict[str, Asset]:
-        """Return the valid assets of these names, by name, without the latencies of their sources."""
+        """Return the valid assets of these names, by name, without the latencies of their
+        sources."""
 
     def faulty(self) -> dict[str, list[str]]:
         """Return, by name, the faults of the asset documents that are left out."""

@@ -15,12 +15,14 @@ class Episodes(Protocol):
     """Episodes, with one open per definition and asset."""
 
     def insert(self, episode: Episode) -> bool:
-        """Insert; return False if this id exists, or another one is open for the same definition and asset."""
+        """Insert; return False if this id exists, or another one is open for the same definition
+        and asset."""
 
     def write(self, episodes: Sequence[Episode], unit: Unit) -> None:
         """Write new episodes (version 1) and next versions of stored ones in a unit of work.
 
-        Raises Conflict if one of them is stored in another version, or if another one is open for the same definition and asset.
+        Raises Conflict if one of them is stored in another version, or if another one is open for
+        the same definition and asset.
         """
 
     def size(self, episode: Episode) -> int:
@@ -44,25 +46,30 @@ class Episodes(Protocol):
         limit: int | None = None,
         before: tuple[datetime, str] | None = None,
     ) -> list[Episode]:
-        """Return episodes raised in [start, end), newest first, those of one instant by descending id.
+        """Return episodes raised in [start, end), newest first, those of one instant by descending
+        id.
 
-        `before` (raised_at, id) leaves out that episode and all episodes ahead of it in this order: the next page.
+        `before` (raised_at, id) leaves out that episode and all episodes ahead of it in this order:
+        the next page.
         """
 
     def overlapping(
         self, definition: str, asset: str, start: datetime, end: datetime
     ) -> list[Episode]:
-        """Return the episodes of one target that are raised by `end` and not over at `start`, newest first."""
+        """Return the episodes of one target that are raised by `end` and not over at `start`,
+        newest first."""
 
     def over_unacknowledged(self, limit: int) -> list[Episode]:
-        """Return live episodes that are over and that no operator has acknowledged (ISA-18.2 state D), newest first."""
+        """Return live episodes that are over and that no operator has acknowledged (ISA-18.2 state
+        D), newest first."""
 
     def alarms(
         self, start: datetime, end: datetime, active_from: datetime | None = None
     ) -> list[Alarm]:
         """Return extracts of the episodes raised in [start, end), oldest first.
 
-        With `active_from` also of those raised before `start` that were active then: raised from `active_from` on, or open still.
+        With `active_from` also of those raised before `start` that were active then: raised from
+        `active_from` on, or open still.
         """
 
     def with_due_outcomes(self, as_of: datetime) -> list[Episode]:
@@ -72,7 +79,8 @@ class Episodes(Protocol):
         """Return episodes with `muted_by`, oldest first."""
 
     def versions(self, start: datetime, end: datetime) -> dict[str, str]:
-        """Return a text for each definition that changes whenever one of its episodes raised in [start, end) does."""
+        """Return a text for each definition that changes whenever one of its episodes raised in
+        [start, end) does."""
 
 
 class Shelves(Protocol):
@@ -82,12 +90,14 @@ class Shelves(Protocol):
         """Insert; return False if one of its kind is in force for the same definition and asset."""
 
     def replace(self, shelf: Shelf) -> bool:
-        """Write the next version of a shelf: succeeds only while the stored version is `shelf.version - 1`."""
+        """Write the next version of a shelf: succeeds only while the stored version is
+        `shelf.version - 1`."""
 
     def get(self, id: str) -> Shelf | None: ...
 
     def in_force(self, definition: str | None = None, asset: str | None = None) -> list[Shelf]:
-        """Return shelves that no actor has ended, those without an end first, then by end; their time may be over."""
+        """Return shelves that no actor has ended, those without an end first, then by end; their
+        time may be over."""
 
     def of(self, definition: str, asset: str) -> list[Shelf]:
         """Return every shelf of a definition on an asset, oldest first."""
@@ -97,7 +107,8 @@ class Misses(Protocol):
     """Append-only log of reported misses, beside the feedback on episodes."""
 
     def append(self, miss: ReportedMiss) -> ReportedMiss:
-        """Store a miss and return the stored one: of the same definition, asset and time the first is stored."""
+        """Store a miss and return the stored one: of the same definition, asset and time the first
+        is stored."""
 
     def between(
         self,
@@ -106,7 +117,8 @@ class Misses(Protocol):
         definition: str | None = None,
         limit: int = 0,
     ) -> list[ReportedMiss]:
-        """Return misses that happened in [start, end), newest first; of one definition or of all; `limit` 0: any number."""
+        """Return misses that happened in [start, end), newest first; of one definition or of all;
+        `limit` 0: any number."""
 
 
 class FeedbackLog(Protocol):

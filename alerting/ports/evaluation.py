@@ -15,10 +15,12 @@ class States(Protocol):
     """Condition states and watermarks of targets."""
 
     def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
-        """Return the states of these targets, in this order; empty for a target that was never evaluated."""
+        """Return the states of these targets, in this order; empty for a target that was never
+        evaluated."""
 
     def changes_cadence(self, keys: Sequence[TargetKey], every: int) -> bool:
-        """Return whether one of these targets of a shard was stored under another cadence (ms) when it was last read."""
+        """Return whether one of these targets of a shard was stored under another cadence (ms) when
+        it was last read."""
 
     def advance(
         self,
@@ -27,11 +29,12 @@ class States(Protocol):
         unit: Unit | None = None,
         every: int = 0,
     ) -> None:
-        """Write the states `after` of targets of one shard, in a unit of work or by a compare-and-set of their own.
+        """Write the states `after` of targets of one shard, in a unit of work or by a
+        compare-and-set of their own.
 
-        Both tables hold the same targets in the same order. `every`: their cadence (ms); targets that were stored under another
-        one move, and need a unit of work. Raises Conflict if the shard has changed since it was read here, or if a watermark is
-        not that of `before`.
+        Both tables hold the same targets in the same order. `every`: their cadence (ms); targets
+        that were stored under another one move, and need a unit of work. Raises Conflict if the
+        shard has changed since it was read here, or if a watermark is not that of `before`.
         """
 
 
@@ -39,7 +42,8 @@ class EvaluationPlans(Protocol):
     """The cached evaluation plan, valid until one of its sources changes."""
 
     def source_hash(self) -> str:
-        """Return an identity of all sources of a plan: it changes with every definition, revision, asset and event type."""
+        """Return an identity of all sources of a plan: it changes with every definition, revision,
+        asset and event type."""
 
     def get(self, source_hash: str) -> EvaluationPlan | None:
         """Return the plan made of exactly these sources; None if it is not stored."""
@@ -49,7 +53,8 @@ class EvaluationPlans(Protocol):
 
 
 class Score(NamedTuple):
-    """The score of a champion at one instant; `twin`: that of its twin in shadow, None where no refit scored."""
+    """The score of a champion at one instant; `twin`: that of its twin in shadow, None where no
+    refit scored."""
 
     ts: datetime
     score: float
@@ -88,12 +93,14 @@ class Scores(Protocol):
     def between(
         self, definition: str, start: datetime, end: datetime, asset: str | None = None
     ) -> Iterator[Document]:
-        """Return documents {asset, and those of `Score`} with start <= ts < end, of one asset or of all."""
+        """Return documents {asset, and those of `Score`} with start <= ts < end, of one asset or of
+        all."""
 
 
 @dataclass(frozen=True)
 class PastEvaluation:
-    """A past interval (start, end] of one asset that was evaluated again: its revision, its model, and when."""
+    """A past interval (start, end] of one asset that was evaluated again: its revision, its model,
+    and when."""
 
     definition: str
     asset: str

@@ -1,4 +1,5 @@
-"""Ports for late data: arrival records, reprocessing requests, and checkpoints from which reprocessing begins."""
+"""Ports for late data: arrival records, reprocessing requests, and checkpoints from which
+reprocessing begins."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from alerting.ports.unit_of_work import Unit
 
 @dataclass(frozen=True)
 class LatePart:
-    """Changed rows of one asset: their first and last instant, and their variables or event types."""
+    """Changed rows of one asset: their first and last instant, and their variables or event
+    types."""
 
     asset: str
     first: datetime
@@ -26,9 +28,9 @@ class LatePart:
 class Arrival:
     """Arrival record: late rows of one write.
 
-    `written` False: the writer is still writing, or was killed.
-    `routed_at`: when every affected target got its reprocessing request; `too_late`: number of rows older than the allowed
-    lateness of all targets that read them.
+    `written` False: the writer is still writing, or was killed. `routed_at`: when every affected
+    target got its reprocessing request; `too_late`: number of rows older than the allowed lateness
+    of all targets that read them.
     """
 
     id: str
@@ -74,34 +76,42 @@ class Arrivals(Protocol):
         """Remove a record."""
 
     def evaluated_until(self) -> datetime | None:
-        """Return the latest instant up to which any evaluation has begun to read; None before the first evaluation."""
+        """Return the latest instant up to which any evaluation has begun to read; None before the
+        first evaluation."""
 
     def has_evaluated(self) -> bool:
-        """Return whether an evaluation has ever begun to read. Once so, it stays so, and need not be asked again."""
+        """Return whether an evaluation has ever begun to read. Once so, it stays so, and need not
+        be asked again."""
 
     def extend_evaluated_until(self, up_to: datetime) -> None:
-        """Record the instant up to which an evaluation is about to read: rows written from now on at or before it are late."""
+        """Record the instant up to which an evaluation is about to read: rows written from now on
+        at or before it are late."""
 
     def unfinished(self) -> Unfinished:
-        """Return arrivals that are not routed yet, oldest first, and whether there is a reprocessing request."""
+        """Return arrivals that are not routed yet, oldest first, and whether there is a
+        reprocessing request."""
 
     def mark_routed(self, routed: Sequence[tuple[Arrival, int]], at: datetime) -> None:
-        """Record that these arrivals are routed, each with its `too_late`; one that its writer finishes later is routed again."""
+        """Record that these arrivals are routed, each with its `too_late`; one that its writer
+        finishes later is routed again."""
 
     def since(self, arrived_from: datetime) -> list[Arrival]:
         """Return arrivals from this instant on, oldest first."""
 
     def forget(self, before: datetime) -> int:
-        """Remove the arrival records before an instant that are routed already; return their number."""
+        """Remove the arrival records before an instant that are routed already; return their
+        number."""
 
     def request_reprocessing(self, starts: Mapping[TargetKey, datetime]) -> None:
-        """Create reprocessing requests of these targets from these instants. Earlier requests stay in force."""
+        """Create reprocessing requests of these targets from these instants. Earlier requests stay
+        in force."""
 
     def requests(self, definitions: Sequence[str]) -> dict[TargetKey, ReprocessingRequest]:
         """Return the reprocessing requests of these definitions."""
 
     def remove_requests(self, requests: Sequence[ReprocessingRequest], unit: Unit) -> None:
-        """Remove these requests in a unit of work, except those that have got another token meanwhile."""
+        """Remove these requests in a unit of work, except those that have got another token
+        meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -122,12 +132,14 @@ class Checkpoints(Protocol):
     ) -> None:
         """Drop and store states in a unit of work.
 
-        Of each `refuted` target, those with a watermark at or after its instant are dropped first. The others are stored under
-        their watermarks, and those of the same targets are dropped from which no reprocessing can begin any more.
+        Of each `refuted` target, those with a watermark at or after its instant are dropped first.
+        The others are stored under their watermarks, and those of the same targets are dropped from
+        which no reprocessing can begin any more.
         """
 
     def before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, ConditionState]:
-        """Return for each target the latest state with a watermark before its instant; a target without one is absent."""
+        """Return for each target the latest state with a watermark before its instant; a target
+        without one is absent."""
 
     def after(self, definition: str, asset: str, instant: datetime) -> ConditionState | None:
         """Return the earliest state with a watermark at or after the instant."""

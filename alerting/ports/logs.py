@@ -1,8 +1,8 @@
 """Logs of use cases: standard logging, with the ids of the objects that a line is about.
 
 `with log_context(run=...)` adds its ids to every line that is logged within; a call adds its own:
-`log.info("episode raised", definition=..., asset=...)`. The ids end the message, so that they are also in a log with another
-format (a task of Airflow), and are fields where lines are JSON.
+`log.info("episode raised", definition=..., asset=...)`. The ids end the message, so that they are
+also in a log with another format (a task of Airflow), and are fields where lines are JSON.
 """
 
 import logging
@@ -34,7 +34,8 @@ class IdLogger(logging.LoggerAdapter[logging.Logger]):
     def process(
         self, msg: Any, kwargs: MutableMapping[str, Any]
     ) -> tuple[Any, MutableMapping[str, Any]]:
-        """Return the message with its ids, and for formatters the message and the ids separately."""
+        """Return the message with its ids, and for formatters the message and the ids
+        separately."""
         own = {key: value for key, value in kwargs.items() if key not in _OF_LOGGING}
         ids = {**_ids.get(), **_as_text(own)}
         shown = " ".join(f"{key}={value}" for key, value in ids.items()).replace("%", "%%")
@@ -50,7 +51,8 @@ def id_logger(name: str) -> IdLogger:
 
 @contextmanager
 def log_context(**ids: object) -> Iterator[None]:
-    """Add these ids to every line logged within; an id that is None is left out. Also a decorator."""
+    """Add these ids to every line logged within; an id that is None is left out. Also a
+    decorator."""
     token = _ids.set({**_ids.get(), **_as_text(ids)})
     try:
         yield
@@ -60,7 +62,8 @@ def log_context(**ids: object) -> Iterator[None]:
 
 @contextmanager
 def log_run() -> Iterator[None]:
-    """Add a new run id to every line logged within, unless the context has one. Also a decorator."""
+    """Add a new run id to every line logged within, unless the context has one. Also a
+    decorator."""
     with log_context(run=_ids.get().get("run") or uuid4().hex[:12]):
         yield
 

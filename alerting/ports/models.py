@@ -12,12 +12,14 @@ MOST_MODEL_BYTES = 1 << 30  # of all files of one registered version
 
 
 class ModelUnavailable(Exception):
-    """Error: the registry, or a model in it, cannot be read; evaluation then returns unknown instead of failing."""
+    """Error: the registry, or a model in it, cannot be read; evaluation then returns unknown
+    instead of failing."""
 
 
 @dataclass(frozen=True)
 class RunState:
-    """A training run, or the search of one family below it; `ended_at` is None while it runs, or if it was killed."""
+    """A training run, or the search of one family below it; `ended_at` is None while it runs, or if
+    it was killed."""
 
     id: str
     tags: Mapping[str, str]
@@ -26,7 +28,8 @@ class RunState:
 
 
 class Models(Protocol):
-    """Training runs and registered models. Files are bytes by name; loading never runs code from them."""
+    """Training runs and registered models. Files are bytes by name; loading never runs code from
+    them."""
 
     @property
     def shown(self) -> bool:
@@ -38,7 +41,8 @@ class Models(Protocol):
         """Open a run (a child of `parent`) and return its id."""
 
     def describe(self, definition: str, text: str, main_metric: str) -> None:
-        """Show a text, and the metric that counts most (more is better), with the runs of a definition. Idempotent.
+        """Show a text, and the metric that counts most (more is better), with the runs of a
+        definition. Idempotent.
 
         A text that a person wrote instead stays.
         """
@@ -64,7 +68,8 @@ class Models(Protocol):
     def log_dataset(
         self, run_id: str, name: str, profile: Mapping[str, Any], inputs: Mapping[str, str]
     ) -> None:
-        """Log the dataset of a run. `profile`: JSON-able, with its `hash`; `inputs`: type of each column, as in `register`."""
+        """Log the dataset of a run. `profile`: JSON-able, with its `hash`; `inputs`: type of each
+        column, as in `register`."""
 
     def files(self, run_id: str, folder: str) -> dict[str, bytes]: ...
 
@@ -83,11 +88,13 @@ class Models(Protocol):
     ) -> int:
         """Register model files as the next version (alias challenger); the same run registers once.
 
-        `inputs`: type of each input column, `double` or `string`, for the signature that people see.
+        `inputs`: type of each input column, `double` or `string`, for the signature that people
+        see.
         """
 
     def model_files(self, definition: str, version: int) -> dict[str, bytes]:
-        """Return the files of a version by name. Raises ModelUnavailable if the registry or the version cannot be read."""
+        """Return the files of a version by name. Raises ModelUnavailable if the registry or the
+        version cannot be read."""
 
     def version_tags(self, definition: str, version: int) -> dict[str, str]: ...
 
@@ -100,19 +107,22 @@ class Models(Protocol):
     def forget(
         self, definition: str, keep: Collection[int], before: datetime, *, dry: bool
     ) -> list[Swept]:
-        """Delete versions of before an instant except `keep`, and trainings of before it that no remaining version needs.
+        """Delete versions of before an instant except `keep`, and trainings of before it that no
+        remaining version needs.
 
         With `dry` nothing is deleted.
         """
 
 
 class ModelFileCache(Protocol):
-    """Files of registered models on this machine. It may lose or damage any of them: the caller checks their hashes."""
+    """Files of registered models on this machine. It may lose or damage any of them: the caller
+    checks their hashes."""
 
     def load(
         self, definition: str, version: int, hashes: Mapping[str, str]
     ) -> dict[str, bytes] | None:
-        """Return the files of a version that was registered with these hashes by name; None if they are not stored."""
+        """Return the files of a version that was registered with these hashes by name; None if they
+        are not stored."""
 
     def store(
         self, definition: str, version: int, hashes: Mapping[str, str], files: Files
@@ -126,8 +136,11 @@ class NoModelFileCache:
     """Port `ModelFileCache` without a cache: every load asks the registry."""
 
     def load(
-        self, definition: str, version: int, hashes: Mapping[str, str]
-    ) -> dict[str, bytes] | None:  # noqa: ARG002
+        self,
+        definition: str,  # noqa: ARG002
+        version: int,  # noqa: ARG002
+        hashes: Mapping[str, str],  # noqa: ARG002
+    ) -> dict[str, bytes] | None:
         return None
 
     def store(self, definition: str, version: int, hashes: Mapping[str, str], files: Files) -> None:
@@ -142,9 +155,11 @@ NO_MODEL_FILE_CACHE = NoModelFileCache()
 
 @dataclass(frozen=True)
 class DecisionRecord:
-    """A stored promotion decision. `promoted`: whether `challenger_version` became champion at `at`.
+    """A stored promotion decision. `promoted`: whether `challenger_version` became champion at
+    `at`.
 
-    `question`: what that version answers; None in decisions of an earlier release, whose models answer any question.
+    `question`: what that version answers; None in decisions of an earlier release, whose models
+    answer any question.
     """
 
     definition: str
@@ -166,9 +181,9 @@ class DecisionRecord:
 class Training:
     """The newest training of a question of a definition.
 
-    `run`: its id among the trainings. `ended_at`: None while it runs; it has ended when its decision is proposed. `failure`: the
-    reason of an end without a decision. `attempts`: trainings of the question so far; `failures`: how many of them failed in a
-    row with this revision.
+    `run`: its id among the trainings. `ended_at`: None while it runs; it has ended when its
+    decision is proposed. `failure`: the reason of an end without a decision. `attempts`: trainings
+    of the question so far; `failures`: how many of them failed in a row with this revision.
     """
 
     definition: str
@@ -186,38 +201,46 @@ class Trainings(Protocol):
     """The newest training of every question."""
 
     def of(self, definitions: Collection[str]) -> list[Training]:
-        """Return the newest training of each question of these definitions, in the order in which they began."""
+        """Return the newest training of each question of these definitions, in the order in which
+        they began."""
 
     def begin(self, training: Training) -> None:
         """Store a training that begins, instead of the one before it. Idempotent."""
 
     def end(self, training: Training) -> bool:
-        """Store the end of a training; return False if another one of its question has begun since."""
+        """Store the end of a training; return False if another one of its question has begun
+        since."""
 
 
 class Decisions(Protocol):
     """Promotion decisions, from which the champion in force at any instant follows."""
 
     def add(self, decision: DecisionRecord, rank: int | None = None) -> bool:
-        """Store a decision; return False if this definition and run_id have one already, or another promotion took `rank`.
+        """Store a decision; return False if this definition and run_id have one already, or another
+        promotion took `rank`.
 
-        `rank`: rank of the promotion among those of its definition, from 1 on: the compare-and-set on the champion.
+        `rank`: rank of the promotion among those of its definition, from 1 on: the compare-and-set
+        on the champion.
         """
 
     def of(self, definition: str) -> list[DecisionRecord]:
         """Return the decisions on a definition, oldest first."""
 
     def histories(self, definitions: Collection[str]) -> dict[str, list[DecisionRecord]]:
-        """Return the decisions on each of these definitions without their evidence, oldest first; one without any is absent."""
+        """Return the decisions on each of these definitions without their evidence, oldest first;
+        one without any is absent."""
 
     def newest(self, definitions: Collection[str], count: int) -> dict[str, list[DecisionRecord]]:
-        """Return the last decisions on each of these definitions in the manner of `histories`, with one query."""
+        """Return the last decisions on each of these definitions in the manner of `histories`, with
+        one query."""
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
-        """Store the hashes of files that a run is about to register, by name; a run may try more than once. Idempotent."""
+        """Store the hashes of files that a run is about to register, by name; a run may try more
+        than once. Idempotent."""
 
     def bind_files(self, definition: str, run_id: str, version: int) -> None:
         """Record the version of the registry that holds a run's files. Idempotent."""
 
     def file_hashes(self, definition: str, version: int) -> list[dict[str, str]]:
-        """Return the hashes of a version's files, of each attempt of its run, oldest first; empty if none were stored."""
+        """Return the hashes of a version's files, of each attempt of its run, oldest first; empty
+        if none were stored."""

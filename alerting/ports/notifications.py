@@ -19,7 +19,8 @@ Change = tuple[Notification | None, Notification]
 
 @dataclass(frozen=True)
 class Link:
-    """Label and address of a link. The address itself grants the permission, so it must not be logged."""
+    """Label and address of a link. The address itself grants the permission, so it must not be
+    logged."""
 
     label: str
     url: str = field(repr=False)
@@ -35,7 +36,8 @@ class Picture:
 
 @dataclass(frozen=True)
 class Message:
-    """A message that a channel delivers. `draw` makes its chart, if it has one, for channels that show charts."""
+    """A message that a channel delivers. `draw` makes its chart, if it has one, for channels that
+    show charts."""
 
     key: str
     subject: str
@@ -67,23 +69,27 @@ class Links(Protocol):
     """Feedback links of messages, made and read."""
 
     def of(self, episode: str, recipient: str, acknowledge: bool = False) -> tuple[Link, ...]:
-        """Return one link for each answer that this recipient can give to this episode, and one to its page.
+        """Return one link for each answer that this recipient can give to this episode, and one to
+        its page.
 
         With `acknowledge` also one that acknowledges the episode.
         """
 
     def page(self, path: str, label: str) -> Link:
-        """Return a link to a page of the console, which grants nothing: `path` begins with a slash."""
+        """Return a link to a page of the console, which grants nothing: `path` begins with a
+        slash."""
 
     def read(self, token: str) -> "Grant":
-        """Return the grant of a link. Raises LinkRefused if this installation did not make it, or it has expired."""
+        """Return the grant of a link. Raises LinkRefused if this installation did not make it, or
+        it has expired."""
 
 
 class Revocations(Protocol):
     """Revoked feedback links."""
 
     def revoke(self, episode: str | None, recipient: str | None, at: datetime) -> None:
-        """Refuse from now on links made until `at`: of this episode, this recipient, both, or (None, None) all."""
+        """Refuse from now on links made until `at`: of this episode, this recipient, both, or
+        (None, None) all."""
 
     def is_revoked(self, episode: str, recipient: str, made_at: datetime) -> bool: ...
 
@@ -92,7 +98,8 @@ class EndedSessions(Protocol):
     """Browser sessions of people that were logged out before they expired."""
 
     def end(self, session: str, expires: datetime, now: datetime) -> None:
-        """Refuse this session from now on; the entry may be removed once the session has expired. Idempotent."""
+        """Refuse this session from now on; the entry may be removed once the session has expired.
+        Idempotent."""
 
     def has_ended(self, session: str) -> bool:
         """Return whether this session was logged out."""
@@ -102,10 +109,12 @@ class Notifications(Protocol):
     """Notifications of episodes, shelves, summaries and the platform, one document each."""
 
     def add(self, notifications: Sequence[Notification], unit: Unit | None = None) -> int:
-        """Store those whose key is new, and leave the others as they are. Return how many are new. Idempotent."""
+        """Store those whose key is new, and leave the others as they are. Return how many are new.
+        Idempotent."""
 
     def change(self, changes: Sequence[Change], unit: Unit | None = None) -> int:
-        """Store the second notification of each pair, if the first one is still stored. Return how many were.
+        """Store the second notification of each pair, if the first one is still stored. Return how
+        many were.
 
         Without a first one it is stored anyway. In a unit of work raises Conflict unless all were.
         """
@@ -116,13 +125,15 @@ class Notifications(Protocol):
     def claim(
         self, notifications: Sequence[Notification], now: datetime, until: datetime
     ) -> list[Notification]:
-        """Claim notifications that are due now, and count the attempt. Return those that no other process has claimed."""
+        """Claim notifications that are due now, and count the attempt. Return those that no other
+        process has claimed."""
 
     def get(self, keys: Collection[str]) -> list[Notification]:
         """Return the stored notifications of these keys."""
 
     def of_episodes(self, episodes: Collection[str]) -> dict[str, tuple[Notification, ...]]:
-        """Return the notifications of each of these episodes, oldest first; empty for one without any."""
+        """Return the notifications of each of these episodes, oldest first; empty for one without
+        any."""
 
     def waiting(self, limit: int | None = None) -> list[Notification]:
         """Return notifications that are still to be delivered, due or not, oldest first."""
@@ -144,7 +155,8 @@ class Notifications(Protocol):
         *,
         dry: bool = False,
     ) -> int:
-        """Delete finished notifications made before an instant, except those of these episodes or keys. Return how many.
+        """Delete finished notifications made before an instant, except those of these episodes or
+        keys. Return how many.
 
         With `dry` nothing is deleted.
         """

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class PlatformAlert:
-    """A fault of the platform itself that an engineer must correct. Open while `resolved_at` is None."""
+    """A fault of the platform itself that an engineer must correct. Open while `resolved_at` is
+    None."""
 
     kind: str
     subject: str

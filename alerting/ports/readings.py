@@ -1,4 +1,5 @@
-"""Ports for readings and events, with their rows: one by one, or by column as files deliver them."""
+"""Ports for readings and events, with their rows: one by one, or by column as files deliver
+them."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,8 @@ if TYPE_CHECKING:  # a process without histories needs no library of frames
 
 @dataclass(frozen=True)
 class ReadingRow:
-    """Values of one asset at one instant; booleans as bool, numbers as float, categories as str; missing ones absent.
+    """Values of one asset at one instant; booleans as bool, numbers as float, categories as str;
+    missing ones absent.
 
     `quality`: of the samples that are not good, by variable; a bad one has no value.
     """
@@ -35,7 +37,8 @@ class ReadingRow:
 
 @dataclass(frozen=True)
 class EventRow:
-    """One event; `end` is None while a lasting event is in progress, and equals `start` for an instant event."""
+    """One event; `end` is None while a lasting event is in progress, and equals `start` for an
+    instant event."""
 
     asset: str
     type: str
@@ -56,11 +59,12 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ReadingColumns:
-    """Readings of one asset: instants in ms, increasing, and a column per variable with the conventions of `History`.
+    """Readings of one asset: instants in ms, increasing, and a column per variable with the
+    conventions of `History`.
 
-    `faults`: variables with a stored value that is not of their type, or in an archive that cannot be read, each with its
-    remedy; they have no column.
-    `doubts`: samples whose quality is not good; a bad one is missing in its column.
+    `faults`: variables with a stored value that is not of their type, or in an archive that cannot
+    be read, each with its remedy; they have no column. `doubts`: samples whose quality is not good;
+    a bad one is missing in its column.
     """
 
     ts: Millis
@@ -82,7 +86,8 @@ ReadingKey = tuple[str, int]
 
 
 class ArchiveAway(Unreachable):
-    """Error: the archive is away, and with it what is archived of the months of these rows; other rows can be written."""
+    """Error: the archive is away, and with it what is archived of the months of these rows; other
+    rows can be written."""
 
     def __init__(self, message: str, keys: Collection[ReadingKey]) -> None:
         super().__init__(message)
@@ -90,26 +95,31 @@ class ArchiveAway(Unreachable):
 
 
 class ReadingWrites(Protocol):
-    """Writes of readings and events that are merged with the stored ones already. Instants are whole milliseconds."""
+    """Writes of readings and events that are merged with the stored ones already. Instants are
+    whole milliseconds."""
 
     def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
         """Return all samples that are stored at these instants."""
 
     def insert(self, rows: Sequence[ReadingRow], arrived_at: datetime) -> list[int]:
-        """Insert rows; return the positions of those whose instant another process has inserted meanwhile."""
+        """Insert rows; return the positions of those whose instant another process has inserted
+        meanwhile."""
 
     def update(
         self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime
     ) -> None:
-        """Put samples into rows. `changes`: each row as it was stored, and the samples to replace or to add."""
+        """Put samples into rows. `changes`: each row as it was stored, and the samples to replace
+        or to add."""
 
     def stored_events(self, rows: Sequence[EventRow]) -> list[EventRow]:
-        """Return the stored events with asset, type and start of one of these, and perhaps others."""
+        """Return the stored events with asset, type and start of one of these, and perhaps
+        others."""
 
     def write_events(
         self, changes: Sequence[tuple[EventRow | None, EventRow]], arrived_at: datetime
     ) -> bool:
-        """Write events, each after the one that it replaces; False if another process has written one of them meanwhile."""
+        """Write events, each after the one that it replaces; False if another process has written
+        one of them meanwhile."""
 
 
 class Readings(Protocol):
@@ -123,29 +133,35 @@ class Readings(Protocol):
         variables: Iterable[str] | None = None,
         events_since: datetime | None = None,
     ) -> "History":
-        """Return readings with start < ts <= end (None: unbounded), and the events that start at or before end.
+        """Return readings with start < ts <= end (None: unbounded), and the events that start at or
+        before end.
 
-        With `events_since`, of the events that start at or before it, only the last one of each type and the lasting ones that
-        go on after it.
+        With `events_since`, of the events that start at or before it, only the last one of each
+        type and the lasting ones that go on after it.
         """
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
-        """Return readings of many assets up to and including end, by asset, without events, with as few queries as possible."""
+        """Return readings of many assets up to and including end, by asset, without events, with as
+        few queries as possible."""
 
     def newest(
         self, asset: Asset, since: Mapping[str, datetime], until: datetime
     ) -> "pd.DataFrame":
-        """Return the newest value of each variable in (since, until] within its engineering range, as readings of a history."""
+        """Return the newest value of each variable in (since, until] within its engineering range,
+        as readings of a history."""
 
     def index_newest(self, variables: Iterable[str]) -> None:
-        """Prepare the search of `newest` for these variables, so that it takes no longer with more readings. Idempotent."""
+        """Prepare the search of `newest` for these variables, so that it takes no longer with more
+        readings. Idempotent."""
 
     def newest_readings(
         self, until: datetime | None = None, assets: Collection[str] | None = None
     ) -> dict[str, NewestReading]:
-        """Return instant and arrival of the newest reading of each asset, by name; an asset without readings is absent.
+        """Return instant and arrival of the newest reading of each asset, by name; an asset without
+        readings is absent.
 
-        `until`: later instants do not count, as of a source whose clock is wrong. `assets`: only of these (None: of all).
+        `until`: later instants do not count, as of a source whose clock is wrong. `assets`: only of
+        these (None: of all).
         """
 
     def span(self, asset: str) -> tuple[datetime, datetime] | None:
@@ -154,7 +170,8 @@ class Readings(Protocol):
 
 @dataclass(frozen=True)
 class SampleColumn:
-    """Samples of one variable, one per row: `values` are float64, bool, or str as object; `present` marks rows with a sample."""
+    """Samples of one variable, one per row: `values` are float64, bool, or str as object; `present`
+    marks rows with a sample."""
 
     values: npt.NDArray[Any]
     present: npt.NDArray[np.bool_]
@@ -176,8 +193,8 @@ class SampleColumn:
 class ReadingBatch(Sequence[ReadingRow]):
     """Rows of readings by column. As a sequence, it holds the rows themselves.
 
-    `assets` and `at` have one entry per row, `columns` one column per variable. `quality`: of the samples that are not good, by
-    position of their row and by variable; a bad one has no value.
+    `assets` and `at` have one entry per row, `columns` one column per variable. `quality`: of the
+    samples that are not good, by position of their row and by variable; a bad one has no value.
     """
 
     assets: npt.NDArray[np.object_]

@@ -15,11 +15,13 @@ from alerting.reporting.life.differences import Difference
 class ReportHead:
     """A stored report without its content. `definition` is None for the report on the whole plant.
 
-    `period`: name of its calendar period, None for an interval that a person chose. `revision`: counted from 1; 0 says that there
-    was nothing to report. `as_of`: the instant of its point-in-time view. `unseen`: it is on the test period of a training, which
-    no model had seen. `sentences`: the most important ones. `differences`: what differs from the revision before.
-    `digest`: hash of its content without `as_of`. `inputs`: hash of its inputs when they were last looked at, at `checked_at`.
-    `announced`: its recipients have their notifications. `language`: of its page and sentences.
+    `period`: name of its calendar period, None for an interval that a person chose. `revision`:
+    counted from 1; 0 says that there was nothing to report. `as_of`: the instant of its
+    point-in-time view. `unseen`: it is on the test period of a training, which no model had seen.
+    `sentences`: the most important ones. `differences`: what differs from the revision before.
+    `digest`: hash of its content without `as_of`. `inputs`: hash of its inputs when they were last
+    looked at, at `checked_at`. `announced`: its recipients have their notifications. `language`: of
+    its page and sentences.
     """
 
     id: str
@@ -56,7 +58,8 @@ class ReportContent:
 
 
 class Reports(Protocol):
-    """Performance reports. Revisions never change; of a head only `inputs`, `checked_at` and `announced` do."""
+    """Performance reports. Revisions never change; of a head only `inputs`, `checked_at` and
+    `announced` do."""
 
     def add(self, head: ReportHead, content: ReportContent) -> bool:
         """Store a report; return False if one of its id is stored."""
@@ -84,26 +87,31 @@ class Reports(Protocol):
         """Return the reports on a definition, or on the plant, newest period and revision first."""
 
     def revisions(self, definition: str | None, period: str) -> list[ReportHead]:
-        """Return the revisions of a report on a calendar period, oldest first, from revision 0 on."""
+        """Return the revisions of a report on a calendar period, oldest first, from revision 0
+        on."""
 
     def of_period(self, period: str, as_of: datetime | None = None) -> dict[str | None, ReportHead]:
-        """Return the newest revision of each report on a calendar period, by its definition; at `as_of`: those stored by then."""
+        """Return the newest revision of each report on a calendar period, by its definition; at
+        `as_of`: those stored by then."""
 
     def newest(self, limit: int) -> list[ReportHead]:
-        """Return reports of the latest periods of all definitions and of the plant, newest first, without revision 0."""
+        """Return reports of the latest periods of all definitions and of the plant, newest first,
+        without revision 0."""
 
     def unannounced(self, limit: int) -> list[ReportHead]:
         """Return reports that are not announced yet, oldest first, without revision 0."""
 
 
 class Backtests(Protocol):
-    """Backtests, separate from live data: progress that survives an interruption, then metrics, episodes and page.
+    """Backtests, separate from live data: progress that survives an interruption, then metrics,
+    episodes and page.
 
     A run is one document under its id; each finished segment stores files of bytes by name.
     """
 
     def begin(self, id: str, document: Document) -> Document:
-        """Open a run, or find the existing one; return its document with `segments` (summaries, oldest first)."""
+        """Open a run, or find the existing one; return its document with `segments` (summaries,
+        oldest first)."""
 
     def store_segment(self, id: str, number: int, summary: Document, files: Files) -> None:
         """Store a finished segment: files first, then its summary under its number. Idempotent."""
@@ -111,7 +119,8 @@ class Backtests(Protocol):
     def segment_files(self, id: str, number: int) -> dict[str, bytes]: ...
 
     def finish(self, id: str, results: Document, episodes: Sequence[Episode], page: str) -> None:
-        """Store the results and drop the files of the segments, which only an unfinished run needs."""
+        """Store the results and drop the files of the segments, which only an unfinished run
+        needs."""
 
     def get(self, id: str) -> Document | None:
         """Return the document of a run, finished (with `finished_at`) or not."""

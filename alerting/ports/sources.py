@@ -1,4 +1,5 @@
-"""Ports for sources: their documents and revisions, how far they have delivered, and readers of polled ones."""
+"""Ports for sources: their documents and revisions, how far they have delivered, and readers of
+polled ones."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ PROCESS_GONE = timedelta(seconds=15)
 """Time without a note after which a process of the stream service counts as gone."""
 
 MOST_IN_FUTURE = timedelta(days=1)
-"""How far ahead of the platform's clock the newest stamp of a source may lie, as in a wrong zone; a later one is a wrong date."""
+"""How far ahead of the platform's clock the newest stamp of a source may lie, as in a wrong zone; a
+later one is a wrong date."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,14 @@ class DeliveryCount:
 class SourceProgress:
     """Deliveries of a source so far.
 
-    `cursor`: how far a polled source is read; `cursor_of`: hash of what it belongs to. `rows`: stored ones that changed anything;
-    `refused`: those that could not be stored. `arrived_at`: when the last of `rows` came; `newest`: the latest stamp; `last`:
-    the last row. `fault`: why the last attempt to read it failed; None after one that succeeded. `recent`: the last deliveries,
-    oldest first. `last_refused`: the reason of the last refused row or file, which stays. `lost`: values that were lost for ever,
-    where they could be counted; `last_lost`: how the last were lost, at `lost_at`. `read_until`: up to when a process has read
-    it, of a source that sends a value once; of a broker, with the document of that instant.
+    `cursor`: how far a polled source is read; `cursor_of`: hash of what it belongs to. `rows`:
+    stored ones that changed anything; `refused`: those that could not be stored. `arrived_at`: when
+    the last of `rows` came; `newest`: the latest stamp; `last`: the last row. `fault`: why the last
+    attempt to read it failed; None after one that succeeded. `recent`: the last deliveries, oldest
+    first. `last_refused`: the reason of the last refused row or file, which stays. `lost`: values
+    that were lost for ever, where they could be counted; `last_lost`: how the last were lost, at
+    `lost_at`. `read_until`: up to when a process has read it, of a source that sends a value once;
+    of a broker, with the document of that instant.
     """
 
     cursor: str | None = None
@@ -64,7 +68,8 @@ class SourceProgress:
 
 @dataclass(frozen=True)
 class Declarations:
-    """Assets and variables, types of events among them, that the rows of a source have declared so far.
+    """Assets and variables, types of events among them, that the rows of a source have declared so
+    far.
 
     `surplus`: why the last row or file that declared too much was refused, at `surplus_at`.
     """
@@ -77,9 +82,11 @@ class Declarations:
 
 @dataclass(frozen=True)
 class Delivered:
-    """One delivery to count: the rows that changed anything, and the refused ones; `newest` and `last` of the stored rows.
+    """One delivery to count: the rows that changed anything, and the refused ones; `newest` and
+    `last` of the stored rows.
 
-    `newest` lies at most `MOST_IN_FUTURE` after `at`, so that a row with a wrong stamp does not stand for all later ones.
+    `newest` lies at most `MOST_IN_FUTURE` after `at`, so that a row with a wrong stamp does not
+    stand for all later ones.
 
     `why`: the reason of the last refused row or file.
     """
@@ -94,7 +101,8 @@ class Delivered:
 
 @dataclass(frozen=True)
 class SourceLoss:
-    """Values of a source that are lost for ever, and how. `count`: at least so many, 0 where they cannot be counted."""
+    """Values of a source that are lost for ever, and how. `count`: at least so many, 0 where they
+    cannot be counted."""
 
     reason: str
     count: int = 0
@@ -102,7 +110,8 @@ class SourceLoss:
 
 @dataclass(frozen=True)
 class FileMark:
-    """A file of a source that was read: its `rows`, of which `new` changed anything, or the `fault` for which it was refused.
+    """A file of a source that was read: its `rows`, of which `new` changed anything, or the `fault`
+    for which it was refused.
 
     `modified`: ns since 1970.
     """
@@ -158,7 +167,8 @@ class Sources(Protocol):
         """Count values that are lost for ever, and store how they were lost."""
 
     def declarations(self) -> Mapping[str, Declarations]:
-        """Return what each source has declared, of those whose rows have declared anything, or too much, by name.
+        """Return what each source has declared, of those whose rows have declared anything, or too
+        much, by name.
 
         A sender of rows without a source is among them, under a name with a blank: `sender NAME`.
         """
@@ -182,10 +192,12 @@ class Sources(Protocol):
         """Return the marks of files of a source with one of these paths."""
 
     def mark_file(self, mark: FileMark) -> None:
-        """Store that a file was read, in place of an earlier mark of the same path, size and content."""
+        """Store that a file was read, in place of an earlier mark of the same path, size and
+        content."""
 
     def forget_files(self, name: str, before: datetime, there: Collection[str]) -> int:
-        """Remove the marks of a source from before an instant, except of paths that are still there. Return how many."""
+        """Remove the marks of a source from before an instant, except of paths that are still
+        there. Return how many."""
 
     def add_dead(self, messages: Sequence[DeadMessage]) -> None:
         """Store messages that could not be stored as rows, each once by its id."""
@@ -193,7 +205,8 @@ class Sources(Protocol):
     def dead(
         self, name: str | None, limit: int, after: DeadMessage | None = None
     ) -> list[DeadMessage]:
-        """Return such messages of a source, or of all, oldest first; with `after`, those that follow it."""
+        """Return such messages of a source, or of all, oldest first; with `after`, those that
+        follow it."""
 
     def dead_bytes(self, name: str) -> int:
         """Return how many bytes the payloads of the dead messages of a source have together."""
@@ -205,7 +218,8 @@ class Sources(Protocol):
         """Remove messages."""
 
     def note_process(self, process: str) -> list[str]:
-        """Note that a process of the stream service works now; return all that did so within PROCESS_GONE, sorted.
+        """Note that a process of the stream service works now; return all that did so within
+        PROCESS_GONE, sorted.
 
         By the clock of the database, so that those of several machines need not agree.
         """
@@ -214,12 +228,12 @@ class Sources(Protocol):
         """Remove a process that ends."""
 
     def has_processes(self) -> bool:
-        """Return whether a process of the stream service has noted that it works or waits for a source, and has not ended in good
-        order; for a day.
-        """
+        """Return whether a process of the stream service has noted that it works or waits for a
+        source, and has not ended in good order; for a day."""
 
     def answer(self, key: str) -> Document | None:
-        """Return the stored answer to a delivery with this key; None without one of the last day."""
+        """Return the stored answer to a delivery with this key; None without one of the last
+        day."""
 
     def keep_answer(self, key: str, answer: Document) -> None:
         """Store the answer to a delivery for a day, unless there is one."""
@@ -238,6 +252,7 @@ class Records:
 
 
 class RecordReader(Protocol):
-    """Reads the rows of a polled source in pieces. Raises UserError if the source cannot be reached or read."""
+    """Reads the rows of a polled source in pieces. Raises UserError if the source cannot be reached
+    or read."""
 
     def read(self, source: SqlSource, cursor: str | None) -> Iterator[Records]: ...

@@ -11,7 +11,8 @@ Log = Literal["audit", "platform_alerts", "reports", "backtests", "past_evaluati
 
 @dataclass(frozen=True)
 class Swept:
-    """Documents of one kind that are deleted, or would be. `bytes`: about; None where that is not known."""
+    """Documents of one kind that are deleted, or would be. `bytes`: about; None where that is not
+    known."""
 
     what: str
     documents: int
@@ -22,13 +23,15 @@ class Sweeps(Protocol):
     """Deletion of old documents. With `dry` nothing is deleted. Idempotent."""
 
     def readings(self, asset: str, before: datetime, *, dry: bool) -> Swept:
-        """Delete readings of an asset that are of before an instant and reached the platform before it: an import stays."""
+        """Delete readings of an asset that are of before an instant and reached the platform before
+        it: an import stays."""
 
     def scores(self, definition: str, before: datetime, *, dry: bool) -> Swept:
         """Delete the scores of a definition of instants before this one."""
 
     def log(self, what: Log, before: datetime, keep: Collection[str] = (), *, dry: bool) -> Swept:
-        """Delete documents that were written before an instant; of platform alerts those resolved before it.
+        """Delete documents that were written before an instant; of platform alerts those resolved
+        before it.
 
         `keep`: subjects of platform alerts that stay.
         """
@@ -51,15 +54,18 @@ NO_SWEEPS = NoSweeps()
 
 
 FileState = Literal["written", "archived", "restoring", "deleting"]
-"""written: its readings may still be in the database too. restoring: they are being put back. deleting: it is read no more."""
+"""written: its readings may still be in the database too. restoring: they are being put back.
+deleting: it is read no more."""
 
 
 @dataclass(frozen=True)
 class ArchivedFile:
-    """One file of the archive: readings of an asset and a month that reached the platform before `arrived_before`.
+    """One file of the archive: readings of an asset and a month that reached the platform before
+    `arrived_before`.
 
-    A further file of a month (`number` from 0) has what came later, and its samples replace those of the files before it.
-    `sha256`: of the file; `digest`: of its rows, the same for equal rows. `bytes`: its size.
+    A further file of a month (`number` from 0) has what came later, and its samples replace those
+    of the files before it. `sha256`: of the file; `digest`: of its rows, the same for equal rows.
+    `bytes`: its size.
     """
 
     asset: str
@@ -78,7 +84,8 @@ class ArchivedFile:
 
 
 class Archive(Protocol):
-    """Files with old readings, which are read as if they were in the database. Raises UserError if it cannot be reached."""
+    """Files with old readings, which are read as if they were in the database. Raises UserError if
+    it cannot be reached."""
 
     after: timedelta | None
     """Age at which readings go there; None while none do."""
@@ -91,30 +98,36 @@ class Archive(Protocol):
         """Return the recorded files, by asset, month and number."""
 
     def due_months(self, asset: str, before: datetime, arrived_before: datetime) -> Sequence[str]:
-        """Return the months that end at or before an instant and have readings in the database that arrived before another."""
+        """Return the months that end at or before an instant and have readings in the database that
+        arrived before another."""
 
     def write(
         self, asset: str, month: str, number: int, arrived_before: datetime, now: datetime
     ) -> ArchivedFile | None:
-        """Write a month of readings as a file, read it back whole, and compare; None without readings.
+        """Write a month of readings as a file, read it back whole, and compare; None without
+        readings.
 
         Raises UserError if the file differs from what was written.
         """
 
     def record(self, file: ArchivedFile) -> None:
-        """Record a written file: from now on it is read. Raises UserError if another process recorded one of its number."""
+        """Record a written file: from now on it is read. Raises UserError if another process
+        recorded one of its number."""
 
     def delete_readings(self, file: ArchivedFile) -> int:
-        """Delete the readings of a file from the database, and mark it `archived`. Return how many. Idempotent.
+        """Delete the readings of a file from the database, and mark it `archived`. Return how many.
+        Idempotent.
 
-        Raises UserError, with nothing deleted, if the file or the number of readings differs from what was recorded.
+        Raises UserError, with nothing deleted, if the file or the number of readings differs from
+        what was recorded.
         """
 
     def check(self, file: ArchivedFile) -> None:
         """Read a file whole. Raises UserError if it is not what was recorded."""
 
     def restore(self, file: ArchivedFile, now: datetime) -> int:
-        """Put the readings of a file back into the database, where samples of the same instant stay. Return how many rows.
+        """Put the readings of a file back into the database, where samples of the same instant
+        stay. Return how many rows.
 
         They arrive now, so that they are stored as long as new ones.
 
@@ -124,7 +137,8 @@ class Archive(Protocol):
     def forget(self, file: ArchivedFile) -> None:
         """Delete a file for good: from now on it is not read. Idempotent.
 
-        If the archive cannot be reached, the record stays until the file is deleted (`being_deleted`).
+        If the archive cannot be reached, the record stays until the file is deleted
+        (`being_deleted`).
         """
 
     def being_deleted(self) -> Sequence[ArchivedFile]:

@@ -1,7 +1,7 @@
 """The ports that each group of use cases takes, from the narrowest to the widest.
 
-A use case states the narrowest group with the ports that it, and what it calls, uses. A test makes a group with these alone; the
-platform of `alerting.adapters.platform` is all of them.
+A use case states the narrowest group with the ports that it, and what it calls, uses. A test makes
+a group with these alone; the platform of `alerting.adapters.platform` is all of them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +37,8 @@ from alerting.reporting.life.settings import PLANT_REPORT, PlantReportSettings
 
 
 class Clock(Protocol):
-    """The platform's time (`as_of`), shared by DAGs, commands and API; the demo line's clock runs faster than real time."""
+    """The platform's time (`as_of`), shared by DAGs, commands and API; the demo line's clock runs
+    faster than real time."""
 
     def now(self) -> datetime: ...
 
@@ -66,8 +67,8 @@ def silent(step: str, done: int, total: int | None) -> None:
 class TrainingLimits:
     """Limits of a training on this machine.
 
-    `max_rows`: the most rows of its dataset; None for the number that fits into half of `memory_bytes`, the machine's memory
-    (None: any number).
+    `max_rows`: the most rows of its dataset; None for the number that fits into half of
+    `memory_bytes`, the machine's memory (None: any number).
     """
 
     max_rows: int | None = None
@@ -99,7 +100,8 @@ class DefinitionPorts:
 
 @dataclass(frozen=True, kw_only=True)
 class PlanPorts(DefinitionPorts):
-    """Find the targets in service. `latency`: the wait for values of a variable without a latency of its own."""
+    """Find the targets in service. `latency`: the wait for values of a variable without a latency
+    of its own."""
 
     clock: Clock
     decisions: Decisions
@@ -109,7 +111,8 @@ class PlanPorts(DefinitionPorts):
 
 @dataclass(frozen=True, kw_only=True)
 class RegistryPorts:
-    """Register and load models. `model_key`: for the hashes of their files, if others can write into the registry; else empty."""
+    """Register and load models. `model_key`: for the hashes of their files, if others can write
+    into the registry; else empty."""
 
     models: Models
     decisions: Decisions
@@ -119,7 +122,8 @@ class RegistryPorts:
 
 @dataclass(frozen=True, kw_only=True)
 class EpisodePorts(PlantPorts):
-    """Read episodes, and what suppressed them. `inhibiting`: where other alerts are, if not among `definitions`, `episodes`."""
+    """Read episodes, and what suppressed them. `inhibiting`: where other alerts are, if not among
+    `definitions`, `episodes`."""
 
     definitions: Definitions
     episodes: Episodes
@@ -164,7 +168,8 @@ class WritePorts:
 
 @dataclass(frozen=True, kw_only=True)
 class IngestionPorts(PlantPorts, WritePorts):
-    """Import assets, readings and events, and route late ones to the targets that were evaluated without them."""
+    """Import assets, readings and events, and route late ones to the targets that were evaluated
+    without them."""
 
     definitions: Definitions
     states: States
@@ -173,7 +178,8 @@ class IngestionPorts(PlantPorts, WritePorts):
 
 @dataclass(frozen=True, kw_only=True)
 class SourcePorts(IngestionPorts):
-    """Apply sources, and store what they deliver. `zone`: time zone of the plant, of stamps that name none."""
+    """Apply sources, and store what they deliver. `zone`: time zone of the plant, of stamps that
+    name none."""
 
     sources: Sources
     zone: tzinfo = UTC
@@ -183,7 +189,8 @@ class SourcePorts(IngestionPorts):
 
 @dataclass(frozen=True, kw_only=True)
 class RoutePorts:
-    """Apply routes, and choose recipients. `language`: of the plant, for messages of routes without their own."""
+    """Apply routes, and choose recipients. `language`: of the plant, for messages of routes without
+    their own."""
 
     routes: Routes
     channels: Mapping[str, Channel]
@@ -200,7 +207,8 @@ class MutingPorts(OutcomePorts, RoutePorts):
 
 @dataclass(frozen=True, kw_only=True)
 class ChartPorts(RegistryPorts, KindPorts):
-    """Draw the chart of an episode, with limits of its model. `zone`: time zone of the plant, for times in messages."""
+    """Draw the chart of an episode, with limits of its model. `zone`: time zone of the plant, for
+    times in messages."""
 
     scores: Scores
     zone: tzinfo = UTC
@@ -229,7 +237,8 @@ class OperatorPorts(MutingPorts):
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationPorts(PlanPorts, RegistryPorts, KindPorts, MutingPorts, IngestionPorts):
-    """Evaluate targets, live, late and past. `zone`: time zone of the plant, for times in answers to people."""
+    """Evaluate targets, live, late and past. `zone`: time zone of the plant, for times in answers
+    to people."""
 
     checkpoints: Checkpoints
     scores: Scores
@@ -240,7 +249,8 @@ class EvaluationPorts(PlanPorts, RegistryPorts, KindPorts, MutingPorts, Ingestio
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPorts(PlanPorts, RegistryPorts, EpisodePorts):
-    """Train models, compare them and put them in service. `zone`: time zone of the plant, for times in answers to people."""
+    """Train models, compare them and put them in service. `zone`: time zone of the plant, for times
+    in answers to people."""
 
     derived_features: DerivedFeatureStore
     trainings: Trainings
@@ -258,7 +268,8 @@ class InMemory(Protocol):
     """Makes platforms with empty stores in memory."""
 
     def __call__(self, *, backfilled: bool = False) -> "BacktestPorts":
-        """Return such a platform. With `backfilled` all its episodes are stored as found in past times."""
+        """Return such a platform. With `backfilled` all its episodes are stored as found in past
+        times."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,7 +285,8 @@ class BacktestPorts(TrainingPorts, EvaluationPorts, MaterialPorts):
 class ReportPorts(RegistryPorts, MaterialPorts, OutcomePorts):
     """Make and announce reports, and measure the quality of alarms.
 
-    `zone`: time zone of the plant, of its calendar; `language`: of the plant, in which reports are said.
+    `zone`: time zone of the plant, of its calendar; `language`: of the plant, in which reports are
+    said.
     """
 
     reports: Reports
@@ -295,8 +307,8 @@ class ReportPorts(RegistryPorts, MaterialPorts, OutcomePorts):
 class UpkeepPorts(BacktestPorts, DeliveryPorts, SourcePorts):
     """Do the upkeep between evaluations.
 
-    `retention`: how long documents are stored. `health_limits`: beyond which the platform raises alerts about itself. `disks`:
-    the disks on which it stores data.
+    `retention`: how long documents are stored. `health_limits`: beyond which the platform raises
+    alerts about itself. `disks`: the disks on which it stores data.
     """
 
     sweeps: Sweeps = NO_SWEEPS

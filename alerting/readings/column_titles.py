@@ -1,4 +1,5 @@
-"""Split the title of a foreign column into the name of the quantity and its unit, and derive the name of its variable."""
+"""Split the title of a foreign column into the name of the quantity and its unit, and derive the
+name of its variable."""
 
 import re
 from collections import Counter
@@ -40,7 +41,8 @@ class ColumnTitle(NamedTuple):
 def split_title(title: str) -> ColumnTitle:
     """Split a title: `Temperature [°C]` and `Temperature (°C)` give `Temperature` and `°C`.
 
-    Square brackets enclose a unit if they contain a letter or a sign of one; round ones only if the unit is known.
+    Square brackets enclose a unit if they contain a letter or a sign of one; round ones only if the
+    unit is known.
     """
     text, unit = _split(title)
     return ColumnTitle(_shorten(text), unit)
@@ -62,7 +64,8 @@ def whole_title(title: str) -> str:
 
 
 def derive_name(title: str) -> str:
-    """Derive the name of a new variable from a title: `Temperatur Zone 1 [°C]` gives `Temperatur_Zone_1`, `Öl` gives `Oel`."""
+    """Derive the name of a new variable from a title: `Temperatur Zone 1 [°C]` gives
+    `Temperatur_Zone_1`, `Öl` gives `Oel`."""
     spelled = normalize("NFKD", normalize("NFC", _split(title).text).translate(_SPELLED))
     return variable_name("".join(character for character in spelled if not combining(character)))
 
@@ -79,7 +82,8 @@ def units_by_name(assets: Iterable[Asset]) -> dict[str, set[str | None]]:
 def column_names(
     titles: Iterable[str], units: Units, taken: Collection[str] = ()
 ) -> dict[str, str]:
-    """Return the name of the variable of each title, as `column_name`. `taken`: names that other columns have."""
+    """Return the name of the variable of each title, as `column_name`. `taken`: names that other
+    columns have."""
     derived = {title: derive_name(title) for title in titles}
     counts = Counter([*derived.values(), *taken])
     return {
@@ -91,8 +95,9 @@ def column_names(
 def column_name(title: str, units: Units, *, is_shared: bool) -> str:
     """Return the name of the variable of a title.
 
-    A variable with the name that earlier versions derived, with the unit in it, keeps it. So is a column named whose shorter name
-    is shared with another title, or is that of a variable in another unit.
+    A variable with the name that earlier versions derived, with the unit in it, keeps it. So is a
+    column named whose shorter name is shared with another title, or is that of a variable in
+    another unit.
     """
     name, earlier, unit = derive_name(title), variable_name(title), _split(title).unit
     if earlier in units:

@@ -1,8 +1,9 @@
 """Values of computed variables, as a pure function of the readings of their parts.
 
-At each instant at which a part has a reading, every part counts by its last reading, if that is at most `within` old and sound:
-neither of bad quality nor outside of its engineering range. Nothing is interpolated and no grid is made, so the value at an
-instant depends on the readings of a bounded time before it and on nothing else, however the time is cut.
+At each instant at which a part has a reading, every part counts by its last reading, if that is at
+most `within` old and sound: neither of bad quality nor outside of its engineering range. Nothing is
+interpolated and no grid is made, so the value at an instant depends on the readings of a bounded
+time before it and on nothing else, however the time is cut.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -20,7 +21,8 @@ from alerting.readings.history import History, Millis, duration_millis, millis
 from alerting.readings.instants import FAR_FUTURE
 from alerting.readings.sample_quality import NO_INSTANTS, Doubts, among
 
-# Reads stored variables after an instant, None from the first one on: a frame with the conventions of `History`, and doubts.
+# Reads stored variables after an instant, None from the first one on: a frame with the conventions
+# of `History`, and doubts.
 ReadStored = Callable[[Sequence[str], datetime | None], tuple[pd.DataFrame, Doubts]]
 Flags = npt.NDArray[np.bool_]
 _AT_ONCE = 2_000_000  # weights of readings of a lag in memory at once
@@ -28,7 +30,8 @@ _AT_ONCE = 2_000_000  # weights of readings of a lag in memory at once
 
 @dataclass(frozen=True)
 class _Part:
-    """Readings of a part: `value` is NaN where it is not sound, `is_bad` where its quality is bad."""
+    """Readings of a part: `value` is NaN where it is not sound, `is_bad` where its quality is
+    bad."""
 
     ts: Millis
     value: Floats
@@ -38,7 +41,8 @@ class _Part:
 def read_computed(
     asset: Asset, names: Iterable[str], start: datetime | None, read: ReadStored
 ) -> tuple[pd.DataFrame, Doubts]:
-    """Return the readings after an instant of variables of an asset, of which some are computed from what `read` returns."""
+    """Return the readings after an instant of variables of an asset, of which some are computed
+    from what `read` returns."""
     wanted = list(names)
     needed = asset.with_parts(wanted)
     computed = [name for name in needed if asset.is_computed(name)]
@@ -52,7 +56,8 @@ def read_computed(
 
 
 def lookback(asset: Asset, names: Iterable[str]) -> timedelta:
-    """Return how far before an instant the readings lie that decide the values of these variables there."""
+    """Return how far before an instant the readings lie that decide the values of these variables
+    there."""
     found: dict[str, timedelta] = {}
     for name in asset.with_parts(names):
         computed = asset.variables[name].computed if name in asset.variables else None
@@ -65,7 +70,8 @@ def lookback(asset: Asset, names: Iterable[str]) -> timedelta:
 
 
 def with_computed(history: History, names: Sequence[str]) -> History:
-    """Return a history with these computed variables, each after its parts, computed of the columns that are there."""
+    """Return a history with these computed variables, each after its parts, computed of the columns
+    that are there."""
     readings, doubts = history.readings, history.doubts
     bad, uncertain = dict(doubts.bad), dict(doubts.uncertain)
     ts, columns = (
@@ -90,9 +96,11 @@ def with_computed(history: History, names: Sequence[str]) -> History:
 
 
 def compute(computed: Computed, at: Millis, parts: Sequence[_Part]) -> tuple[Floats, Flags]:
-    """Return the value at each instant (ms, increasing), and where it has none because a part is of bad quality.
+    """Return the value at each instant (ms, increasing), and where it has none because a part is of
+    bad quality.
 
-    NaN where no part has a reading at the instant, where a part has no sound value, and for a ratio with 0 below.
+    NaN where no part has a reading at the instant, where a part has no sound value, and for a ratio
+    with 0 below.
     """
     has_reading = np.logical_or.reduce([among(at, part.ts) for part in parts])
     values, is_bad = np.full(len(at), np.nan), np.zeros(len(at), np.bool_)
@@ -129,7 +137,8 @@ def _part(
 
 
 def _in_force(part: _Part, at: Millis, within: int) -> tuple[Floats, Flags]:
-    """Return the value of the last reading at each instant, NaN without one that is recent and sound; and where that is bad."""
+    """Return the value of the last reading at each instant, NaN without one that is recent and
+    sound; and where that is bad."""
     newest = np.searchsorted(part.ts, at, side="right") - 1
     there = newest >= 0
     there[there] = at[there] - part.ts[newest[there]] <= within
@@ -139,9 +148,11 @@ def _in_force(part: _Part, at: Millis, within: int) -> tuple[Floats, Flags]:
 
 
 def _lagged(part: _Part, at: Millis, present: Floats, time_constant: int) -> Floats:
-    """Return the values of a part behind a first-order lag, from its readings of `LAG_LENGTHS` time constants (ms) alone.
+    """Return the values of a part behind a first-order lag, from its readings of `LAG_LENGTHS` time
+    constants (ms) alone.
 
-    A reading holds until the next one; its weight is what is left of its time after the lag. NaN where the present value is.
+    A reading holds until the next one; its weight is what is left of its time after the lag. NaN
+    where the present value is.
     """
     first = np.searchsorted(part.ts, at - LAG_LENGTHS * time_constant, side="right")
     last = np.searchsorted(part.ts, at, side="right")

@@ -1,7 +1,8 @@
 """Readings and events of one asset, as the pure core uses them.
 
-Conventions: instants are UTC; frames are indexed by `datetime64[ms, UTC]`, strictly increasing. Numbers and booleans are
-float64 columns (true is 1.0, missing is NaN), categories are object columns (missing is None).
+Conventions: instants are UTC; frames are indexed by `datetime64[ms, UTC]`, strictly increasing.
+Numbers and booleans are float64 columns (true is 1.0, missing is NaN), categories are object
+columns (missing is None).
 """
 
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.assets import Asset, EventType
-from alerting.readings.instants import Millis, duration_millis, from_millis, to_millis  # noqa: F401 - by the same name
+from alerting.readings.instants import Millis, duration_millis
 from alerting.readings.sample_quality import NO_DOUBTS, Doubts
 
 INDEX_DTYPE = "datetime64[ms, UTC]"
@@ -38,10 +39,11 @@ def no_events() -> pd.DataFrame:
 class History:
     """Data of one asset over some interval.
 
-    `readings`: one row per instant, one column per variable. `events`: one row per event with `type`, `start`, `end` (NaT while
-    a lasting event is ongoing; equal to start for an instant one), sorted by start. `doubts`: samples whose quality is not
-    good, perhaps of a longer interval; where one is bad, its value is missing in `readings`. `known_until`: the instant (ms) of a
-    point-in-time view, None of readings as they are stored.
+    `readings`: one row per instant, one column per variable. `events`: one row per event with
+    `type`, `start`, `end` (NaT while a lasting event is ongoing; equal to start for an instant
+    one), sorted by start. `doubts`: samples whose quality is not good, perhaps of a longer
+    interval; where one is bad, its value is missing in `readings`. `known_until`: the instant (ms)
+    of a point-in-time view, None of readings as they are stored.
     """
 
     asset: Asset
@@ -63,7 +65,8 @@ def event_delays(history: History) -> Millis:
 
 
 def with_older(history: History, older: pd.DataFrame) -> History:
-    """Return the history with older readings before its own. Columns that the older readings lack are missing there."""
+    """Return the history with older readings before its own. Columns that the older readings lack
+    are missing there."""
     if older.empty:
         return history
     columns = {

@@ -7,7 +7,8 @@ from alerting.definitions.assets import VariableType
 
 @dataclass(frozen=True)
 class BadLine:
-    """A line that cannot be imported, with its faulty column (None: the whole line) and the reason in plain words."""
+    """A line that cannot be imported, with its faulty column (None: the whole line) and the reason
+    in plain words."""
 
     line: int
     column: str | None
@@ -22,13 +23,15 @@ class BadLine:
 
 @dataclass
 class ColumnProfile:
-    """Counts of the cells of one column. Every filled cell is counted once; `first_…` store the first few examples.
+    """Counts of the cells of one column. Every filled cell is counted once; `first_…` store the
+    first few examples.
 
-    `marked`: cells with a sign for a missing value, which are not filled; `marks` counts the commonest signs. `faults`: texts
-    that mean that there was no value (`Bad`), unless the column contains text; `common_texts` counts the commonest texts.
-    `grouped`: chunks with numbers that are readable only with a mark between thousands. `every_ms`: usual distance of values,
-    where they are much rarer than the lines. `bad_quality`: samples that their source calls bad; their cells are counted
-    nowhere else.
+    `marked`: cells with a sign for a missing value, which are not filled; `marks` counts the
+    commonest signs. `faults`: texts that mean that there was no value (`Bad`), unless the column
+    contains text; `common_texts` counts the commonest texts. `grouped`: chunks with numbers that
+    are readable only with a mark between thousands. `every_ms`: usual distance of values, where
+    they are much rarer than the lines. `bad_quality`: samples that their source calls bad; their
+    cells are counted nowhere else.
     """
 
     title: str
@@ -56,10 +59,11 @@ class ColumnProfile:
         return self.numbers + self.infinite + self.booleans + self.texts
 
     def inferred(self) -> VariableType | None:
-        """Return number if more than half of the filled cells are numbers, boolean if all are true or false, else category.
+        """Return number if more than half of the filled cells are numbers, boolean if all are true
+        or false, else category.
 
-        None for a column without any value. The rest of a mostly numeric column are bad cells, never categories. Words such as
-        `Bad` do not count against a number.
+        None for a column without any value. The rest of a mostly numeric column are bad cells,
+        never categories. Words such as `Bad` do not count against a number.
         """
         if not self.filled:
             return None
@@ -69,7 +73,8 @@ class ColumnProfile:
         return "boolean" if self.booleans == self.filled else "category"
 
     def attribute_type(self) -> VariableType | None:
-        """Return the type as an attribute: number if all cells are numbers, boolean if all are true or false, else text."""
+        """Return the type as an attribute: number if all cells are numbers, boolean if all are true
+        or false, else text."""
         inferred = self.inferred()
         return "category" if inferred and self.bad(inferred)[0] else inferred
 
@@ -83,5 +88,6 @@ class ColumnProfile:
         return 0, []
 
     def written_with_decimal_comma(self) -> bool:
-        """Return whether it becomes a category although most of its texts are numbers such as `12,5`."""
+        """Return whether it becomes a category although most of its texts are numbers such as
+        `12,5`."""
         return self.inferred() == "category" and 2 * self.decimal_commas > self.texts

@@ -1,4 +1,5 @@
-"""Instants and durations as whole milliseconds: int64 numbers instead of objects. Loads only numpy."""
+"""Instants and durations as whole milliseconds: int64 numbers instead of objects. Loads only
+numpy."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -10,14 +11,16 @@ Millis = npt.NDArray[np.int64]
 NO_TIME = np.iinfo(np.int64).min  # no instant, in a column of instants
 FIRST_INSTANT = datetime(1900, 1, 1, tzinfo=UTC)
 LAST_INSTANT = datetime(2200, 1, 1, tzinfo=UTC)
-"""Bounds of readings and events, the first one included: other stamps come of a wrong clock, or are null dates."""
+"""Bounds of readings and events, the first one included: other stamps come of a wrong clock, or are
+null dates."""
 FAR_FUTURE = 2**61  # ms, later than any instant; a float holds it exactly
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
 def whole_millis(instant: datetime) -> datetime:
-    """Return an instant in UTC, rounded down to whole milliseconds. Raises ValueError if it has no time zone."""
+    """Return an instant in UTC, rounded down to whole milliseconds. Raises ValueError if it has no
+    time zone."""
     if instant.tzinfo is None:
         raise ValueError(f"the instant {instant.isoformat()} has no time zone")
     if instant.tzinfo is UTC and instant.microsecond % 1000 == 0:
@@ -31,7 +34,8 @@ def to_millis(instant: datetime) -> int:
 
 
 def millis_of(instants: Sequence[datetime]) -> Millis:
-    """Return instants as whole milliseconds since 1970, rounded down. Either all are aware, or all are in UTC without a zone."""
+    """Return instants as whole milliseconds since 1970, rounded down. Either all are aware, or all
+    are in UTC without a zone."""
     epoch = _EPOCH if instants and instants[0].tzinfo else _EPOCH.replace(tzinfo=None)
     return np.array([(instant - epoch) // _MILLISECOND for instant in instants], np.int64)
 

@@ -1,4 +1,5 @@
-"""A history whose readings may be more than fits into memory: they are read piece by piece, or a few variables at a time."""
+"""A history whose readings may be more than fits into memory: they are read piece by piece, or a
+few variables at a time."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +19,11 @@ _EVER = np.iinfo(np.int64)
 
 @dataclass(frozen=True)
 class LongHistory:
-    """Data of one asset over some interval. `head`: all but its readings; `variables`: of which there are readings.
+    """Data of one asset over some interval. `head`: all but its readings; `variables`: of which
+    there are readings.
 
-    `ends`: the last instant (ms) of each piece, increasing; a piece has at most some 100,000 readings.
+    `ends`: the last instant (ms) of each piece, increasing; a piece has at most some 100,000
+    readings.
     """
 
     head: History
@@ -34,7 +37,8 @@ class LongHistory:
         return self.head.asset
 
     def between(self, start: int, end: int, names: Sequence[str] | None = None) -> History:
-        """Return the history with the readings of start < ts <= end (ms), of these variables as far as there are any."""
+        """Return the history with the readings of start < ts <= end (ms), of these variables as far
+        as there are any."""
         there = [name for name in self.variables if names is None or name in names]
         return replace(self.head, readings=self.read(there, start, end))
 
@@ -63,7 +67,8 @@ def in_memory(history: History, rows: int = ROWS_AT_ONCE) -> LongHistory:
 
 
 def split_instants(history: LongHistory, at: Millis, least: int) -> Iterator[slice]:
-    """Yield runs of increasing instants (ms), each of some pieces of the readings, and at least `least` ms long."""
+    """Yield runs of increasing instants (ms), each of some pieces of the readings, and at least
+    `least` ms long."""
     first = 0
     for end in history.ends:
         last = int(np.searchsorted(at, end, side="right"))

@@ -1,4 +1,5 @@
-"""Number readings of many series in one array, to compute the summaries that many evaluations share once per series."""
+"""Number readings of many series in one array, to compute the summaries that many evaluations share
+once per series."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class RaggedReadings:
-    """Readings of one series after the other; within a series instants (ms) increase. No value is missing.
+    """Readings of one series after the other; within a series instants (ms) increase. No value is
+    missing.
 
     The readings of series s are at [`bounds[s]`, `bounds[s + 1]`).
     """
@@ -28,11 +30,12 @@ class RaggedReadings:
 
 @dataclass(frozen=True)
 class WindowSummary:
-    """Summary of the readings of each window. Where `count` is 0, the other columns have no meaning.
+    """Summary of the readings of each window. Where `count` is 0, the other columns have no
+    meaning.
 
-    `first`, `last`: instants of the first and last reading. `low`, `high`: the least and the greatest value. `gap`: the longest
-    time between two neighbours. `value`: the last one; it has been the same since `since`, or, where `constant`, in the whole
-    window.
+    `first`, `last`: instants of the first and last reading. `low`, `high`: the least and the
+    greatest value. `gap`: the longest time between two neighbours. `value`: the last one; it has
+    been the same since `since`, or, where `constant`, in the whole window.
     """
 
     count: Positions
@@ -47,7 +50,8 @@ class WindowSummary:
 
 
 def pack(series: Sequence[tuple[Millis, Numbers]]) -> RaggedReadings:
-    """Concatenate series, each given as instants and values; a missing value (NaN) is no reading."""
+    """Concatenate series, each given as instants and values; a missing value (NaN) is no
+    reading."""
     ts = np.concatenate([np.empty(0, np.int64), *(instants for instants, _ in series)])
     values = np.concatenate([np.empty(0), *(numbers for _, numbers in series)])
     number = np.repeat(np.arange(len(series)), [len(instants) for instants, _ in series])
@@ -59,7 +63,8 @@ def pack(series: Sequence[tuple[Millis, Numbers]]) -> RaggedReadings:
 def summarise_windows(
     packed: RaggedReadings, series: Positions, begin: Millis, end: Millis
 ) -> WindowSummary:
-    """Return the summary of each window: readings of `series[i]` in [`begin[i]`, `end[i]`). Windows may overlap."""
+    """Return the summary of each window: readings of `series[i]` in [`begin[i]`, `end[i]`). Windows
+    may overlap."""
     start, stop = _positions(packed, series, begin), _positions(packed, series, end)
     width = len(packed.ts) + 1
     windows, of_row = np.unique(start * width + stop, return_inverse=True)
@@ -107,6 +112,7 @@ def _summarise_rows(packed: RaggedReadings, start: Positions, stop: Positions) -
 def _over(
     reduce: np.ufunc, column: npt.NDArray[Any], start: Positions, stop: Positions
 ) -> npt.NDArray[Any]:
-    """Return the least, or the greatest, of each window of a column with one element more than there are indices."""
+    """Return the least, or the greatest, of each window of a column with one element more than
+    there are indices."""
     found: npt.NDArray[Any] = reduce.reduceat(column, np.column_stack((start, stop)).ravel())[::2]
     return found

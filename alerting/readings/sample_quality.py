@@ -1,7 +1,8 @@
-"""Quality of samples according to their source: good, uncertain, or bad; and its notation in the usual systems.
+"""Quality of samples according to their source: good, uncertain, or bad; and its notation in the
+usual systems.
 
-A sample of bad quality has no value: it is neither evaluated, nor used for learning, nor stored. An uncertain one counts like a
-good one.
+A sample of bad quality has no value: it is neither evaluated, nor used for learning, nor stored. An
+uncertain one counts like a good one.
 """
 
 import re
@@ -31,7 +32,8 @@ _DA_GRADES: Mapping[int, Grade] = {
 
 @dataclass(frozen=True)
 class Doubts:
-    """Instants (ms, increasing) of the samples whose quality is not good, by variable; variables without any are absent."""
+    """Instants (ms, increasing) of the samples whose quality is not good, by variable; variables
+    without any are absent."""
 
     bad: Mapping[str, Instants] = field(default_factory=dict)
     uncertain: Mapping[str, Instants] = field(default_factory=dict)
@@ -54,9 +56,10 @@ def grade(text: str, codes: Codes | None = None) -> Grade | None:
 
     Also None for a number that may be a code of both kinds, unless `codes` names the kind.
 
-    Understood are the words good, uncertain and bad; names of OPC UA status codes (BadSensorFailure, Bad_SensorFailure) and
-    these codes as numbers (0x808C0000, 2156658688), by their two highest bits (OPC UA part 4, StatusCode); and the quality of
-    OPC DA (192, 64, 0 and the additions of its lower bits; OPC DA 3.0, 6.8).
+    Understood are the words good, uncertain and bad; names of OPC UA status codes
+    (BadSensorFailure, Bad_SensorFailure) and these codes as numbers (0x808C0000, 2156658688), by
+    their two highest bits (OPC UA part 4, StatusCode); and the quality of OPC DA (192, 64, 0 and
+    the additions of its lower bits; OPC DA 3.0, 6.8).
     """
     word = _WORD.match(text.replace("_", " ")) or _CAMEL.match(text)
     if word:
@@ -78,8 +81,14 @@ def why_no_quality(text: str, codes: Codes | None) -> str:
     """Return the reason why a text is no quality, in plain words."""
     if codes is None and _NUMBER.fullmatch(text) and _kind(text) is None:
         zero = " (0 is good there and bad here)" if text == "0" else ""
-        return f"{text!r} may be a status code of OPC UA or a quality of OPC DA{zero}: choose one with --quality-codes"
-    return f"{text!r} is not a quality: write good, uncertain or bad, a status code of OPC UA, or 192, 64 or 0 of OPC DA"
+        return (
+            f"{text!r} may be a status code of OPC UA or a quality of OPC DA{zero}: choose one "
+            f"with --quality-codes"
+        )
+    return (
+        f"{text!r} is not a quality: write good, uncertain or bad, a status code of OPC UA, or "
+        f"192, 64 or 0 of OPC DA"
+    )
 
 
 def _kind(text: str) -> Codes | None:
@@ -97,7 +106,8 @@ def _as_number(text: str) -> int:
 
 
 def _status(number: int) -> Grade | None:
-    """Return the quality by the two highest of 32 bits; a negative number is the same bits read with a sign."""
+    """Return the quality by the two highest of 32 bits; a negative number is the same bits read
+    with a sign."""
     if not -_STATUS // 2 <= number < _STATUS:
         return None
     severity = number % _STATUS * 4 // _STATUS

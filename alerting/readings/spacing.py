@@ -11,7 +11,8 @@ from alerting.readings.history import History, Millis, duration_millis, millis
 
 
 def sampling_ms(name: str, histories: Sequence[History]) -> int | None:
-    """Return the usual time (ms) between two values: from the asset's document, or else the median of the distances.
+    """Return the usual time (ms) between two values: from the asset's document, or else the median
+    of the distances.
 
     None without both.
     """
@@ -24,13 +25,15 @@ def sampling_ms(name: str, histories: Sequence[History]) -> int | None:
 
 
 def declared_ms(name: str, asset: Asset) -> int | None:
-    """Return the usual time (ms) between two values of a variable that the asset's document states."""
+    """Return the usual time (ms) between two values of a variable that the asset's document
+    states."""
     declared = asset.variables.get(name)
     return duration_millis(declared.sampling) if declared and declared.sampling else None
 
 
 def distances(name: str, histories: Sequence[History]) -> Millis:
-    """Return the times (ms) between neighbouring values of a variable on each asset, of all assets together."""
+    """Return the times (ms) between neighbouring values of a variable on each asset, of all assets
+    together."""
     return np.concatenate(
         [np.empty(0, np.int64), *(np.diff(value_times(h, name)) for h in histories)]
     )
@@ -42,7 +45,8 @@ def value_times(history: History, name: str) -> Millis:
 
 
 class UsualDistance:
-    """The median of the times (ms) between neighbouring values of a variable, of instants that are added piece by piece."""
+    """The median of the times (ms) between neighbouring values of a variable, of instants that are
+    added piece by piece."""
 
     def __init__(self) -> None:
         self._last: Millis = np.empty(0, np.int64)

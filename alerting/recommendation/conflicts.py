@@ -8,16 +8,19 @@ from alerting.episodes.episode import Episode
 
 _OPPOSITES = (
     template(
-        "Opposite advice: this alert says lower {variable}, “{other}” says raise it. Decide which matters more."
+        "Opposite advice: this alert says lower {variable}, “{other}” says raise it. Decide which "
+        "matters more."
     ),
     template(
-        "Opposite advice: this alert says raise {variable}, “{other}” says lower it. Decide which matters more."
+        "Opposite advice: this alert says raise {variable}, “{other}” says lower it. Decide which "
+        "matters more."
     ),
 )
 
 
 def opposite_advice(episodes: Sequence[Episode]) -> dict[str, list[str]]:
-    """Return, by episode id, a sentence for each other open alert of its asset that advises the opposite."""
+    """Return, by episode id, a sentence for each other open alert of its asset that advises the
+    opposite."""
     found: dict[str, list[str]] = {}
     advising = [
         e for e in episodes if e.condition == "open" and e.advice is not None and e.advice.helps

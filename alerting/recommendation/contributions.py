@@ -30,12 +30,14 @@ class Explanation:
 def contributions(
     model: TrainedModel, row: pd.DataFrame, asset: Asset, explained: Explanation | None = None
 ) -> tuple[Contribution, ...]:
-    """Return the share of each raw variable, event type or attribute in the score of one row, the largest first.
+    """Return the share of each raw variable, event type or attribute in the score of one row, the
+    largest first.
 
-    Shares add up to the score minus the usual score, which is that of the margin that the model expects of its training rows.
-    Variables without any share are left out. `value`, `usual` and its range are the variable's level; `quantity` and message are
-    about what moved: the unusual column with the largest share. `explained`: the explanation of the row, computed if left out.
-    Raises UserError if the row lacks columns.
+    Shares add up to the score minus the usual score, which is that of the margin that the model
+    expects of its training rows. Variables without any share are left out. `value`, `usual` and its
+    range are the variable's level; `quantity` and message are about what moved: the unusual column
+    with the largest share. `explained`: the explanation of the row, computed if left out. Raises
+    UserError if the row lacks columns.
     """
     explained = explained or explain(model, row)
     values = _values(model.plan, row)
@@ -54,8 +56,9 @@ def contributions(
 def explain(model: TrainedModel, row: pd.DataFrame) -> Explanation:
     """Compute exact SHAP values of one row's margin, scaled to probability by (p - p0) / (f - f0).
 
-    Tree SHAP (Lundberg et al. 2020, path-dependent) for trees, weight times distance from the mean for the linear model.
-    Scaling preserves the ratios of the shares, and makes them add up after calibration.
+    Tree SHAP (Lundberg et al. 2020, path-dependent) for trees, weight times distance from the mean
+    for the linear model. Scaling preserves the ratios of the shares, and makes them add up after
+    calibration.
     """
     return explain_matrix(model, model.estimator.columns.matrix(row)[0])
 
@@ -109,9 +112,11 @@ def _contribution(
 def _named(
     model: TrainedModel, positions: list[int], shares: Floats, values: list[float | str | None]
 ) -> int:
-    """Return the column that a reason names: of those with the sign of the variable's share the largest that is unusual.
+    """Return the column that a reason names: of those with the sign of the variable's share the
+    largest that is unusual.
 
-    Its own share must be notable. If none is unusual, the variable counts by its combination with others: the largest.
+    Its own share must be notable. If none is unusual, the variable counts by its combination with
+    others: the largest.
     """
     layout, share = model.plan.layout, float(shares[positions].sum())
     same = [i for i in positions if np.sign(shares[i]) == np.sign(share)] or positions
@@ -138,7 +143,8 @@ def _quantity(
 
 
 def _level(layout: tuple[Column, ...], positions: list[int], otherwise: int) -> int:
-    """Return the column that shows the level of a variable: its last value, or else its shortest mean."""
+    """Return the column that shows the level of a variable: its last value, or else its shortest
+    mean."""
     for aggregation in ("last", "mean", "value"):
         for i in positions:
             if layout[i].aggregation == aggregation:

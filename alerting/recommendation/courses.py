@@ -1,4 +1,5 @@
-"""Courses of variables in a what-if: a lever at another setting or on its ramp, and the variables that follow it."""
+"""Courses of variables in a what-if: a lever at another setting or on its ramp, and the variables
+that follow it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,8 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Courses:
-    """The readings of an asset up to an instant, and after it with every variable held, in which levers are moved.
+    """The readings of an asset up to an instant, and after it with every variable held, in which
+    levers are moved.
 
     `interval_ms`: length of the interval before the end in which a setting without a ramp applies.
     """
@@ -33,7 +35,8 @@ class Courses:
     ) -> list[dict[str, Floats]]:
         """Return, for each what-if, the values of every variable that differs, one per reading.
 
-        `values`: settings (what-ifs x levers); `ends`: the instant of each what-if. A category is left out: it has no course.
+        `values`: settings (what-ifs x levers); `ends`: the instant of each what-if. A category is
+        left out: it has no course.
         """
         numbers = [(lever, values[:, i]) for i, lever in enumerate(levers) if not lever.levels]
         courses = {lever.name: self._course(lever, to, ends) for lever, to in numbers}
@@ -57,7 +60,8 @@ class Courses:
     def _computed(
         self, names: Sequence[str], moved: dict[str, Floats], before: pd.DataFrame
     ) -> dict[str, Floats]:
-        """Return the courses of the variables that are computed of moved ones. `before`: as computed without a move."""
+        """Return the courses of the variables that are computed of moved ones. `before`: as
+        computed without a move."""
         after = with_computed(
             replace(self.history, readings=self.history.readings.assign(**moved)), names
         ).readings
@@ -91,13 +95,15 @@ class Courses:
         return np.where(applies, to[:, None], present)
 
     def _delta(self, name: str, course: Floats, ends: Millis) -> Floats:
-        """Return by how much a variable in force differs from before, at each reading of the interval and after it."""
+        """Return by how much a variable in force differs from before, at each reading of the
+        interval and after it."""
         held = _carry(self._own(name)[None, :])
         within = self._ts[None, :] > np.minimum(ends - self.interval_ms, self.instant)[:, None]
         return np.where(within, np.nan_to_num(_carry(course) - held), 0.0)
 
     def _follow(self, relation: Relation, drivers: Sequence[Floats]) -> Floats:
-        """Return the change of a follower: at once, as a difference, or as a first-order lag (exact for steps)."""
+        """Return the change of a follower: at once, as a difference, or as a first-order lag (exact
+        for steps)."""
         change = relation.gain * (drivers[0] if len(drivers) == 1 else drivers[0] - drivers[1])
         if relation.time_constant is None:
             return np.asarray(change)
@@ -126,9 +132,11 @@ def _carry(values: Floats) -> Floats:
 def hold(
     plan: FeaturePlan, history: History, instant: int, until: int, always: Sequence[str]
 ) -> History:
-    """Return the history with every variable held at its last value until an instant, at its usual sampling.
+    """Return the history with every variable held at its last value until an instant, at its usual
+    sampling.
 
-    A variable without a usual sampling is carried forward as it is. Those in `always` have a value at every added reading.
+    A variable without a usual sampling is carried forward as it is. Those in `always` have a value
+    at every added reading.
     """
     sampling = {number.name: number.sampling_ms for number in plan.numbers}
     step = max(usual_step(plan), -(-(until - instant) // MOST_ROWS))

@@ -1,4 +1,5 @@
-"""Levers: the controllable variables of an asset that a model reads, with the settings that operators may choose."""
+"""Levers: the controllable variables of an asset that a model reads, with the settings that
+operators may choose."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -21,7 +22,9 @@ Floats = npt.NDArray[np.float64]
 DIVISIONS = 40  # of the range of a variable without a step: its settings, and its tolerance
 MOST_SETTINGS = 200  # of one lever; a finer grid is thinned, and its answer is the best one found
 MOST_PARTS = 4
-ANY_CHANGE = 0.08  # effort of changing a variable at all, as a share of its range: one larger change before two small ones
+# effort of changing a variable at all, as a share of its range: one larger change before two small
+# ones
+ANY_CHANGE = 0.08
 SAME = (
     1e-3  # of a step: closer to the present value a setting is the present one, e.g. 7.4 in 32 bits
 )
@@ -35,9 +38,10 @@ ROWS_IN_WINDOW = 10  # least number of them in the shortest window of the model
 class Lever:
     """A controllable variable: its present setting and the allowed others, increasing.
 
-    `low`, `high`: the limits of the machine, within which a missed setting lies. `span`: the reference length of effort. `rate`:
-    largest change in a millisecond; None at once. `levels`: of a category, whose settings are positions in them. `thinned`: the
-    steps allow more settings. `parts`: number of steps in the tolerance, at most `MOST_PARTS`. `relief`: by how much one unit
+    `low`, `high`: the limits of the machine, within which a missed setting lies. `span`: the
+    reference length of effort. `rate`: largest change in a millisecond; None at once. `levels`: of
+    a category, whose settings are positions in them. `thinned`: the steps allow more settings.
+    `parts`: number of steps in the tolerance, at most `MOST_PARTS`. `relief`: by how much one unit
     more takes the problem variable away from its limit, at least; 0 if that is not known.
     """
 
@@ -57,7 +61,8 @@ class Lever:
 
     @property
     def misses(self) -> tuple[float, ...]:
-        """Return the distances by which a setting may be missed: the tolerance, and the steps on the way to it."""
+        """Return the distances by which a setting may be missed: the tolerance, and the steps on
+        the way to it."""
         each = (
             [self.tolerance * k / self.parts for k in range(1, self.parts + 1)]
             if self.tolerance
@@ -66,7 +71,8 @@ class Lever:
         return tuple(sign * distance for distance in each for sign in (-1, 1))
 
     def effort(self, value: float) -> float:
-        """Return the effort of a setting: the share of the whole range and that of any change, times the variable's cost."""
+        """Return the effort of a setting: the share of the whole range and that of any change,
+        times the variable's cost."""
         share = 1.0 if self.levels else abs(value - self.present) / self.span
         return self.cost * (share + ANY_CHANGE) if value != self.present else 0.0
 
@@ -94,10 +100,11 @@ def find_levers(
     base: Floats,
     limits: Mapping[str, LeverLimits],
 ) -> list[Lever]:
-    """Return the levers whose present setting is known and that have any limit, in the order of the asset's variables.
+    """Return the levers whose present setting is known and that have any limit, in the order of the
+    asset's variables.
 
-    A controllable variable counts if the model reads it, or a variable that follows it. `base`: the row of the instant. `limits`:
-    narrower limits of a definition.
+    A controllable variable counts if the model reads it, or a variable that follows it. `base`: the
+    row of the instant. `limits`: narrower limits of a definition.
     """
     found = []
     read = set(model.plan.variables)
@@ -146,7 +153,8 @@ def followers(asset: Asset, name: str) -> tuple[str, ...]:
 
 
 def following(asset: Asset, *names: str) -> list[Relation]:
-    """Return the relations by which variables follow these, directly or through others, each after those of its drivers."""
+    """Return the relations by which variables follow these, directly or through others, each after
+    those of its drivers."""
     moved, found = set(names), []
     for relation in in_order(asset.relations):
         if moved & set(relation.drivers):
@@ -165,7 +173,8 @@ def with_drivers(asset: Asset, names: Iterable[str]) -> set[str]:
 
 
 def present_setting(history: History, name: str, instant: int, longest: int) -> float | None:
-    """Return the value of a number in force at an instant, if it became known within `longest` (ms) before; else None."""
+    """Return the value of a number in force at an instant, if it became known within `longest` (ms)
+    before; else None."""
     if name not in history.readings:
         return None
     values, known_at = (
@@ -184,12 +193,14 @@ def known_instants(history: History, name: str) -> Millis:
 
 
 def usual_step(plan: FeaturePlan) -> int:
-    """Return the shortest usual time (ms) between two readings of a variable, the stride where none is known."""
+    """Return the shortest usual time (ms) between two readings of a variable, the stride where none
+    is known."""
     return min([n.sampling_ms for n in plan.numbers if n.sampling_ms] or [plan.stride_ms])
 
 
 def longest_ramp(plan: FeaturePlan) -> int:
-    """Return the longest time (ms) of a ramp whose readings are close enough for every window of the model."""
+    """Return the longest time (ms) of a ramp whose readings are close enough for every window of
+    the model."""
     return MOST_ROWS * max(usual_step(plan), plan.windows_ms[0] // ROWS_IN_WINDOW)
 
 
@@ -202,7 +213,8 @@ def _given(which: Literal["largest", "smallest"], *values: float | None) -> floa
 def _category_lever(
     model: TrainedModel, name: str, variable: Variable, base: Floats
 ) -> Lever | None:
-    """Return the lever of a category: the allowed values that training has seen; None if the present one is not known."""
+    """Return the lever of a category: the allowed values that training has seen; None if the
+    present one is not known."""
     levels = next((c.levels for c in model.plan.categories if c.name == name), ())
     column = f"{name}.last"
     present = float(base[model.plan.columns.index(column)]) if levels else np.nan
@@ -216,7 +228,8 @@ def _category_lever(
 def _number_lever(
     model: TrainedModel, name: str, variable: Variable, present: float
 ) -> Lever | None:
-    """Return the lever of a number or boolean; None without any limit: none of its own, and never seen in training."""
+    """Return the lever of a number or boolean; None without any limit: none of its own, and never
+    seen in training."""
     up, down = variable.direction != "down", variable.direction != "up"
     if variable.type == "boolean":
         other = 1.0 - present
@@ -273,7 +286,8 @@ def _number_lever(
 def _settings(
     present: float, low: float, high: float, step: float, anchor: float
 ) -> tuple[tuple[float, ...], bool]:
-    """Return the settings within [low, high], whole steps from the anchor, without the present one; and whether thinned."""
+    """Return the settings within [low, high], whole steps from the anchor, without the present one;
+    and whether thinned."""
     first, last = ceil((low - anchor) / step - 1e-9), floor((high - anchor) / step + 1e-9)
     if last < first:
         return (), False

@@ -71,12 +71,14 @@ def unit(asset: Asset, variable: str) -> str | None:
 
 
 def quantity(value: float, unit_text: str | None = None) -> Styled:
-    """Return a number with three significant digits (whole ones in full) and its unit: `12.3 °C`."""
+    """Return a number with three significant digits (whole ones in full) and its unit: `12.3
+    °C`."""
     return measured(value, ".0f" if abs(value) >= 100 else ".3g", unit_text)
 
 
 def usual_interval(low: float, high: float, unit_text: str | None = None) -> Styled | Translatable:
-    """Return the usual range of a variable: `203 to 215 °C`, and one value where both ends read the same."""
+    """Return the usual range of a variable: `203 to 215 °C`, and one value where both ends read the
+    same."""
     start, end = quantity(low), quantity(high, unit_text)
     if ENGLISH.show(start) == ENGLISH.show(quantity(high)):
         return end
@@ -89,7 +91,8 @@ def setting(value: float, unit_text: str | None = None) -> str:
 
 
 def describe_setting(asset: Asset, changes: Sequence[Change]) -> Translatable:
-    """Describe the next step of an operator: `Set belt speed from 8.0 to 7.4 m/min and damper from 40 to 60 %`."""
+    """Describe the next step of an operator: `Set belt speed from 8.0 to 7.4 m/min and damper from
+    40 to 60 %`."""
     return translatable(
         "Set {changes}", changes=both(*(_step(asset, change) for change in changes))
     )
@@ -98,7 +101,8 @@ def describe_setting(asset: Asset, changes: Sequence[Change]) -> Translatable:
 def describe_advice(
     asset: Asset, changes: Sequence[Change], before: float, after: float
 ) -> Translatable:
-    """Describe the next step with its effect on the risk: `Set belt speed from 8.0 to 7.4 m/min. Risk 89 % → 26 %.`"""
+    """Describe the next step with its effect on the risk: `Set belt speed from 8.0 to 7.4 m/min.
+    Risk 89 % → 26 %.`"""
     return translatable(
         "{step}. Risk {before} → {after}.",
         step=describe_setting(asset, changes),
@@ -108,7 +112,8 @@ def describe_advice(
 
 
 def describe_safety(safety: Safety) -> str:
-    """Describe what an answer does not reach, as a sentence; empty if it stays under the aimed score."""
+    """Describe what an answer does not reach, as a sentence; empty if it stays under the aimed
+    score."""
     if safety == "threshold":
         return translatable("Set these values exactly; small deviations may not be enough.")
     return (
@@ -135,7 +140,8 @@ def describe_unusual(unusual: float | None) -> Translatable:
 
 
 def describe_relief(asset: Asset, effects: SetPointEffects, relief: float) -> str:
-    """Describe the estimated effect of a change on the problem variable, as a sentence; empty without one.
+    """Describe the estimated effect of a change on the problem variable, as a sentence; empty
+    without one.
 
     `relief`: by how much it takes the variable away from its limit.
     """
@@ -149,7 +155,8 @@ def describe_relief(asset: Asset, effects: SetPointEffects, relief: float) -> st
 
 
 def describe_worst_cases(asset: Asset, effects: SetPointEffects, relief: float) -> str:
-    """Describe how far past problems went, as a sentence, where the effect of the advice is smaller; empty where it is not."""
+    """Describe how far past problems went, as a sentence, where the effect of the advice is
+    smaller; empty where it is not."""
     if not 0 < relief < effects.needed - 1e-9:
         return ""
     name, own = Styled(title(asset, effects.variable), "inside"), unit(asset, effects.variable)
@@ -201,7 +208,8 @@ def _decimals(value: float) -> int:
 
 
 def column_unit(asset: Asset, column: Column) -> str | None:
-    """Return the unit of a column's values: that of its variable, of a trend per hour, none of times and counts."""
+    """Return the unit of a column's values: that of its variable, of a trend per hour, none of
+    times and counts."""
     if column.kind != "variable" or column.aggregation in ("missing", "age", "recency", "count"):
         return None
     own = unit(asset, column.source)
@@ -271,7 +279,8 @@ def quantity_usual(shown: Quantity) -> Translatable:
 def is_unusual(
     value: float | str | None, usual: float | str | None, usual_range: tuple[float, float] | None
 ) -> bool:
-    """Return whether a value is noticeably outside of its usual range; without one, whether it is other than usual."""
+    """Return whether a value is noticeably outside of its usual range; without one, whether it is
+    other than usual."""
     if not isinstance(value, float | int) or not isinstance(usual, float | int):
         return value != usual
     if usual_range is None:
@@ -284,9 +293,11 @@ def is_unusual(
 def describe_contribution(
     asset: Asset, column: Column, shown: Quantity, share: float
 ) -> Translatable:
-    """Describe a contribution: `zone 2 temperature, 12 °C above its usual 203 to 215 °C, raises the risk by 31 points`.
+    """Describe a contribution: `zone 2 temperature, 12 °C above its usual 203 to 215 °C, raises the
+    risk by 31 points`.
 
-    A quantity that is as usual raises the risk by its combination with others only, and the message says that.
+    A quantity that is as usual raises the risk by its combination with others only, and the message
+    says that.
     """
     subject, size = describe_column(asset, column), Styled(abs(share), "points")
     effect, value = (

@@ -1,4 +1,5 @@
-"""Recognise from readings whether a recommendation was followed. It is a proposal: only an operator's answer is stored."""
+"""Recognise from readings whether a recommendation was followed. It is a proposal: only an
+operator's answer is stored."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ _RANK: Sequence[RecommendationTaken] = ("other", "partly", "yes")
 
 @dataclass(frozen=True)
 class SettingChange:
-    """A set-point that differs from its value at the raise by more than its tolerance: first at `at`, with its newest value."""
+    """A set-point that differs from its value at the raise by more than its tolerance: first at
+    `at`, with its newest value."""
 
     variable: str
     before: Setting
@@ -26,14 +28,16 @@ class SettingChange:
 
 @dataclass(frozen=True)
 class Recognition:
-    """Result of a comparison of readings with advice: the answer to propose, and the changes of set-points since the raise."""
+    """Result of a comparison of readings with advice: the answer to propose, and the changes of
+    set-points since the raise."""
 
     taken: RecommendationTaken
     changes: tuple[SettingChange, ...]
 
     @property
     def proposed(self) -> RecommendationTaken | None:
-        """Return the answer to mark; None for other changes, which crews make for many reasons, and without any change."""
+        """Return the answer to mark; None for other changes, which crews make for many reasons, and
+        without any change."""
         return self.taken if self.taken in ("yes", "partly") else None
 
 
@@ -43,12 +47,14 @@ def recognise(
     at_raise: Mapping[str, Setting | None],
     readings: pd.DataFrame,
 ) -> Recognition | None:
-    """Return what the readings since the raise show; None without a known set-point, or without advice and without a change.
+    """Return what the readings since the raise show; None without a known set-point, or without
+    advice and without a change.
 
-    `advice`: all that was given, of which the one that was followed best counts. `at_raise`: values of controllable variables at
-    the raise. `readings`: of the same variables after it. "yes": every advised variable is within its tolerance of the advised
-    value, or beyond it; "partly": one of them has moved towards it; "other": other variables have changed, or in the
-    other direction; "no": nothing has changed.
+    `advice`: all that was given, of which the one that was followed best counts. `at_raise`: values
+    of controllable variables at the raise. `readings`: of the same variables after it. "yes": every
+    advised variable is within its tolerance of the advised value, or beyond it; "partly": one of
+    them has moved towards it; "other": other variables have changed, or in the other direction;
+    "no": nothing has changed.
     """
     known = {
         name: value
@@ -68,7 +74,8 @@ def recognise(
 
 
 def tolerance(variable: Variable) -> float:
-    """Return by how much a set-point may miss a value: as declared, else its step, else a fortieth of its range, else 0."""
+    """Return by how much a set-point may miss a value: as declared, else its step, else a fortieth
+    of its range, else 0."""
     declared = variable.tolerance if variable.tolerance is not None else variable.step
     if declared is not None:
         return declared
@@ -115,7 +122,8 @@ def _progress(
     before: Mapping[str, Setting],
     now: Mapping[str, Setting],
 ) -> RecommendationTaken:
-    """Return whether one variable has reached its advised value, has moved towards it, or neither."""
+    """Return whether one variable has reached its advised value, has moved towards it, or
+    neither."""
     start, current, wanted = (
         before.get(change.variable, change.before),
         now.get(change.variable),

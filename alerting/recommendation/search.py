@@ -1,9 +1,11 @@
 """The search for the answer of least effort among all allowed combinations of settings.
 
-Best first: boxes of settings of all sets of levers are taken in the order of their least effort. A box is cut in halves, and only
-a small one is scored that a lower bound of the risk does not exclude, so little is scored that costs more than the answer. The
-search ends when every cheaper combination is scored or excluded; where that takes too many scorings, it returns the best answer
-found so far and says so. Contributions decide between equals and between levers where nothing suffices.
+Best first: boxes of settings of all sets of levers are taken in the order of their least effort. A
+box is cut in halves, and only a small one is scored that a lower bound of the risk does not
+exclude, so little is scored that costs more than the answer. The search ends when every cheaper
+combination is scored or excluded; where that takes too many scorings, it returns the best answer
+found so far and says so. Contributions decide between equals and between levers where nothing
+suffices.
 """
 
 import heapq
@@ -36,10 +38,11 @@ EQUAL = 1e-9
 
 @dataclass(frozen=True)
 class Goal:
-    """Requirements of an answer: a risk under `nominal`, and under `missed` if every setting is missed by its tolerance.
+    """Requirements of an answer: a risk under `nominal`, and under `missed` if every setting is
+    missed by its tolerance.
 
-    `distance`: greatest distance from normal operation. `relief`: least estimated effect on the problem variable, away from its
-    limit.
+    `distance`: greatest distance from normal operation. `relief`: least estimated effect on the
+    problem variable, away from its limit.
     """
 
     safety: Safety
@@ -62,7 +65,8 @@ class Answer:
 
 @dataclass(frozen=True, eq=False)
 class _Box:
-    """Some settings of each of its levers on one side of the present one, by effort: `sides`, from `start` to before `stop`."""
+    """Some settings of each of its levers on one side of the present one, by effort: `sides`, from
+    `start` to before `stop`."""
 
     members: tuple[int, ...]
     sides: tuple[Ints, ...]
@@ -79,7 +83,8 @@ class _Box:
 
 
 class Search:
-    """A search in one situation. `order`: the levers, in the order in which they are tried. `complete`: nothing was left out."""
+    """A search in one situation. `order`: the levers, in the order in which they are tried.
+    `complete`: nothing was left out."""
 
     def __init__(
         self, situation: Situation, order: Sequence[int], shares: Sequence[float], max_changes: int
@@ -94,7 +99,8 @@ class Search:
         self._left, self._boxes = MOST_SCORINGS, MOST_BOXES
 
     def least(self, goal: Goal, avoid: Sequence[frozenset[int]] = ()) -> Answer | None:
-        """Return the answer of least effort that reaches the goal; of equals the one of fewest changes and first levers.
+        """Return the answer of least effort that reaches the goal; of equals the one of fewest
+        changes and first levers.
 
         `avoid`: sets of levers; no combination that has all levers of one is tried.
         """
@@ -110,7 +116,8 @@ class Search:
         return best
 
     def lowest(self, distance: float) -> Answer | None:
-        """Return the combination of the lowest risk on a coarse grid, within a distance from normal operation."""
+        """Return the combination of the lowest risk on a coarse grid, within a distance from normal
+        operation."""
         self._left, best = MOST_SCORINGS, None
         for members in self._subsets():
             if self._left <= 0:
@@ -153,9 +160,11 @@ class Search:
     def _least_of(
         self, subsets: Sequence[tuple[int, ...]], goal: Goal, best: Answer | None
     ) -> Answer | None:
-        """Return the least answer with exactly the levers of one of these sets, or the best one if that takes no more effort.
+        """Return the least answer with exactly the levers of one of these sets, or the best one if
+        that takes no more effort.
 
-        Boxes of all sets are taken in the order of their least effort, and cut until one that the bounds do not exclude is small.
+        Boxes of all sets are taken in the order of their least effort, and cut until one that the
+        bounds do not exclude is small.
         """
         waiting: list[tuple[float, int, _Box]] = []
         count = 0
@@ -184,7 +193,8 @@ class Search:
     def _next_boxes(
         self, waiting: list[tuple[float, int, _Box]], goal: Goal, most: float
     ) -> list[_Box]:
-        """Take the next boxes from the heap, without the settings that cost too much and boxes without enough relief."""
+        """Take the next boxes from the heap, without the settings that cost too much and boxes
+        without enough relief."""
         boxes: list[_Box] = []
         while waiting and len(boxes) < BOXES_AT_ONCE and waiting[0][0] < most:
             box = self._clip(heapq.heappop(waiting)[2], most)
@@ -193,7 +203,8 @@ class Search:
         return boxes
 
     def _not_excluded(self, boxes: Sequence[_Box], goal: Goal) -> list[_Box]:
-        """Return the boxes without those in which no point can reach the goal, by lower bounds of risk and distance."""
+        """Return the boxes without those in which no point can reach the goal, by lower bounds of
+        risk and distance."""
         found = []
         for members, group in groupby(
             sorted(boxes, key=lambda box: box.members), key=lambda box: box.members
@@ -247,7 +258,8 @@ class Search:
         return AT_ONCE_UNBOUNDED if self._bounds_of(members) is None else AT_ONCE
 
     def _robust(self, members: tuple[int, ...], at: Ints, under: Ints, goal: Goal) -> Iterator[int]:
-        """Return which of the combinations stay under the goal's risk whichever of their settings are missed."""
+        """Return which of the combinations stay under the goal's risk whichever of their settings
+        are missed."""
         if goal.missed is None:
             yield from under.tolist()
             return
@@ -282,14 +294,16 @@ class Search:
         )
 
     def _budget(self, members: tuple[int, ...], wanted: int) -> int:
-        """Return how many combinations may still be scored, and count them; those built anew count ten times."""
+        """Return how many combinations may still be scored, and count them; those built anew count
+        ten times."""
         weight = 1 if self.situation.is_glued(members) else 10
         allowed = max(0, min(wanted, -(-self._left // weight)))
         self._left -= weight * allowed
         return allowed
 
     def _sides(self, i: int) -> list[Ints]:
-        """Return the settings of a lever below and above the present one, each by effort; of a category each alone."""
+        """Return the settings of a lever below and above the present one, each by effort; of a
+        category each alone."""
         grid = self.situation.grids[i]
         if grid.lever.levels:
             return [grid.settings[k : k + 1] for k in range(len(grid.settings))]
@@ -318,7 +332,8 @@ class Search:
         )
 
     def most_relief(self) -> float:
-        """Return the largest estimated effect of any combination on the problem variable, away from its limit."""
+        """Return the largest estimated effect of any combination on the problem variable, away from
+        its limit."""
         each = [
             float(g.reliefs[g.settings].max())
             for g in (self.situation.grids[i] for i in self._order)
@@ -332,7 +347,8 @@ class Search:
         )
 
     def _clip(self, box: _Box, most: float) -> _Box:
-        """Return the box without the settings that cost `most` even with the least effort of the others."""
+        """Return the box without the settings that cost `most` even with the least effort of the
+        others."""
         least, stops = self._least_effort(box), []
         for i, side, start, stop in zip(box.members, box.sides, box.start, box.stop, strict=True):
             efforts = self.situation.grids[i].efforts[side[start:stop]]
@@ -343,7 +359,8 @@ class Search:
         return _Box(box.members, box.sides, box.start, tuple(stops))
 
     def _halves(self, box: _Box) -> list[_Box]:
-        """Return both halves of a box, cut across the lever whose settings differ most in effort."""
+        """Return both halves of a box, cut across the lever whose settings differ most in
+        effort."""
         efforts = [
             self.situation.grids[i].efforts[p]
             for i, p in zip(box.members, box.positions, strict=True)

@@ -1,4 +1,5 @@
-"""One asset at one instant as a model sees it, with other settings: feature rows, risks, and what is plausible."""
+"""One asset at one instant as a model sees it, with other settings: feature rows, risks, and what
+is plausible."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,10 +23,12 @@ BoolArray = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Grid:
-    """The values of one lever, increasing: allowed settings, and where the line may end up if it misses them.
+    """The values of one lever, increasing: allowed settings, and where the line may end up if it
+    misses them.
 
-    `features`: the model's columns in `columns` that follow from each value alone. `settings`: positions of the allowed settings
-    that are plausible by themselves. `misses`: positions of what each value becomes if missed (values x misses).
+    `features`: the model's columns in `columns` that follow from each value alone. `settings`:
+    positions of the allowed settings that are plausible by themselves. `misses`: positions of what
+    each value becomes if missed (values x misses).
     """
 
     lever: Lever
@@ -42,7 +45,8 @@ class Grid:
 
     @cached_property
     def reliefs(self) -> Floats:
-        """Return by how much each value takes the problem variable away from its limit, as far as the history tells."""
+        """Return by how much each value takes the problem variable away from its limit, as far as
+        the history tells."""
         return (
             np.zeros(len(self.values))
             if self.lever.levels
@@ -87,7 +91,8 @@ class Situation:
         self.grids = [self._grid(lever, each) for lever, each in zip(levers, values, strict=True)]
 
     def rows(self, members: Sequence[int], at: Ints) -> Floats:
-        """Return the matrix of combinations: positions in the grids of some levers (combinations x levers)."""
+        """Return the matrix of combinations: positions in the grids of some levers (combinations x
+        levers)."""
         grids = [self.grids[i] for i in members]
         if not self.is_glued(members):
             return self._built(
@@ -100,7 +105,8 @@ class Situation:
         return matrix
 
     def is_glued(self, members: Sequence[int]) -> bool:
-        """Return whether no column follows from two of the levers, so that columns computed for each alone can be combined."""
+        """Return whether no column follows from two of the levers, so that columns computed for
+        each alone can be combined."""
         columns = [set(self.grids[i].columns.tolist()) for i in members]
         return sum(map(len, columns)) == len(set().union(*columns))
 
@@ -128,7 +134,8 @@ class Situation:
         )
 
     def values_of(self, row: Floats, name: str) -> float | None:
-        """Return the level of a variable in a row of the matrix; None if the model does not read it or it is missing."""
+        """Return the level of a variable in a row of the matrix; None if the model does not read it
+        or it is missing."""
         for column in (
             f"{name}.last",
             *(
@@ -151,7 +158,8 @@ class Situation:
         return MarginBounds(self.model.estimator, self.base, free)
 
     def bounds_of(self, members: Sequence[int]) -> "SubsetBounds | None":
-        """Return lower bounds of the risk where only some levers differ; None without: their columns cannot be combined."""
+        """Return lower bounds of the risk where only some levers differ; None without: their
+        columns cannot be combined."""
         if not self.is_glued(members) or not self.bounds.is_known:
             return None
         return SubsetBounds(self, members)
@@ -180,7 +188,8 @@ class Situation:
         )
 
     def _columns_of(self, lever: Lever) -> Ints:
-        """Return the columns that follow from a lever: its own and those of its followers; of a ramp all, which ends later."""
+        """Return the columns that follow from a lever: its own and those of its followers; of a
+        ramp all, which ends later."""
         if lever.rate is not None:
             return np.arange(len(self.base))
         names = {lever.name, *followers(self._courses.history.asset, lever.name)}
@@ -191,7 +200,8 @@ class Situation:
         )
 
     def _built(self, levers: Sequence[Lever], values: Floats) -> Floats:
-        """Return the matrix of what-ifs (what-ifs x levers), with every feature computed again but those of missing readings."""
+        """Return the matrix of what-ifs (what-ifs x levers), with every feature computed again but
+        those of missing readings."""
         ramps = np.array(
             [
                 [lever.ramp_ms(v) for lever, v in zip(levers, row, strict=True)]
@@ -244,7 +254,8 @@ class Situation:
 
 
 class SubsetBounds:
-    """Lower bounds of the risk over boxes of the settings of some levers, with all others as they are."""
+    """Lower bounds of the risk over boxes of the settings of some levers, with all others as they
+    are."""
 
     def __init__(self, situation: Situation, members: Sequence[int]) -> None:
         self._situation, self._calibration, self._base = (
@@ -263,8 +274,8 @@ class SubsetBounds:
     def least_distance(self, boxes: Sequence[Sequence[Ints]]) -> Floats:
         """Return a lower bound of the distance from normal operation in each box.
 
-        The mean distance to the nearest rows changes by no more than the row moves, so it is at least that of the middle of the
-        box less the distance from there to a corner.
+        The mean distance to the nearest rows changes by no more than the row moves, so it is at
+        least that of the middle of the box less the distance from there to a corner.
         """
         low, high = self._ends(boxes)
         return np.asarray(
@@ -291,7 +302,8 @@ def base_row(model: TrainedModel, history: History, instant: int) -> Floats:
 
 
 def _values(lever: Lever) -> Floats:
-    """Return the settings of a lever and what they become if missed, increasing; nearly equal ones once."""
+    """Return the settings of a lever and what they become if missed, increasing; nearly equal ones
+    once."""
     settings = np.array(lever.settings)
     missed = [np.clip(settings + off, lever.low, lever.high) for off in lever.misses]
     return np.unique(np.round(np.concatenate([settings, *missed]), 9))

@@ -1,6 +1,8 @@
-"""A recommendation: the settings of controllable variables that would have brought the model's risk well under the threshold.
+"""A recommendation: the settings of controllable variables that would have brought the model's risk
+well under the threshold.
 
-It is a what-if of the model, not of the line: beside the changed variables only those move that the asset's relations name.
+It is a what-if of the model, not of the line: beside the changed variables only those move that the
+asset's relations name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,8 +35,11 @@ from alerting.recommendation.messages import (
 from alerting.recommendation.search import Answer, Goal, Search
 from alerting.recommendation.situation import Situation, base_row
 
-MARGIN = 0.5  # of the threshold: the aimed score, because the next disturbance undoes a setting that barely suffices
-# shares of the normal rows that lie as near to the others as an answer: wanted; else allowed, as is what the line is now; at most
+# of the threshold: the aimed score, because the next disturbance undoes a setting that barely
+# suffices
+MARGIN = 0.5
+# shares of the normal rows that lie as near to the others as an answer: wanted; else allowed, as is
+# what the line is now; at most
 USUAL, PLAUSIBLE, RARE = 0.79, 0.95, 0.99
 RELIEFS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, -inf)  # of the needed effect on the problem variable
 ANSWERS = 3
@@ -47,7 +52,8 @@ _NOTHING_IS_ENOUGH = (
     template("No permitted change is enough (alarm at {threshold}). The largest effect:"),
 )
 _LOWER_NOW = template(
-    "The risk is {risk}, below the alarm at {threshold}. Keep an eye on it until the predicted time has passed."
+    "The risk is {risk}, below the alarm at {threshold}. Keep an eye on it until the predicted "
+    "time has passed."
 )
 NO_LIMITS: Mapping[str, LeverLimits] = MappingProxyType({})
 
@@ -61,23 +67,29 @@ def recommend(
     explained: Explanation | None = None,
     answers: int = ANSWERS,
 ) -> RecommendationResult:
-    """Find the least effort of at most `max_changes` changes that would have brought the risk safely under the threshold.
+    """Find the least effort of at most `max_changes` changes that would have brought the risk
+    safely under the threshold.
 
-    Safely: under the aimed score (`MARGIN` of the threshold) also if each setting is missed by its tolerance, and no farther from
-    normal operation than `USUAL` of the normal training rows. If no answer is, then the same no farther than `PLAUSIBLE` of them,
-    or than the line is now, and then than `RARE` of them; then, in the same two distances, the least effort that stays under the
-    threshold whichever setting is missed; then one under the threshold as it is set; otherwise the greatest reduction is returned
-    with `helps` False. A disturbed line is unusual itself, and a set-point that was rarely moved makes it more so.
+    Safely: under the aimed score (`MARGIN` of the threshold) also if each setting is missed by its
+    tolerance, and no farther from normal operation than `USUAL` of the normal training rows. If no
+    answer is, then the same no farther than `PLAUSIBLE` of them, or than the line is now, and then
+    than `RARE` of them; then, in the same two distances, the least effort that stays under the
+    threshold whichever setting is missed; then one under the threshold as it is set; otherwise the
+    greatest reduction is returned with `helps` False. A disturbed line is unusual itself, and a
+    set-point that was rarely moved makes it more so.
 
-    Every feature is computed again with the setting over the last interval (the horizon, or the shortest window if longer)
-    before `at`; a variable with a rate is moved from `at` on, all else held, and the risk is that at the end of its ramp.
+    Every feature is computed again with the setting over the last interval (the horizon, or the
+    shortest window if longer) before `at`; a variable with a rate is moved from `at` on, all else
+    held, and the risk is that at the end of its ramp.
 
-    Where the model knows the effects of set-points on the problem variable, an answer must also have as much effect as 4 of 5
-    past problems needed, or as the levers can have; if none has, less of it in steps of a tenth (`RELIEFS`), and then any.
+    Where the model knows the effects of set-points on the problem variable, an answer must also
+    have as much effect as 4 of 5 past problems needed, or as the levers can have; if none has, less
+    of it in steps of a tenth (`RELIEFS`), and then any.
 
-    `limits`: narrower limits of the definition by variable. `explained`: contributions of the row at `at`, computed if left out.
-    `answers`: number of answers with different variables. `history` needs readings back to `model.plan.lookback` before `at`, and
-    the newest earlier one of each variable that is carried forward longer. The same inputs give the same answer.
+    `limits`: narrower limits of the definition by variable. `explained`: contributions of the row
+    at `at`, computed if left out. `answers`: number of answers with different variables. `history`
+    needs readings back to `model.plan.lookback` before `at`, and the newest earlier one of each
+    variable that is carried forward longer. The same inputs give the same answer.
     """
     instant = to_millis(at)
     view = point_in_time_view(history, instant, instant - duration_millis(model.plan.farthest))
@@ -91,7 +103,8 @@ def recommend(
         return _none(
             risk,
             translatable(
-                "No advice: the model uses no variable that operators can set and whose present setting is known."
+                "No advice: the model uses no variable that operators can set and whose present "
+                "setting is known."
             ),
         )
     if not any(lever.settings for lever in levers):
@@ -289,7 +302,8 @@ class _Advice:
         ]
 
     def _effect(self, answer: Answer) -> tuple[str, str]:
-        """Return sentences on the estimated effect on the problem variable, and on how much past problems needed."""
+        """Return sentences on the estimated effect on the problem variable, and on how much past
+        problems needed."""
         effects = self.situation.model.effects
         if effects is None:
             return "", ""
@@ -303,7 +317,8 @@ class _Advice:
         )
 
     def _moves(self, answer: Answer) -> tuple[Change, ...]:
-        """Return the variables that follow the changes, with their level before and after; those that the model reads."""
+        """Return the variables that follow the changes, with their level before and after; those
+        that the model reads."""
         names = dict.fromkeys(
             name
             for lever, _ in self._settings(answer)

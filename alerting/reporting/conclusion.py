@@ -34,7 +34,8 @@ TRUST_MESSAGES: dict[Trust, str] = {
 
 @dataclass(frozen=True)
 class Judgement:
-    """Conclusion on the alert: trust, the numbers (`sentence`), the decision rule (`rule`), and the actions."""
+    """Conclusion on the alert: trust, the numbers (`sentence`), the decision rule (`rule`), and the
+    actions."""
 
     trust: Trust
     sentence: str
@@ -44,7 +45,8 @@ class Judgement:
 
 @dataclass(frozen=True)
 class _Demand:
-    """One demand on the alert. `description`: its description, e.g. "at least 50 % of the episodes with an outcome right"."""
+    """One demand on the alert. `description`: its description, e.g. "at least 50 % of the episodes
+    with an outcome right"."""
 
     description: str
     estimate: Estimate
@@ -69,7 +71,8 @@ class _Demand:
 
 
 def conclude(metrics: ReportMetrics) -> Judgement:
-    """Decide by fixed demands, all stated in `rule`; with a demand that cannot be checked the conclusion is "cannot tell".
+    """Decide by fixed demands, all stated in `rule`; with a demand that cannot be checked the
+    conclusion is "cannot tell".
 
     Only if every demand is met may the list of actions be empty.
     """
@@ -128,7 +131,8 @@ def _trust(demands: list[_Demand]) -> Trust:
 
 def _rule(demands: list[_Demand]) -> str:
     return translatable(
-        "Trusted means: {demands}. Do not rely on it: the whole 95 % interval misses one of these. Cannot tell: too few cases to "
+        "Trusted means: {demands}. Do not rely on it: the whole 95 % interval misses one of these. "
+        "Cannot tell: too few cases to "
         "check one of them.",
         demands=joined(", ", *(d.description for d in demands)),
     )
@@ -168,7 +172,8 @@ def _describe_problems(f: ReportMetrics) -> str:
 
 
 def _actions(f: ReportMetrics) -> Iterator[str]:
-    """List the actions from the most urgent to the least; each names the number that calls for it."""
+    """List the actions from the most urgent to the least; each names the number that calls for
+    it."""
     yield from _too_little(f)
     yield from _alarms(f)
     yield from _model(f)
@@ -178,7 +183,8 @@ def _actions(f: ReportMetrics) -> Iterator[str]:
 def _too_little(f: ReportMetrics) -> Iterator[str]:
     if not f.evaluated and f.trained:
         yield translatable(
-            "No instant was evaluated: check that the definition is active, readings arrive, and a model is in service."
+            "No instant was evaluated: check that the definition is active, readings arrive, and a "
+            "model is in service."
         )
     elif not f.evaluated:
         yield translatable(
@@ -197,12 +203,14 @@ def _too_little(f: ReportMetrics) -> Iterator[str]:
     undetermined = f.outcomes["undetermined"] / len(f.episodes) if f.episodes else 0.0
     if f.horizon_s is None and undetermined:
         yield translatable(
-            "Give the definition a problem, or ask operators for verdicts: without either no alarm gets an outcome."
+            "Give the definition a problem, or ask operators for verdicts: without either no alarm "
+            "gets an outcome."
         )
     elif undetermined > MANY_UNDETERMINED:
         reason = next(iter(f.undetermined))
         yield translatable(
-            "{share} of the alarms are undetermined, mostly because {reason}: clear these up first.",
+            "{share} of the alarms are undetermined, mostly because {reason}: clear these up "
+            "first.",
             share=Styled(undetermined, "share"),
             reason=reason,
         )
@@ -212,7 +220,8 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
     rate, budget = f.false_alarms, f.false_alarm_budget
     if budget is not None and rate.value is not None and rate.value > budget and not rate.doubt:
         yield translatable(
-            "{false_alarms}, where {allowed} a week and asset are allowed: check the worst ones below, exclude misleading "
+            "{false_alarms}, where {allowed} a week and asset are allowed: check the worst ones "
+            "below, exclude misleading "
             "variables, and retrain.",
             false_alarms=false_alarms(rate.value, len(f.evaluated)),
             allowed=Styled(budget, ".3g"),
@@ -224,15 +233,19 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
         )
     if f.missed and f.horizon_s == 0:
         yield translatable_count(
-            "{missed} of {number} bad unit was not found: look for common features in the list below.",
-            "{missed} of {number} bad units were not found: look for common features in the list below.",
+            "{missed} of {number} bad unit was not found: look for common features in the list "
+            "below.",
+            "{missed} of {number} bad units were not found: look for common features in the list "
+            "below.",
             len(f.problems),
             missed=len(f.missed),
         )
     elif f.missed:
         yield translatable_count(
-            "{missed} of {number} problem came unannounced: look for common features in the list below.",
-            "{missed} of {number} problems came unannounced: look for common features in the list below.",
+            "{missed} of {number} problem came unannounced: look for common features in the list "
+            "below.",
+            "{missed} of {number} problems came unannounced: look for common features in the list "
+            "below.",
             len(f.problems),
             missed=len(f.missed),
         )
@@ -246,13 +259,16 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
 
 
 def _instead(retune: Retune | None) -> Translatable:
-    """Return what would make fewer alerts wrong: the limit that halves the false alarms, if it keeps half of what was right."""
+    """Return what would make fewer alerts wrong: the limit that halves the false alarms, if it
+    keeps half of what was right."""
     if retune is None or 2 * retune.right_then < retune.right:
         return translatable(
-            "no single limit halves the false alarms without losing what was right; narrow the condition, or add variables"
+            "no single limit halves the false alarms without losing what was right; narrow the "
+            "condition, or add variables"
         )
     return translatable(
-        "with {change} instead of {present}, {false_then} of {false_alarms} false alarms would have remained, and {right_then} "
+        "with {change} instead of {present}, {false_then} of {false_alarms} false alarms would "
+        "have remained, and {right_then} "
         "of {right} that were right",
         **retune.values,
     )
@@ -261,15 +277,18 @@ def _instead(retune: Retune | None) -> Translatable:
 def _model(f: ReportMetrics) -> Iterator[str]:
     if f.rows is not None and _no_better_than_persistence(f.rows):
         yield translatable(
-            "The model ranks no better than the last known value alone: give it variables that lead the problem."
+            "The model ranks no better than the last known value alone: give it variables that "
+            "lead the problem."
         )
     if f.rows is not None and _no_better_than_the_mean(f.rows):
         yield translatable(
-            "The probabilities are no better than the mean alone: do not read the score as a risk; retrain."
+            "The probabilities are no better than the mean alone: do not read the score as a risk; "
+            "retrain."
         )
     if f.models and f.models[-1].provisional:
         yield translatable(
-            "Model version {version} is provisional: too little evidence to compare it with another so far.",
+            "Model version {version} is provisional: too little evidence to compare it with "
+            "another so far.",
             version=f.models[-1].version,
         )
 
@@ -289,16 +308,19 @@ def _people(f: ReportMetrics) -> Iterator[str]:
     if response.value is not None and response.value < FEW_ANSWERS and not response.doubt:
         few = (
             template(
-                "Operators answered only {cases}: ask for verdicts, because the next training learns from them."
+                "Operators answered only {cases}: ask for verdicts, because the next training "
+                "learns from them."
             )
             if f.trained
             else template(
-                "Operators answered only {cases}: ask for verdicts, because they decide whether an alarm was right."
+                "Operators answered only {cases}: ask for verdicts, because they decide whether an "
+                "alarm was right."
             )
         )
         yield translatable(few, cases=response.basis)
     if against.value is not None and against.value > MUCH_DISAGREEMENT and not against.doubt:
         yield translatable(
-            "Operators contradict the data ({cases}): check that the definition states the problem they mean.",
+            "Operators contradict the data ({cases}): check that the definition states the "
+            "problem they mean.",
             cases=against.basis,
         )

@@ -1,4 +1,5 @@
-"""A promotion decision as a Markdown page: the decision and its reason, for the engineer who opens the training's run."""
+"""A promotion decision as a Markdown page: the decision and its reason, for the engineer who opens
+the training's run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,7 +27,8 @@ METRIC_TITLES = {
     "calibration_slope": "calibration slope (1: exact, less: too extreme)",
     "calibration_intercept": "calibration intercept (0: exact)",
 }
-# The five metrics by which engineers compare models; MLflow sorts by name, and these names come before all others.
+# The five metrics by which engineers compare models; MLflow sorts by name, and these names come
+# before all others.
 MAIN_METRICS = {
     "event_recall": "1 share of problems found",
     "false_alarms_per_week": "2 false alarms a week and asset",
@@ -117,18 +119,23 @@ def side_by_side(proposal: Proposal) -> str:
     }
     challenger = metrics_by_model["challenger"] or proposal.test
     lines = [
-        f"| {title} | {format_metric(metrics_by_model['champion'], key)} | {format_metric(challenger, key)} |"
+        f"| {title} | {format_metric(metrics_by_model['champion'], key)} | "
+        f"{format_metric(challenger, key)} |"
         for key, title in METRIC_TITLES.items()
     ]
     return "\n".join([_versions(proposal), "| --- | ---: | ---: |", *lines])
 
 
 def _versions(proposal: Proposal) -> str:
-    return f"| | champion {proposal.champion_version or '(none)'} | challenger {proposal.challenger_version or '(none)'} |"
+    return (
+        f"| | champion {proposal.champion_version or '(none)'} | challenger "
+        f"{proposal.challenger_version or '(none)'} |"
+    )
 
 
 def headline_metrics(test: Mapping[str, Any]) -> dict[str, float]:
-    """Return the five main metrics of the test period, as far as they are known, by their names in MLflow."""
+    """Return the five main metrics of the test period, as far as they are known, by their names in
+    MLflow."""
     found = {key: test.get(key) for key in MAIN_METRICS}
     scaled = {
         key: value / 60 if key == "median_lead_time" else value
@@ -144,13 +151,16 @@ def metrics_text(test: Mapping[str, Any]) -> str:
 
 
 def describe_experiment(definition: ModelDefinition) -> str:
-    """Describe the trainings of a definition for the page that lists them: what is predicted, where, and what a run is."""
+    """Describe the trainings of a definition for the page that lists them: what is predicted,
+    where, and what a run is."""
     title = definition.title or definition.name
     assets = ", ".join(definition.assets)
     return (
         f"**{title}**\n\n{definition.training_text}, for {assets}.\n\n"
-        "A run is one training; the runs below it are the families of models that it tried. Its metrics 1 to 5 are those of the "
-        "test period, which no training saw. Its description says which model went into service, and why."
+        "A run is one training; the runs below it are the families of models that it tried. Its "
+        "metrics 1 to 5 are those of the "
+        "test period, which no training saw. Its description says which model went into service, "
+        "and why."
     )
 
 
@@ -159,7 +169,10 @@ def calibration_text(test: Mapping[str, Any]) -> str:
     brier, slope, intercept = (
         format_metric(test, key) for key in ("brier", "calibration_slope", "calibration_intercept")
     )
-    return f"calibration, test period: Brier score {brier}, slope {slope} (1 is exact), intercept {intercept} (0 is exact)"
+    return (
+        f"calibration, test period: Brier score {brier}, slope {slope} (1 is exact), intercept "
+        f"{intercept} (0 is exact)"
+    )
 
 
 def dataset_lines(profile: DatasetProfile) -> list[str]:
@@ -185,7 +198,8 @@ def period_lines(profile: DatasetProfile) -> list[str]:
     """Describe the periods of a training with their rows, one line each."""
     what = "rows, {} labelled as a problem" if profile.columns else "readings"
     return [
-        f"{name}: {part.rows} {what.format(part.positives)}, {part.start:{_MINUTE}} to {part.end:{_MINUTE}} UTC"
+        f"{name}: {part.rows} {what.format(part.positives)}, {part.start:{_MINUTE}} to "
+        f"{part.end:{_MINUTE}} UTC"
         for name, part in profile.parts.items()
     ]
 
@@ -195,7 +209,10 @@ def candidate_line(candidate: CandidateSummary | EstimateSummary) -> str:
     if isinstance(candidate, EstimateSummary):
         return "; ".join(candidate.notes)
     cut = ", cut short by the time budget" if candidate.cut_short else ""
-    return f"{candidate.title}: {candidate_metrics(candidate)} out of fold, best of {candidate.trials} trials{cut}"
+    return (
+        f"{candidate.title}: {candidate_metrics(candidate)} out of fold, best of "
+        f"{candidate.trials} trials{cut}"
+    )
 
 
 def candidate_metrics(candidate: CandidateSummary) -> str:
@@ -227,13 +244,15 @@ def decision_lines(proposal: Proposal) -> list[str]:
 
 
 def chance_lines(evidence: Mapping[str, Any]) -> list[str]:
-    """Return the sentence on the test against chance; none where it failed, because the reason says so."""
+    """Return the sentence on the test against chance; none where it failed, because the reason says
+    so."""
     chance = evidence.get("chance", {})
     return [chance["message"]] if chance.get("passed") else []
 
 
 def format_metric(metrics: Mapping[str, Any], key: str) -> str:
-    """Format one metric with its confidence interval: `0.61 (0.52 to 0.7)`, `2 h 10 min`; `-` where it is unknown."""
+    """Format one metric with its confidence interval: `0.61 (0.52 to 0.7)`, `2 h 10 min`; `-` where
+    it is unknown."""
     value, bounds = metrics.get(key), metrics.get("intervals", {}).get(key)
     say = seconds if key == "median_lead_time" else "{:.3g}".format
     return (
@@ -244,7 +263,8 @@ def format_metric(metrics: Mapping[str, Any], key: str) -> str:
 
 
 def metric_lines(test: Mapping[str, Any]) -> list[str]:
-    """Describe the metrics of a test period, one line each, with the counts that stand behind them; no lead time without any."""
+    """Describe the metrics of a test period, one line each, with the counts that stand behind them;
+    no lead time without any."""
     behind = counts(test)
     titles = {
         key: title
@@ -272,5 +292,7 @@ def counts(test: Mapping[str, Any]) -> dict[str, str]:
     )
     return {
         "event_recall": f", {test['n_found']} of {test['n_events']}{outside}",
-        "false_alarms_per_week": f", {test['n_false_alarms']} of {test['n_episodes']} episodes{on_all}",
+        "false_alarms_per_week": (
+            f", {test['n_false_alarms']} of {test['n_episodes']} episodes{on_all}"
+        ),
     }

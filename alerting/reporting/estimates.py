@@ -1,4 +1,5 @@
-"""An estimate in a report: a number with unit, 95 % interval, basis, and a doubt where there is one."""
+"""An estimate in a report: a number with unit, 95 % interval, basis, and a doubt where there is
+one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ _TAIL = 0.025
 
 
 class Cases(NamedTuple):
-    """Texts on one sort of cases, each pair for one and several: `{number} problems`, `{count} of {number} problems`, none."""
+    """Texts on one sort of cases, each pair for one and several: `{number} problems`, `{count} of
+    {number} problems`, none."""
 
     number: tuple[str, str]
     share: tuple[str, str]
@@ -33,8 +35,8 @@ class Cases(NamedTuple):
 class Estimate:
     """`value` in `unit` with its 95 % interval; `basis` states its cases, e.g. "7 of 9 problems".
 
-    `value` is None if there are no data to compute it from. A `doubt` is the reason against any conclusion from it: pages print
-    "cannot tell" and show value and interval only beside that.
+    `value` is None if there are no data to compute it from. A `doubt` is the reason against any
+    conclusion from it: pages print "cannot tell" and show value and interval only beside that.
     """
 
     value: float | None
@@ -51,7 +53,8 @@ def nothing(unit: str, reason: str) -> Estimate:
 
 
 def counted(number: int, of: Cases) -> Translatable:
-    """Return a number of cases as text: `3 episodes with an outcome`, `1 episode with an outcome`."""
+    """Return a number of cases as text: `3 episodes with an outcome`, `1 episode with an
+    outcome`."""
     return translatable_count(*of.number, number)
 
 
@@ -71,7 +74,8 @@ def share(count: int, total: int, of: Cases) -> Estimate:
 
 
 def rate_per_week(count: int, weeks: float, of: Cases) -> Estimate:
-    """Estimate cases per evaluated week of one asset with the exact Poisson interval (Garwood 1936); doubtful below one week."""
+    """Estimate cases per evaluated week of one asset with the exact Poisson interval (Garwood
+    1936); doubtful below one week."""
     unit = PER_WEEK_AND_ASSET
     if weeks <= 0:
         return nothing(unit, translatable("no time was evaluated"))
@@ -85,7 +89,8 @@ def rate_per_week(count: int, weeks: float, of: Cases) -> Estimate:
 
 
 def median(values: Sequence[float], unit: str, of: Cases) -> Estimate:
-    """Estimate the median with its interval from order statistics (exact, no assumption on the distribution)."""
+    """Estimate the median with its interval from order statistics (exact, no assumption on the
+    distribution)."""
     n = len(values)
     if n == 0:
         return nothing(unit, translatable(of.none))

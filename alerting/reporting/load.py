@@ -1,4 +1,5 @@
-"""The load of an alert on operators: how often, how bunched, how long (after ISA-18.2 and EEMUA 191)."""
+"""The load of an alert on operators: how often, how bunched, how long (after ISA-18.2 and EEMUA
+191)."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -20,9 +21,9 @@ _EPISODES = Cases(
 class Load:
     """Episodes of all assets together, over the evaluated interval [start, end).
 
-    `peak`: most raised within any ten minutes, the first such ten minutes beginning at `peak_at`. `floods`: their number,
-    each beginning with a ten-minute period from `start` on with more than `flood_above`. `longest_s`: the longest episode.
-    `days_without`: days (UTC) with no episode.
+    `peak`: most raised within any ten minutes, the first such ten minutes beginning at `peak_at`.
+    `floods`: their number, each beginning with a ten-minute period from `start` on with more than
+    `flood_above`. `longest_s`: the longest episode. `days_without`: days (UTC) with no episode.
     """
 
     start: datetime
@@ -43,7 +44,8 @@ class Load:
 def operator_load(
     episodes: Sequence[tuple[datetime, datetime]], start: datetime, end: datetime, flood_above: int
 ) -> Load:
-    """Compute the load of episodes (raised, ended) on operators. Instants are UTC, `start` lies before `end`.
+    """Compute the load of episodes (raised, ended) on operators. Instants are UTC, `start` lies
+    before `end`.
 
     More than `flood_above` alarms in ten minutes are a flood.
     """
@@ -73,7 +75,8 @@ def operator_load(
 
 
 def _peak(raised: Sequence[datetime]) -> tuple[int, datetime | None]:
-    """Return the largest number of the sorted instants within ten minutes of one of them, and the first such instant."""
+    """Return the largest number of the sorted instants within ten minutes of one of them, and the
+    first such instant."""
     best, best_at, after = 0, None, 0
     for i, at in enumerate(raised):
         while after < len(raised) and raised[after] < at + PERIOD:

@@ -25,7 +25,8 @@ class ModelInService:
     """A model in service during the period, from `since` until `until` (None: still).
 
     `reason`: as it was recorded, in English; `summary`: for people, in every language.
-    `importance`: of its most important variables, the mean size of their shares in a score; empty if it was not measured.
+    `importance`: of its most important variables, the mean size of their shares in a score; empty
+    if it was not measured.
     """
 
     version: int
@@ -42,9 +43,10 @@ class ModelInService:
 class Reduced:
     """Figures of an asset whose readings are too many to be held, beside its reduced history.
 
-    `every`: the time of which that keeps the first, last, lowest and highest value. `sample`: values of all variables of the
-    period, for comparisons of distributions. `counts`: samples of the period by variable. `gaps`: times of both periods without
-    any known value; None where they follow from the problems.
+    `every`: the time of which that keeps the first, last, lowest and highest value. `sample`:
+    values of all variables of the period, for comparisons of distributions. `counts`: samples of
+    the period by variable. `gaps`: times of both periods without any known value; None where they
+    follow from the problems.
     """
 
     every: timedelta
@@ -57,19 +59,23 @@ class Reduced:
 class Material:
     """The input of a report.
 
-    `episodes`: those raised in [start - gap - horizon, end); the ones before `start` only show which problems were announced.
-    `problems`: DataFrame as `counted_problems` makes it with a column `asset`, known at `as_of`. `scores`: DataFrame `asset`,
-    `ts`, `score`, `threshold`, `model_version`, `label` (1, 0, NaN while it cannot be known), and `persistence` (the last known
-    value, signed so that higher is riskier; NaN without), `twin` (the score of the twin in shadow; NaN without, or no such
-    column). Empty for definitions without a model. `evaluated`: per asset the interval [from, to) of the period in which the
-    alert was evaluated; `gaps`: sorted intervals within it without any known value. `predicts`: see `detection.problems`.
-    `not_notified`: episodes raised in the period without any notification, because they began and ended while the alert was
-    suppressed by design; they are in none of the metrics. `decisions`: promotion decisions up to `end`, oldest first.
-    `histories`: readings by asset, from before `start` up to `as_of`. `withdrawn`: episodes of the period that late readings
-    refuted. `reference`: a sample of the readings by asset within `reference_period`, from which the model in service learned.
-    `previous`: the same of the period before, None if it is not compared. `misses`: reported by operators, oldest first; those
-    that the data do not show are among the problems too. `verification`: how the model did by the values that came.
-    `moving_levels`: of an asset in (start, end], the limits that change by themselves, by variable. `reduced`: by asset, where
+    `episodes`: those raised in [start - gap - horizon, end); the ones before `start` only show
+    which problems were announced. `problems`: DataFrame as `counted_problems` makes it with a
+    column `asset`, known at `as_of`. `scores`: DataFrame `asset`, `ts`, `score`, `threshold`,
+    `model_version`, `label` (1, 0, NaN while it cannot be known), and `persistence` (the last known
+    value, signed so that higher is riskier; NaN without), `twin` (the score of the twin in shadow;
+    NaN without, or no such column). Empty for definitions without a model. `evaluated`: per asset
+    the interval [from, to) of the period in which the alert was evaluated; `gaps`: sorted intervals
+    within it without any known value. `predicts`: see `detection.problems`. `not_notified`:
+    episodes raised in the period without any notification, because they began and ended while the
+    alert was suppressed by design; they are in none of the metrics. `decisions`: promotion
+    decisions up to `end`, oldest first. `histories`: readings by asset, from before `start` up to
+    `as_of`. `withdrawn`: episodes of the period that late readings refuted. `reference`: a sample
+    of the readings by asset within `reference_period`, from which the model in service learned.
+    `previous`: the same of the period before, None if it is not compared. `misses`: reported by
+    operators, oldest first; those that the data do not show are among the problems too.
+    `verification`: how the model did by the values that came. `moving_levels`: of an asset in
+    (start, end], the limits that change by themselves, by variable. `reduced`: by asset, where
     `histories` are reduced. `late`: sorted times of the period in which evaluations at its cadence
     came late, as the platform recorded them.
     """
@@ -133,5 +139,6 @@ class Material:
 
 
 def ended_at(episode: Episode) -> datetime | None:
-    """Return the end of a prediction or episode, or of its prediction window; None while it has neither."""
+    """Return the end of a prediction or episode, or of its prediction window; None while it has
+    neither."""
     return episode.ended_at or episode.valid_until

@@ -45,7 +45,8 @@ NO_VERDICT = translatable("no verdict")
 
 
 def line_clock(speed: float | None, language: Language = ENGLISH) -> str | None:
-    """Name the clock of a simulated line, which runs `speed` times as fast as real time, 0 while it stands; None for none."""
+    """Name the clock of a simulated line, which runs `speed` times as fast as real time, 0 while it
+    stands; None for none."""
     if speed is None:
         return None
     if speed == 0:
@@ -56,7 +57,8 @@ def line_clock(speed: float | None, language: Language = ENGLISH) -> str | None:
 
 
 def number(value: float | None, digits: int = 3, language: Language = ENGLISH) -> str:
-    """Format a number with this many significant digits and a thin space between thousands; a dash for none."""
+    """Format a number with this many significant digits and a thin space between thousands; a dash
+    for none."""
     if value is None:
         return NONE
     if abs(value) >= 10**digits - 0.5:
@@ -72,7 +74,8 @@ def percent(value: float | None, language: Language = ENGLISH) -> str:
 
 
 def share_or_number(value: float | None, like: str, language: Language = ENGLISH) -> str:
-    """Format a value as its target is written: as a share where that has a percent sign, else as a number."""
+    """Format a value as its target is written: as a share where that has a percent sign, else as a
+    number."""
     return percent(value, language) if "%" in like else number(value, 3, language)
 
 
@@ -89,7 +92,8 @@ def metric_title(name: str) -> str:
 
 
 def false_alarms(per_asset: float, assets: int) -> Translatable:
-    """Return a weekly number per asset as that of all assets: `60 false alarms a week on all 20 assets together (3 on each)`."""
+    """Return a weekly number per asset as that of all assets: `60 false alarms a week on all 20
+    assets together (3 on each)`."""
     if assets <= 1:
         return translatable("{rate} false alarms a week", rate=Styled(per_asset, ".3g"))
     return translatable(
@@ -104,7 +108,10 @@ def money(low: float, high: float, currency: str, language: Language = ENGLISH) 
     """Format a sum of money between its bounds: `EUR 1,200`, `EUR -300 to 4,500`."""
     if round(low) == round(high):
         return f"{currency} {number(round(low))}"
-    return f"{currency} {language.say('{low} to {high}', low=number(round(low)), high=number(round(high)))}"
+    return (
+        f"{currency} "
+        f"{language.say('{low} to {high}', low=number(round(low)), high=number(round(high)))}"
+    )
 
 
 def seconds(value: float | None, language: Language = ENGLISH) -> str:
@@ -118,14 +125,16 @@ def instant(value: datetime | None, zone: tzinfo = UTC) -> str:
 
 
 def moment(value: datetime, zone: tzinfo) -> str:
-    """Format an instant with the zone's short name: `2026-01-05 07:00 CET`; `UTC-03` for a zone without letters."""
+    """Format an instant with the zone's short name: `2026-01-05 07:00 CET`; `UTC-03` for a zone
+    without letters."""
     local = value.astimezone(zone)
     letters = local.strftime("%Z")
     return f"{instant(local, zone)} {letters if letters[:1].isalpha() else f'UTC{letters}'}"
 
 
 def zoned_times(text: str, zone: tzinfo) -> str:
-    """Return a sentence with its stamps (`2026-01-05T06:00:00+00:00`) as moments of this zone; quoted ones stay.
+    """Return a sentence with its stamps (`2026-01-05T06:00:00+00:00`) as moments of this zone;
+    quoted ones stay.
 
     Sentences are composed where no zone is known; each surface shows them in that of the plant.
     """
@@ -149,7 +158,8 @@ def zone_name(zone: tzinfo) -> str:
 def data_up_to(
     watermark: datetime, now: datetime, zone: tzinfo, language: Language = ENGLISH
 ) -> str:
-    """Return up to which instant readings are evaluated, for operators: `Data up to 19:52 (2 min old).`"""
+    """Return up to which instant readings are evaluated, for operators: `Data up to 19:52 (2 min
+    old).`"""
     local, age = watermark.astimezone(zone), max(now - watermark, timedelta(0))
     until = (
         f"{local:%H:%M}"
@@ -165,7 +175,8 @@ def data_up_to(
 def evaluated_to(
     watermark: datetime, latency: timedelta, zone: tzinfo, language: Language = ENGLISH
 ) -> str:
-    """Return the sentence on how far targets are evaluated: `evaluated to 2026-01-05 11:59:50 (latency 10 s)`."""
+    """Return the sentence on how far targets are evaluated: `evaluated to 2026-01-05 11:59:50
+    (latency 10 s)`."""
     until = f"{watermark.astimezone(zone):%Y-%m-%d %H:%M:%S}"
     if not latency:
         return language.say("evaluated to {until}", until=until)

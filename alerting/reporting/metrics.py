@@ -61,7 +61,8 @@ _WITHOUT_AVOIDED = Cases(
 
 @dataclass(frozen=True)
 class ReportedEpisode:
-    """One episode of the period, for tables and the timeline. `in_alarm`: its parts in which a value was known."""
+    """One episode of the period, for tables and the timeline. `in_alarm`: its parts in which a
+    value was known."""
 
     id: str
     asset: str
@@ -81,7 +82,8 @@ class ReportedEpisode:
 
 @dataclass(frozen=True)
 class Precision:
-    """Share of right episodes, twice: avoided ones excluded (`without_avoided`), and counted as right (`with_avoided`)."""
+    """Share of right episodes, twice: avoided ones excluded (`without_avoided`), and counted as
+    right (`with_avoided`)."""
 
     without_avoided: Estimate
     with_avoided: Estimate
@@ -89,7 +91,8 @@ class Precision:
 
 @dataclass(frozen=True)
 class PreviousPeriod:
-    """The headline figures of the period before [start, end), computed in the same way and at the same time."""
+    """The headline figures of the period before [start, end), computed in the same way and at the
+    same time."""
 
     start: datetime
     end: datetime
@@ -159,15 +162,18 @@ class ReportMetrics:
 
     @property
     def lead_times(self) -> tuple[float, ...]:
-        """Return the seconds from detection to each announced problem; negative for a detection after its start."""
+        """Return the seconds from detection to each announced problem; negative for a detection
+        after its start."""
         return tuple(p.lead_s for p in self.problems if p.lead_s is not None)
 
 
 def compute_metrics(material: Material) -> ReportMetrics:
-    """Compute the metrics of the alert over [start, end). Pure: the same material gives the same numbers.
+    """Compute the metrics of the alert over [start, end). Pure: the same material gives the same
+    numbers.
 
-    `learning.metrics`, which also evaluates candidates, gives the problem that an episode announced and the row metrics.
-    Precision and false alarms come from the determined outcomes, which include operators' feedback.
+    `learning.metrics`, which also evaluates candidates, gives the problem that an episode announced
+    and the row metrics. Precision and false alarms come from the determined outcomes, which include
+    operators' feedback.
     """
     m, before = material, material.previous
     metrics = _outcome_metrics(m)
@@ -192,7 +198,8 @@ def compute_metrics(material: Material) -> ReportMetrics:
 
 
 def _outcome_metrics(material: Material) -> ReportMetrics:
-    """Return the metrics of problems, outcomes and operators, without those of scores, money, inputs and the period before."""
+    """Return the metrics of problems, outcomes and operators, without those of scores, money,
+    inputs and the period before."""
     m = material
     raised = m.raised
     counts = Counter(_outcome(e) for e in raised)
@@ -239,9 +246,11 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
 
 
 def _money(m: Material, metrics: ReportMetrics, earlier: ReportMetrics | None) -> Money | None:
-    """Return the sums of the period; None for a definition without costs, and where no alert was sent.
+    """Return the sums of the period; None for a definition without costs, and where no alert was
+    sent.
 
-    Alerts that were all found in past data can have avoided nothing. `earlier`: gives durations of problems.
+    Alerts that were all found in past data can have avoided nothing. `earlier`: gives durations of
+    problems.
     """
     if m.raised and all(e.backfilled for e in m.raised):
         return None
@@ -278,7 +287,8 @@ def _previous(before: Material, earlier: ReportMetrics) -> PreviousPeriod:
 
 
 def to_document(value: Any) -> Any:
-    """Return metrics as JSON-able values: instants as ISO 8601, numbers that are not finite as null."""
+    """Return metrics as JSON-able values: instants as ISO 8601, numbers that are not finite as
+    null."""
     return to_jsonable_python(value, inf_nan_mode="null")
 
 
@@ -287,7 +297,8 @@ def _outcome(episode: Episode) -> Outcome:
 
 
 def _reason(episode: Episode, m: Material) -> str:
-    """Return why an episode has its outcome; the instants at which outcomes are due make one reason."""
+    """Return why an episode has its outcome; the instants at which outcomes are due make one
+    reason."""
     record = episode.outcome_record
     if record is None or record.reason.startswith("the outcome is known at"):
         return undetermined_reason(m.definition.problem is not None)
@@ -318,7 +329,8 @@ def _precision(counts: Mapping[Outcome, int]) -> Precision:
 
 
 def _false_alarms(counts: Mapping[Outcome, int], weeks: float) -> Estimate:
-    """Return false alarms per evaluated week; where most outcomes are undetermined, up to all of these may be false alarms.
+    """Return false alarms per evaluated week; where most outcomes are undetermined, up to all of
+    these may be false alarms.
 
     Without a single outcome there is no figure.
     """
@@ -332,7 +344,8 @@ def _false_alarms(counts: Mapping[Outcome, int], weeks: float) -> Estimate:
 
 
 def _enough_outcomes(estimate: Estimate, counts: Mapping[Outcome, int]) -> Estimate:
-    """Add a doubt where most outcomes are undetermined: the determined ones are then not a fair sample."""
+    """Add a doubt where most outcomes are undetermined: the determined ones are then not a fair
+    sample."""
     if estimate.doubt or not _is_mostly_undetermined(counts):
         return estimate
     return replace(estimate, doubt=_undetermined(counts))
@@ -373,7 +386,8 @@ def _report_episode(episode: Episode, m: Material) -> ReportedEpisode:
 
 
 def _margin(episode: ReportedEpisode) -> tuple[float, float]:
-    """Return the distance beyond the threshold, then the duration: a false alarm with a high score is the best to learn from."""
+    """Return the distance beyond the threshold, then the duration: a false alarm with a high score
+    is the best to learn from."""
     beyond = (
         abs(episode.value - episode.threshold)
         if episode.value is not None and episode.threshold is not None

@@ -33,7 +33,8 @@ MOST_ALARM_ROWS = 500
 
 @dataclass(frozen=True)
 class Charts:
-    """The charts of a report as inline SVG, empty where there is nothing to draw: by name, and of single cases.
+    """The charts of a report as inline SVG, empty where there is nothing to draw: by name, and of
+    single cases.
 
     `reported`: misses that operators reported.
     """
@@ -100,9 +101,11 @@ def render_page(
     notes: tuple[str, ...] = (),
     language: Language = ENGLISH,
 ) -> str:
-    """Render the page as HTML, with a note at its head for a backtest. All text from users is escaped.
+    """Render the page as HTML, with a note at its head for a backtest. All text from users is
+    escaped.
 
-    `zone`: of the times on the page. `notes`: sentences on the report itself, for its head, e.g. that it is a second revision.
+    `zone`: of the times on the page. `notes`: sentences on the report itself, for its head, e.g.
+    that it is a second revision.
     """
     return render(
         "page.html",
@@ -128,7 +131,8 @@ def render_page(
 
 
 def _shared_advice(episodes: Sequence[EpisodeDetail]) -> str:
-    """Return the advice of several episodes, if it is the same and no operator said whether it was followed; else nothing."""
+    """Return the advice of several episodes, if it is the same and no operator said whether it was
+    followed; else nothing."""
     advice = {episode.advice for episode in episodes}
     is_shared = (
         len(episodes) > 1 and len(advice) == 1 and not any(episode.taken for episode in episodes)
@@ -137,7 +141,8 @@ def _shared_advice(episodes: Sequence[EpisodeDetail]) -> str:
 
 
 def provenance(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
-    """Describe the source of the numbers in one line at the end, with all inputs needed to compute them again."""
+    """Describe the source of the numbers in one line at the end, with all inputs needed to compute
+    them again."""
     models = [
         language.say("model version {version} (run {run})", version=m.version, run=m.run_id)
         if m.run_id

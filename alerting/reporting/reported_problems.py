@@ -1,4 +1,5 @@
-"""The problems of a report's period: which of them an episode announced in time, and which could not be announced."""
+"""The problems of a report's period: which of them an episode announced in time, and which could
+not be announced."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +34,8 @@ _ANNOUNCED = Cases(
 
 @dataclass(frozen=True)
 class ReportedProblem:
-    """One problem of the period, and its lead time: `lead_s` seconds from the detection to its start."""
+    """One problem of the period, and its lead time: `lead_s` seconds from the detection to its
+    start."""
 
     asset: str
     start: datetime
@@ -47,7 +49,8 @@ def find_problems(
 ) -> tuple[tuple[ReportedProblem, ...], int, tuple[ReportedProblem, ...]]:
     """Return the period's problems with their episodes, and those without a possible warning.
 
-    The latter are the number of those before which nothing was evaluated, and those that began in the recovery of another.
+    The latter are the number of those before which nothing was evaluated, and those that began in
+    the recovery of another.
     """
     problems: list[ReportedProblem] = []
     in_recovery: list[ReportedProblem] = []
@@ -83,7 +86,8 @@ def find_problems(
 
 
 def _find_warnings(m: Material, asset: str, spans: ProblemIntervals) -> dict[int, Episode]:
-    """Return the first episode that announced each problem in time, by the problem's index; same rule as `event_metrics`."""
+    """Return the first episode that announced each problem in time, by the problem's index; same
+    rule as `event_metrics`."""
     gap, horizon = gap_and_horizon(m.definition)
     first: dict[int, Episode] = {}
     for episode in sorted((e for e in m.episodes if e.asset == asset), key=lambda e: e.raised_at):
@@ -96,7 +100,8 @@ def _find_warnings(m: Material, asset: str, spans: ProblemIntervals) -> dict[int
 
 
 def _warnable(m: Material, asset: str, start: datetime) -> bool:
-    """Return whether the alert was evaluated at some instant in [start - gap - horizon, start - gap]."""
+    """Return whether the alert was evaluated at some instant in [start - gap - horizon, start -
+    gap]."""
     evaluated, window = m.evaluated.get(asset), m.definition.window
     latest = start - window.after
     return (

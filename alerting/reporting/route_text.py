@@ -28,12 +28,14 @@ def _further_terms(route: Route) -> Iterator[tuple[str, str]]:
     if route.repeat is not None:
         yield (
             "Repeated",
-            f"every {seconds(route.repeat.total_seconds())}, until an operator acknowledges it or it is over",
+            f"every {seconds(route.repeat.total_seconds())}, until an operator acknowledges it or "
+            f"it is over",
         )
     for step in route.escalation:
         yield (
             "Escalation",
-            f"not acknowledged for {seconds(step.after.total_seconds())}: {', '.join(step.channels)}",
+            f"not acknowledged for {seconds(step.after.total_seconds())}: "
+            f"{', '.join(step.channels)}",
         )
     if flood := route.flood:
         within = seconds(flood.within.total_seconds())

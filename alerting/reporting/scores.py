@@ -26,12 +26,13 @@ Points = Sequence[Mapping[str, float]]
 class RowMetrics:
     """Metrics over scored instants whose label is known; None where one class is missing.
 
-    `intervals`: 95 % confidence intervals of `ap`, `roc_auc`, `brier`, `calibration_slope` (1: exact) and `calibration_intercept`
-    (0: exact) by a bootstrap over time blocks of each asset.
-    `persistence_ap` is that of a ranking by the last known value alone, `ap_beside_persistence` the model's on the same
-    rows; `twin_ap` that of the twin in shadow, `ap_beside_twin` the refit's. `calibration` and `curve`: the points of
-    `learning.metrics`. `operating`: precision and recall of rows at the thresholds that were in force. `versions`: version, rows
-    and `ap` of each model. `doubt`: the reason against any conclusion, if there is one.
+    `intervals`: 95 % confidence intervals of `ap`, `roc_auc`, `brier`, `calibration_slope` (1:
+    exact) and `calibration_intercept` (0: exact) by a bootstrap over time blocks of each asset.
+    `persistence_ap` is that of a ranking by the last known value alone, `ap_beside_persistence` the
+    model's on the same rows; `twin_ap` that of the twin in shadow, `ap_beside_twin` the refit's.
+    `calibration` and `curve`: the points of `learning.metrics`. `operating`: precision and recall
+    of rows at the thresholds that were in force. `versions`: version, rows and `ap` of each model.
+    `doubt`: the reason against any conclusion, if there is one.
     """
 
     rows: int
@@ -114,7 +115,8 @@ def _doubt(rows: int, positives: int) -> str:
 
 
 def _beside(mature: pd.DataFrame, other: str) -> tuple[float | None, float | None]:
-    """Return the average precision of another column of scores, and of the model on the same rows; None without rows."""
+    """Return the average precision of another column of scores, and of the model on the same rows;
+    None without rows."""
     rows = mature[mature[other].notna()] if other in mature else mature[:0]
     label = rows["label"].to_numpy(np.int8)
     return (_ap(label, rows[other]), _ap(label, rows["score"])) if len(rows) else (None, None)

@@ -1,4 +1,5 @@
-"""Sentences about an episode for people: the same for pages, messages, the API and the command line."""
+"""Sentences about an episode for people: the same for pages, messages, the API and the command
+line."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -95,7 +96,8 @@ _HALF_A_YEAR = timedelta(days=183)
 def clock_time(
     value: datetime, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH
 ) -> str:
-    """Format an instant for operators: `today 14:05`, `yesterday 22:10`, `Mon 12 Jan 14:05`, `12 Jan 2025 14:05`."""
+    """Format an instant for operators: `today 14:05`, `yesterday 22:10`, `Mon 12 Jan 14:05`, `12
+    Jan 2025 14:05`."""
     local, today = value.astimezone(zone), now.astimezone(zone).date()
     days, time = (local.date() - today).days, f"{local:%H:%M}"
     if days in _NEAR:
@@ -119,7 +121,8 @@ def distance(value: datetime, now: datetime, language: Language = ENGLISH) -> st
 
 
 def about(span: timedelta, language: Language = ENGLISH) -> str:
-    """Format a duration to the minute: `12 min`, `3 h 20 min`, `4 d 2 h`; in seconds below one minute."""
+    """Format a duration to the minute: `12 min`, `3 h 20 min`, `4 d 2 h`; in seconds below one
+    minute."""
     minute = timedelta(minutes=1)
     return language.about(span // minute * minute if span >= minute else span)
 
@@ -147,7 +150,8 @@ def local_times(text: str, now: datetime, zone: tzinfo = UTC, language: Language
 
 
 def dated_times(text: str, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
-    """Return a text in the language, with every ISO 8601 stamp as date and time of a zone: for documents that are kept."""
+    """Return a text in the language, with every ISO 8601 stamp as date and time of a zone: for
+    documents that are kept."""
 
     def format_stamp(found: re.Match[str]) -> str:
         stamps = [
@@ -184,7 +188,8 @@ def sentence(text: str) -> str:
 
 
 def what_to_do(episode: Episode) -> str | None:
-    """Return the next step of an operator: the advice of the model where it helps, else the engineer's text.
+    """Return the next step of an operator: the advice of the model where it helps, else the
+    engineer's text.
 
     Of an open episode it is the newest advice, of an ended one that of its raise.
     """
@@ -195,7 +200,8 @@ def what_to_do(episode: Episode) -> str | None:
 
 
 def advised_at(episode: Episode) -> datetime | None:
-    """Return the instant for which the next step was computed; None if it is the engineer's text, or there is none."""
+    """Return the instant for which the next step was computed; None if it is the engineer's text,
+    or there is none."""
     advice = advice_shown(episode)
     if advice is None or what_to_do(episode) != advice.message:
         return None
@@ -208,7 +214,8 @@ def reasons_at(episode: Episode) -> datetime:
 
 
 def step_with_time(episode: Episode) -> str | None:
-    """Return the next step in one line, advice of a model with the instant for which it was computed."""
+    """Return the next step in one line, advice of a model with the instant for which it was
+    computed."""
     step, when = what_to_do(episode), advised_at(episode)
     return (
         step
@@ -225,11 +232,13 @@ def advice_shown(episode: Episode) -> RecommendationResult | None:
 def risk_since_raise(
     episode: Episode, taken: RecommendationTaken | None = None, language: Language = ENGLISH
 ) -> str | None:
-    """Describe the course of the risk: `The change you made has taken effect: risk 62 % → 31 %`; None before it is known again.
+    """Describe the course of the risk: `The change you made has taken effect: risk 62 % → 31 %`;
+    None before it is known again.
 
     Also None once the problem has come: what a model says then is no risk that it will come.
 
-    `taken`: what the readings show of the advised changes; other changes of set-points may have another reason.
+    `taken`: what the readings show of the advised changes; other changes of set-points may have
+    another reason.
     """
     present, at_raise = episode.present, episode.evaluation.value
     if present is None or at_raise is None or episode.happening_at is not None:
@@ -246,13 +255,15 @@ def risk_since_raise(
 
 
 def reasons(episode: Episode) -> tuple[Sequence[Contribution], Sequence[Contribution]]:
-    """Return the three strongest contributions, and the rest: the newest of an open episode, else those of the raise."""
+    """Return the three strongest contributions, and the rest: the newest of an open episode, else
+    those of the raise."""
     newest = episode.present if episode.condition == "open" else None
     return split_reasons(newest.contributions if newest else episode.contributions)
 
 
 def headline(episode: Episode) -> str:
-    """Return the headline of an episode: from the raise, or what has come since, or from its last change of severity."""
+    """Return the headline of an episode: from the raise, or what has come since, or from its last
+    change of severity."""
     if episode.phase == "happening" and episode.happening_at is not None:
         return translatable("It is happening: {reason}", reason=happening_reason(episode) or "")
     changes = (
@@ -271,7 +282,8 @@ def headline(episode: Episode) -> str:
 
 
 def happening_reason(episode: Episode) -> str | None:
-    """Return what has come, as known when it came: `Moisture is 4.7 %, limit 4.5 %, since …`; None if it has not come."""
+    """Return what has come, as known when it came: `Moisture is 4.7 %, limit 4.5 %, since …`; None
+    if it has not come."""
     if episode.happening_at is None:
         return None
     return next((t.reason for t in reversed(episode.transitions) if t.kind == "happening"), None)
@@ -281,7 +293,8 @@ def message(episode: Episode) -> str:
     """Describe an episode in one line: severity, title, asset, reason, next step."""
     step = step_with_time(episode) if episode.condition == "open" else None
     parts = [
-        f"{episode.severity.upper()}: {episode.title} on {episode.asset}: {sentence(headline(episode))}"
+        f"{episode.severity.upper()}: {episode.title} on {episode.asset}: "
+        f"{sentence(headline(episode))}"
     ]
     return " ".join([*parts, *([sentence(step)] if step else [])])
 
@@ -294,7 +307,8 @@ def outcome(episode: Episode) -> str | None:
 
 
 def last_answer(episode: Episode, actor: str) -> Feedback | None:
-    """Return the last feedback of a person that has a verdict; else the last that reports an action."""
+    """Return the last feedback of a person that has a verdict; else the last that reports an
+    action."""
     own = [f for f in episode.feedback if f.actor == actor]
     return next(
         (f for f in reversed(own) if f.verdict), next((f for f in reversed(own) if f.acted), None)
@@ -302,7 +316,8 @@ def last_answer(episode: Episode, actor: str) -> Feedback | None:
 
 
 def last_taken(episode: Episode, actor: str | None = None) -> RecommendationTaken | None:
-    """Return the last answer to whether the recommendation was followed: of a person, or of anyone; None without one."""
+    """Return the last answer to whether the recommendation was followed: of a person, or of anyone;
+    None without one."""
     own = (f for f in reversed(episode.feedback) if actor in (None, f.actor))
     return next((f.recommendation_taken for f in own if f.recommendation_taken), None)
 
@@ -372,7 +387,8 @@ def history(
 ) -> list[tuple[datetime, str, str, str]]:
     """List the history of an episode and its notifications in the order of time.
 
-    Each row: instant, heading, reason, actor (empty for the platform itself). An outcome that cannot be known yet is excluded.
+    Each row: instant, heading, reason, actor (empty for the platform itself). An outcome that
+    cannot be known yet is excluded.
     """
     rows = [
         (t.at, *describe_transition(t, language), "" if t.actor == "platform" else t.actor)

@@ -12,7 +12,8 @@ Cell = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under column names. Instants are ISO 8601 in UTC, durations seconds, shares between 0 and 1."""
+    """Rows of cells under column names. Instants are ISO 8601 in UTC, durations seconds, shares
+    between 0 and 1."""
 
     name: str
     columns: tuple[str, ...]

@@ -1,4 +1,5 @@
-"""Templates of reports and decisions in the reader's language, and what templates of pages share with those of the console.
+"""Templates of reports and decisions in the reader's language, and what templates of pages share
+with those of the console.
 
 In HTML all text from users is escaped.
 """
@@ -23,7 +24,8 @@ def render(template: str, language: Language = ENGLISH, **values: Any) -> str:
 
 @pass_context
 def say(page: Context, template: str, /, **values: Any) -> Markup:
-    """Return a template of a page, which may have markup, with its values escaped, in the language of the page."""
+    """Return a template of a page, which may have markup, with its values escaped, in the language
+    of the page."""
     language: Language = page["language"]
     return Markup(language.say(template, **_escaped(language, values)))  # noqa: S704 - values are escaped
 

@@ -1,4 +1,5 @@
-"""Settings of the alarm budget: limits of alarms per operator position, and the treatment of definitions that exceed them."""
+"""Settings of the alarm budget: limits of alarms per operator position, and the treatment of
+definitions that exceed them."""
 
 from typing import get_args
 
@@ -18,10 +19,11 @@ _share = positive_number(1, "is not a share: give a number above 0 and at most 1
 def read_alarm_budget(variables: Variables) -> AlarmBudget:
     """Return the alarm budget.
 
-    `ALERTING_ALARM_GATE`: refuse (the default), warn or off. `ALERTING_ALARM_BUDGET`: alarms a day at each position, and
-    `ALERTING_ALARM_BUDGET_<POSITION>` at one (lower case, `_` turned into `-`). `ALERTING_ALARM_GATE_DAYS`: number of past days
-    that count. `ALERTING_ALARM_FLOOD`: more alarms than this in ten minutes are a flood, and `ALERTING_ALARM_FLOOD_SHARE` of
-    the ten-minute periods may be one.
+    `ALERTING_ALARM_GATE`: refuse (the default), warn or off. `ALERTING_ALARM_BUDGET`: alarms a day
+    at each position, and `ALERTING_ALARM_BUDGET_<POSITION>` at one (lower case, `_` turned into
+    `-`). `ALERTING_ALARM_GATE_DAYS`: number of past days that count. `ALERTING_ALARM_FLOOD`: more
+    alarms than this in ten minutes are a flood, and `ALERTING_ALARM_FLOOD_SHARE` of the ten-minute
+    periods may be one.
     """
     default = AlarmBudget(mode="refuse")
     return AlarmBudget(

@@ -1,4 +1,5 @@
-"""Settings of delivery: mail server, addresses, chat services, permitted targets, and lifetime of feedback links."""
+"""Settings of delivery: mail server, addresses, chat services, permitted targets, and lifetime of
+feedback links."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,8 @@ _PORTS: dict[Tls, int] = {"starttls": 587, "tls": 465, "none": 25}
 
 @dataclass(frozen=True)
 class Smtp:
-    """The mail server. The password is in a file that only its owner may read, or in the environment; it needs TLS."""
+    """The mail server. The password is in a file that only its owner may read, or in the
+    environment; it needs TLS."""
 
     host: str
     port: int
@@ -37,9 +39,10 @@ class Smtp:
 class Delivery:
     """Settings of messages, with their variables.
 
-    `ALERTING_SMTP_HOST`, `_PORT`, `_TLS`, `_FROM`, `_USER`, `_PASSWORD_FILE` or `_PASSWORD`, `_CA_FILE`; one address per
-    `ALERTING_EMAIL_<NAME>`, one service per `ALERTING_APPRISE_<NAME>`; `ALERTING_EGRESS_ALLOW`; `ALERTING_PUBLIC_URL`,
-    `ALERTING_LINK_KEY_FILE` and `ALERTING_LINKS_LAST` for feedback links.
+    `ALERTING_SMTP_HOST`, `_PORT`, `_TLS`, `_FROM`, `_USER`, `_PASSWORD_FILE` or `_PASSWORD`,
+    `_CA_FILE`; one address per `ALERTING_EMAIL_<NAME>`, one service per `ALERTING_APPRISE_<NAME>`;
+    `ALERTING_EGRESS_ALLOW`; `ALERTING_PUBLIC_URL`, `ALERTING_LINK_KEY_FILE` and
+    `ALERTING_LINKS_LAST` for feedback links.
     """
 
     smtp: Smtp | None = None

@@ -86,7 +86,8 @@ def _proxies(text: str) -> tuple[str, ...]:
             ip_network(part)
         except ValueError:
             raise ValueError(
-                f"{part!r} is neither an address nor a network: give e.g. 10.0.0.5,172.18.0.0/16, or none"
+                f"{part!r} is neither an address nor a network: give e.g. 10.0.0.5,172.18.0.0/16, "
+                f"or none"
             ) from None
     return given
 
@@ -95,7 +96,8 @@ def _latency(text: str) -> timedelta:
     waits = parse_duration(text)
     if waits > _LONGEST_LATENCY:
         raise ValueError(
-            f"{text!r}: evaluation waits 1h at most; readings that come later than that are evaluated again"
+            f"{text!r}: evaluation waits 1h at most; readings that come later than that are "
+            f"evaluated again"
         )
     return waits
 
@@ -127,28 +129,33 @@ def usual_background_slots() -> int:
 
 @dataclass(frozen=True)
 class Settings:
-    """Settings: each field is the environment variable `ALERTING_<FIELD>`, read by the function in its annotation.
+    """Settings: each field is the environment variable `ALERTING_<FIELD>`, read by the function in
+    its annotation.
 
     `home` is the absolute folder of databases, artifacts, logs and secrets. `mongodb_uri` and
-    `mlflow_uri` name servers of your own; without them the embedded ones are used. `airflow_uri`: of an Airflow that
-    `alerting up` does not start, over which `apply` starts trainings at once. The ports are those of the parts that
-    `alerting up` starts, all on the loopback address. `demo_speed` is the number of seconds of the demo line per second of real
-    time. `max_training_rows` is the most rows of one training; None for the number that fits into half of the machine's memory.
-    `background_slots` is the number of tasks of trainings and reports that run at the same time.
-    `timezone` (IANA) is the plant's: the pages of the console show their times in it. `language` (en, de, fr) is that of
-    messages, and of pages for browsers that ask for none of these. `trusted_proxies` are the addresses and
-    networks of proxies whose statement of a client's address and scheme is trusted. `latency` is how long evaluation waits for
-    values of a variable without a latency of its own. `budget` is the operators' alarm budget. `health_limits` are those
-    beyond which the platform raises alerts about itself (`ALERTING_EVALUATION_LATE`, `_SOURCE_STALE`, `_DISK_LEAST`).
-    `declaration_limits` bound what data declare by themselves (`ALERTING_NEW_ASSETS_PER_SOURCE` and others).
-    `retention` is how long documents are stored (`ALERTING_READINGS_LAST` and others), `airflow_last` how long Airflow's rows
-    and task logs are. Readings older than `archive_after` (None: none) go to files in `archive` (None: in the home).
-    `predictions_from` and `predictions_to` are the folders of an S3 store that predict jobs may read, and write: none by default.
-    `secret_rules` are the environment variables and folders that sources may name (`ALERTING_SECRET_NAMES`, `_FOLDERS`).
-    `plant_report` is the period and the recipients of the report on the plant (`ALERTING_REPORT_PERIOD`,
-    `ALERTING_REPORT_RECIPIENTS`).
-    `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from `ALERTING_WEBHOOK_<NAME>_SECRET`;
-    names are lower case with `_` turned into `-`. `delivery` holds all other settings of messages.
+    `mlflow_uri` name servers of your own; without them the embedded ones are used. `airflow_uri`:
+    of an Airflow that `alerting up` does not start, over which `apply` starts trainings at once.
+    The ports are those of the parts that `alerting up` starts, all on the loopback address.
+    `demo_speed` is the number of seconds of the demo line per second of real time.
+    `max_training_rows` is the most rows of one training; None for the number that fits into half of
+    the machine's memory. `background_slots` is the number of tasks of trainings and reports that
+    run at the same time. `timezone` (IANA) is the plant's: the pages of the console show their
+    times in it. `language` (en, de, fr) is that of messages, and of pages for browsers that ask for
+    none of these. `trusted_proxies` are the addresses and networks of proxies whose statement of a
+    client's address and scheme is trusted. `latency` is how long evaluation waits for values of a
+    variable without a latency of its own. `budget` is the operators' alarm budget. `health_limits`
+    are those beyond which the platform raises alerts about itself (`ALERTING_EVALUATION_LATE`,
+    `_SOURCE_STALE`, `_DISK_LEAST`). `declaration_limits` bound what data declare by themselves
+    (`ALERTING_NEW_ASSETS_PER_SOURCE` and others). `retention` is how long documents are stored
+    (`ALERTING_READINGS_LAST` and others), `airflow_last` how long Airflow's rows and task logs are.
+    Readings older than `archive_after` (None: none) go to files in `archive` (None: in the home).
+    `predictions_from` and `predictions_to` are the folders of an S3 store that predict jobs may
+    read, and write: none by default. `secret_rules` are the environment variables and folders that
+    sources may name (`ALERTING_SECRET_NAMES`, `_FOLDERS`). `plant_report` is the period and the
+    recipients of the report on the plant (`ALERTING_REPORT_PERIOD`, `ALERTING_REPORT_RECIPIENTS`).
+    `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from
+    `ALERTING_WEBHOOK_<NAME>_SECRET`; names are lower case with `_` turned into `-`. `delivery`
+    holds all other settings of messages.
     """
 
     home: Path
@@ -235,7 +242,8 @@ def variable(setting: str) -> str:
 
 
 def read_settings(environ: Mapping[str, str], last: bool = True) -> Settings:
-    """Return the settings in `ALERTING_*`; unset and empty variables mean the default. Raises SettingsRefused naming every fault.
+    """Return the settings in `ALERTING_*`; unset and empty variables mean the default. Raises
+    SettingsRefused naming every fault.
 
     The home is that of `find_home`; without `last` the user's last `alerting up` does not count.
     """

@@ -1,7 +1,9 @@
-"""The home of a platform: its location, its protection from other users, and its small secret files.
+"""The home of a platform: its location, its protection from other users, and its small secret
+files.
 
-A home is a folder in which `alerting up` or `alerting prepare` has written `home.json`. Commands look for one and never make
-one: a command in the wrong folder would fill a second platform that no operator sees.
+A home is a folder in which `alerting up` or `alerting prepare` has written `home.json`. Commands
+look for one and never make one: a command in the wrong folder would fill a second platform that no
+operator sees.
 """
 
 import contextlib
@@ -40,8 +42,9 @@ Database = Literal["embedded", "named"]
 def find_home(environ: Mapping[str, str], here: Path, last: bool = True) -> Path:
     """Return the home of this platform: the first that exists of several candidates.
 
-    They are: the folder that `ALERTING_HOME` names; the nearest home at or above `here`; with `last` that of this user's last
-    `alerting up`; and `.alerting` in `here`, which need not exist. Raises UserError if the nearest belongs to another user.
+    They are: the folder that `ALERTING_HOME` names; the nearest home at or above `here`; with
+    `last` that of this user's last `alerting up`; and `.alerting` in `here`, which need not exist.
+    Raises UserError if the nearest belongs to another user.
     """
     if named := environ.get(VARIABLE, "").strip():
         return Path(named).expanduser().absolute()
@@ -65,7 +68,8 @@ def database_of(home: Path) -> Database | None:
 
 
 def create_home(home: Path, database: Database) -> None:
-    """Make this folder a home that its owner alone may enter, or renew its mark. Raises UserError if that is not possible."""
+    """Make this folder a home that its owner alone may enter, or renew its mark. Raises UserError
+    if that is not possible."""
     claim_folder(home)
     if (home / RESTORING).exists():
         raise UserError(
@@ -78,24 +82,28 @@ def create_home(home: Path, database: Database) -> None:
 
 
 def claim_folder(home: Path) -> None:
-    """Make the folder if it is missing, and close it to other users. Raises UserError if it is shared, foreign or read-only."""
+    """Make the folder if it is missing, and close it to other users. Raises UserError if it is
+    shared, foreign or read-only."""
     with home_errors(home):
         home.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
         _close(home)
 
 
 def require_embedded(home: Path) -> None:
-    """Check that this is a home of this user with an embedded database. Raises UserError if it is not."""
+    """Check that this is a home of this user with an embedded database. Raises UserError if it is
+    not."""
     with home_errors(home):
         database = database_of(home) if home.is_dir() else None
     if database is None:
         raise UserError(
-            f"there is no platform in {home}: run `alerting up` to make and start one there (`alerting prepare` makes one "
+            f"there is no platform in {home}: run `alerting up` to make and start one there "
+            f"(`alerting prepare` makes one "
             f"without starting it), or name another one: {VARIABLE}=/path/to/its/.alerting"
         )
     if database == "named":
         raise UserError(
-            f"the platform in {home} uses a MongoDB server of its own: set ALERTING_MONGODB_URI as for `alerting up`"
+            f"the platform in {home} uses a MongoDB server of its own: set ALERTING_MONGODB_URI as "
+            f"for `alerting up`"
         )
     with home_errors(home):
         _close(home)
@@ -117,7 +125,8 @@ def _refuse_foreign(home: Path) -> os.stat_result:
     found = home.stat()
     if found.st_uid != os.geteuid():
         raise UserError(
-            f"{home} belongs to {_user(found.st_uid)}, and you are {_user(os.geteuid())}: set {VARIABLE} to a home of your own, "
+            f"{home} belongs to {_user(found.st_uid)}, and you are {_user(os.geteuid())}: set "
+            f"{VARIABLE} to a home of your own, "
             f"or run the command as its owner"
         )
     return found
@@ -132,14 +141,16 @@ def _user(uid: int) -> str:
 
 @contextmanager
 def home_errors(home: Path) -> Iterator[None]:
-    """Raise UserError, in one sentence, for an error of a block that means that the home cannot be made or written."""
+    """Raise UserError, in one sentence, for an error of a block that means that the home cannot be
+    made or written."""
     try:
         yield
     except OSError as fault:
         if fault.errno not in _NOT_WRITABLE or not _is_within(fault.filename, home):
             raise
         raise UserError(
-            f"the home {home} cannot be used: {fault.filename}: {fault.strerror}; make it writable for {_user(os.geteuid())}, "
+            f"the home {home} cannot be used: {fault.filename}: {fault.strerror}; make it writable "
+            f"for {_user(os.geteuid())}, "
             f"or set {VARIABLE} to a folder that is"
         ) from fault
 
@@ -152,7 +163,8 @@ def _is_within(path: object, home: Path) -> bool:
 
 
 def record_last_home(home: Path, environ: Mapping[str, str]) -> None:
-    """Record in the user's state folder that `alerting up` ran on this home; a state folder that cannot be written is ignored."""
+    """Record in the user's state folder that `alerting up` ran on this home; a state folder that
+    cannot be written is ignored."""
     record = _record(environ)
     if record is None:
         return
@@ -192,7 +204,8 @@ def make_private_folder(folder: Path) -> Path:
 
 
 def shared_secret(path: Path, make: Callable[[], str]) -> str:
-    """Return the secret in `path`, which is made if it is missing. If several processes make it at once, one wins.
+    """Return the secret in `path`, which is made if it is missing. If several processes make it at
+    once, one wins.
 
     Raises UserError if other users may read the file.
     """

@@ -1,4 +1,5 @@
-"""Logs of the platform's processes: text or JSON lines on standard error, without secrets and control characters.
+"""Logs of the platform's processes: text or JSON lines on standard error, without secrets and
+control characters.
 
 Tasks of Airflow use Airflow's handlers and format instead.
 """
@@ -40,7 +41,8 @@ _PATTERNS = (
 
 
 def log_format(environ: Mapping[str, str]) -> str:
-    """Return `text` or `json`, from `ALERTING_LOG_FORMAT`. Raises UserError if it has another value."""
+    """Return `text` or `json`, from `ALERTING_LOG_FORMAT`. Raises UserError if it has another
+    value."""
     given = environ.get(VARIABLE, "").strip().lower() or TEXT
     if given not in (TEXT, JSON):
         raise UserError(
@@ -50,9 +52,11 @@ def log_format(environ: Mapping[str, str]) -> str:
 
 
 def configure_logging(environ: Mapping[str, str], secrets: Collection[str] = ()) -> None:
-    """Send the logs of this process to standard error: warnings as text, or with `json` all lines of the platform from INFO on.
+    """Send the logs of this process to standard error: warnings as text, or with `json` all lines
+    of the platform from INFO on.
 
-    `secrets`: texts to hide besides those of the environment. Idempotent. Raises UserError if the format is unknown.
+    `secrets`: texts to hide besides those of the environment. Idempotent. Raises UserError if the
+    format is unknown.
     """
     format_ = log_format(environ)
     handler = _StandardError()
@@ -67,7 +71,8 @@ def configure_logging(environ: Mapping[str, str], secrets: Collection[str] = ())
 
 
 def secrets_of(environ: Mapping[str, str]) -> set[str]:
-    """Return the values of variables that hold secrets: passwords, keys, tokens, addresses with credentials in them."""
+    """Return the values of variables that hold secrets: passwords, keys, tokens, addresses with
+    credentials in them."""
     return {
         value.strip()
         for name, value in environ.items()
@@ -95,7 +100,8 @@ class Redaction:
 
 
 class TextLines(logging.Formatter):
-    """Formatter of lines `2026-01-05T06:00:00.000Z WARNING alerting.x: message [definition=too-hot]`; a traceback follows."""
+    """Formatter of lines `2026-01-05T06:00:00.000Z WARNING alerting.x: message
+    [definition=too-hot]`; a traceback follows."""
 
     def __init__(self, redaction: Redaction) -> None:
         super().__init__()
@@ -103,13 +109,17 @@ class TextLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line, with the traceback below it."""
-        head = f"{_time(record)} {record.levelname} {record.name}: {clean_line(self._redact(record.getMessage()))}"
+        head = (
+            f"{_time(record)} {record.levelname} {record.name}: "
+            f"{clean_line(self._redact(record.getMessage()))}"
+        )
         below = _exception(record)
         return f"{head}\n{clean_text(self._redact(below))}" if below else head
 
 
 class JsonLines(logging.Formatter):
-    """Formatter of one JSON object a line: time, level, logger, message, the ids of its objects, and the traceback."""
+    """Formatter of one JSON object a line: time, level, logger, message, the ids of its objects,
+    and the traceback."""
 
     def __init__(self, redaction: Redaction) -> None:
         super().__init__()

@@ -1,4 +1,5 @@
-"""Settings of secrets: which environment variables, and files of which folders, a source may name."""
+"""Settings of secrets: which environment variables, and files of which folders, a source may
+name."""
 
 import re
 from dataclasses import dataclass
@@ -14,9 +15,11 @@ _NAME = re.compile(r"[A-Z0-9_*?]+")
 
 @dataclass(frozen=True)
 class SecretRules:
-    """The places that a source may name for its secret: the author of a source chooses the server that the secret is sent to.
+    """The places that a source may name for its secret: the author of a source chooses the server
+    that the secret is sent to.
 
-    `names`: patterns of environment variables; those of the platform itself never fit. `folders`: of files.
+    `names`: patterns of environment variables; those of the platform itself never fit. `folders`:
+    of files.
     """
 
     names: tuple[str, ...] = ("*_URL",)
@@ -25,19 +28,32 @@ class SecretRules:
     def name_refusal(self, name: str) -> str | None:
         """Return why a source may not name an environment variable; None if it may."""
         if name.startswith(_OF_THE_PLATFORM):
-            return f"the environment variable {name} belongs to the platform itself; give the secret of the source another name"
+            return (
+                f"the environment variable {name} belongs to the platform itself; give the secret "
+                f"of the source another name"
+            )
         if any(fnmatchcase(name, pattern) for pattern in self.names):
             return None
-        hint = f"give it a name that does, or add {name} to {NAMES} of the process that reads the source"
-        return f"sources may name environment variables like {', '.join(self.names)}, and {name} is none of them: {hint}"
+        hint = (
+            f"give it a name that does, or add {name} to {NAMES} of the process that reads the "
+            f"source"
+        )
+        return (
+            f"sources may name environment variables like {', '.join(self.names)}, and {name} is "
+            f"none of them: {hint}"
+        )
 
     def file_refusal(self, file: str) -> str | None:
-        """Return why a source may not name a file; None if it may. A link counts as the file to which it leads."""
+        """Return why a source may not name a file; None if it may. A link counts as the file to
+        which it leads."""
         found = Path(file).resolve()
         if any(found.is_relative_to(Path(folder).resolve()) for folder in self.folders):
             return None
         hint = f"move it there, or add its folder to {FOLDERS} of the process that reads the source"
-        return f"sources may name secret files in {', '.join(self.folders)}, and {file} is in none of these folders: {hint}"
+        return (
+            f"sources may name secret files in {', '.join(self.folders)}, and {file} is in none of "
+            f"these folders: {hint}"
+        )
 
 
 def read_secret_rules(variables: Variables) -> SecretRules:
@@ -53,7 +69,8 @@ def _names(text: str) -> tuple[str, ...]:
     for name in given:
         if not _NAME.fullmatch(name):
             raise ValueError(
-                f"{name!r} is no name of an environment variable: give capital letters, digits, _ and *, e.g. *_URL"
+                f"{name!r} is no name of an environment variable: give capital letters, digits, _ "
+                f"and *, e.g. *_URL"
             )
     return given
 

@@ -1,4 +1,5 @@
-"""Settings of the platform's upkeep: when it raises alerts about itself, and how long it stores what."""
+"""Settings of the platform's upkeep: when it raises alerts about itself, and how long it stores
+what."""
 
 from datetime import timedelta
 
@@ -21,7 +22,8 @@ _gibibytes = whole_number(1, 100_000, "is not a size: give whole GiB from 1 to 1
 
 
 def read_health_limits(variables: Variables) -> HealthLimits:
-    """Return `ALERTING_EVALUATION_LATE`, `ALERTING_SOURCE_STALE` (durations) and `ALERTING_DISK_LEAST` (GiB)."""
+    """Return `ALERTING_EVALUATION_LATE`, `ALERTING_SOURCE_STALE` (durations) and
+    `ALERTING_DISK_LEAST` (GiB)."""
     usual = HealthLimits()
     return HealthLimits(
         evaluation_late=variables.read(
@@ -34,7 +36,8 @@ def read_health_limits(variables: Variables) -> HealthLimits:
 
 
 def read_declaration_limits(variables: Variables) -> DeclarationLimits:
-    """Return `ALERTING_NEW_ASSETS_PER_DELIVERY`, `_PER_SOURCE`, `_IN_ALL`, and the same of `ALERTING_NEW_VARIABLES`."""
+    """Return `ALERTING_NEW_ASSETS_PER_DELIVERY`, `_PER_SOURCE`, `_IN_ALL`, and the same of
+    `ALERTING_NEW_VARIABLES`."""
     usual = DeclarationLimits()
 
     def bounds(what: str, default: DeclarationBounds) -> DeclarationBounds:
@@ -48,9 +51,8 @@ def read_declaration_limits(variables: Variables) -> DeclarationLimits:
 
 
 def read_retention(variables: Variables) -> Retention:
-    """Return `ALERTING_READINGS_LAST`, `_SCORES_LAST`, `_NOTIFICATIONS_LAST`, `_REPORTS_LAST`, `_AUDIT_LAST`, `_MODELS_LAST`,
-    `_PREDICTIONS_LAST`, `_ARCHIVE_LAST`.
-    """
+    """Return `ALERTING_READINGS_LAST`, `_SCORES_LAST`, `_NOTIFICATIONS_LAST`, `_REPORTS_LAST`,
+    `_AUDIT_LAST`, `_MODELS_LAST`, `_PREDICTIONS_LAST`, `_ARCHIVE_LAST`."""
     usual = vars(Retention())
     return Retention(
         **{
@@ -71,16 +73,19 @@ def lasting(text: str) -> timedelta:
 
 
 def archive_location(text: str) -> str:
-    """Return where archived readings are. Raises ValueError for all but an absolute folder or a bucket of an object store."""
+    """Return where archived readings are. Raises ValueError for all but an absolute folder or a
+    bucket of an object store."""
     scheme, _, rest = text.partition("://")
     is_bucket = scheme in ("s3", "gs", "az") and rest and not rest.startswith("/")
     if not (text.startswith("/") or is_bucket) or ".." in text.split("/"):
         raise ValueError(
-            "not a place for an archive: give an absolute folder, s3://bucket/folder, gs://… or az://…"
+            "not a place for an archive: give an absolute folder, s3://bucket/folder, gs://… or "
+            "az://…"
         )
     if "@" in rest or "?" in rest:
         raise ValueError(
-            "a place for an archive holds no credentials: those of object stores come from AWS_ACCESS_KEY_ID and others"
+            "a place for an archive holds no credentials: those of object stores come from "
+            "AWS_ACCESS_KEY_ID and others"
         )
     return text
 

@@ -1,7 +1,9 @@
-"""Cost of a raised alert: its score with contributions, and a recommendation, for a model of each family.
+"""Cost of a raised alert: its score with contributions, and a recommendation, for a model of each
+family.
 
-Synthetic line: a reading a minute of 20 variables, three of them controllable; the problem follows two of them. The slowest
-family counts; the peer is the plain score of the same row by the same model, a lower bound for every explanation.
+Synthetic line: a reading a minute of 20 variables, three of them controllable; the problem follows
+two of them. The slowest family counts; the peer is the plain score of the same row by the same
+model, a lower bound for every explanation.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -34,7 +36,8 @@ MOST_SCORE_MS, MOST_ADVICE_MS = 50, 1_000
 
 
 def run() -> dict[str, Any]:
-    """Return wall and CPU milliseconds, medians of fifteen, for the row with the highest score of the fortnight."""
+    """Return wall and CPU milliseconds, medians of fifteen, for the row with the highest score of
+    the fortnight."""
     history, definition = _history(), _definition()
     dataset = build_dataset(definition, 1, [history], history.readings.index[-1].to_pydatetime())
     families = {}
@@ -62,7 +65,9 @@ def run() -> dict[str, Any]:
         "peer": "features and bare score of the same row",
         "peer_figure": peer,
         "ratio": round(peer / figure, 3),
-        "goal": f"score with contributions < {MOST_SCORE_MS} ms, recommendation < {MOST_ADVICE_MS} ms",
+        "goal": (
+            f"score with contributions < {MOST_SCORE_MS} ms, recommendation < {MOST_ADVICE_MS} ms"
+        ),
         "met": all(
             f["score_ms"] < MOST_SCORE_MS and f["recommendation_ms"] < MOST_ADVICE_MS
             for f in families.values()

@@ -1,8 +1,10 @@
-"""Recommendations on AI4I 2020 (`ALERTING_REAL_DATA`) beside DiCE 0.12 and the nearest normal row, in the same run.
+"""Recommendations on AI4I 2020 (`ALERTING_REAL_DATA`) beside DiCE 0.12 and the nearest normal row,
+in the same run.
 
-A LightGBM model; every predicted failure (.5 or more) of 30 %. Speed, torque, tool wear and process temperature may be set
-within their observed range, type and air temperature may not. Truly safe: none of the failures HDF, PWF and OSF by the rules of
-the data set. `ALERTING_BENCH_DICE` names the interpreter of an environment with DiCE (pip install dice-ml==0.12).
+A LightGBM model; every predicted failure (.5 or more) of 30 %. Speed, torque, tool wear and process
+temperature may be set within their observed range, type and air temperature may not. Truly safe:
+none of the failures HDF, PWF and OSF by the rules of the data set. `ALERTING_BENCH_DICE` names the
+interpreter of an environment with DiCE (pip install dice-ml==0.12).
 """
 
 import json
@@ -59,7 +61,8 @@ AIMS = {
 
 
 def run() -> dict[str, Any]:
-    """Return the measures of every system over the same rows, and the scorings with and without guidance."""
+    """Return the measures of every system over the same rows, and the scorings with and without
+    guidance."""
     data = public_data.folder()
     if data is None:
         return {"benchmark": "recommend", "met": None, "note": public_data.ABSENT}
@@ -102,7 +105,8 @@ def run() -> dict[str, Any]:
 
 
 def _trained(data: Path) -> tuple[TrainedModel, Dataset, pd.DataFrame]:
-    """Return the model, its dataset split without regard to time with equal shares of failures, and the raw table."""
+    """Return the model, its dataset split without regard to time with equal shares of failures, and
+    the raw table."""
     definition, dataset = public_data.ai4i(data)
     rest, test = train_test_split(
         np.arange(len(dataset.label)), test_size=0.3, stratify=dataset.label, random_state=SEED
@@ -128,7 +132,8 @@ def _trained(data: Path) -> tuple[TrainedModel, Dataset, pd.DataFrame]:
 
 
 class _Measure:
-    """The measures of changed rows (rows x columns of the model; NaN where a system found none) of the alarmed rows."""
+    """The measures of changed rows (rows x columns of the model; NaN where a system found none) of
+    the alarmed rows."""
 
     def __init__(
         self,
@@ -158,7 +163,8 @@ class _Measure:
         self._types = np.asarray(table["Type"])[alarmed]
 
     def __call__(self, after: Floats, seconds: list[float]) -> dict[str, float]:
-        """Return shares, medians and means over the rows; those of an answer over the rows that have one."""
+        """Return shares, medians and means over the rows; those of an answer over the rows that
+        have one."""
         found = ~np.isnan(after).any(axis=1)
         valid = np.zeros(len(after), np.bool_)
         valid[found] = (
@@ -225,7 +231,8 @@ def _ours(
 
 
 def _history(dataset: Dataset, matrix: Floats, row: int) -> History:
-    """Return the readings of one product, of which four variables may be set within their range in training."""
+    """Return the readings of one product, of which four variables may be set within their range in
+    training."""
     variables = {}
     for i, name in enumerate(dataset.plan.columns):
         short = name.removesuffix(".last")
@@ -259,7 +266,8 @@ def _searches(results: list[RecommendationResult]) -> dict[str, Any]:
 
 
 def _nearest(measure: _Measure) -> tuple[Floats, list[float]]:
-    """Return, for each row, the settings of the nearest normal training row that the model does not alarm for."""
+    """Return, for each row, the settings of the nearest normal training row that the model does not
+    alarm for."""
     risk = measure.model.calibration.probability(measure.model.estimator.margin_of(measure.normal))
     pool = measure.normal[risk < measure.model.threshold]
     after, seconds = measure.before.copy(), []
@@ -316,7 +324,8 @@ def _dice(method: str, model: TrainedModel, measure: _Measure) -> tuple[Floats, 
 
 
 class _Unguided(Search):
-    """The same search with one set of levers after another, in random order, each searched to its end."""
+    """The same search with one set of levers after another, in random order, each searched to its
+    end."""
 
     random = np.random.default_rng(SEED)
 
@@ -335,7 +344,8 @@ class _Unguided(Search):
 def _guidance(
     model: TrainedModel, dataset: Dataset, alarmed: npt.NDArray[np.int64]
 ) -> dict[str, Any]:
-    """Return scorings for one answer with boxes of all sets of levers by effort, and with sets of levers in random order."""
+    """Return scorings for one answer with boxes of all sets of levers by effort, and with sets of
+    levers in random order."""
     guided = _ours(model, dataset, alarmed, answers=1)[1]
     with patch.object(whatif, "Search", _Unguided):
         unguided = _ours(model, dataset, alarmed, answers=1)[1]

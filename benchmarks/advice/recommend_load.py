@@ -1,8 +1,9 @@
-"""Cost of contributions and a recommendation for one alert, with 200 features and 500 trees, on one core.
+"""Cost of contributions and a recommendation for one alert, with 200 features and 500 trees, on one
+core.
 
-Synthetic line: a reading a minute of 25 variables with 8 features each, of which four can be set in 40 steps; the risk rises
-where two of them are high together. 100 alerts one after another; the goal is under a second for each and under 30 s for all. The
-peer is the contributions alone.
+Synthetic line: a reading a minute of 25 variables with 8 features each, of which four can be set in
+40 steps; the risk rises where two of them are high together. 100 alerts one after another; the goal
+is under a second for each and under 30 s for all. The peer is the contributions alone.
 """
 
 import statistics
@@ -37,7 +38,8 @@ AGGREGATIONS = ("mean", "std", "min", "max", "last", "slope")
 
 
 def run() -> dict[str, Any]:
-    """Return seconds of an alert (median and slowest) and of all, peak memory, and the mean number of scorings."""
+    """Return seconds of an alert (median and slowest) and of all, peak memory, and the mean number
+    of scorings."""
     history, plan = _history(), _plan()
     at = to_millis(START) + np.arange(120, DAYS * 24 * 60, 5, dtype=np.int64) * MINUTE
     rows = build_features(plan, history, at)
@@ -63,7 +65,10 @@ def run() -> dict[str, Any]:
     return {
         "benchmark": "recommend_load",
         "figure": round(median, 3),
-        "unit": f"s of contributions and a recommendation, {len(plan.columns)} features, {TREES} trees, median of {len(alarmed)}",
+        "unit": (
+            f"s of contributions and a recommendation, {len(plan.columns)} features, {TREES} "
+            f"trees, median of {len(alarmed)}"
+        ),
         "peer": "contributions alone",
         "peer_figure": round(peer, 3),
         "ratio": round(peer / median, 3),

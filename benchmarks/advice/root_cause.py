@@ -1,10 +1,13 @@
-"""Does the reason point to the part that fails? Public data of 20 machines, whose failures name their component.
+"""Does the reason point to the part that fails? Public data of 20 machines, whose failures name
+their component.
 
-Five folds of four machines: a LightGBM model with its default parameters learns from twelve other machines, four more set
-calibration and threshold, and each alert on the last four that a failure of one component followed is explained. In this
-simulation a failing component moves one sensor: 1 voltage, 2 rotation, 3 pressure, 4 vibration. Right: that sensor has one of the
-two largest contributions of the four sensors, at the row of the raise. Chance: .50. Named as well: the share in which it is among
-the first two of all variables, which include the days since each maintenance, the age and the model of the machine.
+Five folds of four machines: a LightGBM model with its default parameters learns from twelve other
+machines, four more set calibration and threshold, and each alert on the last four that a failure of
+one component followed is explained. In this simulation a failing component moves one sensor: 1
+voltage, 2 rotation, 3 pressure, 4 vibration. Right: that sensor has one of the two largest
+contributions of the four sensors, at the row of the raise. Chance: .50. Named as well: the share in
+which it is among the first two of all variables, which include the days since each maintenance, the
+age and the model of the machine.
 """
 
 from collections import Counter
@@ -39,7 +42,8 @@ FOLDS, CHANCE, FAMILY = 5, 0.5, "lightgbm"
 
 
 def run() -> dict[str, Any]:
-    """Return the share of true alerts whose failing component has its sensor among the first two of the four."""
+    """Return the share of true alerts whose failing component has its sensor among the first two of
+    the four."""
     data = folder()
     if data is None:
         return {"benchmark": "root_cause", "met": None, "note": ABSENT}
@@ -54,7 +58,10 @@ def run() -> dict[str, Any]:
     return {
         "benchmark": "root_cause",
         "figure": round(right / len(found), 3),
-        "unit": f"share of {len(found)} true alerts with the failing component's sensor among the first two of four sensors",
+        "unit": (
+            f"share of {len(found)} true alerts with the failing component's sensor among the "
+            f"first two of four sensors"
+        ),
         "peer": "chance",
         "peer_figure": CHANCE,
         "ratio": round(right / len(found) / CHANCE, 3),

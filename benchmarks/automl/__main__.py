@@ -1,4 +1,5 @@
-"""`python -m benchmarks.automl`: one JSON line for each task and budget on standard output, then a table on standard error."""
+"""`python -m benchmarks.automl`: one JSON line for each task and budget on standard output, then a
+table on standard error."""
 
 import argparse
 import json

@@ -1,5 +1,6 @@
-"""Cells: results of one system on one task with one budget and seed. Each is measured once, in its own process, and stored
-as one JSON file with all its dependencies, so that an interrupted comparison continues after its last cell."""
+"""Cells: results of one system on one task with one budget and seed. Each is measured once, in its
+own process, and stored as one JSON file with all its dependencies, so that an interrupted
+comparison continues after its last cell."""
 
 import hashlib
 import json
@@ -21,7 +22,8 @@ PATIENCE_S = 900  # time beyond its budget after which a system is stopped
 
 @dataclass(frozen=True)
 class System:
-    """A system that searches. `version`: of everything that affects its result; `share`: its share of the budget."""
+    """A system that searches. `version`: of everything that affects its result; `share`: its share
+    of the budget."""
 
     name: str
     python: str
@@ -30,7 +32,8 @@ class System:
 
 
 def ours(share: float) -> System:
-    """Return this platform as a system; its version is a hash of the source of its learning part."""
+    """Return this platform as a system; its version is a hash of the source of its learning
+    part."""
     digest = hashlib.sha256()
     for file in sorted(Path(next(iter(alerting.learning.__path__))).rglob("*.py")):
         digest.update(file.read_bytes())
@@ -49,7 +52,8 @@ def peer(name: str, python: str) -> System | None:
 def cell(
     kept: Path, task: Task, system: System, budget: float, seed: int, core: int
 ) -> dict[str, Any] | None:
-    """Return the stored cell, or measure it. None, with the reason on standard error, if the system failed."""
+    """Return the stored cell, or measure it. None, with the reason on standard error, if the system
+    failed."""
     key = {
         "task": task.name,
         "part": task.part,

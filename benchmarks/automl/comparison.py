@@ -1,4 +1,5 @@
-"""Comparison of our search with the better peer on one task with one budget, and the table of all results."""
+"""Comparison of our search with the better peer on one task with one budget, and the table of all
+results."""
 
 import os
 import sys
@@ -49,11 +50,17 @@ def compare(
     share: float = 0.5,
     autogluon: str = AUTOGLUON,
 ) -> dict[str, Any]:
-    """Return every system's metrics, and the difference to the better peer with its confidence interval. Lost: it is below 0."""
+    """Return every system's metrics, and the difference to the better peer with its confidence
+    interval. Lost: it is below 0."""
     frame = {
         "benchmark": f"automl {name}",
-        "unit": f"average precision, {budget:g} s on one core, ours {share:g} of FLAML's CPU seconds, mean of {seeds} seed(s)",
-        "goal": "not worse than the better peer beyond the 95 % bootstrap interval, in half of its time",
+        "unit": (
+            f"average precision, {budget:g} s on one core, ours {share:g} of FLAML's CPU seconds, "
+            f"mean of {seeds} seed(s)"
+        ),
+        "goal": (
+            "not worse than the better peer beyond the 95 % bootstrap interval, in half of its time"
+        ),
     }
     data = folder()
     if data is None:

@@ -21,14 +21,16 @@ SAMPLES = 1000
 
 
 def compute_metrics(task: Task, score: Floats) -> dict[str, float | None]:
-    """Return average precision, Brier score, and event recall at one false alarm a week (None without true time stamps)."""
+    """Return average precision, Brier score, and event recall at one false alarm a week (None
+    without true time stamps)."""
     rows = row_metrics(task.dataset.label[task.dataset.measured_in("test")], score)
     recall = _recall(task.dataset, score) if task.dated else None
     return {"ap": rows["ap"], "brier": rows["brier"], "event_recall": recall}
 
 
 def _recall(dataset: Dataset, score: Floats) -> float | None:
-    """Return the share of problems found at the best threshold with at most one false alarm a week and asset."""
+    """Return the share of problems found at the best threshold with at most one false alarm a week
+    and asset."""
     test = dataset.measured_in("test")
     observed = observe_rows(
         at=dataset.at[test],
@@ -56,10 +58,12 @@ def _recall(dataset: Dataset, score: Floats) -> float | None:
 def resampled(
     tasks: Sequence[Task], scores: Mapping[int, Scores], samples: int = SAMPLES
 ) -> dict[str, Floats]:
-    """Return average precision of each system under resampling (samples), as the mean over its seeds and over folds.
+    """Return average precision of each system under resampling (samples), as the mean over its
+    seeds and over folds.
 
-    Whole blocks of rows are drawn, the same for all systems: an interval of positive rows of one asset (an event), a day of its
-    other rows; single rows where they are independent. `scores`: by number of the fold.
+    Whole blocks of rows are drawn, the same for all systems: an interval of positive rows of one
+    asset (an event), a day of its other rows; single rows where they are independent. `scores`: by
+    number of the fold.
     """
     found = [_one(task, scores[task.part], samples) for task in tasks]
     return {name: np.mean([part[name] for part in found], axis=0) for name in found[0]}

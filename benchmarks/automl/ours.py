@@ -2,10 +2,11 @@
 
 Run: python -m benchmarks.automl.ours FOLDER ANSWER.json --budget SECONDS --seed N --core N
 
-The steps equal those of a training: every family is searched on walk-forward folds of the training rows, the best is fitted,
-calibrated on the later validation rows, and fitted again on both as what serves is fitted again on all. A fifth of the budget is
-left for that; the families share the rest. The budget is wall time, as in a search: other work on the same core reduces ours. The
-threshold, which the peers do not choose, is not part of it.
+The steps equal those of a training: every family is searched on walk-forward folds of the training
+rows, the best is fitted, calibrated on the later validation rows, and fitted again on both as what
+serves is fitted again on all. A fifth of the budget is left for that; the families share the rest.
+The budget is wall time, as in a search: other work on the same core reduces ours. The threshold,
+which the peers do not choose, is not part of it.
 """
 
 import argparse

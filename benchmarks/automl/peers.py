@@ -1,11 +1,13 @@
-"""One search by a peer: a script without imports of this platform, because it may run in another environment.
+"""One search by a peer: a script without imports of this platform, because it may run in another
+environment.
 
 Run: <python> peers.py flaml|autogluon TABLE.parquet ANSWER.json --budget SECONDS --seed N --core N
      <python> peers.py flaml|autogluon --versions
 
-The table is an exported matrix: `part`, `label` and the features under f0, f1 ... FLAML fits on training and validation rows
-together and splits them as it likes. AutoGluon fits on the training rows and validates on the later validation rows; where
-rows have no order in time (`--any-order`) it too gets both.
+The table is an exported matrix: `part`, `label` and the features under f0, f1 ... FLAML fits on
+training and validation rows together and splits them as it likes. AutoGluon fits on the training
+rows and validates on the later validation rows; where rows have no order in time (`--any-order`) it
+too gets both.
 """
 
 import argparse
@@ -50,14 +52,16 @@ def main() -> None:
 
 
 def pin(core: int) -> None:
-    """Pin this process and its children to one core with one thread each, to limit the effect of other processes."""
+    """Pin this process and its children to one core with one thread each, to limit the effect of
+    other processes."""
     os.sched_setaffinity(0, {core})
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
 
 
 def measured(work: Any) -> dict[str, Any]:
-    """Return the scores and choice of `work`, with its wall and CPU seconds and the peak memory of this process."""
+    """Return the scores and choice of `work`, with its wall and CPU seconds and the peak memory of
+    this process."""
     wall, cpu = time.monotonic(), _cpu_seconds()
     score, chosen = work()
     took = {
@@ -73,7 +77,8 @@ def _cpu_seconds() -> float:
 
 
 def _peak_mib() -> int:
-    """Return the peak memory of this program in MiB: `ru_maxrss` would include the memory of its parent."""
+    """Return the peak memory of this program in MiB: `ru_maxrss` would include the memory of its
+    parent."""
     line = next(
         line
         for line in Path("/proc/self/status").read_text().splitlines()

@@ -1,4 +1,5 @@
-"""Tasks: public data as datasets of the platform, and as exported matrices for the peers, stored by hash."""
+"""Tasks: public data as datasets of the platform, and as exported matrices for the peers, stored by
+hash."""
 
 import hashlib
 import json
@@ -19,12 +20,14 @@ from benchmarks.helpers.public_data import ai4i, azure, roasting, stratified
 TASKS = ("azure", "roasting", "ai4i", "ai4i-folds")
 FOLDS = 5
 ALL_AT_ONCE = 0  # the part of a task without folds
-PARTS = "parts.parquet"  # of all rows: the table for the peers lacks those that no system is measured by
+# of all rows: the table for the peers lacks those that no system is measured by
+PARTS = "parts.parquet"
 
 
 @dataclass(frozen=True)
 class Task:
-    """One dataset with its split. `folder`: its matrix (`table.parquet`) and files; `hash`: over matrix, labels and parts."""
+    """One dataset with its split. `folder`: its matrix (`table.parquet`) and files; `hash`: over
+    matrix, labels and parts."""
 
     name: str
     part: int
@@ -44,7 +47,8 @@ class Task:
 
 
 def load(data: Path, kept: Path, name: str) -> list[Task]:
-    """Return a task, or one for each fold. Write its matrix to a folder below `kept` unless it exists. Idempotent."""
+    """Return a task, or one for each fold. Write its matrix to a folder below `kept` unless it
+    exists. Idempotent."""
     loader: Callable[[Path], tuple[ClassifierDefinition, Dataset]]
     loader = azure if name == "azure" else roasting if name == "roasting" else ai4i
     definition, dataset = loader(data)
@@ -55,7 +59,8 @@ def load(data: Path, kept: Path, name: str) -> list[Task]:
 def export_task(
     kept: Path, name: str, number: int, definition: ClassifierDefinition, dataset: Dataset
 ) -> Task:
-    """Return the task with its matrix in a folder below `kept`, written unless it exists. Idempotent."""
+    """Return the task with its matrix in a folder below `kept`, written unless it exists.
+    Idempotent."""
     digest = _hash(dataset)
     folder = kept / f"{name}-{number}-{digest}"
     if not (folder / "table.parquet").exists():

@@ -10,7 +10,8 @@ from benchmarks.helpers.ports import await_port
 
 
 class Mosquitto:
-    """A broker that queues any number of messages, sends 1,000 ahead and keeps its sessions over a restart."""
+    """A broker that queues any number of messages, sends 1,000 ahead and keeps its sessions over a
+    restart."""
 
     def __init__(self, folder: Path) -> None:
         """Write its settings into a folder. Raises FileNotFoundError if it is not installed."""
@@ -25,7 +26,8 @@ class Mosquitto:
         self._config = folder / "mosquitto.conf"
         user = "user root\n" if os.getuid() == 0 else ""
         self._config.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence "
+            f"true\npersistence_location {folder}/\n"
             f"max_queued_messages 0\nmax_inflight_messages 1000\n{user}"
         )
         self._process: subprocess.Popen[bytes] | None = None

@@ -1,6 +1,8 @@
-"""Public data sets as datasets of the platform, read from the folder in ALERTING_REAL_DATA and not stored.
+"""Public data sets as datasets of the platform, read from the folder in ALERTING_REAL_DATA and not
+stored.
 
-Reading needs no database; definitions, delays and names equal those of `config/examples` and its import commands.
+Reading needs no database; definitions, delays and names equal those of `config/examples` and its
+import commands.
 """
 
 import os
@@ -35,7 +37,8 @@ def folder() -> Path | None:
 def azure(
     data: Path, errors: bool = False, **learning: Any
 ) -> tuple[ClassifierDefinition, Dataset]:
-    """Return the dataset of component failures within 24 h, without the error events unless they are asked for."""
+    """Return the dataset of component failures within 24 h, without the error events unless they
+    are asked for."""
     definition = _definition(f"azure/failure-24h{'' if errors else '-no-errors'}.yaml", learning)
     machines = list(_machines(data / "azure_pdm_subset", errors))
     return definition, build_dataset(definition, 1, machines, datetime(2015, 4, 1, 6, tzinfo=UTC))
@@ -44,7 +47,8 @@ def azure(
 def roasting(
     data: Path, assets: str = "assets.yaml", **learning: Any
 ) -> tuple[ClassifierDefinition, Dataset]:
-    """Return the dataset of laboratory quality below its limit at the next sample. `assets`: the file of the asset."""
+    """Return the dataset of laboratory quality below its limit at the next sample. `assets`: the
+    file of the asset."""
     definition = _definition("roasting/quality-low.yaml", learning)
     files = data / "roasting_production_quality"
     document = yaml.safe_load((EXAMPLES / "roasting" / assets).read_text())["roaster-1"]
@@ -60,10 +64,12 @@ def roasting(
 def ai4i(
     data: Path, failure: str = "Machine failure", **learning: Any
 ) -> tuple[ClassifierDefinition, Dataset]:
-    """Return the dataset of machine failures by product: one a minute in the order of UDI, its failure half a minute later.
+    """Return the dataset of machine failures by product: one a minute in the order of UDI, its
+    failure half a minute later.
 
-    The model sees type, temperatures, speed, torque and tool wear of the product alone: the columns of failure modes define
-    the label, and are left out. `failure` may be one of them (TWF, HDF, PWF, OSF, RNF) instead.
+    The model sees type, temperatures, speed, torque and tool wear of the product alone: the columns
+    of failure modes define the label, and are left out. `failure` may be one of them (TWF, HDF,
+    PWF, OSF, RNF) instead.
     """
     table = pd.read_csv(data / "ai4i2020" / "ai4i2020.csv", encoding="utf-8-sig").sort_values("UDI")
     numbers = table.drop(
@@ -98,8 +104,8 @@ def ai4i(
 
 
 def stratified(dataset: Dataset, folds: int = 5, seed: int = 0) -> list[Dataset]:
-    """Return folds of the rows without regard to time: each tests once, a fourth of the others validates, with equal shares of
-    the label. For data without time stamps only."""
+    """Return folds of the rows without regard to time: each tests once, a fourth of the others
+    validates, with equal shares of the label. For data without time stamps only."""
     label, parts = dataset.label, []
     for _, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(label, label):
         part = np.full(len(label), "train", dtype=object)

@@ -17,7 +17,8 @@ LONGEST_S = 60.0
 GOAL, LEAST_VALUES = 0.8, 31_400
 START = datetime(2026, 1, 5, tzinfo=UTC)
 Rows = Callable[[], Generator[int, None, None]]
-"""Starts a consumer that yields 0 before it connects, then the number of rows that each of its batches stored."""
+"""Starts a consumer that yields 0 before it connects, then the number of rows that each of its
+batches stored."""
 
 
 def wide(number: int) -> bytes:

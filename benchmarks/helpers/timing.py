@@ -7,7 +7,8 @@ from typing import Any
 
 
 def medians(name: str, work: Callable[[], Any], rounds: int) -> dict[str, float]:
-    """Return wall milliseconds `NAME_ms` and CPU milliseconds of this process `NAME_cpu_ms`: medians, after a warm-up round."""
+    """Return wall milliseconds `NAME_ms` and CPU milliseconds of this process `NAME_cpu_ms`:
+    medians, after a warm-up round."""
     work()
     wall, cpu = [], []
     for _ in range(rounds):

@@ -1,10 +1,12 @@
-"""Does the detector that is chosen without labels find real anomalies? SKAB: a water loop with 8 sensors, 34 recordings.
+"""Does the detector that is chosen without labels find real anomalies? SKAB: a water loop with 8
+sensors, 34 recordings.
 
-Each recording's first 400 rows are normal operation, without their labels; every later row is called normal or not. The window
-was fixed on the 16 recordings of `valve1` (`python -m benchmarks.kinds.anomaly valve1` prints the trials), where the defaults of
-the kind for statistics and threshold were as good as any; the others were scored once for each version of this benchmark. F1 is
-pooled over rows, as in the published table: always alarm 0.698, isolation forest 0.29, T² + Q 0.76, local outlier factor 0.774,
-convolutional autoencoder 0.78.
+Each recording's first 400 rows are normal operation, without their labels; every later row is
+called normal or not. The window was fixed on the 16 recordings of `valve1` (`python -m
+benchmarks.kinds.anomaly valve1` prints the trials), where the defaults of the kind for statistics
+and threshold were as good as any; the others were scored once for each version of this benchmark.
+F1 is pooled over rows, as in the published table: always alarm 0.698, isolation forest 0.29, T² + Q
+0.76, local outlier factor 0.774, convolutional autoencoder 0.78.
 """
 
 import json
@@ -37,7 +39,8 @@ NORMAL_ROWS, GOAL = 400, 0.77
 WINDOWS: tuple[str, ...] = ("30s", "20s", "10s")
 SHARES: tuple[float | None, ...] = (None, 0.01, 0.02, 0.05)
 WINDOW, SHARE = "30s", None
-"""Fixed on valve1. A share of normal time in alarm; None: the threshold by default, one false alarm a week."""
+"""Fixed on valve1. A share of normal time in alarm; None: the threshold by default, one false alarm
+a week."""
 _SAMPLES = 2_000
 CHOSEN = "chosen without labels"
 
@@ -53,7 +56,8 @@ class Outcome:
 
 
 def run() -> dict[str, object]:
-    """Return F1 and rates on the recordings outside of valve1, with bounds over recordings, and the best single candidate."""
+    """Return F1 and rates on the recordings outside of valve1, with bounds over recordings, and the
+    best single candidate."""
     data = folder()
     if data is None:
         return {"benchmark": "anomaly", "met": None, "note": ABSENT}
@@ -102,7 +106,8 @@ def _definition(window: str, share: float | None) -> AnomalyDefinition:
 def _outcomes(
     file: Path, window: str, shares: Sequence[float | None]
 ) -> dict[float | None, dict[str, Outcome]]:
-    """Return, for each threshold, the outcome of every candidate and of the one that is chosen without labels."""
+    """Return, for each threshold, the outcome of every candidate and of the one that is chosen
+    without labels."""
     history, anomalous = _recording(file)
     ts = millis(pd.DatetimeIndex(history.readings.index))
     start, cutoff, end = (from_millis(int(t)) for t in (ts[0] - 1, ts[NORMAL_ROWS - 1], ts[-1]))

@@ -1,13 +1,17 @@
-"""Forecasts beside their peers on public data (`ALERTING_REAL_DATA`): roasting as virtual metrology, and skill by variable.
+"""Forecasts beside their peers on public data (`ALERTING_REAL_DATA`): roasting as virtual
+metrology, and skill by variable.
 
-Virtual metrology: the next laboratory value of the roasting machine, predicted on the hour, five minutes before the sample is
-taken, with the value of the sample before known (a laboratory that answers within 55 minutes) and sensor means up to that hour.
-January to July 2015 trains (June and July calibrate the intervals and fit nothing), August to December tests. The peer is
-gradient boosting (scikit-learn's, as it comes) on the sensors of the previous three hours and the last value.
+Virtual metrology: the next laboratory value of the roasting machine, predicted on the hour, five
+minutes before the sample is taken, with the value of the sample before known (a laboratory that
+answers within 55 minutes) and sensor means up to that hour. January to July 2015 trains (June and
+July calibrate the intervals and fit nothing), August to December tests. The peer is gradient
+boosting (scikit-learn's, as it comes) on the sensors of the previous three hours and the last
+value.
 
-Skill: by how much the CRPS of the chosen forecaster is less than that of the better of persistence and smoothing, for each
-variable of both sets of data, six hours ahead, on the last fifth of the time, with the 95 % interval over paired days. The limit
-of each variable is its 95 % quantile. ALERTING_BENCH_PART: `metrology` or `skill` alone.
+Skill: by how much the CRPS of the chosen forecaster is less than that of the better of persistence
+and smoothing, for each variable of both sets of data, six hours ahead, on the last fifth of the
+time, with the 95 % interval over paired days. The limit of each variable is its 95 % quantile.
+ALERTING_BENCH_PART: `metrology` or `skill` alone.
 """
 
 import os
@@ -51,7 +55,8 @@ _DATES = {
 
 
 def run() -> dict[str, Any]:
-    """Return the error beside the peer's, with bounds, coverage by month, and the skill of each variable."""
+    """Return the error beside the peer's, with bounds, coverage by month, and the skill of each
+    variable."""
     data = folder()
     if data is None:
         return {"benchmark": "forecast", "skipped": ABSENT}
@@ -66,7 +71,8 @@ def run() -> dict[str, Any]:
 
 
 def metrology(data: Path) -> dict[str, Any]:
-    """Return errors and coverage of the next laboratory value, and the peer's error on the same samples."""
+    """Return errors and coverage of the next laboratory value, and the peer's error on the same
+    samples."""
     roaster, sensors = _roaster(data)
     definition = _definition(
         "quality", roaster.asset.name, 341.0, "1h", periods=_DATES, learning={}
@@ -117,7 +123,10 @@ def metrology(data: Path) -> dict[str, Any]:
         "ratio": round(peer_mae / mae, 3),
         "last_value": round(float(np.abs(values - last).mean()), 3),
         "models": figures,
-        "goal": f"at most {GOAL}, the bound of the difference above 0; 90 % intervals hold 88 to 92 %, each month 85 to 95 %",
+        "goal": (
+            f"at most {GOAL}, the bound of the difference above 0; 90 % intervals hold 88 to 92 "
+            f"%, each month 85 to 95 %"
+        ),
         "met": bool(
             mae <= GOAL
             and main["peer_less_ours"][0] > 0
@@ -206,7 +215,8 @@ def _definition(
 
 
 def _roaster(data: Path) -> tuple[History, pd.DataFrame]:
-    """Return the roasting machine with a laboratory that answers within 55 minutes, and its sensors alone."""
+    """Return the roasting machine with a laboratory that answers within 55 minutes, and its sensors
+    alone."""
     files = data / "roasting_production_quality"
     document = yaml.safe_load((EXAMPLES / "roasting" / "assets.yaml").read_text(encoding="utf-8"))[
         "roaster-1"

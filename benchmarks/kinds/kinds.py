@@ -1,13 +1,16 @@
-"""Kinds that learn: one tick of 1,000 targets of each, and the training of each on 100,000 rows of 50 variables.
+"""Kinds that learn: one tick of 1,000 targets of each, and the training of each on 100,000 rows of
+50 variables.
 
-Each in a process of its own, with all stores in memory, so that time and memory are those of the kind. Tick: 100 assets with four
-variables and one reading a minute, ten definitions of the kind on all of them, evaluated every five minutes; what the ten have in
-common is read and computed once, as in service. A model is trained once and registered for all ten. Training: one asset, one
-reading a minute, the definition as short as it may be, so every candidate is tried with the settings by default.
+Each in a process of its own, with all stores in memory, so that time and memory are those of the
+kind. Tick: 100 assets with four variables and one reading a minute, ten definitions of the kind on
+all of them, evaluated every five minutes; what the ten have in common is read and computed once, as
+in service. A model is trained once and registered for all ten. Training: one asset, one reading a
+minute, the definition as short as it may be, so every candidate is tried with the settings by
+default.
 
-ALERTING_BENCH_PART names the measurements to make, by words that stand in their names: `ticks`, `training`, `forecast`,
-`ticks-anomaly,training-forecast`; each prints its figures as soon as it has them. ALERTING_BENCH_SCALE: 20 divides
-assets and rows by twenty, for a trial.
+ALERTING_BENCH_PART names the measurements to make, by words that stand in their names: `ticks`,
+`training`, `forecast`, `ticks-anomaly,training-forecast`; each prints its figures as soon as it has
+them. ALERTING_BENCH_SCALE: 20 divides assets and rows by twenty, for a trial.
 """
 
 import json
@@ -49,7 +52,8 @@ _AT_ONCE = 5_000
 
 
 def run(kinds: Sequence[str] = KINDS) -> dict[str, Any]:
-    """Return seconds, CPU per target and peak memory of a tick, and minutes and memory of a training, by kind."""
+    """Return seconds, CPU per target and peak memory of a tick, and minutes and memory of a
+    training, by kind."""
     ticks = {kind: _alone(measure_ticks, kind) for kind in kinds if _is_wanted(f"ticks-{kind}")}
     trainings = {
         kind: _alone(measure_training, kind) for kind in kinds if _is_wanted(f"training-{kind}")
@@ -66,7 +70,8 @@ def run(kinds: Sequence[str] = KINDS) -> dict[str, Any]:
         "unit": f"minutes of the slowest training on {ROWS} rows of {VARIABLES} variables",
         "peer": None,
         "ratio": None,
-        "goal": f"trainings below {MOST_MINUTES:g} min and {MOST_MIB} MiB, a tick of {ASSETS * DEFINITIONS} targets below "
+        "goal": f"trainings below {MOST_MINUTES:g} min and {MOST_MIB} MiB, a tick of "
+        f"{ASSETS * DEFINITIONS} targets below "
         f"{MOST_TICK_S:g} s",
         "met": bool(met) if complete else None,
         "ticks": ticks,
@@ -174,7 +179,8 @@ def _document(kind: str, name: str, assets: Sequence[str], quick: bool) -> dict[
 def _fill(
     platform: Platform, assets: Sequence[str], names: Sequence[str], first: int, last: int
 ) -> None:
-    """Write the readings of minutes (first, last]: variables that follow one slow course, each with noise of its own."""
+    """Write the readings of minutes (first, last]: variables that follow one slow course, each with
+    noise of its own."""
     variables = {name: Variable(sampling=timedelta(minutes=1)) for name in names}
     platform.assets.put([Asset(name=name, variables=variables) for name in assets])
     for number, name in enumerate(assets):

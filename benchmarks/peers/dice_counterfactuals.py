@@ -1,10 +1,12 @@
-"""Counterfactuals of DiCE (0.12): a script without imports of this platform, because it runs in another environment.
+"""Counterfactuals of DiCE (0.12): a script without imports of this platform, because it runs in
+another environment.
 
 Run: <python> dice_counterfactuals.py genetic|random FOLDER SEED
 
-FOLDER holds `train.csv` (columns and `label`), `rows.csv`, `settings.json` (columns, vary, ranges, pairs, slope, intercept,
-threshold) and the boosters as `model-*.txt`. Writes `METHOD.csv`, one changed row for each row (empty where DiCE finds none), and
-prints seconds for each row and the peak memory. Its class is the alarm: the probability is moved so that the threshold is .5.
+FOLDER holds `train.csv` (columns and `label`), `rows.csv`, `settings.json` (columns, vary, ranges,
+pairs, slope, intercept, threshold) and the boosters as `model-*.txt`. Writes `METHOD.csv`, one
+changed row for each row (empty where DiCE finds none), and prints seconds for each row and the peak
+memory. Its class is the alarm: the probability is moved so that the threshold is .5.
 """
 
 import contextlib

@@ -1,4 +1,5 @@
-"""Rolling windows of polars: a script without imports of this platform, because it runs in another environment.
+"""Rolling windows of polars: a script without imports of this platform, because it runs in another
+environment.
 
 Run: <python> polars_rolling.py time|rows TABLE.parquet STRIDE ROUNDS
 

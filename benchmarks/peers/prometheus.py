@@ -1,4 +1,5 @@
-"""Peer of the evaluation benchmark: Debian's Prometheus on loopback, with rules over series that it scrapes there."""
+"""Peer of the evaluation benchmark: Debian's Prometheus on loopback, with rules over series that it
+scrapes there."""
 
 import json
 import shutil
@@ -25,7 +26,8 @@ def is_installed() -> bool:
 
 
 def cpu_per_rule(rules: list[str], page: Callable[[], str]) -> dict[str, float]:
-    """Return CPU microseconds per evaluation of one rule, without the cost of scraping, and the measurements behind it.
+    """Return CPU microseconds per evaluation of one rule, without the cost of scraping, and the
+    measurements behind it.
 
     `rules`: expressions. `page`: the metrics to scrape, in the text format, as they are now.
     """
@@ -68,7 +70,8 @@ def _exporter(page: Callable[[], str]) -> Iterator[str]:
 
 @contextmanager
 def _prometheus(target: str, rules: list[str]) -> Iterator[str]:
-    """Run a server with these alerting rules in ten groups and yield the address of its own metrics."""
+    """Run a server with these alerting rules in ten groups and yield the address of its own
+    metrics."""
     with tempfile.TemporaryDirectory() as folder, socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"

@@ -1,8 +1,10 @@
-"""Reports of a month on 500 definitions with 100,000 episodes, and the plant's report: minutes and peak memory.
+"""Reports of a month on 500 definitions with 100,000 episodes, and the plant's report: minutes and
+peak memory.
 
-On a real embedded server: 100 assets with ten variables every ten minutes over two months, 250 classifiers with a score every
-half hour, 250 thresholds, 200 episodes each with reasons, answers and outcomes. Each report is gathered, computed, drawn and
-rendered, as for the schedule, and its tables are made; storing and mailing are left out.
+On a real embedded server: 100 assets with ten variables every ten minutes over two months, 250
+classifiers with a score every half hour, 250 thresholds, 200 episodes each with reasons, answers
+and outcomes. Each report is gathered, computed, drawn and rendered, as for the schedule, and its
+tables are made; storing and mailing are left out.
 """
 
 import tempfile
@@ -71,7 +73,10 @@ def run() -> dict[str, Any]:
     return {
         "benchmark": "report",
         "figure": round(minutes, 2),
-        "unit": f"minutes for {DEFINITIONS} reports on a month with {EPISODES_MADE} episodes, and the plant's",
+        "unit": (
+            f"minutes for {DEFINITIONS} reports on a month with {EPISODES_MADE} episodes, and the "
+            f"plant's"
+        ),
         "cpu_minutes": round(cpu_minutes, 2),
         "peak_mib": round(memory),
         "largest_page_kb": round(largest / 1000),

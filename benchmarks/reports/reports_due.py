@@ -1,9 +1,11 @@
-"""2,000 reports that are due at once, through the real scheduler: minutes until the last one and the plant's are stored.
+"""2,000 reports that are due at once, through the real scheduler: minutes until the last one and
+the plant's are stored.
 
-Airflow's API server, scheduler and DAG processor run as `alerting up` starts them, on an embedded database, with all DAGs of the
-project. The definitions are thresholds (classifiers would start their trainings); each has three episodes in the last closed
-week, on 50 assets with a reading every ten minutes. The minutes begin with the start of Airflow.
-A small try: `python -m benchmarks.reports.reports_due 100`.
+Airflow's API server, scheduler and DAG processor run as `alerting up` starts them, on an embedded
+database, with all DAGs of the project. The definitions are thresholds (classifiers would start
+their trainings); each has three episodes in the last closed week, on 50 assets with a reading every
+ten minutes. The minutes begin with the start of Airflow. A small try: `python -m
+benchmarks.reports.reports_due 100`.
 """
 
 import json
@@ -40,7 +42,8 @@ PAUSE_S, PATIENCE = 2.0, timedelta(hours=2)
 
 
 def run(size: int = DEFINITIONS) -> dict[str, Any]:
-    """Return the minutes from the start of Airflow until every report on the last week is stored."""
+    """Return the minutes from the start of Airflow until every report on the last week is
+    stored."""
     signal.signal(
         signal.SIGTERM, lambda *_: sys.exit("ended by a signal")
     )  # so that no part of Airflow goes on
@@ -63,7 +66,10 @@ def run(size: int = DEFINITIONS) -> dict[str, Any]:
     return {
         "benchmark": "reports_due",
         "figure": round(last, 1),
-        "unit": f"minutes from Airflow's start until {size} reports due at once and the plant's are stored",
+        "unit": (
+            f"minutes from Airflow's start until {size} reports due at once and the plant's are "
+            f"stored"
+        ),
         "first_minutes": round(first, 1),
         "peer": "the hour in which the recipients of Monday's reports expect them",
         "peer_figure": GOAL_MINUTES,

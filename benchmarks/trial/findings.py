@@ -1,4 +1,5 @@
-"""Compare two walked lines: each problem, avoided or not; each intervention, needed or not; totals by day."""
+"""Compare two walked lines: each problem, avoided or not; each intervention, needed or not; totals
+by day."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -93,22 +94,26 @@ def find(lines: Lines, progress: Progress) -> Findings:
 
 
 def near(problem: Occurrence, other: Occurrence) -> bool:
-    """Return whether a problem of the other line is the same one: it overlaps it, or is less than half an hour from it."""
+    """Return whether a problem of the other line is the same one: it overlaps it, or is less than
+    half an hour from it."""
     return other.start < problem.end + SAME and other.end > problem.start - SAME
 
 
 def is_needed(intervention: Intervention, left: Sequence[Occurrence]) -> bool:
-    """Return whether the line left alone had a problem at any time between the alert and the end of the intervention."""
+    """Return whether the line left alone had a problem at any time between the alert and the end of
+    the intervention."""
     return any(p.start <= intervention.released and p.end > intervention.alert for p in left)
 
 
 def in_time(raised: Sequence[Raised], problem: Occurrence, lines: Lines) -> bool:
-    """Return whether an alert was raised within the warning time of a problem: gap to gap + horizon before it."""
+    """Return whether an alert was raised within the warning time of a problem: gap to gap + horizon
+    before it."""
     return any(_gap(lines) < problem.start - r.at <= lines.window for r in raised)
 
 
 def ranked_cause(raised: Raised, disturbances: Sequence[Disturbance]) -> TrueAlert | None:
-    """Return the rank, from 1, of the first variable that shows the true cause of an alert; None for an alert without a cause."""
+    """Return the rank, from 1, of the first variable that shows the true cause of an alert; None
+    for an alert without a cause."""
     cause = cause_of(disturbances, raised.at)
     if cause is None:
         return None
@@ -122,7 +127,8 @@ def _gap(lines: Lines) -> int:
 
 
 def _problems(lines: Lines, readings: LineReadings) -> list[Occurrence]:
-    """Return the problems that begin in the weeks of the trial, but for those of its first half hour: their cause is older."""
+    """Return the problems that begin in the weeks of the trial, but for those of its first half
+    hour: their cause is older."""
     variable = lines.definition.problem.variable
     history = readings.load(
         lines.asset, lines.left.instant(lines.first - DAY), None, [variable] if variable else []

@@ -14,7 +14,8 @@ class TrialFolder:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(
-                f"{folder}: cannot be made ({error.strerror}); name another with ALERTING_BENCH_KEPT"
+                f"{folder}: cannot be made ({error.strerror}); name another with "
+                f"ALERTING_BENCH_KEPT"
             ) from error
 
     def load(self, name: str) -> bytes | None:

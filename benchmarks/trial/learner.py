@@ -1,4 +1,5 @@
-"""Training inside a trial, by the training of the platform in memory; and the models that it made."""
+"""Training inside a trial, by the training of the platform in memory; and the models that it
+made."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -42,7 +43,8 @@ class TrialModels:
 def plant_view(
     platform: BacktestPorts, asset: Asset, readings: Readings, revision: Revision, at: datetime
 ) -> BacktestPorts:
-    """Return an empty platform in memory with this line, its readings and its definition, at an instant."""
+    """Return an empty platform in memory with this line, its readings and its definition, at an
+    instant."""
     view = replace(platform, readings=readings, clock=FixedClock(at))
     view.assets.put([asset])
     view.assets.put_event_types(EVENT_TYPES)
@@ -53,10 +55,12 @@ def plant_view(
 def train_model(
     view: BacktestPorts, name: str, episodes: Sequence[Episode], at: datetime, progress: Progress
 ) -> tuple[Files, str]:
-    """Train on everything known at an instant, with the feedback on these episodes. Return the model's files and the verdict.
+    """Train on everything known at an instant, with the feedback on these episodes. Return the
+    model's files and the verdict.
 
-    Each training begins without a champion, so that its model serves if it exceeds chance: the trial measures what a model has
-    learned, not whether promotion would have refused it. Raises UserError if no model could be trained.
+    Each training begins without a champion, so that its model serves if it exceeds chance: the
+    trial measures what a model has learned, not whether promotion would have refused it. Raises
+    UserError if no model could be trained.
     """
     for episode in episodes:
         view.episodes.insert(episode)

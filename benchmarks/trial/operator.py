@@ -1,4 +1,5 @@
-"""The automatic operator: follows the first recommendation of an alert, and takes it back when the cause has passed."""
+"""The automatic operator: follows the first recommendation of an alert, and takes it back when the
+cause has passed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,23 +18,27 @@ LOOK_EVERY = 10
 
 @dataclass(frozen=True)
 class Operator:
-    """`follow`: share of the alerts that are followed. `delay`: minutes from an alert to the change of the set-points."""
+    """`follow`: share of the alerts that are followed. `delay`: minutes from an alert to the change
+    of the set-points."""
 
     seed: int
     follow: float = 1.0
     delay: int = 3
 
     def follows(self, alert: int) -> bool:
-        """Return whether the alert of this minute is followed: the same answer whenever it is asked."""
+        """Return whether the alert of this minute is followed: the same answer whenever it is
+        asked."""
         return float(generator(self.seed, Stream.OPERATOR, alert).random()) < self.follow
 
 
 def changes_of(
     asset: Asset, state: LineState, advice: RecommendationResult | None, hold: int
 ) -> tuple[SetPointChange, ...]:
-    """Return the set-point changes of a recommendation from the line's minute on, for `hold` minutes; none without advice.
+    """Return the set-point changes of a recommendation from the line's minute on, for `hold`
+    minutes; none without advice.
 
-    The operator enters what the panel permits: a set-point that has moved since the alert is changed by the greatest change.
+    The operator enters what the panel permits: a set-point that has moved since the alert is
+    changed by the greatest change.
     """
     changes = []
     for change in advice.changes if advice is not None else ():
@@ -49,9 +54,11 @@ def changes_of(
 
 
 def release_at(schedule: Schedule, alert: int, window: int) -> int:
-    """Return when the operator takes a change back: the first look, after the prediction window, that finds no cause.
+    """Return when the operator takes a change back: the first look, after the prediction window,
+    that finds no cause.
 
-    Causes are seen at the line (a mixer that doses too much, a burner's flame), so the programme of the line answers.
+    Causes are seen at the line (a mixer that doses too much, a burner's flame), so the programme of
+    the line answers.
     """
     minute = alert + window
     while any(d.cause != "stuck-valve" for d in schedule.acting(minute)):
@@ -60,7 +67,8 @@ def release_at(schedule: Schedule, alert: int, window: int) -> int:
 
 
 def with_changes(state: LineState, changes: Sequence[SetPointChange], release: int) -> LineState:
-    """Return the line with further changes; earlier changes of the operator that are in force stay until the same release."""
+    """Return the line with further changes; earlier changes of the operator that are in force stay
+    until the same release."""
     extended = tuple(
         replace(c, hold=release - c.minute)
         if c.actor == ACTOR and state.minute < c.until < release

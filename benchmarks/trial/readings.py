@@ -1,4 +1,5 @@
-"""Readings of one simulated line in arrays, as the port `Readings`. The last minutes can be taken back and computed again."""
+"""Readings of one simulated line in arrays, as the port `Readings`. The last minutes can be taken
+back and computed again."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -40,7 +41,8 @@ class LineReadings:
     def add_arrays(
         self, at: Millis, values: npt.NDArray[np.float64], events: Iterable[EventRow]
     ) -> None:
-        """Add minutes that follow the last one: instants (ms), values (minutes x variables), and events."""
+        """Add minutes that follow the last one: instants (ms), values (minutes x variables), and
+        events."""
         count = self._count + len(at)
         while count > len(self._at):
             self._at = np.concatenate([self._at, np.empty_like(self._at)])
@@ -53,13 +55,15 @@ class LineReadings:
         self._events |= {(e.type, e.start): e for e in events}
 
     def since(self, start: datetime) -> tuple[Millis, npt.NDArray[np.float64], list[EventRow]]:
-        """Return instants and values after an instant, and the events that end after it or still go on."""
+        """Return instants and values after an instant, and the events that end after it or still go
+        on."""
         first, last = self._bounds(start, None)
         events = [e for e in self._events.values() if e.end is None or e.end >= start]
         return self._at[first:last].copy(), self._values[first:last].copy(), events
 
     def take_back(self, after: datetime) -> None:
-        """Remove readings after an instant and events that start after it; a later end of an event is not known any more."""
+        """Remove readings after an instant and events that start after it; a later end of an event
+        is not known any more."""
         rest = int(np.searchsorted(self._at[: self._count], to_millis(after), side="right"))
         self._values[rest : self._count] = np.nan
         self._count = rest
@@ -111,7 +115,8 @@ class LineReadings:
         return first, max(first, last)
 
     def _find_events(self, end: datetime | None, since: datetime | None) -> pd.DataFrame:
-        """Return the events that start at or before `end`; until `since` only the last of each type, and those that go on."""
+        """Return the events that start at or before `end`; until `since` only the last of each
+        type, and those that go on."""
         found = sorted(
             (e for e in self._events.values() if end is None or e.start <= end),
             key=lambda e: (e.start, e.type),

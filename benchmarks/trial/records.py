@@ -9,9 +9,11 @@ from alerting.episodes.lifecycle import ConditionState
 
 @dataclass(frozen=True)
 class TrialArguments:
-    """`follow`: share of alerts that are followed. `delay`: minutes from an alert to the change. `retrain`: weeks, 0 for never.
+    """`follow`: share of alerts that are followed. `delay`: minutes from an alert to the change.
+    `retrain`: weeks, 0 for never.
 
-    `history`: days of the line left alone before the first week, on which the first model is trained.
+    `history`: days of the line left alone before the first week, on which the first model is
+    trained.
     """
 
     weeks: int
@@ -24,7 +26,8 @@ class TrialArguments:
 
 @dataclass(frozen=True)
 class Raised:
-    """An alert: its minute, and the variables by the size of their contributions, the largest first."""
+    """An alert: its minute, and the variables by the size of their contributions, the largest
+    first."""
 
     at: int
     ranked: tuple[str, ...] = ()
@@ -32,7 +35,8 @@ class Raised:
 
 @dataclass(frozen=True)
 class Intervention:
-    """A recommendation that the operator followed: set-points changed at `acted`, taken back at `released`.
+    """A recommendation that the operator followed: set-points changed at `acted`, taken back at
+    `released`.
 
     `helps`: the recommendation claimed to bring the risk under the threshold.
     """
@@ -46,9 +50,11 @@ class Intervention:
 
 @dataclass(frozen=True)
 class Week:
-    """One week. `left`, `naive`: alerts on the line left alone by the models trained with feedback, and without it.
+    """One week. `left`, `naive`: alerts on the line left alone by the models trained with feedback,
+    and without it.
 
-    `acted`: alerts on the line acted upon; of these `ignored` were not followed, `without_advice` had nothing to follow.
+    `acted`: alerts on the line acted upon; of these `ignored` were not followed, `without_advice`
+    had nothing to follow.
     """
 
     number: int
@@ -72,7 +78,8 @@ class Pending:
 
 @dataclass(frozen=True)
 class Conditions:
-    """States of the three evaluations: the line left alone by both models, and the line acted upon."""
+    """States of the three evaluations: the line left alone by both models, and the line acted
+    upon."""
 
     left: ConditionState
     naive: ConditionState
@@ -81,7 +88,8 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trial at the end of a week. `snapshots`: the line left alone every few hours; `episodes`: of this week, with feedback.
+    """A trial at the end of a week. `snapshots`: the line left alone every few hours; `episodes`:
+    of this week, with feedback.
 
     `models`: number of models made so far; `serving`, `serving_naively`: the versions in force.
     """
@@ -110,9 +118,10 @@ class Occurrence:
 class Problem:
     """A problem of the line left alone, and what became of it on the line acted upon.
 
-    `cause`: the disturbance behind it, None for none. `avoidable`: some permitted action in time would have prevented it, by
-    physics. `happened`: the line acted upon had it, too. `alerted`: an alert was raised there in time; `intervened`: a change
-    was in force there before its end; `too_late`: at its first minute no permitted action could prevent the problem any more.
+    `cause`: the disturbance behind it, None for none. `avoidable`: some permitted action in time
+    would have prevented it, by physics. `happened`: the line acted upon had it, too. `alerted`: an
+    alert was raised there in time; `intervened`: a change was in force there before its end;
+    `too_late`: at its first minute no permitted action could prevent the problem any more.
     `warned`, `warned_naively`: alerts in time on the line left alone, by both models.
     """
 
@@ -135,7 +144,8 @@ class Problem:
 
 @dataclass(frozen=True)
 class DayTotals:
-    """One line on one day: metres of belt, those with biscuits within the limit, minutes of problems, and counts."""
+    """One line on one day: metres of belt, those with biscuits within the limit, minutes of
+    problems, and counts."""
 
     metres: float
     good_metres: float
@@ -148,7 +158,8 @@ class DayTotals:
 
 @dataclass(frozen=True)
 class TrueAlert:
-    """A true alert on the line left alone: its cause, and the rank of the first variable that shows it (None: not ranked)."""
+    """A true alert on the line left alone: its cause, and the rank of the first variable that shows
+    it (None: not ranked)."""
 
     at: int
     cause: str
@@ -157,9 +168,11 @@ class TrueAlert:
 
 @dataclass(frozen=True)
 class Findings:
-    """All that a trial found. `caused`: problems of the line acted upon that the line left alone does not have.
+    """All that a trial found. `caused`: problems of the line acted upon that the line left alone
+    does not have.
 
-    `retrained_after`: the first minute after a training on data of the line acted upon; None without one.
+    `retrained_after`: the first minute after a training on data of the line acted upon; None
+    without one.
     """
 
     arguments: TrialArguments

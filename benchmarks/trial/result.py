@@ -1,4 +1,5 @@
-"""Result of a trial, or of several together: shares and means, each with its 95 % interval by bootstrap."""
+"""Result of a trial, or of several together: shares and means, each with its 95 % interval by
+bootstrap."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,7 +21,8 @@ FIRST = 3
 
 @dataclass(frozen=True)
 class Interval:
-    """A value with its 95 % interval; `cases`: the number of problems, alerts or days that it rests on. None without any."""
+    """A value with its 95 % interval; `cases`: the number of problems, alerts or days that it rests
+    on. None without any."""
 
     value: float | None
     low: float | None
@@ -31,7 +33,8 @@ class Interval:
 
 @dataclass(frozen=True)
 class TrialResult:
-    """Metrics of one or several trials. `why_not`: avoidable problems that no intervention avoided, by reason."""
+    """Metrics of one or several trials. `why_not`: avoidable problems that no intervention avoided,
+    by reason."""
 
     seeds: tuple[int, ...]
     weeks: int
@@ -50,7 +53,8 @@ class TrialResult:
 
 
 def share(hits: Sequence[bool]) -> Interval:
-    """Return the share of hits, with the interval of draws of the cases; of Wilson (1927) where all cases are equal."""
+    """Return the share of hits, with the interval of draws of the cases; of Wilson (1927) where all
+    cases are equal."""
     values = np.array(hits, np.float64)
     if not len(values):
         return Interval(None, None, None, 0, "%")
@@ -81,13 +85,15 @@ def _bounds(values: Floats) -> tuple[float, float]:
 
 
 def money(costs: Costs, day: DayTotals) -> float:
-    """Return what one line cost on one day: problems and their minutes, false alarms and interventions."""
+    """Return what one line cost on one day: problems and their minutes, false alarms and
+    interventions."""
     problems = costs.miss * day.problems + costs.miss_per_minute * day.problem_minutes
     return problems + costs.false_alarm * day.false_alarms + costs.intervention * day.interventions
 
 
 def why_not_avoided(problem: Problem) -> str | None:
-    """Return why an avoidable problem does not count as avoided; None if it does, or was not avoidable."""
+    """Return why an avoidable problem does not count as avoided; None if it does, or was not
+    avoidable."""
     if not problem.avoidable or problem.avoided:
         return None
     if not problem.happened:
@@ -220,7 +226,8 @@ def _by_cause(problems: Sequence[Problem]) -> dict[str, dict[str, int]]:
 
 
 def _ranks(found: Sequence[Findings]) -> dict[str, dict[str, int]]:
-    """Return by cause how many true alerts have its variable at which rank; "later" beyond the first three."""
+    """Return by cause how many true alerts have its variable at which rank; "later" beyond the
+    first three."""
     counted: dict[str, dict[str, int]] = {}
     for alert in (a for f in found for a in f.true_alerts):
         ranks = counted.setdefault(alert.cause, {"1": 0, "2": 0, "3": 0, "later": 0})

@@ -1,4 +1,5 @@
-"""Run a trial: begin or continue it, walk its weeks, store each, and summarise. The same arguments give the same result."""
+"""Run a trial: begin or continue it, walk its weeks, store each, and summarise. The same arguments
+give the same result."""
 
 import hashlib
 import io
@@ -48,9 +49,11 @@ def run_trial(
     store: TrialStore,
     progress: Progress = silent,
 ) -> Findings:
-    """Walk all weeks and compare both lines. Weeks that the store holds are restored, not walked again.
+    """Walk all weeks and compare both lines. Weeks that the store holds are restored, not walked
+    again.
 
-    Raises UserError for impossible arguments, a store of another trial or a damaged one, or if no model could be trained.
+    Raises UserError for impossible arguments, a store of another trial or a damaged one, or if no
+    model could be trained.
     """
     _check(arguments, definition)
     _claim(store, arguments, definition)
@@ -94,7 +97,8 @@ def _check(arguments: TrialArguments, definition: TrainedDefinition) -> None:
 
 
 def _claim(store: TrialStore, arguments: TrialArguments, definition: TrainedDefinition) -> None:
-    """Mark the store with this trial, all of it but its length: more weeks continue a shorter trial."""
+    """Mark the store with this trial, all of it but its length: more weeks continue a shorter
+    trial."""
     identity = [
         RULES,
         arguments.seed,
@@ -116,7 +120,8 @@ def _claim(store: TrialStore, arguments: TrialArguments, definition: TrainedDefi
         ) from damage
     if found != trial:
         raise UserError(
-            "the folder of this trial holds one with other arguments or another definition: delete it first"
+            "the folder of this trial holds one with other arguments or another definition: delete "
+            "it first"
         )
     return None
 
@@ -129,7 +134,8 @@ def _store(
     models: int,
     checkpoint: Checkpoint,
 ) -> None:
-    """Write models and readings of a week first, and its checkpoint last: a week counts once its checkpoint exists."""
+    """Write models and readings of a week first, and its checkpoint last: a week counts once its
+    checkpoint exists."""
     for version, files in enumerate(lines.models.files[models:], start=models + 1):
         store.save(f"model-{version}.npz", _pack_files(files))
     store.save(f"week-{number:02}-left.npz", _pack_readings(lines.left_readings, start))

@@ -1,8 +1,10 @@
-"""Does following the advice help? Two simulated lines with the same disturbances, one left alone, one acted upon.
+"""Does following the advice help? Two simulated lines with the same disturbances, one left alone,
+one acted upon.
 
-An automatic operator follows the first recommendation of each alert after three minutes (`docs/demo-line.md`). The definition is
-that of the demo, with LightGBM's default parameters only. `ALERTING_BENCH_WEEKS`: weeks after 30 days of history (2).
-`ALERTING_BENCH_SEEDS`: number of lines, from seed 21 (1). Finished weeks are stored in `.alerting/benchmarks/trial` (or below
+An automatic operator follows the first recommendation of each alert after three minutes
+(`docs/demo-line.md`). The definition is that of the demo, with LightGBM's default parameters only.
+`ALERTING_BENCH_WEEKS`: weeks after 30 days of history (2). `ALERTING_BENCH_SEEDS`: number of lines,
+from seed 21 (1). Finished weeks are stored in `.alerting/benchmarks/trial` (or below
 `ALERTING_BENCH_KEPT`), so a run that was interrupted continues.
 """
 

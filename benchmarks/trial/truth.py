@@ -1,4 +1,5 @@
-"""Truth of the simulation: the cause behind a problem, the variables that show it, and whether an action could prevent it."""
+"""Truth of the simulation: the cause behind a problem, the variables that show it, and whether an
+action could prevent it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -24,17 +25,20 @@ SHOWN_BY: Mapping[Cause, frozenset[str]] = {
 """Variables that show a cause directly (docs/demo-line.md: first sign)."""
 
 TRANSIT = 20
-"""Minutes until biscuits that a disturbance still touched have passed the gauges, at the slowest belt."""
+"""Minutes until biscuits that a disturbance still touched have passed the gauges, at the slowest
+belt."""
 SAME = 30
 """Problems less than this many minutes apart are one."""
 DRIER = {"belt_speed_setpoint": -1}
-"""Direction in which a set-point dries the biscuits; zones dry by rising. By the physics each does so at every setting."""
+"""Direction in which a set-point dries the biscuits; zones dry by rising. By the physics each does
+so at every setting."""
 
 
 def problems_of(
     definition: TrainedDefinition, history: History, origin_ms: int
 ) -> list[Occurrence]:
-    """Return the problems of a history in minutes of the line; those less than half an hour apart count as one."""
+    """Return the problems of a history in minutes of the line; those less than half an hour apart
+    count as one."""
     found = find_problems(definition.problem, history)
     merged: list[Occurrence] = []
     for start, last in zip(found["start"], found["last"], strict=True):
@@ -47,7 +51,8 @@ def problems_of(
 
 
 def cause_of(disturbances: Sequence[Disturbance], minute: int) -> Disturbance | None:
-    """Return the disturbance of the product that acts at a minute, or whose biscuits are still on their way to the gauges."""
+    """Return the disturbance of the product that acts at a minute, or whose biscuits are still on
+    their way to the gauges."""
     acting = [d for d in disturbances if d.start <= minute < d.end + TRANSIT]
     return max(acting, key=lambda d: (d.cause != "stuck-valve", d.start), default=None)
 
@@ -55,9 +60,11 @@ def cause_of(disturbances: Sequence[Disturbance], minute: int) -> Disturbance | 
 def best_actions(
     asset: Asset, state: LineState, max_changes: int
 ) -> list[tuple[SetPointChange, ...]]:
-    """Return the actions that dry most at the line's minute: each choice of set-points, all moved as far as permitted at once.
+    """Return the actions that dry most at the line's minute: each choice of set-points, all moved
+    as far as permitted at once.
 
-    Every set-point dries more the farther it is moved (docs/demo-line.md: baking), so no smaller change can do what these cannot.
+    Every set-point dries more the farther it is moved (docs/demo-line.md: baking), so no smaller
+    change can do what these cannot.
     """
     changes = []
     for name, variable in asset.variables.items():
@@ -78,7 +85,8 @@ def is_avoidable(
     begin: int,
     hold: int,
 ) -> bool:
-    """Return whether some permitted action that begins at a minute would prevent a problem, by simulating the strongest ones.
+    """Return whether some permitted action that begins at a minute would prevent a problem, by
+    simulating the strongest ones.
 
     It lasts `hold` minutes. `earlier`: the line left alone at or before that minute.
     """

@@ -1,4 +1,5 @@
-"""Walk a trial through its weeks: two simulated lines, one model in force, one operator. Every finished week is stored."""
+"""Walk a trial through its weeks: two simulated lines, one model in force, one operator. Every
+finished week is stored."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -40,14 +41,16 @@ from benchmarks.trial.records import (
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
 WEEK = 7 * DAY
 BLOCK = 240
-"""Minutes of the line acted upon that are simulated and evaluated at once, until an alert is followed."""
+"""Minutes of the line acted upon that are simulated and evaluated at once, until an alert is
+followed."""
 SNAPSHOT = 240
 """Minutes between two stored states of the line left alone."""
 
 
 @dataclass
 class Lines:
-    """The trial between two weeks: both lines with their readings, the models, the episodes with feedback, all weeks so far."""
+    """The trial between two weeks: both lines with their readings, the models, the episodes with
+    feedback, all weeks so far."""
 
     arguments: TrialArguments
     definition: TrainedDefinition
@@ -78,7 +81,8 @@ class Lines:
 
 
 def begin(arguments: TrialArguments, definition: TrainedDefinition) -> Lines:
-    """Return a trial at the end of its history, which both lines share; its line has no showcase."""
+    """Return a trial at the end of its history, which both lines share; its line has no
+    showcase."""
     asset = demo_asset()
     simulated = simulate(new_line(arguments.seed, ORIGIN, 0), arguments.history * DAY)
     left, acted = LineReadings(asset), LineReadings(asset)
@@ -100,7 +104,8 @@ def begin(arguments: TrialArguments, definition: TrainedDefinition) -> Lines:
 
 
 def walk_week(lines: Lines, new_platform: NewPlatform, progress: Progress) -> Checkpoint:
-    """Train if a training is due, then advance both lines by one week. Return what continues the trial from there."""
+    """Train if a training is due, then advance both lines by one week. Return what continues the
+    trial from there."""
     number = len(lines.weeks) + 1
     trained = _train(lines, new_platform, number, progress)
     known = len(lines.episodes)
@@ -131,7 +136,8 @@ def walk_week(lines: Lines, new_platform: NewPlatform, progress: Progress) -> Ch
 def _train(
     lines: Lines, new_platform: NewPlatform, number: int, progress: Progress
 ) -> tuple[str, ...]:
-    """Train before the first week, and then every few weeks on the line acted upon: with its feedback, and without."""
+    """Train before the first week, and then every few weeks on the line acted upon: with its
+    feedback, and without."""
     arguments = lines.arguments
     if number > 1 and (not arguments.retrain or (number - 1) % arguments.retrain):
         return ()
@@ -199,7 +205,8 @@ def _raised(lines: Lines, evaluated: TargetEvaluation) -> tuple[Raised, ...]:
 def _walk_acted(
     lines: Lines, new_platform: NewPlatform, week: Week, report: Callable[[int], None]
 ) -> Week:
-    """Advance the line acted upon by a week, in blocks that end at an alert, or when the operator acts."""
+    """Advance the line acted upon by a week, in blocks that end at an alert, or when the operator
+    acts."""
     start, end = lines.acted.minute, lines.acted.minute + WEEK
     operator = Operator(lines.arguments.seed, lines.arguments.follow, lines.arguments.delay)
     view = plant_view(
@@ -226,7 +233,8 @@ def _walk_acted(
 
 
 def _advance_to_alert(lines: Lines, view: BacktestPorts, stop: int) -> Episode | None:
-    """Advance the line acted upon to `stop`, or to the next alert before it. Return its episode; None without one.
+    """Advance the line acted upon to `stop`, or to the next alert before it. Return its episode;
+    None without one.
 
     Minutes after the alert were computed without the operator's action, so they are taken back.
     """
@@ -249,7 +257,8 @@ def _advance_to_alert(lines: Lines, view: BacktestPorts, stop: int) -> Episode |
 
 
 def _act(lines: Lines, week: Week) -> Week:
-    """Change the set-points of the alerts that the operator follows in this minute, and give the feedback on them."""
+    """Change the set-points of the alerts that the operator follows in this minute, and give the
+    feedback on them."""
     minute, schedule = lines.acted.minute, lines.acted.schedule
     for pending in [p for p in lines.pending if p.act <= minute]:
         release = max(minute + 1, release_at(schedule, pending.alert, lines.window))

@@ -1,4 +1,5 @@
-"""Print the requirements of a pyproject.toml, one a line, with those of the named extras: dependencies.py FILE [EXTRA...]."""
+"""Print the requirements of a pyproject.toml, one a line, with those of the named extras:
+dependencies.py FILE [EXTRA...]."""
 
 import sys
 import tomllib

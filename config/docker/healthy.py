@@ -1,4 +1,5 @@
-"""Health check: `healthy.py URL [COMPONENT]` succeeds if the address answers, and says of that component that it is healthy."""
+"""Health check: `healthy.py URL [COMPONENT]` succeeds if the address answers, and says of that
+component that it is healthy."""
 
 import json
 import sys

@@ -1,6 +1,8 @@
-"""Makes the secrets that are missing, each in a file that only its reader may read. What exists is never changed.
+"""Makes the secrets that are missing, each in a file that only its reader may read. What exists is
+never changed.
 
-`make_secrets.py` runs as root in a job of its own; `make_secrets.py show` prints what people need to sign in.
+`make_secrets.py` runs as root in a job of its own; `make_secrets.py show` prints what people need
+to sign in.
 """
 
 import base64

@@ -1,7 +1,9 @@
-"""Prepares the databases; runs before the services at every start, and changes nothing that is ready.
+"""Prepares the databases; runs before the services at every start, and changes nothing that is
+ready.
 
-MongoDB: one-node replica set, the platform's user, and what `alerting prepare` makes (collections, validators, indexes).
-Airflow: its DAG files in the home, its tables, and the pool of long work. MLflow prepares its own.
+MongoDB: one-node replica set, the platform's user, and what `alerting prepare` makes (collections,
+validators, indexes). Airflow: its DAG files in the home, its tables, and the pool of long work.
+MLflow prepares its own.
 """
 
 import os
@@ -27,7 +29,8 @@ PATIENCE_S = 60.0
 
 
 def replica_set(admin: MongoClient) -> None:
-    """A replica set of one, so that acknowledged writes are journalled and can be read back after any crash."""
+    """A replica set of one, so that acknowledged writes are journalled and can be read back after
+    any crash."""
     try:
         admin.admin.command("replSetGetStatus")
     except OperationFailure as failure:

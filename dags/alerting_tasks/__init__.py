@@ -1,6 +1,7 @@
 """Helpers that the DAG files share.
 
-Airflow parses this module every few minutes and in each task: heavy imports happen inside tasks, and nothing changes with time.
+Airflow parses this module every few minutes and in each task: heavy imports happen inside tasks,
+and nothing changes with time.
 """
 
 import logging
@@ -30,14 +31,18 @@ AS_OF = Param(
     None,
     type=["null", "string"],
     format="date-time",
-    description="The run's `as_of`, ISO 8601 with zone; empty: the platform's clock at the first start of the run.",
+    description=(
+        "The run's `as_of`, ISO 8601 with zone; empty: the platform's clock at the first start of "
+        "the run."
+    ),
 )
 DAG_OPTIONS: dict[str, Any] = {
     "catchup": False,
     "max_active_runs": 1,
     "params": {"as_of": AS_OF},
 }
-# Every task may run twice, so it retries during an outage of database or registry for about five minutes: 10 s, 20 s, 40 s, ...
+# Every task may run twice, so it retries during an outage of database or registry for about five
+# minutes: 10 s, 20 s, 40 s, ...
 TASK_OPTIONS: dict[str, Any] = {
     "execution_timeout": timedelta(minutes=30),
     "retries": 5,
@@ -53,13 +58,15 @@ _BACKGROUND_NICENESS = 10
 
 
 def cadences() -> tuple[str, ...]:
-    """Return the cadences with an evaluation DAG; in a task that of its own DAG, without a look into the database."""
+    """Return the cadences with an evaluation DAG; in a task that of its own DAG, without a look
+    into the database."""
     own = get_parsing_context().dag_id
     return (own.removeprefix("evaluate__"),) if own else _snapshot().cadences()
 
 
 def trained_definitions(file: str) -> list[TrainedRevision]:
-    """Return the definitions whose training DAGs belong to this DAG file, e.g. `train_07`; in a task that of its own DAG."""
+    """Return the definitions whose training DAGs belong to this DAG file, e.g. `train_07`; in a
+    task that of its own DAG."""
     own = get_parsing_context().dag_id
     rows = _snapshot().trained(int(file.removeprefix("train_")))
     return [row for row in rows if own in (None, f"train__{row.definition.name}")]
@@ -72,7 +79,8 @@ def polled_sources() -> list[PolledRow]:
 
 
 def arriving_sources() -> list[str] | None:
-    """Return the sources whose rows start an evaluation; None without one. In a task of this DAG they are not needed."""
+    """Return the sources whose rows start an evaluation; None without one. In a task of this DAG
+    they are not needed."""
     own = get_parsing_context().dag_id
     names = [row.name for row in _snapshot().sources()] if own is None else []
     return names if names or own == "evaluate__arrived" else None
@@ -91,7 +99,8 @@ def _snapshot() -> DagSnapshot:
 
 @contextmanager
 def opened_platform() -> "Iterator[Platform]":
-    """Yield the platform for one task. A refusal fails the task at once; after an outage of a server the task is tried again."""
+    """Yield the platform for one task. A refusal fails the task at once; after an outage of a
+    server the task is tried again."""
     from alerting.adapters.mongo.mongo import DatabaseDown
     from alerting.definitions.faults import UserError
     from alerting.ports import ModelUnavailable
@@ -108,14 +117,16 @@ def opened_platform() -> "Iterator[Platform]":
 
 @contextmanager
 def background_platform() -> "Iterator[Platform]":
-    """Yield the platform for a task of long work, which from now on computes only while no other task wants the processor."""
+    """Yield the platform for a task of long work, which from now on computes only while no other
+    task wants the processor."""
     os.nice(_BACKGROUND_NICENESS)
     with opened_platform() as platform:
         yield platform
 
 
 def run_as_of(platform: "Platform") -> str:
-    """Return the run's as_of: as given, or the clock's now at the first try. It is stored, so that a cleared task reuses it."""
+    """Return the run's as_of: as given, or the clock's now at the first try. It is stored, so that
+    a cleared task reuses it."""
     context = get_current_context()
     stored = context["task_state_store"].get("as_of")
     if stored is None:
@@ -146,7 +157,8 @@ def say_console(page: str) -> None:
 
 
 def in_numbers(counts: "DataclassInstance") -> dict[str, int]:
-    """Return counts as numbers; for a list of names the log has the names and the result their number."""
+    """Return counts as numbers; for a list of names the log has the names and the result their
+    number."""
     listed = {key: value for key, value in asdict(counts).items() if not isinstance(value, int)}
     for key, value in listed.items():
         _log.info("%s: %s", key, value)

@@ -12,8 +12,8 @@ from alerting.definitions.shards import SHARDS
 
 @task
 def plan(every: str) -> list[dict[str, object]]:
-    """Begin the round and route late readings. Return, for each shard, its number, the run's instant, the plan's hash,
-    and whether there are reprocessing requests.
+    """Begin the round and route late readings. Return, for each shard, its number, the run's
+    instant, the plan's hash, and whether there are reprocessing requests.
 
     There are as many shards as cores, at most sixteen.
     """
@@ -58,9 +58,11 @@ def evaluate(
 
 @task
 def plan_arrived() -> list[dict[str, object]]:
-    """Begin a round of the targets that read the sources whose events triggered the run; of all sources, if a person did.
+    """Begin a round of the targets that read the sources whose events triggered the run; of all
+    sources, if a person did.
 
-    Return as `plan` does. There is no data interval: the run's instant is the clock's at its first try.
+    Return as `plan` does. There is no data interval: the run's instant is the clock's at its first
+    try.
     """
     from alerting.definitions.sources.source import POLLED
     from alerting.usecases.evaluation.arrived import plan_arrived as plan_round
@@ -76,7 +78,8 @@ def plan_arrived() -> list[dict[str, object]]:
         count = min(os.cpu_count() or 1, SHARDS)
         found = plan_round(platform, sources, count, read_instant(as_of))
     say(
-        f"sources: {', '.join(sources)}; late readings: {found.late.late}, of which too late: {found.late.too_late}"
+        f"sources: {', '.join(sources)}; late readings: {found.late.late}, of which too late: "
+        f"{found.late.too_late}"
     )
     common = {"sources": sources, "count": count, "as_of": as_of, "source_hash": found.source_hash}
     return [
@@ -92,7 +95,8 @@ def plan_arrived() -> list[dict[str, object]]:
 def evaluate_arrived(
     sources: list[str], shard: int, count: int, as_of: str, source_hash: str, has_requests: bool
 ) -> dict[str, int]:
-    """Evaluate the targets of one shard that read these sources up to the instant, and nothing else."""
+    """Evaluate the targets of one shard that read these sources up to the instant, and nothing
+    else."""
     from alerting.usecases.evaluation.arrived import evaluate_arrived as evaluate_shard
 
     with opened_platform() as platform:
@@ -105,13 +109,15 @@ def evaluate_arrived(
 
 @task(trigger_rule="all_done")
 def notify(planned: list[dict[str, object]], done: list[dict[str, int]]) -> dict[str, int]:
-    """Deliver the notifications that are due, also if a shard failed; the run then still counts as failed."""
+    """Deliver the notifications that are due, also if a shard failed; the run then still counts as
+    failed."""
     from alerting.usecases.notification.deliver import deliver_now
 
     with opened_platform() as platform:
         delivered = in_numbers(deliver_now(platform, platform.clock.now()))
     if len(done) < len(planned):
         raise AirflowFailException(
-            f"{len(planned) - len(done)} of {len(planned)} shards failed; notifications were delivered"
+            f"{len(planned) - len(done)} of {len(planned)} shards failed; notifications were "
+            f"delivered"
         )
     return delivered

@@ -12,7 +12,8 @@ ARRIVED = AssetAlias("arrived")
 
 @task(execution_timeout=timedelta(hours=1), outlets=[ARRIVED])
 def read(name: str) -> dict[str, int]:
-    """Read a source on from where it was read last, and return how many rows it had, how many were new, and how many refused.
+    """Read a source on from where it was read last, and return how many rows it had, how many were
+    new, and how many refused.
 
     New rows are an event of the source's asset.
     """

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 
 STARTED_AT_ONCE = 20  # trainings that one round starts; each costs a task
 APPROVAL: dict[str, Any] = {
-    "doc_md": "Asks a person whether the challenger goes into service. Approve needs no reason, Reject does.",
+    "doc_md": (
+        "Asks a person whether the challenger goes into service. Approve needs no reason, Reject "
+        "does."
+    ),
     "subject": "{{ ti.xcom_pull(task_ids='compare')['reason'] }}",
     "body": "{{ ti.xcom_pull(task_ids='compare')['metrics'] }}",
     "options": ["Approve", "Reject"],
@@ -48,7 +51,8 @@ APPROVAL: dict[str, Any] = {
 
 @task
 def dataset(name: str) -> str:
-    """Build the dataset under the newest revision and return the id of the MLflow run that stores it."""
+    """Build the dataset under the newest revision and return the id of the MLflow run that stores
+    it."""
     from alerting.usecases.training.due import NotDue
     from alerting.usecases.training.train import prepare
 
@@ -83,7 +87,8 @@ def candidate(mlflow_run: str, family: str) -> dict[str, Any]:
 
 @task
 def compare(mlflow_run: str) -> dict[str, Any]:
-    """Register the challenger and decide on its promotion; the decision is a proposal until `promote`."""
+    """Register the challenger and decide on its promotion; the decision is a proposal until
+    `promote`."""
     from alerting.usecases.training.compare import compare_run
 
     with background_platform() as platform:
@@ -98,7 +103,8 @@ def compare(mlflow_run: str) -> dict[str, Any]:
 
 @task.branch
 def ask(decision: dict[str, Any]) -> str:
-    """Select the approval task if the decision offers a challenger for promotion; only then does a person have to answer."""
+    """Select the approval task if the decision offers a challenger for promotion; only then does a
+    person have to answer."""
     return "approve" if decision["promote"] else "promote"
 
 
@@ -132,13 +138,15 @@ def record_failure(name: str) -> None:
             platform,
             name,
             run,
-            f"failed in Airflow: {', '.join(failed)}; the log of the run {run} of {dag_id} has the cause",
+            f"failed in Airflow: {', '.join(failed)}; the log of the run {run} of {dag_id} has "
+            f"the cause",
         )
 
 
 @task
 def find_due() -> list[dict[str, str]]:
-    """Return DAG and run id of the trainings to start now. A definition whose DAG does not exist yet waits for the next round."""
+    """Return DAG and run id of the trainings to start now. A definition whose DAG does not exist
+    yet waits for the next round."""
     from alerting.usecases.training.due import find_due_trainings
 
     found = []
@@ -152,7 +160,8 @@ def find_due() -> list[dict[str, str]]:
 
 
 def _may_start(platform: "Platform", due: "DueTraining") -> bool:
-    """Return whether the DAG exists and has no such run. A run that has ended without a record is recorded as failed."""
+    """Return whether the DAG exists and has no such run. A run that has ended without a record is
+    recorded as failed."""
     from alerting.usecases.definitions.sync import require_revision
     from alerting.usecases.training.due import end_run
 
@@ -181,10 +190,11 @@ def _may_start(platform: "Platform", due: "DueTraining") -> bool:
 
 
 def training_options(definition: ModelDefinition, revision: int) -> dict[str, Any]:
-    """Return the arguments of a definition's training DAG; the revision in its text causes a new DAG version.
+    """Return the arguments of a definition's training DAG; the revision in its text causes a new
+    DAG version.
 
-    A later step goes before an earlier one of another training: what is begun is finished before more is begun. All weights stay
-    below that of an evaluation.
+    A later step goes before an earlier one of another training: what is begun is finished before
+    more is begun. All weights stay below that of an evaluation.
     """
     cron, zone = definition.retrain_cron, definition.schedule.timezone
     text = f"""# {definition.title or definition.name}
@@ -193,34 +203,35 @@ def training_options(definition: ModelDefinition, revision: int) -> dict[str, An
 
 Revision **{revision}** · severity {definition.severity} · promotion {definition.promotion.mode}
 """
-    return (
-        DAG_OPTIONS
+    return DAG_OPTIONS | {
+        "schedule": CronTriggerTimetable(cron, timezone=zone, run_immediately=timedelta(0))
+        if cron
+        else None,
+        "tags": sorted({"train", definition.severity, *(tag[:100] for tag in definition.tags)}),
+        "dag_display_name": definition.title or definition.name,
+        "doc_md": text,
+        "description": (
+            f"Trains, compares and promotes the model of {definition.title or definition.name}"
+        ),
+        # a run that waits for a person's approval does not hold back that of a changed question
+        "max_active_runs": 2,
+        "max_active_tasks": 2,
+        "dagrun_timeout": timedelta(
+            days=6, hours=12
+        ),  # a run that waits for slots or for a person ends before the next week's
+        "default_args": TASK_OPTIONS
+        | BACKGROUND
         | {
-            "schedule": CronTriggerTimetable(cron, timezone=zone, run_immediately=timedelta(0))
-            if cron
-            else None,
-            "tags": sorted({"train", definition.severity, *(tag[:100] for tag in definition.tags)}),
-            "dag_display_name": definition.title or definition.name,
-            "doc_md": text,
-            "description": f"Trains, compares and promotes the model of {definition.title or definition.name}",
-            "max_active_runs": 2,  # a run that waits for a person's approval does not hold back that of a changed question
-            "max_active_tasks": 2,
-            "dagrun_timeout": timedelta(
-                days=6, hours=12
-            ),  # a run that waits for slots or for a person ends before the next week's
-            "default_args": TASK_OPTIONS
-            | BACKGROUND
-            | {
-                "owner": definition.owner,
-                "execution_timeout": timedelta(hours=3),
-                "weight_rule": "upstream",
-            },
-        }
-    )
+            "owner": definition.owner,
+            "execution_timeout": timedelta(hours=3),
+            "weight_rule": "upstream",
+        },
+    }
 
 
 def candidate_timeout(definition: ModelDefinition) -> timedelta:
-    """Return the time after which Airflow stops the search of a family; a trial begun within the time budget may exceed it."""
+    """Return the time after which Airflow stops the search of a family; a trial begun within the
+    time budget may exceed it."""
     return timedelta(hours=1) + 4 * definition.longest_search
 
 
@@ -239,7 +250,8 @@ def answer_of(answer: dict[str, Any] | None) -> dict[str, str]:
     reason = str((answer["params_input"] or {}).get("reason") or "").strip()
     if not reason:
         raise AirflowFailException(
-            f"{person} rejected without a reason, which the decision needs: clear the task `approve` and answer again. "
+            f"{person} rejected without a reason, which the decision needs: clear the task "
+            f"`approve` and answer again. "
             "Until then the champion stays."
         )
     return {"approved_by": person, "rejected_reason": reason}

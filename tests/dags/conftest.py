@@ -43,7 +43,8 @@ def reader_of_dags(files: pytest.TempPathFactory, **environ: str) -> Iterator[Fo
 
 @dataclass
 class Folder:
-    """The DAG folder as one installation sees it: `parse` reads it like the DAG processor does, in a process of its own."""
+    """The DAG folder as one installation sees it: `parse` reads it like the DAG processor does, in
+    a process of its own."""
 
     home: Path
     uri: str

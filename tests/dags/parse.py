@@ -1,4 +1,5 @@
-"""Parses a DAG folder as the DAG processor does, in a process of its own, and writes what it found into a file as JSON."""
+"""Parses a DAG folder as the DAG processor does, in a process of its own, and writes what it found
+into a file as JSON."""
 
 import json
 import sys
@@ -28,7 +29,8 @@ HEAVY = (
 
 
 def first_run(dag: object) -> str | None:
-    """Return the instant at which the scheduler would start the first run of a DAG that it has just met."""
+    """Return the instant at which the scheduler would start the first run of a DAG that it has just
+    met."""
     timetable = decode_timetable(encode_timetable(dag.timetable))
     info = timetable.next_dagrun_info(
         last_automated_data_interval=None, restriction=TimeRestriction(dag.start_date, None, False)

@@ -1,4 +1,5 @@
-"""The story that the tasks of a training tell in their logs: rows and positives, scores, the decision, and where to look."""
+"""The story that the tasks of a training tell in their logs: rows and positives, scores, the
+decision, and where to look."""
 
 import os
 import sys
@@ -46,7 +47,8 @@ def platform(monkeypatch):
 
 @pytest.fixture
 def steps_down(monkeypatch):
-    """The steps by which tasks lower their priority; not really, because later tests in this process would have it, too."""
+    """The steps by which tasks lower their priority; not really, because later tests in this
+    process would have it, too."""
     steps = []
     monkeypatch.setattr(os, "nice", steps.append)
     return steps

@@ -1,6 +1,8 @@
-"""A process that evaluates a plant tick by tick, as the scheduler would, until it is done or killed.
+"""A process that evaluates a plant tick by tick, as the scheduler would, until it is done or
+killed.
 
-Usage: python evaluating.py URI DATABASE LOG. Each delivery is one line in LOG; the last tick that was done is not remembered.
+Usage: python evaluating.py URI DATABASE LOG. Each delivery is one line in LOG; the last tick that
+was done is not remembered.
 """
 
 import sys

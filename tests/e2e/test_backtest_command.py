@@ -1,4 +1,5 @@
-"""`alerting backtest` as people run it: on a file, killed on the way and gone on with; nothing live is written."""
+"""`alerting backtest` as people run it: on a file, killed on the way and gone on with; nothing live
+is written."""
 
 import json
 import os
@@ -19,7 +20,10 @@ from tests.support import free_port, require_real_server
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 ALERTING = Path(sys.executable).parent / "alerting"
 WEEKS = 20
-DEFINITION = "{name: hot, kind: threshold, assets: [oven-1], variable: temperature, above: 205, stale_after: 2h, state: draft}"
+DEFINITION = (
+    "{name: hot, kind: threshold, assets: [oven-1], variable: temperature, above: 205, "
+    "stale_after: 2h, state: draft}"
+)
 
 
 class Shell:

@@ -1,4 +1,5 @@
-"""A short version of the fault test (`make faults` is the long one): whatever dies, the same episodes, and everybody told."""
+"""A short version of the fault test (`make faults` is the long one): whatever dies, the same
+episodes, and everybody told."""
 
 import pytest
 
@@ -9,7 +10,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 @pytest.mark.timeout(900)
-def test_killed_and_frozen_every_few_seconds_the_platform_keeps_the_same_episodes_and_tells_everybody(
+def test_killed_and_frozen_every_few_seconds_platform_keeps_the_same_episodes_and_tells_everybody(
     tmp_path,
 ):
     require_real_server()

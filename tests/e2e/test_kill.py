@@ -1,4 +1,5 @@
-"""Kill the evaluation, and the database under it, at arbitrary moments: the same episodes, none twice, everybody told."""
+"""Kill the evaluation, and the database under it, at arbitrary moments: the same episodes, none
+twice, everybody told."""
 
 import os
 import random

@@ -1,4 +1,5 @@
-"""The documented commands on public industrial data, word for word, and the figures that they must reach."""
+"""The documented commands on public industrial data, word for word, and the figures that they must
+reach."""
 
 import json
 import os
@@ -71,7 +72,8 @@ def roasting(tmp_path_factory):
 
 def report(documented, name, start, end):
     return documented.answer(
-        f"alerting report {name} --from {start} --to {end} --json --out {documented.home}/{name}.html"
+        f"alerting report {name} --from {start} --to {end} --json --out "
+        f"{documented.home}/{name}.html"
     )
 
 
@@ -96,6 +98,7 @@ def test_low_quality_is_predicted_better_than_by_the_last_known_value(roasting):
 
 def test_importing_again_changes_nothing(roasting):
     again = roasting.shell(
-        "alerting import readings $DATA/roasting_hourly_2015.csv --time hour_start --asset roaster-1 --only AH_hour"
+        "alerting import readings $DATA/roasting_hourly_2015.csv --time hour_start --asset "
+        "roaster-1 --only AH_hour"
     )
     assert "0 new of 8,688" in again

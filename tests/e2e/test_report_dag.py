@@ -1,4 +1,5 @@
-"""The DAG of reports in a real scheduler: it closes a period, sends the mail, and issues it again after a late answer."""
+"""The DAG of reports in a real scheduler: it closes a period, sends the mail, and issues it again
+after a late answer."""
 
 import email
 import email.policy

@@ -1,4 +1,5 @@
-"""The pages in a real browser: do they fit, can they be read, in light and in dark, and what does the first screen show?"""
+"""The pages in a real browser: do they fit, can they be read, in light and in dark, and what does
+the first screen show?"""
 
 import json
 import re
@@ -51,7 +52,8 @@ FLAGS = (
     ),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
-# The pages have no scripts; the copies that are measured get one, which leaves what it saw in the document.
+# The pages have no scripts; the copies that are measured get one, which leaves what it saw in the
+# document.
 MEASURE = """<script>addEventListener('load', () => {
   const channel = v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4;
   const light = c => .2126 * channel(c[0]) + .7152 * channel(c[1]) + .0722 * channel(c[2]);
@@ -76,20 +78,22 @@ MEASURE = """<script>addEventListener('load', () => {
       .filter(e => !['hidden', 'checkbox'].includes(e.type) && e.checkVisibility() && e.getBoundingClientRect().height < 44)
       .map(e => e.textContent.trim().slice(0, 40)),
     drawings: [...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect().height)};
-  document.body.dataset.seen = JSON.stringify(seen); })</script>"""
+  document.body.dataset.seen = JSON.stringify(seen); })</script>"""  # noqa: E501
 
 
-# All pages are looked at in one browser, each in a frame of its own that is as wide as the window asked for.
+# All pages are looked at in one browser, each in a frame of its own that is as wide as the window
+# asked for.
 FRAME = (
     '<iframe srcdoc="{}" style="display: block; border: 0; width: {}px; height: 900px"></iframe>'
 )
 COLLECT = """<script>addEventListener('load', () => {
   const seen = [...document.querySelectorAll('iframe')].map(f => JSON.parse(f.contentDocument.body.dataset.seen));
-  document.body.dataset.seen = JSON.stringify(seen); })</script>"""
+  document.body.dataset.seen = JSON.stringify(seen); })</script>"""  # noqa: E501
 
 
 def look(folder, pages, width, dark):
-    """Return how the browser shows each page, by name: its width, texts too dim or cut off, heights of the drawings."""
+    """Return how the browser shows each page, by name: its width, texts too dim or cut off, heights
+    of the drawings."""
     frames = [
         FRAME.format(escape(page.replace("</body>", MEASURE + "</body>")), width)
         for page in pages.values()
@@ -121,7 +125,8 @@ def report(material):
 
 
 def backtest_page(material):
-    """The page of a backtest with a training that failed, one that was cut short, and long reasons."""
+    """The page of a backtest with a training that failed, one that was cut short, and long
+    reasons."""
     figures, day = compute_metrics(material), timedelta(days=1)
     served = {
         "version": 2,
@@ -144,7 +149,10 @@ def backtest_page(material):
 
 
 def long_words(material):
-    title = "Feuchte der Kekse am Auslauf des Ofens über dem Grenzwert innerhalb der nächsten vier Stunden"
+    title = (
+        "Feuchte der Kekse am Auslauf des Ofens über dem Grenzwert innerhalb der nächsten vier "
+        "Stunden"
+    )
     definition = material.definition.model_copy(
         update={"title": title, "name": "feuchte-" + "kekse-" * 12}
     )
@@ -164,7 +172,8 @@ REPORTS = {
 
 
 def routes_pages(platform, browser):
-    """Return the page of routes as an engineer sees it, with a faulty one, dead letters and a queue; and as an operator does."""
+    """Return the page of routes as an engineer sees it, with a faulty one, dead letters and a
+    queue; and as an operator does."""
     faulty = {"name": "odd", "channels": []}
     plain = {"name": "everything-to-the-log-of-the-whole-plant", "channels": ["shift"]}
     gone = Notification(
@@ -211,7 +220,8 @@ def routes_pages(platform, browser):
 
 @pytest.fixture(scope="module")
 def console():
-    """Pages of a console by name: an open alert of every severity, seen, muted, settled; a banner; links; nothing at all."""
+    """Pages of a console by name: an open alert of every severity, seen, muted, settled; a banner;
+    links; nothing at all."""
     platform = in_memory_platform(Mailbox("shift"))
     platform = replace(
         platform, links=SignedLinks(b"k" * 32, "https://plant.example", timedelta(days=3))

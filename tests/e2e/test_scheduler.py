@@ -57,7 +57,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 @pytest.fixture(scope="module")
 def platform(settings: Settings) -> Iterator[Platform]:
-    """The demo line's past, and both example definitions with a short search, in force since the training.
+    """The demo line's past, and both example definitions with a short search, in force since the
+    training.
 
     Beside it an oven without readings, with a definition that nothing evaluates by the minute.
     """
@@ -175,8 +176,8 @@ def test_a_promotion_that_a_person_rejects_is_recorded_with_the_reason(
     airflow.finish(f"train__{ASKED}", run)
 
     assert (
-        "First model. It is clearly better than chance and can be used until a comparison is possible."
-        in asked
+        "First model. It is clearly better than chance and can be used until a comparison is "
+        "possible." in asked
     )
     assert "| average precision |" in asked
     (decision,) = platform.decisions.of(ASKED)
@@ -188,7 +189,8 @@ def test_a_promotion_that_a_person_rejects_is_recorded_with_the_reason(
 def test_a_challenger_trained_on_better_data_replaces_the_champion(
     airflow: Airflow, platform: Platform
 ) -> None:
-    """The humidity sensor, which shows every problem half an hour ahead, is put in on the day of the first training."""
+    """The humidity sensor, which shows every problem half an hour ahead, is put in on the day of
+    the first training."""
     add_readings(platform, line(sensor_from=3), at(0))
     airflow.unpause(f"train__{NAME}")
     airflow.run(f"train__{NAME}", at(3 * DAY))
@@ -289,7 +291,8 @@ def test_a_question_put_into_the_database_is_trained_by_itself_and_answers_only_
 def test_sources_are_read_by_their_dags_and_what_they_deliver_is_evaluated_at_once(
     airflow: Airflow, platform: Platform, settings: Settings
 ) -> None:
-    """An hourly definition reads a table and files; only the DAGs of the sources and that of arrivals run."""
+    """An hourly definition reads a table and files; only the DAGs of the sources and that of
+    arrivals run."""
     drop, secret, table = (
         settings.home / "drop",
         settings.home / SOURCE_SECRETS / "lab",
@@ -401,7 +404,8 @@ def _rows(table: Path, now: datetime, *values: float) -> None:
     """Add rows of a laboratory to a table, the first of them five minutes ago."""
     with closing(sqlite3.connect(table)) as connection:
         connection.execute(
-            "CREATE TABLE IF NOT EXISTS results (id INTEGER PRIMARY KEY, ts TEXT, machine TEXT, hardness REAL)"
+            "CREATE TABLE IF NOT EXISTS results (id INTEGER PRIMARY KEY, ts TEXT, machine TEXT, "
+            "hardness REAL)"
         )
         (known,) = connection.execute("SELECT count(*) FROM results").fetchone()
         for number, value in enumerate(values, known):

@@ -1,4 +1,5 @@
-"""Mistakes of people: each gives one clear message, exit code 1 or 2, no traceback, and changes nothing."""
+"""Mistakes of people: each gives one clear message, exit code 1 or 2, no traceback, and changes
+nothing."""
 
 import json
 import os
@@ -76,8 +77,10 @@ def shell(tmp_path_factory):
 
 def definition(**changes):
     document = {
-        "name": "wrong", "kind": "classifier", "assets": ["oven-1"], "horizon": "3h", "features": {"stride": "1h"},
-        "problem": {"variable": "moisture", "above": 3.5, "predict": "state"}, "learning": {"trials": 1},
+        "name": "wrong", "kind": "classifier", "assets": ["oven-1"], "horizon": "3h",
+        "features": {"stride": "1h"},
+        "problem": {"variable": "moisture", "above": 3.5, "predict": "state"},
+        "learning": {"trials": 1},
     }  # fmt: skip
     return json.dumps(document | changes)
 

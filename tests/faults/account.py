@@ -1,4 +1,5 @@
-"""Comparison of the runs: episodes and notifications of the stormy one against the calm one, and the notes of each receiver."""
+"""Comparison of the runs: episodes and notifications of the stormy one against the calm one, and
+the notes of each receiver."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -68,7 +69,8 @@ class Ledger:
 
 @dataclass
 class Account:
-    """The counts, everything that should not be, and times for which the machine has to answer, not the platform."""
+    """The counts, everything that should not be, and times for which the machine has to answer, not
+    the platform."""
 
     counts: dict[str, Any] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
@@ -88,9 +90,8 @@ def settle_accounts(
     recovered_at: float,
     restarted_at: float,
 ) -> Account:
-    """`sent_before`: keys recorded as sent when everything had recovered, at `recovered_at`; `restarted_at`: when all parts were
-    started anew with nothing left to tell (s since 1970).
-    """
+    """`sent_before`: keys recorded as sent when everything had recovered, at `recovered_at`;
+    `restarted_at`: when all parts were started anew with nothing left to tell (s since 1970)."""
     account = Account()
     _compare_episodes(account, calm, stormy)
     _compare_notices(
@@ -203,7 +204,8 @@ def _compare_episodes(account: Account, calm: Ledger, stormy: Ledger) -> None:
 def _compare_notices(
     account: Account, of_calm: Excuses, of_storm: Excuses, calm: Ledger, stormy: Ledger
 ) -> None:
-    """Compare the notifications of transitions; those of time (repeats, escalation) depend on when rounds run."""
+    """Compare the notifications of transitions; those of time (repeats, escalation) depend on when
+    rounds run."""
     a, b = (set(_caused(ledger)) for ledger in (calm, stormy))
     missing = {key: of_storm.reason(key) for key in a - b}
     account.counts["notifications expected"] = len(a)
@@ -233,7 +235,8 @@ def _compare_notices(
 
 
 def _caused(ledger: Ledger) -> list[str]:
-    """Keys of what transitions cause. Whom only time brings in (escalation) hears of the end only if it came to that."""
+    """Keys of what transitions cause. Whom only time brings in (escalation) hears of the end only
+    if it came to that."""
     notices = [n for n in ledger.notices.values() if n.episode]
     told_of_it = {(n.episode, n.channel) for n in notices if n.transition == "raised"}
     caused = [
@@ -279,7 +282,8 @@ def _check_deliveries(
 
 
 def _check_claims(account: Account, world: World) -> None:
-    """Deliveries that one notifier claimed and did not end, and that another, or a later process, ended."""
+    """Deliveries that one notifier claimed and did not end, and that another, or a later process,
+    ended."""
     attempts = read_attempts(world, SENDERS)
     taken = [
         key
@@ -296,7 +300,8 @@ def _check_starvation(
     accepted: Sequence[Mapping[str, Any]],
     until: float,
 ) -> None:
-    """While everything that a step needs is up, it must go on: rounds end, and what is due is delivered."""
+    """While everything that a step needs is up, it must go on: rounds end, and what is due is
+    delivered."""
     storm = [n for n in world.notes("storm") if n["t"] <= until]
     processor = ProcessorWaits(world.notes("processor"))
     parts = ["mongod", "plant", *RECEIVERS, *EVALUATORS, *SENDERS]
@@ -326,7 +331,8 @@ def _check_starvation(
 
 
 def check_standstills(account: Account, what: str, found: Sequence[Standstill]) -> None:
-    """The platform answers for a standstill of more than LONGEST_STANDSTILL_S beside the time that the machine took from it."""
+    """The platform answers for a standstill of more than LONGEST_STANDSTILL_S beside the time that
+    the machine took from it."""
     longest = max(found, key=lambda s: s.seconds, default=Standstill(0.0, 0.0))
     account.counts[f"longest standstill of {what} while all was up (s)"] = round(longest.seconds, 1)
     account.counts[f"of it waiting for a processor: {what} (s)"] = round(longest.starved, 1)
@@ -336,7 +342,8 @@ def check_standstills(account: Account, what: str, found: Sequence[Standstill]) 
     )
     if longest.seconds > LONGEST_STANDSTILL_S >= own:
         account.starved.append(
-            f"{what} stood still for {longest.seconds:.1f} s, and its processes waited for a processor in {longest.starved:.1f} s"
+            f"{what} stood still for {longest.seconds:.1f} s, and its processes waited for a "
+            f"processor in {longest.starved:.1f} s"
         )
 
 
@@ -353,7 +360,8 @@ def check_deliveries(
     )
     if starved := [wait for key, wait in slow.items() if wait.own <= limits[key]]:
         account.starved.append(
-            f"{len(starved)} deliveries took longer than they may while processes waited for a processor"
+            f"{len(starved)} deliveries took longer than they may while processes waited for a "
+            f"processor"
         )
 
 
@@ -365,9 +373,8 @@ def _waits(
     until: float,
     processor: ProcessorWaits,
 ) -> dict[str, tuple[Standstill, int]]:
-    """Of every notification that nothing held back: seconds from made to received in which all that it needs was up, and how many
-    deliveries ended meanwhile.
-    """
+    """Of every notification that nothing held back: seconds from made to received in which all that
+    it needs was up, and how many deliveries ended meanwhile."""
     wall, received = wall_clock(world), dict[str, float]()
     for n in sorted(accepted, key=lambda n: n["t"]):
         received.setdefault(n["key"], n["t"])
@@ -390,7 +397,8 @@ def _waits(
 
 
 def _check_repeats(account: Account, world: World, accepted: Sequence[Mapping[str, Any]]) -> None:
-    """Each repeated delivery needs a cause: an earlier attempt whose end the platform could not know, or not write down."""
+    """Each repeated delivery needs a cause: an earlier attempt whose end the platform could not
+    know, or not write down."""
     attempts = read_attempts(world, SENDERS)
     seen: Counter[str] = Counter()
     causes: Counter[str] = Counter()

@@ -1,4 +1,5 @@
-"""The undisturbed run: the same plant, the same use cases, tick after tick in one process, nothing ever dies."""
+"""The undisturbed run: the same plant, the same use cases, tick after tick in one process, nothing
+ever dies."""
 
 from datetime import datetime
 

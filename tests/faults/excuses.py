@@ -1,4 +1,5 @@
-"""Reasons why a notification of one run may be missing in the other, each verified against what the run left."""
+"""Reasons why a notification of one run may be missing in the other, each verified against what the
+run left."""
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,16 +17,16 @@ Looked = Callable[[datetime, datetime], bool]
 
 @dataclass(frozen=True)
 class Excuses:
-    """The verified reasons of one run. `looked(start, end)`: whether an evaluation of everything was made at an instant in
-    [start, end) and ended, which refutes every excuse of a catch-up.
-    """
+    """The verified reasons of one run. `looked(start, end)`: whether an evaluation of everything
+    was made at an instant in [start, end) and ended, which refutes every excuse of a catch-up."""
 
     episodes: Mapping[str, Episode]
     notices: Collection[Notification]
     looked: Looked
 
     def reason(self, key: str) -> str | None:
-        """Return the reason why the run has no notification of this key; None where nothing excuses it."""
+        """Return the reason why the run has no notification of this key; None where nothing excuses
+        it."""
         id, transition, channel = _parts(key)
         episode = self.episodes.get(id)
         if episode is None:
@@ -51,7 +52,8 @@ class Excuses:
         return self._over_when_first_told(episode) if transition == "closed" else None
 
     def _newer_one_was_told(self, episode: Episode, channel: str) -> str | None:
-        """Of several episodes of one target that one catch-up found, the newest is told, and says how many came before it."""
+        """Of several episodes of one target that one catch-up found, the newest is told, and says
+        how many came before it."""
         of_target = [
             e
             for e in self.episodes.values()
@@ -80,7 +82,8 @@ class Excuses:
         return "raised and over in one catch-up"
 
     def _come_true_when_told(self, episode: Episode, channel: str) -> str | None:
-        """Of a start and an end in one catch-up the end is told; a start in the catch-up of the raise is told by the raise."""
+        """Of a start and an end in one catch-up the end is told; a start in the catch-up of the
+        raise is told by the raise."""
         begun, over = episode.happening_at, episode.closed_at
         if begun is None:
             return None
@@ -95,7 +98,8 @@ class Excuses:
         return "happening and over in one catch-up"
 
     def is_told(self, n: Notification) -> bool:
-        """Return whether its recipient has it: delivered by itself, or listed in a digest or summary that was delivered."""
+        """Return whether its recipient has it: delivered by itself, or listed in a digest or
+        summary that was delivered."""
         if n.status == "sent":
             return True
         return n.status == "grouped" and any(

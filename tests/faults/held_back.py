@@ -1,6 +1,8 @@
-"""Notifications held back on purpose: floods on a channel of their own, and targets that are shelved from the start.
+"""Notifications held back on purpose: floods on a channel of their own, and targets that are
+shelved from the start.
 
-When they are told depends on when somebody looked, which differs in the storm. That they are told, and when not, does not.
+When they are told depends on when somebody looked, which differs in the storm. That they are told,
+and when not, does not.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -69,7 +71,8 @@ def untold_after_shelves(
     shelves: Iterable[Shelf],
     longest_gap: timedelta,
 ) -> list[str]:
-    """Episodes without a notification that lasted long enough after the end of their shelf for one."""
+    """Episodes without a notification that lasted long enough after the end of their shelf for
+    one."""
     ends = {(s.definition, s.asset): s.ended_at for s in shelves}
     told = {n.episode for n in notices if n.status == "sent"}
     return [

@@ -1,6 +1,7 @@
 """A webhook receiver that takes what is signed, and writes it down before it says so.
 
-It checks as Standard Webhooks 1.0 describes: HMAC-SHA256 over id, time stamp and body, no older than five minutes.
+It checks as Standard Webhooks 1.0 describes: HMAC-SHA256 over id, time stamp and body, no older
+than five minutes.
 """
 
 import base64

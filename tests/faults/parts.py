@@ -16,12 +16,14 @@ from tests.faults.world import World
 
 MODULES = ("plant", "evaluator", "notifier", "mail", "hook")
 START_S = 300.0
-"""Time in which the database must be back after a kill: it replays its journal, on a machine that may be busy with other work."""
+"""Time in which the database must be back after a kill: it replays its journal, on a machine that
+may be busy with other work."""
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
 class Part(ABC):
-    """One process. `back_at`: when it is brought back (s of the monotonic clock), None while it runs."""
+    """One process. `back_at`: when it is brought back (s of the monotonic clock), None while it
+    runs."""
 
     def __init__(self, world: World, name: str) -> None:
         self.world, self.name = world, name
@@ -53,7 +55,8 @@ class Part(ABC):
         self.world.note("storm", "back", of=self.name)
 
     def wait_for_a_delivery(self, seconds: float) -> None:
-        """Wait until this process is in the middle of a delivery; at most so long, and not at all where it makes none."""
+        """Wait until this process is in the middle of a delivery; at most so long, and not at all
+        where it makes none."""
         over = time.monotonic() + seconds
         while (
             self.world.last_note(self.name).get("what") in ("round", "done", "failed")
@@ -64,7 +67,8 @@ class Part(ABC):
             time.sleep(0.01)
 
     def tend(self, now: float) -> None:
-        """Bring it back when its time has come; start it again where it ended by itself, which is a fault of ours."""
+        """Bring it back when its time has come; start it again where it ended by itself, which is a
+        fault of ours."""
         if self.back_at is not None and now >= self.back_at:
             self.bring_back(now)
         elif self.back_at is None and self.wanted and not self.running:
@@ -95,7 +99,8 @@ class Part(ABC):
 
 
 class Program(Part):
-    """A module of this folder as a process of its own, forked off a server that has imported everything: it starts at once."""
+    """A module of this folder as a process of its own, forked off a server that has imported
+    everything: it starts at once."""
 
     def __init__(self, world: World, name: str, module: str) -> None:
         super().__init__(world, name)
@@ -136,7 +141,8 @@ def _forking() -> Any:
 
 
 def _run(module: str, folder: str, name: str) -> None:
-    """In the new process, which ends with the server that it was forked off, as that ends with the test."""
+    """In the new process, which ends with the server that it was forked off, as that ends with the
+    test."""
     ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
     errors = os.open(
         World.read(folder).path(f"{name}.err"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600

@@ -1,4 +1,5 @@
-"""The simulated plant: ten ovens that leave their limits again and again. Its readings depend on the seed and on time alone.
+"""The simulated plant: ten ovens that leave their limits again and again. Its readings depend on
+the seed and on time alone.
 
 As a process it writes them, always a little ahead of the clock that it drives.
 """
@@ -39,7 +40,8 @@ HISTORY_DAYS, HISTORY_EVERY_S = 13, 300
 LEASE_S = 4.0
 MODELS = "models.json"
 FIRST_HUMID_S = 60
-"""Instant at which the first oven's air becomes humid: early, so that a run of any length raises an episode of the model."""
+"""Instant at which the first oven's air becomes humid: early, so that a run of any length raises an
+episode of the model."""
 DEFINITIONS = [
     too_hot(
         assets=["oven-*"],
@@ -146,7 +148,8 @@ def _steps() -> int:
 
 
 def _condition_intervals(random: np.random.Generator, least: float, most: float) -> np.ndarray:
-    """Stretches of one to seven minutes, four to fourteen minutes apart, each at its own height, some with a worse part."""
+    """Stretches of one to seven minutes, four to fourteen minutes apart, each at its own height,
+    some with a worse part."""
     added, k = np.zeros(_steps()), int(random.uniform(0, 10) * 60 / EVERY_S)
     while True:
         length = int(random.uniform(1, 7) * 60 / EVERY_S)
@@ -162,7 +165,8 @@ def _condition_intervals(random: np.random.Generator, least: float, most: float)
 def _moist(
     random: np.random.Generator, steps: int, every_s: int, period_s: int, first_s: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Humid air for half an hour, and moisture over its limit for 25 minutes from 6 to 20 minutes after its beginning on."""
+    """Humid air for half an hour, and moisture over its limit for 25 minutes from 6 to 20 minutes
+    after its beginning on."""
     humidity, moisture = 40 + random.normal(0, 1, steps), 3.5 + random.normal(0, 0.1, steps)
     for begin in range(first_s // every_s, steps, period_s // every_s):
         lag_s = int(random.integers(6, 21)) * 60
@@ -219,7 +223,8 @@ def with_model(platform: Platform, world: World) -> Platform:
 
 
 def _models_document(models: MemoryModels) -> str:
-    """Return the registered models and their aliases as JSON, without the runs that trained them."""
+    """Return the registered models and their aliases as JSON, without the runs that trained
+    them."""
     registered = {
         name: [
             (v.run_id, {file: b64encode(data).decode() for file, data in v.files.items()}, v.tags)
@@ -255,10 +260,11 @@ def main(folder: str, part: str) -> None:
 
 
 def _drive(world: World, stores: MongoStores, part: str) -> None:
-    """The clock never shows an instant whose readings are not there, except after the end, when there are none.
+    """The clock never shows an instant whose readings are not there, except after the end, when
+    there are none.
 
-    A restart goes on after the last acknowledged reading and writes none of those again, so that one that the database lost
-    stays lost and is found by the comparison.
+    A restart goes on after the last acknowledged reading and writes none of those again, so that
+    one that the database lost stays lost and is found by the comparison.
     """
     clock, lease = MongoClock(stores.database), timedelta(seconds=LEASE_S)
     now = clock.now()
@@ -273,7 +279,8 @@ def _drive(world: World, stores: MongoStores, part: str) -> None:
 
 
 def _write(world: World, stores: MongoStores, part: str, now: datetime) -> None:
-    """Write readings as far ahead as the clock can get until the next lease and through it, and note their acknowledgement."""
+    """Write readings as far ahead as the clock can get until the next lease and through it, and
+    note their acknowledgement."""
     written, end = acknowledged_until(world), world.end
     wanted = now + timedelta(seconds=world.speed * 2 * LEASE_S)
     until = min(wanted, end) if end else wanted
@@ -283,13 +290,15 @@ def _write(world: World, stores: MongoStores, part: str, now: datetime) -> None:
 
 
 def acknowledged_until(world: World) -> datetime:
-    """The instant up to which the database has acknowledged all readings of the plant; before START at first."""
+    """The instant up to which the database has acknowledged all readings of the plant; before START
+    at first."""
     noted = (n["until"] for n in world.notes("plant") if n["what"] == "acknowledged")
     return max(map(datetime.fromisoformat, noted), default=START - timedelta(seconds=EVERY_S))
 
 
 def wall_clock(world: World) -> Callable[[datetime], float]:
-    """A function from an instant of the plant to the time of the wall (s since 1970) at which its clock showed it first."""
+    """A function from an instant of the plant to the time of the wall (s since 1970) at which its
+    clock showed it first."""
     shown = [
         (datetime.fromisoformat(n["shows"]), n["t"])
         for n in world.notes("plant")

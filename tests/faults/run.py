@@ -1,4 +1,5 @@
-"""The fault test: a simulated plant whose platform is killed and frozen every few seconds, against an undisturbed run.
+"""The fault test: a simulated plant whose platform is killed and frozen every few seconds, against
+an undisturbed run.
 
 `make faults MINUTES=30`, or `python -m tests.faults.run --minutes 30 --seed 1 --out faults.json`.
 """
@@ -35,7 +36,8 @@ AFTERWARDS_S = 8.0
 PATIENCE_S = 400.0
 KILLS_FOR_A_CLAIM = 20
 STARVED = 2
-"""Exit code of a run in which nothing was wrong but the machine, so that its times prove nothing."""
+"""Exit code of a run in which nothing was wrong but the machine, so that its times prove
+nothing."""
 COMPARED = (
     "episodes missing in the storm",
     "episodes only in the storm",
@@ -49,7 +51,8 @@ Say = Callable[[str], None]
 def run(
     folder: Path, minutes: float, seed: int, speed: float, longest_freeze_s: float, say: Say
 ) -> dict[str, Any]:
-    """Storm for so many minutes of the wall, recover, compare. Returns the report; `wrong` in it is empty if all is well."""
+    """Storm for so many minutes of the wall, recover, compare. Returns the report; `wrong` in it is
+    empty if all is well."""
     world = World(str(folder), seed, speed, free_port(), free_port(), free_port())
     world.save()
     begun = time.time()
@@ -70,7 +73,8 @@ def run(
 
 
 def _outage_s(minutes: float, speed: float) -> float:
-    """Seconds of the wall that the outage of evaluation takes, where the run is long enough for one: three times as long."""
+    """Seconds of the wall that the outage of evaluation takes, where the run is long enough for
+    one: three times as long."""
     outage = OUTAGE_MINUTES * 60 / speed
     return outage if minutes * 60 >= 3 * outage else 0.0
 
@@ -148,12 +152,14 @@ def _recover(world: World, storm: Storm, say: Say) -> Account:
 def check_patience(
     account: Account, world: World, late: Sequence[str], start: float, end: float
 ) -> None:
-    """Work that was not done in time is a fault, unless the processes waited for a processor for most of the time."""
+    """Work that was not done in time is a fault, unless the processes waited for a processor for
+    most of the time."""
     names = [path.stem for path in Path(world.folder).glob("*.jsonl")]
     starved = ProcessorWaits(world.notes("processor")).within(names, start, end)
     if late and starved > (end - start) / 2:
         account.starved.append(
-            f"not {' and '.join(late)} within {PATIENCE_S:g} s, in most of which processes waited for a processor"
+            f"not {' and '.join(late)} within {PATIENCE_S:g} s, in most of which processes waited "
+            f"for a processor"
         )
         late = ()
     account.expect_none(f"not done within {PATIENCE_S:g} s of calm", late)
@@ -205,7 +211,8 @@ def _report(
 
 
 def _not_reached(account: Account, minutes: float, speed: float, kills: int) -> list[str]:
-    """Return the situations that a run of this length must meet and did not: without them the test proves nothing."""
+    """Return the situations that a run of this length must meet and did not: without them the test
+    proves nothing."""
     wanted = {
         "digests delivered": bool(_outage_s(minutes, speed)),
         "claims that were taken over": kills >= KILLS_FOR_A_CLAIM,
@@ -229,16 +236,24 @@ def sentence(report: dict[str, Any]) -> str:
     kills, freezes = sum(report["kills"].values()), sum(report["freezes"].values())
     differs = any(report[what] for what in COMPARED)
     text = (
-        f"{report['minutes']:g} minutes, {kills} kills and {freezes} freezes: {report['episodes']} episodes with "
-        f"{report['transitions']} transitions, {'NOT the same as' if differs else 'the same as'} undisturbed; "
-        f"{report['recorded as sent']} notifications, {report['recorded as sent and not received']} lost, "
-        f"{report['repeated deliveries']} repeated deliveries under their old key while things were dying, "
-        f"{report['received twice after recovery'] + report['told again after recovery']} after recovery."
+        f"{report['minutes']:g} minutes, {kills} kills and {freezes} freezes: {report['episodes']} "
+        f"episodes with "
+        f"{report['transitions']} transitions, {'NOT the same as' if differs else 'the same as'} "
+        f"undisturbed; "
+        f"{report['recorded as sent']} notifications, "
+        f"{report['recorded as sent and not received']} lost, "
+        f"{report['repeated deliveries']} repeated deliveries under their old key while things "
+        f"were dying, "
+        f"{report['received twice after recovery'] + report['told again after recovery']} after "
+        f"recovery."
     )
     if report["wrong"]:
         text += f" Wrong: {'; '.join(report['wrong'])}."
     if report["starved"]:
-        text += f" STARVATION by this machine, no fault of the platform: {'; '.join(report['starved'])}. Repeat it on an idle one."
+        text += (
+            f" STARVATION by this machine, no fault of the platform: "
+            f"{'; '.join(report['starved'])}. Repeat it on an idle one."
+        )
     return text
 
 

@@ -1,7 +1,9 @@
-"""Measure how long work stood still although everything it needs was up: starvation, as opposed to an outage.
+"""Measure how long work stood still although everything it needs was up: starvation, as opposed to
+an outage.
 
-A machine that gives the processes too little of its processors starves them, which is no fault of the platform: the kernel says
-how long each was ready to run and did not run, and that time does not count against the platform.
+A machine that gives the processes too little of its processors starves them, which is no fault of
+the platform: the kernel says how long each was ready to run and did not run, and that time does not
+count against the platform.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,10 +16,12 @@ Intervals = list[tuple[float, float]]
 Note = Mapping[str, Any]
 
 LONGEST_STANDSTILL_S = 20.0
-"""Longest time in which neither a round ends nor a delivery while all that is needed is up: the time-outs of one attempt and of
-the database. A long round that delivers a backlog makes progress."""
+"""Longest time in which neither a round ends nor a delivery while all that is needed is up: the
+time-outs of one attempt and of the database. A long round that delivers a backlog makes progress.
+"""
 LONGEST_DELIVERY_S = 30.0
-"""Longest time from due to delivered at the first attempt while database, a notifier and the receiver are up: a round or two."""
+"""Longest time from due to delivered at the first attempt while database, a notifier and the
+receiver are up: a round or two."""
 SLOWEST_DELIVERY_S = 0.5
 """A receiver answers within 0.2 s; the drawing of an e-mail takes as long again."""
 CLAIM_S = 120.0
@@ -25,10 +29,10 @@ LONGEST_PAUSE_S = 600.0
 
 
 def longest_delivery_s(attempts: int, speed: float, ahead: int = 0) -> float:
-    """Longest time that a delivery may take which was attempted so often: after each attempt that failed, the claim of a process
-    that died, or the pause before the next one, whichever is longer (both are times of the plant); and its place in a backlog.
-    `ahead`: deliveries that ended while it waited.
-    """
+    """Longest time that a delivery may take which was attempted so often: after each attempt that
+    failed, the claim of a process that died, or the pause before the next one, whichever is longer
+    (both are times of the plant); and its place in a backlog. `ahead`: deliveries that ended while
+    it waited."""
     pauses = (
         max(CLAIM_S, 1.25 * min(5.0 * 2 ** (k - 1), LONGEST_PAUSE_S)) for k in range(1, attempts)
     )
@@ -37,7 +41,8 @@ def longest_delivery_s(attempts: int, speed: float, ahead: int = 0) -> float:
 
 @dataclass(frozen=True)
 class Health:
-    """Return the spans in which each process was neither killed nor frozen (s since 1970), from what the storm noted."""
+    """Return the spans in which each process was neither killed nor frozen (s since 1970), from
+    what the storm noted."""
 
     up: Mapping[str, Intervals]
 
@@ -66,7 +71,8 @@ class Health:
 
 
 def waited_for_processor(pid: int) -> float:
-    """Seconds in which threads of this process were ready to run and the machine ran others, since they began."""
+    """Seconds in which threads of this process were ready to run and the machine ran others, since
+    they began."""
     total = 0
     for thread in Path(f"/proc/{pid}/task").glob("*/schedstat"):
         try:
@@ -78,12 +84,14 @@ def waited_for_processor(pid: int) -> float:
 
 @dataclass(frozen=True)
 class ProcessorWaits:
-    """How long processes waited for a processor. `samples`: notes with `waits`, process number and seconds of each part."""
+    """How long processes waited for a processor. `samples`: notes with `waits`, process number and
+    seconds of each part."""
 
     samples: Sequence[Note]
 
     def within(self, parts: Iterable[str], start: float, end: float) -> float:
-        """Seconds of [start, end] in which one of these parts waited for a processor, at most all of them."""
+        """Seconds of [start, end] in which one of these parts waited for a processor, at most all
+        of them."""
         return sum(
             time_within([(a["t"], b["t"])], start, end)
             / (b["t"] - a["t"])
@@ -140,7 +148,8 @@ def time_within(intervals: Intervals, start: float, end: float) -> float:
 def standstills(
     progress: Sequence[float], healthy: Intervals, waits: ProcessorWaits, parts: Iterable[str]
 ) -> list[Standstill]:
-    """Return the standstill between each two consecutive instants of progress. `parts`: those that it needs."""
+    """Return the standstill between each two consecutive instants of progress. `parts`: those that
+    it needs."""
     found, names = [], list(parts)
     for a, b in pairwise(progress):
         seconds = time_within(healthy, a, b)

@@ -13,17 +13,20 @@ DOWN_S = (0.0, 4.0)
 FREEZES = 0.45
 POWER_CUTS = 0.03
 AIMED = 0.5
-"""Share of the kills of a notifier that wait until it is in the middle of a delivery, so that its claim is left behind."""
+"""Share of the kills of a notifier that wait until it is in the middle of a delivery, so that its
+claim is left behind."""
 AIM_S = 1.5
 SAMPLE_S = 1.0
 """Time between two looks at how long each process waited for a processor."""
 OUTAGE_MINUTES = 20.0
-"""Once in a long run, no evaluator for so many minutes of the plant: more than what goes into a digest was over by then."""
+"""Once in a long run, no evaluator for so many minutes of the plant: more than what goes into a
+digest was over by then."""
 
 
 @dataclass
 class Storm:
-    """`longest_freeze_s`: beyond the time-outs of channels and database, so that both sides of them are met."""
+    """`longest_freeze_s`: beyond the time-outs of channels and database, so that both sides of them
+    are met."""
 
     parts: Sequence[Part]
     seed: int
@@ -32,7 +35,8 @@ class Storm:
     sampled_at: float = 0.0
 
     def rage(self, seconds: float, told: Callable[[float], None]) -> None:
-        """Kill and freeze for so long, a third through with an outage of evaluation; then bring everything back."""
+        """Kill and freeze for so long, a third through with an outage of evaluation; then bring
+        everything back."""
         chance = random.Random(self.seed)
         over = time.monotonic() + seconds
         next_at = time.monotonic() + 2.0

@@ -31,9 +31,12 @@ def never(_start, _end):
 
 def episode(id, raised, decided, closed=None, **changes):
     made = Episode(
-        id=id, definition="too-hot", revision=1, kind="threshold", asset="oven-1", title="too hot", severity="medium",
-        raised_at=at(raised), detected_at=at(decided), condition="open" if closed is None else "closed",
-        closed_at=None if closed is None else at(closed), evaluation=Evaluation(at(raised), "triggered", "hot", 240.0, 215.0),
+        id=id, definition="too-hot", revision=1, kind="threshold", asset="oven-1", title="too hot",
+        severity="medium",
+        raised_at=at(raised), detected_at=at(decided),
+        condition="open" if closed is None else "closed",
+        closed_at=None if closed is None else at(closed),
+        evaluation=Evaluation(at(raised), "triggered", "hot", 240.0, 215.0),
     )  # fmt: skip
     return replace(made, **changes)
 
@@ -185,14 +188,15 @@ def test_starvation_counts_only_time_in_which_all_that_is_needed_was_up():
 
 
 def processor(*seconds, part="evaluator-1", pids=None):
-    """How long a part had waited for a processor in all, once in ten seconds; `pids`: its process numbers."""
+    """How long a part had waited for a processor in all, once in ten seconds; `pids`: its process
+    numbers."""
     numbers = pids or [1] * len(seconds)
     return ProcessorWaits(
         [{"t": 10.0 * k, "waits": {part: (numbers[k], s)}} for k, s in enumerate(seconds)]
     )
 
 
-def test_time_without_a_processor_is_counted_of_the_parts_that_are_needed_and_at_most_as_long_as_it_lasted():
+def test_time_without_processor_is_counted_of_parts_are_needed_and_at_most_as_long_as_it_lasted():
     waits = processor(0.0, 8.0, 8.0, 40.0)
     assert (
         waits.within(["evaluator-1"], 0.0, 30.0) == 18.0

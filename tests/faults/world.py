@@ -50,7 +50,8 @@ class World:
     def environ(self) -> Mapping[str, str]:
         return {
             "ALERTING_HOME": str(self.path("home")),
-            "ALERTING_LATENCY": "0s",  # the clock never shows an instant whose readings are not there
+            # the clock never shows an instant whose readings are not there
+            "ALERTING_LATENCY": "0s",
             "ALERTING_MONGODB_URI": self.uri,
             "ALERTING_DATABASE": STORMY,
             "ALERTING_MLFLOW_URI": "http://127.0.0.1:9",  # nobody: the model comes from a file

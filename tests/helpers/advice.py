@@ -1,4 +1,5 @@
-"""A plant of a few variables whose risk is a table of trees or weights, for tests of recommendations."""
+"""A plant of a few variables whose risk is a table of trees or weights, for tests of
+recommendations."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -107,10 +108,11 @@ def history(
 def assert_no_cheaper_answer(
     fitted: Any, present: tuple[float, float, float], share: float, again: bool = True
 ) -> None:
-    """Compare the least answer for three levers a, b, c of costs 1, 2, 3 with every combination of their settings.
+    """Compare the least answer for three levers a, b, c of costs 1, 2, 3 with every combination of
+    their settings.
 
-    `share`: the threshold as a share of the present risk, from MARGIN on the risk itself. NaN in `present`: no such value.
-    `again`: also search a second time, and compare both answers.
+    `share`: the threshold as a share of the present risk, from MARGIN on the risk itself. NaN in
+    `present`: no such value. `again`: also search a second time, and compare both answers.
     """
     made = model_of(fitted, plan("abc"))
     names = [n for n, v in zip("abc", present, strict=True) if not np.isnan(v)]

@@ -1,4 +1,5 @@
-"""Brokers of their own, from Debian's packages, for tests of sources: started once, on free ports, in temporary folders."""
+"""Brokers of their own, from Debian's packages, for tests of sources: started once, on free ports,
+in temporary folders."""
 
 import os
 import shutil
@@ -18,7 +19,8 @@ SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin:/usr/lib/rabbitm
 
 
 class Server(ABC):
-    """A server on a port of this machine. A broker publishes payloads under a topic; its topics have this separator."""
+    """A server on a port of this machine. A broker publishes payloads under a topic; its topics
+    have this separator."""
 
     program: str
     package: str
@@ -30,7 +32,8 @@ class Server(ABC):
         self._program = shutil.which(self.program, path=SBIN)
         if self._program is None:
             pytest.skip(
-                f"{self.program} is not installed: apt-get install --no-install-recommends {self.package}"
+                f"{self.program} is not installed: apt-get install --no-install-recommends "
+                f"{self.package}"
             )
         pytest.importorskip(self.client.split("==")[0], reason=f"pip install {self.client}")
         self._processes: list[subprocess.Popen[bytes]] = []

@@ -9,11 +9,15 @@ from typer.testing import CliRunner
 from alerting.cli.main import app
 from alerting.cli.printing.output import console, errors
 
-TITLE = "Zone [2] is [red]too hot[/red] :fire: for the whole of a rather long title that no table of eighty columns can hold"
+TITLE = (
+    "Zone [2] is [red]too hot[/red] :fire: for the whole of a rather long title that no table of "
+    "eighty columns can hold"
+)
 
 
 def run(*words, columns=80, **environ):
-    """A command on a screen of this width. A console that was made while COLUMNS was set would keep that width."""
+    """A command on a screen of this width. A console that was made while COLUMNS was set would keep
+    that width."""
     with patch.object(console, "_width", None), patch.object(errors, "_width", None):
         return CliRunner().invoke(
             app, [str(word) for word in words], env={"COLUMNS": str(columns), **environ}

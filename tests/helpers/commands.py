@@ -1,4 +1,5 @@
-"""A record of the commands that clients of the platform send to a real server, without handshake and authentication."""
+"""A record of the commands that clients of the platform send to a real server, without handshake
+and authentication."""
 
 from functools import partial
 

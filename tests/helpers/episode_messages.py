@@ -1,4 +1,5 @@
-"""Episodes of every kind from raise to end, with all their messages in order, in three languages."""
+"""Episodes of every kind from raise to end, with all their messages in order, in three
+languages."""
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -52,7 +53,8 @@ TOO_MOIST = {"variable": "moisture", "above": 5.0, "for": "10m"}
 
 @dataclass
 class Told:
-    """One episode's platform, its phase after each round of messages, and the messages by language."""
+    """One episode's platform, its phase after each round of messages, and the messages by
+    language."""
 
     platform: Any
     start: Any
@@ -95,7 +97,8 @@ class Told:
 
 
 def told_platform(start, repeat):
-    """Return an empty platform that sends every message in each language, and reminders after `repeat`."""
+    """Return an empty platform that sends every message in each language, and reminders after
+    `repeat`."""
     mails = {code: Mailbox(code) for code in LANGUAGES}
     made = in_memory_platform(*mails.values())
     routes = [
@@ -135,8 +138,10 @@ def predicting(
     told.platform.assets.put([Asset(name="oven-1", variables=known)])
     told.platform.assets.put_event_types(types)
     document = {
-        "name": "too-moist", "title": "Biscuits too moist", "kind": kind, "assets": ["oven-1"], "problem": problem,
-        "horizon": "30m", "features": FEATURES, "guidance": GUIDANCE, "learning": {"trials": 1, "folds": 2},
+        "name": "too-moist", "title": "Biscuits too moist", "kind": kind, "assets": ["oven-1"],
+        "problem": problem,
+        "horizon": "30m", "features": FEATURES, "guidance": GUIDANCE,
+        "learning": {"trials": 1, "folds": 2},
     }  # fmt: skip
     apply(told.platform, [document | changes], "engineer", START, "test")
     register_model(told.platform, "too-moist", "run-1", {"version": b"1"}, {}, {})
@@ -149,12 +154,14 @@ def predicting(
 
 
 def rising(minute):
-    """Return a humidity that rises from calm to critical within 20 minutes, and is calm again afterwards."""
+    """Return a humidity that rises from calm to critical within 20 minutes, and is calm again
+    afterwards."""
     return CALM - 3.0 if minute > 20 else CALM + 1.5 + 0.1 * minute
 
 
 def comes_true(until=90, **changes):
-    """It is raised at 5 or 10; moisture is beyond its limit from 25 on, known as the problem at 35, over at 70."""
+    """It is raised at 5 or 10; moisture is beyond its limit from 25 on, known as the problem at 35,
+    over at 70."""
     told, model = predicting(weighted_model(), **changes)
     told.feed("oven-1", range(-60, 1), humidity=CALM, belt=2.1, setpoint=220.0, moisture=4.0)
     told.feed("oven-1", range(1, 90), humidity=rising, belt=2.1, setpoint=220.0)
@@ -164,7 +171,8 @@ def comes_true(until=90, **changes):
 
 
 def does_not_come(**changes):
-    """The crew slows the belt at 15, the risk falls under the threshold, and moisture stays within its limit."""
+    """The crew slows the belt at 15, the risk falls under the threshold, and moisture stays within
+    its limit."""
     told, model = predicting(weighted_model(), **changes)
     told.feed("oven-1", range(-60, 1), humidity=CALM, belt=2.1, setpoint=220.0, moisture=4.0)
     told.feed("oven-1", range(1, 60), humidity=rising, setpoint=220.0, moisture=4.2)
@@ -180,7 +188,8 @@ def nothing_to_set():
 
 
 def state():
-    """A value that is known 5 minutes later: the model predicts that it will be beyond its limit."""
+    """A value that is known 5 minutes later: the model predicts that it will be beyond its
+    limit."""
     return comes_true(delay=5)
 
 
@@ -224,8 +233,10 @@ def forecast():
     line = replace(history, asset=Asset(name="oven-1", variables=known), readings=readings)
     problem = {"variable": "moisture", "above": 5.0}
     document = {
-        "name": "too-moist", "kind": "forecast", "assets": ["oven-1"], "problem": problem, "horizon": "30m",
-        "features": {"stride": "5m", "windows": ["15m", "1h"], "aggregations": ["mean", "last", "slope"]},
+        "name": "too-moist", "kind": "forecast", "assets": ["oven-1"], "problem": problem,
+        "horizon": "30m",
+        "features": {"stride": "5m", "windows": ["15m", "1h"],
+        "aggregations": ["mean", "last", "slope"]},
         "learning": {"trials": 1, "folds": 2, "candidates": ["ridge"]},
     }  # fmt: skip
     definition = parse_definition(document)
@@ -253,12 +264,15 @@ def forecast():
 
 
 def threshold():
-    """Moisture is beyond its limit from 10 on for 3 minutes, far beyond it from 20 on, and over at 30."""
+    """Moisture is beyond its limit from 10 on for 3 minutes, far beyond it from 20 on, and over at
+    30."""
     told = told_platform(START, "10m")
     told.platform.assets.put([Asset(name="oven-1", variables=VARIABLES)])
     document = {
-        "name": "moist", "title": "Moisture too high", "kind": "threshold", "assets": ["oven-1"], "variable": "moisture",
-        "levels": {"medium": {"above": 5.0}, "critical": {"above": 6.0}}, "for": "3m", "guidance": GUIDANCE,
+        "name": "moist", "title": "Moisture too high", "kind": "threshold", "assets": ["oven-1"],
+        "variable": "moisture",
+        "levels": {"medium": {"above": 5.0}, "critical": {"above": 6.0}}, "for": "3m",
+        "guidance": GUIDANCE,
     }  # fmt: skip
     apply(told.platform, [document], "engineer", START, "test")
     told.feed(
@@ -270,7 +284,8 @@ def threshold():
 
 
 def estimated(asset, rows, document, trained, minutes):
-    """Return a platform whose model learns from readings alone, and is evaluated at these minutes."""
+    """Return a platform whose model learns from readings alone, and is evaluated at these
+    minutes."""
     told = told_platform(first_minute_and(0), "4h")
     told.platform.assets.put([asset])
     add_readings(told.platform, rows, told.at(0))

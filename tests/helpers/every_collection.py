@@ -1,4 +1,5 @@
-"""A database with at least one valid document in each collection, and six kinds of junk made of each of them."""
+"""A database with at least one valid document in each collection, and six kinds of junk made of
+each of them."""
 
 import dataclasses
 import types
@@ -40,7 +41,8 @@ MEGABYTE = "x" * 1_000_000
 
 
 def example(hint: Any, name: str = "", depth: int = 0) -> Any:
-    """Return a value of a type, with every field of a dataclass given, down to a depth at which optional ones are None."""
+    """Return a value of a type, with every field of a dataclass given, down to a depth at which
+    optional ones are None."""
     origin = get_origin(hint) or hint
     if dataclasses.is_dataclass(hint):
         hints = get_type_hints(hint)
@@ -145,7 +147,8 @@ def valid_documents() -> dict[str, Document]:
 
 
 def junk(collection: str, valid: Document) -> Iterator[tuple[str, Document]]:
-    """Yield six kinds of junk made of a valid document, each with a name: every field of it is spoilt in each way once."""
+    """Yield six kinds of junk made of a valid document, each with a name: every field of it is
+    spoilt in each way once."""
     made = 0
     for field, value in valid.items():
         if field == "_id":
@@ -183,7 +186,8 @@ def junk(collection: str, valid: Document) -> Iterator[tuple[str, Document]]:
 
 
 def _distinct(collection: str, document: Document, spoilt: str, number: int) -> Document:
-    """Return a document that no unique index refuses: the last field of each is another, unless it is the spoilt one."""
+    """Return a document that no unique index refuses: the last field of each is another, unless it
+    is the spoilt one."""
     document = dict(document)
     if isinstance(document.get("_id"), str):
         document["_id"] += f"-junk-{number}"

@@ -1,4 +1,5 @@
-"""A fan whose four variables follow one load; for a few hours its air flow no longer does, within its usual range."""
+"""A fan whose four variables follow one load; for a few hours its air flow no longer does, within
+its usual range."""
 
 import numpy as np
 
@@ -22,7 +23,8 @@ def fan():
 
 
 def rows(days=24, every=EVERY, seed=3, broken="flow", less=8.0):
-    """Return readings in which one variable is less than the load leads to expect, from BROKEN to REPAIRED."""
+    """Return readings in which one variable is less than the load leads to expect, from BROKEN to
+    REPAIRED."""
     random, minutes = np.random.default_rng(seed), np.arange(0, days * DAY, every)
     load = np.sin(2 * np.pi * minutes / DAY) + 0.3 * random.normal(size=len(minutes))
     values = {

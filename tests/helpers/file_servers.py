@@ -1,4 +1,5 @@
-"""An SFTP server (OpenSSH of Debian) and an S3 server (moto) of their own, for tests of sources and of the archive."""
+"""An SFTP server (OpenSSH of Debian) and an S3 server (moto) of their own, for tests of sources and
+of the archive."""
 
 import getpass
 import os
@@ -19,7 +20,8 @@ INSTALL = (
 
 
 class SftpServer:
-    """A server that knows one key. `known_hosts`: the file with its host key; `key`: that of the user."""
+    """A server that knows one key. `known_hosts`: the file with its host key; `key`: that of the
+    user."""
 
     def __init__(self, folder: Path) -> None:
         program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")

@@ -1,4 +1,5 @@
-"""The air filter of the demo line in memory, and the forecast of its pressure drop, learned in seconds."""
+"""The air filter of the demo line in memory, and the forecast of its pressure drop, learned in
+seconds."""
 
 from pathlib import Path
 

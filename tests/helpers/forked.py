@@ -1,4 +1,5 @@
-"""Commands in processes forked from one that has imported their libraries: each starts in milliseconds instead of seconds."""
+"""Commands in processes forked from one that has imported their libraries: each starts in
+milliseconds instead of seconds."""
 
 import json
 import os
@@ -16,8 +17,9 @@ TIMEOUT_S = 300.0
 class Forked:
     """A process that has imported `function` ("module:function") and `modules`. A context manager.
 
-    `run` is like `subprocess.run`: a process of its own with its own exit code, output, folder and environment. A function that
-    raises ends it with a traceback, as a script would. One runs at a time.
+    `run` is like `subprocess.run`: a process of its own with its own exit code, output, folder and
+    environment. A function that raises ends it with a traceback, as a script would. One runs at a
+    time.
     """
 
     def __init__(
@@ -49,7 +51,8 @@ class Forked:
         environ: Mapping[str, str] | None = None,
         timeout: float = TIMEOUT_S,
     ) -> subprocess.CompletedProcess[str]:
-        """Return how the command ended and what it printed. Raises TimeoutExpired, and the command is killed."""
+        """Return how the command ended and what it printed. Raises TimeoutExpired, and the command
+        is killed."""
         words = [self._program, *map(str, arguments)]
         request = {
             "arguments": words,

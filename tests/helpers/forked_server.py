@@ -1,8 +1,9 @@
-"""The process behind `tests.helpers.forked`: `forked_server.py MODULE:FUNCTION MODULE…` imports them, then takes requests.
+"""The process behind `tests.helpers.forked`: `forked_server.py MODULE:FUNCTION MODULE…` imports
+them, then takes requests.
 
-Each line of the standard input is one: arguments, folder, environment, and the files that take the output. The process that is
-forked for it calls the function as if it had just been started; its id and then its exit code are the answer, two lines of the
-standard output.
+Each line of the standard input is one: arguments, folder, environment, and the files that take the
+output. The process that is forked for it calls the function as if it had just been started; its id
+and then its exit code are the answer, two lines of the standard output.
 """
 
 import importlib
@@ -15,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def serve(answers: int) -> None:
-    """Fork for each request; returns in each forked process, and in this one after the last request."""
+    """Fork for each request; returns in each forked process, and in this one after the last
+    request."""
     for line in sys.stdin:
         child = os.fork()
         if child == 0:
@@ -39,7 +41,8 @@ def _become(request: dict[str, object]) -> None:
 
 
 def main() -> None:
-    """Import, serve, and in each forked process call the function: the interpreter ends as after any script."""
+    """Import, serve, and in each forked process call the function: the interpreter ends as after
+    any script."""
     sys.path[0] = str(ROOT)
     module, _, function = sys.argv[1].partition(":")
     called = getattr(importlib.import_module(module), function)

@@ -1,7 +1,8 @@
-"""Files that people, machines and attackers leave in folders: damaged, endless, ambiguous, or with names that no program likes.
+"""Files that people, machines and attackers leave in folders: damaged, endless, ambiguous, or with
+names that no program likes.
 
-All are made anew, the same ones each time. `CONTENTS` holds those that are bytes; `make_files` writes these, and what is a file
-by its kind or name only, into a folder.
+All are made anew, the same ones each time. `CONTENTS` holds those that are bytes; `make_files`
+writes these, and what is a file by its kind or name only, into a folder.
 """
 
 import bz2
@@ -28,7 +29,8 @@ def table(*rows: str, head: str = "ts,t") -> bytes:
 
 
 def _stamps() -> Iterator[tuple[str, bytes]]:
-    """Yield tables with stamps that are none, lie outside of time, or are written in several ways."""
+    """Yield tables with stamps that are none, lie outside of time, or are written in several
+    ways."""
     stamps = {
         "year 0000": "0000-01-01T00:00:00Z",
         "year 0001": "0001-01-01T00:00:00Z",
@@ -287,7 +289,8 @@ def _written(rows: pa.Table, **options: object) -> bytes:
 
 
 def _far_int96() -> bytes:
-    """Return a file whose int96 stamps lie 5.8 million years ahead: the day of the Julian calendar is the last four bytes."""
+    """Return a file whose int96 stamps lie 5.8 million years ahead: the day of the Julian calendar
+    is the last four bytes."""
     near = struct.pack("<qI", 0, 2_461_046)
     day = _written(
         pa.table({"ts": pa.array([1_767_571_200_000], pa.timestamp("ms")), "t": [1.0]}),
@@ -298,7 +301,8 @@ def _far_int96() -> bytes:
 
 
 def _huge_count(good: bytes) -> bytes:
-    """Return the file with the rows counted in its footer multiplied: 2 is the field 3, a zigzag number, of the metadata."""
+    """Return the file with the rows counted in its footer multiplied: 2 is the field 3, a zigzag
+    number, of the metadata."""
     start = len(good) - 8 - struct.unpack("<I", good[-8:-4])[0]
     footer = good[start:-8]
     huge = footer.replace(b"\x16\x04\x19", b"\x16\xfe\xff\xff\xff\xff\xff\xff\xff\x7f\x19", 1)
@@ -363,7 +367,8 @@ def make_oddities(folder: Path) -> dict[str, Path]:
 
 
 def deliveries() -> Mapping[str, str]:
-    """Return rows as programs send them by HTTP, by what is wrong with them; each is a text that should be JSON."""
+    """Return rows as programs send them by HTTP, by what is wrong with them; each is a text that
+    should be JSON."""
     row = '{{"ts": {ts}, "asset": {asset}, "type": {type}, "t": {t}}}'
     usual = {"ts": '"2026-01-05T12:01:00Z"', "asset": '"oven-1"', "type": '"stop"', "t": "1"}
     stamps = [
@@ -412,8 +417,12 @@ def deliveries() -> Mapping[str, str]:
     found |= {f"ts, {text[:12]}": row.format(**{**usual, "ts": text}) for text in stamps}
     found |= {f"t, {text[:12]}": row.format(**{**usual, "t": text}) for text in numbers}
     found |= {
-        "a name twice": '{"ts": 1767614400, "ts": 1767614401, "asset": "oven-1", "type": "stop", "t": 1}',
-        "a name twice inside": '{"ts": 1767614400, "asset": "oven-1", "type": "stop", "values": {"t": 1, "t": 2}}',
+        "a name twice": (
+            '{"ts": 1767614400, "ts": 1767614401, "asset": "oven-1", "type": "stop", "t": 1}'
+        ),
+        "a name twice inside": (
+            '{"ts": 1767614400, "asset": "oven-1", "type": "stop", "values": {"t": 1, "t": 2}}'
+        ),
         "deep": '{"ts": 1767614400, "asset": "oven-1", "type": "stop", "t": '
         + "[" * 100_000
         + "]" * 100_000
@@ -427,7 +436,9 @@ def deliveries() -> Mapping[str, str]:
         "a text": '"2026"',
         "a mark of order": '\ufeff{"ts": 1}',
         "half a character": '{"ts": 1, "asset": "\udcff"}',
-        "names of fields of the database": '{"ts": 1767614400, "asset": "oven-1", "type": "stop", "$set": 1, "a.b": 2, "_id": 3}',
+        "names of fields of the database": (
+            '{"ts": 1767614400, "asset": "oven-1", "type": "stop", "$set": 1, "a.b": 2, "_id": 3}'
+        ),
         "an empty name": '{"ts": 1767614400, "asset": "oven-1", "type": "stop", "": 1}',
         "nothing": "{}",
     }

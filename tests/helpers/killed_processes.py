@@ -1,4 +1,5 @@
-"""Simulated processes on a real server, which are killed or frozen between any two of their database commands."""
+"""Simulated processes on a real server, which are killed or frozen between any two of their
+database commands."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,7 +24,8 @@ class Killed(BaseException):
 class Commands(monitoring.CommandListener):
     """Counts the commands of a process, without handshakes; before some of them something happens.
 
-    Once it is killed, a process sends nothing any more: neither the end of its transaction nor that of its sessions.
+    Once it is killed, a process sends nothing any more: neither the end of its transaction nor that
+    of its sessions.
     """
 
     def __init__(self) -> None:
@@ -63,7 +65,8 @@ class Commands(monitoring.CommandListener):
 
 @contextmanager
 def process(uri: str, name: str, commands: Commands) -> Iterator[MongoStores]:
-    """Yield the stores of a simulated process. If it is killed, the caller continues after the block."""
+    """Yield the stores of a simulated process. If it is killed, the caller continues after the
+    block."""
     with patch(
         "alerting.adapters.mongo.mongo.MongoClient",
         partial(MongoClient, event_listeners=[commands]),
@@ -80,7 +83,8 @@ def process(uri: str, name: str, commands: Commands) -> Iterator[MongoStores]:
 
 @contextmanager
 def short_transactions(server: EmbeddedMongod, seconds: int = 1) -> Iterator[None]:
-    """Let the server end transactions after a second, as it ends those of dead processes after ten."""
+    """Let the server end transactions after a second, as it ends those of dead processes after
+    ten."""
     with mongod_access.as_server(server.folder, server.port) as admin:
         admin.admin.command({"setParameter": 1, "transactionLifetimeLimitSeconds": seconds})
         yield

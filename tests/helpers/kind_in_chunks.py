@@ -32,7 +32,8 @@ def evaluate_part(definition, sources, state, until, version=1):
 
 
 def evaluated_to(definition, sources, cuts):
-    """Return steps, scores (with all their bits), raises, the state and what is unknown; the state goes through its table."""
+    """Return steps, scores (with all their bits), raises, the state and what is unknown; the state
+    goes through its table."""
     state, steps, scores, raises, unknown = ConditionState(watermark=at(0)), [], [], {}, None
     for until in cuts:
         if at(until) <= state.watermark:

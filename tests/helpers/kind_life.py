@@ -1,4 +1,5 @@
-"""One definition of a kind with a model on one asset: trained, evaluated as live, and compared with its past."""
+"""One definition of a kind with a model on one asset: trained, evaluated as live, and compared with
+its past."""
 
 from alerting.usecases.backtest.backtest import backtest, named_subject
 from alerting.usecases.definitions.sync import apply, check
@@ -50,7 +51,8 @@ def kept(platform, name):
 
 
 def assert_past_agrees_with_live(platform, name, start, end):
-    """Assert that backtest, evaluation of the past and report show the episodes of live evaluation."""
+    """Assert that backtest, evaluation of the past and report show the episodes of live
+    evaluation."""
     live = kept(platform, name)
     run = backtest(platform, named_subject(platform, name), at(start), at(end))
     assert sorted((e.raised_at, e.closed_at) for e in run.episodes) == live
@@ -60,7 +62,8 @@ def assert_past_agrees_with_live(platform, name, start, end):
 
 
 def life_of(asset, rows, document, trained, until, described):
-    """Return the results of a definition: the refusal, or decision, notes, and its episodes as `described`."""
+    """Return the results of a definition: the refusal, or decision, notes, and its episodes as
+    `described`."""
     platform = in_memory_platform()
     platform.assets.put([asset])
     add_readings(platform, rows, at(0))

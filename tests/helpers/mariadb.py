@@ -16,7 +16,8 @@ INSTALL = "MariaDB is not installed: apt-get install --no-install-recommends mar
 
 
 def mariadb_server(folder: Path) -> Iterator[str]:
-    """Yield the address of an empty database on a server that is stopped afterwards; skip if no server is installed."""
+    """Yield the address of an empty database on a server that is stopped afterwards; skip if no
+    server is installed."""
     program = shutil.which("mariadbd", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if program is None:
         pytest.skip(INSTALL)

@@ -1,4 +1,5 @@
-"""A language in which every word of the platform is a mark, so that a word that stays on a page is outside the language files."""
+"""A language in which every word of the platform is a mark, so that a word that stays on a page is
+outside the language files."""
 
 import re
 from functools import cache
@@ -33,7 +34,8 @@ def _mark(text):
 
 
 def words_left(page, names):
-    """Return the words of a page, read or read aloud, that are neither marks nor among these names."""
+    """Return the words of a page, read or read aloud, that are neither marks nor among these
+    names."""
     return sorted({word for text in texts_of(page) for word in _LEFT.findall(text)} - set(names))
 
 

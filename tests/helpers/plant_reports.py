@@ -11,8 +11,10 @@ from tests.report_material import END, START
 
 def summary(name="too-moist", **changes):
     defaults = {
-        "title": name, "kind": "classifier", "trained": True, "assets": 1, "weeks": 4.0, "trust": "yes", "sentence": "",
-        "episodes": 10, "hits": 7, "avoided": 1, "false_alarms": 2, "undetermined": 0, "problems": 9, "announced": 7,
+        "title": name, "kind": "classifier", "trained": True, "assets": 1, "weeks": 4.0,
+        "trust": "yes", "sentence": "",
+        "episodes": 10, "hits": 7, "avoided": 1, "false_alarms": 2, "undetermined": 0,
+        "problems": 9, "announced": 7,
         "false_alarms_a_week": 0.5, "lead_time_s": 7140.0, "answered": 9, "notified": 10,
     }  # fmt: skip
     return DefinitionSummary(name=name, **defaults | changes)

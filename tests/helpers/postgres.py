@@ -14,7 +14,8 @@ INSTALL = "PostgreSQL is not installed: apt-get install --no-install-recommends 
 
 
 def postgres_server(folder: Path) -> Iterator[str]:
-    """Yield the address of a new, empty database on a server that is stopped afterwards; skip if no server is installed."""
+    """Yield the address of a new, empty database on a server that is stopped afterwards; skip if no
+    server is installed."""
     binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
     if not binaries or not (binaries[-1] / "postgres").exists():
         pytest.skip(INSTALL)

@@ -1,4 +1,5 @@
-"""A line of which a model predicts the problem: its true course, its scores, and their evaluation in any chunks."""
+"""A line of which a model predicts the problem: its true course, its scores, and their evaluation
+in any chunks."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -23,7 +24,8 @@ END = 400
 
 
 class Line:
-    """A line whose moisture is beyond its limit in these minutes (start, end), and a model with these high scores."""
+    """A line whose moisture is beyond its limit in these minutes (start, end), and a model with
+    these high scores."""
 
     def __init__(self, high, *bad, hold=0, delay=0, recovery=0, state=False, every=1):
         self.high, self.state = set(high), state
@@ -48,7 +50,8 @@ class Line:
         return np.where(reason == "", score, np.nan), dict(zip(grid, reason.tolist(), strict=True))
 
     def evaluate(self, *cuts):
-        """The steps of an evaluation that is cut at these minutes, and why each instant does not count."""
+        """The steps of an evaluation that is cut at these minutes, and why each instant does not
+        count."""
         state, found, reasons, rearm_at = ConditionState(at(0)), [], {}, 0
         for start, end in pairwise([0, *cuts]):
             grid = [m for m in range(0, END, 5) if start < m <= end]

@@ -15,7 +15,8 @@ def press():
 
 
 def rows(shift=4.0, dependent=0.5, seed=3, days=25, every=EVERY):
-    """Return readings that depend on those before them; the level is higher from day 22 to day 23."""
+    """Return readings that depend on those before them; the level is higher from day 22 to day
+    23."""
     random, minutes = np.random.default_rng(seed), np.arange(0, days * DAY, every)
     noise, values = random.normal(0, 1, len(minutes)), np.zeros(len(minutes))
     for i in range(1, len(minutes)):

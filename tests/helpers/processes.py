@@ -9,7 +9,8 @@ WAIT_S = 60
 
 
 def suspend(process: psutil.Process) -> None:
-    """Stop a process, and wait until all its threads have stopped: until then it may still take a lock that becomes free.
+    """Stop a process, and wait until all its threads have stopped: until then it may still take a
+    lock that becomes free.
 
     A process that has ended is stopped, too.
     """

@@ -8,7 +8,8 @@ from tests.support import free_port
 
 
 class Proxy:
-    """Passes bytes to a port of this machine until it is cut; `join` lets new connections through again."""
+    """Passes bytes to a port of this machine until it is cut; `join` lets new connections through
+    again."""
 
     def __init__(self, target: int) -> None:
         self._target, self.port = target, free_port()

@@ -23,7 +23,8 @@ DOCUMENT = {
 
 
 def force(minute, level=10.0):
-    """Return a force that swings by 1 around a level, 10 higher with recipe B, which runs every second half day."""
+    """Return a force that swings by 1 around a level, 10 higher with recipe B, which runs every
+    second half day."""
     return level + 10 * (minute // 720 % 2) + (minute % 20) / 10 - 1
 
 

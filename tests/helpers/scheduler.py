@@ -31,7 +31,8 @@ class Airflow:
         self.http.patch(f"/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
 
     def run(self, dag_id: str, as_of: datetime) -> list[dict[str, Any]]:
-        """Trigger a run, wait for its end, and return its task instances; fails with their states and logs."""
+        """Trigger a run, wait for its end, and return its task instances; fails with their states
+        and logs."""
         return self.finish(dag_id, self.trigger(dag_id, as_of))
 
     def trigger(self, dag_id: str, as_of: datetime) -> str:
@@ -65,9 +66,9 @@ class Airflow:
         return f"{asked['subject']}\n{asked['body']}"
 
     def _is_answered(self, approve: str, question: str, body: dict[str, Any]) -> bool:
-        """Airflow asks again when an answer comes before the scheduler has noted that the worker is done, which takes about a
-        second, and longer on a busy machine: then the answer is given again.
-        """
+        """Airflow asks again when an answer comes before the scheduler has noted that the worker is
+        done, which takes about a second, and longer on a busy machine: then the answer is given
+        again."""
         state = self.http.get(approve).json().get("state")
         if state == "awaiting_input" and self.http.patch(question, json=body).status_code not in (
             200,
@@ -120,7 +121,8 @@ class Airflow:
 
 @contextmanager
 def running_airflow(settings: Settings, **variables: str) -> Iterator[Airflow]:
-    """Scheduler, DAG processor and API server as `alerting up` starts them, with every DAG paused until it is wanted."""
+    """Scheduler, DAG processor and API server as `alerting up` starts them, with every DAG paused
+    until it is wanted."""
     secrets = load_or_create(settings.home / "secrets")
     environ = (
         parts.airflow_environment(
@@ -152,7 +154,8 @@ def running_airflow(settings: Settings, **variables: str) -> Iterator[Airflow]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Wait for a process; one that has not stopped after half a minute is killed with its whole group, as `alerting up` does."""
+    """Wait for a process; one that has not stopped after half a minute is killed with its whole
+    group, as `alerting up` does."""
     try:
         process.wait(30)
     except subprocess.TimeoutExpired:

@@ -1,4 +1,5 @@
-"""Three lines, each with a model that serves and has scored a few days: one for each kind with scores."""
+"""Three lines, each with a model that serves and has scored a few days: one for each kind with
+scores."""
 
 import pytest
 

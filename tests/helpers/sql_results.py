@@ -1,4 +1,5 @@
-"""Results of a laboratory as sources of kind `sql` read them: of two machines in turn, one a minute."""
+"""Results of a laboratory as sources of kind `sql` read them: of two machines in turn, one a
+minute."""
 
 from datetime import UTC, datetime
 

@@ -17,7 +17,8 @@ from tests.support import mongomock_stores
 
 @pytest.fixture
 def real(real_server) -> Iterator[MongoStores]:
-    """Return stores of an empty database on the real server: one for all tests, because its indexes take a second."""
+    """Return stores of an empty database on the real server: one for all tests, because its indexes
+    take a second."""
     yield from _emptied_afterwards(real_server, "contracts")
 
 

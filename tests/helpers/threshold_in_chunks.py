@@ -38,7 +38,8 @@ def stored(state):
 
 
 def live(definition, data, instants):
-    """Return statuses, steps and state of evaluations at these instants; in between the state is stored as in a database."""
+    """Return statuses, steps and state of evaluations at these instants; in between the state is
+    stored as in a database."""
     state, statuses, found = ConditionState(at(0)), [], []
     for start, end in pairwise(instants):
         judged = evaluated(definition, data, state.carried, at(start), at(end))
@@ -93,7 +94,8 @@ def expect_same_for_states(readings, cuts, policy, counted):
 
 
 def expect_same_for_several(readings, cuts, conditions, fields):
-    """Expect it of readings (minutes since the one before, temperature, moisture and recipe, each a value, None or BAD)."""
+    """Expect it of readings (minutes since the one before, temperature, moisture and recipe, each a
+    value, None or BAD)."""
     gaps, *columns = zip(*readings, strict=True)
     asset = oven(temperature=Variable(low=-50, high=500), recipe=Variable(type="category"))
     names = ("temperature", "moisture", "recipe")

@@ -1,4 +1,5 @@
-"""Tests of the pure core load no library of frames or models, in a fresh process, also not while they run."""
+"""Tests of the pure core load no library of frames or models, in a fresh process, also not while
+they run."""
 
 import subprocess
 import sys

@@ -1,4 +1,5 @@
-"""A backtest whose readings end, or pause, while an episode is open: what is drawn, counted and summed up is the same time."""
+"""A backtest whose readings end, or pause, while an episode is open: what is drawn, counted and
+summed up is the same time."""
 
 import re
 
@@ -14,7 +15,8 @@ HOUR, DAY = 60, 24 * 60
 
 
 def made(minutes, end=20 * DAY, **changes):
-    """A backtest of twenty days over readings every ten minutes at these minutes: hot in the last two hours of each stretch."""
+    """A backtest of twenty days over readings every ten minutes at these minutes: hot in the last
+    two hours of each stretch."""
     platform = in_memory_platform()
     platform.assets.put([oven()])
     rows = [
@@ -33,7 +35,8 @@ def stretch(start, end):
 
 
 def bars(page):
-    """Widths and heights of the bars of the timeline: thick ones in which the alert was in alarm, thin ones while it was open."""
+    """Widths and heights of the bars of the timeline: thick ones in which the alert was in alarm,
+    thin ones while it was open."""
     drawing = page.split('id="timeline-', 1)[1].split("</svg>")[0]
     shapes = re.findall(
         r'id="timeline-PolyCollection_\d+">\s*<defs>(.*?)</defs>', drawing, re.DOTALL

@@ -97,7 +97,8 @@ FIELDS = st.fixed_dictionaries(
 
 
 def one_by_one(definition, data, state, start, end):
-    """The state after a stretch, judged reading by reading, and whether anything was raised, changed or closed."""
+    """The state after a stretch, judged reading by reading, and whether anything was raised,
+    changed or closed."""
     part = VersionInterval(start, end, revision(definition), None)
     judged = evaluate_threshold_interval(
         definition, data.asset, series_of(definition, data), TargetEvaluation(state), part
@@ -127,7 +128,8 @@ def together(definition, data, states, start, end):
 
 
 def expect_equal_walks(definition, data, instants):
-    """Hold both ways against each other from instant to instant; returns how often a pair stayed as it was."""
+    """Hold both ways against each other from instant to instant; returns how often a pair stayed as
+    it was."""
     state, stayed = ConditionState(at(instants[0])), 0
     if len(severities(definition)) == 1:  # it waits for its first reading
         state = replace(state, carried=Carried(definition.variable, at(instants[0]), None))

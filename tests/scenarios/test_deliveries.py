@@ -1,4 +1,5 @@
-"""Deliveries where two notifiers, slow receivers and dead ones meet: each is a scenario of its own."""
+"""Deliveries where two notifiers, slow receivers and dead ones meet: each is a scenario of its
+own."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -49,7 +50,8 @@ def evaluate_values(platform, minute):
 
 
 class Slow(Mailbox):
-    """A channel that takes its time: another notifier comes along at these instants while the first delivery is going on."""
+    """A channel that takes its time: another notifier comes along at these instants while the first
+    delivery is going on."""
 
     def __init__(self, name, instants, fails=False):
         super().__init__(name)
@@ -140,7 +142,7 @@ def test_a_dead_receiver_does_not_hold_up_the_others(stores):
     assert len(mail.messages) == 150
 
 
-def test_an_alert_that_was_critical_between_two_rounds_is_told_as_critical_to_all_whom_that_concerns(
+def test_alert_that_was_critical_between_two_rounds_is_told_as_critical_to_all_whom_that_concerns(
     stores,
 ):
     mail, chief = Mailbox("mail"), Mailbox("chief")
@@ -184,7 +186,7 @@ def test_an_alert_that_was_critical_before_anybody_looked_is_told_as_it_peaked(s
     assert ("Meanwhile: over since" if over else "Meanwhile: critical → medium") in told.text
 
 
-def test_finished_notifications_are_forgotten_after_their_time_and_an_alert_that_is_still_open_gets_its_end(
+def test_finished_notifications_are_forgotten_after_their_time_and_alert_is_still_open_gets_end(
     stores,
 ):
     mail = Mailbox("mail")

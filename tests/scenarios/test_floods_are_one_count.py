@@ -1,4 +1,5 @@
-"""Floods: alarm figures, the budget gate and the backtest count the same ones, under the platform's own setting."""
+"""Floods: alarm figures, the budget gate and the backtest count the same ones, under the platform's
+own setting."""
 
 from dataclasses import replace
 
@@ -24,7 +25,8 @@ BURST = (
 
 
 def plant(flood_above):
-    """A platform on which a definition raised eleven alarms: seven in a ten-minute period, four in the one after it."""
+    """A platform on which a definition raised eleven alarms: seven in a ten-minute period, four in
+    the one after it."""
     platform = replace(
         in_memory_platform(), budget=AlarmBudget(mode="warn", flood_above=flood_above, days=1)
     )

@@ -1,4 +1,5 @@
-"""Faults of the platform told to people, and alerts acknowledged by a link: each is a scenario of its own."""
+"""Faults of the platform told to people, and alerts acknowledged by a link: each is a scenario of
+its own."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -23,7 +24,7 @@ def subjects(box):
     return [m.subject for m in box.messages]
 
 
-def test_without_a_route_for_them_faults_of_the_platform_are_told_once_to_the_log_and_their_end_as_well(
+def test_without_a_route_for_them_faults_of_platform_are_told_once_to_log_and_their_end_as_well(
     stores,
 ):
     log, mail = Mailbox("log"), Mailbox("mail")

@@ -1,4 +1,5 @@
-"""The notifications that a scenario file states are those of a live platform, evaluated each minute."""
+"""The notifications that a scenario file states are those of a live platform, evaluated each
+minute."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""Suppression by design in the life of a plant: judged as ever, told to nobody, and told afterwards what is still wrong."""
+"""Suppression by design in the life of a plant: judged as ever, told to nobody, and told afterwards
+what is still wrong."""
 
 from contextlib import suppress
 from datetime import timedelta

@@ -1,6 +1,8 @@
-"""Evaluation of thresholds against an oracle that was written from the documentation alone, in thousands of random cases.
+"""Evaluation of thresholds against an oracle that was written from the documentation alone, in
+thousands of random cases.
 
-`THRESHOLD_CASES=20000 THRESHOLD_SEED=7` runs more of them, or others; `make oracle CASES=20000 SEED=7` does so.
+`THRESHOLD_CASES=20000 THRESHOLD_SEED=7` runs more of them, or others; `make oracle CASES=20000
+SEED=7` does so.
 """
 
 import os
@@ -127,8 +129,10 @@ def mismatches(seed, number, size=AT_ONCE):
             if there != wanted and name not in wrong:
                 wrong.add(name)
                 found.append(
-                    f"seed {seed}, batch {number}, {name} at {cut} of {batch.cuts}, step {batch.step}:\n"
-                    f"  {case.document}\n  {case.bounds} {case.asset.attributes}\n  {case.deliveries}\n"
+                    f"seed {seed}, batch {number}, {name} at {cut} of {batch.cuts}, step "
+                    f"{batch.step}:\n"
+                    f"  {case.document}\n  {case.bounds} {case.asset.attributes}\n  "
+                    f"{case.deliveries}\n"
                     f"  is     {there}\n  should {wanted}"
                 )
     return found

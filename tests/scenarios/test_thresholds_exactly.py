@@ -1,4 +1,5 @@
-"""Cases at the very edge of what a threshold says: turns at one instant, values on their limits, gaps that just close."""
+"""Cases at the very edge of what a threshold says: turns at one instant, values on their limits,
+gaps that just close."""
 
 from itertools import pairwise
 
@@ -16,7 +17,8 @@ LEVELS = {"low": {"above": 205}, "high": {"above": 215}, "critical": {"above": 2
 
 
 def episodes_of(values, instants, late=(), variable=None, **changes):
-    """All episodes after evaluations at these minutes. `values` by minute; `late`: (arrives, minute, value)."""
+    """All episodes after evaluations at these minutes. `values` by minute; `late`: (arrives,
+    minute, value)."""
     platform = in_memory_platform()
     platform.assets.put([Asset(name="oven-1", variables={"temperature": variable or Variable()})])
     apply(platform, [too_hot(**changes)], "engineer", at(0), "test")
@@ -99,7 +101,8 @@ def test_a_frozen_value_counts_as_missing_also_before_there_is_a_rate():
 
 
 def test_the_rate_of_a_frozen_value_does_not_bring_it_back_from_its_limit():
-    """It rose by 9 in five minutes, and then stood still: while it is frozen, nothing is known of its rate."""
+    """It rose by 9 in five minutes, and then stood still: while it is frozen, nothing is known of
+    its rate."""
     values = {1: 1.0, 6: 10.0, 8: 10.0, 12: 10.0, 16: 10.0, 17: 14.0, 18: 14.0, 21: 17.0}
     changes = {
         "rate_per": "5m",
@@ -134,7 +137,8 @@ def test_an_episode_that_late_data_let_go_on_ends_with_its_last_severity():
 
 
 def test_an_episode_that_late_data_lengthened_and_then_cut_in_two_is_two_episodes():
-    """It was raised at 22, then found to have begun at 14; a value that came later still was normal from 15 to 22."""
+    """It was raised at 22, then found to have begun at 14; a value that came later still was normal
+    from 15 to 22."""
     late = [(30, 14, 210.0), (35, 15, 200.0)]
     first, second = episodes_of(
         {1: 200.0, 22: 210.0}, [25, 30, 35], late=late, above=205, stale_after="1h"

@@ -1,4 +1,5 @@
-"""Traps that other alarm systems fell into, each named by its number, as far as they are about late data and outages."""
+"""Traps that other alarm systems fell into, each named by its number, as far as they are about late
+data and outages."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -161,7 +162,8 @@ def test_T1_evaluators_that_work_at_once_while_readings_come_late_agree_with_one
 
 
 def test_a_laboratory_value_that_is_known_later_than_the_allowed_lateness_raises_its_alert():
-    """The delay of a variable is no lateness: `allowed_lateness` is a day here, and the laboratory takes a day and a half."""
+    """The delay of a variable is no lateness: `allowed_lateness` is a day here, and the laboratory
+    takes a day and a half."""
     platform = in_memory_platform()
     platform.assets.put([oven(moisture=Variable(unit="%", delay=timedelta(hours=36)))])
     apply(

@@ -54,7 +54,8 @@ def hot(platform, minute=1, **changes):
     tick(platform, minute)
 
 
-# --- T9: a flood of "clear" messages when something is switched on --------------------------------------------------------
+# --- T9: a flood of "clear" messages when something is switched on
+# --------------------------------------------------------
 
 
 def test_t9_enabling_200_normal_definitions_tells_nobody_anything(stores):
@@ -96,7 +97,8 @@ def test_t9_enabling_a_route_while_100_alerts_are_open_tells_nobody_anything(sto
     assert (len(mail.messages), len(pager.messages)) == (100, 0)
 
 
-# --- T15: mail scanners open every link -----------------------------------------------------------------------------------
+# --- T15: mail scanners open every link
+# -----------------------------------------------------------------------------------
 
 
 def linked(on):
@@ -136,7 +138,8 @@ def test_t15_only_the_button_on_its_page_acts_and_only_once(stores):
     assert "Recorded" in client.get(right).text
 
 
-# --- T17: the receiver is out, then everything comes twice ----------------------------------------------------------------
+# --- T17: the receiver is out, then everything comes twice
+# ----------------------------------------------------------------
 
 
 def flaky(back_at):
@@ -209,7 +212,8 @@ def test_t17_a_crash_after_the_delivery_repeats_it_under_the_same_key(stores):
     assert [m.key for m in healthy.messages] == [m.key for m in dying.messages]
 
 
-# --- T20: a restart tells everything again --------------------------------------------------------------------------------
+# --- T20: a restart tells everything again
+# --------------------------------------------------------------------------------
 
 
 def test_t20_a_restart_with_100_active_alerts_sends_nothing_new(stores):
@@ -242,7 +246,8 @@ def test_t20_after_an_outage_of_a_day_each_alert_is_repeated_once_and_not_once_a
     assert len({m.key for m in after.messages}) == 20
 
 
-# --- floods ---------------------------------------------------------------------------------------------------------------
+# --- floods
+# --------------------------------------------------------------------------------------------------
 
 CROWD = {"name": "all", "channels": ["mail"], "flood": {"more_than": 3, "within": "10m"}}
 
@@ -263,7 +268,7 @@ def crowded(mail):
     return platform
 
 
-def test_of_15_alerts_of_one_oven_three_are_told_and_12_in_one_message_and_only_the_three_are_told_to_be_over():
+def test_of_15_alerts_of_one_oven_three_are_told_12_in_one_message_only_three_are_told_to_be_over():
     mail = Mailbox("mail")
     platform = crowded(mail)
     assert len(mail.messages) == 3
@@ -275,7 +280,8 @@ def test_of_15_alerts_of_one_oven_three_are_told_and_12_in_one_message_and_only_
     assert [m.subject.split(":")[0] for m in mail.messages[4:]] == ["Over"] * 3
 
 
-# --- quiet hours, escalation, heartbeat, from end to end ------------------------------------------------------------------
+# --- quiet hours, escalation, heartbeat, from end to end
+# ------------------------------------------------------------------
 
 NIGHT = {"name": "all", "channels": ["mail"], "quiet": [{"from": "00:00", "to": "06:00"}]}
 

@@ -1,4 +1,5 @@
-"""Traps that other alarm systems fell into, on the side of the operator: T1, T7, T9, T10, T11, T16, T18 and T20."""
+"""Traps that other alarm systems fell into, on the side of the operator: T1, T7, T9, T10, T11, T16,
+T18 and T20."""
 
 import ast
 import inspect
@@ -84,7 +85,8 @@ def the_episode(platform):
     return one
 
 
-# --- T1 -----------------------------------------------------------------------------------------------------------------
+# --- T1
+# --------------------------------------------------------------------------------------------------
 
 
 def test_T1_fifty_concurrent_raises_of_one_key_leave_one_open_episode(stores):
@@ -109,7 +111,8 @@ def test_T1_two_evaluators_of_the_same_minute_make_one_episode_and_one_message(r
     assert said(mail) == ["raised"]
 
 
-# --- T7 -----------------------------------------------------------------------------------------------------------------
+# --- T7
+# --------------------------------------------------------------------------------------------------
 
 
 class Killed(Exception):
@@ -225,7 +228,8 @@ def test_T7_a_killed_database_keeps_what_operators_did(tmp_path):
         assert [f.action for f in made.feedback.of(id)] == ["turned it down"]
 
 
-# --- T9, T18, T20: shelves ----------------------------------------------------------------------------------------------
+# --- T9, T18, T20: shelves
+# ----------------------------------------------------------------------------------------------
 
 
 def test_T9_enabling_two_hundred_normal_definitions_tells_nobody_anything(stores):
@@ -335,7 +339,7 @@ class Refusing(Mailbox):
         super().deliver(message)
 
 
-def test_a_reminder_that_was_refused_is_listed_counted_in_the_sign_of_life_and_goes_out_under_its_old_key(
+def test_reminder_was_refused_is_listed_counted_in_sign_of_life_and_goes_out_under_its_old_key(
     stores,
 ):
     mail, chief = Refusing("mail"), Mailbox("chief")
@@ -375,7 +379,7 @@ def test_a_reminder_that_was_refused_goes_out_no_more_when_its_shelf_has_ended(s
     assert (mail.messages, platform.notifications.dead()) == ([], [])
 
 
-def test_T18_an_alarm_told_before_it_was_shelved_is_told_once_more_when_the_shelf_ends_and_it_is_still_open(
+def test_T18_alarm_told_before_it_was_shelved_is_told_once_more_when_shelf_ends_it_is_still_open(
     stores,
 ):
     mail = Mailbox("mail")
@@ -461,7 +465,8 @@ def test_T20_a_restart_with_a_hundred_active_alarms_tells_nothing_new(stores):
     assert len(restarted.episodes.find(open_only=True, limit=500)) == 100
 
 
-# --- T10, T11, T16 ------------------------------------------------------------------------------------------------------
+# --- T10, T11, T16
+# --------------------------------------------------------------------------------------------------
 
 
 def test_T10_nothing_of_a_long_history_is_cut(stores):
@@ -543,11 +548,13 @@ def test_T16_without_a_secret_nothing_starts():
         create_app(in_memory_platform(), {})
 
 
-# --- the table, obeyed by the real thing --------------------------------------------------------------------------------
+# --- the table, obeyed by the real thing
+# --------------------------------------------------------------------------------
 
 
 def brought_to(flags):
-    """A platform whose only pair stands at these flags, brought there by what people and readings do."""
+    """A platform whose only pair stands at these flags, brought there by what people and readings
+    do."""
     platform = plant(memory_platform(), suppression={"when": {"event": "maintenance"}})
     if flags.active or not flags.acknowledged:
         feed(platform, 5, 230)

@@ -1,4 +1,5 @@
-"""Traps that other alarm systems fell into, each named by its number, as far as they are about thresholds."""
+"""Traps that other alarm systems fell into, each named by its number, as far as they are about
+thresholds."""
 
 from itertools import pairwise, product
 from math import isnan

@@ -1,4 +1,5 @@
-"""The documents: links lead somewhere, the index names every page, and the commands that docs and messages name exist."""
+"""The documents: links lead somewhere, the index names every page, and the commands that docs and
+messages name exist."""
 
 import ast
 import re
@@ -109,7 +110,8 @@ NAMED = re.compile(r"(?<![\w./@-])alerting ([a-z][a-z-]*[a-z])(?: ([a-z][a-z-]*[
 
 
 def literals(source):
-    """The string literals of a module, docstrings among them; what an f-string computes becomes `{}`."""
+    """The string literals of a module, docstrings among them; what an f-string computes becomes
+    `{}`."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.JoinedStr):
             yield "".join(

@@ -1,4 +1,5 @@
-"""The documents beside the code: decision records have their parts, and the modules and functions that pages name exist."""
+"""The documents beside the code: decision records have their parts, and the modules and functions
+that pages name exist."""
 
 import re
 from pathlib import Path
@@ -48,7 +49,8 @@ def test_every_decision_record_has_its_parts_and_stays_short():
 
 @pytest.fixture(scope="module")
 def files():
-    """Every file of the repository, with `/` before it, so that the end of a path is found by its whole names."""
+    """Every file of the repository, with `/` before it, so that the end of a path is found by its
+    whole names."""
     folders = ("alerting", "benchmarks", "config", "dags", "docs", "tests", "tools")
     return [
         f"/{path.relative_to(ROOT).as_posix()}"

@@ -28,7 +28,8 @@ def owner(path):
 
 
 def named(tree):
-    """The kinds that a module names: it imports one, has its class, or compares something with its name."""
+    """The kinds that a module names: it imports one, has its class, or compares something with its
+    name."""
     for node in ast.walk(tree):
         modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

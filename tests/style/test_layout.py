@@ -1,4 +1,5 @@
-"""Layout of the code: no test imports another, and no folder, file or function is too long to be looked over."""
+"""Layout of the code: no test imports another, and no folder, file or function is too long to be
+looked over."""
 
 import ast
 import re
@@ -16,7 +17,8 @@ IMPORTS = re.compile(
 
 
 def imported(path):
-    """Names of modules of the tests that a module imports, each also with the names that it takes from it."""
+    """Names of modules of the tests that a module imports, each also with the names that it takes
+    from it."""
     for folder, inside, names in IMPORTS.findall(path.read_text(encoding="utf-8")):
         yield f"tests{folder}"
         yield from (f"tests{folder}.{name}" for name in re.findall(r"\w+", inside or names))
@@ -70,7 +72,8 @@ def statements(block):
 
 
 def has_long_block(source):
-    """Return whether a block at the first column has more lines than a function may have: only then the file is parsed."""
+    """Return whether a block at the first column has more lines than a function may have: only then
+    the file is parsed."""
     starts = [
         number
         for number, line in enumerate(source.splitlines())

@@ -1,8 +1,9 @@
 """Each thing has one name (docs/glossary.md): no definition bears a word that was given up.
 
-`retired_words.txt` lists them: `part NAME` as a part of any identifier or heading, `name NAME` as a whole identifier, private
-ones included, `word NAME` nowhere, neither in names of tests and their helpers nor in prose. Definitions are modules, classes,
-functions, parameters, fields, constants, collections, commands and headings; uses, libraries and local variables are free.
+`retired_words.txt` lists them: `part NAME` as a part of any identifier or heading, `name NAME` as a
+whole identifier, private ones included, `word NAME` nowhere, neither in names of tests and their
+helpers nor in prose. Definitions are modules, classes, functions, parameters, fields, constants,
+collections, commands and headings; uses, libraries and local variables are free.
 """
 
 import ast

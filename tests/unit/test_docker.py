@@ -59,12 +59,14 @@ def test_every_published_port_is_a_setting(services):
 
 
 def test_the_database_takes_no_compressed_message_of_a_stranger(services):
-    """A server older than 7.0.28 inflates it before any sign-in, and answers with pieces of its memory (CVE-2025-14847)."""
+    """A server older than 7.0.28 inflates it before any sign-in, and answers with pieces of its
+    memory (CVE-2025-14847)."""
     assert "--networkMessageCompressors=disabled" in services["mongodb"]["command"]
 
 
 def test_health_checks_leave_a_loaded_machine_its_time_and_its_cores(services):
-    """A failure within the start period does not count. Each check starts a program, and mongosh takes seconds of a core."""
+    """A failure within the start period does not count. Each check starts a program, and mongosh
+    takes seconds of a core."""
     checks = {
         name: service["healthcheck"]
         for name, service in services.items()
@@ -85,7 +87,8 @@ def test_health_checks_leave_a_loaded_machine_its_time_and_its_cores(services):
     ],
 )
 def test_mongodb_is_healthy_when_its_server_answers_a_ping_with_ok(answer, code):
-    """The script writes and reads MongoDB's wire protocol: OP_MSG has opcode 2013, a word of flags and a section of kind 0."""
+    """The script writes and reads MongoDB's wire protocol: OP_MSG has opcode 2013, a word of flags
+    and a section of kind 0."""
     asked = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -237,7 +240,8 @@ def test_mlflow_is_started_behind_its_password_and_services_know_it(services, tm
 def test_a_program_of_the_image_finds_the_settings_also_when_it_is_started_by_exec(
     tmp_path, program
 ):
-    """`docker compose exec` starts what the image's PATH names, without its entry point and its variables."""
+    """`docker compose exec` starts what the image's PATH names, without its entry point and its
+    variables."""
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert program in dockerfile.split("for name in ")[1].split(";")[0].split()
     assert "PATH=/opt/alerting/bin:$PATH" in dockerfile

@@ -36,11 +36,12 @@ ISA-18.2 and IEC 62682, as a help for people who know these standards; the platf
   is announced once.
 - To confirm is more than to acknowledge: something was done. It is kept as feedback (`acted`) and counts in the outcome.
 - Every action is an entry in the audit, and actions on an episode are among its transitions. Nothing is cut or overwritten.
-"""
+"""  # noqa: E501
 
 
 def life_cycle_page() -> str:
-    """Return the page in Markdown: names of the states, the rules, and what every action does in every state."""
+    """Return the page in Markdown: names of the states, the rules, and what every action does in
+    every state."""
     return "\n".join([_INTRODUCTION, _states(), _rules(), _limits(), _product()])
 
 
@@ -97,14 +98,16 @@ def _limits() -> str:
 
 
 def _product() -> str:
-    """Return the table by names: states with the same name behave alike but for flags underneath, which come back afterwards."""
+    """Return the table by names: states with the same name behave alike but for flags underneath,
+    which come back afterwards."""
     head = ("state", *(rule.action.replace("_", " ") for rule in RULES))
     rows = [
         (f"{ISA_LETTERS[state]} {state}", *(_after(state, i) for i in range(len(RULES))))
         for state in ISA_LETTERS
     ]
     return (
-        "## Transitions\n\n✗ is refused. Several letters: the result depends on the flags that a shelf hides and "
+        "## Transitions\n\n✗ is refused. Several letters: the result depends on the flags that a "
+        "shelf hides and "
         "does not change.\n\n" + _table(head, rows)
     )
 

@@ -1,4 +1,5 @@
-"""The page of commands, generated from the commands: each with its arguments and the first sentence of its help."""
+"""The page of commands, generated from the commands: each with its arguments and the first sentence
+of its help."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +18,7 @@ options, examples and refused input.
 
 | command | does |
 |---|---|
-"""
+"""  # noqa: E501
 
 
 def commands_page(app: typer.Typer) -> str:

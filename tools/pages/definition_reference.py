@@ -1,4 +1,5 @@
-"""Reference page of definitions, made from the model, so that each meaning is written in one place only."""
+"""Reference page of definitions, made from the model, so that each meaning is written in one place
+only."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -24,7 +25,7 @@ Made from the model by `make docs`; do not edit. A document with an unknown fiel
 written `30m`, `1h30m`, `5d`; times are ISO 8601 with a zone. Bounds: a duration is at most ten years; a title has at
 most 200 characters, a text of guidance 2,000, every other text 100; there are at most 50 tags and 1,000 names or
 patterns in a list.
-"""
+"""  # noqa: E501
 
 
 def reference_page() -> str:
@@ -36,10 +37,12 @@ def reference_page() -> str:
     for kind, model in definition_types().items():
         parts.append(f"## Kind `{kind}`\n\n{_first_line(model)}\n\n{_table(model)}")
     parts.append(
-        f"## Learned limits\n\n{_first_line(Learned)} See [learned-limits.md](learned-limits.md).\n\n{_table(Learned)}"
+        f"## Learned limits\n\n{_first_line(Learned)} See "
+        f"[learned-limits.md](learned-limits.md).\n\n{_table(Learned)}"
     )
     parts.append(
-        f"## Routes\n\n{_first_line(Route)} See [notifications.md](notifications.md).\n\n{_table(Route)}"
+        f"## Routes\n\n{_first_line(Route)} See "
+        f"[notifications.md](notifications.md).\n\n{_table(Route)}"
     )
     parts.append(
         "## Sources\n\nWhere readings and events come from. See [sources.md](sources.md).\n"
@@ -90,7 +93,8 @@ def _model_within(annotation: Any) -> type[BaseModel] | None:
 
 
 def _bare(annotation: Any) -> Any:
-    """Return what an `Annotated[...]` annotates, without the ways to tell the members of a union apart."""
+    """Return what an `Annotated[...]` annotates, without the ways to tell the members of a union
+    apart."""
     return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 

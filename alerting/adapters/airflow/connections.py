@@ -4,7 +4,8 @@ from alerting.definitions.faults import UserError, first_line
 
 
 def connection_address(id: str) -> str:
-    """Return the address of a connection as SQLAlchemy writes it. Raises UserError if Airflow has none of this id."""
+    """Return the address of a connection as SQLAlchemy writes it. Raises UserError if Airflow has
+    none of this id."""
     from airflow.sdk import Connection  # noqa: PLC0415 - Airflow is loaded in tasks only
     from airflow.sdk.exceptions import AirflowException  # noqa: PLC0415
 

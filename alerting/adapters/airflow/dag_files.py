@@ -1,7 +1,9 @@
-"""Airflow's DAG files in the home: copies of `dags/`, with the training DAGs dealt to sixteen files by a hash of the name.
+"""Airflow's DAG files in the home: copies of `dags/`, with the training DAGs dealt to sixteen files
+by a hash of the name.
 
-Airflow reads all files every five minutes, because reading a thousand DAGs takes a quarter of a minute of CPU; a file that was
-modified it reads within seconds. So a changed definition marks its own file as modified.
+Airflow reads all files every five minutes, because reading a thousand DAGs takes a quarter of a
+minute of CPU; a file that was modified it reads within seconds. So a changed definition marks its
+own file as modified.
 """
 
 import os
@@ -30,7 +32,8 @@ def dag_folder(home: Path) -> Path:
 
 
 def write_dag_files(home: Path) -> None:
-    """Write the DAG files of this version into the home, and remove those of others. Raises UserError. Idempotent.
+    """Write the DAG files of this version into the home, and remove those of others. Raises
+    UserError. Idempotent.
 
     A file that is unchanged is not written again, because Airflow would read it again.
     """
@@ -57,9 +60,11 @@ class DagFiles:
     home: Path
 
     def read_again(self, definition: Definition) -> None:
-        """Mark the DAG files of a changed definition as modified: Airflow reads them within seconds instead of minutes.
+        """Mark the DAG files of a changed definition as modified: Airflow reads them within seconds
+        instead of minutes.
 
-        Files that are missing, because the platform of this home has never run, or not writable are left as they are.
+        Files that are missing, because the platform of this home has never run, or not writable are
+        left as they are.
         """
         trained = (
             [f"train_{shard_of(definition.name):02}.py"]

@@ -1,7 +1,9 @@
-"""Reading of the active definitions for the DAG files: one bounded query, and a last good copy on disk.
+"""Reading of the active definitions for the DAG files: one bounded query, and a last good copy on
+disk.
 
-The copy serves while the database does not answer. Airflow reads a DAG file every few minutes and once more in each task, so
-this module imports nothing heavy. Its result is sorted and holds no clock: the same definitions give the same DAGs.
+The copy serves while the database does not answer. Airflow reads a DAG file every few minutes and
+once more in each task, so this module imports nothing heavy. Its result is sorted and holds no
+clock: the same definitions give the same DAGs.
 """
 
 import json
@@ -69,10 +71,11 @@ class NoDefinitionsRead(Exception):
 
 @dataclass(frozen=True)
 class DagSnapshot:
-    """Reader of the active definitions for DAG files: from MongoDB, else from the last good copy in the folder `copies`.
+    """Reader of the active definitions for DAG files: from MongoDB, else from the last good copy in
+    the folder `copies`.
 
-    Waits `limit_s` seconds for MongoDB. Raises NoDefinitionsRead if there is no copy either, so that Airflow shows an import
-    error instead of an empty list.
+    Waits `limit_s` seconds for MongoDB. Raises NoDefinitionsRead if there is no copy either, so
+    that Airflow shows an import error instead of an empty list.
     """
 
     uri: str
@@ -81,13 +84,15 @@ class DagSnapshot:
     limit_s: float = LIMIT_S
 
     def cadences(self) -> tuple[str, ...]:
-        """Return the distinct cadences, shortest first, e.g. `1m`: a short answer for ten thousand definitions."""
+        """Return the distinct cadences, shortest first, e.g. `1m`: a short answer for ten thousand
+        definitions."""
         return tuple(
             self._read("cadences", lambda revisions: {"cadences": _cadences(revisions)})["cadences"]
         )
 
     def trained(self, number: int) -> tuple[TrainedRevision, ...]:
-        """Return the definitions with a trained model whose training DAGs belong to this shard, by name."""
+        """Return the definitions with a trained model whose training DAGs belong to this shard, by
+        name."""
         answer = self._read(
             f"train_{number:02}", lambda revisions: {"trained": _trained_rows(revisions, number)}
         )
@@ -190,7 +195,8 @@ def _with_model() -> list[Document]:
 
 
 def _instead_of_faulty(revisions: "Collection[Document]", faulty: list[Any]) -> list[Document]:
-    """Return the last valid revisions, where active, of definitions whose newest revision cannot be read."""
+    """Return the last valid revisions, where active, of definitions whose newest revision cannot be
+    read."""
     readable = {
         "definition.kind": {"$in": list(definition_types())},
         "definition.state": {"$in": ["draft", "active", "retired"]},
@@ -255,7 +261,8 @@ def _keep(copy: Path, document: Document) -> None:
 
 
 def _trained(row: Document) -> TrainedRevision | None:
-    """Return the classifier of a row; None, with a log line, if an older version wrote it and this one cannot read it."""
+    """Return the classifier of a row; None, with a log line, if an older version wrote it and this
+    one cannot read it."""
     try:
         definition = parse_definition(row["definition"])
         return (

@@ -1,7 +1,8 @@
 """The archive of readings: Parquet files by asset and month, recorded in MongoDB.
 
-The record decides: a file without one is never read. A file is recorded after it was read back and compared, and readings are
-deleted after that, so a process that is killed in between loses nothing, and the next run goes on.
+The record decides: a file without one is never read. A file is recorded after it was read back and
+compared, and readings are deleted after that, so a process that is killed in between loses nothing,
+and the next run goes on.
 """
 
 import hashlib
@@ -68,14 +69,16 @@ class ReadingsArchive:
         return file
 
     def _require_earlier_files(self) -> None:
-        """Raise Unreachable if recorded files are gone: a folder without its disk would take new ones, and hide them later.
+        """Raise Unreachable if recorded files are gone: a folder without its disk would take new
+        ones, and hide them later.
 
         And a file that is only not mounted would count as deleted.
         """
         known = self.records.some(_LOOKED_FOR)
         if known and not any(self._files.has(file.path) for file in known):
             raise Unreachable(
-                f"the archive {self.address} has none of the files that are recorded, e.g. {known[0].path}: mount it, or correct "
+                f"the archive {self.address} has none of the files that are recorded, e.g. "
+                f"{known[0].path}: mount it, or correct "
                 "ALERTING_ARCHIVE; nothing is archived or deleted"
             )
 
@@ -111,7 +114,8 @@ class ReadingsArchive:
                     rows += len(table)
         except (ValueError, TypeError) as error:
             raise UserError(
-                f"{asset} {month} is not archived: a document in the collection readings is none: {error}"
+                f"{asset} {month} is not archived: a document in the collection readings is none: "
+                f"{error}"
             ) from error
         if not rows:
             return None
@@ -160,8 +164,10 @@ class ReadingsArchive:
         if (size, sha256) != (file.bytes, file.sha256):
             path = self._files.path(file.path)
             raise UserError(
-                f"the archived file {path} is not the one that was written: it has {size} bytes and another"
-                f" hash than recorded ({file.bytes} bytes): bring the right one back from a backup, or remove it"
+                f"the archived file {path} is not the one that was written: it has {size} bytes "
+                f"and another"
+                f" hash than recorded ({file.bytes} bytes): bring the right one back from a "
+                f"backup, or remove it"
             )
 
     def _hash(self, path: str) -> tuple[int, str]:
@@ -179,7 +185,8 @@ class ReadingsArchive:
             rows += len(table)
         if (rows, digest.hexdigest()) != (file.rows, file.digest):
             raise UserError(
-                f"the archived file {self._files.path(file.path)} has other rows than were written: nothing was deleted"
+                f"the archived file {self._files.path(file.path)} has other rows than were "
+                f"written: nothing was deleted"
             )
 
     def restore(self, file: ArchivedFile, now: datetime) -> int:
@@ -233,7 +240,8 @@ class ReadingsArchive:
         start: datetime | None = None,
         end: datetime | None = None,
     ) -> Iterator[Any]:
-        """Yield the row groups of a file with these variables (None: all columns), cut to start < ts <= end."""
+        """Yield the row groups of a file with these variables (None: all columns), cut to start <
+        ts <= end."""
         with self._files.open(file.path) as stream, self._files.errors():
             metadata = pq.read_metadata(stream)
             schema = metadata.schema.to_arrow_schema()

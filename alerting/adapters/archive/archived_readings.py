@@ -1,4 +1,5 @@
-"""Readings of the database and of the archive as one: those of the database came later, and complete or replace the others."""
+"""Readings of the database and of the archive as one: those of the database came later, and
+complete or replace the others."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -53,7 +54,8 @@ _Value = tuple[datetime, object]
 
 
 class ArchivedReadings:
-    """Port `Readings`. It reads the database first and then the records: what moves in between is in both, never in none."""
+    """Port `Readings`. It reads the database first and then the records: what moves in between is
+    in both, never in none."""
 
     def __init__(self, stored: Readings, archive: ReadingsArchive) -> None:
         self._stored, self._archive = stored, archive
@@ -124,7 +126,8 @@ class ArchivedReadings:
         start: datetime | None,
         end: datetime | None,
     ) -> Iterator[ReadingColumns]:
-        """Yield readings in order of time. Only a month with several files, or with stored readings, is in memory as a whole."""
+        """Yield readings in order of time. Only a month with several files, or with stored
+        readings, is in memory as a whole."""
         after = NO_TIME
         for month, group in groupby(files, key=lambda file: file.month):
             first, until = map(to_millis, month_interval(month))
@@ -219,7 +222,8 @@ class ArchivedReadings:
 def _newest(
     history: History, since: Mapping[str, datetime], before: Mapping[str, _Value]
 ) -> dict[str, _Value]:
-    """Return the newest value of each variable after its instant and after the one that is known already."""
+    """Return the newest value of each variable after its instant and after the one that is known
+    already."""
     found = {name: _last_value(history.readings[name][present(history, name)]) for name in since}
     after = {
         name: max(start, before[name][0]) if name in before else start
@@ -241,7 +245,8 @@ def _last_value(values: pd.Series) -> _Value | None:
 class ArchivedWrites:
     """Port `ReadingWrites`. Archived samples count as stored: to write them again changes nothing.
 
-    A row with other samples of an archived instant is written to the database, and read together with the archived one.
+    A row with other samples of an archived instant is written to the database, and read together
+    with the archived one.
     """
 
     def __init__(self, stored: ReadingWrites, archive: ReadingsArchive) -> None:
@@ -250,7 +255,8 @@ class ArchivedWrites:
     def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
         """Return all samples that are stored at these instants, archived ones among them.
 
-        Raises ArchiveAway with the instants of archived months if one of their files cannot be read.
+        Raises ArchiveAway with the instants of archived months if one of their files cannot be
+        read.
         """
         by_asset: dict[str, list[int]] = {}
         for asset, at in keys:

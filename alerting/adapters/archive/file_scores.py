@@ -15,7 +15,8 @@ from alerting.usecases.scoring.file_scores import plan_file
 
 @dataclass(frozen=True)
 class ScoredFile:
-    """Result of scoring a file: the version that scored, rows read, scores written, instants without one by reason, notes."""
+    """Result of scoring a file: the version that scored, rows read, scores written, instants
+    without one by reason, notes."""
 
     version: int
     rows: int
@@ -32,9 +33,11 @@ def score_file(
     out: Path,
     progress: Progress = silent,
 ) -> ScoredFile:
-    """Write the scores of the readings in a file. Its rows are put beside `out` by time for as long as that takes.
+    """Write the scores of the readings in a file. Its rows are put beside `out` by time for as long
+    as that takes.
 
-    Raises UserError if the file is faulty, the definition gives no scores, or `out` cannot be written; nothing is left then.
+    Raises UserError if the file is faulty, the definition gives no scores, or `out` cannot be
+    written; nothing is left then.
     """
     require_score_table(out)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:

@@ -1,4 +1,5 @@
-"""The folder of the archive: on a disk, or in a bucket of an object store, through Arrow's file systems."""
+"""The folder of the archive: on a disk, or in a bucket of an object store, through Arrow's file
+systems."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +18,8 @@ from alerting.definitions.faults import Unreachable, UserError, first_line, show
 
 @dataclass(frozen=True)
 class ArchiveFolder:
-    """A folder of files. `address`: an absolute path, or s3://bucket/folder, gs://… or az://…, with its credentials elsewhere."""
+    """A folder of files. `address`: an absolute path, or s3://bucket/folder, gs://… or az://…, with
+    its credentials elsewhere."""
 
     address: str
 
@@ -42,7 +44,8 @@ class ArchiveFolder:
             for number in range(len(parts)):
                 if Path(below := "/".join([root, *parts[: number + 1]])).is_symlink():
                     raise UserError(
-                        f"{below} is a link: the archive follows none; put the file or folder itself there"
+                        f"{below} is a link: the archive follows none; put the file or folder "
+                        f"itself there"
                     )
         return f"{root}/{name}"
 
@@ -53,7 +56,8 @@ class ArchiveFolder:
 
     @contextmanager
     def create(self, name: str) -> Iterator[Any]:
-        """Yield a new file to write; it is on the disk, or complete in the object store, at the end of the block."""
+        """Yield a new file to write; it is on the disk, or complete in the object store, at the end
+        of the block."""
         system, path = self._root[0], self.path(name)
         is_local = system.type_name == "local"
         with self.errors():
@@ -81,10 +85,12 @@ class ArchiveFolder:
         return is_there
 
     def require_folder(self, name: str) -> None:
-        """Raise Unreachable if the folder of a file is gone, as on a disk that is not mounted. Object stores have no folders."""
+        """Raise Unreachable if the folder of a file is gone, as on a disk that is not mounted.
+        Object stores have no folders."""
         if self._root[0].type_name == "local" and not Path(self.path(name)).parent.is_dir():
             raise Unreachable(
-                f"the archive {self.address} lacks the folder of {name}: mount it, or correct ALERTING_ARCHIVE"
+                f"the archive {self.address} lacks the folder of {name}: mount it, or correct "
+                f"ALERTING_ARCHIVE"
             )
 
     def names(self) -> dict[str, int]:
@@ -107,7 +113,8 @@ class ArchiveFolder:
             yield
         except FileNotFoundError as error:
             raise Unreachable(
-                f"the archive {self.address} lacks a file that is recorded: mount it, correct ALERTING_ARCHIVE, or bring the "
+                f"the archive {self.address} lacks a file that is recorded: mount it, correct "
+                f"ALERTING_ARCHIVE, or bring the "
                 f"file back ({first_line(error)})"
             ) from error
         except (OSError, pa.ArrowInvalid) as error:

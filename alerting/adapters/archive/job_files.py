@@ -1,4 +1,5 @@
-"""Readings of a predict job: bytes that arrive from outside, and the addresses in an object store that a job may name."""
+"""Readings of a predict job: bytes that arrive from outside, and the addresses in an object store
+that a job may name."""
 
 import hashlib
 import os
@@ -21,7 +22,8 @@ _MAGIC = b"PAR1"
 
 
 class IncomingReadings:
-    """Bytes of a Parquet file that arrive in pieces; they are written to a file, counted and hashed."""
+    """Bytes of a Parquet file that arrive in pieces; they are written to a file, counted and
+    hashed."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file, self._hash, self.size = file, hashlib.sha256(), 0
@@ -35,10 +37,12 @@ class IncomingReadings:
         self._first, self._last = (self._first + piece[:4])[:4], (self._last + piece[-4:])[-4:]
 
     def finish(self, size: int, what: str) -> str:
-        """Return the SHA-256 of all. Raises UserError, with `what` as its name, unless they are a Parquet file of this size."""
+        """Return the SHA-256 of all. Raises UserError, with `what` as its name, unless they are a
+        Parquet file of this size."""
         if self.size != size:
             raise UserError(
-                f"{what} was cut off, or is longer than it should be: {self.size} bytes instead of {size}"
+                f"{what} was cut off, or is longer than it should be: {self.size} bytes instead of "
+                f"{size}"
             )
         if (self._first, self._last) != (_MAGIC, _MAGIC):
             raise UserError(f"{what} is not a Parquet file: it neither begins nor ends with PAR1")
@@ -51,9 +55,11 @@ class StoreBusy(UserError):
 
 @dataclass(frozen=True)
 class JobAddresses:
-    """The object store of predict jobs. `readable`, `writable`: folders that the operator allows; none by default.
+    """The object store of predict jobs. `readable`, `writable`: folders that the operator allows;
+    none by default.
 
-    An address is compared with them whenever it is used, so a changed setting holds for jobs that wait, too.
+    An address is compared with them whenever it is used, so a changed setting holds for jobs that
+    wait, too.
     """
 
     readable: Sequence[Parts] = ()
@@ -66,8 +72,8 @@ class JobAddresses:
     def state(self, address: str, scores_to: str | None) -> ObjectState:
         """Return the state of the object at an address that a job may read.
 
-        Raises UserError if it or `scores_to` is not allowed, if there is none, or if it is too large, and Unreachable if the
-        store does not answer.
+        Raises UserError if it or `scores_to` is not allowed, if there is none, or if it is too
+        large, and Unreachable if the store does not answer.
         """
         place = self._allowed("read", address)
         if scores_to is not None:
@@ -82,14 +88,17 @@ class JobAddresses:
             self._free.release()
         if found.size > LARGEST:
             raise UserError(
-                f"{address} has {found.size} bytes; at most {LARGEST} are read: order it in several files"
+                f"{address} has {found.size} bytes; at most {LARGEST} are read: order it in "
+                f"several files"
             )
         return found
 
     def fetch(self, address: str, state: ObjectState, path: Path, progress: Progress) -> str:
-        """Copy an object to a file, which appears whole; return its SHA-256. Raises UserError as `state` does.
+        """Copy an object to a file, which appears whole; return its SHA-256. Raises UserError as
+        `state` does.
 
-        And if it was replaced since its state was read, is no Parquet file, or takes longer than half an hour.
+        And if it was replaced since its state was read, is no Parquet file, or takes longer than
+        half an hour.
         """
         place, until = self._allowed("read", address), time.monotonic() + LONGEST_FETCH_S
         part = path.with_name(f"{path.name}.part")
@@ -109,7 +118,8 @@ class JobAddresses:
         return sha256
 
     def write(self, folder: str, id: str, scores: Path) -> str:
-        """Store scores in a folder, under a name that no other job has; return the address. Raises UserError as `state` does."""
+        """Store scores in a folder, under a name that no other job has; return the address. Raises
+        UserError as `state` does."""
         place = (*self._allowed("write", folder), f"scores-{id}.parquet")
         S3Objects(self.environ).write(place, scores)
         return "s3://" + "/".join(place)
@@ -129,7 +139,8 @@ class JobAddresses:
             raise UserError("the address names a bucket and no object in it")
         if not folders:
             raise UserError(
-                f"predict jobs {use} no object store: the operator allows folders by {setting}=s3://bucket/folder"
+                f"predict jobs {use} no object store: the operator allows folders by "
+                f"{setting}=s3://bucket/folder"
             )
         if not any(place[: len(folder)] == folder for folder in folders):
             raise UserError(

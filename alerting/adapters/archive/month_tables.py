@@ -1,8 +1,9 @@
 """Readings of a month as Arrow tables, and back: nothing that a document holds is lost.
 
-Columns are `time (UTC)`, `arrived (UTC)`, `quality (JSON)` of samples that are not good, `other (JSON)`, and one per variable
-that the asset declares: number double, boolean, category string. A value of another type, or of a variable that is not declared,
-is in `other (JSON)`, as MongoDB writes it (Extended JSON).
+Columns are `time (UTC)`, `arrived (UTC)`, `quality (JSON)` of samples that are not good, `other
+(JSON)`, and one per variable that the asset declares: number double, boolean, category string. A
+value of another type, or of a variable that is not declared, is in `other (JSON)`, as MongoDB
+writes it (Extended JSON).
 """
 
 import hashlib
@@ -48,7 +49,8 @@ def month_schema(types: Mapping[str, VariableType]) -> Any:
 
 
 def row_group_rows(schema: Any) -> int:
-    """Return the length of a row group of a schema, the most rows that are in memory at once as a table."""
+    """Return the length of a row group of a schema, the most rows that are in memory at once as a
+    table."""
     return max(1000, min(_MOST_ROWS, _MOST_CELLS // len(schema.names)))
 
 
@@ -71,7 +73,8 @@ def row_groups(documents: Iterable[Document], schema: Any) -> Iterator[Any]:
 
 
 def month_table(documents: Sequence[Document], schema: Any) -> Any:
-    """Return documents {ts, v, q, arrived_at}, sorted, as a table. Raises ValueError if one is no reading."""
+    """Return documents {ts, v, q, arrived_at}, sorted, as a table. Raises ValueError if one is no
+    reading."""
     if not all(
         isinstance(document.get("v", {}), dict) and isinstance(document.get("q", {}), dict)
         for document in documents
@@ -179,7 +182,8 @@ def _plain_type(table: Any, name: str) -> Any:
 
 
 def _values(table: Any, name: str, type_: VariableType) -> npt.NDArray[Any]:
-    """Return the values of a variable; equal texts are one object, so that a long column of them is small."""
+    """Return the values of a variable; equal texts are one object, so that a long column of them is
+    small."""
     if type_ != "category":
         if name not in table.column_names:
             return np.full(len(table), np.nan)

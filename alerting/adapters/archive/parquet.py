@@ -1,8 +1,10 @@
-"""Readings in Parquet files, one folder per asset: written in any order with bounded memory, and read by time as a port.
+"""Readings in Parquet files, one folder per asset: written in any order with bounded memory, and
+read by time as a port.
 
-The name of a file says which times it holds, so a search opens only the files that it needs; in a file rows are sorted, and the
-statistics of its row groups leave out the others. Columns are `time (UTC)`, `quality (JSON)` (of samples that are not good, by
-variable), and one per variable: number double, boolean double of 0 and 1, category string.
+The name of a file says which times it holds, so a search opens only the files that it needs; in a
+file rows are sorted, and the statistics of its row groups leave out the others. Columns are `time
+(UTC)`, `quality (JSON)` (of samples that are not good, by variable), and one per variable: number
+double, boolean double of 0 and 1, category string.
 """
 
 import json
@@ -42,7 +44,8 @@ _TIME, _QUALITY = "time (UTC)", "quality (JSON)"  # no names of variables
 
 
 class ParquetStore:
-    """Writes readings into a folder, and reads them as the port `Readings`. It holds no events. For one process."""
+    """Writes readings into a folder, and reads them as the port `Readings`. It holds no events. For
+    one process."""
 
     def __init__(self, folder: Path, most_rows: int | None = None) -> None:
         self._folder, self._most_rows = folder, most_rows or MOST_ROWS
@@ -142,7 +145,8 @@ class ParquetStore:
         end: datetime | None,
         types: Mapping[str, VariableType],
     ) -> ReadingColumns:
-        """Return the readings with start < ts <= end; of two rows of one instant, the later one completes the earlier one."""
+        """Return the readings with start < ts <= end; of two rows of one instant, the later one
+        completes the earlier one."""
         after, until = (
             None if start is None else to_millis(start),
             None if end is None else to_millis(end),
@@ -195,7 +199,8 @@ def _column(column: Any, type_: VariableType) -> npt.NDArray[Any]:
 
 
 def _tables(batch: ReadingBatch) -> Iterator[tuple[str, pa.Table]]:
-    """Yield the rows of each asset as a table, with a column for each variable of which it has a sample."""
+    """Yield the rows of each asset as a table, with a column for each variable of which it has a
+    sample."""
     for asset in dict.fromkeys(batch.assets.tolist()):
         rows = np.flatnonzero(batch.assets == asset)
         columns = {

@@ -1,8 +1,9 @@
 """Predict jobs in a folder of this machine: each a folder with its readings, and later its scores.
 
-A job is there when its readings are, or when it names their address in an object store, from which the worker fetches them. Every
-file has one writer and appears whole: `job.json` and `cancelled` are written by the console, `readings.parquet` of an address,
-`fetched.json`, `progress.json`, `trouble.json`, `scores.parquet` and `outcome.json` by the worker; the state follows from what is
+A job is there when its readings are, or when it names their address in an object store, from which
+the worker fetches them. Every file has one writer and appears whole: `job.json` and `cancelled` are
+written by the console, `readings.parquet` of an address, `fetched.json`, `progress.json`,
+`trouble.json`, `scores.parquet` and `outcome.json` by the worker; the state follows from what is
 there. So a process may be killed at any time: a job without an outcome is begun again.
 """
 
@@ -30,7 +31,8 @@ _SCRATCH = 3
 """Bytes of disk for each byte of readings: themselves, ordered by time, and their scores."""
 _INCOMING, _EXPECTED = "incoming-", "expected_size"
 FETCHED, TROUBLE = "fetched.json", "trouble.json"
-"""Files of a job with the SHA-256 of the readings that were fetched, and with the reason why a try has failed."""
+"""Files of a job with the SHA-256 of the readings that were fetched, and with the reason why a try
+has failed."""
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 
@@ -40,10 +42,11 @@ class JobsFull(UserError):
 
 @dataclass(frozen=True)
 class JobOrder:
-    """A job as it was ordered. `layout`: options of the columns of its readings, as those of an import. `size`: in bytes.
+    """A job as it was ordered. `layout`: options of the columns of its readings, as those of an
+    import. `size`: in bytes.
 
-    `sha256`: of readings that were sent. `address`, `etag`: of readings in an object store, and the tag of their content.
-    `scores_to`: the folder in the store that gets the scores too.
+    `sha256`: of readings that were sent. `address`, `etag`: of readings in an object store, and the
+    tag of their content. `scores_to`: the folder in the store that gets the scores too.
     """
 
     id: str
@@ -62,8 +65,8 @@ class JobOrder:
 class Job:
     """A job and what became of it. `progress`: share done, from 0 to 1; `step`: what is being done.
 
-    `result`: version, rows, scores, unknown instants by reason, and notes, once it is done; `fault`: why it failed. `sha256`: of
-    its readings; None before they are fetched.
+    `result`: version, rows, scores, unknown instants by reason, and notes, once it is done;
+    `fault`: why it failed. `sha256`: of its readings; None before they are fetched.
     """
 
     order: JobOrder
@@ -82,7 +85,8 @@ def wall_clock() -> datetime:
 
 
 class PredictJobs:
-    """The jobs in a folder that only its owner may enter. `now`: the real time. `addresses`: those that a job may name."""
+    """The jobs in a folder that only its owner may enter. `now`: the real time. `addresses`: those
+    that a job may name."""
 
     def __init__(
         self,
@@ -95,7 +99,8 @@ class PredictJobs:
         self._beginning = Lock()
 
     def begin(self, size: int) -> Path:
-        """Return a new folder for the readings of a job, of this size in bytes. Raises JobsFull if there are too many jobs."""
+        """Return a new folder for the readings of a job, of this size in bytes. Raises JobsFull if
+        there are too many jobs."""
         with self._beginning:  # two uploads at once must not both take the last free bytes
             return self._begin(size)
 
@@ -106,18 +111,21 @@ class PredictJobs:
         )
         if waiting >= MOST_WAITING:
             raise JobsFull(
-                f"{waiting} predict jobs are waiting; send this one when some are done, or cancel some"
+                f"{waiting} predict jobs are waiting; send this one when some are done, or cancel "
+                f"some"
             )
         used = _bytes_in(self._folder) + self._still_needed()
         if used + _SCRATCH * size > MOST_BYTES:
             raise JobsFull(
-                f"predict jobs take {used >> 20} of {MOST_BYTES >> 20} MiB: too much for another {size >> 20}"
+                f"predict jobs take {used >> 20} of {MOST_BYTES >> 20} MiB: too much for another "
+                f"{size >> 20}"
             )
         if shutil.disk_usage(self._folder).free - self._still_needed() < _SCRATCH * size + (
             1 << 30
         ):
             raise JobsFull(
-                f"the disk of {self._folder} has too little free space for {size >> 20} MiB of readings and their scores"
+                f"the disk of {self._folder} has too little free space for {size >> 20} MiB of "
+                f"readings and their scores"
             )
         folder = self._folder / f"{_INCOMING}{uuid.uuid4().hex[:12]}"
         folder.mkdir()
@@ -125,7 +133,8 @@ class PredictJobs:
         return folder
 
     def _still_needed(self) -> int:
-        """Return how many bytes the uploads under way and the jobs that are not over may still write."""
+        """Return how many bytes the uploads under way and the jobs that are not over may still
+        write."""
         sizes = {
             job.order.id: job.order.size
             for job in self.all()
@@ -142,7 +151,8 @@ class PredictJobs:
     def submit(
         self, folder: Path, definition: str, actor: str, layout: Mapping[str, str], **source: Any
     ) -> Job:
-        """Make a job of a folder whose readings are complete or at an address. `source`: further fields of the order."""
+        """Make a job of a folder whose readings are complete or at an address. `source`: further
+        fields of the order."""
         id = folder.name.removeprefix(_INCOMING)
         size = _read(folder / _EXPECTED)
         order = JobOrder(id, definition, actor, self._now(), size, dict(layout), **source)
@@ -203,7 +213,8 @@ class PredictJobs:
         self._running = id
 
     def record_failure(self, id: str, why: str, *, final: bool = False) -> None:
-        """Record that the worker ended without an outcome; after the third time, or a `final` one, the job has failed.
+        """Record that the worker ended without an outcome; after the third time, or a `final` one,
+        the job has failed.
 
         The reason that the worker has left, if there is one, goes before `why`.
         """
@@ -214,7 +225,8 @@ class PredictJobs:
             write_outcome(self._folder / id, fault=why, at=self._now())
 
     def clean(self, lasts: timedelta) -> None:
-        """Remove the readings of jobs that are over, and jobs that have been over for this long, or have 200 newer ones."""
+        """Remove the readings of jobs that are over, and jobs that have been over for this long, or
+        have 200 newer ones."""
         before = self._now() - lasts
         for number, job in enumerate(self.all()):
             if job.state in ("done", "failed", "cancelled") and job.order.id != self._running:

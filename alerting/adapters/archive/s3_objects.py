@@ -1,7 +1,8 @@
 """Single objects of an S3 store: their state, a download that is bounded, an upload.
 
-Arrow's client, which reads archive and sources, follows redirects to any host and asks the machine for credentials. Addresses
-that come with a request need neither: here one server is called, that of the environment, and a redirect is an error.
+Arrow's client, which reads archive and sources, follows redirects to any host and asks the machine
+for credentials. Addresses that come with a request need neither: here one server is called, that of
+the environment, and a redirect is an error.
 """
 
 import configparser
@@ -25,7 +26,10 @@ _CONNECT_S, _SILENCE_S = 5.0, 30.0
 _PIECE = 1 << 20
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _REASONS = {
-    403: "the store refuses access: its credentials are those of the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)",
+    403: (
+        "the store refuses access: its credentials are those of the environment "
+        "(AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY)"
+    ),
     404: "there is no such object, or no such bucket",
     412: "the object was replaced since it was ordered; order it again",
 }
@@ -42,7 +46,8 @@ class Credentials:
 
 @dataclass(frozen=True)
 class ObjectState:
-    """Size of an object in bytes, and the tag of its content, which another content does not have."""
+    """Size of an object in bytes, and the tag of its content, which another content does not
+    have."""
 
     size: int
     etag: str
@@ -51,9 +56,10 @@ class ObjectState:
 class S3Objects:
     """The store at `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`, else Amazon's in `AWS_REGION`.
 
-    Raises UserError without credentials. They are `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`, or those
-    of the file that `AWS_SHARED_CREDENTIALS_FILE` names (profile `AWS_PROFILE`, else `default`). The connection is encrypted and
-    the certificate checked (`AWS_CA_BUNDLE`), except where the endpoint is written with http://.
+    Raises UserError without credentials. They are `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and
+    `AWS_SESSION_TOKEN`, or those of the file that `AWS_SHARED_CREDENTIALS_FILE` names (profile
+    `AWS_PROFILE`, else `default`). The connection is encrypted and the certificate checked
+    (`AWS_CA_BUNDLE`), except where the endpoint is written with http://.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -71,18 +77,21 @@ class S3Objects:
             ) from None
 
     def state(self, parts: Parts) -> ObjectState:
-        """Return the state of an object. Raises UserError if there is none, Unreachable if the store does not answer."""
+        """Return the state of an object. Raises UserError if there is none, Unreachable if the
+        store does not answer."""
         with self._answer("HEAD", parts) as answer:
             return ObjectState(
                 int(answer.headers.get("content-length", "0")), answer.headers.get("etag", "")
             )
 
     def read(self, parts: Parts, etag: str) -> Iterator[bytes]:
-        """Yield the bytes of an object that still has the content of this tag. Raises as `state` does."""
+        """Yield the bytes of an object that still has the content of this tag. Raises as `state`
+        does."""
         with self._answer(
             "GET", parts, {"if-match": etag, "accept-encoding": "identity"}
         ) as answer:
-            yield from answer.iter_raw()  # what has come: the limits of its reader are checked also while little comes
+            # what has come: the limits of its reader are checked also while little comes
+            yield from answer.iter_raw()
 
     def write(self, parts: Parts, file: Path) -> None:
         """Store a file as an object, which appears whole. Raises as `state` does."""
@@ -125,12 +134,14 @@ class S3Objects:
                 yield answer
         except httpx.TransportError as error:
             raise Unreachable(
-                f"the object store at {self._server} does not answer ({type(error).__name__}); try again"
+                f"the object store at {self._server} does not answer ({type(error).__name__}); try "
+                f"again"
             ) from error
 
 
 def _read_endpoint(written: str) -> tuple[str, str]:
-    """Return the address of a server, and its host with the port. Raises UserError for anything else."""
+    """Return the address of a server, and its host with the port. Raises UserError for anything
+    else."""
     try:
         endpoint = urlsplit(written)
         is_server = (
@@ -150,21 +161,24 @@ def _require_success(status: int) -> None:
         raise Unreachable(f"the object store answers {status}; try again")
     if 300 <= status < 400:
         raise UserError(
-            "the object store answers with a redirect, which is not followed: correct AWS_REGION or AWS_ENDPOINT_URL"
+            "the object store answers with a redirect, which is not followed: correct AWS_REGION "
+            "or AWS_ENDPOINT_URL"
         )
     if status >= 400:
         raise UserError(_REASONS.get(status, f"the object store refuses the request ({status})"))
 
 
 def read_credentials(environ: Mapping[str, str]) -> Credentials:
-    """Return the credentials of the environment, or of the file that it names. Raises UserError without them."""
+    """Return the credentials of the environment, or of the file that it names. Raises UserError
+    without them."""
     found: Mapping[str, str] = {name: environ.get(name.upper(), "") for name in _NAMES}
     if not found["aws_access_key_id"] and (path := environ.get("AWS_SHARED_CREDENTIALS_FILE")):
         found = _from_file(Path(path), environ.get("AWS_PROFILE") or "default")
     key, secret, token = (found.get(name, "") for name in _NAMES)
     if not key or not secret:
         raise UserError(
-            "the object store needs credentials in the environment of this process: AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+            "the object store needs credentials in the environment of this process: "
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
             "or AWS_SHARED_CREDENTIALS_FILE"
         )
     return Credentials(key, secret, token or None)
@@ -181,7 +195,8 @@ def _from_file(path: Path, profile: str) -> Mapping[str, str]:
         return parser[profile]
     except (OSError, UnicodeDecodeError, configparser.Error, KeyError):
         raise UserError(
-            f"AWS_SHARED_CREDENTIALS_FILE: {path} is no readable file with credentials of [{profile}]"
+            f"AWS_SHARED_CREDENTIALS_FILE: {path} is no readable file with credentials of "
+            f"[{profile}]"
         ) from None
 
 
@@ -199,7 +214,8 @@ def sign(
     region: str,
     at: datetime,
 ) -> dict[str, str]:
-    """Return the headers that authorize a request without a query (AWS Signature Version 4). `sha256`: of its body."""
+    """Return the headers that authorize a request without a query (AWS Signature Version 4).
+    `sha256`: of its body."""
     stamp, day = f"{at:%Y%m%dT%H%M%SZ}", f"{at:%Y%m%d}"
     headers = {"host": host, "x-amz-content-sha256": sha256, "x-amz-date": stamp}
     headers |= {"x-amz-security-token": credentials.token} if credentials.token else {}
@@ -217,5 +233,7 @@ def sign(
     credential = f"Credential={credentials.key}/{scope}"
     return {
         **headers,
-        "authorization": f"AWS4-HMAC-SHA256 {credential},SignedHeaders={names},Signature={signature}",
+        "authorization": (
+            f"AWS4-HMAC-SHA256 {credential},SignedHeaders={names},Signature={signature}"
+        ),
     }

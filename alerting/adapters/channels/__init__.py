@@ -1,1 +1,2 @@
-"""Channels that deliver messages (e-mail, webhook, Apprise, log), and the rule of the addresses that they may reach."""
+"""Channels that deliver messages (e-mail, webhook, Apprise, log), and the rule of the addresses
+that they may reach."""

@@ -1,4 +1,5 @@
-"""Channel that sends messages through Apprise: Teams, Slack, ntfy and a hundred others, each by its own address."""
+"""Channel that sends messages through Apprise: Teams, Slack, ntfy and a hundred others, each by its
+own address."""
 
 import logging
 from typing import Any
@@ -12,19 +13,22 @@ _FAILURES = ("high", "critical")
 
 
 class AppriseChannel:
-    """Deliver each message to one service, without redirects, and only to addresses that the egress rule allows.
+    """Deliver each message to one service, without redirects, and only to addresses that the egress
+    rule allows.
 
     The address holds the credentials: it appears in no message and no log.
     """
 
     def __init__(self, name: str, url: str, egress: Egress) -> None:
-        """Read the address of the service. Raises UserError if Apprise is not installed or does not know the address."""
+        """Read the address of the service. Raises UserError if Apprise is not installed or does not
+        know the address."""
         self.name = name
         self._egress = egress
         self._service = _service(name, url)
 
     def deliver(self, message: Message) -> None:
-        """Send one message. Raises DeliveryFailed if it is not sent: never permanent, because Apprise does not report that."""
+        """Send one message. Raises DeliveryFailed if it is not sent: never permanent, because
+        Apprise does not report that."""
         with guard_connections(self._egress) as guard:
             try:
                 delivered = self._service.notify(
@@ -55,7 +59,8 @@ def _service(name: str, url: str) -> Any:
     service = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
     if service is None:
         raise UserError(
-            f"channel {name!r}: Apprise does not know this address; see https://appriseit.com for the notation of addresses"
+            f"channel {name!r}: Apprise does not know this address; see https://appriseit.com for "
+            f"the notation of addresses"
         )
     service.redirects = False
     service.socket_connect_timeout = service.socket_read_timeout = TIMEOUT_S

@@ -1,7 +1,7 @@
 """Rule of the addresses that messages may reach: hosts on the list, or any public address.
 
-The rule keeps messages from reaching a host inside the plant's network by accident. It checks the addresses that the
-connection then uses, so that a name cannot change its meaning in between.
+The rule keeps messages from reaching a host inside the plant's network by accident. It checks the
+addresses that the connection then uses, so that a name cannot change its meaning in between.
 """
 
 import socket
@@ -26,7 +26,8 @@ Resolve = Callable[..., Sequence[tuple[Any, ...]]]
 
 
 class EgressRefused(DeliveryFailed):
-    """Error: the address may not be reached; a retry is useless until an administrator allows the address."""
+    """Error: the address may not be reached; a retry is useless until an administrator allows the
+    address."""
 
     def __init__(self, host: str, why: str) -> None:
         super().__init__(
@@ -37,9 +38,10 @@ class EgressRefused(DeliveryFailed):
 class Egress:
     """Rule of the allowed addresses.
 
-    `allow` holds host names, patterns such as `*.office.com`, addresses, and networks such as `10.1.0.0/16`. With an empty list
-    every public address may be reached. With a list only its entries may be reached. An address that is not public (private,
-    loopback, link-local …) needs its network, itself or its host name in the list; a pattern is not enough.
+    `allow` holds host names, patterns such as `*.office.com`, addresses, and networks such as
+    `10.1.0.0/16`. With an empty list every public address may be reached. With a list only its
+    entries may be reached. An address that is not public (private, loopback, link-local …) needs
+    its network, itself or its host name in the list; a pattern is not enough.
     """
 
     def __init__(self, allow: Sequence[str] = (), resolve: Resolve = socket.getaddrinfo) -> None:
@@ -50,11 +52,13 @@ class Egress:
         for name in self._names:
             if not name or any(c in name for c in "/:@ "):
                 raise UserError(
-                    f"{SETTING}: {name!r} is neither a host nor a network; write hooks.example.com or 10.1.0.0/16"
+                    f"{SETTING}: {name!r} is neither a host nor a network; write hooks.example.com "
+                    f"or 10.1.0.0/16"
                 )
 
     def address(self, host: str, port: int) -> str:
-        """Return an allowed address of the host. Raises EgressRefused if none is allowed, DeliveryFailed if the host has none."""
+        """Return an allowed address of the host. Raises EgressRefused if none is allowed,
+        DeliveryFailed if the host has none."""
         try:
             found = self._resolve(host, port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as fault:
@@ -91,7 +95,8 @@ class Egress:
 
 
 class Guard:
-    """Record of one delivery by a third-party library: resolved addresses, and the reason if it was stopped."""
+    """Record of one delivery by a third-party library: resolved addresses, and the reason if it was
+    stopped."""
 
     def __init__(self, egress: Egress) -> None:
         self.egress = egress
@@ -100,7 +105,8 @@ class Guard:
         self.proxies = _proxies()
 
     def refuse(self, host: str, why: str) -> None:
-        """Stop the current connection. Raises PermissionError, which libraries treat as a failed connection."""
+        """Stop the current connection. Raises PermissionError, which libraries treat as a failed
+        connection."""
         self.refusal = EgressRefused(host, why)
         raise PermissionError(str(self.refusal))
 
@@ -112,9 +118,11 @@ _INHERITED = "_alerting_egress_guard"
 
 @contextmanager
 def guard_connections(egress: Egress) -> Iterator[Guard]:
-    """Block, in the interpreter itself, every connection that the rule forbids, in this thread and in threads that it starts.
+    """Block, in the interpreter itself, every connection that the rule forbids, in this thread and
+    in threads that it starts.
 
-    Proxies and passwords (.netrc) of the environment are ignored: a proxy would connect in place of this process.
+    Proxies and passwords (.netrc) of the environment are ignored: a proxy would connect in place of
+    this process.
     """
     if not _hooked:
         sys.addaudithook(_audit)
@@ -167,7 +175,8 @@ def _hand_on_to_threads() -> None:
 
 
 def _without_environment() -> None:
-    """Keep `requests`, which most services of Apprise use, from reading proxies and passwords of the environment in the guard."""
+    """Keep `requests`, which most services of Apprise use, from reading proxies and passwords of
+    the environment in the guard."""
     try:
         sessions = import_module("requests.sessions")
     except ImportError:

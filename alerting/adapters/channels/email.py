@@ -21,7 +21,8 @@ WIDTH_PX = 640
 
 
 class EmailChannel:
-    """Send each message to one address. The same key gives the same Message-ID, so that mail programs drop a second copy."""
+    """Send each message to one address. The same key gives the same Message-ID, so that mail
+    programs drop a second copy."""
 
     def __init__(
         self,
@@ -34,7 +35,8 @@ class EmailChannel:
         context: ssl.SSLContext | None = None,
         timeout: float = TIMEOUT_S,
     ) -> None:
-        """Store the settings. `password`: of the server's user; `context`: trusted authorities, the system's when left out."""
+        """Store the settings. `password`: of the server's user; `context`: trusted authorities, the
+        system's when left out."""
         self.name = name
         self._to, self._server, self._egress, self._password, self._timeout = (
             to,
@@ -46,7 +48,8 @@ class EmailChannel:
         self._context = context or ssl.create_default_context(cafile=server.ca_file)
 
     def deliver(self, message: Message) -> None:
-        """Send one message. Raises DeliveryFailed: permanent if the server refuses the message or the address for good."""
+        """Send one message. Raises DeliveryFailed: permanent if the server refuses the message or
+        the address for good."""
         mail = compose(message, self._server.sender, self._to)
         try:
             smtp = self._connect()
@@ -127,7 +130,8 @@ class _TlsFrom(_From):
 
 
 def compose(message: Message, sender: str, to: str) -> EmailMessage:
-    """Return the e-mail of a message: text, and the same as HTML with its chart and the links to tap."""
+    """Return the e-mail of a message: text, and the same as HTML with its chart and the links to
+    tap."""
     picture = _picture(message)
     mail = EmailMessage()
     mail["From"], mail["To"] = sender, to
@@ -164,7 +168,8 @@ def compose(message: Message, sender: str, to: str) -> EmailMessage:
 
 
 def _picture(message: Message) -> Picture | None:
-    """Return the chart of the message; None if it cannot be drawn, so that an alert goes out without its chart."""
+    """Return the chart of the message; None if it cannot be drawn, so that an alert goes out
+    without its chart."""
     try:
         return message.draw() if message.draw else None
     except Exception:  # drawing and its data may raise any exception
@@ -176,17 +181,24 @@ def _html(message: Message, picture: Picture | None, cid: str) -> str:
     first, *others = message.text.splitlines() or [message.subject]
     lines = [f"<h2>{escape(first)}</h2>", *(_paragraph(line) for line in others if line.strip())]
     buttons = [
-        f'<a href="{escape(link.url)}" style="display:inline-block;margin:4px 8px 4px 0;padding:12px 18px;border:1px solid #555;'
+        f'<a href="{escape(link.url)}" style="display:inline-block;margin:4px 8px 4px '
+        f"0;padding:12px 18px;border:1px solid #555;"
         f'border-radius:6px;color:#111;text-decoration:none">{escape(link.label)}</a>'
         for link in message.links
     ]
     if picture is not None:
-        size = f'width="{WIDTH_PX}" style="display:block;width:100%;max-width:{WIDTH_PX}px;height:auto"'
+        size = (
+            f'width="{WIDTH_PX}" '
+            f'style="display:block;width:100%;max-width:{WIDTH_PX}px;height:auto"'
+        )
         lines.append(f'<p><img src="cid:{cid}" alt="{escape(picture.description)}" {size}></p>')
     body = "\n".join([*lines, *([f"<p>{' '.join(buttons)}</p>"] if buttons else [])])
     style = f"font-family:sans-serif;color:#111;background:#fff;max-width:{WIDTH_PX}px"
     head = '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    return f'<!DOCTYPE html>\n<html lang="{message.language}"><head>{head}</head><body style="{style}">\n{body}\n</body></html>\n'
+    return (
+        f'<!DOCTYPE html>\n<html lang="{message.language}"><head>{head}</head><body '
+        f'style="{style}">\n{body}\n</body></html>\n'
+    )
 
 
 def _paragraph(line: str) -> str:

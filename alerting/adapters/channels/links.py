@@ -20,7 +20,8 @@ _real_time = partial(
 
 
 class SignedLinks:
-    """Make and read feedback links (port `Links`): `<public address>/f/<token>` for each answer, and the page of the episode."""
+    """Make and read feedback links (port `Links`): `<public address>/f/<token>` for each answer,
+    and the page of the episode."""
 
     def __init__(
         self, key: bytes, public_url: str, last: timedelta, now: Callable[[], datetime] = _real_time
@@ -28,7 +29,8 @@ class SignedLinks:
         self._key, self._url, self._last, self._now = key, public_url, last, now
 
     def of(self, episode: str, recipient: str, acknowledge: bool = False) -> tuple[Link, ...]:
-        """Return one link for each answer that this recipient can give to this episode, and one to its page.
+        """Return one link for each answer that this recipient can give to this episode, and one to
+        its page.
 
         The first link acknowledges the episode, where that is permitted.
         """

@@ -8,9 +8,11 @@ from alerting.ports import DeliveryFailed, Message
 
 
 class LogChannel:
-    """Write each message as one line: subject and text for people, then the payload as JSON for programs.
+    """Write each message as one line: subject and text for people, then the payload as JSON for
+    programs.
 
-    `write` gets the line without its end, e.g. a logger's method. Its OSError (a full disk) means: try again later.
+    `write` gets the line without its end, e.g. a logger's method. Its OSError (a full disk) means:
+    try again later.
     """
 
     name = "log"

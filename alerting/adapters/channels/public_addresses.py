@@ -1,8 +1,10 @@
-"""Test for public addresses: outside the ranges that IANA has reserved, and not a form of such an address.
+"""Test for public addresses: outside the ranges that IANA has reserved, and not a form of such an
+address.
 
-The ranges are listed here because `ipaddress.is_global` differs between versions of Python and omits unregistered ranges
-(deprecated site-local addresses, metadata services of clouds). Sources: the IANA special-purpose address registries of IPv4
-(RFC 6890 and its successors) and IPv6, the multicast and future-use blocks, and the unicast block 2000::/3 of IPv6.
+The ranges are listed here because `ipaddress.is_global` differs between versions of Python and
+omits unregistered ranges (deprecated site-local addresses, metadata services of clouds). Sources:
+the IANA special-purpose address registries of IPv4 (RFC 6890 and its successors) and IPv6, the
+multicast and future-use blocks, and the unicast block 2000::/3 of IPv6.
 """
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -34,8 +36,9 @@ _SPECIAL_V4 = tuple(
     )
 )
 _PUBLIC_V6 = IPv6Network("2000::/3")
-"""All global unicast addresses in use. The addresses outside are special: loopback, unique local, link-local, site-local
-(fec0::/10), multicast, discard (100::/64), local translation (64:ff9b:1::/48), segment routing (5f00::/16) and the rest."""
+"""All global unicast addresses in use. The addresses outside are special: loopback, unique local,
+link-local, site-local (fec0::/10), multicast, discard (100::/64), local translation
+(64:ff9b:1::/48), segment routing (5f00::/16) and the rest."""
 _SPECIAL_V6 = tuple(
     IPv6Network(block)
     for block in (
@@ -52,10 +55,12 @@ _ISATAP = (0x00005EFE, 0x02005EFE)
 
 
 def meant(address: str) -> tuple[Address, ...]:
-    """Return the addresses that packets to this one reach: itself, or the IPv4 addresses that are written into an IPv6 address.
+    """Return the addresses that packets to this one reach: itself, or the IPv4 addresses that are
+    written into an IPv6 address.
 
-    Mapped, compatible and translated addresses, NAT64, 6to4 and Teredo (server and client) mean IPv4; an ISATAP address means
-    itself and the IPv4 address in it. Raises ValueError if the text is no address.
+    Mapped, compatible and translated addresses, NAT64, 6to4 and Teredo (server and client) mean
+    IPv4; an ISATAP address means itself and the IPv4 address in it. Raises ValueError if the text
+    is no address.
     """
     found = ip_address(address)
     if isinstance(found, IPv4Address):
@@ -73,7 +78,8 @@ def meant(address: str) -> tuple[Address, ...]:
 
 
 def is_public(address: Address) -> bool:
-    """Return whether this address itself is on the public internet; apply it to each address that `meant` returns."""
+    """Return whether this address itself is on the public internet; apply it to each address that
+    `meant` returns."""
     if isinstance(address, IPv4Address):
         return not any(address in block for block in _SPECIAL_V4)
     return address in _PUBLIC_V6 and not any(address in block for block in _SPECIAL_V6)

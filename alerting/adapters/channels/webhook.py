@@ -1,4 +1,5 @@
-"""Channel that sends messages to other systems: an HTTP POST, signed as Standard Webhooks 1.0 describes."""
+"""Channel that sends messages to other systems: an HTTP POST, signed as Standard Webhooks 1.0
+describes."""
 
 import base64
 import binascii
@@ -28,9 +29,10 @@ _real_time = partial(
 class WebhookChannel:
     """Deliver each message as JSON by POST; any 2xx answer means delivered.
 
-    The body has `key`, `subject`, `text` (which chat systems show) and `data`. `webhook-id` is the key of the message, so that a
-    receiver can drop a repeated message. `secret` is `whsec_` and at least 24 bytes in base64; without a secret the channel does
-    not sign. The channel does not follow redirects. Credentials and the path of the address appear in no message and no log,
+    The body has `key`, `subject`, `text` (which chat systems show) and `data`. `webhook-id` is the
+    key of the message, so that a receiver can drop a repeated message. `secret` is `whsec_` and at
+    least 24 bytes in base64; without a secret the channel does not sign. The channel does not
+    follow redirects. Credentials and the path of the address appear in no message and no log,
     because in many systems the path is the secret.
     """
 
@@ -53,18 +55,21 @@ class WebhookChannel:
         self._egress = egress
         self._url = url
         self._key = _signing_key(name, secret) if secret else None
-        # A proxy or a password (.netrc) of the environment would bypass the egress rule; its authorities may be trusted.
+        # A proxy or a password (.netrc) of the environment would bypass the egress rule; its
+        # authorities may be trusted.
         self._client = client or httpx.Client(trust_env=False, verify=httpx.create_ssl_context())
         self._timeout = timeout
         self._now = now
         logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it writes whole addresses
 
     def deliver(self, message: Message) -> None:
-        """POST one message. Raises DeliveryFailed if it is not delivered: permanent for an answer 4xx other than 408 and 429."""
+        """POST one message. Raises DeliveryFailed if it is not delivered: permanent for an answer
+        4xx other than 408 and 429."""
         body = _body(message)
         try:
             url, host = self._target()
-            # The channel never reads the body of the answer, so that a receiver cannot delay it with one.
+            # The channel never reads the body of the answer, so that a receiver cannot delay it
+            # with one.
             headers = self._headers(_id(message.key), body) | host
             sni = {"sni_hostname": url_host(self._url)} if host else {}
             with self._client.stream(
@@ -135,7 +140,8 @@ def url_host(url: str) -> str:
 
 
 def sign(key: bytes, id: str, timestamp: str, body: bytes) -> str:
-    """Return the `webhook-signature` of one delivery: HMAC-SHA256 over id, time and body, version 1 of Standard Webhooks."""
+    """Return the `webhook-signature` of one delivery: HMAC-SHA256 over id, time and body, version 1
+    of Standard Webhooks."""
     digest = hmac.new(key, f"{id}.{timestamp}.".encode() + body, hashlib.sha256).digest()
     return "v1," + base64.b64encode(digest).decode()
 
@@ -163,7 +169,8 @@ def _signing_key(name: str, secret: str) -> bytes:
         key = b""
     if not secret.startswith(SECRET_PREFIX) or len(key) < 24:
         raise UserError(
-            f"webhook {name!r}: its secret must be {SECRET_PREFIX} followed by at least 24 bytes in base64, "
+            f"webhook {name!r}: its secret must be {SECRET_PREFIX} followed by at least 24 bytes "
+            f"in base64, "
             f'e.g. from: echo "{SECRET_PREFIX}$(openssl rand -base64 32)"'
         )
     return key

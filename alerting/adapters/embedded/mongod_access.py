@@ -1,9 +1,11 @@
-"""Access to the embedded MongoDB server: one user, whose secrets are stored in the server's data folder only.
+"""Access to the embedded MongoDB server: one user, whose secrets are stored in the server's data
+folder only.
 
-The server knows two secrets, each made once and readable by its owner alone. `keyfile` is the server's own. With it the
-platform signs in as the server itself to create the replica set and the user, so that the server never accepts a client
-without a secret. `password` belongs to the user `alerting`, by which commands and services sign in. Passwords are 256 random
-bits, so the fewest rounds of hashing that the server permits are enough, and a new connection costs 5 ms instead of 36.
+The server knows two secrets, each made once and readable by its owner alone. `keyfile` is the
+server's own. With it the platform signs in as the server itself to create the replica set and the
+user, so that the server never accepts a client without a secret. `password` belongs to the user
+`alerting`, by which commands and services sign in. Passwords are 256 random bits, so the fewest
+rounds of hashing that the server permits are enough, and a new connection costs 5 ms instead of 36.
 """
 
 import secrets
@@ -46,7 +48,8 @@ def server_options(folder: Path) -> list[str]:
 
 
 def address(folder: Path, port: int) -> str:
-    """Return the URI, with its password, under which clients reach the server of this data folder; never print it.
+    """Return the URI, with its password, under which clients reach the server of this data folder;
+    never print it.
 
     Raises UserError if there is no such folder.
     """
@@ -90,7 +93,8 @@ def _direct(port: int, **credentials: Any) -> Client:
 
 
 def ensure_user(system: Client, folder: Path, port: int) -> None:
-    """Create the user, or restore its password and roles where they differ from this folder. The server must be primary."""
+    """Create the user, or restore its password and roles where they differ from this folder. The
+    server must be primary."""
     found = system.admin.command("usersInfo", USER)["users"]
     options: dict[str, Any] = {
         "pwd": (folder / PASSWORD_FILE).read_text(),

@@ -36,7 +36,8 @@ _PORT_IN_USE = ("Address already in use",)
 
 
 def cause(log: Path, folder: Path) -> str | None:
-    """Return the cause that ended the last start, with its remedy, as a sentence; None if the log holds no recognised cause."""
+    """Return the cause that ended the last start, with its remedy, as a sentence; None if the log
+    holds no recognised cause."""
     text = _last_start(log)
     full = f"the disk of {folder} is full: free some space; all acknowledged data are kept"
     if _free(folder) < _FULL:
@@ -45,11 +46,13 @@ def cause(log: Path, folder: Path) -> str | None:
         (_NO_SPACE, full),
         (
             _QUOTA_EXCEEDED,
-            f"the disk quota for {folder} is used up: free some space; all acknowledged data are kept",
+            f"the disk quota for {folder} is used up: free some space; all acknowledged data are "
+            f"kept",
         ),
         (
             _READ_ONLY,
-            f"{folder} is on a read-only file system: make it writable, or set ALERTING_HOME to another folder",
+            f"{folder} is on a read-only file system: make it writable, or set ALERTING_HOME to "
+            f"another folder",
         ),
         (_IN_USE, f"another MongoDB server is using {folder}: stop it first"),
         (
@@ -58,15 +61,18 @@ def cause(log: Path, folder: Path) -> str | None:
         ),
         (
             _FORBIDDEN,
-            f"{folder} holds files that this user may not read or write: change their owner, e.g. with chown",
+            f"{folder} holds files that this user may not read or write: change their owner, e.g. "
+            f"with chown",
         ),
         (
             _PORT_IN_USE,
-            "its port is taken by another program: stop it, or set ALERTING_MONGODB_PORT to a free port",
+            "its port is taken by another program: stop it, or set ALERTING_MONGODB_PORT to a "
+            "free port",
         ),
         (
             _DAMAGED,
-            f"the database in {folder} is damaged: move this folder away and put a backup in its place, "
+            f"the database in {folder} is damaged: move this folder away and put a backup in its "
+            f"place, "
             "or start with an empty one (docs/operations.md, “Damaged database”)",
         ),
     ):
@@ -83,7 +89,8 @@ def _free(folder: Path) -> int:
 
 
 def _last_start(log: Path) -> str:
-    """Return the log since the last start of the server; only error messages, where its lines can be parsed."""
+    """Return the log since the last start of the server; only error messages, where its lines can
+    be parsed."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - _END_OF_LOG))

@@ -1,4 +1,5 @@
-"""State of `alerting up` on a home, for commands. A lock that the kernel drops when its process ends."""
+"""State of `alerting up` on a home, for commands. A lock that the kernel drops when its process
+ends."""
 
 import fcntl
 import json
@@ -27,7 +28,8 @@ class Running:
 
 
 class Hold:
-    """Lock of this process on the home, in force until `release` or until this process and its forks have ended."""
+    """Lock of this process on the home, in force until `release` or until this process and its
+    forks have ended."""
 
     def __init__(self, file: TextIO, running: Running) -> None:
         self._file = file
@@ -68,7 +70,8 @@ def hold(
         if other is not None and (other.state == "running" or time.monotonic() > deadline):
             file.close()
             raise UserError(
-                f"`alerting up` already runs on {home} (process {other.pid}): stop it first, or set ALERTING_HOME"
+                f"`alerting up` already runs on {home} (process {other.pid}): stop it first, or "
+                f"set ALERTING_HOME"
             )
         if not has_reported:
             waiting()
@@ -92,7 +95,8 @@ def running(home: Path) -> Running | None:
 
 
 def try_lock(file: TextIO, how: int) -> bool:
-    """Take the kernel's lock on an open file, shared or exclusive; return False if another process prevents it."""
+    """Take the kernel's lock on an open file, shared or exclusive; return False if another process
+    prevents it."""
     try:
         fcntl.flock(file, how | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,9 +1,10 @@
 """One embedded MongoDB server shared by its users: `alerting up`, or commands that run without it.
 
-The first command that finds no server starts a *keeper*, a process that runs the server until its last user has ended in any
-way. The kernel counts the users: each has a shared lock on one file, and the keeper waits for the exclusive one.
-`alerting up` has the exclusive lock as long as it runs, so that commands use its server and start none. A lock on the users
-does not show whether the server runs: `alerting up` waits separately for the end of the server (`embedded_mongod.server_in`).
+The first command that finds no server starts a *keeper*, a process that runs the server until its
+last user has ended in any way. The kernel counts the users: each has a shared lock on one file, and
+the keeper waits for the exclusive one. `alerting up` has the exclusive lock as long as it runs, so
+that commands use its server and start none. A lock on the users does not show whether the server
+runs: `alerting up` waits separately for the end of the server (`embedded_mongod.server_in`).
 """
 
 import fcntl
@@ -39,9 +40,11 @@ def data_folder(home: Path) -> Path:
 
 @contextmanager
 def shared_mongod(home: Path, patience: float = PATIENCE_S) -> Iterator[str]:
-    """Yield the URI of the server with its data in `home`: the running one, or one that runs until its last user has ended.
+    """Yield the URI of the server with its data in `home`: the running one, or one that runs until
+    its last user has ended.
 
-    Raises UserError if no server can start, or `alerting up` runs but its server does not answer in `patience` seconds.
+    Raises UserError if no server can start, or `alerting up` runs but its server does not answer in
+    `patience` seconds.
     """
     with _users_file(home) as users:
         port = _join(home, users, patience)
@@ -54,10 +57,11 @@ def shared_mongod(home: Path, patience: float = PATIENCE_S) -> Iterator[str]:
 def exclusive_mongod(
     home: Path, waiting: Callable[[], None], patience: float = PATIENCE_S
 ) -> Iterator[Callable[[int], None]]:
-    """Reserve the data folder for a server of the caller; yield the function that publishes its port to commands.
+    """Reserve the data folder for a server of the caller; yield the function that publishes its
+    port to commands.
 
-    `waiting` is called once if commands must finish first. Raises UserError if the server has no users left and still runs after
-    `patience` seconds.
+    `waiting` is called once if commands must finish first. Raises UserError if the server has no
+    users left and still runs after `patience` seconds.
     """
     with _users_file(home) as users:
         _reserve(home, users, waiting, patience)
@@ -68,7 +72,8 @@ def exclusive_mongod(
 
 
 def _reserve(home: Path, users: TextIO, waiting: Callable[[], None], patience: float) -> None:
-    """Wait until no command uses the server and its process has ended. Its keeper needs the lock on the users to end it."""
+    """Wait until no command uses the server and its process has ended. Its keeper needs the lock on
+    the users to end it."""
     has_reported, unused_since = False, None
     while True:
         if try_lock(users, fcntl.LOCK_EX):
@@ -79,7 +84,8 @@ def _reserve(home: Path, users: TextIO, waiting: Callable[[], None], patience: f
             unused_since = unused_since or time.monotonic()
             if time.monotonic() - unused_since > patience:
                 raise UserError(
-                    f"the database server of {home} (process {server}) is still running, though no command uses it: "
+                    f"the database server of {home} (process {server}) is still running, though no "
+                    f"command uses it: "
                     f"stop it with `kill {server}`, and try again"
                 )
         else:
@@ -128,14 +134,16 @@ def _current_port(home: Path) -> int | None:
 
 
 def _join(home: Path, users: TextIO, patience: float) -> int | None:
-    """Become a user of the server; return its port if the folder is reserved, None if a keeper runs it or must start it."""
+    """Become a user of the server; return its port if the folder is reserved, None if a keeper runs
+    it or must start it."""
     deadline = time.monotonic() + patience
     while not try_lock(users, fcntl.LOCK_SH):
         if (port := _current_port(home)) is not None:
             return port
         if time.monotonic() > deadline:
             raise UserError(
-                f"the platform in {home} is running, but its database has not answered for {patience:.0f} s: "
+                f"the platform in {home} is running, but its database has not answered for "
+                f"{patience:.0f} s: "
                 f"see {data_folder(home) / 'mongod.log'}"
             )
         time.sleep(_POLL_S)
@@ -143,9 +151,11 @@ def _join(home: Path, users: TextIO, patience: float) -> int | None:
 
 
 def _running_or_started(home: Path, users: TextIO) -> int:
-    """Return the port of the keeper's server; of several commands at once one starts it and the others wait.
+    """Return the port of the keeper's server; of several commands at once one starts it and the
+    others wait.
 
-    A server that runs and does not answer is busy or ending: a second server could not use its folder.
+    A server that runs and does not answer is busy or ending: a second server could not use its
+    folder.
     """
     with (home / "mongod.start").open("a") as starting:
         fcntl.flock(starting, fcntl.LOCK_EX)
@@ -160,7 +170,8 @@ def _running_or_started(home: Path, users: TextIO) -> int:
 def _start_keeper(home: Path, users: TextIO) -> int:
     """Start a keeper and return its port.
 
-    It inherits our lock on the users until its server runs, so that a killed command leaves the folder reserved.
+    It inherits our lock on the users until its server runs, so that a killed command leaves the
+    folder reserved.
     """
     environ = {
         name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
@@ -172,7 +183,8 @@ def _start_keeper(home: Path, users: TextIO) -> int:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # it outlives the command that started it while another one uses its server
+        # it outlives the command that started it while another one uses its server
+        start_new_session=True,
         text=True,
     )
     assert keeper.stdout is not None  # noqa: S101 - a pipe was asked for
@@ -189,7 +201,8 @@ def _start_keeper(home: Path, users: TextIO) -> int:
 
 
 def keep(home: Path, inherited: int) -> int:
-    """Run the server until its last user has ended; the first line of output is `ready`, or the reason of a failure.
+    """Run the server until its last user has ended; the first line of output is `ready`, or the
+    reason of a failure.
 
     `inherited`: descriptor with the lock of the command that started this process.
     """
@@ -203,7 +216,7 @@ def keep(home: Path, inherited: int) -> int:
         _record_port(home, server.port)
         os.close(
             inherited
-        )  # the command still has the lock; from here on the keeper has none, wherever it is stopped
+        )  # the command still has the lock; the keeper has none from here on, wherever it is stopped  # noqa: E501
         print(_READY, flush=True)  # noqa: T201
         sys.stdout.close()
         with _users_file(home) as users:

@@ -1,4 +1,5 @@
-"""Reader of assets in a file: YAML or JSON documents, or a table with one line per asset and a column per attribute."""
+"""Reader of assets in a file: YAML or JSON documents, or a table with one line per asset and a
+column per attribute."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -26,10 +27,12 @@ DOCUMENTS = (".yaml", ".yml", ".json")
 
 
 def read_assets(path: Path, layout: Layout) -> list[GivenAsset]:
-    """Return the assets of a file, read by its ending: YAML and JSON hold documents, every other file is a table.
+    """Return the assets of a file, read by its ending: YAML and JSON hold documents, every other
+    file is a table.
 
-    Documents: one, a list, or a map from name to the rest; one YAML file may hold several documents. Table: every column except
-    that of the asset becomes an attribute. Raises UserError, with line or position, if the content is unreadable.
+    Documents: one, a list, or a map from name to the rest; one YAML file may hold several
+    documents. Table: every column except that of the asset becomes an attribute. Raises UserError,
+    with line or position, if the content is unreadable.
     """
     if path.suffix.lower() in DOCUMENTS:
         return list(_documents(path))
@@ -52,7 +55,8 @@ def _list_assets(path: Path, part: Any) -> Iterator[GivenAsset]:
     for i, document in enumerate(part if isinstance(part, list) else [part], 1):
         if not isinstance(document, Mapping):
             raise UserError(
-                f"{path}: entry {i} is {document!r}, which is not an asset; write - name: oven-1 and its fields"
+                f"{path}: entry {i} is {document!r}, which is not an asset; write - name: oven-1 "
+                f"and its fields"
             )
         yield GivenAsset(str(document.get("name", f"entry {i}")), document)
 

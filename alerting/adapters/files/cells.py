@@ -1,7 +1,7 @@
 """Conversion of text cells into values by column: numbers, booleans, categories and instants.
 
-A missing cell is empty, or one of the words in `MISSING_TEXTS`; it never becomes a value. Not-a-number is missing, infinity is
-a fault.
+A missing cell is empty, or one of the words in `MISSING_TEXTS`; it never becomes a value.
+Not-a-number is missing, infinity is a fault.
 """
 
 import re
@@ -181,10 +181,11 @@ def present(cells: Cells) -> BoolArray:
 def numbers(
     cells: Cells, decimal: str = ".", thousands: bool = False
 ) -> tuple[FloatArray, BoolArray]:
-    """Return cleaned cells as float64 (NaN where missing or text), and a mask of the text cells. Infinity stays infinity.
+    """Return cleaned cells as float64 (NaN where missing or text), and a mask of the text cells.
+    Infinity stays infinity.
 
-    Thousands may be separated by blanks, apostrophes, or the mark that is not the decimal one: `1.234,5`. That mark alone is
-    enough only if `thousands` is set: `1.234` with a decimal comma.
+    Thousands may be separated by blanks, apostrophes, or the mark that is not the decimal one:
+    `1.234,5`. That mark alone is enough only if `thousands` is set: `1.234` with a decimal comma.
     """
     nothing = np.zeros(len(cells), dtype=bool)
     dotted = _with_decimal_point(cells, decimal)
@@ -203,7 +204,8 @@ def numbers(
 
 
 def plain_numbers(cells: Cells) -> FloatArray | None:
-    """Return uncleaned cells as float64 if each is a number with a decimal point and no other characters; else None."""
+    """Return uncleaned cells as float64 if each is a number with a decimal point and no other
+    characters; else None."""
     if (
         not len(cells)
         or not re.match(_NUMBER, cells[0].as_py() or "")
@@ -251,12 +253,14 @@ def _without_blanks(cells: Cells) -> Cells:
 
 
 def plainly_grouped(cells: Cells, decimal: str) -> BoolArray:
-    """Return a mask of cleaned cells with an unambiguous mark between thousands: `1.234,5`, `1.234.567`."""
+    """Return a mask of cleaned cells with an unambiguous mark between thousands: `1.234,5`,
+    `1.234.567`."""
     return _matching(cells, _PLAINLY_GROUPED["," if decimal == "." else "."])
 
 
 def decimal_mark(cells: Cells) -> tuple[int, int]:
-    """Return how many cleaned cells show a decimal point, and how many a decimal comma; `1,234` and `1.234` show neither."""
+    """Return how many cleaned cells show a decimal point, and how many a decimal comma; `1,234` and
+    `1.234` show neither."""
     texts = cells.filter(pc.match_substring_regex(cells, _WITH_MARK)).drop_null()
     if not len(texts):
         return 0, 0
@@ -276,12 +280,14 @@ def commonest(cells: Cells, among: BoolArray, most: int) -> dict[str, int]:
 
 
 def first_line(cells: Cells) -> BoolArray:
-    """Return a mask of cleaned cells that state a missing value; in a column of text they may be ordinary text."""
+    """Return a mask of cleaned cells that state a missing value; in a column of text they may be
+    ordinary text."""
     return as_mask(pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(FAULT_TEXTS)), False))
 
 
 def booleans(cells: Cells, decimal: str = ".") -> tuple[BoolArray, BoolArray]:
-    """Return a mask of true cells (the word, or 1), and one of cells that are neither true nor false (nor 0, nor missing)."""
+    """Return a mask of true cells (the word, or 1), and one of cells that are neither true nor
+    false (nor 0, nor missing)."""
     return booleans_among(cells, *numbers(cells, decimal))
 
 
@@ -310,7 +316,8 @@ def values(
     thousands: bool = False,
     floats: FloatArray | None = None,
 ) -> tuple[SampleColumn, BoolArray]:
-    """Return cleaned cells as samples of this type, absent where missing or bad, and a mask of the bad cells.
+    """Return cleaned cells as samples of this type, absent where missing or bad, and a mask of the
+    bad cells.
 
     `floats`: the cells as numbers, if they are parsed already and none of them is text.
     """
@@ -342,10 +349,12 @@ def why_bad(cell: str, type: VariableType) -> str:
 
 @dataclass(frozen=True)
 class Instants:
-    """Milliseconds since 1970 per cell (`NO_INSTANT` where there is none), with the assumptions and their counts.
+    """Milliseconds since 1970 per cell (`NO_INSTANT` where there is none), with the assumptions and
+    their counts.
 
-    `absent` marks empty cells, `bad` cells without a readable instant. `zoneless` cells are read as UTC; `cut` cells lose parts
-    smaller than a millisecond. `local`: the stamp as written, in milliseconds as if it were UTC.
+    `absent` marks empty cells, `bad` cells without a readable instant. `zoneless` cells are read as
+    UTC; `cut` cells lose parts smaller than a millisecond. `local`: the stamp as written, in
+    milliseconds as if it were UTC.
     """
 
     at: Millis
@@ -357,14 +366,14 @@ class Instants:
 
 
 def iso_stamps(cells: Cells) -> tuple[Millis, BoolArray, int]:
-    """Return milliseconds of cleaned cells in ISO 8601 or since 1970 (local time without a zone), a mask of cells without a zone,
-    and the number of cells that lose parts of a millisecond.
-    """
+    """Return milliseconds of cleaned cells in ISO 8601 or since 1970 (local time without a zone), a
+    mask of cells without a zone, and the number of cells that lose parts of a millisecond."""
     return _uniform(cells, ~present(cells)) or _parse_mixed(cells)
 
 
 def _uniform(cells: Cells, absent: BoolArray) -> tuple[Millis, BoolArray, int] | None:
-    """Return the result of `_parse_mixed`, fast, if all cells are ISO 8601 and either all or none have a zone; else None."""
+    """Return the result of `_parse_mixed`, fast, if all cells are ISO 8601 and either all or none
+    have a zone; else None."""
     first = _first(cells)
     if not re.match(_ISO, first):  # a cast that must fail is slow: it fails cell by cell
         return None
@@ -385,7 +394,10 @@ def why_no_instant(cell: str, zone: ZoneInfo | None) -> str:
             return f"{cell!r} is not a date and time of the calendar"
         return why_not_in_zone(cell, local, zone)
     if re.match(r"^\d+(\.\d+)?$", cell):
-        return f"{cell!r} is not an instant; numbers must be seconds or milliseconds since 1970, and later than March 1973"
+        return (
+            f"{cell!r} is not an instant; numbers must be seconds or milliseconds since 1970, and "
+            f"later than March 1973"
+        )
     if re.match(_ISO, cell):
         return f"{cell!r} is not a date and time of the calendar"
     return (
@@ -407,13 +419,15 @@ def why_not_in_zone(cell: str, local: datetime, zone: ZoneInfo) -> str:
         f"--tz Etc/GMT{-int(hours):+d}" if hours and float(hours).is_integer() else "--tz UTC"
     )
     return (
-        f"{cell!r} does not exist in {zone.key} (the clocks are set forward); is this the zone of the stamps? "
+        f"{cell!r} does not exist in {zone.key} (the clocks are set forward); is this the zone of "
+        f"the stamps? "
         f"A logger that stays on winter time all year: {all_year}"
     )
 
 
 def _parse_mixed(cells: Cells) -> tuple[Millis, BoolArray, int]:
-    """Return milliseconds (local time without a zone), a mask of cells without a zone, and the count of cut milliseconds."""
+    """Return milliseconds (local time without a zone), a mask of cells without a zone, and the
+    count of cut milliseconds."""
     at = np.full(len(cells), NO_INSTANT, dtype=np.int64)
     iso = _matching(cells, _ISO)
     zoned = iso & _matching(pc.utf8_slice_codeunits(cells, 10), _ZONED)
@@ -441,7 +455,8 @@ def _since_1970(text: str) -> tuple[int, bool]:
 
 
 def local_to_utc(local: Millis, naive: BoolArray, zone: ZoneInfo) -> Millis:
-    """Return local milliseconds as instants; `NO_INSTANT` for a time that a change of the clocks skips or repeats."""
+    """Return local milliseconds as instants; `NO_INSTANT` for a time that a change of the clocks
+    skips or repeats."""
     at = local.copy()
     stamps = pd.DatetimeIndex(local[naive].view("datetime64[ms]"))
     at[naive] = stamps.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").asi8

@@ -24,7 +24,8 @@ def profile_column(
 ) -> BoolArray:
     """Count the kinds of usable (cleaned) cells of one column; return a mask of the filled cells.
 
-    Counts the removed content of cleaned cells as well. `floats`: the cells as numbers, where all are plain ones.
+    Counts the removed content of cleaned cells as well. `floats`: the cells as numbers, where all
+    are plain ones.
     """
     is_present = cell.present(cells)
     filled = is_present & usable
@@ -63,7 +64,8 @@ def _count_marks(profile: ColumnProfile, written: Cells, missing: BoolArray) -> 
 
 
 def _count_texts(found: dict[str, int], cells: Cells, among: BoolArray) -> None:
-    """Add up the commonest of these cells; the number of different cells that are stored is limited."""
+    """Add up the commonest of these cells; the number of different cells that are stored is
+    limited."""
     for word, count in cell.commonest(cells, among, MOST_TEXTS).items():
         if word in found or len(found) < MOST_TEXTS:
             found[word] = found.get(word, 0) + count

@@ -1,4 +1,5 @@
-"""Search for lines of one file that state the same instant of the same asset twice, and merge them where that is wanted."""
+"""Search for lines of one file that state the same instant of the same asset twice, and merge them
+where that is wanted."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,8 +24,9 @@ _GRADES: tuple[Quality, Quality] = ("bad", "uncertain")
 class Found:
     """Duplicates of a chunk.
 
-    `same`: rows that add nothing to an earlier row. `contradictions`: rows, with the column in which they contradict it.
-    `again`: rows of an instant that an earlier row states, to be merged with it.
+    `same`: rows that add nothing to an earlier row. `contradictions`: rows, with the column in
+    which they contradict it. `again`: rows of an instant that an earlier row states, to be merged
+    with it.
     """
 
     same: BoolArray
@@ -33,11 +35,12 @@ class Found:
 
 
 class Duplicates:
-    """Comparison of rows within a chunk, and with the last earlier row of the same series (an asset, or asset and event type).
+    """Comparison of rows within a chunk, and with the last earlier row of the same series (an
+    asset, or asset and event type).
 
-    It stores one row per series only. It finds every repetition in a file sorted by time, or by asset and time. The store merges
-    a repetition that lies further apart in an unsorted file; there the later line wins. `rule`: rows are compared only where
-    a contradiction is refused.
+    It stores one row per series only. It finds every repetition in a file sorted by time, or by
+    asset and time. The store merges a repetition that lies further apart in an unsorted file; there
+    the later line wins. `rule`: rows are compared only where a contradiction is refused.
     """
 
     def __init__(self, rule: DuplicatesRule = "refuse") -> None:
@@ -49,7 +52,8 @@ class Duplicates:
     def find(
         self, series: npt.NDArray[np.object_], at: Millis, cells: Sequence[Cells], usable: BoolArray
     ) -> Found:
-        """Compare the usable rows of the next chunk by cell: 1.0 and 1.00 are the same, a missing cell contradicts none."""
+        """Compare the usable rows of the next chunk by cell: 1.0 and 1.00 are the same, a missing
+        cell contradicts none."""
         rows = np.flatnonzero(usable)
         codes = self._encode(series[rows])
         instants = pd.DataFrame({"code": codes, "at": at[rows]})
@@ -140,7 +144,8 @@ def _equal(a: str, b: str) -> bool:
 def merge_duplicates(
     batches: Iterable[ReadingBatch], rule: DuplicatesRule
 ) -> Iterator[ReadingBatch]:
-    """Yield the batches with one row for each instant of an asset: its last sample of each variable, or the mean of its numbers.
+    """Yield the batches with one row for each instant of an asset: its last sample of each
+    variable, or the mean of its numbers.
 
     The rows of the last instant of each asset wait for the next batch.
     """
@@ -159,7 +164,8 @@ def merge_duplicates(
 
 
 def _merge(batch: ReadingBatch, rule: DuplicatesRule) -> ReadingBatch:
-    """Return the batch with one row for each instant of an asset, in the order of their first rows."""
+    """Return the batch with one row for each instant of an asset, in the order of their first
+    rows."""
     keys = pd.DataFrame({"asset": batch.assets, "at": batch.at})
     first = np.flatnonzero(~keys.duplicated().to_numpy())
     if len(first) == len(batch):
@@ -184,7 +190,8 @@ def _merge(batch: ReadingBatch, rule: DuplicatesRule) -> ReadingBatch:
 def _last_of_group(
     column: SampleColumn, bad: BoolArray, uncertain: BoolArray, group: Rows, groups: int
 ) -> tuple[SampleColumn, BoolArray, BoolArray]:
-    """Return the last sample of each group, bad ones included; and which of these are bad, and uncertain."""
+    """Return the last sample of each group, bad ones included; and which of these are bad, and
+    uncertain."""
     last = np.full(groups, -1, dtype=np.int64)
     sampled = np.flatnonzero(column.present | bad)
     last[group[sampled]] = sampled
@@ -199,7 +206,8 @@ def _last_of_group(
 def _mean_of_group(
     column: SampleColumn, bad: BoolArray, uncertain: BoolArray, group: Rows, groups: int
 ) -> tuple[SampleColumn, BoolArray, BoolArray]:
-    """Return the mean of the values of each group; where it has none, whether a sample is bad; and whether one is uncertain."""
+    """Return the mean of the values of each group; where it has none, whether a sample is bad; and
+    whether one is uncertain."""
     rows = np.flatnonzero(column.present)
     count = np.bincount(group[rows], minlength=groups)
     one = np.zeros(groups)

@@ -1,4 +1,5 @@
-"""Events in a CSV or Parquet file: one line per event, with its type, its start, and perhaps its end and attributes."""
+"""Events in a CSV or Parquet file: one line per event, with its type, its start, and perhaps its
+end and attributes."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,8 @@ ORIGIN = "import"
 
 @dataclass(frozen=True)
 class EventColumns:
-    """Columns of the type and the end of an event: one `type` for all, or `type_column` after `type_prefix`."""
+    """Columns of the type and the end of an event: one `type` for all, or `type_column` after
+    `type_prefix`."""
 
     type: str | None = None
     type_column: str | None = None
@@ -58,12 +60,14 @@ class _Typed:
 
 
 class EventsFile:
-    """A file of events behind the port `EventSource`. Raises UserError if the file or one of its columns is missing."""
+    """A file of events behind the port `EventSource`. Raises UserError if the file or one of its
+    columns is missing."""
 
     def __init__(self, path: Path, layout: Layout, columns: EventColumns) -> None:
         if columns.type and columns.type_column:
             raise UserError(
-                "give either --type or --type-column: the type is named once for all lines, or on each line"
+                "give either --type or --type-column: the type is named once for all lines, or on "
+                "each line"
             )
         if columns.type and columns.type_prefix:
             raise UserError(
@@ -102,7 +106,8 @@ class EventsFile:
         return profile
 
     def _profile_once(self, progress: Progress, stop_early: bool) -> EventsProfile | None:
-        """Return the profile of one pass; None if the format of the file differs from the assumed one."""
+        """Return the profile of one pass; None if the format of the file differs from the assumed
+        one."""
         profile = EventsProfile(
             {title: ColumnProfile(title, name) for title, name in self._rows.names.items()},
             end_column=self._end_column is not None,

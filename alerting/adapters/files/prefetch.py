@@ -8,7 +8,8 @@ T = TypeVar("T")
 
 
 def prefetch(batches: Iterator[T]) -> Iterator[T]:
-    """Yield the same batches in the same order; a thread makes the next one while the caller works on the current one.
+    """Yield the same batches in the same order; a thread makes the next one while the caller works
+    on the current one.
 
     An error is raised at the position of its batch; at most one more batch is in memory.
     """

@@ -25,8 +25,9 @@ _BAD_QUALITY_TEXT = pa.scalar("of bad quality")
 class QualityLayout:
     """Names of the quality columns.
 
-    `column` states the quality of all samples of its row; a value's title with `suffix` appended names the column for that value
-    alone. `codes`: the kind of numeric codes in them, where that is ambiguous.
+    `column` states the quality of all samples of its row; a value's title with `suffix` appended
+    names the column for that value alone. `codes`: the kind of numeric codes in them, where that is
+    ambiguous.
     """
 
     column: str | None = None
@@ -36,7 +37,8 @@ class QualityLayout:
 
 @dataclass(frozen=True)
 class Qualities:
-    """Bad and uncertain samples of a chunk, by the title of their column; titles without any are absent.
+    """Bad and uncertain samples of a chunk, by the title of their column; titles without any are
+    absent.
 
     `unreadable`: rows with a quality that cannot be parsed, by the title of the quality column.
     """
@@ -53,7 +55,8 @@ class Qualities:
         }
 
     def comparable(self, title: str, cells: Cells) -> Cells:
-        """Return the cells of a column for the comparison of rows: bad differs from every value and from a missing cell."""
+        """Return the cells of a column for the comparison of rows: bad differs from every value and
+        from a missing cell."""
         return (
             pc.if_else(pa.array(self.bad[title]), _BAD_QUALITY_TEXT, cells)
             if title in self.bad
@@ -67,7 +70,8 @@ class QualityColumns:
     def __init__(self, table: Table, layout: QualityLayout) -> None:
         if layout.codes and not (layout.column or layout.suffix):
             raise UserError(
-                "--quality-codes goes with --quality or --quality-suffix, which name the columns of qualities"
+                "--quality-codes goes with --quality or --quality-suffix, which name the columns "
+                "of qualities"
             )
         self._row = column(table, layout.column, "--quality") if layout.column else None
         self._of = _by_suffix(table, layout.suffix) if layout.suffix else {}
@@ -77,7 +81,8 @@ class QualityColumns:
     def read(self, cells: Mapping[str, Cells], values: Sequence[str]) -> Qualities:
         """Return the quality of the samples in the columns `values`.
 
-        An empty quality cell means good. A bad row applies to its filled cells, or to all if none is filled.
+        An empty quality cell means good. A bad row applies to its filled cells, or to all if none
+        is filled.
         """
         if not self.titles:
             return Qualities()
@@ -117,7 +122,8 @@ def _by_suffix(table: Table, suffix: str) -> dict[str, str]:
     found = {title: title + suffix for title in table.titles if title + suffix in table.titles}
     if not found:
         raise UserError(
-            f"{table.path}: no column has the title of another column followed by {suffix!r} (--quality-suffix). "
+            f"{table.path}: no column has the title of another column followed by {suffix!r} "
+            f"(--quality-suffix). "
             f"Columns: {', '.join(table.titles)}"
         )
     return found

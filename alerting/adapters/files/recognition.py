@@ -1,4 +1,5 @@
-"""Detection of the time column and of the formats of stamps and numbers from a file's first rows."""
+"""Detection of the time column and of the formats of stamps and numbers from a file's first
+rows."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ _ISO = r"^\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?$"
 _EPOCH = r"^\d{9,13}(\.\d{1,9})?$"
 _CLOCK_ONLY = r"^\d{1,2}:\d\d(:\d\d([.,]\d{1,9})?)?( ?[AaPp]\.?[Mm]\.?)?$"
 _DAY_ONLY = r"^\d{1,4}[-./]\d{1,2}[-./]\d{1,4}$|^(19|20)\d{6}$"
-_TIME_TITLES = r"(?i)^(ts|t|time|times|date|utc|.*zeit.*|datum.*|.*time.?stamp.*|epoch.*|unix.*|.*date.*time.*)$"
+_TIME_TITLES = r"(?i)^(ts|t|time|times|date|utc|.*zeit.*|datum.*|.*time.?stamp.*|epoch.*|unix.*|.*date.*time.*)$"  # noqa: E501
 _PREFERRED_TITLES = ("ts", "timestamp", "datetime", "date_time", "zeitstempel", "time", "zeit")
 
 Sample = Mapping[str, Cells]
@@ -30,7 +31,8 @@ Sample = Mapping[str, Cells]
 
 @dataclass(frozen=True)
 class NumberForm:
-    """Format of numbers. `shown`: whether the file has proved it, so that no later row may change it."""
+    """Format of numbers. `shown`: whether the file has proved it, so that no later row may change
+    it."""
 
     decimal: str
     shown: bool
@@ -47,7 +49,8 @@ def sample(table: Table) -> dict[str, Cells]:
 
 
 def number_form(cells: Sample, titles: Sequence[str], separator: str | None) -> NumberForm:
-    """Return the decimal mark that most numbers of these columns show; a point where no number shows one."""
+    """Return the decimal mark that most numbers of these columns show; a point where no number
+    shows one."""
     point = comma = 0
     for title in titles:
         points, commas = cell.decimal_mark(cells[title])
@@ -60,7 +63,8 @@ def number_form(cells: Sample, titles: Sequence[str], separator: str | None) -> 
 def time_columns(
     table: Table, wanted: str | None, cells: Sample, others: Sequence[str]
 ) -> tuple[str, ...]:
-    """Return the title of the column of stamps, or those of date and time; `others` have another known meaning.
+    """Return the title of the column of stamps, or those of date and time; `others` have another
+    known meaning.
 
     Raises UserError if there is none, or several match.
     """
@@ -85,12 +89,14 @@ def time_columns(
         return (named[0],)
     if len(found) > 1:
         raise UserError(
-            f"{table.path}: the columns {title_list([repr(t) for t in found])} all hold time stamps; "
+            f"{table.path}: the columns {title_list([repr(t) for t in found])} all hold time "
+            f"stamps; "
             "name with --time the column of the time of measurement"
         )
     if not found:
         raise UserError(
-            f"{table.path}: no column of time stamps was found: there is no column {DEFAULT_TIME!r}; name it with --time. "
+            f"{table.path}: no column of time stamps was found: there is no column "
+            f"{DEFAULT_TIME!r}; name it with --time. "
             f"Columns: {title_list(table.titles)}"
         )
     return (found[0],)
@@ -106,12 +112,14 @@ def _find_titles(table: Table, wanted: str, cells: Sample) -> tuple[str, ...]:
     near = nearest(wanted, stamps) or stamps[:3] or nearest(wanted, table.titles)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise UserError(
-        f"{table.path}: there is no column {wanted!r}; {hint}name it with --time. Columns: {title_list(table.titles)}"
+        f"{table.path}: there is no column {wanted!r}; {hint}name it with --time. Columns: "
+        f"{title_list(table.titles)}"
     )
 
 
 def contains_stamps(cells: Cells, title: str) -> bool:
-    """Return whether most filled cells of a column are stamps; plain numbers count only under a title about time."""
+    """Return whether most filled cells of a column are stamps; plain numbers count only under a
+    title about time."""
     if _share(cells, _ISO) > _MOST:
         return True
     speaks = re.match(_TIME_TITLES, title.strip()) is not None
@@ -122,7 +130,8 @@ def contains_stamps(cells: Cells, title: str) -> bool:
 
 
 def stamp_format(cells: Cells) -> StampFormat | None:
-    """Return the format of most of these cells; if day or month may be first, that of `ORDERS` with the day first."""
+    """Return the format of most of these cells; if day or month may be first, that of `ORDERS` with
+    the day first."""
     filled = cells.drop_null()
     if not len(filled) or _share(filled, _ISO) > _MOST:
         return None
@@ -135,7 +144,8 @@ def stamp_format(cells: Cells) -> StampFormat | None:
 
 
 def with_order(table: Table, title: str, found: StampFormat) -> StampFormat:
-    """Return the same format, with the month first if the file shows that. Raises UserError if the file shows neither order."""
+    """Return the same format, with the month first if the file shows that. Raises UserError if the
+    file shows neither order."""
     mark = next((mark for mark, orders in ORDERS.items() if found == orders[0]), None)
     if mark is None:
         return found
@@ -145,7 +155,8 @@ def with_order(table: Table, title: str, found: StampFormat) -> StampFormat:
             return ORDERS[mark][order]
     first, second = ORDERS[mark]
     raise UserError(
-        f"{table.path}: column {title!r}: the stamps of the file do not show whether the day or the month comes first; "
+        f"{table.path}: column {title!r}: the stamps of the file do not show whether the day or "
+        f"the month comes first; "
         f"choose --time-format {first.name} or --time-format {second.name}"
     )
 

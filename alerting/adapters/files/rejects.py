@@ -17,22 +17,26 @@ def rejects_path(path: Path) -> Path:
 
 
 class RejectsFile:
-    """CSV file of line, column, reason and original line, rewritten by each import; an import without rejects leaves none.
+    """CSV file of line, column, reason and original line, rewritten by each import; an import
+    without rejects leaves none.
 
-    Opening it raises UserError if it cannot be written, so that the import fails before its first write.
+    Opening it raises UserError if it cannot be written, so that the import fails before its first
+    write.
     """
 
     def __init__(self, path: Path, source: Path) -> None:
         if path.resolve() == source.resolve():
             raise UserError(
-                f"{path} is the file to import, so it cannot hold the rejects; name another file with --rejects"
+                f"{path} is the file to import, so it cannot hold the rejects; name another file "
+                f"with --rejects"
             )
         self.path, self.count = path, 0
         try:
             self._file = path.open("w", newline="", encoding="utf-8")
         except OSError as error:
             raise UserError(
-                f"the rejects file {path} cannot be written ({error.strerror}); name another with --rejects"
+                f"the rejects file {path} cannot be written ({error.strerror}); name another with "
+                f"--rejects"
             ) from error
         self._writer = csv.writer(self._file)
         self._writer.writerow(HEADER)

@@ -1,4 +1,5 @@
-"""Rows of an imported table: an instant and an asset in each, and columns that become variables or attributes."""
+"""Rows of an imported table: an instant and an asset in each, and columns that become variables or
+attributes."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -48,13 +49,15 @@ DEFAULT_ASSET_COLUMN = "asset"
 class Layout:
     """Meaning of the columns of a file, and the format of its cells.
 
-    `asset` names the one asset of the whole file; otherwise the cells of `asset_column`, after `asset_prefix`, do. `zone` is the
-    time zone of stamps without one; if left out, it is `plant_zone`, or UTC if that is not set either. `time`, `time_format`,
-    `separator`, `decimal` and `encoding` are detected from the file where they are None. `rename` maps titles to names, `only`
-    lists the titles to import (empty: all). `missing`: further texts for a missing value. `strict`: a cell that is no value of
-    its column, and a repeated local time, make a bad line. `quality`: the columns with the quality of samples. `sequence`: rows
-    without time stamps are this far apart, from `start` on (None: DEFAULT_START), by their order, or by the number in `time`.
-    `duplicates`: how readings of one instant are merged.
+    `asset` names the one asset of the whole file; otherwise the cells of `asset_column`, after
+    `asset_prefix`, do. `zone` is the time zone of stamps without one; if left out, it is
+    `plant_zone`, or UTC if that is not set either. `time`, `time_format`, `separator`, `decimal`
+    and `encoding` are detected from the file where they are None. `rename` maps titles to names,
+    `only` lists the titles to import (empty: all). `missing`: further texts for a missing value.
+    `strict`: a cell that is no value of its column, and a repeated local time, make a bad line.
+    `quality`: the columns with the quality of samples. `sequence`: rows without time stamps are
+    this far apart, from `start` on (None: DEFAULT_START), by their order, or by the number in
+    `time`. `duplicates`: how readings of one instant are merged.
     """
 
     time: str | None = None
@@ -79,9 +82,11 @@ class Layout:
 
 @dataclass(frozen=True)
 class Keyed:
-    """A chunk with the instant and the asset of every row, the checks on them, and the quality of its samples.
+    """A chunk with the instant and the asset of every row, the checks on them, and the quality of
+    its samples.
 
-    `cells` of a sample of bad quality are empty. `floats`: the numbers of columns that hold only plain ones.
+    `cells` of a sample of bad quality are empty. `floats`: the numbers of columns that hold only
+    plain ones.
     """
 
     chunk: Chunk
@@ -116,13 +121,16 @@ class Rows:
         *,
         units: Units | None = None,
     ) -> None:
-        """Open the table. `keys`: further columns that are no values, each with the option that names it; they must exist.
+        """Open the table. `keys`: further columns that are no values, each with the option that
+        names it; they must exist.
 
-        `units`: of the variables that there are, to which the columns may belong; None if the columns are attributes.
+        `units`: of the variables that there are, to which the columns may belong; None if the
+        columns are attributes.
         """
         if layout.asset and layout.asset_column:
             raise UserError(
-                "give either --asset or --asset-column: the asset is named once for all lines, or on each line"
+                "give either --asset or --asset-column: the asset is named once for all lines, or "
+                "on each line"
             )
         if layout.asset and layout.asset_prefix:
             raise UserError(
@@ -135,7 +143,8 @@ class Rows:
         self._separator = getattr(self.table, "separator", None)
         if layout.decimal == "," == self._separator:
             raise UserError(
-                f"{path}: the comma cannot separate both fields and decimals; name the separator with --sep"
+                f"{path}: the comma cannot separate both fields and decimals; name the separator "
+                f"with --sep"
             )
         self.sample = sample(self.table)
         self.asset_column = self._asset_column()
@@ -199,12 +208,14 @@ class Rows:
         at = int(Stamps(None, self.zone).read(cell.column([text])).at[0])
         if at == cell.NO_INSTANT:
             raise UserError(
-                f"--start {text!r} is not an instant; write for example --start 2026-01-05T06:00:00Z"
+                f"--start {text!r} is not an instant; write for example --start "
+                f"2026-01-05T06:00:00Z"
             )
         return at
 
     def revise(self, keyed: Keyed, columns: Iterable[ColumnProfile]) -> bool:
-        """Return whether this chunk shows another format of the file than assumed; the caller must then read the file again."""
+        """Return whether this chunk shows another format of the file than assumed; the caller must
+        then read the file again."""
         if self.zone is None and not self.layout.strict and keyed.instants.zoneless:
             shown = zone_shown(
                 keyed.instants.local, None if self.asset_column is None else keyed.assets
@@ -244,7 +255,8 @@ class Rows:
 
     @property
     def stamps_name_zone(self) -> bool:
-        """Return whether the first stamps need no zone: they name theirs, count from 1970, or follow from a sequence."""
+        """Return whether the first stamps need no zone: they name theirs, count from 1970, or
+        follow from a sequence."""
         if self.layout.sequence is not None:
             return True
         cells = self._time_cells(self.sample)
@@ -252,7 +264,8 @@ class Rows:
         return bool(len(cells)) and not found.zoneless and not found.bad.all()
 
     def _time_cells(self, cells: Mapping[str, Cells]) -> Cells:
-        """Return the cells of stamps; a date and the time in the column beside it are joined. Without a column, empty ones."""
+        """Return the cells of stamps; a date and the time in the column beside it are joined.
+        Without a column, empty ones."""
         if not self.times:
             return pa.nulls(len(next(iter(cells.values()))), pa.string())
         if len(self.times) == 1:
@@ -270,7 +283,8 @@ class Rows:
         )
 
     def chunks(self, further: Sequence[str] = ()) -> Iterator[Keyed]:
-        """Yield the table chunk by chunk, with instants and assets parsed and checked, and all cells cleaned."""
+        """Yield the table chunk by chunk, with instants and assets parsed and checked, and all
+        cells cleaned."""
         self.stamps = self.new_stamps()
         keys = [
             *self.times,
@@ -308,7 +322,8 @@ class Rows:
         return Keyed(chunk, found, assets, quality.without_bad(cells), checks, quality, usable)
 
     def _plain_numbers(self, chunk: Chunk) -> dict[str, FloatArray]:
-        """Return the value columns that hold only plain numbers, none of which marks a missing value."""
+        """Return the value columns that hold only plain numbers, none of which marks a missing
+        value."""
         if self.numbers.decimal != "." or self.layout.missing:
             return {}
         found = {title: cell.plain_numbers(chunk.columns[title]) for title in self.names}
@@ -350,9 +365,11 @@ def _iso_or_epoch(cells: Cells) -> str:
 def value_names(
     table: Table, titles: Sequence[str], layout: Layout, units: Units | None = None
 ) -> dict[str, str]:
-    """Return the name by title of every value column. Raises UserError if two columns would get the same name.
+    """Return the name by title of every value column. Raises UserError if two columns would get the
+    same name.
 
-    `units`: of the variables that there are; None if the columns are attributes, whose names have the unit in them.
+    `units`: of the variables that there are; None if the columns are attributes, whose names have
+    the unit in them.
     """
     for title in layout.only:
         column(table, title, "--only")
@@ -369,7 +386,8 @@ def value_names(
     for title, name in names.items():
         if name in first:
             raise UserError(
-                f"{table.path}: the columns {first[name]!r} and {title!r} would both be called {name}; "
+                f"{table.path}: the columns {first[name]!r} and {title!r} would both be called "
+                f"{name}; "
                 f"rename one with --rename '{title}=another_name'"
             )
         first[name] = title
@@ -380,7 +398,8 @@ def _given_name(title: str, layout: Layout) -> str:
     wanted = layout.rename[title]
     if not wanted or variable_name(wanted) != wanted:
         raise UserError(
-            f"{wanted!r} is not a legal name; write for example --rename '{title}={variable_name(wanted or title)}'"
+            f"{wanted!r} is not a legal name; write for example --rename "
+            f"'{title}={variable_name(wanted or title)}'"
         )
     return wanted
 
@@ -388,7 +407,8 @@ def _given_name(title: str, layout: Layout) -> str:
 def read_names(
     cells: Cells, title: str, prefix: str, what: str
 ) -> tuple[npt.NDArray[np.object_], list[Check]]:
-    """Return the names in a column, without a prefix, with the checks that they are present and legal."""
+    """Return the names in a column, without a prefix, with the checks that they are present and
+    legal."""
     encoded = cells.dictionary_encode()
     names = [prefix + n for n in encoded.dictionary.to_pylist()]
     legal = np.array(
@@ -405,7 +425,8 @@ def read_names(
             ~legal[codes],
             title,
             lambda row: (
-                f"{texts[row]!r} is not a name of an {what}: letters, digits, _ . - only, at most 100"
+                f"{texts[row]!r} is not a name of an {what}: letters, digits, _ . - only, at most "
+                f"100"
             ),
         ),
     ]

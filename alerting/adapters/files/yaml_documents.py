@@ -1,4 +1,5 @@
-"""Safe reader of YAML and JSON that people write; refuses ambiguous, endless or unprintable content with its line."""
+"""Safe reader of YAML and JSON that people write; refuses ambiguous, endless or unprintable content
+with its line."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,8 @@ _TEXT = "tag:yaml.org,2002:str"
 
 
 def read_yaml(file: Path) -> list[Any]:
-    """Return every document of a YAML or JSON file except empty ones. Raises UserError with the position of the first fault."""
+    """Return every document of a YAML or JSON file except empty ones. Raises UserError with the
+    position of the first fault."""
     if file.is_dir():
         raise UserError(f"{file}: is a folder; name its files, for example {file / '*.yaml'}")
     try:
@@ -37,7 +39,8 @@ def read_yaml(file: Path) -> list[Any]:
 
 
 def _near(file: Path) -> str:
-    """Return a question for the files of the same folder that a mistyped name may mean; empty without one."""
+    """Return a question for the files of the same folder that a mistyped name may mean; empty
+    without one."""
     try:
         stems = {one.stem: one for one in file.parent.iterdir() if one.suffix == file.suffix}
     except OSError:
@@ -49,8 +52,8 @@ def _near(file: Path) -> str:
 def parse_yaml(text: str, origin: str) -> list[Any]:
     """Return every document of a text except empty ones.
 
-    Raises UserError for repeated keys, more than 50 levels, aliases that expand without end, numbers of more than 30 digits,
-    characters that cannot be stored, and invalid syntax.
+    Raises UserError for repeated keys, more than 50 levels, aliases that expand without end,
+    numbers of more than 30 digits, characters that cannot be stored, and invalid syntax.
     """
     try:
         return [document for document in _documents(text, origin) if document is not None]
@@ -77,7 +80,8 @@ def _documents(text: str, origin: str) -> Iterator[Any]:
 
 
 def _size(node: Any, origin: str, sizes: dict[int, int], depth: int) -> int:
-    """Return the number of nodes to which a node expands. Raises UserError if its content is forbidden."""
+    """Return the number of nodes to which a node expands. Raises UserError if its content is
+    forbidden."""
     if depth > _DEEPEST:
         raise UserError(
             f"{origin}: {_line(node)}: is nested too deeply; at most {_DEEPEST} levels are allowed"
@@ -110,12 +114,14 @@ def _check_scalar(node: Any, origin: str) -> None:
         node.tag = _TEXT  # to YAML 1.1 alone 1:30 is the number 90
     if node.tag == _INT and len(node.value) > _MOST_DIGITS:
         raise UserError(
-            f"{origin}: {_line(node)}: a number of {len(node.value)} digits; at most {_MOST_DIGITS} are allowed"
+            f"{origin}: {_line(node)}: a number of {len(node.value)} digits; at most "
+            f"{_MOST_DIGITS} are allowed"
         )
     for character in node.value:
         if 0xD800 <= ord(character) <= 0xDFFF or character == "\0":
             raise UserError(
-                f"{origin}: {_line(node)}: holds U+{ord(character):04X}, which is not a legal character of a text"
+                f"{origin}: {_line(node)}: holds U+{ord(character):04X}, which is not a legal "
+                f"character of a text"
             )
 
 
@@ -125,7 +131,8 @@ def _check_keys(node: Any, origin: str) -> None:
         if isinstance(key, yaml.ScalarNode):
             if (first_line := lines.get((key.tag, key.value))) is not None:
                 raise UserError(
-                    f"{origin}: {_line(key)}: the key {shown(key.value)} occurs twice, first in {first_line}"
+                    f"{origin}: {_line(key)}: the key {shown(key.value)} occurs twice, first in "
+                    f"{first_line}"
                 )
             lines[key.tag, key.value] = _line(key)
 

@@ -13,7 +13,8 @@ _BYTES = 1_000  # of an episode, about
 
 
 class MemoryEpisodes(Table[Episode]):
-    """Port `Episodes`. With `backfilled` every episode is stored as found in past times: no recipient is notified."""
+    """Port `Episodes`. With `backfilled` every episode is stored as found in past times: no
+    recipient is notified."""
 
     def __init__(self, backfilled: bool = False) -> None:
         super().__init__()

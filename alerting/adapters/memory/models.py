@@ -109,7 +109,8 @@ class Version:
 
 
 class MemoryModels:
-    """Port `Models`. A run's id is its name, below that of its parent; a second one of this name gets a number."""
+    """Port `Models`. A run's id is its name, below that of its parent; a second one of this name
+    gets a number."""
 
     shown = False
 
@@ -212,8 +213,13 @@ class MemoryModels:
         self.aliases[definition, alias] = version
 
     def forget(
-        self, definition: str, keep: Collection[int], before: datetime, *, dry: bool
-    ) -> list[Swept]:  # noqa: ARG002
+        self,
+        definition: str,  # noqa: ARG002
+        keep: Collection[int],  # noqa: ARG002
+        before: datetime,  # noqa: ARG002
+        *,
+        dry: bool,  # noqa: ARG002
+    ) -> list[Swept]:
         return []
 
 

@@ -40,7 +40,8 @@ from alerting.ports import FixedClock
 
 
 def memory_platform(*, backfilled: bool = False) -> Platform:
-    """Return a platform with empty stores, without channels. `backfilled`: its episodes are stored as found in past times."""
+    """Return a platform with empty stores, without channels. `backfilled`: its episodes are stored
+    as found in past times."""
     sources = MemorySources()
     definitions, assets = MemoryDefinitions(), MemoryAssets(sources)
     readings = MemoryReadings(assets)

@@ -32,7 +32,8 @@ from alerting.readings.sample_quality import Doubts
 
 
 class MemoryReadings:
-    """Ports `Readings` and `ReadingWrites`: the rows of each asset by instant, the events of each asset by type and start."""
+    """Ports `Readings` and `ReadingWrites`: the rows of each asset by instant, the events of each
+    asset by type and start."""
 
     def __init__(self, assets: MemoryAssets) -> None:
         self._assets = assets
@@ -66,8 +67,10 @@ class MemoryReadings:
         ]
 
     def write_events(
-        self, changes: Sequence[tuple[EventRow | None, EventRow]], arrived_at: datetime
-    ) -> bool:  # noqa: ARG002
+        self,
+        changes: Sequence[tuple[EventRow | None, EventRow]],
+        arrived_at: datetime,  # noqa: ARG002
+    ) -> bool:
         for _, event in changes:
             self._events.setdefault(event.asset, {})[event.type, event.start] = event
         return True
@@ -105,7 +108,8 @@ class MemoryReadings:
     def _find_events(
         self, asset: str, instant: Collection[str], end: datetime | None, since: datetime | None
     ) -> list[Document]:
-        """Return the events that start at or before `end`; until `since` only the last of each type, and those that go on."""
+        """Return the events that start at or before `end`; until `since` only the last of each
+        type, and those that go on."""
         found = sorted(
             map(vars, self._events.get(asset, {}).values()),
             key=lambda event: (event["start"], event["type"]),

@@ -41,9 +41,9 @@ class MemoryStates:
         self,
         before: ConditionTable,
         after: ConditionTable,
-        unit: Unit | None = None,
-        every: int = 0,
-    ) -> None:  # noqa: ARG002
+        unit: Unit | None = None,  # noqa: ARG002
+        every: int = 0,  # noqa: ARG002
+    ) -> None:
         if (self.load_many(before.keys).watermark != before.watermark).any():
             raise Conflict("another evaluator has advanced some of these targets")
         self._rows |= {key: after.take([row]) for row, key in enumerate(after.keys)}
@@ -84,8 +84,11 @@ class MemoryCheckpoints:
         self._states: dict[TargetKey, list[ConditionState]] = {}
 
     def write(
-        self, refuted: Mapping[TargetKey, datetime], checkpoints: Sequence[Checkpoint], unit: Unit
-    ) -> None:  # noqa: ARG002
+        self,
+        refuted: Mapping[TargetKey, datetime],
+        checkpoints: Sequence[Checkpoint],
+        unit: Unit,  # noqa: ARG002
+    ) -> None:
         for key, start in refuted.items():
             self._states[key] = self._split(key, start)[0]
         for checkpoint in checkpoints:
@@ -114,7 +117,8 @@ class MemoryCheckpoints:
     def _split(
         self, key: TargetKey, instant: datetime
     ) -> tuple[list[ConditionState], list[ConditionState]]:
-        """Return the states of a target before an instant, and those at or after it, oldest first."""
+        """Return the states of a target before an instant, and those at or after it, oldest
+        first."""
         states = self._states.get(key, [])
         first = bisect_left(states, instant, key=_watermark)
         return states[:first], states[first:]

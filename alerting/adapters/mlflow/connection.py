@@ -1,4 +1,5 @@
-"""The connection to MLflow: its environment variables, the check that it answers, and its errors in one sentence."""
+"""The connection to MLflow: its environment variables, the check that it answers, and its errors in
+one sentence."""
 
 import logging
 import os
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 _SQLITE = "sqlite:///"
 _SERVER = ("http://", "https://")
 _REACHABLE_FOR_S = 5.0
-# MLflow itself waits minutes for a missing server. The platform waits seconds: evaluation then returns "unknown" and continues.
+# MLflow itself waits minutes for a missing server. The platform waits seconds: evaluation then
+# returns "unknown" and continues.
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",  # standard output belongs to the command
@@ -29,11 +31,13 @@ _ENVIRONMENT = {
 
 
 class RegistryUnavailable(ModelUnavailable, UserError):
-    """Error: MLflow did not answer as expected. Evaluation returns unknown; a command ends with this message."""
+    """Error: MLflow did not answer as expected. Evaluation returns unknown; a command ends with
+    this message."""
 
 
 class MlflowConnection:
-    """Connection to one MLflow, a server or a database. `timeout`: seconds to wait for the first answer of a server."""
+    """Connection to one MLflow, a server or a database. `timeout`: seconds to wait for the first
+    answer of a server."""
 
     def __init__(self, uri: str, timeout: float) -> None:
         self.uri = uri
@@ -48,7 +52,8 @@ class MlflowConnection:
 
     @contextmanager
     def client(self) -> "Iterator[MlflowClient]":
-        """Yield the client for a block. Raises RegistryUnavailable if MLflow does not answer, and for its errors in the block."""
+        """Yield the client for a block. Raises RegistryUnavailable if MLflow does not answer, and
+        for its errors in the block."""
         self._require_sign_of_life()
         _prepare_mlflow()
         from mlflow.exceptions import MlflowException
@@ -79,7 +84,8 @@ class MlflowConnection:
             httpx.get(f"{self.uri.rstrip('/')}/health", timeout=self._timeout)
         except httpx.TransportError as error:
             raise RegistryUnavailable(
-                f"MLflow at {public_address(self.uri)} does not answer: start it with `alerting up`, or set ALERTING_MLFLOW_URI "
+                f"MLflow at {public_address(self.uri)} does not answer: start it with `alerting "
+                f"up`, or set ALERTING_MLFLOW_URI "
                 f"to a running server ({error})"
             ) from error
         self._reachable_until = time.monotonic() + _REACHABLE_FOR_S

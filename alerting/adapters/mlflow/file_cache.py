@@ -1,9 +1,9 @@
 """Files of registered models on this machine, so that the next process needs no registry.
 
-One file per version and set of hashes: a line with the size of each file by name, then their content. The caller compares every
-file with these hashes at every load, so a damaged or forged file is never parsed. An entry is written beside its place and
-renamed, so that several processes may read, write and evict at once. The cache may fail in any way: the files are then
-downloaded.
+One file per version and set of hashes: a line with the size of each file by name, then their
+content. The caller compares every file with these hashes at every load, so a damaged or forged file
+is never parsed. An entry is written beside its place and renamed, so that several processes may
+read, write and evict at once. The cache may fail in any way: the files are then downloaded.
 """
 
 import hashlib
@@ -24,7 +24,8 @@ _log = logging.getLogger(__name__)
 
 
 class FolderFileCache:
-    """Port `ModelFileCache` in a folder that only its owner may enter. `most_bytes`: beyond, the least recently used go."""
+    """Port `ModelFileCache` in a folder that only its owner may enter. `most_bytes`: beyond, the
+    least recently used go."""
 
     def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
         self._folder, self._most_bytes = folder, most_bytes
@@ -32,7 +33,8 @@ class FolderFileCache:
     def load(
         self, definition: str, version: int, hashes: Mapping[str, str]
     ) -> dict[str, bytes] | None:
-        """Return the stored files of these names, without a check of their content; None if one of them cannot be read."""
+        """Return the stored files of these names, without a check of their content; None if one of
+        them cannot be read."""
         entry = self._entry(definition, version, hashes)
         try:
             files = _read_entry(entry, self._most_bytes)
@@ -49,7 +51,8 @@ class FolderFileCache:
             return None
 
     def store(self, definition: str, version: int, hashes: Mapping[str, str], files: Files) -> None:
-        """Store files, and drop what was not used for the longest time while the folder is too large."""
+        """Store files, and drop what was not used for the longest time while the folder is too
+        large."""
         if sum(map(len, files.values())) > self._most_bytes:
             return
         entry = self._entry(definition, version, hashes)
@@ -85,7 +88,8 @@ class FolderFileCache:
             Path(part).unlink(missing_ok=True)
 
     def _evict(self, newest: Path) -> None:
-        """Remove files, the least recently used first, until the rest fits; also parts that killed processes have left."""
+        """Remove files, the least recently used first, until the rest fits; also parts that killed
+        processes have left."""
         entries = []
         for path in self._folder.iterdir():
             with suppress(OSError):
@@ -98,7 +102,8 @@ class FolderFileCache:
 
 
 def _read_entry(entry: Path, most_bytes: int) -> dict[str, bytes]:
-    """Return the files of an entry by name. Raises OSError if it is no plain file, or too large to be of the cache."""
+    """Return the files of an entry by name. Raises OSError if it is no plain file, or too large to
+    be of the cache."""
     found = entry.lstat()
     if not stat.S_ISREG(found.st_mode) or found.st_size > most_bytes + _MOST_HEAD:
         raise OSError(f"{entry} is not of the cache")

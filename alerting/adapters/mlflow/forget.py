@@ -1,6 +1,8 @@
-"""Deletion of old model versions that were never in service, and of the runs that no remaining version needs.
+"""Deletion of old model versions that were never in service, and of the runs that no remaining
+version needs.
 
-MLflow marks them as deleted; `mlflow gc` then removes them from its database and their artifacts from the disk.
+MLflow marks them as deleted; `mlflow gc` then removes them from its database and their artifacts
+from the disk.
 """
 
 from collections.abc import Collection, Sequence
@@ -21,7 +23,8 @@ _RUNS_OF_VERSION = ("training_run", "search_run", "refreshed_by")
 def forget_models(
     client: "MlflowClient", definition: str, keep: Collection[int], before: int, dry: bool
 ) -> list[Swept]:
-    """Delete versions and runs of before an instant (ms), except the versions `keep` and what they were made from."""
+    """Delete versions and runs of before an instant (ms), except the versions `keep` and what they
+    were made from."""
     experiment = client.get_experiment_by_name(definition)
     if experiment is None:
         return []

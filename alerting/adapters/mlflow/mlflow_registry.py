@@ -1,4 +1,5 @@
-"""Training runs and registered models in MLflow: one experiment and one registered model per definition.
+"""Training runs and registered models in MLflow: one experiment and one registered model per
+definition.
 
 It works with a tracking server and with a database (`sqlite:///...`) alike.
 """
@@ -42,21 +43,23 @@ _MAIN_METRIC = (
     "mlflow.experiment.primaryMetric.name"  # tags by which its pages draw this metric first
 )
 _MORE_IS_BETTER = "mlflow.experiment.primaryMetric.greaterIsBetter"
-_METRICS_TAB = "model-metrics"  # part of the page of a run with the metrics; the page alone opens on parameters and tags
+# part of the page of a run with the metrics; the page alone opens on parameters and tags
+_METRICS_TAB = "model-metrics"
 _LONGEST_DIGEST = 36
 
 
 class MlflowModels:
-    """Port `Models`. Every method raises RegistryUnavailable if MLflow cannot be reached or refuses."""
+    """Port `Models`. Every method raises RegistryUnavailable if MLflow cannot be reached or
+    refuses."""
 
     shown = True
 
     def __init__(self, uri: str, artifacts: Path | None = None, timeout: float = 3.0) -> None:
         """Connect to an MLflow.
 
-        `artifacts`: folder for the artifacts of new experiments, the same for every process, with a server or without; None
-        leaves the choice to the server, which then stores and serves artifacts. `timeout`: seconds to wait for the first
-        answer of the server.
+        `artifacts`: folder for the artifacts of new experiments, the same for every process, with a
+        server or without; None leaves the choice to the server, which then stores and serves
+        artifacts. `timeout`: seconds to wait for the first answer of the server.
         """
         self._connection = MlflowConnection(uri, timeout)
         self._artifacts = artifacts
@@ -118,7 +121,8 @@ class MlflowModels:
         files: Files | None = None,
         folder: str = "",
     ) -> None:
-        """Add to a run. Logged parameters cannot change; metrics, tags and files of the same name are replaced."""
+        """Add to a run. Logged parameters cannot change; metrics, tags and files of the same name
+        are replaced."""
         with self._connection.client() as client:
             _log_values(client, run_id, params or {}, metrics or {}, tags or {})
             if files:
@@ -145,7 +149,8 @@ class MlflowModels:
             client.log_inputs(run_id, [DatasetInput(dataset)])
 
     def files(self, run_id: str, folder: str) -> dict[str, bytes]:
-        """Return the files in a folder of a run by name; empty if there is no such run or folder."""
+        """Return the files in a folder of a run by name; empty if there is no such run or
+        folder."""
         with self._connection.client() as client, tempfile.TemporaryDirectory() as local:
             if not _has_files(client, run_id, folder):
                 return {}
@@ -173,7 +178,8 @@ class MlflowModels:
     ) -> int:
         """Register model files as the next version (alias challenger); the same run registers once.
 
-        `inputs`: type of each input column (`double` or `string`), for the signature that MLflow shows.
+        `inputs`: type of each input column (`double` or `string`), for the signature that MLflow
+        shows.
         """
         with self._connection.client() as client:
             _ensure_registered(client, definition)
@@ -202,7 +208,8 @@ class MlflowModels:
             return number
 
     def model_files(self, definition: str, version: int) -> dict[str, bytes]:
-        """Return the files of a version as registered. Raises ModelUnavailable if they exceed the limits of a model."""
+        """Return the files of a version as registered. Raises ModelUnavailable if they exceed the
+        limits of a model."""
         with self._connection.client() as client:
             return fetch_model_files(client, self._connection.uri, definition, version)
 
@@ -240,7 +247,8 @@ class MlflowModels:
             return forget_models(client, definition, keep, to_millis(before), dry)
 
     def _experiment(self, client: "MlflowClient", definition: str) -> str:
-        """Return the id of the definition's experiment, which is created, or restored from deletion, if needed."""
+        """Return the id of the definition's experiment, which is created, or restored from
+        deletion, if needed."""
         from mlflow.exceptions import MlflowException
 
         folder = (

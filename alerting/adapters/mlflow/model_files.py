@@ -1,6 +1,8 @@
-"""The files of models in MLflow, logged with a run in the form that MLflow can serve, and fetched unchanged.
+"""The files of models in MLflow, logged with a run in the form that MLflow can serve, and fetched
+unchanged.
 
-Files are plain and are fetched as bytes: the platform uses no loader of MLflow and runs no code from a file.
+Files are plain and are fetched as bytes: the platform uses no loader of MLflow and runs no code
+from a file.
 """
 
 import platform
@@ -16,7 +18,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import LoggedModel
 
-LOADER = "alerting.adapters.mlflow.served_model"  # loader that MLflow itself uses; named, not imported: the import takes seconds
+# loader that MLflow itself uses; named, not imported: the import takes seconds
+LOADER = "alerting.adapters.mlflow.served_model"
 MOST_FILES = 100  # of one version, with folders
 MOST_BYTES = MOST_MODEL_BYTES
 
@@ -29,7 +32,8 @@ def log_model(
     inputs: Mapping[str, str],
     kind: str,
 ) -> "LoggedModel":
-    """Log model files as a model of the run, with the description that MLflow's pages need to show it as one of its kind."""
+    """Log model files as a model of the run, with the description that MLflow's pages need to show
+    it as one of its kind."""
     from mlflow.entities import LoggedModelOutput
     from mlflow.models.model import MLMODEL_FILE_NAME
 
@@ -51,7 +55,8 @@ def log_model(
 def fetch_model_files(
     client: "MlflowClient", uri: str, definition: str, version: int
 ) -> dict[str, bytes]:
-    """Return the files of a registered version by name. Raises ModelUnavailable if it exceeds the limits of a model.
+    """Return the files of a registered version by name. Raises ModelUnavailable if it exceeds the
+    limits of a model.
 
     `uri`: of MLflow.
     """
@@ -122,12 +127,14 @@ def _list_sizes(uri: str, address: str) -> Iterator[int]:
 
 
 def _check_size(sizes: Iterable[int], definition: str, version: int) -> None:
-    """Check the number of files and bytes, and read no further than the limit. Raises ModelUnavailable if there are more."""
+    """Check the number of files and bytes, and read no further than the limit. Raises
+    ModelUnavailable if there are more."""
     total = 0
     for files, size in enumerate(sizes, 1):
         total += size
         if files > MOST_FILES or total > MOST_BYTES:
             raise ModelUnavailable(
-                f"version {version} of {definition!r} has more than {MOST_FILES} files or {MOST_BYTES >> 20} MiB in the "
+                f"version {version} of {definition!r} has more than {MOST_FILES} files or "
+                f"{MOST_BYTES >> 20} MiB in the "
                 "registry, more than a model of this platform has; it was not read"
             )

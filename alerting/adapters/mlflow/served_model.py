@@ -1,7 +1,9 @@
-"""Loader of a registered model for MLflow itself: `mlflow.pyfunc.load_model` and `mlflow models serve`.
+"""Loader of a registered model for MLflow itself: `mlflow.pyfunc.load_model` and `mlflow models
+serve`.
 
-The registry names this module as the loader of every model, so that no pickled file is needed: it reads the same files as the
-platform, with the same checks. It cannot compare their hashes with those in the platform's database.
+The registry names this module as the loader of every model, so that no pickled file is needed: it
+reads the same files as the platform, with the same checks. It cannot compare their hashes with
+those in the platform's database.
 """
 
 from pathlib import Path
@@ -25,18 +27,21 @@ class ServedModel:
         self._kind, self.model = kind, model
 
     def predict(self, data: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
-        """Return the score of each row of features; an unknown feature is empty. Raises UserError if columns are missing."""
+        """Return the score of each row of features; an unknown feature is empty. Raises UserError
+        if columns are missing."""
         return self._kind.score_rows(self.model, data)
 
 
 def _load_pyfunc(data_path: str) -> ServedModel:
-    """Return the model in a folder, under the name that MLflow requires. Raises ModelRefused if files are damaged."""
+    """Return the model in a folder, under the name that MLflow requires. Raises ModelRefused if
+    files are damaged."""
     files = {path.name: path.read_bytes() for path in Path(data_path).iterdir() if path.is_file()}
     name = _kind(files.get(DESCRIPTION, b""))
     kind = trained_kind_named(name)
     if not isinstance(kind, ScoringKind):
         raise ModelRefused(
-            f"a model of kind {name} has no score of a row of features alone; see it with: alerting why"
+            f"a model of kind {name} has no score of a row of features alone; see it with: "
+            f"alerting why"
         )
     return ServedModel(kind, kind.load(files))
 

@@ -25,7 +25,10 @@ def move_artifacts(database: Path, before: str, after: str) -> None:
     with closing(_open(database)) as store, store:
         for table, columns in _ADDRESSES.items():
             for column in columns:
-                moved = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE substr({column}, 1, ?) = ?"  # noqa: S608
+                moved = (
+                    f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE "  # noqa: S608
+                    f"substr({column}, 1, ?) = ?"
+                )
                 store.execute(moved, (after, len(before) + 1, len(before), before))
 
 

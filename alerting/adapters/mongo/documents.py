@@ -1,9 +1,10 @@
 """Conversion between values of the platform and BSON documents, by cattrs.
 
-Written: dataclasses and mappings as documents, tuples as arrays, instants as UTC dates in whole milliseconds, durations
-as whole milliseconds, pydantic models in the form of files. Read: the reverse, by the type hints of the dataclass. A scalar of
-another type than its hint is refused, so that a malformed document is found where it is read. A text that can be translated is
-stored in English, and beside it (`reason_template`) as template and values.
+Written: dataclasses and mappings as documents, tuples as arrays, instants as UTC dates in whole
+milliseconds, durations as whole milliseconds, pydantic models in the form of files. Read: the
+reverse, by the type hints of the dataclass. A scalar of another type than its hint is refused, so
+that a malformed document is found where it is read. A text that can be translated is stored in
+English, and beside it (`reason_template`) as template and values.
 """
 
 import hashlib
@@ -54,7 +55,8 @@ CODEC: CodecOptions[Document] = CodecOptions(
     datetime_conversion=DatetimeConversion.DATETIME_AUTO,
     unicode_decode_error_handler="replace",
 )
-"""How documents are decoded: one date after the year 9999, or half a character, must not stop a query."""
+"""How documents are decoded: one date after the year 9999, or half a character, must not stop a
+query."""
 _ALL = 1_000_000  # documents in one answer, of at most 16 MB
 _DUPLICATE_KEY = 11000
 _SCALARS = (str, int, float, bool)
@@ -79,7 +81,8 @@ _TRANSLATABLE: dict[type[Any], tuple[str, ...]] = {
 
 
 def to_document(value: Any) -> Document:
-    """Return a dataclass or pydantic model as a document. Raises ValueError if an instant has no time zone."""
+    """Return a dataclass or pydantic model as a document. Raises ValueError if an instant has no
+    time zone."""
     return cast(Document, to_bson(value))
 
 
@@ -89,9 +92,11 @@ def to_bson(value: Any) -> Any:
 
 
 def from_document(cls: type[T], document: Document) -> T:
-    """Return a dataclass from its document: absent fields take their default, unknown fields such as `_id` are ignored.
+    """Return a dataclass from its document: absent fields take their default, unknown fields such
+    as `_id` are ignored.
 
-    Raises an error of some kind if a field is missing or not of its type: `each.read_stored` reads many, and leaves out those.
+    Raises an error of some kind if a field is missing or not of its type: `each.read_stored` reads
+    many, and leaves out those.
     """
     return _CONVERTER.structure(document, cls)
 
@@ -119,7 +124,8 @@ def utc(value: datetime) -> datetime:
 
 
 def only_duplicates(error: BulkWriteError) -> list[int]:
-    """Return positions of the documents that an unordered insert found stored. Raises the error if it has other causes."""
+    """Return positions of the documents that an unordered insert found stored. Raises the error if
+    it has other causes."""
     failures = (error.details or {}).get("writeErrors", [])
     concerns = (error.details or {}).get("writeConcernErrors", [])
     if concerns or any(failure["code"] != _DUPLICATE_KEY for failure in failures):
@@ -137,7 +143,8 @@ def insert_new(collection: MongoCollection, document: Document) -> bool:
 
 
 def insert_all_new(collection: MongoCollection, documents: Sequence[Any]) -> list[int]:
-    """Insert documents; return the positions of those that are stored already, perhaps by another process meanwhile."""
+    """Insert documents; return the positions of those that are stored already, perhaps by another
+    process meanwhile."""
     try:
         if documents:
             collection.insert_many(documents, ordered=False)
@@ -147,7 +154,8 @@ def insert_all_new(collection: MongoCollection, documents: Sequence[Any]) -> lis
 
 
 def upsert(write: Callable[[], T]) -> T:
-    """Repeat an idempotent upsert while another process inserts the same document at the same time. Return its result."""
+    """Repeat an idempotent upsert while another process inserts the same document at the same time.
+    Return its result."""
     while True:
         try:
             return write()
@@ -159,7 +167,8 @@ def upsert(write: Callable[[], T]) -> T:
 
 
 def fingerprint(*parts: Any) -> str:
-    """Return an identity for an append-only document: equal content gives an equal one, so that a repeated write is detected."""
+    """Return an identity for an append-only document: equal content gives an equal one, so that a
+    repeated write is detected."""
     canonical = json.dumps(to_bson(list(parts)), sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
 
@@ -198,7 +207,8 @@ def _make_converter() -> BsonConverter:
 def _write_with_templates(
     write: Callable[[Any], Document], names: Sequence[str]
 ) -> Callable[[Any], Document]:
-    """Return a hook that stores, beside English texts, the template and values from which other languages are made."""
+    """Return a hook that stores, beside English texts, the template and values from which other
+    languages are made."""
 
     def write_both(value: Any) -> Document:
         document = write(value)

@@ -1,6 +1,8 @@
-"""All documents of a database as they are stored: read in one snapshot, and written into an empty database.
+"""All documents of a database as they are stored: read in one snapshot, and written into an empty
+database.
 
-A file holds the documents of one collection, one BSON document after the other, as `mongodump` writes them.
+A file holds the documents of one collection, one BSON document after the other, as `mongodump`
+writes them.
 """
 
 from collections.abc import Callable, Iterator
@@ -40,10 +42,11 @@ def dump_database(
     open_file: Callable[[str], AbstractContextManager[IO[bytes]]],
     report: Report,
 ) -> dict[str, int]:
-    """Write the documents of every collection, all as of one instant, while others write. Return their number by collection.
+    """Write the documents of every collection, all as of one instant, while others write. Return
+    their number by collection.
 
-    Left out: the plan of evaluation, which is a cache, and the version of the schema. Raises UserError if the server drops the
-    history of the snapshot before the end.
+    Left out: the plan of evaluation, which is a cache, and the version of the schema. Raises
+    UserError if the server drops the history of the snapshot before the end.
     """
     counts = {}
     try:
@@ -65,14 +68,16 @@ def dump_database(
             raise
         raise UserError(
             "the server dropped the snapshot before all documents were read: set its parameter "
-            "minSnapshotHistoryWindowInSeconds to more than the backup takes, or use mongodump --oplog"
+            "minSnapshotHistoryWindowInSeconds to more than the backup takes, or use mongodump "
+            "--oplog"
         ) from failure
     return counts
 
 
 @contextmanager
 def _long_snapshots(client: MongoClient[Document]) -> Iterator[None]:
-    """Let the server keep the history of a snapshot for a day during a block, where its user may set that."""
+    """Let the server keep the history of a snapshot for a day during a block, where its user may
+    set that."""
     name = "minSnapshotHistoryWindowInSeconds"
     try:
         before = client.admin.command({"getParameter": 1, name: 1})[name]
@@ -95,7 +100,8 @@ def is_empty(database: MongoDatabase) -> bool:
 
 
 def load_collection(database: MongoDatabase, name: str, file: BinaryStream, report: Report) -> int:
-    """Insert the documents of a file unchanged, also those that a validator would refuse. Return how many.
+    """Insert the documents of a file unchanged, also those that a validator would refuse. Return
+    how many.
 
     Raises UserError if the file does not hold documents.
     """
@@ -125,5 +131,6 @@ def _documents(name: str, file: BinaryStream) -> Iterator[RawBSONDocument]:
             yield RawBSONDocument(head + file.read(length - _LENGTH))
         except InvalidBSON as fault:
             raise UserError(
-                f"the documents of {name} in the backup cannot be read ({fault}): use another backup"
+                f"the documents of {name} in the backup cannot be read ({fault}): use another "
+                f"backup"
             ) from fault

@@ -1,4 +1,5 @@
-"""Unreadable documents in collections whose documents people may edit, or miss, except definitions and their revisions."""
+"""Unreadable documents in collections whose documents people may edit, or miss, except definitions
+and their revisions."""
 
 from collections.abc import Callable, Collection, Iterable
 from typing import Any

@@ -1,6 +1,7 @@
 """Validators of the documents that name a file, and the form of a path in the archive.
 
-The platform alone writes them. They keep out what another program writes, so that no path leads out of its folder.
+The platform alone writes them. They keep out what another program writes, so that no path leads out
+of its folder.
 """
 
 from alerting.adapters.mongo.documents import Document

@@ -1,4 +1,5 @@
-"""Every collection with its indexes, and the validators of documents that people write or that name a file.
+"""Every collection with its indexes, and the validators of documents that people write or that name
+a file.
 
 `alerting prepare` creates them.
 """
@@ -194,4 +195,5 @@ VALIDATORS: dict[str, Callable[[], Document]] = {
     SOURCE_FILES: source_file_validator,
     BACKTEST_FILES: backtest_file_validator,
 }
-"""The function that makes the validator of each collection that people may edit, or whose documents name a file."""
+"""The function that makes the validator of each collection that people may edit, or whose documents
+name a file."""

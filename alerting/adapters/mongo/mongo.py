@@ -54,13 +54,15 @@ from alerting.ports.sweeps import Sweeps
 
 TIMEOUT_S = 3.0
 KEYS_NOT_LOADED = 211
-"""Code of the answer of a restarted server to clients of earlier connections, until it has loaded its keys."""
+"""Code of the answer of a restarted server to clients of earlier connections, until it has loaded
+its keys."""
 _NO_SPACE = 14031  # code of OutOfDiskSpace
 _NO_PERMISSION = (13, 18)  # codes of Unauthorized and AuthenticationFailed
 
 
 class DatabaseDown(UserError):
-    """Error: the database is not reachable, or refuses the login; the failed operation has changed nothing."""
+    """Error: the database is not reachable, or refuses the login; the failed operation has changed
+    nothing."""
 
 
 class MongoStores:
@@ -107,7 +109,8 @@ class MongoStores:
         clock: ports.Clock,
         in_memory: ports.InMemory,
     ) -> Platform:
-        """Return a platform with these stores behind its ports, each of them under the name that it has here."""
+        """Return a platform with these stores behind its ports, each of them under the name that it
+        has here."""
         stores = {name: store for name, store in vars(self).items() if name != "database"}
         return Platform(
             **stores, models=models, channels=channels, clock=clock, in_memory=in_memory
@@ -115,10 +118,11 @@ class MongoStores:
 
 
 def connect(uri: str, timeout: float = TIMEOUT_S) -> MongoClient[Document]:
-    """Return a client whose writes wait for the journal of the majority, even if the URI says otherwise.
+    """Return a client whose writes wait for the journal of the majority, even if the URI says
+    otherwise.
 
-    `timeout`: seconds to look for a server before an operation fails. The client does not connect yet.
-    Raises UserError if the URI is not valid.
+    `timeout`: seconds to look for a server before an operation fails. The client does not connect
+    yet. Raises UserError if the URI is not valid.
     """
     millis = int(timeout * 1000)
     try:
@@ -154,7 +158,8 @@ def check_server(database: MongoDatabase) -> None:
 
 @contextmanager
 def open_database(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[MongoDatabase]:
-    """Yield the named database. Raises DatabaseDown if the server does not answer, or if the connection is lost."""
+    """Yield the named database. Raises DatabaseDown if the server does not answer, or if the
+    connection is lost."""
     with connect(uri, timeout) as client, database_errors(_hosts(client)):
         yield client[name]
 
@@ -163,10 +168,11 @@ def open_database(uri: str, name: str, timeout: float = TIMEOUT_S) -> Iterator[M
 def open_stores(
     uri: str, name: str, timeout: float = TIMEOUT_S, prepare: bool = False
 ) -> Iterator[MongoStores]:
-    """Yield all stores of the named database, after one round trip that reads the version of its schema.
+    """Yield all stores of the named database, after one round trip that reads the version of its
+    schema.
 
-    With `prepare` a database of another version is prepared first. Raises NotPrepared without, DatabaseDown if the server does
-    not answer, and UserError if it is no replica set.
+    With `prepare` a database of another version is prepared first. Raises NotPrepared without,
+    DatabaseDown if the server does not answer, and UserError if it is no replica set.
     """
     with open_database(uri, name, timeout) as database:
         try:
@@ -182,12 +188,14 @@ def open_stores(
 
 @contextmanager
 def database_errors(hosts: str) -> Iterator[None]:
-    """Raise DatabaseDown, with a message for people, for a lost or refused connection. `hosts`: the addresses that were tried."""
+    """Raise DatabaseDown, with a message for people, for a lost or refused connection. `hosts`: the
+    addresses that were tried."""
     try:
         yield
     except (ConnectionFailure, WTimeoutError) as error:
         raise DatabaseDown(
-            f"the database at {hosts} does not answer: start it with `alerting up`, or set ALERTING_MONGODB_URI "
+            f"the database at {hosts} does not answer: start it with `alerting up`, or set "
+            f"ALERTING_MONGODB_URI "
             f"to a running server ({_brief(error)})"
         ) from error
     except OperationFailure as error:
@@ -202,12 +210,14 @@ def database_errors(hosts: str) -> Iterator[None]:
         if error.code not in _NO_PERMISSION:
             raise
         raise DatabaseDown(
-            f"the database at {hosts} refuses the user or password in ALERTING_MONGODB_URI: {_brief(error)}"
+            f"the database at {hosts} refuses the user or password in ALERTING_MONGODB_URI: "
+            f"{_brief(error)}"
         ) from error
 
 
 def is_outage(error: Exception) -> bool:
-    """Return whether an error is one of the database, and not of the documents that it was to store."""
+    """Return whether an error is one of the database, and not of the documents that it was to
+    store."""
     if isinstance(error, BulkWriteError):
         return bool((error.details or {}).get("writeConcernErrors"))
     return isinstance(error, PyMongoError | DatabaseDown) and not isinstance(error, WriteError)

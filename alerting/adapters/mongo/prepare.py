@@ -1,7 +1,9 @@
-"""Preparation of a database: collections, validators, indexes, and the document that says which of them were made.
+"""Preparation of a database: collections, validators, indexes, and the document that says which of
+them were made.
 
-Only `alerting prepare` and `alerting up` change the schema of a database. Opening it compares one document with the hash of
-what this program needs. The hash is computed from the same constants that the preparation uses, so no change can be forgotten.
+Only `alerting prepare` and `alerting up` change the schema of a database. Opening it compares one
+document with the hash of what this program needs. The hash is computed from the same constants that
+the preparation uses, so no change can be forgotten.
 """
 
 import hashlib
@@ -22,7 +24,8 @@ _OTHER_INDEX = (85, 86)  # IndexOptionsConflict and IndexKeySpecsConflict
 
 
 class NotPrepared(UserError):
-    """Error: the database lacks collections, validators or indexes of this version; opening has changed nothing."""
+    """Error: the database lacks collections, validators or indexes of this version; opening has
+    changed nothing."""
 
 
 @cache
@@ -35,16 +38,19 @@ def schema_hash() -> str:
 
 
 def check_prepared(database: MongoDatabase) -> None:
-    """Check, in one round trip, that the database was prepared by a version with the same schema. Raises NotPrepared."""
+    """Check, in one round trip, that the database was prepared by a version with the same schema.
+    Raises NotPrepared."""
     stored = database[SCHEMA].find_one({"_id": _ID})
     if stored is None:
         raise NotPrepared(
-            f"the database {database.name!r} is not prepared, so it has no collections yet: run `alerting prepare`, "
+            f"the database {database.name!r} is not prepared, so it has no collections yet: run "
+            f"`alerting prepare`, "
             "then this again"
         )
     if stored.get("hash") != schema_hash():
         raise NotPrepared(
-            f"the database {database.name!r} was prepared by another version of the platform (alerting {stored.get('version')}): "
+            f"the database {database.name!r} was prepared by another version of the platform "
+            f"(alerting {stored.get('version')}): "
             "run `alerting prepare` with this one, then this again"
         )
 
@@ -52,7 +58,8 @@ def check_prepared(database: MongoDatabase) -> None:
 def prepare_database(database: MongoDatabase) -> None:
     """Create what is missing and update validators; the schema document is written last.
 
-    Idempotent, also when two processes do it at once. Stored documents stay as they are; they are validated when they are read.
+    Idempotent, also when two processes do it at once. Stored documents stay as they are; they are
+    validated when they are read.
     """
     create_collections(database)
     create_indexes(database)
@@ -61,7 +68,8 @@ def prepare_database(database: MongoDatabase) -> None:
 
 
 def create_collections(database: MongoDatabase) -> None:
-    """Create missing collections, and make the server refuse malformed documents of those that people may edit."""
+    """Create missing collections, and make the server refuse malformed documents of those that
+    people may edit."""
     found = {
         collection["name"]: collection.get("options", {})
         for collection in database.list_collections()

@@ -37,7 +37,8 @@ class MongoSweeps:
     def readings(self, asset: str, before: datetime, *, dry: bool) -> Swept:
         """Delete from the oldest reading on, and stop at the first slice without any to delete.
 
-        So a long history that was imported a short time ago costs one slice a day, and what lies behind it waits for it.
+        So a long history that was imported a short time ago costs one slice a day, and what lies
+        behind it waits for it.
         """
         readings, limit = self._database[READINGS], to_bson(before)
         count, within = 0, dict[str, Any]()
@@ -92,7 +93,8 @@ class MongoSweeps:
 
 
 def _end_of_slice(readings: MongoCollection, asset: str, within: Document) -> Any | None:
-    """Return the instant of the last reading of the first slice of an interval; None without readings."""
+    """Return the instant of the last reading of the first slice of an interval; None without
+    readings."""
     found = (
         readings.find({"asset": asset, "ts": within}, {"_id": False, "ts": True})
         .sort("ts", 1)

@@ -27,7 +27,8 @@ _LIFETIME = "transactionLifetimeLimitSeconds"
 
 
 class MongoUnit(Unit):
-    """Unit of work of the Mongo stores: they pass its session to every write. `session` None: the writes are not composed."""
+    """Unit of work of the Mongo stores: they pass its session to every write. `session` None: the
+    writes are not composed."""
 
     def __init__(self, session: ClientSession | None = None) -> None:
         self.session = session
@@ -59,7 +60,8 @@ def session_of(unit: Unit | None) -> ClientSession | None:
 
 @contextmanager
 def conflicts() -> Iterator[None]:
-    """Raise Conflict for an error which says that another process was faster, or holds the documents."""
+    """Raise Conflict for an error which says that another process was faster, or holds the
+    documents."""
     try:
         yield
     except PyMongoError as error:
@@ -78,7 +80,8 @@ def _is_conflict(error: PyMongoError) -> bool:
 
 
 def _commit(session: ClientSession) -> None:
-    """Commit, and repeat the commit as long as its result is unknown. Repeating it is safe: it takes effect once."""
+    """Commit, and repeat the commit as long as its result is unknown. Repeating it is safe: it
+    takes effect once."""
     deadline = time.monotonic() + _COMMIT_S
     while True:
         try:
@@ -95,19 +98,23 @@ def _commit(session: ClientSession) -> None:
 
 
 def require_replica_set(client: MongoClient[Document], hosts: str) -> None:
-    """Check that a connected server can run transactions. Raises UserError, with what to do, if it is no replica set."""
+    """Check that a connected server can run transactions. Raises UserError, with what to do, if it
+    is no replica set."""
     if any(
         server.server_type_name == "Standalone"
         for server in client.topology_description.server_descriptions().values()
     ):
         raise UserError(
-            f"the database at {hosts} is not a replica set, and only a replica set has transactions: start its mongod with "
-            "`--replSet alerting`, and run `rs.initiate()` once in mongosh; a set of one server is enough"
+            f"the database at {hosts} is not a replica set, and only a replica set has "
+            f"transactions: start its mongod with "
+            "`--replSet alerting`, and run `rs.initiate()` once in mongosh; a set of one server is "
+            "enough"
         )
 
 
 def lifetime_warning(client: MongoClient[Document]) -> str | None:
-    """Return what a long lifetime of transactions costs; None if it is short, or this user may not read it."""
+    """Return what a long lifetime of transactions costs; None if it is short, or this user may not
+    read it."""
     try:
         lifetime = client.admin.command({"getParameter": 1, _LIFETIME: 1})[_LIFETIME]
     except OperationFailure:
@@ -115,6 +122,8 @@ def lifetime_warning(client: MongoClient[Document]) -> str | None:
     if lifetime <= TRANSACTION_LIFETIME_S:
         return None
     return (
-        f"{_LIFETIME} of the database is {lifetime} s: if a process dies while it writes, its alerts are not evaluated for that "
-        f"long. Set it to {TRANSACTION_LIFETIME_S} (mongod --setParameter {_LIFETIME}={TRANSACTION_LIFETIME_S})"
+        f"{_LIFETIME} of the database is {lifetime} s: if a process dies while it writes, its "
+        f"alerts are not evaluated for that "
+        f"long. Set it to {TRANSACTION_LIFETIME_S} (mongod --setParameter "
+        f"{_LIFETIME}={TRANSACTION_LIFETIME_S})"
     )

@@ -1,4 +1,5 @@
-"""Documents of readings and events as the data frames of the core, by the conventions of `readings.history`."""
+"""Documents of readings and events as the data frames of the core, by the conventions of
+`readings.history`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,12 +25,14 @@ Column = npt.NDArray[Any]
 
 
 def sample_fields(row: ReadingRow) -> Document:
-    """Return the fields {v, q} of the document of a row, `q` only if the quality of a sample is not good."""
+    """Return the fields {v, q} of the document of a row, `q` only if the quality of a sample is not
+    good."""
     return {"v": dict(row.values), **({"q": dict(row.quality)} if row.quality else {})}
 
 
 def merge_rows(earlier: ReadingRow, later: ReadingRow) -> ReadingRow:
-    """Return both rows of one instant as one: a sample of the later one replaces value and quality of the earlier one."""
+    """Return both rows of one instant as one: a sample of the later one replaces value and quality
+    of the earlier one."""
     given = later.values.keys() | later.quality.keys()
     values = {name: value for name, value in earlier.values.items() if name not in given}
     quality = {name: grade for name, grade in earlier.quality.items() if name not in given}
@@ -39,7 +42,8 @@ def merge_rows(earlier: ReadingRow, later: ReadingRow) -> ReadingRow:
 def readings_frame(
     asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]
 ) -> tuple[pd.DataFrame, Doubts]:
-    """Return documents {ts, v, q}, sorted, as one row per instant and column per name in `types`; and samples that are not good.
+    """Return documents {ts, v, q}, sorted, as one row per instant and column per name in `types`;
+    and samples that are not good.
 
     Raises UserError if a value is not of its variable's type.
     """
@@ -58,7 +62,8 @@ def columns_of(history: History) -> ReadingColumns:
 
 
 def merge_columns(earlier: ReadingColumns, later: ReadingColumns) -> ReadingColumns:
-    """Return both as one: at an instant of both, a sample of the later one, also a bad one, replaces that of the earlier one."""
+    """Return both as one: at an instant of both, a sample of the later one, also a bad one,
+    replaces that of the earlier one."""
     ts = np.union1d(earlier.ts, later.ts)
     faults = {**earlier.faults, **later.faults}
     before, after = np.searchsorted(ts, earlier.ts), np.searchsorted(ts, later.ts)
@@ -92,7 +97,8 @@ def merge_columns(earlier: ReadingColumns, later: ReadingColumns) -> ReadingColu
 def join_columns(
     pieces: Iterable[ReadingColumns], types: Mapping[str, VariableType], most_rows: int
 ) -> ReadingColumns:
-    """Return pieces, each after the one before it, as one. Beside the result, only one piece at a time is in memory.
+    """Return pieces, each after the one before it, as one. Beside the result, only one piece at a
+    time is in memory.
 
     `most_rows`: a number that all pieces together do not exceed.
     """
@@ -141,7 +147,8 @@ def frame_of(found: ReadingColumns) -> pd.DataFrame:
 def readings_columns(
     asset: str, documents: Iterator[Document], types: Mapping[str, VariableType]
 ) -> ReadingColumns:
-    """Return documents {ts, v, q}, sorted, as columns. A value with the quality bad counts as missing.
+    """Return documents {ts, v, q}, sorted, as columns. A value with the quality bad counts as
+    missing.
 
     The documents are read a chunk at a time, so that a long history is not in memory twice.
     """
@@ -164,7 +171,8 @@ def readings_columns(
 def without_bad(
     ts: Column, columns: dict[str, Column], faults: Mapping[str, str], doubted: Sequence[Document]
 ) -> ReadingColumns:
-    """Return columns in which samples of bad quality are missing. `doubted`: documents {ts, q} of samples that are not good."""
+    """Return columns in which samples of bad quality are missing. `doubted`: documents {ts, q} of
+    samples that are not good."""
     doubts = _doubts(doubted, [*columns, *faults]) if doubted else NO_DOUBTS
     for name in doubts.bad.keys() & columns.keys():
         columns[name][among(ts, doubts.bad[name])] = (
@@ -176,7 +184,8 @@ def without_bad(
 def newest_frame(
     load: Callable[..., History], asset: Asset, since: Mapping[str, datetime], until: datetime
 ) -> pd.DataFrame:
-    """Return the newest value of each variable in (since, until] within its engineering range. `load`: of a port `Readings`."""
+    """Return the newest value of each variable in (since, until] within its engineering range.
+    `load`: of a port `Readings`."""
     found: dict[datetime, Document] = {}
     for name, start in since.items():
         length = SHORTEST_SEARCH
@@ -194,7 +203,8 @@ def newest_frame(
 
 
 def joined_newest(measured: pd.DataFrame, computed: pd.DataFrame) -> pd.DataFrame:
-    """Return newest values of different variables as one frame, one row per instant; a missing text is None."""
+    """Return newest values of different variables as one frame, one row per instant; a missing text
+    is None."""
     index = measured.index.union(computed.index).rename("ts")
     columns = {name: frame[name].reindex(index) for frame in (measured, computed) for name in frame}
     texts = {
@@ -206,7 +216,8 @@ def joined_newest(measured: pd.DataFrame, computed: pd.DataFrame) -> pd.DataFram
 
 
 def events_frame(documents: Iterable[Document], instant_types: frozenset[str]) -> pd.DataFrame:
-    """Return documents {type, start, end}, sorted by start, as a frame; an event of an instant type ends where it starts."""
+    """Return documents {type, start, end}, sorted by start, as a frame; an event of an instant type
+    ends where it starts."""
     found = list(documents)
     if not found:
         return no_events()
@@ -224,7 +235,8 @@ def _instants(values: Sequence[datetime | None]) -> pd.Series:
 
 
 def _doubts(documents: Sequence[Document], names: Iterable[str]) -> Doubts:
-    """Return the instants at which samples of these variables are bad, and at which they are uncertain."""
+    """Return the instants at which samples of these variables are bad, and at which they are
+    uncertain."""
     found: dict[str, dict[str, list[datetime]]] = {name: {} for name in names}
     for document in documents:
         for name, quality in document["q"].items():
@@ -275,6 +287,7 @@ def _require(
     document = chunk[right.index(False)]
     at, value = document["ts"].replace(tzinfo=UTC).isoformat(), document["v"][name]
     raise UserError(
-        f"the reading of {asset!r} at {at} has {value!r} as {name}, which is not {wanted}: correct the reading in collection "
+        f"the reading of {asset!r} at {at} has {value!r} as {name}, which is not {wanted}: correct "
+        f"the reading in collection "
         "`readings`, or the type of the variable in the asset"
     )

@@ -15,7 +15,8 @@ CONNECT_S = 10
 
 @dataclass(frozen=True)
 class Address:
-    """The parts of an address. `path`: without its first /; `tls`: None for a connection that is not encrypted."""
+    """The parts of an address. `path`: without its first /; `tls`: None for a connection that is
+    not encrypted."""
 
     host: str
     port: int
@@ -28,9 +29,11 @@ class Address:
 def read_address(
     source: StreamedSource, address: str, ports: Mapping[str, int], *, has_path: bool = False
 ) -> Address:
-    """Return the parts of an address. Raises UserError, without any part of the address, if it is none.
+    """Return the parts of an address. Raises UserError, without any part of the address, if it is
+    none.
 
-    `ports`: the usual port by scheme, first without and then with TLS. Raises UserError too if a certificate cannot be read.
+    `ports`: the usual port by scheme, first without and then with TLS. Raises UserError too if a
+    certificate cannot be read.
     """
     plain, encrypted = ports
     try:
@@ -45,11 +48,15 @@ def read_address(
     except ValueError:  # its text can hold a part of the password
         is_one, port = False, 0
     if not is_one:
-        hint = f"write for example {encrypted}://user@broker, in a password %2F for /, %23 for # and %3F for ?"
+        hint = (
+            f"write for example {encrypted}://user@broker, in a password %2F for /, %23 for # and "
+            f"%3F for ?"
+        )
         raise UserError(f"source {source.name}: its url is not the address of a broker; {hint}")
     if source.tls is not None and url.scheme == plain:
         raise UserError(
-            f"source {source.name}: it has `tls`, but its url is not encrypted: write {encrypted}://"
+            f"source {source.name}: it has `tls`, but its url is not encrypted: write "
+            f"{encrypted}://"
         )
     return Address(
         host=url.hostname or "",
@@ -62,7 +69,8 @@ def read_address(
 
 
 def tls_context(source: StreamedSource) -> ssl.SSLContext:
-    """Return what a connection trusts, and its own certificate. Raises UserError that names the file that cannot be used."""
+    """Return what a connection trusts, and its own certificate. Raises UserError that names the
+    file that cannot be used."""
     tls = source.tls
     file = tls.ca if tls else None
     try:

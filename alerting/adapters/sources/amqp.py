@@ -15,7 +15,8 @@ from alerting.definitions.sources.streamed import AmqpSource
 from alerting.usecases.sources.stream import subscription
 
 _AT_ONCE = 1 << 20
-"""Bytes of messages that are received together at most, besides 100 KiB; then their size counts in how many more may come."""
+"""Bytes of messages that are received together at most, besides 100 KiB; then their size counts in
+how many more may come."""
 _TRIED = 10
 _PORTS = {"amqp": 5672, "amqps": 5671}
 _SHORT_WAIT_S = 0.01
@@ -26,7 +27,8 @@ _UNUSED = timedelta(days=7)
 def open_amqp(
     source: AmqpSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()
 ) -> ThreadedStream:
-    """Return the subscription of a source. `earlier`: routing keys to unbind. Raises UserError for no address."""
+    """Return the subscription of a source. `earlier`: routing keys to unbind. Raises UserError for
+    no address."""
     broker = read_address(source, address, _PORTS, has_path=True)
     return ThreadedStream(source.name, lambda: AmqpClient(source, broker, earlier), now)
 
@@ -37,7 +39,8 @@ class AmqpClient:
     sends_again = True
 
     def __init__(self, source: AmqpSource, broker: Address, earlier: Sequence[str]) -> None:
-        """Connect, declare and bind the queue, and begin to read it. Raises UserError with what the broker refuses."""
+        """Connect, declare and bind the queue, and begin to read it. Raises UserError with what the
+        broker refuses."""
         self._received: list[Received] = []
         self._bytes = 0  # of these messages
         self._unacknowledged: dict[int, None] = {}  # delivery tags, in their order
@@ -70,9 +73,11 @@ class AmqpClient:
         channel.basic_consume(queue, self._receive, consumer_tag=f"alerting-{source.name}")
 
     def receive(self, most: int) -> Sequence[Received]:
-        """Return what has come, up to about `most` or _AT_ONCE. The broker itself counts what is not acknowledged.
+        """Return what has come, up to about `most` or _AT_ONCE. The broker itself counts what is
+        not acknowledged.
 
-        While messages are being stored the wait is short, so that they are acknowledged soon: the broker may be waiting for that.
+        While messages are being stored the wait is short, so that they are acknowledged soon: the
+        broker may be waiting for that.
         """
         self._connection.process_data_events(_SHORT_WAIT_S if self._unacknowledged else WAIT_S)
         before = 0
@@ -85,7 +90,8 @@ class AmqpClient:
         return found
 
     def acknowledge(self, tokens: Sequence[Any]) -> None:
-        """Acknowledge all messages before the first that is not stored at once, and later ones each."""
+        """Acknowledge all messages before the first that is not stored at once, and later ones
+        each."""
         done, last = set(tokens), 0
         for tag in self._unacknowledged:
             if tag not in done:
@@ -111,9 +117,11 @@ class AmqpClient:
 
 
 def look(source: AmqpSource, address: str, seconds: float) -> tuple[list[Received], list[str]]:
-    """Return copies of messages that come within some seconds, by a queue of its own that ends with it.
+    """Return copies of messages that come within some seconds, by a queue of its own that ends with
+    it.
 
-    A queue that is there already is not read, because its messages would be taken from the stream service.
+    A queue that is there already is not read, because its messages would be taken from the stream
+    service.
     """
     received: list[Received] = []
     try:
@@ -124,7 +132,8 @@ def look(source: AmqpSource, address: str, seconds: float) -> tuple[list[Receive
             if source.queue is not None:
                 waiting = channel.queue_declare(source.queue, passive=True).method.message_count
                 return [], [
-                    f"queue {source.queue}: {waiting} messages wait; none is shown, as that would take it from its reader"
+                    f"queue {source.queue}: {waiting} messages wait; none is shown, as that would "
+                    f"take it from its reader"
                 ]
             queue = channel.queue_declare("", exclusive=True).method.queue
             channel.queue_bind(queue, source.exchange, subscription(source))
@@ -141,7 +150,8 @@ def look(source: AmqpSource, address: str, seconds: float) -> tuple[list[Receive
     except AMQPError as error:
         raise UserError(f"the broker refuses: {_reason(error)}") from error
     return received, [
-        f"{len(received)} messages came with routing key {subscription(source)} within {seconds:g} s"
+        f"{len(received)} messages came with routing key {subscription(source)} within {seconds:g} "
+        f"s"
     ]
 
 
@@ -161,6 +171,7 @@ def _parameters(source: AmqpSource, broker: Address) -> pika.ConnectionParameter
 
 
 def _reason(error: Exception) -> str:
-    """Return the text of the broker; of a connection that cannot be made, that of the last attempt."""
+    """Return the text of the broker; of a connection that cannot be made, that of the last
+    attempt."""
     cause = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
     return first_line(getattr(cause, "exception", None) or cause)

@@ -1,4 +1,5 @@
-"""The client of each kind of source that the stream service reads. A client library is imported when a source uses it."""
+"""The client of each kind of source that the stream service reads. A client library is imported
+when a source uses it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,10 +21,11 @@ STREAMS: Mapping[str, tuple[str, str]] = {
     "kafka": (f"{_HERE}.kafka_topics", "open_kafka"),
     "opcua": (f"{_HERE}.opcua", "open_opcua"),
 }
-"""Module and maker of the port `MessageStream` by kind; the extra of the package with its client has the name of the kind.
+"""Module and maker of the port `MessageStream` by kind; the extra of the package with its client
+has the name of the kind.
 
-The function `look` of the module copies some messages for a trial: it takes source, address and seconds, and returns what it
-received, with notes.
+The function `look` of the module copies some messages for a trial: it takes source, address and
+seconds, and returns what it received, with notes.
 """
 
 
@@ -36,17 +38,19 @@ def open_stream(
 ) -> MessageStream:
     """Return the subscription of a source, which connects in the background.
 
-    `earlier`: topics that the broker may still have for it, to be given back. Raises UserError if the address is none, or if the
-    client of the broker is not installed.
+    `earlier`: topics that the broker may still have for it, to be given back. Raises UserError if
+    the address is none, or if the client of the broker is not installed.
     """
     stream: MessageStream = _function(kind, source, STREAMS[kind][1])(source, address, now, earlier)
     return stream
 
 
 def look_at(kind: str, source: StreamedSource, address: str, seconds: float) -> Look:
-    """Return copies of some messages of a source: those that its broker stores, else those that come within some seconds.
+    """Return copies of some messages of a source: those that its broker stores, else those that
+    come within some seconds.
 
-    None is taken from the stream service or acknowledged. Raises UserError if the broker cannot be reached or refuses.
+    None is taken from the stream service or acknowledged. Raises UserError if the broker cannot be
+    reached or refuses.
     """
     look = _function(kind, source, "look")
     try:
@@ -68,7 +72,8 @@ def look_at(kind: str, source: StreamedSource, address: str, seconds: float) -> 
 
 
 def _function(kind: str, source: StreamedSource, name: str) -> Any:
-    """Return a function of the module of a kind. Raises UserError if the client of the broker is not installed."""
+    """Return a function of the module of a kind. Raises UserError if the client of the broker is
+    not installed."""
     try:
         return getattr(import_module(STREAMS[kind][0]), name)
     except ModuleNotFoundError as error:

@@ -80,7 +80,8 @@ class FolderDrop:
         return EventsFile(Path(file.path), self._layout(source, file), layout)
 
     def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
-        """Move a file, under another name if there is one of its name; a refused one with the reason beside it.
+        """Move a file, under another name if there is one of its name; a refused one with the
+        reason beside it.
 
         A file that was changed since it was found stays, and is read at the next poll.
         """
@@ -95,13 +96,15 @@ class FolderDrop:
             ) from error
 
     def _layout(self, source: FilesSource, file: FoundFile) -> Layout:
-        """Return the layout that an import takes. Columns that the file lacks are left out of the mapping."""
+        """Return the layout that an import takes. Columns that the file lacks are left out of the
+        mapping."""
         given = source.model_fields_set
         titles = open_table(Path(file.path), source.separator, source.encoding).titles
         mapped = {title: column for title, column in source.variables.items() if title in titles}
         if source.others == "ignore" and not mapped:
             raise UserError(
-                f"{file.name}: has none of the columns of the source; its columns: {', '.join(titles[:20])}"
+                f"{file.name}: has none of the columns of the source; its columns: "
+                f"{', '.join(titles[:20])}"
             )
         column = (
             None
@@ -146,8 +149,9 @@ def _require_folder(pattern: str) -> None:
 def move(file: FoundFile, folder: Path, fault: str | None) -> None:
     """Move a file into a folder under a free name; with a fault its reason is written beside it.
 
-    Others may write into the folder, too. So every name is taken by creating it, which follows no link and replaces nothing.
-    Raises OSError, and leaves nothing behind, if the file cannot be moved, and UserError if the folder is a link.
+    Others may write into the folder, too. So every name is taken by creating it, which follows no
+    link and replaces nothing. Raises OSError, and leaves nothing behind, if the file cannot be
+    moved, and UserError if the folder is a link.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if folder.is_symlink():
@@ -169,7 +173,8 @@ def move(file: FoundFile, folder: Path, fault: str | None) -> None:
 
 
 def _take_name(inside: int, name: str, fault: str | None) -> str:
-    """Create an empty file under a free name in an open folder, with the reason of a fault beside it. Return its name."""
+    """Create an empty file under a free name in an open folder, with the reason of a fault beside
+    it. Return its name."""
     for taken in free_names(name, fault):
         try:
             os.close(_create(inside, taken))
@@ -190,7 +195,8 @@ def _take_name(inside: int, name: str, fault: str | None) -> str:
 
 
 def free_names(name: str, fault: str | None) -> Iterator[str]:
-    """Yield names for a file to move: its own, then with numbers before it; long ones are cut, so that the reason has a name."""
+    """Yield names for a file to move: its own, then with numbers before it; long ones are cut, so
+    that the reason has a name."""
     longest = LONGEST_NAME - (0 if fault is None else len(REASON))
     for number in count(1):
         stem, ending = os.path.splitext(name if number == 1 else f"{number}-{name}")  # noqa: PTH122 - a name, and no path
@@ -205,7 +211,8 @@ def _create(inside: int, name: str) -> int:
 
 
 def _move(path: str, inside: int, name: str) -> None:
-    """Move a file over an empty one of this name in an open folder, which may be on another disk."""
+    """Move a file over an empty one of this name in an open folder, which may be on another
+    disk."""
     try:
         os.rename(path, name, dst_dir_fd=inside)
         return

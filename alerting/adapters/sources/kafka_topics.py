@@ -1,4 +1,5 @@
-"""Topics of Kafka, read as a member of a consumer group whose offsets are committed by hand. Not tested against a server."""
+"""Topics of Kafka, read as a member of a consumer group whose offsets are committed by hand. Not
+tested against a server."""
 
 import time
 from collections import deque
@@ -34,7 +35,8 @@ def look(source: KafkaSource, address: str, seconds: float) -> tuple[list[Receiv
 
 
 def newest(source: KafkaSource, consumer: Any, seconds: float) -> tuple[list[Received], list[str]]:
-    """Return the newest messages of the topics that a consumer without a group finds, and close it."""
+    """Return the newest messages of the topics that a consumer without a group finds, and close
+    it."""
     try:
         topics = sorted(filter(source.form.pattern(source.topic).fullmatch, consumer.topics()))
         partitions = [
@@ -74,7 +76,8 @@ def _stamp(record: Any) -> datetime | None:
 
 
 class KafkaClient(ConsumerRebalanceListener):  # type: ignore[misc]  # of a library without types
-    """Port `Client`: offsets of a partition are committed up to the first message that is not acknowledged."""
+    """Port `Client`: offsets of a partition are committed up to the first message that is not
+    acknowledged."""
 
     sends_again = True
 
@@ -128,7 +131,8 @@ class KafkaClient(ConsumerRebalanceListener):  # type: ignore[misc]  # of a libr
             )
 
     def _next(self, partition: Any) -> int | None:
-        """Return the offset after the messages that are all acknowledged; None if the first one is not."""
+        """Return the offset after the messages that are all acknowledged; None if the first one is
+        not."""
         sent, done, offset = self._sent.get(partition, deque()), self._done[partition], None
         while sent and sent[0] in done:
             offset = sent.popleft()

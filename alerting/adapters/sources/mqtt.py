@@ -1,4 +1,5 @@
-"""A persistent subscription at an MQTT 5 broker, acknowledged by hand, and a sender for replays: quality of service 1."""
+"""A persistent subscription at an MQTT 5 broker, acknowledged by hand, and a sender for replays:
+quality of service 1."""
 
 import os
 import queue
@@ -40,7 +41,8 @@ _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
 def new_client(source: StreamedSource, address: str, id: str) -> tuple[mqtt.Client, str, int]:
-    """Return a client that is not connected yet, with host and port of its broker. Raises UserError if the address is none."""
+    """Return a client that is not connected yet, with host and port of its broker. Raises UserError
+    if the address is none."""
     return _new_client(mqtt.Client, source, address, id)
 
 
@@ -59,7 +61,8 @@ def _new_client(
 def open_mqtt(
     source: MqttSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()
 ) -> ThreadedStream:
-    """Return the subscription of a source. `earlier`: topics that the session may still have, to be given back.
+    """Return the subscription of a source. `earlier`: topics that the session may still have, to be
+    given back.
 
     Raises UserError if the address is none.
     """
@@ -71,9 +74,11 @@ def open_mqtt(
 
 
 class _Buffered:
-    """A socket that does not block, of which paho-mqtt reads a message in four pieces and to which it writes each answer alone.
+    """A socket that does not block, of which paho-mqtt reads a message in four pieces and to which
+    it writes each answer alone.
 
-    This one asks the system once for many of them. Each call of the system lets another thread compute, and then waits for it.
+    This one asks the system once for many of them. Each call of the system lets another thread
+    compute, and then waits for it.
     """
 
     def __init__(self, plain: Any) -> None:
@@ -121,10 +126,12 @@ class _BufferedClient(mqtt.Client):  # type: ignore[misc]  # of a library withou
 
 
 class MqttClient:
-    """Port `Client`. The broker holds messages for a week while no client is connected under the id of the source."""
+    """Port `Client`. The broker holds messages for a week while no client is connected under the id
+    of the source."""
 
     sends_again = True
-    """Whether there was a session already, of which messages without an acknowledgement come again."""
+    """Whether there was a session already, of which messages without an acknowledgement come
+    again."""
 
     def __init__(
         self, source: MqttSource, address: str, earlier: Sequence[str], losses: Losses
@@ -157,7 +164,8 @@ class MqttClient:
             raise
 
     def receive(self, most: int) -> Sequence[Received]:
-        """Return messages. Those of quality of service 1 are bounded by the broker; others are dropped when too many wait."""
+        """Return messages. Those of quality of service 1 are bounded by the broker; others are
+        dropped when too many wait."""
         self._work(WAIT_S)
         taken, self._received = self._received, []
         found = [received for received, qos in taken if qos or most > 0]
@@ -180,7 +188,8 @@ class MqttClient:
         self._client.loop_write()
 
     def _await(self, what: str) -> None:
-        """Wait for the answer to what was sent last. Raises UserError if there is none, or if it is a refusal."""
+        """Wait for the answer to what was sent last. Raises UserError if there is none, or if it is
+        a refusal."""
         until = time.monotonic() + CONNECT_S
         while not self._answers:
             if time.monotonic() > until:
@@ -226,7 +235,8 @@ class MqttClient:
 
 
 def refusal(topic: str, reasons: Sequence[Any]) -> str | None:
-    """Return the fault of a topic that the broker refuses, or grants without acknowledgement only."""
+    """Return the fault of a topic that the broker refuses, or grants without acknowledgement
+    only."""
     refused = [str(reason) for reason in reasons if reason.value != 1]
     return (
         f"the broker does not grant topic {topic!r} with quality of service 1: {refused[0]}"
@@ -240,12 +250,14 @@ def _ignore(*_: Any) -> None:
 
 
 def _options(qos: int, *, is_stamped: bool) -> SubscribeOptions:
-    """Return how a topic is subscribed: without its retained messages where rows are stamped when they are received."""
+    """Return how a topic is subscribed: without its retained messages where rows are stamped when
+    they are received."""
     return SubscribeOptions(qos=qos, retainHandling=_NOT_SENT if is_stamped else 0)
 
 
 def look(source: MqttSource, address: str, seconds: float) -> tuple[list[Received], list[str]]:
-    """Return copies of messages that come within some seconds, by a session of its own that ends with it."""
+    """Return copies of messages that come within some seconds, by a session of its own that ends
+    with it."""
     topic = source.form.subscription(
         source.plain_topic
     )  # a shared subscription would take messages from the others
@@ -287,10 +299,12 @@ def look(source: MqttSource, address: str, seconds: float) -> tuple[list[Receive
 
 
 class MqttSender:
-    """Port `Sender`. After a lost connection it connects again; what was not acknowledged is sent again."""
+    """Port `Sender`. After a lost connection it connects again; what was not acknowledged is sent
+    again."""
 
     def __init__(self, source: MqttSource, address: str) -> None:
-        """Connect. Raises UserError if the address is none, or the broker refuses or does not answer."""
+        """Connect. Raises UserError if the address is none, or the broker refuses or does not
+        answer."""
         self._name, self._answered, self._fault = source.name, Event(), "it does not answer"
         self._client, host, port = new_client(source, address, f"alerting-replay-{os.getpid()}")
         self._client.on_connect = self._connected
@@ -301,7 +315,8 @@ class MqttSender:
             raise UserError(f"source {source.name}: the broker cannot be reached: {self._fault}")
 
     def send(self, messages: Sequence[Outgoing]) -> None:
-        """Publish messages. Raises UserError if the broker does not acknowledge all of them within half a minute."""
+        """Publish messages. Raises UserError if the broker does not acknowledge all of them within
+        half a minute."""
         published = [
             self._client.publish(message.topic, message.payload, qos=1) for message in messages
         ]
@@ -312,7 +327,8 @@ class MqttSender:
                 raise UserError(f"source {self._name}: a message was not sent: {fault}") from fault
             if not one.is_published():
                 raise UserError(
-                    f"source {self._name}: the broker did not acknowledge a message within {_SENT_S:g} s"
+                    f"source {self._name}: the broker did not acknowledge a message within "
+                    f"{_SENT_S:g} s"
                 )
 
     def close(self) -> None:

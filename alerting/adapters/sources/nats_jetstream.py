@@ -41,7 +41,8 @@ def open_nats(
 
 
 def look(source: NatsSource, address: str, _: float) -> tuple[list[Received], list[str]]:
-    """Return messages that the stream stores, of the newest ones where there are many; without a consumer."""
+    """Return messages that the stream stores, of the newest ones where there are many; without a
+    consumer."""
     client = NatsClient(source, read_address(source, address, _PORTS), is_reader=False)
     try:
         found = client.stored(_TRIED)
@@ -58,7 +59,8 @@ class NatsClient:
     sends_again = True
 
     def __init__(self, source: NatsSource, server: Address, is_reader: bool = True) -> None:
-        """Connect, and make the consumer where it is missing: it begins with all that the stream holds.
+        """Connect, and make the consumer where it is missing: it begins with all that the stream
+        holds.
 
         Without `is_reader` there is no consumer, and only `stored` can be called.
         """
@@ -128,7 +130,8 @@ class NatsClient:
         self._pulled = await jetstream.pull_subscribe_bind(durable=durable, stream=stream)
 
     def stored(self, most: int) -> list[Received]:
-        """Return messages that the stream holds, from _NEWEST before its end on, else from its beginning on."""
+        """Return messages that the stream holds, from _NEWEST before its end on, else from its
+        beginning on."""
         return self._loop.run_until_complete(self._stored(most))
 
     async def _stored(self, most: int) -> list[Received]:
@@ -156,7 +159,8 @@ class NatsClient:
     async def _receive(self, most: int) -> list[Received]:
         if self._client.is_closed or not self._client.is_connected:
             raise UserError(
-                f"the connection to the broker is lost: {self._faults[-1] if self._faults else 'it was closed'}"
+                f"the connection to the broker is lost: "
+                f"{self._faults[-1] if self._faults else 'it was closed'}"
             )
         if not most:
             await asyncio.sleep(WAIT_S)

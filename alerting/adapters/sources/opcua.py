@@ -1,4 +1,5 @@
-"""A subscription of nodes of an OPC UA server, with their quality and the time stamps of their source."""
+"""A subscription of nodes of an OPC UA server, with their quality and the time stamps of their
+source."""
 
 import asyncio
 import json
@@ -20,7 +21,8 @@ from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.opc_ua import OpcUaSource
 
 QUEUE = 1000
-"""Values of a node that the server keeps between two messages, and after a broken connection until the session ends."""
+"""Values of a node that the server keeps between two messages, and after a broken connection until
+the session ends."""
 _SLICE = timedelta(hours=1)
 _OVERFLOW = 0x480
 _TRIED = 10
@@ -31,7 +33,8 @@ logging.getLogger("asyncua").setLevel(
 
 
 def _check_address(source: OpcUaSource, address: str) -> None:
-    """Raise UserError, without any part of the address, if it is none, or if a certificate cannot be read."""
+    """Raise UserError, without any part of the address, if it is none, or if a certificate cannot
+    be read."""
     try:
         url = urlsplit(address)
         is_one = (
@@ -43,7 +46,10 @@ def _check_address(source: OpcUaSource, address: str) -> None:
     except ValueError:
         is_one = False
     if not is_one:
-        hint = "write for example opc.tcp://user:password@server:4840, in a password %2F for /, %23 for # and %3F for ?"
+        hint = (
+            "write for example opc.tcp://user:password@server:4840, in a password %2F for /, %23 "
+            "for # and %3F for ?"
+        )
         raise UserError(
             f"source {source.name}: its url is not the address of a broker; {hint}"
         ) from None
@@ -54,7 +60,8 @@ def _check_address(source: OpcUaSource, address: str) -> None:
 def open_opcua(
     source: OpcUaSource, address: str, now: Callable[[], datetime], _: Sequence[str] = ()
 ) -> ThreadedStream:
-    """Return the subscription of a source. Raises UserError, without any part of the address, if it is none."""
+    """Return the subscription of a source. Raises UserError, without any part of the address, if it
+    is none."""
     _check_address(source, address)
     losses = Losses(source.name)
     client = partial(OpcUaClient, source, address, now, losses)
@@ -64,7 +71,8 @@ def open_opcua(
 
 
 def look(source: OpcUaSource, address: str, _: float) -> tuple[list[Received], list[str]]:
-    """Return the present values of the first nodes, without a subscription. Notes name the nodes that the server refuses."""
+    """Return the present values of the first nodes, without a subscription. Notes name the nodes
+    that the server refuses."""
     _check_address(source, address)
     client = OpcUaClient(
         source, address, lambda: datetime.now(UTC), Losses(source.name), is_reader=False
@@ -76,7 +84,8 @@ def look(source: OpcUaSource, address: str, _: float) -> tuple[list[Received], l
 
 
 class OpcUaClient:
-    """Port `Client`; its event loop runs only while it is called. Values need no acknowledgement."""
+    """Port `Client`; its event loop runs only while it is called. Values need no
+    acknowledgement."""
 
     sends_again = False
 
@@ -88,7 +97,8 @@ class OpcUaClient:
         losses: Losses,
         is_reader: bool = True,
     ) -> None:
-        """Connect and subscribe all nodes. Raises UserError that names a node that the server refuses.
+        """Connect and subscribe all nodes. Raises UserError that names a node that the server
+        refuses.
 
         Without `is_reader` nothing is subscribed, and only `present` can be called.
         """
@@ -143,7 +153,8 @@ class OpcUaClient:
             start = end
 
     def present(self, most: int) -> tuple[list[Received], list[str]]:
-        """Return the present values of the first nodes, and a sentence for each that the server refuses."""
+        """Return the present values of the first nodes, and a sentence for each that the server
+        refuses."""
         found, notes = list[Received](), list[str]()
         for id, name in [*self._names.items()][:most]:
             try:
@@ -168,7 +179,8 @@ class OpcUaClient:
         self._lost = first_line(error)
 
     def receive(self, most: int) -> Sequence[Received]:
-        """Return all values that have come, as the server sends none again, and up to `most` of the history."""
+        """Return all values that have come, as the server sends none again, and up to `most` of the
+        history."""
         if self._lost is not None and not self._values:  # the server sends none of them again
             raise UserError(f"the connection to the server is lost: {self._lost}")
         if self._lost is None:
@@ -188,7 +200,8 @@ class OpcUaClient:
             )
         except ua.UaStatusCodeError as error:
             self._losses.add(
-                f"the server gives no history of node {node} ({first_line(error)}): what changed without a connection is missing"
+                f"the server gives no history of node {node} ({first_line(error)}): what changed "
+                f"without a connection is missing"
             )
             self._history = deque(one for one in self._history if one[0] != node)
         else:
@@ -206,7 +219,8 @@ class OpcUaClient:
             self._loop.close()
 
     def _received(self, node: str, found: Any) -> Received:
-        """Return a value as a row. A value of bad quality is none, and one that is missing, endless or no number (NaN) is bad."""
+        """Return a value as a row. A value of bad quality is none, and one that is missing, endless
+        or no number (NaN) is bad."""
         source, spec = self._source, self._source.nodes[node]
         code = found.StatusCode.value if found.StatusCode is not None else 0
         value = found.Value.Value if found.Value is not None else None

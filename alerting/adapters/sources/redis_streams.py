@@ -20,7 +20,8 @@ from alerting.definitions.sources.streamed import RedisSource
 from alerting.usecases.sources.stream import subscription
 
 IDLE_MS = 60_000
-"""Time after which entries that another consumer of the group did not acknowledge are taken over (ms)."""
+"""Time after which entries that another consumer of the group did not acknowledge are taken over
+(ms)."""
 CLAIM_S = 20.0
 LOOK_S = 10.0
 MOST_STREAMS = 1000
@@ -32,7 +33,8 @@ _TRIED = 10
 def open_redis(
     source: RedisSource, address: str, now: Callable[[], datetime], earlier: Sequence[str] = ()
 ) -> ThreadedStream:
-    """Return the subscription of a source. `earlier`: keys that are not read any more. Raises UserError for no address."""
+    """Return the subscription of a source. `earlier`: keys that are not read any more. Raises
+    UserError for no address."""
     server = _server(source, address)
     return ThreadedStream(source.name, lambda: RedisClient(source, server, earlier), now)
 
@@ -41,7 +43,8 @@ def _server(source: RedisSource, address: str) -> Address:
     server = read_address(source, address, _PORTS, has_path=True)
     if server.path and not server.path.isdecimal():
         raise UserError(
-            f"source {source.name}: the path of its url is the number of a database: redis://server/0"
+            f"source {source.name}: the path of its url is the number of a database: "
+            f"redis://server/0"
         )
     return server
 
@@ -57,12 +60,14 @@ def look(source: RedisSource, address: str, _: float) -> tuple[list[Received], l
 
 
 class RedisClient:
-    """Port `Client`: a consumer with the name of this machine, which first gets what it had not acknowledged."""
+    """Port `Client`: a consumer with the name of this machine, which first gets what it had not
+    acknowledged."""
 
     sends_again = True
 
     def __init__(self, source: RedisSource, server: Address, earlier: Sequence[str]) -> None:
-        """Connect, and make the group of each stream where it is missing: it begins with all that the stream holds."""
+        """Connect, and make the group of each stream where it is missing: it begins with all that
+        the stream holds."""
         self._source, self._group, self._name = (
             source,
             f"alerting-{source.name}",
@@ -129,7 +134,8 @@ class RedisClient:
             if key not in self._ids and self._matches(key.decode("utf-8", "replace")):
                 if len(self._ids) == MOST_STREAMS:
                     raise UserError(
-                        f"more than {MOST_STREAMS} streams have the topic {self._topic!r}: make it narrower"
+                        f"more than {MOST_STREAMS} streams have the topic {self._topic!r}: make it "
+                        f"narrower"
                     )
                 with suppress(
                     redis.ResponseError
@@ -149,7 +155,8 @@ class RedisClient:
         yield from self._redis.scan_iter(match=separator.join(levels), count=1000, _type="stream")
 
     def _take_over(self, most: int) -> Iterator[Received]:
-        """Yield entries that no consumer of the group has acknowledged for a while: theirs, which may have died, and our own."""
+        """Yield entries that no consumer of the group has acknowledged for a while: theirs, which
+        may have died, and our own."""
         for key in self._ids:
             start = self._claims.get(key, b"0-0")
             self._claims[key], entries, *_ = self._redis.xautoclaim(

@@ -11,7 +11,8 @@ Resolve = Callable[[Secret], str]
 
 
 def resolver(environ: Mapping[str, str], connection: Callable[[str], str] | None = None) -> Resolve:
-    """Return the function that finds any secret; a source gets `allowed_secrets`. `connection`: of Airflow by its id, in a DAG.
+    """Return the function that finds any secret; a source gets `allowed_secrets`. `connection`: of
+    Airflow by its id, in a DAG.
 
     The function raises UserError, without the secret, if it is not there.
     """
@@ -21,7 +22,8 @@ def resolver(environ: Mapping[str, str], connection: Callable[[str], str] | None
             found = environ.get(secret.env, "")
             if not found:
                 raise UserError(
-                    f"the environment variable {secret.env} is not set; the process that reads the source needs it"
+                    f"the environment variable {secret.env} is not set; the process that reads the "
+                    f"source needs it"
                 )
             return found
         if secret.file is not None:
@@ -39,7 +41,8 @@ def resolver(environ: Mapping[str, str], connection: Callable[[str], str] | None
 def allowed_secrets(
     environ: Mapping[str, str], rules: SecretRules, connection: Callable[[str], str] | None = None
 ) -> Resolve:
-    """Return the function that finds the secrets of sources. It raises UserError also for what a source may not name."""
+    """Return the function that finds the secrets of sources. It raises UserError also for what a
+    source may not name."""
     resolve = resolver(environ, connection)
 
     def find(secret: Secret) -> str:
@@ -66,7 +69,8 @@ def _read(path: Path) -> str:
 
 
 def require_private(path: Path) -> None:
-    """Raise UserError if others than its owner may read a file. Raises OSError if it is not there."""
+    """Raise UserError if others than its owner may read a file. Raises OSError if it is not
+    there."""
     if path.stat().st_mode & 0o077:
         raise UserError(
             f"the file of the secret, {path}, may be read by others: run `chmod 600` on it"

@@ -1,4 +1,5 @@
-"""Connections by which recorded readings are sent to where a source reads: one small class for each kind."""
+"""Connections by which recorded readings are sent to where a source reads: one small class for each
+kind."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,14 +27,16 @@ def open_sender(
 ) -> Sender:
     """Return a connection to where a source reads.
 
-    `address`: of its broker; `api`: address of the console, and a token. Raises UserError for a kind that nothing is sent to.
+    `address`: of its broker; `api`: address of the console, and a token. Raises UserError for a
+    kind that nothing is sent to.
     """
     if source.kind == HTTP:
         return HttpSender(source.name, *api())
     if source.kind not in SENDERS:
         kinds = ", ".join([*SENDERS, HTTP])
         raise UserError(
-            f"source {source.name!r} is of kind {source.kind}; recorded readings are sent to kinds {kinds}"
+            f"source {source.name!r} is of kind {source.kind}; recorded readings are sent to kinds "
+            f"{kinds}"
         )
     module, name = SENDERS[source.kind]
     made: Sender = getattr(import_module(module), name)(source, address())
@@ -51,7 +54,8 @@ class HttpSender:
         )
 
     def send(self, messages: Sequence[Outgoing]) -> None:
-        """Send rows, again while the API has too much to do. Raises UserError if one is refused, or the API does not answer."""
+        """Send rows, again while the API has too much to do. Raises UserError if one is refused, or
+        the API does not answer."""
         body = b"\n".join(message.payload for message in messages)
         until = time.monotonic() + _ANSWER_S
         while (answer := self._post(body)).status_code == _BUSY and time.monotonic() < until:
@@ -69,7 +73,8 @@ class HttpSender:
         if found["refused"]:
             first = found["lines"][0]
             raise UserError(
-                f"the API refused {found['refused']} of {len(messages)} rows: row {first['line']}: {first['reason']}"
+                f"the API refused {found['refused']} of {len(messages)} rows: row {first['line']}: "
+                f"{first['reason']}"
             )
 
     def _post(self, body: bytes) -> httpx.Response:

@@ -1,4 +1,5 @@
-"""Rows of tables and queries in any database that SQLAlchemy knows, read on from an increasing column."""
+"""Rows of tables and queries in any database that SQLAlchemy knows, read on from an increasing
+column."""
 
 import json
 import math
@@ -24,7 +25,9 @@ from alerting.ports import Records
 MOST_BYTES = 16 << 20
 """Bytes of values after which a chunk ends, unless all its rows have the same cursor."""
 _MOST_OF_ONE = 4 * MOST_BYTES
-_AT_ONCE = 64  # rows for which PostgreSQL is asked at once; the other drivers hand on row by row without a way to the server
+# rows for which PostgreSQL is asked at once; the other drivers hand on row by row without a way to
+# the server
+_AT_ONCE = 64
 _LARGE = 1 << 20
 _BYTEA = 17  # the type of bytes in PostgreSQL
 Cursor = int | float | Decimal | str | datetime | date
@@ -32,7 +35,8 @@ Cursor = int | float | Decimal | str | datetime | date
 
 @dataclass(frozen=True)
 class SqlReader:
-    """Port `RecordReader` for sources of kind `sql`. `plant_zone`: of instants without a zone where the source names none.
+    """Port `RecordReader` for sources of kind `sql`. `plant_zone`: of instants without a zone where
+    the source names none.
 
     `statement_s`: time limit of a chunk, at the server where it has one, and here.
     """
@@ -43,11 +47,13 @@ class SqlReader:
     statement_s: float = STATEMENT_S
 
     def read(self, source: SqlSource, cursor: str | None) -> Iterator[Records]:
-        """Yield chunks of rows whose cursor is not below the last one, in its order. Each is read in a transaction of its own.
+        """Yield chunks of rows whose cursor is not below the last one, in its order. Each is read
+        in a transaction of its own.
 
-        Rows with the last value itself are read again: others of it may have come since. Raises UserError if the database cannot
-        be reached or read in time, if more rows share a value than fit into a chunk, if the cursor cannot be read, or if the
-        source has an overlap and its cursor is no instant. A cursor of instants stays at most at now: one row with a later stamp
+        Rows with the last value itself are read again: others of it may have come since. Raises
+        UserError if the database cannot be reached or read in time, if more rows share a value than
+        fit into a chunk, if the cursor cannot be read, or if the source has an overlap and its
+        cursor is no instant. A cursor of instants stays at most at now: one row with a later stamp
         does not hide the rows before it.
         """
         last = None if cursor is None else _read_cursor(source.name, cursor)
@@ -79,7 +85,8 @@ class SqlReader:
 
 
 class _Fetched(NamedTuple):
-    """Rows in the order of the cursor. `is_cut`: the chunk ended before its last row, as it had too many bytes."""
+    """Rows in the order of the cursor. `is_cut`: the chunk ended before its last row, as it had too
+    many bytes."""
 
     rows: list[dict[str, Any]]
     is_cut: bool
@@ -105,7 +112,8 @@ def _chunks(
             return
         if rows[0][source.cursor] == newest:
             raise UserError(
-                f"source {source.name}: {source.chunk} rows or more have the {source.cursor} {newest}, so reading cannot go on "
+                f"source {source.name}: {source.chunk} rows or more have the {source.cursor} "
+                f"{newest}, so reading cannot go on "
                 "after it: name another column as cursor, or a larger chunk"
             )
         last = newest
@@ -114,7 +122,8 @@ def _chunks(
 def _fetch(
     connection: sa.Connection, source: SqlSource, last: Cursor | None, *, seconds: float
 ) -> _Fetched:
-    """Return the next rows: as many as a chunk may have, or fewer with about `MOST_BYTES`. Raises TimeoutError, UserError."""
+    """Return the next rows: as many as a chunk may have, or fewer with about `MOST_BYTES`. Raises
+    TimeoutError, UserError."""
     with read_transaction(connection, seconds):
         is_postgres = connection.dialect.name == "postgresql"
         statement = _statement(source, last, _columns(connection, source) if is_postgres else ())
@@ -134,15 +143,18 @@ def _fetch(
             if size >= _MOST_OF_ONE:
                 leave(connection)
                 raise UserError(
-                    f"source {source.name}: the rows with the {source.cursor} {shown(rows[-1].get(source.cursor))} have more "
-                    f"than {_MOST_OF_ONE >> 20} MB: name another column as cursor, or a query without the large columns"
+                    f"source {source.name}: the rows with the {source.cursor} "
+                    f"{shown(rows[-1].get(source.cursor))} have more "
+                    f"than {_MOST_OF_ONE >> 20} MB: name another column as cursor, or a query "
+                    f"without the large columns"
                 )
         found.close()
         return _Fetched(rows, is_cut=False)
 
 
 def _columns(connection: sa.Connection, source: SqlSource) -> tuple[str, ...]:
-    """Return the columns of a source in PostgreSQL if some hold bytes, without these: they need not be sent to be left out."""
+    """Return the columns of a source in PostgreSQL if some hold bytes, without these: they need not
+    be sent to be left out."""
     none = _statement(source, None).order_by(None).limit(0)
     described = connection.execute(none).cursor.description
     titles = tuple(
@@ -152,7 +164,8 @@ def _columns(connection: sa.Connection, source: SqlSource) -> tuple[str, ...]:
 
 
 def _newest(source: SqlSource, rows: list[dict[str, Any]]) -> Any:
-    """Return the last value of the cursor. Raises UserError without one, for infinity, and for one that excludes an overlap."""
+    """Return the last value of the cursor. Raises UserError without one, for infinity, and for one
+    that excludes an overlap."""
     if source.cursor not in rows[0]:
         raise UserError(
             f"source {source.name}: the rows have no column {source.cursor!r}: {', '.join(rows[0])}"
@@ -161,12 +174,14 @@ def _newest(source: SqlSource, rows: list[dict[str, Any]]) -> Any:
     if not values:
         found = shown(rows[-1][source.cursor])
         raise UserError(
-            f"source {source.name}: its cursor {source.cursor!r} is {found}, after which nothing can come: name a column that "
+            f"source {source.name}: its cursor {source.cursor!r} is {found}, after which nothing "
+            f"can come: name a column that "
             "only increases, or leave such rows out by a query"
         )
     if source.overlap is not None and not isinstance(values[-1], datetime):
         raise UserError(
-            f"source {source.name}: its cursor {source.cursor!r} is no instant ({shown(values[-1])}), so it can have no overlap: "
+            f"source {source.name}: its cursor {source.cursor!r} is no instant "
+            f"({shown(values[-1])}), so it can have no overlap: "
             "name a column of instants as cursor, or leave overlap out"
         )
     return values[-1]
@@ -207,7 +222,8 @@ def _plain(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 def _value(value: Any) -> Any:
-    """Return a value that a row of a source may hold: a day becomes its first instant, what is no value of a row its text."""
+    """Return a value that a row of a source may hold: a day becomes its first instant, what is no
+    value of a row its text."""
     if value is None or isinstance(value, bool | int | float | Decimal | str | datetime):
         return value
     if isinstance(value, date):
@@ -234,7 +250,8 @@ def _write_cursor(value: Any) -> str:
 
 
 def _read_cursor(name: str, text: object) -> Cursor:
-    """Return the place up to which a source is read. Raises UserError for a text that `_write_cursor` does not write."""
+    """Return the place up to which a source is read. Raises UserError for a text that
+    `_write_cursor` does not write."""
     try:
         if not isinstance(text, str):
             raise TypeError
@@ -250,7 +267,8 @@ def _read_cursor(name: str, text: object) -> Cursor:
             raise ValueError
     except (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError):
         raise UserError(
-            f"source {name}: where it was read to cannot be read ({shown(text)}, field cursor in source_progress); read it from "
+            f"source {name}: where it was read to cannot be read ({shown(text)}, field cursor in "
+            f"source_progress); read it from "
             f"its beginning, which stores nothing twice: alerting source backfill {name}"
         ) from None
     return number

@@ -1,4 +1,5 @@
-"""Connections to the databases of sources: they only read, and what takes too long is broken off on both sides."""
+"""Connections to the databases of sources: they only read, and what takes too long is broken off on
+both sides."""
 
 import os
 import socket
@@ -39,7 +40,8 @@ _MYSQL_LIMITS = (5, 7, 8)  # the version from which MySQL has a limit of time
 
 
 def engine_of(name: str, address: str) -> sa.Engine:
-    """Return an engine without a pool. Raises UserError, without the address, if that cannot be used. `name`: of the source."""
+    """Return an engine without a pool. Raises UserError, without the address, if that cannot be
+    used. `name`: of the source."""
     try:
         url = sa.make_url(address)
         url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
@@ -62,7 +64,8 @@ def engine_of(name: str, address: str) -> sa.Engine:
 def read_transaction(connection: sa.Connection, seconds: float) -> Iterator[None]:
     """Begin a transaction that only reads, as far as the database knows such, and end it.
 
-    Raises TimeoutError if it takes longer than `seconds` and its server has not ended it: by then the connection is closed.
+    Raises TimeoutError if it takes longer than `seconds` and its server has not ended it: by then
+    the connection is closed.
     """
     raw, is_late = connection.connection.dbapi_connection, Event()
 
@@ -101,7 +104,8 @@ def leave(connection: sa.Connection) -> None:
 
 
 def _limits(connection: sa.Connection, raw: Any, seconds: float) -> tuple[str, ...]:
-    """Return the statements after which the server ends what takes longer; a driver with a limit of its own has it set."""
+    """Return the statements after which the server ends what takes longer; a driver with a limit of
+    its own has it set."""
     millis, dialect = max(int(seconds * 1000), 1), connection.dialect
     if dialect.name == "postgresql":
         return (f"SET LOCAL statement_timeout = {millis}",)
@@ -118,7 +122,8 @@ def _limits(connection: sa.Connection, raw: Any, seconds: float) -> tuple[str, .
 
 
 def _break_off(raw: Any) -> None:
-    """End what a connection waits for, from another thread: as its driver offers, or by closing its socket."""
+    """End what a connection waits for, from another thread: as its driver offers, or by closing its
+    socket."""
     with suppress(Exception):
         if hasattr(raw, "interrupt"):  # SQLite
             raw.interrupt()

@@ -1,4 +1,5 @@
-"""A subscription through a client that blocks: in a thread of its own, and opened again after a while whenever it breaks."""
+"""A subscription through a client that blocks: in a thread of its own, and opened again after a
+while whenever it breaks."""
 
 import logging
 import threading
@@ -18,7 +19,8 @@ from alerting.usecases.sources.stream import Message
 MOST_UNACKNOWLEDGED = 1000
 """Messages of a source that are here and not acknowledged: the bound of memory, with MOST_BYTES."""
 MOST_WAITING = 50_000
-"""The same of a source whose server sends a value once: about 40 MB, or 17 minutes of 50 values a second."""
+"""The same of a source whose server sends a value once: about 40 MB, or 17 minutes of 50 values a
+second."""
 MOST_BYTES = 64 << 20
 LARGEST_MESSAGE = 1 << 20
 """Size of the largest message that can be stored (bytes)."""
@@ -36,7 +38,8 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Received:
-    """A message as a client got it. `token`: what acknowledges it. `at`: when the broker got it, where the broker says so."""
+    """A message as a client got it. `token`: what acknowledges it. `at`: when the broker got it,
+    where the broker says so."""
 
     topic: str
     payload: bytes
@@ -45,7 +48,8 @@ class Received:
 
 
 class Client(Protocol):
-    """A connection to a broker, used by one thread. Any exception means that it is broken, and it is opened again.
+    """A connection to a broker, used by one thread. Any exception means that it is broken, and it
+    is opened again.
 
     `sends_again`: whether messages of an earlier connection that were not acknowledged come again.
     """
@@ -54,7 +58,8 @@ class Client(Protocol):
     def sends_again(self) -> bool: ...
 
     def receive(self, most: int) -> Sequence[Received]:
-        """Return the next messages, at most about `most`, after at most WAIT_S; with 0 only keep the connection alive."""
+        """Return the next messages, at most about `most`, after at most WAIT_S; with 0 only keep
+        the connection alive."""
 
     def acknowledge(self, tokens: Sequence[Any]) -> None:
         """Tell the broker that messages need not be sent again."""
@@ -64,7 +69,8 @@ class Client(Protocol):
 
 
 class Losses:
-    """Counts of values that a subscription has lost for ever, by reason, until they are taken. For several threads at once."""
+    """Counts of values that a subscription has lost for ever, by reason, until they are taken. For
+    several threads at once."""
 
     def __init__(self, name: str) -> None:
         self._name, self._lock = name, threading.Lock()
@@ -88,7 +94,8 @@ class Losses:
 
 
 class _Connection:
-    """The messages of one connection that are not acknowledged yet. Those of an earlier one come again, and are dropped.
+    """The messages of one connection that are not acknowledged yet. Those of an earlier one come
+    again, and are dropped.
 
     `most`: bound of these messages. Only the thread of the client adds messages and counts them.
     """
@@ -101,7 +108,8 @@ class _Connection:
         self._most, self._largest = most, 0
 
     def take_over(self, earlier: "_Connection") -> int:
-        """Take messages that do not come again; there is nothing to acknowledge any more. Return how many find no room."""
+        """Take messages that do not come again; there is nothing to acknowledge any more. Return
+        how many find no room."""
         with suppress(IndexError):
             while self.headroom:
                 message = earlier.messages.popleft()
@@ -113,7 +121,10 @@ class _Connection:
         self._largest = max(self._largest, size)
         if size > LARGEST_MESSAGE:
             payload = payload[:_BEGINNING]
-            fault = f"has {size} bytes, more than {LARGEST_MESSAGE}; only its first {_BEGINNING} are kept"
+            fault = (
+                f"has {size} bytes, more than {LARGEST_MESSAGE}; only its first {_BEGINNING} are "
+                f"kept"
+            )
         self._put(received.topic, payload, received.at or now, received.token, fault)
 
     def _put(self, topic: str, payload: bytes, at: datetime, token: Any, fault: str | None) -> None:
@@ -137,7 +148,8 @@ class _Connection:
         return dropped
 
     def take_done(self, wait: float) -> list[Any]:
-        """Return the tokens of messages that are stored. `wait`: seconds to wait for the first of them."""
+        """Return the tokens of messages that are stored. `wait`: seconds to wait for the first of
+        them."""
         tokens: list[Any] = []
         with suppress(Empty):
             while True:
@@ -153,7 +165,8 @@ class _Connection:
 
     @property
     def headroom(self) -> int:
-        """Return how many messages may come: of the size of the largest so far, of LARGEST_MESSAGE before the first."""
+        """Return how many messages may come: of the size of the largest so far, of LARGEST_MESSAGE
+        before the first."""
         left = MOST_BYTES - self.bytes
         return max(
             min(
@@ -176,10 +189,12 @@ class ThreadedStream:
         is_sent_once: bool = False,
         history: timedelta = timedelta(0),
     ) -> None:
-        """Connect in the background. `connect`: returns an open client, or raises anything. `losses`: those of the client.
+        """Connect in the background. `connect`: returns an open client, or raises anything.
+        `losses`: those of the client.
 
-        `is_sent_once`: the server sends a value once. Then MOST_WAITING of them are kept, also while none can be stored; of more
-        the oldest are dropped. `history`: how far back a new connection reads, so after such a drop there is a new one.
+        `is_sent_once`: the server sends a value once. Then MOST_WAITING of them are kept, also
+        while none can be stored; of more the oldest are dropped. `history`: how far back a new
+        connection reads, so after such a drop there is a new one.
         """
         self._name, self._connect, self._now = name, connect, now
         self._is_sent_once, self._history = is_sent_once, history
@@ -193,7 +208,8 @@ class ThreadedStream:
         self._thread.start()
 
     def batch(self) -> list[Message]:
-        """Return the next messages. Raises UserError while the broker cannot be reached and none is left."""
+        """Return the next messages. Raises UserError while the broker cannot be reached and none is
+        left."""
         found: list[Message] = []
         messages = self._connection.messages
         with suppress(IndexError):
@@ -208,7 +224,8 @@ class ThreadedStream:
         return self._losses.take()
 
     def close(self) -> None:
-        """Acknowledge what is stored, and disconnect; the broker keeps all other messages. `batch` returns what had come."""
+        """Acknowledge what is stored, and disconnect; the broker keeps all other messages. `batch`
+        returns what had come."""
         self._closed.set()
         self._thread.join(_CLOSE_S)
 
@@ -222,7 +239,10 @@ class ThreadedStream:
                 Exception
             ) as error:  # of any client library, or of the platform: the connection is opened again
                 wait = _FIRST_WAIT_S if time.monotonic() - began > _GOOD_S else wait
-                own = f"the stream service itself fails, not the broker: {type(error).__name__}: {first_line(error)}"
+                own = (
+                    f"the stream service itself fails, not the broker: {type(error).__name__}: "
+                    f"{first_line(error)}"
+                )
                 reason = str(error) if isinstance(error, UserError) else own
                 self._fault = reason
                 _log.warning("source %s: %s; trying again in %.1f s", self._name, reason, wait)
@@ -259,7 +279,8 @@ class ThreadedStream:
                 client.close()
 
     def _add(self, connection: _Connection, found: list[Received]) -> list[Received]:
-        """Add messages with the time of now. Return those that wait because the clock, which can be in the database, fails."""
+        """Add messages with the time of now. Return those that wait because the clock, which can be
+        in the database, fails."""
         if not found:
             return found
         try:
@@ -293,7 +314,8 @@ class ThreadedStream:
             self._broken_at = self._broken_at or self._now()
 
     def _drop_oldest(self, connection: _Connection) -> None:
-        """Drop values beyond the bounds: they are lost, unless the history that a new connection reads has them."""
+        """Drop values beyond the bounds: they are lost, unless the history that a new connection
+        reads has them."""
         first = next(iter(connection.messages), None)
         dropped = connection.drop_oldest() if self._is_sent_once else 0
         if not dropped or first is None:
@@ -305,7 +327,8 @@ class ThreadedStream:
             self._losses.add(_TOO_MANY, dropped)
 
     def _note_gap(self) -> None:
-        """Note what was missed before a connection, of a server that sends a value once, where its history is too short."""
+        """Note what was missed before a connection, of a server that sends a value once, where its
+        history is too short."""
         if self._broken_at is None and not self._dropped:
             return
         try:
@@ -325,7 +348,10 @@ class ThreadedStream:
 def gap(what: str, start: datetime, end: datetime) -> str:
     """Return how values of an interval were lost, of a server that sends a value once."""
     times = f"from {start.isoformat(timespec='seconds')} to {end.isoformat(timespec='seconds')}"
-    return f"{what} {times}: what changed meanwhile is missing; state a longer `history` in the source if its server has one"
+    return (
+        f"{what} {times}: what changed meanwhile is missing; state a longer `history` in the "
+        f"source if its server has one"
+    )
 
 
 @contextmanager
@@ -340,9 +366,11 @@ def _faults_of_the_broker() -> Iterator[None]:
 
 
 class _Stamps:
-    """When messages were received. The clock is asked once for many of them, as it may be in the database.
+    """When messages were received. The clock is asked once for many of them, as it may be in the
+    database.
 
-    Each message is at least a millisecond after the one before of its topic: stamped with it, none replaces another.
+    Each message is at least a millisecond after the one before of its topic: stamped with it, none
+    replaces another.
     """
 
     def __init__(self) -> None:

@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     Check = Callable[..., CheckedReadings | CheckedEvents]
 
 app = typer.Typer(
-    help="Import readings, events and assets from CSV (any separator, also compressed) or Parquet files.",
-    epilog="A file is checked as a whole before anything is written. A second import of the same file changes nothing; repeat an "
+    help=(
+        "Import readings, events and assets from CSV (any separator, also compressed) or Parquet "
+        "files."
+    ),
+    epilog="A file is checked as a whole before anything is written. A second import of the same "
+    "file changes nothing; repeat an "
     "interrupted import.",
     no_args_is_help=True,
 )
@@ -109,7 +113,8 @@ def events(
     dry_run: options.DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Import events: one line per failure, stop, maintenance; further columns become attributes of the event.
+    """Import events: one line per failure, stop, maintenance; further columns become attributes of
+    the event.
 
     Unknown assets and event types are declared. The same event given again,
     e.g. with its end, is merged.
@@ -160,7 +165,8 @@ def assets(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Import assets: their attributes, and their variables with type, unit, range, delay and whether they can be set.
+    """Import assets: their attributes, and their variables with type, unit, range, delay and
+    whether they can be set.
 
     A YAML or JSON file holds one document, a list, or a map by name; in a table
     every further column becomes an attribute. Fields of the file replace stored
@@ -208,7 +214,8 @@ def file_layout(
 def with_time_columns(
     layout: "Layout", time: str | None, time_format: str | None, tz: str | None
 ) -> "Layout":
-    """Return the layout with the column and format of its time stamps; ALERTING_TIMEZONE is the zone of the plant."""
+    """Return the layout with the column and format of its time stamps; ALERTING_TIMEZONE is the
+    zone of the plant."""
     from alerting.settings.environment import read_settings, variable
 
     settings = read_settings(os.environ)
@@ -247,7 +254,8 @@ def _duration(text: str, option: str) -> "timedelta":
 
 
 def _import(check: "Check", reject: "Reject | None", dry_run: bool, as_json: bool) -> None:
-    """Check a whole file, print its profile, write its rows unless this is a dry run, and print the changes.
+    """Check a whole file, print its profile, write its rows unless this is a dry run, and print the
+    changes.
 
     `check`: `check_readings` or `check_events` of the file.
     """
@@ -276,7 +284,8 @@ def _parse_rename(text: str) -> tuple[str, str]:
 def _rejects(
     file: Path, skip_bad: bool, rejects: Path | None, dry_run: bool
 ) -> "AbstractContextManager[Reject | None]":
-    """Return the receiver of bad lines: a rejects file, `_ignore` in a dry run, None without --skip-bad."""
+    """Return the receiver of bad lines: a rejects file, `_ignore` in a dry run, None without
+    --skip-bad."""
     from alerting.adapters.files.rejects import RejectsFile, rejects_path
 
     if rejects and not skip_bad:

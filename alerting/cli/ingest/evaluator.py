@@ -1,4 +1,5 @@
-"""The evaluator of `alerting stream`: evaluates what was stored and delivers notifications, each in a thread of its own.
+"""The evaluator of `alerting stream`: evaluates what was stored and delivers notifications, each in
+a thread of its own.
 
 So a slow evaluation or a slow channel does not hold up the storing of messages.
 """
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from alerting.ports import ReadingRow
 
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 1.0
-"""Pause between two evaluations: a tenth of the smallest latency within these bounds, and at least as long as the last one took.
-So evaluations take half a core at most."""
+"""Pause between two evaluations: a tenth of the smallest latency within these bounds, and at least
+as long as the last one took. So evaluations take half a core at most."""
 PAUSE_AFTER_FAULT_S = 2.0
 _STOP_S = 8.0
 _log = logging.getLogger(__name__)
@@ -35,7 +36,8 @@ class Evaluator:
         self._stopped, self._evaluated, self._events = Event(), Event(), Event()
         self._faults: dict[str, str] = {}
         self.stored_until: datetime | None = None
-        """Instant before which all received messages are stored: evaluating later ones would make them late."""
+        """Instant before which all received messages are stored: evaluating later ones would make
+        them late."""
         self._threads = [
             Thread(target=self._repeat, args=(one,), daemon=True)
             for one in (self.evaluate, self.deliver)
@@ -52,7 +54,8 @@ class Evaluator:
         return all(thread.is_alive() for thread in self._threads)
 
     def close(self) -> None:
-        """Stop both threads after their present work, or without it after some seconds: both may be killed at any time."""
+        """Stop both threads after their present work, or without it after some seconds: both may be
+        killed at any time."""
         self._stopped.set()
         self._evaluated.set()
         until = time.monotonic() + _STOP_S
@@ -91,7 +94,8 @@ class Evaluator:
     def deliver(self) -> None:
         """Deliver the notifications that are due after the next evaluation.
 
-        An event may begin or end a suppression: then also end the muting of episodes that are no longer suppressed.
+        An event may begin or end a suppression: then also end the muting of episodes that are no
+        longer suppressed.
         """
         self._evaluated.wait()
         self._evaluated.clear()
@@ -100,7 +104,8 @@ class Evaluator:
         (deliver_due if has_events else deliver_now)(self._platform, now)
 
     def _repeat(self, work: Callable[[], None]) -> None:
-        """Repeat work until the evaluator is stopped. After a fault the scheduler's rounds do the same work."""
+        """Repeat work until the evaluator is stopped. After a fault the scheduler's rounds do the
+        same work."""
         while not self._stopped.is_set():
             try:
                 work()

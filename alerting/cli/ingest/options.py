@@ -15,7 +15,10 @@ Time = Annotated[
     str | None,
     typer.Option(
         "--time",
-        help="Column of the time stamps, or two with a plus: 'Date + Time'. Left out: ts, or the one that holds stamps.",
+        help=(
+            "Column of the time stamps, or two with a plus: 'Date + Time'. Left out: ts, or the "
+            "one that holds stamps."
+        ),
         metavar="COL",
     ),
 ]
@@ -23,7 +26,10 @@ TimeFormat = Annotated[
     str | None,
     typer.Option(
         "--time-format",
-        help="Format of stamps: iso, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy …, or as %d.%m.%Y %H:%M:%S; found when left out.",
+        help=(
+            "Format of stamps: iso, dd.mm.yyyy, dd/mm/yyyy, mm/dd/yyyy …, or as %d.%m.%Y "
+            "%H:%M:%S; found when left out."
+        ),
         metavar="FORMAT",
     ),
 ]
@@ -31,7 +37,8 @@ Sequence = Annotated[
     str | None,
     typer.Option(
         "--sequence",
-        help="The file has no time stamps: rows are this far apart, e.g. 1m, in their order for each asset, or by the number "
+        help="The file has no time stamps: rows are this far apart, e.g. 1m, in their order for "
+        "each asset, or by the number "
         "of the unit (from 1) in the column --time.",
         metavar="STEP",
     ),
@@ -40,7 +47,10 @@ Start = Annotated[
     str | None,
     typer.Option(
         "--start",
-        help="Instant of the first row, or of unit number 1, of a --sequence; 2000-01-01T00:00:00Z when left out.",
+        help=(
+            "Instant of the first row, or of unit number 1, of a --sequence; 2000-01-01T00:00:00Z "
+            "when left out."
+        ),
         metavar="TIME",
     ),
 ]
@@ -48,7 +58,8 @@ Delay = Annotated[
     str | None,
     typer.Option(
         "--delay",
-        help="Time from the start of an event, and from its end, until it is known, e.g. 14d for complaints; it is stored with "
+        help="Time from the start of an event, and from its end, until it is known, e.g. 14d for "
+        "complaints; it is stored with "
         "the type.",
         metavar="DURATION",
     ),
@@ -76,7 +87,10 @@ Zone = Annotated[
     str | None,
     typer.Option(
         "--tz",
-        help="Time zone of stamps that name none, e.g. Europe/Berlin; ALERTING_TIMEZONE when left out.",
+        help=(
+            "Time zone of stamps that name none, e.g. Europe/Berlin; ALERTING_TIMEZONE when left "
+            "out."
+        ),
         metavar="ZONE",
     ),
 ]
@@ -108,7 +122,10 @@ Missing = Annotated[
     list[str] | None,
     typer.Option(
         "--missing",
-        help="A text that means a missing value, in addition to #NV, --- and similar ones; may be repeated.",
+        help=(
+            "A text that means a missing value, in addition to #NV, --- and similar ones; may be "
+            "repeated."
+        ),
         metavar="TEXT",
     ),
 ]
@@ -116,7 +133,10 @@ Strict = Annotated[
     bool,
     typer.Option(
         "--strict",
-        help="Count a line as bad if one of its cells is not a value of its column; without it the cell is missing.",
+        help=(
+            "Count a line as bad if one of its cells is not a value of its column; without it the "
+            "cell is missing."
+        ),
     ),
 ]
 DryRun = Annotated[
@@ -145,7 +165,10 @@ QualitySuffix = Annotated[
     str | None,
     typer.Option(
         "--quality-suffix",
-        help="Suffix of columns that hold the quality of another column's samples: _q for temperature_q.",
+        help=(
+            "Suffix of columns that hold the quality of another column's samples: _q for "
+            "temperature_q."
+        ),
         metavar="TEXT",
     ),
 ]
@@ -160,7 +183,10 @@ Duplicates = Annotated[
     Literal["refuse", "last", "mean"],
     typer.Option(
         "--duplicates",
-        help="Lines that state an instant of an asset again: refuse those with another value, keep the last value, or the mean.",
+        help=(
+            "Lines that state an instant of an asset again: refuse those with another value, keep "
+            "the last value, or the mean."
+        ),
     ),
 ]
 SkipBad = Annotated[
@@ -200,7 +226,8 @@ Lasting = Annotated[
     bool | None,
     typer.Option(
         "--lasting/--instant",
-        help="Lasting events go on until their end is known, instant ones have none. Left out: as these types are stored "
+        help="Lasting events go on until their end is known, instant ones have none. Left out: as "
+        "these types are stored "
         "already, else lasting if there is a column of ends.",
         show_default=False,
     ),

@@ -112,7 +112,8 @@ def _bad_cells(columns: "Sequence[UnderstoodColumn]") -> list[str]:
         )
         where = f" (first: line {column.first_bad[0].split(',')[0]})" if column.first_bad else ""
         lines.append(
-            f"column {column.title[:60]!r}: {_not_numbers(column.bad, column.bad_cells, cells)} as missing{where}"
+            f"column {column.title[:60]!r}: {_not_numbers(column.bad, column.bad_cells, cells)} as "
+            f"missing{where}"
         )
     return lines
 
@@ -132,7 +133,8 @@ def print_result(result: "ImportResult", reject: "Reject | None", as_json: bool)
         return
     span = f", {short(result.first)} to {short(result.last)}" if result.first else ""
     lines = [
-        f"{result.new:,} new of {result.rows:,} {result.what} of {_count(result.assets, 'asset')}{span}"
+        f"{result.new:,} new of {result.rows:,} {result.what} of "
+        f"{_count(result.assets, 'asset')}{span}"
     ]
     if result.created:
         lines.append(f"new assets: {_names(result.created)}")
@@ -143,7 +145,8 @@ def print_result(result: "ImportResult", reject: "Reject | None", as_json: bool)
         )
     if result.late:
         lines.append(
-            f"{result.late:,} came after their time was evaluated: the next evaluation evaluates it again as far as the "
+            f"{result.late:,} came after their time was evaluated: the next evaluation evaluates "
+            f"it again as far as the "
             "definitions' allowed lateness reaches (see: alerting late-data)"
         )
     if rejects:

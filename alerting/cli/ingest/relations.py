@@ -36,8 +36,9 @@ def relations(
 ) -> None:
     """Suggest which variables follow which set-points, estimated from history, as YAML to confirm.
 
-    Nothing is changed: check the suggestions, copy those that are right into the file of the asset under `relations`, and import
-    it with `alerting import assets`. Advice then moves these variables together with their set-points.
+    Nothing is changed: check the suggestions, copy those that are right into the file of the asset
+    under `relations`, and import it with `alerting import assets`. Advice then moves these
+    variables together with their set-points.
     """
     import yaml
 
@@ -74,7 +75,8 @@ def relations(
         )
         return
     console.print(
-        f"# estimated for {name} {_period(history)}; confirm each before use. R²: share of the variance explained"
+        f"# estimated for {name} {_period(history)}; confirm each before use. R²: share of the "
+        f"variance explained"
     )
     console.print("relations:")
     for s in found:
@@ -82,7 +84,8 @@ def relations(
             s.to_document(), default_flow_style=True, sort_keys=False, width=200
         ).strip()
         console.print(
-            f"  - {entry}  # R² {s.explained:.2f} over {spoken_share(s.described)} of readings, {s.changes} changes of {s.of}",
+            f"  - {entry}  # R² {s.explained:.2f} over {spoken_share(s.described)} of readings, "
+            f"{s.changes} changes of {s.of}",
             soft_wrap=True,
             markup=False,
             highlight=False,
@@ -94,7 +97,8 @@ def load_newest(
 ) -> "History":
     """Return the last `rows` instants of an asset's numbers, of at most `length` before `until`.
 
-    They are read in lengths that grow fourfold, so that a fast line is not read for a month of which seconds are used.
+    They are read in lengths that grow fourfold, so that a fast line is not read for a month of
+    which seconds are used.
     """
     numbers = [name for name, variable in asset.variables.items() if variable.type == "number"]
     period = min(length, SHORTEST)

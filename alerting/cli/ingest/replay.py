@@ -73,7 +73,8 @@ def replay(
     rename: options.Rename = None,
     as_json: Json = False,
 ) -> None:
-    """Send recorded readings to a source, in its own topics and fields, as a line would. Ctrl-C ends it.
+    """Send recorded readings to a source, in its own topics and fields, as a line would. Ctrl-C
+    ends it.
 
     Without --shift-to-now rows keep their time stamps: the platform takes them for late readings.
     """
@@ -157,7 +158,8 @@ def _recording(
     end: datetime | None,
     report: "ProgressPort",
 ) -> _Recording:
-    """Return the readings of a file, or the stored ones of assets. Raises UserError if there are none."""
+    """Return the readings of a file, or the stored ones of assets. Raises UserError if there are
+    none."""
     from alerting.definitions.faults import UserError, nearest
 
     if Path(text).is_file():
@@ -176,7 +178,8 @@ def _recording(
     begin, until = max(start or first, first) - timedelta(milliseconds=1), min(end or last, last)
     if begin >= until:
         raise UserError(
-            f"{text}: its readings are from {first.isoformat()} to {last.isoformat()}, none of them in that time"
+            f"{text}: its readings are from {first.isoformat()} to {last.isoformat()}, none of "
+            f"them in that time"
         )
     return _Recording(readings, assets, begin, until)
 
@@ -184,7 +187,8 @@ def _recording(
 def _of_file(
     p: "Platform", stack: ExitStack, file: Path, layout: "Layout", report: "ProgressPort"
 ) -> "tuple[Readings, Sequence[Asset]]":
-    """Return the readings of a file, in files of their own for as long as the command runs, and their assets."""
+    """Return the readings of a file, in files of their own for as long as the command runs, and
+    their assets."""
     from alerting.adapters.archive.parquet import ParquetStore
     from alerting.adapters.files.readings import ReadingsFile
     from alerting.usecases.ingestion.tables import check_readings, refuse_line
@@ -245,7 +249,8 @@ def _address(source: "Source") -> str:
 
 
 def _api(settings: "Settings") -> tuple[str, str]:
-    """Return the address of the console of this home, and a token that may send. Raises UserError without one."""
+    """Return the address of the console of this home, and a token that may send. Raises UserError
+    without one."""
     from alerting.definitions.faults import UserError
     from alerting.settings.environment import variable
     from alerting.wiring import console_address

@@ -60,7 +60,8 @@ def check_sources(files: Files, as_json: Json = False) -> None:
 def apply_sources(files: Files, dry_run: DryRun = False, as_json: Json = False) -> None:
     """Apply sources: all of them, or none if one is refused. Each change is a revision.
 
-    Without --json it waits until the stream service has subscribed at brokers, 20 seconds at most: many keep nothing until then.
+    Without --json it waits until the stream service has subscribed at brokers, 20 seconds at most:
+    many keep nothing until then.
     """
     from alerting.usecases.sources import documents
 
@@ -90,7 +91,8 @@ def _wait_for_brokers(sources: "Sources", names: Sequence[str], since: datetime)
     while waiting and (waited := time.monotonic() - began) < _SUBSCRIBED_WITHIN_S:
         if waited >= _SERVICE_WITHIN_S and not sources.has_processes():
             console.print(
-                f"{', '.join(waiting)}: no stream service runs yet; `alerting up` and `alerting stream` run one"
+                f"{', '.join(waiting)}: no stream service runs yet; `alerting up` and `alerting "
+                f"stream` run one"
             )
             return
         time.sleep(_POLL_S)
@@ -172,7 +174,8 @@ def show_source(name: Name, as_json: Json = False) -> None:
     )
     for revision in revisions:
         console.print(
-            f"# revision {revision.number}, {revision.at.isoformat(timespec='seconds')}, {revision.actor}"
+            f"# revision {revision.number}, {revision.at.isoformat(timespec='seconds')}, "
+            f"{revision.actor}"
         )
     if refused:
         console.print(f"# last refused: {refused.replace(chr(10), ' ')}", markup=False)
@@ -242,7 +245,8 @@ def read_source(name: Name, as_json: Json = False) -> None:
 @source_group.command("backfill")
 @writes
 def backfill(name: Name, as_json: Json = False) -> None:
-    """Read everything that a source of files or a database has, from its beginning; rows that are stored stay as they are."""
+    """Read everything that a source of files or a database has, from its beginning; rows that are
+    stored stay as they are."""
     _read(name, again=True, as_json=as_json)
 
 
@@ -337,7 +341,8 @@ def test_source(
     ] = 10.0,
     as_json: Json = False,
 ) -> None:
-    """Connect a source and show ten rows as they would be stored, and what is refused and why. Stores nothing.
+    """Connect a source and show ten rows as they would be stored, and what is refused and why.
+    Stores nothing.
 
     Messages of brokers are copied: none is taken from `alerting stream`, and none is acknowledged.
     """

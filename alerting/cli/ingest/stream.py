@@ -37,14 +37,17 @@ def stream(
     alive: Annotated[
         Path | None,
         typer.Option(
-            help="File to touch every few seconds while the service works, for checks of its health."
+            help=(
+                "File to touch every few seconds while the service works, for checks of its health."
+            )
         ),
     ] = None,
 ) -> None:
-    """Store the messages of brokers and evaluate them at once, until it is stopped. Several processes share the work.
+    """Store the messages of brokers and evaluate them at once, until it is stopped. Several
+    processes share the work.
 
-    Definitions of kind threshold are evaluated as soon as the latency of their readings is over, and notifications are sent.
-    Airflow evaluates them too, and all others.
+    Definitions of kind threshold are evaluated as soon as the latency of their readings is over,
+    and notifications are sent. Airflow evaluates them too, and all others.
     """
     from alerting.settings.environment import read_settings
 
@@ -79,10 +82,12 @@ def stream(
 
 
 def await_source(settings: "Settings", alive: Path | None, stopped: Event, present: str) -> None:
-    """Return once there is a source of a broker. Until then the process holds little more than the driver of the database.
+    """Return once there is a source of a broker. Until then the process holds little more than the
+    driver of the database.
 
-    Meanwhile it is noted under the id `present` as a process that runs and reads no source yet: `source apply` then waits for it.
-    Return at once without a database server of its own, which only an opened platform starts.
+    Meanwhile it is noted under the id `present` as a process that runs and reads no source yet:
+    `source apply` then waits for it. Return at once without a database server of its own, which
+    only an opened platform starts.
     """
     if settings.mongodb_uri is None:
         return
@@ -151,11 +156,13 @@ def await_platform(
 
 @contextmanager
 def interpreter_for_messages() -> Iterator[None]:
-    """Let a thread that got a packet run after half a millisecond instead of five, and look for garbage rarely among new objects.
+    """Let a thread that got a packet run after half a millisecond instead of five, and look for
+    garbage rarely among new objects.
 
-    A client of a broker reads a message by several calls of the system, and after each it waits for its turn while another
-    thread computes. Messages make many objects and no cycles of references. Looking for such cycles among the objects of the
-    libraries, which stay, took a tenth of a second about once a second.
+    A client of a broker reads a message by several calls of the system, and after each it waits for
+    its turn while another thread computes. Messages make many objects and no cycles of references.
+    Looking for such cycles among the objects of the libraries, which stay, took a tenth of a second
+    about once a second.
     """
     before = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_S)

@@ -1,4 +1,5 @@
-"""The work of `alerting stream`: the subscriptions of all sources that belong to this process, one turn after another."""
+"""The work of `alerting stream`: the subscriptions of all sources that belong to this process, one
+turn after another."""
 
 import logging
 import os
@@ -37,7 +38,8 @@ from alerting.usecases.sources.stream import (
 
 READ_AGAIN_S = 5.0
 HAND_OVER_S = 2 * READ_AGAIN_S
-"""How long a process goes on to read a source that another one takes over, where the server sends a value once."""
+"""How long a process goes on to read a source that another one takes over, where the server sends a
+value once."""
 LEAVE_S = READ_AGAIN_S + 1.5
 """The same of a process that ends: until the others have looked which processes work."""
 RETRY_S = 5.0
@@ -51,15 +53,18 @@ A batch costs the same six commands of the database for one message as for hundr
 LONGEST_BEHIND = timedelta(seconds=5)
 """How far evaluation waits for messages that are here and not stored."""
 UNDER_WAY = timedelta(milliseconds=50)
-"""How old a reading is at most, usually, when it comes: evaluating up to now would make those under way late."""
+"""How old a reading is at most, usually, when it comes: evaluating up to now would make those under
+way late."""
 _log = logging.getLogger(__name__)
 
 
 @dataclass
 class Subscription:
-    """An open source. `waiting`: messages that were received and can be stored later, not before `retry_at` (monotonic, s).
+    """An open source. `waiting`: messages that were received and can be stored later, not before
+    `retry_at` (monotonic, s).
 
-    `opened_at`: when this process began to read it. `leave_at`: when it stops, as another process reads it (monotonic, s).
+    `opened_at`: when this process began to read it. `leave_at`: when it stops, as another process
+    reads it (monotonic, s).
     """
 
     source: StreamedSource
@@ -71,7 +76,8 @@ class Subscription:
     losses: list[SourceLoss] = field(default_factory=list)
 
     def batch(self) -> Sequence[Message]:
-        """Return waiting messages when it is time, else the next ones: none while too many wait. Raises UserError."""
+        """Return waiting messages when it is time, else the next ones: none while too many wait.
+        Raises UserError."""
         if self.waiting and time.monotonic() >= self.retry_at:
             batch, self.waiting = self.waiting[: threaded.BATCH], self.waiting[threaded.BATCH :]
             return batch
@@ -85,7 +91,8 @@ class Subscription:
 
 
 class StreamService:
-    """The subscriptions of all sources, one turn after another in one thread: a slow database slows all of them."""
+    """The subscriptions of all sources, one turn after another in one thread: a slow database slows
+    all of them."""
 
     def __init__(
         self, opened: Platform, environ: Mapping[str, str], stored: Stored = ignore
@@ -101,14 +108,16 @@ class StreamService:
         self._has_others = self._is_leaving = False
         self._behind: list[datetime] = []
         self.stored_until: datetime | None = None
-        """Instant before which all received messages are stored, at least UNDER_WAY and at most LONGEST_BEHIND ago."""
+        """Instant before which all received messages are stored, at least UNDER_WAY and at most
+        LONGEST_BEHIND ago."""
 
     def turn(self) -> None:
         """Store a batch of each source, and wait until TURN_S are over unless one was full.
 
-        A broker that is away is the fault of its source, and does not stop the others. If the database is away, all subscriptions
-        are closed and opened again later: the brokers then send again what is not acknowledged. Those of servers that send a
-        value once stay open, and keep what comes.
+        A broker that is away is the fault of its source, and does not stop the others. If the
+        database is away, all subscriptions are closed and opened again later: the brokers then send
+        again what is not acknowledged. Those of servers that send a value once stay open, and keep
+        what comes.
         """
         started = time.monotonic()
         try:
@@ -136,7 +145,7 @@ class StreamService:
         for name, found in list(self._streams.items()):
             try:
                 self._close(name)
-            except Exception as fault:  # of a database that is away: the next process that reads the source notes the gap
+            except Exception as fault:  # the database is away: the next reader notes the gap
                 _log.error(
                     "source %s: its last %s values are lost: %s",
                     name,
@@ -210,7 +219,8 @@ class StreamService:
             self._faults.pop(name, None)  # counting the other messages has removed it
             self._note(
                 name,
-                f"source {name}: messages with readings of archived months wait, not acknowledged: {count.why}",
+                f"source {name}: messages with readings of archived months wait, not "
+                f"acknowledged: {count.why}",
             )
 
     def _record_losses(self, found: Subscription, now: datetime) -> None:
@@ -239,10 +249,11 @@ class StreamService:
             self._faults[name] = fault
 
     def _read_sources(self, now: datetime) -> None:
-        """Open the subscriptions of new and changed sources, and close those of sources that are no longer active.
+        """Open the subscriptions of new and changed sources, and close those of sources that are no
+        longer active.
 
-        A source that cannot be opened does not stop the others. One that another process may still read is opened at the next
-        look, when that process has seen this one.
+        A source that cannot be opened does not stop the others. One that another process may still
+        read is opened at the next look, when that process has seen this one.
         """
         self._read_at = time.monotonic()
         read = read_sources(self._platform.sources)[0]
@@ -267,7 +278,8 @@ class StreamService:
         self._note_reading(now)
 
     def _is_handed_over(self, found: Subscription) -> bool:
-        """Return whether another process reads a source: at once, or after HAND_OVER_S if its server sends a value once."""
+        """Return whether another process reads a source: at once, or after HAND_OVER_S if its
+        server sends a value once."""
         if found.source.name in self._share:
             found.leave_at = None
             return False
@@ -337,8 +349,9 @@ class StreamService:
     def _note_reading(self, now: datetime) -> None:
         """Note which sources are read with the documents of now, and what any source has lost.
 
-        Where a server sends a value once, the first time only after HAND_OVER_S: by then the process that read it before has
-        noted for the last time. Brokers are noted once they have answered: `alerting source apply` waits for that.
+        Where a server sends a value once, the first time only after HAND_OVER_S: by then the
+        process that read it before has noted for the last time. Brokers are noted once they have
+        answered: `alerting source apply` waits for that.
         """
         for name, found in self._streams.items():
             is_new = found.opened_at is not None and now - found.opened_at < timedelta(
@@ -355,7 +368,8 @@ class StreamService:
             self._record_losses(found, now)
 
     def _note_read(self, found: Subscription, now: datetime) -> None:
-        """Note that a source was read, and once what was missed before this process read it, unless history fills it."""
+        """Note that a source was read, and once what was missed before this process read it, unless
+        history fills it."""
         name, opened, found.opened_at = found.source.name, found.opened_at, None
         before = self._platform.sources.progress(name).read_until if opened else None
         if before is not None and opened is not None:
@@ -371,7 +385,8 @@ class StreamService:
 
 
 def _was_killed_here(process: str) -> bool:
-    """Return whether another process ran on this machine, or in this container, and has ended: no need to wait for it."""
+    """Return whether another process ran on this machine, or in this container, and has ended: no
+    need to wait for it."""
     host, pid, _ = process.rsplit("-", 2)
     if host != socket.gethostname():
         return False

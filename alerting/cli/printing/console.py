@@ -1,4 +1,5 @@
-"""Terminal output of commands: text of documents can neither send control sequences nor reverse the text beside it."""
+"""Terminal output of commands: text of documents can neither send control sequences nor reverse the
+text beside it."""
 
 from collections.abc import Iterable
 

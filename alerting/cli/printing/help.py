@@ -16,7 +16,8 @@ class CommandGroup(TyperGroup):
     """Group that answers an unknown command with the nearest commands of the whole tree."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
-        """Return the name, the command and the rest of the arguments. Fails with exit code 2 if there is no such command."""
+        """Return the name, the command and the rest of the arguments. Fails with exit code 2 if
+        there is no such command."""
         typed = args[0]
         if (
             self.get_command(ctx, typed) is None
@@ -33,7 +34,8 @@ class CommandGroup(TyperGroup):
 
 
 class RootGroup(CommandGroup):
-    """The `alerting` command. Its help leaves out the options of shell completion, which the epilog names."""
+    """The `alerting` command. Its help leaves out the options of shell completion, which the epilog
+    names."""
 
     order: tuple[str, ...] = ()
 
@@ -45,7 +47,8 @@ class RootGroup(CommandGroup):
         ]
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """Return the options, hidden from the help: every command has them, or people use them once."""
+        """Return the options, hidden from the help: every command has them, or people use them
+        once."""
         found: list[Any] = super().get_params(ctx)
         for parameter in found:
             parameter.hidden = True
@@ -61,7 +64,8 @@ def command_paths(group: TyperGroup, before: tuple[str, ...] = ()) -> Iterator[t
 
 
 def nearest_commands(root: TyperGroup, typed: str) -> list[tuple[str, ...]]:
-    """Return at most three commands whose last word is most similar to the typed one, nearest first."""
+    """Return at most three commands whose last word is most similar to the typed one, nearest
+    first."""
     likeness = {path: _likeness(typed, path[-1]) for path in command_paths(root)}
     least = max(_LEAST_LIKENESS, max(likeness.values(), default=0.0) - _WITHIN)
     close = [path for path, value in likeness.items() if value >= least]

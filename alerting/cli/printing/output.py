@@ -1,4 +1,5 @@
-"""Output of commands: sentences and tables that fit the screen; with --json exactly one document."""
+"""Output of commands: sentences and tables that fit the screen; with --json exactly one
+document."""
 
 import json
 import math
@@ -29,13 +30,15 @@ _STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)
 
 
 class _Plain(CleanConsole):
-    """Printer of plain text: brackets and colons are not markup, and the terminal wraps long lines."""
+    """Printer of plain text: brackets and colons are not markup, and the terminal wraps long
+    lines."""
 
     def __init__(self, *, stderr: bool = False) -> None:
         super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print with times of the plant, and control characters escaped, so that the terminal does not execute them."""
+        """Print with times of the plant, and control characters escaped, so that the terminal does
+        not execute them."""
         super().print(*(readable(o) if isinstance(o, str) else o for o in objects), **options)
 
 
@@ -50,7 +53,8 @@ errors = _Plain(stderr=True)
 
 @dataclass
 class _Command:
-    """Output state of the running command. `document`: standard output while it may carry only JSON.
+    """Output state of the running command. `document`: standard output while it may carry only
+    JSON.
 
     `line_clock`: the clock of a simulated line, for the end of the sentence that names the zone.
     """
@@ -67,9 +71,8 @@ _running = _Command()
 
 @contextmanager
 def printing(as_json: bool) -> Iterator[None]:
-    """Set up the output of one command. With `as_json` only `print_json` reaches standard output: all other
-    output of this process, that of C libraries included, goes to standard error.
-    """
+    """Set up the output of one command. With `as_json` only `print_json` reaches standard output:
+    all other output of this process, that of C libraries included, goes to standard error."""
     global _running  # noqa: PLW0603 - one command runs in a process at a time
     before, _running = _running, _Command()
     try:
@@ -119,7 +122,8 @@ def print_json(value: Any) -> None:
 
 
 def print_refusal_as_json(message: str) -> None:
-    """Print the reason of a refusal as the JSON document, unless the command has already printed one."""
+    """Print the reason of a refusal as the JSON document, unless the command has already printed
+    one."""
     if _running.document is not None and not _running.printed:
         print_json({"refused": message})
 
@@ -131,7 +135,8 @@ def print_text(text: str) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Return a value in JSON types: times in ISO 8601, durations in seconds, dataclasses and models as objects.
+    """Return a value in JSON types: times in ISO 8601, durations in seconds, dataclasses and models
+    as objects.
 
     NaN and infinity become null.
     """
@@ -149,7 +154,8 @@ def show_result(result: Any, as_json: bool, *lines: str) -> None:
             console.print(line)
 
 
-# --- tables ---------------------------------------------------------------------------------------------------------------
+# --- tables
+# --------------------------------------------------------------------------------------------------
 
 
 def show(rows: Sequence[Any], columns: Sequence[str], as_json: bool, empty: str = "") -> None:
@@ -166,9 +172,8 @@ def show(rows: Sequence[Any], columns: Sequence[str], as_json: bool, empty: str 
 def table_lines(
     rows: Sequence[Mapping[str, Any]], columns: Sequence[str], width: int
 ) -> Iterator[Text]:
-    """Return the lines of a table of at most this width. Ids, times and numbers stay whole; text that does not fit into its
-    column is wrapped or printed below its row.
-    """
+    """Return the lines of a table of at most this width. Ids, times and numbers stay whole; text
+    that does not fit into its column is wrapped or printed below its row."""
     titles = [column.replace("_", " ") for column in columns]
     cells = [[cell(row.get(column)) for column in columns] for row in rows]
     right = [_all_numbers([row.get(column) for row in rows]) for column in columns]
@@ -215,7 +220,8 @@ def table_width(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> in
 def _fit(
     widths: Sequence[int], cells: Sequence[Sequence[str]], width: int, times: Collection[int]
 ) -> dict[int, int]:
-    """Return the columns that fit side by side, with their widths: drop empty ones first, then the widest text, times last."""
+    """Return the columns that fit side by side, with their widths: drop empty ones first, then the
+    widest text, times last."""
     beside = dict(enumerate(widths))
     if _used_width(beside) > width:
         beside = {i: w for i, w in beside.items() if i == 0 or any(row[i] for row in cells)}
@@ -302,11 +308,13 @@ def cell(value: Any) -> str:
     return readable(format_duration(value) if isinstance(value, timedelta) else str(value))
 
 
-# --- times ----------------------------------------------------------------------------------------------------------------
+# --- times
+# --------------------------------------------------------------------------------------------------
 
 
 def note_line_clock(speed: float | None) -> None:
-    """Name the clock of a simulated line where this command names its time zone. `speed`: see `messages.line_clock`."""
+    """Name the clock of a simulated line where this command names its time zone. `speed`: see
+    `messages.line_clock`."""
     described = messages.line_clock(speed)
     _running.line_clock = f", {described}" if described else ""
 
@@ -324,12 +332,14 @@ def zone() -> tzinfo:
 
 
 def short(value: datetime | None) -> str:
-    """Return an instant to the minute in the plant's zone, for sentences: `2026-01-05 07:00 CET`."""
+    """Return an instant to the minute in the plant's zone, for sentences: `2026-01-05 07:00
+    CET`."""
     return "" if value is None else messages.moment(value, zone())
 
 
 def readable_output() -> None:
-    """Make the terminal replace characters that it cannot show, instead of failing with a traceback."""
+    """Make the terminal replace characters that it cannot show, instead of failing with a
+    traceback."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure: Callable[..., None] | None = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

@@ -106,7 +106,8 @@ def show_episode(id: Id, platform: Served, _: Viewer) -> views.EpisodeDetail:
 def say(
     id: Id, body: views.FeedbackBody, platform: Served, person: Operator
 ) -> views.EpisodeDetail:
-    """Record whether an alarm was right and which action followed; returns the episode with its outcome. Role: operator."""
+    """Record whether an alarm was right and which action followed; returns the episode with its
+    outcome. Role: operator."""
     return _detail(platform, record_feedback(platform, id, body, person))
 
 
@@ -179,7 +180,8 @@ def show_models(name: Id, platform: Served, _: Viewer) -> views.ModelDetail:
 
 @router.get("/platform-alerts", tags=["health"])
 def list_platform_alerts(platform: Served, _: Viewer) -> list[views.PlatformAlertView]:
-    """List open faults of the platform itself: faulty definitions, unreadable champions. Empty without faults."""
+    """List open faults of the platform itself: faulty definitions, unreadable champions. Empty
+    without faults."""
     alerts = with_plant_times(platform.platform_alerts.open(), platform.zone)
     return [views.PlatformAlertView.model_validate(alert) for alert in alerts]
 

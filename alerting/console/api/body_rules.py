@@ -1,4 +1,5 @@
-"""Rules across the fields of bodies, as the description of the API states them; the models check them."""
+"""Rules across the fields of bodies, as the description of the API states them; the models check
+them."""
 
 from pydantic.config import JsonDict
 

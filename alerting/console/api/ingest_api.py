@@ -42,7 +42,8 @@ router = APIRouter(prefix="/api/v1")
 
 
 class ReadingBody(BaseModel):
-    """A row of readings. With a source of its own mapping, the fields are those that its document names."""
+    """A row of readings. With a source of its own mapping, the fields are those that its document
+    names."""
 
     ts: str | float = Field(
         description="Time stamp: ISO 8601, or seconds or milliseconds since 1970."
@@ -79,7 +80,10 @@ def _body(row: type[BaseModel]) -> dict[str, Any]:
         _JSON: {"schema": {"anyOf": [one, {"type": "array", "items": one}]}},
         _LINES: {"schema": {"type": "string"}},
     }
-    text = "JSON: a row or a list of rows; or NDJSON: one row per line. May be compressed (Content-Encoding: gzip)."
+    text = (
+        "JSON: a row or a list of rows; or NDJSON: one row per line. May be compressed "
+        "(Content-Encoding: gzip)."
+    )
     return {"requestBody": {"required": True, "description": text, "content": content}}
 
 
@@ -104,10 +108,11 @@ class DeliveryView(BaseModel):
 
 
 class Deliveries:
-    """Counts deliveries under way, so that a slow database slows the senders and not this process. For one event loop.
+    """Counts deliveries under way, so that a slow database slows the senders and not this process.
+    For one event loop.
 
-    Of both amounts a sender gets a share only, so that one that sends much, or begins bodies that never come, leaves some to
-    the others.
+    Of both amounts a sender gets a share only, so that one that sends much, or begins bodies that
+    never come, leaves some to the others.
     """
 
     def __init__(self, most: int = AT_ONCE, most_bytes: int = BODIES_AT_ONCE) -> None:
@@ -116,13 +121,15 @@ class Deliveries:
 
     @contextmanager
     def one(self, sender: str) -> Iterator[None]:
-        """Take part in the deliveries that are stored. Raises HTTPException 429 if there are too many."""
+        """Take part in the deliveries that are stored. Raises HTTPException 429 if there are too
+        many."""
         with self._places.count(sender) as take:
             take(1)
             yield
 
     def body(self, sender: str) -> AbstractContextManager[Callable[[int], None]]:
-        """Return a function that counts the bytes of a body, which are given back at the end of the block.
+        """Return a function that counts the bytes of a body, which are given back at the end of the
+        block.
 
         The function raises HTTPException 429 if all bodies under way are too large together.
         """
@@ -144,7 +151,10 @@ class _Shared:
         def take(amount: int) -> None:
             nonlocal taken
             if amount > self._left or self._by_sender[sender] + amount > self._share:
-                detail = "the platform receives and stores as much as it can at once; send this one again after a second"
+                detail = (
+                    "the platform receives and stores as much as it can at once; send this one "
+                    "again after a second"
+                )
                 raise HTTPException(429, detail, {"retry-after": "1"})
             self._left -= amount
             self._by_sender[sender] += amount
@@ -160,7 +170,8 @@ class _Shared:
 
 
 def _sender(person: Annotated[Person, Depends(require("sender"))]) -> Person:
-    """Return the sender of a request. Raises HTTPException 403 for people who may only read or operate."""
+    """Return the sender of a request. Raises HTTPException 403 for people who may only read or
+    operate."""
     if not person.may_send:
         raise HTTPException(
             403, f"this needs the role sender or engineer; {person.name} has the role {person.role}"
@@ -179,9 +190,11 @@ async def send_readings(
     source: NameQuery | None = None,
     idempotency_key: Key = None,
 ) -> DeliveryView:
-    """Store readings: rows of `ts`, `asset` and `values`. With `source`, as its document maps them. Role: sender, or engineer.
+    """Store readings: rows of `ts`, `asset` and `values`. With `source`, as its document maps them.
+    Role: sender, or engineer.
 
-    A row that cannot be stored does not stop the others. The answer is sent when the rows are in the journal of the database.
+    A row that cannot be stored does not stop the others. The answer is sent when the rows are in
+    the journal of the database.
     """
     return await _receive(request, platform, person, "readings", source, idempotency_key)
 
@@ -194,9 +207,11 @@ async def send_events(
     source: NameQuery | None = None,
     idempotency_key: Key = None,
 ) -> DeliveryView:
-    """Store events: rows of `ts`, `asset`, `type` and perhaps `end`; other fields are attributes. Role: sender, or engineer.
+    """Store events: rows of `ts`, `asset`, `type` and perhaps `end`; other fields are attributes.
+    Role: sender, or engineer.
 
-    With `source`, as its document maps them. The same event sent again, e.g. with its end, is merged.
+    With `source`, as its document maps them. The same event sent again, e.g. with its end, is
+    merged.
     """
     return await _receive(request, platform, person, "events", source, idempotency_key)
 
@@ -242,7 +257,8 @@ async def _receive(
 
 
 async def _receive_body(request: Request, take: Callable[[int], None]) -> bytes:
-    """Return the body of a request. Its bytes are counted as they arrive: one that is announced only takes none from others."""
+    """Return the body of a request. Its bytes are counted as they arrive: one that is announced
+    only takes none from others."""
     pieces = list[bytes]()
     async for piece in request.stream():
         take(len(piece))
@@ -253,7 +269,8 @@ async def _receive_body(request: Request, take: Callable[[int], None]) -> bytes:
 def _once(
     sources: Sources, key: str, digest: str, store: Callable[[], DeliveryView]
 ) -> DeliveryView:
-    """Return the answer to an earlier delivery with this key, or else store this one. Raises UserError for another body."""
+    """Return the answer to an earlier delivery with this key, or else store this one. Raises
+    UserError for another body."""
     earlier = sources.answer(key)
     if earlier is None:
         answer = store()
@@ -267,13 +284,15 @@ def _once(
 
 
 def _source(platform: Platform, name: str | None, what: What) -> HttpSource:
-    """Return the source of a delivery; without a name, one that maps rows by the usual names of fields."""
+    """Return the source of a delivery; without a name, one that maps rows by the usual names of
+    fields."""
     if name is None:
         return HttpSource(name="api", kind="http", delivers=what)
     found = find_source(platform.sources, name)
     if not isinstance(found, HttpSource):
         raise UserError(
-            f"source {name!r} is of kind {found.kind}; only one of kind http takes rows from the API"
+            f"source {name!r} is of kind {found.kind}; only one of kind http takes rows from the "
+            f"API"
         )
     if found.delivers != what:
         raise UserError(
@@ -301,7 +320,8 @@ def _is_lines(content_type: str) -> bool:
 
 
 def _text(body: bytes, encoding: str, is_lines: bool) -> str:
-    """Return the text of a body. Raises HTTPException 413 if it is too large decompressed, and UserError if it is damaged."""
+    """Return the text of a body. Raises HTTPException 413 if it is too large decompressed, and
+    UserError if it is damaged."""
     if encoding not in ("", "identity", "gzip"):
         raise UserError(
             f"the content-encoding {encoding[:20]!r} is not known; send gzip, or the body as it is"
@@ -331,7 +351,8 @@ def _decompress(body: bytes) -> bytes:
         raise EOFError
     if member.unused_data:
         raise UserError(
-            "the body goes on after the end of its gzip data; compress it as a whole, not in several members"
+            "the body goes on after the end of its gzip data; compress it as a whole, not in "
+            "several members"
         )
     return plain
 

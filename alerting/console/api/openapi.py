@@ -19,7 +19,10 @@ from alerting.console.gate import OPEN, READING
 from alerting.console.problems import PROBLEM
 
 _DESCRIPTIONS = {
-    400: "The body cannot be read: it is not JSON, nests too deeply, or holds a number that is too long.",
+    400: (
+        "The body cannot be read: it is not JSON, nests too deeply, or holds a number that is too "
+        "long."
+    ),
     401: "The request has no valid token.",
     403: "The role of this token does not suffice.",
     404: "The named object does not exist.",
@@ -27,7 +30,10 @@ _DESCRIPTIONS = {
     411: "The body came without its length.",
     413: "The body is too large.",
     422: "A parameter or the body has a fault; the detail names the fault and its place.",
-    429: "This address sent too many wrong tokens, or too many deliveries or predictions are under way at once.",
+    429: (
+        "This address sent too many wrong tokens, or too many deliveries or predictions are under "
+        "way at once."
+    ),
     431: "Address and headers are too large.",
     500: "A fault of the server; its log has the details.",
     503: "The database or the model registry does not answer.",
@@ -56,7 +62,8 @@ class Problem(BaseModel):
 
 
 def describe(app: FastAPI) -> None:
-    """Serve the OpenAPI description of an application, with the problem documents in it. Role: viewer."""
+    """Serve the OpenAPI description of an application, with the problem documents in it. Role:
+    viewer."""
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:

@@ -133,7 +133,8 @@ class Operated(views.View):
 
 
 class SuppressionView(views.View):
-    """Every target that can be suppressed by design, and the episodes without notification since an instant."""
+    """Every target that can be suppressed by design, and the episodes without notification since an
+    instant."""
 
     at: datetime
     since: datetime
@@ -143,7 +144,8 @@ class SuppressionView(views.View):
 
 @router.get("/episodes/{id}/state", tags=["operators"])
 def show_operator_state(id: Id, platform: Served, _: Viewer) -> Operated:
-    """Show the operator state of an episode: ISA-18.2 state, acknowledgement, shelves, first-out."""
+    """Show the operator state of an episode: ISA-18.2 state, acknowledgement, shelves,
+    first-out."""
     return _operated_view(platform, find_episode(platform.episodes, id))
 
 
@@ -160,7 +162,8 @@ def acknowledge(
 
 @router.post("/episodes/{id}/close", tags=["operators"])
 def close(id: Id, body: CloseBody, platform: Served, person: Operator) -> Operated:
-    """Close an alert whose predicted problem has come, when no reading shows whether it goes on. Role: operator."""
+    """Close an alert whose predicted problem has come, when no reading shows whether it goes on.
+    Role: operator."""
     return _operated_view(
         platform, operate.close(platform, id, actor_of(person), platform.clock.now(), body.reason)
     )
@@ -208,7 +211,8 @@ def list_shelves(
 
 @router.post("/shelves", tags=["operators"], openapi_extra=MAY_NAME_NOTHING)
 def shelve(body: ShelfBody, platform: Served, person: Operator) -> ShelfView:
-    """Mute a definition on an asset. Role: operator (for at most 8 hours); out of service: engineer."""
+    """Mute a definition on an asset. Role: operator (for at most 8 hours); out of service:
+    engineer."""
     now = platform.clock.now()
     until = body.until if body.lasting is None else now + body.lasting
     made = operate.shelve(
@@ -219,7 +223,8 @@ def shelve(body: ShelfBody, platform: Served, person: Operator) -> ShelfView:
 
 @router.post("/shelves/{id}/end", tags=["operators"])
 def end(id: Id, platform: Served, person: Operator, body: EndBody | None = None) -> ShelfView:
-    """End a shelf before its time; an episode that is still open is announced once. Role: operator; out of service: engineer."""
+    """End a shelf before its time; an episode that is still open is announced once. Role: operator;
+    out of service: engineer."""
     shelf, now = operate.find_shelf(platform.shelves, id), platform.clock.now()
     reason = body.reason if body else ""
     ended = operate.unshelve(
@@ -233,7 +238,8 @@ def end(id: Id, platform: Served, person: Operator, body: EndBody | None = None)
 def list_suppressions(
     platform: Served, _: Viewer, definition: NameQuery | None = None, since: Instant | None = None
 ) -> SuppressionView:
-    """List targets suppressed by design now, and episodes without notification since an instant (default: a day ago)."""
+    """List targets suppressed by design now, and episodes without notification since an instant
+    (default: a day ago)."""
     now = platform.clock.now()
     found = list_suppressed(platform, now, since or now - timedelta(days=1), definition)
     not_notified = [views.episode_summary(episode, platform.zone) for episode in found.not_notified]

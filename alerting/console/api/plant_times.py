@@ -1,4 +1,5 @@
-"""Times in the sentences of answers: those of the plant. Fields that hold an instant keep it as UTC, for programs."""
+"""Times in the sentences of answers: those of the plant. Fields that hold an instant keep it as
+UTC, for programs."""
 
 import re
 from dataclasses import fields, is_dataclass, replace
@@ -13,18 +14,22 @@ _SENTENCES = frozenset(
 )
 """Names of fields whose texts are sentences."""
 _STAMP = re.compile(
-    r"(?<![\w'\"])(?<!example )\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)(?!\w)"
+    r"(?<![\w'\"])(?<!example "
+    r")\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)(?!\w)"
 )
-"""A stamp that the platform wrote: no example, and none of a request, which is shown in quotes as it was sent."""
+"""A stamp that the platform wrote: no example, and none of a request, which is shown in quotes as
+it was sent."""
 
 
 def plant_times(text: str, zone: tzinfo) -> str:
-    """Return a sentence with every ISO 8601 stamp as date, time and zone of the plant: `2026-01-05 07:00 CET`."""
+    """Return a sentence with every ISO 8601 stamp as date, time and zone of the plant: `2026-01-05
+    07:00 CET`."""
     return _STAMP.sub(lambda found: _local(found[0], zone), text)
 
 
 def with_plant_times(value: T, zone: tzinfo) -> T:
-    """Return a dataclass, or a sequence of some, with the times of the plant in its sentences, at every depth."""
+    """Return a dataclass, or a sequence of some, with the times of the plant in its sentences, at
+    every depth."""
     return _converted(value, zone, is_sentence=False)  # type: ignore[no-any-return]
 
 

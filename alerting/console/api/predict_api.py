@@ -41,14 +41,17 @@ class PredictBody(BaseModel):
     asset: NameText = Field(description="Name of the asset.")
     at: Instant | None = Field(
         None,
-        description="Score the last instant that is evaluated up to here. When left out: up to now less the latency, or to the "
+        description="Score the last instant that is evaluated up to here. When left out: up to now "
+        "less the latency, or to the "
         "last of `rows`.",
     )
     rows: list[SentRow] | None = Field(
         None,
         min_length=1,
         max_length=MOST_ROWS,
-        description="Raw readings to score instead of the stored ones, as far back as the features look.",
+        description=(
+            "Raw readings to score instead of the stored ones, as far back as the features look."
+        ),
     )
 
 
@@ -76,7 +79,10 @@ class PredictionView(View):
     )
     threshold: float | None
     would_raise: bool | None = Field(
-        description="Whether the score reaches the threshold. An alert also needs the on-delay, and that none is open."
+        description=(
+            "Whether the score reaches the threshold. An alert also needs the on-delay, and that "
+            "none is open."
+        )
     )
     unknown: str | None = Field(description="Why there is no score.")
     contributions: tuple[Contribution, ...] = Field(
@@ -99,7 +105,8 @@ Predicting = Annotated[Predictor, Depends(_predictor)]
 async def predict_one(
     name: Id, body: PredictBody, platform: Served, _: Viewer, predictor: Predicting
 ) -> PredictionView:
-    """Score an asset at one instant: of the stored readings, or of raw readings that are sent. Stores nothing. Role: viewer."""
+    """Score an asset at one instant: of the stored readings, or of raw readings that are sent.
+    Stores nothing. Role: viewer."""
     return await predictor.run(lambda: _predict(platform, predictor, name, body))
 
 

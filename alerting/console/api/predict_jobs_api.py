@@ -36,11 +36,17 @@ class JobBody(Closed):
     """Readings in an object store, instead of a file that is sent."""
 
     address: ShortAddress = Field(
-        description="A Parquet file, at most 1 GiB: s3://bucket/folder/name, in a folder of ALERTING_PREDICTIONS_FROM."
+        description=(
+            "A Parquet file, at most 1 GiB: s3://bucket/folder/name, in a folder of "
+            "ALERTING_PREDICTIONS_FROM."
+        )
     )
     scores_to: ShortAddress | None = Field(
         None,
-        description="A folder of the store that gets the scores too, as scores-<id>.parquet: one of ALERTING_PREDICTIONS_TO.",
+        description=(
+            "A folder of the store that gets the scores too, as scores-<id>.parquet: one of "
+            "ALERTING_PREDICTIONS_TO."
+        ),
     )
 
 
@@ -109,10 +115,12 @@ async def order_scores(
     asset_column: Column = None,
     time: Column = None,
 ) -> JobView:
-    """Score a Parquet file of readings, as `import readings` reads it: the body, or an object in a store. Role: engineer.
+    """Score a Parquet file of readings, as `import readings` reads it: the body, or an object in a
+    store. Role: engineer.
 
-    The body is the file, at most 1 GiB, or, of content type application/json, the address of one. `asset`: the asset of all rows,
-    else that in `asset_column` (`asset` when left out); `time`: the column of the time stamps, found when left out.
+    The body is the file, at most 1 GiB, or, of content type application/json, the address of one.
+    `asset`: the asset of all rows, else that in `asset_column` (`asset` when left out); `time`: the
+    column of the time stamps, found when left out.
     """
     await run_in_threadpool(_require_scores, platform, name)
     layout = {
@@ -149,7 +157,8 @@ async def order_scores(
 
 
 async def _read_body(request: Request, size: int) -> JobBody:
-    """Return the address in a body of JSON. Raises HTTPException 400 or 413, or RequestValidationError with all its faults."""
+    """Return the address in a body of JSON. Raises HTTPException 400 or 413, or
+    RequestValidationError with all its faults."""
     if size > LARGEST_BODY:
         raise HTTPException(413, f"the body is larger than {LARGEST_BODY} bytes")
     try:
@@ -181,7 +190,8 @@ def show_job(id: JobId, _: Viewer, jobs: Jobs) -> JobView:
     response_class=FileResponse,
 )
 def send_scores(id: JobId, _: Viewer, jobs: Jobs) -> FileResponse:
-    """Send the scores of a job as Parquet: time, asset, score, threshold, model_version, reason where unknown."""
+    """Send the scores of a job as Parquet: time, asset, score, threshold, model_version, reason
+    where unknown."""
     return FileResponse(jobs.scores(id), media_type=PARQUET, filename=f"scores-{id}.parquet")
 
 
@@ -200,7 +210,8 @@ def _require_scores(platform: Platform, name: str) -> None:
 
 
 async def _receive(request: Request, path: FilePath, size: int) -> str:
-    """Write the body of a request to a file; return its SHA-256. Raises UserError if it is no Parquet file, or was cut off."""
+    """Write the body of a request to a file; return its SHA-256. Raises UserError if it is no
+    Parquet file, or was cut off."""
     with path.open("wb") as file:
         arriving = IncomingReadings(file)
         async for chunk in request.stream():

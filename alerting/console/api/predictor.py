@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 AT_ONCE, MOST_WAITING, MOST_LOADING = 2, 100, 4
 MOST_MODEL_BYTES = 256 << 20
 LOAD_WITHIN_S = 10.0
-"""Seconds that a prediction waits for its model; the load itself goes on, and the next prediction may find it done."""
+"""Seconds that a prediction waits for its model; the load itself goes on, and the next prediction
+may find it done."""
 _FAULT_LASTS_S = 5.0
 T = TypeVar("T")
 _Key = tuple[str, int]
@@ -44,9 +45,10 @@ class _Fault(NamedTuple):
 class Predictor:
     """Champions that this process has loaded, and the predictions under way. For one event loop.
 
-    A model is loaded at its first prediction, in a thread of its own: predictions of loaded models go on meanwhile. One that is
-    promoted later has another version, and is loaded then. The hashes of its files are compared at each load. Beyond
-    `MOST_MODEL_BYTES` of files the least recently used models go. `load_within_s`: how long a prediction waits for its model.
+    A model is loaded at its first prediction, in a thread of its own: predictions of loaded models
+    go on meanwhile. One that is promoted later has another version, and is loaded then. The hashes
+    of its files are compared at each load. Beyond `MOST_MODEL_BYTES` of files the least recently
+    used models go. `load_within_s`: how long a prediction waits for its model.
     """
 
     def __init__(self, platform: Platform, load_within_s: float = LOAD_WITHIN_S) -> None:
@@ -58,9 +60,11 @@ class Predictor:
         self._waiting = 0
 
     def get(self, definition: Definition, version: int) -> "TrainedModel":
-        """Return a model that is loaded. Raises ModelUnavailable if it could not be loaded a moment ago.
+        """Return a model that is loaded. Raises ModelUnavailable if it could not be loaded a moment
+        ago.
 
-        Within `run` only: a model that is not loaded ends the computation, which `run` begins again with the model.
+        Within `run` only: a model that is not loaded ends the computation, which `run` begins again
+        with the model.
         """
         model = self._cache.loaded(definition, version)
         if model is not None:
@@ -73,7 +77,8 @@ class Predictor:
     async def run(self, compute: Callable[[], T]) -> T:
         """Compute in a thread, a few at once, once all models are loaded that `compute` gets.
 
-        Raises HTTPException 429 if too many predictions wait, and 503 if a model takes longer to load than a prediction waits.
+        Raises HTTPException 429 if too many predictions wait, and 503 if a model takes longer to
+        load than a prediction waits.
         """
         if self._waiting >= MOST_WAITING:
             detail = (
@@ -92,7 +97,8 @@ class Predictor:
             self._waiting -= 1
 
     async def _load(self, missing: _NotLoaded, until: float) -> None:
-        """Wait for the load of a model, which this begins unless it is under way. Raises HTTPException 503 at `until`."""
+        """Wait for the load of a model, which this begins unless it is under way. Raises
+        HTTPException 503 at `until`."""
         key = missing.definition.name, missing.version
         loading = self._loading.get(key)
         if loading is None and self._cache.loaded(missing.definition, missing.version) is not None:
@@ -116,7 +122,8 @@ class Predictor:
     def _read(
         self, missing: _NotLoaded, key: _Key, loading: "Future[BaseException | None]"
     ) -> None:
-        """Load a model; note a fault of the model itself for a moment, so that predictions name it instead of trying again."""
+        """Load a model; note a fault of the model itself for a moment, so that predictions name it
+        instead of trying again."""
         fault: BaseException | None = None
         try:
             self._cache.get(missing.definition, missing.version)
@@ -133,7 +140,8 @@ class Predictor:
 def _not_yet(key: _Key, why: str) -> HTTPException:
     name, version = key
     detail = (
-        f"the load of version {version} of the model of {name!r} {why}; ask again after a few seconds. If this goes on, check "
+        f"the load of version {version} of the model of {name!r} {why}; ask again after a few "
+        f"seconds. If this goes on, check "
         "that MLflow answers"
     )
     return HTTPException(503, detail, {"retry-after": "5"})

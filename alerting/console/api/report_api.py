@@ -31,7 +31,8 @@ def list_reports(
     definition: NameQuery | None = None,
     plant: Annotated[bool, Query(description="true: only the reports on the whole plant.")] = False,
 ) -> list[views.ReportSummary]:
-    """List performance reports with all revisions, by definition, newest period first; those on the plant come first."""
+    """List performance reports with all revisions, by definition, newest period first; those on the
+    plant come first."""
     if definition is not None and platform.definitions.newest_revision(definition) is None:
         raise NotFound(f"there is no definition {definition!r}")
     every = [None, *(revision.name for revision in platform.definitions.latest())]
@@ -55,7 +56,8 @@ def show_report(id: Id, platform: Served, _: Viewer) -> HTMLResponse:
 
 @router.get("/reports/{id}/metrics", tags=["reports"])
 def show_metrics(id: Id, platform: Served, _: Viewer) -> views.ReportDetail:
-    """Show a report as JSON: its sentences, its differences from the revision before, and all its metrics."""
+    """Show a report as JSON: its sentences, its differences from the revision before, and all its
+    metrics."""
     return views.report_detail(*find_report(platform, id))
 
 
@@ -94,7 +96,8 @@ def list_misses(
 
 @router.post("/misses", tags=["reports"], openapi_extra=MAY_NAME_NOTHING)
 def submit_miss(body: views.MissBody, platform: Served, person: Operator) -> views.MissView:
-    """Report a problem for which no alert was raised; it enters reports and the next training. Role: operator."""
+    """Report a problem for which no alert was raised; it enters reports and the next training.
+    Role: operator."""
     now = platform.clock.now()
     miss = report_miss(
         platform, body.definition, body.asset, body.at, body.comment, actor_of(person), now
@@ -103,7 +106,8 @@ def submit_miss(body: views.MissBody, platform: Served, person: Operator) -> vie
 
 
 def find_report(platform: Platform, id: str) -> tuple[ReportHead, ReportContent]:
-    """Return a stored report. Raises NotFound for an unknown id, and where there was nothing to report."""
+    """Return a stored report. Raises NotFound for an unknown id, and where there was nothing to
+    report."""
     head, content = platform.reports.get(id), platform.reports.content(id)
     if head is None or content is None or not head.revision:
         raise NotFound(f"there is no report {id!r}")
@@ -115,7 +119,8 @@ def find_table(platform: Platform, id: str, name: str) -> Table:
     _, content = find_report(platform, id)
     if name not in content.tables:
         raise NotFound(
-            f"the report {id!r} has no table {name!r}; its tables: {', '.join(content.tables) or 'none'}"
+            f"the report {id!r} has no table {name!r}; its tables: "
+            f"{', '.join(content.tables) or 'none'}"
         )
     stored = content.tables[name]
     return Table(name, tuple(stored["columns"]), tuple(tuple(row) for row in stored["rows"]))

@@ -1,4 +1,5 @@
-"""Responses and request bodies of the API. Their shapes are a contract with other programs, so they are written out here."""
+"""Responses and request bodies of the API. Their shapes are a contract with other programs, so they
+are written out here."""
 
 import base64
 import binascii
@@ -41,7 +42,8 @@ class View(BaseModel):
 
 
 class EpisodeSummary(View):
-    """One episode as lists show it. `message`: all of it in one line; `outcome` is null until it is determined."""
+    """One episode as lists show it. `message`: all of it in one line; `outcome` is null until it is
+    determined."""
 
     id: str
     definition: str
@@ -95,7 +97,8 @@ class EpisodePage(View):
 
 
 class FeedbackBody(BaseModel):
-    """Feedback of an operator: at least a verdict, an action, a comment, or whether the recommendation was followed."""
+    """Feedback of an operator: at least a verdict, an action, a comment, or whether the
+    recommendation was followed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=FEEDBACK_RULES)
 
@@ -106,7 +109,8 @@ class FeedbackBody(BaseModel):
     acted_at: Instant | None = Field(None, description="Time of the action; now when left out.")
     recommendation_taken: RecommendationTaken | None = Field(
         None,
-        description="Whether the operator followed the recommendation: yes, partly, other (changed something else) or no. "
+        description="Whether the operator followed the recommendation: yes, partly, other (changed "
+        "something else) or no. "
         "All but no go together with acted.",
     )
 
@@ -124,7 +128,8 @@ class FeedbackBody(BaseModel):
 class DefinitionSummary(View):
     """One definition as lists show it; `state` is faulty where the current document has faults.
 
-    `training`: its training in a sentence, e.g. that an earlier revision answers until the newest one is trained.
+    `training`: its training in a sentence, e.g. that an earlier revision answers until the newest
+    one is trained.
     """
 
     name: str
@@ -205,9 +210,11 @@ class ReportDifference(View):
 
 
 class ReportSummary(View):
-    """One revision of a performance report; `definition` is null for the plant's, `url` is its page.
+    """One revision of a performance report; `definition` is null for the plant's, `url` is its
+    page.
 
-    `period`: its calendar period, null for an interval that a person chose; `at`: the instant of its point-in-time view.
+    `period`: its calendar period, null for an interval that a person chose; `at`: the instant of
+    its point-in-time view.
     """
 
     id: str
@@ -278,7 +285,8 @@ def episode_detail(
 
 
 def _fields(episode: Episode, view: type[View]) -> dict[str, Any]:
-    """Return the fields of a view that have the name of a field of the episode, and those that are derived."""
+    """Return the fields of a view that have the name of a field of the episode, and those that are
+    derived."""
     determined, advice = episode.outcome_record, sentences.advice_shown(episode)
     return {
         name: getattr(episode, name) for name in view.model_fields if hasattr(episode, name)
@@ -351,7 +359,8 @@ def cursor_after(episode: Episode) -> str:
 
 
 def read_cursor(cursor: str) -> tuple[datetime, str]:
-    """Return the position in a cursor that `cursor_after` wrote, now or in an earlier version as base64. Raises UserError."""
+    """Return the position in a cursor that `cursor_after` wrote, now or in an earlier version as
+    base64. Raises UserError."""
     try:
         if "_" not in cursor:
             cursor = (

@@ -1,4 +1,5 @@
-"""Chart of an episode as SVG shapes. Text keeps its size at every width, because only the lines are stretched."""
+"""Chart of an episode as SVG shapes. Text keeps its size at every width, because only the lines are
+stretched."""
 
 import math
 from collections.abc import Callable
@@ -56,7 +57,8 @@ def chart_shape(chart: EpisodeChart, zone: tzinfo, language: Language = ENGLISH)
 
 
 def _panel(panel: Panel, chart: EpisodeChart, language: Language) -> Shape:
-    """Return heading, line (path data), dots where there are few values, grid and limits of a panel."""
+    """Return heading, line (path data), dots where there are few values, grid and limits of a
+    panel."""
     low, high = value_range(panel)
 
     def y(value: float) -> float:
@@ -146,7 +148,8 @@ def _ticks(chart: EpisodeChart, zone: tzinfo, language: Language) -> list[Spot]:
 
 
 def _moments(chart: EpisodeChart, zone: tzinfo, language: Language) -> list[Shape]:
-    """Return the marked instants within the chart; a text that would overlap the previous one moves one row down."""
+    """Return the marked instants within the chart; a text that would overlap the previous one moves
+    one row down."""
     found: list[Shape] = []
     occupied_until = 0.0
     ahead = next((p.fan.crossing for p in chart.panels if p.fan is not None), None)

@@ -1,4 +1,5 @@
-"""The clock of a simulated line, named on every page: its times are not those of the clock on the wall."""
+"""The clock of a simulated line, named on every page: its times are not those of the clock on the
+wall."""
 
 import time
 from collections.abc import Callable
@@ -11,7 +12,8 @@ _READ_AGAIN_S = 10.0
 
 
 class LineClock:
-    """The name of the clock for pages. It is read every ten seconds, and a page never fails because of it."""
+    """The name of the clock for pages. It is read every ten seconds, and a page never fails because
+    of it."""
 
     def __init__(self, read: Callable[[], float | None]) -> None:
         """`read`: returns the speed of the simulated line; None in real time."""

@@ -1,4 +1,5 @@
-"""Feedback links of messages: the page shows the action, and only its button performs it. The address replaces a login."""
+"""Feedback links of messages: the page shows the action, and only its button performs it. The
+address replaces a login."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -28,9 +29,9 @@ def link_routes(now: Callable[[], datetime]) -> APIRouter:
     routes, limit = APIRouter(include_in_schema=False), RateLimit()
 
     def check(request: Request, platform: Platform, token: str) -> None:
-        """Count a request by client address and recipient, so that recipients behind one address do not share a limit;
-        an unknown link counts by the address alone. Raises HTTPException 429 above the limit.
-        """
+        """Count a request by client address and recipient, so that recipients behind one address do
+        not share a limit; an unknown link counts by the address alone. Raises HTTPException 429
+        above the limit."""
         try:
             sender = f"link of {open_link(platform, token)[0].recipient}"
         except LinkRefused:

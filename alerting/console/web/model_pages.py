@@ -1,4 +1,5 @@
-"""Page of the models of a definition: what `alerting models` prints, and what the model in service uses."""
+"""Page of the models of a definition: what `alerting models` prints, and what the model in service
+uses."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -64,7 +65,8 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
 
 
 def _is_silent(unfinished: dict[str, Any] | None, now: datetime) -> bool:
-    """Return whether a training under way has shown no progress for so long that it was probably killed."""
+    """Return whether a training under way has shown no progress for so long that it was probably
+    killed."""
     silent: timedelta = timedelta(0) if unfinished is None else now - unfinished["last_sign"]
     return silent >= PROBABLY_KILLED
 
@@ -101,7 +103,8 @@ def _summary(decision: DecisionRecord) -> str:
 
 
 def newest_importance(decisions: Sequence[DecisionRecord]) -> DecisionRecord | None:
-    """Return the decision that measured the importance of the version in service, else of the newest one; None without."""
+    """Return the decision that measured the importance of the version in service, else of the
+    newest one; None without."""
     promoted = [d for d in reversed(decisions) if d.promoted]
     measured = [d for d in promoted if d.evidence.get("importance", {}).get("variables")]
     return next(

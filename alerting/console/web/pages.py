@@ -60,7 +60,8 @@ NOT_NOTIFIED_WITHIN = timedelta(hours=24)
 def episodes(
     request: Request, platform: Served, person: Viewer, cursor: Cursor | None = None
 ) -> str:
-    """Return the page of open episodes, most urgent first; then ended unacknowledged ones and all others, newest first."""
+    """Return the page of open episodes, most urgent first; then ended unacknowledged ones and all
+    others, newest first."""
     before = views.read_cursor(cursor) if cursor else None
     newest_open = (
         platform.episodes.find(open_only=True, limit=OPEN_SHOWN + 1) if before is None else []
@@ -99,7 +100,8 @@ def episodes(
 
 
 def _urgency(episode: Episode) -> tuple[bool, bool, int, float]:
-    """Return the sort key of an open episode: not muted, not acknowledged, severe and new ones first."""
+    """Return the sort key of an open episode: not muted, not acknowledged, severe and new ones
+    first."""
     severity = -SEVERITIES.index(episode.severity)
     return (
         episode.muted_by is not None,
@@ -127,7 +129,8 @@ def say(
     comment: FormText = "",
     taken: FormField = "",
 ) -> Response:
-    """Record feedback from the page through the use case of the API. A change because of the alarm implies an action."""
+    """Record feedback from the page through the use case of the API. A change because of the alarm
+    implies an action."""
     has_acted = acted == "yes" or bool(action) or taken in ("yes", "partly", "other")
     body = _body(
         verdict=verdict or None,
@@ -145,7 +148,8 @@ def say(
 
 @router.get("/suppressed", response_class=HTMLResponse)
 def suppressed(request: Request, platform: Served, _: Viewer) -> str:
-    """Return the page of current suppressions by design, with the episodes without notification in the last day."""
+    """Return the page of current suppressions by design, with the episodes without notification in
+    the last day."""
     now = platform.clock.now()
     found = list_suppressed(platform, now, now - NOT_NOTIFIED_WITHIN)
     by_reason: dict[tuple[str, str], list[str]] = {}
@@ -178,7 +182,8 @@ def episode_page(
     shelving: str = "",
     closing: str = "",
 ) -> str:
-    """Return the page of one episode. `refusal`, `shelving`, `closing`: the fault in the submitted feedback, shelf or end."""
+    """Return the page of one episode. `refusal`, `shelving`, `closing`: the fault in the submitted
+    feedback, shelf or end."""
     found, now = find_episode(platform.episodes, id), platform.clock.now()
     strongest, weaker = sentences.reasons(found)
     language = language_of(request)
@@ -241,7 +246,8 @@ def recognition_of(platform: Platform, episode: Episode, now: datetime) -> Recog
 def _chart(
     platform: Platform, episode: Episode, now: datetime, language: Language
 ) -> EpisodeChart | None:
-    """Return the chart of an episode, None if it cannot be drawn; the page then appears without it."""
+    """Return the chart of an episode, None if it cannot be drawn; the page then appears without
+    it."""
     try:
         return chart_of(platform, episode, now, language)
     except (

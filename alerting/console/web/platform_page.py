@@ -16,7 +16,8 @@ RESOLVED_WITHIN = timedelta(days=7)
 
 @pages.get("/platform", response_class=HTMLResponse)
 def faults(request: Request, platform: Served, _: Viewer) -> str:
-    """Return the page of the platform's faults: those that are open, with their reasons, and those of the last week."""
+    """Return the page of the platform's faults: those that are open, with their reasons, and those
+    of the last week."""
     now = platform.clock.now()
     routes = read_routes(platform.routes)[0]
     return render(

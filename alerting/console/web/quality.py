@@ -65,7 +65,8 @@ def show_alarm_metrics(
         raise UserError(f"from {begin.isoformat()} must lie before to {until.isoformat()}")
     if until - begin > LONGEST:
         raise UserError(
-            f"from, to: {(until - begin).days} days are too many; ask for at most {LONGEST.days} at a time"
+            f"from, to: {(until - begin).days} days are too many; ask for at most {LONGEST.days} "
+            f"at a time"
         )
     if by is None:
         return alarm_quality(platform, begin, until, asset, past=past)
@@ -82,7 +83,8 @@ def quality(
     group: NameQuery | None = None,
     past: bool | None = None,
 ) -> str:
-    """Return the page of alarm metrics of the last days, of all or of one position, line or shift."""
+    """Return the page of alarm metrics of the last days, of all or of one position, line or
+    shift."""
     now, targets = platform.clock.now(), targets_under(platform.budget)
     zone: ZoneInfo = request.app.state.zone
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
@@ -118,7 +120,8 @@ def quality(
 
 
 def _load(group: Group, by: str) -> float | None:
-    """Return the part of its budget that a group has used; None while too little time was evaluated for a rate."""
+    """Return the part of its budget that a group has used; None while too little time was evaluated
+    for a rate."""
     per_hour = group.kpis.per_hour
     per_day = group.kpis.per_day
     rate, allowed = (per_hour, group.budget / 24) if by == "shift" else (per_day, group.budget)
@@ -133,7 +136,8 @@ def _groups(
     by: str,
     evaluated: EvaluatedByAsset,
 ) -> tuple[list[Group], str]:
-    """Return at least one group of metrics, and the reason if the requested grouping is not available."""
+    """Return at least one group of metrics, and the reason if the requested grouping is not
+    available."""
     missing = ""
     if by in ("position", "line", "shift"):
         try:

@@ -1,6 +1,8 @@
-"""Charts of alarm metrics as shapes: positions of the bars and cells of the page. This module computes no metric.
+"""Charts of alarm metrics as shapes: positions of the bars and cells of the page. This module
+computes no metric.
 
-A shape is a dict of the values that the template places; widths and positions are in percent where no other unit is named.
+A shape is a dict of the values that the template places; widths and positions are in percent where
+no other unit is named.
 """
 
 import math
@@ -20,7 +22,8 @@ Shape = dict[str, Any]
 
 
 def distribution(kpis: Kpis, acceptable: int, most: int) -> dict[str, list[Shape]]:
-    """Return the bars (of 900 x 190) of ten-minute periods by number of alarms, with their EEMUA bands, and the two limits.
+    """Return the bars (of 900 x 190) of ten-minute periods by number of alarms, with their EEMUA
+    bands, and the two limits.
 
     Heights are logarithmic, because the few busy periods must be visible beside many quiet ones.
     """
@@ -56,10 +59,11 @@ def distribution(kpis: Kpis, acceptable: int, most: int) -> dict[str, list[Shape
 
 
 def calendar(kpis: Kpis, zone: ZoneInfo) -> list[Shape]:
-    """Return the hours of the period in local time, a row for each day; empty for a period of too many days.
+    """Return the hours of the period in local time, a row for each day; empty for a period of too
+    many days.
 
-    A cell has its hour, alarms, and the strength of its colour (0 to 1). The repeated hour in autumn is one cell, the missing
-    hour in spring is empty.
+    A cell has its hour, alarms, and the strength of its colour (0 to 1). The repeated hour in
+    autumn is one cell, the missing hour in spring is empty.
     """
     found: dict[date, Counter[int]] = {}
     for index, number in enumerate(kpis.hourly):

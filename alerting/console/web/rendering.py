@@ -26,7 +26,8 @@ from alerting.reporting.templates import TEXT_FILTERS, count, in_language, say, 
 
 
 class MenuEntry(NamedTuple):
-    """An entry of the menu: address, name, and the least role that needs it. Other roles may open the page all the same."""
+    """An entry of the menu: address, name, and the least role that needs it. Other roles may open
+    the page all the same."""
 
     address: str
     name: str
@@ -51,7 +52,8 @@ ROLE_NAMES = {
 
 
 def render(template: str, request: Request, **values: Any) -> str:
-    """Return a page for a person (None before the login), in that person's language. `zone`: time zone of the plant."""
+    """Return a page for a person (None before the login), in that person's language. `zone`: time
+    zone of the plant."""
     person, zone, language = (
         getattr(request.state, "person", None),
         request.app.state.zone,
@@ -165,7 +167,8 @@ def _zoned(format_value: Callable[..., str]) -> Callable[..., str]:
 
 
 def _as_of_now(format_value: Callable[..., str]) -> Callable[..., str]:
-    """Return a filter that formats its values as seen from now, in the zone of the plant and the language of the page."""
+    """Return a filter that formats its values as seen from now, in the zone of the plant and the
+    language of the page."""
     return pass_context(
         lambda page, *values: format_value(*values, page["now"], page["zone"], page["language"])
     )

@@ -1,4 +1,5 @@
-"""Pages of the reports: periods side by side, one report with its revisions, and the form for a reported miss."""
+"""Pages of the reports: periods side by side, one report with its revisions, and the form for a
+reported miss."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -28,7 +29,8 @@ MISSES_SHOWN = 20
 
 
 class PeriodTable(NamedTuple):
-    """Reports on periods of one length: a row for each definition, the plant's first, with the newest revision by period."""
+    """Reports on periods of one length: a row for each definition, the plant's first, with the
+    newest revision by period."""
 
     title: str
     periods: tuple[str, ...]
@@ -50,13 +52,15 @@ NOTHING_TYPED = TypedMiss()
 def reports(
     request: Request, platform: Served, _: Viewer, definition: NameQuery | None = None
 ) -> str:
-    """Return the page of performance reports: periods side by side, the plant first; or those of one definition."""
+    """Return the page of performance reports: periods side by side, the plant first; or those of
+    one definition."""
     return reports_page(request, platform, definition)
 
 
 @router.get("/reports/{id}", response_class=HTMLResponse)
 def report(id: Id, request: Request, platform: Served, _: Viewer) -> str:
-    """Return the report itself below the menu, in the language in which it was issued; then its revisions and tables."""
+    """Return the report itself below the menu, in the language in which it was issued; then its
+    revisions and tables."""
     head, content = find_report(platform, id)
     revisions = platform.reports.revisions(head.definition, head.period) if head.period else [head]
 
@@ -130,7 +134,8 @@ def reports_page(
     refusal: str = "",
     typed: TypedMiss = NOTHING_TYPED,
 ) -> str:
-    """Return the page of all reports or of those of one definition. `refusal`: the fault in a submitted miss, as `typed`."""
+    """Return the page of all reports or of those of one definition. `refusal`: the fault in a
+    submitted miss, as `typed`."""
     revision = platform.definitions.newest_revision(definition) if definition else None
     if definition and revision is None:
         raise NotFound(translatable("there is no definition “{name}”", name=definition))
@@ -157,7 +162,8 @@ def reports_page(
 
 
 def period_tables(heads: Sequence[ReportHead], most: int | None) -> list[PeriodTable]:
-    """Return the reports on weeks, months and quarters as tables, the newest periods first, at most so many of each."""
+    """Return the reports on weeks, months and quarters as tables, the newest periods first, at most
+    so many of each."""
     tables = []
     for title, mark in (
         (template("Weeks"), "-W"),

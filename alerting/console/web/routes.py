@@ -31,7 +31,8 @@ class RetryBody(BaseModel):
 
 
 class RetryView(views.View):
-    """Result of a retry: the number of retried dead letters, and how many of all due notifications were sent or failed."""
+    """Result of a retry: the number of retried dead letters, and how many of all due notifications
+    were sent or failed."""
 
     retried: int
     sent: int
@@ -39,7 +40,8 @@ class RetryView(views.View):
 
 
 class TestView(views.View):
-    """Result of a test message. `fault`: the fault of the channel, null when it accepted the message."""
+    """Result of a test message. `fault`: the fault of the channel, null when it accepted the
+    message."""
 
     channel: str
     delivered: bool
@@ -48,7 +50,8 @@ class TestView(views.View):
 
 @api.get("/routes", tags=["notifications"])
 def show_routes(platform: Served, _: Viewer) -> RoutesOverview:
-    """List routes and channels with pending notifications and dead letters. Channels appear by name, without addresses."""
+    """List routes and channels with pending notifications and dead letters. Channels appear by
+    name, without addresses."""
     return routes_overview(platform, platform.clock.now())
 
 
@@ -105,7 +108,8 @@ def _page(
     results: Mapping[str, str] | None = None,
     refusal: str = "",
 ) -> str:
-    """Return the page of routes. `results`: those of the test of the route `tried`; `refusal`: why the retry was refused."""
+    """Return the page of routes. `results`: those of the test of the route `tried`; `refusal`: why
+    the retry was refused."""
     found = routes_overview(platform, platform.clock.now())
     return render(
         "routes.html",

@@ -1,4 +1,5 @@
-"""Find faults of a definition that only a comparison with the known assets and event types shows."""
+"""Find faults of a definition that only a comparison with the known assets and event types
+shows."""
 
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
@@ -11,7 +12,10 @@ from alerting.definitions.matching import AssetIndex, index_assets, matching_ass
 from alerting.definitions.model import Definition
 from alerting.definitions.suppression import suppression_faults_on
 
-ASSET_REMEDY = "an asset exists with its first reading: send one, or import it with `alerting import assets FILE`"
+ASSET_REMEDY = (
+    "an asset exists with its first reading: send one, or import it with `alerting import assets "
+    "FILE`"
+)
 
 
 def faults_against_assets(

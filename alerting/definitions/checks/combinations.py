@@ -1,4 +1,5 @@
-"""Find faults of conditions of several variables: across their fields, and beside the known assets."""
+"""Find faults of conditions of several variables: across their fields, and beside the known
+assets."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -44,7 +45,8 @@ def combined_problem_faults(problem: Problem) -> Iterable[Fault]:
 def combination_faults_on(
     written: Conditions | Problem, targets: Sequence[Asset], path: str = ""
 ) -> Iterable[Fault]:
-    """Return the faults of the variables and limits of each condition on the matched assets. `path`: where they are written."""
+    """Return the faults of the variables and limits of each condition on the matched assets.
+    `path`: where they are written."""
     for own, condition in _conditions(
         path, written, written if isinstance(written, Conditions) else _SHARED
     ):

@@ -141,7 +141,8 @@ def _is_disordered(
     high: float | FromAttribute | LearnedLimit,
     strictly: bool = False,
 ) -> bool:
-    """Return whether two numbers are in the wrong order; limits that assets state are compared per asset, learned ones not."""
+    """Return whether two numbers are in the wrong order; limits that assets state are compared per
+    asset, learned ones not."""
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return False
     return low > high or (strictly and low == high)
@@ -176,7 +177,8 @@ def _learned_faults(definition: Condition) -> Iterable[Fault]:
             wanted = round(1 - learned.quantile, 12)
             yield Fault(
                 f"{path}.learned.quantile",
-                f"{learned.quantile:g} is the share of readings below the limit; most readings would be beyond it",
+                f"{learned.quantile:g} is the share of readings below the limit; most readings "
+                f"would be beyond it",
                 f"write quantile: {wanted:g}",
             )
         if learned.over < timedelta(days=1):
@@ -267,7 +269,8 @@ def _limits_on_asset_faults(definition: Condition, asset: Asset) -> Iterable[Fau
         hint = "lengthen it; otherwise no condition holds from one reading to the next"
         yield Fault(
             "stale_after",
-            f"{short} is shorter than the sampling of {definition.variable!r} on {asset.name!r}, {usual}",
+            f"{short} is shorter than the sampling of {definition.variable!r} on {asset.name!r}, "
+            f"{usual}",
             hint,
         )
 
@@ -297,7 +300,8 @@ def _resolved_faults(levels: Sequence[Level], asset: Asset) -> Iterable[Fault]:
         ):
             yield Fault(
                 "assets",
-                f"the limits stated by asset {asset.name!r} are in the wrong order: {_numbers(level)}",
+                f"the limits stated by asset {asset.name!r} are in the wrong order: "
+                f"{_numbers(level)}",
             )
 
 

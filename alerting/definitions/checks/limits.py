@@ -48,7 +48,8 @@ def variable_faults(
 def category_faults(
     path: str, name: str, targets: Sequence[Asset], *others: str
 ) -> Iterable[Fault]:
-    """Return the faults of a variable by which readings are grouped. `others`: what else may be named there."""
+    """Return the faults of a variable by which readings are grouped. `others`: what else may be
+    named there."""
     types = {n: v.type for asset in targets for n, v in asset.variables.items()}
     choices = ", or ".join(["name a category", *others])
     if name not in types:

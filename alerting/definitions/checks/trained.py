@@ -1,4 +1,5 @@
-"""Find faults of the groups of fields that training uses: across them, and beside the known assets and event types."""
+"""Find faults of the groups of fields that training uses: across them, and beside the known assets
+and event types."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -64,7 +65,8 @@ def _unit_faults(definition: TrainedDefinition) -> Iterable[Fault]:
 
 
 def _period_faults(periods: Periods) -> Iterable[Fault]:
-    """Return the faults of the order of the dates, of shares that leave nothing, and of lengths that are empty."""
+    """Return the faults of the order of the dates, of shares that leave nothing, and of lengths
+    that are empty."""
     by_name = {"train": periods.train, "validation": periods.validation, "test": periods.test}
     shares = [period for period in by_name.values() if isinstance(period, float)]
     if sum(shares) >= 1:
@@ -93,19 +95,22 @@ def _period_faults(periods: Periods) -> Iterable[Fault]:
 
 
 def training_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -> list[str]:
-    """Return what is allowed but probably not meant: fixed periods with a schedule of trainings, no variable for advice."""
+    """Return what is allowed but probably not meant: fixed periods with a schedule of trainings, no
+    variable for advice."""
     found = list(advice_warnings(definition, targets))
     retrain = definition.schedule.retrain
     if retrain is not None and definition.periods.is_fixed:
         found.append(
-            f"periods gives fixed dates, so every training by the schedule ({retrain}) validates and tests on the same days; "
+            f"periods gives fixed dates, so every training by the schedule ({retrain}) validates "
+            f"and tests on the same days; "
             "give lengths, for example test: 14d, or set schedule.retrain: null"
         )
     return found
 
 
 def advice_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -> Iterable[str]:
-    """Yield what to declare where operators can set no variable of the matched assets, so that no alarm can have advice."""
+    """Yield what to declare where operators can set no variable of the matched assets, so that no
+    alarm can have advice."""
     settable = any(limits.controllable for limits in definition.recommendation.variables.values())
     if (
         targets
@@ -113,7 +118,8 @@ def advice_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -> 
         and not any(v.controllable for asset in targets for v in asset.variables.values())
     ):
         yield (
-            "its alarms come without advice, because operators can set no variable of its assets; declare one with "
+            "its alarms come without advice, because operators can set no variable of its assets; "
+            "declare one with "
             "`controllable: true` in assets.yaml, then `alerting import assets assets.yaml`"
         )
 
@@ -163,7 +169,8 @@ def feature_faults(
 
 
 def _lever_faults(definition: TrainedDefinition, targets: Sequence[Asset]) -> Iterable[Fault]:
-    """Return a fault for each variable with limits of advice that no matched asset has, or that operators can set in none."""
+    """Return a fault for each variable with limits of advice that no matched asset has, or that
+    operators can set in none."""
     declared = [
         (name, variable.controllable)
         for asset in targets

@@ -1,4 +1,5 @@
-"""Fields that every kind of definition has: identity, guidance, schedule, notification, suppression, lateness."""
+"""Fields that every kind of definition has: identity, guidance, schedule, notification,
+suppression, lateness."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -45,20 +46,25 @@ class Schedule(Closed):
     )
     retrain: Tag | None = Field(
         WEEKLY,
-        description="Cron expression of the training; weekly: on a night, at a minute of 00:00 to 06:00, given by the name; "
+        description="Cron expression of the training; weekly: on a night, at a minute of 00:00 to "
+        "06:00, given by the name; "
         "null: only for a new question, or by hand.",
     )
     report: Tag | None = Field(
         "0 6 * * 1",
-        description="Calendar period of the performance report, in the plant's time zone: week, month or quarter. A cron "
-        "expression, as written for earlier versions, means the shortest of these that is not shorter than the time between "
+        description="Calendar period of the performance report, in the plant's time zone: week, "
+        "month or quarter. A cron "
+        "expression, as written for earlier versions, means the shortest of these that is not "
+        "shorter than the time between "
         "its ticks; null: only by hand.",
     )
     report_recipients: tuple[Tag, ...] = Field(
         (),
         max_length=50,
         exclude_if=lambda recipients: not recipients,
-        description="Names of configured channels that get each report, for example of an e-mail address.",
+        description=(
+            "Names of configured channels that get each report, for example of an e-mail address."
+        ),
     )
     timezone: TimeZone = Field(
         "UTC", description="IANA time zone of the cron expressions, e.g. Europe/Berlin."
@@ -71,7 +77,9 @@ class Notify(Closed):
     channels: tuple[Tag, ...] | None = Field(
         None,
         max_length=50,
-        description="Names of configured channels; all of them when left out; [] sends no notification.",
+        description=(
+            "Names of configured channels; all of them when left out; [] sends no notification."
+        ),
     )
     resolved: bool = Field(
         True, description="Send the end of an episode to the recipients of its raise."
@@ -95,7 +103,9 @@ class CommonFields(Closed):
     )
     state: State = Field(
         "active",
-        description="draft: stored, not evaluated; active: evaluated; retired: stored for its history.",
+        description=(
+            "draft: stored, not evaluated; active: evaluated; retired: stored for its history."
+        ),
     )
     severity: Severity = Field(
         "medium", description="Severity of an episode: low, medium, high, critical."
@@ -114,6 +124,7 @@ class CommonFields(Closed):
     )
     allowed_lateness: Duration = Field(
         timedelta(days=1),
-        description="Late readings and events are evaluated again if they are not older than this and the `delay` of the "
+        description="Late readings and events are evaluated again if they are not older than this "
+        "and the `delay` of the "
         "variables; older ones are counted as too late. 0s: never.",
     )

@@ -1,4 +1,5 @@
-"""Conditions of several variables: `any` or `all` of them, of which each may be such a list once more."""
+"""Conditions of several variables: `any` or `all` of them, of which each may be such a list once
+more."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,31 +24,40 @@ MOST_MEMBERS = 20
 
 
 class PlainLimits(Closed):
-    """Limits of one variable among several, and how long its value holds: no earlier reading matters."""
+    """Limits of one variable among several, and how long its value holds: no earlier reading
+    matters."""
 
     above: LearnableLimit | None = Field(
         None,
-        description="It holds for a value above this limit: a number, {attribute: name}, or {learned: …}.",
+        description=(
+            "It holds for a value above this limit: a number, {attribute: name}, or {learned: …}."
+        ),
     )
     below: LearnableLimit | None = Field(
         None,
-        description="It holds for a value below this limit: a number, {attribute: name}, or {learned: …}. With above too: "
+        description="It holds for a value below this limit: a number, {attribute: name}, or "
+        "{learned: …}. With above too: "
         "outside of both.",
     )
     outside: Band | None = Field(None, description="It holds for a value outside of this band.")
     inside: Band | None = Field(None, description="It holds for a value inside this band.")
     equals: StrictBool | Number | Line | FromAttribute | None = Field(
         None,
-        description="It holds for exactly this value: a number, true or false, the text of a category, or {attribute: name}.",
+        description=(
+            "It holds for exactly this value: a number, true or false, the text of a category, or "
+            "{attribute: name}."
+        ),
     )
     stale_after: Duration | None = Field(
         None,
-        description="A value holds until the variable's next reading, at most this long; then this condition is unknown. That of "
+        description="A value holds until the variable's next reading, at most this long; then this "
+        "condition is unknown. That of "
         "the definition when left out.",
     )
 
     def condition(self, variable: str, shared: Condition) -> Condition:
-        """Return it as the condition of one variable, with the severity and the staleness that all conditions share."""
+        """Return it as the condition of one variable, with the severity and the staleness that all
+        conditions share."""
         given = {
             name: getattr(self, name)
             for name in type(self).model_fields
@@ -66,7 +76,8 @@ class PlainLimits(Closed):
 
 
 class MemberLimits(PlainLimits):
-    """Limits of one variable among several, with hysteresis or for a rate, and what to do without a value that holds."""
+    """Limits of one variable among several, with hysteresis or for a rate, and what to do without a
+    value that holds."""
 
     rate_per: Duration | None = Field(
         None, description="The limits are for the change of the value per this time."
@@ -82,12 +93,17 @@ class MemberLimits(PlainLimits):
     )
     clear_outside: Band | None = Field(
         None,
-        description="After `inside`, or `equals` with a number, held it is over only outside of this wider band (hysteresis).",
+        description=(
+            "After `inside`, or `equals` with a number, held it is over only outside of this "
+            "wider band (hysteresis)."
+        ),
     )
     no_data: Literal["hold", "ignore"] | None = Field(
         None,
-        description="hold: without a value that holds, this condition is unknown; ignore: each value counts until the next one "
-        "comes, for variables that are sent only when they change. That of the definition when left out, hold for alert.",
+        description="hold: without a value that holds, this condition is unknown; ignore: each "
+        "value counts until the next one "
+        "comes, for variables that are sent only when they change. That of the definition when "
+        "left out, hold for alert.",
     )
 
 
@@ -114,14 +130,18 @@ class Member(MemberLimits):
 
 
 class ProblemLimits(PlainLimits):
-    """Limits of one variable of a problem: none of them learned, for a problem does not depend on an estimate."""
+    """Limits of one variable of a problem: none of them learned, for a problem does not depend on
+    an estimate."""
 
     above: Limit | None = Field(
         None, description="It holds for a value above this limit: a number, or {attribute: name}."
     )
     below: Limit | None = Field(
         None,
-        description="It holds for a value below this limit: a number, or {attribute: name}. With above too: outside of both.",
+        description=(
+            "It holds for a value below this limit: a number, or {attribute: name}. With above "
+            "too: outside of both."
+        ),
     )
 
 
@@ -149,14 +169,16 @@ class ProblemMember(ProblemLimits):
 
 @dataclass(frozen=True)
 class Combination:
-    """Conditions of single variables, of which any or all must hold; one of them may be a combination once more."""
+    """Conditions of single variables, of which any or all must hold; one of them may be a
+    combination once more."""
 
     how: How
     members: tuple["Condition | Combination", ...]
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Return the variables of its conditions, each once, in the order in which they are written."""
+        """Return the variables of its conditions, each once, in the order in which they are
+        written."""
         return tuple(dict.fromkeys(leaf.variable for leaf in self.leaves()))
 
     def leaves(self) -> Iterator[Condition]:
@@ -171,21 +193,27 @@ class Conditions(Condition):
     variable: VariableName = Field(
         default_factory=str,
         exclude_if=lambda variable: not variable,
-        description="Variable that is evaluated, reading by reading; left out with `any` and `all`.",
+        description=(
+            "Variable that is evaluated, reading by reading; left out with `any` and `all`."
+        ),
     )
     any: tuple[Member, ...] | None = Field(
         None,
         max_length=MOST_MEMBERS,
         exclude_if=lambda members: members is None,
-        description="Instead of a variable and its limits: triggered while one of these conditions holds. Each is a variable "
-        "with limits, or once more any: or all: of such. Where none holds and one is unknown, the state is unknown.",
+        description="Instead of a variable and its limits: triggered while one of these conditions "
+        "holds. Each is a variable "
+        "with limits, or once more any: or all: of such. Where none holds and one is unknown, the "
+        "state is unknown.",
     )
     all: tuple[Member, ...] | None = Field(
         None,
         max_length=MOST_MEMBERS,
         exclude_if=lambda members: members is None,
-        description="Instead of a variable and its limits: triggered while all of these conditions hold, each by the last value "
-        "of its variable. Where one does not hold it is clear; otherwise, where one is unknown, the state is unknown.",
+        description="Instead of a variable and its limits: triggered while all of these conditions "
+        "hold, each by the last value "
+        "of its variable. Where one does not hold it is clear; otherwise, where one is unknown, "
+        "the state is unknown.",
     )
 
     @property
@@ -195,7 +223,8 @@ class Conditions(Condition):
 
 
 def single_condition(definition: object) -> Condition | None:
-    """Return the condition of a definition on one variable with limits that are stated; None for any other definition."""
+    """Return the condition of a definition on one variable with limits that are stated; None for
+    any other definition."""
     if not isinstance(definition, Condition) or not definition.variable:
         return None
     levels = (
@@ -206,7 +235,8 @@ def single_condition(definition: object) -> Condition | None:
 
 
 def combination_of(written: Any, shared: Condition) -> Combination | None:
-    """Return the conditions of a definition, problem or member that has several, with what they share; None without any."""
+    """Return the conditions of a definition, problem or member that has several, with what they
+    share; None without any."""
     how: How = "any" if written.any is not None else "all"
     members = getattr(written, how)
     if members is None:

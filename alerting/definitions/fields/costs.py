@@ -7,7 +7,8 @@ from alerting.definitions.fields.names import Number
 
 
 class Costs(Closed):
-    """Costs in one currency, for sums of money in reports and trials. They never choose a threshold: `operating_point` does."""
+    """Costs in one currency, for sums of money in reports and trials. They never choose a
+    threshold: `operating_point` does."""
 
     currency: Tag = Field(
         "EUR", description="Currency of all amounts, e.g. EUR; shown beside every sum."
@@ -18,7 +19,10 @@ class Costs(Closed):
     miss_per_minute: Number = Field(
         0.0,
         ge=0,
-        description="Cost of each minute for which a problem lasts, added to miss, e.g. 150 for a minute of downtime.",
+        description=(
+            "Cost of each minute for which a problem lasts, added to miss, e.g. 150 for a minute "
+            "of downtime."
+        ),
     )
     false_alarm: Number = Field(
         0.0, ge=0, description="Cost of each alert that no problem followed and nothing prevented."

@@ -1,4 +1,5 @@
-"""Fields of kinds with a trained model: features, periods, search, operating point, feedback, promotion, recommendation."""
+"""Fields of kinds with a trained model: features, periods, search, operating point, feedback,
+promotion, recommendation."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -22,27 +23,39 @@ class Features(Closed):
     windows: tuple[Duration, ...] | None = Field(
         None,
         max_length=50,
-        description="Lengths of the windows; derived from horizon and sampling at the first training when left out.",
+        description=(
+            "Lengths of the windows; derived from horizon and sampling at the first training when "
+            "left out."
+        ),
     )
     aggregations: tuple[Aggregation, ...] = Field(
         ("mean", "std", "min", "max", "last", "slope", "missing", "age"),
         max_length=20,
-        description="Statistics per number and window; missing: share of missing values; age: time since the last value.",
+        description=(
+            "Statistics per number and window; missing: share of missing values; age: time since "
+            "the last value."
+        ),
     )
     lags: tuple[Duration, ...] = Field(
         (),
         max_length=50,
-        description="Add the value of each number as known this long before as a column, e.g. [1h, 24h].",
+        description=(
+            "Add the value of each number as known this long before as a column, e.g. [1h, 24h]."
+        ),
     )
     stride: Duration | None = Field(
         None,
-        description="Distance between two evaluated instants. When left out it is derived at the first training: never finer "
+        description="Distance between two evaluated instants. When left out it is derived at the "
+        "first training: never finer "
         "than the sampling, and as fine as the rows allow.",
     )
     events: tuple[Tag, ...] = Field(
         (),
         max_length=100,
-        description="Event types (with *) that give two features each: their count, and the time since the last one.",
+        description=(
+            "Event types (with *) that give two features each: their count, and the time since "
+            "the last one."
+        ),
     )
     attributes: tuple[Tag, ...] = Field(
         (), max_length=100, description="Asset attributes to use as features."
@@ -84,23 +97,28 @@ class Periods(Closed):
     )
     train: Annotated[Length | Between, Discriminator(way)] | None = Field(
         None,
-        description="The period that fits the model: the last days before validation, e.g. 90d, or {from, to}; "
+        description="The period that fits the model: the last days before validation, e.g. 90d, or "
+        "{from, to}; "
         "everything before validation when left out.",
     )
     validation: Annotated[Share | Length | Between, Discriminator(way)] = Field(
         0.2,
-        description="The period that sets calibration and threshold: a share of the time span, the last days before the test, "
+        description="The period that sets calibration and threshold: a share of the time span, the "
+        "last days before the test, "
         "e.g. 14d, or {from, to}.",
     )
     test: Annotated[Share | Length | Between, Discriminator(way)] = Field(
         0.2,
-        description="The newest period, scored once by the selected challenger: a share of the time span, the last days, "
+        description="The newest period, scored once by the selected challenger: a share of the "
+        "time span, the last days, "
         "e.g. 14d, or {from, to}.",
     )
     refit: Literal["all", "none"] = Field(
         "all",
-        description="What serves. all: the chosen parameters, fitted again on all rows with a known label; calibration, "
-        "threshold and all printed figures are those of the model of the training part, its twin. none: that model itself.",
+        description="What serves. all: the chosen parameters, fitted again on all rows with a "
+        "known label; calibration, "
+        "threshold and all printed figures are those of the model of the training part, its twin. "
+        "none: that model itself.",
     )
 
     @property
@@ -115,7 +133,8 @@ class Periods(Closed):
 
     @property
     def last(self) -> datetime | None:
-        """Return the last instant used, as the end of all or of the test period gives it; None for the training's as_of."""
+        """Return the last instant used, as the end of all or of the test period gives it; None for
+        the training's as_of."""
         return self.end or (self.test.end if isinstance(self.test, Dates) else None)
 
     @property
@@ -135,9 +154,12 @@ class Learning(Closed):
         BUILT_IN,
         min_length=1,
         max_length=10,
-        description="Model families to try: those of the default, and those that installed packages add. "
-        "The last known value of the problem's variable (persistence) is always among them, where the model may see it; of a "
-        "problem of several variables, what they showed last is no candidate, and the chosen model is compared with it.",
+        description="Model families to try: those of the default, and those that installed "
+        "packages add. "
+        "The last known value of the problem's variable (persistence) is always among them, where "
+        "the model may see it; of a "
+        "problem of several variables, what they showed last is no candidate, and the chosen "
+        "model is compared with it.",
     )
     trials: int = Field(
         8,
@@ -147,14 +169,19 @@ class Learning(Closed):
     )
     time_budget: Duration = Field(
         timedelta(minutes=5),
-        description="Longest time of the search per family; the result names a search that this limit ended.",
+        description=(
+            "Longest time of the search per family; the result names a search that this limit "
+            "ended."
+        ),
     )
     folds: int = Field(3, ge=2, le=10, description="Walk-forward folds inside the training period.")
     seed: int = Field(
         0,
         ge=0,
         le=2**31 - 1,
-        description="Seed of everything random; the same seed, data and definition give the same model.",
+        description=(
+            "Seed of everything random; the same seed, data and definition give the same model."
+        ),
     )
 
 
@@ -164,13 +191,17 @@ class OperatingPoint(Closed):
     false_alarms_per_week: Number | None = Field(
         None,
         gt=0,
-        description="Most recall within this many false alarm episodes a week and asset, so on 20 assets together 20 times as "
+        description="Most recall within this many false alarm episodes a week and asset, so on 20 "
+        "assets together 20 times as "
         "many; 3 when no other way is given.",
     )
     cost_of_miss: Number | None = Field(
         None,
         gt=0,
-        description="Instead: least cost, where a missed problem costs this much; together with cost_of_false_alarm.",
+        description=(
+            "Instead: least cost, where a missed problem costs this much; together with "
+            "cost_of_false_alarm."
+        ),
     )
     cost_of_false_alarm: Number | None = Field(
         None,
@@ -181,18 +212,24 @@ class OperatingPoint(Closed):
         None,
         gt=0,
         le=1,
-        description="Instead: most recall while at least this share of the rated episodes is right.",
+        description=(
+            "Instead: most recall while at least this share of the rated episodes is right."
+        ),
     )
     max_time_in_alarm: Number = Field(
         0.2,
         gt=0,
         le=1,
-        description="Largest share of time in alarm, in all three ways; it excludes a score that is always high.",
+        description=(
+            "Largest share of time in alarm, in all three ways; it excludes a score that is "
+            "always high."
+        ),
     )
 
     @property
     def most_false_alarms(self) -> float | None:
-        """The budget of false alarms a week and asset; None where the threshold is put by cost or precision."""
+        """The budget of false alarms a week and asset; None where the threshold is put by cost or
+        precision."""
         if (
             self.cost_of_miss is not None
             or self.cost_of_false_alarm is not None
@@ -207,9 +244,12 @@ class FeedbackUse(Closed):
 
     avoided: Literal["exclude", "positive", "weight"] = Field(
         "exclude",
-        description="Rows around an alert that was acted upon and whose problem then did not occur. exclude: left out of "
-        "learning. positive: those from the alert to the action count as positive, only where the operator also said true_alarm. "
-        "weight: they count as positive with `weight`, unless the operator said otherwise. None of them counts as negative.",
+        description="Rows around an alert that was acted upon and whose problem then did not "
+        "occur. exclude: left out of "
+        "learning. positive: those from the alert to the action count as positive, only where the "
+        "operator also said true_alarm. "
+        "weight: they count as positive with `weight`, unless the operator said otherwise. None "
+        "of them counts as negative.",
     )
     weight: Number = Field(
         0.3,
@@ -219,8 +259,10 @@ class FeedbackUse(Closed):
     )
     confirmed: Literal["exclude", "positive"] = Field(
         "exclude",
-        description="Rows around an alert with the verdict true_alarm, without an action and without a problem in the data. "
-        "exclude: left out of learning. positive: the row at which it was raised counts as positive.",
+        description="Rows around an alert with the verdict true_alarm, without an action and "
+        "without a problem in the data. "
+        "exclude: left out of learning. positive: the row at which it was raised counts as "
+        "positive.",
     )
 
 
@@ -238,7 +280,10 @@ class Promotion(PromotionMode):
     least_events: int = Field(
         5,
         ge=1,
-        description="Least number of problems in the common unseen period; with fewer the champion stays (cannot tell).",
+        description=(
+            "Least number of problems in the common unseen period; with fewer the champion stays "
+            "(cannot tell)."
+        ),
     )
     confidence: Number = Field(
         0.9,

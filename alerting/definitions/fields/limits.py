@@ -1,4 +1,5 @@
-"""Limits of a variable: numbers, attributes of the asset, or learned; bands, severities, and shares of the last readings."""
+"""Limits of a variable: numbers, attributes of the asset, or learned; bands, severities, and shares
+of the last readings."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -18,28 +19,38 @@ class FromAttribute(Closed):
     """A limit that every asset states for itself."""
 
     attribute: Tag = Field(
-        description="Name of the asset attribute that holds the limit; an asset without it is refused."
+        description=(
+            "Name of the asset attribute that holds the limit; an asset without it is refused."
+        )
     )
 
 
 class Learned(Closed):
-    """A quantile of the variable's own readings over the last time before each estimate, in groups."""
+    """A quantile of the variable's own readings over the last time before each estimate, in
+    groups."""
 
     quantile: Number = Field(
         gt=0,
         lt=1,
-        description="Share of the readings below the limit, e.g. 0.999 for above and 0.001 for below. A group needs so many "
-        "readings that its greatest or smallest one lies beyond the quantile with 95 %: 2,995 for 0.999, 299 for 0.99.",
+        description="Share of the readings below the limit, e.g. 0.999 for above and 0.001 for "
+        "below. A group needs so many "
+        "readings that its greatest or smallest one lies beyond the quantile with 95 %: 2,995 for "
+        "0.999, 299 for 0.99.",
     )
     over: Duration = Field(
         timedelta(days=28),
-        description="Time before an estimate that it is made from; suppressed times and problems do not count.",
+        description=(
+            "Time before an estimate that it is made from; suppressed times and problems do not "
+            "count."
+        ),
     )
     by: tuple[VariableName, ...] = Field(
         (),
         max_length=3,
-        description="Groups with a limit of their own, the coarsest first: names of categories, and hour_of_day (in the time "
-        "zone of `schedule`). A group never seen, or with too few readings, takes the limit without the last name, at last the "
+        description="Groups with a limit of their own, the coarsest first: names of categories, "
+        "and hour_of_day (in the time "
+        "zone of `schedule`). A group never seen, or with too few readings, takes the limit "
+        "without the last name, at last the "
         "one of all readings.",
     )
 
@@ -88,7 +99,8 @@ class AtLeast(Closed):
     of: int = Field(
         ge=2,
         le=100,
-        description="... among this many last ones. Missing, frozen, impossible and bad readings do not count, nor do "
+        description="... among this many last ones. Missing, frozen, impossible and bad readings "
+        "do not count, nor do "
         "readings before a gap in the data longer than stale_after.",
     )
 
@@ -98,11 +110,17 @@ class LevelLimits(Closed):
 
     above: LearnableLimit | None = Field(
         None,
-        description="This severity is reached by a value above: a number, {attribute: name}, or {learned: …}.",
+        description=(
+            "This severity is reached by a value above: a number, {attribute: name}, or {learned: "
+            "…}."
+        ),
     )
     below: LearnableLimit | None = Field(
         None,
-        description="This severity is reached by a value below: a number, {attribute: name}, or {learned: …}.",
+        description=(
+            "This severity is reached by a value below: a number, {attribute: name}, or {learned: "
+            "…}."
+        ),
     )
     clear_above_at: Limit | None = Field(
         None, description="After `above` it is left only at or below this value (hysteresis)."

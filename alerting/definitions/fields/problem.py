@@ -23,7 +23,8 @@ _SHARED = Condition.model_construct(
 
 
 class Problem(Closed):
-    """The problem to prevent: a condition on a variable, or on several, that holds for a time, or an event type."""
+    """The problem to prevent: a condition on a variable, or on several, that holds for a time, or
+    an event type."""
 
     variable: VariableName | None = Field(
         None,
@@ -33,21 +34,26 @@ class Problem(Closed):
     below: Number | None = Field(None, description="The problem is a value below this limit.")
     equals: StrictBool | Number | Line | None = Field(
         None,
-        description="The problem is exactly this value: a number, true or false, or the text of a category.",
+        description=(
+            "The problem is exactly this value: a number, true or false, or the text of a category."
+        ),
     )
     any: tuple[ProblemMember, ...] | None = Field(
         None,
         max_length=MOST_MEMBERS,
         exclude_if=lambda members: members is None,
-        description="Instead of a variable and its limits: the problem is that one of these conditions holds, each by the last "
-        "value of its variable. Each is a variable with limits, or once more any: or all: of such. Where none holds and one is "
+        description="Instead of a variable and its limits: the problem is that one of these "
+        "conditions holds, each by the last "
+        "value of its variable. Each is a variable with limits, or once more any: or all: of such. "
+        "Where none holds and one is "
         "unknown, the problem is unknown.",
     )
     all: tuple[ProblemMember, ...] | None = Field(
         None,
         max_length=MOST_MEMBERS,
         exclude_if=lambda members: members is None,
-        description="Instead of a variable and its limits: the problem is that all of these conditions hold. Where one does not, "
+        description="Instead of a variable and its limits: the problem is that all of these "
+        "conditions hold. Where one does not, "
         "there is none; otherwise, where one is unknown, the problem is unknown.",
     )
     hold: Duration = Field(
@@ -55,22 +61,28 @@ class Problem(Closed):
     )
     event: Tag | None = Field(
         None,
-        description="Event type that is the problem, e.g. failure; * stands for any text: failure-*.",
+        description=(
+            "Event type that is the problem, e.g. failure; * stands for any text: failure-*."
+        ),
     )
     predict: Literal["onset", "state"] | None = Field(
         None,
-        description="onset: will it start within the horizon? state: will it hold at some sample in it? "
-        "Left out: state for a variable with a delay (laboratory values) and with horizon: 0s, onset otherwise.",
+        description="onset: will it start within the horizon? state: will it hold at some sample "
+        "in it? "
+        "Left out: state for a variable with a delay (laboratory values) and with horizon: 0s, "
+        "onset otherwise.",
     )
     recovery: Duration | None = Field(
         None,
-        description="Time after the end of a problem that does not count (onset): no score, no alarm, no row of learning. "
+        description="Time after the end of a problem that does not count (onset): no score, no "
+        "alarm, no row of learning. "
         "Left out: one horizon after an instant event, nothing after other problems.",
     )
 
     @property
     def combination(self) -> Combination | None:
-        """Return the conditions of several variables; None for a condition of one, and for events."""
+        """Return the conditions of several variables; None for a condition of one, and for
+        events."""
         return combination_of(self, _SHARED)
 
     @property

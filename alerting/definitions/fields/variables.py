@@ -37,7 +37,9 @@ class Link(Closed):
     )
     gain: Number = Field(
         1.0,
-        description="Change of the variable for each unit by which `of` changes, once it has followed.",
+        description=(
+            "Change of the variable for each unit by which `of` changes, once it has followed."
+        ),
     )
     time_constant: LongerThanZero | None = Field(
         None, description="With lag: time after which 63 % of a change has arrived, e.g. 5m."
@@ -61,7 +63,8 @@ class Relation(Link):
 
     variable: VariableName = Field(description="The variable that follows.")
     kind: Literal["equal", "lag", "difference"] = Field(
-        description="equal: it follows at once. lag: it follows as a first-order lag with `time_constant`. difference: it is "
+        description="equal: it follows at once. lag: it follows as a first-order lag with "
+        "`time_constant`. difference: it is "
         "`of` less `minus`."
     )
 
@@ -70,7 +73,8 @@ class Computed(Link):
     """A variable that is not measured: it is computed of others whenever they are read."""
 
     kind: Literal["equal", "lag", "difference", "ratio"] = Field(
-        description="equal: `of` itself. lag: `of` behind a first-order lag with `time_constant`. difference: `of` less `minus`. "
+        description="equal: `of` itself. lag: `of` behind a first-order lag with `time_constant`. "
+        "difference: `of` less `minus`. "
         "ratio: `of` divided by `by`. Each times `gain`."
     )
     by: VariableName | None = Field(
@@ -79,7 +83,10 @@ class Computed(Link):
     )
     within: LongerThanZero = Field(
         timedelta(minutes=10),
-        description="A part counts by its last value, at most this old; without such a value of every part there is none.",
+        description=(
+            "A part counts by its last value, at most this old; without such a value of every "
+            "part there is none."
+        ),
     )
 
     @property
@@ -89,7 +96,8 @@ class Computed(Link):
 
     @property
     def lookback(self) -> timedelta:
-        """Return how far before an instant the values of its parts lie that decide its value there."""
+        """Return how far before an instant the values of its parts lie that decide its value
+        there."""
         return max(self.within, LAG_LENGTHS * (self.time_constant or timedelta(0)))
 
 
@@ -109,7 +117,8 @@ _MEASURED = (
     ),
     *("tolerance", "values"),
 )
-"""Fields of a variable that is measured or set. Delay and latency of a computed one follow from its parts."""
+"""Fields of a variable that is measured or set. Delay and latency of a computed one follow from its
+parts."""
 
 
 class Variable(Closed):
@@ -117,7 +126,10 @@ class Variable(Closed):
 
     title: Line | None = Field(
         None,
-        description="Name for people, as at the beginning of a sentence (`Belt speed`); the variable's name when left out.",
+        description=(
+            "Name for people, as at the beginning of a sentence (`Belt speed`); the variable's "
+            "name when left out."
+        ),
     )
     type: VariableType = Field("number", description="number, category (text) or boolean.")
     unit: Tag | None = Field(
@@ -135,17 +147,23 @@ class Variable(Closed):
     )
     delay: Duration = Field(
         timedelta(0),
-        description="Time from the time stamp of a value until it is known, e.g. 1h for a laboratory.",
+        description=(
+            "Time from the time stamp of a value until it is known, e.g. 1h for a laboratory."
+        ),
     )
     carry_forward: LongerThanZero | None = Field(
         None,
-        description="Longest time for which models carry a value forward until the next one, e.g. 14d for a recipe or set-point "
-        "that is reported when it changes; found from the data when left out. Afterwards the value is missing.",
+        description="Longest time for which models carry a value forward until the next one, e.g. "
+        "14d for a recipe or set-point "
+        "that is reported when it changes; found from the data when left out. Afterwards the "
+        "value is missing.",
     )
     latency: Duration | None = Field(
         None,
-        description="Time for which evaluation waits for values under way, e.g. 30s: alerts come later by this time; "
-        "even later values are evaluated again. When left out: its source's, else the platform's (`ALERTING_LATENCY`, 10s).",
+        description="Time for which evaluation waits for values under way, e.g. 30s: alerts come "
+        "later by this time; "
+        "even later values are evaluated again. When left out: its source's, else the platform's "
+        "(`ALERTING_LATENCY`, 10s).",
     )
     source: Name | None = Field(
         None, description="The source that delivers it, as the platform notes with its first value."
@@ -162,7 +180,10 @@ class Variable(Closed):
     cost: Number = Field(
         1.0,
         gt=0,
-        description="Relative effort of changing it by its whole range; recommendations prefer changes of little effort.",
+        description=(
+            "Relative effort of changing it by its whole range; recommendations prefer changes of "
+            "little effort."
+        ),
     )
     direction: Direction = Field(
         "both", description="Direction in which an operator may change it: up, down or both."
@@ -170,24 +191,29 @@ class Variable(Closed):
     rate: Number | None = Field(
         None,
         gt=0,
-        description="Largest change a minute, in its unit: a recommended change is a ramp from now, and its risk is that at the "
+        description="Largest change a minute, in its unit: a recommended change is a ramp from "
+        "now, and its risk is that at the "
         "end of the ramp. At once when left out.",
     )
     tolerance: Number | None = Field(
         None,
         ge=0,
-        description="Distance by which the line may miss a setting; advice must hold within it. One step when left out, or a "
+        description="Distance by which the line may miss a setting; advice must hold within it. "
+        "One step when left out, or a "
         "fortieth of the range without a step.",
     )
     values: tuple[Tag, ...] = Field(
         (),
         max_length=100,
-        description="Of a controllable category: the values that an operator may choose, e.g. recipes.",
+        description=(
+            "Of a controllable category: the values that an operator may choose, e.g. recipes."
+        ),
     )
     computed: Computed | None = Field(
         None,
         exclude_if=lambda computed: computed is None,
-        description="Of a variable that is not measured: how it is computed of other numbers of the asset, e.g. "
+        description="Of a variable that is not measured: how it is computed of other numbers of "
+        "the asset, e.g. "
         "{kind: ratio, of: gas_flow, by: belt_speed}. It is usable like a measured one.",
     )
 
@@ -199,6 +225,7 @@ class Variable(Closed):
             name for name in _MEASURED if getattr(self, name) != Variable.model_fields[name].default
         ]:
             raise ValueError(
-                f"a computed variable is a number that no sensor delivers; remove {', '.join(given)}"
+                f"a computed variable is a number that no sensor delivers; remove "
+                f"{', '.join(given)}"
             )
         return self

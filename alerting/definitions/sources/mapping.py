@@ -1,4 +1,5 @@
-"""Fields of every source: its name, where secrets are found, and how its rows become readings or events."""
+"""Fields of every source: its name, where secrets are found, and how its rows become readings or
+events."""
 
 from datetime import timedelta
 from typing import Annotated, Literal
@@ -17,7 +18,8 @@ QualityCodes = Literal["opc-ua", "opc-da"]
 
 
 class Secret(Closed):
-    """Where a secret is found; it is never in the document itself. Exactly one of these is given."""
+    """Where a secret is found; it is never in the document itself. Exactly one of these is
+    given."""
 
     env: EnvironmentName | None = Field(None, description="Environment variable that holds it.")
     file: Title | None = Field(
@@ -37,7 +39,10 @@ class SourceVariable(Closed):
     )
     unit: Tag | None = Field(
         None,
-        description="Unit of a variable that no asset has declared yet; that in the column's title when left out.",
+        description=(
+            "Unit of a variable that no asset has declared yet; that in the column's title when "
+            "left out."
+        ),
     )
 
 
@@ -56,7 +61,9 @@ class SourceEvents(Closed):
     )
     lasting: bool | None = Field(
         None,
-        description="Whether events of new types have a duration; if rows have `end_column`, when left out.",
+        description=(
+            "Whether events of new types have a duration; if rows have `end_column`, when left out."
+        ),
     )
 
 
@@ -67,7 +74,10 @@ class SourceFields(Closed):
     title: Line | None = Field(None, description="Name for people; the name when left out.")
     state: SourceState = Field(
         "active",
-        description="active: rows are stored. paused: none is read or accepted for now. retired: no longer in use.",
+        description=(
+            "active: rows are stored. paused: none is read or accepted for now. retired: no "
+            "longer in use."
+        ),
     )
     delivers: Literal["readings", "events"] = Field(
         "readings", description="What its rows are: readings or events."
@@ -75,7 +85,10 @@ class SourceFields(Closed):
     time: Title = Field("ts", description="Column with the time stamp, of events with the start.")
     timezone: TimeZone | None = Field(
         None,
-        description="Time zone of stamps that name none, e.g. Europe/Berlin; that of the plant when left out.",
+        description=(
+            "Time zone of stamps that name none, e.g. Europe/Berlin; that of the plant when left "
+            "out."
+        ),
     )
     asset: Name | None = Field(
         None,
@@ -94,11 +107,17 @@ class SourceFields(Closed):
     )
     others: Literal["include", "ignore"] = Field(
         "include",
-        description="Columns that `variables` does not name: include makes variables of them too, ignore leaves them out.",
+        description=(
+            "Columns that `variables` does not name: include makes variables of them too, ignore "
+            "leaves them out."
+        ),
     )
     quality: Title | None = Field(
         None,
-        description="Column with the quality of all samples of a row: good, uncertain, bad, or codes of OPC UA or OPC DA.",
+        description=(
+            "Column with the quality of all samples of a row: good, uncertain, bad, or codes of "
+            "OPC UA or OPC DA."
+        ),
     )
     quality_codes: QualityCodes | None = Field(
         None, description="Kind of numeric codes of quality, where they are ambiguous."
@@ -108,15 +127,20 @@ class SourceFields(Closed):
     )
     latency: Duration | None = Field(
         None,
-        description="Time for which evaluation waits for values of this source, for variables without a latency of their own. "
-        "When left out: of a polled source its interval plus 10 s, of others the platform's (ALERTING_LATENCY).",
+        description="Time for which evaluation waits for values of this source, for variables "
+        "without a latency of their own. "
+        "When left out: of a polled source its interval plus 10 s, of others the platform's "
+        "(ALERTING_LATENCY).",
     )
     stale_after: LongerThanZero = Field(
         timedelta(hours=1),
-        description="Time without a row after which the platform raises an alert about this source.",
+        description=(
+            "Time without a row after which the platform raises an alert about this source."
+        ),
     )
 
     @property
     def waits(self) -> timedelta | None:
-        """Return how long evaluation waits for values of this source; None for the platform's latency."""
+        """Return how long evaluation waits for values of this source; None for the platform's
+        latency."""
         return self.latency

@@ -29,17 +29,24 @@ class OpcUaNode(Closed):
 
 
 class OpcUaSource(StreamedSource):
-    """Values of nodes of an OPC UA server, which the stream service subscribes: `alerting stream`."""
+    """Values of nodes of an OPC UA server, which the stream service subscribes: `alerting
+    stream`."""
 
     is_sent_once = True
 
     kind: Literal["opcua"]
     url: Secret = Field(
-        description="Where the address of the server is found, e.g. opc.tcp://user:password@server:4840/path."
+        description=(
+            "Where the address of the server is found, e.g. "
+            "opc.tcp://user:password@server:4840/path."
+        )
     )
     quality: Title | None = Field(
         "quality",
-        description="Field of a row with the quality of its values: that of the server, good, uncertain or bad.",
+        description=(
+            "Field of a row with the quality of its values: that of the server, good, uncertain "
+            "or bad."
+        ),
     )
     nodes: dict[Text, OpcUaNode] = Field(
         max_length=10_000, description="Nodes by their identifier, e.g. ns=2;s=Oven1.Zone2."
@@ -50,11 +57,15 @@ class OpcUaSource(StreamedSource):
     )
     history: Duration = Field(
         timedelta(0),
-        description="History that is read whenever a connection is opened, of nodes that have one: 8h, at most 31d.",
+        description=(
+            "History that is read whenever a connection is opened, of nodes that have one: 8h, at "
+            "most 31d."
+        ),
     )
     security: Literal["none", "sign", "encrypt"] = Field(
         "none",
-        description="sign or encrypt: the connection by Basic256Sha256, with certificate and key of `tls`; its `ca` is then the "
+        description="sign or encrypt: the connection by Basic256Sha256, with certificate and key "
+        "of `tls`; its `ca` is then the "
         "certificate of the server.",
     )
 

@@ -47,22 +47,28 @@ class PolledFields(SourceFields):
 
 
 class HttpSource(SourceFields):
-    """Rows that programs send to the API: POST /api/v1/readings and /api/v1/events with ?source=NAME."""
+    """Rows that programs send to the API: POST /api/v1/readings and /api/v1/events with
+    ?source=NAME."""
 
     kind: Literal["http"]
     quality: Title | None = Field(
         "quality",
-        description="Field with the quality of all samples of a row, or with an object of qualities by variable.",
+        description=(
+            "Field with the quality of all samples of a row, or with an object of qualities by "
+            "variable."
+        ),
     )
 
 
 class FilesSource(PolledFields):
-    """Files that appear in a folder, on this machine or at a server: CSV or Parquet, each read once."""
+    """Files that appear in a folder, on this machine or at a server: CSV or Parquet, each read
+    once."""
 
     kind: Literal["files"]
     url: Secret | None = Field(
         None,
-        description="Where the address of the server is found that has the files, e.g. sftp://user:password@host or "
+        description="Where the address of the server is found that has the files, e.g. "
+        "sftp://user:password@host or "
         "s3://KEY:SECRET@?endpoint_url=https://minio:9000; those of this machine when left out.",
     )
     known_hosts: Text | None = Field(
@@ -71,18 +77,28 @@ class FilesSource(PolledFields):
     )
     key: Text | None = Field(
         None,
-        description="File with the private key for an SFTP server, which only its owner may read; a password when left out.",
+        description=(
+            "File with the private key for an SFTP server, which only its owner may read; a "
+            "password when left out."
+        ),
     )
     pattern: Text = Field(
-        description="Absolute path with * and ?, e.g. /data/line-3/*.csv; in an object store /bucket/line-3/*.csv."
+        description=(
+            "Absolute path with * and ?, e.g. /data/line-3/*.csv; in an object store "
+            "/bucket/line-3/*.csv."
+        )
     )
     done: Text | None = Field(
         None,
-        description="Folder to which files are moved once they are stored; they stay when left out.",
+        description=(
+            "Folder to which files are moved once they are stored; they stay when left out."
+        ),
     )
     bad: Text | None = Field(
         None,
-        description="Folder to which files are moved that cannot be stored; they stay when left out.",
+        description=(
+            "Folder to which files are moved that cannot be stored; they stay when left out."
+        ),
     )
     unchanged_for: Duration = Field(
         timedelta(seconds=10),
@@ -103,14 +119,20 @@ class FilesSource(PolledFields):
     )
     quality_suffix: Title | None = Field(
         None,
-        description="Ending of the titles of columns that hold the quality of another column, e.g. _quality.",
+        description=(
+            "Ending of the titles of columns that hold the quality of another column, e.g. "
+            "_quality."
+        ),
     )
     missing: tuple[Title, ...] = Field(
         (), max_length=100, description="Further texts that mean a missing value."
     )
     duplicates: Literal["refuse", "last", "mean"] = Field(
         "refuse",
-        description="Lines of one instant with other values: refuse the file, or take the last value or the mean.",
+        description=(
+            "Lines of one instant with other values: refuse the file, or take the last value or "
+            "the mean."
+        ),
     )
     bad_lines: Literal["refuse", "skip"] = Field(
         "refuse", description="A file with a bad line: refuse it whole, or store the other lines."
@@ -122,19 +144,27 @@ class SqlSource(PolledFields):
 
     kind: Literal["sql"]
     url: Secret = Field(
-        description="Where the address of the database is found, e.g. postgresql://user:password@host/name."
+        description=(
+            "Where the address of the database is found, e.g. postgresql://user:password@host/name."
+        )
     )
     table: Title | None = Field(None, description="Table or view to read, e.g. quality.results.")
     query: Text | None = Field(
         None,
-        description="One SELECT to read instead of a table, without ORDER BY and without a semicolon except at its end.",
+        description=(
+            "One SELECT to read instead of a table, without ORDER BY and without a semicolon "
+            "except at its end."
+        ),
     )
     cursor: Column = Field(
         description="Column that only increases with later rows: a number or an instant."
     )
     overlap: LongerThanZero | None = Field(
         None,
-        description="With a cursor of instants: rows this far behind the last one are read again, as they may have come late.",
+        description=(
+            "With a cursor of instants: rows this far behind the last one are read again, as they "
+            "may have come late."
+        ),
     )
     chunk: int = Field(5000, ge=2, le=50_000, description="Rows that are read and stored at once.")
 
@@ -248,7 +278,10 @@ def _cross_faults(source: Source) -> Iterator[Fault]:
     if isinstance(source, SqlSource) and (source.table is None) == (source.query is None):
         yield Fault("table", "give either a table or a query", "table: quality.results")
     if isinstance(source, SqlSource) and ";" in (source.query or "").rstrip("; \t\r\n"):
-        hint = "write one SELECT; in PostgreSQL and Oracle chr(59) is the character ; in a text, elsewhere char(59)"
+        hint = (
+            "write one SELECT; in PostgreSQL and Oracle chr(59) is the character ; in a text, "
+            "elsewhere char(59)"
+        )
         yield Fault("query", "has more than one statement", hint)
     if isinstance(source, StreamedSource):
         yield from source.faults()
@@ -276,7 +309,8 @@ def _file_faults(source: FilesSource) -> Iterator[Fault]:
 
 
 def folder_faults(source: Source) -> Iterator[Fault]:
-    """Yield faults of folders in which the pattern matches: a file that is moved there would be read again for ever."""
+    """Yield faults of folders in which the pattern matches: a file that is moved there would be
+    read again for ever."""
     if not isinstance(source, FilesSource):
         return
     levels = source.pattern.split("/")[:-1]
@@ -292,5 +326,6 @@ def folder_faults(source: Source) -> Iterator[Fault]:
 
 
 def level_matches(name: str, level: str) -> bool:
-    """Return whether a level of a pattern matches a name; a name with a dot before it only if the level has one, too."""
+    """Return whether a level of a pattern matches a name; a name with a dot before it only if the
+    level has one, too."""
     return fnmatchcase(name, level) and (level.startswith(".") or not name.startswith("."))

@@ -1,4 +1,5 @@
-"""Sources that the stream service reads: messages of brokers, told apart by topics of several levels."""
+"""Sources that the stream service reads: messages of brokers, told apart by topics of several
+levels."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ _NAMED = {"{asset}": "asset", "{variable}": "variable"}
 class TopicForm:
     """How the topics of a broker are written.
 
-    `one` stands for any one level; `rest`, as the last level alone, for all levels below, and for none of them unless `is_below`.
+    `one` stands for any one level; `rest`, as the last level alone, for all levels below, and for
+    none of them unless `is_below`.
     """
 
     separator: str
@@ -27,7 +29,8 @@ class TopicForm:
     is_below: bool = False
 
     def pattern(self, topic: str) -> re.Pattern[str]:
-        """Return the pattern of the topics of messages, with the groups `asset` and `variable` where levels name them."""
+        """Return the pattern of the topics of messages, with the groups `asset` and `variable`
+        where levels name them."""
         between, any_level = re.escape(self.separator), f"[^{re.escape(self.separator)}]*"
         levels = topic.split(self.separator)
         has_rest = self.rest is not None and levels[-1] == self.rest
@@ -63,7 +66,8 @@ class TopicForm:
 
 
 class Tls(Closed):
-    """Certificates of an encrypted connection; without them those of the system are trusted, and none is shown."""
+    """Certificates of an encrypted connection; without them those of the system are trusted, and
+    none is shown."""
 
     ca: Text | None = Field(
         None, description="File of the authority that signed the certificate of the server, in PEM."
@@ -73,7 +77,9 @@ class Tls(Closed):
     )
     key: Text | None = Field(
         None,
-        description="File of its private key, which only its owner may read; in that of it, if left out.",
+        description=(
+            "File of its private key, which only its owner may read; in that of it, if left out."
+        ),
     )
 
 
@@ -113,11 +119,17 @@ class MessageSource(StreamedSource):
     topic: Text = Field(description="Topic to subscribe.")
     payload: Literal["json", "value"] = Field(
         "json",
-        description="json: each message is a row or a list of rows. value: it is the one value of the topic's {variable}.",
+        description=(
+            "json: each message is a row or a list of rows. value: it is the one value of the "
+            "topic's {variable}."
+        ),
     )
     stamp: Literal["message", "receipt"] = Field(
         "message",
-        description="Where a row has its time: in the message, or when it is received; a payload of one value has none.",
+        description=(
+            "Where a row has its time: in the message, or when it is received; a payload of one "
+            "value has none."
+        ),
     )
 
     @property
@@ -136,7 +148,10 @@ class MessageSource(StreamedSource):
             )
         for level in levels:
             if (form.one in level and level != form.one) or ("{" in level and level not in _NAMED):
-                remedy = f"write a name, {form.one}, {{asset}} or {{variable}} between two {form.separator}"
+                remedy = (
+                    f"write a name, {form.one}, {{asset}} or {{variable}} between two "
+                    f"{form.separator}"
+                )
                 yield Fault("topic", f"{shown(level)} is not a level", remedy)
         for name in sorted(name for name in _NAMED if levels.count(name) > 1):
             yield Fault(
@@ -162,10 +177,13 @@ class MqttSource(MessageSource):
 
     kind: Literal["mqtt"]
     url: Secret = Field(
-        description="Where the address of the broker is found, e.g. mqtts://user:password@broker:8883."
+        description=(
+            "Where the address of the broker is found, e.g. mqtts://user:password@broker:8883."
+        )
     )
     topic: Text = Field(
-        description="Topic to subscribe, with + and # as in MQTT, and with {asset} and {variable} for levels that name these: "
+        description="Topic to subscribe, with + and # as in MQTT, and with {asset} and {variable} "
+        "for levels that name these: "
         "line-3/{asset}/{variable}."
     )
 
@@ -176,7 +194,8 @@ class MqttSource(MessageSource):
 
 
 class AmqpSource(MessageSource):
-    """Messages of an AMQP 0-9-1 broker such as RabbitMQ, which the stream service stores: `alerting stream`."""
+    """Messages of an AMQP 0-9-1 broker such as RabbitMQ, which the stream service stores: `alerting
+    stream`."""
 
     has_groups = True
 
@@ -184,20 +203,30 @@ class AmqpSource(MessageSource):
 
     kind: Literal["amqp"]
     url: Secret = Field(
-        description="Where the address of the broker is found, e.g. amqps://user:password@broker:5671/virtual-host."
+        description=(
+            "Where the address of the broker is found, e.g. "
+            "amqps://user:password@broker:5671/virtual-host."
+        )
     )
     topic: Text = Field(
         "#",
-        description="Routing keys, with * and # as in AMQP, and with {asset} and {variable} for words that name these: "
+        description="Routing keys, with * and # as in AMQP, and with {asset} and {variable} for "
+        "words that name these: "
         "line-3.{asset}.{variable}.",
     )
     exchange: Title = Field(
         "amq.topic",
-        description="Exchange to which the platform binds a durable queue of its own, where `queue` is left out.",
+        description=(
+            "Exchange to which the platform binds a durable queue of its own, where `queue` is "
+            "left out."
+        ),
     )
     queue: Title | None = Field(
         None,
-        description="A queue that is there already: nothing is declared or bound, and all its messages must fit `topic`.",
+        description=(
+            "A queue that is there already: nothing is declared or bound, and all its messages "
+            "must fit `topic`."
+        ),
     )
 
 
@@ -210,15 +239,20 @@ class RedisSource(MessageSource):
 
     kind: Literal["redis"]
     url: Secret = Field(
-        description="Where the address of the server is found, e.g. rediss://user:password@server:6379/0."
+        description=(
+            "Where the address of the server is found, e.g. rediss://user:password@server:6379/0."
+        )
     )
     topic: Text = Field(
-        description="Key of a stream; * stands for any one part between two colons, {asset} and {variable} for parts that name "
+        description="Key of a stream; * stands for any one part between two colons, {asset} and "
+        "{variable} for parts that name "
         "these: line-3:{asset}."
     )
     field: Title | None = Field(
         None,
-        description="Field of an entry that holds the payload; all its fields are one row when left out.",
+        description=(
+            "Field of an entry that holds the payload; all its fields are one row when left out."
+        ),
     )
 
     def faults(self) -> Iterator[Fault]:
@@ -231,7 +265,8 @@ class RedisSource(MessageSource):
 
 
 class NatsSource(MessageSource):
-    """Messages of a JetStream of a NATS server, which the stream service stores: `alerting stream`."""
+    """Messages of a JetStream of a NATS server, which the stream service stores: `alerting
+    stream`."""
 
     has_groups = True
 
@@ -239,20 +274,26 @@ class NatsSource(MessageSource):
 
     kind: Literal["nats"]
     url: Secret = Field(
-        description="Where the address of the server is found, e.g. tls://user:password@server:4222."
+        description=(
+            "Where the address of the server is found, e.g. tls://user:password@server:4222."
+        )
     )
     topic: Text = Field(
-        description="Subject to subscribe, with * and > as in NATS, and with {asset} and {variable} for tokens that name these: "
+        description="Subject to subscribe, with * and > as in NATS, and with {asset} and "
+        "{variable} for tokens that name these: "
         "line-3.{asset}.{variable}."
     )
     stream: Title | None = Field(
         None,
-        description="Stream that stores the subject; the one of the server that has it when left out.",
+        description=(
+            "Stream that stores the subject; the one of the server that has it when left out."
+        ),
     )
 
 
 class KafkaSource(MessageSource):
-    """Messages of topics of Kafka, which the stream service stores: `alerting stream`. Not tested against a server."""
+    """Messages of topics of Kafka, which the stream service stores: `alerting stream`. Not tested
+    against a server."""
 
     has_groups = True
 
@@ -260,10 +301,14 @@ class KafkaSource(MessageSource):
 
     kind: Literal["kafka"]
     url: Secret = Field(
-        description="Where the address of a broker is found: kafka://broker:9092, or kafkas://user:password@broker:9093 with TLS."
+        description=(
+            "Where the address of a broker is found: kafka://broker:9092, or "
+            "kafkas://user:password@broker:9093 with TLS."
+        )
     )
     topic: Text = Field(
-        description="Topic; * stands for any one part between two dots, {asset} and {variable} for parts that name these: "
+        description="Topic; * stands for any one part between two dots, {asset} and {variable} for "
+        "parts that name these: "
         "line-3.{asset}."
     )
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(

@@ -1,4 +1,5 @@
-"""Clean texts of documents for display: without control characters, and without characters that turn or hide text.
+"""Clean texts of documents for display: without control characters, and without characters that
+turn or hide text.
 
 Applied where text leaves the platform: messages, logs, terminals, pages, problem documents.
 """
@@ -8,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _ESCAPES = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[@-Z\\^_]"
+    r"(?:\x1b\[|\x9b)[0-?]*[ "
+    r"-/]*[@-~]|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)|\x1b[@-Z\\^_]"
 )
 """Commands to a terminal: colours and cursor (CSI), titles and links (OSC), and the short ones."""
 _BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
@@ -26,10 +28,11 @@ _PLAIN = re.compile(r"[\n\x20-\x7e\u00a0-\u00ac\u00ae-\u0233]*")
 
 
 def clean_text(text: str, *, visible: bool = False) -> str:
-    """Return the text with its line ends as `\\n`, tabs as spaces, and without what controls a terminal or turns or hides text.
+    """Return the text with its line ends as `\\n`, tabs as spaces, and without what controls a
+    terminal or turns or hides text.
 
-    `visible`: control characters and changes of direction are written out (`\\x1b`, `\\u202e`) instead of removed.
-    Characters that no encoding can write become U+FFFD. Idempotent.
+    `visible`: control characters and changes of direction are written out (`\\x1b`, `\\u202e`)
+    instead of removed. Characters that no encoding can write become U+FFFD. Idempotent.
     """
     if _PLAIN.fullmatch(text):
         return text
@@ -52,7 +55,8 @@ def clean_line(text: str) -> str:
 
 
 def clean(value: Any) -> Any:
-    """Return a document of mappings, lists and values with every text in it, names of fields too, cleaned."""
+    """Return a document of mappings, lists and values with every text in it, names of fields too,
+    cleaned."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, Mapping):

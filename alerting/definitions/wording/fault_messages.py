@@ -13,7 +13,8 @@ MessageAndHint = tuple[str, str]
 
 
 def message_of(error: Mapping[str, Any]) -> MessageAndHint:
-    """Return message and hint for one error of pydantic: the fault, and what to write instead. The hint may be empty."""
+    """Return message and hint for one error of pydantic: the fault, and what to write instead. The
+    hint may be empty."""
     kind, given, context = str(error["type"]), error.get("input"), error.get("ctx") or {}
     if kind in ("value_error", "assertion_error"):
         return str(error["msg"]).removeprefix("Value error, ").removeprefix(
@@ -31,12 +32,14 @@ def fault_of(error: Mapping[str, Any]) -> Fault:
 
 
 def model_faults(errors: Iterable[Mapping[str, Any]], fields: Iterable[str] = ()) -> list[Fault]:
-    """Return the errors of pydantic as faults. `fields`: names that a field of the document itself may have."""
+    """Return the errors of pydantic as faults. `fields`: names that a field of the document itself
+    may have."""
     return [_model_fault(error, fields) for error in merge_alternatives(errors)]
 
 
 def merge_alternatives(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the errors of pydantic with one for each attribute, which may be of several types, instead of one for each type."""
+    """Return the errors of pydantic with one for each attribute, which may be of several types,
+    instead of one for each type."""
     found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for error in errors:
         place, given, changed = tuple(error["loc"]), error.get("input"), {}
@@ -173,7 +176,8 @@ def _too_few(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
 
 def _too_many(_: Any, context: Mapping[str, Any]) -> MessageAndHint:
     return (
-        f"has {context.get('actual_length') or 'too many'} entries; at most {context.get('max_length')} are allowed",
+        f"has {context.get('actual_length') or 'too many'} entries; at most "
+        f"{context.get('max_length')} are allowed",
         "",
     )
 

@@ -1,7 +1,9 @@
-"""Texts of the platform in the reader's language: English in the code, the others in one gettext file each.
+"""Texts of the platform in the reader's language: English in the code, the others in one gettext
+file each.
 
-A text that is stored keeps its template and its values (`Translatable`), so that every reader gets it in another language.
-Files are read as they are (`de.po`); symbols of numbers, names of days and plural forms are those of Unicode's CLDR (Babel).
+A text that is stored keeps its template and its values (`Translatable`), so that every reader gets
+it in another language. Files are read as they are (`de.po`); symbols of numbers, names of days and
+plural forms are those of Unicode's CLDR (Babel).
 """
 
 import re
@@ -37,7 +39,8 @@ _DAY_UNIT = re.compile(r"(?<=\d )d\b")
 
 
 class Styled(NamedTuple):
-    """A value with the way to show it: `share`, `points`, `duration` (seconds), `inside` (a title), or a format of numbers.
+    """A value with the way to show it: `share`, `points`, `duration` (seconds), `inside` (a title),
+    or a format of numbers.
 
     A unit may follow the format: `.3g °C`.
     """
@@ -47,7 +50,8 @@ class Styled(NamedTuple):
 
 
 class Translatable(str):
-    """An English text that keeps its template and values. What is cut from it or added to it is a plain text again."""
+    """An English text that keeps its template and values. What is cut from it or added to it is a
+    plain text again."""
 
     template: str
     values: "Mapping[str, Value]"
@@ -67,14 +71,16 @@ Value = str | int | Styled | Translatable
 
 @dataclass(frozen=True)
 class Language:
-    """One language: its translations by English template, and the symbols of its numbers. Immutable."""
+    """One language: its translations by English template, and the symbols of its numbers.
+    Immutable."""
 
     code: LanguageCode
     locale: Locale = field(repr=False, compare=False)
     texts: Mapping[str, str | tuple[str, ...]] = field(repr=False, compare=False)
 
     def say(self, template: str, /, **values: Value) -> str:
-        """Return the translation of a template with these values; a template that has none is said in English.
+        """Return the translation of a template with these values; a template that has none is said
+        in English.
 
         A template with two forms is said in the one that fits its value `number`.
         """
@@ -86,7 +92,8 @@ class Language:
         return self._filled(self._form(found, raw if isinstance(raw, int | float) else 1), values)
 
     def say_count(self, singular: str, plural: str, number: float, /, **values: Value) -> str:
-        """Return the translation of the form that fits a number, which is its value `number` unless that is given."""
+        """Return the translation of the form that fits a number, which is its value `number` unless
+        that is given."""
         found = self.texts.get(singular, (singular, plural))
         form = self._form(found if isinstance(found, tuple) else (singular, plural), number)
         return self._filled(form, {"number": self.digits(f"{number:g}"), **values})
@@ -95,7 +102,8 @@ class Language:
         return forms[0 if self.locale.plural_form(abs(number)) == "one" else 1]
 
     def translate(self, text: str) -> str:
-        """Return a text of the platform in this language; what people wrote, and text without a translation, as it is."""
+        """Return a text of the platform in this language; what people wrote, and text without a
+        translation, as it is."""
         if isinstance(text, Translatable) and text.template:
             return self.say(text.template, **text.values)
         found = self.texts.get(text, text)
@@ -108,7 +116,8 @@ class Language:
         return self.translate(value) if isinstance(value, Translatable) else str(value)
 
     def digits(self, text: str) -> str:
-        """Return a number that is written with a decimal point as this language writes it: `4.5` gives `4,5`."""
+        """Return a number that is written with a decimal point as this language writes it: `4.5`
+        gives `4,5`."""
         if self.code == "en":
             return text
         return _DECIMAL_POINT.sub(cast(str, self.locale.number_symbols["latn"]["decimal"]), text)
@@ -172,7 +181,8 @@ class Language:
         return f"{shown}{' ' if self.code == 'en' else NO_BREAK}{unit}" if unit else shown
 
     def _filled(self, template: str, values: Mapping[str, Value]) -> str:
-        """Put values in. No format is interpreted: templates of stored texts come from the database."""
+        """Put values in. No format is interpreted: templates of stored texts come from the
+        database."""
         return _PLACEHOLDER.sub(
             lambda found: self.show(values[found[1]]) if found[1] in values else found[0], template
         )
@@ -197,7 +207,8 @@ def language(code: LanguageCode) -> Language:
 
 
 def preferred_language(accept: str, usual: LanguageCode) -> LanguageCode:
-    """Return the language of an Accept-Language header: the first that exists, by its weights; the usual one without any."""
+    """Return the language of an Accept-Language header: the first that exists, by its weights; the
+    usual one without any."""
     weighted = []
     for position, part in enumerate(accept.split(",")[:20]):
         tag, _, weight = part.strip().partition(";q=")
@@ -210,17 +221,20 @@ def preferred_language(accept: str, usual: LanguageCode) -> LanguageCode:
 
 
 def translatable(template: str, /, **values: Value) -> Translatable:
-    """Return a text that can be said in every language. Values in braces: names as they are, numbers and titles as `Styled`."""
+    """Return a text that can be said in every language. Values in braces: names as they are,
+    numbers and titles as `Styled`."""
     return Translatable(ENGLISH.say(template, **values), template, values)
 
 
 def translatable_count(singular: str, plural: str, number: int, /, **values: Value) -> Translatable:
-    """Return the form of a text that fits a number, its value `number`; the forms of other languages fit it, too."""
+    """Return the form of a text that fits a number, its value `number`; the forms of other
+    languages fit it, too."""
     return translatable(singular if number == 1 else plural, number=Styled(number, ".0f"), **values)
 
 
 def template(text: str) -> str:
-    """Return a template as it is: a mark for the tool that collects texts, where templates stand in a table."""
+    """Return a template as it is: a mark for the tool that collects texts, where templates stand in
+    a table."""
     return text
 
 

@@ -1,4 +1,5 @@
-"""Durations, shares and titles as operators read them: the same on pages, in messages and in sentences."""
+"""Durations, shares and titles as operators read them: the same on pages, in messages and in
+sentences."""
 
 import re
 from datetime import timedelta
@@ -11,7 +12,8 @@ _CAPITALISED = re.compile(
 
 
 def spoken_duration(value: timedelta) -> str:
-    """Return a duration in full: `30 min`, `1 h 30 min`, `5 d`; whole seconds only, `0 s` for none."""
+    """Return a duration in full: `30 min`, `1 h 30 min`, `5 d`; whole seconds only, `0 s` for
+    none."""
     rest, parts = int(value.total_seconds()), []
     for unit, seconds in _UNITS:
         count, rest = divmod(rest, seconds)
@@ -21,7 +23,8 @@ def spoken_duration(value: timedelta) -> str:
 
 
 def spoken_about(value: timedelta) -> str:
-    """Return a measured duration in its two largest units: `12 min`, `10 h`, `2 d 3 h`, `-1 min 30 s`."""
+    """Return a measured duration in its two largest units: `12 min`, `10 h`, `2 d 3 h`, `-1 min 30
+    s`."""
     rest = round(abs(value.total_seconds()))
     first = next((i for i, (_, seconds) in enumerate(_UNITS) if rest >= seconds), len(_UNITS) - 1)
     finest = _UNITS[min(first + 1, len(_UNITS) - 1)][1]
@@ -31,7 +34,8 @@ def spoken_about(value: timedelta) -> str:
 
 
 def latency_note(latency: timedelta) -> str:
-    """Return a note that follows the instant up to which targets are evaluated: ` (latency 10 s)`; empty without a latency."""
+    """Return a note that follows the instant up to which targets are evaluated: ` (latency 10 s)`;
+    empty without a latency."""
     return f" (latency {spoken_duration(latency)})" if latency else ""
 
 
@@ -41,14 +45,19 @@ def spoken_share(value: float) -> str:
 
 
 def spoken_false_alarms(per_asset: float, assets: int) -> str:
-    """Return a weekly number per asset as that of all assets: `60 false alarms a week on all 20 assets together (3 on each)`."""
+    """Return a weekly number per asset as that of all assets: `60 false alarms a week on all 20
+    assets together (3 on each)`."""
     if assets <= 1:
         return f"{per_asset:.3g} false alarms a week"
-    return f"{per_asset * assets:.3g} false alarms a week on all {assets} assets together ({per_asset:.3g} on each)"
+    return (
+        f"{per_asset * assets:.3g} false alarms a week on all {assets} assets together "
+        f"({per_asset:.3g} on each)"
+    )
 
 
 def spoken_points(difference: float) -> str:
-    """Return a difference of two shares in percentage points, with one decimal below 10: `63 points`, `2.5 points`, `1 point`."""
+    """Return a difference of two shares in percentage points, with one decimal below 10: `63
+    points`, `2.5 points`, `1 point`."""
     digits = (
         f"{difference * 100:.1f}".removesuffix(".0")
         if abs(difference) < _ONE_DECIMAL_BELOW
@@ -58,5 +67,6 @@ def spoken_points(difference: float) -> str:
 
 
 def inside_sentence(title: str) -> str:
-    """Return a title with a small first letter, as inside a sentence; a first word that is an abbreviation stays as it is."""
+    """Return a title with a small first letter, as inside a sentence; a first word that is an
+    abbreviation stays as it is."""
     return title[:1].lower() + title[1:] if _CAPITALISED.match(title) else title

@@ -1,6 +1,8 @@
-"""Rows of several categories, each in units of the normal operation of its own: what is usual for one recipe is not for another.
+"""Rows of several categories, each in units of the normal operation of its own: what is usual for
+one recipe is not for another.
 
-The relations between columns are those of all categories together, learned from rows around their own level.
+The relations between columns are those of all categories together, learned from rows around their
+own level.
 """
 
 from collections.abc import Mapping
@@ -20,14 +22,16 @@ Rows = npt.NDArray[np.int64]
 Spaces = Mapping[str | None, NormalSpace]
 """The normal space of each category; None: of rows without one."""
 LEAST_ROWS = 50
-"""Rows from which the level of a category is known, and values from which that of a column in it is."""
+"""Rows from which the level of a category is known, and values from which that of a column in it
+is."""
 _LEAST_SCALE = (
     1e-3  # of the usual deviation of all rows: a column that never varied in one category
 )
 
 
 def fit_spaces(matrix: Floats, categories: Labels) -> Spaces:
-    """Learn from rows (n x k) of normal operation the centre and scale of each category, with one precision for all of them.
+    """Learn from rows (n x k) of normal operation the centre and scale of each category, with one
+    precision for all of them.
 
     A column with few values in a category has centre and scale of all rows.
     """
@@ -53,7 +57,8 @@ def fit_spaces(matrix: Floats, categories: Labels) -> Spaces:
 
 
 def encode(spaces: Spaces, matrix: Floats, categories: Labels) -> Floats:
-    """Return rows in usual deviations from the centre of their own category. Raises KeyError for one without a space."""
+    """Return rows in usual deviations from the centre of their own category. Raises KeyError for
+    one without a space."""
     rows = np.empty_like(matrix)
     for category, which in group_rows(categories).items():
         rows[which] = spaces[category].encode(matrix[which])
@@ -61,7 +66,8 @@ def encode(spaces: Spaces, matrix: Floats, categories: Labels) -> Floats:
 
 
 def around_own_level(matrix: Floats, categories: Labels) -> Floats:
-    """Return rows in robust deviations from the median of their own category, by which those far from the others are found."""
+    """Return rows in robust deviations from the median of their own category, by which those far
+    from the others are found."""
     rows = np.empty_like(matrix)
     for which in group_rows(categories).values():
         middle, spread = robust_level(matrix[which])

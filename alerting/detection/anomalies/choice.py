@@ -1,8 +1,10 @@
-"""Choice among detectors without labels: surrogate measures, each of which ranks them, and the mean of the ranks.
+"""Choice among detectors without labels: surrogate measures, each of which ranks them, and the mean
+of the ranks.
 
-Goswami and others, "Unsupervised model selection for time-series anomaly detection", ICLR 2023: finding synthetic anomalies,
-error of prediction, and centrality among the others; ranks are added up (Borda). Synthetic anomalies are counted at the
-threshold in service, not by an area: an area also rewards an order that no threshold uses.
+Goswami and others, "Unsupervised model selection for time-series anomaly detection", ICLR 2023:
+finding synthetic anomalies, error of prediction, and centrality among the others; ranks are added
+up (Borda). Synthetic anomalies are counted at the threshold in service, not by an area: an area
+also rewards an order that no threshold uses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,8 +20,9 @@ _NEAREST = 3  # of the others that count for centrality
 
 @dataclass(frozen=True)
 class Surrogates:
-    """Measures of one setting: `found`, F1 of synthetic anomalies by type; `error` of prediction, None of a detector that expects
-    no values; `centrality`, mean rank correlation with the nearest of other families. `rank`: mean of ranks, 1 is the best."""
+    """Measures of one setting: `found`, F1 of synthetic anomalies by type; `error` of prediction,
+    None of a detector that expects no values; `centrality`, mean rank correlation with the nearest
+    of other families. `rank`: mean of ranks, 1 is the best."""
 
     found: Mapping[str, float]
     error: float | None
@@ -43,9 +46,11 @@ def originals(scores: Sequence[Floats]) -> list[int]:
 
 
 def centralities(scores: Sequence[Floats], families: Sequence[str]) -> list[float]:
-    """Return, of each detector's scores of the same rows, the mean rank correlation with its nearest of other families.
+    """Return, of each detector's scores of the same rows, the mean rank correlation with its
+    nearest of other families.
 
-    Settings of one family agree because they are alike, not because they are right. It is 1 where there is no other family.
+    Settings of one family agree because they are alike, not because they are right. It is 1 where
+    there is no other family.
     """
     others = np.array([[one != other for other in families] for one in families])
     if not others.any():
@@ -61,9 +66,11 @@ def centralities(scores: Sequence[Floats], families: Sequence[str]) -> list[floa
 
 
 def mean_ranks(measured: Sequence[Surrogates]) -> list[float]:
-    """Return the mean rank of each setting: synthetic anomalies by type, their errors of prediction, and centralities.
+    """Return the mean rank of each setting: synthetic anomalies by type, their errors of
+    prediction, and centralities.
 
-    The types together count as much as the two other measures. A setting without an error has the middle rank there.
+    The types together count as much as the two other measures. A setting without an error has the
+    middle rank there.
     """
     types = list(measured[0].found)
     found = (

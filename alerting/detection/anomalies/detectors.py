@@ -1,4 +1,5 @@
-"""Fitted detectors: from encoded rows to a raw score, higher is less like normal. Each is plain arrays of numbers.
+"""Fitted detectors: from encoded rows to a raw score, higher is less like normal. Each is plain
+arrays of numbers.
 
 A row has the same bits whatever the other rows are. No library of models is needed to score.
 """
@@ -33,14 +34,17 @@ class Detector(Protocol):
         """Return how unlike normal each encoded row is, in the detector's own unit."""
 
     def restore(self, rows: Floats) -> Floats | None:
-        """Return the rows as the detector would expect them; None of a detector that expects no values."""
+        """Return the rows as the detector would expect them; None of a detector that expects no
+        values."""
 
 
 @dataclass(frozen=True)
 class PrincipalComponents:
-    """Hotelling's T² inside a subspace and the squared error (SPE, Q) beside it, each in units of its limit, added up.
+    """Hotelling's T² inside a subspace and the squared error (SPE, Q) beside it, each in units of
+    its limit, added up.
 
-    `components` (k x a); `inverse` (a), of the variances; `limits`: of T² and SPE. Combined index: Yue and Qin 2001.
+    `components` (k x a); `inverse` (a), of the variances; `limits`: of T² and SPE. Combined index:
+    Yue and Qin 2001.
     """
 
     components: Floats
@@ -63,7 +67,8 @@ class PrincipalComponents:
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Mean distance to the nearest of some normal rows (k-nearest neighbours; Ramaswamy and others 2000).
+    """Mean distance to the nearest of some normal rows (k-nearest neighbours; Ramaswamy and others
+    2000).
 
     `normal` (r x k); `nearest` (1): how many.
     """
@@ -85,9 +90,11 @@ class Neighbours:
 
 @dataclass(frozen=True)
 class LocalOutliers:
-    """Local outlier factor (Breunig and others 2000): how much sparser a row lies than its neighbours among normal rows.
+    """Local outlier factor (Breunig and others 2000): how much sparser a row lies than its
+    neighbours among normal rows.
 
-    `radius` (r): distance of each normal row to its k-th neighbour; `density` (r): its local density.
+    `radius` (r): distance of each normal row to its k-th neighbour; `density` (r): its local
+    density.
     """
 
     normal: Floats
@@ -109,10 +116,12 @@ class LocalOutliers:
 
 @dataclass(frozen=True)
 class IsolationTrees:
-    """Isolation forest (Liu and others 2008): how few random cuts separate a row. Nodes of all trees in one table.
+    """Isolation forest (Liu and others 2008): how few random cuts separate a row. Nodes of all
+    trees in one table.
 
-    `column`: of a node's cut, -1 of a leaf; `cut`: values at most this go `left`, others `right`; `depth`: path length of a leaf;
-    `roots`: of the trees; `usual` (1): path length of a random search tree.
+    `column`: of a node's cut, -1 of a leaf; `cut`: values at most this go `left`, others `right`;
+    `depth`: path length of a leaf; `roots`: of the trees; `usual` (1): path length of a random
+    search tree.
     """
 
     column: Floats
@@ -138,7 +147,8 @@ class IsolationTrees:
         return np.asarray(1.0 - total / (len(self.roots) * self.usual[0]))
 
     def check(self, width: int) -> None:
-        """Raise ValueError if a path would leave the table or the columns of a row, or would never end at a leaf."""
+        """Raise ValueError if a path would leave the table or the columns of a row, or would never
+        end at a leaf."""
         count, tables = len(self.column), (self.column, self.left, self.right, self.roots)
         if any(len(part) != count for part in (self.cut, self.left, self.right, self.depth)):
             raise ValueError("the trees have tables of unequal length")
@@ -159,10 +169,11 @@ class IsolationTrees:
 
 @dataclass(frozen=True)
 class Autoencoder:
-    """A small network that copies its input through a narrow layer: the error of the copy, in units of its usual error.
+    """A small network that copies its input through a narrow layer: the error of the copy, in units
+    of its usual error.
 
-    Layers `into` (k x m), `middle` (m x b), `out` (b x m), `back` (m x k) with their biases; ReLU between them. `usual` (k): mean
-    squared error of each column.
+    Layers `into` (k x m), `middle` (m x b), `out` (b x m), `back` (m x k) with their biases; ReLU
+    between them. `usual` (k): mean squared error of each column.
     """
 
     into: Floats
@@ -212,21 +223,24 @@ def arrays_of(detector: Any) -> dict[str, Floats]:
 
 
 def detector_of(family: str, arrays: Arrays) -> Detector:
-    """Return the detector of these arrays. Raises KeyError or TypeError if they are not those of the family."""
+    """Return the detector of these arrays. Raises KeyError or TypeError if they are not those of
+    the family."""
     return DETECTORS[family](**arrays)
 
 
 def _by_neighbours(
     rows: Floats, normal: Floats, nearest: Floats, compute: Callable[[Nearest], Floats]
 ) -> Floats:
-    """Return what `compute` makes of the neighbours of each row, of a bounded number of rows at once."""
+    """Return what `compute` makes of the neighbours of each row, of a bounded number of rows at
+    once."""
     size, count = max(1, AT_ONCE // max(len(normal), 1)), int(nearest[0])
     parts = (rows[first : first + size] for first in range(0, max(len(rows), 1), size))
     return np.concatenate([compute(_nearest(part, normal, count)) for part in parts])
 
 
 def _nearest(rows: Floats, normal: Floats, count: int) -> Nearest:
-    """Return the positions of the nearest normal rows of each row, the nearest first, and their distances."""
+    """Return the positions of the nearest normal rows of each row, the nearest first, and their
+    distances."""
     squared = np.zeros((len(rows), len(normal)))
     for column in range(rows.shape[1]):
         squared += (rows[:, column, None] - normal[:, column]) ** 2
@@ -235,7 +249,8 @@ def _nearest(rows: Floats, normal: Floats, count: int) -> Nearest:
 
 
 def local_density(normal: Floats, count: int) -> tuple[Floats, Floats]:
-    """Return, of each normal row among the others, the distance to its k-th neighbour, and its local density."""
+    """Return, of each normal row among the others, the distance to its k-th neighbour, and its
+    local density."""
     which, distance = _nearest(normal, normal, count + 1)
     which, distance = which[:, 1:], distance[:, 1:]  # a row is its own nearest, or a copy of it is
     radius = distance[:, -1]

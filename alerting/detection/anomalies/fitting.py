@@ -1,4 +1,5 @@
-"""Fit detectors to encoded rows of normal operation, with one seed and one thread: the same rows give the same bits."""
+"""Fit detectors to encoded rows of normal operation, with one seed and one thread: the same rows
+give the same bits."""
 
 import warnings
 from collections.abc import Mapping

@@ -1,4 +1,5 @@
-"""Synthetic anomalies put into normal readings, to choose a detector without labels (Goswami and others, ICLR 2023)."""
+"""Synthetic anomalies put into normal readings, to choose a detector without labels (Goswami and
+others, ICLR 2023)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -33,7 +34,8 @@ class Injection:
 
 
 class Values:
-    """All values of a variable, or those in one category. One variable is in memory while their deviation is computed."""
+    """All values of a variable, or those in one category. One variable is in memory while their
+    deviation is computed."""
 
     def __init__(
         self,
@@ -74,7 +76,8 @@ class Values:
 
 @dataclass(frozen=True)
 class Columns:
-    """Variables of normal readings, in which anomalies are put. `categories`: by which their usual values differ."""
+    """Variables of normal readings, in which anomalies are put. `categories`: by which their usual
+    values differ."""
 
     history: LongHistory
     variables: Sequence[str]
@@ -92,14 +95,16 @@ class Columns:
         ]
 
     def usual(self, name: str, at: int) -> Values:
-        """Return the values of a variable; of several categories, of the one in force at an instant (ms)."""
+        """Return the values of a variable; of several categories, of the one in force at an instant
+        (ms)."""
         category = None if self.categories is None else self.categories.in_force(np.array([at]))[0]
         if (name, category) not in self._values:
             self._values[name, category] = Values(self.history, name, self.categories, category)
         return self._values[name, category]
 
     def around(self, starts: Millis, before: int, after: int) -> History:
-        """Return the history with the readings from `before` to `after` ms around each of these instants, which increase."""
+        """Return the history with the readings from `before` to `after` ms around each of these
+        instants, which increase."""
         apart = np.flatnonzero(np.diff(starts) > before + after) + 1
         ends = [0, *apart.tolist(), len(starts)] if len(starts) else []
         parts = [
@@ -117,9 +122,11 @@ def changed(
     size: float,
     chance: np.random.Generator,
 ) -> Floats:
-    """Return the values of an interval with an anomaly of a type and size (in their unit). `every`: all values of the variable.
+    """Return the values of an interval with an anomaly of a type and size (in their unit). `every`:
+    all values of the variable.
 
-    "other time" takes the values of another time: each is usual, but no longer moves together with the other variables.
+    "other time" takes the values of another time: each is usual, but no longer moves together with
+    the other variables.
     """
     count, side = len(values), float(chance.choice(_SIDES))
     match type:
@@ -141,11 +148,13 @@ def changed(
 def inject(
     columns: Columns, type: AnomalyType, starts: Millis, length: int, back: int, seed: int
 ) -> tuple[History, list[Injection]]:
-    """Put one anomaly of a type after each start (ms), each into one variable; return what was put where.
+    """Put one anomaly of a type after each start (ms), each into one variable; return what was put
+    where.
 
-    And the history with the readings of the intervals of `length` ms after the starts, and of `back` ms before these. Intervals
-    without readings, or with values that do not change, get none. With categories a size is that of the deviation in the
-    category of the interval's first reading, and values of another time are of this category.
+    And the history with the readings of the intervals of `length` ms after the starts, and of
+    `back` ms before these. Intervals without readings, or with values that do not change, get none.
+    With categories a size is that of the deviation in the category of the interval's first reading,
+    and values of another time are of this category.
     """
     chance, history = (
         np.random.default_rng([seed, *type.encode()]),

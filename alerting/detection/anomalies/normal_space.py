@@ -1,6 +1,8 @@
-"""Columns of normal operation in units of their usual deviation, and the value of each that the others lead to expect.
+"""Columns of normal operation in units of their usual deviation, and the value of each that the
+others lead to expect.
 
-Every product is a sum over columns in a fixed order, never a matrix product: the last bits of one depend on the number of rows.
+Every product is a sum over columns in a fixed order, never a matrix product: the last bits of one
+depend on the number of rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +15,8 @@ from alerting.detection.problems import BoolArray
 
 Floats = npt.NDArray[np.float64]
 Arrays = Mapping[str, npt.NDArray[np.float64]]
-FARTHEST = 50.0  # usual deviations at which a value is clipped: the code of a fault does not decide by its size
+# usual deviations at which a value is clipped: the code of a fault does not decide by its size
+FARTHEST = 50.0
 _SHRINK = 1e-3  # of the covariance towards independent columns
 _LEAST_SCALE = 1e-3  # of the centre: a value that never varied
 _ROUNDS = 10
@@ -21,7 +24,8 @@ _TOUCHED = 4.0  # times the median distance, from which a row is far from the ot
 
 
 def product(rows: Floats, weights: Floats) -> Floats:
-    """Return rows (n x k) times weights (k x m), each row with the same bits whatever the other rows are."""
+    """Return rows (n x k) times weights (k x m), each row with the same bits whatever the other
+    rows are."""
     found = np.zeros((len(rows), weights.shape[1]))
     for column in range(len(weights)):
         found += rows[:, column, None] * weights[column]
@@ -38,7 +42,8 @@ def squared_length(rows: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class NormalSpace:
-    """Normal rows of k columns: `centre`, `scale` (k), and `precision` (k x k), the inverse covariance of scaled columns."""
+    """Normal rows of k columns: `centre`, `scale` (k), and `precision` (k x k), the inverse
+    covariance of scaled columns."""
 
     centre: Floats
     scale: Floats
@@ -46,14 +51,16 @@ class NormalSpace:
 
     @staticmethod
     def fit(matrix: Floats) -> "NormalSpace":
-        """Learn from rows (n x k) of normal operation; NaN is missing, and counts as the mean of its column."""
+        """Learn from rows (n x k) of normal operation; NaN is missing, and counts as the mean of
+        its column."""
         centre = np.array([_mean(column) for column in matrix.T])
         spread = np.array([_deviation(column) for column in matrix.T])
         scale = np.maximum(spread, np.maximum(_LEAST_SCALE * np.abs(centre), 1e-9))
         return NormalSpace(centre, scale, precision_of((matrix - centre) / scale))
 
     def encode(self, matrix: Floats) -> Floats:
-        """Return rows in usual deviations from the centre; a missing value is what the others lead to expect."""
+        """Return rows in usual deviations from the centre; a missing value is what the others lead
+        to expect."""
         rows = np.clip((matrix - self.centre) / self.scale, -FARTHEST, FARTHEST)
         missing = np.isnan(rows)
         if missing.any():
@@ -67,7 +74,8 @@ class NormalSpace:
         return rows
 
     def expect(self, rows: Floats, columns: Sequence[int]) -> Floats:
-        """Return encoded rows in which some columns have the values that the others lead to expect."""
+        """Return encoded rows in which some columns have the values that the others lead to
+        expect."""
         pattern = np.zeros(len(self.centre), np.bool_)
         pattern[list(columns)] = True
         found = rows.copy()
@@ -99,7 +107,8 @@ class NormalSpace:
 
 
 def precision_of(scaled: Floats) -> Floats:
-    """Return the inverse covariance of scaled rows (n x k) around 0; a missing value counts as 0."""
+    """Return the inverse covariance of scaled rows (n x k) around 0; a missing value counts as
+    0."""
     rows = np.nan_to_num(scaled)
     covariance = rows.T @ rows / max(len(rows), 1)
     covariance = (1 - _SHRINK) * covariance + _SHRINK * np.eye(len(covariance))
@@ -107,10 +116,11 @@ def precision_of(scaled: Floats) -> Floats:
 
 
 def far_from_others(matrix: Floats, most: float, trusted: BoolArray) -> BoolArray:
-    """Return the rows that are far from the others, at most the share `most` of them, and none of the `trusted` ones.
+    """Return the rows that are far from the others, at most the share `most` of them, and none of
+    the `trusted` ones.
 
-    The distance is that of the covariance of the central rows, found in rounds of concentration (Rousseeuw and Van Driessen
-    1999); far is beyond `_TOUCHED` times its median.
+    The distance is that of the covariance of the central rows, found in rounds of concentration
+    (Rousseeuw and Van Driessen 1999); far is beyond `_TOUCHED` times its median.
     """
     if not most or not len(matrix):
         return np.zeros(len(matrix), np.bool_)
@@ -134,7 +144,8 @@ def far_from_others(matrix: Floats, most: float, trusted: BoolArray) -> BoolArra
 
 
 def robust_level(matrix: Floats) -> tuple[Floats, Floats]:
-    """Return the median of each column, and its median absolute deviation as a standard one (the usual one where it is 0)."""
+    """Return the median of each column, and its median absolute deviation as a standard one (the
+    usual one where it is 0)."""
     middle = np.array([_median(column) for column in matrix.T])
     spread = np.array(
         [1.4826 * _median(np.abs(column - m)) for column, m in zip(matrix.T, middle, strict=True)]

@@ -1,7 +1,8 @@
-"""The threshold of a score from its values in normal time: for a rate of false alarms, or for a share of time in alarm.
+"""The threshold of a score from its values in normal time: for a rate of false alarms, or for a
+share of time in alarm.
 
-Peaks over a threshold: scores above a high quantile come in clusters, whose maxima follow a generalized Pareto distribution
-(Pickands 1975; declustering by runs: Coles 2001, chapters 4 and 5).
+Peaks over a threshold: scores above a high quantile come in clusters, whose maxima follow a
+generalized Pareto distribution (Pickands 1975; declustering by runs: Coles 2001, chapters 4 and 5).
 """
 
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ _MARGIN = 1.2
 
 @dataclass(frozen=True)
 class Threshold:
-    """The value, how it was found, the normal time it rests on (weeks), and false alarms a week that it should give."""
+    """The value, how it was found, the normal time it rests on (weeks), and false alarms a week
+    that it should give."""
 
     value: float
     method: str
@@ -35,7 +37,8 @@ def threshold_for_rate(
 ) -> Threshold:
     """Return the threshold that normal scores pass in `per_week` episodes a week.
 
-    `at` increases, with gaps; scores less than `apart_ms` apart are one episode, and it must last for `hold_ms`.
+    `at` increases, with gaps; scores less than `apart_ms` apart are one episode, and it must last
+    for `hold_ms`.
     """
     from scipy.stats import genpareto  # noqa: PLC0415 - takes half a second to import; only trainings need it
 
@@ -81,13 +84,15 @@ def threshold_for_share(at: Millis, scores: Floats, stride_ms: int, share: float
 
 def _too_little(weeks: float, peaks: int, per_week: float) -> str:
     return (
-        f"the largest score and a fifth more: {weeks * 7:.2g} days of normal time with {peaks} peaks are too little to set "
+        f"the largest score and a fifth more: {weeks * 7:.2g} days of normal time with {peaks} "
+        f"peaks are too little to set "
         f"{per_week:g} false alarms a week"
     )
 
 
 def lasting_scores(at: Millis, scores: Floats, stride_ms: int, hold_ms: int) -> Floats:
-    """Return, at each instant, the score that was reached without a break for `hold_ms`; -inf where that is not known."""
+    """Return, at each instant, the score that was reached without a break for `hold_ms`; -inf where
+    that is not known."""
     steps = -(-hold_ms // stride_ms)
     if not steps:
         return scores
@@ -100,7 +105,8 @@ def lasting_scores(at: Millis, scores: Floats, stride_ms: int, hold_ms: int) -> 
 
 
 def cluster_peaks(at: Millis, scores: Floats, floor: float, apart_ms: int) -> Floats:
-    """Return the largest score of each cluster of scores above `floor`; clusters are more than `apart_ms` apart."""
+    """Return the largest score of each cluster of scores above `floor`; clusters are more than
+    `apart_ms` apart."""
     above = np.flatnonzero(scores > floor)
     if not len(above):
         return np.empty(0)

@@ -1,1 +1,2 @@
-"""Statistics of control charts: rules, the charted points, run lengths, and the estimation of phase I."""
+"""Statistics of control charts: rules, the charted points, run lengths, and the estimation of phase
+I."""

@@ -1,4 +1,5 @@
-"""A fitted control chart, and its state from reading to reading: plain numbers, one reading after the other.
+"""A fitted control chart, and its state from reading to reading: plain numbers, one reading after
+the other.
 
 The same readings give the same bits, at whatever instants an evaluation begins and ends.
 """
@@ -12,11 +13,14 @@ from alerting.detection.control_charts.rules import MOST_POINTS, RULES, RuleName
 
 ChartKind = Literal["shewhart", "ewma", "cusum"]
 SPREAD, LIMIT = "spread", "limit"  # signals that are no rule of a Shewhart chart
-FARTHEST = 1e6  # standard deviations from the centre line at which a value counts: a code of a fault must not stay in an EWMA
+# standard deviations from the centre line at which a value counts: a code of a fault must not stay
+# in an EWMA
+FARTHEST = 1e6
 
 
 class Limits(NamedTuple):
-    """Lower control limit, centre line and upper control limit, in the unit of the charted statistic."""
+    """Lower control limit, centre line and upper control limit, in the unit of the charted
+    statistic."""
 
     lower: float
     centre: float
@@ -27,10 +31,11 @@ class Limits(NamedTuple):
 class Chart:
     """A chart with its numbers.
 
-    `centre`: mean of the readings. `sigma`: standard deviation of a reading, with `coefficients` of a residual: what an
-    autoregressive model with these coefficients does not expect. `limit`: of a Shewhart chart the width of its zones (limits at
-    ±3 widths), of an EWMA in its asymptotic standard deviations, of a CUSUM its decision interval h. `subgroup`: readings of a
-    point. `spread`: lowest and highest standard deviation within a subgroup, in `sigma`.
+    `centre`: mean of the readings. `sigma`: standard deviation of a reading, with `coefficients` of
+    a residual: what an autoregressive model with these coefficients does not expect. `limit`: of a
+    Shewhart chart the width of its zones (limits at ±3 widths), of an EWMA in its asymptotic
+    standard deviations, of a CUSUM its decision interval h. `subgroup`: readings of a point.
+    `spread`: lowest and highest standard deviation within a subgroup, in `sigma`.
     """
 
     kind: ChartKind
@@ -78,7 +83,8 @@ class Chart:
 
 
 class Point(NamedTuple):
-    """A charted point: its instant (ms), statistic, and the signals with the instants (ms) of the points that gave each."""
+    """A charted point: its instant (ms), statistic, and the signals with the instants (ms) of the
+    points that gave each."""
 
     at: int
     statistic: float
@@ -90,9 +96,9 @@ class Point(NamedTuple):
 class ChartState:
     """State of a chart between two readings.
 
-    `past`: the last deviations from the centre that its autoregressive model needs, the newest last. `group`: deviations of the
-    subgroup that is not complete. `up`, `down`: the EWMA, or the two sides of the CUSUM. `recent`: the last points as instant
-    (ms) and standardised value.
+    `past`: the last deviations from the centre that its autoregressive model needs, the newest
+    last. `group`: deviations of the subgroup that is not complete. `up`, `down`: the EWMA, or the
+    two sides of the CUSUM. `recent`: the last points as instant (ms) and standardised value.
     """
 
     past: list[float] = field(default_factory=list)
@@ -122,11 +128,13 @@ class ChartState:
         )
 
     def break_off(self) -> None:
-        """Forget what only follows without a gap: neighbours of readings, an incomplete subgroup, and runs of points."""
+        """Forget what only follows without a gap: neighbours of readings, an incomplete subgroup,
+        and runs of points."""
         self.past, self.group, self.recent = [], [], []
 
     def add(self, chart: Chart, at: int, value: float) -> Point | None:
-        """Chart a reading. None while there is no point: too few readings before it, or an incomplete subgroup."""
+        """Chart a reading. None while there is no point: too few readings before it, or an
+        incomplete subgroup."""
         farthest = FARTHEST * chart.sigma
         deviation = min(max(value - chart.centre, -farthest), farthest)
         past, order = self.past, len(chart.coefficients)

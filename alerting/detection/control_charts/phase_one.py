@@ -1,8 +1,9 @@
-"""Phase I of a control chart: centre line, deviation and autoregressive model from a period that was mostly in control.
+"""Phase I of a control chart: centre line, deviation and autoregressive model from a period that
+was mostly in control.
 
-Stretches out of control are found by circular binary segmentation of block means and left out (A. B. Olshen, E. S. Venkatraman,
-R. Lucito and M. Wigler, Biostatistics 5 (2004) 557-572); so are single points beyond the limits. Each is returned, so that
-a person can look at it.
+Stretches out of control are found by circular binary segmentation of block means and left out (A.
+B. Olshen, E. S. Venkatraman, R. Lucito and M. Wigler, Biostatistics 5 (2004) 557-572); so are
+single points beyond the limits. Each is returned, so that a person can look at it.
 """
 
 import math
@@ -31,7 +32,8 @@ _LEAST_GAIN = (
 
 
 class LeftOut(NamedTuple):
-    """A stretch of readings that was left out: first and last instant (ms), number of readings, mean."""
+    """A stretch of readings that was left out: first and last instant (ms), number of readings,
+    mean."""
 
     start: int
     end: int
@@ -41,7 +43,8 @@ class LeftOut(NamedTuple):
 
 @dataclass(frozen=True)
 class PhaseOne:
-    """Estimates of phase I. `deviation`: standard deviation of the `used` readings; `outliers`: single ones left out."""
+    """Estimates of phase I. `deviation`: standard deviation of the `used` readings; `outliers`:
+    single ones left out."""
 
     centre: float
     sigma: float
@@ -53,10 +56,11 @@ class PhaseOne:
 
 
 def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne | None:
-    """Return the estimates from readings at instants (ms); None where fewer than `LEAST_POINTS` are left, or do not vary.
+    """Return the estimates from readings at instants (ms); None where fewer than `LEAST_POINTS` are
+    left, or do not vary.
 
-    `gap`: time (ms) after which a reading does not follow the one before. `residuals`: whether to fit an autoregressive model,
-    of the order with the least Bayesian information criterion up to 5.
+    `gap`: time (ms) after which a reading does not follow the one before. `residuals`: whether to
+    fit an autoregressive model, of the order with the least Bayesian information criterion up to 5.
     """
     if len(at) < LEAST_POINTS:
         return None
@@ -93,7 +97,8 @@ def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne 
 
 
 def robust_deviation(values: Floats) -> float:
-    """Return the standard deviation by the median absolute deviation; the plain one where half of all values are equal."""
+    """Return the standard deviation by the median absolute deviation; the plain one where half of
+    all values are equal."""
     if not len(values):
         return 0.0
     robust = _MAD * float(np.median(np.abs(values - np.median(values))))
@@ -101,7 +106,8 @@ def robust_deviation(values: Floats) -> float:
 
 
 def _find_out_of_control(at: Millis, values: Floats) -> tuple[LeftOut, ...]:
-    """Return the stretches whose mean lies more than one standard deviation from the usual level, oldest first."""
+    """Return the stretches whose mean lies more than one standard deviation from the usual level,
+    oldest first."""
     size = max(1, len(values) // _BLOCKS)
     number = len(values) // size
     if number < _LEAST_BLOCKS:
@@ -136,7 +142,8 @@ def _find_out_of_control(at: Millis, values: Floats) -> tuple[LeftOut, ...]:
 def _change_points(means: Floats, penalty: float) -> list[int]:
     """Return where the mean of a series changes, by circular binary segmentation.
 
-    The part is split off that lowers the sum of squares most, at an end or in the middle, as long as it falls by the penalty.
+    The part is split off that lowers the sum of squares most, at an end or in the middle, as long
+    as it falls by the penalty.
     """
     sums, found, open_parts = (
         np.concatenate(([0.0], np.cumsum(means))),
@@ -173,7 +180,8 @@ def _change_points(means: Floats, penalty: float) -> list[int]:
 def _lagged(
     at: Millis, deviations: Floats, keep: Flags, gap: int, order: int
 ) -> tuple[Floats, Flags]:
-    """Return the `order` deviations before each reading, newest first, and which readings follow on all of them without a gap."""
+    """Return the `order` deviations before each reading, newest first, and which readings follow on
+    all of them without a gap."""
     lags, whole = np.zeros((len(at), order)), keep.copy()
     follows = np.concatenate(([False], (np.diff(at) <= gap) & keep[1:] & keep[:-1]))
     for lag in range(1, order + 1):
@@ -184,9 +192,11 @@ def _lagged(
 
 
 def _autoregression(at: Millis, deviations: Floats, keep: Flags, gap: int) -> tuple[float, ...]:
-    """Return the coefficients of the autoregressive model of the least information criterion; none for white noise.
+    """Return the coefficients of the autoregressive model of the least information criterion; none
+    for white noise.
 
-    All orders are fitted by least squares on the same readings, without those far from their neighbours' level.
+    All orders are fitted by least squares on the same readings, without those far from their
+    neighbours' level.
     """
     near = np.abs(deviations) <= 2 * _BEYOND * robust_deviation(deviations[keep])
     lags, rows = _lagged(at, deviations, keep & near, gap, MOST_ORDER)
@@ -209,7 +219,8 @@ def _autoregression(at: Millis, deviations: Floats, keep: Flags, gap: int) -> tu
 def _residuals(
     at: Millis, deviations: Floats, coefficients: tuple[float, ...], keep: Flags, gap: int
 ) -> tuple[Floats, Flags]:
-    """Return the residuals of all readings, and which of them have all readings before them that they need."""
+    """Return the residuals of all readings, and which of them have all readings before them that
+    they need."""
     if not coefficients:
         return deviations, keep
     lags, whole = _lagged(at, deviations, keep, gap, len(coefficients))

@@ -1,10 +1,12 @@
-"""Rules of a Shewhart chart by name: those of the Western Electric handbook (1956) and of Nelson (1984).
+"""Rules of a Shewhart chart by name: those of the Western Electric handbook (1956) and of Nelson
+(1984).
 
-A rule looks at the last standardised points z, oldest first: (value - centre line) / standard deviation. `width` widens or
-narrows all zones together: the limits lie at ±3 width, zone A begins at ±2 width, zone B at ±1 width.
+A rule looks at the last standardised points z, oldest first: (value - centre line) / standard
+deviation. `width` widens or narrows all zones together: the limits lie at ±3 width, zone A begins
+at ±2 width, zone B at ±1 width.
 
-Sources: Western Electric, Statistical Quality Control Handbook, 1956; L. S. Nelson, The Shewhart control chart: tests for special
-causes, Journal of Quality Technology 16 (1984), 237-239.
+Sources: Western Electric, Statistical Quality Control Handbook, 1956; L. S. Nelson, The Shewhart
+control chart: tests for special causes, Journal of Quality Technology 16 (1984), 237-239.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,8 +37,9 @@ MOST_POINTS = 15  # that a rule looks at
 class Rule:
     """A rule: the most points that it looks at, its sentence, and the test on the last of them.
 
-    `run_length`: of a rule that does not depend on the width of the zones: points between two false alarms on average, whatever
-    the limits, at most (simulated, rounded up). `least`: points that it needs, where these are fewer than it looks at.
+    `run_length`: of a rule that does not depend on the width of the zones: points between two false
+    alarms on average, whatever the limits, at most (simulated, rounded up). `least`: points that it
+    needs, where these are fewer than it looks at.
     """
 
     points: int
@@ -52,7 +55,8 @@ class Rule:
 
 
 def _beyond(least: int, zone: float) -> Callable[[Sequence[float], float], bool]:
-    """Return the test whether at least this many points, the last one among them, lie beyond a zone on one side."""
+    """Return the test whether at least this many points, the last one among them, lie beyond a zone
+    on one side."""
 
     def test(z: Sequence[float], width: float) -> bool:
         limit = zone * width
@@ -137,7 +141,8 @@ RULES: dict[RuleName, Rule] = {
 
 
 def violated(names: Sequence[RuleName], z: Sequence[float], width: float) -> tuple[RuleName, ...]:
-    """Return the rules that the last point violates, in the order of `names`. `z`: the last points, oldest first."""
+    """Return the rules that the last point violates, in the order of `names`. `z`: the last points,
+    oldest first."""
     return tuple(name for name in names if _signals(RULES[name], z, width))
 
 

@@ -1,9 +1,10 @@
 """Average run lengths of control charts, and the limits that have a chosen one.
 
-The run length is the number of points up to and including the first signal. Points are independent and normal. EWMA and CUSUM
-charts by their integral equations (S. V. Crowder, Technometrics 29 (1987) 401-407; E. S. Page, Biometrika 41 (1954) 100-115),
-solved at Gauss-Legendre nodes; the approximation by a Markov chain of D. Brook and D. A. Evans (Biometrika 59 (1972) 539-549)
-has the same limit. Rules of a Shewhart chart together by simulation with a seed.
+The run length is the number of points up to and including the first signal. Points are independent
+and normal. EWMA and CUSUM charts by their integral equations (S. V. Crowder, Technometrics 29
+(1987) 401-407; E. S. Page, Biometrika 41 (1954) 100-115), solved at Gauss-Legendre nodes; the
+approximation by a Markov chain of D. Brook and D. A. Evans (Biometrika 59 (1972) 539-549) has the
+same limit. Rules of a Shewhart chart together by simulation with a seed.
 """
 
 import math
@@ -29,20 +30,23 @@ _LARGEST = 1e12
 
 
 def shewhart_run_length(limit: float, shift: float = 0.0, spread: float = 1.0) -> float:
-    """Return the average run length of one point beyond ±limit. Points have mean `shift` and standard deviation `spread`."""
+    """Return the average run length of one point beyond ±limit. Points have mean `shift` and
+    standard deviation `spread`."""
     p = norm.sf((limit - shift) / spread) + norm.cdf((-limit - shift) / spread)
     return min(1 / p, _LARGEST) if p > 0 else _LARGEST
 
 
 def ewma_limit(smoothing: float, limit: float) -> float:
-    """Return the limit of the EWMA itself in standard deviations of a point: `limit` times its asymptotic deviation."""
+    """Return the limit of the EWMA itself in standard deviations of a point: `limit` times its
+    asymptotic deviation."""
     return limit * math.sqrt(smoothing / (2 - smoothing))
 
 
 def ewma_run_length(
     limit: float, smoothing: float, shift: float = 0.0, spread: float = 1.0
 ) -> float:
-    """Return the average run length of an EWMA chart with asymptotic limits, begun at its centre line (Crowder 1987)."""
+    """Return the average run length of an EWMA chart with asymptotic limits, begun at its centre
+    line (Crowder 1987)."""
     bound = ewma_limit(smoothing, limit)
     at, weight = _nodes(-bound, bound)
     starts = np.append(at, 0.0)
@@ -59,8 +63,8 @@ def cusum_run_length(
 ) -> float:
     """Return the average run length of a two-sided CUSUM chart, begun at zero (Page 1954).
 
-    `allowance`: k; `limit`: h, in standard deviations of a point. The two sides by 1 / ARL = 1 / ARL(up) + 1 / ARL(down), which
-    holds as no point can move both (Kemp 1961).
+    `allowance`: k; `limit`: h, in standard deviations of a point. The two sides by 1 / ARL = 1 /
+    ARL(up) + 1 / ARL(down), which holds as no point can move both (Kemp 1961).
     """
     up, down = (_one_sided_cusum(limit, allowance, side, spread) for side in (shift, -shift))
     return 1 / (1 / up + 1 / down)
@@ -92,7 +96,8 @@ def _legendre() -> tuple[Floats, Floats]:
 
 
 def _solve(kernel: Floats, to_start: Floats | None = None) -> float:
-    """Return the run length from the start: the last row, whose column holds what returns exactly to the start."""
+    """Return the run length from the start: the last row, whose column holds what returns exactly
+    to the start."""
     size = len(kernel)
     matrix = np.zeros((size, size))
     matrix[:, :-1] = kernel
@@ -103,9 +108,11 @@ def _solve(kernel: Floats, to_start: Floats | None = None) -> float:
 
 
 def spread_limits(size: int, limit: float) -> tuple[float, float]:
-    """Return lowest and highest standard deviation of a subgroup, in those of a reading, that a limit on ±z means (S chart).
+    """Return lowest and highest standard deviation of a subgroup, in those of a reading, that a
+    limit on ±z means (S chart).
 
-    From the chi-squared distribution, so that either side has the probability of a normal value beyond the limit.
+    From the chi-squared distribution, so that either side has the probability of a normal value
+    beyond the limit.
     """
     low, high = (float(chi2.ppf(norm.cdf(side * limit), size - 1)) for side in (-1, 1))
     return math.sqrt(low / (size - 1)), math.sqrt(high / (size - 1))
@@ -117,9 +124,10 @@ RunLength = Callable[[float, float, float], float]  # of limit, shift and spread
 def limit_for(run_length: RunLength, wanted: float, points: int | None = None) -> float:
     """Return the limit with the wanted average run length in control.
 
-    `points`: of phase I, from which centre line and deviation were estimated. Wider, so that nine of ten such phases I have at
-    least the wanted run length (A. Gandy and J. T. Kvaløy, Scandinavian Journal of Statistics 40 (2013) 647-668; here over the
-    exact distributions of a mean and a standard deviation instead of a bootstrap). None: they are known.
+    `points`: of phase I, from which centre line and deviation were estimated. Wider, so that nine
+    of ten such phases I have at least the wanted run length (A. Gandy and J. T. Kvaløy,
+    Scandinavian Journal of Statistics 40 (2013) 647-668; here over the exact distributions of a
+    mean and a standard deviation instead of a bootstrap). None: they are known.
     """
     known = _root(lambda limit: run_length(limit, 0.0, 1.0), wanted, 3.0)
     if points is None:
@@ -137,7 +145,8 @@ def limit_for(run_length: RunLength, wanted: float, points: int | None = None) -
 
 
 def _root(length: Callable[[float], float], wanted: float, near: float) -> float:
-    """Return the limit at which an increasing run length has the wanted value. `near`: a first guess."""
+    """Return the limit at which an increasing run length has the wanted value. `near`: a first
+    guess."""
     low, high = near, near
     while length(low) > wanted:
         low *= 0.8
@@ -153,10 +162,12 @@ def _root(length: Callable[[float], float], wanted: float, near: float) -> float
 def rules_width(
     names: Sequence[RuleName], wanted: float, points: int | None = None, seed: int = 0
 ) -> float:
-    """Return the width of the zones at which these rules together have the wanted average run length in control.
+    """Return the width of the zones at which these rules together have the wanted average run
+    length in control.
 
-    `points`: of phase I; the zones are then wider by the share by which those of rule 1 alone are (`limit_for`). Raises
-    ValueError with the longest possible run length if the rules without a limit alone signal more often.
+    `points`: of phase I; the zones are then wider by the share by which those of rule 1 alone are
+    (`limit_for`). Raises ValueError with the longest possible run length if the rules without a
+    limit alone signal more often.
     """
     known = _joint_width(tuple(names), wanted, seed)
     if points is None:
@@ -188,7 +199,8 @@ def simulate_run_lengths(
 ) -> Floats:
     """Return the average run length of rules together, for each of the increasing widths.
 
-    Runs end after `longest` points; the average is points by signals, which the geometric tail of run lengths allows.
+    Runs end after `longest` points; the average is points by signals, which the geometric tail of
+    run lengths allows.
     """
     random = np.random.default_rng(seed)
     first = np.full((len(widths), runs), longest, np.int64)
@@ -216,9 +228,11 @@ def simulate_run_lengths(
 
 
 def _largest_widths(name: RuleName, z: Floats) -> Floats:
-    """Return, by point and run, the largest width at which a rule signals: 0 for never, infinite for any.
+    """Return, by point and run, the largest width at which a rule signals: 0 for never, infinite
+    for any.
 
-    `z`: points by runs, begun with the points before them; what is missing there (NaN) violates nothing.
+    `z`: points by runs, begun with the points before them; what is missing there (NaN) violates
+    nothing.
     """
 
     def before(number: int) -> Floats:
@@ -276,7 +290,8 @@ def _second_smallest(values: Sequence[Floats]) -> Floats:
 
 
 def _ending(values: Floats, number: int, z: Floats) -> Floats:
-    """Return the value that ends this many points before each point. `values`: differences, fewer than the points `z`."""
+    """Return the value that ends this many points before each point. `values`: differences, fewer
+    than the points `z`."""
     first = MOST_POINTS - 1 - number - (len(z) - len(values))
     return values[first : first + len(z) - (MOST_POINTS - 1)]
 

@@ -1,7 +1,9 @@
-"""Charts of a process that changes its product: each reading in units of its own category, on one chart for all of them.
+"""Charts of a process that changes its product: each reading in units of its own category, on one
+chart for all of them.
 
-Short-run charts (D. J. Wheeler, Short Run SPC, 1991; the Z chart): a reading is charted by its distance from the level of its own
-category, in standard deviations of this category, so that the chart goes on over a change of the product.
+Short-run charts (D. J. Wheeler, Short Run SPC, 1991; the Z chart): a reading is charted by its
+distance from the level of its own category, in standard deviations of this category, so that the
+chart goes on over a change of the product.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,9 +28,11 @@ class CategoryLevel(NamedTuple):
 
 @dataclass(frozen=True)
 class ShortRuns:
-    """The levels of categories. `of_all`: those of all readings, for a category that is not known or was never seen.
+    """The levels of categories. `of_all`: those of all readings, for a category that is not known
+    or was never seen.
 
-    `centre`, `deviation`: the unit of what is charted: the mean level of the categories, and their mean deviation.
+    `centre`, `deviation`: the unit of what is charted: the mean level of the categories, and their
+    mean deviation.
     """
 
     by: str

@@ -1,4 +1,5 @@
-"""Normal operation of an asset that makes several products: the categories that are known, and sentences for people on them."""
+"""Normal operation of an asset that makes several products: the categories that are known, and
+sentences for people on them."""
 
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -18,7 +19,8 @@ _SHOWN = 20
 
 
 def known_categories(at: Millis, categories: Labels, window_ms: int) -> frozenset[str]:
-    """Return the categories of which every fold has fitted on at least `LEAST_ROWS` rows: also without its unseen time."""
+    """Return the categories of which every fold has fitted on at least `LEAST_ROWS` rows: also
+    without its unseen time."""
     known = frozenset(name for name in categories.tolist() if name is not None)
     while known:
         inside = are_in(categories, known)
@@ -46,8 +48,8 @@ def describe_categories(
 ) -> Iterator[str]:
     """Yield sentences on the categories of the rows that were learned from.
 
-    `learned`: those with a level of their own; `changes`: share of normal rows whose windows lie over a change; `together`: the
-    threshold of the detector of all rows.
+    `learned`: those with a level of their own; `changes`: share of normal rows whose windows lie
+    over a change; `together`: the threshold of the detector of all rows.
     """
     rows, window = (
         Counter(name for name in categories.tolist() if name is not None),
@@ -57,7 +59,8 @@ def describe_categories(
     if not learned:
         seen = f" ({_listed(few)})" if few else ""
         yield (
-            f"all rows are compared with each other: no {by} is in force throughout windows of {window} in {LEAST_ROWS} rows of "
+            f"all rows are compared with each other: no {by} is in force throughout windows of "
+            f"{window} in {LEAST_ROWS} rows of "
             f"every fit{seen}; write a longer normal history, or shorter windows"
         )
         return
@@ -65,7 +68,8 @@ def describe_categories(
     yield f"rows are compared with those of their own {by}: {own}"
     others = f"with too little normal time ({_listed(few)}) or never seen" if few else "never seen"
     yield (
-        f"a {by} {others} is compared with all rows together: threshold by {together.method}, from {7 * together.weeks:.2g} days"
+        f"a {by} {others} is compared with all rows together: threshold by {together.method}, from "
+        f"{7 * together.weeks:.2g} days"
     )
     if changes:
         yield f"unknown in {changes:.0%} of normal time: the {by} changed within the last {window}"

@@ -1,4 +1,5 @@
-"""Compare challenger and champion: problems, false alarms on unseen normal time, and synthetic anomalies there."""
+"""Compare challenger and champion: problems, false alarms on unseen normal time, and synthetic
+anomalies there."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -35,7 +36,8 @@ _TITLES = (
 
 
 class Evidence(NamedTuple):
-    """Results of one model on unseen time: false alarms in normal rows (`weeks`), problems found, synthetic anomalies found.
+    """Results of one model on unseen time: false alarms in normal rows (`weeks`), problems found,
+    synthetic anomalies found.
 
     `alarm_weeks`: normal time beyond the threshold.
     """
@@ -56,7 +58,8 @@ class Evidence(NamedTuple):
 
     @property
     def is_too_many(self) -> bool:
-        """Return whether so many false alarms are unlikely (5 %) at the rate that is allowed, or last too long."""
+        """Return whether so many false alarms are unlikely (5 %) at the rate that is allowed, or
+        last too long."""
         return is_too_many(self.false_alarms, self.allowed, self.in_alarm)
 
     @property
@@ -72,9 +75,11 @@ def compare_models(
     challenger: AnomalyModel,
     champion: AnomalyModel | None,
 ) -> Comparison:
-    """Decide on time after the cutoffs of both, on the assets that both watch. Without evidence a person decides.
+    """Decide on time after the cutoffs of both, on the assets that both watch. Without evidence a
+    person decides.
 
-    An asset that only the champion watches keeps its detector, where the definition still lets it see its variables.
+    An asset that only the champion watches keeps its detector, where the definition still lets it
+    see its variables.
     """
     period = data.period
     start = max(
@@ -108,7 +113,10 @@ def compare_models(
     )
     verdict = f"It no longer watches {', '.join(lost)}." if lost else objection(new, old)
     if not verdict and added.is_too_many:
-        verdict = f"On assets that the one in service does not watch it raises {added.false_alarms} false alarms: too many."
+        verdict = (
+            f"On assets that the one in service does not watch it raises {added.false_alarms} "
+            f"false alarms: too many."
+        )
     if verdict:
         reason = f"{counted} {verdict} It goes into service only if a person approves."
         return Comparison(
@@ -121,7 +129,10 @@ def compare_models(
     how = (
         ""
         if new.problems
-        else " No problem or verdict lies in it: compared by false alarms and synthetic anomalies alone."
+        else (
+            " No problem or verdict lies in it: compared by false alarms and synthetic anomalies "
+            "alone."
+        )
     )
     return Comparison(
         family,
@@ -138,7 +149,8 @@ def _only_in_champion(
     challenger: AnomalyModel,
     champion: AnomalyModel,
 ) -> tuple[dict[str, FittedDetector], list[str]]:
-    """Return the detectors of assets that only the champion watches, and the assets whose detector cannot be kept."""
+    """Return the detectors of assets that only the champion watches, and the assets whose detector
+    cannot be kept."""
     kept, lost = dict[str, FittedDetector](), list[str]()
     for asset in (history.asset for history in data.histories):
         fitted = champion.by_asset.get(asset.name)
@@ -161,16 +173,19 @@ def objection(new: Evidence, old: Evidence | None) -> str:
         ),
         (
             old is not None and old.is_too_many,
-            "Those of the one in service are too many: normal operation has moved, or a fault goes on.",
+            "Those of the one in service are too many: normal operation has moved, or a fault "
+            "goes on.",
         ),
         (
             new.in_alarm > MOST_IN_ALARM,
-            f"It is in alarm for {new.in_alarm:.0%} of unseen normal time, and at most {MOST_IN_ALARM:.0%} are allowed.",
+            f"It is in alarm for {new.in_alarm:.0%} of unseen normal time, and at most "
+            f"{MOST_IN_ALARM:.0%} are allowed.",
         ),
         (new.is_too_many, "These false alarms are too many."),
         (
             new.allowed < LEAST_ALLOWED,
-            f"This is too little unseen normal time: {LEAST_ALLOWED:g} false alarms must be allowed in it.{alone}",
+            f"This is too little unseen normal time: {LEAST_ALLOWED:g} false alarms must be "
+            f"allowed in it.{alone}",
         ),
         (
             old is not None and new.found < old.found,
@@ -195,7 +210,8 @@ def _sentence(new: Evidence, old: Evidence | None) -> str:
         else f" The one in service: {old.false_alarms}, {old.found}, {old.synthetic}."
     )
     return (
-        f"On {7 * new.weeks:.2g} days of unseen normal time {new.false_alarms} false alarms, {new.allowed:.2g} allowed; "
+        f"On {7 * new.weeks:.2g} days of unseen normal time {new.false_alarms} false alarms, "
+        f"{new.allowed:.2g} allowed; "
         f"{problems}; {new.synthetic} of {new.injected} synthetic anomalies found.{beside}"
     )
 
@@ -264,7 +280,8 @@ def _of_asset(
 def _allowed_by_share(
     definition: AnomalyDefinition, fitted: FittedDetector, alarms: int, scores: Floats
 ) -> float:
-    """Return the false alarms that the allowed share of time would give, as long as those counted; without one, as a window."""
+    """Return the false alarms that the allowed share of time would give, as long as those counted;
+    without one, as a window."""
     rows = (
         int((scores >= THRESHOLD).sum()) / alarms
         if alarms
@@ -276,7 +293,8 @@ def _allowed_by_share(
 def _episodes(
     definition: AnomalyDefinition, at: Millis, scores: Floats, stride_ms: int, apart_ms: int
 ) -> Millis:
-    """Return the instants at which episodes would be raised; all instants beyond the threshold where nothing sets them apart."""
+    """Return the instants at which episodes would be raised; all instants beyond the threshold
+    where nothing sets them apart."""
     lasting = lasting_scores(at, scores, stride_ms, duration_millis(definition.hold))
     beyond = at[lasting >= THRESHOLD]
     return beyond[first_of_clusters(beyond, apart_ms)] if len(beyond) and apart_ms else beyond
@@ -289,7 +307,8 @@ def _synthetic(
     rows: NormalRows,
     categories: Labels,
 ) -> tuple[int, int]:
-    """Return how many of the synthetic anomalies in unseen normal time are found, and how many there are."""
+    """Return how many of the synthetic anomalies in unseen normal time are found, and how many
+    there are."""
     plan, at = fitted.plan, rows.at[rows.normal]
     length = max(
         plan.longest_window_ms,

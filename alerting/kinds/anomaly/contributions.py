@@ -1,7 +1,9 @@
-"""Which sensors make a row unlike normal: how much of its score goes when one has the value that the others lead to expect.
+"""Which sensors make a row unlike normal: how much of its score goes when one has the value that
+the others lead to expect.
 
-The same for every detector (occlusion; Covert and others 2021), with the conditional mean of normal operation in place of a
-removed value. So a sensor is named that left its relation to the others, also where its value alone is usual.
+The same for every detector (occlusion; Covert and others 2021), with the conditional mean of normal
+operation in place of a removed value. So a sensor is named that left its relation to the others,
+also where its value alone is usual.
 """
 
 from datetime import timedelta
@@ -19,13 +21,15 @@ from alerting.recommendation.messages import column_unit, column_value, describe
 
 _LEVELS = ("mean", "max", "min")
 _SHARE = template(
-    "{what} is {value}, where {expected} would be usual beside the other variables: {share} of the score"
+    "{what} is {value}, where {expected} would be usual beside the other variables: {share} of the "
+    "score"
 )
 _MOST = 20
 
 
 class Shown(NamedTuple):
-    """A column with its value and the one that the other variables lead to expect; NaN where missing."""
+    """A column with its value and the one that the other variables lead to expect; NaN where
+    missing."""
 
     column: Column
     value: float
@@ -33,7 +37,8 @@ class Shown(NamedTuple):
 
 
 class Responsible(NamedTuple):
-    """A variable with its share of the abnormality. `strongest`: its column farthest from the expected value; `level`: of it."""
+    """A variable with its share of the abnormality. `strongest`: its column farthest from the
+    expected value; `level`: of it."""
 
     variable: str
     share: float
@@ -42,7 +47,8 @@ class Responsible(NamedTuple):
 
 
 def responsible(fitted: FittedDetector, row: Floats) -> list[Responsible]:
-    """Return the variables that make one row of features unlike normal, the most responsible first; shares add up to 1."""
+    """Return the variables that make one row of features unlike normal, the most responsible first;
+    shares add up to 1."""
     encoded = fitted.space.encode(row[None, :])
     whole = float(fitted.detector.score(encoded)[0])
     drops, repaired, groups = dict[str, float](), dict[str, Floats](), fitted.columns_by_variable
@@ -68,7 +74,8 @@ def responsible(fitted: FittedDetector, row: Floats) -> list[Responsible]:
 
 
 def _distance_lost(fitted: FittedDetector, change: Floats, columns: list[int]) -> float:
-    """Return how much of the squared Mahalanobis distance goes with these columns: the same repair, by the covariance."""
+    """Return how much of the squared Mahalanobis distance goes with these columns: the same repair,
+    by the covariance."""
     part = change[0, columns]
     return float(part @ fitted.space.precision[np.ix_(columns, columns)] @ part)
 
@@ -87,7 +94,8 @@ def _responsible(
 
 
 def contributions(asset: Asset, found: list[Responsible]) -> tuple[Contribution, ...]:
-    """Return them as contributions with messages; `usual` is the value that the other variables lead to expect."""
+    """Return them as contributions with messages; `usual` is the value that the other variables
+    lead to expect."""
     return tuple(
         Contribution(
             one.variable,
@@ -120,7 +128,8 @@ def comparison(asset: Asset, shown: Shown) -> dict[str, str | Styled | Translata
 
 
 def _describe(asset: Asset, one: Responsible) -> str:
-    """Describe one: `the mean of air flow over 10 min is 41.2 m³/min, where 47.9 m³/min would be usual …: 81 % of the score`."""
+    """Describe one: `the mean of air flow over 10 min is 41.2 m³/min, where 47.9 m³/min would be
+    usual …: 81 % of the score`."""
     return translatable(
         _SHARE, **comparison(asset, one.strongest), share=Styled(one.share, "share")
     )

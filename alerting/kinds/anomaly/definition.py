@@ -47,7 +47,10 @@ class Escalation(Closed):
         None,
         gt=0,
         le=1,
-        description="Instead, how often: the score was beyond its threshold in this share of the time `over`.",
+        description=(
+            "Instead, how often: the score was beyond its threshold in this share of the time "
+            "`over`."
+        ),
     )
     over: Duration | None = Field(None, description="With share: the time that counts, e.g. 1h.")
 
@@ -59,18 +62,24 @@ class AnomalyThreshold(Closed):
         None,
         gt=0,
         le=10_000,
-        description="False alarm episodes a week and asset that the threshold allows; 1 when no other way is given.",
+        description=(
+            "False alarm episodes a week and asset that the threshold allows; 1 when no other way "
+            "is given."
+        ),
     )
     time_in_alarm: Number | None = Field(
         None,
         gt=0,
         lt=0.5,
-        description="Instead: share of normal time in which the score lies beyond the threshold, e.g. 0.01.",
+        description=(
+            "Instead: share of normal time in which the score lies beyond the threshold, e.g. 0.01."
+        ),
     )
 
 
 class AnomalyDefinition(NormalDefinition):
-    """Something is unlike normal: a detector, learned from unlabelled history of normal operation."""
+    """Something is unlike normal: a detector, learned from unlabelled history of normal
+    operation."""
 
     kind: Literal["anomaly"] = Field(
         description="anomaly: the readings together are unlike normal operation."
@@ -84,30 +93,39 @@ class AnomalyDefinition(NormalDefinition):
     by: VariableName | None = Field(
         None,
         exclude_if=lambda name: name is None,
-        description="A category, e.g. the recipe: readings are compared with normal operation of their own category. One that "
-        "was never seen, or with too little normal time, is compared with all together; a window over a change is unknown.",
+        description="A category, e.g. the recipe: readings are compared with normal operation of "
+        "their own category. One that "
+        "was never seen, or with too little normal time, is compared with all together; a window "
+        "over a change is unknown.",
     )
     normal: NormalPeriod = Field(
         USUAL_PERIOD,
-        description="History of normal operation: the last days before a training, e.g. 28d, of which the newest fifth only "
-        "counts false alarms, or {from, to}. Problems, suppressed times and episodes with the verdict true_alarm do not count.",
+        description="History of normal operation: the last days before a training, e.g. 28d, of "
+        "which the newest fifth only "
+        "counts false alarms, or {from, to}. Problems, suppressed times and episodes with the "
+        "verdict true_alarm do not count.",
     )
     surroundings: Duration = Field(
         timedelta(hours=1),
-        description="Time before and after problems, suppressed times and confirmed episodes that is not normal either.",
+        description=(
+            "Time before and after problems, suppressed times and confirmed episodes that is not "
+            "normal either."
+        ),
     )
     contamination: Number = Field(
         0.05,
         ge=0,
         le=0.3,
-        description="Largest share of the normal history that is left out because it lies far from the rest. Episodes with the "
+        description="Largest share of the normal history that is left out because it lies far from "
+        "the rest. Episodes with the "
         "verdict false_alarm are never left out.",
     )
     windows: tuple[Duration, ...] | None = Field(
         None,
         min_length=1,
         max_length=10,
-        description="Lengths of the windows over which readings are described; one of 10 usual intervals of readings when left "
+        description="Lengths of the windows over which readings are described; one of 10 usual "
+        "intervals of readings when left "
         "out, at least two strides.",
     )
     aggregations: tuple[Statistic, ...] = Field(
@@ -115,14 +133,16 @@ class AnomalyDefinition(NormalDefinition):
     )
     stride: Duration | None = Field(
         None,
-        description="Time between two evaluations; the usual interval of readings when left out, longer for a long normal "
+        description="Time between two evaluations; the usual interval of readings when left out, "
+        "longer for a long normal "
         "history, so that it has about 10,000 rows.",
     )
     candidates: tuple[Candidate, ...] = Field(
         CANDIDATES,
         min_length=1,
         max_length=5,
-        description="Detectors that are tried, each with some settings. The one in service is chosen without labels: by "
+        description="Detectors that are tried, each with some settings. The one in service is "
+        "chosen without labels: by "
         "synthetic anomalies, its error of prediction, and its agreement with the others.",
     )
     seed: int = Field(
@@ -141,23 +161,30 @@ class AnomalyDefinition(NormalDefinition):
     )
     clear_for: Duration | None = Field(
         None,
-        description="Off-delay: the score must be usual for this long before the episode closes; the shortest window when left "
+        description="Off-delay: the score must be usual for this long before the episode closes; "
+        "the shortest window when left "
         "out, at least three strides.",
     )
     escalation: tuple[Escalation, ...] = Field(
         (),
         max_length=6,
-        description="Worse severities than `severity`, by how far or how often the score is beyond its threshold.",
+        description=(
+            "Worse severities than `severity`, by how far or how often the score is beyond its "
+            "threshold."
+        ),
     )
     promotion: PromotionMode = Field(
         default_factory=PromotionMode,
-        description="Decision on a newly learned model. A person decides in any case where evidence is missing, where it raises "
-        "more false alarms on unseen normal time than allowed, or finds less than the one in service.",
+        description="Decision on a newly learned model. A person decides in any case where "
+        "evidence is missing, where it raises "
+        "more false alarms on unseen normal time than allowed, or finds less than the one in "
+        "service.",
     )
 
     problem: Problem | None = Field(
         None,
-        description="The problem behind the anomalies, if data can confirm it. It is never learned: its times do not count as "
+        description="The problem behind the anomalies, if data can confirm it. It is never "
+        "learned: its times do not count as "
         "normal, a new model is compared by it, and it determines the outcome.",
     )
 
@@ -179,7 +206,8 @@ class AnomalyDefinition(NormalDefinition):
 
     @property
     def false_alarms_per_week(self) -> float:
-        """Return the false alarms a week and asset that are allowed, where the threshold is set by them."""
+        """Return the false alarms a week and asset that are allowed, where the threshold is set by
+        them."""
         return self.threshold.false_alarms_per_week or _USUAL_FALSE_ALARMS
 
     def may_see(self, variable: str) -> bool:
@@ -191,7 +219,8 @@ class AnomalyDefinition(NormalDefinition):
         return matches[0] and not matches[1]
 
     def question_fields(self) -> dict[str, Any]:
-        """Return the fields that decide which scores a model gives; not those of the threshold's use and of severities."""
+        """Return the fields that decide which scores a model gives; not those of the threshold's
+        use and of severities."""
         fields = {
             "assets",
             "by",
@@ -209,7 +238,8 @@ class AnomalyDefinition(NormalDefinition):
         return self.numbers_of(asset).union(self.groups_by)
 
     def numbers_of(self, asset: Asset) -> frozenset[str]:
-        """Return the variables of the asset that the model may see: numbers, and those that are true or false."""
+        """Return the variables of the asset that the model may see: numbers, and those that are
+        true or false."""
         return frozenset(
             name
             for name, one in asset.variables.items()

@@ -1,7 +1,9 @@
-"""Evaluate a definition of kind `anomaly` over one interval of event time: every stride is scored once.
+"""Evaluate a definition of kind `anomaly` over one interval of event time: every stride is scored
+once.
 
-The state between two scores is that of the earlier one. What lies before the interval is computed again from the readings, so
-nothing but the condition's own state is carried: any chunks give the same bits.
+The state between two scores is that of the earlier one. What lies before the interval is computed
+again from the readings, so nothing but the condition's own state is carried: any chunks give the
+same bits.
 """
 
 from dataclasses import replace
@@ -41,9 +43,11 @@ _SHOWN = 3
 
 
 class Scored(NamedTuple):
-    """Scores at the instants of an interval and before it: `matrix` of features, `score` (NaN: unknown), why it is unknown.
+    """Scores at the instants of an interval and before it: `matrix` of features, `score` (NaN:
+    unknown), why it is unknown.
 
-    `category`: the one by which each row is scored, None where it is compared with all; `named`: the one in force.
+    `category`: the one by which each row is scored, None where it is compared with all; `named`:
+    the one in force.
     """
 
     at: Millis
@@ -57,7 +61,8 @@ class Scored(NamedTuple):
 def evaluate_part(
     definition: AnomalyDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
 ) -> TargetEvaluation:
-    """Score every stride of a part with the model in force there; a model that cannot be read ends the evaluation."""
+    """Score every stride of a part with the model in force there; a model that cannot be read ends
+    the evaluation."""
 
     def evaluate(model: AnomalyModel, fitted: FittedDetector, version: int) -> TargetEvaluation:
         at, history, muted = _read(definition, sources, fitted, part)
@@ -95,7 +100,8 @@ def evaluate_part(
 def _read(
     definition: AnomalyDefinition, sources: Sources, fitted: FittedDetector, part: VersionInterval
 ) -> tuple[Millis, History, BoolArray]:
-    """Return the instants of a part, and those before it whose state still counts in it, their readings, which are muted."""
+    """Return the instants of a part, and those before it whose state still counts in it, their
+    readings, which are muted."""
     stride, start = fitted.plan.stride_ms, to_millis(part.start)
     back = max(
         [
@@ -118,7 +124,8 @@ def _read(
 def categories_at(
     shared: SharedInputs, fitted: FittedDetector, asset: Asset, history: History, at: Millis
 ) -> CategoryValues | None:
-    """Return the categories by which rows at these instants are scored; None where the model knows none."""
+    """Return the categories by which rows at these instants are scored; None where the model knows
+    none."""
     if fitted.by is None or not len(at):
         return None
     return shared.category(
@@ -171,7 +178,8 @@ def _missing(fitted: FittedDetector, row: Floats, at: int) -> str:
 def _suppressed(
     definition: AnomalyDefinition, sources: Sources, fitted: FittedDetector, at: Millis
 ) -> BoolArray:
-    """Return the instants whose windows touch a suppressed time: such times are not learned from either."""
+    """Return the instants whose windows touch a suppressed time: such times are not learned from
+    either."""
     if not len(at):
         return np.zeros(0, np.bool_)
     window = fitted.plan.longest_window_ms
@@ -184,7 +192,8 @@ def _suppressed(
 def _intervals(
     definition: AnomalyDefinition, fitted: FittedDetector, scored: Scored, begin: int, end: int
 ) -> list[StatusInterval]:
-    """Return the status from `begin` to `end` (ms) without a hole: that of each score holds until the next is due."""
+    """Return the status from `begin` to `end` (ms) without a hole: that of each score holds until
+    the next is due."""
     if begin >= end:
         return []
     severities = severities_of(definition, fitted.plan.stride_ms, scored.score)
@@ -210,7 +219,8 @@ def _unknown(start: int, end: int) -> StatusInterval:
 def severities_of(
     definition: AnomalyDefinition, stride_ms: int, scores: Floats
 ) -> list[Severity | None]:
-    """Return the severity at each score: None where it is usual or unknown, else the worst one that it reaches."""
+    """Return the severity at each score: None where it is usual or unknown, else the worst one that
+    it reaches."""
     with np.errstate(invalid="ignore"):
         beyond = scores >= THRESHOLD
     order = definition.severities()
@@ -230,7 +240,8 @@ def severities_of(
 
 
 def _share_beyond(beyond: npt.NDArray[np.bool_], over_ms: int, stride_ms: int) -> Floats:
-    """Return the share of the last instants, each with the ones before it, at which the score was beyond its threshold."""
+    """Return the share of the last instants, each with the ones before it, at which the score was
+    beyond its threshold."""
     count = max(1, over_ms // stride_ms)
     sums = np.concatenate([np.zeros(count), np.cumsum(beyond.astype(np.float64))])
     return np.asarray((sums[count:] - sums[:-count]) / count)

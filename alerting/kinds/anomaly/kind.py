@@ -49,7 +49,8 @@ class AnomalyKind:
         return fitted.plan if fitted else None
 
     def score_rows(self, model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return how unlike normal each row is; its column `asset` names the detector, where the model has several."""
+        """Return how unlike normal each row is; its column `asset` names the detector, where the
+        model has several."""
         return pd.DataFrame(
             {"score": score_rows(cast("AnomalyModel", model), rows)}, index=rows.index
         )
@@ -79,7 +80,8 @@ class AnomalyKind:
         return at_raise.content or Evidence(Evaluation(step.at, "triggered", step.reason))
 
     def chart(self, definition: AnomalyDefinition, asset: Asset, episode: Episode) -> Charted:
-        """Draw the score with its threshold, and the variables most responsible, each with the value that was to be expected."""
+        """Draw the score with its threshold, and the variables most responsible, each with the
+        value that was to be expected."""
         statistic = Statistic(
             translatable("Unlike normal"),
             None,

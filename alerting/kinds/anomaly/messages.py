@@ -10,15 +10,18 @@ from alerting.kinds.anomaly.contributions import Responsible, comparison
 
 _SOMETHING = template("The readings together are unlike normal operation")
 _NEVER_SEEN = template(
-    "{category} {value}: no or too little normal operation of its own, compared with all normal operation together"
+    "{category} {value}: no or too little normal operation of its own, compared with all normal "
+    "operation together"
 )
 _SENSOR = template(
-    "Unlike normal operation: {what} is {value}, where {expected} would be usual beside the other variables"
+    "Unlike normal operation: {what} is {value}, where {expected} would be usual beside the other "
+    "variables"
 )
 
 
 def anomaly_message(asset: Asset, found: Sequence[Responsible], compared: str = "") -> str:
-    """Return why an episode is raised, with the variable most responsible. `compared`: with which normal operation."""
+    """Return why an episode is raised, with the variable most responsible. `compared`: with which
+    normal operation."""
     text = (
         translatable(_SENSOR, **comparison(asset, found[0].strongest))
         if found
@@ -28,7 +31,8 @@ def anomaly_message(asset: Asset, found: Sequence[Responsible], compared: str = 
 
 
 def compared_with(by: str, own: str | None, named: str | None) -> str:
-    """Return the normal operation that a row is compared with: of the `own` category, or of all beside the `named` one."""
+    """Return the normal operation that a row is compared with: of the `own` category, or of all
+    beside the `named` one."""
     name = by.replace("_", " ")
     if own is not None:
         return translatable("normal operation of {category} {value}", category=name, value=own)

@@ -1,4 +1,5 @@
-"""The model of kind `anomaly`: the fitted detector of each asset, as a file of plain numbers and one that describes them."""
+"""The model of kind `anomaly`: the fitted detector of each asset, as a file of plain numbers and
+one that describes them."""
 
 import hashlib
 import io
@@ -30,11 +31,13 @@ _MEASURED = "usual", "limit", "weeks", "false_alarms"
 
 @dataclass(frozen=True)
 class FittedDetector:
-    """The detector of one asset. `usual`, `limit`: raw scores that are shown as 0 and 1, the threshold.
+    """The detector of one asset. `usual`, `limit`: raw scores that are shown as 0 and 1, the
+    threshold.
 
-    `weeks`: normal time behind the threshold; `false_alarms`: a week, that it should give; `account`: sentences for people.
-    `steady`: variables that nearly always had a value in normal operation; without one of them the state is unknown.
-    `by`: the detector of rows of known categories, beside which this one is that of all other rows.
+    `weeks`: normal time behind the threshold; `false_alarms`: a week, that it should give;
+    `account`: sentences for people. `steady`: variables that nearly always had a value in normal
+    operation; without one of them the state is unknown. `by`: the detector of rows of known
+    categories, beside which this one is that of all other rows.
     """
 
     plan: FeaturePlan
@@ -76,18 +79,21 @@ class FittedDetector:
         return (raw - self.usual) / (self.limit - self.usual)
 
     def of(self, category: str | None) -> "FittedDetector":
-        """Return the detector of the rows of a category: that of all rows together for one without a level of its own."""
+        """Return the detector of the rows of a category: that of all rows together for one without
+        a level of its own."""
         space = None if self.by is None or category is None else self.by.spaces.get(category)
         return self if self.by is None or space is None else replace(self.by.detector, space=space)
 
     def windows(self, categories: CategoryValues | None, at: Millis) -> Windows:
-        """Return the categories of rows at these instants: None of the other ones, and which rows lie over a change."""
+        """Return the categories of rows at these instants: None of the other ones, and which rows
+        lie over a change."""
         return windows_of(
             categories if self.by else None, at, self.plan, self.by.spaces if self.by else None
         )
 
     def score(self, matrix: Floats, categories: Labels | None = None) -> Floats:
-        """Return how unlike normal each row is; NaN where too few variables have a value, or a steady one has none.
+        """Return how unlike normal each row is; NaN where too few variables have a value, or a
+        steady one has none.
 
         `categories`: of the rows; each is scored by the detector of its own.
         """
@@ -105,7 +111,8 @@ class FittedDetector:
         return scores
 
     def is_known(self, matrix: Floats) -> Any:
-        """Return which rows have values of at least half of the variables, and of all steady ones."""
+        """Return which rows have values of at least half of the variables, and of all steady
+        ones."""
         groups = self.columns_by_variable
         enough = known_variables(matrix, groups.values()) * 2 >= len(groups)
         return enough & (
@@ -119,7 +126,8 @@ class FittedDetector:
 
 @dataclass(frozen=True)
 class ByCategory:
-    """Known values of the category `name`: `spaces`, in which the one `detector` scores the rows of each; `rows` of each."""
+    """Known values of the category `name`: `spaces`, in which the one `detector` scores the rows of
+    each; `rows` of each."""
 
     name: str
     detector: FittedDetector
@@ -133,14 +141,16 @@ def windows_of(
     plan: FeaturePlan,
     among: Collection[str] | None = None,
 ) -> Windows:
-    """Return the categories of rows at these instants, and which lie over a change; without categories None and none."""
+    """Return the categories of rows at these instants, and which lie over a change; without
+    categories None and none."""
     if categories is None:
         return Windows(np.full(len(at), None, object), np.zeros(len(at), np.bool_))
     return categories.over_windows(at, duration_millis(plan.lookback), among)
 
 
 def usual_clear_for(plan: FeaturePlan) -> int:
-    """Return the off-delay (ms) by default: the shortest window, after which an anomaly has left it, at least three strides."""
+    """Return the off-delay (ms) by default: the shortest window, after which an anomaly has left
+    it, at least three strides."""
     return max(_CLEAR_STRIDES * plan.stride_ms, plan.windows_ms[0])
 
 
@@ -201,7 +211,8 @@ def _arrays(fitted: FittedDetector) -> dict[str, Floats]:
 
 
 def to_files(model: AnomalyModel) -> Files:
-    """Return the files of a model: all numbers in one array, and where each array of each asset lies in it."""
+    """Return the files of a model: all numbers in one array, and where each array of each asset
+    lies in it."""
     parts, detectors, begin = list[Floats](), dict[str, Any](), 0
     for asset, fitted in sorted(model.by_asset.items()):
         layout = {}
@@ -220,7 +231,8 @@ def to_files(model: AnomalyModel) -> Files:
 
 
 def from_files(files: Files) -> AnomalyModel:
-    """Return the model of its files. Raises ModelRefused if they are damaged, or not those that were written."""
+    """Return the model of its files. Raises ModelRefused if they are damaged, or not those that
+    were written."""
     try:
         document: dict[str, Any] = json.loads(files[FILE])
         check_array(files[NUMBERS])

@@ -1,4 +1,5 @@
-"""The rows of normal operation of one asset: all but problems, suppressed times, confirmed episodes, and their surroundings."""
+"""The rows of normal operation of one asset: all but problems, suppressed times, confirmed
+episodes, and their surroundings."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +25,11 @@ from alerting.readings.spacing import UsualDistance, declared_ms
 
 ROWS = 10_000
 MOST_CELLS = 32_000_000
-"""Values of the rows that are computed to learn from one asset (256 MB, and as much twice for selections of them)."""
+"""Values of the rows that are computed to learn from one asset (256 MB, and as much twice for
+selections of them)."""
 _WINDOW = 10  # usual intervals of readings
-_WINDOWS_AT_ONCE = 2  # least length of the time whose features are computed at once: each begins with one window more
+# least length of the time whose features are computed at once: each begins with one window more
+_WINDOWS_AT_ONCE = 2
 _NEARLY_ALL = 0.95  # of the normal rows: a variable with values in so many is steady
 _NICE = tuple(
     1000 * s
@@ -57,8 +60,9 @@ _NICE = tuple(
 class NormalRows:
     """Rows of features of one asset at instants `at` (ms) of some period, with NaN where missing.
 
-    `normal`: rows of normal operation. `confirmed_normal`: of episodes with the verdict false_alarm. `problems`: start and end
-    (ms) of what is known not to be normal. `left_out`: rows by reason. `categories`: over time, where the definition names one.
+    `normal`: rows of normal operation. `confirmed_normal`: of episodes with the verdict
+    false_alarm. `problems`: start and end (ms) of what is known not to be normal. `left_out`: rows
+    by reason. `categories`: over time, where the definition names one.
     """
 
     at: Millis
@@ -73,7 +77,8 @@ class NormalRows:
 def plan_of(
     definition: AnomalyDefinition, history: LongHistory, start: datetime, end: datetime
 ) -> FeaturePlan | None:
-    """Return the columns for one asset, from its readings in (start, end]; None without a number that has values."""
+    """Return the columns for one asset, from its readings in (start, end]; None without a number
+    that has values."""
     candidates = sorted(
         name for name in definition.numbers_of(history.asset) if name in history.variables
     )
@@ -98,7 +103,8 @@ def plan_of(
 def _usual_distances(
     history: LongHistory, candidates: Sequence[str], start: int, end: int
 ) -> tuple[Mapping[str, int | None], int]:
-    """Return the usual time (ms) between two values of those variables that have one in (start, end], and the readings there."""
+    """Return the usual time (ms) between two values of those variables that have one in (start,
+    end], and the readings there."""
     declared = {name: declared_ms(name, history.asset) for name in candidates}
     found, there, rows = {name: UsualDistance() for name in candidates}, set[str](), 0
     for piece in history.pieces(candidates):
@@ -117,7 +123,8 @@ def _usual_distances(
 
 
 def _stride(usual: int, observed: int) -> int:
-    """Return the shortest plain length that is not below the usual interval and gives about `ROWS` rows."""
+    """Return the shortest plain length that is not below the usual interval and gives about `ROWS`
+    rows."""
     least = max(usual, observed // ROWS)
     return (
         next((length for length in _NICE if length >= least), _NICE[-1])
@@ -127,7 +134,8 @@ def _stride(usual: int, observed: int) -> int:
 
 
 def computed_strides(plan: FeaturePlan, start: datetime, end: datetime) -> int:
-    """Return k where one stride in k is computed to learn from (start, end]: so the rows have at most `MOST_CELLS` values."""
+    """Return k where one stride in k is computed to learn from (start, end]: so the rows have at
+    most `MOST_CELLS` values."""
     rows = (to_millis(end) - to_millis(start)) // plan.stride_ms
     return max(-(-rows * len(plan.columns) // MOST_CELLS), 1)
 
@@ -141,7 +149,8 @@ def rows_of(
     end: datetime,
     every: int = 1,
 ) -> NormalRows:
-    """Return the rows of (start, end], one in `every` strides, and which of them are normal operation."""
+    """Return the rows of (start, end], one in `every` strides, and which of them are normal
+    operation."""
     at = grid(to_millis(start), to_millis(end), every * plan.stride_ms)
     matrix = _features(plan, history, at)
     groups = _groups(plan)
@@ -174,7 +183,8 @@ def rows_of(
 
 
 def _features(plan: FeaturePlan, history: LongHistory, at: Millis) -> Floats:
-    """Return the features at instants, of which so many are computed at once as some pieces of the readings have."""
+    """Return the features at instants, of which so many are computed at once as some pieces of the
+    readings have."""
     matrix, back = np.empty((len(at), len(plan.columns))), duration_millis(plan.lookback)
     for part in split_instants(history, at, _WINDOWS_AT_ONCE * back):
         some = at[part]
@@ -216,4 +226,7 @@ def _groups(plan: FeaturePlan) -> list[list[int]]:
 def describe_plan(plan: FeaturePlan) -> str:
     """Describe stride and windows of a plan."""
     windows = ", ".join(format_duration(timedelta(milliseconds=w)) for w in plan.windows_ms)
-    return f"{len(plan.numbers)} variables every {format_duration(timedelta(milliseconds=plan.stride_ms))}, windows {windows}"
+    return (
+        f"{len(plan.numbers)} variables every "
+        f"{format_duration(timedelta(milliseconds=plan.stride_ms))}, windows {windows}"
+    )

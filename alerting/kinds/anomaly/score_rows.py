@@ -13,16 +13,19 @@ _ASSET = "asset"
 
 
 def score_rows(model: AnomalyModel, rows: pd.DataFrame) -> Floats:
-    """Return how unlike normal each row is: 0 is usual, from 1 on an anomaly, NaN where too little is known.
+    """Return how unlike normal each row is: 0 is usual, from 1 on an anomaly, NaN where too little
+    is known.
 
-    The column `asset` names the asset of each row; it may be left out where the model has one. A model by a category needs a
-    column of its name: the value in force throughout the windows of a row, empty or one never seen to compare it with all.
-    Raises UserError if columns are missing, or an asset is not one of the model's.
+    The column `asset` names the asset of each row; it may be left out where the model has one. A
+    model by a category needs a column of its name: the value in force throughout the windows of a
+    row, empty or one never seen to compare it with all. Raises UserError if columns are missing, or
+    an asset is not one of the model's.
     """
     names = sorted(model.by_asset)
     if _ASSET not in rows and len(names) > 1:
         raise UserError(
-            f"the rows have no column {_ASSET!r}, and the model has learned of several: {', '.join(names)}"
+            f"the rows have no column {_ASSET!r}, and the model has learned of several: "
+            f"{', '.join(names)}"
         )
     assets = (
         rows[_ASSET].to_numpy(object)
@@ -47,7 +50,8 @@ def _categories(fitted: FittedDetector, rows: pd.DataFrame) -> Labels | None:
     name, known = fitted.by.name, fitted.by.spaces
     if name not in rows:
         raise UserError(
-            f"the rows have no column {name!r}, by which the model compares them: add it, empty where it is not known"
+            f"the rows have no column {name!r}, by which the model compares them: add it, empty "
+            f"where it is not known"
         )
     labels = [None if pd.isna(value) else label_of(value) for value in rows[name].astype(object)]
     return np.array([label if label in known else None for label in labels], object)

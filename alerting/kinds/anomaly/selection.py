@@ -1,4 +1,5 @@
-"""AutoML without labels: every setting is fitted on parts of the normal rows, measured on the others, and the best is chosen."""
+"""AutoML without labels: every setting is fitted on parts of the normal rows, measured on the
+others, and the best is chosen."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -39,7 +40,8 @@ _COMPARED = 2_000  # rows on which agreement is measured
 
 @dataclass(frozen=True)
 class Fold:
-    """Rows that fit, and later unseen ones of the same normal history; the fit has none whose windows reach into the others."""
+    """Rows that fit, and later unseen ones of the same normal history; the fit has none whose
+    windows reach into the others."""
 
     spaces: Spaces
     fit: Positions
@@ -61,7 +63,8 @@ class Injected:
 
 @dataclass(frozen=True)
 class Categories:
-    """Categories of rows, None of rows that are compared with all others, and their `values` over time."""
+    """Categories of rows, None of rows that are compared with all others, and their `values` over
+    time."""
 
     of_rows: Labels
     values: CategoryValues | None = None
@@ -69,7 +72,8 @@ class Categories:
 
 @dataclass(frozen=True)
 class Tried:
-    """A setting that was tried: raw scores of normal rows that its fits had not seen, threshold, measures."""
+    """A setting that was tried: raw scores of normal rows that its fits had not seen, threshold,
+    measures."""
 
     setting: Setting
     scores: Floats
@@ -81,7 +85,8 @@ class Tried:
         found = ", ".join(f"{type} {value:.2f}" for type, value in self.surrogates.found.items())
         error = "none" if self.surrogates.error is None else f"{self.surrogates.error:.2f}"
         return (
-            f"{self.setting.describe()}: mean rank {self.surrogates.rank:.2f}; F1 of synthetic anomalies {found}; error of "
+            f"{self.setting.describe()}: mean rank {self.surrogates.rank:.2f}; F1 of synthetic "
+            f"anomalies {found}; error of "
             f"prediction {error}; agreement {self.surrogates.centrality:.2f}"
         )
 
@@ -94,9 +99,11 @@ def choose_setting(
     matrix: Floats,
     categories: Categories | None = None,
 ) -> list[Tried]:
-    """Return every tried setting, the best first. `at`, `matrix`: instants (ms) and rows of normal operation.
+    """Return every tried setting, the best first. `at`, `matrix`: instants (ms) and rows of normal
+    operation.
 
-    A setting with the scores of another one takes no part in the ranks; it has those of the other one.
+    A setting with the scores of another one takes no part in the ranks; it has those of the other
+    one.
     """
     categories = categories or without_categories(at)
     folds = make_folds(at, matrix, plan.longest_window_ms, categories.of_rows)
@@ -141,7 +148,8 @@ def without_categories(at: Millis) -> Categories:
 def try_alone(
     definition: AnomalyDefinition, plan: FeaturePlan, setting: Setting, at: Millis, matrix: Floats
 ) -> Tried:
-    """Return a setting with its scores and threshold on rows of all categories together, without synthetic anomalies."""
+    """Return a setting with its scores and threshold on rows of all categories together, without
+    synthetic anomalies."""
     folds = make_folds(at, matrix, plan.longest_window_ms, without_categories(at).of_rows)
     return try_setting(definition, plan, setting, at, matrix, folds, {}).tried
 
@@ -155,9 +163,11 @@ def make_folds(at: Millis, matrix: Floats, window_ms: int, categories: Labels) -
 
 
 def split_rows(at: Millis, window_ms: int) -> Iterator[tuple[Positions, Positions]]:
-    """Split rows into short intervals, dealt to the folds in turn; rows within a window of an unseen interval do not fit.
+    """Split rows into short intervals, dealt to the folds in turn; rows within a window of an
+    unseen interval do not fit.
 
-    So every fold has fitted on all regimes of the history, and its unseen rows share no reading with those of its fit.
+    So every fold has fitted on all regimes of the history, and its unseen rows share no reading
+    with those of its fit.
     """
     length = max(window_ms, (int(at[-1]) - int(at[0])) // _INTERVALS + 1)
     of = ((at - at[0]) // length) % _FOLDS
@@ -185,7 +195,8 @@ def inject_types(
     folds: Sequence[Fold],
     categories: Categories,
 ) -> dict[str, Injected]:
-    """Return rows with synthetic anomalies of each type, in intervals of the unseen rows of each fold."""
+    """Return rows with synthetic anomalies of each type, in intervals of the unseen rows of each
+    fold."""
     found, columns = dict[str, Injected](), Columns(history, plan.variables, categories.values)
     length, back = max(plan.longest_window_ms, 5 * plan.stride_ms), duration_millis(plan.lookback)
     for type in TYPES:

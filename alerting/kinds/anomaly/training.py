@@ -1,4 +1,5 @@
-"""Learn a detector of anomalies from normal operation, and compare it with the one in service on unseen time."""
+"""Learn a detector of anomalies from normal operation, and compare it with the one in service on
+unseen time."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -95,8 +96,10 @@ class AnomalyTraining:
             notes += [f"{name}: {sentence}" for sentence in fitted.account]
         if not detectors:
             raise UserError(
-                f"{definition.name}: {', '.join(without)}: fewer than {LEAST_ROWS} rows of normal operation from "
-                f"{period.start:%Y-%m-%d %H:%M} to {period.cutoff:%Y-%m-%d %H:%M} UTC; choose another normal history, or "
+                f"{definition.name}: {', '.join(without)}: fewer than {LEAST_ROWS} rows of normal "
+                f"operation from "
+                f"{period.start:%Y-%m-%d %H:%M} to {period.cutoff:%Y-%m-%d %H:%M} UTC; choose "
+                f"another normal history, or "
                 "import readings"
             )
         notes += [f"{name}: too little normal history; it has no model" for name in without]
@@ -122,7 +125,8 @@ class AnomalyTraining:
 
 
 class _Used(NamedTuple):
-    """Rows that are learned from: instants (ms), features, and the category of each; one in `every` of those that could be."""
+    """Rows that are learned from: instants (ms), features, and the category of each; one in `every`
+    of those that could be."""
 
     at: Millis
     matrix: Floats
@@ -134,7 +138,8 @@ class _Used(NamedTuple):
 def _learn(
     definition: AnomalyDefinition, history: LongHistory, data: LearningData
 ) -> tuple[FittedDetector, Tried, Mapping[str, int], int] | None:
-    """Return the detector of one asset, how it was chosen, rows left out by reason, and rows used; None with too few rows."""
+    """Return the detector of one asset, how it was chosen, rows left out by reason, and rows used;
+    None with too few rows."""
     period, view = data.period, long_view(history, to_millis(data.period.cutoff))
     plan = plan_of(definition, view, period.start, period.cutoff)
     if plan is None:
@@ -200,7 +205,8 @@ def _use(
     normal: BoolArray,
     categories: Labels,
 ) -> _Used:
-    """Return those of the normal rows that are learned from: none far from the others, of a long history one in `every`."""
+    """Return those of the normal rows that are learned from: none far from the others, of a long
+    history one in `every`."""
     at, matrix, labels = rows.at[normal], rows.matrix[normal], categories[normal]
     compared = matrix if rows.categories is None else around_own_level(matrix, labels)
     far = far_from_others(compared, definition.contamination, rows.confirmed_normal[normal])
@@ -221,7 +227,8 @@ def _fit(
     matrix: Floats,
     categories: Labels,
 ) -> tuple[FittedDetector, Spaces]:
-    """Return the detector of rows, each encoded in the space of its own category, and these spaces."""
+    """Return the detector of rows, each encoded in the space of its own category, and these
+    spaces."""
     spaces = fit_spaces(matrix, categories)
     detector = fit_detector(tried.setting, encode(spaces, matrix, categories), definition.seed)
     usual, threshold, space = (
@@ -244,18 +251,22 @@ def _account(
     without = [f"{count} {reason}" for reason, count in left_out.items() if count]
     thinned = f", one in {every} so that they are at most {_MOST_ROWS:,}" if every > 1 else ""
     return (
-        f"{best.setting.describe()} of {len(tried)} settings, chosen without labels; {plan}; {used} rows of normal operation"
+        f"{best.setting.describe()} of {len(tried)} settings, chosen without labels; {plan}; "
+        f"{used} rows of normal operation"
         + thinned
         + (f", left out: {', '.join(without)}" if without else ""),
-        f"threshold by {best.threshold.method}, from {7 * best.threshold.weeks:.2g} days that the fits had not seen{rate}",
+        f"threshold by {best.threshold.method}, from {7 * best.threshold.weeks:.2g} days that the "
+        f"fits had not seen{rate}",
         *(one.describe() for one in tried[:_SHOWN]),
     )
 
 
 def _describe_strides(plan: FeaturePlan, strides: int) -> str:
     return (
-        f"of the strides of the normal period only one in {strides} was computed, because the {len(plan.columns)} columns may "
-        f"have {MOST_CELLS:,} values; nothing was learned from the others: a longer stride or a shorter period uses all"
+        f"of the strides of the normal period only one in {strides} was computed, because the "
+        f"{len(plan.columns)} columns may "
+        f"have {MOST_CELLS:,} values; nothing was learned from the others: a longer stride or a "
+        f"shorter period uses all"
     )
 
 

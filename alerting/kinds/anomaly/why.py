@@ -15,7 +15,8 @@ _BEFORE, _LONGEST = timedelta(hours=1), timedelta(days=28)
 
 
 def explain_instant(definition: AnomalyDefinition, question: WhyQuestion) -> Why:
-    """Explain the newest score at an instant: the score, its threshold, and the sensors most responsible."""
+    """Explain the newest score at an instant: the score, its threshold, and the sensors most
+    responsible."""
     begin = (
         question.at if question.covering is None else min(question.at, question.covering.raised_at)
     )
@@ -31,7 +32,8 @@ def explain_instant(definition: AnomalyDefinition, question: WhyQuestion) -> Why
         fitted = cast("AnomalyModel", scored.model).by_asset[question.asset.name]
         score = float(scored.score[-1])
         facts.append(
-            f"the score was {score:.3g} at {from_millis(int(scored.at[-1])).isoformat()}; 0 is usual, alarm at 1"
+            f"the score was {score:.3g} at {from_millis(int(scored.at[-1])).isoformat()}; 0 is "
+            f"usual, alarm at 1"
         )
         facts += [*scored.facts, *fitted.account]
         blank = replace(blank, score=score, threshold=THRESHOLD, model_version=scored.model_version)

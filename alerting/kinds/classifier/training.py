@@ -1,4 +1,5 @@
-"""Training of a classifier: families of models searched on one dataset, and compared with chance."""
+"""Training of a classifier: families of models searched on one dataset, and compared with
+chance."""
 
 from collections.abc import Sequence
 from dataclasses import replace

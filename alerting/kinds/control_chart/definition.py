@@ -26,20 +26,25 @@ _DAY = timedelta(days=1)
 
 
 class ControlChartDefinition(NormalDefinition):
-    """The process has shifted: a control chart, whose limits are estimated from a normal period (phase I)."""
+    """The process has shifted: a control chart, whose limits are estimated from a normal period
+    (phase I)."""
 
     kind: Literal["control_chart"] = Field(description="control_chart: the process has shifted.")
     variable: VariableName = Field(description="The number that is charted.")
     chart: Literal["shewhart", "ewma", "cusum"] = Field(
         "ewma",
-        description="shewhart: each point against control limits and zones (with subgroup: X̄, and S); ewma: exponentially "
-        "weighted moving average, which finds small lasting shifts; cusum: cumulative sums, made for one size of shift.",
+        description="shewhart: each point against control limits and zones (with subgroup: X̄, and "
+        "S); ewma: exponentially "
+        "weighted moving average, which finds small lasting shifts; cusum: cumulative sums, made "
+        "for one size of shift.",
     )
     by: VariableName | None = Field(
         None,
         exclude_if=lambda name: name is None,
-        description="A category, e.g. the recipe: each reading is charted by its distance from the level of its own category, in "
-        "the deviation of this category (short-run chart). One that was never seen takes level and deviation of all readings.",
+        description="A category, e.g. the recipe: each reading is charted by its distance from the "
+        "level of its own category, in "
+        "the deviation of this category (short-run chart). One that was never seen takes level "
+        "and deviation of all readings.",
     )
     subgroup: int | None = Field(
         None,
@@ -51,58 +56,74 @@ class ControlChartDefinition(NormalDefinition):
         None,
         min_length=1,
         max_length=12,
-        description="With chart: shewhart. Rules of Western Electric and of Nelson by name, e.g. [nelson_1, nelson_5]; the three "
-        "of Western Electric that have a limit when left out. Rules without one bound average_run_length.",
+        description="With chart: shewhart. Rules of Western Electric and of Nelson by name, e.g. "
+        "[nelson_1, nelson_5]; the three "
+        "of Western Electric that have a limit when left out. Rules without one bound "
+        "average_run_length.",
     )
     smoothing: Number | None = Field(
         None,
         gt=0,
         le=1,
-        description="With chart: ewma. Weight λ of the newest point; 0.1 when left out. The smaller, the smaller "
+        description="With chart: ewma. Weight λ of the newest point; 0.1 when left out. The "
+        "smaller, the smaller "
         "the shifts that it finds.",
     )
     shift: Number | None = Field(
         None,
         gt=0,
         le=10,
-        description="With chart: cusum. Size of the shift to find quickest, in standard deviations of a point; 1 when left out.",
+        description=(
+            "With chart: cusum. Size of the shift to find quickest, in standard deviations of a "
+            "point; 1 when left out."
+        ),
     )
     average_run_length: Number | None = Field(
         None,
         ge=20,
         le=1_000_000,
-        description="Points between two false alarms on average while the process is unchanged, of all rules together: limits "
+        description="Points between two false alarms on average while the process is unchanged, of "
+        "all rules together: limits "
         "and zones are set so. The points of a week when left out, at least 370.",
     )
     normal: NormalPeriod = Field(
         USUAL_PERIOD,
-        description="The normal period from which limits are estimated (phase I): the last days before a training, e.g. 28d, of "
-        "which the newest fifth counts false alarms, or {from, to}. Stretches out of control are left out.",
+        description="The normal period from which limits are estimated (phase I): the last days "
+        "before a training, e.g. 28d, of "
+        "which the newest fifth counts false alarms, or {from, to}. Stretches out of control are "
+        "left out.",
     )
     autocorrelation: Literal["residuals", "ignore"] = Field(
         "residuals",
-        description="residuals: where readings depend on those before them, the residuals of an autoregressive model are "
+        description="residuals: where readings depend on those before them, the residuals of an "
+        "autoregressive model are "
         "charted, fitted to the normal period. ignore: the readings are.",
     )
     stale_after: Duration | None = Field(
         None,
-        description="Time after a reading from which the state is unknown, and after which a run of points begins anew; ten "
+        description="Time after a reading from which the state is unknown, and after which a run "
+        "of points begins anew; ten "
         "times the usual interval of readings when left out.",
     )
     clear_for: Duration | None = Field(
         None,
-        description="Off-delay: no rule may signal for this long before the episode closes; ten times the usual interval of "
+        description="Off-delay: no rule may signal for this long before the episode closes; ten "
+        "times the usual interval of "
         "points when left out.",
     )
     promotion: PromotionMode = Field(
         default_factory=PromotionMode,
-        description="Decision on newly estimated limits. A person decides in any case where they raise more false alarms on "
+        description="Decision on newly estimated limits. A person decides in any case where they "
+        "raise more false alarms on "
         "unseen time than average_run_length allows, or where the level has moved.",
     )
 
     problem: Problem | None = Field(
         None,
-        description="The problem of which the alert warns, if data can confirm it; they then determine the outcome.",
+        description=(
+            "The problem of which the alert warns, if data can confirm it; they then determine "
+            "the outcome."
+        ),
     )
 
     @property
@@ -160,7 +181,8 @@ class ControlChartDefinition(NormalDefinition):
         yield from self._time_faults()
 
     def _run_length_faults(self) -> Iterable[Fault]:
-        """Yield rules that alone signal more often than the run length allows. A training finds that of several together."""
+        """Yield rules that alone signal more often than the run length allows. A training finds
+        that of several together."""
         charts = 1 if self.subgroup is None else 2
         wanted = self.average_run_length or LEAST_RUN_LENGTH
         for name in self.rule_names:

@@ -1,4 +1,5 @@
-"""Evaluate a control chart over one interval of event time: each reading since the watermark is charted once."""
+"""Evaluate a control chart over one interval of event time: each reading since the watermark is
+charted once."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -47,7 +48,8 @@ class Sample(NamedTuple):
 
 
 def samples_of(definition: ControlChartDefinition, history: History) -> list[Sample]:
-    """Return the readings of the variable. A value that is not finite, or outside the engineering range, counts as none."""
+    """Return the readings of the variable. A value that is not finite, or outside the engineering
+    range, counts as none."""
     bad: Instants = history.doubts.bad.get(definition.variable, NO_INSTANTS)
     found = [Sample(at, None) for at in bad.tolist()]
     if definition.variable in history.readings:
@@ -70,7 +72,8 @@ def evaluate_part(
     part: VersionInterval,
     before: TargetEvaluation,
 ) -> TargetEvaluation:
-    """Chart every reading of a part with the model in force there; a model that cannot be read ends the evaluation."""
+    """Chart every reading of a part with the model in force there; a model that cannot be read ends
+    the evaluation."""
 
     def evaluate(model: ControlChartModel, fitted: FittedChart, version: int) -> TargetEvaluation:
         samples = _samples_between(definition, fitted, sources, part.start, part.end)
@@ -114,7 +117,8 @@ def _samples_between(
     start: datetime,
     end: datetime,
 ) -> list[Sample]:
-    """Return the readings in (start, end] as they are charted, without those of suppressed times, which are not learned from."""
+    """Return the readings in (start, end] as they are charted, without those of suppressed times,
+    which are not learned from."""
     history = sources.platform.readings.load(sources.asset, start, end, list(definition.needs))
     samples = samples_of(definition, history)
     if fitted.runs is not None:
@@ -191,7 +195,8 @@ def _is_of(carried: Carried | None, definition: ControlChartDefinition, version:
 
 
 class _ChartRun:
-    """A chart on its way through the readings of one part. `points`: charted in it; `reason`: why it is unknown at the end."""
+    """A chart on its way through the readings of one part. `points`: charted in it; `reason`: why
+    it is unknown at the end."""
 
     def __init__(
         self,
@@ -225,19 +230,24 @@ class _ChartRun:
                 )
 
     def warm_up(self, samples: Sequence[Sample]) -> None:
-        """Take in readings that are not evaluated: of before the part, so that a new version does not forget them."""
+        """Take in readings that are not evaluated: of before the part, so that a new version does
+        not forget them."""
         for sample in samples:
             self._take(sample)
         self.points, self._status, self.reason = [], _UNKNOWN, _WARMING_UP
 
     def intervals(self, samples: Sequence[Sample], begin: int, end: int) -> list[StatusInterval]:
-        """Return the status from `begin` to `end` (ms) without a hole: that of each reading holds until the next, or is stale."""
+        """Return the status from `begin` to `end` (ms) without a hole: that of each reading holds
+        until the next, or is stale."""
         found: list[tuple[int, int, int]] = []
         since = begin
         for sample in samples:
             if sample.at <= self._cutoff:
                 self.warm_up([sample])
-                self.reason = f"the limits were estimated from times up to {from_millis(self._cutoff).isoformat()}"
+                self.reason = (
+                    f"the limits were estimated from times up to "
+                    f"{from_millis(self._cutoff).isoformat()}"
+                )
                 continue
             found += self._in_force(since, sample.at)
             since = max(sample.at, begin)
@@ -308,7 +318,8 @@ def _joined(found: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]
 
 
 def usual_gap(definition: ControlChartDefinition, history: History) -> timedelta:
-    """Return after which time a reading is stale: as written, or ten usual intervals of these readings."""
+    """Return after which time a reading is stale: as written, or ten usual intervals of these
+    readings."""
     if definition.stale_after is not None:
         return definition.stale_after
     at = [sample.at for sample in samples_of(definition, history)]

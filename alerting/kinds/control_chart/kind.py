@@ -47,7 +47,8 @@ class ControlChartKind:
         return at_raise.content or Evidence(Evaluation(step.at, "triggered", step.reason))
 
     def chart(self, definition: ControlChartDefinition, asset: Asset, episode: Episode) -> Charted:
-        """Draw the charted statistic with its limits, as they were at the raise, and the readings."""
+        """Draw the charted statistic with its limits, as they were at the raise, and the
+        readings."""
         numbers = {
             name: value for name, value in episode.inputs.items() if isinstance(value, int | float)
         }
@@ -75,7 +76,8 @@ class ControlChartKind:
     def data_gaps(
         self, definition: ControlChartDefinition, history: History, start: datetime, end: datetime
     ) -> tuple[Gap, ...]:
-        """Return the times after a reading that was followed by none in time, and those of readings without a value."""
+        """Return the times after a reading that was followed by none in time, and those of readings
+        without a value."""
         stale, gaps, known_until = usual_gap(definition, history), list[Gap](), start
         for sample in samples_of(definition, history):
             at = from_millis(sample.at)

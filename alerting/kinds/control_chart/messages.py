@@ -30,7 +30,10 @@ _STATISTICS = frozenset({
     template("residual"), template("EWMA of the residual"), template("CUSUM of the residual"),
     template("mean value of {number}"), template("EWMA of the mean value of {number}"),
     template("CUSUM of the mean value of {number}"), template("mean residual of {number}"),
-    template("EWMA of the mean residual of {number}"), template("CUSUM of the mean residual of {number}"),
+    template("EWMA of the mean residual of {number}"), template(
+        "CUSUM of the mean "
+        "residual of {number}"
+    ),
 })  # fmt: skip
 _NUMBER = re.compile(r"\d+")
 
@@ -49,13 +52,15 @@ def statistic_text(stored: str) -> str:
 def shift_message(
     definition: ControlChartDefinition, asset: Asset, chart: Chart, point: Point
 ) -> str:
-    """Return why a point signals: `Force has shifted up: its charted value 203.2 kN is above the control limit 202.9 kN`."""
+    """Return why a point signals: `Force has shifted up: its charted value 203.2 kN is above the
+    control limit 202.9 kN`."""
     sentence = _shift_message(definition, asset, chart, point)
     return sentence if definition.by is None else relative(sentence, definition.by)
 
 
 def relative(text: str, by: str) -> str:
-    """Return a text on a value that is charted by its distance from the level of its own category."""
+    """Return a text on a value that is charted by its distance from the level of its own
+    category."""
     return translatable(
         "{text} (relative to its own {category})", text=text, category=by.replace("_", " ")
     )
@@ -101,7 +106,8 @@ def describe_signal(signal: str) -> str:
 
 
 def describe_points(point: Point) -> list[str]:
-    """Return a sentence for each signal of a point, with the instants of the points that gave it."""
+    """Return a sentence for each signal of a point, with the instants of the points that gave
+    it."""
     lines = []
     for signal, instants in point.signals.items():
         stamps = [from_millis(t) for t in instants]

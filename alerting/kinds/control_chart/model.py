@@ -1,4 +1,5 @@
-"""The model of a control chart: the fitted chart of each asset with its account of phase I, as one file of plain numbers."""
+"""The model of a control chart: the fitted chart of each asset with its account of phase I, as one
+file of plain numbers."""
 
 import hashlib
 import json
@@ -23,10 +24,12 @@ _WARM_UP = 100  # points
 
 @dataclass(frozen=True)
 class FittedChart:
-    """The chart of one asset. `interval_ms`: usual time between two readings. `run_length`: the chosen one, in points.
+    """The chart of one asset. `interval_ms`: usual time between two readings. `run_length`: the
+    chosen one, in points.
 
-    Of phase I: `used` readings; `outliers`, single ones left out; `left_out`, stretches out of control; `deviation`, standard
-    deviation of the used readings. `runs`: levels of the categories that are charted together, if there are several.
+    Of phase I: `used` readings; `outliers`, single ones left out; `left_out`, stretches out of
+    control; `deviation`, standard deviation of the used readings. `runs`: levels of the categories
+    that are charted together, if there are several.
     """
 
     chart: Chart
@@ -57,17 +60,24 @@ class FittedChart:
         """Yield sentences on phase I and on the limits."""
         chart, limits = self.chart, self.chart.limits
         yield (
-            f"{asset}: {chart.statistic}, centre line {limits.centre:.6g}, limits {limits.lower:.6g} and {limits.upper:.6g}, "
+            f"{asset}: {chart.statistic}, centre line {limits.centre:.6g}, limits "
+            f"{limits.lower:.6g} and {limits.upper:.6g}, "
             f"standard deviation {chart.sigma:.4g}, from {self.used} readings"
         )
         if chart.coefficients:
             coefficients = ", ".join(f"{c:.3g}" for c in chart.coefficients)
             order = len(chart.coefficients)
-            yield f"{asset}: readings depend on the {order} before them: residuals are charted (AR coefficients {coefficients})"
+            yield (
+                f"{asset}: readings depend on the {order} before them: residuals are charted (AR "
+                f"coefficients {coefficients})"
+            )
         often = spoken_duration(
             timedelta(milliseconds=self.run_length * self.interval_ms * chart.subgroup)
         )
-        yield f"{asset}: at most one false alarm in {self.run_length:.0f} points on average ({often}), all rules together"
+        yield (
+            f"{asset}: at most one false alarm in {self.run_length:.0f} points on average "
+            f"({often}), all rules together"
+        )
         if self.runs:
             yield from (f"{asset}: {sentence}" for sentence in _describe_runs(self.runs))
         if self.outliers:
@@ -75,7 +85,8 @@ class FittedChart:
         for stretch in self.left_out[:_SHOWN]:
             start, end = from_millis(stretch.start), from_millis(stretch.end)
             yield (
-                f"{asset}: out of control, left out: {start:%Y-%m-%d %H:%M} to {end:%Y-%m-%d %H:%M} UTC, mean {stretch.mean:.6g} "
+                f"{asset}: out of control, left out: {start:%Y-%m-%d %H:%M} to "
+                f"{end:%Y-%m-%d %H:%M} UTC, mean {stretch.mean:.6g} "
                 f"of {stretch.readings} readings"
             )
         if len(self.left_out) > _SHOWN:
@@ -85,11 +96,15 @@ class FittedChart:
 def _describe_runs(runs: ShortRuns) -> Iterable[str]:
     """Yield sentences on the levels of the categories."""
     yield (
-        f"readings are charted by their distance from the level of their {runs.by}; one that was never seen takes "
+        f"readings are charted by their distance from the level of their {runs.by}; one that was "
+        f"never seen takes "
         f"that of all readings, {runs.of_all.centre:.6g} ± {runs.of_all.deviation:.4g}"
     )
     for category, level in [*runs.levels.items()][:_MOST_LEFT_OUT]:
-        yield f"{runs.by} {category}: level {level.centre:.6g} ± {level.deviation:.4g}, from {level.readings} readings"
+        yield (
+            f"{runs.by} {category}: level {level.centre:.6g} ± {level.deviation:.4g}, from "
+            f"{level.readings} readings"
+        )
     if len(runs.levels) > _MOST_LEFT_OUT:
         yield f"{len(runs.levels) - _MOST_LEFT_OUT} more values of {runs.by} have a level"
 

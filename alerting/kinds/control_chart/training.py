@@ -1,4 +1,5 @@
-"""Phase I of a control chart: limits estimated from a normal period, and compared with those in service on unseen time."""
+"""Phase I of a control chart: limits estimated from a normal period, and compared with those in
+service on unseen time."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -60,14 +61,16 @@ _SMOOTHING, _SHIFT = 0.1, 1.0
 
 
 class Series(NamedTuple):
-    """Readings of one asset: instants (ms), increasing, values, and with `by` the category of each, None where not known."""
+    """Readings of one asset: instants (ms), increasing, values, and with `by` the category of each,
+    None where not known."""
 
     at: Millis
     values: npt.NDArray[np.float64]
     categories: Labels | None = None
 
     def charted(self, runs: ShortRuns | None) -> "Series":
-        """Return the readings as they are charted: those of several categories in units of their own."""
+        """Return the readings as they are charted: those of several categories in units of their
+        own."""
         if runs is None or self.categories is None:
             return self
         return Series(self.at, runs.all_charted(self.values, self.categories.tolist()))
@@ -102,8 +105,10 @@ class ControlChartTraining:
             notes += fitted.describe(asset)
         if not charts:
             raise UserError(
-                f"{definition.name}: {', '.join(without)}: fewer than {LEAST_POINTS} usable readings of {definition.variable} "
-                f"from {data.period.start:%Y-%m-%d %H:%M} to {data.period.cutoff:%Y-%m-%d %H:%M} UTC, or they do not vary; "
+                f"{definition.name}: {', '.join(without)}: fewer than {LEAST_POINTS} usable "
+                f"readings of {definition.variable} "
+                f"from {data.period.start:%Y-%m-%d %H:%M} to {data.period.cutoff:%Y-%m-%d %H:%M} "
+                f"UTC, or they do not vary; "
                 "choose another normal period, or import readings"
             )
         notes += [
@@ -166,10 +171,16 @@ class ControlChartTraining:
         if champion is not None and champion.hash == challenger.hash:
             decision = PromotionDecision("keep", False, False, "The limits are the same.", evidence)
         elif all_moved:
-            reason = f"{'; '.join(moved.values())}. The newly estimated limits go into service only if a person approves. {found}"
+            reason = (
+                f"{'; '.join(moved.values())}. The newly estimated limits go into service only if "
+                f"a person approves. {found}"
+            )
             decision = PromotionDecision("provisional", True, True, reason, evidence)
         elif new.is_too_many:
-            many = f"They last for {new.in_alarm:.0%} of these points, of which at most {MOST_IN_ALARM:.0%} are allowed"
+            many = (
+                f"They last for {new.in_alarm:.0%} of these points, of which at most "
+                f"{MOST_IN_ALARM:.0%} are allowed"
+            )
             too_many = many if new.in_alarm > MOST_IN_ALARM else "These are too many"
             reason = f"{found} {too_many}, so it goes into service only if a person approves."
             decision = PromotionDecision("provisional", True, True, reason, evidence)
@@ -188,7 +199,10 @@ class ControlChartTraining:
                 evidence,
             )
         if lost and decision.promote:
-            stay = f" {', '.join(lost)}: too few readings for new limits, or they do not vary, so the limits in service stay."
+            stay = (
+                f" {', '.join(lost)}: too few readings for new limits, or they do not vary, so the "
+                f"limits in service stay."
+            )
             decision = replace(decision, reason=decision.reason + stay)
         by_person = decision.promote and (new.is_too_many or all_moved or too_few)
         return Comparison(family, decision, by_person, metrics, challenger if kept else None)
@@ -271,7 +285,8 @@ def _fit(definition: ControlChartDefinition, series: Series) -> FittedChart | No
 def _with_limits(
     definition: ControlChartDefinition, chart: Chart, wanted: float, points: int
 ) -> Chart:
-    """Return the chart with the limits of a run length. With an S chart each of the two has twice the run length."""
+    """Return the chart with the limits of a run length. With an S chart each of the two has twice
+    the run length."""
     of_each = wanted if chart.subgroup == 1 else 2 * wanted
     points = max(points, 2)
     if chart.kind == "ewma":
@@ -301,14 +316,18 @@ def _width(definition: ControlChartDefinition, chart: Chart, wanted: float, poin
     except ValueError as longest:
         half = float(str(longest)) / (1 if chart.subgroup == 1 else 2)
         raise UserError(
-            f"{definition.name}: the rules without a limit alone signal after {half:.0f} points on average, so an "
-            f"average_run_length of {wanted / (1 if chart.subgroup == 1 else 2):.0f} is impossible; choose fewer rules "
-            "(western_electric_4, nelson_2, nelson_3, nelson_4 and nelson_7 have no limit), or a smaller average_run_length"
+            f"{definition.name}: the rules without a limit alone signal after {half:.0f} points on "
+            f"average, so an "
+            f"average_run_length of {wanted / (1 if chart.subgroup == 1 else 2):.0f} is "
+            f"impossible; choose fewer rules "
+            "(western_electric_4, nelson_2, nelson_3, nelson_4 and nelson_7 have no limit), or a "
+            "smaller average_run_length"
         ) from longest
 
 
 class _Signals(NamedTuple):
-    """Signals on unseen time: how often they began, over how many points, and how many false ones are allowed on average.
+    """Signals on unseen time: how often they began, over how many points, and how many false ones
+    are allowed on average.
 
     `lasting`: points from the first to the last of each.
     """
@@ -328,8 +347,14 @@ class _Signals(NamedTuple):
             return "There is no unseen time yet on which its false alarms could be counted."
         if not self.is_enough and not self.is_too_many:
             needed = math.ceil(LEAST_ALLOWED * self.points / self.expected)
-            return f"There are too few unseen points to count false alarms ({self.points}; about {needed} needed)."
-        return f"On {self.points} unseen points its signals number {self.signals}; its run length allows {self.expected:.2g}."
+            return (
+                f"There are too few unseen points to count false alarms ({self.points}; about "
+                f"{needed} needed)."
+            )
+        return (
+            f"On {self.points} unseen points its signals number {self.signals}; its run length "
+            f"allows {self.expected:.2g}."
+        )
 
     @property
     def in_alarm(self) -> float:
@@ -343,7 +368,8 @@ class _Signals(NamedTuple):
 def _count_signals(
     definition: ControlChartDefinition, model: ControlChartModel, data: LearningData
 ) -> _Signals:
-    """Count the signals on the unseen readings as live evaluation would: one that returns within the off-delay is the same."""
+    """Count the signals on the unseen readings as live evaluation would: one that returns within
+    the off-delay is the same."""
     signals, points, expected, lasting = 0, 0, 0.0, 0
     start = max(data.period.unseen_from or data.period.cutoff, model.training_cutoff)
     for history in data.whole_histories:
@@ -403,14 +429,16 @@ def _moved(challenger: ControlChartModel, champion: ControlChartModel) -> Iterat
             if math.fabs(by) > _MOVED:
                 yield (
                     name,
-                    f"On {name} the level{of} has moved from {before:.6g} to {after:.6g}, by {by:+.2g} standard deviations of a "
+                    f"On {name} the level{of} has moved from {before:.6g} to {after:.6g}, by "
+                    f"{by:+.2g} standard deviations of a "
                     "reading",
                 )
                 break
 
 
 def _levels(old: FittedChart, new: FittedChart) -> Iterator[tuple[str, float, float, float]]:
-    """Yield the levels that two charts have in common: of what, before, after, and the standard deviation of a reading before."""
+    """Yield the levels that two charts have in common: of what, before, after, and the standard
+    deviation of a reading before."""
     if old.runs is None or new.runs is None:
         yield "", old.chart.centre, new.chart.centre, old.deviation
         return

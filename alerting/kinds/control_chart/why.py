@@ -17,7 +17,8 @@ _GAPS = 100  # of ten readings each
 
 
 def explain_instant(definition: ControlChartDefinition, question: WhyQuestion) -> Why:
-    """Explain the newest point of the chart at an instant: its statistic, limits, and the rules with their points."""
+    """Explain the newest point of the chart at an instant: its statistic, limits, and the rules
+    with their points."""
     evaluated = question.evaluate(_start(definition, question))
     scored = next((rows for rows in reversed(evaluated.scores) if len(rows.at)), None)
     state, blank = evaluated.state, question.blank
@@ -26,7 +27,8 @@ def explain_instant(definition: ControlChartDefinition, question: WhyQuestion) -
         fitted = cast("ControlChartModel", scored.model).by_asset[question.asset.name]
         limits, value = fitted.chart.limits, float(scored.score[-1])
         facts.append(
-            f"{fitted.chart.statistic} was {value:.6g} at {from_millis(int(scored.at[-1])).isoformat()}; centre line "
+            f"{fitted.chart.statistic} was {value:.6g} at "
+            f"{from_millis(int(scored.at[-1])).isoformat()}; centre line "
             f"{limits.centre:.6g}, limits {limits.lower:.6g} and {limits.upper:.6g}"
         )
         facts += scored.facts
@@ -52,7 +54,8 @@ def explain_instant(definition: ControlChartDefinition, question: WhyQuestion) -
 
 
 def _start(definition: ControlChartDefinition, question: WhyQuestion) -> ConditionState:
-    """Return the stored state if it lies before the instant, else a new one from long enough before."""
+    """Return the stored state if it lies before the instant, else a new one from long enough
+    before."""
     at, covering = question.at, question.covering
     stored = question.platform.states.load_many([(definition.name, question.asset.name)]).state(0)
     if stored is not None and stored.watermark <= at:

@@ -1,1 +1,2 @@
-"""Kind `forecast`: the value of a variable ahead, with its distribution; it will leave its limits."""
+"""Kind `forecast`: the value of a variable ahead, with its distribution; it will leave its
+limits."""

@@ -18,7 +18,8 @@ from alerting.definitions.model import TrainedDefinition, describe_problem
 Forecaster = Literal["smoothing", "ridge", "boosted_trees"]
 SEASONAL = "seasonal_naive"
 MOST_LEADS = 4  # times ahead for which values are predicted
-OWN_LAGS = 8  # values before the last one from which smoothing and regressions see the course of the variable
+# values before the last one from which smoothing and regressions see the course of the variable
+OWN_LAGS = 8
 
 
 class ForecastLearning(Learning):
@@ -28,8 +29,10 @@ class ForecastLearning(Learning):
         ("smoothing", "ridge", "boosted_trees"),
         min_length=1,
         max_length=3,
-        description="Forecasters to try: exponential smoothing with a damped trend, ridge regression, quantile regression by "
-        "boosted trees. The last known value (persistence) is always among them, the value of one season before (seasonal_naive) "
+        description="Forecasters to try: exponential smoothing with a damped trend, ridge "
+        "regression, quantile regression by "
+        "boosted trees. The last known value (persistence) is always among them, the value of one "
+        "season before (seasonal_naive) "
         "where season is given.",
     )
     trials: int = Field(
@@ -48,7 +51,10 @@ class ForecastDefinition(TrainedDefinition):
     )
     season: Duration | None = Field(
         None,
-        description="Length of a season after which values repeat, e.g. 24h; the forecast may use the value of one before.",
+        description=(
+            "Length of a season after which values repeat, e.g. 24h; the forecast may use the "
+            "value of one before."
+        ),
     )
     learning: ForecastLearning = Field(
         default_factory=ForecastLearning, description="The search for the best forecaster."
@@ -56,14 +62,18 @@ class ForecastDefinition(TrainedDefinition):
 
     @property
     def training_text(self) -> str:
-        return f"Predicts {self.problem.variable} ({describe_problem(self.problem)}), {format_duration(self.horizon)} ahead"
+        return (
+            f"Predicts {self.problem.variable} ({describe_problem(self.problem)}), "
+            f"{format_duration(self.horizon)} ahead"
+        )
 
     @property
     def families(self) -> tuple[str, ...]:
         return (PERSISTENCE, *((SEASONAL,) if self.season else ()), *self.learning.candidates)
 
     def question_fields(self) -> dict[str, Any]:
-        """Return the fields of every trained definition, and the season, because a model reads the lag."""
+        """Return the fields of every trained definition, and the season, because a model reads the
+        lag."""
         season = {} if self.season is None else {"season": format_duration(self.season)}
         return super().question_fields() | {"kind": self.kind, **season}
 
@@ -73,7 +83,8 @@ class ForecastDefinition(TrainedDefinition):
         return self.problem.variable
 
     def leads(self, sampling: timedelta | None) -> tuple[timedelta, ...]:
-        """Return equally spaced times ahead up to gap + horizon: at most four, and no more than values are expected."""
+        """Return equally spaced times ahead up to gap + horizon: at most four, and no more than
+        values are expected."""
         count = min(
             MOST_LEADS,
             max(1, self.horizon // max(sampling or self.stride, timedelta(milliseconds=1))),
@@ -81,7 +92,8 @@ class ForecastDefinition(TrainedDefinition):
         return tuple(self.gap + self.horizon * number / count for number in range(1, count + 1))
 
     def own_lags(self, sampling: timedelta | None) -> tuple[timedelta, ...]:
-        """Return lags of the values before the last one, and those at which the values of one season before each lead lie."""
+        """Return lags of the values before the last one, and those at which the values of one
+        season before each lead lie."""
         step = self.lag_step(sampling)
         seasonal = [self.season_lag(lead) for lead in self.leads(sampling)]
         return (
@@ -90,12 +102,14 @@ class ForecastDefinition(TrainedDefinition):
         )
 
     def lag_step(self, sampling: timedelta | None) -> timedelta:
-        """Return the distance of its own lags, in whole strides: together they look back one horizon, or eight values."""
+        """Return the distance of its own lags, in whole strides: together they look back one
+        horizon, or eight values."""
         least = max(sampling or self.stride, self.horizon / OWN_LAGS)
         return ceil(least / self.stride) * self.stride
 
     def season_lag(self, lead: timedelta) -> timedelta | None:
-        """Return how long before now the value lies that was known one season (or several) before a lead; None without season."""
+        """Return how long before now the value lies that was known one season (or several) before a
+        lead; None without season."""
         return None if not self.season else (ceil(lead / self.season) * self.season - lead) or None
 
     def faults(self) -> Iterable[Fault]:

@@ -1,4 +1,5 @@
-"""Distributions as quantiles: their score, their calibration, and the probability of a value outside of limits."""
+"""Distributions as quantiles: their score, their calibration, and the probability of a value
+outside of limits."""
 
 import numpy as np
 import numpy.typing as npt
@@ -24,10 +25,11 @@ def in_order(quantiles: Floats) -> Floats:
 
 
 def crps(quantiles: Floats, values: Floats) -> Floats:
-    """Return twice the mean pinball loss of the quantiles (rows x leads x QUANTILES) of each row, over its known values.
+    """Return twice the mean pinball loss of the quantiles (rows x leads x QUANTILES) of each row,
+    over its known values.
 
-    It approximates the continuous ranked probability score (Gneiting and Raftery 2007) in the unit of the values; NaN for a row
-    without any value.
+    It approximates the continuous ranked probability score (Gneiting and Raftery 2007) in the unit
+    of the values; NaN for a row without any value.
     """
     off = values[..., None] - quantiles
     loss = 2 * np.maximum(_LEVELS * off, (_LEVELS - 1) * off).mean(axis=-1)
@@ -38,17 +40,20 @@ def crps(quantiles: Floats, values: Floats) -> Floats:
 
 
 def covered(quantiles: Floats, values: Floats) -> Floats:
-    """Return, for each row and lead, 1.0 if the value lies in the 90 % interval, 0.0 if not, NaN without a value."""
+    """Return, for each row and lead, 1.0 if the value lies in the 90 % interval, 0.0 if not, NaN
+    without a value."""
     inside = (values >= quantiles[..., LOWEST]) & (values <= quantiles[..., HIGHEST])
     return np.where(np.isnan(values), np.nan, inside)
 
 
 def conformal_shifts(quantiles: Floats, values: Floats) -> Floats:
-    """Return what to add to each quantile (leads x QUANTILES) so that it holds on rows that the model has not seen.
+    """Return what to add to each quantile (leads x QUANTILES) so that it holds on rows that the
+    model has not seen.
 
-    Conformalized quantile regression (Romano, Patterson and Candès 2019, theorem 2: each side by itself): the quantile of the
-    differences between value and predicted quantile, with the correction for a finite sample. The median stays as it is; so do
-    the quantiles of a lead with too few values to correct them.
+    Conformalized quantile regression (Romano, Patterson and Candès 2019, theorem 2: each side by
+    itself): the quantile of the differences between value and predicted quantile, with the
+    correction for a finite sample. The median stays as it is; so do the quantiles of a lead with
+    too few values to correct them.
     """
     shifts = np.zeros(quantiles.shape[1:])
     for lead in range(quantiles.shape[1]):
@@ -64,9 +69,11 @@ def conformal_shifts(quantiles: Floats, values: Floats) -> Floats:
 
 
 def log_odds_outside(quantiles: Floats, above: float | None, below: float | None) -> Floats:
-    """Return the log-odds that a value lies outside of the limits, for quantiles (... x QUANTILES) in order.
+    """Return the log-odds that a value lies outside of the limits, for quantiles (... x QUANTILES)
+    in order.
 
-    Between quantiles, and beyond the outermost ones, the log-odds of the distribution function run linearly.
+    Between quantiles, and beyond the outermost ones, the log-odds of the distribution function run
+    linearly.
     """
     sides = [] if above is None else [-_log_odds_below(quantiles, above)]
     sides += [] if below is None else [_log_odds_below(quantiles, below)]

@@ -1,4 +1,5 @@
-"""Predicted quantiles of future values: as numbers of an episode, as a fan of its chart, and in sentences."""
+"""Predicted quantiles of future values: as numbers of an episode, as a fan of its chart, and in
+sentences."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,7 +31,8 @@ _NUMBERS = {name: QUANTILES.index(level) for level, name in _SIDES.items()}
 
 
 def predict(model: TrainedModel, row: Floats) -> dict[str, float]:
-    """Return the forecast of one row of the model's matrix as named numbers: `forecast +3600s median`, and low and high."""
+    """Return the forecast of one row of the model's matrix as named numbers: `forecast +3600s
+    median`, and low and high."""
     forecast = forecast_of(model)
     quantiles = forecast.quantiles(row)[0]
     return {
@@ -59,7 +61,8 @@ def explain_forecast(
     at_raise: Raise,
     history: History | None,
 ) -> Evidence:
-    """Return the content of a new episode as that of any prediction, with the values predicted at the raise."""
+    """Return the content of a new episode as that of any prediction, with the values predicted at
+    the raise."""
     found = explain_raise(definition, asset, step, at_raise, history)
     if at_raise.model is None or at_raise.row is None:
         return found
@@ -68,7 +71,8 @@ def explain_forecast(
 
 
 def fan_of(definition: TrainedDefinition, episode: Episode) -> Fan | None:
-    """Return the fan of the forecast at the raise of an episode; None without the last value or the predicted ones."""
+    """Return the fan of the forecast at the raise of an episode; None without the last value or the
+    predicted ones."""
     last = episode.inputs.get(definition.problem.variable or "")
     leads = sorted(
         int(name.split()[1][1:-1])
@@ -115,7 +119,8 @@ def describe_forecast(
     leads: Sequence[int],
     predicted: dict[str, float],
 ) -> list[str]:
-    """Return a sentence on each lead (ms), and when the median leaves its limit, counted from the last known value."""
+    """Return a sentence on each lead (ms), and when the median leaves its limit, counted from the
+    last known value."""
     found = [_sentence(definition.problem.variable or "", unit, lead, predicted) for lead in leads]
     crossing = _crossing(
         definition, leads, [last, *(predicted[_name(lead, "median")] for lead in leads)]
@@ -137,13 +142,17 @@ def _sentence(name: str, unit: str | None, lead: int, predicted: dict[str, float
         f"{predicted[_name(lead, side)]:.4g}" for side in ("low", "median", "high")
     )
     shown = f"{middle} {unit}" if unit else middle
-    return f"forecast of {name} in {spoken_duration(timedelta(milliseconds=lead))}: {shown} (90 %: {low} to {high})"
+    return (
+        f"forecast of {name} in {spoken_duration(timedelta(milliseconds=lead))}: {shown} (90 %: "
+        f"{low} to {high})"
+    )
 
 
 def _crossing(
     definition: TrainedDefinition, leads: Sequence[int], middle: Sequence[float]
 ) -> int | None:
-    """Return after which time (ms) the median leaves its limits, linearly between the values; None if it does not.
+    """Return after which time (ms) the median leaves its limits, linearly between the values; None
+    if it does not.
 
     `middle`: the last known value, then the median at each lead (ms).
     """

@@ -1,4 +1,5 @@
-"""Families of forecasters: their parameters, their fit on values ahead, and the read of a fitted one from its files."""
+"""Families of forecasters: their parameters, their fit on values ahead, and the read of a fitted
+one from its files."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,8 +36,9 @@ _GRID = tuple(
 class Task:
     """Columns and leads of a forecast, from rows of a feature plan.
 
-    `last`: position of the last known value; `lags`: positions of the values before it, the oldest first, `step_ms` apart.
-    `seasonal`: by lead, position of the value one season before; empty without season.
+    `last`: position of the last known value; `lags`: positions of the values before it, the oldest
+    first, `step_ms` apart. `seasonal`: by lead, position of the value one season before; empty
+    without season.
     """
 
     columns: Columns
@@ -59,7 +61,8 @@ class Task:
 
 
 class Family(ABC):
-    """A family of forecasters. `proven`: parameter sets in the order in which a search tries them."""
+    """A family of forecasters. `proven`: parameter sets in the order in which a search tries
+    them."""
 
     name: ClassVar[str]
     packages: ClassVar[Sequence[str]] = ()
@@ -73,7 +76,8 @@ class Family(ABC):
     def fit(
         self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
     ) -> Forecast:
-        """Fit on rows and the values ahead of them (rows x leads). The same arguments give the same model."""
+        """Fit on rows and the values ahead of them (rows x leads). The same arguments give the same
+        model."""
 
     def load(self, files: Mapping[str, bytes], width: int) -> Forecast:
         """Read the model that `Forecast.files` wrote. Raises ModelRefused if a file is damaged."""
@@ -95,7 +99,8 @@ class Family(ABC):
 
 
 def _check(model: Forecast, width: int) -> None:
-    """Check that all parts of a model fit each other, so that one that cannot predict is found before it serves."""
+    """Check that all parts of a model fit each other, so that one that cannot predict is found
+    before it serves."""
     core, leads = model.core, len(model.leads_ms)
     last = getattr(core, "last", None)
     used = [*getattr(core, "columns", ()), *(() if last is None else (last,))]
@@ -164,7 +169,8 @@ def _naive(columns: tuple[int, ...], task: Task, matrix: Floats, future: Floats)
 
 
 class Smoother(Family):
-    """Exponential smoothing with a damped trend; its parameters are those with the least absolute error."""
+    """Exponential smoothing with a damped trend; its parameters are those with the least absolute
+    error."""
 
     name = "smoothing"
 
@@ -184,7 +190,8 @@ class Smoother(Family):
 
 
 class Ridge(Family):
-    """Ridge regression, with the quantiles of its residuals. `penalty`: for each row of training, of scaled columns."""
+    """Ridge regression, with the quantiles of its residuals. `penalty`: for each row of training,
+    of scaled columns."""
 
     name = "ridge"
     proven = tuple(

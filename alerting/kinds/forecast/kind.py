@@ -1,4 +1,5 @@
-"""Kind `forecast`: a value will leave its limits. It is evaluated as any model of a problem; what is predicted is the value."""
+"""Kind `forecast`: a value will leave its limits. It is evaluated as any model of a problem; what
+is predicted is the value."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -37,7 +38,8 @@ class ForecastKind(PredictionKind):
         )
 
     def chart(self, definition: TrainedDefinition, asset: Asset, episode: Episode) -> Charted:
-        """Draw the risk, and the variable with its limits and the forecast as it was at the raise."""
+        """Draw the risk, and the variable with its limits and the forecast as it was at the
+        raise."""
         drawn = super().chart(definition, asset, episode)
         return (
             drawn._replace(fan=fan_of(definition, episode))

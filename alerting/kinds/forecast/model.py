@@ -1,8 +1,9 @@
-"""A fitted forecaster: quantiles of the values ahead, of which the risk is the probability of a value outside of the limits.
+"""A fitted forecaster: quantiles of the values ahead, of which the risk is the probability of a
+value outside of the limits.
 
-It has the interface of any fitted model (`FittedModel`), so that evaluation, explanation, advice, backtest and promotion treat
-it as a model of the problem. Its margin is the largest log-odds over the leads; calibration then makes it the probability that
-some sample of the window lies outside.
+It has the interface of any fitted model (`FittedModel`), so that evaluation, explanation, advice,
+backtest and promotion treat it as a model of the problem. Its margin is the largest log-odds over
+the leads; calibration then makes it the probability that some sample of the window lies outside.
 """
 
 import json
@@ -32,7 +33,8 @@ Column = Annotated[int, Field(ge=0)]
 
 @dataclass(frozen=True)
 class Naive:
-    """A known value comes again. `columns`: by lead, its position; `missing`: a missing value; `spread`: quantiles around it."""
+    """A known value comes again. `columns`: by lead, its position; `missing`: a missing value;
+    `spread`: quantiles around it."""
 
     __pydantic_config__ = STORED
     columns: Annotated[tuple[Column, ...], Field(min_length=1, max_length=MOST_LEADS)]
@@ -57,10 +59,11 @@ class Naive:
 
 @dataclass(frozen=True)
 class Smoothing:
-    """Exponential smoothing with a damped trend (Gardner and McKenzie 1985), filtered over lagged values.
+    """Exponential smoothing with a damped trend (Gardner and McKenzie 1985), filtered over lagged
+    values.
 
-    `columns`: positions of the values, the oldest first, the last known one at the end, `steps` of lead in their distance.
-    `level`, `trend`, `damping`: its three parameters (alpha, beta, phi).
+    `columns`: positions of the values, the oldest first, the last known one at the end, `steps` of
+    lead in their distance. `level`, `trend`, `damping`: its three parameters (alpha, beta, phi).
     """
 
     __pydantic_config__ = STORED
@@ -109,7 +112,8 @@ class Smoothing:
 
 @dataclass(frozen=True)
 class Linear:
-    """Ridge regression of the value, or of its difference to the last one. `weights`: of the encoded columns, by lead.
+    """Ridge regression of the value, or of its difference to the last one. `weights`: of the
+    encoded columns, by lead.
 
     `last`: position of the last value that a difference adds to; None for the value itself.
     """
@@ -128,7 +132,8 @@ class Linear:
     def centre(self, matrix: Floats) -> Floats:
         """Return the forecast of each row at each lead."""
         encoded = np.ascontiguousarray(self.dense.encode(matrix))
-        # row by row, never a matrix product: the last bits of a product depend on the number of rows predicted together
+        # row by row, never a matrix product: the last bits of a product depend on the number of
+        # rows predicted together
         parts = [(encoded * np.asarray(weights)).sum(axis=1) for weights in self.weights]
         found = (
             np.column_stack(parts)
@@ -152,7 +157,8 @@ class Linear:
 
 @dataclass(frozen=True)
 class Boosted:
-    """Quantile regression by boosted trees, with the lead (share of the longest) as the last column.
+    """Quantile regression by boosted trees, with the lead (share of the longest) as the last
+    column.
 
     `trees`: `QuantileTrees`, in files of their own.
     """
@@ -195,7 +201,8 @@ def _anchor(matrix: Floats, last: int | None, missing: float) -> Floats:
 def _with_anchor(
     shares: Floats, base: float, row: Floats, last: int | None, missing: float
 ) -> tuple[Floats, float]:
-    """Return shares and base with those of the last value: its distance from the usual value, and that."""
+    """Return shares and base with those of the last value: its distance from the usual value, and
+    that."""
     if last is None:
         return shares, base
     shares = shares.copy()
@@ -205,7 +212,8 @@ def _with_anchor(
 
 @dataclass(frozen=True)
 class Forecast:
-    """A fitted forecaster with its limits. `leads_ms`: the times ahead; `shifts`: calibration of the quantiles, by lead.
+    """A fitted forecaster with its limits. `leads_ms`: the times ahead; `shifts`: calibration of
+    the quantiles, by lead.
 
     `width`: columns of a row.
     """
@@ -219,7 +227,8 @@ class Forecast:
     margin_is_probability: ClassVar[bool] = False
 
     def quantiles(self, matrix: Floats) -> Floats:
-        """Return the quantiles of the value at each lead (rows x leads x QUANTILES), in the unit of the variable."""
+        """Return the quantiles of the value at each lead (rows x leads x QUANTILES), in the unit of
+        the variable."""
         if not len(matrix):
             return np.empty((0, len(self.leads_ms), len(QUANTILES)))
         found = self.core.quantiles(matrix)

@@ -1,4 +1,5 @@
-"""Training of a forecast: forecasters searched on walk-forward folds by CRPS, calibrated, and put to the test as warnings."""
+"""Training of a forecast: forecasters searched on walk-forward folds by CRPS, calibrated, and put
+to the test as warnings."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -62,10 +63,12 @@ class ForecastTraining:
         progress: SearchProgress,
         warm_start: Mapping[str, Any] | None = None,
     ) -> Candidate:
-        """Try `learning.trials` parameter sets of a forecaster on the walk-forward folds and return the best by mean CRPS.
+        """Try `learning.trials` parameter sets of a forecaster on the walk-forward folds and return
+        the best by mean CRPS.
 
-        The proven default is tried first, then the parameters of the champion. No trial but the first begins after
-        `learning.time_budget`. The risk of each trial is also scored on shifted labels, for the test against chance.
+        The proven default is tried first, then the parameters of the champion. No trial but the
+        first begins after `learning.time_budget`. The risk of each trial is also scored on shifted
+        labels, for the test against chance.
         """
         search = _Search(dataset, definition, get_family(family))
         learning = definition.learning
@@ -92,7 +95,8 @@ class ForecastTraining:
     def choose(
         self, dataset: Dataset, definition: ForecastDefinition, candidates: Sequence[Candidate]
     ) -> tuple[ChanceTest, Challenger | None]:
-        """Choose by CRPS, among those that are not worse beyond chance by warnings, and calibrate on the validation period."""
+        """Choose by CRPS, among those that are not worse beyond chance by warnings, and calibrate
+        on the validation period."""
         best = choose_candidate(dataset, candidates)
         folds, _ = usable_folds(dataset, definition.learning.folds)
         chance = ChanceTest(
@@ -118,7 +122,8 @@ class ForecastTraining:
     def refit(
         self, dataset: Dataset, twin: TrainedModel, definition: ForecastDefinition
     ) -> TrainedModel | None:
-        """Return the twin with its forecaster fitted on all mature rows, with the calibration of its quantiles."""
+        """Return the twin with its forecaster fitted on all mature rows, with the calibration of
+        its quantiles."""
         return refit(
             dataset, twin, definition, lambda *arguments: _like_twin(twin, fit_rows(*arguments[:5]))
         )
@@ -248,7 +253,8 @@ class _Search:
         if len(self.tried) < asked:
             budget = format_duration(self.definition.learning.time_budget)
             notes.append(
-                f"the time budget of {budget} ended the search after {len(self.tried)} of {asked} trials"
+                f"the time budget of {budget} ended the search after {len(self.tried)} of {asked} "
+                f"trials"
             )
         trials = [one.trial for one in self.tried]
         found = assemble(
@@ -283,7 +289,8 @@ def _mean(values: Floats) -> float:
 
 
 def choose_candidate(dataset: Dataset, candidates: Sequence[Candidate]) -> Candidate:
-    """Return the candidate with the least CRPS; of those that are not worse beyond chance, the best by warnings.
+    """Return the candidate with the least CRPS; of those that are not worse beyond chance, the best
+    by warnings.
 
     A baseline is chosen where no other candidate is better than it beyond chance.
     """
@@ -301,16 +308,21 @@ def choose_candidate(dataset: Dataset, candidates: Sequence[Candidate]) -> Candi
     )
     skill = ""
     if chosen is not baseline and baseline.metrics["crps"] > 0:
-        skill = f", {1 - chosen.metrics['crps'] / baseline.metrics['crps']:.0%} less than {_title(baseline)}"
+        skill = (
+            f", {1 - chosen.metrics['crps'] / baseline.metrics['crps']:.0%} less than "
+            f"{_title(baseline)}"
+        )
     note = (
-        f"{_title(chosen)} was chosen: its CRPS out of fold is {chosen.metrics['crps']:.4g}{skill} ({others}), its average "
+        f"{_title(chosen)} was chosen: its CRPS out of fold is {chosen.metrics['crps']:.4g}{skill} "
+        f"({others}), its average "
         f"precision as a warning {chosen.ap:.3f}"
     )
     return replace(chosen, notes=(*chosen.notes, note))
 
 
 def share_worse(dataset: Dataset, one: Candidate, best: Candidate) -> float:
-    """Return the share of samples of paired time blocks in which a candidate has the larger CRPS (Künsch 1989)."""
+    """Return the share of samples of paired time blocks in which a candidate has the larger CRPS
+    (Künsch 1989)."""
     lead = one.loss - best.loss
     known = np.flatnonzero(~np.isnan(lead))
     block = time_blocks(dataset.at[known], dataset.asset[known], dataset.gap_ms, dataset.horizon_ms)
@@ -324,7 +336,8 @@ def _title(candidate: Candidate) -> str:
 def _describe_test(
     estimator: Estimator, matrix: Floats, dataset: Dataset, definition: ForecastDefinition
 ) -> list[str]:
-    """Describe coverage and errors on the test period, beside the last known value; nothing without rows."""
+    """Describe coverage and errors on the test period, beside the last known value; nothing without
+    rows."""
     rows = dataset.measured_in("test")
     rows &= ~np.isnan(dataset.future).all(axis=1)
     if not rows.any():
@@ -335,7 +348,8 @@ def _describe_test(
     inside = _mean(covered(quantiles, future))
     error, naive = _mean(np.abs(future - quantiles[..., MEDIAN])), _mean(np.abs(future - last))
     return [
-        f"on the test period the 90 % interval holds {inside:.1%} of the values; the median is off by {error:.4g} on average, "
+        f"on the test period the 90 % interval holds {inside:.1%} of the values; the median is off "
+        f"by {error:.4g} on average, "
         f"the last known value by {naive:.4g}"
     ]
 

@@ -1,4 +1,5 @@
-"""Forecasts beside the values that came: their score in a comparison, and how many values their intervals hold in service."""
+"""Forecasts beside the values that came: their score in a comparison, and how many values their
+intervals hold in service."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +34,8 @@ from alerting.learning.selection.promotion import (
 from alerting.readings.history import History, Millis, duration_millis, to_millis
 
 NOMINAL, LEAST = 0.9, 0.88
-"""Share of values that an interval should hold, and below which, beyond chance, it is too narrow."""
+"""Share of values that an interval should hold, and below which, beyond chance, it is too
+narrow."""
 _CHANCE = 0.01
 _LEAST_BLOCKS = 8
 _MOST_INSTANTS = 2_000  # of one asset, evenly spread
@@ -41,7 +43,8 @@ _SAMPLES = 1_000
 
 
 class ForecastsAndValues(NamedTuple):
-    """Forecasts (rows x leads x QUANTILES) and the values that came (rows x leads), NaN without one."""
+    """Forecasts (rows x leads x QUANTILES) and the values that came (rows x leads), NaN without
+    one."""
 
     quantiles: Floats
     values: Floats
@@ -58,14 +61,16 @@ def forecast_at(
 
 
 def time_block_ms(definition: TrainedDefinition) -> int:
-    """Return the length of blocks of time (ms) that count as independent: a day, or twice the prediction."""
+    """Return the length of blocks of time (ms) that count as independent: a day, or twice the
+    prediction."""
     return max(DAY_MS, 2 * (duration_millis(definition.gap) + duration_millis(definition.horizon)))
 
 
 def share_of_samples(
     differences: Floats, block: npt.NDArray[np.int64], seed: int = 0
 ) -> float | None:
-    """Return the share of samples of whole blocks in which the differences add up to more than 0 (Künsch 1989).
+    """Return the share of samples of whole blocks in which the differences add up to more than 0
+    (Künsch 1989).
 
     NaN does not count. None where fewer than two blocks have a difference.
     """
@@ -92,7 +97,8 @@ def compare_forecasts(
 ) -> PromotionDecision:
     """Decide as for any model of a problem, and by CRPS on the same unseen rows.
 
-    A challenger with better warnings must not forecast worse beyond chance; one that forecasts better must not warn worse.
+    A challenger with better warnings must not forecast worse beyond chance; one that forecasts
+    better must not warn worse.
     """
     decision = compare(
         definition, challenger, champion, histories, excluded, as_of, seed, suppressed
@@ -108,7 +114,8 @@ def compare_forecasts(
     confidence = definition.promotion.confidence
     worse, better = found["share_better"] <= 1 - confidence, found["share_better"] >= confidence
     said = (
-        f"the CRPS of its forecasts is {found['challenger']:.4g}, the champion's {found['champion']:.4g}; it is less in "
+        f"the CRPS of its forecasts is {found['challenger']:.4g}, the champion's "
+        f"{found['champion']:.4g}; it is less in "
         f"{found['share_better']:.0%} of {_SAMPLES} samples ({confidence:.0%} needed)"
     )
     decision = replace(decision, evidence={**decision.evidence, "crps": found})
@@ -130,7 +137,8 @@ def _by_forecasts(decision: PromotionDecision) -> PromotionDecision:
 
 
 def _warns_worse(evidence: Mapping[str, Any], confidence: float) -> bool:
-    """Return whether warnings are worse beyond chance, in any of the ways to count rows on which operators acted."""
+    """Return whether warnings are worse beyond chance, in any of the ways to count rows on which
+    operators acted."""
     ways = [evidence.get(f"acted_{way}") for way in ("left_out", "as_positive", "as_negative")]
     shares = [way["share_better"] for way in ways if way]
     return any(share is None or share <= 1 - confidence for share in shares)
@@ -146,7 +154,8 @@ def _crps_of_both(
     seed: int,
     suppressed: IntervalsByAsset,
 ) -> dict[str, float] | None:
-    """Return the mean CRPS of both and the share of samples in which the challenger's is less; None if it cannot be told."""
+    """Return the mean CRPS of both and the share of samples in which the challenger's is less; None
+    if it cannot be told."""
     if forecast_of(challenger).leads_ms != forecast_of(champion).leads_ms:
         return None
     start = comparison_start(definition, challenger, champion)
@@ -177,9 +186,11 @@ def _crps_of_both(
 
 @dataclass(frozen=True)
 class Coverage:
-    """Share of values that 90 % intervals held, with its 95 % confidence interval, and the bound below which chance explains it.
+    """Share of values that 90 % intervals held, with its 95 % confidence interval, and the bound
+    below which chance explains it.
 
-    `values`: how many came; `blocks`: independent stretches of time; `highest`: the share that is exceeded with 1 % probability.
+    `values`: how many came; `blocks`: independent stretches of time; `highest`: the share that is
+    exceeded with 1 % probability.
     """
 
     share: float
@@ -196,10 +207,11 @@ class Coverage:
 
 
 def coverage_of(counts: Floats, block: npt.NDArray[np.int64]) -> Coverage | None:
-    """Return the coverage of rows (values that their intervals held, values that came); None with fewer than eight blocks.
+    """Return the coverage of rows (values that their intervals held, values that came); None with
+    fewer than eight blocks.
 
-    Values that follow each other are alike, so blocks of time are the sample: a ratio of sums over blocks with its jackknife
-    variance (Cochran 1977, section 6.3), and Student's t.
+    Values that follow each other are alike, so blocks of time are the sample: a ratio of sums over
+    blocks with its jackknife variance (Cochran 1977, section 6.3), and Student's t.
     """
     came = counts[:, 1] > 0
     _, number = np.unique(block[came], return_inverse=True)
@@ -222,7 +234,8 @@ def verify_intervals(
     as_of: datetime,
     suppressed: IntervalsByAsset,
 ) -> ModelVerification | None:
-    """Compare the forecasts of the models in service, each after its training cutoff, with the values that have come."""
+    """Compare the forecasts of the models in service, each after its training cutoff, with the
+    values that have come."""
     parts = [*_matured(definition, served, histories, to_millis(as_of), suppressed)]
     if not parts:
         return None
@@ -231,7 +244,8 @@ def verify_intervals(
     if found is None:
         return None
     sentence = translatable(
-        "its 90 % intervals held {share} of {values} values that came from {start} to {end} (95 % confidence: {low} to {high})",
+        "its 90 % intervals held {share} of {values} values that came from {start} to {end} (95 % "
+        "confidence: {low} to {high})",
         share=measured(100 * found.share, ".3g", "%"),
         values=Styled(found.values, ".0f"),
         start=f"{served[0].start:%Y-%m-%d}",
@@ -254,7 +268,8 @@ def _matured(
     end: int,
     suppressed: IntervalsByAsset,
 ) -> Iterator[tuple[Millis, Floats]]:
-    """Yield instants that were evaluated and whose windows are over, with the values held and those that came (rows x 2)."""
+    """Yield instants that were evaluated and whose windows are over, with the values held and those
+    that came (rows x 2)."""
     last = end - duration_millis(definition.gap) - duration_millis(definition.horizon)
     for history in histories:
         view = point_in_time_view(history, end)
@@ -288,7 +303,8 @@ def _evaluated(
     end: int,
     quiet: Sequence[SuppressedInterval],
 ) -> Millis:
-    """Return the instants (ms) at which a model was asked in service, at most 2,000 of them, evenly spread."""
+    """Return the instants (ms) at which a model was asked in service, at most 2,000 of them, evenly
+    spread."""
     plan = part.model.plan
     begin = max(to_millis(part.start), to_millis(part.model.training_cutoff))
     at = evaluated_instants(

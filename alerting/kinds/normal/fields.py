@@ -1,4 +1,5 @@
-"""Fields of the kinds whose model learns normal operation: its period, and the problem that may lie behind an alarm."""
+"""Fields of the kinds whose model learns normal operation: its period, and the problem that may lie
+behind an alarm."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -17,14 +18,17 @@ USUAL_PERIOD = timedelta(days=28)
 
 
 class NormalDefinition(ModelDefinition):
-    """A definition whose model learns normal operation from readings alone. Suppressed times do not count."""
+    """A definition whose model learns normal operation from readings alone. Suppressed times do not
+    count."""
 
     if TYPE_CHECKING:
         normal: NormalPeriod  # of each kind's own class, in the order of its fields
 
     horizon: Duration = Field(
         timedelta(minutes=30),
-        description="With a problem: time after the raise within which the problem counts as predicted.",
+        description=(
+            "With a problem: time after the raise within which the problem counts as predicted."
+        ),
     )
     gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
 
@@ -39,7 +43,8 @@ class NormalDefinition(ModelDefinition):
         return timedelta(0)
 
     def variables_read(self, asset: Asset) -> frozenset[str]:
-        """Return the same, and those of the suppression, of the asset or its ancestors, whose times do not count."""
+        """Return the same, and those of the suppression, of the asset or its ancestors, whose times
+        do not count."""
         when = self.suppression.when if self.suppression else ()
         return super().variables_read(asset) | {
             one.variable for one in when if one.variable is not None
@@ -58,7 +63,8 @@ class NormalDefinition(ModelDefinition):
                 yield Fault("normal", "ends before it begins")
 
     def negative_faults(self, *names: str) -> Iterable[Fault]:
-        """Yield a fault for each of these durations that is negative. Names are those of the document."""
+        """Yield a fault for each of these durations that is negative. Names are those of the
+        document."""
         for name, field in type(self).model_fields.items():
             written = field.alias or name
             value = getattr(self, name)

@@ -1,4 +1,5 @@
-"""The model of a kind that learns normal operation: one fitted part for each asset, and its evaluation over one interval."""
+"""The model of a kind that learns normal operation: one fitted part for each asset, and its
+evaluation over one interval."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +25,8 @@ ModelT = TypeVar("ModelT", bound="NormalModel[Any]")
 
 @dataclass(frozen=True)
 class NormalModel(Generic[FittedT]):
-    """The fitted parts by asset. `training_cutoff`: last instant of normal operation; no instant up to it is evaluated."""
+    """The fitted parts by asset. `training_cutoff`: last instant of normal operation; no instant up
+    to it is evaluated."""
 
     family: str
     revision: int
@@ -50,7 +52,8 @@ class NormalModel(Generic[FittedT]):
 
 
 def read_header(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a model that its header states. Raises KeyError or ValueError for another document."""
+    """Return the arguments of a model that its header states. Raises KeyError or ValueError for
+    another document."""
     cutoff = datetime.fromisoformat(document["training_cutoff"])
     return {
         "family": document["family"],
@@ -60,7 +63,8 @@ def read_header(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Rule(NamedTuple):
-    """Time that a state must last before an episode opens and closes, and the severities of the definition."""
+    """Time that a state must last before an episode opens and closes, and the severities of the
+    definition."""
 
     hold: timedelta
     clear_for: timedelta
@@ -76,10 +80,12 @@ def evaluate_fitted(
     no_model: str,
     too_little: str,
 ) -> TargetEvaluation:
-    """Evaluate a part by the model in force there: `evaluate` takes the model, what it has fitted to the asset, and its version.
+    """Evaluate a part by the model in force there: `evaluate` takes the model, what it has fitted
+    to the asset, and its version.
 
-    Without a model nothing is known, for the reason `no_model`, or `too_little` of this asset; an open episode stays open.
-    A model that cannot be read stops its own target alone: the round continues.
+    Without a model nothing is known, for the reason `no_model`, or `too_little` of this asset; an
+    open episode stays open. A model that cannot be read stops its own target alone: the round
+    continues.
     """
     version = part.model_version
     try:
@@ -104,7 +110,8 @@ def evaluate_fitted(
 
 
 def stopped(before: TargetEvaluation, why: str) -> TargetEvaluation:
-    """Return the result of a target whose evaluation ends here: nothing after it counts as evaluated."""
+    """Return the result of a target whose evaluation ends here: nothing after it counts as
+    evaluated."""
     return replace(before, unknown=why, unreadable=why)
 
 
@@ -115,7 +122,8 @@ def advance_part(
     rule: Rule,
     evidence_at: Callable[[datetime], Evidence],
 ) -> TargetEvaluation:
-    """Return the state, the steps and the evidence of each raise after the intervals of a part; nothing else is carried."""
+    """Return the state, the steps and the evidence of each raise after the intervals of a part;
+    nothing else is carried."""
     state, steps = advance(before.state, intervals, rule.hold, rule.clear_for, rule.severities)
     raises = dict(before.raises)
     for step in steps:

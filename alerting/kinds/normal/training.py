@@ -1,4 +1,5 @@
-"""Rules of trainings that learn normal operation: the times to read, and when false alarms are too many."""
+"""Rules of trainings that learn normal operation: the times to read, and when false alarms are too
+many."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,8 @@ from alerting.kinds.normal.fields import NormalDefinition
 from alerting.kinds.protocol.training import NormalTime, TrainingSource
 from alerting.readings.history import duration_millis, from_millis, to_millis
 
-LEAST_ALLOWED = 0.5  # false alarms: with fewer allowed in the unseen time, even a useless model mostly raises none
+# false alarms: with fewer allowed in the unseen time, even a useless model mostly raises none
+LEAST_ALLOWED = 0.5
 MOST_IN_ALARM = 0.2  # share of unseen normal time; one alarm that lasts counts once, however long
 _TOO_MANY = 0.05  # probability of so many false alarms by chance, below which there are too many
 _SEEN = 0.8  # of a normal period without dates; the rest counts false alarms
@@ -22,7 +24,8 @@ _EVER = datetime.min.replace(tzinfo=UTC)
 
 
 def normal_time(definition: NormalDefinition, first: datetime, last: datetime) -> NormalTime:
-    """Return the times to read, of readings from `first` to `last`: the period as written, and unseen time after it."""
+    """Return the times to read, of readings from `first` to `last`: the period as written, and
+    unseen time after it."""
     if isinstance(definition.normal, Dates):
         cutoff = min(definition.normal.end or last, last)
         return NormalTime(definition.normal.start, cutoff, last, max(cutoff, last - _UNSEEN))
@@ -53,12 +56,14 @@ def no_readings(
         or f"assets that match {', '.join(definition.assets)}"
     )
     return UserError(
-        f"{definition.name}: no readings of {f'{of} on ' if of else ''}{names}; import readings, or check {fields}"
+        f"{definition.name}: no readings of {f'{of} on ' if of else ''}{names}; import readings, "
+        f"or check {fields}"
     )
 
 
 def is_too_many(false_alarms: int, allowed: float, in_alarm: float) -> bool:
-    """Return whether so many false alarms are unlikely (5 %) at the rate allowed, or last too long (share of normal time)."""
+    """Return whether so many false alarms are unlikely (5 %) at the rate allowed, or last too long
+    (share of normal time)."""
     return in_alarm > MOST_IN_ALARM or (
         false_alarms > 0 and _chance_of(false_alarms, allowed) < _TOO_MANY
     )

@@ -1,4 +1,5 @@
-"""Evaluate a model of a problem over one interval of event time: from histories to steps of episodes, and what a raise shows."""
+"""Evaluate a model of a problem over one interval of event time: from histories to steps of
+episodes, and what a raise shows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -57,7 +58,8 @@ T = TypeVar("T")
 def evaluate_part(
     definition: TrainedDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
 ) -> TargetEvaluation:
-    """Score every stride of a part with the champion in force there; a model that cannot be read ends the evaluation."""
+    """Score every stride of a part with the champion in force there; a model that cannot be read
+    ends the evaluation."""
     try:
         model = (
             None
@@ -85,7 +87,8 @@ def _evaluate_interval(
     raising: TrainedDefinition,
     closed_by_hand: datetime | None,
 ) -> TargetEvaluation:
-    """Evaluate one part. `raising`: the definition, as it was when the open episode was raised, whose problem ends it."""
+    """Evaluate one part. `raising`: the definition, as it was when the open episode was raised,
+    whose problem ends it."""
     state, asset, platform = result.state, sources.asset, sources.platform
     known, anew = known_problem(state, part), KnownProblem(part.start)
     earlier = known if raising is definition or raising.problem == definition.problem else anew
@@ -159,7 +162,8 @@ def _evaluate_interval(
 
 
 def stride_of(definition: TrainedDefinition, model: TrainedModel | None) -> timedelta:
-    """Return the time between two scores: as the definition states it, or that of the model, which was derived for it."""
+    """Return the time between two scores: as the definition states it, or that of the model, which
+    was derived for it."""
     if definition.features.stride or model is None:
         return definition.stride
     return timedelta(milliseconds=model.plan.stride_ms)
@@ -172,7 +176,8 @@ def _evaluated_instants(
     history: History,
     part: VersionInterval,
 ) -> Millis:
-    """Return the instants (ms) of a part that are evaluated; without a model, those of the stride."""
+    """Return the instants (ms) of a part that are evaluated; without a model, those of the
+    stride."""
     start, end = to_millis(part.start), to_millis(part.end)
     if model is None:
         return grid(start, end, duration_millis(stride))
@@ -188,9 +193,11 @@ def _read_history(
     model: TrainedModel | None,
     definitions: Sequence[TrainedDefinition],
 ) -> History:
-    """Return what problems, features of a model and advice need from `start` to the end of a part: no other variables or events.
+    """Return what problems, features of a model and advice need from `start` to the end of a part:
+    no other variables or events.
 
-    Before `start` these are the values that may be carried forward into it, the last event of each type, and ongoing events.
+    Before `start` these are the values that may be carried forward into it, the last event of each
+    type, and ongoing events.
     """
     names = {
         *(v for d in definitions for v in d.problem.variables),
@@ -211,7 +218,8 @@ def _score(
     at: Millis,
     rearm_at: int,
 ) -> tuple[tuple[Scores, Scores], pd.DataFrame | None, npt.NDArray[np.object_]]:
-    """Return scores and those of the twin in shadow, the feature rows, and the reason where an instant is unknown, else "".
+    """Return scores and those of the twin in shadow, the feature rows, and the reason where an
+    instant is unknown, else "".
 
     Scores are NaN where unknown, those in shadow also where the refit does not score.
     """
@@ -250,7 +258,8 @@ def _score(
 def _score_features(
     shared: SharedInputs, model: TrainedModel, history: History, at: Millis
 ) -> tuple[pd.DataFrame, Scored]:
-    """Return feature rows and scores. Raises ModelUnavailable if a model fails in any way, so that the round continues."""
+    """Return feature rows and scores. Raises ModelUnavailable if a model fails in any way, so that
+    the round continues."""
     try:
         rows, scored = shared.score(model, history, at)
     except Exception as fault:
@@ -265,7 +274,8 @@ def explain_raise(
     at_raise: Raise,
     history: History | None,
 ) -> Evidence:
-    """Return the content of a new episode: the risk, the last values of the model's variables, contributions and advice."""
+    """Return the content of a new episode: the risk, the last values of the model's variables,
+    contributions and advice."""
     model = at_raise.model
     why, advice, fault = _explain(definition, asset, at_raise, history, step.at)
     risk = risk_message(
@@ -291,7 +301,8 @@ def explain_raise(
 def _share(
     at_raise: Raise, history: History | None, at: datetime, limits: str, compute: Callable[[], T]
 ) -> T:
-    """Return what `compute` makes of the model and the readings at an instant, or what it made for another definition."""
+    """Return what `compute` makes of the model and the readings at an instant, or what it made for
+    another definition."""
     if at_raise.shared is None or at_raise.model is None or history is None:
         return compute()
     return at_raise.shared.explain(at_raise.model, history, at, limits, compute)
@@ -318,7 +329,8 @@ def _explain(
     history: History | None,
     at: datetime,
 ) -> tuple[tuple[Contribution, ...], RecommendationResult | None, str]:
-    """Return contributions, advice, and an empty text; without both, and with the fault as text, if the model fails."""
+    """Return contributions, advice, and an empty text; without both, and with the fault as text, if
+    the model fails."""
     model, row = at_raise.model, at_raise.row
     if model is None or row is None:
         return (), None, ""

@@ -32,7 +32,8 @@ def state_at_end(
     rule: PredictionRule,
     rearm_at: int,
 ) -> ConditionState:
-    """Return the state at the end of a part, with what the next one needs to know of the problem and of the raise."""
+    """Return the state at the end of a part, with what the next one needs to know of the problem
+    and of the raise."""
     is_same = after.raised_at is not None and after.raised_at == before.raised_at
     raised_here = part.revision.number if part.revision and after.raised_at else None
     occurrences = (of_open if is_same else rule).occurrences
@@ -46,7 +47,8 @@ def state_at_end(
 
 
 def known_problem(state: ConditionState, part: VersionInterval) -> KnownProblem:
-    """Return the problem in the state at the start of a part; nothing if the problem may be another one."""
+    """Return the problem in the state at the start of a part; nothing if the problem may be another
+    one."""
     if part.is_new and state.raised_at is None:
         return KnownProblem(part.start)
     return KnownProblem(part.start, state.problem_since, is_first=state.rearm_at is None)
@@ -59,7 +61,8 @@ def prediction_rule(
     stride: timedelta,
     closed_by_hand: datetime | None,
 ) -> PredictionRule:
-    """Return how predictions of a definition end. `closed_by_hand`: when an operator ended the problem that goes on.
+    """Return how predictions of a definition end. `closed_by_hand`: when an operator ended the
+    problem that goes on.
 
     A prediction of the unit just made is about one stride.
     """
@@ -82,9 +85,11 @@ def read_from(
     model: TrainedModel | None,
     is_first: bool,
 ) -> datetime:
-    """Return the first instant of needed data: for the features, and for values of the problem that are known now.
+    """Return the first instant of needed data: for the features, and for values of the problem that
+    are known now.
 
-    The first evaluation also needs the problems whose recovery, or the horizon after it, reaches into the part.
+    The first evaluation also needs the problems whose recovery, or the horizon after it, reaches
+    into the part.
     """
     before = (
         max((d.problem.recovery or timedelta(0)) + 2 * d.horizon + d.gap for d in definitions)
@@ -105,7 +110,8 @@ def raising_definition(
     part: VersionInterval,
     definition: TrainedDefinition,
 ) -> TrainedDefinition:
-    """Return the definition by which the open episode was raised, whose problem decides how it ends."""
+    """Return the definition by which the open episode was raised, whose problem decides how it
+    ends."""
     if state.raised_by is None or part.revision is None or state.raised_by == part.revision.number:
         return definition
     raising = next(

@@ -1,4 +1,5 @@
-"""The part that kinds share whose model predicts a problem: its score is a probability, an episode has a prediction window."""
+"""The part that kinds share whose model predicts a problem: its score is a probability, an episode
+has a prediction window."""
 
 from datetime import datetime
 
@@ -52,7 +53,8 @@ class PredictionKind:
         return Inputs()
 
     def chart(self, definition: TrainedDefinition, asset: Asset, episode: Episode) -> Charted:
-        """Draw the risk, and the variables of the problem; for a predicted event the variable that contributed most."""
+        """Draw the risk, and the variables of the problem; for a predicted event the variable that
+        contributed most."""
         if (combination := definition.problem.combination) is not None:
             first, *others = (
                 Charted(*drawn) for drawn in levels_by_variable(combination, asset).items()

@@ -1,6 +1,8 @@
-"""The newest scored instant of each prediction while its problem is expected: where reasons and advice are computed again.
+"""The newest scored instant of each prediction while its problem is expected: where reasons and
+advice are computed again.
 
-A model of the onset is not asked while the condition of the problem is true: whether it will begin means nothing there.
+A model of the onset is not asked while the condition of the problem is true: whether it will begin
+means nothing there.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +24,8 @@ from alerting.readings.history import History, Millis, from_millis, to_millis
 def courses_of(
     before: ConditionState, steps: Sequence[Step], of_open: PredictionRule, rule: PredictionRule
 ) -> dict[datetime, int]:
-    """Return the end (ms) of each prediction that a part contains, by its raise: the one open before it, and those it raises."""
+    """Return the end (ms) of each prediction that a part contains, by its raise: the one open
+    before it, and those it raises."""
     found = {
         step.at: rule.course(to_millis(step.at)).ended_at for step in steps if step.kind == "raised"
     }
@@ -43,10 +46,11 @@ def refreshes_of(
     shared: SharedInputs,
     rule: PredictionRule,
 ) -> dict[datetime, Refresh]:
-    """Return, by raise, the last instant with a score after the raise and before the end of the prediction; none without one.
+    """Return, by raise, the last instant with a score after the raise and before the end of the
+    prediction; none without one.
 
-    Instants at which the condition is already true count only for a model of the state. It depends on what is evaluated, and
-    not on how many evaluations that took.
+    Instants at which the condition is already true count only for a model of the state. It depends
+    on what is evaluated, and not on how many evaluations that took.
     """
     means_nothing = np.isnan(score)
     if not rule.state:

@@ -47,7 +47,8 @@ def explain_instant(
     score, when = float(scored.score[-1]), scored.at[-1:]
     serving = scored.last_model
     facts = [
-        f"model version {scored.model_version} gives the risk {score:.3f}, its threshold is {scored.threshold:.3f}"
+        f"model version {scored.model_version} gives the risk {score:.3f}, its threshold is "
+        f"{scored.threshold:.3f}"
     ]
     if evaluated.history is not None:
         row = build_features(serving.plan, evaluated.history, when)
@@ -70,7 +71,13 @@ def explain_instant(
         and state.rearm_at is not None
         and state.rearm_at > question.at
     ):
-        held = f"not raised: {risk}, but it has not been lower than that since the last problem was over"
-        until = f"an alert is raised after a lower risk, or from {state.rearm_at.isoformat()} on, one horizon after the recovery"
+        held = (
+            f"not raised: {risk}, but it has not been lower than that since the last problem was "
+            f"over"
+        )
+        until = (
+            f"an alert is raised after a lower risk, or from {state.rearm_at.isoformat()} on, one "
+            f"horizon after the recovery"
+        )
         return replace(found, verdict="pending", answer=f"{held}; {until}", due_at=state.rearm_at)
     return replace(found, verdict="open", answer=risk)

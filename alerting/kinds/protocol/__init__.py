@@ -1,1 +1,2 @@
-"""The protocol of a kind of alert: evaluation, explanation, training, and the data that kinds share."""
+"""The protocol of a kind of alert: evaluation, explanation, training, and the data that kinds
+share."""

@@ -37,10 +37,11 @@ class Models(Protocol):
 
 @dataclass(frozen=True)
 class VersionInterval:
-    """An interval of event time (start, end] with one revision and one champion in force; None where there was none.
+    """An interval of event time (start, end] with one revision and one champion in force; None
+    where there was none.
 
-    `by_twin`: the champion's refit has given way to its twin. `is_new`: another revision evaluated before it. `awaited`: number
-    of the newer revision in force, whose question has no champion yet.
+    `by_twin`: the champion's refit has given way to its twin. `is_new`: another revision evaluated
+    before it. `awaited`: number of the newer revision in force, whose question has no champion yet.
     """
 
     start: datetime
@@ -53,18 +54,21 @@ class VersionInterval:
 
 
 def never_suppressed(
-    definition: Definition, start: datetime, end: datetime
-) -> Sequence[SuppressedInterval]:  # noqa: ARG001
+    definition: Definition,  # noqa: ARG001
+    start: datetime,  # noqa: ARG001
+    end: datetime,  # noqa: ARG001
+) -> Sequence[SuppressedInterval]:
     """Return no times, for any definition."""
     return ()
 
 
 @dataclass(frozen=True)
 class Sources:
-    """Sources of an evaluation on one asset. `read`: readings of one variable, which may be fetched already.
+    """Sources of an evaluation on one asset. `read`: readings of one variable, which may be fetched
+    already.
 
-    `shared`: what models read and compute, kept for the next model on the same asset. `suppressed`: the times between two
-    instants in which a definition is suppressed by design on this asset.
+    `shared`: what models read and compute, kept for the next model on the same asset. `suppressed`:
+    the times between two instants in which a definition is suppressed by design on this asset.
     """
 
     platform: KindPorts
@@ -79,7 +83,8 @@ class Sources:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Content of a new episode: the evaluation at its raise, the values used, contributions and advice.
+    """Content of a new episode: the evaluation at its raise, the values used, contributions and
+    advice.
 
     `is_prediction`: it is raised before its problem.
     """
@@ -93,12 +98,13 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Raise:
-    """Values at the instant of a raise. `reading` only for thresholds; the others but `value` only for model kinds.
+    """Values at the instant of a raise. `reading` only for thresholds; the others but `value` only
+    for model kinds.
 
-    `shared`: keeps explanations for other definitions with the same model.
-    `content`: of the episode, of kinds that know it when they evaluate.
-    `evidence`: what has been computed of these values, by asset and step, so that an evaluation whose write met a conflict is
-    composed again without another search.
+    `shared`: keeps explanations for other definitions with the same model. `content`: of the
+    episode, of kinds that know it when they evaluate. `evidence`: what has been computed of these
+    values, by asset and step, so that an evaluation whose write met a conflict is composed again
+    without another search.
     """
 
     value: float | None
@@ -123,7 +129,8 @@ class Served(NamedTuple):
 
 
 class ModelVerification(NamedTuple):
-    """A sentence on how a model did in service, and what is wrong with it, None if nothing is. `share`: the figure alone."""
+    """A sentence on how a model did in service, and what is wrong with it, None if nothing is.
+    `share`: the figure alone."""
 
     sentence: str
     fault: str | None
@@ -132,7 +139,8 @@ class ModelVerification(NamedTuple):
 
 @dataclass(frozen=True)
 class Refresh:
-    """The newest scored instant of a prediction after its raise, at which its reasons and advice are computed again."""
+    """The newest scored instant of a prediction after its raise, at which its reasons and advice
+    are computed again."""
 
     at: datetime
     values: Raise
@@ -141,11 +149,12 @@ class Refresh:
 
 @dataclass(frozen=True)
 class ScoredRows:
-    """Scores of one asset at evaluated instants (ms); NaN where unknown, with the reason in `unknown` ("" where known).
+    """Scores of one asset at evaluated instants (ms); NaN where unknown, with the reason in
+    `unknown` ("" where known).
 
-    `twin`: scores of the twin in shadow, at the instants that its refit scored; NaN elsewhere. `model`: as it is in force,
-    without a refit that has given way. `limit`: with which scores are compared, where that is not the model's threshold.
-    `facts`: sentences on the last of them.
+    `twin`: scores of the twin in shadow, at the instants that its refit scored; NaN elsewhere.
+    `model`: as it is in force, without a refit that has given way. `limit`: with which scores are
+    compared, where that is not the model's threshold. `facts`: sentences on the last of them.
     """
 
     at: Millis
@@ -170,10 +179,12 @@ class ScoredRows:
 
 @dataclass(frozen=True)
 class TargetEvaluation:
-    """Result for one target: the state after, the steps on the way, the values at each raise, and why a severity changed.
+    """Result for one target: the state after, the steps on the way, the values at each raise, and
+    why a severity changed.
 
-    `unreadable`: why the model cannot be read. Evaluation stops there; nothing after it counts as evaluated. `refreshes`: of
-    predictions that were open in it, by the instant of their raise. `learned`: the learned limits in force at its end.
+    `unreadable`: why the model cannot be read. Evaluation stops there; nothing after it counts as
+    evaluated. `refreshes`: of predictions that were open in it, by the instant of their raise.
+    `learned`: the learned limits in force at its end.
     """
 
     state: ConditionState

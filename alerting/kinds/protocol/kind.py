@@ -1,9 +1,10 @@
 """The protocol of a kind: its methods for evaluation, outcomes, explanations, charts and reports.
 
-A kind is one package with two modules. `definition` holds `DEFINITION`, the class of its documents, from which schema,
-validator and reference page are made; it states the variables that it reads and its faults, and loads no library of frames.
-`kind` holds `KIND`, an object with the methods below. A kind with a model has a third one: `training` holds `TRAINING`
-(`alerting.kinds.protocol.training`), with libraries that no evaluation needs.
+A kind is one package with two modules. `definition` holds `DEFINITION`, the class of its documents,
+from which schema, validator and reference page are made; it states the variables that it reads and
+its faults, and loads no library of frames. `kind` holds `KIND`, an object with the methods below. A
+kind with a model has a third one: `training` holds `TRAINING` (`alerting.kinds.protocol.training`),
+with libraries that no evaluation needs.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,11 +39,12 @@ Verdict = Literal["open", "pending", "normal", "unknown", "not evaluated"]
 
 
 class Inputs(NamedTuple):
-    """Data to fetch for the evaluation of one target in a batch, once for all definitions on the asset.
+    """Data to fetch for the evaluation of one target in a batch, once for all definitions on the
+    asset.
 
-    `variable`: the one that is evaluated reading by reading, None if the kind reads for itself. `lookback`: how far before the
-    watermark. `stale_after`: how long a reading counts without a next one. `limits`: as numbers, None where each reading must
-    be evaluated by itself.
+    `variable`: the one that is evaluated reading by reading, None if the kind reads for itself.
+    `lookback`: how far before the watermark. `stale_after`: how long a reading counts without a
+    next one. `limits`: as numbers, None where each reading must be evaluated by itself.
     """
 
     variable: str | None = None
@@ -52,7 +54,8 @@ class Inputs(NamedTuple):
 
 
 class Statistic(NamedTuple):
-    """How the scores of a model are drawn that are no risk: as a statistic with a name, a unit and levels."""
+    """How the scores of a model are drawn that are no risk: as a statistic with a name, a unit and
+    levels."""
 
     name: str
     unit: str | None
@@ -62,9 +65,9 @@ class Statistic(NamedTuple):
 class Charted(NamedTuple):
     """Content of the chart of an episode: a variable with its levels, and the scores of a model.
 
-    `stale_after`: after which time without a reading the line breaks; None: found from the readings. `scored`: scores are a risk;
-    `statistic`: scores are a statistic. `others`: further variables, each with its levels.
-    `fan`: the forecast of the variable as it was at the raise.
+    `stale_after`: after which time without a reading the line breaks; None: found from the
+    readings. `scored`: scores are a risk; `statistic`: scores are a statistic. `others`: further
+    variables, each with its levels. `fan`: the forecast of the variable as it was at the raise.
     """
 
     variable: str | None
@@ -80,9 +83,9 @@ class Charted(NamedTuple):
 class Why:
     """The answer in one sentence, the facts behind it, and the values for programs.
 
-    `verdict`: the evaluation of the readings at that instant. `episode`: the stored one that covers it.
-    `pending_since`, `due_at`: for a pending condition, since when it is true, and when it will have been true long enough; of a
-    raise that is held back after a problem, only until when.
+    `verdict`: the evaluation of the readings at that instant. `episode`: the stored one that covers
+    it. `pending_since`, `due_at`: for a pending condition, since when it is true, and when it will
+    have been true long enough; of a raise that is held back after a problem, only until when.
     """
 
     definition: str
@@ -105,9 +108,11 @@ class Why:
 
 @dataclass(frozen=True)
 class WhyQuestion:
-    """A question about one target at one instant: `blank` is the answer so far, `covering` the episode that was open there.
+    """A question about one target at one instant: `blank` is the answer so far, `covering` the
+    episode that was open there.
 
-    `evaluate`: evaluate the target from a state up to the instant, by the versions in force. It writes nothing.
+    `evaluate`: evaluate the target from a state up to the instant, by the versions in force. It
+    writes nothing.
     """
 
     platform: KindPorts
@@ -131,7 +136,8 @@ class Kind(Protocol[D_contra]):
         part: VersionInterval,
         before: TargetEvaluation,
     ) -> TargetEvaluation:
-        """Evaluate one part of event time with one definition and model, going on from the result before it."""
+        """Evaluate one part of event time with one definition and model, going on from the result
+        before it."""
 
     def explain(
         self,
@@ -141,13 +147,16 @@ class Kind(Protocol[D_contra]):
         at_raise: Raise,
         history: History | None,
     ) -> Evidence:
-        """Return the content of a new episode. `history`: the readings of the evaluation, if it returned them."""
+        """Return the content of a new episode. `history`: the readings of the evaluation, if it
+        returned them."""
 
     def outcome(self, definition: D_contra, asset: Asset) -> Literal["onset", "state"]:
-        """Return the proof of an episode: the start of its problem in the prediction window, or any sample that shows it."""
+        """Return the proof of an episode: the start of its problem in the prediction window, or any
+        sample that shows it."""
 
     def why(self, definition: D_contra, question: WhyQuestion) -> Why:
-        """Explain whether an alarm was raised at an instant, from a new evaluation of the readings around it."""
+        """Explain whether an alarm was raised at an instant, from a new evaluation of the readings
+        around it."""
 
     def chart(self, definition: D_contra, asset: Asset, episode: Episode) -> Charted:
         """Return the content of the chart of an episode."""
@@ -155,7 +164,8 @@ class Kind(Protocol[D_contra]):
     def data_gaps(
         self, definition: D_contra, history: History, start: datetime, end: datetime
     ) -> tuple[Gap, ...]:
-        """Return the intervals in (start, end] that could not be evaluated, oldest first. `history` begins early enough."""
+        """Return the intervals in (start, end] that could not be evaluated, oldest first. `history`
+        begins early enough."""
 
 
 @runtime_checkable
@@ -170,7 +180,8 @@ class VerifyingKind(Protocol[D_contra]):
         as_of: datetime,
         suppressed: IntervalsByAsset,
     ) -> ModelVerification | None:
-        """Compare what the models in service stated with what had come by `as_of`; None if that cannot be told yet."""
+        """Compare what the models in service stated with what had come by `as_of`; None if that
+        cannot be told yet."""
 
 
 @runtime_checkable
@@ -180,7 +191,8 @@ class MovingKind(Protocol[D_contra]):
     def moving_levels(
         self, definition: D_contra, sources: Sources, parts: Sequence[VersionInterval]
     ) -> Mapping[str, tuple[MovingLevel, ...]]:
-        """Return the limits that were in force in parts which follow one another, by variable; none if they do not change.
+        """Return the limits that were in force in parts which follow one another, by variable; none
+        if they do not change.
 
         Raises ModelUnavailable if a model in service cannot be read.
         """

@@ -1,4 +1,5 @@
-"""The part of kinds whose model gives one score to one instant of one asset: what an answer says of it beside the number."""
+"""The part of kinds whose model gives one score to one instant of one asset: what an answer says of
+it beside the number."""
 
 from datetime import timedelta
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -24,7 +25,8 @@ class Predicted(NamedTuple):
 
 
 class ScoreDetails(NamedTuple):
-    """Contributions to a score, the largest first, and the predicted values of kinds that predict any."""
+    """Contributions to a score, the largest first, and the predicted values of kinds that predict
+    any."""
 
     contributions: tuple[Contribution, ...] = ()
     forecast: tuple[Predicted, ...] = ()
@@ -32,13 +34,16 @@ class ScoreDetails(NamedTuple):
 
 @runtime_checkable
 class ScoringKind(Protocol):
-    """Methods of a kind whose score at an instant depends on a window of readings alone, and not on the scores before it."""
+    """Methods of a kind whose score at an instant depends on a window of readings alone, and not on
+    the scores before it."""
 
     def plan_of(self, model: TrainedModel, asset: str) -> FeaturePlan | None:
-        """Return the plan of the features of an asset; None if the model has learned nothing of this asset."""
+        """Return the plan of the features of an asset; None if the model has learned nothing of
+        this asset."""
 
     def score_rows(self, model: TrainedModel, rows: pd.DataFrame) -> pd.DataFrame:
-        """Return the score of each row of features, in one column, with their index. Raises UserError if columns are missing."""
+        """Return the score of each row of features, in one column, with their index. Raises
+        UserError if columns are missing."""
 
     def details(
         self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs

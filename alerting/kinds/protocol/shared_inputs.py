@@ -1,8 +1,9 @@
-"""Readings, feature rows and scores of one asset, computed once for all models that are evaluated on it one after another.
+"""Readings, feature rows and scores of one asset, computed once for all models that are evaluated
+on it one after another.
 
-What is shared equals, bit for bit, what each evaluation would read and compute alone. Only the newest asset's is kept: at most
-`MOST_VALUES` values of readings, as many of parts of them (or one larger part), and as many of feature rows; of explanations the
-last hundred.
+What is shared equals, bit for bit, what each evaluation would read and compute alone. Only the
+newest asset's is kept: at most `MOST_VALUES` values of readings, as many of parts of them (or one
+larger part), and as many of feature rows; of explanations the last hundred.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -92,10 +93,12 @@ class SharedInputs:
     def load(
         self, asset: Asset, start: datetime, end: datetime, variables: Iterable[str]
     ) -> History:
-        """Return readings of (start, end] and the events that matter from `start` on, as `Readings.load` does.
+        """Return readings of (start, end] and the events that matter from `start` on, as
+        `Readings.load` does.
 
-        The first request loads what it needs; one beyond it loads both together, if they fit into `MOST_VALUES`. Raises UserError
-        if a stored value of these variables is not of its variable's type; those of other variables do not count.
+        The first request loads what it needs; one beyond it loads both together, if they fit into
+        `MOST_VALUES`. Raises UserError if a stored value of these variables is not of its
+        variable's type; those of other variables do not count.
         """
         self._begin_with(asset)
         names = frozenset(variables)
@@ -145,16 +148,19 @@ class SharedInputs:
     def category(
         self, asset: Asset, name: str, history: History, instants: Sequence[datetime]
     ) -> CategoryValues:
-        """Return the values of a category in a history, and those in force at instants before it, which are increasing.
+        """Return the values of a category in a history, and those in force at instants before it,
+        which are increasing.
 
-        One that is exactly as old as it may be is in force, and `newest` leaves out the instant at which its search begins.
+        One that is exactly as old as it may be is in force, and `newest` leaves out the instant at
+        which its search begins.
         """
         before = longest_hold(asset, name) + _MOMENT
         older = [self.newest(asset, {name: at - before}, at) for at in instants]
         return category_values(asset, name, [*older, history.readings])
 
     def features(self, plan: FeaturePlan, history: History, at: Millis) -> FeatureRows:
-        """Return the feature rows at these instants. A row depends on the plan and the asset alone, not on the interval read."""
+        """Return the feature rows at these instants. A row depends on the plan and the asset alone,
+        not on the interval read."""
         self._begin_with(history.asset)
         key = plan, at.tobytes()
         if key not in self._rows:
@@ -173,7 +179,8 @@ class SharedInputs:
     def score(
         self, model: TrainedModel, history: History, at: Millis
     ) -> tuple[FeatureRows, Scored]:
-        """Return feature rows and scores: those of the refit after its training cutoff, before it those of the model itself.
+        """Return feature rows and scores: those of the refit after its training cutoff, before it
+        those of the model itself.
 
         Models that were read from equal files score once.
         """
@@ -195,7 +202,8 @@ class SharedInputs:
         limits: str,
         compute: Callable[[], T],
     ) -> T:
-        """Return what `compute` makes of a model and the readings up to an instant; what it made of the same before, if kept.
+        """Return what `compute` makes of a model and the readings up to an instant; what it made of
+        the same before, if kept.
 
         `limits`: everything else that it depends on.
         """
@@ -213,7 +221,8 @@ class SharedInputs:
 
 
 def _matrix(plan: FeaturePlan, frame: pd.DataFrame) -> Floats:
-    """Return the matrix that `Columns` makes of built features; that of a few rows at once, not column by column."""
+    """Return the matrix that `Columns` makes of built features; that of a few rows at once, not
+    column by column."""
     if len(frame) > _FEW_ROWS or tuple(frame.columns) != plan.columns:
         return Columns.from_plan(plan).matrix(frame)
     numbers = frame.iloc[:, : len(frame.columns) - len(plan.levels)].to_numpy(np.float64)
@@ -260,7 +269,8 @@ def _part(loaded: _Loaded, start: datetime, end: datetime, names: frozenset[str]
 
 
 def _events(history: History, start: int, end: int) -> pd.DataFrame:
-    """Return the events until `end`; of those until `start` only the last of each type, and lasting ones that go on after it."""
+    """Return the events until `end`; of those until `start` only the last of each type, and lasting
+    ones that go on after it."""
     events = history.events
     starts, ends = millis(events["start"]), millis(events["end"])
     is_instant = (

@@ -3,16 +3,13 @@
 Dataset, runs, registration and promotion are the same for all kinds.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cached_property
-from math import exp, lgamma, log
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from alerting.definitions.assets import Asset
-from alerting.definitions.faults import UserError
-from alerting.definitions.fields.learning import Dates
 from alerting.definitions.model import ModelDefinition, TrainedDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
@@ -21,7 +18,7 @@ from alerting.learning.selection.challenger import Evidence
 from alerting.learning.selection.choice import ChanceTest
 from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, PromotionDecision
 from alerting.ports import Files, Progress, Readings
-from alerting.readings.history import History, duration_millis, from_millis, to_millis
+from alerting.readings.history import History
 from alerting.readings.long_history import LongHistory
 
 T_contra = TypeVar("T_contra", bound=TrainedDefinition, contravariant=True)
@@ -65,12 +62,14 @@ class Training(Protocol[T_contra]):
         seed: int,
         suppressed: IntervalsByAsset,
     ) -> PromotionDecision:
-        """Decide whether the challenger replaces the champion, on times that neither has seen, without `excluded` ones."""
+        """Decide whether the challenger replaces the champion, on times that neither has seen,
+        without `excluded` ones."""
 
     def refit(
         self, dataset: Dataset, twin: TrainedModel, definition: T_contra
     ) -> TrainedModel | None:
-        """Return a model with its parameters fitted on all mature rows, as its refit; None if there are no newer ones."""
+        """Return a model with its parameters fitted on all mature rows, as its refit; None if there
+        are no newer ones."""
 
     def save(self, model: TrainedModel) -> Files:
         """Return the files of a model, from which the kind loads it."""
@@ -87,7 +86,8 @@ class TrainingSource:
 
 @dataclass(frozen=True)
 class NormalTime:
-    """Times to read: (start, cutoff] to learn from, the training cutoff at its end, and (unseen_from, end], which is unseen.
+    """Times to read: (start, cutoff] to learn from, the training cutoff at its end, and
+    (unseen_from, end], which is unseen.
 
     `unseen_from`: not before the cutoff; None: at the cutoff.
     """
@@ -99,7 +99,8 @@ class NormalTime:
 
 
 class VerdictInterval(NamedTuple):
-    """An interval that operators called trouble, or a false alarm: an episode, or the instant of a miss that they reported."""
+    """An interval that operators called trouble, or a false alarm: an episode, or the instant of a
+    miss that they reported."""
 
     asset: str
     start: datetime
@@ -109,7 +110,8 @@ class VerdictInterval(NamedTuple):
 
 @dataclass(frozen=True)
 class LearningData:
-    """Data of a training, read once for all its steps: the evaluated variables in `period`, suppressed times, and verdicts."""
+    """Data of a training, read once for all its steps: the evaluated variables in `period`,
+    suppressed times, and verdicts."""
 
     histories: Sequence[LongHistory]
     suppressed: IntervalsByAsset
@@ -132,9 +134,11 @@ class NoteTable(NamedTuple):
 
 @dataclass(frozen=True)
 class Estimated:
-    """A model that was estimated from readings alone, with `notes` and `tables` for people, and counts for the record.
+    """A model that was estimated from readings alone, with `notes` and `tables` for people, and
+    counts for the record.
 
-    `used`, `left_out`: readings, the latter by reason. `params`, `metrics`: for the page of the run.
+    `used`, `left_out`: readings, the latter by reason. `params`, `metrics`: for the page of the
+    run.
     """
 
     model: Any
@@ -148,7 +152,8 @@ class Estimated:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The decision on the candidate of a `family`, without problems to count. `by_person`: a person must approve.
+    """The decision on the candidate of a `family`, without problems to count. `by_person`: a person
+    must approve.
 
     `model`: what is registered instead of the candidate.
     """
@@ -164,7 +169,8 @@ M_contra = TypeVar("M_contra", bound=ModelDefinition, contravariant=True)
 
 
 class Estimation(Protocol[M_contra]):
-    """Training of a kind that learns from readings alone. Its candidates are the `families` of its definition.
+    """Training of a kind that learns from readings alone. Its candidates are the `families` of its
+    definition.
 
     `in_pieces`: it reads its histories piece by piece, and whole columns one at a time.
     """
@@ -177,7 +183,8 @@ class Estimation(Protocol[M_contra]):
     def estimate(
         self, definition: M_contra, revision: int, family: str, data: LearningData
     ) -> Estimated:
-        """Estimate the model of one family up to the cutoff. Raises UserError if that is not possible."""
+        """Estimate the model of one family up to the cutoff. Raises UserError if that is not
+        possible."""
 
     def compare(
         self,
@@ -186,7 +193,8 @@ class Estimation(Protocol[M_contra]):
         candidates: Mapping[str, Any],
         champion: Any | None,
     ) -> Comparison:
-        """Choose among the candidates, by family, and decide whether the chosen one replaces the champion, if there is one."""
+        """Choose among the candidates, by family, and decide whether the chosen one replaces the
+        champion, if there is one."""
 
     def save(self, model: Any) -> Files:
         """Return the files of a model, from which the kind loads it."""

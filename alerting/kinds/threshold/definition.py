@@ -49,18 +49,25 @@ class ThresholdDefinition(Conditions, Definition):
     kind: Literal["threshold"] = Field(description="threshold: a variable leaves its limits.")
     problem: Problem | None = Field(
         None,
-        description="The problem of which the alert warns, if it differs from the condition; data then determine the outcome.",
+        description=(
+            "The problem of which the alert warns, if it differs from the condition; data then "
+            "determine the outcome."
+        ),
     )
     horizon: Duration = Field(
         timedelta(minutes=30),
-        description="With a problem: time after the raise within which the problem counts as predicted.",
+        description=(
+            "With a problem: time after the raise within which the problem counts as predicted."
+        ),
     )
     gap: Duration = Field(timedelta(0), description="With a problem: least time needed to act.")
     promotion: PromotionMode = Field(
         default_factory=PromotionMode,
         exclude_if=lambda mode: mode == PromotionMode(),
-        description="With learned limits: decision on newly estimated ones. A person decides in any case where ten times as many "
-        "readings as expected, or half of all, lay beyond the limits in service since these were estimated.",
+        description="With learned limits: decision on newly estimated ones. A person decides in "
+        "any case where ten times as many "
+        "readings as expected, or half of all, lay beyond the limits in service since these were "
+        "estimated.",
     )
 
     @model_validator(mode="wrap")
@@ -129,7 +136,8 @@ class ThresholdDefinition(Conditions, Definition):
 
 
 class LearnedThresholdDefinition(ThresholdDefinition, ModelDefinition):
-    """A threshold of which at least one limit is learned: estimates of the limits are its models."""
+    """A threshold of which at least one limit is learned: estimates of the limits are its
+    models."""
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
         return super().variables_evaluated(asset) | {*self.groups_by}
@@ -144,7 +152,11 @@ class LearnedThresholdDefinition(ThresholdDefinition, ModelDefinition):
 
     @property
     def training_text(self) -> str:
-        return f"Estimates limits of {', '.join(dict.fromkeys(variable for variable, _ in self.learned))} from past readings"
+        return (
+            f"Estimates limits of "
+            f"{', '.join(dict.fromkeys(variable for variable, _ in self.learned))} from past "
+            f"readings"
+        )
 
     @property
     def longest_search(self) -> timedelta:

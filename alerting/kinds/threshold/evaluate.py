@@ -1,4 +1,5 @@
-"""Evaluate a threshold over one interval of event time: from readings to steps of episodes, and what stands on a raise."""
+"""Evaluate a threshold over one interval of event time: from readings to steps of episodes, and
+what stands on a raise."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -49,7 +50,8 @@ def evaluate_threshold_interval(
     part: VersionInterval,
     learned: LearnedLimits | None = None,
 ) -> TargetEvaluation:
-    """Evaluate one part under one definition, with the learned limits in force. `series` begins `lookback(definition)` before."""
+    """Evaluate one part under one definition, with the learned limits in force. `series` begins
+    `lookback(definition)` before."""
     before = result.state
     carried = before.carried
     if carried is not None and part.is_new:
@@ -100,7 +102,8 @@ def evaluate_combined_interval(
     part: VersionInterval,
     learned: LearnedLimits | None = None,
 ) -> TargetEvaluation:
-    """Evaluate one part under conditions of several variables, from the readings of `readings_carried_into`."""
+    """Evaluate one part under conditions of several variables, from the readings of
+    `readings_carried_into`."""
     asset, before = sources.asset, result.state
     history = sources.shared.load(
         asset,
@@ -133,7 +136,8 @@ def evaluate_combined_interval(
 def readings_carried_into(
     part: VersionInterval, combination: Combination, sources: Sources, carried: Carried | None
 ) -> Carried:
-    """Return the last reading of each condition before a part. The first evaluation begins with the last known values."""
+    """Return the last reading of each condition before a part. The first evaluation begins with the
+    last known values."""
     if carried is not None and carried.parts and not part.is_new:
         return carried
     leaves = list(combination.leaves())
@@ -147,7 +151,8 @@ def readings_carried_into(
 def _last_value(
     condition: Condition, carried: Carried | None, sources: Sources, at: datetime
 ) -> Carried | None:
-    """Return what is carried if it is a value, else the last reading before `at`, if one with a value is recent enough.
+    """Return what is carried if it is a value, else the last reading before `at`, if one with a
+    value is recent enough.
 
     It may be a later one that says nothing, of bad quality or out of range.
     """
@@ -183,7 +188,8 @@ def _combined_evidence(
 
 
 def note_revision(result: TargetEvaluation, part: VersionInterval) -> None:
-    """Record on an open episode that a new revision evaluates it from here on. The episode stays open."""
+    """Record on an open episode that a new revision evaluates it from here on. The episode stays
+    open."""
     raised = result.state.raised_at
     if raised is not None and part.revision is not None and part.is_new:
         reason = translatable(

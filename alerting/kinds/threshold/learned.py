@@ -1,4 +1,5 @@
-"""The learned limits in force in one interval of event time, with the categories that choose among their groups."""
+"""The learned limits in force in one interval of event time, with the categories that choose among
+their groups."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,7 +22,8 @@ def limits_in_force(
     part: VersionInterval,
     carried: Carried | None,
 ) -> LearnedLimits | None:
-    """Return the learned limits for the readings of a part and for those carried into it; None if no limit is learned.
+    """Return the learned limits for the readings of a part and for those carried into it; None if
+    no limit is learned.
 
     Raises ModelUnavailable if the estimate in service cannot be read.
     """
@@ -35,7 +37,10 @@ def limits_in_force(
     if fitted is None:
         return replace(
             none,
-            missing=f"no learned limit for {sources.asset.name}: too few readings in the estimate; train again",
+            missing=(
+                f"no learned limit for {sources.asset.name}: too few readings in the estimate; "
+                f"train again"
+            ),
         )
     if part.end <= model.training_cutoff:
         learned_from = (
@@ -66,7 +71,8 @@ def split_at_cutoff(
     part: VersionInterval,
     carried: Carried | None,
 ) -> list[VersionInterval]:
-    """Return the part, cut where the cutoff of its limits lies within it: no instant up to there is evaluated by them.
+    """Return the part, cut where the cutoff of its limits lies within it: no instant up to there is
+    evaluated by them.
 
     Raises ModelUnavailable if the estimate in service cannot be read.
     """

@@ -1,4 +1,5 @@
-"""The model of learned limits: the quantiles of each asset with the readings behind them, as one file of plain numbers."""
+"""The model of learned limits: the quantiles of each asset with the readings behind them, as one
+file of plain numbers."""
 
 import hashlib
 import json

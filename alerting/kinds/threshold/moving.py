@@ -1,4 +1,5 @@
-"""Learned limits over time, as charts draw them: found at each instant by the function that readings are evaluated with."""
+"""Learned limits over time, as charts draw them: found at each instant by the function that
+readings are evaluated with."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,7 +18,8 @@ _QUARTER_MS = (
     900_000  # every zone is a multiple of it away from UTC, so an hour of the day begins with one
 )
 _Line = tuple[str, Severity, str, int]
-"""A variable, a severity and a side, and the number of the line among those that have these in common."""
+"""A variable, a severity and a side, and the number of the line among those that have these in
+common."""
 
 
 def moving_levels(
@@ -25,7 +27,8 @@ def moving_levels(
 ) -> dict[str, tuple[MovingLevel, ...]]:
     """Return the learned limits of a definition in parts which follow one another, by variable.
 
-    Each part has those of its own revision and version. Raises ModelUnavailable if an estimate in service cannot be read.
+    Each part has those of its own revision and version. Raises ModelUnavailable if an estimate in
+    service cannot be read.
     """
     if not isinstance(definition, LearnedThresholdDefinition) or not parts:
         return {}
@@ -54,7 +57,8 @@ def _pieces(sources: Sources, part: VersionInterval) -> list[VersionInterval]:
 def _in_part(
     sources: Sources, part: VersionInterval
 ) -> tuple[int, dict[_Line, tuple[Millis, Numbers]]]:
-    """Return the first instant of a part, and the limits in it: none while no learned limit is in service."""
+    """Return the first instant of a part, and the limits in it: none while no learned limit is in
+    service."""
     start, found = to_millis(part.start) + 1, dict[_Line, tuple[Millis, Numbers]]()
     definition = part.revision.definition if part.revision else None
     if isinstance(definition, LearnedThresholdDefinition) and definition.state == "active":
@@ -71,7 +75,8 @@ def _in_part(
 def _of_condition(
     condition: Condition, learned: LearnedLimits | None, start: int, end: int
 ) -> Iterator[tuple[Severity, str, tuple[Millis, Numbers]]]:
-    """Yield each learned limit of a condition, at the instants between two (ms) at which it can change."""
+    """Yield each learned limit of a condition, at the instants between two (ms) at which it can
+    change."""
     if learned is None:
         return
     instants = [

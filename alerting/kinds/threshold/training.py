@@ -1,4 +1,5 @@
-"""Estimate the learned limits of thresholds from past readings, and compare them with those in service."""
+"""Estimate the learned limits of thresholds from past readings, and compare them with those in
+service."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -46,7 +47,8 @@ from alerting.readings.history import (
 MOST_GROUPS = 2_000
 _MOMENT = timedelta(milliseconds=1)
 _MANY_TIMES, _MOST, _LEAST_BEYOND = 10, 0.5, 3
-"""A person decides on new limits where so many times as many readings as expected lay beyond those in service, or most of all.
+"""A person decides on new limits where so many times as many readings as expected lay beyond those
+in service, or most of all.
 
 Fewer than the last number say nothing.
 """
@@ -54,7 +56,8 @@ _MOST_TABLES = 20  # of assets and variables, shown to people
 
 
 class _Used(NamedTuple):
-    """Readings of one variable that limits are learned from: instants (ms) and values; `left_out`: the others, by reason."""
+    """Readings of one variable that limits are learned from: instants (ms) and values; `left_out`:
+    the others, by reason."""
 
     at: Millis
     values: npt.NDArray[np.float64]
@@ -164,9 +167,15 @@ class LearnedLimitsTraining:
                 challenger.training_cutoff,
                 {**challenger.by_asset, **kept},
             )
-            reason += f" {', '.join(sorted(kept))}: too few readings for new limits, so those in service stay."
+            reason += (
+                f" {', '.join(sorted(kept))}: too few readings for new limits, so those in service "
+                f"stay."
+            )
         if moved:
-            reason = f"{'; '.join(moved)}. The new limits go into service only if a person approves. {reason}"
+            reason = (
+                f"{'; '.join(moved)}. The new limits go into service only if a person approves. "
+                f"{reason}"
+            )
         decision = PromotionDecision(
             "provisional" if moved else "promote", True, bool(moved), reason, evidence
         )
@@ -207,7 +216,8 @@ def _categories(history: History, learned: Learned) -> dict[str, CategoryValues]
 def _used(
     definition: LearnedThresholdDefinition, history: History, data: LearningData, variable: str
 ) -> _Used:
-    """Return the possible values of the period, without those of suppressed times and of problems."""
+    """Return the possible values of the period, without those of suppressed times and of
+    problems."""
     if variable not in history.readings:
         return _Used(np.empty(0, np.int64), np.empty(0), {})
     at, values = (
@@ -229,7 +239,8 @@ def _used(
 def _problems(
     definition: LearnedThresholdDefinition, history: History, data: LearningData
 ) -> Sequence[SuppressedInterval]:
-    """Return problems with the gap and horizon before them, and episodes that operators called right."""
+    """Return problems with the gap and horizon before them, and episodes that operators called
+    right."""
     before = duration_millis(definition.gap + definition.horizon)
     found = [] if definition.problem is None else problem_intervals(definition.problem, history)
     of_asset = (
@@ -254,7 +265,8 @@ def _too_few(
     least = min(least_readings(learned.quantile) for _, learned in definition.learned)
     return UserError(
         f"{definition.name}: too few readings to learn a limit: at most {most} on one asset from "
-        f"{data.period.start:%Y-%m-%d %H:%M} to {data.period.cutoff:%Y-%m-%d %H:%M} UTC, {least} are needed; choose a quantile "
+        f"{data.period.start:%Y-%m-%d %H:%M} to {data.period.cutoff:%Y-%m-%d %H:%M} UTC, {least} "
+        f"are needed; choose a quantile "
         "nearer to 0.5, a longer `over`, or import readings"
     )
 
@@ -272,7 +284,8 @@ def _whole_limits(model: LearnedLimitsModel) -> list[tuple[str, int, float]]:
 def _still_in_service(
     champion: LearnedLimitsModel, challenger: LearnedLimitsModel
 ) -> dict[str, FittedLimits]:
-    """Return the assets with limits that stay in service, as there are too few readings for new ones: with all their limits."""
+    """Return the assets with limits that stay in service, as there are too few readings for new
+    ones: with all their limits."""
     found = {}
     for name, old in champion.by_asset.items():
         new = challenger.by_asset.get(name)
@@ -293,7 +306,8 @@ def _still_in_service(
 def _moved(
     definition: LearnedThresholdDefinition, data: LearningData, champion: LearnedLimitsModel
 ) -> Sequence[str]:
-    """Return a sentence for each asset and variable of which far more readings than expected lay beyond the limits in service.
+    """Return a sentence for each asset and variable of which far more readings than expected lay
+    beyond the limits in service.
 
     Each reading is compared with the limit of its own group, as live evaluation compares it.
     """
@@ -324,7 +338,8 @@ def _moved(
                     else f"the limit in service, {whole:.6g}"
                 )
                 found.append(
-                    f"On {history.asset.name} {beyond / len(values):.2%} of the readings of {variable} since the last estimate "
+                    f"On {history.asset.name} {beyond / len(values):.2%} of the readings of "
+                    f"{variable} since the last estimate "
                     f"lie beyond {of}; {expected:.2%} were expected"
                 )
     return found

@@ -43,7 +43,8 @@ _LIMITS = (
 
 
 class _Described(NamedTuple):
-    """Facts on the values at an instant, and how the condition is called where it is pending or normal."""
+    """Facts on the values at an instant, and how the condition is called where it is pending or
+    normal."""
 
     facts: tuple[str, ...]
     pending: str
@@ -80,7 +81,8 @@ def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> W
     if state.pending_since is not None:
         due = state.pending_since + definition.hold
         answer = (
-            f"not raised: {described.pending} since {state.pending_since.isoformat()}, which must hold for "
+            f"not raised: {described.pending} since {state.pending_since.isoformat()}, which must "
+            f"hold for "
             f"{spoken_duration(definition.hold)}; due at {due.isoformat()}"
         )
         return replace(
@@ -125,7 +127,8 @@ def _describe(
 def _learned_at(
     condition: Condition, learned: LearnedLimits, taken_at: datetime, question: WhyQuestion
 ) -> Iterator[tuple[str, float | None]]:
-    """Yield a sentence on each learned limit for a reading, and the limit; None where it is unknown."""
+    """Yield a sentence on each learned limit for a reading, and the limit; None where it is
+    unknown."""
     version = question.blank.model_version
     for _, side, one in learned_sides(condition):
         moving = learned.at(condition.variable, one, np.array([to_millis(taken_at)]))
@@ -190,11 +193,15 @@ def _describe_condition(one: ConditionAt, question: WhyQuestion) -> str:
         for one in reading.learned
         if one.limit is not None
     ]
-    return f"{condition.variable}, {_limits(written)}: {state}; it was {value} at {reading.at.isoformat()}{''.join(learned)}"
+    return (
+        f"{condition.variable}, {_limits(written)}: {state}; it was {value} at "
+        f"{reading.at.isoformat()}{''.join(learned)}"
+    )
 
 
 def _start(definition: ThresholdDefinition, question: WhyQuestion) -> ConditionState:
-    """Return the stored state if it lies before the instant, else a new one from long enough before."""
+    """Return the stored state if it lies before the instant, else a new one from long enough
+    before."""
     at, covering = question.at, question.covering
     stored = question.platform.states.load_many([(definition.name, question.asset.name)]).state(0)
     if stored is not None and stored.watermark <= at:
@@ -230,7 +237,10 @@ def _describe_sample(
         )
     if len(bad) and (last is None or bad[-1] > to_millis(last[0])):
         newest = from_millis(bad[-1]).isoformat()
-        yield f"{variable} has been of bad quality since {_first_bad(bad, last).isoformat()}; its last sample is of {newest}"
+        yield (
+            f"{variable} has been of bad quality since {_first_bad(bad, last).isoformat()}; its "
+            f"last sample is of {newest}"
+        )
 
 
 def _first_bad(bad: Instants, last: tuple[datetime, float | str] | None) -> datetime:
@@ -269,4 +279,7 @@ def _written(limit: Any) -> str:
 def _clearing(definition: ThresholdDefinition, state: ConditionState) -> str:
     if state.clearing_since is None:
         return ""
-    return f"; clearing since {state.clearing_since.isoformat()}, which must hold for {spoken_duration(definition.clear_for)}"
+    return (
+        f"; clearing since {state.clearing_since.isoformat()}, which must hold for "
+        f"{spoken_duration(definition.clear_for)}"
+    )

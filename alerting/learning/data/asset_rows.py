@@ -34,7 +34,8 @@ EXCLUDED = "excluded"
 
 @dataclass(frozen=True)
 class AssetRows:
-    """The rows of one asset beside their features. `dropped`: the reason why an instant has no label, for each of these.
+    """The rows of one asset beside their features. `dropped`: the reason why an instant has no
+    label, for each of these.
 
     `fit`, `measured`: as in `Labels`.
     """
@@ -64,7 +65,8 @@ def label_asset(
     answers: Sequence[FeedbackLabel],
     suppressed: Mapping[str, Sequence[SuppressedInterval]],
 ) -> AssetRows:
-    """Label the evaluated instants of one asset, and drop those that live evaluation would not score.
+    """Label the evaluated instants of one asset, and drop those that live evaluation would not
+    score.
 
     `answers`, `suppressed`: feedback labels and suppressed intervals of all assets.
     """
@@ -102,8 +104,8 @@ def label_asset(
 class JoinedRows:
     """The rows of all assets, by asset and then by time; every field has one value for each row.
 
-    `future` has one for each lead. `label`, `part`, `weight` include the effect of operators' feedback; `label_by_data`,
-    `part_by_data` exclude it.
+    `future` has one for each lead. `label`, `part`, `weight` include the effect of operators'
+    feedback; `label_by_data`, `part_by_data` exclude it.
     """
 
     asset: npt.NDArray[np.object_]
@@ -129,7 +131,8 @@ def join_assets(
 ) -> JoinedRows:
     """Join the rows of all assets, assign their parts, and apply operators' feedback.
 
-    Rows from which no model learns are retained in validation and test alone, where live evaluation is repeated.
+    Rows from which no model learns are retained in validation and test alone, where live evaluation
+    is repeated.
     """
     at = np.concatenate([rows.at for rows in assets])
     label = np.concatenate([rows.label for rows in assets])
@@ -159,8 +162,9 @@ def join_assets(
 def _applicable(effect: Effects, part: Parts) -> Effects:
     """Return the feedback effects that apply in each part.
 
-    A problem that the data do not show counts in training alone. Metrics of validation and test rest on data, so such rows are
-    excluded there, and among the purged rows, which only a refit uses.
+    A problem that the data do not show counts in training alone. Metrics of validation and test
+    rest on data, so such rows are excluded there, and among the purged rows, which only a refit
+    uses.
     """
     positive = (effect == POSITIVE) | (effect == WEIGHTED)
     return np.where(positive & (part != "train"), LEFT_OUT, effect).astype(np.int8)

@@ -68,20 +68,23 @@ HASHED = (
 class Dataset:
     """All rows of one training, by asset and then by time.
 
-    `definition`, `revision`: name and number. `rows`: columns as `plan.columns`. Each row has a `label` (1: the problem
-    follows), an `asset`, an instant `at` (ms), a `part` (train, validation, test, purged: only for a refit, or excluded: feedback
-    puts its label in doubt). `fit`: a model may learn from the row, in any part; all rows of train are. `measured`: its
-    label counts in metrics. Rows of validation and test that are neither only show what live evaluation would have raised; their
-    label is not known. Each row has a `weight` (1, or less where the definition sets it) and a `persistence` (the problem
-    variable's last known value, higher is riskier, NaN without). `label_by_data`, `part_by_data`: label and part without any
-    feedback; only rows of train ever have another label. `answers`: counts of feedback received and used, and of rows that it
-    excluded, made positive or weighted, or confirmed. `problems`: asset, start, last, end, known_at, uncounted (see
-    `counted_problems`) of every problem known at as_of; `occurrences`: asset and the fields of `Occurrences`; `predicts`: what
-    the label asks of them. `observed`: seconds of scored rows by part and asset. `counts`: instants without a label by reason.
-    `findings`: the data quality report. `effects`: of set-points on the problem variable, None where they are not known.
-    `future`: values of the problem's variable at the leads of the definition (rows x leads), NaN where there is none.
-    `purge_ms`: length purged before every border. `hash`: over the content of
-    rows, labels and parts; the same in every process.
+    `definition`, `revision`: name and number. `rows`: columns as `plan.columns`. Each row has a
+    `label` (1: the problem follows), an `asset`, an instant `at` (ms), a `part` (train, validation,
+    test, purged: only for a refit, or excluded: feedback puts its label in doubt). `fit`: a model
+    may learn from the row, in any part; all rows of train are. `measured`: its label counts in
+    metrics. Rows of validation and test that are neither only show what live evaluation would have
+    raised; their label is not known. Each row has a `weight` (1, or less where the definition sets
+    it) and a `persistence` (the problem variable's last known value, higher is riskier, NaN
+    without). `label_by_data`, `part_by_data`: label and part without any feedback; only rows of
+    train ever have another label. `answers`: counts of feedback received and used, and of rows that
+    it excluded, made positive or weighted, or confirmed. `problems`: asset, start, last, end,
+    known_at, uncounted (see `counted_problems`) of every problem known at as_of; `occurrences`:
+    asset and the fields of `Occurrences`; `predicts`: what the label asks of them. `observed`:
+    seconds of scored rows by part and asset. `counts`: instants without a label by reason.
+    `findings`: the data quality report. `effects`: of set-points on the problem variable, None
+    where they are not known. `future`: values of the problem's variable at the leads of the
+    definition (rows x leads), NaN where there is none. `purge_ms`: length purged before every
+    border. `hash`: over the content of rows, labels and parts; the same in every process.
     """
 
     definition: str
@@ -147,11 +150,13 @@ def build_dataset(
 ) -> Dataset:
     """Build the dataset: rows on the stride grid of every asset, labelled, split and counted.
 
-    `answers`: feedback that operators had given by as_of. `suppressed`: intervals by asset in which the definition is suppressed
-    by design; their rows are in no part. `max_rows`, `memory_bytes`: as for `limit_rows`. `plan`: that of a model which is fitted
-    again. `derived`: stride and windows where the definition states none. By default both come from the training period.
-    Nothing is used that became known after as_of, or after the end of the periods. Raises UserError if `requirements` rejects the
-    definition or the data, if a part has no rows, or if there are too many rows.
+    `answers`: feedback that operators had given by as_of. `suppressed`: intervals by asset in which
+    the definition is suppressed by design; their rows are in no part. `max_rows`, `memory_bytes`:
+    as for `limit_rows`. `plan`: that of a model which is fitted again. `derived`: stride and
+    windows where the definition states none. By default both come from the training period. Nothing
+    is used that became known after as_of, or after the end of the periods. Raises UserError if
+    `requirements` rejects the definition or the data, if a part has no rows, or if there are too
+    many rows.
     """
     require_strides(definition)
     until, views, borders = _views(definition, histories, as_of)
@@ -209,7 +214,8 @@ def _plan(
     plan: FeaturePlan | None,
     derived: DerivedFeatures | None,
 ) -> tuple[FeaturePlan, DerivedFeatures | None]:
-    """Choose the plan, if none is given, from the training period; derive what neither the definition nor `derived` states."""
+    """Choose the plan, if none is given, from the training period; derive what neither the
+    definition nor `derived` states."""
     if plan is not None:
         return plan, derived
     derived = derived or derive_features(definition, training)
@@ -226,7 +232,8 @@ def _limit(
     max_rows: int | None,
     memory_bytes: int | None,
 ) -> tuple[JoinedRows, list[Finding], dict[str, int]]:
-    """Thin the rows to what the limits allow. Return them, the finding on it, and the count of those left out."""
+    """Thin the rows to what the limits allow. Return them, the finding on it, and the count of
+    those left out."""
     readings = sum(h.readings.size for h in views)
     selected, thinned = limit_rows(
         definition, plan, readings, rows.at, rows.part, rows.label, max_rows, memory_bytes
@@ -247,7 +254,8 @@ def at_stride(definition: D, plan: FeaturePlan) -> D:
 def derive_at(
     definition: TrainedDefinition, histories: Sequence[History], as_of: datetime
 ) -> DerivedFeatures | None:
-    """Derive what `build_dataset` would derive from these histories; None where the definition states stride and windows."""
+    """Derive what `build_dataset` would derive from these histories; None where the definition
+    states stride and windows."""
     _, views, borders = _views(definition, histories, as_of)
     return derive_features(definition, [point_in_time_view(h, borders.train_end) for h in views])
 
@@ -255,7 +263,8 @@ def derive_at(
 def _views(
     definition: TrainedDefinition, histories: Sequence[History], as_of: datetime
 ) -> tuple[int, list[History], Borders]:
-    """Return the end of the views (ms), the point-in-time views by the name of the asset, and the borders of the parts."""
+    """Return the end of the views (ms), the point-in-time views by the name of the asset, and the
+    borders of the parts."""
     until = min(to_millis(as_of), to_millis(definition.periods.last or as_of))
     start = None if definition.periods.start is None else to_millis(definition.periods.start)
     views = sorted(
@@ -331,5 +340,6 @@ def _problems_by_part(problems: pd.DataFrame, borders: Borders) -> dict[str, int
 def _question(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> Literal["onset", "state"]:
-    """Return the problem question of the model: `state` if any asset asks for it, otherwise `onset`."""
+    """Return the problem question of the model: `state` if any asset asks for it, otherwise
+    `onset`."""
     return "state" if any(predicts(definition, h.asset) == "state" for h in histories) else "onset"

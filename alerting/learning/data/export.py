@@ -11,9 +11,9 @@ BESIDE = ("asset", "ts", "part", "label", "weight")
 def export_table(dataset: Dataset) -> pd.DataFrame:
     """Return a table with one row per instant that is fitted on or measured.
 
-    Columns: `asset`, `ts` (UTC), `part`, `label`, `weight`, then all features under their names. Part is train, validation, test,
-    purged (too near to a border) or excluded (operators' feedback puts the label in doubt). Categories are text. Sorted by asset
-    and time.
+    Columns: `asset`, `ts` (UTC), `part`, `label`, `weight`, then all features under their names.
+    Part is train, validation, test, purged (too near to a border) or excluded (operators' feedback
+    puts the label in doubt). Categories are text. Sorted by asset and time.
     """
     beside = {
         "asset": dataset.asset.astype(str),

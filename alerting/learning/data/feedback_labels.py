@@ -1,9 +1,10 @@
 """Feedback labels: how operators' feedback changes the labels of a training.
 
-An alert that prevents its problem must not teach a model that there was none. A row is in doubt if the data label it negative
-and feedback says that the data cannot show the problem: an action prevented it, or an operator saw it where no sensor does.
-Rows in doubt are excluded, or count as positive where the definition says so; they never count as negative. Where the problem
-occurred, the data decide.
+An alert that prevents its problem must not teach a model that there was none. A row is in doubt if
+the data label it negative and feedback says that the data cannot show the problem: an action
+prevented it, or an operator saw it where no sensor does. Rows in doubt are excluded, or count as
+positive where the definition says so; they never count as negative. Where the problem occurred, the
+data decide.
 """
 
 from collections.abc import Sequence
@@ -34,9 +35,11 @@ _EFFECTS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class FeedbackLabel:
-    """Feedback on one episode by some instant. Its outcome window is (`raised`, `ends`]; `acted` lies in it, or is None.
+    """Feedback on one episode by some instant. Its outcome window is (`raised`, `ends`]; `acted`
+    lies in it, or is None.
 
-    `missed`: of a reported miss, when the problem happened; `raised` and `ends` then bound the rows that should predict it.
+    `missed`: of a reported miss, when the problem happened; `raised` and `ends` then bound the rows
+    that should predict it.
     """
 
     asset: str
@@ -50,7 +53,8 @@ class FeedbackLabel:
 def collect_feedback_labels(
     episodes: Sequence[Episode], definition: TrainedDefinition, as_of: datetime
 ) -> list[FeedbackLabel]:
-    """Collect the feedback that operators had given at as_of, by the time of the raise; skip episodes without feedback."""
+    """Collect the feedback that operators had given at as_of, by the time of the raise; skip
+    episodes without feedback."""
     answers = []
     for episode in episodes:
         given = [f for f in episode.feedback if f.at <= as_of]
@@ -70,7 +74,8 @@ def collect_feedback_labels(
 def collect_misses(
     misses: Sequence[ReportedMiss], definition: TrainedDefinition, as_of: datetime
 ) -> list[FeedbackLabel]:
-    """Return the labels of the misses reported by as_of: each is the word of an operator that the problem came unannounced."""
+    """Return the labels of the misses reported by as_of: each is the word of an operator that the
+    problem came unannounced."""
     window, found = definition.window, []
     for miss in misses:
         if miss.at <= as_of:
@@ -103,9 +108,9 @@ def relabel(
 ) -> FeedbackEffects:
     """Compute the effect of one asset's feedback on its rows.
 
-    `negative`: rows that the data label negative; feedback changes no other row. `occurred`: instants at which the problem
-    occurred. Where outcome windows of several feedback labels overlap, positive takes precedence over excluded, and excluded over
-    confirmed.
+    `negative`: rows that the data label negative; feedback changes no other row. `occurred`:
+    instants at which the problem occurred. Where outcome windows of several feedback labels
+    overlap, positive takes precedence over excluded, and excluded over confirmed.
     """
     effect = np.zeros(len(at), np.int8)
     used = 0
@@ -140,7 +145,8 @@ def _effect_of(use: FeedbackUse, answer: FeedbackLabel) -> Effect | None:
 
 
 def _in_doubt(definition: TrainedDefinition, answer: FeedbackLabel, at: Millis) -> BoolArray:
-    """Select the rows whose label window looks past the action (without an action: past the raise), until the window ends.
+    """Select the rows whose label window looks past the action (without an action: past the raise),
+    until the window ends.
 
     Of a miss: the rows whose label window holds it.
     """
@@ -152,7 +158,8 @@ def _in_doubt(definition: TrainedDefinition, answer: FeedbackLabel, at: Millis) 
 
 
 def _rows_before_action(answer: FeedbackLabel, at: Millis) -> BoolArray:
-    """Select the first row at or after the raise, and all until the action: they show the situation that the alert is about.
+    """Select the first row at or after the raise, and all until the action: they show the situation
+    that the alert is about.
 
     Of a miss: all rows that should have predicted it.
     """
@@ -168,7 +175,8 @@ def _rows_before_action(answer: FeedbackLabel, at: Millis) -> BoolArray:
 
 
 def _where_data_decide(definition: TrainedDefinition, answer: FeedbackLabel) -> tuple[int, int]:
-    """Return where an occurrence in the data makes feedback unnecessary: in the outcome window; of a miss, near it."""
+    """Return where an occurrence in the data makes feedback unnecessary: in the outcome window; of
+    a miss, near it."""
     if answer.missed is None:
         return answer.raised, answer.ends
     near = duration_millis(definition.window.length)
@@ -180,7 +188,8 @@ def _any_in(instants: Millis, after: int, until: int) -> bool:
 
 
 def describe_feedback(counts: dict[str, int]) -> str:
-    """Describe the feedback: `7 verdicts changed 212 rows: 200 left out, 12 counted as positive.`; empty without any."""
+    """Describe the feedback: `7 verdicts changed 212 rows: 200 left out, 12 counted as positive.`;
+    empty without any."""
     if not counts.get("answers"):
         return ""
     changed = sum(counts[kind] for kind in _EFFECTS)

@@ -43,7 +43,8 @@ _PLAIN = ("at", "label", "fit", "measured", "persistence", "weight", "label_by_d
 
 
 def dataset_files(dataset: Dataset) -> dict[str, bytes]:
-    """Return the dataset as Parquet (names and categories as their numbers) and JSON files by name."""
+    """Return the dataset as Parquet (names and categories as their numbers) and JSON files by
+    name."""
     levels = {name: dataset.rows[name].cat.codes.to_numpy() for name in dataset.plan.levels}
     columns = {
         name: levels.get(name, dataset.rows[name].to_numpy()) for name in dataset.plan.columns
@@ -74,7 +75,8 @@ def dataset_files(dataset: Dataset) -> dict[str, bytes]:
 
 
 def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
-    """Read the dataset that `dataset_files` wrote. Raises UserError if the rows differ from the written ones."""
+    """Read the dataset that `dataset_files` wrote. Raises UserError if the rows differ from the
+    written ones."""
     document = json.loads(files["dataset.json"])
     plan = FeaturePlan.from_document(document["plan"])
     table = pq.ParquetFile(pa.BufferReader(files["rows.parquet"]))
@@ -89,7 +91,8 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
     _give_back_memory()
     if dataset_hash(plan, rows, *(beside[name] for name in HASHED)) != document["hash"]:
         raise UserError(
-            f"the dataset of {document['definition']} was changed after it was written; train again from its beginning"
+            f"the dataset of {document['definition']} was changed after it was written; train "
+            f"again from its beginning"
         )
     return Dataset(
         **{name: document[name] for name in _STATED},
@@ -113,7 +116,8 @@ def _number_names(names: npt.NDArray[np.object_]) -> tuple[list[str], npt.NDArra
 
 
 def _rows(table: pq.ParquetFile, plan: FeaturePlan) -> pd.DataFrame:
-    """Read the features column by column into one table, so that memory never has a second copy of all of them."""
+    """Read the features column by column into one table, so that memory never has a second copy of
+    all of them."""
     numbers = [name for name in plan.columns if name not in plan.levels]
     floats: Floats = np.empty((table.metadata.num_rows, len(numbers)), order="F")
     for position, name in enumerate(numbers):
@@ -131,12 +135,14 @@ def _column(table: pq.ParquetFile, name: str) -> npt.NDArray[Any]:
 
 
 def _give_back_memory() -> None:
-    """Return to the system the memory that Arrow retains for its next table, which may be as large as this one."""
+    """Return to the system the memory that Arrow retains for its next table, which may be as large
+    as this one."""
     pa.default_memory_pool().release_unused()
 
 
 def _parquet(columns: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """Write Parquet through a buffer that passes its bytes on; a buffer that copies them stores a large table three times."""
+    """Write Parquet through a buffer that passes its bytes on; a buffer that copies them stores a
+    large table three times."""
     sink = io.BytesIO()
     pq.write_table(
         pa.table({name: pa.array(values, from_pandas=False) for name, values in columns.items()}),

@@ -13,7 +13,8 @@ from alerting.readings.history import History, Millis, duration_millis, millis
 
 
 def leads_of(definition: TrainedDefinition, plan: FeaturePlan) -> tuple[timedelta, ...]:
-    """Return the times ahead for which a model of this plan predicts values, none if it predicts the problem alone."""
+    """Return the times ahead for which a model of this plan predicts values, none if it predicts
+    the problem alone."""
     own = next((n.sampling_ms for n in plan.numbers if n.name == definition.problem.variable), None)
     return definition.leads(None if own is None else timedelta(milliseconds=own))
 
@@ -21,9 +22,11 @@ def leads_of(definition: TrainedDefinition, plan: FeaturePlan) -> tuple[timedelt
 def future_values(
     definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis
 ) -> Floats:
-    """Return the last value of the problem's variable between each lead and the one before it (rows x leads), NaN without one.
+    """Return the last value of the problem's variable between each lead and the one before it (rows
+    x leads), NaN without one.
 
-    The first begins after the gap. NaN also where the history ends before the lead, because a later value may follow.
+    The first begins after the gap. NaN also where the history ends before the lead, because a later
+    value may follow.
     """
     leads, name = leads_of(definition, plan), definition.problem.variable
     found = np.full((len(at), len(leads)), np.nan)

@@ -1,7 +1,8 @@
 """Labels: whether the problem follows each instant, or why that is unknown.
 
-`onset` asks whether a problem starts in (t + gap, t + gap + horizon]; `state` whether the condition holds at some sample there,
-or an event goes on. With `horizon: 0s` the window is the stride that ends at t.
+`onset` asks whether a problem starts in (t + gap, t + gap + horizon]; `state` whether the condition
+holds at some sample there, or an event goes on. With `horizon: 0s` the window is the stride that
+ends at t.
 """
 
 from collections.abc import Sequence
@@ -38,10 +39,12 @@ NO_SAMPLE = "no_sample"
 class Labels:
     """Labels of instants: 1 or 0.
 
-    `reason`: why an instant does not count (`why_not_counted`), or why its label is not known: its window reaches past the known
-    data (`immature`), or has no sample of the problem's variable (`no_sample`: unknown is not negative); "" where it is known.
-    `counted`: whether live evaluation scores the instant. `fit`, `measured`: whether a model may learn from the row, and whether
-    metrics count it. `problems`, `occurrences`: results of `counted_problems` and `find_occurrences`.
+    `reason`: why an instant does not count (`why_not_counted`), or why its label is not known: its
+    window reaches past the known data (`immature`), or has no sample of the problem's variable
+    (`no_sample`: unknown is not negative); "" where it is known. `counted`: whether live evaluation
+    scores the instant. `fit`, `measured`: whether a model may learn from the row, and whether
+    metrics count it. `problems`, `occurrences`: results of `counted_problems` and
+    `find_occurrences`.
     """
 
     label: npt.NDArray[np.int8]
@@ -63,10 +66,10 @@ def label_instants(
 ) -> Labels:
     """Label the instants (increasing) of one asset from the point-in-time view at `as_of` (ms).
 
-    A problem that is known makes the label 1, also if the window reaches past the known data. Metrics count such rows only where
-    the recording ended with the problem before the window did: of the last window before `as_of` only the positive labels are
-    known. Between its start and the moment at which it is known, metrics count the rows of an onset, and no model learns from
-    them.
+    A problem that is known makes the label 1, also if the window reaches past the known data.
+    Metrics count such rows only where the recording ended with the problem before the window did:
+    of the last window before `as_of` only the positive labels are known. Between its start and the
+    moment at which it is known, metrics count the rows of an onset, and no model learns from them.
     """
     problem = definition.problem
     problems, occurrences = (
@@ -105,8 +108,9 @@ def label_instants(
 def persistence(definition: TrainedDefinition, history: History, at: Millis) -> Floats:
     """Return the risk of the last known value of the problem's variable (`risk_of`); NaN without.
 
-    Of a problem that is one value, or conditions of several variables: 1 where it was last known to hold, else 0. NaN for events,
-    and where the model may not see a variable of the problem: a comparison with what it may not see would be unfair.
+    Of a problem that is one value, or conditions of several variables: 1 where it was last known to
+    hold, else 0. NaN for events, and where the model may not see a variable of the problem: a
+    comparison with what it may not see would be unfair.
     """
     problem = definition.problem
     if not definition.sees_problem:
@@ -131,7 +135,8 @@ def _any_between(instants: Millis, after: Millis, until: Millis) -> BoolArray:
 
 
 def _any_ongoing(problems: pd.DataFrame, after: Millis, until: Millis) -> BoolArray:
-    """Return, for each row, whether any of the disjoint problems goes on at some instant of (after, until]."""
+    """Return, for each row, whether any of the disjoint problems goes on at some instant of (after,
+    until]."""
     start, end = millis(problems["start"]), millis(problems["end"])
     over = np.where(end == NOT_YET, FAR_FUTURE, end)
     return np.searchsorted(start, until, side="right") > np.searchsorted(over, after, side="right")
@@ -140,7 +145,8 @@ def _any_ongoing(problems: pd.DataFrame, after: Millis, until: Millis) -> BoolAr
 def _ended_with_problem(
     problem: Problem, history: History, samples: Millis, occurrences: Occurrences
 ) -> bool:
-    """Return whether the recording ends inside a known problem or its recovery: run to failure, or silent during repair."""
+    """Return whether the recording ends inside a known problem or its recovery: run to failure, or
+    silent during repair."""
     recorded = _recorded(problem, history, samples)
     return bool(len(recorded)) and bool(
         (occurrences.recovered_at[occurrences.lasted] > recorded[-1]).any()
@@ -148,9 +154,11 @@ def _ended_with_problem(
 
 
 def last_known_instant(problem: Problem, history: History, samples: Millis, as_of: int) -> int:
-    """Return the instant (ms) up to which the truth is known: as_of minus the delay, at most the instant of the next due value.
+    """Return the instant (ms) up to which the truth is known: as_of minus the delay, at most the
+    instant of the next due value.
 
-    Events are known as long as the asset has readings: the end of the readings is the end of recording.
+    Events are known as long as the asset has readings: the end of the readings is the end of
+    recording.
     """
     samples = _recorded(problem, history, samples)
     if not len(samples):
@@ -160,7 +168,8 @@ def last_known_instant(problem: Problem, history: History, samples: Millis, as_o
 
 
 def _recorded(problem: Problem, history: History, samples: Millis) -> Millis:
-    """Return the instants (ms) that show that the truth was recorded: samples of the problem; for events any reading."""
+    """Return the instants (ms) that show that the truth was recorded: samples of the problem; for
+    events any reading."""
     return samples if problem.event is None else millis(pd.DatetimeIndex(history.readings.index))
 
 

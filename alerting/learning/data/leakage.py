@@ -1,4 +1,5 @@
-"""Leak suspects: variables that predict the label too well, or show the problem's variable before its delay has passed."""
+"""Leak suspects: variables that predict the label too well, or show the problem's variable before
+its delay has passed."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -16,11 +17,13 @@ from alerting.readings.history import History
 KNOWS = 0.95
 """Average precision of a single column, from which on its variable is suspect."""
 LIFT = 0.5
-"""And at least this share of the way from prevalence to perfection, so that frequent problems make no suspects."""
+"""And at least this share of the way from prevalence to perfection, so that frequent problems make
+no suspects."""
 ROWS_AT_MOST = 20_000
 LEAST_POSITIVES = 10
 COPIES = 0.99
-"""Rank correlation with the problem's variable at the same time stamps, from which on a variable is its copy."""
+"""Rank correlation with the problem's variable at the same time stamps, from which on a variable is
+its copy."""
 LEAST_VALUES = 30
 
 
@@ -31,10 +34,11 @@ def leak_suspects(
     rows: pd.DataFrame,
     label: npt.NDArray[np.int8],
 ) -> list[Finding]:
-    """Find leak suspects among the variables and events of a plan, and a variable of the problem that the model may not see.
+    """Find leak suspects among the variables and events of a plan, and a variable of the problem
+    that the model may not see.
 
-    `rows`, `label`: those of the training part; `histories`: its readings. A suspect stays in the dataset: a strong cause looks
-    the same as a leak, and only a person can tell them apart.
+    `rows`, `label`: those of the training part; `histories`: its readings. A suspect stays in the
+    dataset: a strong cause looks the same as a leak, and only a person can tell them apart.
     """
     suspects = [
         *_early_copies(definition, plan, histories),
@@ -46,10 +50,12 @@ def leak_suspects(
 def _unseen_problem(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> Iterator[Finding]:
-    """Find that what the problem's variables showed last is no rival: several, or some that the model may not see."""
+    """Find that what the problem's variables showed last is no rival: several, or some that the
+    model may not see."""
     if definition.problem.combination is not None and definition.sees_problem:
         message = (
-            "The problem has several variables: what they showed last, persistence, is no candidate; the chosen model is "
+            "The problem has several variables: what they showed last, persistence, is no "
+            "candidate; the chosen model is "
             "compared with it."
         )
         yield Finding("unseen_problem", None, None, "kept", message)
@@ -67,7 +73,8 @@ def _unseen_problem(
         else "exclude or include leave it out"
     )
     message = (
-        f"The model may not see {', '.join(unseen)} ({why}): its last known value, persistence, is no candidate, and the model "
+        f"The model may not see {', '.join(unseen)} ({why}): its last known value, persistence, is "
+        f"no candidate, and the model "
         "is not compared with it."
     )
     yield Finding("unseen_problem", None, None, "kept", message)
@@ -79,7 +86,8 @@ def _knowing_alone(
     rows: pd.DataFrame,
     label: npt.NDArray[np.int8],
 ) -> Iterator[Finding]:
-    """Find sources of which one column predicts the label, by high or low values; the problem's own known past is no leak."""
+    """Find sources of which one column predicts the label, by high or low values; the problem's own
+    known past is no leak."""
     chosen, weight = _sample(label)
     if label[chosen].sum() < LEAST_POSITIVES:
         return
@@ -96,14 +104,16 @@ def _knowing_alone(
     for source, (ap, name) in best.items():
         if ap >= KNOWS and ap - prevalence >= LIFT * (1 - prevalence):
             message = (
-                f"{source} alone nearly knows the label (column {name}: average precision {ap:.2f}): it is kept; make sure that "
+                f"{source} alone nearly knows the label (column {name}: average precision "
+                f"{ap:.2f}): it is kept; make sure that "
                 "its values are known before the problem, set its delay, or exclude it."
             )
             yield Finding("leak_suspect", source, ap, "kept", message)
 
 
 def _sample(label: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Draw evenly spaced rows of each class, at most ROWS_AT_MOST, each with the number of rows that it represents."""
+    """Draw evenly spaced rows of each class, at most ROWS_AT_MOST, each with the number of rows
+    that it represents."""
     chosen, weight = [], []
     for value in (0, 1):
         of_class = np.flatnonzero(label == value)
@@ -114,7 +124,8 @@ def _sample(label: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int64], Floats]
 
 
 def _precision(score: Floats, label: npt.NDArray[np.int8], weight: Floats) -> float:
-    """Compute the weighted average precision; a missing value ranks lowest, and equal values are one step."""
+    """Compute the weighted average precision; a missing value ranks lowest, and equal values are
+    one step."""
     order = np.argsort(-np.where(np.isnan(score), -np.inf, score), kind="stable")
     ranked = np.where(np.isnan(score), -np.inf, score)[order]
     hits, all_ = np.cumsum(label[order] * weight[order]), np.cumsum(weight[order])
@@ -133,8 +144,10 @@ def _early_copies(
         strongest = max(likeness, default=0.0)
         if strongest >= COPIES:
             message = (
-                f"{number.name} moves with {problem} at the same time stamps (rank correlation {strongest:.2f}) but is taken "
-                f"as known earlier: it is kept; if both come from one measurement, give it the delay of {problem}, or exclude it."
+                f"{number.name} moves with {problem} at the same time stamps (rank correlation "
+                f"{strongest:.2f}) but is taken "
+                f"as known earlier: it is kept; if both come from one measurement, give it the "
+                f"delay of {problem}, or exclude it."
             )
             yield Finding("leak_suspect", number.name, strongest, "kept", message)
 

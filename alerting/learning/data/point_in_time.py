@@ -25,8 +25,9 @@ from alerting.readings.long_history import LongHistory
 def point_in_time_view(history: History, until: int, start: int | None = None) -> History:
     """Return the point-in-time view of a history at `until` (ms).
 
-    It has the values whose delay had passed, the events that had started, and the ends that had come. Readings before `start`
-    are excluded too; events are not, because their recency looks back without limit.
+    It has the values whose delay had passed, the events that had started, and the ends that had
+    come. Readings before `start` are excluded too; events are not, because their recency looks back
+    without limit.
     """
     ts = millis(pd.DatetimeIndex(history.readings.index))
     first = 0 if start is None else int(np.searchsorted(ts, start, side="left"))
@@ -68,7 +69,8 @@ def evaluated_instants(
 ) -> Millis:
     """Return the instants (ms) of (start, end] that are evaluated: the stride grid.
 
-    Of the unit just made only those with a value of the plan's variables, known at once, in the stride before them.
+    Of the unit just made only those with a value of the plan's variables, known at once, in the
+    stride before them.
     """
     if not definition.is_of_unit:
         return grid(start, end, plan.stride_ms)
@@ -85,14 +87,16 @@ def evaluated_instants(
 def is_known(
     definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis
 ) -> npt.NDArray[np.bool_]:
-    """Return at which instants a model is asked: some value is known, and the last one of the variable that it must know."""
+    """Return at which instants a model is asked: some value is known, and the last one of the
+    variable that it must know."""
     return has_any_value(plan, history, at) & has_needed_value(definition, plan, history, at)
 
 
 def has_needed_value(
     definition: TrainedDefinition, plan: FeaturePlan, history: History, at: Millis
 ) -> npt.NDArray[np.bool_]:
-    """Return where the column `last` of the variable that a definition must know has a value; everywhere without one."""
+    """Return where the column `last` of the variable that a definition must know has a value;
+    everywhere without one."""
     name = definition.must_know
     if name is None:
         return np.ones(len(at), np.bool_)
@@ -106,10 +110,11 @@ def has_needed_value(
 
 
 def has_any_value(plan: FeaturePlan, history: History, at: Millis) -> npt.NDArray[np.bool_]:
-    """Return whether any value of the plan's variables is known in the longest window before each instant.
+    """Return whether any value of the plan's variables is known in the longest window before each
+    instant.
 
-    An instant without any value is unknown. A value that is carried forward for longer counts only in a plan without other
-    variables: it would stay in force while every sensor is silent.
+    An instant without any value is unknown. A value that is carried forward for longer counts only
+    in a plan without other variables: it would stay in force while every sensor is silent.
     """
     has_value = np.zeros(len(at), np.bool_)
     ts = millis(pd.DatetimeIndex(history.readings.index))

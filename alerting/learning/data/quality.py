@@ -1,4 +1,5 @@
-"""The data quality report of a training: each oddity, the number that shows it, and its consequence."""
+"""The data quality report of a training: each oddity, the number that shows it, and its
+consequence."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,14 +22,18 @@ from alerting.readings.sample_quality import NO_INSTANTS, Instants, among
 
 FEW_PROBLEMS = 10
 FLAT_SAMPLES, FLAT_TIMES, LIVELY = 30, 10, 10
-"""A sensor with at least LIVELY different values is stuck where FLAT_SAMPLES of them, and FLAT_TIMES its usual run, are equal."""
+"""A sensor with at least LIVELY different values is stuck where FLAT_SAMPLES of them, and
+FLAT_TIMES its usual run, are equal."""
 STEPS, SLOW = 3, 5
-"""STEPS plateaus or more that fill half of the time, or return to the same values, are those of a set-point. A variable is slow
-where its values lie SLOW times as far apart as the readings of its asset, as those of a laboratory do."""
+"""STEPS plateaus or more that fill half of the time, or return to the same values, are those of a
+set-point. A variable is slow where its values lie SLOW times as far apart as the readings of its
+asset, as those of a laboratory do."""
 GAP_SAMPLES, GAP_SHARE = 10, 0.01
-"""A gap is longer than GAP_SAMPLES usual distances; gaps are reported where they take GAP_SHARE of the time."""
+"""A gap is longer than GAP_SAMPLES usual distances; gaps are reported where they take GAP_SHARE of
+the time."""
 IRREGULAR, IRREGULAR_SHARE = 0.5, 0.2
-"""Sampling is irregular where this share of the distances lies further from the median than IRREGULAR times it."""
+"""Sampling is irregular where this share of the distances lies further from the median than
+IRREGULAR times it."""
 
 
 def find_oddities(
@@ -39,7 +44,8 @@ def find_oddities(
 ) -> list[Finding]:
     """Find every oddity of readings and events.
 
-    `histories`: those of the training period; `problems`: the number of problems that began in each part.
+    `histories`: those of the training period; `problems`: the number of problems that began in each
+    part.
     """
     return [
         *_silent_assets(histories),
@@ -75,11 +81,17 @@ def _left_out(
             continue
         different = len(pd.unique(np.concatenate([_values(h, name) for h in histories])))
         if different > MOST_LEVELS:
-            message = f"{name} is a category with {different} values in training, more than {MOST_LEVELS}: it is left out."
+            message = (
+                f"{name} is a category with {different} values in training, more than "
+                f"{MOST_LEVELS}: it is left out."
+            )
             yield Finding("too_many_levels", name, different, "left out", message)
         else:
             within = " within its engineering range" if different else ""
-            message = f"{name} has no value{within} in the training period: it is left out, and no recommendation can change it."
+            message = (
+                f"{name} has no value{within} in the training period: it is left out, and no "
+                f"recommendation can change it."
+            )
             yield Finding("no_value", name, 0, "left out", message)
 
 
@@ -105,14 +117,16 @@ def _flat(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
                 flat, longest = flat + int(stuck.sum()), max(longest, int(stuck.max(initial=0)))
         if flat:
             message = (
-                f"{number.name} repeats one value {longest} times in a row, and {flat} of its {total} values are in such runs, "
+                f"{number.name} repeats one value {longest} times in a row, and {flat} of its "
+                f"{total} values are in such runs, "
                 "although it varies otherwise: its sensor was probably stuck; the values are kept."
             )
             yield Finding("flat", number.name, flat / total, "kept", message)
 
 
 def _is_set_or_slow(history: History, number: NumberSource) -> bool:
-    """Return whether equal values in a row are usual: an operator sets them, or a laboratory measures them."""
+    """Return whether equal values in a row are usual: an operator sets them, or a laboratory
+    measures them."""
     variable, line = history.asset.variables.get(number.name), np.diff(_index(history))
     if variable is not None and (variable.controllable or history.delay(number.name)):
         return True
@@ -122,7 +136,8 @@ def _is_set_or_slow(history: History, number: NumberSource) -> bool:
 
 
 def _stuck_runs(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Return the lengths of runs of equal values that are far longer than is usual for this sensor; none for steps."""
+    """Return the lengths of runs of equal values that are far longer than is usual for this sensor;
+    none for steps."""
     first = np.append(0, np.flatnonzero(values[1:] != values[:-1]) + 1)
     lengths = np.diff(np.append(first, len(values)))
     long = lengths >= max(FLAT_SAMPLES, FLAT_TIMES * float(np.quantile(lengths, 0.95)))
@@ -139,7 +154,10 @@ def _asset_gaps(histories: Sequence[History]) -> Iterator[Finding]:
         found = _gaps_of(_index(history), None)
         if found is not None and found.share >= GAP_SHARE:
             name = history.asset.name
-            message = f"{name} has {found.message}: windows that lie in them have no value; rows without any are left out."
+            message = (
+                f"{name} has {found.message}: windows that lie in them have no value; rows without "
+                f"any are left out."
+            )
             yield Finding("gaps", name, found.share, "left out", message)
 
 
@@ -150,7 +168,10 @@ def _gaps(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
             found = _gaps_of(_times(history, number.name), number.sampling_ms)
             whole = _gaps_of(_index(history), None)
             if found is not None and found.share >= GAP_SHARE + 2 * (whole.share if whole else 0.0):
-                message = f"{number.name} of {history.asset.name} has {found.message}: it is missing there, the rows are kept."
+                message = (
+                    f"{number.name} of {history.asset.name} has {found.message}: it is missing "
+                    f"there, the rows are kept."
+                )
                 yield Finding("gaps", number.name, found.share, "kept", message)
 
 
@@ -190,8 +211,10 @@ def _irregular(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Find
         share = float(np.mean(np.abs(distances - usual) > IRREGULAR * usual))
         if share > IRREGULAR_SHARE:
             message = (
-                f"{number.name} comes irregularly: {share:.0%} of the distances between its values are far from the usual "
-                f"{_about(int(usual))}; its windows count by time, and its share of missing values is rough."
+                f"{number.name} comes irregularly: {share:.0%} of the distances between its values "
+                f"are far from the usual "
+                f"{_about(int(usual))}; its windows count by time, and its share of missing values "
+                f"is rough."
             )
             yield Finding("irregular", number.name, share, "kept", message)
 
@@ -209,7 +232,8 @@ def _duplicates(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Fin
         twin = first.setdefault(hash(b"".join((c + 0.0).tobytes() for c in columns)), number)
         if twin is not number:
             message = (
-                f"{number.name} has the same values as {twin.name} throughout: both are kept and share their importance; "
+                f"{number.name} has the same values as {twin.name} throughout: both are kept and "
+                f"share their importance; "
                 "exclude one of them."
             )
             yield Finding("duplicate", number.name, 1, "kept", message)
@@ -231,7 +255,8 @@ def _out_of_range(
                 else ""
             )
             message = (
-                f"{number.name} has {wrong} values outside its engineering range in the training period: "
+                f"{number.name} has {wrong} values outside its engineering range in the training "
+                f"period: "
                 f"they are left out of every feature{exception}; correct them or the range."
             )
             yield Finding("out_of_range", number.name, wrong, "left out", message)
@@ -245,7 +270,8 @@ def _bad_quality(definition: TrainedDefinition, histories: Sequence[History]) ->
         if bad:
             share = bad / (bad + sum(len(_values(h, name)) for h in histories))
             message = (
-                f"{name} has {bad} samples of bad quality in the training period, {share:.1%} of all: "
+                f"{name} has {bad} samples of bad quality in the training period, {share:.1%} of "
+                f"all: "
                 "they have no value, and count as missing in every feature and label."
             )
             yield Finding("bad_quality", name, share, "left out", message)
@@ -257,7 +283,8 @@ def _uncertain(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Find
         if uncertain:
             share = uncertain / sum(len(_values(h, name)) for h in histories)
             message = (
-                f"{name} has {uncertain} samples of uncertain quality in the training period, {share:.1%} of its values: "
+                f"{name} has {uncertain} samples of uncertain quality in the training period, "
+                f"{share:.1%} of its values: "
                 "they are used like good ones."
             )
             yield Finding("uncertain", name, share, "kept", message)
@@ -274,7 +301,10 @@ def _unmatched_events(
     types = event_types(histories)
     for pattern in definition.features.events:
         if not matching(types, [pattern]):
-            message = f"No event type matches {pattern!r} of features.events: it gives no features; the types are {sorted(types)}."
+            message = (
+                f"No event type matches {pattern!r} of features.events: it gives no features; the "
+                f"types are {sorted(types)}."
+            )
             yield Finding("unmatched_events", pattern, 0, "left out", message)
 
 
@@ -296,7 +326,8 @@ def _carried_forward(plan: FeaturePlan, histories: Sequence[History]) -> Iterato
             max((np.diff(_times(h, carried.name)).max(initial=0) for h in histories), default=0)
         )
         message = (
-            f"{carried.name} comes up to {_about(longest)} apart: its last value holds until the next one, for at most "
+            f"{carried.name} comes up to {_about(longest)} apart: its last value holds until the "
+            f"next one, for at most "
             f"{_about(carried.span_ms)}; set carry_forward of the variable if that is wrong."
         )
         yield Finding("carried_forward", carried.name, carried.span_ms / 1000, "kept", message)

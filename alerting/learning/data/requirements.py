@@ -16,10 +16,12 @@ from alerting.readings.history import History, millis
 
 
 def require_strides(definition: TrainedDefinition) -> None:
-    """Require a horizon that is at least one stride. Raises UserError if the horizon is shorter than the stride."""
+    """Require a horizon that is at least one stride. Raises UserError if the horizon is shorter
+    than the stride."""
     if not definition.is_of_unit and definition.horizon < definition.stride:
         raise UserError(
-            f"{definition.name}: the horizon {format_duration(definition.horizon)} is shorter than the stride "
+            f"{definition.name}: the horizon {format_duration(definition.horizon)} is shorter than "
+            f"the stride "
             f"{format_duration(definition.stride)}, so a problem between two "
             "evaluated instants is never predicted; lengthen horizon or shorten features.stride"
         )
@@ -28,7 +30,8 @@ def require_strides(definition: TrainedDefinition) -> None:
 def readings_interval(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> tuple[int, int]:
-    """Return the instants (ms) just before the first and of the last reading of any asset. Raises UserError without readings."""
+    """Return the instants (ms) just before the first and of the last reading of any asset. Raises
+    UserError without readings."""
     intervals = [
         millis(pd.DatetimeIndex(h.readings.index[[0, -1]])) for h in histories if len(h.readings)
     ]
@@ -38,32 +41,37 @@ def readings_interval(
             or f"assets that match {', '.join(definition.assets)}"
         )
         raise UserError(
-            f"{definition.name}: no readings of {names} in the period it may learn from; import readings, "
+            f"{definition.name}: no readings of {names} in the period it may learn from; import "
+            f"readings, "
             "or check assets, periods and as_of"
         )
     return int(min(first for first, _ in intervals)) - 1, int(max(last for _, last in intervals))
 
 
 def require_problem(definition: TrainedDefinition, histories: Sequence[History]) -> None:
-    """Require the problem in data. Raises UserError if no asset has the problem's event type, or any value of its variables."""
+    """Require the problem in data. Raises UserError if no asset has the problem's event type, or
+    any value of its variables."""
     problem = definition.problem
     if problem.event is not None:
         types = event_types(histories)
         if not matching(types, [problem.event]):
             raise UserError(
                 f"{definition.name}: no event type matches the problem's event {problem.event!r}"
-                f"{_suggest(problem.event, types)}; import events of that type or correct problem.event"
+                f"{_suggest(problem.event, types)}; import events of that type or correct "
+                f"problem.event"
             )
         return
     names = {str(v) for h in histories for v in (*h.asset.variables, *h.readings.columns)}
     for name in problem.variables:
         if name not in names:
             raise UserError(
-                f"{definition.name}: no asset has the problem's variable {name!r}{_suggest(name, names)}; correct the problem"
+                f"{definition.name}: no asset has the problem's variable "
+                f"{name!r}{_suggest(name, names)}; correct the problem"
             )
         if not any(name in h.readings and h.readings[name].notna().any() for h in histories):
             raise UserError(
-                f"{definition.name}: the problem's variable {name} has no value at all in the period it may learn from; "
+                f"{definition.name}: the problem's variable {name} has no value at all in the "
+                f"period it may learn from; "
                 "import its values, or name another variable"
             )
 
@@ -78,7 +86,8 @@ def require_both_classes(
     problems: int,
     oddities: Sequence[Finding],
 ) -> None:
-    """Require training labels of both classes. Raises UserError, with the first oddities of the data, if all labels are alike."""
+    """Require training labels of both classes. Raises UserError, with the first oddities of the
+    data, if all labels are alike."""
     positive = int(label.sum())
     if 0 < positive < len(label):
         return
@@ -88,8 +97,10 @@ def require_both_classes(
         else "every row is followed by the problem"
     )
     raise UserError(
-        f"{definition.name}: in the training period {which} ({len(label)} rows, {problems} problems in all periods together), "
-        "so the model has no two classes to separate; check the problem's limit or event, or use a history with both"
+        f"{definition.name}: in the training period {which} ({len(label)} rows, {problems} "
+        f"problems in all periods together), "
+        "so the model has no two classes to separate; check the problem's limit or event, or use a "
+        "history with both"
         f"{_describe_oddities([f for f in oddities if f.kind != 'few_problems'])}"
     )
 

@@ -1,7 +1,9 @@
-"""The limit on the rows of a training: above it, training rows are thinned evenly in time, and a finding says so.
+"""The limit on the rows of a training: above it, training rows are thinned evenly in time, and a
+finding says so.
 
-It applies before any feature is computed. Without a setting the limit follows from the machine's memory: half of it fits the
-cells of the readings and of the rows, each with BYTES_PER_CELL at the peak of a training.
+It applies before any feature is computed. Without a setting the limit follows from the machine's
+memory: half of it fits the cells of the readings and of the rows, each with BYTES_PER_CELL at the
+peak of a training.
 """
 
 from typing import Final
@@ -30,7 +32,8 @@ def count_cells(plan: FeaturePlan) -> int:
 
 
 def default_max_rows(memory_bytes: int, cells: int, readings: int) -> int:
-    """Return the number of rows of `cells` cells that fit, beside the values of the readings, into half of a machine's memory."""
+    """Return the number of rows of `cells` cells that fit, beside the values of the readings, into
+    half of a machine's memory."""
     return max(0, (memory_bytes // 2 // BYTES_PER_CELL - readings) // cells)
 
 
@@ -46,10 +49,12 @@ def limit_rows(
 ) -> tuple[BoolArray, Finding | None]:
     """Select the rows to retain, and describe the selection as a finding.
 
-    All rows are retained, or of training only every k-th instant, so that at most `max_rows` remain. `max_rows`: None for the
-    number that `memory_bytes` allow (None: any number). `readings`: values of the readings. Both classes are thinned alike, on
-    the same instants of all assets; validation and test stay whole, because episodes are evaluated on them.
-    Raises UserError, with the numbers, if even one in fifty training rows is too many, or leaves one class.
+    All rows are retained, or of training only every k-th instant, so that at most `max_rows`
+    remain. `max_rows`: None for the number that `memory_bytes` allow (None: any number).
+    `readings`: values of the readings. Both classes are thinned alike, on the same instants of all
+    assets; validation and test stay whole, because episodes are evaluated on them. Raises
+    UserError, with the numbers, if even one in fifty training rows is too many, or leaves one
+    class.
     """
     everything = np.ones(len(at), np.bool_)
     reason = "set by ALERTING_MAX_TRAINING_ROWS"
@@ -57,7 +62,10 @@ def limit_rows(
         if memory_bytes is None:
             return everything, None
         max_rows = default_max_rows(memory_bytes, count_cells(plan), readings)
-        reason = f"half of {memory_bytes >> 20} MiB of memory, for {len(plan.columns)} columns and {readings} values of readings"
+        reason = (
+            f"half of {memory_bytes >> 20} MiB of memory, for {len(plan.columns)} columns and "
+            f"{readings} values of readings"
+        )
     if len(at) <= max_rows:
         return everything, None
     train = part == "train"
@@ -69,12 +77,16 @@ def limit_rows(
             break
         if selected.sum() <= max_rows:
             message = (
-                f"Only every {every}. instant of the training period was kept ({len(left)} of {int(train.sum())} rows): "
+                f"Only every {every}. instant of the training period was kept ({len(left)} of "
+                f"{int(train.sum())} rows): "
                 f"the dataset has {len(at)} rows, and {max_rows} are allowed ({reason})."
             )
             return selected, Finding(THINNED, None, float(every), "left out", message)
     raise UserError(
-        f"{definition.name}: the dataset has {len(at)} rows, {int((~train).sum())} of them outside of the training period, and "
-        f"{max_rows} are allowed ({reason}); even a small part of the training rows beside the others is too much. Lengthen "
-        "features.stride, use fewer variables or windows, or allow more with ALERTING_MAX_TRAINING_ROWS"
+        f"{definition.name}: the dataset has {len(at)} rows, {int((~train).sum())} of them outside "
+        f"of the training period, and "
+        f"{max_rows} are allowed ({reason}); even a small part of the training rows beside the "
+        f"others is too much. Lengthen "
+        "features.stride, use fewer variables or windows, or allow more with "
+        "ALERTING_MAX_TRAINING_ROWS"
     )

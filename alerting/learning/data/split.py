@@ -1,4 +1,5 @@
-"""The split by time into train, validation and test, purged so that no part sees data of the next one."""
+"""The split by time into train, validation and test, purged so that no part sees data of the next
+one."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -22,7 +23,8 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Borders:
-    """The parts in ms: train is (start, train_end], validation (validation, validation_end], test (test, end].
+    """The parts in ms: train is (start, train_end], validation (validation, validation_end], test
+    (test, end].
 
     They follow one another, without a gap unless the definition gives dates.
     """
@@ -36,7 +38,8 @@ class Borders:
 
 
 class Parted(Protocol):
-    """Rows with their instants (ms) and parts, and the length of the purge that their features and labels need."""
+    """Rows with their instants (ms) and parts, and the length of the purge that their features and
+    labels need."""
 
     @property
     def at(self) -> Millis: ...
@@ -49,7 +52,8 @@ class Parted(Protocol):
 
 
 def split_borders(definition: TrainedDefinition, start: int, end: int) -> Borders:
-    """Cut one interval, common to all assets: the newest part is test, the part before it validation, the rest train.
+    """Cut one interval, common to all assets: the newest part is test, the part before it
+    validation, the rest train.
 
     Shares are of the interval; a length ends where the next part begins; dates are as given.
     """
@@ -57,7 +61,8 @@ def split_borders(definition: TrainedDefinition, start: int, end: int) -> Border
     validation, test = periods.validation, periods.test
     if isinstance(validation, float) and isinstance(test, float) and validation + test >= 1:
         raise UserError(
-            f"{definition.name}: periods.validation {validation} and periods.test {test} leave nothing to "
+            f"{definition.name}: periods.validation {validation} and periods.test {test} leave "
+            f"nothing to "
             "train on; they must add up to less than 1, for example 0.2 and 0.2"
         )
     test_start = _start_of(test, end, span)
@@ -93,15 +98,16 @@ def _end_of(period: timedelta | Dates | float | None, following: int) -> int:
 def purge_length(definition: TrainedDefinition, plan: FeaturePlan) -> int:
     """Return how far before a border (ms) rows are purged.
 
-    The label of a row reaches gap + horizon + `for` ahead, and the rows after the border look the plan's reach back. The recency
-    of events is exempt.
+    The label of a row reaches gap + horizon + `for` ahead, and the rows after the border look the
+    plan's reach back. The recency of events is exempt.
     """
     label = definition.gap + definition.horizon + definition.problem.hold
     return duration_millis(label) + plan.reach_ms
 
 
 def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
-    """Assign a part to each instant. The purge shortens the earlier part at each border, so that the later one stays whole."""
+    """Assign a part to each instant. The purge shortens the earlier part at each border, so that
+    the later one stays whole."""
     part = np.full(len(at), PURGED, dtype=object)
     train_end = min(borders.train_end, borders.validation - purge_ms)
     validation_end = min(borders.validation_end, borders.test - purge_ms)
@@ -115,7 +121,8 @@ def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
 def require_all_parts(
     definition: TrainedDefinition, part: Parts, borders: Borders, purge_ms: int
 ) -> None:
-    """Require rows in all parts. Raises UserError, with the numbers and what to change, if a part has no row."""
+    """Require rows in all parts. Raises UserError, with the numbers and what to change, if a part
+    has no row."""
     spans = (
         borders.train_end - borders.start,
         borders.validation_end - borders.validation,
@@ -125,10 +132,14 @@ def require_all_parts(
     for name, span in zip(PARTS, spans, strict=True):
         if not (part == name).any():
             raise UserError(
-                f"{definition.name}: the {name.replace('train', 'training')} period has no usable row. The readings from "
-                f"{from_millis(borders.start).isoformat()} to {from_millis(borders.end).isoformat()} leave it {_about(span)}; "
-                f"of that the purge takes {describe_window(purge_ms)} before a border (gap + horizon + for: "
-                f"{describe_window(label)}, longest window: {describe_window(purge_ms - label)}), and the newest "
+                f"{definition.name}: the {name.replace('train', 'training')} period has no usable "
+                f"row. The readings from "
+                f"{from_millis(borders.start).isoformat()} to "
+                f"{from_millis(borders.end).isoformat()} leave it {_about(span)}; "
+                f"of that the purge takes {describe_window(purge_ms)} before a border (gap + "
+                f"horizon + for: "
+                f"{describe_window(label)}, longest window: {describe_window(purge_ms - label)}), "
+                f"and the newest "
                 "labels are not known yet. Import a longer history, "
                 "shorten features.windows or the horizon, or change periods"
             )
@@ -137,8 +148,8 @@ def require_all_parts(
 def walk_forward_folds(dataset: Parted, n: int) -> list[tuple[Positions, Positions]]:
     """Return `n` folds inside train as positions (fitted on, scored on).
 
-    The train period is cut into n + 1 equal intervals. Each but the first is scored after all before it, purged as at the borders
-    of the parts. A fold may be empty on either side.
+    The train period is cut into n + 1 equal intervals. Each but the first is scored after all
+    before it, purged as at the borders of the parts. A fold may be empty on either side.
     """
     train = np.flatnonzero(dataset.part == "train")
     at = dataset.at[train]

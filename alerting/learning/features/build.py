@@ -1,10 +1,12 @@
-"""Feature rows for a model: the point-in-time view of an asset at given instants, column by column as its plan says.
+"""Feature rows for a model: the point-in-time view of an asset at given instants, column by column
+as its plan says.
 
-A value is known at ts + delay; a window of length w at t covers the known times (t - w, t]. The last value of a variable is
-carried forward until the next one is known, at most as long as the plan says. A row depends only on its windows and on values
-carried forward (events' recency: on nothing after t). So it is the same, bit for bit, from a year of readings and from a slice
-that just covers `plan.lookback` and begins with the newest earlier value of each variable in `plan.carried_longer`. A value
-outside the engineering range of its variable is missing.
+A value is known at ts + delay; a window of length w at t covers the known times (t - w, t]. The
+last value of a variable is carried forward until the next one is known, at most as long as the plan
+says. A row depends only on its windows and on values carried forward (events' recency: on nothing
+after t). So it is the same, bit for bit, from a year of readings and from a slice that just covers
+`plan.lookback` and begins with the newest earlier value of each variable in `plan.carried_longer`.
+A value outside the engineering range of its variable is missing.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,11 +34,13 @@ def grid(start_ms: int, end_ms: int, stride_ms: int) -> Millis:
 
 
 def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFrame:
-    """Return one row per instant, columns as `plan.columns`: float64, and categoricals with the plan's levels; missing is NaN.
+    """Return one row per instant, columns as `plan.columns`: float64, and categoricals with the
+    plan's levels; missing is NaN.
 
-    `at` increases. On the plan's stride grid it is fastest, and each other phase of the grid costs one more pass: a caller may
-    score a model in service at the stride of a newer revision. Units: those of the readings; slope per hour, age and recency in
-    seconds, missing a share from 0 to 1, count a number of events.
+    `at` increases. On the plan's stride grid it is fastest, and each other phase of the grid costs
+    one more pass: a caller may score a model in service at the stride of a newer revision. Units:
+    those of the readings; slope per hour, age and recency in seconds, missing a share from 0 to 1,
+    count a number of events.
     """
     if np.any(np.diff(at) <= 0):
         raise ValueError("instants of features must increase")
@@ -59,11 +63,13 @@ def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFr
 def build_features_many(
     plan: FeaturePlan, history: History, at: int | Millis, changes: Sequence[Mapping[str, Floats]]
 ) -> pd.DataFrame:
-    """Return one row per what-if: the history with some number variables' values replaced, at one instant or one for each.
+    """Return one row per what-if: the history with some number variables' values replaced, at one
+    instant or one for each.
 
-    Each change maps variables to new values, one per row of `history.readings`. Only their columns are computed again,
-    those of all what-ifs of the same variables together, which makes thousands of them cheap; each row equals that of
-    `build_features` on the changed history. The instants lie whole buckets of the plan apart.
+    Each change maps variables to new values, one per row of `history.readings`. Only their columns
+    are computed again, those of all what-ifs of the same variables together, which makes thousands
+    of them cheap; each row equals that of `build_features` on the changed history. The instants lie
+    whole buckets of the plan apart.
     """
     instants = np.broadcast_to(np.asarray(at, np.int64), (len(changes),))
     distinct, which = np.unique(instants, return_inverse=True)
@@ -92,7 +98,8 @@ def build_features_many(
 def _tile(
     plan: FeaturePlan, history: History, at: Millis, values: Mapping[str, Sequence[Floats]]
 ) -> tuple[History, Millis]:
-    """Return one history with all what-ifs one after another, so far apart that none sees another, and their instants."""
+    """Return one history with all what-ifs one after another, so far apart that none sees another,
+    and their instants."""
     ts = millis(pd.DatetimeIndex(history.readings.index))
     carry = max((plan.carry_ms(name) for name in values), default=0)
     delay = max((duration_millis(history.delay(name)) for name in values), default=0)

@@ -1,7 +1,9 @@
-"""Time for which the last value of a variable is carried forward: until the next one is known, within a limit from its readings.
+"""Time for which the last value of a variable is carried forward: until the next one is known,
+within a limit from its readings.
 
-Recipes, products, tools and set-points are reported when they change, a laboratory a few times a day. Such a value is in force
-long after it has left every window; treating it as missing would hide a possible cause.
+Recipes, products, tools and set-points are reported when they change, a laboratory a few times a
+day. Such a value is in force long after it has left every window; treating it as missing would hide
+a possible cause.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,17 +22,19 @@ LONGEST_MS = 90 * 24 * 3_600_000
 LEAST_DISTANCES = 3
 """Least number of distances between values from which their spacing is known."""
 DUE = 0.9
-"""The next value of a slow measurement is due after the distance that this share of its distances does not exceed; that of
-something that stands until it is changed, after the longest one."""
+"""The next value of a slow measurement is due after the distance that this share of its distances
+does not exceed; that of something that stands until it is changed, after the longest one."""
 CHANGES = 0.9
-"""A variable is reported when it changes if at least this share of its values differ from the one before."""
+"""A variable is reported when it changes if at least this share of its values differ from the one
+before."""
 _MINUTE = 60_000
 
 
 def carried_forward_variables(
     names: Sequence[str], histories: Sequence[History], longest_window_ms: int
 ) -> tuple[CarryForward, ...]:
-    """Return the variables among `names` whose value is carried forward for another time than the longest window."""
+    """Return the variables among `names` whose value is carried forward for another time than the
+    longest window."""
     return tuple(_find_carried(names, histories, longest_window_ms))
 
 
@@ -48,7 +52,8 @@ def _find_carried(
 
 
 def _stated_ms(name: str, histories: Sequence[History]) -> int | None:
-    """Return the time stated by the assets' documents: the longest where they differ, None where no document states one."""
+    """Return the time stated by the assets' documents: the longest where they differ, None where no
+    document states one."""
     declared = [
         h.asset.variables[name].carry_forward for h in histories if name in h.asset.variables
     ]
@@ -56,7 +61,8 @@ def _stated_ms(name: str, histories: Sequence[History]) -> int | None:
 
 
 def _found_ms(name: str, histories: Sequence[History], longest_window_ms: int) -> int:
-    """Return the time that the readings suggest; 0 for a variable whose values the windows cover."""
+    """Return the time that the readings suggest; 0 for a variable whose values the windows
+    cover."""
     apart = distances(name, histories)
     if len(apart) < LEAST_DISTANCES:
         return 0
@@ -72,7 +78,8 @@ def _found_ms(name: str, histories: Sequence[History], longest_window_ms: int) -
 
 
 def _stays_until_changed(name: str, histories: Sequence[History]) -> bool:
-    """Return whether the variable is in force until it is changed: a category, a boolean or a set-point."""
+    """Return whether the variable is in force until it is changed: a category, a boolean or a
+    set-point."""
     declared = [h.asset.variables[name] for h in histories if name in h.asset.variables]
     has_texts = any(h.readings[name].dtype == object for h in histories if name in h.readings)
     return has_texts or any(v.controllable or v.type != "number" for v in declared)

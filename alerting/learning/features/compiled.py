@@ -1,8 +1,10 @@
-"""Columns of large tables, compiled by numba: the same, bit for bit, as `moments` and `build` compute with numpy.
+"""Columns of large tables, compiled by numba: the same, bit for bit, as `moments` and `build`
+compute with numpy.
 
-numpy works on whole arrays, and most of its time goes into memory. Here the windows of a few hundred instants are merged and
-written while their statistics are in the cache of a core. Compiling takes seconds, once on a machine: numba stores the result
-beside this module, or in the user's cache folder if that is read-only. `build` imports this module for large tables only.
+numpy works on whole arrays, and most of its time goes into memory. Here the windows of a few
+hundred instants are merged and written while their statistics are in the cache of a core. Compiling
+takes seconds, once on a machine: numba stores the result beside this module, or in the user's cache
+folder if that is read-only. `build` imports this module for large tables only.
 """
 
 # ruff: noqa: C901 - loops over numbers, which the compiler turns into vectors, count as branches
@@ -25,7 +27,8 @@ _N, _MEAN, _M2, _LOW, _HIGH, _T, _TT, _TV = range(8)  # rows of moments, as `mom
 
 
 def _compile(function: Function) -> Function:
-    """Compile at the first call. Without "fastmath", each operation is rounded as numpy rounds it."""
+    """Compile at the first call. Without "fastmath", each operation is rounded as numpy rounds
+    it."""
     try:
         return cast(Function, njit(nogil=True, error_model="numpy", cache=True)(function))
     except RuntimeError:  # there is no folder to store it in
@@ -51,7 +54,8 @@ def _merge(
     start: int,
     behind: int,
 ) -> None:
-    """Merge moments (8 x buckets) as `moments.merge` does, operation by operation: each newer one with that `behind` it.
+    """Merge moments (8 x buckets) as `moments.merge` does, operation by operation: each newer one
+    with that `behind` it.
 
     A loop reads neighbours in few arrays and writes one: so the compiler uses vectors.
     """
@@ -114,7 +118,8 @@ def _merge(
 
 @_compile
 def _write(statistic: int, window: Floats, start: int, expected: float, out: Floats) -> None:
-    """Write one statistic of a window (8 x buckets) from `start` on, as the function of its name in `moments` does."""
+    """Write one statistic of a window (8 x buckets) from `start` on, as the function of its name in
+    `moments` does."""
     end = start + len(out)
     n, low, high = window[_N][start:end], window[_LOW][start:end], window[_HIGH][start:end]
     if statistic == 0:
@@ -147,7 +152,8 @@ def _write(statistic: int, window: Floats, start: int, expected: float, out: Flo
 
 @_compile
 def _scatter(where: Index, runs: Floats, run: int, end: int, window: Floats, offset: int) -> int:
-    """Put the moments of buckets up to `end` in their places, from run `run` on; return the first run after them."""
+    """Put the moments of buckets up to `end` in their places, from run `run` on; return the first
+    run after them."""
     alone = len(runs) == 2
     while run < len(where) and where[run] <= end:
         at = offset + where[run]
@@ -165,7 +171,8 @@ def _scatter(where: Index, runs: Floats, run: int, end: int, window: Floats, off
 
 @_compile
 def _move_down(parts: Floats, size: int, count: int) -> None:
-    """Move `count` buckets of all windows (windows x 8 x buckets) from `size` on to the beginning."""
+    """Move `count` buckets of all windows (windows x 8 x buckets) from `size` on to the
+    beginning."""
     for k in range(len(parts)):
         for i in range(8):
             row = parts[k, i]
@@ -187,11 +194,13 @@ def write_windows(
 ) -> None:
     """Write statistics of the windows that end with the buckets `last`, which increase.
 
-    `where`, `runs`: the buckets with samples, in order, and their moments (8 x buckets), or of buckets with one row each its
-    value, if that is finite, and its seconds from the end (2 x buckets). `steps`: how windows are merged (steps
-    x 3): older window, newer window, length of the newer in buckets; window 0 is the bucket itself, window k + 1 the result of
-    step k. `shifts`: these lengths in seconds. `columns`: window, statistic, row of `out` (columns x 3). `out`: (columns x
-    instants), written from the instant `first` on. `expected`: of each column, the samples in its window if none is missing.
+    `where`, `runs`: the buckets with samples, in order, and their moments (8 x buckets), or of
+    buckets with one row each its value, if that is finite, and its seconds from the end (2 x
+    buckets). `steps`: how windows are merged (steps x 3): older window, newer window, length of the
+    newer in buckets; window 0 is the bucket itself, window k + 1 the result of step k. `shifts`:
+    these lengths in seconds. `columns`: window, statistic, row of `out` (columns x 3). `out`:
+    (columns x instants), written from the instant `first` on. `expected`: of each column, the
+    samples in its window if none is missing.
     """
     longest, behind = 1, 0
     lengths = np.ones(len(steps) + 1, np.int64)
@@ -243,7 +252,8 @@ def write_newest(
 ) -> None:
     """Write the newest value known in (t - carry, t], or its age in seconds; NaN without one.
 
-    `until`: how many of the rows are known at each instant. A row without a finite value is missing.
+    `until`: how many of the rows are known at each instant. A row without a finite value is
+    missing.
     """
     newest, seen = -1, 0
     for i in range(len(at)):

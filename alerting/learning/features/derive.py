@@ -1,4 +1,5 @@
-"""Stride and windows that a definition does not state, derived from what is seen: sampling, length of the history, columns."""
+"""Stride and windows that a definition does not state, derived from what is seen: sampling, length
+of the history, columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ _STEPS = (1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440)  #
 
 @dataclass(frozen=True)
 class DerivedFeatures:
-    """Stride and windows derived for a question at its first training, and the reason in a clause."""
+    """Stride and windows derived for a question at its first training, and the reason in a
+    clause."""
 
     stride: timedelta
     windows: tuple[timedelta, ...]
@@ -32,7 +34,8 @@ class DerivedFeatures:
         """Describe the derived values in a sentence."""
         windows = ", ".join(map(format_duration, self.windows))
         return (
-            f"Stride {format_duration(self.stride)} and windows {windows} were derived from the data: {self.reason}. They stay "
+            f"Stride {format_duration(self.stride)} and windows {windows} were derived from the "
+            f"data: {self.reason}. They stay "
             "as they are for this question; features.stride and features.windows set others."
         )
 
@@ -55,8 +58,9 @@ def derive(
 ) -> DerivedFeatures | None:
     """Derive what the definition does not state; None where it states both.
 
-    `sampling`: of each number that the model may see. `observed`: length of the training period, of all assets together.
-    `columns`: of one row. `units`: the distance between neighbouring rows, each of one unit.
+    `sampling`: of each number that the model may see. `observed`: length of the training period, of
+    all assets together. `columns`: of one row. `units`: the distance between neighbouring rows,
+    each of one unit.
     """
     stated = definition.features
     if stated.stride and stated.windows:
@@ -70,7 +74,10 @@ def derive(
         stride, reason = derive_stride(definition.horizon, sampling, observed, columns)
     stride = stated.stride or stride
     if stated.stride:
-        reason = f"for the stated stride, the horizon {format_duration(definition.horizon)} and the usual sampling"
+        reason = (
+            f"for the stated stride, the horizon {format_duration(definition.horizon)} and the "
+            f"usual sampling"
+        )
     windows = stated.windows or default_windows(definition.horizon, stride, sampling)
     return DerivedFeatures(stride, tuple(windows), reason)
 
@@ -78,15 +85,17 @@ def derive(
 def derive_stride(
     horizon: timedelta, sampling: Sequence[timedelta], observed: timedelta, columns: int
 ) -> tuple[timedelta, str]:
-    """Return the stride, and why: as fine as rows and problems allow, never finer than the sampling or a minute.
+    """Return the stride, and why: as fine as rows and problems allow, never finer than the sampling
+    or a minute.
 
-    It is coarser than a sixth of the horizon only where the sampling is, and never longer than the horizon.
+    It is coarser than a sixth of the horizon only where the sampling is, and never longer than the
+    horizon.
     """
     usual = _usual(sampling)
     finest = max(min(usual, default=_MINUTE), _MINUTE)
     rows = max(1, min(MOST_ROWS, MOST_CELLS // max(columns, 1)))
     limits = {
-        f"the finest sampling is {format_duration(_to_seconds(min(usual, default=_MINUTE)))}": finest,
+        f"the finest sampling is {format_duration(_to_seconds(min(usual, default=_MINUTE)))}": finest,  # noqa: E501
         f"{MOST_IN_A_HORIZON} rows before a problem are enough": horizon / MOST_IN_A_HORIZON,
         f"the training period then has at most {rows} rows of {columns} columns": observed / rows,
     }
@@ -106,12 +115,14 @@ def derive_stride(
 def default_windows(
     horizon: timedelta, stride: timedelta, sampling: Sequence[timedelta]
 ) -> tuple[timedelta, ...]:
-    """Return three windows for a horizon: about half of it, twice and six times, at most 3 h, 24 h and 72 h.
+    """Return three windows for a horizon: about half of it, twice and six times, at most 3 h, 24 h
+    and 72 h.
 
-    Each is lengthened to contain 3, 6 and 24 samples of the usual variable, the longest also 3 samples of the slowest one, and to
-    whole strides, so that no reading falls between two evaluated instants. Variables with fewer than 3 samples in 72 h, such as
-    set-points changed every other day, are ignored where there are others. For example 15m, 1h, 3h for minutes and a horizon
-    of 30m; 3h, 24h, 72h for hours and a horizon of a day; 3h, 6h, 24h for hours and one hour.
+    Each is lengthened to contain 3, 6 and 24 samples of the usual variable, the longest also 3
+    samples of the slowest one, and to whole strides, so that no reading falls between two evaluated
+    instants. Variables with fewer than 3 samples in 72 h, such as set-points changed every other
+    day, are ignored where there are others. For example 15m, 1h, 3h for minutes and a horizon of
+    30m; 3h, 24h, 72h for hours and a horizon of a day; 3h, 6h, 24h for hours and one hour.
     """
     sampling = _usual(sampling)
     usual = median_low(sampling) if sampling else timedelta(0)
@@ -125,7 +136,8 @@ def default_windows(
 
 
 def _usual(sampling: Sequence[timedelta]) -> Sequence[timedelta]:
-    """Return the sampling of the variables with at least 3 samples in the longest window; of all if there are none."""
+    """Return the sampling of the variables with at least 3 samples in the longest window; of all if
+    there are none."""
     return [s for s in sampling if 3 * s <= LONGEST_WINDOW] or sampling
 
 

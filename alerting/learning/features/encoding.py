@@ -1,4 +1,5 @@
-"""Encoding of feature rows into the matrices of estimators; fixed at training, plain numbers, stored as JSON."""
+"""Encoding of feature rows into the matrices of estimators; fixed at training, plain numbers,
+stored as JSON."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -18,7 +19,8 @@ Position = Annotated[int, Field(ge=0, lt=MOST_COLUMNS)]
 Positions = Annotated[tuple[Position, ...], Field(max_length=MOST_COLUMNS)]
 _Numbers = Annotated[tuple[float, ...], Field(max_length=4 * MOST_COLUMNS)]
 Floats = npt.NDArray[np.float64]
-FARTHEST = 10.0  # standard deviations at which a scaled number is clipped: a single odd reading cannot decide alone
+# standard deviations at which a scaled number is clipped: a single odd reading cannot decide alone
+FARTHEST = 10.0
 
 
 @dataclass(frozen=True)
@@ -39,15 +41,18 @@ class Columns:
         return tuple(i for i, name in enumerate(self.names) if name in self.levels)
 
     def matrix(self, rows: pd.DataFrame) -> Floats:
-        """Return rows as (rows x columns) float64: categories as the number of their level, NaN for missing or unknown ones.
+        """Return rows as (rows x columns) float64: categories as the number of their level, NaN for
+        missing or unknown ones.
 
-        The columns of `rows` may come in any order, and there may be more of them. Raises UserError if some are missing.
+        The columns of `rows` may come in any order, and there may be more of them. Raises UserError
+        if some are missing.
         """
         missing = [name for name in self.names if name not in rows.columns]
         if missing:
             shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
             raise UserError(
-                f"the model needs {len(missing)} of {len(self.names)} columns that these rows do not have: {shown}; "
+                f"the model needs {len(missing)} of {len(self.names)} columns that these rows do "
+                f"not have: {shown}; "
                 "build the rows with the feature plan of the model"
             )
         out = np.empty((len(rows), len(self.names)))
@@ -68,12 +73,14 @@ def _codes(values: pd.Series, levels: tuple[str, ...]) -> Floats:
 
 @dataclass(frozen=True)
 class Dense:
-    """Fills, flags, expands and, if wanted, scales a matrix for estimators that accept neither missing values nor categories.
+    """Fills, flags, expands and, if wanted, scales a matrix for estimators that accept neither
+    missing values nor categories.
 
-    Encoded columns, in order: every number with its median where missing; a flag for every number that was missing at
-    training; one column per level of every category. `origin`: position of the column behind each encoded one.
-    `mean`, `scale`: of each encoded column, which make numbers of mean 0 and deviation 1, and only centre flags and levels;
-    both are empty for estimators that need no scale, like trees.
+    Encoded columns, in order: every number with its median where missing; a flag for every number
+    that was missing at training; one column per level of every category. `origin`: position of the
+    column behind each encoded one. `mean`, `scale`: of each encoded column, which make numbers of
+    mean 0 and deviation 1, and only centre flags and levels; both are empty for estimators that
+    need no scale, like trees.
     """
 
     __pydantic_config__ = STORED
@@ -139,7 +146,8 @@ class Dense:
         return full
 
     def encode(self, matrix: Floats) -> Floats:
-        """Fill, flag, expand, and scale if it was fitted so: zero is then the mean of the training rows."""
+        """Fill, flag, expand, and scale if it was fitted so: zero is then the mean of the training
+        rows."""
         fill = self.fill(matrix)[:, self.numbers]
         flags = np.isnan(matrix[:, self.flagged]).astype(np.float64)
         levels = [
@@ -156,16 +164,19 @@ class Dense:
 
 @dataclass(frozen=True)
 class ColumnPairs:
-    """Products and differences of pairs of number columns, which trees can only approximate by many steps.
+    """Products and differences of pairs of number columns, which trees can only approximate by many
+    steps.
 
-    Expanded columns, in order: the matrix itself, the product of every pair, its first minus its second.
+    Expanded columns, in order: the matrix itself, the product of every pair, its first minus its
+    second.
     """
 
     of: tuple[tuple[int, int], ...] = ()
 
     @staticmethod
     def among(columns: Columns, telling: Floats, most: int) -> "ColumnPairs":
-        """Return all pairs of the `most` number columns with the largest contributions (by column) above 0."""
+        """Return all pairs of the `most` number columns with the largest contributions (by column)
+        above 0."""
         numbers = [
             i
             for i, name in enumerate(columns.names)
@@ -184,7 +195,8 @@ class ColumnPairs:
         return np.hstack([left * right, left - right])
 
     def by_column(self, values: Floats, columns: int) -> Floats:
-        """Return one value per column of the matrix: each column of a product or difference gets half of its value."""
+        """Return one value per column of the matrix: each column of a product or difference gets
+        half of its value."""
         shares = values[:columns].copy()
         for k, pair in enumerate(self.of):
             half = (values[columns + k] + values[columns + len(self.of) + k]) / 2
@@ -198,10 +210,12 @@ NO_PAIRS = ColumnPairs()
 
 @dataclass(frozen=True)
 class Encoding:
-    """The encoding of a matrix for one estimator. Without `dense` missing values and categories stay as they are.
+    """The encoding of a matrix for one estimator. Without `dense` missing values and categories
+    stay as they are.
 
-    Encoded columns, in order: those of `dense`, or the matrix itself; then those of the pairs. `columns`: positions of the
-    only columns that are encoded, to which all other positions refer; None for all.
+    Encoded columns, in order: those of `dense`, or the matrix itself; then those of the pairs.
+    `columns`: positions of the only columns that are encoded, to which all other positions refer;
+    None for all.
     """
 
     dense: Dense | None = None

@@ -1,9 +1,11 @@
-"""Statistics over sliding windows of irregular samples, the same bit for bit for any set of instants computed together.
+"""Statistics over sliding windows of irregular samples, the same bit for bit for any set of
+instants computed together.
 
-Time is cut into buckets of one width, on whose borders all evaluated instants lie; each bucket is summed up once, around
-its own mean, and windows are merged from whole buckets in an order that depends on the window's length alone. So a value
-depends on nothing but the samples inside its window, and large values with small noise lose nothing to cancellation.
-Arrays have a row for each variable: many variables of few instants are computed together.
+Time is cut into buckets of one width, on whose borders all evaluated instants lie; each bucket is
+summed up once, around its own mean, and windows are merged from whole buckets in an order that
+depends on the window's length alone. So a value depends on nothing but the samples inside its
+window, and large values with small noise lose nothing to cancellation. Arrays have a row for each
+variable: many variables of few instants are computed together.
 """
 
 from functools import cache
@@ -22,11 +24,12 @@ EMPTY = (0.0, 0.0, 0.0, np.inf, -np.inf, 0.0, 0.0, 0.0)
 
 
 class Moments(NamedTuple):
-    """Per variable and bucket: count, mean, sum of squares around the mean, extremes; and the same of the sample times.
+    """Per variable and bucket: count, mean, sum of squares around the mean, extremes; and the same
+    of the sample times.
 
-    `t` is the mean sample time in seconds relative to the end of the bucket; `tt` and `tv` are the centred sums of
-    squares and products with the values. An empty bucket has count 0, sums 0 and extremes +inf and -inf. Each is an array
-    (variables x buckets).
+    `t` is the mean sample time in seconds relative to the end of the bucket; `tt` and `tv` are the
+    centred sums of squares and products with the values. An empty bucket has count 0, sums 0 and
+    extremes +inf and -inf. Each is an array (variables x buckets).
     """
 
     n: Floats
@@ -44,7 +47,8 @@ class Moments(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Rows of readings in `size` buckets: bucket of each row, and its seconds from the end. `alone`: no two rows share one."""
+    """Rows of readings in `size` buckets: bucket of each row, and its seconds from the end.
+    `alone`: no two rows share one."""
 
     size: int
     bucket: Index
@@ -60,7 +64,8 @@ def bucket_rows(times: Millis, start: int, width: int, size: int) -> Rows:
 
 
 def bucket_moments(rows: Rows, values: Floats, there: BoolArray) -> Moments:
-    """Sum up the values (variables x rows) of each bucket. A value that is not there is the same as a missing row."""
+    """Sum up the values (variables x rows) of each bucket. A value that is not there is the same as
+    a missing row."""
     if rows.alone:
         return _moments_of_single(rows, values, there)
     variable, row = np.nonzero(there)
@@ -74,7 +79,8 @@ def bucket_moments(rows: Rows, values: Floats, there: BoolArray) -> Moments:
 
 
 def _moments_of_single(rows: Rows, values: Floats, there: BoolArray) -> Moments:
-    """Return the moments of buckets with one row at most: the same, bit for bit, as `run_moments` finds."""
+    """Return the moments of buckets with one row at most: the same, bit for bit, as `run_moments`
+    finds."""
     where, shape = compact(rows.bucket), (len(values), rows.size)
     nothing, value = np.zeros(shape), np.where(there, values, 0.0) + 0.0
 
@@ -130,10 +136,12 @@ def _spread(runs: Floats, where: Index, shape: tuple[int, int], empty: float) ->
 
 
 def merge(older: Moments, newer: Moments, shift: float) -> Moments:
-    """Merge the moments of two neighbouring intervals; `shift` is the length of the newer in seconds.
+    """Merge the moments of two neighbouring intervals; `shift` is the length of the newer in
+    seconds.
 
-    Chan, Golub, LeVeque (1979), "Updating formulae and a pairwise algorithm for computing sample variances". Results are written
-    over what is not needed any more: most of the time goes into memory.
+    Chan, Golub, LeVeque (1979), "Updating formulae and a pairwise algorithm for computing sample
+    variances". Results are written over what is not needed any more: most of the time goes into
+    memory.
     """
     n = older.n + newer.n
     weight = np.maximum(n, 1.0)
@@ -164,7 +172,8 @@ def merge(older: Moments, newer: Moments, shift: float) -> Moments:
 
 
 class WindowPositions(NamedTuple):
-    """How windows are merged: `steps` as `merge_steps`, and for each length the buckets with which one is needed that ends there.
+    """How windows are merged: `steps` as `merge_steps`, and for each length the buckets with which
+    one is needed that ends there.
 
     `lengths`: of the wanted windows, which end with the buckets `last`.
     """
@@ -176,7 +185,8 @@ class WindowPositions(NamedTuple):
 
 
 def window_positions(last: Index, lengths: tuple[int, ...]) -> WindowPositions:
-    """Return where windows of which length are needed for those that end with the buckets `last` (lengths at most last + 1)."""
+    """Return where windows of which length are needed for those that end with the buckets `last`
+    (lengths at most last + 1)."""
     steps = merge_steps(lengths)
     needed = {length: [last] for length in lengths}
     ends = {}
@@ -203,7 +213,8 @@ def window_moments(buckets: Moments, positions: WindowPositions, width: int) -> 
 
 @cache
 def merge_steps(lengths: tuple[int, ...]) -> dict[int, tuple[int, int]]:
-    """Return by which lengths each is merged, the older first: doubled while it fits, the rest from what is there already."""
+    """Return by which lengths each is merged, the older first: doubled while it fits, the rest from
+    what is there already."""
     steps: dict[int, tuple[int, int]] = {}
 
     def add(length: int) -> None:
@@ -221,7 +232,8 @@ def merge_steps(lengths: tuple[int, ...]) -> dict[int, tuple[int, int]]:
 
 
 def compact(where: Index) -> slice | Index:
-    """Return the same positions, which increase, as a slice where they are neighbours: a view instead of a copy."""
+    """Return the same positions, which increase, as a slice where they are neighbours: a view
+    instead of a copy."""
     if not len(where):
         return where
     first, end = int(where[0]), int(where[-1]) + 1
@@ -229,14 +241,16 @@ def compact(where: Index) -> slice | Index:
 
 
 def mean(m: Moments, out: Floats) -> None:
-    """Write the mean; NaN without samples. It is never outside the extremes, so it is exact for a constant."""
+    """Write the mean; NaN without samples. It is never outside the extremes, so it is exact for a
+    constant."""
     np.minimum(m.mean, m.high, out=out)
     np.maximum(out, m.low, out=out)
     _leave_out(m, 1, out)
 
 
 def std(m: Moments, out: Floats) -> None:
-    """Write the sample standard deviation; NaN with fewer than two samples, exactly 0 for a constant."""
+    """Write the sample standard deviation; NaN with fewer than two samples, exactly 0 for a
+    constant."""
     np.subtract(m.n, 1.0, out=out)
     np.maximum(out, 1.0, out=out)
     np.divide(m.m2, out, out=out)
@@ -257,7 +271,8 @@ def high(m: Moments, out: Floats) -> None:
 
 
 def slope(m: Moments, out: Floats) -> None:
-    """Write the least-squares slope per hour; NaN with fewer than two samples, exactly 0 for a constant."""
+    """Write the least-squares slope per hour; NaN with fewer than two samples, exactly 0 for a
+    constant."""
     with np.errstate(invalid="ignore", divide="ignore"):
         np.divide(m.tv, m.tt, out=out)
     out *= 3600.0
@@ -265,7 +280,8 @@ def slope(m: Moments, out: Floats) -> None:
 
 
 def _leave_out(m: Moments, least: int, out: Floats, constant: float | None = None) -> None:
-    """Write `constant` where all values are the same, and NaN where there are fewer than `least`."""
+    """Write `constant` where all values are the same, and NaN where there are fewer than
+    `least`."""
     if constant is not None and (same := m.low == m.high).any():
         out[same] = constant
     if m.n.min(initial=least) < least:

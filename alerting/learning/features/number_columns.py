@@ -1,7 +1,7 @@
 """Columns of number variables: statistics of windows, the newest value and its age, lagged values.
 
-There are two ways that give the same bits: small tables are computed by numpy, variables together; large ones by compiled
-functions, variable by variable.
+There are two ways that give the same bits: small tables are computed by numpy, variables together;
+large ones by compiled functions, variable by variable.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -27,13 +27,16 @@ from alerting.learning.features.samples import (
 from alerting.readings.history import Millis
 
 THREADS = 4  # that fill in the columns of a large table; compiled code works without Python's lock
-LARGE = 16_000_000  # values of a table from which compiled functions gain more time than loading them takes
+# values of a table from which compiled functions gain more time than loading them takes
+LARGE = 16_000_000
 BUCKETS_AT_ONCE = 1 << 12  # the statistics of this number of buckets stay in the processor's cache
 COMPILED_AT_ONCE = (
     1 << 16
 )  # rows that are sorted into buckets at once for compiled functions, with one in each bucket
 RUNS_AT_ONCE = 1 << 14  # the same with several, which take many short arrays
-WINDOWS_AT_ONCE = 8  # least length of an interval that is worked on at once, in windows: each begins with one window more
+# least length of an interval that is worked on at once, in windows: each begins with one window
+# more
+WINDOWS_AT_ONCE = 8
 _OF_MOMENTS: Mapping[str, Callable[[Moments, Floats], None]] = {
     "mean": moments.mean,
     "std": moments.std,
@@ -66,7 +69,8 @@ def _chunk_span(plan: FeaturePlan, buckets: int) -> int:
 
 
 def _chunks(at: Millis, span: int) -> Iterator[slice]:
-    """Return runs of instants, each in one interval, so that memory does not grow with the length of a history."""
+    """Return runs of instants, each in one interval, so that memory does not grow with the length
+    of a history."""
     if len(at):
         edges = [0, *(np.flatnonzero(np.diff((at - at[0]) // span)) + 1).tolist(), len(at)]
         yield from (slice(first, end) for first, end in pairwise(edges))
@@ -146,7 +150,8 @@ def _fill_group(interval: ReadingInterval, group: _Group, out: Floats) -> None:
 
 
 def _newest_of_rows(values: Floats, index: Index) -> Floats:
-    """Return the values at these indices (variables x instants), NaN where the index is -1. `values` may be of all variables."""
+    """Return the values at these indices (variables x instants), NaN where the index is -1.
+    `values` may be of all variables."""
     return np.where(
         index < 0,
         np.nan,

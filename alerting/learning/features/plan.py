@@ -12,7 +12,8 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from alerting.definitions.durations import format_duration
 
 STORED = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-"""How a dataclass is read back from JSON: only fields that it has, of their types, within the bounds of their annotations."""
+"""How a dataclass is read back from JSON: only fields that it has, of their types, within the
+bounds of their annotations."""
 _TEN_YEARS = 3660 * 86_400_000
 _MOST_SOURCES = 20_000
 ColumnKind = Literal["variable", "event", "attribute"]
@@ -24,7 +25,8 @@ _Names = Annotated[tuple[Name, ...], Field(max_length=_MOST_SOURCES)]
 
 @dataclass(frozen=True)
 class NumberSource:
-    """A number or boolean variable; `sampling_ms` is the usual time between two values, None when unknown."""
+    """A number or boolean variable; `sampling_ms` is the usual time between two values, None when
+    unknown."""
 
     __pydantic_config__ = STORED
     name: Name
@@ -33,7 +35,8 @@ class NumberSource:
 
 @dataclass(frozen=True)
 class CategorySource:
-    """A category, or a text attribute, with the levels seen in training; any other level is missing."""
+    """A category, or a text attribute, with the levels seen in training; any other level is
+    missing."""
 
     __pydantic_config__ = STORED
     name: Name
@@ -42,7 +45,8 @@ class CategorySource:
 
 @dataclass(frozen=True)
 class CarryForward:
-    """A variable that is carried forward for another time than the longest window: `span_ms` from when the value became known."""
+    """A variable that is carried forward for another time than the longest window: `span_ms` from
+    when the value became known."""
 
     __pydantic_config__ = STORED
     name: Name
@@ -60,7 +64,8 @@ class Lagged:
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its name, its raw variable, event type or attribute, and the statistic and window that it shows."""
+    """One column: its name, its raw variable, event type or attribute, and the statistic and window
+    that it shows."""
 
     name: str
     source: str
@@ -71,11 +76,12 @@ class Column:
 
 @dataclass(frozen=True)
 class FeaturePlan:
-    """Describes how readings, events and attributes of one asset become a row. Nothing in it depends on later data.
+    """Describes how readings, events and attributes of one asset become a row. Nothing in it
+    depends on later data.
 
-    `windows_ms` and `lags_ms` increase; `delay_ms` is the longest delay of any variable when the plan was made.
-    `carried_forward`: the variables whose last value is carried forward longer, or less long, than the longest window.
-    `lagged`: numbers with lags of their own, beside `lags_ms`.
+    `windows_ms` and `lags_ms` increase; `delay_ms` is the longest delay of any variable when the
+    plan was made. `carried_forward`: the variables whose last value is carried forward longer, or
+    less long, than the longest window. `lagged`: numbers with lags of their own, beside `lags_ms`.
     """
 
     __pydantic_config__ = STORED
@@ -101,7 +107,8 @@ class FeaturePlan:
 
     @property
     def reach_ms(self) -> int:
-        """Return how far back features look, except for an event's recency and a value that is carried forward.
+        """Return how far back features look, except for an event's recency and a value that is
+        carried forward.
 
         A lagged value may be as old, at its lag, as the longest window.
         """
@@ -118,14 +125,15 @@ class FeaturePlan:
     def lookback(self) -> timedelta:
         """Return how far before an instant all readings are needed.
 
-        Of earlier readings, only the newest of each variable that is carried forward longer than the longest window is needed.
-        Events are needed from the beginning.
+        Of earlier readings, only the newest of each variable that is carried forward longer than
+        the longest window is needed. Events are needed from the beginning.
         """
         return timedelta(milliseconds=self.reach_ms + self.delay_ms)
 
     @cached_property
     def carried_longer(self) -> dict[str, timedelta]:
-        """Return the variables whose last value may be older than the longest window, and its maximum age."""
+        """Return the variables whose last value may be older than the longest window, and its
+        maximum age."""
         return {
             h.name: timedelta(milliseconds=h.span_ms)
             for h in self.carried_forward
@@ -138,7 +146,8 @@ class FeaturePlan:
         return self.lookback + max(self.carried_longer.values(), default=timedelta(0))
 
     def carry_ms(self, variable: str) -> int:
-        """Return how long a value of a variable is carried forward from when it became known, unless the next one comes."""
+        """Return how long a value of a variable is carried forward from when it became known,
+        unless the next one comes."""
         return self._carry_forward_ms.get(variable, self.longest_window_ms)
 
     def is_carried_forward(self, variable: str) -> bool:
@@ -163,7 +172,8 @@ class FeaturePlan:
 
     @cached_property
     def layout(self) -> tuple[Column, ...]:
-        """Return all columns in order: numbers, events, attributes that are numbers; then categories."""
+        """Return all columns in order: numbers, events, attributes that are numbers; then
+        categories."""
         return (
             *(column for number in self.numbers for column in self._number_columns(number)),
             *(column for event in self.events for column in self._event_columns(event)),
@@ -250,7 +260,8 @@ class FeaturePlan:
         return {column.name: column for column in self.layout}
 
     def to_document(self) -> dict[str, Any]:
-        """Return the plan as plain JSON values; without what earlier formats did not have where it is empty."""
+        """Return the plan as plain JSON values; without what earlier formats did not have where it
+        is empty."""
         return {
             key: value
             for key, value in asdict(self).items()

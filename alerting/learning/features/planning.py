@@ -26,9 +26,10 @@ MOST_LEVELS = (
 def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -> FeaturePlan:
     """Choose the columns for a definition from the content of its training histories.
 
-    Stride and windows that it does not state are derived from them.
-    Variables are those that match `include` and not `exclude` and have at least one value; the problem's own variable is
-    among them, because its known past is legitimate. Raises UserError if no variable is left to learn from.
+    Stride and windows that it does not state are derived from them. Variables are those that match
+    `include` and not `exclude` and have at least one value; the problem's own variable is among
+    them, because its known past is legitimate. Raises UserError if no variable is left to learn
+    from.
     """
     numbers, categories = _variables(definition, histories)
     attributes = _attributes(definition, histories)
@@ -59,14 +60,17 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
     )
     if not plan.columns:
         raise UserError(
-            f"{definition.name}: no variable with values matches include {list(definition.include)} without "
-            f"exclude {list(definition.exclude)}, so there is nothing to learn from; import readings or widen include"
+            f"{definition.name}: no variable with values matches include "
+            f"{list(definition.include)} without "
+            f"exclude {list(definition.exclude)}, so there is nothing to learn from; import "
+            f"readings or widen include"
         )
     return plan
 
 
 def candidate_variables(definition: TrainedDefinition, histories: Sequence[History]) -> list[str]:
-    """Return the variables of the assets and their readings that match `include` and not `exclude`, sorted.
+    """Return the variables of the assets and their readings that match `include` and not `exclude`,
+    sorted.
 
     Of the unit just made the problem's own variables are not among them.
     """
@@ -85,7 +89,8 @@ def event_types(histories: Sequence[History]) -> set[str]:
 def derive_features(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> DerivedFeatures | None:
-    """Derive stride and windows from training histories where the definition does not state them; None where it states both."""
+    """Derive stride and windows from training histories where the definition does not state them;
+    None where it states both."""
     return _derive(definition, histories, _variables(definition, histories)[0])
 
 
@@ -95,7 +100,8 @@ def _derive(
     features = definition.features
     if any(window <= timedelta(0) for window in features.windows or ()):
         raise UserError(
-            f"{definition.name}: features.windows must be longer than 0s; write for example [15m, 1h, 3h]"
+            f"{definition.name}: features.windows must be longer than 0s; write for example [15m, "
+            f"1h, 3h]"
         )
     indices = [history.readings.index for history in histories if len(history.readings)]
     observed = sum((index[-1] - index[0] for index in indices), timedelta(0))
@@ -156,7 +162,8 @@ def _variables(
         kinds = {_is_category(h, name): h.asset.name for h in having}
         if len(kinds) > 1:
             raise UserError(
-                f"{definition.name}: variable {name} is a category on {kinds[True]} and a number on {kinds[False]}; "
+                f"{definition.name}: variable {name} is a category on {kinds[True]} and a number "
+                f"on {kinds[False]}; "
                 f"correct its type in one of the assets, or exclude it"
             )
         if kinds.get(False):
@@ -180,14 +187,16 @@ def _is_category(history: History, name: str) -> bool:
 def _attributes(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> list[tuple[str, tuple[str, ...] | None]]:
-    """Return name and levels (None for a number) of every attribute that the definition includes."""
+    """Return name and levels (None for a number) of every attribute that the definition
+    includes."""
     found: list[tuple[str, tuple[str, ...] | None]] = []
     for name in dict.fromkeys(definition.features.attributes):
         values = [h.asset.attributes[name] for h in histories if name in h.asset.attributes]
         if not values:
             names = sorted({a for h in histories for a in h.asset.attributes})
             raise UserError(
-                f"{definition.name}: no asset has the attribute {name!r} of features.attributes; they have {names}"
+                f"{definition.name}: no asset has the attribute {name!r} of features.attributes; "
+                f"they have {names}"
             )
         describe_window = any(isinstance(v, str) for v in values)
         found.append((name, tuple(sorted({str(v) for v in values})) if describe_window else None))

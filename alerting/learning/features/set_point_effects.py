@@ -1,9 +1,12 @@
-"""How far the problem variable follows each set-point, estimated from the history beside everything else that was measured.
+"""How far the problem variable follows each set-point, estimated from the history beside everything
+else that was measured.
 
-A model of the risk overrates small changes where crews mostly changed set-points when and as far as it sufficed. So the effect is
-estimated apart from the risk: a partially linear model (Robinson 1988), in which trees explain outcome and set-points by all
-other measurements, on other blocks of time than those they predict (Chernozhukov et al. 2018, double machine learning); the
-remaining movement of the outcome is regressed on the remaining movement of the set-points. Errors are robust within blocks.
+A model of the risk overrates small changes where crews mostly changed set-points when and as far as
+it sufficed. So the effect is estimated apart from the risk: a partially linear model (Robinson
+1988), in which trees explain outcome and set-points by all other measurements, on other blocks of
+time than those they predict (Chernozhukov et al. 2018, double machine learning); the remaining
+movement of the outcome is regressed on the remaining movement of the set-points. Errors are robust
+within blocks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,10 +49,10 @@ _SAME_ALWAYS = {"num_threads": 1, "deterministic": True, "force_row_wise": True,
 class SetPointEffects:
     """Effects of set-points on the variable of the problem.
 
-    `limit_side`: 1 if values above the limit are the problem, -1 if values below. `needed`: by how much 4 of 5 past problems
-    exceeded the limit for a tenth of their time, at most. `limit`: None in models of an earlier version. `effects`: by
-    set-point, the change of the variable for one unit of the set-point, and its standard error; only those that moved often
-    enough to tell.
+    `limit_side`: 1 if values above the limit are the problem, -1 if values below. `needed`: by how
+    much 4 of 5 past problems exceeded the limit for a tenth of their time, at most. `limit`: None
+    in models of an earlier version. `effects`: by set-point, the change of the variable for one
+    unit of the set-point, and its standard error; only those that moved often enough to tell.
     """
 
     variable: str
@@ -59,7 +62,8 @@ class SetPointEffects:
     limit: float | None = None
 
     def relief(self, name: str) -> float:
-        """Return by how much one unit of a set-point takes the variable away from the limit, at least with 95 % confidence.
+        """Return by how much one unit of a set-point takes the variable away from the limit, at
+        least with 95 % confidence.
 
         It is 0 if that is not known, or may be an effect in either direction.
         """
@@ -82,7 +86,8 @@ def effects_from(document: Mapping[str, Any] | None) -> SetPointEffects | None:
 def estimate_effects(
     definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]
 ) -> SetPointEffects | None:
-    """Estimate the effects of all set-points; None if the problem is no one-sided limit, or the history is too short."""
+    """Estimate the effects of all set-points; None if the problem is no one-sided limit, or the
+    history is too short."""
     problem = definition.problem
     if (
         problem.variable is None
@@ -142,7 +147,8 @@ def _followers(asset: Asset, names: Sequence[str]) -> set[str]:
 def _peaks(
     definition: TrainedDefinition, history: History, variable: str, side: int, limit: float
 ) -> list[float]:
-    """Return how far each problem went beyond the limit: what it exceeded for a tenth of its time."""
+    """Return how far each problem went beyond the limit: what it exceeded for a tenth of its
+    time."""
     values = _numbers(history, variable).dropna()
     found = find_problems(definition.problem, history)
     during = (
@@ -152,7 +158,8 @@ def _peaks(
 
 
 def _numbers(history: History, name: str) -> pd.Series:
-    """Return the values of a variable without measuring faults; of a category the number of the value."""
+    """Return the values of a variable without measuring faults; of a category the number of the
+    value."""
     values = (
         history.readings[name]
         if name in history.readings
@@ -176,7 +183,8 @@ def _rows(
     levers: Sequence[str],
     controls: Sequence[str],
 ) -> pd.DataFrame:
-    """Return one row for each stride, or longer times of many: set-points and controls as means of the shortest window before.
+    """Return one row for each stride, or longer times of many: set-points and controls as means of
+    the shortest window before.
 
     `y`: the mean of the variable over the time after it that the model predicts.
     """
@@ -242,7 +250,8 @@ def _strongest(controls: pd.DataFrame, outcome: pd.Series) -> list[str]:
 
 
 def _residuals(state: Floats, values: Floats, block: Ints) -> Floats:
-    """Return the values less what trees, fitted on the other blocks of time, expect of them in this state."""
+    """Return the values less what trees, fitted on the other blocks of time, expect of them in this
+    state."""
     import lightgbm  # noqa: PLC0415 - processes that do not train load no library of models
 
     left = np.empty(len(values))

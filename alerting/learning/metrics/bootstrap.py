@@ -1,7 +1,8 @@
-"""95 % confidence intervals of metrics over rows, by a block bootstrap, because rows near in time are not independent.
+"""95 % confidence intervals of metrics over rows, by a block bootstrap, because rows near in time
+are not independent.
 
-Künsch (1989), "The jackknife and the bootstrap for general stationary observations": whole intervals of time are drawn with
-replacement, and every metric is computed from each draw.
+Künsch (1989), "The jackknife and the bootstrap for general stationary observations": whole
+intervals of time are drawn with replacement, and every metric is computed from each draw.
 """
 
 from typing import Any
@@ -30,8 +31,9 @@ _CALIBRATION = ("calibration_slope", "calibration_intercept")
 def time_blocks(at: Millis, asset: npt.NDArray[np.object_], gap_ms: int, horizon_ms: int) -> Blocks:
     """Return the block of each row: intervals of one asset, numbered from 0.
 
-    A block is a day, shorter where all rows together do not span twenty days, but at least twice gap + horizon, so that the rows
-    before one problem stay together. Where there are thousands of blocks, neighbours are joined.
+    A block is a day, shorter where all rows together do not span twenty days, but at least twice
+    gap + horizon, so that the rows before one problem stay together. Where there are thousands of
+    blocks, neighbours are joined.
     """
     if not len(at):
         return np.empty(0, np.int64)
@@ -47,8 +49,9 @@ def time_blocks(at: Millis, asset: npt.NDArray[np.object_], gap_ms: int, horizon
 def evaluate_rows(label: Labels, score: Floats, block: Blocks, seed: int) -> dict[str, Any]:
     """Compute `row_metrics` and, of probabilities, calibration slope and intercept; JSON-able.
 
-    Their confidence intervals stand under `intervals`. A metric has no interval where it is unknown itself, where all rows are of
-    one block, and for a ranking or calibration whose positives, or negatives, all lie in one block.
+    Their confidence intervals stand under `intervals`. A metric has no interval where it is unknown
+    itself, where all rows are of one block, and for a ranking or calibration whose positives, or
+    negatives, all lie in one block.
     """
     metrics = row_metrics(label, score)
     calibration = bootstrap_calibration(label, score, block, seed)
@@ -70,10 +73,12 @@ def evaluate_rows(label: Labels, score: Floats, block: Blocks, seed: int) -> dic
 def bootstrap_rows(
     label: Labels, score: Floats, block: Blocks, seed: int, samples: int = SAMPLES
 ) -> dict[str, Floats]:
-    """Return `ap`, `roc_auc` and `brier` of each draw of blocks; NaN for a draw with one class only, or without blocks to draw.
+    """Return `ap`, `roc_auc` and `brier` of each draw of blocks; NaN for a draw with one class
+    only, or without blocks to draw.
 
-    Rows are summed up once, by block and by step of the score, and a draw adds up these sums. There is a step at the score of
-    every positive, or of a thousand of them, evenly by rank: then a metric is right to about a thousandth.
+    Rows are summed up once, by block and by step of the score, and a draw adds up these sums. There
+    is a step at the score of every positive, or of a thousand of them, evenly by rank: then a
+    metric is right to about a thousandth.
     """
     unknown = np.full(samples, np.nan)
     if not len(block) or block.max() == 0:
@@ -98,9 +103,11 @@ def bootstrap_rows(
 def bootstrap_calibration(
     label: Labels, score: Floats, block: Blocks, seed: int, samples: int = SAMPLES
 ) -> dict[str, Floats]:
-    """Return calibration slope and intercept: first of all rows, then of each draw of blocks; nothing for scores beyond 0 to 1.
+    """Return calibration slope and intercept: first of all rows, then of each draw of blocks;
+    nothing for scores beyond 0 to 1.
 
-    Draws are computed from the mean log-odds of a hundred bins of equal row counts. NaN where unknown.
+    Draws are computed from the mean log-odds of a hundred bins of equal row counts. NaN where
+    unknown.
     """
     if not len(score) or score.min() < 0 or score.max() > 1:
         return {}
@@ -127,7 +134,8 @@ def bootstrap_calibration(
 def reliability_with_intervals(
     label: Labels, score: Floats, block: Blocks, seed: int
 ) -> list[dict[str, float]]:
-    """Return `reliability` with the limits `low` and `high` of each bin: by bootstrap, or Wilson's over rows where wider."""
+    """Return `reliability` with the limits `low` and `high` of each bin: by bootstrap, or Wilson's
+    over rows where wider."""
     points = reliability(label, score)
     if not points:
         return []
@@ -160,7 +168,8 @@ def _draws(block: Blocks, seed: int, samples: int) -> Floats:
 
 
 def _steps(label: Labels, score: Floats) -> Blocks:
-    """Return the step of each row, rising with its score: odd at the score of a chosen positive, even between two of them."""
+    """Return the step of each row, rising with its score: odd at the score of a chosen positive,
+    even between two of them."""
     edges = np.unique(score[label == 1])
     if len(edges) > MOST_STEPS:
         ranked = np.sort(score[label == 1])
@@ -193,7 +202,8 @@ def _precisions(positives: Floats, negatives: Floats) -> Floats:
 
 
 def _areas(positives: Floats, negatives: Floats) -> Floats:
-    """Return the area under the ROC curve of each row of counts by rising step: the share of ordered pairs, ties by half."""
+    """Return the area under the ROC curve of each row of counts by rising step: the share of
+    ordered pairs, ties by half."""
     below = np.cumsum(negatives, axis=1) - negatives / 2
     with np.errstate(invalid="ignore"):
         area: Floats = (positives * below).sum(axis=1) / (

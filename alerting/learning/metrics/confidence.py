@@ -12,7 +12,8 @@ _Z = 1.959963984540054
 
 
 def wilson_interval(count: float, total: float) -> ConfidenceInterval:
-    """Return the interval of a share (Wilson 1927): it stays within 0 and 1, and is right for few cases too."""
+    """Return the interval of a share (Wilson 1927): it stays within 0 and 1, and is right for few
+    cases too."""
     p, n = count / total, total
     centre = (p + _Z * _Z / (2 * n)) / (1 + _Z * _Z / n)
     half = _Z * math.sqrt(p * (1 - p) / n + _Z * _Z / (4 * n * n)) / (1 + _Z * _Z / n)
@@ -37,6 +38,7 @@ def percentile_interval(values: npt.NDArray[np.float64]) -> ConfidenceInterval |
 
 
 def enclosing_interval(*intervals: ConfidenceInterval | None) -> ConfidenceInterval:
-    """Return the smallest interval around all of these; None is ignored, at least one interval is required."""
+    """Return the smallest interval around all of these; None is ignored, at least one interval is
+    required."""
     present = [b for b in intervals if b is not None]
     return min(low for low, _ in present), max(high for _, high in present)

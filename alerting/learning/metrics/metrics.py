@@ -1,6 +1,8 @@
-"""Metrics of scores: by rows (ranking, calibration) and by the alerts of operators (events, episodes, false alarms).
+"""Metrics of scores: by rows (ranking, calibration) and by the alerts of operators (events,
+episodes, false alarms).
 
-Events are never point-adjusted: an episode counts once, by the first problem after its raise, as its outcome does.
+Events are never point-adjusted: an episode counts once, by the first problem after its raise, as
+its outcome does.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +32,8 @@ _FOREVER = np.iinfo(np.int64).max // 2
 
 
 def row_metrics(label: Labels, score: Floats) -> dict[str, float | None]:
-    """Return average precision, ROC AUC, Brier score and prevalence of rows; None with one class for metrics that need both."""
+    """Return average precision, ROC AUC, Brier score and prevalence of rows; None with one class
+    for metrics that need both."""
     from sklearn.metrics import average_precision_score, roc_auc_score  # noqa: PLC0415 - takes a second to import; only a training measures
 
     n, positives = len(label), int(np.sum(label))
@@ -48,7 +51,8 @@ def row_metrics(label: Labels, score: Floats) -> dict[str, float | None]:
 def precision_recall_points(
     label: Labels, score: Floats, most: int = 200
 ) -> list[dict[str, float]]:
-    """Return at most `most` points of the precision-recall curve, by rising threshold; none with one class only."""
+    """Return at most `most` points of the precision-recall curve, by rising threshold; none with
+    one class only."""
     from sklearn.metrics import precision_recall_curve  # noqa: PLC0415 - takes a second to import; only a training measures
 
     if not 0 < np.sum(label) < len(label):
@@ -66,7 +70,8 @@ def precision_recall_points(
 
 
 def reliability(label: Labels, score: Floats, bins: int = 10) -> list[dict[str, float]]:
-    """Return the mean score and the observed share of positives in bins of equal row counts (fewer where scores tie)."""
+    """Return the mean score and the observed share of positives in bins of equal row counts (fewer
+    where scores tie)."""
     if not len(score):
         return []
     which = score_bins(score, bins)
@@ -90,8 +95,9 @@ def score_bins(score: Floats, bins: int = 10) -> npt.NDArray[np.int64]:
 class ProblemIntervals:
     """Problems of one asset in ms, sorted by start and disjoint.
 
-    `end` equals `start` where only the start is predicted (onset); for `state` it is the last sample of the problem.
-    `counted`: whether an instant was evaluated at which a warning of this problem would have been in time.
+    `end` equals `start` where only the start is predicted (onset); for `state` it is the last
+    sample of the problem. `counted`: whether an instant was evaluated at which a warning of this
+    problem would have been in time.
     """
 
     start: Millis
@@ -100,9 +106,11 @@ class ProblemIntervals:
 
 
 def problem_intervals(problems: pd.DataFrame, onset: bool) -> ProblemIntervals:
-    """Return the intervals of the problems of one asset, and count those outside the recovery of an earlier one.
+    """Return the intervals of the problems of one asset, and count those outside the recovery of an
+    earlier one.
 
-    `problems`: result of `counted_problems`, sorted by start; without a column `last` its `end` is taken.
+    `problems`: result of `counted_problems`, sorted by start; without a column `last` its `end` is
+    taken.
     """
     start, last = (
         millis(problems["start"]),
@@ -120,7 +128,8 @@ def problem_intervals(problems: pd.DataFrame, onset: bool) -> ProblemIntervals:
 def count_warnable(
     spans: ProblemIntervals, at: Millis, gap_ms: int, horizon_ms: int
 ) -> ProblemIntervals:
-    """Count only problems with an evaluated instant t in [start - gap - horizon, start - gap]; `at` is increasing.
+    """Count only problems with an evaluated instant t in [start - gap - horizon, start - gap]; `at`
+    is increasing.
 
     Of the unit just made (gap < 0) the end is not part of it: it is that of the next unit.
     """
@@ -131,16 +140,18 @@ def count_warnable(
 
 @dataclass(frozen=True)
 class EventMetrics:
-    """Metrics of the alerts that operators would have received. Undefined metrics (no event, episode or observed time) are None.
+    """Metrics of the alerts that operators would have received. Undefined metrics (no event,
+    episode or observed time) are None.
 
-    With a gap below zero (minus the stride) and the stride as horizon, they are of the unit just made: without any lead time.
-    `event_recall`: share of counted problems with an episode raised in [start - gap - horizon, start - gap].
-    `false_alarms_per_week`: episodes without a problem in (raised, raised + gap + horizon], per asset and observed week.
-    `episode_precision`: episodes in time among those in time or false; too late is neither.
-    `time_in_alarm`: share of the observed time inside an episode. `median_lead_time`: seconds, of the problems found.
-    `n_assets`: with observed time.
-    `intervals`: 95 % confidence intervals by a Poisson bootstrap over events and episodes; the exact interval of a share (Wilson)
-    or of a rate (Garwood) where that is wider: 5 problems found of 5 are no proof that all are found.
+    With a gap below zero (minus the stride) and the stride as horizon, they are of the unit just
+    made: without any lead time. `event_recall`: share of counted problems with an episode raised in
+    [start - gap - horizon, start - gap]. `false_alarms_per_week`: episodes without a problem in
+    (raised, raised + gap + horizon], per asset and observed week. `episode_precision`: episodes in
+    time among those in time or false; too late is neither. `time_in_alarm`: share of the observed
+    time inside an episode. `median_lead_time`: seconds, of the problems found. `n_assets`: with
+    observed time. `intervals`: 95 % confidence intervals by a Poisson bootstrap over events and
+    episodes; the exact interval of a share (Wilson) or of a rate (Garwood) where that is wider: 5
+    problems found of 5 are no proof that all are found.
     """
 
     event_recall: float | None
@@ -183,7 +194,8 @@ def event_metrics(
     seed: int,
     samples: int = SAMPLES,
 ) -> EventMetrics:
-    """Compute metrics of episodes (raised, end) in ms against problems. `observed_s_by_asset`: evaluated running time (s)."""
+    """Compute metrics of episodes (raised, end) in ms against problems. `observed_s_by_asset`:
+    evaluated running time (s)."""
     assets = sorted({*episodes_by_asset, *problems_by_asset})
     none = ProblemIntervals(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.bool_))
     parts = [
@@ -234,10 +246,12 @@ def event_metrics(
 def occurred_after(
     raised: int, problems: ProblemIntervals, gap_ms: int, horizon_ms: int
 ) -> tuple[Occurred, int | None]:
-    """Classify a raise by the first problem that continues in (raised, raised + gap + horizon], and return its index.
+    """Classify a raise by the first problem that continues in (raised, raised + gap + horizon], and
+    return its index.
 
-    The raise is in time if the problem starts, or continues, at or after raised + gap (an onset has no duration). It is too late
-    if the problem occurs only before. A gap below zero looks back to the unit just made.
+    The raise is in time if the problem starts, or continues, at or after raised + gap (an onset has
+    no duration). It is too late if the problem occurs only before. A gap below zero looks back to
+    the unit just made.
     """
     first = int(np.searchsorted(problems.end, raised + min(gap_ms, 0), side="right"))
     if first == len(problems.start) or problems.start[first] > raised + gap_ms + horizon_ms:
@@ -247,7 +261,8 @@ def occurred_after(
 
 
 def announces(raised: int, start: int, gap_ms: int) -> bool:
-    """Return whether an alert in the window of a problem announces its start; of the unit just made any alert does."""
+    """Return whether an alert in the window of a problem announces its start; of the unit just made
+    any alert does."""
     return gap_ms < 0 or start >= raised + gap_ms
 
 
@@ -278,7 +293,8 @@ _NOTHING = _EvaluatedRows(
 def _event_values(
     evaluated: _EvaluatedRows, observed_s: float, episode_weight: Any, event_weight: Any
 ) -> dict[str, Floats]:
-    """Compute each metric for each row of weights (samples x episodes, samples x events); NaN where undefined."""
+    """Compute each metric for each row of weights (samples x episodes, samples x events); NaN where
+    undefined."""
     in_time, false = episode_weight @ evaluated.in_time, episode_weight @ evaluated.false
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
@@ -297,7 +313,8 @@ def _event_values(
 
 
 def _weighted_median(values: Floats, weights: Any) -> Floats:
-    """Return the lower median of `values` under each row of weights; NaN where all weights are zero."""
+    """Return the lower median of `values` under each row of weights; NaN where all weights are
+    zero."""
     if not len(values):
         return np.full(len(weights), np.nan)
     order = np.argsort(values, kind="stable")
@@ -313,7 +330,8 @@ def _or_none(value: float) -> float | None:
 def _confidence_intervals(
     evaluated: _EvaluatedRows, observed_s: float, draws: Mapping[str, Floats]
 ) -> dict[str, ConfidenceInterval]:
-    """Return the bootstrap intervals, made at least as wide as the exact ones where these are known."""
+    """Return the bootstrap intervals, made at least as wide as the exact ones where these are
+    known."""
     bounds = {name: percentile_interval(values) for name, values in draws.items()}
     right, false = int(evaluated.in_time.sum()), int(evaluated.false.sum())
     exact: dict[str, ConfidenceInterval] = {}

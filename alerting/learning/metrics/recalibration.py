@@ -1,7 +1,8 @@
 """Calibration slope and intercept: logistic regression of the label on the log-odds of the score.
 
-Cox (1958), "Two further applications of a model for binary regression"; Steyerberg (2019), "Clinical Prediction Models",
-chapter 15. A slope of 1 and an intercept of 0 are perfect; a slope below 1 says that scores are too extreme.
+Cox (1958), "Two further applications of a model for binary regression"; Steyerberg (2019),
+"Clinical Prediction Models", chapter 15. A slope of 1 and an intercept of 0 are perfect; a slope
+below 1 says that scores are too extreme.
 """
 
 import numpy as np
@@ -18,7 +19,8 @@ def log_odds(score: Floats) -> Floats:
 
 
 def recalibrate(odds: Floats, positives: Floats, rows: Floats) -> tuple[Floats, Floats]:
-    """Return slope and intercept of each sample by Newton's method; NaN where the scores separate both classes or are all equal.
+    """Return slope and intercept of each sample by Newton's method; NaN where the scores separate
+    both classes or are all equal.
 
     `odds`: log-odds of each group of rows; `positives`, `rows`: counts (samples x groups).
     """

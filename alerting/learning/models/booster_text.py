@@ -1,7 +1,8 @@
 """Checks of LightGBM's model text before LightGBM reads it.
 
-LightGBM follows the numbers of a model text without a check: a text that ends too early, or a child index outside of its
-tree, reads foreign memory; children in a circle never end. So this module checks all numbers by which it navigates.
+LightGBM follows the numbers of a model text without a check: a text that ends too early, or a child
+index outside of its tree, reads foreign memory; children in a circle never end. So this module
+checks all numbers by which it navigates.
 """
 
 import re
@@ -42,7 +43,8 @@ Ints = npt.NDArray[np.int64]
 
 
 def check_booster(data: bytes, features: int) -> str:
-    """Return the text of a booster on this number of features. Raises ModelRefused if LightGBM must not read it."""
+    """Return the text of a booster on this number of features. Raises ModelRefused if LightGBM must
+    not read it."""
     try:
         return _check_text(data.decode("ascii"), features)
     except (ValueError, IndexError, OverflowError) as fault:
@@ -161,7 +163,8 @@ def _read_tree(block: str, number: int) -> dict[str, str]:
 
 
 def _check_trees(trees: Sequence[Mapping[str, str]], features: int) -> None:
-    """Check the numbers of all trees, field by field: a booster has hundreds of trees, each with few numbers."""
+    """Check the numbers of all trees, field by field: a booster has hundreds of trees, each with
+    few numbers."""
     leaves = np.array([_whole(tree["num_leaves"]) for tree in trees], np.int64)
     _require_all(
         (leaves >= 1) & (leaves <= MOST_LEAVES),
@@ -211,9 +214,11 @@ def _with_categories(trees: Sequence[Mapping[str, str]]) -> Ints:
 
 
 def _check_children(left: Ints, right: Ints, inner: Ints, tree_of: Ints) -> None:
-    """Check that every node but the first, and every leaf, is the child of exactly one earlier node of its tree.
+    """Check that every node but the first, and every leaf, is the child of exactly one earlier node
+    of its tree.
 
-    `inner`: number of nodes of each tree; `left`, `right`: the children of all nodes, tree after tree; `tree_of`: their trees.
+    `inner`: number of nodes of each tree; `left`, `right`: the children of all nodes, tree after
+    tree; `tree_of`: their trees.
     """
     first = np.cumsum(inner) - inner
     first_leaf = first + np.arange(len(inner))
@@ -253,7 +258,8 @@ def _check_children(left: Ints, right: Ints, inner: Ints, tree_of: Ints) -> None
 def _check_categories(
     tree: Mapping[str, str], chosen: npt.NDArray[np.float64], count: int, where: str
 ) -> None:
-    """Check the lists of categories of a tree. `chosen`: the limits of its nodes that choose by category."""
+    """Check the lists of categories of a tree. `chosen`: the limits of its nodes that choose by
+    category."""
     if not count:
         _require(not len(chosen), f"{where} names categories beyond its list")
         return
@@ -296,7 +302,8 @@ def _ints(text: str, where: str) -> Ints:
 
 
 def _int_column(trees: Sequence[Mapping[str, str]], name: str, counts: Ints) -> Ints:
-    """Return the numbers of a field of all trees one after another; `counts`: how many each of them must have."""
+    """Return the numbers of a field of all trees one after another; `counts`: how many each of them
+    must have."""
     return _ints(_joined(trees, name, counts), name)
 
 
@@ -316,7 +323,8 @@ def _joined(trees: Sequence[Mapping[str, str]], name: str, counts: Ints) -> str:
 
 
 def _require_all(conditions: npt.NDArray[np.bool_], tree_of: Ints, fault: str) -> None:
-    """Raise ValueError if a condition is false, with the number of the first tree of which it is."""
+    """Raise ValueError if a condition is false, with the number of the first tree of which it
+    is."""
     if not conditions.all():
         raise ValueError(f"tree {tree_of[int(np.argmin(conditions))]} {fault}")
 

@@ -1,7 +1,9 @@
-"""Lower bounds of a model's margin over boxes of feature values, by which a search excludes settings without scoring them.
+"""Lower bounds of a model's margin over boxes of feature values, by which a search excludes
+settings without scoring them.
 
-Trees: the sum over trees of the smallest leaf that a point of the box can reach. Linear models: the exact minimum over the box.
-A box gives the lowest and highest value of each column; an unknown value is the interval from -inf to inf.
+Trees: the sum over trees of the smallest leaf that a point of the box can reach. Linear models: the
+exact minimum over the box. A box gives the lowest and highest value of each column; an unknown
+value is the interval from -inf to inf.
 """
 
 from collections.abc import Sequence
@@ -35,9 +37,10 @@ CATEGORICAL, DEFAULT_LEFT, ZERO_IS_MISSING, NAN_IS_MISSING = (
 class Trees:
     """The nodes and leaves of all trees of a model, one tree after another.
 
-    Of each inner node: `feature`, `threshold` (left: at most this), `decision` (bits as in LightGBM's model text). `parent`,
-    `is_left`: of each inner node and then of each leaf, the inner node above it (-1 for a root), and the side. `value`: of each
-    leaf, its addend to the margin; `first_leaf`: of each tree. `bits`, `bits_of`: the categories that go left, as bits, and the
+    Of each inner node: `feature`, `threshold` (left: at most this), `decision` (bits as in
+    LightGBM's model text). `parent`, `is_left`: of each inner node and then of each leaf, the inner
+    node above it (-1 for a root), and the side. `value`: of each leaf, its addend to the margin;
+    `first_leaf`: of each tree. `bits`, `bits_of`: the categories that go left, as bits, and the
     start and end in `bits` of each node. `single`: values are compared as 32-bit numbers.
     """
 
@@ -54,7 +57,8 @@ class Trees:
 
     @cached_property
     def conditions(self) -> tuple[Ints, Ints, BoolArray]:
-        """Return all conditions on the paths to the leaves: the leaf, the inner node, and whether the path goes left there."""
+        """Return all conditions on the paths to the leaves: the leaf, the inner node, and whether
+        the path goes left there."""
         leaf, inner = np.arange(len(self.value)), len(self.feature)
         below = leaf + inner
         found = []
@@ -86,7 +90,8 @@ class Trees:
         return np.asarray(left, np.bool_)
 
     def _chosen(self, nodes: Ints, value: Floats) -> BoolArray:
-        """Return whether the category at each of these nodes is among those that go left; a missing one is not."""
+        """Return whether the category at each of these nodes is among those that go left; a missing
+        one is not."""
         code = np.where(np.isnan(value) | (value < 0), -1, value).astype(np.int64)
         word = self.bits_of[nodes, 0] + code // 32
         known = (code >= 0) & (word < self.bits_of[nodes, 1])
@@ -113,11 +118,13 @@ class Bounded(Protocol):
     """A fitted model that has lower bounds; one without them is searched without exclusion."""
 
     def bound(self, row: Floats, free: BoolArray) -> BoxBound:
-        """Return the bounds over boxes in which only the `free` encoded columns differ from the encoded row."""
+        """Return the bounds over boxes in which only the `free` encoded columns differ from the
+        encoded row."""
 
 
 class TreesBound:
-    """Bounds of trees in which only some columns are free: leaves that the fixed ones exclude are left out at once."""
+    """Bounds of trees in which only some columns are free: leaves that the fixed ones exclude are
+    left out at once."""
 
     def __init__(self, trees: Trees, row: Floats, free: BoolArray) -> None:
         leaf, node, is_left = trees.conditions
@@ -158,7 +165,8 @@ class TreesBound:
         return np.asarray(smallest.sum(axis=1))
 
     def within(self, low: Floats, high: Floats) -> "TreesBound":
-        """Return the same bounds with the leaves alone that a box reaches, and the columns that still tell them apart."""
+        """Return the same bounds with the leaves alone that a box reaches, and the columns that
+        still tell them apart."""
         kept = np.flatnonzero(self._reached(low[None, :], high[None, :])[0])
         above, most = self._above[:, kept], self._most[:, kept]
         low, high = self._rounded(low[self._columns]), self._rounded(high[self._columns])
@@ -208,7 +216,8 @@ class LinearBound:
 
 
 class MarginBounds:
-    """Lower bounds of the margin of an estimator over boxes in which only some columns differ from a row."""
+    """Lower bounds of the margin of an estimator over boxes in which only some columns differ from
+    a row."""
 
     def __init__(self, estimator: Estimator | Blend, row: Floats, free: BoolArray) -> None:
         self._estimator = estimator
@@ -275,7 +284,8 @@ def _both_missing(low: Floats, high: Floats) -> BoolArray:
 
 
 def encode_box(encoding: Encoding, low: Floats, high: Floats) -> tuple[Floats, Floats]:
-    """Return the boxes in an estimator's encoding. A fixed missing value stays NaN without `dense`."""
+    """Return the boxes in an estimator's encoding. A fixed missing value stays NaN without
+    `dense`."""
     if encoding.columns is not None:
         low, high = low[:, encoding.columns], high[:, encoding.columns]
     dense = encoding.dense
@@ -308,7 +318,8 @@ def encode_box(encoding: Encoding, low: Floats, high: Floats) -> tuple[Floats, F
 
 
 def _level_box(low: Floats, high: Floats, count: int) -> tuple[Floats, Floats]:
-    """Return the one-hot columns of a category: exact where it is fixed, 0 to 1 where it is free."""
+    """Return the one-hot columns of a category: exact where it is fixed, 0 to 1 where it is
+    free."""
     fixed = (low == high) | np.isnan(low)
     chosen = (low[:, None] == np.arange(count)).astype(np.float64)
     return np.where(fixed[:, None], chosen, 0.0), np.where(fixed[:, None], chosen, 1.0)

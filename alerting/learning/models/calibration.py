@@ -1,4 +1,5 @@
-"""Calibration of a margin to a probability: Platt's sigmoid, two numbers that never change the order of scores."""
+"""Calibration of a margin to a probability: Platt's sigmoid, two numbers that never change the
+order of scores."""
 
 from dataclasses import dataclass
 
@@ -23,7 +24,8 @@ class Platt:
         return sigmoid(self.slope * margin + self.intercept)
 
     def slope_between(self, base: float, margin: float) -> float:
-        """Return the change of the probability per unit of the margin between the two: (p - p0) / (f - f0), or its limit."""
+        """Return the change of the probability per unit of the margin between the two: (p - p0) /
+        (f - f0), or its limit."""
         score, usual = (float(p) for p in self.probability(np.array([margin, base])))
         at_base = (
             self.slope * usual * (1 - usual)
@@ -42,9 +44,10 @@ def fit_platt(
 ) -> Platt:
     """Fit by Newton's method with Platt's smoothed targets (Platt 1999; Lin, Lin and Weng 2007).
 
-    Smoothing keeps both numbers finite when classes separate, and with one class only. If higher margins do not mean more
-    problems here, the slope stays at 1 / spread of the margins and only the intercept is fitted: the model decides the order.
-    `weight`: of each row; all count alike without.
+    Smoothing keeps both numbers finite when classes separate, and with one class only. If higher
+    margins do not mean more problems here, the slope stays at 1 / spread of the margins and only
+    the intercept is fitted: the model decides the order. `weight`: of each row; all count alike
+    without.
     """
     target = _smooth_labels(label)
     weight = np.ones(len(label)) if weight is None else weight

@@ -1,6 +1,7 @@
 """Fitted models and their margins; this module needs none of the libraries that fit models.
 
-A margin is a number that rises with the risk: log-odds, or a probability. Calibration turns it into a probability.
+A margin is a number that rises with the risk: log-odds, or a probability. Calibration turns it into
+a probability.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,9 @@ from alerting.learning.features.encoding import Columns, Encoding, Floats
 from alerting.learning.models.calibration import Platt, sigmoid
 
 BLEND = "blend"  # in the position of a family's name
-SMALL = 5_000_000  # values in a matrix up to which threads that wait for each other, on cores that others use too, cost most
+# values in a matrix up to which threads that wait for each other, on cores that others use too,
+# cost most
+SMALL = 5_000_000
 ALL_THREADS = 0
 AT_ONCE = 200_000  # rows that are encoded together, so that memory does not grow with all rows
 _LOG_ODDS = Platt(1.0, 0.0)
@@ -31,10 +34,12 @@ class FittedModel(Protocol):
         """Return whether the margin is a probability, not log-odds."""
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
-        """Return the margin of each row; of the first `rounds` rounds alone, if given and if the family has rounds."""
+        """Return the margin of each row; of the first `rounds` rounds alone, if given and if the
+        family has rounds."""
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
-        """Return SHAP value of each encoded column for the margin of the one row, and the expected margin."""
+        """Return SHAP value of each encoded column for the margin of the one row, and the expected
+        margin."""
 
     def importance(self) -> Floats:
         """Return the contribution of each encoded column to the model, 0 or more."""
@@ -43,7 +48,8 @@ class FittedModel(Protocol):
         """Return the bytes of all fitted values, the same for equal models."""
 
     def files(self) -> dict[str, bytes]:
-        """Return the model as files by name, in the order in which the family reads them; no code in them."""
+        """Return the model as files by name, in the order in which the family reads them; no code
+        in them."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,8 @@ class Estimator:
         return self.margin_of(self.columns.matrix(rows))
 
     def margin_of(self, matrix: Floats, rounds: int | None = None) -> Floats:
-        """Return the margin of each row of a matrix made by `columns`; of the first `rounds` rounds alone, if given."""
+        """Return the margin of each row of a matrix made by `columns`; of the first `rounds` rounds
+        alone, if given."""
         if not len(matrix):
             return np.empty(0)
         if len(matrix) > AT_ONCE:
@@ -87,7 +94,8 @@ class Estimator:
         return margin if self.model.margin_is_probability else sigmoid(margin)
 
     def contributions(self, matrix: Floats) -> tuple[Floats, float]:
-        """Return SHAP value of each column for the margin of the one row of `matrix`, and the expected margin."""
+        """Return SHAP value of each column for the margin of the one row of `matrix`, and the
+        expected margin."""
         shares, base = self.model.contributions(self.encoding.encode(matrix))
         return self.encoding.by_column(shares, len(self.columns.names)), base
 
@@ -101,7 +109,8 @@ class Estimator:
         )
 
     def importance(self) -> Floats:
-        """Return the share of each column in the model's gain, impurity or absolute weight; adds up to 1 unless all are 0."""
+        """Return the share of each column in the model's gain, impurity or absolute weight; adds up
+        to 1 unless all are 0."""
         raw = self.encoding.by_column(self.model.importance(), len(self.columns.names))
         total = raw.sum()
         return raw / total if total > 0 else raw
@@ -109,7 +118,8 @@ class Estimator:
 
 @dataclass(frozen=True)
 class Blend:
-    """A weighted mean of the probabilities of several estimators of the same columns; that mean is its margin.
+    """A weighted mean of the probabilities of several estimators of the same columns; that mean is
+    its margin.
 
     `weights` are positive and add up to 1.
     """
@@ -140,7 +150,8 @@ class Blend:
         return np.asarray(sum(parts), np.float64)
 
     def contributions(self, matrix: Floats) -> tuple[Floats, float]:
-        """Return the weighted means of the members' contributions, each scaled to the member's probability."""
+        """Return the weighted means of the members' contributions, each scaled to the member's
+        probability."""
         parts = [member.probability_contributions(matrix) for member in self.members]
         weighted = [
             (weight * shares, weight * base)
@@ -151,7 +162,8 @@ class Blend:
         )
 
     def importance(self) -> Floats:
-        """Return the weighted mean of the members' shares of each column; adds up to 1 unless all are 0."""
+        """Return the weighted mean of the members' shares of each column; adds up to 1 unless all
+        are 0."""
         shares = [
             weight * member.importance()
             for member, weight in zip(self.members, self.weights, strict=True)

@@ -1,7 +1,9 @@
-"""The files of a trained model, and those of its refit beside them, under names that begin with REFIT.
+"""The files of a trained model, and those of its refit beside them, under names that begin with
+REFIT.
 
-Reading them never runs code from them: `model.json` is checked against a closed model, and each family checks its fitted files
-before a library reads them, so that a forged file takes no more memory than its size.
+Reading them never runs code from them: `model.json` is checked against a closed model, and each
+family checks its fitted files before a library reads them, so that a forged file takes no more
+memory than its size.
 """
 
 import json
@@ -64,7 +66,8 @@ _OF_TWIN = (
 
 
 def model_files(model: TrainedModel) -> dict[str, bytes]:
-    """Return the model and its refit as files by name; equal models give equal hashes, though skops files may differ in bytes."""
+    """Return the model and its refit as files by name; equal models give equal hashes, though skops
+    files may differ in bytes."""
     meta = {
         **{name: getattr(model, name) for name in _AS_THEY_ARE},
         "format": FORMAT,
@@ -104,7 +107,8 @@ def _read_normal(meta: NormalMeta) -> NormalRows:
 
 
 def requirements_file(model: TrainedModel) -> dict[str, bytes]:
-    """Return the file that names the libraries which score the model, in the versions that are installed here."""
+    """Return the file that names the libraries which score the model, in the versions that are
+    installed here."""
     families = [get_family(member.family) for member in model.estimator.members]
     packages = sorted(
         {"numpy", "pandas", *(package for family in families for package in family.packages)}
@@ -117,7 +121,8 @@ def requirements_file(model: TrainedModel) -> dict[str, bytes]:
 
 
 def _prefixes(members: int) -> list[str]:
-    """Return the beginning of the file names of each member: its number in a blend, nothing for the only one."""
+    """Return the beginning of the file names of each member: its number in a blend, nothing for the
+    only one."""
     return [""] if members == 1 else [f"{number}-" for number in range(members)]
 
 
@@ -132,10 +137,12 @@ def _describe(member: Estimator) -> dict[str, object]:
 def model_from_files(
     files: Mapping[str, bytes], family_of: Callable[[str], FamilyReader] = get_family
 ) -> TrainedModel:
-    """Read the model that `model_files` wrote, with its refit and bit-identical scores. `family_of`: a family by its name.
+    """Read the model that `model_files` wrote, with its refit and bit-identical scores.
+    `family_of`: a family by its name.
 
-    Raises ModelRefused if files are missing or damaged, the format is unknown, a type is not trusted, a hash does not match, or
-    the refit has another plan, calibration, threshold, horizon or gap than its twin.
+    Raises ModelRefused if files are missing or damaged, the format is unknown, a type is not
+    trusted, a hash does not match, or the refit has another plan, calibration, threshold, horizon
+    or gap than its twin.
     """
     model = _read_model(files, family_of)
     of_refit = {
@@ -146,7 +153,8 @@ def model_from_files(
     refit = _read_model(of_refit, family_of)
     if any(getattr(refit, name) != getattr(model, name) for name in _OF_TWIN):
         raise ModelRefused(
-            f"the refit of {model.definition!r} does not fit its twin: the files were changed or mixed up"
+            f"the refit of {model.definition!r} does not fit its twin: the files were changed or "
+            f"mixed up"
         )
     return replace(model, refit=refit)
 
@@ -177,14 +185,16 @@ def _read_model(
     fitted = chain.from_iterable(values for _, values in read)
     if model_hash(model.estimator, model.calibration, model.threshold, plan, fitted) != model.hash:
         raise ModelRefused(
-            f"the model files of {model.definition!r} do not fit their hash: they were changed or damaged"
+            f"the model files of {model.definition!r} do not fit their hash: they were changed or "
+            f"damaged"
         )
     _check_score(model)
     return model
 
 
 def _check_score(model: TrainedModel) -> None:
-    """Check that a row without any known value has a probability, so that a model that cannot score is found before it serves."""
+    """Check that a row without any known value has a probability, so that a model that cannot score
+    is found before it serves."""
     score = model.score_matrix(np.full((1, len(model.plan.columns)), np.nan))
     if score.shape != (1,) or not 0 <= score[0] <= 1:
         raise ModelRefused(

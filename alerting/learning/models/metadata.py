@@ -1,4 +1,5 @@
-"""The closed schema of `model.json`, with a limit on every number, so that no entry can use up memory or time."""
+"""The closed schema of `model.json`, with a limit on every number, so that no entry can use up
+memory or time."""
 
 from datetime import datetime
 from typing import Annotated, Literal, Self
@@ -57,7 +58,8 @@ def _check_dense(dense: Dense) -> Dense:
 
 
 class EstimatorMeta(_Closed):
-    """An estimator, and the names of its fitted files in the order in which its family reads them."""
+    """An estimator, and the names of its fitted files in the order in which its family reads
+    them."""
 
     family: Family
     dense: Annotated[Dense, AfterValidator(_check_dense)] | None
@@ -78,7 +80,8 @@ class EstimatorMeta(_Closed):
         return (read if self.dense is None else self.dense.width) + 2 * len(self.pairs)
 
     def check(self, plan: FeaturePlan) -> None:
-        """Check the column positions. Raises ModelRefused if one lies outside of the plan's columns."""
+        """Check the column positions. Raises ModelRefused if one lies outside of the plan's
+        columns."""
         dense, read = self.dense, range(len(plan.columns)) if self.columns is None else self.columns
         named = [
             *(p for pair in self.pairs for p in pair),

@@ -1,8 +1,10 @@
-"""Normal operation as a model has seen it: a sample of its training rows without a problem, and how far they lie apart.
+"""Normal operation as a model has seen it: a sample of its training rows without a problem, and how
+far they lie apart.
 
-Joint plausibility of a row is its distance to normal operation: the mean distance to the five nearest normal rows, where the
-distance of two rows is the sum over variables of their difference in median absolute deviations. Its quantile among the distances
-of the normal rows themselves says how unusual the row is.
+Joint plausibility of a row is its distance to normal operation: the mean distance to the five
+nearest normal rows, where the distance of two rows is the sum over variables of their difference in
+median absolute deviations. Its quantile among the distances of the normal rows themselves says how
+unusual the row is.
 """
 
 from dataclasses import dataclass
@@ -26,10 +28,11 @@ DIGITS = 6  # significant ones that are stored
 
 @dataclass(frozen=True, eq=False)
 class NormalRows:
-    """A sample of normal training rows. `columns`: one level column of each number variable; `scale`: their deviations.
+    """A sample of normal training rows. `columns`: one level column of each number variable;
+    `scale`: their deviations.
 
-    `rows`: (rows x columns), in deviations from the median, without missing values; `centre`: the median. `distances`: of each
-    sampled row to the others, increasing.
+    `rows`: (rows x columns), in deviations from the median, without missing values; `centre`: the
+    median. `distances`: of each sampled row to the others, increasing.
     """
 
     columns: tuple[str, ...]
@@ -39,7 +42,8 @@ class NormalRows:
     distances: Floats
 
     def distance(self, values: Floats) -> Floats:
-        """Return the mean distance of each row (rows x columns, in the variables' units) to the five nearest normal rows.
+        """Return the mean distance of each row (rows x columns, in the variables' units) to the
+        five nearest normal rows.
 
         A missing value counts as the median.
         """
@@ -47,7 +51,8 @@ class NormalRows:
         return np.asarray(nearest.mean(axis=1), np.float64)
 
     def length(self, offsets: Floats) -> Floats:
-        """Return the distance that each offset (rows x columns, in the variables' units) leads; a missing one leads nowhere."""
+        """Return the distance that each offset (rows x columns, in the variables' units) leads; a
+        missing one leads nowhere."""
         return np.asarray(np.nan_to_num(np.abs(offsets) / np.asarray(self.scale)).sum(axis=1))
 
     def unusual(self, distance: Floats) -> Floats:
@@ -78,7 +83,8 @@ def _tree_of(rows: Floats) -> "cKDTree":
 def sample_normal(
     plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.int8], seed: int
 ) -> NormalRows | None:
-    """Return a sample of the rows without a problem: at most 2,000 rows and 100,000 values; None with too few rows.
+    """Return a sample of the rows without a problem: at most 2,000 rows and 100,000 values; None
+    with too few rows.
 
     The seed decides the sample.
     """
@@ -106,7 +112,8 @@ def sample_normal(
 
 
 def level_columns(plan: FeaturePlan) -> tuple[str, ...]:
-    """Return one column of each number variable that shows its level: the last value, or else the mean of the shortest window."""
+    """Return one column of each number variable that shows its level: the last value, or else the
+    mean of the shortest window."""
     found: dict[str, str] = {}
     for aggregation in ("last", "mean"):
         for column in plan.layout:
@@ -120,7 +127,8 @@ def level_columns(plan: FeaturePlan) -> tuple[str, ...]:
 
 
 def _deviation(values: Floats, middle: float) -> float:
-    """Return the median absolute deviation; where it is 0 the mean one, and 1 where all values are equal."""
+    """Return the median absolute deviation; where it is 0 the mean one, and 1 where all values are
+    equal."""
     off = np.abs(values - middle)
     return (
         next((d for d in (float(np.median(off)), float(off.mean())) if d > 0), 1.0)

@@ -1,8 +1,10 @@
-"""A trained model as an ONNX graph: from a row of features to its calibrated probability, in 64-bit numbers as here.
+"""A trained model as an ONNX graph: from a row of features to its calibrated probability, in 64-bit
+numbers as here.
 
-The graph is written from the model's own trees and weights, not by converters of libraries: these know neither the encoding of
-the columns nor blends and calibration, and compare in 32 bits. It needs a runtime of `ai.onnx.ml` 5 (operator TreeEnsemble with
-64-bit numbers), such as onnxruntime 1.21.
+The graph is written from the model's own trees and weights, not by converters of libraries: these
+know neither the encoding of the columns nor blends and calibration, and compare in 32 bits. It
+needs a runtime of `ai.onnx.ml` 5 (operator TreeEnsemble with 64-bit numbers), such as onnxruntime
+1.21.
 """
 
 import json
@@ -38,7 +40,8 @@ _AT_MOST, _MEMBER, _SUM = 0, 6, 1  # numbers of modes and of an aggregation of T
 
 @runtime_checkable
 class WithFormula(Protocol):
-    """A fitted model that is trees or a weighted sum of encoded columns; one of another form has no graph."""
+    """A fitted model that is trees or a weighted sum of encoded columns; one of another form has no
+    graph."""
 
     @property
     def formula(self) -> Trees | LinearBound:
@@ -46,10 +49,12 @@ class WithFormula(Protocol):
 
 
 def onnx_graph(model: TrainedModel) -> bytes:
-    """Return the graph of a model, as the bytes of an ONNX file. Raises UserError for a family without one.
+    """Return the graph of a model, as the bytes of an ONNX file. Raises UserError for a family
+    without one.
 
-    Input `features`: (rows x columns), as `Columns.matrix` makes it: a category is the number of its level, a missing value NaN.
-    Output `probability`: (rows x 1). The properties of the file name the columns, their levels and the threshold.
+    Input `features`: (rows x columns), as `Columns.matrix` makes it: a category is the number of
+    its level, a missing value NaN. Output `probability`: (rows x 1). The properties of the file
+    name the columns, their levels and the threshold.
     """
     graph = _Graph()
     matrix = graph.add("Where", graph.add("IsInf", INPUT), graph.constant(np.array(np.nan)), INPUT)
@@ -135,7 +140,8 @@ def _margin_of(graph: _Graph, estimator: Estimator | Blend, matrix: str) -> str:
 def _member_margin(graph: _Graph, member: Estimator, matrix: str) -> str:
     if not isinstance(member.model, WithFormula):
         raise UserError(
-            f"a model of family {member.family} has no ONNX graph; only trees and weighted sums have one"
+            f"a model of family {member.family} has no ONNX graph; only trees and weighted sums "
+            f"have one"
         )
     formula = member.model.formula
     encoded = _encode(graph, member.encoding, matrix, len(member.columns.names))
@@ -147,7 +153,8 @@ def _member_margin(graph: _Graph, member: Estimator, matrix: str) -> str:
 
 
 def _sigmoid(graph: _Graph, margin: str, calibration: Platt, name: str | None = None) -> str:
-    """Add 1 / (1 + exp(-(slope * margin + intercept))); where exp is too large for 64 bits, the result is 0."""
+    """Add 1 / (1 + exp(-(slope * margin + intercept))); where exp is too large for 64 bits, the
+    result is 0."""
     scaled = graph.add("Mul", margin, graph.constant(-calibration.slope))
     small = graph.add("Exp", graph.add("Add", scaled, graph.constant(-calibration.intercept)))
     one = graph.constant(1.0)
@@ -257,7 +264,8 @@ def _trees(graph: _Graph, trees: Trees, encoded: str) -> str:
 
 
 class _Children(NamedTuple):
-    """The child of each inner node on one side: its number among inner nodes or among leaves, and which of both it is."""
+    """The child of each inner node on one side: its number among inner nodes or among leaves, and
+    which of both it is."""
 
     number: Ints
     is_leaf: BoolArray

@@ -1,7 +1,8 @@
 """Checks of a skops file before skops reads it: it may not unpack to more than its size.
 
-The platform's own files are stored without compression, so a compressed file is foreign. An array takes the memory of its
-stated shape before a byte of it is read, so the shape must match the bytes in the file.
+The platform's own files are stored without compression, so a compressed file is foreign. An array
+takes the memory of its stated shape before a byte of it is read, so the shape must match the bytes
+in the file.
 """
 
 import io
@@ -25,7 +26,8 @@ _HEADERS = {
 
 
 def check_archive(data: bytes, name: str) -> None:
-    """Check a skops archive. Raises ModelRefused if it would take more memory than its own size, or contains more than arrays."""
+    """Check a skops archive. Raises ModelRefused if it would take more memory than its own size, or
+    contains more than arrays."""
     try:
         with ZipFile(io.BytesIO(data)) as archive:
             _check_members(archive.infolist(), len(data))
@@ -63,7 +65,8 @@ def _check_members(members: list[ZipInfo], size: int) -> None:
 
 
 def check_array(content: bytes) -> None:
-    """Check an `.npy` file. Raises ValueError if its header states another size than it has, or if it contains objects."""
+    """Check an `.npy` file. Raises ValueError if its header states another size than it has, or if
+    it contains objects."""
     file = io.BytesIO(content)
     read = _HEADERS.get(np.lib.format.read_magic(file))
     if read is None:

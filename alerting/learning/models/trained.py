@@ -23,22 +23,24 @@ Floats = npt.NDArray[np.float64]
 
 
 class ModelRefused(UserError):
-    """Raised for model files that are damaged, of another format, or name types that are not trusted."""
+    """Raised for model files that are damaged, of another format, or name types that are not
+    trusted."""
 
 
 @dataclass(frozen=True)
 class TrainedModel:
     """A model as it is registered and served.
 
-    `definition`, `revision`: the definition of the model. `training_cutoff`: the last label instant that was used in any way; no
-    instant at or before it may be evaluated. `usual`: by column, the median (or most frequent level) of the training rows, None
-    where they are all missing. `ranges`: by number column, the lowest and highest ordinary value of the training rows;
-    `usual_ranges`: the 10 and 90 % quantiles (empty in models of an earlier version).
-    `params`: parameters of the family, or the members of a blend, from which the model can be fitted again.
-    `refit`: the same parameters fitted on all mature rows, with this model's plan, calibration and threshold. It serves after its
-    own training cutoff; this model is its twin, to which all printed figures belong. `normal`: a sample of the training rows
-    without a problem; None of models trained before it was kept. `effects`: of set-points on the problem variable, None
-    where they are not known.
+    `definition`, `revision`: the definition of the model. `training_cutoff`: the last label instant
+    that was used in any way; no instant at or before it may be evaluated. `usual`: by column, the
+    median (or most frequent level) of the training rows, None where they are all missing. `ranges`:
+    by number column, the lowest and highest ordinary value of the training rows; `usual_ranges`:
+    the 10 and 90 % quantiles (empty in models of an earlier version). `params`: parameters of the
+    family, or the members of a blend, from which the model can be fitted again. `refit`: the same
+    parameters fitted on all mature rows, with this model's plan, calibration and threshold. It
+    serves after its own training cutoff; this model is its twin, to which all printed figures
+    belong. `normal`: a sample of the training rows without a problem; None of models trained before
+    it was kept. `effects`: of set-points on the problem variable, None where they are not known.
     """
 
     definition: str
@@ -66,18 +68,21 @@ class TrainedModel:
         return self.estimator.family
 
     def serving(self, at: datetime) -> "TrainedModel":
-        """Return the model that scores an instant: the refit after its own training cutoff, else this one."""
+        """Return the model that scores an instant: the refit after its own training cutoff, else
+        this one."""
         return self if self.refit is None or at <= self.refit.training_cutoff else self.refit
 
     def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the calibrated probability of the problem for each row, whose columns may come in any order.
+        """Return the calibrated probability of the problem for each row, whose columns may come in
+        any order.
 
         Raises UserError if columns are missing.
         """
         return self.score_matrix(self.estimator.columns.matrix(rows))
 
     def score_matrix(self, matrix: Floats) -> Floats:
-        """Return the same for rows as the matrix that `Columns.from_plan(self.plan)` makes of them."""
+        """Return the same for rows as the matrix that `Columns.from_plan(self.plan)` makes of
+        them."""
         return self.calibration.probability(self.estimator.margin_of(matrix))
 
 
@@ -88,7 +93,8 @@ def model_hash(
     plan: FeaturePlan,
     fitted: Iterable[bytes] | None = None,
 ) -> str:
-    """Hash all values that decide a score or a verdict, and nothing else: no thread count, no memory layout.
+    """Hash all values that decide a score or a verdict, and nothing else: no thread count, no
+    memory layout.
 
     `fitted`: the bytes of the fitted values of all members; those of the estimator if left out.
     """

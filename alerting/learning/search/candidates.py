@@ -34,7 +34,8 @@ class Fold:
 class Trial:
     """One parameter set, and its mean average precision over the completed folds.
 
-    `state`: complete; or pruned (stopped after some folds, worse than the median of the trials before it).
+    `state`: complete; or pruned (stopped after some folds, worse than the median of the trials
+    before it).
     """
 
     params: dict[str, Any]
@@ -47,14 +48,16 @@ class Trial:
 class Candidate:
     """The best of one family's search, with everything needed to fit it again.
 
-    `oof`: out-of-fold probability of every row of the dataset (NaN where no fold scored it). `chance`: the best figure of all
-    its trials on each shift of the labels (`ShiftedLabels.evaluate`). `metrics`: means over folds of ap, roc_auc and prevalence,
-    and the limits of the 95 % confidence intervals of the first two (`ap_low`, `ap_high` ...) where they can be known.
-    `tried`: all trials done, in order; `cut_short`: the time budget ended before all `trials_asked` were done.
-    `warm_start`: parameters that were tried second, {} if none. A search with the same number of trials, the same `warm_start`
-    and enough time finds the same candidate.
-    `loss`: out-of-fold CRPS of every row of the dataset (NaN where no fold scored it), of kinds that predict values; else empty.
-    `notes`: sentences on folds that could not be used, and on a search that was cut short.
+    `oof`: out-of-fold probability of every row of the dataset (NaN where no fold scored it).
+    `chance`: the best figure of all its trials on each shift of the labels
+    (`ShiftedLabels.evaluate`). `metrics`: means over folds of ap, roc_auc and prevalence, and the
+    limits of the 95 % confidence intervals of the first two (`ap_low`, `ap_high` ...) where they
+    can be known. `tried`: all trials done, in order; `cut_short`: the time budget ended before all
+    `trials_asked` were done. `warm_start`: parameters that were tried second, {} if none. A search
+    with the same number of trials, the same `warm_start` and enough time finds the same candidate.
+    `loss`: out-of-fold CRPS of every row of the dataset (NaN where no fold scored it), of kinds
+    that predict values; else empty. `notes`: sentences on folds that could not be used, and on a
+    search that was cut short.
     """
 
     family: str
@@ -83,8 +86,8 @@ class Candidate:
 def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
     """Return the usable walk-forward folds, and a sentence on every other one.
 
-    A usable fold has both classes on both sides, among all rows and among those of the search's sample.
-    Raises UserError if none is left, because no candidate can be chosen honestly then.
+    A usable fold has both classes on both sides, among all rows and among those of the search's
+    sample. Raises UserError if none is left, because no candidate can be chosen honestly then.
     """
     usable, notes = [], []
     sample = search_sample(dataset)
@@ -100,14 +103,16 @@ def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
             usable.append(Fold(number, np.asarray(train, np.int64), np.asarray(test, np.int64)))
     if not usable:
         raise UserError(
-            f"{dataset.definition}: no walk-forward fold has rows with and without a problem: {'; '.join(notes) or 'no folds'}; "
+            f"{dataset.definition}: no walk-forward fold has rows with and without a problem: "
+            f"{'; '.join(notes) or 'no folds'}; "
             "use a longer history, fewer learning.folds, or a problem that occurs more often"
         )
     return usable, notes
 
 
 def is_better(later: Trial, earlier: Trial) -> bool:
-    """Return whether a trial is better than an earlier one by more than chance: the standard error of its lead over the folds.
+    """Return whether a trial is better than an earlier one by more than chance: the standard error
+    of its lead over the folds.
 
     So a proven set of parameters is not replaced by a lucky one.
     """
@@ -154,7 +159,8 @@ def assemble(
 def _average_folds(
     dataset: Dataset, folds: Sequence[Fold], scores: Sequence[Floats]
 ) -> dict[str, float]:
-    """Return means over the folds, and 95 % confidence intervals of the ranking metrics where every fold can be resampled."""
+    """Return means over the folds, and 95 % confidence intervals of the ranking metrics where every
+    fold can be resampled."""
     by_fold = [row_metrics(dataset.label[f.test], s) for f, s in zip(folds, scores, strict=True)]
     metrics = {
         key: float(np.mean([m[key] for m in by_fold])) for key in ("ap", "roc_auc", "prevalence")
@@ -169,7 +175,8 @@ def _average_folds(
 
 
 def draw_fold(dataset: Dataset, fold: Fold, score: Floats) -> dict[str, Floats]:
-    """Return metrics of a fold's scores in each draw of its time blocks; the same draws for any score (`bootstrap_rows`)."""
+    """Return metrics of a fold's scores in each draw of its time blocks; the same draws for any
+    score (`bootstrap_rows`)."""
     block = time_blocks(
         dataset.at[fold.test], dataset.asset[fold.test], dataset.gap_ms, dataset.horizon_ms
     )
@@ -217,5 +224,6 @@ def candidate_from_files(files: Mapping[str, bytes]) -> Candidate:
         )
     except (KeyError, TypeError, ValueError, RecursionError, SyntaxError) as fault:
         raise UserError(
-            f"the files of a candidate are damaged: {fault}; run this candidate of the training again"
+            f"the files of a candidate are damaged: {fault}; run this candidate of the training "
+            f"again"
         ) from fault

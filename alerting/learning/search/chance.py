@@ -1,8 +1,9 @@
 """Chance: the figures that scores reach on labels which tell nothing of them.
 
-Labels are shifted circularly in time within each asset and fold, so their runs and the spacing of problems stay while their
-relation to the scores is lost. Every trial is scored on the same shifts: the maximum over all trials is then what the best of a
-whole search reaches by chance, and no model is fitted again (Westfall and Young 1993, on shifts instead of permutations).
+Labels are shifted circularly in time within each asset and fold, so their runs and the spacing of
+problems stay while their relation to the scores is lost. Every trial is scored on the same shifts:
+the maximum over all trials is then what the best of a whole search reaches by chance, and no model
+is fitted again (Westfall and Young 1993, on shifts instead of permutations).
 """
 
 from collections.abc import Sequence
@@ -25,10 +26,11 @@ Ranks = npt.NDArray[np.int32]
 
 @dataclass(frozen=True)
 class _ShiftedFold:
-    """The scored rows of one fold (positions in the dataset), and where its positives lie after each shift.
+    """The scored rows of one fold (positions in the dataset), and where its positives lie after
+    each shift.
 
-    By positive: its `position` in the rows of its asset, where these `begin` among the rows of the fold, how many they are
-    (`length`), and the number of the `asset`. `offsets`: shifts x assets.
+    By positive: its `position` in the rows of its asset, where these `begin` among the rows of the
+    fold, how many they are (`length`), and the number of the `asset`. `offsets`: shifts x assets.
     """
 
     rows: Positions
@@ -56,7 +58,8 @@ class _ShiftedFold:
         return np.concatenate(parts)
 
     def _shift(self, at_or_above: Ranks, offsets: npt.NDArray[np.int64]) -> Floats:
-        """Return the same for some shifts. `at_or_above`: by row, the number of rows whose score is not lower."""
+        """Return the same for some shifts. `at_or_above`: by row, the number of rows whose score is
+        not lower."""
         shifted = self.begin + (self.position + offsets[:, self.asset]) % self.length
         below = np.sort(at_or_above[shifted], axis=1)
         found = np.broadcast_to(np.arange(1, below.shape[1] + 1), below.shape)
@@ -68,10 +71,11 @@ class _ShiftedFold:
 
 
 class ShiftedLabels:
-    """The labels of the scored rows of all folds, shifted SHIFTS times; the same for the same dataset, folds and seed.
+    """The labels of the scored rows of all folds, shifted SHIFTS times; the same for the same
+    dataset, folds and seed.
 
-    `rows`: by fold, the positions of its scored rows: all test rows; of a large table as many as a search uses, evenly in time.
-    `problems`: runs of rows with a problem ahead among them.
+    `rows`: by fold, the positions of its scored rows: all test rows; of a large table as many as a
+    search uses, evenly in time. `problems`: runs of rows with a problem ahead among them.
     """
 
     def __init__(self, dataset: Dataset, folds: Sequence[Fold], seed: int) -> None:
@@ -96,8 +100,9 @@ class ShiftedLabels:
     def evaluate(self, scores: Sequence[Floats]) -> Floats:
         """Return the mean average precision over the folds on each shift, of scores of `rows`.
 
-        The folds that a pruned trial did not score count as far above their prevalence as the others: with these labels it might
-        not have been pruned, and without it the best of all would look too poor.
+        The folds that a pruned trial did not score count as far above their prevalence as the
+        others: with these labels it might not have been pruned, and without it the best of all
+        would look too poor.
         """
         found = [
             fold.average_precisions(score) for fold, score in zip(self._folds, scores, strict=False)
@@ -109,7 +114,8 @@ class ShiftedLabels:
 
 
 def _shift_fold(dataset: Dataset, rows: Positions, random: np.random.Generator) -> _ShiftedFold:
-    """Draw the shifts of one fold; none is shorter than a label looks ahead, where an asset has enough rows for that."""
+    """Draw the shifts of one fold; none is shorter than a label looks ahead, where an asset has
+    enough rows for that."""
     _, first, number = np.unique(
         dataset.asset[rows].astype(str), return_index=True, return_inverse=True
     )

@@ -1,4 +1,5 @@
-"""The limit on columns: a fit has no more columns than rows. Beyond that the columns that alone rank the rows best remain.
+"""The limit on columns: a fit has no more columns than rows. Beyond that the columns that alone
+rank the rows best remain.
 
 They are chosen by the rows that the model is fitted on, and by no others.
 """
@@ -36,8 +37,8 @@ class ColumnLimit:
     ) -> Positions:
         """Return the positions of the columns for a fit on `rows` (positions), in increasing order.
 
-        All, unless there are more columns than rows: then the best ranking ones, and the one that `params` names (`column`).
-        `matrix`, `label`: of all rows.
+        All, unless there are more columns than rows: then the best ranking ones, and the one that
+        `params` names (`column`). `matrix`, `label`: of all rows.
         """
         every = np.arange(len(self.columns.names))
         if len(every) <= len(rows):
@@ -76,9 +77,11 @@ def take_part(matrix: Floats, rows: Positions, columns: Positions) -> Floats:
 def ranking_strength(
     matrix: Floats, rows: Positions, columns: Positions, label: Labels, categorical: Sequence[int]
 ) -> Floats:
-    """Return how far each column alone ranks the rows from chance: |Mann-Whitney's U| in standard deviations.
+    """Return how far each column alone ranks the rows from chance: |Mann-Whitney's U| in standard
+    deviations.
 
-    `label`: of the rows. Missing values are left out; of a category the level counts that separates best.
+    `label`: of the rows. Missing values are left out; of a category the level counts that separates
+    best.
     """
     texts, positive = set(categorical), label == 1
     found = [
@@ -101,7 +104,8 @@ def _strength(
 
 
 def _difference(ones: Floats, zeros: Floats) -> float:
-    """Return by how much the share of pairs in which the one is larger exceeds a half; ties count half."""
+    """Return by how much the share of pairs in which the one is larger exceeds a half; ties count
+    half."""
     zeros = np.sort(zeros)
     below = (
         np.searchsorted(zeros, ones, side="left").sum()

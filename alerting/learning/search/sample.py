@@ -1,8 +1,10 @@
-"""The training rows of a search: all of them, or a sample of a large table, so that the search time is bounded.
+"""The training rows of a search: all of them, or a sample of a large table, so that the search time
+is bounded.
 
-All rows of the rarer class stay; the other class is thinned evenly in time, and each row that stays has the weight of the rows
-that it represents, so that prevalence and probabilities remain the same. Only trials are fitted and compared on the sample:
-a candidate's metrics and out-of-fold scores are of all rows, and the chosen candidate is fitted on all rows.
+All rows of the rarer class stay; the other class is thinned evenly in time, and each row that stays
+has the weight of the rows that it represents, so that prevalence and probabilities remain the same.
+Only trials are fitted and compared on the sample: a candidate's metrics and out-of-fold scores are
+of all rows, and the chosen candidate is fitted on all rows.
 """
 
 from dataclasses import dataclass
@@ -47,7 +49,8 @@ class SearchSample:
 
 
 def search_sample(dataset: Dataset, most: int | None = None) -> SearchSample:
-    """Return the sample of at most `most` training rows (default: fewer with many columns); the same for the same dataset."""
+    """Return the sample of at most `most` training rows (default: fewer with many columns); the
+    same for the same dataset."""
     if most is None:
         most = min(MOST_SEARCHED, max(LEAST_SEARCHED, MOST_CELLS // len(dataset.plan.columns)))
     train = np.flatnonzero(dataset.part == "train")
@@ -61,8 +64,10 @@ def search_sample(dataset: Dataset, most: int | None = None) -> SearchSample:
         selected[evenly(rows, count)] = True
         weight[rows] *= len(rows) / max(count, 1)
     note = (
-        f"searched on {most:,} of {len(train):,} training rows ({_share(first, len(with_problem))} with a problem ahead, "
-        f"{_share(most - first, len(without))} without, evenly in time and weighted); figures and the final fit are of all rows"
+        f"searched on {most:,} of {len(train):,} training rows ({_share(first, len(with_problem))} "
+        f"with a problem ahead, "
+        f"{_share(most - first, len(without))} without, evenly in time and weighted); figures and "
+        f"the final fit are of all rows"
     )
     return SearchSample(selected, weight, (note,))
 

@@ -1,4 +1,5 @@
-"""The search for a family's best parameters: Optuna's seeded TPE on walk-forward folds, within a time budget."""
+"""The search for a family's best parameters: Optuna's seeded TPE on walk-forward folds, within a
+time budget."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,7 +28,9 @@ from alerting.learning.search.chance import NOTHING_TRIED, ShiftedLabels
 from alerting.learning.search.column_limit import ColumnLimit, take_part, without_column_set
 from alerting.learning.search.sample import Positions, SearchSample, search_sample
 
-LEAST_ROUNDS = 40  # fewer trees rank as well where the risk is coarse, but advise badly: they hardly use most variables
+# fewer trees rank as well where the risk is coarse, but advise badly: they hardly use most
+# variables
+LEAST_ROUNDS = 40
 STAGES = 6  # numbers of rounds that are scored on shifted labels
 UNPRUNED_TRIALS = 3  # trials that finish before one may be pruned for being worse than their median
 
@@ -45,15 +48,19 @@ def search_candidate(
     progress: SearchProgress,
     warm_start: Mapping[str, Any] | None = None,
 ) -> Candidate:
-    """Try `learning.trials` parameter sets of one family and return the best: the proven default first, then `warm_start`.
+    """Try `learning.trials` parameter sets of one family and return the best: the proven default
+    first, then `warm_start`.
 
-    A family without parameters to vary is tried once. Every trial is also scored on shifted labels (`ShiftedLabels`).
+    A family without parameters to vary is tried once. Every trial is also scored on shifted labels
+    (`ShiftedLabels`).
 
-    The score of a set is its mean average precision over the walk-forward folds inside the training period; for a family with
-    rounds at the number of rounds that is best over all folds together. A later set must beat an earlier one by more than the
-    standard error over the folds; a set that is worse than the median of those before it after the same folds is pruned.
-    No trial but the first begins after `learning.time_budget` has passed; a trial that has begun is finished.
-    Sets are tried on a sample of a large training period (`search_sample`); the candidate's metrics are of all its rows.
+    The score of a set is its mean average precision over the walk-forward folds inside the training
+    period; for a family with rounds at the number of rounds that is best over all folds together. A
+    later set must beat an earlier one by more than the standard error over the folds; a set that is
+    worse than the median of those before it after the same folds is pruned. No trial but the first
+    begins after `learning.time_budget` has passed; a trial that has begun is finished. Sets are
+    tried on a sample of a large training period (`search_sample`); the candidate's metrics are of
+    all its rows.
 
     Raises UserError if there is no such family, or if no fold has both classes.
     """
@@ -89,7 +96,8 @@ def search_candidate(
 def _create_study(
     family: ModelFamily, seed: int, warm_start: Mapping[str, Any] | None
 ) -> optuna.Study:
-    """Create a seeded study: it tries the default, then the parameters of the model in service, then the other proven sets."""
+    """Create a seeded study: it tries the default, then the parameters of the model in service,
+    then the other proven sets."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         direction="maximize",
@@ -110,13 +118,15 @@ def _describe_early_end(family: str, search: "_Search") -> list[str]:
     if done == learning.trials:
         return []
     return [
-        f"the time budget of {budget} ended the search of {family} after {done} of {learning.trials} trials"
+        f"the time budget of {budget} ended the search of {family} after {done} of "
+        f"{learning.trials} trials"
     ]
 
 
 @dataclass(frozen=True)
 class _Fitted:
-    """One fold's model. `curve`: the average precision after each round, empty for a family without rounds."""
+    """One fold's model. `curve`: the average precision after each round, empty for a family without
+    rounds."""
 
     fold: Fold
     estimator: Estimator
@@ -127,8 +137,9 @@ class _Fitted:
 class _Search:
     """The shared state of the trials of one search, and their results.
 
-    `fixed`: parameters that the problem decides. `best_scores`: of all test rows of each fold, though trials are compared on
-    those of the sample. `chance`: the best figure of all trials on each shift of the labels.
+    `fixed`: parameters that the problem decides. `best_scores`: of all test rows of each fold,
+    though trials are compared on those of the sample. `chance`: the best figure of all trials on
+    each shift of the labels.
     """
 
     dataset: Dataset
@@ -158,7 +169,8 @@ class _Search:
             )
 
     def _try(self, trial: optuna.Trial) -> float:
-        """Try one parameter set fold by fold and return its mean average precision. Raises TrialPruned if it is pruned."""
+        """Try one parameter set fold by fold and return its mean average precision. Raises
+        TrialPruned if it is pruned."""
         params = self.family.suggest(trial) | self.fixed
         fitted: list[_Fitted] = []
         pruned = False
@@ -187,7 +199,8 @@ class _Search:
         return [self._score(f, tried.params.get("rounds"), f.fold.test) for f in fitted]
 
     def _score_shifts(self, fitted: Sequence[_Fitted]) -> Iterator[Floats]:
-        """Yield the figures on shifted labels: of a few numbers of rounds, because their choice can be luck too."""
+        """Yield the figures on shifted labels: of a few numbers of rounds, because their choice can
+        be luck too."""
         longest = max(len(f.curve) for f in fitted)
         stages = (
             np.geomspace(min(LEAST_ROUNDS, longest), longest, STAGES).astype(int).tolist()
@@ -203,7 +216,8 @@ class _Search:
             )
 
     def _fit(self, params: Params, fold: Fold) -> _Fitted:
-        """Fit on the fold's training rows of the sample, by which its columns are chosen if there are more of them than rows."""
+        """Fit on the fold's training rows of the sample, by which its columns are chosen if there
+        are more of them than rows."""
         rows = self.sample.of(fold.train)
         chosen = self.limit.choose(params, self.matrix, rows, self.dataset.label)
         train, test = (
@@ -219,7 +233,8 @@ class _Search:
         return LabelledRows(part, self.dataset.label[rows], self.sample.weights(rows))
 
     def _evaluate(self, params: Params, fitted: Sequence[_Fitted]) -> tuple[Trial, list[Floats]]:
-        """Return the trial up to its last completed fold, and the probabilities of the sample's test rows of its folds."""
+        """Return the trial up to its last completed fold, and the probabilities of the sample's
+        test rows of its folds."""
         rounds = _common_rounds([f.curve for f in fitted])
         tests = [self.sample.of(f.fold.test) for f in fitted]
         scores = [self._score(f, rounds, test) for f, test in zip(fitted, tests, strict=True)]
@@ -244,7 +259,8 @@ class _Search:
 
 
 def _common_rounds(curves: Sequence[Floats]) -> int | None:
-    """Return the number of trees that is best on average over the folds; None for a family without trees to count.
+    """Return the number of trees that is best on average over the folds; None for a family without
+    trees to count.
 
     A fold that stopped growing stays at its last value.
     """

@@ -1,4 +1,5 @@
-"""The challenger: fit the chosen candidate once, set calibration and threshold, score the test period once."""
+"""The challenger: fit the chosen candidate once, set calibration and threshold, score the test
+period once."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -47,13 +48,15 @@ USUAL = (0.1, 0.9)  # quantiles between which a value counts as usual
 
 @dataclass(frozen=True)
 class Evidence:
-    """Evidence of a challenger: on validation, which set its threshold, and on the test period, scored once.
+    """Evidence of a challenger: on validation, which set its threshold, and on the test period,
+    scored once.
 
-    `rows` (as `evaluate_rows` returns them), `events`: by part ("validation", "test"); a part without rows is absent.
-    `baseline_rows`: the persistence of the problem variable on the same test rows, for comparison alone.
-    `importance`: by raw variable, the mean size of its share in a score (`shap`), or its share of gain, impurity or weight.
-    `problems_in_recovery`: asset and start of the problems of the test period that began in the recovery or hold-off after
-    another one, so that they are in no metric.
+    `rows` (as `evaluate_rows` returns them), `events`: by part ("validation", "test"); a part
+    without rows is absent. `baseline_rows`: the persistence of the problem variable on the same
+    test rows, for comparison alone. `importance`: by raw variable, the mean size of its share in a
+    score (`shap`), or its share of gain, impurity or weight. `problems_in_recovery`: asset and
+    start of the problems of the test period that began in the recovery or hold-off after another
+    one, so that they are in no metric.
     """
 
     threshold: ThresholdChoice
@@ -69,7 +72,8 @@ class Evidence:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Return all defined metrics, flat: `test_ap`, `test_event_recall`, `test_event_recall_low`, `validation_brier` ..."""
+        """Return all defined metrics, flat: `test_ap`, `test_event_recall`,
+        `test_event_recall_low`, `validation_brier` ..."""
         flat: dict[str, float | None] = {"threshold": self.threshold.threshold}
         for part, metrics in self.rows.items():
             flat |= flatten_metrics(part, metrics)
@@ -80,7 +84,8 @@ class Evidence:
 
     @property
     def summary(self) -> dict[str, Any]:
-        """Return the test period's metrics with their intervals, and the choice of the threshold; JSON-able."""
+        """Return the test period's metrics with their intervals, and the choice of the threshold;
+        JSON-able."""
         events = self.events.get("test")
         return {
             **merge_metrics(self.rows.get("test", {}), events.to_document() if events else {}),
@@ -114,20 +119,22 @@ def finish_challenger(
     definition: TrainedDefinition,
     estimator: Estimator | None = None,
 ) -> tuple[TrainedModel, Evidence]:
-    """Fit on the training rows, calibrate and set the threshold on validation, score the test period once; its refit serves.
+    """Fit on the training rows, calibrate and set the threshold on validation, score the test
+    period once; its refit serves.
 
-    `estimator`: the candidate fitted on the training rows by a kind of its own; otherwise it is fitted here.
-    Calibration and threshold share the validation rows that live evaluation would score. Platt's sigmoid has two numbers and
-    never changes the order of scores, so a threshold chosen without it would alarm the same rows, and halving a small number of
-    events has no benefit.
-    Raises UserError if the validation period has no rows.
+    `estimator`: the candidate fitted on the training rows by a kind of its own; otherwise it is
+    fitted here. Calibration and threshold share the validation rows that live evaluation would
+    score. Platt's sigmoid has two numbers and never changes the order of scores, so a threshold
+    chosen without it would alarm the same rows, and halving a small number of events has no
+    benefit. Raises UserError if the validation period has no rows.
     """
     matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
     train, validation = dataset.part == "train", dataset.part == "validation"
     measured = dataset.measured_in("validation")
     if not measured.any():
         raise UserError(
-            f"{dataset.definition}: the validation period has no rows; use a longer history or a larger periods.validation"
+            f"{dataset.definition}: the validation period has no rows; use a longer history or a "
+            f"larger periods.validation"
         )
     if estimator is None:
         estimator = fit_rows(dataset, candidate, definition, matrix, train, dataset.label)
@@ -267,7 +274,8 @@ def _blocks(dataset: Dataset, rows: npt.NDArray[np.bool_]) -> npt.NDArray[np.int
 
 
 def _persistence_rows(dataset: Dataset, rows: npt.NDArray[np.bool_], seed: int) -> dict[str, Any]:
-    """Rank by the problem variable's last known value; rows without one rank lowest. Empty for event problems."""
+    """Rank by the problem variable's last known value; rows without one rank lowest. Empty for
+    event problems."""
     values = dataset.persistence[rows]
     scored = values[~np.isnan(values)]
     if not len(scored):
@@ -299,7 +307,8 @@ def _importance_by_source(plan: FeaturePlan, estimator: Estimator) -> dict[str, 
 
 
 def usual_values(plan: FeaturePlan, rows: pd.DataFrame) -> dict[str, float | str | None]:
-    """Return, by column, the median of the rows, or the most frequent level; None where all are missing."""
+    """Return, by column, the median of the rows, or the most frequent level; None where all are
+    missing."""
     return {name: _usual(rows[name]) for name in plan.columns}
 
 
@@ -315,7 +324,8 @@ def _usual(values: pd.Series) -> float | str | None:
 def ordinary_ranges(
     plan: FeaturePlan, rows: pd.DataFrame, quantiles: tuple[float, float] = ORDINARY
 ) -> dict[str, tuple[float, float]]:
-    """Return, by number column, two quantiles, of nearly all rows by default; columns that are always missing are absent."""
+    """Return, by number column, two quantiles, of nearly all rows by default; columns that are
+    always missing are absent."""
     ranges = {}
     for name in plan.columns:
         if name in plan.levels:

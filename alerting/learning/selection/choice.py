@@ -1,4 +1,5 @@
-"""The choice among the candidates of a training: the best, if it exceeds chance; persistence where nothing is better than it."""
+"""The choice among the candidates of a training: the best, if it exceeds chance; persistence where
+nothing is better than it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,7 +18,8 @@ from alerting.learning.search.chance import SHIFTS, ShiftedLabels
 LEAST_PROBLEMS = 3  # in the rows that the folds score
 QUANTILE = 0.975
 _ROUNDED_FROM = 20  # problems; a forecast of more is no more exact than tens
-_MOST_MORE = 10  # times the known problems; beyond it the figure is hardly above guessing, and no number is honest
+# times the known problems; beyond it the figure is hardly above guessing, and no number is honest
+_MOST_MORE = 10
 CONFIDENCE = (
     0.9  # share of the bootstrap samples in which a candidate must be better than persistence
 )
@@ -25,11 +27,12 @@ CONFIDENCE = (
 
 @dataclass(frozen=True)
 class ChanceTest:
-    """Test of the best average precision out of fold against what the best of everything tried reaches by chance.
+    """Test of the best average precision out of fold against what the best of everything tried
+    reaches by chance.
 
-    `ap`: of the best candidate. `bound`: the 97.5 % quantile of the maximum over all `trials`, on SHIFTS shifts of the
-    labels. `problems`: in the rows that the folds score; `prevalence`: share of these rows with a problem ahead, None if `ap`
-    is no average precision of such rows.
+    `ap`: of the best candidate. `bound`: the 97.5 % quantile of the maximum over all `trials`, on
+    SHIFTS shifts of the labels. `problems`: in the rows that the folds score; `prevalence`: share
+    of these rows with a problem ahead, None if `ap` is no average precision of such rows.
     """
 
     ap: float
@@ -40,7 +43,8 @@ class ChanceTest:
 
     @property
     def passed(self) -> bool:
-        """Return whether the figure is beyond chance; no where there are too few problems to tell."""
+        """Return whether the figure is beyond chance; no where there are too few problems to
+        tell."""
         return self.problems >= LEAST_PROBLEMS and self.ap > self.bound
 
     @property
@@ -48,20 +52,25 @@ class ChanceTest:
         """Describe the result in a sentence."""
         if self.problems < LEAST_PROBLEMS:
             return (
-                f"Too few problems to tell a model from chance: {self.problems} in the rows that the folds score, "
+                f"Too few problems to tell a model from chance: {self.problems} in the rows that "
+                f"the folds score, "
                 f"{LEAST_PROBLEMS} are needed; use a longer history or fewer learning.folds."
             )
         return (
-            f"The best average precision out of fold, {self.ap:.3f}, {'exceeds' if self.passed else 'does not exceed'} what "
-            f"the best of {self.trials} trials reaches by chance in 1 of 40 cases, {self.bound:.3f} "
+            f"The best average precision out of fold, {self.ap:.3f}, "
+            f"{'exceeds' if self.passed else 'does not exceed'} what "
+            f"the best of {self.trials} trials reaches by chance in 1 of 40 cases, "
+            f"{self.bound:.3f} "
             f"(labels shifted in time {SHIFTS} times)."
         )
 
     @property
     def more_problems(self) -> int | None:
-        """Return about how many more problems would show the figure beyond chance if it stays; None if that cannot be said.
+        """Return about how many more problems would show the figure beyond chance if it stays; None
+        if that cannot be said.
 
-        What chance reaches above the prevalence falls with the square root of the number of problems.
+        What chance reaches above the prevalence falls with the square root of the number of
+        problems.
         """
         if (
             self.passed
@@ -114,9 +123,11 @@ class Choice:
 def choose(
     dataset: Dataset, definition: TrainedDefinition, candidates: Sequence[Candidate]
 ) -> Choice:
-    """Choose the candidate with the best average precision out of fold; none if the best does not exceed chance.
+    """Choose the candidate with the best average precision out of fold; none if the best does not
+    exceed chance.
 
-    Persistence is chosen, if it exceeds chance too, unless the best is better in nine of ten bootstrap samples; a note says so.
+    Persistence is chosen, if it exceeds chance too, unless the best is better in nine of ten
+    bootstrap samples; a note says so.
     """
     best = max(candidates, key=lambda c: c.ap)
     folds, _ = usable_folds(dataset, definition.learning.folds)
@@ -138,15 +149,18 @@ def choose(
     if share >= CONFIDENCE:
         return Choice(best, test)
     note = (
-        f"The last known value was chosen, because no candidate is better beyond chance: the best, {best.family}, has an average "
-        f"precision of {best.ap:.3f} out of fold, the last known value {simple.ap:.3f}; it is better in {share:.0%} of the "
+        f"The last known value was chosen, because no candidate is better beyond chance: the best, "
+        f"{best.family}, has an average "
+        f"precision of {best.ap:.3f} out of fold, the last known value {simple.ap:.3f}; it is "
+        f"better in {share:.0%} of the "
         f"samples ({CONFIDENCE:.0%} needed)."
     )
     return Choice(replace(simple, notes=(*simple.notes, note)), test)
 
 
 def _share_better(dataset: Dataset, candidate: Candidate, other: Candidate, folds: int) -> float:
-    """Return the share of bootstrap samples in which a candidate's average precision is the better one (`draw_fold`).
+    """Return the share of bootstrap samples in which a candidate's average precision is the better
+    one (`draw_fold`).
 
     0 where no fold has enough problems to be drawn again: an unknown lead does not count.
     """

@@ -1,4 +1,5 @@
-"""Importance of the variables for a model: its SHAP values on a sample of the validation rows, by raw variable."""
+"""Importance of the variables for a model: its SHAP values on a sample of the validation rows, by
+raw variable."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,10 +19,11 @@ _LEVELS = ("last", "mean", "value")
 
 @dataclass(frozen=True)
 class SampledShares:
-    """Contributions of a model to the scores of some rows. `shares`, `values`: one row per sampled row, one column per variable.
+    """Contributions of a model to the scores of some rows. `shares`, `values`: one row per sampled
+    row, one column per variable.
 
-    `shares` are in probability; those of a row add up to its score less the usual score. `values`: the variable's level, NaN
-    where it is missing or text.
+    `shares` are in probability; those of a row add up to its score less the usual score. `values`:
+    the variable's level, NaN where it is missing or text.
     """
 
     variables: tuple[str, ...]
@@ -40,9 +42,11 @@ class SampledShares:
 def sample_shares(
     model: TrainedModel, dataset: Dataset, most: int = MOST_ROWS
 ) -> SampledShares | None:
-    """Return the contributions of evenly spaced measured rows of the validation part, at most `most`; None without such rows.
+    """Return the contributions of evenly spaced measured rows of the validation part, at most
+    `most`; None without such rows.
 
-    They are exact for every family: those of `TrainedModel.estimator`, scaled to probability as those of a raise.
+    They are exact for every family: those of `TrainedModel.estimator`, scaled to probability as
+    those of a raise.
     """
     rows = np.flatnonzero(dataset.measured_in("validation"))
     if not len(rows):

@@ -1,4 +1,5 @@
-"""The operating point: the threshold that serves operators best within their limits, evaluated by the episodes it would raise."""
+"""The operating point: the threshold that serves operators best within their limits, evaluated by
+the episodes it would raise."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,9 +33,10 @@ CURVE_METRICS = ("event_recall", "false_alarms_per_week", "time_in_alarm", "epis
 class ObservedRows:
     """The evaluated rows of an interval, and the problems that occurred there.
 
-    `at`, `asset`: instant (ms) and asset of each evaluated row; those of one asset in the order of time. `measured`: whether its
-    label is known. `problems`, `rules`: by asset, the problems, and how predictions begin and end. `observed_s`: by asset,
-    seconds of evaluated running time. `gap_ms`, `horizon_ms`: as for `event_metrics`.
+    `at`, `asset`: instant (ms) and asset of each evaluated row; those of one asset in the order of
+    time. `measured`: whether its label is known. `problems`, `rules`: by asset, the problems, and
+    how predictions begin and end. `observed_s`: by asset, seconds of evaluated running time.
+    `gap_ms`, `horizon_ms`: as for `event_metrics`.
     """
 
     at: Millis
@@ -58,7 +60,8 @@ def observe_rows(
     gap_ms: int,
     horizon_ms: int,
 ) -> ObservedRows:
-    """Combine evaluated rows, problems (columns asset, start, end) and occurrences (asset and the fields of `Occurrences`).
+    """Combine evaluated rows, problems (columns asset, start, end) and occurrences (asset and the
+    fields of `Occurrences`).
 
     A problem counts as an event if a warning at some evaluated row would have been in time.
     """
@@ -83,7 +86,8 @@ def warnable_problems(
     gap_ms: int,
     horizon_ms: int,
 ) -> dict[str, ProblemIntervals]:
-    """Return the problems of each asset with evaluated rows; those count of which some row could have warned in time."""
+    """Return the problems of each asset with evaluated rows; those count of which some row could
+    have warned in time."""
     found = {}
     for name in sorted(set(asset)):
         own = problem_intervals(problems[problems["asset"] == name].sort_values("start"), onset)
@@ -131,9 +135,9 @@ def evaluate_threshold(
 class ThresholdChoice:
     """The threshold, its reason, and every other threshold that was compared.
 
-    `finds`: whether it finds any problem within the budget. `curve`: JSON-able rows by rising threshold, each with its metrics,
-    their 95 % confidence intervals by a bootstrap over events and episodes, whether it is within the limits, and whether it was
-    chosen.
+    `finds`: whether it finds any problem within the budget. `curve`: JSON-able rows by rising
+    threshold, each with its metrics, their 95 % confidence intervals by a bootstrap over events and
+    episodes, whether it is within the limits, and whether it was chosen.
     """
 
     threshold: float
@@ -144,7 +148,8 @@ class ThresholdChoice:
 
 @dataclass(frozen=True)
 class _ThresholdOption:
-    """A threshold and the metrics of its alerts; `loss` is the value to minimise, in the terms of the configured goal."""
+    """A threshold and the metrics of its alerts; `loss` is the value to minimise, in the terms of
+    the configured goal."""
 
     threshold: float
     met: EventMetrics
@@ -155,12 +160,14 @@ class _ThresholdOption:
 def choose_threshold(
     observed: ObservedRows, score: Floats, wanted: OperatingPoint, seed: int
 ) -> ThresholdChoice:
-    """Choose the threshold that is best by the configured goal, within the allowed time in alarm; of equals the highest.
+    """Choose the threshold that is best by the configured goal, within the allowed time in alarm;
+    of equals the highest.
 
-    By false alarms a week or by least precision: the most event recall within that limit. By cost: the least sum of missed
-    problems and false alarms, each times its cost. If no threshold within a limit finds a problem, the lowest threshold within it
-    is chosen, because it uses the whole limit that operators accepted; the choice says so. A threshold above all scores raises no
-    episode, so it is within any limit.
+    By false alarms a week or by least precision: the most event recall within that limit. By cost:
+    the least sum of missed problems and false alarms, each times its cost. If no threshold within a
+    limit finds a problem, the lowest threshold within it is chosen, because it uses the whole limit
+    that operators accepted; the choice says so. A threshold above all scores raises no episode, so
+    it is within any limit.
     """
     weighed = [
         _weigh(t, evaluate_threshold(observed, score, t, seed, CURVE_SAMPLES), wanted)
@@ -192,7 +199,8 @@ def _weigh(threshold: float, met: EventMetrics, wanted: OperatingPoint) -> _Thre
 
 
 def _cost(met: EventMetrics, wanted: OperatingPoint) -> float | None:
-    """Return the cost of missed problems and false alarms; None if the definition names no costs."""
+    """Return the cost of missed problems and false alarms; None if the definition names no
+    costs."""
     if wanted.cost_of_miss is None or wanted.cost_of_false_alarm is None:
         return None
     return (
@@ -201,7 +209,8 @@ def _cost(met: EventMetrics, wanted: OperatingPoint) -> float | None:
 
 
 def _is_within(met: EventMetrics, wanted: OperatingPoint) -> bool:
-    """Return whether the limits are met; without observed time only a threshold that raises no episode meets them."""
+    """Return whether the limits are met; without observed time only a threshold that raises no
+    episode meets them."""
     if not met.n_episodes:
         return True
     if met.false_alarms_per_week is None or met.time_in_alarm is None:
@@ -231,7 +240,8 @@ def _point(weighed: _ThresholdOption, wanted: OperatingPoint) -> dict[str, Any]:
 
 
 def describe_limits(wanted: OperatingPoint, assets: int) -> str:
-    """Describe the limits of the threshold, e.g. `3 false alarms a week and 20% of the time in alarm`."""
+    """Describe the limits of the threshold, e.g. `3 false alarms a week and 20% of the time in
+    alarm`."""
     time = f"{wanted.max_time_in_alarm:.0%} of the time in alarm"
     if wanted.most_false_alarms is not None:
         return f"{spoken_false_alarms(wanted.most_false_alarms, assets)} and {time}"
@@ -252,11 +262,15 @@ def _reason(met: EventMetrics, wanted: OperatingPoint, finds: bool) -> str:
         )
         return (
             f"the most problems found within {limits}: {met.n_found} of {met.n_events}, "
-            f"with {spoken_false_alarms(met.false_alarms_per_week or 0.0, met.n_assets)} and {met.time_in_alarm:.1%} of the time "
+            f"with {spoken_false_alarms(met.false_alarms_per_week or 0.0, met.n_assets)} and "
+            f"{met.time_in_alarm:.1%} of the time "
             f"in alarm{right}"
         )
     found = f"none of the {met.n_events} problems is found" if met.n_events else "no problem occurs"
-    return f"{found} in the validation period within {limits}; the lowest threshold that keeps this budget was taken"
+    return (
+        f"{found} in the validation period within {limits}; the lowest threshold that keeps this "
+        f"budget was taken"
+    )
 
 
 def _reason_of_cost(met: EventMetrics, miss: float, false_alarm: float, limits: str) -> str:
@@ -266,4 +280,7 @@ def _reason_of_cost(met: EventMetrics, miss: float, false_alarm: float, limits: 
     sums = f"{misses} and {met.n_false_alarms} false alarms at {false_alarm:g} each"
     if met.n_episodes:
         return f"the least cost within {limits}: {cost:g} in the validation period, {sums}"
-    return f"no episode is raised: within {limits} that costs least in the validation period: {cost:g}, {sums}"
+    return (
+        f"no episode is raised: within {limits} that costs least in the validation period: "
+        f"{cost:g}, {sums}"
+    )

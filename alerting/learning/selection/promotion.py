@@ -50,9 +50,9 @@ class PromotionDecision:
 class CommonWindow:
     """Rows of one window (start, end] that both models scored and neither has learned from.
 
-    `acted`: rows whose label window touches the outcome window of an episode on which operators acted; their label is not the
-    truth. `measured`: rows with a known label. `observed`: the rows without `acted`, with the problems of which a warning was
-    possible.
+    `acted`: rows whose label window touches the outcome window of an episode on which operators
+    acted; their label is not the truth. `measured`: rows with a known label. `observed`: the rows
+    without `acted`, with the problems of which a warning was possible.
     """
 
     start: datetime
@@ -78,18 +78,23 @@ def compare(
 ) -> PromotionDecision:
     """Decide whether a challenger, which has exceeded chance out of fold, replaces the champion.
 
-    Both are evaluated by the definition's labels on the window that begins after the later `training_cutoff` and the purge, and
-    ends where labels are mature. Rows touched by `excluded`, the outcome windows (asset, start, end] of episodes on which
-    operators acted, are excluded for both; the verdict must be the same when they count as positive and as negative, otherwise
-    it is "cannot tell". `suppressed`: intervals of suppression by design, which are excluded. The challenger is promoted if it is
-    better in at least `promotion.confidence` of paired block bootstrap samples of average precision.
+    Both are evaluated by the definition's labels on the window that begins after the later
+    `training_cutoff` and the purge, and ends where labels are mature. Rows touched by `excluded`,
+    the outcome windows (asset, start, end] of episodes on which operators acted, are excluded for
+    both; the verdict must be the same when they count as positive and as negative, otherwise it is
+    "cannot tell". `suppressed`: intervals of suppression by design, which are excluded. The
+    challenger is promoted if it is better in at least `promotion.confidence` of paired block
+    bootstrap samples of average precision.
     """
     if champion is None:
         return PromotionDecision(
             "provisional",
             promote=True,
             provisional=True,
-            reason="First model. It is clearly better than chance and can be used until a comparison is possible.",
+            reason=(
+                "First model. It is clearly better than chance and can be used until a comparison "
+                "is possible."
+            ),
             evidence={"challenger_seen_until": challenger.training_cutoff.isoformat()},
         )
     if champion.hash == challenger.hash:
@@ -114,7 +119,8 @@ def compare(
 def comparison_start(
     definition: TrainedDefinition, challenger: TrainedModel, champion: TrainedModel
 ) -> datetime:
-    """Return the start of data that neither model has seen: later `training_cutoff` + gap, horizon, `for` and longest window."""
+    """Return the start of data that neither model has seen: later `training_cutoff` + gap, horizon,
+    `for` and longest window."""
     longest = max(challenger.plan.reach_ms, champion.plan.reach_ms)
     purge = (
         definition.gap
@@ -135,7 +141,8 @@ def common_window(
     as_of: datetime,
     suppressed: IntervalsByAsset = MappingProxyType({}),
 ) -> CommonWindow | None:
-    """Score both models on every instant of (start, as_of] that counts; None without a label among them."""
+    """Score both models on every instant of (start, as_of] that counts; None without a label among
+    them."""
     window = to_millis(start), to_millis(as_of)
     spans = [suppressed.get(h.asset.name, ()) for h in histories]
     both = zip(histories, spans, strict=True)
@@ -209,7 +216,8 @@ def _rows_of(
 def _is_touched(
     definition: TrainedDefinition, at: Millis, windows: Sequence[tuple[datetime, datetime]]
 ) -> BoolArray:
-    """Select rows whose label window (t + gap, t + gap + horizon] overlaps a window (start, end]."""
+    """Select rows whose label window (t + gap, t + gap + horizon] overlaps a window (start,
+    end]."""
     after, until = (at + duration_millis(edge) for edge in definition.window)
     touched = np.zeros(len(at), np.bool_)
     for start, end in windows:
@@ -304,19 +312,27 @@ def _verdict(
     wanted = definition.promotion
     period = f"between {window.start:%Y-%m-%d %H:%M} and {window.end:%Y-%m-%d %H:%M} UTC"
     if n_events < wanted.least_events:
-        reason = f"Cannot tell: {n_events} problems {period}, {wanted.least_events} are needed. The champion stays."
+        reason = (
+            f"Cannot tell: {n_events} problems {period}, {wanted.least_events} are needed. The "
+            f"champion stays."
+        )
         return _undecided_decision("cannot_tell", reason, evidence)
     if left_out.share_better is None:
-        reason = f"Cannot tell: the rows {period} are all of one class once acted-upon episodes are left out. The champion stays."
+        reason = (
+            f"Cannot tell: the rows {period} are all of one class once acted-upon episodes are "
+            f"left out. The champion stays."
+        )
         return _undecided_decision("cannot_tell", reason, evidence)
     ways = [left_out, *bounds.values()] if window.acted.any() else [left_out]
     verdicts = [
         way.share_better is not None and way.share_better >= wanted.confidence for way in ways
     ]
     summary = (
-        f"the challenger's average precision is {left_out.challenger_ap:.3f}, the champion's {left_out.champion_ap:.3f}, "
+        f"the challenger's average precision is {left_out.challenger_ap:.3f}, the champion's "
+        f"{left_out.champion_ap:.3f}, "
         f"over {n_events} problems {period}; "
-        f"it is better in {left_out.share_better:.0%} of {left_out.samples} samples ({wanted.confidence:.0%} needed)"
+        f"it is better in {left_out.share_better:.0%} of {left_out.samples} samples "
+        f"({wanted.confidence:.0%} needed)"
     )
     if len(set(verdicts)) > 1:
         positive, negative = (
@@ -324,7 +340,8 @@ def _verdict(
         )
         reason = (
             f"Cannot tell: {summary}, but the answer depends on {int(window.acted.sum())} rows of "
-            f"acted-upon episodes: better in {positive} if they count as problems, in {negative} if not. The champion stays."
+            f"acted-upon episodes: better in {positive} if they count as problems, in {negative} "
+            f"if not. The champion stays."
         )
         return _undecided_decision("cannot_tell", reason, evidence)
     if verdicts[0]:
@@ -347,7 +364,8 @@ def _percent(share: float | None) -> str:
 
 
 def _view(window: CommonWindow, keep: BoolArray, label: Labels, block_ms: int, seed: int) -> _View:
-    """Bootstrap the difference in average precision over paired time blocks across all assets (Künsch 1989)."""
+    """Bootstrap the difference in average precision over paired time blocks across all assets
+    (Künsch 1989)."""
     label, mine, theirs = label[keep], window.challenger[keep], window.champion[keep]
     if not 0 < label.sum() < len(label):
         return _View(None, None, None, None, 0)
@@ -367,7 +385,8 @@ def _view(window: CommonWindow, keep: BoolArray, label: Labels, block_ms: int, s
 def paired_differences(
     label: Labels, mine: Floats, theirs: Floats, block: npt.NDArray[np.int64], seed: int
 ) -> Floats:
-    """Return average precision of `mine` minus that of `theirs` in each bootstrap sample of whole blocks (their numbers by row).
+    """Return average precision of `mine` minus that of `theirs` in each bootstrap sample of whole
+    blocks (their numbers by row).
 
     Empty with one class only; samples that have one class only are excluded.
     """
@@ -388,7 +407,8 @@ def _draws(blocks: int, seed: int) -> npt.NDArray[np.int64]:
 
 
 class _WeightedAp:
-    """Average precision of fixed scores under changing weights: sorted once, linear for every weighting."""
+    """Average precision of fixed scores under changing weights: sorted once, linear for every
+    weighting."""
 
     def __init__(self, label: Labels, score: Floats) -> None:
         self._order = np.argsort(-score, kind="stable")
@@ -399,7 +419,8 @@ class _WeightedAp:
         self._label = label[self._order].astype(np.float64)
 
     def of(self, weight: npt.NDArray[Any]) -> float:
-        """Return the average precision under a weighting; NaN if it leaves no positive or no negative."""
+        """Return the average precision under a weighting; NaN if it leaves no positive or no
+        negative."""
         ordered = weight[self._order].astype(np.float64)
         true = np.cumsum(ordered * self._label)[self._last]
         total = np.cumsum(ordered)[self._last]

@@ -1,4 +1,5 @@
-"""The proposal of a training: what its comparison found and offers, as it is stored on the run and shown to people.
+"""The proposal of a training: what its comparison found and offers, as it is stored on the run and
+shown to people.
 
 This module needs no library of frames or models: DAG files and commands import it.
 """
@@ -26,7 +27,8 @@ class _Frozen(BaseModel):
 
 
 class CandidateSummary(_Frozen):
-    """The search of one family: means over the folds, and 95 % confidence intervals by metric where they can be known."""
+    """The search of one family: means over the folds, and 95 % confidence intervals by metric where
+    they can be known."""
 
     family: str
     trials: int
@@ -67,7 +69,8 @@ class EstimateSummary(_Frozen):
 
 
 class PartProfile(_Frozen):
-    """The rows of one part of a dataset, those with a problem ahead, and its first and last instant."""
+    """The rows of one part of a dataset, those with a problem ahead, and its first and last
+    instant."""
 
     rows: int
     positives: int
@@ -76,7 +79,8 @@ class PartProfile(_Frozen):
 
 
 class DatasetProfile(_Frozen):
-    """The composition of a dataset in numbers that a person can check. `dropped`: rows by reason; `notes`: findings by kind."""
+    """The composition of a dataset in numbers that a person can check. `dropped`: rows by reason;
+    `notes`: findings by kind."""
 
     hash: str
     parts: dict[str, PartProfile]
@@ -91,10 +95,10 @@ class DatasetProfile(_Frozen):
 class Proposal(_Frozen):
     """Proposal of a training; after `promote_run` with its decision.
 
-    `promote`: the challenger goes into service, or `refreshed_version`, the champion with a newer refit. `waiting`: only if a
-    person approves. `test`: metrics of the challenger on the test period (`Evidence.summary`); `evidence`: champion against
-    challenger. `importance`: share by raw variable. `answers`: the effect of operators' feedback on rows, empty
-    without feedback.
+    `promote`: the challenger goes into service, or `refreshed_version`, the champion with a newer
+    refit. `waiting`: only if a person approves. `test`: metrics of the challenger on the test
+    period (`Evidence.summary`); `evidence`: champion against challenger. `importance`: share by raw
+    variable. `answers`: the effect of operators' feedback on rows, empty without feedback.
     """
 
     definition: str
@@ -121,7 +125,8 @@ class Proposal(_Frozen):
     @model_validator(mode="before")
     @classmethod
     def _drop_earlier_fields(cls, document: Any) -> Any:
-        """Leave out the comparison with a model without feedback, which trainings of earlier versions stored."""
+        """Leave out the comparison with a model without feedback, which trainings of earlier
+        versions stored."""
         return (
             {k: v for k, v in document.items() if k != "answers_difference"}
             if isinstance(document, dict)

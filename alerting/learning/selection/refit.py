@@ -1,4 +1,5 @@
-"""The refit of a model: its parameters fitted on all mature rows, and whether it is worse than its twin."""
+"""The refit of a model: its parameters fitted on all mature rows, and whether it is worse than its
+twin."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -38,11 +39,12 @@ def refit(
     definition: TrainedDefinition,
     fit: Callable[..., Estimator] = fit_rows,
 ) -> TrainedModel | None:
-    """Return the twin with its parameters fitted on all mature rows of the dataset, which has the twin's plan, as its refit.
+    """Return the twin with its parameters fitted on all mature rows of the dataset, which has the
+    twin's plan, as its refit.
 
-    `fit`: of the kind, with the arguments of `fit_rows`.
-    Plan, calibration and threshold are the twin's. None if the dataset reaches no further than what the model has
-    learned from, or if models like it are no longer trained.
+    `fit`: of the kind, with the arguments of `fit_rows`. Plan, calibration and threshold are the
+    twin's. None if the dataset reaches no further than what the model has learned from, or if
+    models like it are no longer trained.
     """
     if is_trained_no_more(twin):
         return None
@@ -74,15 +76,18 @@ def refit(
 
 
 def is_trained_no_more(twin: TrainedModel) -> bool:
-    """Return whether a model was trained in a way that is no longer offered: a blend of families, or a set of columns.
+    """Return whether a model was trained in a way that is no longer offered: a blend of families,
+    or a set of columns.
 
-    It serves as it is, without a newer refit, until a training replaces it. Persistence reads one column in any set.
+    It serves as it is, without a newer refit, until a training replaces it. Persistence reads one
+    column in any set.
     """
     return twin.family == BLEND or (twin.family != PERSISTENCE and COLUMN_SET in twin.params)
 
 
 def _mature_rows(dataset: Dataset) -> BoolArray:
-    """Select all rows whose label is certain, also those purged at borders; thinned throughout as the training rows are."""
+    """Select all rows whose label is certain, also those purged at borders; thinned throughout as
+    the training rows are."""
     every = next(
         (int(finding.value or 1) for finding in dataset.findings if finding.kind == THINNED), 1
     )
@@ -97,10 +102,11 @@ def compare_with_twin(
     as_of: datetime,
     suppressed: IntervalsByAsset,
 ) -> PromotionDecision | None:
-    """Return the decision that a refit gives way to its twin; None while it is not worse beyond chance, or that is unknown.
+    """Return the decision that a refit gives way to its twin; None while it is not worse beyond
+    chance, or that is unknown.
 
-    By the rules of `compare`, with the twin in the part of the challenger: enough problems since the refit's training cutoff, and
-    the twin better in enough samples.
+    By the rules of `compare`, with the twin in the part of the challenger: enough problems since
+    the refit's training cutoff, and the twin better in enough samples.
     """
     if twin.refit is None:
         return None
@@ -126,8 +132,10 @@ def compare_with_twin(
         "samples": counted["samples"],
     }
     reason = (
-        f"The refit gives way to its twin, which serves from now on: since {window['start']} the twin's average precision is "
-        f"{evidence['twin_ap']:.3f}, the refit's {evidence['refit_ap']:.3f}, over {evidence['events']} problems; "
+        f"The refit gives way to its twin, which serves from now on: since {window['start']} the "
+        f"twin's average precision is "
+        f"{evidence['twin_ap']:.3f}, the refit's {evidence['refit_ap']:.3f}, over "
+        f"{evidence['events']} problems; "
         f"the twin is better in {evidence['share_better']:.0%} of {evidence['samples']} samples "
         f"({definition.promotion.confidence:.0%} needed)."
     )

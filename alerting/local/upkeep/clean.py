@@ -1,8 +1,10 @@
-"""Nightly cleaning of what Airflow and MLflow store: `python -m alerting.local.upkeep.clean [--once]`.
+"""Nightly cleaning of what Airflow and MLflow store: `python -m alerting.local.upkeep.clean
+[--once]`.
 
-Airflow's rows and task logs are deleted when they are older than `ALERTING_AIRFLOW_LAST`. Of MLflow the runs and models are
-removed that `alerting retain` has marked as deleted. Logs of the parts are shortened when they are long. Airflow forbids its
-tasks the use of its database, so this is a process of its own; it can be killed and started at any time.
+Airflow's rows and task logs are deleted when they are older than `ALERTING_AIRFLOW_LAST`. Of MLflow
+the runs and models are removed that `alerting retain` has marked as deleted. Logs of the parts are
+shortened when they are long. Airflow forbids its tasks the use of its database, so this is a
+process of its own; it can be killed and started at any time.
 """
 
 import logging
@@ -78,7 +80,10 @@ def _run(name: str, command: list[str], environ: Mapping[str, str]) -> str | Non
             whole, env=dict(environ), capture_output=True, text=True, check=False, timeout=LONGEST_S
         )
     except subprocess.TimeoutExpired:
-        return f"{name} could not be cleaned: it took more than {LONGEST_S / 3600:g} hours and was ended"
+        return (
+            f"{name} could not be cleaned: it took more than {LONGEST_S / 3600:g} hours and was "
+            f"ended"
+        )
     if done.returncode == 0:
         return None
     last = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
@@ -86,7 +91,8 @@ def _run(name: str, command: list[str], environ: Mapping[str, str]) -> str | Non
 
 
 def delete_older(folder: Path, before: float) -> int:
-    """Delete files that were last written before an instant (s), and folders that are empty then. Return how many files."""
+    """Delete files that were last written before an instant (s), and folders that are empty then.
+    Return how many files."""
     count = 0
     for path in sorted(folder.rglob("*"), reverse=True):  # what is in a folder comes before it
         try:
@@ -103,9 +109,11 @@ def delete_older(folder: Path, before: float) -> int:
 
 
 def shorten(log: Path) -> None:
-    """Keep the end of a long log as `<name>.1`, and empty it. Its writers append, so they go on at its beginning.
+    """Keep the end of a long log as `<name>.1`, and empty it. Its writers append, so they go on at
+    its beginning.
 
-    It is emptied first, because its end may be all that the disk has no room for. A log that cannot be changed stays as it is.
+    It is emptied first, because its end may be all that the disk has no room for. A log that cannot
+    be changed stays as it is.
     """
     try:
         size = log.stat().st_size

@@ -1,4 +1,5 @@
-"""Files of a backup: written with their hashes, and checked against them before anything reads them.
+"""Files of a backup: written with their hashes, and checked against them before anything reads
+them.
 
 The manifest is written last, so that a folder without one is no backup.
 """
@@ -35,9 +36,10 @@ class StoredFile:
 class Manifest:
     """Description of a backup.
 
-    `version`: of the program that made it; `at`: when, ISO 8601. `database`: number of documents by collection. `artifacts`: the
-    address of MLflow's artifacts at that time; None without a registry of the platform's own. `variables`: names of the settings
-    in the environment. `files`: by path in the backup.
+    `version`: of the program that made it; `at`: when, ISO 8601. `database`: number of documents by
+    collection. `artifacts`: the address of MLflow's artifacts at that time; None without a registry
+    of the platform's own. `variables`: names of the settings in the environment. `files`: by path
+    in the backup.
     """
 
     version: str
@@ -56,7 +58,8 @@ class Manifest:
 
 @contextmanager
 def disk_errors(action: str, remedy: str) -> Iterator[None]:
-    """Raise UserError, in one sentence, for an error of a block from a disk: full, read-only, or not permitted."""
+    """Raise UserError, in one sentence, for an error of a block from a disk: full, read-only, or
+    not permitted."""
     try:
         yield
     except OSError as fault:
@@ -65,7 +68,8 @@ def disk_errors(action: str, remedy: str) -> Iterator[None]:
 
 
 class BackupWriter:
-    """Writer of the files of a backup into a new or empty folder. Raises UserError for any other."""
+    """Writer of the files of a backup into a new or empty folder. Raises UserError for any
+    other."""
 
     def __init__(self, folder: Path) -> None:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -130,7 +134,8 @@ class _HashedFile:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest of a backup. Raises UserError if there is none, or if it is not one of this program."""
+    """Return the manifest of a backup. Raises UserError if there is none, or if it is not one of
+    this program."""
     path = folder / MANIFEST
     try:
         if path.stat().st_size > _MOST_MANIFEST:
@@ -138,7 +143,8 @@ def read_manifest(folder: Path) -> Manifest:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["format"] != FORMAT:
             raise UserError(
-                f"{folder} has another format: restore it with the version that made it, {document['version']}"
+                f"{folder} has another format: restore it with the version that made it, "
+                f"{document['version']}"
             )
         files = {
             str(name): StoredFile(int(file["bytes"]), str(file["sha256"]))
@@ -173,14 +179,16 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def check_files(folder: Path, manifest: Manifest) -> None:
-    """Compare every file of a backup with its size and hash. Raises UserError that names the damaged ones."""
+    """Compare every file of a backup with its size and hash. Raises UserError that names the
+    damaged ones."""
     damaged = [
         name for name, stored in manifest.files.items() if not _is_intact(folder / name, stored)
     ]
     if damaged:
         more = f" and {len(damaged) - 3} others" if len(damaged) > 3 else ""
         raise UserError(
-            f"the backup in {folder} is damaged, nothing was restored: {', '.join(damaged[:3])}{more} lost or changed since "
+            f"the backup in {folder} is damaged, nothing was restored: "
+            f"{', '.join(damaged[:3])}{more} lost or changed since "
             "it was made; use another backup"
         )
 

@@ -1,4 +1,5 @@
-"""Restore of a backup into an empty home and an empty database. Every hash is compared before anything is read."""
+"""Restore of a backup into an empty home and an empty database. Every hash is compared before
+anything is read."""
 
 import gzip
 import shutil
@@ -29,8 +30,9 @@ _ENDING = ".bson.gz"
 def restore_backup(settings: Settings, folder: Path, progress: Progress = silent) -> Manifest:
     """Restore a backup into the home and database of the settings, and return its manifest.
 
-    Raises UserError if the backup is damaged, or if home or database is not empty; nothing is changed then. A restore that is
-    interrupted leaves a home that no command accepts: it is deleted before the next try.
+    Raises UserError if the backup is damaged, or if home or database is not empty; nothing is
+    changed then. A restore that is interrupted leaves a home that no command accepts: it is deleted
+    before the next try.
     """
     manifest = read_manifest(folder)
     _require_empty(settings)
@@ -48,7 +50,8 @@ def restore_backup(settings: Settings, folder: Path, progress: Progress = silent
 
 
 def _require_empty(settings: Settings) -> None:
-    """Check home and database before either of them is touched. An embedded database lies in the home."""
+    """Check home and database before either of them is touched. An embedded database lies in the
+    home."""
     if settings.home.exists() and any(settings.home.iterdir()):
         raise UserError(
             f"{settings.home} is not empty: restore into a new home, named by ALERTING_HOME"
@@ -84,7 +87,8 @@ def _load(database: MongoDatabase, folder: Path, manifest: Manifest, progress: P
         path = f"{DATABASE}/{name}{_ENDING}"
         if name not in INDEXES or path not in manifest.files:
             raise UserError(
-                f"the backup has no known documents of {name!r}: restore it with alerting {manifest.version}"
+                f"the backup has no known documents of {name!r}: restore it with alerting "
+                f"{manifest.version}"
             )
         with gzip.open(folder / path) as file:
             found = load_collection(
@@ -97,7 +101,8 @@ def _load(database: MongoDatabase, folder: Path, manifest: Manifest, progress: P
 
 
 def _copy_files(settings: Settings, folder: Path, manifest: Manifest) -> None:
-    """Copy secrets, MLflow's database and its artifacts, and let that database name the new place of the artifacts."""
+    """Copy secrets, MLflow's database and its artifacts, and let that database name the new place
+    of the artifacts."""
     places = {ARTIFACTS: settings.mlflow_artifacts, SECRETS: settings.home / "secrets"}
     registry = settings.home / "mlflow" / "mlflow.db"
     for name in manifest.files:

@@ -1,7 +1,8 @@
 """Backup of a platform that may be running: database, registry of models, secrets.
 
-The database is read in one snapshot. MLflow's database is copied after it, and the artifacts after that: a decision or a hash in
-the database never names a model that the copy lacks, because models are registered before decisions on them are stored.
+The database is read in one snapshot. MLflow's database is copied after it, and the artifacts after
+that: a decision or a hash in the database never names a model that the copy lacks, because models
+are registered before decisions on them are stored.
 """
 
 import os
@@ -27,9 +28,11 @@ def save_backup(
     environ: Mapping[str, str] = os.environ,
     progress: Progress = silent,
 ) -> Manifest:
-    """Write a backup into a new folder, and return its manifest. Raises UserError if the folder is not empty.
+    """Write a backup into a new folder, and return its manifest. Raises UserError if the folder is
+    not empty.
 
-    A registry of the user's own (`ALERTING_MLFLOW_URI`) is not part of it, and needs a backup of its own.
+    A registry of the user's own (`ALERTING_MLFLOW_URI`) is not part of it, and needs a backup of
+    its own.
     """
     with open_stores(settings) as stores:  # a command without a home ends here
         writer = BackupWriter(folder.absolute())

@@ -1,1 +1,2 @@
-"""Sections of a definition's report beside outcomes: money, operators, model, drift, data; and its tables."""
+"""Sections of a definition's report beside outcomes: money, operators, model, drift, data; and its
+tables."""

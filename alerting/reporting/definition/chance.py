@@ -1,8 +1,9 @@
 """The drift that chance alone gives where values that follow each other are alike.
 
-n values of a slow variable are worth n / (1 + 2 Σ (1 - k/n) r(k)) independent ones (Bayley & Hammersley 1946). For independent
-values the distribution of the population stability index is known (Yurdakul & Naranjo 2020); it is drawn here, with empty bins as
-they count, and that of the Wasserstein distance beside it, which goes on growing where all values lie in one bin.
+n values of a slow variable are worth n / (1 + 2 Σ (1 - k/n) r(k)) independent ones (Bayley &
+Hammersley 1946). For independent values the distribution of the population stability index is known
+(Yurdakul & Naranjo 2020); it is drawn here, with empty bins as they count, and that of the
+Wasserstein distance beside it, which goes on growing where all values lie in one bin.
 """
 
 from dataclasses import dataclass
@@ -28,16 +29,18 @@ _SLOWEST = 0.99  # largest ratio of the correlation at a lag to that at its half
 
 
 def psi(reference: Floats, current: Floats) -> Floats:
-    """Return the population stability index of shares by bin (last axis); an empty bin counts as 0.01 %."""
+    """Return the population stability index of shares by bin (last axis); an empty bin counts as
+    0.01 %."""
     old, new = (np.where(shares == 0, _EMPTY, shares) for shares in (reference, current))
     return np.asarray(np.sum((new - old) * np.log(new / old), axis=-1))
 
 
 def psi_by_chance(shares: Floats, reference_values: float, values: float) -> float:
-    """Return the index that chance exceeds once in a hundred times, where nothing has changed. Deterministic.
+    """Return the index that chance exceeds once in a hundred times, where nothing has changed.
+    Deterministic.
 
-    `shares`: of the reference, from so many independent values; the true ones are drawn around them (Dirichlet), and then the
-    independent values of the period.
+    `shares`: of the reference, from so many independent values; the true ones are drawn around them
+    (Dirichlet), and then the independent values of the period.
     """
     rng = np.random.default_rng(_SEED)
     true = rng.dirichlet(max(reference_values, 1.0) * np.maximum(shares, _EMPTY), _DRAWS)
@@ -46,7 +49,8 @@ def psi_by_chance(shares: Floats, reference_values: float, values: float) -> flo
 
 
 def wasserstein_by_chance(reference: Floats, reference_values: float, values: float) -> float:
-    """Return the same of the Wasserstein distance, in standard deviations of the reference (at least 0.001)."""
+    """Return the same of the Wasserstein distance, in standard deviations of the reference (at
+    least 0.001)."""
     number = max(round(values * reference_values / (values + reference_values)), 1)
     grid = (np.arange(_GRID) + 0.5) / _GRID
     usual = np.quantile(reference, grid)
@@ -61,9 +65,11 @@ def wasserstein_by_chance(reference: Floats, reference_values: float, values: fl
 
 @dataclass(frozen=True)
 class Correlation:
-    """Correlation of a variable with itself by distance in time, measured on `slices` slices of `width_s` seconds.
+    """Correlation of a variable with itself by distance in time, measured on `slices` slices of
+    `width_s` seconds.
 
-    `lags_s`: distances from 0 up to half the width; `at_lags`: the correlation at each, 0 where it cannot be told from 0.
+    `lags_s`: distances from 0 up to half the width; `at_lags`: the correlation at each, 0 where it
+    cannot be told from 0.
     """
 
     slices: int
@@ -72,7 +78,8 @@ class Correlation:
     at_lags: Floats
 
     def at(self, lag_s: Floats) -> Floats:
-        """Return the correlation at these distances; beyond the measured ones it goes on falling as over their last half."""
+        """Return the correlation at these distances; beyond the measured ones it goes on falling as
+        over their last half."""
         longest, (at_half, last) = self.lags_s[-1], self.at_lags[-2:]
         ratio = min(last / at_half, _SLOWEST) if at_half > 0 else 0.0
         beyond = last * ratio ** (2 * np.maximum(lag_s - longest, 0.0) / longest)
@@ -95,7 +102,8 @@ class Correlation:
 def measure_correlation(
     at_s: Floats, bins: npt.NDArray[np.int64], are_numbers: bool
 ) -> Correlation | None:
-    """Return the correlation of values from their instants (s, ascending) and bins; None for too few values.
+    """Return the correlation of values from their instants (s, ascending) and bins; None for too
+    few values.
 
     Bins of numbers are ranks; categories are alike only if they are equal.
     """
@@ -120,7 +128,8 @@ def measure_correlation(
 
 
 def _at_lag(at_s: Floats, deviations: Floats, lag: float, tolerance: float) -> float:
-    """Return the correlation of values that are this far apart; 0 if it lies within two standard errors of 0 (Bartlett 1946)."""
+    """Return the correlation of values that are this far apart; 0 if it lies within two standard
+    errors of 0 (Bartlett 1946)."""
     later = np.minimum(np.searchsorted(at_s, at_s + lag - tolerance), len(at_s) - 1)
     is_pair = np.abs(at_s[later] - at_s - lag) <= tolerance
     variance = float(np.mean(np.sum(deviations**2, axis=1)))

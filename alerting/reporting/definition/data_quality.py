@@ -1,4 +1,5 @@
-"""Data and evaluation of a period: gaps, samples of doubtful quality, late readings, and how much was evaluated."""
+"""Data and evaluation of a period: gaps, samples of doubtful quality, late readings, and how much
+was evaluated."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,9 +19,10 @@ _LATENCY = timedelta(seconds=10)  # of variables that state none, as of the plat
 class AssetData:
     """Data of one asset.
 
-    `evaluated_s`: evaluated seconds of the period in which a value was known; `not_evaluated_s`: seconds of the period before the
-    first and after the last evaluated instant. `gaps`: intervals without any known value in between; `gaps_s`: all of them
-    together, `longest_gap_s`: the longest.
+    `evaluated_s`: evaluated seconds of the period in which a value was known; `not_evaluated_s`:
+    seconds of the period before the first and after the last evaluated instant. `gaps`: intervals
+    without any known value in between; `gaps_s`: all of them together, `longest_gap_s`: the
+    longest.
     """
 
     asset: str
@@ -33,7 +35,8 @@ class AssetData:
 
 @dataclass(frozen=True)
 class VariableQuality:
-    """Samples of a variable on an asset in the period: with a value, and those that the source marks as bad or uncertain."""
+    """Samples of a variable on an asset in the period: with a value, and those that the source
+    marks as bad or uncertain."""
 
     asset: str
     variable: str
@@ -46,12 +49,14 @@ class VariableQuality:
 class DataMetrics:
     """Data and evaluation of the period.
 
-    `variables`: only those with a sample of doubtful quality, the most bad ones first. `found_late`: episodes found only in
-    readings that came late; `refuted`: episodes that late readings refuted. `detection_s`, `slowest_s`: median and most seconds
-    from the raise of a live episode to the moment when the platform knew it; None without any. `late`: live episodes that it knew
-    more than two evaluations and the latency after their raise. `reduced_to_s`: seconds of which the charts have the lowest and
-    highest reading, where there are too many; None where they have all. `late_times`, `late_s`: times, and seconds together, in
-    which the platform found evaluation late; `late_evaluations`: scheduled ones in them, which came later.
+    `variables`: only those with a sample of doubtful quality, the most bad ones first.
+    `found_late`: episodes found only in readings that came late; `refuted`: episodes that late
+    readings refuted. `detection_s`, `slowest_s`: median and most seconds from the raise of a live
+    episode to the moment when the platform knew it; None without any. `late`: live episodes that it
+    knew more than two evaluations and the latency after their raise. `reduced_to_s`: seconds of
+    which the charts have the lowest and highest reading, where there are too many; None where they
+    have all. `late_times`, `late_s`: times, and seconds together, in which the platform found
+    evaluation late; `late_evaluations`: scheduled ones in them, which came later.
     """
 
     assets: tuple[AssetData, ...]
@@ -93,7 +98,8 @@ def data_metrics(m: Material) -> DataMetrics:
 
 
 def _usual_detection_s(m: Material) -> float:
-    """Return the seconds within which an episode is known if no evaluation is late: two evaluations and the latency."""
+    """Return the seconds within which an episode is known if no evaluation is late: two evaluations
+    and the latency."""
     latencies = [
         h.asset.latency(v, _LATENCY) for h in m.histories.values() for v in h.asset.variables
     ]

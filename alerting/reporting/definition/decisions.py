@@ -24,7 +24,8 @@ _PLAIN = {
     "stale": template("Another model had gone into service meanwhile."),
     "refreshed": template("The model in service was fitted again on the newest data."),
     "gave_way": template(
-        "Fitted on all data, the model did worse than the same one fitted on the training part alone."
+        "Fitted on all data, the model did worse than the same one fitted on the training part "
+        "alone."
     ),
 }
 _NOT_PASSED = template("It did not pass the comparison with the model in service.")
@@ -53,8 +54,10 @@ _ON_PROBLEMS = {
         "It was better on {number} problems that neither model had seen{measured}.",
     ),
     "cannot_tell": templates(
-        "Whether it is better cannot be told from {number} problem that neither model had seen{measured}.",
-        "Whether it is better cannot be told from {number} problems that neither model had seen{measured}.",
+        "Whether it is better cannot be told from {number} problem that neither model had "
+        "seen{measured}.",
+        "Whether it is better cannot be told from {number} problems that neither model had "
+        "seen{measured}.",
     ),
 }
 
@@ -63,8 +66,9 @@ _ON_PROBLEMS = {
 class DecisionMade:
     """A promotion decision of the period.
 
-    `expected`: metrics at the decision by name, on data that the model had not seen; `expected_intervals`: of 95 %, where they
-    were recorded. `reason`: as it was recorded, in English; `summary`: for people, in every language.
+    `expected`: metrics at the decision by name, on data that the model had not seen;
+    `expected_intervals`: of 95 %, where they were recorded. `reason`: as it was recorded, in
+    English; `summary`: for people, in every language.
     """
 
     at: datetime
@@ -83,7 +87,8 @@ class DecisionMade:
 def summarise_decision(
     verdict: str, champion: int | None, actor: str, reason: str, evidence: Mapping[str, Any]
 ) -> Translatable:
-    """Return why a decision was made, in one plain sentence from its recorded facts. `champion`: in service until then.
+    """Return why a decision was made, in one plain sentence from its recorded facts. `champion`: in
+    service until then.
 
     `reason`: the recorded one, of which only words of a person are used.
     """
@@ -111,7 +116,8 @@ def summarise_decision(
 
 
 def _measured(evidence: Mapping[str, Any]) -> Value:
-    """Return the average precision of both models as a clause; nothing where it was not measured."""
+    """Return the average precision of both models as a clause; nothing where it was not
+    measured."""
     counted = evidence.get("acted_left_out") or {}
     new, old = counted.get("challenger_ap"), counted.get("champion_ap")
     if new is None or old is None:

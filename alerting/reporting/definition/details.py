@@ -33,7 +33,8 @@ _LEAST_AROUND = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class EpisodeDetail:
-    """An episode with the reasons of its raise, and what was advised. `advice`: None without advice."""
+    """An episode with the reasons of its raise, and what was advised. `advice`: None without
+    advice."""
 
     id: str
     asset: str
@@ -47,7 +48,8 @@ class EpisodeDetail:
 
 @dataclass(frozen=True)
 class MissedProblem:
-    """A problem that came unannounced, with the readings of its variable around it; `panel`: None without such a variable."""
+    """A problem that came unannounced, with the readings of its variable around it; `panel`: None
+    without such a variable."""
 
     asset: str
     start: datetime
@@ -58,7 +60,8 @@ class MissedProblem:
 def episode_details(
     episodes: Sequence[Episode], histories: Mapping[str, History], language: Language = ENGLISH
 ) -> tuple[EpisodeDetail, ...]:
-    """Return the most important episodes of a period: the most severe ones, then those furthest beyond their threshold."""
+    """Return the most important episodes of a period: the most severe ones, then those furthest
+    beyond their threshold."""
     ranked = sorted(
         episodes,
         key=lambda e: (
@@ -108,7 +111,8 @@ def _detail(episode: Episode, asset: Asset | None, language: Language) -> Episod
 def missed_details(
     m: Material, missed: Sequence[tuple[str, datetime, datetime | None]]
 ) -> tuple[MissedProblem, ...]:
-    """Return the first missed problems (asset, start, end) with their variable from well before them to their end."""
+    """Return the first missed problems (asset, start, end) with their variable from well before
+    them to their end."""
     return tuple(
         MissedProblem(asset, start, end, _around(m, asset, start, end))
         for asset, start, end in list(missed)[:MOST_MISSED]
@@ -122,7 +126,8 @@ def _around(m: Material, asset: str, start: datetime, end: datetime | None) -> P
 
 
 def panel_of(m: Material, asset: str, start: datetime, end: datetime) -> Panel | None:
-    """Return the readings of the problem's or condition's variable on an asset in [start, end]; None without such numbers."""
+    """Return the readings of the problem's or condition's variable on an asset in [start, end];
+    None without such numbers."""
     history, name = m.histories.get(asset), variable_of(m.definition)
     if (
         history is None
@@ -148,7 +153,8 @@ def panel_of(m: Material, asset: str, start: datetime, end: datetime) -> Panel |
 
 
 def variable_of(definition: Definition) -> str | None:
-    """Return the variable that a problem, condition or control chart is about; of a problem of several variables the first one.
+    """Return the variable that a problem, condition or control chart is about; of a problem of
+    several variables the first one.
 
     None for events and conditions of several variables.
     """

@@ -1,8 +1,9 @@
 """Drift of inputs: how far the values of a period are from those of the model's training.
 
-Population stability index (PSI) over ten bins between fixed quantiles of the reference (Siddiqi 2006), and the Wasserstein
-distance in standard deviations of the reference, as Evidently computes it. Categories are their own bins. A drift is called one
-only where the index or the distance is larger than chance makes it, given how slowly the variable changes (`chance`).
+Population stability index (PSI) over ten bins between fixed quantiles of the reference (Siddiqi
+2006), and the Wasserstein distance in standard deviations of the reference, as Evidently computes
+it. Categories are their own bins. A drift is called one only where the index or the distance is
+larger than chance makes it, given how slowly the variable changes (`chance`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,10 +34,12 @@ Bins = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Drift:
-    """Drift of one variable. `labels`: bins; `reference`, `current`: their shares. `wasserstein`: None for categories.
+    """Drift of one variable. `labels`: bins; `reference`, `current`: their shares. `wasserstein`:
+    None for categories.
 
-    `missing_before`, `missing`: share of samples without a value. `independent`: number of independent values that those of the
-    period are worth; `psi_by_chance`, `wasserstein_by_chance`: what so many exceed once in a hundred times by chance.
+    `missing_before`, `missing`: share of samples without a value. `independent`: number of
+    independent values that those of the period are worth; `psi_by_chance`, `wasserstein_by_chance`:
+    what so many exceed once in a hundred times by chance.
     """
 
     variable: str
@@ -55,7 +58,8 @@ class Drift:
 
     @property
     def is_beyond_chance(self) -> bool:
-        """Return whether the distributions differ by more than the slowness of the variable explains."""
+        """Return whether the distributions differ by more than the slowness of the variable
+        explains."""
         distance, usual = self.wasserstein, self.wasserstein_by_chance
         return self.psi > self.psi_by_chance or (
             distance is not None and usual is not None and distance > usual
@@ -73,7 +77,8 @@ class Drift:
 
     @property
     def is_slow(self) -> bool:
-        """Return whether the distribution differs, but no more than chance explains: the variable changes slowly."""
+        """Return whether the distribution differs, but no more than chance explains: the variable
+        changes slowly."""
         return self.psi >= CLEAR and not self.is_beyond_chance
 
 
@@ -82,8 +87,8 @@ def drift_of_inputs(
 ) -> tuple[Drift, ...]:
     """Return the drift of each variable with enough values on both sides, the largest first.
 
-    Both: readings (see `History`) by asset. Only assets with both are compared, all of them together; each asset weighs by its
-    number of samples.
+    Both: readings (see `History`) by asset. Only assets with both are compared, all of them
+    together; each asset weighs by its number of samples.
     """
     assets = [a for a in reference if a in current and len(reference[a]) and len(current[a])]
     names = sorted(
@@ -148,7 +153,8 @@ def _independent_values(
     currents: Mapping[str, pd.Series],
     are_numbers: bool,
 ) -> tuple[float, float]:
-    """Return how many independent values those of the reference, and those of the period, are worth: of all assets together.
+    """Return how many independent values those of the reference, and those of the period, are
+    worth: of all assets together.
 
     `before`: the values of the reference, asset after asset, and their bins.
     """
@@ -182,7 +188,8 @@ def standardised_wasserstein(reference: Floats, current: Floats) -> float:
 
 
 def quantile_edges(reference: Floats) -> Floats:
-    """Return the inner edges of ten bins with about equal numbers of reference values; fewer where many values are equal."""
+    """Return the inner edges of ten bins with about equal numbers of reference values; fewer where
+    many values are equal."""
     return np.unique(np.quantile(reference, np.linspace(0, 1, BINS + 1)[1:-1]))
 
 
@@ -203,7 +210,8 @@ def _number_bins(reference: Floats, current: Floats) -> tuple[tuple[str, ...], t
 def _category_bins(
     reference: pd.Series, current: pd.Series
 ) -> tuple[tuple[str, ...], tuple[Bins, Bins]]:
-    """Return the most frequent reference categories and one for all other ones, and the bin of each value on both sides."""
+    """Return the most frequent reference categories and one for all other ones, and the bin of each
+    value on both sides."""
     named = (
         reference.value_counts()
         .sort_index(kind="stable")

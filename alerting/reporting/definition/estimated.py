@@ -1,8 +1,10 @@
-"""Estimated performance of scores whose outcome is not known yet, by confidence-based performance estimation (CBPE).
+"""Estimated performance of scores whose outcome is not known yet, by confidence-based performance
+estimation (CBPE).
 
-A calibrated score is the probability that the problem follows. So the expected number of hits among the scores above the
-threshold is the sum of those scores, and the same holds for every cell of the confusion matrix; the ROC curve follows from
-expected cells at every threshold. As NannyML does it (Białek et al. 2024, arXiv:2407.08649).
+A calibrated score is the probability that the problem follows. So the expected number of hits among
+the scores above the threshold is the sum of those scores, and the same holds for every cell of the
+confusion matrix; the ROC curve follows from expected cells at every threshold. As NannyML does it
+(Białek et al. 2024, arXiv:2407.08649).
 """
 
 from dataclasses import dataclass
@@ -16,18 +18,21 @@ from alerting.learning.features.moments import Floats
 LEAST_SCORES = 100
 WELL_CALIBRATED = 0.05  # largest mean distance of score and outcome for which an estimate is given
 CONDITIONS = translatable(
-    "It holds while scores are calibrated and inputs look as they did when the calibration was measured. It does not see a "
-    "change of the process itself: the same inputs that now lead to the problem more often or less often."
+    "It holds while scores are calibrated and inputs look as they did when the calibration was "
+    "measured. It does not see a "
+    "change of the process itself: the same inputs that now lead to the problem more often or less "
+    "often."
 )
 
 
 @dataclass(frozen=True)
 class EstimatedPerformance:
-    """Expected metrics of the rows that have no outcome yet (`immature`), and of those that have, beside what came true.
+    """Expected metrics of the rows that have no outcome yet (`immature`), and of those that have,
+    beside what came true.
 
-    `recall`, `precision`: of rows at the thresholds in force; None where no row is above them. `calibration_error`: mean distance
-    of score and observed share over ten bins (ECE) of the rows with an outcome. `doubt`: why the estimate should not be used, if
-    so.
+    `recall`, `precision`: of rows at the thresholds in force; None where no row is above them.
+    `calibration_error`: mean distance of score and observed share over ten bins (ECE) of the rows
+    with an outcome. `doubt`: why the estimate should not be used, if so.
     """
 
     rows: int
@@ -55,7 +60,8 @@ class Expected:
 
 
 def estimate_performance(scores: pd.DataFrame) -> EstimatedPerformance | None:
-    """Estimate the performance of rows without a label. `scores`: as in `Material`. None if all rows have one."""
+    """Estimate the performance of rows without a label. `scores`: as in `Material`. None if all
+    rows have one."""
     immature = scores[scores["label"].isna()]
     if immature.empty:
         return None
@@ -80,7 +86,8 @@ def estimate_performance(scores: pd.DataFrame) -> EstimatedPerformance | None:
 
 
 def expected_performance(score: Floats, threshold: Floats) -> Expected:
-    """Return expected recall, precision and ROC-AUC of calibrated scores. An alarm is a score at or above its threshold."""
+    """Return expected recall, precision and ROC-AUC of calibrated scores. An alarm is a score at or
+    above its threshold."""
     above = score >= threshold
     expected, hits = float(score.sum()), float(score[above].sum())
     return Expected(
@@ -91,7 +98,8 @@ def expected_performance(score: Floats, threshold: Floats) -> Expected:
 
 
 def expected_roc_auc(score: Floats) -> float | None:
-    """Return the area under the expected ROC curve: expected true and false positives at each distinct score.
+    """Return the area under the expected ROC curve: expected true and false positives at each
+    distinct score.
 
     None without any expected positive, or without any negative.
     """
@@ -112,7 +120,8 @@ def _columns(rows: pd.DataFrame) -> tuple[Floats, Floats]:
 
 
 def _realised(mature: pd.DataFrame) -> Expected:
-    """Return what came true: the same metrics with the label in the place of the score's probability."""
+    """Return what came true: the same metrics with the label in the place of the score's
+    probability."""
     score, threshold = _columns(mature)
     label, above = mature["label"].to_numpy(np.float64), score >= threshold
     hits, positives = float(label[above].sum()), float(label.sum())
@@ -134,7 +143,8 @@ def _roc_auc(label: Floats, score: Floats) -> float | None:
 
 
 def _calibration_error(mature: pd.DataFrame) -> float | None:
-    """Return the mean distance of mean score and observed share in ten bins of equal width, weighted by rows; None without."""
+    """Return the mean distance of mean score and observed share in ten bins of equal width,
+    weighted by rows; None without."""
     if mature.empty:
         return None
     score, label = mature["score"].to_numpy(np.float64), mature["label"].to_numpy(np.float64)
@@ -156,7 +166,8 @@ def _doubt(rows: int, mature: int, error: float | None) -> str:
         )
     if error > WELL_CALIBRATED:
         return translatable(
-            "the scores of this period are not calibrated: they are {error} percentage points off on average",
+            "the scores of this period are not calibrated: they are {error} percentage points off "
+            "on average",
             error=Styled(100 * error, ".1f"),
         )
     return ""

@@ -1,4 +1,5 @@
-"""The model of a report: decisions of the period, what was expected at promotion, score distribution, drift, estimates."""
+"""The model of a report: decisions of the period, what was expected at promotion, score
+distribution, drift, estimates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ NO_INTERVALS: Mapping[str, tuple[float, float]] = MappingProxyType({})
 
 @dataclass(frozen=True)
 class CameTrue:
-    """A metric that was measured at the promotion, with its 95 % interval where it is known, and what came true in the period."""
+    """A metric that was measured at the promotion, with its 95 % interval where it is known, and
+    what came true in the period."""
 
     metric: str
     at_promotion: float
@@ -30,7 +32,8 @@ class CameTrue:
 
     @property
     def is_worse(self) -> bool:
-        """Return whether the whole 95 % interval of the period lies on the worse side of that of the promotion.
+        """Return whether the whole 95 % interval of the period lies on the worse side of that of
+        the promotion.
 
         Where the promotion's interval is not known, of its value.
         """
@@ -44,7 +47,8 @@ class CameTrue:
 
 @dataclass(frozen=True)
 class ModelMetrics:
-    """The model over the period. `score_shares`: share of scores in twenty bins of equal width, of this period and before.
+    """The model over the period. `score_shares`: share of scores in twenty bins of equal width, of
+    this period and before.
 
     `verification`: how it did by the values that came; empty if its kind states none.
     """
@@ -109,7 +113,8 @@ def came_true(
     now: Mapping[str, Estimate],
     intervals: Mapping[str, tuple[float, float]] = NO_INTERVALS,
 ) -> tuple[CameTrue, ...]:
-    """Return the metrics that were measured at the promotion beside those of the period, where both are known."""
+    """Return the metrics that were measured at the promotion beside those of the period, where both
+    are known."""
     return tuple(
         CameTrue(name, expected[name], estimate, *intervals.get(name, (None, None)))
         for name, estimate in now.items()
@@ -118,7 +123,8 @@ def came_true(
 
 
 def score_shares(scores: pd.DataFrame) -> tuple[float, ...]:
-    """Return the share of scores in each of twenty bins of equal width from 0 to 1; empty without scores."""
+    """Return the share of scores in each of twenty bins of equal width from 0 to 1; empty without
+    scores."""
     if scores.empty:
         return ()
     bins = np.minimum(

@@ -1,4 +1,5 @@
-"""Money: what problems, false alarms and interventions cost, and what the alert avoided, as intervals with assumptions.
+"""Money: what problems, false alarms and interventions cost, and what the alert avoided, as
+intervals with assumptions.
 
 Nothing is estimated that the definition's `costs` do not give: without them there is no sum.
 """
@@ -25,10 +26,11 @@ class Amount:
 class CountedCosts:
     """Problems, episodes and actions of a period that cost money.
 
-    `missed`, `announced`: start and end of the problems by whether an episode announced them in time (end None: not over, or not
-    known). `false_alarms`, `avoided`: episodes with this outcome. `undetermined`, `undetermined_acted`: episodes without an
-    outcome, and those of them on which an operator acted. `interventions`: episodes on which an operator acted.
-    `earlier_minutes`: durations of problems of the period before.
+    `missed`, `announced`: start and end of the problems by whether an episode announced them in
+    time (end None: not over, or not known). `false_alarms`, `avoided`: episodes with this outcome.
+    `undetermined`, `undetermined_acted`: episodes without an outcome, and those of them on which an
+    operator acted. `interventions`: episodes on which an operator acted. `earlier_minutes`:
+    durations of problems of the period before.
     """
 
     missed: Sequence[tuple[datetime, datetime | None]]
@@ -45,9 +47,10 @@ class CountedCosts:
 class Money:
     """Sums over a period, in `currency`.
 
-    `missed`, `announced`: cost of the problems that came without and with an alert in time. `avoided`: cost of the problems that
-    did not come. `net`: avoided, without the cost of false alarms and interventions. `problem`: assumed cost of one avoided
-    problem. `assumptions`: sentences on what the bounds assume.
+    `missed`, `announced`: cost of the problems that came without and with an alert in time.
+    `avoided`: cost of the problems that did not come. `net`: avoided, without the cost of false
+    alarms and interventions. `problem`: assumed cost of one avoided problem. `assumptions`:
+    sentences on what the bounds assume.
     """
 
     currency: str
@@ -64,10 +67,11 @@ class Money:
 def compute_money(costs: Costs | None, counted: CountedCosts, until: datetime) -> Money | None:
     """Return the sums of a period; None for a definition without costs.
 
-    An avoided problem is never seen. The lower bound counts none of the avoided episodes, the upper bound all of them, each at
-    the cost of a usual problem: its median duration. An undetermined episode is a false alarm in the one bound, and, if an
-    operator acted on it, an avoided problem in the other. A problem that is not over costs until
-    `until`, the end of the period, so that the same data give the same sum at any later time.
+    An avoided problem is never seen. The lower bound counts none of the avoided episodes, the upper
+    bound all of them, each at the cost of a usual problem: its median duration. An undetermined
+    episode is a false alarm in the one bound, and, if an operator acted on it, an avoided problem
+    in the other. A problem that is not over costs until `until`, the end of the period, so that the
+    same data give the same sum at any later time.
     """
     if costs is None:
         return None
@@ -109,7 +113,8 @@ def _cost_of_problems(
 
 
 def _usual_minutes(counted: CountedCosts) -> float | None:
-    """Return the median minutes of the problems with a known duration, of this period and the one before; None without any."""
+    """Return the median minutes of the problems with a known duration, of this period and the one
+    before; None without any."""
     own = [
         (end - start).total_seconds() / 60
         for start, end in (*counted.missed, *counted.announced)
@@ -122,7 +127,8 @@ def _usual_minutes(counted: CountedCosts) -> float | None:
 def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> list[str]:
     lines: list[str] = [
         translatable(
-            "The definition states {problem} a problem and {minute} a minute of it, {alarm} a false alarm and {action} an "
+            "The definition states {problem} a problem and {minute} a minute of it, {alarm} a "
+            "false alarm and {action} an "
             "intervention.",
             problem=_price(costs.miss, costs),
             minute=_price(costs.miss_per_minute, costs),
@@ -133,7 +139,8 @@ def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> li
     if counted.avoided or counted.undetermined_acted:
         lines.append(
             translatable(
-                "An operator acted and no problem came: the lower bound assumes that none would have come, the upper bound that "
+                "An operator acted and no problem came: the lower bound assumes that none would "
+                "have come, the upper bound that "
                 "one would have come each time."
             )
         )
@@ -141,7 +148,8 @@ def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> li
             minutes = Styled(usual, ".0f min")
             lines.append(
                 translatable(
-                    "An avoided problem counts with the median duration of the problems seen: {usual}.",
+                    "An avoided problem counts with the median duration of the problems seen: "
+                    "{usual}.",
                     usual=minutes,
                 )
             )
@@ -154,7 +162,8 @@ def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> li
     if counted.undetermined:
         lines.append(
             translatable(
-                "Alerts without an outcome yet: {number}. The lower bound of false alarms counts none of them, the upper bound "
+                "Alerts without an outcome yet: {number}. The lower bound of false alarms counts "
+                "none of them, the upper bound "
                 "all.",
                 number=counted.undetermined,
             )
@@ -164,7 +173,8 @@ def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> li
     ):
         lines.append(
             translatable(
-                "A problem without a duration, as one that only an operator reported, counts without minutes."
+                "A problem without a duration, as one that only an operator reported, counts "
+                "without minutes."
             )
         )
     if any(end is None for _, end in (*counted.missed, *counted.announced)):
@@ -172,7 +182,8 @@ def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> li
     if counted.announced:
         lines.append(
             translatable(
-                "Minutes that an alert may have saved from a problem that came nevertheless are not counted."
+                "Minutes that an alert may have saved from a problem that came nevertheless are "
+                "not counted."
             )
         )
     return lines

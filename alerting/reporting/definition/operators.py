@@ -1,4 +1,5 @@
-"""Work of operators on the episodes of a period: answers, acknowledgements, actions, recommendations."""
+"""Work of operators on the episodes of a period: answers, acknowledgements, actions,
+recommendations."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -67,7 +68,8 @@ _FOLLOWED: tuple[RecommendationTaken, ...] = ("yes", "partly")
 
 @dataclass(frozen=True)
 class Action:
-    """An action that operators reported, in their words. `helped`: episodes after it without the problem; `came`: with it.
+    """An action that operators reported, in their words. `helped`: episodes after it without the
+    problem; `came`: with it.
 
     The other ones have no outcome that data can tell.
     """
@@ -82,9 +84,10 @@ class Action:
 class Advice:
     """Recommendations of the period, by what operators did with them.
 
-    `given`: episodes with advice that lowers the risk. `taken`: by answer. `prevented`: share of the followed ones after which
-    the problem did not come; `not_followed`: the same share where the operator changed nothing. `took_effect`: followed ones
-    after which the risk came down to under the threshold.
+    `given`: episodes with advice that lowers the risk. `taken`: by answer. `prevented`: share of
+    the followed ones after which the problem did not come; `not_followed`: the same share where the
+    operator changed nothing. `took_effect`: followed ones after which the risk came down to under
+    the threshold.
     """
 
     given: int
@@ -96,7 +99,8 @@ class Advice:
 
 @dataclass(frozen=True)
 class VerdictMetrics:
-    """Verdicts of operators. Disagreements: with the data, or with each other. `taken`: whether recommendations were followed.
+    """Verdicts of operators. Disagreements: with the data, or with each other. `taken`: whether
+    recommendations were followed.
 
     `to_acknowledge`: time from the notification to the acknowledgement.
     """
@@ -149,7 +153,8 @@ def verdict_metrics(raised: Sequence[Episode]) -> VerdictMetrics:
 def occurred_by_data(episode: Episode) -> bool | None:
     """Return the outcome of an episode by data alone.
 
-    None where the data cannot determine it: no problem in the definition, not known yet, or acted upon in time.
+    None where the data cannot determine it: no problem in the definition, not known yet, or acted
+    upon in time.
     """
     determined = episode.outcome_record
     if (
@@ -162,7 +167,8 @@ def occurred_by_data(episode: Episode) -> bool | None:
 
 
 def frequent_actions(raised: Sequence[Episode]) -> tuple[Action, ...]:
-    """Return the most frequent actions, each once an episode. Case and spaces do not make another action."""
+    """Return the most frequent actions, each once an episode. Case and spaces do not make another
+    action."""
     by_action: dict[str, dict[str, Episode]] = defaultdict(dict)
     wording: dict[str, Counter[str]] = defaultdict(Counter)
     for episode in raised:

@@ -1,4 +1,5 @@
-"""Another limit for an alert: the one that would have halved the false alarms of the period, by evaluating it again."""
+"""Another limit for an alert: the one that would have halved the false alarms of the period, by
+evaluating it again."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,9 +33,10 @@ _SAMPLES = 1  # of the bootstrap: only counts are used
 class Retune:
     """A limit that halves the false alarms, computed by evaluating the period again with it.
 
-    `field`: of the definition, or "threshold" of the model; `value`: the new one, `present`: as it was. `false_alarms`,
-    `false_alarms_then`: as it was and with the change. `right`, `right_then`: of `total` problems those announced in time, for a
-    model; for a condition, of `total` right episodes those that remain.
+    `field`: of the definition, or "threshold" of the model; `value`: the new one, `present`: as it
+    was. `false_alarms`, `false_alarms_then`: as it was and with the change. `right`, `right_then`:
+    of `total` problems those announced in time, for a model; for a condition, of `total` right
+    episodes those that remain.
     """
 
     field: str
@@ -65,7 +67,8 @@ class Retune:
 
 
 def compute_retune(m: Material) -> Retune | None:
-    """Return the limit that would have halved the false alarms of the period, where there is one."""
+    """Return the limit that would have halved the false alarms of the period, where there is
+    one."""
     if isinstance(m.definition, TrainedDefinition):
         views = {a: point_in_time_view(h, to_millis(m.as_of)) for a, h in m.histories.items()}
         frames = [
@@ -99,10 +102,12 @@ def retune_model(
     occurrences: pd.DataFrame,
     is_onset: bool,
 ) -> Retune | None:
-    """Return the smallest threshold that halves the false alarms on the scores of a period; None without one, or few of them.
+    """Return the smallest threshold that halves the false alarms on the scores of a period; None
+    without one, or few of them.
 
-    `scores`, `problems`: as in `Material`; `occurrences`: columns of `Occurrences` by asset. The episodes of each threshold are
-    those that live evaluation would have raised on these scores; verdicts of operators do not count.
+    `scores`, `problems`: as in `Material`; `occurrences`: columns of `Occurrences` by asset. The
+    episodes of each threshold are those that live evaluation would have raised on these scores;
+    verdicts of operators do not count.
     """
     if scores.empty:
         return None
@@ -159,14 +164,16 @@ def _observe(
 
 
 def _thresholds_above(score: np.ndarray, present: float) -> Iterator[float]:
-    """Return at most thirty thresholds above the present one, by rank of the scores above it, increasing."""
+    """Return at most thirty thresholds above the present one, by rank of the scores above it,
+    increasing."""
     above = np.unique(score[score > present])
     if len(above):
         yield from (float(above[i]) for i in _ranks(len(above)))
 
 
 def _ranks(number: int) -> npt.NDArray[np.int64]:
-    """Return at most thirty ranks of so many values, increasing, with the first and the last one."""
+    """Return at most thirty ranks of so many values, increasing, with the first and the last
+    one."""
     return np.unique(np.linspace(0, number - 1, min(_MOST_TRIED, number)).round().astype(np.int64))
 
 
@@ -177,10 +184,11 @@ def retune_condition(
     start: datetime,
     end: datetime,
 ) -> Retune | None:
-    """Return the nearest limit that halves the false alarms of a condition with one limit; None without one, or few of them.
+    """Return the nearest limit that halves the false alarms of a condition with one limit; None
+    without one, or few of them.
 
-    `episodes`: those of the period. The readings are evaluated again with each limit; an alarm that it raises has the outcome of
-    the episode in whose time it lies. At most thirty limits are tried.
+    `episodes`: those of the period. The readings are evaluated again with each limit; an alarm that
+    it raises has the outcome of the episode in whose time it lies. At most thirty limits are tried.
     """
     found = _limit_of(definition)
     false = [e for e in episodes if _outcome(e) == "false_alarm"]
@@ -216,7 +224,8 @@ def retune_condition(
 
 
 def _limit_of(definition: Condition) -> tuple[str, float, int] | None:
-    """Return field, value and direction (1: above) of the only limit of a condition; None for any other condition."""
+    """Return field, value and direction (1: above) of the only limit of a condition; None for any
+    other condition."""
     others = (
         definition.outside,
         definition.inside,
@@ -241,7 +250,8 @@ def _limit_of(definition: Condition) -> tuple[str, float, int] | None:
 def _peak(
     variable: str, history: History | None, episode: Episode, end: datetime, sign: int
 ) -> float | None:
-    """Return the value furthest beyond the limit during an episode, times the direction; None without a value."""
+    """Return the value furthest beyond the limit during an episode, times the direction; None
+    without a value."""
     if history is None or variable not in history.readings:
         return None
     begin = episode.condition_started_at or episode.evaluation.at

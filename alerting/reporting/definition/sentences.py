@@ -1,4 +1,5 @@
-"""The sentences at the head of a definition's report: problems, false alarms, the model, and how much is known."""
+"""The sentences at the head of a definition's report: problems, false alarms, the model, and how
+much is known."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -31,7 +32,8 @@ _WEEK_S = 7 * 86_400
 def head_sentences(
     metrics: ReportMetrics, zone: tzinfo = UTC, language: Language = ENGLISH
 ) -> tuple[str, ...]:
-    """Return the sentences that matter first. `zone`: of the times of day in which false alarms come together."""
+    """Return the sentences that matter first. `zone`: of the times of day in which false alarms
+    come together."""
     return tuple(_sentences(metrics, zone, language))
 
 
@@ -175,7 +177,8 @@ def _decision(decision: DecisionMade, language: Language) -> str:
 
 
 def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
-    """Return how many cases there are, and in about how many weeks the share is known within ten points.
+    """Return how many cases there are, and in about how many weeks the share is known within ten
+    points.
 
     Empty where it is known already, or where there is no case from which a rate follows.
     """
@@ -207,7 +210,8 @@ def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
 
 
 def weeks_until_known(count: int, total: int, weeks: float) -> int | None:
-    """Return after how many more weeks at this rate the Wilson interval of a share has a half-width of ten points.
+    """Return after how many more weeks at this rate the Wilson interval of a share has a half-width
+    of ten points.
 
     0 if it has already; None if more cases are needed than can be expected at all.
     """

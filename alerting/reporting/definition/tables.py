@@ -201,9 +201,11 @@ def _of_model(m: ReportMetrics) -> Iterator[Table]:
     )
     yield table(
         "drift",
-        ["variable", "psi", "psi_by_chance", "wasserstein", "wasserstein_by_chance", "clear", "missing_before", "missing",
+        ["variable", "psi", "psi_by_chance", "wasserstein", "wasserstein_by_chance", "clear",
+        "missing_before", "missing",
          "reference_values", "values", "independent_values"],
-        [(d.variable, d.psi, d.psi_by_chance, d.wasserstein, d.wasserstein_by_chance, d.is_clear, d.missing_before, d.missing,
+        [(d.variable, d.psi, d.psi_by_chance, d.wasserstein, d.wasserstein_by_chance, d.is_clear,
+        d.missing_before, d.missing,
           d.reference_values, d.values, d.independent) for d in m.model.drift],
     )  # fmt: skip
     yield table(

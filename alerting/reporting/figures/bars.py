@@ -13,14 +13,16 @@ from alerting.episodes.episode import Contribution, Episode
 
 SHOWN = 6
 CAVEAT = translatable(
-    "Contributions add up from the usual score of the training rows to this score. They say what the model used, "
+    "Contributions add up from the usual score of the training rows to this score. They say what "
+    "the model used, "
     "not what caused the problem."
 )
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar from `start` to `end`, both shares. `kind`: a level of the risk, or a step of it up or down."""
+    """One bar from `start` to `end`, both shares. `kind`: a level of the risk, or a step of it up
+    or down."""
 
     label: str
     start: float
@@ -52,7 +54,8 @@ class BarChart:
 def reasons_waterfall(
     episode: Episode, asset: Asset | None, language: Language = ENGLISH
 ) -> BarChart | None:
-    """Return how the variables lead to the risk: the newest one of an open prediction, else that of the raise."""
+    """Return how the variables lead to the risk: the newest one of an open prediction, else that of
+    the raise."""
     newest = episode.present if episode.condition == "open" else None
     titles = (
         {name: variable.title for name, variable in asset.variables.items() if variable.title}
@@ -82,7 +85,8 @@ def waterfall(
     titles: Mapping[str, str],
     language: Language = ENGLISH,
 ) -> BarChart | None:
-    """Return the steps from the usual score to this one, the largest first; the smallest ones together. None without any.
+    """Return the steps from the usual score to this one, the largest first; the smallest ones
+    together. None without any.
 
     `titles`: of variables, by name.
     """
@@ -131,7 +135,8 @@ def waterfall(
 
 
 def risk_steps(episode: Episode, language: Language = ENGLISH) -> BarChart | None:
-    """Return the risk at the raise, now, and after the advised change, with the threshold; None without advice that lowers it."""
+    """Return the risk at the raise, now, and after the advised change, with the threshold; None
+    without advice that lowers it."""
     advice = episode.advice if episode.condition == "open" else episode.recommendation
     at_raise, threshold = episode.evaluation.value, episode.evaluation.threshold
     if at_raise is None or advice is None or not episode.is_prediction:
@@ -161,7 +166,8 @@ def risk_steps(episode: Episode, language: Language = ENGLISH) -> BarChart | Non
 def importance_bars(
     importance: Mapping[str, float], titles: Mapping[str, str], language: Language = ENGLISH
 ) -> BarChart | None:
-    """Return the mean size of each variable's share in a score, the largest first; None without any."""
+    """Return the mean size of each variable's share in a score, the largest first; None without
+    any."""
     ranked = sorted(
         ((name, share) for name, share in importance.items() if share > 0),
         key=lambda item: -item[1],

@@ -1,4 +1,5 @@
-"""Style that all charts share: no frame, a light grid, titles on the left, names as they are written."""
+"""Style that all charts share: no frame, a light grid, titles on the left, names as they are
+written."""
 
 from typing import Any
 

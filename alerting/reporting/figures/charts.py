@@ -1,4 +1,5 @@
-"""Charts of a report as inline SVG whose colours are CSS variables, so that they follow light and dark."""
+"""Charts of a report as inline SVG whose colours are CSS variables, so that they follow light and
+dark."""
 
 import io
 import re
@@ -24,7 +25,8 @@ from alerting.reporting.figures.episode_chart import Panel, describe_moving, val
 from alerting.reporting.metrics import ReportedEpisode, ReportMetrics
 from alerting.reporting.scores import RowMetrics
 
-# matplotlib knows no CSS variables: it draws in placeholder colours, and each is replaced by its variable.
+# matplotlib knows no CSS variables: it draws in placeholder colours, and each is replaced by its
+# variable.
 COLOURS = {
     "ink": "#010101",
     "muted": "#010102",
@@ -56,7 +58,8 @@ def timeline(
     zone: tzinfo = UTC,
     language: Language = ENGLISH,
 ) -> str:
-    """Draw variable and score (where there are any) over the lanes of all assets: problems shaded, episodes by outcome.
+    """Draw variable and score (where there are any) over the lanes of all assets: problems shaded,
+    episodes by outcome.
 
     `variable`: readings of the problem's or condition's variable.
     """
@@ -93,7 +96,8 @@ def timeline(
 
 
 def draw_panel(axes: Axes, panel: Panel, language: Language = ENGLISH) -> None:
-    """Draw the readings of a variable as a line that breaks at gaps, and its limits dashed, in steps where they change."""
+    """Draw the readings of a variable as a line that breaks at gaps, and its limits dashed, in
+    steps where they change."""
     at, values = panel.at / 86_400_000, panel.values
     gaps = np.flatnonzero(np.diff(panel.at) > duration_millis(panel.hold)) + 1
     at, values = np.insert(at, gaps, np.nan), np.insert(values, gaps, np.nan)
@@ -159,7 +163,8 @@ def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
 
 
 def calibration(rows: RowMetrics, language: Language = ENGLISH) -> str:
-    """Draw the observed share against score, with 95 % intervals; empty without labelled scores of both classes."""
+    """Draw the observed share against score, with 95 % intervals; empty without labelled scores of
+    both classes."""
     if rows.ap is None:
         return ""
 
@@ -193,7 +198,8 @@ def calibration(rows: RowMetrics, language: Language = ENGLISH) -> str:
 
 
 def precision_recall(rows: RowMetrics, language: Language = ENGLISH) -> str:
-    """Draw precision against recall over rows, with the point in service; empty without labelled scores of both classes."""
+    """Draw precision against recall over rows, with the point in service; empty without labelled
+    scores of both classes."""
     if not rows.curve:
         return ""
 
@@ -227,7 +233,8 @@ def precision_recall(rows: RowMetrics, language: Language = ENGLISH) -> str:
 def importance(
     shares: Mapping[str, float], titles: Mapping[str, str], language: Language = ENGLISH
 ) -> str:
-    """Draw the mean size of each variable's share in a score, the largest on top; empty without any. `titles`: by name."""
+    """Draw the mean size of each variable's share in a score, the largest on top; empty without
+    any. `titles`: by name."""
     ranked = sorted(
         ((name, share) for name, share in shares.items() if share > 0), key=lambda item: item[1]
     )[-MOST_VARIABLES:]
@@ -256,7 +263,8 @@ def importance(
 def _draw_score(
     axes: Axes, metrics: ReportMetrics, scores: pd.DataFrame, language: Language
 ) -> None:
-    """Draw the highest score of any asset in each of at most 700 time slices, so that no peak is averaged away."""
+    """Draw the highest score of any asset in each of at most 700 time slices, so that no peak is
+    averaged away."""
     width = (metrics.end - metrics.start) / _BINS
     slices = ((scores["ts"] - metrics.start) // width).astype(int)
     highest = scores.groupby(slices, sort=True)[["score", "threshold"]].max()
@@ -314,7 +322,8 @@ def _draw_lanes(axes: Axes, metrics: ReportMetrics, lanes: Sequence[str]) -> Non
 def _draw_episodes(
     axes: Axes, episodes: Sequence[ReportedEpisode], lane: int, least: float, until: datetime
 ) -> None:
-    """Draw the episodes of one lane, those of one outcome together: one shape for many keeps the chart quick and small."""
+    """Draw the episodes of one lane, those of one outcome together: one shape for many keeps the
+    chart quick and small."""
     for outcome, mark in _OUTCOME_MARKS.items():
         own, colour = [e for e in episodes if e.outcome == outcome], COLOURS[outcome]
         if not own:
@@ -338,7 +347,8 @@ def _draw_episodes(
 
 
 def time_axis(axes: Axes, zone: tzinfo, language: Language = ENGLISH, most: int = 10) -> None:
-    """Label the axis with at most this many times of a zone: days, or hours with their day, or hours within a day."""
+    """Label the axis with at most this many times of a zone: days, or hours with their day, or
+    hours within a day."""
     axes.xaxis.set_major_locator(
         AutoDateLocator(minticks=4 if most > 6 else 2, maxticks=most, tz=zone)
     )
@@ -370,7 +380,8 @@ def inline_svg(
     draw: Callable[[Figure], None],
     language: Language = ENGLISH,
 ) -> str:
-    """Draw and convert to inline SVG: scalable, no fixed colours, unique ids so that several fit on one page.
+    """Draw and convert to inline SVG: scalable, no fixed colours, unique ids so that several fit on
+    one page.
 
     `name`: for the ids; `label`: the text alternative.
     """

@@ -1,4 +1,5 @@
-"""The chart of an episode as one small PNG for e-mail, readable on a phone, on white, without other text."""
+"""The chart of an episode as one small PNG for e-mail, readable on a phone, on white, without other
+text."""
 
 import io
 from collections.abc import Sequence
@@ -40,7 +41,8 @@ _STYLE = chart_style(INK, MUTED, RULE) | {
 def episode_image(
     chart: EpisodeChart, zone: tzinfo, bars: Sequence[BarChart] = (), language: Language = ENGLISH
 ) -> bytes:
-    """Draw a PNG: one panel below the other, limits dashed, the time of the episode shaded; below them the bars."""
+    """Draw a PNG: one panel below the other, limits dashed, the time of the episode shaded; below
+    them the bars."""
     heights = [
         HEIGHT_PX * (0.4 + 0.6 * len(chart.panels)),
         *(TITLE_PX + BAR_PX * len(one.bars) for one in bars),

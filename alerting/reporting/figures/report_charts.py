@@ -1,4 +1,5 @@
-"""Charts of a report's sections: drivers, drift, scores, missed problems, and the bars of single episodes."""
+"""Charts of a report's sections: drivers, drift, scores, missed problems, and the bars of single
+episodes."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
@@ -36,7 +37,8 @@ _CLASSES = {
 
 
 def bars(chart: BarChart) -> str:
-    """Draw bars below each other, each under its label, as a small inline SVG of any width, with its text alternative."""
+    """Draw bars below each other, each under its label, as a small inline SVG of any width, with
+    its text alternative."""
     height = _ROW * len(chart.bars)
     rows = []
     for i, bar in enumerate(chart.bars):
@@ -51,16 +53,21 @@ def bars(chart: BarChart) -> str:
         x = f"{_DRAWN * chart.at(chart.threshold):.2f}%"
         rows.insert(
             0,
-            f'<line x1="{x}" x2="{x}" y1="14" y2="{height}" stroke="var(--ink)" stroke-dasharray="4 3" opacity=".6"/>',
+            f'<line x1="{x}" x2="{x}" y1="14" y2="{height}" stroke="var(--ink)" '
+            f'stroke-dasharray="4 3" opacity=".6"/>',
         )
     label = escape(chart.description)
-    return f'<svg class="bars" role="img" aria-label="{label}" width="100%" height="{height}">{"".join(rows)}</svg>'
+    return (
+        f'<svg class="bars" role="img" aria-label="{label}" width="100%" '
+        f'height="{height}">{"".join(rows)}</svg>'
+    )
 
 
 def driver_bars(
     drivers: Sequence[Driver], titles: Mapping[str, str], language: Language = ENGLISH
 ) -> str:
-    """Draw the mean contribution of each variable in this period, and in the one before; empty without any.
+    """Draw the mean contribution of each variable in this period, and in the one before; empty
+    without any.
 
     `titles`: of variables, by name.
     """
@@ -108,7 +115,8 @@ def _before(driver: Driver, language: Language) -> str:
 
 
 def drift_bars(drift: Drift, name: str, language: Language = ENGLISH) -> str:
-    """Draw the share of values in each bin, in the training and in this period. `name`: for the ids of the chart."""
+    """Draw the share of values in each bin, in the training and in this period. `name`: for the ids
+    of the chart."""
 
     labels, variable = (
         [language.translate(label) for label in drift.labels],
@@ -142,7 +150,8 @@ def drift_bars(drift: Drift, name: str, language: Language = ENGLISH) -> str:
 def score_bars(
     shares: Sequence[float], before: Sequence[float], language: Language = ENGLISH
 ) -> str:
-    """Draw the share of scores by size, on a scale of roots so that rare high scores are visible; empty without scores."""
+    """Draw the share of scores by size, on a scale of roots so that rare high scores are visible;
+    empty without scores."""
     if not shares:
         return ""
 

@@ -15,7 +15,8 @@ MOST_VARIABLES = 15
 def shap_plots(
     variables: Sequence[str], shares: Floats, values: Floats, names: Mapping[str, str]
 ) -> dict[str, bytes]:
-    """Return the beeswarm and the bar plot by file name. `shares`, `values`: rows by variable; `names`: titles of variables."""
+    """Return the beeswarm and the bar plot by file name. `shares`, `values`: rows by variable;
+    `names`: titles of variables."""
     import shap  # noqa: PLC0415 - takes seconds and 130 MB to import; only a finished training needs it
 
     titles = [names.get(name, name) for name in variables]
@@ -35,7 +36,8 @@ def shap_plots(
 
 
 def _png(plot: Callable[[], object], label: str) -> bytes:
-    """Return what a plot of SHAP draws; its plots go through pyplot, whose figure is closed again."""
+    """Return what a plot of SHAP draws; its plots go through pyplot, whose figure is closed
+    again."""
     from matplotlib import pyplot  # noqa: PLC0415 - chooses a backend at import
 
     with matplotlib.rc_context({"text.parse_math": False}):

@@ -1,4 +1,5 @@
-"""Charts of a training as PNG files for the pages of the registry: each is readable alone, on white."""
+"""Charts of a training as PNG files for the pages of the registry: each is readable alone, on
+white."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -30,8 +31,8 @@ Points = Sequence[Mapping[str, Any]]
 def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, bytes]:
     """Draw PNG files by name for a challenger's evidence.
 
-    `evidence`: `threshold_curve`, `precision_recall`, `reliability`, `importance` and `summary` as the training stores them.
-    `names`: titles of variables. Charts without data are omitted.
+    `evidence`: `threshold_curve`, `precision_recall`, `reliability`, `importance` and `summary` as
+    the training stores them. `names`: titles of variables. Charts without data are omitted.
     """
     summary, curve = evidence["summary"], evidence["threshold_curve"]
     charts = {
@@ -52,7 +53,8 @@ def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> di
 
 
 def threshold_curve(curve: Points, reason: str) -> bytes:
-    """Draw recall, false alarms and time in alarm by threshold, with 95 % confidence intervals, chosen threshold in red."""
+    """Draw recall, false alarms and time in alarm by threshold, with 95 % confidence intervals,
+    chosen threshold in red."""
     titles = {
         "event_recall": "share of problems found",
         "episode_precision": "share of episodes that are right",
@@ -196,7 +198,8 @@ def _mark_in_service(axes: Axes, points: Points, threshold: float) -> None:
 
 
 def calibration(bins: Points) -> bytes:
-    """Draw the observed share against the mean score of each bin, with its 95 % confidence interval and its number of rows."""
+    """Draw the observed share against the mean score of each bin, with its 95 % confidence interval
+    and its number of rows."""
 
     def draw(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
@@ -281,7 +284,8 @@ def trials(scores: Sequence[float], family: str) -> bytes:
 
 
 def comparison(evidence: Mapping[str, Any]) -> bytes | None:
-    """Draw champion and challenger on the same unseen window: every metric with its 95 % confidence interval.
+    """Draw champion and challenger on the same unseen window: every metric with its 95 % confidence
+    interval.
 
     None without a comparison.
     """

@@ -27,7 +27,8 @@ _MISSES = templates("{number} miss reported", "{number} misses reported")
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure that differs from the revision before: its value before and after as text, and the reason."""
+    """A figure that differs from the revision before: its value before and after as text, and the
+    reason."""
 
     metric: str
     before: str
@@ -55,7 +56,8 @@ def describe_difference(difference: Difference, language: Language) -> str:
 
 
 def without_view(metrics: Any) -> Any:
-    """Return a report's metrics without the instant of their point-in-time view, which alone makes no new revision."""
+    """Return a report's metrics without the instant of their point-in-time view, which alone makes
+    no new revision."""
     if isinstance(metrics, Mapping):
         return {key: without_view(value) for key, value in metrics.items() if key not in _VOLATILE}
     return [without_view(value) for value in metrics] if isinstance(metrics, list) else metrics
@@ -67,7 +69,8 @@ def list_differences(
     reasons: Sequence[str],
     limit: int = _LISTED,
 ) -> tuple[Difference, ...]:
-    """Return the differences between the key figures of two revisions, in the order of the later one.
+    """Return the differences between the key figures of two revisions, in the order of the later
+    one.
 
     Where no key figure differs, details did, for which the reasons stand alone.
     """
@@ -88,7 +91,8 @@ def list_differences(
 
 
 def find_reasons(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return why the metrics of a definition's report changed, from the metrics of both revisions."""
+    """Return why the metrics of a definition's report changed, from the metrics of both
+    revisions."""
     return tuple(_reasons(before, after))
 
 

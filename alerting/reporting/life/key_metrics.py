@@ -1,4 +1,5 @@
-"""Key figures of a definition's report as text: compared between revisions, and shown side by side over periods."""
+"""Key figures of a definition's report as text: compared between revisions, and shown side by side
+over periods."""
 
 from alerting.definitions.wording.language import template
 from alerting.reporting.estimates import Estimate
@@ -8,7 +9,8 @@ from alerting.reporting.plant.metrics import PlantMetrics
 
 
 def key_metrics(metrics: ReportMetrics) -> dict[str, str]:
-    """Return the key figures by their name, in the order of their importance. Every one is present in each report.
+    """Return the key figures by their name, in the order of their importance. Every one is present
+    in each report.
 
     Their values have no words, so that they read the same in every language.
     """
@@ -33,7 +35,10 @@ def _shown(estimate: Estimate) -> str:
     value = amount(estimate.value, estimate.unit)
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return value
-    return f"{value} ({amount(estimate.low, estimate.unit)} \u2013 {amount(estimate.high, estimate.unit)})"
+    return (
+        f"{value} ({amount(estimate.low, estimate.unit)} \u2013 "
+        f"{amount(estimate.high, estimate.unit)})"
+    )
 
 
 def plant_key_metrics(metrics: PlantMetrics) -> dict[str, str]:

@@ -11,7 +11,8 @@ _BEFORE = "</header>"
 
 @dataclass(frozen=True)
 class ReportLife:
-    """`period`: name of the calendar period, None for an interval that a person chose. `unseen`: see `ReportHead`.
+    """`period`: name of the calendar period, None for an interval that a person chose. `unseen`:
+    see `ReportHead`.
 
     `differences`: from the revision before, empty for the first one. `language`: of the page.
     """

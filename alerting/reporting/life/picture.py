@@ -1,4 +1,5 @@
-"""The main picture of a report as a small PNG for e-mail: outcomes on a time line, or the definitions side by side."""
+"""The main picture of a report as a small PNG for e-mail: outcomes on a time line, or the
+definitions side by side."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -38,7 +39,8 @@ class ReportPicture(NamedTuple):
 def report_picture(
     metrics: Mapping[str, Any], zone: tzinfo, language: Language = ENGLISH
 ) -> ReportPicture | None:
-    """Draw the main picture of the stored metrics of a report; None if there is nothing to draw. Deterministic."""
+    """Draw the main picture of the stored metrics of a report; None if there is nothing to draw.
+    Deterministic."""
     if "ranked" in metrics:
         return _ranking([ranked["summary"] for ranked in metrics["ranked"]], language)
     if metrics.get("episodes") or metrics.get("problems"):

@@ -13,7 +13,8 @@ from alerting.reporting.plant.summary import DefinitionSummary
 
 @dataclass(frozen=True)
 class FaultSeen:
-    """A fault of a source or of the platform that was open in the period. `resolved_at`: None while it is open."""
+    """A fault of a source or of the platform that was open in the period. `resolved_at`: None while
+    it is open."""
 
     kind: str
     subject: str
@@ -24,7 +25,8 @@ class FaultSeen:
 
 @dataclass(frozen=True)
 class ChangeMade:
-    """Something that a person or the platform changed: the actor, what, on which document, and why."""
+    """Something that a person or the platform changed: the actor, what, on which document, and
+    why."""
 
     at: datetime
     actor: str
@@ -37,10 +39,11 @@ class ChangeMade:
 class PlantMaterial:
     """The input of the plant's report on [start, end).
 
-    `summaries`: of the reports of all definitions on this period; `previous`: of those on the period before, empty if there are
-    none. `kpis`: alarm metrics of all assets, with their targets; `previous_kpis`: of the period before, None without;
-    `positions`: of each operator position. `muted`: shelves in force at `as_of`. `changes`: oldest first. `late`: sorted times
-    in which evaluations of any cadence came late.
+    `summaries`: of the reports of all definitions on this period; `previous`: of those on the
+    period before, empty if there are none. `kpis`: alarm metrics of all assets, with their targets;
+    `previous_kpis`: of the period before, None without; `positions`: of each operator position.
+    `muted`: shelves in force at `as_of`. `changes`: oldest first. `late`: sorted times in which
+    evaluations of any cadence came late.
     """
 
     start: datetime

@@ -1,4 +1,5 @@
-"""Metrics of the plant's report: definitions ranked by value and by nuisance, alarm metrics, faults and changes."""
+"""Metrics of the plant's report: definitions ranked by value and by nuisance, alarm metrics, faults
+and changes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +27,8 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over all definitions with a report on the period. `with_problem`: those that state a problem."""
+    """Sums over all definitions with a report on the period. `with_problem`: those that state a
+    problem."""
 
     definitions: int
     episodes: int
@@ -42,7 +44,8 @@ class Totals:
 
 @dataclass(frozen=True)
 class PlantMoney:
-    """Sums of money of one currency over the definitions that state costs (`definitions`: their number)."""
+    """Sums of money of one currency over the definitions that state costs (`definitions`: their
+    number)."""
 
     currency: str
     definitions: int
@@ -57,7 +60,8 @@ class PlantMoney:
 class PlantMetrics:
     """All metrics of the plant's report. `ranked`: the most valuable definition first.
 
-    `late_times`, `late_s`: times, and seconds together, in which the platform found evaluations late.
+    `late_times`, `late_s`: times, and seconds together, in which the platform found evaluations
+    late.
     """
 
     start: datetime
@@ -119,7 +123,8 @@ def compute_plant(material: PlantMaterial) -> PlantMetrics:
 
 
 def _rank(summaries: Sequence[DefinitionSummary]) -> tuple[Ranked, ...]:
-    """Return the definitions by value: problems announced or avoided, then fewer false alarms; ties by name.
+    """Return the definitions by value: problems announced or avoided, then fewer false alarms; ties
+    by name.
 
     Nuisance: false alarms, then the share of episodes that were wrong.
     """

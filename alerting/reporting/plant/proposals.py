@@ -1,4 +1,5 @@
-"""One proposal for each definition: retire, retune, retrain or keep, with the figures that led to it."""
+"""One proposal for each definition: retire, retune, retrain or keep, with the figures that led to
+it."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -34,11 +35,12 @@ class Proposal:
 def propose(summary: DefinitionSummary) -> Proposal:
     """Return the proposal for a definition. The first rule that holds decides.
 
-    retire: at least five episodes with an outcome in at least four evaluated asset-weeks, none of them right, and no problem
-    announced. retune: at least five outcomes, fewer than half of them right, and a limit that halves the false alarms without
-    losing half of the announced problems. retrain: the model is clearly below its promotion, or an input clearly drifted while
-    fewer than half of the problems were announced or of the episodes were right. wait: fewer than five outcomes and problems.
-    keep: else.
+    retire: at least five episodes with an outcome in at least four evaluated asset-weeks, none of
+    them right, and no problem announced. retune: at least five outcomes, fewer than half of them
+    right, and a limit that halves the false alarms without losing half of the announced problems.
+    retrain: the model is clearly below its promotion, or an input clearly drifted while fewer than
+    half of the problems were announced or of the episodes were right. wait: fewer than five
+    outcomes and problems. keep: else.
     """
     s = summary
     right, known = s.hits + s.avoided, s.hits + s.avoided + s.false_alarms
@@ -64,7 +66,8 @@ def propose(summary: DefinitionSummary) -> Proposal:
     }
     if is_nuisance:
         narrow = translatable(
-            "Only {right} of {known} alerts were right ({share}); no single limit halves the false alarms without losing the "
+            "Only {right} of {known} alerts were right ({share}); no single limit halves the false "
+            "alarms without losing the "
             "problems: narrow the condition, or add variables.",
             share=Styled(right / known, "share"),
             **counts,
@@ -74,15 +77,18 @@ def propose(summary: DefinitionSummary) -> Proposal:
 
 
 def describe_retune(retune: Retune, trained: bool) -> Translatable:
-    """Return what another limit would have done, as a sentence. `trained`: by a model, whose problems it announces."""
+    """Return what another limit would have done, as a sentence. `trained`: by a model, whose
+    problems it announces."""
     if trained:
         return translatable(
-            "With {change} instead of {present}, {false_then} of the {false_alarms} false alarms would have remained, and "
+            "With {change} instead of {present}, {false_then} of the {false_alarms} false alarms "
+            "would have remained, and "
             "{right_then} of the {right} announced problems.",
             **retune.values,
         )
     return translatable(
-        "With {change} instead of {present}, {false_then} of the {false_alarms} false alarms would have remained, and "
+        "With {change} instead of {present}, {false_then} of the {false_alarms} false alarms would "
+        "have remained, and "
         "{right_then} of the {right} right alerts.",
         **retune.values,
     )
@@ -119,6 +125,7 @@ def _why_retrain(s: DefinitionSummary) -> str:
             metric=translatable(title),
         )
     return translatable(
-        "Its inputs are clearly not those of the training ({names}), and most of its problems or alarms are wrong.",
+        "Its inputs are clearly not those of the training ({names}), and most of its problems or "
+        "alarms are wrong.",
         names=", ".join(name.replace("_", " ") for name in s.drifted[:3]),
     )

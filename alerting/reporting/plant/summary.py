@@ -1,4 +1,5 @@
-"""Summary of one definition's report, as the plant's report ranks it. It is stored with the report."""
+"""Summary of one definition's report, as the plant's report ranks it. It is stored with the
+report."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,10 +16,11 @@ from alerting.reporting.metrics import ReportMetrics
 class DefinitionSummary:
     """Numbers of one definition over the period.
 
-    `weeks`: evaluated asset-weeks. `problems`: those that could be announced. `announced`: how many of them were.
-    `false_alarms_a_week`: of all its assets together; None if nothing was evaluated, or nothing is known. `answered`: of the
-    `notified` episodes. `drifted`: variables whose inputs differ clearly from the training. `worse_than_promotion`: the metric
-    that is clearly worse than at the promotion of the model, else empty. `has_problem`: the definition states a problem that
+    `weeks`: evaluated asset-weeks. `problems`: those that could be announced. `announced`: how many
+    of them were. `false_alarms_a_week`: of all its assets together; None if nothing was evaluated,
+    or nothing is known. `answered`: of the `notified` episodes. `drifted`: variables whose inputs
+    differ clearly from the training. `worse_than_promotion`: the metric that is clearly worse than
+    at the promotion of the model, else empty. `has_problem`: the definition states a problem that
     data can confirm.
     """
 

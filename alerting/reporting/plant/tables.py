@@ -22,16 +22,22 @@ def tables(metrics: PlantMetrics) -> Mapping[str, Table]:
 
 def _definitions(m: PlantMetrics) -> Table:
     columns = [
-        "definition", "title", "value", "nuisance", "proposal", "reason", "problems", "announced", "hits", "avoided",
-        "false_alarms", "undetermined", "false_alarms_a_week", "lead_time_s", "notified", "answered", "currency",
+        "definition", "title", "value", "nuisance", "proposal", "reason", "problems", "announced",
+        "hits", "avoided",
+        "false_alarms", "undetermined", "false_alarms_a_week", "lead_time_s", "notified",
+        "answered", "currency",
         "net_low", "net_high",
     ]  # fmt: skip
     rows = [
         (
-            r.summary.name, r.summary.title, r.value, r.nuisance, r.proposal.kind, r.proposal.reason, r.summary.problems,
-            r.summary.announced, r.summary.hits, r.summary.avoided, r.summary.false_alarms, r.summary.undetermined,
-            r.summary.false_alarms_a_week, r.summary.lead_time_s, r.summary.notified, r.summary.answered,
-            *((r.summary.money.currency, r.summary.money.net.low, r.summary.money.net.high) if r.summary.money else (None,) * 3),
+            r.summary.name, r.summary.title, r.value, r.nuisance, r.proposal.kind,
+            r.proposal.reason, r.summary.problems,
+            r.summary.announced, r.summary.hits, r.summary.avoided, r.summary.false_alarms,
+            r.summary.undetermined,
+            r.summary.false_alarms_a_week, r.summary.lead_time_s, r.summary.notified,
+            r.summary.answered,
+            *((r.summary.money.currency, r.summary.money.net.low,
+            r.summary.money.net.high) if r.summary.money else (None,) * 3),
         )
         for r in m.ranked
     ]  # fmt: skip

@@ -1,1 +1,2 @@
-"""Alarm load: the budget of alarms, expected load of new definitions, alarm metrics of the plant."""
+"""Alarm load: the budget of alarms, expected load of new definitions, alarm metrics of the
+plant."""

@@ -1,8 +1,9 @@
-"""The alarm budget gate: the load of a definition on each operator position, forecast before it is in service.
+"""The alarm budget gate: the load of a definition on each operator position, forecast before it is
+in service.
 
-A definition that becomes active is first evaluated over recent history. If its load, added to the present load of its position,
-breaks the budget, it is refused (or reported, by setting). An engineer may accept the load with a reason, which the audit log
-stores.
+A definition that becomes active is first evaluated over recent history. If its load, added to the
+present load of its position, breaks the budget, it is refused (or reported, by setting). An
+engineer may accept the load with a reason, which the audit log stores.
 """
 
 from collections import defaultdict
@@ -53,9 +54,11 @@ _NO_LOAD = {
 
 @dataclass(frozen=True)
 class Forecast:
-    """Forecast load of one definition on each position, over how much of the past; `notes`: unknown parts with their reasons.
+    """Forecast load of one definition on each position, over how much of the past; `notes`: unknown
+    parts with their reasons.
 
-    `remedies`: if it breaks the budget, changes that would bring it within, tried on the readings of one asset.
+    `remedies`: if it breaks the budget, changes that would bring it within, tried on the readings
+    of one asset.
     """
 
     definition: str
@@ -74,7 +77,8 @@ class Forecast:
 
 
 def forecasts(platform: BacktestPorts, plans: Sequence[Plan], now: datetime) -> list[Forecast]:
-    """Forecast the load of each definition of a plan that becomes active or changes while active, on top of those before it.
+    """Forecast the load of each definition of a plan that becomes active or changes while active,
+    on top of those before it.
 
     Empty when the gate is off.
     """
@@ -103,7 +107,8 @@ def apply_within_budget(
     reason: str,
     accepted: str = "",
 ) -> list[Plan]:
-    """Apply documents with these forecasts. Raises UserError if one breaks the budget and no reason is `accepted`."""
+    """Apply documents with these forecasts. Raises UserError if one breaks the budget and no reason
+    is `accepted`."""
     broken = [forecast for forecast in forecasts_made if forecast.breaks]
     if broken and platform.budget.mode == "refuse" and not accepted.strip():
         raise UserError(_refusal(broken))
@@ -122,9 +127,11 @@ def apply_within_budget(
 
 
 def check_edited(platform: BacktestPorts, as_of: datetime) -> list[str]:
-    """Check definitions made active straight in the database, once per revision. Returns the names of those over budget.
+    """Check definitions made active straight in the database, once per revision. Returns the names
+    of those over budget.
 
-    It is too late to refuse them, so a platform alert is opened; for those within the budget it is resolved at once, as a record.
+    It is too late to refuse them, so a platform alert is opened; for those within the budget it is
+    resolved at once, as a record.
     """
     if platform.budget.mode == "off":
         return []
@@ -144,7 +151,8 @@ def check_edited(platform: BacktestPorts, as_of: datetime) -> list[str]:
 
 
 def checked_subjects(definitions: Definitions) -> list[str]:
-    """Return the subjects of the checks of definitions in service, which are made once per revision."""
+    """Return the subjects of the checks of definitions in service, which are made once per
+    revision."""
     return [
         _subject(r)
         for r in definitions.latest()
@@ -184,7 +192,8 @@ def _refusal(broken: Sequence[Forecast]) -> str:
     )
 
 
-# --- present load -------------------------------------------------------------------------------------------------------
+# --- present load
+# --------------------------------------------------------------------------------------------------
 
 
 def _load_now(
@@ -193,7 +202,8 @@ def _load_now(
     changing: Iterable[str],
     now: datetime,
 ) -> tuple[dict[str, dict[str, Alarms]], dict[str, Alarms]]:
-    """Return alarms by position: of each definition that is about to change, by name, and of all others in service together."""
+    """Return alarms by position: of each definition that is about to change, by name, and of all
+    others in service together."""
     start = now - platform.budget.days * DAY
     notified = defaultdict(list)
     for episode in platform.episodes.alarms(start, now):
@@ -228,7 +238,8 @@ def _experienced_load(
     start: datetime,
     now: datetime,
 ) -> dict[str, Alarms]:
-    """Return the alarms that a definition has really raised, by position, per day of its service."""
+    """Return the alarms that a definition has really raised, by position, per day of its
+    service."""
     began = first_instant(definitions.revisions(name)) or start
     days = max((now - max(began, start)) / DAY, 1.0)
     at: dict[str, list[datetime]] = defaultdict(list)
@@ -277,7 +288,8 @@ def _forecast(
 def _remedies(
     platform: BacktestPorts, definition: Definition, forecast: Forecast, now: datetime
 ) -> tuple[str, ...]:
-    """Return changes that bring a threshold within the budget of the overloaded position, tried on its first asset there."""
+    """Return changes that bring a threshold within the budget of the overloaded position, tried on
+    its first asset there."""
     broken = next(
         (load for load in forecast.loads if load.breaks(platform.budget.most_floods)), None
     )

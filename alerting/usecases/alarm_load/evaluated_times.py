@@ -22,12 +22,14 @@ def evaluated_times(
     assets: str | None = None,
     past: bool = False,
 ) -> dict[str, list[Interval]]:
-    """Return, by asset, the times of [start, end) in which any of its targets was evaluated; an asset without any is absent.
+    """Return, by asset, the times of [start, end) in which any of its targets was evaluated; an
+    asset without any is absent.
 
-    Live evaluation of a target begins when its definition is first in service, for a model with its first promotion, and ends
-    at its watermark; one that is less than a day behind `end` will catch up and counts as complete. `past`: with evaluations of
-    past times. `assets`: only those that match this name or pattern (None: all). An evaluation without a result, because
-    readings are missing, counts.
+    Live evaluation of a target begins when its definition is first in service, for a model with its
+    first promotion, and ends at its watermark; one that is less than a day behind `end` will catch
+    up and counts as complete. `past`: with evaluations of past times. `assets`: only those that
+    match this name or pattern (None: all). An evaluation without a result, because readings are
+    missing, counts.
     """
     revisions = platform.definitions.latest()
     times = [
@@ -68,7 +70,8 @@ def _live(
 def _began(
     definitions: Definitions, decisions: Decisions, revisions: Sequence[Revision]
 ) -> dict[str, datetime]:
-    """Return when live evaluation of each definition began; one that was never in service is absent."""
+    """Return when live evaluation of each definition began; one that was never in service is
+    absent."""
     histories = definitions.histories({r.name for r in revisions if r.number > 1})
     made = decisions.histories(
         [r.name for r in revisions if isinstance(r.definition, ModelDefinition)]
@@ -84,7 +87,8 @@ def _began(
 def _past(
     past: PastEvaluations, revisions: Sequence[Revision], start: datetime, end: datetime
 ) -> list[tuple[str, Interval]]:
-    """Return the past times that were evaluated, without those in which no revision or no model was in force."""
+    """Return the past times that were evaluated, without those in which no revision or no model was
+    in force."""
     without_model = {r.name for r in revisions if not isinstance(r.definition, ModelDefinition)}
     return [
         (e.asset, (e.start, e.end))

@@ -1,4 +1,5 @@
-"""Estimate how many alarms a day a definition would have raised lately, by operator position, from a sample of assets."""
+"""Estimate how many alarms a day a definition would have raised lately, by operator position, from
+a sample of assets."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -32,7 +33,8 @@ _NO_READINGS = "there are no readings"
 
 @dataclass(frozen=True)
 class ExpectedLoad:
-    """Alarms by position, over how much of the past, and `notes`: unknown parts with their reasons."""
+    """Alarms by position, over how much of the past, and `notes`: unknown parts with their
+    reasons."""
 
     alarms: Mapping[str, Alarms]
     over: timedelta | None
@@ -40,7 +42,8 @@ class ExpectedLoad:
 
 
 def expected_load(platform: BacktestPorts, definition: Definition, now: datetime) -> ExpectedLoad:
-    """Return the alarms that a definition would have raised in the days before `now`, by position."""
+    """Return the alarms that a definition would have raised in the days before `now`, by
+    position."""
     found = platform.assets.matching(definition.assets)
     model_version, targets = None, matching_assets(definition, found)
     if isinstance(definition, ModelDefinition):
@@ -69,7 +72,8 @@ def expected_load(platform: BacktestPorts, definition: Definition, now: datetime
 
 
 def position_by_asset(assets: Sequence[Asset]) -> dict[str, str]:
-    """Return the operator position of each of these assets by name; those above them must be among them."""
+    """Return the operator position of each of these assets by name; those above them must be among
+    them."""
     tree = AssetTree(assets)
     return {asset.name: tree.position(asset) for asset in assets}
 
@@ -85,7 +89,8 @@ def _no_champion(definition: ModelDefinition, assets: int) -> str:
 
 
 class LoadEstimate:
-    """Evaluates the days before `now` by one definition, on as many assets as can be read in a few seconds.
+    """Evaluates the days before `now` by one definition, on as many assets as can be read in a few
+    seconds.
 
     `why_not`: why there is no estimate for the last position, if so.
     """
@@ -104,9 +109,11 @@ class LoadEstimate:
         self.why_not = _NO_READINGS
 
     def for_position(self, assets: Sequence[Asset]) -> tuple[Alarms, timedelta | None]:
-        """Return the alarms of all these assets together, from a sample of them; None if the history is not enough.
+        """Return the alarms of all these assets together, from a sample of them; None if the
+        history is not enough.
 
-        If readings end before now, the days before their end are evaluated and counted as the last ones.
+        If readings end before now, the days before their end are evaluated and counted as the last
+        ones.
         """
         spans = [span for a in assets if (span := self._platform.readings.span(a.name)) is not None]
         self._until = min(max((last for _, last in spans), default=self._now), self._now)
@@ -124,7 +131,10 @@ class LoadEstimate:
         if observed < LEAST_HISTORY:
             if self.why_not == _NO_READINGS and observed:
                 least = format_duration(LEAST_HISTORY)
-                self.why_not = f"there are readings of {format_duration(observed)} only, at least {least} are needed"
+                self.why_not = (
+                    f"there are readings of {format_duration(observed)} only, at least {least} are "
+                    f"needed"
+                )
             return Alarms(), None
         per_day = len(notified) * len(assets) * DAY / observed
         return Alarms(per_day, tuple(notified) * round(len(assets) / len(sample))), observed / len(
@@ -132,9 +142,11 @@ class LoadEstimate:
         )
 
     def remedies(self, definition: Condition, asset: Asset, headroom: float) -> tuple[str, ...]:
-        """Return changes with which at most the share `headroom` of an asset's alarms would be notified.
+        """Return changes with which at most the share `headroom` of an asset's alarms would be
+        notified.
 
-        The changes keep the time in alarm about the same, because an alarm that never ends is notified once and does not help.
+        The changes keep the time in alarm about the same, because an alarm that never ends is
+        notified once and does not help.
         """
         start, end = self._interval(asset, self._affordable([asset])[0])
         history = self._platform.readings.load(
@@ -155,7 +167,8 @@ class LoadEstimate:
         )
 
     def _affordable(self, assets: Sequence[Asset]) -> tuple[datetime, int]:
-        """Return the start of evaluation and the number of assets, by the density of the first asset's readings."""
+        """Return the start of evaluation and the number of assets, by the density of the first
+        asset's readings."""
         days = self._platform.budget.days
         span = self._platform.readings.span(assets[0].name)
         if span is None:
@@ -171,7 +184,8 @@ class LoadEstimate:
         return self._until - days * DAY, max(1, min(_MOST_ASSETS, _MOST_READINGS // (a_day * days)))
 
     def _interval(self, asset: Asset, start: datetime) -> tuple[datetime, datetime]:
-        """Return the interval with readings that this definition may evaluate; empty if there is none."""
+        """Return the interval with readings that this definition may evaluate; empty if there is
+        none."""
         span = self._platform.readings.span(asset.name)
         if span is None:
             return start, start

@@ -76,9 +76,10 @@ def alarm_quality(
 ) -> AlarmQuality:
     """Return metrics of [start, end) for the assets that match a name or pattern (all if None).
 
-    Rates are of the times in which targets were evaluated (`evaluated_times`). `targets`: the platform's own if None. Older
-    alarms count as stale if they are still open, or were raised in the thirty days before and ended within the period. `past`:
-    see `with_past`. Raises UserError for an empty period.
+    Rates are of the times in which targets were evaluated (`evaluated_times`). `targets`: the
+    platform's own if None. Older alarms count as stale if they are still open, or were raised in
+    the thirty days before and ended within the period. `past`: see `with_past`. Raises UserError
+    for an empty period.
     """
     targets = targets or targets_under(platform.budget)
     alarms, found = with_past(alarms_of(platform.episodes, start, end, assets), start, end, past)
@@ -101,7 +102,8 @@ def alarm_quality_by(
     targets: Targets | None = None,
     past: bool | None = False,
 ) -> QualityByGroup:
-    """Return metrics like `alarm_quality`, by position (of an asset or its parent), line (its outermost ancestor) or route shift.
+    """Return metrics like `alarm_quality`, by position (of an asset or its parent), line (its
+    outermost ancestor) or route shift.
 
     Raises UserError for an empty period, and for shifts if no route has any.
     """
@@ -121,7 +123,8 @@ def group_assets(
     evaluated: EvaluatedByAsset,
     targets: Targets | None = None,
 ) -> list[Group]:
-    """Return alarms of a period by group. `targets`: the platform's own if None. `evaluated`: see `evaluated_times`.
+    """Return alarms of a period by group. `targets`: the platform's own if None. `evaluated`: see
+    `evaluated_times`.
 
     Raises UserError for shifts without a route.
     """
@@ -130,7 +133,8 @@ def group_assets(
         routes = [route for route in read_routes(platform.routes)[0] if route.shifts]
         if not routes:
             raise UserError(
-                "no route has shifts, so alarms cannot be grouped by shift; give a route `shifts:` (docs/notifications.md)"
+                "no route has shifts, so alarms cannot be grouped by shift; give a route `shifts:` "
+                "(docs/notifications.md)"
             )
         return by_shift(alarms, start, end, routes, targets, evaluated)
     assets = platform.assets.all()
@@ -148,7 +152,8 @@ def group_assets(
 def alarms_of(
     episodes: Episodes, start: datetime, end: datetime, assets: str | None = None
 ) -> list[Alarm]:
-    """Return the alarms for the metrics of [start, end), of matching assets. Raises UserError for an empty period."""
+    """Return the alarms for the metrics of [start, end), of matching assets. Raises UserError for
+    an empty period."""
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
     found = episodes.alarms(start, end, start - _BEFORE)
@@ -163,7 +168,8 @@ def advise(
 
 
 def read_targets(settings: list[str], base: Targets = TARGETS) -> Targets:
-    """Return targets with some changed, each as `name=value`. Raises UserError for an unknown name or a wrong value."""
+    """Return targets with some changed, each as `name=value`. Raises UserError for an unknown name
+    or a wrong value."""
     values = {f.name: getattr(base, f.name) for f in fields(Targets)}
     changed: dict[str, Any] = {}
     for setting in settings:
@@ -194,7 +200,10 @@ def _advise(platform: EpisodePorts, chatter: Chatter, targets: Targets) -> Advic
     condition = single_condition(revision.definition) if revision is not None else None
     definition = revision.definition if revision is not None else None
     if isinstance(definition, Conditions) and isinstance(definition, ModelDefinition):
-        learned = "its limits are learned, and a replay has none: try a longer `for` or `clear_for` with `alerting backtest`"
+        learned = (
+            "its limits are learned, and a replay has none: try a longer `for` or `clear_for` with "
+            "`alerting backtest`"
+        )
         return Advice(chatter.definition, chatter.asset, (), learned)
     if condition is None or asset is None:
         return Advice(

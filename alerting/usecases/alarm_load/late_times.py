@@ -17,9 +17,11 @@ def late_times(
     as_of: datetime,
     every: timedelta | None = None,
 ) -> tuple[Interval, ...]:
-    """Return the times of [start, end) in which definitions were evaluated late, as known at `as_of`: of one cadence, or of any.
+    """Return the times of [start, end) in which definitions were evaluated late, as known at
+    `as_of`: of one cadence, or of any.
 
-    Each begins at the instant up to which the last evaluation had come, and ends when the platform found that none was late.
+    Each begins at the instant up to which the last evaluation had come, and ends when the platform
+    found that none was late.
     """
     subject = None if every is None else late_subject(every)
     known = [*alerts.open(), *alerts.resolved_since(start)]

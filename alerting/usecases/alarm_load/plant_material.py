@@ -1,4 +1,5 @@
-"""Gather the material of the plant's report: alarm metrics, shelves, faults, and changes of a period."""
+"""Gather the material of the plant's report: alarm metrics, shelves, faults, and changes of a
+period."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,9 +26,11 @@ def gather_plant(
     previous: Sequence[DefinitionSummary] = (),
     previous_start: datetime | None = None,
 ) -> PlantMaterial:
-    """Return the data of the plant's report on [start, end). `summaries`, `previous`: of the definitions' reports.
+    """Return the data of the plant's report on [start, end). `summaries`, `previous`: of the
+    definitions' reports.
 
-    The alarm metrics of the period before are those from `previous_start` on; when left out, of the same length before `start`.
+    The alarm metrics of the period before are those from `previous_start` on; when left out, of the
+    same length before `start`.
     """
     quality = alarm_quality(platform, start, end, past=None)
     before = alarm_quality(platform, previous_start or start - (end - start), start, past=None)

@@ -1,8 +1,10 @@
-"""Backtest: the episodes that a definition would have raised over a past interval, with its repeated trainings.
+"""Backtest: the episodes that a definition would have raised over a past interval, with its
+repeated trainings.
 
-It walks forward through history in a sandbox with the use cases that run live: `train` at the start of each segment, in the
-point-in-time view of it, then `evaluate` to the end of it. A champion stays until the live rule replaces it. Nothing live is
-written. Every finished segment is stored, so that an interrupted run continues after the last one.
+It walks forward through history in a sandbox with the use cases that run live: `train` at the start
+of each segment, in the point-in-time view of it, then `evaluate` to the end of it. A champion stays
+until the live rule replaces it. Nothing live is written. Every finished segment is stored, so that
+an interrupted run continues after the last one.
 """
 
 import hashlib
@@ -36,13 +38,15 @@ WITHOUT_TRAINING = timedelta(
 
 
 def named_subject(platform: PlanPorts, name: str) -> Subject:
-    """Return the newest revision of a definition as a subject, in service or not. Raises UserError if there is none."""
+    """Return the newest revision of a definition as a subject, in service or not. Raises UserError
+    if there is none."""
     sync(platform, platform.clock.now())
     return Subject(require_revision(platform.definitions, name), applied=True)
 
 
 def written_subject(platform: PlanPorts, document: Document) -> Subject:
-    """Return a definition document as a subject, without applying it. Raises the same UserError as `check`, with every fault."""
+    """Return a definition document as a subject, without applying it. Raises the same UserError as
+    `check`, with every fault."""
     (definition,) = check(platform, [document])
     latest = platform.definitions.newest_revision(definition.name)
     if latest is not None and latest.definition == definition:
@@ -63,10 +67,12 @@ def backtest(
     fresh: bool = False,
     progress: Progress = silent,
 ) -> Backtest:
-    """Walk forward over (start, end] and store the result. The same arguments return it, or continue an interrupted run.
+    """Walk forward over (start, end] and store the result. The same arguments return it, or
+    continue an interrupted run.
 
-    `retrain`: "scheduled" by the definition, "never" after the training at `start`, or this often. `fresh`: drop stored results.
-    Raises UserError for an empty or future interval, without readings, or if no model could be trained at all.
+    `retrain`: "scheduled" by the definition, "never" after the training at `start`, or this often.
+    `fresh`: drop stored results. Raises UserError for an empty or future interval, without
+    readings, or if no model could be trained at all.
     """
     _require_past(platform, subject, start, end)
     id = run_id(subject, start, end, retrain, platform.latency)
@@ -103,7 +109,8 @@ def backtest(
 def run_id(
     subject: Subject, start: datetime, end: datetime, retrain: Retrain, latency: timedelta
 ) -> str:
-    """Return the identity of a run, from definition, interval, cadence, latency, and the rules of this module."""
+    """Return the identity of a run, from definition, interval, cadence, latency, and the rules of
+    this module."""
     arguments = [
         RULES,
         subject.revision.hash,
@@ -118,7 +125,8 @@ def run_id(
 def segment_starts(
     definition: Definition, start: datetime, end: datetime, retrain: Retrain
 ) -> list[datetime]:
-    """Return when a model is trained: at `start`, and then at each tick before `end`. Without a model: one start a week."""
+    """Return when a model is trained: at `start`, and then at each tick before `end`. Without a
+    model: one start a week."""
     if not isinstance(definition, ModelDefinition):
         return instants(WITHOUT_TRAINING, start, end)
     if isinstance(retrain, timedelta):
@@ -142,19 +150,22 @@ def _require_past(
     now = platform.clock.now()
     if end > now:
         raise UserError(
-            f"--to {end.isoformat()} lies after now, {now.isoformat()}: there are no readings of the future to test with"
+            f"--to {end.isoformat()} lies after now, {now.isoformat()}: there are no readings of "
+            f"the future to test with"
         )
     assets = matching_assets(subject.definition, platform.assets.all())
     spans = [span for a in assets if (span := platform.readings.span(a.name)) is not None]
     if any(first < end and last > start for first, last in spans):
         return
     have = (
-        f" (they reach from {min(s[0] for s in spans).isoformat()} to {max(s[1] for s in spans).isoformat()})"
+        f" (they reach from {min(s[0] for s in spans).isoformat()} to "
+        f"{max(s[1] for s in spans).isoformat()})"
         if spans
         else ""
     )
     raise UserError(
-        f"no asset of {subject.definition.name!r} has readings from {start.isoformat()} to {end.isoformat()}{have}: "
+        f"no asset of {subject.definition.name!r} has readings from {start.isoformat()} to "
+        f"{end.isoformat()}{have}: "
         "choose another period, or import readings first"
     )
 
@@ -176,7 +187,8 @@ def _arguments(
 
 
 def _in_service(revision: Revision, start: datetime) -> Revision:
-    """Return the revision as in service since `start`, for any state, and without approvals by a person."""
+    """Return the revision as in service since `start`, for any state, and without approvals by a
+    person."""
     changes: dict[str, Any] = {"state": "active"}
     if isinstance(revision.definition, ModelDefinition):
         changes["promotion"] = revision.definition.promotion.model_copy(
@@ -188,7 +200,8 @@ def _in_service(revision: Revision, start: datetime) -> Revision:
 
 
 def _of_all(progress: Progress, number: int, count: int) -> Progress:
-    """Return the progress of one segment as progress of all: the bar counts segments, the text names the step in this one."""
+    """Return the progress of one segment as progress of all: the bar counts segments, the text
+    names the step in this one."""
 
     def report_progress(step: str, done: int, total: int | None) -> None:
         part = f" {done}/{total}" if total else ""

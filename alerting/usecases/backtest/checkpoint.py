@@ -1,4 +1,5 @@
-"""Checkpoints of a backtest: finished segments stored as files, from which an interrupted run continues."""
+"""Checkpoints of a backtest: finished segments stored as files, from which an interrupted run
+continues."""
 
 import io
 import json
@@ -21,7 +22,8 @@ from alerting.usecases.registry.registration import register_model, search_run
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The changes of a finished segment. With those of earlier segments an interrupted run continues without a difference."""
+    """The changes of a finished segment. With those of earlier segments an interrupted run
+    continues without a difference."""
 
     registered: int
     decisions: tuple[DecisionRecord, ...]
@@ -36,7 +38,8 @@ _INSTANT = timedelta(milliseconds=1)  # instants are whole milliseconds
 def checkpoint_files(
     sandbox: Sandbox, name: str, segment: SegmentMetrics, since: datetime
 ) -> dict[str, bytes]:
-    """Return the changes of this segment as files. From here on the memory records the changes of the next one.
+    """Return the changes of this segment as files. From here on the memory records the changes of
+    the next one.
 
     `since`: up to when every target was evaluated before it.
     """
@@ -97,7 +100,8 @@ def _unpack_scores(data: bytes) -> list[tuple[str, Score]]:
 
 
 def restore(backtests: Backtests, sandbox: Sandbox, run: Document) -> int:
-    """Restore the memory as of the end of the last finished segment. Return the number of finished segments."""
+    """Restore the memory as of the end of the last finished segment. Return the number of finished
+    segments."""
     name, done, memory = run["definition"], len(run["segments"]), sandbox.memory
     states: dict[str, ConditionState] = {}
     for number in range(1, done + 1):
@@ -122,7 +126,8 @@ def restore(backtests: Backtests, sandbox: Sandbox, run: Document) -> int:
 
 
 def _restore_models(memory: BacktestPorts, name: str, point: Checkpoint, files: Files) -> None:
-    """Restore the champion of a segment; of a version that was not promoted there is only its number."""
+    """Restore the champion of a segment; of a version that was not promoted there is only its
+    number."""
     promoted = {d.challenger_version for d in point.decisions if d.promoted}
     for version in range(len(memory.models.versions(name)) + 1, point.registered + 1):
         if version not in promoted:

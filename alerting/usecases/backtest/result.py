@@ -30,7 +30,8 @@ def finish(
     segments: list[SegmentMetrics],
     done: int,
 ) -> Backtest:
-    """Determine the outcomes from all data known now, compute metrics, draw charts, and store the result."""
+    """Determine the outcomes from all data known now, compute metrics, draw charts, and store the
+    result."""
     if isinstance(subject.definition, ModelDefinition) and all(s.version is None for s in segments):
         raise UserError(
             f"no model could be trained, so no instant was evaluated: {segments[-1].reason}"
@@ -90,7 +91,10 @@ def _describe_subject(subject: Subject) -> str:
     name, number = subject.definition.name, subject.revision.number
     if not subject.applied:
         return f"{name} from its file, without applying it,"
-    return f"{name} revision {number}{'' if subject.definition.state == 'active' else f' (a {subject.definition.state})'}"
+    return (
+        f"{name} revision "
+        f"{number}{'' if subject.definition.state == 'active' else f' (a {subject.definition.state})'}"  # noqa: E501
+    )
 
 
 def describe_training(
@@ -104,10 +108,16 @@ def describe_training(
     elif retrain == "never" or definition.retrain_cron is None:
         often = "once, at the start"
     else:
-        often = f"at the start and as scheduled ({definition.retrain_cron}, {definition.schedule.timezone})"
+        often = (
+            f"at the start and as scheduled ({definition.retrain_cron}, "
+            f"{definition.schedule.timezone})"
+        )
     tried, failed = len(segments), sum(s.verdict == "not_trained" for s in segments)
     models = len({s.model_hash for s in segments if s.model_hash})
-    message = f"It was trained {often}: {tried} times, {models} different {'model' if models == 1 else 'models'} in service"
+    message = (
+        f"It was trained {often}: {tried} times, {models} different "
+        f"{'model' if models == 1 else 'models'} in service"
+    )
     message += f"; {failed} trainings were not possible" if failed else ""
     needed = definition.promotion.mode == "approval" or any(s.approved for s in segments)
     approval = " Promotions that need approval were taken as approved at once." if needed else ""

@@ -1,7 +1,8 @@
-"""The sandbox of a backtest: it reads live data up to an instant, and every write of a use case stays in memory.
+"""The sandbox of a backtest: it reads live data up to an instant, and every write of a use case
+stays in memory.
 
-The use cases that run live (train, evaluate, determine outcomes) run on it unchanged. It cannot write to a live collection or
-the registry, or notify a person.
+The use cases that run live (train, evaluate, determine outcomes) run on it unchanged. It cannot
+write to a live collection or the registry, or notify a person.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -79,7 +80,8 @@ class ReadingsUntil:
 
 
 class Sandbox:
-    """The memory of a run of one definition, and views of it at an instant. `stored`: episodes of the last finished segment."""
+    """The memory of a run of one definition, and views of it at an instant. `stored`: episodes of
+    the last finished segment."""
 
     def __init__(self, live: BacktestPorts, revision: Revision) -> None:
         self._live, self._revision = live, revision
@@ -113,7 +115,8 @@ class Sandbox:
         )
 
     def training(self, at: datetime) -> BacktestPorts:
-        """Return the platform for a training at an instant, with the earlier live episodes and their feedback."""
+        """Return the platform for a training at an instant, with the earlier live episodes and
+        their feedback."""
         known, name = self._live.in_memory(), self._revision.name
         for revision in (self._revision, *self._live.definitions.revisions(name)):
             known.definitions.add_revision(revision)
@@ -122,10 +125,12 @@ class Sandbox:
         return replace(self.live_view(at), definitions=known.definitions, episodes=known.episodes)
 
     def drop_models(self, at: datetime) -> None:
-        """Drop files and candidates of all models that no evaluation after `at` reads: only those in service since then are kept.
+        """Drop files and candidates of all models that no evaluation after `at` reads: only those
+        in service since then are kept.
 
-        A model that was replaced still evaluates what lies between the watermark and its replacement, because the watermark
-        stays behind by the latency. The result draws limits that change: the newest of those models are kept, up to 64 MiB.
+        A model that was replaced still evaluates what lies between the watermark and its
+        replacement, because the watermark stays behind by the latency. The result draws limits that
+        change: the newest of those models are kept, up to 64 MiB.
         """
         name, models = self._revision.name, self._live.in_memory().models
         decisions, since = self.memory.decisions.of(name), self.evaluated_until(at)
@@ -164,7 +169,8 @@ class Sandbox:
 
 
 def copy_model(source: Models, target: Models, name: str, version: int, with_files: bool) -> None:
-    """Register a version as the next one of another registry; `with_files`: with its files and fitted candidates."""
+    """Register a version as the next one of another registry; `with_files`: with its files and
+    fitted candidates."""
     tags = source.version_tags(name, version)
     target.register(
         name, tags["training_run"], source.model_files(name, version) if with_files else {}, tags

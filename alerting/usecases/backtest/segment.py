@@ -1,4 +1,5 @@
-"""Walk one segment of a backtest: train at its start, evaluate to its end, store the results of both."""
+"""Walk one segment of a backtest: train at its start, evaluate to its end, store the results of
+both."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -69,7 +70,8 @@ def instants(step: timedelta, start: datetime, end: datetime) -> list[datetime]:
 def _train(
     sandbox: Sandbox, name: str, segment: SegmentMetrics, progress: Progress
 ) -> SegmentMetrics:
-    """Train as of the segment's start. If history does not suffice, the champion stays, the same as live."""
+    """Train as of the segment's start. If history does not suffice, the champion stays, the same as
+    live."""
     platform, approved = sandbox.training(segment.start), False
     try:
         decided = train(platform, name, segment.start, progress)

@@ -9,7 +9,8 @@ from alerting.ports import DerivedFeatureStore
 def stored_features(
     derived_features: DerivedFeatureStore, definition: TrainedDefinition
 ) -> DerivedFeatures | None:
-    """Return what was derived at the first training of the question; None before it, and where nothing needs to be derived."""
+    """Return what was derived at the first training of the question; None before it, and where
+    nothing needs to be derived."""
     if definition.features.stride and definition.features.windows:
         return None
     return derived_features.get(definition.name, question_hash(definition))

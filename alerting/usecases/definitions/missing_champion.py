@@ -31,7 +31,8 @@ class ChampionPorts(Protocol):
 
 
 def describe_missing_champion(platform: ChampionPorts, revision: Revision, step: str = "") -> str:
-    """Return why the question of a revision has no champion, and what to do. `step`: of its training, if that is under way."""
+    """Return why the question of a revision has no champion, and what to do. `step`: of its
+    training, if that is under way."""
     name, question = revision.name, question_of(revision)
     made = [d for d in platform.decisions.of(name) if d.question in (None, question)]
     waiting = waiting_proposal(platform.models, name, {d.run_id for d in made})
@@ -47,19 +48,24 @@ def describe_missing_champion(platform: ChampionPorts, revision: Revision, step:
         return f"the last training put no model into service: {refused.reason}"
     if training is not None:
         return f"it {describe_training(training, False, platform.zone)}"
-    return f"its training is due and starts by itself while the platform runs, or at once with `alerting train {name}`"
+    return (
+        f"its training is due and starts by itself while the platform runs, or at once with "
+        f"`alerting train {name}`"
+    )
 
 
 def describe_waiting(proposal: Proposal) -> str:
     """Return which version waits for a person, and the commands that answer."""
     return (
         f"version {proposal.refreshed_version or proposal.challenger_version} waits for approval: "
-        f"`alerting model approve {proposal.run_id}`, or `alerting model reject {proposal.run_id} --reason …`"
+        f"`alerting model approve {proposal.run_id}`, or `alerting model reject {proposal.run_id} "
+        f"--reason …`"
     )
 
 
 def waiting_proposal(models: Models, name: str, decided: Collection[str | None]) -> Proposal | None:
-    """Return the newest proposal of a definition that waits for a person; None without one, or if the registry is away."""
+    """Return the newest proposal of a definition that waits for a person; None without one, or if
+    the registry is away."""
     try:
         for run in models.open_runs(name)[:_SEARCHED]:
             data = models.files(run.id, "decision").get(PROPOSAL) if run.id not in decided else None

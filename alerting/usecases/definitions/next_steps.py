@@ -1,4 +1,5 @@
-"""Next steps after definitions are applied: when they are evaluated, and when their models are trained."""
+"""Next steps after definitions are applied: when they are evaluated, and when their models are
+trained."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -25,19 +26,22 @@ def next_steps(
     plans: Sequence[Plan],
     wall: datetime,
 ) -> list[str]:
-    """Return a sentence for each definition that changes. `wall`: the real time, by which trainings are scheduled.
+    """Return a sentence for each definition that changes. `wall`: the real time, by which trainings
+    are scheduled.
 
     The plans need not be applied yet.
     """
     changed = [plan.definition for plan in plans if plan.action != "unchanged"]
     return [
-        f"{d.name}: {_evaluation(assets, d) or _training(assets, definitions, decisions, trainings, d, wall)}"
+        f"{d.name}: "
+        f"{_evaluation(assets, d) or _training(assets, definitions, decisions, trainings, d, wall)}"
         for d in changed
     ]
 
 
 def one_step(steps: Sequence[str]) -> str | None:
-    """Return the one next step after several definitions: their own if it is one, else how to follow them; None without any."""
+    """Return the one next step after several definitions: their own if it is one, else how to
+    follow them; None without any."""
     if len(steps) < 2:
         return next(iter(steps), None)
     trained = sum(_TRAINED in step for step in steps)
@@ -47,12 +51,14 @@ def one_step(steps: Sequence[str]) -> str | None:
 
 
 def _evaluation(stored: Assets, definition: Definition) -> str | None:
-    """Describe the evaluation of a definition that no training decides; None for one with a model that has assets."""
+    """Describe the evaluation of a definition that no training decides; None for one with a model
+    that has assets."""
     if definition.state == "retired":
         return "is retired and no longer evaluated; its history stays"
     if definition.state == "draft":
         return (
-            f"is a draft and not evaluated; show the alerts that it would raise with `alerting backtest {definition.name}`, "
+            f"is a draft and not evaluated; show the alerts that it would raise with `alerting "
+            f"backtest {definition.name}`, "
             "then apply it with `state: active`"
         )
     if not matching_assets(definition, stored.matching(definition.assets)):
@@ -61,7 +67,8 @@ def _evaluation(stored: Assets, definition: Definition) -> str | None:
         return None
     every = format_duration(definition.schedule.every)
     return (
-        f"evaluated {_where(stored, definition)}, for the first time within {every}, from its present readings on; "
+        f"evaluated {_where(stored, definition)}, for the first time within {every}, from its "
+        f"present readings on; "
         f"for earlier readings: `alerting backtest {definition.name}`"
     )
 
@@ -92,11 +99,20 @@ def _training(
         trains = f"trains for another question only, or by hand: `alerting train {name}`"
     else:
         following: datetime = croniter(cron, wall.astimezone(zone)).get_next(datetime)
-        trains = f"trains next at {messages.moment(following, zone)} by its schedule, or now with `alerting train {name}`"
+        trains = (
+            f"trains next at {messages.moment(following, zone)} by its schedule, or now with "
+            f"`alerting train {name}`"
+        )
     if serving is not None:
-        return f"evaluated {where} by its champion, version {serving.challenger_version}; its question is the same; it {trains}"
+        return (
+            f"evaluated {where} by its champion, version {serving.challenger_version}; its "
+            f"question is the same; it {trains}"
+        )
     if any(t.question == question and t.failure is None for t in trainings.of([name])):
-        return f"its question has been trained without a champion, so it is not evaluated yet; it {trains}"
+        return (
+            f"its question has been trained without a champion, so it is not evaluated yet; it "
+            f"{trains}"
+        )
     before = present_answer(revisions, made)
     goes_on = (
         before.revision is not None

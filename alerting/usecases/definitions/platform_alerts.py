@@ -1,6 +1,8 @@
-"""Alerts about the platform itself: faults that an engineer must correct so that the other alerts can be trusted.
+"""Alerts about the platform itself: faults that an engineer must correct so that the other alerts
+can be trusted.
 
-The process that finds a fault opens an alert, and the next one that finds it gone resolves it. Idempotent.
+The process that finds a fault opens an alert, and the next one that finds it gone resolves it.
+Idempotent.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,7 +23,8 @@ DATABASE = template("database away")
 def record_model_faults(
     alerts: PlatformAlerts, evaluated: Sequence[str], faults: Mapping[str, str], at: datetime
 ) -> None:
-    """Open and resolve alerts after an evaluation of these definitions. `faults`: by name, why a champion could not be read."""
+    """Open and resolve alerts after an evaluation of these definitions. `faults`: by name, why a
+    champion could not be read."""
     if evaluated:
         current = {name: faults[name] for name in evaluated if name in faults}
         record_faults(alerts, UNREADABLE, current, at, lambda name: name in evaluated)
@@ -34,7 +37,8 @@ def record_faults(
     at: datetime,
     is_checked: Callable[[str], bool],
 ) -> None:
-    """Open alerts on these faults (reason by subject), and resolve those on other subjects that were checked."""
+    """Open alerts on these faults (reason by subject), and resolve those on other subjects that
+    were checked."""
     still = {a.subject: a.reason for a in alerts.open() if a.kind == kind}
     for subject, reason in faults.items():
         if still.get(subject) != reason:
@@ -47,7 +51,8 @@ def record_faults(
 def forget_deleted(
     alerts: PlatformAlerts, definitions: Definitions, documented: Collection[str], at: datetime
 ) -> None:
-    """Resolve the alerts on definitions without a document, and those on models of definitions that use none."""
+    """Resolve the alerts on definitions without a document, and those on models of definitions that
+    use none."""
     for alert in alerts.open():
         is_deleted = alert.kind == FAULTY and alert.subject not in documented
         idle = alert.kind in (UNREADABLE, WAITING) and not _uses_champion(
@@ -77,7 +82,8 @@ def record_definition_faults(
 
 
 def record_waiting(alerts: PlatformAlerts, name: str, reason: str | None, at: datetime) -> None:
-    """Open an alert on a challenger that waits for approval, with the reason for its promotion; without one, resolve it."""
+    """Open an alert on a challenger that waits for approval, with the reason for its promotion;
+    without one, resolve it."""
     if reason is None:
         alerts.resolve(WAITING, name, at)
     else:
@@ -91,7 +97,8 @@ def record_document_faults(
     at: datetime,
     collections: Collection[str] | None = None,
 ) -> None:
-    """Open alerts on these faulty documents, which are left out; resolve others of these collections (by default of all)."""
+    """Open alerts on these faulty documents, which are left out; resolve others of these
+    collections (by default of all)."""
     faulty = {f"{one.collection}/{one.name}": "; ".join(one.reasons) for one in documents}
     record_faults(
         alerts,

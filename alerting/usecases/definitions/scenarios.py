@@ -1,4 +1,5 @@
-"""Tests of definitions as data: readings over time, and exactly the transitions that they must cause.
+"""Tests of definitions as data: readings over time, and exactly the transitions that they must
+cause.
 
 The functions of live evaluation evaluate them. Nothing is read from or written to the stores.
 """
@@ -78,7 +79,8 @@ class Scenario(Closed):
     start: Instant = Field(_EPOCH, description="Instant of the first value.")
     every: Duration = Field(timedelta(minutes=1), description="Time between two values.")
     readings: dict[str, tuple[Value, ...]] = Field(
-        description="Values by variable; null is missing, `bad quality` a sample that its source calls bad, "
+        description="Values by variable; null is missing, `bad quality` a sample that its source "
+        "calls bad, "
         "`215 x 10` ten times 215."
     )
     until: Duration | None = Field(
@@ -100,7 +102,8 @@ class Scenario(Closed):
     )
     notified: tuple[Duration, ...] | None = Field(
         None,
-        description="Times of the first notification of each episode: at its raise, or when suppression and shelves end; [] if "
+        description="Times of the first notification of each episode: at its raise, or when "
+        "suppression and shelves end; [] if "
         "there is none. Not compared when left out.",
     )
 
@@ -118,7 +121,8 @@ class ScenarioFile(Closed):
 
 @dataclass(frozen=True)
 class ScenarioResult:
-    """Result of one scenario: `found` and `expected` as lines; `difference` compares them, empty if the scenario passed."""
+    """Result of one scenario: `found` and `expected` as lines; `difference` compares them, empty if
+    the scenario passed."""
 
     title: str
     found: tuple[str, ...]
@@ -153,12 +157,14 @@ def read_scenarios(document: Any, origin: str) -> ScenarioFile:
 
 
 def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
-    """Evaluate the readings of a scenario. Raises UserError for models, which scenarios cannot test, and malformed values."""
+    """Evaluate the readings of a scenario. Raises UserError for models, which scenarios cannot
+    test, and malformed values."""
     if not isinstance(definition, Conditions) or isinstance(definition, ModelDefinition):
         learned = "has learned limits, of which a scenario has no past"
         how = learned if isinstance(definition, Conditions) else "is evaluated by a trained model"
         raise UserError(
-            f"{definition.name!r} {how}: evaluate a past period with `alerting evaluate --from` instead"
+            f"{definition.name!r} {how}: evaluate a past period with `alerting evaluate --from` "
+            f"instead"
         )
     _refuse_too_long(scenario)
     combination = definition.combination
@@ -194,7 +200,8 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
         if definition.suppression and definition.suppression.inhibited:
             others = ", ".join(other.definition for other in definition.suppression.inhibited)
             raise UserError(
-                f"scenario {scenario.title!r}: notified cannot be compared: it also depends on episodes of {others}"
+                f"scenario {scenario.title!r}: notified cannot be compared: it also depends on "
+                f"episodes of {others}"
             )
         notified = [
             at - scenario.start
@@ -229,7 +236,8 @@ def _notified_instants(
     steps: Sequence[Step],
     end: datetime,
 ) -> list[datetime]:
-    """Return the instants of notifications. Suppression depends on the readings and events of the scenario only."""
+    """Return the instants of notifications. Suppression depends on the readings and events of the
+    scenario only."""
     suppression = definition.suppression
     silent = (
         suppressed_intervals(suppression, [history], scenario.start, end) if suppression else []
@@ -256,7 +264,8 @@ def _expected_line(expected: Expected, scenario: Scenario) -> str:
     }
     if len(given) != 1:
         raise UserError(
-            f"scenario {scenario.title!r}: at {_clock(expected.at)} write exactly one of raised, severity and closed"
+            f"scenario {scenario.title!r}: at {_clock(expected.at)} write exactly one of raised, "
+            f"severity and closed"
         )
     ((name, value),) = given.items()
     return f"{_clock(expected.at)}  {name if name == 'closed' else f'{name}: {value}'}"
@@ -300,7 +309,8 @@ def _events(scenario: Scenario) -> pd.DataFrame:
 
 
 def _asset(definition: Definition, variables: Sequence[str], scenario: Scenario) -> Asset:
-    """Return the asset as written. Variables that it does not describe get the type of their values."""
+    """Return the asset as written. Variables that it does not describe get the type of their
+    values."""
     document = {"name": definition.assets[0].replace("*", "x"), **scenario.asset}
     try:
         asset = Asset.model_validate(document)
@@ -316,7 +326,8 @@ def _asset(definition: Definition, variables: Sequence[str], scenario: Scenario)
     for variable in variables:
         if variable not in {*asset.variables, *found}:
             raise UserError(
-                f"scenario {scenario.title!r}: has no readings of {variable!r}, a variable of the definition"
+                f"scenario {scenario.title!r}: has no readings of {variable!r}, a variable of the "
+                f"definition"
             )
     whole = asset.model_copy(update={"variables": {**asset.variables, **found}})
     for fault in computed_faults(whole):
@@ -340,7 +351,8 @@ def _column(
     for value in (None if v == BAD_QUALITY else v for v in values):
         if value is not None and not isinstance(value, kind):
             raise UserError(
-                f"scenario {scenario.title!r}: {value!r} is not a value of {name!r}, which takes {wanted}"
+                f"scenario {scenario.title!r}: {value!r} is not a value of {name!r}, which takes "
+                f"{wanted}"
             )
         column.append(value if value is None or isinstance(value, str) else float(value))
     return column

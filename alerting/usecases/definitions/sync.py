@@ -1,4 +1,5 @@
-"""Definitions: plan and apply documents, and make revisions of documents edited directly in the database."""
+"""Definitions: plan and apply documents, and make revisions of documents edited directly in the
+database."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,8 +36,9 @@ _BESIDE_ASSETS = ("archived_files", "event_types", "routes", "shelves", "sources
 class Synced:
     """Result of reading the current documents.
 
-    `latest`: the newest revision of every definition, sorted by name; `new`: those of them made now; `faulty`: definitions
-    marked faulty, with their reasons; `assets`: all assets beside which they were read.
+    `latest`: the newest revision of every definition, sorted by name; `new`: those of them made
+    now; `faulty`: definitions marked faulty, with their reasons; `assets`: all assets beside which
+    they were read.
     """
 
     latest: tuple[Revision, ...]
@@ -46,7 +48,8 @@ class Synced:
 
 
 def check(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Definition]:
-    """Read documents and check them against the known assets. Raises UserError with the faults of all of them."""
+    """Read documents and check them against the known assets. Raises UserError with the faults of
+    all of them."""
     read = [_read_definition(document) for document in documents]
     assets = _assets_of(
         platform.assets, [one.definition for one in read if one.definition is not None]
@@ -67,7 +70,8 @@ def check(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Defi
 
 
 class _Read(NamedTuple):
-    """A document after reading: its definition, or of a faulty one what can be read of it, if anything, with the faults."""
+    """A document after reading: its definition, or of a faulty one what can be read of it, if
+    anything, with the faults."""
 
     name: str
     definition: Definition | None
@@ -83,7 +87,8 @@ def _read_definition(document: Document) -> _Read:
 
 
 def _all_faults(read: _Read, assets: AssetIndex, types: Sequence[EventType]) -> list[Fault]:
-    """Return the faults of a document, and those of its definition, or of its readable part, on the assets."""
+    """Return the faults of a document, and those of its definition, or of its readable part, on the
+    assets."""
     if read.definition is None or read.definition.state == "retired":
         return list(read.faults)
     paths = {fault.path for fault in read.faults}
@@ -92,7 +97,8 @@ def _all_faults(read: _Read, assets: AssetIndex, types: Sequence[EventType]) -> 
 
 
 def _parse(document: Document, assets: AssetIndex, types: Sequence[EventType]) -> Definition:
-    """Return the definition of a document. Raises DefinitionRefused with all its faults, also those of the rest on the assets."""
+    """Return the definition of a document. Raises DefinitionRefused with all its faults, also those
+    of the rest on the assets."""
     read = _read_definition(document)
     if read.definition is None or read.faults:
         raise DefinitionRefused(read.name, _all_faults(read, assets, types))
@@ -100,9 +106,11 @@ def _parse(document: Document, assets: AssetIndex, types: Sequence[EventType]) -
 
 
 def _assets_of(stored: Assets, definitions: Sequence[Definition]) -> AssetIndex:
-    """Return the assets that decide about these definitions: without need not all of them, because there may be very many.
+    """Return the assets that decide about these definitions: without need not all of them, because
+    there may be very many.
 
-    All are needed to say what is near to an unknown or faulty one, and where other definitions that inhibit apply.
+    All are needed to say what is near to an unknown or faulty one, and where other definitions that
+    inhibit apply.
     """
     if any(d.suppression and d.suppression.inhibited for d in definitions):
         return all_assets(stored)
@@ -114,7 +122,8 @@ def _assets_of(stored: Assets, definitions: Sequence[Definition]) -> AssetIndex:
 def _inhibition_messages(
     platform: DefinitionPorts, definitions: Sequence[Definition], assets: AssetIndex
 ) -> list[str]:
-    """Return the faults of definitions that others inhibit, beside all definitions as they would then be in force."""
+    """Return the faults of definitions that others inhibit, beside all definitions as they would
+    then be in force."""
     if not any(d.suppression and d.suppression.inhibited for d in definitions):
         return []
     others = {r.name: r.definition for r in platform.definitions.latest()} | {
@@ -129,7 +138,8 @@ def _inhibition_messages(
 
 
 def require_document(definitions: Definitions, name: str) -> Document:
-    """Return the stored document of a definition, also a faulty one. Raises UserError with the names that may be meant."""
+    """Return the stored document of a definition, also a faulty one. Raises UserError with the
+    names that may be meant."""
     found = next(
         (one for one in definitions.documents() if name in (one.get("name"), one.get("_label"))),
         None,
@@ -144,7 +154,8 @@ def require_document(definitions: Definitions, name: str) -> Document:
 
 
 def plan(platform: DefinitionPorts, documents: Sequence[Document]) -> list[Plan]:
-    """Return the changes that applying these documents makes. Raises the same UserError as `check`."""
+    """Return the changes that applying these documents makes. Raises the same UserError as
+    `check`."""
     latest = {r.name: r for r in platform.definitions.latest()}
     return [plan_change(d, latest.get(d.name)) for d in check(platform, documents)]
 
@@ -182,7 +193,8 @@ def _put(
 def _add_revision(
     platform: DefinitionPorts, definition: Definition, author: str, at: datetime, reason: str
 ) -> tuple[Revision, Revision | None]:
-    """Store the next revision. If another process stored that number first, take it if it is equal, else use the next number."""
+    """Store the next revision. If another process stored that number first, take it if it is equal,
+    else use the next number."""
     while True:
         before = platform.definitions.newest_revision(definition.name)
         if before is not None and before.definition == definition:
@@ -198,7 +210,8 @@ def _add_revision(
 def retire(
     platform: DefinitionPorts, name: str, author: str, at: datetime, reason: str
 ) -> Revision:
-    """Retire a definition; its history stays. Raises UserError if there is none, or if it is retired already."""
+    """Retire a definition; its history stays. Raises UserError if there is none, or if it is
+    retired already."""
     revision = require_revision(platform.definitions, name)
     if revision.definition.state == "retired":
         raise UserError(f"definition {name!r} is already retired, since revision {revision.number}")
@@ -208,10 +221,11 @@ def retire(
 
 
 def sync(platform: DefinitionPorts, at: datetime) -> Synced:
-    """Store a revision of every edited document, and mark invalid documents as faulty; their last valid revision stays in force.
+    """Store a revision of every edited document, and mark invalid documents as faulty; their last
+    valid revision stays in force.
 
-    A faulty document and the reasons are audited once, when they change. Faulty documents of other collections, which are left
-    out, cause platform alerts, too.
+    A faulty document and the reasons are audited once, when they change. Faulty documents of other
+    collections, which are left out, cause platform alerts, too.
     """
     latest_revisions, faulty_revisions = platform.definitions.read_revisions()
     valid, faulty_assets = platform.assets.read_all()
@@ -287,7 +301,8 @@ def _index(valid: Sequence[Asset], faulty: Sequence[FaultyDocument]) -> AssetInd
 
 
 def require_revision(definitions: Definitions, name: str, number: int | None = None) -> Revision:
-    """Return the newest (or the given) revision. Raises UserError if there is none; its message names the existing ones."""
+    """Return the newest (or the given) revision. Raises UserError if there is none; its message
+    names the existing ones."""
     newest = definitions.newest_revision(name)
     if newest is None:
         raise NotFound(

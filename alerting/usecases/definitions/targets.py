@@ -1,4 +1,5 @@
-"""The current evaluation plan: from the cache, or read again from definitions and assets if one of them was written."""
+"""The current evaluation plan: from the cache, or read again from definitions and assets if one of
+them was written."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -18,14 +19,16 @@ from alerting.usecases.definitions.versions import present_answer
 
 
 class CurrentPlan(NamedTuple):
-    """The evaluation plan, with the hash of its sources, by which other processes find it in the cache."""
+    """The evaluation plan, with the hash of its sources, by which other processes find it in the
+    cache."""
 
     plan: EvaluationPlan
     source_hash: str
 
 
 def current_plan(platform: PlanPorts) -> EvaluationPlan:
-    """Return all targets of definitions in service. Documents edited since the last time get their revisions first (`sync`)."""
+    """Return all targets of definitions in service. Documents edited since the last time get their
+    revisions first (`sync`)."""
     return find_current_plan(platform).plan
 
 
@@ -53,7 +56,8 @@ def find_current_plan(platform: PlanPorts) -> CurrentPlan:
 def answering_revisions(
     platform: PlanPorts, revisions: Sequence[Revision]
 ) -> list[tuple[Revision, Revision]]:
-    """Return every revision in service with the one that evaluates: another one while its question has no champion yet."""
+    """Return every revision in service with the one that evaluates: another one while its question
+    has no champion yet."""
     edited = [
         r.name for r in revisions if r.number > 1 and isinstance(r.definition, ModelDefinition)
     ]
@@ -67,7 +71,8 @@ def answering_revisions(
 
 
 def source_hash_of(platform: PlanPorts) -> str:
-    """Return an identity of all sources of a plan, the platform's latency among them; empty without a cache of plans."""
+    """Return an identity of all sources of a plan, the platform's latency among them; empty without
+    a cache of plans."""
     of_documents = platform.evaluation_plans.source_hash()
     return of_documents and f"{of_documents}-{duration_millis(platform.latency)}"
 
@@ -75,11 +80,13 @@ def source_hash_of(platform: PlanPorts) -> str:
 def list_targets(
     revisions: Iterable[tuple[Revision, Revision]], assets: AssetIndex, latency: timedelta
 ) -> list[EvaluationTarget]:
-    """Return every target of these revisions, sorted by asset, so that those of one asset are neighbours.
+    """Return every target of these revisions, sorted by asset, so that those of one asset are
+    neighbours.
 
-    `revisions`: the newest of each definition with the one that evaluates; only the cadence is always that of the newest. If an
-    older one applies to no asset any more, the assets are those of the newest, on which the answer is unknown.
-    `latency`: the platform's, for variables without their own.
+    `revisions`: the newest of each definition with the one that evaluates; only the cadence is
+    always that of the newest. If an older one applies to no asset any more, the assets are those of
+    the newest, on which the answer is unknown. `latency`: the platform's, for variables without
+    their own.
     """
     found = []
     for newest, answering in revisions:
@@ -122,5 +129,6 @@ def _target(
 
 
 def _turn(definition: str, asset: str) -> int:
-    """Return the turn of a target (see `EvaluationTarget`). Targets whose states are stored together follow one another."""
+    """Return the turn of a target (see `EvaluationTarget`). Targets whose states are stored
+    together follow one another."""
     return (shard_of(definition) * 2**32 + crc32(f"{definition}|{asset}".encode())) // SHARDS

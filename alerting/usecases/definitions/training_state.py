@@ -1,4 +1,5 @@
-"""State of the training of each definition, in a sentence: its question, the revision that answers meanwhile, a failure."""
+"""State of the training of each definition, in a sentence: its question, the revision that answers
+meanwhile, a failure."""
 
 from collections.abc import Sequence
 from datetime import tzinfo
@@ -17,7 +18,8 @@ def describe_trainings(
     newest: Sequence[Revision],
     zone: tzinfo,
 ) -> dict[str, str]:
-    """Return a sentence for each definition in service whose present question has no champion yet, or whose training failed.
+    """Return a sentence for each definition in service whose present question has no champion yet,
+    or whose training failed.
 
     `newest`: the newest revision of each. `zone`: of the plant.
     """
@@ -45,7 +47,8 @@ def describe_trainings(
 
 
 def describe_training(training: Training | None, serves: bool, zone: tzinfo) -> str | None:
-    """Describe the training of a question; None if it has ended and needs no word. `serves`: the question has a champion."""
+    """Describe the training of a question; None if it has ended and needs no word. `serves`: the
+    question has a champion."""
     if training is None:
         return None if serves else "its training is due"
     since = messages.moment(training.started_at, zone)
@@ -53,5 +56,8 @@ def describe_training(training: Training | None, serves: bool, zone: tzinfo) -> 
         return f"is being trained since {since}"
     if training.failure is not None:
         times = f"failed {training.failures} times, last" if training.failures > 1 else "failed"
-        return f"its training {times} at {messages.moment(training.ended_at, zone)}: {training.failure}"
+        return (
+            f"its training {times} at {messages.moment(training.ended_at, zone)}: "
+            f"{training.failure}"
+        )
     return None if serves else f"was trained at {since} without a champion"

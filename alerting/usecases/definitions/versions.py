@@ -1,4 +1,5 @@
-"""Versions in force over time: the revision and the champion by which each past instant is evaluated."""
+"""Versions in force over time: the revision and the champion by which each past instant is
+evaluated."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -16,7 +17,8 @@ _END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
 
 class Answer(NamedTuple):
-    """The revision that evaluates, and the registry version of its champion; None where there is none.
+    """The revision that evaluates, and the registry version of its champion; None where there is
+    none.
 
     `awaited`: number of the newer revision in force, whose question has no champion yet.
     """
@@ -32,7 +34,8 @@ class Answer(NamedTuple):
 
 
 def describe_answer(answering: Revision | None, awaited: int | None) -> str | None:
-    """Describe which revision answers while a newer one has no champion yet; None if none is awaited."""
+    """Describe which revision answers while a newer one has no champion yet; None if none is
+    awaited."""
     if answering is None or awaited is None:
         return None
     return translatable(
@@ -47,8 +50,9 @@ def answer_at(
 ) -> Answer:
     """Return the answer to an instant: a champion answers only its own question.
 
-    While the question of the revision in force has no champion, the last revision before it that has one goes on, if all since
-    then were in service. Both sequences are of one definition, oldest first.
+    While the question of the revision in force has no champion, the last revision before it that
+    has one goes on, if all since then were in service. Both sequences are of one definition, oldest
+    first.
     """
     current = in_force(revisions, at)
     if current is None:
@@ -81,7 +85,8 @@ def segments(
     start: datetime,
     end: datetime,
 ) -> list[VersionInterval]:
-    """Split (start, end] wherever the revision, the champion or its serving model changed. Both are sorted, oldest first."""
+    """Split (start, end] wherever the revision, the champion or its serving model changed. Both are
+    sorted, oldest first."""
     changes = {r.at for r in revisions} | {d.at for d in decisions if d.promoted}
     cuts = [start, *sorted(c for c in changes if start < c < end), end]
     found, before = [], answer_at(revisions, decisions, start - datetime.resolution).revision
@@ -108,7 +113,8 @@ def serves_twin(decisions: Sequence[DecisionRecord], version: int | None, at: da
 def champion_at(
     decisions: Sequence[DecisionRecord], at: datetime, question: str | None
 ) -> int | None:
-    """Return the registry version of the champion of a question at an instant, None without one. Oldest decision first."""
+    """Return the registry version of the champion of a question at an instant, None without one.
+    Oldest decision first."""
     return next(
         (d.challenger_version for d in reversed(promotions(decisions, question)) if d.at <= at),
         None,
@@ -118,19 +124,22 @@ def champion_at(
 def last_promotion(
     decisions: Sequence[DecisionRecord], question: str | None
 ) -> DecisionRecord | None:
-    """Return the promotion that made the present champion of a question, None without one. Oldest decision first."""
+    """Return the promotion that made the present champion of a question, None without one. Oldest
+    decision first."""
     return next(reversed(promotions(decisions, question)), None)
 
 
 def promotions(decisions: Sequence[DecisionRecord], question: str | None) -> list[DecisionRecord]:
-    """Return the promotions of a question (None: of any), with those of which the question was not stored."""
+    """Return the promotions of a question (None: of any), with those of which the question was not
+    stored."""
     return [
         d for d in decisions if d.promoted and (question is None or d.question in (None, question))
     ]
 
 
 def line_of_champions(decisions: Sequence[DecisionRecord], question: str | None) -> list[int]:
-    """Return the successive champions of a question up to the present one. A rollback returns to the position of its version."""
+    """Return the successive champions of a question up to the present one. A rollback returns to
+    the position of its version."""
     line: list[int] = []
     for decision in promotions(decisions, question):
         version = decision.challenger_version
@@ -152,7 +161,8 @@ def first_instant(revisions: Sequence[Revision]) -> datetime | None:
 def live_from(
     revisions: Sequence[Revision], decisions: Sequence[DecisionRecord]
 ) -> datetime | None:
-    """Return when live evaluation began: with the activation, for a model not before its first promotion. None: not yet.
+    """Return when live evaluation began: with the activation, for a model not before its first
+    promotion. None: not yet.
 
     Both sequences are of one definition, oldest first, and `revisions` is not empty.
     """

@@ -1,4 +1,5 @@
-"""Changes of episodes, with the notifications that they cause, composed in memory and written in one unit of work."""
+"""Changes of episodes, with the notifications that they cause, composed in memory and written in
+one unit of work."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -15,7 +16,8 @@ _NOTIFICATION_BYTES = 600  # about
 
 
 class EpisodeChanges:
-    """Stored episodes as they will be after these changes: every read contains the changes composed so far.
+    """Stored episodes as they will be after these changes: every read contains the changes composed
+    so far.
 
     Each changed episode is written once, as the next version of the one that was read.
     """
@@ -114,7 +116,8 @@ class EpisodeChanges:
         }
 
     def write(self, unit: Unit) -> None:
-        """Write episodes and notifications in a unit of work. Raises Conflict if another process has changed one of them."""
+        """Write episodes and notifications in a unit of work. Raises Conflict if another process
+        has changed one of them."""
         if self._changed:
             self._stored.write(self.episodes, unit)
         self._notifications.add([*self._added.values()], unit)
@@ -150,10 +153,11 @@ class EpisodeChanges:
 def update(
     platform: OutcomePorts, id: str, change: Callable[[Episode, EpisodeChanges], Episode]
 ) -> Episode:
-    """Apply a change to the stored episode, and write it together with the notifications that it adds, if any.
+    """Apply a change to the stored episode, and write it together with the notifications that it
+    adds, if any.
 
-    After a concurrent write it is applied to the newer version. Raises LookupError if there is no such episode, and Conflict if
-    others are faster again and again.
+    After a concurrent write it is applied to the newer version. Raises LookupError if there is no
+    such episode, and Conflict if others are faster again and again.
     """
     attempt = 0
     while True:

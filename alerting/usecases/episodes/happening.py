@@ -32,7 +32,8 @@ class Progress:
 
 
 def current_progress(platform: EpisodePorts, episode: Episode, now: datetime) -> Progress | None:
-    """Return the current state of the problem of an episode; None if it is not happening, or its definition is gone."""
+    """Return the current state of the problem of an episode; None if it is not happening, or its
+    definition is gone."""
     asset = platform.assets.get(episode.asset)
     revision = next(
         (

@@ -1,4 +1,5 @@
-"""Determine the outcomes of episodes from the readings of their outcome window and from feedback."""
+"""Determine the outcomes of episodes from the readings of their outcome window and from
+feedback."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,7 +35,8 @@ _STOP_TRYING = timedelta(days=30)
 
 
 class _OutcomeWindow(NamedTuple):
-    """Where the problem of an episode must occur: (start, end], after `in_time_from` in time to act."""
+    """Where the problem of an episode must occur: (start, end], after `in_time_from` in time to
+    act."""
 
     start: datetime
     in_time_from: datetime
@@ -56,7 +58,8 @@ def determine_due_outcomes(
 def update_outcome(
     platform: OutcomePorts, episode_id: str, as_of: datetime, correct: Correct | None = None
 ) -> bool:
-    """Determine the outcome of one episode in the point-in-time view of as_of. Return True if it changed."""
+    """Determine the outcome of one episode in the point-in-time view of as_of. Return True if it
+    changed."""
     changed = False
 
     def determine(episode: Episode, changes: EpisodeChanges) -> Episode:
@@ -77,7 +80,8 @@ def update_outcome(
 
 
 def outcome_at(platform: OutcomePorts, episode: Episode, as_of: datetime) -> Episode:
-    """Return an episode as it was known at `as_of`: without later feedback, with the outcome that was determined by then."""
+    """Return an episode as it was known at `as_of`: without later feedback, with the outcome that
+    was determined by then."""
     determined = [t.at for t in episode.transitions if t.kind == "outcome"]
     given = tuple(f for f in episode.feedback if f.at <= as_of)
     if len(given) == len(episode.feedback) and all(at <= as_of for at in determined):
@@ -154,7 +158,8 @@ def _outcome_record(
 def _outcome_window(
     platform: OutcomePorts, definition: Definition, episode: Episode
 ) -> _OutcomeWindow:
-    """Return where the problem must occur: in the prediction window; of the unit just made, in the stride that ends there."""
+    """Return where the problem must occur: in the prediction window; of the unit just made, in the
+    stride that ends there."""
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(platform.derived_features, definition)
     raised, window = episode.raised_at, definition.window
@@ -216,7 +221,8 @@ def _observe(
 def _states(
     problem: Problem, history: History, found: pd.DataFrame, window: _OutcomeWindow, as_of: datetime
 ) -> Millis:
-    """Return the instants that show the problem, for predictions of a state: its known samples, or that of an event.
+    """Return the instants that show the problem, for predictions of a state: its known samples, or
+    that of an event.
 
     An event shows it at its start, or from the first instant of the window on.
     """
@@ -233,7 +239,8 @@ def _states(
 def _without_occurrence(
     problem: Problem, history: History, window: _OutcomeWindow, as_of: datetime
 ) -> Observed:
-    """Return the observation when no problem was found: `no` if data cover the window, else unknown. The rule of labels."""
+    """Return the observation when no problem was found: `no` if data cover the window, else
+    unknown. The rule of labels."""
     ts, _ = problem_samples(problem, history)
     samples = ts if problem.event is None else millis(pd.DatetimeIndex(history.readings.index))
     if not ((samples > to_millis(window.start)) & (samples <= to_millis(window.end))).any():

@@ -1,4 +1,5 @@
-"""Read whether the recommendation of an episode was followed, to propose it to the operator who answers."""
+"""Read whether the recommendation of an episode was followed, to propose it to the operator who
+answers."""
 
 from datetime import datetime, timedelta
 
@@ -18,7 +19,8 @@ _MOST_VARIABLES = 50
 def recommendation_taken(
     platform: EpisodePorts, episode: Episode, now: datetime
 ) -> Recognition | None:
-    """Return what the readings show from the raise to the end of the prediction, at most to now; None where nothing is known."""
+    """Return what the readings show from the raise to the end of the prediction, at most to now;
+    None where nothing is known."""
     asset = _asset(platform, episode)
     if asset is None or not episode.is_prediction:
         return None
@@ -47,7 +49,8 @@ def recommendation_taken(
 
 
 def _asset(platform: EpisodePorts, episode: Episode) -> Asset | None:
-    """Return the asset of an episode, its variables within the narrower limits of the definition."""
+    """Return the asset of an episode, its variables within the narrower limits of the
+    definition."""
     asset = platform.assets.get(episode.asset)
     revision = next(
         (

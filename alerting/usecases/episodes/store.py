@@ -27,7 +27,8 @@ def require_asset(assets: Assets, name: str) -> Asset:
 
 
 def find_episode(episodes: Episodes, id: str) -> Episode:
-    """Return the episode of this id, or of this unique beginning of an id (four characters or more). Raises NotFound."""
+    """Return the episode of this id, or of this unique beginning of an id (four characters or
+    more). Raises NotFound."""
     episode = episodes.get(id)
     if episode is not None:
         return episode
@@ -55,7 +56,8 @@ Group = Literal["happening", "expected", "over, not acknowledged", "earlier"]
 
 
 def group_of(episode: Episode) -> Group:
-    """Return the part of a list in which an episode stands. Open alarms that predict nothing are happening."""
+    """Return the part of a list in which an episode stands. Open alarms that predict nothing are
+    happening."""
     if episode.phase != "over":
         return episode.phase
     is_seen = episode.acknowledged is not None or episode.backfilled or episode.withdrawn
@@ -71,7 +73,8 @@ def in_groups(episodes: Iterable[Episode]) -> list[Episode]:
 def episodes_of(
     platform: EpisodePorts, name: str | None, start: datetime | None, end: datetime | None
 ) -> list[Episode]:
-    """Return episodes newest first, without withdrawn ones. Raises UserError for an unknown definition name."""
+    """Return episodes newest first, without withdrawn ones. Raises UserError for an unknown
+    definition name."""
     if name is not None:
         require_revision(platform.definitions, name)
     return [

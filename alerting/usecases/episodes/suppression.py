@@ -1,4 +1,5 @@
-"""Suppression by design on the live platform: suppressed targets, since when, and the alarms without notifications."""
+"""Suppression by design on the live platform: suppressed targets, since when, and the alarms
+without notifications."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -39,7 +40,8 @@ class SuppressedTarget:
 
 @dataclass(frozen=True)
 class SuppressionList:
-    """All targets that can be suppressed, and the episodes raised since an instant that never caused a notification."""
+    """All targets that can be suppressed, and the episodes raised since an instant that never
+    caused a notification."""
 
     at: datetime
     since: datetime
@@ -50,7 +52,8 @@ class SuppressionList:
 def line_condition(
     platform: EpisodePorts, definition: Definition, asset: str, now: datetime
 ) -> LineCondition:
-    """Return the suppression of a target at an instant; not suppressed without a suppression in the definition."""
+    """Return the suppression of a target at an instant; not suppressed without a suppression in the
+    definition."""
     if definition.suppression is None:
         return LineCondition(suppressed=False, reason="")
     chain = _chain(platform, definition.suppression, asset, now, now)
@@ -75,7 +78,8 @@ def suppression_now(
 def suppressed_all_along(
     platform: EpisodePorts, definition: Definition, episode: Episode, until: datetime
 ) -> str | None:
-    """Return the reason why an episode was suppressed from its raise to its end (or `until`), None if it was not."""
+    """Return the reason why an episode was suppressed from its raise to its end (or `until`), None
+    if it was not."""
     suppression = definition.suppression
     if suppression is None:
         return None
@@ -106,7 +110,8 @@ def suppressed_intervals_by_asset(
     start: datetime | None,
     end: datetime,
 ) -> dict[str, list[SuppressedInterval]]:
-    """Return the suppressed intervals of each asset between two instants (from its first reading on without `start`)."""
+    """Return the suppressed intervals of each asset between two instants (from its first reading on
+    without `start`)."""
     suppression = definition.suppression
     if suppression is None:
         return {}
@@ -131,7 +136,8 @@ def suppressed_between(
 def list_suppressed(
     platform: EpisodePorts, now: datetime, since: datetime, name: str | None = None
 ) -> SuppressionList:
-    """Return the suppression of targets at `now`, of all active definitions or of one, and the suppressed episodes `since`."""
+    """Return the suppression of targets at `now`, of all active definitions or of one, and the
+    suppressed episodes `since`."""
     definitions = _suppressible(platform.definitions, name)
     assets = AssetIndex(platform.assets.all())
     conditions: dict[
@@ -162,7 +168,8 @@ def list_suppressed(
 
 
 def not_notified_since(platform: EpisodePorts, since: datetime, now: datetime) -> list[Episode]:
-    """Return the episodes raised since an instant that suppression by design muted throughout, newest first."""
+    """Return the episodes raised since an instant that suppression by design muted throughout,
+    newest first."""
     return _not_notified(
         platform.episodes, {d.name for d in _suppressible(platform.definitions, None)}, since, now
     )
@@ -205,7 +212,8 @@ def _chain(
 def _inhibited(
     platform: EpisodePorts, suppression: Suppression, asset: str, start: datetime, end: datetime
 ) -> list[SuppressedInterval]:
-    """Return the intervals that meet [start, end] in which episodes of other alerts inhibit on an asset."""
+    """Return the intervals that meet [start, end] in which episodes of other alerts inhibit on an
+    asset."""
     others, found = platform.inhibiting or platform, []
     for other in suppression.inhibited:
         for episode in others.episodes.overlapping(other.definition, asset, start, end):
@@ -216,7 +224,8 @@ def _inhibited(
 
 
 def _out_of_force_since(platform: EpisodePorts, episode: Episode) -> datetime | None:
-    """Return since when the definition of an open episode is no longer evaluated on its asset; None where it is.
+    """Return since when the definition of an open episode is no longer evaluated on its asset; None
+    where it is.
 
     Its episode then stays open, and means nothing any more.
     """
@@ -233,7 +242,8 @@ def _out_of_force_since(platform: EpisodePorts, episode: Episode) -> datetime | 
 
 
 def _upwards(assets: Assets, asset: Asset) -> list[Asset]:
-    """Return the asset and its ancestors. They are read one by one, because there may be very many other assets."""
+    """Return the asset and its ancestors. They are read one by one, because there may be very many
+    other assets."""
     chain = [asset]
     while (parent := chain[-1].parent) is not None and parent not in {a.name for a in chain}:
         above = assets.get(parent)

@@ -1,7 +1,7 @@
 """Evaluate targets when readings or events for them arrive, besides the rounds of their cadence.
 
-The same functions, states and units of work as a round: a stream service and the scheduler may evaluate the same targets in
-turn, and either goes on where the other has stopped.
+The same functions, states and units of work as a round: a stream service and the scheduler may
+evaluate the same targets in turn, and either goes on where the other has stopped.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,7 +41,8 @@ class Stamps(NamedTuple):
 
 @dataclass
 class ArrivedRows:
-    """Rows that were stored and not evaluated yet: instants, variables and types of events by asset, whatever their number."""
+    """Rows that were stored and not evaluated yet: instants, variables and types of events by
+    asset, whatever their number."""
 
     stamps: dict[str, Stamps] = field(default_factory=dict)
     variables: dict[str, set[str]] = field(default_factory=dict)
@@ -86,7 +87,8 @@ class ArrivedRows:
 class PromptEvaluation:
     """Evaluates targets as soon as the latency of the rows that arrived for them is over.
 
-    Targets of models are left to the rounds of their cadence, as are those whose condition changes by time alone.
+    Targets of models are left to the rounds of their cadence, as are those whose condition changes
+    by time alone.
     """
 
     def __init__(self, platform: EvaluationPorts) -> None:
@@ -103,10 +105,11 @@ class PromptEvaluation:
     @log_run()
     @collect_garbage_rarely()
     def evaluate(self, arrived: ArrivedRows, as_of: datetime) -> EvaluationCounts:
-        """Evaluate every target with rows older than its latency up to `as_of` less this latency. Idempotent.
+        """Evaluate every target with rows older than its latency up to `as_of` less this latency.
+        Idempotent.
 
-        Where another process was faster, perhaps up to an earlier instant, and after an error, the same targets are evaluated
-        again.
+        Where another process was faster, perhaps up to an earlier instant, and after an error, the
+        same targets are evaluated again.
         """
         plan = current_plan(self._platform)
         self._wait(plan, arrived.parts())
@@ -124,7 +127,8 @@ class PromptEvaluation:
         return counts
 
     def _wait(self, plan: EvaluationPlan, arrived: Sequence[LatePart]) -> None:
-        """Add the targets that read what arrived, and leave out those that are no longer in the plan."""
+        """Add the targets that read what arrived, and leave out those that are no longer in the
+        plan."""
         parts = {part.asset: part for part in arrived}
         prompt = [target for target in plan.targets if is_prompt(target)]
         self.smallest_latency = timedelta(milliseconds=smallest_latency(prompt))
@@ -164,7 +168,8 @@ def _until(target: EvaluationTarget, as_of: datetime) -> datetime:
 def plan_arrived(
     platform: UpkeepPorts, sources: Sequence[str], count: int, as_of: datetime
 ) -> RoundPlan:
-    """Begin a round of the targets that read these sources, of whatever kind: their shards, the plan's hash, and late readings.
+    """Begin a round of the targets that read these sources, of whatever kind: their shards, the
+    plan's hash, and late readings.
 
     At most `count` shards, as in `plan_round`.
     """
@@ -185,14 +190,16 @@ def evaluate_arrived(
     source_hash: str,
     has_requests: bool,
 ) -> EvaluationCounts:
-    """Evaluate the targets of one of `count` shards that read these sources; `plan_arrived` has begun the round. Idempotent."""
+    """Evaluate the targets of one of `count` shards that read these sources; `plan_arrived` has
+    begun the round. Idempotent."""
     found = _reading(platform, plan_of_round(platform, source_hash, as_of), sources)
     names = [name for name in found.names if shard_of(name) % count == shard]
     return evaluate_targets(platform, found.only(names), as_of, has_requests)
 
 
 def _reading(platform: UpkeepPorts, plan: EvaluationPlan, sources: Sequence[str]) -> EvaluationPlan:
-    """Return the targets that read a variable of one of these sources; for a source of events, all that read any event."""
+    """Return the targets that read a variable of one of these sources; for a source of events, all
+    that read any event."""
     wanted = set(sources)
     has_events = any(
         source is not None and source.delivers == "events"

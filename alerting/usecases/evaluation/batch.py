@@ -1,4 +1,5 @@
-"""Evaluate a batch of targets: fetch readings once, advance unchanged targets together, evaluate the others one by one."""
+"""Evaluate a batch of targets: fetch readings once, advance unchanged targets together, evaluate
+the others one by one."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
@@ -33,7 +34,8 @@ _MOMENT = timedelta(milliseconds=1)
 def evaluate_batch(run: Run, batch: Batch) -> Batch | None:
     """Evaluate targets up to the run's instant, write the results, and add to the run's counts.
 
-    Return the targets that had too many raises for one unit of work: they go on from where they stand now. None: no such target.
+    Return the targets that had too many raises for one unit of work: they go on from where they
+    stand now. None: no such target.
     """
     readings = _fetch(run, batch)
     result = BatchResult(
@@ -68,7 +70,8 @@ def evaluate_batch(run: Run, batch: Batch) -> Batch | None:
 
 
 def _fetch(run: Run, batch: Batch) -> BatchReadings:
-    """Fetch the readings of every asset and variable of a threshold, from the earliest start that a threshold needs."""
+    """Fetch the readings of every asset and variable of a threshold, from the earliest start that a
+    threshold needs."""
     types: dict[str, dict[str, VariableType]] = {}
     starts: dict[str, int] = {}
     for target, start in zip(batch.targets, batch.evaluated_from.tolist(), strict=True):
@@ -82,7 +85,8 @@ def _fetch(run: Run, batch: Batch) -> BatchReadings:
 def _portions(
     run: Run, readings: BatchReadings, batch: Batch, rows: Sequence[int]
 ) -> Iterator[dict[int, EvaluatedTarget]]:
-    """Evaluate rows, and yield them in portions to write together: as many as fit with their histories in memory."""
+    """Evaluate rows, and yield them in portions to write together: as many as fit with their
+    histories in memory."""
     portion: dict[int, EvaluatedTarget] = {}
     values = 0
     for row in rows:
@@ -124,13 +128,15 @@ def _evaluate_target(run: Run, readings: BatchReadings, batch: Batch, row: int) 
 
 
 def _answering(run: Run, name: str) -> Revision:
-    """Return the revision that evaluates a definition at the run's instant: the newest, unless that has no champion yet."""
+    """Return the revision that evaluates a definition at the run's instant: the newest, unless that
+    has no champion yet."""
     revisions, made = run.histories[name], run.decisions(name)
     return (answer_at(revisions, made, run.as_of).revision if made else None) or revisions[-1]
 
 
 def _cut(evaluation: TargetEvaluation) -> datetime | None:
-    """Return the instant up to which an evaluation fits into one unit of work; None if it fits as a whole."""
+    """Return the instant up to which an evaluation fits into one unit of work; None if it fits as a
+    whole."""
     raises = [step.at for step, _ in evaluation.steps if step.kind == "raised"]
     return raises[RAISES_OF_TARGET] - _MOMENT if len(raises) > RAISES_OF_TARGET else None
 
@@ -145,7 +151,8 @@ def _evaluate(
 ) -> TargetEvaluation:
     """Evaluate a target by the revisions and champions in force.
 
-    A stored value of the wrong type stops its target at the watermark and becomes the reason why it is unknown.
+    A stored value of the wrong type stops its target at the watermark and becomes the reason why it
+    is unknown.
     """
     if state.watermark >= until:
         return TargetEvaluation(state)

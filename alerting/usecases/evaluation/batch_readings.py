@@ -20,7 +20,8 @@ Name = tuple[str, str | None]  # an asset and a variable
 
 
 class BatchReadings:
-    """Readings fetched for a batch. A request beyond the fetched interval is answered from the store."""
+    """Readings fetched for a batch. A request beyond the fetched interval is answered from the
+    store."""
 
     def __init__(self, stored: Readings, wanted: Sequence[Wanted], until: datetime) -> None:
         self._stored, self._until = stored, until
@@ -28,7 +29,8 @@ class BatchReadings:
         self._fetched = stored.load_many(wanted, until)
 
     def pack_series(self) -> tuple[RaggedReadings, dict[Name, int]]:
-        """Return all numeric series side by side, and the index of each. A series with samples of bad quality is left out."""
+        """Return all numeric series side by side, and the index of each. A series with samples of
+        bad quality is left out."""
         numbers = {
             (asset, variable): (fetched.ts, values)
             for asset, fetched in self._fetched.items()

@@ -1,9 +1,11 @@
 """Write the results of a batch: what changes in a shard takes effect together, or not at all.
 
-That is: the episodes of changed targets, checkpoints, the removal of reprocessing requests that are done, and all states.
+That is: the episodes of changed targets, checkpoints, the removal of reprocessing requests that are
+done, and all states.
 
-Everything is composed before the unit of work begins. If another process was faster, nothing is written: targets that it has
-advanced are left to it, and the others are composed again from what is stored now.
+Everything is composed before the unit of work begins. If another process was faster, nothing is
+written: targets that it has advanced are left to it, and the others are composed again from what is
+stored now.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +33,9 @@ _EPISODES, _BYTES = (
     500,
     4_000_000,
 )  # a unit of work is full from here on; the last target may double it
-_TARGETS = 5_000  # whose states, and at most as many checkpoints, are written together, beside those with changed episodes
+# whose states, and at most as many checkpoints, are written together, beside those with changed
+# episodes
+_TARGETS = 5_000
 _ATTEMPTS = (
     10  # with pauses of 9 s altogether: nearly as long as a transaction of a dead process lasts
 )
@@ -42,8 +46,9 @@ _log = id_logger(__name__)
 class EvaluatedTarget:
     """Evaluation of one target, reading by reading.
 
-    `state`: as it is stored. `reprocessed`: from `evaluated_from` to its watermark; `since`: from there on. `is_cut`: there were
-    too many raises for one unit of work, and the evaluation ends before the next of them.
+    `state`: as it is stored. `reprocessed`: from `evaluated_from` to its watermark; `since`: from
+    there on. `is_cut`: there were too many raises for one unit of work, and the evaluation ends
+    before the next of them.
     """
 
     revision: Revision
@@ -67,7 +72,8 @@ class EvaluatedTarget:
 
     @property
     def refreshes(self) -> dict[datetime, Refresh]:
-        """Return where to compute reasons and advice again: in the new times, else, after late data, at the old watermark."""
+        """Return where to compute reasons and advice again: in the new times, else, after late
+        data, at the old watermark."""
         still_open = self.reprocessed.state.raised_at
         earlier = {
             at: refresh
@@ -96,7 +102,8 @@ class EvaluatedTarget:
         return self.state.raised_at is not None and bool(self.state.levels)
 
     def count_unknown(self, after: ConditionState) -> ConditionState:
-        """Return the state with the reason why it is unknown at its end, and how often that was so in a row."""
+        """Return the state with the reason why it is unknown at its end, and how often that was so
+        in a row."""
         reason = self.since.unknown
         return replace(
             after,
@@ -117,10 +124,11 @@ def _condition_intervals(state: ConditionState) -> tuple[object, ...]:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """Result of a batch so far: the states after it, which of them are written, and what was composed for those.
+    """Result of a batch so far: the states after it, which of them are written, and what was
+    composed for those.
 
-    `reprocessed`: of the targets that were evaluated one by one, the corrected state at the old watermark; None for one that was
-    not reprocessed.
+    `reprocessed`: of the targets that were evaluated one by one, the corrected state at the old
+    watermark; None for one that was not reprocessed.
     """
 
     after: ConditionTable
@@ -144,10 +152,12 @@ def commit_shard(
     changed: Mapping[int, EvaluatedTarget],
     others: Sequence[int],
 ) -> None:
-    """Write targets of one shard: those with `changed` episodes, and `others`, whose states in `result` are final.
+    """Write targets of one shard: those with `changed` episodes, and `others`, whose states in
+    `result` are final.
 
-    Many changed episodes take several units of work, each with the states of its own targets. Targets that another process
-    advances, or blocks for long, are left out. Scores are stored first, because nothing computes them again after the states.
+    Many changed episodes take several units of work, each with the states of its own targets.
+    Targets that another process advances, or blocks for long, are left out. Scores are stored
+    first, because nothing computes them again after the states.
     """
     run.store_scores()
     waiting, unchanged, attempts = dict(changed), list(others), 0
@@ -182,7 +192,8 @@ def commit_shard(
 def _compose(
     run: Run, after: ConditionTable, waiting: Mapping[int, EvaluatedTarget]
 ) -> tuple[EpisodeChanges, dict[int, Composed]]:
-    """Compose the episodes of as many targets as fit into a unit of work, and put their states into `after`."""
+    """Compose the episodes of as many targets as fit into a unit of work, and put their states into
+    `after`."""
     changes, composed = EpisodeChanges(run.platform), dict[int, Composed]()
     for row, one in waiting.items():
         composed[row] = _compose_target(run, changes, one)
@@ -220,7 +231,8 @@ def _write(
     late: LateUpdates,
     attempt: int,
 ) -> None:
-    """Write everything in one unit of work, states last; states alone by a compare-and-set of their own."""
+    """Write everything in one unit of work, states last; states alone by a compare-and-set of their
+    own."""
     states, before, every = (
         run.platform.states,
         batch.before.take(rows),

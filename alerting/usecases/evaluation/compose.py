@@ -1,4 +1,5 @@
-"""Compose the episodes of an evaluation: transitions, reasons and notifications. Nothing is written here."""
+"""Compose the episodes of an evaluation: transitions, reasons and notifications. Nothing is written
+here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ from alerting.usecases.notification.routes import (
 class Composition:
     """One target whose episodes are composed, and the changes to which they are added.
 
-    `is_last` False: later episodes of this catch-up follow in another unit of work, which announces the last one.
+    `is_last` False: later episodes of this catch-up follow in another unit of work, which announces
+    the last one.
     """
 
     platform: EvaluationPorts
@@ -76,8 +78,9 @@ def compose_live(target: Composition, evaluation: TargetEvaluation) -> Composed:
 def add_and_announce(target: Composition, episodes: Sequence[Episode]) -> int:
     """Add new episodes, oldest first, with their notifications. Return how many were added.
 
-    The last new episode gets all its notifications; the earlier ones only those that wait for a digest. An episode that is
-    stored already was found by an evaluation of past times, and stays as it is.
+    The last new episode gets all its notifications; the earlier ones only those that wait for a
+    digest. An episode that is stored already was found by an evaluation of past times, and stays as
+    it is.
     """
     new = [episode for episode in episodes if target.changes.get(episode.id) is None]
     for episode in new:
@@ -198,7 +201,8 @@ def announce_end(target: Composition, episode: Episode) -> None:
 def _stored_id(target: Composition, id: str) -> str | None:
     """Return the id under which an episode is stored, None without one.
 
-    Late data may have moved its raise, which the computed id contains. Only one live episode of a target is open at a time.
+    Late data may have moved its raise, which the computed id contains. Only one live episode of a
+    target is open at a time.
     """
     stored = target.changes.get(id)
     if stored is not None and stored.condition == "open":

@@ -1,4 +1,5 @@
-"""Evaluate definitions from the watermark on: raise and close episodes, and advance the watermark with them."""
+"""Evaluate definitions from the watermark on: raise and close episodes, and advance the watermark
+with them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -52,9 +53,11 @@ def evaluate(
     as_of: datetime,
     progress: Progress = silent,
 ) -> EvaluationCounts:
-    """Evaluate active definitions (all, or those named) from their watermark up to as_of, and determine outcomes. Idempotent.
+    """Evaluate active definitions (all, or those named) from their watermark up to as_of, and
+    determine outcomes. Idempotent.
 
-    The whole round in one process: what `plan_round`, `evaluate_shard` and the maintenance do in tasks of their own.
+    The whole round in one process: what `plan_round`, `evaluate_shard` and the maintenance do in
+    tasks of their own.
     """
     full_plan = current_plan(platform)
     evaluation_plan = _select_plan(platform.definitions, full_plan, names)
@@ -68,7 +71,8 @@ def evaluate(
 
 @dataclass(frozen=True)
 class RoundPlan:
-    """A round of one cadence: the numbers of its shards, the hash of the evaluation plan, and late readings."""
+    """A round of one cadence: the numbers of its shards, the hash of the evaluation plan, and late
+    readings."""
 
     shards: list[int]
     source_hash: str
@@ -78,10 +82,11 @@ class RoundPlan:
 def plan_round(
     platform: EvaluationPorts, every: timedelta, count: int, as_of: datetime
 ) -> RoundPlan:
-    """Begin a round of the definitions evaluated at this cadence: route late readings, and find the shards with definitions.
+    """Begin a round of the definitions evaluated at this cadence: route late readings, and find the
+    shards with definitions.
 
-    At most `count` shards. Definitions whose states are stored together share one, so that two shards evaluated at once do not
-    wait for each other.
+    At most `count` shards. Definitions whose states are stored together share one, so that two
+    shards evaluated at once do not wait for each other.
     """
     plan, source_hash = find_current_plan(platform)
     shards = sorted({shard_of(name) % count for name in _names_at(plan, every)})
@@ -89,7 +94,8 @@ def plan_round(
 
 
 def names_in_shard(plan: EvaluationPlan, every: timedelta, shard: int, count: int) -> list[str]:
-    """Return the definitions of one of `count` shards that are evaluated at this cadence, sorted."""
+    """Return the definitions of one of `count` shards that are evaluated at this cadence,
+    sorted."""
     return sorted(name for name in _names_at(plan, every) if shard_of(name) % count == shard)
 
 
@@ -108,7 +114,8 @@ def evaluate_shard(
     source_hash: str,
     has_requests: bool,
 ) -> EvaluationCounts:
-    """Evaluate the definitions of one of `count` shards up to the instant of its round, which `plan_round` has begun. Idempotent.
+    """Evaluate the definitions of one of `count` shards up to the instant of its round, which
+    `plan_round` has begun. Idempotent.
 
     `has_requests`: whether the round has found reprocessing requests; without it none is read.
     """
@@ -120,7 +127,8 @@ def evaluate_shard(
 
 
 def plan_of_round(platform: EvaluationPorts, source_hash: str, as_of: datetime) -> EvaluationPlan:
-    """Return the plan with which a round has begun; if it was replaced since, the present one, which is announced."""
+    """Return the plan with which a round has begun; if it was replaced since, the present one,
+    which is announced."""
     plan = platform.evaluation_plans.get(source_hash)
     if plan is None:  # perhaps the latencies of the present one are smaller
         plan = current_plan(platform)
@@ -189,7 +197,8 @@ def _select_plan(
         require_revision(definitions, name)
     if idle:
         raise UserError(
-            f"not in service: {', '.join(idle)}; only active definitions are evaluated (set state: active)"
+            f"not in service: {', '.join(idle)}; only active definitions are evaluated (set state: "
+            f"active)"
         )
     return evaluation_plan.only(names)
 
@@ -205,11 +214,12 @@ def evaluate_past(
 ) -> EvaluationCounts:
     """Evaluate a past interval (start, end] without notifications. The watermark does not change.
 
-    Readings of the last instants may be under way, so `end` is at most now less the latency. By default each instant is evaluated
-    by the revision and champion that were in force there, and instants before the first revision by the newest one and its
-    champion, as they would have been. `model` (a version number, or `champion`) and `revision` (a number, or `latest`) name one
-    for the whole interval. No model evaluates instants up to its training cutoff. Raises UserError if the interval is empty, or
-    without a champion for it.
+    Readings of the last instants may be under way, so `end` is at most now less the latency. By
+    default each instant is evaluated by the revision and champion that were in force there, and
+    instants before the first revision by the newest one and its champion, as they would have been.
+    `model` (a version number, or `champion`) and `revision` (a number, or `latest`) name one for
+    the whole interval. No model evaluates instants up to its training cutoff. Raises UserError if
+    the interval is empty, or without a champion for it.
     """
     sync(platform, platform.clock.now())
     latest = require_revision(platform.definitions, name)
@@ -222,7 +232,8 @@ def evaluate_past(
     end = min(end, platform.clock.now() - latency)
     if start >= end:
         raise UserError(
-            f"--from {start.isoformat()} must lie before --to, or before {end.isoformat()}, up to which targets are evaluated"
+            f"--from {start.isoformat()} must lie before --to, or before {end.isoformat()}, up to "
+            f"which targets are evaluated"
             f"{latency_note(latency)}"
         )
     parts, notes = _past_parts(platform, models, latest, start, end, model, revision)
@@ -264,7 +275,8 @@ def _past_parts(
     model: str | None,
     revision: str | None,
 ) -> tuple[list[VersionInterval], list[str]]:
-    """Return the versions that evaluate a past interval, and a sentence on those that were not in force then."""
+    """Return the versions that evaluate a past interval, and a sentence on those that were not in
+    force then."""
     name = latest.name
     if model is None and revision is None:
         parts = segments(
@@ -273,7 +285,8 @@ def _past_parts(
         before = [part for part in parts if part.revision is None]
         if len(before) == len(parts) and latest.definition.state != "active":
             raise UserError(
-                f"{name!r} is {latest.definition.state}, and was not in force from {start.isoformat()} to {end.isoformat()}; "
+                f"{name!r} is {latest.definition.state}, and was not in force from "
+                f"{start.isoformat()} to {end.isoformat()}; "
                 f"`alerting backtest {name}` shows the alerts that it would have raised"
             )
         if not before or latest.definition.state != "active":
@@ -281,7 +294,8 @@ def _past_parts(
         version = _unseen_version(platform, models, latest, None, before[-1].end)
         by_model = "" if version is None else f" with its champion, version {version}"
         note = (
-            f"{name} was not in force from {before[0].start.isoformat()} to {before[-1].end.isoformat()}: "
+            f"{name} was not in force from {before[0].start.isoformat()} to "
+            f"{before[-1].end.isoformat()}: "
             f"evaluated by its newest revision, {latest.number}{by_model}, as it would have been"
         )
         newest = replace(before[0], end=before[-1].end, revision=latest, model_version=version)
@@ -303,7 +317,8 @@ def _unseen_version(
     model: str | None,
     end: datetime,
 ) -> int | None:
-    """Return the version of `named_version`. Raises UserError if it may not evaluate instants up to `end`."""
+    """Return the version of `named_version`. Raises UserError if it may not evaluate instants up to
+    `end`."""
     version = named_version(platform, chosen, model)
     if version is not None:
         check_unseen(models, chosen.definition, version, end)
@@ -311,16 +326,18 @@ def _unseen_version(
 
 
 def named_version(platform: ChampionPorts, chosen: Revision, model: str | None) -> int | None:
-    """Return the version of a model that a person names: its number, or the champion of the revision's question for None and
-    `champion`.
+    """Return the version of a model that a person names: its number, or the champion of the
+    revision's question for None and `champion`.
 
-    None for a definition without a model. Raises UserError for other text, an unknown version, and without a champion.
+    None for a definition without a model. Raises UserError for other text, an unknown version, and
+    without a champion.
     """
     number = None if model in (None, "champion") else _number("--model", model)
     if not isinstance(chosen.definition, ModelDefinition):
         if number is not None:
             raise UserError(
-                f"{chosen.name!r} is a {chosen.definition.kind} definition, which has no model: leave --model out"
+                f"{chosen.name!r} is a {chosen.definition.kind} definition, which has no model: "
+                f"leave --model out"
             )
         return None
     if number is not None:
@@ -336,7 +353,8 @@ def named_version(platform: ChampionPorts, chosen: Revision, model: str | None) 
 
 
 def _require_version(models: Models, name: str, number: int) -> None:
-    """Check that a version is registered, if the registry answers. Raises UserError with the versions that are."""
+    """Check that a version is registered, if the registry answers. Raises UserError with the
+    versions that are."""
     try:
         registered = models.versions(name)
     except ModelUnavailable:
@@ -347,7 +365,8 @@ def _require_version(models: Models, name: str, number: int) -> None:
 
 
 def check_unseen(models: ModelCache, definition: Definition, version: int, end: datetime) -> None:
-    """Check that a model can be read and may evaluate instants up to `end`. Raises UserError otherwise."""
+    """Check that a model can be read and may evaluate instants up to `end`. Raises UserError
+    otherwise."""
     try:
         training_cutoff = models.get(definition, version).training_cutoff
     except ModelUnavailable as unavailable:
@@ -356,8 +375,10 @@ def check_unseen(models: ModelCache, definition: Definition, version: int, end: 
         ) from unavailable
     if end <= training_cutoff:
         raise UserError(
-            f"model {version} of {definition.name!r} has learned from times up to {training_cutoff.isoformat()}; "
-            f"it cannot evaluate instants before {end.isoformat()}; `alerting backtest {definition.name}` trains on the past of "
+            f"model {version} of {definition.name!r} has learned from times up to "
+            f"{training_cutoff.isoformat()}; "
+            f"it cannot evaluate instants before {end.isoformat()}; `alerting backtest "
+            f"{definition.name}` trains on the past of "
             "each instant instead"
         )
 

@@ -1,4 +1,5 @@
-"""Advance, in one vectorised step, the targets whose condition does not change in a batch, including reprocessed ones."""
+"""Advance, in one vectorised step, the targets whose condition does not change in a batch,
+including reprocessed ones."""
 
 from collections.abc import Sequence
 
@@ -22,7 +23,8 @@ from alerting.usecases.evaluation.run import Batch, Run
 def advance_unchanged(
     run: Run, batch: Batch, readings: BatchReadings, after: ConditionTable
 ) -> list[int]:
-    """Write the new states of the targets whose condition does not change into `after`. Return their rows."""
+    """Write the new states of the targets whose condition does not change into `after`. Return
+    their rows."""
     series_values, index = readings.pack_series()
     rows = [row for row in _simple_rows(batch) if batch.targets[row].series in index]
     if not rows:
@@ -72,10 +74,11 @@ def _is_simple(
     carried_at: int,
     variable: str | None,
 ) -> bool:
-    """Return whether the fast path can evaluate a target from its watermark `since`, with the reading that it carries.
+    """Return whether the fast path can evaluate a target from its watermark `since`, with the
+    reading that it carries.
 
-    Its limits are numbers, its revision is the one of its last evaluation, or its first one, and it is not reprocessed with
-    outcomes that may change.
+    Its limits are numbers, its revision is the one of its last evaluation, or its first one, and it
+    is not reprocessed with outcomes that may change.
     """
     if target.limits is None or (target.has_outcome and is_reprocessed):
         return False
@@ -86,7 +89,8 @@ def _is_simple(
 
 
 def _start_states(batch: Batch, rows: Sequence[int]) -> ConditionTable:
-    """Return the states to evaluate from. A target that was never evaluated waits for its first reading."""
+    """Return the states to evaluate from. A target that was never evaluated waits for its first
+    reading."""
     states, starts = batch.base.take(rows), batch.starts[np.asarray(rows)]
     new = states.watermark == NO_TIME
     states.watermark[new], states.at[new], states.since[new] = starts[new], starts[new], starts[new]
@@ -96,9 +100,11 @@ def _start_states(batch: Batch, rows: Sequence[int]) -> ConditionTable:
 
 
 def _needs_no_write(batch: Batch, rows: Sequence[int]) -> Flags:
-    """Return which reprocessed targets need no write. Reprocessing has found no change of their condition.
+    """Return which reprocessed targets need no write. Reprocessing has found no change of their
+    condition.
 
-    The earlier evaluation agrees if the condition is the same at both ends, because every step changes it.
+    The earlier evaluation agrees if the condition is the same at both ends, because every step
+    changes it.
     """
     before, base = batch.before, batch.base
     same = [
@@ -116,7 +122,8 @@ def _carried_at_watermarks(
     series_values: RaggedReadings,
     series: Positions,
 ) -> CarriedState:
-    """Return the corrected values, at their watermarks, of reprocessed targets whose condition did not change."""
+    """Return the corrected values, at their watermarks, of reprocessed targets whose condition did
+    not change."""
     targets, ends = [batch.targets[row] for row in rows], batch.starts[rows]
     limits = LimitColumns([target.limits for target in targets if target.limits])
     carried, begin = (

@@ -1,4 +1,5 @@
-"""Build episodes from the steps of an evaluation: values and reasons at the raise, contributions, advice, transitions."""
+"""Build episodes from the steps of an evaluation: values and reasons at the raise, contributions,
+advice, transitions."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -55,7 +56,8 @@ def new_episodes(
 
 
 def with_refresh(episode: Episode, refresh: Refresh, asset: Asset) -> Episode:
-    """Return the episode with reasons and advice of the newest scored instant; as it is if the model cannot give them."""
+    """Return the episode with reasons and advice of the newest scored instant; as it is if the
+    model cannot give them."""
     definition, values = refresh.definition, refresh.values
     step = Step("raised", refresh.at, episode.raised_at, "")
     found = _evidence(definition, asset, step, values, values.history)

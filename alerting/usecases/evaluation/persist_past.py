@@ -45,10 +45,12 @@ def persist_past(
     start: datetime,
     end: datetime,
 ) -> Composed:
-    """Write the episodes of a past interval, up to 500 in one unit of work. One that overlaps a stored episode is that episode.
+    """Write the episodes of a past interval, up to 500 in one unit of work. One that overlaps a
+    stored episode is that episode.
 
-    Stored backfilled episodes that were not found again are withdrawn. No recipient is notified. An episode open at `end` is
-    closed there. Idempotent. Raises UserError if other processes keep changing these episodes.
+    Stored backfilled episodes that were not found again are withdrawn. No recipient is notified. An
+    episode open at `end` is closed there. Idempotent. Raises UserError if other processes keep
+    changing these episodes.
     """
     found = [
         _close_at_end(e, end)
@@ -73,7 +75,8 @@ def persist_past(
         raised, withdrawn = sum(e.version == 1 for e in written), sum(e.withdrawn for e in written)
         return Composed(evaluation.state, raised=raised, closed=len(found), withdrawn=withdrawn)
     raise UserError(
-        f"other processes keep changing episodes of {revision.name!r} on {asset.name!r}: evaluate this period later"
+        f"other processes keep changing episodes of {revision.name!r} on {asset.name!r}: evaluate "
+        f"this period later"
     )
 
 
@@ -84,7 +87,8 @@ def _compose_past(
     start: datetime,
     end: datetime,
 ) -> None:
-    """Add the found episodes of a past interval, and withdraw the backfilled ones that were not found again.
+    """Add the found episodes of a past interval, and withdraw the backfilled ones that were not
+    found again.
 
     A live episode that was found again stays as it is.
     """
@@ -117,7 +121,8 @@ def _close_at_end(episode: Episode, end: datetime) -> Episode:
 
 
 def _correct(stored: Episode, evaluated: Episode, at: datetime) -> Episode:
-    """Return the stored episode with the values of the new evaluation; identity, raise and feedback stay."""
+    """Return the stored episode with the values of the new evaluation; identity, raise and feedback
+    stay."""
     updated = replace(
         stored, withdrawn=False, **{name: getattr(evaluated, name) for name in _EVALUATED}
     )

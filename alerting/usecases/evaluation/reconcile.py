@@ -1,4 +1,5 @@
-"""Compose the episodes of a reprocessed interval. A re-evaluated episode that overlaps a stored one is that episode.
+"""Compose the episodes of a reprocessed interval. A re-evaluated episode that overlaps a stored one
+is that episode.
 
 No episode is deleted.
 """
@@ -45,8 +46,8 @@ def compose_reprocessed(
 
     `reprocessed` evaluates it from `base` to the old watermark, `since` from there on.
 
-    Episodes that were not found again are withdrawn first, then found ones are corrected, then new ones are raised. The caller
-    adds the steps of `since` afterwards.
+    Episodes that were not found again are withdrawn first, then found ones are corrected, then new
+    ones are raised. The caller adds the steps of `since` afterwards.
     """
     until = reprocessed.state.watermark
     steps, later = [step for step, _ in reprocessed.steps], [step for step, _ in since.steps]
@@ -72,14 +73,16 @@ def compose_reprocessed(
 def stored_episodes(
     changes: EpisodeChanges, key: TargetKey, after: datetime, until: datetime
 ) -> list[Episode]:
-    """Return the stored episodes with an instant in (after, until], including backfilled and withdrawn ones."""
+    """Return the stored episodes with an instant in (after, until], including backfilled and
+    withdrawn ones."""
     inside = changes.find(*key, start=after + _MOMENT, end=until + _MOMENT)
     earlier = changes.find(*key, end=after + _MOMENT, limit=20)
     return [*inside, *(e for e in earlier if e.closed_at is None or e.closed_at > after)]
 
 
 def _withdraw_one(target: Composition, episode: Episode, containing: Episode | None) -> None:
-    """Withdraw an episode and notify its recipients of its end, unless `containing`, which contains it, continues."""
+    """Withdraw an episode and notify its recipients of its end, unless `containing`, which contains
+    it, continues."""
 
     def withdraw_stored(stored: Episode) -> Episode:
         after = withdraw(stored, target.as_of, containing)
@@ -134,7 +137,8 @@ def _late_episodes(
 ) -> list[Episode]:
     """Return the episodes that only late data revealed.
 
-    `found_late` marks those that arrived behind the availability delay; the others are known that late by design.
+    `found_late` marks those that arrived behind the availability delay; the others are known that
+    late by design.
     """
     of_new = replace(
         reprocessed, steps=[(s, part) for s, part in reprocessed.steps if s.raised_at in raised]

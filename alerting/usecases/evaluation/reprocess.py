@@ -1,7 +1,9 @@
-"""Reprocessing: the next evaluation of a target begins at the state before its late data, instead of at its watermark.
+"""Reprocessing: the next evaluation of a target begins at the state before its late data, instead
+of at its watermark.
 
-The same functions evaluate from a stored past state, so the state afterwards is that of a run without late data. The request is
-removed, and checkpoints are written, in the unit of work that advances the target.
+The same functions evaluate from a stored past state, so the state afterwards is that of a run
+without late data. The request is removed, and checkpoints are written, in the unit of work that
+advances the target.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,9 +34,11 @@ _MOMENT = timedelta(milliseconds=1)
 def begin_round(
     platform: EvaluationPorts, targets: Sequence[EvaluationTarget], as_of: datetime
 ) -> LateCounts:
-    """Route arrivals, and record how far this round evaluates: once, before any of its shards reads readings.
+    """Route arrivals, and record how far this round evaluates: once, before any of its shards reads
+    readings.
 
-    In this order, because what has arrived by now is not late for this round. `targets`: the targets of all definitions.
+    In this order, because what has arrived by now is not late for this round. `targets`: the
+    targets of all definitions.
     """
     counts = route_arrivals(platform, targets, as_of)
     announce_evaluation(platform.arrivals, targets, as_of)
@@ -44,17 +48,20 @@ def begin_round(
 def announce_evaluation(
     arrivals: Arrivals, targets: Sequence[EvaluationTarget], as_of: datetime
 ) -> None:
-    """Record up to when these targets are going to be evaluated: as_of less the smallest latency."""
+    """Record up to when these targets are going to be evaluated: as_of less the smallest
+    latency."""
     arrivals.extend_evaluated_until(as_of - timedelta(milliseconds=smallest_latency(targets)))
 
 
 def base_states(
     run: Run, targets: Sequence[EvaluationTarget], states: ConditionTable
 ) -> ConditionTable:
-    """Return the states to evaluate from: the present ones, or earlier ones for targets to reprocess.
+    """Return the states to evaluate from: the present ones, or earlier ones for targets to
+    reprocess.
 
-    A target whose condition has not changed carries its state of one step earlier; for the others a checkpoint is looked up.
-    Without a checkpoint that is old enough, the target starts at its beginning, if that is recent, or at its earliest checkpoint.
+    A target whose condition has not changed carries its state of one step earlier; for the others a
+    checkpoint is looked up. Without a checkpoint that is old enough, the target starts at its
+    beginning, if that is recent, or at its earliest checkpoint.
     """
     base, by_checkpoint = states.take(range(len(states))), dict[int, datetime]()
     by_earlier = []
@@ -111,7 +118,8 @@ def _state_at_first(target: EvaluationTarget, first: datetime) -> ConditionState
 class LateUpdates:
     """Writes of a unit of work for later reprocessing of late data, beside states and episodes.
 
-    `refuted`: by target, from when on its checkpoints are wrong. `done`: requests that the unit completes.
+    `refuted`: by target, from when on its checkpoints are wrong. `done`: requests that the unit
+    completes.
     """
 
     checkpoints: list[Checkpoint] = field(default_factory=list)
@@ -136,8 +144,9 @@ def late_updates(
 ) -> LateUpdates:
     """Return what is written with the new states of these rows.
 
-    Checkpoints inside a reprocessed interval are wrong and dropped. No checkpoint is stored between a target's state of one step
-    earlier and its watermark. `reprocessed`: of targets that were evaluated one by one, as in `BatchResult`.
+    Checkpoints inside a reprocessed interval are wrong and dropped. No checkpoint is stored between
+    a target's state of one step earlier and its watermark. `reprocessed`: of targets that were
+    evaluated one by one, as in `BatchResult`.
     """
     updates, at = LateUpdates(), np.asarray(rows, np.int64)
     targets = [batch.targets[row] for row in rows]
@@ -174,7 +183,8 @@ def late_updates(
 
 
 def checkpoints_due(targets: Sequence[EvaluationTarget], before: Millis, after: Millis) -> Flags:
-    """Return, per target, whether to store a checkpoint when its evaluation advances from one instant to another (ms).
+    """Return, per target, whether to store a checkpoint when its evaluation advances from one
+    instant to another (ms).
 
     One checkpoint for each forty-eighth of the allowed lateness; targets take turns.
     """

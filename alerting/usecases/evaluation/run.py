@@ -1,4 +1,5 @@
-"""Data of a round of evaluation: the targets of a batch with their states, and the results so far."""
+"""Data of a round of evaluation: the targets of a batch with their states, and the results so
+far."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,9 +27,10 @@ _SCORES_AT_ONCE = 20_000
 class EvaluationCounts:
     """Counts of one run of evaluation. `unknown` maps `definition on asset` to the reason.
 
-    `unreadable` maps each definition whose champion could not be read to the reason. `late`: rows that came after their time was
-    evaluated; `too_late`: those of them that were older than every allowed lateness. `latency_s`: the greatest latency of their
-    targets. `notes`: sentences on the versions that evaluated a past interval.
+    `unreadable` maps each definition whose champion could not be read to the reason. `late`: rows
+    that came after their time was evaluated; `too_late`: those of them that were older than every
+    allowed lateness. `latency_s`: the greatest latency of their targets. `notes`: sentences on the
+    versions that evaluated a past interval.
     """
 
     targets: int = 0
@@ -49,8 +51,9 @@ class EvaluationCounts:
 class Run:
     """One run of evaluation up to `as_of`, with its results so far.
 
-    `shared`: what models on the same asset have in common. `requests`: reprocessing requests that are not done. `assets`, by
-    name, and `histories`, all revisions by definition: as needed. `scores`: computed, and stored with the next unit of work.
+    `shared`: what models on the same asset have in common. `requests`: reprocessing requests that
+    are not done. `assets`, by name, and `histories`, all revisions by definition: as needed.
+    `scores`: computed, and stored with the next unit of work.
     """
 
     platform: EvaluationPorts
@@ -65,14 +68,16 @@ class Run:
     _decisions: dict[str, list[DecisionRecord]] = field(default_factory=dict)
 
     def decisions(self, name: str) -> list[DecisionRecord]:
-        """Return the decisions on a definition without their evidence; none for one that never had a model.
+        """Return the decisions on a definition without their evidence; none for one that never had
+        a model.
 
         The caller has fetched them with `fetch_revisions`.
         """
         return self._decisions.get(name, [])
 
     def fetch_revisions(self, names: set[str]) -> None:
-        """Load all revisions of these definitions into `histories`, and the decisions on those that had a model."""
+        """Load all revisions of these definitions into `histories`, and the decisions on those that
+        had a model."""
         missing = names - self.histories.keys()
         if missing:
             found = self.platform.definitions.histories(missing)
@@ -113,9 +118,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Batch:
-    """Targets to evaluate together. `starts`: per row, the watermark, or when the target was first in service (ms).
+    """Targets to evaluate together. `starts`: per row, the watermark, or when the target was first
+    in service (ms).
 
-    `base`: the states to evaluate from: those of `before`, or earlier ones for targets to reprocess.
+    `base`: the states to evaluate from: those of `before`, or earlier ones for targets to
+    reprocess.
     """
 
     targets: Sequence[EvaluationTarget]
@@ -153,7 +160,8 @@ class Batch:
 
 
 def starts_of(run: Run, targets: Sequence[EvaluationTarget], states: ConditionTable) -> Millis:
-    """Return the start of evaluation of each target (ms): its watermark, or when its definition was first put in service."""
+    """Return the start of evaluation of each target (ms): its watermark, or when its definition was
+    first put in service."""
     new = np.flatnonzero(states.watermark == NO_TIME).tolist()
     run.fetch_revisions({targets[row].definition for row in new if targets[row].revision > 1})
     starts = states.watermark.copy()

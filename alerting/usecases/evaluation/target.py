@@ -42,11 +42,13 @@ def evaluate_parts(
     read: Read | None = None,
     shared: SharedInputs | None = None,
 ) -> TargetEvaluation:
-    """Evaluate one target by the revision and champion in force in each part, which follow one another from the watermark on.
+    """Evaluate one target by the revision and champion in force in each part, which follow one
+    another from the watermark on.
 
-    With a model that cannot be read, evaluation stops before that part with a reason. The next evaluation catches up.
-    `named`: a person named the model, for past times. Instants up to its training cutoff are unknown in that case, too.
-    `shared`: what models on the same asset have in common; without it, this evaluation reads and computes alone.
+    With a model that cannot be read, evaluation stops before that part with a reason. The next
+    evaluation catches up. `named`: a person named the model, for past times. Instants up to its
+    training cutoff are unknown in that case, too. `shared`: what models on the same asset have in
+    common; without it, this evaluation reads and computes alone.
     """
     series = read or stored_series(platform.readings, asset)
 
@@ -82,12 +84,16 @@ def evaluate_parts(
 
 
 def _why_unanswerable(definition: Definition, asset: Asset, part: VersionInterval) -> str | None:
-    """Return why an older revision, whose successor has no champion yet, makes no sense any more; None if it does."""
+    """Return why an older revision, whose successor has no champion yet, makes no sense any more;
+    None if it does."""
     if part.awaited is None or part.revision is None or not isinstance(definition, ModelDefinition):
         return None
     until = f"until revision {part.awaited} is trained, revision {part.revision.number} answers"
     if not any(fnmatchcase(asset.name, pattern) for pattern in definition.assets):
-        return f"{until}, which does not ask about {asset.name} but about {', '.join(definition.assets)}"
+        return (
+            f"{until}, which does not ask about {asset.name} but about "
+            f"{', '.join(definition.assets)}"
+        )
     gone = next(
         (
             name
@@ -113,7 +119,8 @@ def stored_series(readings: Readings, asset: Asset) -> Read:
 
 
 def _skip(result: TargetEvaluation, part: VersionInterval) -> TargetEvaluation:
-    """Return the result after a part without a definition in service, which ends an open episode."""
+    """Return the result after a part without a definition in service, which ends an open
+    episode."""
     state, steps = result.state, result.steps
     if state.raised_at is not None and part.revision is not None:
         steps = [

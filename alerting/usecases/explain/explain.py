@@ -1,4 +1,5 @@
-"""Explain why an alarm was raised or not: from stored data, and from a new evaluation of the readings around the instant."""
+"""Explain why an alarm was raised or not: from stored data, and from a new evaluation of the
+readings around the instant."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -41,7 +42,8 @@ from alerting.usecases.training.progress import describe_step
 
 
 def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> Why:
-    """Explain a definition on an asset at an instant, with times of the plant in sentences. Writes nothing.
+    """Explain a definition on an asset at an instant, with times of the plant in sentences. Writes
+    nothing.
 
     Raises UserError for an unknown name.
     """
@@ -65,7 +67,8 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
 def _describe_suppression(
     platform: EpisodePorts, latest: Revision, asset: str, at: datetime
 ) -> tuple[str, ...]:
-    """Return sentences on the suppression at that instant, and on the states that cannot be known."""
+    """Return sentences on the suppression at that instant, and on the states that cannot be
+    known."""
     condition = line_condition(platform, latest.definition, asset, at)
     reasons = (
         [f"no notification is sent: suppressed by design: {condition.reason}"]
@@ -104,7 +107,10 @@ def _evaluated_or_why_not(
         patterns = ", ".join(current.definition.assets)
         return replace(
             blank,
-            answer=f"revision {current.number} does not apply to {asset.name}; it applies to {patterns}",
+            answer=(
+                f"revision {current.number} does not apply to {asset.name}; it applies to "
+                f"{patterns}"
+            ),
         )
     models = ModelCache(platform)
 
@@ -136,11 +142,13 @@ def _lacks_champion(current: Revision, decisions: Sequence[DecisionRecord]) -> b
     )
 
 
-# --- stored data --------------------------------------------------------------------------------------------------------
+# --- stored data
+# --------------------------------------------------------------------------------------------------
 
 
 def _covering(episodes: Episodes, definition: str, asset: str, at: datetime) -> Episode | None:
-    """Return the episode that was open at the instant; a live one takes precedence over a backfilled one."""
+    """Return the episode that was open at the instant; a live one takes precedence over a
+    backfilled one."""
     until = at + timedelta(milliseconds=1)
     near = episodes.find(definition, asset, end=until, limit=20)
     found = [e for e in near if not e.withdrawn and (e.closed_at is None or at < e.closed_at)]
@@ -150,11 +158,13 @@ def _covering(episodes: Episodes, definition: str, asset: str, at: datetime) -> 
 def _record(
     platform: EvaluationPorts, found: Why, covering: Episode | None, at: datetime
 ) -> list[str]:
-    """Return sentences on stored episodes and notifications, and on their differences from the new evaluation."""
+    """Return sentences on stored episodes and notifications, and on their differences from the new
+    evaluation."""
     lines = []
     if covering is not None:
         lines.append(
-            f"episode {covering.id} was raised at {covering.raised_at.isoformat()}: {covering.evaluation.reason}"
+            f"episode {covering.id} was raised at {covering.raised_at.isoformat()}: "
+            f"{covering.evaluation.reason}"
         )
         sent = platform.notifications.of_episodes([covering.id])[covering.id]
         notified = [f"{n.channel} ({n.status})" for n in sent if n.transition != "closed"]
@@ -166,11 +176,13 @@ def _record(
             )
         if covering.acknowledged:
             lines.append(
-                f"acknowledged by {covering.acknowledged.actor} at {covering.acknowledged.at.isoformat()}"
+                f"acknowledged by {covering.acknowledged.actor} at "
+                f"{covering.acknowledged.at.isoformat()}"
             )
     elif found.verdict == "open":
         lines.append(
-            "no episode covers this instant: the readings came after its evaluation, or it is not evaluated yet"
+            "no episode covers this instant: the readings came after its evaluation, or it is not "
+            "evaluated yet"
         )
     if covering is not None and found.verdict == "normal" and covering.valid_until is None:
         lines.append("the readings known now would not have raised it: some of them came later")
@@ -187,12 +199,14 @@ def _progress(platform: EvaluationPorts, found: Why, at: datetime) -> list[str]:
         )
     behind = "" if state.watermark >= at else ", which is before this instant"
     lines = [
-        f"evaluated to {state.watermark.isoformat()}{latency_note(_latency(platform, found.definition, found.asset))}{behind}"
+        f"evaluated to "
+        f"{state.watermark.isoformat()}{latency_note(_latency(platform, found.definition, found.asset))}{behind}"  # noqa: E501
     ]
     requested = platform.arrivals.requests([found.definition]).get((found.definition, found.asset))
     if requested is not None:
         lines.append(
-            f"the next evaluation evaluates it again with late data, from {requested.start.isoformat()} on"
+            f"the next evaluation evaluates it again with late data, from "
+            f"{requested.start.isoformat()} on"
         )
     if state.unknown_count:
         lines.append(
@@ -209,7 +223,8 @@ def _latency(platform: OutcomePorts, name: str, asset_name: str) -> timedelta:
 
 
 def watermark_of(platform: EvaluationPorts, episode: Episode) -> tuple[datetime, timedelta] | None:
-    """Return the watermark of the target of an open episode, and its latency; None for an ended episode, or without a state."""
+    """Return the watermark of the target of an open episode, and its latency; None for an ended
+    episode, or without a state."""
     if episode.condition != "open":
         return None
     state = platform.states.load_many([(episode.definition, episode.asset)]).state(0)

@@ -1,7 +1,9 @@
-"""Merge readings and events with those that are stored, and write what differs between two arrival records.
+"""Merge readings and events with those that are stored, and write what differs between two arrival
+records.
 
-A writer stores a record before its rows and completes it after them, so that no crash between any two writes loses it. An
-evaluator extends `evaluated_until` before it reads: of a writer and an evaluator that work at once, one sees the other.
+A writer stores a record before its rows and completes it after them, so that no crash between any
+two writes loses it. An evaluator extends `evaluated_until` before it reads: of a writer and an
+evaluator that work at once, one sees the other.
 """
 
 import uuid
@@ -39,7 +41,8 @@ _Samples = dict[
 
 @dataclass(frozen=True)
 class _Touched:
-    """One written row: the instant from which it changes the evaluation, with its variables, or the type of its event."""
+    """One written row: the instant from which it changes the evaluation, with its variables, or the
+    type of its event."""
 
     asset: str
     at: datetime
@@ -56,9 +59,11 @@ Parts = Callable[[datetime | None], tuple[LatePart, ...]]
 
 
 def add_readings(plant: WritePorts, rows: Sequence[ReadingRow], arrived_at: datetime) -> int:
-    """Merge rows by (asset, ts); return how many changed a value. Idempotent. Of two rows for one instant the later one wins.
+    """Merge rows by (asset, ts); return how many changed a value. Idempotent. Of two rows for one
+    instant the later one wins.
 
-    A row replaces the value, the quality, or both of each of its variables; variables that it omits stay.
+    A row replaces the value, the quality, or both of each of its variables; variables that it omits
+    stay.
     """
     if len(rows) <= _MOST_ROWS:
         return _add_readings(plant, rows, arrived_at)
@@ -108,7 +113,8 @@ def _keys(rows: Sequence[ReadingRow]) -> list[ReadingKey]:
 def _merge(
     keys: Sequence[ReadingKey], rows: Iterable[ReadingRow], stored: Mapping[ReadingKey, ReadingRow]
 ) -> tuple[dict[ReadingKey, ReadingRow], int]:
-    """Return the samples that differ from the stored ones, as one row per instant, and how many rows caused a change."""
+    """Return the samples that differ from the stored ones, as one row per instant, and how many
+    rows caused a change."""
     if not stored and len(set(keys)) == len(keys) and not any(row.quality for row in rows):
         return {
             key: row if row.ts.microsecond % 1000 == 0 else replace(row, ts=from_millis(key[1]))
@@ -150,8 +156,8 @@ def _row(key: ReadingKey, samples: _Samples) -> ReadingRow:
 def add_events(plant: WritePorts, rows: Sequence[EventRow], arrived_at: datetime) -> int:
     """Merge events by (asset, type, start); return how many changed. Idempotent.
 
-    A new end or attribute replaces the old one, an omitted one stays. Raises UserError if other processes keep changing the same
-    events.
+    A new end or attribute replaces the old one, an omitted one stays. Raises UserError if other
+    processes keep changing the same events.
     """
     starts = range(0, len(rows), _MOST_ROWS)
     return sum(_add_events(plant, rows[start : start + _MOST_ROWS], arrived_at) for start in starts)
@@ -213,7 +219,8 @@ def _turn(before: EventRow | None, after: EventRow) -> datetime | None:
 
 @contextmanager
 def _recorded(arrivals: Arrivals, parts: Parts, arrived_at: datetime) -> Iterator[None]:
-    """Run a write between its two arrival records. `parts(limit)`: the rows at or before an instant; all with None."""
+    """Run a write between its two arrival records. `parts(limit)`: the rows at or before an
+    instant; all with None."""
     id = uuid.uuid4().hex
     announced = (
         parts(None) if arrivals.has_evaluated() else ()

@@ -18,7 +18,8 @@ _NAME_RULE = "letters, digits, _ . - only; in names of variables no dot, and no 
 
 @dataclass(frozen=True)
 class GivenAsset:
-    """An asset document as written, perhaps with a few fields only; `origin` is its position in the file."""
+    """An asset document as written, perhaps with a few fields only; `origin` is its position in the
+    file."""
 
     origin: str
     document: Mapping[str, Any]
@@ -54,11 +55,13 @@ def import_assets(
     actor: str,
     dry_run: bool = False,
 ) -> AssetsResult:
-    """Merge assets into the stored ones, attributes and variables one by one: given fields replace stored ones, others stay.
+    """Merge assets into the stored ones, attributes and variables one by one: given fields replace
+    stored ones, others stay.
 
-    Raises UserError with every fault of every asset, without a write: fields that are wrong or unknown, an asset that is given
-    twice, a parent that is not known, a relation of variables that are no numbers of the asset, a computed variable that cannot
-    be computed, or a new type for a variable of an asset that has readings.
+    Raises UserError with every fault of every asset, without a write: fields that are wrong or
+    unknown, an asset that is given twice, a parent that is not known, a relation of variables that
+    are no numbers of the asset, a computed variable that cannot be computed, or a new type for a
+    variable of an asset that has readings.
     """
     existing = {a.name: a for a in plant.assets.all()}
     faults = [*_twice(given), *(fault for asset in given for fault in _faults(asset))]

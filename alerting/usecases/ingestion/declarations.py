@@ -17,7 +17,8 @@ from alerting.usecases.ingestion.summary import SHOWN
 def column_types(
     source: Source, profile: Profile, existing: Mapping[str, Asset], readings: Readings
 ) -> dict[str, VariableType]:
-    """Return the type by column title: the declared one, else the inferred one; columns without any value are left out.
+    """Return the type by column title: the declared one, else the inferred one; columns without any
+    value are left out.
 
     A variable that was declared without a type has that of its column until its first reading.
     """
@@ -34,7 +35,8 @@ def column_types(
         types[title] = kind
     if not types and not profile.bad:
         raise UserError(
-            f"{source.name} has no value in any column that could be a variable; nothing was written"
+            f"{source.name} has no value in any column that could be a variable; nothing was "
+            f"written"
         )
     return types
 
@@ -52,7 +54,8 @@ def _declared_type(
         found = existing[name].variables.get(variable) if name in existing else None
         if found and found.computed is not None:
             raise UserError(
-                f"{source.name}: {variable} is computed of {' and '.join(found.computed.drivers)} on {name} and has no readings "
+                f"{source.name}: {variable} is computed of {' and '.join(found.computed.drivers)} "
+                f"on {name} and has no readings "
                 "of its own; leave the column out, or call it otherwise"
             )
         if found and (
@@ -63,7 +66,8 @@ def _declared_type(
     if len(by_type) > 1:
         conflict = " but ".join(f"{kind} on {asset}" for kind, asset in by_type.items())
         raise UserError(
-            f"{source.name}: {variable} is declared as {conflict}; import these assets from separate files"
+            f"{source.name}: {variable} is declared as {conflict}; import these assets from "
+            f"separate files"
         )
     return next(iter(by_type), None)
 
@@ -86,7 +90,8 @@ def with_variables(
     types: Mapping[str, VariableType],
     existing: Asset | None,
 ) -> Asset:
-    """Return the asset with a variable for each of its filled columns. Declared variables do not change, except an open type.
+    """Return the asset with a variable for each of its filled columns. Declared variables do not
+    change, except an open type.
 
     Raises UserError if the asset would not be valid, so that every written asset can be read again.
     """
@@ -118,7 +123,8 @@ def with_variables(
 
 
 def _variable(column: ColumnProfile, kind: VariableType) -> Variable:
-    """Return the variable of a column. A number gets the unit that its title names, and the title without it."""
+    """Return the variable of a column. A number gets the unit that its title names, and the title
+    without it."""
     title, unit = (
         split_title(column.title) if kind == "number" else (whole_title(column.title), None)
     )
@@ -128,7 +134,8 @@ def _variable(column: ColumnProfile, kind: VariableType) -> Variable:
 def event_durations(
     source: Source, profile: EventsProfile, stored: Mapping[str, Duration], wanted: Duration | None
 ) -> dict[str, Duration]:
-    """Return the duration by event type: the wanted one, the stored one, else lasting if the file has a column of ends.
+    """Return the duration by event type: the wanted one, the stored one, else lasting if the file
+    has a column of ends.
 
     Raises UserError if a stored type is contradicted.
     """
@@ -143,7 +150,8 @@ def event_durations(
             continue
         is_now = "have ends" if stored[name] == durations[name] else f"are to be {durations[name]}"
         raise UserError(
-            f"{source.name}: events of type {name!r} {is_now}, but are stored as {stored[name]} already; nothing was written. "
+            f"{source.name}: events of type {name!r} {is_now}, but are stored as {stored[name]} "
+            f"already; nothing was written. "
             "Import them under another type (--type, --type-prefix) if they are of another type"
         )
     return durations

@@ -18,7 +18,8 @@ _WRITER_GIVEN_UP = timedelta(minutes=10)
 
 @dataclass
 class LateCounts:
-    """Counts of rows that came behind the watermark, and of those that were too late for every target that uses them.
+    """Counts of rows that came behind the watermark, and of those that were too late for every
+    target that uses them.
 
     `has_requests`: whether there is a reprocessing request, also of an earlier round.
     """
@@ -31,10 +32,12 @@ class LateCounts:
 def route_arrivals(
     platform: IngestionPorts, targets: Sequence[EvaluationTarget], as_of: datetime
 ) -> LateCounts:
-    """Create a reprocessing request for every target that uses late readings. Idempotent, also when two processes do it at once.
+    """Create a reprocessing request for every target that uses late readings. Idempotent, also when
+    two processes do it at once.
 
-    Rows from before a definition began, or older than its allowed lateness, cause no request. An arrival record that its
-    writer has not completed counts as complete ten minutes after its arrival; until then the writer may only be slow.
+    Rows from before a definition began, or older than its allowed lateness, cause no request. An
+    arrival record that its writer has not completed counts as complete ten minutes after its
+    arrival; until then the writer may only be slow.
     """
     arrivals, has_requests = platform.arrivals.unfinished()
     counts = LateCounts(has_requests=has_requests)
@@ -66,7 +69,8 @@ def route_arrivals(
 def targets_by_asset(
     targets: Sequence[EvaluationTarget], touched: Set[str]
 ) -> dict[str, list[EvaluationTarget]]:
-    """Return the targets that read each of these assets: its own, and those below it that read their ancestors."""
+    """Return the targets that read each of these assets: its own, and those below it that read
+    their ancestors."""
     found: dict[str, list[EvaluationTarget]] = {}
     for target in targets:
         for asset in (target.asset, *target.above):
@@ -84,7 +88,8 @@ def _request(
     as_of: datetime,
     starts: dict[TargetKey, datetime],
 ) -> tuple[int, int]:
-    """Add to `starts` from when each target is reprocessed for an arrival. Return its counts of late and of too late rows."""
+    """Add to `starts` from when each target is reprocessed for an arrival. Return its counts of
+    late and of too late rows."""
     late = too_late = 0
     for part in arrival.parts:
         first = to_millis(part.first)
@@ -120,8 +125,8 @@ def _evaluated_ends(
 ) -> dict[TargetKey, int]:
     """Return up to when each target may have been evaluated (ms); rows after that are in time.
 
-    `evaluated_until` is that of targets with the smallest latency; the others are behind it by the difference, or at their
-    watermark, if their latency was raised since.
+    `evaluated_until` is that of targets with the smallest latency; the others are behind it by the
+    difference, or at their watermark, if their latency was raised since.
     """
     found = {target.key: target for of_asset in by_asset.values() for target in of_asset}.values()
     ends = {target.key: to_millis(evaluated_until) + smallest - target.latency for target in found}

@@ -21,7 +21,8 @@ _LONGEST_WAIT = timedelta(
 
 
 def late_rows(stored: IngestionPorts, arrived_at: datetime) -> int:
-    """Return how many of the rows that arrived at an instant came after their time was evaluated."""
+    """Return how many of the rows that arrived at an instant came after their time was
+    evaluated."""
     return count_late(
         stored,
         [found for found in stored.arrivals.since(arrived_at) if found.arrived_at == arrived_at],
@@ -36,7 +37,8 @@ def count_late(stored: IngestionPorts, arrivals: Iterable[Arrival]) -> int:
 
 
 def _evaluated_since(stored: IngestionPorts, assets: Collection[str]) -> dict[str, datetime]:
-    """Return, by asset, since when a definition now in service has been evaluated there; absent without one."""
+    """Return, by asset, since when a definition now in service has been evaluated there; absent
+    without one."""
     if not assets:
         return {}
     active, found = (
@@ -72,10 +74,11 @@ def rows_since(stored: IngestionPorts, part: LatePart, since: datetime) -> int:
 
 @dataclass(frozen=True)
 class Lateness:
-    """Late rows of one variable or event type of an asset. `longest`: from the time stamp to the arrival.
+    """Late rows of one variable or event type of an asset. `longest`: from the time stamp to the
+    arrival.
 
-    `latency`: enough for nineteen of twenty deliveries; None if longer than fifteen minutes, and for events, for which
-    evaluation does not wait.
+    `latency`: enough for nineteen of twenty deliveries; None if longer than fifteen minutes, and
+    for events, for which evaluation does not wait.
     """
 
     asset: str
@@ -88,9 +91,11 @@ class Lateness:
 
 
 def lateness(stored: IngestionPorts, start: datetime) -> list[Lateness]:
-    """Return the late rows since an instant, by asset and variable or event type, the most frequent first.
+    """Return the late rows since an instant, by asset and variable or event type, the most frequent
+    first.
 
-    Rows are those of deliveries with the variable. The availability delay of a variable is not lateness and is subtracted.
+    Rows are those of deliveries with the variable. The availability delay of a variable is not
+    lateness and is subtracted.
     """
     found: dict[tuple[str, str, bool], list[tuple[datetime, LatePart]]] = defaultdict(list)
     arrivals = stored.arrivals.since(start)

@@ -1,4 +1,5 @@
-"""Rows without time stamps beside those already stored: a second file must not overwrite the units of the first one."""
+"""Rows without time stamps beside those already stored: a second file must not overwrite the units
+of the first one."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -24,8 +25,8 @@ def refuse_other_rows(
 ) -> None:
     """Compare the first rows of a sequence with those stored at the same instants.
 
-    Raises UserError, with the start that continues after the last stored row, if half of the rows of an asset, or more, hold
-    other values.
+    Raises UserError, with the start that continues after the last stored row, if half of the rows
+    of an asset, or more, hold other values.
     """
     first = next(source.read(types, lambda _: None, silent), ())
     by_asset: dict[str, list[ReadingRow]] = {}
@@ -56,13 +57,17 @@ def _refuse(
     _, last = readings.span(asset.name) or (since, until)
     following = (last + step).isoformat()
     raise UserError(
-        f"{source.name}: {asset.name} has {sum(others)} rows with other values at the same instants (of the first {len(others)}, "
-        f"from {since.isoformat()} on, {format_duration(step)} apart), so this is not the file imported before. If it continues "
-        f"that file, add --start {following}; if it is of another machine, name another --asset. Nothing was written"
+        f"{source.name}: {asset.name} has {sum(others)} rows with other values at the same "
+        f"instants (of the first {len(others)}, "
+        f"from {since.isoformat()} on, {format_duration(step)} apart), so this is not the file "
+        f"imported before. If it continues "
+        f"that file, add --start {following}; if it is of another machine, name another --asset. "
+        f"Nothing was written"
     )
 
 
 def _is_other(row: ReadingRow, stored: pd.Series) -> bool | None:
-    """Return whether a value differs from the stored one of its variable; None without a variable in common."""
+    """Return whether a value differs from the stored one of its variable; None without a variable
+    in common."""
     common = [name for name in row.values if name in stored and not pd.isna(stored[name])]
     return any(stored[name] != row.values[name] for name in common) if common else None

@@ -13,20 +13,24 @@ from alerting.usecases.ingestion.understood import FileForm
 
 Duration = Literal["instant", "lasting"]
 DuplicatesRule = Literal["refuse", "last", "mean"]
-"""Lines that state the same instant of an asset: refuse contradictions, or merge them into the last values or the mean."""
+"""Lines that state the same instant of an asset: refuse contradictions, or merge them into the last
+values or the mean."""
 Reject = Callable[[BadLine], None]
 
 
 @dataclass
 class Profile:
-    """Result of the first pass. `bad` counts lines that are bad under any types; `first_bad` shows the first few.
+    """Result of the first pass. `bad` counts lines that are bad under any types; `first_bad` shows
+    the first few.
 
-    `assets`: names of the columns filled anywhere, by asset. `repeated` lines add nothing to an earlier one, or are merged
-    with it by the rule `duplicates`; `contradictions` are bad lines with another value for an instant; `empty` lines have no
-    value; `rows` counts the good ones. `zoneless` stamps were taken as UTC; `cut` stamps lost parts of a millisecond. `strict`:
-    a cell that is no value of its column makes a bad line, otherwise it is missing. `incomplete`: the rest of a file with bad
-    lines was not read. `clock_changes`: by day on which the clocks of `zone` were set back, how many stamps were taken
-    for the first and for the second of the times that come twice.
+    `assets`: names of the columns filled anywhere, by asset. `repeated` lines add nothing to an
+    earlier one, or are merged with it by the rule `duplicates`; `contradictions` are bad lines with
+    another value for an instant; `empty` lines have no value; `rows` counts the good ones.
+    `zoneless` stamps were taken as UTC; `cut` stamps lost parts of a millisecond. `strict`: a cell
+    that is no value of its column makes a bad line, otherwise it is missing. `incomplete`: the rest
+    of a file with bad lines was not read. `clock_changes`: by day on which the clocks of `zone`
+    were set back, how many stamps were taken for the first and for the second of the times that
+    come twice.
     """
 
     columns: dict[str, ColumnProfile] = field(default_factory=dict)
@@ -51,7 +55,8 @@ class Profile:
 
 @dataclass
 class EventTypeProfile:
-    """Profile of one event type: whether any event has an end after its start, and the first such lines."""
+    """Profile of one event type: whether any event has an end after its start, and the first such
+    lines."""
 
     ends: int = 0
     first_ends: list[BadLine] = field(default_factory=list)
@@ -89,7 +94,8 @@ class ReadingSource(Source, Protocol):
     def read(
         self, types: Mapping[str, VariableType], reject: Reject, progress: Progress
     ) -> Iterator[Sequence[ReadingRow]]:
-        """Yield batches of rows with the columns of these types. Every bad line is passed to `reject`."""
+        """Yield batches of rows with the columns of these types. Every bad line is passed to
+        `reject`."""
         ...
 
 
@@ -107,5 +113,6 @@ class EventSource(Source, Protocol):
         reject: Reject,
         progress: Progress,
     ) -> Iterator[Sequence[EventRow]]:
-        """Yield batches of events with attributes of these types. Every bad line is passed to `reject`."""
+        """Yield batches of events with attributes of these types. Every bad line is passed to
+        `reject`."""
         ...

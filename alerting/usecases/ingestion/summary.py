@@ -22,8 +22,14 @@ SHOWN = 5
 _MOST_TEXTS = 5
 _REPEATED: Mapping[DuplicatesRule, str] = MappingProxyType({
     "refuse": "repeat an earlier one and were counted once",
-    "last": "state an instant of an earlier one again: the last value of each variable counts (--duplicates last)",
-    "mean": "state an instant of an earlier one again: the mean counts (--duplicates mean), of texts and booleans the last one",
+    "last": (
+        "state an instant of an earlier one again: the last value of each variable counts "
+        "(--duplicates last)"
+    ),
+    "mean": (
+        "state an instant of an earlier one again: the mean counts (--duplicates mean), of texts "
+        "and booleans the last one"
+    ),
 })  # fmt: skip
 
 
@@ -82,7 +88,8 @@ def refuse_bad(
     ends: Sequence[EventTypeProfile],
     reject: Reject | None,
 ) -> None:
-    """Refuse a file with bad lines. Raises UserError if a line is bad without a `reject` for it, or if no good line is left."""
+    """Refuse a file with bad lines. Raises UserError if a line is bad without a `reject` for it, or
+    if no good line is left."""
     count, lines = profile.bad, list(profile.first_bad)
     for title, kind in types.items() if profile.strict else ():
         more, first = profile.columns[title].bad(kind)
@@ -97,7 +104,8 @@ def refuse_bad(
 
 
 def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, VariableType]) -> None:
-    """Refuse a doubtful column. Raises UserError if too many of its cells do not fit its type, so that it may have another."""
+    """Refuse a doubtful column. Raises UserError if too many of its cells do not fit its type, so
+    that it may have another."""
     for title, kind in types.items() if not profile.strict else ():
         column = profile.columns[title]
         wrong, first = column.bad(kind)
@@ -107,10 +115,12 @@ def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, Variab
         if 2 * wrong > filled or (5 * wrong > filled and others > _MOST_TEXTS):
             shown = "".join(f"\n  - {source.unit} {line}" for line in first[:SHOWN])
             raise UserError(
-                f"{source.name} was not imported: column {title!r} is taken for a {kind}, and {wrong:,} of its "
+                f"{source.name} was not imported: column {title!r} is taken for a {kind}, and "
+                f"{wrong:,} of its "
                 f"{filled:,} cells are not. If it holds text, declare it as a category first "
                 "(alerting import assets); else leave "
-                f"it out with --only, or name with --missing the texts that mean a missing value:{shown}"
+                f"it out with --only, or name with --missing the texts that mean a missing "
+                f"value:{shown}"
             )
 
 
@@ -138,13 +148,17 @@ def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -
     if profile.empty:
         yield f"{profile.empty:,} {unit} hold no value and were skipped"
     if empty:
-        yield f"columns without any value were skipped: {', '.join(empty[:20])}{' …' if len(empty) > 20 else ''}"
+        yield (
+            f"columns without any value were skipped: "
+            f"{', '.join(empty[:20])}{' …' if len(empty) > 20 else ''}"
+        )
     bad, uncertain = (
         sum(getattr(profile.columns[t], n) for t in types) for n in ("bad_quality", "uncertain")
     )
     if bad:
         yield (
-            f"{bad:,} samples are of bad quality: their values are not stored, and the variable is unknown until its next sample "
+            f"{bad:,} samples are of bad quality: their values are not stored, and the variable is "
+            f"unknown until its next sample "
             "that is not bad"
         )
     if uncertain:
@@ -157,18 +171,29 @@ def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -
 
 def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:
     if profile.zoneless:
-        yield f"{profile.zoneless:,} time stamps name no zone and were taken as UTC; name another zone with --tz"
+        yield (
+            f"{profile.zoneless:,} time stamps name no zone and were taken as UTC; name another "
+            f"zone with --tz"
+        )
     if profile.clock_changes and (source.form.zone_from or "").startswith("shown"):
         yield (
-            f"the file shows the clocks of {profile.zone} being set back, so its stamps are read in that zone; "
-            "set ALERTING_TIMEZONE (or give --tz), so that files without such an hour are read in it, too"
+            f"the file shows the clocks of {profile.zone} being set back, so its stamps are read "
+            f"in that zone; "
+            "set ALERTING_TIMEZONE (or give --tz), so that files without such an hour are read in "
+            "it, too"
         )
     for day, (first, second) in sorted(profile.clock_changes.items()):
         change = f"on {day} the clocks of {profile.zone} are set back, and an hour comes twice: "
         if second:
-            yield f"{change}by the order of the lines, {first:,} stamps are of its first time and {second:,} of its second"
+            yield (
+                f"{change}by the order of the lines, {first:,} stamps are of its first time and "
+                f"{second:,} of its second"
+            )
         elif first:
-            yield f"{change}the file has it once, and its {first:,} stamps are taken for the first time"
+            yield (
+                f"{change}the file has it once, and its {first:,} stamps are taken for the first "
+                f"time"
+            )
 
 
 def _column_notes(profile: Profile, types: Mapping[str, VariableType]) -> Iterator[str]:
@@ -177,7 +202,8 @@ def _column_notes(profile: Profile, types: Mapping[str, VariableType]) -> Iterat
         if column.every_ms is not None:
             every = format_duration(timedelta(milliseconds=column.every_ms))
             yield (
-                f"column {title!r} has a value about every {every} only, like a laboratory: each value keeps its stamp and "
+                f"column {title!r} has a value about every {every} only, like a laboratory: each "
+                f"value keeps its stamp and "
                 "stays in force until the next one. If it becomes known later than that, give its "
                 "delay: in a file for `alerting import "
                 f"assets`, variables: {{{column.name}: {{delay: {every}}}}}"

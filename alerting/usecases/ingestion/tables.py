@@ -1,7 +1,9 @@
-"""Import: readings and events from a source into the stores, checked as a whole before anything is written.
+"""Import: readings and events from a source into the stores, checked as a whole before anything is
+written.
 
-A source is read twice. The profile finds the contents of its columns and every bad line; only then are assets declared and rows
-written, batch by batch. Every write is idempotent, so a stopped run can be repeated unchanged, without loss or duplicates.
+A source is read twice. The profile finds the contents of its columns and every bad line; only then
+are assets declared and rows written, batch by batch. Every write is idempotent, so a stopped run
+can be repeated unchanged, without loss or duplicates.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,9 +44,11 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True)
 class ImportResult:
-    """Result of an import. Of the good `rows`, `new` ones changed something; `late` of these came after their time was evaluated.
+    """Result of an import. Of the good `rows`, `new` ones changed something; `late` of these came
+    after their time was evaluated.
 
-    `bad_quality`, `uncertain`: samples with this quality in their source. `notes` are sentences for people.
+    `bad_quality`, `uncertain`: samples with this quality in their source. `notes` are sentences for
+    people.
     """
 
     source: str
@@ -69,13 +73,15 @@ class ImportResult:
 def refuse_line(line: BadLine) -> None:
     """Refuse a bad line that the check has not found. Raises UserError."""
     raise UserError(
-        f"line {line}; it was not bad when the file was checked, so the file is being changed: import it again"
+        f"line {line}; it was not bad when the file was checked, so the file is being changed: "
+        f"import it again"
     )
 
 
 @dataclass(frozen=True)
 class CheckedReadings:
-    """Readings that were checked as a whole and can be written. `changes`: assets that are new or get new variables."""
+    """Readings that were checked as a whole and can be written. `changes`: assets that are new or
+    get new variables."""
 
     source: ReadingSource
     plant: IngestionPorts
@@ -111,8 +117,9 @@ def check_readings(
 ) -> CheckedReadings:
     """Read a whole file and determine its columns, without a write.
 
-    A column of a declared variable gets its name and type; the type of a new one is inferred over the whole file. Raises
-    UserError if a line is bad and there is no `reject` for it, if no good line is left, or if the new declarations are not valid.
+    A column of a declared variable gets its name and type; the type of a new one is inferred over
+    the whole file. Raises UserError if a line is bad and there is no `reject` for it, if no good
+    line is left, or if the new declarations are not valid.
     """
     source.keep_names(units_by_name(plant.assets.all()))
     profile = source.profile(progress, stop_early=reject is None)
@@ -190,9 +197,10 @@ def check_events(
 ) -> CheckedEvents:
     """Read a whole file of events, without a write.
 
-    `duration` is that of the event types; without it, a stored type keeps its own, and a new one is lasting if the file has a
-    column for ends. `delay`: after which time events of these types are known; without it a stored type keeps its own. Raises the
-    same UserError as `check_readings`, and UserError if a stored type is contradicted.
+    `duration` is that of the event types; without it, a stored type keeps its own, and a new one is
+    lasting if the file has a column for ends. `delay`: after which time events of these types are
+    known; without it a stored type keeps its own. Raises the same UserError as `check_readings`,
+    and UserError if a stored type is contradicted.
     """
     profile = source.profile(progress, stop_early=reject is None)
     _refuse_empty(source, profile)

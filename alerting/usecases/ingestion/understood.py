@@ -9,10 +9,12 @@ from alerting.definitions.assets import VariableType
 
 @dataclass(frozen=True)
 class FileForm:
-    """Format of a file. None where it does not apply: a Parquet file has no separator, a table of assets no time.
+    """Format of a file. None where it does not apply: a Parquet file has no separator, a table of
+    assets no time.
 
-    `time_columns` are two if date and time are separate, none if the rows of a `sequence` without stamps are this far apart, in
-    their order. `zone` is that of stamps without a zone, `zone_from` its reason.
+    `time_columns` are two if date and time are separate, none if the rows of a `sequence` without
+    stamps are this far apart, in their order. `zone` is that of stamps without a zone, `zone_from`
+    its reason.
     """
 
     encoding: str | None = None
@@ -29,9 +31,10 @@ class FileForm:
 class UnderstoodColumn:
     """One column: `title` as the file writes it, `name` of the variable or attribute.
 
-    `values` counts good cells, `missing` empty ones, `bad` those that do not hold a value; `bad_cells` are the most frequent of
-    these with their counts, `first_bad` the first ones with their lines. `every_s` (s) is the usual distance of values if it is
-    much longer than that of the lines. `new` is true if no asset has declared the variable before.
+    `values` counts good cells, `missing` empty ones, `bad` those that do not hold a value;
+    `bad_cells` are the most frequent of these with their counts, `first_bad` the first ones with
+    their lines. `every_s` (s) is the usual distance of values if it is much longer than that of the
+    lines. `new` is true if no asset has declared the variable before.
     """
 
     title: str
@@ -49,7 +52,8 @@ class UnderstoodColumn:
 
 @dataclass(frozen=True)
 class Understood:
-    """A file as it will be imported. `lines` are all lines below the header, `rows` the good ones; `notes` are sentences."""
+    """A file as it will be imported. `lines` are all lines below the header, `rows` the good ones;
+    `notes` are sentences."""
 
     source: str
     form: FileForm

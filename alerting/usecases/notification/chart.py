@@ -1,4 +1,5 @@
-"""The chart of an episode: the readings of its variable, or its risk, around the raise, up to the present."""
+"""The chart of an episode: the readings of its variable, or its risk, around the raise, up to the
+present."""
 
 from datetime import datetime, timedelta
 from itertools import islice
@@ -70,10 +71,11 @@ def draw_report(platform: DeliveryPorts, id: str, language: Language = ENGLISH) 
 def chart_of(
     platform: ChartPorts, episode: Episode, now: datetime, language: Language = ENGLISH
 ) -> EpisodeChart | None:
-    """Return the chart from an hour before the raise (more if readings are rare) to now or the end; None without numbers.
+    """Return the chart from an hour before the raise (more if readings are rare) to now or the end;
+    None without numbers.
 
-    For a model's episode: the risk with its threshold, the variable of the problem with its limit, and each variable that the
-    advice changes with the advised value. The number of readings is
+    For a model's episode: the risk with its threshold, the variable of the problem with its limit,
+    and each variable that the advice changes with the advised value. The number of readings is
     bounded; if there are more, the chart shows the newest part and `cut` states it.
     """
     revision = next(
@@ -126,7 +128,8 @@ def _advised(episode: Episode) -> dict[str, float]:
 
 
 def _over_at(episode: Episode) -> datetime | None:
-    """Return the instant after which nothing more can belong to the episode; None while it is open."""
+    """Return the instant after which nothing more can belong to the episode; None while it is
+    open."""
     if episode.closed_at is None:
         return None
     predicted_until = episode.valid_until if episode.is_prediction else None
@@ -141,7 +144,8 @@ def _start(
     stop: datetime,
     language: Language,
 ) -> tuple[datetime, str]:
-    """Return the start of the chart, and a note on what is left out to bound the number of readings."""
+    """Return the start of the chart, and a note on what is left out to bound the number of
+    readings."""
     if variable is None:
         return max(raised - _BEFORE[1], stop - _LONGEST), ""
     before, pace = _BEFORE[0], timedelta(0)
@@ -239,7 +243,8 @@ def _risk(platform: ChartPorts, episode: Episode, start: datetime, stop: datetim
 def _scores(
     platform: ChartPorts, episode: Episode, start: datetime, stop: datetime
 ) -> tuple[Millis, Numbers, timedelta] | None:
-    """Return the instants (ms) of the scores, the scores, and the usual time between two; None without any."""
+    """Return the instants (ms) of the scores, the scores, and the usual time between two; None
+    without any."""
     scores = platform.scores.between(
         episode.definition, start, stop + timedelta(milliseconds=1), episode.asset
     )

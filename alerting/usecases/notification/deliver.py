@@ -1,4 +1,5 @@
-"""Deliver due notifications: claim, deliver, record. Delivery is at least once, with a key that never changes."""
+"""Deliver due notifications: claim, deliver, record. Delivery is at least once, with a key that
+never changes."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -31,21 +32,25 @@ from alerting.usecases.notification.summaries import summarise, waits_for_others
 __all__ = ["DeliveryCounts", "deliver_due", "deliver_now", "message", "retry", "send_test"]
 _log = id_logger(__name__)
 PAGE, SMALL_PAGE = 100, 10
-"""Notifications claimed at once: few at first and from slow recipients, for the claims of a killed process hold them back."""
+"""Notifications claimed at once: few at first and from slow recipients, for the claims of a killed
+process hold them back."""
 BATCH_LASTS = timedelta(seconds=1)
-"""Time after a claim within which its deliveries begin. The others are released; so a killed process repeats few."""
+"""Time after a claim within which its deliveries begin. The others are released; so a killed
+process repeats few."""
 CLAIM = timedelta(minutes=2)
-"""Time for which a claim belongs to the process that made it: longer than that and all time-outs of a delivery together."""
+"""Time for which a claim belongs to the process that made it: longer than that and all time-outs of
+a delivery together."""
 SILENT_AFTER = 3
-"""Failures in a row after which a channel is skipped for the rest of the round, so that it does not delay the others."""
+"""Failures in a row after which a channel is skipped for the rest of the round, so that it does not
+delay the others."""
 
 
 @dataclass
 class DeliveryCounts:
     """Counts of one round of deliveries.
 
-    `announced`: notifications that time made due, such as repeats and escalations; `postponed`: not tried, because their channel
-    had just failed several times in a row.
+    `announced`: notifications that time made due, such as repeats and escalations; `postponed`: not
+    tried, because their channel had just failed several times in a row.
     """
 
     sent: int = 0
@@ -91,7 +96,8 @@ class _Round:
 
 @log_run()
 def deliver_due(platform: DeliveryPorts, now: datetime) -> DeliveryCounts:
-    """End shelves, add the notifications that time made due, then try every due notification once."""
+    """End shelves, add the notifications that time made due, then try every due notification
+    once."""
     edited = ("routes", "shelves")
     record_document_faults(platform.platform_alerts, platform.documents.faulty(edited), now, edited)
     tend_shelves(platform, now)
@@ -107,7 +113,8 @@ def deliver_now(platform: DeliveryPorts, now: datetime) -> DeliveryCounts:
 
 
 def _deliver_pages(current_round: _Round) -> DeliveryCounts:
-    """Deliver what is due, page by page. Every notification of a page is no longer due after it, or belongs to the next one."""
+    """Deliver what is due, page by page. Every notification of a page is no longer due after it, or
+    belongs to the next one."""
     platform, now, limit, is_more = current_round.platform, current_round.now, SMALL_PAGE, True
     while is_more:
         due = platform.notifications.due(now, limit)
@@ -120,7 +127,8 @@ def _deliver_pages(current_round: _Round) -> DeliveryCounts:
 
 
 def _deliver_page(current_round: _Round, due: Sequence[Notification]) -> int:
-    """Deliver one page. Return how many were released, because the claim on them lasted too long."""
+    """Deliver one page. Return how many were released, because the claim on them lasted too
+    long."""
     if not due:
         return 0
     platform, now = current_round.platform, current_round.now
@@ -150,7 +158,8 @@ def _deliver_page(current_round: _Round, due: Sequence[Notification]) -> int:
 
 
 def _postponed(current_round: _Round, notification: Notification) -> Notification:
-    """Return a notification whose channel is silent. It is not tried, which does not count as an attempt."""
+    """Return a notification whose channel is silent. It is not tried, which does not count as an
+    attempt."""
     current_round.counts.postponed += 1
     pause = retry_delay(notification.attempts + 1, notification.key)
     return replace(notification, next_attempt_at=current_round.now + pause)
@@ -161,7 +170,8 @@ def _deliver(
 ) -> Change:
     """Try one notification. Return the change that records the result.
 
-    A success counts in any case, a failure only while the claim is ours: another process may have delivered it by now.
+    A success counts in any case, a failure only while the claim is ours: another process may have
+    delivered it by now.
     """
     platform, counts = current_round.platform, current_round.counts
     failure = _attempt(
@@ -243,9 +253,11 @@ def _conflicts(episodes: Episodes, episode: Episode) -> Sequence[str]:
 def _attempt(
     platform: RoutePorts, name: str, composed: Callable[[], Message]
 ) -> DeliveryFailed | None:
-    """Compose one message, clean its texts, and send it by its channel. Return the failure, None without one.
+    """Compose one message, clean its texts, and send it by its channel. Return the failure, None
+    without one.
 
-    A fault of a document, a channel or a library concerns this message only and never stops the others.
+    A fault of a document, a channel or a library concerns this message only and never stops the
+    others.
     """
     channel = platform.channels.get(name)
     if channel is None:
@@ -264,7 +276,8 @@ def _attempt(
 
 
 def _clean_message(original: Message) -> Message:
-    """Return the message for any channel: without control characters and direction marks in texts from documents."""
+    """Return the message for any channel: without control characters and direction marks in texts
+    from documents."""
     links = tuple(replace(link, label=clean_line(link.label)) for link in original.links)
     payload = clean(original.payload)
     return replace(
@@ -277,7 +290,8 @@ def _clean_message(original: Message) -> Message:
 
 
 def retry(platform: MutingPorts, id: str, actor: str, now: datetime) -> int:
-    """Make dead letters due again: the one of this id, or with `all` all of them; their keys stay. Return how many.
+    """Make dead letters due again: the one of this id, or with `all` all of them; their keys stay.
+    Return how many.
 
     Raises UserError if there is no such dead letter.
     """
@@ -293,10 +307,12 @@ def retry(platform: MutingPorts, id: str, actor: str, now: datetime) -> int:
 
 
 def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> dict[str, str]:
-    """Send a test message through a route or a channel, at once. Return `sent` or the fault by channel.
+    """Send a test message through a route or a channel, at once. Return `sent` or the fault by
+    channel.
 
-    A message that was sent is stored as delivered, because the channel has answered. One that failed is not tried again. Raises
-    UserError if there is neither a route nor a channel of this name.
+    A message that was sent is stored as delivered, because the channel has answered. One that
+    failed is not tried again. Raises UserError if there is neither a route nor a channel of this
+    name.
     """
     route = next((r for r in read_routes(platform.routes)[0] if r.name == name), None)
     channels = channels_of(route) if route else [name] if name in platform.channels else []
@@ -311,7 +327,8 @@ def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
             f"test:{now.isoformat()}:{channel}",
             reads.say("Test message of alerting"),
             reads.say(
-                "This is a test, sent by {person} {when}. No alarm is raised and no action is needed.",
+                "This is a test, sent by {person} {when}. No alarm is raised and no action is "
+                "needed.",
                 person=actor,
                 when=clock_time(now, now, platform.zone, reads),
             ),

@@ -95,8 +95,9 @@ def message(
 ) -> Message:
     """Return the message of one notification of an episode.
 
-    `acknowledging`: names of routes whose messages may acknowledge by a link. `now`: of its delivery; times are those of `zone`.
-    `conflicts`: sentences on open alerts of the asset with the opposite advice. The payload is for programs, and in English.
+    `acknowledging`: names of routes whose messages may acknowledge by a link. `now`: of its
+    delivery; times are those of `zone`. `conflicts`: sentences on open alerts of the asset with the
+    opposite advice. The payload is for programs, and in English.
     """
     reader = Reader(now or notification.created_at, zone, language)
     subject = _subject(episode, notification, reader)
@@ -125,7 +126,8 @@ def message(
 def content_message(
     notification: Notification, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH
 ) -> Message:
-    """Return the message of a notification that belongs to no single episode; times are those of `zone`."""
+    """Return the message of a notification that belongs to no single episode; times are those of
+    `zone`."""
     content = notification.content
     assert content is not None  # noqa: S101 - see `Notification`
     text = local_times(content.text, now, zone, language)
@@ -207,7 +209,8 @@ def _subject(episode: Episode, notification: Notification, reader: Reader) -> st
 
 
 def _end_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
-    """Return the lines of an ended episode: its duration, why it ended, and what remains to be done."""
+    """Return the lines of an ended episode: its duration, why it ended, and what remains to be
+    done."""
     happening_at = None if episode.withdrawn else episode.happening_at
     begun, ended = happening_at or episode.raised_at, episode.closed_at or reader.now
     lasted = time_range(begun, ended, reader.now, reader.zone, reader.language)
@@ -250,7 +253,8 @@ def _corrected_lines(episode: Episode, notification: Notification, reader: Reade
 
 
 def _open_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
-    """Return the lines of an open episode: what is wrong, since when, what to do; in a first notification also why."""
+    """Return the lines of an open episode: what is wrong, since when, what to do; in a first
+    notification also why."""
     lines = [*_change_lines(episode, notification, reader), *_time_lines(episode, reader)]
     if episode.phase == "expected" and notification.transition in _LATER:
         lines = _expectation_lines(episode, reader)
@@ -265,8 +269,12 @@ def _open_lines(episode: Episode, notification: Notification, reader: Reader) ->
 
 
 def _time_lines(episode: Episode, reader: Reader) -> list[str]:
-    """Return since when it is open, and until when its problem is expected, or that it was predicted."""
-    since = f"{reader.clock(episode.raised_at)} ({distance(episode.raised_at, reader.now, reader.language)})"
+    """Return since when it is open, and until when its problem is expected, or that it was
+    predicted."""
+    since = (
+        f"{reader.clock(episode.raised_at)} "
+        f"({distance(episode.raised_at, reader.now, reader.language)})"
+    )
     expected = (
         episode.valid_until
         if episode.is_prediction and episode.valid_until != episode.raised_at
@@ -284,8 +292,12 @@ def _time_lines(episode: Episode, reader: Reader) -> list[str]:
 
 
 def _expectation_lines(episode: Episode, reader: Reader) -> list[str]:
-    """Return what was predicted at the raise, whose "within 30 min" and risk are those of then, and until when it is expected."""
-    since = f"{reader.clock(episode.raised_at)} ({distance(episode.raised_at, reader.now, reader.language)})"
+    """Return what was predicted at the raise, whose "within 30 min" and risk are those of then, and
+    until when it is expected."""
+    since = (
+        f"{reader.clock(episode.raised_at)} "
+        f"({distance(episode.raised_at, reader.now, reader.language)})"
+    )
     lines = [
         reader.say(
             "Predicted {when}: {reason}", when=since, reason=reader.full(episode.evaluation.reason)
@@ -299,7 +311,8 @@ def _expectation_lines(episode: Episode, reader: Reader) -> list[str]:
 
 
 def _computed_at(episode: Episode, notification: Notification, reader: Reader) -> str | None:
-    """Return the time of the reasons and the advice; None where the message is about that very instant."""
+    """Return the time of the reasons and the advice; None where the message is about that very
+    instant."""
     at = reasons_at(episode)
     return (
         None
@@ -338,7 +351,8 @@ def _reason_lines(episode: Episode, notification: Notification, reader: Reader) 
 
 
 def _advice_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
-    """Return the advice: the next step first, then the other advice of the model or the engineer, and when it is meant."""
+    """Return the advice: the next step first, then the other advice of the model or the engineer,
+    and when it is meant."""
     advice, action = advice_shown(episode), episode.guidance.get("action")
     step, when = what_to_do(episode), _computed_at(episode, notification, reader)
     text = "" if step is None else reader.language.translate(step)
@@ -374,7 +388,8 @@ _DETAILS: Mapping[TransitionKind, Callable[[Episode, Notification, Reader], list
 
 
 def _change_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
-    """Return the lines on what is wrong: as it was when the notification became due, and what has changed since."""
+    """Return the lines on what is wrong: as it was when the notification became due, and what has
+    changed since."""
     severity, changes = (
         stated_severity(episode, notification),
         [t.reason for t in episode.transitions if t.kind == "severity"],

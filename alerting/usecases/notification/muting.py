@@ -1,6 +1,8 @@
-"""Muting by shelves and suppression, which take effect and end without an operator, and the notifications due when it ends.
+"""Muting by shelves and suppression, which take effect and end without an operator, and the
+notifications due when it ends.
 
-Muting is recorded on the episode (`muted_by`). After a crash or a race between any two writes the next round completes the rest.
+Muting is recorded on the episode (`muted_by`). After a crash or a race between any two writes the
+next round completes the rest.
 """
 
 from collections import defaultdict
@@ -46,7 +48,8 @@ class MuteReason:
 def tend_shelves(
     platform: MutingPorts, now: datetime, definition: str | None = None, asset: str | None = None
 ) -> int:
-    """End shelves whose time is over, send reminders of those about to end, and notify once of episodes still open after one.
+    """End shelves whose time is over, send reminders of those about to end, and notify once of
+    episodes still open after one.
 
     For all targets, or for one. Return how many episodes caused notifications. Idempotent.
     """
@@ -72,7 +75,8 @@ def muted_now(shelves: Shelves, definition: str, asset: str, now: datetime) -> S
 def silence_now(
     platform: MutingPorts, definition: Definition | None, episode: Episode, now: datetime
 ) -> MuteReason | None:
-    """Return why an episode is muted now, None if it is not. A shelf takes precedence over suppression, which ends by itself."""
+    """Return why an episode is muted now, None if it is not. A shelf takes precedence over
+    suppression, which ends by itself."""
     return _silence(
         platform,
         definition,
@@ -98,7 +102,8 @@ def _silence(
 def silence_at_raise(
     platform: MutingPorts, definition: Definition, episode: Episode, now: datetime
 ) -> MuteReason | None:
-    """Return why a newly found episode is muted, None if it is not: a shelf, or suppression from its raise to its end (or now).
+    """Return why a newly found episode is muted, None if it is not: a shelf, or suppression from
+    its raise to its end (or now).
 
     An episode that begins and ends within suppression never causes a notification.
     """
@@ -114,7 +119,8 @@ def _shelf_silence(shelf: Shelf) -> MuteReason:
 
 
 def _suppression_silence(reason: str, now: datetime) -> MuteReason:
-    """Return the muting by suppression. Its id is the instant `now`, so that each suppressed interval is released once."""
+    """Return the muting by suppression. Its id is the instant `now`, so that each suppressed
+    interval is released once."""
     return MuteReason(
         f"{_BY_DESIGN}{now.isoformat()}",
         "suppressed",
@@ -124,7 +130,8 @@ def _suppression_silence(reason: str, now: datetime) -> MuteReason:
 
 
 def as_muted(episode: Episode, silence: MuteReason, at: datetime) -> Episode:
-    """Return the episode with the muting recorded, for the notification when muting ends. A closed episode needs none."""
+    """Return the episode with the muting recorded, for the notification when muting ends. A closed
+    episode needs none."""
     if episode.muted_by is not None:
         return episode
     requested = silence.id if episode.condition == "open" else None
@@ -140,7 +147,8 @@ def record_muting(platform: OutcomePorts, shelf: Shelf, now: datetime) -> None:
 def record_suppression(
     platform: OutcomePorts, definition: Definition, episode: Episode, now: datetime
 ) -> Episode:
-    """Record on an open episode that it is suppressed by design now, if it is. Return the stored episode."""
+    """Record on an open episode that it is suppressed by design now, if it is. Return the stored
+    episode."""
     if definition.suppression is None or episode.muted_by is not None or episode.backfilled:
         return episode
     reason = suppression_now(platform, definition, episode, now)
@@ -239,9 +247,11 @@ def withhold(
     episodes: Mapping[str, Episode],
     now: datetime,
 ) -> tuple[list[Notification], int]:
-    """Mute and drop waiting notifications that must not be delivered. Return the others, and how many were dropped.
+    """Mute and drop waiting notifications that must not be delivered. Return the others, and how
+    many were dropped.
 
-    Muted: those of muted episodes, and reminders of shelves that have ended. Dropped: those that quiet hours held back too long.
+    Muted: those of muted episodes, and reminders of shelves that have ended. Dropped: those that
+    quiet hours held back too long.
     """
     silences = _silences(platform, episodes.values(), now)
     unclear = {n.episode for n in waiting if n.episode in silences or n.postponed_by == "quiet"}

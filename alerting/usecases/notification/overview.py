@@ -1,4 +1,5 @@
-"""Overview of notifications: every route with its channels, waiting notifications, dead letters; and the test of a route."""
+"""Overview of notifications: every route with its channels, waiting notifications, dead letters;
+and the test of a route."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -21,7 +22,8 @@ _SHOWN = 100
 
 @dataclass(frozen=True)
 class ChannelStatus:
-    """One channel, over all routes. `last_delivery`: None if there was none since `RoutesOverview.since`."""
+    """One channel, over all routes. `last_delivery`: None if there was none since
+    `RoutesOverview.since`."""
 
     name: str
     configured: bool
@@ -32,9 +34,11 @@ class ChannelStatus:
 
 @dataclass(frozen=True)
 class RouteStatus:
-    """One route. `channels`: its own, then those of its escalation only; `quiet_until`: None outside quiet hours.
+    """One route. `channels`: its own, then those of its escalation only; `quiet_until`: None
+    outside quiet hours.
 
-    `last_heartbeat`: when its last heartbeat was delivered, by channel; absent without any since `RoutesOverview.since`.
+    `last_heartbeat`: when its last heartbeat was delivered, by channel; absent without any since
+    `RoutesOverview.since`.
     """
 
     route: Route
@@ -46,7 +50,8 @@ class RouteStatus:
 
 @dataclass(frozen=True)
 class RoutesOverview:
-    """Overview at an instant. `faulty`: unused routes with their faults; `more_waiting`: not all waiting messages are listed."""
+    """Overview at an instant. `faulty`: unused routes with their faults; `more_waiting`: not all
+    waiting messages are listed."""
 
     at: datetime
     since: datetime

@@ -41,7 +41,8 @@ def notification_payload(episode: Episode, notification: Notification) -> dict[s
 
 
 def stated_severity(episode: Episode, notification: Notification) -> Severity:
-    """Return the severity to state. A raise and a rise state the severity of their own instant, also if it has changed since."""
+    """Return the severity to state. A raise and a rise state the severity of their own instant,
+    also if it has changed since."""
     states_its_instant = notification.transition in ("raised", "severity_rose")
     return (
         notification.severity if states_its_instant and notification.severity else episode.severity
@@ -49,7 +50,8 @@ def stated_severity(episode: Episode, notification: Notification) -> Severity:
 
 
 def _advice_payload(advice: RecommendationResult) -> dict[str, Any]:
-    """Return a recommendation for programs: each change with its variable, settings and unit, and the risk before and after."""
+    """Return a recommendation for programs: each change with its variable, settings and unit, and
+    the risk before and after."""
     return {
         "message": advice.message,
         "background": advice.background,

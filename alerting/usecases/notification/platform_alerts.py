@@ -1,4 +1,5 @@
-"""Notifications of faults of the platform itself: by the routes that ask for them, or else to the log."""
+"""Notifications of faults of the platform itself: by the routes that ask for them, or else to the
+log."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,7 +14,8 @@ from alerting.usecases.notification.messages import content_message
 
 DEFAULT_CHANNEL = "log"
 _LOOK_BACK = timedelta(days=2)
-"""Recipients are notified of the end of a fault up to this long after it, in case no process ran before."""
+"""Recipients are notified of the end of a fault up to this long after it, in case no process ran
+before."""
 
 
 def platform_notifications(
@@ -42,7 +44,8 @@ def record_outage(
     notified: Iterable[tuple[str, str | None]],
     now: datetime,
 ) -> None:
-    """Store an outage of the database that is over, with the messages that were sent; their recipients get its end."""
+    """Store an outage of the database that is over, with the messages that were sent; their
+    recipients get its end."""
     opened = [_opening_message(alert, channel, route, now) for channel, route in notified]
     sent = [
         replace(n, status="sent", next_attempt_at=None, attempts=1, delivered_at=now)
@@ -54,7 +57,8 @@ def record_outage(
 
 
 def was_engineer_notified(platform: DeliveryPorts) -> bool:
-    """Return whether a message on an open fault was sent. The log tells nobody, unless it is the only channel."""
+    """Return whether a message on an open fault was sent. The log tells nobody, unless it is the
+    only channel."""
     channels = [
         name for name in platform.channels if name != DEFAULT_CHANNEL or len(platform.channels) == 1
     ]
@@ -78,7 +82,8 @@ def opening_keys(platform: DeliveryPorts) -> list[str]:
 def platform_recipients(
     platform: RoutePorts, routes: Sequence[Route], now: datetime
 ) -> list[tuple[str, str | None]]:
-    """Return the channels to notify, with their routes. Routes in quiet hours or off shift notify later."""
+    """Return the channels to notify, with their routes. Routes in quiet hours or off shift notify
+    later."""
     asked = [route for route in routes if route.platform]
     if not asked:
         return [(DEFAULT_CHANNEL, None)] if DEFAULT_CHANNEL in platform.channels else []
@@ -90,7 +95,7 @@ def platform_recipients(
 
 
 def _key(what: str, alert: PlatformAlert, channel: str) -> str:
-    return f"{what}:{alert.kind.replace(' ', '-')}:{alert.subject}:{alert.opened_at.isoformat()}:{channel}"
+    return f"{what}:{alert.kind.replace(' ', '-')}:{alert.subject}:{alert.opened_at.isoformat()}:{channel}"  # noqa: E501
 
 
 def _opening_message(

@@ -34,7 +34,8 @@ class RoutePlan:
 
 
 def read_routes(stored: Routes) -> tuple[list[Route], dict[str, list[str]]]:
-    """Return the valid routes, and the faults of the others by name. A faulty route does not stop the others."""
+    """Return the valid routes, and the faults of the others by name. A faulty route does not stop
+    the others."""
     return read_each(stored.documents(), parse_route)
 
 
@@ -44,7 +45,8 @@ def language_of(route: Route | None, usual: LanguageCode) -> Language:
 
 
 def check_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[Route]:
-    """Read documents and check them against the configured channels. Raises UserError with the faults of all of them."""
+    """Read documents and check them against the configured channels. Raises UserError with the
+    faults of all of them."""
     good, refusals = [], []
     for document in documents:
         try:
@@ -128,7 +130,8 @@ def raise_notifications(
     reason: str,
     now: datetime,
 ) -> tuple[Notification, ...]:
-    """Return the notifications of a new episode. They state the highest severity so far, also if it has fallen since.
+    """Return the notifications of a new episode. They state the highest severity so far, also if it
+    has fallen since.
 
     `existing`: among its earlier notifications of the asset a flood is looked for.
     """
@@ -147,7 +150,8 @@ def worse_notifications(
     episode: Episode,
     now: datetime,
 ) -> tuple[Notification, ...]:
-    """Return the notifications of a severity that has just risen, to the recipients of this severity."""
+    """Return the notifications of a severity that has just risen, to the recipients of this
+    severity."""
     to_notify = recipients_now(platform, definition, episode.asset, episode.severity, now)
     return _notifications_by_route(
         definition, episode, existing.of_episode(episode.id), to_notify, "worse", "", now
@@ -162,7 +166,8 @@ def change_notifications(
     reason: str,
     now: datetime,
 ) -> tuple[Notification, ...]:
-    """Return the notifications of a change of an episode, to the recipients of its earlier ones, whatever the routes.
+    """Return the notifications of a change of an episode, to the recipients of its earlier ones,
+    whatever the routes.
 
     They keep the route of the earlier ones, which states their language.
     """
@@ -182,7 +187,8 @@ def timed_notifications(
     routes: Sequence[Route],
     now: datetime,
 ) -> tuple[Notification, ...]:
-    """Return the notifications that time makes due: of a risen severity, escalations, repeats. `sent`: those so far."""
+    """Return the notifications that time makes due: of a risen severity, escalations, repeats.
+    `sent`: those so far."""
     to_notify = recipients(
         definition, episode.asset, episode.severity, routes, sorted(platform.channels), now
     )
@@ -239,7 +245,8 @@ def _unknown_channels(route: Route, configured: Sequence[str]) -> list[Fault]:
 def correct_if_known_late(
     changes: EpisodeChanges, definition: Definition, episode: Episode, as_of: datetime
 ) -> None:
-    """Add the correction, once. None while a continuation is happening: its recipients know it already."""
+    """Add the correction, once. None while a continuation is happening: its recipients know it
+    already."""
     if not is_known_late(episode) or episode.closed_at is None or episode.outcome_record is None:
         return
     following = changes.find(episode.definition, episode.asset, start=episode.closed_at, end=as_of)

@@ -46,7 +46,8 @@ def _of_open_episodes(
 def _heartbeats(
     platform: MutingPorts, routes: Sequence[Route], now: datetime
 ) -> list[Notification]:
-    """Return one heartbeat for each whole multiple of the period; heartbeats missed during an outage are not sent later."""
+    """Return one heartbeat for each whole multiple of the period; heartbeats missed during an
+    outage are not sent later."""
     beats = {
         f"heartbeat:{route.name}:{format_duration(every)}:{(now - _EPOCH) // every}:{channel}": (
             route.name,
@@ -75,7 +76,8 @@ def _heartbeats(
             dead=dead,
         )
         following = reads.say(
-            "The next such message comes in {duration} (route {route}); if it does not, check the platform.",
+            "The next such message comes in {duration} (route {route}); if it does not, check the "
+            "platform.",
             duration=reads.duration(every),
             route=name,
         )

@@ -1,4 +1,5 @@
-"""Flood summaries and digests: one message instead of many notifications that a flood or an outage holds back."""
+"""Flood summaries and digests: one message instead of many notifications that a flood or an outage
+holds back."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -26,10 +27,11 @@ def waits_for_others(notification: Notification) -> bool:
 
 
 def summarise(platform: MutingPorts, now: datetime) -> int:
-    """Store one message per flood (asset, channel and slot) that is over, and one digest per channel. Return how many.
+    """Store one message per flood (asset, channel and slot) that is over, and one digest per
+    channel. Return how many.
 
-    A digest contains all that waits for one, as soon as the first has waited long enough. The message and the state of its
-    members are written together.
+    A digest contains all that waits for one, as soon as the first has waited long enough. The
+    message and the state of its members are written together.
     """
     waiting = [n for n in platform.notifications.waiting() if waits_for_others(n)]
     episodes = platform.episodes.get_many({n.episode for n in waiting if n.episode})
@@ -46,7 +48,8 @@ def summarise(platform: MutingPorts, now: datetime) -> int:
 
 
 def _write(platform: MutingPorts, members: Sequence[Member], now: datetime) -> bool:
-    """Store the message of these members. Return False if another process has changed one of them meanwhile."""
+    """Store the message of these members. Return False if another process has changed one of them
+    meanwhile."""
     first = members[0][1]
     route = next(
         (route for route in read_routes(platform.routes)[0] if route.name == first.route), None

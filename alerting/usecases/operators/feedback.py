@@ -1,4 +1,5 @@
-"""Feedback of operators: right, wrong, "I acted on it". Feedback is stored for ever, and updates the outcome."""
+"""Feedback of operators: right, wrong, "I acted on it". Feedback is stored for ever, and updates
+the outcome."""
 
 from dataclasses import replace
 
@@ -16,8 +17,9 @@ from alerting.usecases.notification.routes import correct_if_known_late
 def give_feedback(platform: OperatorPorts, given: Feedback, once: str | None = None) -> Episode:
     """Append the feedback of an operator to an episode and determine its outcome again.
 
-    `given.episode` may be the unique beginning of an id. Of several answers at the same time with the same text `once` one is
-    stored. Raises UserError for an empty answer, and NotFound for an unknown episode.
+    `given.episode` may be the unique beginning of an id. Of several answers at the same time with
+    the same text `once` one is stored. Raises UserError for an empty answer, and NotFound for an
+    unknown episode.
     """
     feedback = replace(given, episode=find_episode(platform.episodes, given.episode).id)
     if not (
@@ -25,7 +27,8 @@ def give_feedback(platform: OperatorPorts, given: Feedback, once: str | None = N
     ):
         raise UserError(
             translatable(
-                "the feedback is empty: give a verdict, an action, a comment, or whether you followed the recommendation"
+                "the feedback is empty: give a verdict, an action, a comment, or whether you "
+                "followed the recommendation"
             )
         )
     if feedback.action and not feedback.acted:
@@ -34,7 +37,8 @@ def give_feedback(platform: OperatorPorts, given: Feedback, once: str | None = N
         )
     if feedback.recommendation_taken in ("yes", "partly", "other") and not feedback.acted:
         raise UserError(
-            f"recommendation_taken {feedback.recommendation_taken} says that you acted; set acted (--acted) too"
+            f"recommendation_taken {feedback.recommendation_taken} says that you acted; set acted "
+            f"(--acted) too"
         )
     if feedback.acted_at is not None and feedback.acted_at > feedback.at:
         raise UserError(
@@ -55,7 +59,8 @@ def give_feedback(platform: OperatorPorts, given: Feedback, once: str | None = N
 
 
 def _record_on_episode(log: FeedbackLog, episode: Episode, feedback: Feedback) -> Episode:
-    """Return the episode with the feedback of the log. After a crash between log and episode the next feedback completes it."""
+    """Return the episode with the feedback of the log. After a crash between log and episode the
+    next feedback completes it."""
     parts = [VERDICT_NAMES[feedback.verdict]] if feedback.verdict else []
     parts += [translatable("acted")] * feedback.acted + [translatable("commented")] * bool(
         feedback.comment

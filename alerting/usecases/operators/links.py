@@ -1,4 +1,5 @@
-"""Feedback by a link in a message: sealed grants, each for one answer of one recipient to one episode, for a short time."""
+"""Feedback by a link in a message: sealed grants, each for one answer of one recipient to one
+episode, for a short time."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -21,7 +22,8 @@ LABELS: Mapping[Purpose, str] = {
 
 
 def open_link(platform: OperatorPorts, token: str) -> tuple[Grant, Episode]:
-    """Return the grant and the episode of a link, without a change. Raises LinkRefused for an invalid link."""
+    """Return the grant and the episode of a link, without a change. Raises LinkRefused for an
+    invalid link."""
     if platform.links is None:
         raise LinkRefused(translatable("feedback links are switched off"))
     grant = platform.links.read(token)
@@ -33,7 +35,8 @@ def open_link(platform: OperatorPorts, token: str) -> tuple[Grant, Episode]:
 
 
 def has_answered(grant: Grant, episode: Episode) -> bool:
-    """Return whether the recipient has given this answer already: an action, or the same verdict as the last one."""
+    """Return whether the recipient has given this answer already: an action, or the same verdict as
+    the last one."""
     if grant.purpose == "acknowledge":
         return episode.acknowledged is not None and episode.acknowledged.actor == _name(grant)
     answers = _answers_of(grant, episode)
@@ -49,15 +52,20 @@ def use_link(
     """Give the one answer of the link, or acknowledge. Idempotent.
 
     `taken`: whether the recommendation was followed, in an answer that the recipient has acted.
-    Raises LinkRefused for an invalid link, and UserError for an alert that can no longer be acknowledged.
+    Raises LinkRefused for an invalid link, and UserError for an alert that can no longer be
+    acknowledged.
     """
     grant, episode = open_link(platform, token)
     if has_answered(grant, episode):
         return episode
     if grant.purpose == "acknowledge":
         return acknowledge(platform, episode.id, Actor(_name(grant), "operator"), at)
-    # Earlier answers are part of the key of a new one; concurrent uses of a link see the same earlier answers and share a key.
-    once = f"{grant.episode} {grant.recipient} {grant.purpose} after {len(_answers_of(grant, episode))}"
+    # Earlier answers are part of the key of a new one; concurrent uses of a link see the same
+    # earlier answers and share a key.
+    once = (
+        f"{grant.episode} {grant.recipient} {grant.purpose} after "
+        f"{len(_answers_of(grant, episode))}"
+    )
     verdict = None if grant.purpose == "acted" else grant.purpose
     followed = taken if verdict is None else None
     feedback = Feedback(
@@ -74,7 +82,8 @@ def revoke_links(
     made_until: datetime,
     at: datetime,
 ) -> None:
-    """Revoke the links made until an instant: of an episode, a recipient, both, or with (None, None) all of them."""
+    """Revoke the links made until an instant: of an episode, a recipient, both, or with (None,
+    None) all of them."""
     chosen = find_episode(platform.episodes, episode).id if episode is not None else None
     platform.revocations.revoke(chosen, recipient, made_until)
     what = " of ".join(name for name in (chosen or "all episodes", recipient or "all recipients"))

@@ -1,4 +1,5 @@
-"""Reported misses: "you should have told me". They are stored for ever, and enter reports and the labels of trainings."""
+"""Reported misses: "you should have told me". They are stored for ever, and enter reports and the
+labels of trainings."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -25,10 +26,11 @@ def report_miss(
     actor: Actor,
     at: datetime,
 ) -> ReportedMiss:
-    """Store that a definition should have raised an alert for a problem at `missed_at`; return the stored miss. Idempotent.
+    """Store that a definition should have raised an alert for a problem at `missed_at`; return the
+    stored miss. Idempotent.
 
-    Raises NotFound for an unknown definition, and UserError for an asset that it does not watch, a time in the future, and a
-    time for which it did raise an alert.
+    Raises NotFound for an unknown definition, and UserError for an asset that it does not watch, a
+    time in the future, and a time for which it did raise an alert.
     """
     permit("confirm", actor.role)
     definition = _require_definition(platform, name)
@@ -38,7 +40,8 @@ def report_miss(
     if (warned := _covering(platform.episodes, definition, asset, missed_at)) is not None:
         raise UserError(
             translatable(
-                "{definition} did raise an alert on {asset} for that time: episode {id} of {start}; answer that one "
+                "{definition} did raise an alert on {asset} for that time: episode {id} of "
+                "{start}; answer that one "
                 "(alerting feedback {id})",
                 definition=name,
                 asset=asset,
@@ -106,7 +109,8 @@ def _faults(
 def _covering(
     episodes: Episodes, definition: Definition, asset: str, at: datetime
 ) -> Episode | None:
-    """Return an episode with notifications that was open at an instant, or predicted it; None without one."""
+    """Return an episode with notifications that was open at an instant, or predicted it; None
+    without one."""
     window = definition.window.until if definition.problem is not None else timedelta(0)
     for episode in reversed(
         episodes.find(definition.name, asset, end=at + datetime.resolution, limit=20)

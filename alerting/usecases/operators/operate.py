@@ -1,4 +1,5 @@
-"""Actions of operators: acknowledge, confirm, shelve, comment, assign. Each is one compare-and-set and an audit entry."""
+"""Actions of operators: acknowledge, confirm, shelve, comment, assign. Each is one compare-and-set
+and an audit entry."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -45,9 +46,11 @@ class Actor:
 
 @dataclass(frozen=True)
 class OperatorState:
-    """Operator state of an episode: flags, their ISA-18.2 name, its shelf, and whether it was first-out of several.
+    """Operator state of an episode: flags, their ISA-18.2 name, its shelf, and whether it was
+    first-out of several.
 
-    `suppressed`: why it is suppressed by design; `unknown`: states of its line that cannot be known and do not suppress.
+    `suppressed`: why it is suppressed by design; `unknown`: states of its line that cannot be known
+    and do not suppress.
     """
 
     flags: Flags
@@ -61,7 +64,8 @@ class OperatorState:
 def acknowledge(
     platform: MutingPorts, id: str, actor: Actor, at: datetime, note: str = ""
 ) -> Episode:
-    """Acknowledge an alarm. The first acknowledgement is stored. Condition and evaluation do not change."""
+    """Acknowledge an alarm. The first acknowledgement is stored. Condition and evaluation do not
+    change."""
 
     def record(episode: Episode, _: EpisodeChanges) -> Episode:
         move(operator_state(platform, episode, at).flags, "acknowledge")
@@ -80,7 +84,8 @@ def confirm(
     did: str = "",
     acted_at: datetime | None = None,
 ) -> Episode:
-    """Record an action on an alarm: feedback `acted`, and acknowledgement. Raises UserError for an action in the future."""
+    """Record an action on an alarm: feedback `acted`, and acknowledgement. Raises UserError for an
+    action in the future."""
     permit("confirm", actor.role)
     episode = find_episode(platform.episodes, id)
     move(operator_state(platform, episode, at).flags, "confirm")
@@ -99,7 +104,8 @@ def confirm(
 
 
 def close(platform: MutingPorts, id: str, actor: Actor, at: datetime, reason: str) -> Episode:
-    """Close by hand an alert whose problem has come, when no reading shows whether it goes on; notify its recipients.
+    """Close by hand an alert whose problem has come, when no reading shows whether it goes on;
+    notify its recipients.
 
     Raises UserError without a reason, and while readings show the problem: that alert ends with it.
     """
@@ -124,14 +130,16 @@ def _require_unknown(platform: EpisodePorts, episode: Episode, at: datetime) -> 
     if progress is None:
         raise UserError(
             translatable(
-                "only an alert whose predicted problem has come can be closed by hand; the others end by themselves"
+                "only an alert whose predicted problem has come can be closed by hand; the others "
+                "end by themselves"
             )
         )
     if progress.is_known:
         what = progress.message.rstrip(".")
         raise UserError(
             translatable(
-                "it ends by itself with its problem, which still goes on: {what}; to mute it: alerting shelf add",
+                "it ends by itself with its problem, which still goes on: {what}; to mute it: "
+                "alerting shelf add",
                 what=what,
             )
         )
@@ -178,10 +186,12 @@ def shelve(
     reason: str,
     kind: ShelfKind = "shelved",
 ) -> Shelf:
-    """Mute a definition on an asset until a time. For a target on the shelf already, the new end and reason count.
+    """Mute a definition on an asset until a time. For a target on the shelf already, the new end
+    and reason count.
 
-    Only out of service may it be without an end, until it is returned. Raises UserError without a reason, or an end in the
-    future, NotAllowed if it is longer than the role may shelve, NotFound for an unknown target.
+    Only out of service may it be without an end, until it is returned. Raises UserError without a
+    reason, or an end in the future, NotAllowed if it is longer than the role may shelve, NotFound
+    for an unknown target.
     """
     action = _START[kind]
     permit(action, actor.role)
@@ -287,7 +297,8 @@ def target_flags(platform: MutingPorts, definition: str, asset: str, now: dateti
 def _read_line_condition(
     platform: EpisodePorts, name: str, asset: str, severity: Severity | None, now: datetime
 ) -> LineCondition:
-    """Return the suppression by the newest revision. A severity in `still_notify` is not suppressed."""
+    """Return the suppression by the newest revision. A severity in `still_notify` is not
+    suppressed."""
     revision = platform.definitions.newest_revision(name)
     suppression = revision.definition.suppression if revision else None
     if revision is None or suppression is None or severity in suppression.still_notify:
@@ -304,7 +315,8 @@ def _act(
     change: Callable[[Episode, EpisodeChanges], Episode],
     why: str,
 ) -> Episode:
-    """Apply one permitted action to the newest version of an episode, and audit it if it changed anything."""
+    """Apply one permitted action to the newest version of an episode, and audit it if it changed
+    anything."""
     permit(action, actor.role)
     changed = False
 
@@ -330,7 +342,8 @@ def _set_acknowledged(episode: Episode, actor: Actor, at: datetime) -> Episode:
 
 
 def _write_shelf(shelves: Shelves, same: Shelf | None, wanted: Shelf) -> Shelf | None:
-    """Write a new shelf, or the one in force with the new end and reason. Return None if another process was first."""
+    """Write a new shelf, or the one in force with the new end and reason. Return None if another
+    process was first."""
     if same is None:
         return wanted if shelves.insert(wanted) else None
     remind = reminder_time(wanted.since, wanted.until)
@@ -350,7 +363,8 @@ def _require_target(platform: EpisodePorts, definition: str, asset: str) -> None
     assets = [a.name for a in matching_assets(revision.definition, platform.assets.all())]
     if asset not in assets:
         raise NotFound(
-            f"{definition!r} does not apply to {asset!r}; it applies to {', '.join(assets) or 'no known asset'}"
+            f"{definition!r} does not apply to {asset!r}; it applies to "
+            f"{', '.join(assets) or 'no known asset'}"
         )
 
 

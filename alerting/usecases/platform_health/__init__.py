@@ -1,1 +1,2 @@
-"""Health of the platform: conditions that raise its own alerts, metrics, last runs, verification of models."""
+"""Health of the platform: conditions that raise its own alerts, metrics, last runs, verification of
+models."""

@@ -1,4 +1,5 @@
-"""Check the platform itself: gather facts, and raise or resolve the platform alerts that follow from them."""
+"""Check the platform itself: gather facts, and raise or resolve the platform alerts that follow
+from them."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -35,7 +36,8 @@ _ALARMS_STAY = frozenset({WAITING, MISCALIBRATED, REFUSED, FAILED, DISK})
 
 
 def check_platform(platform: UpkeepPorts, now: datetime) -> list[PlatformFault]:
-    """Raise a platform alert for each fault found now, and resolve those that are over. Idempotent. Return the faults."""
+    """Raise a platform alert for each fault found now, and resolve those that are over. Idempotent.
+    Return the faults."""
     faults = platform_conditions(read_facts(platform, now), platform.health_limits, now)
     for kind in KINDS:
         current = {fault.subject: fault.reason for fault in faults if fault.kind == kind}
@@ -55,7 +57,8 @@ class AlarmsOff(NamedTuple):
 
 
 def alarms_off(platform: DeliveryPorts) -> AlarmsOff | None:
-    """Return whether faults of the platform keep alarms off, and whether an engineer knows; None without an open fault."""
+    """Return whether faults of the platform keep alarms off, and whether an engineer knows; None
+    without an open fault."""
     still_open = platform.platform_alerts.open()
     if not still_open:
         return None
@@ -122,7 +125,8 @@ def _at_rest(
     start: datetime,
     end: datetime,
 ) -> tuple[Interval, ...]:
-    """Return the times in which all definitions on an asset are suppressed; none if one never is."""
+    """Return the times in which all definitions on an asset are suppressed; none if one never
+    is."""
     found: list[Interval] = [(start, end)]
     for suppression in suppressions:
         if suppression is None:
@@ -136,7 +140,8 @@ def _at_rest(
 
 
 def _line(asset: str, parents: Mapping[str, str | None]) -> str:
-    """Return the outermost asset above an asset, or its own name; of a ring of parents, the last one before it closes."""
+    """Return the outermost asset above an asset, or its own name; of a ring of parents, the last
+    one before it closes."""
     passed = [asset]
     while (parent := parents.get(passed[-1])) in parents and parent not in passed:
         passed.append(str(parent))
@@ -150,7 +155,8 @@ def _fastest(asset: Asset) -> timedelta | None:
 
 
 def _registry_fault(models: Models, trained: Sequence[str]) -> str | None:
-    """Return why the registry does not answer; None if it does, or if no definition in service needs it."""
+    """Return why the registry does not answer; None if it does, or if no definition in service
+    needs it."""
     if not trained:
         return None
     try:

@@ -1,4 +1,5 @@
-"""Faults of the platform itself, decided from facts: late evaluations, stopped readings, models, disks, registry."""
+"""Faults of the platform itself, decided from facts: late evaluations, stopped readings, models,
+disks, registry."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,8 +55,8 @@ class PlatformFault(NamedTuple):
 class AssetReadings:
     """The newest reading of an asset of a target.
 
-    `sampling`: declared interval of its fastest variable. `at_rest`: times since then in which all definitions on the asset are
-    suppressed by design; they do not overlap.
+    `sampling`: declared interval of its fastest variable. `at_rest`: times since then in which all
+    definitions on the asset are suppressed by design; they do not overlap.
     """
 
     asset: str
@@ -69,9 +70,10 @@ class AssetReadings:
 class PlatformFacts:
     """Facts at one instant.
 
-    `lags`: of the most overdue definitions. `trainings`: the newest of the present question of each; `decisions`: its last
-    `REFUSALS`, oldest first. `declarations`: of each source or sender. `registry_fault`: why the registry of models does not
-    answer. `is_open`: kind and subject of open platform alerts.
+    `lags`: of the most overdue definitions. `trainings`: the newest of the present question of
+    each; `decisions`: its last `REFUSALS`, oldest first. `declarations`: of each source or sender.
+    `registry_fault`: why the registry of models does not answer. `is_open`: kind and subject of
+    open platform alerts.
     """
 
     lags: Mapping[str, DefinitionLag]
@@ -108,14 +110,16 @@ def platform_conditions(
 
 
 def late_subject(every: timedelta) -> str:
-    """Return the subject of the platform alert on late evaluation at a cadence: the DAG that evaluates it."""
+    """Return the subject of the platform alert on late evaluation at a cadence: the DAG that
+    evaluates it."""
     return f"evaluate__{format_duration(every)}"
 
 
 def _late(
     lags: Mapping[str, DefinitionLag], late: timedelta, now: datetime
 ) -> Iterator[PlatformFault]:
-    """Yield one fault for each cadence with late definitions, because one DAG evaluates all of them."""
+    """Yield one fault for each cadence with late definitions, because one DAG evaluates all of
+    them."""
     overdue = defaultdict[timedelta, list[str]](list)
     for name, lag in sorted(lags.items(), key=lambda item: (-item[1].lag, item[0])):
         if lag.lag > lag.every + late:
@@ -125,14 +129,16 @@ def _late(
         yield PlatformFault(
             LATE,
             late_subject(every),
-            f"{_listed(names)} not evaluated since {since.isoformat(timespec='seconds')}; see this DAG in Airflow",
+            f"{_listed(names)} not evaluated since {since.isoformat(timespec='seconds')}; see "
+            f"this DAG in Airflow",
         )
 
 
 def _stale(
     readings: Sequence[AssetReadings], stale: timedelta, now: datetime
 ) -> Iterator[PlatformFault]:
-    """Yield one fault for each line with assets that were read live and no longer are. An imported history is not live."""
+    """Yield one fault for each line with assets that were read live and no longer are. An imported
+    history is not live."""
     stopped = defaultdict[str, list[AssetReadings]](list)
     for found in sorted(readings, key=lambda found: (found.newest.ts, found.asset)):
         longest = max(stale, _SAMPLINGS * (found.sampling or timedelta(0)))
@@ -182,7 +188,8 @@ def _lost(sources: Sequence[SourceStatus], now: datetime) -> Iterator[PlatformFa
 
 
 def _surplus(declarations: Mapping[str, Declarations], now: datetime) -> Iterator[PlatformFault]:
-    """Yield one fault for each source or sender that tried to declare too much within the last day."""
+    """Yield one fault for each source or sender that tried to declare too much within the last
+    day."""
     for name, found in declarations.items():
         if found.surplus_at is not None and now - found.surplus_at < _SURPLUS_FOR:
             yield PlatformFault(
@@ -202,7 +209,8 @@ def _failed(trainings: Sequence[Training], now: datetime) -> Iterator[PlatformFa
 
 
 def is_refused(decision: DecisionRecord) -> bool:
-    """Return whether a decision put no model into service, neither a challenger nor a newer refit."""
+    """Return whether a decision put no model into service, neither a challenger nor a newer
+    refit."""
     return decision.verdict in _REFUSING
 
 

@@ -1,4 +1,5 @@
-"""Last evaluation and last training of each definition, for lists and for the first page of a platform without alarms."""
+"""Last evaluation and last training of each definition, for lists and for the first page of a
+platform without alarms."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,8 +25,9 @@ ModelState = Literal["not trained", "training", "failed", "waiting", "refused", 
 class LastRuns:
     """The last runs of a definition.
 
-    `evaluated_at`: up to when all its assets are evaluated; None if one never was. `trained_at`: when the last training ended, or
-    the running one began. `model`: what came of it; None without a trained model.
+    `evaluated_at`: up to when all its assets are evaluated; None if one never was. `trained_at`:
+    when the last training ended, or the running one began. `model`: what came of it; None without a
+    trained model.
     """
 
     evaluated_at: datetime | None = None
@@ -59,7 +61,8 @@ def last_runs(platform: UpkeepPorts, revisions: Sequence[Revision]) -> dict[str,
 
 @dataclass(frozen=True)
 class DefinitionAtWork:
-    """Present work of a definition in service. `step` of `steps`: of its training, while one runs and the registry answers."""
+    """Present work of a definition in service. `step` of `steps`: of its training, while one runs
+    and the registry answers."""
 
     name: str
     title: str
@@ -72,7 +75,8 @@ class DefinitionAtWork:
 
 @dataclass(frozen=True)
 class AtWork:
-    """Work of a platform without alarms. `more`: definitions that are not shown. `sources`, `assets`, `routes`: their number."""
+    """Work of a platform without alarms. `more`: definitions that are not shown. `sources`,
+    `assets`, `routes`: their number."""
 
     definitions: tuple[DefinitionAtWork, ...]
     more: int
@@ -82,7 +86,8 @@ class AtWork:
 
 
 def describe_work(platform: UpkeepPorts, shown: int) -> AtWork:
-    """Return what the platform does, with at most `shown` definitions: those in training first, then by name. Writes nothing."""
+    """Return what the platform does, with at most `shown` definitions: those in training first,
+    then by name. Writes nothing."""
     active = [r for r in platform.definitions.latest() if r.definition.state == "active"]
     runs = last_runs(platform, active)
     ordered = sorted(active, key=lambda r: (runs[r.name].model != "training", r.name))

@@ -1,4 +1,5 @@
-"""Metrics for operators of the platform: open episodes, evaluation lag, late readings, notifications, faulty definitions."""
+"""Metrics for operators of the platform: open episodes, evaluation lag, late readings,
+notifications, faulty definitions."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -15,7 +16,8 @@ from alerting.usecases.definitions.targets import answering_revisions, list_targ
 from alerting.usecases.ingestion.lateness import count_late
 
 LABELLED = 50
-"""Number of definitions, and of assets, with an own label: the most overdue ones, and those with the oldest newest reading."""
+"""Number of definitions, and of assets, with an own label: the most overdue ones, and those with
+the oldest newest reading."""
 COUNTED = 10_000
 """Largest count of open episodes, and of documents with pending notifications."""
 LATE_WINDOW = timedelta(hours=1)
@@ -24,7 +26,8 @@ _ZERO = timedelta(0)
 
 @dataclass(frozen=True)
 class Inventory:
-    """Definitions by state, and all targets. `written` identifies the last write of a definition or asset, which changes them."""
+    """Definitions by state, and all targets. `written` identifies the last write of a definition or
+    asset, which changes them."""
 
     written: str
     states: Mapping[str, int]
@@ -33,7 +36,8 @@ class Inventory:
 
 @dataclass(frozen=True)
 class DefinitionLag:
-    """Lag of the evaluation of a definition: the largest of its assets, and the interval of evaluation."""
+    """Lag of the evaluation of a definition: the largest of its assets, and the interval of
+    evaluation."""
 
     lag: timedelta
     every: timedelta
@@ -43,10 +47,11 @@ class DefinitionLag:
 class PlatformMetrics:
     """Everything at one instant.
 
-    `definitions`: by state; faulty ones count as well under the state of the revision in force. `lag`: by definition, at most
-    `LABELLED`. `overdue`: largest lag beyond schedule and latency, of all targets. `reading_age`: by asset of a target, at most
-    `LABELLED`; `oldest_reading_age`: of all of them. `late_rows`, `too_late_rows`: that arrived within `LATE_WINDOW`.
-    `notifications`: pending, held, dead. `delivery_overdue`: how long the oldest notification has been due.
+    `definitions`: by state; faulty ones count as well under the state of the revision in force.
+    `lag`: by definition, at most `LABELLED`. `overdue`: largest lag beyond schedule and latency, of
+    all targets. `reading_age`: by asset of a target, at most `LABELLED`; `oldest_reading_age`: of
+    all of them. `late_rows`, `too_late_rows`: that arrived within `LATE_WINDOW`. `notifications`:
+    pending, held, dead. `delivery_overdue`: how long the oldest notification has been due.
     """
 
     at: datetime
@@ -68,7 +73,8 @@ class PlatformMetrics:
 
 
 def read_inventory(platform: PlanPorts, before: Inventory | None = None) -> Inventory:
-    """Return definitions by state and all targets; `before` if no definition or asset was written since. Writes nothing."""
+    """Return definitions by state and all targets; `before` if no definition or asset was written
+    since. Writes nothing."""
     written = source_hash_of(platform)
     if before is not None and written and before.written == written:
         return before
@@ -137,7 +143,8 @@ def evaluation_lags(
 def _lags(
     states: States, targets: Iterable[EvaluationTarget], now: datetime
 ) -> tuple[dict[str, DefinitionLag], timedelta, int]:
-    """Return the lag of the most overdue definitions, how overdue the most overdue is, and targets that were never evaluated."""
+    """Return the lag of the most overdue definitions, how overdue the most overdue is, and targets
+    that were never evaluated."""
     of_all = list(targets)
     watermarks = states.load_many([target.key for target in of_all]).watermark.tolist()
     overdue: dict[str, timedelta] = {}
@@ -164,7 +171,8 @@ def _lags(
 def _reading_ages(
     readings: Readings, targets: Iterable[EvaluationTarget], now: datetime
 ) -> tuple[dict[str, timedelta], int]:
-    """Return the age of the newest reading by asset of a target, and how many of these assets have no reading."""
+    """Return the age of the newest reading by asset of a target, and how many of these assets have
+    no reading."""
     assets = {target.asset for target in targets}
     newest = readings.newest_readings(now, assets)
     ages = {asset: max(now - newest[asset].ts, _ZERO) for asset in assets if asset in newest}

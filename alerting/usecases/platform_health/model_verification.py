@@ -1,4 +1,5 @@
-"""Compare models in service with the values that came, and raise a platform alert for one that does worse than it states."""
+"""Compare models in service with the values that came, and raise a platform alert for one that does
+worse than it states."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -29,7 +30,8 @@ _log = id_logger(__name__)
 
 
 def verify_models(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
-    """Measure every model in service whose kind can, over the last 28 days. Return a sentence on each, by definition. Idempotent.
+    """Measure every model in service whose kind can, over the last 28 days. Return a sentence on
+    each, by definition. Idempotent.
 
     A model that cannot be measured, for example with too few values so far, keeps its alert.
     """
@@ -65,7 +67,8 @@ def verify_model(
     start: datetime,
     as_of: datetime,
 ) -> ModelVerification | None:
-    """Measure the models in service of one definition on (start, as_of]. None without one, or if it cannot be told.
+    """Measure the models in service of one definition on (start, as_of]. None without one, or if it
+    cannot be told.
 
     Raises ModelUnavailable if one cannot be read.
     """

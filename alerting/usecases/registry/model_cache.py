@@ -1,4 +1,5 @@
-"""Registered models that this process has read; equal files are parsed once, also when several definitions registered them."""
+"""Registered models that this process has read; equal files are parsed once, also when several
+definitions registered them."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
@@ -23,7 +24,8 @@ Content = tuple[str, frozenset[tuple[str, str]]]
 
 
 class ModelCache:
-    """Cache of registered models, for several threads. No thread waits for a model that another thread reads.
+    """Cache of registered models, for several threads. No thread waits for a model that another
+    thread reads.
 
     `most_bytes`: of the files of those that it keeps; the least recently used go first.
     """
@@ -75,7 +77,8 @@ class ModelCache:
             return self._keep(content, model, files)
 
     def _keep(self, content: Content, model: "TrainedModel", files: Files) -> "TrainedModel":
-        """Keep a model and return it, or the one that another thread has read from equal files meanwhile."""
+        """Keep a model and return it, or the one that another thread has read from equal files
+        meanwhile."""
         self._sizes[content] = sum(map(len, files.values()))
         kept = self._parsed.setdefault(content, model)
         self._parsed.move_to_end(content)

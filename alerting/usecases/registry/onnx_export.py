@@ -1,4 +1,5 @@
-"""Registered models as ONNX files: an artefact of their training for other runtimes. The platform itself never reads one."""
+"""Registered models as ONNX files: an artefact of their training for other runtimes. The platform
+itself never reads one."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,8 @@ _log = id_logger(__name__)
 
 
 def log_onnx(models: Models, run_id: str, model: "TrainedModel") -> None:
-    """Store a model as an artefact of its run, where people see runs, the library is installed, and its family has a graph."""
+    """Store a model as an artefact of its run, where people see runs, the library is installed, and
+    its family has a graph."""
     if not models.shown:
         return
     try:
@@ -32,7 +34,8 @@ def log_onnx(models: Models, run_id: str, model: "TrainedModel") -> None:
 def export_onnx(platform: RegistryPorts, definition: Definition, version: int) -> bytes:
     """Return a registered version as an ONNX file.
 
-    Raises UserError if its kind or family has no graph, if it cannot be read, and without the library.
+    Raises UserError if its kind or family has no graph, if it cannot be read, and without the
+    library.
     """
     from alerting.learning.models.trained import TrainedModel  # noqa: PLC0415 - loads a library of frames
 
@@ -52,7 +55,8 @@ def export_onnx(platform: RegistryPorts, definition: Definition, version: int) -
 
 
 def onnx_file(model: "TrainedModel") -> bytes:
-    """Return the ONNX file of the part of a model that serves: its refit where there is one. Raises UserError without one."""
+    """Return the ONNX file of the part of a model that serves: its refit where there is one. Raises
+    UserError without one."""
     try:
         from alerting.learning.models.onnx_graph import onnx_graph  # noqa: PLC0415 - an optional library
     except ModuleNotFoundError as missing:

@@ -1,6 +1,8 @@
-"""Registered models. The hash of every file is stored in the platform's database, and compared before the file is read.
+"""Registered models. The hash of every file is stored in the platform's database, and compared
+before the file is read.
 
-Others may have write access to the registry. A model whose files differ from the registered ones is not read.
+Others may have write access to the registry. A model whose files differ from the registered ones is
+not read.
 """
 
 import hashlib
@@ -29,16 +31,18 @@ def register_model(
     tags: Mapping[str, str],
     inputs: Mapping[str, str],
 ) -> int:
-    """Register model files as the next version and store their hashes; the same run registers once. Idempotent.
+    """Register model files as the next version and store their hashes; the same run registers once.
+    Idempotent.
 
-    The hashes are stored before the files are sent, so that a crash in between loses nothing: a repeated registration of a run
-    adds its own hashes, and the registry stores the files of one of them. Raises UserError if the files are larger than a version
-    may be.
+    The hashes are stored before the files are sent, so that a crash in between loses nothing: a
+    repeated registration of a run adds its own hashes, and the registry stores the files of one of
+    them. Raises UserError if the files are larger than a version may be.
     """
     size = sum(len(data) for data in files.values())
     if size > MOST_MODEL_BYTES:
         raise UserError(
-            f"the model of {definition!r} and its refit have {size >> 20} MiB together, {MOST_MODEL_BYTES >> 20} MiB are "
+            f"the model of {definition!r} and its refit have {size >> 20} MiB together, "
+            f"{MOST_MODEL_BYTES >> 20} MiB are "
             "allowed; set periods.refit: none, or choose other learning.candidates"
         )
     platform.decisions.expect_files(
@@ -50,12 +54,14 @@ def register_model(
 
 
 def search_run(tags: Mapping[str, str]) -> str:
-    """Return the training run that found the parameters of a registered version: of a refreshed one, that of its twin."""
+    """Return the training run that found the parameters of a registered version: of a refreshed
+    one, that of its twin."""
     return tags.get("search_run", tags["training_run"])
 
 
 def file_hashes(definition: str, files: Files, key: bytes) -> dict[str, str]:
-    """Return the hash of each file by name, with its method: of the bytes only, or keyed, with the definition and the name."""
+    """Return the hash of each file by name, with its method: of the bytes only, or keyed, with the
+    definition and the name."""
     if not key:
         return {
             name: f"{_method(key)}:{hashlib.sha256(data).hexdigest()}"
@@ -79,7 +85,8 @@ def _keyed_hash(definition: str, name: str, data: bytes, key: bytes) -> str:
 
 
 def load_model(platform: RegistryPorts, definition: Definition, version: int) -> "TrainedModel":
-    """Return a registered model, from the cache of its files or from the registry, as the kind of its definition reads it.
+    """Return a registered model, from the cache of its files or from the registry, as the kind of
+    its definition reads it.
 
     Raises ModelUnavailable with the reason for any fault of its files or the registry.
     """
@@ -92,7 +99,8 @@ def load_model(platform: RegistryPorts, definition: Definition, version: int) ->
 def registered_hashes(
     platform: RegistryPorts, definition: str, version: int
 ) -> list[dict[str, str]]:
-    """Return the hashes that were stored at the registration of a version. Raises ModelUnavailable without any."""
+    """Return the hashes that were stored at the registration of a version. Raises ModelUnavailable
+    without any."""
     stored = platform.decisions.file_hashes(definition, version)
     if not stored:
         raise ModelUnavailable(
@@ -104,14 +112,16 @@ def registered_hashes(
 def registered_files(
     platform: RegistryPorts, definition: str, version: int, stored: list[dict[str, str]]
 ) -> Files:
-    """Return the files of a version that have these hashes, from the cache or from the registry. Raises ModelUnavailable."""
+    """Return the files of a version that have these hashes, from the cache or from the registry.
+    Raises ModelUnavailable."""
     return _find_cached(platform, definition, version, stored) or _fetch(
         platform, definition, version, stored
     )
 
 
 def parse_model(definition: Definition, version: int, files: Files) -> "TrainedModel":
-    """Return the model in these files, as the kind of its definition reads it. Raises ModelUnavailable if they are damaged."""
+    """Return the model in these files, as the kind of its definition reads it. Raises
+    ModelUnavailable if they are damaged."""
     try:
         return trained_kind_of(definition).load(files)
     except ModelUnavailable:
@@ -125,7 +135,8 @@ def parse_model(definition: Definition, version: int, files: Files) -> "TrainedM
 def _find_cached(
     platform: RegistryPorts, definition: str, version: int, stored: list[dict[str, str]]
 ) -> dict[str, bytes] | None:
-    """Return the cached files of a version if all of them have their registered hashes; drop them if one has not."""
+    """Return the cached files of a version if all of them have their registered hashes; drop them
+    if one has not."""
     for hashes in stored:
         files = platform.model_file_cache.load(definition, version, hashes)
         if files is None:

@@ -1,8 +1,10 @@
-"""Readings of a report's periods within a bound of memory: few are held as they are, many are reduced while they are read.
+"""Readings of a report's periods within a bound of memory: few are held as they are, many are
+reduced while they are read.
 
-Of many, each minute keeps the first, last, lowest and highest value of the evaluated variable, and every change of the problem's
-condition. So charts look the same, and problems and labels are exact, as a minute, or the shorter time that is taken where it
-does not, divides the stride and is no longer than the prediction window. Gaps are found in all readings, part after part.
+Of many, each minute keeps the first, last, lowest and highest value of the evaluated variable, and
+every change of the problem's condition. So charts look the same, and problems and labels are exact,
+as a minute, or the shorter time that is taken where it does not, divides the stride and is no
+longer than the prediction window. Gaps are found in all readings, part after part.
 """
 
 from collections import Counter
@@ -30,7 +32,8 @@ from alerting.reporting.material import Reduced
 MOST_ROWS = 500_000
 """Rows of one asset that are held as they are: a reading every 10 s over two months."""
 CHUNK_ROWS = 200_000
-"""Rows that one query should return; the time that it covers follows the rate of the readings before it."""
+"""Rows that one query should return; the time that it covers follows the rate of the readings
+before it."""
 _FIRST_CHUNK, _LONGEST_CHUNK, _GROWTH = timedelta(hours=6), timedelta(days=14), 8
 _WIDTH_MS, _SHORTEST_MS = 60_000, 1_000
 _SAMPLED = 5  # widths to one value of each variable, for comparisons of distributions
@@ -46,10 +49,11 @@ def load_bounded(
     most: int = MOST_ROWS,
     chunk: int = CHUNK_ROWS,
 ) -> tuple[History, Reduced | None]:
-    """Return the history of an asset with start < ts <= end, and how it was reduced; None where it is whole.
+    """Return the history of an asset with start < ts <= end, and how it was reduced; None where it
+    is whole.
 
-    `period`: the one that is reported: its values are counted and sampled. At most about `most` and `chunk` rows are held at
-    once, beside those that the reduction keeps.
+    `period`: the one that is reported: its values are counted and sampled. At most about `most` and
+    `chunk` rows are held at once, beside those that the reduction keeps.
     """
     whole: list[History] = []
     reduction: _Reduction | None = None
@@ -76,7 +80,8 @@ def load_bounded(
 def _parts(
     readings: Readings, asset: Asset, start: datetime, end: datetime, chunk: int
 ) -> Iterator[History]:
-    """Yield the history in parts of about so many rows at the fastest rate so far, at least one. The last one has all events."""
+    """Yield the history in parts of about so many rows at the fastest rate so far, at least one.
+    The last one has all events."""
     first, last = readings.span(asset.name) or (end, end)
     begin, length, per_second = start, _FIRST_CHUNK, 0.0
     while True:
@@ -157,7 +162,8 @@ class _Reduction:
         return keep
 
     def _find_gaps(self, part: History) -> None:
-        """Find the gaps of a part, with the readings before it, whose last values are still in force."""
+        """Find the gaps of a part, with the readings before it, whose last values are still in
+        force."""
         if isinstance(self.definition, TrainedDefinition):
             return  # times that do not count follow from the problems
         frame = part.readings
@@ -201,7 +207,8 @@ class _Reduction:
 
 
 def _merged(gaps: list[Interval]) -> tuple[Interval, ...]:
-    """Return the gaps of all parts. One that goes on in the next part begins there a millisecond later."""
+    """Return the gaps of all parts. One that goes on in the next part begins there a millisecond
+    later."""
     found: list[Interval] = []
     for begin, end in gaps:
         goes_on = bool(found) and begin - found[-1][1] <= timedelta(milliseconds=1)
@@ -210,7 +217,8 @@ def _merged(gaps: list[Interval]) -> tuple[Interval, ...]:
 
 
 def _width_ms(definition: Definition, asset: Asset) -> int:
-    """Return the longest time up to a minute that divides all times that labels compare, at least a second.
+    """Return the longest time up to a minute that divides all times that labels compare, at least a
+    second.
 
     Of a condition, one that is shorter than a value counts.
     """
@@ -232,7 +240,8 @@ def _width_ms(definition: Definition, asset: Asset) -> int:
 
 
 def _last_run(column: "pd.Series[Any]") -> BoolArray:
-    """Return the last value, which may be in force for long, and the one since which it has not changed."""
+    """Return the last value, which may be in force for long, and the one since which it has not
+    changed."""
     there, keep = np.flatnonzero(column.notna().to_numpy()), np.zeros(len(column), np.bool_)
     if len(there):
         changes = np.flatnonzero(ends_of_runs(pd.factorize(column.to_numpy()[there])[0]))

@@ -1,4 +1,5 @@
-"""Inputs of a report beside episodes: decisions and a sample of the readings that a model learned from."""
+"""Inputs of a report beside episodes: decisions and a sample of the readings that a model learned
+from."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -19,7 +20,8 @@ _GOLDEN = 0.6180339887498949
 
 
 def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[DecisionMade]:
-    """Return the decisions before `end`, oldest first. A promotion without metrics of its own has those of the one before."""
+    """Return the decisions before `end`, oldest first. A promotion without metrics of its own has
+    those of the one before."""
     found: list[DecisionMade] = []
     expected: Mapping[str, float] = {}
     intervals: Mapping[str, tuple[float, float]] = {}
@@ -52,7 +54,8 @@ def decisions_made(records: Sequence[DecisionRecord], end: datetime) -> list[Dec
 
 
 def unfitted_times(records: Sequence[DecisionRecord], asset: str, end: datetime) -> list[Interval]:
-    """Return when the model in service had nothing for an asset, because it had too few readings: nothing was evaluated then."""
+    """Return when the model in service had nothing for an asset, because it had too few readings:
+    nothing was evaluated then."""
     fitted = {
         r.challenger_version: r.evidence["fitted_on"] for r in records if "fitted_on" in r.evidence
     }
@@ -75,9 +78,11 @@ def summary_of(record: DecisionRecord) -> str:
 def learned_from(
     records: Sequence[DecisionRecord], end: datetime, version: int | None
 ) -> Interval | None:
-    """Return the interval from which the model of a period before `end` learned; None if its decision does not state it.
+    """Return the interval from which the model of a period before `end` learned; None if its
+    decision does not state it.
 
-    `version`: of the newest score of the period, which evaluated it perhaps only afterwards; None without scores.
+    `version`: of the newest score of the period, which evaluated it perhaps only afterwards; None
+    without scores.
     """
     promoted = [r for r in records if r.promoted]
     scored = (r for r in reversed(promoted) if r.challenger_version == version)
@@ -94,7 +99,8 @@ def sample_reference(
     assets: Sequence[Asset],
     period: Interval | None,
 ) -> dict[str, pd.DataFrame]:
-    """Return a bounded sample of the readings of an interval, by asset: twenty slices of it, at changing times of day."""
+    """Return a bounded sample of the readings of an interval, by asset: twenty slices of it, at
+    changing times of day."""
     if period is None:
         return {}
     frames = {}
@@ -108,7 +114,8 @@ def sample_reference(
 
 
 def _slices(start: datetime, end: datetime) -> Iterator[Interval]:
-    """Return an interval in each twentieth of [start, end), displaced by the golden ratio so that no hour is favoured."""
+    """Return an interval in each twentieth of [start, end), displaced by the golden ratio so that
+    no hour is favoured."""
     part = (end - start) / SLICES
     width = min(part, _LONGEST_SLICE)
     for i in range(SLICES):

@@ -1,4 +1,5 @@
-"""Gather the data of a performance report or a backtest: episodes, problems, scores and models of a period."""
+"""Gather the data of a performance report or a backtest: episodes, problems, scores and models of a
+period."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -58,7 +59,8 @@ SCORE_COLUMNS = (
 
 @dataclass(frozen=True)
 class _Sources:
-    """Stored data for both periods of a report. `suppressed`, `histories`: over both periods together."""
+    """Stored data for both periods of a report. `suppressed`, `histories`: over both periods
+    together."""
 
     platform: MaterialPorts
     revision: Revision
@@ -81,7 +83,8 @@ def gather_material(
 ) -> Material:
     """Return the data of a report on [start, end) in the point-in-time view of as_of.
 
-    `previous_start`: start of the period before, which ends at `start` and is compared; None to compare none.
+    `previous_start`: start of the period before, which ends at `start` and is compared; None to
+    compare none.
     """
     definition = revision.definition
     if isinstance(definition, TrainedDefinition):
@@ -163,7 +166,8 @@ def _gather_period(sources: _Sources, start: datetime, end: datetime) -> Materia
 
 
 def _notifiable_scores(scores: pd.DataFrame, suppressed: IntervalsByAsset) -> pd.DataFrame:
-    """Return the scores outside suppressed intervals. Training leaves suppressed intervals out, too."""
+    """Return the scores outside suppressed intervals. Training leaves suppressed intervals out,
+    too."""
     if not any(suppressed.values()) or scores.empty:
         return scores
     is_suppressed = np.zeros(len(scores), np.bool_)
@@ -176,7 +180,8 @@ def _notifiable_scores(scores: pd.DataFrame, suppressed: IntervalsByAsset) -> pd
 def _notifiable_problems(
     problems: pd.DataFrame, suppressed: IntervalsByAsset, definition: Definition
 ) -> pd.DataFrame:
-    """Return the problems whose warning time was not suppressed throughout. A notification was possible only for these."""
+    """Return the problems whose warning time was not suppressed throughout. A notification was
+    possible only for these."""
     if not any(suppressed.values()) or problems.empty:
         return problems
 
@@ -194,7 +199,8 @@ def _notifiable_problems(
 def _before(definition: Definition, asset: Asset) -> timedelta:
     """Return how long before the period readings matter.
 
-    For problems that began, or could be predicted, before it, and for the value carried forward into it.
+    For problems that began, or could be predicted, before it, and for the value carried forward
+    into it.
     """
     problem, duration = definition.problem, timedelta(0)
     if problem is not None:
@@ -226,7 +232,8 @@ def _problems(
 def _scores(
     platform: MaterialPorts, revision: Revision, start: datetime, end: datetime
 ) -> pd.DataFrame:
-    """Return the scores of the period, one per asset and instant: that of the model which evaluated the instant last."""
+    """Return the scores of the period, one per asset and instant: that of the model which evaluated
+    the instant last."""
     frame = pd.DataFrame(list(platform.scores.between(revision.name, start, end)))
     if frame.empty:
         return pd.DataFrame(columns=["asset", "ts", "score", "threshold", "model_version"])
@@ -239,7 +246,8 @@ def _scores(
 
 
 def _version_at(platform: MaterialPorts, name: str, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
-    """Return the model version in force at each instant; before any was, the version that evaluated this past last."""
+    """Return the model version in force at each instant; before any was, the version that evaluated
+    this past last."""
     decisions, past_evaluations = platform.decisions.of(name), platform.past_evaluations.of(name)
     revisions = platform.definitions.revisions(name)
 
@@ -278,7 +286,8 @@ def _label_scores(
 def _models(
     decisions: Decisions, name: str, start: datetime, end: datetime, scores: pd.DataFrame
 ) -> list[ModelInService]:
-    """Return the models that were in service during the period, and those that evaluated it only afterwards."""
+    """Return the models that were in service during the period, and those that evaluated it only
+    afterwards."""
     promoted = [d for d in decisions.of(name) if d.promoted and d.challenger_version is not None]
     ends = [following.at for _, following in pairwise(promoted)] + [None]
     evaluated_versions = set(scores["model_version"]) if len(scores) else set()
@@ -308,7 +317,8 @@ def _evaluated_intervals(
 ) -> tuple[dict[str, Interval], dict[str, tuple[Interval, ...]]]:
     """Return, by asset, the evaluated interval of the period and the data gaps in it.
 
-    It covers live evaluation up to the watermark and evaluations of past times, and ends with the last known value.
+    It covers live evaluation up to the watermark and evaluations of past times, and ends with the
+    last known value.
     """
     platform, revision, histories = sources.platform, sources.revision, sources.histories
     decisions, has_model = (
@@ -355,7 +365,8 @@ def _evaluated_intervals(
 
 
 def _with_last_values(readings: Readings, definition: Definition, history: History) -> History:
-    """Return the history with the last values before it that still count, for conditions of several variables."""
+    """Return the history with the last values before it that still count, for conditions of several
+    variables."""
     combination = definition.combination if isinstance(definition, Conditions) else None
     if combination is None:
         return history
@@ -375,7 +386,8 @@ def _trim_to_data(
     interval: Interval,
     unfitted: Sequence[Interval],
 ) -> tuple[Interval, tuple[Interval, ...]]:
-    """Return the interval up to the last known value, and the gaps in it: without data, or without a model (`unfitted`)."""
+    """Return the interval up to the last known value, and the gaps in it: without data, or without
+    a model (`unfitted`)."""
     first, last = interval
     if reduced is not None and reduced.gaps is not None:
         newest = max(first, history.readings.index[-1].to_pydatetime())

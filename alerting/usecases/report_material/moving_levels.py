@@ -1,4 +1,5 @@
-"""Limits that change by themselves, as they were in force on an asset: for the charts of episodes and reports."""
+"""Limits that change by themselves, as they were in force on an asset: for the charts of episodes
+and reports."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -25,7 +26,8 @@ def levels_in_force(
     start: datetime,
     end: datetime,
 ) -> LevelsInForce:
-    """Return the limits that were in force in (start, end], by revision and version; none of limits that do not change."""
+    """Return the limits that were in force in (start, end], by revision and version; none of limits
+    that do not change."""
     kind = moving_kind_of(definition) if isinstance(definition, ModelDefinition) else None
     if kind is None or start >= end:
         return NO_MOVING_LEVELS
@@ -53,7 +55,8 @@ def levels_in_force(
 
 
 def with_moving_levels(platform: ReportPorts | BacktestPorts, material: Material) -> Material:
-    """Return the material of a report with the limits that change by themselves, found for the times that are drawn."""
+    """Return the material of a report with the limits that change by themselves, found for the
+    times that are drawn."""
     models = ModelCache(platform)
 
     def find(asset: Asset, start: datetime, end: datetime) -> LevelsInForce:

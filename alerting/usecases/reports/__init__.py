@@ -1,1 +1,2 @@
-"""Performance reports: made for a period, revised after late answers and data, announced to their recipients."""
+"""Performance reports: made for a period, revised after late answers and data, announced to their
+recipients."""

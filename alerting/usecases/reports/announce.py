@@ -1,4 +1,5 @@
-"""Announce reports: one notification of each revision to each recipient, delivered like every other notification."""
+"""Announce reports: one notification of each revision to each recipient, delivered like every other
+notification."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -15,8 +16,8 @@ _DIFFERENCES = 10
 def announce_reports(platform: ReportPorts, now: datetime) -> int:
     """Add the notifications of reports that are not announced yet; return how many. Idempotent.
 
-    A notification has the key `report:<id>:<recipient>`: a crash between its insertion and the record that the report is
-    announced adds nothing twice.
+    A notification has the key `report:<id>:<recipient>`: a crash between its insertion and the
+    record that the report is announced adds nothing twice.
     """
     waiting = platform.reports.unannounced(_AT_ONCE)
     by_name = (
@@ -88,6 +89,7 @@ def _lines(head: ReportHead, language_of_plant: Language) -> list[str]:
         ]
         if len(head.differences) > _DIFFERENCES:
             lines.append(
-                f"- {language_of_plant.say('and {number} more figures', number=len(head.differences) - _DIFFERENCES)}"
+                f"- "
+                f"{language_of_plant.say('and {number} more figures', number=len(head.differences) - _DIFFERENCES)}"  # noqa: E501
             )
     return lines

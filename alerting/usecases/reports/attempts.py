@@ -1,4 +1,5 @@
-"""Attempts at reports that fail: each is a platform alert, and the next attempt comes later each time."""
+"""Attempts at reports that fail: each is a platform alert, and the next attempt comes later each
+time."""
 
 from datetime import datetime, timedelta
 
@@ -13,7 +14,8 @@ _LONGEST_WAIT = timedelta(days=1)
 
 
 class Attempts:
-    """The failures of reports that are open at an instant, by the subject of their platform alert."""
+    """The failures of reports that are open at an instant, by the subject of their platform
+    alert."""
 
     def __init__(self, platform: ReportPorts, as_of: datetime) -> None:
         self._alerts, self._as_of = platform.platform_alerts, as_of
@@ -24,7 +26,8 @@ class Attempts:
     def waits(self, due: DueReport) -> bool:
         """Return whether the next attempt at a report that has failed comes later.
 
-        Attempts are 10, 20, 40, 80, ... minutes after the first failure, later once a day: in the runs that first reach these.
+        Attempts are 10, 20, 40, 80, ... minutes after the first failure, later once a day: in the
+        runs that first reach these.
         """
         failed_at = self._open.get(_subject(due))
         if failed_at is None:
@@ -45,7 +48,8 @@ class Attempts:
             self._alerts.resolve(FAILED, _subject(due), self._as_of)
 
     def drop_old(self) -> None:
-        """Resolve the failures of reports that are not due any more, because their time has passed."""
+        """Resolve the failures of reports that are not due any more, because their time has
+        passed."""
         for subject, opened_at in self._open.items():
             if opened_at + LOOK_BACK < self._as_of:
                 self._alerts.resolve(FAILED, subject, self._as_of)

@@ -1,4 +1,5 @@
-"""Which reports are due: of closed periods without one, and of those whose inputs have changed since."""
+"""Which reports are due: of closed periods without one, and of those whose inputs have changed
+since."""
 
 import hashlib
 from collections import defaultdict
@@ -18,16 +19,20 @@ from alerting.ports.late import LatePart
 from alerting.reporting.life.periods import Period, periods_within
 
 LOOK_BACK = timedelta(days=35)
-"""Time after a period is closed within which its report is made, or made again: outcomes are looked for during 30 days."""
+"""Time after a period is closed within which its report is made, or made again: outcomes are looked
+for during 30 days."""
 REISSUED_AFTER = timedelta(days=1)
-"""Least time from one look at the inputs of a report to the next: the answers of a day make one revision."""
+"""Least time from one look at the inputs of a report to the next: the answers of a day make one
+revision."""
 LONGEST_WAIT = timedelta(days=7)
-"""Longest time after its period that the plant's report waits for the definitions' periods to be closed."""
+"""Longest time after its period that the plant's report waits for the definitions' periods to be
+closed."""
 
 
 @dataclass(frozen=True)
 class DueReport:
-    """A report to make: of a definition, None for the plant; `newest`: its newest revision, None for the first one."""
+    """A report to make: of a definition, None for the plant; `newest`: its newest revision, None
+    for the first one."""
 
     definition: str | None
     period: Period
@@ -45,7 +50,8 @@ class _Served:
 
 
 class ReportCalendar:
-    """The periods of all reports at one instant, with what decides whether one is due. Each query runs once."""
+    """The periods of all reports at one instant, with what decides whether one is due. Each query
+    runs once."""
 
     def __init__(self, platform: ReportPorts, as_of: datetime) -> None:
         self._platform, self._as_of = platform, as_of
@@ -54,7 +60,8 @@ class ReportCalendar:
         self._misses: dict[str, list[tuple[str, str]]] = {}
 
     def due(self, shard: int | None = None) -> Iterator[DueReport]:
-        """Yield the reports on definitions that are due, of one shard of definitions or of all, oldest period first."""
+        """Yield the reports on definitions that are due, of one shard of definitions or of all,
+        oldest period first."""
         for served in self._served:
             if shard is None or shard_of(served.revision.name) == shard:
                 for period in reversed(self._periods(served.length)):
@@ -75,7 +82,8 @@ class ReportCalendar:
     def closes_at(
         self, definition: Definition, assets: Sequence[Asset], period: Period
     ) -> datetime:
-        """Return when everything is known of a period: after its last prediction window, the laboratory's delay and latency."""
+        """Return when everything is known of a period: after its last prediction window, the
+        laboratory's delay and latency."""
         return period.end + self._closing(definition, assets)
 
     def _closing(self, definition: Definition, assets: Sequence[Asset]) -> timedelta:
@@ -98,7 +106,8 @@ class ReportCalendar:
         return matching_assets(definition, self._platform.assets.all())
 
     def inputs(self, name: str, period: Period) -> str:
-        """Return a hash of the inputs of a report that change after its period: episodes with their answers, and misses."""
+        """Return a hash of the inputs of a report that change after its period: episodes with their
+        answers, and misses."""
         misses = [id for definition, id in self._misses_of(period) if definition == name]
         return _hash(self._versions_of(period).get(name, ""), *misses)
 
@@ -154,7 +163,8 @@ class ReportCalendar:
         return any(self._served_in(served.revision, period) for served in self._served)
 
     def _came_late(self, served: _Served, period: Period, since: datetime) -> bool:
-        """Return whether readings or events of the period, of an asset of the definition, came late since an instant."""
+        """Return whether readings or events of the period, of an asset of the definition, came late
+        since an instant."""
         window = self._window(served.revision.definition)
         start, end = period.start - window, period.end + window
         late = (one for asset in served.assets for one in self._late_parts.get(asset.name, ()))
@@ -227,7 +237,8 @@ class ReportCalendar:
 def due_reports(
     platform: ReportPorts, as_of: datetime, shard: int | None = None
 ) -> list[DueReport]:
-    """Return the reports on definitions that are due at an instant, of one shard of definitions or of all."""
+    """Return the reports on definitions that are due at an instant, of one shard of definitions or
+    of all."""
     return list(ReportCalendar(platform, as_of).due(shard))
 
 

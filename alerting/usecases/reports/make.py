@@ -1,4 +1,5 @@
-"""Make the performance report of a definition on an interval: gather the data, compute metrics, draw charts, render the page."""
+"""Make the performance report of a definition on an interval: gather the data, compute metrics,
+draw charts, render the page."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -51,7 +52,8 @@ class Report:
 
 @dataclass(frozen=True)
 class ComposedReport:
-    """A report that is not stored yet. `has_content`: anything happened in its period that is worth a page."""
+    """A report that is not stored yet. `has_content`: anything happened in its period that is worth
+    a page."""
 
     definition: str | None
     trust: str
@@ -69,9 +71,11 @@ def make_report(
     at: datetime,
     unseen: bool = False,
 ) -> Report:
-    """Make a report on [start, end) in the point-in-time view of `at`, and store it. Raises UserError for an empty period.
+    """Make a report on [start, end) in the point-in-time view of `at`, and store it. Raises
+    UserError for an empty period.
 
-    It replaces an earlier one on the same interval. `unseen`: the interval is the test period of a training.
+    It replaces an earlier one on the same interval. `unseen`: the interval is the test period of a
+    training.
     """
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
@@ -114,9 +118,11 @@ def compose_report(
     life: ReportLife,
     previous_start: datetime | None = None,
 ) -> ComposedReport:
-    """Return the report on [start, end) of one revision, as known at `as_of`. The same inputs give the same bytes.
+    """Return the report on [start, end) of one revision, as known at `as_of`. The same inputs give
+    the same bytes.
 
-    It is compared with the period from `previous_start` to `start`; when left out, with one of the same length.
+    It is compared with the period from `previous_start` to `start`; when left out, with one of the
+    same length.
     """
     material = material_at(platform, revision, start, end, as_of, previous_start)
     metrics = compute_metrics(material)
@@ -149,7 +155,8 @@ def material_at(
     as_of: datetime,
     previous_start: datetime | None = None,
 ) -> Material:
-    """Return the data of a report as known at `as_of`, without anything that only later answers or promotions told."""
+    """Return the data of a report as known at `as_of`, without anything that only later answers or
+    promotions told."""
     gathered = gather_material(
         platform, revision, start, end, as_of, previous_start or start - (end - start)
     )
@@ -165,7 +172,8 @@ def material_at(
 
 
 def _verification(platform: ReportPorts, revision: Revision, start: datetime, end: datetime) -> str:
-    """Return how the model in service did in the period by the values that came; empty if that cannot be told."""
+    """Return how the model in service did in the period by the values that came; empty if that
+    cannot be told."""
     try:
         found = verify_model(platform, ModelCache(platform), revision, start, end)
     except ModelUnavailable as unavailable:
@@ -191,7 +199,8 @@ def table_document(table: Table) -> Document:
 
 
 def has_something_to_say(platform: ReportPorts, material: Material, metrics: ReportMetrics) -> bool:
-    """Return whether a period had episodes, problems, decisions, answers, reported misses, gaps, or no evaluation at all."""
+    """Return whether a period had episodes, problems, decisions, answers, reported misses, gaps, or
+    no evaluation at all."""
     start, end = material.start, material.end
     decided = any(start <= d.at < end for d in platform.decisions.of(material.definition.name))
     answered = any(start <= f.at < end for e in material.episodes for f in e.feedback)
@@ -209,7 +218,8 @@ def has_something_to_say(platform: ReportPorts, material: Material, metrics: Rep
 
 
 def revision_of_period(definitions: Definitions, latest: Revision, end: datetime) -> Revision:
-    """Return the revision that was in force at the end of a period; the latest one before the first."""
+    """Return the revision that was in force at the end of a period; the latest one before the
+    first."""
     if latest.at < end:
         return latest
     return in_force(definitions.revisions(latest.name), end) or latest

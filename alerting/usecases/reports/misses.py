@@ -1,4 +1,5 @@
-"""Reported misses in the material of a report: each counts as a problem without an alert, unless the data show it too."""
+"""Reported misses in the material of a report: each counts as a problem without an alert, unless
+the data show it too."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,7 +18,8 @@ _LEAST_DISTANCE = timedelta(minutes=5)
 def with_misses(platform: ReportPorts, material: Material) -> Material:
     """Return the material with the misses of its period that were reported by its instant.
 
-    A problem of the asset that the data show within the prediction window's length of the miss is the same one.
+    A problem of the asset that the data show within the prediction window's length of the miss is
+    the same one.
     """
     found = platform.misses.between(material.start, material.end, material.definition.name)
     misses = [miss for miss in reversed(found) if miss.at <= material.as_of]
@@ -43,7 +45,8 @@ def with_misses(platform: ReportPorts, material: Material) -> Material:
 
 
 def is_in_data(definition: Definition, problems: pd.DataFrame, asset: str, at: datetime) -> bool:
-    """Return whether the data show a problem of the asset at an instant, or within the prediction window's length of it."""
+    """Return whether the data show a problem of the asset at an instant, or within the prediction
+    window's length of it."""
     near = max(definition.window.length, _LEAST_DISTANCE)
     here = problems[problems["asset"] == asset]
     ends = here["end"].fillna(pd.Timestamp(at)) if len(here) else here["start"]

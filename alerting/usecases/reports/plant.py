@@ -1,4 +1,5 @@
-"""The report on the whole plant: all definitions of a period side by side, alarm metrics, faults and changes."""
+"""The report on the whole plant: all definitions of a period side by side, alarm metrics, faults
+and changes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -32,7 +33,8 @@ _log = id_logger(__name__)
 def compose_plant(
     platform: ReportPorts, period: Period, as_of: datetime, life: ReportLife
 ) -> ComposedReport:
-    """Return the report on the plant, as known at `as_of`. A note names the definitions whose figures cannot be computed."""
+    """Return the report on the plant, as known at `as_of`. A note names the definitions whose
+    figures cannot be computed."""
     before, failed = period_before(period, platform.zone), list[str]()
     material = gather_plant(
         platform,
@@ -75,7 +77,8 @@ def _notes(failed: Sequence[str]) -> tuple[str, ...]:
 def _summaries(
     platform: ReportPorts, period: Period, as_of: datetime, failed: list[str]
 ) -> Iterator[DefinitionSummary]:
-    """Yield the summaries of the definitions' reports on a period, and of those whose reports are on other periods.
+    """Yield the summaries of the definitions' reports on a period, and of those whose reports are
+    on other periods.
 
     The names of definitions whose figures cannot be computed are added to `failed`.
     """
@@ -97,7 +100,8 @@ def _summaries(
 def _computed_summary(
     platform: ReportPorts, latest: Revision, period: Period, as_of: datetime
 ) -> DefinitionSummary | None:
-    """Return the summary of a definition without a stored report on a period; None if there is nothing to say."""
+    """Return the summary of a definition without a stored report on a period; None if there is
+    nothing to say."""
     revision = revision_of_period(platform.definitions, latest, period.end)
     made = compose_report(platform, revision, period.start, period.end, as_of, ReportLife())
     return summary_from_document(made.content.metrics["summary"]) if made.has_content else None
@@ -106,9 +110,11 @@ def _computed_summary(
 def _previous_summaries(
     platform: ReportPorts, before: Period, as_of: datetime
 ) -> list[DefinitionSummary]:
-    """Return the summaries in the plant's report on the period before; none if it has no report, or an empty one.
+    """Return the summaries in the plant's report on the period before; none if it has no report, or
+    an empty one.
 
-    They are of all definitions, as those of the period are: also of definitions whose own reports are on other periods.
+    They are of all definitions, as those of the period are: also of definitions whose own reports
+    are on other periods.
     """
     head = platform.reports.of_period(before.name, as_of).get(None)
     content = platform.reports.content(head.id) if head is not None and head.revision else None

@@ -1,4 +1,5 @@
-"""Scores of the readings in a file, as live evaluation would give them had they been imported. Nothing is stored."""
+"""Scores of the readings in a file, as live evaluation would give them had they been imported.
+Nothing is stored."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +34,8 @@ class ReadingStore(Readings, Protocol):
 
 @dataclass(frozen=True)
 class FileScores:
-    """A checked file and the plan for its assets. `notes`: what the scores lack, as sentences for people."""
+    """A checked file and the plan for its assets. `notes`: what the scores lack, as sentences for
+    people."""
 
     platform: EvaluationPorts
     checked: CheckedReadings
@@ -42,7 +44,8 @@ class FileScores:
     notes: Sequence[str]
 
     def scores(self, progress: Progress = silent) -> Iterator[tuple[str, ScoredRows]]:
-        """Yield asset and scores, asset by asset and step by step. Raises UserError if the model fails."""
+        """Yield asset and scores, asset by asset and step by step. Raises UserError if the model
+        fails."""
         self.store.write(
             self.checked.source.read(
                 self.checked.types, self.checked.reject or refuse_line, progress
@@ -73,8 +76,8 @@ def plan_file(
 ) -> FileScores:
     """Check a whole file as an import does, and plan its scores by the champion. Declares nothing.
 
-    Raises the same UserError as `check_readings`, and UserError for a definition without scores or champion, and if it applies to
-    no asset of the file.
+    Raises the same UserError as `check_readings`, and UserError for a definition without scores or
+    champion, and if it applies to no asset of the file.
     """
     revision, version = require_scores(platform, name)
     models = ModelCache(platform)
@@ -96,7 +99,8 @@ def plan_file(
 
 
 def require_scores(platform: EvaluationPorts, name: str) -> tuple[Revision, int]:
-    """Return the newest revision of a definition and its champion. Raises UserError for one without scores or champion."""
+    """Return the newest revision of a definition and its champion. Raises UserError for one without
+    scores or champion."""
     revision = require_revision(platform.definitions, name)
     scoring_kind(revision.definition)
     return revision, champion(platform, revision)
@@ -105,7 +109,8 @@ def require_scores(platform: EvaluationPorts, name: str) -> tuple[Revision, int]
 def _notes(
     name: str, found: Sequence[Asset], plan: ScoringPlan, checked: CheckedReadings
 ) -> list[str]:
-    """Return what the scores lack: assets without any, and variables that the file does not have."""
+    """Return what the scores lack: assets without any, and variables that the file does not
+    have."""
     scored = {asset.name for asset in plan.assets}
     others = [
         asset.name
@@ -130,7 +135,8 @@ def _notes(
 
 
 def _measured(asset: Asset, variables: Iterable[str]) -> list[str]:
-    """Return what a file must have for these variables of an asset: in place of a computed one, its parts."""
+    """Return what a file must have for these variables of an asset: in place of a computed one, its
+    parts."""
     return [name for name in asset.with_parts(variables) if not asset.is_computed(name)]
 
 

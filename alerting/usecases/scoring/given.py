@@ -12,7 +12,8 @@ from alerting.readings.history import History
 
 
 class GivenReadings:
-    """Port `Readings`: those that are given for these assets, the stored ones for all others. Events are the stored ones."""
+    """Port `Readings`: those that are given for these assets, the stored ones for all others.
+    Events are the stored ones."""
 
     def __init__(self, given: Readings, assets: Collection[str], stored: Readings) -> None:
         self._given, self._assets, self._stored = given, frozenset(assets), stored

@@ -25,10 +25,11 @@ _LEAST_STEP = timedelta(days=1)
 
 @dataclass(frozen=True)
 class ScoringPlan:
-    """Assets and interval (start, end] to score with one version; `step`: scored at once, which bounds the memory.
+    """Assets and interval (start, end] to score with one version; `step`: scored at once, which
+    bounds the memory.
 
-    `stride`: the longest time between two scores of an asset. `not_learned`: assets of which the version has learned nothing;
-    they have no score. `variables`: those that its features read.
+    `stride`: the longest time between two scores of an asset. `not_learned`: assets of which the
+    version has learned nothing; they have no score. `variables`: those that its features read.
     """
 
     revision: Revision
@@ -54,9 +55,10 @@ def plan_scoring(
 ) -> ScoringPlan:
     """Return what to score. `model`: a version number; the champion when left out.
 
-    `start`: the training cutoff of the model when left out; instants up to it are unknown. `end`: the last reading of all assets
-    when left out, at most now less the latency. `newest`: only the last stride. Raises UserError for a definition without a
-    model, a model that cannot be read, and an empty interval.
+    `start`: the training cutoff of the model when left out; instants up to it are unknown. `end`:
+    the last reading of all assets when left out, at most now less the latency. `newest`: only the
+    last stride. Raises UserError for a definition without a model, a model that cannot be read, and
+    an empty interval.
     """
     revision = require_revision(platform.definitions, name)
     scoring_kind(revision.definition)
@@ -77,13 +79,15 @@ def plan_scoring(
     )
     if begin >= until:
         raise UserError(
-            f"--from {begin.isoformat()} must lie before --to {until.isoformat()}{latency_note(latency)}"
+            f"--from {begin.isoformat()} must lie before --to "
+            f"{until.isoformat()}{latency_note(latency)}"
         )
     return replace(whole, start=begin, end=until)
 
 
 def champion(platform: EvaluationPorts, revision: Revision, model: str | None = None) -> int:
-    """Return the version that a person names, or the champion. Raises UserError for other text, and without a champion."""
+    """Return the version that a person names, or the champion. Raises UserError for other text, and
+    without a champion."""
     version = named_version(platform, revision, model)
     if version is None:
         raise UserError(
@@ -99,14 +103,16 @@ def plan_assets(
     assets: Sequence[Asset],
     models: ModelCache,
 ) -> ScoringPlan:
-    """Return a plan without an interval for those assets of which a version has learned. Raises UserError if there is none."""
+    """Return a plan without an interval for those assets of which a version has learned. Raises
+    UserError if there is none."""
     definition = cast("ModelDefinition", revision.definition)  # a scoring kind has a model
     kind, trained = scoring_kind(definition), models.get(definition, version)
     plans = {asset.name: kind.plan_of(trained, asset.name) for asset in assets}
     learned = {name: plan for name, plan in plans.items() if plan is not None}
     if assets and not learned:
         raise UserError(
-            f"version {version} of {revision.name!r} has learned nothing of {', '.join(plans)}: train it again"
+            f"version {version} of {revision.name!r} has learned nothing of {', '.join(plans)}: "
+            f"train it again"
         )
     now = platform.clock.now()
     return ScoringPlan(
@@ -157,7 +163,8 @@ def score_asset(
     end: datetime,
     passed: Callable[[int, int], None],
 ) -> Iterator[ScoredRows]:
-    """Yield the scores of an asset in (start, end], step by step. `passed`: is called with the steps done, and of how many.
+    """Yield the scores of an asset in (start, end], step by step. `passed`: is called with the
+    steps done, and of how many.
 
     Raises UserError if the model fails.
     """

@@ -1,4 +1,5 @@
-"""The score of one asset at one instant, by the functions of live evaluation. Nothing is stored and nothing is sent."""
+"""The score of one asset at one instant, by the functions of live evaluation. Nothing is stored and
+nothing is sent."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -27,10 +28,12 @@ _MOMENT = timedelta(milliseconds=1)
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer to a question about one asset. `at`: the instant that was scored; None if there is none.
+    """The answer to a question about one asset. `at`: the instant that was scored; None if there is
+    none.
 
-    `score` is None where it is `unknown`, which then says why. `would_raise`: whether the score is at or above the threshold.
-    `revision`, `model_version`: the versions that answer; None where there is none.
+    `score` is None where it is `unknown`, which then says why. `would_raise`: whether the score is
+    at or above the threshold. `revision`, `model_version`: the versions that answer; None where
+    there is none.
     """
 
     definition: str
@@ -48,7 +51,8 @@ class Prediction:
 
 @dataclass(frozen=True)
 class _Question:
-    """A question with the platform that has its readings, and the versions that answer in an interval."""
+    """A question with the platform that has its readings, and the versions that answer in an
+    interval."""
 
     platform: EvaluationPorts
     models: Models
@@ -73,13 +77,15 @@ def predict(
     at: datetime | None = None,
     given: Readings | None = None,
 ) -> Prediction:
-    """Return the score of an asset at the last evaluated instant up to `at`, as live evaluation computes and stores it.
+    """Return the score of an asset at the last evaluated instant up to `at`, as live evaluation
+    computes and stores it.
 
-    Without `given` the stored readings are scored, by the revision and champion in force at `at`; `at` is now less the latency
-    when left out, and at most that. With `given` these readings are scored instead, by the present champion, up to the last one
-    when `at` is left out. Events and times of suppression are the stored ones in both cases. Raises NotFound for an unknown
-    name, and UserError for a definition whose model gives no score to a single instant, and for an asset to which it does not
-    apply.
+    Without `given` the stored readings are scored, by the revision and champion in force at `at`;
+    `at` is now less the latency when left out, and at most that. With `given` these readings are
+    scored instead, by the present champion, up to the last one when `at` is left out. Events and
+    times of suppression are the stored ones in both cases. Raises NotFound for an unknown name, and
+    UserError for a definition whose model gives no score to a single instant, and for an asset to
+    which it does not apply.
     """
     revisions = platform.definitions.revisions(name)
     if not revisions:
@@ -111,7 +117,8 @@ def predict(
 
 
 def scoring_kind(definition: Definition) -> ScoringKind:
-    """Return the kind of a definition. Raises UserError if its scores do not follow from one window of readings."""
+    """Return the kind of a definition. Raises UserError if its scores do not follow from one window
+    of readings."""
     kind = kind_of(definition)
     if isinstance(kind, ScoringKind):
         return kind
@@ -121,7 +128,8 @@ def scoring_kind(definition: Definition) -> ScoringKind:
         else "follows the whole course of its variable"
     )
     raise UserError(
-        f"{definition.name!r} is of kind {definition.kind}, which {why}, so a single instant has no score; "
+        f"{definition.name!r} is of kind {definition.kind}, which {why}, so a single instant has "
+        f"no score; "
         f"see its values with: alerting why {definition.name} ASSET"
     )
 
@@ -130,7 +138,8 @@ def _require_match(platform: EvaluationPorts, latest: Revision, name: str) -> As
     asset = require_asset(platform.assets, name)
     if not matching_assets(latest.definition, [asset]):
         raise UserError(
-            f"{latest.name!r} does not apply to {name}; it applies to {', '.join(latest.definition.assets)}"
+            f"{latest.name!r} does not apply to {name}; it applies to "
+            f"{', '.join(latest.definition.assets)}"
         )
     return asset
 
@@ -167,7 +176,8 @@ def _question(
 
 
 def _stride(kind: ScoringKind, models: Models, part: VersionInterval, asset: Asset) -> timedelta:
-    """Return the time between two evaluated instants; a moment where no model can say, and the answer is unknown anyway."""
+    """Return the time between two evaluated instants; a moment where no model can say, and the
+    answer is unknown anyway."""
     if part.model_version is None or part.revision is None:
         return _MOMENT
     try:

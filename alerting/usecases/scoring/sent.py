@@ -1,4 +1,5 @@
-"""Readings that a program sends with a question: checked as a whole against the variables of their asset."""
+"""Readings that a program sends with a question: checked as a whole against the variables of their
+asset."""
 
 from collections.abc import Iterator, Sequence
 
@@ -18,7 +19,8 @@ _SHOWN = 20
 def sent_readings(platform: UpkeepPorts, asset_name: str, records: Sequence[Record]) -> Readings:
     """Return rows of `ts`, `values` and perhaps `quality` as readings of an asset, in memory.
 
-    Raises UserError that names every fault: a row that cannot be read, and a variable that the asset does not have.
+    Raises UserError that names every fault: a row that cannot be read, and a variable that the
+    asset does not have.
     """
     asset = require_asset(platform.assets, asset_name)
     source = HttpSource(name="sent", kind="http", asset=asset.name, quality="quality")
@@ -41,4 +43,7 @@ def sent_readings(platform: UpkeepPorts, asset_name: str, records: Sequence[Reco
 def _unknown(asset: Asset, changed: Asset) -> Iterator[str]:
     """Yield a fault for each variable that the asset would have to get first."""
     for name in sorted(changed.variables.keys() - asset.variables.keys()):
-        yield f"{asset.name} has no variable {shown(name)}; {nearest(name, asset.variables, 'its variables')}"
+        yield (
+            f"{asset.name} has no variable {shown(name)}; "
+            f"{nearest(name, asset.variables, 'its variables')}"
+        )

@@ -1,4 +1,5 @@
-"""Declare what the rows of a source bring: assets, variables with their types, event types. Rows of other types are refused."""
+"""Declare what the rows of a source bring: assets, variables with their types, event types. Rows of
+other types are refused."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,9 +27,11 @@ _TYPES: Mapping[type, VariableType] = {bool: "boolean", float: "number", str: "c
 
 @dataclass(frozen=True)
 class Declared:
-    """Rows that fit the declarations, with what is to be declared first, and all refused rows in their order.
+    """Rows that fit the declarations, with what is to be declared first, and all refused rows in
+    their order.
 
-    `new`: the names that are declared for the first time. `surplus`: why the last row that would declare too much was refused.
+    `new`: the names that are declared for the first time. `surplus`: why the last row that would
+    declare too much was refused.
     """
 
     readings: Sequence[ReadingRow] = ()
@@ -47,10 +50,11 @@ def fit_readings(
     by: str | None,
     headroom: Headroom | None = None,
 ) -> Declared:
-    """Return the readings in the types of their variables. The first value of a new variable decides its type.
+    """Return the readings in the types of their variables. The first value of a new variable
+    decides its type.
 
-    `by`: the source as it is noted at variables that have none; None for rows that came without a source. `headroom`: what the
-    rows may declare; without it, as much as they want.
+    `by`: the source as it is noted at variables that have none; None for rows that came without a
+    source. `headroom`: what the rows may declare; without it, as much as they want.
     """
     known = _stored_assets(assets, mapped.rows)
     fits = {
@@ -108,7 +112,8 @@ class _Fit:
         )
 
     def read(self, row: ReadingRow) -> ReadingRow:
-        """Return a row in the types of its variables. Raises RowRefused, and declares nothing, if a value has another type."""
+        """Return a row in the types of its variables. Raises RowRefused, and declares nothing, if a
+        value has another type."""
         if (
             not row.quality
             and row.values.keys() <= self._numbers
@@ -127,7 +132,8 @@ class _Fit:
         return replace(row, values=values)
 
     def _take(self, new: Sequence[str]) -> None:
-        """Count the new variables of a row, and the asset if it is new. Raises RowBeyondBounds if a bound does not allow them."""
+        """Count the new variables of a row, and the asset if it is new. Raises RowBeyondBounds if a
+        bound does not allow them."""
         name = self._asset.name
         if new:
             refuse_full(self._asset, self._new + len(new))
@@ -140,7 +146,8 @@ class _Fit:
 
     @cached_property
     def _numbers(self) -> frozenset[str]:
-        """Return the variables of numbers that need no declaration any more, of which a row is taken as it is."""
+        """Return the variables of numbers that need no declaration any more, of which a row is
+        taken as it is."""
         known = self._asset.variables.items()
         return frozenset(
             name
@@ -152,13 +159,15 @@ class _Fit:
         return self._added.get(name) or self._asset.variables[name]
 
     def _variable(self, name: str, row: ReadingRow) -> Variable | None:
-        """Return the variable to declare, or to note the source at; None if it is declared with its source."""
+        """Return the variable to declare, or to note the source at; None if it is declared with its
+        source."""
         if name in self._added:
             return None
         before = self._asset.variables.get(name)
         if before is not None and before.computed is not None:
             raise RowRefused(
-                f"{shown(name)} is computed of {' and '.join(before.computed.drivers)}; it has no readings of its own"
+                f"{shown(name)} is computed of {' and '.join(before.computed.drivers)}; it has no "
+                f"readings of its own"
             )
         if before is not None:
             return (
@@ -217,7 +226,8 @@ def fit_events(
     *,
     has_ends: bool,
 ) -> Declared:
-    """Return the events in the durations of their types. `has_ends`: whether any row has the column of ends.
+    """Return the events in the durations of their types. `has_ends`: whether any row has the column
+    of ends.
 
     `headroom`: what the rows may declare; without it, as much as they want.
     """
@@ -257,7 +267,8 @@ def fit_events(
 
 
 def _event(row: EventRow, type: EventType) -> EventRow:
-    """Return an event in the duration of its type. Raises RowRefused if an instant one has an end after its start."""
+    """Return an event in the duration of its type. Raises RowRefused if an instant one has an end
+    after its start."""
     if type.duration != "instant":
         return row
     if row.end is not None and row.end != row.start:

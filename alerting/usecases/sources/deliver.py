@@ -1,6 +1,8 @@
-"""Store the rows that a source delivers: mapped, declared and written between two arrival records, then counted.
+"""Store the rows that a source delivers: mapped, declared and written between two arrival records,
+then counted.
 
-Readings are merged by asset, instant and variable, events by asset, type and start: a row that comes twice is stored once.
+Readings are merged by asset, instant and variable, events by asset, type and start: a row that
+comes twice is stored once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,7 +35,8 @@ _SHOWN_IN_LINE, _SHOWN_IN_ENTRY = 300, 32_000  # characters of names
 
 @dataclass(frozen=True)
 class Delivery:
-    """Result of a delivery: rows that could be stored, how many of them changed anything, and the refused ones."""
+    """Result of a delivery: rows that could be stored, how many of them changed anything, and the
+    refused ones."""
 
     rows: int
     new: int
@@ -61,7 +64,8 @@ def fit(
 
 
 def _units(assets: Assets, source: SourceFields, records: Sequence[Record]) -> Units:
-    """Return the units of the variables of the records' assets; of all assets, if one of these is new: it has their names."""
+    """Return the units of the variables of the records' assets; of all assets, if one of these is
+    new: it has their names."""
     column, prefix = source.asset_column, source.asset_prefix
     given = [source.asset] if source.asset else [record.get(column) for record in records]
     names = {
@@ -84,8 +88,8 @@ def deliver(
 ) -> Delivery:
     """Store the rows of records, except the refused ones. Idempotent.
 
-    `by`: the name under which the delivery is counted; None for rows that came without a source. `sender`: who sent them, if a
-    person or program with a token did.
+    `by`: the name under which the delivery is counted; None for rows that came without a source.
+    `sender`: who sent them, if a person or program with a token did.
     """
     return store(plant, fit(plant, source, records, by, sender), now, by=by, sender=sender)
 
@@ -114,13 +118,15 @@ def store(
 def record_declared(
     plant: SourcePorts, new: NewNames, declarer: str, actor: str, now: datetime
 ) -> None:
-    """Count what data have declared, and write it to the audit: one entry, however many names there are."""
+    """Count what data have declared, and write it to the audit: one entry, however many names there
+    are."""
     plant.sources.count_declared(
         declarer, len(new.assets), len(new.variables) + len(new.event_types)
     )
     groups = (("asset", new.assets), ("variable", new.variables), ("event type", new.event_types))
     why = "; ".join(
-        f"{len(names)} new {what}{'s' if len(names) > 1 else ''}: {shortened(names, _SHOWN_IN_LINE)}"
+        f"{len(names)} new {what}{'s' if len(names) > 1 else ''}: "
+        f"{shortened(names, _SHOWN_IN_LINE)}"
         for what, names in groups
         if names
     )
@@ -135,7 +141,8 @@ def record_declared(
 
 
 def shortened(names: Sequence[str], most: int) -> str:
-    """Return names one after another, as many as fit into `most` characters, and the number of the others."""
+    """Return names one after another, as many as fit into `most` characters, and the number of the
+    others."""
     text = ", ".join(names)
     if len(text) <= most:
         return text
@@ -166,5 +173,6 @@ def require_active(source: SourceFields) -> None:
     """Raise UserError if a source is paused or retired."""
     if source.state != "active":
         raise UserError(
-            f"source {source.name!r} is {source.state}; alerting source resume {source.name} accepts its rows again"
+            f"source {source.name!r} is {source.state}; alerting source resume {source.name} "
+            f"accepts its rows again"
         )

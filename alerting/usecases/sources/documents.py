@@ -1,4 +1,5 @@
-"""Sources: check and apply their documents, all of them or none, pause and retire them. Each change is a revision."""
+"""Sources: check and apply their documents, all of them or none, pause and retire them. Each change
+is a revision."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -101,7 +102,8 @@ def set_state(
 
 
 def find_source(sources: Sources, name: str) -> Source:
-    """Return a source. Raises NotFound if there is none of this name, and UserError if its document is faulty."""
+    """Return a source. Raises NotFound if there is none of this name, and UserError if its document
+    is faulty."""
     source = sources.get(name)
     if source is not None:
         return source
@@ -114,12 +116,14 @@ def find_source(sources: Sources, name: str) -> Source:
 
 
 def read_sources(sources: Sources) -> tuple[list[Source], dict[str, list[str]]]:
-    """Return the valid sources, and the faults of the others by name. A faulty source does not stop the others."""
+    """Return the valid sources, and the faults of the others by name. A faulty source does not stop
+    the others."""
     return read_each(sources.documents(), parse_source)
 
 
 def record_edits(plant: SourcePorts, at: datetime) -> list[str]:
-    """Store a revision of every valid source that was edited in the database. Return their names. Idempotent."""
+    """Store a revision of every valid source that was edited in the database. Return their names.
+    Idempotent."""
     edited = []
     for source in read_sources(plant.sources)[0]:
         revisions = plant.sources.revisions(source.name)

@@ -1,7 +1,9 @@
-"""Read the files that a source of kind `files` finds, each once: checked as a whole as an import does, stored, then put away.
+"""Read the files that a source of kind `files` finds, each once: checked as a whole as an import
+does, stored, then put away.
 
-A file is known by path, size and hash. It is marked after its rows are stored, and moved after it is marked, so a process that is
-killed in between reads it again, which changes nothing. An error of a file is the fault of this file: the others are read.
+A file is known by path, size and hash. It is marked after its rows are stored, and moved after it
+is marked, so a process that is killed in between reads it again, which changes nothing. An error of
+a file is the fault of this file: the others are read.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -44,7 +46,8 @@ from alerting.usecases.sources.records import RefusedRow
 from alerting.usecases.sources.trial import SHOWN, SourceTrial, described
 
 FORGET_AFTER = timedelta(days=90)
-"""Time after which a file that is no longer there is forgotten. If it comes again, it is read again."""
+"""Time after which a file that is no longer there is forgotten. If it comes again, it is read
+again."""
 MOST_FILES = 1000
 """Number of files that are read at one poll, and of paths whose marks are asked for at once."""
 IsOutage = Callable[[Exception], bool]
@@ -66,12 +69,14 @@ class FoundFile:
 
     @property
     def name(self) -> str:
-        """Return the path for people and for the store; `path` itself may hold bytes that are no text."""
+        """Return the path for people and for the store; `path` itself may hold bytes that are no
+        text."""
         return storable(self.path)
 
 
 class FileDrop(Protocol):
-    """Files of a source, and where they go. Raises UserError for a folder or file that cannot be read."""
+    """Files of a source, and where they go. Raises UserError for a folder or file that cannot be
+    read."""
 
     def found(self, source: FilesSource) -> list[FoundFile]:
         """Return the files that match and are not being written any more, the oldest first."""
@@ -86,12 +91,14 @@ class FileDrop(Protocol):
         """Return the events in a file."""
 
     def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
-        """Move a file to the folder of stored or of bad ones, if the source names it and it has not changed since. Idempotent."""
+        """Move a file to the folder of stored or of bad ones, if the source names it and it has not
+        changed since. Idempotent."""
 
 
 @dataclass(frozen=True)
 class FilesRead:
-    """Result of reading files: their rows, how many changed anything, and the number of refused files."""
+    """Result of reading files: their rows, how many changed anything, and the number of refused
+    files."""
 
     rows: int
     new: int
@@ -107,9 +114,11 @@ def read_files(
     *,
     again: bool = False,
 ) -> FilesRead:
-    """Store the files of a source that were not read before, and put them away. Idempotent. `again`: all files that are there.
+    """Store the files of a source that were not read before, and put them away. Idempotent.
+    `again`: all files that are there.
 
-    A file that cannot be read or moved does not stop the others. Raises UserError that names the first such file, at the end.
+    A file that cannot be read or moved does not stop the others. Raises UserError that names the
+    first such file, at the end.
     """
     found = drop.found(source)
     rows = new = refused = read = 0
@@ -151,7 +160,8 @@ def _with_marks(
     faults: list[str],
     is_outage: IsOutage,
 ) -> Iterator[tuple[FoundFile, FileMark | None]]:
-    """Yield each file with its mark; None without one, or with `again`. Add files that cannot be read to `faults`."""
+    """Yield each file with its mark; None without one, or with `again`. Add files that cannot be
+    read to `faults`."""
     for start in range(0, len(found), MOST_FILES):
         piece = found[start : start + MOST_FILES]
         marks = [] if again else _marks(plant, source, [file.name for file in piece])
@@ -169,7 +179,8 @@ def _with_marks(
 
 
 def _marks(plant: SourcePorts, source: FilesSource, paths: Sequence[str]) -> list[FileMark]:
-    """Return the marks of files, without those that were refused before the source was last changed: they get another try."""
+    """Return the marks of files, without those that were refused before the source was last
+    changed: they get another try."""
     changed = max((revision.at for revision in plant.sources.revisions(source.name)), default=None)
     marks = plant.sources.file_marks(source.name, paths)
     return [mark for mark in marks if mark.fault is None or changed is None or mark.at >= changed]
@@ -249,7 +260,8 @@ def _new_names(
     file: FoundFile,
     checked: CheckedReadings | CheckedEvents,
 ) -> NewNames:
-    """Return what a file declares for the first time. Raises BeyondBounds if that is more than its source may declare."""
+    """Return what a file declares for the first time. Raises BeyondBounds if that is more than its
+    source may declare."""
     if isinstance(checked, CheckedReadings):
         new = new_names(
             plant.assets.get_many([asset.name for asset in checked.changes]), checked.changes
@@ -272,7 +284,8 @@ def _ignore(_: BadLine) -> None:
 def _check(
     plant: SourcePorts, drop: FileDrop, source: FilesSource, file: FoundFile
 ) -> CheckedReadings | CheckedEvents:
-    """Return a checked file. With `bad_lines: skip` bad lines are left out, else one bad line refuses it."""
+    """Return a checked file. With `bad_lines: skip` bad lines are left out, else one bad line
+    refuses it."""
     skipped = _ignore if source.bad_lines == "skip" else None
     if source.delivers == "events":
         lasting = source.events.lasting
@@ -286,7 +299,8 @@ def _check(
 def _with_source(
     checked: CheckedReadings, plant: IngestionPorts, source: FilesSource
 ) -> CheckedReadings:
-    """Return checked readings that also note the source, and the unit that it states, at variables without one."""
+    """Return checked readings that also note the source, and the unit that it states, at variables
+    without one."""
     columns = checked.profile.columns
     units = {
         columns[title].name: mapped.unit
@@ -323,11 +337,13 @@ def _note(
 def try_files(
     plant: SourcePorts, drop: FileDrop, source: FilesSource, is_outage: IsOutage
 ) -> SourceTrial:
-    """Return the first rows of the newest file of a source as they would be stored. Writes nothing."""
+    """Return the first rows of the newest file of a source as they would be stored. Writes
+    nothing."""
     found = drop.found(source)
     if not found:
         raise UserError(
-            f"source {source.name}: no file matches {source.pattern}, or the last one was written just now"
+            f"source {source.name}: no file matches {source.pattern}, or the last one was written "
+            f"just now"
         )
     file = found[-1]
     with _blamed(file, is_outage):

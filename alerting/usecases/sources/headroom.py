@@ -1,6 +1,8 @@
-"""Bounds on what data may declare by themselves: new assets, variables and types of events, per delivery, per source and in all.
+"""Bounds on what data may declare by themselves: new assets, variables and types of events, per
+delivery, per source and in all.
 
-What is there stays, and what an engineer imports is not counted. A row beyond a bound is refused, with what to do about it.
+What is there stays, and what an engineer imports is not counted. A row beyond a bound is refused,
+with what to do about it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +26,8 @@ class BeyondBounds(UserError):
 
 @dataclass(frozen=True)
 class NewNames:
-    """The names that a delivery declares for the first time: assets, variables as `asset.variable`, and types of events."""
+    """The names that a delivery declares for the first time: assets, variables as `asset.variable`,
+    and types of events."""
 
     assets: Sequence[str] = ()
     variables: Sequence[str] = ()
@@ -48,9 +51,11 @@ def new_names(before: Mapping[str, Asset | None], after: Sequence[Asset]) -> New
 
 
 class Headroom:
-    """Names that one delivery may still declare. The counts of earlier deliveries are read when the first new name comes.
+    """Names that one delivery may still declare. The counts of earlier deliveries are read when the
+    first new name comes.
 
-    `declarer`: the source, or the sender of rows that came without one. Types of events count as variables.
+    `declarer`: the source, or the sender of rows that came without one. Types of events count as
+    variables.
     """
 
     def __init__(self, limits: DeclarationLimits, sources: Sources, declarer: str) -> None:
@@ -70,7 +75,8 @@ class Headroom:
         )
 
     def take(self, assets: Sequence[str], variables: Sequence[str]) -> None:
-        """Count new names. Raises RowBeyondBounds, and counts none of them, if a bound does not allow all."""
+        """Count new names. Raises RowBeyondBounds, and counts none of them, if a bound does not
+        allow all."""
         if not assets and not variables:
             return
         (own_assets, own_variables), (all_assets, all_variables) = self._declared
@@ -131,22 +137,26 @@ class Headroom:
                 )
                 more = f" and {len(names) - 1} more" if len(names) > 1 else ""
                 raise RowBeyondBounds(
-                    f"{shown(names[0])}{more}: would be a new {what}; {words}, and {most} are allowed: "
+                    f"{shown(names[0])}{more}: would be a new {what}; {words}, and {most} are "
+                    f"allowed: "
                     f"{again}declare it with alerting import assets, or raise {variable}"
                 )
 
 
 def refuse_full(asset: Asset, count: int) -> None:
-    """Raise RowBeyondBounds if an asset with `count` variables more would have more than an asset may."""
+    """Raise RowBeyondBounds if an asset with `count` variables more would have more than an asset
+    may."""
     if len(asset.variables) + count > MOST_VARIABLES:
         raise RowBeyondBounds(
-            f"{asset.name} has {len(asset.variables)} variables, and an asset has at most {MOST_VARIABLES}: "
+            f"{asset.name} has {len(asset.variables)} variables, and an asset has at most "
+            f"{MOST_VARIABLES}: "
             "send variables of another asset, or leave columns out (others: ignore in the source)"
         )
 
 
 def refuse_surplus(headroom: Headroom, names: NewNames, file: str) -> None:
-    """Count what a file declares, which is stored whole or not at all. Raises BeyondBounds if a bound does not allow it."""
+    """Count what a file declares, which is stored whole or not at all. Raises BeyondBounds if a
+    bound does not allow it."""
     try:
         headroom.take(names.assets, [*names.variables, *names.event_types])
     except RowBeyondBounds as refusal:
@@ -154,7 +164,8 @@ def refuse_surplus(headroom: Headroom, names: NewNames, file: str) -> None:
 
 
 def declarer_of(source: str | None, sender: str | None) -> str:
-    """Return the name under which declarations are counted: the source, else the sender, told apart by a blank."""
+    """Return the name under which declarations are counted: the source, else the sender, told apart
+    by a blank."""
     return source if source is not None else f"sender {sender or 'unknown'}"
 
 

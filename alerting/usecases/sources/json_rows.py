@@ -28,7 +28,8 @@ _TINY = re.compile(
 
 
 class Repeated(dict[str, Any]):
-    """An object in which a name occurs twice: readers differ in the value that they take. `name`: the first such name."""
+    """An object in which a name occurs twice: readers differ in the value that they take. `name`:
+    the first such name."""
 
     def __init__(self, pairs: Sequence[tuple[str, Any]], name: str) -> None:
         super().__init__(pairs)
@@ -52,11 +53,13 @@ class JsonRows:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Return the value of a JSON text, as the standard library reads it, but in a quarter of the time.
+    """Return the value of a JSON text, as the standard library reads it, but in a quarter of the
+    time.
 
-    What msgspec refuses, such as NaN and halves of surrogate pairs, the standard library decides. Bytes are UTF-8. A number too
-    small for a float is a Decimal. Raises ValueError for text that is no JSON, or has an object in which a name occurs twice, and
-    RecursionError if it nests too deeply.
+    What msgspec refuses, such as NaN and halves of surrogate pairs, the standard library decides.
+    Bytes are UTF-8. A number too small for a float is a Decimal. Raises ValueError for text that is
+    no JSON, or has an object in which a name occurs twice, and RecursionError if it nests too
+    deeply.
     """
     found = _parse(text)
     if isinstance(found, _Doubtful):
@@ -74,7 +77,8 @@ class _Doubtful:
 
 
 def repeated_name(value: Any) -> str | None:
-    """Return why an object within a parsed value is refused; None if in each every name occurs once."""
+    """Return why an object within a parsed value is refused; None if in each every name occurs
+    once."""
     found = next(_repeated(value), None)
     return None if found is None else f"{shown(found.name)} occurs twice in one object"
 
@@ -90,7 +94,8 @@ def _repeated(value: Any) -> Iterator[Repeated]:
 
 
 def _parse(text: str | bytes) -> Any:
-    """Return the value of a JSON text, as `_Doubtful` if names may occur twice in one of its objects."""
+    """Return the value of a JSON text, as `_Doubtful` if names may occur twice in one of its
+    objects."""
     try:
         found = _decode(text)
         plain = text if isinstance(text, str) else text.decode("utf-8")
@@ -115,7 +120,8 @@ def _count_names(value: Any) -> int:
 
 
 def _count_written_names(text: str) -> int:
-    """Return how many names a JSON text writes, or a larger number where a text within it looks like one."""
+    """Return how many names a JSON text writes, or a larger number where a text within it looks
+    like one."""
     return (
         sum(1 for _ in _LONE_NAME.finditer(text))
         if any(blank in text for blank in _BLANKS)
@@ -145,14 +151,16 @@ def _number(text: str) -> float | Decimal:
 
 
 def read_json(text: str) -> JsonRows:
-    """Return the row or the rows of a JSON text. Raises UserError if it is not JSON, or holds anything but rows."""
+    """Return the row or the rows of a JSON text. Raises UserError if it is not JSON, or holds
+    anything but rows."""
     try:
         parsed = _parse(text)
     except RecursionError:
         raise TooDeep("the rows nest too deeply") from None
     except ValueError as fault:
         raise UserError(
-            f"the body is not JSON: {fault}; NDJSON, one row per line, has the type application/x-ndjson"
+            f"the body is not JSON: {fault}; NDJSON, one row per line, has the type "
+            f"application/x-ndjson"
         ) from None
     found = parsed.value if isinstance(parsed, _Doubtful) else parsed
     rows = [found] if isinstance(found, Mapping) else found
@@ -173,7 +181,8 @@ def read_json(text: str) -> JsonRows:
 
 
 def read_lines(text: str) -> JsonRows:
-    """Return the rows of an NDJSON text; empty lines are left out. Raises UserError if there are too many."""
+    """Return the rows of an NDJSON text; empty lines are left out. Raises UserError if there are
+    too many."""
     _refuse_many(text.count("\n"))
     rows: dict[int, Record] = {}
     unreadable: dict[int, str] = {}

@@ -21,7 +21,8 @@ TRIAL_S = 10.0
 
 @dataclass(frozen=True)
 class Readers:
-    """Readers of polled sources. `messages`: copies messages of a source of a kind within some seconds, and takes none.
+    """Readers of polled sources. `messages`: copies messages of a source of a kind within some
+    seconds, and takes none.
 
     `is_outage`: whether an error is one of the database, and not of a file.
     """
@@ -34,7 +35,8 @@ class Readers:
 
 @dataclass(frozen=True)
 class Polled:
-    """Result of reading a source: rows that were stored, how many of them changed anything, and refused rows or files."""
+    """Result of reading a source: rows that were stored, how many of them changed anything, and
+    refused rows or files."""
 
     rows: int
     new: int
@@ -50,9 +52,11 @@ def poll(
     again: bool = False,
     report: Callable[[int], None] | None = None,
 ) -> Polled:
-    """Store what a source has that was not read before. Idempotent. `again`: everything that it has.
+    """Store what a source has that was not read before. Idempotent. `again`: everything that it
+    has.
 
-    `report` gets the number of rows so far. Raises UserError, which is stored as the fault of the source, if it cannot be read.
+    `report` gets the number of rows so far. Raises UserError, which is stored as the fault of the
+    source, if it cannot be read.
     """
     record_edits(plant, now)
     source = find_source(plant.sources, name)
@@ -67,7 +71,8 @@ def poll(
         plant.sources.set_fault(name, str(fault))
         raise
     raise UserError(
-        f"source {name!r} is of kind {source.kind}: its rows are sent to the platform, which does not read them"
+        f"source {name!r} is of kind {source.kind}: its rows are sent to the platform, which does "
+        f"not read them"
     )
 
 
@@ -79,7 +84,8 @@ def _poll_records(
     again: bool,
     report: Callable[[int], None] | None,
 ) -> Polled:
-    """Store piece after piece, and after each the cursor. A piece of which every row is refused stops: nothing is skipped."""
+    """Store piece after piece, and after each the cursor. A piece of which every row is refused
+    stops: nothing is skipped."""
     rows = new = refused = 0
     origin, progress = _origin(source), plant.sources.progress(source.name)
     why, cursor = "", progress.cursor if progress.cursor_of in (None, origin) else None
@@ -92,7 +98,8 @@ def _poll_records(
                 source.name, Delivered(now, 0, len(found.refused), why=found.refused[-1].reason)
             )
             raise UserError(
-                f"source {source.name}: all {len(found.refused)} rows that came are refused: {found.refused[0].reason}"
+                f"source {source.name}: all {len(found.refused)} rows that came are refused: "
+                f"{found.refused[0].reason}"
             )
         delivery = store(plant, found, now, by=source.name)
         plant.sources.set_cursor(source.name, piece.cursor, origin)
@@ -110,7 +117,8 @@ def _poll_records(
 
 
 def _origin(source: SqlSource) -> str:
-    """Return the hash of what a cursor belongs to: a source that reads anything else begins anew."""
+    """Return the hash of what a cursor belongs to: a source that reads anything else begins
+    anew."""
     origin = [source.url.model_dump(exclude_none=True), source.table, source.query, source.cursor]
     return hashlib.sha256(json.dumps(origin, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -118,7 +126,8 @@ def _origin(source: SqlSource) -> str:
 def try_source(
     plant: SourcePorts, readers: Readers, source: Source, seconds: float = TRIAL_S
 ) -> SourceTrial:
-    """Connect a source and return some rows as they would be stored. Writes and takes nothing. Raises UserError.
+    """Connect a source and return some rows as they would be stored. Writes and takes nothing.
+    Raises UserError.
 
     `seconds`: how long to wait for messages, where the broker stores none that could be looked at.
     """
@@ -130,5 +139,6 @@ def try_source(
     if isinstance(source, StreamedSource):
         return try_messages(plant, source, readers.messages(source.kind, source, seconds))
     raise UserError(
-        f"source {source.name!r} is of kind {source.kind}: give a file with rows as they will be sent, --rows FILE"
+        f"source {source.name!r} is of kind {source.kind}: give a file with rows as they will be "
+        f"sent, --rows FILE"
     )

@@ -1,4 +1,5 @@
-"""Rows of a source as readings or events, one by one: each is stored as it stands, or refused with a reason."""
+"""Rows of a source as readings or events, one by one: each is stored as it stands, or refused with
+a reason."""
 
 import math
 import re
@@ -20,7 +21,8 @@ from alerting.readings.instants import FIRST_INSTANT, LAST_INSTANT, whole_millis
 from alerting.readings.sample_quality import Quality, grade
 
 VALUES = "values"
-"""Field of a message that may hold its values as one object; without it, the other fields are the values."""
+"""Field of a message that may hold its values as one object; without it, the other fields are the
+values."""
 _MILLIS = 1e11  # a number of seconds this large lies in the year 5138
 _MOST_VALUES, _LONGEST_TEXT = 10_000, 1000
 _MOST_LAYOUTS, _MOST_NAMES = 1000, 10_000
@@ -43,7 +45,8 @@ class RefusedRow:
 
 @dataclass(frozen=True)
 class MappedRows(Generic[Row]):
-    """Rows of a source that can be stored, each with its number from 1, and those that cannot. `titles`: column by variable."""
+    """Rows of a source that can be stored, each with its number from 1, and those that cannot.
+    `titles`: column by variable."""
 
     rows: Sequence[tuple[int, Row]]
     refused: Sequence[RefusedRow]
@@ -53,9 +56,11 @@ class MappedRows(Generic[Row]):
 def map_readings(
     source: SourceFields, records: Sequence[Record], zone: tzinfo, units: Callable[[], Units] = dict
 ) -> MappedRows[ReadingRow]:
-    """Return the readings of records. `zone`: of the plant, for stamps without one where the source names none.
+    """Return the readings of records. `zone`: of the plant, for stamps without one where the source
+    names none.
 
-    `units`: gives those of the variables of the records' assets, to which their columns may belong; asked only if needed.
+    `units`: gives those of the variables of the records' assets, to which their columns may belong;
+    asked only if needed.
     """
     mapping = RecordMapping(source, zone, units)
     return _map(mapping, records, mapping.reading)
@@ -64,7 +69,8 @@ def map_readings(
 def map_events(
     source: SourceFields, records: Sequence[Record], zone: tzinfo
 ) -> MappedRows[EventRow]:
-    """Return the events of records. `zone`: of the plant, for stamps without one where the source names none."""
+    """Return the events of records. `zone`: of the plant, for stamps without one where the source
+    names none."""
     mapping = RecordMapping(source, zone)
     return _map(mapping, records, mapping.event)
 
@@ -85,9 +91,11 @@ def _map(
 
 
 class RecordMapping:
-    """The mapping of a source, applied to one record after another. `titles`: the column of each variable met so far.
+    """The mapping of a source, applied to one record after another. `titles`: the column of each
+    variable met so far.
 
-    `units`: gives those of the variables that there are; None if the columns are attributes, whose names have the unit in them.
+    `units`: gives those of the variables that there are; None if the columns are attributes, whose
+    names have the unit in them.
     """
 
     def __init__(
@@ -105,7 +113,8 @@ class RecordMapping:
             self._keys.add(source.cursor)
 
     def reading(self, record: Record) -> ReadingRow:
-        """Return the reading of a record. Raises RowRefused if it has no stamp, asset or value, or one that cannot be read."""
+        """Return the reading of a record. Raises RowRefused if it has no stamp, asset or value, or
+        one that cannot be read."""
         asset, at = self._asset(record), self._instant(record, self._source.time)
         fields = _fields(record, self._keys)
         if self._source.quality is None and (numbers := self._known_numbers(fields)):
@@ -129,7 +138,8 @@ class RecordMapping:
         )
 
     def event(self, record: Record) -> EventRow:
-        """Return the event of a record. Raises RowRefused if it has no stamp, asset or type, or an end before its start."""
+        """Return the event of a record. Raises RowRefused if it has no stamp, asset or type, or an
+        end before its start."""
         columns = self._source.events
         asset, start = self._asset(record), self._instant(record, self._source.time)
         type = columns.type or self._name(
@@ -163,15 +173,16 @@ class RecordMapping:
         if (
             isinstance(given, bool)
             or not isinstance(given, str | int | float | Decimal)
-            or given != given
-        ):  # noqa: PLR0124 - not a number
+            or given != given  # noqa: PLR0124 - not a number
+        ):
             raise RowRefused(
                 f"{column}: {shown(given)} is not a name of an {what}, which is text or a number"
             )
         name = f"{prefix}{given}"
         if not _is_name(name):
             raise RowRefused(
-                f"{column}: {shown(name)} is not a name of an {what}: letters, digits, _ . - only, at most 100"
+                f"{column}: {shown(name)} is not a name of an {what}: letters, digits, _ . - only, "
+                f"at most 100"
             )
         return name
 
@@ -191,7 +202,8 @@ class RecordMapping:
         return whole_millis(at)
 
     def _known_numbers(self, fields: Mapping[str, Any]) -> dict[str, float] | None:
-        """Return the values of known columns by variable if their sum is a finite number, so that each is; None for others."""
+        """Return the values of known columns by variable if their sum is a finite number, so that
+        each is; None for others."""
         titles, values = tuple(fields), fields.values()
         names = self._layouts.get(titles)
         if names is None or not (types := set(map(type, values))) <= _NUMBERS:
@@ -269,13 +281,15 @@ class RecordMapping:
         found = grade(str(text), self._source.quality_codes)
         if found is None:
             raise RowRefused(
-                f"{title}: {shown(text)} is not a quality: good, uncertain, bad, or a code of OPC UA or OPC DA"
+                f"{title}: {shown(text)} is not a quality: good, uncertain, bad, or a code of OPC "
+                f"UA or OPC DA"
             )
         return None if found == "good" else found
 
 
 def _fields(record: Record, keys: set[str | None]) -> Mapping[str, Any]:
-    """Return the values of a record by title: of its object of values, or all but its keys. Raises RowRefused for too many."""
+    """Return the values of a record by title: of its object of values, or all but its keys. Raises
+    RowRefused for too many."""
     inner = record.get(VALUES)
     fields = (
         inner
@@ -293,7 +307,8 @@ def _is_name(name: str) -> bool:
 
 
 def _instant(given: Any) -> datetime:
-    """Return an instant of a stamp; one without a zone stays without. Raises ValueError for anything else."""
+    """Return an instant of a stamp; one without a zone stays without. Raises ValueError for
+    anything else."""
     if isinstance(given, datetime):
         return given
     if isinstance(given, bool):
@@ -307,7 +322,8 @@ def _instant(given: Any) -> datetime:
 
 
 def _is_utf8(text: str) -> bool:
-    """Return whether a text can be stored: JSON can hold halves of surrogate pairs, UTF-8 cannot."""
+    """Return whether a text can be stored: JSON can hold halves of surrogate pairs, UTF-8
+    cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -316,7 +332,8 @@ def _is_utf8(text: str) -> bool:
 
 
 def _float(title: str, value: float | Decimal) -> float | None:
-    """Return a number, None for one that is none. Raises RowRefused if it would be stored as another one."""
+    """Return a number, None for one that is none. Raises RowRefused if it would be stored as
+    another one."""
     try:
         number = float(value)
     except OverflowError:
@@ -331,13 +348,15 @@ def _float(title: str, value: float | Decimal) -> float | None:
 
 
 def _scalar(title: str, value: Any) -> Scalar | None:
-    """Return a value as it is stored, None for a missing one. Raises RowRefused for lists, objects and endless numbers."""
+    """Return a value as it is stored, None for a missing one. Raises RowRefused for lists, objects
+    and endless numbers."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
         if len(value) > _LONGEST_TEXT:
             raise RowRefused(
-                f"{title}: the text has {len(value)} characters; at most {_LONGEST_TEXT} are allowed"
+                f"{title}: the text has {len(value)} characters; at most {_LONGEST_TEXT} are "
+                f"allowed"
             )
         if not _is_utf8(value):
             raise RowRefused(f"{title}: {shown(value)} holds half a character")

@@ -1,4 +1,5 @@
-"""Recorded readings as the messages by which a line would send them: the mapping of a source, the other way round."""
+"""Recorded readings as the messages by which a line would send them: the mapping of a source, the
+other way round."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,7 +33,8 @@ class Sender(Protocol):
     """A connection to where a source reads."""
 
     def send(self, messages: Sequence[Outgoing]) -> None:
-        """Send messages, and return when they have been received. Raises UserError if they are not."""
+        """Send messages, and return when they have been received. Raises UserError if they are
+        not."""
 
     def close(self) -> None:
         """Disconnect."""
@@ -40,7 +42,8 @@ class Sender(Protocol):
 
 @dataclass(frozen=True)
 class DueRow:
-    """A row with the instant at which it is sent. Its time stamp is that of the recording, or moved to that instant."""
+    """A row with the instant at which it is sent. Its time stamp is that of the recording, or moved
+    to that instant."""
 
     due_at: datetime
     row: ReadingRow
@@ -49,7 +52,8 @@ class DueRow:
 def recorded_rows(
     readings: Readings, assets: Sequence[Asset], start: datetime, end: datetime
 ) -> Iterator[ReadingRow]:
-    """Yield the readings of assets with start < ts <= end in the order of time; an hour of them is in memory."""
+    """Yield the readings of assets with start < ts <= end in the order of time; an hour of them is
+    in memory."""
     after = start
     while after < end:
         until = min(after + _WINDOW, end)
@@ -97,7 +101,8 @@ def _rows(history: History) -> Iterator[ReadingRow]:
 def schedule(
     rows: Iterable[ReadingRow], speed: float, begin: datetime, *, shift: bool
 ) -> Iterator[DueRow]:
-    """Yield rows with the instants at which they are sent: the first at `begin`, the others as recorded, `speed` times as fast.
+    """Yield rows with the instants at which they are sent: the first at `begin`, the others as
+    recorded, `speed` times as fast.
 
     `shift`: the time stamps become those instants.
     """
@@ -111,7 +116,8 @@ def schedule(
 
 
 class ReplayMapping:
-    """The mapping of a source the other way round. `left_out`: variables that the source does not read."""
+    """The mapping of a source the other way round. `left_out`: variables that the source does not
+    read."""
 
     def __init__(self, source: SourceFields) -> None:
         """Raises UserError if the source takes no readings."""
@@ -126,7 +132,8 @@ class ReplayMapping:
         self.left_out: set[str] = set()
 
     def messages(self, row: ReadingRow) -> list[Outgoing]:
-        """Return the messages of a row; none if the source reads none of its variables. Raises UserError for another asset."""
+        """Return the messages of a row; none if the source reads none of its variables. Raises
+        UserError for another asset."""
         values = {
             title: value
             for name, value in row.values.items()
@@ -167,17 +174,20 @@ class ReplayMapping:
         source = self._source
         if source.asset not in (None, name):
             raise UserError(
-                f"source {source.name!r} is of {source.asset}: choose its readings only, not those of {name}"
+                f"source {source.name!r} is of {source.asset}: choose its readings only, not those "
+                f"of {name}"
             )
         if source.asset is None and not name.startswith(source.asset_prefix):
             raise UserError(
-                f"source {source.name!r} puts {source.asset_prefix!r} before each name, so {name} cannot come from it"
+                f"source {source.name!r} puts {source.asset_prefix!r} before each name, so {name} "
+                f"cannot come from it"
             )
         return name.removeprefix(source.asset_prefix)
 
 
 def _topic(source: MessageSource, asset: str, variable: str) -> str:
-    """Return a topic that matches the one of the source: of this asset and variable, `replay` for levels that may be any."""
+    """Return a topic that matches the one of the source: of this asset and variable, `replay` for
+    levels that may be any."""
     form = source.form
     named: Mapping[str, str] = {
         "{asset}": asset,

@@ -1,10 +1,11 @@
 """Which of several processes of the stream service reads a source.
 
-Brokers with consumer groups share the messages themselves, so every process reads them. A session of MQTT and a subscription of
-OPC UA belong to one process: the processes that work are in the database, and each computes the same owner of a source from them.
+Brokers with consumer groups share the messages themselves, so every process reads them. A session
+of MQTT and a subscription of OPC UA belong to one process: the processes that work are in the
+database, and each computes the same owner of a source from them.
 
-If two processes read the same source for some seconds, because one has not heard of the other yet, rows come twice and are
-stored once.
+If two processes read the same source for some seconds, because one has not heard of the other yet,
+rows come twice and are stored once.
 """
 
 from collections.abc import Collection, Iterable
@@ -14,7 +15,8 @@ from alerting.definitions.sources.streamed import StreamedSource
 
 
 def owner(source: str, processes: Collection[str]) -> str:
-    """Return the process that reads a source (rendezvous hashing): one that comes or goes moves only its own sources."""
+    """Return the process that reads a source (rendezvous hashing): one that comes or goes moves
+    only its own sources."""
     return max(processes, key=lambda process: sha256(f"{process}\0{source}".encode()).digest())
 
 

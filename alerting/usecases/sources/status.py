@@ -19,10 +19,12 @@ _MINUTE_S = 60.0
 class SourceStatus:
     """A source at one instant.
 
-    `rows`, `refused`: so far. `newest`: time stamp; `lag`: now minus that; `silent`: since the last row came, or since the source
-    was applied. `rate`: rows per minute over the last deliveries. `is_stale`: no row for `stale_after`, of an active source only.
-    `is_stopped`: the stream service has paused it, because too many of its messages could not be stored. `lost`: values that were
-    lost for ever, where they could be counted; `last_lost`: how, and `lost_at`: when that was noted.
+    `rows`, `refused`: so far. `newest`: time stamp; `lag`: now minus that; `silent`: since the last
+    row came, or since the source was applied. `rate`: rows per minute over the last deliveries.
+    `is_stale`: no row for `stale_after`, of an active source only. `is_stopped`: the stream service
+    has paused it, because too many of its messages could not be stored. `lost`: values that were
+    lost for ever, where they could be counted; `last_lost`: how, and `lost_at`: when that was
+    noted.
     """
 
     name: str
@@ -60,7 +62,8 @@ def _valid(sources: Sources) -> list[Source]:
 def source_status(
     source: Source, progress: SourceProgress, revisions: Sequence[SourceRevision], now: datetime
 ) -> SourceStatus:
-    """Return the status of a source. Silence counts from its last revision at the earliest, e.g. when it was resumed.
+    """Return the status of a source. Silence counts from its last revision at the earliest, e.g.
+    when it was resumed.
 
     One without a revision was written into the database just now.
     """
@@ -89,14 +92,16 @@ def source_status(
 
 
 def _lag(newest: datetime | None, now: datetime) -> timedelta | None:
-    """Return how old the newest row is; None without one, or for a stamp of a wrong clock, which an earlier version counted."""
+    """Return how old the newest row is; None without one, or for a stamp of a wrong clock, which an
+    earlier version counted."""
     return (
         None if newest is None or newest > now + MOST_IN_FUTURE else max(now - newest, timedelta(0))
     )
 
 
 def _rate(progress: SourceProgress, now: datetime) -> float:
-    """Return rows per minute since the first of the last deliveries, whose own rows came before it."""
+    """Return rows per minute since the first of the last deliveries, whose own rows came before
+    it."""
     if len(progress.recent) < 2:
         return 0.0
     seconds = (now - progress.recent[0].at).total_seconds()

@@ -1,7 +1,8 @@
-"""Messages of a broker become rows: stored in batches, and acknowledged only when they are in the journal of the database.
+"""Messages of a broker become rows: stored in batches, and acknowledged only when they are in the
+journal of the database.
 
-A message that cannot be stored goes to the dead messages with its reason before it is acknowledged: none is lost, and none blocks
-the others.
+A message that cannot be stored goes to the dead messages with its reason before it is acknowledged:
+none is lost, and none blocks the others.
 """
 
 import hashlib
@@ -39,7 +40,8 @@ _PAGE = 20  # of at most 1 MiB each
 class Message:
     """A message of a broker. `acknowledge` tells the broker that it need not be sent again.
 
-    `fault`: why it cannot be stored whatever it says, e.g. its size; its payload is then the beginning.
+    `fault`: why it cannot be stored whatever it says, e.g. its size; its payload is then the
+    beginning.
     """
 
     topic: str
@@ -62,7 +64,8 @@ class MessageStream(Protocol):
         """Return what the subscription has lost for ever since the last call."""
 
     def close(self) -> None:
-        """Disconnect; the broker keeps what is not acknowledged. `batch` goes on to return what had come before."""
+        """Disconnect; the broker keeps what is not acknowledged. `batch` goes on to return what had
+        come before."""
 
 
 Stored = Callable[[Sequence[ReadingRow | EventRow]], None]
@@ -81,7 +84,8 @@ class TooManyDead(UserError):
 class StreamCount:
     """Messages of a batch, rows that changed anything, and messages that could not be stored.
 
-    `postponed`: messages that can be stored later, because of `why`; they are neither stored nor acknowledged nor counted.
+    `postponed`: messages that can be stored later, because of `why`; they are neither stored nor
+    acknowledged nor counted.
     """
 
     messages: int = 0
@@ -99,11 +103,13 @@ def store_messages(
     is_outage: Callable[[Exception], bool] = lambda _: True,
     stored: Stored = ignore,
 ) -> StreamCount:
-    """Store the rows of messages and acknowledge them. Idempotent: a message that comes again changes nothing.
+    """Store the rows of messages and acknowledge them. Idempotent: a message that comes again
+    changes nothing.
 
-    If a batch fails with anything but an outage of the database, its messages are stored one by one, and one that fails again is
-    put aside. Messages with a reading of an archived month are postponed while the archive is away. Raises what is an outage, and
-    TooManyDead if there is no room for a message that cannot be stored; nothing is acknowledged then.
+    If a batch fails with anything but an outage of the database, its messages are stored one by
+    one, and one that fails again is put aside. Messages with a reading of an archived month are
+    postponed while the archive is away. Raises what is an outage, and TooManyDead if there is no
+    room for a message that cannot be stored; nothing is acknowledged then.
     """
     if not messages:
         return StreamCount()
@@ -171,7 +177,8 @@ def _waiting(
 
 
 def _put_aside(sources: Sources, source: StreamedSource, dead: Sequence[DeadMessage]) -> None:
-    """Store messages that cannot be stored as readings. Raises TooManyDead if they are too many, or too large together."""
+    """Store messages that cannot be stored as readings. Raises TooManyDead if they are too many, or
+    too large together."""
     if not dead:
         return
     size = sum(len(message.payload) for message in dead)
@@ -182,8 +189,10 @@ def _put_aside(sources: Sources, source: StreamedSource, dead: Sequence[DeadMess
         limit = f"{MOST_DEAD_BYTES >> 20} MiB of its messages"
     if limit is not None:
         raise TooManyDead(
-            f"source {source.name}: {limit} could not be stored: see alerting source dead {source.name}, "
-            f"correct it, then run alerting source retry {source.name} and alerting source resume {source.name}"
+            f"source {source.name}: {limit} could not be stored: see alerting source dead "
+            f"{source.name}, "
+            f"correct it, then run alerting source retry {source.name} and alerting source resume "
+            f"{source.name}"
         )
     sources.add_dead(dead)
 
@@ -196,7 +205,8 @@ def _store(
     put_aside: Callable[[Sequence[DeadMessage]], None],
     stored: Stored = ignore,
 ) -> StreamCount:
-    """Store the rows of messages, after those that cannot be read or of which a row is refused are put aside."""
+    """Store the rows of messages, after those that cannot be read or of which a row is refused are
+    put aside."""
     records: list[Record] = []
     owners: list[int] = []
     reasons: dict[int, str] = {}
@@ -234,7 +244,8 @@ def _dead(source: StreamedSource, message: Message, reason: str) -> DeadMessage:
 
 
 def topic_reader(source: StreamedSource) -> Callable[[Message], list[Record]]:
-    """Return the function that makes rows of a message. It raises ValueError with the reason for one that it cannot read."""
+    """Return the function that makes rows of a message. It raises ValueError with the reason for
+    one that it cannot read."""
     pattern = source.form.pattern(source.plain_topic) if isinstance(source, MessageSource) else None
     is_value = isinstance(source, MessageSource) and source.payload == "value"
     is_stamped = isinstance(source, MessageSource) and source.stamp == "receipt"
@@ -262,7 +273,8 @@ def topic_reader(source: StreamedSource) -> Callable[[Message], list[Record]]:
 def _parse(payload: bytes) -> Any:
     """Return the JSON of a payload; text that is no JSON is a text.
 
-    Raises ValueError if it is not UTF-8, nests too deeply, or has an object in which a name occurs twice.
+    Raises ValueError if it is not UTF-8, nests too deeply, or has an object in which a name occurs
+    twice.
     """
     try:
         return parse_json(payload)
@@ -280,7 +292,8 @@ def subscription(source: MessageSource) -> str:
 
 
 def earlier_subscriptions(sources: Sources, source: StreamedSource) -> list[str]:
-    """Return the topics that earlier revisions of a source subscribed: the broker keeps them until they are given back."""
+    """Return the topics that earlier revisions of a source subscribed: the broker keeps them until
+    they are given back."""
     if not isinstance(source, MessageSource):
         return []
     topics = {revision.document.get("topic") for revision in sources.revisions(source.name)}
@@ -303,7 +316,8 @@ def retry_dead(
     now: datetime,
     is_outage: Callable[[Exception], bool] = lambda _: True,
 ) -> StreamCount:
-    """Store the dead messages of a source once more, e.g. after its mapping was corrected, and remove those that are stored."""
+    """Store the dead messages of a source once more, e.g. after its mapping was corrected, and
+    remove those that are stored."""
     source = find_source(plant.sources, name)
     if not isinstance(source, StreamedSource):
         raise UserError(f"source {name!r} is of kind {source.kind}, which has no dead messages")

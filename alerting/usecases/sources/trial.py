@@ -1,4 +1,5 @@
-"""A look at rows of a source as they would be stored, and at those that would be refused. Writes nothing."""
+"""A look at rows of a source as they would be stored, and at those that would be refused. Writes
+nothing."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Look:
-    """Copies of messages; the broker keeps all of them for the stream service. `notes`: how many came, or why none did."""
+    """Copies of messages; the broker keeps all of them for the stream service. `notes`: how many
+    came, or why none did."""
 
     messages: Sequence[Message]
     notes: Sequence[str] = ()
@@ -24,7 +26,8 @@ class Look:
 
 @dataclass(frozen=True)
 class SourceTrial:
-    """The first rows of a source as they would be stored, and refused ones. `read`: the number of rows looked at.
+    """The first rows of a source as they would be stored, and refused ones. `read`: the number of
+    rows looked at.
 
     `notes`: sentences on what was found, e.g. the format of a file.
     """
@@ -44,7 +47,8 @@ def try_records(plant: SourcePorts, source: SourceFields, records: Sequence[Reco
 
 
 def try_messages(plant: SourcePorts, source: StreamedSource, look: Look) -> SourceTrial:
-    """Return the first rows of messages as they would be stored, and the first refused ones, by the number of their message."""
+    """Return the first rows of messages as they would be stored, and the first refused ones, by the
+    number of their message."""
     read = topic_reader(source)
     records: list[Record] = []
     owners: list[int] = []
@@ -65,7 +69,8 @@ def try_messages(plant: SourcePorts, source: StreamedSource, look: Look) -> Sour
 
 
 def described(rows: Sequence[ReadingRow | EventRow]) -> Iterator[Mapping[str, Any]]:
-    """Yield rows for people: asset and instant first, then the values, or type, end and attributes."""
+    """Yield rows for people: asset and instant first, then the values, or type, end and
+    attributes."""
     for row in rows:
         if isinstance(row, ReadingRow):
             yield {

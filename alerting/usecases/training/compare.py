@@ -1,4 +1,5 @@
-"""Compare: choose among the candidates of a training, register the challenger, and compare it with the champion."""
+"""Compare: choose among the candidates of a training, register the challenger, and compare it with
+the champion."""
 
 import json
 from collections.abc import Mapping
@@ -45,13 +46,15 @@ from alerting.usecases.training.run import (
 _log = id_logger(__name__)
 _MOST_IMPORTANT = 20
 _FINDS_NOTHING = (
-    " Its threshold finds no problem in the validation period, so it goes into service only if a person approves: "
+    " Its threshold finds no problem in the validation period, so it goes into service only if a "
+    "person approves: "
     "`alerting model approve`."
 )
 
 
 def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
-    """Choose among the candidates, finish and register the challenger, and compare it with the champion.
+    """Choose among the candidates, finish and register the challenger, and compare it with the
+    champion.
 
     The proposal is stored on the run; `promote_run` carries it out.
     """
@@ -64,7 +67,8 @@ def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
 def _compare_trained(
     platform: TrainingPorts, run_id: str, definition: TrainedDefinition
 ) -> Proposal:
-    """Compare the candidates of a kind that learns from problems, and refit a champion that stays."""
+    """Compare the candidates of a kind that learns from problems, and refit a champion that
+    stays."""
     tags, dataset = platform.models.tags(run_id), load_dataset(platform.models, run_id)
     candidates = [
         candidate_from_files(files) for files in load_candidates(platform, run_id).values()
@@ -178,7 +182,8 @@ def _propose(
     metrics: Mapping[str, float],
     **found: Any,
 ) -> Proposal:
-    """Store the proposal of a training on its run, and record that the training has ended. `found`: its other fields."""
+    """Store the proposal of a training on its run, and record that the training has ended. `found`:
+    its other fields."""
     tags, name = platform.models.tags(run_id), definition.name
     proposal = Proposal(
         definition=name,
@@ -226,21 +231,24 @@ def _champion_of(platform: TrainingPorts, tags: Mapping[str, str]) -> int | None
 def _read_champion(
     platform: TrainingPorts, definition: ModelDefinition, version: int | None, as_of: datetime
 ) -> tuple[TrainedModel | None, PromotionDecision | None]:
-    """Return the champion. If it cannot be read, report that, and return the decision: the challenger waits for a person."""
+    """Return the champion. If it cannot be read, report that, and return the decision: the
+    challenger waits for a person."""
     try:
         return None if version is None else ModelCache(platform).get(definition, version), None
     except ModelUnavailable as unavailable:
         faults = {definition.name: f"the model cannot be read: {unavailable}"}
         record_model_faults(platform.platform_alerts, [definition.name], faults, as_of)
         reason = (
-            f"The champion, version {version}, cannot be read, so the comparison is impossible ({unavailable}). "
+            f"The champion, version {version}, cannot be read, so the comparison is impossible "
+            f"({unavailable}). "
             "The challenger goes into service only if a person approves."
         )
         return None, PromotionDecision("provisional", promote=True, provisional=True, reason=reason)
 
 
 def _importance(challenger: Challenger | None, decision: PromotionDecision) -> dict[str, Any]:
-    """Return the importance of the challenger's most important variables for the record of the decision.
+    """Return the importance of the challenger's most important variables for the record of the
+    decision.
 
     Nothing if it was not measured, or if the refitted champion goes into service instead.
     """
@@ -261,7 +269,8 @@ def _register(
     chosen: Challenger,
     champion_version: int | None,
 ) -> tuple[int, PromotionDecision]:
-    """Compare the challenger with the champion, register it, and store its evidence on the run. Return version and decision.
+    """Compare the challenger with the champion, register it, and store its evidence on the run.
+    Return version and decision.
 
     It is registered with its refit if it is to go into service.
     """
@@ -301,14 +310,16 @@ def _refresh(
     champion_version: int,
     compared: PromotionDecision,
 ) -> tuple[PromotionDecision, int | None]:
-    """Refit the champion, which stays, and return the decision and the new version; the decision as it is without a refit."""
+    """Refit the champion, which stays, and return the decision and the new version; the decision as
+    it is without a refit."""
     refreshed = refresh(platform, run_id, definition, dataset, champion_version)
     if refreshed is None:
         return compared, None
     question = platform.models.tags(run_id).get("question")
     serving = last_promotion(platform.decisions.of(definition.name), question)
     reason = (
-        f"{compared.reason} It is refitted on all rows up to {refreshed.training_cutoff:%Y-%m-%d %H:%M} UTC: version "
+        f"{compared.reason} It is refitted on all rows up to "
+        f"{refreshed.training_cutoff:%Y-%m-%d %H:%M} UTC: version "
         f"{refreshed.version} replaces version {champion_version}, with the same twin."
     )
     provisional = serving is not None and serving.provisional
@@ -323,7 +334,8 @@ def _charts(
     evidence: Evidence,
     decision: PromotionDecision,
 ) -> dict[str, bytes]:
-    """Return the charts of the challenger's curves, and of champion and challenger side by side if they were compared."""
+    """Return the charts of the challenger's curves, and of champion and challenger side by side if
+    they were compared."""
     from alerting.reporting.figures import training_charts  # noqa: PLC0415 - loads a library of drawings
     from alerting.reporting.figures.shap_plots import shap_plots  # noqa: PLC0415 - loads a library of drawings
 

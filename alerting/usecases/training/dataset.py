@@ -28,7 +28,8 @@ from alerting.usecases.training.derived import histories_at
 
 
 def dataset_of(platform: TrainingPorts, name: str, as_of: datetime) -> Dataset:
-    """Return the dataset of a training of this definition at as_of. Raises UserError if training on it is not possible."""
+    """Return the dataset of a training of this definition at as_of. Raises UserError if training on
+    it is not possible."""
     sync(platform, platform.clock.now())
     revision = require_revision(platform.definitions, name)
     return dataset_at(platform, revision, require_trained(revision), as_of)
@@ -41,7 +42,8 @@ def dataset_at(
     as_of: datetime,
     plan: FeaturePlan | None = None,
 ) -> Dataset:
-    """Return the dataset of one revision at as_of, with the feedback given by then, and stride and windows of its question.
+    """Return the dataset of one revision at as_of, with the feedback given by then, and stride and
+    windows of its question.
 
     `plan`: of a model that is fitted again.
     """
@@ -78,7 +80,8 @@ def suppressed_at(
 def feedback_labels_at(
     platform: TrainingPorts, definition: TrainedDefinition, as_of: datetime
 ) -> list[FeedbackLabel]:
-    """Return the feedback labels of this definition's episodes by as_of, only of episodes that warned of the same problem.
+    """Return the feedback labels of this definition's episodes by as_of, only of episodes that
+    warned of the same problem.
 
     Misses reported by then follow.
     """
@@ -98,7 +101,8 @@ def feedback_labels_at(
 def acted_windows(
     episodes: Episodes, definition: TrainedDefinition, as_of: datetime
 ) -> list[tuple[str, datetime, datetime]]:
-    """Return asset, start and end of the outcome windows of episodes with feedback `acted` by as_of."""
+    """Return asset, start and end of the outcome windows of episodes with feedback `acted` by
+    as_of."""
     answers = collect_feedback_labels(episodes.find(definition.name), definition, as_of)
     return [
         (a.asset, from_millis(a.raised), from_millis(a.ends))
@@ -108,20 +112,24 @@ def acted_windows(
 
 
 def require_trained(revision: Revision) -> TrainedDefinition:
-    """Return the definition of a revision that learns from problems. Raises UserError for another kind, and for a retired one."""
+    """Return the definition of a revision that learns from problems. Raises UserError for another
+    kind, and for a retired one."""
     definition = require_model(revision)
     if not isinstance(definition, TrainedDefinition):
         raise UserError(
-            f"{revision.name!r} is a {definition.kind} definition; it learns from readings alone, without a dataset"
+            f"{revision.name!r} is a {definition.kind} definition; it learns from readings alone, "
+            f"without a dataset"
         )
     return definition
 
 
 def require_model(revision: Revision) -> ModelDefinition:
-    """Return the definition of a revision that can be trained. Raises UserError for another kind, and for a retired one."""
+    """Return the definition of a revision that can be trained. Raises UserError for another kind,
+    and for a retired one."""
     if not isinstance(revision.definition, ModelDefinition):
         raise UserError(
-            f"{revision.name!r} is a {revision.definition.kind} definition; trained are {', '.join(trained_kinds())}"
+            f"{revision.name!r} is a {revision.definition.kind} definition; trained are "
+            f"{', '.join(trained_kinds())}"
         )
     if revision.definition.state == "retired":
         raise UserError(f"{revision.name!r} is retired; apply it with state: active to train it")
@@ -129,7 +137,8 @@ def require_model(revision: Revision) -> ModelDefinition:
 
 
 def profile(dataset: Dataset) -> dict[str, Any]:
-    """Return the contents of a dataset as plain values: rows, positives and assets by part, dropped rows, feedback, oddities."""
+    """Return the contents of a dataset as plain values: rows, positives and assets by part, dropped
+    rows, feedback, oddities."""
     return {
         "definition": dataset.definition,
         "revision": dataset.revision,

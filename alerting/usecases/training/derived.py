@@ -1,4 +1,5 @@
-"""Derive stride and windows from the data, and fix them at the first training of a question for all that follow."""
+"""Derive stride and windows from the data, and fix them at the first training of a question for all
+that follow."""
 
 from datetime import datetime
 
@@ -16,7 +17,8 @@ from alerting.usecases.definitions.derived import stored_features
 def fix_features(
     platform: TrainingPorts, definition: TrainedDefinition, as_of: datetime
 ) -> DerivedFeatures | None:
-    """Return the stored values, or derive and store them from the data at as_of; None where the definition states its own."""
+    """Return the stored values, or derive and store them from the data at as_of; None where the
+    definition states its own."""
     if (stored := stored_features(platform.derived_features, definition)) is not None:
         return stored
     derived = derive_at(definition, histories_at(platform, definition, as_of), as_of)
@@ -30,7 +32,8 @@ def fix_features(
 def describe_features(
     platform: TrainingPorts, definition: TrainedDefinition, as_of: datetime
 ) -> str | None:
-    """Describe the derived values in a sentence, or those that a training now would derive; None where there are none."""
+    """Describe the derived values in a sentence, or those that a training now would derive; None
+    where there are none."""
     if definition.features.stride and definition.features.windows:
         return None
     if (stored := stored_features(platform.derived_features, definition)) is not None:

@@ -1,7 +1,8 @@
-"""Trainings that are due: a question of a definition in service that has no training in its present state.
+"""Trainings that are due: a question of a definition in service that has no training in its present
+state.
 
-This follows from what is stored, not from an event, so that no edit is lost while Airflow does not run or does not know the
-definition's DAG yet.
+This follows from what is stored, not from an event, so that no edit is lost while Airflow does not
+run or does not know the definition's DAG yet.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,19 +19,22 @@ from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.definitions.versions import last_promotion
 
 PAUSES = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2))
-"""Times after a failed training of a question until it is tried again; afterwards it waits for its schedule or an edit."""
+"""Times after a failed training of a question until it is tried again; afterwards it waits for its
+schedule or an edit."""
 ABANDONED_AFTER = timedelta(days=1)
 """Time after which a training that has not ended counts as failed."""
 _PREFIX = "question-"
 
 
 class NotDue(UserError):
-    """Error: a training was started for a question that the definition no longer asks, or that has been trained since."""
+    """Error: a training was started for a question that the definition no longer asks, or that has
+    been trained since."""
 
 
 @dataclass(frozen=True)
 class DueTraining:
-    """A training to start, with its number among the trainings of the question. `abandoned`: the run before, without an end."""
+    """A training to start, with its number among the trainings of the question. `abandoned`: the
+    run before, without an end."""
 
     definition: str
     question: str
@@ -39,7 +43,8 @@ class DueTraining:
 
     @property
     def run(self) -> str:
-        """Return the id of its run: the same for everyone who starts it, so that it is started once."""
+        """Return the id of its run: the same for everyone who starts it, so that it is started
+        once."""
         return f"{_PREFIX}{self.question}-{self.attempt}"
 
 
@@ -79,9 +84,11 @@ def find_due_trainings(platform: TrainingPorts, now: datetime) -> list[DueTraini
 
 
 def newest_trainings(trainings: Trainings, revisions: Iterable[Revision]) -> dict[str, Training]:
-    """Return the newest training of the question that each revision asks, by definition; one without a training is absent.
+    """Return the newest training of the question that each revision asks, by definition; one
+    without a training is absent.
 
-    A training of another question says nothing about the present one, for example after an edit was taken back.
+    A training of another question says nothing about the present one, for example after an edit was
+    taken back.
     """
     questions = {revision.name: question_of(revision) for revision in revisions}
     return {
@@ -92,8 +99,9 @@ def newest_trainings(trainings: Trainings, revisions: Iterable[Revision]) -> dic
 def next_attempt(revision: int, training: Training | None, now: datetime) -> int | None:
     """Return the number of the training of a question that is due; None if none is.
 
-    `revision`: number of the newest, which asks it. `training`: the newest one of the question. A question is trained once.
-    A failed training is tried again after growing pauses, and at once after an edit.
+    `revision`: number of the newest, which asks it. `training`: the newest one of the question. A
+    question is trained once. A failed training is tried again after growing pauses, and at once
+    after an edit.
     """
     if training is None:
         return 1
@@ -112,14 +120,17 @@ def next_attempt(revision: int, training: Training | None, now: datetime) -> int
 
 
 def begin_training(platform: TrainingPorts, revision: Revision, run: str | None) -> Training:
-    """Record that a training of a revision begins. `run`: its id; None for the next one of the question. Idempotent.
+    """Record that a training of a revision begins. `run`: its id; None for the next one of the
+    question. Idempotent.
 
-    Raises NotDue if the run was started for a question, and the definition asks another one, or it has been trained since.
+    Raises NotDue if the run was started for a question, and the definition asks another one, or it
+    has been trained since.
     """
     question = _require_question(revision)
     if run is not None and run.startswith(_PREFIX) and not run.startswith(f"{_PREFIX}{question}-"):
         raise NotDue(
-            f"{revision.name!r} asks another question since revision {revision.number}; this run was started for the one before "
+            f"{revision.name!r} asks another question since revision {revision.number}; this run "
+            f"was started for the one before "
             "and ends here. The training of the new question is started on its own"
         )
     before = _newest(platform.trainings, revision.name, question)
@@ -131,7 +142,8 @@ def begin_training(platform: TrainingPorts, revision: Revision, run: str | None)
         and _has_succeeded(before)
     ):
         raise NotDue(
-            f"the question of {revision.name!r} has been trained by the run {before.run} since this one was started"
+            f"the question of {revision.name!r} has been trained by the run {before.run} since "
+            f"this one was started"
         )
     attempts = before.attempts if before else 0
     failures = before.failures if before and before.revision == revision.number else 0
@@ -147,7 +159,8 @@ def begin_training(platform: TrainingPorts, revision: Revision, run: str | None)
 
 
 def end_training(platform: TrainingPorts, training: Training, failure: str | None = None) -> None:
-    """Record that a training has ended: with a proposed decision, or with the reason of its failure. Idempotent."""
+    """Record that a training has ended: with a proposed decision, or with the reason of its
+    failure. Idempotent."""
     failures = 0 if failure is None else training.failures + 1
     platform.trainings.end(
         replace(training, ended_at=platform.clock.now(), failure=failure, failures=failures)
@@ -157,7 +170,8 @@ def end_training(platform: TrainingPorts, training: Training, failure: str | Non
 def end_run(
     platform: TrainingPorts, definition: str, run: str | None, failure: str | None = None
 ) -> None:
-    """Record the end of a run that may not have been recorded before; do nothing if it has ended already. Idempotent."""
+    """Record the end of a run that may not have been recorded before; do nothing if it has ended
+    already. Idempotent."""
     found = next((t for t in platform.trainings.of([definition]) if t.run == run), None)
     if found is None and failure is not None:
         found = begin_training(platform, require_revision(platform.definitions, definition), run)
@@ -167,7 +181,8 @@ def end_run(
 
 @contextmanager
 def failure_recorded(platform: TrainingPorts, training: Training) -> Iterator[None]:
-    """Record the reason if the training cannot go on: a UserError, which no repetition of the step would change."""
+    """Record the reason if the training cannot go on: a UserError, which no repetition of the step
+    would change."""
     try:
         yield
     except UserError as refusal:
@@ -187,6 +202,7 @@ def _require_question(revision: Revision) -> str:
     question = question_of(revision)
     if question is None or not isinstance(revision.definition, ModelDefinition):
         raise UserError(
-            f"{revision.name!r} is a {revision.definition.kind} definition; it has no model to train"
+            f"{revision.name!r} is a {revision.definition.kind} definition; it has no model to "
+            f"train"
         )
     return question

@@ -1,4 +1,5 @@
-"""The results of earlier trainings: its proposal, its decision, and the versions of its definition."""
+"""The results of earlier trainings: its proposal, its decision, and the versions of its
+definition."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +10,8 @@ from alerting.reporting.decision_text import chance_lines
 
 
 def read_proposal(models: Models, run_id: str) -> Proposal | None:
-    """Return the proposal of a training; None before it has one. Raises UserError for a damaged one."""
+    """Return the proposal of a training; None before it has one. Raises UserError for a damaged
+    one."""
     data = models.files(run_id, "decision").get(PROPOSAL)
     return None if data is None else Proposal.from_json(data, run_id)
 
@@ -41,7 +43,8 @@ def registered_versions(models: Models, name: str) -> list[dict[str, Any]]:
 def last_training(
     models: Models, name: str, made: Sequence[DecisionRecord]
 ) -> dict[str, Any] | None:
-    """Return the newest training with a proposal: by its registered challenger, or by its decision if it has no challenger."""
+    """Return the newest training with a proposal: by its registered challenger, or by its decision
+    if it has no challenger."""
     decided = [d.run_id for d in made if d.run_id is not None]
     versions = models.versions(name)
     newest_tags = models.version_tags(name, versions[-1]) if versions else {}

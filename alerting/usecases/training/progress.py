@@ -11,7 +11,8 @@ from alerting.ports import Definitions, Models, ModelUnavailable, RunState, Trai
 from alerting.usecases.training.due import newest_trainings
 
 PROBABLY_KILLED = timedelta(minutes=30)
-"""Time without progress after which a training was probably killed: the time budget of one search is minutes."""
+"""Time without progress after which a training was probably killed: the time budget of one search
+is minutes."""
 
 
 class ProgressPorts(Protocol):
@@ -28,9 +29,11 @@ class ProgressPorts(Protocol):
 
 
 def describe_step(platform: ProgressPorts, revision: Revision) -> str:
-    """Return the present step of the training of a revision for the end of a sentence: ` (step 3 of 8: searching lightgbm)`.
+    """Return the present step of the training of a revision for the end of a sentence: ` (step 3 of
+    8: searching lightgbm)`.
 
-    The dataset is its first step, each family one, and the comparison the last. Empty if the registry is away.
+    The dataset is its first step, each family one, and the comparison the last. Empty if the
+    registry is away.
     """
     try:
         found = unfinished_training(platform, revision.name, ())
@@ -44,10 +47,12 @@ def describe_step(platform: ProgressPorts, revision: Revision) -> str:
 def unfinished_training(
     platform: ProgressPorts, name: str, decided: Collection[str | None]
 ) -> dict[str, Any] | None:
-    """Return the newest training of a definition without a proposal and a decision; None without one.
+    """Return the newest training of a definition without a proposal and a decision; None without
+    one.
 
-    `step`: its present or last step, number `step_number` of `steps`; `candidates_done` of `candidates`; `last_sign`: when a part
-    of it began or ended last. A killed training looks the same; only `last_sign` shows it.
+    `step`: its present or last step, number `step_number` of `steps`; `candidates_done` of
+    `candidates`; `last_sign`: when a part of it began or ended last. A killed training looks the
+    same; only `last_sign` shows it.
     """
     newest = next(iter(platform.models.open_runs(name)), None)
     if (
@@ -79,7 +84,8 @@ def unfinished_training(
 
 
 def _begun_training(platform: ProgressPorts, name: str) -> dict[str, Any] | None:
-    """Return a training that has begun and has no run in the registry yet, because its dataset is being built."""
+    """Return a training that has begun and has no run in the registry yet, because its dataset is
+    being built."""
     revision = platform.definitions.newest_revision(name)
     training = (
         None if revision is None else newest_trainings(platform.trainings, [revision]).get(name)

@@ -1,4 +1,5 @@
-"""Promote, reject and roll back models. Every decision is stored once as a record; the registry's aliases follow the records."""
+"""Promote, reject and roll back models. Every decision is stored once as a record; the registry's
+aliases follow the records."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -46,9 +47,10 @@ def promote_run(
 ) -> Proposal:
     """Carry out a run's proposal: record the decision, then move the aliases. Idempotent.
 
-    A proposal that a person must approve returns with `waiting` until `approved_by` is given. A promotion
-    over a champion that is no longer in service is recorded as `stale`, and not carried out. Raises UserError for a rejection
-    without a reason, and for an answer to a training without a proposal.
+    A proposal that a person must approve returns with `waiting` until `approved_by` is given. A
+    promotion over a champion that is no longer in service is recorded as `stale`, and not carried
+    out. Raises UserError for a rejection without a reason, and for an answer to a training without
+    a proposal.
     """
     proposal = read_proposal(platform.models, run_id)
     if proposal is None:
@@ -88,7 +90,8 @@ def _check_answer(proposal: Proposal, approved_by: str | None, rejected_reason: 
         return
     if not proposal.promote:
         raise UserError(
-            f"this training proposes no promotion, so no approval or rejection is possible: {proposal.reason}"
+            f"this training proposes no promotion, so no approval or rejection is possible: "
+            f"{proposal.reason}"
         )
     if rejected_reason is not None and not rejected_reason.strip():
         raise UserError("a rejection needs a reason, which is stored with the decision: write one")
@@ -124,7 +127,8 @@ def _record(
 
 
 def _of_training(proposal: Proposal) -> dict[str, Any]:
-    """Return what later reports compare with: metrics of the test period with their intervals, and the time it learned from."""
+    """Return what later reports compare with: metrics of the test period with their intervals, and
+    the time it learned from."""
     parts = [
         part for name, part in proposal.dataset.parts.items() if name in ("train", "validation")
     ]
@@ -151,10 +155,11 @@ def _of_training(proposal: Proposal) -> dict[str, Any]:
 
 
 def _keep(decisions: Decisions, wanted: DecisionRecord) -> DecisionRecord:
-    """Store a decision, as stale if the champion has changed. Return the run's existing decision if another process was first.
+    """Store a decision, as stale if the champion has changed. Return the run's existing decision if
+    another process was first.
 
-    Promotions are numbered, and a number is given once: of two processes that saw the same champion in service, one stores its
-    promotion, and the other one compares again.
+    Promotions are numbered, and a number is given once: of two processes that saw the same champion
+    in service, one stores its promotion, and the other one compares again.
     """
     while True:
         made = decisions.of(wanted.definition)
@@ -170,7 +175,8 @@ def _keep(decisions: Decisions, wanted: DecisionRecord) -> DecisionRecord:
 
 
 def _unless_stale(wanted: DecisionRecord, made: Sequence[DecisionRecord]) -> DecisionRecord:
-    """Return the decision, as stale if its champion is no longer in service or if it is for a time before its champion's."""
+    """Return the decision, as stale if its champion is no longer in service or if it is for a time
+    before its champion's."""
     serving = last_promotion(made, wanted.question)
     version = serving.challenger_version if serving else None
     if not wanted.promoted or (
@@ -182,14 +188,16 @@ def _unless_stale(wanted: DecisionRecord, made: Sequence[DecisionRecord]) -> Dec
     )
     since = f", since {serving.at:%Y-%m-%d %H:%M} UTC" if serving else ""
     reason = (
-        f"Not promoted: version {wanted.challenger_version} was compared with {against}, but version {version} is in service"
+        f"Not promoted: version {wanted.challenger_version} was compared with {against}, but "
+        f"version {version} is in service"
         f"{since}. Train again to compare with that one. (The decision was: {wanted.reason})"
     )
     return replace(wanted, promoted=False, verdict="stale", reason=reason)
 
 
 def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
-    """Write the audit entry, the aliases and the indexes that follow from the record. Idempotent."""
+    """Write the audit entry, the aliases and the indexes that follow from the record.
+    Idempotent."""
     platform.audit.add(
         actor=decision.actor,
         what=_AUDITED.get(decision.verdict, template("promotion decided")),
@@ -209,7 +217,8 @@ def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
 def _index_carried_forward(
     platform: TrainingPorts, definition: ModelDefinition, version: int
 ) -> None:
-    """Prepare the search for values that the new champion carries forward, and for the categories by which readings are grouped.
+    """Prepare the search for values that the new champion carries forward, and for the categories
+    by which readings are grouped.
 
     Evaluations work without it, more slowly.
     """
@@ -230,7 +239,8 @@ def _index_carried_forward(
 
 
 def move_aliases(platform: TrainingPorts, name: str) -> None:
-    """Set `champion` and `previous` by the decisions, and check again afterwards, so that the last process sets them right."""
+    """Set `champion` and `previous` by the decisions, and check again afterwards, so that the last
+    process sets them right."""
     line: list[int] | None = None
     revisions = platform.definitions.revisions(name)
     while line != (
@@ -274,10 +284,12 @@ def description(text: str) -> dict[str, str]:
 def rollback(
     platform: TrainingPorts, name: str, reason: str, actor: str, to: int | None = None
 ) -> DecisionRecord:
-    """Put an earlier champion back into service: the one before the present one, or the version `to`.
+    """Put an earlier champion back into service: the one before the present one, or the version
+    `to`.
 
-    It is used from now on; evaluations of the present champion stay. Raises UserError without a reason, if there is no such
-    earlier version, if it cannot be read, and if another promotion came in between.
+    It is used from now on; evaluations of the present champion stay. Raises UserError without a
+    reason, if there is no such earlier version, if it cannot be read, and if another promotion came
+    in between.
     """
     if not reason.strip():
         raise UserError("a rollback needs a reason, which is stored with the decision: write one")
@@ -301,7 +313,10 @@ def rollback(
         promoted=True,
         provisional=earlier.provisional,
         verdict="rollback",
-        reason=f"Rolled back from version {serving.challenger_version} to version {target} by {actor}: {reason.strip()}",
+        reason=(
+            f"Rolled back from version {serving.challenger_version} to version {target} by "
+            f"{actor}: {reason.strip()}"
+        ),
         evidence={},
         run_id=None,
         actor=actor,
@@ -309,7 +324,8 @@ def rollback(
     )
     if not platform.decisions.add(record, 1 + sum(d.promoted for d in made)):
         raise UserError(
-            f"another promotion of {name!r} came in between; check `alerting models {name}` and decide again"
+            f"another promotion of {name!r} came in between; check `alerting models {name}` and "
+            f"decide again"
         )
     follow(platform, record)
     return record
@@ -324,7 +340,8 @@ def _present_question(revisions: Sequence[Revision], made: Sequence[DecisionReco
 def _from_and_to(
     name: str, made: Sequence[DecisionRecord], to: int | None
 ) -> tuple[DecisionRecord, int]:
-    """Return the promotion in service, and the version to roll back to. `made`: promotions of the question that is answered."""
+    """Return the promotion in service, and the version to roll back to. `made`: promotions of the
+    question that is answered."""
     serving, line = last_promotion(made, None), line_of_champions(made, None)
     if serving is None:
         raise UserError(f"{name!r} has no champion yet; no rollback is possible")
@@ -340,15 +357,18 @@ def _from_and_to(
         raise UserError(f"version {target} of {name!r} is in service already")
     if target not in served:
         raise UserError(
-            f"version {target} of {name!r} was never in service; versions that were: {', '.join(map(str, served))}, "
-            "all of the present question. The champion of an earlier question answers when its revision is applied again: "
+            f"version {target} of {name!r} was never in service; versions that were: "
+            f"{', '.join(map(str, served))}, "
+            "all of the present question. The champion of an earlier question answers when its "
+            "revision is applied again: "
             f"`alerting show {name} --revision N`"
         )
     return serving, target
 
 
 def model_history(platform: TrainingPorts, name: str) -> dict[str, Any]:
-    """Return the champion, the leaderboard of the last training, registered versions, and every decision with its reason.
+    """Return the champion, the leaderboard of the last training, registered versions, and every
+    decision with its reason.
 
     If the registry cannot be read, its part is left out, and `unreadable` is the reason.
     """
@@ -395,7 +415,8 @@ def model_history(platform: TrainingPorts, name: str) -> dict[str, Any]:
 
 
 def newest_estimate(decisions: Sequence[DecisionRecord]) -> dict[str, Any] | None:
-    """Return `notes` and `tables` on what the newest promoted model learned from readings alone; None without. Oldest first."""
+    """Return `notes` and `tables` on what the newest promoted model learned from readings alone;
+    None without. Oldest first."""
     found = next(
         (d.evidence for d in reversed(decisions) if d.promoted and "notes" in d.evidence), None
     )

@@ -38,8 +38,9 @@ from alerting.usecases.training.run import DATASET
 BYTES_PER_VALUE = 20
 """Memory of a training for each value, of kinds that have all readings in memory."""
 BYTES_PER_READING = 70
-"""Memory of a training for each reading of an asset, beside the stored file, of kinds that read pieces and single columns:
-measured at the peak of an anomaly's, of 15.8 million readings of 20 variables (at most 69)."""
+"""Memory of a training for each reading of an asset, beside the stored file, of kinds that read
+pieces and single columns: measured at the peak of an anomaly's, of 15.8 million readings of 20
+variables (at most 69)."""
 _PERIOD = "period.json"
 _AT_ONCE, _LEAST, _MOMENT = timedelta(days=28), timedelta(hours=1), timedelta(milliseconds=1)
 _VALUES_AT_ONCE = 3_000_000
@@ -49,7 +50,8 @@ _ROW_GROUP, _VALUES_OF_GROUP = 100_000, 3_000_000
 def read_histories(
     platform: TrainingPorts, definition: ModelDefinition, as_of: datetime
 ) -> tuple[Files, DatasetProfile]:
-    """Read what a training needs, one asset after the other, as files, and its composition. Raises UserError without readings."""
+    """Read what a training needs, one asset after the other, as files, and its composition. Raises
+    UserError without readings."""
     assets = matching_assets(definition, platform.assets.all())
     period = estimation_of(definition).period(
         definition, TrainingSource(assets, platform.readings, as_of)
@@ -96,9 +98,11 @@ def _load(
     as_of: datetime,
     names: Sequence[str],
 ) -> Iterator[tuple[str, History]]:
-    """Yield the readings of some time, with the part that they belong to; the last ones have all events.
+    """Yield the readings of some time, with the part that they belong to; the last ones have all
+    events.
 
-    The time is at most four weeks, and such that the values are about 3 million: at first those of one reading a second.
+    The time is at most four weeks, and such that the values are about 3 million: at first those of
+    one reading a second.
     """
     known = as_of - definition.delay(asset)
     known_by = partial(
@@ -124,20 +128,25 @@ def _load(
 def _require_memory(
     definition: ModelDefinition, values: int, needed: int, memory_bytes: int | None
 ) -> None:
-    """Raise UserError if a training with so many values of readings takes more than half of the machine's memory."""
+    """Raise UserError if a training with so many values of readings takes more than half of the
+    machine's memory."""
     if memory_bytes is not None and needed > memory_bytes // 2:
         raise UserError(
-            f"{definition.name}: it would learn from more than {values // 1_000_000} million values, for which half of this "
-            f"machine's memory ({memory_bytes >> 20} MiB) is not enough: choose a shorter normal period, or fewer variables"
+            f"{definition.name}: it would learn from more than {values // 1_000_000} million "
+            f"values, for which half of this "
+            f"machine's memory ({memory_bytes >> 20} MiB) is not enough: choose a shorter normal "
+            f"period, or fewer variables"
         )
 
 
 def _categories_before(
     platform: TrainingPorts, definition: ModelDefinition, asset: Asset, start: datetime
 ) -> Iterator[pd.DataFrame]:
-    """Yield the values at the start of a period of the categories by which readings are grouped, if there are any.
+    """Yield the values at the start of a period of the categories by which readings are grouped, if
+    there are any.
 
-    One that is exactly as old as it may be is in force, and `newest` leaves out the instant at which its search begins.
+    One that is exactly as old as it may be is in force, and `newest` leaves out the instant at
+    which its search begins.
     """
     since = {
         name: start - longest_hold(asset, name) - _MOMENT
@@ -211,7 +220,8 @@ def load_learning_data(
 def verdicts_at(
     platform: TrainingPorts, definition: ModelDefinition, as_of: datetime
 ) -> list[VerdictInterval]:
-    """Return the episodes that operators had called right or wrong by as_of, and the misses that they had reported."""
+    """Return the episodes that operators had called right or wrong by as_of, and the misses that
+    they had reported."""
     found = []
     for episode in platform.episodes.find(definition.name):
         verdict, _ = consensus([one for one in episode.feedback if one.at <= as_of])
@@ -277,7 +287,8 @@ def _read_events(content: bytes) -> pd.DataFrame:
 
 
 def stored_history(head: History, content: bytes) -> LongHistory:
-    """Return a history whose readings stay in a file until they are needed: texts are objects, None where missing."""
+    """Return a history whose readings stay in a file until they are needed: texts are objects, None
+    where missing."""
     file = pq.ParquetFile(pa.BufferReader(content))
     names = [name for name in file.schema_arrow.names if name != "ts"]
     groups = [file.metadata.row_group(number) for number in range(file.num_row_groups)]
@@ -305,7 +316,8 @@ def stored_history(head: History, content: bytes) -> LongHistory:
 
 
 def _texts(encoded: Any) -> Labels:
-    """Return the texts of a dictionary array, each distinct one once in memory; None where missing."""
+    """Return the texts of a dictionary array, each distinct one once in memory; None where
+    missing."""
     levels = np.array([*encoded.dictionary.to_pylist(), None], object)
     found: Labels = levels[encoded.indices.fill_null(len(levels) - 1).to_numpy()]
     return found

@@ -1,4 +1,5 @@
-"""The refit of the champion: with newer data after a training that leaves it in service, and until it is worse than its twin."""
+"""The refit of the champion: with newer data after a training that leaves it in service, and until
+it is worse than its twin."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,11 +46,12 @@ def refresh(
     dataset: Dataset,
     version: int,
 ) -> Refreshed | None:
-    """Fit the champion's parameters on all rows that are mature now, and register the result with the same twin. Idempotent.
+    """Fit the champion's parameters on all rows that are mature now, and register the result with
+    the same twin. Idempotent.
 
-    None if the definition wants no refit, if the champion's refit has given way to its twin, if models like the champion are no
-    longer trained, or if there are no newer rows.
-    `dataset`: of the run. `version`: of the champion of the run's question.
+    None if the definition wants no refit, if the champion's refit has given way to its twin, if
+    models like the champion are no longer trained, or if there are no newer rows. `dataset`: of the
+    run. `version`: of the champion of the run's question.
     """
     tags, name = platform.models.tags(run_id), definition.name
     revision = require_revision(platform.definitions, name, int(tags["revision"]))
@@ -95,7 +97,8 @@ def refresh(
 def review_refit(
     platform: TrainingPorts, definition: TrainedDefinition, as_of: datetime, question: str | None
 ) -> DecisionRecord | None:
-    """Let the refit of a question's champion give way to its twin if it is worse beyond chance, and record that. Idempotent.
+    """Let the refit of a question's champion give way to its twin if it is worse beyond chance, and
+    record that. Idempotent.
 
     Return the decision; None if the refit stays, or if it is not known whether it is worse.
     """

@@ -1,4 +1,5 @@
-"""Results that a training stores on its run for the next step: definition, dataset and candidates."""
+"""Results that a training stores on its run for the next step: definition, dataset and
+candidates."""
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
@@ -28,7 +29,8 @@ def load_model_definition(platform: TrainingPorts, run_id: str) -> ModelDefiniti
 
 
 def load_definition(platform: TrainingPorts, run_id: str) -> TrainedDefinition:
-    """Return the same of a definition that learns from problems, with stride and windows as they were derived."""
+    """Return the same of a definition that learns from problems, with stride and windows as they
+    were derived."""
     return with_stored_features(
         platform.derived_features, require_trained(revision_of(platform, run_id))
     )
@@ -46,7 +48,8 @@ def load_dataset(models: Models, run_id: str) -> Dataset:
 
 
 def load_candidates(platform: TrainingPorts, run_id: str) -> dict[str, dict[str, bytes]]:
-    """Return the files of the newest fitted candidate of every family. Raises UserError if one is missing."""
+    """Return the files of the newest fitted candidate of every family. Raises UserError if one is
+    missing."""
     fitted = {
         s.tags["family"]: s.id
         for s in platform.models.searches(run_id)
@@ -89,5 +92,6 @@ def profile(dataset: Dataset) -> DatasetProfile:
 
 
 def column_types(plan: FeaturePlan) -> dict[str, str]:
-    """Return columns and their types, as MLflow shows them for the dataset and in the model's signature."""
+    """Return columns and their types, as MLflow shows them for the dataset and in the model's
+    signature."""
     return {name: "string" if name in plan.levels else "double" for name in plan.columns}

@@ -1,4 +1,5 @@
-"""Training runs that people start and answer: named by an id, its beginning, or the definition whose version waits."""
+"""Training runs that people start and answer: named by an id, its beginning, or the definition
+whose version waits."""
 
 from alerting.definitions.faults import UserError, shown
 from alerting.definitions.model import ModelDefinition
@@ -18,12 +19,14 @@ _LEAST_BEGINNING = 4
 def answer_run(
     platform: TrainingPorts, text: str, approved_by: str, rejected_reason: str | None = None
 ) -> Proposal:
-    """Approve the promotion that a training proposed, or reject it with a reason, and carry it out."""
+    """Approve the promotion that a training proposed, or reject it with a reason, and carry it
+    out."""
     return promote_run(platform, find_run(platform, text), approved_by, rejected_reason)
 
 
 def find_run(platform: TrainingPorts, text: str) -> str:
-    """Return the id of the run that a text names. Raises UserError, with the runs that wait for approval, if it names none."""
+    """Return the id of the run that a text names. Raises UserError, with the runs that wait for
+    approval, if it names none."""
     waiting = _waiting(platform)
     named = [run for run, proposal in waiting.items() if text in (run, proposal.definition)]
     known = {*waiting, *(() if named else _decided_and_open(platform))}
@@ -33,7 +36,8 @@ def find_run(platform: TrainingPorts, text: str) -> str:
         return found[0]
     if found:
         raise UserError(
-            f"{len(found)} runs begin with {shown(text)}: {', '.join(found[:5])}; give more of the id"
+            f"{len(found)} runs begin with {shown(text)}: {', '.join(found[:5])}; give more of the "
+            f"id"
         )
     lines = [f"{one.definition}: `alerting model approve {run}`" for run, one in waiting.items()]
     raise UserError(
@@ -42,7 +46,8 @@ def find_run(platform: TrainingPorts, text: str) -> str:
 
 
 def require_idle(platform: TrainingPorts, name: str) -> None:
-    """Check that no training of a definition is under way. Raises UserError with its start and step if one is."""
+    """Check that no training of a definition is under way. Raises UserError with its start and step
+    if one is."""
     revision = require_revision(platform.definitions, name)
     for training in platform.trainings.of([name]):
         if (
@@ -52,7 +57,8 @@ def require_idle(platform: TrainingPorts, name: str) -> None:
             since = messages.moment(training.started_at, platform.zone)
             step = describe_step(platform, revision) if training.revision == revision.number else ""
             raise UserError(
-                f"a training of {name!r} is under way since {since}{step}; if it was interrupted, or to start another one beside "
+                f"a training of {name!r} is under way since {since}{step}; if it was interrupted, "
+                f"or to start another one beside "
                 f"it: `alerting train {name} --again`"
             )
 
@@ -71,7 +77,8 @@ def _waiting(platform: TrainingPorts) -> dict[str, Proposal]:
 
 
 def _decided_and_open(platform: TrainingPorts) -> list[str]:
-    """Return the runs with a decision, and those without an end, of all definitions with a model."""
+    """Return the runs with a decision, and those without an end, of all definitions with a
+    model."""
     names = [
         r.name for r in platform.definitions.latest() if isinstance(r.definition, ModelDefinition)
     ]

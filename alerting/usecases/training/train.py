@@ -1,4 +1,5 @@
-"""Train: dataset, candidates, comparison, promotion. Each step stores its result on the training's run for the next one.
+"""Train: dataset, candidates, comparison, promotion. Each step stores its result on the training's
+run for the next one.
 
 So a step can run in another process or run again; steps exchange only the id of the run.
 """
@@ -67,7 +68,8 @@ def _nothing(line: str) -> None:
 def train(
     platform: TrainingPorts, name: str, as_of: datetime, progress: Progress = silent
 ) -> Proposal:
-    """Run all steps one after the other. Promotion waits for approval if the definition requires it."""
+    """Run all steps one after the other. Promotion waits for approval if the definition requires
+    it."""
     progress("building the dataset", 0, None)
     run_id = prepare(platform, name, as_of)
     try:
@@ -95,10 +97,12 @@ def prepare(
     report: Callable[[str], None] = _nothing,
     training_run: str | None = None,
 ) -> str:
-    """Build the dataset of a definition and open its training run; `report` gets each sentence on it.
+    """Build the dataset of a definition and open its training run; `report` gets each sentence on
+    it.
 
-    `training_run`: the id under which the training was started; None for the next one of its question. Raises NotDue if
-    it was started for another question, and UserError if training is not possible.
+    `training_run`: the id under which the training was started; None for the next one of its
+    question. Raises NotDue if it was started for another question, and UserError if training is not
+    possible.
     """
     sync(platform, platform.clock.now())
     revision = require_revision(platform.definitions, name)
@@ -134,7 +138,8 @@ def prepare(
 
 @dataclass(frozen=True)
 class _Prepared:
-    """The data of a training as files, with what the page of its run shows. `columns`: type of each one."""
+    """The data of a training as files, with what the page of its run shows. `columns`: type of each
+    one."""
 
     files: Files
     profile: DatasetProfile
@@ -147,7 +152,8 @@ class _Prepared:
 def _prepare_rows(
     platform: TrainingPorts, revision: Revision, definition: TrainedDefinition, as_of: datetime
 ) -> _Prepared:
-    """Build the dataset with its counts and quality report, and fix stride and windows if they are derived."""
+    """Build the dataset with its counts and quality report, and fix stride and windows if they are
+    derived."""
     dataset = dataset_at(platform, revision, definition, as_of)
     fixed = fix_features(platform, definition, as_of)
     if (
@@ -196,7 +202,8 @@ def _quality_file(dataset: Dataset) -> bytes:
 def fit(
     platform: TrainingPorts, run_id: str, family: str, progress: Progress = silent
 ) -> CandidateSummary | EstimateSummary:
-    """Search one family on the run's dataset, or estimate its model without one, and store the candidate on a child run."""
+    """Search one family on the run's dataset, or estimate its model without one, and store the
+    candidate on a child run."""
     definition = load_model_definition(platform, run_id)
     child = platform.models.start_run(definition.name, family, {"family": family}, parent=run_id)
     try:
@@ -274,9 +281,11 @@ def _estimate(
 
 
 def _champion_params(platform: RegistryPorts, run_id: str, family: str) -> dict[str, Any] | None:
-    """Return the best parameters for this family from the training of the present champion, of any question; None without.
+    """Return the best parameters for this family from the training of the present champion, of any
+    question; None without.
 
-    A champion of the run's own instant does not count, because training again from the same data must give the same model.
+    A champion of the run's own instant does not count, because training again from the same data
+    must give the same model.
     """
     tags = platform.models.tags(run_id)
     before = datetime.fromisoformat(tags["as_of"]) - timedelta(microseconds=1)

@@ -1,7 +1,7 @@
 """Move old readings to the archive, month by month, and bring them back.
 
-A month of an asset is written as a file, read back whole and compared, recorded, and only then deleted from the database. Each
-step can be repeated, so an interrupted run goes on.
+A month of an asset is written as a file, read back whole and compared, recorded, and only then
+deleted from the database. Each step can be repeated, so an interrupted run goes on.
 """
 
 from collections.abc import Sequence
@@ -13,12 +13,14 @@ from alerting.ports import Archive, ArchivedFile, Progress, UpkeepPorts, silent
 from alerting.usecases.upkeep.retention import assets_with_readings, latest_limit
 
 AFTER_ARRIVAL = timedelta(days=7)
-"""A reading is archived this long after it arrived: an import that takes days stamps all that it writes with its beginning."""
+"""A reading is archived this long after it arrived: an import that takes days stamps all that it
+writes with its beginning."""
 
 
 @dataclass
 class ArchiveRun:
-    """Result of a run: files and rows that were written, rows deleted from the database, and why months stayed there."""
+    """Result of a run: files and rows that were written, rows deleted from the database, and why
+    months stayed there."""
 
     files: int = 0
     rows: int = 0
@@ -44,10 +46,11 @@ class ArchivedAsset:
 def archive_readings(
     platform: UpkeepPorts, as_of: datetime, progress: Progress = silent
 ) -> ArchiveRun:
-    """Archive every month that ended longer ago than the archive's age, and finish what an earlier run began. Idempotent.
+    """Archive every month that ended longer ago than the archive's age, and finish what an earlier
+    run began. Idempotent.
 
-    What late readings can still change stays. A month that cannot be archived stays in the database, is named among the faults,
-    and does not stop the others.
+    What late readings can still change stays. A month that cannot be archived stays in the
+    database, is named among the faults, and does not stop the others.
     """
     archive, run = require_archive(platform), ArchiveRun()
     for asset in assets_with_readings(platform):
@@ -103,7 +106,8 @@ def _delete_readings(archive: Archive, run: ArchiveRun, file: ArchivedFile) -> N
 
 
 def archive_status(platform: UpkeepPorts, as_of: datetime) -> list[ArchivedAsset]:
-    """Return what is archived of each asset, and which months are due; assets with neither are left out."""
+    """Return what is archived of each asset, and which months are due; assets with neither are left
+    out."""
     archive = require_archive(platform)
     found = []
     for asset in assets_with_readings(platform):
@@ -120,7 +124,8 @@ def archive_status(platform: UpkeepPorts, as_of: datetime) -> list[ArchivedAsset
 
 
 def verify_archive(platform: UpkeepPorts, progress: Progress = silent) -> list[str]:
-    """Read every archived file whole; return a sentence for each that is not what was written, and for each that is unknown."""
+    """Read every archived file whole; return a sentence for each that is not what was written, and
+    for each that is unknown."""
     archive = require_archive(platform)
     faults, files = [], archive.files()
     for done, file in enumerate(files):
@@ -137,15 +142,18 @@ def verify_archive(platform: UpkeepPorts, progress: Progress = silent) -> list[s
 def restore_months(
     platform: UpkeepPorts, asset: str, first: str, last: str, progress: Progress = silent
 ) -> int:
-    """Put the archived months of an asset from `first` to `last` back into the database. Return how many rows. Idempotent.
+    """Put the archived months of an asset from `first` to `last` back into the database. Return how
+    many rows. Idempotent.
 
-    The newest file of a month comes first, because stored samples stay. Raises UserError if there are none, or a file is damaged.
+    The newest file of a month comes first, because stored samples stay. Raises UserError if there
+    are none, or a file is damaged.
     """
     archive = require_archive(platform)
     files = [file for file in archive.files(asset) if first <= file.month <= last]
     if not files:
         raise UserError(
-            f"no readings of {asset!r} from {first} to {last} are archived; see `alerting archive status`"
+            f"no readings of {asset!r} from {first} to {last} are archived; see `alerting archive "
+            f"status`"
         )
     for file in files:
         archive.check(file)

@@ -1,4 +1,5 @@
-"""Deletion of what is too old and needed by nothing in use; what people did and decided stays for ever."""
+"""Deletion of what is too old and needed by nothing in use; what people did and decided stays for
+ever."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -27,9 +28,9 @@ _EVER = datetime.fromtimestamp(0, UTC)
 def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Swept]:
     """Delete what is older than its retention; with `dry` only return how much that is. Idempotent.
 
-    What an open episode, an outcome that is not determined yet or a training period with a date reads stays, and everything that
-    late readings could still evaluate again. Of the registry every version that was in service stays, with its twin, its runs
-    and its data.
+    What an open episode, an outcome that is not determined yet or a training period with a date
+    reads stays, and everything that late readings could still evaluate again. Of the registry every
+    version that was in service stays, with its twin, its runs and its data.
     """
     lasts, latest = platform.retention, latest_limit(platform, as_of)
     limits = {name: min(as_of - last, latest) for name, last in vars(lasts).items()}
@@ -53,7 +54,8 @@ def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Sw
 
 
 def latest_limit(platform: UpkeepPorts, as_of: datetime) -> datetime:
-    """Return the instant after which late readings may still be evaluated again: nothing after it is deleted or archived."""
+    """Return the instant after which late readings may still be evaluated again: nothing after it
+    is deleted or archived."""
     lateness = max(
         (target.allowed_lateness for target in current_plan(platform).targets), default=0
     )
@@ -72,7 +74,8 @@ def assets_with_readings(platform: UpkeepPorts) -> list[str]:
 def _readings(
     platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool
 ) -> Iterable[Swept]:
-    """Delete readings asset by asset; none while an archive is in use, which alone takes them out of the database."""
+    """Delete readings asset by asset; none while an archive is in use, which alone takes them out
+    of the database."""
     if platform.archive is not None and platform.archive.after is not None:
         return []
     limits = _limits(platform, needed, before)
@@ -82,9 +85,11 @@ def _readings(
 def _archived(
     platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool
 ) -> Iterable[Swept]:
-    """Delete archived files of months that ended, and arrived, before an instant and that nothing in use reads.
+    """Delete archived files of months that ended, and arrived, before an instant and that nothing
+    in use reads.
 
-    A file that cannot be deleted does not stop the others. Raises UserError that names the first of them, at the end.
+    A file that cannot be deleted does not stop the others. Raises UserError that names the first of
+    them, at the end.
     """
     if platform.archive is None:
         return
@@ -111,7 +116,8 @@ def _archived(
 
 
 def _forget(archive: Archive, file: ArchivedFile, faults: list[str]) -> bool:
-    """Delete an archived file; return False, and add the reason to `faults`, if that cannot be done."""
+    """Delete an archived file; return False, and add the reason to `faults`, if that cannot be
+    done."""
     try:
         archive.forget(file)
     except Unreachable:  # of all files
@@ -148,7 +154,8 @@ def _limits(
 def _scores(
     platform: UpkeepPorts, needed: Sequence[Episode], before: datetime, dry: bool
 ) -> Iterable[Swept]:
-    """Yield what was deleted; scores of a past interval stay as long as the record of its evaluation."""
+    """Yield what was deleted; scores of a past interval stay as long as the record of its
+    evaluation."""
     for revision in platform.definitions.latest():
         if isinstance(revision.definition, ModelDefinition):
             raised = [e.raised_at for e in needed if e.definition == revision.name]
@@ -161,7 +168,8 @@ def _scores(
 
 
 def _notifications(platform: UpkeepPorts, before: datetime, dry: bool) -> Swept:
-    """Delete finished notifications, those of an episode as long after its end: from them follows what was sent already."""
+    """Delete finished notifications, those of an episode as long after its end: from them follows
+    what was sent already."""
     recent = [alarm.id for alarm in platform.episodes.alarms(before, before, active_from=_EVER)]
     return Swept(
         "notifications",
@@ -173,7 +181,8 @@ def _notifications(platform: UpkeepPorts, before: datetime, dry: bool) -> Swept:
 def _logs(
     platform: UpkeepPorts, before: datetime, logs: Sequence[Log], dry: bool
 ) -> Iterable[Swept]:
-    """Delete old records. The result of checking a definition against the alarm budget stays, or it would be checked again."""
+    """Delete old records. The result of checking a definition against the alarm budget stays, or it
+    would be checked again."""
     keep = checked_subjects(platform.definitions)
     return [
         platform.sweeps.log(log, before, keep if log == "platform_alerts" else (), dry=dry)

@@ -1,8 +1,10 @@
-"""Estimated performance and drift beside NannyML and Evidently, on the same rows: the largest difference.
+"""Estimated performance and drift beside NannyML and Evidently, on the same rows: the largest
+difference.
 
-Neither is a dependency: ALERTING_BENCH_NANNYML and ALERTING_BENCH_EVIDENTLY name the interpreters of environments that have them
-(`pip install nannyml==0.13.*`, `pip install evidently==0.7.*`); without one its part is left out. Evidently chooses bins of its
-own for numbers, so its index is compared over our bins, given to it as categories.
+Neither is a dependency: ALERTING_BENCH_NANNYML and ALERTING_BENCH_EVIDENTLY name the interpreters
+of environments that have them (`pip install nannyml==0.13.*`, `pip install evidently==0.7.*`);
+without one its part is left out. Evidently chooses bins of its own for numbers, so its index is
+compared over our bins, given to it as categories.
 """
 
 import json
@@ -59,7 +61,8 @@ def run() -> dict[str, Any]:
 
 
 def _estimates(folder: Path) -> dict[str, dict[str, float]]:
-    """Return ours and NannyML's estimates on calibrated scores whose distribution moves between reference and analysis."""
+    """Return ours and NannyML's estimates on calibrated scores whose distribution moves between
+    reference and analysis."""
     rng = np.random.default_rng(SEED)
     frames = {}
     for name, b in (("reference", 8.0), ("analysis", 5.0)):
@@ -76,7 +79,8 @@ def _estimates(folder: Path) -> dict[str, dict[str, float]]:
 
 
 def _drifts(folder: Path) -> dict[str, dict[str, float]]:
-    """Return ours and Evidently's drift of numbers that stay, move, spread and are skewed, and of a category."""
+    """Return ours and Evidently's drift of numbers that stay, move, spread and are skewed, and of a
+    category."""
     rng = np.random.default_rng(SEED)
     same = rng.standard_normal((2, ROWS))
     before = pd.DataFrame(

@@ -1,9 +1,10 @@
-"""Drift by Evidently (0.7): a script without imports of this platform, because it runs in another environment.
+"""Drift by Evidently (0.7): a script without imports of this platform, because it runs in another
+environment.
 
 Run: <python> evidently_drift.py REFERENCE.csv CURRENT.csv
 
-Columns that begin with `bin_` are categories, and their population stability index is printed; of the others the Wasserstein
-distance, standardised. Prints one JSON line of column to value.
+Columns that begin with `bin_` are categories, and their population stability index is printed; of
+the others the Wasserstein distance, standardised. Prints one JSON line of column to value.
 """
 
 import json

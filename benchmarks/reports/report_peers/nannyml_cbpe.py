@@ -1,9 +1,10 @@
-"""Estimated performance by NannyML (0.13): a script without imports of this platform, because it runs in another environment.
+"""Estimated performance by NannyML (0.13): a script without imports of this platform, because it
+runs in another environment.
 
 Run: <python> nannyml_cbpe.py REFERENCE.csv ANALYSIS.csv
 
-Both have the columns `score` and `above` (0 or 1), the reference `label`, too. Prints recall, precision and roc_auc of the whole
-analysis as one JSON line.
+Both have the columns `score` and `above` (0 or 1), the reference `label`, too. Prints recall,
+precision and roc_auc of the whole analysis as one JSON line.
 """
 
 import json

@@ -1,4 +1,5 @@
-"""Documents edited straight in the database: rubbish in one is reported and left out, and the good ones go on."""
+"""Documents edited straight in the database: rubbish in one is reported and left out, and the good
+ones go on."""
 
 from contextlib import contextmanager
 
@@ -30,11 +31,14 @@ ASSET = to_document(
 del ASSET["relations"]  # empty here; KINDS fills it
 TYPE = {"name": "stop", "duration": "lasting"}
 ROUTE = {
-    "name": "r", "channels": ["mail"], "timezone": "UTC", "match": {"assets": ["*"]}, "repeat": "1h",
-    "quiet": [{"from": "22:00", "to": "06:00"}], "escalation": [{"after": "5m", "channels": ["mail"]}], "platform": True,
+    "name": "r", "channels": ["mail"], "timezone": "UTC", "match": {"assets": ["*"]},
+    "repeat": "1h",
+    "quiet": [{"from": "22:00", "to": "06:00"}],
+    "escalation": [{"after": "5m", "channels": ["mail"]}], "platform": True,
 }  # fmt: skip
 SHELF = {
-    "definition": "too-hot", "asset": "oven-1", "kind": "shelved", "since": at(-60), "until": at(600), "reason": "r",
+    "definition": "too-hot", "asset": "oven-1", "kind": "shelved", "since": at(-60),
+    "until": at(600), "reason": "r",
     "actor": "w", "version": 1, "notifications": [], "force_key": "x",
 }  # fmt: skip
 HOT = too_hot(
@@ -311,7 +315,7 @@ def test_a_revision_that_is_spoilt_where_it_stands_stops_no_other(platform, stor
     assert "other" in {episode.definition for episode in platform.episodes.find(open_only=True)}
 
 
-def test_a_revision_whose_limit_was_altered_in_the_database_is_followed_by_one_of_the_current_document(
+def test_a_revision_whose_limit_was_altered_in_database_is_followed_by_one_of_current_document(
     platform, stores
 ):
     spoil(stores, "definition_revisions", {"name": "too-hot"}, {"definition.above": 500.0})

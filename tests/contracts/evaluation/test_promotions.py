@@ -1,4 +1,5 @@
-"""Champions over time: two trainings at once, rollback, rejection; on mongomock and on a real one."""
+"""Champions over time: two trainings at once, rollback, rejection; on mongomock and on a real
+one."""
 
 import threading
 from dataclasses import replace
@@ -57,7 +58,7 @@ def proposed(platform, files, against, as_of=10, **changes):
     return run
 
 
-def test_of_two_trainings_that_saw_the_same_champion_one_is_promoted_and_the_other_recorded_as_stale(
+def test_of_two_trainings_that_saw_same_champion_one_is_promoted_and_the_other_recorded_as_stale(
     platform, files
 ):
     first = promote_run(platform, proposed(platform, files, None))
@@ -82,7 +83,8 @@ def test_of_two_trainings_that_saw_the_same_champion_one_is_promoted_and_the_oth
 
 
 def test_two_that_look_at_the_same_instant_cannot_both_be_promoted(platform, files):
-    """Both have read the decisions before either writes: the number of the promotion is given once."""
+    """Both have read the decisions before either writes: the number of the promotion is given
+    once."""
     runs = [proposed(platform, files, None, as_of=10) for _ in range(2)]
     barrier, inner = threading.Barrier(2), platform.decisions
 
@@ -319,7 +321,7 @@ def keyed(platform, key):
     return replace(platform, model_key=key)
 
 
-def test_where_the_registry_is_shared_a_champion_is_what_was_registered_with_the_key_of_this_platform(
+def test_where_registry_is_shared_a_champion_is_what_was_registered_with_the_key_of_this_platform(
     platform, files
 ):
     shared = keyed(platform, b"k" * 48)
@@ -380,7 +382,10 @@ def test_a_damaged_champion_is_neither_rolled_back_to_nor_compared_with(platform
     stored["model.json"] = stored["model.json"][:-10]
     with pytest.raises(
         UserError,
-        match=r"cannot be read, the champion stays: version 2 in the registry is damaged: model\.json changed",
+        match=(
+            r"cannot be read, the champion stays: version 2 in the registry is damaged: "
+            r"model\.json changed"
+        ),
     ):
         rollback(platform, NAME, "worse", "ann")
     assert platform.models.alias(NAME, "champion") == 3

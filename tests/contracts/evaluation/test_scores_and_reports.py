@@ -109,7 +109,7 @@ def test_the_newest_revision_of_a_period_is_found_by_definition(stores):
     assert [h.id for h in stores.reports.revisions(None, "2026-W02")] == ["2026-W02:1"]
 
 
-def test_the_newest_reports_of_all_definitions_and_the_plant_are_listed_without_those_that_say_nothing(
+def test_newest_reports_of_all_definitions_and_plant_are_listed_without_those_that_say_nothing(
     stores,
 ):
     for one in (

@@ -138,7 +138,8 @@ def table(**states):
 
 
 def unmoved(states, before):
-    """Return the targets that still have the watermark of `before` when the shards are read again."""
+    """Return the targets that still have the watermark of `before` when the shards are read
+    again."""
     return states.load_many(before.keys).watermark == before.watermark
 
 

@@ -1,4 +1,5 @@
-"""Archived readings: what is in files and what is in the database are read as one, and nothing is lost on the way."""
+"""Archived readings: what is in files and what is in the database are read as one, and nothing is
+lost on the way."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ from alerting.usecases.upkeep.archive import (
 )
 from alerting.usecases.upkeep.retention import retain
 from tests.builders import oven
-from tests.helpers.file_servers import create_bucket, s3_server  # noqa: F401 - a fixture
+from tests.helpers.file_servers import create_bucket
 from tests.in_memory_platform import HandClock, platform_on
 
 pytestmark = pytest.mark.slow
@@ -61,7 +62,8 @@ def platform(real, folder):
 
 
 def row(hour, **values):
-    """Return a reading: numbers, a text that is sometimes missing, a truth, a bad and an uncertain sample now and then."""
+    """Return a reading: numbers, a text that is sometimes missing, a truth, a bad and an uncertain
+    sample now and then."""
     given = {
         "temperature": 200 + hour / 7,
         "running": hour % 16 == 0,
@@ -364,7 +366,7 @@ def test_an_interrupted_restore_goes_on(platform, monkeypatch):
     assert_same(load(platform), before)
 
 
-def test_retention_leaves_readings_to_the_archive_and_deletes_archived_months_by_their_own_age_and_arrival(
+def test_retention_leaves_readings_to_archive_deletes_archived_months_by_their_own_age_arrival(
     platform,
 ):
     platform = replace(
@@ -430,8 +432,11 @@ def test_a_document_that_is_no_reading_leaves_its_month_in_the_database(platform
 
 
 def test_an_archive_in_an_object_store_is_read_and_restored_as_one_in_a_folder(
-    platform, real, s3_server, monkeypatch
-):  # noqa: F811
+    platform,
+    real,
+    s3_server,
+    monkeypatch,
+):
     create_bucket(s3_server, "plant")
     names = {
         "ENDPOINT_URL": f"http://127.0.0.1:{s3_server}",

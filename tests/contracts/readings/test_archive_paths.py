@@ -1,4 +1,5 @@
-"""Records of the archive that name what is no file of it: nothing outside is read, restored or deleted, and the others go on."""
+"""Records of the archive that name what is no file of it: nothing outside is read, restored or
+deleted, and the others go on."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -73,7 +74,8 @@ def path_of(platform, month):
 
 
 def spoil(platform, **fields):
-    """Write into the record of January, past the validator, as a version without one would have taken it."""
+    """Write into the record of January, past the validator, as a version without one would have
+    taken it."""
     records(platform).update_one(
         {"month": "2026-01"}, {"$set": fields}, bypass_document_validation=True
     )

@@ -79,8 +79,10 @@ def test_instants_are_kept_in_whole_milliseconds_and_utc_so_that_repeating_them_
 def test_an_instant_without_a_zone_is_an_error(stores):
     with pytest.raises(ValueError, match="time zone"):
         add_readings(
-            stores, [ReadingRow("oven-1", datetime(2026, 1, 5), {"temperature": 1.0})], LATER
-        )  # noqa: DTZ001
+            stores,
+            [ReadingRow("oven-1", datetime(2026, 1, 5), {"temperature": 1.0})],  # noqa: DTZ001
+            LATER,
+        )
 
 
 def test_arrival_is_when_the_instant_last_changed(mongo_stores):
@@ -130,7 +132,8 @@ def test_a_history_has_the_conventions_of_the_core(stores):
     assert frame.index.tolist() == [pd.Timestamp(at(minute)) for minute in range(3)]
     assert list(frame.columns) == ["temperature", "moisture", "recipe", "running", "never"]
     assert frame.dtypes.astype(str).to_dict() == {
-        "temperature": "float64", "moisture": "float64", "recipe": "object", "running": "float64", "never": "float64"
+        "temperature": "float64", "moisture": "float64", "recipe": "object", "running": "float64",
+        "never": "float64"
     }  # fmt: skip
     assert frame["recipe"].tolist() == ["rye", None, "oat"]
     np.testing.assert_array_equal(frame["running"], [1.0, 0.0, np.nan])

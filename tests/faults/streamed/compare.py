@@ -1,4 +1,5 @@
-"""Comparison of the episodes and notifications of a storm with an undisturbed run, whatever came late."""
+"""Comparison of the episodes and notifications of a storm with an undisturbed run, whatever came
+late."""
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
@@ -12,7 +13,8 @@ from tests.faults.excuses import Excuses
 
 
 def _essence(episode: Episode) -> tuple[Any, ...]:
-    """Return what late data leave as it is in an undisturbed run: an episode is known by its target and its corrected begin."""
+    """Return what late data leave as it is in an undisturbed run: an episode is known by its target
+    and its corrected begin."""
     return (
         episode.definition,
         episode.asset,
@@ -30,7 +32,8 @@ def _steps(episode: Episode) -> tuple[Any, ...]:
 
 
 def _with_other_steps(stormy: Collection[Episode], calm: Collection[Episode]) -> list[Any]:
-    """Return the steps of episodes that late data did not correct, where they are not those of the undisturbed run."""
+    """Return the steps of episodes that late data did not correct, where they are not those of the
+    undisturbed run."""
     expected = {_essence(episode): _steps(episode) for episode in calm}
     plain = [
         e
@@ -71,10 +74,12 @@ def compare_notifications(
     notifications: Collection[Notification],
     accepted: Mapping[str, int],
 ) -> None:
-    """Expect a notification of every raise, and of every end that came after it, and that each was received.
+    """Expect a notification of every raise, and of every end that came after it, and that each was
+    received.
 
-    Of several episodes that one catch-up found, the newest is notified and says how many came before it, even if late data
-    withdraw it afterwards. `accepted`: how often the receiver got each notification, by key.
+    Of several episodes that one catch-up found, the newest is notified and says how many came
+    before it, even if late data withdraw it afterwards. `accepted`: how often the receiver got each
+    notification, by key.
     """
     live = [episode for episode in stormy if not episode.withdrawn]
     account.counts |= {
@@ -108,9 +113,11 @@ def compare_notifications(
 def _is_named(
     episode: Episode, stormy: Collection[Episode], notifications: Collection[Notification]
 ) -> bool:
-    """Return whether the newest of all episodes of a target that one evaluation found was notified, and counts the others.
+    """Return whether the newest of all episodes of a target that one evaluation found was notified,
+    and counts the others.
 
-    Late data may let it find one before an episode of which people know already, and one after that.
+    Late data may let it find one before an episode of which people know already, and one after
+    that.
     """
     found_at_once = [e for e in stormy if _of_one_evaluation(e) == _of_one_evaluation(episode)]
     excuses = Excuses({e.id: e for e in found_at_once}, notifications, lambda _start, _end: False)
@@ -124,7 +131,8 @@ def _of_one_evaluation(episode: Episode) -> tuple[Any, ...]:
 def _others(
     episode: Episode, stormy: Collection[Episode], notifications: Collection[Notification]
 ) -> list[Any]:
-    """Return raise, detection, whether it was withdrawn, and reasons of notifications of a target's episodes around one."""
+    """Return raise, detection, whether it was withdrawn, and reasons of notifications of a target's
+    episodes around one."""
     near = [e for e in stormy if _of_one_evaluation(e)[:2] == _of_one_evaluation(episode)[:2]]
     by_distance = sorted(near, key=lambda e: abs(e.raised_at - episode.raised_at))[:6]
     reasons = {e.id: [n.reason for n in notifications if n.episode == e.id] for e in by_distance}

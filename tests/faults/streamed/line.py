@@ -1,4 +1,5 @@
-"""A line that publishes readings and goes on until the broker has confirmed each: a second after it, or a minute."""
+"""A line that publishes readings and goes on until the broker has confirmed each: a second after
+it, or a minute."""
 
 import asyncio
 import json
@@ -39,7 +40,8 @@ DEFINITIONS = [
 
 
 class Line:
-    """Readings of all assets each STEP_S from a seed; `sent`: by asset and instant, the values that the broker has confirmed."""
+    """Readings of all assets each STEP_S from a seed; `sent`: by asset and instant, the values that
+    the broker has confirmed."""
 
     def __init__(self, address: str, seed: int) -> None:
         self._address, self._random = address, np.random.default_rng(seed)
@@ -110,7 +112,8 @@ class Line:
         self.sent[asset, ts] = value
 
     def _readings(self, *, normal: bool) -> list[tuple[str, datetime, float]]:
-        """Return readings of now; about every ten seconds an oven is hot for one to eight seconds."""
+        """Return readings of now; about every ten seconds an oven is hot for one to eight
+        seconds."""
         self._step += 1
         starts = self._random.random(ASSETS) < STEP_S / 10
         lengths = self._random.integers(2, 17, ASSETS)

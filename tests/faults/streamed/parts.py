@@ -1,4 +1,5 @@
-"""The processes of the fault test of streams: broker, database, two stream services, and the rounds of the scheduler."""
+"""The processes of the fault test of streams: broker, database, two stream services, and the rounds
+of the scheduler."""
 
 import ctypes
 import os
@@ -115,7 +116,8 @@ def _die_with_parent() -> None:
 
 
 def main(folder: str, part: str) -> None:
-    """Evaluate and deliver again and again, as the rounds of the scheduler do beside the stream services."""
+    """Evaluate and deliver again and again, as the rounds of the scheduler do beside the stream
+    services."""
     world = World.read(folder)
     while True:
         try:

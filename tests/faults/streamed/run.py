@@ -1,9 +1,12 @@
-"""The fault test of streams: broker, two stream services, database and evaluator are killed and frozen under load.
+"""The fault test of streams: broker, two stream services, database and evaluator are killed and
+frozen under load.
 
-Afterwards every reading that the broker has confirmed is stored, and no other; episodes are those of one evaluation of all of
-them; every live episode was notified, and every notification was received.
+Afterwards every reading that the broker has confirmed is stored, and no other; episodes are those
+of one evaluation of all of them; every live episode was notified, and every notification was
+received.
 
-`make faults OF=streams MINUTES=15`, or `python -m tests.faults.streamed.run --minutes 15 --seed 1 --out faults.json`.
+`make faults OF=streams MINUTES=15`, or `python -m tests.faults.streamed.run --minutes 15 --seed 1
+--out faults.json`.
 """
 
 import argparse
@@ -49,7 +52,8 @@ Say = Callable[[str], None]
 
 
 def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
-    """Storm for some minutes, recover, compare. Returns the report; `wrong` in it is empty if all is well."""
+    """Storm for some minutes, recover, compare. Returns the report; `wrong` in it is empty if all
+    is well."""
     world = World(str(folder), seed, 1.0, free_port(), free_port(), free_port())
     world.save()
     broker = Broker(world, free_port())
@@ -143,7 +147,8 @@ def _found(stores: MongoStores, now: datetime, source: Mapping[str, Any]) -> Pla
 
 
 def _is_done(stores: MongoStores, line: Line) -> bool:
-    """Return whether all is evaluated and notified, except for arrivals whose writers were killed."""
+    """Return whether all is evaluated and notified, except for arrivals whose writers were
+    killed."""
     last = max(ts for _, ts in line.sent)
     evaluated = stores.arrivals.evaluated_until()
     waiting = stores.database["notifications"].count_documents({"status": {"$in": list(WAITING)}})
@@ -152,7 +157,8 @@ def _is_done(stores: MongoStores, line: Line) -> bool:
 
 
 def _is_routed(stores: MongoStores) -> bool:
-    """Return whether no arrival waits: that of a killed writer counts as complete after ten minutes, as it may only be slow."""
+    """Return whether no arrival waits: that of a killed writer counts as complete after ten
+    minutes, as it may only be slow."""
     late = stores.arrivals.unfinished()
     return not (late.arrivals or late.has_requests)
 
@@ -161,7 +167,10 @@ def _undone(stores: MongoStores) -> str:
     waiting = stores.database["notifications"].count_documents({"status": {"$in": list(WAITING)}})
     is_open = [episode.id for episode in stores.episodes.find() if episode.closed_at is None]
     until, late = stores.arrivals.evaluated_until(), stores.arrivals.unfinished()
-    return f"evaluated until {until}, {waiting} notifications wait, {len(is_open)} episodes are open, {str(late)[:300]}"
+    return (
+        f"evaluated until {until}, {waiting} notifications wait, {len(is_open)} episodes are open, "
+        f"{str(late)[:300]}"
+    )
 
 
 def _calm_episodes(stores: MongoStores, began: datetime, line: Line) -> list[Episode]:

@@ -21,7 +21,8 @@ AS_OF = START + timedelta(hours=HOURS - 1)
 
 
 def hourly(seed, hours=HOURS):
-    """Return a slow wave with noise and occasional peaks above 2, a recipe, a ghost and a dead sensor."""
+    """Return a slow wave with noise and occasional peaks above 2, a recipe, a ghost and a dead
+    sensor."""
     random = np.random.default_rng(seed)
     index = pd.date_range(START, periods=hours, freq="h", name="ts", unit="ms")
     x = np.sin(np.arange(hours) / 7.0 + seed) * 2 + random.normal(0, 0.3, hours)

@@ -1,4 +1,5 @@
-"""A family of models in one file: the weight of a scaled column is the difference between its means in both classes.
+"""A family of models in one file: the weight of a scaled column is the difference between its means
+in both classes.
 
 It imports no test, so that it can stand outside of the platform as an installed package.
 """

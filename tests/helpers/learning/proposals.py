@@ -33,7 +33,8 @@ LIGHTGBM = {
 
 
 def proposal(**changes: Any) -> Proposal:
-    """Return a proposal to promote version 1 of the definition `too-moist`, which has no champion."""
+    """Return a proposal to promote version 1 of the definition `too-moist`, which has no
+    champion."""
     document = {
         "definition": "too-moist",
         "revision": 1,

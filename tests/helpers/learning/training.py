@@ -9,7 +9,8 @@ EVERY = 5
 
 
 def moisture_after_humidity(seed=1):
-    """Return minutes, humidity and moisture: the humidity rises occasionally, moisture leaves its limit 20 to 60 min later."""
+    """Return minutes, humidity and moisture: the humidity rises occasionally, moisture leaves its
+    limit 20 to 60 min later."""
     random = np.random.default_rng(seed)
     minutes = np.arange(0, MINUTES, EVERY)
     humidity = 40 + random.normal(0, 1, len(minutes))

@@ -1,4 +1,5 @@
-"""The comparison with other searches: measured once, resampled in whole events and days, lost only beyond chance."""
+"""The comparison with other searches: measured once, resampled in whole events and days, lost only
+beyond chance."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,5 @@
-"""Trainings on noise, a part of `make bench NAME=chance`: twenty seeds with four trials a family."""
+"""Trainings on noise, a part of `make bench NAME=chance`: twenty seeds with four trials a
+family."""
 
 from itertools import product
 

@@ -1,4 +1,5 @@
-"""A tiny trial: the same again, the same after an interruption, and refused for what cannot be tried."""
+"""A tiny trial: the same again, the same after an interruption, and refused for what cannot be
+tried."""
 
 import shutil
 
@@ -108,7 +109,8 @@ def test_a_damaged_folder_is_refused(uninterrupted, trial_folder, tmp_path, dama
 
 
 def test_a_problem_whose_physics_a_trial_does_not_know_is_refused(tmp_path):
-    """Avoidable means: drier biscuits would have prevented it. Of a problem below a limit that would be wrong."""
+    """Avoidable means: drier biscuits would have prevented it. Of a problem below a limit that
+    would be wrong."""
     too_dry = MOIST.model_copy(
         update={"problem": MOIST.problem.model_copy(update={"above": None, "below": 3.0})}
     )

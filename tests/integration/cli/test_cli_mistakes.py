@@ -1,4 +1,5 @@
-"""Typical mistakes on the command line: no traceback, an exit code that is not zero, and an answer that helps."""
+"""Typical mistakes on the command line: no traceback, an exit code that is not zero, and an answer
+that helps."""
 
 from pathlib import Path
 

@@ -1,4 +1,5 @@
-"""Output of commands: with --json one document in every command, tables that fit 80 columns, text as people wrote it."""
+"""Output of commands: with --json one document in every command, tables that fit 80 columns, text
+as people wrote it."""
 
 import json
 import subprocess

@@ -152,8 +152,8 @@ def test_all_faults_of_a_document_are_told_at_once_also_those_on_its_assets(plan
 def test_an_asset_without_readings_is_said_to_exist_with_its_first_one(plant):
     said = refused("apply", write("d.yaml", too_hot(assets=["mill-7"])))
     assert (
-        "an asset exists with its first reading: send one, or import it with `alerting import assets FILE`"
-        in said
+        "an asset exists with its first reading: send one, or import it with `alerting import "
+        "assets FILE`" in said
     )
 
 
@@ -182,8 +182,8 @@ def test_why_and_models_say_how_far_the_first_training_is(untrained):
     for words in (("why", NAME, "humid-oven"), ("models", NAME)):
         shown = " ".join(output(*words).split())
         assert (
-            "is being trained since 2026-01-05 00:08 UTC (step 3 of 4: searching logistic regression)"
-            in shown
+            "is being trained since 2026-01-05 00:08 UTC (step 3 of 4: searching logistic "
+            "regression)" in shown
         )
         assert "alerting evaluate" not in shown
 
@@ -210,8 +210,8 @@ def test_after_a_refused_training_nothing_says_to_train_it(untrained):
     ]
     for said in (" ".join(one.split()) for one in shown):
         assert (
-            "the last training put no model into service: Nothing exceeds chance. What may help: more problems."
-            in said
+            "the last training put no model into service: Nothing exceeds chance. What may help: "
+            "more problems." in said
         )
         assert f"alerting train {NAME}" not in said
     assert json.loads(output("models", NAME, "--json"))["missing_champion"].startswith(

@@ -1,4 +1,5 @@
-"""`import readings` refuses hostile files and options in a sentence, or reads them; it never ends in a traceback."""
+"""`import readings` refuses hostile files and options in a sentence, or reads them; it never ends
+in a traceback."""
 
 import io
 import os
@@ -34,7 +35,8 @@ HOSTILE = {
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """Runs `import readings` on bytes, on a platform in memory; returns what came of it and the platform."""
+    """Runs `import readings` on bytes, on a platform in memory; returns what came of it and the
+    platform."""
     platform = in_memory_platform()
 
     @contextmanager

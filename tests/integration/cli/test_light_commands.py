@@ -1,4 +1,5 @@
-"""Commands that need no model never load the libraries of models: that alone would take longer than all they do."""
+"""Commands that need no model never load the libraries of models: that alone would take longer than
+all they do."""
 
 import json
 import os
@@ -22,7 +23,8 @@ NOT_WITHOUT_NEED = {
     *("lightgbm", "sklearn", "scipy", "skops", "shap", "optuna", "threadpoolctl"),
     *("mlflow", "sqlalchemy", "matplotlib", "airflow", "fastapi", "uvicorn", "httpx"),
 }
-# The commands in one fresh interpreter, light ones first; a line for each: exit code, output, what is loaded by then.
+# The commands in one fresh interpreter, light ones first; a line for each: exit code, output, what
+# is loaded by then.
 RUN = """
 import json, sys
 from typer.testing import CliRunner
@@ -85,7 +87,8 @@ def plant(real_server, tmp_path_factory):
 
 
 def run(commands, environ):
-    """Return the output of each command, and the modules loaded after it; every one of them must succeed."""
+    """Return the output of each command, and the modules loaded after it; every one of them must
+    succeed."""
     given = [sys.executable, "-c", RUN, json.dumps(commands)]
     done = subprocess.run(
         given, check=False, env=environ, capture_output=True, text=True, timeout=120

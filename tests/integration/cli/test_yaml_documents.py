@@ -1,4 +1,5 @@
-"""YAML and JSON that nobody should have written: every command that reads it refuses it with its place, without a traceback."""
+"""YAML and JSON that nobody should have written: every command that reads it refuses it with its
+place, without a traceback."""
 
 import pytest
 from typer.testing import CliRunner
@@ -71,7 +72,10 @@ def in_memory_cli(monkeypatch):
 
 
 def test_what_people_write_is_read_as_it_was():
-    text = "base: &base {every: 1m, retrain: null}\nschedule:\n  <<: *base\n  every: 5m\nname: a\n---\n---\n- 1\n- 0x10\n- 22:00\n"
+    text = (
+        "base: &base {every: 1m, retrain: null}\nschedule:\n  <<: *base\n  every: 5m\nname: "
+        "a\n---\n---\n- 1\n- 0x10\n- 22:00\n"
+    )
     first, second = parse_yaml(text, "here")
     assert first["schedule"] == {"every": "5m", "retrain": None}
     assert second == [1, 16, "22:00"]  # not the number 1320 of base sixty

@@ -1,4 +1,5 @@
-"""The link that `alerting up` prints: it signs in once, for ten minutes, from this machine alone."""
+"""The link that `alerting up` prints: it signs in once, for ten minutes, from this machine
+alone."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,5 @@
-"""Every field of an anomaly definition changes some outcome: a field that nothing reads fails here."""
+"""Every field of an anomaly definition changes some outcome: a field that nothing reads fails
+here."""
 
 import numpy as np
 import pytest
@@ -25,7 +26,8 @@ SHORT = {
 
 
 def rows():
-    """Return three variables that move together; one leaves the others in the past, and often after the training."""
+    """Return three variables that move together; one leaves the others in the past, and often after
+    the training."""
     random, minutes = np.random.default_rng(3), np.arange(0, END, 10)
     load = np.sin(2 * np.pi * minutes / DAY) + 0.3 * random.normal(size=len(minutes))
     heat, flow, force = (

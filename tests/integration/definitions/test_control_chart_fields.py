@@ -20,7 +20,8 @@ SHORT = {"average_run_length": 200, "normal": "6d"}
 
 
 def rows():
-    """Return readings that depend on those before them, with one shift in phase I, a gap, and shifts after the training."""
+    """Return readings that depend on those before them, with one shift in phase I, a gap, and
+    shifts after the training."""
     random, minutes, value, found = np.random.default_rng(3), range(0, END, 10), 0.0, []
     for m, noise in zip(minutes, random.normal(0, 1, len(minutes)).tolist(), strict=True):
         value = 0.5 * value + noise

@@ -46,7 +46,8 @@ pytestmark = pytest.mark.slow
 DAGS = Path(__file__).parents[3] / "dags"
 
 
-# --- threshold: a whole day in the life of an alert ---------------------------------------------------------------------
+# --- threshold: a whole day in the life of an alert
+# ---------------------------------------------------------------------
 
 HOT = dict(
     enumerate([200.0] * 10 + [220.0] * 8 + [213.0] * 5 + [180.0] * 4 + [196.0] * 4 + [205.0] * 10)
@@ -54,7 +55,8 @@ HOT = dict(
 
 
 def day(**changes):
-    """Return messages and stored results of an hour with a hot and a cold stretch, moist dough, and a stop."""
+    """Return messages and stored results of an hour with a hot and a cold stretch, moist dough, and
+    a stop."""
     mail, pager = Mailbox("mail"), Mailbox("pager")
     platform = in_memory_platform(mail, pager)
     platform.assets.put([day_oven("oven-1"), day_oven("oven-2")])
@@ -143,7 +145,8 @@ STOP = {"event": "stop"}
 
 
 def suppressed(*states, **more):
-    """From 203 on it is raised at minute 10 and told at 14, and again at 31 and 35, in the midst of the stop."""
+    """From 203 on it is raised at minute 10 and told at 14, and again at 31 and 35, in the midst of
+    the stop."""
     return {"above": 203, "suppression": {"when": states, **more}}
 
 
@@ -208,31 +211,39 @@ THRESHOLD = {
     "above.attribute": [{}, {"above": attribute("high")}],
     "below.attribute": [{}, {"below": attribute("low")}],
     "clear_above_at.attribute": [{}, {"clear_above_at": attribute("low")}],
-    "clear_below_at.attribute": [{"below": 190}, {"below": 190, "clear_below_at": attribute("mid")}],
+    "clear_below_at.attribute": [{"below": 190},
+    {"below": 190, "clear_below_at": attribute("mid")}],
     "equals": [{**NO_LIMIT, "equals": 220}, {**NO_LIMIT, "equals": 180}],
     "equals.attribute": [{**NO_LIMIT, "equals": 220}, {**NO_LIMIT, "equals": attribute("low")}],
-    **{f"inside.{k}": [{**NO_LIMIT, "inside": band} for band in pair] for k, pair in BAND_PROOFS.items()},
-    **{f"outside.{k}": [{**NO_LIMIT, "outside": band} for band in pair] for k, pair in BAND_PROOFS.items()},
+    **{f"inside.{k}": [{**NO_LIMIT, "inside": band} for band in pair] for k,
+    pair in BAND_PROOFS.items()},
+    **{f"outside.{k}": [{**NO_LIMIT, "outside": band} for band in pair] for k,
+    pair in BAND_PROOFS.items()},
     "clear_inside.low": [clear_inside(), clear_inside(low=200)],
     "clear_inside.low.attribute": [clear_inside(), clear_inside(low=attribute("mid"))],
     "clear_inside.high": [clear_inside(), clear_inside(high=212)],
     "clear_inside.high.attribute": [clear_inside(), clear_inside(high=attribute("mid"))],
     "clear_outside.low": [clear_outside(220, 219, 221), clear_outside(220, 200, 221)],
-    "clear_outside.low.attribute": [clear_outside(220, 219, 221), clear_outside(220, attribute("low"), 221)],
+    "clear_outside.low.attribute": [clear_outside(220, 219, 221),
+    clear_outside(220, attribute("low"), 221)],
     "clear_outside.high": [clear_outside(196, 195, 197), clear_outside(196, 195, 210)],
-    "clear_outside.high.attribute": [clear_outside(196, 195, 197), clear_outside(196, 195, attribute("high"))],
+    "clear_outside.high.attribute": [clear_outside(196, 195, 197),
+    clear_outside(196, 195, attribute("high"))],
     **{f"levels.{s}.{k}": [{**NO_LIMIT, "levels": {s: level}} for level in pair]
        for s in SEVERITIES for k, pair in LEVEL_PROOFS.items()},
     "rate_per": [{"above": 15, "rate_per": "1m"}, {"above": 15, "rate_per": "2m"}],
-    "at_least.readings": [{"at_least": {"readings": 2, "of": 5}}, {"at_least": {"readings": 4, "of": 5}}],
+    "at_least.readings": [{"at_least": {"readings": 2, "of": 5}},
+    {"at_least": {"readings": 4, "of": 5}}],
     "at_least.of": [{"at_least": {"readings": 2, "of": 2}}, {"at_least": {"readings": 2, "of": 7}}],
     "frozen_after": [{"for": "6m"}, {"for": "6m", "frozen_after": "6m30s", "no_data": "alert"}],
     "no_data": [{"above": 205}, {"above": 205, "no_data": "alert"}],
     "for": [{}, {"for": "3m"}],
     "clear_for": [{}, {"clear_for": "6m"}],
-    "stale_after": [{"above": 204, "for": "13m"}, {"above": 204, "for": "13m", "stale_after": "2m"}],
+    "stale_after": [{"above": 204, "for": "13m"},
+    {"above": 204, "for": "13m", "stale_after": "2m"}],
     "allowed_lateness": [{}, {"allowed_lateness": "0s"}],
-    "problem.variable": [{"problem": MOIST}, {"problem": {"variable": "temperature", "above": 4.5}}],
+    "problem.variable": [{"problem": MOIST},
+    {"problem": {"variable": "temperature", "above": 4.5}}],
     "problem.above": [{"problem": MOIST}, {"problem": {**MOIST, "above": 6}}],
     "problem.below": [{"problem": MOIST}, {"problem": {**MOIST, "above": 6, "below": 3.5}}],
     "problem.equals": [{"problem": MOIST}, {"problem": {"variable": "moisture", "equals": 2}}],
@@ -283,7 +294,8 @@ def test_T12_a_field_of_a_threshold_changes_what_people_meet(field):
     assert day(**before) != day(**after)
 
 
-# --- classifier: what is learned, searched, chosen, promoted, advised and scheduled --------------------------------------
+# --- classifier: what is learned, searched, chosen, promoted, advised and scheduled
+# --------------------------------------
 
 
 def learned(**changes):
@@ -446,19 +458,24 @@ FROM_2ND, FROM_4TH, FROM_5TH = ({"from": f"2026-01-0{day}T00:00Z"} for day in (2
 CLASSIFIER = {
     "problem.variable": (learned, {}, {"problem": {"variable": "humidity", "above": 9}}),
     "problem.above": (learned, {}, {"problem": {"variable": "moisture", "above": 4.8}}),
-    "problem.below": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0, "below": 3.9}}),
+    "problem.below": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0,
+    "below": 3.9}}),
     "problem.equals": (learned, {}, {"problem": {"variable": "crew", "equals": "early"}}),
     "problem.for": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0, "for": "10m"}}),
     "problem.event": (learned, {}, {"problem": {"event": "stop"}}),
-    "problem.predict": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0, "predict": "state"}}),
-    "problem.recovery": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0, "recovery": "1h"}}),
+    "problem.predict": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0,
+    "predict": "state"}}),
+    "problem.recovery": (learned, {}, {"problem": {"variable": "moisture", "above": 5.0,
+    "recovery": "1h"}}),
     "horizon": (learned, {}, {"horizon": "40m"}),
     "gap": (learned, {}, {"gap": "10m"}),
     "include": (learned, {}, {"include": ["moisture", "hum*"]}),
     "exclude": (learned, {}, {"exclude": ["crew"]}),
     "features.windows": (learned, {}, {"features": {"stride": "10m", "windows": ["30m"]}}),
-    "features.aggregations": (learned, {"features": {"stride": "10m"}}, {"features": {"stride": "10m", "aggregations": ["max"]}}),
-    "features.lags": (learned, {"features": {"windows": ["1h"]}}, {"features": {"windows": ["1h"], "lags": ["2h"]}}),
+    "features.aggregations": (learned, {"features": {"stride": "10m"}},
+    {"features": {"stride": "10m", "aggregations": ["max"]}}),
+    "features.lags": (learned, {"features": {"windows": ["1h"]}},
+    {"features": {"windows": ["1h"], "lags": ["2h"]}}),
     "features.stride": (learned, {"features": {}}, {"features": {"stride": "15m"}}),
     "features.events": (learned, {"features": {}}, {"features": {"events": ["st*"]}}),
     "features.attributes": (learned, {"features": {}}, {"features": {"attributes": ["model"]}}),
@@ -480,14 +497,17 @@ CLASSIFIER = {
     ),
     "periods.test": (learned, {}, {"periods": {"test": "30h"}}),
     "periods.test.from": (learned, {}, {"periods": {"test": FROM_5TH}}),
-    "periods.test.to": (learned, {"periods": {"test": FROM_5TH}}, {"periods": {"test": FROM_5TH | {"to": "2026-01-05T15:00Z"}}}),
+    "periods.test.to": (learned, {"periods": {"test": FROM_5TH}},
+    {"periods": {"test": FROM_5TH | {"to": "2026-01-05T15:00Z"}}}),
     "periods.refit": (served, {}, {"periods": {"refit": "none"}}),
     "learning.candidates": (tried, {}, {"candidates": ["lightgbm"]}),
     "learning.trials": (searched, {}, {"trials": 1}),
-    "learning.time_budget": (searched, {"trials": 30, "time_budget": "5m"}, {"trials": 30, "time_budget": "1s"}),
+    "learning.time_budget": (searched, {"trials": 30, "time_budget": "5m"},
+    {"trials": 30, "time_budget": "1s"}),
     "learning.folds": (searched, {}, {"folds": 3}),
     "learning.seed": (searched, {}, {"seed": 1}),
-    "operating_point.false_alarms_per_week": (chosen, {"false_alarms_per_week": 1}, {"false_alarms_per_week": 100}),
+    "operating_point.false_alarms_per_week": (chosen, {"false_alarms_per_week": 1},
+    {"false_alarms_per_week": 100}),
     "operating_point.max_time_in_alarm": (
         chosen,
         {"false_alarms_per_week": 1000, "max_time_in_alarm": 1},
@@ -495,7 +515,8 @@ CLASSIFIER = {
     ),
     "suppression.when.event": (learned, {}, {"suppression": {"when": {"event": "stop"}}}),
     "feedback.avoided": (learned, {}, {"feedback": {"avoided": "positive"}}),
-    "feedback.weight": (learned, {"feedback": {"avoided": "weight"}}, {"feedback": {"avoided": "weight", "weight": 0.5}}),
+    "feedback.weight": (learned, {"feedback": {"avoided": "weight"}},
+    {"feedback": {"avoided": "weight", "weight": 0.5}}),
     "feedback.confirmed": (learned, {}, {"feedback": {"confirmed": "positive"}}),
     "operating_point.cost_of_miss": (
         chosen,
@@ -555,7 +576,10 @@ CLASSIFIER_ELSEWHERE = {
         ("name", "title", "assets", "state", "severity", "schedule.every"),
         "the same code as for thresholds",
     ),
-    "allowed_lateness": "the same code as for thresholds; with a model: tests/integration/usecases/evaluation/test_late_model.py",
+    "allowed_lateness": (
+        "the same code as for thresholds; with a model: "
+        "tests/integration/usecases/evaluation/test_late_model.py"
+    ),
 }
 
 
@@ -588,7 +612,8 @@ def test_the_holding_time_of_a_variable_changes_what_is_learned():
     assert learned_with(carry_forward="4h").notna().mean() == pytest.approx(0.5, abs=0.02)
 
 
-# --- and none is left out -----------------------------------------------------------------------------------------------
+# --- and none is left out
+# -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,8 @@ def searched(family="ridge", budget=timedelta(minutes=5), **changes):
 
 
 def chosen(**changes):
-    """Return what becomes of a training: whether it waits, the threshold, and whether it has no refit."""
+    """Return what becomes of a training: whether it waits, the threshold, and whether it has no
+    refit."""
     made, decided = trained_platform(**changes)
     version = decided.challenger_version
     if version is None:

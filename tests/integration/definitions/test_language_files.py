@@ -1,4 +1,5 @@
-"""The language files: every text in every language, with the same values and markup, and no text of a page left out."""
+"""The language files: every text in every language, with the same values and markup, and no text of
+a page left out."""
 
 import re
 from functools import cache
@@ -97,7 +98,8 @@ def literals(source):
 
 
 def constants(node):
-    """Yield the literal results of an expression: not what it compares, nor what a call or a filter takes."""
+    """Yield the literal results of an expression: not what it compares, nor what a call or a filter
+    takes."""
     match node:
         case nodes.Const(value=str() as text):
             yield text

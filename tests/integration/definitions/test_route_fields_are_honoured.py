@@ -1,4 +1,5 @@
-"""Every field of a route changes whom somebody tells, or when: a field that nothing reads fails here."""
+"""Every field of a route changes whom somebody tells, or when: a field that nothing reads fails
+here."""
 
 import json
 from dataclasses import replace
@@ -24,7 +25,8 @@ NIGHT = {"from": "00:00", "to": "01:00"}
 
 
 def told(**changes):
-    """Return the deliveries of three hours with six alerts of one oven, one of another, and no answer."""
+    """Return the deliveries of three hours with six alerts of one oven, one of another, and no
+    answer."""
     return _told(json.dumps(changes))
 
 

@@ -1,4 +1,5 @@
-"""Every field of a source changes what is stored, where from, or what is said of it: a field that nothing reads fails here."""
+"""Every field of a source changes what is stored, where from, or what is said of it: a field that
+nothing reads fails here."""
 
 import os
 import sqlite3
@@ -31,14 +32,17 @@ from tests.builders import at
 from tests.helpers.fields import leaves
 
 ROW = {
-    "ts": "2026-01-05 12:00", "at": "2026-01-05 13:00", "asset": "oven-1", "machine": "m", "type": "stop", "class": "jam",
-    "end": "2026-01-05 12:30", "until": "2026-01-05 12:40", "quality": "uncertain", "q": "0", "t": 1.5, "u": 2.5,
+    "ts": "2026-01-05 12:00", "at": "2026-01-05 13:00", "asset": "oven-1", "machine": "m",
+    "type": "stop", "class": "jam",
+    "end": "2026-01-05 12:30", "until": "2026-01-05 12:40", "quality": "uncertain", "q": "0",
+    "t": 1.5, "u": 2.5,
 }  # fmt: skip
 EVENTS = {"delivers": "events"}
 
 
 def contents(platform, name="s"):
-    """Return everything that was stored, with the latencies in force and the status of the source."""
+    """Return everything that was stored, with the latencies in force and the status of the
+    source."""
     found = []
     for asset in platform.assets.all():
         history = platform.readings.load(asset, None, None)

@@ -21,7 +21,8 @@ class Killed(Exception):
 
 
 class MemoryPlatform:
-    """Assets, readings, events and lines in dictionaries. After `writes_left` writes every further one raises Killed."""
+    """Assets, readings, events and lines in dictionaries. After `writes_left` writes every further
+    one raises Killed."""
 
     def __init__(self) -> None:
         self.assets: dict[str, Asset] = {}

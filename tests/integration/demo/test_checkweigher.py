@@ -1,4 +1,5 @@
-"""The check-weigher of the demo line: steps of its calibration, and the control chart that finds them."""
+"""The check-weigher of the demo line: steps of its calibration, and the control chart that finds
+them."""
 
 from datetime import UTC, datetime, timedelta
 

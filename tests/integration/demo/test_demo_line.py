@@ -1,4 +1,5 @@
-"""The demo line on a real database: killed and gone on with, acted upon from the command line, and learnable."""
+"""The demo line on a real database: killed and gone on with, acted upon from the command line, and
+learnable."""
 
 import json
 import signal
@@ -272,7 +273,8 @@ def _first_alarm(
 def _too_moist(
     problem: Problem, history: History, state: LineState, raised: int, changes: tuple[Change, ...]
 ) -> bool:
-    """Return whether the problem begins within half an hour after a warning, if these changes are made two minutes after it."""
+    """Return whether the problem begins within half an hour after a warning, if these changes are
+    made two minutes after it."""
     acted = simulate(state, state.minute + raised + 2).state
     requests = [SetPointRequest(c.variable, c.variable, c.after, "anna") for c in changes]
     rows = simulate(take_over(acted, requests), state.minute + raised + 40).rows

@@ -1,4 +1,5 @@
-"""The exhaust fan of the demo line: slips of its belt within usual values, which the example definition finds."""
+"""The exhaust fan of the demo line: slips of its belt within usual values, which the example
+definition finds."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

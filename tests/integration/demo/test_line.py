@@ -1,4 +1,5 @@
-"""The simulated line: the same bits however it is cut, sensors within their ranges, stops, cleaning and causes as stated."""
+"""The simulated line: the same bits however it is cut, sensors within their ranges, stops, cleaning
+and causes as stated."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,5 @@
-"""Computed variables through the platform: in thresholds, conditions and models, live, late, in the past and in a what-if."""
+"""Computed variables through the platform: in thresholds, conditions and models, live, late, in the
+past and in a what-if."""
 
 from datetime import timedelta
 

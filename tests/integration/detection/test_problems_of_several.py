@@ -1,4 +1,5 @@
-"""A predicted problem of several variables, live: its words, its end, its outcome, late data, and any way of evaluating it."""
+"""A predicted problem of several variables, live: its words, its end, its outcome, late data, and
+any way of evaluating it."""
 
 import pytest
 from hypothesis import given, settings
@@ -47,8 +48,10 @@ def test_it_happens_while_all_conditions_hold_and_every_message_names_them():
     line.run(*range(45, 90, 5))
     assert lives(line) == [(at(10), at(40), at(40), at(51))]
     assert [m.text.splitlines()[1] for m in line.mail.messages] == [
-        "Moisture above 5 % and belt speed below 1.5 m/min will probably occur within 30 min (100 %; alarm at 50 %).",
-        "Moisture is 5.5 %, above 5 % and belt speed is 1.2 m/min, below 1.5 m/min since today 00:30.",
+        "Moisture above 5 % and belt speed below 1.5 m/min will probably occur within 30 min (100 "
+        "%; alarm at 50 %).",
+        "Moisture is 5.5 %, above 5 % and belt speed is 1.2 m/min, below 1.5 m/min since today "
+        "00:30.",
         "Today 00:40 to 00:51 (11 min): the problem is over.",
     ]
     determine_due_outcomes(line.platform, at(200))

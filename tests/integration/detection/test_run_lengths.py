@@ -1,7 +1,9 @@
-"""Average run lengths against published ones, within 2 %, and the limits that follow from a chosen one.
+"""Average run lengths against published ones, within 2 %, and the limits that follow from a chosen
+one.
 
-Sources: J. M. Lucas and M. S. Saccucci, Technometrics 32 (1990), table 3 (EWMA); D. C. Montgomery, Introduction to Statistical
-Quality Control, table 9.4 (CUSUM); C. W. Champ and W. H. Woodall, Technometrics 29 (1987), table 1 (rules).
+Sources: J. M. Lucas and M. S. Saccucci, Technometrics 32 (1990), table 3 (EWMA); D. C. Montgomery,
+Introduction to Statistical Quality Control, table 9.4 (CUSUM); C. W. Champ and W. H. Woodall,
+Technometrics 29 (1987), table 1 (rules).
 """
 
 import numpy as np

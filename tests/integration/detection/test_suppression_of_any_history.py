@@ -1,4 +1,5 @@
-"""Suppression at any instant of any history: loading as far back as `lookback` says gives the same as knowing everything."""
+"""Suppression at any instant of any history: loading as far back as `lookback` says gives the same
+as knowing everything."""
 
 from itertools import pairwise
 

@@ -1,4 +1,5 @@
-"""Live in any chunks gives the episodes of one batch, for any readings, limits and fields of a threshold."""
+"""Live in any chunks gives the episodes of one batch, for any readings, limits and fields of a
+threshold."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,4 +1,5 @@
-"""All messages of ten episodes, one after another, in three languages: what they may say when, and that they are written down."""
+"""All messages of ten episodes, one after another, in three languages: what they may say when, and
+that they are written down."""
 
 from datetime import timedelta
 from functools import cache
@@ -110,7 +111,7 @@ def test_a_reminder_between_the_limit_and_the_problem_names_the_last_risk_that_m
 
 @pytest.mark.parametrize(("until", "phase"), [(32, "expected"), (50, "happening")])
 @pytest.mark.parametrize("code", LANGUAGES)
-def test_pages_show_the_advice_and_reasons_of_before_with_their_time_and_fold_what_stands_behind_them(
+def test_pages_show_advice_and_reasons_of_before_with_their_time_and_fold_what_stands_behind_them(
     until, phase, code
 ):
     found = begun(until)

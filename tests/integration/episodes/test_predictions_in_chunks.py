@@ -1,4 +1,5 @@
-"""The course of predictions is the same live in any chunks, as a whole, and as training counts them, for any line and scores."""
+"""The course of predictions is the same live in any chunks, as a whole, and as training counts
+them, for any line and scores."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

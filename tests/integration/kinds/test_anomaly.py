@@ -1,4 +1,5 @@
-"""An anomaly from three lines: trained without labels, put in service, evaluated, explained, drawn, backtested and reported."""
+"""An anomaly from three lines: trained without labels, put in service, evaluated, explained, drawn,
+backtested and reported."""
 
 import json
 from dataclasses import replace

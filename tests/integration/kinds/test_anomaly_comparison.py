@@ -68,7 +68,8 @@ PLAN = FeaturePlan(
 
 
 def compared(challenger, champion, include=("*",)):
-    """Compare models of the assets named, each with the limit of its scores, on a week of usual values of two presses."""
+    """Compare models of the assets named, each with the limit of its scores, on a week of usual
+    values of two presses."""
     random = np.random.default_rng(0)
     space = NormalSpace.fit(random.normal(size=(500, 2)))
     detector = fit_detector(

@@ -1,4 +1,5 @@
-"""Live in any chunks gives what one batch gives, bit for bit, for any readings and detector; no later reading changes a score."""
+"""Live in any chunks gives what one batch gives, bit for bit, for any readings and detector; no
+later reading changes a score."""
 
 from dataclasses import replace
 from functools import cache

@@ -1,4 +1,5 @@
-"""A training that reads its history piece by piece gives the rows, the model and the decision of one that reads all at once."""
+"""A training that reads its history piece by piece gives the rows, the model and the decision of
+one that reads all at once."""
 
 import numpy as np
 import pandas as pd
@@ -31,7 +32,8 @@ ALL = 10**9
 
 
 def history_of(distances, seed=1):
-    """Readings at these distances (minutes), with missing and impossible values, and a recipe that changes now and then."""
+    """Readings at these distances (minutes), with missing and impossible values, and a recipe that
+    changes now and then."""
     random, count = np.random.default_rng(seed), len(distances)
     values = random.normal(size=(count, 1)) + 0.3 * random.normal(size=(count, 3))
     values[random.random(values.shape) < 0.05] = np.nan

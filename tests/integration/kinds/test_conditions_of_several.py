@@ -1,4 +1,5 @@
-"""A threshold with conditions of several variables: applied, evaluated live, late and in the past, explained, drawn."""
+"""A threshold with conditions of several variables: applied, evaluated live, late and in the past,
+explained, drawn."""
 
 import pytest
 
@@ -73,7 +74,10 @@ def test_one_episode_while_all_conditions_hold(platform, minutes):
 def test_the_notification_names_the_conditions_that_hold_with_their_values(platform, mailbox):
     evaluated(platform, 30)
     (message,) = mailbox.messages
-    expected = "Zone 2 temperature is 220 °C, above 215 °C and moisture is 5 %, above 4.5 % and recipe is rye for 2 min"
+    expected = (
+        "Zone 2 temperature is 220 °C, above 215 °C and moisture is 5 %, above 4.5 % and recipe is "
+        "rye for 2 min"
+    )
     assert expected in message.text
 
 

@@ -1,4 +1,5 @@
-"""A forecast from a document: trained, put in service, evaluated, explained, drawn, backtested and reported."""
+"""A forecast from a document: trained, put in service, evaluated, explained, drawn, backtested and
+reported."""
 
 from dataclasses import replace
 from datetime import UTC, timedelta
@@ -116,7 +117,8 @@ def test_a_dead_sensor_is_unknown_and_closes_no_open_episode(platform):
 
 
 def evaluated_to(platform, cuts):
-    """Return steps and scores of an evaluation that writes nothing, cut at these minutes; the state is stored between."""
+    """Return steps and scores of an evaluation that writes nothing, cut at these minutes; the state
+    is stored between."""
     revisions, decisions, models = (
         platform.definitions.revisions(NAME),
         platform.decisions.of(NAME),

@@ -1,4 +1,5 @@
-"""Quantiles as a distribution: their score, their calibration, the risk, and forecasters as fitted models."""
+"""Quantiles as a distribution: their score, their calibration, the risk, and forecasters as fitted
+models."""
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def rising(rows=200, seed=1):
     return matrix, np.column_stack([last + 1, last + 2]) + random.normal(0, 0.1, (rows, 2))
 
 
-def test_the_score_of_a_value_at_all_quantiles_is_zero_and_one_away_is_one_by_the_mean_pinball_loss():
+def test_score_of_a_value_at_all_quantiles_is_zero_and_one_away_is_one_by_the_mean_pinball_loss():
     at_three = np.full((1, 1, 7), 3.0)
     assert crps(at_three, np.array([[3.0]])) == [0.0]
     assert crps(at_three, np.array([[4.0]])) == pytest.approx([2 * np.mean(QUANTILES)])

@@ -1,4 +1,5 @@
-"""Forecasts beside the values that came: the comparison by CRPS, and intervals that no longer hold in service."""
+"""Forecasts beside the values that came: the comparison by CRPS, and intervals that no longer hold
+in service."""
 
 from dataclasses import replace
 
@@ -18,7 +19,8 @@ from tests.helpers.filter_line import DAY, END, NAME, TRAINED, readings, trained
 
 
 def hits(share, blocks, alike, seed=0, size=100):
-    """Return whether intervals held (of one value each), of which `alike` in a row are the same, and the block of each."""
+    """Return whether intervals held (of one value each), of which `alike` in a row are the same,
+    and the block of each."""
     drawn = np.random.default_rng(seed).random(blocks * size // alike) < share
     held = np.repeat(drawn, alike).astype(np.float64)
     return np.column_stack([held, np.ones(len(held))]), np.repeat(np.arange(blocks), size)

@@ -1,4 +1,5 @@
-"""Readings of a training without problems: which ones are read, and that its steps get the same ones."""
+"""Readings of a training without problems: which ones are read, and that its steps get the same
+ones."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,5 @@
-"""Models on one asset share what they read and compute, and each says the same, bit for bit, as alone."""
+"""Models on one asset share what they read and compute, and each says the same, bit for bit, as
+alone."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -39,7 +40,8 @@ ASSETS = ("oven-1", "oven-2")
 
 @pytest.fixture(scope="module")
 def models():
-    """Models of different variables and windows; the last has a refit, which serves from the middle of the hours on."""
+    """Models of different variables and windows; the last has a refit, which serves from the middle
+    of the hours on."""
     history, plan = small_models.line(60), small_models.dataset(hours=60).plan
     plans = [
         replace(

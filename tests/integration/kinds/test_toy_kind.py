@@ -1,4 +1,5 @@
-"""A kind in one folder outside of the package goes through everything, and nothing else is touched."""
+"""A kind in one folder outside of the package goes through everything, and nothing else is
+touched."""
 
 import pytest
 from jsonschema import Draft202012Validator

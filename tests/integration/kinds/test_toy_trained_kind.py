@@ -1,4 +1,5 @@
-"""A kind with a model of its own, in one folder outside of the package, is trained and served, and nothing else is touched."""
+"""A kind with a model of its own, in one folder outside of the package, is trained and served, and
+nothing else is touched."""
 
 import pytest
 

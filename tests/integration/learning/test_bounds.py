@@ -1,4 +1,5 @@
-"""Lower bounds of margins never exceed the margin of any row in the box, for each family and for blends."""
+"""Lower bounds of margins never exceed the margin of any row in the box, for each family and for
+blends."""
 
 import numpy as np
 import pytest

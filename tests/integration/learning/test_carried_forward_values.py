@@ -1,4 +1,5 @@
-"""A line whose only causes are reported when they change: the recipe once a day, a set-point every other day.
+"""A line whose only causes are reported when they change: the recipe once a day, a set-point every
+other day.
 
 The windows are 30 minutes long, so that nearly every row lies behind them.
 """
@@ -60,7 +61,8 @@ def definition(**changes):
 
 
 def line(**variables):
-    """Pressure every ten minutes, which means nothing; stops are frequent with oat on a cold oven, and rare otherwise."""
+    """Pressure every ten minutes, which means nothing; stops are frequent with oat on a cold oven,
+    and rare otherwise."""
     rng = np.random.default_rng(7)
     n = DAYS * 144
     ts = pd.date_range(START, periods=n, freq="10min", tz="UTC", name="ts").as_unit("ms")
@@ -168,7 +170,8 @@ def test_a_model_that_is_put_into_service_gets_the_indexes_of_what_it_carries_fo
 
 
 def stocked(history, since, platform=None):
-    """A platform with what is stored of the last days, and all of recipe and set-point; the model in service since then."""
+    """A platform with what is stored of the last days, and all of recipe and set-point; the model
+    in service since then."""
     platform = platform or in_memory_platform()
     platform.assets.put([history.asset])
     platform.assets.put_event_types([STOP])
@@ -176,8 +179,10 @@ def stocked(history, since, platform=None):
     held = history.readings[["recipe", "setpoint"]].notna().any(axis=1).to_numpy()
     rows = [
         ReadingRow(
-            "line-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v is not None and v == v}
-        )  # noqa: PLR0124 - NaN
+            "line-1",
+            ts.to_pydatetime(),
+            {k: v for k, v in row.items() if v is not None and v == v},  # noqa: PLR0124 - NaN
+        )
         for ts, row in history.readings[recent | held].iterrows()
     ]
     add_readings(platform, rows, since)

@@ -8,7 +8,8 @@ from tests.helpers.learning import dataset
 
 def test_another_process_gives_the_same_hash():
     script = (
-        "import importlib.util as u, sys; s = u.spec_from_file_location('t', sys.argv[1]); m = u.module_from_spec(s); "
+        "import importlib.util as u, sys; s = u.spec_from_file_location('t', sys.argv[1]); m = "
+        "u.module_from_spec(s); "
         "s.loader.exec_module(m); print(m.built().hash)"
     )
     other = subprocess.run(

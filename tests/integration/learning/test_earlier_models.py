@@ -1,4 +1,5 @@
-"""Models of earlier versions: a blend, and a model of a set of columns, are read, scored and explained, and not refitted."""
+"""Models of earlier versions: a blend, and a model of a set of columns, are read, scored and
+explained, and not refitted."""
 
 from dataclasses import replace
 

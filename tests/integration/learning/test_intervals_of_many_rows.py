@@ -1,4 +1,5 @@
-"""Intervals of row figures where that takes many rows: do they hold the truth, and are they quick?"""
+"""Intervals of row figures where that takes many rows: do they hold the truth, and are they
+quick?"""
 
 import time
 

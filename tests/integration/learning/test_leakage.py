@@ -1,7 +1,8 @@
 """Nothing of the future reaches a model: the suite that a leak of any kind would have to pass.
 
-Beside these: `test_quality.py` flags a planted variable that knows the future, `test_answers.py` keeps answers out that had not
-been given yet, `test_features.py` and `test_dataset.py` compare rows with and without what came later.
+Beside these: `test_quality.py` flags a planted variable that knows the future, `test_answers.py`
+keeps answers out that had not been given yet, `test_features.py` and `test_dataset.py` compare rows
+with and without what came later.
 """
 
 from dataclasses import replace

@@ -1,4 +1,5 @@
-"""The search: what it tries first, what it gives up, where time ends it, and that it can be repeated exactly."""
+"""The search: what it tries first, what it gives up, where time ends it, and that it can be
+repeated exactly."""
 
 import time
 from dataclasses import replace
@@ -84,9 +85,9 @@ def test_a_search_that_time_cuts_short_says_so_and_is_repeated_exactly_by_its_tr
     )
     assert 1 < found.trials < 5
     assert (found.cut_short, found.trials_asked) == (True, 50)
-    assert (
-        found.notes[-1]
-        == f"the time budget of 1s ended the search of logistic_regression after {found.trials} of 50 trials"
+    assert found.notes[-1] == (
+        f"the time budget of 1s ended the search of logistic_regression after {found.trials} "
+        f"of 50 trials"
     )
     kept = candidate_from_files(candidate_files(found))
     again = search_candidate(

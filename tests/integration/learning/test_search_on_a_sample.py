@@ -1,4 +1,5 @@
-"""Large training periods are searched on a sample: as good a model, honest figures, the same every time."""
+"""Large training periods are searched on a sample: as good a model, honest figures, the same every
+time."""
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,8 @@ ROWS, SEARCHED = 16_000, 3_000
 
 
 def line():
-    """Ten variables, a reading a minute; the first leaves its limit ten minutes after the second has been high for a while."""
+    """Ten variables, a reading a minute; the first leaves its limit ten minutes after the second
+    has been high for a while."""
     random = np.random.default_rng(4)
     values = random.standard_normal((ROWS, 10))
     slow = 4 * np.convolve(values[:, 1], np.ones(30) / 30)[:ROWS]
@@ -53,7 +55,8 @@ def data():
 
 @pytest.fixture
 def sampled(monkeypatch):
-    """As if a search of three thousand rows were a long one: a small table stands for a large one."""
+    """As if a search of three thousand rows were a long one: a small table stands for a large
+    one."""
     monkeypatch.setattr(sample, "MOST_SEARCHED", SEARCHED)
 
 

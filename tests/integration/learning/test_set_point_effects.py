@@ -22,10 +22,11 @@ LEVER = Variable(controllable=True, min=0, max=100, step=1)
 
 
 def confounded(direction=1.0, hours=HOURS, answered=True):
-    """A line whose crew answers most wet times with a lower belt speed, so that slow belts and moisture go together.
+    """A line whose crew answers most wet times with a lower belt speed, so that slow belts and
+    moisture go together.
 
-    Moisture rises by 0.3 with each unit of the belt and by 0.5 with each of the humidity. The fan moves at random without effect,
-    the damper only once.
+    Moisture rises by 0.3 with each unit of the belt and by 0.5 with each of the humidity. The fan
+    moves at random without effect, the damper only once.
     """
     random = np.random.default_rng(3)
     n = hours * 12

@@ -1,4 +1,5 @@
-"""A small platform to supervise: `python -m tests.integration.local.supervised FOLDER`; parts are named for what they do."""
+"""A small platform to supervise: `python -m tests.integration.local.supervised FOLDER`; parts are
+named for what they do."""
 
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pathlib, subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(300)", sys.argv[1]], start_new_session=True)
 pathlib.Path(sys.argv[1]).write_text(str(child.pid))
 time.sleep(300)
-"""
+"""  # noqa: E501
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(300)"
 
 

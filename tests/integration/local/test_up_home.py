@@ -21,7 +21,8 @@ READINGS = "ts,temperature\n2026-03-01T06:00:00Z,200\n2026-03-01T06:01:00Z,201\n
 
 
 class Shell:
-    """A person in some folder of a machine of their own: commands without any ALERTING_ variable."""
+    """A person in some folder of a machine of their own: commands without any ALERTING_
+    variable."""
 
     def __init__(self, machine):
         self.environ = {
@@ -253,8 +254,9 @@ def test_a_read_only_home_is_refused_in_a_sentence(shell, command):
 class ReadOnly:
     """A folder that cannot be written: by its mode, or (for root, whom no mode stops) by a mount.
 
-    The mount is made read-only at a place of its own and laid over the folder after that: a mount over the folder itself
-    cannot be made read-only while the database that is just stopping has a file of it open.
+    The mount is made read-only at a place of its own and laid over the folder after that: a mount
+    over the folder itself cannot be made read-only while the database that is just stopping has a
+    file of it open.
     """
 
     def __init__(self, folder, place):
@@ -284,7 +286,8 @@ class ReadOnly:
 
 
 def test_another_user_cannot_reach_the_locks_that_commands_wait_for(shell):
-    """With `flock` on the lock files of an open home any user of the machine could stall every command."""
+    """With `flock` on the lock files of an open home any user of the machine could stall every
+    command."""
     if os.geteuid() != 0:
         pytest.skip("only root can act as another user")
     home = shell.plant / "home"

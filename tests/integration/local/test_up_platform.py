@@ -1,4 +1,5 @@
-"""`alerting up` for real: MongoDB, MLflow, Airflow, the API and the demo line, in a folder of their own, on free ports."""
+"""`alerting up` for real: MongoDB, MLflow, Airflow, the API and the demo line, in a folder of their
+own, on free ports."""
 
 import json
 import os
@@ -78,7 +79,8 @@ class Up:
             time.sleep(0.5)
 
     def follow_until(self, words, patience):
-        """Wait for words as long as every step before them is reported within so many seconds of the one before."""
+        """Wait for words as long as every step before them is reported within so many seconds of
+        the one before."""
         while words not in (said := self.said()):
             self.wait_until(
                 lambda said=said: self.said() != said,

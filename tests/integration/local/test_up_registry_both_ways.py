@@ -1,4 +1,5 @@
-"""A model registered through the running MLflow server is read without it, and the other way round."""
+"""A model registered through the running MLflow server is read without it, and the other way
+round."""
 
 import os
 import subprocess

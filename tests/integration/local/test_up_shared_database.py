@@ -1,4 +1,5 @@
-"""Commands without a running platform share one embedded database, which lives as long as its last user."""
+"""Commands without a running platform share one embedded database, which lives as long as its last
+user."""
 
 import os
 import signal

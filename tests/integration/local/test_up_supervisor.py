@@ -1,4 +1,5 @@
-"""Parts are started, started again and stopped as they should be, and nothing outlives the one who started it."""
+"""Parts are started, started again and stopped as they should be, and nothing outlives the one who
+started it."""
 
 import os
 import signal

@@ -1,4 +1,5 @@
-"""No recommendation leaves what an asset and a definition allow, whatever they are; relations hold; it is always the same."""
+"""No recommendation leaves what an asset and a definition allow, whatever they are; relations hold;
+it is always the same."""
 
 from datetime import timedelta
 from math import ceil
@@ -128,7 +129,8 @@ def check_change(change, line, limits):
 
 
 def check_relation(changes, moves, line, limits):
-    """The follower moves as its relation says, where no driver has a rate; the relation's gain times the driver's change."""
+    """The follower moves as its relation says, where no driver has a rate; the relation's gain
+    times the driver's change."""
     (relation,) = line.asset.relations
     by = {c.variable: c.after - c.before for c in changes if c.variable in NUMBERS}
     if any(c.takes for c in changes) and relation.kind == "lag":

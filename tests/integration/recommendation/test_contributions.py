@@ -74,7 +74,7 @@ def test_value_and_usual_are_the_level_of_the_variable(data):
     assert found.message.startswith("the spread of air humidity over 1 h, ")
 
 
-def test_a_reason_names_and_shows_the_quantity_that_moved_and_not_the_usual_one_with_the_larger_share(
+def test_a_reason_names_and_shows_quantity_that_moved_and_not_the_usual_one_with_the_larger_share(
     data,
 ):
     model = small_models.linear_model(
@@ -177,35 +177,40 @@ def words_of(asset, column, value, usual, share, usual_range=None):
             220.0,
             220.0,
             0.1,
-            "zone 2 temperature, 220 °C, raises the risk by 10 points, but only together with other values",
+            "zone 2 temperature, 220 °C, raises the risk by 10 points, but only together with "
+            "other values",
         ),
         (
             "mean",
             232.0,
             220.0,
             0.31,
-            "the mean of zone 2 temperature over 1 h, 12 °C above its usual, raises the risk by 31 points",
+            "the mean of zone 2 temperature over 1 h, 12 °C above its usual, raises the risk by "
+            "31 points",
         ),
         (
             "slope",
             4.0,
             0.0,
             0.2,
-            "zone 2 temperature rising by 4 °C/h over 1 h (usual: 0 °C/h), raises the risk by 20 points",
+            "zone 2 temperature rising by 4 °C/h over 1 h (usual: 0 °C/h), raises the risk by 20 "
+            "points",
         ),
         (
             "missing",
             0.5,
             0.0,
             0.2,
-            "the share of missing values of zone 2 temperature over 1 h, 50 % (usually 0 %), raises the risk by 20 points",
+            "the share of missing values of zone 2 temperature over 1 h, 50 % (usually 0 %), "
+            "raises the risk by 20 points",
         ),
         (
             "age",
             7200.0,
             60.0,
             0.2,
-            "the age of the last value of zone 2 temperature, 2 h (usually 1 min), raises the risk by 20 points",
+            "the age of the last value of zone 2 temperature, 2 h (usually 1 min), raises the "
+            "risk by 20 points",
         ),
         (
             "last",
@@ -237,7 +242,8 @@ def test_a_title_begins_small_inside_a_sentence():
     )
     mean = Column("c", "belt", "variable", "mean", HOUR_MS)
     assert words_of(asset, mean, 8.5, 8.0, 0.025) == (
-        "the mean of belt speed set-point over 1 h, 0.5 m/min above its usual, raises the risk by 2.5 points"
+        "the mean of belt speed set-point over 1 h, 0.5 m/min above its usual, raises the risk by "
+        "2.5 points"
     )
 
 
@@ -249,7 +255,8 @@ def test_words_of_events_attributes_and_switches():
     )
     recency = Column("c", "error1", "event", "recency")
     assert words_of(asset, recency, 3600.0, None, 0.1) == (
-        "the time since the last error1 event, 1 h (usually not known), raises the risk by 10 points"
+        "the time since the last error1 event, 1 h (usually not known), raises the risk by 10 "
+        "points"
     )
     model = Column("c", "model", "attribute", "value")
     assert (

@@ -1,4 +1,5 @@
-"""Reasons and advice of a prediction are computed again while its problem is expected, the same however it is evaluated."""
+"""Reasons and advice of a prediction are computed again while its problem is expected, the same
+however it is evaluated."""
 
 import re
 from datetime import timedelta
@@ -171,7 +172,7 @@ def test_a_conflict_repeats_no_search(computed, monkeypatch):
     assert [content(e) for e in one.episodes] == [content(e) for e in undisturbed.episodes] != []
 
 
-def test_the_page_says_that_the_change_took_effect_and_proposes_the_answer_that_only_the_operator_gives():
+def test_page_says_that_change_took_effect_and_proposes_the_answer_that_only_the_operator_gives():
     one = line()
     one.run(10, 20, 30)
     [raised] = one.episodes

@@ -1,4 +1,5 @@
-"""The search for advice on a model of LightGBM: no cheaper answer exists than the one that is called the least."""
+"""The search for advice on a model of LightGBM: no cheaper answer exists than the one that is
+called the least."""
 
 import lightgbm
 import numpy as np

@@ -1,4 +1,5 @@
-"""Stored parts of recommendations: normal rows with a model, results with an episode, and documents of earlier versions."""
+"""Stored parts of recommendations: normal rows with a model, results with an episode, and documents
+of earlier versions."""
 
 import json
 from dataclasses import replace
@@ -25,7 +26,8 @@ AT = small_models.START + timedelta(hours=100)
 @pytest.fixture(scope="module")
 def trained():
     data = small_models.dataset()
-    candidate = Candidate("logistic_regression", {"C": 0.01, "class_weight": None}, np.empty(0), np.empty(0), {"ap": 0.5},
+    candidate = Candidate("logistic_regression", {"C": 0.01, "class_weight": None}, np.empty(0),
+    np.empty(0), {"ap": 0.5},
                           (Trial({}, 0.5, (0.5,)),), 1, False)  # fmt: skip
     model, _ = finish_challenger(data, candidate, small_models.definition())
     return data, model

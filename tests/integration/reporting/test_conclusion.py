@@ -91,20 +91,20 @@ def test_the_first_sentences_state_only_what_is_known_of_false_alarms():
         == "2 alerts were raised; none has an outcome yet."
     )
     assert said(hit) == "No false alarm was found among 1 alert with an outcome."
-    assert (
-        said(hit, waiting)
-        == "No false alarm was found among 1 alert with an outcome. 1 of 2 alerts has no outcome yet."
+    assert said(hit, waiting) == (
+        "No false alarm was found among 1 alert with an outcome. 1 of 2 alerts has no outcome yet."
     )
 
 
 def test_nothing_judged_says_what_to_look_at():
     judgement = judged(episodes=[], problems=problems(), evaluated={})
-    assert (
-        judgement.sentence
-        == "Too early for a conclusion: the alert was not evaluated in this period; no alarm has an outcome."
+    assert judgement.sentence == (
+        "Too early for a conclusion: the alert was not evaluated in this period; no alarm has "
+        "an outcome."
     )
     assert judgement.actions == (
-        "No instant was evaluated: check that the definition is active, readings arrive, and a model is in service.",
+        "No instant was evaluated: check that the definition is active, readings arrive, and a "
+        "model is in service.",
     )
 
 
@@ -187,7 +187,8 @@ def test_an_alert_without_any_episode_says_what_cannot_be_checked():
     judgement = conclude(compute_metrics(threshold_material()))
     assert judgement.sentence.startswith("Too early for a conclusion: no alarm has an outcome")
     assert judgement.actions == (
-        "Wait, or choose a longer period. It cannot be checked yet: at least 50 % of the alarms with an outcome right "
+        "Wait, or choose a longer period. It cannot be checked yet: at least 50 % of the alarms "
+        "with an outcome right "
         "(no alarms with an outcome).",
     )
 
@@ -200,7 +201,10 @@ def test_alerts_of_which_most_are_wrong_come_with_the_limit_that_would_halve_the
         retune=retune,
     )
     said = "Only 3 of 12 alarms with an outcome were right: "
-    with_limit = "with threshold: 0.7 instead of 0.5, 4 of 9 false alarms would have remained, and 6 of 7 that were right."
+    with_limit = (
+        "with threshold: 0.7 instead of 0.5, 4 of 9 false alarms would have remained, and 6 of 7 "
+        "that were right."
+    )
     assert said + with_limit in conclude(metrics).actions
     without = conclude(replace(metrics, retune=None)).actions
     assert any(

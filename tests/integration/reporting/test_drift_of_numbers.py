@@ -1,4 +1,5 @@
-"""Drift of numbers, whose distance SciPy computes: what moved is named, and what only varies is not."""
+"""Drift of numbers, whose distance SciPy computes: what moved is named, and what only varies is
+not."""
 
 import numpy as np
 import pandas as pd

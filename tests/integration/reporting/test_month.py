@@ -1,7 +1,9 @@
-"""A month made by hand, every figure of which is computed here a second time from plain lists: no code of the reports is used.
+"""A month made by hand, every figure of which is computed here a second time from plain lists: no
+code of the reports is used.
 
-March 2026 in Berlin, with the change to summer time; two ovens; a definition edited in mid-month, and its new model promoted; a
-model refused; episodes that overlap; an answer that came after the month; two reported misses, one of which the data show, too.
+March 2026 in Berlin, with the change to summer time; two ovens; a definition edited in mid-month,
+and its new model promoted; a model refused; episodes that overlap; an answer that came after the
+month; two reported misses, one of which the data show, too.
 """
 
 import statistics
@@ -124,18 +126,24 @@ def month_scores():
 
 
 DECISIONS = (
-    DecisionMade(START - 100 * H, "promote", True, 1, None, "the first", "platform", "run-1", {"event_recall": 0.9}),
-    DecisionMade(START + 350 * H, "promote", True, 2, 1, "found 3 more", "platform", "run-2", {"event_recall": 0.99}),
-    DecisionMade(START + 500 * H, "cannot_tell", False, 3, 2, "no better on 12 events", "platform", "run-3", {}),
+    DecisionMade(START - 100 * H, "promote", True, 1, None, "the first", "platform", "run-1",
+    {"event_recall": 0.9}),
+    DecisionMade(START + 350 * H, "promote", True, 2, 1, "found 3 more", "platform", "run-2",
+    {"event_recall": 0.99}),
+    DecisionMade(START + 500 * H, "cannot_tell", False, 3, 2, "no better on 12 events", "platform",
+    "run-3", {}),
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def month():
     before = replace(
-        report_material.good_material(), definition=DEFINITION, start=START - 28 * 24 * H, end=START, as_of=AS_OF,
-        episodes=[alert("oven-1", -100, "no", "wrong", None)], problems=problems(OFFSET - 200, length=timedelta(minutes=50)),
-        scores=report_material.scores(()).iloc[:0], models=(), evaluated={"oven-1": (START - 28 * 24 * H, START)},
+        report_material.good_material(), definition=DEFINITION, start=START - 28 * 24 * H,
+        end=START, as_of=AS_OF,
+        episodes=[alert("oven-1", -100, "no", "wrong", None)],
+        problems=problems(OFFSET - 200, length=timedelta(minutes=50)),
+        scores=report_material.scores(()).iloc[:0], models=(),
+        evaluated={"oven-1": (START - 28 * 24 * H, START)},
     )  # fmt: skip
     reported = [
         ReportedMiss(DEFINITION.name, a, START + h * H, "soft in the pack", "anna", END + 3 * H)
@@ -147,7 +155,8 @@ def month():
         ]
     )
     whole = replace(
-        before, revision=4, start=START, end=END, episodes=[alert(*a) for a in ALERTS], problems=month_problems(),
+        before, revision=4, start=START, end=END, episodes=[alert(*a) for a in ALERTS],
+        problems=month_problems(),
         scores=month_scores(), evaluated=EVALUATED, gaps=GAPS, previous=before, decisions=DECISIONS,
         models=(
             ModelInService(1, START - 100 * H, START + 350 * H, True, "run-1", "the first"),
@@ -163,7 +172,8 @@ def metrics(month):
 
 
 def announced():
-    """Lead time in hours of each problem that an alert announced, from the list alone: by the first alert in its window."""
+    """Lead time in hours of each problem that an alert announced, from the list alone: by the first
+    alert in its window."""
     leads = {}
     for asset, start, _ in PROBLEMS:
         own = [
@@ -200,7 +210,8 @@ def test_outcomes(metrics):
 
 
 def test_recall_and_lead_time(metrics):
-    # the window of the problem at hour 740 of oven-2 lies in the last day, in which oven-2 was not evaluated
+    # the window of the problem at hour 740 of oven-2 lies in the last day, in which oven-2 was not
+    # evaluated
     countable = [(a, h) for a, h, _ in PROBLEMS if (a, h) != ("oven-2", 740.0)] + [UNSEEN_MISS]
     leads = announced()
     assert len(metrics.problems) == len(countable)
@@ -298,7 +309,8 @@ def test_the_model_is_compared_with_its_promotion_and_the_refusal_is_told(metric
     assert by_metric["event_recall"].is_worse == (metrics.event_recall.high < 0.99)
     assert head_sentences(metrics, BERLIN)[:3] == (
         "4 of 7 problems were predicted, typically 2 h 14 min ahead.",
-        "3 false alarms, all of them on Mondays between 12:00 and 16:00. 1 of 11 alerts has no outcome yet.",
+        "3 false alarms, all of them on Mondays between 12:00 and 16:00. 1 of 11 alerts has no "
+        "outcome yet.",
         "The new model was refused: No better on 12 events.",
     )
 

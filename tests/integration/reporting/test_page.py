@@ -78,7 +78,8 @@ def test_figures_have_no_colour_of_their_own(good_page):
 
 def test_the_page_says_once_where_its_numbers_come_from(good_page):
     words = (
-        "too-moist revision 3 · 2026-01-05 00:00 to 2026-02-02 00:00 UTC · model version 1 (run run-1) · "
+        "too-moist revision 3 · 2026-01-05 00:00 to 2026-02-02 00:00 UTC · model version 1 (run "
+        "run-1) · "
         "model version 2 (run run-2) · outcome rules 1"
     )
     assert good_page.count(words) == 1
@@ -89,8 +90,8 @@ def test_the_first_screen_answers_whether_to_trust_it_and_what_to_change(good_pa
     assert "7 of 9 problems were predicted, typically 1 h 59 min ahead." in text
     assert "2 false alarms. 1 of 11 alerts has no outcome yet." in text
     assert (
-        "7 of 9 predicted, 8 of 10 right; about 25 more weeks of data are needed for a firm verdict."
-        in text
+        "7 of 9 predicted, 8 of 10 right; about 25 more weeks of data are needed for a firm "
+        "verdict." in text
     )
     assert "Trust it" in text
     assert "Actions" in text

@@ -1,4 +1,5 @@
-"""Reports and their mails in the language of the plant: no word of the platform stays in English."""
+"""Reports and their mails in the language of the plant: no word of the platform stays in
+English."""
 
 import json
 from dataclasses import replace
@@ -64,7 +65,8 @@ def test_the_sentences_of_the_plant():
         summary("belt", hits=0, avoided=0, false_alarms=9, undetermined=1, announced=0, problems=0)
     )
     assert plant_sentences(found, language("de"))[:2] == (
-        "Es trat kein Problem auf; 1 Definition löste 10 Alarme aus: 0 richtig, 9 falsch, 1 noch ohne Ergebnis.",
+        "Es trat kein Problem auf; 1 Definition löste 10 Alarme aus: 0 richtig, 9 falsch, 1 noch "
+        "ohne Ergebnis.",
         "Vorgeschlagen: außer Dienst nehmen: belt.",
     )
     assert plant_sentences(found, language("fr"))[0].startswith(
@@ -107,7 +109,8 @@ def test_a_mail_is_in_the_language_of_the_plant(code, subject, line):
 
 @pytest.fixture(scope="module")
 def full_material():
-    """Return a period with everything that a page can show: model, decisions, drift, money, operators, misses, data, retuning."""
+    """Return a period with everything that a page can show: model, decisions, drift, money,
+    operators, misses, data, retuning."""
     material = good_material()
     rng = np.random.default_rng(0)
     readings = pd.DataFrame(
@@ -118,11 +121,15 @@ def full_material():
     advice = RecommendationResult((), 0.8, 0.2, helps=True, message="unten drehen")
     decisions = [
         DecisionMade(
-            at=material.start + n * H, verdict=verdict, promoted=verdict == "promote", version=n, champion=n - 1,
-            reason="English", actor="anna", run_id=None, expected={"event_recall": 0.9, "false_alarms_per_week": 0.1},
-            summary=summarise_decision(verdict, n - 1, "anna", "Rejected by anna: zu spät (x)", {"events": n}),
+            at=material.start + n * H, verdict=verdict, promoted=verdict == "promote", version=n,
+            champion=n - 1,
+            reason="English", actor="anna", run_id=None,
+            expected={"event_recall": 0.9, "false_alarms_per_week": 0.1},
+            summary=summarise_decision(verdict, n - 1, "anna", "Rejected by anna: zu spät (x)",
+            {"events": n}),
         )
-        for n, verdict in enumerate(("promote", "keep", "cannot_tell", "stale", "rejected", "rollback", "gave_way"), 1)
+        for n, verdict in enumerate(("promote", "keep", "cannot_tell", "stale", "rejected",
+        "rollback", "gave_way"), 1)
     ]  # fmt: skip
     wrong = [
         episode(h, outcome="no", value=0.5 + h / 1_000, said=[("unsure", True, "anna")])

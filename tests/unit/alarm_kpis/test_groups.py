@@ -44,7 +44,8 @@ def counts(groups):
     return {group.name: group.kpis.alarms for group in groups}
 
 
-# --- position and line --------------------------------------------------------------------------------------------------
+# --- position and line
+# --------------------------------------------------------------------------------------------------
 
 
 def test_an_alarm_counts_at_the_position_of_its_asset_or_of_the_one_above():
@@ -73,7 +74,8 @@ def test_a_position_without_an_alarm_is_there_too_and_each_has_its_own_budget():
     assert (finding.target, finding.met) == ("≤ 0.5", True)
 
 
-# --- shift --------------------------------------------------------------------------------------------------------------
+# --- shift
+# --------------------------------------------------------------------------------------------------
 
 
 def test_each_shift_counts_its_own_hours_and_its_rates_are_per_its_own_time():
@@ -120,7 +122,8 @@ def test_shifts_are_kept_by_the_clock_on_the_wall_when_clocks_change():
 
 
 def test_a_shift_is_not_diluted_by_the_hours_of_others():
-    """Eleven alarms in ten minutes of an eight-hour shift are two per cent of its periods, not two thirds of one."""
+    """Eleven alarms in ten minutes of an eight-hour shift are two per cent of its periods, not two
+    thirds of one."""
     found = by_shift([alarm(7 * 60 + i / 2) for i in range(11)], at(0), at(DAY), routes())
     assert found[0].kpis.periods_above == pytest.approx(1 / 48)
     assert kpis(
@@ -128,7 +131,8 @@ def test_a_shift_is_not_diluted_by_the_hours_of_others():
     ).periods_above == pytest.approx(1 / 144)
 
 
-# --- on a platform ------------------------------------------------------------------------------------------------------
+# --- on a platform
+# --------------------------------------------------------------------------------------------------
 
 
 def plant():

@@ -27,7 +27,8 @@ def figures(episodes, minutes=DAY, **targets):
     return kpis(episodes, at(0), at(minutes), Targets(**targets))
 
 
-# --- rates --------------------------------------------------------------------------------------------------------------
+# --- rates
+# --------------------------------------------------------------------------------------------------
 
 
 def test_rates_are_alarms_over_the_whole_period():
@@ -81,7 +82,8 @@ def test_what_nobody_was_told_or_was_found_later_is_not_counted():
     assert (figures(episodes).alarms, figures(episodes).silent) == (3, 1)
 
 
-# --- floods -------------------------------------------------------------------------------------------------------------
+# --- floods
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_flood_starts_above_ten_in_ten_minutes_and_ends_below_five():
@@ -104,7 +106,8 @@ def test_where_a_flood_begins_is_a_setting():
     assert len(find_floods(np.array([0, 9, 0]), at(0), 8)) == 1
 
 
-# --- chattering ---------------------------------------------------------------------------------------------------------
+# --- chattering
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -173,7 +176,8 @@ def test_noise_forgets_trend_and_jumps_and_never_says_none_for_coarse_values():
     assert noise(np.full(10, 3.0)) == noise(np.array([])) == 0
 
 
-# --- stale, top, priorities, times --------------------------------------------------------------------------------------
+# --- stale, top, priorities, times
+# --------------------------------------------------------------------------------------
 
 
 def test_an_alarm_active_for_more_than_a_day_is_stale_also_if_it_is_older_than_the_period():
@@ -227,7 +231,8 @@ def test_times_to_acknowledge_and_to_clear_are_durations_really_seen():
     assert spread([None]).median is None
 
 
-# --- against the targets ------------------------------------------------------------------------------------------------
+# --- against the targets
+# ------------------------------------------------------------------------------------------------
 
 
 def met(found):
@@ -253,10 +258,14 @@ def test_every_target_changes_some_finding_or_figure():
     ]
     episodes += [alarm(m, 0.1, definition="twice") for m in (500, 500.3)]
     changed = {
-        "acceptable": 2, "manageable": 100, "most": 3, "most_periods_above": 0.5, "flood_starts_above": 1000,
-        "flood_ends_below": 1, "most_time_in_flood": 0.9, "per_hour": 1, "hour_above": 1, "most_hours_above": 0.9, "per_day": 1,
-        "chatter_cycles": 2, "chatter_within": timedelta(seconds=1), "stale_after": timedelta(days=40), "most_stale": 1000,
-        "top": 1, "top_share": 1.0, "low_share": 0.1, "medium_share": 0.1, "high_share": 0.1, "critical_share": 0.1,
+        "acceptable": 2, "manageable": 100, "most": 3, "most_periods_above": 0.5,
+        "flood_starts_above": 1000,
+        "flood_ends_below": 1, "most_time_in_flood": 0.9, "per_hour": 1, "hour_above": 1,
+        "most_hours_above": 0.9, "per_day": 1,
+        "chatter_cycles": 2, "chatter_within": timedelta(seconds=1),
+        "stale_after": timedelta(days=40), "most_stale": 1000,
+        "top": 1, "top_share": 1.0, "low_share": 0.1, "medium_share": 0.1, "high_share": 0.1,
+        "critical_share": 0.1,
     }  # fmt: skip
     assert set(changed) == set(Targets.__dataclass_fields__)
     base = figures(episodes, MONTH)

@@ -1,4 +1,5 @@
-"""Instants at which recipients would have been notified of the episodes of a definition that is not in service yet."""
+"""Instants at which recipients would have been notified of the episodes of a definition that is not
+in service yet."""
 
 from alerting.alarm_kpis.load import notification_instants
 from alerting.detection.suppression import SuppressedInterval

@@ -1,4 +1,5 @@
-"""Figures of a trial from hand-made findings: shares, means, money, and the reason why a problem was not avoided."""
+"""Figures of a trial from hand-made findings: shares, means, money, and the reason why a problem
+was not avoided."""
 
 from dataclasses import replace
 

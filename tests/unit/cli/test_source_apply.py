@@ -1,4 +1,5 @@
-"""`alerting source apply` waits until the stream service has subscribed, so that the next message counts."""
+"""`alerting source apply` waits until the stream service has subscribed, so that the next message
+counts."""
 
 from contextlib import nullcontext
 from dataclasses import replace

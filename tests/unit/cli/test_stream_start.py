@@ -1,4 +1,5 @@
-"""The start of `alerting stream`: a database that is away is waited for, and does not end the service."""
+"""The start of `alerting stream`: a database that is away is waited for, and does not end the
+service."""
 
 from contextlib import ExitStack, contextmanager
 from pathlib import Path

@@ -55,8 +55,8 @@ def test_the_decision_and_its_reason_come_first_then_the_metrics_that_people_ask
 def test_events_false_alarms_and_lead_times_are_counted_in_units_of_people(capsys):
     lines = [line.strip() for line in printed(capsys)]
     assert (
-        "share of problems found: 0.75, 3 of 4; 1 more began in the recovery or hold-off after another one"
-        in lines
+        "share of problems found: 0.75, 3 of 4; 1 more began in the recovery or hold-off after "
+        "another one" in lines
     )
     assert (
         "false alarms a week and asset: 0.5, 6 of 9 episodes; 10 on all 20 assets together" in lines
@@ -68,7 +68,8 @@ def test_351_findings_of_a_kind_are_one_line_and_say_where_each_stands(capsys):
     lines = printed(capsys)
     assert len(lines) < 25
     assert [line for line in lines if line.startswith("data:")] == [
-        "data: 351 variables (s350, s349, s348, s347, s346 and 346 more) repeat a value far longer than usual: sensors were "
+        "data: 351 variables (s350, s349, s348, s347, s346 and 346 more) repeat a value far longer "
+        "than usual: sensors were "
         "probably stuck; the values are kept."
     ]
     assert lines[-1] == "each of the 351 findings: dataset/quality.json of run run, or --verbose"

@@ -1,4 +1,5 @@
-"""Whatever a definition, a route, an asset holds is bounded: in length, in number, in time, in the characters of its texts."""
+"""Whatever a definition, a route, an asset holds is bounded: in length, in number, in time, in the
+characters of its texts."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""Periods as their author gives them: shares, lengths, dates; and what is refused or warned about."""
+"""Periods as their author gives them: shares, lengths, dates; and what is refused or warned
+about."""
 
 import pytest
 
@@ -26,7 +27,8 @@ def test_each_way_is_written_back_as_it_was_read(periods):
     [
         (
             {"train": 0.3},
-            "periods.train: 0.3 is not possible here (write a length such as 90d, or {from: …, to: …})",
+            "periods.train: 0.3 is not possible here (write a length such as 90d, or {from: …, "
+            "to: …})",
         ),
         ({"test": "a while"}, "periods.test: 'a while' is not a duration"),
         ({"test": "0s"}, "periods.test: must be longer than 0s"),

@@ -1,4 +1,5 @@
-"""A value in a document is what its author wrote, or it is refused with a hint what to write: never silently another."""
+"""A value in a document is what its author wrote, or it is refused with a hint what to write: never
+silently another."""
 
 import pytest
 
@@ -10,7 +11,10 @@ from alerting.kinds.validation import parse_definition
 from tests.builders import too_moist
 
 HOT = "name: hot\nkind: threshold\nassets: [oven-1]\nvariable: temperature\n"
-MOIST = "name: moist\nkind: classifier\nassets: [oven-1]\nproblem: {variable: moisture, above: 4.5}\nhorizon: 30m\n"
+MOIST = (
+    "name: moist\nkind: classifier\nassets: [oven-1]\nproblem: {variable: moisture, above: "
+    "4.5}\nhorizon: 30m\n"
+)
 
 
 @pytest.mark.parametrize(

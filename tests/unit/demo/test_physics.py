@@ -49,7 +49,7 @@ def test_moisture_is_the_exponential_of_drying_over_the_time_in_each_zone() -> N
     assert moisture(USUAL) == pytest.approx(expected, rel=0.02)
 
 
-def test_the_first_biscuit_reaches_the_gauges_after_the_length_of_oven_and_cooling_over_the_belt_speed() -> (
+def test_first_biscuit_reaches_gauges_after_the_length_of_oven_and_cooling_over_the_belt_speed() -> (  # noqa: E501
     None
 ):
     minutes = int((OVEN_LENGTH + COOLING_LENGTH) / 8.0)

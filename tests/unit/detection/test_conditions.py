@@ -95,7 +95,8 @@ def test_missing_data_raise_only_where_the_truth_depends_on_them():
     definition = several(all=[HOT, MOIST], stale_after="2m", no_data="alert", severity="high")
     found = status_intervals(definition, data, at(0), at(9))
     triggered = [(s.start, s.fact) for s in found if s.status == "triggered"]
-    # hot and moist; then both are stale; then moisture is below its limit, whatever the temperature is; then it is stale, too
+    # hot and moist; then both are stale; then moisture is below its limit, whatever the temperature
+    # is; then it is stale, too
     assert triggered == [(at(1), None), (at(3), "stale"), (at(6), "stale")]
     assert [s.start for s in found if s.status == "clear"] == [at(4)]
 
@@ -150,7 +151,8 @@ def test_the_reason_of_missing_data_names_nothing_of_a_list_that_does_not_hold()
 
 
 def test_missing_data_of_a_condition_that_decides_nothing_raise_nothing():
-    """Temperature is above its limit, so that its list holds though moisture is stale; what is unknown is the rate."""
+    """Temperature is above its limit, so that its list holds though moisture is stale; what is
+    unknown is the rate."""
     rising = {"variable": "speed", "above": 1, "rate_per": "5m"}
     definition = several(all=[rising, {"any": [HOT, MOIST]}], stale_after="2m", no_data="alert")
     asset = oven(speed=Variable())

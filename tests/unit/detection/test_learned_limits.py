@@ -1,4 +1,5 @@
-"""Learned limits: quantiles of readings in groups, with the coarser groups that answer in their place."""
+"""Learned limits: quantiles of readings in groups, with the coarser groups that answer in their
+place."""
 
 import numpy as np
 import pytest
@@ -15,7 +16,8 @@ from tests.builders import at, history, oven, threshold
 OVEN = oven(temperature=Variable(unit="°C"), recipe=Variable(type="category"))
 HALF = Learned(quantile=0.6, by=("recipe",))
 LEARNED = {"above": {"learned": {"quantile": 0.6, "by": ["recipe"]}}, "clear_above_at": None}
-TABLE = estimate_limits(  # A: 1 to 7, quantile 0.6 at 5; B: three readings, too few; all: 10 readings, 1 to 7 and 20, 30, 40
+# A: 1 to 7, quantile 0.6 at 5; B: three readings, too few; all: 10 readings, 1 to 7 and 20, 30, 40
+TABLE = estimate_limits(
     HALF,
     np.array([*range(1, 8), 20.0, 30.0, 40.0]),
     [np.array([*"AAAAAAA", *"BBB"], object)],
@@ -85,7 +87,7 @@ def test_hours_of_the_day_are_those_of_the_time_zone():
     assert labels_at(["hour_of_day"], {}, "Europe/Berlin", ts)[0].tolist() == ["1", "2"]
 
 
-def test_groups_narrow_in_the_order_in_which_they_are_written_and_end_before_the_first_unknown_one():
+def test_groups_narrow_in_order_in_which_they_are_written_and_end_before_the_first_unknown_one():
     labels = [np.array([*"AAAAAAA", None], object), np.array([*"0000000", "0"], object)]
     table = estimate_limits(
         Learned(quantile=0.6, by=("recipe", "hour_of_day")),

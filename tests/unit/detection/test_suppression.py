@@ -57,7 +57,8 @@ def test_the_start_up_after_a_stop_belongs_to_it():
     assert minutes(
         suppressed_intervals(suppression({**SLOW, "recovery": "3m"}), [stop], at(0), at(7))
     ) == [(1, 6)]
-    assert [line_condition_at(suppression({**SLOW, "recovery": "3m"}), [stop], at(m)).suppressed for m in (2, 5.99, 6)] == [
+    assert [line_condition_at(suppression({**SLOW, "recovery": "3m"}), [stop],
+    at(m)).suppressed for m in (2, 5.99, 6)] == [
         True, True, False,
     ]  # fmt: skip
 
@@ -107,7 +108,8 @@ def test_an_event_suppresses_while_it_goes_on_and_one_of_the_line_counts_for_its
     )
 
 
-# --- unknown ------------------------------------------------------------------------------------------------------------
+# --- unknown
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_state_that_is_not_known_suppresses_nothing_and_says_so():
@@ -135,7 +137,8 @@ def test_one_unknown_state_does_not_hide_another_that_holds():
     assert (stands.suppressed, len(stands.unknown)) == (True, 1)
 
 
-# --- calendar -----------------------------------------------------------------------------------------------------------
+# --- calendar
+# --------------------------------------------------------------------------------------------------
 
 
 def night(zone="Europe/Berlin"):
@@ -152,7 +155,8 @@ def test_a_window_is_kept_by_the_clock_on_the_wall_when_clocks_change(evening, h
         night(), [], start - timedelta(hours=1), start + timedelta(hours=12)
     )
     assert (span.start, span.end - span.start) == (start, timedelta(hours=hours))
-    assert [line_condition_at(night(), [], t).suppressed for t in (start - timedelta(seconds=1), start, span.end)] == [
+    assert [line_condition_at(night(), [], t).suppressed for t in (start - timedelta(seconds=1),
+    start, span.end)] == [
         False, True, False,
     ]  # fmt: skip
 
@@ -162,7 +166,8 @@ def test_windows_of_a_year_are_all_found():
     assert len(suppressed_intervals(night(), [], start, start + timedelta(days=364))) == 52
 
 
-# --- spans --------------------------------------------------------------------------------------------------------------
+# --- spans
+# --------------------------------------------------------------------------------------------------
 
 SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=8)
 

@@ -99,7 +99,7 @@ def test_an_equal_number_is_over_only_outside_of_its_band():
     ]
 
 
-def test_what_is_outside_of_a_band_is_over_only_inside_of_the_narrower_one_from_the_side_where_it_was():
+def test_what_is_outside_of_a_band_is_over_only_inside_of_narrower_one_from_the_side_where_it_was():
     bands = {"outside": {"low": 210, "high": 230}, "clear_inside": {"low": 215, "high": 225}}
     values = [240, 228, 225, 212, 200, 212, 215, 240, 212]
     data = history(range(1, 10), temperature=values)

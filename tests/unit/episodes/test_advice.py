@@ -1,4 +1,5 @@
-"""The present advice of an episode: since when it is the same, what it replaced, and that it stays bounded."""
+"""The present advice of an episode: since when it is the same, what it replaced, and that it stays
+bounded."""
 
 from dataclasses import replace
 

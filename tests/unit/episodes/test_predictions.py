@@ -1,4 +1,5 @@
-"""Expected, happening, over: the course of predictions, live in any chunks, as a whole, and as training counts them."""
+"""Expected, happening, over: the course of predictions, live in any chunks, as a whole, and as
+training counts them."""
 
 from dataclasses import replace
 from datetime import timedelta

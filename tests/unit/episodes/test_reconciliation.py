@@ -48,7 +48,7 @@ def test_what_an_operator_has_closed_is_not_reopened_by_late_data():
     assert correct(by_hand, goes_on, goes_on, at(30)) == by_hand
 
 
-def test_a_problem_known_late_happens_in_the_continuation_whose_prediction_ends_at_the_latest_with_its_window():
+def test_problem_known_late_happens_in_continuation_whose_prediction_ends_at_latest_with_window():
     """The continuation has a shorter horizon, and its problem is known after it."""
     closed = replace(STORED, is_prediction=True, valid_until=at(20))
     going_on = replace(episode(20, condition="open"), valid_until=at(25))
@@ -83,7 +83,7 @@ def test_a_problem_known_late_reopens_no_prediction_that_late_data_closed_with_i
         )
 
 
-def test_late_data_withdraw_what_is_live_and_past_times_what_is_backfilled_after_the_beginning_of_the_evaluation():
+def test_late_data_withdraw_what_is_live_past_times_what_is_backfilled_after_beginning_evaluation():
     before, live, past = episode(10), episode(30), replace(episode(40), backfilled=True)
     stored = [
         replace(e, condition="closed", closed_at=e.raised_at + (at(5) - at(0)))

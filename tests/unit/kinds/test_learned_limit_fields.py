@@ -1,4 +1,5 @@
-"""Every field of a learned limit changes its estimate, wherever the limit is written; `promotion` decides on new ones."""
+"""Every field of a learned limit changes its estimate, wherever the limit is written; `promotion`
+decides on new ones."""
 
 import pytest
 
@@ -58,7 +59,8 @@ def definition(**changes):
 
 
 def estimated(document_changes, values=None):
-    """Return the estimate from hourly readings of three days, which rise from 0 to 71; recipe B from the second day on."""
+    """Return the estimate from hourly readings of three days, which rise from 0 to 71; recipe B
+    from the second day on."""
     found = definition(**document_changes)
     values = values or [float(v) for v in range(72)]
     data = history(

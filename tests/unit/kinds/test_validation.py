@@ -34,7 +34,8 @@ def test_with_a_misspelt_kind_the_other_faults_are_said_too():
         (too_hot(kind="treshold"), "kind: 'treshold' is not a kind (did you mean threshold?)"),
         (
             {"name": "x"},
-            f"kind: is missing (write {' or '.join(f'kind: {kind}' for kind in definition_types())})",
+            f"kind: is missing (write "
+            f"{' or '.join(f'kind: {kind}' for kind in definition_types())})",
         ),
         (too_hot(above=None), "above: a limit is missing (add above: or below:)"),
         (
@@ -76,11 +77,13 @@ def test_with_a_misspelt_kind_the_other_faults_are_said_too():
         ),
         (
             too_moist(horizon="0s", gap="5m"),
-            "gap: with horizon: 0s the unit is already made, so there is no time to act before it (remove gap)",
+            "gap: with horizon: 0s the unit is already made, so there is no time to act before it "
+            "(remove gap)",
         ),
         (
             too_moist(horizon="0s", problem={"variable": "moisture", "above": 4.5, "for": "5m"}),
-            "problem.for: with horizon: 0s each unit is good or bad by itself, not for a time (remove for)",
+            "problem.for: with horizon: 0s each unit is good or bad by itself, not for a time "
+            "(remove for)",
         ),
         (
             too_moist(
@@ -90,7 +93,8 @@ def test_with_a_misspelt_kind_the_other_faults_are_said_too():
         ),
         (
             too_moist(features={"stride": "1h"}),
-            "horizon: 30m is shorter than the stride 1h (lengthen the horizon or shorten features.stride)",
+            "horizon: 30m is shorter than the stride 1h (lengthen the horizon or shorten "
+            "features.stride)",
         ),
         (
             too_moist(problem={"variable": "moisture"}),
@@ -102,7 +106,8 @@ def test_with_a_misspelt_kind_the_other_faults_are_said_too():
         ),
         (
             too_moist(problem={"event": "failure", "equals": True}),
-            "problem: an event has no limit, no value and no `for` (remove above, below, equals and for)",
+            "problem: an event has no limit, no value and no `for` (remove above, below, equals "
+            "and for)",
         ),
         (
             too_moist(problem={"above": 3}),
@@ -114,7 +119,8 @@ def test_with_a_misspelt_kind_the_other_faults_are_said_too():
         ),
         (
             too_moist(operating_point={"least_precision": 0.5, "false_alarms_per_week": 3}),
-            "operating_point: gives more than one way to choose the threshold: false_alarms_per_week and least_precision "
+            "operating_point: gives more than one way to choose the threshold: "
+            "false_alarms_per_week and least_precision "
             "(keep one of them)",
         ),
         (
@@ -123,7 +129,8 @@ def test_with_a_misspelt_kind_the_other_faults_are_said_too():
         ),
         (
             too_moist(schedule={"retrain": "every day"}),
-            "schedule.retrain: 'every day' is not a cron expression (e.g. 0 3 * * 0 for Sunday 03:00)",
+            "schedule.retrain: 'every day' is not a cron expression (e.g. 0 3 * * 0 for Sunday "
+            "03:00)",
         ),
     ],
 )
@@ -151,7 +158,8 @@ LEVELS = {"medium": {"above": 230}, "critical": {"above": 215}}
         ({"above": None, "inside": {"low": 3}}, "inside.high: is missing"),
         (
             {"clear_inside": BAND},
-            "clear_inside: goes with outside (after above and below it is clear_above_at and clear_below_at)",
+            "clear_inside: goes with outside (after above and below it is clear_above_at and "
+            "clear_below_at)",
         ),
         (
             {"above": None, "outside": BAND, "clear_inside": {"low": 2, "high": 4}},
@@ -228,7 +236,8 @@ STATED = {"max_temperature": 220.0, "model": "m1", "recipe": "plain"}
     [
         (
             {"above": {"attribute": "max"}},
-            "above: asset 'oven-1' has no attribute 'max' (known attributes: max_temperature, model, recipe)",
+            "above: asset 'oven-1' has no attribute 'max' (known attributes: max_temperature, "
+            "model, recipe)",
         ),
         (
             {"above": {"attribute": "model"}},
@@ -236,7 +245,8 @@ STATED = {"max_temperature": 220.0, "model": "m1", "recipe": "plain"}
         ),
         (
             {"above": {"attribute": "max_temperature"}, "below": 300},
-            "assets: the limits stated by asset 'oven-1' are in the wrong order: below 300.0, above 220.0",
+            "assets: the limits stated by asset 'oven-1' are in the wrong order: below 300.0, "
+            "above 220.0",
         ),
         (
             {"variable": "crew", "above": None, "equals": 3},
@@ -248,7 +258,8 @@ STATED = {"max_temperature": 220.0, "model": "m1", "recipe": "plain"}
         ),
         (
             {"problem": {"variable": "crew", "equals": True}},
-            "problem.variable: True is not a possible value of 'crew', a category (after equals: write text)",
+            "problem.variable: True is not a possible value of 'crew', a category (after equals: "
+            "write text)",
         ),
         ({"problem": {"variable": "crew", "equals": "blue"}}, None),
         (
@@ -287,7 +298,8 @@ def test_a_definition_reads_back_from_its_document():
 def test_an_unknown_variable_is_answered_with_the_nearest_names():
     faults = faults_against_assets(threshold(variable="temprature"), [oven()], [])
     assert [str(f) for f in faults] == [
-        "variable: none of the matched assets has a variable 'temprature' (did you mean temperature?)"
+        "variable: none of the matched assets has a variable 'temprature' (did you mean "
+        "temperature?)"
     ]
 
 
@@ -319,7 +331,8 @@ def test_limits_of_advice_are_held_against_variables_that_can_be_set():
     limits = {"belt_sped": {"max": 8}, "moisture": {"min": 1}, "belt_speed": {"rate": 0.1}}
     definition = classifier(recommendation={"variables": limits})
     assert [str(f) for f in faults_against_assets(definition, [asset], [])] == [
-        "recommendation.variables.belt_sped: none of the matched assets has this variable (did you mean belt_speed?)",
+        "recommendation.variables.belt_sped: none of the matched assets has this variable (did "
+        "you mean belt_speed?)",
         "recommendation.variables.moisture: operators can set it in none of the matched assets "
         "(declare it controllable: true in the asset)",
     ]
@@ -377,9 +390,11 @@ def test_a_problem_of_several_variables_reports_every_fault_at_once():
     ]
     assert faults_of(too_moist(problem={"variable": "moisture", "all": wrong})) == [
         "problem.variable: cannot stand beside all (write it in a condition of all, or remove all)",
-        "problem.all.1.any: needs at least two conditions (write a single one with variable: and its limit)",
+        "problem.all.1.any: needs at least two conditions (write a single one with variable: and "
+        "its limit)",
         "problem.all.0.above: a limit is missing (add above: or below:)",
-        "problem.all.1.any.0.below: below 3.0 must be less than above 2.0 (the good range lies between them)",
+        "problem.all.1.any.0.below: below 3.0 must be less than above 2.0 (the good range lies "
+        "between them)",
         "problem.all.2.variable: is missing (write variable: and a limit, or any: or all:)",
     ]
     forecast = {
@@ -391,7 +406,8 @@ def test_a_problem_of_several_variables_reports_every_fault_at_once():
     }
     assert faults_of(forecast) == [
         "problem: a forecast needs one variable with limits "
-        "(write problem: {variable: …, above: …}; for conditions of several choose kind: classifier)"
+        "(write problem: {variable: …, above: …}; for conditions of several choose kind: "
+        "classifier)"
     ]
 
 
@@ -400,8 +416,10 @@ def test_variables_of_a_problem_are_compared_with_the_assets():
         problem={"all": [MOIST | {"variable": "moistur"}, COOL | {"equals": "low", "below": None}]}
     )
     assert [str(fault) for fault in faults_against_assets(definition, [oven()], ())] == [
-        "problem.all.0.variable: none of the matched assets has a variable 'moistur' (did you mean moisture?)",
-        "problem.all.1.equals: 'low' is not a possible value of 'temperature', a number (write number)",
+        "problem.all.0.variable: none of the matched assets has a variable 'moistur' (did you "
+        "mean moisture?)",
+        "problem.all.1.equals: 'low' is not a possible value of 'temperature', a number (write "
+        "number)",
     ]
 
 

@@ -18,7 +18,10 @@ def test_too_little_room_is_refused_with_the_bound_and_what_to_do(monkeypatch, t
     with_free(monkeypatch, disk.LEAST - 1)
     with pytest.raises(
         UserError,
-        match=r"too little space .* 2\.0 GiB are free, at least 2\.0 GiB are needed; .* ALERTING_HOME",
+        match=(
+            r"too little space .* 2\.0 GiB are free, at least 2\.0 GiB are needed; .* "
+            r"ALERTING_HOME"
+        ),
     ):
         disk.check_space(tmp_path / "not" / "made" / "yet")
 

@@ -1,4 +1,5 @@
-"""Trainings started over Airflow's REST API: signed in, each run once, and no harm from a server that is not Airflow."""
+"""Trainings started over Airflow's REST API: signed in, each run once, and no harm from a server
+that is not Airflow."""
 
 import json
 from contextlib import contextmanager

@@ -1,4 +1,5 @@
-"""Upkeep on a disk that is full or not writable: a sentence instead of a traceback, and room again."""
+"""Upkeep on a disk that is full or not writable: a sentence instead of a traceback, and room
+again."""
 
 import errno
 from pathlib import Path

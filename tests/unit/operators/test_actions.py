@@ -30,7 +30,8 @@ STATES = [Flags(*values) for values in product((False, True), repeat=5)]
 ACTIONS = [rule.action for rule in RULES]
 PAGE = Path(__file__).parents[3] / "docs" / "alarm-life-cycle.md"
 
-# The table once more, as sentences of the standard say it and independent of how it is written there:
+# The table once more, as sentences of the standard say it and independent of how it is written
+# there:
 # action -> (flags as a, k, s, o, d) -> flags after, or None where it is refused.
 EXPECTED = {
     "raise": lambda a, k, s, o, d: None if a else (True, False, s, o, d),
@@ -111,7 +112,8 @@ def test_the_page_is_up_to_date():
     assert PAGE.read_text(encoding="utf-8") == life_cycle_page(), "run: make docs"
 
 
-# --- shelves ------------------------------------------------------------------------------------------------------------
+# --- shelves
+# --------------------------------------------------------------------------------------------------
 
 
 def shelf(start=0, end=60, kind="shelved", **changes):
@@ -198,7 +200,8 @@ def test_what_waits_is_muted_and_an_end_is_told_only_where_the_raise_was():
     ]
 
 
-# --- first-out ----------------------------------------------------------------------------------------------------------
+# --- first-out
+# --------------------------------------------------------------------------------------------------
 
 
 def test_the_first_of_alarms_that_rise_together_is_marked():

@@ -1,4 +1,5 @@
-"""Values of computed variables: of the last sound values of their parts, however the time is cut."""
+"""Values of computed variables: of the last sound values of their parts, however the time is
+cut."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -156,7 +157,8 @@ def test_all_faults_of_computed_variables_are_reported_at_once():
     with pytest.raises(AssetRefused) as refused:
         parse_asset(document)
     assert [str(fault) for fault in refused.value.faults] == [
-        "variables.slow.computed.within: 10m is shorter than the sampling of 'lab', 1h (lengthen it)",
+        "variables.slow.computed.within: 10m is shorter than the sampling of 'lab', 1h (lengthen "
+        "it)",
         "variables.a.computed: the asset declares no variable 'gaz' (did you mean gas?)",
         "variables.a.computed: 'recipe' is a category; only numbers can be computed with",
         "variables: computed variables depend on each other in a circle: b -> c -> b",

@@ -1,4 +1,5 @@
-"""Readings in pieces: nothing is lost or doubled between them, and what is computed of them is what is computed of the whole."""
+"""Readings in pieces: nothing is lost or doubled between them, and what is computed of them is what
+is computed of the whole."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,5 @@
-"""Relations estimated from history: which variable follows which set-point, how far and how fast."""
+"""Relations estimated from history: which variable follows which set-point, how far and how
+fast."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,5 @@
-"""The search for the answer of least effort: what it may answer, and that no cheaper answer exists."""
+"""The search for the answer of least effort: what it may answer, and that no cheaper answer
+exists."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -17,11 +17,13 @@ EVIDENCE = {
     [
         (
             "promote",
-            "Seine Prognosen waren besser und seine Warnungen nicht schlechter (mittlerer CRPS 1,2, zuvor 1,5).",
+            "Seine Prognosen waren besser und seine Warnungen nicht schlechter (mittlerer CRPS "
+            "1,2, zuvor 1,5).",
         ),
         (
             "keep",
-            "Seine Warnungen waren besser, aber seine Prognosen schlechter (mittlerer CRPS 1,2, zuvor 1,5).",
+            "Seine Warnungen waren besser, aber seine Prognosen schlechter (mittlerer CRPS 1,2, "
+            "zuvor 1,5).",
         ),
     ],
 )

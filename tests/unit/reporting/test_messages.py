@@ -9,14 +9,14 @@ from alerting.reporting.messages import moment, number, percent, seconds
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (None, "–"),
+        (None, "–"),  # noqa: RUF001
         (0.0, "0"),
         (0.51234, "0.512"),
         (12.0, "12"),
         (999.6, "1\u202f000"),
         (671, "671"),
         (12345.6, "12\u202f346"),
-    ],  # noqa: RUF001
+    ],
 )
 def test_numbers_are_short(value, text):
     assert number(value) == text
@@ -24,8 +24,8 @@ def test_numbers_are_short(value, text):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "–"), (0.0, "0 %"), (0.0331, "3.3 %"), (0.0999, "10 %"), (1.0, "100 %")],
-)  # noqa: RUF001
+    [(None, "–"), (0.0, "0 %"), (0.0331, "3.3 %"), (0.0999, "10 %"), (1.0, "100 %")],  # noqa: RUF001
+)
 def test_shares_are_percent(value, text):
     assert percent(value) == text
 

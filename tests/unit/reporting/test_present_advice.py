@@ -1,4 +1,5 @@
-"""Pages and messages of an open episode show its newest reasons; what they say of changes is what the readings show."""
+"""Pages and messages of an open episode show its newest reasons; what they say of changes is what
+the readings show."""
 
 from dataclasses import replace
 

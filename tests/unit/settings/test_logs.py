@@ -1,4 +1,5 @@
-"""The logs of our own processes: text or JSON lines, ids, and neither secrets nor control characters."""
+"""The logs of our own processes: text or JSON lines, ids, and neither secrets nor control
+characters."""
 
 import json
 import logging

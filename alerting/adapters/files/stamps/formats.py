@@ -1,4 +1,5 @@
-"""Formats of a date and time, besides ISO 8601 and seconds since 1970: detected from the cells, or named."""
+"""Formats of a date and time, besides ISO 8601 and seconds since 1970: detected from the cells, or
+named."""
 
 import re
 from collections.abc import Mapping
@@ -16,7 +17,10 @@ from alerting.readings.history import Millis
 
 Ints = npt.NDArray[np.int64]
 
-_CLOCK = r"(?P<H>\d{1,2})[:.](?P<M>\d\d)(?:[:.](?P<S>\d\d)(?:[.,:](?P<f>\d{1,9}))?)?(?: ?(?P<p>[AaPp])\.?[Mm]\.?)?"
+_CLOCK = (
+    r"(?P<H>\d{1,2})[:.](?P<M>\d\d)(?:[:.](?P<S>\d\d)(?:[.,:](?P<f>\d{1,9}))?)?(?: "
+    r"?(?P<p>[AaPp])\.?[Mm]\.?)?"
+)
 _ZONE = r"(?: ?(?P<z>Z|UTC|GMT|CET|CEST|MEZ|MESZ|[+-]\d\d:?\d\d))?"
 _REST = rf"(?:(?:[ T]+|, ?){_CLOCK})?{_ZONE}$"
 _MONTHS = {
@@ -42,17 +46,20 @@ EPOCH = "seconds or milliseconds since 1970"
 
 @dataclass(frozen=True)
 class StampFormat:
-    """One format of stamps. `pattern` names its groups after the directives of strptime: d, m, Y, H, M, S, f and so on."""
+    """One format of stamps. `pattern` names its groups after the directives of strptime: d, m, Y,
+    H, M, S, f and so on."""
 
     name: str
     pattern: str
 
     def matches(self, cells: Cells) -> BoolArray:
-        """Return a mask of the cells in this format; their numbers may still be no date of the calendar."""
+        """Return a mask of the cells in this format; their numbers may still be no date of the
+        calendar."""
         return as_mask(pc.fill_null(pc.match_substring_regex(cells, self.pattern), False))
 
     def read(self, cells: Cells) -> "LocalStamps":
-        """Return every cell as milliseconds since 1970, as if its local time were UTC; `NO_INSTANT` where it is no such stamp."""
+        """Return every cell as milliseconds since 1970, as if its local time were UTC; `NO_INSTANT`
+        where it is no such stamp."""
         digits = self._of_one_width(cells)
         if digits is not None:
             at, valid, cut = _assemble(digits, np.ones(len(cells), dtype=bool))
@@ -64,7 +71,8 @@ class StampFormat:
         return LocalStamps(np.where(valid, at - offset, NO_INSTANT), valid & ~zoned, cut)
 
     def _of_one_width(self, cells: Cells) -> "dict[str, Any] | None":
-        """Return the numbers of cells that all have the digits of the first one in the same positions; None if they differ."""
+        """Return the numbers of cells that all have the digits of the first one in the same
+        positions; None if they differ."""
         first = cells[0].as_py() if len(cells) and not cells.null_count else None
         match = re.match(self.pattern, first) if first and first.isascii() else None
         if match is None or any(match.groupdict().get(name) for name in "zpb"):
@@ -90,7 +98,8 @@ class StampFormat:
 class LocalStamps:
     """Stamps as milliseconds.
 
-    `naive` stamps name no zone: they are local time; the others are UTC. `cut` of them lose parts of a millisecond.
+    `naive` stamps name no zone: they are local time; the others are UTC. `cut` of them lose parts
+    of a millisecond.
     """
 
     at: Millis
@@ -146,8 +155,8 @@ _DIRECTIVES = {
 def named_format(text: str) -> StampFormat | None:
     """Return the format of `--time-format`; None for ISO 8601.
 
-    The text is a name such as dd.mm.yyyy, or directives such as %d.%m.%Y %H:%M. Raises UserError if it is neither, or lacks a
-    part of the date.
+    The text is a name such as dd.mm.yyyy, or directives such as %d.%m.%Y %H:%M. Raises UserError if
+    it is neither, or lacks a part of the date.
     """
     if text.strip().lower() in ("iso", ISO.lower()):
         return None
@@ -161,7 +170,8 @@ def named_format(text: str) -> StampFormat | None:
             return by_name[name]
         names = ", ".join(NAMED)
         raise UserError(
-            f"{text!r} is not a format of stamps (--time-format); write {names}, or a pattern such as %d.%m.%Y %H:%M:%S"
+            f"{text!r} is not a format of stamps (--time-format); write {names}, or a pattern such "
+            f"as %d.%m.%Y %H:%M:%S"
         )
     pattern, groups = _from_directives(text)
     if (
@@ -170,7 +180,8 @@ def named_format(text: str) -> StampFormat | None:
         or len(set(groups)) != len(groups)
     ):
         raise UserError(
-            f"{text!r} (--time-format) must name day, month and year once each, e.g. %d.%m.%Y %H:%M:%S"
+            f"{text!r} (--time-format) must name day, month and year once each, e.g. %d.%m.%Y "
+            f"%H:%M:%S"
         )
     return StampFormat(text, pattern)
 
@@ -194,7 +205,8 @@ def _from_directives(text: str) -> tuple[str, list[str]]:
 
 
 def order_shown(cells: Cells, mark: str) -> int:
-    """Return the index in `ORDERS` of the order that these cells show by a number above 12; -1 if they show neither."""
+    """Return the index in `ORDERS` of the order that these cells show by a number above 12; -1 if
+    they show neither."""
     parts = pc.extract_regex(cells, rf"^(?P<a>\d{{1,2}}){mark}(?P<b>\d{{1,2}}){mark}")
     first, second = (_ints(pc.struct_field(parts, name), 0) for name in ("a", "b"))
     if len(first) and first.max() > 12:
@@ -219,7 +231,8 @@ def _number(digits: npt.NDArray[np.uint8]) -> Ints:
 
 
 def _numbers(texts: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parts of stamps as numbers: fractions in nanoseconds, months from their names, zones in milliseconds."""
+    """Return the parts of stamps as numbers: fractions in nanoseconds, months from their names,
+    zones in milliseconds."""
     found: dict[str, Any] = {name: _ints(texts[name], 0) for name in "dmYHMS" if name in texts}
     found["Y"] = _with_century(
         found["Y"], as_mask(pc.equal(pc.fill_null(pc.binary_length(texts["Y"]), 0), 2))
@@ -261,7 +274,8 @@ def _assemble(found: Mapping[str, Any], valid: BoolArray) -> tuple[Millis, BoolA
 
 
 def _with_century(year: Ints, is_short: BoolArray) -> Ints:
-    """Return years; of two digits those from 1970 to 2069. `0001` has four, and is the null date of a program."""
+    """Return years; of two digits those from 1970 to 2069. `0001` has four, and is the null date of
+    a program."""
     return np.where(is_short, year + np.where(year < 70, 2000, 1900), year)
 
 
@@ -286,7 +300,8 @@ def _months(names: Any) -> Ints:
 
 
 def _offsets(zones: Any) -> tuple[Ints, BoolArray]:
-    """Return the offset of each zone ahead of UTC in milliseconds, and a mask of cells that name one."""
+    """Return the offset of each zone ahead of UTC in milliseconds, and a mask of cells that name
+    one."""
     zoned = as_mask(pc.greater(pc.fill_null(pc.binary_length(zones), 0), 0))
     encoded = pc.fill_null(zones, "").dictionary_encode()
     offsets = np.array([_minutes(text) for text in encoded.dictionary.to_pylist()], dtype=np.int64)

@@ -1,4 +1,5 @@
-"""Conversion of the time stamps of one file into instants, by the format and the zone of its form."""
+"""Conversion of the time stamps of one file into instants, by the format and the zone of its
+form."""
 
 import re
 from dataclasses import dataclass, field, replace
@@ -23,8 +24,8 @@ _LAST = to_millis(LAST_INSTANT)
 class Stamps:
     """Reader of stamps chunk by chunk.
 
-    `format`: None for ISO 8601 and numbers since 1970. `zone`: of stamps without one (None: UTC). `strict`: a repeated local time
-    is bad in any order of the lines.
+    `format`: None for ISO 8601 and numbers since 1970. `zone`: of stamps without one (None: UTC).
+    `strict`: a repeated local time is bad in any order of the lines.
     """
 
     format: StampFormat | None
@@ -36,9 +37,11 @@ class Stamps:
         self.clock = LocalClock(self.zone) if self.zone else None
 
     def read(self, cells: Cells, series: npt.NDArray[np.object_] | None = None) -> Instants:
-        """Return cleaned cells as instants; `series` names the asset of each row, None if it is the same for all.
+        """Return cleaned cells as instants; `series` names the asset of each row, None if it is the
+        same for all.
 
-        A stamp before the year 1900 or after 2199 is none: it is the null date of a program, or a wrong clock.
+        A stamp before the year 1900 or after 2199 is none: it is the null date of a program, or a
+        wrong clock.
         """
         absent = ~cell.present(cells)
         if self.format is None:
@@ -65,7 +68,8 @@ class Stamps:
         )
 
     def ends(self, cells: Cells, start: Millis) -> Instants:
-        """Return the ends of events with these starts, as `read`; of a repeated time, the first that is not before the start."""
+        """Return the ends of events with these starts, as `read`; of a repeated time, the first
+        that is not before the start."""
         reader = Stamps(self.format, self.zone, self.strict)
         ends = reader.read(cells, np.arange(len(cells)).astype(object))
         if reader.clock is None or not reader.clock.changes:

@@ -1,7 +1,8 @@
-"""Conversion of local time stamps of a zone into instants, also in the hour that repeats when the clocks are set back.
+"""Conversion of local time stamps of a zone into instants, also in the hour that repeats when the
+clocks are set back.
 
-A stamp in that hour is ambiguous; the order of the lines resolves it. While local time advances, a stamp belongs to the first
-hour. From the line where it goes back, a stamp belongs to the second.
+A stamp in that hour is ambiguous; the order of the lines resolves it. While local time advances, a
+stamp belongs to the first hour. From the line where it goes back, a stamp belongs to the second.
 """
 
 from dataclasses import dataclass, field
@@ -22,7 +23,8 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass
 class ClockChange:
-    """Stamps in a repeated hour: how many are assigned to the first hour, and how many to the second."""
+    """Stamps in a repeated hour: how many are assigned to the first hour, and how many to the
+    second."""
 
     first: int = 0
     second: int = 0
@@ -30,14 +32,16 @@ class ClockChange:
 
 @dataclass
 class LocalClock:
-    """Reader of the stamps of one file, chunk by chunk in the order of its lines; `changes` holds its findings by day."""
+    """Reader of the stamps of one file, chunk by chunk in the order of its lines; `changes` holds
+    its findings by day."""
 
     zone: ZoneInfo
     changes: dict[date, ClockChange] = field(default_factory=dict)
     _open: dict[str | None, Millis] = field(default_factory=dict)
 
     def instants(self, local: Millis, series: npt.NDArray[np.object_] | None) -> Millis:
-        """Return local milliseconds as instants, `NO_INSTANT` where a stamp is ambiguous; `series`: the asset of each row."""
+        """Return local milliseconds as instants, `NO_INSTANT` where a stamp is ambiguous; `series`:
+        the asset of each row."""
         stamps = pd.DatetimeIndex(local.view("datetime64[ms]"))
         at: Millis = stamps.tz_localize(self.zone, ambiguous="NaT", nonexistent="NaT").asi8.copy()
         unclear = np.flatnonzero((at == NO_INSTANT) & (local != NO_INSTANT))
@@ -66,7 +70,8 @@ class LocalClock:
     def _second_time(
         self, local: Millis, rows: Rows, series: npt.NDArray[np.object_] | None
     ) -> npt.NDArray[np.int8]:
-        """Return 0 for the first time and 1 for the second of rows whose local time repeats; -1 if the lines are in no order."""
+        """Return 0 for the first time and 1 for the second of rows whose local time repeats; -1 if
+        the lines are in no order."""
         later = np.zeros(len(rows), dtype=np.int8)
         codes, names = (
             pd.factorize(series, use_na_sentinel=False) if series is not None else (None, [None])
@@ -100,14 +105,16 @@ class LocalClock:
 
 
 class _Order(NamedTuple):
-    """Order of the lines of a series: whether the newest is first, and whether some instants have several lines."""
+    """Order of the lines of a series: whether the newest is first, and whether some instants have
+    several lines."""
 
     backwards: bool
     repeated: bool
 
 
 def _passes(run: Millis, order: _Order) -> npt.NDArray[np.int8]:
-    """Return the time (first or second) of each stamp of a repeated hour; all -1 if the order turns more than once."""
+    """Return the time (first or second) of each stamp of a repeated hour; all -1 if the order turns
+    more than once."""
     steps = np.diff(run)
     turns = np.flatnonzero(steps > 0 if order.backwards else steps < 0)
     passes = np.zeros(len(run), dtype=np.int8)
@@ -125,7 +132,8 @@ def _day(number: int) -> date:
 
 
 def zone_shown(local: Millis, series: npt.NDArray[np.object_] | None) -> ZoneInfo | None:
-    """Return the European zone in which these stamps, read as UTC, show a set-back of the clocks; None if they show none.
+    """Return the European zone in which these stamps, read as UTC, show a set-back of the clocks;
+    None if they show none.
 
     Europe sets all clocks back at 01:00 UTC, so that the repeated hour reveals the offset.
     """

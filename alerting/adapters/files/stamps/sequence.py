@@ -1,4 +1,5 @@
-"""Instants of rows without time stamps: their order, or a number of the unit, counts equal steps from a start."""
+"""Instants of rows without time stamps: their order, or a number of the unit, counts equal steps
+from a start."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,7 +21,8 @@ _LAST = to_millis(LAST_INSTANT) - 1
 class SequenceStamps:
     """Reader of instants chunk by chunk, with the methods of `Stamps`. `start`, `step`: ms.
 
-    `title`: of the column whose cells hold the number of the unit, from 1; without it the rows of each asset are counted.
+    `title`: of the column whose cells hold the number of the unit, from 1; without it the rows of
+    each asset are counted.
     """
 
     start: int
@@ -30,7 +32,8 @@ class SequenceStamps:
     _counted: dict[str, int] = field(default_factory=dict)
 
     def read(self, cells: Cells, series: npt.NDArray[np.object_] | None = None) -> Instants:
-        """Return the instants of the next rows; `series` names the asset of each row, None if it is the same for all."""
+        """Return the instants of the next rows; `series` names the asset of each row, None if it is
+        the same for all."""
         absent = np.zeros(len(cells), np.bool_)
         if self.title is not None:
             absent = ~cell.present(cells)

@@ -16,7 +16,8 @@ Cells = Any  # pyarrow.StringArray; pyarrow ships no types
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some rows of a table. `columns` holds text cells by title, all of one length; `lines` the line of each row."""
+    """Some rows of a table. `columns` holds text cells by title, all of one length; `lines` the
+    line of each row."""
 
     lines: npt.NDArray[np.int64]
     columns: Mapping[str, Cells]
@@ -35,4 +36,5 @@ class Table(Protocol):
     def chunks(self, wanted: Sequence[str]) -> Iterator[Chunk]: ...
 
     def first(self, rows: int) -> Chunk | None:
-        """Return at least `rows` of the first rows, or all if there are fewer, with all columns; None if there is no row."""
+        """Return at least `rows` of the first rows, or all if there are fewer, with all columns;
+        None if there is no row."""

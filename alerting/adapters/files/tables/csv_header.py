@@ -8,7 +8,8 @@ _PROBED = 20
 
 
 def header_record(block: Block, skipped: int) -> tuple[str, int]:
-    """Return the first record behind the skipped lines, without its line break, and its number of lines."""
+    """Return the first record behind the skipped lines, without its line break, and its number of
+    lines."""
     data = block.data[:_HEADER_BYTES]
     start = _end_of_lines(data, skipped)
     record = data[start : _end_of_record(data, start, 1)]
@@ -17,7 +18,8 @@ def header_record(block: Block, skipped: int) -> tuple[str, int]:
 
 
 def find_separator(header: str, first: Block | None, skipped: int) -> str:
-    """Return the separator for which most of the first lines have as many fields as the header; of several, the one with most."""
+    """Return the separator for which most of the first lines have as many fields as the header; of
+    several, the one with most."""
     data = first.data[:_HEADER_BYTES] if first else b""
     start = _end_of_lines(data, skipped)
     texts = data[start : _end_of_lines(data, _PROBED, start)].decode("utf-8", "ignore").split("\n")
@@ -53,7 +55,8 @@ def first_records(block: Block, lines: int) -> Block:
 
 
 def _end_of_record(data: bytes, start: int, lines: int) -> int:
-    """Return the end of this many lines, or of the first later line that leaves no quotation mark open."""
+    """Return the end of this many lines, or of the first later line that leaves no quotation mark
+    open."""
     end = _end_of_lines(data, lines, start)
     is_open = data.count(b'"', start, end) % 2
     while is_open and end < len(data):

@@ -1,7 +1,8 @@
 """CSV of any separator as text cells, chunk by chunk, with the exact line of every row.
 
-The fast path parses a whole chunk at once. A chunk in which rows and lines are not one to one (a wrong number of fields, a
-blank line, a line break inside quotation marks) is parsed again record by record, which gives the exact line of each.
+The fast path parses a whole chunk at once. A chunk in which rows and lines are not one to one (a
+wrong number of fields, a blank line, a line break inside quotation marks) is parsed again record by
+record, which gives the exact line of each.
 """
 
 import csv
@@ -35,7 +36,8 @@ _HOPELESS = 100 * MOST_COLUMNS
 
 
 class CsvTable:
-    """Text with one record a line. Without a separator, the table uses the one on which the header and the first lines agree."""
+    """Text with one record a line. Without a separator, the table uses the one on which the header
+    and the first lines agree."""
 
     unit = "line"
 
@@ -79,7 +81,8 @@ class CsvTable:
                 yield self._quick(body, wanted) or self._exact(body, wanted)
 
     def first(self, rows: int) -> Chunk | None:
-        """Return at least `rows` of the first rows, or all if there are fewer, with all columns; None if there is no row."""
+        """Return at least `rows` of the first rows, or all if there are fewer, with all columns;
+        None if there is no row."""
         with closing(blocks(self.path, self.encoding, Position(self.path))) as start:
             first = next(start, None)
         body = first_records(without_lines(first, self._header_lines), rows) if first else None

@@ -22,7 +22,8 @@ _PARQUET_BUFFER = 1 << 20
 
 
 class ParquetTable:
-    """Parquet file whose columns become text cells that parse to the same values; rows count from 1."""
+    """Parquet file whose columns become text cells that parse to the same values; rows count from
+    1."""
 
     unit = "row"
 
@@ -49,7 +50,8 @@ class ParquetTable:
                 self.position.done = self.position.total * (first - 1) // total
 
     def first(self, rows: int) -> Chunk | None:
-        """Return at least `rows` of the first rows, or all if there are fewer, with all columns; None if there is no row."""
+        """Return at least `rows` of the first rows, or all if there are fewer, with all columns;
+        None if there is no row."""
         return next(self._batches(self.titles, rows), None)
 
     def _chunk(self, first: int, cells: dict[str, Cells], rows: int) -> Chunk:
@@ -72,7 +74,8 @@ class ParquetTable:
             ) from error
         except pa.ArrowNotImplementedError as error:
             raise UserError(
-                f"{self.path}: column {title!r} holds {kind}, which is neither number, text, boolean nor time"
+                f"{self.path}: column {title!r} holds {kind}, which is neither number, text, "
+                f"boolean nor time"
             ) from error
 
 
@@ -87,12 +90,14 @@ def _parquet(path: Path) -> Iterator[Any]:
             yield file
     except (pa.ArrowException, OSError, MemoryError) as error:
         raise UserError(
-            f"{path}: the Parquet file cannot be read: {str(error).splitlines()[0] if str(error) else error!r}"
+            f"{path}: the Parquet file cannot be read: "
+            f"{str(error).splitlines()[0] if str(error) else error!r}"
         ) from error
 
 
 def _readable(path: Path, raw: IO[bytes]) -> Path | IO[bytes]:
-    """Return the path for the library to open, which is faster; the open file if its name is no UTF-8."""
+    """Return the path for the library to open, which is faster; the open file if its name is no
+    UTF-8."""
     return path if storable(str(path), sys.maxsize) == str(path) else raw
 
 

@@ -9,7 +9,8 @@ _OPEN_QUOTE = "a quotation mark is opened and not closed on this line"
 
 @dataclass(frozen=True)
 class Record:
-    """One record: index of its first line in the chunk, number of lines, fields, and its fault, if any."""
+    """One record: index of its first line in the chunk, number of lines, fields, and its fault, if
+    any."""
 
     first: int
     count: int
@@ -24,7 +25,8 @@ def split_lines(data: bytes) -> list[str]:
 
 
 def read_records(texts: Sequence[str], separator: str, width: int) -> Iterator[Record]:
-    """Yield all records except blank lines. After a faulty record, reading resumes at the line after its first.
+    """Yield all records except blank lines. After a faulty record, reading resumes at the line
+    after its first.
 
     (A stray quotation mark would otherwise absorb the lines up to the next one.)
     """

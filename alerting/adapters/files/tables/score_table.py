@@ -14,16 +14,18 @@ from alerting.kinds.protocol.evaluation import ScoredRows
 
 _NUMBER, _TEXT = pa.float64(), pa.string()
 _SCHEMA = pa.schema([
-    *(("time", pa.timestamp("ms", "UTC")), ("asset", _TEXT), ("score", _NUMBER), ("threshold", _NUMBER)),
+    *(("time", pa.timestamp("ms", "UTC")), ("asset", _TEXT), ("score", _NUMBER),
+    ("threshold", _NUMBER)),
     *(("model_version", pa.int64()), ("reason", _TEXT)),
 ])  # fmt: skip
 
 
 def write_scores(path: Path, scored: Iterable[tuple[str, ScoredRows]]) -> Counter[str]:
-    """Write one row for each instant, with the score or the reason without one. Count the instants by reason, "" for scores.
+    """Write one row for each instant, with the score or the reason without one. Count the instants
+    by reason, "" for scores.
 
-    The file appears when all is written, and replaces one of that name. Raises UserError for another ending than .csv or
-    .parquet, and if the file cannot be written.
+    The file appears when all is written, and replaces one of that name. Raises UserError for
+    another ending than .csv or .parquet, and if the file cannot be written.
     """
     require_score_table(path)
     part, counts = path.with_name(f"{path.name}.part"), Counter[str]()

@@ -1,4 +1,5 @@
-"""Files as blocks of whole lines: compression detected by content, any encoding turned into UTF-8, in pieces of bounded size."""
+"""Files as blocks of whole lines: compression detected by content, any encoding turned into UTF-8,
+in pieces of bounded size."""
 
 import bz2
 import codecs
@@ -64,12 +65,14 @@ class Position:
 
 
 def magic(path: Path) -> bytes:
-    """Return the first bytes of a file. Raises UserError if there is no such file, or it is empty."""
+    """Return the first bytes of a file. Raises UserError if there is no such file, or it is
+    empty."""
     if not path.exists():
         raise UserError(f"{path}: file not found{_neighbours(path)}")
     if not path.is_file():
         raise UserError(
-            f"{path} is not a regular file; the import reads a file twice, first to check it, then to write it"
+            f"{path} is not a regular file; the import reads a file twice, first to check it, then "
+            f"to write it"
         )
     try:
         with path.open("rb") as file:
@@ -80,7 +83,8 @@ def magic(path: Path) -> bytes:
         raise UserError(f"{path}: the file is empty")
     if start.startswith(_ZIP):
         raise UserError(
-            f"{path} is a zip archive (or a spreadsheet); unpack it, or save it as CSV, and import that"
+            f"{path} is a zip archive (or a spreadsheet); unpack it, or save it as CSV, and import "
+            f"that"
         )
     return start
 
@@ -88,8 +92,8 @@ def magic(path: Path) -> bytes:
 class Encoding:
     """Encoding of a file: the given name, or detected from its first bytes.
 
-    Without a name it is UTF-8, or UTF-16 or 32 with a byte order mark; other text is read as Windows-1252.
-    Raises UserError if the name is not that of a text encoding.
+    Without a name it is UTF-8, or UTF-16 or 32 with a byte order mark; other text is read as
+    Windows-1252. Raises UserError if the name is not that of a text encoding.
     """
 
     def __init__(self, path: Path, named: str | None) -> None:
@@ -102,9 +106,11 @@ class Encoding:
 
 
 def blocks(path: Path, encoding: Encoding, position: Position) -> Generator[Block, None, None]:
-    """Yield the file in blocks of whole lines, about 4 MiB each; a record with line breaks inside quotation marks is not cut.
+    """Yield the file in blocks of whole lines, about 4 MiB each; a record with line breaks inside
+    quotation marks is not cut.
 
-    Raises UserError if bytes are not in this encoding, a line is too long for a table, or a compressed file is damaged.
+    Raises UserError if bytes are not in this encoding, a line is too long for a table, or a
+    compressed file is damaged.
     """
     line, rest = 1, b""
     reader = _BlockReader(path, encoding)
@@ -125,7 +131,8 @@ def blocks(path: Path, encoding: Encoding, position: Position) -> Generator[Bloc
 
 
 def _cut(data: bytes) -> int:
-    """Return the end of the last whole record: after a line break with an even number of quotation marks before it."""
+    """Return the end of the last whole record: after a line break with an even number of quotation
+    marks before it."""
     end = data.rfind(b"\n") + 1
     if data.count(b'"', 0, end) % 2 == 0 or len(data) > LONGEST_RECORD:
         return end
@@ -137,13 +144,15 @@ def _refuse_long_line(path: Path, line: int, data: bytes, cut: int) -> None:
     if len(data) - last > LONGEST_LINE:
         line += data.count(b"\n", 0, last)
         raise UserError(
-            f"{path}: line {line} is longer than {LONGEST_LINE >> 20} MiB, too long for a table; nothing was written. Import a "
+            f"{path}: line {line} is longer than {LONGEST_LINE >> 20} MiB, too long for a table; "
+            f"nothing was written. Import a "
             "text file with one line for each instant"
         )
 
 
 class _BlockReader:
-    """Conversion of the pieces of a file into UTF-8 blocks, with late detection of Windows-1252 after plain ASCII."""
+    """Conversion of the pieces of a file into UTF-8 blocks, with late detection of Windows-1252
+    after plain ASCII."""
 
     def __init__(self, path: Path, encoding: Encoding) -> None:
         self._path, self._encoding = path, encoding
@@ -185,12 +194,14 @@ class _BlockReader:
     ) -> UserError:
         line = first_line + data.count(b"\n", 0, error.start)
         return UserError(
-            f"{self._path}: line {line} is not written in {name}; name its encoding, e.g. --encoding cp1252 for a Windows export"
+            f"{self._path}: line {line} is not written in {name}; name its encoding, e.g. "
+            f"--encoding cp1252 for a Windows export"
         )
 
 
 def _is_damaged_utf8(data: bytes) -> bool:
-    """Return whether the bytes hold characters that only UTF-8 encodes so, beside bytes that are invalid in UTF-8.
+    """Return whether the bytes hold characters that only UTF-8 encodes so, beside bytes that are
+    invalid in UTF-8.
 
     Text in Windows-1252 has no such sequences.
     """
@@ -228,7 +239,8 @@ def _encoding_by_mark(path: Path) -> str:
 
 
 def _pieces(path: Path, stream: IO[bytes], encoding: str) -> Iterator[bytes]:
-    """Yield the unpacked file as UTF-8; lone carriage returns become line feeds in a file without any line feed."""
+    """Yield the unpacked file as UTF-8; lone carriage returns become line feeds in a file without
+    any line feed."""
     info = codecs.lookup(encoding)
     decoder = None if info.name == "utf-8" else cast("Any", info.incrementaldecoder)()
     returns: bool | None = None

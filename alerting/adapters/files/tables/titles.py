@@ -15,18 +15,21 @@ _NEAR = 0.75
 
 
 def column(table: Table, wanted: str, option: str) -> str:
-    """Return the title of the wanted column. Raises UserError with the nearest titles if the table has no such column."""
+    """Return the title of the wanted column. Raises UserError with the nearest titles if the table
+    has no such column."""
     if wanted in table.titles:
         return wanted
     near = nearest(wanted, table.titles)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise UserError(
-        f"{table.path}: there is no column {wanted!r}; {hint}name it with {option}. Columns: {title_list(table.titles)}"
+        f"{table.path}: there is no column {wanted!r}; {hint}name it with {option}. Columns: "
+        f"{title_list(table.titles)}"
     )
 
 
 def nearest(wanted: str, titles: Sequence[str]) -> list[str]:
-    """Return the titles most similar to this one: the same letters, one contained in the other, or a typing error."""
+    """Return the titles most similar to this one: the same letters, one contained in the other, or
+    a typing error."""
     folded = {title: _letters(title) for title in titles}
     plain = _letters(wanted)
     same = [title for title, letters in folded.items() if plain and letters == plain]
@@ -54,7 +57,8 @@ def title_list(titles: Sequence[str]) -> str:
 
 
 def read_titles(path: Path, raw: Sequence[str]) -> tuple[str, ...]:
-    """Return the titles of a header. Raises UserError if there is none, or too many, or a title is repeated."""
+    """Return the titles of a header. Raises UserError if there is none, or too many, or a title is
+    repeated."""
     if not raw:
         raise UserError(f"{path}: the table has no columns")
     if len(raw) > MOST_COLUMNS:

@@ -1,7 +1,7 @@
 """Assets and event types in MongoDB.
 
-People may edit them there. The platform leaves out a faulty document and never replaces it. It writes no faulty document: the
-model validates each document before the write.
+People may edit them there. The platform leaves out a faulty document and never replaces it. It
+writes no faulty document: the model validates each document before the write.
 """
 
 import re
@@ -66,7 +66,8 @@ class MongoAssets:
         ] if latencies else assets, faulty
 
     def matching(self, patterns: Collection[str]) -> list[Asset]:
-        """Return the valid assets of these names or patterns with *, and all known ones above them, sorted by name."""
+        """Return the valid assets of these names or patterns with *, and all known ones above them,
+        sorted by name."""
         if "*" in patterns:
             return self.all()
         found = {asset.name: asset for asset in self._find({"$or": _name_conditions(patterns)})}
@@ -106,7 +107,8 @@ class MongoAssets:
         }
 
     def put(self, assets: Sequence[Asset]) -> None:
-        """Insert or replace by name. Raises UserError, and writes nothing, if a document could not be read again."""
+        """Insert or replace by name. Raises UserError, and writes nothing, if a document could not
+        be read again."""
         _put(
             self._assets,
             {asset.name: asset_document(asset) for asset in assets},
@@ -119,7 +121,8 @@ class MongoAssets:
         return good(EVENT_TYPES, self._types.find().sort("name"), parse_event_type)
 
     def put_event_types(self, types: Sequence[EventType]) -> None:
-        """Insert or replace by name. Raises UserError, and writes nothing, if a document could not be read again."""
+        """Insert or replace by name. Raises UserError, and writes nothing, if a document could not
+        be read again."""
         _put(
             self._types,
             {type_.name: to_document(type_) for type_ in types},
@@ -138,13 +141,15 @@ def _name_conditions(patterns: Collection[str]) -> list[Document]:
 
 
 def whole_collection(collection: MongoCollection) -> bytes:
-    """Return all documents of a collection behind one another, as they are stored, sorted by name."""
+    """Return all documents of a collection behind one another, as they are stored, sorted by
+    name."""
     return raw_documents(collection, [{"$sort": {"name": 1}}])
 
 
 @lru_cache(2)
 def read_whole(documents: bytes) -> tuple[Read[Asset], ...]:
-    """Read all assets. If none was written since the last time, none is looked at again: there may be very many."""
+    """Read all assets. If none was written since the last time, none is looked at again: there may
+    be very many."""
     return tuple(_read_asset(documents[start:end]) for start, end in document_bounds(documents))
 
 
@@ -187,7 +192,8 @@ def _put(
 def _refuse_to_hide(
     collection: MongoCollection, names: Sequence[str], parse: Callable[[Document], Any], what: str
 ) -> None:
-    """Check that no faulty document is overwritten, so that its content is not lost. Raises UserError if one would be."""
+    """Check that no faulty document is overwritten, so that its content is not lost. Raises
+    UserError if one would be."""
     stored = collection.find({"name": {"$in": list(names)}}) if names else ()
     faulty = [
         f"  - {read.name}: {'; '.join(read.reasons)}"
@@ -197,6 +203,7 @@ def _refuse_to_hide(
     if faulty:
         path = f"collection {collection.name}"
         raise UserError(
-            f"nothing was written: correct these documents in the database ({path}), or remove them, then try again:\n"
+            f"nothing was written: correct these documents in the database ({path}), or remove "
+            f"them, then try again:\n"
             + "\n".join(f"{line[:4]}{what} {line[4:]}" for line in faulty)
         )

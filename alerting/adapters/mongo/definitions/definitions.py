@@ -1,4 +1,5 @@
-"""Alert definitions in MongoDB: current documents, their revisions and their faults, each in a separate collection."""
+"""Alert definitions in MongoDB: current documents, their revisions and their faults, each in a
+separate collection."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
@@ -40,7 +41,8 @@ class MongoDefinitions:
         ]
 
     def put(self, document: Document) -> None:
-        """Insert or replace the current document of that name. Raises DefinitionRefused if the server refuses it."""
+        """Insert or replace the current document of that name. Raises DefinitionRefused if the
+        server refuses it."""
         written = {key: value for key, value in document.items() if key not in _OURS}
         name = written.get("name")
         try:
@@ -48,7 +50,10 @@ class MongoDefinitions:
         except WriteError as error:
             if error.code != _FAILED_VALIDATION:
                 raise
-            why = "the validator of the database refuses it; run `alerting prepare` with this version of the platform"
+            why = (
+                "the validator of the database refuses it; run `alerting prepare` with this "
+                "version of the platform"
+            )
             raise DefinitionRefused(
                 str(name or "without a name"), [Fault("document", why)]
             ) from error
@@ -71,7 +76,8 @@ class MongoDefinitions:
         return good(REVISIONS, self._revisions.find({"name": name}).sort("number"), parse_revision)
 
     def newest_revision(self, name: str) -> Revision | None:
-        """Return the newest valid revision of a definition, None without one: of one document, unless that is invalid."""
+        """Return the newest valid revision of a definition, None without one: of one document,
+        unless that is invalid."""
         found = self._revisions.find_one({"name": name}, sort=[("number", DESCENDING)])
         valid = good(REVISIONS, [] if found is None else [found], parse_revision)
         if found is not None and not valid:
@@ -115,7 +121,8 @@ class MongoDefinitions:
         return list(newest.values()), faulty
 
     def latest(self, having: str | None = None) -> list[Revision]:
-        """Return the newest valid revision of every definition, sorted by name; with `having` only those with this field."""
+        """Return the newest valid revision of every definition, sorted by name; with `having` only
+        those with this field."""
         if having is not None:  # thousands of other revisions need not be read
             names = self._revisions.distinct("name", {f"definition.{having}": {"$ne": None}})
             return [

@@ -1,4 +1,5 @@
-"""Sources in MongoDB: documents as people wrote them, their revisions, and how far each has delivered."""
+"""Sources in MongoDB: documents as people wrote them, their revisions, and how far each has
+delivered."""
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
@@ -74,7 +75,10 @@ class MongoSources:
         except WriteError as error:
             if error.code != _FAILED_VALIDATION:
                 raise
-            why = f"the database refuses source {name!r}; run `alerting prepare` with this version of the platform"
+            why = (
+                f"the database refuses source {name!r}; run `alerting prepare` with this version "
+                f"of the platform"
+            )
             raise UserError(why) from error
 
     def add_revision(self, revision: SourceRevision) -> bool:
@@ -92,7 +96,8 @@ class MongoSources:
         )
 
     def record(self, name: str, delivered: Delivered) -> None:
-        """Count a delivery without waiting for the journal: a power cut may cost the counts of a tenth of a second."""
+        """Count a delivery without waiting for the journal: a power cut may cost the counts of a
+        tenth of a second."""
         change: Document = {
             "$inc": {"rows": delivered.rows, "refused": delivered.refused},
             "$unset": {"fault": ""},
@@ -192,7 +197,8 @@ class MongoSources:
         return read_stored(DEAD_MESSAGES, DeadMessage, map(_with_payload, found), id="id")
 
     def dead_bytes(self, name: str) -> int:
-        """Return the sum of the sizes, from an index alone; a message that an earlier version stored counts nothing."""
+        """Return the sum of the sizes, from an index alone; a message that an earlier version
+        stored counts nothing."""
         total = {"$group": {"_id": None, "bytes": {"$sum": "$size"}}}
         return sum(
             int(found["bytes"])
@@ -242,6 +248,7 @@ def _with_payload(message: Document) -> Document:
 
 
 def source_latencies(database: MongoDatabase) -> Mapping[str, timedelta]:
-    """Return how long evaluation waits for values of each source that states it; faulty sources are absent."""
+    """Return how long evaluation waits for values of each source that states it; faulty sources are
+    absent."""
     found = good(SOURCES, database[SOURCES].find(), parse_source)
     return {source.name: source.waits for source in found if source.waits is not None}

@@ -1,4 +1,5 @@
-"""The clock that DAGs, commands and API share: real time, or the demo line's, in one document that all of them read."""
+"""The clock that DAGs, commands and API share: real time, or the demo line's, in one document that
+all of them read."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,9 +14,11 @@ _real_time = partial(datetime.now, UTC)
 
 
 class MongoClock:
-    """Ports `Clock` and `LineClock`: without a document real time, else `base` and `speed` since `anchored`.
+    """Ports `Clock` and `LineClock`: without a document real time, else `base` and `speed` since
+    `anchored`.
 
-    The clock stops at `until`, so that it does not run ahead of a line whose process has ended. It never goes back.
+    The clock stops at `until`, so that it does not run ahead of a line whose process has ended. It
+    never goes back.
     """
 
     def __init__(self, database: MongoDatabase, wall: Callable[[], datetime] = _real_time) -> None:
@@ -29,16 +32,19 @@ class MongoClock:
         return wall if stored is None else _shown(stored, wall)
 
     def line_speed(self) -> float | None:
-        """Return how many seconds of the simulated line pass in a second, 0 while it stands; None for a clock of real time."""
+        """Return how many seconds of the simulated line pass in a second, 0 while it stands; None
+        for a clock of real time."""
         stored = self._clock.find_one({"_id": _ID})
         if stored is None:
             return None
         return float(stored["speed"]) if self._wall() < stored["until"] else 0.0
 
     def start(self, base: datetime, speed: float, lease: timedelta) -> None:
-        """Show from now on `base` plus `speed` seconds per second of real time, and stop at the end of the lease.
+        """Show from now on `base` plus `speed` seconds per second of real time, and stop at the end
+        of the lease.
 
-        A clock that has passed `base` meanwhile, within its last lease, continues from its own time.
+        A clock that has passed `base` meanwhile, within its last lease, continues from its own
+        time.
         """
         stored = self._clock.find_one({"_id": _ID})
         wall = self._wall()
@@ -46,7 +52,8 @@ class MongoClock:
         self._put(shown, speed, wall, wall + lease)
 
     def renew(self, lease: timedelta) -> None:
-        """Continue for another `lease` of real time; a stopped clock continues from where it stopped."""
+        """Continue for another `lease` of real time; a stopped clock continues from where it
+        stopped."""
         stored = self._clock.find_one({"_id": _ID})
         if stored is not None:
             wall = self._wall()

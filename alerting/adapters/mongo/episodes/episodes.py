@@ -46,7 +46,8 @@ _EXTRACT = dict.fromkeys(
 
 
 class MongoEpisodes:
-    """Port `Episodes`. Only open live episodes have `open_key`; its unique index permits one of them per target."""
+    """Port `Episodes`. Only open live episodes have `open_key`; its unique index permits one of
+    them per target."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._episodes = database[EPISODES]
@@ -146,7 +147,8 @@ class MongoEpisodes:
         )
 
     def versions(self, start: datetime, end: datetime) -> dict[str, str]:
-        """Return number and sum of versions by definition: versions only grow, and episodes are never deleted."""
+        """Return number and sum of versions by definition: versions only grow, and episodes are
+        never deleted."""
         raised = {"$match": {"raised_at": {"$gte": start, "$lt": end}}}
         counted = {
             "$group": {"_id": "$definition", "count": {"$sum": 1}, "versions": {"$sum": "$version"}}
@@ -167,7 +169,8 @@ def _by_raise(alarm: Alarm) -> tuple[datetime, str]:
 
 
 def _alarm(document: Document) -> Alarm:
-    """Return the alarm of a part of an episode's document. Raises an error if a name in it is no text."""
+    """Return the alarm of a part of an episode's document. Raises an error if a name in it is no
+    text."""
     closed, acknowledged = document["closed_at"], document.get("acknowledged")
     transitions = [
         (transition["kind"], utc(transition["at"])) for transition in document["transitions"]
@@ -212,7 +215,8 @@ def _episodes(found: Iterable[dict[str, Any]]) -> list[Episode]:
 
 
 def _parse(document: Document) -> Episode:
-    """Return the episode in a document. Raises ValueError for one that could never be written again: its key is another's."""
+    """Return the episode in a document. Raises ValueError for one that could never be written
+    again: its key is another's."""
     episode = from_document(Episode, document)
     if document.get("open_key") != _open_key(episode):
         raise ValueError("its open_key is not that of its definition, asset and condition")

@@ -18,7 +18,8 @@ from alerting.ports.unit_of_work import Conflict, Unit
 
 _OLDEST_FIRST = [("created_at", 1), ("_id", 1)]
 _DUE_ORDER = [("next_attempt_at", 1), ("transition", -1), ("_id", 1)]
-"""The order of deliveries. Of one episode the raise comes before its end, because `raised` sorts after `closed`."""
+"""The order of deliveries. Of one episode the raise comes before its end, because `raised` sorts
+after `closed`."""
 _ANY_TIME = datetime.fromtimestamp(0, UTC)
 
 
@@ -134,7 +135,8 @@ class MongoNotifications:
 
 
 def _is_stored(before: Notification | None, after: Notification) -> Document:
-    """Return the query for a notification as it was read. Each claim counts an attempt, so two claims differ."""
+    """Return the query for a notification as it was read. Each claim counts an attempt, so two
+    claims differ."""
     expected: dict[str, Any] = (
         {} if before is None else {"status": before.status, "attempts": before.attempts}
     )

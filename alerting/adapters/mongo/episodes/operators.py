@@ -1,4 +1,5 @@
-"""Feedback, the audit log, revoked links, ended sessions, and alerts about the platform itself, in MongoDB."""
+"""Feedback, the audit log, revoked links, ended sessions, and alerts about the platform itself, in
+MongoDB."""
 
 from datetime import datetime
 from typing import Any
@@ -150,7 +151,8 @@ class MongoEndedSessions:
 
 
 class MongoPlatformAlerts:
-    """Port `PlatformAlerts`. `open_key` exists while the alert is open: one per kind and subject."""
+    """Port `PlatformAlerts`. `open_key` exists while the alert is open: one per kind and
+    subject."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._alerts = database[PLATFORM_ALERTS]

@@ -25,7 +25,8 @@ class ShelfRefused(DocumentRefused):
 class MongoShelves:
     """Port `Shelves`. A faulty shelf is left out: it mutes nothing.
 
-    Only shelves that no actor has ended early have `force_key`; its unique index permits one of them per kind and target.
+    Only shelves that no actor has ended early have `force_key`; its unique index permits one of
+    them per kind and target.
     """
 
     def __init__(self, database: MongoDatabase) -> None:
@@ -43,7 +44,8 @@ class MongoShelves:
         for read in read_each(self._with_ids(self._shelves.find(there)), parse_shelf):
             if read.value is None:
                 raise UserError(
-                    f"correct the document {read.name} in collection {SHELVES} first: {'; '.join(read.reasons)}"
+                    f"correct the document {read.name} in collection {SHELVES} first: "
+                    f"{'; '.join(read.reasons)}"
                 )
         return False
 
@@ -85,7 +87,8 @@ def _document(shelf: Shelf) -> Document:
 
 
 def parse_shelf(document: Document) -> Shelf:
-    """Return the shelf of a document, with its `_id` as `id`. Raises ShelfRefused with every fault."""
+    """Return the shelf of a document, with its `_id` as `id`. Raises ShelfRefused with every
+    fault."""
     try:
         shelf = _SHELF.validate_python(document)
     except ValidationError as error:

@@ -31,7 +31,8 @@ class MongoCheckpoints:
     ) -> None:
         """Drop refuted states, store others, and drop those from which no reprocessing can begin.
 
-        Each state knows the watermark of its successor (`next_at`): it is needed until the successor can take its place.
+        Each state knows the watermark of its successor (`next_at`): it is needed until the
+        successor can take its place.
         """
         dropped: list[Write] = []
         updated: list[Write] = []
@@ -59,7 +60,8 @@ class MongoCheckpoints:
                 self._checkpoints.bulk_write(writes, session=session_of(unit))
 
     def before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, ConditionState]:
-        """Return for each target the latest state with a watermark before its instant: one query for all instants of an hour."""
+        """Return for each target the latest state with a watermark before its instant: one query
+        for all instants of an hour."""
         hours: dict[int, dict[TargetKey, datetime]] = {}
         for key, instant in instants.items():
             hours.setdefault(to_millis(instant) // _HOUR, {})[key] = instant
@@ -72,7 +74,8 @@ class MongoCheckpoints:
         return {key: state for key, state in states.items() if state is not None}
 
     def _before(self, instants: Mapping[TargetKey, datetime]) -> dict[TargetKey, Document]:
-        """Return the latest states before neighbouring instants, without reading states whose successor is before all of them."""
+        """Return the latest states before neighbouring instants, without reading states whose
+        successor is before all of them."""
         names, assets = (
             list(dict.fromkeys(key[position] for key in instants)) for position in (0, 1)
         )

@@ -27,8 +27,9 @@ _FIELDS = {
 class MongoDecisions:
     """Port `Decisions`.
 
-    `run_key` is absent from manual decisions, which belong to no run and may be many; `rank_key` from those without a promotion.
-    Documents with `files_of` instead of a definition hold the hashes of the files that a run has registered.
+    `run_key` is absent from manual decisions, which belong to no run and may be many; `rank_key`
+    from those without a promotion. Documents with `files_of` instead of a definition hold the
+    hashes of the files that a run has registered.
     """
 
     def __init__(self, database: MongoDatabase) -> None:

@@ -1,7 +1,7 @@
 """The evaluation plan in MongoDB: columns in a few documents, each with a hash of its sources.
 
-A plan is valid only for exactly these sources. A plan of which parts are missing, because two evaluators wrote at once, is
-ignored.
+A plan is valid only for exactly these sources. A plan of which parts are missing, because two
+evaluators wrote at once, is ignored.
 """
 
 import hashlib
@@ -56,7 +56,8 @@ _LISTS = ("severities", "also_reads", "events", "above")
 
 
 class MongoEvaluationPlans:
-    """Port `EvaluationPlans`: one plan at a time. It is read together with its sources, for the `get` that follows."""
+    """Port `EvaluationPlans`: one plan at a time. It is read together with its sources, for the
+    `get` that follows."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._sources = database[DEFINITIONS]
@@ -64,7 +65,8 @@ class MongoEvaluationPlans:
         self._read: list[Document] = []
 
     def source_hash(self) -> str:
-        """Return a hash over all current documents and the numbers of revisions and promotions, which are immutable."""
+        """Return a hash over all current documents and the numbers of revisions and promotions,
+        which are immutable."""
         digest, plan = hashlib.blake2b(str(_FORMAT).encode(), digest_size=16), list[bytes]()
         found = raw_documents(self._sources, _OTHER_SOURCES)
         sources_end = len(found)

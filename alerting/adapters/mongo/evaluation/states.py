@@ -1,8 +1,10 @@
-"""Condition states and watermarks of targets in MongoDB: those of many targets of one cadence in one document, a shard.
+"""Condition states and watermarks of targets in MongoDB: those of many targets of one cadence in
+one document, a shard.
 
-Written: the columns of `ConditionTable` with one row per target: names as lists, numbers (instants in ms) as blocks of 8 bytes
-each, texts of few kinds as these and a number in each row; conditions that are not normal under their row in `conditions`; the
-state one step earlier as one block. An evaluator replaces a shard as a whole, and only if it has read the version before.
+Written: the columns of `ConditionTable` with one row per target: names as lists, numbers (instants
+in ms) as blocks of 8 bytes each, texts of few kinds as these and a number in each row; conditions
+that are not normal under their row in `conditions`; the state one step earlier as one block. An
+evaluator replaces a shard as a whole, and only if it has read the version before.
 """
 
 import re
@@ -60,7 +62,8 @@ class MongoStates:
         return table
 
     def changes_cadence(self, keys: Sequence[TargetKey], every: int) -> bool:
-        """Return whether one of these targets of a shard was stored under another cadence when it was last read."""
+        """Return whether one of these targets of a shard was stored under another cadence when it
+        was last read."""
         number, wanted = shard_of(keys[0][0]), set(keys)
         known = self._shards_of(number)
         return any(
@@ -75,7 +78,8 @@ class MongoStates:
         unit: Unit | None = None,
         every: int = 0,
     ) -> None:
-        """Write the states `after` of targets of one shard; raise Conflict if the shard or a watermark has changed."""
+        """Write the states `after` of targets of one shard; raise Conflict if the shard or a
+        watermark has changed."""
         (number,) = {shard_of(definition) for definition, _ in before.keys}
         known, shard, wanted = self._shards_of(number), _shard_id(number, every), set(before.keys)
         version, stored = known.get(shard, (0, ConditionTable([])))
@@ -99,7 +103,8 @@ class MongoStates:
             known[id] = read_version + 1, table
 
     def _shards_of(self, number: int) -> dict[str, tuple[int, ConditionTable]]:
-        """Return the shards of this number as they were last read or written, by id, each with its version."""
+        """Return the shards of this number as they were last read or written, by id, each with its
+        version."""
         if number not in self._last:
             self._read([number])
         return self._last[number]
@@ -115,7 +120,8 @@ class MongoStates:
             self._last[int(id[:2])][id] = version, table
 
     def _write(self, shard: str, version: int, table: ConditionTable, unit: Unit | None) -> None:
-        """Replace a shard. Raises Conflict if another evaluator has written it since `version` (0: if it exists)."""
+        """Replace a shard. Raises Conflict if another evaluator has written it since `version` (0:
+        if it exists)."""
         document = {"_id": shard, "version": version + 1, **to_shard(table)}
         with conflicts():
             found = self._shards.find_one_and_replace(
@@ -131,7 +137,8 @@ class MongoStates:
 
 
 def _read_shard(document: Document) -> tuple[str, int, ConditionTable]:
-    """Return id, version and table of a shard. Raises an error if its columns do not fit together."""
+    """Return id, version and table of a shard. Raises an error if its columns do not fit
+    together."""
     if re.fullmatch(_ID, document["id"]) is None:  # else its targets would be there twice
         raise ValueError("its _id is not that of a shard")
     version, table = document["version"], from_shard(document)
@@ -158,7 +165,8 @@ def _joined(one: ConditionTable, other: ConditionTable) -> ConditionTable:
 
 
 def merge(stored: ConditionTable, before: ConditionTable, after: ConditionTable) -> ConditionTable:
-    """Return the stored shard with `after` in the rows of its targets. Raises Conflict if a watermark is not that of `before`."""
+    """Return the stored shard with `after` in the rows of its targets. Raises Conflict if a
+    watermark is not that of `before`."""
     stored_rows = _find_rows(stored, before.keys)
     if (_watermarks(stored, stored_rows) != before.watermark).any():
         raise Conflict("another evaluator has advanced some of these targets")
@@ -228,7 +236,8 @@ def _from_texts(column: Document) -> Objects:
 
 
 def _packed(document: Document) -> Document:
-    """Return a shard as it is written now; an earlier version of the platform wrote each column as a list."""
+    """Return a shard as it is written now; an earlier version of the platform wrote each column as
+    a list."""
     if not isinstance(document["watermark"], list):
         return document
     columns = {name: [NO_TIME if at is None else at for at in document[name]] for name in _INTEGERS}

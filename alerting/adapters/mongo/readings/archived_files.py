@@ -32,11 +32,13 @@ from alerting.readings.instants import month_interval, month_of
 _ORDER = [("asset", 1), ("month", 1), ("number", 1)]
 _ATTEMPTS = 10
 _READ: Document = {"state": {"$ne": "deleting"}}
-_AT_ONCE = 1_000  # documents; a batch of the server is else 16 MB, of which the documents take many times as much
+# documents; a batch of the server is else 16 MB, of which the documents take many times as much
+_AT_ONCE = 1_000
 
 
 class MongoArchivedFiles:
-    """Records of the files of the archive, one document each, and their readings in the database."""
+    """Records of the files of the archive, one document each, and their readings in the
+    database."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._files = database[ARCHIVED_FILES]
@@ -49,7 +51,8 @@ class MongoArchivedFiles:
     def between(
         self, assets: Sequence[str], start: datetime | None, end: datetime | None
     ) -> list[ArchivedFile]:
-        """Return the files of some assets with readings in start < ts <= end, by asset, month and number."""
+        """Return the files of some assets with readings in start < ts <= end, by asset, month and
+        number."""
         times = _READ if start is None else {**_READ, "last": {"$gt": to_bson(start)}}
         if (
             not assets or self._files.find_one(times, {"_id": True}) is None
@@ -59,7 +62,8 @@ class MongoArchivedFiles:
         return self._find({"asset": {"$in": list(assets)}, **times})
 
     def newest(self, until: datetime | None) -> list[ArchivedFile]:
-        """Return the files of each asset that begin at or before an instant, of its newest month with one, by number."""
+        """Return the files of each asset that begin at or before an instant, of its newest month
+        with one, by number."""
         begun: Document = {} if until is None else {"first": {"$lte": to_bson(until)}}
         pipeline: list[Document] = [
             {"$match": {**_READ, **begun}},
@@ -101,7 +105,8 @@ class MongoArchivedFiles:
         self._files.delete_one(_key(file))
 
     def due_months(self, asset: str, before: datetime, arrived_before: datetime) -> list[str]:
-        """Return the months that end at or before an instant, with readings that arrived before another."""
+        """Return the months that end at or before an instant, with readings that arrived before
+        another."""
         found: list[str] = []
         after: Document = {}
         while (
@@ -128,26 +133,33 @@ class MongoArchivedFiles:
         return iter(found.batch_size(_AT_ONCE))
 
     def delete_readings(self, file: ArchivedFile, instants: Iterable[Sequence[datetime]]) -> int:
-        """Delete the readings at the instants that a file holds, given slice by slice, and no other.
+        """Delete the readings at the instants that a file holds, given slice by slice, and no
+        other.
 
-        So what a slow import with an old arrival writes meanwhile stays. Raises UserError if there are more readings than in it.
+        So what a slow import with an old arrival writes meanwhile stays. Raises UserError if there
+        are more readings than in it.
         """
         within = _within(file.asset, file.month, file.arrived_before)
         if (stored := self._readings.count_documents(within)) > file.rows:
             raise UserError(
-                f"{file.asset} {file.month}: the database has {stored} readings that arrived before "
-                f"{file.arrived_before.isoformat(timespec='seconds')}, its archived file {file.rows}: nothing was deleted; "
-                f"`alerting archive restore {file.asset} --from {file.month} --until {file.month}` merges them"
+                f"{file.asset} {file.month}: the database has {stored} readings that arrived "
+                f"before "
+                f"{file.arrived_before.isoformat(timespec='seconds')}, its archived file "
+                f"{file.rows}: nothing was deleted; "
+                f"`alerting archive restore {file.asset} --from {file.month} --until {file.month}` "
+                f"merges them"
             )
         some = ({**within, "ts": {"$in": list(of_slice)}} for of_slice in instants)
         return sum(self._readings.delete_many(readings).deleted_count for readings in some)
 
     def put_back(self, asset: str, documents: Iterable[Document], now: datetime) -> None:
-        """Store archived readings again, where samples of the same instant that are stored stay. Idempotent.
+        """Store archived readings again, where samples of the same instant that are stored stay.
+        Idempotent.
 
-        They arrive now: first of all those that are stored, so that neither a run of the archive at the same time nor the next
-        retention deletes them. What another process stores meanwhile stays as well: a document is inserted only where there is
-        none, and completed only while it is the one that was read; else it is read again.
+        They arrive now: first of all those that are stored, so that neither a run of the archive at
+        the same time nor the next retention deletes them. What another process stores meanwhile
+        stays as well: a document is inserted only where there is none, and completed only while it
+        is the one that was read; else it is read again.
         """
         given = {document["ts"]: document for document in documents}
         within = {"asset": asset, "ts": {"$gte": min(given), "$lte": max(given)}}
@@ -173,7 +185,8 @@ class MongoArchivedFiles:
             if additions:
                 self._readings.bulk_write(additions, ordered=False)
         raise UserError(
-            f"{asset}: readings change faster than they can be restored; run `alerting archive restore` again"
+            f"{asset}: readings change faster than they can be restored; run `alerting archive "
+            f"restore` again"
         )
 
 
@@ -183,7 +196,8 @@ def archive_path(asset: str, month: str, number: int, token: str) -> str:
 
 
 def parse_archived_file(document: Document) -> ArchivedFile:
-    """Return the record in a document. Raises DocumentRefused if its path is not that of a file of its asset and month."""
+    """Return the record in a document. Raises DocumentRefused if its path is not that of a file of
+    its asset and month."""
     file = from_document(ArchivedFile, document)
     beginning = archive_path(file.asset, file.month, file.number, "").removesuffix(".parquet")
     if re.match(ARCHIVE_PATH, file.path) is None or not file.path.startswith(beginning):

@@ -1,7 +1,8 @@
 """A batch of readings as BSON documents, written one column at a time.
 
-All documents of a batch form one matrix of bytes, one row each, laid out as if every row had every sample and every text were
-as long as the longest of its column; a mask selects the bytes that are written.
+All documents of a batch form one matrix of bytes, one row each, laid out as if every row had every
+sample and every text were as long as the longest of its column; a mask selects the bytes that are
+written.
 """
 
 import os
@@ -34,7 +35,8 @@ Sizes = npt.NDArray[np.int64]
 
 
 def batch_documents(batch: ReadingBatch, arrived_at: datetime) -> list[RawBSONDocument] | None:
-    """Return the documents {_id, asset, ts, v, arrived_at} of a batch without qualities, new ids included.
+    """Return the documents {_id, asset, ts, v, arrived_at} of a batch without qualities, new ids
+    included.
 
     Return None if the matrix would be larger than `LARGEST`, because of a long text.
     """
@@ -73,7 +75,8 @@ def batch_documents(batch: ReadingBatch, arrived_at: datetime) -> list[RawBSONDo
 
 @dataclass(frozen=True)
 class _FieldBytes:
-    """Bytes of one field, one line per row, of which the first `sizes` are written: all of them if that is None."""
+    """Bytes of one field, one line per row, of which the first `sizes` are written: all of them if
+    that is None."""
 
     data: npt.NDArray[np.uint8]
     sizes: Sizes | None = None
@@ -113,7 +116,8 @@ class _Texts:
 
 
 def _new_ids(rows: int) -> npt.NDArray[np.uint8]:
-    """Return new object ids in the format of the drivers: the second, five random bytes per batch, and a counter."""
+    """Return new object ids in the format of the drivers: the second, five random bytes per batch,
+    and a counter."""
     ids = np.empty((rows, 12), np.uint8)
     ids[:, :9] = np.frombuffer(int(time.time()).to_bytes(4, "big") + os.urandom(5), np.uint8)
     ids[:, 9:] = np.arange(rows, dtype=">u4").view(np.uint8).reshape(rows, 4)[:, 1:]

@@ -1,7 +1,8 @@
-"""The newest value of a variable, found through a separate index for variables that are carried forward.
+"""The newest value of a variable, found through a separate index for variables that are carried
+forward.
 
-The index makes the search independent of the number of later readings without the variable. It is made when a model that needs
-it is put into service.
+The index makes the search independent of the number of later readings without the variable. It is
+made when a model that needs it is put into service.
 """
 
 from collections.abc import Iterable, Mapping
@@ -25,7 +26,8 @@ _NO_SUCH_INDEX = 2  # BadValue: the hint names no index
 def newest_readings(
     readings: Collection[Document], asset: Asset, since: Mapping[str, datetime], until: datetime
 ) -> pd.DataFrame:
-    """Return the newest value of each variable in (since, until] within its engineering range, as readings of a history.
+    """Return the newest value of each variable in (since, until] within its engineering range, as
+    readings of a history.
 
     Raises UserError if a stored value is not of its variable's type.
     """
@@ -39,7 +41,8 @@ def newest_readings(
 
 
 def index_newest(readings: Collection[Document], names: Iterable[str]) -> None:
-    """Create the index of each of these variables. Idempotent. One that the server refuses is left out."""
+    """Create the index of each of these variables. Idempotent. One that the server refuses is left
+    out."""
     keys = [("asset", ASCENDING), ("ts", DESCENDING)]
     for name in names:
         try:
@@ -54,7 +57,8 @@ def index_newest(readings: Collection[Document], names: Iterable[str]) -> None:
 def _newest(
     readings: Collection[Document], asset: Asset, name: str, start: datetime, until: datetime
 ) -> Document | None:
-    """Return the newest good reading of a variable; through its index, or, where that is missing, with a slower search."""
+    """Return the newest good reading of a variable; through its index, or, where that is missing,
+    with a slower search."""
     field = f"v.{name}"
     query: Document = {
         "asset": asset.name,

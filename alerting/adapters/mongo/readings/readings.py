@@ -1,4 +1,5 @@
-"""Readings and events from MongoDB: all up to an instant, or only those that matter from another instant on."""
+"""Readings and events from MongoDB: all up to an instant, or only those that matter from another
+instant on."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -52,9 +53,10 @@ class MongoReadings:
     ) -> History:
         """Return readings with start < ts <= end, and the events that start at or before end.
 
-        The columns are the given variables, or all that the asset declares; a variable without a reading is all missing. With
-        `events_since`, of earlier events only the last one of each type, and lasting ones that go on after it. Raises UserError
-        if a stored value is not of its variable's type.
+        The columns are the given variables, or all that the asset declares; a variable without a
+        reading is all missing. With `events_since`, of earlier events only the last one of each
+        type, and lasting ones that go on after it. Raises UserError if a stored value is not of its
+        variable's type.
         """
 
         def read(names: Sequence[str], since: datetime | None) -> tuple[pd.DataFrame, Doubts]:
@@ -90,7 +92,8 @@ class MongoReadings:
         return readings_frame(asset, _documents(cursor), types)
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:
-        """Return readings of many assets up to and including end, by asset: one query for all that begin at the same instant."""
+        """Return readings of many assets up to and including end, by asset: one query for all that
+        begin at the same instant."""
         found: dict[str, ReadingColumns] = {}
         by_start = attrgetter("start")
         for start, group in groupby(sorted(wanted, key=by_start), key=by_start):
@@ -116,7 +119,8 @@ class MongoReadings:
         }
 
     def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
-        """Return the newest value of each variable in (since, until] within its engineering range, as readings of a history.
+        """Return the newest value of each variable in (since, until] within its engineering range,
+        as readings of a history.
 
         Raises UserError if a stored value is not of its variable's type.
         """
@@ -135,7 +139,8 @@ class MongoReadings:
     def newest_readings(
         self, until: datetime | None = None, assets: Collection[str] | None = None
     ) -> dict[str, NewestReading]:
-        """Return instant and arrival of the newest reading of each asset, by name, with one index lookup each.
+        """Return instant and arrival of the newest reading of each asset, by name, with one index
+        lookup each.
 
         An asset with readings after `until` takes one more.
         """
@@ -215,8 +220,8 @@ def load_events(
 ) -> pd.DataFrame:
     """Return the events that start at or before `end`, as a frame.
 
-    With `since`, of the events that start at or before it, only the last one of each type and the lasting ones that go on after
-    it: without a scan of the others.
+    With `since`, of the events that start at or before it, only the last one of each type and the
+    lasting ones that go on after it: without a scan of the others.
     """
     instant = frozenset(type_.name for type_ in event_types if type_.duration == "instant")
     within = {op: at for op, at in (("$gt", since), ("$lte", end)) if at is not None}
@@ -239,7 +244,8 @@ def _require_event(document: Document) -> Document:
 def _earlier(
     events: MongoCollection, asset: str, instant: Collection[str], since: datetime
 ) -> list[Document]:
-    """Return, sorted, the last event of each type at or before an instant, and the lasting ones from before that go on after."""
+    """Return, sorted, the last event of each type at or before an instant, and the lasting ones
+    from before that go on after."""
     last = events.aggregate(
         [
             {"$match": {"asset": asset, "start": {"$lte": since}}},

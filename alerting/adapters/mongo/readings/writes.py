@@ -1,6 +1,7 @@
 """Writes of readings and events in MongoDB: one document per asset and instant, one per event.
 
-A plain collection with a unique index, so that a second import changes nothing; `arrived_at` is when a document last changed.
+A plain collection with a unique index, so that a second import changes nothing; `arrived_at` is
+when a document last changed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -59,7 +60,8 @@ class MongoReadingWrites:
         return found
 
     def _stored(self, by_asset: Mapping[str, set[int]]) -> dict[ReadingKey, ReadingRow]:
-        """Return the samples at these instants of each asset: the index is searched once for every asset and instant."""
+        """Return the samples at these instants of each asset: the index is searched once for every
+        asset and instant."""
         if not by_asset:
             return {}
         instants = set[int]().union(*by_asset.values())
@@ -79,10 +81,11 @@ class MongoReadingWrites:
     def _within(
         self, by_asset: Mapping[str, set[int]], first: int, last: int
     ) -> Mapping[str, set[int]]:
-        """Return those of the wanted instants that are stored, by one look at the index from first to last.
+        """Return those of the wanted instants that are stored, by one look at the index from first
+        to last.
 
-        Assets that report at instants of their own would else be searched at those of all others. If there is too much in
-        between, return all that are wanted.
+        Assets that report at instants of their own would else be searched at those of all others.
+        If there is too much in between, return all that are wanted.
         """
         query = {
             "asset": {"$in": list(by_asset)},
@@ -113,7 +116,8 @@ class MongoReadingWrites:
     def update(
         self, changes: Sequence[tuple[ReadingRow, ReadingRow]], arrived_at: datetime
     ) -> None:
-        """Put samples into rows; those of a row that is archived, also meanwhile, into a new one, which is read with it."""
+        """Put samples into rows; those of a row that is archived, also meanwhile, into a new one,
+        which is read with it."""
         updates = [
             UpdateOne(
                 {"asset": new.asset, "ts": new.ts},

@@ -1,6 +1,8 @@
-"""Backtests in MongoDB, separate from live data: runs, their simulated episodes, and files to resume from.
+"""Backtests in MongoDB, separate from live data: runs, their simulated episodes, and files to
+resume from.
 
-Files are stored in pieces, because a model may be larger than one document. A page is a file of the run itself.
+Files are stored in pieces, because a model may be larger than one document. A page is a file of the
+run itself.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -80,7 +82,8 @@ class MongoBacktests:
         return files[_PAGE].decode() if _PAGE in files else None
 
     def forget(self, id: str) -> None:
-        """Remove a run with its episodes and files; the run first, so that a partly removed run is never resumed."""
+        """Remove a run with its episodes and files; the run first, so that a partly removed run is
+        never resumed."""
         self._runs.delete_one({"_id": id})
         self._episodes.delete_many({"backtest": id})
         self._files.delete_many({"backtest": id})

@@ -24,7 +24,8 @@ _NEWEST_FIRST = [("start", -1), ("end", -1), ("revision", -1)]
 
 
 class MongoReports:
-    """Port `Reports`: one document per revision. Page and metrics are compressed: a page may have 2 MB, a document 16 MB."""
+    """Port `Reports`: one document per revision. Page and metrics are compressed: a page may have 2
+    MB, a document 16 MB."""
 
     def __init__(self, database: MongoDatabase) -> None:
         self._reports = database[REPORTS]
@@ -120,7 +121,8 @@ def _heads(found: Iterable[Document]) -> list[ReportHead]:
 
 
 def _head(document: Document) -> ReportHead:
-    """Return the head of a stored report; one of an earlier version holds a judgement, and its instant under `at`."""
+    """Return the head of a stored report; one of an earlier version holds a judgement, and its
+    instant under `at`."""
     judgement = document.get("metrics", {}).get("judgement", {})
     of_old = {"as_of": document.get("at"), "trust": judgement.get("trust", "cannot_tell")}
     sentence = judgement.get("sentence")

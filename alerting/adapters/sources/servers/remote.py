@@ -1,4 +1,5 @@
-"""Files of a source at an SFTP server or in an object store: fetched one at a time, read from a local copy, moved there."""
+"""Files of a source at an SFTP server or in an object store: fetched one at a time, read from a
+local copy, moved there."""
 
 import hashlib
 import re
@@ -33,14 +34,16 @@ _MAGIC = re.compile(r"[*?\[]")
 
 
 class SourceFiles:
-    """Port `FileDrop`: of local folders, or of the server that the source names, which is connected when its files are listed."""
+    """Port `FileDrop`: of local folders, or of the server that the source names, which is connected
+    when its files are listed."""
 
     def __init__(self, folders: FolderDrop, resolve: Resolve) -> None:
         self._folders, self._resolve = folders, resolve
         self._remote: RemoteDrop | None = None
 
     def found(self, source: FilesSource) -> list[FoundFile]:
-        """Return the files that match, the oldest first. Raises UserError if the server or the folder cannot be reached."""
+        """Return the files that match, the oldest first. Raises UserError if the server or the
+        folder cannot be reached."""
         if self._remote is not None:
             self._remote.close()
             self._remote = None
@@ -63,7 +66,8 @@ class SourceFiles:
 
 
 def open_remote(source: FilesSource, address: str, folders: FolderDrop) -> "RemoteDrop":
-    """Connect the server of an address. Raises UserError, without the address, if it is none or the server refuses."""
+    """Connect the server of an address. Raises UserError, without the address, if it is none or the
+    server refuses."""
     scheme = address.partition(":")[0]
     if scheme in ("sftp", "ssh"):
         try:
@@ -71,12 +75,14 @@ def open_remote(source: FilesSource, address: str, folders: FolderDrop) -> "Remo
         except ModuleNotFoundError as error:
             remedy = "pip install 'alerting[sftp]'"
             raise UserError(
-                f"source {source.name}: the client of SFTP is not installed ({error.name}): {remedy}"
+                f"source {source.name}: the client of SFTP is not installed ({error.name}): "
+                f"{remedy}"
             ) from error
         return RemoteDrop(source.name, open_sftp(source, address), folders, "/", FAULTS)
     if scheme not in SCHEMES:
         raise UserError(
-            f"source {source.name}: its url is no address of a server: write sftp://…, s3://…, gs://… or az://…"
+            f"source {source.name}: its url is no address of a server: write sftp://…, s3://…, "
+            f"gs://… or az://…"
         )
     try:
         system = ArrowFSWrapper(object_store(address), skip_instance_cache=True)
@@ -86,7 +92,8 @@ def open_remote(source: FilesSource, address: str, folders: FolderDrop) -> "Remo
 
 
 class RemoteDrop:
-    """Files at one server. `root`: what absolute paths begin with there. At most one file at a time has a local copy."""
+    """Files at one server. `root`: what absolute paths begin with there. At most one file at a time
+    has a local copy."""
 
     def __init__(
         self,
@@ -114,7 +121,8 @@ class RemoteDrop:
             self._system.close()
 
     def found(self, source: FilesSource) -> list[FoundFile]:
-        """Return the files that match, the oldest first; no links, and none that may still be written."""
+        """Return the files that match, the oldest first; no links, and none that may still be
+        written."""
         self._entries, latest = 0, time.time_ns() - int(source.unchanged_for.total_seconds() * 1e9)
         with self._errors(source.pattern):
             found = [
@@ -125,7 +133,8 @@ class RemoteDrop:
         return sorted(found, key=lambda file: (file.modified, file.path))
 
     def _below(self, folder: str, levels: list[str]) -> Iterator[FoundFile]:
-        """Yield the files below a folder that match the levels of a pattern, of which the last one is that of files."""
+        """Yield the files below a folder that match the levels of a pattern, of which the last one
+        is that of files."""
         level, deeper = levels[0], levels[1:]
         if deeper and not _MAGIC.search(level):
             yield from self._below(f"{folder}/{level}", deeper)
@@ -144,7 +153,8 @@ class RemoteDrop:
         self._entries += len(entries)
         if self._entries > MOST_ENTRIES:
             raise UserError(
-                f"source {self._name}: more than {MOST_ENTRIES} files and folders where the pattern looks, up to {folder}: "
+                f"source {self._name}: more than {MOST_ENTRIES} files and folders where the "
+                f"pattern looks, up to {folder}: "
                 "move stored files away (done), or write a narrower pattern"
             )
         return entries
@@ -163,7 +173,8 @@ class RemoteDrop:
         return self._folders.events(source, replace(file, path=str(self._fetched(file))))
 
     def _fetched(self, file: FoundFile) -> Path:
-        """Return the local copy of a file. Raises UserError if it is too large, takes too long, or changes meanwhile."""
+        """Return the local copy of a file. Raises UserError if it is too large, takes too long, or
+        changes meanwhile."""
         if self._copy is not None and self._copy[0] == file:
             return self._copy[1]
         if self._copy is not None:
@@ -171,7 +182,8 @@ class RemoteDrop:
             self._copy = None
         if file.size > MOST_BYTES:
             raise FileRefused(
-                f"source {self._name}: {file.name} has {file.size} bytes; at most {MOST_BYTES} of a file are read"
+                f"source {self._name}: {file.name} has {file.size} bytes; at most {MOST_BYTES} of "
+                f"a file are read"
             )
         local = Path(self._copies.name) / _local_name(file)
         try:
@@ -194,21 +206,25 @@ class RemoteDrop:
                 size += len(piece)
                 if time.monotonic() > until:
                     raise UserError(
-                        f"source {self._name}: {file.name} takes longer than {_LONGEST_FETCH_S // 60} minutes to read"
+                        f"source {self._name}: {file.name} takes longer than "
+                        f"{_LONGEST_FETCH_S // 60} minutes to read"
                     )
         if size != file.size or not self._is_unchanged(file):
             raise UserError(
-                f"source {self._name}: {file.name} changed while it was read; it is read at the next poll"
+                f"source {self._name}: {file.name} changed while it was read; it is read at the "
+                f"next poll"
             )
 
     def _is_unchanged(self, file: FoundFile) -> bool:
-        """Return whether a file is as it was listed: to the second, because MinIO leaves milliseconds out of the state of one."""
+        """Return whether a file is as it was listed: to the second, because MinIO leaves
+        milliseconds out of the state of one."""
         with self._errors(file.path):
             now = _found(file.path, self._system.info(self._there(file.path)))
         return (now.size, now.modified // _SECOND) == (file.size, file.modified // _SECOND)
 
     def put_away(self, source: FilesSource, file: FoundFile, fault: str | None) -> None:
-        """Move a file, under another name if there is one of its name; a refused one with the reason beside it.
+        """Move a file, under another name if there is one of its name; a refused one with the
+        reason beside it.
 
         A file that was changed since it was found stays, and is read at the next poll.
         """
@@ -221,7 +237,8 @@ class RemoteDrop:
                 self._system.makedirs(there, exist_ok=True)
                 if self._system.is_link(there):
                     raise UserError(
-                        f"source {self._name}: {folder} is a link at the server: name the folder itself"
+                        f"source {self._name}: {folder} is a link at the server: name the folder "
+                        f"itself"
                     )
             target = self._free(f"{there}/", file.path.rpartition("/")[2], fault)
             if fault is not None:

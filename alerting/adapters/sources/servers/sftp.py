@@ -18,7 +18,8 @@ _CONNECT_S, _ANSWER_S = 10, 60
 
 
 class ByteNames(paramiko.SFTPClient):  # type: ignore[misc]
-    """Client for which a name that is no UTF-8 is a name, with its bytes as Python holds them in names of files."""
+    """Client for which a name that is no UTF-8 is a name, with its bytes as Python holds them in
+    names of files."""
 
     def _request(self, *given: Any) -> Any:
         kind, message = super()._request(*given)
@@ -31,7 +32,8 @@ class ByteNames(paramiko.SFTPClient):  # type: ignore[misc]
 
 
 class CheckedSftp(SFTPFileSystem):  # type: ignore[misc]
-    """File system of an open connection. A file is never moved onto another one, and only regular files are files."""
+    """File system of an open connection. A file is never moved onto another one, and only regular
+    files are files."""
 
     cachable = False
 
@@ -77,10 +79,12 @@ class CheckedSftp(SFTPFileSystem):  # type: ignore[misc]
 
 
 def open_sftp(source: FilesSource, address: str) -> CheckedSftp:
-    """Return a connection to `sftp://user:password@host:22`. Raises UserError, without the address, if there can be none.
+    """Return a connection to `sftp://user:password@host:22`. Raises UserError, without the address,
+    if there can be none.
 
-    The host key must be in `known_hosts`, else in ~/.ssh/known_hosts; no key is accepted because it is the first. The login is by
-    password or by the key that the source names, not by an agent or other keys of this machine.
+    The host key must be in `known_hosts`, else in ~/.ssh/known_hosts; no key is accepted because it
+    is the first. The login is by password or by the key that the source names, not by an agent or
+    other keys of this machine.
     """
     try:
         url = urlsplit(address)
@@ -88,7 +92,10 @@ def open_sftp(source: FilesSource, address: str) -> CheckedSftp:
     except ValueError:
         host, port = None, 0
     if not host or not url.username:
-        hint = "write for example sftp://user:password@host, in a password %2F for /, %23 for # and %3F for ?"
+        hint = (
+            "write for example sftp://user:password@host, in a password %2F for /, %23 for # and "
+            "%3F for ?"
+        )
         raise UserError(
             f"source {source.name}: its url is not the address of an SFTP server; {hint}"
         )
@@ -125,11 +132,20 @@ def open_sftp(source: FilesSource, address: str) -> CheckedSftp:
 def _reason(error: Exception, host_keys: Path, host: str, port: int) -> str:
     scan = f"`ssh-keyscan -p {port} {host}`"
     if isinstance(error, paramiko.BadHostKeyException):
-        return f"shows another host key than {host_keys} has: another server answers, or its key was changed; compare with {scan}"
+        return (
+            f"shows another host key than {host_keys} has: another server answers, or its key was "
+            f"changed; compare with {scan}"
+        )
     if isinstance(error, paramiko.AuthenticationException):
         return "refuses the user, or the password or key"
     if isinstance(error, FileNotFoundError | PermissionError):
-        return f"{error.filename} cannot be read: {error.strerror}; host keys come from {scan}, after comparing the fingerprint"
+        return (
+            f"{error.filename} cannot be read: {error.strerror}; host keys come from {scan}, after "
+            f"comparing the fingerprint"
+        )
     if isinstance(error, paramiko.SSHException) and "not found in known_hosts" in str(error):
-        return f"its host key is not in {host_keys}: add what {scan} prints, after comparing the fingerprint"
+        return (
+            f"its host key is not in {host_keys}: add what {scan} prints, after comparing the "
+            f"fingerprint"
+        )
     return f"no connection: {first_line(error)}"

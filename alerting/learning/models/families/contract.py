@@ -1,4 +1,5 @@
-"""The contract of a model family: its parameters, its fit, and the read of its fitted model from files.
+"""The contract of a model family: its parameters, its fit, and the read of its fitted model from
+files.
 
 One module per family, with its instance; `checks.check_family` tests whether it keeps the contract.
 """
@@ -39,16 +40,17 @@ class LabelledRows:
         if positives in (0, len(self.label)):
             kind = "positive" if positives else "negative"
             raise UserError(
-                f"all {len(self.label)} rows to learn from are {kind}; use a longer history with problems in it"
+                f"all {len(self.label)} rows to learn from are {kind}; use a longer history with "
+                f"problems in it"
             )
 
 
 class ModelFamily(ABC):
     """A family of models.
 
-    `defaults`: the proven parameters, the first trial of every search. `alternatives`: changes of the defaults, each best for
-    another kind of data. `fixed`: parameters that trials do not vary. `packages`: the libraries that its fitted models need to
-    score, beside numpy and pandas.
+    `defaults`: the proven parameters, the first trial of every search. `alternatives`: changes of
+    the defaults, each best for another kind of data. `fixed`: parameters that trials do not vary.
+    `packages`: the libraries that its fitted models need to score, beside numpy and pandas.
     """
 
     name: ClassVar[str]
@@ -70,7 +72,8 @@ class ModelFamily(ABC):
         seed: int,
         threads: int = ALL_THREADS,
     ) -> Estimator:
-        """Fit on rows of both classes. The same arguments give the same model on any number of threads."""
+        """Fit on rows of both classes. The same arguments give the same model on any number of
+        threads."""
 
     def fit_with_validation(
         self,
@@ -80,7 +83,8 @@ class ModelFamily(ABC):
         validation: LabelledRows,
         seed: int,
     ) -> tuple[Estimator, Floats]:
-        """Fit, and return the average precision on `validation` after each round; empty for a family without rounds."""
+        """Fit, and return the average precision on `validation` after each round; empty for a
+        family without rounds."""
         del validation
         return self.fit(params, columns, rows, seed), np.empty(0)
 
@@ -92,9 +96,11 @@ class ModelFamily(ABC):
 
     @abstractmethod
     def load(self, files: Mapping[str, bytes], width: int) -> FittedModel:
-        """Read a fitted model for `width` encoded columns from the files that its `files` returned, in the same order.
+        """Read a fitted model for `width` encoded columns from the files that its `files` returned,
+        in the same order.
 
-        Runs no code from them. Raises ModelRefused if a file is damaged, or if the family's library must not read it.
+        Runs no code from them. Raises ModelRefused if a file is damaged, or if the family's library
+        must not read it.
         """
 
     def fitted_bytes(self, model: FittedModel, files: Mapping[str, bytes]) -> Iterable[bytes]:  # noqa: ARG002
@@ -102,7 +108,8 @@ class ModelFamily(ABC):
         return model.fitted_bytes()
 
     def params_for(self, problem: Problem) -> Params:  # noqa: ARG002
-        """Return the parameters that a definition's problem decides, in every trial; `columns` names a set of columns."""
+        """Return the parameters that a definition's problem decides, in every trial; `columns`
+        names a set of columns."""
         return {}
 
     def proven_params(self) -> list[Params]:

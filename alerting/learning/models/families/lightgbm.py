@@ -1,4 +1,5 @@
-"""LightGBM: gradient boosted trees; on a small table the mean of three models that differ by their seeds alone."""
+"""LightGBM: gradient boosted trees; on a small table the mean of three models that differ by their
+seeds alone."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,8 +30,11 @@ PATIENCE = 50
 ROUNDS_UNWATCHED = 100  # of a model whose number of trees no search has chosen
 ROUNDS_FOR_PAIRS = 40  # enough to rank the columns
 AVERAGED = 3
-SEED_STEP = 1_000_003  # between the seeds of the averaged models: far from the adjacent seeds that people choose
-FEW_NEGATIVES = 0.25  # share of the rows without a problem that a tree may see; it sees all others, in a third of the time
+# between the seeds of the averaged models: far from the adjacent seeds that people choose
+SEED_STEP = 1_000_003
+# share of the rows without a problem that a tree may see; it sees all others, in a third of the
+# time
+FEW_NEGATIVES = 0.25
 HISTOGRAMS_MIB = (
     1024  # of all leaves of a tree; without a limit thousands of columns take gigabytes
 )
@@ -39,17 +43,20 @@ MOST_PAIRED = 6  # columns whose products and differences a trial may add
 
 @dataclass(frozen=True)
 class BoosterMean:
-    """The mean of one or several boosters of the same columns: the mean of their margins, contributions and importance."""
+    """The mean of one or several boosters of the same columns: the mean of their margins,
+    contributions and importance."""
 
     boosters: tuple[lightgbm.Booster, ...]
     margin_is_probability: ClassVar[bool] = False
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
-        """Return the log-odds of each row; of the first `rounds` trees of each booster, if given."""
+        """Return the log-odds of each row; of the first `rounds` trees of each booster, if
+        given."""
         return self._mean(encoded, threads_for(encoded), raw_score=True, num_iteration=rounds)
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
-        """Return the Tree SHAP value of each encoded column for the one row, and the expected margin."""
+        """Return the Tree SHAP value of each encoded column for the one row, and the expected
+        margin."""
         found = self._mean(encoded, 1, pred_contrib=True)[0]
         return found[:-1], float(found[-1])
 
@@ -69,7 +76,8 @@ class BoosterMean:
         return {f"model-{i}.txt": text for i, text in enumerate(self.fitted_bytes())}
 
     def bound(self, row: Floats, free: BoolArray) -> TreesBound:
-        """Return lower bounds of the margin over boxes in which only the free columns differ from the row."""
+        """Return lower bounds of the margin over boxes in which only the free columns differ from
+        the row."""
         return TreesBound(self.formula, row, free)
 
     @cached_property
@@ -151,7 +159,8 @@ class LightGbm(ModelFamily):
         validation: LabelledRows,
         seed: int,
     ) -> tuple[Estimator, Floats]:
-        """Fit one booster until the average precision on `validation` (later rows, both classes) stops improving for 50 trees."""
+        """Fit one booster until the average precision on `validation` (later rows, both classes)
+        stops improving for 50 trees."""
         curve: dict[str, dict[str, list[float]]] = {}
         callbacks = [
             lightgbm.record_evaluation(curve),
@@ -185,7 +194,8 @@ class LightGbm(ModelFamily):
         return read_boosters(files, width)
 
     def fitted_bytes(self, model: FittedModel, files: Mapping[str, bytes]) -> Iterable[bytes]:  # noqa: ARG002
-        """Return the files themselves: each is the text of a booster's trees, so another text has another hash."""
+        """Return the files themselves: each is the text of a booster's trees, so another text has
+        another hash."""
         return files.values()
 
     def _estimator(
@@ -206,7 +216,8 @@ def read_boosters(files: Mapping[str, bytes], width: int) -> BoosterMean:
 def informative_pairs(
     params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int, threads: int
 ) -> ColumnPairs:
-    """Return all pairs of the `params["pairs"]` columns with the largest gain in a short default LightGBM."""
+    """Return all pairs of the `params["pairs"]` columns with the largest gain in a short default
+    LightGBM."""
     most = int(params.get("pairs", 0))
     if not most:
         return NO_PAIRS
@@ -216,7 +227,8 @@ def informative_pairs(
 
 
 def trees_text(booster: lightgbm.Booster) -> str:
-    """Return the trees alone: the section of parameters names the number of threads, and scoring does not need it."""
+    """Return the trees alone: the section of parameters names the number of threads, and scoring
+    does not need it."""
     trees, end, _ = str(booster.model_to_string()).partition("end of trees\n")
     return f"{trees}{end}\npandas_categorical:null\n"
 

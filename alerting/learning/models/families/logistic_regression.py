@@ -37,14 +37,16 @@ class Linear:
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
         """Return the log-odds of each row."""
         del rounds
-        # row by row, never a matrix product: the last bits of a product depend on the number of rows scored together
+        # row by row, never a matrix product: the last bits of a product depend on the number of
+        # rows scored together
         return np.asarray(
             (np.ascontiguousarray(encoded) * self.fitted.coef_[0]).sum(axis=1)
             + self.fitted.intercept_[0]
         )
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
-        """Return the weight times distance from the mean of each encoded column for the one row, and the margin at the mean."""
+        """Return the weight times distance from the mean of each encoded column for the one row,
+        and the margin at the mean."""
         return encoded[0] * self.fitted.coef_[0], float(self.fitted.intercept_[0])
 
     def bound(self, row: Floats, free: BoolArray) -> LinearBound:
@@ -74,7 +76,8 @@ class Linear:
 
 
 class Logistic(ModelFamily):
-    """Logistic regression with an L2 penalty: by Newton's method, or by L-BFGS where the columns are thousands."""
+    """Logistic regression with an L2 penalty: by Newton's method, or by L-BFGS where the columns
+    are thousands."""
 
     name = "logistic_regression"
     packages = ("scikit-learn", "skops")

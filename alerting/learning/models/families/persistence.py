@@ -28,8 +28,9 @@ FILE = "persistence.json"
 class LastValue:
     """A fitted persistence: log-odds that rise with the risk of one column's value.
 
-    `column`: its position of `width`. `above`, `below`, `equals`: the limits or the value of the problem. `missing`: the risk of
-    a missing value, the median of the training rows. `expected`: the mean margin of the training rows.
+    `column`: its position of `width`. `above`, `below`, `equals`: the limits or the value of the
+    problem. `missing`: the risk of a missing value, the median of the training rows. `expected`:
+    the mean margin of the training rows.
     """
 
     __pydantic_config__ = STORED
@@ -53,7 +54,8 @@ class LastValue:
         )
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
-        """Return the difference from the expected margin at the one column that counts, and the expected margin."""
+        """Return the difference from the expected margin at the one column that counts, and the
+        expected margin."""
         return np.asarray(
             self.importance() * (self.margin(encoded)[0] - self.expected)
         ), self.expected

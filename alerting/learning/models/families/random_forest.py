@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 MOST_TREES = 10_000
 MOST_THREADS = 64
-MOST_PER_SPLIT = 32  # columns looked at for one split: with more, fits on hundreds of columns take longer and are no better
+# columns looked at for one split: with more, fits on hundreds of columns take longer and are no
+# better
+MOST_PER_SPLIT = 32
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,8 @@ class Forest:
     margin_is_probability: ClassVar[bool] = True
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
-        """Return the mean vote of the trees for each row, bit for bit that of `predict_proba`, whose checks take 5 ms a call."""
+        """Return the mean vote of the trees for each row, bit for bit that of `predict_proba`,
+        whose checks take 5 ms a call."""
         del rounds
         with np.errstate(over="ignore"):
             rows = np.ascontiguousarray(encoded, np.float32)
@@ -43,7 +46,8 @@ class Forest:
         return votes / len(self.fitted.estimators_)
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
-        """Return the Tree SHAP value of each encoded column for the one row, and the expected margin."""
+        """Return the Tree SHAP value of each encoded column for the one row, and the expected
+        margin."""
         found = np.asarray(self._explainer.shap_values(encoded, check_additivity=False), np.float64)
         return found[0, :, 1], float(self._explainer.expected_value[1])
 
@@ -54,7 +58,8 @@ class Forest:
         return shap.TreeExplainer(self.fitted, feature_perturbation="tree_path_dependent")
 
     def bound(self, row: Floats, free: BoolArray) -> TreesBound:
-        """Return lower bounds of the mean vote over boxes in which only the free columns differ from the row."""
+        """Return lower bounds of the mean vote over boxes in which only the free columns differ
+        from the row."""
         return TreesBound(self.formula, row, free)
 
     @cached_property
@@ -140,7 +145,8 @@ class RandomForest(ModelFamily):
             settings["max_features"] = min(max(1, int(share * encoded.shape[1])), MOST_PER_SPLIT)
         forest = RandomForestClassifier(**settings, random_state=seed, n_jobs=threads or -1)
         forest.fit(encoded, label, weight)
-        # one thread from here: several would add up the votes in any order, and the last bits would differ
+        # one thread from here: several would add up the votes in any order, and the last bits would
+        # differ
         return Estimator(self.name, Forest(forest.set_params(n_jobs=1)), columns, encoding)
 
     def load(self, files: Mapping[str, bytes], width: int) -> Forest:
@@ -151,7 +157,8 @@ class RandomForest(ModelFamily):
 
 
 def _trees_of(trees: Sequence[Any]) -> Trees:
-    """Return the nodes of all trees; a tree's leaf adds its share of positive votes over the number of trees."""
+    """Return the nodes of all trees; a tree's leaf adds its share of positive votes over the number
+    of trees."""
     inner = [np.flatnonzero(tree.children_left >= 0) for tree in trees]
     leaves = [np.flatnonzero(tree.children_left < 0) for tree in trees]
     first, first_leaf = np.cumsum([0, *map(len, inner)]), np.cumsum([0, *map(len, leaves)])
@@ -201,7 +208,8 @@ def _check_forest(forest: RandomForestClassifier, width: int) -> None:
 
 
 def _check_tree(tree: Any, features: int) -> None:
-    """Check the raw indices of a tree, which scikit-learn follows without a check: a forged file must not reach outside them."""
+    """Check the raw indices of a tree, which scikit-learn follows without a check: a forged file
+    must not reach outside them."""
     if type(tree) is not DecisionTreeClassifier:
         raise ModelRefused(f"{SKLEARN} holds a {type(tree).__name__} among its trees")
     nodes = tree.tree_

@@ -1,4 +1,5 @@
-"""Model families by name; a family's module, and the library that it needs, is imported when the family is first used."""
+"""Model families by name; a family's module, and the library that it needs, is imported when the
+family is first used."""
 
 from functools import cache
 from importlib import import_module
@@ -16,7 +17,8 @@ from alerting.learning.models.families.contract import ModelFamily
 
 @cache
 def get_family(name: str) -> ModelFamily:
-    """Return a family: the `FAMILY` of the module of its name here, or the object that an installed package names.
+    """Return a family: the `FAMILY` of the module of its name here, or the object that an installed
+    package names.
 
     Raises UserError if there is none, or if that of the package is not a family of this name.
     """
@@ -29,6 +31,7 @@ def get_family(name: str) -> ModelFamily:
     family = entry.load() if entry else None
     if not isinstance(family, ModelFamily) or family.name != name:
         raise UserError(
-            f"{entry.value if entry else name} is not a ModelFamily of the name {name!r}; mend the package that adds it"
+            f"{entry.value if entry else name} is not a ModelFamily of the name {name!r}; mend the "
+            f"package that adds it"
         )
     return family

@@ -22,7 +22,8 @@ def dump_sklearn(fitted: Any) -> bytes:
 
 
 def load_sklearn(files: Mapping[str, bytes], wanted: type, check: Callable[[Any], None]) -> Any:
-    """Read a model of the type `wanted` that passes `check`. Raises ModelRefused for any other file."""
+    """Read a model of the type `wanted` that passes `check`. Raises ModelRefused for any other
+    file."""
     data = files.get(SKLEARN, b"")
     check_archive(data, SKLEARN)
     try:
@@ -37,7 +38,8 @@ def load_sklearn(files: Mapping[str, bytes], wanted: type, check: Callable[[Any]
         ) from error
     if type(loaded) is not wanted:
         raise ModelRefused(
-            f"{SKLEARN} holds a {type(loaded).__name__}, not the {wanted.__name__} that {META} names"
+            f"{SKLEARN} holds a {type(loaded).__name__}, not the {wanted.__name__} that {META} "
+            f"names"
         )
     try:
         check(loaded)

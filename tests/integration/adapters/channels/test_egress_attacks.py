@@ -1,4 +1,5 @@
-"""Ways past the egress rule, and texts that attack who reads them: real sinks on this machine, whole rounds of deliveries."""
+"""Ways past the egress rule, and texts that attack who reads them: real sinks on this machine,
+whole rounds of deliveries."""
 
 import json
 import logging
@@ -267,9 +268,11 @@ def store_raised(platform, channel, minute, **changes):
 
 
 BAD = [
-    "http://0177.0.0.1/x", "http://0x7f.1/x", "http://2130706433/x", "http://127.1/x", "http://[::1]/x", "http://256.1.1.1/x",
+    "http://0177.0.0.1/x", "http://0x7f.1/x", "http://2130706433/x", "http://127.1/x",
+    "http://[::1]/x", "http://256.1.1.1/x",
     "http://\uff11\uff12\uff17.0.0.1/x",
-    "http://a..b/x", "http://[::ffff:7f00:1]/x", "http://localhost/x", "http://xn--/x", f"http://{'a' * 300}/x",
+    "http://a..b/x", "http://[::ffff:7f00:1]/x", "http://localhost/x", "http://xn--/x",
+    f"http://{'a' * 300}/x",
     "http://0/x", "http://a\u202eb.example/x",
 ]  # fmt: skip
 

@@ -96,7 +96,8 @@ def test_a_name_that_is_not_known_is_tried_again():
     assert not failure.value.permanent
 
 
-# --- webhooks ------------------------------------------------------------------------------------------------------------
+# --- webhooks
+# --------------------------------------------------------------------------------------------------
 
 
 def hook(rule, url="https://plant.example:8443/hook"):
@@ -137,7 +138,8 @@ def test_a_webhook_that_leads_inside_sends_nothing():
     assert seen == []
 
 
-# --- libraries of others -------------------------------------------------------------------------------------------------
+# --- libraries of others
+# -------------------------------------------------------------------------------------------------
 
 
 def connect(port):

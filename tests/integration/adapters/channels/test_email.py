@@ -25,7 +25,8 @@ LINKS = (Link("It was right", "https://alerting.plant.example/f/abc.def?x=1&y=2"
 MESSAGE = Message(
     "e1:raised:shift",
     "HIGH: Oven <too> hot\r\nBcc: everyone@plant.example",
-    "HIGH: Oven <too> hot\nWhy: zone 2 is 12 °C above its usual\nWhat-if of the model: lower zone 2",
+    "HIGH: Oven <too> hot\nWhy: zone 2 is 12 °C above its usual\nWhat-if of the model: lower zone "
+    "2",
     {"episode": "e1"},
     LINKS,
 )

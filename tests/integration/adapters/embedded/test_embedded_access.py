@@ -169,7 +169,8 @@ def test_transactions_and_change_streams_work_for_the_user(server):
 
 
 def test_a_new_connection_costs_milliseconds(server):
-    """Commands are short: with the server's own count of hashes each connection would cost several times as much."""
+    """Commands are short: with the server's own count of hashes each connection would cost several
+    times as much."""
     taken = []
     for _ in range(20):
         began = time.perf_counter()
@@ -180,7 +181,8 @@ def test_a_new_connection_costs_milliseconds(server):
 
 
 def test_a_server_that_is_told_to_end_is_waited_for_by_its_successor(tmp_path):
-    """Two starts that meet on a busy machine: the second waits for the folder instead of giving up at once."""
+    """Two starts that meet on a busy machine: the second waits for the folder instead of giving up
+    at once."""
     require_real_server()
     first = EmbeddedMongod(tmp_path, free_port()).start()
     process = psutil.Process(first.pid)

@@ -90,7 +90,8 @@ def test_the_writes_of_our_stores_wait_for_the_journal_of_the_majority_whatever_
 
 def test_it_dies_with_the_process_that_started_it(tmp_path):
     script = (
-        "import sys, time; from pathlib import Path; from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod\n"
+        "import sys, time; from pathlib import Path; from "
+        "alerting.adapters.embedded.embedded_mongod import EmbeddedMongod\n"
         "server = EmbeddedMongod(Path(sys.argv[1]), int(sys.argv[2])).start()\n"
         "print(server.pid, flush=True); time.sleep(600)"
     )
@@ -172,7 +173,8 @@ def test_preparing_at_once_from_several_places_is_no_harm(tmp_path):
 
 
 def test_a_server_whose_keys_are_not_loaded_yet_is_down_for_a_moment(real_server):
-    """A client that was connected before gets this error in the first moments after a restart with access control."""
+    """A client that was connected before gets this error in the first moments after a restart with
+    access control."""
     started = OperationFailure("No keys found for HMAC that is valid for time", 211)
     with (
         pytest.raises(DatabaseDown, match="has just started"),

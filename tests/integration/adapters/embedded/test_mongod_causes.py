@@ -136,8 +136,10 @@ def test_up_says_why_its_database_cannot_start(tmp_path):
 
 def test_a_supervisor_refuses_to_run_where_it_would_kill_processes_of_others(tmp_path):
     code = (
-        "import pathlib, sys; from alerting.local.supervisor import Part, Supervisor; folder = pathlib.Path(sys.argv[1]);"
-        "Supervisor([Part('one', 'one', ('true',), {})], folder, folder, print, print).run({}, lambda: None)"
+        "import pathlib, sys; from alerting.local.supervisor import Part, Supervisor; folder = "
+        "pathlib.Path(sys.argv[1]);"
+        "Supervisor([Part('one', 'one', ('true',), {})], folder, folder, print, print).run({}, "
+        "lambda: None)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)],
@@ -184,7 +186,10 @@ def test_the_end_of_the_log_tells_the_cause(tmp_path, line, words):
 
 
 def test_what_an_earlier_start_said_does_not_count(tmp_path):
-    text = '{"s":"E","attr":"No space left on device"}\n{"s":"I","msg":"***** SERVER RESTARTED *****"}\n{"s":"I","msg":"up"}\n'
+    text = (
+        '{"s":"E","attr":"No space left on device"}\n{"s":"I","msg":"***** SERVER RESTARTED '
+        '*****"}\n{"s":"I","msg":"up"}\n'
+    )
     (tmp_path / LOG).write_text(text)
     assert cause(tmp_path / LOG, tmp_path) is None
     assert cause(tmp_path / "none", tmp_path) is None

@@ -1,4 +1,5 @@
-"""A message that claims more than it inflates to: the embedded database answers nothing of its own memory (CVE-2025-14847)."""
+"""A message that claims more than it inflates to: the embedded database answers nothing of its own
+memory (CVE-2025-14847)."""
 
 import re
 import socket
@@ -21,7 +22,8 @@ CLAIMED = range(100, 8000, 130)
 
 
 def probe(length: int, compressor: int = ZLIB) -> bytes:
-    """A compressed message with a document of a claimed length, of which only the first field is there."""
+    """A compressed message with a document of a claimed length, of which only the first field is
+    there."""
     document = struct.pack("<i", length) + b"\x10a\x00\x01\x00\x00\x00"
     message = struct.pack("<I", 0) + b"\x00" + document
     body = struct.pack("<iiB", OP_MSG, length + 500, compressor) + zlib.compress(message)
@@ -44,7 +46,8 @@ def answer(port: int, message: bytes) -> bytes:
 
 
 def leaked(answers: list[bytes]) -> list[bytes]:
-    """The names of fields that the server reports although no probe has one: they come from its memory."""
+    """The names of fields that the server reports although no probe has one: they come from its
+    memory."""
     texts = [zlib.decompress(one[25:]) for one in answers if one]
     return [
         name

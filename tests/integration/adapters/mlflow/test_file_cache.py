@@ -1,4 +1,5 @@
-"""Files of registered models on disk: downloaded once, compared with their hashes at every load, and never trusted."""
+"""Files of registered models on disk: downloaded once, compared with their hashes at every load,
+and never trusted."""
 
 import json
 import os
@@ -222,7 +223,7 @@ definition = parse_definition(
     {"name": name, "kind": "classifier", "assets": ["oven-1"], "problem": {"event": "jam"}, "horizon": "30m"}
 )
 print(load_model(platform, definition, 1).hash, "mlflow" in sys.modules)
-"""
+"""  # noqa: E501
 
 
 @pytest.mark.slow

@@ -1,4 +1,5 @@
-"""The model registry against a real MLflow: on a database without a server, and behind a server that hands out artifacts."""
+"""The model registry against a real MLflow: on a database without a server, and behind a server
+that hands out artifacts."""
 
 import json
 import os

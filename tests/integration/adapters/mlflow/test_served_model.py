@@ -125,7 +125,7 @@ def test_the_five_figures_that_matter_come_first_on_the_run_and_on_the_version(t
     assert version.description.startswith("share of problems found ")
 
 
-def test_the_training_stores_the_champion_as_onnx_with_the_same_probabilities_and_so_does_the_export(
+def test_training_stores_the_champion_as_onnx_with_the_same_probabilities_and_so_does_the_export(
     trained,
 ):
     onnxruntime = pytest.importorskip("onnxruntime", reason="pip install onnx onnxruntime")

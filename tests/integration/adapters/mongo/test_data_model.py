@@ -1,4 +1,5 @@
-"""The data model page names every collection, key, index, validator and writer of the platform, and no other."""
+"""The data model page names every collection, key, index, validator and writer of the platform, and
+no other."""
 
 import re
 from pathlib import Path

@@ -121,7 +121,8 @@ def examples(platform, stores):
 
 
 def leave(stores, examples, collections):
-    """Write junk past the validators, as a version without them would have; return the names of what an index refuses."""
+    """Write junk past the validators, as a version without them would have; return the names of
+    what an index refuses."""
     refused = []
     for collection in collections:
         for name, document in junk(collection, examples[collection]):

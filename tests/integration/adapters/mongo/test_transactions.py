@@ -1,4 +1,5 @@
-"""Requirements of transactions on a database server: replica set, lifetime, conflicts, unknown results."""
+"""Requirements of transactions on a database server: replica set, lifetime, conflicts, unknown
+results."""
 
 import subprocess
 from contextlib import contextmanager
@@ -63,7 +64,7 @@ def test_a_server_that_is_no_replica_set_is_refused_with_what_to_do(tmp_path):
             prepare_database(Settings(home=tmp_path / "home", mongodb_uri=uri))
 
 
-def test_the_embedded_server_ends_a_transaction_after_ten_seconds_and_a_longer_limit_is_said_at_the_start(
+def test_embedded_server_ends_a_transaction_after_ten_seconds_and_a_longer_limit_is_said_at_start(
     tmp_path,
 ):
     with EmbeddedMongod(tmp_path / "data", free_port()) as server:

@@ -1,4 +1,5 @@
-"""Addresses and certificates of brokers: a fault never shows a part of the address, and a wrong certificate is refused."""
+"""Addresses and certificates of brokers: a fault never shows a part of the address, and a wrong
+certificate is refused."""
 
 import socket
 import ssl
@@ -128,7 +129,8 @@ def greet(listener, context):
 
 
 def certify(folder, name, authority=None):
-    """Write a certificate and its key, signed by that of an authority or by itself; return their paths."""
+    """Write a certificate and its key, signed by that of an authority or by itself; return their
+    paths."""
     import ipaddress
 
     from cryptography import x509

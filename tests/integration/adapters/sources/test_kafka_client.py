@@ -1,4 +1,5 @@
-"""The client of Kafka with a consumer that behaves as the library's: it is not tested against a server."""
+"""The client of Kafka with a consumer that behaves as the library's: it is not tested against a
+server."""
 
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -128,7 +129,8 @@ def test_the_options_are_those_of_the_library():
 
 
 class Topics(Consumer):
-    """Two topics of the source with one partition each, and one of another line, as a consumer without a group sees them."""
+    """Two topics of the source with one partition each, and one of another line, as a consumer
+    without a group sees them."""
 
     def __init__(self, ends):
         super().__init__()

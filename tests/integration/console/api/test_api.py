@@ -1,4 +1,5 @@
-"""The REST API over a platform in memory: who may do what, what is answered, how faults are said."""
+"""The REST API over a platform in memory: who may do what, what is answered, how faults are
+said."""
 
 import math
 from dataclasses import replace

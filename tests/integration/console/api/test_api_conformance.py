@@ -1,6 +1,6 @@
-"""The API against its own description, by schemathesis: what it says is allowed is taken, what it forbids is refused, and every
-answer is one that it describes. Requests are generated from the description, for every operation and every role.
-"""
+"""The API against its own description, by schemathesis: what it says is allowed is taken, what it
+forbids is refused, and every answer is one that it describes. Requests are generated from the
+description, for every operation and every role."""
 
 import base64
 import json
@@ -29,7 +29,9 @@ BY_STATE = {
     "GET /api/v1/kpi": r"must lie before|days are too many|has shifts",
     "POST /api/v1/definitions/{name}/predict": "has no model|has no champion|there is no asset",
     "POST /api/v1/definitions/{name}/predict-jobs": "has no model|has no champion",
-    "POST /api/v1/episodes/{id}/close": "only an alert whose predicted problem has come|no episode is open",
+    "POST /api/v1/episodes/{id}/close": (
+        "only an alert whose predicted problem has come|no episode is open"
+    ),
     "POST /api/v1/episodes/{id}/confirm": "lies after now",
     "POST /api/v1/episodes/{id}/feedback": "lies after now",
     "POST /api/v1/misses": "lies in the future|did raise an alert",
@@ -37,7 +39,8 @@ BY_STATE = {
     "POST /api/v1/events": "Idempotency-Key was used for another body",
     "POST /api/v1/shelves": "is not after now|at most",
 }
-"""What a description cannot say: refusals that follow from the time, from the state, or from two parameters together."""
+"""What a description cannot say: refusals that follow from the time, from the state, or from two
+parameters together."""
 DELIVERIES = (
     "POST /api/v1/readings",
     "POST /api/v1/events",
@@ -133,7 +136,8 @@ def found(report):
 
 
 def is_by_state(operation, check, answer, text):
-    """Return whether a failed check is no failure: of what a description cannot say, and of deliveries row by row."""
+    """Return whether a failed check is no failure: of what a description cannot say, and of
+    deliveries row by row."""
     if check == "positive_data_acceptance" and answer.get("status_code") == 422:
         return re.search(BY_STATE.get(operation, "^$"), json.loads(text)["detail"]) is not None
     return (

@@ -63,7 +63,8 @@ def serving(home, **more):
 
 
 def trickle(port, head, piece, every=0.5, within=40.0):
-    """Send a head, then a piece again and again; returns seconds until the server ended it, and what it said."""
+    """Send a head, then a piece again and again; returns seconds until the server ended it, and
+    what it said."""
     began = time.monotonic()
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.settimeout(every)
@@ -91,7 +92,10 @@ POST = (
     b"POST /api/v1/shelves HTTP/1.1\r\nhost: x\r\nauthorization: Bearer %s\r\n"
     b"content-type: application/json\r\ncontent-length: 5000\r\n\r\n"
 )
-FORM = b"POST /login HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 900\r\n\r\n"
+FORM = (
+    b"POST /login HTTP/1.1\r\nhost: x\r\ncontent-type: "
+    b"application/x-www-form-urlencoded\r\ncontent-length: 900\r\n\r\n"
+)
 
 
 def test_what_trickles_in_is_ended_and_others_are_served_meanwhile(served):
@@ -99,7 +103,8 @@ def test_what_trickles_in_is_ended_and_others_are_served_meanwhile(served):
         "a body": (POST % TOKEN.encode(), b" "),
         "a body that was refused": (POST % b"wrong-token-0123456789", b" "),
         "a form": (
-            b"POST /login HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-www-form-urlencoded\r\ncontent-length: 900\r\n\r\n",
+            b"POST /login HTTP/1.1\r\nhost: x\r\ncontent-type: "
+            b"application/x-www-form-urlencoded\r\ncontent-length: 900\r\n\r\n",
             b"a",
         ),
         "headers": (b"GET / HTTP/1.1\r\nhost: x\r\nx-a: ", b"b"),
@@ -122,9 +127,11 @@ def test_what_trickles_in_is_ended_and_others_are_served_meanwhile(served):
 
 
 def test_an_answer_is_not_kept_for_a_client_that_reads_nothing(served):
-    """Many requests on one connection, none of whose answers is read: the buffers fill, then the connection ends.
+    """Many requests on one connection, none of whose answers is read: the buffers fill, then the
+    connection ends.
 
-    The server waits 30 s from the last byte that the kernel took; the kernel takes some for up to half a minute.
+    The server waits 30 s from the last byte that the kernel took; the kernel takes some for up to
+    half a minute.
     """
     with socket.create_connection(("127.0.0.1", served)) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

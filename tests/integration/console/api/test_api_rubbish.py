@@ -1,7 +1,8 @@
-"""Every parameter and body of the whole API and of every page gets rubbish: each is refused with a sentence, none is a 500.
+"""Every parameter and body of the whole API and of every page gets rubbish: each is refused with a
+sentence, none is a 500.
 
-The walk is made from the API's own description, so that a new operation is walked the day it is written. What is answered is
-compared with what is declared.
+The walk is made from the API's own description, so that a new operation is walked the day it is
+written. What is answered is compared with what is declared.
 """
 
 import json
@@ -30,13 +31,20 @@ from tests.in_memory_platform import HandClock, MemoryModels, in_memory_platform
 
 DIGITS = "9" * 20_000
 TEXTS = [
-    "", " ", "\0", "a\0b", "\u202eabc", "x" * 201, "x" * 20_000, "💥", "../../etc/passwd", "$where", "{'$gt': ''}", "[", "((((((",
+    "", " ", "\0", "a\0b", "\u202eabc", "x" * 201, "x" * 20_000, "💥", "../../etc/passwd", "$where",
+    (
+        "{'$gt': "
+        "''}"
+    ), "[", "((((((",
     "*a" * 90, "a\r\nset-cookie: b", "\x1b[31m", "nan", "-1", "\ufffe", "éa\u0301",
 ]  # fmt: skip
 TIMES = [
-    "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-14:00",
-    "1899-12-31T23:59:59Z", "2200-01-01T00:00:01Z", "1900-01-01T00:00:00Z", "2199-12-31T00:00:00Z", "-62135596800", "253402300799",  # noqa: E501
-    "99999999999999999999", "1e300", "nan", "inf", "2026-02-30T00:00:00Z", "2026-01-01", "yesterday", "", "2026-01-05T00:00:00", DIGITS,  # noqa: E501
+    "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z",
+    "9999-12-31T23:59:59-14:00",
+    "1899-12-31T23:59:59Z", "2200-01-01T00:00:01Z", "1900-01-01T00:00:00Z", "2199-12-31T00:00:00Z",
+    "-62135596800", "253402300799",
+    "99999999999999999999", "1e300", "nan", "inf", "2026-02-30T00:00:00Z", "2026-01-01",
+    "yesterday", "", "2026-01-05T00:00:00", DIGITS,
 ]  # fmt: skip
 NUMBERS = [
     "",
@@ -64,13 +72,18 @@ CURSORS = [
     "x" * 300,
 ]
 JSON_VALUES = [
-    "null", "true", "-1", "0", "1e308", "1e999", "NaN", "-Infinity", "9" * 5000, '""', '" "', '"\\ud800"', '"\\u0000"', '"\\u202e"',  # noqa: E501
-    "[]", "{}", '[["x"]]', '{"$gt": ""}', "[" * 900 + "]" * 900, '"' + "x" * 3000 + '"', '"99999999999999d"', '"' + "9" * 48 + 'w"',  # noqa: E501
-    '"99999999d"', '"-1h"', '"0001-01-01T00:00:00Z"', '"9999-12-31T23:59:59Z"', '"0001-01-01T00:00:00+14:00"', '"2199-12-31T00:00:00Z"',  # noqa: E501
+    "null", "true", "-1", "0", "1e308", "1e999", "NaN", "-Infinity", "9" * 5000, '""', '" "',
+    '"\\ud800"', '"\\u0000"', '"\\u202e"',
+    "[]", "{}", '[["x"]]', '{"$gt": ""}', "[" * 900 + "]" * 900, '"' + "x" * 3000 + '"',
+    '"99999999999999d"', '"' + "9" * 48 + 'w"',
+    '"99999999d"', '"-1h"', '"0001-01-01T00:00:00Z"', '"9999-12-31T23:59:59Z"',
+    '"0001-01-01T00:00:00+14:00"', '"2199-12-31T00:00:00Z"',
 ]  # fmt: skip
 BODIES = [
-    "", "{", "[]", "null", "NaN", "{}", "[" * 30_000, "[" * 30_000 + "]" * 30_000, '{"a":' * 10_000 + "1" + "}" * 10_000, "9" * 60_000,  # noqa: E501
-    '{"\\ud800": 1}', '{"' + "x" * 50_000 + '": 1}', "{" + ",".join(f'"k{i}": 1' for i in range(5000)) + "}", '"\\ud800"', "\ufeff{}",  # noqa: E501
+    "", "{", "[]", "null", "NaN", "{}", "[" * 30_000, "[" * 30_000 + "]" * 30_000,
+    '{"a":' * 10_000 + "1" + "}" * 10_000, "9" * 60_000,
+    '{"\\ud800": 1}', '{"' + "x" * 50_000 + '": 1}',
+    "{" + ",".join(f'"k{i}": 1' for i in range(5000)) + "}", '"\\ud800"', "\ufeff{}",
     '{"verdict": "unsure", "verdict": 1}',
 ]  # fmt: skip
 
@@ -98,7 +111,8 @@ def platform(request):
 
 @pytest.fixture
 def client(platform, tmp_path):
-    """A client in one event loop: a client outside of a `with` starts one for each of many thousand requests."""
+    """A client in one event loop: a client outside of a `with` starts one for each of many thousand
+    requests."""
     app = create_app(platform, TOKENS, predict_jobs=PredictJobs(tmp_path / "predictions"))
     with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as sending:
         yield sending
@@ -256,9 +270,12 @@ def test_a_body_of_another_kind_is_refused(client, kind):
 
 
 HEADERS = [
-    {"authorization": b"Bearer \xff\xfe"}, {"authorization": b"Bearer " + b"x" * 20_000}, {"authorization": b"Bearer"},
-    {"cookie": b"alerting_session=\xff.\xff.\xff"}, {"cookie": b"alerting_session=" + b"9" * 5000 + b".a.b"}, {"cookie": b";;;==="},  # noqa: E501
-    {"cookie": b"alerting_session=..."}, {"content-length": b"9" * 5000}, {"content-length": "٣".encode()}, {"content-length": b"-1"},  # noqa: E501
+    {"authorization": b"Bearer \xff\xfe"}, {"authorization": b"Bearer " + b"x" * 20_000},
+    {"authorization": b"Bearer"},
+    {"cookie": b"alerting_session=\xff.\xff.\xff"},
+    {"cookie": b"alerting_session=" + b"9" * 5000 + b".a.b"}, {"cookie": b";;;==="},
+    {"cookie": b"alerting_session=..."}, {"content-length": b"9" * 5000},
+    {"content-length": "٣".encode()}, {"content-length": b"-1"},
     {"host": b"\xff"}, {"accept": b"\xff" * 1000}, {"x-y": b"z" * 40_000},
 ]  # fmt: skip
 
@@ -268,7 +285,8 @@ HEADERS = [
     "path", ["/api/v1/episodes", "/api/v1/shelves", "/", "/login", "/f/x", "/api/v1/health"]
 )
 def test_rubbish_in_headers_is_refused(method, path):
-    """An hour passes between two requests, so that none is refused for the wrong tokens of those before."""
+    """An hour passes between two requests, so that none is refused for the wrong tokens of those
+    before."""
     clock, wrong = HandClock(at(0)), []
     app = create_app(in_memory_platform(), TOKENS, now=clock.now)
     with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as client:
@@ -291,7 +309,8 @@ def fields_of(dependant):
 
 
 def test_rubbish_in_every_field_of_every_page_is_refused(client):
-    """Forms are sent from a session with their own csrf text, so that they get as far as they can."""
+    """Forms are sent from a session with their own csrf text, so that they get as far as they
+    can."""
     client.post("/login", data={"token": ADMIN_TOKEN})
     csrf = re.search(r'name="csrf" value="([0-9a-f]+)"', client.get("/").text)[1]
     wrong, sent = [], 0

@@ -1,4 +1,5 @@
-"""The server as it is started: on this machine only, with tokens or not at all, and stopped by a signal."""
+"""The server as it is started: on this machine only, with tokens or not at all, and stopped by a
+signal."""
 
 import json
 import os

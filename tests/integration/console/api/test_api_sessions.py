@@ -1,4 +1,5 @@
-"""Ways in and out as an attacker tries them: copied cookies, guessed tokens, borrowed addresses, one link used many times."""
+"""Ways in and out as an attacker tries them: copied cookies, guessed tokens, borrowed addresses,
+one link used many times."""
 
 import re
 import threading

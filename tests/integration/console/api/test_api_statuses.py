@@ -1,4 +1,5 @@
-"""The statuses that the API declares, compared with those that it answers, operation by operation."""
+"""The statuses that the API declares, compared with those that it answers, operation by
+operation."""
 
 import json
 from dataclasses import replace

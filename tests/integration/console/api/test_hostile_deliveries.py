@@ -1,4 +1,5 @@
-"""Whatever a program sends as a delivery is stored or refused with a problem: never an error of the server."""
+"""Whatever a program sends as a delivery is stored or refused with a problem: never an error of the
+server."""
 
 import gzip
 import json
@@ -82,7 +83,8 @@ def test_a_hostile_row_is_refused_by_its_number_and_the_row_beside_it_is_stored(
     ("row", "reason"),
     [
         (
-            '{"ts": "2026-01-05T12:00:00Z", "ts": "2026-01-06T12:00:00Z", "asset": "oven-1", "t": 1}',
+            '{"ts": "2026-01-05T12:00:00Z", "ts": "2026-01-06T12:00:00Z", "asset": "oven-1", "t": '
+            "1}",
             "'ts' occurs twice in one object",
         ),
         (

@@ -1,4 +1,5 @@
-"""Predict jobs with readings in an object store: only below what the operator allows, bounded, fetched whole or not at all."""
+"""Predict jobs with readings in an object store: only below what the operator allows, bounded,
+fetched whole or not at all."""
 
 import hashlib
 import os
@@ -33,7 +34,7 @@ from alerting.console.app import create_app
 from alerting.definitions.faults import Unreachable, UserError
 from alerting.ports import silent
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, expect_problem
-from tests.helpers.file_servers import create_bucket, s3_server  # noqa: F401 - a fixture
+from tests.helpers.file_servers import create_bucket
 
 PATH = "/api/v1/definitions/too-moist/predict-jobs"
 PARQUET = b"PAR1 a table of readings PAR1"
@@ -47,7 +48,7 @@ def environ_of(port):
 
 
 @pytest.fixture(scope="module")
-def store(s3_server, tmp_path_factory):  # noqa: F811
+def store(s3_server, tmp_path_factory):
     create_bucket(s3_server, "plant-lab")
     put = S3Objects(environ_of(s3_server))
     file = tmp_path_factory.mktemp("store") / "file"
@@ -89,7 +90,8 @@ def order(client, address=ADDRESS, headers=ADMIN, **more):
 
 @pytest.fixture
 def work(jobs, addresses, tmp_path, monkeypatch):
-    """Return the worker in this process: the outcome of a job whose file is scored with nothing but its size."""
+    """Return the worker in this process: the outcome of a job whose file is scored with nothing but
+    its size."""
     monkeypatch.setenv("ALERTING_HOME", str(tmp_path))
     for name, value in addresses.environ.items():
         monkeypatch.setenv(name, value)
@@ -387,7 +389,8 @@ def test_requests_are_signed_as_botocore_signs_them(parts, token, monkeypatch):
 def test_credentials_are_those_of_the_environment_or_of_a_mounted_private_file(tmp_path):
     file = tmp_path / "credentials"
     file.write_text(
-        "[default]\naws_access_key_id = a\naws_secret_access_key = b%c\n[lab]\naws_access_key_id = d\n"
+        "[default]\naws_access_key_id = a\naws_secret_access_key = b%c\n[lab]\naws_access_key_id = "
+        "d\n"
     )
     environ = {"AWS_SHARED_CREDENTIALS_FILE": str(file)}
     file.chmod(0o644)

@@ -166,7 +166,10 @@ def test_bodies_and_the_number_of_questions_at_once_are_bounded(client, platform
 
 
 def test_the_console_loads_libraries_of_models_at_the_first_prediction_only():
-    code = "import sys, alerting.console.serve; print([m for m in ('lightgbm', 'sklearn', 'shap', 'numba') if m in sys.modules])"
+    code = (
+        "import sys, alerting.console.serve; print([m for m in ('lightgbm', 'sklearn', 'shap', "
+        "'numba') if m in sys.modules])"
+    )
     assert (
         subprocess.run(
             [sys.executable, "-c", code], check=True, capture_output=True, text=True

@@ -1,4 +1,5 @@
-"""Predict jobs: received whole or not at all, worked at one by one, cancelled, begun again after a restart, bounded."""
+"""Predict jobs: received whole or not at all, worked at one by one, cancelled, begun again after a
+restart, bounded."""
 
 import sys
 import time
@@ -132,7 +133,7 @@ folder = pathlib.Path(sys.argv[-1])
 DONE = """
 (folder / "part").write_text(json.dumps({"at": "2026-01-05T00:00:00+00:00", "fault": None, "result": {}}))
 (folder / "part").rename(folder / "outcome.json")
-"""
+"""  # noqa: E501
 
 
 def worker(jobs, then, longest_s=60.0):
@@ -203,7 +204,10 @@ def test_a_worker_that_crashes_or_takes_too_long_fails_its_job_with_the_reason(j
 
 def test_an_outage_of_the_database_fails_no_job_however_long_it_lasts(jobs, working):
     job = submit(jobs)
-    fail = 'file = folder / "tries"; file.open("a").write("x")\nif file.stat().st_size < 6: sys.exit(69)'
+    fail = (
+        'file = folder / "tries"; file.open("a").write("x")\nif file.stat().st_size < 6: '
+        "sys.exit(69)"
+    )
     working(worker(jobs, f"{fail}\n{DONE}"))
     assert until(lambda: jobs.get(job).state in ("done", "failed"))
     assert jobs.get(job).state == "done"

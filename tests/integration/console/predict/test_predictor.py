@@ -1,4 +1,5 @@
-"""Loads of models by the console: a model that hangs in its load, or cannot be read, delays no other prediction."""
+"""Loads of models by the console: a model that hangs in its load, or cannot be read, delays no
+other prediction."""
 
 import asyncio
 from threading import Event

@@ -39,7 +39,8 @@ def hot_line(every=1, **changes):
 
 
 def risky_line(temperature, moisture=None):
-    """An open episode of a model on a line with these temperatures, one each minute up to its raise and for an hour after."""
+    """An open episode of a model on a line with these temperatures, one each minute up to its raise
+    and for an hour after."""
     platform = in_memory_platform()
     platform.assets.put([oven()])
     apply(platform, [too_moist()], "engineer", at(0), "test")
@@ -66,9 +67,9 @@ def test_a_message_draws_the_hour_before_its_raise_and_says_it_in_words():
     picture = mail.messages[0].draw()
     assert matplotlib.image.imread(io.BytesIO(picture.png)).shape[:2] == (320, 640)
     assert len(picture.png) < 60_000
-    assert (
-        picture.description
-        == "Zone 2 temperature 205 to 236 °C, last 235 °C, limit 215 °C; from 5 Jan 08:01 to 5 Jan 10:00"
+    assert picture.description == (
+        "Zone 2 temperature 205 to 236 °C, last 235 °C, limit 215 °C; from 5 Jan 08:01 to 5 "
+        "Jan 10:00"
     )
 
 
@@ -123,7 +124,7 @@ def test_what_is_no_number_is_not_drawn(value):
     assert draw_episode(platform, one, at(600)) is None
 
 
-def test_of_a_risk_its_scores_with_the_threshold_and_the_variable_of_the_problem_with_its_limit_are_drawn():
+def test_of_a_risk_its_scores_with_threshold_and_variable_of_the_problem_with_its_limit_are_drawn():
     platform, risky = risky_line(lambda m: 210.0, lambda m: 3.0 + m / 100)
     rows = [
         Score(risky.raised_at + timedelta(minutes=m), 0.3 + 0.01 * m, 0.31, risky.model_version)
@@ -163,7 +164,7 @@ def test_a_spike_of_one_reading_among_many_is_drawn():
     assert panel.values.max() == 300.0
 
 
-def test_the_chart_of_a_prediction_that_comes_true_goes_on_with_its_problem_and_marks_when_it_came():
+def test_chart_of_a_prediction_that_comes_true_goes_on_with_its_problem_and_marks_when_it_came():
     platform, risky = risky_line(lambda _: 205.0, lambda minute: 5.0 if minute >= 130 else 4.0)
     raised = risky.raised_at
     came = raised + timedelta(minutes=15)

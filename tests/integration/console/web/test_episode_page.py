@@ -1,4 +1,5 @@
-"""The page of an episode and the list, as an operator meets them: the drawing, the sentences, the answer, what ended unseen."""
+"""The page of an episode and the list, as an operator meets them: the drawing, the sentences, the
+answer, what ended unseen."""
 
 import re
 from dataclasses import replace
@@ -65,7 +66,8 @@ def test_the_page_draws_the_variable_with_its_limit_the_raise_and_now():
     assert re.search(r'<path class="line" d="M[\d. HV-]+"', page)
     drawing = re.search(r'<figure class="chart" id.*?</figure>', page, re.DOTALL)[0]
     assert re.search(
-        r'aria-label="Zone 2 temperature 205 to 236 °C, last 235 °C, limit 215 °C; from 5 Jan 08:01',
+        r'aria-label="Zone 2 temperature 205 to 236 °C, last 235 °C, limit 215 °C; from 5 Jan '
+        r"08:01",
         drawing,
     )
     for words in ("limit 215 °C", "raised 09:00", "now 10:00"):
@@ -97,7 +99,7 @@ def test_an_episode_that_is_over_is_drawn_with_its_end():
     assert "now 11:39" not in words
 
 
-def test_for_a_model_the_risk_with_its_threshold_the_window_and_the_problem_with_its_limit_are_drawn(
+def test_for_a_model_risk_with_its_threshold_the_window_and_the_problem_with_its_limit_are_drawn(
     platform, browser
 ):
     one = risky(platform)
@@ -168,9 +170,9 @@ def test_a_model_says_what_it_expects_in_words_of_the_plant(monkeypatch):
         since - timedelta(hours=4) : since + timedelta(hours=12)
     ]
     rows = [
-        ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})
+        ReadingRow("oven-1", ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124
         for ts, row in frame.iterrows()
-    ]  # noqa: PLR0124
+    ]
     add_readings(platform, rows, since)
     platform.clock.instant = since + timedelta(hours=12)
     evaluate(platform, None, platform.clock.instant)
@@ -188,7 +190,10 @@ def test_a_model_says_what_it_expects_in_words_of_the_plant(monkeypatch):
 
 def test_programs_get_the_same_sentence_as_people():
     platform = hot_now(mail := Mailbox("mail"), guidance={"action": "Open the damper."})
-    said = "MEDIUM: Oven too hot on oven-1: Zone 2 temperature is 231 °C, above 215 °C. Open the damper."
+    said = (
+        "MEDIUM: Oven too hot on oven-1: Zone 2 temperature is 231 °C, above 215 °C. Open the "
+        "damper."
+    )
     [item] = browser_of(platform).get("/api/v1/episodes").json()["items"]
     assert item["message"] == said
     assert mail.messages[0].payload["message"] == said
@@ -526,6 +531,8 @@ def test_a_digest_tells_its_alerts_in_the_order_of_time_in_times_of_the_plant():
     tick(platform, 110)
     [digest] = mail.messages
     assert digest.text.splitlines()[1:] == [
-        "MEDIUM: Oven too hot on oven-1, today 01:10 to 01:12 (2 min): Zone 2 temperature is 230 °C, above 215 °C.",
-        "MEDIUM: Oven too hot on oven-1, today 01:40 to 01:42 (2 min): Zone 2 temperature is 230 °C, above 215 °C.",
+        "MEDIUM: Oven too hot on oven-1, today 01:10 to 01:12 (2 min): Zone 2 temperature is 230 "
+        "°C, above 215 °C.",
+        "MEDIUM: Oven too hot on oven-1, today 01:40 to 01:42 (2 min): Zone 2 temperature is 230 "
+        "°C, above 215 °C.",
     ]

@@ -1,4 +1,5 @@
-"""The first page of a platform without alarms: what is watched, trained, evaluated to when, and what comes next."""
+"""The first page of a platform without alarms: what is watched, trained, evaluated to when, and
+what comes next."""
 
 import html
 import re

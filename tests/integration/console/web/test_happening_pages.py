@@ -1,4 +1,5 @@
-"""An alert that is happening, on the pages and by the API: closed by hand, and next to one with the opposite advice."""
+"""An alert that is happening, on the pages and by the API: closed by hand, and next to one with the
+opposite advice."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -18,7 +19,8 @@ CLOSE = "Close: it is over"
 
 
 def happening(platform, silent=True):
-    """An alert whose problem came at 09:05; at 10:00 its sensor has been silent for a long time, or has not."""
+    """An alert whose problem came at 09:05; at 10:00 its sensor has been silent for a long time, or
+    has not."""
     come = Transition(
         "happening",
         at(545),
@@ -136,8 +138,14 @@ def test_opposite_advice_of_open_alerts_of_one_asset_stands_on_list_page_and_mes
     slower, faster = advising(1, 2.0, 1.5), advising(2, 2.0, 2.5, title="Too dark")
     for one in (slower, faster):
         platform.episodes.insert(one)
-    said = "Opposite advice: this alert says lower belt, “Too dark” says raise it. Decide which matters more."
-    other = "Opposite advice: this alert says raise belt, “Too moist” says lower it. Decide which matters more."
+    said = (
+        "Opposite advice: this alert says lower belt, “Too dark” says raise it. Decide which "
+        "matters more."
+    )
+    other = (
+        "Opposite advice: this alert says raise belt, “Too moist” says lower it. Decide which "
+        "matters more."
+    )
     log_in(browser)
     assert said in browser.get("/").text
     assert other in browser.get("/").text

@@ -1,4 +1,5 @@
-"""The language of pages and messages: the choice of a person, the browser's, the plant's, and that of a route."""
+"""The language of pages and messages: the choice of a person, the browser's, the plant's, and that
+of a route."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,5 @@
-"""The page of the models of a definition: the facts of `alerting models`, what waits, what trains, and what was learned."""
+"""The page of the models of a definition: the facts of `alerting models`, what waits, what trains,
+and what was learned."""
 
 import re
 from dataclasses import replace

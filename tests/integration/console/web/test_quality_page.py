@@ -1,4 +1,5 @@
-"""The page on alarm quality, its figures for programs, and what the pages say of suppression by design."""
+"""The page on alarm quality, its figures for programs, and what the pages say of suppression by
+design."""
 
 import re
 from dataclasses import replace
@@ -30,7 +31,8 @@ def client(platform):
 
 @pytest.fixture
 def plant():
-    """Thirty days of one alarm an hour at the ovens, a burst of fourteen, and one that chattered."""
+    """Thirty days of one alarm an hour at the ovens, a burst of fourteen, and one that
+    chattered."""
     platform = in_memory_platform(Mailbox("mail"))
     line = Asset(name="line-1", position="baker")
     ovens = [

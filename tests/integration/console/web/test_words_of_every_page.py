@@ -94,7 +94,8 @@ def sentences_of_others(code):
 
 
 def _without_other_languages(page, code):
-    """Return a page without what it marks as another language: texts of engineers, and names of languages."""
+    """Return a page without what it marks as another language: texts of engineers, and names of
+    languages."""
     return re.sub(rf'<(\w+)[^>]*\blang="(?!{code})\w+"[^>]*>.*?</\1>', "", page, flags=re.S)
 
 

@@ -1,4 +1,5 @@
-"""One detector over several recipes: each row is compared with normal operation of its own recipe."""
+"""One detector over several recipes: each row is compared with normal operation of its own
+recipe."""
 
 from dataclasses import replace
 from functools import cache
@@ -49,7 +50,8 @@ NOISE = np.random.default_rng(1).normal(0, 0.5, (LEARNED + 2000, 2))
 
 
 def line(minutes, recipes="ABCD", more_heat_from=10**6, more=4.0, turn=120):
-    """Return recipe, heat and force of each minute, recipes by turns; from some minute on the heat is `more`."""
+    """Return recipe, heat and force of each minute, recipes by turns; from some minute on the heat
+    is `more`."""
     found = []
     for minute in minutes:
         recipe = recipes[minute // turn % len(recipes)]
@@ -113,7 +115,8 @@ def test_a_recipe_with_too_little_normal_time_or_never_seen_is_compared_with_all
     assert all(float.fromhex(score) < 1 for _, score in scores[-50:])
     far = scored(DEFINITION, line(range(1, 60), recipe, 30, 90), [59])
     assert [evidence.evaluation.reason.split(" (")[-1] for evidence in far[2].values()] == [
-        f"recipe {recipe}: no or too little normal operation of its own, compared with all normal operation together)"
+        f"recipe {recipe}: no or too little normal operation of its own, compared with all normal "
+        f"operation together)"
     ]
 
 

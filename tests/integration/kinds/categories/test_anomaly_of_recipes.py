@@ -1,4 +1,5 @@
-"""An anomaly by recipe on a line: trained, put in service, evaluated, explained, and the same in its past."""
+"""An anomaly by recipe on a line: trained, put in service, evaluated, explained, and the same in
+its past."""
 
 import numpy as np
 import pytest
@@ -36,7 +37,8 @@ def oven():
 
 
 def rows():
-    """Return rye and wheat by turns of eight hours, oat on the last day; heat is 6 too high for a while of one turn of wheat."""
+    """Return rye and wheat by turns of eight hours, oat on the last day; heat is 6 too high for a
+    while of one turn of wheat."""
     random, found = np.random.default_rng(2), []
     for minute in range(0, END, 10):
         recipe = "oat" if minute >= NEW else ("rye", "wheat")[minute // (8 * HOUR) % 2]
@@ -85,7 +87,10 @@ def test_why_names_the_recipe_the_change_and_the_fallback(platform):
     assert (usual.verdict, changing.verdict, new.verdict) == ("normal", "unknown", "normal")
     assert "normal operation of recipe wheat" in map(str, usual.facts)
     assert changing.answer == "cannot tell: the recipe changed within the last 40m"
-    said = "recipe oat: no or too little normal operation of its own, compared with all normal operation together"
+    said = (
+        "recipe oat: no or too little normal operation of its own, compared with all normal "
+        "operation together"
+    )
     assert said in map(str, new.facts)
 
 

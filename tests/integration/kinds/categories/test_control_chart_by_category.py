@@ -1,4 +1,5 @@
-"""One control chart over several recipes: each reading by its distance from the level of its own recipe."""
+"""One control chart over several recipes: each reading by its distance from the level of its own
+recipe."""
 
 from datetime import timedelta
 
@@ -42,7 +43,8 @@ NOISE = np.random.default_rng(1).normal(0, 0.5, 2000)
 
 
 def line(minutes, shift_from=10_000, recipes="AB"):
-    """Return recipe and force of each minute: recipe A at 10, B at 40, by turns of an hour; from some minute on 2 more."""
+    """Return recipe and force of each minute: recipe A at 10, B at 40, by turns of an hour; from
+    some minute on 2 more."""
     found = []
     for minute in minutes:
         recipe = recipes[minute // 60 % len(recipes)]

@@ -1,4 +1,5 @@
-"""Learned limits of a threshold: estimated by a training, in force from then on, left out times, later versions, backtest."""
+"""Learned limits of a threshold: estimated by a training, in force from then on, left out times,
+later versions, backtest."""
 
 import json
 from dataclasses import replace
@@ -167,7 +168,8 @@ PRESS = Asset(name="press-1", variables={"force": Variable(), "recipe": Variable
 
 
 def compared(history, limits, by=()):
-    """Return the comparison of new limits with those in service by group, which were learned up to minute 0."""
+    """Return the comparison of new limits with those in service by group, which were learned up to
+    minute 0."""
     learned = {"learned": {"quantile": 0.99, "by": list(by)}}
     definition = parse_definition(
         {
@@ -188,7 +190,7 @@ def compared(history, limits, by=()):
 
 
 @pytest.mark.parametrize(("beyond", "by_person"), [(20, True), (3, True), (2, False)])
-def test_a_level_that_moved_waits_for_a_person_also_where_new_readings_are_fewer_than_the_quantile_needs(
+def test_level_that_moved_waits_for_person_also_where_new_readings_are_fewer_than_quantile_needs(
     beyond, by_person
 ):
     rare = history(
@@ -328,7 +330,7 @@ def test_a_backtest_takes_limits_that_wait_for_a_person_as_approved_and_says_so(
     assert "Promotions that need approval were taken as approved at once." in found.page
 
 
-def test_the_segments_of_a_backtest_count_every_episode_once_also_those_that_the_latency_keeps_back():
+def test_segments_of_a_backtest_count_every_episode_once_also_those_that_the_latency_keeps_back():
     platform = replace(
         running(days=4, extra=[(3 * DAY - 31, {"force": 50})], state="draft"),
         latency=timedelta(hours=1),

@@ -1,4 +1,5 @@
-"""Live in any chunks gives what one batch gives, for any readings, recipes and hours, and for conditions of several variables."""
+"""Live in any chunks gives what one batch gives, for any readings, recipes and hours, and for
+conditions of several variables."""
 
 from datetime import timedelta
 

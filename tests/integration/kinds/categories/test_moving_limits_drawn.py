@@ -1,4 +1,5 @@
-"""Learned limits on charts: as they were in force, by recipe and version, with a gap where there was none."""
+"""Learned limits on charts: as they were in force, by recipe and version, with a gap where there
+was none."""
 
 from datetime import timedelta
 
@@ -24,7 +25,8 @@ INSTANT = timedelta(milliseconds=1)
 
 @pytest.fixture(scope="module")
 def line():
-    """A platform and an episode: the force leaves the limit of recipe A, before the next recipe with a higher one begins."""
+    """A platform and an episode: the force leaves the limit of recipe A, before the next recipe
+    with a higher one begins."""
     extra = [
         (A_BEGINS, {"force": 10.0, "recipe": "A"}),
         *((2 * DAY + m, {"force": 11.5}) for m in range(4, 30, 2)),

@@ -1,4 +1,5 @@
-"""A control chart from five lines: trained, put in service, evaluated, explained, drawn, backtested and reported."""
+"""A control chart from five lines: trained, put in service, evaluated, explained, drawn, backtested
+and reported."""
 
 import pytest
 
@@ -132,7 +133,10 @@ def test_a_run_length_that_the_rules_together_cannot_have_is_refused_with_the_lo
     rules = ["nelson_1", "nelson_3", "nelson_4", "nelson_7"]
     with pytest.raises(
         UserError,
-        match=r"alone signal after [12]\d\d points on average, so an average_run_length of 400 is impossible",
+        match=(
+            r"alone signal after [12]\d\d points on average, so an average_run_length of 400 is "
+            r"impossible"
+        ),
     ):
         trained_platform(
             DOCUMENT | {"chart": "shewhart", "rules": rules, "average_run_length": 400}

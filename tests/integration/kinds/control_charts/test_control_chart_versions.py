@@ -1,4 +1,5 @@
-"""A new version of a control chart: what it begins with, what it leaves out, and what one moved asset means for the others."""
+"""A new version of a control chart: what it begins with, what it leaves out, and what one moved
+asset means for the others."""
 
 from dataclasses import replace
 

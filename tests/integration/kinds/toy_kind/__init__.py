@@ -1,1 +1,2 @@
-"""A kind of alert in one folder outside of the package: two variables that should be equal drift apart."""
+"""A kind of alert in one folder outside of the package: two variables that should be equal drift
+apart."""

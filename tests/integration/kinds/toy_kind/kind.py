@@ -37,7 +37,10 @@ class SpreadKind:
         )
 
     def explain(self, definition, asset, step, at_raise, history):
-        reason = f"{definition.one} and {definition.other} differ by {at_raise.value:g}, at most {definition.most:g}"
+        reason = (
+            f"{definition.one} and {definition.other} differ by {at_raise.value:g}, at most "
+            f"{definition.most:g}"
+        )
         return Evidence(Evaluation(step.at, "triggered", reason, at_raise.value, definition.most))
 
     def outcome(self, definition, asset):
@@ -69,7 +72,8 @@ def spreads(definition, history):
 
 
 def statuses(definition, spread, begin, end):
-    """Intervals from `begin` to `end` without a hole; a difference holds until the next one, for ten minutes at most."""
+    """Intervals from `begin` to `end` without a hole; a difference holds until the next one, for
+    ten minutes at most."""
     cuts = {begin, end}
     for at in spread.index.to_pydatetime():
         cuts |= {t for t in (at, at + STALE) if begin < t < end}

@@ -1,4 +1,5 @@
-"""Effect of operators' answers on training: never a silent negative, never a label against the data."""
+"""Effect of operators' answers on training: never a silent negative, never a label against the
+data."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -50,7 +51,7 @@ def rows_with(effect, got):
     return [int(AT[i] // MINUTE) for i, e in enumerate(got) if e == effect]
 
 
-def test_what_was_prevented_is_left_out_from_the_first_label_that_the_action_changed_to_the_end_of_the_window():
+def test_what_was_prevented_is_left_out_from_first_label_that_action_changed_to_end_of_the_window():
     got = effects(answer(100, acted=110))
     assert rows_with(LEFT_OUT, got) == [90, 100, 110, 120, 130]
     assert set(got) == {0, LEFT_OUT}

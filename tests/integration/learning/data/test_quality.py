@@ -1,4 +1,5 @@
-"""The data quality report: each oddity is found, with its figure and its consequence; a sound line has none."""
+"""The data quality report: each oddity is found, with its figure and its consequence; a sound line
+has none."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -204,7 +205,8 @@ def test_a_problem_variable_out_of_its_range_still_makes_problems_and_that_is_sa
     ) == len(small_models.dataset(HOURS).problems)
 
 
-# --- leak suspects -----------------------------------------------------------------------------------------------------
+# --- leak suspects
+# --------------------------------------------------------------------------------------------------
 
 
 def future(line, minutes):
@@ -266,7 +268,8 @@ def test_a_frequent_problem_makes_no_suspects():
     )
 
 
-# --- lags --------------------------------------------------------------------------------------------------------------
+# --- lags
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_lag_is_the_value_as_it_was_known_then():

@@ -1,4 +1,5 @@
-"""Suppressed times leave learning: their rows are in no part, and counted; what is compared is compared without them."""
+"""Suppressed times leave learning: their rows are in no part, and counted; what is compared is
+compared without them."""
 
 from dataclasses import replace
 from datetime import timedelta

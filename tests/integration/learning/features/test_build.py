@@ -295,7 +295,8 @@ def plans(draw):
 
 
 def newest_before(history, plan_, start):
-    """Return the rows that the store adds to a slice after `start`: the newest value of each variable carried forward longer."""
+    """Return the rows that the store adds to a slice after `start`: the newest value of each
+    variable carried forward longer."""
     before = History(
         history.asset, history.readings[history.readings.index.as_unit("ms").asi8 <= start]
     )
@@ -385,7 +386,8 @@ def test_a_long_history_worked_on_in_parts_gives_the_same_as_its_pieces():
 
 @pytest.fixture
 def both(monkeypatch):
-    """A function that returns the bits of the same table, built as a small one and as a large one of many short intervals."""
+    """A function that returns the bits of the same table, built as a small one and as a large one
+    of many short intervals."""
 
     def build_both(plan_, history, at):
         with monkeypatch.context() as patch:

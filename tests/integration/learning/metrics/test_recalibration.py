@@ -1,4 +1,5 @@
-"""Calibration slope and intercept: those of a logistic regression, with bounds, and unknown where nothing can be fitted."""
+"""Calibration slope and intercept: those of a logistic regression, with bounds, and unknown where
+nothing can be fitted."""
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ ROWS = 6000
 
 
 def scored(slope, intercept, seed=0):
-    """Labels whose true log-odds are `intercept` + `slope` times those of the score, blocks of 40 rows."""
+    """Labels whose true log-odds are `intercept` + `slope` times those of the score, blocks of 40
+    rows."""
     random = np.random.default_rng(seed)
     odds = random.normal(-2.0, 1.5, ROWS)
     label = (random.random(ROWS) < 1 / (1 + np.exp(-(intercept + slope * odds)))).astype(np.int8)

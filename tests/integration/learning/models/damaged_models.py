@@ -1,6 +1,8 @@
-"""Evaluates with a champion whose files were damaged in every way, in a process of its own: a damaged one may kill it.
+"""Evaluates with a champion whose files were damaged in every way, in a process of its own: a
+damaged one may kill it.
 
-Prints one JSON line for each way. `python -m tests.integration.learning.models.damaged_models FAMILY`.
+Prints one JSON line for each way. `python -m tests.integration.learning.models.damaged_models
+FAMILY`.
 """
 
 import json
@@ -41,11 +43,13 @@ def platform_with(family):
 
 
 def ways(files) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Every file cut at many places, lost, empty, with one byte changed, and everything that is hostile."""
+    """Every file cut at many places, lost, empty, with one byte changed, and everything that is
+    hostile."""
     for name, data in files.items():
         for share in (*range(10, 100, 10), 99):
             yield f"{name} cut to {share} %", files | {name: data[: len(data) * share // 100]}
-        # of a model.json a digit of the threshold: the model's own hash leaves out what decides no score
+        # of a model.json a digit of the threshold: the model's own hash leaves out what decides no
+        # score
         middle = (
             data.index(b'"threshold": ') + 15
             if name.endswith(hostile_files.META)

@@ -1,4 +1,5 @@
-"""Model files as an attacker would write them: each must be refused in words, and cost no more than its size."""
+"""Model files as an attacker would write them: each must be refused in words, and cost no more than
+its size."""
 
 import io
 import json

@@ -1,6 +1,8 @@
-"""Reads hostile files made of a model that a training wrote, after the healthy ones; prints one JSON line for each.
+"""Reads hostile files made of a model that a training wrote, after the healthy ones; prints one
+JSON line for each.
 
-In a process of its own, with too little memory for a bomb: `python -m tests.integration.learning.models.read_hostile FAMILY`.
+In a process of its own, with too little memory for a bomb: `python -m
+tests.integration.learning.models.read_hostile FAMILY`.
 """
 
 import json

@@ -1,4 +1,5 @@
-"""A champion that is damaged, or made by an attacker, is `unknown` in words for its definition; all others go on."""
+"""A champion that is damaged, or made by an attacker, is `unknown` in words for its definition; all
+others go on."""
 
 import json
 import subprocess
@@ -13,7 +14,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("family", ["lightgbm", "random_forest", "logistic_regression"])
 def test_a_damaged_champion_is_unknown_and_everything_else_goes_on(family):
-    """In a process of its own, which at first ended with SIGSEGV at the first cut of a LightGBM text."""
+    """In a process of its own, which at first ended with SIGSEGV at the first cut of a LightGBM
+    text."""
     command = [sys.executable, "-m", "tests.integration.learning.models.damaged_models", family]
     done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
     found = [json.loads(line) for line in done.stdout.splitlines()]
@@ -43,7 +45,8 @@ def test_a_damaged_champion_is_unknown_and_everything_else_goes_on(family):
 
 @pytest.mark.parametrize("family", ["lightgbm", "random_forest", "logistic_regression"])
 def test_files_that_an_attacker_made_are_refused_in_words_without_the_hash_to_compare_with(family):
-    """The second line of defence: what MLflow's own loader of a model meets, which has no database to ask."""
+    """The second line of defence: what MLflow's own loader of a model meets, which has no database
+    to ask."""
     command = [sys.executable, "-m", "tests.integration.learning.models.read_hostile", family]
     done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
     found = [json.loads(line) for line in done.stdout.splitlines()]

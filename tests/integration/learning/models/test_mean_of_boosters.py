@@ -1,4 +1,5 @@
-"""The mean of several boosters scores and explains as their mean, and each is checked when it is read."""
+"""The mean of several boosters scores and explains as their mean, and each is checked when it is
+read."""
 
 import json
 import re

@@ -1,4 +1,5 @@
-"""A model in ONNX gives the probabilities of the model itself, calibration, blend, encoding and missing values included."""
+"""A model in ONNX gives the probabilities of the model itself, calibration, blend, encoding and
+missing values included."""
 
 import json
 from dataclasses import replace
@@ -80,7 +81,8 @@ def probabilities(data, matrix):
 
 
 def hard_rows(learned):
-    """Return rows as at training, others far away, every learned value, without any value, and with unknown values."""
+    """Return rows as at training, others far away, every learned value, without any value, and with
+    unknown values."""
     edges = np.where(np.isnan(learned.matrix), 0.0, learned.matrix)
     beside = [
         np.column_stack([np.nextafter(edges[:, :5], way), edges[:, 5]]) for way in (-np.inf, np.inf)

@@ -1,4 +1,5 @@
-"""A search of a large table works on a sample that stays honest: rare rows are kept, the others stand for their neighbours."""
+"""A search of a large table works on a sample that stays honest: rare rows are kept, the others
+stand for their neighbours."""
 
 from dataclasses import replace
 
@@ -39,8 +40,10 @@ def test_all_rare_rows_stay_and_the_others_weigh_as_much_as_all_of_them(data):
     assert sample.weights(rare) is None
     assert np.diff(data.at[kept]).max() <= 4 * data.plan.stride_ms + np.diff(data.at[usual]).max()
     assert sample.notes == (
-        f"searched on {most} of {len(rare) + len(usual)} training rows (all {len(rare)} with a problem ahead, {len(kept)} of "
-        f"{len(usual)} without, evenly in time and weighted); figures and the final fit are of all rows",
+        f"searched on {most} of {len(rare) + len(usual)} training rows (all {len(rare)} with a "
+        f"problem ahead, {len(kept)} of "
+        f"{len(usual)} without, evenly in time and weighted); figures and the final fit are of "
+        f"all rows",
     )
 
 

@@ -1,4 +1,5 @@
-"""The choice among candidates: nothing that chance explains, and the last known value where nothing is better."""
+"""The choice among candidates: nothing that chance explains, and the last known value where nothing
+is better."""
 
 from dataclasses import replace
 
@@ -40,7 +41,8 @@ def test_a_score_that_knows_something_is_chosen_and_the_sentence_has_figure_boun
         choice.chance.ap == telling.ap > choice.chance.bound == np.quantile(telling.chance, 0.975)
     )
     assert choice.chance.message == (
-        f"The best average precision out of fold, {telling.ap:.3f}, exceeds what the best of 1 trials reaches by chance in 1 of "
+        f"The best average precision out of fold, {telling.ap:.3f}, exceeds what the best of 1 "
+        f"trials reaches by chance in 1 of "
         f"40 cases, {choice.chance.bound:.3f} (labels shifted in time 400 times)."
     )
 
@@ -103,7 +105,8 @@ def test_a_last_known_value_that_tells_nothing_is_not_chosen_for_being_simple(da
 
 
 def few_problems(data, count):
-    """Return the data with this many rows with a problem ahead, each its own problem, in the rows that the folds score."""
+    """Return the data with this many rows with a problem ahead, each its own problem, in the rows
+    that the folds score."""
     folds, _ = usable_folds(data, 2)
     label = np.zeros_like(data.label)
     label[folds[0].train[10]] = 1
@@ -118,7 +121,8 @@ def test_too_few_problems_to_tell_are_no_proof_and_the_reason_says_so(data):
     choice = choose(few, DEFINITION, [scored_by(few, "lightgbm", few.label.astype(float))])
     assert choice.candidate is None
     assert choice.chance.message.startswith(
-        "Too few problems to tell a model from chance: 2 in the rows that the folds score, 3 are needed"
+        "Too few problems to tell a model from chance: 2 in the rows that the folds score, 3 are "
+        "needed"
     )
     enough = few_problems(data, 3)
     assert (
@@ -178,6 +182,6 @@ def test_a_refused_training_says_about_how_many_more_problems_would_show_its_fig
     assert said.startswith("What may help: ")
     assert "another horizon than 30m" in said
     assert (
-        "`kind: anomaly`, which learns from normal operation alone, or `kind: threshold` on moisture"
-        in said
+        "`kind: anomaly`, which learns from normal operation alone, or `kind: threshold` on "
+        "moisture" in said
     )

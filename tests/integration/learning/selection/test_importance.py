@@ -1,4 +1,5 @@
-"""Importance of the variables by SHAP over validation rows: it adds up, and names what the model uses."""
+"""Importance of the variables by SHAP over validation rows: it adds up, and names what the model
+uses."""
 
 from dataclasses import replace
 

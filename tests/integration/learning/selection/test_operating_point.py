@@ -80,7 +80,7 @@ def test_the_time_in_alarm_binds_on_its_own():
     assert choice.threshold == 0.9
 
 
-def test_when_nothing_is_found_within_the_budget_the_lowest_threshold_that_keeps_it_is_taken_and_said():
+def test_when_nothing_is_found_within_budget_the_lowest_threshold_that_keeps_it_is_taken_and_said():
     score = scores(
         r200=0.9, r300=0.8, r400=0.7, r100=0.6
     )  # three false alarms before the problem is found
@@ -183,7 +183,8 @@ def test_a_costly_miss_buys_false_alarms_and_a_cheap_one_does_not():
     thrifty = choose_threshold(watched, score, by_cost(1, 1.5), seed=0)
     assert thrifty.threshold == 0.9
     assert thrifty.reason.endswith(
-        "2 in the validation period, 2 of 3 problems missed at 1 each and 0 false alarms at 1.5 each"
+        "2 in the validation period, 2 of 3 problems missed at 1 each and 0 false alarms at 1.5 "
+        "each"
     )
 
 
@@ -213,7 +214,8 @@ def test_the_precision_that_is_wanted_is_kept():
 )
 @pytest.mark.parametrize("high", [0.2, 0.95])
 def test_whichever_way_is_given_a_score_that_is_always_high_is_never_chosen(way, high):
-    """With a problem every two hours such a score finds all of them, and is right more often than not."""
+    """With a problem every two hours such a score finds all of them, and is right more often than
+    not."""
     watched = week(*range(12, ROWS, 12))
     choice = choose_threshold(watched, np.full(ROWS, high), way, seed=0)
     assert choice.threshold > high

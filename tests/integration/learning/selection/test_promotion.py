@@ -52,9 +52,9 @@ def decided(challenger, champion, excluded=(), history=HISTORY, as_of=AS_OF, **p
 def test_without_a_champion_the_challenger_serves_provisionally(good):
     decision = decided(good, None)
     assert (decision.verdict, decision.promote, decision.provisional) == ("provisional", True, True)
-    assert (
-        decision.reason
-        == "First model. It is clearly better than chance and can be used until a comparison is possible."
+    assert decision.reason == (
+        "First model. It is clearly better than chance and can be used until a comparison is "
+        "possible."
     )
 
 
@@ -145,7 +145,8 @@ def test_windows_of_another_asset_are_not_left_out(good, poor):
 
 
 def test_where_the_bounds_of_acted_upon_rows_disagree_nobody_can_tell(data, good):
-    """A challenger that also fears the highest set-point is better only if the episodes acted upon there were problems."""
+    """A challenger that also fears the highest set-point is better only if the episodes acted upon
+    there were problems."""
     fearful = small_models.linear_model(
         data.plan, data.rows, {"humidity.last": 3.0, "setpoint.last": 9.0}, training_cutoff=SEEN
     )

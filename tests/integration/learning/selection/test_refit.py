@@ -1,4 +1,5 @@
-"""The refit: the twin's parameters on all mature rows, stored with the twin, and compared with it later."""
+"""The refit: the twin's parameters on all mature rows, stored with the twin, and compared with it
+later."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -153,7 +154,8 @@ def test_a_damaged_or_lost_file_of_the_refit_refuses_the_version(model):
         model_from_files({name: data for name, data in files.items() if name != REFIT + META})
 
 
-# --- worse than the twin ------------------------------------------------------------------------------------------------
+# --- worse than the twin
+# ------------------------------------------------------------------------------------------------
 
 
 def weighted(data, weight, cutoff):

@@ -1,4 +1,5 @@
-"""A backup of a platform in use, restored on an emptied machine: the same contents, and nothing is sent twice."""
+"""A backup of a platform in use, restored on an emptied machine: the same contents, and nothing is
+sent twice."""
 
 import os
 import signal

@@ -1,4 +1,5 @@
-"""Cleaning of Airflow's rows and task logs, of what MLflow has marked as deleted, and of long logs: with the real programs."""
+"""Cleaning of Airflow's rows and task logs, of what MLflow has marked as deleted, and of long logs:
+with the real programs."""
 
 import os
 import sqlite3

@@ -140,7 +140,8 @@ def test_no_port_of_a_sandbox_is_a_live_one(tmp_path):
         disks=list,
     )
     sandbox = Sandbox(platform, revision(classifier()))
-    shared = {f.name for view in (sandbox.training(at(0)), sandbox.live_view(at(0))) for f in fields(Platform)
+    shared = {f.name for view in (sandbox.training(at(0)),
+    sandbox.live_view(at(0))) for f in fields(Platform)
               if getattr(view, f.name) is getattr(platform, f.name) is not None}  # fmt: skip
     settings = {
         "in_memory",

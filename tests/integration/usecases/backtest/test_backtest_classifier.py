@@ -1,4 +1,5 @@
-"""A classifier over its past, trained again on the way: models and episodes as live, and nothing live touched."""
+"""A classifier over its past, trained again on the way: models and episodes as live, and nothing
+live touched."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -39,7 +40,8 @@ DOCUMENT = too_moist(
 
 
 def line(seed=1):
-    """Humid air is followed by moisture that leaves its limit half an hour later; from the fifth day on a cold oven is, too."""
+    """Humid air is followed by moisture that leaves its limit half an hour later; from the fifth
+    day on a cold oven is, too."""
     random = np.random.default_rng(seed)
     minutes = np.arange(0, DAYS * DAY, 5)
     humidity = 40 + random.normal(0, 1, len(minutes))
@@ -70,7 +72,8 @@ HISTORY = line()
 
 
 def plant(*channels):
-    """A plant with latency: the first rows of a segment belong to the model that its training replaces."""
+    """A plant with latency: the first rows of a segment belong to the model that its training
+    replaces."""
     platform = replace(
         in_memory_platform(*channels),
         readings=FrameReadings(HISTORY),
@@ -109,7 +112,8 @@ def made():
 
 @pytest.fixture(scope="module")
 def live():
-    """A plant that lived through the same days: trained as scheduled, evaluated every 35 minutes."""
+    """A plant that lived through the same days: trained as scheduled, evaluated every 35
+    minutes."""
     platform = plant(Mailbox("mail"))
     apply(platform, [DOCUMENT], "engineer", at(START), "test")
     for minute in sorted({*range(START, END + 1, 35), *TRAININGS, END}):
@@ -204,7 +208,7 @@ def test_never_trains_once_and_serves_provisionally_and_draws_nothing_of_a_run_t
     assert "It was trained once, at the start: 1 times" in once.page
 
 
-def test_a_problem_of_conditions_within_conditions_is_learned_and_judged_as_the_same_problem_of_one():
+def test_a_problem_of_conditions_within_conditions_is_learned_and_judged_as_same_problem_of_one():
     either = {
         "any": [{"variable": "moisture", "above": 4.5}, {"variable": "moisture", "below": 0.0}]
     }

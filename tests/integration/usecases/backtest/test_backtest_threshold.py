@@ -26,7 +26,8 @@ DOCUMENT = too_hot(
 
 
 def line():
-    """Sixteen days of a reading about every five minutes: it runs hot now and then, and is moist a while after."""
+    """Sixteen days of a reading about every five minutes: it runs hot now and then, and is moist a
+    while after."""
     random = np.random.default_rng(3)
     minutes = np.cumsum(random.choice([2, 5, 7, 40], DAYS * DAY // 5, p=[0.2, 0.6, 0.19, 0.01]))
     minutes = minutes[minutes < DAYS * DAY]

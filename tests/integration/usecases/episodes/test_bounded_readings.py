@@ -1,4 +1,5 @@
-"""Reports read many readings within a bound of memory, and say of them what they would say with all at once."""
+"""Reports read many readings within a bound of memory, and say of them what they would say with all
+at once."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -23,7 +24,8 @@ MOST, CHUNK = 5_000, 2_000
 
 
 def day_of_seconds():
-    """Return a reading a second with one gap of an hour, slow waves and noise, and a category that changes now and then."""
+    """Return a reading a second with one gap of an hour, slow waves and noise, and a category that
+    changes now and then."""
     rng = np.random.default_rng(1)
     seconds = np.arange(1, HOURS * 3600 + 1)
     seconds = seconds[(seconds < 40_000) | (seconds >= 43_600)]

@@ -302,7 +302,7 @@ def test_a_past_time_of_a_definition_without_a_champion_says_what_it_waits_for(p
         evaluate_past(platform, "new", at(0), at(20))
 
 
-def test_a_document_edited_in_the_database_gets_a_revision_and_a_malformed_one_leaves_the_last_in_force(
+def test_a_document_edited_in_database_gets_a_revision_and_a_malformed_one_leaves_last_in_force(
     platform,
 ):
     platform.definitions.put(too_hot(above=250, stale_after="30m"))

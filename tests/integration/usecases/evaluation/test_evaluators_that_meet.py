@@ -1,4 +1,5 @@
-"""Evaluators that are killed, or frozen while another does a round, between any two of their database commands."""
+"""Evaluators that are killed, or frozen while another does a round, between any two of their
+database commands."""
 
 from collections.abc import Iterator
 from itertools import count
@@ -88,7 +89,8 @@ class Meeting:
             self.line.feed({m: HEAT[m] for m in minutes}, minute)
 
     def evaluate(self, minute: int) -> None:
-        """Rounds of an evaluator that nothing happens to, until no dead transaction is in its way, which the server ends."""
+        """Rounds of an evaluator that nothing happens to, until no dead transaction is in its way,
+        which the server ends."""
         for _ in range(20):
             if not self.line.run(minute).elsewhere:
                 return
@@ -134,7 +136,7 @@ def test_killed_before_any_command_of_a_tick_it_leaves_what_the_next_process_fin
 
 
 @pytest.mark.parametrize("minute", [12, 40], ids=["without-another-change", "with-episodes"])
-def test_killed_before_any_command_of_the_tick_that_changes_the_cadence_it_leaves_what_the_next_process_finishes(
+def test_killed_before_any_command_of_tick_changes_cadence_it_leaves_what_next_process_finishes(
     real_mongod, stores, minute
 ):
     """The episode that is open meanwhile is not lost, and its state is stored once."""
@@ -192,7 +194,8 @@ def test_frozen_before_any_command_while_another_does_a_round_it_leaves_what_one
 def test_frozen_while_another_reprocesses_it_leaves_no_state_that_late_readings_have_refuted(
     real_mongod, stores
 ):
-    """The state at minute 10 is pending since minute 9, or since minute 6 with the late readings, which are known afterwards."""
+    """The state at minute 10 is pending since minute 9, or since minute 6 with the late readings,
+    which are known afterwards."""
     fields = {"for": "12m", "allowed_lateness": "2h"}
     meeting = Meeting(real_mongod, stores, fields, late=(6, 7, 8), later=(12, 13))
     for stop in count(1):

@@ -1,4 +1,5 @@
-"""A prediction that comes true, live: its mails in order, operators, late data, another revision, any way of evaluating it."""
+"""A prediction that comes true, live: its mails in order, operators, late data, another revision,
+any way of evaluating it."""
 
 from dataclasses import replace
 
@@ -343,7 +344,8 @@ def shown(line):
 
 
 def chains(line):
-    """Episodes with their continuations: raise, when the problem was known, and the end if it was not."""
+    """Episodes with their continuations: raise, when the problem was known, and the end if it was
+    not."""
     found = {}
     for e in line.episodes:
         first = next((f for f, chain in found.items() if chain[-1].id == e.continues), None)

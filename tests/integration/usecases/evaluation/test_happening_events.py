@@ -1,4 +1,5 @@
-"""A prediction of an event that comes true: of an instant one, of a lasting one with and without its end, of overlapping ones."""
+"""A prediction of an event that comes true: of an instant one, of a lasting one with and without
+its end, of overlapping ones."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""A prediction that comes true, found by evaluating past times: the same instants as live, without notifications."""
+"""A prediction that comes true, found by evaluating past times: the same instants as live, without
+notifications."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""Readings that come late: in the end all is as if they had come in time, but for ids and when it was known."""
+"""Readings that come late: in the end all is as if they had come in time, but for ids and when it
+was known."""
 
 from dataclasses import replace
 

@@ -1,4 +1,5 @@
-"""Late readings of many pairs: those that stay as they are move on together, and nobody can tell."""
+"""Late readings of many pairs: those that stay as they are move on together, and nobody can
+tell."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -21,7 +22,8 @@ LATE = st.lists(st.sampled_from([0, 0, 0, 1, 2, 9]), min_size=25, max_size=25)
 
 
 def outcome(rows, late, every, until):
-    """Episodes with all that was said of them, and states, where each reading comes so many minutes late."""
+    """Episodes with all that was said of them, and states, where each reading comes so many minutes
+    late."""
     platform = in_memory_platform(Mailbox("mail"))
     platform.assets.put(OVENS)
     apply(platform, DEFINITIONS, "engineer", at(0), "test")

@@ -1,4 +1,5 @@
-"""Readings that come late to a definition with a model: judged again by the champion in force, never by one that knew them."""
+"""Readings that come late to a definition with a model: judged again by the champion in force,
+never by one that knew them."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -27,7 +28,8 @@ END = small_models.START + 32 * HOUR
 
 @pytest.fixture(scope="module")
 def models():
-    """Two versions: the second has seen until half an hour after it came into service, and its refit two hours longer."""
+    """Two versions: the second has seen until half an hour after it came into service, and its
+    refit two hours longer."""
     data = small_models.dataset(hours=60)
 
     def model(weight, training_cutoff):

@@ -1,4 +1,5 @@
-"""Evaluation waits for readings under way, and a reading that arrives within this time is not late."""
+"""Evaluation waits for readings under way, and a reading that arrives within this time is not
+late."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -121,7 +122,8 @@ def test_a_plan_that_is_replaced_during_its_round_loses_no_reading():
     fields=st.sampled_from([{}, {"for": "2m"}, LEVELS, {"stale_after": "4m", "no_data": "alert"}]),
 )
 def test_readings_under_way_give_what_one_evaluation_of_all_gives(values, lags, fields):
-    """Readings a minute apart, each up to 90 s under way, with a latency of 90 s: no one is late, and live is batch."""
+    """Readings a minute apart, each up to 90 s under way, with a latency of 90 s: no one is late,
+    and live is batch."""
     latency = timedelta(seconds=90)
     live, batch = Line(latency=latency, **fields), Line(latency=latency, **fields)
     end = len(values) + 4

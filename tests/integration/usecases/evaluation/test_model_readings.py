@@ -1,4 +1,5 @@
-"""A model reads only what its features and its problem need, and says the same as with everything that is stored."""
+"""A model reads only what its features and its problem need, and says the same as with everything
+that is stored."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -93,7 +94,8 @@ def fill(platform, events):
 
 @st.composite
 def some_events(draw):
-    """Events from long before the evaluated hours until their end: some of them overlap, and some have no end."""
+    """Events from long before the evaluated hours until their end: some of them overlap, and some
+    have no end."""
     minutes = st.integers(-20 * 60, 12 * 60)
     found = {}
     for type_ in TYPES:
@@ -111,7 +113,8 @@ def some_events(draw):
 
 
 def say(platform, asset, model, definition, begun):
-    """Evaluate from an instant, at which an episode may be open, and return every result in comparable form."""
+    """Evaluate from an instant, at which an episode may be open, and return every result in
+    comparable form."""
     raised = FIRST - HOUR / 2 if begun else None
     found = evaluate_parts(
         platform,

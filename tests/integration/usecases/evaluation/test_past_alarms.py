@@ -61,7 +61,8 @@ def test_without_past_alarms_nothing_is_said():
 
 
 def test_past_times_that_begin_inside_an_alarm_find_the_same_alarm():
-    """Once live and once in past times: it is not counted again, and a live alarm stays as it is."""
+    """Once live and once in past times: it is not counted again, and a live alarm stays as it
+    is."""
     platform = in_memory_platform(Mailbox("mail"))
     platform.assets.put([oven()])
     hot = {*range(60, 90), *range(330, 390)}

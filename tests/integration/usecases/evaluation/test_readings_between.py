@@ -1,4 +1,5 @@
-"""Readings that are written between an evaluator's reading and its commit are evaluated in the end."""
+"""Readings that are written between an evaluator's reading and its commit are evaluated in the
+end."""
 
 from contextlib import contextmanager
 from dataclasses import replace
@@ -27,7 +28,8 @@ def line(real_server, request):
 
 
 class Between:
-    """Readings of an evaluator to whom something happens after it has read, and before it writes anything."""
+    """Readings of an evaluator to whom something happens after it has read, and before it writes
+    anything."""
 
     def __init__(self, readings, happens):
         self._readings, self._happens = readings, happens
@@ -79,7 +81,7 @@ def test_it_is_evaluated_as_well_if_the_first_evaluator_commits_while_the_other_
     assert raised(line) == [(at(30), "open", False)]
 
 
-def test_a_writer_that_announced_its_readings_before_the_evaluator_began_and_writes_them_after_it_has_read(
+def test_writer_announced_its_readings_before_evaluator_began_and_writes_them_after_it_has_read(
     line, monkeypatch
 ):
     writes = line.platform.reading_writes

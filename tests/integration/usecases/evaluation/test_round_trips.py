@@ -1,4 +1,5 @@
-"""Commands that a tick sends to a real server: over plan, evaluation of one shard, and delivery; openings are not counted."""
+"""Commands that a tick sends to a real server: over plan, evaluation of one shard, and delivery;
+openings are not counted."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -42,13 +42,16 @@ def test_a_document_becomes_an_asset_with_all_that_it_says(tmp_path):
 
 
 def test_relations_of_variables_that_cannot_follow_are_refused(tmp_path):
-    relations = "relations: [{variable: temperatur, kind: equal, of: set_point}, {variable: recipe, kind: equal, of: set_point}]"
+    relations = (
+        "relations: [{variable: temperatur, kind: equal, of: set_point}, {variable: recipe, kind: "
+        "equal, of: set_point}]"
+    )
     content = f"{YAML}    recipe: {{type: category}}\n  {relations}\n"
     with pytest.raises(UserError) as refusal:
         bring(Plant(), load(tmp_path, content))
     assert (
-        "oven-1.relations.0: the asset declares no variable 'temperatur' (did you mean temperature?)"
-        in str(refusal.value)
+        "oven-1.relations.0: the asset declares no variable 'temperatur' (did you mean "
+        "temperature?)" in str(refusal.value)
     )
     assert "oven-1.relations.1: 'recipe' is a category; only numbers follow others" in str(
         refusal.value

@@ -1,4 +1,5 @@
-"""`alerting import` as people run it: the command, a real database, kills at bad moments, files larger than they should be."""
+"""`alerting import` as people run it: the command, a real database, kills at bad moments, files
+larger than they should be."""
 
 import csv
 import json
@@ -229,7 +230,7 @@ plant = Plant()
 plant.readings.insert = lambda rows, arrived_at: []
 result = check_readings(ReadingsFile(Path(sys.argv[1]), Layout(asset="a")), plant).write(now=datetime.now(UTC), actor="me")
 print(result.rows, peak_mib())
-"""
+"""  # noqa: E501
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path):

@@ -1,4 +1,5 @@
-"""Lines that state an instant of an asset again: refused, merged into the last values, or into their mean."""
+"""Lines that state an instant of an asset again: refused, merged into the last values, or into
+their mean."""
 
 from datetime import timedelta
 
@@ -13,7 +14,8 @@ from alerting.usecases.ingestion.tables import check_readings
 from tests.helpers.tables import NOW
 
 MINUTE = timedelta(minutes=1)
-# as a German historian writes: semicolons, decimal commas, instants that two collectors have written
+# as a German historian writes: semicolons, decimal commas, instants that two collectors have
+# written
 TWICE = """Zeit;Anlage;Temperatur [°C];Rezept
 01.01.2015 06:00:00;oven-1;200,5;A
 01.01.2015 06:00:00;oven-1;201,5;
@@ -75,7 +77,10 @@ def test_equal_lines_have_exactly_their_value_as_mean(importer):
 
 
 def test_a_last_sample_of_bad_quality_is_bad_and_a_mean_is_that_of_the_good_ones(importer):
-    content = "ts,x,x_q\n2015-01-01 06:00:00,1,good\n2015-01-01 06:00:00,3,uncertain\n2015-01-01 06:00:00,99,bad\n"
+    content = (
+        "ts,x,x_q\n2015-01-01 06:00:00,1,good\n2015-01-01 06:00:00,3,uncertain\n2015-01-01 "
+        "06:00:00,99,bad\n"
+    )
     seen = {}
     for rule in ("last", "mean"):
         source = ReadingsFile(importer.file(content), quality_layout(rule))

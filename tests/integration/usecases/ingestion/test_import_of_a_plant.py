@@ -1,4 +1,5 @@
-"""A new user's CSV file through the command, with the asset's name as its only option; and what stopped everything before."""
+"""A new user's CSV file through the command, with the asset's name as its only option; and what
+stopped everything before."""
 
 import json
 import os
@@ -62,7 +63,8 @@ def plant(server, tmp_path):
 
 
 def line_of_bread():
-    """Ten hours of minutes over the end of summer time, as a German historian on Windows exports them."""
+    """Ten hours of minutes over the end of summer time, as a German historian on Windows exports
+    them."""
     lines = ["Zeitstempel;Temperatur Zone 1 [°C];Druck (bar);Rezeptur;Labor Feuchte [%]"]
     for i in range(600):
         local = (START + timedelta(minutes=i)).astimezone(BERLIN)
@@ -71,7 +73,7 @@ def line_of_bread():
         )
         laboratory = f"{4 + i / 1000:.2f}".replace(".", ",") if i % 60 == 5 else ""
         lines.append(
-            f"{local:%d.%m.%Y %H:%M:%S};{temperature};1.0{i % 90 + 10},5;{'Vollkorn' if i < 300 else 'Brötchen'};{laboratory}"
+            f"{local:%d.%m.%Y %H:%M:%S};{temperature};1.0{i % 90 + 10},5;{'Vollkorn' if i < 300 else 'Brötchen'};{laboratory}"  # noqa: E501
         )
     return ("\r\n".join(lines) + "\r\n").encode("cp1252")
 
@@ -181,7 +183,7 @@ plant = Plant()
 plant.readings.insert = lambda rows, arrived_at: []
 result = check_readings(ReadingsFile(Path(sys.argv[1]), Layout(asset="a")), plant).write(now=datetime.now(UTC), actor="me")
 print(result.rows, peak_mib())
-"""
+"""  # noqa: E501
 
 
 def test_two_thousand_columns_need_less_than_a_gigabyte_however_long_the_file(tmp_path):

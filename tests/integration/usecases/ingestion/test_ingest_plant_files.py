@@ -1,4 +1,5 @@
-"""Files as plants write them, through the use case: what was understood, what arrives, what is refused."""
+"""Files as plants write them, through the use case: what was understood, what arrives, what is
+refused."""
 
 import bz2
 import gzip
@@ -226,7 +227,10 @@ def test_a_local_time_that_was_skipped_is_named(folder):
 
 
 def test_the_end_of_an_event_in_the_second_time_of_that_hour_is_not_before_its_start(folder):
-    content = "Beginn;type;end\n26.10.2025 02:10;stop;26.10.2025 02:20\n26.10.2025 02:50;stop;26.10.2025 02:05\n"
+    content = (
+        "Beginn;type;end\n26.10.2025 02:10;stop;26.10.2025 02:20\n26.10.2025 02:50;stop;26.10.2025 "
+        "02:05\n"
+    )
     source = EventsFile(
         folder.file(content), Layout(asset="a", time="Beginn", zone="Europe/Berlin"), EventColumns()
     )

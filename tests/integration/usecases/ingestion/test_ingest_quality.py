@@ -43,7 +43,10 @@ def test_each_value_may_have_a_quality_of_its_own(importer):
 
 
 def test_one_column_may_speak_of_the_whole_row(importer):
-    rows = "ts,x,y,status\n2015-01-01 06:00:00,1,5,Good\n2015-01-01 06:01:00,2,,Bad\n2015-01-01 06:02:00,,,Bad\n"
+    rows = (
+        "ts,x,y,status\n2015-01-01 06:00:00,1,5,Good\n2015-01-01 06:01:00,2,,Bad\n2015-01-01 "
+        "06:02:00,,,Bad\n"
+    )
     importer.readings(
         rows + "2015-01-01 06:03:00,,,\n", asset="oven-1", quality=QualityLayout(column="status")
     )
@@ -76,7 +79,10 @@ def test_a_quality_that_nobody_understands_is_a_bad_line_with_its_place(importer
 @pytest.mark.parametrize(("codes", "expected"), [("opc-ua", {}), ("opc-da", {"x": "bad"})])
 def test_a_zero_is_understood_only_when_it_is_said_what_it_is(importer, codes, expected):
     rows = "ts,x,x_q\n2015-01-01 06:00:00,1,good\n2015-01-01 06:01:00,2,0\n"
-    told = "line 3, column x_q: '0' may be a status code of OPC UA or a quality of OPC DA (0 is good there and bad here)"
+    told = (
+        "line 3, column x_q: '0' may be a status code of OPC UA or a quality of OPC DA (0 is good "
+        "there and bad here)"
+    )
     importer.expect_refusal(told, content=rows, asset="oven-1", quality=QualityLayout(suffix="_q"))
     importer.readings(rows, asset="oven-1", quality=QualityLayout(suffix="_q", codes=codes))
     assert samples(importer)[1][1] == expected
@@ -94,7 +100,10 @@ def test_a_file_of_bad_samples_only_is_imported_where_the_variable_is_known(impo
 
 
 def test_two_lines_that_disagree_whether_a_sample_is_bad_contradict_each_other(importer):
-    rows = "ts,x,x_q\n2015-01-01 06:00:00,1,good\n2015-01-01 06:00:00,1,bad\n2015-01-01 06:01:00,,bad\n2015-01-01 06:01:00,,bad\n"
+    rows = (
+        "ts,x,x_q\n2015-01-01 06:00:00,1,good\n2015-01-01 06:00:00,1,bad\n2015-01-01 "
+        "06:01:00,,bad\n2015-01-01 06:01:00,,bad\n"
+    )
     importer.expect_refusal(
         "line 3, column x: another value than",
         content=rows,

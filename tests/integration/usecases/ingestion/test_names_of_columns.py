@@ -1,4 +1,5 @@
-"""Names and types of the variables of a file's columns: those of variables that there are, else derived from the titles."""
+"""Names and types of the variables of a file's columns: those of variables that there are, else
+derived from the titles."""
 
 import pytest
 

@@ -82,16 +82,23 @@ def test_text_in_a_declared_number_is_bad_even_when_all_of_it_is_text(importer):
 
 
 BAD_LINES = {
-    "2015-01-01 25:00,oven-1,5": "line 3, column ts: '2015-01-01 25:00' is not a date and time of the calendar",
+    "2015-01-01 25:00,oven-1,5": (
+        "line 3, column ts: '2015-01-01 25:00' is not a date and time of the calendar"
+    ),
     ",oven-1,5": "line 3, column ts: there is no time",
     "2015-01-01 06:05:00,,5": "line 3, column asset: there is no asset",
     "2015-01-01 06:05:00,oven 1,5": "line 3, column asset: 'oven 1' is not a name of an asset",
     "2015-01-01 06:05:00,oven-1,five": "line 3, column x: 'five' is not a number",
     "2015-01-01 06:05:00,oven-1,inf": "line 3, column x: 'inf' is infinite",
     "2015-01-01 06:05:00,oven-1": "line 3: 2 fields where the header names 3",
-    "2015-01-01 06:00:00,oven-1,2": "line 3, column x: another value than on an earlier line of the same asset and time",
+    "2015-01-01 06:00:00,oven-1,2": (
+        "line 3, column x: another value than on an earlier line of the same asset and time"
+    ),
 }
-FRAME = "ts,asset,x\n2015-01-01 06:00:00,oven-1,1\n{}\n2015-01-01 06:10:00,oven-1,3\n2015-01-01 06:11:00,oven-1,4\n"
+FRAME = (
+    "ts,asset,x\n2015-01-01 06:00:00,oven-1,1\n{}\n2015-01-01 06:10:00,oven-1,3\n2015-01-01 "
+    "06:11:00,oven-1,4\n"
+)
 
 
 @pytest.mark.parametrize("line", BAD_LINES)
@@ -167,7 +174,8 @@ def test_stamps_without_a_zone_are_said_to_be_utc_or_read_in_the_zone_given(impo
         (
             "ts,x\n",
             {},
-            "there is no column 'asset'; name it with --asset-column (or name one asset with --asset)",
+            "there is no column 'asset'; name it with --asset-column (or name one asset with "
+            "--asset)",
         ),
         (
             "ts,asset,x\n",
@@ -302,7 +310,10 @@ def test_progress_goes_twice_from_the_start_to_the_end_of_the_file(importer, mon
 
 
 FAILURES = "ts,asset,type,code\n2015-01-01 06:00:00,a,stop,7\n2015-01-01 07:00:00,a,jam,8\n"
-STOPS = "ts,asset,type,end\n2015-01-01 06:00:00,a,stop,2015-01-01 06:30:00\n2015-01-01 07:00:00,a,stop,\n"
+STOPS = (
+    "ts,asset,type,end\n2015-01-01 06:00:00,a,stop,2015-01-01 06:30:00\n2015-01-01 "
+    "07:00:00,a,stop,\n"
+)
 
 
 def test_events_without_an_end_column_are_instant_and_keep_their_attributes(importer):

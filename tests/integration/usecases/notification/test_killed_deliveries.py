@@ -1,4 +1,5 @@
-"""Deliveries that are killed, or frozen while another one delivers, between any two of their database commands."""
+"""Deliveries that are killed, or frozen while another one delivers, between any two of their
+database commands."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -34,7 +35,8 @@ def stores(real_mongod) -> Iterator[MongoStores]:
 
 
 class Plant:
-    """An oven with five alerts: two were sent and are over, three wait for a flood summary; a shelf is about to end."""
+    """An oven with five alerts: two were sent and are over, three wait for a flood summary; a shelf
+    is about to end."""
 
     def __init__(self, uri: str, stores: MongoStores) -> None:
         self.uri, self.stores, self.mail = uri, stores, Mailbox("mail")
@@ -70,7 +72,8 @@ class Plant:
         deliver_due(self.platform, at(minute))
 
     def deliver_all(self) -> None:
-        """Deliver minute by minute until nothing waits: claims of dead processes end, and the server ends their transactions."""
+        """Deliver minute by minute until nothing waits: claims of dead processes end, and the
+        server ends their transactions."""
         for minute in range(DUE, DUE + 60):
             self.deliver(minute)
             if not self.platform.notifications.waiting():
@@ -83,7 +86,8 @@ class Plant:
 def between_any_two_commands(
     plant: Plant, happens: Callable[[Commands], Callable[[], object]]
 ) -> Iterator[str]:
-    """Let something happen before each command of a delivery, one after the other. Yield the command."""
+    """Let something happen before each command of a delivery, one after the other. Yield the
+    command."""
     for number in count(1):
         plant.begin_again()
         commands = Commands()

@@ -73,7 +73,8 @@ def platform(inbox):
 
 
 def news(platform, inbox, minute, kind=""):
-    """The subjects on a kind of fault that come in two rounds of maintenance; the second one adds nothing."""
+    """The subjects on a kind of fault that come in two rounds of maintenance; the second one adds
+    nothing."""
     before = len(inbox.subjects)
     for later in (minute, minute + 2):
         platform.clock.instant = at(later)

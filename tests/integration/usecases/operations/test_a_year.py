@@ -1,4 +1,5 @@
-"""A simulated year of a small plant, on a real database and a real registry: what is deleted by age stays bounded."""
+"""A simulated year of a small plant, on a real database and a real registry: what is deleted by age
+stays bounded."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -41,7 +42,8 @@ NAME = "too-moist"
 
 @pytest.fixture
 def year(real, tmp_path):
-    """The plant, a platform on it, and the instant at which its year begins. The registry uses real time: the year begins now."""
+    """The plant, a platform on it, and the instant at which its year begins. The registry uses real
+    time: the year begins now."""
     home = Settings(home=tmp_path)
     home.mlflow_artifacts.mkdir(parents=True)
     start, clock = whole_millis(datetime.now(UTC)), HandClock()

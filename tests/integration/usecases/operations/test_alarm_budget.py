@@ -1,4 +1,5 @@
-"""The alarm budget gate: a definition that asks too much of a position is not put in service unseen."""
+"""The alarm budget gate: a definition that asks too much of a position is not put in service
+unseen."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -29,7 +30,8 @@ NOW = 7 * DAY
 
 
 class Spikes(OneByOne):
-    """Port `Readings` of assets that are too hot every other time, `every` so many minutes, for the last `days`."""
+    """Port `Readings` of assets that are too hot every other time, `every` so many minutes, for the
+    last `days`."""
 
     def __init__(self, every, days):
         self.index = pd.date_range(
@@ -85,7 +87,8 @@ def gated(platform, *documents, accepted=""):
     )
 
 
-# --- what is foreseen ---------------------------------------------------------------------------------------------------
+# --- what is foreseen
+# --------------------------------------------------------------------------------------------------
 
 
 def test_the_load_is_what_live_evaluation_would_have_raised():
@@ -156,9 +159,9 @@ def test_too_little_history_says_so_and_lets_it_pass():
     [forecast] = foreseen(platform, document())
     assert not forecast.breaks
     [words] = forecast.messages
-    assert (
-        words
-        == "number of alarms at position baker unknown: there are readings of 23h30m only, at least 1d are needed"
+    assert words == (
+        "number of alarms at position baker unknown: there are readings of 23h30m only, at "
+        "least 1d are needed"
     )
     assert gated(platform, document())[0].action == "create"
 
@@ -178,7 +181,8 @@ def test_a_classifier_without_a_champion_says_that_nothing_can_be_known():
     assert "at most 3 false alarms a week" in forecast.messages[0]
 
 
-# --- refuse, warn, accept -----------------------------------------------------------------------------------------------
+# --- refuse, warn, accept
+# -----------------------------------------------------------------------------------------------
 
 
 def test_over_the_budget_nothing_is_applied_and_the_way_out_is_named():
@@ -271,7 +275,8 @@ def test_a_change_of_words_alone_is_not_judged_again():
     assert len(foreseen(platform, document(above=210))) == 1
 
 
-# --- edited in the database ---------------------------------------------------------------------------------------------
+# --- edited in the database
+# ---------------------------------------------------------------------------------------------
 
 
 def edit(platform, **changes):
@@ -316,7 +321,8 @@ def test_what_is_within_the_budget_raises_nothing():
     assert check_edited(platform, platform.clock.now()) == []
 
 
-# --- parts --------------------------------------------------------------------------------------------------------------
+# --- parts
+# --------------------------------------------------------------------------------------------------
 
 
 def test_a_position_is_the_assets_own_or_the_one_above_it():
@@ -325,7 +331,8 @@ def test_a_position_is_the_assets_own_or_the_one_above_it():
         Asset(name="mixer-1", parent="line-1", position="dough"),
     )
     oven_1, loose = Asset(name="oven-1", parent="line-1"), Asset(name="loose")
-    assert [AssetTree([line, mixer, oven_1, loose]).position(a) for a in (line, mixer, oven_1, loose)] == [
+    assert [AssetTree([line, mixer, oven_1, loose]).position(a) for a in (line, mixer, oven_1,
+    loose)] == [
         "lead", "dough", "lead", "operators",
     ]  # fmt: skip
 

@@ -66,7 +66,8 @@ def test_learned_limits_get_no_advice_from_a_replay_without_them_but_words(platf
     [advice] = alarm_quality(platform, at(0), at(20)).advice
     assert advice.proposals == ()
     assert advice.why_not == (
-        "its limits are learned, and a replay has none: try a longer `for` or `clear_for` with `alerting backtest`"
+        "its limits are learned, and a replay has none: try a longer `for` or `clear_for` with "
+        "`alerting backtest`"
     )
 
 
@@ -137,7 +138,8 @@ def test_an_empty_period_is_refused(platform):
         alarm_quality(platform, at(5), at(5))
 
 
-# --- evaluated times ----------------------------------------------------------------------------------------------------
+# --- evaluated times
+# --------------------------------------------------------------------------------------------------
 
 DAY = 24 * 60
 
@@ -157,7 +159,8 @@ def five_a_day(days):
 
 @pytest.fixture
 def young_plant():
-    """A line that is recorded for thirty days and evaluated since the twenty-fourth, with five alarms a day."""
+    """A line that is recorded for thirty days and evaluated since the twenty-fourth, with five
+    alarms a day."""
     platform = in_memory_platform(Mailbox("mail"))
     platform.assets.put([oven(), oven().model_copy(update={"name": "oven-2"})])
     hot_minutes(platform, five_a_day(range(30)), 30 * DAY)

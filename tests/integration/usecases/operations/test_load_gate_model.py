@@ -1,4 +1,5 @@
-"""The alarm budget gate for a definition with a model: its champion judges what it has not learned from."""
+"""The alarm budget gate for a definition with a model: its champion judges what it has not learned
+from."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -74,7 +75,8 @@ def test_a_champion_that_has_learned_from_the_last_days_cannot_say(line, monkeyp
     forecast = foreseen(line, monkeypatch, seen)
     assert not forecast.breaks
     assert forecast.messages == (
-        f"number of alarms at position operators unknown: the champion has learned from times up to {seen.isoformat()}",
+        f"number of alarms at position operators unknown: the champion has learned from times up "
+        f"to {seen.isoformat()}",
     )
 
 

@@ -1,4 +1,5 @@
-"""Readings that stay although they are old: of what is open, of a dated training period, of an import."""
+"""Readings that stay although they are old: of what is open, of a dated training period, of an
+import."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,5 @@
-"""Very many assets, declared by data: what an engineer applies does not wait for those that no definition names."""
+"""Very many assets, declared by data: what an engineer applies does not wait for those that no
+definition names."""
 
 from dataclasses import replace
 

@@ -1,4 +1,5 @@
-"""Feedback links: nobody makes one but us, and each is for one answer of one recipient to one episode, for a time."""
+"""Feedback links: nobody makes one but us, and each is for one answer of one recipient to one
+episode, for a time."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -81,7 +82,8 @@ def test_a_long_token_is_refused_before_its_signature_is_computed(monkeypatch):
         unseal("x" * LONGEST_TOKEN + seal(GRANT, KEY), KEY, at(1))
 
 
-# --- with a platform -------------------------------------------------------------------------------------------------------
+# --- with a platform
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -146,7 +148,8 @@ def test_links_of_others_outlive_a_revocation(platform):
     assert open_link(platform, other)[0].recipient == "otto"
 
 
-# --- the key -----------------------------------------------------------------------------------------------------------------
+# --- the key
+# --------------------------------------------------------------------------------------------------
 
 
 def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path):

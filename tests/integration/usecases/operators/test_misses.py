@@ -72,7 +72,8 @@ def test_a_viewer_cannot_report_a_miss(platform):
 
 
 def effects(missed, occurred=(), **use):
-    """Rows every 10 minutes, horizon and gap of the small definition; effect of one miss on all-negative rows."""
+    """Rows every 10 minutes, horizon and gap of the small definition; effect of one miss on
+    all-negative rows."""
     definition = small_models.definition(feedback=use, horizon="30m", gap="10m")
     told = report(missed)
     rows = np.arange(0, 20) * 10 * MINUTE
@@ -90,7 +91,7 @@ def report(missed):
     return miss(platform, minute=missed)
 
 
-def test_rows_that_should_have_predicted_a_miss_are_left_out_or_positive_as_the_feedback_rule_says():
+def test_rows_that_should_have_predicted_a_miss_are_left_out_or_positive_as_feedback_rule_says():
     left_out = effects(100)
     assert [i * 10 for i, e in enumerate(left_out.effect) if e == LEFT_OUT] == [
         60,

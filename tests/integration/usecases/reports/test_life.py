@@ -143,7 +143,7 @@ def test_a_period_waits_for_its_last_prediction_window_and_the_laboratory(platfo
     assert "lab" in [d.definition for d in due_reports(platform, at(closes + 1))]
 
 
-def test_a_laboratory_that_takes_two_months_delays_its_reports_and_the_plant_reports_them_in_a_later_revision(
+def test_laboratory_takes_two_months_delays_its_reports_and_plant_reports_them_in_later_revision(
     platform,
 ):
     slow = oven()
@@ -348,7 +348,7 @@ def test_weeks_missed_while_nothing_ran_are_made_up_oldest_first(platform):
     ]
 
 
-def test_the_plants_report_counts_a_definition_once_whose_period_has_changed_and_compares_all_definitions(
+def test_plants_report_counts_definition_once_whose_period_has_changed_compares_all_definitions(
     platform,
 ):
     issue_all(platform, CLOSED)

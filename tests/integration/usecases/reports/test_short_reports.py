@@ -1,4 +1,5 @@
-"""Periods in which something is missing: data, events, answers, a champion. Each gives a short report that is correct."""
+"""Periods in which something is missing: data, events, answers, a champion. Each gives a short
+report that is correct."""
 
 import re
 from dataclasses import replace
@@ -93,7 +94,7 @@ def test_without_data_the_report_says_that_nothing_was_evaluated_and_what_to_che
     assert len(platform.notifications.due(CLOSED, 9)) == 2
 
 
-def test_without_events_no_problem_occurred_and_nothing_is_announced_for_a_definition_without_anything_to_say(
+def test_without_events_no_problem_occurred_and_nothing_is_announced_for_a_definition_without_anything_to_say(  # noqa: E501
     platform,
 ):
     define(platform, too_hot(problem={"event": "stop"}, horizon="1h"))

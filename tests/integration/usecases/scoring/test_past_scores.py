@@ -1,4 +1,5 @@
-"""Scores of the past: those that evaluation stores, with the reason of each unknown instant; nothing is written."""
+"""Scores of the past: those that evaluation stores, with the reason of each unknown instant;
+nothing is written."""
 
 from datetime import timedelta
 

@@ -1,4 +1,5 @@
-"""A score on request equals the one that evaluation stores, for every kind that has scores; MLflow serves the same models."""
+"""A score on request equals the one that evaluation stores, for every kind that has scores; MLflow
+serves the same models."""
 
 import json
 from dataclasses import asdict, replace
@@ -128,7 +129,8 @@ def test_a_file_that_lacks_what_the_model_reads_says_so_and_others_are_refused(s
 def test_a_computed_variable_is_computed_of_the_file_and_only_a_part_that_it_lacks_is_missing(
     served, tmp_path
 ):
-    """The first variable that the model reads becomes the ratio of two new ones, with the same values."""
+    """The first variable that the model reads becomes the ratio of two new ones, with the same
+    values."""
     _, platform, name, asset, stored = served
     known = platform.assets.get(asset)
     readings = platform.readings.load(known, at(0), at(100 * DAY)).readings

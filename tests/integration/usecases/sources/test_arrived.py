@@ -1,4 +1,5 @@
-"""The stream service and the scheduler evaluate the same targets in turn, and give what one evaluation of all gives."""
+"""The stream service and the scheduler evaluate the same targets in turn, and give what one
+evaluation of all gives."""
 
 from datetime import timedelta
 
@@ -59,7 +60,8 @@ class Streamed(Line):
     fields=FIELDS,
 )
 def test_two_evaluators_in_turn_give_what_one_evaluation_of_all_gives(values, lags, turns, fields):
-    """Readings a minute apart, each up to 200 s under way, some of them behind the latency of 90 s."""
+    """Readings a minute apart, each up to 200 s under way, some of them behind the latency of 90
+    s."""
     latency = timedelta(seconds=90)
     live, batch = Streamed(latency=latency, **fields), Line(latency=latency, **fields)
     live.arrived = ArrivedRows()

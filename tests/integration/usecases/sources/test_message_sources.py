@@ -1,4 +1,5 @@
-"""Every kind of source that reads messages, against its real broker: nothing lost, nothing doubled, whatever breaks."""
+"""Every kind of source that reads messages, against its real broker: nothing lost, nothing doubled,
+whatever breaks."""
 
 import json
 import time

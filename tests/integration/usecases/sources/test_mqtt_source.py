@@ -1,4 +1,5 @@
-"""A source of kind `mqtt` against a real Mosquitto broker: nothing lost, nothing doubled, whatever breaks."""
+"""A source of kind `mqtt` against a real Mosquitto broker: nothing lost, nothing doubled, whatever
+breaks."""
 
 import json
 import time
@@ -237,7 +238,8 @@ def test_a_retained_message_is_no_new_reading_and_a_changed_topic_is_given_back(
 
 @pytest.mark.slow
 def test_from_the_noted_subscription_on_no_message_is_missed(broker):
-    """`alerting source apply` waits for this note: a broker keeps nothing for a session that it does not know yet."""
+    """`alerting source apply` waits for this note: a broker keeps nothing for a session that it
+    does not know yet."""
     from alerting.cli.ingest.stream_service import StreamService
 
     platform, environ = memory_platform(), {"BROKER_URL": broker.address}

@@ -1,4 +1,5 @@
-"""A source of kind `opcua` against asyncua's own server: values with quality and stamps, also over a broken connection."""
+"""A source of kind `opcua` against asyncua's own server: values with quality and stamps, also over
+a broken connection."""
 
 import asyncio
 import threading
@@ -30,7 +31,8 @@ BEGIN = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
 ZONE, RECIPE = "ns=2;s=Oven1.Zone2", "ns=2;s=Oven1.Recipe"
 SOURCE = {
     "name": "line", "kind": "opcua", "url": {"env": "SERVER_URL"},
-    "nodes": {ZONE: {"variable": "zone 2", "asset": "oven-1"}, RECIPE: {"variable": "recipe", "asset": "oven-1"}},
+    "nodes": {ZONE: {"variable": "zone 2", "asset": "oven-1"},
+    RECIPE: {"variable": "recipe", "asset": "oven-1"}},
     "variables": {"zone 2": {"name": "zone_2", "unit": "°C"}},
 }  # fmt: skip
 
@@ -156,7 +158,8 @@ def test_a_broken_connection_is_said_and_history_fills_the_gap(plant, proxy):
 
 
 def test_no_value_is_lost_over_an_outage_of_the_database_and_a_hand_over(plant, proxy, monkeypatch):
-    """Without a history. Both processes run in this one; the second is the owner as soon as it is known."""
+    """Without a history. Both processes run in this one; the second is the owner as soon as it is
+    known."""
     for name, seconds in (("READ_AGAIN_S", 0.3), ("HAND_OVER_S", 2.0), ("PAUSE_S", 0.02)):
         monkeypatch.setattr(stream_service, name, seconds)
     monkeypatch.setattr(stream_service, "_was_killed_here", lambda _: False)

@@ -1,4 +1,5 @@
-"""A source of kind `files` at an SFTP server and in an S3 store: each file is stored once, then put away there."""
+"""A source of kind `files` at an SFTP server and in an S3 store: each file is stored once, then put
+away there."""
 
 import os
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from alerting.definitions.sources.source import SourceRefused, parse_source
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.poll import Readers, poll, try_source
 from tests.builders import at
-from tests.helpers.file_servers import create_bucket, s3_server, sftp_server  # noqa: F401 - fixtures
+from tests.helpers.file_servers import create_bucket
 
 pytestmark = pytest.mark.slow
 GOOD = "ts;t\n05.01.2026 12:00;1,5\n05.01.2026 12:01;2,5\n"
@@ -79,7 +80,7 @@ def server(request, tmp_path):
 
 
 @pytest.fixture
-def sftp(sftp_server, tmp_path):  # noqa: F811
+def sftp(sftp_server, tmp_path):
     return OverSftp(sftp_server, tmp_path)
 
 
@@ -224,8 +225,11 @@ def test_a_name_that_leaves_the_folder_is_refused_or_taken_as_a_name(
 
 
 def test_a_host_key_that_is_unknown_or_another_one_is_refused(
-    platform, sftp, sftp_server, tmp_path
-):  # noqa: F811
+    platform,
+    sftp,
+    sftp_server,
+    tmp_path,
+):
     sftp.write("in/a.csv", GOOD)
     (tmp_path / "none").write_text("")
     other = tmp_path / "other"
@@ -244,7 +248,7 @@ def test_a_host_key_that_is_unknown_or_another_one_is_refused(
     assert sftp.names() == ["in/a.csv", "none", "other"]
 
 
-def test_a_wrong_key_and_one_that_others_may_read_are_refused(platform, sftp, sftp_server):  # noqa: F811
+def test_a_wrong_key_and_one_that_others_may_read_are_refused(platform, sftp, sftp_server):
     host_key = str(sftp_server.key.with_name("host"))
     apply_sources(platform, [document(sftp, key=host_key)], "ada", at(0))
     with pytest.raises(UserError, match="refuses the user"):

@@ -1,4 +1,5 @@
-"""Recorded readings that are sent to a real Mosquitto and to the API arrive; what is not received is an error."""
+"""Recorded readings that are sent to a real Mosquitto and to the API arrive; what is not received
+is an error."""
 
 import json
 import time

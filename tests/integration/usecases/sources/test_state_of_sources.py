@@ -58,7 +58,7 @@ def test_values_that_are_lost_raise_an_alert_for_a_day():
     assert maintain(platform, at(24 * 60 + 2))["faults"] == []
 
 
-def test_a_source_that_was_written_into_the_database_gets_a_revision_at_the_check_and_becomes_stale():
+def test_a_source_that_was_written_into_database_gets_a_revision_at_the_check_and_becomes_stale():
     platform = memory_platform()
     platform.sources.put(GATE)
     maintain(platform, at(0))

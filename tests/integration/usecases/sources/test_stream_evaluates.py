@@ -1,4 +1,5 @@
-"""`alerting stream` against a real broker and a real database: a message becomes an episode and a notification at once."""
+"""`alerting stream` against a real broker and a real database: a message becomes an episode and a
+notification at once."""
 
 import json
 import os
@@ -76,7 +77,7 @@ def broker(tmp_path):
     made.stop()
 
 
-def test_a_message_is_an_episode_and_a_notification_at_once_and_the_scheduler_takes_over_from_a_killed_service(
+def test_message_is_episode_and_notification_at_once_and_scheduler_takes_over_from_killed_service(
     real_server, tmp_path, broker
 ):
     alive, sent = tmp_path / "alive", tmp_path / "home" / "logs" / "notifications.log"

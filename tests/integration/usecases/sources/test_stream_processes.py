@@ -1,4 +1,5 @@
-"""Two processes of `alerting stream` on one broker and one database: nothing lost or doubled, also when one is killed."""
+"""Two processes of `alerting stream` on one broker and one database: nothing lost or doubled, also
+when one is killed."""
 
 import json
 import os
@@ -65,7 +66,8 @@ def test_two_processes_share_the_work_and_one_takes_over_from_the_other(
         assert platform.sources.progress("line").rows >= len(sent) - ROWS * len(
             ASSETS
         )  # the killed one may not have counted
-        # Rows that the killed one stored and did not evaluate are taken up by a round of the scheduler, within ten minutes.
+        # Rows that the killed one stored and did not evaluate are taken up by a round of the
+        # scheduler, within ten minutes.
         evaluate(platform, None, datetime.now(UTC) + timedelta(minutes=11))
         _wait(lambda: len(platform.episodes.find()) == len(ASSETS) * 2, tmp_path)
         noticed = stores.database["notifications"].find({"transition": "raised"})
@@ -101,7 +103,8 @@ def _service(folder, number, uri, database, server):
 
 
 def _send(server, topic, began, first):
-    """Publish rows of every asset, of which the later half is too hot; return them by asset and stamp."""
+    """Publish rows of every asset, of which the later half is too hot; return them by asset and
+    stamp."""
     sent = {}
     for asset in ASSETS:
         payloads = []
@@ -117,7 +120,8 @@ def _send(server, topic, began, first):
 
 
 def _listens(server, topic, began, stores):
-    """Publish an old reading, and return whether one is stored: MQTT keeps messages from the first subscription on."""
+    """Publish an old reading, and return whether one is stored: MQTT keeps messages from the first
+    subscription on."""
     row = {"ts": (began - timedelta(hours=1)).isoformat(), "values": {"temperature": 200.0}}
     server.publish(topic.replace("{asset}", ASSETS[0]), [json.dumps(row).encode()])
     return bool(_stored(stores))

@@ -39,7 +39,7 @@ def waiting(stores, real_server, tmp_path):
     assert not stores.sources.has_processes(), "a service that ends is forgotten"
 
 
-def test_a_service_that_waits_for_its_first_source_counts_as_running_and_takes_no_share_of_the_sources(
+def test_service_that_waits_for_its_first_source_counts_as_running_and_takes_no_share_of_sources(
     waiting,
 ):
     assert waiting.sources.has_processes()

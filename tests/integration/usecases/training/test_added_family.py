@@ -1,4 +1,5 @@
-"""A family that an installed package adds is trained, registered, read, evaluated and explained, and nothing else is touched."""
+"""A family that an installed package adds is trained, registered, read, evaluated and explained,
+and nothing else is touched."""
 
 import shutil
 import sys
@@ -24,12 +25,14 @@ from tests.in_memory_platform import in_memory_platform
 
 @pytest.fixture
 def installed(tmp_path, monkeypatch):
-    """Install the file as a package beside the platform, as pip would: the file, and its entry points."""
+    """Install the file as a package beside the platform, as pip would: the file, and its entry
+    points."""
     shutil.copy(Path(mean_difference.__file__), tmp_path / "weights_of_means.py")
     entry_points = tmp_path / "weights_of_means-1.0.dist-info" / "entry_points.txt"
     entry_points.parent.mkdir()
     entry_points.write_text(
-        "[alerting.families]\nmean_difference = weights_of_means:FAMILY\nrenamed = weights_of_means:FAMILY\n"
+        "[alerting.families]\nmean_difference = weights_of_means:FAMILY\nrenamed = "
+        "weights_of_means:FAMILY\n"
     )
     (entry_points.parent / "METADATA").write_text(
         "Metadata-Version: 2.1\nName: weights-of-means\nVersion: 1.0\n"

@@ -1,4 +1,5 @@
-"""Machine failures of the AI4I data set, without the columns that define them, by stratified folds."""
+"""Machine failures of the AI4I data set, without the columns that define them, by stratified
+folds."""
 
 import os
 from pathlib import Path

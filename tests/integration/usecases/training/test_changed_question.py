@@ -1,4 +1,5 @@
-"""An edit of the question: the revision before answers with its own champion until the new one has a champion; real learners."""
+"""An edit of the question: the revision before answers with its own champion until the new one has
+a champion; real learners."""
 
 import pytest
 
@@ -101,7 +102,8 @@ def test_an_old_question_whose_variable_is_gone_is_unknown_with_that_reason(plan
     plant.assets.put([oven.model_copy(update={"variables": left})])
     counts = evaluate(plant, None, at(8 * DAY))
     assert counts.unknown == {
-        f"{NAME} on {ASSET}": "until revision 2 is trained, revision 1 answers, which needs moisture, and humid-oven has no such "
+        f"{NAME} on {ASSET}": "until revision 2 is trained, revision 1 answers, which needs "
+        "moisture, and humid-oven has no such "
         "variable any more"
     }
     assert raised_in(plant, 7, 8) == []

@@ -1,4 +1,5 @@
-"""Stride and windows that nobody stated: derived at the first training, kept by retrainings, used live, and said."""
+"""Stride and windows that nobody stated: derived at the first training, kept by retrainings, used
+live, and said."""
 
 import re
 from contextlib import nullcontext
@@ -92,7 +93,8 @@ def test_check_train_and_show_say_what_was_derived_and_why(trained, monkeypatch,
         "Stride 5m and windows 30m, 2h, 6h were derived from the data: the finest sampling is 5m."
     )
     assert any(said in note for note in result.dataset.notes)
-    documents = [too_moist(horizon="1h", learning=LEARNING), too_moist(name="new", horizon="2h"), too_moist(name="own", features={"stride": "5m", "windows": ["1h"]})]  # fmt: skip  # noqa: E501
+    documents = [too_moist(horizon="1h", learning=LEARNING), too_moist(name="new", horizon="2h"),
+    too_moist(name="own", features={"stride": "5m", "windows": ["1h"]})]  # fmt: skip
     file = tmp_path / "definitions.yaml"
     file.write_text(yaml.safe_dump_all(documents))
     shown = unwrapped(CliRunner().invoke(app, ["check", str(file)]))

@@ -1,4 +1,5 @@
-"""Sensors that report once an hour: one row an hour in training, one score an hour in evaluation."""
+"""Sensors that report once an hour: one row an hour in training, one score an hour in
+evaluation."""
 
 from itertools import pairwise
 
@@ -20,7 +21,8 @@ HOURS, PROBLEM_EVERY, RISE_BEFORE, PROBLEM_HOURS = 2_400, 40, 5, 3
 
 
 def hourly_line():
-    """Return humidity and moisture of each hour: humidity rises five hours before moisture leaves its limit for three."""
+    """Return humidity and moisture of each hour: humidity rises five hours before moisture leaves
+    its limit for three."""
     random, hours = np.random.default_rng(7), np.arange(HOURS)
     humidity, moisture = 40 + random.normal(0, 1, HOURS), 3.5 + random.normal(0, 0.1, HOURS)
     since = hours % PROBLEM_EVERY

@@ -1,4 +1,5 @@
-"""The same seed, data and definition: the same searches, models, figures and decisions, in any process, on one thread or two."""
+"""The same seed, data and definition: the same searches, models, figures and decisions, in any
+process, on one thread or two."""
 
 import json
 import os

@@ -1,4 +1,5 @@
-"""A line on which nothing tells more than the last known value: that value serves, live, with its reasons and its advice."""
+"""A line on which nothing tells more than the last known value: that value serves, live, with its
+reasons and its advice."""
 
 import numpy as np
 import pytest
@@ -23,7 +24,8 @@ TRAINED, UNTIL = 10 * DAY, 11 * DAY
 
 
 def readings(seed=0):
-    """Return minutes and rows of two variables: moisture wanders slowly around 3.5, humidity tells nothing of it."""
+    """Return minutes and rows of two variables: moisture wanders slowly around 3.5, humidity tells
+    nothing of it."""
     random = np.random.default_rng(seed)
     minutes = np.arange(0, UNTIL, EVERY)
     moisture = np.zeros(len(minutes))

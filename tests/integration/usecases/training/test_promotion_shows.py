@@ -1,4 +1,5 @@
-"""Better data lead to a better champion, noise does not, and three problems prove nothing: with the real learners."""
+"""Better data lead to a better champion, noise does not, and three problems prove nothing: with the
+real learners."""
 
 from datetime import timedelta
 
@@ -81,7 +82,8 @@ def test_a_challenger_trained_on_better_data_is_promoted_and_a_rollback_is_what_
 
 
 def test_a_challenger_trained_on_noise_is_not_promoted():
-    """After day 6 the sensor lies, up to the days that decide; a training that starts there learns to disregard it."""
+    """After day 6 the sensor lies, up to the days that decide; a training that starts there learns
+    to disregard it."""
     rows = line(broken=(6.0, 10.0))
     platform = platform_with(rows)
     assert train(platform, NAME, at(6 * DAY)).verdict == "provisional"
@@ -155,7 +157,8 @@ def test_the_run_can_be_read_and_its_drawings_are_pictures():
     assert all(data.startswith(b"\x89PNG") and len(data) > 5000 for data in pictures.values())
     text = platform.models.files(run, "decision")["decision.md"].decode()
     assert text.startswith(
-        "# too-moist: The challenger goes into service provisionally\n\nFirst model. It is clearly better than chance"
+        "# too-moist: The challenger goes into service provisionally\n\nFirst model. It is clearly "
+        "better than chance"
     )
     titles = [line for line in text.splitlines() if line.startswith("## ")]
     assert titles == [

@@ -1,4 +1,5 @@
-"""A training puts the refit of the challenger into service, or of the champion that stays; with the real learners."""
+"""A training puts the refit of the challenger into service, or of the champion that stays; with the
+real learners."""
 
 from datetime import datetime
 

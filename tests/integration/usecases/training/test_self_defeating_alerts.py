@@ -1,5 +1,6 @@
-"""A crew that acts on every alert: by the data alone the next model unlearns what the alerts were about, with the answers it
-does not. The same on the demo line, over weeks: docs/self-defeating-alerts.md."""
+"""A crew that acts on every alert: by the data alone the next model unlearns what the alerts were
+about, with the answers it does not. The same on the demo line, over weeks:
+docs/self-defeating-alerts.md."""
 
 from dataclasses import replace
 
@@ -23,8 +24,9 @@ FREE_DAYS, ACTED_DAYS, EVALUATED_DAYS = 6, 18, 8
 
 
 def line(days, acted_from, seed):
-    """Humidity rises every few hours; the moisture leaves its limit 40 minutes later, unless the crew opens a flap, which
-    nothing measures, 10 minutes after the rise, as it does from `acted_from` (reading) on. Also: the instants of its actions."""
+    """Humidity rises every few hours; the moisture leaves its limit 40 minutes later, unless the
+    crew opens a flap, which nothing measures, 10 minutes after the rise, as it does from
+    `acted_from` (reading) on. Also: the instants of its actions."""
     random = np.random.default_rng(seed)
     n = days * DAY
     humidity, moisture = 8 + random.normal(0, 0.3, n), 4 + random.normal(0, 0.1, n)

@@ -1,4 +1,5 @@
-"""A training prints the same metrics for its test period as live evaluation of it: one rule at every instant."""
+"""A training prints the same metrics for its test period as live evaluation of it: one rule at
+every instant."""
 
 from collections import Counter
 
@@ -23,7 +24,8 @@ MINUTES = 8 * DAY
 
 
 def restless_line(starts, false_rises):
-    """Humidity rises before each start of a problem, for long and beyond its end, and now and then without one."""
+    """Humidity rises before each start of a problem, for long and beyond its end, and now and then
+    without one."""
     random = np.random.default_rng(4)
     minutes = np.arange(0, MINUTES, EVERY)
     humidity, moisture = (

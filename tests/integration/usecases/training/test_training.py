@@ -1,4 +1,5 @@
-"""From readings to a champion and back: the real learners on a small line, everything else in memory."""
+"""From readings to a champion and back: the real learners on a small line, everything else in
+memory."""
 
 import json
 import re

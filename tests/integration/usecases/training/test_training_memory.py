@@ -1,4 +1,5 @@
-"""The memory of a training stays within half of what the machine has, measured in a process of its own."""
+"""The memory of a training stays within half of what the machine has, measured in a process of its
+own."""
 
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -25,10 +26,8 @@ ROWS, VARIABLES = 100_000, 10
 
 
 def train_once(memory_mib, families):
-    """Train within this memory: MiB added to the process at its peak, rows of training, MiB of all cells."""
-    import matplotlib  # noqa: F401
-    import mlflow  # noqa: F401
-    import shap  # noqa: F401
+    """Train within this memory: MiB added to the process at its peak, rows of training, MiB of all
+    cells."""
 
     random = np.random.default_rng(0)
     values = random.standard_normal((ROWS, VARIABLES))
@@ -73,10 +72,8 @@ def test_a_training_stays_within_half_of_the_memory_also_where_that_thins_it():
 
 
 def train_wide(hours, sensors, families, memory_mib):
-    """Train on hourly readings of many sensors: MiB added to the process at its peak, rows, columns, hours of the stride."""
-    import matplotlib  # noqa: F401
-    import mlflow  # noqa: F401
-    import shap  # noqa: F401
+    """Train on hourly readings of many sensors: MiB added to the process at its peak, rows,
+    columns, hours of the stride."""
 
     random = np.random.default_rng(0)
     values = random.standard_normal((hours, sensors)).cumsum(axis=0) * 0.1 + random.standard_normal(
@@ -120,7 +117,8 @@ def test_600_sensors_of_1500_hours_train_within_half_of_4_gib():
 
 
 def fit_wide():
-    """Fit LightGBM and the linear model on 12,000 columns of 600 sensors: MiB that it added to the process, and of all cells."""
+    """Fit LightGBM and the linear model on 12,000 columns of 600 sensors: MiB that it added to the
+    process, and of all cells."""
     rows, columns = 1_500, Columns(tuple(f"c{i}" for i in range(12_000)), {})
     before = peak_mib()
     matrix = np.random.default_rng(0).standard_normal((rows, len(columns.names)))

@@ -1,4 +1,5 @@
-"""A champion with a refit, live: who scores which instant, what is explained, and what happens when the refit gives way."""
+"""A champion with a refit, live: who scores which instant, what is explained, and what happens when
+the refit gives way."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,4 +1,5 @@
-"""The unit just made: `horizon: 0s`, from training over live evaluation and outcome to the report."""
+"""The unit just made: `horizon: 0s`, from training over live evaluation and outcome to the
+report."""
 
 from collections import Counter
 from datetime import timedelta
@@ -28,7 +29,8 @@ BAD = {"variable": "quality", "equals": "reject"}
 
 
 def units(step=1):
-    """Minute, torque and wear of each unit, and whether it is bad: torque of its own, whatever the unit before it was."""
+    """Minute, torque and wear of each unit, and whether it is bad: torque of its own, whatever the
+    unit before it was."""
     random = np.random.default_rng(5)
     minutes = np.arange(UNITS) * step
     torque, wear = random.normal(40, 10, UNITS), np.arange(UNITS) % 200 / 2

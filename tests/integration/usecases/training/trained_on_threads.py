@@ -1,7 +1,8 @@
-"""Train on a number of threads and print the result: `python -m tests.integration.usecases.training.trained_on_threads 2`.
+"""Train on a number of threads and print the result: `python -m
+tests.integration.usecases.training.trained_on_threads 2`.
 
-A process of its own, because the number of threads is said before a learner is loaded. Small tables count as large ones, so
-that all threads are used where they would be used on a large one.
+A process of its own, because the number of threads is said before a learner is loaded. Small tables
+count as large ones, so that all threads are used where they would be used on a large one.
 """
 
 import hashlib
@@ -64,7 +65,8 @@ def models() -> dict[str, Any]:
 
 
 def decisions() -> dict[str, Any]:
-    """Two trainings in a row of a platform: the first champion, and the comparison of the next challenger with it."""
+    """Two trainings in a row of a platform: the first champion, and the comparison of the next
+    challenger with it."""
     from alerting.definitions.assets import Variable
     from alerting.ports import ReadingRow
     from alerting.usecases.definitions.sync import apply

@@ -13,7 +13,7 @@ from alerting.definitions.faults import UserError
 from alerting.ports import silent
 
 TEXT = "ts,asset,temperature,running,recipe\n" + "".join(
-    f"2026-01-01T00:{i // 60:02}:{i % 60:02}Z,oven-{i % 2},{'' if i % 7 == 0 else i / 3},{'true' if i % 2 else '0'},r{i % 3}\n"
+    f"2026-01-01T00:{i // 60:02}:{i % 60:02}Z,oven-{i % 2},{'' if i % 7 == 0 else i / 3},{'true' if i % 2 else '0'},r{i % 3}\n"  # noqa: E501
     for i in range(500)
 )
 TYPES = {"temperature": "number", "running": "boolean", "recipe": "category"}

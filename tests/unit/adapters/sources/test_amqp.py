@@ -31,7 +31,8 @@ def test_messages_before_the_first_that_waits_are_acknowledged_at_once_and_later
 
 
 class Connection:
-    """A connection that gives a client some messages at each call, and notes how long it was to wait for them."""
+    """A connection that gives a client some messages at each call, and notes how long it was to
+    wait for them."""
 
     def __init__(self, counts, body):
         self.counts, self.waits, self.client, self.body = counts, [], None, body

@@ -1,4 +1,5 @@
-"""A file of a server is read as the one that was listed, or not at all, and leaves nothing behind."""
+"""A file of a server is read as the one that was listed, or not at all, and leaves nothing
+behind."""
 
 import io
 from datetime import UTC, datetime
@@ -23,7 +24,8 @@ SOURCE = {
 
 
 class Store:
-    """An object store like MinIO: its listing has milliseconds, the state of one object only seconds."""
+    """An object store like MinIO: its listing has milliseconds, the state of one object only
+    seconds."""
 
     def __init__(self, content, size=None, after=None):
         self.content, self.size, self.after, self.moved = content, size or len(content), after, []

@@ -1,4 +1,5 @@
-"""A source names only secrets that a setting allows: whoever writes one chooses the server to which they are sent."""
+"""A source names only secrets that a setting allows: whoever writes one chooses the server to which
+they are sent."""
 
 import pytest
 

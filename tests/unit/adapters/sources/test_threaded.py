@@ -1,4 +1,5 @@
-"""A connection to a broker holds a bounded amount in memory, and puts aside messages that are too large."""
+"""A connection to a broker holds a bounded amount in memory, and puts aside messages that are too
+large."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -55,7 +56,7 @@ def test_the_beginning_of_a_message_that_is_too_large_is_kept_with_the_reason():
     assert message.fault == "has 1048577 bytes, more than 1048576; only its first 65536 are kept"
 
 
-def test_messages_of_one_topic_have_stamps_at_least_a_millisecond_apart_and_the_clock_is_asked_once_for_many():
+def test_messages_one_topic_have_stamps_at_least_millisecond_apart_clock_is_asked_once_for_many():
     stamps = _Stamps()
 
     def stamped(topics, now):

@@ -1,4 +1,5 @@
-"""Text that is shown: control characters are removed, or written out where an operator is to see them."""
+"""Text that is shown: control characters are removed, or written out where an operator is to see
+them."""
 
 import pytest
 from hypothesis import given

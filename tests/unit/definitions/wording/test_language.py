@@ -1,4 +1,5 @@
-"""Texts in the reader's language: numbers, times, plural forms, and stored texts that keep their template."""
+"""Texts in the reader's language: numbers, times, plural forms, and stored texts that keep their
+template."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -70,9 +71,9 @@ def test_times_are_said_in_the_language():
 def test_one_prediction_reads_as_one_sentence_in_every_language():
     reason = risk_message(classifier(), oven(), 0.89, 0.6)
     assert reason == "Moisture will probably exceed 4.5 % within 30 min (89 %; alarm at 60 %)"
-    assert (
-        GERMAN.translate(reason)
-        == f"Moisture: voraussichtlich über 4,5{THIN}% innerhalb von 30 min (89{THIN}%; Alarm ab 60{THIN}%)"
+    assert GERMAN.translate(reason) == (
+        f"Moisture: voraussichtlich über 4,5{THIN}% innerhalb von 30 min (89{THIN}%; Alarm ab "
+        f"60{THIN}%)"
     )
     assert FRENCH.translate(reason).startswith(f"Moisture{THIN}: dépassera probablement 4,5{THIN}%")
 

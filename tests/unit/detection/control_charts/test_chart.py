@@ -1,6 +1,8 @@
-"""A fitted chart from reading to reading: the tabular example of D. C. Montgomery, Introduction to Statistical Quality Control.
+"""A fitted chart from reading to reading: the tabular example of D. C. Montgomery, Introduction to
+Statistical Quality Control.
 
-Table 9.1: 30 observations of a process with mean 10 and standard deviation 1, of which the last ten have the mean 11.
+Table 9.1: 30 observations of a process with mean 10 and standard deviation 1, of which the last ten
+have the mean 11.
 """
 
 import pytest

@@ -1,4 +1,5 @@
-"""The dataset: from what was known at as_of, the same every time, or a refusal that says what to do."""
+"""The dataset: from what was known at as_of, the same every time, or a refusal that says what to
+do."""
 
 from dataclasses import replace
 from datetime import timedelta

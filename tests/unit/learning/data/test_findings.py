@@ -15,7 +15,8 @@ def test_many_findings_of_a_kind_are_one_sentence_with_their_number_and_the_wors
     findings = [stuck(f"sensor_{i}", i / 1000) for i in range(351)]
     [sentence] = describe_findings(findings)
     assert sentence.startswith(
-        "351 variables (sensor_350, sensor_349, sensor_348, sensor_347, sensor_346 and 346 more) repeat"
+        "351 variables (sensor_350, sensor_349, sensor_348, sensor_347, sensor_346 and 346 more) "
+        "repeat"
     )
 
 

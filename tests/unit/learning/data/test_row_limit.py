@@ -1,4 +1,5 @@
-"""A training never has more rows than it may: it is thinned evenly and says so, or it is refused."""
+"""A training never has more rows than it may: it is thinned evenly and says so, or it is
+refused."""
 
 from dataclasses import replace
 
@@ -69,7 +70,8 @@ def test_too_many_training_rows_are_thinned_evenly_and_it_is_said(data):
         assert (fewer.at[fewer.part == part] == data.at[data.part == part]).all()
     assert fewer.counts["row_limit"] == train - left.sum()
     assert [note for note in fewer.notes if note.startswith("Only every")] == [
-        f"Only every 2. instant of the training period was kept ({left.sum()} of {train} rows): the dataset has "
+        f"Only every 2. instant of the training period was kept ({left.sum()} of {train} rows): "
+        f"the dataset has "
         f"{len(data.label)} rows, and {limit} are allowed (set by ALERTING_MAX_TRAINING_ROWS)."
     ]
     assert fewer.hash != data.hash
@@ -97,6 +99,9 @@ def test_the_rows_that_are_kept_are_those_of_the_whole_dataset_bit_for_bit(data)
 def test_what_can_never_fit_is_refused_with_the_figures_and_what_to_do(data):
     with pytest.raises(
         UserError,
-        match=rf"{len(data.label)} rows, \d+ of them outside of the training period, and 50 are allowed.*Lengthen features",
+        match=(
+            rf"{len(data.label)} rows, \d+ of them outside of the training period, and 50 are "
+            rf"allowed.*Lengthen features"
+        ),
     ):
         within(50)

@@ -69,7 +69,7 @@ def test_a_category_that_is_reported_on_change_holds_for_three_times_its_longest
     assert held({"recipe": changes, "x": SENSOR}, {"recipe": RECIPE}) == {"recipe": 3 * 570 / 60}
 
 
-def test_a_set_point_or_a_boolean_that_is_reported_on_change_is_held_and_a_sensor_at_the_same_instants_is_not():
+def test_set_point_or_boolean_is_reported_on_change_is_held_and_sensor_at_same_instants_is_not():
     changes = every(5, 200.0, 210.0, times=100) | {495 + 675: 205.0}
     assert held({"a": changes, "x": SENSOR}, {"a": SET_POINT}) == {"a": 3 * 675 / 60}
     assert held({"a": changes, "x": SENSOR}, {"a": Variable(type="boolean")}) == {"a": 3 * 675 / 60}
@@ -253,6 +253,7 @@ def test_the_quality_report_says_what_is_held_and_for_how_long():
         if f.kind == "carried_forward"
     ]
     assert words == [
-        "recipe comes up to 1 d apart: its last value holds until the next one, for at most 3 d; set carry_forward of "
+        "recipe comes up to 1 d apart: its last value holds until the next one, for at most 3 d; "
+        "set carry_forward of "
         "the variable if that is wrong."
     ]

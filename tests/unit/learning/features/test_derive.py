@@ -1,4 +1,5 @@
-"""Stride and windows from the data: never finer than the sampling, as fine as rows and problems allow."""
+"""Stride and windows from the data: never finer than the sampling, as fine as rows and problems
+allow."""
 
 from datetime import timedelta
 

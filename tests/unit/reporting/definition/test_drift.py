@@ -33,14 +33,15 @@ def minutes(number):
 
 
 def test_independent_values_follow_from_the_correlation():
-    # values that stay for 20 minutes: correlation falls linearly to 0 over 20 minutes, and each 20 minutes are worth one value
+    # values that stay for 20 minutes: correlation falls linearly to 0 over 20 minutes, and each 20
+    # minutes are worth one value
     held = np.repeat(np.random.default_rng(5).integers(10, size=200), 20)
     correlation = measure_correlation(np.arange(len(held)) * 60.0, held, are_numbers=True)
     assert correlation.independent_within(len(held) * 60.0) == pytest.approx(200, rel=0.5)
     assert measure_correlation(np.array([0.0]), np.array([1]), are_numbers=True) is None
 
 
-def test_the_index_by_chance_falls_with_the_number_of_independent_values_as_its_known_distribution_says():
+def test_index_by_chance_falls_with_number_of_independent_values_as_its_known_distribution_says():
     shares = np.full(10, 0.1)
     chi_square_of_9_degrees = 21.67  # its 99 % quantile
     for values in (200, 2000):

@@ -15,7 +15,8 @@ def lasting(*minutes):
 
 def counted(**changes):
     defaults = {
-        "missed": lasting(10), "announced": lasting(4, 6), "false_alarms": 3, "avoided": 2, "undetermined": 4,
+        "missed": lasting(10), "announced": lasting(4, 6), "false_alarms": 3, "avoided": 2,
+        "undetermined": 4,
         "undetermined_acted": 1, "interventions": 5,
     }  # fmt: skip
     return CountedCosts(**defaults | changes)

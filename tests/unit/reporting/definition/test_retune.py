@@ -97,6 +97,7 @@ def test_the_smallest_threshold_that_halves_the_false_alarms_of_a_model_says_wha
     found = retune_model(
         CLASSIFIER, frame.astype({"ts": "datetime64[ms, UTC]"}), came, NO_OCCURRENCES, is_onset=True
     )
-    # above 0.65, the scores 0.65 and 0.7 still raise: two of the four false alarms; both problems stay announced
+    # above 0.65, the scores 0.65 and 0.7 still raise: two of the four false alarms; both problems
+    # stay announced
     assert (found.value, found.false_alarms, found.false_alarms_then) == (0.65, 4, 2)
     assert (found.right, found.right_then, found.total) == (2, 2, 2)

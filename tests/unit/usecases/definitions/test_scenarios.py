@@ -115,7 +115,7 @@ def test_a_line_that_stands_suppresses_by_its_state_by_events_and_by_the_calenda
     assert told(nights, HOT, start="2026-01-01T05:56:00Z") == ["4m  notified", "11m  notified"]
 
 
-def test_a_shelf_and_a_stop_are_both_waited_for_and_a_severity_that_is_told_all_the_same_breaks_the_stop_only():
+def test_shelf_and_stop_are_both_waited_for_and_a_severity_that_is_told_all_same_breaks_stop_only():
     definition = threshold(above=None, levels=LEVELS, suppression=STANDING)
     readings = {
         "temperature": [200, "220 x 4", "240 x 10"],

@@ -51,7 +51,7 @@ class Platform:
         self.readings = Readings()
 
 
-def test_a_report_states_the_decisions_before_its_end_and_a_promotion_without_metrics_has_the_ones_before():
+def test_a_report_states_decisions_before_its_end_and_a_promotion_without_metrics_has_ones_before():
     records = [
         decision(1, 1, expected={"ap": 0.7}),
         decision(5, 2),
@@ -62,7 +62,7 @@ def test_a_report_states_the_decisions_before_its_end_and_a_promotion_without_me
     assert [(d.version, d.expected) for d in found] == [(1, {"ap": 0.7}), (2, {"ap": 0.7}), (3, {})]
 
 
-def test_the_reference_is_what_the_model_of_the_scores_learned_from_also_if_it_was_promoted_afterwards():
+def test_reference_is_what_model_of_the_scores_learned_from_also_if_it_was_promoted_afterwards():
     records = [decision(1, 1, learned=learned(-60)), decision(9, 2, learned=learned(-50))]
     assert learned_from(records, START + 5 * DAY, None)[0] == START - 60 * DAY
     assert learned_from(records, START + 5 * DAY, 2)[0] == START - 50 * DAY

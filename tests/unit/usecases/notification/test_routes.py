@@ -1,4 +1,5 @@
-"""Routes are checked against the configured channels before any is stored; only changes are written and audited."""
+"""Routes are checked against the configured channels before any is stored; only changes are written
+and audited."""
 
 import pytest
 

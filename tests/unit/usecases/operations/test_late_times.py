@@ -9,7 +9,10 @@ from tests.builders import at
 
 FIVE = timedelta(minutes=5)
 ALERTS = [
-    PlatformAlert("evaluation late", "evaluate__5m", f"too-hot not evaluated since {at(60).isoformat()}; see", at(80), at(100)),
+    PlatformAlert("evaluation late", "evaluate__5m", (
+        f"too-hot not evaluated since "
+        f"{at(60).isoformat()}; see"
+    ), at(80), at(100)),
     PlatformAlert("evaluation late", "evaluate__5m", "too-hot was not evaluated", at(200)),
     PlatformAlert("evaluation late", "evaluate__1h", "no instant", at(90), at(110)),
     PlatformAlert("disk filling", "evaluate__5m", "full", at(300), at(400)),

@@ -1,4 +1,5 @@
-"""Rows of a source become readings and events: mapped, declared, merged by their keys, and counted."""
+"""Rows of a source become readings and events: mapped, declared, merged by their keys, and
+counted."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -19,7 +20,8 @@ PLAIN = {"name": "gate", "kind": "http"}
 
 
 def readings(records, zone=UTC, platform=None, **fields):
-    """Return the readings of records as (asset, instant, values), and the reasons of refused ones by line."""
+    """Return the readings of records as (asset, instant, values), and the reasons of refused ones
+    by line."""
     source = parse_source({**PLAIN, **fields})
     plant = platform or memory_platform()
     found = fit(plant if zone is UTC else _with_zone(plant, zone), source, records, "gate")

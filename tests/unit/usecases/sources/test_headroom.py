@@ -1,4 +1,5 @@
-"""What data declare by themselves is bounded: surplus rows are refused one by one, an alert is raised, and the rest is stored."""
+"""What data declare by themselves is bounded: surplus rows are refused one by one, an alert is
+raised, and the rest is stored."""
 
 import json
 from dataclasses import replace
@@ -53,12 +54,14 @@ def test_rows_beyond_the_bound_of_a_delivery_are_refused_one_by_one_and_the_othe
     assert (found.rows, names(platform)) == (4, ["new-0", "new-1", "new-2"])
     assert [row.line for row in found.refused] == [4, 5]
     assert found.refused[0].reason == (
-        "'new-3': would be a new asset; this delivery declares 3 already, and 3 are allowed: send the row again "
-        "(of a broker: alerting source retry), declare it with alerting import assets, or raise ALERTING_NEW_ASSETS_PER_DELIVERY"
+        "'new-3': would be a new asset; this delivery declares 3 already, and 3 are allowed: send "
+        "the row again "
+        "(of a broker: alerting source retry), declare it with alerting import assets, or raise "
+        "ALERTING_NEW_ASSETS_PER_DELIVERY"
     )
 
 
-def test_a_source_and_all_of_them_together_have_bounds_that_an_import_of_an_engineer_neither_has_nor_fills():
+def test_source_and_all_of_them_together_have_bounds_import_of_engineer_neither_has_nor_fills():
     platform = plant()
     import_assets(
         "plant.yaml",

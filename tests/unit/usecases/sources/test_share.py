@@ -1,4 +1,5 @@
-"""Processes of the stream service divide the sources that one process reads, and share those of brokers with groups."""
+"""Processes of the stream service divide the sources that one process reads, and share those of
+brokers with groups."""
 
 from alerting.definitions.sources.source import parse_source
 from alerting.usecases.sources.share import owner, share_of

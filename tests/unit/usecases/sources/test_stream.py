@@ -1,4 +1,5 @@
-"""Messages of a broker that cannot be stored are put aside, each with its reason, and do not stop the others."""
+"""Messages of a broker that cannot be stored are put aside, each with its reason, and do not stop
+the others."""
 
 import json
 from dataclasses import replace
@@ -229,7 +230,7 @@ def test_a_source_that_is_gone_when_it_should_be_paused_does_not_end_the_service
     assert service._streams == {}
 
 
-def test_a_database_that_is_away_when_the_clock_is_read_closes_the_subscriptions_and_does_not_end_the_service(
+def test_a_database_that_is_away_when_clock_is_read_closes_subscriptions_and_does_not_end_service(
     monkeypatch,
 ):
     class Away:
@@ -244,7 +245,7 @@ def test_a_database_that_is_away_when_the_clock_is_read_closes_the_subscriptions
     assert service._streams == {}
 
 
-def test_a_turn_waits_for_more_messages_unless_a_batch_was_full_and_evaluation_waits_for_those_that_are_left(
+def test_turn_waits_for_more_messages_unless_batch_was_full_evaluation_waits_for_those_are_left(
     monkeypatch,
 ):
     waits = []
@@ -325,7 +326,10 @@ def test_messages_of_archived_months_wait_unacknowledged_while_the_archive_is_aw
     assert "line-3/oven-2/readings" not in done
     assert len(done) == len(batch) - 1
     assert dead(platform) == []
-    fault = "source line: messages with readings of archived months wait, not acknowledged: the archive is away"
+    fault = (
+        "source line: messages with readings of archived months wait, not acknowledged: the "
+        "archive is away"
+    )
     assert platform.sources.progress("line").fault == fault
     service._platform, found.retry_at = platform, 0.0  # the archive is back
     service.turn()
@@ -384,7 +388,8 @@ def test_a_retry_of_dead_messages_ends_while_the_archive_is_away():
 
 
 OPC_UA = {
-    "name": "line", "kind": "opcua", "url": {"env": "SERVER_URL"}, "nodes": {"i=1": {"variable": "t", "asset": "oven-1"}},
+    "name": "line", "kind": "opcua", "url": {"env": "SERVER_URL"},
+    "nodes": {"i=1": {"variable": "t", "asset": "oven-1"}},
 }  # fmt: skip
 
 

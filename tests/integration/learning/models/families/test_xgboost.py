@@ -1,4 +1,5 @@
-"""XGBoost as an optional family: the same scores as its library gives, and a plain refusal where it is not installed."""
+"""XGBoost as an optional family: the same scores as its library gives, and a plain refusal where it
+is not installed."""
 
 import numpy as np
 import pytest

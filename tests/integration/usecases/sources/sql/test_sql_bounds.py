@@ -1,4 +1,5 @@
-"""What a source of kind `sql` may do to a database, and a database to the platform, on real servers."""
+"""What a source of kind `sql` may do to a database, and a database to the platform, on real
+servers."""
 
 import os
 import subprocess
@@ -24,13 +25,22 @@ pytestmark = pytest.mark.slow
 SOURCE = {"name": "quality", "kind": "sql", "url": {"env": "DB"}, "cursor": "id", "asset": "oven-1"}
 ROWS = "SELECT id, ts, id * 1.5 AS hardness FROM results"
 WRITE = {
-    "postgres": "CREATE FUNCTION noted() RETURNS int LANGUAGE sql VOLATILE AS 'INSERT INTO results VALUES (9) RETURNING id'",
-    "mariadb": "CREATE FUNCTION noted() RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO results VALUES (9, ''); RETURN 9; END",
+    "postgres": (
+        "CREATE FUNCTION noted() RETURNS int LANGUAGE sql VOLATILE AS 'INSERT INTO results VALUES "
+        "(9) RETURNING id'"
+    ),
+    "mariadb": (
+        "CREATE FUNCTION noted() RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO results VALUES "
+        "(9, ''); RETURN 9; END"
+    ),
 }
 LONG = {
     "postgres": "SELECT pg_sleep(60)::text AS id",
     "mariadb": "SELECT SLEEP(60) AS id",
-    "sqlite": "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 1e12) SELECT count(*) AS id FROM c",
+    "sqlite": (
+        "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 1e12) SELECT "
+        "count(*) AS id FROM c"
+    ),
 }
 PHOTO = {  # in every row; MariaDB sends at most 16 MB as it comes
     "postgres": "decode(repeat('00', 50000000), 'hex')",
@@ -64,8 +74,8 @@ def database(request, kind, tmp_path):
         *(["DROP FUNCTION IF EXISTS noted"] if kind in WRITE else []),
         "DROP TABLE IF EXISTS results",
         "CREATE TABLE results (id int, ts varchar(30))",
-        "INSERT INTO results VALUES "
-        + ", ".join(f"({id}, '2026-01-05T12:0{id}:00Z')" for id in range(1, 9)),  # noqa: S608
+        "INSERT INTO results VALUES "  # noqa: S608
+        + ", ".join(f"({id}, '2026-01-05T12:0{id}:00Z')" for id in range(1, 9)),
         *([WRITE[kind]] if kind in WRITE else []),
     ]
     with opened(address) as connection:
@@ -170,7 +180,8 @@ def test_a_chunk_ends_with_its_bytes_and_the_rows_after_it_are_read_too(
 
 
 def test_rows_with_large_values_do_not_fill_the_memory(kind, database):
-    """Eight rows are 400 MB (MariaDB 120, SQLite 160), and some are sent twice; measured in a process of its own."""
+    """Eight rows are 400 MB (MariaDB 120, SQLite 160), and some are sent twice; measured in a
+    process of its own."""
     program = (
         "import resource, sys\n"
         "from tests.integration.usecases.sources.sql import test_sql_bounds as bounds\n"

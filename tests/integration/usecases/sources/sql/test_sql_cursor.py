@@ -27,7 +27,8 @@ SOURCE = {
 
 @pytest.fixture
 def database(tmp_path):
-    """An engine of a database with the tables `results` and `others`; instants are in `ts` and in `changed`."""
+    """An engine of a database with the tables `results` and `others`; instants are in `ts` and in
+    `changed`."""
     engine = sa.create_engine(f"sqlite:///{tmp_path}/plant.db")
     with engine.begin() as connection:
         for table in ("results", "others"):
@@ -136,9 +137,16 @@ def test_an_address_with_a_port_that_is_no_number_is_refused_without_showing_it(
 @pytest.mark.parametrize(
     "junk",
     [
-        5, True, float("nan"), [], {"number": "5"}, "", "5", "null", "{}", "[]", "nonsense", "x" * 1_000_000, "[" * 5000,
-        '{"number": "NaN"}', '{"number": "Infinity"}', '{"number": "x"}', '{"number": 5}', '{"number": "%s"}' % ("9" * 5000),
-        '{"instant": "yesterday"}', '{"instant": null}', '{"number": "1", "text": "1"}', '{"colour": "1"}',
+        5, True, float("nan"), [], {"number": "5"}, "", "5", "null", "{}", "[]", "nonsense",
+        "x" * 1_000_000, "[" * 5000,
+        '{"number": "NaN"}', '{"number": "Infinity"}', '{"number": "x"}', '{"number": 5}', (
+            '{"number": '
+            '"%s"}'
+        ) % ("9" * 5000),
+        '{"instant": "yesterday"}', '{"instant": null}', '{"number": "1", "text": "1"}', (
+            '{"colour": '
+            '"1"}'
+        ),
     ],
     ids=lambda junk: str(junk)[:30],
 )  # fmt: skip

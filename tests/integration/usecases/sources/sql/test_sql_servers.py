@@ -1,4 +1,5 @@
-"""A source of kind `sql` against a real MariaDB server, and what Microsoft SQL Server would be asked (not tested against one)."""
+"""A source of kind `sql` against a real MariaDB server, and what Microsoft SQL Server would be
+asked (not tested against one)."""
 
 from datetime import timedelta
 
@@ -33,7 +34,8 @@ def database(server):
         for statement in (
             "DROP DATABASE IF EXISTS plant",
             "CREATE DATABASE plant",
-            "CREATE TABLE plant.results (id int AUTO_INCREMENT PRIMARY KEY, taken_at datetime(3), machine int, "
+            "CREATE TABLE plant.results (id int AUTO_INCREMENT PRIMARY KEY, taken_at datetime(3), "
+            "machine int, "
             "hardness decimal(6, 2), grade varchar(10), `ok?` boolean)",
         ):
             connection.execute(sa.text(statement))
@@ -50,7 +52,10 @@ def insert(database, count, start=0):
             "hardness": i / 2,
             "grade": "A",
         }
-        statement = "INSERT INTO plant.results (taken_at, machine, hardness, grade) VALUES (:at, :machine, :hardness, :grade)"
+        statement = (
+            "INSERT INTO plant.results (taken_at, machine, hardness, grade) VALUES (:at, :machine, "
+            ":hardness, :grade)"
+        )
         database.execute(sa.text(statement), row)
     database.commit()
 
@@ -131,7 +136,10 @@ def test_sql_server_is_asked_for_the_next_rows_in_its_own_words():
             dialect=mssql.dialect(), compile_kwargs={"literal_binds": True}
         )
     )
-    expected_words = "SELECT TOP 10 * FROM (SELECT id FROM results) AS source_rows WHERE id IS NOT NULL ORDER BY id"
+    expected_words = (
+        "SELECT TOP 10 * FROM (SELECT id FROM results) AS source_rows WHERE id IS NOT NULL ORDER "
+        "BY id"
+    )
     assert " ".join(first.split()) == expected_words
 
 

@@ -36,7 +36,8 @@ def database(server):
         for statement in (
             "DROP SCHEMA IF EXISTS plant CASCADE",
             "CREATE SCHEMA plant",
-            "CREATE TABLE plant.results (id serial, taken_at timestamptz, machine int, hardness numeric, grade text, ok bool, "
+            "CREATE TABLE plant.results (id serial, taken_at timestamptz, machine int, hardness "
+            "numeric, grade text, ok bool, "
             "day date, raw bytea, batch uuid)",
         ):
             connection.execute(sa.text(statement))
@@ -58,9 +59,9 @@ def insert(database, count, start=0, **columns):
         row |= {"batch": "6f1c9c8e-0b1a-4b44-a3d4-3f5d2a3a1a11", "day": "2026-01-05", "raw": b"x"}
         names = ", ".join(row)
         database.execute(
-            sa.text(f"INSERT INTO plant.results ({names}) VALUES (:{names.replace(', ', ', :')})"),
+            sa.text(f"INSERT INTO plant.results ({names}) VALUES (:{names.replace(', ', ', :')})"),  # noqa: S608
             row,
-        )  # noqa: S608
+        )
     database.commit()
 
 
@@ -143,7 +144,8 @@ def test_a_query_with_a_cursor_of_instants_reads_rows_that_came_late_within_its_
 ):
     query = "SELECT taken_at, machine, hardness FROM plant.results WHERE ok;"
     apply_sources(
-        platform, [{k: v for k, v in SOURCE.items() if k != "table"} | {"query": query, "cursor": "taken_at", "overlap": "5m"}],
+        platform, [{k: v for k, v in SOURCE.items() if k != "table"} | {"query": query,
+        "cursor": "taken_at", "overlap": "5m"}],
         "ada", at(0),
     )  # fmt: skip
     insert(database, 10)
