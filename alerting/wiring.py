@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from alerting.usecases.sources.poll import Readers
 
 HEALTH_TIMEOUT_S = 1.0
-MLFLOW_USER, MLFLOW_PASSWORD = "alerting", "mlflow_password"
+MLFLOW_USER = "alerting"
+MLFLOW_PASSWORD = "mlflow_password"  # noqa: S105 - the name of a key
 
 
 @contextmanager
@@ -272,10 +273,8 @@ def _password(server: Smtp) -> str | None:
     if server.password_file is None:
         return server.password
     try:
-        mode, text = (
-            server.password_file.stat().st_mode,
-            server.password_file.read_text(encoding="utf-8"),
-        )
+        mode = server.password_file.stat().st_mode
+        text = server.password_file.read_text(encoding="utf-8")
     except OSError as fault:
         raise UserError(
             f"ALERTING_SMTP_PASSWORD_FILE {server.password_file} cannot be read: {fault.strerror}"

@@ -38,8 +38,11 @@ from alerting.wiring import open_platform, open_stores, prepare_database
 from benchmarks.helpers.memory import peak_mib
 from benchmarks.import_rate import _free_port
 
-ASSET, NAME, VARIABLES = "line-1", "unusual", 20
-START, YEAR = datetime(2024, 1, 1, tzinfo=UTC), timedelta(days=365)
+ASSET = "line-1"
+NAME = "unusual"
+VARIABLES = 20
+START = datetime(2024, 1, 1, tzinfo=UTC)
+YEAR = timedelta(days=365)
 _BATCH = 20_000
 _CHECKPOINT_S = 65
 Step = Callable[[Platform, timedelta], dict[str, Any]]
@@ -56,7 +59,8 @@ def run(
 
 def _run(folder: Path, share: float) -> dict[str, Any]:
     with EmbeddedMongod(folder / "db", _free_port()) as mongod:
-        home, done = folder / "home", folder / f"steps-{share:g}.json"
+        home = folder / "home"
+        done = folder / f"steps-{share:g}.json"
         home.mkdir(mode=0o700, exist_ok=True)
         environ = {
             "ALERTING_HOME": str(home),
@@ -71,7 +75,8 @@ def _run(folder: Path, share: float) -> dict[str, Any]:
                 done.write_text(json.dumps(steps))
                 print(json.dumps({name: steps[name]}), file=sys.stderr, flush=True)
         steps["server"] = {"peak_mib": peak_mib(int((folder / "db" / "server.lock").read_text()))}
-    stored, archived = steps["fill"]["stored_mib"], steps["archive"]["archived_mib"]
+    stored = steps["fill"]["stored_mib"]
+    archived = steps["archive"]["archived_mib"]
     same = steps["load"]["checksum"] == steps["load_archived"]["checksum"]
     return {
         "benchmark": "archive",
@@ -103,7 +108,8 @@ def _measured(
 ) -> dict[str, Any]:
     os.environ.update(environ)
     with open_platform(read_settings(os.environ), channels=False) as platform:
-        before, began = peak_mib(), time.perf_counter()
+        before = peak_mib()
+        began = time.perf_counter()
         found = step(platform, length)
         return {
             **found,
@@ -117,8 +123,10 @@ def fill(platform: Platform, length: timedelta) -> dict[str, Any]:
     """Store the readings; return how many, and how much room they take in MongoDB."""
     names = [f"v{number}" for number in range(VARIABLES)]
     platform.assets.put([Asset(name=ASSET, variables={name: Variable() for name in names})])
-    random, rows = np.random.default_rng(1), int(length.total_seconds())
-    first, level = int(START.timestamp() * 1000), np.full(VARIABLES, 50.0)
+    random = np.random.default_rng(1)
+    rows = int(length.total_seconds())
+    first = int(START.timestamp() * 1000)
+    level = np.full(VARIABLES, 50.0)
     for start in range(0, rows, _BATCH):
         count = min(_BATCH, rows - start)
         drift = level + random.normal(0, 0.02, (count, VARIABLES)).cumsum(axis=0)

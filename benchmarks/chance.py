@@ -32,7 +32,10 @@ from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from alerting.usecases.training.train import train
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-STEP, DAYS, HORIZON = timedelta(minutes=30), 60, 6  # HORIZON: in steps
+# HORIZON: in steps
+STEP = timedelta(minutes=30)
+DAYS = 60
+HORIZON = 6
 SETTINGS = tuple(product(("ar", "white"), (15, 40)))
 MOST_PROMOTED = 0.05
 RISE = 2.0  # of the signal, in standard deviations
@@ -83,7 +86,8 @@ def training(noise: str, problems: int, rise: float, seed: int, trials: int = 8)
     """Train once and return the decision. `rise`: of the signal, 0 for none; `trials`: parameter
     sets of each family."""
     began = time.monotonic()
-    platform, end = memory_platform(), START + timedelta(days=DAYS)
+    platform = memory_platform()
+    end = START + timedelta(days=DAYS)
     names = ("pressure", "speed", "temperature")
     platform.assets.put([Asset(name="press-1", variables={name: Variable() for name in names})])
     platform.assets.put_event_types([EventType(name="failure", duration="instant")])

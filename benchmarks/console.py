@@ -40,8 +40,13 @@ from alerting.wiring import assemble
 from benchmarks.helpers.timing import medians
 from benchmarks.import_rate import _free_port
 
-EPISODES_MADE, OPEN, DEFINITIONS, ASSETS = 100_000, 100, 1_000, 100
-REPORTED, MONTHS, BATCH = 20, 12, 5_000
+EPISODES_MADE = 100_000
+OPEN = 100
+DEFINITIONS = 1_000
+ASSETS = 100
+REPORTED = 20
+MONTHS = 12
+BATCH = 5_000
 FIRST = datetime(2026, 1, 5, tzinfo=UTC)
 NOW = FIRST + timedelta(minutes=EPISODES_MADE)
 SIGN_IN: dict[str, tuple[str, Role]] = {"engineer-of-the-benchmark": ("ada", "admin")}
@@ -78,7 +83,8 @@ def run() -> dict[str, Any]:
         pages = {name: _measured(browser, path, bare) for name, path, bare in _pages(stores)}
         client.close()
     slowest = max(pages, key=lambda name: pages[name]["page_ms"])
-    figure, peer = pages[slowest]["page_ms"], pages[slowest]["query_ms"]
+    figure = pages[slowest]["page_ms"]
+    peer = pages[slowest]["query_ms"]
     return {
         "benchmark": "console",
         "figure": figure,
@@ -94,8 +100,10 @@ def run() -> dict[str, Any]:
 
 def _pages(stores: MongoStores) -> Iterator[tuple[str, str, Callable[[], Any]]]:
     """Return name and path of each page, and the query of its documents."""
-    episodes, newest = stores.database[EPISODES], [("raised_at", -1), ("_id", -1)]
-    reports, latest = stores.database[REPORTS], [("start", -1), ("_id", -1)]
+    episodes = stores.database[EPISODES]
+    newest = [("raised_at", -1), ("_id", -1)]
+    reports = stores.database[REPORTS]
+    latest = [("start", -1), ("_id", -1)]
     middle, oldest = (
         stores.episodes.find(end=FIRST + timedelta(minutes=m), limit=1)[0]
         for m in (EPISODES_MADE / 2, 60)
@@ -161,11 +169,9 @@ def _fill(stores: MongoStores) -> None:
 def _document(number: int) -> Document:
     """Return the document of an episode: every second one has a model's reasons and advice; the
     last hundred are open."""
-    raised, asset, is_open = (
-        FIRST + timedelta(minutes=number),
-        f"oven-{number % ASSETS}",
-        number >= EPISODES_MADE - OPEN,
-    )
+    raised = FIRST + timedelta(minutes=number)
+    asset = f"oven-{number % ASSETS}"
+    is_open = number >= EPISODES_MADE - OPEN
     definition = f"alert-{number % DEFINITIONS}"
     episode = Episode(
         id=episode_id(definition, asset, raised),
@@ -209,7 +215,8 @@ def _report(stores: MongoStores) -> None:
     for number in range(REPORTED):
         for month in range(MONTHS):
             start = FIRST + timedelta(days=30 * month)
-            end, name = start + timedelta(days=30), f"alert-{number}"
+            end = start + timedelta(days=30)
+            name = f"alert-{number}"
             head = ReportHead(
                 f"{name}:{start:%Y-%m}:1",
                 name,

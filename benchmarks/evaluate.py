@@ -47,12 +47,14 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from benchmarks.helpers.memory import peak_mib
 from benchmarks.peers import prometheus
 
-ASSETS, RULES = 1_000, 10_000
+ASSETS = 1_000
+RULES = 10_000
 GROWTH = (100, 1_000, 10_000, 50_000)
 T0 = datetime(2026, 1, 5, tzinfo=UTC)
 TICK_S = 60
 TICKS = 5
-TICK_GOAL_S, READING_GOAL_US = 5.0, 5.0
+TICK_GOAL_S = 5.0
+READING_GOAL_US = 5.0
 
 
 def run(sizes: Sequence[int] = GROWTH) -> dict[str, Any]:
@@ -104,7 +106,8 @@ def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
         stores = MongoStores(client[f"plant_{size}"])
         prepare_database(stores.database)
         write_definitions(stores, size, T0)
-        assets, random = min(size, ASSETS), np.random.default_rng(0)
+        assets = min(size, ASSETS)
+        random = np.random.default_rng(0)
         ticks = []
         for tick in range(TICKS + 1):
             _write_readings(stores, assets, tick, TICK_S, random)
@@ -119,8 +122,10 @@ def _measure(server: EmbeddedMongod, size: int) -> dict[str, Any]:
             _deliver_late(stores, assets, tick)
             lates.append(_tick(server, stores, tick))
         client.drop_database(stores.database.name)
-    first, later = ticks[0], ticks[1:]
-    cpu, cpu_one = _median(later, "cpu_s"), _median(ones, "cpu_s")
+    first = ticks[0]
+    later = ticks[1:]
+    cpu = _median(later, "cpu_s")
+    cpu_one = _median(ones, "cpu_s")
     return {
         "tick_s": round(_median(later, "seconds"), 2),
         "cpu_s": round(cpu, 2),
@@ -236,9 +241,11 @@ def evaluate_once(uri: str, name: str, as_of: datetime) -> dict[str, float]:
         kind_of(
             parse_definition(_definition(0))
         )  # imports of kinds do not count, as those of the rest
-        wall, cpu = time.perf_counter(), time.process_time()
+        wall = time.perf_counter()
+        cpu = time.process_time()
         counts = evaluate(platform, None, as_of)
-        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        wall = time.perf_counter() - wall
+        cpu = time.process_time() - cpu
     return {
         "seconds": wall,
         "cpu_s": cpu,

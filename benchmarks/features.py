@@ -32,7 +32,10 @@ from alerting.learning.features.plan import NumberSource
 from alerting.readings.history import History
 from benchmarks.helpers.memory import peak_mib
 
-ROWS, VARIABLES, STRIDES = 220_320, 52, (1, 10)  # strides in rows
+# strides in rows
+ROWS = 220_320
+VARIABLES = 52
+STRIDES = (1, 10)
 WINDOWS = {"30m": timedelta(minutes=30), "1h": timedelta(hours=1), "3h": timedelta(hours=3)}
 AGGREGATIONS = ("mean", "std", "min", "max")
 MINUTE_MS = 60_000
@@ -126,7 +129,8 @@ def main(system: str, table: str, stride: int, rounds: int) -> None:
     found: list[tuple[float, float]] = []
     for _ in range(rounds):
         gc.collect()
-        wall, cpu = time.perf_counter(), time.process_time()
+        wall = time.perf_counter()
+        cpu = time.process_time()
         columns = work(readings, stride)
         found.append((time.perf_counter() - wall, time.process_time() - cpu))
         memory = peak_mib()

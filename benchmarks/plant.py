@@ -57,9 +57,13 @@ from benchmarks.scheduler import (
     whole_minute,
 )
 
-CLASSIFIERS, THRESHOLDS, MODELS, DAYS = 1_000, 10_000, 10, 14
+CLASSIFIERS = 1_000
+THRESHOLDS = 10_000
+MODELS = 10
+DAYS = 14
 EXAMPLE = parts.ROOT / "config" / "examples" / "demo" / "biscuits-too-moist.yaml"
-PAUSE_S, PATIENCE = 0.25, timedelta(minutes=30)
+PAUSE_S = 0.25
+PATIENCE = timedelta(minutes=30)
 CYCLE_S = 300.0  # all DAG files are read once in this time
 Document = dict[str, Any]
 
@@ -159,7 +163,8 @@ def _advance_line(platform: Platform, stores: MongoStores, at: datetime) -> None
 
 def _signed_in(settings: Settings) -> httpx.Client:
     password = load_or_create(settings.home / "secrets").airflow_password
-    url, until = parts.airflow_uri(settings), time.monotonic() + PATIENCE.total_seconds()
+    url = parts.airflow_uri(settings)
+    until = time.monotonic() + PATIENCE.total_seconds()
     http = httpx.Client(base_url=f"{url}/api/v2", trust_env=False, timeout=60)
     while True:
         try:
@@ -207,8 +212,12 @@ class _Watch:
             n for n in range(self.classifiers, 2 * self.classifiers) if _name(n) not in known
         )
         self._wait_for_dags()
-        random, assets = np.random.default_rng(0), min(self.thresholds, ASSETS)
-        delivered, before, began, used = None, None, None, {}
+        random = np.random.default_rng(0)
+        assets = min(self.thresholds, ASSETS)
+        delivered = None
+        before = None
+        began = None
+        used = {}
         last_change = datetime.now(UTC)
         while began is None or datetime.now(UTC) < began + minutes * MINUTE:
             time.sleep(PAUSE_S)
@@ -229,21 +238,24 @@ class _Watch:
                     )
                 continue
             if before is None:
-                began, used = now, self._cpu()
+                began = now
+                used = self._cpu()
             else:
                 instant = whole_minute(reached + LATENCY)
                 self.delays[instant] = (now - instant).total_seconds()
                 self.after_tick_s.append((now - reached - LATENCY).total_seconds())
                 said = f"{self.delays[instant]:.1f} s, {self.after_tick_s[-1]:.1f} after its tick"
                 print(f"{instant:%H:%M}: {said}", file=sys.stderr)
-            before, last_change = reached, now
+            before = reached
+            last_change = now
         self.seconds = (datetime.now(UTC) - began).total_seconds()
         self.cpu_s = {name: spent - used[name] for name, spent in self._cpu().items()}
         self.states = [self.http.get(path).json()["state"] for path in self.trainings]
 
     def _wait_for_dags(self) -> None:
         """Wait until Airflow has read every DAG."""
-        began, wanted = time.monotonic(), self.classifiers
+        began = time.monotonic()
+        wanted = self.classifiers
         while (
             self.http.get("/dags", params={"limit": 1, "tags": "train"})
             .raise_for_status()
@@ -259,7 +271,8 @@ class _Watch:
         """Edit a title every other minute, start two trainings after a third of the time, insert a
         definition after half."""
         if minute % 2 == 1 and self._edit is None:
-            name, title = _name(minute % self.classifiers), f"Moist, said at {at:%H:%M}"
+            name = _name(minute % self.classifiers)
+            title = f"Moist, said at {at:%H:%M}"
             apply(
                 self.platform,
                 [_definition(minute % self.classifiers, title=title)],
@@ -304,7 +317,8 @@ class _Watch:
 
     def _note_insertion(self) -> None:
         if self._inserted is not None and len(self.inserted_s) < 2:
-            name, seconds = _name(self.added), round(time.monotonic() - self._inserted, 1)
+            name = _name(self.added)
+            seconds = round(time.monotonic() - self._inserted, 1)
             if "training" not in self.inserted_s and self.platform.trainings.of([name]):
                 self.inserted_s["training"] = seconds
             if self.platform.decisions.of(name):

@@ -48,7 +48,8 @@ from benchmarks.helpers.streams import (
 )
 
 ROUNDS = 3
-EXCHANGE, QUEUE = "amq.topic", "bench"
+EXCHANGE = "amq.topic"
+QUEUE = "bench"
 SAME_PARSER = "pika, parser of the service"
 SOURCE = {
     "name": "bench",
@@ -92,7 +93,8 @@ def run() -> dict[str, object]:
                 _fill(address)
                 rates[name].append(time_to_empty(consumer))
     figures = {name: max(rate for rate, _ in of_name) for name, of_name in rates.items()}
-    figure, same_parser = figures.pop("service"), figures.pop(SAME_PARSER)
+    figure = figures.pop("service")
+    same_parser = figures.pop(SAME_PARSER)
     peer = max(figures.values())
     return {
         "benchmark": "rabbitmq",
@@ -137,7 +139,8 @@ def _bare(
     """Yield 0 before it connects, then the documents of each batch that it inserts into a
     collection with the same indexes."""
     prepare_database(stores.database)
-    readings, waiting = stores.database[READINGS], list[tuple[str, int, bytes]]()
+    readings = stores.database[READINGS]
+    waiting = list[tuple[str, int, bytes]]()
     yield 0
     with pika.BlockingConnection(pika.URLParameters(address)) as connection:
         channel = connection.channel()
@@ -165,11 +168,9 @@ def _bare_aio(stores: MongoStores, address: str) -> Generator[int, None, None]:
     """Yield as `_bare`, with a consumer of aio-pika: its loop runs in turns, and a thread
     inserts."""
     prepare_database(stores.database)
-    readings, loop, aio_pika = (
-        stores.database[READINGS],
-        asyncio.new_event_loop(),
-        import_module("aio_pika"),
-    )
+    readings = stores.database[READINGS]
+    loop = asyncio.new_event_loop()
+    aio_pika = import_module("aio_pika")
     waiting: list[Any] = []
 
     async def take(message: Any) -> None:

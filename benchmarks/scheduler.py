@@ -39,10 +39,12 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.wiring import open_stores, prepare_database
 from benchmarks.evaluate import ASSETS, asset_name, write_definitions, writes_of
 
-DEFINITIONS, ROUNDS = 10_000, 5
+DEFINITIONS = 10_000
+ROUNDS = 5
 MINUTE = timedelta(minutes=1)
 LATENCY = timedelta(seconds=10)  # the platform's default
-PAUSE_S, PATIENCE = 0.25, timedelta(minutes=10)
+PAUSE_S = 0.25
+PATIENCE = timedelta(minutes=10)
 
 
 def run(size: int = DEFINITIONS, rounds: int = ROUNDS) -> dict[str, Any]:
@@ -64,7 +66,8 @@ def run(size: int = DEFINITIONS, rounds: int = ROUNDS) -> dict[str, Any]:
             write_definitions(stores, size, whole_minute(datetime.now(UTC)))
             with running_airflow(settings):
                 seconds, missed = _measure(stores, size, rounds)
-    figure, longest = statistics.median(seconds), max(seconds)
+    figure = statistics.median(seconds)
+    longest = max(seconds)
     return {
         "benchmark": "scheduler",
         "figure": round(figure, 1),
@@ -86,7 +89,9 @@ def run(size: int = DEFINITIONS, rounds: int = ROUNDS) -> dict[str, Any]:
 def _measure(stores: MongoStores, size: int, rounds: int) -> tuple[list[float], int]:
     """Return the seconds of each round from its minute to its end, and how many minutes had no
     round of their own."""
-    random, delivered, before = np.random.default_rng(0), whole_minute(datetime.now(UTC)), None
+    random = np.random.default_rng(0)
+    delivered = whole_minute(datetime.now(UTC))
+    before = None
     found: dict[datetime, float] = {}
     last_change = datetime.now(UTC)
     while len(found) < rounds:
@@ -104,7 +109,8 @@ def _measure(stores: MongoStores, size: int, rounds: int) -> tuple[list[float], 
             instant = whole_minute(reached + LATENCY)
             found[instant] = (now - instant).total_seconds()
             print(f"{instant:%H:%M}: {found[instant]:.1f} s", file=sys.stderr)
-        before, last_change = reached, now
+        before = reached
+        last_change = now
     return list(found.values()), (max(found) - min(found)) // MINUTE + 1 - len(found)
 
 

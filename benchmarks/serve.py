@@ -39,9 +39,14 @@ from alerting.usecases.training.train import train
 from alerting.wiring import open_platform, prepare_database
 from benchmarks.import_rate import _free_port
 
-NAME, ASSET, VARIABLES, DAYS = "served", "line-1", 20, 5
+NAME = "served"
+ASSET = "line-1"
+VARIABLES = 20
+DAYS = 5
 TOKEN = "viewer-of-the-benchmark-0123"  # noqa: S105 - of a server that lives for a minute
-ALONE, TOGETHER, CLIENTS = 500, 500, 50
+ALONE = 500
+TOGETHER = 500
+CLIENTS = 50
 LONGEST_S = 30.0
 GOAL_MS = 50.0
 _START_S = 120.0
@@ -68,7 +73,8 @@ def run() -> dict[str, Any]:
         ours = _ours(environ, home)
         print(json.dumps(ours), file=sys.stderr, flush=True)
         peer = _peer({**environ, "MLFLOW_TRACKING_URI": settings.mlflow_database}, rows)
-    figure, beside = ours["1 client"]["p99_ms"], peer["1 client"]["p99_ms"]
+    figure = ours["1 client"]["p99_ms"]
+    beside = peer["1 client"]["p99_ms"]
     return {
         "benchmark": "serve",
         "figure": figure,
@@ -93,7 +99,8 @@ def _train(platform: Platform) -> Any:
     """Train the champion; return a row of its features as MLflow takes it."""
     names = [f"v{number}" for number in range(VARIABLES)]
     platform.assets.put([Asset(name=ASSET, variables={name: Variable() for name in names})])
-    random, minutes = np.random.default_rng(1), np.arange(0, DAYS * 24 * 60)
+    random = np.random.default_rng(1)
+    minutes = np.arange(0, DAYS * 24 * 60)
     values = random.normal(50, 5, (len(minutes), VARIABLES)).cumsum(axis=0) * 0.001 + random.normal(
         50, 1, (len(minutes), VARIABLES)
     )
@@ -147,7 +154,8 @@ def _ours(environ: Mapping[str, str], home: Path) -> dict[str, Any]:
 
 
 def _peer(environ: Mapping[str, str], rows: Any) -> dict[str, Any]:
-    port, programs = _free_port(), Path(sys.executable).parent
+    port = _free_port()
+    programs = Path(sys.executable).parent
     environ = {
         **environ,
         "PATH": f"{programs}:{environ['PATH']}",
@@ -214,7 +222,8 @@ def _measure(
         first = ask()
         for _ in range(20):
             ask()
-        before, until = _cpu_ms(server), time.perf_counter() + LONGEST_S
+        before = _cpu_ms(server)
+        until = time.perf_counter() + LONGEST_S
         alone = _percentiles([ask(until) for _ in range(ALONE)])
         cpu = (_cpu_ms(server) - before) / alone["answers"]
         with ThreadPoolExecutor(CLIENTS) as pool:

@@ -69,7 +69,8 @@ def run() -> dict[str, Any]:
         }
     file = Path(os.environ.get("ALERTING_BENCH_KEPT", ".alerting/benchmarks")) / "steps.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
-    version, seeds = _version(), range(int(os.environ.get("ALERTING_BENCH_SEEDS", "3")))
+    version = _version()
+    seeds = range(int(os.environ.get("ALERTING_BENCH_SEEDS", "3")))
     wanted = [
         (task, part, seed) for seed, task in product(seeds, TASKS) for part in range(_parts(task))
     ]
@@ -79,10 +80,8 @@ def run() -> dict[str, Any]:
                 out.write(
                     json.dumps({"key": key, "version": version, **training(data, *key)}) + "\n"
                 )
-    lines, before = (
-        _lines(file, version),
-        _lines(file, os.environ.get("ALERTING_BENCH_AGAINST", "")),
-    )
+    lines = _lines(file, version)
+    before = _lines(file, os.environ.get("ALERTING_BENCH_AGAINST", ""))
     before = before if all(key in before for key in wanted) else {}
     tasks = {task: _compare([k for k in wanted if k[0] == task], lines, before) for task in TASKS}
     figure = float(np.mean([task["ap"] for task in tasks.values()]))
@@ -109,7 +108,8 @@ def training(data: Path, task: str, part: int, seed: int) -> Line:
         update={"learning": definition.learning.model_copy(update={"seed": seed})}
     )
     dataset = stratified(dataset, FOLDS)[part] if task == "ai4i-folds" else dataset
-    wall, cpu = time.monotonic(), time.process_time()
+    wall = time.monotonic()
+    cpu = time.process_time()
     candidates = [
         search_candidate(dataset, definition, family, lambda *_: None)
         for family in definition.families
@@ -122,7 +122,8 @@ def training(data: Path, task: str, part: int, seed: int) -> Line:
         "seconds": round(time.monotonic() - wall, 1),
         "cpu_seconds": round(time.process_time() - cpu, 1),
     }
-    matrix, test = Columns.from_plan(dataset.plan).matrix(dataset.rows), dataset.measured_in("test")
+    matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
+    test = dataset.measured_in("test")
     known = dataset.fit & np.isin(dataset.part, ("train", "validation"))
     refit = fit_rows(dataset, choice.candidate, definition, matrix, known, dataset.label)
     scores = {
@@ -197,7 +198,8 @@ def _mean_ap(lines: Sequence[Line]) -> float:
 
 
 def _metrics(line: Line, fitted: str) -> dict[str, float | None]:
-    label, score = np.array(line["label"], np.int8), np.array(line["score"][fitted])
+    label = np.array(line["label"], np.int8)
+    score = np.array(line["score"][fitted])
     rows = row_metrics(label, score)
     slope = bootstrap_calibration(label, score, np.zeros(len(label), np.int64), 0)[
         "calibration_slope"

@@ -60,7 +60,10 @@ from benchmarks.helpers.streams import (
 )
 
 ROUNDS = 3
-READINGS_S, SECONDS, RAISES_S, LINES = 1_000, 30, 5, 100
+READINGS_S = 1_000
+SECONDS = 30
+RAISES_S = 5
+LINES = 100
 GOAL_S = 1.0
 TOPIC = "line/{asset}/readings"
 SOURCE = {
@@ -91,13 +94,15 @@ def run() -> dict[str, object]:
                 Settings(home=Path(folder), mongodb_uri=server.uri), opened, channels=False
             )
 
-        ours, bare = [], []
+        ours = []
+        bare = []
         for _ in range(ROUNDS):
             ours.append(_empty(port, wide, lambda: service_rows(plant(), SOURCE, broker.address)))
             bare.append(_empty(port, wide, lambda: _bare(next(stores), port)))
         single = _empty(port, _single, lambda: service_rows(plant(), SOURCE, broker.address))
         seconds = _notified_after(plant(), port)
-    figure, peer = max(rate for rate, _ in ours), max(rate for rate, _ in bare)
+    figure = max(rate for rate, _ in ours)
+    peer = max(rate for rate, _ in bare)
     assert seconds, "no notification was sent"
     p50, p99 = np.percentile(seconds, [50, 99]).tolist()
     return {
@@ -178,7 +183,8 @@ def _bare(stores: MongoStores, port: int) -> Generator[int, None, None]:
         manual_ack=True,
     )
     session = Properties(PacketTypes.CONNECT)
-    session.SessionExpiryInterval, session.ReceiveMaximum = 3600, MOST_UNACKNOWLEDGED
+    session.SessionExpiryInterval = 3600
+    session.ReceiveMaximum = MOST_UNACKNOWLEDGED
     client.on_message = lambda _, __, message: waiting.append(message)
     yield 0
     client.connect("127.0.0.1", port, clean_start=False, properties=session)
@@ -217,7 +223,8 @@ class _Taken:
 def _notified_after(platform: Platform, port: int) -> Sequence[float]:
     """Return the time from the stamp of a reading that raises an episode to its notification
     (s)."""
-    channel, now = _Taken(), datetime.now(UTC)
+    channel = _Taken()
+    now = datetime.now(UTC)
     platform = replace(platform, channels={"log": channel})
     platform.assets.put(
         [Asset(name=f"oven-{i}", variables={"t": Variable()}) for i in range(LINES)]
@@ -260,7 +267,8 @@ def _line(port: int) -> Iterator[subprocess.Popen[bytes]]:
 def send(port: int) -> None:
     """Send readings with the stamps of now. A few of them a second raise an episode, which the next
     reading of its asset ends."""
-    client, piece = _client(port, "line"), READINGS_S // 100
+    client = _client(port, "line")
+    piece = READINGS_S // 100
     time.sleep(2)
     began = time.monotonic()
     for step in range(SECONDS * 100):

@@ -30,7 +30,8 @@ from alerting.learning.selection.challenger import finish_challenger
 from alerting.readings.history import History
 from benchmarks.helpers.memory import peak_mib
 
-SIZES, VARIABLES = (100_000, 300_000, 1_000_000), 10
+SIZES = (100_000, 300_000, 1_000_000)
+VARIABLES = 10
 START = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -38,7 +39,8 @@ def run() -> dict[str, Any]:
     """Return minutes for 1,000,000 rows; the peer is ten times our 100,000 rows: a ratio of 1 is
     linear, above 1 is better."""
     sizes = [_alone(rows) for rows in SIZES]
-    small, large = sizes[0], sizes[-1]
+    small = sizes[0]
+    large = sizes[-1]
     linear = 10 * small["seconds"]
     ratio = linear / large["seconds"]
     bounded = all(size["added_mib"] <= size["cells_mib"] for size in sizes)
@@ -70,11 +72,13 @@ def _alone(rows: int) -> dict[str, Any]:
 
 def _train(rows: int) -> dict[str, Any]:
 
-    history, definition = _history(rows), _definition()
+    history = _history(rows)
+    definition = _definition()
     trees = _counted_trees()
     marks = [_now()]
     dataset = build_dataset(definition, 1, [history], history.readings.index[-1].to_pydatetime())
-    rows, columns = len(dataset.label), len(dataset.plan.columns)
+    rows = len(dataset.label)
+    columns = len(dataset.plan.columns)
     cells = history.readings.size + rows * count_cells(dataset.plan)
     del history
     marks.append(_now())

@@ -42,7 +42,8 @@ def build(definition: ModelDefinition, revision: int) -> None:
             decision >> promote(mlflow_run)
         else:
             approve = HITLOperator(task_id="approve", **APPROVAL)
-            asked, promoted = ask(decision), promote(mlflow_run, approve.output)
+            asked = ask(decision)
+            promoted = promote(mlflow_run, approve.output)
             asked >> approve >> promoted
             asked >> promoted
 

@@ -116,7 +116,8 @@ def with_quality(data: "History", variable: str, qualities: Sequence[str | None]
     from alerting.readings.history import millis
     from alerting.readings.sample_quality import Doubts
 
-    told, ts = np.array([quality or "good" for quality in qualities]), millis(data.readings.index)
+    told = np.array([quality or "good" for quality in qualities])
+    ts = millis(data.readings.index)
     readings = data.readings.assign(**{variable: data.readings[variable].where(told != "bad")})
     found = {kind: {variable: ts[told == kind]} for kind in ("bad", "uncertain")}
     return replace(data, readings=readings, doubts=Doubts(**found))

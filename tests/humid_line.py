@@ -11,7 +11,8 @@ from tests.builders import at, too_moist
 
 ASSET = "humid-oven"
 NAME = "too-moist"
-DAY, EVERY = 24 * 60, 10
+DAY = 24 * 60
+EVERY = 10
 
 
 def humid_oven() -> Asset:

@@ -35,7 +35,9 @@ class Mailbox:
     """A channel that stores its deliveries, and fails while `broken`."""
 
     def __init__(self, name):
-        self.name, self.messages, self.broken = name, [], False
+        self.name = name
+        self.messages = []
+        self.broken = False
 
     def deliver(self, message):
         if self.broken:
@@ -46,7 +48,8 @@ class Mailbox:
 def platform_on(stores, channels, clock, latency=timedelta(0)):
     """Return a platform on these stores, with an in-memory registry. By default its evaluation
     waits for no reading."""
-    models, by_name = MemoryModels(), {c.name: c for c in channels}
+    models = MemoryModels()
+    by_name = {c.name: c for c in channels}
     if isinstance(stores, Platform):
         return replace(stores, models=models, channels=by_name, clock=clock, latency=latency)
     return replace(stores.platform(models, by_name, clock, memory_platform), latency=latency)

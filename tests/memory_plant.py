@@ -9,7 +9,8 @@ from alerting.adapters.memory.readings import MemoryReadings
 
 class Assets:
     def __init__(self, *assets):
-        self.known, self.types = {a.name: a for a in assets}, {}
+        self.known = {a.name: a for a in assets}
+        self.types = {}
 
     def all(self):
         return list(self.known.values())

@@ -2,14 +2,16 @@
 
 from collections import Counter
 
-LAST_LINES, SLOWEST = 25, 15
+LAST_LINES = 25
+SLOWEST = 15
 
 
 class Progress:
     """Prints reports of tests. One for a run, in the process that prints."""
 
     def __init__(self, terminal):
-        self._terminal, self._seconds = terminal, Counter()
+        self._terminal = terminal
+        self._seconds = Counter()
 
     def pytest_runtest_logreport(self, report):
         """Add the time of a test to that of its file; print the end of the traceback of one that

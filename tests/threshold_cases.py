@@ -10,7 +10,8 @@ from typing import Any
 from alerting.definitions.assets import Asset, Variable
 
 UNITS = ("1", "0.1", "0.7", "2.3", "0.001", "12.5", "1000.1")
-LOWEST, HIGHEST = -4, 12
+LOWEST = -4
+HIGHEST = 12
 NO_DATA = ("hold", "hold", "alert", "ignore")
 COUNTS = (
     None,
@@ -145,16 +146,19 @@ def _limits(
 
 def _levels(random: Random, unit: Decimal) -> dict[str, Any]:
     names = sorted(random.sample(range(4), random.choice((2, 3, 3, 4))))
-    above, below = random.randint(2, 4), random.randint(-1, 1)
+    above = random.randint(2, 4)
+    below = random.randint(-1, 1)
     levels = {}
     for name in names:
         levels[("low", "medium", "high", "critical")[name]] = _limits(random, unit, above, below)
-        above, below = above + random.randint(1, 3), below - 1
+        above = above + random.randint(1, 3)
+        below = below - 1
     return {"levels": levels}
 
 
 def _outside(random: Random, unit: Decimal) -> dict[str, Any]:
-    low, high = random.randint(-2, 2), random.randint(5, 8)
+    low = random.randint(-2, 2)
+    high = random.randint(5, 8)
     found = {"outside": {"low": _of(unit, low), "high": _of(unit, high)}}
     if random.random() < 0.5:
         inner = low + random.randint(0, 1), high - random.randint(0, 1)
@@ -189,7 +193,8 @@ def _times(random: Random, step: int, kind: str) -> dict[str, Any]:
     def steps(number: int) -> str:
         return f"{number * step // 1_000}s"
 
-    hold, clear_for = random.choice((0, 0, 1, 2, 5)), random.choice((0, 0, 1, 3, 5, 7))
+    hold = random.choice((0, 0, 1, 2, 5))
+    clear_for = random.choice((0, 0, 1, 3, 5, 7))
     no_data = random.choice(("hold", "alert") if kind == "rate" else NO_DATA)
     found: dict[str, Any] = {"for": steps(hold), "clear_for": steps(clear_for), "no_data": no_data}
     found["stale_after"] = steps(random.choice((1, 2, 3, 5, 9, 30)))
@@ -208,8 +213,11 @@ def _deliveries(
 ) -> list[Delivery]:
     stale = int(document["stale_after"].removesuffix("s")) * 1_000 // step
     gaps = (1, 1, 1, 2, 3, stale, stale, max(stale - 1, 1), stale + 1)
-    late, sent_again = random.choice((0.0, 0.0, 0.2, 0.6)), random.choice((0.0, 0.0, 0.2))
-    walk, found, tick = _walk(random, unit, kind), [], random.randint(-8, 4)
+    late = random.choice((0.0, 0.0, 0.2, 0.6))
+    sent_again = random.choice((0.0, 0.0, 0.2))
+    walk = _walk(random, unit, kind)
+    found = []
+    tick = random.randint(-8, 4)
     while tick <= ticks:
         value = next(walk)
         is_late = tick > 0 and random.random() < late
@@ -224,7 +232,8 @@ def _deliveries(
 
 def _walk(random: Random, unit: Decimal, kind: str) -> Any:
     """Yield an endless random walk of values."""
-    at, stay = random.randint(0, 6), random.choice((0.1, 0.4, 0.7))
+    at = random.randint(0, 6)
+    stay = random.choice((0.1, 0.4, 0.7))
     while True:
         if random.random() >= stay:
             at += (

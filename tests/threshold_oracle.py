@@ -49,18 +49,16 @@ class Oracle:
     `bounds`: engineering range."""
 
     def __init__(self, document, attributes=None, bounds=(None, None)):
-        self.document, self.attributes = document, attributes or {}
+        self.document = document
+        self.attributes = attributes or {}
         self.low, self.high = (None if bound is None else decimal(bound) for bound in bounds)
-        self.hold, self.clear_for = self.duration("for", "0s"), self.duration("clear_for", "0s")
-        self.stale_after, self.frozen_after = (
-            self.duration("stale_after", "600s"),
-            self.duration("frozen_after", None),
-        )
+        self.hold = self.duration("for", "0s")
+        self.clear_for = self.duration("clear_for", "0s")
+        self.stale_after = self.duration("stale_after", "600s")
+        self.frozen_after = self.duration("frozen_after", None)
         self.rate_per = self.duration("rate_per", None)
-        self.no_data, self.severity = (
-            document.get("no_data", "hold"),
-            document.get("severity", "medium"),
-        )
+        self.no_data = document.get("no_data", "hold")
+        self.severity = document.get("severity", "medium")
         self.conditions = self.conditions_by_severity()
 
     def duration(self, name, otherwise):
@@ -85,7 +83,8 @@ class Oracle:
 
     def sides(self, limits):
         band = limits.get("outside", {})
-        above, below = limits.get("above", band.get("high")), limits.get("below", band.get("low"))
+        above = limits.get("above", band.get("high"))
+        below = limits.get("below", band.get("low"))
         clear = limits.get("clear_inside", {})
         if above is not None:
             back = self.limit(limits.get("clear_above_at", clear.get("high", above)))
@@ -97,9 +96,11 @@ class Oracle:
             yield lambda v, below=below: v < below, lambda v, up=up: v >= up
         if "inside" in limits or "equals" in limits:
             inside = limits.get("inside") or {"low": limits["equals"], "high": limits["equals"]}
-            low, high = self.limit(inside["low"]), self.limit(inside["high"])
+            low = self.limit(inside["low"])
+            high = self.limit(inside["high"])
             wider = limits.get("clear_outside", inside)
-            least, most = self.limit(wider["low"]), self.limit(wider["high"])
+            least = self.limit(wider["low"])
+            most = self.limit(wider["high"])
             yield lambda v: low <= v <= high, lambda v: not least <= v <= most
 
     # --- the samples, one by one, in the order of their instants
@@ -109,7 +110,8 @@ class Oracle:
         """Return each sample after `start` with its fault ("" for none) and the worst severity that
         it reaches."""
         sides = {s: [False] * len(conditions) for s, conditions in self.conditions.items()}
-        found, counted = [], []
+        found = []
+        counted = []
         mine = [sample for sample in samples if sample.at > start]
         for i, sample in enumerate(mine):
             if i and self.no_data != "ignore" and sample.at - mine[i - 1].at > self.stale_after:
@@ -215,7 +217,9 @@ class Oracle:
         judged = self.judged([s for s in samples if s.at <= until], start)
         possible = set(self.conditions) | ({self.severity} if self.no_data == "alert" else set())
         ranks = sorted(SEVERITIES.index(s) for s in possible)
-        statuses, holds, found = [], dict.fromkeys(ranks, False), []
+        statuses = []
+        holds = dict.fromkeys(ranks, False)
+        found = []
         for at in range(start + step, until + 1, step):
             statuses.append(self.status(at, judged, start))
             for rank in ranks:

@@ -46,7 +46,9 @@ ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "config" / "examples" / "demo" / "biscuits-too-moist.yaml"
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE_MS = 60_000
-FIRST_DAYS, STEP_DAYS, EVALUATED_DAYS = 14, 4, 10
+FIRST_DAYS = 14
+STEP_DAYS = 4
+EVALUATED_DAYS = 10
 STRIDE = "10m"
 ANSWERED_AFTER = 2
 """Minutes from the alert to the crew's hand on the panel."""
@@ -129,10 +131,8 @@ def trained(
 def serve(world: World, model: TrainedModel, wanted: ClassifierDefinition, until: int) -> int:
     """Simulate the model's alerts and the crew's actions up to a minute. Returns the number of
     alerts."""
-    stride, prediction_window = (
-        duration_millis(wanted.stride) // MINUTE_MS,
-        duration_millis(wanted.gap + wanted.horizon) // MINUTE_MS,
-    )
+    stride = duration_millis(wanted.stride) // MINUTE_MS
+    prediction_window = duration_millis(wanted.gap + wanted.horizon) // MINUTE_MS
     lookback = duration_millis(model.plan.lookback) // MINUTE_MS + 10
     alerts = 0
     while world.state.minute < until:
@@ -165,7 +165,8 @@ def act(world: World, raised: int, prediction_window: int) -> None:
         d.start <= began + prediction_window and d.end >= began
         for d in world.state.schedule.disturbances(began - DAY, began + prediction_window)
     )
-    ends, acted = raised + prediction_window * MINUTE_MS, raised + ANSWERED_AFTER * MINUTE_MS
+    ends = raised + prediction_window * MINUTE_MS
+    acted = raised + ANSWERED_AFTER * MINUTE_MS
     world.answers.append(
         FeedbackLabel(demo_asset().name, raised, ends, acted, "true_alarm" if real else None)
     )
@@ -176,7 +177,8 @@ def evaluate_model(model: TrainedModel, wanted: ClassifierDefinition, line: Hist
     first, last = (to_millis(t.to_pydatetime()) for t in line.readings.index[[0, -1]])
     at = grid(first + duration_millis(model.plan.lookback), last, duration_millis(wanted.stride))
     labels = label_instants(wanted, "onset", line, at, last)
-    at, label = at[labels.measured], labels.label[labels.measured]
+    at = at[labels.measured]
+    label = labels.label[labels.measured]
     score = model.score(build_features(model.plan, line, at))
     name = line.asset.name
     problems = labels.problems.assign(asset=name)

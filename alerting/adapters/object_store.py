@@ -18,7 +18,8 @@ SCHEMES = {
     "az": "az",
     "wasb": "az",
 }  # aws and wasb: as Airflow writes its connections
-_CONNECT_S, _REQUEST_S = 10, 60
+_CONNECT_S = 10
+_REQUEST_S = 60
 _FIELDS = {"s3": {"endpoint_url", "region_name"}, "gs": set[str](), "az": set[str]()}
 
 

@@ -96,7 +96,8 @@ def noise(values: np.ndarray) -> float:
 def _clear_limits(
     definition: Condition, history: History
 ) -> Iterator[tuple[dict[str, float | str], Condition]]:
-    above, below = definition.above, definition.below
+    above = definition.above
+    below = definition.below
     if definition.variable not in history.readings or not _plain(above, below):
         return
     sigma = noise(history.readings[definition.variable].to_numpy(np.float64))
@@ -118,7 +119,8 @@ def _plain(*limits: object) -> bool:
 
 def _further_inside(definition: Condition, change: dict[str, float | str]) -> bool:
     """Return whether the change is stricter than the present clear limits."""
-    high, low = definition.clear_above_at, definition.clear_below_at
+    high = definition.clear_above_at
+    low = definition.clear_below_at
     above = not isinstance(high, int | float) or float(change.get("clear_above_at", high)) <= high
     below = not isinstance(low, int | float) or float(change.get("clear_below_at", low)) >= low
     return above and below

@@ -44,7 +44,8 @@ def count_by_period(
 
     Alarms outside of [start, end) are not counted.
     """
-    begin, width = to_millis(start), duration_millis(period)
+    begin = to_millis(start)
+    width = duration_millis(period)
     number = max(-(-(to_millis(end) - begin) // width), 0)
     indices = [index for t in at if 0 <= (index := (to_millis(t) - begin) // width) < number]
     return np.bincount(np.array(indices, np.int64), minlength=number).astype(np.int64)

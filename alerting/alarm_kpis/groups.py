@@ -75,7 +75,8 @@ def by_shift(
     Rates are per hour of the shift. Alarms raised in no shift of their asset form a separate group,
     where there are any. `evaluated`: see `evaluated_of`.
     """
-    groups, in_shift = [], set()
+    groups = []
+    in_shift = set()
     for route in (r for r in routes if r.shifts):
         hours = merge(spans(route.shifts, route.zone, start, end), start, end)
         own = [e for e in episodes if _is_of(route, e.asset)]

@@ -11,7 +11,8 @@ def merge(intervals: Iterable[Interval], start: datetime, end: datetime) -> list
     """Return the intervals within [start, end), sorted; those that touch or overlap become one."""
     merged: list[Interval] = []
     for a, b in sorted(intervals):
-        begin, stop = max(a, start), min(b, end)
+        begin = max(a, start)
+        stop = min(b, end)
         if merged and begin <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(merged[-1][1], stop))
         elif stop > begin:

@@ -88,10 +88,8 @@ def _metrics(
         count_by_period((e.raised_at for e in notified), start, end, period)
         for period in (PERIOD, _HOUR)
     )
-    counts, hours = (
-        _within(every, observed_intervals, start, PERIOD),
-        _within(hourly, observed_intervals, start, _HOUR),
-    )
+    counts = _within(every, observed_intervals, start, PERIOD)
+    hours = _within(hourly, observed_intervals, start, _HOUR)
     floods = find_floods(every, start, targets.flood_starts_above, targets.flood_ends_below)
     top = most_frequent(notified, targets.top)
     return Kpis(
@@ -147,7 +145,8 @@ def _within(
 def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[Band, ...]:
     """Return the shares of ten-minute periods by their number of alarms; the names are EEMUA's for
     a steady rate."""
-    acceptable, manageable = int(targets.acceptable), int(targets.manageable)
+    acceptable = int(targets.acceptable)
+    manageable = int(targets.manageable)
     edges = [
         (translatable("acceptable"), 0, acceptable),
         (translatable("manageable"), acceptable + 1, manageable),
@@ -172,7 +171,8 @@ def find_chattering(
         bursts = _bursts(closed, targets)
         if bursts:
             inside = sorted({i for first, last in bursts for i in range(first, last + 1)})
-            begin, end = closed[inside[0]][0], closed[inside[-1]][1]
+            begin = closed[inside[0]][0]
+            end = closed[inside[-1]][1]
             found.append(Chatter(definition, asset, len(inside), len(bursts), begin, end))
     return tuple(sorted(found, key=lambda c: (-c.cycles, c.definition, c.asset)))
 
@@ -257,12 +257,10 @@ def _share(flags: np.ndarray) -> float | None:
 def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
     """Return every metric with its target, in reading order. Without evaluated times, a count of
     none is not known."""
-    rate, hourly, daily, busiest = (
-        metrics.per_ten_minutes,
-        metrics.per_hour,
-        metrics.per_day,
-        metrics.busiest,
-    )
+    rate = metrics.per_ten_minutes
+    hourly = metrics.per_hour
+    daily = metrics.per_day
+    busiest = metrics.busiest
     acceptable = translatable(
         "≤ {usual}, at most {most}",
         usual=Styled(targets.acceptable, "g"),
@@ -311,7 +309,9 @@ def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
         (name, share, f"< {most:.0%}", None if share is None else share < most)
         for name, share, most in shares
     ]
-    chattering, stale, top = len(metrics.chattering), len(metrics.stale), metrics.top_share
+    chattering = len(metrics.chattering)
+    stale = len(metrics.stale)
+    top = metrics.top_share
     old = format_duration(targets.stale_after)
     rows += [
         (translatable("chattering alarms"), chattering, "0", chattering == 0),

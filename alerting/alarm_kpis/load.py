@@ -135,9 +135,11 @@ def _first_notified(
 ) -> datetime:
     """Return the first instant, from its raise on, at which an episode is neither shelved nor
     suppressed at its severity."""
-    at, before = turns[0].at, None
+    at = turns[0].at
+    before = None
     while at != before:
-        before, at = at, first_free(shelved, at)
+        before = at
+        at = first_free(shelved, at)
         severity = next(turn.severity for turn in reversed(turns) if turn.at <= at)
         if severity not in still_notify:
             worse = [turn.at for turn in turns if turn.at > at and turn.severity in still_notify]

@@ -25,7 +25,8 @@ def observation(kpis: Kpis, zone: tzinfo) -> str:
         return ""
     whole = _unit(kpis.asked)
     own = whole if kpis.observed >= _LENGTHS[whole] else _unit(kpis.observed)
-    observed, asked = _number(kpis.observed / _LENGTHS[own]), _number(kpis.asked / _LENGTHS[whole])
+    observed = _number(kpis.observed / _LENGTHS[own])
+    asked = _number(kpis.asked / _LENGTHS[whole])
     if own == whole and ENGLISH.show(observed) == ENGLISH.show(asked):
         return ""
     since = kpis.observed_since.astimezone(zone)

@@ -207,7 +207,8 @@ def feedback(
         )
     done_at = instant(acted_at, "--acted-at")
     with platform() as p:
-        now, said = p.clock.now(), cast("Verdict", verdict)
+        now = p.clock.now()
+        said = cast("Verdict", verdict)
         followed = cast("RecommendationTaken | None", taken)
         feedback = Feedback(episode, said, acted, action, comment, user(), now, done_at, followed)
         after = give_feedback(p, feedback)

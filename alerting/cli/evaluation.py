@@ -182,7 +182,8 @@ def score(
             tz,
         )
         return _score_file(name, file, layout, out, as_json)
-    begin, stop = instant(start, "--from"), instant(end, "--to")
+    begin = instant(start, "--from")
+    stop = instant(end, "--to")
     with platform() as p, progress() as report:
         require_past(p.clock.now(), begin, stop)
         plan = plan_scoring(p, name, begin, stop, model, newest=not history)
@@ -225,7 +226,8 @@ def _write_scores(
     from alerting.adapters.files.tables.score_table import write_scores
 
     counts = write_scores(out, scored)
-    known, unknown = counts.pop("", 0), dict(counts.most_common())
+    known = counts.pop("", 0)
+    unknown = dict(counts.most_common())
     document = {
         "file": str(out),
         "version": plan.version,

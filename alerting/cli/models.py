@@ -238,7 +238,8 @@ def dataset(
     if as_json:
         print_json(content | ({"file": str(out)} if out else {}))
         return
-    columns, problems = content["columns"], content["problems"]
+    columns = content["columns"]
+    problems = content["problems"]
     console.print(
         f"{name}, revision {content['revision']}: {columns} features, {problems} problems known"
     )

@@ -71,7 +71,8 @@ def report(
     recipients get it.
     """
     _check_choice(name, plant, id, listed, period, start, end)
-    begin, stop = instant(start, "--from"), instant(end, "--to")
+    begin = instant(start, "--from")
+    stop = instant(end, "--to")
     with platform() as p:
         require_past(p.clock.now(), begin, stop)
         if listed:
@@ -138,7 +139,8 @@ def _issue(
 
 
 def _stored(p: "Platform", id: str) -> "tuple[ReportHead, ReportContent]":
-    head, content = p.reports.get(id), p.reports.content(id)
+    head = p.reports.get(id)
+    content = p.reports.content(id)
     assert head is not None  # noqa: S101 - just stored
     assert content is not None  # noqa: S101
     return head, content

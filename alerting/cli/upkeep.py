@@ -39,7 +39,8 @@ def backup(
     ):
         settings = read_settings(os.environ)
         made = save_backup(settings, folder, progress=report_progress)
-    documents, archived = sum(made.database.values()), made.database.get("archived_files", 0)
+    documents = sum(made.database.values())
+    archived = made.database.get("archived_files", 0)
     archive = (
         [f"no archived readings: copy {settings.archive_address}, with {archived} files, too"]
         if archived
@@ -132,7 +133,8 @@ def archive_status(as_json: Json = False) -> None:
     from alerting.usecases.upkeep.archive import archive_status as read
 
     with platform() as p:
-        found, about = read(p, p.clock.now()), _about_archive(p)
+        found = read(p, p.clock.now())
+        about = _about_archive(p)
     if as_json:
         print_json({"about": about, "assets": found})
         return
@@ -187,7 +189,8 @@ def archive_run(as_json: Json = False) -> None:
     from alerting.usecases.upkeep.archive import archive_readings
 
     with platform() as p, progress() as report:
-        found, about = archive_readings(p, p.clock.now(), report), _about_archive(p)
+        found = archive_readings(p, p.clock.now(), report)
+        about = _about_archive(p)
     written = (
         f"{found.rows} readings archived in {found.files} files ({_mebibytes(found.bytes)} MiB)"
     )
@@ -205,7 +208,8 @@ def archive_verify(as_json: Json = False) -> None:
     from alerting.usecases.upkeep.archive import require_archive, verify_archive
 
     with platform() as p, progress() as report:
-        faults, files = verify_archive(p, report), len(require_archive(p).files())
+        faults = verify_archive(p, report)
+        files = len(require_archive(p).files())
     if faults:
         raise UserError("\n".join(faults))
     show_result(

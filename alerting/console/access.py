@@ -47,7 +47,8 @@ class Access:
         without any token."""
         if not tokens:
             raise UserError("there is no API token, so no person can log in: add at least one")
-        self._tokens, self._ended = dict(tokens), ended
+        self._tokens = dict(tokens)
+        self._ended = ended
 
     def find_by_token(self, token: str) -> Person | None:
         """Return the person of this token, None for an invalid one."""
@@ -124,7 +125,8 @@ def read_tokens(path: Path) -> dict[str, tuple[str, Role]]:
     """Read a tokens file: JSON `{token: {"name": ..., "role": ...}}`. Raises UserError if others
     may read it, or for faults."""
     try:
-        mode, text = path.stat().st_mode, path.read_text(encoding="utf-8")
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="utf-8")
     except OSError as fault:
         raise UserError(f"the tokens file {path} cannot be read: {fault.strerror}") from fault
     if mode & 0o077:

@@ -13,7 +13,8 @@ FREE = 5
 """Wrong tokens in a row without a wait, because people mistype."""
 LONGEST = timedelta(minutes=1)
 FORGET = timedelta(minutes=15)
-REQUESTS, WITHIN = 30, timedelta(minutes=1)
+REQUESTS = 30
+WITHIN = timedelta(minutes=1)
 MOST_CLIENTS = 10_000
 """Clients in memory; the one whose last attempt is oldest is dropped first."""
 
@@ -81,7 +82,8 @@ class WrongTokens:
                     if client_record.last is not None and client_record.last > now - FORGET
                     else 0
                 )
-                client_record.wrong, client_record.last = before + 1, now
+                client_record.wrong = before + 1
+                client_record.last = now
             if len(self._clients) > MOST_CLIENTS:
                 self._clients.popitem(last=False)
 
@@ -90,7 +92,8 @@ class RateLimit:
     """Limit of requests per client and time."""
 
     def __init__(self, requests: int = REQUESTS, within: timedelta = WITHIN) -> None:
-        self._requests, self._within = requests, within
+        self._requests = requests
+        self._within = within
         self._times: OrderedDict[str, deque[datetime]] = OrderedDict()
         self._lock = Lock()
 

@@ -63,7 +63,10 @@ class Gate:
         now: Callable[[], datetime],
         body_seconds: float,
     ) -> None:
-        self._app, self._access, self._wrong, self._now = app, access, wrong_tokens, now
+        self._app = app
+        self._access = access
+        self._wrong = wrong_tokens
+        self._now = now
         self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -108,7 +111,9 @@ class Gate:
         return RedirectResponse(f"/login?next={quote(target)}", 303)
 
     def _by_token(self, request: Request, token: str) -> Response | None:
-        person, client, now = self._access.find_by_token(token), client_of(request), self._now()
+        person = self._access.find_by_token(token)
+        client = client_of(request)
+        now = self._now()
         name = person.name if person else None
         if (wait := self._wrong.wait(client, name, now)) is not None:
             seconds = ceil(wait.total_seconds())
@@ -136,7 +141,8 @@ class BodyDeadline:
     """Receiver that ends a request with 408 if its body does not arrive in time."""
 
     def __init__(self, receive: Receive, seconds: float) -> None:
-        self._receive, self._seconds = receive, seconds
+        self._receive = receive
+        self._seconds = seconds
         self._until: float | None = None
         self._complete = False
 
@@ -177,7 +183,8 @@ def is_upload(path: str) -> bool:
 
 
 def _refused_body(request: Request) -> Response | None:
-    length, largest = request.headers.get("content-length", "0"), largest_body(request.url.path)
+    length = request.headers.get("content-length", "0")
+    largest = largest_body(request.url.path)
     if "transfer-encoding" in request.headers:
         return problem(request, 411, "send the body with its content-length")
     if len(length) > 10 or not (length.isascii() and length.isdecimal()) or int(length) > largest:

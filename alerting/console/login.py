@@ -71,7 +71,9 @@ def login_routes(entrance: Entrance) -> APIRouter:
 
     @routes.post("/login", response_class=HTMLResponse)
     def enter(request: Request, token: Field = "", next: Field = "/") -> Response:
-        token, client, now = token.strip(), client_of(request), entrance.now()
+        token = token.strip()
+        client = client_of(request)
+        now = entrance.now()
         person = entrance.access.find_by_token(token)
         name = person.name if person else None
         if (wait := entrance.wrong_tokens.wait(client, name, now)) is not None:

@@ -59,7 +59,9 @@ class PlatformReader:
         stopwatch: Callable[[], float] = time.monotonic,
         limit: float = LIMIT_S,
     ) -> None:
-        self._platform, self._stopwatch, self._limit = platform, stopwatch, limit
+        self._platform = platform
+        self._stopwatch = stopwatch
+        self._limit = limit
         self._lock = Lock()
         self._inventory: Inventory | None = None
         self._last: Scrape | None = None
@@ -80,7 +82,9 @@ class PlatformReader:
 
     def _measure(self) -> Scrape:
         began = self._stopwatch()
-        is_up, metrics, sources = True, None, list[SourceStatus]()
+        is_up = True
+        metrics = None
+        sources = list[SourceStatus]()
         try:
             with pymongo.timeout(self._limit):
                 self._inventory = read_inventory(self._platform, self._inventory)

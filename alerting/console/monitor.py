@@ -47,7 +47,8 @@ class HealthMonitor:
         open_platform: Callable[[], AbstractContextManager[Platform]],
         now: Callable[[], datetime] = wall_clock,
     ) -> None:
-        self._open, self._now = open_platform, now
+        self._open = open_platform
+        self._now = now
         self._known: Platform | None = None
         self._recipients: dict[str, str | None] = {}
         self._outage: PlatformAlert | None = None
@@ -76,13 +77,12 @@ class HealthMonitor:
 
     def _check(self, platform: Platform) -> None:
         now = platform.clock.now()
-        self._known, self._recipients = (
-            platform,
-            dict(platform_recipients(platform, read_routes(platform.routes)[0], now)),
-        )
+        self._known = platform
+        self._recipients = dict(platform_recipients(platform, read_routes(platform.routes)[0], now))
         if self._outage is not None:
             record_outage(platform, self._outage, self._notified.items(), now)
-            self._outage, self._notified = None, {}
+            self._outage = None
+            self._notified = {}
             deliver_due(platform, now)
         if any(fault.kind == LATE for fault in check_platform(platform, now)):
             deliver_due(platform, now)

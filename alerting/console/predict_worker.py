@@ -36,9 +36,13 @@ from alerting.adapters.archive.s3_objects import ObjectState
 from alerting.definitions.faults import Unreachable, UserError, first_line
 
 LONGEST_S = 6 * 3600.0
-_POLL_S, _CLEAN_S, _PAUSE_S, _KILL_AFTER_S = 0.5, 600.0, 10.0, 5.0
+_POLL_S = 0.5
+_CLEAN_S = 600.0
+_PAUSE_S = 10.0
+_KILL_AFTER_S = 5.0
 _PROGRESS_S = 1.0
-_NO_DATABASE, _TRY_AGAIN = 69, 75
+_NO_DATABASE = 69
+_TRY_AGAIN = 75
 COMMAND = (sys.executable, "-m", "alerting.console.predict_worker")
 _log = logging.getLogger(__name__)
 
@@ -54,7 +58,10 @@ class PredictWorker:
         command: Sequence[str] = COMMAND,
         longest_s: float = LONGEST_S,
     ) -> None:
-        self._jobs, self._lasts, self._command, self._longest_s = jobs, lasts, command, longest_s
+        self._jobs = jobs
+        self._lasts = lasts
+        self._command = command
+        self._longest_s = longest_s
         self._pause_s = _PAUSE_S
 
     def start(self) -> Event:
@@ -136,7 +143,9 @@ class _Progress:
     ended."""
 
     def __init__(self, folder: Path) -> None:
-        self._path, self._console, self._written = folder / "progress.json", os.getppid(), 0.0
+        self._path = folder / "progress.json"
+        self._console = os.getppid()
+        self._written = 0.0
 
     def __call__(self, step: str, done: int, total: int | None) -> None:
         if os.getppid() != self._console:
@@ -163,9 +172,12 @@ def main() -> int:
     os.nice(10)
     try:
         (folder / TROUBLE).unlink(missing_ok=True)
-        order, settings, progress = read_order(folder), read_settings(os.environ), _Progress(folder)
+        order = read_order(folder)
+        settings = read_settings(os.environ)
+        progress = _Progress(folder)
         addresses = JobAddresses(settings.predictions_from, settings.predictions_to)
-        readings, scores = folder / "readings.parquet", folder / "scores.parquet"
+        readings = folder / "readings.parquet"
+        scores = folder / "scores.parquet"
         if order.address is not None and not (readings.exists() and (folder / FETCHED).exists()):
             state = ObjectState(order.size, order.etag)
             write_json(folder / FETCHED, addresses.fetch(order.address, state, readings, progress))

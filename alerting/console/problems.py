@@ -30,7 +30,10 @@ BODY_UNREADABLE = (
     "the body cannot be read: it does not match its content-type, nests too deeply, or holds a "
     "number of too many digits"
 )
-MOST, LONGEST_NAME, LONGEST_PATH, LONGEST_DETAIL = 20, 100, 500, 4000
+MOST = 20
+LONGEST_NAME = 100
+LONGEST_PATH = 500
+LONGEST_DETAIL = 4000
 DATABASE_DOWN = translatable(
     "the database does not answer; try again later; all acknowledged data are kept"
 )

@@ -25,7 +25,8 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, status = monotonic(), 500
+        began = monotonic()
+        status = 500
 
         async def sending(message: Message) -> None:
             nonlocal status

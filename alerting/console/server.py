@@ -90,7 +90,8 @@ class PatientProtocol(H11Protocol):
 
     def _stop_waiting(self) -> None:
         _stop(self._deadline)
-        self._deadline, self._uploads = None, False
+        self._deadline = None
+        self._uploads = False
 
 
 def _stop(timer: TimerHandle | None) -> None:

@@ -181,7 +181,8 @@ class Asset(Closed):
     def computed_of(self, variables: Iterable[str]) -> list[str]:
         """Return the variables that are computed of some of these, directly or through others, each
         after its parts."""
-        moved, found = set(variables), []
+        moved = set(variables)
+        found = []
         for name in self.with_parts(name for name in self.variables if self.is_computed(name)):
             computed = self.variables[name].computed
             if computed is not None and moved & set(computed.drivers):
@@ -252,7 +253,8 @@ def _faults_of(asset: Asset, computed: Mapping[str, Computed]) -> Iterator[Fault
             elif (sampling := asset.variables[part].sampling) is not None and within[
                 name
             ] < sampling:
-                short, usual = format_duration(within[name]), format_duration(sampling)
+                short = format_duration(within[name])
+                usual = format_duration(sampling)
                 yield Fault(
                     f"{where}.within",
                     f"{short} is shorter than the sampling of {part!r}, {usual}",

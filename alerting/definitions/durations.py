@@ -35,7 +35,8 @@ def parse_duration(text: str) -> timedelta:
 
 def format_duration(value: timedelta) -> str:
     """Return a timedelta as text such as `1h30m`; whole seconds only, `0s` for none."""
-    rest, parts = int(value.total_seconds()), []
+    rest = int(value.total_seconds())
+    parts = []
     for unit, seconds in _UNITS.items():
         if unit == "w" and rest % seconds:  # 10d reads better than 1w3d
             continue

@@ -126,7 +126,8 @@ def read_each(
 ) -> tuple[list[T], dict[str, list[str]]]:
     """Return what `parse` makes of the valid documents, and the faults of the others by name. A
     faulty one stops no other."""
-    good, faults = list[T](), dict[str, list[str]]()
+    good = list[T]()
+    faults = dict[str, list[str]]()
     for document in documents:
         try:
             good.append(parse(document))

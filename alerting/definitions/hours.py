@@ -84,10 +84,8 @@ def spans(
 ) -> list[tuple[datetime, datetime]]:
     """Return the intervals [begin, stop) that meet [start, end), in UTC, sorted by begin; they may
     overlap."""
-    first, last = (
-        start.astimezone(zone).date() - timedelta(days=2),
-        end.astimezone(zone).date() + timedelta(days=1),
-    )
+    first = start.astimezone(zone).date() - timedelta(days=2)
+    last = end.astimezone(zone).date() + timedelta(days=1)
     return sorted((a, b) for a, b in _between(hours, zone, first, last) if a < end and start < b)
 
 
@@ -131,15 +129,15 @@ def _instant(day: date, clock: str, zone: ZoneInfo) -> datetime:
     """Return the instant of a local time: the first of two in autumn, the first that exists after
     it in spring."""
     if clock == "24:00":
-        day, clock = day + timedelta(days=1), "00:00"
+        day = day + timedelta(days=1)
+        clock = "00:00"
     local = datetime.combine(day, time.fromisoformat(clock), zone)
     instant = local.astimezone(UTC)
     if instant.astimezone(zone).replace(tzinfo=None) == local.replace(tzinfo=None):
         return instant
-    before, after = (
-        local.replace(fold=1).astimezone(UTC),
-        instant,
-    )  # the clocks are put forward between these two
+    # the clocks are put forward between these two
+    before = local.replace(fold=1).astimezone(UTC)
+    after = instant
     while after - before > timedelta(seconds=1):
         middle = before + (after - before) / 2
         if middle.astimezone(zone).utcoffset() == before.astimezone(zone).utcoffset():

@@ -69,7 +69,8 @@ __all__ = [
 
 LAST_NUMBER = 10**9  # of a revision
 _NIGHT_MINUTES = 6 * 60
-_SOME_DAY, _TICKS = datetime(2026, 1, 1, tzinfo=UTC), 9
+_SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
+_TICKS = 9
 
 
 class PredictionWindow(NamedTuple):
@@ -365,7 +366,8 @@ class TrainedDefinition(ModelDefinition):
 
         Of the unit just made the problem's own variables are not among them.
         """
-        seen, own = {v for v in asset.variables if self.may_see(v)}, set(self.problem.variables)
+        seen = {v for v in asset.variables if self.may_see(v)}
+        own = set(self.problem.variables)
         return frozenset(seen - own if self.is_of_unit else seen | own)
 
     def events_read(self) -> tuple[str, ...]:

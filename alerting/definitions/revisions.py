@@ -42,10 +42,8 @@ def plan_change(definition: Definition, latest: Revision | None) -> Plan:
         return Plan(definition.name, "create", definition, {})
     if latest.definition == definition:
         return Plan(definition.name, "unchanged", definition, {})
-    before, after = (
-        _flat(definition_document(latest.definition)),
-        _flat(definition_document(definition)),
-    )
+    before = _flat(definition_document(latest.definition))
+    after = _flat(definition_document(definition))
     changed = {
         k: (before.get(k), after.get(k))
         for k in sorted({*before, *after})

@@ -48,7 +48,9 @@ def advance_line(
     Raises UserError if another process runs the line too.
     """
     line = _with_requests(lines, stored_line(lines))
-    first, rows, events = line.state.minute, 0, 0
+    first = line.state.minute
+    rows = 0
+    events = 0
     while line.state.minute < until:
         stop = min(until, line.state.minute + DAY)
         simulated = simulate(line.state, stop)

@@ -16,7 +16,8 @@ from alerting.demo.chance import DAY, Stream, generator, normal_of_day
 from alerting.demo.disturbances import Disturbance, Schedule
 
 AIR_FILTER = "air-filter-1"
-PRESSURE_DROP, AIR_FLOW = "pressure_drop", "air_flow"
+PRESSURE_DROP = "pressure_drop"
+AIR_FLOW = "air_flow"
 EVERY = 10
 """Minutes between two readings."""
 SLOT = DAY
@@ -26,7 +27,9 @@ CLEAN = 180.0
 LIMIT = 400.0
 USUAL_FLOW = 5200.0
 """Supply air in m³/h."""
-_NOISE, _FLOW_NOISE, _FLOW_DAILY = 3.0, 25.0, 100.0
+_NOISE = 3.0
+_FLOW_NOISE = 25.0
+_FLOW_DAILY = 100.0
 _BEND = 1.4  # above 1: a filter clogs faster the more dust it holds
 _RARELY = 0.15  # share of filters that are changed before the limit
 

@@ -21,8 +21,10 @@ SPREAD = 0.08
 """Standard deviation of a minute's mean in g."""
 SLOT = 5 * DAY
 """In each interval of this length the calibration steps once, until the next check of the scale."""
-_SMALLEST, _LARGEST = 0.12, 0.2
-_SHORTEST, _LONGEST = 180, 480
+_SMALLEST = 0.12
+_LARGEST = 0.2
+_SHORTEST = 180
+_LONGEST = 480
 
 
 def checkweigher() -> Asset:

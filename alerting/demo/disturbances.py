@@ -101,7 +101,8 @@ class Disturbance:
 
     def level(self, minute: int) -> float:
         """Return its effect in this minute, in the unit of its size."""
-        since, before_end = minute - self.start, self.end - minute
+        since = minute - self.start
+        before_end = self.end - minute
         return self.size * max(0.0, min(1.0, since / self.ramp, before_end / self.fade))
 
 

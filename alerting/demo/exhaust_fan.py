@@ -15,12 +15,10 @@ from alerting.demo.chance import DAY, Stream, generator, normal_of_day
 from alerting.demo.disturbances import Disturbance, Schedule
 
 EXHAUST_FAN = "exhaust-fan-1"
-MOTOR_SPEED, EXHAUST_FLOW, MOTOR_CURRENT, BEARING = (
-    "motor_speed",
-    "exhaust_flow",
-    "motor_current",
-    "bearing_temperature",
-)
+MOTOR_SPEED = "motor_speed"
+EXHAUST_FLOW = "exhaust_flow"
+MOTOR_CURRENT = "motor_current"
+BEARING = "bearing_temperature"
 EVERY = 5
 """Minutes between two readings."""
 SLOT = 5 * DAY
@@ -32,10 +30,15 @@ FOLLOWS = {
 }
 FOLLOWS |= {BEARING: (58.0, 3.0, 0.3)}
 """Usual level, by how much it follows one unit of load, and noise, in the variable's unit."""
-_DAILY, _HOURLY = 0.8, 0.6  # parts of the load
-_SHORTEST, _LONGEST = 120, 240
+# parts of the load
+_DAILY = 0.8
+_HOURLY = 0.6
+_SHORTEST = 120
+_LONGEST = 240
 _QUIET = 7 * DAY
-_SMALLEST, _LARGEST = 0.06, 0.09  # share of the flow that is lost
+# share of the flow that is lost
+_SMALLEST = 0.06
+_LARGEST = 0.09
 
 
 def exhaust_fan() -> Asset:
@@ -62,7 +65,8 @@ def fan_values(
     """Yield every fifth minute of [first, last) with the values of the sensors; none while the line
     stands."""
     for minute in schedule.running(first, last, EVERY):
-        load, of_day = _load(schedule.seed, minute), (DAY // EVERY, len(FOLLOWS))
+        load = _load(schedule.seed, minute)
+        of_day = (DAY // EVERY, len(FOLLOWS))
         noise = normal_of_day(schedule.seed, Stream.FAN, minute // DAY, *of_day)[
             minute % DAY // EVERY
         ]
@@ -88,10 +92,8 @@ def belt_slip(schedule: Schedule, slot: int) -> Disturbance | None:
     or with the live line."""
     chance = generator(schedule.seed, Stream.BELT, slot)
     start = slot * SLOT + int(chance.integers(DAY, SLOT - DAY))
-    lasts, size = (
-        int(chance.integers(_SHORTEST, _LONGEST)),
-        float(chance.uniform(_SMALLEST, _LARGEST)),
-    )
+    lasts = int(chance.integers(_SHORTEST, _LONGEST))
+    size = float(chance.uniform(_SMALLEST, _LARGEST))
     if schedule.in_showcase(start) or 0 <= schedule.live_from - start < _QUIET:
         return None
     return Disturbance("slipping-belt", start, ramp=10, hold=lasts, fade=5, size=size)
@@ -100,7 +102,8 @@ def belt_slip(schedule: Schedule, slot: int) -> Disturbance | None:
 def _load(seed: int, minute: int) -> float:
     """Return the load: a daily course, and a random one that is interpolated between hours."""
     hour, part = divmod(minute, 60)
-    before, after = _of_hour(seed, hour), _of_hour(seed, hour + 1)
+    before = _of_hour(seed, hour)
+    after = _of_hour(seed, hour + 1)
     return _DAILY * sin(2 * pi * minute / DAY) + _HOURLY * (before + (after - before) * part / 60)
 
 

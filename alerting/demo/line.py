@@ -28,7 +28,9 @@ HOLD = 8 * 60
 GAP_SHARE = 0.003
 """Share of single values that are missing."""
 
-DOUGH_BATCH, AIR_USUAL, AIR_DAILY = 0.2, 50.0, 3.0
+DOUGH_BATCH = 0.2
+AIR_USUAL = 50.0
+AIR_DAILY = 3.0
 
 SENSOR_ERRORS = {
     "zone_1_temperature": 0.6,
@@ -214,7 +216,8 @@ def _walk(walks: Walks, steps: list[float], cleaned: bool) -> None:
 def _conditions(
     line: LineState, minute: int, setpoints: dict[str, float], chance: DayOfChance
 ) -> Conditions:
-    schedule, walks = line.schedule, line.walks
+    schedule = line.schedule
+    walks = line.walks
     level = dict.fromkeys(("wet-dough", "burner-fault", "damp-air", "stuck-valve"), 0.0)
     level.update({d.cause: d.level(minute) for d in schedule.acting(minute)})
     faults = (0.0, level["burner-fault"], 0.0)
@@ -266,7 +269,8 @@ def _sense(
     truth: dict[str, float], chance: DayOfChance, of_day: int
 ) -> dict[str, float | str | bool]:
     """Return the true values with sensor errors, gaps and rounding."""
-    errors, gaps = chance.errors[of_day].tolist(), chance.gaps[of_day].tolist()
+    errors = chance.errors[of_day].tolist()
+    gaps = chance.gaps[of_day].tolist()
     return {
         name: round(min(RANGES[name][1], max(RANGES[name][0], truth[name] + spread * errors[k])), 2)
         for k, (name, spread) in enumerate(SENSOR_ERRORS.items())

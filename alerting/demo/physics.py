@@ -164,4 +164,5 @@ def _cool(oven: Oven) -> None:
         parcel.position += oven.belt * DT
     while oven.cooling and oven.cooling[0].position >= OVEN_LENGTH + COOLING_LENGTH:
         done = oven.cooling.pop(0)
-        oven.moisture, oven.colour = done.moisture, DOUGH_LIGHTNESS - done.browning
+        oven.moisture = done.moisture
+        oven.colour = DOUGH_LIGHTNESS - done.browning

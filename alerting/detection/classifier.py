@@ -24,10 +24,8 @@ def describe_happening(
     """Return what has come, as known at an instant: the value, its limit, and since when."""
     now = to_millis(at)
     begun = np.flatnonzero((occurrences.known_at <= now) & (occurrences.over_at >= now))
-    since, delay = (
-        from_millis(int(occurrences.start[begun[-1]])),
-        problem_delay(problem, history.asset, history.event_types),
-    )
+    since = from_millis(int(occurrences.start[begun[-1]]))
+    delay = problem_delay(problem, history.asset, history.event_types)
     if (
         problem.event is not None
         and occurrences.over_at[begun[-1]] == occurrences.true_at[begun[-1]]

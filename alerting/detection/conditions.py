@@ -98,7 +98,8 @@ def status_intervals(
     combination = definition.combination
     if combination is None:
         return evaluate_values(definition, history, None, after, until).intervals
-    series, severity = all_series(combination, history), severity_of_missing(definition)
+    series = all_series(combination, history)
+    severity = severity_of_missing(definition)
     return evaluate_combination(
         combination, history.asset, series, None, after, until, severity
     ).intervals
@@ -139,7 +140,8 @@ def known_truths(
     at = np.unique(np.concatenate([own.ts[has_value(own.values)] for own in series]))
     if not len(at):
         return at, np.empty(0, np.bool_)
-    after, until = from_millis(int(at[0]) - 1), from_millis(int(at[-1]))
+    after = from_millis(int(at[0]) - 1)
+    until = from_millis(int(at[-1]))
     found = evaluate_combination(combination, history.asset, series, None, after, until).intervals
     result = _result(found, at)
     return at[result.truth != _UNKNOWN], result.truth[result.truth != _UNKNOWN] > _UNKNOWN
@@ -147,10 +149,8 @@ def known_truths(
 
 def conditions_at(combination: Combination, history: History, at: datetime) -> list[ConditionAt]:
     """Return every condition at an instant, by the readings of a history up to it."""
-    series, after = (
-        all_series(combination, history),
-        at - 2 * max(leaf.stale_after for leaf in combination.leaves()),
-    )
+    series = all_series(combination, history)
+    after = at - 2 * max(leaf.stale_after for leaf in combination.leaves())
     found = evaluate_combination(combination, history.asset, series, None, after, at).at(at)
     return [one._replace(fact="stale") if one.fact == "waiting" else one for one in found]
 
@@ -174,7 +174,8 @@ def conditions_that_count(
     truth = combined_truth(combination, found)
     if truth == "clear":
         return list(found)
-    rest, counted = iter(found), list[ConditionAt]()
+    rest = iter(found)
+    counted = list[ConditionAt]()
     for member in combination.members:
         inner = member if isinstance(member, Combination) else None
         own = list(islice(rest, len(list(inner.leaves())) if inner else 1))
@@ -292,9 +293,11 @@ def _intervals(
     for start, truth, fact in zip(
         starts.tolist(), combined.truth.tolist(), combined.facts, strict=True
     ):
-        status, severity = _STATUSES[truth], None
+        status = _STATUSES[truth]
+        severity = None
         if fact in MISSING and alert_severity is not None:
-            status, severity = "triggered", alert_severity
+            status = "triggered"
+            severity = alert_severity
         if not found or found[-1][1:] != (status, severity, fact):
             found.append((start, status, severity, fact))
     stops = [*(from_millis(start) for start, *_ in found[1:]), end]

@@ -12,7 +12,9 @@ import numpy.typing as npt
 from alerting.detection.occurrences import BoolArray, Occurrences
 from alerting.readings.instants import Millis
 
-INSIDE_PROBLEM, RECOVERY, SUPPRESSED = "inside_problem", "recovery", "suppressed"
+INSIDE_PROBLEM = "inside_problem"
+RECOVERY = "recovery"
+SUPPRESSED = "suppressed"
 REASONS = {
     INSIDE_PROBLEM: "the problem has already started",
     RECOVERY: "recovery after the problem",
@@ -76,5 +78,6 @@ def starts_uncounted(start: Millis, problems: Occurrences) -> BoolArray:
 
 def _ranges(at: Millis, since: Millis, until: Millis) -> Iterable[tuple[int, int]]:
     """Return the positions in `at` of each interval [since, until)."""
-    first, after = np.searchsorted(at, since), np.searchsorted(at, until)
+    first = np.searchsorted(at, since)
+    after = np.searchsorted(at, until)
     return zip(first.tolist(), after.tolist(), strict=True)

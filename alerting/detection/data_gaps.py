@@ -25,7 +25,8 @@ def data_gaps(
     )
     gaps: list[Gap] = []
     for interval in status_intervals(definition, history, first, end):
-        begin, stop = max(interval.start, start), min(interval.end, end)
+        begin = max(interval.start, start)
+        stop = min(interval.end, end)
         if interval.status != "unknown" or begin >= stop:
             continue
         if gaps and gaps[-1][1] == begin:

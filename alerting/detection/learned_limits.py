@@ -218,7 +218,8 @@ def estimate_limits(
     `labels`: per name of `by`, a value for each reading. Of more than `most_groups` groups the
     largest are kept.
     """
-    least, groups = least_readings(learned.quantile), dict[Group, GroupLimit]()
+    least = least_readings(learned.quantile)
+    groups = dict[Group, GroupLimit]()
     found, position = groups_at(labels, len(values))
     for depth in range(len(learned.by) + 1):
         coarser = {group[:depth] for group in found if len(group) >= depth}

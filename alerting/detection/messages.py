@@ -88,7 +88,8 @@ def _beyond_message(
     definition: Condition, asset: Asset, level: Level, number: float
 ) -> tuple[str, float | None]:
     if level.inside is not None:
-        low_end, high_end = Styled(level.inside[0], "g"), _rated(definition, asset, level.inside[1])
+        low_end = Styled(level.inside[0], "g")
+        high_end = _rated(definition, asset, level.inside[1])
         return translatable(", inside {low} … {high}", low=low_end, high=high_end), None
     if level.equals is not None:
         return "", None
@@ -134,7 +135,8 @@ def fact_message(
     definition: Condition, asset: Asset, fact: Fact, reading: ReadingInForce | None
 ) -> str:
     """Return a description of the fault of the data."""
-    variable, name = asset.variables.get(definition.variable), definition.variable
+    variable = asset.variables.get(definition.variable)
+    name = definition.variable
     match fact:
         case "waiting":
             return waiting_message(name)
@@ -209,12 +211,11 @@ def risk_message(
     at 89 %)`."""
     is_probable = risk >= _PROBABLE
     if definition.is_of_unit:
-        expected, window = _problem_of_unit(definition.problem, is_probable), ""
+        expected = _problem_of_unit(definition.problem, is_probable)
+        window = ""
     else:
-        expected, window = (
-            _expected_problem(definition.problem, asset, is_probable),
-            _window(definition),
-        )
+        expected = _expected_problem(definition.problem, asset, is_probable)
+        window = _window(definition)
     share = Styled(risk, "share")
     if threshold is None:
         return joined("", expected, window, translatable(" ({risk})", risk=share))
@@ -258,7 +259,8 @@ def _condition_message(condition: Condition, asset: Asset) -> str:
         if limit is not None
     ]
     if level.inside is not None:
-        low, high = Styled(level.inside[0], "g"), _rated(condition, asset, level.inside[1])
+        low = Styled(level.inside[0], "g")
+        high = _rated(condition, asset, level.inside[1])
         said.append(translatable("{name} inside {low} … {high}", name=name, low=low, high=high))
     return either(*said)
 
@@ -274,13 +276,15 @@ def _expected_problem(problem: Problem, asset: Asset, is_probable: bool) -> str:
         return translatable(_OCCURS[is_probable], event=combination_message(combination, asset))
     if problem.variable is None:
         return translatable(_OCCURS[is_probable], event=_event_name(problem))
-    name, unit = _name(asset, problem.variable), _variable_unit(asset, problem.variable)
+    name = _name(asset, problem.variable)
+    unit = _variable_unit(asset, problem.variable)
     if problem.equals is not None:
         return translatable(
             _EQUALS[is_probable], name=name, value=_spoken_value(problem.equals, unit)
         )
     if problem.above is not None and problem.below is not None:
-        low, high = Styled(problem.below, "g"), measured(problem.above, "g", unit)
+        low = Styled(problem.below, "g")
+        high = measured(problem.above, "g", unit)
         return translatable(_LEAVES[is_probable], name=name, low=low, high=high)
     if problem.above is not None:
         return translatable(
@@ -299,7 +303,8 @@ def happening_message(
     begun = since.isoformat()
     if problem.variable is None:
         return translatable("{event} since {since}", event=_event_name(problem), since=begun)
-    name, unit = _name(asset, problem.variable), _variable_unit(asset, problem.variable)
+    name = _name(asset, problem.variable)
+    unit = _variable_unit(asset, problem.variable)
     if problem.equals is not None or isinstance(value, str):
         return translatable(
             "{name} is {value}, since {since}",
@@ -355,8 +360,10 @@ def combined_happening_message(
 def current_value_message(problem: Problem, asset: Asset, value: float | str, at: datetime) -> str:
     """Return the last value of a problem that goes on: `Moisture is 4.9 %, limit 4.5 %
     (2026-01-05T17:40:00+00:00)`."""
-    variable, stamp = problem.variable or "", at.isoformat()
-    name, unit = _name(asset, variable), _variable_unit(asset, variable)
+    variable = problem.variable or ""
+    stamp = at.isoformat()
+    name = _name(asset, variable)
+    unit = _variable_unit(asset, variable)
     if problem.equals is not None or isinstance(value, str):
         return translatable(
             "{name} is {value} ({at})",
@@ -364,7 +371,8 @@ def current_value_message(problem: Problem, asset: Asset, value: float | str, at
             value=_spoken_state(problem, value, unit),
             at=stamp,
         )
-    now, limit = measured(value, "g", unit), _limit_message(problem, value, unit)
+    now = measured(value, "g", unit)
+    limit = _limit_message(problem, value, unit)
     return translatable(
         "{name} is {value}, limit {limit} ({at})", name=name, value=now, limit=limit, at=stamp
     )
@@ -372,7 +380,8 @@ def current_value_message(problem: Problem, asset: Asset, value: float | str, at
 
 def unknown_since_message(asset: Asset, variable: str, at: datetime) -> str:
     """Return that the variable of a problem that goes on has no value."""
-    name, since = _name(asset, variable), at.isoformat()
+    name = _name(asset, variable)
+    since = at.isoformat()
     return translatable(
         "Not known since {since}: no reading of {name}; it may be over", since=since, name=name
     )

@@ -113,7 +113,8 @@ def occurrences_of_events(
     """
     if earlier is not None and not earlier.is_first:
         goes_on = (end == NOT_YET) | (end + delay > to_millis(earlier.at))
-        start, end = start[goes_on], end[goes_on]
+        start = start[goes_on]
+        end = end[goes_on]
     after = np.where(end == start, hold_off, 0) if recovery is None else recovery
     over_at = np.where(end == NOT_YET, FAR_FUTURE, end + delay)
     recovered_at = np.where(
@@ -167,7 +168,8 @@ def condition_intervals(ts: Millis, bad: BoolArray) -> tuple[Millis, Millis, Mil
     """Return first instant, first good instant after (or NOT_YET) and last bad instant of every run
     of bad samples."""
     edges = np.diff(np.concatenate(([0], bad.astype(np.int8), [0])))
-    first, after = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    first = np.flatnonzero(edges == 1)
+    after = np.flatnonzero(edges == -1)
     end = (
         np.where(after < len(ts), ts[np.minimum(after, len(ts) - 1)], NOT_YET) if len(ts) else after
     )

@@ -222,9 +222,11 @@ def _problem_events(pattern: str, history: History, delay: int) -> pd.DataFrame:
     events = history.events[
         np.array([fnmatchcase(t, pattern) for t in history.events["type"]], np.bool_)
     ]
-    start, end = millis(events["start"]), millis(events["end"])
+    start = millis(events["start"])
+    end = millis(events["end"])
     order = np.argsort(start, kind="stable")
-    start, end = start[order], end[order]
+    start = start[order]
+    end = end[order]
     over = (
         np.maximum.accumulate(np.where(end == NOT_YET, np.iinfo(np.int64).max, end))
         if len(end)

@@ -31,11 +31,13 @@ def rates_of_change(
 
     NaN without such a value less than `per + stale` old. `ts`: ms, increasing.
     """
-    then, earlier = ts[possible], values[possible]
+    then = ts[possible]
+    earlier = values[possible]
     position = np.searchsorted(then, ts - per, side="right") - 1
     there = position >= 0
     there[there] = then[position[there]] > ts[there] - per - stale
-    now, before = values[there], earlier[position[there]]
+    now = values[there]
+    before = earlier[position[there]]
     took = ts[there] - then[position[there]]
     with np.errstate(invalid="ignore", over="ignore"):  # inf - inf: no rate
         found = (now - before) * per / took

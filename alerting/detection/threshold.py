@@ -49,10 +49,9 @@ _FACTS: tuple[Fact, ...] = (
     "no_rate",
     "no_limit",
 )
-_SOUND, _FIRST_FACT = (
-    -1,
-    10,
-)  # a code is a rank (0 within limits, 1 low ... 4 critical), or 10 + the index of a fact
+# a code is a rank (0 within limits, 1 low ... 4 critical), or 10 + the index of a fact
+_SOUND = -1
+_FIRST_FACT = 10
 _WAITING, _STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY, _NO_RATE, _NO_LIMIT = range(
     _FIRST_FACT, _FIRST_FACT + len(_FACTS)
 )
@@ -163,7 +162,8 @@ def evaluate_series(
     (ms, increasing) of samples of bad quality; they are among `ts`, and missing in `values`.
     `learned`: the learned limits in force; without it they do not count.
     """
-    begin, end = to_millis(after) + 1, to_millis(until) + 1
+    begin = to_millis(after) + 1
+    end = to_millis(until) + 1
     if unknown_limits(definition, asset):
         return Evaluated(
             [StatusInterval(from_millis(begin), from_millis(end), "unknown", fact="no_limit")], None
@@ -229,7 +229,8 @@ def _last(
         if definition.rate_per is None or np.isnan(rows.evaluated[-1])
         else float(rows.evaluated[-1])
     )
-    at, since = from_millis(int(rows.ts[-1])), from_millis(int(rows.run[-1]))
+    at = from_millis(int(rows.ts[-1]))
+    since = from_millis(int(rows.run[-1]))
     bad = bool(rows.fact[-1] == _BAD_QUALITY)
     return Carried(definition.variable, at, _plain(rows.raw[-1]), rate, beyond, recent, since, bad)
 
@@ -300,7 +301,8 @@ def _evaluated_values(
     """Return the numbers that the limits apply to: the values, or their rates of change."""
     if definition.rate_per is None:
         return raw
-    per, stale = duration_millis(definition.rate_per), duration_millis(definition.stale_after)
+    per = duration_millis(definition.rate_per)
+    stale = duration_millis(definition.stale_after)
     limits = [limit for level in levels_on(definition, asset) for limit in level.numbers]
     return rates_of_change(ts, raw.astype(np.float64), possible, per, stale, limits)
 
@@ -325,7 +327,8 @@ def _ranks(
 
     A learned limit that is unknown for a reading neither holds nor is over.
     """
-    ranks, last = np.zeros(len(evaluated), np.int8), []
+    ranks = np.zeros(len(evaluated), np.int8)
+    last = []
     for level in levels:
         hit = np.zeros(len(evaluated), np.bool_)
         own = {one.side: one.moving.values for one in learned if one.severity == level.severity}
@@ -343,7 +346,8 @@ def _sides(
 ) -> Iterator[tuple[str, Flags, Flags]]:
     """Return each limit by its side: where it is met, and where that is over. An unsound value
     (NaN) is neither."""
-    above, below = learned.get("above", level.above), learned.get("below", level.below)
+    above = learned.get("above", level.above)
+    below = learned.get("below", level.below)
     if above is not None:
         yield (
             "above",
@@ -410,7 +414,8 @@ def _ranks_by_count(
         return ranks, ()
     holes = np.append(False, ts[1:] - ts[:-1] > _stale(definition))
     part = np.cumsum(holes)[sound]
-    before, window = np.array(recent, np.int8), wanted.of
+    before = np.array(recent, np.int8)
+    window = wanted.of
     series = np.concatenate((np.zeros(window - 1, np.int8), before, ranks[sound]))
     parts = np.concatenate((np.full(window - 1, -1), np.zeros(len(before), np.int64), part))
     counted = np.zeros(len(ranks), np.int8)

@@ -77,7 +77,8 @@ def limits_of(definition: Condition, asset: Asset) -> Limits | None:
         return None
     above = min((x.above for x in levels if x.above is not None), default=np.inf)
     below = max((x.below for x in levels if x.below is not None), default=-np.inf)
-    clear_above, clear_below = levels[0].clear_above_at, levels[0].clear_below_at
+    clear_above = levels[0].clear_above_at
+    clear_below = levels[0].clear_below_at
     inside = levels[0].inside or ((np.inf, -np.inf) if equals is None else (equals, equals))
     leave = levels[0].leave or inside
     ignore = definition.no_data == "ignore"
@@ -111,11 +112,10 @@ class LimitColumns:
         self.inside_low, self.inside_high, self.leave_low, self.leave_high, self.low, self.high = (
             columns[4:10]
         )
-        self.stale_after, self.frozen_after = (
-            columns[10].astype(np.int64),
-            columns[11].astype(np.int64),
-        )
-        self.no_data_alerts, self.single = columns[12] > 0, columns[13] == 1
+        self.stale_after = columns[10].astype(np.int64)
+        self.frozen_after = columns[11].astype(np.int64)
+        self.no_data_alerts = columns[12] > 0
+        self.single = columns[13] == 1
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,8 @@ def evaluate_unchanged(
 ) -> Unchanged:
     """Evaluate the readings of [begin, end) in ms, which `summary` sums up, together with the
     carried ones."""
-    nothing, waiting = summary.count == 0, np.isnan(carried.value)
+    nothing = summary.count == 0
+    waiting = np.isnan(carried.value)
     low = np.where(nothing, carried.value, np.fmin(carried.value, summary.low))
     high = np.where(nothing, carried.value, np.fmax(carried.value, summary.high))
     moves = _changes_in_time(limits, carried, summary, end) & (

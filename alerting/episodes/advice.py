@@ -51,19 +51,15 @@ def with_present_advice(
         and episode.recommendation is not None
         and episode.recommendation.changes
     ):
-        contributions, recommendation, advised_at = (
-            episode.contributions,
-            episode.recommendation,
-            episode.raised_at,
-        )
+        contributions = episode.contributions
+        recommendation = episode.recommendation
+        advised_at = episode.raised_at
     elif (
         not recommendation.changes and before is not None and present is not None and before.changes
     ):
-        contributions, recommendation, advised_at = (
-            present.contributions,
-            before,
-            episode.advised_at,
-        )
+        contributions = present.contributions
+        recommendation = before
+        advised_at = episode.advised_at
     if before is None:
         since = at
     elif asked_settings(before, threshold) != asked_settings(recommendation, threshold):

@@ -128,7 +128,8 @@ def _advance_interval(
     severities."""
     least = SeverityState(severities[0], state.pending_since, state.raised_at, state.clearing_since)
     after, changed_at = _advance_severity(least, interval.status, interval, hold, clear_for)
-    levels, changes = [], {}
+    levels = []
+    changes = {}
     for level in state.levels:
         level_after, at = _advance_severity(
             level, _status_of(level.severity, interval, severities), interval, hold, clear_for
@@ -237,7 +238,8 @@ def _record_severity_changes(
     if state.raised_at is None:
         return state
     ends = {level.severity for level in state.levels if level.met_since is not None}
-    severity, peak = state.severity, state.severity_peak
+    severity = state.severity
+    peak = state.severity_peak
     instants = {start, *(t for t in changes.values() if t > start)}
     for at in sorted(t for t in instants if closed_at is None or t < closed_at):
         now = _worst(ends ^ {s for s, changed in changes.items() if changed > at}, severities)

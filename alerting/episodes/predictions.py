@@ -66,7 +66,8 @@ class PredictionRule:
         for i in range(bisect_right(self._over_at, raised), len(self._over_at)):
             if self._true_at[i] > valid_until:
                 break
-            known, over = self._known_at[i], self._over_at[i]
+            known = self._known_at[i]
+            over = self._over_at[i]
             if known <= raised and not self.state:
                 continue
             if known <= valid_until or over > valid_until:
@@ -114,7 +115,8 @@ def rearm(
     is known. `rearm_at`: the result for problems that are not among those of the rule, because they
     were over before these instants.
     """
-    may_raise, lower = score >= threshold, np.flatnonzero(score < threshold)
+    may_raise = score >= threshold
+    lower = np.flatnonzero(score < threshold)
     problems = rule.occurrences
     over = problems.lasted & (problems.over_at <= until)
     ends = np.append(problems.recovered_at[over] + rule.horizon_ms, rearm_at)

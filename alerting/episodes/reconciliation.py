@@ -76,10 +76,8 @@ def reconcile(
     past times were evaluated, which withdraw backfilled episodes alone; late data withdraw live
     ones alone.
     """
-    now, found = (
-        {one.raised_at: one for one in final},
-        match_episodes(evaluated, stored, backfilled),
-    )
+    now = {one.raised_at: one for one in final}
+    found = match_episodes(evaluated, stored, backfilled)
     carried, carried_now = (continuations(ones, found, stored) for ones in (evaluated, final))
     again = sorted(
         (one for one in evaluated if one.raised_at in found), key=lambda one: one.raised_at
@@ -190,10 +188,8 @@ def continuations(
     The problem of a prediction was known only after it was closed with its window. Nothing reopens;
     an open continuation is happening instead.
     """
-    taken_ids, carried = (
-        {e.id for e in found.values()},
-        dict[datetime, tuple[EvaluatedEpisode, Episode]](),
-    )
+    taken_ids = {e.id for e in found.values()}
+    carried = dict[datetime, tuple[EvaluatedEpisode, Episode]]()
     for evaluated in evaluations:
         closed = found.get(evaluated.raised_at)
         if (

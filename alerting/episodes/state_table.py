@@ -111,7 +111,8 @@ class ConditionTable:
 
     def take(self, rows: Sequence[int]) -> "ConditionTable":
         """Return a separate table with these rows, in this order."""
-        selected, at = ConditionTable([self.keys[i] for i in rows]), np.asarray(rows, np.int64)
+        selected = ConditionTable([self.keys[i] for i in rows])
+        at = np.asarray(rows, np.int64)
         for name in _COLUMNS:
             setattr(selected, name, getattr(self, name)[at])
         selected.earlier = self.earlier.take(rows)
@@ -173,23 +174,17 @@ class ConditionTable:
             else None
         )
         self.watermark[row] = to_millis(state.watermark)
-        self.unknown_count[row], self.unknown_reason[row] = (
-            state.unknown_count,
-            state.unknown_reason,
-        )
-        self.variable[row], self.at[row], self.value[row], self.since[row] = (
-            None,
-            NO_TIME,
-            np.nan,
-            NO_TIME,
-        )
+        self.unknown_count[row] = state.unknown_count
+        self.unknown_reason[row] = state.unknown_reason
+        self.variable[row] = None
+        self.at[row] = NO_TIME
+        self.value[row] = np.nan
+        self.since[row] = NO_TIME
         self.earlier.put([row], CarriedState.empty(1))
         self.earlier_conditions[row] = None
         if carried_columns is not None and not isinstance(carried_columns.value, str):
-            self.variable[row], self.at[row] = (
-                carried_columns.variable,
-                to_millis(carried_columns.at),
-            )
+            self.variable[row] = carried_columns.variable
+            self.at[row] = to_millis(carried_columns.at)
             self.value[row] = np.nan if carried_columns.value is None else carried_columns.value
             self.since[row] = (
                 NO_TIME
@@ -240,10 +235,8 @@ def find_unchanged(
 ) -> Flags:
     """Return which targets stay unchanged: `found` neither raises nor closes an episode, nor begins
     to."""
-    without_transition, normal = (
-        np.array([len(of_row) == 1 for of_row in severities], np.bool_),
-        np.ones(len(table), np.bool_),
-    )
+    without_transition = np.array([len(of_row) == 1 for of_row in severities], np.bool_)
+    normal = np.ones(len(table), np.bool_)
     for row in table.special_rows():
         without_transition[row] = _is_in_no_transition(table.conditions[row], severities[row])
         normal[row] = table.conditions[row].raised_at is None
@@ -292,10 +285,13 @@ def advance_states(
     """
     after = table.take(range(len(table)))
     after.watermark = until
-    after.at, after.value, after.since = found.carried.at, found.carried.value, found.carried.since
+    after.at = found.carried.at
+    after.value = found.carried.value
+    after.since = found.carried.since
     after.unknown_count = np.where(
         [reason is not None for reason in unknown], table.unknown_count + 1, 0
     )
     after.unknown_reason = np.array(unknown, object)
-    after.earlier, after.earlier_conditions = table.carried_state(), np.full(len(table), None)
+    after.earlier = table.carried_state()
+    after.earlier_conditions = np.full(len(table), None)
     return after

@@ -104,7 +104,8 @@ def batches(
         values = sum(lengths[row] for row in rows if targets[row].variable is not None)
         if batch and size + values > _VALUES_AT_ONCE:
             yield batch
-            batch, size = [], 0.0
+            batch = []
+            size = 0.0
         batch += rows
         size += values
     if batch:

@@ -33,7 +33,8 @@ class AirflowClient:
 
     def __init__(self, url: str, password: str, patience_s: float = PATIENCE_S) -> None:
         self._http = httpx.Client(base_url=url, timeout=min(TIMEOUT_S, patience_s), trust_env=False)
-        self._password, self._patience_s = password, patience_s
+        self._password = password
+        self._patience_s = patience_s
 
     def wait_for_dag(self, dag_id: str) -> None:
         """Wait until Airflow has read the DAG. Raises AirflowSilent if it does not in time."""

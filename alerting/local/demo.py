@@ -55,7 +55,8 @@ def fill_up(days: int = DAYS, end: datetime | None = None, only: Sequence[str] =
     settings = read_settings(os.environ)
     with wiring.open_stores(settings) as stores:
         platform = wiring.assemble(settings, stores, channels=False)
-        lines, clock = MongoLines(stores.database), MongoClock(stores.database)
+        lines = MongoLines(stores.database)
+        clock = MongoClock(stores.database)
         filled = fill(
             assets=platform.assets,
             plant=platform,

@@ -43,7 +43,8 @@ def main() -> int:
 def first_training(platform: Platform, airflow: AirflowClient, due: DueTraining) -> str:
     """Start a training unless the platform or an earlier start has done so, and follow it. Returns
     the result as text."""
-    name, dag_id = due.definition, f"train__{due.definition}"
+    name = due.definition
+    dag_id = f"train__{due.definition}"
     try:
         airflow.wait_for_dag(dag_id)
         airflow.start(dag_id, due.run)

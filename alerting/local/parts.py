@@ -241,7 +241,8 @@ def airflow_migration(settings: Settings, environ: Mapping[str, str]) -> list[Pa
 
     Airflow never starts a task that names a missing pool.
     """
-    done, slots = settings.home / "airflow" / "migrated_to", str(settings.background_slots)
+    done = settings.home / "airflow" / "migrated_to"
+    slots = str(settings.background_slots)
     now = f"{version('apache-airflow-core')} with {slots} background slots"
     if done.exists() and done.read_text() == now:
         return []

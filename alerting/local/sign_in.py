@@ -33,7 +33,8 @@ def take_link(folder: Path, code: str, now: datetime) -> bool:
     caller succeeds."""
     try:
         stored = json.loads((folder / _FILE).read_text())
-        expected, expires = str(stored["hash"]), float(stored["expires"])
+        expected = str(stored["hash"])
+        expires = float(stored["expires"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
     if not hmac.compare_digest(expected, _digest(code)) or now.timestamp() >= expires:

@@ -184,7 +184,8 @@ class Supervisor:
 
     def _handle_end(self, service: _Service, code: int, now: float) -> None:
         healthy = service.ready and now - service.started >= HEALTHY_AFTER_S
-        service.process, service.ready = None, False
+        service.process = None
+        service.ready = False
         if service.part.once and (code == 0 or service.part.news):
             service.ever_ready = True
             if service.part.news:
@@ -263,7 +264,8 @@ class Supervisor:
                     service.process.wait()
                     self._say(f"{service.part.name} was killed: {why}")
                 if service.process.poll() is not None:
-                    service.process, service.ready = None, False
+                    service.process = None
+                    service.ready = False
                     left.remove(service)
             time.sleep(LOOK_EVERY_S / 2)
         self._show("")

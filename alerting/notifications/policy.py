@@ -200,7 +200,8 @@ def skip_acknowledged(s: Situation) -> Decision | None:
 
 def escalate(s: Situation) -> Decision | None:
     """Notify the next recipient, once, of an episode that is not acknowledged in time."""
-    after, since = s.recipient.escalates_after, s.unacknowledged_since
+    after = s.recipient.escalates_after
+    since = s.unacknowledged_since
     if after is None:
         return None
     if since is None or s.now < since + after:

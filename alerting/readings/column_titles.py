@@ -50,7 +50,8 @@ def split_title(title: str) -> ColumnTitle:
 
 def _split(title: str) -> ColumnTitle:
     clean = _clean(title)
-    square, rounded = _SQUARE.match(clean), _ROUND.match(clean)
+    square = _SQUARE.match(clean)
+    rounded = _ROUND.match(clean)
     if square and square["title"] and not re.fullmatch(r"[\s\d.,:-]*", square["unit"]):
         return ColumnTitle(square["title"], square["unit"].strip())
     if rounded and rounded["title"] and _UNIT.match(rounded["unit"].strip()):
@@ -99,7 +100,9 @@ def column_name(title: str, units: Units, *, is_shared: bool) -> str:
     column named whose shorter name is shared with another title, or is that of a variable in
     another unit.
     """
-    name, earlier, unit = derive_name(title), variable_name(title), _split(title).unit
+    name = derive_name(title)
+    earlier = variable_name(title)
+    unit = _split(title).unit
     if earlier in units:
         return earlier
     if name in units:

@@ -72,12 +72,12 @@ def lookback(asset: Asset, names: Iterable[str]) -> timedelta:
 def with_computed(history: History, names: Sequence[str]) -> History:
     """Return a history with these computed variables, each after its parts, computed of the columns
     that are there."""
-    readings, doubts = history.readings, history.doubts
-    bad, uncertain = dict(doubts.bad), dict(doubts.uncertain)
-    ts, columns = (
-        millis(pd.DatetimeIndex(readings.index)),
-        {str(name): readings[name] for name in readings},
-    )
+    readings = history.readings
+    doubts = history.doubts
+    bad = dict(doubts.bad)
+    uncertain = dict(doubts.uncertain)
+    ts = millis(pd.DatetimeIndex(readings.index))
+    columns = {str(name): readings[name] for name in readings}
     for name in names:
         computed = history.asset.variables[name].computed
         if computed is None:
@@ -103,7 +103,8 @@ def compute(computed: Computed, at: Millis, parts: Sequence[_Part]) -> tuple[Flo
     with 0 below.
     """
     has_reading = np.logical_or.reduce([among(at, part.ts) for part in parts])
-    values, is_bad = np.full(len(at), np.nan), np.zeros(len(at), np.bool_)
+    values = np.full(len(at), np.nan)
+    is_bad = np.zeros(len(at), np.bool_)
     rows = np.flatnonzero(has_reading)
     found = [_in_force(part, at[rows], duration_millis(computed.within)) for part in parts]
     first = found[0][0]
@@ -142,7 +143,8 @@ def _in_force(part: _Part, at: Millis, within: int) -> tuple[Floats, Flags]:
     newest = np.searchsorted(part.ts, at, side="right") - 1
     there = newest >= 0
     there[there] = at[there] - part.ts[newest[there]] <= within
-    value, is_bad = np.append(part.value, np.nan), np.append(part.is_bad, False)
+    value = np.append(part.value, np.nan)
+    is_bad = np.append(part.is_bad, False)
     newest = np.where(there, newest, len(part.ts))
     return value[newest], is_bad[newest]
 
@@ -156,10 +158,8 @@ def _lagged(part: _Part, at: Millis, present: Floats, time_constant: int) -> Flo
     """
     first = np.searchsorted(part.ts, at - LAG_LENGTHS * time_constant, side="right")
     last = np.searchsorted(part.ts, at, side="right")
-    found, bounds = (
-        present.copy(),
-        np.flatnonzero(np.diff(np.cumsum(last - first) // _AT_ONCE, prepend=0)),
-    )
+    found = present.copy()
+    bounds = np.flatnonzero(np.diff(np.cumsum(last - first) // _AT_ONCE, prepend=0))
     for rows in np.split(np.arange(len(at)), bounds):
         if not len(rows):
             continue

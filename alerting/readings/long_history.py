@@ -54,7 +54,8 @@ class LongHistory:
 
 def in_memory(history: History, rows: int = ROWS_AT_ONCE) -> LongHistory:
     """Return a history that is in memory as one of pieces of so many rows."""
-    readings, ts = history.readings, millis(pd.DatetimeIndex(history.readings.index))
+    readings = history.readings
+    ts = millis(pd.DatetimeIndex(history.readings.index))
 
     def read(names: Sequence[str], start: int, end: int) -> pd.DataFrame:
         first, last = np.searchsorted(ts, [start, end], side="right")

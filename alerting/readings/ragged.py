@@ -65,7 +65,8 @@ def summarise_windows(
 ) -> WindowSummary:
     """Return the summary of each window: readings of `series[i]` in [`begin[i]`, `end[i]`). Windows
     may overlap."""
-    start, stop = _positions(packed, series, begin), _positions(packed, series, end)
+    start = _positions(packed, series, begin)
+    stop = _positions(packed, series, end)
     width = len(packed.ts) + 1
     windows, of_row = np.unique(start * width + stop, return_inverse=True)
     found = _summarise_rows(packed, windows // width, windows % width)
@@ -86,11 +87,11 @@ def _positions(packed: RaggedReadings, series: Positions, at: Millis) -> Positio
 
 
 def _summarise_rows(packed: RaggedReadings, start: Positions, stop: Positions) -> WindowSummary:
-    ts, values = (
-        np.append(packed.ts, 0),
-        np.append(packed.values, 0.0),
-    )  # so that every index exists
-    count, last = stop - start, np.maximum(stop - 1, 0)
+    # so that every index exists
+    ts = np.append(packed.ts, 0)
+    values = np.append(packed.values, 0.0)
+    count = stop - start
+    last = np.maximum(stop - 1, 0)
     gaps = np.append(np.diff(packed.ts, prepend=packed.ts[:1]), 0)
     turns = np.append(True, values[1:] != values[:-1])
     begun = np.maximum.accumulate(np.where(turns, np.arange(len(values)), 0))[last]

@@ -22,7 +22,10 @@ NO_INSTANTS: Instants = np.empty(0, np.int64)
 _WORD = re.compile(r"(good|uncertain|bad)(?![a-z])", re.IGNORECASE)
 _CAMEL = re.compile(r"(Good|Uncertain|Bad)[A-Z]")
 _NUMBER = re.compile(r"-?\d{1,10}|0[xX][0-9a-fA-F]{1,8}")
-_FEW, _BYTE, _SHORT, _STATUS = 4, 1 << 8, 1 << 16, 1 << 32
+_FEW = 4
+_BYTE = 1 << 8
+_SHORT = 1 << 16
+_STATUS = 1 << 32
 _DA_GRADES: Mapping[int, Grade] = {
     **dict.fromkeys(range(0, 32, 4), "bad"),
     **dict.fromkeys((64, 68, 80, 84, 88), "uncertain"),

@@ -27,7 +27,8 @@ def opposite_advice(episodes: Sequence[Episode]) -> dict[str, list[str]]:
     ]
     for one, other in combinations(advising, 2):
         if one.asset == other.asset:
-            directions, others = _directions(one), _directions(other)
+            directions = _directions(one)
+            others = _directions(other)
             for variable in sorted(directions.keys() & others.keys()):
                 if directions[variable] != others[variable]:
                     found.setdefault(one.id, []).append(

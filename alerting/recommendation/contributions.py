@@ -118,7 +118,8 @@ def _named(
     Its own share must be notable. If none is unusual, the variable counts by its combination with
     others: the largest.
     """
-    layout, share = model.plan.layout, float(shares[positions].sum())
+    layout = model.plan.layout
+    share = float(shares[positions].sum())
     same = [i for i in positions if np.sign(shares[i]) == np.sign(share)] or positions
     ranked = sorted(same, key=lambda i: -abs(shares[i]))
     notable = (i for i in ranked if abs(shares[i]) >= NOTABLE * abs(share))
@@ -138,7 +139,8 @@ def _quantity(
     usual, usual_range = _usual(model, column)
     low, high = usual_range or (None, None)
     window = None if column.window_ms is None else timedelta(milliseconds=column.window_ms)
-    own, differs = column_unit(asset, column), is_unusual(value, usual, usual_range)
+    own = column_unit(asset, column)
+    differs = is_unusual(value, usual, usual_range)
     return Quantity(column.aggregation, window, value, usual, own, differs, low, high)
 
 

@@ -155,7 +155,8 @@ def followers(asset: Asset, name: str) -> tuple[str, ...]:
 def following(asset: Asset, *names: str) -> list[Relation]:
     """Return the relations by which variables follow these, directly or through others, each after
     those of its drivers."""
-    moved, found = set(names), []
+    moved = set(names)
+    found = []
     for relation in in_order(asset.relations):
         if moved & set(relation.drivers):
             moved.add(relation.variable)
@@ -177,10 +178,8 @@ def present_setting(history: History, name: str, instant: int, longest: int) -> 
     before; else None."""
     if name not in history.readings:
         return None
-    values, known_at = (
-        in_range(history.asset, name, history.readings[name].to_numpy(np.float64)),
-        known_instants(history, name),
-    )
+    values = in_range(history.asset, name, history.readings[name].to_numpy(np.float64))
+    known_at = known_instants(history, name)
     usable = np.flatnonzero(
         np.isfinite(values) & (known_at <= instant) & (known_at > instant - longest)
     )
@@ -230,7 +229,8 @@ def _number_lever(
 ) -> Lever | None:
     """Return the lever of a number or boolean; None without any limit: none of its own, and never
     seen in training."""
-    up, down = variable.direction != "down", variable.direction != "up"
+    up = variable.direction != "down"
+    down = variable.direction != "up"
     if variable.type == "boolean":
         other = 1.0 - present
         allowed = up if other > present else down
@@ -240,10 +240,8 @@ def _number_lever(
     high = _first_given(variable.max, variable.high, trained_high)
     if not (isfinite(low) and isfinite(high)):
         return None
-    largest, slack = (
-        variable.max_change or inf,
-        SLACK * (trained_high - trained_low) if isfinite(trained_high) else 0.0,
-    )
+    largest = variable.max_change or inf
+    slack = SLACK * (trained_high - trained_low) if isfinite(trained_high) else 0.0
     span = max(high - low, variable.step or 1e-9)
     lowest = (
         max(low, present - largest, min(trained_low - slack, present))
@@ -258,10 +256,8 @@ def _number_lever(
     step = variable.step or span / DIVISIONS
     rate = None if variable.rate is None else variable.rate / MINUTE_MS
     if rate is not None:
-        lowest, highest = (
-            max(lowest, present - rate * longest_ramp(model.plan)),
-            min(highest, present + rate * longest_ramp(model.plan)),
-        )
+        lowest = max(lowest, present - rate * longest_ramp(model.plan))
+        highest = min(highest, present + rate * longest_ramp(model.plan))
     anchor = (variable.min if variable.min is not None else 0.0) if variable.step else present
     settings, thinned = _settings(present, lowest, highest, step, anchor)
     tolerance = step if variable.tolerance is None else variable.tolerance
@@ -288,7 +284,8 @@ def _settings(
 ) -> tuple[tuple[float, ...], bool]:
     """Return the settings within [low, high], whole steps from the anchor, without the present one;
     and whether thinned."""
-    first, last = ceil((low - anchor) / step - 1e-9), floor((high - anchor) / step + 1e-9)
+    first = ceil((low - anchor) / step - 1e-9)
+    last = floor((high - anchor) / step + 1e-9)
     if last < first:
         return (), False
     thinned = last - first + 1 > MOST_SETTINGS

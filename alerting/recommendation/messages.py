@@ -79,7 +79,8 @@ def quantity(value: float, unit_text: str | None = None) -> Styled:
 def usual_interval(low: float, high: float, unit_text: str | None = None) -> Styled | Translatable:
     """Return the usual range of a variable: `203 to 215 °C`, and one value where both ends read the
     same."""
-    start, end = quantity(low), quantity(high, unit_text)
+    start = quantity(low)
+    end = quantity(high, unit_text)
     if ENGLISH.show(start) == ENGLISH.show(quantity(high)):
         return end
     return translatable("{low} to {high}", low=start, high=end)
@@ -159,7 +160,8 @@ def describe_worst_cases(asset: Asset, effects: SetPointEffects, relief: float) 
     smaller; empty where it is not."""
     if not 0 < relief < effects.needed - 1e-9:
         return ""
-    name, own = Styled(title(asset, effects.variable), "inside"), unit(asset, effects.variable)
+    name = Styled(title(asset, effects.variable), "inside")
+    own = unit(asset, effects.variable)
     if effects.limit is None:
         needed = quantity(effects.needed, own)
         return translatable(
@@ -178,11 +180,9 @@ def describe_worst_cases(asset: Asset, effects: SetPointEffects, relief: float) 
 
 
 def _step(asset: Asset, change: Change) -> Translatable:
-    name, before, after = (
-        Styled(title(asset, change.variable), "inside"),
-        change.before,
-        change.after,
-    )
+    name = Styled(title(asset, change.variable), "inside")
+    before = change.before
+    after = change.after
     if isinstance(before, str) or isinstance(after, str):
         step = translatable(
             "{name} from {before} to {after}", name=name, before=str(before), after=str(after)
@@ -260,7 +260,8 @@ def quantity_value(shown: Quantity) -> Translatable:
 
 def quantity_usual(shown: Quantity) -> Translatable:
     """Return the usual range of a quantity, or its usual value: `-1 to 1 %/h`."""
-    low, high = shown.usual_low, shown.usual_high
+    low = shown.usual_low
+    high = shown.usual_high
     if low is None or high is None:
         return translatable(
             "{value}", value=statistic_value(shown.statistic, shown.usual, shown.unit)
@@ -299,11 +300,10 @@ def describe_contribution(
     A quantity that is as usual raises the risk by its combination with others only, and the message
     says that.
     """
-    subject, size = describe_column(asset, column), Styled(abs(share), "points")
-    effect, value = (
-        translatable(_PUSHES[share > 0], points=size),
-        column_value(asset, column, shown.value),
-    )
+    subject = describe_column(asset, column)
+    size = Styled(abs(share), "points")
+    effect = translatable(_PUSHES[share > 0], points=size)
+    value = column_value(asset, column, shown.value)
     is_state = column.aggregation in ("last", "value")
     if share > 0 and not shown.is_unusual:
         return translatable(
@@ -374,7 +374,9 @@ def describe_column(asset: Asset, column: Column) -> Translatable:
 def _against_usual(
     asset: Asset, column: Column, value: float, usual: float, shown: Quantity
 ) -> Translatable:
-    own, low, high = unit(asset, column.source), shown.usual_low, shown.usual_high
+    own = unit(asset, column.source)
+    low = shown.usual_low
+    high = shown.usual_high
     if low is not None and high is not None:
         interval = usual_interval(low, high, own)
         if low <= value <= high:

@@ -124,11 +124,9 @@ def _progress(
 ) -> RecommendationTaken:
     """Return whether one variable has reached its advised value, has moved towards it, or
     neither."""
-    start, current, wanted = (
-        before.get(change.variable, change.before),
-        now.get(change.variable),
-        change.after,
-    )
+    start = before.get(change.variable, change.before)
+    current = now.get(change.variable)
+    wanted = change.after
     if current is None or variable is None or current == start:
         return "other"
     if isinstance(start, str) or isinstance(current, str) or isinstance(wanted, str):

@@ -21,7 +21,8 @@ LEAST_CHANGES = 5
 MOST_ROWS = 50_000
 LAGS = (0.0, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0)
 """Time constants that are tried, in intervals between two readings; 0: it follows at once."""
-OUTLIER, ROUNDS = 5.0, 5
+OUTLIER = 5.0
+ROUNDS = 5
 LEAST_DESCRIBED = 0.7
 """Least share of the samples that a relation describes; the others are disturbed, e.g. by a stop or
 a fault."""

@@ -89,14 +89,14 @@ class Search:
     def __init__(
         self, situation: Situation, order: Sequence[int], shares: Sequence[float], max_changes: int
     ) -> None:
-        self.situation, self.complete = (
-            situation,
-            not any(situation.grids[i].lever.thinned for i in order),
-        )
+        self.situation = situation
+        self.complete = not any(situation.grids[i].lever.thinned for i in order)
         self._order = [i for i in order if len(situation.grids[i].settings)]
-        self._shares, self._max_changes = shares, max_changes
+        self._shares = shares
+        self._max_changes = max_changes
         self._bounds: dict[tuple[int, ...], SubsetBounds | None] = {}
-        self._left, self._boxes = MOST_SCORINGS, MOST_BOXES
+        self._left = MOST_SCORINGS
+        self._boxes = MOST_BOXES
 
     def least(self, goal: Goal, avoid: Sequence[frozenset[int]] = ()) -> Answer | None:
         """Return the answer of least effort that reaches the goal; of equals the one of fewest
@@ -104,7 +104,8 @@ class Search:
 
         `avoid`: sets of levers; no combination that has all levers of one is tried.
         """
-        self._left, self._boxes = MOST_SCORINGS, MOST_BOXES
+        self._left = MOST_SCORINGS
+        self._boxes = MOST_BOXES
         best = None
         for size in range(1, self._max_changes + 1):
             allowed = [
@@ -118,7 +119,8 @@ class Search:
     def lowest(self, distance: float) -> Answer | None:
         """Return the combination of the lowest risk on a coarse grid, within a distance from normal
         operation."""
-        self._left, best = MOST_SCORINGS, None
+        self._left = MOST_SCORINGS
+        best = None
         for members in self._subsets():
             if self._left <= 0:
                 break
@@ -241,7 +243,8 @@ class Search:
             return best
         matrix = self.situation.rows(members, at[order])
         near = self.situation.distance(matrix) <= goal.distance
-        order, matrix = order[near], matrix[near]
+        order = order[near]
+        matrix = matrix[near]
         risk = self.situation.risk(matrix)
         under = np.flatnonzero(risk < goal.nominal)
         for k in self._robust(members, at[order], under, goal):
@@ -263,7 +266,8 @@ class Search:
         if goal.missed is None:
             yield from under.tolist()
             return
-        first, several = 0, 1
+        first = 0
+        several = 1
         while first < len(under):
             group = under[first : first + several]
             missed = [self._misses(members, at[k]) for k in group]
@@ -280,7 +284,8 @@ class Search:
                 for k, (a, b) in zip(group.tolist(), pairwise(ends.tolist()), strict=True)
                 if stays[a:b].all()
             )
-            first, several = first + several, min(2 * several, MOST_MISSED_AT_ONCE)
+            first = first + several
+            several = min(2 * several, MOST_MISSED_AT_ONCE)
 
     def _misses(self, members: tuple[int, ...], at: Ints) -> Ints:
         """Return all combinations in which some settings are missed, up or down."""
@@ -349,7 +354,8 @@ class Search:
     def _clip(self, box: _Box, most: float) -> _Box:
         """Return the box without the settings that cost `most` even with the least effort of the
         others."""
-        least, stops = self._least_effort(box), []
+        least = self._least_effort(box)
+        stops = []
         for i, side, start, stop in zip(box.members, box.sides, box.start, box.stop, strict=True):
             efforts = self.situation.grids[i].efforts[side[start:stop]]
             stops.append(

@@ -65,9 +65,12 @@ class Situation:
         base: Floats,
         levers: Sequence[Lever],
     ) -> None:
-        self.model, self.base, self.scorings = model, base, 0
+        self.model = model
+        self.base = base
+        self.scorings = 0
         interval = max(duration_millis(model.horizon), model.plan.windows_ms[0])
-        self._instant, self._levels = instant, [lever for lever in levers if lever.levels]
+        self._instant = instant
+        self._levels = [lever for lever in levers if lever.levels]
         values = [_values(lever) for lever in levers]
         longest = max(
             (
@@ -258,11 +261,9 @@ class SubsetBounds:
     are."""
 
     def __init__(self, situation: Situation, members: Sequence[int]) -> None:
-        self._situation, self._calibration, self._base = (
-            situation,
-            situation.model.calibration,
-            situation.base,
-        )
+        self._situation = situation
+        self._calibration = situation.model.calibration
+        self._base = situation.base
         self._grids = [situation.grids[i] for i in members]
         low, high = self._ends([[grid.settings for grid in self._grids]])
         self._bounds = situation.bounds.within(low[0], high[0])
@@ -288,10 +289,8 @@ class SubsetBounds:
         for b, box in enumerate(boxes):
             for grid, positions in zip(self._grids, box, strict=True):
                 features = grid.features[positions]
-                low[b, grid.columns], high[b, grid.columns] = (
-                    features.min(axis=0),
-                    features.max(axis=0),
-                )
+                low[b, grid.columns] = features.min(axis=0)
+                high[b, grid.columns] = features.max(axis=0)
         return low, high
 
 

@@ -40,7 +40,9 @@ from alerting.recommendation.situation import Situation, base_row
 MARGIN = 0.5
 # shares of the normal rows that lie as near to the others as an answer: wanted; else allowed, as is
 # what the line is now; at most
-USUAL, PLAUSIBLE, RARE = 0.79, 0.95, 0.99
+USUAL = 0.79
+PLAUSIBLE = 0.95
+RARE = 0.99
 RELIEFS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, -inf)  # of the needed effect on the problem variable
 ANSWERS = 3
 _NOTHING_LOWERS = (
@@ -176,13 +178,12 @@ class _Advice:
 
         `reachable`: the largest estimated effect of any combination on the problem variable.
         """
-        normal, threshold, effects = (
-            self.situation.model.normal,
-            self.situation.model.threshold,
-            self.situation.model.effects,
-        )
+        normal = self.situation.model.normal
+        threshold = self.situation.model.threshold
+        effects = self.situation.model.effects
         now = float(self.situation.distance(self.situation.base[None, :])[0])
-        aim, wanted = MARGIN * threshold, ((USUAL, 0.0), (PLAUSIBLE, now), (RARE, now))
+        aim = MARGIN * threshold
+        wanted = ((USUAL, 0.0), (PLAUSIBLE, now), (RARE, now))
         usual, plausible, rare = (
             inf if normal is None else max(normal.limit(share), least) for share, least in wanted
         )
@@ -206,7 +207,8 @@ class _Advice:
         self, search: Search, best: Answer, goal: Goal, answers: int
     ) -> tuple[Alternative, ...]:
         """Return further answers by effort, none with all the levers of another one."""
-        complete, found = search.complete, [best]
+        complete = search.complete
+        found = [best]
         while len(found) < answers:
             other = search.least(goal, [frozenset(answer.members) for answer in found])
             if other is None:
@@ -232,7 +234,8 @@ class _Advice:
         shares: Sequence[float],
         others: tuple[Alternative, ...],
     ) -> RecommendationResult:
-        changes, unusual = self._changes(answer), self._unusual(answer)
+        changes = self._changes(answer)
+        unusual = self._unusual(answer)
         relief, worst = self._effect(answer)
         parts: list[str] = [describe_advice(self.asset, changes, self.risk, answer.risk)]
         background = [worst, describe_unusual(unusual)]

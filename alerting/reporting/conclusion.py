@@ -160,7 +160,8 @@ def _found(f: ReportMetrics) -> str:
 def _describe_problems(f: ReportMetrics) -> str:
     if not f.evaluated:
         return "the alert was not evaluated in this period"
-    total, missed = len(f.problems), len(f.missed)
+    total = len(f.problems)
+    missed = len(f.missed)
     if not total:
         return "no problem occurred while the alert was evaluated"
     message = f"{total - missed} of {total} {_found(f)}"
@@ -217,7 +218,8 @@ def _too_little(f: ReportMetrics) -> Iterator[str]:
 
 
 def _alarms(f: ReportMetrics) -> Iterator[str]:
-    rate, budget = f.false_alarms, f.false_alarm_budget
+    rate = f.false_alarms
+    budget = f.false_alarm_budget
     if budget is not None and rate.value is not None and rate.value > budget and not rate.doubt:
         yield translatable(
             "{false_alarms}, where {allowed} a week and asset are allowed: check the worst ones "
@@ -294,17 +296,20 @@ def _model(f: ReportMetrics) -> Iterator[str]:
 
 
 def _no_better_than_persistence(rows: RowMetrics) -> bool:
-    model, persistence = rows.ap_beside_persistence, rows.persistence_ap
+    model = rows.ap_beside_persistence
+    persistence = rows.persistence_ap
     return not rows.doubt and model is not None and persistence is not None and model <= persistence
 
 
 def _no_better_than_the_mean(rows: RowMetrics) -> bool:
-    model, mean = rows.brier, rows.brier_of_prevalence
+    model = rows.brier
+    mean = rows.brier_of_prevalence
     return not rows.doubt and model is not None and mean is not None and model >= mean
 
 
 def _people(f: ReportMetrics) -> Iterator[str]:
-    response, against = f.verdicts.response, f.verdicts.against_data
+    response = f.verdicts.response
+    against = f.verdicts.against_data
     if response.value is not None and response.value < FEW_ANSWERS and not response.doubt:
         few = (
             template(

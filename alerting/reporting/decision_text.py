@@ -253,7 +253,8 @@ def chance_lines(evidence: Mapping[str, Any]) -> list[str]:
 def format_metric(metrics: Mapping[str, Any], key: str) -> str:
     """Format one metric with its confidence interval: `0.61 (0.52 to 0.7)`, `2 h 10 min`; `-` where
     it is unknown."""
-    value, bounds = metrics.get(key), metrics.get("intervals", {}).get(key)
+    value = metrics.get(key)
+    bounds = metrics.get("intervals", {}).get(key)
     say = seconds if key == "median_lead_time" else "{:.3g}".format
     return (
         "-"
@@ -284,7 +285,8 @@ def counts(test: Mapping[str, Any]) -> dict[str, str]:
     outside = (
         f"; {left_out} more began in the recovery or hold-off after another one" if left_out else ""
     )
-    rate, assets = test["false_alarms_per_week"], test.get("n_assets", 1)
+    rate = test["false_alarms_per_week"]
+    assets = test.get("n_assets", 1)
     on_all = (
         ""
         if rate is None or assets == 1

@@ -96,7 +96,8 @@ def median(values: Sequence[float], unit: str, of: Cases) -> Estimate:
         return nothing(unit, translatable(of.none))
     ordered = np.sort(np.asarray(values, float))
     rank = max(int(np.searchsorted(bdtr(np.arange(n + 1.0), n, 0.5), _TAIL)), 1)
-    low, high = float(ordered[rank - 1]), float(ordered[n - rank])
+    low = float(ordered[rank - 1])
+    high = float(ordered[n - rank])
     return Estimate(float(np.median(ordered)), low, high, unit, counted(n, of), _too_few(n, of))
 
 

@@ -77,10 +77,13 @@ def operator_load(
 def _peak(raised: Sequence[datetime]) -> tuple[int, datetime | None]:
     """Return the largest number of the sorted instants within ten minutes of one of them, and the
     first such instant."""
-    best, best_at, after = 0, None, 0
+    best = 0
+    best_at = None
+    after = 0
     for i, at in enumerate(raised):
         while after < len(raised) and raised[after] < at + PERIOD:
             after += 1
         if after - i > best:
-            best, best_at = after - i, at
+            best = after - i
+            best_at = at
     return best, best_at

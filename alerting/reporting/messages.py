@@ -160,7 +160,8 @@ def data_up_to(
 ) -> str:
     """Return up to which instant readings are evaluated, for operators: `Data up to 19:52 (2 min
     old).`"""
-    local, age = watermark.astimezone(zone), max(now - watermark, timedelta(0))
+    local = watermark.astimezone(zone)
+    age = max(now - watermark, timedelta(0))
     until = (
         f"{local:%H:%M}"
         if local.date() == now.astimezone(zone).date()

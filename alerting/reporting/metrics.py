@@ -175,7 +175,8 @@ def compute_metrics(material: Material) -> ReportMetrics:
     and the row metrics. Precision and false alarms come from the determined outcomes, which include
     operators' feedback.
     """
-    m, before = material, material.previous
+    m = material
+    before = material.previous
     metrics = _outcome_metrics(m)
     earlier = _outcome_metrics(before) if before is not None and before.evaluated else None
     trained = m.definition if isinstance(m.definition, TrainedDefinition) else None
@@ -322,7 +323,9 @@ def _time_in_alarm(m: Material) -> Estimate:
 
 
 def _precision(counts: Mapping[Outcome, int]) -> Precision:
-    hits, avoided, wrong = counts["hit"], counts["avoided"], counts["false_alarm"]
+    hits = counts["hit"]
+    avoided = counts["avoided"]
+    wrong = counts["false_alarm"]
     without = share(hits, hits + wrong, _WITHOUT_AVOIDED)
     with_avoided = share(hits + avoided, hits + avoided + wrong, _WITH_OUTCOME)
     return Precision(_enough_outcomes(without, counts), _enough_outcomes(with_avoided, counts))
@@ -334,7 +337,8 @@ def _false_alarms(counts: Mapping[Outcome, int], weeks: float) -> Estimate:
 
     Without a single outcome there is no figure.
     """
-    false, undetermined = counts["false_alarm"], counts["undetermined"]
+    false = counts["false_alarm"]
+    undetermined = counts["undetermined"]
     rate = _enough_outcomes(rate_per_week(false, weeks, _FALSE_ALARMS), counts)
     if 0 < undetermined == sum(counts.values()):
         return nothing(rate.unit, _undetermined(counts))

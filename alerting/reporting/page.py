@@ -50,7 +50,9 @@ def draw(
     metrics: ReportMetrics, material: Material, zone: tzinfo = UTC, language: Language = ENGLISH
 ) -> Charts:
     """Draw all charts of a report. `zone`: of the time axes."""
-    rows, model, scores = metrics.rows, metrics.model, material.scores
+    rows = metrics.rows
+    model = metrics.model
+    scores = material.scores
     declared = [
         item for history in material.histories.values() for item in history.asset.variables.items()
     ]
@@ -149,7 +151,8 @@ def provenance(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
         else language.say("model version {version}", version=m.version)
         for m in metrics.models
     ]
-    start, end = messages.instant(metrics.start), messages.instant(metrics.end)
+    start = messages.instant(metrics.start)
+    end = messages.instant(metrics.end)
     parts = [
         language.say(
             "{definition} revision {number}", definition=metrics.definition, number=metrics.revision

@@ -62,7 +62,8 @@ def find_problems(
             begin = start.to_pydatetime()
             if not m.start <= begin < m.end:
                 continue
-            episode, ended = warned.get(i), None if pd.isna(end) else end.to_pydatetime()
+            episode = warned.get(i)
+            ended = None if pd.isna(end) else end.to_pydatetime()
             lead = (
                 (
                     begin - (episode.raised_at if episode.backfilled else episode.detected_at)
@@ -102,7 +103,8 @@ def _find_warnings(m: Material, asset: str, spans: ProblemIntervals) -> dict[int
 def _warnable(m: Material, asset: str, start: datetime) -> bool:
     """Return whether the alert was evaluated at some instant in [start - gap - horizon, start -
     gap]."""
-    evaluated, window = m.evaluated.get(asset), m.definition.window
+    evaluated = m.evaluated.get(asset)
+    window = m.definition.window
     latest = start - window.after
     return (
         evaluated is not None and evaluated[0] <= latest and latest - window.length < evaluated[1]

@@ -62,7 +62,8 @@ def compute_row_metrics(
 ) -> RowMetrics:
     """Compute metrics of `scores` (see `Material`); rows without a label only count as immature."""
     mature = scores[scores["label"].notna()]
-    label, score = mature["label"].to_numpy(np.int8), mature["score"].to_numpy(np.float64)
+    label = mature["label"].to_numpy(np.int8)
+    score = mature["score"].to_numpy(np.float64)
     positives = int(label.sum())
     at = millis(pd.DatetimeIndex(mature["ts"]))
     block = time_blocks(at, mature["asset"].to_numpy(object), gap_ms, horizon_ms)

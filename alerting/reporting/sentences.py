@@ -98,8 +98,10 @@ def clock_time(
 ) -> str:
     """Format an instant for operators: `today 14:05`, `yesterday 22:10`, `Mon 12 Jan 14:05`, `12
     Jan 2025 14:05`."""
-    local, today = value.astimezone(zone), now.astimezone(zone).date()
-    days, time = (local.date() - today).days, f"{local:%H:%M}"
+    local = value.astimezone(zone)
+    today = now.astimezone(zone).date()
+    days = (local.date() - today).days
+    time = f"{local:%H:%M}"
     if days in _NEAR:
         return language.say(_NEAR[days], time=time)
     if abs(local - now) <= _HALF_A_YEAR:
@@ -173,7 +175,8 @@ def time_range(
     """Format an interval: `today 14:05 to 14:35 (30 min)`."""
     same_day = start.astimezone(zone).date() == end.astimezone(zone).date()
     until = f"{end.astimezone(zone):%H:%M}" if same_day else clock_time(end, now, zone, language)
-    since, duration = clock_time(start, now, zone, language), about(end - start, language)
+    since = clock_time(start, now, zone, language)
+    duration = about(end - start, language)
     return language.say("{start} to {end} ({duration})", start=since, end=until, duration=duration)
 
 
@@ -216,7 +219,8 @@ def reasons_at(episode: Episode) -> datetime:
 def step_with_time(episode: Episode) -> str | None:
     """Return the next step in one line, advice of a model with the instant for which it was
     computed."""
-    step, when = what_to_do(episode), advised_at(episode)
+    step = what_to_do(episode)
+    when = advised_at(episode)
     return (
         step
         if step is None or when is None
@@ -240,7 +244,8 @@ def risk_since_raise(
     `taken`: what the readings show of the advised changes; other changes of set-points may have
     another reason.
     """
-    present, at_raise = episode.present, episode.evaluation.value
+    present = episode.present
+    at_raise = episode.evaluation.value
     if present is None or at_raise is None or episode.happening_at is not None:
         return None
     if taken not in ("yes", "partly"):
@@ -370,10 +375,8 @@ def describe_delivery(notification: Notification, language: Language = ENGLISH) 
         return language.say(
             "Notified: {channel}", channel=notification.channel
         ), "" if notification.transition == "raised" else what
-    heading, status = (
-        language.say("Message to {channel}", channel=notification.channel),
-        language.translate(_DELIVERED[notification.status]),
-    )
+    heading = language.say("Message to {channel}", channel=notification.channel)
+    status = language.translate(_DELIVERED[notification.status])
     fault = (
         f": {notification.error}"
         if notification.error and notification.status in ("dead", "failed")

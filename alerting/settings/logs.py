@@ -18,7 +18,8 @@ from alerting.definitions.wording.clean_text import clean_line, clean_text
 from alerting.ports.logs import current_ids
 
 VARIABLE = "ALERTING_LOG_FORMAT"
-TEXT, JSON = "text", "json"
+TEXT = "text"
+JSON = "json"
 HIDDEN = "***"
 _OURS = "alerting"
 _SECRET_NAME = re.compile(r"SECRET|PASSWORD|TOKEN|_KEY$|_URI$|CONN$|^ALERTING_(WEBHOOK|APPRISE)_")

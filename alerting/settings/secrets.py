@@ -8,7 +8,8 @@ from pathlib import Path
 
 from alerting.settings.variables import Variables
 
-NAMES, FOLDERS = "ALERTING_SECRET_NAMES", "ALERTING_SECRET_FOLDERS"
+NAMES = "ALERTING_SECRET_NAMES"
+FOLDERS = "ALERTING_SECRET_FOLDERS"
 _OF_THE_PLATFORM = ("ALERTING_", "AIRFLOW_", "MLFLOW_")
 _NAME = re.compile(r"[A-Z0-9_*?]+")
 

@@ -26,19 +26,23 @@ from alerting.recommendation.contributions import contributions
 from alerting.recommendation.whatif import recommend
 from benchmarks.helpers.timing import medians
 
-DAYS, VARIABLES, CONTROLLABLE = 14, 20, 3
+DAYS = 14
+VARIABLES = 20
+CONTROLLABLE = 3
 START = datetime(2026, 1, 5, tzinfo=UTC)
 LOADED = timedelta(
     hours=3
 )  # of readings before the instant: more than the windows need, as an evaluation loads them
 ROUNDS = 15
-MOST_SCORE_MS, MOST_ADVICE_MS = 50, 1_000
+MOST_SCORE_MS = 50
+MOST_ADVICE_MS = 1_000
 
 
 def run() -> dict[str, Any]:
     """Return wall and CPU milliseconds, medians of fifteen, for the row with the highest score of
     the fortnight."""
-    history, definition = _history(), _definition()
+    history = _history()
+    definition = _definition()
     dataset = build_dataset(definition, 1, [history], history.readings.index[-1].to_pydatetime())
     families = {}
     for family in BUILT_IN:
@@ -57,7 +61,8 @@ def run() -> dict[str, Any]:
             finish_challenger(dataset, candidate, definition)[0], history, dataset.at
         )
     slowest = max(families, key=lambda f: families[f]["score_ms"])
-    figure, peer = families[slowest]["score_ms"], families[slowest]["bare_score_ms"]
+    figure = families[slowest]["score_ms"]
+    peer = families[slowest]["bare_score_ms"]
     return {
         "benchmark": "advice",
         "figure": figure,

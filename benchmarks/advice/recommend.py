@@ -43,8 +43,12 @@ from benchmarks.helpers.memory import peak_mib
 Floats = npt.NDArray[np.float64]
 DICE = os.environ.get("ALERTING_BENCH_DICE", "")
 SCRIPT = str(Path(__file__).parents[1] / "peers" / "dice_counterfactuals.py")
-AIR, PROCESS, SPEED = "Air_temperature.last", "Process_temperature.last", "Rotational_speed.last"
-WEAR, TORQUE, TYPE = "Tool_wear.last", "Torque.last", "Type.last"
+AIR = "Air_temperature.last"
+PROCESS = "Process_temperature.last"
+SPEED = "Rotational_speed.last"
+WEAR = "Tool_wear.last"
+TORQUE = "Torque.last"
+TYPE = "Type.last"
 STEPS = {SPEED: 10.0, TORQUE: 0.5, WEAR: 5.0, PROCESS: 0.1}
 MOST_STRAIN = {"L": 11_000, "M": 12_000, "H": 13_000}  # min Nm, by type
 WORN = 200  # minutes from which on a tool may fail
@@ -86,7 +90,8 @@ def run() -> dict[str, Any]:
         for method in ("genetic", "random"):
             rows, taken, peak = _dice(method, model, measure)
             systems[f"DiCE {method}"] = {**measure(rows, taken), "peak_mib": peak}
-    best, peer = systems["ours, one answer"], systems.get("DiCE genetic")
+    best = systems["ours, one answer"]
+    peer = systems.get("DiCE genetic")
     met = all(
         best[k] >= v if k in ("valid", "truly_safe") else best[k] <= v for k, v in AIMS.items()
     )
@@ -113,7 +118,8 @@ def _trained(data: Path) -> tuple[TrainedModel, Dataset, pd.DataFrame]:
     )
     _, held = train_test_split(rest, test_size=0.2, stratify=dataset.label[rest], random_state=SEED)
     part = np.full(len(dataset.label), "train", dtype=object)
-    part[test], part[held] = "test", "validation"
+    part[test] = "test"
+    part[held] = "validation"
     dataset = replace(dataset, part=part)
     params = {**get_family("lightgbm").defaults, "pairs": 6}
     candidate = Candidate(
@@ -143,19 +149,16 @@ class _Measure:
         alarmed: npt.NDArray[np.int64],
     ) -> None:
         matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
-        self.model, self.columns, self.before, self.alarmed = (
-            model,
-            list(dataset.plan.columns),
-            matrix[alarmed],
-            alarmed,
-        )
-        self.train, self.label = (
-            matrix[dataset.part == "train"],
-            dataset.label[dataset.part == "train"],
-        )
+        self.model = model
+        self.columns = list(dataset.plan.columns)
+        self.before = matrix[alarmed]
+        self.alarmed = alarmed
+        self.train = matrix[dataset.part == "train"]
+        self.label = dataset.label[dataset.part == "train"]
         self.numbers = [i for i, name in enumerate(self.columns) if name != TYPE]
         self.vary = [self.columns.index(name) for name in STEPS]
-        self.low, self.high = self.train.min(axis=0), self.train.max(axis=0)
+        self.low = self.train.min(axis=0)
+        self.high = self.train.max(axis=0)
         self.deviation = np.median(np.abs(self.train - np.median(self.train, axis=0)), axis=0)
         self._scale = self.deviation[self.numbers]
         self.normal = self.train[self.label == 0]
@@ -214,7 +217,9 @@ class _Measure:
 def _ours(
     model: TrainedModel, dataset: Dataset, alarmed: npt.NDArray[np.int64], answers: int
 ) -> tuple[Floats, list[RecommendationResult], list[float]]:
-    columns, seconds, results = list(dataset.plan.columns), [], []
+    columns = list(dataset.plan.columns)
+    seconds = []
+    results = []
     matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
     after = np.full((len(alarmed), len(columns)), np.nan)
     for k, row in enumerate(alarmed.tolist()):
@@ -270,7 +275,8 @@ def _nearest(measure: _Measure) -> tuple[Floats, list[float]]:
     alarm for."""
     risk = measure.model.calibration.probability(measure.model.estimator.margin_of(measure.normal))
     pool = measure.normal[risk < measure.model.threshold]
-    after, seconds = measure.before.copy(), []
+    after = measure.before.copy()
+    seconds = []
     for row in after:
         started = time.perf_counter()
         tried = np.repeat(row[None, :], len(pool), axis=0)

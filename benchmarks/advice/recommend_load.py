@@ -31,16 +31,23 @@ from alerting.recommendation.whatif import recommend
 from benchmarks.helpers.memory import peak_mib
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
-MINUTE, DAYS, VARIABLES, CONTROLLABLE, TREES, ALERTS = 60_000, 14, 25, 4, 500, 100
+MINUTE = 60_000
+DAYS = 14
+VARIABLES = 25
+CONTROLLABLE = 4
+TREES = 500
+ALERTS = 100
 LOADED = timedelta(hours=3)
-MOST_SECONDS, MOST_OF_ALL = 1.0, 30.0
+MOST_SECONDS = 1.0
+MOST_OF_ALL = 30.0
 AGGREGATIONS = ("mean", "std", "min", "max", "last", "slope")
 
 
 def run() -> dict[str, Any]:
     """Return seconds of an alert (median and slowest) and of all, peak memory, and the mean number
     of scorings."""
-    history, plan = _history(), _plan()
+    history = _history()
+    plan = _plan()
     at = to_millis(START) + np.arange(120, DAYS * 24 * 60, 5, dtype=np.int64) * MINUTE
     rows = build_features(plan, history, at)
     model = _model(plan, rows, at)
@@ -48,7 +55,10 @@ def run() -> dict[str, Any]:
     alarmed = at[
         np.argsort(-score)[:: max(1, int((score >= model.threshold).sum()) // ALERTS)][:ALERTS]
     ]
-    seconds, explaining, scorings, outcomes = [], [], [], []
+    seconds = []
+    explaining = []
+    scorings = []
+    outcomes = []
     for instant in alarmed.tolist():
         until = from_millis(instant)
         known = History(history.asset, history.readings.loc[until - LOADED : until])
@@ -61,7 +71,8 @@ def run() -> dict[str, Any]:
         seconds.append(time.perf_counter() - started)
         scorings.append(found.scorings)
         outcomes.append(f"{found.safety or 'none'}, {found.search or 'none'}")
-    median, peer = statistics.median(seconds), statistics.median(explaining)
+    median = statistics.median(seconds)
+    peer = statistics.median(explaining)
     return {
         "benchmark": "recommend_load",
         "figure": round(median, 3),

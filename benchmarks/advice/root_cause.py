@@ -38,7 +38,9 @@ SENSORS = {
     "failure-comp3": "pressure",
     "failure-comp4": "vibration",
 }
-FOLDS, CHANCE, FAMILY = 5, 0.5, "lightgbm"
+FOLDS = 5
+CHANCE = 0.5
+FAMILY = "lightgbm"
 
 
 def run() -> dict[str, Any]:
@@ -138,7 +140,9 @@ def _explain_alerts(
 ) -> None:
     """Add the rank of the right sensor for each true alert, and count all alerts."""
     score = model.score(dataset.rows[part])
-    at, asset, rows = dataset.at[part], dataset.asset[part], np.flatnonzero(part)
+    at = dataset.at[part]
+    asset = dataset.asset[part]
+    rows = np.flatnonzero(part)
     observed = observe_rows(
         at,
         asset,
@@ -166,7 +170,8 @@ def _explain_alerts(
             ranked = [
                 c.variable for c in contributions(model, dataset.rows.iloc[[row]], Asset(name=name))
             ]
-            sensors, right = [v for v in ranked if v in SENSORS.values()], SENSORS[followed[0]]
+            sensors = [v for v in ranked if v in SENSORS.values()]
+            right = SENSORS[followed[0]]
             ranks = [
                 names.index(right) if right in names else len(names) for names in (sensors, ranked)
             ]

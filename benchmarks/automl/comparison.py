@@ -143,7 +143,8 @@ def _line(
     drawn = resampled(tasks, scores)
     best = max(peers, key=lambda actor: means[actor]["ap"] or 0)
     difference = interval(drawn["ours"] - drawn[best])
-    ours, theirs = means["ours"], means[best]
+    ours = means["ours"]
+    theirs = means[best]
     half = (ours["cpu_seconds"] or 0) <= (theirs["cpu_seconds"] or 0) / 2
     return {
         "figure": ours["ap"],

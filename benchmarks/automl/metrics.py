@@ -70,7 +70,8 @@ def resampled(
 
 
 def _one(task: Task, scores: Scores, samples: int) -> dict[str, Floats]:
-    label, block = task.dataset.label[task.dataset.measured_in("test")], _blocks(task)
+    label = task.dataset.label[task.dataset.measured_in("test")]
+    block = _blocks(task)
     return {
         name: np.mean(
             [bootstrap_rows(label, score, block, 0, samples)["ap"] for score in by_seed], axis=0
@@ -84,7 +85,9 @@ def _blocks(task: Task) -> npt.NDArray[np.int64]:
     test = task.dataset.measured_in("test")
     if not task.dated:
         return np.arange(int(test.sum()))
-    asset, at, label = task.dataset.asset[test], task.dataset.at[test], task.dataset.label[test]
+    asset = task.dataset.asset[test]
+    at = task.dataset.at[test]
+    label = task.dataset.label[test]
     turn = np.r_[True, (label[1:] != label[:-1]) | (asset[1:] != asset[:-1])]
     spell = np.cumsum(turn).astype(str)
     day = pd.Series(asset).astype(str) + "/" + pd.Series(at // DAY_MS).astype(str)

@@ -48,7 +48,8 @@ def _prepare(folder: Path, budget: float, seed: int) -> Any:
     definition, dataset = reload(folder)
 
     def work() -> tuple[Any, str]:
-        candidates, ceiling = [], 0.0
+        candidates = []
+        ceiling = 0.0
         began = time.monotonic()
         for family in definition.families:
             ceiling += (
@@ -66,7 +67,8 @@ def _prepare(folder: Path, budget: float, seed: int) -> Any:
         choice = choose(dataset, hurried, candidates)
         if choice.candidate is None:
             raise SystemExit(choice.chance.message)
-        chosen, matrix = choice.candidate, Columns.from_plan(dataset.plan).matrix(dataset.rows)
+        chosen = choice.candidate
+        matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
         train = dataset.part == "train"
         validation, test = (dataset.measured_in(part) for part in ("validation", "test"))
         estimator = fit_rows(dataset, chosen, hurried, matrix, train, dataset.label)

@@ -62,7 +62,8 @@ def pin(core: int) -> None:
 def measured(work: Any) -> dict[str, Any]:
     """Return the scores and choice of `work`, with its wall and CPU seconds and the peak memory of
     this process."""
-    wall, cpu = time.monotonic(), _cpu_seconds()
+    wall = time.monotonic()
+    cpu = _cpu_seconds()
     score, chosen = work()
     took = {
         "seconds": round(time.monotonic() - wall, 2),
@@ -124,9 +125,11 @@ def _autogluon(parts: Any, budget: float, seed: int, any_order: bool) -> tuple[A
     import pandas as pd
     from autogluon.tabular import TabularPredictor
 
-    train, later = parts["train"], parts["validation"]
+    train = parts["train"]
+    later = parts["validation"]
     if any_order:
-        train, later = pd.concat([train, later], ignore_index=True), None
+        train = pd.concat([train, later], ignore_index=True)
+        later = None
     with tempfile.TemporaryDirectory() as folder:
         predictor = TabularPredictor(
             "label", eval_metric="average_precision", path=folder, verbosity=0

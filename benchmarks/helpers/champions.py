@@ -9,7 +9,8 @@ from alerting.usecases.registry.registration import register_model
 def copy_champion(platform: Platform, source: str, name: str) -> None:
     """Register the champion of one definition as that of another one."""
     decision = next(decision for decision in platform.decisions.of(source) if decision.promoted)
-    version, run_id = decision.challenger_version, decision.run_id
+    version = decision.challenger_version
+    run_id = decision.run_id
     if version is None or run_id is None:
         raise LookupError(f"the training of {source} has no champion")
     tags = {
@@ -18,10 +19,8 @@ def copy_champion(platform: Platform, source: str, name: str) -> None:
         if not key.startswith("mlflow.")
     }
     run = platform.models.start_run(name, "copy", {**tags, "definition": name})
-    files, described = (
-        platform.models.model_files(source, version),
-        platform.models.version_tags(source, version),
-    )
+    files = platform.models.model_files(source, version)
+    described = platform.models.version_tags(source, version)
     copy = register_model(platform, name, run, files, {**described, "training_run": run}, {})
     platform.models.finish(run)
     platform.decisions.add(

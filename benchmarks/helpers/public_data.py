@@ -106,7 +106,8 @@ def ai4i(
 def stratified(dataset: Dataset, folds: int = 5, seed: int = 0) -> list[Dataset]:
     """Return folds of the rows without regard to time: each tests once, a fourth of the others
     validates, with equal shares of the label. For data without time stamps only."""
-    label, parts = dataset.label, []
+    label = dataset.label
+    parts = []
     for _, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(label, label):
         part = np.full(len(label), "train", dtype=object)
         part[test] = "test"

@@ -22,7 +22,8 @@ class Rabbit:
                 "RabbitMQ is not installed: apt-get install --no-install-recommends rabbitmq-server"
             )
         self.port = free_port()
-        self._folder, self._epmd = folder, epmd
+        self._folder = folder
+        self._epmd = epmd
         self._processes: list[subprocess.Popen[bytes]] = []
         (folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self.port}\nlog.console = false\n"

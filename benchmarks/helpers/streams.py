@@ -11,10 +11,13 @@ from alerting.cli.ingest.stream import interpreter_for_messages
 from alerting.cli.ingest.stream_service import StreamService
 from alerting.usecases.sources.documents import apply_sources
 
-MESSAGES, VARIABLES, ASSETS = 6_000, 52, 10
+MESSAGES = 6_000
+VARIABLES = 52
+ASSETS = 10
 LONGEST_S = 60.0
 """Time in which a consumer must empty the queue."""
-GOAL, LEAST_VALUES = 0.8, 31_400
+GOAL = 0.8
+LEAST_VALUES = 31_400
 START = datetime(2026, 1, 5, tzinfo=UTC)
 Rows = Callable[[], Generator[int, None, None]]
 """Starts a consumer that yields 0 before it connects, then the number of rows that each of its
@@ -48,13 +51,16 @@ def time_to_empty(consumer: Rows) -> tuple[float, float]:
     """Let a consumer empty a queue of MESSAGES. Return messages a second, and CPU each (ms)."""
     rows = consumer()
     next(rows)  # it is connected, or about to be
-    stored, began, cpu = 0, time.perf_counter(), time.process_time()
+    stored = 0
+    began = time.perf_counter()
+    cpu = time.process_time()
     while stored < MESSAGES:
         stored += next(rows)
         assert time.perf_counter() - began < LONGEST_S, (
             f"{stored} of {MESSAGES} messages were stored after {LONGEST_S} s"
         )
-    elapsed, used = time.perf_counter() - began, time.process_time() - cpu
+    elapsed = time.perf_counter() - began
+    used = time.process_time() - cpu
     rows.close()
     assert stored == MESSAGES, f"{stored} rows of {MESSAGES} messages were stored"
     return MESSAGES / elapsed, used / MESSAGES * 1000

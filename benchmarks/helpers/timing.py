@@ -10,9 +10,11 @@ def medians(name: str, work: Callable[[], Any], rounds: int) -> dict[str, float]
     """Return wall milliseconds `NAME_ms` and CPU milliseconds of this process `NAME_cpu_ms`:
     medians, after a warm-up round."""
     work()
-    wall, cpu = [], []
+    wall = []
+    cpu = []
     for _ in range(rounds):
-        started, spent = time.perf_counter(), time.process_time()
+        started = time.perf_counter()
+        spent = time.process_time()
         work()
         wall.append((time.perf_counter() - started) * 1000)
         cpu.append((time.process_time() - spent) * 1000)

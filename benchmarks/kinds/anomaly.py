@@ -35,10 +35,12 @@ from alerting.readings.history import History, from_millis, millis, to_millis
 from alerting.readings.long_history import in_memory
 from benchmarks.helpers.public_data import ABSENT, folder
 
-NORMAL_ROWS, GOAL = 400, 0.77
+NORMAL_ROWS = 400
+GOAL = 0.77
 WINDOWS: tuple[str, ...] = ("30s", "20s", "10s")
 SHARES: tuple[float | None, ...] = (None, 0.01, 0.02, 0.05)
-WINDOW, SHARE = "30s", None
+WINDOW = "30s"
+SHARE = None
 """Fixed on valve1. A share of normal time in alarm; None: the threshold by default, one false alarm
 a week."""
 _SAMPLES = 2_000
@@ -127,10 +129,13 @@ def _outcomes(
             start,
             cutoff,
         )
-        at, normal = rows.at[rows.normal], rows.matrix[rows.normal]
+        at = rows.at[rows.normal]
+        normal = rows.matrix[rows.normal]
         far = far_from_others(normal, definition.contamination, np.zeros(len(at), np.bool_))
-        at, normal = at[~far], normal[~far]
-        space, of_way = NormalSpace.fit(normal), dict[str, Outcome]()
+        at = at[~far]
+        normal = normal[~far]
+        space = NormalSpace.fit(normal)
+        of_way = dict[str, Outcome]()
         for tried in choose_setting(definition, plan, view, at, normal):
             detector = fit_detector(tried.setting, space.encode(normal), definition.seed)
             limit = find_threshold(definition, plan, at, tried.scores).value

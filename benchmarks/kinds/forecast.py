@@ -43,7 +43,10 @@ from alerting.readings.history import History
 from benchmarks.helpers.public_data import ABSENT, EXAMPLES, folder, hourly_machines, indexed
 
 Floats = npt.NDArray[np.float64]
-GOAL, COVERAGE, OF_MONTH, WORST = 7.0, (0.88, 0.92), (0.85, 0.95), -0.02
+GOAL = 7.0
+COVERAGE = (0.88, 0.92)
+OF_MONTH = (0.85, 0.95)
+WORST = -0.02
 SAMPLES = 2000
 _END = datetime(2016, 1, 1, 2, tzinfo=UTC)
 _DATES = {
@@ -87,10 +90,12 @@ def metrology(data: Path) -> dict[str, Any]:
     twin = calibrated(
         fit_rows(dataset, best, definition, matrix, dataset.part == "train"), matrix, dataset
     )
-    seen, test = dataset.part != "test", dataset.measured_in("test")
+    seen = dataset.part != "test"
+    test = dataset.measured_in("test")
     shifts = forecast_in(twin).shifts
     refit = fit_rows(dataset, best, definition, matrix, seen & dataset.fit)
-    values, last = dataset.future[test, 0], matrix[test, task_of(definition, dataset.plan).last]
+    values = dataset.future[test, 0]
+    last = matrix[test, task_of(definition, dataset.plan).last]
     peer = _peer(dataset, sensors, matrix[:, task_of(definition, dataset.plan).last], seen, test)
     months = pd.to_datetime(dataset.at[test], unit="ms").month.to_numpy()
     figures: dict[str, dict[str, Any]] = {}
@@ -99,10 +104,8 @@ def metrology(data: Path) -> dict[str, Any]:
         ("refitted to July", forecast_in(refit)),
     ):
         quantiles = type(model)(**{**vars(model), "shifts": shifts}).quantiles(matrix[test])
-        error, inside = (
-            np.abs(values - quantiles[:, 0, MEDIAN]),
-            covered(quantiles, dataset.future[test])[:, 0],
-        )
+        error = np.abs(values - quantiles[:, 0, MEDIAN])
+        inside = covered(quantiles, dataset.future[test])[:, 0]
         figures[name] = {
             "mae": round(float(error.mean()), 3),
             "peer_less_ours": _bounds(np.abs(values - peer) - error, dataset.at[test]),
@@ -113,8 +116,10 @@ def metrology(data: Path) -> dict[str, Any]:
             },
         }
     main = figures["of the training part"]
-    low, high = min(main["coverage_by_month"].values()), max(main["coverage_by_month"].values())
-    mae, peer_mae = main["mae"], float(np.abs(values - peer).mean())
+    low = min(main["coverage_by_month"].values())
+    high = max(main["coverage_by_month"].values())
+    mae = main["mae"]
+    peer_mae = float(np.abs(values - peer).mean())
     return {
         "figure": mae,
         "unit": f"mean absolute error of {len(values)} laboratory values, {best.family}",
@@ -157,7 +162,8 @@ def _skill_of(name: str, histories: list[History]) -> dict[str, Any]:
     known = np.concatenate([h.readings[name].dropna().to_numpy() for h in histories])
     definition = _definition(name, "*", float(np.quantile(known, 0.95)), "6h", above=True)
     dataset = build_dataset(definition, 1, histories, _END)
-    matrix, test = Columns.from_plan(dataset.plan).matrix(dataset.rows), dataset.measured_in("test")
+    matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
+    test = dataset.measured_in("test")
     test &= ~np.isnan(dataset.future).all(axis=1)
     candidates = [
         ForecastTraining().train(dataset, definition, family, silent)
@@ -245,7 +251,8 @@ def _peer(dataset: Dataset, sensors: pd.DataFrame, last: Floats, train: Any, tes
 def _bounds(difference: Floats, at: npt.NDArray[np.int64]) -> list[float]:
     """Return the 95 % interval of a mean difference, by a bootstrap of whole days."""
     _, day = np.unique(at // 86_400_000, return_inverse=True)
-    sums, counts = np.bincount(day, weights=difference), np.bincount(day)
+    sums = np.bincount(day, weights=difference)
+    counts = np.bincount(day)
     drawn = np.random.default_rng(0).multinomial(
         len(sums), np.full(len(sums), 1 / len(sums)), size=SAMPLES
     )

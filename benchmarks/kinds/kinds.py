@@ -42,11 +42,17 @@ from benchmarks.helpers.memory import peak_mib
 
 KINDS = ("forecast", "control_chart", "anomaly")
 SCALE = int(os.environ.get("ALERTING_BENCH_SCALE", "1"))
-ASSETS, DEFINITIONS, TICKS = 100 // SCALE, 10, 5
-MINUTES, TICK = 3_000, 5
-ROWS, VARIABLES = 100_000 // SCALE, 50
+ASSETS = 100 // SCALE
+DEFINITIONS = 10
+TICKS = 5
+MINUTES = 3_000
+TICK = 5
+ROWS = 100_000 // SCALE
+VARIABLES = 50
 START = datetime(2026, 1, 5, tzinfo=UTC)
-MOST_MINUTES, MOST_MIB, MOST_TICK_S = 10.0, 4096, 60.0
+MOST_MINUTES = 10.0
+MOST_MIB = 4096
+MOST_TICK_S = 60.0
 _MINUTE_MS = 60_000
 _AT_ONCE = 5_000
 
@@ -94,7 +100,8 @@ def _alone(measure: Any, kind: str) -> dict[str, Any]:
 
 def measure_ticks(kind: str) -> dict[str, Any]:
     """Return the measurements of ticks of 1,000 targets of a kind."""
-    assets, platform = [f"asset-{number:03}" for number in range(ASSETS)], memory_platform()
+    assets = [f"asset-{number:03}" for number in range(ASSETS)]
+    platform = memory_platform()
     names = [f"v{number}" for number in range(4)]
     _fill(platform, assets, names, 0, MINUTES)
     documents = [
@@ -127,7 +134,8 @@ def measure_ticks(kind: str) -> dict[str, Any]:
 
 def measure_training(kind: str) -> dict[str, Any]:
     """Return time and memory of one training on many rows."""
-    platform, names = memory_platform(), [f"v{number}" for number in range(VARIABLES)]
+    platform = memory_platform()
+    names = [f"v{number}" for number in range(VARIABLES)]
     _fill(platform, ["asset-000"], names, 0, ROWS)
     apply(
         platform,
@@ -212,7 +220,8 @@ def _at(minute: int) -> datetime:
 
 def _trained(platform: Platform, name: str, minute: int) -> tuple[Platform, dict[str, Any]]:
     platform = _at_instant(platform, minute)
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall = time.perf_counter()
+    cpu = time.process_time()
     decided = train(platform, name, _at(minute))
     if decided.waiting:
         promote_run(platform, decided.run_id, approved_by="benchmark")
@@ -225,9 +234,11 @@ def _trained(platform: Platform, name: str, minute: int) -> tuple[Platform, dict
 
 def _tick(platform: Platform, minute: int) -> tuple[Platform, Mapping[str, float]]:
     platform = _at_instant(platform, minute)
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall = time.perf_counter()
+    cpu = time.process_time()
     counts = evaluate(platform, None, _at(minute))
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    wall = time.perf_counter() - wall
+    cpu = time.process_time() - cpu
     return platform, {
         "seconds": wall,
         "cpu_s": cpu,

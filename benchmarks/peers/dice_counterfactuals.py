@@ -78,7 +78,8 @@ def main(method: str, folder: Path, seed: int) -> None:
         data, dice_ml.Model(model=Model(folder, settings), backend="sklearn"), method=method
     )
     options = {"random_seed": seed} if method == "random" else {"verbose": False}
-    found, seconds = [], []
+    found = []
+    seconds = []
     for i in range(len(rows)):
         np.random.seed(seed + i)  # DiCE draws from the global generator
         started = time.perf_counter()

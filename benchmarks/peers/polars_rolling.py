@@ -24,7 +24,8 @@ def main(kind: str, file: str, stride: int, rounds: int) -> None:
     columns = [column for name in table.columns if name != "ts" for column in _columns(name, kind)]
     found = []
     for _ in range(rounds):
-        wall, cpu = time.perf_counter(), time.process_time()
+        wall = time.perf_counter()
+        cpu = time.process_time()
         rows = table.lazy().select(columns).gather_every(stride, stride - 1).collect()
         found.append((time.perf_counter() - wall, time.process_time() - cpu))
         sums = {name: rows[name].sum() for name in rows.columns}

@@ -17,7 +17,8 @@ import httpx
 
 INSTALL = "Prometheus is not installed: apt-get install --no-install-recommends prometheus"
 EVERY_S = 5
-IDLE_S, BUSY_S = 20, 40
+IDLE_S = 20
+BUSY_S = 40
 
 
 def is_installed() -> bool:

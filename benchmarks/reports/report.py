@@ -42,15 +42,18 @@ from alerting.wiring import assemble
 from benchmarks.helpers.memory import peak_mib
 from benchmarks.import_rate import _free_port
 
-DEFINITIONS, EPISODES_MADE, ASSETS, VARIABLES = 500, 100_000, 100, 10
-BEFORE, START, END = (
-    datetime(2026, 2, 1, tzinfo=UTC),
-    datetime(2026, 3, 1, tzinfo=UTC),
-    datetime(2026, 4, 1, tzinfo=UTC),
-)
-READING, SCORE = timedelta(minutes=10), timedelta(minutes=30)
+DEFINITIONS = 500
+EPISODES_MADE = 100_000
+ASSETS = 100
+VARIABLES = 10
+BEFORE = datetime(2026, 2, 1, tzinfo=UTC)
+START = datetime(2026, 3, 1, tzinfo=UTC)
+END = datetime(2026, 4, 1, tzinfo=UTC)
+READING = timedelta(minutes=10)
+SCORE = timedelta(minutes=30)
 BATCH = 5_000
-GOAL_MINUTES, GOAL_MIB = 10, 1024
+GOAL_MINUTES = 10
+GOAL_MIB = 1024
 
 
 def run() -> dict[str, Any]:
@@ -64,10 +67,12 @@ def run() -> dict[str, Any]:
         prepare_database(stores.database)
         _fill(stores)
         platform = assemble(Settings(Path(folder), mongodb_uri=server.uri), stores, channels=False)
-        began, cpu = time.monotonic(), time.process_time()
+        began = time.monotonic()
+        cpu = time.process_time()
         summaries, largest = _reports(platform)
         plant = _plant(platform, summaries)
-        minutes, cpu_minutes = (time.monotonic() - began) / 60, (time.process_time() - cpu) / 60
+        minutes = (time.monotonic() - began) / 60
+        cpu_minutes = (time.process_time() - cpu) / 60
         client.close()
     memory = peak_mib()
     return {
@@ -89,7 +94,8 @@ def run() -> dict[str, Any]:
 
 
 def _reports(platform: Platform) -> tuple[list[DefinitionSummary], int]:
-    summaries, largest = [], 0
+    summaries = []
+    largest = 0
     for revision in platform.definitions.latest():
         material = gather_material(platform, revision, START, END, END, BEFORE)
         metrics = compute_metrics(material)
@@ -178,10 +184,8 @@ def _episode(number: int) -> Episode:
 
 def episode_of(definition: int, raised: datetime, right: bool) -> Episode:
     """Return a closed episode of a definition with outcome, answer and reasons."""
-    id, trained = (
-        episode_id(f"alert-{definition}", asset_of(definition), raised),
-        definition % 2 == 1,
-    )
+    id = episode_id(f"alert-{definition}", asset_of(definition), raised)
+    trained = definition % 2 == 1
     answer = Feedback(
         id,
         "true_alarm" if right else "false_alarm",

@@ -36,9 +36,12 @@ from alerting.wiring import open_stores, prepare_database
 from benchmarks.reports.report import ASSETS, READING, asset_of, definition_of, episode_of, stored
 from benchmarks.scheduler import running_airflow
 
-DEFINITIONS, EPISODES_EACH, VARIABLES = 2_000, 3, 2
+DEFINITIONS = 2_000
+EPISODES_EACH = 3
+VARIABLES = 2
 GOAL_MINUTES = 60
-PAUSE_S, PATIENCE = 2.0, timedelta(hours=2)
+PAUSE_S = 2.0
+PATIENCE = timedelta(hours=2)
 
 
 def run(size: int = DEFINITIONS) -> dict[str, Any]:
@@ -82,10 +85,13 @@ def run(size: int = DEFINITIONS) -> dict[str, Any]:
 
 def _minutes(stores: MongoStores, size: int, period: Period) -> tuple[float, float]:
     """Return the minutes until the first and until the last report is stored."""
-    began, first, said = time.monotonic(), 0.0, 0
+    began = time.monotonic()
+    first = 0.0
+    said = 0
     while time.monotonic() < began + PATIENCE.total_seconds():
         time.sleep(PAUSE_S)
-        heads, minutes = stores.reports.of_period(period.name), (time.monotonic() - began) / 60
+        heads = stores.reports.of_period(period.name)
+        minutes = (time.monotonic() - began) / 60
         first = first or (minutes if heads else 0.0)
         if len(heads) // 100 > said:
             said = len(heads) // 100
@@ -98,7 +104,8 @@ def _minutes(stores: MongoStores, size: int, period: Period) -> tuple[float, flo
 
 
 def _fill(stores: MongoStores, size: int, period: Period) -> None:
-    random, start = np.random.default_rng(0), period.start - timedelta(days=7)
+    random = np.random.default_rng(0)
+    start = period.start - timedelta(days=7)
     known = {f"v{i}": Variable(title=f"zone {i} temperature", unit="°C") for i in range(VARIABLES)}
     stores.assets.put([Asset(name=f"oven-{i}", variables=known) for i in range(ASSETS)])
     for asset in range(ASSETS):

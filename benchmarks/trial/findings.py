@@ -27,7 +27,8 @@ from benchmarks.trial.walk import Lines
 
 def find(lines: Lines, progress: Progress) -> Findings:
     """Compare both lines after the last week."""
-    arguments, weeks = lines.arguments, lines.weeks
+    arguments = lines.arguments
+    weeks = lines.weeks
     disturbances = lines.left.schedule.disturbances(max(0, lines.first - DAY), lines.left.minute)
     left, acted = (
         _problems(lines, readings) for readings in (lines.left_readings, lines.acted_readings)
@@ -155,7 +156,8 @@ def _totals(
     problem = lines.definition.problem
     days = []
     for first in range(lines.first, lines.left.minute, DAY):
-        start, end = lines.left.instant(first), lines.left.instant(first + DAY)
+        start = lines.left.instant(first)
+        end = lines.left.instant(first + DAY)
         belt = np.nan_to_num(readings.values("belt_speed", start, end))
         moisture = readings.values(problem.variable or "", start, end)
         good = ~(moisture > (np.inf if problem.above is None else problem.above)) & ~np.isnan(

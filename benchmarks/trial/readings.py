@@ -47,11 +47,9 @@ class LineReadings:
         while count > len(self._at):
             self._at = np.concatenate([self._at, np.empty_like(self._at)])
             self._values = np.concatenate([self._values, np.full_like(self._values, np.nan)])
-        self._at[self._count : count], self._values[self._count : count], self._count = (
-            at,
-            values,
-            count,
-        )
+        self._at[self._count : count] = at
+        self._values[self._count : count] = values
+        self._count = count
         self._events |= {(e.type, e.start): e for e in events}
 
     def since(self, start: datetime) -> tuple[Millis, npt.NDArray[np.float64], list[EventRow]]:

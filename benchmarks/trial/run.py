@@ -67,7 +67,8 @@ def run_trial(
                 f"week {number} in the folder of this trial cannot be read: {_START_AGAIN}"
             ) from damage
         if not restored:
-            start, models = lines.left.until, len(lines.models.files)
+            start = lines.left.until
+            models = len(lines.models.files)
             checkpoint = walk_week(lines, new_platform, progress)
             _store(lines, store, number, start, models, checkpoint)
     return find(lines, progress)
@@ -153,12 +154,12 @@ def _restore(lines: Lines, store: TrialStore, number: int) -> bool:
         lines.models.add(_unpack_files(_require(store, f"model-{version}.npz")))
     _unpack_readings(_require(store, f"week-{number:02}-left.npz"), lines.left_readings)
     _unpack_readings(_require(store, f"week-{number:02}-acted.npz"), lines.acted_readings)
-    lines.left, lines.acted, lines.conditions = point.left, point.acted, point.conditions
-    lines.pending, lines.serving, lines.serving_naively = (
-        point.pending,
-        point.serving,
-        point.serving_naively,
-    )
+    lines.left = point.left
+    lines.acted = point.acted
+    lines.conditions = point.conditions
+    lines.pending = point.pending
+    lines.serving = point.serving
+    lines.serving_naively = point.serving_naively
     lines.snapshots += point.snapshots
     lines.episodes += point.episodes
     lines.weeks.append(point.week)

@@ -30,10 +30,8 @@ AIM = 0.7
 
 def run() -> dict[str, Any]:
     """Return problem minutes of both lines, and all metrics with their intervals."""
-    weeks, lines = (
-        int(os.environ.get("ALERTING_BENCH_WEEKS", "2")),
-        int(os.environ.get("ALERTING_BENCH_SEEDS", "1")),
-    )
+    weeks = int(os.environ.get("ALERTING_BENCH_WEEKS", "2"))
+    lines = int(os.environ.get("ALERTING_BENCH_SEEDS", "1"))
     folder = Path(os.environ.get("ALERTING_BENCH_KEPT", ".alerting/benchmarks")) / "trial"
     definition = trial_definition()
     found = [

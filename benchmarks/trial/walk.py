@@ -85,7 +85,8 @@ def begin(arguments: TrialArguments, definition: TrainedDefinition) -> Lines:
     showcase."""
     asset = demo_asset()
     simulated = simulate(new_line(arguments.seed, ORIGIN, 0), arguments.history * DAY)
-    left, acted = LineReadings(asset), LineReadings(asset)
+    left = LineReadings(asset)
+    acted = LineReadings(asset)
     left.add(simulated)
     acted.add(simulated)
     state = ConditionState(watermark=simulated.state.until)
@@ -141,7 +142,8 @@ def _train(
     arguments = lines.arguments
     if number > 1 and (not arguments.retrain or (number - 1) % arguments.retrain):
         return ()
-    at, name = lines.acted.until, lines.definition.name
+    at = lines.acted.until
+    name = lines.definition.name
 
     def of_trial(step: str, done: int, total: int | None) -> None:
         progress(f"week {number}: training, {step}", done, total)
@@ -180,12 +182,14 @@ def _walk_left(lines: Lines, new_platform: NewPlatform, week: Week) -> Week:
     conditions = lines.conditions
     served = _evaluate(view, lines, conditions.left, lines.left.until, lines.serving)
     raised = _raised(lines, served)
-    naive, naive_state = raised, served.state
+    naive = raised
+    naive_state = served.state
     if lines.serving_naively != lines.serving:
         evaluated = _evaluate(
             view, lines, conditions.naive, lines.left.until, lines.serving_naively
         )
-        naive, naive_state = _raised(lines, evaluated), evaluated.state
+        naive = _raised(lines, evaluated)
+        naive_state = evaluated.state
     lines.conditions = replace(conditions, left=served.state, naive=naive_state)
     return replace(week, left=raised, naive=naive)
 
@@ -207,7 +211,8 @@ def _walk_acted(
 ) -> Week:
     """Advance the line acted upon by a week, in blocks that end at an alert, or when the operator
     acts."""
-    start, end = lines.acted.minute, lines.acted.minute + WEEK
+    start = lines.acted.minute
+    end = lines.acted.minute + WEEK
     operator = Operator(lines.arguments.seed, lines.arguments.follow, lines.arguments.delay)
     view = plant_view(
         new_platform(), lines.asset, lines.acted_readings, lines.revision, lines.acted.until
@@ -238,7 +243,8 @@ def _advance_to_alert(lines: Lines, view: BacktestPorts, stop: int) -> Episode |
 
     Minutes after the alert were computed without the operator's action, so they are taken back.
     """
-    before, state = lines.acted, lines.conditions.acted
+    before = lines.acted
+    state = lines.conditions.acted
     advance = simulate(before, stop)
     lines.acted_readings.add(advance)
     lines.acted = advance.state
@@ -259,7 +265,8 @@ def _advance_to_alert(lines: Lines, view: BacktestPorts, stop: int) -> Episode |
 def _act(lines: Lines, week: Week) -> Week:
     """Change the set-points of the alerts that the operator follows in this minute, and give the
     feedback on them."""
-    minute, schedule = lines.acted.minute, lines.acted.schedule
+    minute = lines.acted.minute
+    schedule = lines.acted.schedule
     for pending in [p for p in lines.pending if p.act <= minute]:
         release = max(minute + 1, release_at(schedule, pending.alert, lines.window))
         advice = pending.episode.recommendation

@@ -15,11 +15,9 @@ from pathlib import Path
 
 from alerting.local.secrets import load_or_create
 
-SERVICES, MONGODB, POSTGRES = (
-    Path("/secrets/alerting"),
-    Path("/secrets/mongodb"),
-    Path("/secrets/postgres"),
-)
+SERVICES = Path("/secrets/alerting")
+MONGODB = Path("/secrets/mongodb")
+POSTGRES = Path("/secrets/postgres")
 OWNER = "alerting"
 
 

@@ -24,7 +24,8 @@ from alerting.settings.environment import read_settings
 from alerting.wiring import prepare_database
 
 SECRETS = Path("/run/alerting/secrets")
-NOT_YET_INITIALIZED, USER_NOT_FOUND = 94, 11
+NOT_YET_INITIALIZED = 94
+USER_NOT_FOUND = 11
 PATIENCE_S = 60.0
 
 

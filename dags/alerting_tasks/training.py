@@ -130,7 +130,8 @@ def record_failure(name: str) -> None:
     from alerting.usecases.training.due import end_run
 
     context = get_current_context()
-    dag_id, run = context["dag"].dag_id, context["run_id"]
+    dag_id = context["dag"].dag_id
+    run = context["run_id"]
     states = context["ti"].get_task_states(dag_id, run_ids=[run])[run]
     failed = sorted(task_id for task_id, state in states.items() if state == "failed")
     with opened_platform() as platform:
@@ -165,7 +166,8 @@ def _may_start(platform: "Platform", due: "DueTraining") -> bool:
     from alerting.usecases.definitions.sync import require_revision
     from alerting.usecases.training.due import end_run
 
-    ti, dag_id = get_current_context()["ti"], f"train__{due.definition}"
+    ti = get_current_context()["ti"]
+    dag_id = f"train__{due.definition}"
     try:
         ti.get_dag(dag_id)
     except AirflowRuntimeError as missing:
@@ -196,7 +198,8 @@ def training_options(definition: ModelDefinition, revision: int) -> dict[str, An
     A later step goes before an earlier one of another training: what is begun is finished before
     more is begun. All weights stay below that of an evaluation.
     """
-    cron, zone = definition.retrain_cron, definition.schedule.timezone
+    cron = definition.retrain_cron
+    zone = definition.schedule.timezone
     text = f"""# {definition.title or definition.name}
 
 {definition.training_text}, for {", ".join(definition.assets)}.

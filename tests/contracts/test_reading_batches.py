@@ -73,7 +73,8 @@ def test_a_batch_holds_its_rows():
 
 
 def test_a_batch_is_stored_as_its_rows_are(stores, more_mongo_stores):
-    rows, others = mixed_rows(), more_mongo_stores()
+    rows = mixed_rows()
+    others = more_mongo_stores()
     assert add_readings(stores, batch(rows), LATER) == len(rows)
     add_readings(others, rows, LATER)
     assert stored(stores) == stored(others)
@@ -116,7 +117,8 @@ def test_a_batch_that_gives_one_instant_twice_is_merged(stores):
 
 def test_rows_that_another_import_inserts_meanwhile_are_merged(stores, monkeypatch):
     add_readings(stores, [row(1, temperature=7.0)], LATER)
-    find, before = stores.reading_writes.stored, [{}]
+    find = stores.reading_writes.stored
+    before = [{}]
     monkeypatch.setattr(
         stores.reading_writes, "stored", lambda keys: before.pop() if before else find(keys)
     )
@@ -151,7 +153,8 @@ def test_very_long_texts_are_stored_row_by_row(stores, monkeypatch):
 
 @pytest.mark.parametrize("limit", [0, 7, 1000])
 def test_the_arrival_record_of_a_batch_is_that_of_its_rows(stores, more_mongo_stores, limit):
-    rows, others = mixed_rows(20), more_mongo_stores()
+    rows = mixed_rows(20)
+    others = more_mongo_stores()
     for each in (stores, others):
         each.arrivals.extend_evaluated_until(at(limit))
     add_readings(stores, batch(rows), LATER)

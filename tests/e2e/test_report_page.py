@@ -127,7 +127,8 @@ def report(material):
 def backtest_page(material):
     """The page of a backtest with a training that failed, one that was cut short, and long
     reasons."""
-    figures, day = compute_metrics(material), timedelta(days=1)
+    figures = compute_metrics(material)
+    day = timedelta(days=1)
     served = {
         "version": 2,
         "family": "logistic_regression",
@@ -359,7 +360,8 @@ def test_the_drawing_of_an_episode_is_as_wide_as_the_screen_and_can_be_read(seen
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_a_screenshot_of_list_and_episode_is_taken_on_a_phone(tmp_path, console, dark):
     for name in ("/", "drawn"):
-        page, shot = tmp_path / "page.html", tmp_path / "shot.png"
+        page = tmp_path / "page.html"
+        shot = tmp_path / "shot.png"
         page.write_text(console[name], encoding="utf-8")
         scheme = "--blink-settings=preferredColorScheme=" + ("0" if dark else "1")
         command = [

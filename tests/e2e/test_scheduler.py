@@ -209,7 +209,8 @@ def test_a_challenger_trained_on_better_data_replaces_the_champion(
         "The challenger replaces the champion: the challenger's average precision is "
     )
     evidence = decision.evidence
-    rows, paired = evidence["rows"], evidence["acted_left_out"]
+    rows = evidence["rows"]
+    paired = evidence["acted_left_out"]
     assert rows["challenger"]["ap"] > rows["champion"]["ap"] + 0.1
     assert evidence["events"] >= evidence["least_events"]
     assert paired["share_better"] >= evidence["confidence"]
@@ -293,20 +294,16 @@ def test_sources_are_read_by_their_dags_and_what_they_deliver_is_evaluated_at_on
 ) -> None:
     """An hourly definition reads a table and files; only the DAGs of the sources and that of
     arrivals run."""
-    drop, secret, table = (
-        settings.home / "drop",
-        settings.home / SOURCE_SECRETS / "lab",
-        settings.home / "lab.db",
-    )
-    now, hard = (
-        platform.clock.now(),
-        {
-            "name": "too-hard",
-            "kind": "threshold",
-            "assets": ["press-1"],
-            "schedule": {"every": "1h"},
-        },
-    )
+    drop = settings.home / "drop"
+    secret = settings.home / SOURCE_SECRETS / "lab"
+    table = settings.home / "lab.db"
+    now = platform.clock.now()
+    hard = {
+        "name": "too-hard",
+        "kind": "threshold",
+        "assets": ["press-1"],
+        "schedule": {"every": "1h"},
+    }
     drop.mkdir()
     secret.parent.mkdir()
     secret.write_text(f"sqlite:///{table}")

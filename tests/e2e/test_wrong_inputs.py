@@ -22,7 +22,8 @@ class Shell:
     """The command as a person runs it, in a folder of its own."""
 
     def __init__(self, folder, uri):
-        self.folder, self.uri = folder, uri
+        self.folder = folder
+        self.uri = uri
         self.environ = os.environ | {
             "ALERTING_HOME": str(folder / "home"),
             "ALERTING_MONGODB_URI": uri,

@@ -251,7 +251,9 @@ def _kind(notice: Notification) -> str:
 
 def _check_held_back(account: Account, world: World, stormy: Ledger) -> None:
     """Floods and shelves of the stormy run."""
-    episodes, notices, end = stormy.episodes, stormy.notices.values(), world.end
+    episodes = stormy.episodes
+    notices = stormy.notices.values()
+    end = world.end
     rounds = [n["t"] for n in world.notes(*SENDERS) if n["what"] == "round"]
     gap = max((b - a for a, b in pairwise(rounds)), default=0.0)
     account.counts["told in summaries of floods"] = sum(
@@ -375,7 +377,8 @@ def _waits(
 ) -> dict[str, tuple[Standstill, int]]:
     """Of every notification that nothing held back: seconds from made to received in which all that
     it needs was up, and how many deliveries ended meanwhile."""
-    wall, received = wall_clock(world), dict[str, float]()
+    wall = wall_clock(world)
+    received = dict[str, float]()
     for n in sorted(accepted, key=lambda n: n["t"]):
         received.setdefault(n["key"], n["t"])
     done = [n["t"] for n in world.notes(*SENDERS) if n["what"] == "done"]
@@ -383,7 +386,8 @@ def _waits(
     found = {}
     for n in stormy.notices.values():
         if n.postponed_by is None and n.status == "sent" and n.key in received:
-            made, came = wall(n.created_at), min(received[n.key], until)
+            made = wall(n.created_at)
+            came = min(received[n.key], until)
             receiver = "hook" if n.channel == "mes" else "mail"
             waited = time_within(up[receiver], made, came)
             starved = min(

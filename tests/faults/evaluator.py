@@ -25,7 +25,8 @@ def main(folder: str, part: str) -> None:
 
 def _go_on(world: World, platform: Platform, part: str) -> None:
     while True:
-        now, end = platform.clock.now(), world.end
+        now = platform.clock.now()
+        end = world.end
         as_of = min(now, end) if end else now
         counts = evaluate(platform, None, as_of)
         world.note(

@@ -84,7 +84,8 @@ class Excuses:
     def _come_true_when_told(self, episode: Episode, channel: str) -> str | None:
         """Of a start and an end in one catch-up the end is told; a start in the catch-up of the
         raise is told by the raise."""
-        begun, over = episode.happening_at, episode.closed_at
+        begun = episode.happening_at
+        over = episode.closed_at
         if begun is None:
             return None
         if begun <= episode.detected_at and not self.looked(episode.raised_at, begun):

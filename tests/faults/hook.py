@@ -19,7 +19,8 @@ SLOWEST_S = 0.2
 
 
 def genuine(headers: Any, body: bytes) -> bool:
-    id, timestamp = headers["webhook-id"], headers["webhook-timestamp"]
+    id = headers["webhook-id"]
+    timestamp = headers["webhook-timestamp"]
     key = base64.b64decode(SECRET.removeprefix("whsec_"))
     wanted = base64.b64encode(
         hmac.new(key, f"{id}.{timestamp}.".encode() + body, hashlib.sha256).digest()

@@ -15,7 +15,8 @@ SLOWEST_S = 0.2
 
 class Inbox:
     def __init__(self, world: World, part: str) -> None:
-        self._world, self._part = world, part
+        self._world = world
+        self._part = part
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         mail = email.message_from_bytes(envelope.content, policy=email.policy.default)

@@ -26,7 +26,8 @@ class Part(ABC):
     runs."""
 
     def __init__(self, world: World, name: str) -> None:
-        self.world, self.name = world, name
+        self.world = world
+        self.name = name
         self.back_at: float | None = None
         self.down_since: float | None = None
         self.longest_down = 0.0
@@ -78,7 +79,8 @@ class Part(ABC):
     def _hit(self, how: str, now: float, lasting: float) -> None:
         self.world.note("storm", how, of=self.name)
         self.counts[how] += 1
-        self.back_at, self.down_since = now + lasting, now
+        self.back_at = now + lasting
+        self.down_since = now
 
     @property
     @abstractmethod

@@ -36,7 +36,8 @@ EVERY_S = 10
 LONGEST_S = 12 * 3600
 OVENS = 10
 WITH_MODEL = 2
-HISTORY_DAYS, HISTORY_EVERY_S = 13, 300
+HISTORY_DAYS = 13
+HISTORY_EVERY_S = 300
 LEASE_S = 4.0
 MODELS = "models.json"
 FIRST_HUMID_S = 60
@@ -150,7 +151,8 @@ def _steps() -> int:
 def _condition_intervals(random: np.random.Generator, least: float, most: float) -> np.ndarray:
     """Stretches of one to seven minutes, four to fourteen minutes apart, each at its own height,
     some with a worse part."""
-    added, k = np.zeros(_steps()), int(random.uniform(0, 10) * 60 / EVERY_S)
+    added = np.zeros(_steps())
+    k = int(random.uniform(0, 10) * 60 / EVERY_S)
     while True:
         length = int(random.uniform(1, 7) * 60 / EVERY_S)
         if k + length >= _steps():
@@ -167,7 +169,8 @@ def _moist(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Humid air for half an hour, and moisture over its limit for 25 minutes from 6 to 20 minutes
     after its beginning on."""
-    humidity, moisture = 40 + random.normal(0, 1, steps), 3.5 + random.normal(0, 0.1, steps)
+    humidity = 40 + random.normal(0, 1, steps)
+    moisture = 3.5 + random.normal(0, 0.1, steps)
     for begin in range(first_s // every_s, steps, period_s // every_s):
         lag_s = int(random.integers(6, 21)) * 60
         humidity[begin : begin + 1800 // every_s] += 15
@@ -197,7 +200,8 @@ def found(world: World, stores: MongoStores) -> MemoryModels:
     platform = _setting_up(stores, begun)
     platform.assets.put(assets())
     add_readings(platform, list(_history(world.seed)), begun)
-    threshold, model = DEFINITIONS[:-1], DEFINITIONS[-1]
+    threshold = DEFINITIONS[:-1]
+    model = DEFINITIONS[-1]
     apply(platform, [model], "engineer", begun, "fault test")
     platform.clock.instant = START
     apply(platform, threshold, "engineer", START, "fault test")
@@ -238,7 +242,8 @@ def _models_document(models: MemoryModels) -> str:
 
 def _read_models(text: str) -> MemoryModels:
     """Return the registry that `_models_document` wrote."""
-    document, models = json.loads(text), MemoryModels()
+    document = json.loads(text)
+    models = MemoryModels()
     for name, versions in document["registered"].items():
         models.registered[name] = [
             Version(run, {file: b64decode(data) for file, data in files.items()}, tags)
@@ -266,7 +271,8 @@ def _drive(world: World, stores: MongoStores, part: str) -> None:
     A restart goes on after the last acknowledged reading and writes none of those again, so that
     one that the database lost stays lost and is found by the comparison.
     """
-    clock, lease = MongoClock(stores.database), timedelta(seconds=LEASE_S)
+    clock = MongoClock(stores.database)
+    lease = timedelta(seconds=LEASE_S)
     now = clock.now()
     _write(world, stores, part, now)
     clock.start(now, world.speed, lease)
@@ -281,7 +287,8 @@ def _drive(world: World, stores: MongoStores, part: str) -> None:
 def _write(world: World, stores: MongoStores, part: str, now: datetime) -> None:
     """Write readings as far ahead as the clock can get until the next lease and through it, and
     note their acknowledgement."""
-    written, end = acknowledged_until(world), world.end
+    written = acknowledged_until(world)
+    end = world.end
     wanted = now + timedelta(seconds=world.speed * 2 * LEASE_S)
     until = min(wanted, end) if end else wanted
     if until > written:
@@ -304,7 +311,8 @@ def wall_clock(world: World) -> Callable[[datetime], float]:
         for n in world.notes("plant")
         if n["what"] == "round"
     ]
-    instants, walls = [at for at, _ in shown], [t for _, t in shown]
+    instants = [at for at, _ in shown]
+    walls = [t for _, t in shown]
 
     def wall(instant: datetime) -> float:
         k = min(bisect_left(instants, instant), len(walls) - 1)

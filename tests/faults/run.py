@@ -233,7 +233,8 @@ def _gap(world: World, module: str) -> float:
 
 def sentence(report: dict[str, Any]) -> str:
     """The report in words."""
-    kills, freezes = sum(report["kills"].values()), sum(report["freezes"].values())
+    kills = sum(report["kills"].values())
+    freezes = sum(report["freezes"].values())
     differs = any(report[what] for what in COMPARED)
     text = (
         f"{report['minutes']:g} minutes, {kills} kills and {freezes} freezes: {report['episodes']} "

@@ -51,7 +51,8 @@ class Health:
         up: dict[str, Intervals] = {name: [] for name in parts}
         since: dict[str, float | None] = dict.fromkeys(parts, start)
         for note in storm:
-            name, began = note["of"], since[note["of"]]
+            name = note["of"]
+            began = since[note["of"]]
             if note["what"] == "back":
                 since[name] = note["t"]
             elif began is not None:
@@ -150,7 +151,8 @@ def standstills(
 ) -> list[Standstill]:
     """Return the standstill between each two consecutive instants of progress. `parts`: those that
     it needs."""
-    found, names = [], list(parts)
+    found = []
+    names = list(parts)
     for a, b in pairwise(progress):
         seconds = time_within(healthy, a, b)
         found.append(Standstill(seconds, min(seconds, waits.within(names, a, b))))

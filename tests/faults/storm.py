@@ -60,7 +60,8 @@ class Storm:
                 if not part.is_hit:
                     part.kill(now, down)
             return
-        part, freezes = chance.choice(self.parts), chance.random() < FREEZES
+        part = chance.choice(self.parts)
+        freezes = chance.random() < FREEZES
         lasting = chance.uniform(0.3, self.longest_freeze_s) if freezes else chance.uniform(*DOWN_S)
         if not part.is_hit and part.running:
             if not freezes and chance.random() < AIMED:

@@ -237,7 +237,8 @@ def test_a_quick_run_is_neither_wrong_nor_starved():
 def test_what_is_not_done_in_time_is_a_fault_unless_the_machine_starved_the_processes(
     tmp_path, waited, wrong
 ):
-    world, account = World(str(tmp_path), 1, 6.0, 1, 2, 3), Account()
+    world = World(str(tmp_path), 1, 6.0, 1, 2, 3)
+    account = Account()
     world.path("evaluator-1.jsonl").touch()
     samples = [{"t": t, "waits": {"evaluator-1": (1, s)}} for t, s in ((0.0, 0.0), (400.0, waited))]
     world.path("processor.jsonl").write_text(
@@ -345,7 +346,8 @@ def test_the_newest_of_a_catch_up_speaks_for_the_others():
 
 
 def test_late_data_may_move_the_begin_of_an_episode_and_nothing_else():
-    calm, late = episode("a", 1, 1, closed=9), episode("b", 3, 4, closed=9)
+    calm = episode("a", 1, 1, closed=9)
+    late = episode("b", 3, 4, closed=9)
     moved = replace(late, condition_started_at=at(1))
     corrected = moved.then("corrected", at(5), "late data: it began earlier")
     for stormy, wrong in (

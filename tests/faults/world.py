@@ -13,7 +13,8 @@ from alerting.adapters.embedded.mongod_access import address
 from alerting.settings.environment import Settings, read_settings
 
 SECRET = "whsec_" + "c2VjcmV0" * 4
-CALM, STORMY = "calm", "stormy"
+CALM = "calm"
+STORMY = "stormy"
 
 
 @dataclass(frozen=True)

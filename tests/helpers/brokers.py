@@ -28,7 +28,8 @@ class Server(ABC):
     separator = "."
 
     def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder, free_port()
+        self.folder = folder
+        self.port = free_port()
         self._program = shutil.which(self.program, path=SBIN)
         if self._program is None:
             pytest.skip(
@@ -74,7 +75,9 @@ class Server(ABC):
 
 
 class Rabbit(Server):
-    program, package, client = "rabbitmq-server", "rabbitmq-server", "pika"
+    program = "rabbitmq-server"
+    package = "rabbitmq-server"
+    client = "pika"
 
     def start(self) -> None:
         self._broker = rabbitmq.Rabbit(self.folder)
@@ -98,7 +101,10 @@ class Rabbit(Server):
 
 
 class Mosquitto(Server):
-    program, package, client, separator = "mosquitto", "mosquitto", "paho", "/"
+    program = "mosquitto"
+    package = "mosquitto"
+    client = "paho"
+    separator = "/"
 
     def start(self) -> None:
         self._broker = Broker(self.folder)
@@ -126,7 +132,10 @@ class Mosquitto(Server):
 
 
 class Redis(Server):
-    program, package, client, separator = "redis-server", "redis-server", "redis", ":"
+    program = "redis-server"
+    package = "redis-server"
+    client = "redis"
+    separator = ":"
 
     def command(self) -> list[str]:
         return [
@@ -153,7 +162,9 @@ class Redis(Server):
 
 
 class Nats(Server):
-    program, package, client = "nats-server", "nats-server", "nats"
+    program = "nats-server"
+    package = "nats-server"
+    client = "nats"
 
     def command(self) -> list[str]:
         (self.folder / "nats.conf").write_text("max_payload: 8MB\n")

@@ -17,7 +17,9 @@ from tests import small_models
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
 START = small_models.START
-CRITICAL, NORMAL = 16.0, 2.0  # humidity with a high and a low risk
+# humidity with a high and a low risk
+CRITICAL = 16.0
+NORMAL = 2.0
 
 
 @pytest.fixture(scope="module")

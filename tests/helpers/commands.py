@@ -21,7 +21,8 @@ class CommandRecord(monitoring.CommandListener):
     """Names of commands with their collections, and the bytes of the documents that came back."""
 
     def __init__(self):
-        self.commands, self.received = [], 0
+        self.commands = []
+        self.received = 0
 
     def started(self, event):
         if event.command_name not in HANDSHAKE:
@@ -40,7 +41,8 @@ class CommandRecord(monitoring.CommandListener):
         pass
 
     def clear(self):
-        self.commands, self.received = [], 0
+        self.commands = []
+        self.received = 0
 
 
 def record_commands(monkeypatch):

@@ -7,8 +7,13 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.ports import ReadingRow
 from tests.builders import at
 
-ASSET, DAY, EVERY = "fan-1", 24 * 60, 10
-TRAINED, BROKEN, REPAIRED, END = 20 * DAY, 22 * DAY + 360, 22 * DAY + 660, 24 * DAY
+ASSET = "fan-1"
+DAY = 24 * 60
+EVERY = 10
+TRAINED = 20 * DAY
+BROKEN = 22 * DAY + 360
+REPAIRED = 22 * DAY + 660
+END = 24 * DAY
 LEVELS = {
     "speed": (40, 5, 0.2),
     "flow": (60, 8, 0.4),
@@ -25,7 +30,8 @@ def fan():
 def rows(days=24, every=EVERY, seed=3, broken="flow", less=8.0):
     """Return readings in which one variable is less than the load leads to expect, from BROKEN to
     REPAIRED."""
-    random, minutes = np.random.default_rng(seed), np.arange(0, days * DAY, every)
+    random = np.random.default_rng(seed)
+    minutes = np.arange(0, days * DAY, every)
     load = np.sin(2 * np.pi * minutes / DAY) + 0.3 * random.normal(size=len(minutes))
     values = {
         name: usual + by * load + noise * random.normal(size=len(minutes))

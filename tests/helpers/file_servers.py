@@ -28,7 +28,9 @@ class SftpServer:
         if program is None:
             pytest.skip(INSTALL)
         pytest.importorskip("paramiko", reason="pip install paramiko")
-        self.port, self.known_hosts, self.key = free_port(), folder / "known_hosts", folder / "user"
+        self.port = free_port()
+        self.known_hosts = folder / "known_hosts"
+        self.key = folder / "user"
         for name in ("host", "user"):
             subprocess.run(
                 ["/usr/bin/ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / name],

@@ -13,8 +13,11 @@ from alerting.usecases.training.train import train
 from tests.builders import at
 from tests.in_memory_platform import in_memory_platform
 
-NAME, DAY, DAYS = "filter-clogging", 24 * 60, 30
-TRAINED, END = 24 * DAY, DAYS * DAY
+NAME = "filter-clogging"
+DAY = 24 * 60
+DAYS = 30
+TRAINED = 24 * DAY
+END = DAYS * DAY
 EXAMPLE = Path(__file__).parents[2] / "config" / "examples" / "demo" / "filter-clogging.yaml"
 
 

@@ -26,7 +26,9 @@ class Forked:
         self, folder: Path, function: str, *modules: str, environ: Mapping[str, str] | None = None
     ) -> None:
         self._program = function.partition(".")[0]
-        self._out, self._err, self._words = folder / "out", folder / "err", folder / "server"
+        self._out = folder / "out"
+        self._err = folder / "err"
+        self._words = folder / "server"
         with self._words.open("wb") as words:
             self._server = subprocess.Popen(
                 [sys.executable, SERVER, function, *modules],

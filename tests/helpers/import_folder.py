@@ -17,7 +17,8 @@ class Folder:
     """Files by content, and what their import made of them."""
 
     def __init__(self, path):
-        self.path, self.plant = path, Plant()
+        self.path = path
+        self.plant = Plant()
 
     def file(self, content, name="file.csv"):
         path = self.path / name

@@ -34,7 +34,11 @@ def evaluate_part(definition, sources, state, until, version=1):
 def evaluated_to(definition, sources, cuts):
     """Return steps, scores (with all their bits), raises, the state and what is unknown; the state
     goes through its table."""
-    state, steps, scores, raises, unknown = ConditionState(watermark=at(0)), [], [], {}, None
+    state = ConditionState(watermark=at(0))
+    steps = []
+    scores = []
+    raises = {}
+    unknown = None
     for until in cuts:
         if at(until) <= state.watermark:
             continue
@@ -42,7 +46,8 @@ def evaluated_to(definition, sources, cuts):
         assert found.unreadable is None
         table = ConditionTable([(definition.name, "a")])
         table.put(0, found.state)
-        state, unknown = table.state(0), found.unknown
+        state = table.state(0)
+        unknown = found.unknown
         steps += [step for step, _ in found.steps]
         for part in found.scores:
             scores += [

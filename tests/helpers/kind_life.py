@@ -82,5 +82,6 @@ def life_of(asset, rows, document, trained, until, described):
 def described(episode):
     """Return the parts of an episode that people see."""
     e = episode
-    times, result = (e.raised_at, e.closed_at, e.valid_until), (e.severity_peak, e.outcome_record)
+    times = (e.raised_at, e.closed_at, e.valid_until)
+    result = (e.severity_peak, e.outcome_record)
     return *times, *result, e.evaluation.value, e.evaluation.reason, e.title, e.guidance

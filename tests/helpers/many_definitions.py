@@ -77,9 +77,11 @@ def rows_of(walks, stops):
     """Return a reading a minute of each oven: two random walks, and whether the oven stands."""
     rows = []
     for oven, temperature, speed in zip(OVENS, walks[::2], walks[1::2], strict=True):
-        hot, fast = 205.0, 4.0
+        hot = 205.0
+        fast = 4.0
         for minute, (a, b) in enumerate(zip(temperature, speed, strict=True), 1):
-            hot, fast = hot + step(a), fast + step(b)
+            hot = hot + step(a)
+            fast = fast + step(b)
             values = {"state": "stopped" if minute in stops else "running"}
             values |= {"temperature": hot} if a not in (None, BAD) else {}
             values |= {"speed": fast} if b not in (None, BAD) else {}
@@ -96,7 +98,8 @@ def step(told):
 
 def count_judged_alone(monkeypatch):
     """Return a list that receives the targets evaluated individually, reading by reading."""
-    alone, evaluate_values = [], batch._evaluate_target
+    alone = []
+    evaluate_values = batch._evaluate_target
 
     def counting(run, readings, of_block, row):
         alone.append(of_block.targets[row].key)

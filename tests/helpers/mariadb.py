@@ -22,7 +22,9 @@ def mariadb_server(folder: Path) -> Iterator[str]:
     if program is None:
         pytest.skip(INSTALL)
     pytest.importorskip("pymysql", reason="pip install pymysql")
-    base, port, user = Path(program).parents[1], free_port(), getpass.getuser()
+    base = Path(program).parents[1]
+    port = free_port()
+    user = getpass.getuser()
     common = ["--no-defaults", f"--basedir={base}", f"--datadir={folder}/data", f"--user={user}"]
     install = [
         base / "bin" / "mariadb-install-db",

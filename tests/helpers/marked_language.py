@@ -49,7 +49,8 @@ def texts_of(page):
 class _Reader(HTMLParser):
     def __init__(self):
         super().__init__()
-        self.found, self.tag = [], ""
+        self.found = []
+        self.tag = ""
 
     def handle_starttag(self, tag, attrs):
         self.tag = tag

@@ -20,7 +20,8 @@ def postgres_server(folder: Path) -> Iterator[str]:
     if not binaries or not (binaries[-1] / "postgres").exists():
         pytest.skip(INSTALL)
     pytest.importorskip("psycopg2", reason="pip install psycopg2-binary")
-    data, port = folder / "data", free_port()
+    data = folder / "data"
+    port = free_port()
     data.mkdir()
     as_owner = []
     if os.getuid() == 0:  # the server refuses to run as root

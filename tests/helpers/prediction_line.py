@@ -19,7 +19,8 @@ from alerting.episodes.predictions import (
 from alerting.readings.instants import duration_millis, to_millis
 from tests.builders import at
 
-STRIDE, WINDOW = timedelta(minutes=5), timedelta(minutes=30)
+STRIDE = timedelta(minutes=5)
+WINDOW = timedelta(minutes=30)
 END = 400
 
 
@@ -28,8 +29,11 @@ class Line:
     these high scores."""
 
     def __init__(self, high, *bad, hold=0, delay=0, recovery=0, state=False, every=1):
-        self.high, self.state = set(high), state
-        self.hold, self.delay, self.recovery = hold * 60_000, delay * 60_000, recovery * 60_000
+        self.high = set(high)
+        self.state = state
+        self.hold = hold * 60_000
+        self.delay = delay * 60_000
+        self.recovery = recovery * 60_000
         self.samples = {m: any(a <= m < b for a, b in bad) for m in range(0, END, every)}
 
     def rule(self, until, before=None):
@@ -52,7 +56,10 @@ class Line:
     def evaluate(self, *cuts):
         """The steps of an evaluation that is cut at these minutes, and why each instant does not
         count."""
-        state, found, reasons, rearm_at = ConditionState(at(0)), [], {}, 0
+        state = ConditionState(at(0))
+        found = []
+        reasons = {}
+        rearm_at = 0
         for start, end in pairwise([0, *cuts]):
             grid = [m for m in range(0, END, 5) if start < m <= end]
             rule = self.rule(end, KnownProblem(at(start), state.problem_since, is_first=start == 0))
@@ -84,7 +91,8 @@ def expect_same_however_cut(line, cuts):
     for step in whole:  # never two at once, and each in the order expected, happening, over
         assert (step.kind == "raised") == (opened is None)
         opened = None if step.kind == "closed" else step.at
-    grid, rule = range(5, END, 5), line.rule(END)
+    grid = range(5, END, 5)
+    rule = line.rule(END)
     score, same = line.score(grid, rule)
     assert same == reasons
     counted = predicted_intervals(instants(grid), score, 0.5, rule)

@@ -6,8 +6,13 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.ports import ReadingRow
 from tests.builders import at
 
-ASSET, DAY, EVERY = "press-1", 24 * 60, 10
-TRAINED, SHIFTED, BACK, END = 20 * DAY, 22 * DAY, 23 * DAY, 25 * DAY
+ASSET = "press-1"
+DAY = 24 * 60
+EVERY = 10
+TRAINED = 20 * DAY
+SHIFTED = 22 * DAY
+BACK = 23 * DAY
+END = 25 * DAY
 
 
 def press():
@@ -17,8 +22,10 @@ def press():
 def rows(shift=4.0, dependent=0.5, seed=3, days=25, every=EVERY):
     """Return readings that depend on those before them; the level is higher from day 22 to day
     23."""
-    random, minutes = np.random.default_rng(seed), np.arange(0, days * DAY, every)
-    noise, values = random.normal(0, 1, len(minutes)), np.zeros(len(minutes))
+    random = np.random.default_rng(seed)
+    minutes = np.arange(0, days * DAY, every)
+    noise = random.normal(0, 1, len(minutes))
+    values = np.zeros(len(minutes))
     for i in range(1, len(minutes)):
         values[i] = dependent * values[i - 1] + noise[i]
     values[(minutes >= SHIFTED) & (minutes < BACK)] += shift

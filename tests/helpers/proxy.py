@@ -12,7 +12,8 @@ class Proxy:
     again."""
 
     def __init__(self, target: int) -> None:
-        self._target, self.port = target, free_port()
+        self._target = target
+        self.port = free_port()
         self._open: list[socket.socket] = []
         self._listener: socket.socket | None = None
 
@@ -21,7 +22,8 @@ class Proxy:
         threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
 
     def cut(self) -> None:
-        listener, self._listener = self._listener, None
+        listener = self._listener
+        self._listener = None
         for one in [*([listener] if listener else []), *self._open]:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)

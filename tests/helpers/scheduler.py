@@ -44,10 +44,8 @@ class Airflow:
 
     def answer(self, path: str, option: str, reason: str) -> str:
         """Answer a run's question as its administrator; returns the text that was asked with."""
-        approve, question = (
-            f"{path}/taskInstances/approve",
-            f"{path}/taskInstances/approve/-1/hitlDetails",
-        )
+        approve = f"{path}/taskInstances/approve"
+        question = f"{path}/taskInstances/approve/-1/hitlDetails"
         self.until(
             lambda: self.http.get(approve).json().get("state") == "awaiting_input",
             "a question",

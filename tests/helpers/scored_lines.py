@@ -12,7 +12,9 @@ from tests.helpers import fan_line, filter_line
 from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
 from tests.in_memory_platform import in_memory_platform
 
-CLASSIFIER, FORECAST, ANOMALY = "classifier", "forecast", "anomaly"
+CLASSIFIER = "classifier"
+FORECAST = "forecast"
+ANOMALY = "anomaly"
 
 
 def evaluated(platform, trained, end):

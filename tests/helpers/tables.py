@@ -21,7 +21,9 @@ class Importer:
     """Importer of text from a file into in-memory stores."""
 
     def __init__(self, folder):
-        self.folder, self.plant, self.rejects = folder, Plant(), []
+        self.folder = folder
+        self.plant = Plant()
+        self.rejects = []
 
     def file(self, content):
         path = self.folder / "file.csv"

@@ -24,7 +24,8 @@ def evaluated(definition, data, carried, start, end):
     combination = definition.combination
     if combination is None:
         return evaluate_values(definition, data, carried, start, end)
-    series, severity = all_series(combination, data), severity_of_missing(definition)
+    series = all_series(combination, data)
+    severity = severity_of_missing(definition)
     return evaluate_combination(combination, data.asset, series, carried, start, end, severity)
 
 
@@ -40,7 +41,9 @@ def stored(state):
 def live(definition, data, instants):
     """Return statuses, steps and state of evaluations at these instants; in between the state is
     stored as in a database."""
-    state, statuses, found = ConditionState(at(0)), [], []
+    state = ConditionState(at(0))
+    statuses = []
+    found = []
     for start, end in pairwise(instants):
         judged = evaluated(definition, data, state.carried, at(start), at(end))
         assert judged.intervals[0].start == at(start) + timedelta(milliseconds=1)

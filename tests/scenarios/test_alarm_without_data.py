@@ -11,7 +11,8 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from tests.builders import at, oven, too_hot
 from tests.in_memory_platform import in_memory_platform
 
-HOUR, DAY = 60, 24 * 60
+HOUR = 60
+DAY = 24 * 60
 
 
 def made(minutes, end=20 * DAY, **changes):

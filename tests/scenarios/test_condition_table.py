@@ -109,13 +109,12 @@ def one_by_one(definition, data, state, start, end):
 
 def together(definition, data, states, start, end):
     """Return which of these states stay as they are over the stretch, and the states after it."""
-    table, rows = (
-        ConditionTable([("too-hot", f"oven-{i}") for i in range(len(states))]),
-        len(states),
-    )
+    table = ConditionTable([("too-hot", f"oven-{i}") for i in range(len(states))])
+    rows = len(states)
     for row, state in enumerate(states):
         table.put(row, state)
-    begin, stop = np.full(rows, to_millis(start) + 1), np.full(rows, to_millis(end) + 1)
+    begin = np.full(rows, to_millis(start) + 1)
+    stop = np.full(rows, to_millis(end) + 1)
     packed = pack(
         [(millis(data.readings.index), data.readings["temperature"].to_numpy(np.float64))]
     )
@@ -130,7 +129,8 @@ def together(definition, data, states, start, end):
 def expect_equal_walks(definition, data, instants):
     """Hold both ways against each other from instant to instant; returns how often a pair stayed as
     it was."""
-    state, stayed = ConditionState(at(instants[0])), 0
+    state = ConditionState(at(instants[0]))
+    stayed = 0
     if len(severities(definition)) == 1:  # it waits for its first reading
         state = replace(state, carried=Carried(definition.variable, at(instants[0]), None))
     for start, end in pairwise(instants):
@@ -146,7 +146,9 @@ def expect_equal_walks(definition, data, instants):
 
 
 def readings(runs):
-    minutes, values, now = [], [], 0
+    minutes = []
+    values = []
+    now = 0
     for value, count, pause in runs:
         now += pause
         for _ in range(count):

@@ -55,7 +55,9 @@ class Slow(Mailbox):
 
     def __init__(self, name, instants, fails=False):
         super().__init__(name)
-        self.instants, self.fails, self.busy = instants, fails, False
+        self.instants = instants
+        self.fails = fails
+        self.busy = False
 
     def deliver(self, message):
         if not self.busy:
@@ -107,7 +109,8 @@ def test_of_many_due_notifications_few_are_claimed_at_first_so_that_a_killed_pro
             claimed.append(sum(n.status == "claimed" for n in notifications_of(platform)))
             super().deliver(message)
 
-    claimed, mail = [], Counting("mail")
+    claimed = []
+    mail = Counting("mail")
     platform = plant(stores, mail, assets=40)
     read(platform, 230.0, 1, assets=40)
     evaluate_values(platform, 1)
@@ -124,7 +127,8 @@ def test_a_dead_receiver_does_not_hold_up_the_others(stores):
             self.tried += 1
             raise DeliveryFailed("no answer in time")
 
-    mail, dead = Mailbox("mail"), Dead("dead")
+    mail = Mailbox("mail")
+    dead = Dead("dead")
     platform = plant(stores, mail, dead, assets=150)
     read(platform, 230.0, 1, assets=150)
     evaluate_values(platform, 1)
@@ -145,7 +149,8 @@ def test_a_dead_receiver_does_not_hold_up_the_others(stores):
 def test_alert_that_was_critical_between_two_rounds_is_told_as_critical_to_all_whom_that_concerns(
     stores,
 ):
-    mail, chief = Mailbox("mail"), Mailbox("chief")
+    mail = Mailbox("mail")
+    chief = Mailbox("chief")
     platform = plant(stores, mail, chief, above=None, levels=LEVELS)
     worse = {"name": "worse", "match": {"severity": ["critical"]}, "channels": ["chief"]}
     apply_routes(platform, [{"name": "all", "channels": ["mail"]}, worse], "engineer", at(0))

@@ -85,7 +85,8 @@ def outcome(rows, instants, revised_at):
 def test_evaluations_in_any_chunks_leave_the_episodes_and_states_of_a_single_one(
     walks, stops, step
 ):
-    rows, end = rows_of(walks, stops), 36
+    rows = rows_of(walks, stops)
+    end = 36
     at_once = one_by_one(rows, [end], revised_at=12)
     assert outcome(rows, [end], revised_at=12) == at_once
     assert outcome(rows, [*range(step, end, step), end], revised_at=12) == at_once

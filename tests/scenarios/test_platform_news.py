@@ -27,7 +27,8 @@ def subjects(box):
 def test_without_a_route_for_them_faults_of_platform_are_told_once_to_log_and_their_end_as_well(
     stores,
 ):
-    log, mail = Mailbox("log"), Mailbox("mail")
+    log = Mailbox("log")
+    mail = Mailbox("mail")
     platform = platform_on(stores, [log, mail], HandClock())
     platform.platform_alerts.report(*UNREADABLE, "version 3 is gone", at(0))
     for minute in (1, 2, 3):
@@ -46,7 +47,9 @@ def test_without_a_route_for_them_faults_of_platform_are_told_once_to_log_and_th
 
 
 def test_a_route_takes_them_over_in_its_shift_and_after_its_quiet_hours(stores):
-    log, mail, pager = Mailbox("log"), Mailbox("mail"), Mailbox("pager")
+    log = Mailbox("log")
+    mail = Mailbox("mail")
+    pager = Mailbox("pager")
     platform = platform_on(stores, [log, mail, pager], HandClock())
     quiet = {
         "name": "engineers",
@@ -87,7 +90,8 @@ def test_an_unreadable_champion_is_over_when_its_definition_is_retired_and_no_ea
 
 
 def linked(on, **route):
-    mail, clock = Mailbox("anna"), HandClock(at(1))
+    mail = Mailbox("anna")
+    clock = HandClock(at(1))
     links = SignedLinks(b"k" * 40, "http://testserver", timedelta(hours=1), clock.now)
     platform = replace(platform_on(on, [mail], clock), links=links)
     platform.assets.put([oven()])

@@ -15,7 +15,8 @@ LEVELS = {"above": None, "levels": {"medium": {"above": 215}, "critical": {"abov
 
 def live(changes, line, shelf):
     """The minutes at which people were first told of each episode."""
-    mail, told = Mailbox("mail"), {}
+    mail = Mailbox("mail")
+    told = {}
     platform = plant(mail, **changes)
     for minute, (value, state) in enumerate(zip(HEAT, line, strict=True)):
         feed(platform, minute, value, state)

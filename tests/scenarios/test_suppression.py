@@ -234,7 +234,8 @@ def test_whatever_dies_between_two_writes_the_announcement_comes_once(crash_afte
     feed(platform, 1, 230, "stopped")
     run(platform, 2)
     feed(platform, 5, line="runs")
-    replace, left = platform.episodes.replace, [crash_after]
+    replace = platform.episodes.replace
+    left = [crash_after]
 
     def dies(episode):
         if not left[0]:

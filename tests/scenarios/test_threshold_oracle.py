@@ -20,10 +20,8 @@ from tests.in_memory_platform import in_memory_platform
 from tests.threshold_cases import BAD, random_batch
 from tests.threshold_oracle import Oracle, Sample, decimal
 
-CASES, SEED = (
-    int(os.environ.get("THRESHOLD_CASES", "1500")),
-    int(os.environ.get("THRESHOLD_SEED", "7")),
-)
+CASES = int(os.environ.get("THRESHOLD_CASES", "1500"))
+SEED = int(os.environ.get("THRESHOLD_SEED", "7"))
 AT_ONCE = 50
 KINDS = ("raised", "severity", "closed")
 
@@ -40,7 +38,8 @@ class Plant:
     """A platform on which all cases of a batch are in service from the same instant on."""
 
     def __init__(self, batch):
-        self.cases, self.fed = batch.cases, None
+        self.cases = batch.cases
+        self.fed = None
         self.platform = in_memory_platform()
         self.platform.assets.put([case.asset for case in batch.cases])
         apply(
@@ -118,7 +117,9 @@ def demanded(condition_intervals, is_in_time):
 def mismatches(seed, number, size=AT_ONCE):
     """Return the differences in one batch, as texts that state how to repeat them."""
     batch = random_batch(Random(f"{seed} {number}"), size)
-    plant, found, wrong = Plant(batch), [], set()
+    plant = Plant(batch)
+    found = []
+    wrong = set()
     for cut in batch.cuts:
         plant.evaluate(cut)
         episodes = plant.episodes()

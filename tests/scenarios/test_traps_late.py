@@ -40,11 +40,14 @@ READINGS = st.lists(
 def test_T2_live_in_any_chunks_one_batch_catch_up_and_backtest_agree_to_the_millisecond(
     readings, fields, cuts
 ):
-    values, minute = {}, 0.0
+    values = {}
+    minute = 0.0
     for gap, value in readings:
         minute += gap + 0.001
         values[minute] = value
-    batch, live, caught_up = Line(**fields), Line(**fields), Line(**fields)
+    batch = Line(**fields)
+    live = Line(**fields)
+    caught_up = Line(**fields)
     for line in (batch, live, caught_up):
         line.feed(values)
     batch.run(240)
@@ -67,7 +70,8 @@ def test_T2_live_in_any_chunks_one_batch_catch_up_and_backtest_agree_to_the_mill
 
 def test_T2_three_hours_that_are_back_filled_give_the_instants_of_a_live_run():
     fields = {"for": "5m", "clear_for": "3m"}
-    live, late = Line(**fields), Line(**fields)
+    live = Line(**fields)
+    late = Line(**fields)
     for minute, value in HEAT.items():
         live.feed({minute: value}, minute)
         live.run(minute)
@@ -89,7 +93,8 @@ def test_T2_three_hours_that_are_back_filled_give_the_instants_of_a_live_run():
 
 def test_T3_after_an_outage_of_six_hours_there_are_the_same_episodes_and_at_most_one_digest():
     fields = {"for": "2m"}
-    live, down = Line(**fields), Line(**fields)
+    live = Line(**fields)
+    down = Line(**fields)
     heat = {m: HEAT[(m - 1) % 180 + 1] for m in range(1, 400)}
     for minute in range(1, 400, 2):
         for line in (live, down):
@@ -140,7 +145,8 @@ def test_late_readings_of_one_oven_are_nothing_to_another():
 def test_T1_evaluators_that_work_at_once_while_readings_come_late_agree_with_one_alone(
     real, fields
 ):
-    line, alone = Line(stores=real, **fields), Line(**fields)
+    line = Line(stores=real, **fields)
+    alone = Line(**fields)
     come = {m: (HEAT[m], m + (m * 7 % 5 == 0) * 13) for m in HEAT}
     with ThreadPoolExecutor(4) as pool:
         for minute in range(5, 185, 5):

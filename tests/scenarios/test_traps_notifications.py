@@ -70,7 +70,8 @@ def test_t9_enabling_200_normal_definitions_tells_nobody_anything(stores):
 
 
 def test_t9_enabling_a_route_while_100_alerts_are_open_tells_nobody_anything(stores):
-    mail, pager = Mailbox("mail"), Mailbox("pager")
+    mail = Mailbox("mail")
+    pager = Mailbox("pager")
     platform = plant(mail, pager, assets=100, on=stores)
     apply(
         platform,
@@ -102,7 +103,8 @@ def test_t9_enabling_a_route_while_100_alerts_are_open_tells_nobody_anything(sto
 
 
 def linked(on):
-    mail, clock = Mailbox("anna"), HandClock(at(1))
+    mail = Mailbox("anna")
+    clock = HandClock(at(1))
     platform = replace(
         plant(mail, on=on),
         links=SignedLinks(KEY, "http://testserver", timedelta(hours=1), clock.now),
@@ -144,7 +146,9 @@ def test_t15_only_the_button_on_its_page_acts_and_only_once(stores):
 
 def flaky(back_at):
     """A webhook whose receiver answers 500 until a minute, and drops nothing that it accepted."""
-    tried, accepted, clock = [], [], HandClock()
+    tried = []
+    accepted = []
+    clock = HandClock()
 
     def receive(request):
         key = request.headers["webhook-id"]
@@ -330,7 +334,8 @@ def test_what_becomes_critical_in_quiet_hours_is_told_then_and_not_again_in_the_
 
 
 def test_an_alert_that_gets_worse_is_told_to_whom_knows_it_and_to_whom_only_the_worse_concerns():
-    mail, chief = Mailbox("mail"), Mailbox("chief")
+    mail = Mailbox("mail")
+    chief = Mailbox("chief")
     platform = plant(mail, chief)
     worse = {"name": "worse", "match": {"severity": ["critical"]}, "channels": ["chief"]}
     apply_routes(platform, [{"name": "all", "channels": ["mail"]}, worse], "engineer", at(0))
@@ -346,7 +351,8 @@ def test_an_alert_that_gets_worse_is_told_to_whom_knows_it_and_to_whom_only_the_
 
 
 def test_nobody_answers_so_the_chief_is_told_and_then_of_the_end():
-    mail, chief = Mailbox("mail"), Mailbox("chief")
+    mail = Mailbox("mail")
+    chief = Mailbox("chief")
     platform = plant(mail, chief)
     steps = [{"after": "15m", "channels": ["chief"]}]
     apply_routes(

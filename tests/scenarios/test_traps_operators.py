@@ -42,7 +42,9 @@ from tests.helpers.stores import audit_entries
 from tests.in_memory_platform import HandClock, Mailbox, in_memory_platform, platform_on
 from tests.support import free_port, require_real_server
 
-ANN, EVE, ADA = Actor("ann", "operator"), Actor("eve", "engineer"), Actor("ada", "admin")
+ANN = Actor("ann", "operator")
+EVE = Actor("eve", "engineer")
+ADA = Actor("ada", "admin")
 
 
 def ovens(count):
@@ -123,7 +125,8 @@ class Dying:
     """A store whose process dies just before its write number `left`."""
 
     def __init__(self, store, life):
-        self._store, self._life = store, life
+        self._store = store
+        self._life = life
 
     def __getattr__(self, name):
         call = getattr(self._store, name)
@@ -199,7 +202,8 @@ def test_T7_what_operators_said_survives_a_crash_between_any_two_writes(stores, 
 @pytest.mark.slow
 def test_T7_a_killed_database_keeps_what_operators_did(tmp_path):
     require_real_server()
-    folder, port = tmp_path / "mongod", free_port()
+    folder = tmp_path / "mongod"
+    port = free_port()
     with EmbeddedMongod(folder, port) as server:
         with open_stores(server.uri, "traps", prepare=True) as made:
             platform = platform_on(made, [], HandClock(at(8)))
@@ -214,7 +218,8 @@ def test_T7_a_killed_database_keeps_what_operators_did(tmp_path):
             operate.comment(platform, id, ANN, at(9), "burner again")
             operate.confirm(platform, id, EVE, at(10), "turned it down")
             operate.shelve(platform, "too-hot", "oven-1", ANN, at(10), at(60), "cleaning")
-            before, shelf = the_episode(platform), operate.shelves_now(platform.shelves, at(11))
+            before = the_episode(platform)
+            shelf = operate.shelves_now(platform.shelves, at(11))
             entries = made.database["audit"].count_documents({})
         os.kill(server.pid, signal.SIGKILL)
     with (
@@ -342,7 +347,8 @@ class Refusing(Mailbox):
 def test_reminder_was_refused_is_listed_counted_in_sign_of_life_and_goes_out_under_its_old_key(
     stores,
 ):
-    mail, chief = Refusing("mail"), Mailbox("chief")
+    mail = Refusing("mail")
+    chief = Mailbox("chief")
     platform = plant(stores, mail, chief)
     shelf = operate.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(60), "cleaning")
     mail.broken = True

@@ -114,7 +114,8 @@ def test_T5_a_condition_held_for_ever_is_raised_whatever_the_debouncers(fields, 
     data = history(
         minutes, temperature=[m * 5.0 if rising else 230.5 + (m // 40) * 0.1 for m in minutes]
     )
-    state, raised = ConditionState(at(0)), []
+    state = ConditionState(at(0))
+    raised = []
     instants = [0, *sorted(set(cuts)), 180]
     for start, end in pairwise(instants):
         judged = evaluate_values(definition, data, state.carried, at(start), at(end))

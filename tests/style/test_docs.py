@@ -64,7 +64,8 @@ def shown_commands(page):
 @pytest.mark.parametrize("name", NAMES)
 def test_every_command_that_is_shown_is_there_with_its_options(name, commands):
     for words in shown_commands(ROOT / name):
-        command, rest = commands, list(words)
+        command = commands
+        rest = list(words)
         while hasattr(command, "commands"):
             assert rest[0] in command.commands, words
             command = command.commands[rest.pop(0)]

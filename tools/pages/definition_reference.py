@@ -54,7 +54,7 @@ def reference_page() -> str:
 
 
 def _first_line(model: type[BaseModel]) -> str:
-    return (model.__doc__ or "").strip().splitlines()[0]
+    return " ".join((model.__doc__ or "").strip().split("\n\n")[0].split())
 
 
 def _table(model: type[BaseModel]) -> str:
@@ -100,7 +100,8 @@ def _bare(annotation: Any) -> Any:
 
 def _type(annotation: Any) -> str:
     annotation = _bare(annotation)
-    origin, arguments = get_origin(annotation), get_args(annotation)
+    origin = get_origin(annotation)
+    arguments = get_args(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return {FromAttribute: "`{attribute: name}`", LearnedLimit: "`{learned: …}`"}.get(
             annotation, "group"

@@ -37,14 +37,16 @@ def write_dag_files(home: Path) -> None:
 
     A file that is unchanged is not written again, because Airflow would read it again.
     """
-    folder, wanted = dag_folder(home), dict(_files())
+    folder = dag_folder(home)
+    wanted = dict(_files())
     with home_errors(home):
         for old in [
             path for path in folder.rglob("*.py") if path.relative_to(folder) not in wanted
         ]:
             old.unlink()
         for name, source in wanted.items():
-            copy, content = folder / name, source.read_bytes()
+            copy = folder / name
+            content = source.read_bytes()
             if copy.exists() and copy.read_bytes() == content:
                 continue
             copy.parent.mkdir(parents=True, exist_ok=True)

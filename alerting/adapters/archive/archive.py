@@ -44,8 +44,11 @@ class ReadingsArchive:
     def __init__(
         self, records: MongoArchivedFiles, assets: Assets, address: str, after: timedelta | None
     ) -> None:
-        self.records, self.address, self.after = records, address, after
-        self._assets, self._files = assets, ArchiveFolder(address)
+        self.records = records
+        self.address = address
+        self.after = after
+        self._assets = assets
+        self._files = ArchiveFolder(address)
 
     def files(self, asset: str | None = None) -> Sequence[ArchivedFile]:
         return self.records.files(asset)
@@ -99,7 +102,8 @@ class ReadingsArchive:
         )
         schema = month_schema(types_of(known, measured) if known else {})
         documents = self.records.documents(asset, month, arrived_before)
-        digest, rows = RowsDigest(), 0
+        digest = RowsDigest()
+        rows = 0
         first = last = now
         try:
             with (
@@ -171,7 +175,8 @@ class ReadingsArchive:
             )
 
     def _hash(self, path: str) -> tuple[int, str]:
-        found, size = hashlib.sha256(), 0
+        found = hashlib.sha256()
+        size = 0
         with self._files.open(path) as stream, self._files.errors():
             while piece := stream.read(_PIECE):
                 found.update(piece)
@@ -179,7 +184,8 @@ class ReadingsArchive:
         return size, found.hexdigest()
 
     def _compare_rows(self, file: ArchivedFile) -> None:
-        digest, rows = RowsDigest(), 0
+        digest = RowsDigest()
+        rows = 0
         for table in self._tables(file):
             digest.update(table)
             rows += len(table)

@@ -58,7 +58,8 @@ class ArchivedReadings:
     in both, never in none."""
 
     def __init__(self, stored: Readings, archive: ReadingsArchive) -> None:
-        self._stored, self._archive = stored, archive
+        self._stored = stored
+        self._archive = archive
 
     def load(
         self,
@@ -132,7 +133,8 @@ class ArchivedReadings:
         for month, group in groupby(files, key=lambda file: file.month):
             first, until = map(to_millis, month_interval(month))
             yield between_millis(stored, after, first)
-            later, of_month = between_millis(stored, first, until), list(group)
+            later = between_millis(stored, first, until)
+            of_month = list(group)
             if len(of_month) == 1 and not len(later.ts):
                 yield from self._archive.columns(of_month[0], types, start, end)
             else:
@@ -250,7 +252,8 @@ class ArchivedWrites:
     """
 
     def __init__(self, stored: ReadingWrites, archive: ReadingsArchive) -> None:
-        self._stored, self._archive = stored, archive
+        self._stored = stored
+        self._archive = archive
 
     def stored(self, keys: Iterable[ReadingKey]) -> dict[ReadingKey, ReadingRow]:
         """Return all samples that are stored at these instants, archived ones among them.

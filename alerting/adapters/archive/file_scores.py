@@ -46,5 +46,6 @@ def score_file(
         )
         counts = write_scores(out, planned.scores(progress))
     known = counts.pop("", 0)
-    rows, unknown = planned.checked.profile.rows, dict(counts.most_common())
+    rows = planned.checked.profile.rows
+    unknown = dict(counts.most_common())
     return ScoredFile(planned.plan.version, rows, known, unknown, planned.notes)

@@ -58,7 +58,8 @@ class ArchiveFolder:
     def create(self, name: str) -> Iterator[Any]:
         """Yield a new file to write; it is on the disk, or complete in the object store, at the end
         of the block."""
-        system, path = self._root[0], self.path(name)
+        system = self._root[0]
+        path = self.path(name)
         is_local = system.type_name == "local"
         with self.errors():
             if is_local:

@@ -26,15 +26,19 @@ class IncomingReadings:
     hashed."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._file, self._hash, self.size = file, hashlib.sha256(), 0
-        self._first, self._last = b"", b""
+        self._file = file
+        self._hash = hashlib.sha256()
+        self.size = 0
+        self._first = b""
+        self._last = b""
 
     def write(self, piece: bytes) -> None:
         """Add the next bytes."""
         self._file.write(piece)
         self._hash.update(piece)
         self.size += len(piece)
-        self._first, self._last = (self._first + piece[:4])[:4], (self._last + piece[-4:])[-4:]
+        self._first = (self._first + piece[:4])[:4]
+        self._last = (self._last + piece[-4:])[-4:]
 
     def finish(self, size: int, what: str) -> str:
         """Return the SHA-256 of all. Raises UserError, with `what` as its name, unless they are a
@@ -100,7 +104,8 @@ class JobAddresses:
         And if it was replaced since its state was read, is no Parquet file, or takes longer than
         half an hour.
         """
-        place, until = self._allowed("read", address), time.monotonic() + LONGEST_FETCH_S
+        place = self._allowed("read", address)
+        until = time.monotonic() + LONGEST_FETCH_S
         part = path.with_name(f"{path.name}.part")
         with part.open("wb") as file:
             arriving = IncomingReadings(file)

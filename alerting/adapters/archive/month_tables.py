@@ -23,12 +23,11 @@ from alerting.definitions.assets import VariableType
 from alerting.ports import Document, ReadingColumns
 from alerting.readings.instants import datetimes
 
-TIME, ARRIVED, QUALITY, OTHER = (
-    "time (UTC)",
-    "arrived (UTC)",
-    "quality (JSON)",
-    "other (JSON)",
-)  # no names of variables
+# no names of variables
+TIME = "time (UTC)"
+ARRIVED = "arrived (UTC)"
+QUALITY = "quality (JSON)"
+OTHER = "other (JSON)"
 OWN = (TIME, ARRIVED, QUALITY, OTHER)
 _TS = pa.timestamp("ms", "UTC")
 _TYPES: Mapping[VariableType, Any] = {
@@ -36,7 +35,8 @@ _TYPES: Mapping[VariableType, Any] = {
     "boolean": pa.bool_(),
     "category": pa.string(),
 }
-_MOST_ROWS, _MOST_CELLS = 100_000, 3_000_000
+_MOST_ROWS = 100_000
+_MOST_CELLS = 3_000_000
 _MOST_CELLS_OF_DOCUMENTS = (
     100_000  # in memory at once: a document takes ten times the memory of a row
 )
@@ -64,7 +64,8 @@ def row_groups(documents: Iterable[Document], schema: Any) -> Iterator[Any]:
 
     Raises ValueError if one is no reading.
     """
-    at_once, found = documents_at_once(schema), iter(documents)
+    at_once = documents_at_once(schema)
+    found = iter(documents)
     in_group = range(row_group_rows(schema) // at_once)
     while tables := [
         month_table(some, schema) for _ in in_group if (some := list(islice(found, at_once)))
@@ -125,7 +126,8 @@ def _column(name: str, type_: Any, samples: Sequence[Document], other: Sequence[
         )
     for i, value in enumerate(given):
         if value is not None and type(value) not in wanted:
-            other[i][name], given[i] = value, None
+            other[i][name] = value
+            given[i] = None
     return pa.array(given, type_)
 
 

@@ -40,7 +40,9 @@ from alerting.readings.sample_quality import Doubts
 MOST_ROWS = 200_000  # of all assets together that wait to be written
 _ROW_GROUP = 20_000
 _TS = pa.timestamp("ms", "UTC")
-_TIME, _QUALITY = "time (UTC)", "quality (JSON)"  # no names of variables
+# no names of variables
+_TIME = "time (UTC)"
+_QUALITY = "quality (JSON)"
 
 
 class ParquetStore:
@@ -48,7 +50,8 @@ class ParquetStore:
     one process."""
 
     def __init__(self, folder: Path, most_rows: int | None = None) -> None:
-        self._folder, self._most_rows = folder, most_rows or MOST_ROWS
+        self._folder = folder
+        self._most_rows = most_rows or MOST_ROWS
         self._waiting: dict[str, list[pa.Table]] = {}
         self._rows = self._number = 0
 
@@ -60,7 +63,8 @@ class ParquetStore:
                 batch if isinstance(batch, ReadingBatch) else _batch(batch)
             ):
                 self._waiting.setdefault(asset, []).append(table)
-            written, self._rows = written + len(batch), self._rows + len(batch)
+            written = written + len(batch)
+            self._rows = self._rows + len(batch)
             if self._rows >= self._most_rows:
                 self._flush()
         self._flush()
@@ -79,7 +83,8 @@ class ParquetStore:
             raise UserError(
                 f"{self._folder}: cannot be written ({error.strerror or error})"
             ) from error
-        self._waiting, self._rows = {}, 0
+        self._waiting = {}
+        self._rows = 0
 
     def load(
         self,
@@ -147,10 +152,8 @@ class ParquetStore:
     ) -> ReadingColumns:
         """Return the readings with start < ts <= end; of two rows of one instant, the later one
         completes the earlier one."""
-        after, until = (
-            None if start is None else to_millis(start),
-            None if end is None else to_millis(end),
-        )
+        after = None if start is None else to_millis(start)
+        until = None if end is None else to_millis(end)
         files = [
             str(path)
             for (first, last), path in self._files(asset)

@@ -29,8 +29,10 @@ MOST_JOBS = 200
 MOST_FAILURES = 3
 _SCRATCH = 3
 """Bytes of disk for each byte of readings: themselves, ordered by time, and their scores."""
-_INCOMING, _EXPECTED = "incoming-", "expected_size"
-FETCHED, TROUBLE = "fetched.json", "trouble.json"
+_INCOMING = "incoming-"
+_EXPECTED = "expected_size"
+FETCHED = "fetched.json"
+TROUBLE = "trouble.json"
 """Files of a job with the SHA-256 of the readings that were fetched, and with the reason why a try
 has failed."""
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -94,7 +96,9 @@ class PredictJobs:
         now: Callable[[], datetime] = wall_clock,
         addresses: JobAddresses = NO_ADDRESSES,
     ) -> None:
-        self._folder, self._now, self.addresses = folder, now, addresses
+        self._folder = folder
+        self._now = now
+        self.addresses = addresses
         self._running: str | None = None
         self._beginning = Lock()
 
@@ -218,7 +222,8 @@ class PredictJobs:
 
         The reason that the worker has left, if there is one, goes before `why`.
         """
-        path, why = self._folder / id / "failures", _read(self._folder / id / TROUBLE) or why
+        path = self._folder / id / "failures"
+        why = _read(self._folder / id / TROUBLE) or why
         failures = (_read(path) or 0) + 1
         write_json(path, failures)
         if final or failures >= MOST_FAILURES:
@@ -242,7 +247,8 @@ class PredictJobs:
 
     def _job(self, order: JobOrder) -> Job:
         folder = self._folder / order.id
-        outcome, cancelled = _read(folder / "outcome.json"), _read(folder / "cancelled")
+        outcome = _read(folder / "outcome.json")
+        cancelled = _read(folder / "cancelled")
         sha256 = order.sha256 or _read(folder / FETCHED)
         if cancelled is not None:
             return Job(

@@ -22,7 +22,8 @@ from alerting.adapters.sources.secrets import require_private
 from alerting.definitions.faults import Unreachable, UserError
 from alerting.settings.buckets import Parts
 
-_CONNECT_S, _SILENCE_S = 5.0, 30.0
+_CONNECT_S = 5.0
+_SILENCE_S = 30.0
 _PIECE = 1 << 20
 _EMPTY = hashlib.sha256(b"").hexdigest()
 _REASONS = {
@@ -216,15 +217,15 @@ def sign(
 ) -> dict[str, str]:
     """Return the headers that authorize a request without a query (AWS Signature Version 4).
     `sha256`: of its body."""
-    stamp, day = f"{at:%Y%m%dT%H%M%SZ}", f"{at:%Y%m%d}"
+    stamp = f"{at:%Y%m%dT%H%M%SZ}"
+    day = f"{at:%Y%m%d}"
     headers = {"host": host, "x-amz-content-sha256": sha256, "x-amz-date": stamp}
     headers |= {"x-amz-security-token": credentials.token} if credentials.token else {}
-    names, lines = (
-        ";".join(headers),
-        "".join(f"{name}:{value}\n" for name, value in headers.items()),
-    )
+    names = ";".join(headers)
+    lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
     request = hashlib.sha256(f"{method}\n{path}\n\n{lines}\n{names}\n{sha256}".encode()).hexdigest()
-    scope, key = f"{day}/{region}/s3/aws4_request", f"AWS4{credentials.secret}".encode()
+    scope = f"{day}/{region}/s3/aws4_request"
+    key = f"AWS4{credentials.secret}".encode()
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
     signature = hmac.digest(

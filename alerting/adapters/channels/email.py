@@ -38,13 +38,11 @@ class EmailChannel:
         """Store the settings. `password`: of the server's user; `context`: trusted authorities, the
         system's when left out."""
         self.name = name
-        self._to, self._server, self._egress, self._password, self._timeout = (
-            to,
-            server,
-            egress,
-            password,
-            timeout,
-        )
+        self._to = to
+        self._server = server
+        self._egress = egress
+        self._password = password
+        self._timeout = timeout
         self._context = context or ssl.create_default_context(cafile=server.ca_file)
 
     def deliver(self, message: Message) -> None:
@@ -134,7 +132,8 @@ def compose(message: Message, sender: str, to: str) -> EmailMessage:
     tap."""
     picture = _picture(message)
     mail = EmailMessage()
-    mail["From"], mail["To"] = sender, to
+    mail["From"] = sender
+    mail["To"] = to
     mail["Subject"] = " ".join(message.subject.split())
     mail["Date"] = formatdate(localtime=False)
     domain = parseaddr(sender)[1].rpartition("@")[2]

@@ -26,7 +26,10 @@ class SignedLinks:
     def __init__(
         self, key: bytes, public_url: str, last: timedelta, now: Callable[[], datetime] = _real_time
     ) -> None:
-        self._key, self._url, self._last, self._now = key, public_url, last, now
+        self._key = key
+        self._url = public_url
+        self._last = last
+        self._now = now
 
     def of(self, episode: str, recipient: str, acknowledge: bool = False) -> tuple[Link, ...]:
         """Return one link for each answer that this recipient can give to this episode, and one to

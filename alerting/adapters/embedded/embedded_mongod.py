@@ -168,7 +168,8 @@ def serves(folder: Path, port: int) -> bool:
     server rejects its user."""
     try:
         with mongod_access.as_user(folder, port) as client:
-            hello, options = client.admin.command("hello"), client.admin.command("getCmdLineOpts")
+            hello = client.admin.command("hello")
+            options = client.admin.command("getCmdLineOpts")
     except (ConnectionFailure, OperationFailure, FileNotFoundError):
         return False
     return (

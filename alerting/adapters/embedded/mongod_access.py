@@ -26,7 +26,8 @@ TRANSACTION_LIFETIME_S = 10
 """How long a process that dies inside a transaction blocks the documents that it has changed."""
 USER = "alerting"
 ROLES = ("backup", "clusterMonitor", "dbAdminAnyDatabase", "readWriteAnyDatabase", "restore")
-KEY_FILE, PASSWORD_FILE = "keyfile", "password"
+KEY_FILE = "keyfile"
+PASSWORD_FILE = "password"  # noqa: S105 - the name of a file
 MECHANISM = "SCRAM-SHA-256"
 _SYSTEM = "__system"
 _AUTHENTICATION_FAILED = 18

@@ -74,7 +74,8 @@ def exclusive_mongod(
 def _reserve(home: Path, users: TextIO, waiting: Callable[[], None], patience: float) -> None:
     """Wait until no command uses the server and its process has ended. Its keeper needs the lock on
     the users to end it."""
-    has_reported, unused_since = False, None
+    has_reported = False
+    unused_since = None
     while True:
         if try_lock(users, fcntl.LOCK_EX):
             server = embedded_mongod.server_in(data_folder(home))

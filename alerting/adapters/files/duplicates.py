@@ -66,7 +66,8 @@ class Duplicates:
         suspicious = np.flatnonzero(instants.duplicated(keep=False).to_numpy() | is_last)
         compared: dict[tuple[int, int], list[str | None]] = {}
         for i in suspicious:
-            key, row = (int(codes[i]), int(at[rows[i]])), int(rows[i])
+            key = (int(codes[i]), int(at[rows[i]]))
+            row = int(rows[i])
             now = [column[row].as_py() for column in cells]
             before = compared.get(key) or self._last_cells(*key)
             compared[key] = _compare(found, row, before, now) if before else now

@@ -33,7 +33,8 @@ from alerting.readings.instants import Millis, datetimes
 from alerting.usecases.ingestion.sources import Duration, EventsProfile, EventTypeProfile, Reject
 from alerting.usecases.ingestion.understood import FileForm
 
-DEFAULT_TYPE_COLUMN, DEFAULT_END_COLUMN = "type", "end"
+DEFAULT_TYPE_COLUMN = "type"
+DEFAULT_END_COLUMN = "end"
 ORIGIN = "import"
 
 
@@ -89,7 +90,8 @@ class EventsFile:
         self._rows = Rows(
             path, layout, [(title, option) for title, option in keys.items() if title]
         )
-        self.name, self.unit = storable(str(path)), self._rows.table.unit
+        self.name = storable(str(path))
+        self.unit = self._rows.table.unit
 
     @property
     def form(self) -> FileForm:
@@ -112,7 +114,8 @@ class EventsFile:
             {title: ColumnProfile(title, name) for title, name in self._rows.names.items()},
             end_column=self._end_column is not None,
         )
-        duplicates, patience = Duplicates(), Patience(self._rows.table.position, stop_early)
+        duplicates = Duplicates()
+        patience = Patience(self._rows.table.position, stop_early)
         for typed in self._chunks():
             self._profile_chunk(profile, duplicates, typed)
             if self._rows.revise(typed.keyed, profile.columns.values()):
@@ -157,15 +160,18 @@ class EventsFile:
                     keyed.cells[self._type_column], self._type_column, self._prefix, "event type"
                 )
                 checks += type_checks
-            ends, has_end = np.full(rows, NO_INSTANT, dtype=np.int64), np.zeros(rows, dtype=bool)
+            ends = np.full(rows, NO_INSTANT, dtype=np.int64)
+            has_end = np.zeros(rows, dtype=bool)
             if self._end_column:
                 stamps = self._rows.stamps.ends(keyed.cells[self._end_column], keyed.at)
-                ends, has_end = stamps.at, ~stamps.absent
+                ends = stamps.at
+                has_end = ~stamps.absent
                 checks += self._end_checks(self._end_column, keyed, stamps)
             yield _Typed(keyed, types, ends, has_end, checks)
 
     def _end_checks(self, title: str, keyed: Keyed, stamps: cell.Instants) -> list[Check]:
-        cells, reader = keyed.cells[title], self._rows.stamps
+        cells = keyed.cells[title]
+        reader = self._rows.stamps
         early = ~stamps.absent & ~stamps.bad & (stamps.at < keyed.at)
         return [
             Check(stamps.bad, title, lambda row: reader.why(cells[row].as_py())),
@@ -226,7 +232,8 @@ class EventsFile:
         reject: Reject,
     ) -> list[EventRow]:
         instant = np.array([durations.get(t) == "instant" for t in typed.types], dtype=bool)
-        checks, columns = [*typed.checks, self._ends_check(typed, instant)], []
+        checks = [*typed.checks, self._ends_check(typed, instant)]
+        columns = []
         for title, kind in types.items():
             values, bad = cell.values(
                 typed.keyed.cells[title],
@@ -241,10 +248,8 @@ class EventsFile:
             reject(line)
         selected = np.flatnonzero(~bad_rows(checks, len(instant)) & ~same)
         names = [self._rows.names[title] for title in types]
-        starts, ends = (
-            datetimes(typed.keyed.at[selected]),
-            datetimes(np.where(typed.has_end, typed.ends, 0)[selected]),
-        )
+        starts = datetimes(typed.keyed.at[selected])
+        ends = datetimes(np.where(typed.has_end, typed.ends, 0)[selected])
         return [
             EventRow(
                 asset=typed.keyed.assets[row],

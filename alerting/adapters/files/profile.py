@@ -27,10 +27,8 @@ def note_chunk(profile: Profile, keyed: Keyed, checks: Sequence[Check], usable: 
     profile.zoneless += keyed.instants.zoneless
     profile.cut += keyed.instants.cut
     if usable.any():
-        first, last = (
-            from_millis(int(keyed.at[usable].min())),
-            from_millis(int(keyed.at[usable].max())),
-        )
+        first = from_millis(int(keyed.at[usable].min()))
+        last = from_millis(int(keyed.at[usable].max()))
         profile.first = min(first, profile.first or first)
         profile.last = max(last, profile.last or last)
 
@@ -40,7 +38,8 @@ class Patience:
     one."""
 
     def __init__(self, position: Position, stop_early: bool) -> None:
-        self._position, self._hasty = position, stop_early
+        self._position = position
+        self._hasty = stop_early
         self._read = 0
 
     def ends(self, profile: Profile) -> bool:

@@ -16,7 +16,10 @@ from alerting.definitions.faults import UserError
 from alerting.readings.sample_quality import Codes, grade, why_no_quality
 
 Grades = npt.NDArray[np.int8]
-_UNREADABLE, _GOOD, _UNCERTAIN, _BAD = -1, 0, 1, 2
+_UNREADABLE = -1
+_GOOD = 0
+_UNCERTAIN = 1
+_BAD = 2
 _GRADES = {"good": _GOOD, "uncertain": _UNCERTAIN, "bad": _BAD, None: _UNREADABLE}
 _BAD_QUALITY_TEXT = pa.scalar("of bad quality")
 
@@ -93,7 +96,8 @@ class QualityColumns:
         grades = {title: self._grades(cells[title]) for title in telling}
         filled = {title: cell.present(cells[title]) for title in values}
         nothing = ~np.logical_or.reduce(list(filled.values()))
-        bad, uncertain = {}, {}
+        bad = {}
+        uncertain = {}
         for title in values:
             of_row = (
                 np.where(filled[title] | nothing, grades[self._row], _GOOD)
@@ -101,7 +105,8 @@ class QualityColumns:
                 else np.zeros(len(nothing), np.int8)
             )
             worst = np.maximum(of_row, grades[self._of[title]]) if title in self._of else of_row
-            bad[title], uncertain[title] = worst == _BAD, (worst == _UNCERTAIN) & filled[title]
+            bad[title] = worst == _BAD
+            uncertain[title] = (worst == _UNCERTAIN) & filled[title]
         unreadable = {title: of == _UNREADABLE for title, of in grades.items()}
         return Qualities(_any(bad), _any(uncertain), _any(unreadable))
 

@@ -42,11 +42,9 @@ class ReadingsFile:
 
     def __init__(self, path: Path, layout: Layout) -> None:
         self._rows = Rows(path, layout, units={})
-        self.name, self.unit, self.strict = (
-            storable(str(path)),
-            self._rows.table.unit,
-            layout.strict,
-        )
+        self.name = storable(str(path))
+        self.unit = self._rows.table.unit
+        self.strict = layout.strict
         self._rule = layout.duplicates
         self._parsed: list[Keyed] | None = None
 
@@ -73,10 +71,8 @@ class ReadingsFile:
         one."""
         columns = {title: ColumnProfile(title, name) for title, name in self._rows.names.items()}
         profile = Profile(columns, strict=self.strict, duplicates=self._rule)
-        duplicates, patience = (
-            Duplicates(self._rule),
-            Patience(self._rows.table.position, stop_early),
-        )
+        duplicates = Duplicates(self._rule)
+        patience = Patience(self._rows.table.position, stop_early)
         parsed: list[Keyed] = []
         size = 0
         for keyed in self._rows.chunks():
@@ -155,7 +151,8 @@ class ReadingsFile:
     def _chunks_again(self) -> Iterator[Keyed]:
         """Yield the checked chunks; those of a large file are parsed again. Raises UserError if the
         file has changed."""
-        parsed, self._parsed = self._parsed, None
+        parsed = self._parsed
+        self._parsed = None
         if parsed is None:
             yield from self._rows.chunks()
             return
@@ -171,7 +168,8 @@ class ReadingsFile:
         duplicates: Duplicates,
         reject: Reject,
     ) -> Iterator[ReadingBatch]:
-        checks, columns = list(keyed.checks), {}
+        checks = list(keyed.checks)
+        columns = {}
         for title, kind in types.items():
             numbers = self._rows.numbers
             found, bad = cell.values(

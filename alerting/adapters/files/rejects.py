@@ -30,7 +30,8 @@ class RejectsFile:
                 f"{path} is the file to import, so it cannot hold the rejects; name another file "
                 f"with --rejects"
             )
-        self.path, self.count = path, 0
+        self.path = path
+        self.count = 0
         try:
             self._file = path.open("w", newline="", encoding="utf-8")
         except OSError as error:

@@ -221,7 +221,8 @@ class Rows:
                 keyed.instants.local, None if self.asset_column is None else keyed.assets
             )
             if shown is not None:
-                self.zone, self.zone_from = shown, "shown by the hour that comes twice in the file"
+                self.zone = shown
+                self.zone_from = "shown by the hour that comes twice in the file"
                 return True
         if (
             not self.numbers.shown
@@ -302,7 +303,8 @@ class Rows:
             for title, v in chunk.columns.items()
         }
         assets, named_checks = self._assets(chunk, cells)
-        times, stamps = self._time_cells(cells), self.stamps
+        times = self._time_cells(cells)
+        stamps = self.stamps
         found = stamps.read(times, assets if self.asset_column else None)
         checks = [
             Check(

@@ -44,10 +44,12 @@ class MemoryEpisodes(Table[Episode]):
         )
 
     def write(self, episodes: Sequence[Episode], unit: Unit) -> None:  # noqa: ARG002 - the port's signature
-        rows, open_ids = dict(self.rows), set(self._open)
+        rows = dict(self.rows)
+        open_ids = set(self._open)
         for episode in sorted(episodes, key=lambda e: e.condition == "open"):
             if not (self.insert(episode) if episode.version == 1 else self.replace(episode)):
-                self.rows, self._open = rows, open_ids
+                self.rows = rows
+                self._open = open_ids
                 raise Conflict("another process has changed some of these episodes")
 
     def size(self, episode: Episode) -> int:

@@ -153,10 +153,8 @@ class MemoryBacktests:
 
     def finish(self, id: str, results: Document, episodes: Sequence[Episode], page: str) -> None:
         self._runs[id] |= plain(results)
-        self._episodes[id], self._pages[id] = (
-            sorted(episodes, key=lambda e: (e.raised_at, e.id)),
-            page,
-        )
+        self._episodes[id] = sorted(episodes, key=lambda e: (e.raised_at, e.id))
+        self._pages[id] = page
         self._files.pop(id, None)
 
     def get(self, id: str) -> Document | None:

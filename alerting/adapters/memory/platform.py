@@ -43,7 +43,8 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
     """Return a platform with empty stores, without channels. `backfilled`: its episodes are stored
     as found in past times."""
     sources = MemorySources()
-    definitions, assets = MemoryDefinitions(), MemoryAssets(sources)
+    definitions = MemoryDefinitions()
+    assets = MemoryAssets(sources)
     readings = MemoryReadings(assets)
     decisions = MemoryDecisions()
     return Platform(

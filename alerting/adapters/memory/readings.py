@@ -100,7 +100,8 @@ class MemoryReadings:
         self, asset: str, start: datetime | None, end: datetime | None
     ) -> Iterator[Document]:
         """Return documents {ts, v, q} with start < ts <= end, oldest first."""
-        instants, of_asset = self._instants.get(asset, []), self._rows.get(asset, {})
+        instants = self._instants.get(asset, [])
+        of_asset = self._rows.get(asset, {})
         first = 0 if start is None else bisect_right(instants, start)
         last = len(instants) if end is None else bisect_right(instants, end)
         return ({"ts": ts, **sample_fields(of_asset[ts])} for ts in instants[first:last])

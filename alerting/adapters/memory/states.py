@@ -55,7 +55,9 @@ class MemoryEvaluationPlans:
     def __init__(
         self, definitions: MemoryDefinitions, assets: MemoryAssets, decisions: MemoryDecisions
     ) -> None:
-        self._definitions, self._assets, self._decisions = definitions, assets, decisions
+        self._definitions = definitions
+        self._assets = assets
+        self._decisions = decisions
         self._plan: tuple[str, EvaluationPlan] | None = None
 
     def source_hash(self) -> str:
@@ -92,7 +94,8 @@ class MemoryCheckpoints:
         for key, start in refuted.items():
             self._states[key] = self._split(key, start)[0]
         for checkpoint in checkpoints:
-            key, new = (checkpoint.definition, checkpoint.asset), checkpoint.state
+            key = (checkpoint.definition, checkpoint.asset)
+            new = checkpoint.state
             others = (
                 state for state in self._states.get(key, ()) if state.watermark != new.watermark
             )

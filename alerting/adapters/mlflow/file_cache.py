@@ -28,7 +28,8 @@ class FolderFileCache:
     least recently used go."""
 
     def __init__(self, folder: Path, most_bytes: int = MOST_BYTES) -> None:
-        self._folder, self._most_bytes = folder, most_bytes
+        self._folder = folder
+        self._most_bytes = most_bytes
 
     def load(
         self, definition: str, version: int, hashes: Mapping[str, str]
@@ -108,7 +109,8 @@ def _read_entry(entry: Path, most_bytes: int) -> dict[str, bytes]:
     if not stat.S_ISREG(found.st_mode) or found.st_size > most_bytes + _MOST_HEAD:
         raise OSError(f"{entry} is not of the cache")
     head, _, content = entry.read_bytes().partition(b"\n")
-    files, start = {}, 0
+    files = {}
+    start = 0
     for name, size in json.loads(head).items():
         files[name] = content[start : start + size]
         start += size

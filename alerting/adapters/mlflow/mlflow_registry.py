@@ -100,7 +100,8 @@ class MlflowModels:
     def searches(self, run_id: str) -> list[RunState]:
         with self._connection.client() as client:
             experiment = client.get_run(run_id).info.experiment_id
-            below, order = f"tags.`{PARENT_RUN}` = '{run_id}'", ["attributes.start_time ASC"]
+            below = f"tags.`{PARENT_RUN}` = '{run_id}'"
+            order = ["attributes.start_time ASC"]
             found = search_all(
                 lambda token: client.search_runs(
                     [experiment], below, order_by=order, page_token=token

@@ -16,7 +16,8 @@ from alerting.kinds.protocol.scoring import ScoringKind
 from alerting.kinds.registry import trained_kind_named
 from alerting.learning.models.trained import ModelRefused, TrainedModel
 
-FLAVOR, DESCRIPTION = "alerting", "MLmodel"
+FLAVOR = "alerting"
+DESCRIPTION = "MLmodel"
 _OLDEST = "classifier"  # the kind of models that were registered before their kind was named
 
 
@@ -24,7 +25,8 @@ class ServedModel:
     """A model as MLflow serves it. `model`: the whole model, as its kind reads it."""
 
     def __init__(self, kind: ScoringKind, model: TrainedModel) -> None:
-        self._kind, self.model = kind, model
+        self._kind = kind
+        self.model = model
 
     def predict(self, data: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
         """Return the score of each row of features; an unknown feature is empty. Raises UserError

@@ -22,7 +22,8 @@ from alerting.definitions.faults import UserError
 _RAW: CodecOptions[RawBSONDocument] = CodecOptions(document_class=RawBSONDocument)
 _LONGEST_DUMP_S = 24 * 3600
 _SNAPSHOT_LOST = (239, 246)  # SnapshotTooOld, SnapshotUnavailable
-_AT_ONCE, _AT_ONCE_BYTES = 1_000, 8 << 20
+_AT_ONCE = 1_000
+_AT_ONCE_BYTES = 8 << 20
 _LARGEST_DOCUMENT = 17 << 20
 _LENGTH = 4
 
@@ -106,13 +107,16 @@ def load_collection(database: MongoDatabase, name: str, file: BinaryStream, repo
     Raises UserError if the file does not hold documents.
     """
     target = database.get_collection(name, codec_options=_RAW)
-    count, batch, size = 0, list[RawBSONDocument](), 0
+    count = 0
+    batch = list[RawBSONDocument]()
+    size = 0
     for document in _documents(name, file):
         batch.append(document)
         size += len(document.raw)
         if len(batch) == _AT_ONCE or size >= _AT_ONCE_BYTES:
             count += _insert(target, batch)
-            batch, size = [], 0
+            batch = []
+            size = 0
             report(name, count)
     return count + (_insert(target, batch) if batch else 0)
 

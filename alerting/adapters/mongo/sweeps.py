@@ -40,8 +40,10 @@ class MongoSweeps:
         So a long history that was imported a short time ago costs one slice a day, and what lies
         behind it waits for it.
         """
-        readings, limit = self._database[READINGS], to_bson(before)
-        count, within = 0, dict[str, Any]()
+        readings = self._database[READINGS]
+        limit = to_bson(before)
+        count = 0
+        within = dict[str, Any]()
         while (last := _end_of_slice(readings, asset, {**within, "$lt": limit})) is not None:
             old: Document = {
                 "asset": asset,
@@ -53,7 +55,8 @@ class MongoSweeps:
             )
             if not found:
                 break
-            count, within = count + found, {"$gt": last}
+            count = count + found
+            within = {"$gt": last}
         return self._swept("readings", READINGS, count)
 
     def scores(self, definition: str, before: datetime, *, dry: bool) -> Swept:

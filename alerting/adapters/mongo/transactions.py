@@ -22,7 +22,8 @@ from alerting.ports.unit_of_work import Conflict, Unit
 LONGEST_WRITE_MS = 3000
 """Time limit of a single write that an open transaction of another process may block."""
 _COMMIT_S = 20.0
-_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
+_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 2.0
 _LIFETIME = "transactionLifetimeLimitSeconds"
 
 

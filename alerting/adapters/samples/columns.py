@@ -66,8 +66,11 @@ def merge_columns(earlier: ReadingColumns, later: ReadingColumns) -> ReadingColu
     replaces that of the earlier one."""
     ts = np.union1d(earlier.ts, later.ts)
     faults = {**earlier.faults, **later.faults}
-    before, after = np.searchsorted(ts, earlier.ts), np.searchsorted(ts, later.ts)
-    values, bad, uncertain = {}, dict(earlier.doubts.bad), dict(earlier.doubts.uncertain)
+    before = np.searchsorted(ts, earlier.ts)
+    after = np.searchsorted(ts, later.ts)
+    values = {}
+    bad = dict(earlier.doubts.bad)
+    uncertain = dict(earlier.doubts.uncertain)
     for name in earlier.values.keys() - faults.keys():
         column = np.full(
             len(ts),
@@ -102,7 +105,8 @@ def join_columns(
 
     `most_rows`: a number that all pieces together do not exceed.
     """
-    ts, rows = np.empty(most_rows, np.int64), 0
+    ts = np.empty(most_rows, np.int64)
+    rows = 0
     columns = {name: np.empty(most_rows, _empty(type_).dtype) for name, type_ in types.items()}
     faults: dict[str, str] = {}
     bad: dict[str, list[Column]] = {}
@@ -285,7 +289,8 @@ def _require(
     if all(right):
         return
     document = chunk[right.index(False)]
-    at, value = document["ts"].replace(tzinfo=UTC).isoformat(), document["v"][name]
+    at = document["ts"].replace(tzinfo=UTC).isoformat()
+    value = document["v"][name]
     raise UserError(
         f"the reading of {asset!r} at {at} has {value!r} as {name}, which is not {wanted}: correct "
         f"the reading in collection "

@@ -46,7 +46,8 @@ def read_address(
         )
         port = url.port or ports.get(url.scheme, 0)
     except ValueError:  # its text can hold a part of the password
-        is_one, port = False, 0
+        is_one = False
+        port = 0
     if not is_one:
         hint = (
             f"write for example {encrypted}://user@broker, in a password %2F for /, %23 for # and "

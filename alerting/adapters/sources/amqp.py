@@ -57,7 +57,8 @@ class AmqpClient:
             raise UserError(f"the broker refuses: {_reason(error)}") from error
 
     def _consume(self, source: AmqpSource, earlier: Sequence[str]) -> None:
-        channel, queue = self._channel, source.queue
+        channel = self._channel
+        queue = source.queue
         channel.basic_qos(prefetch_count=MOST_UNACKNOWLEDGED)
         if queue is not None:
             channel.queue_declare(queue, passive=True)
@@ -86,13 +87,16 @@ class AmqpClient:
             self._connection.process_data_events(0)
         if self._cancelled:
             raise UserError("the broker has deleted the queue, or given it to another reader")
-        found, self._received, self._bytes = self._received, [], 0
+        found = self._received
+        self._received = []
+        self._bytes = 0
         return found
 
     def acknowledge(self, tokens: Sequence[Any]) -> None:
         """Acknowledge all messages before the first that is not stored at once, and later ones
         each."""
-        done, last = set(tokens), 0
+        done = set(tokens)
+        last = 0
         for tag in self._unacknowledged:
             if tag not in done:
                 break

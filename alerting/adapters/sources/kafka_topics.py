@@ -45,7 +45,8 @@ def newest(source: KafkaSource, consumer: Any, seconds: float) -> tuple[list[Rec
             for number in consumer.partitions_for_topic(topic) or ()
         ]
         consumer.assign(partitions)
-        first, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
+        first = consumer.beginning_offsets(partitions)
+        ends = consumer.end_offsets(partitions)
         for partition in partitions:
             consumer.seek(partition, max(first[partition], ends[partition] - _TRIED))
         found: list[Received] = []
@@ -133,7 +134,9 @@ class KafkaClient(ConsumerRebalanceListener):  # type: ignore[misc]  # of a libr
     def _next(self, partition: Any) -> int | None:
         """Return the offset after the messages that are all acknowledged; None if the first one is
         not."""
-        sent, done, offset = self._sent.get(partition, deque()), self._done[partition], None
+        sent = self._sent.get(partition, deque())
+        done = self._done[partition]
+        offset = None
         while sent and sent[0] in done:
             offset = sent.popleft()
             done.discard(offset)

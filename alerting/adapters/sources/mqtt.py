@@ -32,7 +32,8 @@ from alerting.definitions.sources.streamed import MqttSource, StreamedSource
 from alerting.usecases.sources.replay import Outgoing
 from alerting.usecases.sources.stream import subscription
 
-_TRIED, _SENT_S = 10, 30.0
+_TRIED = 10
+_SENT_S = 30.0
 _SESSION_S = 7 * 24 * 3600
 _KEEPALIVE_S = 30
 _NOT_SENT = 2  # of MQTT 5: retained messages are not sent when a topic is subscribed
@@ -82,7 +83,10 @@ class _Buffered:
     """
 
     def __init__(self, plain: Any) -> None:
-        self._socket, self._in, self._at, self._out = plain, b"", 0, bytearray()
+        self._socket = plain
+        self._in = b""
+        self._at = 0
+        self._out = bytearray()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
@@ -93,7 +97,8 @@ class _Buffered:
 
     def recv(self, size: int) -> bytes:
         if not self.pending():
-            self._in, self._at = self._socket.recv(_AT_ONCE), 0
+            self._in = self._socket.recv(_AT_ONCE)
+            self._at = 0
         piece = self._in[self._at : self._at + size]
         self._at += len(piece)
         return piece
@@ -137,7 +142,8 @@ class MqttClient:
         self, source: MqttSource, address: str, earlier: Sequence[str], losses: Losses
     ) -> None:
         """Connect and subscribe. Raises UserError with what the broker refuses."""
-        self._losses, self._topic = losses, subscription(source)
+        self._losses = losses
+        self._topic = subscription(source)
         self._received: list[tuple[Received, int]] = []
         self._answers: list[str | None] = []
         self._lost: str | None = None
@@ -145,12 +151,15 @@ class MqttClient:
             _BufferedClient, source, address, f"alerting-{source.name}", manual_ack=True
         )
         self._client = client
-        client.on_connect, client.on_disconnect = self._connected, self._disconnected
-        client.on_message, client.on_subscribe = self._take, self._subscribed
+        client.on_connect = self._connected
+        client.on_disconnect = self._disconnected
+        client.on_message = self._take
+        client.on_subscribe = self._subscribed
         client.on_socket_register_write = _ignore  # else each packet is written alone
         client.connect_timeout = CONNECT_S
         session = Properties(PacketTypes.CONNECT)
-        session.SessionExpiryInterval, session.ReceiveMaximum = _SESSION_S, MOST_UNACKNOWLEDGED
+        session.SessionExpiryInterval = _SESSION_S
+        session.ReceiveMaximum = MOST_UNACKNOWLEDGED
         session.MaximumPacketSize = LARGEST_MESSAGE
         client.connect(host, port, keepalive=_KEEPALIVE_S, clean_start=False, properties=session)
         try:
@@ -167,7 +176,8 @@ class MqttClient:
         """Return messages. Those of quality of service 1 are bounded by the broker; others are
         dropped when too many wait."""
         self._work(WAIT_S)
-        taken, self._received = self._received, []
+        taken = self._received
+        self._received = []
         found = [received for received, qos in taken if qos or most > 0]
         if len(found) < len(taken):
             self._losses.add(
@@ -275,7 +285,8 @@ def look(source: MqttSource, address: str, seconds: float) -> tuple[list[Receive
         refused = [str(reason) for reason in reasons if reason.is_failure]
         answers.put(f"the broker does not grant topic {topic!r}: {refused[0]}" if refused else None)
 
-    client.on_connect, client.on_subscribe = subscribe, note_answer
+    client.on_connect = subscribe
+    client.on_subscribe = note_answer
     client.on_message = lambda _, __, message: received.put(
         Received(message.topic, message.payload, None)
     )
@@ -305,7 +316,9 @@ class MqttSender:
     def __init__(self, source: MqttSource, address: str) -> None:
         """Connect. Raises UserError if the address is none, or the broker refuses or does not
         answer."""
-        self._name, self._answered, self._fault = source.name, Event(), "it does not answer"
+        self._name = source.name
+        self._answered = Event()
+        self._fault = "it does not answer"
         self._client, host, port = new_client(source, address, f"alerting-replay-{os.getpid()}")
         self._client.on_connect = self._connected
         self._client.connect_async(host, port, keepalive=30)

@@ -24,7 +24,8 @@ from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.streamed import NatsSource
 from alerting.usecases.sources.stream import subscription
 
-_TRIED, _NEWEST = 10, 100
+_TRIED = 10
+_NEWEST = 100
 _PORTS = {"nats": 4222, "tls": 4222}
 _AGAIN_S = 30.0
 """Time after which the server sends a message again that was not acknowledged."""
@@ -64,7 +65,8 @@ class NatsClient:
 
         Without `is_reader` there is no consumer, and only `stored` can be called.
         """
-        self._source, self._topic = source, subscription(source)
+        self._source = source
+        self._topic = subscription(source)
         self._faults: list[str] = []
         self._unacknowledged: dict[int, Any] = {}
         self._client: Any = None
@@ -113,10 +115,8 @@ class NatsClient:
             ) from None
 
     async def _bind(self) -> None:
-        jetstream, stream = (
-            self._client.jetstream(timeout=CONNECT_S),
-            (await self._stream()).config.name,
-        )
+        jetstream = self._client.jetstream(timeout=CONNECT_S)
+        stream = (await self._stream()).config.name
         durable = _durable(self._source.name)
         try:
             found = await jetstream.consumer_info(stream, durable)
@@ -135,11 +135,9 @@ class NatsClient:
         return self._loop.run_until_complete(self._stored(most))
 
     async def _stored(self, most: int) -> list[Received]:
-        jetstream, stream, found = (
-            self._client.jetstream(timeout=CONNECT_S),
-            await self._stream(),
-            list[Received](),
-        )
+        jetstream = self._client.jetstream(timeout=CONNECT_S)
+        stream = await self._stream()
+        found = list[Received]()
         for start in (stream.state.last_seq - _NEWEST, stream.state.first_seq):
             at = max(start, stream.state.first_seq, 1)
             with suppress(NotFoundError):

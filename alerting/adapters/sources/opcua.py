@@ -102,7 +102,9 @@ class OpcUaClient:
 
         Without `is_reader` nothing is subscribed, and only `present` can be called.
         """
-        self._source, self._now, self._losses = source, now, losses
+        self._source = source
+        self._now = now
+        self._losses = losses
         self._values: list[Received] = []
         self._past: deque[Received] = deque()
         self._history: deque[tuple[str, datetime, datetime]] = deque()
@@ -122,7 +124,9 @@ class OpcUaClient:
         return self._loop.run_until_complete(asyncio.wait_for(work, 6 * CONNECT_S))
 
     async def _connect(self) -> None:
-        client, source, tls = self._client, self._source, self._source.tls
+        client = self._client
+        source = self._source
+        tls = self._source.tls
         client.connection_lost_callback = self._lose
         if tls is not None:
             await client.set_security(
@@ -135,7 +139,8 @@ class OpcUaClient:
         await client.connect()
 
     async def _subscribe(self) -> None:
-        client, source = self._client, self._source
+        client = self._client
+        source = self._source
         every = source.interval.total_seconds() * 1000
         subscribed = await client.create_subscription(every, handler=self)
         nodes = [client.get_node(id) for id in self._names]
@@ -155,7 +160,8 @@ class OpcUaClient:
     def present(self, most: int) -> tuple[list[Received], list[str]]:
         """Return the present values of the first nodes, and a sentence for each that the server
         refuses."""
-        found, notes = list[Received](), list[str]()
+        found = list[Received]()
+        notes = list[str]()
         for id, name in [*self._names.items()][:most]:
             try:
                 found.append(
@@ -187,7 +193,8 @@ class OpcUaClient:
             self._run(asyncio.sleep(0 if self._past and most else WAIT_S))
         if most and not (self._values or self._past) and self._history and self._lost is None:
             self._run(self._read_history(*self._history.popleft()))
-        found, self._values = self._values, []
+        found = self._values
+        self._values = []
         return [
             *found,
             *(self._past.popleft() for _ in range(min(most - len(found), len(self._past)))),
@@ -221,7 +228,8 @@ class OpcUaClient:
     def _received(self, node: str, found: Any) -> Received:
         """Return a value as a row. A value of bad quality is none, and one that is missing, endless
         or no number (NaN) is bad."""
-        source, spec = self._source, self._source.nodes[node]
+        source = self._source
+        spec = self._source.nodes[node]
         code = found.StatusCode.value if found.StatusCode is not None else 0
         value = found.Value.Value if found.Value is not None else None
         is_value = value is not None and not (isinstance(value, float) and not isfinite(value))

@@ -68,15 +68,11 @@ class RedisClient:
     def __init__(self, source: RedisSource, server: Address, earlier: Sequence[str]) -> None:
         """Connect, and make the group of each stream where it is missing: it begins with all that
         the stream holds."""
-        self._source, self._group, self._name = (
-            source,
-            f"alerting-{source.name}",
-            socket.gethostname(),
-        )
-        self._topic, self._matches = (
-            subscription(source),
-            source.form.pattern(source.topic).fullmatch,
-        )
+        self._source = source
+        self._group = f"alerting-{source.name}"
+        self._name = socket.gethostname()
+        self._topic = subscription(source)
+        self._matches = source.form.pattern(source.topic).fullmatch
         self._redis = _connect(source, server)
         self._ids: dict[bytes, str] = {}
         self._claims: dict[bytes, Any] = {}
@@ -144,7 +140,8 @@ class RedisClient:
                 self._ids[key] = "0"
 
     def _keys(self, topic: str) -> Iterator[bytes]:
-        one, separator = self._source.form.one, self._source.form.separator
+        one = self._source.form.one
+        separator = self._source.form.separator
         if one not in topic.split(separator):
             yield topic.encode()
             return

@@ -18,7 +18,8 @@ SENDERS: Mapping[str, tuple[str, str]] = {
 }
 """Module and class of the port `Sender` by kind: made of a source and the address of its server."""
 HTTP = "http"
-_ANSWER_S, _PAUSE_S = 30.0, 1.0
+_ANSWER_S = 30.0
+_PAUSE_S = 1.0
 _BUSY = 429
 
 
@@ -48,7 +49,8 @@ class HttpSender:
 
     def __init__(self, name: str, url: str, token: str, transport: Any = None) -> None:
         headers = {"authorization": f"Bearer {token}", "content-type": "application/x-ndjson"}
-        self._name, self._url = name, url
+        self._name = name
+        self._url = url
         self._client = httpx.Client(
             base_url=url, headers=headers, timeout=_ANSWER_S, trust_env=False, transport=transport
         )

@@ -129,7 +129,8 @@ def _fetch(
         statement = _statement(source, last, _columns(connection, source) if is_postgres else ())
         found = connection.execute(statement, execution_options={"stream_results": True}).mappings()
         rows: list[dict[str, Any]] = []
-        size, at_once = 0, 1
+        size = 0
+        at_once = 1
         while new := found.fetchmany(min(at_once, source.chunk - len(rows))):
             added = sum(_size(row) for row in new)
             at_once = min(2 * at_once, _AT_ONCE) if is_postgres and added < _LARGE else 1

@@ -67,7 +67,8 @@ def read_transaction(connection: sa.Connection, seconds: float) -> Iterator[None
     Raises TimeoutError if it takes longer than `seconds` and its server has not ended it: by then
     the connection is closed.
     """
-    raw, is_late = connection.connection.dbapi_connection, Event()
+    raw = connection.connection.dbapi_connection
+    is_late = Event()
 
     def break_off() -> None:
         is_late.set()
@@ -106,7 +107,8 @@ def leave(connection: sa.Connection) -> None:
 def _limits(connection: sa.Connection, raw: Any, seconds: float) -> tuple[str, ...]:
     """Return the statements after which the server ends what takes longer; a driver with a limit of
     its own has it set."""
-    millis, dialect = max(int(seconds * 1000), 1), connection.dialect
+    millis = max(int(seconds * 1000), 1)
+    dialect = connection.dialect
     if dialect.name == "postgresql":
         return (f"SET LOCAL statement_timeout = {millis}",)
     if getattr(dialect, "is_mariadb", False):

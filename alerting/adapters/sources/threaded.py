@@ -27,7 +27,8 @@ LARGEST_MESSAGE = 1 << 20
 BATCH = 500
 WAIT_S = 0.1
 _BEGINNING = 64 << 10
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0
+_FIRST_WAIT_S = 0.5
+_LONGEST_WAIT_S = 30.0
 _GOOD_S = 60.0
 _CLOSE_S = 10.0
 _MOST_REASONS = 100
@@ -73,8 +74,10 @@ class Losses:
     several threads at once."""
 
     def __init__(self, name: str) -> None:
-        self._name, self._lock = name, threading.Lock()
-        self._counts, self._logged = Counter[str](), set[str]()
+        self._name = name
+        self._lock = threading.Lock()
+        self._counts = Counter[str]()
+        self._logged = set[str]()
 
     def add(self, reason: str, count: int = 0) -> None:
         """Note values that are lost; `count`: 0 where they cannot be counted."""
@@ -89,7 +92,8 @@ class Losses:
     def take(self) -> list[SourceLoss]:
         """Return what was added since the last call."""
         with self._lock:
-            taken, self._counts = self._counts, Counter()
+            taken = self._counts
+            self._counts = Counter()
         return [SourceLoss(reason, count) for reason, count in taken.items()]
 
 
@@ -105,7 +109,8 @@ class _Connection:
         self.done: SimpleQueue[tuple[Any, int]] = SimpleQueue()
         self.unacknowledged = 0
         self.bytes = 0
-        self._most, self._largest = most, 0
+        self._most = most
+        self._largest = 0
 
     def take_over(self, earlier: "_Connection") -> int:
         """Take messages that do not come again; there is nothing to acknowledge any more. Return
@@ -117,7 +122,9 @@ class _Connection:
         return len(earlier.messages)
 
     def add(self, received: Received, now: datetime) -> None:
-        payload, size, fault = received.payload, len(received.payload), None
+        payload = received.payload
+        size = len(received.payload)
+        fault = None
         self._largest = max(self._largest, size)
         if size > LARGEST_MESSAGE:
             payload = payload[:_BEGINNING]
@@ -128,7 +135,8 @@ class _Connection:
         self._put(received.topic, payload, received.at or now, received.token, fault)
 
     def _put(self, topic: str, payload: bytes, at: datetime, token: Any, fault: str | None) -> None:
-        self.unacknowledged, self.bytes = self.unacknowledged + 1, self.bytes + len(payload)
+        self.unacknowledged = self.unacknowledged + 1
+        self.bytes = self.bytes + len(payload)
         left = [(token, len(payload))]
 
         def acknowledge() -> None:  # one that is stored again after an outage is acknowledged once
@@ -161,7 +169,8 @@ class _Connection:
         return [token for token in tokens if token is not None]
 
     def _forget(self, size: int) -> None:
-        self.unacknowledged, self.bytes = self.unacknowledged - 1, self.bytes - size
+        self.unacknowledged = self.unacknowledged - 1
+        self.bytes = self.bytes - size
 
     @property
     def headroom(self) -> int:
@@ -196,11 +205,15 @@ class ThreadedStream:
         while none can be stored; of more the oldest are dropped. `history`: how far back a new
         connection reads, so after such a drop there is a new one.
         """
-        self._name, self._connect, self._now = name, connect, now
-        self._is_sent_once, self._history = is_sent_once, history
+        self._name = name
+        self._connect = connect
+        self._now = now
+        self._is_sent_once = is_sent_once
+        self._history = history
         self._losses = losses or Losses(name)
         self._fault: str | None = "the broker has not answered yet"
-        self._connection, self._stamps = _Connection(), _Stamps()
+        self._connection = _Connection()
+        self._stamps = _Stamps()
         self._broken_at: datetime | None = None
         self._dropped: list[tuple[datetime, int]] = []
         self._closed = threading.Event()
@@ -255,7 +268,8 @@ class ThreadedStream:
         connection = _Connection(MOST_WAITING if self._is_sent_once else MOST_UNACKNOWLEDGED)
         if not client.sends_again and (dropped := connection.take_over(self._connection)):
             self._losses.add("too many messages of earlier connections waited", dropped)
-        self._connection, self._fault = connection, None
+        self._connection = connection
+        self._fault = None
         self._note_gap()
         waiting: list[Received] = []
         try:
@@ -342,7 +356,8 @@ class ThreadedStream:
         for since, count in self._dropped:
             if now - since > self._history:
                 self._losses.add(_TOO_MANY, count)
-        self._broken_at, self._dropped = None, []
+        self._broken_at = None
+        self._dropped = []
 
 
 def gap(what: str, start: datetime, end: datetime) -> str:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
     from alerting.ports import ReadingRow
 
-SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.25, 1.0
+SHORTEST_PAUSE_S = 0.25
+LONGEST_PAUSE_S = 1.0
 """Pause between two evaluations: a tenth of the smallest latency within these bounds, and at least
 as long as the last one took. So evaluations take half a core at most."""
 PAUSE_AFTER_FAULT_S = 2.0
@@ -31,9 +32,13 @@ class Evaluator:
     """Evaluates the targets of stored rows. `add` is called by the thread that stores them."""
 
     def __init__(self, opened: "Platform") -> None:
-        self._platform, self._evaluation = opened, PromptEvaluation(opened)
-        self._arrived, self._lock = ArrivedRows(), Lock()
-        self._stopped, self._evaluated, self._events = Event(), Event(), Event()
+        self._platform = opened
+        self._evaluation = PromptEvaluation(opened)
+        self._arrived = ArrivedRows()
+        self._lock = Lock()
+        self._stopped = Event()
+        self._evaluated = Event()
+        self._events = Event()
         self._faults: dict[str, str] = {}
         self.stored_until: datetime | None = None
         """Instant before which all received messages are stored: evaluating later ones would make
@@ -75,7 +80,8 @@ class Evaluator:
         began = time.monotonic()
         if self._evaluation.waits or self._arrived.stamps:
             with self._lock:
-                arrived, self._arrived = self._arrived, ArrivedRows()
+                arrived = self._arrived
+                self._arrived = ArrivedRows()
             try:
                 counts = self._evaluation.evaluate(
                     arrived, self.stored_until or self._platform.clock.now()
@@ -99,7 +105,8 @@ class Evaluator:
         """
         self._evaluated.wait()
         self._evaluated.clear()
-        has_events, now = self._events.is_set(), self._platform.clock.now()
+        has_events = self._events.is_set()
+        now = self._platform.clock.now()
         self._events.clear()
         (deliver_due if has_events else deliver_now)(self._platform, now)
 

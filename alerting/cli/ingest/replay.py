@@ -88,7 +88,8 @@ def replay(
         raise typer.BadParameter(
             "needs --shift-to-now: the same rows a second time change nothing", param_hint="--loop"
         )
-    begin, until = instant(start, "--from"), instant(end, "--until")
+    begin = instant(start, "--from")
+    until = instant(end, "--until")
     with ExitStack() as stack:
         p = stack.enter_context(platform())
         source = find_source(p.sources, to)
@@ -137,11 +138,13 @@ class _Sent:
 
     def __init__(self, report: "ProgressPort", recorded: _Recording) -> None:
         self.rows = self.messages = 0
-        self._report, self._recorded = report, recorded
+        self._report = report
+        self._recorded = recorded
 
     def add(self, rows: int, messages: int, recorded_at: datetime) -> None:
         """Count rows up to an instant of the recording."""
-        self.rows, self.messages = self.rows + rows, self.messages + messages
+        self.rows = self.rows + rows
+        self.messages = self.messages + messages
         whole = self._recorded.end - self._recorded.start
         done = recorded_at - self._recorded.start
         self._report(
@@ -165,7 +168,8 @@ def _recording(
     if Path(text).is_file():
         readings, assets = _of_file(p, stack, Path(text), layout, report)
     else:
-        readings, assets = p.readings, [a for a in p.assets.all() if fnmatchcase(a.name, text)]
+        readings = p.readings
+        assets = [a for a in p.assets.all() if fnmatchcase(a.name, text)]
         if not assets:
             hint = (
                 nearest(text, [a.name for a in p.assets.all()], "assets") or "there is no asset yet"
@@ -174,8 +178,10 @@ def _recording(
     spans = [span for a in assets if (span := readings.span(a.name)) is not None]
     if not spans:
         raise UserError(f"{text}: there are no readings")
-    first, last = min(span[0] for span in spans), max(span[1] for span in spans)
-    begin, until = max(start or first, first) - timedelta(milliseconds=1), min(end or last, last)
+    first = min(span[0] for span in spans)
+    last = max(span[1] for span in spans)
+    begin = max(start or first, first) - timedelta(milliseconds=1)
+    until = min(end or last, last)
     if begin >= until:
         raise UserError(
             f"{text}: its readings are from {first.isoformat()} to {last.isoformat()}, none of "

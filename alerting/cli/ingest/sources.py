@@ -36,7 +36,9 @@ Files = Annotated[
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a source.")]
 _MOST_DEAD = 1000
-_SUBSCRIBED_WITHIN_S, _SERVICE_WITHIN_S, _POLL_S = 20.0, 5.0, 0.2
+_SUBSCRIBED_WITHIN_S = 20.0
+_SERVICE_WITHIN_S = 5.0
+_POLL_S = 0.2
 _LONGEST_PAYLOAD = 64 * 1024  # bytes
 _COLUMNS = ("kind", "state", "rows", "refused", "rate", "lag", "last")
 _EXAMPLE = "`name: …`, `kind: …`"
@@ -87,7 +89,8 @@ def apply_sources(files: Files, dry_run: DryRun = False, as_json: Json = False) 
 
 def _wait_for_brokers(sources: "Sources", names: Sequence[str], since: datetime) -> None:
     """Say of each source when the stream service has subscribed, or why it has not."""
-    began, waiting = time.monotonic(), list(names)
+    began = time.monotonic()
+    waiting = list(names)
     while waiting and (waited := time.monotonic() - began) < _SUBSCRIBED_WITHIN_S:
         if waited >= _SERVICE_WITHIN_S and not sources.has_processes():
             console.print(
@@ -163,7 +166,8 @@ def show_source(name: Name, as_json: Json = False) -> None:
     from alerting.usecases.sources.documents import find_source
 
     with platform() as p:
-        source, revisions = find_source(p.sources, name), p.sources.revisions(name)
+        source = find_source(p.sources, name)
+        revisions = p.sources.revisions(name)
         refused = p.sources.progress(name).last_refused
     document = source_document(source)
     if as_json:

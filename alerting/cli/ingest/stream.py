@@ -99,7 +99,8 @@ def await_source(settings: "Settings", alive: Path | None, stopped: Event, prese
     with pymongo.MongoClient[dict[str, object]](
         settings.mongodb_uri, serverSelectionTimeoutMS=5000
     ) as client:
-        database, fault = client[settings.database], None
+        database = client[settings.database]
+        fault = None
         while not stopped.is_set():
             try:
                 noted = {"$set": {"waiting": True}, "$currentDate": {"at": True}}

@@ -79,7 +79,8 @@ class Subscription:
         """Return waiting messages when it is time, else the next ones: none while too many wait.
         Raises UserError."""
         if self.waiting and time.monotonic() >= self.retry_at:
-            batch, self.waiting = self.waiting[: threaded.BATCH], self.waiting[threaded.BATCH :]
+            batch = self.waiting[: threaded.BATCH]
+            self.waiting = self.waiting[threaded.BATCH :]
             return batch
         return () if len(self.waiting) >= threaded.MOST_UNACKNOWLEDGED else self.stream.batch()
 
@@ -98,7 +99,8 @@ class StreamService:
         self, opened: Platform, environ: Mapping[str, str], stored: Stored = ignore
     ) -> None:
         """Take the platform; `stored` takes the readings of each batch after they are stored."""
-        self._platform, self._stored = opened, stored
+        self._platform = opened
+        self._stored = stored
         self._address = allowed_secrets(environ, read_secret_rules(Variables(environ)))
         self._streams: dict[str, Subscription] = {}
         self._faults: dict[str, str] = {}
@@ -162,7 +164,8 @@ class StreamService:
         with suppress(Exception):  # of a database that is away: the others wait
             self._platform.sources.forget_process(self._process)
         self._close_brokers()
-        self._is_leaving, until = True, time.monotonic() + LEAVE_S
+        self._is_leaving = True
+        until = time.monotonic() + LEAVE_S
         while self._has_others and self._streams and time.monotonic() < until:
             self.turn()
         self.close()
@@ -265,7 +268,8 @@ class StreamService:
             if process == self._process or not _was_killed_here(process)
         ]
         self._has_others = len(processes) > 1
-        before, self._share = self._share, share_of(self._process, processes, active.values())
+        before = self._share
+        self._share = share_of(self._process, processes, active.values())
         sources = {name: active[name] for name in self._share}
         for name, found in list(self._streams.items()):
             if active.get(name) != found.source or self._is_handed_over(found):
@@ -309,7 +313,8 @@ class StreamService:
 
         Raises what is an outage of the database: then it stays, and is closed at the next look.
         """
-        found, now = self._streams[name], self._platform.clock.now()
+        found = self._streams[name]
+        now = self._platform.clock.now()
         found.stream.close()
         while found.source.is_sent_once and (batch := self._rest(found)):
             try:
@@ -370,13 +375,16 @@ class StreamService:
     def _note_read(self, found: Subscription, now: datetime) -> None:
         """Note that a source was read, and once what was missed before this process read it, unless
         history fills it."""
-        name, opened, found.opened_at = found.source.name, found.opened_at, None
+        name = found.source.name
+        opened = found.opened_at
+        found.opened_at = None
         before = self._platform.sources.progress(name).read_until if opened else None
         if before is not None and opened is not None:
             revised = max(
                 (revision.at for revision in self._platform.sources.revisions(name)), default=before
             )
-            start, history = max(before, revised), getattr(found.source, "history", timedelta(0))
+            start = max(before, revised)
+            history = getattr(found.source, "history", timedelta(0))
             if opened - start > history:
                 found.losses.append(
                     SourceLoss(threaded.gap("no process read the source", start, opened))

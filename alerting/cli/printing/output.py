@@ -74,7 +74,8 @@ def printing(as_json: bool) -> Iterator[None]:
     """Set up the output of one command. With `as_json` only `print_json` reaches standard output:
     all other output of this process, that of C libraries included, goes to standard error."""
     global _running  # noqa: PLW0603 - one command runs in a process at a time
-    before, _running = _running, _Command()
+    before = _running
+    _running = _Command()
     try:
         if as_json:
             with _descriptor() as own, redirect_stdout(sys.stderr):

@@ -121,7 +121,9 @@ def record_feedback(
     platform: Platform, id: str, body: views.FeedbackBody, person: Person
 ) -> Episode:
     """Record the feedback of a person on an episode; returns the episode with its outcome."""
-    now, action, comment = platform.clock.now(), body.action or None, body.comment or None
+    now = platform.clock.now()
+    action = body.action or None
+    comment = body.comment or None
     taken = body.recommendation_taken
     return give_feedback(
         platform,
@@ -154,7 +156,8 @@ def list_definitions(platform: Served, _: Viewer) -> list[views.DefinitionSummar
 @router.get("/definitions/{name}", tags=["definitions"])
 def show_definition(name: Id, platform: Served, _: Viewer) -> views.DefinitionDetail:
     """Show a definition: the current document, its faults, its revisions."""
-    document, revisions = _document(platform, name), platform.definitions.revisions(name)
+    document = _document(platform, name)
+    revisions = platform.definitions.revisions(name)
     states = describe_trainings(
         platform.definitions, platform.decisions, platform.trainings, revisions[-1:], platform.zone
     )

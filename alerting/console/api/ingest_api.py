@@ -37,7 +37,8 @@ Key = Annotated[
     ),
 ]
 _GZIP = 31  # zlib: window of gzip, with its header
-_JSON, _LINES = "application/json", "application/x-ndjson"
+_JSON = "application/json"
+_LINES = "application/x-ndjson"
 router = APIRouter(prefix="/api/v1")
 
 
@@ -140,7 +141,8 @@ class _Shared:
     """An amount that senders share: each of them takes at most `share` of it."""
 
     def __init__(self, amount: int, share: int) -> None:
-        self._left, self._share = amount, share
+        self._left = amount
+        self._share = share
         self._by_sender = Counter[str]()
 
     @contextmanager
@@ -226,10 +228,8 @@ async def _receive(
 ) -> DeliveryView:
     deliveries: Deliveries = request.app.state.deliveries
     document = await run_in_threadpool(_source, platform, source, what)
-    is_lines, encoding = (
-        _is_lines(request.headers.get("content-type", "")),
-        request.headers.get("content-encoding", ""),
-    )
+    is_lines = _is_lines(request.headers.get("content-type", ""))
+    encoding = request.headers.get("content-encoding", "")
     with deliveries.body(person.name) as take:
         body = await _receive_body(request, take)
 

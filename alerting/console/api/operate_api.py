@@ -225,7 +225,8 @@ def shelve(body: ShelfBody, platform: Served, person: Operator) -> ShelfView:
 def end(id: Id, platform: Served, person: Operator, body: EndBody | None = None) -> ShelfView:
     """End a shelf before its time; an episode that is still open is announced once. Role: operator;
     out of service: engineer."""
-    shelf, now = operate.find_shelf(platform.shelves, id), platform.clock.now()
+    shelf = operate.find_shelf(platform.shelves, id)
+    now = platform.clock.now()
     reason = body.reason if body else ""
     ended = operate.unshelve(
         platform, shelf.definition, shelf.asset, actor_of(person), now, reason, shelf.kind

@@ -19,9 +19,12 @@ from alerting.definitions.durations import parse_duration
 from alerting.definitions.fields.names import require_no_number
 from alerting.definitions.wording.clean_text import clean_text
 
-EARLIEST, LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 LONGEST = timedelta(days=3653)
-NAME, FIELD, TEXT = 200, 500, 2000
+NAME = 200
+FIELD = 500
+TEXT = 2000
 _DURATION_TEXT = 50
 _INSTANT_PATTERN = r"^(19|20|21)[0-9]{2}-"
 _DURATION_PATTERN = r"^(?!$)([0-9]{1,2}w)?([0-9]{1,3}d)?([0-9]{1,3}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$"

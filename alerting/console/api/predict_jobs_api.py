@@ -128,7 +128,8 @@ async def order_scores(
         for key, value in (("asset", asset), ("asset_column", asset_column), ("time", time))
         if value
     }
-    size, body = int(request.headers.get("content-length", "0")), None
+    size = int(request.headers.get("content-length", "0"))
+    body = None
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() == _JSON:
         body = await _read_body(request, size)
     try:

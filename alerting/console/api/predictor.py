@@ -19,7 +19,9 @@ from alerting.usecases.registry.model_cache import ModelCache
 if TYPE_CHECKING:
     from alerting.learning.models.trained import TrainedModel
 
-AT_ONCE, MOST_WAITING, MOST_LOADING = 2, 100, 4
+AT_ONCE = 2
+MOST_WAITING = 100
+MOST_LOADING = 4
 MOST_MODEL_BYTES = 256 << 20
 LOAD_WITHIN_S = 10.0
 """Seconds that a prediction waits for its model; the load itself goes on, and the next prediction
@@ -34,7 +36,8 @@ class _NotLoaded(Exception):
 
     def __init__(self, definition: Definition, version: int) -> None:
         super().__init__(f"version {version} of {definition.name!r} is not loaded")
-        self.definition, self.version = definition, version
+        self.definition = definition
+        self.version = version
 
 
 class _Fault(NamedTuple):

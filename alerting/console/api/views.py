@@ -287,7 +287,8 @@ def episode_detail(
 def _fields(episode: Episode, view: type[View]) -> dict[str, Any]:
     """Return the fields of a view that have the name of a field of the episode, and those that are
     derived."""
-    determined, advice = episode.outcome_record, sentences.advice_shown(episode)
+    determined = episode.outcome_record
+    advice = sentences.advice_shown(episode)
     return {
         name: getattr(episode, name) for name in view.model_fields if hasattr(episode, name)
     } | {

@@ -184,5 +184,6 @@ def _band(chart: EpisodeChart, start: datetime, end: datetime) -> Shape:
 
 
 def _x(chart: EpisodeChart, millis: int) -> float:
-    start, end = to_millis(chart.start), to_millis(chart.end)
+    start = to_millis(chart.start)
+    end = to_millis(chart.end)
     return 100.0 * (millis - start) / max(1, end - start)

@@ -26,7 +26,8 @@ _HEADERS = {"referrer-policy": "no-referrer", "x-robots-tag": "noindex, nofollow
 
 def link_routes(now: Callable[[], datetime]) -> APIRouter:
     """Return the routes of feedback links: GET shows the action, POST performs it."""
-    routes, limit = APIRouter(include_in_schema=False), RateLimit()
+    routes = APIRouter(include_in_schema=False)
+    limit = RateLimit()
 
     def check(request: Request, platform: Platform, token: str) -> None:
         """Count a request by client address and recipient, so that recipients behind one address do

@@ -39,7 +39,8 @@ def models(name: Id, request: Request, platform: Served, _: Viewer) -> str:
         for name, variable in asset.variables.items()
         if variable.title
     }
-    decisions, now = platform.decisions.of(name), platform.clock.now()
+    decisions = platform.decisions.of(name)
+    now = platform.clock.now()
     measured = newest_importance(decisions)
     shown = measured.evidence["importance"]["variables"] if measured else {}
     history = model_history(platform, name)

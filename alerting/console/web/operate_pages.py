@@ -67,7 +67,8 @@ def shelve(
 ) -> Response:
     """Shelve a target for a time, with a preset reason, a written one, or both."""
     text = ": ".join(part for part in (preset.strip(), reason.strip()) if part)
-    episode, now = find_episode(platform.episodes, id), platform.clock.now()
+    episode = find_episode(platform.episodes, id)
+    now = platform.clock.now()
     try:
         until = now + read_duration(lasting)
         operate.shelve(
@@ -90,7 +91,8 @@ def shelve(
 @router.post("/shelves/{id}/end", response_class=HTMLResponse)
 def end(id: Id, platform: Served, person: FormOperator) -> Response:
     """End a shelf, or return a target to service."""
-    shelf, now = operate.find_shelf(platform.shelves, id), platform.clock.now()
+    shelf = operate.find_shelf(platform.shelves, id)
+    now = platform.clock.now()
     operate.unshelve(
         platform,
         shelf.definition,

@@ -184,11 +184,14 @@ def episode_page(
 ) -> str:
     """Return the page of one episode. `refusal`, `shelving`, `closing`: the fault in the submitted
     feedback, shelf or end."""
-    found, now = find_episode(platform.episodes, id), platform.clock.now()
+    found = find_episode(platform.episodes, id)
+    now = platform.clock.now()
     strongest, weaker = sentences.reasons(found)
     language = language_of(request)
-    asset, chart = platform.assets.get(found.asset), _chart(platform, found, now, language)
-    reached, seen = watermark_of(platform, found), recognition_of(platform, found, now)
+    asset = platform.assets.get(found.asset)
+    chart = _chart(platform, found, now, language)
+    reached = watermark_of(platform, found)
+    seen = recognition_of(platform, found, now)
     return render(
         "episode.html",
         request,

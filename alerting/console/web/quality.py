@@ -85,7 +85,8 @@ def quality(
 ) -> str:
     """Return the page of alarm metrics of the last days, of all or of one position, line or
     shift."""
-    now, targets = platform.clock.now(), targets_under(platform.budget)
+    now = platform.clock.now()
+    targets = targets_under(platform.budget)
     zone: ZoneInfo = request.app.state.zone
     midnight = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0)
     start = (midnight - timedelta(days=days)).astimezone(UTC)
@@ -143,7 +144,8 @@ def _groups(
         try:
             found = group_assets(platform, alarms, start, end, by, evaluated)  # type: ignore[arg-type]
         except UserError as refusal:
-            found, missing = [], str(refusal)
+            found = []
+            missing = str(refusal)
         if found:
             return sorted(found, key=lambda g: (-g.kpis.alarms, g.name)), ""
     targets = targets_under(platform.budget)

@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfo
 from alerting.alarm_kpis.metrics import Frequent, Kpis, Spread
 from alerting.definitions.wording.language import translatable
 
-WIDTH, HEIGHT, FLOOR = 900.0, 190.0, 20.0
+WIDTH = 900.0
+HEIGHT = 190.0
+FLOOR = 20.0
 _MOST_DAYS = 31
 _SCALE_S = (10, 60, 600, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600)
 Shape = dict[str, Any]
@@ -113,6 +115,7 @@ def _lane(name: str, spread: Spread, missing: str) -> Shape:
 
 
 def _position(duration: timedelta | None) -> float:
-    first, last = math.log(_SCALE_S[0]), math.log(_SCALE_S[-1])
+    first = math.log(_SCALE_S[0])
+    last = math.log(_SCALE_S[-1])
     seconds = _SCALE_S[0] if duration is None else max(duration.total_seconds(), 1e-3)
     return 100 * min(max((math.log(seconds) - first) / (last - first), 0.0), 1.0)

@@ -54,11 +54,9 @@ ROLE_NAMES = {
 def render(template: str, request: Request, **values: Any) -> str:
     """Return a page for a person (None before the login), in that person's language. `zone`: time
     zone of the plant."""
-    person, zone, language = (
-        getattr(request.state, "person", None),
-        request.app.state.zone,
-        language_of(request),
-    )
+    person = getattr(request.state, "person", None)
+    zone = request.app.state.zone
+    language = language_of(request)
     page = _environment().get_template(template)
     clock = request.app.state.line_clock.describe(language) if person else None
     shared = {

@@ -92,7 +92,8 @@ def _limit_faults(prefix: str, limits: Condition | LevelLimits) -> Iterable[Faul
 
 
 def _clear_band_faults(definition: Condition) -> Iterable[Fault]:
-    inner, outer = definition.clear_inside, definition.outside
+    inner = definition.clear_inside
+    outer = definition.outside
     if inner is not None and outer is None:
         yield Fault(
             "clear_inside",
@@ -229,10 +230,8 @@ def _time_faults(definition: Condition) -> Iterable[Fault]:
 
 def faults_on_assets(definition: Condition, targets: Sequence[Asset]) -> Iterable[Fault]:
     """Return the faults of the evaluated variable and of the limits on each matched asset."""
-    name, types = (
-        definition.variable,
-        {n: v.type for asset in targets for n, v in asset.variables.items()},
-    )
+    name = definition.variable
+    types = {n: v.type for asset in targets for n, v in asset.variables.items()}
     if definition.equals is None or name not in types:
         yield from variable_faults("variable", name, types)
     elif not isinstance(definition.equals, FromAttribute) and not isinstance(
@@ -265,7 +264,8 @@ def _limits_on_asset_faults(definition: Condition, asset: Asset) -> Iterable[Fau
         and definition.no_data != "ignore"
         and definition.stale_after < variable.sampling
     ):
-        short, usual = format_duration(definition.stale_after), format_duration(variable.sampling)
+        short = format_duration(definition.stale_after)
+        usual = format_duration(variable.sampling)
         hint = "lengthen it; otherwise no condition holds from one reading to the next"
         yield Fault(
             "stale_after",

@@ -54,7 +54,8 @@ def _schedule_faults(schedule: Schedule) -> Iterable[Fault]:
             f"{format_duration(schedule.every)} is too short",
             "the shortest is 1m",
         )
-    retrain, report = schedule.retrain, schedule.report
+    retrain = schedule.retrain
+    report = schedule.report
     if retrain is not None and retrain != WEEKLY:
         yield from _cron_faults("schedule.retrain", retrain, "e.g. 0 3 * * 0 for Sunday 03:00")
     if report is not None and report not in REPORT_PERIODS:

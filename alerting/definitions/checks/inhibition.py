@@ -54,7 +54,8 @@ def _inhibitors(definition: Definition) -> list[str]:
 
 def _circle(definition: Definition, first: str, others: Mapping[str, Definition]) -> str | None:
     """Return the way from a definition by its first inhibitor back to itself; None without one."""
-    ways, seen = [[definition.name, first]], set[str]()
+    ways = [[definition.name, first]]
+    seen = set[str]()
     while ways:
         way = ways.pop()
         if way[-1] == definition.name:

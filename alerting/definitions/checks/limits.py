@@ -33,7 +33,8 @@ def variable_faults(
             nearest(name, types, "known variables"),
         )
     elif equals is not None and not isinstance(equals, TYPES[types[name]][0]):
-        kind, wanted = types[name], TYPES[types[name]][1]
+        kind = types[name]
+        wanted = TYPES[types[name]][1]
         yield Fault(
             path,
             f"{equals!r} is not a possible value of {name!r}, a {kind}",

@@ -21,7 +21,8 @@ def training_faults(definition: TrainedDefinition) -> Iterable[Fault]:
     if definition.features.stride is not None and definition.features.stride < timedelta(seconds=1):
         yield Fault("features.stride", "must be at least 1s")
     elif not definition.is_of_unit and definition.horizon < definition.stride:
-        stride, horizon = format_duration(definition.stride), format_duration(definition.horizon)
+        stride = format_duration(definition.stride)
+        horizon = format_duration(definition.horizon)
         yield Fault(
             "horizon",
             f"{horizon} is shorter than the stride {stride}",
@@ -176,10 +177,8 @@ def _lever_faults(definition: TrainedDefinition, targets: Sequence[Asset]) -> It
         for asset in targets
         for name, variable in asset.variables.items()
     ]
-    names, can_be_set = (
-        {name for name, _ in declared},
-        {name for name, controllable in declared if controllable},
-    )
+    names = {name for name, _ in declared}
+    can_be_set = {name for name, controllable in declared if controllable}
     for name, limits in definition.recommendation.variables.items():
         path = f"recommendation.variables.{name}"
         if name not in names:

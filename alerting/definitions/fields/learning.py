@@ -80,7 +80,9 @@ def way(value: object) -> str:
     return DATES if isinstance(value, Mapping | Dates) else LENGTH
 
 
-SHARE, LENGTH, DATES = "a share", "a length", "two dates"
+SHARE = "a share"
+LENGTH = "a length"
+DATES = "two dates"
 Share = Annotated[float, Field(gt=0, lt=1, strict=True), PydanticTag(SHARE)]
 Length = Annotated[Duration, PydanticTag(LENGTH)]
 Between = Annotated[Dates, PydanticTag(DATES)]

@@ -34,7 +34,8 @@ _OVERRIDES = {
     "FSI",
     "PDI",
 }  # these reverse the order of letters
-_EARLIEST, _LATEST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+_EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 
 
 def _require_printable(text: str) -> str:

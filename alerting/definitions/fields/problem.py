@@ -97,10 +97,8 @@ def describe_problem(problem: Problem) -> str:
     """Return the description of a problem, e.g. `moisture above 4.5 for 5m`."""
     if problem.event:
         return f"event {problem.event}"
-    combination, hold = (
-        problem.combination,
-        f" for {format_duration(problem.hold)}" if problem.hold else "",
-    )
+    combination = problem.combination
+    hold = f" for {format_duration(problem.hold)}" if problem.hold else ""
     said = (
         f"{problem.variable} {_limits(problem)}" if combination is None else _describe(combination)
     )

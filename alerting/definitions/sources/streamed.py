@@ -31,7 +31,8 @@ class TopicForm:
     def pattern(self, topic: str) -> re.Pattern[str]:
         """Return the pattern of the topics of messages, with the groups `asset` and `variable`
         where levels name them."""
-        between, any_level = re.escape(self.separator), f"[^{re.escape(self.separator)}]*"
+        between = re.escape(self.separator)
+        any_level = f"[^{re.escape(self.separator)}]*"
         levels = topic.split(self.separator)
         has_rest = self.rest is not None and levels[-1] == self.rest
         if has_rest:
@@ -139,7 +140,8 @@ class MessageSource(StreamedSource):
 
     def faults(self) -> Iterator[Fault]:
         """Yield the faults of several fields together."""
-        form, levels = self.form, self.topic.split(self.form.separator)
+        form = self.form
+        levels = self.topic.split(self.form.separator)
         rest = form.rest
         if rest and rest in self.topic and (levels[-1] != rest or self.topic.count(rest) > 1):
             line = form.example("line-3", rest)

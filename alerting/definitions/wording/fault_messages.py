@@ -15,7 +15,9 @@ MessageAndHint = tuple[str, str]
 def message_of(error: Mapping[str, Any]) -> MessageAndHint:
     """Return message and hint for one error of pydantic: the fault, and what to write instead. The
     hint may be empty."""
-    kind, given, context = str(error["type"]), error.get("input"), error.get("ctx") or {}
+    kind = str(error["type"])
+    given = error.get("input")
+    context = error.get("ctx") or {}
     if kind in ("value_error", "assertion_error"):
         return str(error["msg"]).removeprefix("Value error, ").removeprefix(
             "Assertion failed, "
@@ -42,7 +44,9 @@ def merge_alternatives(errors: Iterable[Mapping[str, Any]]) -> list[Mapping[str,
     instead of one for each type."""
     found: dict[tuple[Any, ...], Mapping[str, Any]] = {}
     for error in errors:
-        place, given, changed = tuple(error["loc"]), error.get("input"), {}
+        place = tuple(error["loc"])
+        given = error.get("input")
+        changed = {}
         if len(place) == 3 and place[0] == "attributes" and place[2] != "[key]":
             if not isinstance(given, str | float):
                 message = f"should be text, a number, or true or false, not {shown(given)}"

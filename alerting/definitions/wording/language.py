@@ -61,7 +61,8 @@ class Translatable(str):
     ) -> "Translatable":
         """Return the text with this English wording."""
         made = super().__new__(cls, english)
-        made.template, made.values = template, values or {}
+        made.template = template
+        made.values = values or {}
         return made
 
 
@@ -152,7 +153,8 @@ class Language:
             self.locale.days["format"]["abbreviated"],
             self.locale.months["format"]["abbreviated"],
         )
-        weekday, month = names[0][value.weekday()], names[1][value.month]
+        weekday = names[0][value.weekday()]
+        month = names[1][value.month]
         return self.say("{weekday} {day} {month}", weekday=weekday, day=value.day, month=month)
 
     def month_day(self, value: datetime) -> str:

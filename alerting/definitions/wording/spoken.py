@@ -14,7 +14,8 @@ _CAPITALISED = re.compile(
 def spoken_duration(value: timedelta) -> str:
     """Return a duration in full: `30 min`, `1 h 30 min`, `5 d`; whole seconds only, `0 s` for
     none."""
-    rest, parts = int(value.total_seconds()), []
+    rest = int(value.total_seconds())
+    parts = []
     for unit, seconds in _UNITS:
         count, rest = divmod(rest, seconds)
         if count:

@@ -39,7 +39,8 @@ def fit_spaces(matrix: Floats, categories: Labels) -> Spaces:
     groups = group_rows(categories)
     if groups.keys() <= {None}:
         return {None: together}
-    own, levels = np.empty_like(matrix), dict[str | None, tuple[Floats, Floats]]()
+    own = np.empty_like(matrix)
+    levels = dict[str | None, tuple[Floats, Floats]]()
     for category, which in groups.items():
         part = NormalSpace.fit(matrix[which])
         few = (~np.isnan(matrix[which])).sum(axis=0) < LEAST_ROWS

@@ -34,7 +34,8 @@ def f1_at(normal: Floats, injected: Floats, threshold: float) -> float:
     """Return F1 at a threshold, with as many normal rows as injected ones."""
     if not len(injected) or not len(normal):
         return 0.0
-    hits, alarms = float((injected > threshold).mean()), float((normal > threshold).mean())
+    hits = float((injected > threshold).mean())
+    alarms = float((normal > threshold).mean())
     return 2 * hits / (1 + hits + alarms)
 
 

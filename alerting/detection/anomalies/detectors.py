@@ -137,7 +137,8 @@ class IsolationTrees:
         column, left, right = (
             part.astype(np.int64) for part in (self.column, self.left, self.right)
         )
-        every, total = np.arange(len(rows)), np.zeros(len(rows))
+        every = np.arange(len(rows))
+        total = np.zeros(len(rows))
         for root in self.roots.astype(np.int64).tolist():
             node = np.full(len(rows), root)
             while (inner := column[node] >= 0).any():
@@ -149,7 +150,8 @@ class IsolationTrees:
     def check(self, width: int) -> None:
         """Raise ValueError if a path would leave the table or the columns of a row, or would never
         end at a leaf."""
-        count, tables = len(self.column), (self.column, self.left, self.right, self.roots)
+        count = len(self.column)
+        tables = (self.column, self.left, self.right, self.roots)
         if any(len(part) != count for part in (self.cut, self.left, self.right, self.depth)):
             raise ValueError("the trees have tables of unequal length")
         if not all(np.isfinite(part).all() and (part == np.floor(part)).all() for part in tables):
@@ -233,7 +235,8 @@ def _by_neighbours(
 ) -> Floats:
     """Return what `compute` makes of the neighbours of each row, of a bounded number of rows at
     once."""
-    size, count = max(1, AT_ONCE // max(len(normal), 1)), int(nearest[0])
+    size = max(1, AT_ONCE // max(len(normal), 1))
+    count = int(nearest[0])
     parts = (rows[first : first + size] for first in range(0, max(len(rows), 1), size))
     return np.concatenate([compute(_nearest(part, normal, count)) for part in parts])
 
@@ -252,6 +255,8 @@ def local_density(normal: Floats, count: int) -> tuple[Floats, Floats]:
     """Return, of each normal row among the others, the distance to its k-th neighbour, and its
     local density."""
     which, distance = _nearest(normal, normal, count + 1)
-    which, distance = which[:, 1:], distance[:, 1:]  # a row is its own nearest, or a copy of it is
+    # a row is its own nearest, or a copy of it is
+    which = which[:, 1:]
+    distance = distance[:, 1:]
     radius = distance[:, -1]
     return radius, 1.0 / np.maximum(np.maximum(distance, radius[which]).mean(axis=1), _TINY)

@@ -23,7 +23,9 @@ from alerting.detection.anomalies.detectors import (
 from alerting.detection.anomalies.normal_space import Floats
 
 Family = Literal["pca", "isolation_forest", "nearest_neighbours", "local_outliers", "autoencoder"]
-_MOST_ROWS, _MOST_NEIGHBOURS, _MOST_COPIED = 20_000, 500, 3_000
+_MOST_ROWS = 20_000
+_MOST_NEIGHBOURS = 500
+_MOST_COPIED = 3_000
 _LIMIT = 0.99  # share of normal rows within the limits of T² and SPE
 _EULER = 0.5772156649015329
 
@@ -55,7 +57,8 @@ TRIED: tuple[Setting, ...] = (
 
 def fit_detector(setting: Setting, rows: Floats, seed: int) -> Detector:
     """Fit one setting to encoded rows (n x k), of which at most 20,000 count, evenly spread."""
-    rows, params = _thin(rows, _MOST_ROWS), setting.params
+    rows = _thin(rows, _MOST_ROWS)
+    params = setting.params
     with threadpool_limits(1):
         if setting.family == "pca":
             return _fit_components(rows, params["variance"])
@@ -79,11 +82,13 @@ def _thin(rows: Floats, most: int) -> Floats:
 
 def _fit_components(rows: Floats, variance: float) -> PrincipalComponents:
     values, vectors = np.linalg.eigh(rows.T @ rows / len(rows))
-    values, vectors = np.maximum(values[::-1], 1e-9), np.ascontiguousarray(vectors[:, ::-1])
+    values = np.maximum(values[::-1], 1e-9)
+    vectors = np.ascontiguousarray(vectors[:, ::-1])
     share = np.cumsum(values) / values.sum()
     count = min(int(np.searchsorted(share, variance)) + 1, max(rows.shape[1] - 1, 1))
     vectors = vectors[:, :count] * np.where(vectors[:, :count].sum(axis=0) < 0, -1.0, 1.0)
-    inverse, inside = 1.0 / values[:count], rows @ vectors
+    inverse = 1.0 / values[:count]
+    inside = rows @ vectors
     t2 = (inside**2 * inverse).sum(axis=1)
     spe = ((rows - inside @ vectors.T) ** 2).sum(axis=1)
     limits = np.maximum([np.quantile(t2, _LIMIT), np.quantile(spe, _LIMIT)], 1e-9)
@@ -97,7 +102,8 @@ def _fit_trees(rows: Floats, trees: int, seed: int) -> IsolationTrees:
     parts: dict[str, list[Floats]] = {
         name: [] for name in ("column", "cut", "left", "right", "depth")
     }
-    roots, offset = [], 0
+    roots = []
+    offset = 0
     for estimator in forest.estimators_:
         tree = estimator.tree_
         leaf = tree.children_left < 0
@@ -147,7 +153,8 @@ def _fit_autoencoder(rows: Floats, width: float, seed: int) -> Autoencoder:
             "ignore", ConvergenceWarning
         )  # a fixed number of steps is the rule here
         network.fit(rows, rows if columns > 1 else rows[:, 0])
-    (into, middle, out, back), biases = network.coefs_, network.intercepts_
+    (into, middle, out, back) = network.coefs_
+    biases = network.intercepts_
     layers = {"into": into, "middle": middle, "out": out, "back": back}
     named = {f"{name}_bias": bias for name, bias in zip(layers, biases, strict=True)}
     plain = Autoencoder(

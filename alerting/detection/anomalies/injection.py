@@ -18,7 +18,9 @@ from alerting.readings.long_history import LongHistory
 
 AnomalyType = Literal["spike", "shift", "drift", "noise", "frozen", "other time"]
 TYPES: tuple[AnomalyType, ...] = get_args(AnomalyType)
-_SMALLEST, _LARGEST = 1.5, 4.0  # usual deviations of a reading
+# usual deviations of a reading
+_SMALLEST = 1.5
+_LARGEST = 4.0
 _SIDES = (-1.0, 1.0)
 _SPIKES = 0.3  # share of the values of an interval
 
@@ -44,12 +46,10 @@ class Values:
         categories: CategoryValues | None,
         category: str | None,
     ) -> None:
-        self._history, self._name, self._categories, self._category = (
-            history,
-            name,
-            categories,
-            category,
-        )
+        self._history = history
+        self._name = name
+        self._categories = categories
+        self._category = category
         every = [self._of(piece) for piece in history.pieces([name])]
         self._until = np.cumsum([0, *map(len, every)])
         self.deviation = float(np.concatenate(every).std())
@@ -128,7 +128,8 @@ def changed(
     "other time" takes the values of another time: each is usual, but no longer moves together with
     the other variables.
     """
-    count, side = len(values), float(chance.choice(_SIDES))
+    count = len(values)
+    side = float(chance.choice(_SIDES))
     match type:
         case "spike":
             return values + 2 * size * side * (chance.random(count) < _SPIKES)
@@ -156,15 +157,16 @@ def inject(
     With categories a size is that of the deviation in the category of the interval's first reading,
     and values of another time are of this category.
     """
-    chance, history = (
-        np.random.default_rng([seed, *type.encode()]),
-        columns.around(starts, back, length),
-    )
-    readings, found, put_in = history.readings, list[Injection](), dict[str, Floats]()
+    chance = np.random.default_rng([seed, *type.encode()])
+    history = columns.around(starts, back, length)
+    readings = history.readings
+    found = list[Injection]()
+    put_in = dict[str, Floats]()
     ts = millis(pd.DatetimeIndex(readings.index))
     for start in starts.tolist() if columns.names else ():
         name = columns.names[int(chance.integers(len(columns.names)))]
-        size, sound = float(chance.uniform(_SMALLEST, _LARGEST)), present(history, name)
+        size = float(chance.uniform(_SMALLEST, _LARGEST))
+        sound = present(history, name)
         first, last = np.searchsorted(ts, [start, start + length], side="right")
         inside = first + np.flatnonzero(sound[first:last])
         column = put_in[name] if name in put_in else np.array(readings[name], np.float64)

@@ -12,7 +12,9 @@ from typing import Literal, NamedTuple
 from alerting.detection.control_charts.rules import MOST_POINTS, RULES, RuleName, violated
 
 ChartKind = Literal["shewhart", "ewma", "cusum"]
-SPREAD, LIMIT = "spread", "limit"  # signals that are no rule of a Shewhart chart
+# signals that are no rule of a Shewhart chart
+SPREAD = "spread"
+LIMIT = "limit"
 # standard deviations from the centre line at which a value counts: a code of a fault must not stay
 # in an EWMA
 FARTHEST = 1e6
@@ -118,7 +120,8 @@ class ChartState:
         """Return the state of `to_numbers`."""
         rest: Iterator[float] = iter(numbers)
         past, group, recent = (int(next(rest)) for _ in range(3))
-        up, down = next(rest), next(rest)
+        up = next(rest)
+        down = next(rest)
         return ChartState(
             [next(rest) for _ in range(past)],
             [next(rest) for _ in range(group)],
@@ -130,14 +133,17 @@ class ChartState:
     def break_off(self) -> None:
         """Forget what only follows without a gap: neighbours of readings, an incomplete subgroup,
         and runs of points."""
-        self.past, self.group, self.recent = [], [], []
+        self.past = []
+        self.group = []
+        self.recent = []
 
     def add(self, chart: Chart, at: int, value: float) -> Point | None:
         """Chart a reading. None while there is no point: too few readings before it, or an
         incomplete subgroup."""
         farthest = FARTHEST * chart.sigma
         deviation = min(max(value - chart.centre, -farthest), farthest)
-        past, order = self.past, len(chart.coefficients)
+        past = self.past
+        order = len(chart.coefficients)
         if order:
             self.past = [*past, deviation][-order:]
             if len(past) < order:
@@ -148,7 +154,8 @@ class ChartState:
         self.group.append(deviation)
         if len(self.group) < chart.subgroup:
             return None
-        group, self.group = self.group, []
+        group = self.group
+        self.group = []
         return self._chart(chart, at, group)
 
     def _chart(self, chart: Chart, at: int, group: list[float]) -> Point:

@@ -73,12 +73,15 @@ def estimate(at: Millis, values: Floats, gap: int, residuals: bool) -> PhaseOne 
     centre = float(np.median(values[keep]))
     coefficients = _autoregression(at, values - centre, keep, gap) if residuals else ()
     deviations, whole = _residuals(at, values - centre, coefficients, keep, gap)
-    inside, offset, sigma = whole, 0.0, robust_deviation(deviations[whole])
+    inside = whole
+    offset = 0.0
+    sigma = robust_deviation(deviations[whole])
     for _ in range(_ROUNDS):
         if sigma <= 0 or inside.sum() < LEAST_POINTS:
             return None
         within = whole & (np.abs(deviations - offset) <= _BEYOND * sigma)
-        offset, sigma = float(deviations[within].mean()), float(deviations[within].std(ddof=1))
+        offset = float(deviations[within].mean())
+        sigma = float(deviations[within].std(ddof=1))
         if (within == inside).all():
             break
         inside = within
@@ -127,7 +130,8 @@ def _find_out_of_control(at: Millis, values: Floats) -> tuple[LeftOut, ...]:
     order = np.argsort(levels, kind="stable")
     usual = levels[order][int(np.searchsorted(np.cumsum(lengths[order]), lengths.sum() / 2))]
     found: list[LeftOut] = []
-    far, first = np.abs(levels - usual) > _FAR * sigma, 0
+    far = np.abs(levels - usual) > _FAR * sigma
+    first = 0
     for number, (a, b) in enumerate(parts):
         first = first if number and far[number - 1] else int(a)
         if far[number] and (number + 1 == len(parts) or not far[number + 1]):
@@ -145,21 +149,18 @@ def _change_points(means: Floats, penalty: float) -> list[int]:
     The part is split off that lowers the sum of squares most, at an end or in the middle, as long
     as it falls by the penalty.
     """
-    sums, found, open_parts = (
-        np.concatenate(([0.0], np.cumsum(means))),
-        set[int](),
-        [(0, len(means))],
-    )
+    sums = np.concatenate(([0.0], np.cumsum(means)))
+    found = set[int]()
+    open_parts = [(0, len(means))]
     while open_parts:
         a, b = open_parts.pop()
         if b - a < 2:
             continue
         at = np.arange(a, b + 1)
-        length, inner = (
-            (at[None, :] - at[:, None]).astype(np.float64),
-            sums[at][None, :] - sums[at][:, None],
-        )
-        whole, total = float(b - a), sums[b] - sums[a]
+        length = (at[None, :] - at[:, None]).astype(np.float64)
+        inner = sums[at][None, :] - sums[at][:, None]
+        whole = float(b - a)
+        total = sums[b] - sums[a]
         possible = (length > 0) & (length < whole)
         length = np.where(possible, length, 1.0)
         gain = np.where(
@@ -182,7 +183,8 @@ def _lagged(
 ) -> tuple[Floats, Flags]:
     """Return the `order` deviations before each reading, newest first, and which readings follow on
     all of them without a gap."""
-    lags, whole = np.zeros((len(at), order)), keep.copy()
+    lags = np.zeros((len(at), order))
+    whole = keep.copy()
     follows = np.concatenate(([False], (np.diff(at) <= gap) & keep[1:] & keep[:-1]))
     for lag in range(1, order + 1):
         lags[lag:, lag - 1] = deviations[:-lag]
@@ -202,7 +204,9 @@ def _autoregression(at: Millis, deviations: Floats, keep: Flags, gap: int) -> tu
     lags, rows = _lagged(at, deviations, keep & near, gap, MOST_ORDER)
     if rows.sum() < 10 * MOST_ORDER + LEAST_POINTS:
         return ()
-    y, x, number = deviations[rows], lags[rows], int(rows.sum())
+    y = deviations[rows]
+    x = lags[rows]
+    number = int(rows.sum())
     fitted: tuple[float, ...] = ()
     best = number * math.log(float(np.mean((y - y.mean()) ** 2)) or 1e-300)
     for order in range(1, MOST_ORDER + 1):
@@ -212,7 +216,8 @@ def _autoregression(at: Millis, deviations: Floats, keep: Flags, gap: int) -> tu
             float(np.mean((y - design @ solution) ** 2)) or 1e-300
         ) + order * math.log(number)
         if criterion < best - _LEAST_GAIN and sum(solution[:-1]) < 1:
-            best, fitted = criterion, tuple(float(c) for c in solution[:-1])
+            best = criterion
+            fitted = tuple(float(c) for c in solution[:-1])
     return fitted
 
 

@@ -147,7 +147,8 @@ def limit_for(run_length: RunLength, wanted: float, points: int | None = None) -
 def _root(length: Callable[[float], float], wanted: float, near: float) -> float:
     """Return the limit at which an increasing run length has the wanted value. `near`: a first
     guess."""
-    low, high = near, near
+    low = near
+    high = near
     while length(low) > wanted:
         low *= 0.8
     while length(high) < wanted:
@@ -238,7 +239,8 @@ def _largest_widths(name: RuleName, z: Floats) -> Floats:
     def before(number: int) -> Floats:
         return z[MOST_POINTS - 1 - number : len(z) - number]
 
-    last, points = before(0), RULES[name].points
+    last = before(0)
+    points = RULES[name].points
     match name:
         case "western_electric_1" | "nelson_1":
             return np.abs(last) / 3

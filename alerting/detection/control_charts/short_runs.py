@@ -59,7 +59,8 @@ def estimate_short_runs(
     by: str, values: Floats, categories: Sequence[str | None]
 ) -> ShortRuns | None:
     """Return the levels of the categories with enough readings that vary; None without any."""
-    labels, levels = np.array(categories, object), dict[str, CategoryLevel]()
+    labels = np.array(categories, object)
+    levels = dict[str, CategoryLevel]()
     for category in sorted({one for one in categories if one is not None}):
         level = _level(values[labels == category])
         if level is not None:

@@ -51,10 +51,8 @@ def describe_categories(
     `learned`: those with a level of their own; `changes`: share of normal rows whose windows lie
     over a change; `together`: the threshold of the detector of all rows.
     """
-    rows, window = (
-        Counter(name for name in categories.tolist() if name is not None),
-        format_duration(plan.lookback),
-    )
+    rows = Counter(name for name in categories.tolist() if name is not None)
+    window = format_duration(plan.lookback)
     few = [f"{name}: {count} rows" for name, count in sorted(rows.items()) if name not in learned]
     if not learned:
         seen = f" ({_listed(few)})" if few else ""

@@ -151,7 +151,8 @@ def _only_in_champion(
 ) -> tuple[dict[str, FittedDetector], list[str]]:
     """Return the detectors of assets that only the champion watches, and the assets whose detector
     cannot be kept."""
-    kept, lost = dict[str, FittedDetector](), list[str]()
+    kept = dict[str, FittedDetector]()
+    lost = list[str]()
     for asset in (history.asset for history in data.histories):
         fitted = champion.by_asset.get(asset.name)
         if fitted is None or asset.name in challenger.by_asset:
@@ -256,7 +257,8 @@ def _of_asset(
     scores = np.nan_to_num(fitted.score(rows.matrix, windows.values), nan=-np.inf)
     scores[windows.changes] = -np.inf
     rows = replace(rows, normal=rows.normal & ~windows.changes)
-    stride, normal = fitted.plan.stride_ms, rows.normal & fitted.is_known(rows.matrix)
+    stride = fitted.plan.stride_ms
+    normal = rows.normal & fitted.is_known(rows.matrix)
     clear_for = duration_millis(
         fitted.clear_for if definition.clear_for is None else definition.clear_for
     )
@@ -309,7 +311,8 @@ def _synthetic(
 ) -> tuple[int, int]:
     """Return how many of the synthetic anomalies in unseen normal time are found, and how many
     there are."""
-    plan, at = fitted.plan, rows.at[rows.normal]
+    plan = fitted.plan
+    at = rows.at[rows.normal]
     length = max(
         plan.longest_window_ms,
         5 * plan.stride_ms,

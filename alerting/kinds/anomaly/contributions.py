@@ -51,7 +51,9 @@ def responsible(fitted: FittedDetector, row: Floats) -> list[Responsible]:
     shares add up to 1."""
     encoded = fitted.space.encode(row[None, :])
     whole = float(fitted.detector.score(encoded)[0])
-    drops, repaired, groups = dict[str, float](), dict[str, Floats](), fitted.columns_by_variable
+    drops = dict[str, float]()
+    repaired = dict[str, Floats]()
+    groups = fitted.columns_by_variable
     for variable, columns in groups.items():
         repaired[variable] = fitted.space.expect(encoded, columns)
         drops[variable] = max(whole - float(fitted.detector.score(repaired[variable])[0]), 0.0)
@@ -83,7 +85,8 @@ def _distance_lost(fitted: FittedDetector, change: Floats, columns: list[int]) -
 def _responsible(
     fitted: FittedDetector, variable: str, share: float, row: Floats, expected: Floats
 ) -> Responsible:
-    layout, columns = fitted.plan.layout, fitted.columns_by_variable[variable]
+    layout = fitted.plan.layout
+    columns = fitted.columns_by_variable[variable]
     distance = np.nan_to_num(np.abs(row - expected) / fitted.space.scale)
     strongest = max(columns, key=lambda i: float(distance[i]))
     level = next(
@@ -112,7 +115,8 @@ def contributions(asset: Asset, found: list[Responsible]) -> tuple[Contribution,
 def _quantity(asset: Asset, shown: Shown) -> Quantity:
     column = shown.column
     window = None if column.window_ms is None else timedelta(milliseconds=column.window_ms)
-    value, expected = number(shown.value), number(shown.expected)
+    value = number(shown.value)
+    expected = number(shown.expected)
     return Quantity(
         column.aggregation, window, value, expected, column_unit(asset, column), is_unusual=True
     )

@@ -102,7 +102,8 @@ def _read(
 ) -> tuple[Millis, History, BoolArray]:
     """Return the instants of a part, and those before it whose state still counts in it, their
     readings, which are muted."""
-    stride, start = fitted.plan.stride_ms, to_millis(part.start)
+    stride = fitted.plan.stride_ms
+    start = to_millis(part.start)
     back = max(
         [
             stride,
@@ -142,20 +143,18 @@ def _score(
     cutoff: int,
 ) -> Scored:
     windows = fitted.windows(categories, at)
-    score, unknown = fitted.score(matrix, windows.values), np.full(len(at), "", object)
+    score = fitted.score(matrix, windows.values)
+    unknown = np.full(len(at), "", object)
     for row in np.flatnonzero(np.isnan(score)):
         unknown[row] = _missing(fitted, matrix[row], int(at[row]))
     if fitted.by is not None:
-        score[windows.changes], unknown[windows.changes] = (
-            np.nan,
-            describe_change(fitted.by.name, fitted.plan.lookback),
-        )
-    score[muted], unknown[muted] = np.nan, "suppressed, or its windows reach into a suppressed time"
+        score[windows.changes] = np.nan
+        unknown[windows.changes] = describe_change(fitted.by.name, fitted.plan.lookback)
+    score[muted] = np.nan
+    unknown[muted] = "suppressed, or its windows reach into a suppressed time"
     learned = at <= cutoff
-    score[learned], unknown[learned] = (
-        np.nan,
-        f"the model has learned from times up to {from_millis(cutoff).isoformat()}",
-    )
+    score[learned] = np.nan
+    unknown[learned] = f"the model has learned from times up to {from_millis(cutoff).isoformat()}"
     return Scored(
         at,
         matrix,
@@ -168,7 +167,8 @@ def _score(
 
 def _missing(fitted: FittedDetector, row: Floats, at: int) -> str:
     """Return why a row cannot be scored."""
-    silent, window = fitted.silent(row), fitted.plan.longest_window_ms
+    silent = fitted.silent(row)
+    window = fitted.plan.longest_window_ms
     if not silent:
         return "fewer than half of the variables have a value in the last windows"
     names = f"{', '.join(silent)} {'is' if len(silent) == 1 else 'are'}"
@@ -202,7 +202,8 @@ def _intervals(
     for at, score, severity in zip(
         scored.at.tolist(), scored.score.tolist(), severities, strict=True
     ):
-        start, stop = max(at, begin), min(at + fitted.plan.stride_ms, end)
+        start = max(at, begin)
+        stop = min(at + fitted.plan.stride_ms, end)
         if start >= stop:
             continue
         found += [_unknown(until, start)] if until < start else []

@@ -23,7 +23,8 @@ from alerting.learning.models.trained import ModelRefused
 from alerting.ports import Files
 from alerting.readings.history import Millis, duration_millis
 
-FILE, NUMBERS = "anomaly.json", "anomaly.npy"
+FILE = "anomaly.json"
+NUMBERS = "anomaly.npy"
 FORMAT = 1
 _CLEAR_STRIDES = 3
 _MEASURED = "usual", "limit", "weeks", "false_alarms"
@@ -105,7 +106,8 @@ class FittedDetector:
         return self._score(matrix)
 
     def _score(self, matrix: Floats) -> Floats:
-        scores, known = np.full(len(matrix), np.nan), self.is_known(matrix)
+        scores = np.full(len(matrix), np.nan)
+        known = self.is_known(matrix)
         if known.any():
             scores[known] = self.abnormality(self.detector.score(self.space.encode(matrix[known])))
         return scores
@@ -213,7 +215,9 @@ def _arrays(fitted: FittedDetector) -> dict[str, Floats]:
 def to_files(model: AnomalyModel) -> Files:
     """Return the files of a model: all numbers in one array, and where each array of each asset
     lies in it."""
-    parts, detectors, begin = list[Floats](), dict[str, Any](), 0
+    parts = list[Floats]()
+    detectors = dict[str, Any]()
+    begin = 0
     for asset, fitted in sorted(model.by_asset.items()):
         layout = {}
         for name, values in _arrays(fitted).items():
@@ -286,14 +290,13 @@ def _detector(
         }
         for prefix in ("space", "detector")
     }
-    plan, detector = (
-        FeaturePlan.from_document(document["plan"]),
-        detector_of(settings["family"], of["detector"]),
-    )
+    plan = FeaturePlan.from_document(document["plan"])
+    detector = detector_of(settings["family"], of["detector"])
     if isinstance(detector, IsolationTrees):
         detector.check(len(plan.layout))
     usual, limit, weeks, false_alarms = (float(settings[name]) for name in _MEASURED)
-    space, steady = NormalSpace.from_arrays(of["space"]), tuple(document.get("steady", ()))
+    space = NormalSpace.from_arrays(of["space"])
+    steady = tuple(document.get("steady", ()))
     return FittedDetector(plan, space, detector, usual, limit, weeks, false_alarms, account, steady)
 
 

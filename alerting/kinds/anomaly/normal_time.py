@@ -106,7 +106,9 @@ def _usual_distances(
     """Return the usual time (ms) between two values of those variables that have one in (start,
     end], and the readings there."""
     declared = {name: declared_ms(name, history.asset) for name in candidates}
-    found, there, rows = {name: UsualDistance() for name in candidates}, set[str](), 0
+    found = {name: UsualDistance() for name in candidates}
+    there = set[str]()
+    rows = 0
     for piece in history.pieces(candidates):
         ts = millis(pd.DatetimeIndex(piece.readings.index))
         inside = (ts > start) & (ts <= end)
@@ -157,7 +159,8 @@ def rows_of(
     known = known_variables(matrix, groups) * 2 >= len(groups)
     of_asset = [verdict for verdict in data.verdicts if verdict.asset == history.asset.name]
     problems = _problems(definition, history, [v for v in of_asset if v.verdict == "true_alarm"])
-    around, window = duration_millis(definition.surroundings), plan.longest_window_ms
+    around = duration_millis(definition.surroundings)
+    window = plan.longest_window_ms
     in_problem = touches(problems, at, around, window)
     muted = [
         (to_millis(one.start), to_millis(one.end))
@@ -185,7 +188,8 @@ def rows_of(
 def _features(plan: FeaturePlan, history: LongHistory, at: Millis) -> Floats:
     """Return the features at instants, of which so many are computed at once as some pieces of the
     readings have."""
-    matrix, back = np.empty((len(at), len(plan.columns))), duration_millis(plan.lookback)
+    matrix = np.empty((len(at), len(plan.columns)))
+    back = duration_millis(plan.lookback)
     for part in split_instants(history, at, _WINDOWS_AT_ONCE * back):
         some = at[part]
         readings = history.between(int(some[0]) - back, int(some[-1]), plan.variables)

@@ -38,7 +38,8 @@ def score_rows(model: AnomalyModel, rows: pd.DataFrame) -> Floats:
         )
     scores = np.full(len(rows), np.nan)
     for name in dict.fromkeys(assets.tolist()):
-        fitted, of_asset = model.by_asset[name], assets == name
+        fitted = model.by_asset[name]
+        of_asset = assets == name
         matrix = Columns.from_plan(fitted.plan).matrix(rows[of_asset])
         scores[of_asset] = fitted.score(matrix, _categories(fitted, rows[of_asset]))
     return scores
@@ -47,7 +48,8 @@ def score_rows(model: AnomalyModel, rows: pd.DataFrame) -> Floats:
 def _categories(fitted: FittedDetector, rows: pd.DataFrame) -> Labels | None:
     if fitted.by is None:
         return None
-    name, known = fitted.by.name, fitted.by.spaces
+    name = fitted.by.name
+    known = fitted.by.spaces
     if name not in rows:
         raise UserError(
             f"the rows have no column {name!r}, by which the model compares them: add it, empty "

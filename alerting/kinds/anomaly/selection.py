@@ -33,7 +33,8 @@ from alerting.readings.history import Millis, duration_millis
 from alerting.readings.long_history import LongHistory
 
 Positions = npt.NDArray[np.int64]
-_FOLDS, _INTERVALS = 4, 40
+_FOLDS = 4
+_INTERVALS = 40
 _ANOMALIES = 24  # of each type
 _COMPARED = 2_000  # rows on which agreement is measured
 
@@ -197,14 +198,14 @@ def inject_types(
 ) -> dict[str, Injected]:
     """Return rows with synthetic anomalies of each type, in intervals of the unseen rows of each
     fold."""
-    found, columns = dict[str, Injected](), Columns(history, plan.variables, categories.values)
-    length, back = max(plan.longest_window_ms, 5 * plan.stride_ms), duration_millis(plan.lookback)
+    found = dict[str, Injected]()
+    columns = Columns(history, plan.variables, categories.values)
+    length = max(plan.longest_window_ms, 5 * plan.stride_ms)
+    back = duration_millis(plan.lookback)
     for type in TYPES:
-        chance, rows, labels = (
-            np.random.default_rng([definition.seed, *type.encode()]),
-            list[Floats](),
-            list[Labels](),
-        )
+        chance = np.random.default_rng([definition.seed, *type.encode()])
+        rows = list[Floats]()
+        labels = list[Labels]()
         for fold in folds:
             count = min(
                 _ANOMALIES // len(folds),
@@ -232,11 +233,9 @@ def try_setting(
     injected: dict[str, Injected],
 ) -> _Scored:
     """Fit a setting on every fold, and measure it on what its fits had not seen."""
-    scores, errors, of = (
-        np.empty(len(at)),
-        list[float](),
-        dict[str, list[Floats]]({type: [] for type in injected}),
-    )
+    scores = np.empty(len(at))
+    errors = list[float]()
+    of = dict[str, list[Floats]]({type: [] for type in injected})
     for number, fold in enumerate(folds):
         detector = fit_detector(setting, fold.encode(matrix, fold.fit), definition.seed)
         unseen = fold.encode(matrix, fold.unseen)
@@ -266,7 +265,8 @@ def find_threshold(
         if definition.clear_for is None
         else duration_millis(definition.clear_for)
     )
-    hold, per_week = duration_millis(definition.hold), definition.false_alarms_per_week
+    hold = duration_millis(definition.hold)
+    per_week = definition.false_alarms_per_week
     return threshold_for_rate(
         at, scores, plan.stride_ms, max(apart, plan.stride_ms), hold, per_week
     )

@@ -81,8 +81,12 @@ class AnomalyTraining:
         self, definition: AnomalyDefinition, revision: int, family: str, data: LearningData
     ) -> Estimated:
         period = data.period
-        detectors, notes, without = dict[str, FittedDetector](), list[str](), list[str]()
-        left_out, used, best = dict[str, int](), 0, list[Tried]()
+        detectors = dict[str, FittedDetector]()
+        notes = list[str]()
+        without = list[str]()
+        left_out = dict[str, int]()
+        used = 0
+        best = list[Tried]()
         for history in data.histories:
             name = history.asset.name
             learned = _learn(definition, history, data)
@@ -90,7 +94,8 @@ class AnomalyTraining:
                 without.append(name)
                 continue
             fitted, tried, counts, rows = learned
-            detectors[name], used = fitted, used + rows
+            detectors[name] = fitted
+            used = used + rows
             best.append(tried)
             left_out = {reason: left_out.get(reason, 0) + count for reason, count in counts.items()}
             notes += [f"{name}: {sentence}" for sentence in fitted.account]
@@ -140,7 +145,8 @@ def _learn(
 ) -> tuple[FittedDetector, Tried, Mapping[str, int], int] | None:
     """Return the detector of one asset, how it was chosen, rows left out by reason, and rows used;
     None with too few rows."""
-    period, view = data.period, long_view(history, to_millis(data.period.cutoff))
+    period = data.period
+    view = long_view(history, to_millis(data.period.cutoff))
     plan = plan_of(definition, view, period.start, period.cutoff)
     if plan is None:
         return None
@@ -207,10 +213,14 @@ def _use(
 ) -> _Used:
     """Return those of the normal rows that are learned from: none far from the others, of a long
     history one in `every`."""
-    at, matrix, labels = rows.at[normal], rows.matrix[normal], categories[normal]
+    at = rows.at[normal]
+    matrix = rows.matrix[normal]
+    labels = categories[normal]
     compared = matrix if rows.categories is None else around_own_level(matrix, labels)
     far = far_from_others(compared, definition.contamination, rows.confirmed_normal[normal])
-    at, matrix, labels = at[~far], matrix[~far], labels[~far]
+    at = at[~far]
+    matrix = matrix[~far]
+    labels = labels[~far]
     every = max(-(-len(at) // _MOST_ROWS), 1)
     used = (at // plan.stride_ms) % every == 0
     left_out = {
@@ -231,11 +241,9 @@ def _fit(
     spaces."""
     spaces = fit_spaces(matrix, categories)
     detector = fit_detector(tried.setting, encode(spaces, matrix, categories), definition.seed)
-    usual, threshold, space = (
-        float(np.median(tried.scores)),
-        tried.threshold,
-        next(iter(spaces.values())),
-    )
+    usual = float(np.median(tried.scores))
+    threshold = tried.threshold
+    space = next(iter(spaces.values()))
     limit = max(threshold.value, usual + 1e-9)
     return FittedDetector(
         plan, space, detector, usual, limit, threshold.weeks, threshold.expected, ()

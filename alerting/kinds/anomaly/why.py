@@ -11,7 +11,8 @@ from alerting.kinds.anomaly.model import AnomalyModel
 from alerting.kinds.protocol.kind import Why, WhyQuestion
 from alerting.readings.history import from_millis
 
-_BEFORE, _LONGEST = timedelta(hours=1), timedelta(days=28)
+_BEFORE = timedelta(hours=1)
+_LONGEST = timedelta(days=28)
 
 
 def explain_instant(definition: AnomalyDefinition, question: WhyQuestion) -> Why:
@@ -26,7 +27,8 @@ def explain_instant(definition: AnomalyDefinition, question: WhyQuestion) -> Why
     start = max(begin - wait - _BEFORE, question.at - _LONGEST)
     evaluated = question.evaluate(ConditionState(watermark=start))
     scored = next((rows for rows in reversed(evaluated.scores) if len(rows.at)), None)
-    blank, state = question.blank, evaluated.state
+    blank = question.blank
+    state = evaluated.state
     facts: list[str] = []
     if scored is not None and scored.score[-1] == scored.score[-1]:
         fitted = cast("AnomalyModel", scored.model).by_asset[question.asset.name]

@@ -54,10 +54,8 @@ def samples_of(definition: ControlChartDefinition, history: History) -> list[Sam
     found = [Sample(at, None) for at in bad.tolist()]
     if definition.variable in history.readings:
         values = history.readings[definition.variable].to_numpy(np.float64)
-        ts, possible = (
-            millis(pd.DatetimeIndex(history.readings.index)),
-            present(history, definition.variable),
-        )
+        ts = millis(pd.DatetimeIndex(history.readings.index))
+        possible = present(history, definition.variable)
         found += [
             Sample(t, v)
             for t, v in zip(ts[possible].tolist(), values[possible].tolist(), strict=True)
@@ -77,7 +75,8 @@ def evaluate_part(
 
     def evaluate(model: ControlChartModel, fitted: FittedChart, version: int) -> TargetEvaluation:
         samples = _samples_between(definition, fitted, sources, part.start, part.end)
-        earlier, carried = list[Sample](), before.state.carried
+        earlier = list[Sample]()
+        carried = before.state.carried
         if not _is_of(carried, definition, version):
             earlier = _samples_between(
                 definition, fitted, sources, part.start - fitted.warm_up, part.start
@@ -169,10 +168,8 @@ def _scored(
     at = np.array([point.at for point in points], np.int64)
     values: npt.NDArray[np.float64] = np.array([point.statistic for point in points], np.float64)
     nothing = np.full(len(at), np.nan)
-    unknown, facts = (
-        np.full(len(at), "", object),
-        tuple(describe_points(points[-1])) if points else (),
-    )
+    unknown = np.full(len(at), "", object)
+    facts = tuple(describe_points(points[-1])) if points else ()
     return ScoredRows(
         at,
         values,
@@ -206,22 +203,22 @@ class _ChartRun:
         cutoff: int,
         carried: Carried | None,
     ) -> None:
-        self._definition, self._chart, self._version, self._cutoff = (
-            definition,
-            fitted.chart,
-            version,
-            cutoff,
-        )
+        self._definition = definition
+        self._chart = fitted.chart
+        self._version = version
+        self._cutoff = cutoff
         self._stale = duration_millis(
             fitted.stale_after if definition.stale_after is None else definition.stale_after
         )
         self.points: list[Point] = []
-        self._state, self._status = ChartState(), _UNKNOWN
+        self._state = ChartState()
+        self._status = _UNKNOWN
         self.reason = waiting_message(definition.variable)
         self._at: int | None = None
         self._value: float | None = None
         if carried is not None and _is_of(carried, definition, version):
-            self._at, self._value = to_millis(carried.at), cast("float | None", carried.value)
+            self._at = to_millis(carried.at)
+            self._value = cast("float | None", carried.value)
             self._status = int(carried.memory[1])
             self._state = ChartState.from_numbers(carried.memory[2:])
             if self._status == _UNKNOWN:
@@ -234,7 +231,9 @@ class _ChartRun:
         not forget them."""
         for sample in samples:
             self._take(sample)
-        self.points, self._status, self.reason = [], _UNKNOWN, _WARMING_UP
+        self.points = []
+        self._status = _UNKNOWN
+        self.reason = _WARMING_UP
 
     def intervals(self, samples: Sequence[Sample], begin: int, end: int) -> list[StatusInterval]:
         """Return the status from `begin` to `end` (ms) without a hole: that of each reading holds
@@ -276,10 +275,12 @@ class _ChartRun:
         if self._at is not None and sample.at - self._at > self._stale:
             self._state.break_off()
             self._status = _UNKNOWN
-        self._at, self._value = sample.at, sample.value
+        self._at = sample.at
+        self._value = sample.value
         if sample.value is None:
             self._state.break_off()
-            self._status, self.reason = _UNKNOWN, bad_quality_message(self._definition.variable)
+            self._status = _UNKNOWN
+            self.reason = bad_quality_message(self._definition.variable)
             return
         point = self._state.add(self._chart, sample.at, sample.value)
         if point is not None:

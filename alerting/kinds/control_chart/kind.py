@@ -78,7 +78,9 @@ class ControlChartKind:
     ) -> tuple[Gap, ...]:
         """Return the times after a reading that was followed by none in time, and those of readings
         without a value."""
-        stale, gaps, known_until = usual_gap(definition, history), list[Gap](), start
+        stale = usual_gap(definition, history)
+        gaps = list[Gap]()
+        known_until = start
         for sample in samples_of(definition, history):
             at = from_millis(sample.at)
             if at > end:

@@ -77,7 +77,8 @@ def _shift_message(
     if point.signals.keys() == {SPREAD} and point.spread is not None:
         high = chart.spread is not None and point.spread > chart.spread[1] * chart.sigma
         return translatable(_VARIES[high], name=name, value=measured(point.spread, ".4g", unit))
-    limits, of_statistic = chart.limits, None if chart.kind == "cusum" else unit
+    limits = chart.limits
+    of_statistic = None if chart.kind == "cusum" else unit
     is_up = point.statistic >= limits.centre
     now = measured(point.statistic, ".5g", of_statistic)
     if LIMIT in point.signals:

@@ -58,7 +58,8 @@ class FittedChart:
 
     def describe(self, asset: str) -> Iterable[str]:
         """Yield sentences on phase I and on the limits."""
-        chart, limits = self.chart, self.chart.limits
+        chart = self.chart
+        limits = self.chart.limits
         yield (
             f"{asset}: {chart.statistic}, centre line {limits.centre:.6g}, limits "
             f"{limits.lower:.6g} and {limits.upper:.6g}, "
@@ -83,7 +84,8 @@ class FittedChart:
         if self.outliers:
             yield f"{asset}: {self.outliers} single readings far from the others are left out"
         for stretch in self.left_out[:_SHOWN]:
-            start, end = from_millis(stretch.start), from_millis(stretch.end)
+            start = from_millis(stretch.start)
+            end = from_millis(stretch.end)
             yield (
                 f"{asset}: out of control, left out: {start:%Y-%m-%d %H:%M} to "
                 f"{end:%Y-%m-%d %H:%M} UTC, mean {stretch.mean:.6g} "
@@ -141,7 +143,8 @@ def from_files(files: Files) -> ControlChartModel:
 
 
 def _fitted(document: dict[str, Any]) -> FittedChart:
-    of_chart, runs = document.pop("chart"), document.pop("runs", None)
+    of_chart = document.pop("chart")
+    runs = document.pop("runs", None)
     spread = of_chart.pop("spread")
     chart = Chart(
         **of_chart

@@ -57,7 +57,8 @@ _TITLES = (
 )
 _MOVED = 1.0  # standard deviations of a reading by which a level has moved
 _GAP = 10  # usual intervals
-_SMOOTHING, _SHIFT = 0.1, 1.0
+_SMOOTHING = 0.1
+_SHIFT = 1.0
 
 
 class Series(NamedTuple):
@@ -91,7 +92,9 @@ class ControlChartTraining:
     def estimate(
         self, definition: ControlChartDefinition, revision: int, family: str, data: LearningData
     ) -> Estimated:
-        charts, notes, without = dict[str, FittedChart](), list[str](), list[str]()
+        charts = dict[str, FittedChart]()
+        notes = list[str]()
+        without = list[str]()
         for history in data.whole_histories:
             asset = history.asset.name
             fitted = _fit(
@@ -220,10 +223,8 @@ def _readings(
     """Return the possible values in (start, end], without those of suppressed times."""
     if definition.variable not in history.readings:
         return Series(np.empty(0, np.int64), np.empty(0))
-    at, values = (
-        millis(pd.DatetimeIndex(history.readings.index)),
-        history.readings[definition.variable].to_numpy(np.float64),
-    )
+    at = millis(pd.DatetimeIndex(history.readings.index))
+    values = history.readings[definition.variable].to_numpy(np.float64)
     used = present(history, definition.variable) & (at > to_millis(start)) & (at <= to_millis(end))
     used &= ~is_covered(data.suppressed.get(history.asset.name, ()), at)
     if definition.by is None:
@@ -370,7 +371,10 @@ def _count_signals(
 ) -> _Signals:
     """Count the signals on the unseen readings as live evaluation would: one that returns within
     the off-delay is the same."""
-    signals, points, expected, lasting = 0, 0, 0.0, 0
+    signals = 0
+    points = 0
+    expected = 0.0
+    lasting = 0
     start = max(data.period.unseen_from or data.period.cutoff, model.training_cutoff)
     for history in data.whole_histories:
         fitted = model.by_asset.get(history.asset.name)
@@ -383,12 +387,10 @@ def _count_signals(
                 _readings(definition, history, data, start, data.period.end).charted(fitted.runs),
             )
         ]
-        clear_for, last = (
-            duration_millis(
-                fitted.clear_for if definition.clear_for is None else definition.clear_for
-            ),
-            None,
+        clear_for = duration_millis(
+            fitted.clear_for if definition.clear_for is None else definition.clear_for
         )
+        last = None
         since = 0
         for point in charted:
             since += 1
@@ -396,7 +398,8 @@ def _count_signals(
                 begins = last is None or point.at - last > clear_for
                 signals += begins
                 lasting += 1 if begins else since
-                last, since = point.at, 0
+                last = point.at
+                since = 0
         points += len(charted)
         expected += len(charted) / fitted.run_length
     return _Signals(signals, points, expected, lasting)
@@ -405,7 +408,8 @@ def _count_signals(
 def _charted(
     definition: ControlChartDefinition, fitted: FittedChart, series: Series
 ) -> Iterator[Point]:
-    state, before = ChartState(), None
+    state = ChartState()
+    before = None
     gap = duration_millis(
         fitted.stale_after if definition.stale_after is None else definition.stale_after
     )

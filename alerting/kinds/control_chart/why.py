@@ -21,11 +21,13 @@ def explain_instant(definition: ControlChartDefinition, question: WhyQuestion) -
     with their points."""
     evaluated = question.evaluate(_start(definition, question))
     scored = next((rows for rows in reversed(evaluated.scores) if len(rows.at)), None)
-    state, blank = evaluated.state, question.blank
+    state = evaluated.state
+    blank = question.blank
     facts: list[str] = []
     if scored is not None:
         fitted = cast("ControlChartModel", scored.model).by_asset[question.asset.name]
-        limits, value = fitted.chart.limits, float(scored.score[-1])
+        limits = fitted.chart.limits
+        value = float(scored.score[-1])
         facts.append(
             f"{fitted.chart.statistic} was {value:.6g} at "
             f"{from_millis(int(scored.at[-1])).isoformat()}; centre line "
@@ -56,7 +58,8 @@ def explain_instant(definition: ControlChartDefinition, question: WhyQuestion) -
 def _start(definition: ControlChartDefinition, question: WhyQuestion) -> ConditionState:
     """Return the stored state if it lies before the instant, else a new one from long enough
     before."""
-    at, covering = question.at, question.covering
+    at = question.at
+    covering = question.covering
     stored = question.platform.states.load_many([(definition.name, question.asset.name)]).state(0)
     if stored is not None and stored.watermark <= at:
         return stored

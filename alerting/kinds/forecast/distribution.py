@@ -10,7 +10,9 @@ Floats = npt.NDArray[np.float64]
 
 QUANTILES = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95)
 MEDIAN = QUANTILES.index(0.5)
-LOWEST, HIGHEST = 0, len(QUANTILES) - 1  # of the 90 % interval
+# of the 90 % interval
+LOWEST = 0
+HIGHEST = len(QUANTILES) - 1
 _LEVELS = np.array(QUANTILES)
 _LOG_ODDS = np.log(_LEVELS / (1 - _LEVELS))
 _FARTHEST = 12.0  # log-odds beyond which a probability is not told apart

@@ -156,7 +156,8 @@ def _crossing(
 
     `middle`: the last known value, then the median at each lead (ms).
     """
-    problem, at = definition.problem, [0, *leads]
+    problem = definition.problem
+    at = [0, *leads]
     for limit, sign in ((problem.above, 1), (problem.below, -1)):
         if limit is None:
             continue

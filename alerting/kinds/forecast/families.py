@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     import optuna
 
 Params = dict[str, Any]
-DIFFERENCE, LEVEL = "difference", "level"
+DIFFERENCE = "difference"
+LEVEL = "level"
 _READ = TypeAdapter(Forecast)
 _MOST_SMOOTHED = 5_000  # rows on which the parameters of smoothing are chosen
 _ROUNDS = 150  # of models that were trained before their number was searched
@@ -101,7 +102,8 @@ class Family(ABC):
 def _check(model: Forecast, width: int) -> None:
     """Check that all parts of a model fit each other, so that one that cannot predict is found
     before it serves."""
-    core, leads = model.core, len(model.leads_ms)
+    core = model.core
+    leads = len(model.leads_ms)
     last = getattr(core, "last", None)
     used = [*getattr(core, "columns", ()), *(() if last is None else (last,))]
     rows = [*getattr(core, "spread", ()), *model.shifts]
@@ -180,9 +182,11 @@ class Smoother(Family):
         del params, seed
         none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
         steps = tuple(lead / task.step_ms for lead in task.leads_ms)
-        columns, usual = (*task.lags, task.last), task.usual(matrix)
+        columns = (*task.lags, task.last)
+        usual = task.usual(matrix)
         every = max(1, len(matrix) // _MOST_SMOOTHED)
-        some, wanted = matrix[::every], future[::every]
+        some = matrix[::every]
+        wanted = future[::every]
         options = [Smoothing(columns, steps, *values, usual, none) for values in _GRID]
         errors = [_absolute_error(option.centre(some), wanted) for option in options]
         core = options[int(np.argmin(errors))]
@@ -212,18 +216,20 @@ class Ridge(Family):
         from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
 
         del seed
-        last, usual, dense = (
-            _last_of(params, task),
-            task.usual(matrix),
-            Dense.fit(task.columns, matrix, scaled=True),
-        )
-        encoded, target = dense.encode(matrix), _target(future, matrix, last, usual)
-        weights, intercepts = [], []
+        last = _last_of(params, task)
+        usual = task.usual(matrix)
+        dense = Dense.fit(task.columns, matrix, scaled=True)
+        encoded = dense.encode(matrix)
+        target = _target(future, matrix, last, usual)
+        weights = []
+        intercepts = []
         with threadpool_limits(limits=1):
             for values in target.T:
                 known = ~np.isnan(values)
-                x, y = encoded[known], values[known]
-                centre, mean = x.mean(axis=0), float(y.mean())
+                x = encoded[known]
+                y = values[known]
+                centre = x.mean(axis=0)
+                mean = float(y.mean())
                 x = x - centre
                 penalty = float(params["penalty"]) * len(x) * np.eye(x.shape[1])
                 found = np.linalg.solve(x.T @ x + penalty, x.T @ (y - mean))
@@ -264,7 +270,8 @@ class BoostedTrees(Family):
     def fit(
         self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
     ) -> Forecast:
-        last, usual = _last_of(params, task), task.usual(matrix)
+        last = _last_of(params, task)
+        usual = task.usual(matrix)
         leads = tuple(lead / task.leads_ms[-1] for lead in task.leads_ms)
         target = _target(future, matrix, last, usual).T.ravel()
         known = ~np.isnan(target)

@@ -81,7 +81,8 @@ class Smoothing:
     def centre(self, matrix: Floats) -> Floats:
         """Return the forecast of each row at each lead."""
         values = matrix[:, self.columns]
-        level, trend = np.full(len(matrix), np.nan), np.zeros(len(matrix))
+        level = np.full(len(matrix), np.nan)
+        trend = np.zeros(len(matrix))
         for value in values.T:
             expected = level + self.damping * trend
             seen = np.where(
@@ -248,7 +249,8 @@ class Forecast:
         log_odds = self._log_odds(quantiles)
         lead = int(np.argmax(log_odds[0]))
         shares, _ = self.core.contributions(encoded, lead)
-        moved, margin = float(shares.sum()), float(log_odds[0, lead])
+        moved = float(shares.sum())
+        margin = float(log_odds[0, lead])
         usual = float(self._log_odds(quantiles[:, lead] - moved)[0])
         return shares * ((margin - usual) / moved if moved else 0.0), usual if moved else margin
 

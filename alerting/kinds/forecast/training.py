@@ -136,7 +136,8 @@ class ForecastTraining:
 
 def task_of(definition: ForecastDefinition, plan: FeaturePlan) -> Task:
     """Return what a definition asks, by the columns of a plan."""
-    columns, name = Columns.from_plan(plan), definition.problem.variable
+    columns = Columns.from_plan(plan)
+    name = definition.problem.variable
     leads = tuple(duration_millis(lead) for lead in leads_of(definition, plan))
     own = next((number.sampling_ms for number in plan.numbers if number.name == name), None)
     sampling = None if own is None else timedelta(milliseconds=own)
@@ -173,7 +174,8 @@ def fit_rows(
     """Fit a recipe on the rows of the dataset's matrix that have a value ahead."""
     used = np.flatnonzero(rows & ~np.isnan(dataset.future).all(axis=1))
     used = used[:: max(1, -(-len(used) // _MOST_ROWS))]
-    task, family = task_of(definition, dataset.plan), get_family(recipe.family)
+    task = task_of(definition, dataset.plan)
+    family = get_family(recipe.family)
     model = family.fit(
         recipe.params, task, matrix[used], dataset.future[used], definition.learning.seed
     )
@@ -219,7 +221,9 @@ class _Search:
     """The trials of one family, and the best of them."""
 
     def __init__(self, dataset: Dataset, definition: ForecastDefinition, family: Family) -> None:
-        self.dataset, self.definition, self.family = dataset, definition, family
+        self.dataset = dataset
+        self.definition = definition
+        self.family = family
         self.folds, self.notes = usable_folds(dataset, definition.learning.folds)
         self.matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
         self.shifted = ShiftedLabels(dataset, self.folds, definition.learning.seed)
@@ -228,7 +232,10 @@ class _Search:
 
     def attempt(self, params: Mapping[str, Any]) -> float:
         """Fit and score one parameter set on every fold. Returns its mean CRPS."""
-        task, losses, risks, shifted = task_of(self.definition, self.dataset.plan), [], [], []
+        task = task_of(self.definition, self.dataset.plan)
+        losses = []
+        risks = []
+        shifted = []
         for fold, rows in zip(self.folds, self.shifted.rows, strict=True):
             model = self._fit(params, task, fold)
             losses.append(
@@ -342,11 +349,13 @@ def _describe_test(
     rows &= ~np.isnan(dataset.future).all(axis=1)
     if not rows.any():
         return []
-    model, future = forecast_in(estimator), dataset.future[rows]
+    model = forecast_in(estimator)
+    future = dataset.future[rows]
     quantiles = model.quantiles(matrix[rows])
     last = matrix[rows][:, [task_of(definition, dataset.plan).last]]
     inside = _mean(covered(quantiles, future))
-    error, naive = _mean(np.abs(future - quantiles[..., MEDIAN])), _mean(np.abs(future - last))
+    error = _mean(np.abs(future - quantiles[..., MEDIAN]))
+    naive = _mean(np.abs(future - last))
     return [
         f"on the test period the 90 % interval holds {inside:.1%} of the values; the median is off "
         f"by {error:.4g} on average, "

@@ -33,7 +33,8 @@ from alerting.learning.selection.promotion import (
 )
 from alerting.readings.history import History, Millis, duration_millis, to_millis
 
-NOMINAL, LEAST = 0.9, 0.88
+NOMINAL = 0.9
+LEAST = 0.88
 """Share of values that an interval should hold, and below which, beyond chance, it is too
 narrow."""
 _CHANCE = 0.01
@@ -112,7 +113,8 @@ def compare_forecasts(
     if found is None:
         return decision
     confidence = definition.promotion.confidence
-    worse, better = found["share_better"] <= 1 - confidence, found["share_better"] >= confidence
+    worse = found["share_better"] <= 1 - confidence
+    better = found["share_better"] >= confidence
     said = (
         f"the CRPS of its forecasts is {found['challenger']:.4g}, the champion's "
         f"{found['champion']:.4g}; it is less in "
@@ -164,7 +166,8 @@ def _crps_of_both(
     )
     if window is None:
         return None
-    losses, instants = [], []
+    losses = []
+    instants = []
     for history in histories:
         at = window.observed.at[window.observed.asset == history.asset.name]
         view = point_in_time_view(history, to_millis(as_of))
@@ -222,8 +225,10 @@ def coverage_of(counts: Floats, block: npt.NDArray[np.int64]) -> Coverage | None
     share = float(held.sum() / values.sum())
     residuals = held - share * values
     error = float(np.sqrt(blocks / (blocks - 1) * np.sum(residuals**2)) / values.sum())
-    wide, far = float(t.ppf(0.975, blocks - 1)), float(t.ppf(1 - _CHANCE, blocks - 1))
-    low, high = max(0.0, share - wide * error), min(1.0, share + wide * error)
+    wide = float(t.ppf(0.975, blocks - 1))
+    far = float(t.ppf(1 - _CHANCE, blocks - 1))
+    low = max(0.0, share - wide * error)
+    high = min(1.0, share + wide * error)
     return Coverage(share, low, high, share + far * error, int(values.sum()), blocks)
 
 

@@ -89,8 +89,11 @@ def _evaluate_interval(
 ) -> TargetEvaluation:
     """Evaluate one part. `raising`: the definition, as it was when the open episode was raised,
     whose problem ends it."""
-    state, asset, platform = result.state, sources.asset, sources.platform
-    known, anew = known_problem(state, part), KnownProblem(part.start)
+    state = result.state
+    asset = sources.asset
+    platform = sources.platform
+    known = known_problem(state, part)
+    anew = KnownProblem(part.start)
     earlier = known if raising is definition or raising.problem == definition.problem else anew
     by_events = any(d.problem.event is not None for d in (definition, raising)) or (
         model is not None and model.plan.events
@@ -142,7 +145,8 @@ def _evaluate_interval(
     refreshes = dict(result.refreshes)
     if model is not None and rows is not None and raising.problem == definition.problem:
         courses = courses_of(result.state, steps, of_open, rule)
-        version, shared = part.model_version, sources.shared
+        version = part.model_version
+        shared = sources.shared
         refreshes |= refreshes_of(
             courses, definition, model, version, at, score, rows, history, shared, rule
         )
@@ -178,7 +182,8 @@ def _evaluated_instants(
 ) -> Millis:
     """Return the instants (ms) of a part that are evaluated; without a model, those of the
     stride."""
-    start, end = to_millis(part.start), to_millis(part.end)
+    start = to_millis(part.start)
+    end = to_millis(part.end)
     if model is None:
         return grid(start, end, duration_millis(stride))
     plan = replace(model.plan, stride_ms=duration_millis(stride))
@@ -331,7 +336,8 @@ def _explain(
 ) -> tuple[tuple[Contribution, ...], RecommendationResult | None, str]:
     """Return contributions, advice, and an empty text; without both, and with the fault as text, if
     the model fails."""
-    model, row = at_raise.model, at_raise.row
+    model = at_raise.model
+    row = at_raise.row
     if model is None or row is None:
         return (), None, ""
 

@@ -44,7 +44,8 @@ class PredictionKind:
     def details(
         self, asset: Asset, history: History, scored: ScoredRows, shared: SharedInputs
     ) -> ScoreDetails:
-        model, rows = scored.last_model, shared.features(scored.model.plan, history, scored.at[-1:])
+        model = scored.last_model
+        rows = shared.features(scored.model.plan, history, scored.at[-1:])
         return ScoreDetails(
             contributions(model, rows.frame, asset, explain_matrix(model, rows.matrix[0]))
         )
@@ -84,8 +85,10 @@ class PredictionKind:
         gaps = [(max(last, start), end)] if last < end else []
         if predicts(definition, history.asset) == "onset":
             problems = find_occurrences(definition, history)
-            of, latest = problems.lasted, to_millis(end)
-            known, recovered = problems.known_at[of], np.minimum(problems.recovered_at[of], latest)
+            of = problems.lasted
+            latest = to_millis(end)
+            known = problems.known_at[of]
+            recovered = np.minimum(problems.recovered_at[of], latest)
             gaps += [
                 (from_millis(a), from_millis(b))
                 for a, b in zip(known.tolist(), recovered.tolist(), strict=True)

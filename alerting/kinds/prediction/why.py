@@ -44,7 +44,8 @@ def explain_instant(
         )
         reason = evaluated.unknown or none
         return replace(blank, verdict="unknown", answer=f"cannot tell: {reason}", unknown=reason)
-    score, when = float(scored.score[-1]), scored.at[-1:]
+    score = float(scored.score[-1])
+    when = scored.at[-1:]
     serving = scored.last_model
     facts = [
         f"model version {scored.model_version} gives the risk {score:.3f}, its threshold is "

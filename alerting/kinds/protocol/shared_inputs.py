@@ -88,7 +88,8 @@ class SharedInputs:
         self._older: dict[tuple[Any, ...], pd.DataFrame] = {}
         self._rows: dict[tuple[FeaturePlan, bytes], FeatureRows] = {}
         self._scores: dict[tuple[Any, ...], tuple[ref[TrainedModel], Scored]] = {}
-        self._part_values, self._row_values = 0, 0
+        self._part_values = 0
+        self._row_values = 0
 
     def load(
         self, asset: Asset, start: datetime, end: datetime, variables: Iterable[str]
@@ -207,7 +208,8 @@ class SharedInputs:
 
         `limits`: everything else that it depends on.
         """
-        index, columns = history.readings.index, tuple(history.readings.columns)
+        index = history.readings.index
+        columns = tuple(history.readings.columns)
         first = index[0] if len(index) else None
         key = history.asset.name, id(model), at, limits, columns, first, len(index)
         of, found = self._explained.get(key, (None, None))
@@ -237,7 +239,8 @@ def _matrix(plan: FeaturePlan, frame: pd.DataFrame) -> Floats:
 
 
 def _score(model: TrainedModel, matrix: Floats, at: Millis) -> Scored:
-    score, twin = np.empty(0), np.full(len(at), np.nan)
+    score = np.empty(0)
+    twin = np.full(len(at), np.nan)
     if len(at):
         score = np.array(model.score_matrix(matrix), np.float64)
     if model.refit is not None and (later := at > to_millis(model.refit.training_cutoff)).any():
@@ -272,7 +275,8 @@ def _events(history: History, start: int, end: int) -> pd.DataFrame:
     """Return the events until `end`; of those until `start` only the last of each type, and lasting
     ones that go on after it."""
     events = history.events
-    starts, ends = millis(events["start"]), millis(events["end"])
+    starts = millis(events["start"])
+    ends = millis(events["end"])
     is_instant = (
         events["type"]
         .isin([type_.name for type_ in history.event_types if type_.duration == "instant"])

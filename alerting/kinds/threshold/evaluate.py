@@ -104,14 +104,16 @@ def evaluate_combined_interval(
 ) -> TargetEvaluation:
     """Evaluate one part under conditions of several variables, from the readings of
     `readings_carried_into`."""
-    asset, before = sources.asset, result.state
+    asset = sources.asset
+    before = result.state
     history = sources.shared.load(
         asset,
         part.start - longest_lookback(combination),
         part.end,
         {leaf.variable for leaf in combination.leaves()},
     )
-    series, severity = all_series(combination, history), severity_of_missing(definition)
+    series = all_series(combination, history)
+    severity = severity_of_missing(definition)
     evaluated = evaluate_combination(
         combination, asset, series, before.carried, part.start, part.end, severity, learned
     )
@@ -158,7 +160,8 @@ def _last_value(
     """
     if carried is not None and (carried.value is not None or carried.bad):
         return carried
-    asset, name = sources.asset, condition.variable
+    asset = sources.asset
+    name = condition.variable
     newest = sources.shared.newest(asset, {name: search_from(condition, at)}, at)
     if newest.empty:
         return carried

@@ -64,7 +64,8 @@ def _position(item: tuple[Group, GroupLimit]) -> list[tuple[int, str]]:
 
 
 def _describe(variable: str, table: LimitTable) -> str:
-    whole, least = table.groups[()], least_readings(table.quantile)
+    whole = table.groups[()]
+    least = least_readings(table.quantile)
     period = f"{table.start:%Y-%m-%d %H:%M} to {table.end:%Y-%m-%d %H:%M} UTC"
     found = "too few" if whole.limit is None else f"{whole.limit:.6g}"
     text = (

@@ -59,7 +59,8 @@ def _in_part(
 ) -> tuple[int, dict[_Line, tuple[Millis, Numbers]]]:
     """Return the first instant of a part, and the limits in it: none while no learned limit is in
     service."""
-    start, found = to_millis(part.start) + 1, dict[_Line, tuple[Millis, Numbers]]()
+    start = to_millis(part.start) + 1
+    found = dict[_Line, tuple[Millis, Numbers]]()
     definition = part.revision.definition if part.revision else None
     if isinstance(definition, LearnedThresholdDefinition) and definition.state == "active":
         learned = limits_in_force(definition, sources, part, None)

@@ -46,7 +46,9 @@ from alerting.readings.history import (
 
 MOST_GROUPS = 2_000
 _MOMENT = timedelta(milliseconds=1)
-_MANY_TIMES, _MOST, _LEAST_BEYOND = 10, 0.5, 3
+_MANY_TIMES = 10
+_MOST = 0.5
+_LEAST_BEYOND = 3
 """A person decides on new limits where so many times as many readings as expected lay beyond those
 in service, or most of all.
 
@@ -187,7 +189,8 @@ class LearnedLimitsTraining:
 def _fit(
     definition: LearnedThresholdDefinition, history: History, data: LearningData
 ) -> FittedLimits:
-    left_out, tables = dict[str, int](), dict[str, LimitTable]()
+    left_out = dict[str, int]()
+    tables = dict[str, LimitTable]()
     for variable, learned in definition.learned:
         used = _used(definition, history, data, variable)
         start = max(data.period.start, data.period.cutoff - learned.over)
@@ -220,10 +223,8 @@ def _used(
     problems."""
     if variable not in history.readings:
         return _Used(np.empty(0, np.int64), np.empty(0), {})
-    at, values = (
-        millis(pd.DatetimeIndex(history.readings.index)),
-        history.readings[variable].to_numpy(np.float64),
-    )
+    at = millis(pd.DatetimeIndex(history.readings.index))
+    values = history.readings[variable].to_numpy(np.float64)
     there = present(history, variable)
     suppressed = is_covered(data.suppressed.get(history.asset.name, ()), at)
     in_problem = is_covered(_problems(definition, history, data), at)
@@ -325,7 +326,8 @@ def _moved(
             in_service = LearnedLimits(
                 {key: table}, definition.schedule.timezone, "", _categories(history, learned)
             )
-            values, limits = used.values[new], in_service.at(variable, learned, used.at[new]).values
+            values = used.values[new]
+            limits = in_service.at(variable, learned, used.at[new]).values
             upper = learned.quantile > MIDDLE
             expected = 1 - learned.quantile if upper else learned.quantile
             beyond = int(np.sum(values > limits if upper else values < limits))

@@ -56,7 +56,8 @@ class _Described(NamedTuple):
 def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> Why:
     """Explain the state of the condition at an instant, from the readings up to it."""
     evaluated = question.evaluate(_start(definition, question))
-    state, combination = evaluated.state, definition.combination
+    state = evaluated.state
+    combination = definition.combination
     if combination is None:
         described = _describe(definition, question, evaluated.learned)
     else:
@@ -179,7 +180,8 @@ def _describe_combination(
 
 
 def _describe_condition(one: ConditionAt, question: WhyQuestion) -> str:
-    condition, reading = one.condition, one.reading
+    condition = one.condition
+    reading = one.reading
     written = condition.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     if one.status == "unknown" and one.fact is not None:
         state = f"unknown: {fact_message(condition, question.asset, one.fact, reading)}"
@@ -202,7 +204,8 @@ def _describe_condition(one: ConditionAt, question: WhyQuestion) -> str:
 def _start(definition: ThresholdDefinition, question: WhyQuestion) -> ConditionState:
     """Return the stored state if it lies before the instant, else a new one from long enough
     before."""
-    at, covering = question.at, question.covering
+    at = question.at
+    covering = question.covering
     stored = question.platform.states.load_many([(definition.name, question.asset.name)]).state(0)
     if stored is not None and stored.watermark <= at:
         return stored

@@ -183,7 +183,8 @@ def build_dataset(
     require_both_classes(definition, rows.label[rows.part == "train"], len(problems), oddities)
     rows, limits, left_out = _limit(definition, plan, views, rows, max_rows, memory_bytes)
     features = _features(plan, views, rows.asset, rows.at)
-    counts, train = _count_answers(assets, rows.effect), rows.part == "train"
+    counts = _count_answers(assets, rows.effect)
+    train = rows.part == "train"
     leaks = leak_suspects(definition, plan, training, features[train], rows.label[train])
     beside = {name: getattr(rows, name) for name in HASHED}
     return Dataset(

@@ -76,13 +76,12 @@ def collect_misses(
 ) -> list[FeedbackLabel]:
     """Return the labels of the misses reported by as_of: each is the word of an operator that the
     problem came unannounced."""
-    window, found = definition.window, []
+    window = definition.window
+    found = []
     for miss in misses:
         if miss.at <= as_of:
-            first, last = (
-                to_millis(miss.missed_at - window.until),
-                to_millis(miss.missed_at - window.after),
-            )
+            first = to_millis(miss.missed_at - window.until)
+            last = to_millis(miss.missed_at - window.after)
             found.append(
                 FeedbackLabel(
                     miss.asset, first, last, None, "true_alarm", to_millis(miss.missed_at)

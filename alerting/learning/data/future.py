@@ -28,7 +28,8 @@ def future_values(
     The first begins after the gap. NaN also where the history ends before the lead, because a later
     value may follow.
     """
-    leads, name = leads_of(definition, plan), definition.problem.variable
+    leads = leads_of(definition, plan)
+    name = definition.problem.variable
     found = np.full((len(at), len(leads)), np.nan)
     if (
         not leads
@@ -37,10 +38,8 @@ def future_values(
         or not (there := present(history, name)).any()
     ):
         return found
-    ts, values = (
-        millis(pd.DatetimeIndex(history.readings.index))[there],
-        history.readings[name].to_numpy(np.float64)[there],
-    )
+    ts = millis(pd.DatetimeIndex(history.readings.index))[there]
+    values = history.readings[name].to_numpy(np.float64)[there]
     usual = int(np.median(np.diff(ts))) if len(ts) > 1 else 0
     last = int(ts[-1]) + max(usual - 1, 0)
     after = at + duration_millis(definition.gap)

@@ -72,10 +72,8 @@ def label_instants(
     moment at which it is known, metrics count the rows of an onset, and no model learns from them.
     """
     problem = definition.problem
-    problems, occurrences = (
-        find_problems(problem, history, definition.is_of_unit),
-        find_occurrences(definition, history),
-    )
+    problems = find_problems(problem, history, definition.is_of_unit)
+    occurrences = find_occurrences(definition, history)
     ts, bad = problem_samples(problem, history)
     after, until = (at + duration_millis(edge) for edge in definition.window)
     is_onset = question == "onset"
@@ -137,7 +135,8 @@ def _any_between(instants: Millis, after: Millis, until: Millis) -> BoolArray:
 def _any_ongoing(problems: pd.DataFrame, after: Millis, until: Millis) -> BoolArray:
     """Return, for each row, whether any of the disjoint problems goes on at some instant of (after,
     until]."""
-    start, end = millis(problems["start"]), millis(problems["end"])
+    start = millis(problems["start"])
+    end = millis(problems["end"])
     over = np.where(end == NOT_YET, FAR_FUTURE, end)
     return np.searchsorted(start, until, side="right") > np.searchsorted(over, after, side="right")
 

@@ -114,7 +114,8 @@ def _knowing_alone(
 def _sample(label: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int64], Floats]:
     """Draw evenly spaced rows of each class, at most ROWS_AT_MOST, each with the number of rows
     that it represents."""
-    chosen, weight = [], []
+    chosen = []
+    weight = []
     for value in (0, 1):
         of_class = np.flatnonzero(label == value)
         step = max(1, -(-2 * len(of_class) // ROWS_AT_MOST))
@@ -128,7 +129,8 @@ def _precision(score: Floats, label: npt.NDArray[np.int8], weight: Floats) -> fl
     one step."""
     order = np.argsort(-np.where(np.isnan(score), -np.inf, score), kind="stable")
     ranked = np.where(np.isnan(score), -np.inf, score)[order]
-    hits, all_ = np.cumsum(label[order] * weight[order]), np.cumsum(weight[order])
+    hits = np.cumsum(label[order] * weight[order])
+    all_ = np.cumsum(weight[order])
     steps = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
     recalled = np.diff(hits[steps], prepend=0.0) / hits[-1]
     return float((recalled * hits[steps] / all_[steps]).sum())

@@ -41,11 +41,9 @@ def point_in_time_view(history: History, until: int, start: int | None = None) -
     }
     if hidden:
         readings = readings.assign(**hidden)
-    starts, ends, delay = (
-        millis(history.events["start"]),
-        history.events["end"],
-        event_delays(history),
-    )
+    starts = millis(history.events["start"])
+    ends = history.events["end"]
+    delay = event_delays(history)
     events = history.events.assign(end=ends.where(millis(ends) + delay <= until))[
         starts + delay <= until
     ]

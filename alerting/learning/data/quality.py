@@ -21,17 +21,22 @@ from alerting.readings.history import History, Millis, duration_millis, millis
 from alerting.readings.sample_quality import NO_INSTANTS, Instants, among
 
 FEW_PROBLEMS = 10
-FLAT_SAMPLES, FLAT_TIMES, LIVELY = 30, 10, 10
+FLAT_SAMPLES = 30
+FLAT_TIMES = 10
+LIVELY = 10
 """A sensor with at least LIVELY different values is stuck where FLAT_SAMPLES of them, and
 FLAT_TIMES its usual run, are equal."""
-STEPS, SLOW = 3, 5
+STEPS = 3
+SLOW = 5
 """STEPS plateaus or more that fill half of the time, or return to the same values, are those of a
 set-point. A variable is slow where its values lie SLOW times as far apart as the readings of its
 asset, as those of a laboratory do."""
-GAP_SAMPLES, GAP_SHARE = 10, 0.01
+GAP_SAMPLES = 10
+GAP_SHARE = 0.01
 """A gap is longer than GAP_SAMPLES usual distances; gaps are reported where they take GAP_SHARE of
 the time."""
-IRREGULAR, IRREGULAR_SHARE = 0.5, 0.2
+IRREGULAR = 0.5
+IRREGULAR_SHARE = 0.2
 """Sampling is irregular where this share of the distances lies further from the median than
 IRREGULAR times it."""
 
@@ -108,13 +113,16 @@ def _constant(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Findi
 
 def _flat(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
     for number in plan.numbers:
-        flat, total, longest = 0, 0, 0
+        flat = 0
+        total = 0
+        longest = 0
         for history in histories:
             values = _values(history, number.name)
             total += len(values)
             if not _is_set_or_slow(history, number) and len(pd.unique(values)) >= LIVELY:
                 stuck = _stuck_runs(values)
-                flat, longest = flat + int(stuck.sum()), max(longest, int(stuck.max(initial=0)))
+                flat = flat + int(stuck.sum())
+                longest = max(longest, int(stuck.max(initial=0)))
         if flat:
             message = (
                 f"{number.name} repeats one value {longest} times in a row, and {flat} of its "
@@ -127,7 +135,8 @@ def _flat(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
 def _is_set_or_slow(history: History, number: NumberSource) -> bool:
     """Return whether equal values in a row are usual: an operator sets them, or a laboratory
     measures them."""
-    variable, line = history.asset.variables.get(number.name), np.diff(_index(history))
+    variable = history.asset.variables.get(number.name)
+    line = np.diff(_index(history))
     if variable is not None and (variable.controllable or history.delay(number.name)):
         return True
     declared = variable.sampling if variable is not None else None
@@ -141,7 +150,8 @@ def _stuck_runs(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     first = np.append(0, np.flatnonzero(values[1:] != values[:-1]) + 1)
     lengths = np.diff(np.append(first, len(values)))
     long = lengths >= max(FLAT_SAMPLES, FLAT_TIMES * float(np.quantile(lengths, 0.95)))
-    plateaus, levels = lengths[long].astype(np.int64), len(pd.unique(values[first[long]]))
+    plateaus = lengths[long].astype(np.int64)
+    levels = len(pd.unique(values[first[long]]))
     if len(plateaus) >= STEPS and (
         2 * plateaus.sum() >= len(values) or 2 * levels <= len(plateaus)
     ):

@@ -57,8 +57,10 @@ def split_borders(definition: TrainedDefinition, start: int, end: int) -> Border
 
     Shares are of the interval; a length ends where the next part begins; dates are as given.
     """
-    periods, span = definition.periods, end - start
-    validation, test = periods.validation, periods.test
+    periods = definition.periods
+    span = end - start
+    validation = periods.validation
+    test = periods.test
     if isinstance(validation, float) and isinstance(test, float) and validation + test >= 1:
         raise UserError(
             f"{definition.name}: periods.validation {validation} and periods.test {test} leave "
@@ -155,7 +157,8 @@ def walk_forward_folds(dataset: Parted, n: int) -> list[tuple[Positions, Positio
     at = dataset.at[train]
     if not len(at):
         return []
-    first, last = int(at.min()) - 1, int(at.max())
+    first = int(at.min()) - 1
+    last = int(at.max())
     edges = [first + (last - first) * i // (n + 1) for i in range(n + 2)]
     return [
         (train[at <= begin - dataset.purge_ms], train[(at > begin) & (at <= end)])

@@ -120,10 +120,8 @@ def _tile(
 
 
 def _fill_events(plan: FeaturePlan, history: History, at: Millis, out: Floats) -> None:
-    types, starts = (
-        history.events["type"].to_numpy(),
-        millis(history.events["start"]) + event_delays(history),
-    )
+    types = history.events["type"].to_numpy()
+    starts = millis(history.events["start"]) + event_delays(history)
     before = {
         event: starts[types == event] for event in plan.events
     }  # one type has one delay, so they stay sorted

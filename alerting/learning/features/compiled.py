@@ -60,13 +60,15 @@ def _merge(
     A loop reads neighbours in few arrays and writes one: so the compiler uses vectors.
     """
     end = start + len(weight)
-    n, mean, t = into[_N][start:end], into[_MEAN][start:end], into[_T][start:end]
-    a_n, a_mean, a_t = (
-        older[_N][start - behind : end - behind],
-        older[_MEAN][start - behind : end - behind],
-        older[_T][start - behind : end - behind],
-    )
-    b_n, b_mean, b_t = newer[_N][start:end], newer[_MEAN][start:end], newer[_T][start:end]
+    n = into[_N][start:end]
+    mean = into[_MEAN][start:end]
+    t = into[_T][start:end]
+    a_n = older[_N][start - behind : end - behind]
+    a_mean = older[_MEAN][start - behind : end - behind]
+    a_t = older[_T][start - behind : end - behind]
+    b_n = newer[_N][start:end]
+    b_mean = newer[_MEAN][start:end]
+    b_t = newer[_T][start:end]
     for i in range(len(n)):
         n[i] = a_n[i] + b_n[i]
     for i in range(len(n)):
@@ -77,41 +79,31 @@ def _merge(
         t[i] = ((b_t[i] - a_t[i] + shift) * weight[i] + a_t[i]) - shift
     for i in range(len(n)):
         weight[i] = weight[i] * a_n[i]
-    a, b, sum_of = (
-        older[_M2][start - behind : end - behind],
-        newer[_M2][start:end],
-        into[_M2][start:end],
-    )
+    a = older[_M2][start - behind : end - behind]
+    b = newer[_M2][start:end]
+    sum_of = into[_M2][start:end]
     for i in range(len(n)):
         difference = b_mean[i] - a_mean[i]
         sum_of[i] = difference * (difference * weight[i]) + a[i] + b[i]
-    a, b, sum_of = (
-        older[_TV][start - behind : end - behind],
-        newer[_TV][start:end],
-        into[_TV][start:end],
-    )
+    a = older[_TV][start - behind : end - behind]
+    b = newer[_TV][start:end]
+    sum_of = into[_TV][start:end]
     for i in range(len(n)):
         sum_of[i] = (b_mean[i] - a_mean[i]) * weight[i] * (b_t[i] - a_t[i] + shift) + a[i] + b[i]
-    a, b, sum_of = (
-        older[_TT][start - behind : end - behind],
-        newer[_TT][start:end],
-        into[_TT][start:end],
-    )
+    a = older[_TT][start - behind : end - behind]
+    b = newer[_TT][start:end]
+    sum_of = into[_TT][start:end]
     for i in range(len(n)):
         apart = b_t[i] - a_t[i] + shift
         sum_of[i] = weight[i] * apart * apart + a[i] + b[i]
-    a, b, least = (
-        older[_LOW][start - behind : end - behind],
-        newer[_LOW][start:end],
-        into[_LOW][start:end],
-    )
+    a = older[_LOW][start - behind : end - behind]
+    b = newer[_LOW][start:end]
+    least = into[_LOW][start:end]
     for i in range(len(n)):
         least[i] = a[i] if a[i] < b[i] else b[i]
-    a, b, most = (
-        older[_HIGH][start - behind : end - behind],
-        newer[_HIGH][start:end],
-        into[_HIGH][start:end],
-    )
+    a = older[_HIGH][start - behind : end - behind]
+    b = newer[_HIGH][start:end]
+    most = into[_HIGH][start:end]
     for i in range(len(n)):
         most[i] = a[i] if a[i] > b[i] else b[i]
 
@@ -121,7 +113,9 @@ def _write(statistic: int, window: Floats, start: int, expected: float, out: Flo
     """Write one statistic of a window (8 x buckets) from `start` on, as the function of its name in
     `moments` does."""
     end = start + len(out)
-    n, low, high = window[_N][start:end], window[_LOW][start:end], window[_HIGH][start:end]
+    n = window[_N][start:end]
+    low = window[_LOW][start:end]
+    high = window[_HIGH][start:end]
     if statistic == 0:
         mean = window[_MEAN][start:end]
         for i in range(len(out)):
@@ -140,7 +134,8 @@ def _write(statistic: int, window: Floats, start: int, expected: float, out: Flo
         for i in range(len(out)):
             out[i] = high[i] if n[i] >= 1.0 else np.nan
     elif statistic == 4:
-        tt, tv = window[_TT][start:end], window[_TV][start:end]
+        tt = window[_TT][start:end]
+        tv = window[_TV][start:end]
         for i in range(len(out)):
             value = tv[i] / tt[i] * 3600.0
             value = 0.0 if low[i] == high[i] else value
@@ -202,23 +197,29 @@ def write_windows(
     (columns x instants), written from the instant `first` on. `expected`: of each column, the
     samples in its window if none is missing.
     """
-    longest, behind = 1, 0
+    longest = 1
+    behind = 0
     lengths = np.ones(len(steps) + 1, np.int64)
     for k in range(len(steps)):
         lengths[k + 1] = lengths[steps[k, 0]] + steps[k, 2]
-        longest, behind = max(longest, lengths[k + 1]), max(behind, steps[k, 2])
+        longest = max(longest, lengths[k + 1])
+        behind = max(behind, steps[k, 2])
     behind += -behind % 8  # rows of whole cache lines
     tile = max(TILE, behind)
-    weight, chosen = np.empty(tile), np.empty((8, tile))
+    weight = np.empty(tile)
+    chosen = np.empty((8, tile))
     parts = np.empty((len(steps) + 1, 8, behind + tile))
-    run, done, end = 0, 0, last[0] - longest - 1
+    run = 0
+    done = 0
+    end = last[0] - longest - 1
     while done < len(last):
         if last[done] - longest > end:  # the begin, or a gap: nothing before it lies in a window
             end = last[done] - longest
             run += np.searchsorted(where[run:], end + 1)
             for k in range(len(parts)):
                 _clear(parts[k], 0, behind)
-        size, offset = min(tile, last[-1] - end), behind - end - 1
+        size = min(tile, last[-1] - end)
+        offset = behind - end - 1
         _clear(parts[0], behind, behind + size)
         run = _scatter(where, runs, run, end + size, parts[0], offset)
         for k in range(len(steps)):
@@ -234,7 +235,8 @@ def write_windows(
         until = done + np.searchsorted(last[done:], end + size, side="right")
         dense = until > done and last[until - 1] - last[done] == until - 1 - done
         for k in range(len(columns) if until > done else 0):
-            window, into = parts[columns[k, 0]], out[columns[k, 2]][first + done : first + until]
+            window = parts[columns[k, 0]]
+            into = out[columns[k, 2]][first + done : first + until]
             if dense:
                 _write(columns[k, 1], window, offset + last[done], expected[k], into)
             else:
@@ -242,7 +244,8 @@ def write_windows(
                     for j in range(until - done):
                         chosen[i, j] = window[i, offset + last[done + j]]
                 _write(columns[k, 1], chosen, 0, expected[k], into)
-        done, end = until, end + size
+        done = until
+        end = end + size
         _move_down(parts, size, behind)
 
 
@@ -255,7 +258,8 @@ def write_newest(
     `until`: how many of the rows are known at each instant. A row without a finite value is
     missing.
     """
-    newest, seen = -1, 0
+    newest = -1
+    seen = 0
     for i in range(len(at)):
         row = until[i] - 1
         while row >= seen and not np.isfinite(values[row]):

@@ -66,10 +66,8 @@ def derive(
     if stated.stride and stated.windows:
         return None
     if definition.is_of_unit:
-        stride, reason = (
-            max(_whole_seconds(units or _MINUTE), timedelta(seconds=1)),
-            "each row is one unit",
-        )
+        stride = max(_whole_seconds(units or _MINUTE), timedelta(seconds=1))
+        reason = "each row is one unit"
     else:
         stride, reason = derive_stride(definition.horizon, sampling, observed, columns)
     stride = stated.stride or stride
@@ -102,7 +100,8 @@ def derive_stride(
     reason, needed = max(limits.items(), key=lambda item: item[1])
     most = max(horizon / 6, finest)
     if needed > most:
-        reason, needed = f"a sixth of the horizon {format_duration(horizon)} is the coarsest", most
+        reason = f"a sixth of the horizon {format_duration(horizon)} is the coarsest"
+        needed = most
     stride = next(
         (step for minutes in _STEPS if (step := minutes * _MINUTE) >= NEARLY * needed),
         _to_minutes(needed),

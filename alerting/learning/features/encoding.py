@@ -141,7 +141,8 @@ class Dense:
 
     def fill(self, matrix: Floats) -> Floats:
         """Return the matrix with every missing number at its median."""
-        full, part = matrix.copy(), matrix[:, self.numbers]
+        full = matrix.copy()
+        part = matrix[:, self.numbers]
         full[:, self.numbers] = np.where(np.isnan(part), np.asarray(self.medians), part)
         return full
 

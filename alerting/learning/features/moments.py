@@ -81,8 +81,10 @@ def bucket_moments(rows: Rows, values: Floats, there: BoolArray) -> Moments:
 def _moments_of_single(rows: Rows, values: Floats, there: BoolArray) -> Moments:
     """Return the moments of buckets with one row at most: the same, bit for bit, as `run_moments`
     finds."""
-    where, shape = compact(rows.bucket), (len(values), rows.size)
-    nothing, value = np.zeros(shape), np.where(there, values, 0.0) + 0.0
+    where = compact(rows.bucket)
+    shape = (len(values), rows.size)
+    nothing = np.zeros(shape)
+    value = np.where(there, values, 0.0) + 0.0
 
     def spread(part: Floats, empty: float) -> Floats:
         if part.shape == shape:
@@ -199,7 +201,8 @@ def window_positions(last: Index, lengths: tuple[int, ...]) -> WindowPositions:
 
 def window_moments(buckets: Moments, positions: WindowPositions, width: int) -> list[Moments]:
     """Compute moments of the wanted windows, for each length. `width`: of a bucket in ms."""
-    found, ends = {1: buckets}, positions.ends
+    found = {1: buckets}
+    ends = positions.ends
 
     def ending(length: int, at: Index) -> Moments:
         return found[length].take(compact(at if length == 1 else np.searchsorted(ends[length], at)))
@@ -236,7 +239,8 @@ def compact(where: Index) -> slice | Index:
     instead of a copy."""
     if not len(where):
         return where
-    first, end = int(where[0]), int(where[-1]) + 1
+    first = int(where[0])
+    end = int(where[-1]) + 1
     return slice(first, end) if end - first == len(where) else where
 
 

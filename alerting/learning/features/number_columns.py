@@ -103,33 +103,26 @@ def _groups(interval: ReadingInterval, wanted: Iterable[NumberSource]) -> Iterat
 
 
 def _fill_group(interval: ReadingInterval, group: _Group, out: Floats) -> None:
-    plan, rows, names = (
-        interval.plan,
-        interval.window_rows(group.delay),
-        [number.name for number in group.numbers],
-    )
+    plan = interval.plan
+    rows = interval.window_rows(group.delay)
+    names = [number.name for number in group.numbers]
     values = interval.readings.matrix(names, rows.rows)
     there = np.isfinite(values)
     windows = interval.window_moments(moments.bucket_moments(rows.buckets, values, there))
     index = within(rows.times, interval.at, plan.longest_window_ms, newest_there(there, rows.until))
-    last, known = (
-        _newest_of_rows(values, index),
-        _newest_of_rows(rows.times.astype(np.float64), index),
-    )
+    last = _newest_of_rows(values, index)
+    known = _newest_of_rows(rows.times.astype(np.float64), index)
     for i, name in enumerate(names):
         if plan.is_carried_forward(name):
             samples = interval.readings.samples(name)
             chosen = newest(samples.times, interval.at, plan.carry_ms(name))
-            last[i], known[i] = (
-                take(samples.values, chosen),
-                take(samples.times.astype(np.float64), chosen),
-            )
-    block, first = (
-        plan.number_blocks[names[0]],
-        np.array([plan.number_blocks[name].start for name in names]),
-    )
+            last[i] = take(samples.values, chosen)
+            known[i] = take(samples.times.astype(np.float64), chosen)
+    block = plan.number_blocks[names[0]]
+    first = np.array([plan.number_blocks[name].start for name in names])
     for position in range(block.start, block.stop):
-        column, found = plan.layout[position], np.empty(last.shape)
+        column = plan.layout[position]
+        found = np.empty(last.shape)
         span = column.window_ms or plan.longest_window_ms
         if column.aggregation == "lag":
             for i, name in enumerate(names):
@@ -199,7 +192,9 @@ def _fill_number(interval: ReadingInterval, number: NumberSource, first: int, ou
     plan = interval.plan
     rows = interval.window_rows(interval.delay_ms(number.name))
     values = interval.readings.matrix([number.name], rows.rows)[0]
-    carry, known, until = plan.carry_ms(number.name), Samples(rows.times, values), rows.until
+    carry = plan.carry_ms(number.name)
+    known = Samples(rows.times, values)
+    until = rows.until
     if plan.is_carried_forward(number.name):
         known = interval.readings.samples(number.name)
         until = np.searchsorted(known.times, interval.at, side="right")
@@ -209,19 +204,19 @@ def _fill_number(interval: ReadingInterval, number: NumberSource, first: int, ou
         [(numbers[older], numbers[newer], newer) for older, newer in steps.values()], np.int64
     ).reshape(-1, 3)
     block = plan.number_blocks[number.name]
-    columns, expected = [], []
+    columns = []
+    expected = []
     for position in range(block.start, block.stop):
-        column, span = (
-            plan.layout[position],
-            plan.layout[position].window_ms or plan.longest_window_ms,
-        )
+        column = plan.layout[position]
+        span = plan.layout[position].window_ms or plan.longest_window_ms
         into = out[position, first : first + len(interval.at)]
         if column.aggregation in compiled.STATISTICS:
             window = numbers[span // plan.bucket_ms]
             columns.append((window, compiled.STATISTICS.index(column.aggregation), position))
             expected.append(float(_expected(number, span)))
         elif column.aggregation == "lag":
-            lagged, before = interval.lag_samples(number.name, span), interval.at - span
+            lagged = interval.lag_samples(number.name, span)
+            before = interval.at - span
             compiled.write_newest(
                 *lagged,
                 np.searchsorted(lagged.times, before, side="right"),
@@ -252,12 +247,15 @@ def _fill_number(interval: ReadingInterval, number: NumberSource, first: int, ou
 
 def _runs(rows: WindowRows, values: Floats) -> tuple[Index, Floats]:
     """Return the buckets that have rows, and their moments as `write_windows` takes them."""
-    bucket, seconds = rows.buckets.bucket, rows.buckets.seconds
+    bucket = rows.buckets.bucket
+    seconds = rows.buckets.seconds
     if rows.buckets.alone:
         return bucket, np.stack([values, seconds])
     there = np.isfinite(values)
     if not there.all():
         chosen = np.flatnonzero(there)
-        bucket, seconds, values = bucket[chosen], seconds[chosen], values[chosen]
+        bucket = bucket[chosen]
+        seconds = seconds[chosen]
+        values = values[chosen]
     where, runs = moments.run_moments(bucket, seconds, values + 0.0)
     return where, np.stack(runs)

@@ -196,7 +196,8 @@ class FeaturePlan:
     @cached_property
     def number_blocks(self) -> dict[str, slice]:
         """Return the positions of the columns of every number."""
-        blocks, start = {}, 0
+        blocks = {}
+        start = 0
         for number in self.numbers:
             stop = start + len(self._number_columns(number))
             blocks[number.name] = slice(start, stop)

@@ -156,7 +156,8 @@ def _own_lags(definition: TrainedDefinition, numbers: Sequence[NumberSource]) ->
 def _variables(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> tuple[list[NumberSource], list[CategorySource]]:
-    numbers, categories = [], []
+    numbers = []
+    categories = []
     for name in candidate_variables(definition, histories):
         having = [h for h in histories if present(h, name).any()]
         kinds = {_is_category(h, name): h.asset.name for h in having}

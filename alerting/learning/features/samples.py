@@ -65,7 +65,8 @@ class AssetReadings:
                 if column is None
                 else column[None, rows]
             )
-        readings, out = self.history.readings, np.full((len(names), rows.stop - rows.start), np.nan)
+        readings = self.history.readings
+        out = np.full((len(names), rows.stop - rows.start), np.nan)
         columns = readings.columns.get_indexer(pd.Index(names))
         there = columns >= 0
         out[there] = readings.iloc[rows, columns[there]].to_numpy(np.float64).T
@@ -99,7 +100,9 @@ class ReadingInterval:
     """An interval of nearby instants, and the samples known in the windows before them."""
 
     def __init__(self, plan: FeaturePlan, readings: AssetReadings, at: Millis) -> None:
-        self.plan, self.readings, self.at = plan, readings, at
+        self.plan = plan
+        self.readings = readings
+        self.at = at
         self.after = int(at[0]) - plan.longest_window_ms
         self.size = (int(at[-1]) - self.after) // plan.bucket_ms
         self.last = (at - self.after) // plan.bucket_ms - 1

@@ -28,12 +28,15 @@ from alerting.readings.history import History, duration_millis
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 MOST_ROWS = 20_000  # of all assets together; more are averaged over longer times
-FEWEST_ROWS, FEWEST_PROBLEMS = 500, 5
+FEWEST_ROWS = 500
+FEWEST_PROBLEMS = 5
 MOST_CONTROLS = 100
-BLOCKS, FOLDS = 200, 5
+BLOCKS = 200
+FOLDS = 5
 FEWEST_MOVES = 10  # blocks of time in which a set-point was moved
 CERTAIN = 1.96  # standard errors: 95 %
-PEAK, MOST_PROBLEMS = 0.9, 0.8
+PEAK = 0.9
+MOST_PROBLEMS = 0.8
 TREES = 60
 _SETTINGS = {
     "objective": "regression",
@@ -79,7 +82,8 @@ def effects_from(document: Mapping[str, Any] | None) -> SetPointEffects | None:
     effects = {
         name: (float(effect), float(error)) for name, (effect, error) in document["effects"].items()
     }
-    side, needed = document["limit_side"], document["needed"]
+    side = document["limit_side"]
+    needed = document["needed"]
     return SetPointEffects(document["variable"], side, needed, effects, document.get("limit"))
 
 
@@ -201,7 +205,8 @@ def _rows(
         means[list(levers)] = means[list(levers)].ffill()
         rows = means[[*levers, *controls]].rolling(before, min_periods=1).mean()
         future = means[variable][::-1].rolling(ahead, min_periods=1).mean()[::-1].shift(-1)
-        rows["y"], rows["asset/"] = future, float(number)
+        rows["y"] = future
+        rows["asset/"] = float(number)
         parts.append(rows)
     rows = pd.concat(parts, ignore_index=True)
     return rows[rows[["y", *levers]].notna().all(axis=1)].reset_index(drop=True)

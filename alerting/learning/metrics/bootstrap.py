@@ -37,7 +37,8 @@ def time_blocks(at: Millis, asset: npt.NDArray[np.object_], gap_ms: int, horizon
     """
     if not len(at):
         return np.empty(0, np.int64)
-    first, last = int(at.min()), int(at.max())
+    first = int(at.min())
+    last = int(at.max())
     length = max(2 * (gap_ms + horizon_ms), min(DAY_MS, (last - first) // ENOUGH_BLOCKS), 1)
     turns = (last - first) // length + 1
     _, number = np.unique(asset.astype(str), return_inverse=True)
@@ -64,7 +65,8 @@ def evaluate_rows(label: Labels, score: Floats, block: Blocks, seed: int) -> dic
     }
     intervals = {}
     for name, samples in drawn.items():
-        value, bounds = metrics[name], percentile_interval(samples)
+        value = metrics[name]
+        bounds = percentile_interval(samples)
         if value is not None and bounds is not None:
             intervals[name] = list(enclosing_interval(bounds, (value, value)))
     return {**metrics, "intervals": intervals}
@@ -113,7 +115,8 @@ def bootstrap_calibration(
         return {}
     if not 0 < label.sum() < len(label) or score.min() == score.max():
         return dict.fromkeys(_CALIBRATION, np.full(1, np.nan))
-    odds, which = log_odds(score), score_bins(score, 100)
+    odds = log_odds(score)
+    which = score_bins(score, 100)
     whole = recalibrate(odds, label[None].astype(np.float64), np.ones((1, len(label))))
     rows = np.bincount(which).astype(np.float64)
     if any(len(np.unique(block[label == value])) < 2 for value in (0, 1)):
@@ -139,7 +142,8 @@ def reliability_with_intervals(
     points = reliability(label, score)
     if not points:
         return []
-    which, draws = score_bins(score), _draws(block, seed, SAMPLES)
+    which = score_bins(score)
+    draws = _draws(block, seed, SAMPLES)
     rows = draws @ _table(block, which, block, which)
     positives = draws @ _table(block[label == 1], which[label == 1], block, which)
     with np.errstate(invalid="ignore"):
@@ -193,7 +197,8 @@ def _table(block: Blocks, step: Blocks, blocks: Blocks, steps: Blocks) -> Floats
 
 def _precisions(positives: Floats, negatives: Floats) -> Floats:
     """Return the average precision of each row of counts by rising step."""
-    positives, negatives = positives[:, ::-1], negatives[:, ::-1]
+    positives = positives[:, ::-1]
+    negatives = negatives[:, ::-1]
     true = np.cumsum(positives, axis=1)
     with np.errstate(invalid="ignore"):
         precision = true / (true + np.cumsum(negatives, axis=1))

@@ -14,7 +14,8 @@ _Z = 1.959963984540054
 def wilson_interval(count: float, total: float) -> ConfidenceInterval:
     """Return the interval of a share (Wilson 1927): it stays within 0 and 1, and is right for few
     cases too."""
-    p, n = count / total, total
+    p = count / total
+    n = total
     centre = (p + _Z * _Z / (2 * n)) / (1 + _Z * _Z / n)
     half = _Z * math.sqrt(p * (1 - p) / n + _Z * _Z / (4 * n * n)) / (1 + _Z * _Z / n)
     return (max(0.0, centre - half) if count else 0.0), (

@@ -36,7 +36,8 @@ def row_metrics(label: Labels, score: Floats) -> dict[str, float | None]:
     for metrics that need both."""
     from sklearn.metrics import average_precision_score, roc_auc_score  # noqa: PLC0415 - takes a second to import; only a training measures
 
-    n, positives = len(label), int(np.sum(label))
+    n = len(label)
+    positives = int(np.sum(label))
     both = 0 < positives < n
     return {
         "ap": float(average_precision_score(label, score)) if both else None,
@@ -112,10 +113,8 @@ def problem_intervals(problems: pd.DataFrame, onset: bool) -> ProblemIntervals:
     `problems`: result of `counted_problems`, sorted by start; without a column `last` its `end` is
     taken.
     """
-    start, last = (
-        millis(problems["start"]),
-        millis(problems["last" if "last" in problems else "end"]),
-    )
+    start = millis(problems["start"])
+    last = millis(problems["last" if "last" in problems else "end"])
     end = start if onset else np.where(last == NOT_YET, _FOREVER, last)
     counted = (
         ~problems["uncounted"].to_numpy(np.bool_)
@@ -227,10 +226,8 @@ def event_metrics(
         rng.poisson(1.0, (samples, len(evaluated.found))),
     )
     if gap_ms < 0:
-        measured["median_lead_time"], draws["median_lead_time"] = (
-            np.full(1, np.nan),
-            np.full(samples, np.nan),
-        )
+        measured["median_lead_time"] = np.full(1, np.nan)
+        draws["median_lead_time"] = np.full(samples, np.nan)
     return EventMetrics(
         **{name: _or_none(values[0]) for name, values in measured.items()},
         n_events=len(evaluated.found),
@@ -295,7 +292,8 @@ def _event_values(
 ) -> dict[str, Floats]:
     """Compute each metric for each row of weights (samples x episodes, samples x events); NaN where
     undefined."""
-    in_time, false = episode_weight @ evaluated.in_time, episode_weight @ evaluated.false
+    in_time = episode_weight @ evaluated.in_time
+    false = episode_weight @ evaluated.false
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
             "event_recall": (event_weight @ evaluated.found) / event_weight.sum(axis=1),
@@ -333,7 +331,8 @@ def _confidence_intervals(
     """Return the bootstrap intervals, made at least as wide as the exact ones where these are
     known."""
     bounds = {name: percentile_interval(values) for name, values in draws.items()}
-    right, false = int(evaluated.in_time.sum()), int(evaluated.false.sum())
+    right = int(evaluated.in_time.sum())
+    false = int(evaluated.false.sum())
     exact: dict[str, ConfidenceInterval] = {}
     if len(evaluated.found):
         exact["event_recall"] = wilson_interval(int(evaluated.found.sum()), len(evaluated.found))

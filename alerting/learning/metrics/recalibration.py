@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-LEAST, STEPS = 1e-9, 25  # scores are cut to [LEAST, 1 - LEAST]; Newton steps
+# scores are cut to [LEAST, 1 - LEAST]; Newton steps
+LEAST = 1e-9
+STEPS = 25
 
 
 def log_odds(score: Floats) -> Floats:
@@ -28,15 +30,21 @@ def recalibrate(odds: Floats, positives: Floats, rows: Floats) -> tuple[Floats, 
     x = odds - shift
     with np.errstate(all="ignore"):
         share = positives.sum(axis=1) / rows.sum(axis=1)
-        base, slope = np.log(share / (1 - share)), np.zeros(len(rows))
+        base = np.log(share / (1 - share))
+        slope = np.zeros(len(rows))
         for _ in range(STEPS):
             p = 1 / (1 + np.exp(-np.clip(base[:, None] + slope[:, None] * x, -500, 500)))
-            error, weight = positives - rows * p, rows * p * (1 - p)
-            g0, g1 = error.sum(axis=1), error @ x
-            h00, h01, h11 = weight.sum(axis=1), weight @ x, weight @ (x * x)
+            error = positives - rows * p
+            weight = rows * p * (1 - p)
+            g0 = error.sum(axis=1)
+            g1 = error @ x
+            h00 = weight.sum(axis=1)
+            h01 = weight @ x
+            h11 = weight @ (x * x)
             determinant = h00 * h11 - h01 * h01
             step0 = (h11 * g0 - h01 * g1) / determinant
             step1 = (h00 * g1 - h01 * g0) / determinant
-            base, slope = base + np.clip(step0, -2, 2), slope + np.clip(step1, -1, 1)
+            base = base + np.clip(step0, -2, 2)
+            slope = slope + np.clip(step1, -1, 1)
         is_done = (np.abs(step0) < 1e-6) & (np.abs(step1) < 1e-6)
     return np.where(is_done, slope, np.nan), np.where(is_done, base - slope * shift, np.nan)

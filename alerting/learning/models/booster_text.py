@@ -58,11 +58,10 @@ def trees_of_texts(texts: Sequence[str]) -> Trees:
     first = np.cumsum([0, *inner])
     first_leaf = np.cumsum([0, *(n + 1 for n in inner)])
     nodes = int(first[-1])
-    parent, is_left = (
-        np.full(nodes + int(first_leaf[-1]), -1),
-        np.zeros(nodes + int(first_leaf[-1]), np.bool_),
-    )
-    bits_of, bits = np.zeros((nodes, 2), np.int64), [np.empty(0, np.int64)]
+    parent = np.full(nodes + int(first_leaf[-1]), -1)
+    is_left = np.zeros(nodes + int(first_leaf[-1]), np.bool_)
+    bits_of = np.zeros((nodes, 2), np.int64)
+    bits = [np.empty(0, np.int64)]
     threshold = np.concatenate([np.empty(0), *(_numbers(tree["threshold"]) for tree in trees)])
     decision = np.concatenate(
         [np.empty(0), *(_numbers(tree["decision_type"]) for tree in trees)]
@@ -71,10 +70,8 @@ def trees_of_texts(texts: Sequence[str]) -> Trees:
         for side in ("left_child", "right_child"):
             child = _numbers(tree[side]).astype(np.int64)
             below = np.where(child >= 0, first[number] + child, nodes + first_leaf[number] + ~child)
-            parent[below], is_left[below] = (
-                first[number] + np.arange(len(child)),
-                side == "left_child",
-            )
+            parent[below] = first[number] + np.arange(len(child))
+            is_left[below] = side == "left_child"
         if tree.get("num_cat", "0") != "0":
             own = first[number] + np.flatnonzero(
                 decision[first[number] : first[number + 1]] & _CATEGORICAL
@@ -136,7 +133,8 @@ def _check_text(text: str, features: int) -> str:
     _require(
         bool((sizes > 0).all()) and int(sizes.sum()) <= len(trees), "its text ends within a tree"
     )
-    trees_read, start = [], 0
+    trees_read = []
+    start = 0
     for number, size in enumerate(sizes.tolist()):
         trees_read.append(_read_tree(trees[start : start + size], number))
         start += size
@@ -171,7 +169,8 @@ def _check_trees(trees: Sequence[Mapping[str, str]], features: int) -> None:
         np.arange(len(trees)),
         f"has not 1 to {MOST_LEAVES} leaves",
     )
-    inner, ones = leaves - 1, np.ones(len(trees), np.int64)
+    inner = leaves - 1
+    ones = np.ones(len(trees), np.int64)
     _require_all(
         np.isfinite(_float_column(trees, "shrinkage", ones)),
         np.arange(len(trees)),
@@ -245,7 +244,8 @@ def _check_children(left: Ints, right: Ints, inner: Ints, tree_of: Ints) -> None
     _require_all(
         of_leaf == (inner[tree_of_leaf] > 0), tree_of_leaf, "has leaves that point outside of it"
     )
-    below, depth = first[inner > 0], 0
+    below = first[inner > 0]
+    depth = 0
     while len(below):
         _require_all(
             np.array([depth <= MOST_DEPTH]), tree_of[below[:1]], f"is deeper than {MOST_DEPTH}"
@@ -263,7 +263,8 @@ def _check_categories(
     if not count:
         _require(not len(chosen), f"{where} names categories beyond its list")
         return
-    bounds, bits = _ints(tree["cat_boundaries"], where), _ints(tree["cat_threshold"], where)
+    bounds = _ints(tree["cat_boundaries"], where)
+    bits = _ints(tree["cat_threshold"], where)
     _require(bool(((bits >= 0) & (bits < 2**32)).all()), f"{where} has unknown categories")
     fits = (
         len(bounds) == count + 1

@@ -25,12 +25,11 @@ MOST = float(
     np.finfo(np.float64).max
 )  # instead of inf as a threshold: beyond it lie missing values alone
 ROUNDING = 1e-9  # of a margin: sums in another order differ in their last bits
-CATEGORICAL, DEFAULT_LEFT, ZERO_IS_MISSING, NAN_IS_MISSING = (
-    1,
-    2,
-    4,
-    8,
-)  # bits of a LightGBM decision
+# bits of a LightGBM decision
+CATEGORICAL = 1
+DEFAULT_LEFT = 2
+ZERO_IS_MISSING = 4
+NAN_IS_MISSING = 8
 
 
 @dataclass(frozen=True)
@@ -59,13 +58,16 @@ class Trees:
     def conditions(self) -> tuple[Ints, Ints, BoolArray]:
         """Return all conditions on the paths to the leaves: the leaf, the inner node, and whether
         the path goes left there."""
-        leaf, inner = np.arange(len(self.value)), len(self.feature)
+        leaf = np.arange(len(self.value))
+        inner = len(self.feature)
         below = leaf + inner
         found = []
         while len(leaf):
             above = self.parent[below]
             there = above >= 0
-            leaf, below, above = leaf[there], below[there], above[there]
+            leaf = leaf[there]
+            below = below[there]
+            above = above[there]
             found.append((leaf, above, self.is_left[below]))
             below = above
         parts = [np.concatenate([f[i] for f in found]) for i in range(3)]
@@ -140,17 +142,17 @@ class TreesBound:
             & ~excluded[leaf]
             & (trees.decision[node] & (CATEGORICAL | ZERO_IS_MISSING) == 0)
         )
-        leaf, node, is_left = position[leaf[numeric]], node[numeric], is_left[numeric]
+        leaf = position[leaf[numeric]]
+        node = node[numeric]
+        is_left = is_left[numeric]
         self._columns, column = np.unique(trees.feature[node], return_inverse=True)
         above = np.full((len(self._columns), len(kept)), -np.inf)
         most = np.full((len(self._columns), len(kept)), np.inf)
         np.maximum.at(above, (column[~is_left], leaf[~is_left]), trees.threshold[node[~is_left]])
         np.minimum.at(most, (column[is_left], leaf[is_left]), trees.threshold[node[is_left]])
-        self._above, self._most, self._value = (
-            np.where(np.isposinf(above), MOST, above),
-            most,
-            trees.value[kept],
-        )
+        self._above = np.where(np.isposinf(above), MOST, above)
+        self._most = most
+        self._value = trees.value[kept]
         self._tree = np.searchsorted(trees.first_leaf, kept, side="right") - 1
         self._starts = np.flatnonzero(np.append(True, np.diff(self._tree) != 0)[: len(kept)])
         self._single = trees.single
@@ -168,17 +170,17 @@ class TreesBound:
         """Return the same bounds with the leaves alone that a box reaches, and the columns that
         still tell them apart."""
         kept = np.flatnonzero(self._reached(low[None, :], high[None, :])[0])
-        above, most = self._above[:, kept], self._most[:, kept]
-        low, high = self._rounded(low[self._columns]), self._rounded(high[self._columns])
+        above = self._above[:, kept]
+        most = self._most[:, kept]
+        low = self._rounded(low[self._columns])
+        high = self._rounded(high[self._columns])
         wide = (low[:, None] <= above) | (high[:, None] > most)
         tells = np.flatnonzero(wide.any(axis=1))
         part = copy(self)
-        part._columns, part._above, part._most, part._value = (
-            self._columns[tells],
-            above[tells],
-            most[tells],
-            self._value[kept],
-        )
+        part._columns = self._columns[tells]
+        part._above = above[tells]
+        part._most = most[tells]
+        part._value = self._value[kept]
         part._tree = self._tree[kept]
         part._starts = np.flatnonzero(np.append(True, np.diff(part._tree) != 0)[: len(kept)])
         return part
@@ -188,7 +190,8 @@ class TreesBound:
 
     def _reached(self, low: Floats, high: Floats) -> BoolArray:
         """Return which leaves each box reaches (boxes x leaves)."""
-        low, high = self._rounded(low[:, self._columns]), self._rounded(high[:, self._columns])
+        low = self._rounded(low[:, self._columns])
+        high = self._rounded(high[:, self._columns])
         reached = np.ones((len(low), len(self._value)), np.bool_)
         for k in range(len(self._columns)):
             reached &= high[:, k, None] > self._above[k]
@@ -270,8 +273,10 @@ def _known_box(low: Floats, high: Floats) -> tuple[Floats, Floats]:
 def _member_bound(member: Estimator, row: Floats, free: BoolArray) -> BoxBound | None:
     if not isinstance(member.model, Bounded):
         return None
-    low, high = row.copy(), row.copy()
-    low[free], high[free] = -np.inf, np.inf
+    low = row.copy()
+    high = row.copy()
+    low[free] = -np.inf
+    high[free] = np.inf
     first, last = encode_box(member.encoding, low[None, :], high[None, :])
     return member.model.bound(
         member.encoding.encode(row[None, :])[0],
@@ -287,7 +292,8 @@ def encode_box(encoding: Encoding, low: Floats, high: Floats) -> tuple[Floats, F
     """Return the boxes in an estimator's encoding. A fixed missing value stays NaN without
     `dense`."""
     if encoding.columns is not None:
-        low, high = low[:, encoding.columns], high[:, encoding.columns]
+        low = low[:, encoding.columns]
+        high = high[:, encoding.columns]
     dense = encoding.dense
     if dense is None:
         plain = low, high
@@ -297,7 +303,8 @@ def encode_box(encoding: Encoding, low: Floats, high: Floats) -> tuple[Floats, F
             unknown[:, dense.flagged] | np.isnan(part[:, dense.flagged]) for part in (low, high)
         ]
         flag_low = np.where(unknown[:, dense.flagged], 0.0, flags[0])
-        low, high = dense.fill(low), dense.fill(high)
+        low = dense.fill(low)
+        high = dense.fill(high)
         levels = [_level_box(low[:, i], high[:, i], count) for i, count in dense.categories]
         ends = [
             np.hstack([part[:, dense.numbers], flag, *(level[side] for level in levels)])

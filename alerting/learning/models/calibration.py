@@ -51,11 +51,13 @@ def fit_platt(
     """
     target = _smooth_labels(label)
     weight = np.ones(len(label)) if weight is None else weight
-    centre, scale = float(np.mean(margin)), float(np.std(margin)) or 1.0
+    centre = float(np.mean(margin))
+    scale = float(np.std(margin)) or 1.0
     z = (margin - centre) / scale
     slope, intercept = _newton(z, target, weight, iterations)
     if slope <= 1e-6:
-        slope, intercept = 1.0, _newton_intercept(z, target, weight, iterations)
+        slope = 1.0
+        intercept = _newton_intercept(z, target, weight, iterations)
     return Platt(slope / scale, intercept - slope * centre / scale)
 
 
@@ -81,7 +83,8 @@ def _newton(z: Floats, target: Floats, weight: Floats, iterations: int) -> tuple
             length /= 2
         if loss - new < 1e-12 * max(1.0, abs(loss)):
             break
-        theta, loss = theta - length * step, new
+        theta = theta - length * step
+        loss = new
     return float(theta[0]), float(theta[1])
 
 

@@ -25,7 +25,9 @@ from alerting.learning.models.trained import ModelRefused
 META = "model.json"
 FORMAT = 4
 MOST_BYTES = 16 << 20
-_FIRST_YEAR, _LAST_YEAR = 1970, 2200  # with a margin on both sides of the range of nanoseconds
+# with a margin on both sides of the range of nanoseconds
+_FIRST_YEAR = 1970
+_LAST_YEAR = 2200
 
 Row = Annotated[tuple[float, ...], Field(max_length=MOST_VALUES)]
 Family = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,99}$")]
@@ -82,7 +84,8 @@ class EstimatorMeta(_Closed):
     def check(self, plan: FeaturePlan) -> None:
         """Check the column positions. Raises ModelRefused if one lies outside of the plan's
         columns."""
-        dense, read = self.dense, range(len(plan.columns)) if self.columns is None else self.columns
+        dense = self.dense
+        read = range(len(plan.columns)) if self.columns is None else self.columns
         named = [
             *(p for pair in self.pairs for p in pair),
             *(dense.numbers if dense else ()),

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 NEAREST = 5
-MOST_ROWS, MOST_VALUES = 2_000, 100_000
+MOST_ROWS = 2_000
+MOST_VALUES = 100_000
 DIGITS = 6  # significant ones that are stored
 
 

@@ -32,10 +32,16 @@ from alerting.learning.models.calibration import Platt
 from alerting.learning.models.estimator import Blend, Estimator
 from alerting.learning.models.trained import TrainedModel
 
-INPUT, OUTPUT = "features", "probability"
-OPSET, ML_OPSET, IR = 21, 5, 10
+INPUT = "features"
+OUTPUT = "probability"
+OPSET = 21
+ML_OPSET = 5
+IR = 10
 _ML = "ai.onnx.ml"
-_AT_MOST, _MEMBER, _SUM = 0, 6, 1  # numbers of modes and of an aggregation of TreeEnsemble
+# numbers of modes and of an aggregation of TreeEnsemble
+_AT_MOST = 0
+_MEMBER = 6
+_SUM = 1
 
 
 @runtime_checkable
@@ -164,7 +170,8 @@ def _sigmoid(graph: _Graph, margin: str, calibration: Platt, name: str | None = 
 def _encode(graph: _Graph, encoding: Encoding, matrix: str, width: int) -> str:
     """Add what `Encoding.encode` does to a matrix of `width` columns."""
     if encoding.columns is not None:
-        matrix, width = graph.columns(matrix, encoding.columns), len(encoding.columns)
+        matrix = graph.columns(matrix, encoding.columns)
+        width = len(encoding.columns)
     full = plain = matrix
     if encoding.dense is not None:
         medians = np.full(width, np.nan)
@@ -225,11 +232,9 @@ def _trees(graph: _Graph, trees: Trees, encoded: str) -> str:
     alone = np.flatnonzero(
         trees.parent[inner:] < 0
     )  # trees of one leaf: each gets a node that leads to it on both sides
-    none, left, right = (
-        np.zeros_like(alone),
-        _children(trees, left=True),
-        _children(trees, left=False),
-    )
+    none = np.zeros_like(alone)
+    left = _children(trees, left=True)
+    right = _children(trees, left=False)
     integers: dict[str, Sequence[Any]] = {
         "tree_roots": [
             *np.flatnonzero(trees.parent[:inner] < 0),

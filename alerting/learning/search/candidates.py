@@ -89,7 +89,8 @@ def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
     A usable fold has both classes on both sides, among all rows and among those of the search's
     sample. Raises UserError if none is left, because no candidate can be chosen honestly then.
     """
-    usable, notes = [], []
+    usable = []
+    notes = []
     sample = search_sample(dataset)
     by_word = dataset.label != dataset.label_by_data  # metrics rest on data, not on feedback
     for number, (train, later) in enumerate(walk_forward_folds(dataset, folds), start=1):

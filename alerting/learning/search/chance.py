@@ -131,7 +131,8 @@ def _shift_fold(dataset: Dataset, rows: Positions, random: np.random.Generator) 
 
 
 def _count_runs(dataset: Dataset, rows: Positions) -> int:
-    label, asset = dataset.label[rows], dataset.asset[rows]
+    label = dataset.label[rows]
+    asset = dataset.asset[rows]
     begins = (label == 1) & np.append(True, (label[:-1] == 0) | (asset[1:] != asset[:-1]))[
         : len(label)
     ]

@@ -83,7 +83,8 @@ def ranking_strength(
     `label`: of the rows. Missing values are left out; of a category the level counts that separates
     best.
     """
-    texts, positive = set(categorical), label == 1
+    texts = set(categorical)
+    positive = label == 1
     found = [
         _strength(matrix[rows, i], positive, _category_difference if i in texts else _difference)
         for i in columns

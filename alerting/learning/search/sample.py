@@ -54,7 +54,8 @@ def search_sample(dataset: Dataset, most: int | None = None) -> SearchSample:
     if most is None:
         most = min(MOST_SEARCHED, max(LEAST_SEARCHED, MOST_CELLS // len(dataset.plan.columns)))
     train = np.flatnonzero(dataset.part == "train")
-    selected, weight = np.ones(len(dataset.label), np.bool_), dataset.weight.copy()
+    selected = np.ones(len(dataset.label), np.bool_)
+    weight = dataset.weight.copy()
     if len(train) <= most:
         return SearchSample(selected, weight, ())
     with_problem, without = (train[dataset.label[train] == value] for value in (1, 0))

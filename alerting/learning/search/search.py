@@ -64,15 +64,14 @@ def search_candidate(
 
     Raises UserError if there is no such family, or if no fold has both classes.
     """
-    learning, one = definition.learning, get_family(family)
+    learning = definition.learning
+    one = get_family(family)
     folds, notes = usable_folds(dataset, learning.folds)
     sample = search_sample(dataset)
     limit = ColumnLimit.from_plan(dataset.plan)
     matrix = limit.columns.matrix(dataset.rows)
-    shifted, fixed = (
-        ShiftedLabels(dataset, folds, learning.seed),
-        one.params_for(definition.problem),
-    )
+    shifted = ShiftedLabels(dataset, folds, learning.seed)
+    fixed = one.params_for(definition.problem)
     trials = learning.trials if one.searched_params(one.defaults) else 1
     learning = learning.model_copy(update={"trials": trials})
     search = _Search(dataset, one, limit, folds, sample, learning, matrix, progress, shifted, fixed)
@@ -114,7 +113,8 @@ def _create_study(
 def _describe_early_end(family: str, search: "_Search") -> list[str]:
     """Describe a search that the time budget cut short in a sentence; none otherwise."""
     learning = search.learning
-    done, budget = len(search.tried), format_duration(learning.time_budget)
+    done = len(search.tried)
+    budget = format_duration(learning.time_budget)
     if done == learning.trials:
         return []
     return [
@@ -184,9 +184,9 @@ class _Search:
         if pruned:
             tried = replace(tried, state="pruned")
         elif self.best is None or is_better(tried, self.best):
-            self.best, self.best_scores = (
-                tried,
-                self._score_all_rows(tried, fitted) if self.sample.thinned else scores,
+            self.best = tried
+            self.best_scores = (
+                self._score_all_rows(tried, fitted) if self.sample.thinned else scores
             )
         self.chance = np.max([self.chance, *self._score_shifts(fitted)], axis=0)
         self.tried.append(tried)

@@ -129,7 +129,8 @@ def finish_challenger(
     benefit. Raises UserError if the validation period has no rows.
     """
     matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
-    train, validation = dataset.part == "train", dataset.part == "validation"
+    train = dataset.part == "train"
+    validation = dataset.part == "validation"
     measured = dataset.measured_in("validation")
     if not measured.any():
         raise UserError(

@@ -105,7 +105,9 @@ def predicted_episodes_at(
     episodes = {}
     for name, rule in observed.rules.items():
         rows = np.flatnonzero(observed.asset == name)
-        at, measured, problems = observed.at[rows], observed.measured[rows], observed.problems[name]
+        at = observed.at[rows]
+        measured = observed.measured[rows]
+        problems = observed.problems[name]
         raised = predicted_intervals(at, score[rows], threshold, rule)
         episodes[name] = [
             (begin, end)
@@ -215,7 +217,8 @@ def _is_within(met: EventMetrics, wanted: OperatingPoint) -> bool:
         return True
     if met.false_alarms_per_week is None or met.time_in_alarm is None:
         return False
-    most, least = wanted.most_false_alarms, wanted.least_precision
+    most = wanted.most_false_alarms
+    least = wanted.least_precision
     return (
         met.time_in_alarm <= wanted.max_time_in_alarm
         and (most is None or met.false_alarms_per_week <= most)

@@ -366,19 +366,20 @@ def _percent(share: float | None) -> str:
 def _view(window: CommonWindow, keep: BoolArray, label: Labels, block_ms: int, seed: int) -> _View:
     """Bootstrap the difference in average precision over paired time blocks across all assets
     (Künsch 1989)."""
-    label, mine, theirs = label[keep], window.challenger[keep], window.champion[keep]
+    label = label[keep]
+    mine = window.challenger[keep]
+    theirs = window.champion[keep]
     if not 0 < label.sum() < len(label):
         return _View(None, None, None, None, 0)
     _, block = np.unique(window.at[keep] // block_ms, return_inverse=True)
     differences = paired_differences(label, mine, theirs, block, seed)
-    challenger, champion = _WeightedAp(label, mine), _WeightedAp(label, theirs)
+    challenger = _WeightedAp(label, mine)
+    champion = _WeightedAp(label, theirs)
     ones = np.ones(len(label))
     if not len(differences):
         return _View(challenger.of(ones), champion.of(ones), None, None, 0)
-    interval, share = (
-        np.quantile(differences, [0.025, 0.975]).tolist(),
-        float(np.mean(differences > 0)),
-    )
+    interval = np.quantile(differences, [0.025, 0.975]).tolist()
+    share = float(np.mean(differences > 0))
     return _View(challenger.of(ones), champion.of(ones), interval, share, len(differences))
 
 
@@ -392,7 +393,8 @@ def paired_differences(
     """
     if not 0 < label.sum() < len(label):
         return np.empty(0)
-    first, second = _WeightedAp(label, mine), _WeightedAp(label, theirs)
+    first = _WeightedAp(label, mine)
+    second = _WeightedAp(label, theirs)
     differences = np.array(
         [first.of(c[block]) - second.of(c[block]) for c in _draws(int(block.max()) + 1, seed)]
     )

@@ -122,7 +122,8 @@ def compare_with_twin(
     )
     if not found.promote:
         return None
-    counted, window = found.evidence["acted_left_out"], found.evidence["window"]
+    counted = found.evidence["acted_left_out"]
+    window = found.evidence["window"]
     evidence = {
         "window": window,
         "events": found.evidence["events"],

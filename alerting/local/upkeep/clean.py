@@ -20,11 +20,13 @@ from alerting.definitions.faults import UserError
 from alerting.settings.environment import Settings, read_settings
 from alerting.settings.logs import configure_logging
 
-FIRST_AFTER_S, EVERY_S = 600.0, 24 * 3600.0
+FIRST_AFTER_S = 600.0
+EVERY_S = 24 * 3600.0
 LONGEST_S = (
     6 * 3600.0
 )  # of one command: the first cleaning after a year takes long, and ends before the next night
-LONGEST_LOG, SHORTENED_LOG = 64 << 20, 8 << 20
+LONGEST_LOG = 64 << 20
+SHORTENED_LOG = 8 << 20
 _BATCH = (
     "1000"  # rows deleted in one transaction: a longer one would hold up the scheduler on SQLite
 )

@@ -122,7 +122,9 @@ class _HashedFile:
     """A file that hashes what is written to it."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._file, self.digest, self.size = file, hashlib.sha256(), 0
+        self._file = file
+        self.digest = hashlib.sha256()
+        self.size = 0
 
     def write(self, data: bytes) -> int:
         self.digest.update(data)

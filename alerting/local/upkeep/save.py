@@ -19,7 +19,10 @@ from alerting.ports import Progress, silent
 from alerting.settings.environment import PREFIX, Settings
 from alerting.wiring import open_stores
 
-DATABASE, REGISTRY, ARTIFACTS, SECRETS = "mongodb", "mlflow.db", "artifacts", "secrets"
+DATABASE = "mongodb"
+REGISTRY = "mlflow.db"
+ARTIFACTS = "artifacts"
+SECRETS = "secrets"
 
 
 def save_backup(

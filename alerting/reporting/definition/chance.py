@@ -80,7 +80,8 @@ class Correlation:
     def at(self, lag_s: Floats) -> Floats:
         """Return the correlation at these distances; beyond the measured ones it goes on falling as
         over their last half."""
-        longest, (at_half, last) = self.lags_s[-1], self.at_lags[-2:]
+        longest = self.lags_s[-1]
+        (at_half, last) = self.at_lags[-2:]
         ratio = min(last / at_half, _SLOWEST) if at_half > 0 else 0.0
         beyond = last * ratio ** (2 * np.maximum(lag_s - longest, 0.0) / longest)
         return np.where(lag_s <= longest, np.interp(lag_s, self.lags_s, self.at_lags), beyond)
@@ -108,7 +109,8 @@ def measure_correlation(
     Bins of numbers are ranks; categories are alike only if they are equal.
     """
     step = -(-len(at_s) // _MOST_VALUES)
-    at_s, bins = at_s[::step], bins[::step]
+    at_s = at_s[::step]
+    bins = bins[::step]
     apart = np.diff(at_s)
     if not len(apart):
         return None

@@ -107,8 +107,10 @@ def _usual_detection_s(m: Material) -> float:
 
 
 def _asset_data(m: Material, asset: str) -> AssetData:
-    own, gaps = m.evaluated.get(asset), m.gaps.get(asset, ())
-    whole, missing = own[1] - own[0] if own else timedelta(0), length(gaps)
+    own = m.evaluated.get(asset)
+    gaps = m.gaps.get(asset, ())
+    whole = own[1] - own[0] if own else timedelta(0)
+    missing = length(gaps)
     return AssetData(
         asset=asset,
         evaluated_s=(whole - missing).total_seconds(),
@@ -121,7 +123,10 @@ def _asset_data(m: Material, asset: str) -> AssetData:
 
 def _doubtful(m: Material, asset: str) -> list[VariableQuality]:
     """Return the variables of an asset with samples of doubtful quality in the period."""
-    history, start, end, found = m.histories[asset], to_millis(m.start), to_millis(m.end), []
+    history = m.histories[asset]
+    start = to_millis(m.start)
+    end = to_millis(m.end)
+    found = []
     counts = m.reduced[asset].counts if asset in m.reduced else _counts(history, m.start, m.end)
     for variable in sorted({*history.doubts.bad, *history.doubts.uncertain}):
         bad, uncertain = (

@@ -119,7 +119,8 @@ def _measured(evidence: Mapping[str, Any]) -> Value:
     """Return the average precision of both models as a clause; nothing where it was not
     measured."""
     counted = evidence.get("acted_left_out") or {}
-    new, old = counted.get("challenger_ap"), counted.get("champion_ap")
+    new = counted.get("challenger_ap")
+    old = counted.get("champion_ap")
     if new is None or old is None:
         return ""
     return translatable(

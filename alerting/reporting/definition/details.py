@@ -79,7 +79,8 @@ def episode_details(
 
 
 def _beyond(episode: Episode) -> float:
-    value, threshold = episode.evaluation.value, episode.evaluation.threshold
+    value = episode.evaluation.value
+    threshold = episode.evaluation.threshold
     return abs(value - threshold) if value is not None and threshold is not None else 0.0
 
 
@@ -128,7 +129,8 @@ def _around(m: Material, asset: str, start: datetime, end: datetime | None) -> P
 def panel_of(m: Material, asset: str, start: datetime, end: datetime) -> Panel | None:
     """Return the readings of the problem's or condition's variable on an asset in [start, end];
     None without such numbers."""
-    history, name = m.histories.get(asset), variable_of(m.definition)
+    history = m.histories.get(asset)
+    name = variable_of(m.definition)
     if (
         history is None
         or name is None

@@ -60,7 +60,8 @@ class Drift:
     def is_beyond_chance(self) -> bool:
         """Return whether the distributions differ by more than the slowness of the variable
         explains."""
-        distance, usual = self.wasserstein, self.wasserstein_by_chance
+        distance = self.wasserstein
+        usual = self.wasserstein_by_chance
         return self.psi > self.psi_by_chance or (
             distance is not None and usual is not None and distance > usual
         )
@@ -112,7 +113,8 @@ def _drift(
     name: str, references: Mapping[str, pd.Series], currents: Mapping[str, pd.Series]
 ) -> Drift | None:
     reference, current = (pd.concat(list(columns.values())) for columns in (references, currents))
-    before, now = reference.dropna(), current.dropna()
+    before = reference.dropna()
+    now = current.dropna()
     if min(len(before), len(now)) < LEAST_VALUES:
         return None
     are_numbers = is_numeric_dtype(before) and is_numeric_dtype(now)
@@ -167,7 +169,8 @@ def _independent_values(
         correlation = measure_correlation(seconds, bins[own], are_numbers) if len(seconds) else None
         values = int(current.notna().sum()) if current is not None else 0
         if correlation is None:
-            known, independent = known + len(seconds), independent + values
+            known = known + len(seconds)
+            independent = independent + values
             continue
         known += min(correlation.independent_in_sample(seconds[-1] - seconds[0]), len(seconds))
         if current is not None and values > 1:

@@ -66,8 +66,10 @@ def estimate_performance(scores: pd.DataFrame) -> EstimatedPerformance | None:
     if immature.empty:
         return None
     mature = scores[scores["label"].notna()]
-    new, known = expected_performance(*_columns(immature)), expected_performance(*_columns(mature))
-    realised, error = _realised(mature), _calibration_error(mature)
+    new = expected_performance(*_columns(immature))
+    known = expected_performance(*_columns(mature))
+    realised = _realised(mature)
+    error = _calibration_error(mature)
     return EstimatedPerformance(
         rows=len(immature),
         recall=new.recall,
@@ -89,7 +91,8 @@ def expected_performance(score: Floats, threshold: Floats) -> Expected:
     """Return expected recall, precision and ROC-AUC of calibrated scores. An alarm is a score at or
     above its threshold."""
     above = score >= threshold
-    expected, hits = float(score.sum()), float(score[above].sum())
+    expected = float(score.sum())
+    hits = float(score[above].sum())
     return Expected(
         recall=hits / expected if expected > 0 else None,
         precision=hits / int(above.sum()) if above.any() else None,
@@ -104,10 +107,9 @@ def expected_roc_auc(score: Floats) -> float | None:
     None without any expected positive, or without any negative.
     """
     values, counts = np.unique(score, return_counts=True)
-    positives, negatives = (
-        (values * counts)[::-1],
-        ((1 - values) * counts)[::-1],
-    )  # from the highest score on
+    # from the highest score on
+    positives = (values * counts)[::-1]
+    negatives = ((1 - values) * counts)[::-1]
     if positives.sum() <= 0 or negatives.sum() <= 0:
         return None
     true = np.r_[0.0, np.cumsum(positives) / positives.sum()]
@@ -123,8 +125,10 @@ def _realised(mature: pd.DataFrame) -> Expected:
     """Return what came true: the same metrics with the label in the place of the score's
     probability."""
     score, threshold = _columns(mature)
-    label, above = mature["label"].to_numpy(np.float64), score >= threshold
-    hits, positives = float(label[above].sum()), float(label.sum())
+    label = mature["label"].to_numpy(np.float64)
+    above = score >= threshold
+    hits = float(label[above].sum())
+    positives = float(label.sum())
     return Expected(
         recall=hits / positives if positives else None,
         precision=hits / int(above.sum()) if above.any() else None,
@@ -133,7 +137,8 @@ def _realised(mature: pd.DataFrame) -> Expected:
 
 
 def _roc_auc(label: Floats, score: Floats) -> float | None:
-    positives, negatives = label.sum(), (1 - label).sum()
+    positives = label.sum()
+    negatives = (1 - label).sum()
     if not positives or not negatives:
         return None
     ranks = pd.Series(score).rank().to_numpy(np.float64)
@@ -147,7 +152,8 @@ def _calibration_error(mature: pd.DataFrame) -> float | None:
     weighted by rows; None without."""
     if mature.empty:
         return None
-    score, label = mature["score"].to_numpy(np.float64), mature["label"].to_numpy(np.float64)
+    score = mature["score"].to_numpy(np.float64)
+    label = mature["label"].to_numpy(np.float64)
     bins = np.minimum((score * 10).astype(np.int64), 9)
     distance = np.abs(np.bincount(bins, score - label, minlength=10))
     return float(distance.sum() / len(score))

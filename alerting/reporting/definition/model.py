@@ -37,7 +37,8 @@ class CameTrue:
 
         Where the promotion's interval is not known, of its value.
         """
-        low, high = self.now.low, self.now.high
+        low = self.now.low
+        high = self.now.high
         if self.now.doubt or low is None or high is None:
             return False
         if self.metric == "false_alarms_per_week":

@@ -224,5 +224,6 @@ def _came(episode: Episode) -> bool:
 
 
 def _is_under_threshold(episode: Episode) -> bool:
-    present, threshold = episode.present, episode.evaluation.threshold
+    present = episode.present
+    threshold = episode.evaluation.threshold
     return present is not None and threshold is not None and present.risk < threshold

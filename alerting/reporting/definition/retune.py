@@ -112,14 +112,10 @@ def retune_model(
     if scores.empty:
         return None
     rows = scores.sort_values(["asset", "ts"], kind="stable")
-    score, present = (
-        rows["score"].to_numpy(np.float64),
-        float(rows.sort_values("ts", kind="stable")["threshold"].iloc[-1]),
-    )
-    observed, seed = (
-        _observe(definition, rows, problems, occurrences, is_onset),
-        definition.learning.seed,
-    )
+    score = rows["score"].to_numpy(np.float64)
+    present = float(rows.sort_values("ts", kind="stable")["threshold"].iloc[-1])
+    observed = _observe(definition, rows, problems, occurrences, is_onset)
+    seed = definition.learning.seed
     now = evaluate_threshold(observed, score, present, seed, _SAMPLES)
     if now.n_false_alarms < LEAST_FALSE_ALARMS:
         return None

@@ -56,7 +56,8 @@ def _sentences(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[s
 
 
 def _problems(m: ReportMetrics, language: Language) -> str:
-    total, found = len(m.problems), len(m.problems) - len(m.missed)
+    total = len(m.problems)
+    found = len(m.problems) - len(m.missed)
     if not total:
         return language.say("No problem occurred while the alert was evaluated.")
     if m.horizon_s == 0:
@@ -92,11 +93,9 @@ def _problems(m: ReportMetrics, language: Language) -> str:
 
 
 def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
-    wrong, total, undetermined = (
-        m.outcomes["false_alarm"],
-        len(m.episodes),
-        m.outcomes["undetermined"],
-    )
+    wrong = m.outcomes["false_alarm"]
+    total = len(m.episodes)
+    undetermined = m.outcomes["undetermined"]
     if not total:
         return language.say("No alert was raised.")
     if undetermined == total and m.horizon_s is None:
@@ -182,11 +181,10 @@ def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
 
     Empty where it is known already, or where there is no case from which a rate follows.
     """
-    found, problems = len(m.problems) - len(m.missed), len(m.problems)
-    right, known = (
-        m.outcomes["hit"] + m.outcomes["avoided"],
-        len(m.episodes) - m.outcomes["undetermined"],
-    )
+    found = len(m.problems) - len(m.missed)
+    problems = len(m.problems)
+    right = m.outcomes["hit"] + m.outcomes["avoided"]
+    known = len(m.episodes) - m.outcomes["undetermined"]
     shares = [(right, known), *([(found, problems)] if m.horizon_s is not None else [])]
     cases = []
     if m.horizon_s is not None and problems:

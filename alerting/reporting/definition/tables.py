@@ -118,7 +118,8 @@ def _money(m: ReportMetrics) -> Table:
 
 def _sums(money: Money, before: Money | None) -> Iterator[list[object]]:
     for name in ("missed", "announced", "false_alarms", "interventions", "avoided", "net"):
-        now, then = getattr(money, name), getattr(before, name) if before else None
+        now = getattr(money, name)
+        then = getattr(before, name) if before else None
         yield [
             name,
             money.currency,
@@ -138,7 +139,8 @@ def _people(m: ReportMetrics) -> Iterator[Table]:
         *[[f"verdict {k}", n] for k, n in v.counts.items()],
     ]
     if to_acknowledge is not None:
-        median, p90 = to_acknowledge.median, to_acknowledge.p90
+        median = to_acknowledge.median
+        p90 = to_acknowledge.p90
         rows += [
             ["median seconds to acknowledge", median.total_seconds() if median else None],
             ["90 % acknowledged within seconds", p90.total_seconds() if p90 else None],

@@ -138,7 +138,8 @@ def risk_steps(episode: Episode, language: Language = ENGLISH) -> BarChart | Non
     """Return the risk at the raise, now, and after the advised change, with the threshold; None
     without advice that lowers it."""
     advice = episode.advice if episode.condition == "open" else episode.recommendation
-    at_raise, threshold = episode.evaluation.value, episode.evaluation.threshold
+    at_raise = episode.evaluation.value
+    threshold = episode.evaluation.threshold
     if at_raise is None or advice is None or not episode.is_prediction:
         return None
     bars = [
@@ -187,7 +188,8 @@ def _chart(
     values = [value for bar in bars for value in (bar.start, bar.end)] + (
         [] if threshold is None else [threshold]
     )
-    low, high = min(0.0, *values), max(*values, 1e-6)
+    low = min(0.0, *values)
+    high = max(*values, 1e-6)
     alarm = (
         ""
         if threshold is None

@@ -98,9 +98,11 @@ def timeline(
 def draw_panel(axes: Axes, panel: Panel, language: Language = ENGLISH) -> None:
     """Draw the readings of a variable as a line that breaks at gaps, and its limits dashed, in
     steps where they change."""
-    at, values = panel.at / 86_400_000, panel.values
+    at = panel.at / 86_400_000
+    values = panel.values
     gaps = np.flatnonzero(np.diff(panel.at) > duration_millis(panel.hold)) + 1
-    at, values = np.insert(at, gaps, np.nan), np.insert(values, gaps, np.nan)
+    at = np.insert(at, gaps, np.nan)
+    values = np.insert(values, gaps, np.nan)
     axes.plot(at, values, color=COLOURS["muted"], linewidth=0.9)
     for level in panel.levels:
         axes.axhline(level.value, color=COLOURS["problem"], linewidth=1, linestyle="--")
@@ -215,7 +217,8 @@ def precision_recall(rows: RowMetrics, language: Language = ENGLISH) -> str:
             point = (rows.operating["recall"], rows.operating["precision"])
             axes.plot(*point, "o", color=COLOURS["false_alarm"], markersize=7)
             left = point[0] > 0.5
-            text, side = language.say("in service"), "right" if left else "left"
+            text = language.say("in service")
+            side = "right" if left else "left"
             axes.annotate(
                 text, point, (-9 if left else 9, -12), textcoords="offset points", ha=side
             )
@@ -295,7 +298,8 @@ def _draw_lanes(axes: Axes, metrics: ReportMetrics, lanes: Sequence[str]) -> Non
     )  # thinner would not be seen
     for problem in metrics.problems:
         if problem.asset in position:
-            start, end = date_number(problem.start), date_number(problem.end or problem.start)
+            start = date_number(problem.start)
+            end = date_number(problem.end or problem.start)
             colour = COLOURS["problem"]
             axes.barh(
                 position[problem.asset],
@@ -325,7 +329,8 @@ def _draw_episodes(
     """Draw the episodes of one lane, those of one outcome together: one shape for many keeps the
     chart quick and small."""
     for outcome, mark in _OUTCOME_MARKS.items():
-        own, colour = [e for e in episodes if e.outcome == outcome], COLOURS[outcome]
+        own = [e for e in episodes if e.outcome == outcome]
+        colour = COLOURS[outcome]
         if not own:
             continue
         starts = [date_number(e.raised_at) for e in own]

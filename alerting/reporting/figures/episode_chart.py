@@ -51,7 +51,8 @@ class MovingLevel:
 
     def parts(self, low: float, high: float) -> list[tuple[Millis, Floats]]:
         """Return its unbroken parts between two values, each with the instant at which it ends."""
-        at, inside = np.append(self.at, self.end), (self.values >= low) & (self.values <= high)
+        at = np.append(self.at, self.end)
+        inside = (self.values >= low) & (self.values <= high)
         edges = np.flatnonzero(np.diff(np.r_[False, inside, False])).reshape(-1, 2).tolist()
         return [
             (at[first : last + 1], np.append(self.values[first:last], self.values[last - 1]))
@@ -176,7 +177,8 @@ def condition_levels(definition: Condition, asset: Asset) -> tuple[Level, ...]:
     for limits of a rate."""
     if definition.rate_per or unknown_limits(definition, asset):
         return ()
-    several, found = definition.levels is not None, []
+    several = definition.levels is not None
+    found = []
     for level in levels_on(definition, asset):
         label = level.severity if several else translatable("limit")
         numbers = [level.below, level.above, *(level.inside or ())]
@@ -197,7 +199,8 @@ def thin_out(at: Millis, values: Floats, columns: int) -> tuple[Millis, Floats]:
     """Return first, lowest, highest and last value of each equal time column, in the order of time,
     without missing values."""
     there = ~np.isnan(values)
-    at, values = at[there], values[there]
+    at = at[there]
+    values = values[there]
     if len(at) <= 4 * columns:
         return at, values
     column = (at - at[0]) * columns // max(1, int(at[-1] - at[0]) + 1)
@@ -253,7 +256,8 @@ def _is_open(episode: Episode) -> bool:
 
 def describe(chart: EpisodeChart, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
     """Return the text alternative of the chart."""
-    start, end = _stamp(chart.start, zone, language), _stamp(chart.end, zone, language)
+    start = _stamp(chart.start, zone, language)
+    end = _stamp(chart.end, zone, language)
     panels = "; ".join(_describe_panel(panel, language) for panel in chart.panels)
     return f"{panels}; {language.say('from {start} to {end}', start=start, end=end)}"
 
@@ -283,7 +287,8 @@ def _describe_panel(panel: Panel, language: Language) -> str:
 def describe_moving(panel: Panel, level: MovingLevel, language: Language, digits: int = 4) -> str:
     """Return a limit that changes in words: its label, lowest and highest value, and for how long
     there was none."""
-    label, values = language.translate(level.label), level.values_in_force
+    label = language.translate(level.label)
+    values = level.values_in_force
     if not len(values):
         return language.say("{label} not known", label=label)
     low, high = (
@@ -330,14 +335,17 @@ def value_range(panel: Panel) -> tuple[float, float]:
     if panel.share:
         return 0.0, 1.0
     fan = () if panel.fan is None else (*panel.fan.low, *panel.fan.high)
-    low, high = min([float(panel.values.min()), *fan]), max([float(panel.values.max()), *fan])
+    low = min([float(panel.values.min()), *fan])
+    high = max([float(panel.values.max()), *fan])
     levels = [level.value for level in panel.levels] + [
         value for level in panel.moving for value in level.values_in_force.tolist()
     ]
     nearest = min(levels, key=lambda v: max(low - v, v - high), default=low)
-    low, high = min(low, nearest), max(high, nearest)
+    low = min(low, nearest)
+    high = max(high, nearest)
     evaluated_until = high - low or abs(high) or 1.0
     near = [value for value in levels if low - evaluated_until <= value <= high + evaluated_until]
-    low, high = min([low, *near]), max([high, *near])
+    low = min([low, *near])
+    high = max([high, *near])
     pad = 0.08 * (high - low or abs(high) or 1.0)
     return low - pad, high + pad

@@ -26,8 +26,11 @@ from alerting.reporting.figures.episode_chart import (
 )
 from alerting.reporting.figures.training_charts import CHOSEN, INK, MAIN, MUTED, RULE
 
-WIDTH_PX, HEIGHT_PX, DPI = 640, 320, 160
-BAR_PX, TITLE_PX = 30, 60
+WIDTH_PX = 640
+HEIGHT_PX = 320
+DPI = 160
+BAR_PX = 30
+TITLE_PX = 60
 GOOD = "#12805c"
 _COLOURS = {"usual": MUTED, "up": CHOSEN, "down": GOOD, "risk": MAIN, "after": GOOD}
 _STYLE = chart_style(INK, MUTED, RULE) | {
@@ -72,7 +75,8 @@ def episode_image(
 
 def _draw(axis: Axes, panel: Panel, chart: EpisodeChart, language: Language) -> None:
     scale = 100.0 if panel.share else 1.0
-    start, end = chart.raised_at, max(chart.raised_at, chart.closed_at or chart.now or chart.end)
+    start = chart.raised_at
+    end = max(chart.raised_at, chart.closed_at or chart.now or chart.end)
     axis.axvspan(*_days([start, end]), color=CHOSEN, alpha=0.12, linewidth=0)
     axis.axvline(_days([start])[0], color=CHOSEN, linewidth=1)
     marker = "." if len(panel.at) < 60 else ""

@@ -42,8 +42,11 @@ def bars(chart: BarChart) -> str:
     height = _ROW * len(chart.bars)
     rows = []
     for i, bar in enumerate(chart.bars):
-        y, start, end = i * _ROW, _DRAWN * chart.at(bar.start), _DRAWN * chart.at(bar.end)
-        width, fill = max(end - start, 0.3), f"var(--{_CLASSES[bar.kind]})"
+        y = i * _ROW
+        start = _DRAWN * chart.at(bar.start)
+        end = _DRAWN * chart.at(bar.end)
+        width = max(end - start, 0.3)
+        fill = f"var(--{_CLASSES[bar.kind]})"
         rows.append(
             f'<text x="0" y="{y + 11}">{escape(bar.label)}</text>'
             f'<rect x="{start:.2f}%" y="{y + 16}" width="{width:.2f}%" height="12" fill="{fill}"/>'
@@ -118,10 +121,8 @@ def drift_bars(drift: Drift, name: str, language: Language = ENGLISH) -> str:
     """Draw the share of values in each bin, in the training and in this period. `name`: for the ids
     of the chart."""
 
-    labels, variable = (
-        [language.translate(label) for label in drift.labels],
-        drift.variable.replace("_", " "),
-    )
+    labels = [language.translate(label) for label in drift.labels]
+    variable = drift.variable.replace("_", " ")
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
@@ -189,7 +190,8 @@ def missed_problem(
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         draw_panel(axes, panel, language)
-        left, right = panel.at[0] / 86_400_000, panel.at[-1] / 86_400_000
+        left = panel.at[0] / 86_400_000
+        right = panel.at[-1] / 86_400_000
         end = date_number(missed.end) if missed.end else right
         axes.axvspan(
             date_number(missed.start),

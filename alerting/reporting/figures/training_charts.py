@@ -16,8 +16,12 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
 from alerting.reporting.figures.chart_style import chart_style
 
-INK, MUTED, RULE = "#1c2733", "#5b6875", "#dde3e8"
-MAIN, OTHER, CHOSEN = "#1f6fb2", "#b0651a", "#c0262d"
+INK = "#1c2733"
+MUTED = "#5b6875"
+RULE = "#dde3e8"
+MAIN = "#1f6fb2"
+OTHER = "#b0651a"
+CHOSEN = "#c0262d"
 MOST_VARIABLES = 15
 _STYLE = chart_style(INK, MUTED, RULE) | {
     "axes.titlesize": 11,
@@ -34,7 +38,8 @@ def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> di
     `evidence`: `threshold_curve`, `precision_recall`, `reliability`, `importance` and `summary` as
     the training stores them. `names`: titles of variables. Charts without data are omitted.
     """
-    summary, curve = evidence["summary"], evidence["threshold_curve"]
+    summary = evidence["summary"]
+    curve = evidence["threshold_curve"]
     charts = {
         "threshold.png": threshold_curve(curve, summary["threshold_reason"])
         if len(curve) > 1
@@ -125,7 +130,8 @@ def _outside(curve: Points) -> list[tuple[float, float]]:
     for i, point in enumerate(curve):
         if point["within_budget"]:
             continue
-        low, high = middles[i], middles[i + 1]
+        low = middles[i]
+        high = middles[i + 1]
         spans = (
             [*spans[:-1], (spans[-1][0], high)]
             if spans and spans[-1][1] == low
@@ -184,7 +190,8 @@ def _mark_in_service(axes: Axes, points: Points, threshold: float) -> None:
         return
     point = (above[0]["recall"], above[0]["precision"])
     axes.plot(*point, "o", color=CHOSEN, markersize=7)
-    left, low = point[0] > 0.3, point[1] > 0.5
+    left = point[0] > 0.3
+    low = point[1] > 0.5
     offset = (-9 if left else 9, -16 if low else 9)
     label = f"in service: {threshold:.3g}"
     axes.annotate(

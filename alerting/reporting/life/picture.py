@@ -18,7 +18,8 @@ from alerting.reporting.figures.chart_style import chart_style
 from alerting.reporting.figures.training_charts import CHOSEN, INK, MAIN, MUTED, RULE
 from alerting.reporting.messages import OUTCOME_NAMES
 
-_WIDTH, _DPI = 4.0, 160
+_WIDTH = 4.0
+_DPI = 160
 _STYLE = chart_style(INK, MUTED, RULE) | {
     "font.size": 7,
     "axes.titlesize": 8,

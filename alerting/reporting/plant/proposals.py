@@ -43,7 +43,8 @@ def propose(summary: DefinitionSummary) -> Proposal:
     outcomes and problems. keep: else.
     """
     s = summary
-    right, known = s.hits + s.avoided, s.hits + s.avoided + s.false_alarms
+    right = s.hits + s.avoided
+    known = s.hits + s.avoided + s.false_alarms
     if known >= LEAST_OUTCOMES and right == 0 and s.announced == 0 and s.weeks >= LEAST_WEEKS:
         return Proposal("retire", _why_retire(s, known))
     is_nuisance = known >= LEAST_OUTCOMES and right < RIGHT * known

@@ -45,17 +45,21 @@ def expected_load(platform: BacktestPorts, definition: Definition, now: datetime
     """Return the alarms that a definition would have raised in the days before `now`, by
     position."""
     found = platform.assets.matching(definition.assets)
-    model_version, targets = None, matching_assets(definition, found)
+    model_version = None
+    targets = matching_assets(definition, found)
     if isinstance(definition, ModelDefinition):
         question = question_after(definition, platform.definitions.newest_revision(definition.name))
         model_version = champion_at(platform.decisions.of(definition.name), now, question)
         if model_version is None:
             return ExpectedLoad({}, None, (_no_champion(definition, len(targets)),))
-    positions, by_position = position_by_asset(found), defaultdict[str, list[Asset]](list)
+    positions = position_by_asset(found)
+    by_position = defaultdict[str, list[Asset]](list)
     for asset in targets:
         by_position[positions[asset.name]].append(asset)
     estimate = LoadEstimate(platform, definition, model_version, now)
-    alarms, lengths, notes = dict[str, Alarms](), list[timedelta](), list[str]()
+    alarms = dict[str, Alarms]()
+    lengths = list[timedelta]()
+    notes = list[str]()
     for position, assets in sorted(by_position.items()):
         try:
             expected, over = estimate.for_position(assets)
@@ -102,7 +106,9 @@ class LoadEstimate:
         model_version: int | None,
         now: datetime,
     ) -> None:
-        self._platform, self._definition, self._now = platform, definition, now
+        self._platform = platform
+        self._definition = definition
+        self._now = now
         self._past = PastSteps(platform, definition, model_version, now)
         self._until = now
         self._suppressed: dict[tuple[str, datetime, datetime], list[SuppressedInterval]] = {}
@@ -119,7 +125,8 @@ class LoadEstimate:
         self._until = min(max((last for _, last in spans), default=self._now), self._now)
         start, number = self._affordable(assets)
         sample = assets[:: max(1, -(-len(assets) // number))][:number]
-        notified, observed = list[datetime](), timedelta(0)
+        notified = list[datetime]()
+        observed = timedelta(0)
         for asset in sample:
             begin, end = self._interval(asset, start)
             if end > begin:
@@ -189,7 +196,8 @@ class LoadEstimate:
         span = self._platform.readings.span(asset.name)
         if span is None:
             return start, start
-        begin, cutoff = max(start, span[0]), self._past.training_cutoff()
+        begin = max(start, span[0])
+        cutoff = self._past.training_cutoff()
         if cutoff is not None and cutoff > begin:
             self.why_not = f"the champion has learned from times up to {cutoff.isoformat()}"
             begin = cutoff
@@ -199,7 +207,8 @@ class LoadEstimate:
         self, steps: Sequence[Step], asset: Asset, start: datetime, end: datetime
     ) -> list[datetime]:
         """Return the instants of the notifications of raises: none while suppressed by design."""
-        suppression, key = self._definition.suppression, (asset.name, start, end)
+        suppression = self._definition.suppression
+        key = (asset.name, start, end)
         if key not in self._suppressed:
             self._suppressed[key] = suppressed_intervals_by_asset(
                 self._platform, self._definition, [asset], start, end

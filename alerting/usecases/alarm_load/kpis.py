@@ -193,10 +193,8 @@ def _read_target(name: str, text: str, default: object) -> object:
 
 
 def _advise(platform: EpisodePorts, chatter: Chatter, targets: Targets) -> Advice:
-    revision, asset = (
-        platform.definitions.newest_revision(chatter.definition),
-        platform.assets.get(chatter.asset),
-    )
+    revision = platform.definitions.newest_revision(chatter.definition)
+    asset = platform.assets.get(chatter.asset)
     condition = single_condition(revision.definition) if revision is not None else None
     definition = revision.definition if revision is not None else None
     if isinstance(definition, Conditions) and isinstance(definition, ModelDefinition):
@@ -212,7 +210,8 @@ def _advise(platform: EpisodePorts, chatter: Chatter, targets: Targets) -> Advic
             (),
             "only threshold definitions of one variable have limits to advise on",
         )
-    start, end = chatter.first - _AROUND, min(chatter.last, chatter.first + _LONGEST) + _AROUND
+    start = chatter.first - _AROUND
+    end = min(chatter.last, chatter.first + _LONGEST) + _AROUND
     history = platform.readings.load(asset, start, end, [condition.variable])
     proposals = propose(
         condition, history, start, end, targets.chatter_cycles, targets.chatter_within

@@ -133,9 +133,9 @@ def segment_starts(
         return instants(retrain, start, end)
     if retrain == "never" or definition.retrain_cron is None:
         return [start]
-    starts, ticks = (
-        [start],
-        croniter(definition.retrain_cron, start.astimezone(ZoneInfo(definition.schedule.timezone))),
+    starts = [start]
+    ticks = croniter(
+        definition.retrain_cron, start.astimezone(ZoneInfo(definition.schedule.timezone))
     )
     while (tick := ticks.get_next(datetime).astimezone(UTC)) < end:
         starts.append(tick)

@@ -43,7 +43,8 @@ def checkpoint_files(
 
     `since`: up to when every target was evaluated before it.
     """
-    memory, view = sandbox.memory, sandbox.live_view(segment.end)
+    memory = sandbox.memory
+    view = sandbox.live_view(segment.end)
     changed = {e.id: e for e in memory.episodes.find() if e != sandbox.stored.get(e.id)}
     table = memory.states.load_many([(name, asset.name) for asset in view.assets.all()])
     point = Checkpoint(
@@ -102,14 +103,17 @@ def _unpack_scores(data: bytes) -> list[tuple[str, Score]]:
 def restore(backtests: Backtests, sandbox: Sandbox, run: Document) -> int:
     """Restore the memory as of the end of the last finished segment. Return the number of finished
     segments."""
-    name, done, memory = run["definition"], len(run["segments"]), sandbox.memory
+    name = run["definition"]
+    done = len(run["segments"])
+    memory = sandbox.memory
     states: dict[str, ConditionState] = {}
     for number in range(1, done + 1):
         files = backtests.segment_files(run["id"], number)
         point = _CHECKPOINT.validate_json(files["checkpoint.json"])
         for decision in point.decisions:
             memory.decisions.add(decision)
-        states, sandbox.stored = point.states, sandbox.stored | {e.id: e for e in point.episodes}
+        states = point.states
+        sandbox.stored = sandbox.stored | {e.id: e for e in point.episodes}
         for asset, score in _unpack_scores(files["scores.npz"]):
             memory.scores.add(name, asset, [score])
         _restore_models(memory, name, point, files)

@@ -43,10 +43,8 @@ def events_of(material: Material) -> EventMetrics | None:
     definition = material.definition
     if definition.problem is None or not material.evaluated:
         return None
-    gap, horizon = (
-        duration_millis(definition.window.after),
-        duration_millis(definition.window.length),
-    )
+    gap = duration_millis(definition.window.after)
+    horizon = duration_millis(definition.window.length)
     episodes_of: dict[str, list[tuple[int, int]]] = {asset: [] for asset in material.evaluated}
     for e in material.episodes:
         is_known = e.outcome_record is not None and e.outcome_record.occurred is not None
@@ -58,9 +56,11 @@ def events_of(material: Material) -> EventMetrics | None:
         intervals, observed = _scored_problems(material, definition)
         seed = definition.learning.seed
     else:
-        intervals, seed = _evaluated_intervals(material), 0
+        intervals = _evaluated_intervals(material)
+        seed = 0
         observed = {asset: time.total_seconds() for asset, time in material.evaluated_times.items()}
-    start, end = to_millis(material.start), to_millis(material.end)
+    start = to_millis(material.start)
+    end = to_millis(material.end)
     begun = {  # problems that began outside of [start, end) confirm episodes, but do not count
         asset: ProblemIntervals(
             found.start, found.end, found.counted & (found.start >= start) & (found.start < end)
@@ -75,13 +75,12 @@ def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -
     costs."""
     if events is None or not isinstance(definition, TrainedDefinition):
         return None
-    miss, false_alarm = (
-        definition.operating_point.cost_of_miss,
-        definition.operating_point.cost_of_false_alarm,
-    )
+    miss = definition.operating_point.cost_of_miss
+    false_alarm = definition.operating_point.cost_of_false_alarm
     if miss is None or false_alarm is None:
         return None
-    misses, false = (events.n_events - events.n_found) * miss, events.n_false_alarms * false_alarm
+    misses = (events.n_events - events.n_found) * miss
+    false = events.n_false_alarms * false_alarm
     return Cost(misses, false, misses + false, (misses + false) / weeks)
 
 
@@ -97,10 +96,8 @@ def _scored_problems(
         str(name): float(count) * stride for name, count in scores["asset"].value_counts().items()
     }
     at = millis(scores["ts"]) if len(scores) else np.empty(0, np.int64)
-    gap, horizon = (
-        duration_millis(definition.window.after),
-        duration_millis(definition.window.length),
-    )
+    gap = duration_millis(definition.window.after)
+    horizon = duration_millis(definition.window.length)
     return warnable_problems(
         at, asset, material.problems, material.predicts == "onset", gap, horizon
     ), seconds

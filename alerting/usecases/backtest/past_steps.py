@@ -29,7 +29,8 @@ class PastSteps:
         model_version: int | None,
         at: datetime,
     ) -> None:
-        self._models, self._model_version = ModelCache(platform), model_version
+        self._models = ModelCache(platform)
+        self._model_version = model_version
         self._revision = next_revision(definition, None, "gate", at, "not applied")
         self._sandbox = Sandbox(platform, self._revision)
 
@@ -44,6 +45,7 @@ class PastSteps:
         """Return the steps of the episodes that it would have raised on an asset in (start, end],
         in service from `start` on."""
         interval = VersionInterval(start, end, self._revision, self._model_version)
-        state, view = ConditionState(watermark=start), self._sandbox.live_view(end)
+        state = ConditionState(watermark=start)
+        view = self._sandbox.live_view(end)
         evaluated = evaluate_parts(view, self._models, asset, state, [interval], named=True)
         return [step for step, _ in evaluated.steps]

@@ -88,7 +88,8 @@ def stored_result(backtests: Backtests, run: Document) -> Backtest:
 
 
 def _describe_subject(subject: Subject) -> str:
-    name, number = subject.definition.name, subject.revision.number
+    name = subject.definition.name
+    number = subject.revision.number
     if not subject.applied:
         return f"{name} from its file, without applying it,"
     return (
@@ -112,7 +113,8 @@ def describe_training(
             f"at the start and as scheduled ({definition.retrain_cron}, "
             f"{definition.schedule.timezone})"
         )
-    tried, failed = len(segments), sum(s.verdict == "not_trained" for s in segments)
+    tried = len(segments)
+    failed = sum(s.verdict == "not_trained" for s in segments)
     models = len({s.model_hash for s in segments if s.model_hash})
     message = (
         f"It was trained {often}: {tried} times, {models} different "

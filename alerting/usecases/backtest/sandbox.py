@@ -38,7 +38,8 @@ class ReadingsUntil:
     """Port `Readings`. A request beyond the instant returns the readings up to it."""
 
     def __init__(self, live: Readings, until: datetime) -> None:
-        self._live, self._until = live, until
+        self._live = live
+        self._until = until
 
     def load(
         self,
@@ -84,7 +85,8 @@ class Sandbox:
     the last finished segment."""
 
     def __init__(self, live: BacktestPorts, revision: Revision) -> None:
-        self._live, self._revision = live, revision
+        self._live = live
+        self._revision = revision
         self.memory = replace(live.in_memory(backfilled=True), inhibiting=live)
         self.memory.definitions.add_revision(revision)
         revisions = (revision, *live.definitions.revisions(revision.name))
@@ -117,7 +119,8 @@ class Sandbox:
     def training(self, at: datetime) -> BacktestPorts:
         """Return the platform for a training at an instant, with the earlier live episodes and
         their feedback."""
-        known, name = self._live.in_memory(), self._revision.name
+        known = self._live.in_memory()
+        name = self._revision.name
         for revision in (self._revision, *self._live.definitions.revisions(name)):
             known.definitions.add_revision(revision)
         for episode in self._live.episodes.find(name, end=at):
@@ -132,8 +135,10 @@ class Sandbox:
         replacement, because the watermark stays behind by the latency. The result draws limits that
         change: the newest of those models are kept, up to 64 MiB.
         """
-        name, models = self._revision.name, self._live.in_memory().models
-        decisions, since = self.memory.decisions.of(name), self.evaluated_until(at)
+        name = self._revision.name
+        models = self._live.in_memory().models
+        decisions = self.memory.decisions.of(name)
+        since = self.evaluated_until(at)
         kept = {champion_at(decisions, since, question=None)}
         kept |= {d.challenger_version for d in decisions if d.promoted and d.at > since}
         if moving_kind_of(self._revision.definition) is not None:
@@ -143,7 +148,8 @@ class Sandbox:
         self.memory = replace(self.memory, models=models)
 
     def _newest(self, name: str) -> set[int]:
-        found, size = set[int](), 0
+        found = set[int]()
+        size = 0
         for number in sorted(self.memory.models.versions(name), reverse=True):
             size += sum(len(data) for data in self.memory.models.model_files(name, number).values())
             if size > _MOST_DRAWN_BYTES:

@@ -36,7 +36,8 @@ def walk_segment(
 ) -> SegmentMetrics:
     """Train at `start`, evaluate up to `end`, and store the results of both."""
     name = subject.definition.name
-    trained, since = SegmentMetrics(number, start, end), sandbox.evaluated_until(start)
+    trained = SegmentMetrics(number, start, end)
+    since = sandbox.evaluated_until(start)
     if isinstance(subject.definition, ModelDefinition):
         trained = _train(sandbox, name, trained, progress)
     unknown: dict[str, str] = {}
@@ -72,14 +73,13 @@ def _train(
 ) -> SegmentMetrics:
     """Train as of the segment's start. If history does not suffice, the champion stays, the same as
     live."""
-    platform, approved = sandbox.training(segment.start), False
+    platform = sandbox.training(segment.start)
+    approved = False
     try:
         decided = train(platform, name, segment.start, progress)
         if decided.waiting:
-            approved, decided = (
-                True,
-                promote_run(platform, decided.run_id, approved_by="the backtest"),
-            )
+            approved = True
+            decided = promote_run(platform, decided.run_id, approved_by="the backtest")
         outcome: dict[str, Any] = {
             "verdict": decided.verdict,
             "reason": decided.reason,

@@ -33,7 +33,8 @@ class ChampionPorts(Protocol):
 def describe_missing_champion(platform: ChampionPorts, revision: Revision, step: str = "") -> str:
     """Return why the question of a revision has no champion, and what to do. `step`: of its
     training, if that is under way."""
-    name, question = revision.name, question_of(revision)
+    name = revision.name
+    question = question_of(revision)
     made = [d for d in platform.decisions.of(name) if d.question in (None, question)]
     waiting = waiting_proposal(platform.models, name, {d.run_id for d in made})
     if waiting is not None and waiting.question in (None, question):

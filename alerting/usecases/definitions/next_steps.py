@@ -87,14 +87,14 @@ def _training(
     definition: Definition,
     wall: datetime,
 ) -> str:
-    name, cron, zone = (
-        definition.name,
-        definition.retrain_cron,
-        ZoneInfo(definition.schedule.timezone),
-    )
-    revisions, made = definitions.revisions(name), decisions.of(name)
+    name = definition.name
+    cron = definition.retrain_cron
+    zone = ZoneInfo(definition.schedule.timezone)
+    revisions = definitions.revisions(name)
+    made = decisions.of(name)
     question = question_after(definition, revisions[-1] if revisions else None)
-    serving, where = last_promotion(made, question), _where(stored, definition)
+    serving = last_promotion(made, question)
+    where = _where(stored, definition)
     if cron is None:
         trains = f"trains for another question only, or by hand: `alerting train {name}`"
     else:

@@ -237,7 +237,8 @@ def sync(platform: DefinitionPorts, at: datetime) -> Synced:
     record_document_faults(platform.platform_alerts, faulty_documents, at)
     latest = {r.name: r for r in latest_revisions}
     known_faults = platform.definitions.faulty()
-    assets, types = _index(valid, faulty_assets), platform.assets.event_types()
+    assets = _index(valid, faulty_assets)
+    types = platform.assets.event_types()
     new: list[Revision] = []
     faulty: dict[str, list[str]] = {}
     documented: set[str] = set()

@@ -89,7 +89,8 @@ def segments(
     sorted, oldest first."""
     changes = {r.at for r in revisions} | {d.at for d in decisions if d.promoted}
     cuts = [start, *sorted(c for c in changes if start < c < end), end]
-    found, before = [], answer_at(revisions, decisions, start - datetime.resolution).revision
+    found = []
+    before = answer_at(revisions, decisions, start - datetime.resolution).revision
     for a, b in pairwise(cuts):
         revision, version, awaited = answer_at(revisions, decisions, a)
         is_new = before is not None and revision is not None and before.number != revision.number

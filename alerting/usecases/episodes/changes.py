@@ -23,7 +23,8 @@ class EpisodeChanges:
     """
 
     def __init__(self, platform: OutcomePorts) -> None:
-        self._stored, self._notifications = platform.episodes, platform.notifications
+        self._stored = platform.episodes
+        self._notifications = platform.notifications
         self._read: dict[str, Episode | None] = {}
         self._changed: dict[str, Episode] = {}
         self._sizes: dict[str, int] = {}

@@ -91,11 +91,13 @@ def _last_value(
     happening_at: datetime,
     now: datetime,
 ) -> Progress:
-    known, delay = asset.variables.get(variable), asset.delay(variable)
+    known = asset.variables.get(variable)
+    delay = asset.delay(variable)
     newest = readings.newest(asset, {variable: happening_at - _LONGEST}, now - delay)
     if newest.empty:
         return Progress(False, unknown_since_message(asset, variable, happening_at))
-    at, value = newest.index[-1].to_pydatetime(), newest[variable].dropna().iloc[-1]
+    at = newest.index[-1].to_pydatetime()
+    value = newest[variable].dropna().iloc[-1]
     usual = known.sampling if known and known.sampling else timedelta(0)
     if now - delay - at > max(_STALE_AFTER, 2 * usual):
         return Progress(False, unknown_since_message(asset, variable, at))

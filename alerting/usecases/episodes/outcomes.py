@@ -28,7 +28,8 @@ from alerting.readings.history import History, Millis, from_millis, millis, to_m
 from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.episodes.changes import EpisodeChanges, update
 
-_SOON, _TRY_SOON = timedelta(hours=6), timedelta(minutes=5)
+_SOON = timedelta(hours=6)
+_TRY_SOON = timedelta(minutes=5)
 _BEYOND = timedelta(days=2)  # readings after the window show that recording continued
 _TRY_AGAIN = timedelta(days=1)
 _STOP_TRYING = timedelta(days=30)
@@ -162,7 +163,8 @@ def _outcome_window(
     stride that ends there."""
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(platform.derived_features, definition)
-    raised, window = episode.raised_at, definition.window
+    raised = episode.raised_at
+    window = definition.window
     return _OutcomeWindow(
         raised + min(window.after, timedelta(0)), raised + window.after, raised + window.until
     )
@@ -227,7 +229,8 @@ def _states(
     An event shows it at its start, or from the first instant of the window on.
     """
     if problem.event is not None:
-        start, end = millis(found["start"]), millis(found["end"])
+        start = millis(found["start"])
+        end = millis(found["end"])
         in_time = to_millis(window.in_time_from) + 1
         lasts = (end == NOT_YET) | (end > in_time)
         return np.where(lasts, np.maximum(start, in_time), start)

@@ -214,7 +214,8 @@ def _inhibited(
 ) -> list[SuppressedInterval]:
     """Return the intervals that meet [start, end] in which episodes of other alerts inhibit on an
     asset."""
-    others, found = platform.inhibiting or platform, []
+    others = platform.inhibiting or platform
+    found = []
     for other in suppression.inhibited:
         for episode in others.episodes.overlapping(other.definition, asset, start, end):
             over = episode.closed_at or _out_of_force_since(others, episode)
@@ -229,10 +230,8 @@ def _out_of_force_since(platform: EpisodePorts, episode: Episode) -> datetime | 
 
     Its episode then stays open, and means nothing any more.
     """
-    revision, asset = (
-        platform.definitions.newest_revision(episode.definition),
-        platform.assets.get(episode.asset),
-    )
+    revision = platform.definitions.newest_revision(episode.definition)
+    asset = platform.assets.get(episode.asset)
     if revision is None or asset is None:
         return None
     is_evaluated = revision.definition.state == "active" and matching_assets(

@@ -121,7 +121,8 @@ class PromptEvaluation:
         counts = evaluate_targets(
             self._platform, EvaluationPlan(names, tuple(due)), as_of, late.has_requests
         )
-        counts.late, counts.too_late = late.late, late.too_late
+        counts.late = late.late
+        counts.too_late = late.too_late
         for target in due if not counts.elsewhere else ():
             self._forget(target, as_of)
         return counts
@@ -142,7 +143,8 @@ class PromptEvaluation:
 
     def _forget(self, target: EvaluationTarget, as_of: datetime) -> None:
         """Keep only what lies after the instant up to which a target was evaluated."""
-        until, stamps = _until(target, as_of), self._waiting[target.key]
+        until = _until(target, as_of)
+        stamps = self._waiting[target.key]
         if stamps.last <= until:
             del self._waiting[target.key]
         else:

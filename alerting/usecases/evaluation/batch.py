@@ -97,7 +97,8 @@ def _portions(
         )
         if len(portion) == _AT_ONCE or values > _VALUES_AT_ONCE:
             yield portion
-            portion, values = {}, 0
+            portion = {}
+            values = 0
     if portion:
         yield portion
 
@@ -105,7 +106,8 @@ def _portions(
 def _evaluate_target(run: Run, readings: BatchReadings, batch: Batch, row: int) -> EvaluatedTarget:
     """Evaluate one target reading by reading."""
     target = batch.targets[row]
-    revision, asset = _answering(run, target.definition), run.assets[target.asset]
+    revision = _answering(run, target.definition)
+    asset = run.assets[target.asset]
     state = batch.before.state(row) or ConditionState(watermark=from_millis(batch.starts[row]))
     evaluated_from = (batch.base.state(row) if batch.reprocessed[row] else None) or state
     reprocessed = _evaluate(run, readings, revision, asset, evaluated_from, state.watermark)
@@ -113,7 +115,8 @@ def _evaluate_target(run: Run, readings: BatchReadings, batch: Batch, row: int) 
         reprocessed.state.watermark < state.watermark
     ):  # a model or value cannot be read: the next round tries again
         run.requests.pop(target.key)
-        reprocessed, evaluated_from = TargetEvaluation(state), state
+        reprocessed = TargetEvaluation(state)
+        evaluated_from = state
     since = _evaluate(
         run, readings, revision, asset, reprocessed.state, batch.until(row, run.as_of)
     )
@@ -130,7 +133,8 @@ def _evaluate_target(run: Run, readings: BatchReadings, batch: Batch, row: int) 
 def _answering(run: Run, name: str) -> Revision:
     """Return the revision that evaluates a definition at the run's instant: the newest, unless that
     has no champion yet."""
-    revisions, made = run.histories[name], run.decisions(name)
+    revisions = run.histories[name]
+    made = run.decisions(name)
     return (answer_at(revisions, made, run.as_of).revision if made else None) or revisions[-1]
 
 

@@ -24,7 +24,8 @@ class BatchReadings:
     store."""
 
     def __init__(self, stored: Readings, wanted: Sequence[Wanted], until: datetime) -> None:
-        self._stored, self._until = stored, until
+        self._stored = stored
+        self._until = until
         self._starts = {w.asset: w.start for w in wanted}
         self._fetched = stored.load_many(wanted, until)
 
@@ -44,7 +45,8 @@ class BatchReadings:
 
         The function raises UserError for a stored value that is not of its variable's type.
         """
-        stored, fetched = stored_series(self._stored, asset), self._fetched.get(asset.name)
+        stored = stored_series(self._stored, asset)
+        fetched = self._fetched.get(asset.name)
 
         def read(definition: Condition, start: datetime, end: datetime) -> Series:
             if fetched is None or start < self._starts[asset.name] or end > self._until:

@@ -29,10 +29,9 @@ from alerting.usecases.evaluation.reprocess import LateUpdates, late_updates, ma
 from alerting.usecases.evaluation.run import Batch, Run
 
 RAISES_OF_TARGET = 500
-_EPISODES, _BYTES = (
-    500,
-    4_000_000,
-)  # a unit of work is full from here on; the last target may double it
+# a unit of work is full from here on; the last target may double it
+_EPISODES = 500
+_BYTES = 4_000_000
 # whose states, and at most as many checkpoints, are written together, beside those with changed
 # episodes
 _TARGETS = 5_000
@@ -160,7 +159,9 @@ def commit_shard(
     first, because nothing computes them again after the states.
     """
     run.store_scores()
-    waiting, unchanged, attempts = dict(changed), list(others), 0
+    waiting = dict(changed)
+    unchanged = list(others)
+    attempts = 0
     while waiting or unchanged:
         changes, composed = _compose(run, result.after, waiting)
         rows = [*unchanged[:_TARGETS], *composed]
@@ -186,7 +187,8 @@ def commit_shard(
         for request in late.done:
             run.requests.pop((request.definition, request.asset))
         waiting = {row: one for row, one in waiting.items() if row not in composed}
-        unchanged, attempts = unchanged[_TARGETS:], 0
+        unchanged = unchanged[_TARGETS:]
+        attempts = 0
 
 
 def _compose(
@@ -194,7 +196,8 @@ def _compose(
 ) -> tuple[EpisodeChanges, dict[int, Composed]]:
     """Compose the episodes of as many targets as fit into a unit of work, and put their states into
     `after`."""
-    changes, composed = EpisodeChanges(run.platform), dict[int, Composed]()
+    changes = EpisodeChanges(run.platform)
+    composed = dict[int, Composed]()
     for row, one in waiting.items():
         composed[row] = _compose_target(run, changes, one)
         after.put(row, composed[row].state, one.reprocessed.state)
@@ -233,11 +236,9 @@ def _write(
 ) -> None:
     """Write everything in one unit of work, states last; states alone by a compare-and-set of their
     own."""
-    states, before, every = (
-        run.platform.states,
-        batch.before.take(rows),
-        batch.targets[rows[0]].every,
-    )
+    states = run.platform.states
+    before = batch.before.take(rows)
+    every = batch.targets[rows[0]].every
     if not (changes.episodes or late or states.changes_cadence(before.keys, every)):
         states.advance(before, after, every=every)
         return

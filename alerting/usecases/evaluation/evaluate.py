@@ -63,7 +63,8 @@ def evaluate(
     evaluation_plan = _select_plan(platform.definitions, full_plan, names)
     late = begin_round(platform, full_plan.targets, as_of)
     counts = evaluate_targets(platform, evaluation_plan, as_of, late.has_requests, progress)
-    counts.late, counts.too_late = late.late, late.too_late
+    counts.late = late.late
+    counts.too_late = late.too_late
     counts.determined = determine_due_outcomes(platform, as_of, correct_if_known_late)
     _log_counts(counts, len(evaluation_plan.targets))
     return counts

@@ -29,7 +29,8 @@ def advance_unchanged(
     rows = [row for row in _simple_rows(batch) if batch.targets[row].series in index]
     if not rows:
         return []
-    targets, states = [batch.targets[row] for row in rows], _start_states(batch, rows)
+    targets = [batch.targets[row] for row in rows]
+    states = _start_states(batch, rows)
     begin = states.watermark + 1
     end = to_millis(run.as_of) + 1 - np.array([target.latency for target in targets])
     series = np.array([index[target.series] for target in targets])
@@ -91,9 +92,12 @@ def _is_simple(
 def _start_states(batch: Batch, rows: Sequence[int]) -> ConditionTable:
     """Return the states to evaluate from. A target that was never evaluated waits for its first
     reading."""
-    states, starts = batch.base.take(rows), batch.starts[np.asarray(rows)]
+    states = batch.base.take(rows)
+    starts = batch.starts[np.asarray(rows)]
     new = states.watermark == NO_TIME
-    states.watermark[new], states.at[new], states.since[new] = starts[new], starts[new], starts[new]
+    states.watermark[new] = starts[new]
+    states.at[new] = starts[new]
+    states.since[new] = starts[new]
     for i in np.flatnonzero(new).tolist():
         states.variable[i] = batch.targets[rows[i]].variable
     return states
@@ -106,7 +110,8 @@ def _needs_no_write(batch: Batch, rows: Sequence[int]) -> Flags:
     The earlier evaluation agrees if the condition is the same at both ends, because every step
     changes it.
     """
-    before, base = batch.before, batch.base
+    before = batch.before
+    base = batch.base
     same = [
         before.conditions[row] == base.conditions[row]
         and before.variable[row] == base.variable[row]
@@ -124,12 +129,11 @@ def _carried_at_watermarks(
 ) -> CarriedState:
     """Return the corrected values, at their watermarks, of reprocessed targets whose condition did
     not change."""
-    targets, ends = [batch.targets[row] for row in rows], batch.starts[rows]
+    targets = [batch.targets[row] for row in rows]
+    ends = batch.starts[rows]
     limits = LimitColumns([target.limits for target in targets if target.limits])
-    carried, begin = (
-        states.carried_columns([target.severities for target in targets]),
-        states.watermark + 1,
-    )
+    carried = states.carried_columns([target.severities for target in targets])
+    begin = states.watermark + 1
     carried_end = evaluate_unchanged(
         limits, carried, summarise_windows(series_values, series, begin, ends + 1), begin, ends + 1
     ).carried

@@ -58,12 +58,14 @@ def new_episodes(
 def with_refresh(episode: Episode, refresh: Refresh, asset: Asset) -> Episode:
     """Return the episode with reasons and advice of the newest scored instant; as it is if the
     model cannot give them."""
-    definition, values = refresh.definition, refresh.values
+    definition = refresh.definition
+    values = refresh.values
     step = Step("raised", refresh.at, episode.raised_at, "")
     found = _evidence(definition, asset, step, values, values.history)
     if found.recommendation is None or found.evaluation.value is None:
         return episode
-    risk, threshold = found.evaluation.value, found.evaluation.threshold
+    risk = found.evaluation.value
+    threshold = found.evaluation.threshold
     version = values.model_version
     return with_present_advice(
         episode, refresh.at, risk, threshold, version, found.contributions, found.recommendation
@@ -83,7 +85,8 @@ def _evidence(
 def _raise_episode(
     step: Step, revision: Revision, asset: Asset, result: TargetEvaluation, detected_at: datetime
 ) -> Episode:
-    definition, at_raise = revision.definition, result.raises[step.at]
+    definition = revision.definition
+    at_raise = result.raises[step.at]
     window = definition.gap + definition.horizon
     evidence = _evidence(definition, asset, step, at_raise, at_raise.history or result.history)
     is_predicted = definition.problem is not None

@@ -20,7 +20,8 @@ from alerting.usecases.evaluation.compose import Composed
 from alerting.usecases.evaluation.new_episodes import close, new_episodes
 from alerting.usecases.evaluation.reconcile import stored_episodes
 
-_AT_ONCE, _ATTEMPTS = 500, 10
+_AT_ONCE = 500
+_ATTEMPTS = 10
 _EVALUATED = (
     *(
         "revision",
@@ -72,7 +73,8 @@ def persist_past(
         except Conflict:
             continue
         changes.log()
-        raised, withdrawn = sum(e.version == 1 for e in written), sum(e.withdrawn for e in written)
+        raised = sum(e.version == 1 for e in written)
+        withdrawn = sum(e.withdrawn for e in written)
         return Composed(evaluation.state, raised=raised, closed=len(found), withdrawn=withdrawn)
     raise UserError(
         f"other processes keep changing episodes of {revision.name!r} on {asset.name!r}: evaluate "

@@ -50,11 +50,10 @@ def compose_reprocessed(
     ones are raised. The caller adds the steps of `since` afterwards.
     """
     until = reprocessed.state.watermark
-    steps, later = [step for step, _ in reprocessed.steps], [step for step, _ in since.steps]
-    by_watermark, final = (
-        evaluated_episodes(base, steps),
-        evaluated_episodes(base, [*steps, *later]),
-    )
+    steps = [step for step, _ in reprocessed.steps]
+    later = [step for step, _ in since.steps]
+    by_watermark = evaluated_episodes(base, steps)
+    final = evaluated_episodes(base, [*steps, *later])
     stored = stored_episodes(
         target.changes, (target.revision.name, target.asset.name), base.watermark, until
     )
@@ -96,7 +95,8 @@ def _withdraw_one(target: Composition, episode: Episode, containing: Episode | N
 
 
 def _correct(target: Composition, correction: Correction) -> None:
-    definition, as_of = target.definition, target.as_of
+    definition = target.definition
+    as_of = target.as_of
 
     def correct_stored(stored: Episode) -> Episode:
         after = correct(stored, correction.evaluated, correction.final, as_of)

@@ -63,7 +63,8 @@ def base_states(
     checkpoint is looked up. Without a checkpoint that is old enough, the target starts at its
     beginning, if that is recent, or at its earliest checkpoint.
     """
-    base, by_checkpoint = states.take(range(len(states))), dict[int, datetime]()
+    base = states.take(range(len(states)))
+    by_checkpoint = dict[int, datetime]()
     by_earlier = []
     for row, target in enumerate(targets if run.requests else ()):
         request = run.requests.get(target.key)
@@ -148,13 +149,12 @@ def late_updates(
     a target's state of one step earlier and its watermark. `reprocessed`: of targets that were
     evaluated one by one, as in `BatchResult`.
     """
-    updates, at = LateUpdates(), np.asarray(rows, np.int64)
+    updates = LateUpdates()
+    at = np.asarray(rows, np.int64)
     targets = [batch.targets[row] for row in rows]
-    evaluated_from, start, watermark = (
-        batch.evaluated_from[at],
-        batch.starts[at],
-        after.watermark[at],
-    )
+    evaluated_from = batch.evaluated_from[at]
+    start = batch.starts[at]
+    watermark = after.watermark[at]
     again = evaluated_from < start
     if reprocessed:
         again = np.array(
@@ -170,7 +170,8 @@ def late_updates(
         [target.key in run.requests for target in targets] if run.requests else False
     )
     for i in np.flatnonzero((watermark > start) & (is_due | again | requested)).tolist():
-        row, target = rows[i], targets[i]
+        row = rows[i]
+        target = targets[i]
         if is_due[i]:
             state = _state_at_start(batch, after, reprocessed, row, bool(again[i]))
             needed_from = from_millis(int(watermark[i]) - target.allowed_lateness)

@@ -121,7 +121,8 @@ def stored_series(readings: Readings, asset: Asset) -> Read:
 def _skip(result: TargetEvaluation, part: VersionInterval) -> TargetEvaluation:
     """Return the result after a part without a definition in service, which ends an open
     episode."""
-    state, steps = result.state, result.steps
+    state = result.state
+    steps = result.steps
     if state.raised_at is not None and part.revision is not None:
         steps = [
             *steps,

@@ -88,7 +88,8 @@ def _evaluated_or_why_not(
 ) -> Why:
     revisions = platform.definitions.revisions(latest.name)
     decisions = platform.decisions.of(latest.name)
-    answer, started = answer_at(revisions, decisions, at), first_instant(revisions)
+    answer = answer_at(revisions, decisions, at)
+    started = first_instant(revisions)
     current = answer.revision
     blank = Why(latest.name, asset.name, at, "not evaluated", "")
     if started is None or at < started or current is None:
@@ -216,7 +217,8 @@ def _progress(platform: EvaluationPorts, found: Why, at: datetime) -> list[str]:
 
 
 def _latency(platform: OutcomePorts, name: str, asset_name: str) -> timedelta:
-    asset, latest = platform.assets.get(asset_name), platform.definitions.newest_revision(name)
+    asset = platform.assets.get(asset_name)
+    latest = platform.definitions.newest_revision(name)
     return (
         latest.definition.latency(asset, platform.latency) if asset and latest else platform.latency
     )

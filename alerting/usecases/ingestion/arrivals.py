@@ -82,7 +82,10 @@ def _add_readings(plant: WritePorts, rows: Sequence[ReadingRow], arrived_at: dat
         and not (rows.quality or stored)
         and len(set(keys)) == len(keys)
     ):
-        parts, changed, new, updates = partial(_batch_parts, rows), len(rows), rows, []
+        parts = partial(_batch_parts, rows)
+        changed = len(rows)
+        new = rows
+        updates = []
     else:
         merged, changed = _merge(keys, rows, stored)
         touched = [
@@ -124,7 +127,8 @@ def _merge(
     found: dict[ReadingKey, _Samples] = {}
     changed = 0
     for key, row in zip(keys, rows, strict=True):
-        is_new, before = key not in known, known.setdefault(key, {})
+        is_new = key not in known
+        before = known.setdefault(key, {})
         difference = {
             name: sample for name, sample in _samples(row).items() if before.get(name) != sample
         }

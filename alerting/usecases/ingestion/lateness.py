@@ -41,10 +41,8 @@ def _evaluated_since(stored: IngestionPorts, assets: Collection[str]) -> dict[st
     without one."""
     if not assets:
         return {}
-    active, found = (
-        [r for r in stored.definitions.latest() if r.definition.state == "active"],
-        dict[str, datetime](),
-    )
+    active = [r for r in stored.definitions.latest() if r.definition.state == "active"]
+    found = dict[str, datetime]()
     patterns = {pattern for revision in active for pattern in revision.definition.assets}
     targeted = [name for name in assets if any(fnmatchcase(name, pattern) for pattern in patterns)]
     index = AssetIndex(stored.assets.get_many(targeted).values())

@@ -44,7 +44,8 @@ def _refuse(
     step: timedelta,
     readings: Readings,
 ) -> None:
-    since, until = min(row.ts for row in rows), max(row.ts for row in rows)
+    since = min(row.ts for row in rows)
+    until = max(row.ts for row in rows)
     found = readings.load(asset, since - _MOMENT, until).readings
     stored = {
         at.to_pydatetime(): values

@@ -90,12 +90,15 @@ def refuse_bad(
 ) -> None:
     """Refuse a file with bad lines. Raises UserError if a line is bad without a `reject` for it, or
     if no good line is left."""
-    count, lines = profile.bad, list(profile.first_bad)
+    count = profile.bad
+    lines = list(profile.first_bad)
     for title, kind in types.items() if profile.strict else ():
         more, first = profile.columns[title].bad(kind)
-        count, lines = count + more, lines + first
+        count = count + more
+        lines = lines + first
     for found in ends:
-        count, lines = count + found.ends, lines + found.first_ends
+        count = count + found.ends
+        lines = lines + found.first_ends
     if reject is None and count:
         raise UserError(_refusal(source, profile, count, lines))
     if not profile.assets:

@@ -93,7 +93,8 @@ class CheckedReadings:
 
     def write(self, *, now: datetime, actor: str, progress: Progress = silent) -> ImportResult:
         """Declare new assets and variables, and write all rows. Idempotent."""
-        profile, types = self.profile, self.types
+        profile = self.profile
+        types = self.types
         rejected = _Counted(self.reject or refuse_line)
         self.plant.assets.put(self.changes)
         batches = self.source.read(types, rejected, progress)
@@ -275,7 +276,8 @@ class _Counted:
     """Passes bad lines on and counts them."""
 
     def __init__(self, reject: Reject) -> None:
-        self._reject, self.count = reject, 0
+        self._reject = reject
+        self.count = 0
 
     def __call__(self, line: BadLine) -> None:
         self._reject(line)

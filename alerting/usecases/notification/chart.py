@@ -148,7 +148,8 @@ def _start(
     readings."""
     if variable is None:
         return max(raised - _BEFORE[1], stop - _LONGEST), ""
-    before, pace = _BEFORE[0], timedelta(0)
+    before = _BEFORE[0]
+    pace = timedelta(0)
     for longer in _BEFORE:
         before = (
             longer
@@ -156,7 +157,8 @@ def _start(
             else max(before, pace * _MOST_READINGS)
         )
         columns = _load(readings, asset, variable, raised - before, raised)
-        values, pace = columns.values.get(variable), before / max(len(columns.ts), 1)
+        values = columns.values.get(variable)
+        pace = before / max(len(columns.ts), 1)
         if before < longer or values is None or np.count_nonzero(values == values) >= _ENOUGH:  # noqa: PLR0124 - not NaN
             break
     longest = min(max(pace * _MOST_READINGS, _BEFORE[0]), _LONGEST)
@@ -194,7 +196,8 @@ def _readings(
     values = columns.values.get(variable)
     if values is None or not len(values) or not np.issubdtype(np.asarray(values).dtype, np.number):
         return None
-    numbers, declared = np.asarray(values, np.float64), asset.variables.get(variable)
+    numbers = np.asarray(values, np.float64)
+    declared = asset.variables.get(variable)
     at = columns.ts[~np.isnan(numbers)]
     hold = 10 * timedelta(milliseconds=float(np.median(np.diff(at)))) if len(at) > 1 else _BEFORE[0]
     return new_panel(

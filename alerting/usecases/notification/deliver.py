@@ -31,7 +31,8 @@ from alerting.usecases.notification.summaries import summarise, waits_for_others
 
 __all__ = ["DeliveryCounts", "deliver_due", "deliver_now", "message", "retry", "send_test"]
 _log = id_logger(__name__)
-PAGE, SMALL_PAGE = 100, 10
+PAGE = 100
+SMALL_PAGE = 10
 """Notifications claimed at once: few at first and from slow recipients, for the claims of a killed
 process hold them back."""
 BATCH_LASTS = timedelta(seconds=1)
@@ -115,7 +116,10 @@ def deliver_now(platform: DeliveryPorts, now: datetime) -> DeliveryCounts:
 def _deliver_pages(current_round: _Round) -> DeliveryCounts:
     """Deliver what is due, page by page. Every notification of a page is no longer due after it, or
     belongs to the next one."""
-    platform, now, limit, is_more = current_round.platform, current_round.now, SMALL_PAGE, True
+    platform = current_round.platform
+    now = current_round.now
+    limit = SMALL_PAGE
+    is_more = True
     while is_more:
         due = platform.notifications.due(now, limit)
         summaries = summarise(platform, now) if any(map(waits_for_others, due)) else 0
@@ -131,7 +135,8 @@ def _deliver_page(current_round: _Round, due: Sequence[Notification]) -> int:
     long."""
     if not due:
         return 0
-    platform, now = current_round.platform, current_round.now
+    platform = current_round.platform
+    now = current_round.now
     ids = {n.episode for n in due if n.episode}
     episodes = platform.episodes.get_many(ids) if ids else {}
     ready, dropped = withhold(platform, due, episodes, now)
@@ -141,7 +146,8 @@ def _deliver_page(current_round: _Round, due: Sequence[Notification]) -> int:
     began = max(now, platform.clock.now())  # a round may take long
     claimed = platform.notifications.claim(ready, now, began + CLAIM) if ready else []
     changes: list[Change] = []
-    at, released = began, 0
+    at = began
+    released = 0
     try:
         for rank, n in enumerate(claimed):
             at = platform.clock.now() if rank and not released else at
@@ -173,7 +179,8 @@ def _deliver(
     A success counts in any case, a failure only while the claim is ours: another process may have
     delivered it by now.
     """
-    platform, counts = current_round.platform, current_round.counts
+    platform = current_round.platform
+    counts = current_round.counts
     failure = _attempt(
         platform, claimed.channel, lambda: _message(current_round, claimed, episode, at)
     )
@@ -206,7 +213,8 @@ def _deliver(
 def _message(
     current_round: _Round, notification: Notification, episode: Episode | None, at: datetime
 ) -> Message:
-    platform, reads = current_round.platform, current_round.language_of(notification)
+    platform = current_round.platform
+    reads = current_round.language_of(notification)
     if episode is not None:
         conflicts = _conflicts(platform.episodes, episode)
         acknowledging = current_round.acknowledging
@@ -321,7 +329,8 @@ def send_test(platform: DeliveryPorts, name: str, actor: str, now: datetime) -> 
             [r.name for r in read_routes(platform.routes)[0]] + sorted(platform.channels)
         )
         raise UserError(f"there is no route and no channel {name!r}; there are: {names}")
-    results, reads = {}, language_of(route, platform.language)
+    results = {}
+    reads = language_of(route, platform.language)
     for channel in channels:
         test_message = Message(
             f"test:{now.isoformat()}:{channel}",

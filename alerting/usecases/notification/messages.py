@@ -108,7 +108,8 @@ def message(
         if notification.transition not in _DETAILS
         else ()
     )
-    text, payload = "\n".join(lines), notification_payload(episode, notification)
+    text = "\n".join(lines)
+    payload = notification_payload(episode, notification)
     plain = Message(notification.key, subject, text, payload, language=language.code)
     if links is None:
         return plain
@@ -151,7 +152,8 @@ def shelf_message(
         if shelf.until
         else reader.say("by hand")
     )
-    since, reason = reader.clock(shelf.since), language.translate(shelf.reason)
+    since = reader.clock(shelf.since)
+    reason = language.translate(shelf.reason)
     lines = [
         f"{subject}: {ends}",
         reader.say(
@@ -212,7 +214,8 @@ def _end_lines(episode: Episode, notification: Notification, reader: Reader) -> 
     """Return the lines of an ended episode: its duration, why it ended, and what remains to be
     done."""
     happening_at = None if episode.withdrawn else episode.happening_at
-    begun, ended = happening_at or episode.raised_at, episode.closed_at or reader.now
+    begun = happening_at or episode.raised_at
+    ended = episode.closed_at or reader.now
     lasted = time_range(begun, ended, reader.now, reader.zone, reader.language)
     reason = _local(_ENDS.get(notification.reason, notification.reason), reader)
     whole = reader.say(
@@ -223,7 +226,8 @@ def _end_lines(episode: Episode, notification: Notification, reader: Reader) -> 
         lines.append(
             reader.say("It happened: {reason}", reason=reader.full(happening_reason(episode) or ""))
         )
-    was, predicted = reader.full(episode.evaluation.reason), reader.clock(episode.raised_at)
+    was = reader.full(episode.evaluation.reason)
+    predicted = reader.clock(episode.raised_at)
     if happening_at is not None:
         before = about(happening_at - episode.raised_at, reader.language)
         lines.append(reader.say(_PREDICTED_BEFORE, when=predicted, duration=before, reason=was))
@@ -245,7 +249,8 @@ def _worst(episode: Episode, reader: Reader) -> str:
 
 def _corrected_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
     """Return the lines of a correction: what was said before, and what is known now."""
-    when, reason = reader.clock(episode.raised_at), reader.full(episode.evaluation.reason)
+    when = reader.clock(episode.raised_at)
+    reason = reader.full(episode.evaluation.reason)
     return [
         reader.full(notification.reason),
         reader.say("It was predicted {when}: {reason}", when=when, reason=reason),
@@ -353,8 +358,10 @@ def _reason_lines(episode: Episode, notification: Notification, reader: Reader) 
 def _advice_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
     """Return the advice: the next step first, then the other advice of the model or the engineer,
     and when it is meant."""
-    advice, action = advice_shown(episode), episode.guidance.get("action")
-    step, when = what_to_do(episode), _computed_at(episode, notification, reader)
+    advice = advice_shown(episode)
+    action = episode.guidance.get("action")
+    step = what_to_do(episode)
+    when = _computed_at(episode, notification, reader)
     text = "" if step is None else reader.language.translate(step)
     told = "" if advice is None else reader.language.translate(advice.message)
     lines = []
@@ -390,10 +397,8 @@ _DETAILS: Mapping[TransitionKind, Callable[[Episode, Notification, Reader], list
 def _change_lines(episode: Episode, notification: Notification, reader: Reader) -> list[str]:
     """Return the lines on what is wrong: as it was when the notification became due, and what has
     changed since."""
-    severity, changes = (
-        stated_severity(episode, notification),
-        [t.reason for t in episode.transitions if t.kind == "severity"],
-    )
+    severity = stated_severity(episode, notification)
+    changes = [t.reason for t in episode.transitions if t.kind == "severity"]
     risen = [reason for reason in changes if f"→ {severity}" in reason][-1:]
     if notification.transition == "severity_rose" and risen:
         lines = [reader.say("Worse: {reason}.", reason=_local(risen[0], reader))]

@@ -259,7 +259,8 @@ def withhold(
     ready: list[Notification] = []
     changes: list[tuple[Notification, Notification]] = []
     for n in waiting:
-        episode, others = episodes.get(n.episode or ""), sent.get(n.episode or "", ())
+        episode = episodes.get(n.episode or "")
+        others = sent.get(n.episode or "", ())
         reason = _why_muted(platform.shelves, n, episode, silences, others)
         if reason is not None:
             changes.append((n, replace(n, status="muted", next_attempt_at=None, error=reason)))
@@ -275,7 +276,8 @@ def _silences(
     platform: MutingPorts, episodes: Iterable[Episode], now: datetime
 ) -> dict[str, MuteReason]:
     """Return why episodes are muted now, by id; without those that are not."""
-    by_target, found = defaultdict[tuple[str, str], list[Episode]](list), dict[str, MuteReason]()
+    by_target = defaultdict[tuple[str, str], list[Episode]](list)
+    found = dict[str, MuteReason]()
     for episode in episodes:
         by_target[episode.definition, episode.asset].append(episode)
     shelves = platform.shelves.in_force() if by_target else []

@@ -67,7 +67,8 @@ def routes_overview(platform: MutingPorts, now: datetime) -> RoutesOverview:
     """Return the overview of routes, channels and waiting messages now."""
     since = now - LOOK_BACK
     routes, faulty = read_routes(platform.routes)
-    waiting, dead = platform.notifications.waiting(_SHOWN + 1), platform.notifications.dead()
+    waiting = platform.notifications.waiting(_SHOWN + 1)
+    dead = platform.notifications.dead()
     sent = platform.notifications.sent_since(since)
     named = {channel for route in routes for channel in channels_of(route)}
     channels = _channels(platform.channels, named, _latest(sent), waiting, dead)
@@ -121,10 +122,8 @@ def _channels(
     waiting: Iterable[Notification],
     dead: Iterable[Notification],
 ) -> tuple[ChannelStatus, ...]:
-    waits, given_up = (
-        Counter(message.channel for message in waiting),
-        Counter(letter.channel for letter in dead),
-    )
+    waits = Counter(message.channel for message in waiting)
+    given_up = Counter(letter.channel for letter in dead)
     names = sorted({*configured, *named, *waits, *given_up})
     return tuple(
         ChannelStatus(c, c in configured, sent.get(c), waits[c], given_up[c]) for c in names

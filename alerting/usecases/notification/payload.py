@@ -12,7 +12,8 @@ from alerting.reporting.sentences import message as in_one_line
 
 def notification_payload(episode: Episode, notification: Notification) -> dict[str, Any]:
     """Return what programs read of a message: in English, with instants in UTC."""
-    advice, (strongest, weaker) = advice_shown(episode), reasons(episode)
+    advice = advice_shown(episode)
+    (strongest, weaker) = reasons(episode)
     return {
         "episode": episode.id,
         "definition": episode.definition,

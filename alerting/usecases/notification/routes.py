@@ -47,7 +47,8 @@ def language_of(route: Route | None, usual: LanguageCode) -> Language:
 def check_routes(platform: RoutePorts, documents: Sequence[Document]) -> list[Route]:
     """Read documents and check them against the configured channels. Raises UserError with the
     faults of all of them."""
-    good, refusals = [], []
+    good = []
+    refusals = []
     for document in documents:
         try:
             route = parse_route(document)

@@ -62,11 +62,10 @@ def _heartbeats(
         del beats[stored.key]
     if not beats:
         return []
-    still_open, dead = (
-        len(platform.episodes.find(open_only=True)),
-        len(platform.notifications.dead()),
-    )
-    found, by_name = [], {route.name: route for route in routes}
+    still_open = len(platform.episodes.find(open_only=True))
+    dead = len(platform.notifications.dead())
+    found = []
+    by_name = {route.name: route for route in routes}
     for key, (name, channel, every) in beats.items():
         reads = language_of(by_name[name], platform.language)
         text = reads.say(

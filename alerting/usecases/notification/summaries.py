@@ -109,7 +109,8 @@ def _digest(members: Sequence[Member], language: Language) -> tuple[str, str]:
         )
     lines = []
     for episode, _ in _by_raise(members):
-        values, start = _values(episode, language), episode.raised_at.isoformat()
+        values = _values(episode, language)
+        start = episode.raised_at.isoformat()
         if episode.closed_at:
             end = episode.closed_at.isoformat()
             lines.append(

@@ -100,7 +100,8 @@ def _faults(
             time=missed_at.isoformat(),
         )
     if len(comment) > _LONGEST_COMMENT:
-        length, most = Styled(len(comment), ".0f"), Styled(_LONGEST_COMMENT, ".0f")
+        length = Styled(len(comment), ".0f")
+        most = Styled(_LONGEST_COMMENT, ".0f")
         yield translatable(
             "the comment has {length} characters; {most} at most", length=length, most=most
         )

@@ -266,10 +266,8 @@ def shelves_now(
 def operator_state(platform: MutingPorts, episode: Episode, now: datetime) -> OperatorState:
     """Return the operator state of an episode."""
     shelves = tuple(shelves_now(platform.shelves, now, episode.definition, episode.asset))
-    start, end = (
-        episode.raised_at - TOGETHER,
-        episode.raised_at + TOGETHER + timedelta(milliseconds=1),
-    )
+    start = episode.raised_at - TOGETHER
+    end = episode.raised_at + TOGETHER + timedelta(milliseconds=1)
     near = [
         e
         for e in platform.episodes.find(asset=episode.asset, start=start, end=end)

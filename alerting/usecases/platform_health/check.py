@@ -102,10 +102,8 @@ def _readings(
     found = []
     for asset in assets:
         if asset.name in used and asset.name in newest:
-            ts, silent = (
-                newest[asset.name].ts,
-                now - newest[asset.name].ts > platform.health_limits.source_stale,
-            )
+            ts = newest[asset.name].ts
+            silent = now - newest[asset.name].ts > platform.health_limits.source_stale
             rests = (
                 _at_rest(platform, asset.name, used[asset.name], max(ts, now - HOURS_BACK), now)
                 if silent

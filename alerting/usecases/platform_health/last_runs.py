@@ -48,9 +48,11 @@ def last_runs(platform: UpkeepPorts, revisions: Sequence[Revision]) -> dict[str,
     waiting = {alert.subject for alert in platform.platform_alerts.open() if alert.kind == WAITING}
     found = {}
     for revision in revisions:
-        name, at = revision.name, evaluated.get(revision.name)
+        name = revision.name
+        at = evaluated.get(revision.name)
         if isinstance(revision.definition, ModelDefinition):
-            training, decisions = trainings.get(name), last.get(name, ())
+            training = trainings.get(name)
+            decisions = last.get(name, ())
             found[name] = LastRuns(
                 at, _trained_at(training, decisions), _state(training, decisions, name in waiting)
             )

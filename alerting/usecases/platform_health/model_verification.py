@@ -35,7 +35,9 @@ def verify_models(platform: UpkeepPorts, as_of: datetime) -> dict[str, str]:
 
     A model that cannot be measured, for example with too few values so far, keeps its alert.
     """
-    models, found, faults = ModelCache(platform), dict[str, str](), dict[str, str]()
+    models = ModelCache(platform)
+    found = dict[str, str]()
+    faults = dict[str, str]()
     revisions = active(platform.definitions)
     for revision in revisions:
         try:
@@ -72,7 +74,8 @@ def verify_model(
 
     Raises ModelUnavailable if one cannot be read.
     """
-    definition, kind = revision.definition, verifying_kind_of(revision.definition)
+    definition = revision.definition
+    kind = verifying_kind_of(revision.definition)
     if kind is None or not isinstance(definition, TrainedDefinition):
         return None
     definition = with_stored_features(platform.derived_features, definition)
@@ -98,7 +101,8 @@ def _served(
     as_of: datetime,
 ) -> list[Served]:
     """Return the models that were in service, each as it served, for the question of a revision."""
-    question, found = question_of(revision), list[Served]()
+    question = question_of(revision)
+    found = list[Served]()
     for part in segments(
         platform.definitions.revisions(revision.name),
         platform.decisions.of(revision.name),

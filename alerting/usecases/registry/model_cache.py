@@ -31,7 +31,8 @@ class ModelCache:
     """
 
     def __init__(self, platform: RegistryPorts, most_bytes: int = MOST_BYTES) -> None:
-        self._platform, self._most_bytes = platform, most_bytes
+        self._platform = platform
+        self._most_bytes = most_bytes
         self._contents: dict[tuple[str, int], Content] = {}
         self._parsed: OrderedDict[Content, TrainedModel] = OrderedDict()
         self._sizes: dict[Content, int] = {}
@@ -55,10 +56,8 @@ class ModelCache:
 
     def _read(self, definition: Definition, version: int) -> "TrainedModel":
         """Read a model, unless the same files are parsed already."""
-        key, stored = (
-            (definition.name, version),
-            registered_hashes(self._platform, definition.name, version),
-        )
+        key = (definition.name, version)
+        stored = registered_hashes(self._platform, definition.name, version)
         if (
             not self._platform.model_key
         ):  # a keyed hash names its definition, so it is compared with the files themselves

@@ -12,7 +12,8 @@ from alerting.usecases.registry.registration import load_model
 if TYPE_CHECKING:
     from alerting.learning.models.trained import TrainedModel
 
-FOLDER, FILE = "onnx", "model.onnx"
+FOLDER = "onnx"
+FILE = "model.onnx"
 _log = id_logger(__name__)
 
 

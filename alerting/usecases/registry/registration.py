@@ -19,7 +19,8 @@ from alerting.ports.logs import id_logger
 if TYPE_CHECKING:
     from alerting.learning.models.trained import TrainedModel
 
-_PLAIN, _KEYED = "sha256", "hmac-sha256"
+_PLAIN = "sha256"
+_KEYED = "hmac-sha256"
 _log = id_logger(__name__)
 
 

@@ -34,8 +34,11 @@ MOST_ROWS = 500_000
 CHUNK_ROWS = 200_000
 """Rows that one query should return; the time that it covers follows the rate of the readings
 before it."""
-_FIRST_CHUNK, _LONGEST_CHUNK, _GROWTH = timedelta(hours=6), timedelta(days=14), 8
-_WIDTH_MS, _SHORTEST_MS = 60_000, 1_000
+_FIRST_CHUNK = timedelta(hours=6)
+_LONGEST_CHUNK = timedelta(days=14)
+_GROWTH = 8
+_WIDTH_MS = 60_000
+_SHORTEST_MS = 1_000
 _SAMPLED = 5  # widths to one value of each variable, for comparisons of distributions
 
 
@@ -83,7 +86,9 @@ def _parts(
     """Yield the history in parts of about so many rows at the fastest rate so far, at least one.
     The last one has all events."""
     first, last = readings.span(asset.name) or (end, end)
-    begin, length, per_second = start, _FIRST_CHUNK, 0.0
+    begin = start
+    length = _FIRST_CHUNK
+    per_second = 0.0
     while True:
         stop = max(begin, first) + length
         is_last = stop >= min(last, end)
@@ -242,7 +247,8 @@ def _width_ms(definition: Definition, asset: Asset) -> int:
 def _last_run(column: "pd.Series[Any]") -> BoolArray:
     """Return the last value, which may be in force for long, and the one since which it has not
     changed."""
-    there, keep = np.flatnonzero(column.notna().to_numpy()), np.zeros(len(column), np.bool_)
+    there = np.flatnonzero(column.notna().to_numpy())
+    keep = np.zeros(len(column), np.bool_)
     if len(there):
         changes = np.flatnonzero(ends_of_runs(pd.factorize(column.to_numpy()[there])[0]))
         keep[there[changes[-2:]]] = True

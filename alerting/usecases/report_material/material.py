@@ -89,7 +89,8 @@ def gather_material(
     definition = revision.definition
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(platform.derived_features, definition)
-    assets, first = matching_assets(definition, platform.assets.all()), previous_start or start
+    assets = matching_assets(definition, platform.assets.all())
+    first = previous_start or start
     prediction_window = definition.gap + definition.horizon
     begins = {a.name: first - _before(definition, a) for a in assets}
     loaded = {
@@ -127,13 +128,12 @@ def gather_material(
 
 
 def _gather_period(sources: _Sources, start: datetime, end: datetime) -> Material:
-    platform, revision, definition, suppressed = (
-        sources.platform,
-        sources.revision,
-        sources.definition,
-        sources.suppressed,
-    )
-    as_of, histories = sources.as_of, sources.histories
+    platform = sources.platform
+    revision = sources.revision
+    definition = sources.definition
+    suppressed = sources.suppressed
+    as_of = sources.as_of
+    histories = sources.histories
     prediction_window = definition.gap + definition.horizon
     every = platform.episodes.find(revision.name, start=start - prediction_window, end=end)
     found = [e for e in every if not e.withdrawn]
@@ -202,7 +202,8 @@ def _before(definition: Definition, asset: Asset) -> timedelta:
     For problems that began, or could be predicted, before it, and for the value carried forward
     into it.
     """
-    problem, duration = definition.problem, timedelta(0)
+    problem = definition.problem
+    duration = timedelta(0)
     if problem is not None:
         duration = problem.hold + (problem.recovery or timedelta(0)) + problem_lookback(problem)
     inputs = kind_of(definition).inputs(definition, asset)
@@ -248,7 +249,8 @@ def _scores(
 def _version_at(platform: MaterialPorts, name: str, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
     """Return the model version in force at each instant; before any was, the version that evaluated
     this past last."""
-    decisions, past_evaluations = platform.decisions.of(name), platform.past_evaluations.of(name)
+    decisions = platform.decisions.of(name)
+    past_evaluations = platform.past_evaluations.of(name)
     revisions = platform.definitions.revisions(name)
 
     def version(instant: datetime) -> int:
@@ -320,11 +322,11 @@ def _evaluated_intervals(
     It covers live evaluation up to the watermark and evaluations of past times, and ends with the
     last known value.
     """
-    platform, revision, histories = sources.platform, sources.revision, sources.histories
-    decisions, has_model = (
-        platform.decisions.of(revision.name),
-        isinstance(revision.definition, ModelDefinition),
-    )
+    platform = sources.platform
+    revision = sources.revision
+    histories = sources.histories
+    decisions = platform.decisions.of(revision.name)
+    has_model = isinstance(revision.definition, ModelDefinition)
     evaluated_again = platform.past_evaluations.of(revision.name)
     evaluated_again = [
         r

@@ -37,10 +37,8 @@ def levels_in_force(
             condition, platform.readings.load(asset, since, until, [condition.variable])
         )
 
-    revisions, decisions = (
-        platform.definitions.revisions(definition.name),
-        platform.decisions.of(definition.name),
-    )
+    revisions = platform.definitions.revisions(definition.name)
+    decisions = platform.decisions.of(definition.name)
     sources = Sources(platform, models, asset, read, SharedInputs(platform.readings))
     try:
         return LevelsInForce(

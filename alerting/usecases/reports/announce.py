@@ -25,7 +25,8 @@ def announce_reports(platform: ReportPorts, now: datetime) -> int:
         if waiting
         else {}
     )
-    added, language_of_plant = 0, language(platform.language)
+    added = 0
+    language_of_plant = language(platform.language)
     for head in waiting:
         recipients = (
             platform.plant_report.recipients
@@ -44,7 +45,8 @@ def announce_reports(platform: ReportPorts, now: datetime) -> int:
 def _notifications(
     head: ReportHead, recipients: Sequence[str], now: datetime, language_of_plant: Language
 ) -> list[Notification]:
-    subject, text = _subject(head, language_of_plant), "\n".join(_lines(head, language_of_plant))
+    subject = _subject(head, language_of_plant)
+    text = "\n".join(_lines(head, language_of_plant))
     about = {
         "report": head.id,
         "definition": head.definition,

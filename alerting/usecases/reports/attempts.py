@@ -18,7 +18,8 @@ class Attempts:
     alert."""
 
     def __init__(self, platform: ReportPorts, as_of: datetime) -> None:
-        self._alerts, self._as_of = platform.platform_alerts, as_of
+        self._alerts = platform.platform_alerts
+        self._as_of = as_of
         self._open = {
             alert.subject: alert.opened_at for alert in self._alerts.open() if alert.kind == FAILED
         }

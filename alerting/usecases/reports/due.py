@@ -54,7 +54,8 @@ class ReportCalendar:
     runs once."""
 
     def __init__(self, platform: ReportPorts, as_of: datetime) -> None:
-        self._platform, self._as_of = platform, as_of
+        self._platform = platform
+        self._as_of = as_of
         self._heads: dict[str, dict[str | None, ReportHead]] = {}
         self._versions: dict[str, dict[str, str]] = {}
         self._misses: dict[str, list[tuple[str, str]]] = {}
@@ -72,7 +73,8 @@ class ReportCalendar:
         for period in reversed(self._periods(self._platform.plant_report.period)):
             if self.plant_closes_at(period) > self._as_of or not self._any_served(period):
                 continue
-            newest, inputs = self._newest(None, period), self.plant_inputs(period)
+            newest = self._newest(None, period)
+            inputs = self.plant_inputs(period)
             if newest is None or (
                 self._may_look(newest, period.end + self._longest_closing)
                 and newest.inputs != inputs
@@ -166,7 +168,8 @@ class ReportCalendar:
         """Return whether readings or events of the period, of an asset of the definition, came late
         since an instant."""
         window = self._window(served.revision.definition)
-        start, end = period.start - window, period.end + window
+        start = period.start - window
+        end = period.end + window
         late = (one for asset in served.assets for one in self._late_parts.get(asset.name, ()))
         return any(at > since and part.first < end and part.last >= start for at, part in late)
 

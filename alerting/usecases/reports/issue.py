@@ -51,7 +51,9 @@ def make_due_plant_reports(
 def _issue_all(
     platform: ReportPorts, due: Sequence[DueReport], as_of: datetime, say: Callable[[str], None]
 ) -> int:
-    made, failed, attempts = 0, [], Attempts(platform, as_of)
+    made = 0
+    failed = []
+    attempts = Attempts(platform, as_of)
     for one in due:
         name = one.definition or "the plant"
         if attempts.waits(one):
@@ -137,7 +139,8 @@ def issue_by_hand(
     """
     calendar = ReportCalendar(platform, as_of)
     if name is None:
-        closes_at, inputs = calendar.plant_closes_at(period), calendar.plant_inputs(period)
+        closes_at = calendar.plant_closes_at(period)
+        inputs = calendar.plant_inputs(period)
     else:
         revision = require_revision(platform.definitions, name)
         closes_at = calendar.closes_at(

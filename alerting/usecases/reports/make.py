@@ -134,7 +134,8 @@ def compose_report(
         "summary": summary,
     }
     document = {**to_document(metrics), **told}
-    zone, of_plant = platform.zone, language(life.language)
+    zone = platform.zone
+    of_plant = language(life.language)
     drawn = draw(metrics, material, zone, of_plant)
     page = with_life(render_page(metrics, judgement, drawn, zone=zone, language=of_plant), life)
     sentences = head_sentences(metrics, zone, of_plant)[:3]
@@ -184,7 +185,8 @@ def _verification(platform: ReportPorts, revision: Revision, start: datetime, en
 
 
 def _as_known(platform: ReportPorts, material: Material) -> Material:
-    end, as_of = material.end, material.as_of
+    end = material.end
+    as_of = material.as_of
     episodes = [outcome_at(platform, episode, as_of) for episode in material.episodes]
     models = [
         replace(m, until=m.until if m.until is not None and m.until < end else None)
@@ -201,7 +203,8 @@ def table_document(table: Table) -> Document:
 def has_something_to_say(platform: ReportPorts, material: Material, metrics: ReportMetrics) -> bool:
     """Return whether a period had episodes, problems, decisions, answers, reported misses, gaps, or
     no evaluation at all."""
-    start, end = material.start, material.end
+    start = material.start
+    end = material.end
     decided = any(start <= d.at < end for d in platform.decisions.of(material.definition.name))
     answered = any(start <= f.at < end for e in material.episodes for f in e.feedback)
     happened = (

@@ -35,7 +35,8 @@ def compose_plant(
 ) -> ComposedReport:
     """Return the report on the plant, as known at `as_of`. A note names the definitions whose
     figures cannot be computed."""
-    before, failed = period_before(period, platform.zone), list[str]()
+    before = period_before(period, platform.zone)
+    failed = list[str]()
     material = gather_plant(
         platform,
         platform.audit,

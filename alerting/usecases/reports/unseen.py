@@ -17,7 +17,8 @@ def make_unseen_reports(platform: ReportPorts, as_of: datetime, say: Callable[[s
     A model evaluates no time that its training has seen. Raises UserError naming the reports that
     failed, after all others.
     """
-    made, failed = 0, []
+    made = 0
+    failed = []
     for revision in active(platform.definitions):
         if not isinstance(revision.definition, TrainedDefinition):
             continue

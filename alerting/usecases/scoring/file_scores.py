@@ -87,10 +87,8 @@ def plan_file(
     found = [declared[asset] for asset in sorted(checked.profile.assets)]
     matching = matching_assets(revision.definition, found)
     if not matching:
-        patterns, names = (
-            ", ".join(revision.definition.assets),
-            ", ".join(asset.name for asset in found[:_SHOWN]),
-        )
+        patterns = ", ".join(revision.definition.assets)
+        names = ", ".join(asset.name for asset in found[:_SHOWN])
         raise UserError(
             f"{source.name}: {name!r} applies to {patterns}, and the file has readings of {names}"
         )

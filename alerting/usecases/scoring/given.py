@@ -16,7 +16,9 @@ class GivenReadings:
     Events are the stored ones."""
 
     def __init__(self, given: Readings, assets: Collection[str], stored: Readings) -> None:
-        self._given, self._assets, self._stored = given, frozenset(assets), stored
+        self._given = given
+        self._assets = frozenset(assets)
+        self._stored = stored
 
     def _of(self, asset: str) -> Readings:
         return self._given if asset in self._assets else self._stored

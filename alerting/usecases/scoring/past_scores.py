@@ -63,7 +63,8 @@ def plan_scoring(
     revision = require_revision(platform.definitions, name)
     scoring_kind(revision.definition)
     version = champion(platform, revision, model)
-    now, models = platform.clock.now(), ModelCache(platform)
+    now = platform.clock.now()
+    models = ModelCache(platform)
     assets = matching_assets(revision.definition, platform.assets.all())
     latency = max(
         (revision.definition.latency(asset, platform.latency) for asset in assets),
@@ -106,7 +107,8 @@ def plan_assets(
     """Return a plan without an interval for those assets of which a version has learned. Raises
     UserError if there is none."""
     definition = cast("ModelDefinition", revision.definition)  # a scoring kind has a model
-    kind, trained = scoring_kind(definition), models.get(definition, version)
+    kind = scoring_kind(definition)
+    trained = models.get(definition, version)
     plans = {asset.name: kind.plan_of(trained, asset.name) for asset in assets}
     learned = {name: plan for name, plan in plans.items() if plan is not None}
     if assets and not learned:
@@ -168,7 +170,8 @@ def score_asset(
 
     Raises UserError if the model fails.
     """
-    state, steps = ConditionState(watermark=start), -(-(end - start) // plan.step)
+    state = ConditionState(watermark=start)
+    steps = -(-(end - start) // plan.step)
     for step in range(steps):
         passed(step, steps)
         until = min(state.watermark + plan.step, end)

@@ -63,7 +63,8 @@ class _Question:
 
     def evaluate(self, start: datetime, end: datetime, shared: SharedInputs) -> TargetEvaluation:
         """Evaluate (start, end] as the next live evaluation would. Writes nothing."""
-        state, parts = ConditionState(watermark=start), self.versions(start, end)
+        state = ConditionState(watermark=start)
+        parts = self.versions(start, end)
         return evaluate_parts(
             self.platform, self.models, self.asset, state, parts, named=self.named, shared=shared
         )
@@ -92,7 +93,8 @@ def predict(
         known = [revision.name for revision in platform.definitions.latest()]
         raise NotFound(unknown_name("definition", name, known, "apply one first"))
     latest = revisions[-1]
-    kind, asset = scoring_kind(latest.definition), _require_match(platform, latest, asset_name)
+    kind = scoring_kind(latest.definition)
+    asset = _require_match(platform, latest, asset_name)
     question = _question(platform, models, revisions, asset, at, given)
     [*_, in_force] = question.versions(question.until - _MOMENT, question.until)
     number = in_force.revision.number if in_force.revision else None
@@ -161,7 +163,8 @@ def _question(
         return _Question(
             platform, models, asset, until, partial(segments, revisions, decisions), named=False
         )
-    answer, span = present_answer(revisions, decisions), given.span(asset.name)
+    answer = present_answer(revisions, decisions)
+    span = given.span(asset.name)
     by_twin = serves_twin(decisions, answer.version, now)
 
     def present(start: datetime, end: datetime) -> Sequence[VersionInterval]:

@@ -62,7 +62,8 @@ def fit_readings(
         for name, asset in known.items()
     }
     rows: list[ReadingRow] = []
-    refused, surplus = list(mapped.refused), None
+    refused = list(mapped.refused)
+    surplus = None
     for line, row in mapped.rows:
         try:
             rows.append(fits[row.asset].read(row))
@@ -99,8 +100,12 @@ class _Fit:
         by: str | None,
         headroom: Headroom | None,
     ) -> None:
-        self._asset, self._is_new = stored or Asset(name=name), stored is None
-        self._source, self._titles, self._by, self._headroom = source, titles, by, headroom
+        self._asset = stored or Asset(name=name)
+        self._is_new = stored is None
+        self._source = source
+        self._titles = titles
+        self._by = by
+        self._headroom = headroom
         self._added: dict[str, Variable] = {}
         self._new = 0
 
@@ -232,14 +237,13 @@ def fit_events(
     `headroom`: what the rows may declare; without it, as much as they want.
     """
     lasting = source.events.lasting if source.events.lasting is not None else has_ends
-    known, types = (
-        _stored_assets(assets, mapped.rows),
-        {type.name: type for type in assets.event_types()},
-    )
+    known = _stored_assets(assets, mapped.rows)
+    types = {type.name: type for type in assets.event_types()}
     new_assets: dict[str, Asset] = {}
     new_types: dict[str, EventType] = {}
     rows: list[EventRow] = []
-    refused, surplus = list(mapped.refused), None
+    refused = list(mapped.refused)
+    surplus = None
     for line, row in mapped.rows:
         type = types.get(row.type) or EventType(name=row.type, duration=_duration(lasting))
         asset = known[row.asset] or new_assets.get(row.asset)

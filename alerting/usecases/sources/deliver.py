@@ -30,7 +30,9 @@ from alerting.usecases.sources.headroom import Headroom, NewNames, declarer_of, 
 from alerting.usecases.sources.records import RefusedRow, map_events, map_readings
 
 _LAST_VALUES = 5
-_SHOWN_IN_LINE, _SHOWN_IN_ENTRY = 300, 32_000  # characters of names
+# characters of names
+_SHOWN_IN_LINE = 300
+_SHOWN_IN_ENTRY = 32_000
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def fit(
 def _units(assets: Assets, source: SourceFields, records: Sequence[Record]) -> Units:
     """Return the units of the variables of the records' assets; of all assets, if one of these is
     new: it has their names."""
-    column, prefix = source.asset_column, source.asset_prefix
+    column = source.asset_column
+    prefix = source.asset_prefix
     given = [source.asset] if source.asset else [record.get(column) for record in records]
     names = {
         str(name) if source.asset else f"{prefix}{name}"

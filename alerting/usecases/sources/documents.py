@@ -37,7 +37,8 @@ class SourcePlan:
 
 def check_sources(documents: Sequence[Mapping[str, Any]]) -> list[Source]:
     """Read documents. Raises UserError with the faults of all of them."""
-    good, refusals = [], []
+    good = []
+    refusals = []
     for document in documents:
         try:
             good.append(source := parse_source(document))

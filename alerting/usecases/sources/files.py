@@ -129,12 +129,10 @@ def read_files(
         try:
             mark = earlier or _read(plant, drop, source, file, now, is_outage)
             if earlier is None:
-                rows, new, refused, read = (
-                    rows + mark.rows,
-                    new + mark.new,
-                    refused + (mark.fault is not None),
-                    read + 1,
-                )
+                rows = rows + mark.rows
+                new = new + mark.new
+                refused = refused + (mark.fault is not None)
+                read = read + 1
             with _blamed(file, is_outage):
                 drop.put_away(source, file, mark.fault)
         except UserError as fault:

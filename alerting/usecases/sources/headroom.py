@@ -41,7 +41,8 @@ class NewNames:
 
 def new_names(before: Mapping[str, Asset | None], after: Sequence[Asset]) -> NewNames:
     """Return what changed assets declare beside the stored ones."""
-    assets, variables = list[str](), list[str]()
+    assets = list[str]()
+    variables = list[str]()
     for asset in after:
         stored = before.get(asset.name)
         assets += [asset.name] if stored is None else []
@@ -59,7 +60,9 @@ class Headroom:
     """
 
     def __init__(self, limits: DeclarationLimits, sources: Sources, declarer: str) -> None:
-        self._limits, self._sources, self._declarer = limits, sources, declarer
+        self._limits = limits
+        self._sources = sources
+        self._declarer = declarer
         self._assets = self._variables = 0
 
     @cached_property

@@ -110,9 +110,11 @@ def _count_names(value: Any) -> int:
     """Return how many names the objects within a value have."""
     kind = type(value)
     if kind is dict:
-        count, items = len(value), value.values()
+        count = len(value)
+        items = value.values()
     else:
-        count, items = 0, value if kind is list else ()
+        count = 0
+        items = value if kind is list else ()
     for item in items:
         if type(item) is dict or type(item) is list:
             count += _count_names(item)

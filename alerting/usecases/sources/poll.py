@@ -87,8 +87,10 @@ def _poll_records(
     """Store piece after piece, and after each the cursor. A piece of which every row is refused
     stops: nothing is skipped."""
     rows = new = refused = 0
-    origin, progress = _origin(source), plant.sources.progress(source.name)
-    why, cursor = "", progress.cursor if progress.cursor_of in (None, origin) else None
+    origin = _origin(source)
+    progress = plant.sources.progress(source.name)
+    why = ""
+    cursor = progress.cursor if progress.cursor_of in (None, origin) else None
     for piece in reader.read(source, None if again else cursor):
         found = fit(plant, source, piece.rows, source.name)
         if found.refused and not found.readings and not found.events:
@@ -103,12 +105,11 @@ def _poll_records(
             )
         delivery = store(plant, found, now, by=source.name)
         plant.sources.set_cursor(source.name, piece.cursor, origin)
-        rows, new, refused = (
-            rows + delivery.rows,
-            new + delivery.new,
-            refused + len(delivery.refused),
-        )
-        why, cursor = delivery.refused[0].reason if delivery.refused else why, piece.cursor
+        rows = rows + delivery.rows
+        new = new + delivery.new
+        refused = refused + len(delivery.refused)
+        why = delivery.refused[0].reason if delivery.refused else why
+        cursor = piece.cursor
         if report is not None:
             report(rows)
     if refused:

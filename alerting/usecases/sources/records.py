@@ -24,8 +24,10 @@ VALUES = "values"
 """Field of a message that may hold its values as one object; without it, the other fields are the
 values."""
 _MILLIS = 1e11  # a number of seconds this large lies in the year 5138
-_MOST_VALUES, _LONGEST_TEXT = 10_000, 1000
-_MOST_LAYOUTS, _MOST_NAMES = 1000, 10_000
+_MOST_VALUES = 10_000
+_LONGEST_TEXT = 1000
+_MOST_LAYOUTS = 1000
+_MOST_NAMES = 10_000
 _NUMBERS = frozenset([float, int])
 Scalar = float | str | bool
 Row = TypeVar("Row")
@@ -101,7 +103,8 @@ class RecordMapping:
     def __init__(
         self, source: SourceFields, zone: tzinfo, units: Callable[[], Units] | None = None
     ) -> None:
-        self._source, self._units = source, None if units is None else cache(units)
+        self._source = source
+        self._units = None if units is None else cache(units)
         self._zone = time_zone(source.timezone) if source.timezone else zone
         self._names: dict[str, str | None] = {}
         self._layouts: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -115,7 +118,8 @@ class RecordMapping:
     def reading(self, record: Record) -> ReadingRow:
         """Return the reading of a record. Raises RowRefused if it has no stamp, asset or value, or
         one that cannot be read."""
-        asset, at = self._asset(record), self._instant(record, self._source.time)
+        asset = self._asset(record)
+        at = self._instant(record, self._source.time)
         fields = _fields(record, self._keys)
         if self._source.quality is None and (numbers := self._known_numbers(fields)):
             return ReadingRow(asset, at, numbers)
@@ -141,7 +145,8 @@ class RecordMapping:
         """Return the event of a record. Raises RowRefused if it has no stamp, asset or type, or an
         end before its start."""
         columns = self._source.events
-        asset, start = self._asset(record), self._instant(record, self._source.time)
+        asset = self._asset(record)
+        start = self._instant(record, self._source.time)
         type = columns.type or self._name(
             record, columns.type_column, columns.type_prefix, "event type"
         )
@@ -204,7 +209,8 @@ class RecordMapping:
     def _known_numbers(self, fields: Mapping[str, Any]) -> dict[str, float] | None:
         """Return the values of known columns by variable if their sum is a finite number, so that
         each is; None for others."""
-        titles, values = tuple(fields), fields.values()
+        titles = tuple(fields)
+        values = fields.values()
         names = self._layouts.get(titles)
         if names is None or not (types := set(map(type, values))) <= _NUMBERS:
             return None

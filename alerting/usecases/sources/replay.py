@@ -139,7 +139,8 @@ class ReplayMapping:
             for name, value in row.values.items()
             if (title := self._title(name)) is not None
         }
-        asset, source = self._asset(row.asset), self._source
+        asset = self._asset(row.asset)
+        source = self._source
         of_broker = source if isinstance(source, MessageSource) else None
         if of_broker and of_broker.payload == "value":
             return [

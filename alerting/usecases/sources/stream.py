@@ -164,7 +164,8 @@ def _waiting(
     """Return for each message whether it needs what is away: at least one does."""
     if not isinstance(fault, ArchiveAway):
         return [True] * len(messages)
-    read, found = topic_reader(source), list[bool]()
+    read = topic_reader(source)
+    found = list[bool]()
     for message in messages:
         try:
             rows = map_readings(source, read(message), plant.zone).rows

@@ -69,14 +69,16 @@ def _compare_trained(
 ) -> Proposal:
     """Compare the candidates of a kind that learns from problems, and refit a champion that
     stays."""
-    tags, dataset = platform.models.tags(run_id), load_dataset(platform.models, run_id)
+    tags = platform.models.tags(run_id)
+    dataset = load_dataset(platform.models, run_id)
     candidates = [
         candidate_from_files(files) for files in load_candidates(platform, run_id).values()
     ]
     review_refit(platform, definition, datetime.fromisoformat(tags["as_of"]), tags.get("question"))
     chance, chosen = training_of(definition).choose(dataset, definition, candidates)
     champion_version = _champion_of(platform, tags)
-    version, refreshed_version = None, None
+    version = None
+    refreshed_version = None
     if chosen is None:
         stays = (
             "" if champion_version is None else f" The champion, version {champion_version}, stays."
@@ -132,7 +134,8 @@ def _compare_estimated(
     platform: TrainingPorts, run_id: str, definition: ModelDefinition
 ) -> Proposal:
     """Compare the candidates of a kind that learns from readings alone."""
-    tags, candidates = platform.models.tags(run_id), load_candidates(platform, run_id)
+    tags = platform.models.tags(run_id)
+    candidates = load_candidates(platform, run_id)
     accounts = {family: json.loads(files.pop(ACCOUNT)) for family, files in candidates.items()}
     models = {
         family: trained_kind_of(definition).load(files) for family, files in candidates.items()
@@ -144,7 +147,8 @@ def _compare_estimated(
     estimation = estimation_of(definition)
     compared = estimation.compare(definition, data, models, champion)
     decision = lost or compared.decision
-    model, account = compared.model or models[compared.family], accounts[compared.family]
+    model = compared.model or models[compared.family]
+    account = accounts[compared.family]
     files = estimation.save(model) if compared.model else candidates[compared.family]
     version_tags = {
         **_version_tags(definition.kind, model, run_id, tags),
@@ -184,7 +188,8 @@ def _propose(
 ) -> Proposal:
     """Store the proposal of a training on its run, and record that the training has ended. `found`:
     its other fields."""
-    tags, name = platform.models.tags(run_id), definition.name
+    tags = platform.models.tags(run_id)
+    name = definition.name
     proposal = Proposal(
         definition=name,
         revision=int(tags["revision"]),
@@ -254,10 +259,8 @@ def _importance(challenger: Challenger | None, decision: PromotionDecision) -> d
     """
     if challenger is None or challenger.evidence.shap is None or decision.verdict == "refreshed":
         return {}
-    rows, ranked = (
-        len(challenger.evidence.shap.shares),
-        list(challenger.evidence.importance.items())[:_MOST_IMPORTANT],
-    )
+    rows = len(challenger.evidence.shap.shares)
+    ranked = list(challenger.evidence.importance.items())[:_MOST_IMPORTANT]
     return {"importance": {"rows": rows, "variables": dict(ranked)}}
 
 
@@ -275,7 +278,9 @@ def _register(
     It is registered with its refit if it is to go into service.
     """
     tags = platform.models.tags(run_id)
-    training, model, evidence = training_of(definition), chosen.model, chosen.evidence
+    training = training_of(definition)
+    model = chosen.model
+    evidence = chosen.evidence
     decision = _decide(
         platform, definition, model, champion_version, datetime.fromisoformat(tags["as_of"])
     )

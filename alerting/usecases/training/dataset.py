@@ -48,11 +48,10 @@ def dataset_at(
     `plan`: of a model that is fitted again.
     """
     feedback = feedback_labels_at(platform, definition, as_of)
-    histories, suppressed = (
-        histories_at(platform, definition, as_of),
-        suppressed_at(platform, definition, as_of),
-    )
-    limits, derived = platform.limits, stored_features(platform.derived_features, definition)
+    histories = histories_at(platform, definition, as_of)
+    suppressed = suppressed_at(platform, definition, as_of)
+    limits = platform.limits
+    derived = stored_features(platform.derived_features, definition)
     return build_dataset(
         definition,
         revision.number,

@@ -108,7 +108,8 @@ def next_attempt(revision: int, training: Training | None, now: datetime) -> int
     failure = training.failure
     ended = training.ended_at
     if ended is None and now - training.started_at > ABANDONED_AFTER:
-        failure, ended = "abandoned", training.started_at + ABANDONED_AFTER
+        failure = "abandoned"
+        ended = training.started_at + ABANDONED_AFTER
     if failure is None or ended is None:
         return None
     failures = training.failures + (training.failure is None)

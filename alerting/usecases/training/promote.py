@@ -100,13 +100,13 @@ def _check_answer(proposal: Proposal, approved_by: str | None, rejected_reason: 
 def _record(
     clock: Clock, proposal: Proposal, approved_by: str | None, rejected_reason: str | None
 ) -> DecisionRecord:
-    verdict, promote, reason = proposal.verdict, proposal.promote, proposal.reason
+    verdict = proposal.verdict
+    promote = proposal.promote
+    reason = proposal.reason
     if rejected_reason is not None:
-        verdict, promote, reason = (
-            "rejected",
-            False,
-            f"Rejected by {approved_by}: {rejected_reason.strip()} ({reason})",
-        )
+        verdict = "rejected"
+        promote = False
+        reason = f"Rejected by {approved_by}: {rejected_reason.strip()} ({reason})"
     elif approved_by is not None:
         reason = f"{reason} Approved by {approved_by}."
     return DecisionRecord(
@@ -342,7 +342,8 @@ def _from_and_to(
 ) -> tuple[DecisionRecord, int]:
     """Return the promotion in service, and the version to roll back to. `made`: promotions of the
     question that is answered."""
-    serving, line = last_promotion(made, None), line_of_champions(made, None)
+    serving = last_promotion(made, None)
+    line = line_of_champions(made, None)
     if serving is None:
         raise UserError(f"{name!r} has no champion yet; no rollback is possible")
     served = list(

@@ -42,9 +42,12 @@ BYTES_PER_READING = 70
 pieces and single columns: measured at the peak of an anomaly's, of 15.8 million readings of 20
 variables (at most 69)."""
 _PERIOD = "period.json"
-_AT_ONCE, _LEAST, _MOMENT = timedelta(days=28), timedelta(hours=1), timedelta(milliseconds=1)
+_AT_ONCE = timedelta(days=28)
+_LEAST = timedelta(hours=1)
+_MOMENT = timedelta(milliseconds=1)
 _VALUES_AT_ONCE = 3_000_000
-_ROW_GROUP, _VALUES_OF_GROUP = 100_000, 3_000_000
+_ROW_GROUP = 100_000
+_VALUES_OF_GROUP = 3_000_000
 
 
 def read_histories(
@@ -57,12 +60,15 @@ def read_histories(
         definition, TrainingSource(assets, platform.readings, as_of)
     )
     files: dict[str, bytes] = {}
-    rows, variables, read = {"train": 0, "unseen": 0}, set[str](), 0
+    rows = {"train": 0, "unseen": 0}
+    variables = set[str]()
+    read = 0
     in_pieces = estimation_of(definition).in_pieces
     for number, asset in enumerate(assets):
         types = types_of(asset, sorted(definition.variables_read(asset) & asset.variables.keys()))
         variables |= types.keys()
-        file, length = ReadingsFile(types), 0
+        file = ReadingsFile(types)
+        length = 0
         for before in _categories_before(platform, definition, asset, period.start):
             file.write(before.reindex(columns=list(types)))
         is_between = period.unseen_from is not None and period.unseen_from > period.cutoff
@@ -114,7 +120,8 @@ def _load(
         "unseen": (period.unseen_from or period.cutoff, period.end),
     }
     for name, (start, end) in intervals.items():
-        begin, until = start, min(end, known)
+        begin = start
+        until = min(end, known)
         while until - begin > at_once:
             found = known_by(platform.readings.load(asset, begin, begin + at_once, names))
             yield name, found
@@ -193,10 +200,8 @@ def load_learning_data(
     times = {
         name: time and datetime.fromisoformat(time) for name, time in document["period"].items()
     }
-    assets, event_types = (
-        {asset.name: asset for asset in platform.assets.all()},
-        tuple(platform.assets.event_types()),
-    )
+    assets = {asset.name: asset for asset in platform.assets.all()}
+    event_types = tuple(platform.assets.event_types())
     histories = [
         stored_history(
             History(
@@ -250,10 +255,8 @@ class ReadingsFile:
             (name, pa.string() if type_ == "category" else pa.float64())
             for name, type_ in types.items()
         ]
-        self._schema, self._stored = (
-            pa.schema([*arrow, ("ts", pa.timestamp("ms", "UTC"))]),
-            io.BytesIO(),
-        )
+        self._schema = pa.schema([*arrow, ("ts", pa.timestamp("ms", "UTC"))])
+        self._stored = io.BytesIO()
         self._writer: Any = None
 
     def write(self, frame: pd.DataFrame) -> None:

@@ -53,12 +53,11 @@ def refresh(
     models like the champion are no longer trained, or if there are no newer rows. `dataset`: of the
     run. `version`: of the champion of the run's question.
     """
-    tags, name = platform.models.tags(run_id), definition.name
+    tags = platform.models.tags(run_id)
+    name = definition.name
     revision = require_revision(platform.definitions, name, int(tags["revision"]))
-    champion, as_of = (
-        ModelCache(platform).get(definition, version),
-        datetime.fromisoformat(tags["as_of"]),
-    )
+    champion = ModelCache(platform).get(definition, version)
+    as_of = datetime.fromisoformat(tags["as_of"])
     gave_way = serves_twin(platform.decisions.of(name), version, as_of)
     if definition.periods.refit == "none" or gave_way:
         return None
@@ -113,10 +112,8 @@ def review_refit(
         champion = ModelCache(platform).get(definition, serving.challenger_version)
     except ModelUnavailable:  # the comparison of the training reports it
         return None
-    histories, suppressed = (
-        histories_at(platform, definition, as_of),
-        suppressed_at(platform, definition, as_of),
-    )
+    histories = histories_at(platform, definition, as_of)
+    suppressed = suppressed_at(platform, definition, as_of)
     acted = acted_windows(platform.episodes, definition, as_of)
     found = compare_with_twin(definition, champion, histories, acted, as_of, suppressed)
     if found is None:

@@ -14,8 +14,11 @@ from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.training.dataset import require_model, require_trained
 
-DATASET, CANDIDATE = "dataset", "candidate"  # folders of a run, and of the run of a candidate
-PROFILE, ACCOUNT = "profile.json", "account.json"
+# folders of a run, and of the run of a candidate
+DATASET = "dataset"
+CANDIDATE = "candidate"
+PROFILE = "profile.json"
+ACCOUNT = "account.json"
 
 
 def candidate_families(platform: TrainingPorts, run_id: str) -> list[str]:
@@ -73,7 +76,8 @@ def profile(dataset: Dataset) -> DatasetProfile:
     parts = {}
     for part in ("train", "validation", "test"):
         rows = dataset.part == "train" if part == "train" else dataset.measured_in(part)
-        at, label = dataset.at[rows], dataset.label[rows]
+        at = dataset.at[rows]
+        label = dataset.label[rows]
         if len(at):
             start, end = (from_millis(int(t)) for t in (at.min(), at.max()))
             parts[part] = PartProfile(

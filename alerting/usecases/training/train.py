@@ -243,7 +243,8 @@ class _Fitted:
 
 
 def _search(platform: TrainingPorts, run_id: str, family: str, progress: Progress) -> _Fitted:
-    dataset, definition = load_dataset(platform.models, run_id), load_definition(platform, run_id)
+    dataset = load_dataset(platform.models, run_id)
+    definition = load_definition(platform, run_id)
     warm_start = _champion_params(platform, run_id, family)
     candidate = training_of(definition).train(dataset, definition, family, progress, warm_start)
     charts = _candidate_charts(candidate, dataset) if platform.models.shown else {}
@@ -261,7 +262,8 @@ def _search(platform: TrainingPorts, run_id: str, family: str, progress: Progres
 def _estimate(
     platform: TrainingPorts, run_id: str, definition: ModelDefinition, family: str
 ) -> _Fitted:
-    estimation, tags = estimation_of(definition), platform.models.tags(run_id)
+    estimation = estimation_of(definition)
+    tags = platform.models.tags(run_id)
     data = load_learning_data(platform, run_id, definition, datetime.fromisoformat(tags["as_of"]))
     found = estimation.estimate(definition, int(tags["revision"]), family, data)
     account = {

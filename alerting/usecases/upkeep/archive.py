@@ -52,7 +52,8 @@ def archive_readings(
     What late readings can still change stays. A month that cannot be archived stays in the
     database, is named among the faults, and does not stop the others.
     """
-    archive, run = require_archive(platform), ArchiveRun()
+    archive = require_archive(platform)
+    run = ArchiveRun()
     for asset in assets_with_readings(platform):
         for file in archive.files(asset):
             if file.state == "written":
@@ -94,7 +95,9 @@ def _archive_month(
     except UserError as fault:
         run.faults.append(str(fault))
         return
-    run.files, run.rows, run.bytes = run.files + 1, run.rows + file.rows, run.bytes + file.bytes
+    run.files = run.files + 1
+    run.rows = run.rows + file.rows
+    run.bytes = run.bytes + file.bytes
     _delete_readings(archive, run, file)
 
 
@@ -111,13 +114,13 @@ def archive_status(platform: UpkeepPorts, as_of: datetime) -> list[ArchivedAsset
     archive = require_archive(platform)
     found = []
     for asset in assets_with_readings(platform):
-        files, due = archive.files(asset), _due_months(platform, archive, asset, as_of)
+        files = archive.files(asset)
+        due = _due_months(platform, archive, asset, as_of)
         if files or due:
-            first, last = (
-                min((f.first for f in files), default=None),
-                max((f.last for f in files), default=None),
-            )
-            rows, size = sum(f.rows for f in files), sum(f.bytes for f in files)
+            first = min((f.first for f in files), default=None)
+            last = max((f.last for f in files), default=None)
+            rows = sum(f.rows for f in files)
+            size = sum(f.bytes for f in files)
             unfinished = sum(f.state != "archived" for f in files)
             found.append(ArchivedAsset(asset, first, last, len(files), rows, size, due, unfinished))
     return found
@@ -127,7 +130,8 @@ def verify_archive(platform: UpkeepPorts, progress: Progress = silent) -> list[s
     """Read every archived file whole; return a sentence for each that is not what was written, and
     for each that is unknown."""
     archive = require_archive(platform)
-    faults, files = [], archive.files()
+    faults = []
+    files = archive.files()
     for done, file in enumerate(files):
         progress(f"reading {file.asset} {file.month}", done, len(files))
         try:

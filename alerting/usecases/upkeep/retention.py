@@ -32,7 +32,8 @@ def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Sw
     reads stays, and everything that late readings could still evaluate again. Of the registry every
     version that was in service stays, with its twin, its runs and its data.
     """
-    lasts, latest = platform.retention, latest_limit(platform, as_of)
+    lasts = platform.retention
+    latest = latest_limit(platform, as_of)
     limits = {name: min(as_of - last, latest) for name, last in vars(lasts).items()}
     needed = [
         *platform.episodes.find(open_only=True),

@@ -20,11 +20,11 @@ import pandas as pd
 from alerting.reporting.definition.drift import drift_of_inputs, quantile_edges
 from alerting.reporting.definition.estimated import expected_performance
 
-NANNYML, EVIDENTLY = (
-    os.environ.get("ALERTING_BENCH_NANNYML", ""),
-    os.environ.get("ALERTING_BENCH_EVIDENTLY", ""),
-)
-ROWS, SEED, LIMIT = 20_000, 7, 0.3
+NANNYML = os.environ.get("ALERTING_BENCH_NANNYML", "")
+EVIDENTLY = os.environ.get("ALERTING_BENCH_EVIDENTLY", "")
+ROWS = 20_000
+SEED = 7
+LIMIT = 0.3
 TOLERANCE = {
     "recall": 0.005,
     "precision": 0.005,

@@ -18,11 +18,13 @@ from evidently.metrics import ValueDrift
 
 def main(reference: str, current: str) -> None:
     """Print the drift of every column."""
-    known, new = pd.read_csv(reference), pd.read_csv(current)
+    known = pd.read_csv(reference)
+    new = pd.read_csv(current)
     names = [str(name) for name in known.columns]
     bins = [name for name in names if name.startswith("bin_")]
     numbers = [name for name in names if name not in bins]
-    known[bins], new[bins] = known[bins].astype(str), new[bins].astype(str)
+    known[bins] = known[bins].astype(str)
+    new[bins] = new[bins].astype(str)
     definition = DataDefinition(categorical_columns=bins, numerical_columns=numbers)
     metrics: list[Any] = [ValueDrift(column=name, method="psi") for name in bins]
     metrics += [ValueDrift(column=name, method="wasserstein") for name in numbers]

@@ -18,7 +18,8 @@ METRICS = ["recall", "precision", "roc_auc"]
 
 def main(reference: str, analysis: str) -> None:
     """Print the estimates."""
-    known, new = pd.read_csv(reference), pd.read_csv(analysis)
+    known = pd.read_csv(reference)
+    new = pd.read_csv(analysis)
     estimator = nannyml.CBPE(
         y_pred_proba="score",
         y_pred="above",

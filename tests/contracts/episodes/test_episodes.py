@@ -150,7 +150,9 @@ def test_only_the_next_version_replaces(stores):
 
 
 def test_episodes_are_found_newest_first_by_what_is_asked(stores):
-    a, b, c = closed(episode(0)), episode(10), closed(episode(20, asset="oven-2"))
+    a = closed(episode(0))
+    b = episode(10)
+    c = closed(episode(20, asset="oven-2"))
     d = closed(episode(30, definition="too-moist"))
     for one in (c, a, d, b):
         stores.episodes.insert(one)
@@ -172,7 +174,8 @@ def test_pages_follow_each_other_without_gap_or_repetition(stores):
     ]
     for one in everything:
         stores.episodes.insert(one)
-    pages, before = [], None
+    pages = []
+    before = None
     while page := stores.episodes.find(limit=4, before=before):
         pages.append(page)
         before = (page[-1].raised_at, page[-1].id)
@@ -183,7 +186,8 @@ def test_pages_follow_each_other_without_gap_or_repetition(stores):
 
 
 def test_an_episode_is_found_by_the_beginning_of_its_id(stores):
-    one, other = closed(episode(0)), closed(episode(1))
+    one = closed(episode(0))
+    other = closed(episode(1))
     stores.episodes.insert(one)
     stores.episodes.insert(other)
     assert stores.episodes.starting_with(one.id[:10]) == [one]
@@ -192,12 +196,10 @@ def test_an_episode_is_found_by_the_beginning_of_its_id(stores):
 
 
 def test_those_to_settle_are_the_due_ones_oldest_first(stores):
-    late, early, undue, never = (
-        closed(episode(20), outcome_due_at=at(60)),
-        closed(episode(10), outcome_due_at=at(59)),
-        closed(episode(30), outcome_due_at=at(61)),
-        closed(episode(0)),
-    )
+    late = closed(episode(20), outcome_due_at=at(60))
+    early = closed(episode(10), outcome_due_at=at(59))
+    undue = closed(episode(30), outcome_due_at=at(61))
+    never = closed(episode(0))
     for one in (late, early, undue, never):
         stores.episodes.insert(one)
     assert stores.episodes.with_due_outcomes(at(60)) == [early, late]
@@ -216,18 +218,18 @@ QUERIES = {
 def test_extracts_are_those_of_the_episodes_raised_in_the_period_and_of_older_ones_that_went_on(
     stores,
 ):
-    inside, before = full_episode(), closed(episode(-600, asset="a"))
+    inside = full_episode()
+    before = closed(episode(-600, asset="a"))
     lasting = replace(
         closed(episode(-500, asset="b")), closed_at=inside.raised_at + timedelta(minutes=1)
     )
-    still, ancient = (
-        episode(-400, asset="c"),
-        replace(closed(episode(-90_000, asset="d")), closed_at=lasting.closed_at),
-    )
+    still = episode(-400, asset="c")
+    ancient = replace(closed(episode(-90_000, asset="d")), closed_at=lasting.closed_at)
     ancient_open = episode(-95_000, asset="e")
     for one in (inside, before, lasting, still, ancient, ancient_open):
         assert stores.episodes.insert(one)
-    start, end = inside.raised_at, inside.raised_at + timedelta(seconds=1)
+    start = inside.raised_at
+    end = inside.raised_at + timedelta(seconds=1)
     assert stores.episodes.alarms(start, end) == [alarm_of(inside)]
     found = stores.episodes.alarms(start, end, at(-1000))
     assert found == [alarm_of(e) for e in (ancient_open, lasting, still, inside)]

@@ -108,7 +108,8 @@ def test_a_change_counts_only_while_the_notification_is_as_it_was_read(stores):
 
 
 def test_in_a_unit_of_work_all_changes_count_or_none(real):
-    one, other = notice("a", 1), notice("b", 1)
+    one = notice("a", 1)
+    other = notice("b", 1)
     real.notifications.add([one, other])
     real.notifications.claim([other], at(1), at(2))
     with pytest.raises(Conflict), real.unit_of_work.begin() as unit:
@@ -159,7 +160,8 @@ def forgotten(platform, as_of, dry=False):
 
 
 def test_messages_of_what_is_happening_stay_however_old_and_go_after_its_end(stores):
-    platform, late = platform_on(stores, [], HandClock()), at(0) + timedelta(days=200)
+    platform = platform_on(stores, [], HandClock())
+    late = at(0) + timedelta(days=200)
     one = replace(full_episode(), happening_at=at(20), prediction_ended_at=at(20))
     platform.episodes.insert(one)
     assert platform.episodes.get(one.id) == one

@@ -35,7 +35,8 @@ def test_one_of_a_kind_is_in_force_per_definition_and_asset(stores):
 
 
 def test_one_that_ended_stays_and_makes_room(stores):
-    first, second = shelf(), shelf(30, 90, before=1)
+    first = shelf()
+    second = shelf(30, 90, before=1)
     stores.shelves.insert(first)
     assert stores.shelves.replace(replace(record_end(first, at(20), "eve", "done"), version=2))
     assert stores.shelves.insert(second)
@@ -52,11 +53,9 @@ def test_only_the_next_version_replaces(stores):
 
 
 def test_what_is_in_force_is_found_by_pair_without_end_first_then_by_end(stores):
-    late, early, endless = (
-        shelf(0, 90, "oven-2"),
-        shelf(0, 30),
-        shelf(0, None, kind="out_of_service"),
-    )
+    late = shelf(0, 90, "oven-2")
+    early = shelf(0, 30)
+    endless = shelf(0, None, kind="out_of_service")
     for one in (late, early, endless):
         stores.shelves.insert(one)
     assert stores.shelves.in_force() == [endless, early, late]
@@ -65,7 +64,8 @@ def test_what_is_in_force_is_found_by_pair_without_end_first_then_by_end(stores)
 
 
 def test_episodes_to_be_announced_after_muting_are_found_oldest_first(stores):
-    owing, older = episode(9, asset="oven-2", muted_by="s1"), episode(3, muted_by="s2")
+    owing = episode(9, asset="oven-2", muted_by="s1")
+    older = episode(3, muted_by="s2")
     for one in (owing, older, episode(5, asset="oven-3")):
         stores.episodes.insert(one)
     assert stores.episodes.muted() == [older, owing]

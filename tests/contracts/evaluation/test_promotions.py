@@ -63,12 +63,11 @@ def test_of_two_trainings_that_saw_same_champion_one_is_promoted_and_the_other_r
 ):
     first = promote_run(platform, proposed(platform, files, None))
     assert first.promote
-    mine, theirs = (
-        proposed(platform, files, against=1, as_of=20),
-        proposed(platform, files, against=1, as_of=30),
-    )
+    mine = proposed(platform, files, against=1, as_of=20)
+    theirs = proposed(platform, files, against=1, as_of=30)
 
-    won, lost = promote_run(platform, theirs), promote_run(platform, mine)
+    won = promote_run(platform, theirs)
+    lost = promote_run(platform, mine)
 
     assert (won.verdict, lost.verdict) == ("promote", "stale")
     assert "version 2 was compared with version 1, but version 3 is in service" in lost.reason
@@ -86,7 +85,8 @@ def test_two_that_look_at_the_same_instant_cannot_both_be_promoted(platform, fil
     """Both have read the decisions before either writes: the number of the promotion is given
     once."""
     runs = [proposed(platform, files, None, as_of=10) for _ in range(2)]
-    barrier, inner = threading.Barrier(2), platform.decisions
+    barrier = threading.Barrier(2)
+    inner = platform.decisions
 
     class Together:
         """Lets both read before either writes."""
@@ -283,7 +283,8 @@ def test_an_alert_is_open_once_keeps_its_newest_reason_and_can_open_again(stores
     alerts.resolve("champion unreadable", NAME, at(6))
     assert alerts.open() == []
     alerts.report("champion unreadable", NAME, "again", at(7))
-    (closed,), (again,) = alerts.resolved_since(at(0)), alerts.open()
+    (closed,) = alerts.resolved_since(at(0))
+    (again,) = alerts.open()
     assert [(a.opened_at, a.resolved_at) for a in (closed, again)] == [
         (at(0), at(5)),
         (at(7), None),

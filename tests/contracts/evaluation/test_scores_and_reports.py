@@ -123,10 +123,8 @@ def test_newest_reports_of_all_definitions_and_plant_are_listed_without_those_th
 
 
 def test_a_report_waits_until_it_is_announced_and_its_inputs_are_looked_at(stores):
-    first, second = (
-        head(announced=False, as_of=at(1)),
-        head(announced=False, as_of=at(2), revision=2),
-    )
+    first = head(announced=False, as_of=at(1))
+    second = head(announced=False, as_of=at(2), revision=2)
     for one in (second, first, head("quiet", revision=0, announced=False)):
         stores.reports.add(one, ReportContent({}, "page"))
     assert [h.id for h in stores.reports.unannounced(9)] == [first.id, second.id]

@@ -182,7 +182,8 @@ def test_where_pairs_stood_one_step_earlier_is_kept_until_a_state_is_put_in_thei
     stores.states.advance(table(**{a: None, b: None}), begun)
     before = stores.states.load_many(begun.keys)
     after = before.take([0, 1])
-    after.watermark, after.earlier = after.watermark + 60_000, before.carried_state()
+    after.watermark = after.watermark + 60_000
+    after.earlier = before.carried_state()
     stores.states.advance(before, after)
     found = stores.states.load_many(begun.keys)
     found.restore_earlier([0])
@@ -241,7 +242,8 @@ def test_a_definition_that_comes_moves_no_state_of_its_neighbours(stores):
 def test_two_cadences_do_not_wait_for_each_other(mongo_stores):
     """An evaluator of each has read its targets; both write, and neither reads again."""
     mine, yours = neighbours()
-    minutely, hourly = MongoStates(mongo_stores.database), MongoStates(mongo_stores.database)
+    minutely = MongoStates(mongo_stores.database)
+    hourly = MongoStates(mongo_stores.database)
     befores = {
         name: states.load_many([(name, "oven-1")])
         for name, states in ((mine, minutely), (yours, hourly))
@@ -258,7 +260,8 @@ def test_two_cadences_do_not_wait_for_each_other(mongo_stores):
 def test_a_changed_cadence_moves_the_state_in_one_unit_of_work(mongo_stores):
     """Its neighbours stay. An evaluator of the old cadence that has read before writes nothing."""
     mine, yours = neighbours()
-    old, new = MongoStates(mongo_stores.database), MongoStates(mongo_stores.database)
+    old = MongoStates(mongo_stores.database)
+    new = MongoStates(mongo_stores.database)
     begun = table(
         **{
             mine: ConditionState(at(1), raised_at=at(0), severity="high"),

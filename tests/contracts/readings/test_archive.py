@@ -100,7 +100,8 @@ def assert_same(found, expected):
 
 
 def test_archived_readings_are_read_as_before_and_are_gone_from_the_database(platform, folder):
-    before, stored = load(platform), documents(platform)
+    before = load(platform)
+    stored = documents(platform)
     run = archive_readings(platform, NOW)
     assert (run.files, run.faults) == (3, [])  # January to March; April ended 41 days ago
     assert run.rows == run.deleted == sum(document["ts"].month < 4 for document in stored)
@@ -309,13 +310,16 @@ class Interposed:
     """A collection in which another process writes once, just after the first search."""
 
     def __init__(self, collection, write):
-        self._collection, self._write = collection, write
+        self._collection = collection
+        self._write = write
 
     def __getattr__(self, name):
         return getattr(self._collection, name)
 
     def find(self, *query):
-        found, write, self._write = list(self._collection.find(*query)), self._write, lambda: None
+        found = list(self._collection.find(*query))
+        write = self._write
+        self._write = lambda: None
         write()
         return found
 
@@ -341,7 +345,8 @@ def test_a_correction_while_its_instant_is_restored_stays(platform, monkeypatch,
 
 def test_the_newest_reading_up_to_an_instant_is_found_in_every_file_of_its_month(platform):
     archive_readings(platform, NOW)
-    before, late = START + timedelta(hours=16), START + timedelta(hours=21)
+    before = START + timedelta(hours=16)
+    late = START + timedelta(hours=21)
     assert platform.readings.newest_readings(late)["oven-1"].ts == before
     add_readings(platform, [row(21, temperature=1.0)], NOW)
     archive_readings(platform, NOW + timedelta(days=8))

@@ -170,7 +170,8 @@ def test_the_nearest_states_are_found_and_come_back_equal(stores):
         carried=Carried("temperature", at(9), float("inf"), 2.5, ("high.above",), (0, 3), at(6)),
     )
     save(stores, [checkpoint(10), full, checkpoint(30), checkpoint(25, asset="oven-2")])
-    key, other = ("too-hot", "oven-1"), ("too-hot", "oven-2")
+    key = ("too-hot", "oven-1")
+    other = ("too-hot", "oven-2")
     assert stores.checkpoints.before({key: at(30), other: at(26)}) == {
         key: full.state,
         other: ConditionState(at(25)),

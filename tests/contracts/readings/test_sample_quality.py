@@ -36,7 +36,8 @@ def test_a_bad_sample_is_missing_and_known_to_be_bad_and_an_uncertain_one_is_the
     assert history.readings["temperature"].tolist()[:1] == [200.0]
     assert history.readings["temperature"].isna().tolist() == [False, True, True]
     assert history.readings["moisture"].tolist()[:2] == [4.0, 5.0]
-    one, two = to_millis(at(1)), to_millis(at(2))
+    one = to_millis(at(1))
+    two = to_millis(at(2))
     assert told(history.doubts.bad) == {"temperature": [one, two], "state": [two]}
     assert told(history.doubts.uncertain) == {"moisture": [one]}
     assert told(stores.readings.load(ASSET, None, None, ["moisture"]).doubts.bad) == {}
@@ -64,7 +65,8 @@ def test_a_quality_given_anew_replaces_the_old_one_and_given_again_changes_nothi
     add_readings(stores, [sample(before), row(1, moisture=4.0)], LATER)
     assert add_readings(stores, [sample(after)], LATER) == int(before != after)
     assert add_readings(stores, [sample(after)], LATER) == 0
-    history, instant = load(stores), [to_millis(at(1))]
+    history = load(stores)
+    instant = [to_millis(at(1))]
     assert history.readings["temperature"].notna().tolist() == [after != {"temperature": "bad"}]
     assert history.readings["moisture"].tolist() == [4.0]
     assert told(history.doubts.bad) == (

@@ -17,7 +17,8 @@ from tests.faults.streamed.parts import STREAM, SUBJECT
 STEP_S = 0.5
 ASSETS = 40
 WITH_ALERTS = 10
-NORMAL, HOT = 200.0, 230.0
+NORMAL = 200.0
+HOT = 230.0
 DEFINITIONS = [
     {
         "name": "hot",
@@ -44,7 +45,8 @@ class Line:
     the broker has confirmed."""
 
     def __init__(self, address: str, seed: int) -> None:
-        self._address, self._random = address, np.random.default_rng(seed)
+        self._address = address
+        self._random = np.random.default_rng(seed)
         self.sent: dict[tuple[str, datetime], float] = {}
         self.repeated = 0
         self._waiting: list[tuple[str, datetime, float]] = []
@@ -71,7 +73,8 @@ class Line:
         ]
 
     async def _publish(self) -> None:
-        began, last = time.monotonic(), False
+        began = time.monotonic()
+        last = False
         while self._waiting or not last:
             if not last:
                 last = self._ended.is_set()
@@ -89,7 +92,8 @@ class Line:
             return
         try:
             while self._waiting and client.is_connected:
-                taken, self._waiting = self._waiting[:200], self._waiting[200:]
+                taken = self._waiting[:200]
+                self._waiting = self._waiting[200:]
                 results = await asyncio.gather(
                     *(self._send(client, one) for one in taken), return_exceptions=True
                 )

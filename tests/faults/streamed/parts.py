@@ -31,7 +31,8 @@ class Command(Part):
         self, world: World, name: str, command: Sequence[str], environ: Mapping[str, str]
     ) -> None:
         super().__init__(world, name)
-        self._command, self._environ = list(command), {**os.environ, **environ}
+        self._command = list(command)
+        self._environ = {**os.environ, **environ}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -57,7 +57,8 @@ def run(folder: Path, minutes: float, seed: int, say: Say) -> Mapping[str, Any]:
     world = World(str(folder), seed, 1.0, free_port(), free_port(), free_port())
     world.save()
     broker = Broker(world, free_port())
-    database, account = Database(world), Account()
+    database = Database(world)
+    account = Account()
     parts: list[Part] = [database, broker]
     try:
         database.start()
@@ -166,7 +167,8 @@ def _is_routed(stores: MongoStores) -> bool:
 def _undone(stores: MongoStores) -> str:
     waiting = stores.database["notifications"].count_documents({"status": {"$in": list(WAITING)}})
     is_open = [episode.id for episode in stores.episodes.find() if episode.closed_at is None]
-    until, late = stores.arrivals.evaluated_until(), stores.arrivals.unfinished()
+    until = stores.arrivals.evaluated_until()
+    late = stores.arrivals.unfinished()
     return (
         f"evaluated until {until}, {waiting} notifications wait, {len(is_open)} episodes are open, "
         f"{str(late)[:300]}"

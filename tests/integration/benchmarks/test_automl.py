@@ -70,10 +70,8 @@ def test_the_better_system_is_told_apart_and_equal_ones_are_not(task):
     test = task.dataset.measured_in("test")
     label = task.dataset.label[test]
     random = np.random.default_rng(0)
-    good, poor = (
-        label + random.normal(0, 0.3, len(label)),
-        label + random.normal(0, 2.0, len(label)),
-    )
+    good = label + random.normal(0, 0.3, len(label))
+    poor = label + random.normal(0, 2.0, len(label))
     drawn = resampled(
         [task], {0: {"ours": [good, good], "same": [good], "peer": [poor, poor]}}, samples=200
     )

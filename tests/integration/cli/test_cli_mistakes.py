@@ -9,7 +9,9 @@ from tests.builders import too_hot
 from tests.helpers.command_line import output, run, write
 from tests.humid_line import NAME, learned_quickly
 
-PAST, LATER, FUTURE = "2026-01-04T00:00Z", "2026-01-05T00:00Z", "2099-01-01T00:00Z"
+PAST = "2026-01-04T00:00Z"
+LATER = "2026-01-05T00:00Z"
+FUTURE = "2099-01-01T00:00Z"
 REVERSED = ("--from", LATER, "--to", PAST)
 FROM_FUTURE = ("--from", FUTURE, "--to", "2099-02-01T00:00Z")
 READERS = [
@@ -112,5 +114,6 @@ def test_models_of_a_definition_without_a_model_says_so(folder):
 
 
 def test_apply_of_what_is_applied_says_nothing_of_writing(folder):
-    first, second = run("apply", "hot.yaml"), run("apply", "hot.yaml")
+    first = run("apply", "hot.yaml")
+    second = run("apply", "hot.yaml")
     assert ["written to" in done.stderr for done in (first, second)] == [True, False]

@@ -45,7 +45,8 @@ def link(tmp_path):
 
 
 def test_the_link_signs_in_once(open_browser, link):
-    first, second = open_browser(), open_browser()
+    first = open_browser()
+    second = open_browser()
     answer = first.get(link)
     assert answer.status_code == 200
     assert 'content="0; url=/"' in answer.text  # the console opens by itself

@@ -15,7 +15,8 @@ from tests.helpers.kind_life import described, life_of
 
 pytestmark = pytest.mark.slow
 DAY = 24 * 60
-TRAINED, END = 6 * DAY, 7 * DAY
+TRAINED = 6 * DAY
+END = 7 * DAY
 SHORT = {
     "candidates": ["pca"],
     "windows": ["40m"],
@@ -28,7 +29,8 @@ SHORT = {
 def rows():
     """Return three variables that move together; one leaves the others in the past, and often after
     the training."""
-    random, minutes = np.random.default_rng(3), np.arange(0, END, 10)
+    random = np.random.default_rng(3)
+    minutes = np.arange(0, END, 10)
     load = np.sin(2 * np.pi * minutes / DAY) + 0.3 * random.normal(size=len(minutes))
     heat, flow, force = (
         level + by * load + 0.2 * random.normal(size=len(minutes))

@@ -15,14 +15,18 @@ from tests.helpers.press_line import press
 
 pytestmark = pytest.mark.slow
 DAY = 24 * 60
-TRAINED, END = 8 * DAY, 9 * DAY
+TRAINED = 8 * DAY
+END = 9 * DAY
 SHORT = {"average_run_length": 200, "normal": "6d"}
 
 
 def rows():
     """Return readings that depend on those before them, with one shift in phase I, a gap, and
     shifts after the training."""
-    random, minutes, value, found = np.random.default_rng(3), range(0, END, 10), 0.0, []
+    random = np.random.default_rng(3)
+    minutes = range(0, END, 10)
+    value = 0.0
+    found = []
     for m, noise in zip(minutes, random.normal(0, 1, len(minutes)).tolist(), strict=True):
         value = 0.5 * value + noise
         shift = (

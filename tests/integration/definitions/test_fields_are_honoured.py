@@ -57,7 +57,8 @@ HOT = dict(
 def day(**changes):
     """Return messages and stored results of an hour with a hot and a cold stretch, moist dough, and
     a stop."""
-    mail, pager = Mailbox("mail"), Mailbox("pager")
+    mail = Mailbox("mail")
+    pager = Mailbox("pager")
     platform = in_memory_platform(mail, pager)
     platform.assets.put([day_oven("oven-1"), day_oven("oven-2")])
     document = (
@@ -103,7 +104,8 @@ def attribute(name):
     return {"attribute": name}
 
 
-WIDE, BAND = {"low": 100, "high": 300}, {"low": 190, "high": 215}
+WIDE = {"low": 100, "high": 300}
+BAND = {"low": 190, "high": 215}
 LEVEL_PROOFS = {
     "above": [{"above": 215}, {"above": 212}],
     "above.attribute": [{"above": 215}, {"above": attribute("mid")}],
@@ -308,7 +310,8 @@ def learned(**changes):
         FeedbackLabel("oven-1", minute(440), minute(470), minute(455), "true_alarm"),
         FeedbackLabel("oven-1", minute(720), minute(750), None, "true_alarm"),
     ]
-    definition, as_of = small_models.definition(**changes), small_models.as_of(history)
+    definition = small_models.definition(**changes)
+    as_of = small_models.as_of(history)
     silent = definition.suppression
     spans = (
         {}
@@ -383,7 +386,8 @@ def chosen(**changes):
     rule = PredictionRule(
         Occurrences(start, start, start, start + 1, start + 1), 1_800_000, 1_800_000
     )
-    asset, measured = np.full(len(instants), "a", object), np.ones(len(instants), bool)
+    asset = np.full(len(instants), "a", object)
+    measured = np.ones(len(instants), bool)
     watched = ObservedRows(
         instants, asset, measured, {"a": spans}, {"a": rule}, {"a": 7 * 86_400.0}, 0, 1_800_000
     )
@@ -412,7 +416,8 @@ def promoted(**changes):
 
 
 def advised(max_changes):
-    history, dataset = small_models.line(60), small_models.dataset(60)
+    history = small_models.line(60)
+    dataset = small_models.dataset(60)
     weights = {
         c: 1.0
         for c in dataset.plan.columns

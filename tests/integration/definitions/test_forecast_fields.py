@@ -56,10 +56,12 @@ def history():
 def learned(**changes):
     """Return the dataset, its values ahead, and the candidates; the message of a refusal."""
     try:
-        definition, line = forecast(**changes), history()
+        definition = forecast(**changes)
+        line = history()
     except Exception as refusal:
         return str(refusal)
-    begin, as_of = to_millis(small_models.START), small_models.as_of(line)
+    begin = to_millis(small_models.START)
+    as_of = small_models.as_of(line)
     answer = FeedbackLabel(
         "oven-1", begin + 440 * MINUTE, begin + 470 * MINUTE, begin + 455 * MINUTE, "true_alarm"
     )
@@ -212,7 +214,8 @@ def test_a_field_of_a_forecast_changes_its_model_or_the_decision(field):
 
 def test_the_confidence_of_a_forecast_changes_its_comparison(monkeypatch):
     made, _ = trained_platform()
-    definition, asset = made.definitions.newest_revision(NAME).definition, made.assets.all()[0]
+    definition = made.definitions.newest_revision(NAME).definition
+    asset = made.assets.all()[0]
     line = made.readings.load(asset, at(TRAINED - 3 * 24 * 60), at(END))
     warned = PromotionDecision(
         "keep",

@@ -84,7 +84,8 @@ def test_a_faulty_translation_is_found(id, string):
 
 def literals(source):
     """Yield the texts of a page that people see and that no mark hands to a translator."""
-    tree, before = Environment(trim_blocks=True, lstrip_blocks=True).parse(source), ""  # noqa: S701 - nothing is rendered
+    tree = Environment(trim_blocks=True, lstrip_blocks=True).parse(source)  # noqa: S701 - nothing is rendered
+    before = ""
     for output in tree.find_all(nodes.Output):
         for node in output.nodes:
             in_tag = before.rfind("<") > before.rfind(">")

@@ -32,7 +32,8 @@ def told(**changes):
 
 @cache
 def _told(changes):
-    mail, pager = Mailbox("mail"), Mailbox("pager")
+    mail = Mailbox("mail")
+    pager = Mailbox("pager")
     links = SignedLinks(b"k" * 40, "http://plant.example", timedelta(hours=1), lambda: at(0))
     platform = replace(in_memory_platform(mail, pager), links=links)
     platform.assets.put([oven(), oven().model_copy(update={"name": "mill-1"})])

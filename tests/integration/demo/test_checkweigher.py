@@ -14,7 +14,8 @@ from alerting.detection.control_charts.chart import Chart, ChartState
 from alerting.detection.control_charts.phase_one import estimate
 from alerting.detection.control_charts.run_length import ewma_run_length, limit_for
 
-MINUTE_MS, A_WEEK = 60_000, 7 * DAY
+MINUTE_MS = 60_000
+A_WEEK = 7 * DAY
 SCHEDULE = Schedule(seed=1, live_from=30 * DAY)
 
 
@@ -45,12 +46,10 @@ def test_every_later_step_is_found_within_a_quarter_of_an_hour_with_a_false_alar
     limit = limit_for(
         lambda h, shift, spread: ewma_run_length(h, 0.1, shift, spread), A_WEEK, phase_one.used
     )
-    chart, state, last, signals = (
-        Chart("ewma", phase_one.centre, phase_one.sigma, limit),
-        ChartState(),
-        -99,
-        [],
-    )
+    chart = Chart("ewma", phase_one.centre, phase_one.sigma, limit)
+    state = ChartState()
+    last = -99
+    signals = []
     for minute, weight in weights(SCHEDULE, 24 * DAY, 66 * DAY):
         if state.add(chart, minute, weight).signals:
             signals += [minute] if minute - last > 10 else []

@@ -147,7 +147,8 @@ def test_a_fill_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(s
 def test_a_live_line_that_is_killed_goes_on_without_a_gap_and_its_clock_never_goes_back(
     server, stores
 ):
-    lines, clock = MongoLines(stores.database), MongoClock(stores.database)
+    lines = MongoLines(stores.database)
+    clock = MongoClock(stores.database)
     fill(assets=stores.assets, plant=stores, lines=lines, end=END, days=1)
     shown = []
     for _ in range(3):
@@ -163,7 +164,8 @@ def test_a_live_line_that_is_killed_goes_on_without_a_gap_and_its_clock_never_go
     assert line is not None
     assert line.state.minute > 1440
     assert shown == sorted(shown)
-    kept, computed = kept_readings(stores), computed_readings(line.state)
+    kept = kept_readings(stores)
+    computed = computed_readings(line.state)
     assert all(kept[ts] == values for ts, values in computed.items())
 
 
@@ -171,7 +173,8 @@ def test_a_live_line_that_is_killed_goes_on_without_a_gap_and_its_clock_never_go
 def test_a_set_point_changed_from_the_command_line_reaches_the_readings_the_events_and_the_audit(
     server, stores, monkeypatch
 ):
-    lines, clock = MongoLines(stores.database), MongoClock(stores.database)
+    lines = MongoLines(stores.database)
+    clock = MongoClock(stores.database)
     fill(assets=stores.assets, plant=stores, lines=lines, end=END, days=1)
     clock.start(END, 1.0, timedelta(0))
     monkeypatch.setenv("ALERTING_MONGODB_URI", server)

@@ -21,7 +21,8 @@ from tests.builders import at
 from tests.in_memory_platform import in_memory_platform
 
 SCHEDULE = Schedule(seed=1, live_from=30 * DAY)
-LIVE, END = 30 * DAY, 44 * DAY
+LIVE = 30 * DAY
+END = 44 * DAY
 EXAMPLE = Path(__file__).parents[3] / "config" / "examples" / "demo" / "exhaust-unlike-normal.yaml"
 
 
@@ -61,7 +62,8 @@ def test_the_example_is_put_in_service_and_finds_every_slip_by_its_sensor():
     assert (decided.promote, decided.waiting) == (True, False), decided.reason
     platform.clock.instant = at(END)
     evaluate(platform, None, at(END))
-    episodes, slips = platform.episodes.find(), belt_slips(SCHEDULE, LIVE, END)
+    episodes = platform.episodes.find()
+    slips = belt_slips(SCHEDULE, LIVE, END)
     assert len(slips) >= 2
     for slip in slips:
         found = [e for e in episodes if at(slip.start) <= e.raised_at <= at(slip.end + 30)]

@@ -26,7 +26,8 @@ from alerting.ports import EventRow, ReadingRow
 from .conftest import through_json
 
 ORIGIN = datetime(2026, 3, 1, tzinfo=UTC)
-LIMIT, HELD = 4.5, 5
+LIMIT = 4.5
+HELD = 5
 
 
 DAYS = 5
@@ -82,10 +83,12 @@ def first_unanswered(cause: Cause) -> Disturbance:
 
 
 def test_one_run_and_any_chunks_give_the_same_bits() -> None:
-    state, found = new_line(1, ORIGIN, 30), []
+    state = new_line(1, ORIGIN, 30)
+    found = []
     for until in (1, 2, 59, 60, 61, 700, 1439, 1440, 1441, 1680):
         stretch = simulate(state, until)
-        state, found = through_json(stretch.state), [*found, *stretch.rows]
+        state = through_json(stretch.state)
+        found = [*found, *stretch.rows]
     assert found == rows()[:1680]
     assert state == slots()[6].state
 
@@ -177,7 +180,8 @@ def test_burners_foul_until_maintenance_cleans_them() -> None:
     work = events("maintenance")[-1]
     assert work.start > ORIGIN + timedelta(days=1)
     start = int((work.start - ORIGIN) / timedelta(minutes=1))
-    dirty, clean = state_at(start - 1).walks.fouling[1], state_at(start + 60).walks.fouling[1]
+    dirty = state_at(start - 1).walks.fouling[1]
+    clean = state_at(start + 60).walks.fouling[1]
     assert dirty > 0.08
     assert clean < 0.03
 

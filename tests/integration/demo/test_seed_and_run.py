@@ -73,7 +73,8 @@ def test_a_fill_of_less_than_a_day_is_refused(memory: MemoryPlatform) -> None:
 def test_a_death_at_any_write_leaves_the_same_line_once_it_has_gone_on(
     full: MemoryPlatform, writes: int
 ) -> None:
-    undisturbed, until = full.copy(), 1440 + 160
+    undisturbed = full.copy()
+    until = 1440 + 160
     for each in (undisturbed, full):
         each.ask(ASSET, SetPointRequest("1", "zone_1_setpoint", 212.0, "anna"))
     advance_line(undisturbed, undisturbed, until, END)
@@ -110,7 +111,11 @@ class WallClock:
     """A line clock over a wall whose hand the test moves; keeps all that it has shown."""
 
     def __init__(self, now: datetime) -> None:
-        self.base, self.speed, self.wall, self.anchored, self.until = now, 0.0, 0.0, 0.0, 0.0
+        self.base = now
+        self.speed = 0.0
+        self.wall = 0.0
+        self.anchored = 0.0
+        self.until = 0.0
         self.calls: list[str] = []
 
     def now(self) -> datetime:
@@ -119,19 +124,18 @@ class WallClock:
         )
 
     def start(self, base: datetime, speed: float, lease: timedelta) -> None:
-        self.base, self.speed, self.anchored, self.until = (
-            base,
-            speed,
-            self.wall,
-            self.wall + lease.total_seconds(),
-        )
+        self.base = base
+        self.speed = speed
+        self.anchored = self.wall
+        self.until = self.wall + lease.total_seconds()
         self.calls.append("start")
 
     def renew(self, lease: timedelta) -> None:
         self.until = self.wall + lease.total_seconds()
 
     def freeze(self) -> None:
-        self.base, self.speed = self.now(), 0.0
+        self.base = self.now()
+        self.speed = 0.0
         self.calls.append("freeze")
 
 

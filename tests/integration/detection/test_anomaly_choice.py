@@ -23,7 +23,8 @@ MINUTE = 60_000
 
 
 def test_f1_counts_as_many_normal_rows_as_synthetic_anomalies():
-    normal, injected = np.array([0.0, 0.0, 0.0, 5.0]), np.array([5.0, 0.0])
+    normal = np.array([0.0, 0.0, 0.0, 5.0])
+    injected = np.array([5.0, 0.0])
     assert f1_at(normal, injected, 1.0) == pytest.approx(2 * 0.5 / (1 + 0.5 + 0.25))
 
 
@@ -72,7 +73,8 @@ def test_a_score_lasts_only_without_a_gap():
 
 
 def test_the_threshold_for_a_rate_is_passed_that_often_in_as_much_new_time():
-    random, count = np.random.default_rng(0), 4 * 7 * 24 * 60
+    random = np.random.default_rng(0)
+    count = 4 * 7 * 24 * 60
     at = np.arange(count, dtype=np.int64) * MINUTE
     found = threshold_for_rate(at, random.exponential(size=count), MINUTE, MINUTE, 0, 5.0)
     assert found.method.startswith("peaks over a threshold: generalized Pareto")

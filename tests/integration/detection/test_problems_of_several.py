@@ -103,7 +103,8 @@ def test_live_in_any_chunks_is_one_batch(chunks, how):
         line.run(*minutes)
         return line
 
-    live, batch = run([*(5 * chunk for chunk in sorted(chunks)), 99]), run([99])
+    live = run([*(5 * chunk for chunk in sorted(chunks)), 99])
+    batch = run([99])
     assert lives(live) == lives(batch)
     again = run([])
     again.platform.clock.instant = at(400)

@@ -34,7 +34,8 @@ def fitted(setting):
     ("setting", "least"), [(s, 0.6 if s.family == "isolation_forest" else 0.9) for s in TRIED]
 )
 def test_the_sensor_with_an_injected_fault_is_ranked_first(setting, least):
-    model, random = fitted(setting), np.random.default_rng(7)
+    model = fitted(setting)
+    random = np.random.default_rng(7)
     first = 0
     for number, row in enumerate(matrix(3, 60)):
         broken = number % len(NAMES)

@@ -83,12 +83,14 @@ def test_rules_without_a_limit_bound_the_run_length():
 
 
 def test_limits_of_a_small_phase_one_are_wider_and_hold_for_nine_of_ten():
-    known, estimated = limit_for(shewhart_run_length, 370), limit_for(shewhart_run_length, 370, 100)
+    known = limit_for(shewhart_run_length, 370)
+    estimated = limit_for(shewhart_run_length, 370, 100)
     assert known == pytest.approx(3.0, abs=0.001)
     assert estimated > known
     random = np.random.default_rng(4)
     phases = random.standard_normal((2000, 100))
-    means, deviations = phases.mean(axis=1), phases.std(axis=1, ddof=1)
+    means = phases.mean(axis=1)
+    deviations = phases.std(axis=1, ddof=1)
     true = np.array(
         [
             shewhart_run_length(estimated, -m / d, 1 / d)
@@ -104,11 +106,10 @@ def test_limits_of_a_small_phase_one_are_wider_and_hold_for_nine_of_ten():
 
 
 def test_the_deviation_in_subgroups_leaves_its_limits_as_often_as_the_mean():
-    random, chart = (
-        np.random.default_rng(6),
-        Chart("shewhart", 0, 1, 1, rules=("nelson_1",), subgroup=5, spread=spread_limits(5, 2)),
-    )
-    state, signals = ChartState(), 0
+    random = np.random.default_rng(6)
+    chart = Chart("shewhart", 0, 1, 1, rules=("nelson_1",), subgroup=5, spread=spread_limits(5, 2))
+    state = ChartState()
+    signals = 0
     for at, value in enumerate(random.standard_normal(50_000).tolist()):
         point = state.add(chart, at, value)
         signals += point is not None and "spread" in point.signals

@@ -34,7 +34,8 @@ ALL = 10**9
 def history_of(distances, seed=1):
     """Readings at these distances (minutes), with missing and impossible values, and a recipe that
     changes now and then."""
-    random, count = np.random.default_rng(seed), len(distances)
+    random = np.random.default_rng(seed)
+    count = len(distances)
     values = random.normal(size=(count, 1)) + 0.3 * random.normal(size=(count, 3))
     values[random.random(values.shape) < 0.05] = np.nan
     values[random.random(count) < 0.02, 0] = 999.0
@@ -65,7 +66,9 @@ def test_rows_of_pieces_of_any_length_are_those_of_the_whole_to_the_bit(distance
     definition = parse_definition(
         DOCUMENT | {"windows": [window], "stride": "1m", "aggregations": ["mean", "std", "slope"]}
     )
-    history, start, end = history_of(distances), at(3), at(float(sum(distances)) - 2)
+    history = history_of(distances)
+    start = at(3)
+    end = at(float(sum(distances)) - 2)
     data = LearningData([], {}, NormalTime(start, end, end))
     plan = plan_of(definition, in_memory(history, ALL), start, end)
     assert plan is not None
@@ -111,10 +114,8 @@ def test_rows_of_synthetic_anomalies_are_those_of_the_whole_history_with_them(ty
     plan = plan_of(definition, in_memory(history), at(0), at(300))
     assert plan is not None
     categories = None if by is None else category_values(ASSET, by, [history.readings])
-    starts, back = (
-        np.array([to_millis(at(minute)) for minute in (50, 70, 85, 200)]),
-        duration_millis(plan.lookback),
-    )
+    starts = np.array([to_millis(at(minute)) for minute in (50, 70, 85, 200)])
+    back = duration_millis(plan.lookback)
     found = [
         inject(
             Columns(in_memory(history, rows), plan.variables, categories),

@@ -90,7 +90,8 @@ def test_the_same_training_again_keeps_the_champion(platform):
 
 def test_a_dead_sensor_is_unknown_and_closes_no_open_episode(platform):
     episode = next(e for e in platform.episodes.find(NAME) if e.happening_at is not None)
-    dead_from, past_windows = episode.raised_at, episode.raised_at + timedelta(hours=3, minutes=40)
+    dead_from = episode.raised_at
+    past_windows = episode.raised_at + timedelta(hours=3, minutes=40)
     known = [row for row in readings() if row.ts <= dead_from]
     others = [
         replace(row, values={"air_flow": row.values["air_flow"]})
@@ -103,8 +104,10 @@ def test_a_dead_sensor_is_unknown_and_closes_no_open_episode(platform):
         "unknown",
         "cannot tell: pressure_drop is not known: it has no value of the last 3 h",
     )
-    state, watermark = dead.assets.get(AIR_FILTER), dead_from - timedelta(hours=1)
-    revisions, decisions = dead.definitions.revisions(NAME), dead.decisions.of(NAME)
+    state = dead.assets.get(AIR_FILTER)
+    watermark = dead_from - timedelta(hours=1)
+    revisions = dead.definitions.revisions(NAME)
+    decisions = dead.decisions.of(NAME)
     until = episode.valid_until - timedelta(minutes=1)
     found = evaluate_parts(
         dead,
@@ -119,13 +122,13 @@ def test_a_dead_sensor_is_unknown_and_closes_no_open_episode(platform):
 def evaluated_to(platform, cuts):
     """Return steps and scores of an evaluation that writes nothing, cut at these minutes; the state
     is stored between."""
-    revisions, decisions, models = (
-        platform.definitions.revisions(NAME),
-        platform.decisions.of(NAME),
-        ModelCache(platform),
-    )
-    asset, state = platform.assets.get(AIR_FILTER), ConditionState(watermark=at(TRAINED))
-    steps, scores = [], []
+    revisions = platform.definitions.revisions(NAME)
+    decisions = platform.decisions.of(NAME)
+    models = ModelCache(platform)
+    asset = platform.assets.get(AIR_FILTER)
+    state = ConditionState(watermark=at(TRAINED))
+    steps = []
+    scores = []
     for until in map(at, cuts):
         found = evaluate_parts(
             platform, models, asset, state, segments(revisions, decisions, state.watermark, until)
@@ -152,7 +155,8 @@ def test_live_in_any_chunks_gives_the_same_bits_as_one_batch(platform, cuts):
 
 
 def test_nothing_known_later_is_used(platform):
-    known, later = platform, filter_platform([row for row in readings() if row.ts <= at(TRAINED)])
+    known = platform
+    later = filter_platform([row for row in readings() if row.ts <= at(TRAINED)])
     trained_at(later, NAME, TRAINED)
     models = [
         load_model(one, one.definitions.newest_revision(NAME).definition, 1)

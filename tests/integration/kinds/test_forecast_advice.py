@@ -31,7 +31,8 @@ DEFINITION = parse_definition(
 @pytest.fixture(scope="module")
 def line():
     """Return a line whose moisture follows the speed of the belt within minutes."""
-    history, random = small_models.line(120), np.random.default_rng(1)
+    history = small_models.line(120)
+    random = np.random.default_rng(1)
     belt = np.repeat(random.choice([1.6, 2.0, 2.4], len(history.readings) // 36 + 1), 36)[
         : len(history.readings)
     ]

@@ -72,10 +72,8 @@ def test_the_interval_covers_its_limits_and_quantiles_never_fall():
 
 def test_calibration_makes_intervals_hold_on_rows_like_those_it_saw_and_leaves_the_median():
     random = np.random.default_rng(0)
-    values, too_narrow = (
-        random.normal(0, 2, (4000, 1)),
-        np.tile(np.linspace(-0.3, 0.3, 7), (4000, 1, 1)),
-    )
+    values = random.normal(0, 2, (4000, 1))
+    too_narrow = np.tile(np.linspace(-0.3, 0.3, 7), (4000, 1, 1))
     shifts = conformal_shifts(too_narrow[:2000], values[:2000])
     assert shifts[0, 3] == 0.0
     assert np.mean(covered(too_narrow[2000:] + shifts, values[2000:])) == pytest.approx(
@@ -185,10 +183,8 @@ def test_the_time_left_is_counted_from_the_last_value(last, medians, told):
 
 
 def test_leads_lags_and_candidates_follow_the_document():
-    plain, seasonal = (
-        parse_definition(FIVE_LINES),
-        parse_definition(FIVE_LINES | {"season": "24h", "gap": "1h"}),
-    )
+    plain = parse_definition(FIVE_LINES)
+    seasonal = parse_definition(FIVE_LINES | {"season": "24h", "gap": "1h"})
     assert [lead.seconds // 60 for lead in plain.leads(None)] == [60, 120]
     assert [lead.seconds // 60 for lead in seasonal.leads(None)] == [120, 180]
     assert [lag.seconds // 3600 for lag in plain.own_lags(None)] == [1, 2, 3, 4, 5, 6, 7, 8]

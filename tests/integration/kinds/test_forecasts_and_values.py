@@ -80,10 +80,8 @@ def compared(monkeypatch, platform, challenger, champion, promote, share_better=
     evidence = {"acted_left_out": {"share_better": share_better}}
     warned = PromotionDecision("promote" if promote else "keep", promote, False, reason, evidence)
     monkeypatch.setattr(verification, "compare", lambda *_: warned)
-    definition, asset = (
-        platform.definitions.newest_revision(NAME).definition,
-        platform.assets.all()[0],
-    )
+    definition = platform.definitions.newest_revision(NAME).definition
+    asset = platform.assets.all()[0]
     history = platform.readings.load(asset, at(TRAINED - 3 * DAY), at(END))
     return compare_forecasts(definition, challenger, champion, [history], [], at(END), 0, {})
 

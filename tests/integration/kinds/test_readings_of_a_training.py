@@ -39,8 +39,10 @@ class Counted:
     """Readings that record which intervals of the press are loaded, and of which variables."""
 
     def __init__(self, readings):
-        self._readings, self.loaded = readings, []
-        self.newest, self.span = readings.newest, readings.span
+        self._readings = readings
+        self.loaded = []
+        self.newest = readings.newest
+        self.span = readings.span
 
     def load(self, asset, start, end, variables=None, events_since=None):
         if variables:

@@ -28,7 +28,8 @@ from tests.builders import classifier, revision
 from tests.in_memory_platform import in_memory_platform
 
 HOUR = timedelta(hours=1)
-FIRST, LAST = small_models.START + 20 * HOUR, small_models.START + 24 * HOUR
+FIRST = small_models.START + 20 * HOUR
+LAST = small_models.START + 24 * HOUR
 TYPES = (EventType(name="stop", duration="lasting"), EventType(name="pin", duration="instant"))
 PROBLEMS = (
     {"variable": "moisture", "above": 5.0, "for": "10m"},
@@ -42,7 +43,8 @@ ASSETS = ("oven-1", "oven-2")
 def models():
     """Models of different variables and windows; the last has a refit, which serves from the middle
     of the hours on."""
-    history, plan = small_models.line(60), small_models.dataset(hours=60).plan
+    history = small_models.line(60)
+    plan = small_models.dataset(hours=60).plan
     plans = [
         replace(
             plan,
@@ -162,7 +164,8 @@ def test_shared_is_alone_bit_for_bit(platform, models, asked):
 
 class CountedReadings:
     def __init__(self, stored):
-        self._stored, self.loads = stored, 0
+        self._stored = stored
+        self.loads = 0
 
     def load(self, *arguments, **named):
         self.loads += 1
@@ -171,7 +174,8 @@ class CountedReadings:
 
 def test_readings_of_an_asset_are_read_once_for_equal_needs(platform):
     counted = CountedReadings(platform.readings)
-    shared, asset = SharedInputs(counted), platform.assets.get("oven-1")
+    shared = SharedInputs(counted)
+    asset = platform.assets.get("oven-1")
     shared.load(asset, FIRST, LAST, ["humidity", "belt"])
     shared.load(asset, FIRST + HOUR, LAST, ["belt"])
     assert counted.loads == 1
@@ -182,8 +186,10 @@ def test_readings_of_an_asset_are_read_once_for_equal_needs(platform):
 
 def test_parts_of_readings_are_kept_within_bounds(platform, monkeypatch):
     monkeypatch.setattr(shared_inputs, "MOST_VALUES", 600)  # of 144 rows
-    shared, oven = SharedInputs(platform.readings), platform.assets.get("oven-1")
-    start, names = FIRST - 8 * HOUR, ["setpoint", "belt", "humidity", "moisture"]
+    shared = SharedInputs(platform.readings)
+    oven = platform.assets.get("oven-1")
+    start = FIRST - 8 * HOUR
+    names = ["setpoint", "belt", "humidity", "moisture"]
     shared.load(oven, start, LAST, names)
     first = shared.load(oven, start + HOUR / 4, LAST, names[:1])
     assert shared.load(oven, start + HOUR / 4, LAST, names[:1]) is first

@@ -61,7 +61,8 @@ def test_no_row_of_a_box_lies_under_its_bound(estimator, columns):
         bounds = MarginBounds(estimator, base, free)
         ends = random.normal(0, 2, (2, 6))
         ends[:, 5] = 0, 2
-        low, high = np.where(free, ends.min(axis=0), base), np.where(free, ends.max(axis=0), base)
+        low = np.where(free, ends.min(axis=0), base)
+        high = np.where(free, ends.max(axis=0), base)
         inside = np.where(
             free, random.uniform(np.nan_to_num(low), np.nan_to_num(high), (300, 6)), base
         )

@@ -116,7 +116,8 @@ def test_one_thread_and_two_give_the_same_model(data, family, proven):
         )
         return model_hash(estimator, Platt(1.0, 0.0), 0.5, data.plan), estimator.margin_of(matrix)
 
-    (one, one_margin), (two, two_margin) = fitted(1), fitted(2)
+    (one, one_margin) = fitted(1)
+    (two, two_margin) = fitted(2)
     assert one == two
     assert np.array_equal(one_margin, two_margin)
 

@@ -37,7 +37,9 @@ from tests.support import mongomock_stores
 pytestmark = pytest.mark.slow
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 DAYS = 80
 VARIABLES = {
     "recipe": Variable(type="category"),
@@ -141,7 +143,8 @@ def test_live_scores_are_those_of_the_batch_bit_for_bit(learned, monkeypatch):
 
 
 def test_a_backtest_sees_no_held_value_that_came_after_its_instant(learned):
-    asset, now = learned.history.asset, START + 10 * DAY + HOUR
+    asset = learned.history.asset
+    now = START + 10 * DAY + HOUR
     pretended = ReadingsUntil(FrameReadings(learned.history), now)
     since = dict.fromkeys(["recipe", "setpoint"], START)
     found = pretended.newest(asset, since, now + 20 * DAY)

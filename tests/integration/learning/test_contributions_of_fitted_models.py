@@ -54,7 +54,8 @@ def test_shares_add_up_to_the_score_minus_the_usual_score(data, family, more):
     scores = model.score(data.rows)
     for i in (int(np.argmax(scores)), int(np.argmin(scores)), 100):
         row = data.rows.iloc[[i]]
-        found, explained = contributions(model, row, OVEN), explain(model, row)
+        found = contributions(model, row, OVEN)
+        explained = explain(model, row)
         assert explained.score == pytest.approx(scores[i], abs=1e-9)
         assert sum(c.share for c in found) == pytest.approx(
             explained.score - explained.usual_score, abs=1e-6

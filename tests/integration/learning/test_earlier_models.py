@@ -47,7 +47,9 @@ def single(data, definition):
 def blend(single):
     """A blend as earlier versions trained it."""
     estimator = blend_of([model.estimator for model in single], WEIGHTS)
-    calibration, threshold, plan = single[0].calibration, single[0].threshold, single[0].plan
+    calibration = single[0].calibration
+    threshold = single[0].threshold
+    plan = single[0].plan
     members = [
         {"family": m.family, "weight": weight, "params": dict(m.params)}
         for m, weight in zip(single, WEIGHTS, strict=True)

@@ -36,7 +36,8 @@ HELD = ("crew", "setpoint")
 @pytest.mark.parametrize("family", ["lightgbm", "logistic_regression", "random_forest"])
 def test_shuffled_labels_give_chance_out_of_fold_and_on_the_test_period(family):
     dataset = small_models.dataset(600)
-    areas, taken = [], 0
+    areas = []
+    taken = 0
     for seed in range(4):
         label = np.random.default_rng(seed).permutation(dataset.label)
         shuffled = replace(dataset, label=label, label_by_data=label)

@@ -18,7 +18,8 @@ from alerting.readings.history import History
 from tests.builders import classifier
 
 pytestmark = pytest.mark.slow
-ROWS, SEARCHED = 16_000, 3_000
+ROWS = 16_000
+SEARCHED = 3_000
 
 
 def line():
@@ -98,7 +99,8 @@ def test_the_model_is_not_worse_than_that_of_a_search_of_all_rows_and_the_figure
 
 
 def test_every_fold_is_fitted_and_tried_on_its_part_of_the_sample_alone(data, sampled, monkeypatch):
-    fitted, tried = [], []
+    fitted = []
+    tried = []
     fit = LightGbm.fit_with_validation
 
     def fit_and_count(self, params, columns, rows, watched, seed):

@@ -62,7 +62,8 @@ def main(folder: Path, failing: bool, full_disk: bool) -> int:
         )
 
     if full_disk:
-        command, log = ("false",), folder / "database.log"
+        command = ("false",)
+        log = folder / "database.log"
         parts = [
             Part(
                 "database",

@@ -25,7 +25,8 @@ TOKENS = {"viewer-token-0123456789": ("vera", "viewer")}
 
 @pytest.fixture
 def platform(capsys):
-    root, ours = logging.getLogger(), logging.getLogger("alerting")
+    root = logging.getLogger()
+    ours = logging.getLogger("alerting")
     before = list(root.handlers), ours.level
     made = in_memory_platform(Mailbox("mail"))
     made.assets.put([oven(), humid_oven()])

@@ -31,7 +31,8 @@ class Shell:
             if not name.startswith(("ALERTING_", "XDG_"))
         }
         self.environ |= {"HOME": str(machine / "user"), "COLUMNS": "300"}
-        self.plant, self.elsewhere = machine / "plant", machine / "elsewhere"
+        self.plant = machine / "plant"
+        self.elsewhere = machine / "elsewhere"
         for folder in (machine / "user", self.plant / "deep" / "er", self.elsewhere):
             folder.mkdir(parents=True)
 
@@ -108,7 +109,8 @@ def test_the_platform_is_found_upward_from_the_working_folder_as_git_does(shell)
 
 
 def test_from_anywhere_else_it_is_the_one_that_this_user_started_last(shell):
-    first, last = shell.plant / "first", shell.plant / "last"
+    first = shell.plant / "first"
+    last = shell.plant / "last"
     for folder in (first, last):
         folder.mkdir()
         assert shell.run("prepare", folder=folder).returncode == 0
@@ -260,7 +262,8 @@ class ReadOnly:
     """
 
     def __init__(self, folder, place):
-        self.folder, self.place = str(folder), str(place)
+        self.folder = str(folder)
+        self.place = str(place)
 
     def __enter__(self):
         if os.geteuid() != 0:

@@ -58,7 +58,8 @@ def assert_no_server_is_left(home):
 
 
 def test_two_commands_at_once_use_one_server_that_ends_with_the_last(tmp_path):
-    first, second = start_user(tmp_path), start_user(tmp_path)
+    first = start_user(tmp_path)
+    second = start_user(tmp_path)
     uri = first.stdout.readline().strip()
     assert second.stdout.readline().strip() == uri
     assert len(servers_of(tmp_path)) == 1

@@ -98,10 +98,8 @@ def situations(draw):
 
 def check_change(change, line, limits):
     """One change keeps to the limits of the asset and the narrower ones of the definition."""
-    variable, narrow = (
-        line.asset.variables[change.variable],
-        limits.get(change.variable, LeverLimits()),
-    )
+    variable = line.asset.variables[change.variable]
+    narrow = limits.get(change.variable, LeverLimits())
     assert variable.controllable
     assert narrow.controllable is not False
     if variable.type == "category":

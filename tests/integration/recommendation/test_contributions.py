@@ -80,10 +80,8 @@ def test_a_reason_names_and_shows_quantity_that_moved_and_not_the_usual_one_with
     model = small_models.linear_model(
         data.plan, data.rows, {"humidity.last": 40.0, "humidity.std.1h": 2.0}
     )
-    (low, high), spread = (
-        model.usual_ranges["humidity.last"],
-        model.usual_ranges["humidity.std.1h"][1],
-    )
+    (low, high) = model.usual_ranges["humidity.last"]
+    spread = model.usual_ranges["humidity.std.1h"][1]
     row = data.rows.iloc[[50]].assign(**{"humidity.last": high, "humidity.std.1h": 3 * spread})
     (found,) = contributions(model, row, OVEN)
     shown = found.quantity
@@ -150,7 +148,8 @@ def words_of(asset, column, value, usual, share, usual_range=None):
     """Return the words of a column with this value."""
     window = None if column.window_ms is None else timedelta(milliseconds=column.window_ms)
     low, high = usual_range or (None, None)
-    own, moved = column_unit(asset, column), is_unusual(value, usual, usual_range)
+    own = column_unit(asset, column)
+    moved = is_unusual(value, usual, usual_range)
     shown = Quantity(column.aggregation, window, value, usual, own, moved, low, high)
     return describe_contribution(asset, column, shown, share)
 

@@ -16,7 +16,8 @@ from tests.helpers.coming_true import CRITICAL, NORMAL, START, Line, at
 from tests.helpers.console.episode_page import browser_of
 from tests.helpers.console.pages import csrf_of
 
-HOT, COLD = 225.0, 205.0
+HOT = 225.0
+COLD = 205.0
 END = 75
 
 
@@ -76,7 +77,8 @@ def test_the_raise_keeps_its_advice_and_the_present_one_follows_the_readings():
 
 
 def test_it_is_not_computed_once_the_variable_is_beyond_its_limit_nor_after_the_end():
-    early, later = line(), line()
+    early = line()
+    later = line()
     early.feed(range(12, 60), moisture=5.5)
     later.feed(range(26, 60), moisture=5.5)
     for one in (early, later):
@@ -95,7 +97,8 @@ def test_it_is_computed_again_when_the_variable_is_within_its_limit_before_the_p
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("end", [30, 35, 52, 74])
 def test_one_catch_up_gives_the_advice_of_every_step(end, late):
-    step_by_step, at_once = line(), line()
+    step_by_step = line()
+    at_once = line()
     step_by_step.run(*range(3, end, 3), end)
     if late:
         for made in (step_by_step, at_once):
@@ -113,7 +116,8 @@ def test_one_catch_up_gives_the_advice_of_every_step(end, late):
     moist=st.lists(st.sampled_from([4.0, 4.0, 5.5]), min_size=8, max_size=8),
 )
 def test_any_ticks_give_the_advice_of_one_catch_up(ticks, humid, moist):
-    live, at_once = Line(), Line()
+    live = Line()
+    at_once = Line()
     for made in (live, at_once):
         for minute in range(1, END):
             values = {
@@ -130,7 +134,8 @@ def test_any_ticks_give_the_advice_of_one_catch_up(ticks, humid, moist):
 @pytest.fixture
 def computed(monkeypatch):
     """The instants whose advice was computed."""
-    instants, original = [], new_episodes.kind_of
+    instants = []
+    original = new_episodes.kind_of
 
     def counting(definition):
         kind = original(definition)
@@ -155,8 +160,10 @@ def test_a_tick_computes_one_advice_for_an_open_prediction_and_none_without(comp
 
 
 def test_a_conflict_repeats_no_search(computed, monkeypatch):
-    one, undisturbed = line(), line()
-    begin, conflicts = one.platform.unit_of_work.begin, []
+    one = line()
+    undisturbed = line()
+    begin = one.platform.unit_of_work.begin
+    conflicts = []
 
     def conflicting(attempt):
         if attempt < 3:

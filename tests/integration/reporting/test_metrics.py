@@ -28,7 +28,8 @@ def figures(**changes):
 
 
 def test_outcomes_are_those_of_the_episodes_raised_in_the_period():
-    before, after = episode(-1, outcome="no"), episode(24 * 28, outcome="no")
+    before = episode(-1, outcome="no")
+    after = episode(24 * 28, outcome="no")
     f = figures(episodes=[*good_material().episodes, before, after])
     assert f.outcomes == {"hit": 7, "avoided": 1, "false_alarm": 2, "undetermined": 1}
     assert f.undetermined == {"the horizon is not over": 1}

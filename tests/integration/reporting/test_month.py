@@ -39,7 +39,8 @@ DEFINITION = CLASSIFIER.model_copy(
     update={"costs": Costs(miss=900, miss_per_minute=150, false_alarm=50, intervention=20)}
 )
 ADVICE = RecommendationResult((), 0.8, 0.2, helps=True, message="lower zone 2 by 4 °C")
-GAP_H, HORIZON_H = 0.5, 4.0
+GAP_H = 0.5
+HORIZON_H = 4.0
 SAID = {"right": ("true_alarm", False), "wrong": ("false_alarm", False), "acted": (None, True)}
 # asset, hour of the raise, observed, answer, minutes until it was acknowledged
 ALERTS = [

@@ -32,7 +32,10 @@ class Reader(HTMLParser):
 
     def __init__(self, page):
         super().__init__()
-        self.ids, self.links, self.tags, self.open = [], [], set(), []
+        self.ids = []
+        self.links = []
+        self.tags = set()
+        self.open = []
         self.feed(page)
 
     def handle_starttag(self, tag, attributes):

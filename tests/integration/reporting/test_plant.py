@@ -123,10 +123,8 @@ def test_a_plant_whose_definitions_state_no_problem_does_not_say_that_none_occur
     def first(*found):
         return plant_sentences(plant(*found))[0]
 
-    hot, moist = (
-        summary("hot", problems=0, announced=0, has_problem=False),
-        summary("moist", problems=0, announced=0),
-    )
+    hot = summary("hot", problems=0, announced=0, has_problem=False)
+    moist = summary("moist", problems=0, announced=0)
     assert first(hot) == "1 alert raised 10 alarms: 8 right, 2 false."
     assert first(hot, moist).startswith(
         "No problem occurred of the 1 alert that states one; 2 alerts raised 20 alarms"

@@ -207,7 +207,8 @@ OF_THE_EPISODE = {
 
 
 def test_a_page_of_a_definition_has_no_word_outside_the_language_files(full_material, monkeypatch):
-    metrics, of_plant = compute_metrics(full_material), marked_language()
+    metrics = compute_metrics(full_material)
+    of_plant = marked_language()
     metrics = replace(metrics, retune=Retune("threshold", 0.5, 0.6, 8, 4, 4, 4, 4))
     drawn = draw(metrics, full_material, language=of_plant)
     judgement = conclude(metrics)
@@ -233,7 +234,8 @@ def test_a_page_of_a_threshold_has_no_word_outside_the_language_files():
     material = threshold_material(
         [episode(3, definition=THRESHOLD, said=[("true_alarm", False, "anna")])]
     )
-    metrics, of_plant = compute_metrics(material), marked_language()
+    metrics = compute_metrics(material)
+    of_plant = marked_language()
     page = render_page(
         metrics, conclude(metrics), draw(metrics, material, language=of_plant), language=of_plant
     )
@@ -243,7 +245,8 @@ def test_a_page_of_a_threshold_has_no_word_outside_the_language_files():
 def test_an_empty_page_has_no_word_outside_the_language_files():
     material = replace(good_material(), episodes=[], problems=problems(), models=(), evaluated={})
     material = replace(material, scores=material.scores.iloc[:0])
-    metrics, of_plant = compute_metrics(material), marked_language()
+    metrics = compute_metrics(material)
+    of_plant = marked_language()
     page = render_page(
         metrics, conclude(metrics), draw(metrics, material, language=of_plant), language=of_plant
     )

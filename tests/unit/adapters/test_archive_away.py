@@ -58,11 +58,9 @@ def test_assets_that_need_no_archived_file_are_read_while_the_archive_is_away():
 
 
 def test_a_write_that_needs_an_archived_month_names_its_rows_while_the_archive_is_away():
-    late, now, other = (
-        ("oven-1", to_millis(at(0))),
-        ("oven-1", to_millis(at(60 * 24 * 40))),
-        ("oven-2", to_millis(at(0))),
-    )
+    late = ("oven-1", to_millis(at(0)))
+    now = ("oven-1", to_millis(at(60 * 24 * 40)))
+    other = ("oven-2", to_millis(at(0)))
     writes = ArchivedWrites(Stored(), Away())
     with pytest.raises(ArchiveAway, match="is away") as fault:
         writes.stored([late, now, other])

@@ -181,12 +181,10 @@ def test_noise_forgets_trend_and_jumps_and_never_says_none_for_coarse_values():
 
 
 def test_an_alarm_active_for_more_than_a_day_is_stale_also_if_it_is_older_than_the_period():
-    day, over, old, before = (
-        alarm(0, DAY),
-        alarm(1, DAY + 1),
-        alarm(-5 * DAY, None),
-        alarm(-3 * DAY, DAY * 2),
-    )
+    day = alarm(0, DAY)
+    over = alarm(1, DAY + 1)
+    old = alarm(-5 * DAY, None)
+    before = alarm(-3 * DAY, DAY * 2)
     found = find_stale([day, over, old, before], at(0), at(3 * DAY))
     assert [(s.episode, s.still, s.active_for) for s in found] == [
         (old.id, True, timedelta(days=8)),

@@ -17,7 +17,8 @@ class Line:
     """Readings at an interval, without beginning. `read`: the lengths that were read."""
 
     def __init__(self, every):
-        self.every, self.read = every, []
+        self.every = every
+        self.read = []
 
     def load(self, asset, start, end, variables, events_since):
         self.read.append(end - start)

@@ -9,7 +9,8 @@ from alerting.definitions.revisions import definition_document
 from alerting.kinds.validation import parse_definition
 from tests.builders import classifier, too_moist
 
-MARCH, APRIL = "2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z"
+MARCH = "2026-03-01T00:00:00Z"
+APRIL = "2026-04-01T00:00:00Z"
 DATES = {"validation": {"from": MARCH, "to": APRIL}, "test": {"from": APRIL}}
 
 

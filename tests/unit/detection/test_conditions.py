@@ -12,7 +12,8 @@ from alerting.detection.conditions import (
 from alerting.detection.messages import combined_message, unknown_message
 from tests.builders import at, history, oven, several, threshold
 
-HOT, MOIST = {"variable": "temperature", "above": 215}, {"variable": "moisture", "above": 4.5}
+HOT = {"variable": "temperature", "above": 215}
+MOIST = {"variable": "moisture", "above": 4.5}
 
 
 def statuses(definition, data, until=10):
@@ -58,7 +59,8 @@ def test_any_is_true_while_one_holds_and_unknown_while_the_only_one_that_may_is(
     ],
 )
 def test_truth_is_three_valued_in_either_order(how, expected):
-    values, words = {"T": 5.0, "F": 4.0, "U": NAN}, {"T": "triggered", "F": "clear", "U": "unknown"}
+    values = {"T": 5.0, "F": 4.0, "U": NAN}
+    words = {"T": "triggered", "F": "clear", "U": "unknown"}
     for (one, other), truth in [
         *expected.items(),
         *((pair[::-1], truth) for pair, truth in expected.items()),
@@ -183,7 +185,8 @@ def test_the_reason_of_missing_data_names_them_beside_what_holds():
 
 def test_another_revision_keeps_the_side_of_each_limit_apart():
     very_hot = {"variable": "temperature", "above": 300, "clear_above_at": 210}
-    combination, data = several(all=[HOT, very_hot]).combination, series_of([1], temperature=[220])
+    combination = several(all=[HOT, very_hot]).combination
+    data = series_of([1], temperature=[220])
     leaves = list(combination.leaves())
     carried = evaluate_combination(
         combination, oven(), all_series(combination, data), None, at(0), at(1)
@@ -209,7 +212,8 @@ def test_a_category_that_is_sent_when_it_changes_counts_until_then():
     assert status_intervals(definition, data, at(0), at(101))[-1].status == "triggered"
 
 
-BAND, WIDE = {"low": 210, "high": 220}, {"low": 205, "high": 225}
+BAND = {"low": 210, "high": 220}
+WIDE = {"low": 205, "high": 225}
 FIELDS = [
     ({}, {"above": 218}),
     ({}, {"below": 209}),
@@ -248,10 +252,8 @@ def test_a_field_of_one_among_several_does_what_it_does_alone(before, after):
         ]
 
     member = {key: value for key, value in {**HOT, **after}.items() if value is not None}
-    never, always = (
-        {**HOT, "above": 900, "no_data": "ignore"},
-        {**HOT, "above": -900, "no_data": "ignore"},
-    )
+    never = {**HOT, "above": 900, "no_data": "ignore"}
+    always = {**HOT, "above": -900, "no_data": "ignore"}
     assert alone(before) != alone(after)
     assert (
         found(any=[member, never])[1:]

@@ -78,7 +78,8 @@ def test_a_category_and_a_truth_are_compared_as_what_they_are():
 
 def test_the_nearest_asset_that_has_the_variable_is_asked():
     line = Asset(name="line-1", variables={"speed": Variable()})
-    machine, above = history([], oven()), history([0, 1, 2], line, speed=[1.0, 0.0, 1.0])
+    machine = history([], oven())
+    above = history([0, 1, 2], line, speed=[1.0, 0.0, 1.0])
     assert minutes(suppressed_intervals(suppression(SLOW), [machine, above], at(0), at(3))) == [
         (1, 2)
     ]

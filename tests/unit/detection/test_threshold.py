@@ -188,7 +188,8 @@ def status_at(judged, instant):
 
 def test_at_least_two_of_three_readings_trigger_and_a_hole_begins_anew():
     definition = threshold(at_least={"readings": 2, "of": 3}, stale_after="5m")
-    minutes, values = [1, 2, 3, 4, 5, 6, 20, 21], [230, 200, 230, 200, 200, 230, 230, 230]
+    minutes = [1, 2, 3, 4, 5, 6, 20, 21]
+    values = [230, 200, 230, 200, 200, 230, 230, 230]
     judged = evaluate_values(definition, history(minutes, temperature=values), None, at(0), at(21))
     assert [status_at(judged, at(m)) for m in minutes] == [
         "clear",
@@ -335,10 +336,8 @@ def test_after_a_bad_sample_data_get_stale_like_after_any_other():
 
 def test_uncertain_samples_count_like_good_ones():
     values = [200.0, 230.0, 230.0, 200.0]
-    good, uncertain = (
-        of_quality([None] * 4, values),
-        of_quality([None, "uncertain", "uncertain", None], values),
-    )
+    good = of_quality([None] * 4, values)
+    uncertain = of_quality([None, "uncertain", "uncertain", None], values)
     assert (
         evaluate_values(threshold(), uncertain, None, at(0), at(5)).intervals
         == evaluate_values(threshold(), good, None, at(0), at(5)).intervals

@@ -111,12 +111,10 @@ def reason(share, is_unusual):
 
 
 def test_what_moved_comes_before_what_is_as_usual_and_raises_the_risk_only_with_others():
-    usual, moved, slightly, lowers = (
-        reason(0.4, False),
-        reason(0.3, True),
-        reason(0.1, True),
-        reason(-0.05, False),
-    )
+    usual = reason(0.4, False)
+    moved = reason(0.3, True)
+    slightly = reason(0.1, True)
+    lowers = reason(-0.05, False)
     assert split_reasons((usual, moved, slightly, lowers)) == ([moved, slightly, lowers], [usual])
     assert split_reasons((usual, lowers)) == ([usual, lowers], []), (
         "nothing moved: the combination is the reason"

@@ -78,7 +78,8 @@ def test_hits_say_when_acting_did_not_help_and_when_the_operator_disagrees():
 
 
 def test_people_who_disagree_make_it_unsure_and_the_last_word_of_each_counts():
-    ann, bob = SAID, replace(SAID, actor="bob", verdict="false_alarm")
+    ann = SAID
+    bob = replace(SAID, actor="bob", verdict="false_alarm")
     assert consensus([ann, bob]) == ("unsure", True)
     assert consensus([ann, bob, replace(bob, verdict="true_alarm")]) == ("true_alarm", False)
     assert consensus([replace(SAID, verdict=None, acted=True)]) == (None, False)

@@ -38,10 +38,8 @@ def test_a_laboratory_value_counts_when_it_is_known_also_the_one_that_ends_the_p
 
 
 def test_closing_waits_while_the_condition_is_true_at_the_end_and_its_time_is_running():
-    became, short = (
-        Line({5}, (33, 60), hold=5).advance(100),
-        Line({5}, (33, 37), hold=5).advance(100),
-    )
+    became = Line({5}, (33, 60), hold=5).advance(100)
+    short = Line({5}, (33, 37), hold=5).advance(100)
     assert told(became) == [("raised", 5), ("happening", 38), ("closed", 60)]
     assert became[1].prediction_ended_at == at(35)
     assert told(short) == [("raised", 5), ("closed", 37)]
@@ -49,10 +47,8 @@ def test_closing_waits_while_the_condition_is_true_at_the_end_and_its_time_is_ru
 
 
 def test_a_problem_known_only_after_the_end_reopens_nothing_and_makes_the_continuation_happen():
-    alone, continued = (
-        Line({5}, (33, 60), delay=10).advance(100),
-        Line({5, 35}, (33, 60), delay=10).advance(100),
-    )
+    alone = Line({5}, (33, 60), delay=10).advance(100)
+    continued = Line({5, 35}, (33, 60), delay=10).advance(100)
     assert told(alone) == [("raised", 5), ("closed", 35)]
     assert told(continued) == [
         ("raised", 5),
@@ -100,7 +96,8 @@ def test_an_operator_ends_what_no_sample_ends_and_the_next_one_may_be_raised():
 
 
 def test_the_rule_of_an_open_episode_ends_it_alone_and_the_next_one_has_its_own():
-    older, newer = Line(set(), (12, 20)).rule(120), Line(set(), (60, 90)).rule(120)
+    older = Line(set(), (12, 20)).rule(120)
+    newer = Line(set(), (60, 90)).rule(120)
     open_one = ConditionState(at(9), raised_at=at(5), raised_by=1)
     _, steps = advance_predictions(
         open_one, instants([50]), np.array([True]), newer, STRIDE, at(120), older

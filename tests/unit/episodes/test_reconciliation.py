@@ -84,7 +84,9 @@ def test_a_problem_known_late_reopens_no_prediction_that_late_data_closed_with_i
 
 
 def test_late_data_withdraw_what_is_live_past_times_what_is_backfilled_after_beginning_evaluation():
-    before, live, past = episode(10), episode(30), replace(episode(40), backfilled=True)
+    before = episode(10)
+    live = episode(30)
+    past = replace(episode(40), backfilled=True)
     stored = [
         replace(e, condition="closed", closed_at=e.raised_at + (at(5) - at(0)))
         for e in (before, live, past)
@@ -95,7 +97,8 @@ def test_late_data_withdraw_what_is_live_past_times_what_is_backfilled_after_beg
 
 
 def test_an_evaluated_episode_that_overlaps_a_stored_one_is_no_new_one():
-    one, other = EvaluatedEpisode(at(8), at(40)), EvaluatedEpisode(at(50))
+    one = EvaluatedEpisode(at(8), at(40))
+    other = EvaluatedEpisode(at(50))
     part = episode(30, condition="closed", closed_at=at(35))
     found = reconcile([STORED, part], [one, other], [one, other], at(0))
     assert [(c.stored, c.evaluated) for c in found.corrections] == [(STORED, one)]

@@ -8,7 +8,8 @@ import pytest
 from alerting.detection.learned_limits import GroupLimit, LimitTable
 from alerting.kinds.threshold.model import FittedLimits
 
-START, END = datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 29, tzinfo=UTC)
+START = datetime(2024, 1, 1, tzinfo=UTC)
+END = datetime(2024, 1, 29, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(

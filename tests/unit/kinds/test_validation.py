@@ -423,4 +423,5 @@ def test_variables_of_a_problem_are_compared_with_the_assets():
     ]
 
 
-MOIST, COOL = {"variable": "moisture", "above": 4.5}, {"variable": "temperature", "below": 180}
+MOIST = {"variable": "moisture", "above": 4.5}
+COOL = {"variable": "temperature", "below": 180}

@@ -18,7 +18,8 @@ def test_secrets_are_made_once_and_only_their_owner_may_read_them(tmp_path):
 
 
 def test_no_two_installations_share_a_secret(tmp_path):
-    one, two = load_or_create(tmp_path / "one"), load_or_create(tmp_path / "two")
+    one = load_or_create(tmp_path / "one")
+    two = load_or_create(tmp_path / "two")
     assert not set(one.api_tokens.values()) & set(two.api_tokens.values())
     assert one.airflow_jwt != two.airflow_jwt
     assert one.airflow_password != two.airflow_password

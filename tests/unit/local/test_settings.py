@@ -140,7 +140,8 @@ def test_retention_and_limits_of_the_platform_itself_are_settings_with_defaults(
         "ALERTING_EVALUATION_LATE": "5m",
         "ALERTING_DISK_LEAST": "20",
     }
-    settings, usual = read_settings(given), read_settings({})
+    settings = read_settings(given)
+    usual = read_settings({})
     assert (settings.retention.notifications, usual.retention.notifications) == (
         timedelta(days=30),
         timedelta(days=90),

@@ -26,7 +26,9 @@ class Airflow:
     """The parts of Airflow's API that starting a run needs. `dags`: those that it has read."""
 
     def __init__(self, *dags):
-        self.dags, self.runs, self.address = dags, [], ""
+        self.dags = dags
+        self.runs = []
+        self.address = ""
 
     def answer(self, path, sent, signed_in):
         if path == "/auth/token":

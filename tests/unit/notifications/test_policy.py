@@ -151,7 +151,8 @@ def test_a_severity_that_rises_is_told_once_and_one_that_falls_never():
 
 
 def test_who_hears_only_of_the_worse_hears_of_it_when_it_gets_worse():
-    worse, chief = replace(EPISODE, severity="high"), Recipient("chief")
+    worse = replace(EPISODE, severity="high")
+    chief = Recipient("chief")
     assert [
         n.channel
         for n in announcements([situation(worse, chief, cause="time", minute=5, sent=told())])
@@ -332,7 +333,9 @@ def test_many_deliveries_that_failed_together_do_not_come_back_together():
 
 def test_deliveries_are_given_up_after_hours_or_at_once_where_it_is_useless():
     assert after_failure(1, permanent=True) == "dead"
-    lasted, attempts = timedelta(0), 1
+    lasted = timedelta(0)
+    attempts = 1
     while after_failure(attempts, permanent=False) == "failed":
-        lasted, attempts = lasted + retry_delay(attempts, "k"), attempts + 1
+        lasted = lasted + retry_delay(attempts, "k")
+        attempts = attempts + 1
     assert lasted > timedelta(hours=8)

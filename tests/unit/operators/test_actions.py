@@ -157,7 +157,9 @@ def test_a_shelf_mutes_until_its_end_and_nobody_must_end_it():
 
 
 def test_of_two_shelves_the_one_that_lasts_longest_is_named():
-    short, long, endless = shelf(0, 60), shelf(0, 90), shelf(0, None, "out_of_service")
+    short = shelf(0, 60)
+    long = shelf(0, 90)
+    endless = shelf(0, None, "out_of_service")
     assert find_muting_shelf([short, long], at(5)) == long
     assert find_muting_shelf([short, endless, long], at(5)) == endless
     assert find_muting_shelf([short, long], at(70)) == long
@@ -205,12 +207,16 @@ def test_what_waits_is_muted_and_an_end_is_told_only_where_the_raise_was():
 
 
 def test_the_first_of_alarms_that_rise_together_is_marked():
-    a, b, c = episode(0), episode(0.5, "too-moist"), episode(1.4, "too-dry")
-    alone, elsewhere = episode(10), episode(0.1, "too-moist", "oven-2")
+    a = episode(0)
+    b = episode(0.5, "too-moist")
+    c = episode(1.4, "too-dry")
+    alone = episode(10)
+    elsewhere = episode(0.1, "too-moist", "oven-2")
     together = [a, b, c, alone, elsewhere]
     assert [first_out(e, together) for e in together] == ["first", "later", "later", None, None]
 
 
 def test_alarms_of_the_same_instant_are_all_first():
-    a, b = episode(0), episode(0, "too-moist")
+    a = episode(0)
+    b = episode(0, "too-moist")
     assert first_out(a, [a, b]) == first_out(b, [a, b]) == "first"

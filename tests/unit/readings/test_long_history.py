@@ -53,7 +53,8 @@ def test_the_usual_distance_of_values_is_their_median(rows):
 
 
 def test_instants_are_split_at_pieces_and_none_is_lost():
-    history, at = in_memory(HISTORY, 2), np.arange(500, 30_000, 500)
+    history = in_memory(HISTORY, 2)
+    at = np.arange(500, 30_000, 500)
     parts = [at[part] for part in split_instants(history, at, 0)]
     assert np.array_equal(np.concatenate(parts), at)
     assert [int(part[-1]) for part in parts] == [2000, 9000, 9500, 21_000, 29_500]
@@ -63,10 +64,8 @@ def test_instants_are_split_at_pieces_and_none_is_lost():
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 8])
 def test_values_by_rank_are_those_within_the_engineering_range(rows):
-    values, every = (
-        Values(in_memory(HISTORY, rows), "a", None, None),
-        np.array([1.0, 3.0, 5.0, 6.0, 8.0]),
-    )
+    values = Values(in_memory(HISTORY, rows), "a", None, None)
+    every = np.array([1.0, 3.0, 5.0, 6.0, 8.0])
     assert (len(values), values.deviation) == (5, float(every.std()))
     for first in range(5):
         for count in (1, 2, 5):

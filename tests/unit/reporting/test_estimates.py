@@ -9,7 +9,8 @@ def cases(one, several):
     return Cases((f"{{number}} {one}", f"{{number}} {several}"), share_of, f"no {several}")
 
 
-PROBLEMS, FALSE_ALARMS = cases("problem", "problems"), cases("false alarm", "false alarms")
+PROBLEMS = cases("problem", "problems")
+FALSE_ALARMS = cases("false alarm", "false alarms")
 
 
 def test_a_share_says_what_it_rests_on():

@@ -20,7 +20,8 @@ SECRETS = {
 
 @pytest.fixture(autouse=True)
 def logging_as_before():
-    root, ours = logging.getLogger(), logging.getLogger("alerting")
+    root = logging.getLogger()
+    ours = logging.getLogger("alerting")
     before = list(root.handlers), ours.level
     yield
     root.handlers[:] = before[0]

@@ -67,7 +67,8 @@ class StampFormat:
         parts = pc.extract_regex(cells, self.pattern)
         found = _numbers({field.name: pc.struct_field(parts, field.name) for field in parts.type})
         at, valid, cut = _assemble(found, as_mask(pc.is_valid(parts)))
-        offset, zoned = found.get("z", 0), found.get("zoned", np.zeros(len(cells), dtype=bool))
+        offset = found.get("z", 0)
+        zoned = found.get("zoned", np.zeros(len(cells), dtype=bool))
         return LocalStamps(np.where(valid, at - offset, NO_INSTANT), valid & ~zoned, cut)
 
     def _of_one_width(self, cells: Cells) -> "dict[str, Any] | None":
@@ -111,7 +112,9 @@ def _date(pattern: str) -> str:
     return "^" + pattern + _REST
 
 
-_D, _M, _Y = r"(?P<d>\d{1,2})", r"(?P<m>\d{1,2})", r"(?P<Y>\d{4}|\d\d)"
+_D = r"(?P<d>\d{1,2})"
+_M = r"(?P<m>\d{1,2})"
+_Y = r"(?P<Y>\d{4}|\d\d)"
 _Y4 = r"(?P<Y>\d{4})"
 _COMPACT_DAY = r"(?P<Y>(?:19|20)\d\d)(?P<m>0[1-9]|1[0-2])(?P<d>0[1-9]|[12]\d|3[01])"
 _COMPACT_CLOCK = (
@@ -187,10 +190,13 @@ def named_format(text: str) -> StampFormat | None:
 
 
 def _from_directives(text: str) -> tuple[str, list[str]]:
-    pattern, groups, at = "", [], 0
+    pattern = ""
+    groups = []
+    at = 0
     while at < len(text):
         if text[at] != "%":
-            pattern, at = pattern + ("[ T]+" if text[at] == " " else re.escape(text[at])), at + 1
+            pattern = pattern + ("[ T]+" if text[at] == " " else re.escape(text[at]))
+            at = at + 1
             continue
         directive = text[at + 1 : at + 2]
         if directive not in _DIRECTIVES:
@@ -198,7 +204,8 @@ def _from_directives(text: str) -> tuple[str, list[str]]:
             raise UserError(
                 f"{text!r} (--time-format): %{directive} is not known; known are {directives}"
             )
-        pattern, at = pattern + _DIRECTIVES[directive], at + 2
+        pattern = pattern + _DIRECTIVES[directive]
+        at = at + 2
         if directive != "%":
             groups.append({"y": "Y", "I": "H", "B": "b"}.get(directive, directive))
     return f"^{pattern}$", groups
@@ -250,7 +257,9 @@ def _numbers(texts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _assemble(found: Mapping[str, Any], valid: BoolArray) -> tuple[Millis, BoolArray, int]:
-    year, month, day = found["Y"], found["m"], found["d"]
+    year = found["Y"]
+    month = found["m"]
+    day = found["d"]
     hour, minute, second, nanos = (found.get(name, np.zeros_like(year)) for name in "HMSf")
     hour, of_clock = _by_half_day(hour, found.get("p"))
     months = np.where((month >= 1) & (month <= 12), month, 1)
@@ -311,7 +320,8 @@ def _offsets(zones: Any) -> tuple[Ints, BoolArray]:
 def _minutes(zone: str) -> int:
     if not zone or zone in _ZONES:
         return _ZONES.get(zone, 0)
-    sign, digits = (-1 if zone[0] == "-" else 1), zone[1:].replace(":", "")
+    sign = -1 if zone[0] == "-" else 1
+    digits = zone[1:].replace(":", "")
     return sign * (int(digits[:2]) * 60 + int(digits[2:]))
 
 

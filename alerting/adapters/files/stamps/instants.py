@@ -47,7 +47,9 @@ class Stamps:
         if self.format is None:
             local, naive, cut = cell.iso_stamps(cells)
         else:
-            local, naive, cut = (stamps := self.format.read(cells)).at, stamps.naive, stamps.cut
+            local = (stamps := self.format.read(cells)).at
+            naive = stamps.naive
+            cut = stamps.cut
         local = _within_bounds(local)
         at = local
         if self.clock and self.strict:

@@ -48,7 +48,8 @@ class LocalClock:
         if not len(unclear):
             self._open.clear()
             return at
-        first, second = self._localize(local[unclear], summer=True), self.second(local[unclear])
+        first = self._localize(local[unclear], summer=True)
+        second = self.second(local[unclear])
         twice = first != NO_INSTANT
         later = self._second_time(local, unclear[twice], series)
         at[unclear[twice]] = np.where(

@@ -42,14 +42,17 @@ class CsvTable:
     unit = "line"
 
     def __init__(self, path: Path, separator: str | None, encoding: str | None) -> None:
-        self.path, self.encoding, self.position = path, Encoding(path, encoding), Position(path)
+        self.path = path
+        self.encoding = Encoding(path, encoding)
+        self.position = Position(path)
         with closing(blocks(path, self.encoding, Position(path))) as start:
             first = next(start, None)
         header, lines = header_record(first, 0) if first else ("", 0)
         named = _SEPARATOR_LINE.match(header)
         self._header_lines = 0
         if first and named:
-            separator, self._header_lines = separator or named[1], lines
+            separator = separator or named[1]
+            self._header_lines = lines
             header, lines = header_record(first, lines)
         self._header_lines += lines
         if not header.strip():
@@ -137,10 +140,8 @@ class CsvTable:
         good: list[Record] = []
         broken: list[BadLine] = []
         for record in read_records(texts, self.separator, len(self.titles)):
-            line, text = (
-                block.first_line + record.first,
-                "".join(texts[record.first : record.first + record.count]).rstrip("\r\n"),
-            )
+            line = block.first_line + record.first
+            text = "".join(texts[record.first : record.first + record.count]).rstrip("\r\n")
             if record.fault:
                 broken.append(BadLine(line, None, record.fault, text))
             else:

@@ -28,7 +28,8 @@ class ParquetTable:
     unit = "row"
 
     def __init__(self, path: Path) -> None:
-        self.path, self.position = path, Position(path)
+        self.path = path
+        self.position = Position(path)
         with _parquet(path) as file:
             self._names = _parquet_names(path, file)
             self.titles = tuple(self._names)

@@ -12,7 +12,8 @@ from pyarrow import csv
 from alerting.definitions.faults import UserError
 from alerting.kinds.protocol.evaluation import ScoredRows
 
-_NUMBER, _TEXT = pa.float64(), pa.string()
+_NUMBER = pa.float64()
+_TEXT = pa.string()
 _SCHEMA = pa.schema([
     *(("time", pa.timestamp("ms", "UTC")), ("asset", _TEXT), ("score", _NUMBER),
     ("threshold", _NUMBER)),
@@ -28,7 +29,8 @@ def write_scores(path: Path, scored: Iterable[tuple[str, ScoredRows]]) -> Counte
     another ending than .csv or .parquet, and if the file cannot be written.
     """
     require_score_table(path)
-    part, counts = path.with_name(f"{path.name}.part"), Counter[str]()
+    part = path.with_name(f"{path.name}.part")
+    counts = Counter[str]()
     try:
         with (
             csv.CSVWriter(part, _SCHEMA)

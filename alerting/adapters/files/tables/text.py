@@ -36,7 +36,9 @@ _NO_FILE_ENCODINGS = (
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")
 _BOM = codecs.BOM_UTF8
 _OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
-_ZSTD, _ZIP, PARQUET = b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"PAR1"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_ZIP = b"PK\x03\x04"
+PARQUET = b"PAR1"
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,9 @@ class Position:
 
     def __init__(self, path: Path) -> None:
         stat = path.stat()
-        self.total, self._written_at, self._path = stat.st_size, stat.st_mtime_ns, path
+        self.total = stat.st_size
+        self._written_at = stat.st_mtime_ns
+        self._path = path
         self.done = 0
 
     def again(self) -> "Position":
@@ -112,7 +116,8 @@ def blocks(path: Path, encoding: Encoding, position: Position) -> Generator[Bloc
     Raises UserError if bytes are not in this encoding, a line is too long for a table, or a
     compressed file is damaged.
     """
-    line, rest = 1, b""
+    line = 1
+    rest = b""
     reader = _BlockReader(path, encoding)
     with _open_unpacked(path) as (stream, raw):
         for piece in _pieces(path, stream, encoding.name):
@@ -155,8 +160,10 @@ class _BlockReader:
     after plain ASCII."""
 
     def __init__(self, path: Path, encoding: Encoding) -> None:
-        self._path, self._encoding = path, encoding
-        self._ascii, self._windows = True, False
+        self._path = path
+        self._encoding = encoding
+        self._ascii = True
+        self._windows = False
 
     def block(self, first_line: int, data: bytes) -> Block:
         if first_line == 1:
@@ -178,7 +185,8 @@ class _BlockReader:
                 and self._ascii
                 and not _is_damaged_utf8(data)
             ):
-                self._windows, self._encoding.name = True, WINDOWS
+                self._windows = True
+                self._encoding.name = WINDOWS
                 return self._from_windows(first_line, data)
             raise self._refusal(first_line, data, error, self._encoding.name) from error
         return data
@@ -232,7 +240,8 @@ def _encoding_by_mark(path: Path) -> str:
         return "utf-32"
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    even, odd = start[::2].count(0), start[1::2].count(0)
+    even = start[::2].count(0)
+    odd = start[1::2].count(0)
     if even + odd > len(start) // 4 and min(even, odd) == 0:
         return "utf-16-be" if even else "utf-16-le"
     return "utf-8"

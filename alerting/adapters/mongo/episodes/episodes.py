@@ -171,7 +171,8 @@ def _by_raise(alarm: Alarm) -> tuple[datetime, str]:
 def _alarm(document: Document) -> Alarm:
     """Return the alarm of a part of an episode's document. Raises an error if a name in it is no
     text."""
-    closed, acknowledged = document["closed_at"], document.get("acknowledged")
+    closed = document["closed_at"]
+    acknowledged = document.get("acknowledged")
     transitions = [
         (transition["kind"], utc(transition["at"])) for transition in document["transitions"]
     ]

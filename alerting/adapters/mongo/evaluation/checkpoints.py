@@ -38,7 +38,8 @@ class MongoCheckpoints:
         updated: list[Write] = []
         obsolete: list[Write] = []
         for (definition, asset), start in refuted.items():
-            key, begin = {"definition": definition, "asset": asset}, to_bson(start)
+            key = {"definition": definition, "asset": asset}
+            begin = to_bson(start)
             dropped.append(DeleteMany({**key, "watermark": {"$gte": begin}}))
             updated.append(
                 UpdateMany({**key, "next_at": {"$gte": begin}}, {"$unset": {"next_at": True}})
@@ -79,7 +80,8 @@ class MongoCheckpoints:
         names, assets = (
             list(dict.fromkeys(key[position] for key in instants)) for position in (0, 1)
         )
-        first, last = to_bson(min(instants.values())), to_bson(max(instants.values()))
+        first = to_bson(min(instants.values()))
+        last = to_bson(max(instants.values()))
         query: Document = {
             "definition": {"$in": names},
             "asset": {"$in": assets},
@@ -89,7 +91,8 @@ class MongoCheckpoints:
         found: dict[TargetKey, Document] = {}
         for document in self._checkpoints.find(query).batch_size(_AT_ONCE):
             key = document["definition"], document["asset"]
-            at, latest = document["watermark"], found.get(key)
+            at = document["watermark"]
+            latest = found.get(key)
             if not (isinstance(at, datetime) and key in instants):
                 continue
             if utc(at) < instants[key] and (latest is None or latest["watermark"] < at):

@@ -67,7 +67,8 @@ class MongoEvaluationPlans:
     def source_hash(self) -> str:
         """Return a hash over all current documents and the numbers of revisions and promotions,
         which are immutable."""
-        digest, plan = hashlib.blake2b(str(_FORMAT).encode(), digest_size=16), list[bytes]()
+        digest = hashlib.blake2b(str(_FORMAT).encode(), digest_size=16)
+        plan = list[bytes]()
         found = raw_documents(self._sources, _OTHER_SOURCES)
         sources_end = len(found)
         for start, end in document_bounds(found):
@@ -79,7 +80,8 @@ class MongoEvaluationPlans:
         return digest.hexdigest()
 
     def get(self, source_hash: str) -> EvaluationPlan | None:
-        read, self._read = self._read, []
+        read = self._read
+        self._read = []
         if not read or read[0].get("source_hash") != source_hash:
             read = list(self._parts.find({"source_hash": source_hash}).sort("_id"))
         parts = [part for part in read if part.get("source_hash") == source_hash]

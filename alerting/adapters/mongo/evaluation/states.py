@@ -44,7 +44,8 @@ class MongoStates:
 
     def load_many(self, keys: Sequence[TargetKey]) -> ConditionTable:
         """Return the states of these targets, in this order, whatever their cadence."""
-        table, numbers = ConditionTable(keys), dict[int, list[int]]()
+        table = ConditionTable(keys)
+        numbers = dict[int, list[int]]()
         for row, (definition, _) in enumerate(keys):
             numbers.setdefault(shard_of(definition), []).append(row)
         self._read(numbers)
@@ -64,7 +65,8 @@ class MongoStates:
     def changes_cadence(self, keys: Sequence[TargetKey], every: int) -> bool:
         """Return whether one of these targets of a shard was stored under another cadence when it
         was last read."""
-        number, wanted = shard_of(keys[0][0]), set(keys)
+        number = shard_of(keys[0][0])
+        wanted = set(keys)
         known = self._shards_of(number)
         return any(
             id != _shard_id(number, every) and not wanted.isdisjoint(table.keys)
@@ -81,7 +83,9 @@ class MongoStates:
         """Write the states `after` of targets of one shard; raise Conflict if the shard or a
         watermark has changed."""
         (number,) = {shard_of(definition) for definition, _ in before.keys}
-        known, shard, wanted = self._shards_of(number), _shard_id(number, every), set(before.keys)
+        known = self._shards_of(number)
+        shard = _shard_id(number, every)
+        wanted = set(before.keys)
         version, stored = known.get(shard, (0, ConditionTable([])))
         others = {
             id: one
@@ -141,7 +145,8 @@ def _read_shard(document: Document) -> tuple[str, int, ConditionTable]:
     together."""
     if re.fullmatch(_ID, document["id"]) is None:  # else its targets would be there twice
         raise ValueError("its _id is not that of a shard")
-    version, table = document["version"], from_shard(document)
+    version = document["version"]
+    table = from_shard(document)
     columns = [
         *(getattr(table, name) for name in (*_INTEGERS, "value", *_TEXTS)),
         *vars(table.earlier).values(),

@@ -22,14 +22,12 @@ from alerting.ports import ReadingBatch, SampleColumn
 from alerting.readings.history import to_millis
 
 LARGEST = 1 << 26  # bytes of the matrix
-_DOUBLE, _STRING, _DOCUMENT, _OBJECT_ID, _BOOLEAN, _DATE = (
-    b"\x01",
-    b"\x02",
-    b"\x03",
-    b"\x07",
-    b"\x08",
-    b"\x09",
-)
+_DOUBLE = b"\x01"
+_STRING = b"\x02"
+_DOCUMENT = b"\x03"
+_OBJECT_ID = b"\x07"
+_BOOLEAN = b"\x08"
+_DATE = b"\x09"
 _END = b"\x00"
 Sizes = npt.NDArray[np.int64]
 

@@ -71,7 +71,8 @@ class MongoReadingWrites:
         }
         found: dict[ReadingKey, ReadingRow] = {}
         for document in self._readings.find(query, _SAMPLES):
-            asset, ts = document["asset"], utc(document["ts"])
+            asset = document["asset"]
+            ts = utc(document["ts"])
             if (at := to_millis(ts)) in by_asset[asset]:
                 found[asset, at] = ReadingRow(
                     asset, ts, document.get("v", {}), document.get("q", {})

@@ -38,7 +38,8 @@ class SourceFiles:
     when its files are listed."""
 
     def __init__(self, folders: FolderDrop, resolve: Resolve) -> None:
-        self._folders, self._resolve = folders, resolve
+        self._folders = folders
+        self._resolve = resolve
         self._remote: RemoteDrop | None = None
 
     def found(self, source: FilesSource) -> list[FoundFile]:
@@ -103,13 +104,11 @@ class RemoteDrop:
         root: str,
         faults: tuple[type[Exception], ...],
     ) -> None:
-        self._name, self._system, self._folders, self._root, self._faults = (
-            name,
-            system,
-            folders,
-            root,
-            faults,
-        )
+        self._name = name
+        self._system = system
+        self._folders = folders
+        self._root = root
+        self._faults = faults
         self._copies = TemporaryDirectory(prefix="alerting-source-")
         self._copy: tuple[FoundFile, Path] | None = None
         self._entries = 0
@@ -123,7 +122,8 @@ class RemoteDrop:
     def found(self, source: FilesSource) -> list[FoundFile]:
         """Return the files that match, the oldest first; no links, and none that may still be
         written."""
-        self._entries, latest = 0, time.time_ns() - int(source.unchanged_for.total_seconds() * 1e9)
+        self._entries = 0
+        latest = time.time_ns() - int(source.unchanged_for.total_seconds() * 1e9)
         with self._errors(source.pattern):
             found = [
                 file
@@ -135,7 +135,8 @@ class RemoteDrop:
     def _below(self, folder: str, levels: list[str]) -> Iterator[FoundFile]:
         """Yield the files below a folder that match the levels of a pattern, of which the last one
         is that of files."""
-        level, deeper = levels[0], levels[1:]
+        level = levels[0]
+        deeper = levels[1:]
         if deeper and not _MAGIC.search(level):
             yield from self._below(f"{folder}/{level}", deeper)
             return
@@ -195,7 +196,8 @@ class RemoteDrop:
         return local
 
     def _fetch(self, file: FoundFile, local: Path) -> None:
-        until, size = time.monotonic() + _LONGEST_FETCH_S, 0
+        until = time.monotonic() + _LONGEST_FETCH_S
+        size = 0
         with (
             self._errors(file.path),
             self._system.open(self._there(file.path), "rb") as remote,

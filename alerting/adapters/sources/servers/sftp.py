@@ -14,7 +14,8 @@ from alerting.definitions.faults import UserError, first_line
 from alerting.definitions.sources.source import FilesSource
 
 FAULTS = (OSError, EOFError, paramiko.SSHException)
-_CONNECT_S, _ANSWER_S = 10, 60
+_CONNECT_S = 10
+_ANSWER_S = 60
 
 
 class ByteNames(paramiko.SFTPClient):  # type: ignore[misc]
@@ -39,7 +40,8 @@ class CheckedSftp(SFTPFileSystem):  # type: ignore[misc]
 
     def __init__(self, client: Any) -> None:
         AbstractFileSystem.__init__(self)
-        self.client, self.ftp = client, ByteNames.from_transport(client.get_transport())
+        self.client = client
+        self.ftp = ByteNames.from_transport(client.get_transport())
         self.ftp.get_channel().settimeout(_ANSWER_S)
 
     def ls(self, path: str, detail: bool = True, **_: Any) -> list[Any]:
@@ -88,9 +90,11 @@ def open_sftp(source: FilesSource, address: str) -> CheckedSftp:
     """
     try:
         url = urlsplit(address)
-        host, port = url.hostname, url.port or 22
+        host = url.hostname
+        port = url.port or 22
     except ValueError:
-        host, port = None, 0
+        host = None
+        port = 0
     if not host or not url.username:
         hint = (
             "write for example sftp://user:password@host, in a password %2F for /, %23 for # and "

@@ -123,7 +123,8 @@ def check_repeatable(family: ModelFamily) -> None:
 def check_probabilities(family: ModelFamily) -> None:
     """Check shape, range and order of probabilities: of one row, of none, of rows without any known
     value."""
-    model, frame = _trained(family), _frame(_rows().matrix)
+    model = _trained(family)
+    frame = _frame(_rows().matrix)
     scores = model.score(frame)
     raw = model.estimator.margin(frame)
     _require(family, scores.shape == raw.shape == (ROWS,), "there is not one score for each row")
@@ -151,7 +152,8 @@ def check_probabilities(family: ModelFamily) -> None:
 def check_columns(family: ModelFamily) -> None:
     """Check that columns are found by name in any order, and that rows without one of them are
     refused."""
-    model, frame = _trained(family), _frame(_rows().matrix)
+    model = _trained(family)
+    frame = _frame(_rows().matrix)
     shuffled = frame[list(reversed(frame.columns))].assign(more=1.0)
     _require(
         family,
@@ -168,7 +170,8 @@ def check_columns(family: ModelFamily) -> None:
 def check_rounds(family: ModelFamily) -> None:
     """Check the fit with later rows: one average precision for each round, and scores of the first
     rounds alone."""
-    rows, later = _rows(0), _rows(1)
+    rows = _rows(0)
+    later = _rows(1)
     estimator, curve = family.fit_with_validation(family.defaults, COLUMNS, rows, later, 0)
     _require(
         family,

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     import optuna
 
 MOST_STEPS = 50  # of Newton's method, which needs about ten
-WIDE, WIDE_STEPS = (
-    2_000,
-    500,
-)  # encoded columns from which a matrix of columns by columns takes too much memory and time
+# encoded columns from which a matrix of columns by columns takes too much memory and time
+WIDE = 2_000
+WIDE_STEPS = 500
 
 
 @dataclass(frozen=True)

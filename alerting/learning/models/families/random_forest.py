@@ -130,7 +130,8 @@ class RandomForest(ModelFamily):
     ) -> Estimator:
         """Fit on rows of both classes; balanced classes count the weights of their rows."""
         pairs = informative_pairs(params, columns, rows, seed, threads)
-        label, weight = rows.label, rows.weight
+        label = rows.label
+        weight = rows.weight
         total = float(len(label)) if weight is None else float(weight.sum())
         positive = float(label.sum() if weight is None else weight[label == 1].sum())
         settings = {key: value for key, value in params.items() if key != "pairs"}
@@ -161,19 +162,19 @@ def _trees_of(trees: Sequence[Any]) -> Trees:
     of trees."""
     inner = [np.flatnonzero(tree.children_left >= 0) for tree in trees]
     leaves = [np.flatnonzero(tree.children_left < 0) for tree in trees]
-    first, first_leaf = np.cumsum([0, *map(len, inner)]), np.cumsum([0, *map(len, leaves)])
+    first = np.cumsum([0, *map(len, inner)])
+    first_leaf = np.cumsum([0, *map(len, leaves)])
     nodes = int(first[-1])
-    parent, is_left = (
-        np.full(nodes + int(first_leaf[-1]), -1),
-        np.zeros(nodes + int(first_leaf[-1]), np.bool_),
-    )
+    parent = np.full(nodes + int(first_leaf[-1]), -1)
+    is_left = np.zeros(nodes + int(first_leaf[-1]), np.bool_)
     for number, tree in enumerate(trees):
         position = np.empty(tree.node_count, np.int64)
         position[inner[number]] = first[number] + np.arange(len(inner[number]))
         position[leaves[number]] = nodes + first_leaf[number] + np.arange(len(leaves[number]))
         for side, children in ((True, tree.children_left), (False, tree.children_right)):
             below = position[children[inner[number]]]
-            parent[below], is_left[below] = position[inner[number]], side
+            parent[below] = position[inner[number]]
+            is_left[below] = side
     votes = [tree.value[own, 0] for tree, own in zip(trees, leaves, strict=True)]
     return Trees(
         feature=np.concatenate(
@@ -194,7 +195,8 @@ def _trees_of(trees: Sequence[Any]) -> Trees:
 
 
 def _check_forest(forest: RandomForestClassifier, width: int) -> None:
-    trees, threads = forest.estimators_, forest.n_jobs
+    trees = forest.estimators_
+    threads = forest.n_jobs
     if not isinstance(trees, list) or not 1 <= len(trees) <= MOST_TREES:
         raise ModelRefused(
             f"{SKLEARN} holds a forest without trees, or with more than {MOST_TREES}"
@@ -213,7 +215,9 @@ def _check_tree(tree: Any, features: int) -> None:
     if type(tree) is not DecisionTreeClassifier:
         raise ModelRefused(f"{SKLEARN} holds a {type(tree).__name__} among its trees")
     nodes = tree.tree_
-    left, right, feature = nodes.children_left, nodes.children_right, nodes.feature
+    left = nodes.children_left
+    right = nodes.children_right
+    feature = nodes.feature
     own = np.arange(nodes.node_count)
     leaf = (left == -1) & (right == -1)
     inner = (left > own) & (right > own) & (left < nodes.node_count) & (right < nodes.node_count)

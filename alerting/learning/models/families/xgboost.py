@@ -27,7 +27,8 @@ from alerting.learning.models.families.lightgbm import (
 if TYPE_CHECKING:
     import optuna
 
-_LEFT, _NAN = 2, 8  # bits of decision_type: missing values go left; missing is NaN
+_LEFT = 2  # bits of decision_type: missing values go left; missing is NaN
+_NAN = 8  # bits of decision_type: missing values go left; missing is NaN
 _FIELDS = ("split_feature", "split_gain", "threshold", "decision_type", "left_child", "right_child")
 
 
@@ -161,13 +162,12 @@ def _tree_lines(tree: Mapping[str, Any], reached: Any, base: float) -> Iterator[
     number = np.where(
         is_leaf, ~(np.cumsum(is_leaf) - 1), np.cumsum(~is_leaf) - 1
     )  # inner 0, 1, …; leaves -1, -2, …
-    count, weight = (
-        np.bincount(reached, minlength=len(left)),
-        np.asarray(tree["sum_hessian"], np.float64),
-    )
+    count = np.bincount(reached, minlength=len(left))
+    weight = np.asarray(tree["sum_hessian"], np.float64)
     for node in np.flatnonzero(~is_leaf)[::-1].tolist():  # children have higher numbers
         count[node] = count[left[node]] + count[right[node]]
-    inner, conditions = ~is_leaf, np.asarray(tree["split_conditions"], np.float32)
+    inner = ~is_leaf
+    conditions = np.asarray(tree["split_conditions"], np.float32)
     yield f"num_leaves={int(is_leaf.sum())}"
     yield "num_cat=0"
     decision = _NAN + _LEFT * np.asarray(tree["default_left"], np.int64)

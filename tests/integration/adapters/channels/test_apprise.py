@@ -21,7 +21,8 @@ ALLOWED = Egress(["127.0.0.1"])
 
 
 class Receiver(BaseHTTPRequestHandler):
-    status, seen = 200, ()
+    status = 200
+    seen = ()
 
     def do_POST(self):
         Receiver.seen.append(
@@ -38,7 +39,8 @@ class Receiver(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def receiver():
-    Receiver.seen, Receiver.status = [], 200
+    Receiver.seen = []
+    Receiver.status = 200
     with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"127.0.0.1:{server.server_port}"

@@ -333,7 +333,8 @@ class Mailbox:
 
 @pytest.fixture
 def mail():
-    box, port = Mailbox(), free_port()
+    box = Mailbox()
+    port = free_port()
     controller = Controller(box, hostname="127.0.0.1", port=port)
     controller.start()
     yield box, Smtp("127.0.0.1", port, "none", "alerting@plant.example")
@@ -349,7 +350,8 @@ def test_no_channel_carries_what_controls_a_terminal_or_turns_text_around(platfo
     import email.policy
 
     box, smtp = mail
-    lines, rule = [], Egress(["127.0.0.1"])
+    lines = []
+    rule = Egress(["127.0.0.1"])
     served = replace(
         platform,
         channels={

@@ -36,7 +36,9 @@ class Inbox:
     """Mails that the server has taken; `refusal` is its answer instead."""
 
     def __init__(self):
-        self.mails, self.refusal, self.rejected = [], None, None
+        self.mails = []
+        self.refusal = None
+        self.rejected = None
 
     async def handle_RCPT(self, server, session, envelope, address, options):
         if self.rejected:
@@ -231,7 +233,8 @@ def test_starttls_and_a_password(serving, certificate):
 
 def test_tls_from_the_first_byte(certificate):
     inbox = Inbox()
-    port, loop = free_port(), asyncio.new_event_loop()
+    port = free_port()
+    loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     listening = loop.create_server(

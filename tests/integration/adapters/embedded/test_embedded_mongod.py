@@ -63,7 +63,8 @@ def test_data_is_there_again_after_a_restart_also_on_another_port(tmp_path):
 def test_every_acknowledged_write_survives_kill_9(tmp_path):
     server = EmbeddedMongod(tmp_path, free_port()).start()
     for round_ in range(3):
-        stop, acknowledged = threading.Event(), []
+        stop = threading.Event()
+        acknowledged = []
         with connect(server.uri) as client:
             client["test"]["numbers"].drop()
         writer = threading.Thread(target=write_numbers, args=(server.uri, stop, acknowledged))

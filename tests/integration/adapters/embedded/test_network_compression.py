@@ -15,8 +15,11 @@ from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from tests.support import free_port, require_real_server
 
 pytestmark = pytest.mark.slow
-OP_COMPRESSED, OP_MSG = 2012, 2013
-SNAPPY, ZLIB, ZSTD = 1, 2, 3
+OP_COMPRESSED = 2012
+OP_MSG = 2013
+SNAPPY = 1
+ZLIB = 2
+ZSTD = 3
 CLAIMED = range(100, 8000, 130)
 """Lengths that the probes claim for a message of some 20 bytes."""
 

@@ -19,7 +19,8 @@ from alerting.usecases.registry.registration import load_model, register_model
 from tests.builders import classifier
 from tests.in_memory_platform import MemoryModels, in_memory_platform
 
-NAME, FILES = "too-moist", {"model.json": b"{}", "deep/booster.txt": b"tree\n" * 50}
+NAME = "too-moist"
+FILES = {"model.json": b"{}", "deep/booster.txt": b"tree\n" * 50}
 KEY = b"key of a shared registry"
 
 
@@ -27,7 +28,8 @@ class Registry:
     """The registry of a platform, with its downloads counted."""
 
     def __init__(self, models):
-        self._models, self.downloads = models, 0
+        self._models = models
+        self.downloads = 0
 
     def model_files(self, definition, version):
         self.downloads += 1
@@ -174,7 +176,9 @@ def test_a_cache_that_cannot_be_written_is_no_fault(plant, tmp_path):
 
 
 def test_processes_that_write_read_and_drop_at_once_see_whole_entries_or_none(tmp_path):
-    folder, faults, wrong = tmp_path / "cache" / "models", [], []
+    folder = tmp_path / "cache" / "models"
+    faults = []
+    wrong = []
 
     def work(worker):
         cache = FolderFileCache(folder, most_bytes=20_000)

@@ -32,7 +32,8 @@ def without_server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def behind_server(tmp_path_factory):
-    folder, port = tmp_path_factory.mktemp("mlflow_server"), free_port()
+    folder = tmp_path_factory.mktemp("mlflow_server")
+    port = free_port()
     command = [
         sys.executable,
         "-m",

@@ -139,7 +139,8 @@ def certify(folder, name, authority=None):
 
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    issuer, signing = subject, key
+    issuer = subject
+    signing = key
     if authority:
         issuer = x509.load_pem_x509_certificate((folder / f"{authority}.pem").read_bytes()).subject
         signing = serialization.load_pem_private_key(

@@ -14,14 +14,18 @@ from alerting.definitions.sources.source import parse_source  # noqa: E402
 SOURCE = parse_source(
     {"name": "line", "kind": "kafka", "url": {"env": "B"}, "topic": "line-3.{asset}"}
 )
-ONE, TWO = kafka.TopicPartition("line-3.a", 0), kafka.TopicPartition("line-3.b", 0)
+ONE = kafka.TopicPartition("line-3.a", 0)
+TWO = kafka.TopicPartition("line-3.b", 0)
 
 
 class Consumer:
     """Messages by partition, and what was committed."""
 
     def __init__(self):
-        self.waiting, self.committed, self.stopped, self.subscribed = {}, {}, set(), None
+        self.waiting = {}
+        self.committed = {}
+        self.stopped = set()
+        self.subscribed = None
 
     def subscribe(self, **given):
         self.subscribed = given
@@ -134,7 +138,9 @@ class Topics(Consumer):
 
     def __init__(self, ends):
         super().__init__()
-        self._ends, self._at, self.closed = ends, {}, False
+        self._ends = ends
+        self._at = {}
+        self.closed = False
 
     def topics(self):
         return {"line-3.a", "line-3.b", "line-4.a"}

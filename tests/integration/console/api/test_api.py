@@ -174,7 +174,8 @@ def test_pages_together_hold_every_episode_once_even_those_of_one_instant(client
     made = [episode(minute, f"oven-{n}") for minute in (1, 2) for n in range(7)]
     for e in made:
         platform.episodes.insert(e)
-    seen, query = [], {"limit": 4}
+    seen = []
+    query = {"limit": 4}
     while True:
         page = client.get("/api/v1/episodes", params=query, headers=VIEWER).json()
         seen += [item["id"] for item in page["items"]]

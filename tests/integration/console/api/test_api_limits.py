@@ -29,7 +29,8 @@ def served(tmp_path_factory):
 
 
 def serving(home, **more):
-    port, tokens = free_port(), home / "tokens.json"
+    port = free_port()
+    tokens = home / "tokens.json"
     tokens.write_text(json.dumps({TOKEN: {"name": "otto", "role": "operator"}}))
     tokens.chmod(0o600)
     own = {
@@ -136,7 +137,8 @@ def test_an_answer_is_not_kept_for_a_client_that_reads_nothing(served):
     with socket.create_connection(("127.0.0.1", served)) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.settimeout(2)
-        began, ended = time.monotonic(), False
+        began = time.monotonic()
+        ended = False
         request = b"GET /style.css HTTP/1.1\r\nhost: x\r\n\r\n" * 50
         while time.monotonic() - began < 120 and not ended:
             try:

@@ -122,7 +122,9 @@ class Walk:
     """Sends, and keeps what was wrong with the answers."""
 
     def __init__(self, client):
-        self.client, self.wrong, self.sent = client, [], 0
+        self.client = client
+        self.wrong = []
+        self.sent = 0
 
     def send(self, operation, method, path, what, declared, **request):
         request.setdefault("headers", ADMIN)
@@ -171,9 +173,11 @@ def test_rubbish_in_every_parameter_is_refused_or_finds_nothing(client):
                 if parameter["in"] == "path":
                     if text in ("", "../../etc/passwd"):
                         continue
-                    where, query = path_of(path, **{name: quoted(text)}), required(operation, {})
+                    where = path_of(path, **{name: quoted(text)})
+                    query = required(operation, {})
                 else:
-                    where, query = path_of(path), required(operation, {name: text})
+                    where = path_of(path)
+                    query = required(operation, {name: text})
                 walk.send(
                     f"{method} {path}",
                     method,
@@ -205,7 +209,8 @@ def test_periods_of_any_two_instants_are_refused_or_answered(client):
 
 
 def test_rubbish_in_every_body_is_refused(client):
-    walk, bodies = Walk(client), 0
+    walk = Walk(client)
+    bodies = 0
     for path, method, operation, schemas in operations(client):
         if (body := body_of(operation, schemas)) is None:
             continue
@@ -287,7 +292,8 @@ HEADERS = [
 def test_rubbish_in_headers_is_refused(method, path):
     """An hour passes between two requests, so that none is refused for the wrong tokens of those
     before."""
-    clock, wrong = HandClock(at(0)), []
+    clock = HandClock(at(0))
+    wrong = []
     app = create_app(in_memory_platform(), TOKENS, now=clock.now)
     with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as client:
         for headers in HEADERS:
@@ -313,7 +319,8 @@ def test_rubbish_in_every_field_of_every_page_is_refused(client):
     can."""
     client.post("/login", data={"token": ADMIN_TOKEN})
     csrf = re.search(r'name="csrf" value="([0-9a-f]+)"', client.get("/").text)[1]
-    wrong, sent = [], 0
+    wrong = []
+    sent = 0
     for route in client.app.routes:
         if (
             getattr(route, "include_in_schema", True)
@@ -345,7 +352,8 @@ def test_rubbish_in_every_field_of_every_page_is_refused(client):
                 where = path_of(route.path, **({name: quoted(text)} if inside else {}))
                 given = valid | ({} if inside else {name: text.encode("utf-8", "surrogateescape")})
                 request = {"params": given} if method == "GET" else {"data": given}
-                answer, sent = client.request(method, where, **request), sent + 1
+                answer = client.request(method, where, **request)
+                sent = sent + 1
                 if answer.status_code >= 500:
                     wrong.append((method, route.path, name, text[:60], answer.status_code))
     assert wrong == []

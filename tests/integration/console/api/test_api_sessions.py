@@ -79,7 +79,8 @@ def test_after_the_log_out_a_copied_cookie_is_dead_also_after_a_restart(app, pla
 
 
 def test_the_log_out_of_one_browser_leaves_the_other_in(app):
-    here, there = browser_at(app), browser_at(app)
+    here = browser_at(app)
+    there = browser_at(app)
     log_in(here), log_in(there)
     here.post("/logout", data={"csrf": csrf_of(here)})
     assert (here.get("/").status_code, there.get("/").status_code) == (303, 200)
@@ -113,7 +114,9 @@ def test_who_tries_tokens_is_slowed_and_soon_waits_a_minute_for_each(app, wall):
 
 
 def test_guessing_locks_out_no_other_client_and_nobody_who_was_in_from_there_before(app):
-    guesser, same_address, elsewhere = browser_at(app), browser_at(app), browser_at(app, "10.0.0.8")
+    guesser = browser_at(app)
+    same_address = browser_at(app)
+    elsewhere = browser_at(app, "10.0.0.8")
     log_in(same_address)
     wrong(guesser, 8)
     assert log_in(elsewhere).status_code == 303
@@ -233,7 +236,9 @@ def test_a_link_that_is_used_eight_times_at_once_gives_one_answer(real_platform,
 
     served = replace(linked(real_platform, wall), clock=Ticking())
     url = served.links.of(episode(1).id, "anna", acknowledge=True)[which].url
-    app, barrier, statuses = create_app(served, TOKENS, now=wall), threading.Barrier(8), []
+    app = create_app(served, TOKENS, now=wall)
+    barrier = threading.Barrier(8)
+    statuses = []
 
     def tap():
         browser = TestClient(app)

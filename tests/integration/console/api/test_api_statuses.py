@@ -146,7 +146,8 @@ def named(client, path):
 def provoke(clients, path, method, operation, schemas):
     """Statuses of everything that is known to go wrong with an operation."""
     client, down, broken = clients
-    query, body = required(operation, {}), bodied(operation, schemas)
+    query = required(operation, {})
+    body = bodied(operation, schemas)
     where = path_of(path, **named(client, path))
 
     def send(to=client, at=where, headers=ADMIN, **request):
@@ -189,9 +190,11 @@ def not_provoked_here(status):
 def test_every_status_that_is_seen_is_declared_and_every_one_that_is_declared_is_seen(
     client, clients
 ):
-    undeclared, unseen = [], []
+    undeclared = []
+    unseen = []
     for path, method, operation, schemas in operations(client):
-        declared, seen = set(operation["responses"]), set()
+        declared = set(operation["responses"])
+        seen = set()
         for answer in provoke(clients, path, method, operation, schemas):
             seen.add(str(answer.status_code))
             if answer.status_code >= 400:

@@ -80,7 +80,8 @@ def test_a_line_that_is_too_long_is_refused_and_the_others_are_stored(client):
 
 
 def test_senders_are_told_to_wait_while_the_bodies_under_way_are_too_large_together(client):
-    deliveries, half = client.app.state.deliveries, ingest_api.BODIES_AT_ONCE // 2
+    deliveries = client.app.state.deliveries
+    half = ingest_api.BODIES_AT_ONCE // 2
     with deliveries.body("gate-1") as take, deliveries.body("gate-2") as take_more:
         take(half)
         take_more(half - 150)

@@ -152,7 +152,8 @@ def test_figures_are_kept_for_some_seconds(platform):
 
 
 def test_a_scrape_beside_a_slow_one_ends_within_the_limit(platform):
-    entered, go_on = Event(), Event()
+    entered = Event()
+    go_on = Event()
 
     class Slow:
         def source_hash(self):

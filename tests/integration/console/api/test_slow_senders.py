@@ -18,7 +18,8 @@ from tests.helpers.console.api import TOKENS
 from tests.support import free_port
 
 ROW = {"ts": "2026-01-05T12:00:00Z", "asset": "oven-9", "values": {"zone_2": 201.5}}
-SLOW, OTHER = "sender-token-0123456789", "other-token-01234567890"
+SLOW = "sender-token-0123456789"
+OTHER = "other-token-01234567890"
 
 
 @pytest.fixture
@@ -48,7 +49,8 @@ def announce(port, size, body=b"", token=SLOW):
 
 
 def send(port, token=OTHER):
-    url, headers = f"http://127.0.0.1:{port}/api/v1/readings", {"authorization": f"Bearer {token}"}
+    url = f"http://127.0.0.1:{port}/api/v1/readings"
+    headers = {"authorization": f"Bearer {token}"}
     return httpx.post(url, json=ROW, headers=headers, timeout=30)
 
 

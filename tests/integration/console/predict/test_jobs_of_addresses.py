@@ -38,7 +38,8 @@ from tests.helpers.file_servers import create_bucket
 
 PATH = "/api/v1/definitions/too-moist/predict-jobs"
 PARQUET = b"PAR1 a table of readings PAR1"
-FROM, TO = ("plant-lab", "exports"), ("plant-lab", "scores")
+FROM = ("plant-lab", "exports")
+TO = ("plant-lab", "scores")
 ADDRESS = "s3://plant-lab/exports/week 1/line=4.parquet"
 
 

@@ -108,7 +108,9 @@ def test_uploads_under_way_and_waiting_jobs_count_with_all_that_they_will_write(
 
 
 def test_what_is_over_is_deleted_in_time_and_unfinished_uploads_at_a_start(jobs, tmp_path):
-    old, cancelled, waiting = submit(jobs), submit(jobs), submit(jobs)
+    old = submit(jobs)
+    cancelled = submit(jobs)
+    waiting = submit(jobs)
     write_outcome(tmp_path / "predictions" / old, at=NOW - timedelta(days=15), result=RESULT)
     jobs.cancel(cancelled)
     jobs.begin(10)
@@ -167,7 +169,8 @@ def working(monkeypatch):
 
 
 def test_jobs_are_worked_at_one_by_one_the_oldest_first(jobs, working):
-    first, second = submit(jobs), submit(jobs)
+    first = submit(jobs)
+    second = submit(jobs)
     working(worker(jobs, DONE))
     assert until(lambda: [jobs.get(id).state for id in (first, second)] == ["done", "done"])
 
@@ -175,7 +178,8 @@ def test_jobs_are_worked_at_one_by_one_the_oldest_first(jobs, working):
 def test_a_job_under_way_is_cancelled_and_a_stopped_console_leaves_it_to_the_next(
     jobs, working, tmp_path
 ):
-    first, second = submit(jobs), submit(jobs)
+    first = submit(jobs)
+    second = submit(jobs)
     stop = working(worker(jobs, "time.sleep(60)"))
     assert until(lambda: "running" in {job.state for job in jobs.all()})
     [running] = [job.order.id for job in jobs.all() if job.state == "running"]

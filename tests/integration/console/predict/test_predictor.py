@@ -20,7 +20,10 @@ class Models:
     """Models that are loaded when a test allows it, in the place of the cache of a predictor."""
 
     def __init__(self):
-        self.models, self.faults, self.loads, self.allowed = {}, {}, [], {}
+        self.models = {}
+        self.faults = {}
+        self.loads = []
+        self.allowed = {}
 
     def loaded(self, definition, version):
         return self.models.get(version)
@@ -104,10 +107,8 @@ def test_many_predictions_of_one_model_wait_for_one_load(models):
 
 
 def test_a_model_that_cannot_be_read_is_named_and_not_read_again_at_once(models):
-    models.faults[1], models.faults[2] = (
-        ModelUnavailable("its files are damaged"),
-        ConnectionFailure("no server"),
-    )
+    models.faults[1] = ModelUnavailable("its files are damaged")
+    models.faults[2] = ConnectionFailure("no server")
     models.allow(1)
     models.allow(2)
 

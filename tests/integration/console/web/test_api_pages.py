@@ -378,7 +378,8 @@ def test_of_more_open_alerts_than_a_page_holds_none_is_lost(browser, platform):
     log_in(browser)
     first = browser.get("/").text
     assert "Older open alarms are below." in first
-    seen, page = set(), first
+    seen = set()
+    page = first
     while True:
         seen |= set(re.findall(r"/episodes/([0-9a-f]{24})", page))
         more = re.search(r'href="(/\?cursor=[^"]+)"', page)

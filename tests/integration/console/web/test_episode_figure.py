@@ -90,7 +90,8 @@ def test_where_readings_are_rare_more_of_the_past_is_drawn():
 def test_where_readings_are_too_many_the_newest_part_is_drawn_and_said_to_be_a_part():
     platform, _ = hot_line()
     [one] = platform.episodes.find()
-    start, now = one.raised_at, one.raised_at + timedelta(hours=23)
+    start = one.raised_at
+    now = one.raised_at + timedelta(hours=23)
     rows = [
         ReadingRow(
             "oven-1", start - timedelta(hours=1) + timedelta(seconds=s), {"temperature": 230.0}

@@ -182,7 +182,8 @@ def test_a_model_says_what_it_expects_in_words_of_the_plant(monkeypatch):
         r"[Mm]oisture will probably exceed [\d.]+( %)? within \d+ min \(\d+ %; alarm at 50 %\)"
     )
     assert re.fullmatch(sentence, one.evaluation.reason)
-    page, told = browser_of(platform).get(f"/episodes/{one.id}").text, mail.messages[-1].text
+    page = browser_of(platform).get(f"/episodes/{one.id}").text
+    told = mail.messages[-1].text
     api = browser_of(platform).get(f"/api/v1/episodes/{one.id}").json()
     for said in (text_of(page), told, api["message"]):
         assert re.search(sentence, said)
@@ -463,7 +464,8 @@ def test_a_shelf_without_a_reason_is_refused_on_the_page(platform, browser):
 
 
 def test_the_messages_of_an_episode_read_in_order_say_what_happened_first():
-    mail, chief = Mailbox("mail"), Mailbox("chief")
+    mail = Mailbox("mail")
+    chief = Mailbox("chief")
     platform = replace(in_memory_platform(mail, chief), zone=ZoneInfo("Europe/Berlin"))
     platform.assets.put([oven()])
     levels = {"medium": {"above": 215}, "critical": {"above": 240}}

@@ -135,7 +135,8 @@ def advising(minute, before, after, asset="oven-1", title="Too moist", variable=
 def test_opposite_advice_of_open_alerts_of_one_asset_stands_on_list_page_and_message(
     platform, browser
 ):
-    slower, faster = advising(1, 2.0, 1.5), advising(2, 2.0, 2.5, title="Too dark")
+    slower = advising(1, 2.0, 1.5)
+    faster = advising(2, 2.0, 2.5, title="Too dark")
     for one in (slower, faster):
         platform.episodes.insert(one)
     said = (

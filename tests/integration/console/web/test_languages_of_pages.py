@@ -14,7 +14,8 @@ from tests.builders import at
 from tests.helpers.console.episode_page import browser_of, hot_now, read, tick
 from tests.in_memory_platform import Mailbox
 
-GERMAN, FRENCH = {"accept-language": "de-AT,de;q=0.9,en;q=0.8"}, {"accept-language": "fr"}
+GERMAN = {"accept-language": "de-AT,de;q=0.9,en;q=0.8"}
+FRENCH = {"accept-language": "fr"}
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +86,8 @@ def test_a_refusal_is_said_in_the_language_of_the_page(platform):
 
 
 def test_a_route_has_its_language_and_the_others_that_of_the_plant():
-    mail, pager = Mailbox("mail"), Mailbox("pager")
+    mail = Mailbox("mail")
+    pager = Mailbox("pager")
     platform = replace(hot_now(mail), channels={"mail": mail, "pager": pager}, language="fr")
     apply_routes(
         platform,
@@ -102,7 +104,8 @@ def test_a_route_has_its_language_and_the_others_that_of_the_plant():
     mail.messages.clear()
     tick(platform, 621)
     deliver_due(platform, at(621) + timedelta(minutes=1))
-    [german], [french] = mail.messages, pager.messages
+    [german] = mail.messages
+    [french] = pager.messages
     assert german.subject == "MITTEL: Oven too hot an oven-1"
     assert french.subject == "MOYENNE : Oven too hot sur oven-1"
     assert (german.language, french.language) == ("de", "fr")

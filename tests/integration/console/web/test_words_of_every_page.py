@@ -139,7 +139,8 @@ NAMES = {
 
 def by_engineers(platform, revision):
     """Return what engineers wrote, the longest texts first: names, titles, guidance."""
-    definition, assets = revision.definition, platform.assets.all()
+    definition = revision.definition
+    assets = platform.assets.all()
     texts = {
         revision.name,
         definition.title,

@@ -74,7 +74,8 @@ def model(definition=DEFINITION):
 
 def scored(definition, readings, cuts, by_model=None):
     """Evaluate to each cut; a recipe is reported only when it changes."""
-    rows, before = [], None
+    rows = []
+    before = None
     for minute, recipe, heat, force in readings:
         values = {"heat": heat, "force": force, **({"recipe": recipe} if recipe != before else {})}
         rows.append(ReadingRow("press-1", at(minute), values))
@@ -196,7 +197,8 @@ def test_rows_of_a_flag_are_scored_by_it_in_every_form():
 
 def test_the_recipe_between_normal_and_unseen_time_counts_in_the_unseen_time():
     """Only its last change is reported, and readings of the time between are not read."""
-    platform, day = in_memory_platform(), 24 * 60
+    platform = in_memory_platform()
+    day = 24 * 60
     platform.assets.put([ASSET])
     changes = {0: {"recipe": "A"}, 40 * day: {"recipe": "B"}}
     rows = [
@@ -217,7 +219,8 @@ def test_the_recipe_between_normal_and_unseen_time_counts_in_the_unseen_time():
     learned = load_learning_data(
         platform, prepare(platform, "x", at(100 * day)), definition, at(100 * day)
     )
-    (pieces,), period = learned.histories, learned.period
+    (pieces,) = learned.histories
+    period = learned.period
     assert period.unseen_from > period.cutoff
     plan = plan_of(definition, pieces, period.start, period.cutoff)
     unseen = rows_of(definition, plan, pieces, learned, period.unseen_from, period.end)
@@ -243,7 +246,8 @@ READINGS = st.lists(
 @settings(max_examples=12, deadline=None)
 @given(readings=READINGS, cuts=st.lists(st.floats(1, 150), max_size=5))
 def test_live_in_any_chunks_gives_the_same_bits_as_one_batch(readings, cuts):
-    minute, rows = 0, []
+    minute = 0
+    rows = []
     for gap, recipe, more in readings:
         minute += gap
         heat, force = LEVELS.get(recipe, (25.0, 40.0))

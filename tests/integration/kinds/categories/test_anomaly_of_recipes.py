@@ -16,8 +16,14 @@ from tests.helpers.kind_life import (
     trained_at,
 )
 
-NAME, ASSET, HOUR, DAY = "oven-unlike-normal", "oven-1", 60, 24 * 60
-TRAINED, BROKEN, NEW, END = 9 * DAY, 9 * DAY + 200, 10 * DAY, 11 * DAY
+NAME = "oven-unlike-normal"
+ASSET = "oven-1"
+HOUR = 60
+DAY = 24 * 60
+TRAINED = 9 * DAY
+BROKEN = 9 * DAY + 200
+NEW = 10 * DAY
+END = 11 * DAY
 LEVELS = {"rye": (150, 40), "wheat": (180, 70), "oat": (165, 55)}
 DOCUMENT = {
     "name": NAME,
@@ -39,7 +45,8 @@ def oven():
 def rows():
     """Return rye and wheat by turns of eight hours, oat on the last day; heat is 6 too high for a
     while of one turn of wheat."""
-    random, found = np.random.default_rng(2), []
+    random = np.random.default_rng(2)
+    found = []
     for minute in range(0, END, 10):
         recipe = "oat" if minute >= NEW else ("rye", "wheat")[minute // (8 * HOUR) % 2]
         load = np.sin(2 * np.pi * minute / DAY) + 0.3 * random.normal()

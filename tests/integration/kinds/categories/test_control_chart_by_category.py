@@ -72,7 +72,8 @@ MODEL = estimated(DEFINITION, line(range(1000)))
 
 def charted(definition, model, readings, cuts):
     """Evaluate from minute 0 on; a recipe is reported only when it changes."""
-    rows, before = [], None
+    rows = []
+    before = None
     for minute, recipe, force in readings:
         rows.append(
             ReadingRow(

@@ -100,7 +100,8 @@ def test_readings_after_the_start_of_the_period_belong_to_the_recipe_that_was_re
 
 
 def test_the_search_for_the_recipe_in_force_is_indexed_with_the_first_limits(monkeypatch):
-    platform, indexed = running(), []
+    platform = running()
+    indexed = []
     monkeypatch.setattr(platform.readings, "index_newest", indexed.extend)
     learned(platform, 2)
     assert indexed == ["recipe"]

@@ -19,7 +19,9 @@ from alerting.usecases.training.train import train
 from tests.builders import at
 from tests.helpers.recipe_line import DAY, DOCUMENT, running
 
-A_BEGINS, B_BEGINS, NOW = 2 * DAY + 2, 2 * DAY + 30, 2 * DAY + 80
+A_BEGINS = 2 * DAY + 2
+B_BEGINS = 2 * DAY + 30
+NOW = 2 * DAY + 80
 INSTANT = timedelta(milliseconds=1)
 
 

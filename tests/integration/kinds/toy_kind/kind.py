@@ -77,7 +77,8 @@ def statuses(definition, spread, begin, end):
     cuts = {begin, end}
     for at in spread.index.to_pydatetime():
         cuts |= {t for t in (at, at + STALE) if begin < t < end}
-    found, marks = [], sorted(cuts)
+    found = []
+    marks = sorted(cuts)
     for start, stop in pairwise(marks):
         newest = spread.loc[start - STALE + MOMENT : start]
         status = (

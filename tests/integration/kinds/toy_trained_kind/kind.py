@@ -14,7 +14,9 @@ from alerting.readings.history import from_millis, to_millis
 
 from .model import from_files
 
-MOMENT, HOUR, NONE = timedelta(milliseconds=1), timedelta(hours=1), timedelta(0)
+MOMENT = timedelta(milliseconds=1)
+HOUR = timedelta(hours=1)
+NONE = timedelta(0)
 
 
 class UnlikeKind:
@@ -52,10 +54,8 @@ class UnlikeKind:
             for t in raised
         }
         new = at > to_millis(part.start)
-        nothing, reasons = (
-            np.full(new.sum(), np.nan),
-            np.where(np.isnan(score[new]), "no values", "").astype(object),
-        )
+        nothing = np.full(new.sum(), np.nan)
+        reasons = np.where(np.isnan(score[new]), "no values", "").astype(object)
         return replace(
             before,
             state=replace(state, watermark=part.end),

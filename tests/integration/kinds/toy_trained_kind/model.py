@@ -41,8 +41,6 @@ def to_files(model):
 
 def from_files(files):
     document = json.loads(files["usual_values.json"])
-    plan, cutoff = (
-        FeaturePlan.from_document(document.pop("plan")),
-        datetime.fromisoformat(document.pop("training_cutoff")),
-    )
+    plan = FeaturePlan.from_document(document.pop("plan"))
+    cutoff = datetime.fromisoformat(document.pop("training_cutoff"))
     return UsualValues(plan=plan, training_cutoff=cutoff, **document)

@@ -48,9 +48,11 @@ class UnlikeTraining:
 
 
 def fitted(dataset, definition, rows):
-    column, cutoff = f"{definition.watched}.last", training_cutoff(dataset, dataset.part == "train")
+    column = f"{definition.watched}.last"
+    cutoff = training_cutoff(dataset, dataset.part == "train")
     values = dataset.rows[column].to_numpy()[rows]
-    mean, deviation = float(np.nanmean(values)), float(np.nanstd(values))
+    mean = float(np.nanmean(values))
+    deviation = float(np.nanstd(values))
     return UsualValues(
         dataset.revision, dataset.plan, column, mean, deviation, definition.deviations, cutoff
     )

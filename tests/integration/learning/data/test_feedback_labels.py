@@ -28,7 +28,8 @@ from alerting.readings.history import from_millis
 from tests import small_models
 
 MINUTE = 60_000
-STRIDE, WINDOW = 10 * MINUTE, 30 * MINUTE
+STRIDE = 10 * MINUTE
+WINDOW = 30 * MINUTE
 AT = np.arange(0, 20) * STRIDE
 NOTHING = np.empty(0, np.int64)
 

@@ -11,7 +11,8 @@ from tests.helpers.learning.dataset import START, built, definition
 
 
 def test_a_fleet_that_runs_to_failure_keeps_all_its_positives():
-    fleet, random = [], np.random.default_rng(0)
+    fleet = []
+    random = np.random.default_rng(0)
     types = (EventType(name="failure", duration="instant"),)
     for number in range(100):
         life = 150 + number * 4

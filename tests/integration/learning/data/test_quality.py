@@ -67,7 +67,8 @@ def test_a_set_point_and_a_coarse_sensor_are_not_stuck():
 def test_plateaus_of_a_set_point_with_ramps_between_them_are_not_stuck():
     line = small_models.line(HOURS)
     n = len(line.readings)
-    plateau, ramp = 60, 20
+    plateau = 60
+    ramp = 20
     levels = np.random.default_rng(5).choice(
         [180.0, 200.0, 220.0, 240.0], n // (plateau + ramp) + 2
     )
@@ -163,15 +164,15 @@ def test_values_outside_the_engineering_range_are_missing_for_features_and_said(
 
 def test_samples_of_bad_quality_are_missing_and_said_with_their_share_and_uncertain_ones_are_used():
     line = small_models.line(HOURS)
-    values, qualities = noise(len(line.readings)), [None] * len(line.readings)
-    qualities[::50], qualities[1::25] = (
-        ["bad"] * len(qualities[::50]),
-        ["uncertain"] * len(qualities[1::25]),
-    )
+    values = noise(len(line.readings))
+    qualities = [None] * len(line.readings)
+    qualities[::50] = ["bad"] * len(qualities[::50])
+    qualities[1::25] = ["uncertain"] * len(qualities[1::25])
     blank = np.where(np.array([q == "bad" for q in qualities]), np.nan, values)
     history = with_quality(with_column(line, "flow", values), "flow", qualities)
     found = oddities(history)
-    bad, uncertain = found["bad_quality", "flow"], found["uncertain", "flow"]
+    bad = found["bad_quality", "flow"]
+    uncertain = found["uncertain", "flow"]
     assert (bad.value, bad.consequence) == (pytest.approx(1 / 50, rel=0.05), "left out")
     assert (uncertain.value, uncertain.consequence) == (
         pytest.approx(1 / 25 * 50 / 49, rel=0.05),
@@ -285,7 +286,8 @@ def test_a_lag_is_the_value_as_it_was_known_then():
         small_models.as_of(line),
     )
     assert {"humidity.lag.45m", "humidity.lag.2h", "moisture.lag.2h"} <= set(dataset.plan.columns)
-    ts, values = millis(line.readings.index), line.readings["humidity"].to_numpy()
+    ts = millis(line.readings.index)
+    values = line.readings["humidity"].to_numpy()
     for t, got in zip(dataset.at[50:80], dataset.rows["humidity.lag.45m"][50:80], strict=True):
         known = (ts + 600_000 <= t - 45 * 60_000) & ~np.isnan(values)
         assert got == values[np.flatnonzero(known)[-1]]
@@ -298,7 +300,8 @@ def test_lags_lengthen_what_is_purged_and_what_is_read():
         chosen = small_models.definition(features={"stride": "10m", "windows": ["1h"], **features})
         return build_dataset(chosen, 1, [line], small_models.as_of(line))
 
-    plain, lagged = built(), built(lags=["2h"])
+    plain = built()
+    lagged = built(lags=["2h"])
     assert lagged.purge_ms - plain.purge_ms == 2 * 3_600_000
     assert lagged.plan.lookback - plain.plan.lookback == timedelta(hours=2)
     t = lagged.at[-1]

@@ -91,7 +91,8 @@ def test_champion_and_challenger_are_compared_without_suppressed_times():
         small_models.START,
         small_models.as_of(line),
     )
-    window, awake = common_window(*arguments), common_window(*arguments, {"oven-1": NIGHTS})
+    window = common_window(*arguments)
+    awake = common_window(*arguments, {"oven-1": NIGHTS})
     assert awake is not None
     assert window is not None
     assert awake.at.tolist() == window.at[~is_night(window.at)].tolist()
@@ -108,7 +109,8 @@ def test_a_training_asks_the_line_above_for_its_events():
         ReadingRow("oven-1", t.to_pydatetime(), {"moisture": float(v)}) for t, v in moist.items()
     ]
     add_readings(platform, rows, small_models.START)
-    start, end = small_models.START + timedelta(hours=30), small_models.START + timedelta(hours=40)
+    start = small_models.START + timedelta(hours=30)
+    end = small_models.START + timedelta(hours=40)
     add_events(platform, [EventRow("line-1", "cleaning", start, end, "test")], small_models.START)
     document = {
         "name": "m",

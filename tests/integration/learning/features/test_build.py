@@ -37,7 +37,8 @@ def frame(minutes, **columns):
 
 
 def events(*rows):
-    types, starts = [r[0] for r in rows], [START + r[1] * MINUTE for r in rows]
+    types = [r[0] for r in rows]
+    starts = [START + r[1] * MINUTE for r in rows]
     start = pd.Series(np.asarray(starts, np.int64).astype("datetime64[ms]")).dt.tz_localize("UTC")
     return pd.DataFrame({"type": pd.Series(types, dtype=object), "start": start, "end": start})
 

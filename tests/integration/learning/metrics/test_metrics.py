@@ -15,7 +15,8 @@ from alerting.learning.metrics.metrics import (
     row_metrics,
 )
 
-GAP, HORIZON = 10, 100
+GAP = 10
+HORIZON = 100
 WEEK_MS = 7 * 24 * 3_600_000
 
 

@@ -38,7 +38,8 @@ def test_the_bounds_hold_the_truth_and_tell_too_extreme_scores_from_exact_ones()
 
 
 def test_classes_that_are_separate_or_one_class_alone_have_no_slope():
-    label, score = np.array([0, 0, 0, 1, 1], np.int8), np.array([0.1, 0.2, 0.2, 0.8, 0.9])
+    label = np.array([0, 0, 0, 1, 1], np.int8)
+    score = np.array([0.1, 0.2, 0.2, 0.8, 0.9])
     block = np.array([0, 0, 1, 1, 2])
     for labels in (label, np.zeros(5, np.int8)):
         found = evaluate_rows(labels, score, block, seed=0)

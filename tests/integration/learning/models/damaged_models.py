@@ -21,7 +21,8 @@ from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
 from tests.in_memory_platform import in_memory_platform
 from tests.integration.learning.models import hostile_files
 
-HEALTHY, THRESHOLD = "healthy", "too-wet"
+HEALTHY = "healthy"
+THRESHOLD = "too-wet"
 
 
 def platform_with(family):

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-META, SKLEARN = "model.json", "model.skops"
+META = "model.json"
+SKLEARN = "model.skops"
 BOOSTERS = ("model-0.txt", "model-1.txt", "model-2.txt")
 BOMB_MIB = 1500
 

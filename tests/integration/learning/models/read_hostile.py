@@ -28,12 +28,15 @@ def main() -> None:
     files = {name: data for name, data in stored.items() if name != FOR_PEOPLE}
     resource.setrlimit(resource.RLIMIT_AS, (ENOUGH, ENOUGH))
     for way, made in (("healthy", files), *ways(files)):
-        before, began = peak(), time.perf_counter()
+        before = peak()
+        began = time.perf_counter()
         try:
             model_from_files(made)
-            kind, refused = "", ""
+            kind = ""
+            refused = ""
         except Exception as fault:
-            kind, refused = type(fault).__name__, str(fault)
+            kind = type(fault).__name__
+            refused = str(fault)
         found = {
             "way": way,
             "kind": kind,

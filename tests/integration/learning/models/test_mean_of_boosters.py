@@ -60,7 +60,8 @@ def model():
 
 
 def test_score_contributions_and_importance_are_the_means_of_three_different_boosters():
-    estimator, matrix = final(), rows().matrix
+    estimator = final()
+    matrix = rows().matrix
     boosters = estimator.model.boosters
     assert len({booster.model_to_string() for booster in boosters}) == 3
     assert estimator.margin_of(matrix) == pytest.approx(

@@ -103,10 +103,8 @@ def known(matrix):
 
 
 def assert_same(estimator, matrix):
-    found, expected = (
-        probabilities(onnx_file(model(estimator)), matrix),
-        model(estimator).score_matrix(known(matrix)),
-    )
+    found = probabilities(onnx_file(model(estimator)), matrix)
+    expected = model(estimator).score_matrix(known(matrix))
     assert found.shape == (len(matrix), 1)
     assert found.dtype == np.float64
     assert np.abs(found[:, 0] - expected).max() < 1e-12
@@ -120,7 +118,8 @@ def test_every_family_gives_the_same_probabilities(name, missing):
 
 
 def test_a_blend_and_a_mean_of_boosters_give_the_same_probabilities():
-    learned, family = rows(0), get_family("lightgbm")
+    learned = rows(0)
+    family = get_family("lightgbm")
     boosters = family.fit_final(family.defaults | {"rounds": 7}, COLUMNS, learned, 0)
     assert len(boosters.model.boosters) == 3
     members = (
@@ -133,7 +132,8 @@ def test_a_blend_and_a_mean_of_boosters_give_the_same_probabilities():
 
 @pytest.mark.parametrize("name", ["lightgbm", "random_forest with pairs", "logistic_regression"])
 def test_a_model_of_some_columns_gives_the_same_probabilities(name):
-    learned, chosen = rows(0), (1, 3, 5)
+    learned = rows(0)
+    chosen = (1, 3, 5)
     some = Columns(tuple(COLUMNS.names[i] for i in chosen), COLUMNS.levels)
     family = get_family(name.split(" ")[0])
     part = LabelledRows(learned.matrix[:, chosen], learned.label)

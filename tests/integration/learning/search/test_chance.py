@@ -39,7 +39,8 @@ def test_no_shift_leaves_the_labels_nearly_where_they_are(data):
 def test_to_know_only_which_asset_has_more_problems_is_no_more_than_chance(data):
     fold = usable_folds(data, 2)[0][0]
     half = len(fold.test) // 2
-    asset, label = data.asset.copy(), data.label.copy()
+    asset = data.asset.copy()
+    label = data.label.copy()
     asset[fold.test[half:]] = "oven-2"
     label[fold.test[half:]] = 0
     two = replace(data, asset=asset, label=label)
@@ -55,7 +56,8 @@ def test_a_fold_that_a_pruned_trial_did_not_score_counts_as_far_above_its_preval
     random = np.random.default_rng(0)
     scores = [random.random(len(fold.test)) for fold in folds]
     shifted = ShiftedLabels(data, folds, 0)
-    both, first = shifted.evaluate(scores), shifted.evaluate(scores[:1])
+    both = shifted.evaluate(scores)
+    first = shifted.evaluate(scores[:1])
     prevalence = np.mean([data.label[fold.test].mean() for fold in folds])
     alone = shifted.evaluate(
         [scores[0], np.zeros(len(folds[1].test))]
@@ -85,7 +87,8 @@ def test_a_trial_of_a_large_table_takes_less_than_five_cpu_seconds(data):
         asset=np.repeat(np.array(["oven-1", "oven-2"], object), rows // 2),
         at=data.at[many],
     )
-    score, fold = random.random(rows), Fold(1, np.empty(0, np.int64), np.arange(rows))
+    score = random.random(rows)
+    fold = Fold(1, np.empty(0, np.int64), np.arange(rows))
     began = time.process_time()
     shifted = ShiftedLabels(large, [fold], 0)
     assert shifted.evaluate([score]).mean() == pytest.approx(0.3, abs=0.01)

@@ -29,7 +29,8 @@ def test_a_small_training_period_is_searched_whole(data):
 
 
 def test_all_rare_rows_stay_and_the_others_weigh_as_much_as_all_of_them(data):
-    rare, usual = rows_of(data, 1), rows_of(data, 0)
+    rare = rows_of(data, 1)
+    usual = rows_of(data, 0)
     most = len(rare) + len(usual) // 3
     sample = search_sample(data, most)
     assert sample.thinned
@@ -48,7 +49,8 @@ def test_all_rare_rows_stay_and_the_others_weigh_as_much_as_all_of_them(data):
 
 
 def test_where_no_class_is_rare_both_are_thinned(data):
-    rare, usual = rows_of(data, 1), rows_of(data, 0)
+    rare = rows_of(data, 1)
+    usual = rows_of(data, 0)
     sample = search_sample(data, 100)
     for rows in (rare, usual):
         assert len(sample.of(rows)) == 50

@@ -27,7 +27,8 @@ def scored_by(data, family, score):
     folds, notes = usable_folds(data, 2)
     scores = [score[fold.test] for fold in folds]
     aps = tuple(average_precision(data, fold, s) for fold, s in zip(folds, scores, strict=True))
-    trial, shifted = Trial({}, float(np.mean(aps)), aps), ShiftedLabels(data, folds, 0)
+    trial = Trial({}, float(np.mean(aps)), aps)
+    shifted = ShiftedLabels(data, folds, 0)
     return assemble(family, data, folds, [trial], trial, scores, shifted.evaluate(scores), 1, notes)
 
 
@@ -49,7 +50,8 @@ def test_a_score_that_knows_something_is_chosen_and_the_sentence_has_figure_boun
 
 def test_the_best_of_three_scores_by_chance_is_seldom_chosen_and_the_reason_says_so(data):
     random = np.random.default_rng(1)
-    taken, refused = 0, []
+    taken = 0
+    refused = []
     for _ in range(40):
         slow = np.cumsum(
             random.normal(size=(3, len(data.label))), axis=1

@@ -12,8 +12,10 @@ from alerting.learning.selection.operating_point import (
 )
 from alerting.readings.history import millis
 
-MINUTE, WEEK_S = 60_000, 604_800.0
-GAP, HORIZON = 0, 30 * MINUTE
+MINUTE = 60_000
+WEEK_S = 604_800.0
+GAP = 0
+HORIZON = 30 * MINUTE
 ROWS = 7 * 24 * 6  # one week, an instant every ten minutes
 
 
@@ -93,10 +95,8 @@ def test_when_nothing_is_found_within_budget_the_lowest_threshold_that_keeps_it_
 
 
 def test_a_budget_on_two_assets_is_said_and_kept_for_both_together():
-    at, names = (
-        np.tile(np.arange(ROWS, dtype=np.int64) * 10 * MINUTE, 2),
-        np.repeat(["a", "b"], ROWS).astype(object),
-    )
+    at = np.tile(np.arange(ROWS, dtype=np.int64) * 10 * MINUTE, 2)
+    names = np.repeat(["a", "b"], ROWS).astype(object)
     start = pd.to_datetime([101 * 10 * MINUTE + 1], unit="ms", utc=True)
     problems = pd.DataFrame(
         {"asset": "a", "start": start, "last": start, "end": start, "known_at": start}

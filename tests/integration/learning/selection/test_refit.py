@@ -75,7 +75,8 @@ def test_rows_that_feedback_put_in_doubt_teach_it_nothing(data, twin):
 
 
 def test_readings_after_as_of_change_nothing_of_it(twin):
-    definition, known = small_models.definition(), small_models.line(200)
+    definition = small_models.definition()
+    known = small_models.line(200)
     until = small_models.START + 150 * HOUR
     longer = build_dataset(definition, 1, [known], until)
     shorter = build_dataset(

@@ -33,7 +33,9 @@ from tests.support import require_real_server
 
 pytestmark = pytest.mark.slow
 ROWS = line(days=5)
-TRAINED, EVALUATED, END = at(3 * DAY), at(4 * DAY), at(5 * DAY)
+TRAINED = at(3 * DAY)
+EVALUATED = at(4 * DAY)
+END = at(5 * DAY)
 WET = {
     "name": "wet",
     "kind": "threshold",

@@ -39,10 +39,8 @@ def plant():
 
 def test_another_definition_stretch_or_cadence_is_another_run():
     platform = plant()
-    subject, other = (
-        written_subject(platform, too_hot()),
-        written_subject(platform, too_hot(above=216)),
-    )
+    subject = written_subject(platform, too_hot())
+    other = written_subject(platform, too_hot(above=216))
     none = timedelta(0)
     ids = {
         run_id(subject, at(0), at(DAY), "scheduled", none),
@@ -121,7 +119,8 @@ def test_a_sandbox_reads_nothing_after_its_instant_and_writes_nothing_live():
 
 def test_a_training_in_a_sandbox_knows_the_live_episodes_before_its_instant():
     platform = plant()
-    before, after = closed(episode(10)), closed(episode(90))
+    before = closed(episode(10))
+    after = closed(episode(90))
     for one in (before, after, closed(episode(20, definition="other"))):
         platform.episodes.insert(one)
     sandbox = Sandbox(platform, revision(threshold()))

@@ -27,7 +27,9 @@ from tests.in_memory_platform import Mailbox, in_memory_platform
 
 pytestmark = pytest.mark.slow
 DAY = 24 * 60
-DAYS, START, END = 13, 4 * DAY, 13 * DAY
+DAYS = 13
+START = 4 * DAY
+END = 13 * DAY
 RETRAIN = timedelta(days=4)
 TRAININGS = (START, START + 4 * DAY, START + 8 * DAY)
 DOCUMENT = too_moist(
@@ -150,8 +152,10 @@ def test_no_model_has_seen_anything_of_the_segment_that_it_judges(made):
 
 
 def test_nothing_live_changes_while_a_definition_in_service_is_tested(live):
-    before, aliases = contents(live), dict(live.models.aliases)
-    told, runs = len(live.channels["mail"].messages), len(live.models.runs)
+    before = contents(live)
+    aliases = dict(live.models.aliases)
+    told = len(live.channels["mail"].messages)
+    runs = len(live.models.runs)
     backtest(live, named_subject(live, "too-moist"), at(START), at(START + DAY), "never")
     assert contents(live) == before
     assert (live.models.aliases, len(live.models.runs), len(live.channels["mail"].messages)) == (
@@ -162,7 +166,8 @@ def test_nothing_live_changes_while_a_definition_in_service_is_tested(live):
 
 
 def test_an_interrupted_run_does_not_train_again_what_was_finished(made, monkeypatch):
-    platform, trainings = plant(), []
+    platform = plant()
+    trainings = []
 
     def counted(shadow, name, as_of, progress):
         trainings.append(as_of)

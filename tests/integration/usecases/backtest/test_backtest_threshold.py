@@ -88,7 +88,8 @@ def test_it_runs_on_a_draft_and_changes_nothing_live_and_tells_nobody():
         "test",
     )
     evaluate(platform, None, at(DAY))
-    before, told = contents(platform), len(mailbox.messages)
+    before = contents(platform)
+    told = len(mailbox.messages)
     result = backtest(platform, named_subject(platform, "too-hot"), at(1.5 * DAY), at(14.25 * DAY))
     assert contents(platform) == before
     assert len(mailbox.messages) == told
@@ -106,7 +107,8 @@ class Impatient:
     """Progress that is interrupted when the words come up."""
 
     def __init__(self, words):
-        self.words, self.steps = words, []
+        self.words = words
+        self.steps = []
 
     def __call__(self, step, done, total):
         self.steps.append(step)

@@ -18,9 +18,11 @@ from alerting.usecases.report_material.bounded_readings import load_bounded
 from tests.builders import at, classifier, oven, several, threshold
 
 HOURS = 30
-START, END = at(0), at(60 * HOURS)
+START = at(0)
+END = at(60 * HOURS)
 PERIOD = (at(60 * 6), END)
-MOST, CHUNK = 5_000, 2_000
+MOST = 5_000
+CHUNK = 2_000
 
 
 def day_of_seconds():
@@ -44,7 +46,9 @@ class CountingReadings:
     """Readings that count the rows of each query, and the most of them."""
 
     def __init__(self, frame, every_bad=1_000):
-        self.frame, self.rows, self.every_bad = frame, [], every_bad
+        self.frame = frame
+        self.rows = []
+        self.every_bad = every_bad
 
     def span(self, asset):
         return tuple(self.frame.index[[0, -1]].to_pydatetime()) if len(self.frame) else None

@@ -51,7 +51,9 @@ class Meeting:
         late: tuple[int, ...],
         later: tuple[int, ...] = (),
     ) -> None:
-        self.server, self.late, self.later = server, late, later
+        self.server = server
+        self.late = late
+        self.later = later
         self.expected = self._alone(stores, fields)
         restore(stores.database, {})
         self.line = Line(stores=stores, clear_for="2m", **fields)
@@ -254,7 +256,8 @@ def test_a_tick_that_raises_is_one_transaction_without_reads_and_a_quiet_one_is_
     real_mongod, stores
 ):
     meeting = Meeting(real_mongod, stores, {}, ())
-    raises, quiet = Commands(), Commands()
+    raises = Commands()
+    quiet = Commands()
     meeting.disturbed(raises, 40)
     meeting.disturbed(quiet, 41)
     expected = [

@@ -305,7 +305,8 @@ def minutes_of(phases):
 def test_live_in_any_chunks_and_with_late_data_is_the_whole_at_once(
     moist, risks, hold, delay, predict, every, random
 ):
-    moisture, humidity = minutes_of(moist), minutes_of(risks)
+    moisture = minutes_of(moist)
+    humidity = minutes_of(risks)
     rows = [
         ReadingRow("oven-1", at(m), {"moisture": moisture[m], "humidity": humidity[m]})
         for m in range(1, END)

@@ -23,13 +23,15 @@ def times(line):
 
 
 def test_it_has_the_instants_that_live_evaluation_gives_and_nobody_is_notified():
-    live, line = warned(Line()), warned(Line())
+    live = warned(Line())
+    line = warned(Line())
     for each in (live, line):
         each.feed(range(70, 90), moisture=4.5)
     live.run(*range(5, 90, 5))
     again(line, 89)
     assert times(line) == times(live) == [(at(10), at(35), at(35), at(70))]
-    [one], [same] = line.episodes, live.episodes
+    [one] = line.episodes
+    [same] = live.episodes
     assert [t for t in one.transitions if t.kind != "outcome"] == [
         t for t in same.transitions if t.kind != "outcome"
     ]

@@ -205,10 +205,8 @@ def test_readings_whose_writer_was_killed_are_judged_again_all_the_same():
     line.feed({1: 200}, 1)
     line.run(10)
     arrivals = line.platform.arrivals
-    put, arrivals.put = (
-        arrivals.put,
-        lambda arrival: put(arrival) if not arrival.written else killed(),
-    )
+    put = arrivals.put
+    arrivals.put = lambda arrival: put(arrival) if not arrival.written else killed()
     with pytest.raises(KeyboardInterrupt):
         line.feed({5: 230}, 11)
     arrivals.put = put
@@ -292,7 +290,8 @@ def test_a_changed_cadence_moves_a_quiet_target_in_a_unit_of_work():
         at(10),
         "slower",
     )
-    begun, units = [], line.platform.unit_of_work
+    begun = []
+    units = line.platform.unit_of_work
 
     class Counted:
         def begin(self, attempt=0):

@@ -21,7 +21,8 @@ ARRIVALS = st.lists(
 def test_late_readings_give_the_episodes_and_the_state_of_readings_in_time(
     arrivals, fields, every, gap
 ):
-    line, in_time = Line(**fields), Line(**fields)
+    line = Line(**fields)
+    in_time = Line(**fields)
     end = len(arrivals) * gap + 75
     come = [(i * gap + 1, i * gap + 1 + late, value) for i, (value, late) in enumerate(arrivals)]
     in_time.feed({ts: value for ts, _, value in come})

@@ -21,7 +21,8 @@ from tests.helpers.stores import states_of
 from tests.in_memory_platform import in_memory_platform
 
 HOUR = timedelta(hours=1)
-SINCE, SECOND = small_models.START + 20 * HOUR, small_models.START + 26 * HOUR
+SINCE = small_models.START + 20 * HOUR
+SECOND = small_models.START + 26 * HOUR
 REFIT_CUTOFF = SECOND + 2.5 * HOUR
 END = small_models.START + 32 * HOUR
 
@@ -41,7 +42,8 @@ def models():
             training_cutoff=training_cutoff,
         )
 
-    second, refit = model(1.5, SECOND + HOUR / 2), model(1.7, REFIT_CUTOFF)
+    second = model(1.5, SECOND + HOUR / 2)
+    refit = model(1.7, REFIT_CUTOFF)
     known = {b"1": model(2.0, SINCE - HOUR), b"2": replace(second, refit=refit)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(model_files, "model_from_files", lambda files: known[files["version"]])
@@ -109,17 +111,20 @@ def test_late_readings_of_a_model_give_its_episodes_in_time_and_no_model_evaluat
     models, random, every
 ):
     rows = readings()
-    in_time, late = watched(), watched()
+    in_time = watched()
+    late = watched()
     add_readings(in_time, rows, SINCE)
     run(in_time, END)
     come = [
         (row, row.ts + random.choice([0, 0, 0, 1, 20, 150]) * timedelta(minutes=1)) for row in rows
     ]
-    before, now = SINCE - 5 * HOUR, SINCE - 3 * HOUR
+    before = SINCE - 5 * HOUR
+    now = SINCE - 3 * HOUR
     while before < END:
         add_readings(late, [row for row, at in come if before < at <= now], now)
         run(late, now)
-        before, now = now, min(now + timedelta(minutes=every), END)
+        before = now
+        now = min(now + timedelta(minutes=every), END)
     add_readings(late, [row for row, at in come if at > END], END)
     run(in_time, END + HOUR / 6)
     run(late, END + HOUR / 6)

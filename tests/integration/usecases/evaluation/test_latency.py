@@ -125,7 +125,8 @@ def test_readings_under_way_give_what_one_evaluation_of_all_gives(values, lags, 
     """Readings a minute apart, each up to 90 s under way, with a latency of 90 s: no one is late,
     and live is batch."""
     latency = timedelta(seconds=90)
-    live, batch = Line(latency=latency, **fields), Line(latency=latency, **fields)
+    live = Line(latency=latency, **fields)
+    batch = Line(latency=latency, **fields)
     end = len(values) + 4
     arrivals = sorted(
         (minute + lag * SECOND, minute)

@@ -20,7 +20,8 @@ class Counted:
     """A store of episodes that counts how many a unit of work writes."""
 
     def __init__(self, episodes):
-        self._episodes, self.written = episodes, []
+        self._episodes = episodes
+        self.written = []
 
     def __getattr__(self, name):
         return getattr(self._episodes, name)

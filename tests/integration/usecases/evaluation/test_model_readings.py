@@ -23,7 +23,8 @@ from tests.helpers.commands import record_commands
 from tests.in_memory_platform import in_memory_platform
 
 HOUR = timedelta(hours=1)
-FIRST, LAST = small_models.START + 20 * HOUR, small_models.START + 32 * HOUR
+FIRST = small_models.START + 20 * HOUR
+LAST = small_models.START + 32 * HOUR
 TYPES = (
     EventType(name="stop", duration="lasting"),
     EventType(name="jam", duration="lasting"),
@@ -140,7 +141,8 @@ def test_scores_and_episodes_are_those_of_the_old_reading_bit_for_bit(
     model, events, problem, begun
 ):
     platform = in_memory_platform()
-    asset, definition = fill(platform, events), small_models.definition(problem=problem)
+    asset = fill(platform, events)
+    definition = small_models.definition(problem=problem)
     old = replace(platform, readings=OldReading(platform.readings))
     assert say(platform, asset, model, definition, begun) == say(
         old, asset, model, definition, begun
@@ -155,8 +157,10 @@ def test_a_model_reads_a_fraction_of_the_bytes(real_server, monkeypatch, model):
         events = [
             EventRow("oven-1", "pin", FIRST - HOUR * n / 10, None, "line") for n in range(1, 3000)
         ]
-        asset, definition = fill(platform, events), small_models.definition()
-        counts, results = [], []
+        asset = fill(platform, events)
+        definition = small_models.definition()
+        counts = []
+        results = []
         for readings in (OldReading(platform.readings), platform.readings):
             record.clear()
             results.append(

@@ -32,7 +32,8 @@ class Between:
     anything."""
 
     def __init__(self, readings, happens):
-        self._readings, self._happens = readings, happens
+        self._readings = readings
+        self._happens = happens
 
     def load_many(self, wanted, end):
         found = self._readings.load_many(wanted, end)
@@ -85,7 +86,8 @@ def test_writer_announced_its_readings_before_evaluator_began_and_writes_them_af
     line, monkeypatch
 ):
     writes = line.platform.reading_writes
-    insert, rounds = writes.insert, []
+    insert = writes.insert
+    rounds = []
 
     @contextmanager
     def slow():

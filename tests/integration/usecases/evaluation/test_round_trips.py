@@ -21,14 +21,16 @@ from tests.in_memory_platform import Mailbox, MemoryModels
 pytestmark = pytest.mark.slow
 CADENCE = timedelta(minutes=1)
 HOT = range(3, 6)
-MOST_QUIET, MOST_RAISING = 10, 30
+MOST_QUIET = 10
+MOST_RAISING = 30
 
 
 class ReadClock:
     """A clock that only the test moves, and that asks the database as the clock of tasks does."""
 
     def __init__(self, database):
-        self.instant, self._stored = at(0), MongoClock(database)
+        self.instant = at(0)
+        self._stored = MongoClock(database)
 
     def now(self):
         self._stored.now()

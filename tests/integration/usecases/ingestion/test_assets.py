@@ -78,14 +78,16 @@ def test_given_fields_win_and_everything_else_stays(tmp_path):
 
 
 def test_a_dry_run_tells_the_same_changes_and_makes_none(tmp_path):
-    given, plant = load(tmp_path, YAML), Plant()
+    given = load(tmp_path, YAML)
+    plant = Plant()
     told = bring(plant, given, dry_run=True)
     assert plant.untouched()
     assert told.changes == bring(plant, given).changes
 
 
 def test_the_same_assets_again_change_nothing(tmp_path):
-    plant, given = Plant(), load(tmp_path, YAML)
+    plant = Plant()
+    given = load(tmp_path, YAML)
     bring(plant, given)
     assert bring(plant, given).changes == ()
     assert len(plant.audit.entries) == 1

@@ -36,7 +36,8 @@ class Command:
     """Runs the command in a folder of its own, against a database of its own."""
 
     def __init__(self, folder, stores, uri):
-        self.folder, self.stores = folder, stores
+        self.folder = folder
+        self.stores = stores
         own = {
             "ALERTING_MONGODB_URI": uri,
             "ALERTING_DATABASE": stores.database.name,
@@ -250,8 +251,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
         assert imported == rows
         return megabytes
 
-    small, large = (
-        peak(400_000),
-        peak(1_600_000),
-    )  # about 10 and 40 MB; as rows in memory, about 200 and 800 MB
+    # about 10 and 40 MB; as rows in memory, about 200 and 800 MB
+    small = peak(400_000)
+    large = peak(1_600_000)
     assert large < small + 60

@@ -29,10 +29,8 @@ LAYOUT = {"asset_column": "Anlage", "zone": "UTC"}
 
 
 def test_the_default_refuses_another_value_and_names_the_ways_out(importer):
-    reason, way_out = (
-        "another value than on an earlier line of",
-        "--duplicates last or mean merges the lines of one instant",
-    )
+    reason = "another value than on an earlier line of"
+    way_out = "--duplicates last or mean merges the lines of one instant"
     importer.expect_refusal("line 3, column Temperatur", reason, way_out, content=TWICE, **LAYOUT)
     assert importer.plant.untouched()
 

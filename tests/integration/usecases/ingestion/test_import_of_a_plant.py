@@ -57,7 +57,8 @@ def plant(server, tmp_path):
         return done
 
     with open_stores(server, database, prepare=True) as stores:
-        run.folder, run.stores = folder, stores
+        run.folder = folder
+        run.stores = stores
         yield run
         stores.database.client.drop_database(database)
 
@@ -205,6 +206,8 @@ def test_two_thousand_columns_need_less_than_a_gigabyte_however_long_the_file(tm
         assert imported == rows
         return megabytes
 
-    small, large = peak(800), peak(3200)  # about 9 and 36 MB
+    # about 9 and 36 MB
+    small = peak(800)
+    large = peak(3200)
     assert large < 1000
     assert large < small + 80

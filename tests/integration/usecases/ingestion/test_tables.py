@@ -257,7 +257,8 @@ def test_half_of_the_cells_being_text_makes_a_category_and_one_of_three_a_bad_li
 def test_an_import_that_was_stopped_is_completed_by_the_next_one(importer, monkeypatch):
     monkeypatch.setattr(text, "BLOCK_BYTES", 200)
     content = "ts,x\n" + "".join(f"{1_420_092_000 + i},{i}\n" for i in range(100))
-    add, calls = importer.plant.readings.insert, []
+    add = importer.plant.readings.insert
+    calls = []
 
     def stopped(rows, arrived_at):
         calls.append(rows)

@@ -39,7 +39,9 @@ class Plant:
     is about to end."""
 
     def __init__(self, uri: str, stores: MongoStores) -> None:
-        self.uri, self.stores, self.mail = uri, stores, Mailbox("mail")
+        self.uri = uri
+        self.stores = stores
+        self.mail = Mailbox("mail")
         restore(stores.database, {})
         platform = self.platform = platform_on(stores, [self.mail], HandClock())
         platform.assets.put([oven()])

@@ -123,7 +123,8 @@ def test_a_problem_known_after_the_end_is_one_correction():
 
 @pytest.mark.parametrize("later", [0, 30])
 def test_no_correction_while_the_continuation_happens_however_many_episodes_follow(later):
-    platform, line = in_memory_platform(), Line()
+    platform = in_memory_platform()
+    line = Line()
     first = episode(
         0,
         "too-moist",

@@ -188,7 +188,8 @@ class SilentModels:
 def test_an_outage_of_the_database_is_announced_by_the_console_and_recorded_when_it_is_over(
     platform, inbox
 ):
-    away, real = [False], [at(NOW)]
+    away = [False]
+    real = [at(NOW)]
 
     @contextmanager
     def opened():

@@ -23,8 +23,10 @@ from tests.helpers.reports import store_report
 from tests.in_memory_platform import HandClock, Mailbox, platform_on
 
 pytestmark = pytest.mark.slow
-WEEKS, HALF = 52, 26
-WEEK, HOUR = timedelta(days=7), timedelta(hours=1)
+WEEKS = 52
+HALF = 26
+WEEK = timedelta(days=7)
+HOUR = timedelta(hours=1)
 SHORT = Retention(**dict.fromkeys(vars(Retention()), timedelta(days=60)))
 BOUNDED = (
     "readings",
@@ -46,7 +48,8 @@ def year(real, tmp_path):
     time: the year begins now."""
     home = Settings(home=tmp_path)
     home.mlflow_artifacts.mkdir(parents=True)
-    start, clock = whole_millis(datetime.now(UTC)), HandClock()
+    start = whole_millis(datetime.now(UTC))
+    clock = HandClock()
     clock.instant = start
     platform = platform_on(real, [Mailbox("mail")], clock)
     platform = replace(
@@ -63,7 +66,8 @@ def temperature(asset, week, hour):
 
 
 def live_a_week(platform, start, week):
-    since, now = start + week * WEEK, start + (week + 1) * WEEK
+    since = start + week * WEEK
+    now = start + (week + 1) * WEEK
     for half in range(2):
         hours = range(84 * half, 84 * (half + 1), 3)
         rows = [
@@ -135,11 +139,9 @@ def test_after_half_a_year_nothing_that_has_a_retention_grows(year, real):
             assert planned["readings"] > 0
             assert sum(s.documents for s in retain(platform, now)) == 0  # nothing is left to delete
         if week == HALF:
-            halfway, versions, held = (
-                counts(real),
-                platform.models.versions(NAME),
-                of_oven_2(platform),
-            )
+            halfway = counts(real)
+            versions = platform.models.versions(NAME)
+            held = of_oven_2(platform)
     grown = {
         name: count - halfway[name] for name, count in counts(real).items() if count > halfway[name]
     }

@@ -326,11 +326,10 @@ def test_what_is_within_the_budget_raises_nothing():
 
 
 def test_a_position_is_the_assets_own_or_the_one_above_it():
-    line, mixer = (
-        Asset(name="line-1", position="lead"),
-        Asset(name="mixer-1", parent="line-1", position="dough"),
-    )
-    oven_1, loose = Asset(name="oven-1", parent="line-1"), Asset(name="loose")
+    line = Asset(name="line-1", position="lead")
+    mixer = Asset(name="mixer-1", parent="line-1", position="dough")
+    oven_1 = Asset(name="oven-1", parent="line-1")
+    loose = Asset(name="loose")
     assert [AssetTree([line, mixer, oven_1, loose]).position(a) for a in (line, mixer, oven_1,
     loose)] == [
         "lead", "dough", "lead", "operators",

@@ -15,7 +15,8 @@ from tests.builders import at, oven, too_moist
 from tests.in_memory_platform import HandClock, platform_on
 
 pytestmark = pytest.mark.slow
-DAYS, DAY = 200, 24 * 60
+DAYS = 200
+DAY = 24 * 60
 
 
 @pytest.fixture

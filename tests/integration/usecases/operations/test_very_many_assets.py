@@ -39,7 +39,8 @@ def plant():
 
 def test_applying_reads_no_asset_that_the_definition_does_not_name():
     platform = plant()
-    documents, now = [too_hot(assets=["oven-*"])], platform.clock.now()
+    documents = [too_hot(assets=["oven-*"])]
+    now = platform.clock.now()
     plans = sync.plan(platform, documents)
     loads = forecasts(platform, plans, now)
     steps = next_steps(

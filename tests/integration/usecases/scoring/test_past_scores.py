@@ -24,7 +24,8 @@ from tests.builders import too_hot
 from tests.in_memory_platform import in_memory_platform
 
 HOUR = timedelta(hours=1)
-CUTOFF, END = small_models.START + 20 * HOUR, small_models.START + 150 * HOUR
+CUTOFF = small_models.START + 20 * HOUR
+END = small_models.START + 150 * HOUR
 RECOVERING = {"variable": "moisture", "above": 4.5, "recovery": "2h"}
 
 

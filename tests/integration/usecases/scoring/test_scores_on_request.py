@@ -46,7 +46,8 @@ def of_asset(platform, asset, start, end):
 
 def test_the_score_of_an_asset_is_the_one_that_evaluation_stored(served):
     kind, platform, name, asset, stored = served
-    models, before = ModelCache(platform), list(platform.scores.between(name, at(0), at(100 * DAY)))
+    models = ModelCache(platform)
+    before = list(platform.scores.between(name, at(0), at(100 * DAY)))
     highest = max(stored, key=lambda row: row["score"])
     for row in (*stored[::9], highest):
         found = predict(platform, models, name, asset, row["ts"])
@@ -84,7 +85,8 @@ def test_a_file_of_readings_gives_the_scores_that_evaluation_stored_in_any_chunk
 ):
     _, platform, name, asset, stored = served
     readings = platform.readings.load(platform.assets.get(asset), at(0), at(100 * DAY)).readings
-    path, out = tmp_path / f"readings.{ending}", tmp_path / f"scores.{ending}"
+    path = tmp_path / f"readings.{ending}"
+    out = tmp_path / f"scores.{ending}"
     shuffled = readings.reset_index().sample(frac=1.0, random_state=1)
     shuffled.to_csv(path, index=False) if ending == "csv" else shuffled.to_parquet(path)
     monkeypatch.setattr(parquet, "MOST_ROWS", 700)
@@ -113,7 +115,8 @@ def test_a_file_of_readings_gives_the_scores_that_evaluation_stored_in_any_chunk
 def test_a_file_that_lacks_what_the_model_reads_says_so_and_others_are_refused(served, tmp_path):
     _, platform, name, asset, _ = served
     readings = platform.readings.load(platform.assets.get(asset), at(0), at(100 * DAY)).readings
-    path, out = tmp_path / "readings.csv", tmp_path / "scores.csv"
+    path = tmp_path / "readings.csv"
+    out = tmp_path / "scores.csv"
     readings.iloc[:, :1].to_csv(path)
     notes = score_file(platform, name, path, Layout(asset=asset), out).notes
     assert "which the file lacks: missing in every row" in notes[-1]
@@ -134,7 +137,8 @@ def test_a_computed_variable_is_computed_of_the_file_and_only_a_part_that_it_lac
     _, platform, name, asset, stored = served
     known = platform.assets.get(asset)
     readings = platform.readings.load(known, at(0), at(100 * DAY)).readings
-    path, out = tmp_path / "readings.csv", tmp_path / "scores.csv"
+    path = tmp_path / "readings.csv"
+    out = tmp_path / "scores.csv"
     read = next(
         variable
         for variable in readings
@@ -237,10 +241,8 @@ def test_mlflow_loads_it_and_predicts_the_numbers_of_the_platform(
 
     kind, platform, name, asset, _ = served
     version = 1
-    files, tags = (
-        platform.models.model_files(name, version),
-        platform.models.version_tags(name, version),
-    )
+    files = platform.models.model_files(name, version)
+    tags = platform.models.version_tags(name, version)
     uri, registry = mlflow_store
     number = registry.register(name, registry.start_run(name, "training", {}), files, tags)
     registry.set_alias(name, "champion", number)

@@ -41,7 +41,8 @@ class Streamed(Line):
 
     def stream(self, minute):
         self.platform.clock.instant = at(minute)
-        arrived, self.arrived = self.arrived, ArrivedRows()
+        arrived = self.arrived
+        self.arrived = ArrivedRows()
         counts = self.prompt.evaluate(arrived, at(minute))
         deliver_now(self.platform, at(minute))
         return counts
@@ -63,7 +64,8 @@ def test_two_evaluators_in_turn_give_what_one_evaluation_of_all_gives(values, la
     """Readings a minute apart, each up to 200 s under way, some of them behind the latency of 90
     s."""
     latency = timedelta(seconds=90)
-    live, batch = Streamed(latency=latency, **fields), Line(latency=latency, **fields)
+    live = Streamed(latency=latency, **fields)
+    batch = Line(latency=latency, **fields)
     live.arrived = ArrivedRows()
     end = len(values) + 4
     arrivals = sorted(
@@ -119,7 +121,8 @@ def test_readings_are_not_lost_when_an_evaluation_fails():
     line = Streamed()
     line.arrived = arrived = ArrivedRows()
     line.feed({1: 230}, 1)
-    load, line.platform.states.load_many = line.platform.states.load_many, None
+    load = line.platform.states.load_many
+    line.platform.states.load_many = None
     try:
         line.stream(1)
     except TypeError:

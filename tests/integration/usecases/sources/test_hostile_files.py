@@ -23,7 +23,8 @@ from tests.in_memory_platform import HandClock, platform_on
 
 READERS = Readers(FolderDrop(), SqlReader(resolver({})), is_outage=is_outage)
 SKIPPED = ("kind, directory", "kind, link", "kind, circle", "kind, nowhere", "kind, pipe")
-FIRST, GOOD_FILES = 10, 20
+FIRST = 10
+GOOD_FILES = 20
 
 
 @pytest.fixture(params=["memory", REAL])

@@ -49,7 +49,9 @@ class Line:
     """A source of a line of its own at a server, and the service that reads it."""
 
     def __init__(self, server, proxy, name, is_waiting=True, **changes):
-        self.server, self.proxy, self.name = server, proxy, name
+        self.server = server
+        self.proxy = proxy
+        self.name = name
         self.platform = memory_platform()
         given = {
             "name": name,
@@ -126,7 +128,8 @@ class Failing:
     """Writes that fail a number of times as those to a database that is away."""
 
     def __init__(self, writes, times):
-        self._writes, self.left = writes, times
+        self._writes = writes
+        self.left = times
 
     def __getattr__(self, name):
         if name == "insert" and self.left:

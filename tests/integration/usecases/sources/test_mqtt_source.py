@@ -60,7 +60,8 @@ def stored(platform, asset="oven-1"):
 
 
 def test_the_levels_of_a_topic_name_asset_and_variable_of_one_value():
-    platform, source = memory_platform(), parse_source(VALUES)
+    platform = memory_platform()
+    source = parse_source(VALUES)
     found = [
         message(b"201.5", "line-3/oven-1/zone_2"),
         message(b"A", "line-3/oven-1/recipe"),
@@ -74,10 +75,8 @@ def test_a_poison_message_is_put_aside_and_stored_once_its_source_is_corrected()
     platform = memory_platform()
     apply_sources(platform, [SOURCE], "ada", at(0))
     done = []
-    good, poison = (
-        {"ts": NOON.isoformat(), "values": {"t": 1}},
-        {"at": NOON.isoformat(), "values": {"t": 2}},
-    )
+    good = {"ts": NOON.isoformat(), "values": {"t": 1}}
+    poison = {"at": NOON.isoformat(), "values": {"t": 2}}
     batch = [message(m, acknowledged=done) for m in (good, poison, b"{", poison)]
     count = store_messages(platform, parse_source(SOURCE), batch, at(1))
     assert (count.messages, count.new, count.dead, len(done)) == (4, 1, 3, 4)
@@ -94,7 +93,8 @@ def test_a_poison_message_is_put_aside_and_stored_once_its_source_is_corrected()
 
 
 def test_nothing_is_acknowledged_that_is_not_stored():
-    platform, done = memory_platform(), []
+    platform = memory_platform()
+    done = []
 
     class Down:
         def __getattr__(self, name):
@@ -151,7 +151,8 @@ def turns(service, until, seconds=20.0):
 def test_messages_are_stored_once_while_broker_service_and_database_break(broker):
     from alerting.cli.ingest.stream_service import StreamService
 
-    platform, environ = memory_platform(), {"BROKER_URL": broker.address}
+    platform = memory_platform()
+    environ = {"BROKER_URL": broker.address}
     apply_sources(platform, [SOURCE], "ada", at(0))
     service = StreamService(platform, environ)
     turns(service, lambda: broker_knows(service))
@@ -190,7 +191,8 @@ class Failing:
     """Writes that fail a number of times as those to a database that is away."""
 
     def __init__(self, writes, times):
-        self._writes, self.left = writes, times
+        self._writes = writes
+        self.left = times
 
     def __getattr__(self, name):
         if name == "insert" and self.left:
@@ -216,7 +218,8 @@ def publish(broker, *messages):
 def test_a_retained_message_is_no_new_reading_and_a_changed_topic_is_given_back(broker):
     from alerting.cli.ingest.stream_service import StreamService
 
-    platform, environ = memory_platform(), {"BROKER_URL": broker.address}
+    platform = memory_platform()
+    environ = {"BROKER_URL": broker.address}
     publish(broker, ("line-3/oven-1/t", b"1"))
     apply_sources(platform, [VALUES], "ada", at(0))
     service = StreamService(platform, environ)
@@ -242,7 +245,8 @@ def test_from_the_noted_subscription_on_no_message_is_missed(broker):
     does not know yet."""
     from alerting.cli.ingest.stream_service import StreamService
 
-    platform, environ = memory_platform(), {"BROKER_URL": broker.address}
+    platform = memory_platform()
+    environ = {"BROKER_URL": broker.address}
     apply_sources(platform, [{**VALUES, "name": "noted"}], "ada", at(0))
     service = StreamService(platform, environ)
     assert platform.sources.progress("noted").read_until is None

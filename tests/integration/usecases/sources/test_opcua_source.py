@@ -28,7 +28,8 @@ asyncua = pytest.importorskip("asyncua", reason="pip install asyncua")
 OpcUaClient = pytest.importorskip("alerting.adapters.sources.opcua").OpcUaClient
 pytestmark = pytest.mark.slow
 BEGIN = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
-ZONE, RECIPE = "ns=2;s=Oven1.Zone2", "ns=2;s=Oven1.Recipe"
+ZONE = "ns=2;s=Oven1.Zone2"
+RECIPE = "ns=2;s=Oven1.Recipe"
 SOURCE = {
     "name": "line", "kind": "opcua", "url": {"env": "SERVER_URL"},
     "nodes": {ZONE: {"variable": "zone 2", "asset": "oven-1"},
@@ -164,10 +165,8 @@ def test_no_value_is_lost_over_an_outage_of_the_database_and_a_hand_over(plant, 
         monkeypatch.setattr(stream_service, name, seconds)
     monkeypatch.setattr(stream_service, "_was_killed_here", lambda _: False)
     reader = Reader(proxy)
-    first, second = (
-        reader.service,
-        StreamService(reader.platform, {"SERVER_URL": f"opc.tcp://127.0.0.1:{proxy.port}"}),
-    )
+    first = reader.service
+    second = StreamService(reader.platform, {"SERVER_URL": f"opc.tcp://127.0.0.1:{proxy.port}"})
     first._process = next(
         name
         for name in map(str, range(99))
@@ -206,12 +205,10 @@ class Away:
 
 def test_values_that_had_come_are_delivered_before_a_lost_connection_is_said():
     client = OpcUaClient.__new__(OpcUaClient)
-    client._lost, client._values, client._past, client._history = (
-        "closed",
-        ["a", "b", "c"],
-        deque(),
-        deque(),
-    )
+    client._lost = "closed"
+    client._values = ["a", "b", "c"]
+    client._past = deque()
+    client._history = deque()
     assert client.receive(0) == ["a", "b", "c"]
     with pytest.raises(UserError, match="the connection to the server is lost: closed"):
         client.receive(2)
@@ -245,7 +242,8 @@ def test_faults_of_a_document_are_named():
 def test_a_good_value_that_is_no_number_is_a_bad_sample_and_not_a_dead_message(value):
     from alerting.adapters.sources.opcua import OpcUaClient
 
-    source, platform = parse_source(SOURCE), memory_platform()
+    source = parse_source(SOURCE)
+    platform = memory_platform()
     apply_sources(platform, [SOURCE], "ada", at(0))
     found = asyncua.ua.DataValue(
         asyncua.ua.Variant(value, asyncua.ua.VariantType.Double), SourceTimestamp=BEGIN

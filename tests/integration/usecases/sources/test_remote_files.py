@@ -29,7 +29,8 @@ class OverSftp:
     """The folder that the server shows. `options`: fields of a source."""
 
     def __init__(self, server, folder):
-        self.root, self.address = str(folder), server.address
+        self.root = str(folder)
+        self.address = server.address
         self.options = {"known_hosts": str(server.known_hosts), "key": str(server.key)}
         self.changed = 1_767_000_000
         (folder / "in").mkdir()
@@ -53,10 +54,8 @@ class OverS3:
 
     def __init__(self, port, folder):
         self.address = f"s3://key:secret@?endpoint_url=http://127.0.0.1:{port}"
-        self.root, self.options = (
-            f"/{folder.name.lower().replace('_', '-')[-40:]}x",
-            {"unchanged_for": "0s"},
-        )
+        self.root = f"/{folder.name.lower().replace('_', '-')[-40:]}x"
+        self.options = {"unchanged_for": "0s"}
         self.store = object_store(self.address)
         create_bucket(port, self.root[1:])
 

@@ -29,7 +29,8 @@ def test_messages_arrive_at_a_real_broker(tmp_path):
     pytest.importorskip("paho.mqtt.client", reason="pip install paho-mqtt")
     from alerting.adapters.sources.mqtt import open_mqtt
 
-    broker, source = Broker(tmp_path), parse_source(SOURCE)
+    broker = Broker(tmp_path)
+    source = parse_source(SOURCE)
     broker.start()
     stream = open_mqtt(source, broker.address, lambda: datetime.now(UTC))
     sender = open_sender(source, lambda: broker.address, lambda: ("", ""))

@@ -80,7 +80,8 @@ def broker(tmp_path):
 def test_message_is_episode_and_notification_at_once_and_scheduler_takes_over_from_killed_service(
     real_server, tmp_path, broker
 ):
-    alive, sent = tmp_path / "alive", tmp_path / "home" / "logs" / "notifications.log"
+    alive = tmp_path / "alive"
+    sent = tmp_path / "home" / "logs" / "notifications.log"
     log = tmp_path / "stream.log"
     environ = {
         **os.environ,

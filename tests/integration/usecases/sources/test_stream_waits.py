@@ -22,10 +22,8 @@ def stores(real_server):
 @pytest.fixture
 def waiting(stores, real_server, tmp_path):
     """A service that waits for its first source, as `alerting up` runs one."""
-    settings, stopped = (
-        Settings(home=tmp_path, mongodb_uri=real_server, database="stream-waits"),
-        Event(),
-    )
+    settings = Settings(home=tmp_path, mongodb_uri=real_server, database="stream-waits")
+    stopped = Event()
     alive = tmp_path / "alive"
     thread = Thread(target=await_source, args=(settings, alive, stopped, "here"))
     thread.start()

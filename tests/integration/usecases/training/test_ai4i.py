@@ -46,7 +46,8 @@ def threshold_of_best_f1(dataset, definition, candidate, rows):
 def test_failures_are_told_as_well_as_by_the_best_published_models():
     definition, whole = ai4i(Path(os.environ["ALERTING_REAL_DATA"]))
     assert whole.rows.shape[1] == 6
-    f1, auc = [], []
+    f1 = []
+    auc = []
     for dataset in stratified(whole):
         candidates = [
             search_candidate(dataset, definition, family, silent)
@@ -54,7 +55,8 @@ def test_failures_are_told_as_well_as_by_the_best_published_models():
         ]
         choice = choose(dataset, definition, candidates)
         chosen = choice.candidate
-        rest, test = np.flatnonzero(dataset.part != "test"), dataset.part == "test"
+        rest = np.flatnonzero(dataset.part != "test")
+        test = dataset.part == "test"
         threshold = threshold_of_best_f1(dataset, definition, chosen, rest)
         score = scored(dataset, definition, chosen, rest, test)
         f1.append(f1_score(dataset.label[test], score >= threshold))

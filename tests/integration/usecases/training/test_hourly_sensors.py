@@ -17,14 +17,19 @@ from tests.builders import at, oven, too_moist
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
 pytestmark = pytest.mark.slow
-HOURS, PROBLEM_EVERY, RISE_BEFORE, PROBLEM_HOURS = 2_400, 40, 5, 3
+HOURS = 2_400
+PROBLEM_EVERY = 40
+RISE_BEFORE = 5
+PROBLEM_HOURS = 3
 
 
 def hourly_line():
     """Return humidity and moisture of each hour: humidity rises five hours before moisture leaves
     its limit for three."""
-    random, hours = np.random.default_rng(7), np.arange(HOURS)
-    humidity, moisture = 40 + random.normal(0, 1, HOURS), 3.5 + random.normal(0, 0.1, HOURS)
+    random = np.random.default_rng(7)
+    hours = np.arange(HOURS)
+    humidity = 40 + random.normal(0, 1, HOURS)
+    moisture = 3.5 + random.normal(0, 0.1, HOURS)
     since = hours % PROBLEM_EVERY
     humidity[since >= PROBLEM_EVERY - RISE_BEFORE] += 12
     moisture[(since < PROBLEM_HOURS) & (hours >= PROBLEM_EVERY)] += 1.6
@@ -32,7 +37,8 @@ def hourly_line():
 
 
 def test_hourly_sensors_are_trained_and_evaluated_once_an_hour():
-    platform, humidity_and_moisture = in_memory_platform(Mailbox("mail")), hourly_line()
+    platform = in_memory_platform(Mailbox("mail"))
+    humidity_and_moisture = hourly_line()
     platform.assets.put([oven(humidity=Variable(unit="%"))])
     values = enumerate(zip(*humidity_and_moisture, strict=True))
     rows = [
@@ -66,7 +72,8 @@ def test_hourly_sensors_are_trained_and_evaluated_once_an_hour():
     assert result.test["n_found"] == result.test["n_events"] > 5
 
     test = dataset.at[dataset.part == "test"]
-    start, last = at((int(test.min()) - int(at(0).timestamp() * 1000)) / 60_000 - 60), end
+    start = at((int(test.min()) - int(at(0).timestamp() * 1000)) / 60_000 - 60)
+    last = end
     evaluate_past(platform, "too-moist", start, last, model=str(result.challenger_version))
     scored = sorted(row["ts"] for row in platform.scores.between("too-moist", start, last))
     assert min(b - a for a, b in pairwise(scored)) == at(60) - at(0)

@@ -76,7 +76,8 @@ def test_the_second_decision_compared_two_models(runs):
 )
 def test_a_large_weighted_table_gives_the_same_trees_on_one_thread_and_on_several(params):
     random = np.random.default_rng(0)
-    rows, columns = SMALL // 30 + 1, Columns(tuple(f"c{i}" for i in range(30)), {})
+    rows = SMALL // 30 + 1
+    columns = Columns(tuple(f"c{i}" for i in range(30)), {})
     matrix = random.standard_normal((rows, 30))
     label = (
         matrix[:, 0] * matrix[:, 1] + matrix[:, 2] + random.standard_normal(rows) > 2.2

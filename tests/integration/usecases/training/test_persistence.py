@@ -19,8 +19,10 @@ from tests.builders import at, classifier, oven, too_moist
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
 pytestmark = pytest.mark.slow
-EVERY, DAY = 5, 1440
-TRAINED, UNTIL = 10 * DAY, 11 * DAY
+EVERY = 5
+DAY = 1440
+TRAINED = 10 * DAY
+UNTIL = 11 * DAY
 
 
 def readings(seed=0):

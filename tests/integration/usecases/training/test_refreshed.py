@@ -49,7 +49,8 @@ def proposed(platform, as_of):
 
 
 def test_the_first_champion_serves_as_a_refit_and_every_printed_figure_is_its_twins():
-    with_refit, without = plant(), plant(periods={"refit": "none"})
+    with_refit = plant()
+    without = plant(periods={"refit": "none"})
     results = [train(platform, NAME, at(6 * DAY)) for platform in (with_refit, without)]
     assert results[0].test == results[1].test
     assert results[0].reason == results[1].reason

@@ -20,7 +20,9 @@ from tests import small_models
 pytestmark = pytest.mark.slow
 MINUTE = 60_000
 DAY = 288  # readings
-FREE_DAYS, ACTED_DAYS, EVALUATED_DAYS = 6, 18, 8
+FREE_DAYS = 6
+ACTED_DAYS = 18
+EVALUATED_DAYS = 8
 
 
 def line(days, acted_from, seed):
@@ -29,8 +31,10 @@ def line(days, acted_from, seed):
     `acted_from` (reading) on. Also: the instants of its actions."""
     random = np.random.default_rng(seed)
     n = days * DAY
-    humidity, moisture = 8 + random.normal(0, 0.3, n), 4 + random.normal(0, 0.1, n)
-    acted, start = [], 60
+    humidity = 8 + random.normal(0, 0.3, n)
+    moisture = 4 + random.normal(0, 0.1, n)
+    acted = []
+    start = 60
     while start < n - 60:
         humidity[start : start + 12] += 3
         if start >= acted_from:

@@ -19,7 +19,8 @@ from tests.builders import at, oven, too_moist
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
 pytestmark = pytest.mark.slow
-DAY, EVERY = 24 * 60, 5
+DAY = 24 * 60
+EVERY = 5
 MINUTES = 8 * DAY
 
 
@@ -28,10 +29,8 @@ def restless_line(starts, false_rises):
     without one."""
     random = np.random.default_rng(4)
     minutes = np.arange(0, MINUTES, EVERY)
-    humidity, moisture = (
-        40 + random.normal(0, 1, len(minutes)),
-        3.5 + random.normal(0, 0.1, len(minutes)),
-    )
+    humidity = 40 + random.normal(0, 1, len(minutes))
+    moisture = 3.5 + random.normal(0, 0.1, len(minutes))
     for start in starts:
         humidity[(minutes >= start - 25) & (minutes < start + 75)] += random.uniform(6, 15)
         moisture[(minutes >= start) & (minutes < start + 40)] += 1.6
@@ -91,7 +90,8 @@ def test_train_prints_for_its_test_period_what_live_evaluation_of_it_gives(start
     platform, result = trained_line([s for s in starts if s < MINUTES - 60], problem)
     dataset = load_dataset(platform.models, result.run_id)
     test = dataset.at[dataset.part == "test"]
-    start, end = from_millis(int(test.min()) - 1), from_millis(int(test.max()))
+    start = from_millis(int(test.min()) - 1)
+    end = from_millis(int(test.max()))
     evaluate_past(platform, "too-moist", start, end, model=str(result.challenger_version))
     scored = platform.scores.between("too-moist", start, at(MINUTES))
     assert sorted(row["ts"] for row in scored) == [from_millis(int(t)) for t in test]
@@ -129,7 +129,8 @@ def test_a_machine_with_faults_at_the_same_hour_every_day_is_trained_and_evaluat
     assert dataset.counts["recovery"] == 8 * 30 // EVERY
     assert result.test["n_events"] == result.test["n_found"] > 1
     test = dataset.at[dataset.part == "test"]
-    start, end = from_millis(int(test.min()) - 1), from_millis(int(test.max()))
+    start = from_millis(int(test.min()) - 1)
+    end = from_millis(int(test.max()))
     evaluate_past(platform, "too-moist", start, end, model=str(result.challenger_version))
     live = [
         e for e in platform.episodes.find("too-moist") if e.outcome_record.outcome != "undetermined"

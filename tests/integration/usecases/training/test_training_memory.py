@@ -22,7 +22,8 @@ from benchmarks.helpers.memory import peak_mib
 from tests.builders import classifier
 
 pytestmark = pytest.mark.slow
-ROWS, VARIABLES = 100_000, 10
+ROWS = 100_000
+VARIABLES = 10
 
 
 def train_once(memory_mib, families):
@@ -43,7 +44,8 @@ def train_once(memory_mib, families):
         features={"stride": "1m", "windows": ["10m"], "aggregations": ["mean", "std", "last"]},
         learning={"trials": 1, "folds": 2, "candidates": families},
     )
-    before, memory = peak_mib(), None if memory_mib is None else memory_mib << 20
+    before = peak_mib()
+    memory = None if memory_mib is None else memory_mib << 20
     dataset = build_dataset(
         definition, 1, [history], index[-1].to_pydatetime(), memory_bytes=memory
     )
@@ -95,7 +97,8 @@ def train_wide(hours, sensors, families, memory_mib):
     dataset = build_dataset(
         definition, 1, [history], index[-1].to_pydatetime(), memory_bytes=memory_mib << 20
     )
-    shape, stride = dataset.rows.shape, dataset.plan.stride_ms / 3_600_000
+    shape = dataset.rows.shape
+    stride = dataset.plan.stride_ms / 3_600_000
     dataset = dataset_from_files(dataset_files(dataset))
     for family in families:
         finish_challenger(
@@ -119,7 +122,8 @@ def test_600_sensors_of_1500_hours_train_within_half_of_4_gib():
 def fit_wide():
     """Fit LightGBM and the linear model on 12,000 columns of 600 sensors: MiB that it added to the
     process, and of all cells."""
-    rows, columns = 1_500, Columns(tuple(f"c{i}" for i in range(12_000)), {})
+    rows = 1_500
+    columns = Columns(tuple(f"c{i}" for i in range(12_000)), {})
     before = peak_mib()
     matrix = np.random.default_rng(0).standard_normal((rows, len(columns.names)))
     label = (matrix[:, :5].sum(axis=1) > 2).astype(np.int8)

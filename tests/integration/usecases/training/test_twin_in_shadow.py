@@ -21,7 +21,8 @@ from tests.helpers.stores import audit_entries
 from tests.in_memory_platform import in_memory_platform
 
 HOUR = timedelta(hours=1)
-NAME, ASSET = "too-moist", "oven-1"
+NAME = "too-moist"
+ASSET = "oven-1"
 SINCE = small_models.START + 20 * HOUR
 CUTOFF = small_models.START + 28 * HOUR  # of the refit: an instant that is scored
 GAVE_WAY = small_models.START + 50 * HOUR
@@ -39,7 +40,8 @@ def models():
         )
 
     twin = model("humidity.last", 2.0, SINCE - 6 * HOUR)
-    refit, worse = model("setpoint.last", 2.0, CUTOFF), model("humidity.last", -2.0, CUTOFF)
+    refit = model("setpoint.last", 2.0, CUTOFF)
+    worse = model("humidity.last", -2.0, CUTOFF)
     return {
         b"twin": twin,
         b"refit": replace(refit, training_cutoff=twin.training_cutoff),
@@ -54,7 +56,8 @@ def plant(models, monkeypatch):
     monkeypatch.setattr("alerting.kinds.prediction.evaluation.advise", lambda *_: None)
 
     def made(version, *decisions):
-        platform, line = in_memory_platform(), small_models.line(80)
+        platform = in_memory_platform()
+        line = small_models.line(80)
         platform.assets.put([line.asset])
         rows = [
             ReadingRow(ASSET, ts.to_pydatetime(), {k: v for k, v in row.items() if v == v})  # noqa: PLR0124 - NaN is missing
@@ -86,7 +89,8 @@ def evaluated(platform):
 def test_the_twin_scores_up_to_the_refits_cutoff_and_after_it_in_shadow(plant):
     both, alone, refit = (evaluated(plant(version)) for version in (b"both", b"twin", b"refit"))
     assert both.keys() == alone.keys() == refit.keys()
-    early, late = [t for t in both if t <= CUTOFF], [t for t in both if t > CUTOFF]
+    early = [t for t in both if t <= CUTOFF]
+    late = [t for t in both if t > CUTOFF]
     assert CUTOFF in early
     assert min(len(early), len(late)) > 20
     assert [both[t] for t in early] == [alone[t] for t in early]

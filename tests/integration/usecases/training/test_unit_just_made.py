@@ -33,7 +33,8 @@ def units(step=1):
     unit before it was."""
     random = np.random.default_rng(5)
     minutes = np.arange(UNITS) * step
-    torque, wear = random.normal(40, 10, UNITS), np.arange(UNITS) % 200 / 2
+    torque = random.normal(40, 10, UNITS)
+    wear = np.arange(UNITS) % 200 / 2
     bad = torque + wear * 0.2 + random.normal(0, 2, UNITS) > 65
     return minutes, torque, wear, bad
 
@@ -51,7 +52,8 @@ def trained(problem=BAD, step=1, delay="0s", grades=True, **changes):
     )
     attack = EventType(name="attack", duration="lasting", delay=timedelta(hours=2))
     platform.assets.put_event_types([attack])
-    rows, events = [], []
+    rows = []
+    events = []
     for minute, torque, wear, bad in zip(*units(step), strict=True):
         values = {"torque": float(torque), "wear": float(wear)}
         values |= {"quality": "reject" if bad else "good"} if grades else {}
@@ -95,13 +97,15 @@ def test_train_prints_what_live_evaluation_of_its_units_gives(case):
     assert dataset.plan.stride_ms == 60_000 * case.get("step", 1)
     test = dataset.at[dataset.part == "test"]
     assert len(test) == UNITS // 5
-    start, last = from_millis(int(test.min()) - 1), from_millis(int(test.max()))
+    start = from_millis(int(test.min()) - 1)
+    last = from_millis(int(test.max()))
     evaluate_past(platform, NAME, start, last, model=str(result.challenger_version))
     determine_due_outcomes(platform, end)
     scored = platform.scores.between(NAME, start, end)
     assert sorted(row["ts"] for row in scored) == [from_millis(int(t)) for t in test]
     live = [e for e in platform.episodes.find(NAME) if not e.withdrawn]
-    outcomes, printed = Counter(e.outcome_record.outcome for e in live), result.test
+    outcomes = Counter(e.outcome_record.outcome for e in live)
+    printed = result.test
     assert outcomes["hit"] > 20
     assert outcomes["false_alarm"] == printed["n_false_alarms"] > 0
     assert outcomes["hit"] + outcomes["false_alarm"] == printed["n_episodes"] == len(live)
@@ -153,7 +157,8 @@ def test_a_grade_that_is_not_known_yet_leaves_the_outcome_open_and_no_unit_is_sk
     platform, result, _ = trained(delay="3h")
     dataset = load_dataset(platform.models, result.run_id)
     test = dataset.at[dataset.part == "test"]
-    start, last = from_millis(int(test.min()) - 1), from_millis(int(test.max()))
+    start = from_millis(int(test.min()) - 1)
+    last = from_millis(int(test.max()))
     platform.clock.instant = last
     evaluate_past(platform, NAME, start, last, model=str(result.challenger_version))
     determine_due_outcomes(platform, last)

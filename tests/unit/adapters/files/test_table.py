@@ -20,7 +20,8 @@ from alerting.definitions.faults import UserError
 def rows_of(path, **options):
     """(line, cells) of every whole row, and (line, reason) of every other one."""
     table = open_table(path, **options)
-    rows, broken = [], []
+    rows = []
+    broken = []
     for chunk in table.chunks(table.titles):
         cells = [chunk.columns[t].to_pylist() for t in table.titles]
         rows += [(int(line), list(row)) for line, *row in zip(chunk.lines, *cells, strict=True)]
@@ -169,7 +170,8 @@ def test_whatever_a_csv_writer_wrote_is_read_back_with_its_lines(table, block):
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow(("one", "two", "three"))
-    expected, line = [], 2
+    expected = []
+    line = 2
     for row in table:
         writer.writerow(row)
         expected.append((line, list(row)))

@@ -21,7 +21,8 @@ def test_messages_before_the_first_that_waits_are_acknowledged_at_once_and_later
     from alerting.adapters.sources.amqp import AmqpClient
 
     client = AmqpClient.__new__(AmqpClient)
-    client._channel, client._unacknowledged = Channel(), dict.fromkeys(range(1, 8))
+    client._channel = Channel()
+    client._unacknowledged = dict.fromkeys(range(1, 8))
     client.acknowledge([1, 2, 3, 5])
     assert client._channel.acknowledged == [(3, True), (5, False)]
     client.acknowledge([6])
@@ -35,7 +36,10 @@ class Connection:
     wait for them."""
 
     def __init__(self, counts, body):
-        self.counts, self.waits, self.client, self.body = counts, [], None, body
+        self.counts = counts
+        self.waits = []
+        self.client = None
+        self.body = body
 
     def process_data_events(self, wait):
         self.waits.append(wait)
@@ -48,13 +52,12 @@ def receiving(counts, unacknowledged=(), body=b"{}"):
     from alerting.adapters.sources.amqp import AmqpClient
 
     client = AmqpClient.__new__(AmqpClient)
-    client._received, client._bytes, client._cancelled, client._connection = (
-        [],
-        0,
-        False,
-        Connection(counts, body),
-    )
-    client._connection.client, client._unacknowledged = client, dict.fromkeys(unacknowledged)
+    client._received = []
+    client._bytes = 0
+    client._cancelled = False
+    client._connection = Connection(counts, body)
+    client._connection.client = client
+    client._unacknowledged = dict.fromkeys(unacknowledged)
     return client
 
 
@@ -78,7 +81,8 @@ def test_large_messages_are_received_a_few_at_a_time_so_that_memory_stays_bounde
 
 
 def test_the_wait_is_short_while_messages_are_to_be_acknowledged():
-    idle, storing = receiving([0]), receiving([0], unacknowledged=[7])
+    idle = receiving([0])
+    storing = receiving([0], unacknowledged=[7])
     idle.receive(500)
     storing.receive(500)
     assert storing._connection.waits[0] <= idle._connection.waits[0] / 5

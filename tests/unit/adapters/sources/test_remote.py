@@ -28,7 +28,10 @@ class Store:
     seconds."""
 
     def __init__(self, content, size=None, after=None):
-        self.content, self.size, self.after, self.moved = content, size or len(content), after, []
+        self.content = content
+        self.size = size or len(content)
+        self.after = after
+        self.moved = []
 
     def ls(self, _, detail):
         return (
@@ -55,7 +58,8 @@ def drop_of(store):
 
 
 def test_a_file_of_a_store_that_lists_milliseconds_is_read_and_moved():
-    store, source = Store(b"ts;t\n"), parse_source(SOURCE)
+    store = Store(b"ts;t\n")
+    source = parse_source(SOURCE)
     drop = drop_of(store)
     [file] = drop.found(source)
     drop.sha256(file)

@@ -49,7 +49,8 @@ def test_variables_of_the_platform_itself_are_never_allowed(name):
 
 
 def test_files_are_allowed_by_their_folder_and_links_by_where_they_lead(tmp_path):
-    allowed, other = tmp_path / "allowed", tmp_path / "other"
+    allowed = tmp_path / "allowed"
+    other = tmp_path / "other"
     for folder in (allowed, other):
         folder.mkdir()
         (folder / "broker").write_text("mqtt://b\n")

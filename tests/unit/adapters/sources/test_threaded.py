@@ -84,7 +84,8 @@ class Broken:
     """A client that delivers one message, then breaks."""
 
     def __init__(self, number, sends_again):
-        self.sends_again, self._found = sends_again, [Received("t", b"%d" % number, number)]
+        self.sends_again = sends_again
+        self._found = [Received("t", b"%d" % number, number)]
 
     def receive(self, _):
         if not self._found:
@@ -105,7 +106,8 @@ def test_messages_of_a_broken_connection_are_kept_where_they_do_not_come_again(s
         stream._connect = lambda number=number: Broken(number, sends_again)
         with pytest.raises(UserError, match="the connection to the broker fails: away"):
             stream._serve_connection()
-    stream._fault, found = None, stream.batch()
+    stream._fault = None
+    found = stream.batch()
     assert [message.payload for message in found] == kept
     for message in found[:-1]:
         message.acknowledge()  # of the connection that is gone: to no effect
@@ -118,7 +120,8 @@ class Live:
     sends_again = False
 
     def __init__(self, stream, values):
-        self._stream, self._values = stream, list(values)
+        self._stream = stream
+        self._values = list(values)
 
     def receive(self, _):
         if not self._values:

@@ -25,7 +25,8 @@ from alerting.detection.messages import risk_message
 from alerting.reporting.sentences import clock_time, distance, local_times
 from tests.builders import at, classifier, oven
 
-GERMAN, FRENCH = language("de"), language("fr")
+GERMAN = language("de")
+FRENCH = language("fr")
 THIN = "\u00a0"
 
 

@@ -121,7 +121,8 @@ def test_a_code_of_a_fault_in_a_subgroup_is_a_signal_and_no_overflow():
 
 def test_the_state_survives_as_plain_numbers():
     chart = Chart("shewhart", 10, 1, 1, (0.3,), ("nelson_2",), subgroup=2)
-    whole, part = ChartState(), ChartState()
+    whole = ChartState()
+    part = ChartState()
     for at, value in enumerate(MONTGOMERY):
         part = ChartState.from_numbers(part.to_numbers())
         assert whole.add(chart, at, value) == part.add(chart, at, value)

@@ -175,7 +175,8 @@ def test_labels_end_where_the_readings_end():
 
 def test_a_condition_must_hold_and_needs_as_much_longer_to_mature():
     x = np.zeros(201)
-    x[60:70], x[120:122] = 9, 9
+    x[60:70] = 9
+    x[120:122] = 9
     history = History(oven(), frame(range(201), x=x))
     got = labelled(
         definition({"variable": "x", "above": 5, "for": "5m"}),
@@ -194,7 +195,8 @@ def test_between_its_start_and_the_moment_it_is_known_a_row_is_judged_and_not_fi
     got = label_instants(
         wanted, "onset", history, instants([59, 60, 64, 65, 69, 70, 73, 74]), START + 200 * MINUTE
     )
-    inside, recovery = [INSIDE_PROBLEM] * 2, [RECOVERY] * 2
+    inside = [INSIDE_PROBLEM] * 2
+    recovery = [RECOVERY] * 2
     assert got.reason.tolist() == ["", "", "", *inside, *recovery, ""]
     assert got.measured.tolist() == [True] * 3 + [False] * 4 + [True]
     assert got.fit.tolist() == [True] + [False] * 6 + [True]
@@ -341,7 +343,9 @@ def of_two(delay=0, **columns):
 
 
 def test_labels_of_several_variables_are_those_of_their_combined_truth():
-    x, y = [6.0] * 20, [3.0] * 8 + [1.0] * 4 + [3.0] * 8  # y is low from 40 to 55
+    # y is low from 40 to 55
+    x = [6.0] * 20
+    y = [3.0] * 8 + [1.0] * 4 + [3.0] * 8
     data = of_two(x=x, y=y)
     assert labelled(definition(BOTH), data, [0, 20, 39, 40, 60], 200) == [
         0,
@@ -361,7 +365,8 @@ def test_a_window_in_which_the_truth_is_unknown_has_no_label():
 
 
 def test_values_that_are_still_under_way_do_not_count_in_a_view():
-    x, y = [6.0] * 20, [1.0] * 20
+    x = [6.0] * 20
+    y = [1.0] * 20
     data = of_two(delay=30, x=x, y=y)
     view = point_in_time_view(data, START + 50 * MINUTE)
     got = label_instants(definition(BOTH), "state", view, instants([0, 15]), START + 50 * MINUTE)

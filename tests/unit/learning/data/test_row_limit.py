@@ -60,7 +60,8 @@ def test_each_level_of_a_category_counts_as_a_cell(data):
 
 
 def test_too_many_training_rows_are_thinned_evenly_and_it_is_said(data):
-    train, limit = int((data.part == "train").sum()), half(data)
+    train = int((data.part == "train").sum())
+    limit = half(data)
     fewer = within(limit)
     left = fewer.part == "train"
     assert len(fewer.label) <= limit

@@ -102,7 +102,10 @@ def test_the_end_of_the_earlier_part_is_purged_and_the_test_keeps_its_whole_span
     borders = split_borders(definition(), 0, 1000)
     at = np.array([0, 1, 590, 591, 600, 601, 790, 791, 800, 801, 1000, 1001])
     got = assign_parts(at, borders, 10)
-    purged, train, validation, test = "purged", "train", "validation", "test"
+    purged = "purged"
+    train = "train"
+    validation = "validation"
+    test = "test"
     assert got.tolist() == [
         purged,
         train,
@@ -134,7 +137,8 @@ def test_no_label_of_a_part_reaches_into_a_window_of_the_next(
     at = np.arange(0, length + 1, stride)
     part = assign_parts(at, borders, label + window)
     for earlier, later in (("train", "validation"), ("validation", "test"), ("train", "test")):
-        before, after = at[part == earlier], at[part == later]
+        before = at[part == earlier]
+        after = at[part == later]
         if len(before) and len(after):
             assert before.max() + label <= after.min() - window
 

@@ -16,7 +16,9 @@ from alerting.learning.features.build import build_features, plan_features
 from alerting.learning.features.plan import CarryForward, CategorySource, FeaturePlan, NumberSource
 from alerting.readings.history import History
 
-MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
+MINUTE = 60_000
+HOUR = 3_600_000
+DAY = 86_400_000
 START = 1_700_000_400_000
 RECIPE = Variable(type="category")
 SET_POINT = Variable(controllable=True)

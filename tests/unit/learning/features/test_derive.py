@@ -51,14 +51,16 @@ def test_the_stride_follows_sampling_horizon_and_rows(horizon, sampling, observe
 
 def test_many_columns_make_the_stride_coarser():
     arguments = (timedelta(hours=1), [timedelta(minutes=1)], timedelta(days=10))
-    few, many = derive_stride(*arguments, 100)[0], derive_stride(*arguments, 2_000)[0]
+    few = derive_stride(*arguments, 100)[0]
+    many = derive_stride(*arguments, 2_000)[0]
     assert few == timedelta(minutes=1)
     assert many == timedelta(minutes=3)
     assert timedelta(days=10) / many <= MOST_CELLS / 2_000 / 0.9
 
 
 def test_what_the_definition_states_is_not_derived():
-    minute, ten_days = [timedelta(minutes=1)], timedelta(days=10)
+    minute = [timedelta(minutes=1)]
+    ten_days = timedelta(days=10)
     assert (
         derive(classifier(features={"stride": "7m", "windows": ["1h"]}), minute, ten_days, 26)
         is None

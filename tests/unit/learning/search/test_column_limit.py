@@ -52,12 +52,14 @@ def test_strength_is_that_of_all_pairs_of_rows_with_and_without_the_problem_miss
     scale,
 ):
     random = np.random.default_rng(1)
-    values, label = random.integers(0, 30, 300) * scale, (random.random(300) < 0.2).astype(np.int8)
+    values = random.integers(0, 30, 300) * scale
+    label = (random.random(300) < 0.2).astype(np.int8)
     there = random.random(300) > 0.2
     found = ranking_strength(
         np.where(there, values, np.nan)[:, None], np.arange(300), np.array([0]), label, ()
     )
-    ones, zeros = values[there & (label == 1)], values[there & (label == 0)]
+    ones = values[there & (label == 1)]
+    zeros = values[there & (label == 0)]
     u = sum((one > zeros).sum() + (one == zeros).sum() / 2 for one in ones)
     sizes = len(ones) * len(zeros)
     assert found[0] == pytest.approx(

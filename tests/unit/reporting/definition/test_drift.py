@@ -73,7 +73,8 @@ def test_expected_recall_and_precision_are_sums_of_scores():
 
 def test_the_expected_area_of_two_scores_follows_from_the_probabilities_of_their_order():
     # the higher score is the only positive: 0.9 * 0.8; a pair within one score is a tie
-    positives, negatives = 0.9 + 0.2, 0.1 + 0.8
+    positives = 0.9 + 0.2
+    negatives = 0.1 + 0.8
     area = (0.9 * 0.8 + 0.5 * 0.9 * 0.1 + 0.5 * 0.2 * 0.8) / (positives * negatives)
     assert expected_roc_auc(np.array([0.9, 0.2])) == pytest.approx(area)
 

@@ -76,7 +76,8 @@ def test_agreement_is_the_share_of_answers_that_the_data_confirm():
 
 
 def test_drivers_are_mean_sizes_over_the_episodes_with_reasons():
-    one, other = episode(1), episode(2)
+    one = episode(1)
+    other = episode(2)
     other = replace(
         other, contributions=(replace(other.contributions[0], variable="steam", share=-0.1),)
     )

@@ -13,10 +13,8 @@ def episode(id, outcome="undetermined", verdict=None, comment=""):
 
 
 def test_figures_that_differ_are_listed_with_before_after_and_why():
-    before, after = (
-        {"right": "1", "false alarms": "2", "gone": "3"},
-        {"false alarms": "2", "right": "2", "new": "4"},
-    )
+    before = {"right": "1", "false alarms": "2", "gone": "3"}
+    after = {"false alarms": "2", "right": "2", "new": "4"}
     assert list_differences(before, after, ["1 answer late"]) == (
         Difference("right", "1", "2", "1 answer late"),
         Difference("new", "", "4", "1 answer late"),
@@ -58,8 +56,6 @@ def test_reasons_are_counted_from_the_metrics_of_both_revisions():
 
 
 def test_the_instant_of_the_view_alone_makes_no_difference():
-    first, second = (
-        {"as_of": 1, "rows": [{"as_of": 1, "n": 2}]},
-        {"as_of": 9, "rows": [{"as_of": 8, "n": 2}]},
-    )
+    first = {"as_of": 1, "rows": [{"as_of": 1, "n": 2}]}
+    second = {"as_of": 9, "rows": [{"as_of": 8, "n": 2}]}
     assert without_view(first) == without_view(second) == {"rows": [{"n": 2}]}

@@ -26,7 +26,8 @@ def test_a_week_runs_from_monday_to_monday_by_the_clock_of_the_plant():
 
 
 def test_weeks_with_a_change_of_the_clock_have_an_hour_less_or_more():
-    spring, autumn = read_period("2026-W13", BERLIN), read_period("2026-W43", BERLIN)
+    spring = read_period("2026-W13", BERLIN)
+    autumn = read_period("2026-W43", BERLIN)
     assert (spring.start, spring.end) == (utc(2026, 3, 22, 23), utc(2026, 3, 29, 22))
     assert spring.end - spring.start == timedelta(days=7, hours=-1)
     assert autumn.end - autumn.start == timedelta(days=7, hours=1)
@@ -40,7 +41,8 @@ def test_a_day_whose_midnight_does_not_exist_begins_after_the_change():
 
 
 def test_months_and_quarters_end_where_the_next_ones_begin():
-    month, quarter = read_period("2026-12", BERLIN), read_period("2026-Q4", BERLIN)
+    month = read_period("2026-12", BERLIN)
+    quarter = read_period("2026-Q4", BERLIN)
     assert (month.end, quarter.end) == (utc(2026, 12, 31, 23), utc(2026, 12, 31, 23))
     assert quarter.start == read_period("2026-10", BERLIN).start
     assert period_before(read_period("2027-Q1", BERLIN), BERLIN) == quarter

@@ -70,7 +70,8 @@ def test_reference_is_what_model_of_the_scores_learned_from_also_if_it_was_promo
 
 
 def test_the_sample_of_the_reference_is_bounded_and_covers_all_hours_of_the_day():
-    platform, asset = Platform(), oven()
+    platform = Platform()
+    asset = oven()
     frames = sample_reference(
         platform, parse_definition(too_moist()), [asset], (START, START + 200 * DAY)
     )

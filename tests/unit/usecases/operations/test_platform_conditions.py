@@ -30,7 +30,9 @@ from tests.builders import at, oven, too_hot
 
 GIB = 1 << 30
 LIMITS = HealthLimits()
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
 NOW = at(10_000)
 
 

@@ -168,7 +168,8 @@ def test_a_value_of_another_type_than_declared_refuses_its_row_and_declares_noth
 
 
 def test_a_sample_of_bad_quality_has_no_value():
-    source, platform = parse_source(PLAIN), memory_platform()
+    source = parse_source(PLAIN)
+    platform = memory_platform()
     row = {"ts": "2026-01-05T12:00Z", "asset": "oven-1", "values": {"a": 1, "b": 2, "c": 3}}
     deliver(
         platform, source, [{**row, "quality": {"a": "bad", "b": "uncertain"}}], at(0), by="gate"
@@ -179,7 +180,8 @@ def test_a_sample_of_bad_quality_has_no_value():
 
 
 def test_rows_that_come_twice_are_stored_once_and_counted_once():
-    platform, source = memory_platform(), parse_source(PLAIN)
+    platform = memory_platform()
+    source = parse_source(PLAIN)
     rows = [{"ts": f"2026-01-05T12:0{i}Z", "asset": "oven-1", "t": i} for i in range(3)]
     first = deliver(platform, source, rows, at(0), by="gate")
     again = deliver(platform, source, [*rows, {"ts": "x"}], at(1), by="gate")
@@ -268,7 +270,8 @@ def test_a_source_is_stale_after_its_time_without_a_row_and_never_while_it_is_pa
 
 
 def test_the_rate_counts_the_rows_after_the_first_of_the_last_deliveries():
-    platform, source = memory_platform(), parse_source(PLAIN)
+    platform = memory_platform()
+    source = parse_source(PLAIN)
     apply_sources(platform, [PLAIN], "ada", at(0))
     for minute in range(3):
         rows = [

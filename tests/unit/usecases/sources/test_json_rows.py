@@ -71,7 +71,8 @@ def test_names_that_only_look_as_if_they_occurred_twice_are_read(text):
 
 
 def test_rows_in_which_a_name_occurs_twice_are_refused_by_their_number_and_the_others_read():
-    row, twice = '{"ts": 1, "asset": "a"}', '{"ts": 1, "ts": 2, "asset": "a"}'
+    row = '{"ts": 1, "asset": "a"}'
+    twice = '{"ts": 1, "ts": 2, "asset": "a"}'
     for found in (read_json(f"[{row}, {twice}]"), read_lines(f"{row}\n{twice}\n")):
         assert (dict(found.rows), dict(found.unreadable)) == (
             {1: {"ts": 1, "asset": "a"}},

@@ -22,7 +22,8 @@ MQTT = {"name": "gate", "kind": "mqtt", "url": {"env": "BROKER_URL"}, "asset_pre
 
 def read_back(document, rows):
     source = parse_source(document)
-    mapping, read = ReplayMapping(source), topic_reader(source)
+    mapping = ReplayMapping(source)
+    read = topic_reader(source)
     messages = [
         Message(m.topic, m.payload, at(9), lambda: None)
         for row in rows

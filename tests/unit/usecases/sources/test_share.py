@@ -25,7 +25,8 @@ def test_every_source_has_one_owner_and_a_process_that_ends_moves_only_its_own()
 
 
 def test_sessions_of_mqtt_are_divided_and_groups_are_shared():
-    mqtt, nats = sources("mqtt", "line/{asset}"), sources("nats", "line.{asset}")
+    mqtt = sources("mqtt", "line/{asset}")
+    nats = sources("nats", "line.{asset}")
     shares = [share_of(process, ["a", "b"], mqtt) for process in ("a", "b")]
     assert shares[0] | shares[1] == set(NAMES)
     assert not shares[0] & shares[1]

@@ -53,7 +53,9 @@ class Refusing:
     """Writes that fail for the rows of one asset."""
 
     def __init__(self, writes, asset, fault):
-        self._writes, self._asset, self._fault = writes, asset, fault
+        self._writes = writes
+        self._asset = asset
+        self._fault = fault
 
     def __getattr__(self, name):
         def call(rows, *others):
@@ -72,7 +74,8 @@ class Refusing:
     [ValueError("no document"), WriteError("refused", 121), BulkWriteError({"writeErrors": []})],
 )
 def test_a_message_that_makes_its_batch_fail_is_put_aside_and_the_others_are_stored(fault):
-    platform, done = memory_platform(), []
+    platform = memory_platform()
+    done = []
     broken = replace(platform, reading_writes=Refusing(platform.reading_writes, "oven-2", fault))
     batch = [message(ROW, f"line-3/oven-{i}/readings", done) for i in (1, 2, 3)]
     count = store_messages(broken, parse_source(SOURCE), batch, at(0), is_outage)
@@ -81,7 +84,8 @@ def test_a_message_that_makes_its_batch_fail_is_put_aside_and_the_others_are_sto
 
 
 def test_an_outage_acknowledges_nothing():
-    platform, done = memory_platform(), []
+    platform = memory_platform()
+    done = []
     broken = replace(
         platform, reading_writes=Refusing(platform.reading_writes, "oven-2", AutoReconnect("away"))
     )
@@ -192,7 +196,8 @@ def test_a_dead_message_is_kept_whole_and_one_that_stays_dead_does_not_block_lat
 def test_a_source_with_too_many_dead_messages_is_paused_and_nothing_is_acknowledged(monkeypatch):
     monkeypatch.setattr(stream, "MOST_DEAD", 3)
     monkeypatch.setattr("time.sleep", lambda _: None)
-    platform, done = memory_platform(), []
+    platform = memory_platform()
+    done = []
     apply_sources(platform, [SOURCE], "ada", at(0))
     service = StreamService(platform, {})
     service._read_at = float("inf")
@@ -208,7 +213,8 @@ def test_a_source_with_too_many_dead_messages_is_paused_and_nothing_is_acknowled
 def test_a_source_whose_dead_messages_are_too_large_together_is_paused(monkeypatch):
     monkeypatch.setattr(stream, "MOST_DEAD_BYTES", 3 << 20)
     monkeypatch.setattr("time.sleep", lambda _: None)
-    platform, done = memory_platform(), []
+    platform = memory_platform()
+    done = []
     apply_sources(platform, [SOURCE], "ada", at(0))
     service = StreamService(platform, {})
     service._read_at = float("inf")
@@ -306,7 +312,8 @@ def test_messages_of_archived_months_wait_unacknowledged_while_the_archive_is_aw
     monkeypatch, file
 ):
     monkeypatch.setattr("time.sleep", lambda _: None)
-    platform, done = memory_platform(), []
+    platform = memory_platform()
+    done = []
     apply_sources(platform, [SOURCE], "ada", at(0))
     away = Refusing(
         platform.reading_writes,
@@ -331,7 +338,9 @@ def test_messages_of_archived_months_wait_unacknowledged_while_the_archive_is_aw
         "archive is away"
     )
     assert platform.sources.progress("line").fault == fault
-    service._platform, found.retry_at = platform, 0.0  # the archive is back
+    # the archive is back
+    service._platform = platform
+    found.retry_at = 0.0
     service.turn()
     assert (len(done), found.waiting, platform.sources.progress("line").fault) == (
         len(batch),
@@ -344,7 +353,8 @@ def test_messages_of_archived_months_wait_unacknowledged_while_the_archive_is_aw
 
 
 def test_beside_a_message_that_cannot_be_stored_one_of_an_archived_month_still_waits():
-    platform, done = memory_platform(), []
+    platform = memory_platform()
+    done = []
     away = Refusing(
         platform.reading_writes,
         "oven-2",
@@ -424,7 +434,8 @@ def test_values_that_a_server_sends_once_outlive_an_outage_of_the_database(monke
     )
     service.turn()
     assert stored(platform) == []
-    service._platform, service._read_at = platform, float("inf")
+    service._platform = platform
+    service._read_at = float("inf")
     service.turn()
     service.turn()
     assert stored(platform) == [1, 2, 3]

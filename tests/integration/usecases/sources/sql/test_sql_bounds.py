@@ -129,7 +129,8 @@ def test_the_transaction_of_every_chunk_refuses_to_write(database):
 
 
 def test_what_takes_too_long_is_ended_and_the_next_poll_reads_on(kind, database):
-    platform, began = platform_with(LONG[kind]), time.monotonic()
+    platform = platform_with(LONG[kind])
+    began = time.monotonic()
     with pytest.raises(UserError, match=r"timeout|max_statement_time|no answer within 0\.5 s"):
         read(platform, database, statement_s=0.5)
     assert time.monotonic() - began < 30

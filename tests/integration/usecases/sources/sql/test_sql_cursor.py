@@ -95,7 +95,8 @@ def test_a_row_with_a_stamp_in_the_future_does_not_hide_rows_that_come_after_it(
     platform, monkeypatch, zone, naive
 ):
     """SQLite has no instants: the rows of the query come from a table of instants in memory."""
-    now, rows = NOON + dt.timedelta(minutes=10), []
+    now = NOON + dt.timedelta(minutes=10)
+    rows = []
     local = dt.timezone(dt.timedelta(hours=1)) if naive else dt.UTC
 
     def stamp(minute):

@@ -107,7 +107,8 @@ def test_rows_are_read_in_chunks_and_on_from_the_last_one(platform, readers, dat
 
 def test_a_read_that_is_broken_off_goes_on_where_it_was_without_loss(platform, readers, database):
     insert(database, 25)
-    writes, insert_rows = [], platform.reading_writes.insert
+    writes = []
+    insert_rows = platform.reading_writes.insert
 
     class Killed(Exception):
         pass
