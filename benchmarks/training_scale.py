@@ -71,6 +71,10 @@ def _alone(rows: int) -> dict[str, Any]:
 
 
 def _train(rows: int) -> dict[str, Any]:
+    # Modules that the process of a step loads beside the learners.
+    import matplotlib  # noqa: F401
+    import mlflow  # noqa: F401
+    import shap  # noqa: F401
 
     history = _history(rows)
     definition = _definition()

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from alerting.definitions.assets import Asset, EventType
-from alerting.readings.instants import Millis, duration_millis
+from alerting.readings.instants import Millis, duration_millis, from_millis, to_millis  # noqa: F401 - by the same name
 from alerting.readings.sample_quality import NO_DOUBTS, Doubts
 
 INDEX_DTYPE = "datetime64[ms, UTC]"

@@ -176,8 +176,9 @@ def _require(store: TrialStore, name: str) -> bytes:
 def _pack_files(files: Files) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(
-        buffer, **{name: np.frombuffer(data, np.uint8) for name, data in files.items()}
-    )  # type: ignore[arg-type]
+        buffer,
+        **{name: np.frombuffer(data, np.uint8) for name, data in files.items()},  # type: ignore[arg-type]
+    )
     return buffer.getvalue()
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.helpers.stores import REAL
+from tests.helpers.stores import REAL, another_real, in_memory, more_mongo_stores, more_stores, real  # noqa: F401 - fixtures
 
 
 @pytest.fixture(params=["in_memory", REAL])

@@ -23,7 +23,7 @@ from alerting.usecases.upkeep.archive import (
 )
 from alerting.usecases.upkeep.retention import retain
 from tests.builders import oven
-from tests.helpers.file_servers import create_bucket
+from tests.helpers.file_servers import create_bucket, s3_server  # noqa: F401 - a fixture
 from tests.in_memory_platform import HandClock, platform_on
 
 pytestmark = pytest.mark.slow
@@ -439,7 +439,7 @@ def test_a_document_that_is_no_reading_leaves_its_month_in_the_database(platform
 def test_an_archive_in_an_object_store_is_read_and_restored_as_one_in_a_folder(
     platform,
     real,
-    s3_server,
+    s3_server,  # noqa: F811
     monkeypatch,
 ):
     create_bucket(s3_server, "plant")

@@ -14,7 +14,7 @@ import uvicorn
 from alerting.console.api import ingest_api
 from alerting.console.app import create_app
 from alerting.console.server import server_options
-from tests.helpers.console.api import TOKENS
+from tests.helpers.console.api import TOKENS, platform  # noqa: F401 - a fixture
 from tests.support import free_port
 
 ROW = {"ts": "2026-01-05T12:00:00Z", "asset": "oven-9", "values": {"zone_2": 201.5}}
@@ -23,7 +23,7 @@ OTHER = "other-token-01234567890"
 
 
 @pytest.fixture
-def served(platform):
+def served(platform):  # noqa: F811
     """Yield the port of a server in this process."""
     app = create_app(platform, {**TOKENS, OTHER: ("gateway-4", "sender")})
     port = free_port()

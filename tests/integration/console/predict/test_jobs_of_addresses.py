@@ -34,7 +34,7 @@ from alerting.console.app import create_app
 from alerting.definitions.faults import Unreachable, UserError
 from alerting.ports import silent
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, expect_problem
-from tests.helpers.file_servers import create_bucket
+from tests.helpers.file_servers import create_bucket, s3_server  # noqa: F401 - a fixture
 
 PATH = "/api/v1/definitions/too-moist/predict-jobs"
 PARQUET = b"PAR1 a table of readings PAR1"
@@ -49,7 +49,7 @@ def environ_of(port):
 
 
 @pytest.fixture(scope="module")
-def store(s3_server, tmp_path_factory):
+def store(s3_server, tmp_path_factory):  # noqa: F811
     create_bucket(s3_server, "plant-lab")
     put = S3Objects(environ_of(s3_server))
     file = tmp_path_factory.mktemp("store") / "file"

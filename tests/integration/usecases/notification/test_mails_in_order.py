@@ -9,7 +9,7 @@ from alerting.usecases.episodes.changes import EpisodeChanges
 from alerting.usecases.notification.routes import correct_if_known_late
 from alerting.usecases.operators import operate
 from tests.builders import at as minute_of
-from tests.helpers.coming_true import NORMAL, Line, at, warned
+from tests.helpers.coming_true import NORMAL, Line, at, last_humidity, warned  # noqa: F401 - fixture
 from tests.helpers.episodes import episode
 from tests.helpers.notifications import notice
 from tests.in_memory_platform import in_memory_platform

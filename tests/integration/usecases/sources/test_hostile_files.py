@@ -18,7 +18,7 @@ from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.poll import Readers, poll
 from tests.builders import at
 from tests.helpers.hostile_files import GOOD, make_files, table
-from tests.helpers.stores import REAL
+from tests.helpers.stores import REAL, real  # noqa: F401 - a fixture
 from tests.in_memory_platform import HandClock, platform_on
 
 READERS = Readers(FolderDrop(), SqlReader(resolver({})), is_outage=is_outage)

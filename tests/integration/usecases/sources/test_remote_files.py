@@ -19,7 +19,7 @@ from alerting.definitions.sources.source import SourceRefused, parse_source
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.sources.poll import Readers, poll, try_source
 from tests.builders import at
-from tests.helpers.file_servers import create_bucket
+from tests.helpers.file_servers import create_bucket, s3_server, sftp_server  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.slow
 GOOD = "ts;t\n05.01.2026 12:00;1,5\n05.01.2026 12:01;2,5\n"
@@ -79,7 +79,7 @@ def server(request, tmp_path):
 
 
 @pytest.fixture
-def sftp(sftp_server, tmp_path):
+def sftp(sftp_server, tmp_path):  # noqa: F811
     return OverSftp(sftp_server, tmp_path)
 
 
@@ -226,7 +226,7 @@ def test_a_name_that_leaves_the_folder_is_refused_or_taken_as_a_name(
 def test_a_host_key_that_is_unknown_or_another_one_is_refused(
     platform,
     sftp,
-    sftp_server,
+    sftp_server,  # noqa: F811
     tmp_path,
 ):
     sftp.write("in/a.csv", GOOD)
@@ -247,7 +247,7 @@ def test_a_host_key_that_is_unknown_or_another_one_is_refused(
     assert sftp.names() == ["in/a.csv", "none", "other"]
 
 
-def test_a_wrong_key_and_one_that_others_may_read_are_refused(platform, sftp, sftp_server):
+def test_a_wrong_key_and_one_that_others_may_read_are_refused(platform, sftp, sftp_server):  # noqa: F811
     host_key = str(sftp_server.key.with_name("host"))
     apply_sources(platform, [document(sftp, key=host_key)], "ada", at(0))
     with pytest.raises(UserError, match="refuses the user"):

@@ -29,6 +29,9 @@ VARIABLES = 10
 def train_once(memory_mib, families):
     """Train within this memory: MiB added to the process at its peak, rows of training, MiB of all
     cells."""
+    import matplotlib  # noqa: F401
+    import mlflow  # noqa: F401
+    import shap  # noqa: F401
 
     random = np.random.default_rng(0)
     values = random.standard_normal((ROWS, VARIABLES))
@@ -76,6 +79,9 @@ def test_a_training_stays_within_half_of_the_memory_also_where_that_thins_it():
 def train_wide(hours, sensors, families, memory_mib):
     """Train on hourly readings of many sensors: MiB added to the process at its peak, rows,
     columns, hours of the stride."""
+    import matplotlib  # noqa: F401
+    import mlflow  # noqa: F401
+    import shap  # noqa: F401
 
     random = np.random.default_rng(0)
     values = random.standard_normal((hours, sensors)).cumsum(axis=0) * 0.1 + random.standard_normal(
