@@ -11,6 +11,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import ModelDefinition, TrainedDefinition
+from alerting.kinds.protocol.note_table import NoteTable
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
@@ -122,14 +123,6 @@ class LearningData:
     def whole_histories(self) -> Sequence[History]:
         """Return the histories in memory: for kinds that read a few variables."""
         return [history.whole() for history in self.histories]
-
-
-class NoteTable(NamedTuple):
-    """A table for people: `columns` are their titles, every row has a text for each."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
