@@ -21,7 +21,7 @@ from alerting.cli.support import (
     writes,
 )
 from alerting.definitions.faults import UserError
-from alerting.reporting.messages import seconds
+from alerting.reporting.base.messages import seconds
 
 if TYPE_CHECKING:
     from alerting.learning.selection.proposal import CandidateSummary, Proposal
@@ -106,7 +106,7 @@ def _train_due(as_json: bool) -> None:
 def show_proposal(result: "Proposal", verbose: bool) -> None:
     """Print the result of a training: decision, metrics of the test period, candidates, findings on
     the data."""
-    from alerting.reporting.decision_text import chance_lines, period_lines, result_line
+    from alerting.reporting.page.decision_text import chance_lines, period_lines, result_line
 
     console.print(result_line(result), style="bold")
     if result.waiting:
@@ -245,7 +245,7 @@ def dataset(
     )
     show(content["parts"], ["part", "rows", "positive", "assets", "from", "to"], False, "")
     if content["dropped"]:
-        from alerting.reporting.decision_text import drop_reason
+        from alerting.reporting.page.decision_text import drop_reason
 
         dropped = [
             {"dropped because": drop_reason(code), "rows": rows}
@@ -395,7 +395,7 @@ def _show_training(training: dict[str, Any] | None) -> None:
 def show_candidates(leaderboard: "Sequence[CandidateSummary]") -> None:
     """Print the best candidate of each family in one training, best first, with 95 % confidence
     intervals."""
-    from alerting.reporting.decision_text import CANDIDATE_METRICS, format_metric, ranked
+    from alerting.reporting.page.decision_text import CANDIDATE_METRICS, format_metric, ranked
 
     lines = [vars(candidate) for candidate in ranked(leaderboard)]
     rows = [line | {key: format_metric(line, key) for key in CANDIDATE_METRICS} for line in lines]
@@ -405,7 +405,7 @@ def show_candidates(leaderboard: "Sequence[CandidateSummary]") -> None:
 def show_test(test: Mapping[str, Any]) -> None:
     """Print the metrics of a challenger on the test period, with 95 % intervals, and the reason of
     its threshold."""
-    from alerting.reporting.decision_text import metric_lines
+    from alerting.reporting.page.decision_text import metric_lines
 
     if "ap" in test:
         console.print("test period, scored once (in brackets: 95 % intervals)", style="bold")

@@ -21,7 +21,7 @@ from alerting.cli.printing.console import CleanConsole
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean_text
-from alerting.reporting import messages
+from alerting.reporting.base import messages
 
 _GAP = 2
 _LEAST_TEXT = 28  # a column of text narrower than this is hard to read: the text goes below its row

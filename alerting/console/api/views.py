@@ -32,7 +32,7 @@ from alerting.episodes.episode import (
 from alerting.notifications.notification import Notification
 from alerting.ports import Document, ReportContent, ReportHead
 from alerting.readings.history import from_millis, to_millis
-from alerting.reporting import sentences
+from alerting.reporting.base import sentences
 
 
 class View(BaseModel):

@@ -20,7 +20,7 @@ from alerting.learning.selection.promotion import PromotionDecision
 from alerting.learning.selection.proposal import PROPOSAL, CandidateSummary, Proposal
 from alerting.ports import ModelUnavailable, PlantPorts, TrainingPorts
 from alerting.ports.logs import id_logger
-from alerting.reporting.decision_text import decision_markdown, headline_metrics, metrics_text
+from alerting.reporting.page.decision_text import decision_markdown, headline_metrics, metrics_text
 from alerting.usecases.definitions.platform_alerts import record_model_faults, record_waiting
 from alerting.usecases.definitions.versions import champion_at, last_promotion
 from alerting.usecases.registry.model_cache import ModelCache

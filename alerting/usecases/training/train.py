@@ -29,7 +29,7 @@ from alerting.learning.selection.proposal import (
 from alerting.ports import Files, ModelUnavailable, Progress, RegistryPorts, TrainingPorts, silent
 from alerting.ports.logs import id_logger
 from alerting.readings.history import duration_millis
-from alerting.reporting.decision_text import (
+from alerting.reporting.page.decision_text import (
     MAIN_METRICS,
     candidate_line,
     candidate_metrics,

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
+from alerting.reporting.base.estimates import Estimate
+from alerting.reporting.base.table import Table, by_name, table
+from alerting.reporting.definition.metrics import ReportMetrics
 from alerting.reporting.definition.money import Money
-from alerting.reporting.estimates import Estimate
-from alerting.reporting.metrics import ReportMetrics
-from alerting.reporting.table import Table, by_name, table
 
 
 def tables(metrics: ReportMetrics) -> Mapping[str, Table]:

@@ -14,22 +14,22 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import Styled, template, templates, translatable
 from alerting.episodes.episode import Episode, Outcome, Verdict
 from alerting.episodes.outcome import RULES, consensus, undetermined_reason
+from alerting.reporting.base.estimates import Cases, Estimate, nothing, rate_per_week, share
+from alerting.reporting.base.scores import RowMetrics, compute_row_metrics
 from alerting.reporting.definition.data_quality import DataMetrics, data_metrics
 from alerting.reporting.definition.drivers import Driver, drivers
+from alerting.reporting.definition.material import Material, ModelInService, ended_at
 from alerting.reporting.definition.model import ModelMetrics, compute_model
 from alerting.reporting.definition.money import CountedCosts, Money, compute_money
 from alerting.reporting.definition.operators import VerdictMetrics, verdict_metrics
-from alerting.reporting.definition.retune import Retune, compute_retune
-from alerting.reporting.estimates import Cases, Estimate, nothing, rate_per_week, share
-from alerting.reporting.material import Material, ModelInService, ended_at
-from alerting.reporting.reported_problems import (
+from alerting.reporting.definition.reported_problems import (
     ReportedProblem,
     event_recall,
     find_problems,
     gap_and_horizon,
     lead_time,
 )
-from alerting.reporting.scores import RowMetrics, compute_row_metrics
+from alerting.reporting.definition.retune import Retune, compute_retune
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _WEEK_S = 7 * 86_400

@@ -14,6 +14,8 @@ from alerting.definitions.model import Condition, Definition
 from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.episodes.episode import Episode, Outcome, RecommendationTaken
 from alerting.readings.history import History, millis, to_millis
+from alerting.reporting.base.sentences import last_taken
+from alerting.reporting.definition.material import Material
 from alerting.reporting.figures.bars import BarChart, waterfall
 from alerting.reporting.figures.episode_chart import (
     Level,
@@ -23,8 +25,6 @@ from alerting.reporting.figures.episode_chart import (
     new_panel,
     problem_levels,
 )
-from alerting.reporting.material import Material
-from alerting.reporting.sentences import last_taken
 
 MOST_EPISODES = 6
 MOST_MISSED = 6

@@ -12,8 +12,8 @@ from alerting.learning.selection.proposal import (
     EstimateSummary,
     Proposal,
 )
-from alerting.reporting.messages import seconds
-from alerting.reporting.templates import render
+from alerting.reporting.base.messages import seconds
+from alerting.reporting.base.templates import render
 
 METRIC_TITLES = {
     "ap": "average precision",
@@ -73,7 +73,7 @@ def drop_reason(code: str) -> str:
 def decision_markdown(proposal: Proposal) -> str:
     """Return the page of a decision, or of a proposal that waits for approval."""
     page = render(
-        "decision.md",
+        "page/decision.md",
         p=proposal,
         headline=_headline(proposal),
         comparison=side_by_side(proposal),

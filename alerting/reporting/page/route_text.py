@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from alerting.definitions.hours import DAYS, Hours
 from alerting.definitions.routes import Match, Route
 from alerting.definitions.wording.language import NATIVE_NAMES
-from alerting.reporting.messages import seconds
+from alerting.reporting.base.messages import seconds
 
 
 def route_terms(route: Route) -> list[tuple[str, str]]:

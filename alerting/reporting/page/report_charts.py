@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from alerting.definitions.wording.language import ENGLISH, Language
-from alerting.reporting import messages
-from alerting.reporting.definition.details import MissedProblem
+from alerting.reporting.base import messages
 from alerting.reporting.definition.drift import Drift
 from alerting.reporting.definition.drivers import Driver
 from alerting.reporting.figures.bars import BarChart
-from alerting.reporting.figures.charts import (
+from alerting.reporting.figures.episode_chart import describe_moving
+from alerting.reporting.page.charts import (
     COLOURS,
     WIDTH,
     date_number,
@@ -23,7 +23,7 @@ from alerting.reporting.figures.charts import (
     show_percent,
     time_axis,
 )
-from alerting.reporting.figures.episode_chart import describe_moving
+from alerting.reporting.page.details import MissedProblem
 
 _ROW = 36  # pixels of a bar drawn as plain SVG, with its label above it
 _DRAWN = 0.78  # of the width for the bars; the rest for their values

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from alerting.definitions.wording.clean_text import clean_text
 from alerting.definitions.wording.language import ENGLISH, Language
-from alerting.reporting import messages, sentences
+from alerting.reporting.base import messages, sentences
 
 
 def render(template: str, language: Language = ENGLISH, **values: Any) -> str:

@@ -19,11 +19,11 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, ScalarFormatter
 
 from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.readings.history import duration_millis
-from alerting.reporting import messages
+from alerting.reporting.base import messages
+from alerting.reporting.base.scores import RowMetrics
+from alerting.reporting.definition.metrics import ReportedEpisode, ReportMetrics
 from alerting.reporting.figures.chart_style import chart_style
 from alerting.reporting.figures.episode_chart import Panel, describe_moving, value_range
-from alerting.reporting.metrics import ReportedEpisode, ReportMetrics
-from alerting.reporting.scores import RowMetrics
 
 # matplotlib knows no CSS variables: it draws in placeholder colours, and each is replaced by its
 # variable.

@@ -14,7 +14,7 @@ from alerting.definitions.wording.language import (
 )
 
 if TYPE_CHECKING:
-    from alerting.reporting.estimates import Estimate
+    from alerting.reporting.base.estimates import Estimate
 
 OUTCOME_NAMES = {
     "hit": translatable("right"),

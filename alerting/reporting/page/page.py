@@ -8,23 +8,23 @@ from markupsafe import Markup
 
 from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.episodes.misses import ReportedMiss
-from alerting.reporting import messages
-from alerting.reporting.backtest import BacktestMetrics
-from alerting.reporting.conclusion import TRUST_MESSAGES, Judgement
-from alerting.reporting.definition.details import (
+from alerting.reporting.base import messages
+from alerting.reporting.base.templates import render
+from alerting.reporting.definition.conclusion import TRUST_MESSAGES, Judgement
+from alerting.reporting.definition.estimated import CONDITIONS
+from alerting.reporting.definition.material import Material
+from alerting.reporting.definition.metrics import ReportMetrics
+from alerting.reporting.page import charts, report_charts
+from alerting.reporting.page.backtest import BacktestMetrics
+from alerting.reporting.page.details import (
     EpisodeDetail,
     MissedProblem,
     episode_details,
     missed_details,
     panel_of,
 )
-from alerting.reporting.definition.estimated import CONDITIONS
-from alerting.reporting.definition.sentences import head_sentences
-from alerting.reporting.figures import charts, report_charts
-from alerting.reporting.material import Material
-from alerting.reporting.metrics import ReportMetrics
+from alerting.reporting.page.sentences import head_sentences
 from alerting.reporting.plant.proposals import describe_retune
-from alerting.reporting.templates import render
 
 MOST_DRIFTS = 4
 MOST_MISSED_ROWS = 50
@@ -110,7 +110,7 @@ def render_page(
     that it is a second revision.
     """
     return render(
-        "page.html",
+        "page/page.html",
         language,
         f=metrics,
         b=backtest,

@@ -26,7 +26,7 @@ from alerting.episodes.episode import (
 )
 from alerting.notifications.notification import Notification
 from alerting.operators.actions import IsaState
-from alerting.reporting.messages import OUTCOME_NAMES, TAKEN_NAMES, VERDICT_NAMES, instant
+from alerting.reporting.base.messages import OUTCOME_NAMES, TAKEN_NAMES, VERDICT_NAMES, instant
 
 OTHERWISE = template("If that is not possible or not enough: {action}")
 """The engineer's text beside advice of a model that comes first."""

@@ -12,11 +12,11 @@ from alerting.definitions.wording.language import (
     translatable,
     translatable_count,
 )
+from alerting.reporting.base.estimates import LEAST_EVENTS, Estimate
+from alerting.reporting.base.messages import false_alarms, seconds
+from alerting.reporting.base.scores import RowMetrics
+from alerting.reporting.definition.metrics import ReportMetrics
 from alerting.reporting.definition.retune import Retune
-from alerting.reporting.estimates import LEAST_EVENTS, Estimate
-from alerting.reporting.messages import false_alarms, seconds
-from alerting.reporting.metrics import ReportMetrics
-from alerting.reporting.scores import RowMetrics
 
 Trust = Literal["yes", "with_care", "no", "cannot_tell"]
 GOOD_RECALL = 0.7

@@ -17,8 +17,8 @@ from alerting.learning.metrics.metrics import (
     problem_intervals,
 )
 from alerting.readings.history import duration_millis, to_millis
-from alerting.reporting.estimates import Cases, Estimate, median, nothing, share
-from alerting.reporting.material import Material
+from alerting.reporting.base.estimates import Cases, Estimate, median, nothing, share
+from alerting.reporting.definition.material import Material
 
 _PROBLEMS = Cases(
     templates("{number} problem", "{number} problems"),

@@ -8,10 +8,10 @@ from math import ceil
 
 from alerting.definitions.wording.language import ENGLISH, Language, template
 from alerting.learning.metrics.confidence import wilson_interval
+from alerting.reporting.base.messages import seconds
+from alerting.reporting.base.sentences import sentence
 from alerting.reporting.definition.decisions import DecisionMade
-from alerting.reporting.messages import seconds
-from alerting.reporting.metrics import ReportMetrics
-from alerting.reporting.sentences import sentence
+from alerting.reporting.definition.metrics import ReportMetrics
 
 KNOWN_WITHIN = 0.1  # half of the interval of a share that counts as known
 _LEAST_TOGETHER = 3

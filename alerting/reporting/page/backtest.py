@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alerting.learning.metrics.metrics import EventMetrics
-from alerting.reporting.load import Load
+from alerting.reporting.base.load import Load
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from alerting.alarm_kpis.floods import PERIOD, count_by_period, find_floods
 from alerting.definitions.wording.language import template, templates
-from alerting.reporting.estimates import Cases, Estimate, rate_per_week
+from alerting.reporting.base.estimates import Cases, Estimate, rate_per_week
 
 _EPISODES = Cases(
     templates("{number} alarm", "{number} alarms"),
