@@ -17,7 +17,8 @@ from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
 from alerting.learning.selection.challenger import Evidence
 from alerting.learning.selection.choice import ChanceTest
-from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, PromotionDecision
+from alerting.learning.selection.decision_table import PromotionDecision
+from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset
 from alerting.ports import Files, Progress, Readings
 from alerting.readings.history import History
 from alerting.readings.long_history import LongHistory
@@ -145,15 +146,10 @@ class Estimated:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The decision on the candidate of a `family`, without problems to count. `by_person`: a person
-    must approve.
-
-    `model`: what is registered instead of the candidate.
-    """
+    """The decision on the candidate of a `family`. `model`: what is registered instead of it."""
 
     family: str
     decision: PromotionDecision
-    by_person: bool
     metrics: Mapping[str, float]
     model: Any | None = None
 

@@ -11,8 +11,8 @@ from alerting.kinds.protocol.evaluation import Models, Sources
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.registry import moving_kind_of
 from alerting.ports import BacktestPorts, ChartPorts, ModelUnavailable, ReportPorts
-from alerting.reporting.definition.material import Material
 from alerting.readings.series import Series, series_of
+from alerting.reporting.definition.material import Material
 from alerting.reporting.figures.episode_chart import NO_MOVING_LEVELS, LevelsInForce
 from alerting.usecases.definitions.versions import segments
 from alerting.usecases.registry.model_cache import ModelCache
