@@ -11,6 +11,7 @@ from alerting.ports import (
     Document,
     Files,
     PastEvaluation,
+    PredictJob,
     ReportContent,
     ReportHead,
     Score,
@@ -58,6 +59,33 @@ class MemoryPastEvaluations:
 
     def between(self, start: datetime, end: datetime) -> list[PastEvaluation]:
         return [e for e in self._evaluations if e.start < end and e.end > start]
+
+
+class MemoryPredictJobs:
+    """Port `PredictJobs`."""
+
+    def __init__(self) -> None:
+        self._jobs: dict[str, PredictJob] = {}
+
+    def add(self, job: PredictJob) -> None:
+        self._jobs[job.id] = job
+
+    def get(self, id: str) -> PredictJob | None:
+        return self._jobs.get(id)
+
+    def all(self) -> list[PredictJob]:
+        jobs = list(self._jobs.values())  # a copy: threads of the API add others meanwhile
+        return sorted(jobs, key=lambda job: (job.created_at, job.id), reverse=True)
+
+    def update(self, before: PredictJob, job: PredictJob) -> bool:
+        stored = self._jobs.get(before.id)
+        if stored is None or (stored.state, stored.tries) != (before.state, before.tries):
+            return False
+        self._jobs[job.id] = job
+        return True
+
+    def forget(self, id: str) -> None:
+        self._jobs.pop(id, None)
 
 
 class MemoryReports:
