@@ -64,7 +64,6 @@ from alerting.ports.predictions import (
     PredictJob,
     PredictJobs,
     ScoredFile,
-    StoredFiles,
 )
 from alerting.ports.readings import (
     ArchiveAway,

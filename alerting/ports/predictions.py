@@ -56,32 +56,24 @@ class PredictJob:
     result: ScoredFile | None = None
     fault: str | None = None
     ended_at: datetime | None = None
+    version: int = 1
 
 
 class PredictJobs(Protocol):
     """The documents of predict jobs."""
 
-    def add(self, job: PredictJob) -> None: ...
+    def insert(self, job: PredictJob) -> bool: ...
+
+    def replace(self, job: PredictJob) -> bool:
+        """Store the next version of a job; return False unless the stored one is that before it."""
 
     def get(self, id: str) -> PredictJob | None: ...
 
     def all(self) -> list[PredictJob]:
         """Return all jobs, newest first."""
 
-    def update(self, before: PredictJob, job: PredictJob) -> bool:
-        """Store a job; return False if its state or number of tries is no longer that of
-        `before`."""
-
     def forget(self, id: str) -> None:
         """Remove a job. Idempotent."""
-
-
-@dataclass(frozen=True)
-class StoredFiles:
-    """Size in bytes of all files of a job, and when one was last added or removed."""
-
-    size: int
-    changed_at: datetime
 
 
 class JobFiles(Protocol):
@@ -94,8 +86,8 @@ class JobFiles(Protocol):
     def free(self) -> int:
         """Return the free bytes of the disk."""
 
-    def stored(self) -> Mapping[str, StoredFiles]:
-        """Return what is on the disk, by the id of the job."""
+    def size(self, id: str) -> int:
+        """Return the bytes of all files of a job."""
 
     def readings(self, id: str) -> object:
         """Return the place of the readings of a job, as faults name it."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from alerting.adapters.memory.tables import plain
+from alerting.adapters.memory.tables import Table, plain
 from alerting.episodes.episode import Episode
 from alerting.ports import (
     Document,
@@ -61,31 +61,15 @@ class MemoryPastEvaluations:
         return [e for e in self._evaluations if e.start < end and e.end > start]
 
 
-class MemoryPredictJobs:
+class MemoryPredictJobs(Table[PredictJob]):
     """Port `PredictJobs`."""
 
-    def __init__(self) -> None:
-        self._jobs: dict[str, PredictJob] = {}
-
-    def add(self, job: PredictJob) -> None:
-        self._jobs[job.id] = job
-
-    def get(self, id: str) -> PredictJob | None:
-        return self._jobs.get(id)
-
     def all(self) -> list[PredictJob]:
-        jobs = list(self._jobs.values())  # a copy: threads of the API add others meanwhile
+        jobs = list(self.rows.values())  # a copy: threads of the API add others meanwhile
         return sorted(jobs, key=lambda job: (job.created_at, job.id), reverse=True)
 
-    def update(self, before: PredictJob, job: PredictJob) -> bool:
-        stored = self._jobs.get(before.id)
-        if stored is None or (stored.state, stored.tries) != (before.state, before.tries):
-            return False
-        self._jobs[job.id] = job
-        return True
-
     def forget(self, id: str) -> None:
-        self._jobs.pop(id, None)
+        self.rows.pop(id, None)
 
 
 class MemoryReports:

@@ -4,20 +4,17 @@ Of each job a folder with its id as name: `readings.parquet` and `scores.parquet
 whole, and beside them a folder of the try under way.
 """
 
-import os
 import re
 import shutil
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from alerting.adapters.files.rows import Layout
 from alerting.adapters.predictions.addresses import NO_ADDRESSES, JobAddresses
 from alerting.adapters.predictions.file_scores import score_file
 from alerting.adapters.predictions.s3_objects import ObjectState
-from alerting.ports import EvaluationPorts, PredictJob, Progress, ScoredFile, StoredFiles
+from alerting.ports import EvaluationPorts, PredictJob, Progress, ScoredFile
 
 JOB_ID = "[0-9a-f]{12}"
 _READINGS = "readings.parquet"
@@ -49,13 +46,12 @@ class JobFolder:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return shutil.disk_usage(self.folder).free
 
-    def stored(self) -> Mapping[str, StoredFiles]:
-        found = {}
-        for folder in self.folder.glob("*"):
-            with suppress(FileNotFoundError):
-                changed_at = datetime.fromtimestamp(folder.stat().st_mtime, UTC)
-                found[folder.name] = StoredFiles(_bytes_in(folder), changed_at)
-        return {id: files for id, files in found.items() if re.fullmatch(JOB_ID, id)}
+    def size(self, id: str) -> int:
+        found = 0
+        for path in self._of(id).rglob("*"):
+            with suppress(FileNotFoundError):  # removed meanwhile
+                found += path.stat().st_size
+        return found
 
     def has_readings(self, id: str) -> bool:
         return self.readings(id).exists()
@@ -100,13 +96,3 @@ class JobFolder:
                 shutil.rmtree(other, ignore_errors=True)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return folder
-
-
-def _bytes_in(folder: Path) -> int:
-    """Return the size of all files below a folder, without those that are removed meanwhile."""
-    found = 0
-    for root, _, names in os.walk(folder):
-        for name in names:
-            with suppress(FileNotFoundError):
-                found += Path(root, name).stat().st_size
-    return found

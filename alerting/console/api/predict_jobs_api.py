@@ -23,7 +23,7 @@ from alerting.console.api.views import View
 from alerting.console.gate import LARGEST_BODY
 from alerting.definitions.faults import UserError
 from alerting.definitions.fields.names import Closed
-from alerting.ports import PredictJob
+from alerting.ports import PredictJob, ScoredFile
 from alerting.usecases.scoring.jobs import (
     JobsFull,
     abandon,
@@ -73,19 +73,6 @@ _CONTENT = {
 _BODY = {"requestBody": {"required": True, "content": _CONTENT}}
 
 
-class JobResult(View):
-    """Content of the scores: one row for each evaluated instant."""
-
-    version: int = Field(description="The version of the model that scored.")
-    rows: int = Field(description="Rows of readings.")
-    scores: int = Field(description="Instants with a score.")
-    unknown: dict[str, int] = Field(description="Instants without a score, by reason.")
-    notes: list[str] = Field(description="What the scores lack.")
-    copy_at: str | None = Field(
-        None, description="Address of the copy of the scores in the object store."
-    )
-
-
 class JobView(View):
     """A predict job."""
 
@@ -98,7 +85,7 @@ class JobView(View):
     progress: float = Field(description="Share of the step that is done, from 0 to 1.")
     step: str | None = Field(description="What is done, or what the job waits for.")
     fault: str | None = Field(description="Why it failed.")
-    result: JobResult | None
+    result: ScoredFile | None
     scores: str | None = Field(description="Address of the scores, once it is done: Parquet.")
     bytes: int = Field(description="Size of the readings.")
     sha256: str | None = Field(description="Of the readings; null before they are fetched.")

@@ -60,7 +60,7 @@ def order(jobs: PredictJobs, files: JobFiles, job: PredictJob) -> None:
             "the API and the workers of Airflow share no disk here (ALERTING_SHARED_HOME=no): send "
             "the address of a file in an object store, and scores_to"
         )
-    jobs.add(job)
+    jobs.insert(job)
     try:
         _check_bounds(jobs, files, job)
     except BaseException:
@@ -78,9 +78,9 @@ def _check_bounds(jobs: PredictJobs, files: JobFiles, job: PredictJob) -> None:
         )
     if not files.is_shared:
         return
-    stored = {id: found.size for id, found in files.stored().items()}
-    sizes = {other.id: other.size for other in all_jobs if other.ended_at is None}
-    needed = sum(max(0, _SCRATCH * size - stored.get(id, 0)) for id, size in sizes.items())
+    stored = {other.id: files.size(other.id) for other in all_jobs}
+    open_jobs = [other for other in all_jobs if other.ended_at is None]
+    needed = sum(max(0, _SCRATCH * other.size - stored[other.id]) for other in open_jobs)
     used = sum(stored.values()) + needed
     if used > MOST_BYTES:
         raise JobsFull(
@@ -100,10 +100,16 @@ def _require_free(files: JobFiles, needed: int, job: PredictJob) -> None:
 
 def submit(jobs: PredictJobs, job: PredictJob, sha256: str | None = None) -> PredictJob:
     """Let a job wait whose readings have arrived, or are at an address. Return it."""
-    waiting = replace(job, state="waiting", sha256=sha256)
-    if not jobs.update(job, waiting):
+    waiting = _change(jobs, job, state="waiting", sha256=sha256)
+    if waiting is None:
         raise UserError("the readings took too long to arrive; send them again")
     return waiting
+
+
+def _change(jobs: PredictJobs, job: PredictJob, **changes: Any) -> PredictJob | None:
+    """Store a changed job and return it; None if another process has changed it."""
+    changed = replace(job, version=job.version + 1, **changes)
+    return changed if jobs.replace(changed) else None
 
 
 def abandon(jobs: PredictJobs, files: JobFiles, job: PredictJob) -> None:
@@ -161,8 +167,8 @@ def cancel(jobs: PredictJobs, files: JobFiles, id: str, now: datetime) -> Predic
         job = find_job(jobs, id)
         if job.state not in _UNFINISHED:
             raise UserError(f"predict job {id} is {job.state} already")
-        cancelled = replace(job, state="cancelled", step=None, ended_at=now)
-        if jobs.update(job, cancelled):
+        cancelled = _change(jobs, job, state="cancelled", step=None, ended_at=now)
+        if cancelled is not None:
             files.drop_readings(id)
             return cancelled
 
@@ -202,7 +208,7 @@ def run_job(
         return _end(jobs, files, job, state="failed", fault=why, ended_at=now())
     work = _Work(jobs, job, now)
     try:
-        work.begin()
+        work.record(state="running", tries=job.tries + 1, step=None, progress=0.0)
         result = _score(platform, files, work)
     except _Stopped:
         return find_job(jobs, id)
@@ -210,13 +216,12 @@ def run_job(
         if is_outage(fault):
             raise
         is_refused = isinstance(fault, UserError) and not isinstance(fault, Unreachable)
-        text = str(fault).replace(str(files.readings(id)), "the file")
+        why = str(fault) if is_refused else first_line(fault)
+        why = why.replace(str(files.readings(id)), "the file")
         if not is_refused and work.job.tries < MOST_TRIES:
-            step = f"it is tried again: {first_line(fault)}"
-            if not jobs.update(work.job, replace(work.job, state="waiting", step=step)):
+            if _change(jobs, work.job, state="waiting", step=f"tried again: {why}") is None:
                 return find_job(jobs, id)
-            raise TryAgain(first_line(fault)) from fault
-        why = text if is_refused else first_line(fault)
+            raise TryAgain(why) from fault
         return _end(jobs, files, work.job, state="failed", fault=why, ended_at=now())
     return _end(jobs, files, work.job, state="done", result=result, progress=1.0, ended_at=now())
 
@@ -230,10 +235,6 @@ class _Work:
         self._now = now
         self._until = now() + LONGEST
 
-    def begin(self) -> None:
-        """Note that a try begins."""
-        self.record(state="running", tries=self.job.tries + 1, step=None, progress=0.0)
-
     def __call__(self, step: str, done: int, total: int | None) -> None:
         now = self._now()
         if now > self._until:
@@ -246,8 +247,8 @@ class _Work:
 
     def record(self, **changes: Any) -> None:
         """Store changes of the job."""
-        job = replace(self.job, seen_at=self._now(), **changes)
-        if not self._jobs.update(self.job, job):
+        job = _change(self._jobs, self.job, seen_at=self._now(), **changes)
+        if job is None:
             raise _Stopped
         self.job = job
 
@@ -278,18 +279,19 @@ def _score(platform: EvaluationPorts, files: JobFiles, work: _Work) -> ScoredFil
 
 def _end(jobs: PredictJobs, files: JobFiles, job: PredictJob, **changes: Any) -> PredictJob:
     """Store the end of a job, and remove what nobody reads any more. Return it as it is stored."""
-    jobs.update(job, replace(job, step=None, **changes))
-    files.drop_readings(job.id)
-    if not files.is_shared:
-        files.drop(job.id)
-    return find_job(jobs, job.id)
+    _change(jobs, job, step=None, **changes)
+    stored = find_job(jobs, job.id)
+    if stored.ended_at is not None:  # else another worker is at it
+        files.drop_readings(job.id)
+        if not files.is_shared:
+            files.drop(job.id)
+    return stored
 
 
 def clean(jobs: PredictJobs, files: JobFiles, now: datetime, lasts: timedelta) -> None:
-    """Remove jobs that have been over for this long, or have 200 newer ones, uploads that ended
-    without a trace, and files of no job. Idempotent."""
-    known = jobs.all()
-    for number, job in enumerate(known):
+    """Remove jobs that have been over for this long, or have 200 newer ones, and uploads
+    that ended without a trace. Idempotent."""
+    for number, job in enumerate(jobs.all()):
         if job.state == "arriving":
             is_old = job.created_at < now - _LONGEST_ARRIVAL
         else:
@@ -300,7 +302,3 @@ def clean(jobs: PredictJobs, files: JobFiles, now: datetime, lasts: timedelta) -
             abandon(jobs, files, job)
         elif job.ended_at is not None:
             files.drop_readings(job.id)
-    ids = {job.id for job in known}
-    for id, found in files.stored().items():
-        if id not in ids and found.changed_at < now - lasts:
-            files.drop(id)

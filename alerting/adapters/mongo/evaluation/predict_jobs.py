@@ -1,6 +1,6 @@
 """Predict jobs in MongoDB."""
 
-from alerting.adapters.mongo.documents import Document, MongoDatabase, to_document
+from alerting.adapters.mongo.documents import Document, MongoDatabase, insert_new, to_document
 from alerting.adapters.mongo.each import read_one, read_stored
 from alerting.adapters.mongo.indexes import PREDICT_JOBS
 from alerting.ports import PredictJob
@@ -12,8 +12,12 @@ class MongoPredictJobs:
     def __init__(self, database: MongoDatabase) -> None:
         self._jobs = database[PREDICT_JOBS]
 
-    def add(self, job: PredictJob) -> None:
-        self._jobs.insert_one(_document(job))
+    def insert(self, job: PredictJob) -> bool:
+        return insert_new(self._jobs, _document(job))
+
+    def replace(self, job: PredictJob) -> bool:
+        before = {"_id": job.id, "version": job.version - 1}
+        return self._jobs.replace_one(before, _document(job)).matched_count == 1
 
     def get(self, id: str) -> PredictJob | None:
         return read_one(PREDICT_JOBS, PredictJob, self._jobs.find_one({"_id": id}), "id")
@@ -21,10 +25,6 @@ class MongoPredictJobs:
     def all(self) -> list[PredictJob]:
         found = self._jobs.find().sort([("created_at", -1), ("_id", -1)])
         return read_stored(PREDICT_JOBS, PredictJob, found, "id")
-
-    def update(self, before: PredictJob, job: PredictJob) -> bool:
-        stored = {"_id": before.id, "state": before.state, "tries": before.tries}
-        return self._jobs.replace_one(stored, _document(job)).matched_count == 1
 
     def forget(self, id: str) -> None:
         self._jobs.delete_one({"_id": id})

@@ -135,7 +135,7 @@ def named(client, path):
             state.predict_files.create(id)
             state.predict_files.scores(id).write_bytes(b"scores")
             job = replace(job, state="done", result=ScoredFile(1, 1, 1, {}))
-        state.platform.predict_jobs.add(job)
+        state.platform.predict_jobs.insert(job)
         return {"id": id}
     if path.startswith("/api/v1/definitions/{name}/predict"):
         return {"name": "too-moist"}
