@@ -15,10 +15,10 @@ import yaml
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.files.rows import Layout
 from alerting.adapters.mongo.demo.clock import MongoClock
-from alerting.adapters.mongo.demo.line import MongoLines
 from alerting.adapters.platform import Platform
 from alerting.adapters.predictions.file_scores import score_file
 from alerting.definitions.assets import Asset, Variable
+from alerting.demo.line_store import MongoLines
 from alerting.demo.seed import fill
 from alerting.ports import PredictJob
 from alerting.settings.environment import Settings
