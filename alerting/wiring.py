@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from alerting.adapters.mlflow.mlflow_registry import MlflowModels
     from alerting.adapters.mongo.mongo import MongoStores
+    from alerting.adapters.predictions.job_files import JobFolder
     from alerting.usecases.sources.poll import Readers
 
 HEALTH_TIMEOUT_S = 1.0
@@ -154,6 +155,15 @@ def source_readers(
         lambda kind, source, seconds: look_at(kind, source, resolve(source.url), seconds),
         is_outage,
     )
+
+
+def predict_files(settings: Settings, environ: Mapping[str, str] = os.environ) -> "JobFolder":
+    """Return the files of predict jobs, in the home and in the object store of the environment."""
+    from alerting.adapters.predictions.addresses import JobAddresses
+    from alerting.adapters.predictions.job_files import JobFolder
+
+    addresses = JobAddresses(settings.predictions_from, settings.predictions_to, environ)
+    return JobFolder(settings.home / "predictions", addresses, settings.shared_home)
 
 
 def _database(settings: Settings) -> "AbstractContextManager[str]":

@@ -33,10 +33,10 @@ import yaml
 
 from alerting.adapters.airflow.dag_files import write_dag_files
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.mongo.demo.line import MongoLines
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.platform import Platform
 from alerting.demo.advance import advance_line, stored_line
+from alerting.demo.line_store import MongoLines
 from alerting.demo.seed import fill
 from alerting.local import parts
 from alerting.local.secrets import load_or_create

@@ -13,6 +13,7 @@ from alerting_tasks import (
     run_as_of,
     say,
 )
+from alerting_tasks.predictions import clean_jobs
 
 
 @task(execution_timeout=timedelta(hours=6), **BACKGROUND)
@@ -41,6 +42,7 @@ def delete() -> dict[str, int]:
 
     with background_platform() as platform:
         found = retain(platform, read_instant(run_as_of(platform)))
+        clean_jobs(platform)
     for swept in found:
         say(f"deleted: {swept.documents} {swept.what}")
     return {swept.what: swept.documents for swept in found}

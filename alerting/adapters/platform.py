@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from alerting.ports import EndedSessions, OperatorPorts, ReportPorts, UpkeepPorts
+from alerting.ports import EndedSessions, OperatorPorts, PredictJobs, ReportPorts, UpkeepPorts
 
 
 def real_time() -> None:
@@ -20,4 +20,5 @@ class Platform(UpkeepPorts, OperatorPorts, ReportPorts):
     """
 
     ended_sessions: EndedSessions
+    predict_jobs: PredictJobs
     line_speed: Callable[[], float | None] = real_time

@@ -200,7 +200,7 @@ def score(
 
 
 def _score_file(name: str, file: Path, layout: "Layout", out: Path, as_json: bool) -> None:
-    from alerting.adapters.archive.file_scores import score_file
+    from alerting.adapters.predictions.file_scores import score_file
 
     with platform() as p, progress() as report:
         scored = score_file(p, name, file, layout, out, report)

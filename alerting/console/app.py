@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 
-from alerting.adapters.archive.predict_jobs import PredictJobs
 from alerting.adapters.platform import Platform
+from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.access import Access
 from alerting.console.api import (
     api,
@@ -84,15 +84,15 @@ def create_app(
     sign_in: Path | None = None,
     public_url: str | None = None,
     body_seconds: float = BODY_SECONDS,
-    predict_jobs: PredictJobs | None = None,
+    predict_files: JobFolder | None = None,
 ) -> FastAPI:
     """Return the application with the API and pages of a platform. Raises UserError without tokens.
 
     `tokens`: name and role by token. `zone`: time zone of the pages. `language`: of the pages, for
     browsers that ask for none of those that exist; the API is in English. `sign_in`: the folder of
     the one-time link. `public_url`: the address at which people reach the pages. `body_seconds`:
-    time limit for the body of a request to arrive. `predict_jobs`: the jobs that score files;
-    without it none are taken.
+    time limit for the body of a request to arrive. `predict_files`: the files of predict
+    jobs; without them none are taken.
     """
     entrance = Entrance(Access(tokens, platform.ended_sessions), WrongTokens(), now, public_url)
     app = FastAPI(
@@ -108,7 +108,7 @@ def create_app(
     app.state.language = language
     app.state.line_clock = LineClock(platform.line_speed)
     app.state.entrance = entrance
-    app.state.predict_jobs = predict_jobs
+    app.state.predict_files = predict_files
     app.state.deliveries = ingest_api.Deliveries()
     app.state.predictor = Predictor(platform)
     handle_problems(app)

@@ -7,17 +7,14 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from alerting.adapters.archive.job_files import JobAddresses
-from alerting.adapters.archive.predict_jobs import PredictJobs
 from alerting.console.access import read_tokens
 from alerting.console.app import create_app
 from alerting.console.monitor import HealthMonitor
-from alerting.console.predict_worker import PredictWorker
 from alerting.console.server import serve_app
 from alerting.definitions.faults import UserError
 from alerting.settings.environment import LOOPBACK, Settings, read_settings, variable
 from alerting.settings.logs import configure_logging
-from alerting.wiring import open_platform
+from alerting.wiring import open_platform, predict_files
 
 TOKENS_FILE = variable("api_tokens_file")
 
@@ -33,8 +30,6 @@ def serve(
     settings = read_settings(environ)
     tokens = read_tokens(tokens_file(settings, environ))
     configure_logging(environ, tokens)
-    addresses = JobAddresses(settings.predictions_from, settings.predictions_to, environ)
-    jobs = PredictJobs(settings.home / "predictions", addresses=addresses)
     with open_platform(settings) as platform:
         app = create_app(
             platform,
@@ -43,14 +38,10 @@ def serve(
             language=settings.language,
             sign_in=settings.home / "secrets",
             public_url=settings.delivery.public_url,
-            predict_jobs=jobs,
+            predict_files=predict_files(settings, environ),
         )
         HealthMonitor(partial(open_platform, settings)).start()
-        stop = PredictWorker(jobs, settings.retention.predictions).start()
-        try:
-            serve_app(app, host, port or settings.api_port, settings.trusted_proxies)
-        finally:
-            stop.set()
+        serve_app(app, host, port or settings.api_port, settings.trusted_proxies)
 
 
 def tokens_file(settings: Settings, environ: Mapping[str, str]) -> Path:

@@ -44,7 +44,7 @@ class Retention:
     `models`: training runs, and model versions that were never in service. `notifications`: after
     the end of their episode. `scores`: those of models, and the records of past evaluations;
     `audit`: resolved platform alerts too; `reports`: backtests too; `predictions`: the scores of
-    predict jobs, on the disk of the console; `archive`: archived readings, by the end of their
+    predict jobs; `archive`: archived readings, by the end of their
     month.
     """
 

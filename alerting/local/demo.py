@@ -13,10 +13,10 @@ import yaml
 
 from alerting import wiring
 from alerting.adapters.mongo.demo.clock import MongoClock
-from alerting.adapters.mongo.demo.line import MongoLines
 from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
 from alerting.demo.advance import Advance
+from alerting.demo.line_store import MongoLines
 from alerting.demo.run import run_line
 from alerting.demo.seed import DAYS, Filled, fill
 from alerting.local.parts import ROOT

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from alerting.adapters.airflow.dag_files import BACKGROUND_POOL, BACKGROUND_POOL_TEXT, dag_folder
+from alerting.adapters.airflow.dag_files import dag_folder, write_pools
 from alerting.adapters.embedded import embedded_mongod
 from alerting.adapters.embedded.mongod_access import address
 from alerting.adapters.embedded.mongod_causes import cause
@@ -236,19 +236,18 @@ def _is_recent(file: Path) -> bool:
 
 
 def airflow_migration(settings: Settings, environ: Mapping[str, str]) -> list[Part]:
-    """Return the job that creates or migrates Airflow's database with the pool of long work; none
-    if both are as they must be.
+    """Return the job that creates or migrates Airflow's database with the pools of long work; none
+    if all are as they must be.
 
     Airflow never starts a task that names a missing pool.
     """
     done = settings.home / "airflow" / "migrated_to"
     slots = str(settings.background_slots)
-    now = f"{version('apache-airflow-core')} with {slots} background slots"
+    now = f"{version('apache-airflow-core')} with {slots} background slots and a predict pool"
     if done.exists() and done.read_text() == now:
         return []
     script = (
-        '"$0" -m airflow db migrate && "$0" -m airflow pools set "$3" "$4" "$5" && printf %s "$1" '
-        '> "$2"'
+        '"$0" -m airflow db migrate && "$0" -m airflow pools import "$3" && printf %s "$1" > "$2"'
     )
     command = (
         "sh",
@@ -257,9 +256,7 @@ def airflow_migration(settings: Settings, environ: Mapping[str, str]) -> list[Pa
         sys.executable,
         now,
         str(done),
-        BACKGROUND_POOL,
-        slots,
-        BACKGROUND_POOL_TEXT,
+        str(write_pools(settings.home, settings.background_slots)),
     )
     return [Part("airflow-database", "Airflow's database", command, environ, once=True)]
 

@@ -58,6 +58,13 @@ from alerting.ports.notifications import (
     Revocations,
 )
 from alerting.ports.platform_alerts import Audit, AuditEntry, Disk, PlatformAlert, PlatformAlerts
+from alerting.ports.predictions import (
+    JobFiles,
+    JobState,
+    PredictJob,
+    PredictJobs,
+    ScoredFile,
+)
 from alerting.ports.readings import (
     ArchiveAway,
     EventRow,

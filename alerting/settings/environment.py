@@ -102,6 +102,10 @@ def _latency(text: str) -> timedelta:
     return waits
 
 
+def _yes_or_no(text: str) -> bool:
+    return one_of(("yes", "no"))(text) == "yes"
+
+
 def _database(text: str) -> str:
     if not text.replace("-", "_").isidentifier() or len(text) > 60:
         raise ValueError(f"{text!r} is not a database name: use letters, digits, `_` and `-`")
@@ -150,8 +154,10 @@ class Settings:
     (`ALERTING_READINGS_LAST` and others), `airflow_last` how long Airflow's rows and task logs are.
     Readings older than `archive_after` (None: none) go to files in `archive` (None: in the home).
     `predictions_from` and `predictions_to` are the folders of an S3 store that predict jobs may
-    read, and write: none by default. `secret_rules` are the environment variables and folders that
-    sources may name (`ALERTING_SECRET_NAMES`, `_FOLDERS`). `plant_report` is the period and the
+    read, and write: none by default. `shared_home`: the API and the workers of Airflow have one
+    home (`yes`, `no`); without one predict jobs need an object store. `secret_rules` are the
+    environment variables and folders that sources may name (`ALERTING_SECRET_NAMES`, `_FOLDERS`).
+    `plant_report` is the period and the
     recipients of the report on the plant (`ALERTING_REPORT_PERIOD`, `ALERTING_REPORT_RECIPIENTS`).
     `webhook_urls` come from `ALERTING_WEBHOOK_<NAME>`, `webhook_secrets` (for signing) from
     `ALERTING_WEBHOOK_<NAME>_SECRET`; names are lower case with `_` turned into `-`. `delivery`
@@ -179,6 +185,7 @@ class Settings:
     archive_after: Annotated[timedelta | None, lasting] = None
     predictions_from: Annotated[tuple[Parts, ...], bucket_folders] = ()
     predictions_to: Annotated[tuple[Parts, ...], bucket_folders] = ()
+    shared_home: Annotated[bool, _yes_or_no] = True
     webhook_urls: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     webhook_secrets: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({}), repr=False

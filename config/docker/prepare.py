@@ -2,7 +2,7 @@
 ready.
 
 MongoDB: one-node replica set, the platform's user, and what `alerting prepare` makes (collections,
-validators, indexes). Airflow: its DAG files in the home, its tables, and the pool of long work.
+validators, indexes). Airflow: its DAG files in the home, its tables, and the pools of long work.
 MLflow prepares its own.
 """
 
@@ -16,9 +16,8 @@ from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
 from alerting.adapters.airflow.dag_files import (
-    BACKGROUND_POOL,
-    BACKGROUND_POOL_TEXT,
     write_dag_files,
+    write_pools,
 )
 from alerting.settings.environment import read_settings
 from alerting.wiring import prepare_database
@@ -69,17 +68,8 @@ def main() -> None:
     prepare_database(settings)
     airflow = (sys.executable, "-m", "airflow")
     subprocess.run([*airflow, "db", "migrate"], check=True)
-    subprocess.run(
-        [
-            *airflow,
-            "pools",
-            "set",
-            BACKGROUND_POOL,
-            str(settings.background_slots),
-            BACKGROUND_POOL_TEXT,
-        ],
-        check=True,
-    )
+    pools = write_pools(settings.home, settings.background_slots)
+    subprocess.run([*airflow, "pools", "import", str(pools)], check=True)
 
 
 main()

@@ -16,6 +16,7 @@ from alerting_tasks import (
     say,
     say_where,
 )
+from alerting_tasks.predictions import jobs_to_start
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import ModelDefinition
@@ -146,18 +147,19 @@ def record_failure(name: str) -> None:
 
 @task
 def find_due() -> list[dict[str, str]]:
-    """Return DAG and run id of the trainings to start now. A definition whose DAG does not exist
-    yet waits for the next round."""
+    """Return DAG and run id of the trainings and predict jobs to start now. A definition whose DAG
+    does not exist yet waits for the next round."""
     from alerting.usecases.training.due import find_due_trainings
 
-    found = []
+    found: list[dict[str, str]] = []
     with opened_platform() as platform:
+        jobs = jobs_to_start(platform)
         for due in find_due_trainings(platform, platform.clock.now()):
             if len(found) < STARTED_AT_ONCE and _may_start(platform, due):
                 found.append(
                     {"trigger_dag_id": f"train__{due.definition}", "trigger_run_id": due.run}
                 )
-    return found
+    return jobs + found
 
 
 def _may_start(platform: "Platform", due: "DueTraining") -> bool:

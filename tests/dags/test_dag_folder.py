@@ -42,9 +42,10 @@ def test_each_active_classifier_has_a_training_dag_with_its_schedule_tags_owner_
     assert sorted(parsed["dags"]) == [
         "evaluate__1m",
         "maintain",
+        "predict",
         "report",
         "retain",
-        "start_training",
+        "start_due",
         *own,
     ]
     training = parsed["dags"]["train__a.b_c-1"]
@@ -113,9 +114,10 @@ def test_every_task_and_run_ends_at_some_time_and_long_work_leaves_slots_to_eval
     assert {dag_id: dag["pools"] for dag_id, dag in dags.items()} == {
         "evaluate__1m": ["default_pool"],
         "maintain": ["default_pool"],
+        "predict": ["predict"],
         "report": ["background", "default_pool"],
         "retain": ["background"],
-        "start_training": ["default_pool"],
+        "start_due": ["default_pool"],
         "train__asked": ["background", "default_pool"],
     }
 
@@ -274,7 +276,13 @@ def test_retired_and_draft_definitions_have_no_dag(folder, revisions, classifier
     revisions.add(**classifier(state="retired"))
     revisions.add(**classifier(name="draft", state="draft"))
 
-    assert sorted(folder.parse()["dags"]) == ["maintain", "report", "retain", "start_training"]
+    assert sorted(folder.parse()["dags"]) == [
+        "maintain",
+        "predict",
+        "report",
+        "retain",
+        "start_due",
+    ]
 
 
 def test_a_task_builds_its_own_dag_alone(folder, revisions, classifier):

@@ -8,23 +8,28 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
+from alerting.adapters.files.rows import Layout
 from alerting.adapters.mongo.demo.clock import MongoClock
-from alerting.adapters.mongo.demo.line import MongoLines
 from alerting.adapters.platform import Platform
+from alerting.adapters.predictions.file_scores import score_file
 from alerting.definitions.assets import Asset, Variable
+from alerting.demo.line_store import MongoLines
 from alerting.demo.seed import fill
+from alerting.ports import PredictJob
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.definitions.versions import present_answer
 from alerting.usecases.ingestion.arrivals import add_readings
+from alerting.usecases.scoring.jobs import order, submit, unfinished
 from alerting.usecases.sources.documents import apply_sources
 from alerting.usecases.training.due import find_due_trainings
-from alerting.wiring import open_platform, open_stores, prepare_database
+from alerting.wiring import open_platform, open_stores, predict_files, prepare_database
 from tests.builders import at
 from tests.helpers.scheduler import Airflow, running_airflow
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
@@ -235,7 +240,7 @@ def test_a_question_put_into_the_database_is_trained_by_itself_and_answers_only_
     record_property: Callable[[str, object], None],
 ) -> None:
     add_readings(platform, line(sensor_from=3), at(0))
-    airflow.unpause("start_training")
+    airflow.unpause("start_due")
     document = learned_quickly(schedule={"every": "1h", "retrain": None}) | {"name": PUT}
     with open_stores(settings) as stores:
         written = stores.database["alert_definitions"]
@@ -370,6 +375,45 @@ def test_sources_are_read_by_their_dags_and_what_they_deliver_is_evaluated_at_on
     assert 2 <= len(runs) <= 3, "polls without a new row start no evaluation"
 
     _check_that_a_cleared_task_keeps_its_instant(airflow, runs[0])
+
+
+def test_predict_jobs_are_scored_one_after_the_other_and_a_faulty_one_fails_alone(
+    airflow: Airflow, platform: Platform, settings: Settings
+) -> None:
+    """The readings are those before the last training, moved to after it."""
+    with open_stores(settings) as stores:
+        MongoClock(stores.database).start(EVALUATED + timedelta(days=2), 1.0, timedelta(hours=1))
+    oven = next(asset for asset in platform.assets.all() if asset.name == "oven-1")
+    past = platform.readings.load(oven, EVALUATED - timedelta(hours=12), EVALUATED).readings
+    past.index = past.index + timedelta(days=1)
+    contents = {"a" * 12: pd.DataFrame({"ts": ["no time"]}), "b" * 12: past.reset_index()}
+    files = predict_files(settings, {})
+    jobs = platform.predict_jobs
+    for number, (id, content) in enumerate(contents.items()):
+        now = datetime.now(UTC) + timedelta(milliseconds=number)
+        job = PredictJob(id, MODEL, "test", now, 1_000_000, {"asset": oven.name})
+        order(jobs, files, job)
+        content.to_parquet(files.create(id))
+        submit(jobs, job, "hash")
+    expected = settings.home / "expected.parquet"
+    good = "b" * 12
+    score_file(platform, MODEL, files.readings(good), Layout(asset=oven.name), expected)
+
+    airflow.unpause("start_due")
+    airflow.unpause("predict")
+    airflow.until(lambda: not unfinished(jobs), "the jobs to end", 300)
+
+    states = [(job.state, job.tries) for job in reversed(jobs.all())]
+    assert states == [("failed", 1), ("done", 1)], jobs.all()
+    newest, oldest = (job.ended_at for job in jobs.all())
+    assert newest is not None
+    assert oldest is not None
+    assert oldest < newest
+    found = pd.read_parquet(files.scores(good))
+    assert found["score"].notna().sum() > 100
+    pd.testing.assert_frame_equal(found, pd.read_parquet(expected))
+    assert airflow.run_ids("predict") == [f"{id}-1" for id in contents]
+    airflow.finish("predict", f"/dags/predict/dagRuns/{good}-1")
 
 
 def _check_that_a_cleared_task_keeps_its_instant(airflow: Airflow, run: str) -> None:

@@ -14,7 +14,7 @@ from alerting.episodes.episode import Episode, Feedback
 from alerting.episodes.lifecycle import ConditionState
 from alerting.learning.features.derive import DerivedFeatures
 from alerting.operators.shelves import Shelf
-from alerting.ports import DecisionRecord, PastEvaluation, PlatformAlert, Training
+from alerting.ports import DecisionRecord, PastEvaluation, PlatformAlert, PredictJob, Training
 from alerting.ports.late import Arrival, ReprocessingRequest
 from alerting.ports.reports import ReportHead
 from alerting.ports.sources import DeadMessage, FileMark, SourceProgress
@@ -105,6 +105,7 @@ def valid_documents() -> dict[str, Document]:
             "threshold": 0.7,
             "model_version": 1,
         },
+        c.PREDICT_JOBS: _with_id(PredictJob, "0123456789ab"),
         c.PAST_EVALUATIONS: to_document(example(PastEvaluation)),
         c.REPORTS: {
             **_with_id(ReportHead, "report"),

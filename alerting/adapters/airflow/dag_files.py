@@ -6,6 +6,7 @@ minute of CPU; a file that was modified it reads within seconds. So a changed de
 own file as modified.
 """
 
+import json
 import os
 import shutil
 import time
@@ -19,9 +20,7 @@ from alerting.definitions.shards import SHARDS, shard_of
 from alerting.settings.home import home_errors
 
 BACKGROUND_POOL = "background"
-BACKGROUND_POOL_TEXT = (
-    "Trainings and reports: long work, which leaves the other slots to evaluation."
-)
+PREDICT_POOL = "predict"
 SOURCE = Path(__file__).parents[3] / "dags"
 MARGIN_S = 2.0  # a mark is this much later than now, so that a reading under way does not hide it
 
@@ -53,6 +52,21 @@ def write_dag_files(home: Path) -> None:
             draft = copy.with_suffix(".new")
             shutil.copyfile(source, draft)
             draft.replace(copy)
+
+
+def write_pools(home: Path, background_slots: int) -> Path:
+    """Write the file of Airflow's pools into the home, for `airflow pools import`; return its
+    path. Airflow never starts a task of a missing pool."""
+    background = "Trainings and reports: long work, which leaves the other slots to evaluation."
+    wanted = ((BACKGROUND_POOL, background_slots, background), (PREDICT_POOL, 1, "Predict jobs."))
+    pools = {
+        name: {"slots": slots, "description": text, "include_deferred": False}
+        for name, slots, text in wanted
+    }
+    path = home / "airflow_pools.json"
+    with home_errors(home):
+        path.write_text(json.dumps(pools), encoding="utf-8")
+    return path
 
 
 @dataclass(frozen=True)

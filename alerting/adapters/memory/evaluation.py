@@ -5,12 +5,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from alerting.adapters.memory.tables import plain
+from alerting.adapters.memory.tables import Table, plain
 from alerting.episodes.episode import Episode
 from alerting.ports import (
     Document,
     Files,
     PastEvaluation,
+    PredictJob,
     ReportContent,
     ReportHead,
     Score,
@@ -58,6 +59,17 @@ class MemoryPastEvaluations:
 
     def between(self, start: datetime, end: datetime) -> list[PastEvaluation]:
         return [e for e in self._evaluations if e.start < end and e.end > start]
+
+
+class MemoryPredictJobs(Table[PredictJob]):
+    """Port `PredictJobs`."""
+
+    def all(self) -> list[PredictJob]:
+        jobs = list(self.rows.values())  # a copy: threads of the API add others meanwhile
+        return sorted(jobs, key=lambda job: (job.created_at, job.id), reverse=True)
+
+    def forget(self, id: str) -> None:
+        self.rows.pop(id, None)
 
 
 class MemoryReports:

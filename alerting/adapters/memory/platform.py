@@ -13,6 +13,7 @@ from alerting.adapters.memory.episodes import MemoryEpisodes
 from alerting.adapters.memory.evaluation import (
     MemoryBacktests,
     MemoryPastEvaluations,
+    MemoryPredictJobs,
     MemoryReports,
     MemoryScores,
 )
@@ -67,6 +68,7 @@ def memory_platform(*, backfilled: bool = False) -> Platform:
         models=MemoryModels(),
         scores=MemoryScores(),
         past_evaluations=MemoryPastEvaluations(),
+        predict_jobs=MemoryPredictJobs(),
         reports=MemoryReports(),
         backtests=MemoryBacktests(),
         audit=MemoryAudit(),

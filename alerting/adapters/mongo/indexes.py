@@ -13,6 +13,7 @@ from alerting.adapters.mongo.documents import Document
 from alerting.adapters.mongo.file_validators import (
     archived_file_validator,
     backtest_file_validator,
+    predict_job_validator,
     source_file_validator,
 )
 from alerting.definitions.assets import Asset, EventType
@@ -53,6 +54,7 @@ DECISIONS = "decisions"
 TRAININGS = "trainings"
 SCORES = "scores"
 PAST_EVALUATIONS = "past_evaluations"
+PREDICT_JOBS = "predict_jobs"
 REPORTS = "reports"
 AUDIT = "audit"
 ROUTES = "routes"
@@ -147,6 +149,7 @@ INDEXES: dict[str, list[IndexModel]] = {
     ],
     TRAININGS: [IndexModel([("definition", ASCENDING), ("started_at", ASCENDING)])],
     SCORES: [_unique("definition", "ts", "asset", "model_version")],
+    PREDICT_JOBS: [],
     PAST_EVALUATIONS: [IndexModel([("definition", ASCENDING), ("at", ASCENDING)])],
     REPORTS: [
         _newest("definition", at="start"),
@@ -194,6 +197,7 @@ VALIDATORS: dict[str, Callable[[], Document]] = {
     ARCHIVED_FILES: archived_file_validator,
     SOURCE_FILES: source_file_validator,
     BACKTEST_FILES: backtest_file_validator,
+    PREDICT_JOBS: predict_job_validator,
 }
 """The function that makes the validator of each collection that people may edit, or whose documents
 name a file."""

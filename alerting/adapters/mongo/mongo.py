@@ -36,6 +36,7 @@ from alerting.adapters.mongo.episodes.shelves import MongoShelves
 from alerting.adapters.mongo.evaluation.checkpoints import MongoCheckpoints
 from alerting.adapters.mongo.evaluation.decisions import MongoDecisions
 from alerting.adapters.mongo.evaluation.evaluation_plans import MongoEvaluationPlans
+from alerting.adapters.mongo.evaluation.predict_jobs import MongoPredictJobs
 from alerting.adapters.mongo.evaluation.scores import MongoPastEvaluations, MongoScores
 from alerting.adapters.mongo.evaluation.states import MongoStates
 from alerting.adapters.mongo.evaluation.trainings import MongoTrainings
@@ -90,6 +91,7 @@ class MongoStores:
         self.trainings: ports.Trainings = MongoTrainings(database)
         self.scores: ports.Scores = MongoScores(database)
         self.past_evaluations: ports.PastEvaluations = MongoPastEvaluations(database)
+        self.predict_jobs: ports.PredictJobs = MongoPredictJobs(database)
         self.reports: ports.Reports = MongoReports(database)
         self.backtests: ports.Backtests = MongoBacktests(database)
         self.audit: ports.Audit = MongoAudit(database)

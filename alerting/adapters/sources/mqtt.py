@@ -1,7 +1,6 @@
-"""A persistent subscription at an MQTT 5 broker, acknowledged by hand, and a sender for replays:
-quality of service 1."""
+"""A persistent subscription at an MQTT 5 broker, acknowledged by hand: quality of service
+1."""
 
-import os
 import queue
 import select
 import ssl
@@ -10,7 +9,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from secrets import token_hex
-from threading import Event
 from typing import Any
 
 import paho.mqtt.client as mqtt
@@ -29,11 +27,9 @@ from alerting.adapters.sources.threaded import (
 )
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.streamed import MqttSource, StreamedSource
-from alerting.usecases.sources.replay import Outgoing
 from alerting.usecases.sources.stream import subscription
 
 _TRIED = 10
-_SENT_S = 30.0
 _SESSION_S = 7 * 24 * 3600
 _KEEPALIVE_S = 30
 _NOT_SENT = 2  # of MQTT 5: retained messages are not sent when a topic is subscribed
@@ -307,48 +303,3 @@ def look(source: MqttSource, address: str, seconds: float) -> tuple[list[Receive
         client.disconnect()
         client.loop_stop()
     return found, [f"{len(found)} messages came on topic {topic} within {seconds:g} s"]
-
-
-class MqttSender:
-    """Port `Sender`. After a lost connection it connects again; what was not acknowledged is sent
-    again."""
-
-    def __init__(self, source: MqttSource, address: str) -> None:
-        """Connect. Raises UserError if the address is none, or the broker refuses or does not
-        answer."""
-        self._name = source.name
-        self._answered = Event()
-        self._fault = "it does not answer"
-        self._client, host, port = new_client(source, address, f"alerting-replay-{os.getpid()}")
-        self._client.on_connect = self._connected
-        self._client.connect_async(host, port, keepalive=30)
-        self._client.loop_start()
-        if not self._answered.wait(_SENT_S) or self._fault:
-            self.close()
-            raise UserError(f"source {source.name}: the broker cannot be reached: {self._fault}")
-
-    def send(self, messages: Sequence[Outgoing]) -> None:
-        """Publish messages. Raises UserError if the broker does not acknowledge all of them within
-        half a minute."""
-        published = [
-            self._client.publish(message.topic, message.payload, qos=1) for message in messages
-        ]
-        for one in published:
-            try:
-                one.wait_for_publish(_SENT_S)
-            except (RuntimeError, ValueError) as fault:
-                raise UserError(f"source {self._name}: a message was not sent: {fault}") from fault
-            if not one.is_published():
-                raise UserError(
-                    f"source {self._name}: the broker did not acknowledge a message within "
-                    f"{_SENT_S:g} s"
-                )
-
-    def close(self) -> None:
-        """Disconnect."""
-        self._client.disconnect()
-        self._client.loop_stop()
-
-    def _connected(self, _: mqtt.Client, __: Any, ___: Any, reason: Any, ____: Any) -> None:
-        self._fault = f"it refuses: {reason}" if reason.is_failure else ""
-        self._answered.set()

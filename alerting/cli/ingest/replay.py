@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
     from alerting.definitions.assets import Asset
     from alerting.definitions.sources.source import Source
+    from alerting.demo.replay.messages import DueRow, ReplayMapping, Sender
     from alerting.ports import Progress as ProgressPort
     from alerting.ports import Readings
     from alerting.settings.environment import Settings
-    from alerting.usecases.sources.replay import DueRow, ReplayMapping, Sender
 
 _AT_ONCE = 500
 _SENDING = ("sender", "engineer", "admin")
@@ -78,11 +78,11 @@ def replay(
 
     Without --shift-to-now rows keep their time stamps: the platform takes them for late readings.
     """
-    from alerting.adapters.sources.senders import open_sender
+    from alerting.demo.replay.messages import ReplayMapping
+    from alerting.demo.replay.senders import open_sender
     from alerting.settings.environment import read_settings
     from alerting.usecases.sources.deliver import require_active
     from alerting.usecases.sources.documents import find_source
-    from alerting.usecases.sources.replay import ReplayMapping
 
     if loop and not shift:
         raise typer.BadParameter(
@@ -216,7 +216,7 @@ def _send(
     shift: bool,
 ) -> None:
     """Send a recording once, from now on. Rows that are due together are sent together."""
-    from alerting.usecases.sources.replay import recorded_rows, schedule
+    from alerting.demo.replay.messages import recorded_rows, schedule
 
     begin = datetime.now(UTC)
     rows = recorded_rows(recorded.readings, recorded.assets, recorded.start, recorded.end)

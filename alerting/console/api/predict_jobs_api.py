@@ -1,7 +1,9 @@
 """REST API, version 1: scores of whole files, as jobs."""
 
-from datetime import datetime
-from functools import partial
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
@@ -11,15 +13,29 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse
 from pydantic import Field, StringConstraints, ValidationError
 
-from alerting.adapters.archive.job_files import IncomingReadings, StoreBusy
-from alerting.adapters.archive.predict_jobs import Job, JobsFull, PredictJobs
 from alerting.adapters.platform import Platform
+from alerting.adapters.predictions.addresses import IncomingReadings, StoreBusy
+from alerting.adapters.predictions.job_files import JOB_ID, JobFolder
 from alerting.console.api.api import Engineer, Served, Viewer
 from alerting.console.api.parameters import NAME, Id
 from alerting.console.api.predict_api import require_definition
 from alerting.console.api.views import View
 from alerting.console.gate import LARGEST_BODY
+from alerting.definitions.faults import UserError
 from alerting.definitions.fields.names import Closed
+from alerting.ports import PredictJob, ScoredFile
+from alerting.usecases.scoring.jobs import (
+    JobsFull,
+    abandon,
+    cancel,
+    clean,
+    describe_wait,
+    find_job,
+    list_jobs,
+    order,
+    require_scores_of,
+    submit,
+)
 
 PARQUET = "application/vnd.apache.parquet"
 _JSON = "application/json"
@@ -27,7 +43,7 @@ _RESULT: dict[int | str, dict[str, Any]] = {
     200: {"description": "The scores.", "content": {PARQUET: {}}}
 }
 router = APIRouter(prefix="/api/v1")
-JobId = Annotated[str, Path(pattern=r"^[0-9a-f]{12}$", description="Id of a predict job.")]
+JobId = Annotated[str, Path(pattern=f"^{JOB_ID}$", description="Id of a predict job.")]
 ShortAddress = Annotated[str, StringConstraints(min_length=1, max_length=1200)]
 Column = Annotated[str | None, Query(min_length=1, max_length=NAME)]
 
@@ -57,19 +73,6 @@ _CONTENT = {
 _BODY = {"requestBody": {"required": True, "content": _CONTENT}}
 
 
-class JobResult(View):
-    """Content of the scores: one row for each evaluated instant."""
-
-    version: int = Field(description="The version of the model that scored.")
-    rows: int = Field(description="Rows of readings.")
-    scores: int = Field(description="Instants with a score.")
-    unknown: dict[str, int] = Field(description="Instants without a score, by reason.")
-    notes: list[str] = Field(description="What the scores lack.")
-    copy_at: str | None = Field(
-        None, description="Address of the copy of the scores in the object store."
-    )
-
-
 class JobView(View):
     """A predict job."""
 
@@ -80,9 +83,9 @@ class JobView(View):
     ended_at: datetime | None
     state: Literal["waiting", "running", "done", "failed", "cancelled"]
     progress: float = Field(description="Share of the step that is done, from 0 to 1.")
-    step: str | None
+    step: str | None = Field(description="What is done, or what the job waits for.")
     fault: str | None = Field(description="Why it failed.")
-    result: JobResult | None
+    result: ScoredFile | None
     scores: str | None = Field(description="Address of the scores, once it is done: Parquet.")
     bytes: int = Field(description="Size of the readings.")
     sha256: str | None = Field(description="Of the readings; null before they are fetched.")
@@ -92,14 +95,14 @@ class JobView(View):
     )
 
 
-def _jobs(request: Request) -> PredictJobs:
-    found: PredictJobs | None = request.app.state.predict_jobs
+def _files(request: Request) -> JobFolder:
+    found: JobFolder | None = request.app.state.predict_files
     if found is None:
         raise HTTPException(503, "this server takes no predict jobs")
     return found
 
 
-Jobs = Annotated[PredictJobs, Depends(_jobs)]
+Files = Annotated[JobFolder, Depends(_files)]
 
 
 @router.post(
@@ -110,7 +113,7 @@ async def order_scores(
     name: Id,
     platform: Served,
     person: Engineer,
-    jobs: Jobs,
+    files: Files,
     asset: Column = None,
     asset_column: Column = None,
     time: Column = None,
@@ -120,7 +123,7 @@ async def order_scores(
 
     The body is the file, at most 1 GiB, or, of content type application/json, the address of one.
     `asset`: the asset of all rows, else that in `asset_column` (`asset` when left out); `time`: the
-    column of the time stamps, found when left out.
+    column of the time stamps, found when left out. Airflow works at one job at a time.
     """
     await run_in_threadpool(_require_scores, platform, name)
     layout = {
@@ -129,32 +132,45 @@ async def order_scores(
         if value
     }
     size = int(request.headers.get("content-length", "0"))
-    body = None
+    job = PredictJob(uuid.uuid4().hex[:12], name, person.name, datetime.now(UTC), size, layout)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() == _JSON:
         body = await _read_body(request, size)
+        return await run_in_threadpool(_order_address, platform, files, job, body)
+    await run_in_threadpool(_order, platform, files, job)
     try:
-        state = (
-            None
-            if body is None
-            else await run_in_threadpool(jobs.addresses.state, body.address, body.scores_to)
-        )
-        folder = await run_in_threadpool(jobs.begin, size if state is None else state.size)
-    except (JobsFull, StoreBusy) as full:
-        raise HTTPException(429, str(full), {"retry-after": "60"}) from full
-    try:
-        source: dict[str, Any]
-        if body is None or state is None:
-            source = {"sha256": await _receive(request, folder / "readings.parquet", size)}
-        else:
-            source = {**body.model_dump(), "etag": state.etag}
-        return _view(
-            await run_in_threadpool(
-                partial(jobs.submit, folder, name, person.name, layout, **source)
-            )
-        )
+        path = await run_in_threadpool(files.create, job.id)
+        sha256 = await _receive(request, path, size)
+        return await run_in_threadpool(_submit, platform, files, job, sha256)
     except BaseException:
-        jobs.abandon(folder)
+        abandon(platform.predict_jobs, files, job)
         raise
+
+
+def _order_address(platform: Platform, files: JobFolder, job: PredictJob, body: JobBody) -> JobView:
+    try:
+        state = files.addresses.state(body.address, body.scores_to)
+    except StoreBusy as busy:
+        raise _full(busy) from busy
+    job = replace(job, size=state.size, etag=state.etag, **body.model_dump())
+    _order(platform, files, job)
+    return _submit(platform, files, job, None)
+
+
+def _submit(platform: Platform, files: JobFolder, job: PredictJob, sha256: str | None) -> JobView:
+    job = submit(platform.predict_jobs, job, sha256)
+    return _view(job, list_jobs(platform.predict_jobs), files)
+
+
+def _order(platform: Platform, files: JobFolder, job: PredictJob) -> None:
+    clean(platform.predict_jobs, files, job.created_at, platform.retention.predictions)
+    try:
+        order(platform.predict_jobs, files, job)
+    except JobsFull as full:
+        raise _full(full) from full
+
+
+def _full(refusal: UserError) -> HTTPException:
+    return HTTPException(429, str(refusal), {"retry-after": "60"})
 
 
 async def _read_body(request: Request, size: int) -> JobBody:
@@ -173,15 +189,17 @@ async def _read_body(request: Request, size: int) -> JobBody:
 
 
 @router.get("/predict-jobs", tags=["predictions"])
-def list_jobs(_: Viewer, jobs: Jobs) -> list[JobView]:
+def list_predict_jobs(_: Viewer, platform: Served, files: Files) -> list[JobView]:
     """List predict jobs, newest first."""
-    return [_view(job) for job in jobs.all()]
+    known = list_jobs(platform.predict_jobs)
+    return [_view(job, known, files) for job in known]
 
 
 @router.get("/predict-jobs/{id}", tags=["predictions"])
-def show_job(id: JobId, _: Viewer, jobs: Jobs) -> JobView:
+def show_job(id: JobId, _: Viewer, platform: Served, files: Files) -> JobView:
     """Show a predict job with its progress, and its result or fault."""
-    return _view(jobs.get(id))
+    job = find_job(platform.predict_jobs, id)
+    return _view(job, list_jobs(platform.predict_jobs), files)
 
 
 @router.get(
@@ -190,16 +208,18 @@ def show_job(id: JobId, _: Viewer, jobs: Jobs) -> JobView:
     responses=_RESULT,
     response_class=FileResponse,
 )
-def send_scores(id: JobId, _: Viewer, jobs: Jobs) -> FileResponse:
+def send_scores(id: JobId, _: Viewer, platform: Served, files: Files) -> FileResponse:
     """Send the scores of a job as Parquet: time, asset, score, threshold, model_version, reason
     where unknown."""
-    return FileResponse(jobs.scores(id), media_type=PARQUET, filename=f"scores-{id}.parquet")
+    require_scores_of(find_job(platform.predict_jobs, id), files)
+    return FileResponse(files.scores(id), media_type=PARQUET, filename=f"scores-{id}.parquet")
 
 
 @router.post("/predict-jobs/{id}/cancel", tags=["predictions"])
-def cancel_job(id: JobId, _: Engineer, jobs: Jobs) -> JobView:
+def cancel_job(id: JobId, _: Engineer, platform: Served, files: Files) -> JobView:
     """Cancel a predict job that is not over. Role: engineer."""
-    return _view(jobs.cancel(id))
+    job = cancel(platform.predict_jobs, files, id, datetime.now(UTC))
+    return _view(job, [job], files)
 
 
 def _require_scores(platform: Platform, name: str) -> None:
@@ -220,22 +240,13 @@ async def _receive(request: Request, path: FilePath, size: int) -> str:
     return arriving.finish(size, "the body")
 
 
-def _view(job: Job) -> JobView:
-    order = job.order
-    return JobView(
-        id=order.id,
-        definition=order.definition,
-        actor=order.actor,
-        created_at=order.created_at,
-        ended_at=job.ended_at,
-        state=job.state,
-        progress=job.progress,
-        step=job.step,
-        fault=job.fault,
-        result=None if job.result is None else JobResult.model_validate(job.result),
-        scores=f"/api/v1/predict-jobs/{order.id}/scores" if job.state == "done" else None,
-        bytes=order.size,
-        sha256=job.sha256,
-        address=order.address,
-        scores_to=order.scores_to,
+def _view(job: PredictJob, known: Sequence[PredictJob], files: JobFolder) -> JobView:
+    has_scores = job.state == "done" and files.is_shared
+    return JobView.model_validate(
+        {
+            **vars(job),
+            "step": describe_wait(known, job, datetime.now(UTC)),
+            "scores": f"/api/v1/predict-jobs/{job.id}/scores" if has_scores else None,
+            "bytes": job.size,
+        }
     )

@@ -18,12 +18,12 @@ from typer.testing import CliRunner
 
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.demo.clock import MongoClock
-from alerting.adapters.mongo.demo.line import MongoLines
 from alerting.adapters.mongo.mongo import MongoStores, open_stores
 from alerting.cli.main import app
 from alerting.definitions.model import Problem
 from alerting.demo.asset import ASSET, demo_asset
 from alerting.demo.line import LineState, new_line, simulate
+from alerting.demo.line_store import MongoLines
 from alerting.demo.ports import SetPointRequest
 from alerting.demo.seed import SEED, fill
 from alerting.demo.set_points import take_over
@@ -48,7 +48,7 @@ FILL = """
 import sys
 from datetime import datetime
 from alerting.demo.seed import fill
-from alerting.adapters.mongo.demo.line import MongoLines
+from alerting.demo.line_store import MongoLines
 from alerting.adapters.mongo.mongo import open_stores
 with open_stores(sys.argv[1], sys.argv[2]) as stores:
     print("filling", flush=True)
@@ -60,7 +60,7 @@ RUN = """
 import sys, time
 from alerting.demo.run import run_line
 from alerting.adapters.mongo.demo.clock import MongoClock
-from alerting.adapters.mongo.demo.line import MongoLines
+from alerting.demo.line_store import MongoLines
 from alerting.adapters.mongo.mongo import open_stores
 with open_stores(sys.argv[1], sys.argv[2]) as stores:
     wait = lambda seconds: bool(time.sleep(0.02))

@@ -1,3 +1,4 @@
+import json
 import os
 from dataclasses import replace
 from importlib.metadata import version
@@ -76,12 +77,14 @@ def test_airflow_prepares_its_database_and_pool_once_for_each_version_and_size(s
     stamp = settings.home / "airflow" / "migrated_to"
     stamp.parent.mkdir()
     stamp.write_text(
-        f"{version('apache-airflow-core')} with {settings.background_slots} background slots"
+        f"{version('apache-airflow-core')} with {settings.background_slots} background slots "
+        f"and a predict pool"
     )
     assert parts.airflow_migration(settings, environ) == []
     more = replace(settings, background_slots=settings.background_slots + 1)
     (job,) = parts.airflow_migration(more, environ)
-    assert str(more.background_slots) in job.command
+    pools = json.loads(Path(job.command[-1]).read_text())
+    assert (pools["background"]["slots"], pools["predict"]["slots"]) == (more.background_slots, 1)
     stamp.write_text("3.3.0")
     assert len(parts.airflow_migration(settings, environ)) == 1
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from bson.codec_options import CodecOptions
 
 from alerting.adapters.mongo.demo.clock import MongoClock
-from alerting.adapters.mongo.demo.line import MongoLines
 from alerting.adapters.mongo.indexes import INDEXES, SCHEMA, VALIDATORS
 from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.mongo.readings.archived_files import MongoArchivedFiles
+from alerting.demo.line_store import MongoLines
 
 ROOT = Path(__file__).parents[4]
 COLLECTIONS, SECTION_OF_INDEXES = (

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import uvicorn
 
-from alerting.adapters.archive.predict_jobs import PredictJobs
 from alerting.adapters.channels.log import LogChannel
+from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.app import create_app
 from alerting.console.server import server_options
 from tests.helpers.console.api import TOKENS
@@ -52,7 +52,7 @@ def address(tmp_path_factory):
     """A server of this process; a prediction, a report, a route and two episodes are there."""
     made = filled(in_memory_platform(LogChannel(lambda line: None)))
     store_report(made, trust="yes", tables={"episodes": {"columns": ["id"], "rows": [["a"]]}})
-    app = create_app(made, TOKENS, predict_jobs=PredictJobs(tmp_path_factory.mktemp("predictions")))
+    app = create_app(made, TOKENS, predict_files=JobFolder(tmp_path_factory.mktemp("predictions")))
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, **server_options(())))
     thread = threading.Thread(target=server.run, daemon=True)

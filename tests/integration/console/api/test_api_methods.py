@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from fastapi.testclient import TestClient
 
-from alerting.adapters.archive.predict_jobs import PredictJobs
 from alerting.adapters.channels.links import SignedLinks
+from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.app import create_app
 from alerting.local.sign_in import make_link
 from tests.builders import at
@@ -38,7 +38,7 @@ def client(platform, tmp_path):
         TOKENS,
         now=lambda: at(600),
         sign_in=tmp_path,
-        predict_jobs=PredictJobs(tmp_path / "predictions"),
+        predict_files=JobFolder(tmp_path / "predictions"),
     )
     return TestClient(app, raise_server_exceptions=False, follow_redirects=False)
 

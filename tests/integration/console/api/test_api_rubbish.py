@@ -13,7 +13,7 @@ from datetime import timedelta
 import pytest
 from fastapi.testclient import TestClient
 
-from alerting.adapters.archive.predict_jobs import PredictJobs
+from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.app import create_app
 from tests.builders import at
 from tests.helpers.console.api import TOKENS
@@ -113,7 +113,7 @@ def platform(request):
 def client(platform, tmp_path):
     """A client in one event loop: a client outside of a `with` starts one for each of many thousand
     requests."""
-    app = create_app(platform, TOKENS, predict_jobs=PredictJobs(tmp_path / "predictions"))
+    app = create_app(platform, TOKENS, predict_files=JobFolder(tmp_path / "predictions"))
     with TestClient(app, raise_server_exceptions=False, follow_redirects=False) as sending:
         yield sending
 

@@ -2,6 +2,7 @@
 operation."""
 
 import json
+import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -9,13 +10,13 @@ import pytest
 from fastapi.testclient import TestClient
 from pymongo.errors import ServerSelectionTimeoutError
 
-from alerting.adapters.archive.predict_jobs import PredictJobs, write_outcome
 from alerting.adapters.channels.log import LogChannel
+from alerting.adapters.predictions.job_files import JobFolder
 from alerting.console.api.predict_jobs_api import PARQUET
 from alerting.console.app import create_app
 from alerting.console.gate import largest_body
 from alerting.episodes.episode import episode_id
-from alerting.ports import DecisionRecord
+from alerting.ports import DecisionRecord, PredictJob, ScoredFile
 from tests.builders import at
 from tests.helpers.console.api import OPERATOR, SENDER, TOKENS, VIEWER, episode
 from tests.helpers.console.rubbish import (
@@ -61,8 +62,9 @@ def everywhere(stub):
         "notifications",
         "feedback",
         "misses",
+        "predict_jobs",
     )
-    return client_of(replace(made, **dict.fromkeys(stores, stub)), predict_jobs=stub)
+    return client_of(replace(made, **dict.fromkeys(stores, stub)), predict_files=stub)
 
 
 def come_true():
@@ -86,9 +88,9 @@ def client(tmp_path_factory):
         )
     )
     store_report(made, trust="yes", tables={"episodes": {"columns": ["id"], "rows": [["a"]]}})
-    jobs = PredictJobs(tmp_path_factory.mktemp("predictions"))
+    files = JobFolder(tmp_path_factory.mktemp("predictions"))
     return client_of(
-        replace(made, channels={"log": LogChannel(lambda line: None)}), predict_jobs=jobs
+        replace(made, channels={"log": LogChannel(lambda line: None)}), predict_files=files
     )
 
 
@@ -126,17 +128,14 @@ def named(client, path):
             "table": "episodes",
         }
     if "/predict-jobs/" in path:
-        jobs = client.app.state.predict_jobs
-        folder = jobs.begin(10)
-        (folder / "readings.parquet").write_bytes(b"PAR1 readings PAR1")
-        id = jobs.submit(folder, "too-moist", "ada", {}).order.id
+        state = client.app.state
+        id = uuid.uuid4().hex[:12]
+        job = PredictJob(id, "too-moist", "ada", at(0), 10, state="waiting")
         if path.endswith("/scores"):
-            (folder.parent / id / "scores.parquet").write_bytes(b"scores")
-            write_outcome(
-                folder.parent / id,
-                at=at(0),
-                result={"version": 1, "rows": 1, "scores": 1, "unknown": {}, "notes": []},
-            )
+            state.predict_files.create(id)
+            state.predict_files.scores(id).write_bytes(b"scores")
+            job = replace(job, state="done", result=ScoredFile(1, 1, 1, {}))
+        state.platform.predict_jobs.insert(job)
         return {"id": id}
     if path.startswith("/api/v1/definitions/{name}/predict"):
         return {"name": "too-moist"}

@@ -2,11 +2,10 @@
 fetched whole or not at all."""
 
 import hashlib
-import os
 import time
-from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -16,23 +15,23 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 from fastapi.testclient import TestClient
 
-from alerting.adapters.archive import job_files
-from alerting.adapters.archive.file_scores import ScoredFile
-from alerting.adapters.archive.job_files import JobAddresses
-from alerting.adapters.archive.predict_jobs import PredictJobs
-from alerting.adapters.archive.s3_objects import (
+from alerting.adapters.mongo.mongo import DatabaseDown, is_outage
+from alerting.adapters.predictions import addresses as job_addresses
+from alerting.adapters.predictions import job_files
+from alerting.adapters.predictions.addresses import JobAddresses
+from alerting.adapters.predictions.job_files import JobFolder
+from alerting.adapters.predictions.s3_objects import (
     Credentials,
     S3Objects,
     object_path,
     read_credentials,
     sign,
 )
-from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.console import predict_worker
 from alerting.console.api import predict_jobs_api
 from alerting.console.app import create_app
 from alerting.definitions.faults import Unreachable, UserError
-from alerting.ports import silent
+from alerting.ports import ScoredFile, silent
+from alerting.usecases.scoring.jobs import TryAgain, run_job
 from tests.helpers.console.api import ADMIN, OPERATOR, TOKENS, expect_problem
 from tests.helpers.file_servers import create_bucket, s3_server  # noqa: F401 - a fixture
 
@@ -71,15 +70,15 @@ def addresses(store):
 
 
 @pytest.fixture
-def jobs(tmp_path, addresses):
-    return PredictJobs(tmp_path / "predictions", addresses=addresses)
+def files(tmp_path, addresses):
+    return JobFolder(tmp_path / "predictions", addresses)
 
 
 @pytest.fixture
-def client(platform, jobs, monkeypatch):
+def client(platform, files, monkeypatch):
     monkeypatch.setattr(predict_jobs_api, "_require_scores", lambda platform, name: None)
     return TestClient(
-        create_app(platform, TOKENS, predict_jobs=jobs), raise_server_exceptions=False
+        create_app(platform, TOKENS, predict_files=files), raise_server_exceptions=False
     )
 
 
@@ -90,32 +89,30 @@ def order(client, address=ADDRESS, headers=ADMIN, **more):
 
 
 @pytest.fixture
-def work(jobs, addresses, tmp_path, monkeypatch):
-    """Return the worker in this process: the outcome of a job whose file is scored with nothing but
-    its size."""
-    monkeypatch.setenv("ALERTING_HOME", str(tmp_path))
-    for name, value in addresses.environ.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setenv("ALERTING_PREDICTIONS_FROM", "s3://plant-lab/exports")
-    monkeypatch.setenv("ALERTING_PREDICTIONS_TO", "s3://plant-lab/scores")
-    monkeypatch.setattr(os, "nice", lambda _: 0)
-    monkeypatch.setattr("alerting.wiring.open_platform", lambda *_, **__: nullcontext())
+def work(platform, files, monkeypatch):
+    """Return the work at a job in this process: its file is scored with nothing but its size."""
 
     def score(platform, name, readings, layout, out, progress):
         out.write_bytes(b"scores of " + readings.read_bytes())
-        return ScoredFile(3, 1, 1, {}, [])
+        return ScoredFile(3, 1, 1, {})
 
-    monkeypatch.setattr("alerting.adapters.archive.file_scores.score_file", score)
+    monkeypatch.setattr(job_files, "score_file", score)
 
-    def run(id):
-        monkeypatch.setattr("sys.argv", ["worker", str(tmp_path / "predictions" / id)])
-        return predict_worker.main(), jobs.get(id)
+    def run(id, using=files, **changed):
+        using = replace(using, addresses=replace(using.addresses, **changed))
+        now = partial(datetime.now, UTC)
+        return run_job(platform, platform.predict_jobs, using, id, now, is_outage)
 
     return run
 
 
+def other_addresses(client, files, **changed):
+    """Let the console allow other addresses."""
+    client.app.state.predict_files = replace(files, addresses=replace(files.addresses, **changed))
+
+
 def test_a_job_of_an_address_is_fetched_hashed_scored_and_its_scores_are_stored_beside(
-    client, jobs, work, addresses, tmp_path
+    client, platform, work, addresses
 ):
     answer = order(client, scores_to="s3://plant-lab/scores/line 4")
     assert answer.status_code == 202
@@ -126,8 +123,8 @@ def test_a_job_of_an_address_is_fetched_hashed_scored_and_its_scores_are_stored_
         len(PARQUET),
         None,
     )
-    assert jobs.get(job["id"]).order.layout == {"asset": "oven-1"}
-    assert work(job["id"])[0] == 0
+    assert platform.predict_jobs.get(job["id"]).layout == {"asset": "oven-1"}
+    assert work(job["id"]).state == "done"
     done = client.get(f"/api/v1/predict-jobs/{job['id']}", headers=ADMIN).json()
     assert (done["state"], done["sha256"]) == ("done", hashlib.sha256(PARQUET).hexdigest())
     copy = ("plant-lab", "scores", "line 4", f"scores-{job['id']}.parquet")
@@ -138,11 +135,11 @@ def test_a_job_of_an_address_is_fetched_hashed_scored_and_its_scores_are_stored_
 
 
 def test_without_a_setting_no_address_is_read_or_written_and_the_words_say_how_to_allow_it(
-    platform, jobs, client
+    client, files
 ):
-    jobs.addresses = replace(jobs.addresses, readable=())
+    other_addresses(client, files, readable=())
     assert "ALERTING_PREDICTIONS_FROM=s3://" in expect_problem(order(client), 422)
-    jobs.addresses = replace(jobs.addresses, readable=(FROM,), writable=())
+    other_addresses(client, files, writable=())
     assert "ALERTING_PREDICTIONS_TO=s3://" in expect_problem(
         order(client, scores_to="s3://plant-lab/scores"), 422
     )
@@ -171,9 +168,9 @@ def test_without_a_setting_no_address_is_read_or_written_and_the_words_say_how_t
     ],
 )
 def test_an_address_outside_of_the_folders_is_refused_before_the_store_is_asked(
-    client, jobs, tmp_path, address
+    client, files, address
 ):
-    jobs.addresses = replace(jobs.addresses, environ={})  # to ask would fail with another message
+    other_addresses(client, files, environ={})  # to ask would fail with another message
     detail = expect_problem(order(client, address), 422)
     assert any(
         words in detail for words in ("ALERTING_PREDICTIONS_FROM", "object store", "no object")
@@ -200,69 +197,80 @@ def test_the_body_is_closed_and_small_and_the_role_is_engineer(client):
 
 
 def test_a_missing_object_a_large_one_and_a_busy_store_are_refused_at_once(
-    client, jobs, monkeypatch, tmp_path
+    client, addresses, monkeypatch, tmp_path
 ):
     assert "no such object" in expect_problem(
         order(client, "s3://plant-lab/exports/none.parquet"), 422
     )
-    monkeypatch.setattr(job_files, "LARGEST", 10)
+    monkeypatch.setattr(job_addresses, "LARGEST", 10)
     assert f"has {len(PARQUET)} bytes" in expect_problem(order(client), 422)
-    with jobs.addresses._free, jobs.addresses._free:
+    with addresses._free, addresses._free:
         assert "under way" in expect_problem(order(client), 429)
     assert not list(tmp_path.glob("predictions/*"))
 
 
 def test_an_object_that_was_replaced_is_no_parquet_or_no_longer_allowed_fails_its_job(
-    client, store, work, monkeypatch
+    client, store, work
 ):
     replaced = order(client, "s3://plant-lab/exports/table.csv").json()["id"]
-    assert "not a Parquet file" in work(replaced)[1].fault
+    assert "not a Parquet file" in work(replaced).fault
     store[1](PARQUET, "exports", "again.parquet")
     replaced = order(client, "s3://plant-lab/exports/again.parquet").json()["id"]
     store[1](PARQUET + PARQUET, "exports", "again.parquet")
-    assert "was replaced" in work(replaced)[1].fault
+    assert "was replaced" in work(replaced).fault
     later = order(client).json()["id"]
-    monkeypatch.setenv("ALERTING_PREDICTIONS_FROM", "s3://plant-lab/else")
-    assert "may not read" in work(later)[1].fault
+    assert "may not read" in work(later, readable=(("plant-lab", "else"),)).fault
 
 
 def test_a_fetch_that_was_interrupted_begins_again_and_a_complete_one_is_not_repeated(
-    client, jobs, work, tmp_path, monkeypatch
+    client, files, work, monkeypatch
 ):
     job = order(client).json()["id"]
-    folder = tmp_path / "predictions" / job
-    (folder / "readings.parquet.part").write_bytes(b"PAR1 a ta")
+    left = files.folder / job / "try-0" / "readings.parquet.part"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"PAR1 a ta")
 
     def down(*_, **__):
         raise DatabaseDown("away")
 
     with monkeypatch.context() as patch:
-        patch.setattr("alerting.wiring.open_platform", down)
-        assert work(job)[0] == 69
-    assert sorted(path.name for path in folder.iterdir() if "reading" in path.name) == [
+        patch.setattr(job_files, "score_file", down)
+        with pytest.raises(DatabaseDown):
+            work(job)
+    assert sorted(path.name for path in (files.folder / job).rglob("readings*")) == [
         "readings.parquet"
     ]
-    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    assert work(job)[1].state == "done"
+    assert work(job, environ={}).state == "done"
 
 
-def test_a_store_that_is_away_is_tried_three_times_and_the_fault_names_it(
-    client, jobs, work, monkeypatch
-):
+def test_a_store_that_is_away_is_tried_three_times_and_the_fault_names_it(client, work):
     job = order(client).json()["id"]
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    for _ in range(3):
-        assert work(job)[0] == 75
-        jobs.record_failure(job, "the worker ended with 75")
-    assert "does not answer" in jobs.get(job).fault
+    away = {**environ_of(1)}
+    for _ in range(2):
+        with pytest.raises(TryAgain):
+            work(job, environ=away)
+    assert "does not answer" in work(job, environ=away).fault
 
 
-def test_a_copy_that_cannot_be_stored_is_a_note_and_the_scores_are_there(client, work, monkeypatch):
+def test_a_copy_that_cannot_be_stored_is_a_note_and_the_scores_are_there(client, work):
     job = order(client, scores_to="s3://plant-lab/scores").json()["id"]
-    monkeypatch.setenv("ALERTING_PREDICTIONS_TO", "s3://plant-lab/else")
-    _, found = work(job)
+    found = work(job, writable=(("plant-lab", "else"),))
     assert found.state == "done"
-    assert "the scores are not in s3://plant-lab/scores" in found.result["notes"][0]
+    assert "the scores are not in s3://plant-lab/scores" in found.result.notes[0]
+
+
+def test_without_a_shared_disk_a_job_reads_and_writes_the_store_alone(client, files, work):
+    apart = replace(files, is_shared=False)
+    client.app.state.predict_files = apart
+    assert "and scores_to" in expect_problem(order(client), 422)
+    job = order(client, scores_to="s3://plant-lab/scores").json()["id"]
+    files_of_worker = replace(apart, folder=files.folder.with_name("worker"))
+    found = work(job, using=files_of_worker)
+    assert (found.state, found.result.copy_at) == (
+        "done",
+        f"s3://plant-lab/scores/scores-{job}.parquet",
+    )
+    assert not list(files_of_worker.folder.glob("*"))
 
 
 class Server:
@@ -324,7 +332,7 @@ def test_an_object_longer_than_its_state_said_is_not_read_further(tmp_path):
 def test_a_store_that_sends_little_at_a_time_is_not_read_for_longer_than_it_may_be(
     monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(job_files, "LONGEST_FETCH_S", 0.5)
+    monkeypatch.setattr(job_addresses, "LONGEST_FETCH_S", 0.5)
     store = Server(200, pause_s=0.1)
     addresses = JobAddresses((FROM,), (), environ_of(store.port))
     seen = []

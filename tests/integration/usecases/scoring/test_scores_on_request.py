@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from alerting.adapters.archive import parquet
-from alerting.adapters.archive.file_scores import score_file
 from alerting.adapters.files.rows import Layout
 from alerting.adapters.mlflow.mlflow_registry import MlflowModels
+from alerting.adapters.predictions.file_scores import score_file
 from alerting.definitions.assets import Computed, Variable
 from alerting.definitions.faults import NotFound, UserError
 from alerting.episodes.advice import split_reasons

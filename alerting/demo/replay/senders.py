@@ -2,21 +2,16 @@
 kind."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from importlib import import_module
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import httpx
 
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import Source
-from alerting.usecases.sources.replay import Outgoing, Sender
+from alerting.definitions.sources.streamed import MqttSource
+from alerting.demo.replay.messages import Outgoing, Sender
 
-_HERE = "alerting.adapters.sources"
-SENDERS: Mapping[str, tuple[str, str]] = {
-    "mqtt": (f"{_HERE}.mqtt", "MqttSender"),
-}
-"""Module and class of the port `Sender` by kind: made of a source and the address of its server."""
 HTTP = "http"
 _ANSWER_S = 30.0
 _PAUSE_S = 1.0
@@ -33,15 +28,14 @@ def open_sender(
     """
     if source.kind == HTTP:
         return HttpSender(source.name, *api())
-    if source.kind not in SENDERS:
-        kinds = ", ".join([*SENDERS, HTTP])
+    if not isinstance(source, MqttSource):
         raise UserError(
             f"source {source.name!r} is of kind {source.kind}; recorded readings are sent to kinds "
-            f"{kinds}"
+            f"mqtt, http"
         )
-    module, name = SENDERS[source.kind]
-    made: Sender = getattr(import_module(module), name)(source, address())
-    return made
+    from alerting.demo.replay.mqtt_sender import MqttSender
+
+    return MqttSender(source, address())
 
 
 class HttpSender:

@@ -9,10 +9,10 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.definitions.assets import Asset, Variable
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
+from alerting.demo.replay.messages import Outgoing, ReplayMapping, recorded_rows, schedule
 from alerting.ports import ReadingRow
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.sources.records import map_readings
-from alerting.usecases.sources.replay import Outgoing, ReplayMapping, recorded_rows, schedule
 from alerting.usecases.sources.stream import Message, topic_reader
 from tests.builders import at
 

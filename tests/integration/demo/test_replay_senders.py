@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from alerting.adapters.sources import senders
-from alerting.adapters.sources.senders import HttpSender, open_sender
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
-from alerting.usecases.sources.replay import Outgoing
+from alerting.demo.replay import senders
+from alerting.demo.replay.messages import Outgoing
+from alerting.demo.replay.senders import HttpSender, open_sender
 from tests.helpers.mosquitto import Broker
 from tests.support import free_port
 

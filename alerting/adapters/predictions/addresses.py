@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import BoundedSemaphore
 from typing import BinaryIO, Literal
 
-from alerting.adapters.archive.s3_objects import ObjectState, S3Objects
+from alerting.adapters.predictions.s3_objects import ObjectState, S3Objects
 from alerting.definitions.faults import UserError
 from alerting.ports import Progress
 from alerting.settings.buckets import Parts, address_parts

@@ -1,5 +1,5 @@
-"""Starts the trainings that are due: those of questions that have no training in their present
-state."""
+"""Starts what is due: trainings of questions that have none in their present state, and predict
+jobs."""
 
 from datetime import timedelta
 
@@ -11,17 +11,17 @@ from alerting_tasks.training import find_due
 
 @dag(
     schedule=timedelta(minutes=1),
-    tags=["train"],
-    description="Starts the training of new and changed questions, and of failed ones again",
+    tags=["train", "predict"],
+    description="Starts trainings of new, changed and failed questions, and predict jobs",
     doc_md=__doc__,
     dagrun_timeout=timedelta(minutes=30),
     default_args=TASK_OPTIONS,
     **DAG_OPTIONS,
 )
-def start_training() -> None:
+def start_due() -> None:
     start = TriggerDagRunOperator.partial(
         task_id="start",
-        doc_md="Starts one training, unless it was started before.",
+        doc_md="Starts one run, unless it was started before.",
         logical_date=None,
         skip_when_already_exists=True,
         openlineage_inject_parent_info=False,
@@ -30,4 +30,4 @@ def start_training() -> None:
     start.expand_kwargs(find_due())
 
 
-start_training()
+start_due()

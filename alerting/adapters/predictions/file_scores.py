@@ -1,28 +1,14 @@
 """Scores of a file, written to a file: what the command and a predict job have in common."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from alerting.adapters.archive.parquet import ParquetStore
 from alerting.adapters.files.readings import ReadingsFile
 from alerting.adapters.files.rows import Layout
 from alerting.adapters.files.tables.score_table import require_score_table, write_scores
-from alerting.ports import EvaluationPorts, Progress, silent
+from alerting.ports import EvaluationPorts, Progress, ScoredFile, silent
 from alerting.usecases.scoring.file_scores import plan_file
-
-
-@dataclass(frozen=True)
-class ScoredFile:
-    """Result of scoring a file: the version that scored, rows read, scores written, instants
-    without one by reason, notes."""
-
-    version: int
-    rows: int
-    scores: int
-    unknown: Mapping[str, int]
-    notes: Sequence[str]
 
 
 def score_file(
@@ -48,4 +34,4 @@ def score_file(
     known = counts.pop("", 0)
     rows = planned.checked.profile.rows
     unknown = dict(counts.most_common())
-    return ScoredFile(planned.plan.version, rows, known, unknown, planned.notes)
+    return ScoredFile(planned.plan.version, rows, known, unknown, tuple(planned.notes))

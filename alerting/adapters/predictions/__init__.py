@@ -1,0 +1,1 @@
+"""Files of predict jobs: readings and scores on the disk of the home, and in an object store."""

@@ -1,0 +1,1 @@
+"""Recorded readings sent to a source, as a line would send them."""
