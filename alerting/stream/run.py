@@ -4,13 +4,12 @@ import gc
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
 
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.adapters.platform import Platform
-from alerting.ports import Sources
 from alerting.settings.environment import Settings, read_settings
 from alerting.stream.evaluator import Evaluator
 from alerting.stream.service import StreamService
@@ -26,23 +25,22 @@ def run(
     environ: Mapping[str, str],
     alive: Path | None,
     stopped: Event,
-    present: str,
+    process: str,
     say: Callable[[str], None],
 ) -> None:
     """Store messages and evaluate them until `stopped` is set. `opened`: opens the platform.
 
-    `alive`: a file that is touched every few seconds while the service works. `present`:
-    the note of the wait for a source.
+    `alive`: a file that is touched every few seconds while the service works. `process`:
+    the name by which it is noted.
     """
     with ExitStack() as stack:
         p = await_platform(stack, opened, read_settings(environ), alive, stopped)
         if p is None:
             return
-        stack.callback(_forget, p.sources, present)
         stack.enter_context(interpreter_for_messages())
         say("storing messages of brokers, and evaluating them; stop with Ctrl-C")
         evaluator = Evaluator(p)
-        service = StreamService(p, environ, evaluator.add)
+        service = StreamService(p, environ, evaluator.add, process)
         evaluator.start()
         try:
             while not stopped.is_set():
@@ -53,11 +51,6 @@ def run(
         finally:
             service.close()
             evaluator.close()
-
-
-def _forget(sources: Sources, present: str) -> None:
-    with suppress(Exception):  # of a database that is away: it deletes the note a day later
-        sources.forget_process(present)
 
 
 def await_platform(

@@ -11,9 +11,8 @@ import socket
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from secrets import token_hex
 
 from pymongo.errors import PyMongoError
 
@@ -29,6 +28,7 @@ from alerting.settings.secrets import read_secret_rules
 from alerting.settings.variables import Variables
 from alerting.stream.share import share_of
 from alerting.stream.subscription import Cause, Effect, Event, Subscription, advance
+from alerting.stream.wait import new_process
 from alerting.usecases.sources.documents import read_sources, set_state
 from alerting.usecases.sources.status import SERVICE
 from alerting.usecases.sources.stream import (
@@ -92,13 +92,20 @@ class StreamService:
     all of them."""
 
     def __init__(
-        self, opened: Platform, environ: Mapping[str, str], stored: Stored = ignore
+        self,
+        opened: Platform,
+        environ: Mapping[str, str],
+        stored: Stored = ignore,
+        process: str | None = None,
     ) -> None:
-        """Take the platform; `stored` takes the readings of each batch after they are stored."""
+        """Take the platform; `stored` takes the readings of each batch after they are stored.
+
+        `process`: the name by which `await_source` has noted this process.
+        """
         self._platform = opened
         self._stored = stored
         self._address = allowed_secrets(environ, read_secret_rules(Variables(environ)))
-        self._process = f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
+        self._process = process or new_process()
         self._is_known = False
         self._looked_at = -LOOK_S
         self._now = datetime.min.replace(tzinfo=UTC)
@@ -151,8 +158,9 @@ class StreamService:
                 found.stream.close()
                 if found.source.is_sent_once:
                     lost = found.drop_rest()
-                    text = str(fault)[:200]
-                    _log.error("source %s: its last %s values are lost: %s", name, lost, text)
+                    _log.error(
+                        "source %s: its last %s values are lost: %s", name, lost, str(fault)[:200]
+                    )
         self._connections.clear()
         with suppress(Exception):  # of a database that is away: the others wait
             self._platform.sources.forget_process(self._process)
@@ -172,8 +180,7 @@ class StreamService:
             state = self._states.get(name, Subscription())
             if state.phase == "closed":
                 history = getattr(source, "history", timedelta(0))
-                state = replace(state, is_sent_once=source.is_sent_once, history=history)
-            self._states[name] = state
+                self._states[name] = Subscription(source.is_sent_once, history, fault=state.fault)
             self._happen(name, "wanted", known=self._known_until(name))
 
     def _share(self, active: Mapping[str, StreamedSource]) -> set[str]:
@@ -200,10 +207,9 @@ class StreamService:
         except UserError as fault:
             self._happen(name, "broken", str(fault))
             return
-        if not batch and not found.waiting:
-            self._happen(name, "stored")
-            return
         if not batch:
+            if not found.waiting:
+                self._happen(name, "stored")
             return
         try:
             count = self._store_batch(found, batch)
@@ -215,14 +221,13 @@ class StreamService:
         if len(batch) >= threaded.BATCH:
             self._behind.append(batch[-1].received_at)
         found.waiting = [*count.postponed, *found.waiting]
-        why = None
-        if count.why is not None:
-            what = "messages with readings of archived months wait, not acknowledged"
-            why = f"source {name}: {what}: {count.why}"
+        what = "messages with readings of archived months wait, not acknowledged"
+        why = f"source {name}: {what}: {count.why}" if count.why is not None else None
         self._happen(name, "stored", why, count.messages)
         if count.dead:
-            text = "source %s: %s of %s messages could not be stored"
-            _log.warning(text, name, count.dead, count.messages)
+            _log.warning(
+                "source %s: %s of %s messages could not be stored", name, count.dead, count.messages
+            )
 
     def _store_batch(self, found: Connection, batch: Sequence[Message]) -> StreamCount:
         """Store messages; if the database is away they wait, and its error is raised."""
@@ -298,17 +303,18 @@ class StreamService:
             case "close":
                 self._connections[name].stream.close()
             case "pause":
-                self._pause(name)
+                with suppress(UserError):  # its document is gone or faulty by now: it is not read
+                    set_state(self._platform, name, "paused", SERVICE, self._now)
             case "show_fault":
                 sources.set_fault(name, effect.why)
             case "note_opening" | "note_read":
                 sources.note_read(name, effect.at)
             case "note_gap":
-                self._add_loss(name, SourceLoss(str(effect.why)))
+                sources.record_loss(name, SourceLoss(str(effect.why)), self._now)
             case "drop_rest":
-                self._drop_rest(name)
+                self._lose_rest(self._connections[name])
             case "record_losses":
-                self._record_losses(name)
+                self._record_losses(self._connections[name])
         return None
 
     def _open(self, name: str) -> str | None:
@@ -328,27 +334,15 @@ class StreamService:
         self._connections[name] = Connection(source, stream)
         return None
 
-    def _pause(self, name: str) -> None:
-        with suppress(UserError):
-            # its document is gone or faulty by now: no further messages are read either
-            set_state(self._platform, name, "paused", SERVICE, self._now)
+    def _lose_rest(self, found: Connection) -> None:
+        if count := found.drop_rest():
+            found.losses.append(SourceLoss("the source was paused while they waited", count))
+            self._record_losses(found)
 
-    def _drop_rest(self, name: str) -> None:
-        if count := self._connections[name].drop_rest():
-            loss = SourceLoss("the source was paused while they waited", count)
-            self._platform.sources.record_loss(name, loss, self._now)
-
-    def _add_loss(self, name: str, loss: SourceLoss) -> None:
-        """Add a loss, once: what follows from an event is done again after an outage."""
-        losses = self._connections[name].losses
-        if loss not in losses:
-            losses.append(loss)
-
-    def _record_losses(self, name: str) -> None:
-        found = self._connections[name]
+    def _record_losses(self, found: Connection) -> None:
         found.losses += found.stream.losses()
         while found.losses:
-            self._platform.sources.record_loss(name, found.losses[0], self._now)
+            self._platform.sources.record_loss(found.source.name, found.losses[0], self._now)
             found.losses.pop(0)
 
     def _was_killed_here(self, process: str) -> bool:

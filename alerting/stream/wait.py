@@ -1,8 +1,11 @@
 """The wait of the stream service for its first source, with little in memory."""
 
 import logging
+import os
+import socket
 from contextlib import suppress
 from pathlib import Path
+from secrets import token_hex
 from threading import Event
 
 import pymongo
@@ -17,11 +20,16 @@ _PROCESSES = "stream_processes"
 _log = logging.getLogger(__name__)
 
 
-def await_source(settings: Settings, alive: Path | None, stopped: Event, present: str) -> None:
+def new_process() -> str:
+    """Return the name of this process: host, number, and what no earlier one had."""
+    return f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
+
+
+def await_source(settings: Settings, alive: Path | None, stopped: Event, process: str) -> None:
     """Return once there is a source of a broker. Until then the process holds little more than the
     driver of the database.
 
-    Meanwhile it is noted under the id `present` as a process that runs and reads no source yet:
+    Meanwhile it is noted under the name `process` as one that runs and reads no source yet:
     `source apply` then waits for it. Return at once without a database server of its own, which
     only an opened platform starts.
     """
@@ -35,7 +43,7 @@ def await_source(settings: Settings, alive: Path | None, stopped: Event, present
         while not stopped.is_set():
             try:
                 noted = {"$set": {"waiting": True}, "$currentDate": {"at": True}}
-                database[_PROCESSES].update_one({"_id": present}, noted, upsert=True)
+                database[_PROCESSES].update_one({"_id": process}, noted, upsert=True)
                 if database["sources"].find_one(
                     {"kind": {"$in": STREAMED}, "state": {"$nin": ["paused", "retired"]}},
                     {"_id": True},
@@ -53,4 +61,4 @@ def await_source(settings: Settings, alive: Path | None, stopped: Event, present
                 alive.touch()
             stopped.wait(READ_AGAIN_S)
         with suppress(PyMongoError):  # of a database that is away: it deletes the note a day later
-            database[_PROCESSES].delete_one({"_id": present})
+            database[_PROCESSES].delete_one({"_id": process})

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 from pathlib import Path
 from threading import Event
 from typing import Annotated
@@ -31,14 +30,14 @@ def stream(
     and notifications are sent. Airflow evaluates them too, and all others.
     """
     from alerting.settings.environment import read_settings
-    from alerting.stream.wait import await_source
+    from alerting.stream.wait import await_source, new_process
 
     stopped = Event()
     signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-    present = f"{socket.gethostname()}-{os.getpid()}"
-    await_source(read_settings(os.environ), alive, stopped, present)
+    process = new_process()
+    await_source(read_settings(os.environ), alive, stopped, process)
     if stopped.is_set():
         return
     from alerting.stream.run import run
 
-    run(platform, os.environ, alive, stopped, present, console.print)
+    run(platform, os.environ, alive, stopped, process, console.print)

@@ -14,7 +14,7 @@ from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.sources import brokers, threaded
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
-from alerting.ports import ArchiveAway, SourceLoss
+from alerting.ports import ArchiveAway
 from alerting.readings.instants import to_millis
 from alerting.stream import service
 from alerting.stream.service import (
@@ -407,23 +407,3 @@ def test_the_time_in_which_no_process_read_a_server_that_sends_once_is_stated(se
     assert progress.last_lost.startswith(
         f"no process read the source from {at(4).isoformat()} to {at(9).isoformat()}: "
     )
-
-
-def test_a_loss_is_recorded_once_where_the_database_is_away_between(servers, monkeypatch):
-    clock = HandClock(at(9))
-    platform = replace(memory_platform(), clock=clock)
-    one = reader(servers, platform, [], OPC_UA)
-    platform.sources.note_read("line", at(4))
-    one.turn()
-    recorded = []
-    answers = iter([AutoReconnect("away"), AutoReconnect("away")])
-
-    def record_loss(name, loss, when):
-        if (answer := next(answers, None)) is not None:
-            raise answer
-        recorded.append(loss)
-
-    monkeypatch.setattr(platform.sources, "record_loss", record_loss)
-    for _ in range(3):
-        servers.look(one)
-    assert [type(loss) for loss in recorded] == [SourceLoss]

@@ -214,7 +214,7 @@ class MongoSources:
     def note_process(
         self, process: str, reads: Collection[str] = ()
     ) -> Mapping[str, Collection[str]]:
-        change = {"$currentDate": {"at": True}, "$set": {"reads": list(reads)}}
+        change = {"$currentDate": {"at": True}, "$set": {"reads": list(reads), "waiting": False}}
         upsert(lambda: self._processes.update_one({"_id": process}, change, upsert=True))
         working = {"waiting": {"$ne": True}, "at": {"$type": "date"}}
         found = {str(one["_id"]): one for one in self._processes.find(working).sort("_id", 1)}
