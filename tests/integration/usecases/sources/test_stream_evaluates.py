@@ -128,18 +128,16 @@ def test_message_is_episode_and_notification_at_once_and_scheduler_takes_over_fr
                 20,
             )
 
-        later = datetime.now(UTC) + timedelta(
-            seconds=2
-        )  # the service is dead: the scheduler's task goes on
+        # the service is dead: the scheduler's task goes on
+        later = datetime.now(UTC) + timedelta(seconds=2)
         add_readings(platform, [ReadingRow("oven-1", later, {"temperature": 200.0})], later)
         round_plan = plan_round(platform, MINUTE, 1, later)
         closed = evaluate_shard(
             platform, MINUTE, 0, 1, later, round_plan.source_hash, round_plan.late.has_requests
         )
         assert (closed.closed, len(episodes(False)), episodes(True)) == (1, 1, [])
-        with service(
-            environ, alive
-        ) as process:  # it goes on where the scheduler has stopped, and stops in order
+        # it goes on where the scheduler has stopped, and stops in order
+        with service(environ, alive) as process:
             wait(lambda: log.read_text().count("storing") == 2, log)
             wait(lambda: datetime.now(UTC) > later, log)
             publish(broker, 240)
