@@ -67,10 +67,10 @@ class Connection:
     waiting: list[Message] = field(default_factory=list)
     losses: list[SourceLoss] = field(default_factory=list)
 
-    def batch(self, is_holding: bool = False) -> Sequence[Message]:
+    def batch(self, is_waiting: bool = False) -> Sequence[Message]:
         """Return waiting messages unless they are held, else the next ones: none while too many
         wait. Raises UserError."""
-        if self.waiting and not is_holding:
+        if self.waiting and not is_waiting:
             batch = self.waiting[: threaded.BATCH]
             self.waiting = self.waiting[threaded.BATCH :]
             return batch
@@ -181,7 +181,7 @@ class StreamService:
             if state.phase == "closed":
                 history = getattr(source, "history", timedelta(0))
                 self._states[name] = Subscription(source.is_sent_once, history, fault=state.fault)
-            self._happen(name, "wanted", known=self._known_until(name))
+            self._happen(name, "wanted", read_until=self._read_until(name))
 
     def _share(self, active: Mapping[str, StreamedSource]) -> set[str]:
         """Note that this process works, and return the sources that it reads.
@@ -203,7 +203,7 @@ class StreamService:
             self._leave(name)
             return
         try:
-            batch = found.batch(self._states[name].is_holding)
+            batch = found.batch(self._states[name].is_waiting)
         except UserError as fault:
             self._happen(name, "broken", str(fault))
             return
@@ -260,9 +260,9 @@ class StreamService:
             if count.postponed:
                 why = f"they came before the source was closed: {count.why}"
                 found.losses.append(SourceLoss(why, len(count.postponed)))
-        self._happen(name, "emptied", known=self._known_until(name))
+        self._happen(name, "emptied", read_until=self._read_until(name))
 
-    def _known_until(self, name: str) -> datetime | None:
+    def _read_until(self, name: str) -> datetime | None:
         """Return up to when others have read a source, or its document was changed; None where that
         is noted already."""
         state = self._states[name]
@@ -279,10 +279,10 @@ class StreamService:
         cause: Cause,
         why: str | None = None,
         count: int = 0,
-        known: datetime | None = None,
+        read_until: datetime | None = None,
     ) -> None:
         """Do what follows from an event. If the database is away, the state stays as it was."""
-        event = Event(cause, why, count, known)
+        event = Event(cause, why, count, read_until)
         after = self._states[name] = self._follow(name, self._states[name], event)
         if after.phase == "closed":
             self._connections.pop(name, None)

@@ -29,7 +29,7 @@ class Subscription:
     """The state of a source in a process. `is_sent_once`: its server sends a value once.
 
     `history`: how far back a new connection reads. `opened_at`: when this process opened it, until
-    that is noted. `is_holding`: messages that cannot be stored wait for the next look. `fault`: the
+    that is noted. `is_waiting`: messages that cannot be stored wait for the next look. `fault`: the
     one that the database shows; empty if that is not known.
     """
 
@@ -37,7 +37,7 @@ class Subscription:
     history: timedelta = timedelta(0)
     phase: Phase = "closed"
     opened_at: datetime | None = None
-    is_holding: bool = False
+    is_waiting: bool = False
     fault: str | None = ""
 
 
@@ -46,13 +46,13 @@ class Event:
     """What has happened.
 
     `why`: the fault, or why messages of a batch wait. `count`: messages that were stored, which has
-    ended a fault. `known`: up to when another process has read the source, or it was not to be.
+    ended a fault. `read_until`: up to when others have read the source, or it was paused.
     """
 
     cause: Cause
     why: str | None = None
     count: int = 0
-    known: datetime | None = None
+    read_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -116,11 +116,11 @@ def advance(
     rule = _BY_CAUSE.get((before.phase, event.cause, before.is_sent_once))
     if rule is None:
         return before, ()
-    known = replace(before, fault=None) if event.count else before
-    works = [work for work in rule.works if _is_due(work, known, event)]
-    return _after(known, rule, event, now), tuple(
-        _effect(work, known, event, now) for work in works
-    )
+    if event.count:
+        before = replace(before, fault=None)
+    works = [work for work in rule.works if _is_due(work, before, event)]
+    effects = tuple(_effect(work, before, event, now) for work in works)
+    return _after(before, rule, event, now), effects
 
 
 def _after(before: Subscription, rule: Rule, event: Event, now: datetime) -> Subscription:
@@ -130,8 +130,8 @@ def _after(before: Subscription, rule: Rule, event: Event, now: datetime) -> Sub
         before,
         phase=rule.then,
         opened_at=now if "open" in rule.works else None if is_noted else before.opened_at,
-        is_holding=(is_stored and event.why is not None)
-        or (before.is_holding and (is_stored or event.cause == "broken")),
+        is_waiting=(is_stored and event.why is not None)
+        or (before.is_waiting and (is_stored or event.cause == "broken")),
         fault=event.why if "show_fault" in rule.works else before.fault,
     )
 
@@ -159,6 +159,6 @@ def _effect(work: Work, before: Subscription, event: Event, now: datetime) -> Ef
 def _gap(before: Subscription, event: Event) -> str | None:
     """Return how values were lost before the source was opened, unless history fills the gap."""
     opened = before.opened_at
-    if opened is None or event.known is None or opened - event.known <= before.history:
+    if opened is None or event.read_until is None or opened - event.read_until <= before.history:
         return None
-    return gap("no process read the source", event.known, opened)
+    return gap("no process read the source", event.read_until, opened)

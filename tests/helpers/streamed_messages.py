@@ -46,3 +46,23 @@ class Refusing:
             return getattr(self._writes, name)(rows, *others)
 
         return call
+
+
+class Batches:
+    """A subscription with these batches. A fault among them is raised."""
+
+    def __init__(self, batches):
+        self._batches = list(batches)
+        self.is_closed = False
+
+    def batch(self):
+        found = self._batches.pop(0) if self._batches else []
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def losses(self):
+        return []
+
+    def close(self):
+        self.is_closed = True

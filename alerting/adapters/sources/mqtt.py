@@ -159,7 +159,7 @@ class MqttClient:
         client.on_disconnect = self._disconnected
         client.on_message = self._take
         client.on_subscribe = self._subscribed
-        client.on_socket_register_write = _ignore  # else each packet is written alone
+        client.on_socket_register_write = lambda *_: None  # else each packet is written alone
         client.connect_timeout = self._timeout
         session = Properties(PacketTypes.CONNECT)
         session.SessionExpiryInterval = 0 if is_trial else _SESSION_S
@@ -259,10 +259,6 @@ def refusal(topic: str, reasons: Sequence[Any]) -> str | None:
         if refused
         else None
     )
-
-
-def _ignore(*_: Any) -> None:
-    """Leave packets where they are until they are written together."""
 
 
 def look(source: MqttSource, address: str, seconds: float) -> tuple[list[Received], list[str]]:

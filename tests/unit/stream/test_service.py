@@ -28,7 +28,15 @@ from alerting.stream.service import (
 from alerting.usecases.sources import stream
 from alerting.usecases.sources.documents import apply_sources, set_state
 from tests.builders import at
-from tests.helpers.streamed_messages import NOON, ROW, SOURCE, Refusing, dead, message
+from tests.helpers.streamed_messages import (
+    NOON,
+    ROW,
+    SOURCE,
+    Batches,
+    Refusing,
+    dead,
+    message,
+)
 from tests.in_memory_platform import HandClock
 
 ENVIRON = {"BROKER_URL": "mqtt://user:secret@broker", "SERVER_URL": "opc.tcp://server"}
@@ -36,26 +44,6 @@ OPC_UA = {
     "name": "line", "kind": "opcua", "url": {"env": "SERVER_URL"},
     "nodes": {"i=1": {"variable": "t", "asset": "oven-1"}},
 }  # fmt: skip
-
-
-class Batches:
-    """A subscription with these batches. A fault among them is raised."""
-
-    def __init__(self, batches):
-        self._batches = list(batches)
-        self.is_closed = False
-
-    def batch(self):
-        found = self._batches.pop(0) if self._batches else []
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    def losses(self):
-        return []
-
-    def close(self):
-        self.is_closed = True
 
 
 class Servers:
@@ -270,9 +258,9 @@ def test_messages_of_archived_months_wait_unacknowledged_while_the_archive_is_aw
 def test_no_more_messages_are_taken_while_too_many_wait():
     waiting = [message(ROW)] * threaded.MOST_UNACKNOWLEDGED
     found = Connection(parse_source(SOURCE), Batches([[message(ROW)]]), waiting)
-    assert found.batch(is_holding=True) == ()
+    assert found.batch(is_waiting=True) == ()
     found.waiting.pop()
-    assert len(found.batch(is_holding=True)) == 1
+    assert len(found.batch(is_waiting=True)) == 1
 
 
 def test_values_that_a_server_sends_once_outlive_an_outage_of_the_database(servers):

@@ -19,8 +19,8 @@ STATES = [
     )
 ]
 EVENTS = [
-    Event(cause, why, count, known)
-    for cause, why, count, known in product(
+    Event(cause, why, count, read_until)
+    for cause, why, count, read_until in product(
         CAUSES, (None, "away", "other"), (0, 3), (None, at(3), at(6))
     )
 ]
@@ -33,10 +33,13 @@ def shown(state, event):
 
 
 def gap(state, event):
-    """Values were lost unless the history reaches back to what is known."""
-    if None in (state.opened_at, event.known) or state.opened_at - event.known <= state.history:
+    """Values were lost unless the history reaches back to that."""
+    if (
+        None in (state.opened_at, event.read_until)
+        or state.opened_at - event.read_until <= state.history
+    ):
         return []
-    return [("note_gap", event.known)]
+    return [("note_gap", event.read_until)]
 
 
 READ = [("note_read", NOW)]
@@ -80,8 +83,8 @@ def told(effect, event):
     if effect.work == "show_fault":
         return effect.work, effect.why
     if effect.work == "note_gap":
-        assert f"from {event.known.isoformat()} to {at(9).isoformat()}" in effect.why
-        return effect.work, event.known
+        assert f"from {event.read_until.isoformat()} to {at(9).isoformat()}" in effect.why
+        return effect.work, event.read_until
     return (effect.work, effect.at) if effect.work.startswith("note") else effect.work
 
 
@@ -116,11 +119,11 @@ def test_an_opening_is_remembered_until_it_is_noted(is_sent_once):
 def test_messages_that_cannot_be_stored_are_held_until_the_next_look(is_sent_once):
     state = Subscription(is_sent_once, phase="open")
     held = advance(state, Event("stored", "the archive is away", 2), NOW)[0]
-    assert held.is_holding
+    assert held.is_waiting
     for event in (Event("stored", count=1), Event("broken", "away"), Event("stored")):
-        assert advance(held, event, NOW)[0].is_holding
-    assert not advance(held, Event("wanted"), NOW)[0].is_holding
-    assert not advance(held, Event("unwanted"), NOW)[0].is_holding
+        assert advance(held, event, NOW)[0].is_waiting
+    assert not advance(held, Event("wanted"), NOW)[0].is_waiting
+    assert not advance(held, Event("unwanted"), NOW)[0].is_waiting
 
 
 def test_a_fault_outlives_a_connection_and_is_shown_once():
