@@ -221,9 +221,7 @@ def _of_asset(
     rows = replace(rows, normal=rows.normal & ~windows.changes)
     stride = fitted.plan.stride_ms
     normal = rows.normal & fitted.is_known(rows.matrix)
-    clear_for = duration_millis(
-        fitted.clear_for if definition.clear_for is None else definition.clear_for
-    )
+    clear_for = duration_millis(definition.off_delay(fitted.clear_for))
     alarms = _episodes(definition, rows.at[normal], scores[normal], stride, clear_for)
     weeks = int(normal.sum()) * stride / _WEEK_MS
     allowed = weeks * definition.false_alarms_per_week

@@ -75,7 +75,7 @@ def evaluate_part(
         intervals = _intervals(
             definition, fitted, scored, to_millis(part.start) + 1, to_millis(part.end) + 1
         )
-        clear_for = fitted.clear_for if definition.clear_for is None else definition.clear_for
+        clear_for = definition.off_delay(fitted.clear_for)
         rule = Rule(definition.hold, clear_for, definition.severities())
         after = advance_part(
             before,

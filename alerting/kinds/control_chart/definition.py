@@ -155,6 +155,10 @@ class ControlChartDefinition(NormalDefinition):
         own = {*ControlChartDefinition.model_fields} - {*Definition.model_fields} - others
         return self.model_dump(mode="json", include=own | {"assets"}, exclude_none=True)
 
+    def stale_time(self, usual: timedelta) -> timedelta:
+        """Return the time after which a reading is stale as it is written; otherwise the usual."""
+        return usual if self.stale_after is None else self.stale_after
+
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
         return frozenset(self.needs)
 

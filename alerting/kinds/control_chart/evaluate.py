@@ -88,7 +88,7 @@ def evaluate_part(
             intervals = run.intervals(samples, to_millis(part.start) + 1, to_millis(part.end) + 1)
         except Exception as fault:  # of one target, which is then unknown; the round continues
             return stopped(before, f"{definition.variable} cannot be charted: {first_line(fault)}")
-        clear_for = fitted.clear_for if definition.clear_for is None else definition.clear_for
+        clear_for = definition.off_delay(fitted.clear_for)
         after = advance_part(
             before,
             part,
@@ -207,9 +207,7 @@ class _ChartRun:
         self._chart = fitted.chart
         self._version = version
         self._cutoff = cutoff
-        self._stale = duration_millis(
-            fitted.stale_after if definition.stale_after is None else definition.stale_after
-        )
+        self._stale = duration_millis(definition.stale_time(fitted.stale_after))
         self.points: list[Point] = []
         self._state = ChartState()
         self._status = _UNKNOWN

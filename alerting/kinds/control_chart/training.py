@@ -1,11 +1,10 @@
-"""Phase I of a control chart: limits estimated from a normal period, and compared with those in
-service on unseen time."""
+"""Phase I of a control chart: limits of a normal period, and their comparison on unseen time."""
 
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,9 +31,8 @@ from alerting.kinds.normal.training import (
     MOST_IN_ALARM,
     compared_rows,
     is_too_many,
-    newest_instants,
-    no_readings,
     normal_time,
+    times_of_readings,
 )
 from alerting.kinds.protocol.training import (
     Comparison,
@@ -62,16 +60,14 @@ _SHIFT = 1.0
 
 
 class Series(NamedTuple):
-    """Readings of one asset: instants (ms), increasing, values, and with `by` the category of each,
-    None where not known."""
+    """Readings of one asset by instant (ms). `categories`: with `by`, None where not known."""
 
     at: Millis
     values: npt.NDArray[np.float64]
     categories: Labels | None = None
 
     def charted(self, runs: ShortRuns | None) -> "Series":
-        """Return the readings as they are charted: those of several categories in units of their
-        own."""
+        """Return the readings as charted: those of several categories in units of their own."""
         if runs is None or self.categories is None:
             return self
         return Series(self.at, runs.all_charted(self.values, self.categories.tolist()))
@@ -83,54 +79,46 @@ class ControlChartTraining:
     in_pieces = False
 
     def period(self, definition: ControlChartDefinition, source: TrainingSource) -> NormalTime:
-        last = max(newest_instants(definition, source, definition.variable), default=None)
-        if last is None:
-            raise no_readings(definition, source, definition.variable)
-        spans = (source.readings.span(asset.name) for asset in source.assets)
-        return normal_time(definition, min(span[0] for span in spans if span is not None), last)
+        return normal_time(definition, *times_of_readings(definition, source, definition.variable))
 
     def estimate(
         self, definition: ControlChartDefinition, revision: int, family: str, data: LearningData
     ) -> Estimated:
-        charts = dict[str, FittedChart]()
-        notes = list[str]()
-        without = list[str]()
-        for history in data.whole_histories:
-            asset = history.asset.name
-            fitted = _fit(
-                definition,
-                _readings(definition, history, data, data.period.start, data.period.cutoff),
+        period = data.period
+        fitted = {
+            history.asset.name: _fit(
+                definition, _readings(definition, history, data, period.start, period.cutoff)
             )
-            if fitted is None:
-                without.append(asset)
-                continue
-            charts[asset] = fitted
-            notes += fitted.describe(asset)
+            for history in data.whole_histories
+        }
+        charts = {name: one for name, one in fitted.items() if one is not None}
+        without = [name for name, one in fitted.items() if one is None]
         if not charts:
             raise UserError(
                 f"{definition.name}: {', '.join(without)}: fewer than {LEAST_POINTS} usable "
-                f"readings of {definition.variable} "
-                f"from {data.period.start:%Y-%m-%d %H:%M} to {data.period.cutoff:%Y-%m-%d %H:%M} "
-                f"UTC, or they do not vary; "
-                "choose another normal period, or import readings"
+                f"readings of {definition.variable} from {period.start:%Y-%m-%d %H:%M} to "
+                f"{period.cutoff:%Y-%m-%d %H:%M} UTC, or they do not vary; choose another normal "
+                "period, or import readings"
             )
+        notes = [note for name, one in charts.items() for note in one.describe(name)]
         notes += [
             f"{name}: too few readings, or they do not vary; it has no limits" for name in without
         ]
-        model = ControlChartModel(family, revision, data.period.cutoff, charts)
-        used = sum(fitted.used for fitted in charts.values())
         left_out = {
             "out of control": sum(
-                stretch.readings for fitted in charts.values() for stretch in fitted.left_out
+                stretch.readings for one in charts.values() for stretch in one.left_out
             ),
-            "far from the others": sum(fitted.outliers for fitted in charts.values()),
+            "far from the others": sum(one.outliers for one in charts.values()),
         }
-        params: dict[str, Any] = {
-            "chart": family,
-            "average_run_length": max(f.run_length for f in charts.values()),
-        }
-        metrics = {f"limit {name}": fitted.chart.limit for name, fitted in charts.items()}
-        return Estimated(model, used, left_out, tuple(notes), params, metrics)
+        longest = max(one.run_length for one in charts.values())
+        return Estimated(
+            ControlChartModel(family, revision, period.cutoff, charts),
+            sum(one.used for one in charts.values()),
+            left_out,
+            tuple(notes),
+            {"chart": family, "average_run_length": longest},
+            {f"limit {name}": one.chart.limit for name, one in charts.items()},
+        )
 
     def compare(
         self,
@@ -140,26 +128,22 @@ class ControlChartTraining:
         champion: ControlChartModel | None,
     ) -> Comparison:
         [(family, challenger)] = candidates.items()
-        moved = {} if champion is None else dict(_moved(challenger, champion))
-        all_moved = bool(moved) and len(moved) == len(challenger.by_asset)
         watched = {} if champion is None else champion.by_asset
+        moved = dict(_moved(challenger.by_asset, watched))
+        all_moved = bool(moved) and len(moved) == len(challenger.by_asset)
         lost = sorted(watched.keys() - challenger.by_asset.keys())
-        kept = {
-            name: watched[name] for name in (*(() if all_moved else moved), *lost)
-        }  # the others need not wait for a person
+        stay = lost if all_moved else [*moved, *lost]  # so that the others wait for no person
+        kept = {name: watched[name] for name in stay}
         estimated = challenger.only(challenger.by_asset.keys() - kept.keys())
         challenger = replace(challenger, by_asset={**challenger.by_asset, **kept})
         new = _count_signals(definition, estimated, data)
-        compared = [*compared_rows(_TITLES, _texts(new), None)]
+        counted = [new]
         if champion is not None:
             both = estimated.by_asset.keys() & watched.keys()
-            texts = [
-                _texts(_count_signals(definition, one.only(both), data))
-                for one in (estimated, champion)
-            ]
-            compared = [*compared_rows(_TITLES, *texts)]
+            models = (estimated.only(both), champion.only(both))
+            counted = [_count_signals(definition, one, data) for one in models]
         evidence = {
-            "compared": compared,
+            "compared": [*compared_rows(_TITLES, *map(_texts, counted))],
             "points": new.points,
             "signals": new.signals,
             "expected": new.expected,
@@ -177,7 +161,6 @@ class ControlChartTraining:
             "too_few_points": champion is not None and not new.is_enough,
             "too_few_points_of_first": not new.is_enough,
         }
-        found = new.describe()
         stays = "".join(
             f"{text}, so its limits stay; with `normal` {{from, to}} the new level counts. "
             for text in moved.values()
@@ -186,7 +169,7 @@ class ControlChartTraining:
             "subject": "limits are",
             "moved": "; ".join(moved.values()),
             "new": "newly estimated",
-            "found": found,
+            "found": new.describe(),
             "stays": stays,
             "in_alarm": new.in_alarm,
             "most_in_alarm": MOST_IN_ALARM,
@@ -195,7 +178,7 @@ class ControlChartTraining:
             f" {', '.join(lost)}: too few readings for new limits, or they do not vary, so the "
             "limits in service stay."
         )
-        decision = decide(objections, facts, stays + found, evidence, few if lost else "")
+        decision = decide(objections, facts, stays + new.describe(), evidence, few if lost else "")
         return Comparison(family, decision, metrics, challenger if kept else None)
 
     save = staticmethod(to_files)
@@ -227,20 +210,14 @@ def _fit(definition: ControlChartDefinition, series: Series) -> FittedChart | No
         runs = estimate_short_runs(definition.by, series.values, series.categories.tolist())
         if runs is None:
             return None
-        levels = runs.levels
-        known = np.array([category in levels for category in series.categories], np.bool_)
-        series = Series(series.at[known], series.values[known], series.categories[known]).charted(
-            runs
-        )
+        known = np.array([one in runs.levels for one in series.categories], np.bool_)
+        of_levels = Series(series.at[known], series.values[known], series.categories[known])
+        series = of_levels.charted(runs)
     at, values, _ = series
     if len(at) < LEAST_POINTS:
         return None
     interval = max(1, int(np.median(np.diff(at))))
-    gap = (
-        _GAP * interval
-        if definition.stale_after is None
-        else duration_millis(definition.stale_after)
-    )
+    gap = duration_millis(definition.stale_time(timedelta(milliseconds=_GAP * interval)))
     found = estimate(at, values, gap, definition.autocorrelation == "residuals")
     if found is None:
         return None
@@ -274,49 +251,41 @@ def _fit(definition: ControlChartDefinition, series: Series) -> FittedChart | No
 def _with_limits(
     definition: ControlChartDefinition, chart: Chart, wanted: float, points: int
 ) -> Chart:
-    """Return the chart with the limits of a run length. With an S chart each of the two has twice
-    the run length."""
+    """Return the chart with the limits of a run length, of two charts each with twice of it."""
     of_each = wanted if chart.subgroup == 1 else 2 * wanted
     points = max(points, 2)
     if chart.kind == "ewma":
         limit = limit_for(
-            lambda h, shift, spread: ewma_run_length(h, chart.smoothing, shift, spread),
-            of_each,
-            points,
+            lambda h, *off: ewma_run_length(h, chart.smoothing, *off), of_each, points
         )
     elif chart.kind == "cusum":
         limit = limit_for(
-            lambda h, shift, spread: cusum_run_length(h, chart.allowance, shift, spread),
-            of_each,
-            points,
+            lambda h, *off: cusum_run_length(h, chart.allowance, *off), of_each, points
         )
     else:
         limit = _width(definition, chart, of_each, points)
-    spread = None
-    if chart.subgroup > 1:
-        z = limit_for(shewhart_run_length, of_each, points)
-        spread = spread_limits(chart.subgroup, z)
-    return Chart(**{**vars(chart), "limit": limit, "spread": spread})
+    if chart.subgroup == 1:
+        return replace(chart, limit=limit)
+    z = limit_for(shewhart_run_length, of_each, points)
+    return replace(chart, limit=limit, spread=spread_limits(chart.subgroup, z))
 
 
 def _width(definition: ControlChartDefinition, chart: Chart, wanted: float, points: int) -> float:
     try:
         return rules_width(chart.rules, wanted, points)
     except ValueError as longest:
-        half = float(str(longest)) / (1 if chart.subgroup == 1 else 2)
+        share = 1 if chart.subgroup == 1 else 2
         raise UserError(
-            f"{definition.name}: the rules without a limit alone signal after {half:.0f} points on "
-            f"average, so an "
-            f"average_run_length of {wanted / (1 if chart.subgroup == 1 else 2):.0f} is "
-            f"impossible; choose fewer rules "
-            "(western_electric_4, nelson_2, nelson_3, nelson_4 and nelson_7 have no limit), or a "
-            "smaller average_run_length"
+            f"{definition.name}: the rules without a limit alone signal after "
+            f"{float(str(longest)) / share:.0f} points on average, so an average_run_length of "
+            f"{wanted / share:.0f} is impossible; choose fewer rules (western_electric_4, "
+            "nelson_2, nelson_3, nelson_4 and nelson_7 have no limit), or a smaller "
+            "average_run_length"
         ) from longest
 
 
 class _Signals(NamedTuple):
-    """Signals on unseen time: how often they began, over how many points, and how many false ones
-    are allowed on average.
+    """Signals that began on unseen points. `expected`: false ones that are allowed on average.
 
     `lasting`: points from the first to the last of each.
     """
@@ -336,10 +305,8 @@ class _Signals(NamedTuple):
             return "There is no unseen time yet on which its false alarms could be counted."
         if not self.is_enough and not self.is_too_many:
             needed = math.ceil(LEAST_ALLOWED * self.points / self.expected)
-            return (
-                f"There are too few unseen points to count false alarms ({self.points}; about "
-                f"{needed} needed)."
-            )
+            few = f"{self.points}; about {needed} needed"
+            return f"There are too few unseen points to count false alarms ({few})."
         return (
             f"On {self.points} unseen points its signals number {self.signals}; its run length "
             f"allows {self.expected:.2g}."
@@ -357,40 +324,26 @@ class _Signals(NamedTuple):
 def _count_signals(
     definition: ControlChartDefinition, model: ControlChartModel, data: LearningData
 ) -> _Signals:
-    """Count the signals on the unseen readings as live evaluation would: one that returns within
-    the off-delay is the same."""
-    signals = 0
-    points = 0
-    expected = 0.0
-    lasting = 0
+    """Count signals on unseen readings; one that returns within the off-delay is the same."""
+    found = _Signals(0, 0, 0.0, 0)
     start = max(data.period.unseen_from or data.period.cutoff, model.training_cutoff)
     for history in data.whole_histories:
         fitted = model.by_asset.get(history.asset.name)
         if fitted is None:
             continue
-        charted = [
-            *_charted(
-                definition,
-                fitted,
-                _readings(definition, history, data, start, data.period.end).charted(fitted.runs),
-            )
-        ]
-        clear_for = duration_millis(
-            fitted.clear_for if definition.clear_for is None else definition.clear_for
+        series = _readings(definition, history, data, start, data.period.end)
+        charted = [*_charted(definition, fitted, series.charted(fitted.runs))]
+        clear_for = duration_millis(definition.off_delay(fitted.clear_for))
+        rank = np.flatnonzero([bool(point.signals) for point in charted])
+        goes_on = np.diff([charted[n].at for n in rank]) <= clear_for
+        signals = len(rank) - int(goes_on.sum())
+        found = _Signals(
+            found.signals + signals,
+            found.points + len(charted),
+            found.expected + len(charted) / fitted.run_length,
+            found.lasting + signals + int(np.diff(rank)[goes_on].sum()),
         )
-        last = None
-        since = 0
-        for point in charted:
-            since += 1
-            if point.signals:
-                begins = last is None or point.at - last > clear_for
-                signals += begins
-                lasting += 1 if begins else since
-                last = point.at
-                since = 0
-        points += len(charted)
-        expected += len(charted) / fitted.run_length
-    return _Signals(signals, points, expected, lasting)
+    return found
 
 
 def _charted(
@@ -398,9 +351,7 @@ def _charted(
 ) -> Iterator[Point]:
     state = ChartState()
     before = None
-    gap = duration_millis(
-        fitted.stale_after if definition.stale_after is None else definition.stale_after
-    )
+    gap = duration_millis(definition.stale_time(fitted.stale_after))
     for t, value in zip(series.at.tolist(), series.values.tolist(), strict=True):
         if before is not None and t - before > gap:
             state.break_off()
@@ -410,27 +361,24 @@ def _charted(
             yield point
 
 
-def _moved(challenger: ControlChartModel, champion: ControlChartModel) -> Iterator[tuple[str, str]]:
+def _moved(
+    new: Mapping[str, FittedChart], old: Mapping[str, FittedChart]
+) -> Iterator[tuple[str, str]]:
     """Yield the assets whose level has moved, each with a sentence."""
-    for name, new in sorted(challenger.by_asset.items()):
-        old = champion.by_asset.get(name)
-        if old is None:
-            continue
-        for of, before, after, deviation in _levels(old, new):
+    for name in sorted(new.keys() & old.keys()):
+        for of, before, after, deviation in _levels(old[name], new[name]):
             by = (after - before) / deviation
-            if math.fabs(by) > _MOVED:
+            if abs(by) > _MOVED:
                 yield (
                     name,
                     f"On {name} the level{of} has moved from {before:.6g} to {after:.6g}, by "
-                    f"{by:+.2g} standard deviations of a "
-                    "reading",
+                    f"{by:+.2g} standard deviations of a reading",
                 )
                 break
 
 
 def _levels(old: FittedChart, new: FittedChart) -> Iterator[tuple[str, float, float, float]]:
-    """Yield the levels that two charts have in common: of what, before, after, and the standard
-    deviation of a reading before."""
+    """Yield common levels: of what, before, after, and the deviation of a reading before."""
     if old.runs is None or new.runs is None:
         yield "", old.chart.centre, new.chart.centre, old.deviation
         return

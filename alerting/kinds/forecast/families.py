@@ -1,11 +1,9 @@
-"""Families of forecasters: their parameters, their fit on values ahead, and the read of a fitted
-one from its files."""
+"""Forecasters: their parameters, their fit on values ahead, and the read of a fitted one."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -60,24 +58,20 @@ class Task:
         return float(np.median(known)) if len(known) else 0.0
 
 
-class Family(ABC):
-    """A family of forecasters. `proven`: parameter sets in the order in which a search tries
-    them."""
+@dataclass(frozen=True)
+class Forecaster:
+    """A family of forecasters. `fit`: on rows and the values ahead of them (rows x leads); the same
+    arguments give the same model.
 
-    name: ClassVar[str]
-    packages: ClassVar[Sequence[str]] = ()
-    proven: ClassVar[Sequence[Params]] = ({},)
+    `proven`: parameter sets in the order in which a search tries them. `packages`: the libraries
+    that it needs to score, beside numpy and pandas.
+    """
 
-    def suggest(self, trial: "optuna.Trial") -> Params:
-        """Suggest one parameter set of a search."""
-        return {}
-
-    @abstractmethod
-    def fit(
-        self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
-    ) -> Forecast:
-        """Fit on rows and the values ahead of them (rows x leads). The same arguments give the same
-        model."""
+    name: str
+    fit: Callable[[Mapping[str, Any], Task, Floats, Floats, int], Forecast]
+    proven: Sequence[Params] = ({},)
+    suggest: Callable[["optuna.Trial"], Params] = lambda _: {}
+    packages: Sequence[str] = ()
 
     def load(self, files: Mapping[str, bytes], width: int) -> Forecast:
         """Read the model that `Forecast.files` wrote. Raises ModelRefused if a file is damaged."""
@@ -140,28 +134,20 @@ def _check(model: Forecast, width: int) -> None:
         raise ModelRefused(f"{FILE} holds a model that is not for {width} columns")
 
 
-class Persistence(Family):
-    """The last known value, with the quantiles of the changes that followed."""
-
-    name = PERSISTENCE
-
-    def fit(
-        self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
-    ) -> Forecast:
-        del params, seed
-        return task.model(_naive((task.last,) * len(task.leads_ms), task, matrix, future))
+def _fit_persistence(
+    params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
+) -> Forecast:
+    """Fit the quantiles of the changes that followed the last known value."""
+    del params, seed
+    return task.model(_naive((task.last,) * len(task.leads_ms), task, matrix, future))
 
 
-class SeasonalNaive(Family):
-    """The value of one season before, with the quantiles of the differences that followed."""
-
-    name = SEASONAL
-
-    def fit(
-        self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
-    ) -> Forecast:
-        del params, seed
-        return task.model(_naive(task.seasonal, task, matrix, future))
+def _fit_season(
+    params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
+) -> Forecast:
+    """Fit the quantiles of the differences that followed the value of one season before."""
+    del params, seed
+    return task.model(_naive(task.seasonal, task, matrix, future))
 
 
 def _naive(columns: tuple[int, ...], task: Task, matrix: Floats, future: Floats) -> Naive:
@@ -169,124 +155,94 @@ def _naive(columns: tuple[int, ...], task: Task, matrix: Floats, future: Floats)
     return replace(core, spread=_spread(future - core.quantiles(matrix)[..., 0]))
 
 
-class Smoother(Family):
-    """Exponential smoothing with a damped trend; its parameters are those with the least absolute
-    error."""
-
-    name = "smoothing"
-
-    def fit(
-        self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
-    ) -> Forecast:
-        del params, seed
-        none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
-        steps = tuple(lead / task.step_ms for lead in task.leads_ms)
-        columns = (*task.lags, task.last)
-        usual = task.usual(matrix)
-        every = max(1, len(matrix) // _MOST_SMOOTHED)
-        some = matrix[::every]
-        wanted = future[::every]
-        options = [Smoothing(columns, steps, *values, usual, none) for values in _GRID]
-        errors = [_absolute_error(option.centre(some), wanted) for option in options]
-        core = options[int(np.argmin(errors))]
-        return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
+def _fit_smoothing(
+    params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
+) -> Forecast:
+    """Fit exponential smoothing with a damped trend, by the least absolute error."""
+    del params, seed
+    none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
+    steps = tuple(lead / task.step_ms for lead in task.leads_ms)
+    columns = (*task.lags, task.last)
+    usual = task.usual(matrix)
+    every = max(1, len(matrix) // _MOST_SMOOTHED)
+    some = matrix[::every]
+    wanted = future[::every]
+    options = [Smoothing(columns, steps, *values, usual, none) for values in _GRID]
+    errors = [_absolute_error(option.centre(some), wanted) for option in options]
+    core = options[int(np.argmin(errors))]
+    return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
 
 
-class Ridge(Family):
-    """Ridge regression, with the quantiles of its residuals. `penalty`: for each row of training,
-    of scaled columns."""
+def _suggest_ridge(trial: "optuna.Trial") -> Params:
+    return {
+        "of": trial.suggest_categorical("of", [DIFFERENCE, LEVEL]),
+        "penalty": trial.suggest_float("penalty", 1e-4, 10.0, log=True),
+    }
 
-    name = "ridge"
-    proven = tuple(
-        {"of": of, "penalty": penalty}
-        for penalty in (0.01, 0.1, 0.001)
-        for of in (DIFFERENCE, LEVEL)
+
+def _fit_ridge(
+    params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
+) -> Forecast:
+    """Fit ridge regression, with the quantiles of its residuals. `penalty`: for each row of
+    training, of scaled columns."""
+    from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
+
+    del seed
+    last = _last_of(params, task)
+    usual = task.usual(matrix)
+    dense = Dense.fit(task.columns, matrix, scaled=True)
+    encoded = dense.encode(matrix)
+    target = _target(future, matrix, last, usual)
+    weights = []
+    intercepts = []
+    with threadpool_limits(limits=1):
+        for values in target.T:
+            known = ~np.isnan(values)
+            x = encoded[known]
+            y = values[known]
+            centre = x.mean(axis=0)
+            mean = float(y.mean())
+            x = x - centre
+            penalty = float(params["penalty"]) * len(x) * np.eye(x.shape[1])
+            found = np.linalg.solve(x.T @ x + penalty, x.T @ (y - mean))
+            weights.append(tuple(found.tolist()))
+            intercepts.append(mean - float((centre * found).sum()))
+    none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
+    core = Linear(dense, tuple(weights), tuple(intercepts), last, usual, none)
+    return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
+
+
+def _suggest_trees(trial: "optuna.Trial") -> Params:
+    return {
+        "of": trial.suggest_categorical("of", [DIFFERENCE, LEVEL]),
+        "rounds": trial.suggest_int("rounds", 100, 400),
+        "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.1, log=True),
+        "num_leaves": trial.suggest_int("num_leaves", 4, 31, log=True),
+        "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 10, 200, log=True),
+        "feature_fraction": trial.suggest_float("feature_fraction", 0.2, 1.0),
+    }
+
+
+def _fit_trees(
+    params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
+) -> Forecast:
+    """Fit quantiles by gradient boosted trees; all leads together, the lead is a column."""
+    last = _last_of(params, task)
+    usual = task.usual(matrix)
+    leads = tuple(lead / task.leads_ms[-1] for lead in task.leads_ms)
+    target = _target(future, matrix, last, usual).T.ravel()
+    known = ~np.isnan(target)
+    rows = np.column_stack([np.tile(matrix, (len(leads), 1)), np.repeat(leads, len(matrix))])[known]
+    trees = fit_quantiles(
+        {key: value for key, value in params.items() if key not in ("of", "rounds")},
+        rows,
+        target[known],
+        task.columns.categorical,
+        QUANTILES,
+        params["rounds"],
+        seed,
     )
-
-    def suggest(self, trial: "optuna.Trial") -> Params:
-        return {
-            "of": trial.suggest_categorical("of", [DIFFERENCE, LEVEL]),
-            "penalty": trial.suggest_float("penalty", 1e-4, 10.0, log=True),
-        }
-
-    def fit(
-        self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
-    ) -> Forecast:
-        from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
-
-        del seed
-        last = _last_of(params, task)
-        usual = task.usual(matrix)
-        dense = Dense.fit(task.columns, matrix, scaled=True)
-        encoded = dense.encode(matrix)
-        target = _target(future, matrix, last, usual)
-        weights = []
-        intercepts = []
-        with threadpool_limits(limits=1):
-            for values in target.T:
-                known = ~np.isnan(values)
-                x = encoded[known]
-                y = values[known]
-                centre = x.mean(axis=0)
-                mean = float(y.mean())
-                x = x - centre
-                penalty = float(params["penalty"]) * len(x) * np.eye(x.shape[1])
-                found = np.linalg.solve(x.T @ x + penalty, x.T @ (y - mean))
-                weights.append(tuple(found.tolist()))
-                intercepts.append(mean - float((centre * found).sum()))
-        none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
-        core = Linear(dense, tuple(weights), tuple(intercepts), last, usual, none)
-        return task.model(replace(core, spread=_spread(future - core.centre(matrix))))
-
-
-class BoostedTrees(Family):
-    """Quantile regression by gradient boosted trees; all leads together, the lead is a column."""
-
-    name = "boosted_trees"
-    packages = PACKAGES
-    proven = tuple(
-        {
-            "of": of,
-            "rounds": rounds,
-            "num_leaves": leaves,
-            "learning_rate": 0.05,
-            "min_data_in_leaf": 30,
-            "feature_fraction": 0.5,
-        }
-        for of, rounds, leaves in ((DIFFERENCE, 150, 15), (LEVEL, 150, 15), (DIFFERENCE, 300, 8))
-    )
-
-    def suggest(self, trial: "optuna.Trial") -> Params:
-        return {
-            "of": trial.suggest_categorical("of", [DIFFERENCE, LEVEL]),
-            "rounds": trial.suggest_int("rounds", 100, 400),
-            "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.1, log=True),
-            "num_leaves": trial.suggest_int("num_leaves", 4, 31, log=True),
-            "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 10, 200, log=True),
-            "feature_fraction": trial.suggest_float("feature_fraction", 0.2, 1.0),
-        }
-
-    def fit(
-        self, params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
-    ) -> Forecast:
-        last = _last_of(params, task)
-        usual = task.usual(matrix)
-        leads = tuple(lead / task.leads_ms[-1] for lead in task.leads_ms)
-        target = _target(future, matrix, last, usual).T.ravel()
-        known = ~np.isnan(target)
-        rows = np.column_stack([np.tile(matrix, (len(leads), 1)), np.repeat(leads, len(matrix))])[
-            known
-        ]
-        trees = fit_quantiles(
-            {key: value for key, value in params.items() if key not in ("of", "rounds")},
-            rows,
-            target[known],
-            task.columns.categorical,
-            QUANTILES,
-            params["rounds"],
-            seed,
-        )
-        return task.model(Boosted(leads, last, usual, trees))
+    return task.model(Boosted(leads, last, usual, trees))
 
 
 def _last_of(params: Mapping[str, Any], task: Task) -> int | None:
@@ -316,13 +272,49 @@ def _spread(residuals: Floats) -> tuple[tuple[float, ...], ...]:
     return tuple(found)
 
 
-_FAMILIES: Mapping[str, Family] = {
-    one.name: one for one in (Persistence(), SeasonalNaive(), Smoother(), Ridge(), BoostedTrees())
+FORECASTERS: Mapping[str, Forecaster] = {
+    one.name: one
+    for one in (
+        Forecaster(PERSISTENCE, _fit_persistence),
+        Forecaster(SEASONAL, _fit_season),
+        Forecaster("smoothing", _fit_smoothing),
+        Forecaster(
+            "ridge",
+            _fit_ridge,
+            [
+                {"of": of, "penalty": penalty}
+                for penalty in (0.01, 0.1, 0.001)
+                for of in (DIFFERENCE, LEVEL)
+            ],
+            _suggest_ridge,
+        ),
+        Forecaster(
+            "boosted_trees",
+            _fit_trees,
+            [
+                {
+                    "of": of,
+                    "rounds": rounds,
+                    "num_leaves": leaves,
+                    "learning_rate": 0.05,
+                    "min_data_in_leaf": 30,
+                    "feature_fraction": 0.5,
+                }
+                for of, rounds, leaves in (
+                    (DIFFERENCE, 150, 15),
+                    (LEVEL, 150, 15),
+                    (DIFFERENCE, 300, 8),
+                )
+            ],
+            _suggest_trees,
+            PACKAGES,
+        ),
+    )
 }
 
 
-def get_family(name: str) -> Family:
-    """Return a family of forecasters by its name. Raises UserError if there is none."""
-    if name not in _FAMILIES:
-        raise UserError(f"there is no forecaster {name!r}; there are {', '.join(_FAMILIES)}")
-    return _FAMILIES[name]
+def find_forecaster(name: str) -> Forecaster:
+    """Return a forecaster by its name. Raises UserError if there is none."""
+    if name not in FORECASTERS:
+        raise UserError(f"there is no forecaster {name!r}; there are {', '.join(FORECASTERS)}")
+    return FORECASTERS[name]

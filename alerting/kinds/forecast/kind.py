@@ -60,10 +60,10 @@ class ForecastKind(PredictionKind):
         return verify_intervals(definition, served, histories, as_of, suppressed)
 
     def load(self, files: Files) -> TrainedModel:
-        from alerting.kinds.forecast.families import get_family  # noqa: PLC0415 - loads LightGBM: seconds
+        from alerting.kinds.forecast.families import find_forecaster  # noqa: PLC0415 - loads LightGBM: seconds
         from alerting.learning.models.files import model_from_files  # noqa: PLC0415
 
-        return model_from_files(files, get_family)
+        return model_from_files(files, find_forecaster)
 
 
 KIND: TrainedKind[ForecastDefinition] = ForecastKind()

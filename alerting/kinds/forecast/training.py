@@ -15,7 +15,7 @@ from alerting.definitions.families import PERSISTENCE
 from alerting.kinds.forecast.definition import OWN_LAGS, SEASONAL, ForecastDefinition
 from alerting.kinds.forecast.distribution import MEDIAN, Floats, conformal_shifts, covered, crps
 from alerting.kinds.forecast.explain import forecast_of
-from alerting.kinds.forecast.families import Family, Task, get_family
+from alerting.kinds.forecast.families import FORECASTERS, Forecaster, Task
 from alerting.kinds.forecast.model import Forecast
 from alerting.kinds.forecast.verification import compare_forecasts, share_of_samples
 from alerting.kinds.protocol.training import Challenger, Training
@@ -70,7 +70,7 @@ class ForecastTraining:
         first begins after `learning.time_budget`. The risk of each trial is also scored on shifted
         labels, for the test against chance.
         """
-        search = _Search(dataset, definition, get_family(family))
+        search = _Search(dataset, definition, FORECASTERS[family])
         learning = definition.learning
         asked = learning.trials if len(search.family.proven) > 1 else 1
         optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -129,7 +129,7 @@ class ForecastTraining:
         )
 
     def save(self, model: TrainedModel) -> Files:
-        packages = sorted({"numpy", "pandas", *get_family(model.family).packages})
+        packages = sorted({"numpy", "pandas", *FORECASTERS[model.family].packages})
         requirements = "".join(f"{package}=={version(package)}\n" for package in packages)
         return model_files(model) | {"requirements.txt": requirements.encode()}
 
@@ -175,7 +175,7 @@ def fit_rows(
     used = np.flatnonzero(rows & ~np.isnan(dataset.future).all(axis=1))
     used = used[:: max(1, -(-len(used) // _MOST_ROWS))]
     task = task_of(definition, dataset.plan)
-    family = get_family(recipe.family)
+    family = FORECASTERS[recipe.family]
     model = family.fit(
         recipe.params, task, matrix[used], dataset.future[used], definition.learning.seed
     )
@@ -220,7 +220,9 @@ class _Tried:
 class _Search:
     """The trials of one family, and the best of them."""
 
-    def __init__(self, dataset: Dataset, definition: ForecastDefinition, family: Family) -> None:
+    def __init__(
+        self, dataset: Dataset, definition: ForecastDefinition, family: Forecaster
+    ) -> None:
         self.dataset = dataset
         self.definition = definition
         self.family = family

@@ -22,7 +22,9 @@ class NormalDefinition(ModelDefinition):
     count."""
 
     if TYPE_CHECKING:
-        normal: NormalPeriod  # of each kind's own class, in the order of its fields
+        # of each kind's own class, in the order of its fields
+        normal: NormalPeriod
+        clear_for: Duration | None
 
     horizon: Duration = Field(
         timedelta(minutes=30),
@@ -41,6 +43,10 @@ class NormalDefinition(ModelDefinition):
     @property
     def longest_search(self) -> timedelta:
         return timedelta(0)
+
+    def off_delay(self, usual: timedelta) -> timedelta:
+        """Return the off-delay as it is written; otherwise the usual one."""
+        return usual if self.clear_for is None else self.clear_for
 
     def variables_read(self, asset: Asset) -> frozenset[str]:
         """Return the same, and those of the suppression, of the asset or its ancestors, whose times

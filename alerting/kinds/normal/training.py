@@ -35,16 +35,26 @@ def normal_time(definition: NormalDefinition, first: datetime, last: datetime) -
     )
 
 
-def newest_instants(
-    definition: ModelDefinition, source: TrainingSource, variable: str
-) -> Iterator[datetime]:
-    """Yield the instant of the newest known reading of a variable on each asset that has one."""
-    for asset in source.assets:
-        if variable in asset.variables:
-            found = source.readings.newest(
-                asset, {variable: _EVER}, source.as_of - definition.delay(asset)
-            )
-            yield from (at.to_pydatetime() for at in found.index)
+def times_of_readings(
+    definition: ModelDefinition, source: TrainingSource, *variables: str
+) -> tuple[datetime, datetime]:
+    """Return the instant of the first reading, and of the newest known one of these variables.
+
+    Raises UserError if these variables have no readings.
+    """
+    newest = [
+        at.to_pydatetime()
+        for name in variables
+        for asset in source.assets
+        if name in asset.variables
+        for at in source.readings.newest(
+            asset, {name: _EVER}, source.as_of - definition.delay(asset)
+        ).index
+    ]
+    if not newest:
+        raise no_readings(definition, source, ", ".join(variables))
+    spans = (source.readings.span(asset.name) for asset in source.assets)
+    return min(span[0] for span in spans if span is not None), max(newest)
 
 
 def no_readings(
@@ -79,7 +89,7 @@ def _chance_of(count: int, expected: float) -> float:
 
 
 def compared_rows(
-    titles: Sequence[str], challenger: Sequence[str], champion: Sequence[str] | None
+    titles: Sequence[str], challenger: Sequence[str], champion: Sequence[str] | None = None
 ) -> Iterator[dict[str, str]]:
     """Yield the rows of the comparison that people see; a dash where there is no champion."""
     for title, old, new in zip(titles, champion or (_NONE,) * len(titles), challenger, strict=True):

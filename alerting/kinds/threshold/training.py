@@ -23,7 +23,7 @@ from alerting.detection.learned_limits import (
 )
 from alerting.detection.problems import problem_intervals
 from alerting.detection.suppression import SuppressedInterval, is_covered
-from alerting.kinds.normal.training import compared_rows, newest_instants, no_readings
+from alerting.kinds.normal.training import compared_rows, times_of_readings
 from alerting.kinds.protocol.training import (
     Comparison,
     Estimated,
@@ -74,16 +74,7 @@ class LearnedLimitsTraining:
 
     def period(self, definition: LearnedThresholdDefinition, source: TrainingSource) -> NormalTime:
         names = sorted({variable for variable, _ in definition.learned})
-        last = max(
-            (at for name in names for at in newest_instants(definition, source, name)), default=None
-        )
-        if last is None:
-            raise no_readings(definition, source, ", ".join(names))
-        first = min(
-            span[0]
-            for asset in source.assets
-            if (span := source.readings.span(asset.name)) is not None
-        )
+        first, last = times_of_readings(definition, source, *names)
         start = max(first - _MOMENT, last - max(learned.over for _, learned in definition.learned))
         return NormalTime(start, last, last)
 

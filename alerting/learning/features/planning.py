@@ -16,7 +16,6 @@ from alerting.readings.cleaning import present
 from alerting.readings.history import History, duration_millis, millis
 from alerting.readings.spacing import sampling_ms
 
-HOUR_MS = 3_600_000
 NEARLY_NONE = 0.01  # of the rows are nearer to the one before than the stride of units
 MOST_LEVELS = (
     100  # a category with more is an identity, such as a batch number, that no model can learn from

@@ -3,7 +3,7 @@ the champion."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -49,15 +49,6 @@ _log = id_logger(__name__)
 _MOST_IMPORTANT = 20
 
 
-@dataclass(frozen=True)
-class _Compared:
-    """A proposal, with the parameters and metrics of its run."""
-
-    proposal: Proposal
-    params: Mapping[str, Any]
-    metrics: Mapping[str, float]
-
-
 def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
     """Choose among the candidates, finish and register the challenger, and compare it with the
     champion.
@@ -68,13 +59,13 @@ def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
     definition = load_model_definition(platform, run)
     if isinstance(definition, TrainedDefinition):
         definition = with_stored_features(platform.derived_features, definition)
-        return _store(platform, run, _compare_trained(platform, run, definition))
-    return _store(platform, run, _compare_estimated(platform, run, definition))
+        return _compare_trained(platform, run, definition)
+    return _compare_estimated(platform, run, definition)
 
 
 def _compare_trained(
     platform: TrainingPorts, run: TrainingRun, definition: TrainedDefinition
-) -> _Compared:
+) -> Proposal:
     """Compare the candidates of a kind that learns from problems, and refit a champion that
     stays."""
     dataset = load_dataset(platform.models, run.id)
@@ -130,12 +121,12 @@ def _compare_trained(
     params = {"family": chosen.candidate.family, **chosen.candidate.params} if chosen else {}
     names = ("ap", "bound", "trials", "problems")
     metrics = {f"chance_{name}": float(getattr(chance, name)) for name in names}
-    return _Compared(proposal, params, metrics)
+    return _store(platform, run, proposal, params, metrics)
 
 
 def _compare_estimated(
     platform: TrainingPorts, run: TrainingRun, definition: ModelDefinition
-) -> _Compared:
+) -> Proposal:
     """Compare the candidates of a kind that learns from readings alone."""
     candidates = load_candidates(platform.models, run.id, definition.families)
     accounts = {family: json.loads(files.pop(ACCOUNT)) for family, files in candidates.items()}
@@ -173,17 +164,22 @@ def _compare_estimated(
         evidence={**decision.evidence, "notes": account["notes"], "tables": tables, **fitted},
         dataset=composition.model_copy(update={"notes": notes, "dropped": account["left_out"]}),
     )
-    return _Compared(proposal, {"family": compared.family}, compared.metrics)
+    return _store(platform, run, proposal, {"family": compared.family}, compared.metrics)
 
 
-def _store(platform: TrainingPorts, run: TrainingRun, compared: _Compared) -> Proposal:
+def _store(
+    platform: TrainingPorts,
+    run: TrainingRun,
+    proposal: Proposal,
+    params: Mapping[str, Any],
+    metrics: Mapping[str, float],
+) -> Proposal:
     """Store the proposal of a training on its run, and record that the training has ended."""
-    proposal = compared.proposal
     text = decision_markdown(proposal)
     platform.models.log(
         run.id,
-        params=compared.params,
-        metrics=compared.metrics,
+        params=params,
+        metrics=metrics,
         tags=description(text),
         files={PROPOSAL: proposal.to_json(), "decision.md": text.encode()},
         folder="decision",

@@ -1,5 +1,4 @@
-"""Promote, reject and roll back models. Every decision is stored once as a record; the registry's
-aliases follow the records."""
+"""Promote, reject and roll back models: records of decisions, which the aliases follow."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -36,6 +35,7 @@ from alerting.usecases.training.progress import describe_step, unfinished_traini
 _log = id_logger(__name__)
 PLATFORM = "platform"
 _LONGEST_TAG = 5000
+_LEARNED = ("train", "validation")  # parts of a dataset
 _AUDITED = {"rollback": template("rolled back"), "gave_way": template("refit gave way to its twin")}
 
 
@@ -58,7 +58,7 @@ def promote_run(
             f"run {run_id} has no proposal; its training has not reached the comparison yet"
         )
     name = proposal.definition
-    decided = _decision_of(platform.decisions, name, run_id)
+    decided = _decision_of(platform.decisions.of(name), run_id)
     if decided is None:
         _check_answer(proposal, approved_by, rejected_reason)
         if proposal.waiting and approved_by is None:
@@ -69,20 +69,15 @@ def promote_run(
         )
     follow(platform, decided)
     record_waiting(platform.platform_alerts, name, None, platform.clock.now())
-    outcome = {
-        "verdict": decided.verdict,
-        "promote": decided.promoted,
-        "reason": decided.reason,
-        "waiting": False,
-    }
-    final = proposal.model_copy(update=outcome)
+    outcome = {"verdict": decided.verdict, "promote": decided.promoted, "reason": decided.reason}
+    final = proposal.model_copy(update={**outcome, "waiting": False})
     _report_run(platform.models, run_id, final)
     _log.info("decided: %s", decided.verdict, definition=name, run=run_id)
     return final
 
 
-def _decision_of(decisions: Decisions, name: str, run_id: str) -> DecisionRecord | None:
-    return next((d for d in decisions.of(name) if d.run_id == run_id), None)
+def _decision_of(made: Sequence[DecisionRecord], run_id: str | None) -> DecisionRecord | None:
+    return next((d for d in made if run_id is not None and d.run_id == run_id), None)
 
 
 def _check_answer(proposal: Proposal, approved_by: str | None, rejected_reason: str | None) -> None:
@@ -127,31 +122,17 @@ def _record(
 
 
 def _of_training(proposal: Proposal) -> dict[str, Any]:
-    """Return what later reports compare with: metrics of the test period with their intervals, and
-    the time it learned from."""
-    parts = [
-        part for name, part in proposal.dataset.parts.items() if name in ("train", "validation")
-    ]
-    learned = (
-        {
-            "start": min(p.start for p in parts).isoformat(),
-            "end": max(p.end for p in parts).isoformat(),
-        }
-        if parts
-        else {}
-    )
-    expected = (
-        {name: proposal.test.get(name) for name in MAIN_METRICS}
-        if proposal.verdict != "refreshed"
-        else {}
-    )
-    known = {name: value for name, value in expected.items() if value is not None}
-    intervals = {
-        name: list(bounds)
-        for name, bounds in proposal.test.get("intervals", {}).items()
-        if name in known
-    }
-    return {"expected": known, "expected_intervals": intervals, "learned": learned}
+    """Return what later reports compare with: test metrics with intervals, and the time learned."""
+    parts = [part for name, part in proposal.dataset.parts.items() if name in _LEARNED]
+    learned = {}
+    if parts:
+        start = min(part.start for part in parts)
+        learned = {"start": start.isoformat(), "end": max(p.end for p in parts).isoformat()}
+    names = () if proposal.verdict == "refreshed" else MAIN_METRICS
+    known = {name: proposal.test[name] for name in names if proposal.test.get(name) is not None}
+    intervals = proposal.test.get("intervals", {})
+    bounds = {name: list(interval) for name, interval in intervals.items() if name in known}
+    return {"expected": known, "expected_intervals": bounds, "learned": learned}
 
 
 def _keep(decisions: Decisions, wanted: DecisionRecord) -> DecisionRecord:
@@ -163,9 +144,7 @@ def _keep(decisions: Decisions, wanted: DecisionRecord) -> DecisionRecord:
     """
     while True:
         made = decisions.of(wanted.definition)
-        own = next(
-            (d for d in made if wanted.run_id is not None and d.run_id == wanted.run_id), None
-        )
+        own = _decision_of(made, wanted.run_id)
         if own is not None:
             return own
         record = _unless_stale(wanted, made)
@@ -175,29 +154,26 @@ def _keep(decisions: Decisions, wanted: DecisionRecord) -> DecisionRecord:
 
 
 def _unless_stale(wanted: DecisionRecord, made: Sequence[DecisionRecord]) -> DecisionRecord:
-    """Return the decision, as stale if its champion is no longer in service or if it is for a time
-    before its champion's."""
+    """Return the decision, as stale if another champion is in service, or a later one."""
     serving = last_promotion(made, wanted.question)
     version = serving.challenger_version if serving else None
     if not wanted.promoted or (
         version == wanted.champion_version and (serving is None or serving.at <= wanted.at)
     ):
         return wanted
-    against = (
-        "no champion" if wanted.champion_version is None else f"version {wanted.champion_version}"
-    )
+    compared = wanted.champion_version
+    against = "no champion" if compared is None else f"version {compared}"
     since = f", since {serving.at:%Y-%m-%d %H:%M} UTC" if serving else ""
     reason = (
         f"Not promoted: version {wanted.challenger_version} was compared with {against}, but "
-        f"version {version} is in service"
-        f"{since}. Train again to compare with that one. (The decision was: {wanted.reason})"
+        f"version {version} is in service{since}. Train again to compare with that one. "
+        f"(The decision was: {wanted.reason})"
     )
     return replace(wanted, promoted=False, verdict="stale", reason=reason)
 
 
 def follow(platform: TrainingPorts, decision: DecisionRecord) -> None:
-    """Write the audit entry, the aliases and the indexes that follow from the record.
-    Idempotent."""
+    """Write the audit entry, the aliases and the indexes of a record. Idempotent."""
     platform.audit.add(
         actor=decision.actor,
         what=_AUDITED.get(decision.verdict, template("promotion decided")),
@@ -256,16 +232,9 @@ def move_aliases(platform: TrainingPorts, name: str) -> None:
 def _report_run(models: Models, run_id: str, proposal: Proposal) -> None:
     """Write the decision to the run itself: as tags, as its description, and as a file."""
     text = decision_markdown(proposal)
-    models.log(
-        run_id,
-        tags={
-            "decision": proposal.verdict,
-            "reason": proposal.reason[:_LONGEST_TAG],
-            **description(text),
-        },
-        files={"decision.md": text.encode()},
-        folder="decision",
-    )
+    decided = {"decision": proposal.verdict, "reason": proposal.reason[:_LONGEST_TAG]}
+    files = {"decision.md": text.encode()}
+    models.log(run_id, tags=decided | description(text), files=files, folder="decision")
     models.finish(run_id)
 
 
@@ -275,10 +244,9 @@ def description(text: str) -> dict[str, str]:
     The title is a paragraph, because MLflow draws the lines of a wrapped heading over each other.
     """
     title, *rest = text.split("\n", 1)
-    shown = (
-        "\n".join([f"**{title.removeprefix('# ')}**", *rest]) if title.startswith("# ") else text
-    )
-    return {"mlflow.note.content": shown[:_LONGEST_TAG]}
+    if title.startswith("# "):
+        text = "\n".join([f"**{title.removeprefix('# ')}**", *rest])
+    return {"mlflow.note.content": text[:_LONGEST_TAG]}
 
 
 def rollback(
@@ -395,20 +363,17 @@ def model_history(platform: TrainingPorts, name: str) -> dict[str, Any]:
         "estimate": newest_estimate(made),
         "missing_champion": None,
     }
-    if serving is None and isinstance(newest.definition, ModelDefinition):
-        history["missing_champion"] = describe_missing_champion(
-            platform, newest, describe_step(platform, newest)
-        )
-    elif serving is None:
+    if serving is None:
         history["missing_champion"] = (
-            f"it is a {newest.definition.kind} definition, which has no model"
+            describe_missing_champion(platform, newest, describe_step(platform, newest))
+            if isinstance(newest.definition, ModelDefinition)
+            else f"it is a {newest.definition.kind} definition, which has no model"
         )
     try:
         unfinished = unfinished_training(platform, name, {d.run_id for d in made})
-        training = last_training(platform.models, name, made)
         return history | {
             "versions": registered_versions(platform.models, name),
-            "training": training,
+            "training": last_training(platform.models, name, made),
             "unfinished": unfinished,
         }
     except (ModelUnavailable, UserError) as unavailable:

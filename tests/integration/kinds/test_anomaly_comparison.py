@@ -9,6 +9,7 @@ import pytest
 from alerting.definitions.assets import Asset, Variable
 from alerting.detection.anomalies.fitting import Setting, fit_detector
 from alerting.detection.anomalies.normal_space import NormalSpace
+from alerting.kinds.anomaly import comparison
 from alerting.kinds.anomaly.comparison import Evidence, compare_models, list_objections
 from alerting.kinds.anomaly.model import AnomalyModel, FittedDetector
 from alerting.kinds.protocol.training import LearningData, NormalTime
@@ -122,3 +123,11 @@ def test_only_assets_that_both_watch_are_compared_and_a_new_one_must_not_raise_t
     assert found.decision.evidence["weeks"] == pytest.approx(1, abs=0.01)
     assert found.decision.by_person
     assert "On assets that the one in service does not watch it raises" in found.decision.reason
+
+
+@pytest.mark.parametrize("objection", list_objections(GOOD, GOOD))
+def test_every_objection_is_said_to_the_person_who_decides(monkeypatch, objection):
+    monkeypatch.setattr(comparison, "list_objections", lambda *_: {objection: True})
+    decision = compared({"press-1": 9.0}, {"press-1": 8.0}).decision
+    assert (decision.verdict, decision.by_person) == ("provisional", True)
+    assert decision.reason.endswith("goes into service only if a person approves.")

@@ -14,7 +14,7 @@ from alerting.kinds.forecast.distribution import (
     log_odds_outside,
 )
 from alerting.kinds.forecast.explain import describe_forecast
-from alerting.kinds.forecast.families import Task, get_family
+from alerting.kinds.forecast.families import FORECASTERS, Task
 from alerting.kinds.forecast.model import FILE
 from alerting.kinds.validation import parse_definition
 from alerting.learning.features.encoding import Columns
@@ -89,7 +89,7 @@ def test_calibration_makes_intervals_hold_on_rows_like_those_it_saw_and_leaves_t
 )
 def test_a_forecaster_is_the_same_for_the_same_rows_in_any_number_and_after_its_files(name):
     matrix, future = rising(rows=60)
-    family = get_family(name)
+    family = FORECASTERS[name]
     first, again = (family.fit(family.proven[0], TASK, matrix, future, 3) for _ in range(2))
     assert first.files() == again.files()
     read = family.load(first.files(), 3)
@@ -102,7 +102,7 @@ def test_a_forecaster_is_the_same_for_the_same_rows_in_any_number_and_after_its_
 @pytest.mark.parametrize("name", ["persistence", "ridge", "boosted_trees"])
 def test_contributions_add_up_to_the_margin(name):
     matrix, future = rising(rows=60)
-    family = get_family(name)
+    family = FORECASTERS[name]
     model = family.fit(family.proven[0], TASK, matrix, future, 3)
     shares, usual = model.contributions(matrix[:1])
     assert shares.sum() + usual == pytest.approx(model.margin(matrix[:1])[0], abs=1e-6)
@@ -111,29 +111,31 @@ def test_contributions_add_up_to_the_margin(name):
 
 def test_the_rounds_of_trees_are_a_parameter():
     matrix, future = rising()
-    family = get_family("boosted_trees")
+    family = FORECASTERS["boosted_trees"]
     forecast = family.fit({**family.proven[0], "rounds": 7}, TASK, matrix, future, seed=1)
     assert {booster.num_trees() for booster in forecast.core.trees.boosters} == {7}
 
 
 def test_ridge_and_smoothing_learn_a_rise():
     matrix, future = rising()
-    ridge = get_family("ridge").fit(get_family("ridge").proven[0], TASK, matrix, future, 0)
+    ridge = FORECASTERS["ridge"].fit(FORECASTERS["ridge"].proven[0], TASK, matrix, future, 0)
     assert np.abs(ridge.quantiles(matrix)[..., 3] - future).mean() < 0.15
-    trend = get_family("smoothing").fit({}, TASK, matrix, future, 0).core
+    trend = FORECASTERS["smoothing"].fit({}, TASK, matrix, future, 0).core
     assert trend.trend > 0
 
 
 def test_a_damaged_file_is_refused():
     matrix, future = rising()
-    files = get_family("ridge").fit(get_family("ridge").proven[0], TASK, matrix, future, 0).files()
+    files = (
+        FORECASTERS["ridge"].fit(FORECASTERS["ridge"].proven[0], TASK, matrix, future, 0).files()
+    )
     for damaged in (
         {},
         {FILE: files[FILE][:-9]},
         {FILE: files[FILE].replace(b'"width":3', b'"width":4')},
     ):
         with pytest.raises(ModelRefused):
-            get_family("ridge").load(damaged, 3)
+            FORECASTERS["ridge"].load(damaged, 3)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from alerting.definitions.assets import Asset, Variable
 from alerting.detection.control_charts.chart import Chart
 from alerting.detection.suppression import SuppressedInterval
 from alerting.episodes.lifecycle import ConditionState
+from alerting.kinds.control_chart import training
 from alerting.kinds.control_chart.model import ControlChartModel, FittedChart
 from alerting.kinds.control_chart.training import TRAINING
 from alerting.kinds.protocol.training import LearningData, NormalTime
@@ -145,6 +146,20 @@ def test_where_all_assets_have_moved_a_person_decides():
         True,
         None,
     )
+
+
+@pytest.mark.parametrize(
+    ("lasting", "said"),
+    [(60, "They last for 60% of these points, of which"), (9, "These are too many, so it goes")],
+)
+def test_signals_that_are_too_many_or_last_wait_for_a_person(monkeypatch, lasting, said):
+    found = training._Signals(9, 100, 1.0, lasting)
+    monkeypatch.setattr(training, "_count_signals", lambda *_: found)
+    narrower = replace(FITTED, chart=replace(FITTED.chart, limit=0.9))
+    challenger = ControlChartModel("ewma", 2, at(60), {"press-1": narrower})
+    compared = TRAINING.compare(DEFINITION, unseen(5, "press-1"), {"ewma": challenger}, None)
+    assert (compared.decision.verdict, compared.decision.by_person) == ("provisional", True)
+    assert said in compared.decision.reason
 
 
 def test_late_readings_of_the_line_reach_the_chart_of_a_press_that_they_suppress():
