@@ -18,7 +18,7 @@ from alerting.definitions.wording.spoken import spoken_duration
 from alerting.detection.classifier import Scores, describe_happening
 from alerting.detection.counted_times import REASONS, why_not_counted
 from alerting.detection.evaluation import Evaluation
-from alerting.detection.messages import risk_message
+from alerting.detection.messages.problem_messages import risk_message
 from alerting.detection.problems import BoolArray, KnownProblem
 from alerting.episodes.episode import Contribution, RecommendationResult
 from alerting.episodes.lifecycle import Step
