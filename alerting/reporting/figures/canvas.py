@@ -206,8 +206,7 @@ def draw_precision_recall(
     axes.set(xlim=(0, 1.01), ylim=(0, 1.03))
     if in_service is None:
         return
-    colour = colours["false_alarm"]
-    axes.plot(*in_service, "o", color=colour, markersize=7)
+    axes.plot(*in_service, "o", color=colours["false_alarm"], markersize=7)
     is_left = in_service[0] > 0.3  # of the point; below it where there is no room above
     axes.annotate(
         label,
@@ -215,7 +214,6 @@ def draw_precision_recall(
         (-9 if is_left else 9, -16 if in_service[1] > 0.5 else 9),
         textcoords="offset points",
         ha="right" if is_left else "left",
-        color=colour,
     )
 
 
