@@ -257,40 +257,40 @@ def _share(flags: np.ndarray) -> float | None:
 def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
     """Return every metric with its target, in reading order. Without evaluated times, a count of
     none is not known."""
-    rate = metrics.per_ten_minutes
-    hourly = metrics.per_hour
-    daily = metrics.per_day
-    busiest = metrics.busiest
     acceptable = translatable(
         "≤ {usual}, at most {most}",
         usual=Styled(targets.acceptable, "g"),
         most=Styled(targets.manageable, "g"),
     )
-    rows: list[tuple[str, float | None, str, bool | None]] = [
+    counts: list[tuple[str, float | None, str, float]] = [
         (
             translatable("alarms per 10 minutes"),
-            rate,
+            metrics.per_ten_minutes,
             acceptable,
-            _at_most(rate, targets.manageable),
+            targets.manageable,
         ),
         (
             translatable("alarms per hour"),
-            hourly,
+            metrics.per_hour,
             f"≤ {targets.per_hour:g}",
-            _at_most(hourly, targets.per_hour),
+            targets.per_hour,
         ),
         (
             translatable("alarms per day"),
-            daily,
+            metrics.per_day,
             f"≤ {targets.per_day:g}",
-            _at_most(daily, targets.per_day),
+            targets.per_day,
         ),
         (
             translatable("most in 10 minutes"),
-            busiest,
+            metrics.busiest,
             f"≤ {targets.most}",
-            _at_most(busiest, targets.most),
+            targets.most,
         ),
+    ]
+    rows: list[tuple[str, float | None, str, bool | None]] = [
+        (name, value, target, None if value is None else value <= most)
+        for name, value, target, most in counts
     ]
     shares = [
         (
@@ -309,46 +309,41 @@ def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
         (name, share, f"< {most:.0%}", None if share is None else share < most)
         for name, share, most in shares
     ]
+    rows += _findings_on_single_alarms(metrics, targets)
+    enough = metrics.observed >= _LEAST_SPAN and metrics.alarms > 0
+    # one such event breaks the target in any time
+    certain = ("chattering alarms", "most in 10 minutes")
+    found = []
+    for name, value, target, met in rows:
+        # a zero is not known where nothing was evaluated
+        known = float(value) if value is not None and (value or metrics.observed) else None
+        is_certain = enough or (met is False and name in certain)
+        found.append(Finding(name, known, target, met if is_certain else None))
+    return tuple(found)
+
+
+def _findings_on_single_alarms(
+    metrics: Kpis, targets: Targets
+) -> list[tuple[str, float | None, str, bool | None]]:
     chattering = len(metrics.chattering)
     stale = len(metrics.stale)
-    top = metrics.top_share
-    old = format_duration(targets.stale_after)
-    rows += [
+    return [
         (translatable("chattering alarms"), chattering, "0", chattering == 0),
         (
-            translatable("stale alarms (over {duration})", duration=old),
+            translatable(
+                "stale alarms (over {duration})", duration=format_duration(targets.stale_after)
+            ),
             stale,
             f"< {targets.most_stale}",
             stale < targets.most_stale,
         ),
         (
             translatable("share of the {number} most frequent", number=str(targets.top)),
-            top,
+            metrics.top_share,
             f"≤ {targets.top_share:.0%}",
-            top <= targets.top_share,
+            metrics.top_share <= targets.top_share,
         ),
     ]
-    enough = metrics.observed >= _LEAST_SPAN and metrics.alarms > 0
-    certain = (
-        "chattering alarms",
-        "most in 10 minutes",
-    )  # one such event breaks the target in any time
-    found = []
-    for name, value, target, met in rows:
-        known = (
-            value if value or metrics.observed else None
-        )  # a zero is not known where nothing was evaluated
-        is_certain = enough or (met is False and name in certain)
-        found.append(
-            Finding(
-                name, None if known is None else float(known), target, met if is_certain else None
-            )
-        )
-    return tuple(found)
-
-
-def _at_most(value: float | None, most: float) -> bool | None:
-    return None if value is None else value <= most
 
 
 def _note(span: timedelta) -> str:

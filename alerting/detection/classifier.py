@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from alerting.definitions.model import Problem
 from alerting.detection.conditions import conditions_at, conditions_that_count
-from alerting.detection.messages import (
+from alerting.detection.messages.problem_messages import (
     combined_happening_message,
     happening_message,
     instant_event_message,

@@ -15,7 +15,7 @@ from alerting.definitions.model import Condition
 from alerting.definitions.suppression import LineState, Suppression
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.detection.evaluation import StatusInterval
-from alerting.detection.messages import fact_message
+from alerting.detection.messages.condition_messages import fact_message
 from alerting.detection.problems import NOT_YET, BoolArray
 from alerting.detection.threshold import evaluate_values
 from alerting.readings.history import History, Millis, from_millis, millis, to_millis

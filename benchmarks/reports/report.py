@@ -32,11 +32,10 @@ from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.page.page import draw, render_page
 from alerting.reporting.page.tables import tables
-from alerting.reporting.plant.metrics import compute_plant
 from alerting.reporting.plant.page import render_plant_page
 from alerting.reporting.plant.summary import DefinitionSummary, summarise
 from alerting.settings.environment import Settings
-from alerting.usecases.alarm_load.plant_material import gather_plant
+from alerting.usecases.alarm_load.plant_material import measure_plant
 from alerting.usecases.report_material.material import gather_material
 from alerting.wiring import assemble
 from benchmarks.helpers.memory import peak_mib
@@ -109,10 +108,8 @@ def _reports(platform: Platform) -> tuple[list[DefinitionSummary], int]:
 
 
 def _plant(platform: Platform, summaries: list[DefinitionSummary]) -> int:
-    material = gather_plant(
-        platform, platform.audit, platform.platform_alerts, START, END, END, summaries
-    )
-    return len(render_plant_page(compute_plant(material)).encode())
+    metrics = measure_plant(platform, START, END, END, summaries)
+    return len(render_plant_page(metrics).encode())
 
 
 def _fill(stores: MongoStores) -> None:

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from alerting.alarm_kpis.kpis import kpis
-from alerting.reporting.plant.material import PlantMaterial
 from alerting.reporting.plant.metrics import compute_plant
 from alerting.reporting.plant.summary import DefinitionSummary
 from tests.report_material import END, START
@@ -21,6 +20,4 @@ def summary(name="too-moist", **changes):
 
 
 def plant(*summaries):
-    return compute_plant(
-        PlantMaterial(START, END, END + timedelta(hours=1), summaries, kpis([], START, END))
-    )
+    return compute_plant(START, END, END + timedelta(hours=1), summaries, kpis([], START, END))

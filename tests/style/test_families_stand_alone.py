@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 FAMILIES = ROOT / "alerting" / "learning" / "models" / "families"
 NAMES = ROOT / "alerting" / "definitions" / "families.py"
 PLOTS = (
-    ROOT / "alerting" / "reporting" / "figures" / "shap_plots.py"
+    ROOT / "alerting" / "reporting" / "figures" / "training_charts.py"
 )  # draws contributions of any family
 EFFECTS = (
     ROOT / "alerting" / "learning" / "features" / "set_point_effects.py"

@@ -15,7 +15,11 @@ from alerting.definitions.faults import first_line
 from alerting.detection.carried import Carried
 from alerting.detection.control_charts.chart import Chart, ChartState, Point
 from alerting.detection.evaluation import Evaluation, Status, StatusInterval
-from alerting.detection.messages import bad_quality_message, stale_message, waiting_message
+from alerting.detection.messages.condition_messages import (
+    bad_quality_message,
+    stale_message,
+    waiting_message,
+)
 from alerting.detection.suppression import is_covered
 from alerting.kinds.control_chart.definition import ControlChartDefinition
 from alerting.kinds.control_chart.messages import describe_points, shift_message

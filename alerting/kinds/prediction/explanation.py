@@ -9,7 +9,7 @@ from alerting.definitions.faults import first_line
 from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.language import joined, translatable
 from alerting.detection.evaluation import Evaluation
-from alerting.detection.messages import risk_message
+from alerting.detection.messages.problem_messages import risk_message
 from alerting.episodes.episode import Contribution, RecommendationResult
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.protocol.evaluation import Evidence, Raise

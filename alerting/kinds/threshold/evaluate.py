@@ -23,7 +23,7 @@ from alerting.detection.conditions import (
 )
 from alerting.detection.evaluation import Evaluation
 from alerting.detection.learned_limits import LearnedLimits
-from alerting.detection.messages import (
+from alerting.detection.messages.condition_messages import (
     combined_message,
     fact_message,
     limit_message,

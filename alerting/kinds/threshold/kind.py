@@ -8,7 +8,7 @@ from alerting.definitions.model import Condition
 from alerting.detection.conditions import longest_lookback
 from alerting.detection.data_gaps import data_gaps
 from alerting.detection.evaluation import Evaluation
-from alerting.detection.messages import limit_message
+from alerting.detection.messages.condition_messages import limit_message
 from alerting.detection.threshold import lookback
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.episode import Episode

@@ -203,6 +203,7 @@ def interval(estimate: "Estimate", language: Language = ENGLISH) -> str:
     return language.say("{low} to {high}", low=low, high=high)
 
 
+# Pages translate the phase of an episode itself: these give its words to the language files.
 PHASE_NAMES = {
     "expected": translatable("expected"),
     "happening": translatable("happening"),

@@ -1,5 +1,4 @@
-"""Sentences about an episode for people: the same for pages, messages, the API and the command
-line."""
+"""Sentences about an episode, the same for pages, messages, the API and the command line."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -123,8 +122,7 @@ def distance(value: datetime, now: datetime, language: Language = ENGLISH) -> st
 
 
 def about(span: timedelta, language: Language = ENGLISH) -> str:
-    """Format a duration to the minute: `12 min`, `3 h 20 min`, `4 d 2 h`; in seconds below one
-    minute."""
+    """Format a duration to the minute: `3 h 20 min`; in seconds below one minute."""
     minute = timedelta(minutes=1)
     return language.about(span // minute * minute if span >= minute else span)
 
@@ -134,17 +132,11 @@ def local_times(text: str, now: datetime, zone: tzinfo = UTC, language: Language
 
     def format_stamp(found: re.Match[str]) -> str:
         try:
-            start, end = (
-                None if stamp is None else datetime.fromisoformat(stamp)
-                for stamp in (found["start"], found["end"])
-            )
-            if start is None:
-                return found[0]
-            return (
-                clock_time(start, now, zone, language)
-                if end is None
-                else time_range(start, end, now, zone, language)
-            )
+            start = datetime.fromisoformat(found["start"])
+            end = datetime.fromisoformat(found["end"]) if found["end"] else None
+            if end is None:
+                return clock_time(start, now, zone, language)
+            return time_range(start, end, now, zone, language)
         except (ValueError, OverflowError):
             return found[0]
 
@@ -183,11 +175,8 @@ def time_range(
 def sentence(text: str) -> str:
     """Return a text with a capital first letter and a full stop at its end."""
     text = text.strip()
-    return (
-        text[:1].upper()
-        + text[1:]
-        + ("" if text.endswith((".", "!", "?", "…")) or not text else ".")
-    )
+    stop = "" if text.endswith((".", "!", "?", "…")) or not text else "."
+    return text[:1].upper() + text[1:] + stop
 
 
 def what_to_do(episode: Episode) -> str | None:
@@ -203,8 +192,7 @@ def what_to_do(episode: Episode) -> str | None:
 
 
 def advised_at(episode: Episode) -> datetime | None:
-    """Return the instant for which the next step was computed; None if it is the engineer's text,
-    or there is none."""
+    """Return the instant for which the next step was computed; None if no model advised it."""
     advice = advice_shown(episode)
     if advice is None or what_to_do(episode) != advice.message:
         return None
@@ -217,8 +205,7 @@ def reasons_at(episode: Episode) -> datetime:
 
 
 def step_with_time(episode: Episode) -> str | None:
-    """Return the next step in one line, advice of a model with the instant for which it was
-    computed."""
+    """Return the next step in one line, advice of a model with its instant."""
     step = what_to_do(episode)
     when = advised_at(episode)
     return (
@@ -260,15 +247,13 @@ def risk_since_raise(
 
 
 def reasons(episode: Episode) -> tuple[Sequence[Contribution], Sequence[Contribution]]:
-    """Return the three strongest contributions, and the rest: the newest of an open episode, else
-    those of the raise."""
+    """Return the three strongest contributions, and the rest: the newest, or those of the raise."""
     newest = episode.present if episode.condition == "open" else None
     return split_reasons(newest.contributions if newest else episode.contributions)
 
 
 def headline(episode: Episode) -> str:
-    """Return the headline of an episode: from the raise, or what has come since, or from its last
-    change of severity."""
+    """Return the headline: from the raise, or the last change of severity, or what has come."""
     if episode.phase == "happening" and episode.happening_at is not None:
         return translatable("It is happening: {reason}", reason=happening_reason(episode) or "")
     changes = (

@@ -2,9 +2,10 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 Cell = str | int | float | bool | None
@@ -35,6 +36,16 @@ class Table:
 def table(name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:
     """Return a table of values; instants become text, numbers that are not finite become empty."""
     return Table(name, tuple(columns), tuple(tuple(_cell(value) for value in row) for row in rows))
+
+
+def table_of(name: str, columns: str, items: Iterable[object], **attributes: str) -> Table:
+    """Return a table with a row for each item: its attributes of the columns' names.
+
+    `columns`: names with a space between them; `attributes`: of columns that have another name.
+    """
+    names = columns.split()
+    read = [attrgetter(attributes.get(column, column)) for column in names]
+    return table(name, names, [[value(item) for value in read] for item in items])
 
 
 def by_name(tables: Sequence[Table]) -> Mapping[str, Table]:

@@ -68,7 +68,8 @@ def estimate_performance(scores: pd.DataFrame) -> EstimatedPerformance | None:
     mature = scores[scores["label"].notna()]
     new = expected_performance(*_columns(immature))
     known = expected_performance(*_columns(mature))
-    realised = _realised(mature)
+    label = mature["label"].to_numpy(np.float64)
+    realised = expected_performance(*_columns(mature), label)
     error = _calibration_error(mature)
     return EstimatedPerformance(
         rows=len(immature),
@@ -87,29 +88,34 @@ def estimate_performance(scores: pd.DataFrame) -> EstimatedPerformance | None:
     )
 
 
-def expected_performance(score: Floats, threshold: Floats) -> Expected:
-    """Return expected recall, precision and ROC-AUC of calibrated scores. An alarm is a score at or
-    above its threshold."""
+def expected_performance(
+    score: Floats, threshold: Floats, probability: Floats | None = None
+) -> Expected:
+    """Return recall, precision and ROC-AUC of rows with these probabilities of a problem: the
+    scores themselves where they are calibrated, labels where these are known.
+
+    An alarm is a score at or above its threshold.
+    """
+    probability = score if probability is None else probability
     above = score >= threshold
-    expected = float(score.sum())
-    hits = float(score[above].sum())
+    expected = float(probability.sum())
+    hits = float(probability[above].sum())
     return Expected(
         recall=hits / expected if expected > 0 else None,
         precision=hits / int(above.sum()) if above.any() else None,
-        roc_auc=expected_roc_auc(score),
+        roc_auc=expected_roc_auc(score, probability),
     )
 
 
-def expected_roc_auc(score: Floats) -> float | None:
+def expected_roc_auc(score: Floats, probability: Floats) -> float | None:
     """Return the area under the expected ROC curve: expected true and false positives at each
     distinct score.
 
     None without any expected positive, or without any negative.
     """
-    values, counts = np.unique(score, return_counts=True)
-    # from the highest score on
-    positives = (values * counts)[::-1]
-    negatives = ((1 - values) * counts)[::-1]
+    _, inverse = np.unique(-score, return_inverse=True)  # from the highest score on
+    positives = np.bincount(inverse, probability)
+    negatives = np.bincount(inverse, 1 - probability)
     if positives.sum() <= 0 or negatives.sum() <= 0:
         return None
     true = np.r_[0.0, np.cumsum(positives) / positives.sum()]
@@ -119,32 +125,6 @@ def expected_roc_auc(score: Floats) -> float | None:
 
 def _columns(rows: pd.DataFrame) -> tuple[Floats, Floats]:
     return rows["score"].to_numpy(np.float64), rows["threshold"].to_numpy(np.float64)
-
-
-def _realised(mature: pd.DataFrame) -> Expected:
-    """Return what came true: the same metrics with the label in the place of the score's
-    probability."""
-    score, threshold = _columns(mature)
-    label = mature["label"].to_numpy(np.float64)
-    above = score >= threshold
-    hits = float(label[above].sum())
-    positives = float(label.sum())
-    return Expected(
-        recall=hits / positives if positives else None,
-        precision=hits / int(above.sum()) if above.any() else None,
-        roc_auc=_roc_auc(label, score),
-    )
-
-
-def _roc_auc(label: Floats, score: Floats) -> float | None:
-    positives = label.sum()
-    negatives = (1 - label).sum()
-    if not positives or not negatives:
-        return None
-    ranks = pd.Series(score).rank().to_numpy(np.float64)
-    return float(
-        (ranks[label == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives)
-    )
 
 
 def _calibration_error(mature: pd.DataFrame) -> float | None:

@@ -13,7 +13,7 @@ import pandas as pd
 from alerting.alarm_kpis.intervals import Interval, between, length, merge
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Definition
-from alerting.episodes.episode import Episode
+from alerting.episodes.episode import Episode, Outcome
 from alerting.episodes.misses import ReportedMiss
 from alerting.readings.history import History
 from alerting.reporting.definition.decisions import DecisionMade
@@ -142,3 +142,8 @@ def ended_at(episode: Episode) -> datetime | None:
     """Return the end of a prediction or episode, or of its prediction window; None while it has
     neither."""
     return episode.ended_at or episode.valid_until
+
+
+def outcome_of(episode: Episode) -> Outcome:
+    """Return the outcome of an episode, undetermined where none is recorded."""
+    return episode.outcome_record.outcome if episode.outcome_record else "undetermined"

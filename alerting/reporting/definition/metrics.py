@@ -18,7 +18,7 @@ from alerting.reporting.base.estimates import Cases, Estimate, nothing, rate_per
 from alerting.reporting.base.scores import RowMetrics, compute_row_metrics
 from alerting.reporting.definition.data_quality import DataMetrics, data_metrics
 from alerting.reporting.definition.drivers import Driver, drivers
-from alerting.reporting.definition.material import Material, ModelInService, ended_at
+from alerting.reporting.definition.material import Material, ModelInService, ended_at, outcome_of
 from alerting.reporting.definition.model import ModelMetrics, compute_model
 from alerting.reporting.definition.money import CountedCosts, Money, compute_money
 from alerting.reporting.definition.operators import VerdictMetrics, verdict_metrics
@@ -162,14 +162,12 @@ class ReportMetrics:
 
     @property
     def lead_times(self) -> tuple[float, ...]:
-        """Return the seconds from detection to each announced problem; negative for a detection
-        after its start."""
+        """Return the seconds from detection to each announced problem; negative after its start."""
         return tuple(p.lead_s for p in self.problems if p.lead_s is not None)
 
 
 def compute_metrics(material: Material) -> ReportMetrics:
-    """Compute the metrics of the alert over [start, end). Pure: the same material gives the same
-    numbers.
+    """Compute the metrics over [start, end). Pure: the same material gives the same numbers.
 
     `learning.metrics`, which also evaluates candidates, gives the problem that an episode announced
     and the row metrics. Precision and false alarms come from the determined outcomes, which include
@@ -199,11 +197,10 @@ def compute_metrics(material: Material) -> ReportMetrics:
 
 
 def _outcome_metrics(material: Material) -> ReportMetrics:
-    """Return the metrics of problems, outcomes and operators, without those of scores, money,
-    inputs and the period before."""
+    """Return the metrics of problems, outcomes and operators alone."""
     m = material
     raised = m.raised
-    counts = Counter(_outcome(e) for e in raised)
+    counts = Counter(outcome_of(e) for e in raised)
     trained = m.definition if isinstance(m.definition, TrainedDefinition) else None
     problems, unevaluated, in_recovery = find_problems(m)
     weeks = sum(m.evaluated_times.values(), timedelta(0)).total_seconds() / _WEEK_S
@@ -228,7 +225,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         backfilled=sum(e.backfilled for e in raised),
         not_notified=m.not_notified,
         undetermined=dict(
-            Counter(_reason(e, m) for e in raised if _outcome(e) == "undetermined").most_common()
+            Counter(_reason(e, m) for e in raised if outcome_of(e) == "undetermined").most_common()
         ),
         event_recall=event_recall(m, problems),
         precision=_precision(counts),
@@ -255,7 +252,7 @@ def _money(m: Material, metrics: ReportMetrics, earlier: ReportMetrics | None) -
     """
     if m.raised and all(e.backfilled for e in m.raised):
         return None
-    undetermined = [e for e in m.raised if _outcome(e) == "undetermined"]
+    undetermined = [e for e in m.raised if outcome_of(e) == "undetermined"]
     counted = CountedCosts(
         missed=[(p.start, p.end) for p in metrics.missed],
         announced=[(p.start, p.end) for p in metrics.problems if p.episode is not None],
@@ -288,13 +285,8 @@ def _previous(before: Material, earlier: ReportMetrics) -> PreviousPeriod:
 
 
 def to_document(value: Any) -> Any:
-    """Return metrics as JSON-able values: instants as ISO 8601, numbers that are not finite as
-    null."""
+    """Return JSON-able values: instants as ISO 8601, numbers that are not finite as null."""
     return to_jsonable_python(value, inf_nan_mode="null")
-
-
-def _outcome(episode: Episode) -> Outcome:
-    return episode.outcome_record.outcome if episode.outcome_record else "undetermined"
 
 
 def _reason(episode: Episode, m: Material) -> str:
@@ -376,7 +368,7 @@ def _report_episode(episode: Episode, m: Material) -> ReportedEpisode:
         ended_at=ended_at(episode),
         value=episode.evaluation.value,
         threshold=episode.evaluation.threshold,
-        outcome=_outcome(episode),
+        outcome=outcome_of(episode),
         reason=_reason(episode, m),
         too_late=bool(episode.outcome_record and episode.outcome_record.too_late),
         verdict=verdict,

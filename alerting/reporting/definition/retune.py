@@ -1,15 +1,19 @@
 """Another limit for an alert: the one that would have halved the false alarms of the period, by
 evaluating it again."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from alerting.alarm_kpis.load import replay
+from alerting.alarm_kpis.other_limits import (
+    Steps,
+    changes_of_limit,
+    evenly_ranked,
+    first_change,
+)
 from alerting.definitions.fields.conditions import single_condition
 from alerting.definitions.model import Condition, TrainedDefinition
 from alerting.definitions.wording.language import Styled, Translatable, Value, translatable
@@ -22,10 +26,9 @@ from alerting.learning.selection.operating_point import (
     observe_rows,
 )
 from alerting.readings.history import History, duration_millis, millis, to_millis
-from alerting.reporting.definition.material import Material
+from alerting.reporting.definition.material import Material, outcome_of
 
 LEAST_FALSE_ALARMS = 4
-_MOST_TRIED = 30
 _SAMPLES = 1  # of the bootstrap: only counts are used
 
 
@@ -119,7 +122,9 @@ def retune_model(
     now = evaluate_threshold(observed, score, present, seed, _SAMPLES)
     if now.n_false_alarms < LEAST_FALSE_ALARMS:
         return None
-    for threshold in _thresholds_above(score, present):
+    above = np.unique(score[score > present])
+    for rank in evenly_ranked(len(above)):
+        threshold = float(above[rank])
         then = evaluate_threshold(observed, score, threshold, seed, _SAMPLES)
         if 2 * then.n_false_alarms <= now.n_false_alarms:
             return Retune(
@@ -159,20 +164,6 @@ def _observe(
     )
 
 
-def _thresholds_above(score: np.ndarray, present: float) -> Iterator[float]:
-    """Return at most thirty thresholds above the present one, by rank of the scores above it,
-    increasing."""
-    above = np.unique(score[score > present])
-    if len(above):
-        yield from (float(above[i]) for i in _ranks(len(above)))
-
-
-def _ranks(number: int) -> npt.NDArray[np.int64]:
-    """Return at most thirty ranks of so many values, increasing, with the first and the last
-    one."""
-    return np.unique(np.linspace(0, number - 1, min(_MOST_TRIED, number)).round().astype(np.int64))
-
-
 def retune_condition(
     definition: Condition,
     histories: Mapping[str, History],
@@ -187,36 +178,51 @@ def retune_condition(
     it raises has the outcome of the episode in whose time it lies. At most thirty limits are tried.
     """
     found = _limit_of(definition)
-    false = [e for e in episodes if _outcome(e) == "false_alarm"]
-    right = [e for e in episodes if _outcome(e) in ("hit", "avoided")]
-    if found is None or len(false) < LEAST_FALSE_ALARMS:
+    n_false = sum(outcome_of(e) == "false_alarm" for e in episodes)
+    n_right = sum(_is_right(e) for e in episodes)
+    if found is None or n_false < LEAST_FALSE_ALARMS:
         return None
     field, present, sign = found
-    peaks = sorted(
-        {
-            p
-            for e in false
-            if (p := _peak(definition.variable, histories.get(e.asset), e, end, sign)) is not None
-        }
-    )
-    beyond = [peak for peak in peaks if peak > sign * present]
-    for value in (sign * beyond[i] for i in (_ranks(len(beyond)) if beyond else ())):
-        changed = definition.model_copy(update={field: value})
-        raised = [
+    peaks = [
+        _peak(definition.variable, histories.get(e.asset), e, end, sign)
+        for e in episodes
+        if outcome_of(e) == "false_alarm"
+    ]
+    beyond = np.unique([peak for peak in peaks if peak is not None and peak > sign * present])
+
+    def episodes_at(steps: Steps) -> list[Episode | None]:
+        """Return the episode in whose time each raise lies."""
+        return [
             _episode_at(episodes, asset, step.at, end)
-            for asset, history in histories.items()
-            for step in replay(changed, history, start, end)
+            for asset, own in steps.items()
+            for step in own
             if step.kind == "raised"
         ]
-        wrong_then = sum(e is None or _outcome(e) == "false_alarm" for e in raised)
-        if 2 * wrong_then <= len(false):
-            right_then = len(
-                {e.id for e in raised if e is not None and _outcome(e) in ("hit", "avoided")}
-            )
-            return Retune(
-                field, present, value, len(false), wrong_then, len(right), right_then, len(right)
-            )
-    return None
+
+    def count_false(steps: Steps) -> int:
+        return sum(e is None or outcome_of(e) == "false_alarm" for e in episodes_at(steps))
+
+    changed = first_change(
+        changes_of_limit(definition, field, sign * beyond),
+        histories,
+        start,
+        end,
+        lambda steps: 2 * count_false(steps) <= n_false,
+    )
+    if changed is None:
+        return None
+    change, steps = changed
+    right_then = {e.id for e in episodes_at(steps) if e is not None and _is_right(e)}
+    return Retune(
+        field,
+        present,
+        float(change.fields[field]),
+        n_false,
+        count_false(steps),
+        n_right,
+        len(right_then),
+        n_right,
+    )
 
 
 def _limit_of(definition: Condition) -> tuple[str, float, int] | None:
@@ -267,5 +273,5 @@ def _episode_at(
     )
 
 
-def _outcome(episode: Episode) -> str:
-    return episode.outcome_record.outcome if episode.outcome_record else "undetermined"
+def _is_right(episode: Episode) -> bool:
+    return outcome_of(episode) in ("hit", "avoided")

@@ -2,6 +2,7 @@
 white."""
 
 import io
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from textwrap import fill
@@ -9,27 +10,24 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter, StrMethodFormatter
 
-from alerting.reporting.figures.chart_style import chart_style
+from alerting.reporting.figures.canvas import (
+    MOST_VARIABLES,
+    WHITE,
+    Points,
+    draw_calibration,
+    draw_precision_recall,
+    draw_shares,
+    png,
+)
 
-INK = "#1c2733"
-MUTED = "#5b6875"
-RULE = "#dde3e8"
-MAIN = "#1f6fb2"
-OTHER = "#b0651a"
-CHOSEN = "#c0262d"
-MOST_VARIABLES = 15
-_STYLE = chart_style(INK, MUTED, RULE) | {
-    "axes.titlesize": 11,
-    "axes.titlecolor": INK,
-    "axes.titlepad": 10,
-    "grid.linewidth": 0.7,
-}
-Points = Sequence[Mapping[str, Any]]
+Floats = npt.NDArray[np.float64]
+_OTHER = "#b0651a"
+_STYLE = {"axes.titlesize": 11, "axes.titlepad": 10, "grid.linewidth": 0.7}
 
 
 def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, bytes]:
@@ -79,7 +77,7 @@ def threshold_curve(curve: Points, reason: str) -> bytes:
             f"Threshold {chosen['threshold']:.3g} on the validation period",
             x=0.01,
             ha="left",
-            color=INK,
+            color=WHITE["ink"],
             fontsize=13,
         )
         figure.supxlabel(
@@ -87,7 +85,7 @@ def threshold_curve(curve: Points, reason: str) -> bytes:
                 f"Red: chosen, {reason}. Grey background: outside of the limits. Bands: 95 %.", 130
             ),
             fontsize=9,
-            color=MUTED,
+            color=WHITE["muted"],
         )
 
     return _png((10, 7), draw)
@@ -101,17 +99,17 @@ def _curve_panel(axes: Axes, curve: Points, name: str, chosen: Mapping[str, Any]
         at,
         [b[0] for b in bounds],
         [b[1] for b in bounds],
-        color=MAIN,
+        color=WHITE["score"],
         alpha=0.18,
         linewidth=0,
         step="mid",
     )
-    axes.step(at, [p[name] for p in shown], where="mid", color=MAIN, linewidth=1.6)
+    axes.step(at, [p[name] for p in shown], where="mid", color=WHITE["score"], linewidth=1.6)
     for low, high in _outside(curve):
-        axes.axvspan(low, high, color=MUTED, alpha=0.12, linewidth=0)
-    axes.axvline(chosen["threshold"], color=CHOSEN, linewidth=1.1)
+        axes.axvspan(low, high, color=WHITE["muted"], alpha=0.12, linewidth=0)
+    axes.axvline(chosen["threshold"], color=WHITE["false_alarm"], linewidth=1.1)
     if chosen[name] is not None:
-        axes.plot(chosen["threshold"], chosen[name], "o", color=CHOSEN, markersize=6)
+        axes.plot(chosen["threshold"], chosen[name], "o", color=WHITE["false_alarm"], markersize=6)
     axes.set_xlim(min(p["threshold"] for p in curve), max(p["threshold"] for p in curve))
     if name == "false_alarms_per_week":
         axes.set_yscale("symlog", linthresh=1)  # a few false alarms and thousands, on one scale
@@ -146,62 +144,30 @@ def precision_recall(
     title: str = "Precision and recall over rows of the test period",
 ) -> bytes:
     """Draw precision against recall by rows; the point in service in red, chance dashed."""
+    threshold = summary.get("threshold")
+    above = [p for p in points if threshold is not None and p["threshold"] >= threshold]
+    point = (above[0]["recall"], above[0]["precision"]) if above else None
+    prevalence = summary.get("prevalence")
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        axes.step(
-            [p["recall"] for p in points],
-            [p["precision"] for p in points],
-            where="post",
-            color=MAIN,
-            linewidth=1.7,
-        )
-        prevalence = summary.get("prevalence")
+        in_service = f"in service: {threshold:.3g}" if above else ""
+        draw_precision_recall(axes, points, prevalence, point, in_service, WHITE)
         if prevalence is not None:
-            axes.axhline(prevalence, color=MUTED, linewidth=1, linestyle="--")
             axes.annotate(
                 f"chance {prevalence:.1%}",
                 (1, prevalence),
                 (0, 4),
                 textcoords="offset points",
                 ha="right",
-                color=MUTED,
+                color=WHITE["muted"],
             )
-        if "threshold" in summary:
-            _mark_in_service(axes, points, summary["threshold"])
-        axes.set(
-            xlim=(0, 1.01),
-            ylim=(0, 1.03),
-            xlabel="recall: share of the instants before a problem",
-            ylabel="precision",
-        )
-        axes.set_title(f"{title}{_ap(summary)}")
+        axes.set_xlabel("recall: share of the instants before a problem")
+        axes.set_ylabel("precision")
+        ap = f": AP {summary['ap']:.3f}" if summary.get("ap") is not None else ""
+        axes.set_title(f"{title}{ap}")
 
     return _png((7, 5), draw)
-
-
-def _ap(summary: Mapping[str, Any]) -> str:
-    return f": AP {summary['ap']:.3f}" if summary.get("ap") is not None else ""
-
-
-def _mark_in_service(axes: Axes, points: Points, threshold: float) -> None:
-    above = [p for p in points if p["threshold"] >= threshold]
-    if not above:
-        return
-    point = (above[0]["recall"], above[0]["precision"])
-    axes.plot(*point, "o", color=CHOSEN, markersize=7)
-    left = point[0] > 0.3
-    low = point[1] > 0.5
-    offset = (-9 if left else 9, -16 if low else 9)
-    label = f"in service: {threshold:.3g}"
-    axes.annotate(
-        label,
-        point,
-        offset,
-        textcoords="offset points",
-        ha="right" if left else "left",
-        color=CHOSEN,
-    )
 
 
 def calibration(bins: Points) -> bytes:
@@ -210,27 +176,13 @@ def calibration(bins: Points) -> bytes:
 
     def draw(figure: Figure) -> None:
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
-        score, observed, rows, low, high = (
-            np.array([b[name] for b in bins])
-            for name in ("score", "observed", "rows", "low", "high")
-        )
-        limit = min(1.0, 1.1 * float(max(score.max(), high.max())))
-        upper.plot([0, limit], [0, limit], color=MUTED, linewidth=1, linestyle="--")
-        upper.errorbar(
-            score,
-            observed,
-            [observed - low, high - observed],
-            color=MAIN,
-            marker="o",
-            markersize=5,
-            linewidth=1.4,
-            elinewidth=1,
-        )
-        upper.set(xlim=(0, limit), ylim=(0, limit), ylabel="share that a problem followed")
+        limit = draw_calibration(upper, bins, WHITE)
+        upper.set_ylabel("share that a problem followed")
         upper.set_title(
             "Calibration on the test period: a dot on the dashed line is well calibrated"
         )
-        lower.bar(score, rows, width=limit / 60, color=MAIN, alpha=0.6)
+        score, rows = ([one[name] for one in bins] for name in ("score", "rows"))
+        lower.bar(score, rows, width=limit / 60, color=WHITE["score"], alpha=0.6)
         lower.set(xlabel="score (probability)", ylabel="rows")
 
     return _png((7, 5.6), draw)
@@ -245,28 +197,17 @@ def importance(shares: Mapping[str, float], names: Mapping[str, str]) -> bytes:
     )
     if len(ranked) > MOST_VARIABLES:
         rest = ranked[MOST_VARIABLES - 1 :]
-        ranked = [
-            *ranked[: MOST_VARIABLES - 1],
-            (f"{len(rest)} others", sum(share for _, share in rest)),
-        ]
-    ranked.reverse()
+        others = (f"{len(rest)} others", sum(share for _, share in rest))
+        ranked = [*ranked[: MOST_VARIABLES - 1], others]
+    bars = [
+        (name, share, f"{share:.0%}" if share >= 0.005 else "<1%")
+        for name, share in reversed(ranked)
+    ]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        bars = axes.barh(
-            [name for name, _ in ranked], [share for _, share in ranked], color=MAIN, height=0.7
-        )
-        axes.bar_label(
-            bars,
-            [f"{share:.0%}" if share >= 0.005 else "<1%" for _, share in ranked],
-            padding=4,
-            color=MUTED,
-        )
+        draw_shares(axes, bars, WHITE, height=0.7)
         axes.set_title("Importance of each variable for the model")
-        axes.set_xlim(0, 1.12 * max(share for _, share in ranked))
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
-        axes.grid(axis="y", visible=False)
-        axes.tick_params(axis="y", length=0, labelcolor=INK)
 
     return _png((8, 1.2 + 0.32 * len(ranked)), draw)
 
@@ -277,9 +218,13 @@ def trials(scores: Sequence[float], family: str) -> bytes:
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         number = np.arange(1, len(scores) + 1)
-        axes.step(number, np.maximum.accumulate(scores), where="post", color=MAIN, linewidth=1.6)
-        axes.plot(number, scores, "o", color=OTHER, markersize=5)
-        axes.plot(int(np.argmax(scores)) + 1, max(scores), "o", color=CHOSEN, markersize=7)
+        axes.step(
+            number, np.maximum.accumulate(scores), where="post", color=WHITE["score"], linewidth=1.6
+        )
+        axes.plot(number, scores, "o", color=_OTHER, markersize=5)
+        axes.plot(
+            int(np.argmax(scores)) + 1, max(scores), "o", color=WHITE["false_alarm"], markersize=7
+        )
         axes.set(xlabel="trial", ylabel="average precision out of fold")
         axes.set_xlim(0.5, len(scores) + 0.5)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -326,7 +271,7 @@ def comparison(evidence: Mapping[str, Any]) -> bytes | None:
         window = evidence["window"]
         start, end = (window[edge][:16].replace("T", " ") for edge in ("start", "end"))
         title = f"On the same {evidence['events']} problems, {start} to {end} UTC; bars: 95 %"
-        figure.suptitle(title, x=0.01, ha="left", color=INK, fontsize=12)
+        figure.suptitle(title, x=0.01, ha="left", color=WHITE["ink"], fontsize=12)
 
     return _png((11, 3.4), draw)
 
@@ -338,9 +283,9 @@ def _draw_comparison(
     share: bool,
 ) -> None:
     for position, (model, (value, bounds)) in enumerate(values.items()):
-        colour = MUTED if model == "champion" else MAIN
+        colour = WHITE["muted"] if model == "champion" else WHITE["score"]
         if value is None:
-            axes.annotate("none", (position, 0), ha="center", color=MUTED)
+            axes.annotate("none", (position, 0), ha="center", color=WHITE["muted"])
             continue
         if bounds is not None:
             axes.vlines(position, *bounds, color=colour, linewidth=2, alpha=0.6)
@@ -359,9 +304,49 @@ def _draw_comparison(
 
 
 def _png(size: tuple[float, float], draw: Callable[[Figure], None]) -> bytes:
-    with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=size, layout="constrained", facecolor="white")
-        draw(figure)
-        buffer = io.BytesIO()
-        FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})
+    return png(size, draw, _STYLE)
+
+
+def shap_plots(
+    variables: Sequence[str], shares: Floats, values: Floats, names: Mapping[str, str]
+) -> dict[str, bytes]:
+    """Return the beeswarm and the bar plot by file name. `shares`, `values`: rows by variable;
+    `names`: titles of variables."""
+    import shap  # noqa: PLC0415 - takes seconds and 130 MB to import; only a finished training needs it
+
+    titles = [names.get(name, name) for name in variables]
+    explained = shap.Explanation(
+        values=shares, base_values=np.zeros(len(shares)), data=values, feature_names=titles
+    )
+    return {
+        "shap_beeswarm.png": _shap_png(
+            lambda: shap.plots.beeswarm(explained, max_display=MOST_VARIABLES, show=False),
+            "share of the variable in the score (probability)",
+        ),
+        "shap_bar.png": _shap_png(
+            lambda: shap.plots.bar(explained.abs.mean(0), max_display=MOST_VARIABLES, show=False),
+            "mean size of its share in the score (probability)",
+        ),
+    }
+
+
+def _shap_png(plot: Callable[[], object], label: str) -> bytes:
+    """Return what a plot of SHAP draws; its plots go through pyplot, whose figure is closed
+    again."""
+    from matplotlib import pyplot  # noqa: PLC0415 - chooses a backend at import
+
+    with matplotlib.rc_context({"text.parse_math": False}):
+        pyplot.switch_backend("agg")
+        figure = pyplot.figure(facecolor="white")
+        try:
+            with warnings.catch_warnings():
+                warnings.filterwarnings(
+                    "ignore", "All-NaN slice", RuntimeWarning
+                )  # a category has no number to colour by
+                plot()
+            figure.axes[0].set_xlabel(label)
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png", dpi=110, bbox_inches="tight", facecolor="white")
+        finally:
+            pyplot.close(figure)
     return buffer.getvalue()

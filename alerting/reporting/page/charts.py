@@ -1,51 +1,35 @@
-"""Charts of a report as inline SVG whose colours are CSS variables, so that they follow light and
-dark."""
+"""Charts of a report on a period: time line, lead times, and how good the score is."""
 
-import io
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
-from html import escape
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.dates import AutoDateLocator, num2date
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, ScalarFormatter
+from matplotlib.ticker import MaxNLocator
 
 from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.readings.history import duration_millis
 from alerting.reporting.base import messages
 from alerting.reporting.base.scores import RowMetrics
 from alerting.reporting.definition.metrics import ReportedEpisode, ReportMetrics
-from alerting.reporting.figures.chart_style import chart_style
-from alerting.reporting.figures.episode_chart import Panel, describe_moving, value_range
+from alerting.reporting.figures.canvas import (
+    DAY_MS,
+    MOST_VARIABLES,
+    PAGE,
+    WIDTH,
+    date_number,
+    draw_calibration,
+    draw_limits,
+    draw_precision_recall,
+    draw_shares,
+    inline_svg,
+    time_axis,
+)
+from alerting.reporting.figures.episode_chart import Panel, describe_moving
 
-# matplotlib knows no CSS variables: it draws in placeholder colours, and each is replaced by its
-# variable.
-COLOURS = {
-    "ink": "#010101",
-    "muted": "#010102",
-    "rule": "#010103",
-    "score": "#010104",
-    "hit": "#010105",
-    "avoided": "#010106",
-    "false_alarm": "#010107",
-    "undetermined": "#010108",
-    "problem": "#010109",
-}
-WIDTH = 10.5  # inches of 72 CSS pixels
-_STYLE = chart_style(COLOURS["ink"], COLOURS["muted"], COLOURS["rule"]) | {
-    "svg.fonttype": "none",
-    "axes.titlesize": 10,
-    "grid.linewidth": 0.6,
-}
 LANES = 20
-MOST_VARIABLES = 15
 _TIME_UNITS = (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0))
 _BINS = 700
 _OUTCOME_MARKS = {"hit": "o", "avoided": "D", "false_alarm": "X", "undetermined": "."}
@@ -96,30 +80,13 @@ def timeline(
 
 
 def draw_panel(axes: Axes, panel: Panel, language: Language = ENGLISH) -> None:
-    """Draw the readings of a variable as a line that breaks at gaps, and its limits dashed, in
-    steps where they change."""
-    at = panel.at / 86_400_000
-    values = panel.values
+    """Draw the readings of a variable as a line that breaks at gaps, and its limits."""
     gaps = np.flatnonzero(np.diff(panel.at) > duration_millis(panel.hold)) + 1
-    at = np.insert(at, gaps, np.nan)
-    values = np.insert(values, gaps, np.nan)
-    axes.plot(at, values, color=COLOURS["muted"], linewidth=0.9)
-    for level in panel.levels:
-        axes.axhline(level.value, color=COLOURS["problem"], linewidth=1, linestyle="--")
-    for moving in panel.moving:
-        for instants, limits in moving.parts(*value_range(panel)):
-            axes.plot(
-                instants / 86_400_000,
-                limits,
-                color=COLOURS["problem"],
-                linewidth=1,
-                linestyle="--",
-                drawstyle="steps-post",
-            )
-    axes.set_title(
-        "; ".join(filter(None, (panel.heading(language), language.translate(panel.note)))),
-        color=COLOURS["muted"],
-    )
+    at = np.insert(panel.at / DAY_MS, gaps, np.nan)
+    axes.plot(at, np.insert(panel.values, gaps, np.nan), color=PAGE["muted"], linewidth=0.9)
+    draw_limits(axes, panel, PAGE)
+    title = "; ".join(filter(None, (panel.heading(language), language.translate(panel.note))))
+    axes.set_title(title, color=PAGE["muted"])
 
 
 def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
@@ -139,18 +106,18 @@ def lead_times(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
             values,
             bins=12,
             range=(min(0.0, float(values.min())), longest),
-            color=COLOURS["hit"],
+            color=PAGE["hit"],
             rwidth=0.92,
         )
         if metrics.lead_time.value is not None:
-            axes.axvline(metrics.lead_time.value / divisor, color=COLOURS["ink"], linewidth=1.2)
+            axes.axvline(metrics.lead_time.value / divisor, color=PAGE["ink"], linewidth=1.2)
             middle = language.say(
                 "median {duration}", duration=messages.seconds(metrics.lead_time.value, language)
             )
-            axes.set_title(middle, color=COLOURS["muted"])
+            axes.set_title(middle, color=PAGE["muted"])
         if metrics.gap_s:
             axes.axvline(
-                metrics.gap_s / divisor, color=COLOURS["problem"], linewidth=1.2, linestyle="--"
+                metrics.gap_s / divisor, color=PAGE["problem"], linewidth=1.2, linestyle="--"
             )
         axes.set(
             xlabel=language.say("lead time ({unit})", unit=language.say(unit)),
@@ -172,27 +139,9 @@ def calibration(rows: RowMetrics, language: Language = ENGLISH) -> str:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        score, observed, low, high = (
-            np.array([point[name] for point in rows.calibration])
-            for name in ("score", "observed", "low", "high")
-        )
-        limit = min(1.0, 1.08 * max(*score, *high))
-        axes.plot([0, limit], [0, limit], color=COLOURS["muted"], linewidth=1, linestyle="--")
-        axes.errorbar(
-            score,
-            observed,
-            np.maximum([observed - low, high - observed], 0),
-            color=COLOURS["score"],
-            marker="o",
-            markersize=4,
-            linewidth=1.4,
-            elinewidth=1,
-        )
-        axes.set(
-            xlabel=language.say("score (probability)"),
-            ylabel=language.say("share of rows the problem followed"),
-        )
-        axes.set(xlim=(0, limit), ylim=(0, limit))
+        draw_calibration(axes, rows.calibration, PAGE)
+        axes.set_xlabel(language.say("score (probability)"))
+        axes.set_ylabel(language.say("share of rows the problem followed"))
 
     return inline_svg(
         "calibration", language.say("Calibration of the score"), (WIDTH / 2, 3.4), draw, language
@@ -207,26 +156,11 @@ def precision_recall(rows: RowMetrics, language: Language = ENGLISH) -> str:
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        recall, precision = (
-            [point[name] for point in rows.curve] for name in ("recall", "precision")
-        )
-        axes.plot(recall, precision, color=COLOURS["score"], linewidth=1.6)
-        if rows.prevalence is not None:
-            axes.axhline(rows.prevalence, color=COLOURS["muted"], linewidth=1, linestyle="--")
-        if rows.operating is not None:
-            point = (rows.operating["recall"], rows.operating["precision"])
-            axes.plot(*point, "o", color=COLOURS["false_alarm"], markersize=7)
-            left = point[0] > 0.5
-            text = language.say("in service")
-            side = "right" if left else "left"
-            axes.annotate(
-                text, point, (-9 if left else 9, -12), textcoords="offset points", ha=side
-            )
-        axes.set(
-            xlabel=language.say("recall (share of risky rows found)"),
-            ylabel=language.say("precision"),
-        )
-        axes.set(xlim=(0, 1), ylim=(0, 1.03))
+        point = (rows.operating["recall"], rows.operating["precision"]) if rows.operating else None
+        in_service = language.say("in service")
+        draw_precision_recall(axes, rows.curve, rows.prevalence, point, in_service, PAGE)
+        axes.set_xlabel(language.say("recall (share of risky rows found)"))
+        axes.set_ylabel(language.say("precision"))
 
     return inline_svg(
         "curve", language.say("Precision and recall of the score"), (WIDTH / 2, 3.4), draw, language
@@ -243,24 +177,17 @@ def importance(
     )[-MOST_VARIABLES:]
     if not ranked:
         return ""
-
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        bars = axes.barh(
-            [titles.get(name, name.replace("_", " ")) for name, _ in ranked],
-            [share for _, share in ranked],
-            color=COLOURS["score"],
-        )
-        axes.bar_label(
-            bars, [language.points(share) for _, share in ranked], padding=4, color=COLOURS["muted"]
-        )
-        axes.set_xlim(0, 1.15 * max(*(share for _, share in ranked), 1e-9))
-        show_percent(axes.xaxis, language)
-        axes.grid(axis="y", visible=False)
-        axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
-
-    label = language.say("Importance of each variable for the model")
-    return inline_svg("importance", label, (WIDTH, 0.6 + 0.32 * len(ranked)), draw, language)
+    bars = [
+        (titles.get(name, name.replace("_", " ")), share, language.points(share))
+        for name, share in ranked
+    ]
+    return inline_svg(
+        "importance",
+        language.say("Importance of each variable for the model"),
+        (WIDTH, 0.6 + 0.32 * len(ranked)),
+        lambda figure: draw_shares(figure.subplots(), bars, PAGE, language),
+        language,
+    )
 
 
 def _draw_score(
@@ -272,14 +199,12 @@ def _draw_score(
     slices = ((scores["ts"] - metrics.start) // width).astype(int)
     highest = scores.groupby(slices, sort=True)[["score", "threshold"]].max()
     at = [date_number(metrics.start + width * (i + 0.5)) for i in highest.index]
-    axes.plot(at, highest["score"], color=COLOURS["score"], linewidth=1)
-    axes.step(
-        at, highest["threshold"], where="mid", color=COLOURS["ink"], linewidth=1, linestyle="--"
-    )
+    axes.plot(at, highest["score"], color=PAGE["score"], linewidth=1)
+    axes.step(at, highest["threshold"], where="mid", color=PAGE["ink"], linewidth=1, linestyle="--")
     title = language.say("score (solid) and threshold (dashed)")
     if scores["asset"].nunique() > 1:
         title = language.say("score (solid) and threshold (dashed), highest of all assets")
-    axes.set_title(title, color=COLOURS["muted"])
+    axes.set_title(title, color=PAGE["muted"])
     axes.set(ylim=(0, None), ylabel=language.say("probability"))
 
 
@@ -300,7 +225,7 @@ def _draw_lanes(axes: Axes, metrics: ReportMetrics, lanes: Sequence[str]) -> Non
         if problem.asset in position:
             start = date_number(problem.start)
             end = date_number(problem.end or problem.start)
-            colour = COLOURS["problem"]
+            colour = PAGE["problem"]
             axes.barh(
                 position[problem.asset],
                 max(end - start, least),
@@ -330,7 +255,7 @@ def _draw_episodes(
     chart quick and small."""
     for outcome, mark in _OUTCOME_MARKS.items():
         own = [e for e in episodes if e.outcome == outcome]
-        colour = COLOURS[outcome]
+        colour = PAGE[outcome]
         if not own:
             continue
         starts = [date_number(e.raised_at) for e in own]
@@ -349,84 +274,3 @@ def _draw_episodes(
         axes.plot(
             starts, at, marker=mark, color=colour, markersize=5, markeredgewidth=0, linestyle="none"
         )
-
-
-def time_axis(axes: Axes, zone: tzinfo, language: Language = ENGLISH, most: int = 10) -> None:
-    """Label the axis with at most this many times of a zone: days, or hours with their day, or
-    hours within a day."""
-    axes.xaxis.set_major_locator(
-        AutoDateLocator(minticks=4 if most > 6 else 2, maxticks=most, tz=zone)
-    )
-    days = float(np.ptp(axes.get_xlim()))
-    form = "%H:%M" if days <= 5 else ""
-
-    def show(at: float, _: int | None) -> str:
-        moment = num2date(at, zone)
-        return " ".join(
-            [
-                *([language.month_day(moment)] if days > 1 else []),
-                *([moment.strftime(form)] if form else []),
-            ]
-        )
-
-    axes.xaxis.set_major_formatter(FuncFormatter(show))
-    axes.set_xlabel(language.say("time ({zone})", zone=messages.zone_name(zone)))
-
-
-def date_number(instant: datetime) -> float:
-    """Return matplotlib's date of an instant: days since 1970."""
-    return instant.timestamp() / 86_400
-
-
-def inline_svg(
-    name: str,
-    label: str,
-    size: tuple[float, float],
-    draw: Callable[[Figure], None],
-    language: Language = ENGLISH,
-) -> str:
-    """Draw and convert to inline SVG: scalable, no fixed colours, unique ids so that several fit on
-    one page.
-
-    `name`: for the ids; `label`: the text alternative.
-    """
-    with matplotlib.rc_context({**_STYLE, "svg.hashsalt": name}):
-        figure = Figure(figsize=size, layout="constrained")
-        figure.patch.set_alpha(0)
-        draw(figure)
-        for axes in figure.axes:
-            axes.patch.set_alpha(0)
-            _say_numbers(axes, language)
-        buffer = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(
-            buffer, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        )
-    return _inline(buffer.getvalue(), name, label)
-
-
-def show_percent(axis: Axis, language: Language) -> None:
-    """Write the shares of an axis as percent."""
-    axis.set_major_formatter(
-        FuncFormatter(lambda value, _: f"{language.digits(f'{100 * value:g}')} %")
-    )
-
-
-def _say_numbers(axes: Axes, language: Language) -> None:
-    """Write the plain numbers of both axes as the language does."""
-    for axis in (axes.xaxis, axes.yaxis):
-        if language.code != "en" and type(axis.get_major_formatter()) is ScalarFormatter:
-            axis.set_major_formatter(FuncFormatter(lambda value, _: language.digits(f"{value:g}")))
-
-
-def _inline(svg: str, name: str, label: str) -> str:
-    svg = svg[svg.index("<svg") :]
-    role = f' role="img" aria-label="{escape(label)}"'
-    svg = re.sub(
-        r' width="[\d.]+pt" height="[\d.]+pt"', lambda _: role, svg, count=1
-    )  # a name may have a backslash
-    svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
-    svg = re.sub(r"font-family: [^;\"]*;?", "", svg)
-    svg = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{name}-", svg)
-    for variable, colour in COLOURS.items():
-        svg = svg.replace(colour, f"var(--{variable.replace('_', '-')})")
-    return svg

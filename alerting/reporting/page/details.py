@@ -15,7 +15,7 @@ from alerting.definitions.wording.language import ENGLISH, Language
 from alerting.episodes.episode import Episode, Outcome, RecommendationTaken
 from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.base.sentences import last_taken
-from alerting.reporting.definition.material import Material
+from alerting.reporting.definition.material import Material, outcome_of
 from alerting.reporting.figures.bars import BarChart, waterfall
 from alerting.reporting.figures.episode_chart import (
     Level,
@@ -90,13 +90,12 @@ def _detail(episode: Episode, asset: Asset | None, language: Language) -> Episod
         if asset
         else {}
     )
-    record = episode.outcome_record
     return EpisodeDetail(
         id=episode.id,
         asset=episode.asset,
         raised_at=episode.raised_at,
         headline=episode.evaluation.reason,
-        outcome=record.outcome if record else "undetermined",
+        outcome=outcome_of(episode),
         waterfall=waterfall(
             episode.contributions,
             episode.evaluation.value,

@@ -13,27 +13,23 @@ from alerting.reporting.base import messages
 from alerting.reporting.definition.drift import Drift
 from alerting.reporting.definition.drivers import Driver
 from alerting.reporting.figures.bars import BarChart
-from alerting.reporting.figures.episode_chart import describe_moving
-from alerting.reporting.page.charts import (
-    COLOURS,
+from alerting.reporting.figures.canvas import (
+    BAR_COLOURS,
+    DAY_MS,
+    PAGE,
     WIDTH,
     date_number,
-    draw_panel,
+    draw_shares,
     inline_svg,
     show_percent,
     time_axis,
 )
+from alerting.reporting.figures.episode_chart import describe_moving
+from alerting.reporting.page.charts import draw_panel
 from alerting.reporting.page.details import MissedProblem
 
 _ROW = 36  # pixels of a bar drawn as plain SVG, with its label above it
 _DRAWN = 0.78  # of the width for the bars; the rest for their values
-_CLASSES = {
-    "usual": "undetermined",
-    "up": "false-alarm",
-    "down": "hit",
-    "risk": "score",
-    "after": "hit",
-}
 
 
 def bars(chart: BarChart) -> str:
@@ -46,7 +42,7 @@ def bars(chart: BarChart) -> str:
         start = _DRAWN * chart.at(bar.start)
         end = _DRAWN * chart.at(bar.end)
         width = max(end - start, 0.3)
-        fill = f"var(--{_CLASSES[bar.kind]})"
+        fill = f"var(--{BAR_COLOURS[bar.kind].replace('_', '-')})"
         rows.append(
             f'<text x="0" y="{y + 11}">{escape(bar.label)}</text>'
             f'<rect x="{start:.2f}%" y="{y + 16}" width="{width:.2f}%" height="12" fill="{fill}"/>'
@@ -77,28 +73,22 @@ def driver_bars(
     if not drivers:
         return ""
     compared = any(d.before is not None for d in drivers)
+    shown = list(reversed(drivers))
+    now = [
+        (titles.get(d.variable, d.variable.replace("_", " ")), d.share, language.points(d.share))
+        for d in shown
+    ]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        shown = list(reversed(drivers))
-        at = np.arange(len(shown))
-        now = axes.barh(
-            at + (0.2 if compared else 0),
-            [d.share for d in shown],
-            0.4 if compared else 0.7,
-            color=COLOURS["score"],
-        )
-        axes.bar_label(
-            now, [language.points(d.share) for d in shown], padding=4, color=COLOURS["muted"]
+        draw_shares(
+            axes, now, PAGE, language, 0.4 if compared else 0.7, offset=0.2 if compared else 0
         )
         if compared:
             before = [d.before or 0.0 for d in shown]
-            axes.barh(at - 0.2, before, 0.34, color=COLOURS["undetermined"], alpha=0.6)
-        axes.set_yticks(at, [titles.get(d.variable, d.variable.replace("_", " ")) for d in shown])
-        axes.set_xlim(0, 1.15 * max(max(d.share, d.before or 0.0) for d in drivers) or 1)
-        show_percent(axes.xaxis, language)
-        axes.grid(axis="y", visible=False)
-        axes.tick_params(axis="y", length=0, labelcolor=COLOURS["ink"])
+            at = np.arange(len(shown)) - 0.2
+            axes.barh(at, before, 0.34, color=PAGE["undetermined"], alpha=0.6)
+            axes.set_xlim(0, 1.15 * max(*(d.share for d in shown), *before, 1e-9))
 
     parts = [f"{d.variable} {language.points(d.share)}{_before(d, language)}" for d in drivers]
     label = language.say(
@@ -127,12 +117,12 @@ def drift_bars(drift: Drift, name: str, language: Language = ENGLISH) -> str:
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         at = np.arange(len(labels))
-        axes.bar(at - 0.2, drift.reference, 0.38, color=COLOURS["undetermined"], alpha=0.7)
-        axes.bar(at + 0.2, drift.current, 0.38, color=COLOURS["score"])
+        axes.bar(at - 0.2, drift.reference, 0.38, color=PAGE["undetermined"], alpha=0.7)
+        axes.bar(at + 0.2, drift.current, 0.38, color=PAGE["score"])
         axes.set_xticks(at, labels, rotation=35, ha="right", fontsize=8)
         show_percent(axes.yaxis, language)
         axes.set_title(
-            f"{variable}: PSI {language.digits(f'{drift.psi:.2f}')}", color=COLOURS["muted"]
+            f"{variable}: PSI {language.digits(f'{drift.psi:.2f}')}", color=PAGE["muted"]
         )
         axes.grid(axis="x", visible=False)
 
@@ -160,9 +150,9 @@ def score_bars(
         axes = figure.subplots()
         width = 1 / len(shares)
         at = (np.arange(len(shares)) + 0.5) * width
-        axes.bar(at, shares, 0.86 * width, color=COLOURS["score"])
+        axes.bar(at, shares, 0.86 * width, color=PAGE["score"])
         if before:
-            axes.step(at, before, where="mid", color=COLOURS["ink"], linewidth=1, linestyle="--")
+            axes.step(at, before, where="mid", color=PAGE["ink"], linewidth=1, linestyle="--")
         axes.set_yscale("function", functions=(np.sqrt, np.square))
         show_percent(axes.yaxis, language)
         axes.set(
@@ -190,13 +180,12 @@ def missed_problem(
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         draw_panel(axes, panel, language)
-        left = panel.at[0] / 86_400_000
-        right = panel.at[-1] / 86_400_000
+        left, right = panel.at[[0, -1]] / DAY_MS
         end = date_number(missed.end) if missed.end else right
         axes.axvspan(
             date_number(missed.start),
             min(end, right),
-            color=COLOURS["problem"],
+            color=PAGE["problem"],
             alpha=0.3,
             linewidth=0,
         )

@@ -6,13 +6,36 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from alerting.alarm_kpis.groups import Group
-from alerting.alarm_kpis.intervals import length
+from alerting.alarm_kpis.intervals import Interval, length
 from alerting.alarm_kpis.metrics import Kpis
 from alerting.operators.shelves import Shelf
 from alerting.reporting.definition.money import Amount
-from alerting.reporting.plant.material import ChangeMade, FaultSeen, PlantMaterial
 from alerting.reporting.plant.proposals import Proposal, propose
 from alerting.reporting.plant.summary import DefinitionSummary
+
+
+@dataclass(frozen=True)
+class FaultSeen:
+    """A fault of a source or of the platform that was open in the period. `resolved_at`: None while
+    it is open."""
+
+    kind: str
+    subject: str
+    reason: str
+    opened_at: datetime
+    resolved_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ChangeMade:
+    """Something that a person or the platform changed: the actor, what, on which document, and
+    why."""
+
+    at: datetime
+    actor: str
+    what: str
+    subject: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -99,26 +122,46 @@ class PlantMetrics:
         )
 
 
-def compute_plant(material: PlantMaterial) -> PlantMetrics:
-    """Compute the metrics of the plant's report. Pure: the same material gives the same numbers."""
-    m = material
+def compute_plant(
+    start: datetime,
+    end: datetime,
+    as_of: datetime,
+    summaries: Sequence[DefinitionSummary],
+    kpis: Kpis,
+    previous: Sequence[DefinitionSummary] = (),
+    previous_kpis: Kpis | None = None,
+    positions: Sequence[Group] = (),
+    muted: Sequence[Shelf] = (),
+    faults: Sequence[FaultSeen] = (),
+    changes: Sequence[ChangeMade] = (),
+    late: Sequence[Interval] = (),
+) -> PlantMetrics:
+    """Compute the metrics of the plant's report on [start, end). Pure: the same input gives the
+    same numbers.
+
+    `summaries`: of the reports of all definitions on this period; `previous`: of those on the
+    period before, empty if there are none. `kpis`: alarm metrics of all assets, with their targets;
+    `previous_kpis`: of the period before, None without; `positions`: of each operator position.
+    `muted`: shelves in force at `as_of`. `changes`: oldest first. `late`: sorted times in which
+    evaluations of any cadence came late.
+    """
     return PlantMetrics(
-        start=m.start,
-        end=m.end,
-        as_of=m.as_of,
-        ranked=_rank(m.summaries),
-        totals=_totals(m.summaries),
-        previous=_totals(m.previous) if m.previous else None,
-        money=_money(m.summaries),
-        previous_money=_money(m.previous),
-        kpis=m.kpis,
-        previous_kpis=m.previous_kpis,
-        positions=tuple(m.positions),
-        muted=tuple(m.muted),
-        faults=tuple(sorted(m.faults, key=lambda f: (f.opened_at, f.kind, f.subject))),
-        changes=tuple(m.changes),
-        late_times=len(m.late),
-        late_s=length(m.late).total_seconds(),
+        start=start,
+        end=end,
+        as_of=as_of,
+        ranked=_rank(summaries),
+        totals=_totals(summaries),
+        previous=_totals(previous) if previous else None,
+        money=_money(summaries),
+        previous_money=_money(previous),
+        kpis=kpis,
+        previous_kpis=previous_kpis,
+        positions=tuple(positions),
+        muted=tuple(muted),
+        faults=tuple(sorted(faults, key=lambda f: (f.opened_at, f.kind, f.subject))),
+        changes=tuple(changes),
+        late_times=len(late),
+        late_s=length(late).total_seconds(),
     )
 
 

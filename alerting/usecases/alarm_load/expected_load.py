@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from alerting.alarm_kpis.chatter import quieten
 from alerting.alarm_kpis.load import Alarms, notification_instants, time_in_alarm
+from alerting.alarm_kpis.other_limits import quieten
 from alerting.definitions.assets import Asset, AssetTree
 from alerting.definitions.durations import format_duration
 from alerting.definitions.matching import matching_assets

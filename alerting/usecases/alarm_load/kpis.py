@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
-from alerting.alarm_kpis.chatter import Proposal, propose
 from alerting.alarm_kpis.groups import (
     EvaluatedByAsset,
     Group,
@@ -17,6 +16,7 @@ from alerting.alarm_kpis.groups import (
 )
 from alerting.alarm_kpis.kpis import kpis
 from alerting.alarm_kpis.metrics import TARGETS, Chatter, Kpis, Targets, targets_under
+from alerting.alarm_kpis.other_limits import Proposal, propose
 from alerting.alarm_kpis.past_alarms import PastAlarms, with_past
 from alerting.definitions.assets import AssetTree
 from alerting.definitions.durations import parse_duration

@@ -16,7 +16,6 @@ from alerting.usecases.backtest.run import Backtest, Retrain, Subject
 from alerting.usecases.backtest.sandbox import Sandbox
 from alerting.usecases.episodes.outcomes import determine_due_outcomes
 from alerting.usecases.report_material.material import gather_material
-from alerting.usecases.report_material.moving_levels import with_moving_levels
 
 
 def finish(
@@ -39,9 +38,7 @@ def finish(
     now = platform.clock.now()
     view = sandbox.live_view(now)
     determine_due_outcomes(view, now)
-    material = with_moving_levels(
-        view, gather_material(view, view.definitions.latest()[0], start, end, now)
-    )
+    material = gather_material(view, view.definitions.latest()[0], start, end, now)
     metrics = compute_metrics(material)
     events = events_of(material)
     top = BacktestMetrics(

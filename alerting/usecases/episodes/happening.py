@@ -9,10 +9,10 @@ from alerting.definitions.fields.conditions import Combination
 from alerting.definitions.model import Problem
 from alerting.definitions.wording.language import joined, translatable
 from alerting.detection.conditions import combined_truth, conditions_at, conditions_that_count
-from alerting.detection.messages import (
+from alerting.detection.messages.condition_messages import unknown_message
+from alerting.detection.messages.problem_messages import (
     combined_happening_message,
     current_value_message,
-    unknown_message,
     unknown_since_message,
 )
 from alerting.detection.problems import problem_delay, problem_lookback

@@ -41,7 +41,7 @@ def draw_episode(
     platform: ChartPorts, episode: Episode, now: datetime, language: Language = ENGLISH
 ) -> Picture | None:
     """Return the chart of an episode as a PNG for e-mail; None without numbers to draw."""
-    from alerting.reporting.figures.episode_picture import episode_image
+    from alerting.reporting.figures.mail_charts import episode_image
 
     chart = chart_of(platform, episode, now, language)
     if chart is None:
@@ -59,7 +59,7 @@ def draw_episode(
 
 def draw_report(platform: DeliveryPorts, id: str, language: Language = ENGLISH) -> Picture | None:
     """Return the main picture of a report as a PNG for e-mail; None without anything to draw."""
-    from alerting.reporting.life.picture import report_picture
+    from alerting.reporting.figures.mail_charts import report_picture
 
     content = platform.reports.content(id)
     drawn = (

@@ -4,7 +4,6 @@ period."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -29,13 +28,15 @@ from alerting.learning.data.asset_rows import PROBLEM_COLUMNS
 from alerting.learning.data.labels import label_instants, persistence
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.selection.promotion import IntervalsByAsset
-from alerting.ports import Decisions, MaterialPorts, Readings
+from alerting.ports import BacktestPorts, DecisionRecord, Readings, ReportPorts
 from alerting.readings.history import History, from_millis, millis, to_millis, with_older
 from alerting.readings.instants import NO_TIME
 from alerting.reporting.definition.material import Material, ModelInService, Reduced
+from alerting.reporting.figures.episode_chart import LevelsInForce
 from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.versions import answer_at, live_from
 from alerting.usecases.episodes.suppression import never_notified, suppressed_intervals_by_asset
+from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.report_material.bounded_readings import load_bounded
 from alerting.usecases.report_material.inputs import (
     decisions_made,
@@ -44,17 +45,10 @@ from alerting.usecases.report_material.inputs import (
     summary_of,
     unfitted_times,
 )
+from alerting.usecases.report_material.moving_levels import levels_in_force
 
-SCORE_COLUMNS = (
-    "asset",
-    "ts",
-    "score",
-    "threshold",
-    "model_version",
-    "label",
-    "persistence",
-    "twin",
-)
+_STORED_COLUMNS = ("asset", "ts", "score", "threshold", "model_version")
+SCORE_COLUMNS = (*_STORED_COLUMNS, "label", "persistence", "twin")
 
 
 @dataclass(frozen=True)
@@ -62,7 +56,7 @@ class _Sources:
     """Stored data for both periods of a report. `suppressed`, `histories`: over both periods
     together."""
 
-    platform: MaterialPorts
+    platform: ReportPorts | BacktestPorts
     revision: Revision
     definition: Definition
     assets: Sequence[Asset]
@@ -70,11 +64,12 @@ class _Sources:
     histories: Mapping[str, History]
     problems: pd.DataFrame
     reduced: Mapping[str, Reduced]
+    decisions: Sequence[DecisionRecord]
     as_of: datetime
 
 
 def gather_material(
-    platform: MaterialPorts,
+    platform: ReportPorts | BacktestPorts,
     revision: Revision,
     start: datetime,
     end: datetime,
@@ -91,31 +86,36 @@ def gather_material(
         definition = with_stored_features(platform.derived_features, definition)
     assets = matching_assets(definition, platform.assets.all())
     first = previous_start or start
-    prediction_window = definition.gap + definition.horizon
-    begins = {a.name: first - _before(definition, a) for a in assets}
     loaded = {
-        a.name: load_bounded(platform.readings, definition, a, begins[a.name], as_of, (start, end))
+        a.name: load_bounded(
+            platform.readings,
+            definition,
+            a,
+            first - _before(definition, a),
+            as_of,
+            (start, end),
+        )
         for a in assets
     }
     histories = {name: history for name, (history, _) in loaded.items()}
-    reduced = {name: found for name, (_, found) in loaded.items() if found is not None}
+    decisions = platform.decisions.of(revision.name)
     sources = _Sources(
         platform=platform,
         revision=revision,
         definition=definition,
         assets=assets,
         suppressed=suppressed_intervals_by_asset(
-            platform, definition, assets, first - prediction_window, as_of
+            platform, definition, assets, first - definition.gap - definition.horizon, as_of
         ),
         histories=histories,
         problems=_problems(definition, histories, as_of),
-        reduced=reduced,
+        reduced={name: found for name, (_, found) in loaded.items() if found is not None},
+        decisions=decisions,
         as_of=as_of,
     )
     material = _gather_period(sources, start, end)
     if previous_start is None:
         return material
-    decisions = platform.decisions.of(revision.name)
     newest = material.scores.sort_values("ts", kind="stable")["model_version"].tail(1).tolist()
     learned = learned_from(decisions, end, int(newest[0]) if newest else None)
     return replace(
@@ -127,41 +127,44 @@ def gather_material(
     )
 
 
-def _gather_period(sources: _Sources, start: datetime, end: datetime) -> Material:
-    platform = sources.platform
-    revision = sources.revision
-    definition = sources.definition
-    suppressed = sources.suppressed
-    as_of = sources.as_of
-    histories = sources.histories
-    prediction_window = definition.gap + definition.horizon
-    every = platform.episodes.find(revision.name, start=start - prediction_window, end=end)
+def _gather_period(s: _Sources, start: datetime, end: datetime) -> Material:
+    definition = s.definition
+    every = s.platform.episodes.find(
+        s.revision.name, start=start - definition.gap - definition.horizon, end=end
+    )
     found = [e for e in every if not e.withdrawn]
     suppression = definition.suppression
     episodes = [
         e
         for e in found
-        if not suppression or not never_notified(suppression, suppressed.get(e.asset, ()), e, as_of)
+        if not suppression
+        or not never_notified(suppression, s.suppressed.get(e.asset, ()), e, s.as_of)
     ]
-    scores = _notifiable_scores(_scores(platform, revision, start, end), suppressed)
-    evaluated, gaps = _evaluated_intervals(sources, start, end)
+    scores = _notifiable_scores(_scores(s, start, end), s.suppressed)
+    evaluated, gaps = _evaluated_intervals(s, start, end)
+    models = ModelCache(s.platform)
+
+    def find_levels(asset: Asset, since: datetime, until: datetime) -> LevelsInForce:
+        return levels_in_force(s.platform, models, definition, asset, since, until)
+
     return Material(
         definition=definition,
-        revision=revision.number,
+        revision=s.revision.number,
         start=start,
         end=end,
-        as_of=as_of,
+        as_of=s.as_of,
         episodes=sorted(episodes, key=lambda e: e.raised_at),
-        problems=_notifiable_problems(sources.problems, suppressed, definition),
-        scores=_label_scores(definition, histories, scores, as_of),
-        models=_models(platform.decisions, revision.name, start, end, scores),
+        problems=_notifiable_problems(s.problems, s.suppressed, definition),
+        scores=_label_scores(definition, s.histories, scores, s.as_of),
+        models=_models(s.decisions, start, end, scores),
         evaluated=evaluated,
         gaps=gaps,
-        predicts=predicts(definition, sources.assets[0]) if sources.assets else "onset",
+        predicts=predicts(definition, s.assets[0]) if s.assets else "onset",
         not_notified=sum(e not in episodes and e.raised_at >= start for e in found),
-        histories=histories,
-        reduced=sources.reduced,
+        histories=s.histories,
+        reduced=s.reduced,
         withdrawn=sum(e.withdrawn and e.raised_at >= start for e in every),
+        moving_levels=find_levels,
     )
 
 
@@ -230,35 +233,31 @@ def _problems(
     )
 
 
-def _scores(
-    platform: MaterialPorts, revision: Revision, start: datetime, end: datetime
-) -> pd.DataFrame:
+def _scores(s: _Sources, start: datetime, end: datetime) -> pd.DataFrame:
     """Return the scores of the period, one per asset and instant: that of the model which evaluated
     the instant last."""
-    frame = pd.DataFrame(list(platform.scores.between(revision.name, start, end)))
+    frame = pd.DataFrame(list(s.platform.scores.between(s.revision.name, start, end)))
     if frame.empty:
-        return pd.DataFrame(columns=["asset", "ts", "score", "threshold", "model_version"])
-    versions = _version_at(platform, revision.name, frame)
-    frame = frame.assign(preferred=frame["model_version"] == versions)
+        return pd.DataFrame(columns=list(_STORED_COLUMNS))
+    frame = frame.assign(preferred=frame["model_version"] == _version_at(s, frame))
     frame = frame.sort_values(["asset", "ts", "preferred", "model_version"]).drop_duplicates(
         ["asset", "ts"], keep="last"
     )
     return frame.drop(columns="preferred").reset_index(drop=True)
 
 
-def _version_at(platform: MaterialPorts, name: str, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
+def _version_at(s: _Sources, frame: pd.DataFrame) -> npt.NDArray[np.int64]:
     """Return the model version in force at each instant; before any was, the version that evaluated
     this past last."""
-    decisions = platform.decisions.of(name)
-    past_evaluations = platform.past_evaluations.of(name)
-    revisions = platform.definitions.revisions(name)
+    past_evaluations = s.platform.past_evaluations.of(s.revision.name)
+    revisions = s.platform.definitions.revisions(s.revision.name)
 
     def version(instant: datetime) -> int:
         past_version = next(
             (r.model_version for r in reversed(past_evaluations) if r.start < instant <= r.end),
             None,
         )
-        return answer_at(revisions, decisions, instant).version or past_version or -1
+        return answer_at(revisions, s.decisions, instant).version or past_version or -1
 
     by_instant = {t: version(t.to_pydatetime()) for t in frame["ts"].unique()}
     return np.array([by_instant[t] for t in frame["ts"]], np.int64)
@@ -286,80 +285,72 @@ def _label_scores(
 
 
 def _models(
-    decisions: Decisions, name: str, start: datetime, end: datetime, scores: pd.DataFrame
+    decisions: Sequence[DecisionRecord], start: datetime, end: datetime, scores: pd.DataFrame
 ) -> list[ModelInService]:
     """Return the models that were in service during the period, and those that evaluated it only
     afterwards."""
-    promoted = [d for d in decisions.of(name) if d.promoted and d.challenger_version is not None]
-    ends = [following.at for _, following in pairwise(promoted)] + [None]
-    evaluated_versions = set(scores["model_version"]) if len(scores) else set()
-    models = []
-    for decision, until in zip(promoted, ends, strict=False):
-        version = decision.challenger_version
-        served = decision.at < end and (until is None or until > start)
-        if version is not None and (served or version in evaluated_versions):
-            importance = decision.evidence.get("importance", {}).get("variables", {})
-            models.append(
-                ModelInService(
-                    version=version,
-                    since=decision.at,
-                    until=until,
-                    provisional=decision.provisional,
-                    run_id=decision.run_id,
-                    reason=decision.reason,
-                    importance=importance,
-                    summary=summary_of(decision),
-                )
-            )
-    return models
+    promoted = [d for d in decisions if d.promoted and d.challenger_version is not None]
+    ends = [*(following.at for following in promoted[1:]), None]
+    evaluated_versions = set(scores["model_version"])
+    return [
+        ModelInService(
+            version=d.challenger_version,
+            since=d.at,
+            until=until,
+            provisional=d.provisional,
+            run_id=d.run_id,
+            reason=d.reason,
+            importance=d.evidence.get("importance", {}).get("variables", {}),
+            summary=summary_of(d),
+        )
+        for d, until in zip(promoted, ends, strict=False)
+        if d.challenger_version is not None
+        and (
+            (d.at < end and (until is None or until > start))
+            or d.challenger_version in evaluated_versions
+        )
+    ]
 
 
 def _evaluated_intervals(
-    sources: _Sources, start: datetime, end: datetime
+    s: _Sources, start: datetime, end: datetime
 ) -> tuple[dict[str, Interval], dict[str, tuple[Interval, ...]]]:
     """Return, by asset, the evaluated interval of the period and the data gaps in it.
 
     It covers live evaluation up to the watermark and evaluations of past times, and ends with the
     last known value.
     """
-    platform = sources.platform
-    revision = sources.revision
-    histories = sources.histories
-    decisions = platform.decisions.of(revision.name)
-    has_model = isinstance(revision.definition, ModelDefinition)
-    evaluated_again = platform.past_evaluations.of(revision.name)
-    evaluated_again = [
-        r
-        for r in evaluated_again
+    name = s.revision.name
+    has_model = isinstance(s.definition, ModelDefinition)
+    intervals = [
+        (r.asset, r.start, r.end)
+        for r in s.platform.past_evaluations.of(name)
         if r.revision is not None and (r.model_version is not None or not has_model)
     ]
-    intervals = [(r.asset, r.start, r.end) for r in evaluated_again]
-    began = live_from(platform.definitions.revisions(revision.name), decisions)
+    began = live_from(s.platform.definitions.revisions(name), s.decisions)
     if began is not None:
-        watermarks = platform.states.load_many(
-            [(revision.name, asset) for asset in histories]
-        ).watermark.tolist()
-        reached = zip(histories, watermarks, strict=True)
+        states = s.platform.states.load_many([(name, asset) for asset in s.histories])
         intervals += [
             (asset, began, from_millis(watermark))
-            for asset, watermark in reached
+            for asset, watermark in zip(s.histories, states.watermark.tolist(), strict=True)
             if watermark != NO_TIME
         ]
     evaluated: dict[str, Interval] = {}
     gaps: dict[str, tuple[Interval, ...]] = {}
-    for asset, history in histories.items():
+    for asset, history in s.histories.items():
         mine = [
             (max(a, start), min(b, end))
-            for name, a, b in intervals
-            if name == asset and a < end and b > start
+            for of, a, b in intervals
+            if of == asset and a < end and b > start
         ]
         if not mine or not len(history.readings):
             continue
-        interval = min(a for a, _ in mine), max(b for _, b in mine)
-        known = _with_last_values(platform.readings, revision.definition, history)
-        unfitted = unfitted_times(decisions, asset, end)
         interval, gaps[asset] = _trim_to_data(
-            revision.definition, known, sources.reduced.get(asset), interval, unfitted
+            s.definition,
+            _with_last_values(s.platform.readings, s.definition, history),
+            s.reduced.get(asset),
+            (min(a for a, _ in mine), max(b for _, b in mine)),
+            unfitted_times(s.decisions, asset, end),
         )
         if interval[0] < interval[1]:
             evaluated[asset] = interval
@@ -391,19 +382,12 @@ def _trim_to_data(
     """Return the interval up to the last known value, and the gaps in it: without data, or without
     a model (`unfitted`)."""
     first, last = interval
-    if reduced is not None and reduced.gaps is not None:
-        newest = max(first, history.readings.index[-1].to_pydatetime())
-        after = (
-            kind_of(definition).data_gaps(definition, history, newest, last)
-            if newest < last
-            else ()
-        )
-        gaps = tuple(merge([*reduced.gaps, *after], first, last))
-    else:
-        gaps = (
-            kind_of(definition).data_gaps(definition, history, first, last) if first < last else ()
-        )
-    gaps = tuple(merge([*gaps, *unfitted], first, last)) if unfitted else gaps
+    found = reduced.gaps if reduced is not None else None
+    begin = first if found is None else max(first, history.readings.index[-1].to_pydatetime())
+    after = kind_of(definition).data_gaps(definition, history, begin, last) if begin < last else ()
+    gaps = tuple(after)
+    if found is not None or unfitted:
+        gaps = tuple(merge([*(found or ()), *after, *unfitted], first, last))
     if gaps and gaps[-1][1] == last:
         return (first, gaps[-1][0]), gaps[:-1]
     return interval, gaps

@@ -1,7 +1,6 @@
 """Limits that change by themselves, as they were in force on an asset: for the charts of episodes
 and reports."""
 
-from dataclasses import replace
 from datetime import datetime
 
 from alerting.definitions.assets import Asset
@@ -12,10 +11,8 @@ from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.registry import moving_kind_of
 from alerting.ports import BacktestPorts, ChartPorts, ModelUnavailable, ReportPorts
 from alerting.readings.series import Series, series_of
-from alerting.reporting.definition.material import Material
 from alerting.reporting.figures.episode_chart import NO_MOVING_LEVELS, LevelsInForce
 from alerting.usecases.definitions.versions import segments
-from alerting.usecases.registry.model_cache import ModelCache
 
 
 def levels_in_force(
@@ -50,14 +47,3 @@ def levels_in_force(
             reason=str(unavailable),
         )
         return LevelsInForce({}, reason)
-
-
-def with_moving_levels(platform: ReportPorts | BacktestPorts, material: Material) -> Material:
-    """Return the material of a report with the limits that change by themselves, found for the
-    times that are drawn."""
-    models = ModelCache(platform)
-
-    def find(asset: Asset, start: datetime, end: datetime) -> LevelsInForce:
-        return levels_in_force(platform, models, material.definition, asset, start, end)
-
-    return replace(material, moving_levels=find)

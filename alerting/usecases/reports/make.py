@@ -33,7 +33,6 @@ from alerting.usecases.episodes.outcomes import outcome_at
 from alerting.usecases.platform_health.model_verification import verify_model
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.report_material.material import gather_material
-from alerting.usecases.report_material.moving_levels import with_moving_levels
 from alerting.usecases.reports.misses import with_misses
 
 LEAST_GAP = timedelta(hours=1)
@@ -158,10 +157,9 @@ def material_at(
 ) -> Material:
     """Return the data of a report as known at `as_of`, without anything that only later answers or
     promotions told."""
-    gathered = gather_material(
+    material = gather_material(
         platform, revision, start, end, as_of, previous_start or start - (end - start)
     )
-    material = with_moving_levels(platform, gathered)
     previous = _as_known(platform, material.previous) if material.previous is not None else None
     late = late_times(
         platform.platform_alerts, start, end, as_of, revision.definition.schedule.every

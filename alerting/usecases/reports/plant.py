@@ -2,7 +2,6 @@
 and changes."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from alerting.definitions.model import Revision
@@ -13,13 +12,11 @@ from alerting.reporting.definition.metrics import to_document
 from alerting.reporting.life.key_metrics import plant_key_metrics
 from alerting.reporting.life.page import ReportLife, with_life
 from alerting.reporting.life.periods import Period, period_before
-from alerting.reporting.plant.material import FaultSeen
-from alerting.reporting.plant.metrics import compute_plant
 from alerting.reporting.plant.page import render_plant_page
 from alerting.reporting.plant.sentences import plant_sentences
 from alerting.reporting.plant.summary import DefinitionSummary, summary_from_document
 from alerting.reporting.plant.tables import tables
-from alerting.usecases.alarm_load.plant_material import gather_plant
+from alerting.usecases.alarm_load.plant_material import measure_plant
 from alerting.usecases.reports.make import (
     ComposedReport,
     compose_report,
@@ -37,10 +34,8 @@ def compose_plant(
     figures cannot be computed."""
     before = period_before(period, platform.zone)
     failed = list[str]()
-    material = gather_plant(
+    metrics = measure_plant(
         platform,
-        platform.audit,
-        platform.platform_alerts,
         period.start,
         period.end,
         as_of,
@@ -48,8 +43,6 @@ def compose_plant(
         _previous_summaries(platform, before, as_of),
         before.start,
     )
-    faults = [_as_known(fault, as_of) for fault in material.faults if fault.opened_at <= as_of]
-    metrics = compute_plant(replace(material, faults=faults))
     of_plant = language(life.language)
     page = with_life(render_plant_page(metrics, platform.zone, _notes(failed), of_plant), life)
     content = ReportContent(
@@ -57,11 +50,6 @@ def compose_plant(
     )
     sentences = plant_sentences(metrics, of_plant)
     return ComposedReport(None, "cannot_tell", sentences[:3], plant_key_metrics(metrics), content)
-
-
-def _as_known(fault: FaultSeen, as_of: datetime) -> FaultSeen:
-    is_over = fault.resolved_at is not None and fault.resolved_at <= as_of
-    return fault if is_over else replace(fault, resolved_at=None)
 
 
 def _notes(failed: Sequence[str]) -> tuple[str, ...]:

@@ -291,7 +291,6 @@ def _charts(
     """Return the charts of the challenger's curves, and of champion and challenger side by side if
     they were compared."""
     from alerting.reporting.figures import training_charts  # noqa: PLC0415 - loads a library of drawings
-    from alerting.reporting.figures.shap_plots import shap_plots  # noqa: PLC0415 - loads a library of drawings
 
     assets = matching_assets(definition, platform.assets.all())
     names = {
@@ -306,7 +305,7 @@ def _charts(
     charts = training_charts.evidence_charts(documents, names)
     if evidence.shap is not None:
         try:
-            charts |= shap_plots(
+            charts |= training_charts.shap_plots(
                 evidence.shap.variables, evidence.shap.shares, evidence.shap.values, names
             )
         except Exception as fault:  # a plot of another library must not stop a training

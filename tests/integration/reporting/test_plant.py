@@ -9,7 +9,6 @@ from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.definition.money import Amount, Money
 from alerting.reporting.page.report_charts import drift_bars
 from alerting.reporting.page.tables import tables
-from alerting.reporting.plant.material import PlantMaterial
 from alerting.reporting.plant.metrics import compute_plant
 from alerting.reporting.plant.page import render_plant_page
 from alerting.reporting.plant.sentences import plant_sentences
@@ -134,10 +133,10 @@ def test_a_plant_whose_definitions_state_no_problem_does_not_say_that_none_occur
 
 def test_evaluations_that_were_late_are_stated():
     late = [(START, START + timedelta(hours=2)), (END - timedelta(hours=1), END)]
-    material = PlantMaterial(START, END, END, (), kpis([], START, END), late=late)
+    none = kpis([], START, END)
     assert "Evaluation was late 2 times, for 3 h in all" in render_plant_page(
-        compute_plant(material)
+        compute_plant(START, END, END, (), none, late=late)
     )
     assert "The platform found no evaluation late." in render_plant_page(
-        compute_plant(replace(material, late=()))
+        compute_plant(START, END, END, (), none)
     )

@@ -25,8 +25,7 @@ from alerting.reporting.life.differences import Difference, find_reasons, list_d
 from alerting.reporting.life.page import ReportLife, with_life
 from alerting.reporting.page.page import draw, render_page
 from alerting.reporting.page.sentences import head_sentences
-from alerting.reporting.plant.material import ChangeMade, FaultSeen, PlantMaterial
-from alerting.reporting.plant.metrics import compute_plant
+from alerting.reporting.plant.metrics import ChangeMade, FaultSeen, compute_plant
 from alerting.reporting.plant.page import render_plant_page
 from alerting.reporting.plant.sentences import plant_sentences
 from alerting.usecases.definitions.sync import apply
@@ -272,11 +271,9 @@ def test_the_page_of_the_plant_has_no_word_outside_the_language_files():
     known = kpis([], START, END)
     shelf = new_shelf("moist", "oven-1", "out_of_service", START, None, "zu spät", "anna", 0)
     found = compute_plant(
-        PlantMaterial(
-            START, END, END, summaries, known, summaries, known, (), [shelf],
-            [FaultSeen("evaluation late", "moist", "zu spät", START, None)],
-            [ChangeMade(START, "anna", "out_of_service", "moist on oven-1", "zu spät")],
-        )
+        START, END, END, summaries, known, summaries, known, (), [shelf],
+        [FaultSeen("evaluation late", "moist", "zu spät", START, None)],
+        [ChangeMade(START, "anna", "out_of_service", "moist on oven-1", "zu spät")],
     )  # fmt: skip
     page = render_plant_page(found, language=marked_language())
     assert words_left(page, NAMES | BY_PEOPLE | {"ISA", "EEMUA"}) == []

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alerting.alarm_kpis.chatter import noise, propose
 from alerting.alarm_kpis.floods import count_by_period, find_floods
 from alerting.alarm_kpis.kpis import bands, find_chattering, find_stale, kpis, most_frequent, spread
 from alerting.alarm_kpis.metrics import Targets
+from alerting.alarm_kpis.other_limits import noise, propose
 from alerting.episodes.episode import ActorStamp, Transition
 from tests.builders import at, history, threshold
 from tests.helpers.episodes import episode

@@ -8,7 +8,7 @@ import pytest
 
 from alerting.learning.selection.importance import sample_shares
 from alerting.recommendation.contributions import explain
-from alerting.reporting.figures.shap_plots import shap_plots
+from alerting.reporting.figures.training_charts import shap_plots
 from tests import small_models
 
 

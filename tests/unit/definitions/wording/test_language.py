@@ -21,7 +21,7 @@ from alerting.definitions.wording.language import (
     translatable,
 )
 from alerting.detection.evaluation import Evaluation
-from alerting.detection.messages import risk_message
+from alerting.detection.messages.problem_messages import risk_message
 from alerting.reporting.base.sentences import clock_time, distance, local_times
 from tests.builders import at, classifier, oven
 

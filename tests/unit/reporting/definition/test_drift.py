@@ -76,7 +76,8 @@ def test_the_expected_area_of_two_scores_follows_from_the_probabilities_of_their
     positives = 0.9 + 0.2
     negatives = 0.1 + 0.8
     area = (0.9 * 0.8 + 0.5 * 0.9 * 0.1 + 0.5 * 0.2 * 0.8) / (positives * negatives)
-    assert expected_roc_auc(np.array([0.9, 0.2])) == pytest.approx(area)
+    score = np.array([0.9, 0.2])
+    assert expected_roc_auc(score, score) == pytest.approx(area)
 
 
 def scored(score, label):

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
+from alerting.alarm_kpis import other_limits
 from alerting.readings.history import History
-from alerting.reporting.definition import retune
 from alerting.reporting.definition.retune import retune_condition, retune_model
 from tests.builders import oven
 from tests.report_material import CLASSIFIER, END, START, THRESHOLD, H, episode, problems
@@ -49,7 +49,7 @@ def test_at_most_thirty_limits_are_tried_on_the_readings_of_many_false_alarms(mo
         tried.append(changed.above)
         return [SimpleNamespace(kind="raised", at=START - H)] * 100
 
-    monkeypatch.setattr(retune, "replay", raise_always)
+    monkeypatch.setattr(other_limits, "replay", raise_always)
     at = pd.date_range(START, periods=100, freq="1h", tz="UTC").as_unit("ms")
     rising = History(
         oven(), pd.DataFrame({"temperature": 216.0 + np.arange(100)}, index=at.rename("ts"))

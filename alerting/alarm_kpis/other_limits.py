@@ -1,9 +1,10 @@
-"""Propose a clear limit or an on-delay for a chattering threshold, tested on the variable's own
-history."""
+"""Propose another limit or an on-delay for a condition, tried on its own history with the
+evaluation that raises alarms."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,9 +15,20 @@ from alerting.episodes.lifecycle import Step
 from alerting.readings.history import History
 
 _DELAYS = tuple(timedelta(seconds=s) for s in (5, 10, 15, 30, 60, 120, 300, 600, 1800))
-_STEPS = (1, 2, 3, 4, 6, 8)
+_NOISES = (1, 2, 3, 4, 6, 8)
 _CLEAR = "it clears further inside its limits"
 _DELAY = "only where an alarm that clears at once needs no action"
+_MOST_TRIED = 30
+Fields = dict[str, float | str]
+Steps = Mapping[str, list[Step]]
+"""Steps of episodes by asset."""
+
+
+class Change(NamedTuple):
+    """Fields of a definition as an engineer would write them, and the condition with them."""
+
+    fields: Fields
+    condition: Condition
 
 
 @dataclass(frozen=True)
@@ -24,10 +36,43 @@ class Proposal:
     """A change that stops the chattering on this history, with the number of raises before and
     after it."""
 
-    change: dict[str, float | str]
+    change: Fields
     raises_before: int
     raises_after: int
     message: str
+
+
+def first_change(
+    changes: Iterable[Change],
+    histories: Mapping[str, History],
+    start: datetime,
+    end: datetime,
+    suffices: Callable[[Steps], bool],
+) -> tuple[Change, Steps] | None:
+    """Return the first change with which the steps in (start, end] suffice, with these steps."""
+    for change in changes:
+        steps = {
+            asset: replay(change.condition, history, start, end)
+            for asset, history in histories.items()
+        }
+        if suffices(steps):
+            return change, steps
+    return None
+
+
+def changes_of_limit(condition: Condition, field: str, values: np.ndarray) -> Iterator[Change]:
+    """Yield a change to each of at most thirty of the values, by rank, in their order."""
+    for i in evenly_ranked(len(values), _MOST_TRIED):
+        value = float(values[i])
+        yield Change({field: value}, condition.model_copy(update={field: value}))
+
+
+def evenly_ranked(number: int, most: int = _MOST_TRIED) -> list[int]:
+    """Return at most so many ranks of a number of values, increasing, with the first and the last
+    one."""
+    ranks = np.linspace(0, number - 1, min(most, number)).round().astype(np.int64)
+    found: list[int] = np.unique(ranks).tolist()
+    return found
 
 
 def propose(
@@ -41,9 +86,8 @@ def propose(
     """Return the smallest clear limit and the smallest on-delay without chattering in (start, end],
     where they exist.
 
-    Chattering: raised and cleared `cycles` times within `within`. Both are tested with the
-    evaluation that raises alarms. A clear limit keeps every alarm that lasts. An on-delay is right
-    only where an alarm that clears at once needs no action.
+    Chattering: raised and cleared `cycles` times within `within`. A clear limit keeps every alarm
+    that lasts. An on-delay is right only where an alarm that clears at once needs no action.
     """
     return quieten(
         definition, history, start, end, lambda steps: not _chatters(steps, cycles, within)
@@ -65,17 +109,16 @@ def quieten(
     before = replay(definition, history, start, end)
     if quiet(before):
         return ()
-    found = []
-    for candidates, advice in (
+    proposals = []
+    for changes, advice in (
         (_clear_limits(definition, history), _CLEAR),
         (_delays(definition), _DELAY),
     ):
-        for change, changed in candidates:
-            after = replay(changed, history, start, end)
-            if quiet(after):
-                found.append(_proposal(change, _raises(before), _raises(after), advice))
-                break
-    return tuple(found)
+        found = first_change(changes, {"": history}, start, end, lambda steps: quiet(steps[""]))
+        if found is not None:
+            fields = found[0].fields
+            proposals.append(_proposal(fields, _raises(before), _raises(found[1][""]), advice))
+    return tuple(proposals)
 
 
 def noise(values: np.ndarray) -> float:
@@ -93,22 +136,20 @@ def noise(values: np.ndarray) -> float:
     return float(1.4826 * np.median(differences) / np.sqrt(2)) or float(changes.min())
 
 
-def _clear_limits(
-    definition: Condition, history: History
-) -> Iterator[tuple[dict[str, float | str], Condition]]:
-    above = definition.above
-    below = definition.below
-    if definition.variable not in history.readings or not _plain(above, below):
+def _clear_limits(condition: Condition, history: History) -> Iterator[Change]:
+    above = condition.above
+    below = condition.below
+    if condition.variable not in history.readings or not _plain(above, below):
         return
-    sigma = noise(history.readings[definition.variable].to_numpy(np.float64))
-    for step in _STEPS if sigma else ():
-        change: dict[str, float | str] = {}
+    sigma = noise(history.readings[condition.variable].to_numpy(np.float64))
+    for step in _NOISES if sigma else ():
+        fields: Fields = {}
         if isinstance(above, int | float):
-            change["clear_above_at"] = _round_to_noise(above - step * sigma, sigma)
+            fields["clear_above_at"] = _round_to_noise(above - step * sigma, sigma)
         if isinstance(below, int | float):
-            change["clear_below_at"] = _round_to_noise(below + step * sigma, sigma)
-        if _further_inside(definition, change) and _apart(change):
-            yield change, definition.model_copy(update=change)
+            fields["clear_below_at"] = _round_to_noise(below + step * sigma, sigma)
+        if _further_inside(condition, fields) and _apart(fields):
+            yield Change(fields, condition.model_copy(update=fields))
 
 
 def _plain(*limits: object) -> bool:
@@ -117,7 +158,7 @@ def _plain(*limits: object) -> bool:
     return bool(given) and all(isinstance(limit, int | float) for limit in given)
 
 
-def _further_inside(definition: Condition, change: dict[str, float | str]) -> bool:
+def _further_inside(definition: Condition, change: Fields) -> bool:
     """Return whether the change is stricter than the present clear limits."""
     high = definition.clear_above_at
     low = definition.clear_below_at
@@ -126,7 +167,7 @@ def _further_inside(definition: Condition, change: dict[str, float | str]) -> bo
     return above and below
 
 
-def _apart(change: dict[str, float | str]) -> bool:
+def _apart(change: Fields) -> bool:
     """Return whether limits on both sides leave an interval in between."""
     return (
         "clear_above_at" not in change
@@ -140,10 +181,11 @@ def _round_to_noise(value: float, sigma: float) -> float:
     return round(value, -int(np.floor(np.log10(sigma))))
 
 
-def _delays(definition: Condition) -> Iterator[tuple[dict[str, float | str], Condition]]:
+def _delays(condition: Condition) -> Iterator[Change]:
     for delay in _DELAYS:
-        if delay > definition.hold:
-            yield {"for": format_duration(delay)}, definition.model_copy(update={"hold": delay})
+        if delay > condition.hold:
+            fields: Fields = {"for": format_duration(delay)}
+            yield Change(fields, condition.model_copy(update={"hold": delay}))
 
 
 def _raises(steps: list[Step]) -> int:
@@ -157,7 +199,7 @@ def _chatters(steps: list[Step], cycles: int, within: timedelta) -> bool:
     )
 
 
-def _proposal(change: dict[str, float | str], before: int, after: int, advice: str) -> Proposal:
+def _proposal(change: Fields, before: int, after: int, advice: str) -> Proposal:
     what = ", ".join(
         f"{name}: {value if isinstance(value, str) else format(value, 'g')}"
         for name, value in change.items()

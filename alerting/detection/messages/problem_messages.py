@@ -1,15 +1,13 @@
-"""Reasons of an evaluation in the language of the plant: a threshold, or the risk that a model
-gives."""
+"""What a model predicts and what has come of a problem, in the language of the plant."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from alerting.definitions.assets import Asset, Variable
+from alerting.definitions.assets import Asset
 from alerting.definitions.fields.conditions import Combination
-from alerting.definitions.limits import Level, levels_on, unknown_limits
-from alerting.definitions.model import Condition, Problem, Severity, TrainedDefinition
+from alerting.definitions.limits import levels_on, unknown_limits
+from alerting.definitions.model import Condition, Problem, TrainedDefinition
 from alerting.definitions.wording.language import (
     Styled,
     Translatable,
@@ -20,8 +18,12 @@ from alerting.definitions.wording.language import (
     template,
     translatable,
 )
-from alerting.detection.carried import ReadingInForce
-from alerting.detection.evaluation import Fact
+from alerting.detection.messages.condition_messages import (
+    duration_value,
+    limit_message,
+    rated,
+    unit_of,
+)
 
 if TYPE_CHECKING:  # it loads the library of frames
     from alerting.detection.conditions import ConditionAt
@@ -44,164 +46,6 @@ _BAD_UNIT = (
     template("The unit just made may be bad"),
     template("The unit just made is probably bad"),
 )
-
-
-def limit_message(
-    definition: Condition, asset: Asset, reading: ReadingInForce, severity: Severity | None
-) -> tuple[str, float | None]:
-    """Return why the condition is met, and the limit: `Zone 2 temperature is 221 °C, above 215 °C
-    for 3 min`."""
-    if reading.fact is not None:
-        return fact_message(definition, asset, reading.fact, reading), None
-    levels = levels_on(definition, asset)
-    level = next((x for x in levels if x.severity == severity), levels[0])
-    learned = [one for one in reading.learned if one.severity == level.severity]
-    numbers = {one.side: one.limit for one in learned}
-    level = replace(
-        level, above=numbers.get("above", level.above), below=numbers.get("below", level.below)
-    )
-    name = _title(definition, asset)
-    if isinstance(reading.value, str):
-        return joined(
-            "",
-            translatable("{name} is {value}", name=name, value=reading.value),
-            *_duration(definition),
-        ), None
-    number = reading.evaluated if reading.evaluated is not None else reading.value
-    if number is None:
-        return translatable("{name} is not known", name=name), None
-    relation, limit = _beyond_message(definition, asset, level, number)
-    value = _rated(definition, asset, number)
-    if definition.rate_per:
-        state = translatable("{name} changes by {value}", name=name, value=value)
-    else:
-        state = translatable("{name} is {value}", name=name, value=value)
-    found = [
-        translatable(" ({learned})", learned=one.description)
-        for one in learned
-        if one.limit == limit and limit is not None
-    ]
-    return joined("", state, relation, *found[:1], *_duration(definition)), limit
-
-
-def _beyond_message(
-    definition: Condition, asset: Asset, level: Level, number: float
-) -> tuple[str, float | None]:
-    if level.inside is not None:
-        low_end = Styled(level.inside[0], "g")
-        high_end = _rated(definition, asset, level.inside[1])
-        return translatable(", inside {low} … {high}", low=low_end, high=high_end), None
-    if level.equals is not None:
-        return "", None
-    low = level.below is not None and (
-        level.above is None or abs(number - level.below) < abs(number - level.above)
-    )
-    limit = level.below if low else level.above
-    if limit is None:
-        return "", None
-    beyond = _rated(definition, asset, limit)
-    return translatable(", below {limit}", limit=beyond) if low else translatable(
-        ", above {limit}", limit=beyond
-    ), limit
-
-
-def combined_message(
-    definition: Condition, asset: Asset, found: "Sequence[ConditionAt]", is_missing: bool = False
-) -> str:
-    """Return which of several conditions hold, with their values; where data are missing, also
-    which."""
-    met = [
-        limit_message(one.condition, asset, one.reading, None)[0]
-        for one in found
-        if one.status == "triggered" and one.reading
-    ]
-    said = [joined("", both(*met), *(() if is_missing else _duration(definition)))] if met else []
-    return joined("; ", *said, unknown_message(asset, found)) if is_missing or not met else said[0]
-
-
-def unknown_message(asset: Asset, found: "Sequence[ConditionAt]") -> str:
-    """Return why conditions are unknown."""
-    return joined(
-        "; ",
-        *(
-            fact_message(one.condition, asset, one.fact, one.reading)
-            for one in found
-            if one.fact is not None
-        ),
-    )
-
-
-def fact_message(
-    definition: Condition, asset: Asset, fact: Fact, reading: ReadingInForce | None
-) -> str:
-    """Return a description of the fault of the data."""
-    variable = asset.variables.get(definition.variable)
-    name = definition.variable
-    match fact:
-        case "waiting":
-            return waiting_message(name)
-        case "stale":
-            return stale_message(name, definition.stale_after)
-        case "frozen" if definition.frozen_after is not None:
-            frozen = template("{name} has not changed for {duration}: the sensor may be frozen")
-            return translatable(
-                frozen, name=name, duration=_duration_value(definition.frozen_after)
-            )
-        case "out_of_range" if variable is not None:
-            return _out_of_range_message(name, variable, reading)
-        case "no_limit":
-            unknown = [sentence for _, sentence in unknown_limits(definition, asset)]
-            unknown += [
-                one.description
-                for one in (reading.learned if reading else ())
-                if one.limit is None and one.description
-            ]
-            return (
-                joined("; ", *dict.fromkeys(unknown))
-                if unknown
-                else translatable("a limit is not known")
-            )
-    return bad_quality_message(name) if fact == "bad_quality" else _no_rate_message(name)
-
-
-def _out_of_range_message(name: str, variable: Variable, reading: ReadingInForce | None) -> str:
-    low, high = ("…" if x is None else Styled(x, "g") for x in (variable.low, variable.high))
-    if reading and isinstance(reading.value, float):
-        known = template(
-            "the value {value} of {name} lies outside its engineering range, {low} to {high}"
-        )
-        return translatable(known, value=Styled(reading.value, "g"), name=name, low=low, high=high)
-    return translatable(
-        "the value of {name} lies outside its engineering range, {low} to {high}",
-        name=name,
-        low=low,
-        high=high,
-    )
-
-
-def _no_rate_message(variable: str) -> str:
-    return translatable("no earlier reading of {name} to compare with", name=variable)
-
-
-def waiting_message(variable: str) -> str:
-    """Return the reason for a target without any reading since its definition is in service."""
-    return translatable("no reading of {name} yet", name=variable)
-
-
-def bad_quality_message(variable: str) -> str:
-    """Return the reason for a last sample that its source calls bad."""
-    return translatable(
-        "bad quality: the source marks the last sample of {name} as bad", name=variable
-    )
-
-
-def stale_message(variable: str, stale_after: timedelta) -> str:
-    """Return the reason for a last reading that is too old."""
-    return translatable(
-        "no reading of {name} within {duration}",
-        name=variable,
-        duration=_duration_value(stale_after),
-    )
 
 
 def risk_message(
@@ -245,22 +89,20 @@ def _condition_message(condition: Condition, asset: Asset) -> str:
             if isinstance(condition.equals, bool)
             else levels_on(condition, asset)[0].equals
         )
-        spoken = (
-            "" if value is None else _spoken_value(value, _variable_unit(asset, condition.variable))
-        )
+        spoken = "" if value is None else _spoken_value(value, unit_of(asset, condition.variable))
         return translatable("{name} is {value}", name=name, value=spoken)
     if unknown_limits(condition, asset):
         return name
     level = levels_on(condition, asset)[0]
     sides = {"above": level.above, "below": level.below}
     said = [
-        translatable(_SIDES[side], name=name, limit=_rated(condition, asset, limit))
+        translatable(_SIDES[side], name=name, limit=rated(condition, asset, limit))
         for side, limit in sides.items()
         if limit is not None
     ]
     if level.inside is not None:
         low = Styled(level.inside[0], "g")
-        high = _rated(condition, asset, level.inside[1])
+        high = rated(condition, asset, level.inside[1])
         said.append(translatable("{name} inside {low} … {high}", name=name, low=low, high=high))
     return either(*said)
 
@@ -277,7 +119,7 @@ def _expected_problem(problem: Problem, asset: Asset, is_probable: bool) -> str:
     if problem.variable is None:
         return translatable(_OCCURS[is_probable], event=_event_name(problem))
     name = _name(asset, problem.variable)
-    unit = _variable_unit(asset, problem.variable)
+    unit = unit_of(asset, problem.variable)
     if problem.equals is not None:
         return translatable(
             _EQUALS[is_probable], name=name, value=_spoken_value(problem.equals, unit)
@@ -304,7 +146,7 @@ def happening_message(
     if problem.variable is None:
         return translatable("{event} since {since}", event=_event_name(problem), since=begun)
     name = _name(asset, problem.variable)
-    unit = _variable_unit(asset, problem.variable)
+    unit = unit_of(asset, problem.variable)
     if problem.equals is not None or isinstance(value, str):
         return translatable(
             "{name} is {value}, since {since}",
@@ -363,7 +205,7 @@ def current_value_message(problem: Problem, asset: Asset, value: float | str, at
     variable = problem.variable or ""
     stamp = at.isoformat()
     name = _name(asset, variable)
-    unit = _variable_unit(asset, variable)
+    unit = unit_of(asset, variable)
     if problem.equals is not None or isinstance(value, str):
         return translatable(
             "{name} is {value} ({at})",
@@ -419,10 +261,10 @@ def _event_name(problem: Problem) -> str:
 
 
 def _window(definition: TrainedDefinition) -> str:
-    end = _duration_value(definition.gap + definition.horizon)
+    end = duration_value(definition.gap + definition.horizon)
     if not definition.gap:
         return translatable(" within {duration}", duration=end)
-    return translatable(" in {start} to {end}", start=_duration_value(definition.gap), end=end)
+    return translatable(" in {start} to {end}", start=duration_value(definition.gap), end=end)
 
 
 def _name(asset: Asset, variable: str) -> str:
@@ -430,37 +272,3 @@ def _name(asset: Asset, variable: str) -> str:
     if declared and declared.title:
         return declared.title
     return variable[:1].upper() + variable[1:].replace("_", " ")
-
-
-def _variable_unit(asset: Asset, variable: str) -> str:
-    declared = asset.variables.get(variable)
-    return declared.unit if declared and declared.unit else ""
-
-
-def _title(definition: Condition, asset: Asset) -> str:
-    variable = asset.variables.get(definition.variable)
-    return (variable and variable.title) or definition.variable
-
-
-def _rated(definition: Condition, asset: Asset, value: float) -> Styled | Translatable:
-    """Return a value of the condition: in the variable's unit, of a rate per its time."""
-    number = measured(value, "g", _variable_unit(asset, definition.variable))
-    if not definition.rate_per:
-        return number
-    return translatable(
-        "{value} per {duration}", value=number, duration=_duration_value(definition.rate_per)
-    )
-
-
-def _duration(definition: Condition) -> list[str]:
-    found: list[str] = []
-    if definition.at_least:
-        counts = {"number": str(definition.at_least.readings), "all": str(definition.at_least.of)}
-        found.append(translatable(" in {number} of {all} readings", **counts))
-    if definition.hold:
-        found.append(translatable(" for {duration}", duration=_duration_value(definition.hold)))
-    return found
-
-
-def _duration_value(value: timedelta) -> Styled:
-    return Styled(value.total_seconds(), "duration")
