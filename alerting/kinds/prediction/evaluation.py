@@ -87,14 +87,6 @@ class _Scored:
     rows: pd.DataFrame | None = None
 
 
-@dataclass(frozen=True)
-class _Advanced:
-    """The state at the end of a part, and the steps on the way."""
-
-    state: ConditionState
-    steps: list[Step]
-
-
 def evaluate_part(
     definition: TrainedDefinition, sources: Sources, part: VersionInterval, before: TargetEvaluation
 ) -> TargetEvaluation:
@@ -106,16 +98,16 @@ def evaluate_part(
     except ModelUnavailable as unavailable:
         why = f"the model cannot be read: {unavailable}"
         return replace(before, unknown=why, unreadable=why)
-    advanced = _advance(inputs, scored)
+    state, steps = _advance(inputs, scored)
     return TargetEvaluation(
-        advanced.state,
-        [*before.steps, *((step, part) for step in advanced.steps)],
-        before.raises | _raises(inputs, scored, advanced),
+        state,
+        [*before.steps, *((step, part) for step in steps)],
+        before.raises | _raises(inputs, scored, steps),
         before.changes,
         [*before.scores, *_scored_rows(inputs, scored)],
         _unknown_at_end(inputs, scored),
         history=inputs.history,
-        refreshes=before.refreshes | _refreshes(inputs, scored, advanced),
+        refreshes=before.refreshes | _refreshes(inputs, scored, steps),
     )
 
 
@@ -164,8 +156,8 @@ def _model_in_force(
     return replace(model, refit=None) if part.by_twin else model
 
 
-def _advance(inputs: _Inputs, scored: _Scored) -> _Advanced:
-    """Advance the state through the scores and problems of a part."""
+def _advance(inputs: _Inputs, scored: _Scored) -> tuple[ConditionState, list[Step]]:
+    """Return the state at the end of a part, and the steps on the way."""
     part = inputs.part
     threshold = np.inf if inputs.model is None else inputs.model.threshold
     rearming = rearm(
@@ -180,10 +172,10 @@ def _advance(inputs: _Inputs, scored: _Scored) -> _Advanced:
         part.end,
         inputs.open_rule,
     )
-    return _Advanced(
-        state_at_end(inputs.state, state, part, inputs.open_rule, inputs.rule, rearming.rearm_at),
-        [_with_reason(inputs, step) for step in steps],
+    after = state_at_end(
+        inputs.state, state, part, inputs.open_rule, inputs.rule, rearming.rearm_at
     )
+    return after, [_with_reason(inputs, step) for step in steps]
 
 
 def _with_reason(inputs: _Inputs, step: Step) -> Step:
@@ -198,19 +190,19 @@ def _with_reason(inputs: _Inputs, step: Step) -> Step:
     return replace(step, reason=reason)
 
 
-def _raises(inputs: _Inputs, scored: _Scored, advanced: _Advanced) -> dict[datetime, Raise]:
+def _raises(inputs: _Inputs, scored: _Scored, steps: Sequence[Step]) -> dict[datetime, Raise]:
     """Return the values at each raise of a part."""
-    raised = [step.at for step in advanced.steps if step.kind == "raised"]
+    raised = [step.at for step in steps if step.kind == "raised"]
     rows = np.searchsorted(inputs.at, [to_millis(at) for at in raised]).tolist()
     return {at: _values_at(inputs, scored, row) for at, row in zip(raised, rows, strict=True)}
 
 
-def _refreshes(inputs: _Inputs, scored: _Scored, advanced: _Advanced) -> dict[datetime, Refresh]:
+def _refreshes(inputs: _Inputs, scored: _Scored, steps: Sequence[Step]) -> dict[datetime, Refresh]:
     """Return where reasons and advice of predictions are computed again; nowhere without a model of
     their problem."""
     if inputs.model is None or not inputs.open_one.is_about(inputs.definition):
         return {}
-    ends = ends_of_predictions(inputs.state, advanced.steps, inputs.open_rule, inputs.rule)
+    ends = ends_of_predictions(inputs.state, steps, inputs.open_rule, inputs.rule)
     rows = refreshed_rows(ends, inputs.at, scored.score, inputs.rule)
     return {
         raised_at: Refresh(

@@ -115,14 +115,14 @@ class SharedInputs:
 
     def __init__(self, readings: Readings) -> None:
         self._readings = readings
-        self._kept = _AssetInputs("")
+        self._inputs = _AssetInputs("")
         self._explained: _Cache[tuple[Any, ...], Any] = _Cache(_MOST_EXPLAINED)
 
     def _of(self, asset: Asset) -> _AssetInputs:
         """Return what is kept of an asset; everything of the asset before is dropped."""
-        if asset.name != self._kept.name:
-            self._kept = _AssetInputs(asset.name)
-        return self._kept
+        if asset.name != self._inputs.name:
+            self._inputs = _AssetInputs(asset.name)
+        return self._inputs
 
     def load(
         self, asset: Asset, start: datetime, end: datetime, variables: Iterable[str]
@@ -134,36 +134,36 @@ class SharedInputs:
         `MOST_VALUES`. Raises UserError if a stored value of these variables is not of its
         variable's type; those of other variables do not count.
         """
-        kept = self._of(asset)
+        inputs = self._of(asset)
         key = start, end, frozenset(variables)
 
         def compute() -> History:
-            loaded = kept.loaded
+            loaded = inputs.loaded
             if loaded is None or not loaded.covers(*key):
-                loaded = self._load(kept, asset, *key)
+                loaded = self._load(inputs, asset, *key)
             return _part(loaded, *key)
 
-        return kept.parts.get(key, compute, lambda part: part.readings.size)
+        return inputs.parts.get(key, compute, lambda part: part.readings.size)
 
     def _load(
         self,
-        kept: _AssetInputs,
+        inputs: _AssetInputs,
         asset: Asset,
         start: datetime,
         end: datetime,
         names: frozenset[str],
     ) -> _Loaded:
-        before = kept.loaded
-        if before is not None and kept.may_widen:
+        before = inputs.loaded
+        if before is not None and inputs.may_widen:
             wide = min(start, before.start), max(end, before.end), names | before.names
             seconds = (wide[1] - wide[0]).total_seconds()
             if before.rows_per_second * seconds * len(wide[2]) <= MOST_VALUES:
                 try:
-                    return _keep(kept, _read(self._readings, asset, *wide))
+                    return _keep(inputs, _read(self._readings, asset, *wide))
                 except UserError:  # perhaps of a value that only the others need
-                    kept.may_widen = False
+                    inputs.may_widen = False
         loaded = _read(self._readings, asset, start, end, names)
-        return _keep(kept, loaded) if before is None else loaded
+        return _keep(inputs, loaded) if before is None else loaded
 
     def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
         """Return the newest value of each variable in (since, until], as `Readings.newest` does."""
@@ -238,9 +238,9 @@ def model_key(model: TrainedModel) -> ModelKey:
     return (*trained, model.hash, *((refit.hash, refit.training_cutoff) if refit else ()))
 
 
-def _keep(kept: _AssetInputs, loaded: _Loaded) -> _Loaded:
+def _keep(inputs: _AssetInputs, loaded: _Loaded) -> _Loaded:
     if loaded.history.readings.size <= MOST_VALUES:
-        kept.loaded = loaded
+        inputs.loaded = loaded
     return loaded
 
 
