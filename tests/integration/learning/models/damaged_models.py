@@ -16,6 +16,7 @@ from alerting.usecases.evaluation.evaluate import evaluate
 from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.training.train import train
 from tests.builders import at, too_hot
+from tests.helpers.learning.stored_platforms import stored_platform
 from tests.helpers.stores import states_of
 from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
 from tests.in_memory_platform import in_memory_platform
@@ -66,7 +67,7 @@ def ways(files) -> Iterator[tuple[str, dict[str, bytes]]]:
 
 
 def main() -> None:
-    platform = platform_with(sys.argv[1])
+    platform = stored_platform(platform_with, sys.argv[1])
     stored = platform.models.registered[NAME][0].files
     files = dict(stored)
     instant = 4 * DAY + 120
