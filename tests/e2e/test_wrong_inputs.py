@@ -28,9 +28,7 @@ class Shell:
         }
 
     def __call__(self, *words, **environ):
-        return self.commands.run(
-            *words, cwd=self.folder, environ=self.environ | environ, timeout=120
-        )
+        return self.commands.run(*words, cwd=self.folder, environ=self.environ | environ)
 
     def write(self, name, text):
         (self.folder / name).write_text(text, encoding="utf-8")

@@ -38,7 +38,7 @@ class Shell:
 
     def run(self, *words, folder, **variables):
         environ = self.environ | {f"ALERTING_{name}": value for name, value in variables.items()}
-        return self.commands.run(*words, cwd=folder, environ=environ, timeout=120)
+        return self.commands.run(*words, cwd=folder, environ=environ)
 
 
 @pytest.fixture

@@ -52,9 +52,7 @@ class Command:
         )
 
     def __call__(self, *arguments):
-        done = self.commands.run(
-            "import", *arguments, cwd=self.folder, environ=self.environment, timeout=120
-        )
+        done = self.commands.run("import", *arguments, cwd=self.folder, environ=self.environment)
         return done.returncode, done.stdout, done.stderr
 
     def count(self):
@@ -63,10 +61,19 @@ class Command:
     def settled_count(self):
         """The count once the server is done with the last request of a client that is gone."""
         before = -1
-        while (count := self.count()) != before:
-            before = count
+        while self._is_written() or (count := self.count()) != before:
+            before = self.count()
             time.sleep(0.5)
         return count
+
+    def _is_written(self):
+        """Return whether the server works on a request that writes readings."""
+        writes = {
+            "ns": f"{self.stores.database.name}.readings",
+            "op": {"$in": ["insert", "update"]},
+        }
+        admin = self.stores.database.client.admin
+        return list(admin.aggregate([{"$currentOp": {}}, {"$match": writes}])) != []
 
 
 @pytest.fixture

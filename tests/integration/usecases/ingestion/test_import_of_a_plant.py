@@ -33,9 +33,7 @@ def plant(real, real_server, tmp_path, commands):  # noqa: F811
     }
 
     def run(*arguments, **environment):
-        done = commands.run(
-            *arguments, cwd=folder, environ={**os.environ, **own, **environment}, timeout=120
-        )
+        done = commands.run(*arguments, cwd=folder, environ={**os.environ, **own, **environment})
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
