@@ -76,6 +76,27 @@ def real_server(real_mongod):
     return real_mongod.uri
 
 
+@pytest.fixture(scope="session")
+def two_prepared(real_server):
+    """Return stores of two prepared databases for all tests: to prepare one takes a second."""
+    from alerting.adapters.mongo.mongo import open_stores
+
+    with (
+        open_stores(real_server, "contracts", prepare=True) as one,
+        open_stores(real_server, "contracts-2", prepare=True) as other,
+    ):
+        yield one, other
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory):
+    """Return the command `alerting` as a function of its words, folder and environment."""
+    from tests.helpers.forked import alerting_commands
+
+    with alerting_commands(tmp_path_factory.mktemp("commands")) as started:
+        yield started
+
+
 def report_end(pid):
     """Record how and during which test a child process ended, without collecting it."""
     ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)

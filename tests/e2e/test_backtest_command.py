@@ -29,7 +29,8 @@ DEFINITION = (
 class Shell:
     """The command in a folder of its own."""
 
-    def __init__(self, folder, uri):
+    def __init__(self, commands, folder, uri):
+        self.commands = commands
         self.folder = folder
         self.uri = uri
         self.environ = os.environ | {
@@ -49,9 +50,8 @@ class Shell:
         )
 
     def __call__(self, *words):
-        process = self.start(*words)
-        out, err = process.communicate(timeout=300)
-        return process.returncode, out, err
+        done = self.commands.run(*words, cwd=self.folder, environ=self.environ)
+        return done.returncode, done.stdout, done.stderr
 
     def contents(self):
         with open_stores(self.uri, "alerting") as stores:
@@ -62,11 +62,11 @@ class Shell:
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory):
+def shell(tmp_path_factory, commands):
     require_real_server()
     folder = tmp_path_factory.mktemp("backtest")
     with EmbeddedMongod(folder / "mongod", free_port()) as server:
-        shell = Shell(folder, server.uri)
+        shell = Shell(commands, folder, server.uri)
         hours = range(WEEKS * 7 * 24)
         lines = [
             "ts,temperature",

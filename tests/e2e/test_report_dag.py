@@ -28,7 +28,7 @@ from alerting.wiring import open_platform, open_stores, prepare_database
 from tests.builders import at, oven, too_hot
 from tests.helpers.scheduler import Airflow, running_airflow
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(3600)]
 
 DAY = 24 * 60
 WEEK = 7 * DAY

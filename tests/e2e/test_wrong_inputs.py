@@ -3,9 +3,6 @@ nothing."""
 
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,13 +12,13 @@ from alerting.adapters.mongo.mongo import open_stores
 from tests.support import free_port, require_real_server
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
-ALERTING = Path(sys.executable).parent / "alerting"
 
 
 class Shell:
     """The command as a person runs it, in a folder of its own."""
 
-    def __init__(self, folder, uri):
+    def __init__(self, commands, folder, uri):
+        self.commands = commands
         self.folder = folder
         self.uri = uri
         self.environ = os.environ | {
@@ -31,15 +28,7 @@ class Shell:
         }
 
     def __call__(self, *words, **environ):
-        return subprocess.run(
-            [ALERTING, *words],
-            cwd=self.folder,
-            env=self.environ | environ,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        return self.commands.run(*words, cwd=self.folder, environ=self.environ | environ)
 
     def write(self, name, text):
         (self.folder / name).write_text(text, encoding="utf-8")
@@ -56,11 +45,11 @@ class Shell:
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory):
+def shell(tmp_path_factory, commands):
     require_real_server()
     folder = tmp_path_factory.mktemp("wrong")
     with EmbeddedMongod(folder / "mongod", free_port()) as server:
-        shell = Shell(folder, server.uri)
+        shell = Shell(commands, folder, server.uri)
         lines = ["ts,temperature,moisture,dead"]
         lines += [
             f"2026-01-{1 + h // 24:02d}T{h % 24:02d}:00:00Z,{200 + h % 7},3.{h % 9},nan"

@@ -1,8 +1,26 @@
 """The fields of a model with their paths."""
 
-from typing import Annotated, Literal, get_args, get_origin
+import json
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
+
+
+def once_per_change(outcome: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function with its outcome remembered by its arguments: most fields are compared
+    with the same definition without any change."""
+    outcomes: dict[str, Any] = {}
+
+    @wraps(outcome)
+    def remembered(**changes: Any) -> Any:
+        key = json.dumps(changes, default=repr)
+        if key not in outcomes:
+            outcomes[key] = outcome(**changes)
+        return outcomes[key]
+
+    return remembered
 
 
 def leaves(model, prefix=""):

@@ -12,6 +12,14 @@ from pathlib import Path
 
 SERVER = Path(__file__).with_name("forked_server.py")
 TIMEOUT_S = 300.0
+LIBRARIES_OF_COMMANDS = (
+    "alerting.adapters.embedded.shared_mongod",
+    "alerting.local.prepare",
+    "alerting.usecases.definitions.sync",
+    "alerting.usecases.evaluation.evaluate",
+    "alerting.usecases.ingestion.arrivals",
+    "alerting.wiring",
+)
 
 
 class Forked:
@@ -82,3 +90,13 @@ class Forked:
         line = self._server.stdout.readline()
         assert line, f"the process that imports the libraries has ended: {self._words.read_text()}"
         return int(line)
+
+
+def alerting_commands(folder: Path) -> Forked:
+    """Return the command `alerting` with its libraries imported, which costs each a second.
+
+    What a command itself loads is a matter of tests/integration/cli/test_light_commands.py.
+    """
+    # A console that is made where COLUMNS is set keeps that width.
+    environ = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    return Forked(folder, "alerting.cli.main:main", *LIBRARIES_OF_COMMANDS, environ=environ)

@@ -6,6 +6,7 @@ output. The process that is forked for it calls the function as if it had just b
 and then its exit code are the answer, two lines of the standard output.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -48,6 +49,7 @@ def main() -> None:
     called = getattr(importlib.import_module(module), function)
     for name in sys.argv[2:]:
         importlib.import_module(name)
+    gc.freeze()  # a collection in a forked process would copy all that was imported
     answers = os.dup(1)  # not inheritable
     os.dup2(2, 1)
     serve(answers)

@@ -13,6 +13,7 @@ from alerting.adapters.embedded import mongod_access
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from alerting.adapters.mongo.documents import MongoDatabase
 from alerting.adapters.mongo.mongo import MongoStores, connect
+from tests.helpers.databases import empty_database, filled_collections
 
 HANDSHAKE = ("hello", "ismaster", "saslStart", "saslContinue", "ping")
 
@@ -104,12 +105,12 @@ def end_transactions(server: EmbeddedMongod) -> None:
 
 def copy_of(database: MongoDatabase) -> dict[str, list[dict[str, Any]]]:
     """Return all documents of a database."""
-    return {name: list(database[name].find()) for name in database.list_collection_names()}
+    return {name: list(database[name].find()) for name in filled_collections(database)}
 
 
 def restore(database: MongoDatabase, documents: Mapping[str, list[dict[str, Any]]]) -> None:
     """Give a database these documents in place of its own."""
-    for name in database.list_collection_names():
-        database[name].delete_many({})
-        if documents.get(name):
-            database[name].insert_many(documents[name])
+    empty_database(database)
+    for name, ones in documents.items():
+        if ones:
+            database[name].insert_many(ones)

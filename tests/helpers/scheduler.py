@@ -18,6 +18,9 @@ from alerting.local import parts
 from alerting.local.secrets import load_or_create
 from alerting.settings.environment import Settings
 
+HANG_S = 600.0  # a step that takes so long, also beside much other work, hangs
+POLL_S = 0.3
+
 
 @dataclass
 class Airflow:
@@ -27,7 +30,7 @@ class Airflow:
     logs: Path
 
     def unpause(self, dag_id: str) -> None:
-        self.until(lambda: self.http.get(f"/dags/{dag_id}").is_success, f"{dag_id} to appear", 90)
+        self.until(lambda: self.http.get(f"/dags/{dag_id}").is_success, f"{dag_id} to appear")
         self.http.patch(f"/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
 
     def run(self, dag_id: str, as_of: datetime) -> list[dict[str, Any]]:
@@ -49,17 +52,13 @@ class Airflow:
         self.until(
             lambda: self.http.get(approve).json().get("state") == "awaiting_input",
             "a question",
-            300,
         )
-        time.sleep(5)
         asked = self.http.get(question).json()
         body = {"chosen_options": [option], "params_input": {"reason": reason}}
         self.http.patch(question, json=body).raise_for_status()
         self.until(
             lambda: self._is_answered(approve, question, body),
             "the answer to be taken",
-            120,
-            pause=5,
         )
         return f"{asked['subject']}\n{asked['body']}"
 
@@ -80,7 +79,6 @@ class Airflow:
         self.until(
             lambda: self.http.get(path).json()["state"] in ("success", "failed"),
             f"{dag_id} to end",
-            500,
         )
         tasks = self.http.get(f"{path}/taskInstances").json()["task_instances"]
         assert self.http.get(path).json()["state"] == "success", self._report(tasks)
@@ -99,15 +97,14 @@ class Airflow:
         return self.http.get(f"/dags/{dag_id}/details").raise_for_status().json()["doc_md"]
 
     def wait_for_doc(self, dag_id: str, text: str) -> None:
-        self.until(lambda: text in self.doc(dag_id), f"{text!r} in the text of {dag_id}", 200)
+        self.until(lambda: text in self.doc(dag_id), f"{text!r} in the text of {dag_id}")
 
-    def until(
-        self, happened: Callable[[], object], what: str, seconds: float, pause: float = 0.5
-    ) -> None:
-        deadline = time.monotonic() + seconds
+    def until(self, happened: Callable[[], object], what: str) -> None:
+        """Wait for one step."""
+        deadline = time.monotonic() + HANG_S
         while not happened():
-            assert time.monotonic() < deadline, f"waited {seconds} s for {what}; {self._report([])}"
-            time.sleep(pause)
+            assert time.monotonic() < deadline, f"waited {HANG_S} s for {what}; {self._report([])}"
+            time.sleep(POLL_S)
 
     def _report(self, tasks: list[dict[str, Any]]) -> str:
         states = [f"{t['task_id']}[{t['map_index']}] {t['state']}" for t in tasks]
@@ -163,7 +160,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _signed_in(settings: Settings, password: str) -> httpx.Client:
     http = httpx.Client(base_url=parts.airflow_uri(settings), trust_env=False, timeout=60)
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + HANG_S
     while True:
         try:
             answer = http.post("/auth/token", json={"username": "admin", "password": password})

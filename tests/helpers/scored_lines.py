@@ -1,6 +1,8 @@
 """Three lines, each with a model that serves and has scored a few days: one for each kind with
 scores."""
 
+from functools import partial
+
 import pytest
 
 from alerting.usecases.definitions.sync import apply
@@ -9,6 +11,7 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.training.train import train
 from tests.builders import at
 from tests.helpers import fan_line, filter_line
+from tests.helpers.learning.stored_platforms import stored_platform
 from tests.humid_line import ASSET, DAY, NAME, humid_oven, learned_quickly, line
 from tests.in_memory_platform import in_memory_platform
 
@@ -59,9 +62,9 @@ def fan_of_line():
 
 
 MAKE = {
-    CLASSIFIER: (humid_line, NAME, ASSET),
-    FORECAST: (filter_of_line, filter_line.NAME, filter_line.AIR_FILTER),
-    ANOMALY: (fan_of_line, "unlike", fan_line.ASSET),
+    CLASSIFIER: (partial(stored_platform, humid_line), NAME, ASSET),
+    FORECAST: (partial(stored_platform, filter_of_line), filter_line.NAME, filter_line.AIR_FILTER),
+    ANOMALY: (partial(stored_platform, fan_of_line), "unlike", fan_line.ASSET),
 }
 
 

@@ -9,30 +9,25 @@ import pytest
 from alerting.adapters.memory.operators import MemoryAudit
 from alerting.adapters.memory.platform import memory_platform
 from alerting.adapters.mongo.indexes import SCHEMA
-from alerting.adapters.mongo.mongo import MongoStores, open_stores
+from alerting.adapters.mongo.mongo import MongoStores
 from alerting.adapters.platform import Platform
 from alerting.episodes.lifecycle import ConditionState
+from tests.helpers.databases import empty_database
 from tests.support import mongomock_stores
 
 
 @pytest.fixture
-def real(real_server) -> Iterator[MongoStores]:
-    """Return stores of an empty database on the real server: one for all tests, because its indexes
-    take a second."""
-    yield from _emptied_afterwards(real_server, "contracts")
+def real(two_prepared) -> Iterator[MongoStores]:
+    """Return stores of an empty database on the real server."""
+    yield two_prepared[0]
+    empty_database(two_prepared[0].database, {SCHEMA})
 
 
 @pytest.fixture
-def another_real(real_server) -> Iterator[MongoStores]:
+def another_real(two_prepared) -> Iterator[MongoStores]:
     """Return stores of a second empty database on the real server."""
-    yield from _emptied_afterwards(real_server, "contracts-2")
-
-
-def _emptied_afterwards(uri: str, name: str) -> Iterator[MongoStores]:
-    with open_stores(uri, name, prepare=True) as stores:
-        yield stores
-        for collection in set(stores.database.list_collection_names()) - {SCHEMA}:
-            stores.database[collection].delete_many({})
+    yield two_prepared[1]
+    empty_database(two_prepared[1].database, {SCHEMA})
 
 
 @pytest.fixture
@@ -48,6 +43,7 @@ def in_memory() -> Platform:
 
 
 REAL = pytest.param("real", marks=pytest.mark.slow)
+WITHOUT_STAND_IN = ["in_memory", REAL]  # of tests with so many documents that mongomock takes long
 
 
 @pytest.fixture(params=["in_memory", "on_mongomock", REAL])

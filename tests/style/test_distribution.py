@@ -1,6 +1,8 @@
-"""The list of test files that start Airflow is whole."""
+"""The list of test files that start Airflow is whole, and these are dealt first."""
 
+from collections import OrderedDict
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -18,6 +20,19 @@ def test_all_files_that_start_airflow_run_in_one_process():
         file
         for file in files
         if "running_airflow" in (text := file.read_text())
-        or '.wait_for("demo-line is ready"' in text
+        or '.follow_until("demo-line is ready"' in text
     ]
     assert {str(file.relative_to(ROOT)) for file in starting} == distribution.START_AIRFLOW
+
+
+def test_the_share_that_starts_airflow_is_dealt_first():
+    distribution = pytest.importorskip("tests.distribution", reason="needs pytest-xdist")
+    tests = ["tests/unit/test_a.py::test_a", "tests/e2e/test_scheduler.py::test_b"]
+    shares = distribution.FileShares.__new__(distribution.FileShares)
+    shares.workqueue = OrderedDict((shares._split_scope(test), {test: False}) for test in tests)
+    shares.assigned_work = {}
+    worker = Mock()
+    shares.registered_collections = {worker: tests}
+    for _ in tests:
+        shares._assign_work_unit(worker)
+    assert [call.args for call in worker.send_runtest_some.call_args_list] == [([1],), ([0],)]

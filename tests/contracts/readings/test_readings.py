@@ -13,6 +13,7 @@ from alerting.readings.history import EVENT_COLUMNS, INDEX_DTYPE
 from alerting.readings.instants import to_millis
 from alerting.usecases.ingestion.arrivals import add_events, add_readings
 from tests.builders import T0, at, oven
+from tests.helpers.stores import WITHOUT_STAND_IN
 
 LATER = at(10_000)
 
@@ -103,6 +104,7 @@ def test_assets_do_not_mix(stores):
     assert stores.readings.load(oven(), None, None).readings["temperature"].tolist() == [1.0]
 
 
+@pytest.mark.parametrize("stores", WITHOUT_STAND_IN, indirect=True)
 @pytest.mark.parametrize("stored", [1, 1500])
 def test_of_many_assets_those_with_stored_rows_are_merged_and_counted_once(stores, stored):
     """Few and many stored readings are found in different ways."""
@@ -348,6 +350,7 @@ def test_instants_after_a_limit_do_not_count_as_newest(stores):
     assert stores.readings.newest_readings(at(2)) == {}
 
 
+@pytest.mark.parametrize("stores", WITHOUT_STAND_IN, indirect=True)
 def test_stored_samples_are_found_of_assets_that_report_at_instants_of_their_own(stores):
     rows = [
         ReadingRow(f"oven-{i % 20}", at(0) + timedelta(milliseconds=i), {"t": float(i)})

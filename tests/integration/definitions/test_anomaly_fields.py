@@ -10,7 +10,7 @@ from alerting.definitions.model import Problem
 from alerting.kinds.anomaly.definition import AnomalyDefinition
 from alerting.ports import ReadingRow
 from tests.builders import at
-from tests.helpers.fields import leaves
+from tests.helpers.fields import leaves, once_per_change
 from tests.helpers.kind_life import described, life_of
 
 pytestmark = pytest.mark.slow
@@ -57,6 +57,7 @@ def rows():
     ]
 
 
+@once_per_change
 def life(**changes):
     """Return the results of a definition: decision, notes, and episodes with their outcome."""
     numbers = {name: Variable(low=0, high=200) for name in ("heat", "flow", "force")}

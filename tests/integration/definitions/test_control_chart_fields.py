@@ -9,7 +9,7 @@ from alerting.definitions.model import Problem
 from alerting.kinds.control_chart.definition import ControlChartDefinition
 from alerting.ports import ReadingRow
 from tests.builders import at
-from tests.helpers.fields import leaves
+from tests.helpers.fields import leaves, once_per_change
 from tests.helpers.kind_life import described, life_of
 from tests.helpers.press_line import press
 
@@ -40,6 +40,7 @@ def rows():
     return found
 
 
+@once_per_change
 def life(**changes):
     """Return the results of a definition: decision, notes, and episodes with their outcome."""
     others = {"heat": press().variables["force"], "die": Variable(type="category")}

@@ -37,7 +37,7 @@ from benchmarks.trial.records import DayTotals, Findings, TrialArguments
 from benchmarks.trial.result import summarise
 from tests import small_models
 from tests.builders import at, oven, too_hot
-from tests.helpers.fields import leaves
+from tests.helpers.fields import leaves, once_per_change
 from tests.helpers.reports import store_report
 from tests.humid_line import DAY, NAME, humid_oven, learned_quickly, line
 from tests.in_memory_platform import Mailbox, in_memory_platform
@@ -54,6 +54,7 @@ HOT = dict(
 )
 
 
+@once_per_change
 def day(**changes):
     """Return messages and stored results of an hour with a hot and a cold stretch, moist dough, and
     a stop."""
@@ -291,7 +292,7 @@ THRESHOLD_ELSEWHERE = {
 
 
 @pytest.mark.parametrize("field", THRESHOLD)
-def test_T12_a_field_of_a_threshold_changes_what_people_meet(field):
+def test_a_field_of_a_threshold_changes_what_people_meet(field):
     before, after = THRESHOLD[field]
     assert day(**before) != day(**after)
 
@@ -300,6 +301,7 @@ def test_T12_a_field_of_a_threshold_changes_what_people_meet(field):
 # --------------------------------------
 
 
+@once_per_change
 def learned(**changes):
     history = small_models.line(120)
     history = replace(
@@ -331,6 +333,7 @@ def stops():
     return pd.DataFrame({"type": "stop", "start": start, "end": start + pd.Timedelta("20min")})
 
 
+@once_per_change
 def searched(**changes):
     definition = small_models.definition(learning={"trials": 2, "folds": 2, **changes})
     dataset = build_dataset(
@@ -346,6 +349,7 @@ def searched(**changes):
     )
 
 
+@once_per_change
 def tried(**changes):
     platform = in_memory_platform()
     line = small_models.line(120)
@@ -366,6 +370,7 @@ def tried(**changes):
     return candidate_families(platform, prepare(platform, "m", small_models.as_of(line)))
 
 
+@once_per_change
 def served(**changes):
     platform = in_memory_platform()
     platform.assets.put([humid_oven()])
@@ -377,6 +382,7 @@ def served(**changes):
     )
 
 
+@once_per_change
 def chosen(**changes):
     instants = np.arange(0, 7 * 86_400_000, 600_000, dtype=np.int64)
     start = instants[50::100] + 600_000
@@ -395,6 +401,7 @@ def chosen(**changes):
     return choose_threshold(watched, score, wanted, 0).threshold
 
 
+@once_per_change
 def promoted(**changes):
     history = small_models.line(120)
     dataset = small_models.dataset(120)
@@ -589,7 +596,7 @@ CLASSIFIER_ELSEWHERE = {
 
 
 @pytest.mark.parametrize("field", CLASSIFIER)
-def test_T12_a_field_of_a_classifier_changes_an_outcome(field):
+def test_a_field_of_a_classifier_changes_an_outcome(field):
     outcome, before, after = CLASSIFIER[field]
     assert outcome(**before) != outcome(**after)
 
@@ -628,5 +635,5 @@ def test_the_holding_time_of_a_variable_changes_what_is_learned():
         (ClassifierDefinition, set(CLASSIFIER), CLASSIFIER_ELSEWHERE),
     ],
 )
-def test_T12_no_field_is_without_a_proof(model, proved, elsewhere):
+def test_no_field_is_without_a_proof(model, proved, elsewhere):
     assert sorted(leaves(model)) == sorted({*proved, *elsewhere})

@@ -22,7 +22,7 @@ from alerting.readings.history import to_millis
 from alerting.usecases.registry.registration import load_model
 from tests import small_models
 from tests.builders import at
-from tests.helpers.fields import leaves
+from tests.helpers.fields import leaves, once_per_change
 from tests.helpers.filter_line import END, NAME, TRAINED, trained_platform
 
 pytestmark = pytest.mark.slow
@@ -53,6 +53,7 @@ def history():
     )
 
 
+@once_per_change
 def learned(**changes):
     """Return the dataset, its values ahead, and the candidates; the message of a refusal."""
     try:
@@ -83,6 +84,7 @@ def learned(**changes):
     )
 
 
+@once_per_change
 def searched(family="ridge", budget=timedelta(minutes=5), **changes):
     """Return the search of one forecaster."""
     definition = forecast(learning={"trials": 3, "folds": 2, "candidates": [family]} | changes)
@@ -93,6 +95,7 @@ def searched(family="ridge", budget=timedelta(minutes=5), **changes):
     return found.params, found.trials, found.metrics, found.chance.tolist(), found.loss.tobytes()
 
 
+@once_per_change
 def chosen(**changes):
     """Return what becomes of a training: whether it waits, the threshold, and whether it has no
     refit."""

@@ -1,10 +1,8 @@
 """Every field of a route changes whom somebody tells, or when: a field that nothing reads fails
 here."""
 
-import json
 from dataclasses import replace
 from datetime import timedelta
-from functools import cache
 
 import pytest
 
@@ -17,21 +15,17 @@ from alerting.usecases.ingestion.arrivals import add_readings
 from alerting.usecases.notification.deliver import deliver_due
 from alerting.usecases.notification.routes import apply_routes
 from tests.builders import at, oven, too_hot
-from tests.helpers.fields import leaves
+from tests.helpers.fields import leaves, once_per_change
 from tests.in_memory_platform import Mailbox, in_memory_platform
 
 PLAIN = {"name": "r", "channels": ["mail"]}
 NIGHT = {"from": "00:00", "to": "01:00"}
 
 
+@once_per_change
 def told(**changes):
     """Return the deliveries of three hours with six alerts of one oven, one of another, and no
     answer."""
-    return _told(json.dumps(changes))
-
-
-@cache
-def _told(changes):
     mail = Mailbox("mail")
     pager = Mailbox("pager")
     links = SignedLinks(b"k" * 40, "http://plant.example", timedelta(hours=1), lambda: at(0))
@@ -43,7 +37,7 @@ def _told(changes):
     ]
     definitions += [too_hot(name="mill-hot", assets=["mill-1"], stale_after="1d")]
     apply(platform, definitions, "engineer", at(0), "test")
-    apply_routes(platform, [{**PLAIN, **json.loads(changes)}], "engineer", at(0))
+    apply_routes(platform, [{**PLAIN, **changes}], "engineer", at(0))
     add_readings(
         platform,
         [ReadingRow(a, at(5), {"temperature": 230.0}) for a in ("oven-1", "mill-1")],

@@ -145,9 +145,9 @@ def test_live_scores_are_those_of_the_batch_bit_for_bit(learned, monkeypatch):
 def test_a_backtest_sees_no_held_value_that_came_after_its_instant(learned):
     asset = learned.history.asset
     now = START + 10 * DAY + HOUR
-    pretended = ReadingsUntil(FrameReadings(learned.history), now)
+    until = ReadingsUntil(FrameReadings(learned.history), now)
     since = dict.fromkeys(["recipe", "setpoint"], START)
-    found = pretended.newest(asset, since, now + 20 * DAY)
+    found = until.newest(asset, since, now + 20 * DAY)
     pd.testing.assert_frame_equal(found, FrameReadings(learned.history).newest(asset, since, now))
     assert found.index.max() <= now
 

@@ -5,7 +5,6 @@ import os
 import shutil
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -24,7 +23,8 @@ class Shell:
     """A person in some folder of a machine of their own: commands without any ALERTING_
     variable."""
 
-    def __init__(self, machine):
+    def __init__(self, machine, commands):
+        self.commands = commands
         self.environ = {
             name: value
             for name, value in os.environ.items()
@@ -37,24 +37,14 @@ class Shell:
             folder.mkdir(parents=True)
 
     def run(self, *words, folder, **variables):
-        command = [sys.executable, "-c", "from alerting.cli.main import main; main()", *words]
         environ = self.environ | {f"ALERTING_{name}": value for name, value in variables.items()}
-        return subprocess.run(
-            command,
-            cwd=folder,
-            env=environ,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-            stdin=subprocess.DEVNULL,
-        )
+        return self.commands.run(*words, cwd=folder, environ=environ)
 
 
 @pytest.fixture
-def shell(tmp_path):
+def shell(tmp_path, commands):
     require_real_server()
-    return Shell(tmp_path)
+    return Shell(tmp_path, commands)
 
 
 def import_into(shell, folder, **variables):

@@ -9,7 +9,7 @@ import pytest
 
 from tests.humid_line import ASSET, NAME
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 
 @pytest.mark.parametrize("family", ["lightgbm", "random_forest", "logistic_regression"])
@@ -17,7 +17,7 @@ def test_a_damaged_champion_is_unknown_and_everything_else_goes_on(family):
     """In a process of its own, which at first ended with SIGSEGV at the first cut of a LightGBM
     text."""
     command = [sys.executable, "-m", "tests.integration.learning.models.damaged_models", family]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1700, check=False)
     found = [json.loads(line) for line in done.stdout.splitlines()]
     last = found[-1]["way"] if found else "nothing"
     assert done.returncode == 0, (
@@ -48,7 +48,7 @@ def test_files_that_an_attacker_made_are_refused_in_words_without_the_hash_to_co
     """The second line of defence: what MLflow's own loader of a model meets, which has no database
     to ask."""
     command = [sys.executable, "-m", "tests.integration.learning.models.read_hostile", family]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1700, check=False)
     found = [json.loads(line) for line in done.stdout.splitlines()]
     last = found[-1]["way"] if found else "nothing"
     assert done.returncode == 0, (

@@ -8,15 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.mongo.mongo import open_stores
-from tests.support import free_port, require_real_server
+from tests.helpers.stores import real  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[4]
@@ -25,17 +22,11 @@ GOOD = "ts,asset,x\n2026-01-05 00:00:00,oven-1,1\n2026-01-05 00:01:00,oven-1,2\n
 BAD = GOOD + "2026-01-05 00:02:00,oven-1,three\n"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    require_real_server()
-    with EmbeddedMongod(tmp_path_factory.mktemp("mongod"), free_port()) as running:
-        yield running.uri
-
-
 class Command:
-    """Runs the command in a folder of its own, against a database of its own."""
+    """Runs the command in a folder of its own, against an empty database."""
 
-    def __init__(self, folder, stores, uri):
+    def __init__(self, commands, folder, stores, uri):
+        self.commands = commands
         self.folder = folder
         self.stores = stores
         own = {
@@ -61,9 +52,8 @@ class Command:
         )
 
     def __call__(self, *arguments):
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=120)
-        return process.returncode, out, err
+        done = self.commands.run("import", *arguments, cwd=self.folder, environ=self.environment)
+        return done.returncode, done.stdout, done.stderr
 
     def count(self):
         return self.stores.database["readings"].count_documents({})
@@ -71,17 +61,24 @@ class Command:
     def settled_count(self):
         """The count once the server is done with the last request of a client that is gone."""
         before = -1
-        while (count := self.count()) != before:
-            before = count
+        while self._is_written() or (count := self.count()) != before:
+            before = self.count()
             time.sleep(0.5)
         return count
 
+    def _is_written(self):
+        """Return whether the server works on a request that writes readings."""
+        writes = {
+            "ns": f"{self.stores.database.name}.readings",
+            "op": {"$in": ["insert", "update"]},
+        }
+        admin = self.stores.database.client.admin
+        return list(admin.aggregate([{"$currentOp": {}}, {"$match": writes}])) != []
+
 
 @pytest.fixture
-def command(server, tmp_path):
-    with open_stores(server, f"test-{uuid.uuid4().hex[:12]}", prepare=True) as stores:
-        yield Command(tmp_path, stores, server)
-        stores.database.client.drop_database(stores.database.name)
+def command(real, real_server, commands, tmp_path):  # noqa: F811
+    return Command(commands, tmp_path, real, real_server)
 
 
 def test_a_file_is_imported_and_a_second_time_nothing_is_new(command):

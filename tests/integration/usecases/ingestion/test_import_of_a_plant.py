@@ -5,16 +5,13 @@ import json
 import os
 import subprocess
 import sys
-import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
-from alerting.adapters.mongo.mongo import open_stores
-from tests.support import free_port, require_real_server
+from tests.helpers.stores import real  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[4]
@@ -22,45 +19,27 @@ BERLIN = ZoneInfo("Europe/Berlin")
 START = datetime(2025, 10, 25, 22, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    require_real_server()
-    with EmbeddedMongod(tmp_path_factory.mktemp("mongod"), free_port()) as running:
-        yield running.uri
-
-
 @pytest.fixture
-def plant(server, tmp_path):
+def plant(real, real_server, tmp_path, commands):  # noqa: F811
     """Runs commands in a folder of the user's, away from the home of the platform."""
     folder = tmp_path / "anywhere"
     folder.mkdir()
-    database = f"test-{uuid.uuid4().hex[:12]}"
     own = {
-        "ALERTING_MONGODB_URI": server,
-        "ALERTING_DATABASE": database,
+        "ALERTING_MONGODB_URI": real_server,
+        "ALERTING_DATABASE": real.database.name,
         "ALERTING_HOME": str(tmp_path / "home"),
         "ALERTING_TIMEZONE": "Europe/Berlin",
         "COLUMNS": "80",
     }
 
     def run(*arguments, **environment):
-        done = subprocess.run(
-            [sys.executable, "-c", "from alerting.cli.main import main; main()", *arguments],
-            cwd=folder,
-            env={**os.environ, **own, **environment},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        done = commands.run(*arguments, cwd=folder, environ={**os.environ, **own, **environment})
         assert "Traceback" not in done.stderr, done.stderr
         return done
 
-    with open_stores(server, database, prepare=True) as stores:
-        run.folder = folder
-        run.stores = stores
-        yield run
-        stores.database.client.drop_database(database)
+    run.folder = folder
+    run.stores = real
+    return run
 
 
 def line_of_bread():

@@ -92,7 +92,7 @@ class Line:
             self.topic(asset, "readings"), [json.dumps(row).encode() for row in rows]
         )
 
-    def turns(self, until, seconds=40.0):
+    def turns(self, until, seconds=120.0):
         """Let the service work until a condition holds."""
         end = time.monotonic() + seconds
         while not until():
@@ -186,7 +186,7 @@ def test_a_broken_connection_is_said_and_what_came_meanwhile_is_stored_once(line
 
 def test_a_message_that_is_not_acknowledged_comes_again(line):
     line.send(range(3))
-    waits = time.monotonic() + 20
+    waits = time.monotonic() + 120
     [stream] = line.streams
     taken = []
     while len(taken) < 3:

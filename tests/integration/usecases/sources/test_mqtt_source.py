@@ -139,7 +139,7 @@ class Line:
         self._client.loop_stop()
 
 
-def turns(service, until, seconds=20.0):
+def turns(service, until, seconds=120.0):
     """Let the service work until a condition holds."""
     end = time.monotonic() + seconds
     while not until():

@@ -109,7 +109,7 @@ class Reader:
         )
 
     def turns(self, until):
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while not until():
             assert time.monotonic() < end, (
                 f"not in time: {self.platform.sources.progress('line')}, {self.stored()}"

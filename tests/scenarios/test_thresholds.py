@@ -1,5 +1,4 @@
-"""Traps that other alarm systems fell into, each named by its number, as far as they are about
-thresholds."""
+"""Mistakes of other alarm systems with thresholds."""
 
 from itertools import pairwise, product
 from math import isnan
@@ -58,7 +57,7 @@ class Plant:
 HEAT = {m: 230 if 20 <= m % 60 < 32 or m % 60 == 40 else 200 for m in range(1, 181)}
 
 
-def test_T2_back_filled_data_give_the_same_instants_as_live_ones(stores, more_stores):
+def test_back_filled_data_give_the_same_instants_as_live_ones(stores, more_stores):
     live = Plant(stores, **{"for": "5m"}, clear_for="3m")
     for minute, value in HEAT.items():
         live.feed({minute: value})
@@ -71,7 +70,7 @@ def test_T2_back_filled_data_give_the_same_instants_as_live_ones(stores, more_st
     assert len(late.episodes()) == 3
 
 
-def test_T4_nobody_is_told_before_the_on_delay_has_passed(stores):
+def test_nobody_is_told_before_the_on_delay_has_passed(stores):
     plant = Plant(stores, **{"for": "10m"})
     for minute in range(1, 13):
         plant.feed({minute: 230})
@@ -99,7 +98,7 @@ DEBOUNCERS = list(
 
 @settings(max_examples=60, deadline=None)
 @given(st.sampled_from(DEBOUNCERS), st.integers(1, 5), st.lists(st.integers(1, 170), max_size=4))
-def test_T5_a_condition_held_for_ever_is_raised_whatever_the_debouncers(fields, sampling, cuts):
+def test_a_condition_held_for_ever_is_raised_whatever_the_debouncers(fields, sampling, cuts):
     hold, clear_for, condition, at_least, frozen = fields
     definition = threshold(
         **{"for": hold},
@@ -128,7 +127,7 @@ def test_T5_a_condition_held_for_ever_is_raised_whatever_the_debouncers(fields, 
     assert len(raised) == 1
 
 
-def test_T6_a_new_revision_leaves_an_open_episode_open_and_says_who_judges_it(stores):
+def test_a_new_revision_leaves_an_open_episode_open_and_says_who_judges_it(stores):
     plant = Plant(stores, stale_after="1h")
     plant.feed({1: 220})
     plant.run(5)
@@ -151,7 +150,7 @@ def test_T6_a_new_revision_leaves_an_open_episode_open_and_says_who_judges_it(st
     assert len(plant.mailbox.messages) == 2
 
 
-def test_T6_a_new_revision_may_change_the_severity_of_an_open_episode(stores):
+def test_a_new_revision_may_change_the_severity_of_an_open_episode(stores):
     plant = Plant(stores, stale_after="1h")
     plant.feed({1: 220})
     plant.run(5)
@@ -168,7 +167,7 @@ def test_T6_a_new_revision_may_change_the_severity_of_an_open_episode(stores):
     )
 
 
-def test_T8_a_sensor_that_disappears_is_never_normal(stores):
+def test_a_sensor_that_disappears_is_never_normal(stores):
     plant = Plant(stores, stale_after="5m", clear_for="2m")
     plant.feed(dict.fromkeys(range(1, 11), 230))
     plant.run(10)
@@ -184,7 +183,7 @@ def test_T8_a_sensor_that_disappears_is_never_normal(stores):
     )
 
 
-def test_T8_missing_data_are_themselves_an_alert_where_the_definition_says_so(stores):
+def test_missing_data_are_themselves_an_alert_where_the_definition_says_so(stores):
     plant = Plant(stores, stale_after="5m", no_data="alert", severity="high")
     plant.feed(dict.fromkeys(range(1, 11), 200))
     plant.run(30)
@@ -197,7 +196,7 @@ def test_T8_missing_data_are_themselves_an_alert_where_the_definition_says_so(st
     assert episode.closed_at == at(35)
 
 
-def test_T8_a_limit_that_its_asset_states_no_longer_is_unknown_not_normal(stores):
+def test_a_limit_that_its_asset_states_no_longer_is_unknown_not_normal(stores):
     plant = Plant(stores)
     stated = oven().model_copy(update={"attributes": {"max": 215.0}})
     plant.platform.assets.put([stated])
@@ -217,7 +216,7 @@ NUMBERS = [0.0, -0.0, 1e-300, -1e-300, 5.0, -5.0, float("nan"), float("inf"), fl
     st.sampled_from(["above", "below", "equals"]),
     st.sampled_from(NUMBERS),
 )
-def test_T13_zero_is_a_number_and_what_is_no_number_is_no_reading(limit, side, value):
+def test_zero_is_a_number_and_what_is_no_number_is_no_reading(limit, side, value):
     definition = threshold(**{"above": None, side: limit})
     judged = evaluate_values(definition, history([1], temperature=[value]), None, at(0), at(1))
     met = {
@@ -230,7 +229,7 @@ def test_T13_zero_is_a_number_and_what_is_no_number_is_no_reading(limit, side, v
 
 
 @pytest.mark.parametrize(("side", "sign"), [("above", 1), ("below", -1)])
-def test_T14_the_deadband_is_on_the_clear_side_only(side, sign):
+def test_the_deadband_is_on_the_clear_side_only(side, sign):
     definition = threshold(**{"above": None, side: sign * 90, f"clear_{side}_at": sign * 85})
     values = [sign * v for v in (89, 90, 90.1, 90, 88, 85.1, 85, 89)]
     judged = evaluate_values(
@@ -240,7 +239,7 @@ def test_T14_the_deadband_is_on_the_clear_side_only(side, sign):
     assert found == [("clear", at(1)), ("triggered", at(3)), ("clear", at(7))]
 
 
-def test_T19_severity_rises_and_falls_within_one_episode_and_the_rise_is_told(stores):
+def test_severity_rises_and_falls_within_one_episode_and_the_rise_is_told(stores):
     plant = Plant(stores, above=None, levels=LEVELS, clear_for="1m", notify={"resolved": True})
     for minute, value in enumerate([200, 220, 220, 235, 235, 220, 220, 220, 205, 205, 205], 1):
         plant.feed({minute: value})
@@ -265,7 +264,7 @@ def test_T19_severity_rises_and_falls_within_one_episode_and_the_rise_is_told(st
     ]
 
 
-def test_T19_the_same_episode_comes_of_one_evaluation_of_the_whole_time(stores):
+def test_the_same_episode_comes_of_one_evaluation_of_the_whole_time(stores):
     values = dict(enumerate([200, 220, 220, 235, 235, 220, 220, 220, 205, 205, 205], 1))
     plant = Plant(stores, above=None, levels=LEVELS, clear_for="1m")
     plant.feed(values)

@@ -1,5 +1,4 @@
-"""Traps that other alarm systems fell into, each named by its number, as far as they are about late
-data and outages."""
+"""Mistakes of other alarm systems with late data and outages."""
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -37,7 +36,7 @@ READINGS = st.lists(
 
 @settings(max_examples=40, deadline=None)
 @given(READINGS, FIELDS, st.lists(st.integers(1, 230), max_size=12, unique=True).map(sorted))
-def test_T2_live_in_any_chunks_one_batch_catch_up_and_backtest_agree_to_the_millisecond(
+def test_live_in_any_chunks_one_batch_catch_up_and_backtest_agree_to_the_millisecond(
     readings, fields, cuts
 ):
     values = {}
@@ -68,7 +67,7 @@ def test_T2_live_in_any_chunks_one_batch_catch_up_and_backtest_agree_to_the_mill
     assert live.state() == caught_up.state() == batch.state()
 
 
-def test_T2_three_hours_that_are_back_filled_give_the_instants_of_a_live_run():
+def test_three_hours_that_are_back_filled_give_the_instants_of_a_live_run():
     fields = {"for": "5m", "clear_for": "3m"}
     live = Line(**fields)
     late = Line(**fields)
@@ -91,7 +90,7 @@ def test_T2_three_hours_that_are_back_filled_give_the_instants_of_a_live_run():
     assert digest.subject == "3 alerts raised and over before a notification was sent"
 
 
-def test_T3_after_an_outage_of_six_hours_there_are_the_same_episodes_and_at_most_one_digest():
+def test_after_an_outage_of_six_hours_there_are_the_same_episodes_and_at_most_one_digest():
     fields = {"for": "2m"}
     live = Line(**fields)
     down = Line(**fields)
@@ -113,7 +112,7 @@ def test_T3_after_an_outage_of_six_hours_there_are_the_same_episodes_and_at_most
     assert len([m for m in others if ":raised:" in m.key]) <= 1 + len(raised_after)
 
 
-def test_T9_enabling_two_hundred_normal_definitions_tells_nobody_anything():
+def test_enabling_two_hundred_normal_definitions_tells_nobody_anything():
     line = Line()
     line.feed(dict.fromkeys(range(1, 30), 200))
     line.run(10)
@@ -142,9 +141,7 @@ def test_late_readings_of_one_oven_are_nothing_to_another():
 @pytest.mark.parametrize(
     "fields", [{}, {"for": "5m", "clear_for": "3m"}], ids=["at-once", "delayed"]
 )
-def test_T1_evaluators_that_work_at_once_while_readings_come_late_agree_with_one_alone(
-    real, fields
-):
+def test_evaluators_that_work_at_once_while_readings_come_late_agree_with_one_alone(real, fields):
     line = Line(stores=real, **fields)
     alone = Line(**fields)
     come = {m: (HEAT[m], m + (m * 7 % 5 == 0) * 13) for m in HEAT}

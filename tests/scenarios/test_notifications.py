@@ -1,4 +1,4 @@
-"""Traps that other alarm systems fell into, about telling people: each is a scenario of its own."""
+"""Mistakes of other alarm systems with notifications: each is a scenario of its own."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -54,7 +54,7 @@ def hot(platform, minute=1, **changes):
     tick(platform, minute)
 
 
-# --- T9: a flood of "clear" messages when something is switched on
+# --- a flood of "clear" messages when something is switched on
 # --------------------------------------------------------
 
 
@@ -98,7 +98,7 @@ def test_t9_enabling_a_route_while_100_alerts_are_open_tells_nobody_anything(sto
     assert (len(mail.messages), len(pager.messages)) == (100, 0)
 
 
-# --- T15: mail scanners open every link
+# --- mail scanners open every link
 # -----------------------------------------------------------------------------------
 
 
@@ -140,7 +140,7 @@ def test_t15_only_the_button_on_its_page_acts_and_only_once(stores):
     assert "Recorded" in client.get(right).text
 
 
-# --- T17: the receiver is out, then everything comes twice
+# --- the receiver is out, then everything comes twice
 # ----------------------------------------------------------------
 
 
@@ -216,7 +216,7 @@ def test_t17_a_crash_after_the_delivery_repeats_it_under_the_same_key(stores):
     assert [m.key for m in healthy.messages] == [m.key for m in dying.messages]
 
 
-# --- T20: a restart tells everything again
+# --- a restart tells everything again
 # --------------------------------------------------------------------------------
 
 

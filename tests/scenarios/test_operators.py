@@ -1,5 +1,4 @@
-"""Traps that other alarm systems fell into, on the side of the operator: T1, T7, T9, T10, T11, T16,
-T18 and T20."""
+"""Mistakes of other alarm systems with what operators do and say."""
 
 import ast
 import inspect
@@ -87,11 +86,11 @@ def the_episode(platform):
     return one
 
 
-# --- T1
+# --- many at once
 # --------------------------------------------------------------------------------------------------
 
 
-def test_T1_fifty_concurrent_raises_of_one_key_leave_one_open_episode(stores):
+def test_fifty_concurrent_raises_of_one_key_leave_one_open_episode(stores):
     raises = [episode(minute) for minute in range(50)]
     with ThreadPoolExecutor(16) as pool:
         won = list(pool.map(stores.episodes.insert, raises))
@@ -100,7 +99,7 @@ def test_T1_fifty_concurrent_raises_of_one_key_leave_one_open_episode(stores):
 
 
 @pytest.mark.slow
-def test_T1_two_evaluators_of_the_same_minute_make_one_episode_and_one_message(real):
+def test_two_evaluators_of_the_same_minute_make_one_episode_and_one_message(real):
     mail = Mailbox("mail")
     platform = platform_on(real, [mail], HandClock(at(10)))
     platform.assets.put(ovens(1))
@@ -113,7 +112,7 @@ def test_T1_two_evaluators_of_the_same_minute_make_one_episode_and_one_message(r
     assert said(mail) == ["raised"]
 
 
-# --- T7
+# --- crashes
 # --------------------------------------------------------------------------------------------------
 
 
@@ -159,7 +158,7 @@ ACTS = {
 
 @pytest.mark.parametrize("writes", range(7))
 @pytest.mark.parametrize("act", ACTS)
-def test_T7_what_operators_said_survives_a_crash_between_any_two_writes(stores, act, writes):
+def test_what_operators_said_survives_a_crash_between_any_two_writes(stores, act, writes):
     mail = Mailbox("mail")
     platform = plant(stores, mail)
     feed(platform, 5, 230)
@@ -200,7 +199,7 @@ def test_T7_what_operators_said_survives_a_crash_between_any_two_writes(stores, 
 
 
 @pytest.mark.slow
-def test_T7_a_killed_database_keeps_what_operators_did(tmp_path):
+def test_a_killed_database_keeps_what_operators_did(tmp_path):
     require_real_server()
     folder = tmp_path / "mongod"
     port = free_port()
@@ -233,11 +232,11 @@ def test_T7_a_killed_database_keeps_what_operators_did(tmp_path):
         assert [f.action for f in made.feedback.of(id)] == ["turned it down"]
 
 
-# --- T9, T18, T20: shelves
+# --- shelves and restarts
 # ----------------------------------------------------------------------------------------------
 
 
-def test_T9_enabling_two_hundred_normal_definitions_tells_nobody_anything(stores):
+def test_enabling_two_hundred_normal_definitions_tells_nobody_anything(stores):
     mail = Mailbox("mail")
     platform = platform_on(stores, [mail], HandClock())
     platform.assets.put(ovens(200))
@@ -252,7 +251,7 @@ def test_T9_enabling_two_hundred_normal_definitions_tells_nobody_anything(stores
     assert platform.episodes.find() == []
 
 
-def test_T9_unshelving_two_hundred_normal_alarms_tells_nobody_anything(stores):
+def test_unshelving_two_hundred_normal_alarms_tells_nobody_anything(stores):
     mail = Mailbox("mail")
     platform = plant(stores, mail, count=200)
     for shelf in range(1, 201):
@@ -271,7 +270,7 @@ def test_T9_unshelving_two_hundred_normal_alarms_tells_nobody_anything(stores):
     assert mail.messages == []
 
 
-def test_T18_a_shelf_needs_an_end_a_reason_and_a_role_that_may_shelve_that_long(stores):
+def test_a_shelf_needs_an_end_a_reason_and_a_role_that_may_shelve_that_long(stores):
     platform = plant(stores)
 
     def shelve(actor=ANN, until=60, reason="cleaning"):
@@ -296,7 +295,7 @@ def test_T18_a_shelf_needs_an_end_a_reason_and_a_role_that_may_shelve_that_long(
     assert [s.reason for s in operate.shelves_now(platform.shelves, at(59))] == ["cleaning"]
 
 
-def test_T18_a_shelf_ends_by_itself_without_a_reading_and_what_is_open_is_announced_once(stores):
+def test_a_shelf_ends_by_itself_without_a_reading_and_what_is_open_is_announced_once(stores):
     mail = Mailbox("mail")
     platform = plant(stores, mail)
     operate.shelve(platform, "too-hot", "oven-1", ANN, at(1), at(60), "cleaning")
@@ -317,7 +316,7 @@ def test_T18_a_shelf_ends_by_itself_without_a_reading_and_what_is_open_is_announ
     assert said(mail)[-2:] == ["unmuted", "closed"]  # told of it, so told of its end
 
 
-def test_T18_people_are_reminded_once_before_a_shelf_ends_and_again_only_of_a_new_end(stores):
+def test_people_are_reminded_once_before_a_shelf_ends_and_again_only_of_a_new_end(stores):
     mail = Mailbox("mail")
     platform = plant(stores, mail)
     operate.shelve(platform, "too-hot", "oven-1", ANN, at(0), at(60), "cleaning")
@@ -385,7 +384,7 @@ def test_a_reminder_that_was_refused_goes_out_no_more_when_its_shelf_has_ended(s
     assert (mail.messages, platform.notifications.dead()) == ([], [])
 
 
-def test_T18_alarm_told_before_it_was_shelved_is_told_once_more_when_shelf_ends_it_is_still_open(
+def test_alarm_told_before_it_was_shelved_is_told_once_more_when_shelf_ends_it_is_still_open(
     stores,
 ):
     mail = Mailbox("mail")
@@ -401,7 +400,7 @@ def test_T18_alarm_told_before_it_was_shelved_is_told_once_more_when_shelf_ends_
     assert said(mail) == ["raised", "unmuted"]
 
 
-def test_T18_who_was_told_of_a_raise_is_told_of_its_end_even_while_it_is_shelved(stores):
+def test_who_was_told_of_a_raise_is_told_of_its_end_even_while_it_is_shelved(stores):
     mail = Mailbox("mail")
     platform = plant(stores, mail)
     feed(platform, 5, 230)
@@ -418,7 +417,7 @@ def test_T18_who_was_told_of_a_raise_is_told_of_its_end_even_while_it_is_shelved
     assert len(platform.episodes.find()) == 2
 
 
-def test_T18_what_waited_for_a_dead_receiver_while_it_was_shelved_is_not_told_late(stores):
+def test_what_waited_for_a_dead_receiver_while_it_was_shelved_is_not_told_late(stores):
     mail = Mailbox("mail")
     mail.broken = True
     platform = plant(stores, mail)
@@ -435,7 +434,7 @@ def test_T18_what_waited_for_a_dead_receiver_while_it_was_shelved_is_not_told_la
     assert {n.status for n in notifications_of(platform)} == {"muted"}
 
 
-def test_T18_out_of_service_needs_an_engineer_and_mutes_until_it_is_returned(stores):
+def test_out_of_service_needs_an_engineer_and_mutes_until_it_is_returned(stores):
     mail = Mailbox("mail")
     platform = plant(stores, mail)
     with pytest.raises(NotAllowed):
@@ -456,7 +455,7 @@ def test_T18_out_of_service_needs_an_engineer_and_mutes_until_it_is_returned(sto
     assert said(mail) == ["unmuted"]
 
 
-def test_T20_a_restart_with_a_hundred_active_alarms_tells_nothing_new(stores):
+def test_a_restart_with_a_hundred_active_alarms_tells_nothing_new(stores):
     mail = Mailbox("mail")
     platform = plant(stores, mail, count=100)
     feed(platform, 5, 230, count=100)
@@ -471,11 +470,11 @@ def test_T20_a_restart_with_a_hundred_active_alarms_tells_nothing_new(stores):
     assert len(restarted.episodes.find(open_only=True, limit=500)) == 100
 
 
-# --- T10, T11, T16
+# --- records of what people said
 # --------------------------------------------------------------------------------------------------
 
 
-def test_T10_nothing_of_a_long_history_is_cut(stores):
+def test_nothing_of_a_long_history_is_cut(stores):
     platform = plant(stores)
     feed(platform, 5, 230)
     run(platform, 8)
@@ -494,7 +493,7 @@ def test_T10_nothing_of_a_long_history_is_cut(stores):
 STORES = (MongoAudit, MongoFeedback, episodes, shelves, decisions)
 
 
-def test_T10_no_store_of_what_people_did_can_delete_or_change_it():
+def test_no_store_of_what_people_did_can_delete_or_change_it():
     forbidden = ("delete", "drop", "remove")
     for store in STORES:
         tree = ast.parse(inspect.getsource(store))
@@ -510,7 +509,7 @@ def test_T10_no_store_of_what_people_did_can_delete_or_change_it():
         assert "replace" not in text
 
 
-def test_T11_two_operators_who_disagree_are_both_kept_and_the_rule_is_stated(stores):
+def test_two_operators_who_disagree_are_both_kept_and_the_rule_is_stated(stores):
     platform = plant(stores)
     feed(platform, 5, 230)
     run(platform, 8)
@@ -534,7 +533,7 @@ def test_T11_two_operators_who_disagree_are_both_kept_and_the_rule_is_stated(sto
     assert the_episode(platform).outcome_record.outcome == "undetermined"
 
 
-def test_T11_of_two_who_acknowledge_the_first_is_kept_and_both_may(stores):
+def test_of_two_who_acknowledge_the_first_is_kept_and_both_may(stores):
     platform = plant(stores)
     feed(platform, 5, 230)
     run(platform, 8)
@@ -547,7 +546,7 @@ def test_T11_of_two_who_acknowledge_the_first_is_kept_and_both_may(stores):
     )
 
 
-def test_T16_without_a_secret_nothing_starts():
+def test_without_a_secret_nothing_starts():
     with pytest.raises(
         UserError, match="there is no API token, so no person can log in: add at least one"
     ):
