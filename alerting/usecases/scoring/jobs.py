@@ -138,14 +138,14 @@ def unfinished(jobs: PredictJobs) -> list[PredictJob]:
     return [job for job in reversed(jobs.all()) if job.state in _UNFINISHED]
 
 
-def describe_wait(known: Sequence[PredictJob], job: PredictJob, now: datetime) -> str | None:
-    """Return what a job that is not over does or waits for, as a sentence for people. `known`: all
+def describe_wait(all_jobs: Sequence[PredictJob], job: PredictJob, now: datetime) -> str | None:
+    """Return what a job that is not over does or waits for, as a sentence for people. `all_jobs`:
     jobs, newest first."""
-    queue = [other for other in reversed(known) if other.state in _UNFINISHED]
+    queue = [other for other in reversed(all_jobs) if other.state in _UNFINISHED]
     if job.id not in [other.id for other in queue]:
         return None
     first = queue[0]
-    ended = [other.ended_at for other in known if other.ended_at is not None]
+    ended = [other.ended_at for other in all_jobs if other.ended_at is not None]
     silent_for = now - max(first.seen_at or first.created_at, *ended, first.created_at)
     away = None
     if silent_for > (_SILENT_FOR if first.state == "running" else _STARTS_WITHIN):
