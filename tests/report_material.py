@@ -10,7 +10,7 @@ from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import Contribution, Episode, Feedback, episode_id
 from alerting.episodes.outcome import Observed, acted_within, consensus, determine_outcome
 from alerting.kinds.validation import parse_definition
-from alerting.reporting.material import Material, ModelInService
+from alerting.reporting.definition.material import Material, ModelInService
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 END = START + timedelta(weeks=4)

@@ -150,7 +150,7 @@ def _rows(made: "Backtest") -> list[dict[str, Any]]:
 
 
 def _print(made: "Backtest", target: Path) -> None:
-    from alerting.reporting.decision_text import METRIC_TITLES, counts, format_metric
+    from alerting.reporting.page.decision_text import METRIC_TITLES, counts, format_metric
 
     rows = [
         {**s, "model": (s["model_hash"] or "")[:12], "from": s["start"], "to": s["end"]}

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from alerting.cli.models import show_platform_alerts
 from alerting.cli.printing.output import (
     cell,
     console,
@@ -17,6 +16,7 @@ from alerting.cli.printing.output import (
     print_json,
     print_text,
     show,
+    show_platform_alerts,
     show_result,
     table_lines,
     table_width,
@@ -166,15 +166,8 @@ def apply(
             apply_within_budget(p, documents, load, user(), now, reason, accept_load)
         started = {} if dry_run else _start_trainings(p, plans)
     if as_json:
-        print_json(
-            {
-                "plan": rows,
-                "load": load,
-                "applied": not dry_run,
-                "next": [] if dry_run else following,
-                "started": started,
-            }
-        )
+        found = {"plan": rows, "load": load, "applied": not dry_run}
+        print_json(found | {"next": [] if dry_run else following, "started": started})
     elif dry_run:
         console.print("dry run: no definition was changed")
     else:
@@ -183,8 +176,7 @@ def apply(
 
 
 def _start_trainings(p: "Platform", plans: "Sequence[Plan]") -> dict[str, str]:
-    """Start the trainings that are due if a definition with a model was changed, and return their
-    pages."""
+    """Start trainings if a definition with a model was changed, and return their pages."""
     from alerting.definitions.model import ModelDefinition
 
     if not any(
@@ -254,18 +246,8 @@ def list_definitions(as_json: Json = False) -> None:
         if as_json
         else [row | {short: row.get(name) for short, name in short_names.items()} for row in rows]
     )
-    columns = [
-        "name",
-        "kind",
-        "state",
-        "rev",
-        "assets",
-        "severity",
-        "since",
-        "evaluated",
-        "model",
-        "trained",
-    ]
+    columns = ["name", "kind", "state", "rev", "assets", "severity"]
+    columns += ["since", "evaluated", "model", "trained"]
     if as_json or not rows or table_width(shown, columns) <= console.width:
         show(shown, columns, as_json, "no definitions yet: alerting apply FILE")
     else:
@@ -280,8 +262,7 @@ def list_definitions(as_json: Json = False) -> None:
 
 
 def _show_in_two_lines(rows: Sequence[dict[str, Any]]) -> None:
-    """Print two lines for each definition, on a screen that is too narrow for its table; long names
-    of assets are cut."""
+    """Print two lines for each definition, for a narrow screen; long names of assets are cut."""
     for row in rows:
         what = ", ".join(str(row[key]) for key in ("kind", "state") if row.get(key))
         assets = f" on {row['assets']}" if row.get("assets") else ""
@@ -325,31 +306,13 @@ def show_definition(
         )
     document = definition_document(chosen.definition)
     if as_json:
-        found = {
-            "definition": document,
-            "revision": chosen.number,
-            "revisions": history,
-            "faults": faults,
-        }
-        print_json(found | {"derived": derived, "training": training})
+        found = {"definition": document, "revision": chosen.number, "revisions": history}
+        print_json(found | {"faults": faults, "derived": derived, "training": training})
         return
     print_text(_yaml(document))
-    rows = [
-        {
-            "revision": r.number,
-            "at": r.at,
-            "author": r.author,
-            "reason": r.reason,
-            "hash": r.hash[:_HASH_SHOWN],
-        }
-        for r in history
-    ]
-    lines = [
-        line.plain
-        for line in table_lines(
-            rows, ["revision", "at", "author", "reason", "hash"], console.width - 2
-        )
-    ]
+    rows = [vars(r) | {"revision": r.number, "hash": r.hash[:_HASH_SHOWN]} for r in history]
+    columns = ["revision", "at", "author", "reason", "hash"]
+    lines = [line.plain for line in table_lines(rows, columns, console.width - 2)]
     lines += [
         f"the current document is faulty, revision {chosen.number} stays in force: {fault}"
         for fault in faults
@@ -422,8 +385,5 @@ def retire(name: DefinitionName, reason: Reason = "retired", as_json: Json = Fal
         revision = sync.retire(p, name, user(), p.clock.now(), reason)
         closed = maintain.close_orphans(p, p.clock.now())
     result = {"definition": name, "revision": revision.number, "closed": closed}
-    show_result(
-        result,
-        as_json,
-        f"{name} is retired with revision {revision.number}; {closed} open episodes closed",
-    )
+    text = f"{name} is retired with revision {revision.number}; {closed} open episodes closed"
+    show_result(result, as_json, text)

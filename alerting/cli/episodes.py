@@ -22,7 +22,7 @@ from alerting.cli.support import (
     writes,
 )
 from alerting.definitions.faults import close_names
-from alerting.reporting.messages import OUTCOME_NAMES
+from alerting.reporting.base.messages import OUTCOME_NAMES
 
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform
@@ -52,7 +52,7 @@ def episodes(
 ) -> None:
     """List episodes: happening, expected, over but not acknowledged, earlier; with the id of one,
     all its details."""
-    from alerting.reporting import sentences
+    from alerting.reporting.base import sentences
     from alerting.usecases.episodes.store import episodes_of, group_of, in_groups
 
     begin = instant(start, "--from")
@@ -113,7 +113,7 @@ def _ended_as(episode: Any) -> str:
 def _show_episode(
     episode: Any, notifications: Sequence[Any], states: list[str], as_json: bool
 ) -> None:
-    from alerting.reporting import sentences
+    from alerting.reporting.base import sentences
 
     if as_json:
         return print_json(vars(episode) | {"notifications": notifications})

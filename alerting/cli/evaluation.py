@@ -22,7 +22,7 @@ from alerting.cli.support import (
     require_past,
     writes,
 )
-from alerting.reporting import messages
+from alerting.reporting.base import messages
 
 if TYPE_CHECKING:
     from alerting.adapters.files.rows import Layout

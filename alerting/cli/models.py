@@ -16,16 +16,16 @@ from alerting.cli.support import (
     instant,
     platform,
     progress,
+    require_file,
     require_past,
     user,
     writes,
 )
 from alerting.definitions.faults import UserError
-from alerting.reporting.messages import seconds
+from alerting.reporting.base.messages import seconds
 
 if TYPE_CHECKING:
     from alerting.learning.selection.proposal import CandidateSummary, Proposal
-    from alerting.ports import PlatformAlert
 
 model_group = command_group("Models: approve, reject and roll back champions.")
 
@@ -86,8 +86,7 @@ def train(
 
 
 def _train_due(as_json: bool) -> None:
-    """Train the definitions that are due one after the other; one that fails is reported and does
-    not stop the others."""
+    """Train the definitions that are due; one that fails is reported and stops no other."""
     from alerting.usecases.training import train as training
     from alerting.usecases.training.due import find_due_trainings
 
@@ -104,9 +103,8 @@ def _train_due(as_json: bool) -> None:
 
 
 def show_proposal(result: "Proposal", verbose: bool) -> None:
-    """Print the result of a training: decision, metrics of the test period, candidates, findings on
-    the data."""
-    from alerting.reporting.decision_text import chance_lines, period_lines, result_line
+    """Print the result of a training: decision, test period, candidates, findings on the data."""
+    from alerting.reporting.page.decision_text import chance_lines, period_lines, result_line
 
     console.print(result_line(result), style="bold")
     if result.waiting:
@@ -119,11 +117,8 @@ def show_proposal(result: "Proposal", verbose: bool) -> None:
     show_candidates(result.leaderboard)
     for line in chance_lines(result.evidence):
         console.print(line)
-    for line in (
-        [finding.message for finding in result.findings]
-        if verbose and result.findings
-        else result.dataset.notes
-    ):
+    messages = [finding.message for finding in result.findings] if verbose else []
+    for line in messages or result.dataset.notes:
         console.print(f"data: {line}")
     if len(result.dataset.notes) < len(result.findings) and not verbose:
         console.print(
@@ -198,7 +193,7 @@ def export(
     from alerting.usecases.registry.onnx_export import export_onnx
     from alerting.usecases.scoring.past_scores import champion
 
-    _require_file(out, "model.onnx")
+    require_file(out, "model.onnx")
     with platform() as p:
         revision = require_revision(p.definitions, name)
         number = champion(p, revision, model)
@@ -238,14 +233,11 @@ def dataset(
     if as_json:
         print_json(content | ({"file": str(out)} if out else {}))
         return
-    columns = content["columns"]
-    problems = content["problems"]
-    console.print(
-        f"{name}, revision {content['revision']}: {columns} features, {problems} problems known"
-    )
+    known = f"{content['columns']} features, {content['problems']} problems known"
+    console.print(f"{name}, revision {content['revision']}: {known}")
     show(content["parts"], ["part", "rows", "positive", "assets", "from", "to"], False, "")
     if content["dropped"]:
-        from alerting.reporting.decision_text import drop_reason
+        from alerting.reporting.page.decision_text import drop_reason
 
         dropped = [
             {"dropped because": drop_reason(code), "rows": rows}
@@ -253,12 +245,8 @@ def dataset(
         ]
         show(dropped, ["dropped because", "rows"], False, "")
     if verbose:
-        show(
-            [plain(finding) for finding in built.findings],
-            ["kind", "variable", "value", "consequence", "message"],
-            False,
-            "",
-        )
+        columns = ["kind", "variable", "value", "consequence", "message"]
+        show([plain(finding) for finding in built.findings], columns, False, "")
     for line in describe_findings(built.findings) if not verbose else []:
         console.print(f"data: {line}")
     if not built.findings:
@@ -270,16 +258,8 @@ def dataset(
 def _export(built: Any, out: Path) -> None:
     from alerting.learning.data.export import export_table
 
-    _require_file(out, "dataset.parquet")
+    require_file(out, "dataset.parquet")
     export_table(built).to_parquet(out, index=False)
-
-
-def _require_file(out: Path, example: str) -> None:
-    """Check that a file can be written there. Raises UserError."""
-    if not out.parent.is_dir():
-        raise UserError(f"{out}: folder {out.parent} does not exist; make it first")
-    if out.is_dir():
-        raise UserError(f"{out}: is a folder; name a file, for example {out / example}")
 
 
 @command
@@ -291,34 +271,25 @@ def models(name: DefinitionName, as_json: Json = False) -> None:
     with platform() as p:
         history = model_history(p, name)
     if as_json:
-        return print_json(history)
+        print_json(history)
+        return
     _show_champion(history)
     _show_unfinished(history["unfinished"], name)
     if history["unreadable"]:
         console.print(f"the model registry cannot be read: {history['unreadable']}", style="red")
     else:
         _show_training(history["training"])
-        columns = [
-            "version",
-            "alias",
-            "family",
-            "revision",
-            "training_cutoff",
-            "refit_cutoff",
-            "threshold",
-        ]
-        show(
-            [_short(v) for v in history["versions"]], columns, False, "no version is registered yet"
-        )
+        columns = ["version", "alias", "family", "revision"]
+        columns += ["training_cutoff", "refit_cutoff", "threshold"]
+        rows = [_short(v) for v in history["versions"]]
+        show(rows, columns, False, "no version is registered yet")
     if history["estimate"]:
         _show_estimate(history["estimate"])
     if history["decisions"]:
         console.print("\ndecisions, oldest first", style="bold")
         columns = ["at", "verdict", "challenger", "champion", "by", "reason"]
-        return show(
-            [_short(d) | {"by": d["actor"]} for d in history["decisions"]], columns, False, ""
-        )
-    return None
+        rows = [_short(d) | {"by": d["actor"]} for d in history["decisions"]]
+        show(rows, columns, False, "")
 
 
 def _show_estimate(estimate: dict[str, Any]) -> None:
@@ -327,12 +298,8 @@ def _show_estimate(estimate: dict[str, Any]) -> None:
         console.print(f"  {note}")
     for table in estimate["tables"]:
         console.print(f"\n{table['title']}")
-        show(
-            [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]],
-            table["columns"],
-            False,
-            "",
-        )
+        rows = [dict(zip(table["columns"], row, strict=True)) for row in table["rows"]]
+        show(rows, table["columns"], False, "")
 
 
 def _show_champion(history: dict[str, Any]) -> None:
@@ -393,9 +360,8 @@ def _show_training(training: dict[str, Any] | None) -> None:
 
 
 def show_candidates(leaderboard: "Sequence[CandidateSummary]") -> None:
-    """Print the best candidate of each family in one training, best first, with 95 % confidence
-    intervals."""
-    from alerting.reporting.decision_text import CANDIDATE_METRICS, format_metric, ranked
+    """Print the best candidate of each family, best first, with 95 % confidence intervals."""
+    from alerting.reporting.page.decision_text import CANDIDATE_METRICS, format_metric, ranked
 
     lines = [vars(candidate) for candidate in ranked(leaderboard)]
     rows = [line | {key: format_metric(line, key) for key in CANDIDATE_METRICS} for line in lines]
@@ -403,9 +369,8 @@ def show_candidates(leaderboard: "Sequence[CandidateSummary]") -> None:
 
 
 def show_test(test: Mapping[str, Any]) -> None:
-    """Print the metrics of a challenger on the test period, with 95 % intervals, and the reason of
-    its threshold."""
-    from alerting.reporting.decision_text import metric_lines
+    """Print the metrics on the test period, with 95 % intervals, and the threshold's reason."""
+    from alerting.reporting.page.decision_text import metric_lines
 
     if "ap" in test:
         console.print("test period, scored once (in brackets: 95 % intervals)", style="bold")
@@ -420,13 +385,3 @@ def show_test(test: Mapping[str, Any]) -> None:
 def _short(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row with its numbers formatted for tables."""
     return row | ({"threshold": float(row["threshold"])} if row.get("threshold") else {})
-
-
-def show_platform_alerts(alerts: "Sequence[PlatformAlert]") -> None:
-    """Print a line for each platform alert."""
-    for alert in alerts:
-        text = (
-            f"platform alert since {short(alert.opened_at)}: {alert.subject}: {alert.kind}: "
-            f"{alert.reason}"
-        )
-        console.print(text, style="red")

@@ -202,7 +202,7 @@ def revoke_feedback_links(
 
 
 def _row(route: "Route") -> dict[str, str]:
-    from alerting.reporting.route_text import hours_text, match_text
+    from alerting.reporting.page.route_text import hours_text, match_text
 
     times = {
         "shifts": hours_text(route.shifts) or "always",

@@ -160,7 +160,7 @@ def _create_again(p: "Platform", id: str) -> "tuple[ReportHead, ReportContent, s
 
 
 def _write_tables(folder: Path, content: "ReportContent") -> None:
-    from alerting.reporting.table import Table
+    from alerting.reporting.base.table import Table
 
     try:
         folder.mkdir(parents=True, exist_ok=True)

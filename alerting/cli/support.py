@@ -254,3 +254,11 @@ def progress() -> Iterator["ProgressPort"]:
             bar.update(task, description=step, completed=done, total=total)
 
         yield report_progress
+
+
+def require_file(out: Path, example: str) -> None:
+    """Check that a file can be written there. Raises UserError."""
+    if not out.parent.is_dir():
+        raise UserError(f"{out}: folder {out.parent} does not exist; make it first")
+    if out.is_dir():
+        raise UserError(f"{out}: is a folder; name a file, for example {out / example}")

@@ -1,5 +1,4 @@
-"""Assets: a machine or line with the variables that are measured or set on it, and types of
-events."""
+"""Assets: a machine or line with its measured and set variables; types of events."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -191,8 +190,7 @@ class Asset(Closed):
         return found
 
     def with_latencies(self, of_sources: Mapping[str, timedelta]) -> "Asset":
-        """Return the asset with the latencies of sources, by name, for variables without their
-        own."""
+        """Return the asset with the latencies of sources for variables without their own."""
         if not of_sources or not any(
             variable.source in of_sources for variable in self.variables.values()
         ):
@@ -366,8 +364,7 @@ class AssetTree:
         self._by_name = {asset.name: asset for asset in assets}
 
     def upwards(self, asset: Asset) -> list[Asset]:
-        """Return the asset, its parent, the parent's parent and so on, as far as these are
-        known."""
+        """Return the asset, its parent, the parent's parent and so on, as far as known."""
         chain = [asset]
         while (
             parent := self._by_name.get(chain[-1].parent or "")
@@ -376,23 +373,20 @@ class AssetTree:
         return chain
 
     def position(self, asset: Asset) -> str:
-        """Return the operator position that answers the alarms of an asset: its own, or the nearest
-        one above it."""
+        """Return the operator position of an asset: its own, or the nearest one above it."""
         return next(
             (a.position for a in self.upwards(asset) if a.position is not None), NO_POSITION
         )
 
     def line(self, asset: Asset) -> str:
-        """Return the name of the outermost asset above an asset, its line; its own name if none is
-        above it."""
+        """Return the name of the outermost asset above an asset, its line, or its own name."""
         return self.upwards(asset)[-1].name
 
 
 def variable_name(foreign: str) -> str:
     """Derive a legal name from any column title: `Air temperature [K]` gives `Air_temperature_K`.
 
-    Attributes have these names, and variables that earlier versions declared; new variables get
-    `column_titles.derive_name`.
+    Attributes have these names; variables get `column_titles.derive_name`.
 
     A title that is too long for a name, or has no legal character, gets a hash of the whole title,
     which keeps names distinct.

@@ -140,8 +140,7 @@ class Definition(CommonFields, ABC):
         return _period_of(written)
 
     def severities(self) -> tuple[Severity, ...]:
-        """Return every severity that an episode of this definition can have, the least severe
-        first."""
+        """Return the severities that an episode of this definition can have, least severe first."""
         return (self.severity,)
 
     def faults(self) -> Iterable[Fault]:
@@ -153,20 +152,17 @@ class Definition(CommonFields, ABC):
         targets: Sequence[Asset],  # noqa: ARG002
         event_types: Sequence[EventType],  # noqa: ARG002
     ) -> Iterable[Fault]:
-        """Return the faults of the fields of this kind beside the matched assets and the known
-        event types."""
+        """Return the faults beside the matched assets and the known event types."""
         return ()
 
     def variables_read(self, asset: Asset) -> frozenset[str]:
         """Return the variables of the asset whose values change an evaluation or an outcome."""
         return self.variables_evaluated(asset).union(self.problem.variables if self.problem else ())
 
-    model_fields_at: ClassVar[
-        tuple[str, ...]
-    ] = ()  # dotted paths: one that is there gives a definition of the kind a model
-    evaluates_suppressed: ClassVar[bool] = (
-        True  # whether times in which the definition is suppressed are evaluated
-    )
+    # dotted paths: one that is there gives a definition of the kind a model
+    model_fields_at: ClassVar[tuple[str, ...]] = ()
+    # whether times in which the definition is suppressed are evaluated
+    evaluates_suppressed: ClassVar[bool] = True
 
     def events_read(self) -> tuple[str, ...]:
         """Return the event types (with *) that change an evaluation or an outcome."""
@@ -190,8 +186,7 @@ class Definition(CommonFields, ABC):
 
 
 class ModelDefinition(Definition):
-    """A definition that is evaluated by a model: trained by schedule, registered, promoted, and
-    rolled back."""
+    """A definition that is evaluated by a trained, registered and promoted model."""
 
     if TYPE_CHECKING:
         promotion: PromotionMode  # of each kind's own class, in the order of its fields
@@ -204,8 +199,7 @@ class ModelDefinition(Definition):
     @property
     @abstractmethod
     def learns_from(self) -> datetime | None:
-        """Return the first instant of readings that the definition names for training; None without
-        one."""
+        """Return the first instant of readings to learn from that the definition names, or None."""
 
     @property
     @abstractmethod
@@ -224,8 +218,7 @@ class ModelDefinition(Definition):
 
     @property
     def groups_by(self) -> tuple[str, ...]:
-        """Return the categories by which a training groups readings; one holds until its next
-        value."""
+        """Return the categories by which a training groups readings; one holds until the next."""
         return ()
 
     @abstractmethod
@@ -235,8 +228,7 @@ class ModelDefinition(Definition):
 
 
 class TrainedDefinition(ModelDefinition):
-    """The groups of fields of a model that learns from problems: training and evaluation use
-    them."""
+    """The groups of fields of a model that learns from problems."""
 
     problem: Problem = Field(description="The problem to prevent.")
     horizon: Duration = Field(
@@ -301,9 +293,8 @@ class TrainedDefinition(ModelDefinition):
         Derived values are auto.
         """
         fields = {"problem", "horizon", "gap", "assets", "include", "exclude"}
-        written = self.model_dump(
-            mode="json", include=fields, exclude_none=True
-        )  # a field that is added later changes no hash
+        # without None, so that a field that is added later changes no hash
+        written = self.model_dump(mode="json", include=fields, exclude_none=True)
         written["stride"] = self.model_dump(mode="json")["features"]["stride"] or "auto"
         return written
 
@@ -322,20 +313,17 @@ class TrainedDefinition(ModelDefinition):
         return ()
 
     def own_lags(self, sampling: timedelta | None) -> tuple[timedelta, ...]:  # noqa: ARG002
-        """Return the lags at which the model sees the problem's variable, beside
-        `features.lags`."""
+        """Return the lags of the problem's variable that the model sees beside `features.lags`."""
         return ()
 
     @property
     def must_know(self) -> str | None:
-        """Return the variable without whose last value an instant is unknown; None where any value
-        of any variable will do."""
+        """Return the variable without whose last value an instant is unknown; None: any will do."""
         return None
 
     @property
     def sees_problem(self) -> bool:
-        """Return whether the model may see the problem's variables: `include` without `exclude`,
-        never of the unit just made."""
+        """Return whether the model may see the problem's variables, never of the unit just made."""
         variables = self.problem.variables
         return bool(variables) and not self.is_of_unit and all(map(self.may_see, variables))
 
@@ -380,13 +368,9 @@ def _period_of(cron: str) -> ReportPeriod:
     ticks = croniter(cron, _SOME_DAY)
     instants = [ticks.get_next(datetime) for _ in range(_TICKS)]
     longest = max(after - before for before, after in pairwise(instants))
-    return (
-        "week"
-        if longest <= timedelta(days=7)
-        else "month"
-        if longest <= timedelta(days=31)
-        else "quarter"
-    )
+    if longest <= timedelta(days=7):
+        return "week"
+    return "month" if longest <= timedelta(days=31) else "quarter"
 
 
 def _sixth(horizon: timedelta) -> timedelta:

@@ -23,16 +23,9 @@ from alerting.detection.carried import Carried, ReadingInForce
 from alerting.detection.evaluation import MISSING, Fact, Status, StatusInterval
 from alerting.detection.learned_limits import LearnedLimits
 from alerting.detection.occurrences import ends_of_runs
-from alerting.detection.threshold import (
-    Evaluated,
-    Series,
-    evaluate_series,
-    evaluate_values,
-    has_value,
-    lookback,
-    series_of,
-)
+from alerting.detection.threshold import Evaluated, evaluate_series, evaluate_values, lookback
 from alerting.readings.history import History, Millis, from_millis, to_millis
+from alerting.readings.series import Series, has_value, series_of
 
 Truths = npt.NDArray[np.int8]
 _STATUSES: tuple[Status, ...] = (

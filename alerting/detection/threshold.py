@@ -1,25 +1,34 @@
-"""Threshold kind: compare every reading with its limits, and carry it forward to the next one or
-until it is stale.
+"""Threshold kind: compare every reading, carried forward until it is stale, with its limits.
 
-The fault of the data (`Fact`) is separate from the result of the limits: missing data are never
-normal.
+The fault of the data is separate from the result of the limits: missing data are never normal.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.limits import Level, levels_on, unknown_limits
 from alerting.definitions.model import SEVERITIES, Condition
 from alerting.detection.carried import INSIDE, Carried, ReadingInForce
-from alerting.detection.evaluation import MISSING, Fact, StatusInterval
+from alerting.detection.evaluation import (
+    BAD_QUALITY,
+    FROZEN,
+    NO_LIMIT,
+    NO_RATE,
+    OUT_OF_RANGE,
+    SOUND,
+    STALE,
+    WAITING,
+    Codes,
+    StatusInterval,
+    intervals_of_codes,
+)
 from alerting.detection.learned_limits import (
     LearnedLimits,
     LearnedSide,
@@ -32,46 +41,19 @@ from alerting.readings.history import (
     Millis,
     duration_millis,
     from_millis,
-    millis,
     to_millis,
 )
 from alerting.readings.sample_quality import NO_INSTANTS, among
+from alerting.readings.series import has_value, is_text, series_of
 
 Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
-Codes = npt.NDArray[np.int8]
-_FACTS: tuple[Fact, ...] = (
-    "waiting",
-    "stale",
-    "frozen",
-    "out_of_range",
-    "bad_quality",
-    "no_rate",
-    "no_limit",
-)
-# a code is a rank (0 within limits, 1 low ... 4 critical), or 10 + the index of a fact
-_SOUND = -1
-_FIRST_FACT = 10
-_WAITING, _STALE, _FROZEN, _OUT_OF_RANGE, _BAD_QUALITY, _NO_RATE, _NO_LIMIT = range(
-    _FIRST_FACT, _FIRST_FACT + len(_FACTS)
-)
-_MISSING = tuple(_FIRST_FACT + _FACTS.index(fact) for fact in MISSING)
 _LONGEST = np.iinfo(np.int64).max // 2
-
-
-class Series(NamedTuple):
-    """Readings of one variable at `ts` (ms, increasing) with missing ones, and instants of samples
-    of bad quality."""
-
-    ts: Millis
-    values: npt.NDArray[Any]
-    bad: Millis = NO_INSTANTS
 
 
 @dataclass(frozen=True)
 class _Rows:
-    """Readings to evaluate, the carried one first. `evaluated`: values or rates, NaN if unsound.
-    `run`: since when unchanged."""
+    """Readings to evaluate, the carried one first. `run`: since when each is unchanged."""
 
     ts: Millis
     raw: npt.NDArray[Any]
@@ -96,19 +78,14 @@ class Evaluated:
     missing: str = ""
 
     def reading_at(self, at: datetime) -> ReadingInForce | None:
-        """Return the reading in force at an instant of an interval; None where limits are
-        unknown."""
+        """Return the reading in force at an instant; None where limits are unknown."""
         if self.rows is None:
             return None
         i = max(int(np.searchsorted(self.rows.ts, to_millis(at), side="right")) - 1, 0)
         own = bisect_right(self.intervals, at, key=lambda interval: interval.start) - 1
         fact = self.intervals[own].fact if own >= 0 and at < self.intervals[own].end else None
-        evaluated = self.rows.evaluated[i]
-        number = (
-            None
-            if isinstance(evaluated, str) or evaluated is None or np.isnan(evaluated)
-            else float(evaluated)
-        )
+        evaluated = _plain(self.rows.evaluated[i])
+        number = None if isinstance(evaluated, str) else evaluated
         limits = tuple(one.in_force(i, self.missing) for one in self.learned)
         return ReadingInForce(
             from_millis(int(self.rows.ts[i])), _plain(self.rows.raw[i]), number, fact, limits
@@ -116,13 +93,9 @@ class Evaluated:
 
 
 def lookback(definition: Condition) -> timedelta:
-    """Return how far before the watermark an evaluation needs readings: for a rate, to the reading
-    in force `rate_per` ago."""
-    return (
-        timedelta(0)
-        if definition.rate_per is None
-        else definition.rate_per + definition.stale_after
-    )
+    """Return how far before the watermark readings are needed: for a rate, `rate_per` and stale."""
+    per = definition.rate_per
+    return timedelta(0) if per is None else per + definition.stale_after
 
 
 def evaluate_values(
@@ -183,11 +156,11 @@ def evaluate_series(
         frozenset(carried.beyond),
         sides,
     )
-    rows.fact[(rows.fact == _SOUND) & (ranks == 0) & unknown_rows(sides, len(ranks))] = _NO_LIMIT
-    sound = (rows.fact == _SOUND) & ~frozen
+    rows.fact[(rows.fact == SOUND) & (ranks == 0) & unknown_rows(sides, len(ranks))] = NO_LIMIT
+    sound = (rows.fact == SOUND) & ~frozen
     ranks, recent = _ranks_by_count(definition, rows.ts, ranks, sound, carried.recent)
     intervals = _status_intervals(
-        definition, rows, np.where(rows.fact == _SOUND, ranks, rows.fact), begin, end
+        definition, rows, np.where(rows.fact == SOUND, ranks, rows.fact), begin, end
     )
     return Evaluated(
         intervals,
@@ -198,40 +171,22 @@ def evaluate_series(
     )
 
 
-def series_of(definition: Condition, history: History) -> Series:
-    """Return the readings of the definition's variable."""
-    bad = history.doubts.bad.get(definition.variable, NO_INSTANTS)
-    dtype: Any = object if _is_text(definition, history.asset) else np.float64
-    if definition.variable not in history.readings:
-        return Series(np.empty(0, np.int64), np.empty(0, dtype), bad)
-    ts = millis(pd.DatetimeIndex(history.readings.index))
-    return Series(ts, history.readings[definition.variable].to_numpy(dtype), bad)
-
-
 def _continues(definition: Condition, asset: Asset, carried: Carried) -> bool:
     """Return whether the carried reading is of the evaluated variable, and of its type."""
     text = isinstance(carried.value, str)
     return carried.variable == definition.variable and (
-        carried.value is None or text == _is_text(definition, asset)
+        carried.value is None or text == is_text(asset, definition.variable)
     )
-
-
-def _is_text(definition: Condition, asset: Asset) -> bool:
-    variable = asset.variables.get(definition.variable)
-    return variable is not None and variable.type == "category"
 
 
 def _last(
     definition: Condition, rows: _Rows, beyond: tuple[str, ...], recent: tuple[int, ...]
 ) -> Carried:
-    rate = (
-        None
-        if definition.rate_per is None or np.isnan(rows.evaluated[-1])
-        else float(rows.evaluated[-1])
-    )
+    last = rows.evaluated[-1]
+    rate = None if definition.rate_per is None or np.isnan(last) else float(last)
     at = from_millis(int(rows.ts[-1]))
     since = from_millis(int(rows.run[-1]))
-    bad = bool(rows.fact[-1] == _BAD_QUALITY)
+    bad = bool(rows.fact[-1] == BAD_QUALITY)
     return Carried(definition.variable, at, _plain(rows.raw[-1]), rate, beyond, recent, since, bad)
 
 
@@ -239,11 +194,6 @@ def _plain(value: Any) -> float | str | None:
     if value is None or isinstance(value, str):
         return value
     return None if np.isnan(value) else float(value)
-
-
-def has_value(values: npt.NDArray[Any]) -> Flags:
-    """Return whether each number or text is there."""
-    return values == values if values.dtype != object else np.asarray(pd.notna(values), np.bool_)  # noqa: PLR0124 - NaN
 
 
 def _rows(
@@ -273,12 +223,12 @@ def _rows(
     evaluated = np.concatenate((carried_number, evaluated[fresh]))
     if evaluated.dtype != object:
         evaluated = np.where(sound, evaluated, np.nan)
-    fact = np.where(sound, _SOUND, _OUT_OF_RANGE).astype(np.int8)
-    fact[~there] = _BAD_QUALITY
+    fact = np.where(sound, SOUND, OUT_OF_RANGE).astype(np.int8)
+    fact[~there] = BAD_QUALITY
     if definition.rate_per is not None:
-        fact[sound & np.isnan(evaluated)] = _NO_RATE
+        fact[sound & np.isnan(evaluated)] = NO_RATE
     if carried.value is None and not carried.bad:
-        fact[0] = _WAITING
+        fact[0] = WAITING
     return _Rows(ts, raw, evaluated, fact, _runs(ts, raw, carried))
 
 
@@ -344,8 +294,7 @@ def _ranks(
 def _sides(
     level: Level, evaluated: npt.NDArray[Any], learned: Mapping[str, Numbers]
 ) -> Iterator[tuple[str, Flags, Flags]]:
-    """Return each limit by its side: where it is met, and where that is over. An unsound value
-    (NaN) is neither."""
+    """Return each limit by its side: where it is met, and where it is over (NaN: neither)."""
     above = learned.get("above", level.above)
     below = learned.get("below", level.below)
     if above is not None:
@@ -375,21 +324,14 @@ def _sides(
 
 
 def _without(evaluated: npt.NDArray[Any], frozen: Flags) -> npt.NDArray[Any]:
-    """Return the evaluated numbers without those that count as missing, so that these move no
-    limit's side.
-
-    The rate of a frozen value is removed; a frozen value itself is retained.
-    """
-    return (
-        evaluated
-        if evaluated.dtype == object or not frozen.any()
-        else np.where(frozen, np.nan, evaluated)
-    )
+    """Return the evaluated numbers without frozen ones, so that these move no limit's side."""
+    if evaluated.dtype == object or not frozen.any():
+        return evaluated
+    return np.where(frozen, np.nan, evaluated)
 
 
 def _lasting(met: Flags, over: Flags, before: bool) -> Flags:
-    """Return where a limit is in effect: from where it is met until it is over; in between, as
-    before."""
+    """Return where a limit is in effect: once met, until it is over; in between, as before."""
     decided = met | over
     last_decided = np.maximum.accumulate(np.where(decided, np.arange(len(met)), -1))
     return np.where(last_decided < 0, before, met[np.maximum(last_decided, 0)])
@@ -446,29 +388,12 @@ def _status_intervals(
     freezes = valid_until
     if definition.frozen_after is not None:
         freezes = np.clip(rows.run + duration_millis(definition.frozen_after), rows.ts, valid_until)
-        freezes = np.where(np.isin(rows.fact, (_SOUND, _NO_RATE, _NO_LIMIT)), freezes, valid_until)
+        freezes = np.where(np.isin(rows.fact, (SOUND, NO_RATE, NO_LIMIT)), freezes, valid_until)
     starts = np.column_stack((rows.ts, freezes, valid_until)).ravel()
     ends = np.column_stack((freezes, valid_until, following)).ravel()
-    whole = np.column_stack(
-        (codes, np.full(len(codes), _FROZEN), np.full(len(codes), _STALE))
-    ).ravel()
+    frozen = np.full(len(codes), FROZEN)
+    whole = np.column_stack((codes, frozen, np.full(len(codes), STALE))).ravel()
     starts = np.maximum(starts, begin)
-    there = np.flatnonzero(ends > starts)
-    first = there[np.flatnonzero(np.append(True, whole[there][1:] != whole[there][:-1]))]
-    bounds = [*starts[first].tolist(), end]
-    runs = zip(bounds[:-1], bounds[1:], whole[first].tolist(), strict=True)
-    return [_status_interval(definition, start, stop, code) for start, stop, code in runs]
-
-
-def _status_interval(definition: Condition, start: int, end: int, code: int) -> StatusInterval:
-    span = from_millis(start), from_millis(end)
-    if code < _FIRST_FACT:
-        return (
-            StatusInterval(*span, "triggered", SEVERITIES[code - 1])
-            if code
-            else StatusInterval(*span, "clear")
-        )
-    fact = _FACTS[code - _FIRST_FACT]
-    if definition.no_data == "alert" and code in _MISSING:
-        return StatusInterval(*span, "triggered", definition.severity, fact)
-    return StatusInterval(*span, "unknown", fact=fact)
+    there = ends > starts
+    alert = definition.severity if definition.no_data == "alert" else None
+    return intervals_of_codes(starts[there], whole[there], end, alert)

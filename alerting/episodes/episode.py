@@ -59,9 +59,8 @@ class Contribution:
     usual score.
 
     `value`: its level. `usual`: the median of the training rows, or their most frequent level;
-    `usual_low`, `usual_high`: their 10 and 90 % quantiles, None for what is not a number, and from
-    models of an earlier version. `quantity`: what of the variable the message names; None in
-    episodes of an earlier version.
+    `usual_low`, `usual_high`: their 10 and 90 % quantiles, None for what is not a number.
+    `quantity`: what of the variable the message names.
     """
 
     variable: str

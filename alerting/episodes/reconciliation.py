@@ -1,5 +1,4 @@
-"""Reconcile stored episodes and those that were evaluated again, with late data or in past times.
-Pure functions."""
+"""Reconcile stored episodes with those that were evaluated again, from late data or past times."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -68,8 +67,7 @@ def reconcile(
     horizon: datetime,
     backfilled: bool = False,
 ) -> Reconciled:
-    """Decide which stored episodes were found again, which were not, and which evaluated ones are
-    new.
+    """Decide which stored episodes were found again, were not, and which evaluated ones are new.
 
     `evaluated`: as known where the earlier evaluation ended, `final`: as known now. `horizon`:
     where the new evaluation begins; an episode that began before it is not withdrawn. `backfilled`:
@@ -79,19 +77,16 @@ def reconcile(
     now = {one.raised_at: one for one in final}
     found = match_episodes(evaluated, stored, backfilled)
     carried, carried_now = (continuations(ones, found, stored) for ones in (evaluated, final))
-    again = sorted(
-        (one for one in evaluated if one.raised_at in found), key=lambda one: one.raised_at
-    )
-    corrections = [Correction(found[one.raised_at], one, now[one.raised_at]) for one in again]
+    by_raise = {one.raised_at: one for one in evaluated}
+    corrections = [
+        Correction(found[at], by_raise[at], now[at]) for at in sorted(found.keys() & by_raise)
+    ]
     corrections += [
         Correction(episode, one, carried_now[at][0]) for at, (one, episode) in carried.items()
     ]
     found_ids = {e.id for e in found.values()} | {e.id for _, e in carried_now.values()}
-    missing = [
-        e
-        for e in stored
-        if e.id not in found_ids and e.backfilled == backfilled and not e.withdrawn
-    ]
+    own = [e for e in stored if e.backfilled == backfilled and not e.withdrawn]
+    missing = [e for e in own if e.id not in found_ids]
     withdrawn = [(e, _containing(e, final, found)) for e in missing if start_of(e) > horizon]
     return Reconciled(
         corrections, withdrawn, {one.raised_at for one in evaluated if one.whole} - found.keys()
@@ -101,19 +96,12 @@ def reconcile(
 def _containing(
     episode: Episode, evaluated: Sequence[EvaluatedEpisode], found: Mapping[datetime, Episode]
 ) -> Episode | None:
-    return next(
-        (
-            found[one.raised_at]
-            for one in evaluated
-            if one.raised_at in found and overlap(one, episode)
-        ),
-        None,
-    )
+    overlapping = (one.raised_at for one in evaluated if overlap(one, episode))
+    return next((found[at] for at in overlapping if at in found), None)
 
 
 def evaluated_episodes(base: ConditionState, steps: Sequence[Step]) -> list[EvaluatedEpisode]:
-    """Return the re-evaluated episodes that began at `base` or in the steps after it, oldest
-    first."""
+    """Return the episodes that are open at `base` or raised after it, oldest first."""
     found: dict[datetime, EvaluatedEpisode] = {}
     if base.raised_at is not None:
         found[base.raised_at] = EvaluatedEpisode(
@@ -154,27 +142,35 @@ def match_episodes(
     latter, whose id it has. `backfilled`: one that overlaps may be backfilled, too.
     """
     found: dict[datetime, Episode] = {}
-    raised = {evaluated.raised_at for evaluated in evaluations}
-    for evaluated in evaluations:
-        own = [e for e in episodes if e.raised_at == evaluated.raised_at]
-        same = own + [
-            e for e in episodes if start_of(e) == evaluated.raised_at and e.raised_at not in raised
-        ]
+    raised = {one.raised_at for one in evaluations}
+    for one in evaluations:
+        same = [e for e in episodes if _began_with(e, one, raised)]
         if same:
-            found[evaluated.raised_at] = min(same, key=lambda e: (e.withdrawn, start_of(e)))
+            found[one.raised_at] = min(
+                same, key=lambda e: (e.withdrawn, start_of(e), e.raised_at != one.raised_at)
+            )
+    fitting = [e for e in episodes if backfilled or not e.backfilled]
     for withdrawn in (False, True):
-        for evaluated in evaluations:
+        for one in (one for one in evaluations if one.raised_at not in found):
             taken_ids = {e.id for e in found.values()}
-            free = [e for e in episodes if e.id not in taken_ids and e.withdrawn == withdrawn]
-            overlapping = [
-                e for e in free if (backfilled or not e.backfilled) and overlap(evaluated, e)
-            ]
-            if overlapping and evaluated.raised_at not in found:
-                open_first = evaluated.closed_at is None
-                found[evaluated.raised_at] = min(
-                    overlapping, key=lambda e: ((e.closed_at is None) != open_first, start_of(e))
+            free = [e for e in fitting if e.withdrawn == withdrawn and e.id not in taken_ids]
+            overlapping = [e for e in free if overlap(one, e)]
+            if overlapping:
+                found[one.raised_at] = min(
+                    overlapping,
+                    key=lambda e: ((e.closed_at is None) != (one.closed_at is None), start_of(e)),
                 )
     return found
+
+
+def _began_with(
+    episode: Episode, evaluated: EvaluatedEpisode, raised: Collection[datetime]
+) -> bool:
+    """Return whether a stored episode was raised with an evaluated one, or began with it while none
+    of the evaluated ones was raised with it."""
+    if episode.raised_at in raised:
+        return episode.raised_at == evaluated.raised_at
+    return start_of(episode) == evaluated.raised_at
 
 
 def continuations(
@@ -192,22 +188,13 @@ def continuations(
     carried = dict[datetime, tuple[EvaluatedEpisode, Episode]]()
     for evaluated in evaluations:
         closed = found.get(evaluated.raised_at)
-        if (
-            closed is None
-            or evaluated.happening_at is None
-            or not _closed_with_window(closed)
-            or closed.closed_at is None
-        ):
+        if closed is None or evaluated.happening_at is None or not _closed_with_window(closed):
             continue
         for episode in sorted(episodes, key=start_of):
             is_live = not (episode.withdrawn or episode.backfilled) and episode.id not in taken_ids
             goes_on = episode.condition == "open" or episode.happening_at is not None
-            if (
-                is_live
-                and goes_on
-                and episode.raised_at >= closed.closed_at
-                and overlap(evaluated, episode)
-            ):
+            is_later = closed.closed_at is not None and episode.raised_at >= closed.closed_at
+            if is_live and goes_on and is_later and overlap(evaluated, episode):
                 carried[evaluated.raised_at] = _from(evaluated, episode), episode
     return carried
 
@@ -242,15 +229,9 @@ def link_continuation(episode: Episode, earlier: Sequence[Episode]) -> Episode:
 
 
 def is_known_late(episode: Episode) -> bool:
-    """Return whether the problem of a closed prediction came, and was known only after it was
-    closed with its window."""
+    """Return whether the problem of a prediction came, and was known only after it was closed."""
     occurred = episode.outcome_record is not None and episode.outcome_record.occurred
-    return (
-        bool(occurred)
-        and episode.is_prediction
-        and not episode.withdrawn
-        and _closed_with_window(episode)
-    )
+    return bool(occurred) and not episode.withdrawn and _closed_with_window(episode)
 
 
 def _closed_with_window(episode: Episode) -> bool:
@@ -258,10 +239,8 @@ def _closed_with_window(episode: Episode) -> bool:
     late data closed it."""
     if episode.valid_until is None or not episode.is_prediction or episode.happening_at is not None:
         return False
-    return episode.closed_at in (
-        episode.valid_until,
-        start_of(episode) + (episode.valid_until - episode.raised_at),
-    )
+    window = episode.valid_until - episode.raised_at
+    return episode.closed_at in (episode.valid_until, start_of(episode) + window)
 
 
 def start_of(episode: Episode) -> datetime:
@@ -290,12 +269,8 @@ def correct(
     after = episode
     if evaluated.whole and evaluated.raised_at != start_of(episode):
         changes.append(translatable("it began at {when}", when=evaluated.raised_at.isoformat()))
-        after = replace(
-            after,
-            condition_started_at=evaluated.raised_at
-            if evaluated.raised_at != episode.raised_at
-            else None,
-        )
+        is_moved = evaluated.raised_at != episode.raised_at
+        after = replace(after, condition_started_at=evaluated.raised_at if is_moved else None)
     if episode.withdrawn:
         changes.append(translatable("it was found again"))
         after = replace(
@@ -304,11 +279,8 @@ def correct(
             late_data_status=None,
             outcome_due_at=at if episode.valid_until else None,
         )
-    ends_later = (
-        episode.closed_at is not None
-        and evaluated.closed_at is None
-        and final.closed_at is not None
-    )
+    was_open = evaluated.closed_at is None and final.closed_at is not None
+    ends_later = was_open and episode.closed_at is not None
     after, severity_changes = _with_severity(after, final if ends_later else evaluated)
     changes += severity_changes
     after, happening_changes = _with_happening(after, evaluated)
@@ -366,8 +338,7 @@ def _with_severity(episode: Episode, evaluated: EvaluatedEpisode) -> tuple[Episo
 def _with_end(
     episode: Episode, end: datetime | None, final: datetime | None, at: datetime
 ) -> Episode:
-    """Return the episode with its corrected end. `end`: as far as it was evaluated before; `final`:
-    with all since then."""
+    """Return the episode with its corrected end: `end` by the old watermark, `final` by now."""
     if episode.closed_at in (end, final):
         return episode
     if episode.closed_at is None and end is not None:
@@ -416,8 +387,7 @@ def withdraw(episode: Episode, at: datetime, part_of: Episode | None = None) -> 
 
 
 def copy_actions(episode: Episode, part: Episode) -> Episode:
-    """Return the episode with the operator actions of another one that turned out to be a part of
-    it."""
+    """Return the episode with the operator actions of one that turned out to be its part."""
     return replace(
         episode,
         acknowledged=episode.acknowledged or part.acknowledged,

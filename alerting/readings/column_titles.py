@@ -96,19 +96,18 @@ def column_names(
 def column_name(title: str, units: Units, *, is_shared: bool) -> str:
     """Return the name of the variable of a title.
 
-    A variable with the name that earlier versions derived, with the unit in it, keeps it. So is a
-    column named whose shorter name is shared with another title, or is that of a variable in
-    another unit.
+    The unit stays in the name where the shorter name is shared with another title, is that of a
+    variable in another unit, or where there is a variable of the longer name.
     """
     name = derive_name(title)
-    earlier = variable_name(title)
+    longer = variable_name(title)
     unit = _split(title).unit
-    if earlier in units:
-        return earlier
+    if longer in units:
+        return longer
     if name in units:
         is_same = unit in units[name] or (not is_shared and (unit is None or None in units[name]))
-        return name if is_same else earlier
-    return earlier if is_shared else name
+        return name if is_same else longer
+    return longer if is_shared else name
 
 
 def _clean(title: str) -> str:

@@ -162,13 +162,6 @@ def describe_worst_cases(asset: Asset, effects: SetPointEffects, relief: float) 
         return ""
     name = Styled(title(asset, effects.variable), "inside")
     own = unit(asset, effects.variable)
-    if effects.limit is None:
-        needed = quantity(effects.needed, own)
-        return translatable(
-            "In 1 of 5 past cases {variable} went more than {amount} beyond its limit.",
-            variable=name,
-            amount=needed,
-        )
     farthest = quantity(effects.limit + effects.limit_side * effects.needed, own)
     if effects.limit_side > 0:
         return translatable(

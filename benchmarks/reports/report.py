@@ -28,10 +28,10 @@ from alerting.detection.evaluation import Evaluation
 from alerting.episodes.episode import Contribution, Episode, Feedback, OutcomeRecord, episode_id
 from alerting.kinds.validation import parse_definition
 from alerting.ports import PastEvaluation, ReadingRow, Score
-from alerting.reporting.conclusion import conclude
-from alerting.reporting.definition.tables import tables
-from alerting.reporting.metrics import compute_metrics
-from alerting.reporting.page import draw, render_page
+from alerting.reporting.definition.conclusion import conclude
+from alerting.reporting.definition.metrics import compute_metrics
+from alerting.reporting.page.page import draw, render_page
+from alerting.reporting.page.tables import tables
 from alerting.reporting.plant.metrics import compute_plant
 from alerting.reporting.plant.page import render_plant_page
 from alerting.reporting.plant.summary import DefinitionSummary, summarise

@@ -20,7 +20,7 @@ from alerting_tasks.predictions import jobs_to_start
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.model import ModelDefinition
-from alerting.reporting.decision_text import candidate_line, decision_lines, side_by_side
+from alerting.reporting.page.decision_text import candidate_line, decision_lines, side_by_side
 
 if TYPE_CHECKING:
     from alerting.adapters.platform import Platform

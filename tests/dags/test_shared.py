@@ -22,7 +22,7 @@ from alerting_tasks.training import APPROVAL, answer_of, side_by_side
 from alerting.adapters.mongo.mongo import DatabaseDown
 from alerting.definitions.model import Problem, describe_problem
 from alerting.learning.selection.proposal import CandidateSummary, DatasetProfile
-from alerting.reporting.decision_text import candidate_line, dataset_lines, decision_lines
+from alerting.reporting.page.decision_text import candidate_line, dataset_lines, decision_lines
 from tests.helpers.learning.proposals import LIGHTGBM, PROFILE, proposal
 
 SAM = {"id": "1", "name": "sam"}

@@ -20,10 +20,10 @@ from alerting.console.web.rendering import stylesheet
 from alerting.episodes.episode import Feedback
 from alerting.notifications.notification import Notification
 from alerting.ports import Score
-from alerting.reporting.backtest import BacktestMetrics, SegmentMetrics
-from alerting.reporting.conclusion import conclude
-from alerting.reporting.metrics import compute_metrics
-from alerting.reporting.page import draw, render_page
+from alerting.reporting.definition.conclusion import conclude
+from alerting.reporting.definition.metrics import compute_metrics
+from alerting.reporting.page.backtest import BacktestMetrics, SegmentMetrics
+from alerting.reporting.page.page import draw, render_page
 from alerting.usecases.backtest.metrics import cost_of, events_of, load_of
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.notification.routes import apply_routes

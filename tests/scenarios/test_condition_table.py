@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from alerting.definitions.assets import Variable
 from alerting.definitions.limits import severities
 from alerting.detection.carried import Carried
-from alerting.detection.threshold import series_of
 from alerting.detection.threshold_batch import (
     LimitColumns,
     ending_message,
@@ -24,6 +23,7 @@ from alerting.kinds.protocol.evaluation import TargetEvaluation, VersionInterval
 from alerting.kinds.threshold.evaluate import evaluate_threshold_interval
 from alerting.readings.history import millis, to_millis
 from alerting.readings.ragged import pack, summarise_windows
+from alerting.readings.series import series_of
 from tests.builders import at, history, oven, revision, threshold
 
 ASSET = oven(temperature=Variable(low=-50, high=500)).model_copy(

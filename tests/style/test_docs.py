@@ -8,9 +8,18 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 
+from alerting.adapters.memory.platform import memory_platform
 from alerting.cli.main import app
+from alerting.demo.air_filter import air_filter
+from alerting.demo.asset import demo_asset
+from alerting.demo.checkweigher import checkweigher
+from alerting.demo.exhaust_fan import exhaust_fan
+from alerting.kinds.registry import definition_types
 from alerting.settings.environment import Settings
+from alerting.usecases.definitions.sync import check
+from tools.pages.kind_pictures import kind_pictures
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("config/**/*.md")})
@@ -90,6 +99,23 @@ def test_the_ports_of_every_part_are_in_the_docs_with_the_setting_that_changes_e
     assert told == {
         f"ALERTING_{name.upper()}": str(port) for name, port in Settings(home=ROOT).ports.items()
     }
+
+
+def test_the_examples_of_each_kind_are_accepted_and_five_lines_long():
+    """By the function of `alerting check`, on the assets of the demo line."""
+    page = (ROOT / "docs" / "which-kind.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    platform = memory_platform()
+    platform.assets.put([demo_asset(), air_filter(), checkweigher(), exhaust_fan()])
+    accepted = check(platform, [yaml.safe_load(block) for block in blocks])
+    assert {one.kind for one in accepted} == set(definition_types())
+    assert {len(block.splitlines()) for block in blocks} == {5}
+
+
+def test_the_pictures_of_the_kinds_are_those_of_the_tool():
+    for name, picture in kind_pictures().items():
+        stored = (ROOT / "docs" / "images" / name).read_text(encoding="utf-8")
+        assert stored == picture, "run: make docs"
 
 
 FOLDERS = ("alerting", "dags", "config", "benchmarks", "tools")

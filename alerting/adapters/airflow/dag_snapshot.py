@@ -261,8 +261,7 @@ def _keep(copy: Path, document: Document) -> None:
 
 
 def _trained(row: Document) -> TrainedRevision | None:
-    """Return the classifier of a row; None, with a log line, if an older version wrote it and this
-    one cannot read it."""
+    """Return the trained revision of a row; None, with a log line, if it cannot be read."""
     try:
         definition = parse_definition(row["definition"])
         return (

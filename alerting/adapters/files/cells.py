@@ -26,110 +26,25 @@ Cells = Any  # pyarrow.StringArray; pyarrow ships no types
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 
+
+def _texts(joined: str) -> tuple[str, ...]:
+    return tuple(joined.split("|"))
+
+
 NULLS = ("", "nan", "NaN", "NAN", "null", "NULL", "NA", "N/A", "n/a", "#N/A")
-MARKS = (
-    *(
-        "#NV",
-        "#N/V",
-        "#WERT!",
-        "#VALUE!",
-        "#DIV/0!",
-        "#REF!",
-        "#BEZUG!",
-        "#NUM!",
-        "#ZAHL!",
-        "#NAME?",
-        "#NULL!",
-        "#NaN",
-        "#NA",
-    ),
-    *(
-        "-",
-        "--",
-        "---",
-        "----",
-        "-----",
-        "\u2013",
-        "\u2014",
-        "?",
-        "??",
-        "???",
-        "*",
-        "**",
-        "***",
-        "****",
-        "_",
-        ".",
-    ),
-    *(
-        "k.A.",
-        "k. A.",
-        "n.v.",
-        "n.a.",
-        "N.A.",
-        "None",
-        "none",
-        "NIL",
-        "nil",
-        "(null)",
-        "<null>",
-        "\\N",
-        "1.#QNAN",
-        "-1.#IND",
-    ),
+MARKS = _texts(
+    "#NV|#N/V|#WERT!|#VALUE!|#DIV/0!|#REF!|#BEZUG!|#NUM!|#ZAHL!|#NAME?|#NULL!|#NaN|#NA|"
+    "-|--|---|----|-----|\u2013|\u2014|?|??|???|*|**|***|****|_|.|"
+    "k.A.|k. A.|n.v.|n.a.|N.A.|None|none|NIL|nil|(null)|<null>|\\N|1.#QNAN|-1.#IND"
 )
 MISSING_TEXTS = (*NULLS, *MARKS)
-FAULT_TEXTS = (
-    *(
-        "bad",
-        "bad input",
-        "bad value",
-        "bad data",
-        "bad quality",
-        "no data",
-        "nodata",
-        "no good data",
-        "no result",
-        "invalid",
-    ),
-    *(
-        "error",
-        "err",
-        "err.",
-        "fault",
-        "failed",
-        "fail",
-        "comm fail",
-        "i/o timeout",
-        "io timeout",
-        "timeout",
-        "not connected",
-    ),
-    *(
-        "pt created",
-        "configure",
-        "calc failed",
-        "shutdown",
-        "scan off",
-        "scan timeout",
-        "over range",
-        "under range",
-        "overflow",
-    ),
-    *("underflow", "over", "under", "undefined", "unknown", "not available", "missing"),
-    *("fehler", "ungültig", "defekt", "störung"),
-    *(
-        "kein wert",
-        "keine daten",
-        "schlecht",
-        "offline",
-        "intf shut",
-        "arc off-line",
-        "digital state",
-        "+++++",
-        "####",
-        "#####",
-    ),
+FAULT_TEXTS = _texts(
+    "bad|bad input|bad value|bad data|bad quality|no data|nodata|no good data|no result|invalid|"
+    "error|err|err.|fault|failed|fail|comm fail|i/o timeout|io timeout|timeout|not connected|"
+    "pt created|configure|calc failed|shutdown|scan off|scan timeout|over range|under range|"
+    "overflow|underflow|over|under|undefined|unknown|not available|missing|fehler|ungültig|defekt|"
+    "störung|kein wert|keine daten|schlecht|offline|intf shut|arc off-line|digital state|+++++|"
+    "####|#####"
 )
 NO_INSTANT = np.iinfo(np.int64).min
 _NUMBER = r"^[+-]?((\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|(?i:inf|infinity|nan))$"
@@ -204,8 +119,7 @@ def numbers(
 
 
 def plain_numbers(cells: Cells) -> FloatArray | None:
-    """Return uncleaned cells as float64 if each is a number with a decimal point and no other
-    characters; else None."""
+    """Return uncleaned cells as float64 if each is a plain number with a point; else None."""
     if (
         not len(cells)
         or not re.match(_NUMBER, cells[0].as_py() or "")
@@ -253,14 +167,12 @@ def _without_blanks(cells: Cells) -> Cells:
 
 
 def plainly_grouped(cells: Cells, decimal: str) -> BoolArray:
-    """Return a mask of cleaned cells with an unambiguous mark between thousands: `1.234,5`,
-    `1.234.567`."""
+    """Return a mask of cells with an unambiguous mark of thousands: `1.234,5`, `1.234.567`."""
     return _matching(cells, _PLAINLY_GROUPED["," if decimal == "." else "."])
 
 
 def decimal_mark(cells: Cells) -> tuple[int, int]:
-    """Return how many cleaned cells show a decimal point, and how many a decimal comma; `1,234` and
-    `1.234` show neither."""
+    """Return how many cells show a decimal point, and how many a comma; `1,234` shows neither."""
     texts = cells.filter(pc.match_substring_regex(cells, _WITH_MARK)).drop_null()
     if not len(texts):
         return 0, 0
@@ -280,14 +192,12 @@ def commonest(cells: Cells, among: BoolArray, most: int) -> dict[str, int]:
 
 
 def first_line(cells: Cells) -> BoolArray:
-    """Return a mask of cleaned cells that state a missing value; in a column of text they may be
-    ordinary text."""
+    """Return a mask of cells that state a missing value; in a column of text they may be text."""
     return as_mask(pc.fill_null(pc.is_in(pc.utf8_lower(cells), pa.array(FAULT_TEXTS)), False))
 
 
 def booleans(cells: Cells, decimal: str = ".") -> tuple[BoolArray, BoolArray]:
-    """Return a mask of true cells (the word, or 1), and one of cells that are neither true nor
-    false (nor 0, nor missing)."""
+    """Return a mask of true cells (the word, or 1), and one of cells that are no boolean."""
     return booleans_among(cells, *numbers(cells, decimal))
 
 
@@ -372,8 +282,7 @@ def iso_stamps(cells: Cells) -> tuple[Millis, BoolArray, int]:
 
 
 def _uniform(cells: Cells, absent: BoolArray) -> tuple[Millis, BoolArray, int] | None:
-    """Return the result of `_parse_mixed`, fast, if all cells are ISO 8601 and either all or none
-    have a zone; else None."""
+    """Return what `_parse_mixed` does, fast, for ISO 8601 with or without a zone; else None."""
     first = _first(cells)
     if not re.match(_ISO, first):  # a cast that must fail is slow: it fails cell by cell
         return None
@@ -426,8 +335,7 @@ def why_not_in_zone(cell: str, local: datetime, zone: ZoneInfo) -> str:
 
 
 def _parse_mixed(cells: Cells) -> tuple[Millis, BoolArray, int]:
-    """Return milliseconds (local time without a zone), a mask of cells without a zone, and the
-    count of cut milliseconds."""
+    """Return what `iso_stamps` does, cell by cell."""
     at = np.full(len(cells), NO_INSTANT, dtype=np.int64)
     iso = _matching(cells, _ISO)
     zoned = iso & _matching(pc.utf8_slice_codeunits(cells, 10), _ZONED)
@@ -455,8 +363,7 @@ def _since_1970(text: str) -> tuple[int, bool]:
 
 
 def local_to_utc(local: Millis, naive: BoolArray, zone: ZoneInfo) -> Millis:
-    """Return local milliseconds as instants; `NO_INSTANT` for a time that a change of the clocks
-    skips or repeats."""
+    """Return local milliseconds as instants; `NO_INSTANT` where clocks skip or repeat a time."""
     at = local.copy()
     stamps = pd.DatetimeIndex(local[naive].view("datetime64[ms]"))
     at[naive] = stamps.tz_localize(zone, ambiguous="NaT", nonexistent="NaT").asi8

@@ -1,14 +1,17 @@
-"""Checks of the rows of a chunk, and the bad lines that they find."""
+"""Checks of the rows of a chunk, of names in it, and the bad lines that they find."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import BoolArray, Cells
 from alerting.adapters.files.tables.chunks import Chunk
-from alerting.definitions.assets import VariableType
+from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, VariableType
+from alerting.definitions.faults import UserError
 from alerting.readings.inference import BadLine
 
 EXAMPLES = 5
@@ -69,3 +72,42 @@ def duplicate_checks(
             )
         )
     return checks
+
+
+def refuse_name(name: str, what: str, option: str) -> None:
+    """Raise UserError if an option gives a reserved or illegal name."""
+    if re.fullmatch(NAME_PATTERN, name) and len(name) <= NAME_LENGTH:
+        return
+    legal = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-")[:NAME_LENGTH]
+    hint = f"; write for example {option} {legal}" if legal else ""
+    shown = name if len(name) <= NAME_LENGTH else f"{name[:40]}…"
+    raise UserError(
+        f"{shown!r} is no {what} name: letters, digits, _ . - only, at most {NAME_LENGTH}{hint}"
+    )
+
+
+def read_names(
+    cells: Cells, title: str, prefix: str, what: str
+) -> tuple[npt.NDArray[np.object_], list[Check]]:
+    """Return the names in a column with a prefix, and the checks that they are there and legal."""
+    encoded = cells.dictionary_encode()
+    names = [prefix + n for n in encoded.dictionary.to_pylist()]
+    legal = np.array(
+        [bool(re.fullmatch(NAME_PATTERN, n)) and len(n) <= NAME_LENGTH for n in names] + [True]
+    )
+    absent = ~cell.present(cells)
+    codes = np.where(
+        absent, -1, encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)
+    ).astype(np.int64)
+    texts = np.array([*names, None], dtype=object)[codes]
+    return texts, [
+        Check(absent, title, lambda _: f"there is no {what}"),
+        Check(
+            ~legal[codes],
+            title,
+            lambda row: (
+                f"{texts[row]!r} is not a name of an {what}: letters, digits, _ . - only, at most "
+                f"100"
+            ),
+        ),
+    ]

@@ -18,12 +18,14 @@ from alerting.adapters.files.checks import (
     bad_rows,
     duplicate_checks,
     faulty_lines,
+    read_names,
+    refuse_name,
     type_check,
 )
 from alerting.adapters.files.column_profile import profile_column
 from alerting.adapters.files.duplicates import Duplicates
 from alerting.adapters.files.profile import Patience, count_filled, note_chunk, note_clock
-from alerting.adapters.files.rows import Keyed, Layout, Rows, read_names, refuse_name
+from alerting.adapters.files.rows import Keyed, Layout, Rows
 from alerting.adapters.files.tables.opening import open_table
 from alerting.definitions.assets import VariableType
 from alerting.definitions.faults import UserError, storable

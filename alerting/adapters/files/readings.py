@@ -97,12 +97,13 @@ class ReadingsFile:
         note_chunk(profile, keyed, checks, usable)
         profile.repeated += int((found.same | found.again).sum())
         profile.contradictions += len(found.contradictions)
+        no_values = keyed.quality.bad
         filled = {
             c.name: profile_column(
                 c,
                 keyed.chunk,
                 keyed.cells[c.title],
-                usable,
+                usable & ~no_values[c.title] if c.title in no_values else usable,
                 self._rows.numbers,
                 keyed.floats.get(c.title),
             )

@@ -1,5 +1,4 @@
-"""Rows of an imported table: an instant and an asset in each, and columns that become variables or
-attributes."""
+"""Rows of an imported table: instant and asset of each, and columns that become variables."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ import pyarrow.compute as pc
 
 from alerting.adapters.files import cells as cell
 from alerting.adapters.files.cells import MISSING_TEXTS, NULLS, BoolArray, Cells, FloatArray
-from alerting.adapters.files.checks import Check
+from alerting.adapters.files.checks import Check, read_names, refuse_name
 from alerting.adapters.files.quality_columns import Qualities, QualityColumns, QualityLayout
 from alerting.adapters.files.recognition import (
     JOINED,
@@ -34,7 +33,7 @@ from alerting.adapters.files.stamps.sequence import DEFAULT_START, SequenceStamp
 from alerting.adapters.files.tables.chunks import Chunk, Table
 from alerting.adapters.files.tables.opening import open_table
 from alerting.adapters.files.tables.titles import column
-from alerting.definitions.assets import NAME_LENGTH, NAME_PATTERN, variable_name
+from alerting.definitions.assets import variable_name
 from alerting.definitions.faults import UserError
 from alerting.readings.column_titles import Units, column_names
 from alerting.readings.history import Millis, duration_millis
@@ -214,8 +213,7 @@ class Rows:
         return at
 
     def revise(self, keyed: Keyed, columns: Iterable[ColumnProfile]) -> bool:
-        """Return whether this chunk shows another format of the file than assumed; the caller must
-        then read the file again."""
+        """Return whether this chunk shows another format, so that the file must be read again."""
         if self.zone is None and not self.layout.strict and keyed.instants.zoneless:
             shown = zone_shown(
                 keyed.instants.local, None if self.asset_column is None else keyed.assets
@@ -256,8 +254,7 @@ class Rows:
 
     @property
     def stamps_name_zone(self) -> bool:
-        """Return whether the first stamps need no zone: they name theirs, count from 1970, or
-        follow from a sequence."""
+        """Return whether stamps need no zone: they name it, count from 1970, or are numbered."""
         if self.layout.sequence is not None:
             return True
         cells = self._time_cells(self.sample)
@@ -265,8 +262,7 @@ class Rows:
         return bool(len(cells)) and not found.zoneless and not found.bad.all()
 
     def _time_cells(self, cells: Mapping[str, Cells]) -> Cells:
-        """Return the cells of stamps; a date and the time in the column beside it are joined.
-        Without a column, empty ones."""
+        """Return the cells of stamps, date and time joined; empty ones without a column."""
         if not self.times:
             return pa.nulls(len(next(iter(cells.values()))), pa.string())
         if len(self.times) == 1:
@@ -284,8 +280,7 @@ class Rows:
         )
 
     def chunks(self, further: Sequence[str] = ()) -> Iterator[Keyed]:
-        """Yield the table chunk by chunk, with instants and assets parsed and checked, and all
-        cells cleaned."""
+        """Yield the table chunk by chunk: instants and assets checked, cells cleaned."""
         self.stamps = self.new_stamps()
         keys = [
             *self.times,
@@ -324,8 +319,7 @@ class Rows:
         return Keyed(chunk, found, assets, quality.without_bad(cells), checks, quality, usable)
 
     def _plain_numbers(self, chunk: Chunk) -> dict[str, FloatArray]:
-        """Return the value columns that hold only plain numbers, none of which marks a missing
-        value."""
+        """Return the value columns that hold only plain numbers, none of which means missing."""
         if self.numbers.decimal != "." or self.layout.missing:
             return {}
         found = {title: cell.plain_numbers(chunk.columns[title]) for title in self.names}
@@ -345,18 +339,6 @@ class Rows:
 
     def _quality_check(self, cells: Cells, title: str, bad: BoolArray) -> Check:
         return Check(bad, title, lambda row: self.quality.why(cells[row].as_py()))
-
-
-def refuse_name(name: str, what: str, option: str) -> None:
-    """Raise UserError if an option gives a reserved or illegal name."""
-    if re.fullmatch(NAME_PATTERN, name) and len(name) <= NAME_LENGTH:
-        return
-    legal = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("_.-")[:NAME_LENGTH]
-    hint = f"; write for example {option} {legal}" if legal else ""
-    shown = name if len(name) <= NAME_LENGTH else f"{name[:40]}…"
-    raise UserError(
-        f"{shown!r} is no {what} name: letters, digits, _ . - only, at most {NAME_LENGTH}{hint}"
-    )
 
 
 def _iso_or_epoch(cells: Cells) -> str:
@@ -404,34 +386,6 @@ def _given_name(title: str, layout: Layout) -> str:
             f"'{title}={variable_name(wanted or title)}'"
         )
     return wanted
-
-
-def read_names(
-    cells: Cells, title: str, prefix: str, what: str
-) -> tuple[npt.NDArray[np.object_], list[Check]]:
-    """Return the names in a column, without a prefix, with the checks that they are present and
-    legal."""
-    encoded = cells.dictionary_encode()
-    names = [prefix + n for n in encoded.dictionary.to_pylist()]
-    legal = np.array(
-        [bool(re.fullmatch(NAME_PATTERN, n)) and len(n) <= NAME_LENGTH for n in names] + [True]
-    )
-    absent = ~cell.present(cells)
-    codes = np.where(
-        absent, -1, encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)
-    ).astype(np.int64)
-    texts = np.array([*names, None], dtype=object)[codes]
-    return texts, [
-        Check(absent, title, lambda _: f"there is no {what}"),
-        Check(
-            ~legal[codes],
-            title,
-            lambda row: (
-                f"{texts[row]!r} is not a name of an {what}: letters, digits, _ . - only, at most "
-                f"100"
-            ),
-        ),
-    ]
 
 
 def _zone(name: str | None) -> ZoneInfo | None:

@@ -10,7 +10,6 @@ from alerting.definitions.faults import DocumentRefused
 from alerting.definitions.sources.source import Source, parse_source
 from alerting.ports import Document
 from alerting.ports.sources import (
-    MOST_IN_FUTURE,
     DeadMessage,
     Declarations,
     Delivered,
@@ -66,12 +65,6 @@ class MemorySources:
         newest = max(
             (at for at in (before.newest, delivered.newest) if at is not None), default=None
         )
-        if (
-            delivered.newest is not None
-            and newest is not None
-            and newest > delivered.at + MOST_IN_FUTURE
-        ):
-            newest = delivered.newest
         counted = replace(
             before,
             rows=before.rows + delivered.rows,

@@ -18,7 +18,6 @@ from alerting.learning.models.trained import ModelRefused, TrainedModel
 
 FLAVOR = "alerting"
 DESCRIPTION = "MLmodel"
-_OLDEST = "classifier"  # the kind of models that were registered before their kind was named
 
 
 class ServedModel:
@@ -53,7 +52,5 @@ def _kind(description: bytes) -> str:
     try:
         found = cast("dict[str, Any]", yaml.safe_load(description) or {})
         return str(found["flavors"][FLAVOR]["kind"])
-    except (KeyError, TypeError):
-        return _OLDEST
-    except yaml.YAMLError as fault:
+    except (KeyError, TypeError, yaml.YAMLError) as fault:
         raise ModelRefused(f"{DESCRIPTION} cannot be read: it was changed or damaged") from fault

@@ -1,5 +1,6 @@
 """Help of command groups, and suggestions for a mistyped command."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,13 @@ _SUGGESTED = 3
 
 class CommandGroup(TyperGroup):
     """Group that answers an unknown command with the nearest commands of the whole tree."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command whose help is wrapped by the terminal, not by the source."""
+        command = super().get_command(ctx, cmd_name)
+        if command is not None and command.help:
+            command.help = join_lines(command.help)
+        return command
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Return the name, the command and the rest of the arguments. Fails with exit code 2 if
@@ -53,6 +61,11 @@ class RootGroup(CommandGroup):
         for parameter in found:
             parameter.hidden = True
         return found
+
+
+def join_lines(text: str) -> str:
+    """Return a text with each paragraph in one line; lists keep their lines."""
+    return re.sub(r"(?<!\n)\n(?!\n|\s*- )\s*", " ", text)
 
 
 def command_paths(group: TyperGroup, before: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -11,7 +11,7 @@ from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from textwrap import wrap
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pydantic_core import to_jsonable_python
 from rich.cells import cell_len
@@ -21,7 +21,10 @@ from alerting.cli.printing.console import CleanConsole
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.wording.clean_text import clean_text
-from alerting.reporting import messages
+from alerting.reporting.base import messages
+
+if TYPE_CHECKING:
+    from alerting.ports import PlatformAlert
 
 _GAP = 2
 _LEAST_TEXT = 28  # a column of text narrower than this is hard to read: the text goes below its row
@@ -345,3 +348,13 @@ def readable_output() -> None:
         reconfigure: Callable[..., None] | None = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="replace")
+
+
+def show_platform_alerts(alerts: "Sequence[PlatformAlert]") -> None:
+    """Print a line for each platform alert."""
+    for alert in alerts:
+        text = (
+            f"platform alert since {short(alert.opened_at)}: {alert.subject}: {alert.kind}: "
+            f"{alert.reason}"
+        )
+        console.print(text, style="red")

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, tzinfo
 from typing import Any, TypeVar
 
-from alerting.reporting.messages import moment
+from alerting.reporting.base.messages import moment
 
 T = TypeVar("T")
 _SENTENCES = frozenset(

@@ -12,7 +12,7 @@ from alerting.console.api.operate_api import actor_of
 from alerting.console.api.parameters import Id, Instant, NameQuery
 from alerting.definitions.faults import NotFound
 from alerting.ports import ReportContent, ReportHead
-from alerting.reporting.table import Table
+from alerting.reporting.base.table import Table
 from alerting.usecases.operators.misses import report_miss
 
 router = APIRouter(prefix="/api/v1")

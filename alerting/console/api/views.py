@@ -1,8 +1,6 @@
 """Responses and request bodies of the API. Their shapes are a contract with other programs, so they
 are written out here."""
 
-import base64
-import binascii
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Self
 
@@ -32,7 +30,7 @@ from alerting.episodes.episode import (
 from alerting.notifications.notification import Notification
 from alerting.ports import Document, ReportContent, ReportHead
 from alerting.readings.history import from_millis, to_millis
-from alerting.reporting import sentences
+from alerting.reporting.base import sentences
 
 
 class View(BaseModel):
@@ -360,18 +358,11 @@ def cursor_after(episode: Episode) -> str:
 
 
 def read_cursor(cursor: str) -> tuple[datetime, str]:
-    """Return the position in a cursor that `cursor_after` wrote, now or in an earlier version as
-    base64. Raises UserError."""
+    """Return the position in a cursor that `cursor_after` wrote. Raises UserError."""
     try:
-        if "_" not in cursor:
-            cursor = (
-                base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-                .decode()
-                .replace(" ", "_")
-            )
         millis, id = cursor.split("_")
         return from_millis(int(millis)), id
-    except (ValueError, OverflowError, binascii.Error) as fault:
+    except (ValueError, OverflowError) as fault:
         raise UserError(
             "cursor: not a cursor of this API; take it from `next` of the page before"
         ) from fault

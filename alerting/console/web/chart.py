@@ -9,6 +9,7 @@ from typing import Any
 
 from alerting.definitions.wording.language import ENGLISH, Language, template
 from alerting.readings.history import from_millis, to_millis
+from alerting.reporting.base.messages import number
 from alerting.reporting.figures.episode_chart import (
     EpisodeChart,
     Fan,
@@ -21,7 +22,6 @@ from alerting.reporting.figures.episode_chart import (
     lines,
     value_range,
 )
-from alerting.reporting.messages import number
 
 SIDE = 1000.0  # the plot in its own units, stretched to any width and height
 _TICKS = 5

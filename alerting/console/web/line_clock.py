@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from alerting.definitions.wording.language import Language
-from alerting.reporting import messages
+from alerting.reporting.base import messages
 
 _READ_AGAIN_S = 10.0
 

@@ -15,9 +15,14 @@ from alerting.console.web.rendering import render
 from alerting.definitions.faults import NotFound
 from alerting.definitions.model import ModelDefinition
 from alerting.ports import DecisionRecord
-from alerting.reporting.decision_text import CANDIDATE_METRICS, format_metric, metric_lines, ranked
 from alerting.reporting.definition.decisions import summarise_decision
 from alerting.reporting.figures.bars import importance_bars
+from alerting.reporting.page.decision_text import (
+    CANDIDATE_METRICS,
+    format_metric,
+    metric_lines,
+    ranked,
+)
 from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.training.progress import PROBABLY_KILLED
 from alerting.usecases.training.promote import model_history

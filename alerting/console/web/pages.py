@@ -24,7 +24,7 @@ from alerting.episodes.episode import Episode
 from alerting.episodes.first_out import first_out
 from alerting.recommendation.conflicts import opposite_advice
 from alerting.recommendation.recognition import Recognition
-from alerting.reporting import messages, sentences
+from alerting.reporting.base import messages, sentences
 from alerting.reporting.figures.bars import CAVEAT, reasons_waterfall, risk_steps
 from alerting.reporting.figures.episode_chart import EpisodeChart
 from alerting.usecases.episodes.happening import current_progress

@@ -21,8 +21,8 @@ from alerting.recommendation.messages import (
     quantity_usual,
     quantity_value,
 )
-from alerting.reporting import messages, sentences
-from alerting.reporting.templates import TEXT_FILTERS, count, in_language, say, worded
+from alerting.reporting.base import messages, sentences
+from alerting.reporting.base.templates import TEXT_FILTERS, count, in_language, say, worded
 
 
 class MenuEntry(NamedTuple):

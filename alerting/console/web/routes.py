@@ -13,7 +13,7 @@ from alerting.console.api.parameters import FormField, Id
 from alerting.console.web.forms import FormEngineer
 from alerting.console.web.rendering import render
 from alerting.definitions.faults import UserError
-from alerting.reporting.route_text import route_terms
+from alerting.reporting.page.route_text import route_terms
 from alerting.usecases.notification.deliver import deliver_due, retry
 from alerting.usecases.notification.overview import RoutesOverview, routes_overview, try_route
 

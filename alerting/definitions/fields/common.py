@@ -53,10 +53,8 @@ class Schedule(Closed):
     report: Tag | None = Field(
         "0 6 * * 1",
         description="Calendar period of the performance report, in the plant's time zone: week, "
-        "month or quarter. A cron "
-        "expression, as written for earlier versions, means the shortest of these that is not "
-        "shorter than the time between "
-        "its ticks; null: only by hand.",
+        "month or quarter. A cron expression means the shortest of these that is not shorter than "
+        "the time between its ticks; null: only by hand.",
     )
     report_recipients: tuple[Tag, ...] = Field(
         (),

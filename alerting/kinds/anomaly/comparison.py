@@ -19,7 +19,7 @@ from alerting.kinds.normal.training import LEAST_ALLOWED, MOST_IN_ALARM, compare
 from alerting.kinds.protocol.training import Comparison, LearningData
 from alerting.learning.features.build import build_features
 from alerting.learning.models.trained import Floats
-from alerting.learning.selection.promotion import PromotionDecision
+from alerting.learning.selection.decision_table import Objection, decide
 from alerting.readings.history import Millis, duration_millis, to_millis
 from alerting.readings.long_history import LongHistory
 
@@ -98,49 +98,34 @@ def compare_models(
         "unseen normal weeks": new.weeks,
         "false alarms": float(new.false_alarms),
         "false alarms allowed": new.allowed,
+        "share of unseen normal time in alarm": new.in_alarm,
     }
-    metrics["share of unseen normal time in alarm"] = new.in_alarm
-    if champion is not None and champion.hash == challenger.hash:
-        return Comparison(
-            family,
-            PromotionDecision("keep", False, False, "The model is the same.", evidence),
-            False,
-            metrics,
-        )
-    model = replace(challenger, by_asset={**challenger.by_asset, **kept}) if kept else None
-    counted = _sentence(new, old) + "".join(
+    found = _sentence(new, old) + "".join(
         f" {name} has too little normal history now: it keeps its detector." for name in kept
     )
-    verdict = f"It no longer watches {', '.join(lost)}." if lost else objection(new, old)
-    if not verdict and added.is_too_many:
-        verdict = (
-            f"On assets that the one in service does not watch it raises {added.false_alarms} "
-            f"false alarms: too many."
-        )
-    if verdict:
-        reason = f"{counted} {verdict} It goes into service only if a person approves."
-        return Comparison(
-            family,
-            PromotionDecision("provisional", True, True, reason, evidence),
-            True,
-            metrics,
-            model,
-        )
+    same = champion is not None and champion.hash == challenger.hash
+    objections: dict[Objection, bool] = {
+        "same_estimate": same,
+        "lost_assets": bool(lost),
+        "too_many_on_new_assets": added.is_too_many,
+        **list_objections(new, old),
+    }
+    facts = {
+        "subject": "model is",
+        "found": found,
+        "lost": ", ".join(lost),
+        "in_alarm": new.in_alarm,
+        "most_in_alarm": MOST_IN_ALARM,
+        "least_allowed": LEAST_ALLOWED,
+        "alone": "" if new.problems else " Synthetic anomalies alone would decide.",
+        "on_new_assets": added.false_alarms,
+    }
     how = (
-        ""
-        if new.problems
-        else (
-            " No problem or verdict lies in it: compared by false alarms and synthetic anomalies "
-            "alone."
-        )
+        " No problem or verdict lies in it: compared by false alarms and synthetic anomalies alone."
     )
-    return Comparison(
-        family,
-        PromotionDecision("promote", True, False, counted + how, evidence),
-        False,
-        metrics,
-        model,
-    )
+    decision = decide(objections, facts, found + ("" if new.problems else how), evidence)
+    model = replace(challenger, by_asset={**challenger.by_asset, **kept})
+    return Comparison(family, decision, metrics, model if kept and not same else None)
 
 
 def _only_in_champion(
@@ -164,41 +149,18 @@ def _only_in_champion(
     return kept, lost
 
 
-def objection(new: Evidence, old: Evidence | None) -> str:
-    """Return why a person must decide; empty if the evidence is for the challenger."""
-    alone = "" if new.problems else " Synthetic anomalies alone would decide."
-    reasons = (
-        (
-            not new.weeks,
-            "There is no unseen normal time on which its false alarms could be counted.",
-        ),
-        (
-            old is not None and old.is_too_many,
-            "Those of the one in service are too many: normal operation has moved, or a fault "
-            "goes on.",
-        ),
-        (
-            new.in_alarm > MOST_IN_ALARM,
-            f"It is in alarm for {new.in_alarm:.0%} of unseen normal time, and at most "
-            f"{MOST_IN_ALARM:.0%} are allowed.",
-        ),
-        (new.is_too_many, "These false alarms are too many."),
-        (
-            new.allowed < LEAST_ALLOWED,
-            f"This is too little unseen normal time: {LEAST_ALLOWED:g} false alarms must be "
-            f"allowed in it.{alone}",
-        ),
-        (
-            old is not None and new.found < old.found,
-            "It finds fewer of the problems than the one in service.",
-        ),
-        (not new.injected, "There is no unseen time for synthetic anomalies."),
-        (
-            old is not None and not new.share >= old.share - _LOST,
-            "It finds fewer synthetic anomalies than the one in service.",
-        ),
-    )
-    return next((reason for applies, reason in reasons if applies), "")
+def list_objections(new: Evidence, old: Evidence | None) -> dict[Objection, bool]:
+    """Return which objections the evidence raises against the challenger."""
+    return {
+        "no_unseen_time": not new.weeks,
+        "champion_raises_too_many": old is not None and old.is_too_many,
+        "lasting_alarms": new.in_alarm > MOST_IN_ALARM,
+        "too_many_alarms": new.is_too_many,
+        "too_little_time": new.allowed < LEAST_ALLOWED,
+        "fewer_problems": old is not None and new.found < old.found,
+        "no_synthetic_time": not new.injected,
+        "fewer_synthetic": old is not None and not new.share >= old.share - _LOST,
+    }
 
 
 def _sentence(new: Evidence, old: Evidence | None) -> str:

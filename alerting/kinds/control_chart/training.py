@@ -44,7 +44,7 @@ from alerting.kinds.protocol.training import (
     NormalTime,
     TrainingSource,
 )
-from alerting.learning.selection.promotion import PromotionDecision
+from alerting.learning.selection.decision_table import Objection, decide
 from alerting.readings.cleaning import present
 from alerting.readings.history import History, Millis, duration_millis, millis, to_millis
 
@@ -169,46 +169,34 @@ class ControlChartTraining:
             "false alarms": float(new.signals),
             "false alarms allowed": new.expected,
         }
+        objections: dict[Objection, bool] = {
+            "same_estimate": champion is not None and champion.hash == challenger.hash,
+            "moved": all_moved,
+            "lasting_signals": new.in_alarm > MOST_IN_ALARM,
+            "too_many_signals": new.is_too_many,
+            "too_few_points": champion is not None and not new.is_enough,
+            "too_few_points_of_first": not new.is_enough,
+        }
         found = new.describe()
-        too_few = champion is not None and not new.is_enough
-        if champion is not None and champion.hash == challenger.hash:
-            decision = PromotionDecision("keep", False, False, "The limits are the same.", evidence)
-        elif all_moved:
-            reason = (
-                f"{'; '.join(moved.values())}. The newly estimated limits go into service only if "
-                f"a person approves. {found}"
-            )
-            decision = PromotionDecision("provisional", True, True, reason, evidence)
-        elif new.is_too_many:
-            many = (
-                f"They last for {new.in_alarm:.0%} of these points, of which at most "
-                f"{MOST_IN_ALARM:.0%} are allowed"
-            )
-            too_many = many if new.in_alarm > MOST_IN_ALARM else "These are too many"
-            reason = f"{found} {too_many}, so it goes into service only if a person approves."
-            decision = PromotionDecision("provisional", True, True, reason, evidence)
-        else:
-            stays = [
-                f"{text}, so its limits stay; with `normal` {{from, to}} the new level counts. "
-                for text in moved.values()
-            ]
-            little = " So it goes into service only if a person approves." if too_few else ""
-            reason = "".join([*stays, found, little])
-            decision = PromotionDecision(
-                "promote" if new.is_enough else "provisional",
-                True,
-                not new.is_enough,
-                reason,
-                evidence,
-            )
-        if lost and decision.promote:
-            stay = (
-                f" {', '.join(lost)}: too few readings for new limits, or they do not vary, so the "
-                f"limits in service stay."
-            )
-            decision = replace(decision, reason=decision.reason + stay)
-        by_person = decision.promote and (new.is_too_many or all_moved or too_few)
-        return Comparison(family, decision, by_person, metrics, challenger if kept else None)
+        stays = "".join(
+            f"{text}, so its limits stay; with `normal` {{from, to}} the new level counts. "
+            for text in moved.values()
+        )
+        facts = {
+            "subject": "limits are",
+            "moved": "; ".join(moved.values()),
+            "new": "newly estimated",
+            "found": found,
+            "stays": stays,
+            "in_alarm": new.in_alarm,
+            "most_in_alarm": MOST_IN_ALARM,
+        }
+        few = (
+            f" {', '.join(lost)}: too few readings for new limits, or they do not vary, so the "
+            "limits in service stay."
+        )
+        decision = decide(objections, facts, stays + found, evidence, few if lost else "")
+        return Comparison(family, decision, metrics, challenger if kept else None)
 
     save = staticmethod(to_files)
 

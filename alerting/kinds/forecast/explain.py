@@ -14,7 +14,7 @@ from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
 from alerting.kinds.forecast.distribution import HIGHEST, LOWEST, MEDIAN, QUANTILES, Floats
-from alerting.kinds.prediction.evaluation import explain_raise
+from alerting.kinds.prediction.explanation import explain_raise
 from alerting.kinds.prediction.why import explain_instant
 from alerting.kinds.protocol.evaluation import Evidence, Raise
 from alerting.kinds.protocol.kind import Why, WhyQuestion

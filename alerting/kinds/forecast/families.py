@@ -27,7 +27,6 @@ DIFFERENCE = "difference"
 LEVEL = "level"
 _READ = TypeAdapter(Forecast)
 _MOST_SMOOTHED = 5_000  # rows on which the parameters of smoothing are chosen
-_ROUNDS = 150  # of models that were trained before their number was searched
 _GRID = tuple(
     product((0.2, 0.4, 0.6, 0.8, 1.0), (0.0, 0.1, 0.3), (0.8, 0.9, 0.98))
 )  # level, trend, damping
@@ -284,7 +283,7 @@ class BoostedTrees(Family):
             target[known],
             task.columns.categorical,
             QUANTILES,
-            params.get("rounds", _ROUNDS),
+            params["rounds"],
             seed,
         )
         return task.model(Boosted(leads, last, usual, trees))

@@ -22,11 +22,11 @@ from alerting.learning.data.labels import label_instants
 from alerting.learning.data.point_in_time import evaluated_instants, is_known, point_in_time_view
 from alerting.learning.features.build import build_features
 from alerting.learning.models.trained import TrainedModel
+from alerting.learning.selection.decision_table import PromotionDecision, decide
 from alerting.learning.selection.promotion import (
     DAY_MS,
     ActedWindow,
     IntervalsByAsset,
-    PromotionDecision,
     common_window,
     compare,
     comparison_start,
@@ -120,22 +120,16 @@ def compare_forecasts(
         f"{found['champion']:.4g}; it is less in "
         f"{found['share_better']:.0%} of {_SAMPLES} samples ({confidence:.0%} needed)"
     )
-    decision = replace(decision, evidence={**decision.evidence, "crps": found})
-    if decision.promote and worse:
-        reason = f"The champion stays: the challenger warns better, but forecasts worse: {said}."
-        return replace(
-            _by_forecasts(decision), verdict="keep", promote=False, provisional=False, reason=reason
-        )
-    if not decision.promote and better and not _warns_worse(decision.evidence, confidence):
+    evidence = {**decision.evidence, "crps": found}
+    may_win = better and not _warns_worse(decision.evidence, confidence)
+    by_forecasts = worse if decision.promote else may_win  # and not by warnings
+    if by_forecasts:
         warnings = decision.reason.removeprefix("The champion stays: ").rstrip(".")
-        reason = f"The challenger replaces the champion: {said}. It warns no worse: {warnings}."
-        return replace(_by_forecasts(decision), verdict="promote", promote=True, reason=reason)
-    return replace(decision, reason=f"{decision.reason} Forecasts: {said}.")
-
-
-def _by_forecasts(decision: PromotionDecision) -> PromotionDecision:
-    """Return a decision whose evidence states that forecasts, not warnings, decided it."""
-    return replace(decision, evidence={**decision.evidence, "decided_by": "forecasts"})
+        accepted = f"The challenger replaces the champion: {said}. It warns no worse: {warnings}."
+        evidence["decided_by"] = "forecasts"
+        return decide({"worse_forecasts": decision.promote}, {"summary": said}, accepted, evidence)
+    reason = f"{decision.reason} Forecasts: {said}."
+    return replace(decision, reason=reason, evidence=evidence)
 
 
 def _warns_worse(evidence: Mapping[str, Any], confidence: float) -> bool:

@@ -1,10 +1,8 @@
-"""Evaluate a model of a problem over one interval of event time: from histories to steps of
-episodes, and what a raise shows."""
+"""Evaluate a model of a problem over one interval of event time: from histories to steps."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,28 +11,23 @@ import pandas as pd
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import first_line
 from alerting.definitions.model import TrainedDefinition
-from alerting.definitions.wording.language import joined, translatable
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.detection.classifier import Scores, describe_happening
 from alerting.detection.counted_times import REASONS, why_not_counted
-from alerting.detection.evaluation import Evaluation
-from alerting.detection.messages import risk_message
 from alerting.detection.problems import BoolArray, KnownProblem
-from alerting.episodes.episode import Contribution, RecommendationResult
-from alerting.episodes.lifecycle import Step
+from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.episodes.predictions import PredictionRule, advance_predictions, rearm
 from alerting.kinds.prediction.open_prediction import (
-    closed_by_operator,
-    known_problem,
+    OpenPrediction,
     prediction_rule,
-    raising_definition,
     read_from,
+    read_open_prediction,
     state_at_end,
 )
-from alerting.kinds.prediction.refresh import courses_of, refreshes_of
+from alerting.kinds.prediction.refresh import ends_of_predictions, refreshed_rows
 from alerting.kinds.protocol.evaluation import (
-    Evidence,
     Raise,
+    Refresh,
     ScoredRows,
     Sources,
     TargetEvaluation,
@@ -45,14 +38,61 @@ from alerting.learning.data.point_in_time import evaluated_instants, has_any_val
 from alerting.learning.features.build import grid
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import ModelUnavailable
-from alerting.readings.history import History, Millis, duration_millis, to_millis, with_older
-from alerting.recommendation.contributions import Explanation, contributions, explain
+from alerting.readings.history import (
+    History,
+    Millis,
+    duration_millis,
+    from_millis,
+    to_millis,
+    with_older,
+)
 from alerting.recommendation.levers import with_drivers
-from alerting.recommendation.whatif import recommend
 
 NO_MODEL = "no model is in service yet"
-_MOMENT = timedelta(milliseconds=1)
-T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What the evaluation of one part reads: its model, if any, with the readings and the instants
+    (ms) to score.
+
+    `rule`: how predictions of the definition end; `open_rule`: how the open one ends. `rearm_at`:
+    until when (ms) a high score raises nothing unless a lower one came first.
+    """
+
+    definition: TrainedDefinition
+    part: VersionInterval
+    state: ConditionState
+    model: TrainedModel | None
+    shared: SharedInputs
+    history: History
+    stride: timedelta
+    at: Millis
+    open_one: OpenPrediction
+    open_rule: PredictionRule
+    rule: PredictionRule
+    rearm_at: int
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Scores at the instants of a part, NaN where unknown, with the reason there, else "".
+
+    `twin`: scores of the twin in shadow, NaN also where the refit does not score. `rows`: features.
+    """
+
+    score: Scores
+    twin: Scores
+    unknown: npt.NDArray[np.object_]
+    rows: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class _Advanced:
+    """The state at the end of a part, and the steps on the way."""
+
+    state: ConditionState
+    steps: list[Step]
 
 
 def evaluate_part(
@@ -61,108 +101,150 @@ def evaluate_part(
     """Score every stride of a part with the champion in force there; a model that cannot be read
     ends the evaluation."""
     try:
-        model = (
-            None
-            if part.model_version is None
-            else sources.models.get(definition, part.model_version)
-        )
-        if model is not None and part.by_twin:
-            model = replace(model, refit=None)
-        raising = raising_definition(sources.platform.definitions, before.state, part, definition)
-        by_hand = closed_by_operator(
-            sources.platform.episodes, before.state, definition.name, sources.asset
-        )
-        return _evaluate_interval(sources, before, part, definition, model, raising, by_hand)
+        inputs = _read_inputs(definition, sources, part, before.state)
+        scored = _score_instants(inputs)
     except ModelUnavailable as unavailable:
         why = f"the model cannot be read: {unavailable}"
         return replace(before, unknown=why, unreadable=why)
+    advanced = _advance(inputs, scored)
+    return TargetEvaluation(
+        advanced.state,
+        [*before.steps, *((step, part) for step in advanced.steps)],
+        before.raises | _raises(inputs, scored, advanced),
+        before.changes,
+        [*before.scores, *_scored_rows(inputs, scored)],
+        _unknown_at_end(inputs, scored),
+        history=inputs.history,
+        refreshes=before.refreshes | _refreshes(inputs, scored, advanced),
+    )
 
 
-def _evaluate_interval(
-    sources: Sources,
-    result: TargetEvaluation,
-    part: VersionInterval,
-    definition: TrainedDefinition,
-    model: TrainedModel | None,
-    raising: TrainedDefinition,
-    closed_by_hand: datetime | None,
-) -> TargetEvaluation:
-    """Evaluate one part. `raising`: the definition, as it was when the open episode was raised,
-    whose problem ends it."""
-    state = result.state
+def _read_inputs(
+    definition: TrainedDefinition, sources: Sources, part: VersionInterval, state: ConditionState
+) -> _Inputs:
+    """Read the model in force, the open prediction, and what both need of the history."""
     asset = sources.asset
-    platform = sources.platform
-    known = known_problem(state, part)
-    anew = KnownProblem(part.start)
-    earlier = known if raising is definition or raising.problem == definition.problem else anew
-    by_events = any(d.problem.event is not None for d in (definition, raising)) or (
+    model = _model_in_force(definition, sources, part)
+    open_one = read_open_prediction(definition, sources, part, state)
+    definitions = (definition, open_one.raising)
+    known = open_one.known_problem if open_one.is_about(definition) else KnownProblem(part.start)
+    by_events = any(d.problem.event is not None for d in definitions) or (
         model is not None and model.plan.events
     )
-    event_types = platform.assets.event_types() if by_events else ()
-    start = read_from(asset, event_types, part, (definition, raising), model, earlier.is_first)
-    history = _read_history(sources.shared, asset, start, part, model, (definition, raising))
+    event_types = sources.platform.assets.event_types() if by_events else ()
+    start = read_from(asset, event_types, part, definitions, model, known.is_first)
+    history = _read_history(sources.shared, asset, start, part, model, definitions)
     stride = stride_of(definition, model)
-    of_open = prediction_rule(raising, history, known, stride, closed_by_hand)
-    rule = (
-        of_open
-        if raising is definition
-        else prediction_rule(definition, history, earlier, stride, None)
+    open_rule = open_one.rule(history, stride)
+    is_own = open_one.raising is definition
+    return _Inputs(
+        definition,
+        part,
+        state,
+        model,
+        sources.shared,
+        history,
+        stride,
+        _evaluated_instants(definition, stride, model, history, part),
+        open_one,
+        open_rule,
+        open_rule if is_own else prediction_rule(definition, history, known, stride),
+        0 if known.is_first or state.rearm_at is None else to_millis(state.rearm_at),
     )
-    at = _evaluated_instants(definition, stride, model, history, part)
-    rearm_at = 0 if earlier.is_first or state.rearm_at is None else to_millis(state.rearm_at)
-    (score, twin), rows, unknown = _score(
-        sources.shared, definition, model, history, rule, at, rearm_at
-    )
+
+
+def _model_in_force(
+    definition: TrainedDefinition, sources: Sources, part: VersionInterval
+) -> TrainedModel | None:
+    """Return the champion of a part, without a refit that has given way; None without a
+    champion."""
+    if part.model_version is None:
+        return None
+    model = sources.models.get(definition, part.model_version)
+    return replace(model, refit=None) if part.by_twin else model
+
+
+def _advance(inputs: _Inputs, scored: _Scored) -> _Advanced:
+    """Advance the state through the scores and problems of a part."""
+    part = inputs.part
+    threshold = np.inf if inputs.model is None else inputs.model.threshold
     rearming = rearm(
-        at, score, model.threshold if model else np.inf, rule, to_millis(part.end), rearm_at
+        inputs.at, scored.score, threshold, inputs.rule, to_millis(part.end), inputs.rearm_at
     )
-    after, steps = advance_predictions(
-        state, at, rearming.may_raise, rule, stride, part.end, of_open
+    state, steps = advance_predictions(
+        inputs.state,
+        inputs.at,
+        rearming.may_raise,
+        inputs.rule,
+        inputs.stride,
+        part.end,
+        inputs.open_rule,
     )
-    raises = dict(result.raises)
-    for i, step in enumerate(steps):
-        if step.kind == "raised" and rows is not None:
-            row = int(np.searchsorted(at, to_millis(step.at)))
-            serving = None if model is None else model.serving(step.at)
-            raises[step.at] = Raise(
-                float(score[row]),
-                None,
-                rows.iloc[[row]],
-                serving,
-                part.model_version,
-                history,
-                sources.shared,
-            )
-        elif step.kind == "happening":
-            problem, own = (
-                (raising.problem, of_open)
-                if step.raised_at == state.raised_at
-                else (definition.problem, rule)
-            )
-            steps[i] = replace(
-                step, reason=describe_happening(problem, history, own.occurrences, step.at)
-            )
-    refreshes = dict(result.refreshes)
-    if model is not None and rows is not None and raising.problem == definition.problem:
-        courses = courses_of(result.state, steps, of_open, rule)
-        version = part.model_version
-        shared = sources.shared
-        refreshes |= refreshes_of(
-            courses, definition, model, version, at, score, rows, history, shared, rule
+    return _Advanced(
+        state_at_end(inputs.state, state, part, inputs.open_rule, inputs.rule, rearming.rearm_at),
+        [_with_reason(inputs, step) for step in steps],
+    )
+
+
+def _with_reason(inputs: _Inputs, step: Step) -> Step:
+    """Return a step; with the problem that has come as its reason, if it is the one of its
+    episode."""
+    if step.kind != "happening":
+        return step
+    is_open_one = step.raised_at == inputs.state.raised_at
+    definition = inputs.open_one.raising if is_open_one else inputs.definition
+    occurrences = (inputs.open_rule if is_open_one else inputs.rule).occurrences
+    reason = describe_happening(definition.problem, inputs.history, occurrences, step.at)
+    return replace(step, reason=reason)
+
+
+def _raises(inputs: _Inputs, scored: _Scored, advanced: _Advanced) -> dict[datetime, Raise]:
+    """Return the values at each raise of a part."""
+    raised = [step.at for step in advanced.steps if step.kind == "raised"]
+    rows = np.searchsorted(inputs.at, [to_millis(at) for at in raised]).tolist()
+    return {at: _values_at(inputs, scored, row) for at, row in zip(raised, rows, strict=True)}
+
+
+def _refreshes(inputs: _Inputs, scored: _Scored, advanced: _Advanced) -> dict[datetime, Refresh]:
+    """Return where reasons and advice of predictions are computed again; nowhere without a model of
+    their problem."""
+    if inputs.model is None or not inputs.open_one.is_about(inputs.definition):
+        return {}
+    ends = ends_of_predictions(inputs.state, advanced.steps, inputs.open_rule, inputs.rule)
+    rows = refreshed_rows(ends, inputs.at, scored.score, inputs.rule)
+    return {
+        raised_at: Refresh(
+            from_millis(int(inputs.at[row])), _values_at(inputs, scored, row), inputs.definition
         )
-    scored = [*result.scores]
-    if model is not None and part.model_version is not None:
-        scored.append(ScoredRows(at, score, twin, unknown, model, part.model_version))
-    return TargetEvaluation(
-        state_at_end(state, after, part, of_open, rule, rearming.rearm_at),
-        [*result.steps, *((s, part) for s in steps)],
-        raises,
-        result.changes,
-        scored,
-        NO_MODEL if model is None else str(unknown[-1]) or None if len(at) else None,
-        history=history,
-        refreshes=refreshes,
+        for raised_at, row in rows.items()
+    }
+
+
+def _values_at(inputs: _Inputs, scored: _Scored, row: int) -> Raise:
+    """Return score, features and model of one scored instant."""
+    at = from_millis(int(inputs.at[row]))
+    return Raise(
+        float(scored.score[row]),
+        row=None if scored.rows is None else scored.rows.iloc[[row]],
+        model=None if inputs.model is None else inputs.model.serving(at),
+        model_version=inputs.part.model_version,
+        history=inputs.history,
+        shared=inputs.shared,
     )
+
+
+def _scored_rows(inputs: _Inputs, scored: _Scored) -> list[ScoredRows]:
+    version = inputs.part.model_version
+    if inputs.model is None or version is None:
+        return []
+    return [ScoredRows(inputs.at, scored.score, scored.twin, scored.unknown, inputs.model, version)]
+
+
+def _unknown_at_end(inputs: _Inputs, scored: _Scored) -> str | None:
+    """Return why the last instant of a part is unknown, None if it is known."""
+    if inputs.model is None:
+        return NO_MODEL
+    return (str(scored.unknown[-1]) or None) if len(scored.unknown) else None
 
 
 def stride_of(definition: TrainedDefinition, model: TrainedModel | None) -> timedelta:
@@ -214,50 +296,50 @@ def _read_history(
     return with_older(history, shared.newest(history.asset, since, start)) if since else history
 
 
-def _score(
-    shared: SharedInputs,
-    definition: TrainedDefinition,
-    model: TrainedModel | None,
-    history: History,
-    rule: PredictionRule,
-    at: Millis,
-    rearm_at: int,
-) -> tuple[tuple[Scores, Scores], pd.DataFrame | None, npt.NDArray[np.object_]]:
-    """Return scores and those of the twin in shadow, the feature rows, and the reason where an
-    instant is unknown, else "".
-
-    Scores are NaN where unknown, those in shadow also where the refit does not score.
-    """
+def _score_instants(inputs: _Inputs) -> _Scored:
+    """Score the instants of a part. Raises ModelUnavailable if the model fails in any way."""
+    at = inputs.at
+    model = inputs.model
     if model is None:
-        return (np.full(len(at), np.nan),) * 2, None, np.full(len(at), NO_MODEL, dtype=object)
-    rows, scored = _score_features(shared, model, history, at)
+        nothing = np.full(len(at), np.nan)
+        return _Scored(nothing, nothing, np.full(len(at), NO_MODEL, dtype=object))
+    rows, scored = _score_features(inputs.shared, model, inputs.history, at)
+    unknown = np.full(len(at), "", dtype=object)
+    for mask, reason in _reasons_of_unknown(inputs, model):
+        unknown[mask] = reason
+    is_known = unknown == ""
+    return _Scored(
+        np.where(is_known, scored.score, np.nan),
+        np.where(is_known, scored.twin, np.nan),
+        unknown,
+        rows,
+    )
+
+
+def _reasons_of_unknown(inputs: _Inputs, model: TrainedModel) -> list[tuple[BoolArray, str]]:
+    """Return at which instants the problem cannot be predicted, and why; the last reason counts."""
+    at = inputs.at
+    rule = inputs.rule
     reasons: list[tuple[BoolArray, str]] = [
         (
             at <= to_millis(model.training_cutoff),
             f"the model has learned from times up to {model.training_cutoff.isoformat()}",
         )
     ]
-    if (name := definition.must_know) is not None:
+    if (name := inputs.definition.must_know) is not None:
         span = spoken_duration(timedelta(milliseconds=model.plan.carry_ms(name)))
-        lacking = ~has_needed_value(definition, model.plan, history, at)
+        lacking = ~has_needed_value(inputs.definition, model.plan, inputs.history, at)
         reasons.append((lacking, f"{name} is not known: it has no value of the last {span}"))
     reasons.append(
         (
-            ~has_any_value(model.plan, history, at),
+            ~has_any_value(model.plan, inputs.history, at),
             f"no values are known of the last {spoken_duration(model.plan.lookback)}",
         )
     )
     uncounted = why_not_counted(
-        at, rule.occurrences, not rule.state, recovered_at=rearm_at - rule.horizon_ms
+        at, rule.occurrences, not rule.state, recovered_at=inputs.rearm_at - rule.horizon_ms
     )
-    reasons += [(uncounted == name, reason) for name, reason in REASONS.items()]
-    unknown = np.full(len(at), "", dtype=object)
-    for mask, reason in reasons:
-        unknown[mask] = reason
-    score, twin = (
-        np.where(unknown == "", values, np.nan) for values in (scored.score, scored.twin)
-    )
-    return (score, twin), rows, unknown
+    return [*reasons, *((uncounted == name, reason) for name, reason in REASONS.items())]
 
 
 def _score_features(
@@ -270,102 +352,3 @@ def _score_features(
     except Exception as fault:
         raise ModelUnavailable(f"the model cannot score: {first_line(fault)}") from fault
     return rows.frame, scored
-
-
-def explain_raise(
-    definition: TrainedDefinition,
-    asset: Asset,
-    step: Step,
-    at_raise: Raise,
-    history: History | None,
-) -> Evidence:
-    """Return the content of a new episode: the risk, the last values of the model's variables,
-    contributions and advice."""
-    model = at_raise.model
-    why, advice, fault = _explain(definition, asset, at_raise, history, step.at)
-    risk = risk_message(
-        definition, asset, at_raise.value or 0.0, model.threshold if model else None
-    )
-    reason = joined("; ", risk, fault)
-    evaluation = Evaluation(
-        step.at,
-        "triggered",
-        reason,
-        at_raise.value,
-        model.threshold if model else None,
-        at_raise.model_version,
-    )
-    if model is None or history is None:
-        return Evidence(evaluation, True, {}, why, advice)
-    inputs = _share(
-        at_raise, history, step.at, "inputs", lambda: _last_values(model, history, step.at)
-    )
-    return Evidence(evaluation, True, inputs, why, advice)
-
-
-def _share(
-    at_raise: Raise, history: History | None, at: datetime, limits: str, compute: Callable[[], T]
-) -> T:
-    """Return what `compute` makes of the model and the readings at an instant, or what it made for
-    another definition."""
-    if at_raise.shared is None or at_raise.model is None or history is None:
-        return compute()
-    return at_raise.shared.explain(at_raise.model, history, at, limits, compute)
-
-
-def _last_values(
-    model: TrainedModel, history: History, at: datetime
-) -> dict[str, float | str | None]:
-    return {name: _last_value(history, name, at) for name in model.plan.variables}
-
-
-def _last_value(history: History, variable: str, at: datetime) -> float | str | None:
-    if variable not in history.readings:
-        return None
-    values = history.readings[variable].dropna().loc[: at - history.delay(variable)]
-    last: float | str | None = values.iloc[-1] if len(values) else None
-    return last
-
-
-def _explain(
-    definition: TrainedDefinition,
-    asset: Asset,
-    at_raise: Raise,
-    history: History | None,
-    at: datetime,
-) -> tuple[tuple[Contribution, ...], RecommendationResult | None, str]:
-    """Return contributions, advice, and an empty text; without both, and with the fault as text, if
-    the model fails."""
-    model = at_raise.model
-    row = at_raise.row
-    if model is None or row is None:
-        return (), None, ""
-
-    def compute() -> tuple[tuple[Contribution, ...], RecommendationResult | None]:
-        explained = explain(model, row)
-        advice = None if history is None else advise(definition, model, history, at, explained)
-        return contributions(model, row, asset, explained), advice
-
-    try:
-        return (
-            *_share(at_raise, history, at, definition.recommendation.model_dump_json(), compute),
-            "",
-        )
-    except Exception as fault:
-        return (
-            (),
-            None,
-            translatable("the model cannot explain it: {fault}", fault=first_line(fault)),
-        )
-
-
-def advise(
-    definition: TrainedDefinition,
-    model: TrainedModel,
-    history: History,
-    at: datetime,
-    explained: Explanation | None = None,
-) -> RecommendationResult:
-    """Return the recommendation at an instant, within the limits of the definition."""
-    wanted = definition.recommendation
-    return recommend(model, history, at, wanted.max_changes, wanted.variables, explained)

@@ -1,7 +1,7 @@
 """The open episode of a model and its current problem, as read before an evaluation."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from alerting.definitions.assets import Asset, EventType
@@ -16,12 +16,48 @@ from alerting.detection.problems import (
 from alerting.episodes.episode import PLATFORM
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.predictions import PredictionRule
-from alerting.kinds.protocol.evaluation import VersionInterval
+from alerting.kinds.protocol.evaluation import Sources, VersionInterval
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Definitions, Episodes
 from alerting.readings.history import History, duration_millis, from_millis
 
 _MOMENT = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class OpenPrediction:
+    """The open prediction of a target, and its current problem, as they are before an evaluation.
+
+    `raising`: the definition as it was when the prediction was raised, whose problem ends it;
+    without an open prediction the present one. `closed_by_hand`: when an operator ended the problem
+    that goes on.
+    """
+
+    raising: TrainedDefinition
+    known_problem: KnownProblem
+    closed_by_hand: datetime | None
+
+    def is_about(self, definition: TrainedDefinition) -> bool:
+        """Return whether it predicts the problem of this definition."""
+        return self.raising.problem == definition.problem
+
+    def rule(self, history: History, stride: timedelta) -> PredictionRule:
+        """Return how it ends."""
+        return prediction_rule(
+            self.raising, history, self.known_problem, stride, self.closed_by_hand
+        )
+
+
+def read_open_prediction(
+    definition: TrainedDefinition, sources: Sources, part: VersionInterval, state: ConditionState
+) -> OpenPrediction:
+    """Return the prediction that is open at the start of a part."""
+    platform = sources.platform
+    return OpenPrediction(
+        _raising_definition(platform.definitions, state, part, definition),
+        _known_problem(state, part),
+        _closed_by_operator(platform.episodes, state, definition.name, sources.asset),
+    )
 
 
 def state_at_end(
@@ -46,7 +82,7 @@ def state_at_end(
     )
 
 
-def known_problem(state: ConditionState, part: VersionInterval) -> KnownProblem:
+def _known_problem(state: ConditionState, part: VersionInterval) -> KnownProblem:
     """Return the problem in the state at the start of a part; nothing if the problem may be another
     one."""
     if part.is_new and state.raised_at is None:
@@ -59,7 +95,7 @@ def prediction_rule(
     history: History,
     earlier: KnownProblem,
     stride: timedelta,
-    closed_by_hand: datetime | None,
+    closed_by_hand: datetime | None = None,
 ) -> PredictionRule:
     """Return how predictions of a definition end. `closed_by_hand`: when an operator ended the
     problem that goes on.
@@ -104,7 +140,7 @@ def read_from(
     return part.start - lookback - hold - max(delays) - carried - _MOMENT
 
 
-def raising_definition(
+def _raising_definition(
     definitions: Definitions,
     state: ConditionState,
     part: VersionInterval,
@@ -124,7 +160,7 @@ def raising_definition(
     )
 
 
-def closed_by_operator(
+def _closed_by_operator(
     episodes: Episodes, state: ConditionState, name: str, asset: Asset
 ) -> datetime | None:
     """Return when an operator closed the episode that is happening, None otherwise."""

@@ -11,7 +11,8 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import TrainedDefinition
 from alerting.detection.problems import find_occurrences, predicts
 from alerting.episodes.episode import Episode
-from alerting.kinds.prediction.evaluation import evaluate_part, explain_raise
+from alerting.kinds.prediction.evaluation import evaluate_part
+from alerting.kinds.prediction.explanation import explain_raise
 from alerting.kinds.prediction.why import explain_instant
 from alerting.kinds.protocol.evaluation import ScoredRows
 from alerting.kinds.protocol.kind import Charted, Gap, Inputs, Why, WhyQuestion

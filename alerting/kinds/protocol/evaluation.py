@@ -16,13 +16,13 @@ from alerting.detection.classifier import Scores
 from alerting.detection.evaluation import Evaluation
 from alerting.detection.learned_limits import LearnedLimits
 from alerting.detection.suppression import SuppressedInterval
-from alerting.detection.threshold import Series
 from alerting.episodes.episode import Contribution, RecommendationResult
 from alerting.episodes.lifecycle import ConditionState, Step
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import KindPorts
 from alerting.readings.history import History, Millis, from_millis
+from alerting.readings.series import Series
 
 # Reads the readings of a condition's variable after one instant and up to another.
 Read = Callable[[Condition, datetime, datetime], Series]

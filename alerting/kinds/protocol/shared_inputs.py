@@ -9,8 +9,7 @@ larger part), and as many of feature rows; of explanations the last hundred.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, TypeVar, cast
-from weakref import ref
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -27,11 +26,14 @@ from alerting.readings.history import History, Millis, millis, to_millis
 
 MOST_VALUES = 5_000_000
 _MOST_PARTS = 16
-_MOST_SCORES = 1_000
+_MOST = 1_000
 _MOST_EXPLAINED = 100
 _FEW_ROWS = 64
 _MOMENT = timedelta(milliseconds=1)
+K = TypeVar("K")
 T = TypeVar("T")
+ModelKey = tuple[object, ...]
+_PartKey = tuple[datetime, datetime, frozenset[str]]
 
 
 @dataclass(frozen=True)
@@ -67,29 +69,60 @@ class _Loaded:
         return len(self.history.readings) / max((self.end - self.start).total_seconds(), 1.0)
 
 
+def no_size(value: object) -> int:  # noqa: ARG001
+    """Return 0: the number of these values is bounded, not their size."""
+    return 0
+
+
+class _Cache(Generic[K, T]):
+    """Values by key, of a bounded number and size; emptied before a value that does not fit."""
+
+    def __init__(self, most: int, most_size: int = 0) -> None:
+        self._most = most
+        self._most_size = most_size
+        self._size = 0
+        self._values: dict[K, T] = {}
+
+    def get(self, key: K, compute: Callable[[], T], size_of: Callable[[T], int] = no_size) -> T:
+        """Return the value of a key, computed if it is not kept."""
+        if key in self._values:
+            return self._values[key]
+        value = compute()
+        size = size_of(value)
+        if len(self._values) >= self._most or self._size + size > self._most_size:
+            self._values.clear()
+            self._size = 0
+        self._values[key] = value
+        self._size += size
+        return value
+
+
+class _AssetInputs:
+    """What is kept of one asset: loaded readings, parts of them, older values, features, scores."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.loaded: _Loaded | None = None
+        self.may_widen = True
+        self.parts: _Cache[_PartKey, History] = _Cache(_MOST_PARTS, MOST_VALUES)
+        self.older: _Cache[tuple[Any, ...], pd.DataFrame] = _Cache(_MOST_PARTS)
+        self.rows: _Cache[tuple[FeaturePlan, bytes], FeatureRows] = _Cache(_MOST, MOST_VALUES)
+        self.scores: _Cache[tuple[ModelKey, bytes], Scored] = _Cache(_MOST)
+
+
 class SharedInputs:
     """Inputs of evaluations on one asset after another."""
 
     def __init__(self, readings: Readings) -> None:
         self._readings = readings
-        self._explained: dict[tuple[Any, ...], tuple[ref[TrainedModel], Any]] = {}
-        self._begin("")
+        self._kept = _AssetInputs("")
+        self._explained: _Cache[tuple[Any, ...], Any] = _Cache(_MOST_EXPLAINED)
 
-    def _begin_with(self, asset: Asset) -> None:
-        if asset.name != self._asset:
-            self._begin(asset.name)
-
-    def _begin(self, asset: str) -> None:
-        """Drop everything of the asset before."""
-        self._asset = asset
-        self._loaded: _Loaded | None = None
-        self._widens = True
-        self._parts: dict[tuple[datetime, datetime, frozenset[str]], History] = {}
-        self._older: dict[tuple[Any, ...], pd.DataFrame] = {}
-        self._rows: dict[tuple[FeaturePlan, bytes], FeatureRows] = {}
-        self._scores: dict[tuple[Any, ...], tuple[ref[TrainedModel], Scored]] = {}
-        self._part_values = 0
-        self._row_values = 0
+    def _of(self, asset: Asset) -> _AssetInputs:
+        """Return what is kept of an asset; everything of the asset before is dropped."""
+        if asset.name != self._kept.name:
+            self._kept = _AssetInputs(asset.name)
+        return self._kept
 
     def load(
         self, asset: Asset, start: datetime, end: datetime, variables: Iterable[str]
@@ -101,50 +134,41 @@ class SharedInputs:
         `MOST_VALUES`. Raises UserError if a stored value of these variables is not of its
         variable's type; those of other variables do not count.
         """
-        self._begin_with(asset)
-        names = frozenset(variables)
-        key = start, end, names
-        if key not in self._parts:
-            loaded = self._loaded
+        kept = self._of(asset)
+        key = start, end, frozenset(variables)
+
+        def compute() -> History:
+            loaded = kept.loaded
             if loaded is None or not loaded.covers(*key):
-                loaded = self._load(asset, *key)
-            part = _part(loaded, *key)
-            self._part_values += part.readings.size
-            if self._part_values > MOST_VALUES or len(self._parts) >= _MOST_PARTS:
-                self._parts.clear()
-                self._part_values = part.readings.size
-            self._parts[key] = part
-        return self._parts[key]
+                loaded = self._load(kept, asset, *key)
+            return _part(loaded, *key)
 
-    def _load(self, asset: Asset, start: datetime, end: datetime, names: frozenset[str]) -> _Loaded:
-        kept = self._loaded
-        if kept is not None and self._widens:
-            wide = min(start, kept.start), max(end, kept.end), names | kept.names
-            if (
-                kept.rows_per_second * (wide[1] - wide[0]).total_seconds() * len(wide[2])
-                <= MOST_VALUES
-            ):
+        return kept.parts.get(key, compute, lambda part: part.readings.size)
+
+    def _load(
+        self,
+        kept: _AssetInputs,
+        asset: Asset,
+        start: datetime,
+        end: datetime,
+        names: frozenset[str],
+    ) -> _Loaded:
+        before = kept.loaded
+        if before is not None and kept.may_widen:
+            wide = min(start, before.start), max(end, before.end), names | before.names
+            seconds = (wide[1] - wide[0]).total_seconds()
+            if before.rows_per_second * seconds * len(wide[2]) <= MOST_VALUES:
                 try:
-                    return self._keep(_read(self._readings, asset, *wide))
+                    return _keep(kept, _read(self._readings, asset, *wide))
                 except UserError:  # perhaps of a value that only the others need
-                    self._widens = False
+                    kept.may_widen = False
         loaded = _read(self._readings, asset, start, end, names)
-        return self._keep(loaded) if kept is None else loaded
-
-    def _keep(self, loaded: _Loaded) -> _Loaded:
-        if loaded.history.readings.size <= MOST_VALUES:
-            self._loaded = loaded
-        return loaded
+        return _keep(kept, loaded) if before is None else loaded
 
     def newest(self, asset: Asset, since: Mapping[str, datetime], until: datetime) -> pd.DataFrame:
         """Return the newest value of each variable in (since, until], as `Readings.newest` does."""
-        self._begin_with(asset)
         key = *sorted(since.items()), until
-        if key not in self._older:
-            if len(self._older) >= _MOST_PARTS:
-                self._older.clear()
-            self._older[key] = self._readings.newest(asset, since, until)
-        return self._older[key]
+        return self._of(asset).older.get(key, lambda: self._readings.newest(asset, since, until))
 
     def category(
         self, asset: Asset, name: str, history: History, instants: Sequence[datetime]
@@ -162,20 +186,16 @@ class SharedInputs:
     def features(self, plan: FeaturePlan, history: History, at: Millis) -> FeatureRows:
         """Return the feature rows at these instants. A row depends on the plan and the asset alone,
         not on the interval read."""
-        self._begin_with(history.asset)
-        key = plan, at.tobytes()
-        if key not in self._rows:
+
+        def compute() -> FeatureRows:
             frame = build_features(plan, history, at)
-            found = FeatureRows(frame, _matrix(plan, frame))
-            if found.frame.size > MOST_VALUES:
-                return found
-            if self._row_values + found.frame.size > MOST_VALUES:
-                self._rows.clear()
-                self._scores.clear()
-                self._row_values = 0
-            self._rows[key] = found
-            self._row_values += found.frame.size
-        return self._rows[key]
+            return FeatureRows(frame, _matrix(plan, frame))
+
+        if len(at) * len(plan.columns) > MOST_VALUES:
+            return compute()
+        return self._of(history.asset).rows.get(
+            (plan, at.tobytes()), compute, lambda rows: rows.frame.size
+        )
 
     def score(
         self, model: TrainedModel, history: History, at: Millis
@@ -183,17 +203,12 @@ class SharedInputs:
         """Return feature rows and scores: those of the refit after its training cutoff, before it
         those of the model itself.
 
-        Models that were read from equal files score once.
+        Equal models score once.
         """
         rows = self.features(model.plan, history, at)
-        key = id(model), at.tobytes()
-        of, scored = self._scores.get(key, (None, None))
-        if of is None or scored is None or of() is not model:  # another model may have had this id
-            if len(self._scores) >= _MOST_SCORES:
-                self._scores.clear()
-            scored = _score(model, rows.matrix, at)
-            self._scores[key] = ref(model), scored
-        return rows, scored
+        key = model_key(model), at.tobytes()
+        scores = self._of(history.asset).scores
+        return rows, scores.get(key, lambda: _score(model, rows.matrix, at))
 
     def explain(
         self,
@@ -211,15 +226,22 @@ class SharedInputs:
         index = history.readings.index
         columns = tuple(history.readings.columns)
         first = index[0] if len(index) else None
-        key = history.asset.name, id(model), at, limits, columns, first, len(index)
-        of, found = self._explained.get(key, (None, None))
-        if of is not None and of() is model:
-            return cast(T, found)
-        if len(self._explained) >= _MOST_EXPLAINED:
-            self._explained.clear()
-        explained = compute()
-        self._explained[key] = ref(model), explained
-        return explained
+        key = history.asset.name, model_key(model), at, limits, columns, first, len(index)
+        return cast(T, self._explained.get(key, compute))
+
+
+def model_key(model: TrainedModel) -> ModelKey:
+    """Return what tells a model from every other: its definition, training, and the hashes of it
+    and its refit, which were checked when its files were read."""
+    trained = (model.definition, model.revision, model.as_of, model.training_cutoff)
+    refit = model.refit
+    return (*trained, model.hash, *((refit.hash, refit.training_cutoff) if refit else ()))
+
+
+def _keep(kept: _AssetInputs, loaded: _Loaded) -> _Loaded:
+    if loaded.history.readings.size <= MOST_VALUES:
+        kept.loaded = loaded
+    return loaded
 
 
 def _matrix(plan: FeaturePlan, frame: pd.DataFrame) -> Floats:

@@ -11,12 +11,14 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import ModelDefinition, TrainedDefinition
+from alerting.kinds.protocol.note_table import NoteTable
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import Candidate
 from alerting.learning.selection.challenger import Evidence
 from alerting.learning.selection.choice import ChanceTest
-from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, PromotionDecision
+from alerting.learning.selection.decision_table import PromotionDecision
+from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset
 from alerting.ports import Files, Progress, Readings
 from alerting.readings.history import History
 from alerting.readings.long_history import LongHistory
@@ -124,14 +126,6 @@ class LearningData:
         return [history.whole() for history in self.histories]
 
 
-class NoteTable(NamedTuple):
-    """A table for people: `columns` are their titles, every row has a text for each."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: Sequence[Sequence[str]]
-
-
 @dataclass(frozen=True)
 class Estimated:
     """A model that was estimated from readings alone, with `notes` and `tables` for people, and
@@ -152,15 +146,10 @@ class Estimated:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The decision on the candidate of a `family`, without problems to count. `by_person`: a person
-    must approve.
-
-    `model`: what is registered instead of the candidate.
-    """
+    """The decision on the candidate of a `family`. `model`: what is registered instead of it."""
 
     family: str
     decision: PromotionDecision
-    by_person: bool
     metrics: Mapping[str, float]
     model: Any | None = None
 

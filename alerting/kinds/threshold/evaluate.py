@@ -29,7 +29,7 @@ from alerting.detection.messages import (
     limit_message,
     unknown_message,
 )
-from alerting.detection.threshold import Series, evaluate_series, lookback, series_of
+from alerting.detection.threshold import evaluate_series, lookback
 from alerting.episodes.lifecycle import Step, advance
 from alerting.kinds.protocol.evaluation import (
     Evidence,
@@ -38,6 +38,7 @@ from alerting.kinds.protocol.evaluation import (
     TargetEvaluation,
     VersionInterval,
 )
+from alerting.readings.series import Series, series_of
 
 _MOMENT = timedelta(milliseconds=1)
 

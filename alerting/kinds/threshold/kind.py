@@ -9,7 +9,7 @@ from alerting.detection.conditions import longest_lookback
 from alerting.detection.data_gaps import data_gaps
 from alerting.detection.evaluation import Evaluation
 from alerting.detection.messages import limit_message
-from alerting.detection.threshold import lookback, series_of
+from alerting.detection.threshold import lookback
 from alerting.detection.threshold_batch import limits_of
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
@@ -36,6 +36,7 @@ from alerting.kinds.threshold.why import explain_instant
 from alerting.learning.models.trained import TrainedModel
 from alerting.ports import Files, ModelUnavailable
 from alerting.readings.history import History, to_millis
+from alerting.readings.series import series_of
 from alerting.reporting.figures.episode_chart import AT_RAISE, Level, condition_levels
 
 

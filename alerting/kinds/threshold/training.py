@@ -2,6 +2,7 @@
 service."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -33,7 +34,7 @@ from alerting.kinds.protocol.training import (
 )
 from alerting.kinds.threshold.definition import FAMILY, LearnedThresholdDefinition
 from alerting.kinds.threshold.model import FittedLimits, LearnedLimitsModel, to_files
-from alerting.learning.selection.promotion import PromotionDecision
+from alerting.learning.selection.decision_table import decide
 from alerting.readings.cleaning import present
 from alerting.readings.history import (
     History,
@@ -153,35 +154,20 @@ class LearnedLimitsTraining:
         }
         moved = [] if champion is None else [*_moved(definition, data, champion)]
         kept = {} if champion is None else _still_in_service(champion, challenger)
-        if champion is not None and champion.hash == challenger.hash:
-            return Comparison(
-                FAMILY,
-                PromotionDecision("keep", False, False, "The limits are the same.", evidence),
-                False,
-                {},
-            )
-        model = None
-        reason = "Quantiles of the newest readings; no threshold is chosen by a problem."
-        if kept:
-            model = LearnedLimitsModel(
-                FAMILY,
-                challenger.revision,
-                challenger.training_cutoff,
-                {**challenger.by_asset, **kept},
-            )
-            reason += (
-                f" {', '.join(sorted(kept))}: too few readings for new limits, so those in service "
-                f"stay."
-            )
-        if moved:
-            reason = (
-                f"{'; '.join(moved)}. The new limits go into service only if a person approves. "
-                f"{reason}"
-            )
-        decision = PromotionDecision(
-            "provisional" if moved else "promote", True, bool(moved), reason, evidence
+        found = "Quantiles of the newest readings; no threshold is chosen by a problem."
+        same = champion is not None and champion.hash == challenger.hash
+        decision = decide(
+            {"same_estimate": same, "moved": bool(moved)},
+            {"subject": "limits are", "moved": "; ".join(moved), "new": "new", "found": found},
+            found,
+            evidence,
+            note=f" {', '.join(sorted(kept))}: too few readings for new limits, so those in "
+            "service stay."
+            if kept
+            else "",
         )
-        return Comparison(FAMILY, decision, bool(moved), {}, model)
+        model = replace(challenger, by_asset={**challenger.by_asset, **kept})
+        return Comparison(FAMILY, decision, {}, model if kept and not same else None)
 
     save = staticmethod(to_files)
 

@@ -53,16 +53,16 @@ class SetPointEffects:
     """Effects of set-points on the variable of the problem.
 
     `limit_side`: 1 if values above the limit are the problem, -1 if values below. `needed`: by how
-    much 4 of 5 past problems exceeded the limit for a tenth of their time, at most. `limit`: None
-    in models of an earlier version. `effects`: by set-point, the change of the variable for one
-    unit of the set-point, and its standard error; only those that moved often enough to tell.
+    much 4 of 5 past problems exceeded the limit for a tenth of their time, at most. `effects`: by
+    set-point, the change of the variable for one unit of the set-point, and its standard error;
+    only those that moved often enough to tell.
     """
 
     variable: str
     limit_side: int
     needed: float
     effects: Mapping[str, tuple[float, float]]
-    limit: float | None = None
+    limit: float
 
     def relief(self, name: str) -> float:
         """Return by how much one unit of a set-point takes the variable away from the limit, at
@@ -84,7 +84,7 @@ def effects_from(document: Mapping[str, Any] | None) -> SetPointEffects | None:
     }
     side = document["limit_side"]
     needed = document["needed"]
-    return SetPointEffects(document["variable"], side, needed, effects, document.get("limit"))
+    return SetPointEffects(document["variable"], side, needed, effects, document["limit"])
 
 
 def estimate_effects(
@@ -100,11 +100,10 @@ def estimate_effects(
     ):
         return None
     levers = [n for n in _set_points(histories) if n != problem.variable]
-    side, limit = (1, problem.above) if problem.above is not None else (-1, problem.below)
+    side = -1 if problem.above is None else 1
+    limit = float((problem.below if problem.above is None else problem.above) or 0.0)
     beyond = [
-        peak
-        for h in histories
-        for peak in _peaks(definition, h, problem.variable, side, float(limit or 0.0))
+        peak for h in histories for peak in _peaks(definition, h, problem.variable, side, limit)
     ]
     if not levers or len(beyond) < FEWEST_PROBLEMS:
         return None

@@ -112,7 +112,7 @@ class EffectsMeta(_Closed):
         dict[Name, tuple[float, Annotated[float, Field(ge=0)]]],
         Field(min_length=1, max_length=MOST_COLUMNS),
     ]
-    limit: float | None = None
+    limit: float
 
 
 class NormalMeta(_Closed):
@@ -159,7 +159,7 @@ class ModelMeta(_Closed):
     gap_ms: Length
     usual: Annotated[dict[Name, float | str | None], Field(max_length=MOST_COLUMNS)]
     ranges: Annotated[dict[Name, tuple[float, float]], Field(max_length=MOST_COLUMNS)]
-    usual_ranges: Annotated[dict[Name, tuple[float, float]], Field(max_length=MOST_COLUMNS)] = {}
+    usual_ranges: Annotated[dict[Name, tuple[float, float]], Field(max_length=MOST_COLUMNS)]
     hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     normal: NormalMeta | None = None
     effects: EffectsMeta | None = None

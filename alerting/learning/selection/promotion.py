@@ -1,7 +1,7 @@
 """Champion against challenger on one unseen window: the decision, its reason, and its evidence."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
@@ -21,29 +21,18 @@ from alerting.learning.features.build import build_features
 from alerting.learning.metrics.bootstrap import evaluate_rows, time_blocks
 from alerting.learning.metrics.metrics import Floats, Labels
 from alerting.learning.models.trained import TrainedModel
+from alerting.learning.selection.decision_table import Objection, PromotionDecision, decide
 from alerting.learning.selection.operating_point import (
     ObservedRows,
     evaluate_threshold,
     observe_rows,
 )
-from alerting.learning.selection.proposal import Verdict
 from alerting.readings.history import History, Millis, duration_millis, from_millis, to_millis
 
 ActedWindow = tuple[str, datetime, datetime]
 IntervalsByAsset = Mapping[str, Sequence[SuppressedInterval]]
 SAMPLES = 500
 DAY_MS = 86_400_000
-
-
-@dataclass(frozen=True)
-class PromotionDecision:
-    """The model that serves after the decision, and the reason. `evidence` is JSON-able."""
-
-    verdict: Verdict
-    promote: bool
-    provisional: bool
-    reason: str
-    evidence: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,32 +76,18 @@ def compare(
     bootstrap samples of average precision.
     """
     if champion is None:
-        return PromotionDecision(
-            "provisional",
-            promote=True,
-            provisional=True,
-            reason=(
-                "First model. It is clearly better than chance and can be used until a comparison "
-                "is possible."
-            ),
-            evidence={"challenger_seen_until": challenger.training_cutoff.isoformat()},
-        )
+        seen = {"challenger_seen_until": challenger.training_cutoff.isoformat()}
+        return decide({"no_champion": True}, {}, evidence=seen)
     if champion.hash == challenger.hash:
-        return _undecided_decision(
-            "keep", "The challenger is the same model as the champion; the champion stays.", {}
-        )
+        return decide({"same_model": True}, {})
     start = comparison_start(definition, challenger, champion)
     window = common_window(
         definition, challenger, champion, histories, excluded, start, as_of, suppressed
     )
     if window is None:
-        reason = (
-            f"Cannot tell: no row after {start.isoformat()}, the first instant that neither "
-            "model has used, has a mature label. The champion stays."
-        )
-        return _undecided_decision(
-            "cannot_tell", reason, {"window": {"start": start.isoformat(), "end": None}}
-        )
+        first = start.isoformat()
+        evidence = {"window": {"start": first, "end": None}}
+        return decide({"no_mature_label": True}, {"start": first}, evidence=evidence)
     return _decide(definition, window, challenger, champion, seed)
 
 
@@ -236,6 +211,10 @@ class _View:
     """Share of bootstrap samples in which the challenger is better."""
     samples: int
 
+    def is_better(self, confidence: float) -> bool:
+        """Return whether the challenger is better in enough samples."""
+        return self.share_better is not None and self.share_better >= confidence
+
 
 def _decide(
     definition: TrainedDefinition,
@@ -311,52 +290,31 @@ def _verdict(
 ) -> PromotionDecision:
     wanted = definition.promotion
     period = f"between {window.start:%Y-%m-%d %H:%M} and {window.end:%Y-%m-%d %H:%M} UTC"
-    if n_events < wanted.least_events:
-        reason = (
-            f"Cannot tell: {n_events} problems {period}, {wanted.least_events} are needed. The "
-            f"champion stays."
-        )
-        return _undecided_decision("cannot_tell", reason, evidence)
-    if left_out.share_better is None:
-        reason = (
-            f"Cannot tell: the rows {period} are all of one class once acted-upon episodes are "
-            f"left out. The champion stays."
-        )
-        return _undecided_decision("cannot_tell", reason, evidence)
-    ways = [left_out, *bounds.values()] if window.acted.any() else [left_out]
-    verdicts = [
-        way.share_better is not None and way.share_better >= wanted.confidence for way in ways
-    ]
+    better = [way.is_better(wanted.confidence) for way in (left_out, *bounds.values())]
     summary = (
-        f"the challenger's average precision is {left_out.challenger_ap:.3f}, the champion's "
-        f"{left_out.champion_ap:.3f}, "
-        f"over {n_events} problems {period}; "
+        ""
+        if left_out.share_better is None
+        else f"the challenger's average precision is {left_out.challenger_ap:.3f}, the champion's "
+        f"{left_out.champion_ap:.3f}, over {n_events} problems {period}; "
         f"it is better in {left_out.share_better:.0%} of {left_out.samples} samples "
         f"({wanted.confidence:.0%} needed)"
     )
-    if len(set(verdicts)) > 1:
-        positive, negative = (
-            _percent(bounds[name].share_better) for name in ("positive", "negative")
-        )
-        reason = (
-            f"Cannot tell: {summary}, but the answer depends on {int(window.acted.sum())} rows of "
-            f"acted-upon episodes: better in {positive} if they count as problems, in {negative} "
-            f"if not. The champion stays."
-        )
-        return _undecided_decision("cannot_tell", reason, evidence)
-    if verdicts[0]:
-        return PromotionDecision(
-            "promote", True, False, f"The challenger replaces the champion: {summary}.", evidence
-        )
-    return _undecided_decision("keep", f"The champion stays: {summary}.", evidence)
-
-
-def _undecided_decision(
-    verdict: Verdict, reason: str, evidence: dict[str, Any]
-) -> PromotionDecision:
-    return PromotionDecision(
-        verdict, promote=False, provisional=False, reason=reason, evidence=evidence
-    )
+    objections: dict[Objection, bool] = {
+        "too_few_problems": n_events < wanted.least_events,
+        "one_class": left_out.share_better is None,
+        "verdict_by_acted_rows": len(set(better)) > 1,
+        "not_better": not better[0],
+    }
+    facts = {
+        "period": period,
+        "problems": n_events,
+        "least": wanted.least_events,
+        "summary": summary,
+        "acted": int(window.acted.sum()),
+        **{name: _percent(view.share_better) for name, view in bounds.items()},
+    }
+    accepted = f"The challenger replaces the champion: {summary}."
+    return decide(objections, facts, accepted, evidence)
 
 
 def _percent(share: float | None) -> str:

@@ -24,12 +24,8 @@ from alerting.learning.selection.challenger import (
     training_cutoff,
     usual_values,
 )
-from alerting.learning.selection.promotion import (
-    ActedWindow,
-    IntervalsByAsset,
-    PromotionDecision,
-    compare,
-)
+from alerting.learning.selection.decision_table import PromotionDecision
+from alerting.learning.selection.promotion import ActedWindow, IntervalsByAsset, compare
 from alerting.readings.history import History
 
 
@@ -140,6 +136,4 @@ def compare_with_twin(
         f"the twin is better in {evidence['share_better']:.0%} of {evidence['samples']} samples "
         f"({definition.promotion.confidence:.0%} needed)."
     )
-    return PromotionDecision(
-        "gave_way", promote=True, provisional=False, reason=reason, evidence=evidence
-    )
+    return PromotionDecision(verdict="gave_way", reason=reason, evidence=evidence)

@@ -1,2 +1,1 @@
-"""Sections of a definition's report beside outcomes: money, operators, model, drift, data; and its
-tables."""
+"""What a definition's report measures and concludes: outcomes, money, operators, model, data."""

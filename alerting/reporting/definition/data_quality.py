@@ -10,7 +10,7 @@ import numpy as np
 from alerting.alarm_kpis.intervals import length
 from alerting.readings.history import History
 from alerting.readings.instants import to_millis
-from alerting.reporting.material import Material
+from alerting.reporting.definition.material import Material
 
 _LATENCY = timedelta(seconds=10)  # of variables that state none, as of the platform by default
 

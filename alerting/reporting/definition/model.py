@@ -9,11 +9,11 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
+from alerting.reporting.base.estimates import Estimate
 from alerting.reporting.definition.decisions import DecisionMade
 from alerting.reporting.definition.drift import Drift, drift_of_inputs
 from alerting.reporting.definition.estimated import EstimatedPerformance, estimate_performance
-from alerting.reporting.estimates import Estimate
-from alerting.reporting.material import Material
+from alerting.reporting.definition.material import Material
 
 SCORE_BINS = 20
 NO_INTERVALS: Mapping[str, tuple[float, float]] = MappingProxyType({})

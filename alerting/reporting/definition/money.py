@@ -11,7 +11,7 @@ from statistics import median
 
 from alerting.definitions.model import Costs
 from alerting.definitions.wording.language import Styled, translatable
-from alerting.reporting.messages import number
+from alerting.reporting.base.messages import number
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from alerting.alarm_kpis.metrics import Spread
 from alerting.definitions.wording.language import template, templates
 from alerting.episodes.episode import Episode, RecommendationTaken
 from alerting.episodes.outcome import consensus
-from alerting.reporting.estimates import Cases, Estimate, share
-from alerting.reporting.sentences import last_taken
+from alerting.reporting.base.estimates import Cases, Estimate, share
+from alerting.reporting.base.sentences import last_taken
 
 MOST_ACTIONS = 10
 _NOTIFIED = Cases(

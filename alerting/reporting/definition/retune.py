@@ -22,7 +22,7 @@ from alerting.learning.selection.operating_point import (
     observe_rows,
 )
 from alerting.readings.history import History, duration_millis, millis, to_millis
-from alerting.reporting.material import Material
+from alerting.reporting.definition.material import Material
 
 LEAST_FALSE_ALARMS = 4
 _MOST_TRIED = 30

@@ -1,1 +1,1 @@
-"""Charts as text: of the report page, of an episode and of a training."""
+"""Charts of a report, an episode and a training: what they show as numbers, and how they look."""

@@ -20,7 +20,7 @@ from alerting.definitions.model import Condition, Problem
 from alerting.definitions.wording.language import ENGLISH, Language, translatable
 from alerting.episodes.episode import Episode
 from alerting.readings.history import duration_millis, from_millis, to_millis
-from alerting.reporting.sentences import about
+from alerting.reporting.base.sentences import about
 
 COLUMNS = 320
 AT_RAISE = translatable("limit at the raise")

@@ -2,9 +2,9 @@
 over periods."""
 
 from alerting.definitions.wording.language import template
-from alerting.reporting.estimates import Estimate
-from alerting.reporting.messages import amount
-from alerting.reporting.metrics import ReportMetrics
+from alerting.reporting.base.estimates import Estimate
+from alerting.reporting.base.messages import amount
+from alerting.reporting.definition.metrics import ReportMetrics
 from alerting.reporting.plant.metrics import PlantMetrics
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 
 from alerting.definitions.wording.language import LanguageCode, language
+from alerting.reporting.base.templates import render
 from alerting.reporting.life.differences import Difference
-from alerting.reporting.templates import render
 
 _BEFORE = "</header>"
 

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from alerting.definitions.wording.language import ENGLISH, Language, translatable
+from alerting.reporting.base.messages import OUTCOME_NAMES
 from alerting.reporting.figures.chart_style import chart_style
 from alerting.reporting.figures.training_charts import CHOSEN, INK, MAIN, MUTED, RULE
-from alerting.reporting.messages import OUTCOME_NAMES
 
 _WIDTH = 4.0
 _DPI = 160

@@ -3,11 +3,11 @@
 from datetime import UTC, tzinfo
 
 from alerting.definitions.wording.language import ENGLISH, Language
-from alerting.reporting import messages
+from alerting.reporting.base import messages
+from alerting.reporting.base.templates import render
 from alerting.reporting.plant.metrics import PlantMetrics
 from alerting.reporting.plant.proposals import KIND_NAMES, describe_retune
 from alerting.reporting.plant.sentences import plant_sentences
-from alerting.reporting.templates import render
 
 MOST_ROWS = 50
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from alerting.definitions.wording.language import Styled, Translatable, Value, translatable
+from alerting.reporting.base.messages import metric_title
 from alerting.reporting.definition.retune import Retune
-from alerting.reporting.messages import metric_title
 from alerting.reporting.plant.summary import DefinitionSummary
 
 Kind = Literal["retire", "retune", "retrain", "keep", "wait"]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from alerting.definitions.wording.language import ENGLISH, Language, template
-from alerting.reporting.messages import money as spoken
+from alerting.reporting.base.messages import money as spoken
 from alerting.reporting.plant.metrics import PlantMetrics, Totals
 
 _PROPOSALS = {

@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from alerting.reporting.conclusion import Judgement
+from alerting.reporting.definition.conclusion import Judgement
+from alerting.reporting.definition.metrics import ReportMetrics
 from alerting.reporting.definition.money import Money
 from alerting.reporting.definition.retune import Retune
-from alerting.reporting.metrics import ReportMetrics
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
+from alerting.reporting.base.table import Table, by_name, table
 from alerting.reporting.plant.metrics import PlantMetrics
-from alerting.reporting.table import Table, by_name, table
 
 
 def tables(metrics: PlantMetrics) -> Mapping[str, Table]:

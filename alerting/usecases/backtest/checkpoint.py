@@ -15,7 +15,7 @@ from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.state_table import ConditionTable
 from alerting.ports import BacktestPorts, Backtests, DecisionRecord, Document, Files, Score
 from alerting.readings.history import from_millis, to_millis
-from alerting.reporting.backtest import SegmentMetrics
+from alerting.reporting.page.backtest import SegmentMetrics
 from alerting.usecases.backtest.sandbox import Sandbox, fitted_candidates, store_candidates
 from alerting.usecases.registry.registration import register_model, search_run
 

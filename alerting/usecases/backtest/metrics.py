@@ -17,9 +17,9 @@ from alerting.learning.metrics.metrics import (
 from alerting.learning.selection.operating_point import warnable_problems
 from alerting.ports import Episodes
 from alerting.readings.history import duration_millis, millis, to_millis
-from alerting.reporting.backtest import Cost
-from alerting.reporting.load import Load, operator_load
-from alerting.reporting.material import Material
+from alerting.reporting.base.load import Load, operator_load
+from alerting.reporting.definition.material import Material
+from alerting.reporting.page.backtest import Cost
 
 
 def load_of(material: Material, flood_above: int) -> Load | None:

@@ -7,10 +7,10 @@ from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Definition, ModelDefinition
 from alerting.ports import BacktestPorts, Backtests, Document
-from alerting.reporting.backtest import BacktestMetrics, SegmentMetrics
-from alerting.reporting.conclusion import conclude
-from alerting.reporting.metrics import compute_metrics, to_document
-from alerting.reporting.page import draw, render_page
+from alerting.reporting.definition.conclusion import conclude
+from alerting.reporting.definition.metrics import compute_metrics, to_document
+from alerting.reporting.page.backtest import BacktestMetrics, SegmentMetrics
+from alerting.reporting.page.page import draw, render_page
 from alerting.usecases.backtest.metrics import beside_acted, cost_of, events_of, load_of
 from alerting.usecases.backtest.run import Backtest, Retrain, Subject
 from alerting.usecases.backtest.sandbox import Sandbox

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from alerting.definitions.faults import Unreachable, UserError
 from alerting.definitions.model import ModelDefinition
 from alerting.ports import Backtests, Progress
-from alerting.reporting.backtest import SegmentMetrics
+from alerting.reporting.page.backtest import SegmentMetrics
 from alerting.usecases.backtest.checkpoint import checkpoint_files
 from alerting.usecases.backtest.run import Subject
 from alerting.usecases.backtest.sandbox import Sandbox

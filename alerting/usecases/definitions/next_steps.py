@@ -12,7 +12,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition
 from alerting.definitions.revisions import Plan, question_after
 from alerting.ports import Assets, Decisions, Definitions, Trainings
-from alerting.reporting import messages
+from alerting.reporting.base import messages
 from alerting.usecases.definitions.versions import last_promotion, present_answer
 
 _TRAINED = "is new: training starts within two minutes in Airflow"

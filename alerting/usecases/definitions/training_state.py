@@ -7,7 +7,7 @@ from datetime import tzinfo
 from alerting.definitions.model import ModelDefinition, Revision
 from alerting.definitions.question import question_of
 from alerting.ports import Decisions, Definitions, Training, Trainings
-from alerting.reporting import messages
+from alerting.reporting.base import messages
 from alerting.usecases.definitions.versions import present_answer
 
 

@@ -18,12 +18,18 @@ from alerting.usecases.evaluation.batch_readings import BatchReadings
 from alerting.usecases.evaluation.commit import (
     RAISES_OF_TARGET,
     BatchResult,
-    EvaluatedTarget,
     by_shard,
     commit_shard,
 )
+from alerting.usecases.evaluation.evaluated_target import EvaluatedTarget
 from alerting.usecases.evaluation.fast_path import advance_unchanged
-from alerting.usecases.evaluation.run import Batch, EvaluationCounts, Run
+from alerting.usecases.evaluation.run import (
+    Batch,
+    BatchInputs,
+    EvaluationCounts,
+    Run,
+    Versions,
+)
 from alerting.usecases.evaluation.target import evaluate_parts, scores_of
 
 _AT_ONCE = 500
@@ -41,16 +47,13 @@ def evaluate_batch(run: Run, batch: Batch) -> Batch | None:
     result = BatchResult(
         batch.before.take(range(len(batch.before))), np.zeros(len(batch.before), np.bool_)
     )
-    staying = advance_unchanged(run, batch, readings, result.after)
+    staying = advance_unchanged(run.as_of, batch, readings, result.after)
     others = sorted(set(range(len(batch.before))) - set(staying))
-    run.fetch_revisions({batch.targets[row].definition for row in others})
-    others = [
-        row for row in others if run.histories[batch.targets[row].definition]
-    ]  # without these no revision is valid
-    run.fetch_assets({batch.targets[row].asset for row in others})
+    inputs = run.load_inputs([batch.targets[row] for row in others], readings)
+    others = [row for row in others if batch.targets[row].definition in inputs.versions]
     ready = by_shard(batch, staying)
     cut: list[int] = []
-    for evaluated in _portions(run, readings, batch, others):
+    for evaluated in _portions(run, inputs, batch, others):
         cut += [row for row, one in evaluated.items() if one.is_cut]
         for row, one in evaluated.items():
             result.reprocessed[row] = one.reprocessed.state if one.is_reprocessed else None
@@ -83,14 +86,14 @@ def _fetch(run: Run, batch: Batch) -> BatchReadings:
 
 
 def _portions(
-    run: Run, readings: BatchReadings, batch: Batch, rows: Sequence[int]
+    run: Run, inputs: BatchInputs, batch: Batch, rows: Sequence[int]
 ) -> Iterator[dict[int, EvaluatedTarget]]:
     """Evaluate rows, and yield them in portions to write together: as many as fit with their
     histories in memory."""
     portion: dict[int, EvaluatedTarget] = {}
     values = 0
     for row in rows:
-        portion[row] = one = _evaluate_target(run, readings, batch, row)
+        portion[row] = one = _evaluate_target(run, inputs, batch, row)
         values += sum(
             0 if e.history is None else e.history.readings.size
             for e in (one.reprocessed, one.since)
@@ -103,26 +106,24 @@ def _portions(
         yield portion
 
 
-def _evaluate_target(run: Run, readings: BatchReadings, batch: Batch, row: int) -> EvaluatedTarget:
+def _evaluate_target(run: Run, inputs: BatchInputs, batch: Batch, row: int) -> EvaluatedTarget:
     """Evaluate one target reading by reading."""
     target = batch.targets[row]
-    revision = _answering(run, target.definition)
-    asset = run.assets[target.asset]
+    revision = _answering(inputs.versions[target.definition], run.as_of)
+    asset = inputs.assets[target.asset]
     state = batch.before.state(row) or ConditionState(watermark=from_millis(batch.starts[row]))
     evaluated_from = (batch.base.state(row) if batch.reprocessed[row] else None) or state
-    reprocessed = _evaluate(run, readings, revision, asset, evaluated_from, state.watermark)
+    reprocessed = _evaluate(run, inputs, revision, asset, evaluated_from, state.watermark)
     if (
         reprocessed.state.watermark < state.watermark
     ):  # a model or value cannot be read: the next round tries again
         run.requests.pop(target.key)
         reprocessed = TargetEvaluation(state)
         evaluated_from = state
-    since = _evaluate(
-        run, readings, revision, asset, reprocessed.state, batch.until(row, run.as_of)
-    )
+    since = _evaluate(run, inputs, revision, asset, reprocessed.state, batch.until(row, run.as_of))
     until = _cut(since)
     if until is not None:
-        since = _evaluate(run, readings, revision, asset, reprocessed.state, until)
+        since = _evaluate(run, inputs, revision, asset, reprocessed.state, until)
     if since.unreadable:
         run.counts.unreadable[revision.name] = since.unreadable
     return EvaluatedTarget(
@@ -130,12 +131,12 @@ def _evaluate_target(run: Run, readings: BatchReadings, batch: Batch, row: int) 
     )
 
 
-def _answering(run: Run, name: str) -> Revision:
-    """Return the revision that evaluates a definition at the run's instant: the newest, unless that
-    has no champion yet."""
-    revisions = run.histories[name]
-    made = run.decisions(name)
-    return (answer_at(revisions, made, run.as_of).revision if made else None) or revisions[-1]
+def _answering(versions: Versions, as_of: datetime) -> Revision:
+    """Return the revision that evaluates a definition at an instant: the newest, unless that has no
+    champion yet."""
+    revisions, decisions = versions
+    answer = answer_at(revisions, decisions, as_of).revision if decisions else None
+    return answer or revisions[-1]
 
 
 def _cut(evaluation: TargetEvaluation) -> datetime | None:
@@ -147,7 +148,7 @@ def _cut(evaluation: TargetEvaluation) -> datetime | None:
 
 def _evaluate(
     run: Run,
-    readings: BatchReadings,
+    inputs: BatchInputs,
     revision: Revision,
     asset: Asset,
     state: ConditionState,
@@ -160,8 +161,7 @@ def _evaluate(
     """
     if state.watermark >= until:
         return TargetEvaluation(state)
-    revisions = run.histories[revision.name]
-    parts = segments(revisions, run.decisions(revision.name), state.watermark, until)
+    parts = segments(*inputs.versions[revision.name], state.watermark, until)
     try:
         result = evaluate_parts(
             run.platform,
@@ -169,8 +169,8 @@ def _evaluate(
             asset,
             state,
             parts,
-            read=readings.of(asset),
-            shared=run.shared,
+            read=inputs.readings.of(asset),
+            shared=inputs.shared,
         )
     except UserError as refusal:
         return TargetEvaluation(state, unknown=str(refusal))

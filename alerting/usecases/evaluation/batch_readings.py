@@ -8,12 +8,12 @@ import numpy as np
 from alerting.definitions.assets import Asset
 from alerting.definitions.faults import UserError
 from alerting.definitions.model import Condition
-from alerting.detection.threshold import Series
 from alerting.kinds.protocol.evaluation import Read
 from alerting.ports import Readings, Wanted
 from alerting.readings.history import to_millis
 from alerting.readings.ragged import RaggedReadings, pack
 from alerting.readings.sample_quality import NO_INSTANTS
+from alerting.readings.series import Series
 from alerting.usecases.evaluation.target import stored_series
 
 Name = tuple[str, str | None]  # an asset and a variable

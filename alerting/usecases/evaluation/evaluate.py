@@ -14,7 +14,6 @@ from alerting.definitions.wording.spoken import latency_note
 from alerting.episodes.lifecycle import ConditionState
 from alerting.episodes.targets import EvaluationPlan, batches
 from alerting.kinds.protocol.evaluation import VersionInterval
-from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.ports import (
     Definitions,
     EvaluationPorts,
@@ -151,7 +150,6 @@ def evaluate_targets(
         platform,
         from_millis(to_millis(as_of)),
         ModelCache(platform),
-        SharedInputs(platform.readings),
         EvaluationCounts(),
         requests,
     )

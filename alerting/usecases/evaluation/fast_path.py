@@ -2,6 +2,7 @@
 including reprocessed ones."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import numpy as np
 
@@ -17,11 +18,11 @@ from alerting.readings.history import to_millis
 from alerting.readings.instants import NO_TIME
 from alerting.readings.ragged import Flags, Positions, RaggedReadings, summarise_windows
 from alerting.usecases.evaluation.batch_readings import BatchReadings
-from alerting.usecases.evaluation.run import Batch, Run
+from alerting.usecases.evaluation.run import Batch
 
 
 def advance_unchanged(
-    run: Run, batch: Batch, readings: BatchReadings, after: ConditionTable
+    as_of: datetime, batch: Batch, readings: BatchReadings, after: ConditionTable
 ) -> list[int]:
     """Write the new states of the targets whose condition does not change into `after`. Return
     their rows."""
@@ -32,7 +33,7 @@ def advance_unchanged(
     targets = [batch.targets[row] for row in rows]
     states = _start_states(batch, rows)
     begin = states.watermark + 1
-    end = to_millis(run.as_of) + 1 - np.array([target.latency for target in targets])
+    end = to_millis(as_of) + 1 - np.array([target.latency for target in targets])
     series = np.array([index[target.series] for target in targets])
     limits = LimitColumns([target.limits for target in targets if target.limits])
     severities = [target.severities for target in targets]

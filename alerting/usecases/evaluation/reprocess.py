@@ -98,9 +98,7 @@ def _past_states(
     )
     found = {row: checkpoints.get(targets[row].key) for row in starts}
     missing = [row for row, state in found.items() if state is None]
-    run.fetch_revisions({targets[row].definition for row in missing if targets[row].revision > 1})
-    for row in missing:
-        first = run.first_instant(targets[row])
+    for row, first in run.first_instants(targets, missing).items():
         if first is not None and states.watermark[row] - first <= 2 * targets[row].allowed_lateness:
             found[row] = _state_at_first(targets[row], from_millis(first))
         else:

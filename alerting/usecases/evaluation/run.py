@@ -1,10 +1,10 @@
-"""Data of a round of evaluation: the targets of a batch with their states, and the results so
-far."""
+"""Data of a run of evaluation: the targets of a batch, their inputs, and the results so far."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from alerting.readings.history import Millis, to_millis
 from alerting.readings.instants import NO_TIME
 from alerting.readings.ragged import Flags
 from alerting.usecases.definitions.versions import first_instant
+from alerting.usecases.evaluation.batch_readings import BatchReadings
 from alerting.usecases.registry.model_cache import ModelCache
 
 _SCORES_AT_ONCE = 20_000
@@ -47,52 +48,81 @@ class EvaluationCounts:
     notes: list[str] = field(default_factory=list)
 
 
+class Versions(NamedTuple):
+    """All revisions of a definition, oldest first, and the decisions on its models without their
+    evidence."""
+
+    revisions: list[Revision]
+    decisions: list[DecisionRecord]
+
+
+@dataclass(frozen=True)
+class BatchInputs:
+    """What the targets of a batch that are evaluated one by one are evaluated with.
+
+    `versions`: by definition; none of one without a revision. `assets`: by name. `shared`: what
+    models on the same asset have in common.
+    """
+
+    readings: BatchReadings
+    shared: SharedInputs
+    versions: Mapping[str, Versions]
+    assets: Mapping[str, Asset]
+
+
 @dataclass(frozen=True)
 class Run:
     """One run of evaluation up to `as_of`, with its results so far.
 
-    `shared`: what models on the same asset have in common. `requests`: reprocessing requests that
-    are not done. `assets`, by name, and `histories`, all revisions by definition: as needed.
-    `scores`: computed, and stored with the next unit of work.
+    `requests`: reprocessing requests that are not done. `scores`: computed, and stored with the
+    next unit of work. Revisions, decisions and assets are read once a run.
     """
 
     platform: EvaluationPorts
     as_of: datetime
     models: ModelCache
-    shared: SharedInputs
     counts: EvaluationCounts
     requests: dict[TargetKey, ReprocessingRequest]
-    assets: dict[str, Asset] = field(default_factory=dict)
-    histories: dict[str, list[Revision]] = field(default_factory=dict)
     scores: list[TargetScores] = field(default_factory=list)
-    _decisions: dict[str, list[DecisionRecord]] = field(default_factory=dict)
+    _versions: dict[str, Versions] = field(default_factory=dict)
+    _assets: dict[str, Asset] = field(default_factory=dict)
 
-    def decisions(self, name: str) -> list[DecisionRecord]:
-        """Return the decisions on a definition without their evidence; none for one that never had
-        a model.
+    def load_inputs(
+        self, targets: Sequence[EvaluationTarget], readings: BatchReadings
+    ) -> BatchInputs:
+        """Return everything with which these targets are evaluated one by one."""
+        versions = self.load_versions({target.definition for target in targets})
+        valid = {name: found for name, found in versions.items() if found.revisions}
+        names = {target.asset for target in targets if target.definition in valid}
+        return BatchInputs(
+            readings, SharedInputs(self.platform.readings), valid, self._load_assets(names)
+        )
 
-        The caller has fetched them with `fetch_revisions`.
-        """
-        return self._decisions.get(name, [])
-
-    def fetch_revisions(self, names: set[str]) -> None:
-        """Load all revisions of these definitions into `histories`, and the decisions on those that
-        had a model."""
-        missing = names - self.histories.keys()
-        if missing:
+    def load_versions(self, names: set[str]) -> dict[str, Versions]:
+        """Return the versions of these definitions."""
+        if missing := names - self._versions.keys():
             found = self.platform.definitions.histories(missing)
-            self.histories.update({name: found.get(name, []) for name in missing})
-            trained = [
-                n
-                for n in missing
-                if any(isinstance(r.definition, ModelDefinition) for r in self.histories[n])
-            ]
-            self._decisions.update(self.platform.decisions.histories(trained) if trained else {})
+            trained = [name for name in missing if _has_models(found.get(name, []))]
+            decisions = self.platform.decisions.histories(trained) if trained else {}
+            for name in missing:
+                self._versions[name] = Versions(found.get(name, []), decisions.get(name, []))
+        return {name: self._versions[name] for name in names}
 
-    def fetch_assets(self, names: set[str]) -> None:
-        """Load these assets into `assets`."""
-        if missing := names - self.assets.keys():
-            self.assets.update(self.platform.assets.get_many(missing))
+    def _load_assets(self, names: set[str]) -> dict[str, Asset]:
+        if missing := names - self._assets.keys():
+            self._assets.update(self.platform.assets.get_many(missing))
+        return {name: self._assets[name] for name in names if name in self._assets}
+
+    def first_instants(
+        self, targets: Sequence[EvaluationTarget], rows: Sequence[int]
+    ) -> dict[int, int | None]:
+        """Return, by row, when the target's definition was first put in service (ms), None if
+        never."""
+        changed = {targets[row].definition for row in rows if targets[row].revision > 1}
+        versions = self.load_versions(changed)
+        first = {name: first_instant(found.revisions) for name, found in versions.items()}
+        instants = {name: None if at is None else to_millis(at) for name, at in first.items()}
+        return {row: instants.get(targets[row].definition, targets[row].since) for row in rows}
 
     def add_scores(self, scores: Sequence[TargetScores]) -> None:
         """Take scores to store with the next unit of work, or at once when there are many."""
@@ -105,15 +135,9 @@ class Run:
         self.platform.scores.add_many(self.scores)
         self.scores.clear()
 
-    def first_instant(self, target: EvaluationTarget) -> int | None:
-        """Return when a definition was first put in service (ms), None if never.
 
-        For a definition with several revisions, the caller has fetched them.
-        """
-        if target.revision == 1:
-            return target.since
-        first = first_instant(self.histories[target.definition])
-        return None if first is None else to_millis(first)
+def _has_models(revisions: Sequence[Revision]) -> bool:
+    return any(isinstance(one.definition, ModelDefinition) for one in revisions)
 
 
 @dataclass(frozen=True)
@@ -162,10 +186,8 @@ class Batch:
 def starts_of(run: Run, targets: Sequence[EvaluationTarget], states: ConditionTable) -> Millis:
     """Return the start of evaluation of each target (ms): its watermark, or when its definition was
     first put in service."""
-    new = np.flatnonzero(states.watermark == NO_TIME).tolist()
-    run.fetch_revisions({targets[row].definition for row in new if targets[row].revision > 1})
     starts = states.watermark.copy()
-    for row in new:
-        first = run.first_instant(targets[row])
+    new = np.flatnonzero(states.watermark == NO_TIME).tolist()
+    for row, first in run.first_instants(targets, new).items():
         starts[row] = to_millis(run.as_of) if first is None else first
     return starts

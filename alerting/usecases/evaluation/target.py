@@ -10,7 +10,6 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.model import Condition, Definition, ModelDefinition
 from alerting.definitions.revisions import out_of_service
 from alerting.detection.suppression import SuppressedInterval
-from alerting.detection.threshold import Series, series_of
 from alerting.episodes.lifecycle import ConditionState, Step, without_episode
 from alerting.kinds.protocol.evaluation import (
     Models,
@@ -24,6 +23,7 @@ from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.registry import kind_of
 from alerting.ports import EvaluationPorts, Readings, Score, TargetScores
 from alerting.readings.history import from_millis
+from alerting.readings.series import Series, series_of
 from alerting.usecases.episodes.suppression import suppressed_between
 
 

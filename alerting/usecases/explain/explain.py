@@ -25,7 +25,7 @@ from alerting.ports import (
     OutcomePorts,
     Shelves,
 )
-from alerting.reporting import messages
+from alerting.reporting.base import messages
 from alerting.usecases.definitions.missing_champion import describe_missing_champion
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.definitions.versions import (

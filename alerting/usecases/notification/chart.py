@@ -15,6 +15,7 @@ from alerting.kinds.registry import kind_of
 from alerting.ports import ChartPorts, DeliveryPorts, Picture, ReadingColumns, Readings, Wanted
 from alerting.readings.history import Millis, millis, to_millis
 from alerting.readings.ragged import Numbers
+from alerting.reporting.base.sentences import about
 from alerting.reporting.figures.bars import reasons_waterfall, risk_steps
 from alerting.reporting.figures.episode_chart import (
     AT_RAISE,
@@ -26,7 +27,6 @@ from alerting.reporting.figures.episode_chart import (
     episode_chart,
     new_panel,
 )
-from alerting.reporting.sentences import about
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.report_material.moving_levels import levels_in_force
 

@@ -20,7 +20,7 @@ from alerting.ports import DeliveryFailed, DeliveryPorts, Episodes, Message, Mut
 from alerting.ports.logs import id_logger, log_run
 from alerting.ports.notifications import Change
 from alerting.recommendation.conflicts import opposite_advice
-from alerting.reporting.sentences import clock_time
+from alerting.reporting.base.sentences import clock_time
 from alerting.usecases.definitions.platform_alerts import record_document_faults
 from alerting.usecases.notification.chart import draw_episode, draw_report
 from alerting.usecases.notification.messages import content_message, message, shelf_message

@@ -13,8 +13,8 @@ from alerting.episodes.reconciliation import NOT_FOUND_AGAIN, NOT_HAPPENING
 from alerting.notifications.notification import Notification
 from alerting.operators.shelves import Shelf
 from alerting.ports import Links, Message
-from alerting.reporting.messages import GUIDANCE_NAMES
-from alerting.reporting.sentences import (
+from alerting.reporting.base.messages import GUIDANCE_NAMES
+from alerting.reporting.base.sentences import (
     OTHERWISE,
     about,
     advice_shown,

@@ -6,8 +6,8 @@ from typing import Any
 from alerting.definitions.model import Severity
 from alerting.episodes.episode import Change, Episode, RecommendationResult
 from alerting.notifications.notification import Notification
-from alerting.reporting.sentences import advice_shown, reasons, reasons_at
-from alerting.reporting.sentences import message as in_one_line
+from alerting.reporting.base.sentences import advice_shown, reasons, reasons_at
+from alerting.reporting.base.sentences import message as in_one_line
 
 
 def notification_payload(episode: Episode, notification: Notification) -> dict[str, Any]:

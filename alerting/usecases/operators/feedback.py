@@ -7,7 +7,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import both, translatable
 from alerting.episodes.episode import Episode, Feedback, Transition
 from alerting.ports import FeedbackLog, OperatorPorts
-from alerting.reporting.messages import TAKEN_NAMES, VERDICT_NAMES
+from alerting.reporting.base.messages import TAKEN_NAMES, VERDICT_NAMES
 from alerting.usecases.episodes.changes import update
 from alerting.usecases.episodes.outcomes import update_outcome
 from alerting.usecases.episodes.store import find_episode

@@ -26,8 +26,8 @@ from alerting.kinds.registry import kind_of
 from alerting.ports import Readings
 from alerting.readings.history import History, Millis, duration_millis, millis, no_readings
 from alerting.readings.sample_quality import Doubts, Instants
-from alerting.reporting.definition.details import variable_of
-from alerting.reporting.material import Reduced
+from alerting.reporting.definition.material import Reduced
+from alerting.reporting.page.details import variable_of
 
 MOST_ROWS = 500_000
 """Rows of one asset that are held as they are: a reading every 10 s over two months."""

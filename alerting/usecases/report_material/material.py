@@ -32,7 +32,7 @@ from alerting.learning.selection.promotion import IntervalsByAsset
 from alerting.ports import Decisions, MaterialPorts, Readings
 from alerting.readings.history import History, from_millis, millis, to_millis, with_older
 from alerting.readings.instants import NO_TIME
-from alerting.reporting.material import Material, ModelInService, Reduced
+from alerting.reporting.definition.material import Material, ModelInService, Reduced
 from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.versions import answer_at, live_from
 from alerting.usecases.episodes.suppression import never_notified, suppressed_intervals_by_asset

@@ -7,13 +7,13 @@ from datetime import datetime
 from alerting.definitions.assets import Asset
 from alerting.definitions.model import Condition, Definition, ModelDefinition
 from alerting.definitions.wording.language import translatable
-from alerting.detection.threshold import Series, series_of
 from alerting.kinds.protocol.evaluation import Models, Sources
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.registry import moving_kind_of
 from alerting.ports import BacktestPorts, ChartPorts, ModelUnavailable, ReportPorts
+from alerting.readings.series import Series, series_of
+from alerting.reporting.definition.material import Material
 from alerting.reporting.figures.episode_chart import NO_MOVING_LEVELS, LevelsInForce
-from alerting.reporting.material import Material
 from alerting.usecases.definitions.versions import segments
 from alerting.usecases.registry.model_cache import ModelCache
 

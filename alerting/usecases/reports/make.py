@@ -17,16 +17,16 @@ from alerting.ports import (
     ReportHead,
     ReportPorts,
 )
-from alerting.reporting.conclusion import conclude
-from alerting.reporting.definition.sentences import head_sentences
-from alerting.reporting.definition.tables import tables
+from alerting.reporting.base.table import Table
+from alerting.reporting.definition.conclusion import conclude
+from alerting.reporting.definition.material import Material
+from alerting.reporting.definition.metrics import ReportMetrics, compute_metrics, to_document
 from alerting.reporting.life.key_metrics import key_metrics
 from alerting.reporting.life.page import ReportLife, with_life
-from alerting.reporting.material import Material
-from alerting.reporting.metrics import ReportMetrics, compute_metrics, to_document
-from alerting.reporting.page import draw, render_page
+from alerting.reporting.page.page import draw, render_page
+from alerting.reporting.page.sentences import head_sentences
+from alerting.reporting.page.tables import tables
 from alerting.reporting.plant.summary import summarise, summary_to_document
-from alerting.reporting.table import Table
 from alerting.usecases.alarm_load.late_times import late_times
 from alerting.usecases.definitions.sync import require_revision
 from alerting.usecases.episodes.outcomes import outcome_at

@@ -10,7 +10,7 @@ import pandas as pd
 from alerting.definitions.model import Definition
 from alerting.episodes.misses import ReportedMiss
 from alerting.ports import ReportPorts
-from alerting.reporting.material import Material
+from alerting.reporting.definition.material import Material
 
 _LEAST_DISTANCE = timedelta(minutes=5)
 

@@ -9,10 +9,10 @@ from alerting.definitions.model import Revision
 from alerting.definitions.wording.language import language, translatable
 from alerting.ports import ReportContent, ReportPorts
 from alerting.ports.logs import id_logger
+from alerting.reporting.definition.metrics import to_document
 from alerting.reporting.life.key_metrics import plant_key_metrics
 from alerting.reporting.life.page import ReportLife, with_life
 from alerting.reporting.life.periods import Period, period_before
-from alerting.reporting.metrics import to_document
 from alerting.reporting.plant.material import FaultSeen
 from alerting.reporting.plant.metrics import compute_plant
 from alerting.reporting.plant.page import render_plant_page

@@ -7,7 +7,7 @@ from typing import Any
 
 from alerting.definitions.sources.mapping import SourceState
 from alerting.definitions.sources.source import Source
-from alerting.ports import MOST_IN_FUTURE, SourceProgress, SourceRevision, Sources
+from alerting.ports import SourceProgress, SourceRevision, Sources
 from alerting.usecases.sources.documents import read_sources
 
 SERVICE = "alerting stream"
@@ -92,11 +92,8 @@ def source_status(
 
 
 def _lag(newest: datetime | None, now: datetime) -> timedelta | None:
-    """Return how old the newest row is; None without one, or for a stamp of a wrong clock, which an
-    earlier version counted."""
-    return (
-        None if newest is None or newest > now + MOST_IN_FUTURE else max(now - newest, timedelta(0))
-    )
+    """Return how old the newest row is; None without one."""
+    return None if newest is None else max(now - newest, timedelta(0))
 
 
 def _rate(progress: SourceProgress, now: datetime) -> float:

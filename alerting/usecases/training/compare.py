@@ -3,7 +3,7 @@ the champion."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,11 +16,12 @@ from alerting.learning.data.dataset import Dataset
 from alerting.learning.models.trained import TrainedModel
 from alerting.learning.search.candidates import candidate_from_files
 from alerting.learning.selection.challenger import Evidence
-from alerting.learning.selection.promotion import PromotionDecision
+from alerting.learning.selection.decision_table import PromotionDecision, add_objection, decide
 from alerting.learning.selection.proposal import PROPOSAL, CandidateSummary, Proposal
 from alerting.ports import ModelUnavailable, PlantPorts, TrainingPorts
 from alerting.ports.logs import id_logger
-from alerting.reporting.decision_text import decision_markdown, headline_metrics, metrics_text
+from alerting.reporting.page.decision_text import decision_markdown, headline_metrics, metrics_text
+from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.platform_alerts import record_model_faults, record_waiting
 from alerting.usecases.definitions.versions import champion_at, last_promotion
 from alerting.usecases.registry.model_cache import ModelCache
@@ -34,22 +35,27 @@ from alerting.usecases.training.readings import load_learning_data
 from alerting.usecases.training.refit import refit_tags, refresh, review_refit
 from alerting.usecases.training.run import (
     ACCOUNT,
+    TrainingRun,
     column_types,
     load_candidates,
     load_dataset,
-    load_definition,
     load_model_definition,
     load_profile,
     profile,
+    read_run,
 )
 
 _log = id_logger(__name__)
 _MOST_IMPORTANT = 20
-_FINDS_NOTHING = (
-    " Its threshold finds no problem in the validation period, so it goes into service only if a "
-    "person approves: "
-    "`alerting model approve`."
-)
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """A proposal, with the parameters and metrics of its run."""
+
+    proposal: Proposal
+    params: Mapping[str, Any]
+    metrics: Mapping[str, float]
 
 
 def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
@@ -58,61 +64,54 @@ def compare_run(platform: TrainingPorts, run_id: str) -> Proposal:
 
     The proposal is stored on the run; `promote_run` carries it out.
     """
-    definition = load_model_definition(platform, run_id)
+    run = read_run(platform.models, run_id)
+    definition = load_model_definition(platform, run)
     if isinstance(definition, TrainedDefinition):
-        return _compare_trained(platform, run_id, load_definition(platform, run_id))
-    return _compare_estimated(platform, run_id, definition)
+        definition = with_stored_features(platform.derived_features, definition)
+        return _store(platform, run, _compare_trained(platform, run, definition))
+    return _store(platform, run, _compare_estimated(platform, run, definition))
 
 
 def _compare_trained(
-    platform: TrainingPorts, run_id: str, definition: TrainedDefinition
-) -> Proposal:
+    platform: TrainingPorts, run: TrainingRun, definition: TrainedDefinition
+) -> _Compared:
     """Compare the candidates of a kind that learns from problems, and refit a champion that
     stays."""
-    tags = platform.models.tags(run_id)
-    dataset = load_dataset(platform.models, run_id)
-    candidates = [
-        candidate_from_files(files) for files in load_candidates(platform, run_id).values()
-    ]
-    review_refit(platform, definition, datetime.fromisoformat(tags["as_of"]), tags.get("question"))
+    dataset = load_dataset(platform.models, run.id)
+    files = load_candidates(platform.models, run.id, definition.families)
+    candidates = [candidate_from_files(one) for one in files.values()]
+    review_refit(platform, definition, run.as_of, run.question)
     chance, chosen = training_of(definition).choose(dataset, definition, candidates)
-    champion_version = _champion_of(platform, tags)
+    champion_version = _champion_of(platform, run)
     version = None
     refreshed_version = None
     if chosen is None:
-        stays = (
-            "" if champion_version is None else f" The champion, version {champion_version}, stays."
-        )
-        reason = f"{chance.message}{stays} {chance.remedy(definition)}"
-        decision = PromotionDecision(
-            "no_challenger", promote=False, provisional=False, reason=reason
-        )
+        stays = f" The champion, version {champion_version}, stays."
+        facts = {
+            "chance": chance.message,
+            "stays": "" if champion_version is None else stays,
+            "remedy": chance.remedy(definition),
+        }
+        decision = decide({"not_above_chance": True}, facts)
     else:
-        version, decision = _register(
-            platform, run_id, definition, dataset, chosen, champion_version
-        )
-        if champion_version is not None and not decision.promote:
+        version, decision = _register(platform, run, definition, dataset, chosen, champion_version)
+        if decision.promote and not chosen.evidence.threshold.finds:
+            decision = add_objection(decision, "finds_nothing")
+        elif champion_version is not None and not decision.promote:
             decision, refreshed_version = _refresh(
-                platform, run_id, definition, dataset, champion_version, decision
+                platform, run, definition, dataset, champion_version, decision
             )
-    blind = (
-        chosen is not None
-        and not chosen.evidence.threshold.finds
-        and decision.verdict in ("promote", "provisional")
-    )
-    replaces_lost = decision.verdict == "provisional" and champion_version is not None
-    metrics = {
-        f"chance_{key}": float(getattr(chance, key))
-        for key in ("ap", "bound", "trials", "problems")
-    }
-    return _propose(
-        platform,
-        run_id,
-        definition,
-        replace(decision, reason=decision.reason + (_FINDS_NOTHING if blind else "")),
-        by_person=blind or replaces_lost,
-        params={"family": chosen.candidate.family, **chosen.candidate.params} if chosen else {},
-        metrics=metrics,
+    proposal = Proposal(
+        definition=run.name,
+        revision=run.revision,
+        question=run.question,
+        run_id=run.id,
+        as_of=run.as_of,
+        verdict=decision.verdict,
+        promote=decision.promote,
+        waiting=decision.waits(definition),
+        provisional=decision.provisional,
+        reason=decision.reason,
         challenger_version=version,
         champion_version=champion_version,
         refreshed_version=refreshed_version,
@@ -125,112 +124,80 @@ def _compare_trained(
         },
         importance=chosen.evidence.importance if chosen else {},
         dataset=profile(dataset),
-        findings=dataset.findings,
+        findings=tuple(dataset.findings),
         answers=dataset.answered,
     )
+    params = {"family": chosen.candidate.family, **chosen.candidate.params} if chosen else {}
+    names = ("ap", "bound", "trials", "problems")
+    metrics = {f"chance_{name}": float(getattr(chance, name)) for name in names}
+    return _Compared(proposal, params, metrics)
 
 
 def _compare_estimated(
-    platform: TrainingPorts, run_id: str, definition: ModelDefinition
-) -> Proposal:
+    platform: TrainingPorts, run: TrainingRun, definition: ModelDefinition
+) -> _Compared:
     """Compare the candidates of a kind that learns from readings alone."""
-    tags = platform.models.tags(run_id)
-    candidates = load_candidates(platform, run_id)
+    candidates = load_candidates(platform.models, run.id, definition.families)
     accounts = {family: json.loads(files.pop(ACCOUNT)) for family, files in candidates.items()}
     models = {
         family: trained_kind_of(definition).load(files) for family, files in candidates.items()
     }
-    champion_version = _champion_of(platform, tags)
-    as_of = datetime.fromisoformat(tags["as_of"])
-    champion, lost = _read_champion(platform, definition, champion_version, as_of)
-    data = load_learning_data(platform, run_id, definition, as_of)
+    champion_version = _champion_of(platform, run)
+    champion, lost = _read_champion(platform, definition, champion_version, run.as_of)
+    data = load_learning_data(platform, run.id, definition, run.as_of)
     estimation = estimation_of(definition)
     compared = estimation.compare(definition, data, models, champion)
     decision = lost or compared.decision
     model = compared.model or models[compared.family]
     account = accounts[compared.family]
+    notes = tuple(account["notes"])
     files = estimation.save(model) if compared.model else candidates[compared.family]
-    version_tags = {
-        **_version_tags(definition.kind, model, run_id, tags),
-        "metrics_text": decision.reason,
-    }
-    version = register_model(platform, definition.name, run_id, files, version_tags, {})
-    composition = load_profile(platform.models, run_id)
+    tags = {**_version_tags(definition.kind, model, run), "metrics_text": decision.reason}
+    version = register_model(platform, definition.name, run.id, files, tags, {})
+    composition = load_profile(platform.models, run.id)
     fitted = {"fitted_on": sorted(model.by_asset)} if isinstance(model, NormalModel) else {}
-    return _propose(
-        platform,
-        run_id,
-        definition,
-        decision,
-        by_person=lost is not None or compared.by_person,
-        params={"family": compared.family},
-        metrics=compared.metrics,
-        challenger_version=version,
-        champion_version=champion_version,
-        evidence=decision.evidence
-        | {"notes": account["notes"], "tables": account.get("tables", []), **fitted},
-        dataset=composition.model_copy(
-            update={"notes": tuple(account["notes"]), "dropped": account["left_out"]}
-        ),
-    )
-
-
-def _propose(
-    platform: TrainingPorts,
-    run_id: str,
-    definition: ModelDefinition,
-    decision: PromotionDecision,
-    *,
-    by_person: bool,
-    params: Mapping[str, Any],
-    metrics: Mapping[str, float],
-    **found: Any,
-) -> Proposal:
-    """Store the proposal of a training on its run, and record that the training has ended. `found`:
-    its other fields."""
-    tags = platform.models.tags(run_id)
-    name = definition.name
+    tables = account.get("tables", [])
     proposal = Proposal(
-        definition=name,
-        revision=int(tags["revision"]),
-        question=tags.get("question"),
-        run_id=run_id,
-        as_of=datetime.fromisoformat(tags["as_of"]),
+        definition=run.name,
+        revision=run.revision,
+        question=run.question,
+        run_id=run.id,
+        as_of=run.as_of,
         verdict=decision.verdict,
         promote=decision.promote,
-        waiting=decision.promote and (by_person or definition.promotion.mode == "approval"),
+        waiting=decision.waits(definition),
         provisional=decision.provisional,
         reason=decision.reason,
-        **found,
+        challenger_version=version,
+        champion_version=champion_version,
+        evidence={**decision.evidence, "notes": account["notes"], "tables": tables, **fitted},
+        dataset=composition.model_copy(update={"notes": notes, "dropped": account["left_out"]}),
     )
+    return _Compared(proposal, {"family": compared.family}, compared.metrics)
+
+
+def _store(platform: TrainingPorts, run: TrainingRun, compared: _Compared) -> Proposal:
+    """Store the proposal of a training on its run, and record that the training has ended."""
+    proposal = compared.proposal
     text = decision_markdown(proposal)
-    files = {PROPOSAL: proposal.to_json(), "decision.md": text.encode()}
     platform.models.log(
-        run_id,
-        params=params,
-        metrics=metrics,
+        run.id,
+        params=compared.params,
+        metrics=compared.metrics,
         tags=description(text),
-        files=files,
+        files={PROPOSAL: proposal.to_json(), "decision.md": text.encode()},
         folder="decision",
     )
-    end_run(platform, name, tags.get("training"))
-    record_waiting(
-        platform.platform_alerts,
-        name,
-        proposal.reason if proposal.waiting else None,
-        platform.clock.now(),
-    )
-    _log.info("compared: %s", proposal.verdict, definition=name, run=run_id)
+    end_run(platform, run.name, run.training)
+    reason = proposal.reason if proposal.waiting else None
+    record_waiting(platform.platform_alerts, run.name, reason, platform.clock.now())
+    _log.info("compared: %s", proposal.verdict, definition=run.name, run=run.id)
     return proposal
 
 
-def _champion_of(platform: TrainingPorts, tags: Mapping[str, str]) -> int | None:
+def _champion_of(platform: TrainingPorts, run: TrainingRun) -> int | None:
     """Return the version in service for the question of a run, at its instant."""
-    return champion_at(
-        platform.decisions.of(tags["definition"]),
-        datetime.fromisoformat(tags["as_of"]),
-        tags.get("question"),
-    )
+    return champion_at(platform.decisions.of(run.name), run.as_of, run.question)
 
 
 def _read_champion(
@@ -243,12 +210,8 @@ def _read_champion(
     except ModelUnavailable as unavailable:
         faults = {definition.name: f"the model cannot be read: {unavailable}"}
         record_model_faults(platform.platform_alerts, [definition.name], faults, as_of)
-        reason = (
-            f"The champion, version {version}, cannot be read, so the comparison is impossible "
-            f"({unavailable}). "
-            "The challenger goes into service only if a person approves."
-        )
-        return None, PromotionDecision("provisional", promote=True, provisional=True, reason=reason)
+        facts = {"version": version, "fault": unavailable}
+        return None, decide({"unreadable_champion": True}, facts)
 
 
 def _importance(challenger: Challenger | None, decision: PromotionDecision) -> dict[str, Any]:
@@ -266,7 +229,7 @@ def _importance(challenger: Challenger | None, decision: PromotionDecision) -> d
 
 def _register(
     platform: TrainingPorts,
-    run_id: str,
+    run: TrainingRun,
     definition: TrainedDefinition,
     dataset: Dataset,
     chosen: Challenger,
@@ -277,39 +240,31 @@ def _register(
 
     It is registered with its refit if it is to go into service.
     """
-    tags = platform.models.tags(run_id)
     training = training_of(definition)
     model = chosen.model
     evidence = chosen.evidence
-    decision = _decide(
-        platform, definition, model, champion_version, datetime.fromisoformat(tags["as_of"])
-    )
+    decision = _decide(platform, definition, model, champion_version, run.as_of)
     if decision.promote and definition.periods.refit == "all":
         model = training.refit(dataset, model, definition) or model
-    version = register_model(
-        platform,
-        definition.name,
-        run_id,
-        training.save(model),
-        {
-            **_version_tags(definition.kind, model, run_id, tags),
-            "threshold": repr(model.threshold),
-            "metrics_text": metrics_text(evidence.summary),
-        },
-        column_types(model.plan),
-    )
+    tags = {
+        **_version_tags(definition.kind, model, run),
+        "threshold": repr(model.threshold),
+        "metrics_text": metrics_text(evidence.summary),
+    }
+    types = column_types(model.plan)
+    version = register_model(platform, run.name, run.id, training.save(model), tags, types)
     metrics = headline_metrics(evidence.summary) | evidence.metrics
     charts = _charts(platform, definition, evidence, decision) if platform.models.shown else {}
     platform.models.log(
-        run_id, metrics=metrics, files={**evidence.files, **charts}, folder="evidence"
+        run.id, metrics=metrics, files={**evidence.files, **charts}, folder="evidence"
     )
-    log_onnx(platform.models, run_id, model)
+    log_onnx(platform.models, run.id, model)
     return version, decision
 
 
 def _refresh(
     platform: TrainingPorts,
-    run_id: str,
+    run: TrainingRun,
     definition: TrainedDefinition,
     dataset: Dataset,
     champion_version: int,
@@ -317,20 +272,18 @@ def _refresh(
 ) -> tuple[PromotionDecision, int | None]:
     """Refit the champion, which stays, and return the decision and the new version; the decision as
     it is without a refit."""
-    refreshed = refresh(platform, run_id, definition, dataset, champion_version)
+    refreshed = refresh(platform, run, definition, dataset, champion_version)
     if refreshed is None:
         return compared, None
-    question = platform.models.tags(run_id).get("question")
-    serving = last_promotion(platform.decisions.of(definition.name), question)
+    serving = last_promotion(platform.decisions.of(run.name), run.question)
     reason = (
         f"{compared.reason} It is refitted on all rows up to "
         f"{refreshed.training_cutoff:%Y-%m-%d %H:%M} UTC: version "
         f"{refreshed.version} replaces version {champion_version}, with the same twin."
     )
     provisional = serving is not None and serving.provisional
-    return PromotionDecision(
-        "refreshed", True, provisional, reason, compared.evidence
-    ), refreshed.version
+    decision = replace(compared, verdict="refreshed", reason=reason, provisional=provisional)
+    return decision, refreshed.version
 
 
 def _charts(
@@ -389,17 +342,15 @@ def _decide(
     )
 
 
-def _version_tags(
-    kind: str, model: TrainedModel, run_id: str, tags: Mapping[str, str]
-) -> dict[str, str]:
+def _version_tags(kind: str, model: TrainedModel, run: TrainingRun) -> dict[str, str]:
     return {
         "kind": kind,
         "family": model.family,
-        "revision": tags["revision"],
+        "revision": str(run.revision),
         "training_cutoff": model.training_cutoff.isoformat(),
         "model_hash": model.hash,
-        "dataset_hash": tags["dataset_hash"],
-        "training_run": run_id,
-        **({"question": tags["question"]} if "question" in tags else {}),
+        "dataset_hash": run.dataset_hash,
+        "training_run": run.id,
+        **({} if run.question is None else {"question": run.question}),
         **refit_tags(model),
     }

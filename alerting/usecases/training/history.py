@@ -6,7 +6,7 @@ from typing import Any
 
 from alerting.learning.selection.proposal import PROPOSAL, Proposal
 from alerting.ports import DecisionRecord, Models
-from alerting.reporting.decision_text import chance_lines
+from alerting.reporting.page.decision_text import chance_lines
 
 
 def read_proposal(models: Models, run_id: str) -> Proposal | None:

@@ -13,7 +13,7 @@ from alerting.definitions.wording.language import template
 from alerting.learning.selection.proposal import Proposal
 from alerting.ports import Clock, DecisionRecord, Decisions, Models, ModelUnavailable, TrainingPorts
 from alerting.ports.logs import id_logger
-from alerting.reporting.decision_text import MAIN_METRICS, decision_markdown
+from alerting.reporting.page.decision_text import MAIN_METRICS, decision_markdown
 from alerting.usecases.definitions.missing_champion import describe_missing_champion
 from alerting.usecases.definitions.platform_alerts import record_waiting
 from alerting.usecases.definitions.sync import require_revision

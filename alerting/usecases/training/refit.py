@@ -19,7 +19,7 @@ from alerting.usecases.registry.registration import register_model, search_run
 from alerting.usecases.training.dataset import acted_windows, dataset_at, suppressed_at
 from alerting.usecases.training.derived import histories_at
 from alerting.usecases.training.promote import PLATFORM, follow
-from alerting.usecases.training.run import column_types
+from alerting.usecases.training.run import TrainingRun, column_types
 
 _log = id_logger(__name__)
 
@@ -41,7 +41,7 @@ def refit_tags(model: TrainedModel) -> dict[str, str]:
 
 def refresh(
     platform: TrainingPorts,
-    run_id: str,
+    run: TrainingRun,
     definition: TrainedDefinition,
     dataset: Dataset,
     version: int,
@@ -53,31 +53,28 @@ def refresh(
     models like the champion are no longer trained, or if there are no newer rows. `dataset`: of the
     run. `version`: of the champion of the run's question.
     """
-    tags = platform.models.tags(run_id)
     name = definition.name
-    revision = require_revision(platform.definitions, name, int(tags["revision"]))
+    revision = require_revision(platform.definitions, name, run.revision)
     champion = ModelCache(platform).get(definition, version)
-    as_of = datetime.fromisoformat(tags["as_of"])
-    gave_way = serves_twin(platform.decisions.of(name), version, as_of)
+    gave_way = serves_twin(platform.decisions.of(name), version, run.as_of)
     if definition.periods.refit == "none" or gave_way:
         return None
     if dataset.plan != champion.plan:
-        dataset = dataset_at(platform, revision, definition, as_of, champion.plan)
+        dataset = dataset_at(platform, revision, definition, run.as_of, champion.plan)
     training = training_of(definition)
     refreshed = training.refit(dataset, champion, definition)
     if refreshed is None or refreshed.refit is None:
         return None
     of_champion = platform.models.version_tags(name, version)
-    child = next(
-        (run.id for run in platform.models.searches(run_id) if "refreshes" in run.tags), None
-    )
+    searches = platform.models.searches(run.id)
+    child = next((one.id for one in searches if "refreshes" in one.tags), None)
     child = child or platform.models.start_run(
-        name, f"refit of version {version}", {"refreshes": str(version)}, parent=run_id
+        name, f"refit of version {version}", {"refreshes": str(version)}, parent=run.id
     )
     made = {
         "training_run": child,
         "search_run": search_run(of_champion),
-        "refreshed_by": run_id,
+        "refreshed_by": run.id,
         "dataset_hash": dataset.hash,
     }
     number = register_model(

@@ -1,8 +1,11 @@
-"""Results that a training stores on its run for the next step: definition, dataset and
-candidates."""
+"""The run of a training, and what it stores for the next step: dataset and candidates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from alerting.definitions.faults import UserError
-from alerting.definitions.model import ModelDefinition, Revision, TrainedDefinition
+from alerting.definitions.model import ModelDefinition
 from alerting.learning.data.dataset import Dataset
 from alerting.learning.data.files import dataset_from_files
 from alerting.learning.data.findings import describe_findings
@@ -10,9 +13,8 @@ from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.selection.proposal import DatasetProfile, PartProfile
 from alerting.ports import Models, TrainingPorts
 from alerting.readings.history import from_millis
-from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.sync import require_revision
-from alerting.usecases.training.dataset import require_model, require_trained
+from alerting.usecases.training.dataset import require_model
 
 # folders of a run, and of the run of a candidate
 DATASET = "dataset"
@@ -21,28 +23,42 @@ PROFILE = "profile.json"
 ACCOUNT = "account.json"
 
 
-def candidate_families(platform: TrainingPorts, run_id: str) -> list[str]:
-    """Return the families to try in this run."""
-    return list(load_model_definition(platform, run_id).families)
+@dataclass(frozen=True)
+class TrainingRun:
+    """A training run, as its tags state it. `training`: the id under which it was started."""
+
+    id: str
+    name: str
+    revision: int
+    as_of: datetime
+    dataset_hash: str
+    question: str | None
+    training: str | None
 
 
-def load_model_definition(platform: TrainingPorts, run_id: str) -> ModelDefinition:
-    """Return the definition that the run trains, in the run's revision, as it is written."""
-    return require_model(revision_of(platform, run_id))
-
-
-def load_definition(platform: TrainingPorts, run_id: str) -> TrainedDefinition:
-    """Return the same of a definition that learns from problems, with stride and windows as they
-    were derived."""
-    return with_stored_features(
-        platform.derived_features, require_trained(revision_of(platform, run_id))
+def read_run(models: Models, run_id: str) -> TrainingRun:
+    """Return a training run. Runs of earlier versions have no question and no training."""
+    tags = models.tags(run_id)
+    return TrainingRun(
+        id=run_id,
+        name=tags["definition"],
+        revision=int(tags["revision"]),
+        as_of=datetime.fromisoformat(tags["as_of"]),
+        dataset_hash=tags["dataset_hash"],
+        question=tags.get("question"),
+        training=tags.get("training"),
     )
 
 
-def revision_of(platform: TrainingPorts, run_id: str) -> Revision:
-    """Return the revision that the run trains."""
-    tags = platform.models.tags(run_id)
-    return require_revision(platform.definitions, tags["definition"], int(tags["revision"]))
+def candidate_families(platform: TrainingPorts, run_id: str) -> list[str]:
+    """Return the families to try in this run."""
+    run = read_run(platform.models, run_id)
+    return list(load_model_definition(platform, run).families)
+
+
+def load_model_definition(platform: TrainingPorts, run: TrainingRun) -> ModelDefinition:
+    """Return the definition that the run trains, in the run's revision, as it is written."""
+    return require_model(require_revision(platform.definitions, run.name, run.revision))
 
 
 def load_dataset(models: Models, run_id: str) -> Dataset:
@@ -50,20 +66,20 @@ def load_dataset(models: Models, run_id: str) -> Dataset:
     return dataset_from_files(models.files(run_id, DATASET))
 
 
-def load_candidates(platform: TrainingPorts, run_id: str) -> dict[str, dict[str, bytes]]:
+def load_candidates(
+    models: Models, run_id: str, families: Sequence[str]
+) -> dict[str, dict[str, bytes]]:
     """Return the files of the newest fitted candidate of every family. Raises UserError if one is
     missing."""
     fitted = {
-        s.tags["family"]: s.id
-        for s in platform.models.searches(run_id)
-        if s.tags.get("fitted") == "true"
+        s.tags["family"]: s.id for s in models.searches(run_id) if s.tags.get("fitted") == "true"
     }
-    missing = [f for f in candidate_families(platform, run_id) if f not in fitted]
+    missing = [f for f in families if f not in fitted]
     if missing:
         raise UserError(
             f"not fitted yet: {', '.join(missing)}; run these candidates of the training again"
         )
-    return {family: platform.models.files(run, CANDIDATE) for family, run in fitted.items()}
+    return {family: models.files(run, CANDIDATE) for family, run in fitted.items()}
 
 
 def load_profile(models: Models, run_id: str) -> DatasetProfile:

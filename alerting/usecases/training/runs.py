@@ -5,7 +5,7 @@ from alerting.definitions.faults import UserError, shown
 from alerting.definitions.model import ModelDefinition
 from alerting.learning.selection.proposal import Proposal
 from alerting.ports import ModelUnavailable, TrainingPorts
-from alerting.reporting import messages
+from alerting.reporting.base import messages
 from alerting.usecases.definitions.missing_champion import waiting_proposal
 from alerting.usecases.definitions.platform_alerts import WAITING
 from alerting.usecases.definitions.sync import require_revision

@@ -29,13 +29,14 @@ from alerting.learning.selection.proposal import (
 from alerting.ports import Files, ModelUnavailable, Progress, RegistryPorts, TrainingPorts, silent
 from alerting.ports.logs import id_logger
 from alerting.readings.history import duration_millis
-from alerting.reporting.decision_text import (
+from alerting.reporting.page.decision_text import (
     MAIN_METRICS,
     candidate_line,
     candidate_metrics,
     dataset_lines,
     describe_experiment,
 )
+from alerting.usecases.definitions.derived import with_stored_features
 from alerting.usecases.definitions.sync import require_revision, sync
 from alerting.usecases.definitions.versions import champion_at
 from alerting.usecases.registry.registration import search_run
@@ -50,12 +51,13 @@ from alerting.usecases.training.run import (
     CANDIDATE,
     DATASET,
     PROFILE,
+    TrainingRun,
     candidate_families,
     column_types,
     load_dataset,
-    load_definition,
     load_model_definition,
     profile,
+    read_run,
 )
 
 _log = id_logger(__name__)
@@ -80,12 +82,9 @@ def train(
         progress("comparing", len(families), len(families))
         compare_run(platform, run_id)
     except BaseException as fault:
-        end_run(
-            platform,
-            name,
-            platform.models.tags(run_id)["training"],
-            first_line(fault) if isinstance(fault, Exception) else "interrupted",
-        )
+        training = read_run(platform.models, run_id).training
+        reason = first_line(fault) if isinstance(fault, Exception) else "interrupted"
+        end_run(platform, name, training, reason)
         raise
     return promote_run(platform, run_id)
 
@@ -204,13 +203,15 @@ def fit(
 ) -> CandidateSummary | EstimateSummary:
     """Search one family on the run's dataset, or estimate its model without one, and store the
     candidate on a child run."""
-    definition = load_model_definition(platform, run_id)
+    run = read_run(platform.models, run_id)
+    definition = load_model_definition(platform, run)
     child = platform.models.start_run(definition.name, family, {"family": family}, parent=run_id)
     try:
         if isinstance(definition, TrainedDefinition):
-            fitted = _search(platform, run_id, family, progress)
+            definition = with_stored_features(platform.derived_features, definition)
+            fitted = _search(platform, run, definition, family, progress)
         else:
-            fitted = _estimate(platform, run_id, definition, family)
+            fitted = _estimate(platform, run, definition, family)
     except BaseException:
         platform.models.finish(child, failed=True)
         raise
@@ -242,10 +243,15 @@ class _Fitted:
     charts: Files = field(default_factory=dict)
 
 
-def _search(platform: TrainingPorts, run_id: str, family: str, progress: Progress) -> _Fitted:
-    dataset = load_dataset(platform.models, run_id)
-    definition = load_definition(platform, run_id)
-    warm_start = _champion_params(platform, run_id, family)
+def _search(
+    platform: TrainingPorts,
+    run: TrainingRun,
+    definition: TrainedDefinition,
+    family: str,
+    progress: Progress,
+) -> _Fitted:
+    dataset = load_dataset(platform.models, run.id)
+    warm_start = _champion_params(platform, run, family)
     candidate = training_of(definition).train(dataset, definition, family, progress, warm_start)
     charts = _candidate_charts(candidate, dataset) if platform.models.shown else {}
     summary = CandidateSummary.from_candidate(candidate)
@@ -260,12 +266,11 @@ def _search(platform: TrainingPorts, run_id: str, family: str, progress: Progres
 
 
 def _estimate(
-    platform: TrainingPorts, run_id: str, definition: ModelDefinition, family: str
+    platform: TrainingPorts, run: TrainingRun, definition: ModelDefinition, family: str
 ) -> _Fitted:
     estimation = estimation_of(definition)
-    tags = platform.models.tags(run_id)
-    data = load_learning_data(platform, run_id, definition, datetime.fromisoformat(tags["as_of"]))
-    found = estimation.estimate(definition, int(tags["revision"]), family, data)
+    data = load_learning_data(platform, run.id, definition, run.as_of)
+    found = estimation.estimate(definition, run.revision, family, data)
     account = {
         "notes": found.notes,
         "left_out": found.left_out,
@@ -282,40 +287,30 @@ def _estimate(
     )
 
 
-def _champion_params(platform: RegistryPorts, run_id: str, family: str) -> dict[str, Any] | None:
+def _champion_params(
+    platform: RegistryPorts, run: TrainingRun, family: str
+) -> dict[str, Any] | None:
     """Return the best parameters for this family from the training of the present champion, of any
     question; None without.
 
     A champion of the run's own instant does not count, because training again from the same data
     must give the same model.
     """
-    tags = platform.models.tags(run_id)
-    before = datetime.fromisoformat(tags["as_of"]) - timedelta(microseconds=1)
-    version = champion_at(platform.decisions.of(tags["definition"]), before, question=None)
+    before = run.as_of - timedelta(microseconds=1)
+    version = champion_at(platform.decisions.of(run.name), before, question=None)
     if version is None:
         return None
+    models = platform.models
     try:
-        searches = platform.models.searches(
-            search_run(platform.models.version_tags(tags["definition"], version))
-        )
-        child = next(
-            (
-                s.id
-                for s in searches
-                if (s.tags.get("family"), s.tags.get("fitted")) == (family, "true")
-            ),
-            None,
-        )
-        return (
-            None
-            if child is None
-            else candidate_from_files(platform.models.files(child, CANDIDATE)).params
-        )
-    except (
-        ModelUnavailable,
-        KeyError,
-        UserError,
-    ):  # its records are lost: the search starts from the default only
+        searches = models.searches(search_run(models.version_tags(run.name, version)))
+        fitted = [
+            one.id
+            for one in searches
+            if one.tags.get("fitted") == "true" and one.tags.get("family") == family
+        ]
+        files = models.files(fitted[0], CANDIDATE) if fitted else None
+        return None if files is None else candidate_from_files(files).params
+    except (ModelUnavailable, KeyError, UserError):  # its records are lost: search from the default
         return None
 
 

@@ -138,30 +138,6 @@ def test_a_report_waits_until_it_is_announced_and_its_inputs_are_looked_at(store
     assert stores.reports.get(first.id).announced
 
 
-def test_a_report_of_an_earlier_version_of_the_platform_is_still_read(mongo_stores):
-    judged = {"judgement": {"trust": "yes", "sentence": "Trust it."}, "rows": [1, 2]}
-    old = {
-        "definition": "a",
-        "start": at(0),
-        "end": at(9),
-        "at": at(70),
-        "metrics": judged,
-        "page": "<p>old</p>",
-    }
-    mongo_stores.database["reports"].insert_one({"_id": "abc", **old})
-    (found,) = mongo_stores.reports.of("a")
-    assert (found.id, found.revision, found.trust, found.headline, found.as_of) == (
-        "abc",
-        1,
-        "yes",
-        "Trust it.",
-        at(70),
-    )
-    assert found.announced
-    assert mongo_stores.reports.content("abc") == ReportContent(judged, "<p>old</p>")
-    assert mongo_stores.reports.newest(5) == [found]
-
-
 def test_reported_misses_are_kept_once_and_listed_newest_first(stores):
     first = ReportedMiss("too-hot", "oven-1", at(5), "smoke", "ann", at(60))
     assert stores.misses.append(first) == first

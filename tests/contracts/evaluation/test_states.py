@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from alerting.adapters.mongo.evaluation.states import MongoStates
@@ -11,7 +10,7 @@ from alerting.detection.carried import Carried
 from alerting.episodes.lifecycle import ConditionState, SeverityState
 from alerting.episodes.state_table import ConditionTable
 from alerting.ports import Conflict
-from alerting.readings.instants import NO_TIME, to_millis
+from alerting.readings.instants import NO_TIME
 from tests.builders import at
 from tests.helpers.stores import states_of
 
@@ -65,44 +64,6 @@ def test_a_state_comes_back_equal(stores):
         "oven-2": ConditionState(at(5)),
     }
     assert states_of(stores, "too-moist", ["oven-1"]) == {}
-
-
-def test_a_shard_that_an_earlier_version_wrote_is_read_and_moves_on(mongo_stores):
-    """It had every column as a list, without a value as null."""
-    shard_id = f"{shard_of(HOT[0]):02}-0"
-    mongo_stores.database["evaluation_shards"].insert_one(
-        {
-            "_id": shard_id,
-            "version": 7,
-            "definition": ["too-hot"] * 3,
-            "asset": ["oven-1", "oven-2", "oven-3"],
-            "watermark": [to_millis(at(10)), to_millis(at(5)), to_millis(at(7))],
-            "at": [to_millis(at(9)), None, to_millis(at(4))],
-            "since": [to_millis(at(6)), None, None],
-            "variable": ["temperature", None, "temperature"],
-            "value": [213.5, None, None],
-            "unknown_count": [2, 0, 0],
-            "unknown_reason": ["no data", None, None],
-            "earlier": np.full((4, 3), NO_TIME).tobytes(),
-            "earlier_conditions": {},
-            "conditions": {"0": {"severity": "high"}},
-        }
-    )
-    carried = Carried("temperature", at(9), 213.5, same_since=at(6))
-    expected = ConditionState(
-        at(10), unknown_count=2, unknown_reason="no data", severity="high", carried=carried
-    )
-    others = {
-        "oven-2": ConditionState(at(5)),
-        "oven-3": ConditionState(at(7), carried=Carried("temperature", at(4), None)),
-    }
-    assets = ["oven-1", "oven-2", "oven-3"]
-    assert states_of(mongo_stores, "too-hot", assets) == {"oven-1": expected, **others}
-    move(mongo_stores.states, HOT, expected, replace(expected, watermark=at(11)))
-    assert states_of(mongo_stores, "too-hot", assets) == {
-        "oven-1": replace(expected, watermark=at(11)),
-        **others,
-    }
 
 
 def test_only_one_of_two_begins(stores):

@@ -79,12 +79,6 @@ def test_progress_adds_up_and_keeps_the_newest_stamp(stores):
     stores.sources.set_fault("gate", None)
     assert stores.sources.progress("gate") == SourceProgress()
     stores.sources.record(
-        "clock", Delivered(at(1), 1, 0, at(90 * 24 * 60))
-    )  # as an earlier version counted a wrong clock
-    stores.sources.record("clock", Delivered(at(2), 1, 0, at(1)))
-    stores.sources.record("clock", Delivered(at(3), 1, 0, at(0)))
-    assert stores.sources.progress("clock").newest == at(1)
-    stores.sources.record(
         "gate", Delivered(at(1), 3, 1, at(0), {"asset": "oven-1", "values": {"t": 1.5}})
     )
     stores.sources.record(

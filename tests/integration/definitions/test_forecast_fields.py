@@ -16,7 +16,7 @@ from alerting.kinds.forecast.verification import compare_forecasts
 from alerting.kinds.validation import parse_definition
 from alerting.learning.data.dataset import build_dataset
 from alerting.learning.data.feedback_labels import FeedbackLabel
-from alerting.learning.selection.promotion import PromotionDecision
+from alerting.learning.selection.decision_table import PromotionDecision
 from alerting.ports import silent
 from alerting.readings.history import to_millis
 from alerting.usecases.registry.registration import load_model
@@ -218,11 +218,9 @@ def test_the_confidence_of_a_forecast_changes_its_comparison(monkeypatch):
     asset = made.assets.all()[0]
     line = made.readings.load(asset, at(TRAINED - 3 * 24 * 60), at(END))
     warned = PromotionDecision(
-        "keep",
-        False,
-        False,
-        "The champion stays: alike.",
-        {"acted_left_out": {"share_better": 0.5}},
+        verdict="keep",
+        reason="The champion stays: alike.",
+        evidence={"acted_left_out": {"share_better": 0.5}},
     )
     monkeypatch.setattr(verification, "compare", lambda *_: warned)
     found = {"challenger": 1.0, "champion": 1.1, "share_better": 0.85}

@@ -8,7 +8,7 @@ import pytest
 
 from alerting.kinds.forecast import verification
 from alerting.kinds.forecast.verification import compare_forecasts, coverage_of, share_of_samples
-from alerting.learning.selection.promotion import PromotionDecision
+from alerting.learning.selection.decision_table import PromotionDecision
 from alerting.usecases.definitions.platform_alerts import MISCALIBRATED
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.platform_health.model_verification import verify_models
@@ -78,7 +78,9 @@ def compared(monkeypatch, platform, challenger, champion, promote, share_better=
         else "The champion stays: its average precision is alike."
     )
     evidence = {"acted_left_out": {"share_better": share_better}}
-    warned = PromotionDecision("promote" if promote else "keep", promote, False, reason, evidence)
+    warned = PromotionDecision(
+        verdict="promote" if promote else "keep", reason=reason, evidence=evidence
+    )
     monkeypatch.setattr(verification, "compare", lambda *_: warned)
     definition = platform.definitions.newest_revision(NAME).definition
     asset = platform.assets.all()[0]

@@ -83,7 +83,7 @@ def test_a_set_point_without_effect_or_hardly_moved_relieves_nothing(data):
     assert abs(effect) < 3 * error < 0.1
     assert "damper" not in data.effects.effects
     assert data.effects.relief("damper") == 0.0
-    unsure = SetPointEffects("moisture", 1, 1.0, {"fan": (0.02, 0.011), "belt": (-0.02, 0.01)})
+    unsure = SetPointEffects("moisture", 1, 1.0, {"fan": (0.02, 0.011), "belt": (-0.02, 0.01)}, 5.0)
     assert (unsure.relief("fan"), unsure.relief("belt")) == (0.0, pytest.approx(0.0004))
 
 

@@ -83,7 +83,7 @@ def situations(draw):
     rounded = draw(st.sampled_from([0.125, 3.0]))  # smooth, or with steps as of trees
     limits = {name: found for name in NUMBERS if (found := draw(narrower())) is not None}
     effects = draw(
-        st.none() | st.just(SetPointEffects("z", 1, 2.0, {"a": (0.5, 0.01), "b": (-1.0, 0.1)}))
+        st.none() | st.just(SetPointEffects("z", 1, 2.0, {"a": (0.5, 0.01), "b": (-1.0, 0.1)}, 5.0))
     )
 
     def risk(*row):

@@ -1,5 +1,4 @@
-"""Stored parts of recommendations: normal rows with a model, results with an episode, and documents
-of earlier versions."""
+"""Stored parts of recommendations: normal rows with a model, and results with an episode."""
 
 import json
 from dataclasses import replace
@@ -8,9 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from alerting.adapters.mongo.documents import from_document, to_document
 from alerting.definitions.assets import AssetRefused, parse_asset
-from alerting.episodes.episode import RecommendationResult
 from alerting.learning.models.files import model_files, model_from_files
 from alerting.learning.models.metadata import META
 from alerting.learning.models.normal import MOST_ROWS, sample_normal
@@ -97,25 +94,6 @@ def test_models_without_normal_rows_load_and_say_that_plausibility_is_not_known(
     }
     with pytest.raises(ModelRefused, match="scale must be above 0"):
         model_from_files({**files, META: json.dumps(meta).encode()})
-
-
-def test_results_of_earlier_versions_can_be_read():
-    stored = {
-        "changes": [{"variable": "zone", "before": 232.0, "after": 224.0, "unit": "°C"}],
-        "risk_before": 0.8,
-        "risk_after": 0.2,
-        "helps": True,
-        "message": "lower it",
-    }
-    read = from_document(RecommendationResult, stored)
-    assert (read.changes[0].takes, read.alternatives, read.unusual, read.search, read.levers) == (
-        None,
-        (),
-        None,
-        None,
-        (),
-    )
-    assert from_document(RecommendationResult, to_document(read)) == read
 
 
 @pytest.mark.parametrize(

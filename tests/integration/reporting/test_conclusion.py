@@ -3,11 +3,11 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.reporting.conclusion import conclude
+from alerting.reporting.definition.conclusion import conclude
+from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.definition.retune import Retune
-from alerting.reporting.definition.sentences import head_sentences
-from alerting.reporting.metrics import compute_metrics
-from alerting.reporting.page import draw, render_page
+from alerting.reporting.page.page import draw, render_page
+from alerting.reporting.page.sentences import head_sentences
 from tests.report_material import (
     END,
     GOOD_PROBLEMS,

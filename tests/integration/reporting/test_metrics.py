@@ -8,7 +8,7 @@ import pytest
 from alerting.learning.metrics.confidence import poisson_interval
 from alerting.learning.metrics.metrics import event_metrics, problem_intervals
 from alerting.readings.history import duration_millis, to_millis
-from alerting.reporting.metrics import compute_metrics, to_document
+from alerting.reporting.definition.metrics import compute_metrics, to_document
 from tests.report_material import (
     CLASSIFIER,
     END,

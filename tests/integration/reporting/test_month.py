@@ -19,15 +19,15 @@ import pytest
 from alerting.definitions.model import Costs
 from alerting.episodes.episode import ActorStamp, RecommendationResult
 from alerting.episodes.misses import ReportedMiss
-from alerting.reporting.conclusion import conclude
+from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.decisions import DecisionMade
-from alerting.reporting.definition.sentences import head_sentences
-from alerting.reporting.definition.tables import tables
+from alerting.reporting.definition.material import ModelInService
+from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.life.differences import list_differences
 from alerting.reporting.life.key_metrics import key_metrics
-from alerting.reporting.material import ModelInService
-from alerting.reporting.metrics import compute_metrics
-from alerting.reporting.page import draw, render_page
+from alerting.reporting.page.page import draw, render_page
+from alerting.reporting.page.sentences import head_sentences
+from alerting.reporting.page.tables import tables
 from alerting.usecases.reports.misses import with_misses
 from tests import report_material
 from tests.report_material import CLASSIFIER, H, problems

@@ -4,9 +4,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from alerting.reporting.conclusion import conclude
-from alerting.reporting.metrics import compute_metrics
-from alerting.reporting.page import draw, render_page
+from alerting.reporting.definition.conclusion import conclude
+from alerting.reporting.definition.metrics import compute_metrics
+from alerting.reporting.page.page import draw, render_page
 from tests.report_material import (
     CLASSIFIER,
     THRESHOLD,

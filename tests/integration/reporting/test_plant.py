@@ -3,12 +3,12 @@ from datetime import timedelta
 
 from alerting.alarm_kpis.kpis import kpis
 from alerting.definitions.model import Costs
-from alerting.reporting.conclusion import conclude
+from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.drift import Drift
+from alerting.reporting.definition.metrics import compute_metrics
 from alerting.reporting.definition.money import Amount, Money
-from alerting.reporting.definition.tables import tables
-from alerting.reporting.figures.report_charts import drift_bars
-from alerting.reporting.metrics import compute_metrics
+from alerting.reporting.page.report_charts import drift_bars
+from alerting.reporting.page.tables import tables
 from alerting.reporting.plant.material import PlantMaterial
 from alerting.reporting.plant.metrics import compute_plant
 from alerting.reporting.plant.page import render_plant_page

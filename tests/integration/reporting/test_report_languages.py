@@ -15,16 +15,16 @@ from alerting.episodes.episode import RecommendationResult
 from alerting.episodes.misses import ReportedMiss
 from alerting.operators.shelves import new_shelf
 from alerting.readings.history import History
-from alerting.reporting.conclusion import conclude
+from alerting.reporting.definition.conclusion import conclude
 from alerting.reporting.definition.decisions import DecisionMade, summarise_decision
+from alerting.reporting.definition.material import Reduced
+from alerting.reporting.definition.metrics import compute_metrics, to_document
 from alerting.reporting.definition.money import Amount, Money
 from alerting.reporting.definition.retune import Retune
-from alerting.reporting.definition.sentences import head_sentences
 from alerting.reporting.life.differences import Difference, find_reasons, list_differences
 from alerting.reporting.life.page import ReportLife, with_life
-from alerting.reporting.material import Reduced
-from alerting.reporting.metrics import compute_metrics, to_document
-from alerting.reporting.page import draw, render_page
+from alerting.reporting.page.page import draw, render_page
+from alerting.reporting.page.sentences import head_sentences
 from alerting.reporting.plant.material import ChangeMade, FaultSeen, PlantMaterial
 from alerting.reporting.plant.metrics import compute_plant
 from alerting.reporting.plant.page import render_plant_page

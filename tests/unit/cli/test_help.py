@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from alerting.cli.main import EVERYDAY, app
-from alerting.cli.printing.help import command_paths
+from alerting.cli.printing.help import command_paths, join_lines
 
 LINES_OF_A_SCREEN = 42
 
@@ -109,3 +109,9 @@ def test_within_a_group_the_whole_tree_is_searched():
 def test_nothing_like_it_is_refused_without_a_suggestion():
     assert "No such command 'xyzzy'." in said("xyzzy")
     assert "Did you mean" not in said("xyzzy")
+
+
+def test_a_paragraph_of_help_is_wrapped_by_the_terminal_alone():
+    assert join_lines("One sentence\n    goes on.\n\nAnother\none.\n- a\n- b") == (
+        "One sentence goes on.\n\nAnother one.\n- a\n- b"
+    )

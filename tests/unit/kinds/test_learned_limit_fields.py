@@ -185,9 +185,9 @@ def test_new_limits_wait_for_a_person_where_many_readings_lay_beyond_the_old_one
     later = LearningData([in_memory(moved)], {}, NormalTime(at(3 * DAY), at(6 * DAY), at(6 * DAY)))
     challenger = TRAINING.estimate(found, 1, FAMILY, later).model
     compared = TRAINING.compare(found, later, {FAMILY: challenger}, champion)
-    assert compared.by_person
+    assert compared.decision.by_person
     assert "lie beyond the limit in service, 4; 10.00% were expected" in compared.decision.reason
-    assert not TRAINING.compare(found, data, {FAMILY: champion}, None).by_person
+    assert not TRAINING.compare(found, data, {FAMILY: champion}, None).decision.by_person
     assert TRAINING.compare(found, data, {FAMILY: champion}, champion).decision.verdict == "keep"
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from alerting.learning.metrics.confidence import wilson_interval
-from alerting.reporting.estimates import Cases, median, rate_per_week, share
+from alerting.reporting.base.estimates import Cases, median, rate_per_week, share
 
 
 def cases(one, several):

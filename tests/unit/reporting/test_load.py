@@ -3,7 +3,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from alerting.alarm_kpis.floods import ABOVE
-from alerting.reporting.load import operator_load
+from alerting.reporting.base.load import operator_load
 
 START = datetime(2026, 1, 5, tzinfo=UTC)
 

@@ -3,7 +3,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from alerting.reporting.messages import moment, number, percent, seconds
+from alerting.reporting.base.messages import moment, number, percent, seconds
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from pymongo import ReturnDocument, WriteConcern
+from pymongo import WriteConcern
 from pymongo.errors import WriteError
 
 from alerting.adapters.mongo.documents import (
@@ -16,7 +16,6 @@ from alerting.adapters.mongo.documents import (
     to_bson,
     to_document,
     upsert,
-    utc,
 )
 from alerting.adapters.mongo.each import good, read_one, read_stored
 from alerting.adapters.mongo.indexes import (
@@ -31,7 +30,6 @@ from alerting.adapters.mongo.indexes import (
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import Source, parse_source
 from alerting.ports.sources import (
-    MOST_IN_FUTURE,
     PROCESS_GONE,
     DeadMessage,
     Declarations,
@@ -111,25 +109,7 @@ class MongoSources:
             change["$push"] = {"recent": {"$each": [to_bson(recent)], "$slice": -_RECENT}}
         if delivered.newest is not None:
             change["$max"] = {"newest": to_bson(delivered.newest)}
-        counts = upsert(
-            lambda: self._counts.find_one_and_update(
-                {"_id": name},
-                change,
-                {"newest": True},
-                upsert=True,
-                return_document=ReturnDocument.AFTER,
-            )
-        )
-        if (
-            counts
-            and delivered.newest is not None
-            and utc(counts["newest"]) > (limit := delivered.at + MOST_IN_FUTURE)
-        ):
-            wrong = {
-                "_id": name,
-                "newest": {"$gt": to_bson(limit)},
-            }  # an earlier version counted stamps of a wrong clock
-            self._counts.update_one(wrong, {"$set": {"newest": to_bson(delivered.newest)}})
+        upsert(lambda: self._counts.update_one({"_id": name}, change, upsert=True))
 
     def record_loss(self, name: str, loss: SourceLoss, at: datetime) -> None:
         self._change(
@@ -194,11 +174,10 @@ class MongoSources:
         if after is not None:
             chosen["$or"] = [{"at": {"$gt": after.at}}, {"at": after.at, "_id": {"$gt": after.id}}]
         found = self._dead.find(chosen).sort({"at": 1, "_id": 1}).limit(limit)
-        return read_stored(DEAD_MESSAGES, DeadMessage, map(_with_payload, found), id="id")
+        return read_stored(DEAD_MESSAGES, DeadMessage, found, id="id")
 
     def dead_bytes(self, name: str) -> int:
-        """Return the sum of the sizes, from an index alone; a message that an earlier version
-        stored counts nothing."""
+        """Return the sum of the sizes, from an index alone."""
         total = {"$group": {"_id": None, "bytes": {"$sum": "$size"}}}
         return sum(
             int(found["bytes"])
@@ -239,12 +218,6 @@ class MongoSources:
 
     def _change(self, name: str, change: Document) -> None:
         upsert(lambda: self._progress.update_one({"_id": name}, change, upsert=True))
-
-
-def _with_payload(message: Document) -> Document:
-    """Return a dead message with its payload as bytes; earlier versions stored its text."""
-    payload = message.get("payload")
-    return {**message, "payload": payload.encode()} if isinstance(payload, str) else message
 
 
 def source_latencies(database: MongoDatabase) -> Mapping[str, timedelta]:

@@ -210,7 +210,6 @@ def to_shard(table: ConditionTable) -> Document:
 
 def from_shard(document: Document) -> ConditionTable:
     """Return the table of a shard."""
-    document = _packed(document)
     table = ConditionTable(list(zip(document["definition"], document["asset"], strict=True)))
     for name in _INTEGERS:
         setattr(table, name, np.frombuffer(document[name], "<i8").astype(np.int64))
@@ -238,22 +237,6 @@ def _to_texts(column: Objects) -> Document:
 def _from_texts(column: Document) -> Objects:
     found: Objects = np.array(column["texts"], object)[np.frombuffer(column["rows"], "<i4")]
     return found
-
-
-def _packed(document: Document) -> Document:
-    """Return a shard as it is written now; an earlier version of the platform wrote each column as
-    a list."""
-    if not isinstance(document["watermark"], list):
-        return document
-    columns = {name: [NO_TIME if at is None else at for at in document[name]] for name in _INTEGERS}
-    value = np.array([np.nan if one is None else one for one in document["value"]], "<f8").tobytes()
-    texts = {name: _to_texts(np.array(document[name], object)) for name in _TEXTS}
-    return {
-        **document,
-        **{name: np.array(one, "<i8").tobytes() for name, one in columns.items()},
-        "value": value,
-        **texts,
-    }
 
 
 def _to_bytes(carried: CarriedState) -> bytes:

@@ -18,8 +18,7 @@ from alerting.adapters.mongo.each import good
 from alerting.adapters.mongo.indexes import REPORTS
 from alerting.ports.reports import ReportContent, ReportHead
 
-_CONTENT = {"page": False, "metrics": False, "content": False}
-_HEAD_OF_OLD = {"page": False, "content": False}
+_CONTENT = {"page": False, "content": False}
 _NEWEST_FIRST = [("start", -1), ("end", -1), ("revision", -1)]
 
 
@@ -51,13 +50,11 @@ class MongoReports:
         )
 
     def get(self, id: str) -> ReportHead | None:
-        found = self._reports.find_one({"_id": id}, _HEAD_OF_OLD)
+        found = self._reports.find_one({"_id": id}, _CONTENT)
         return next(iter(_heads([] if found is None else [found])), None)
 
     def content(self, id: str) -> ReportContent | None:
-        found = self._reports.find_one(
-            {"_id": id}, {"page": True, "metrics": True, "content": True}
-        )
+        found = self._reports.find_one({"_id": id}, {"page": True, "content": True})
         return None if found is None else _content(found)
 
     def page(self, id: str) -> str | None:
@@ -65,9 +62,7 @@ class MongoReports:
         return None if found is None else _page(found["page"])
 
     def of(self, definition: str | None) -> list[ReportHead]:
-        return _heads(
-            self._reports.find({"definition": definition}, _HEAD_OF_OLD).sort(_NEWEST_FIRST)
-        )
+        return _heads(self._reports.find({"definition": definition}, _CONTENT).sort(_NEWEST_FIRST))
 
     def revisions(self, definition: str | None, period: str) -> list[ReportHead]:
         found = self._reports.find({"period": period, "definition": definition}, _CONTENT)
@@ -84,9 +79,7 @@ class MongoReports:
     def newest(self, limit: int) -> list[ReportHead]:
         newest_first = [("start", -1), ("_id", -1)]
         return _heads(
-            self._reports.find({"revision": {"$ne": 0}}, _HEAD_OF_OLD)
-            .sort(newest_first)
-            .limit(limit)
+            self._reports.find({"revision": {"$ne": 0}}, _CONTENT).sort(newest_first).limit(limit)
         )
 
     def unannounced(self, limit: int) -> list[ReportHead]:
@@ -121,23 +114,13 @@ def _heads(found: Iterable[Document]) -> list[ReportHead]:
 
 
 def _head(document: Document) -> ReportHead:
-    """Return the head of a stored report; one of an earlier version holds a judgement, and its
-    instant under `at`."""
-    judgement = document.get("metrics", {}).get("judgement", {})
-    of_old = {"as_of": document.get("at"), "trust": judgement.get("trust", "cannot_tell")}
-    sentence = judgement.get("sentence")
-    return from_document(
-        ReportHead, {**of_old, "sentences": [sentence] if sentence else [], **document}
-    )
+    return from_document(ReportHead, document)
 
 
 def _content(document: Document) -> ReportContent:
-    page = _page(document["page"])
-    if "content" not in document:  # stored by an earlier version
-        return ReportContent(document.get("metrics", {}), page)
     unpacked = json.loads(zlib.decompress(document["content"]))
-    return ReportContent(unpacked["metrics"], page, unpacked["tables"])
+    return ReportContent(unpacked["metrics"], _page(document["page"]), unpacked["tables"])
 
 
-def _page(stored: str | bytes) -> str:
-    return stored if isinstance(stored, str) else zlib.decompress(stored).decode()
+def _page(stored: bytes) -> str:
+    return zlib.decompress(stored).decode()

@@ -1,7 +1,6 @@
 """Other users of the machine reach the port of the embedded database, and nothing behind it."""
 
 import stat
-import subprocess
 import threading
 import time
 
@@ -10,7 +9,6 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure
 
-from alerting.adapters.embedded import embedded_mongod
 from alerting.adapters.embedded.embedded_mongod import EmbeddedMongod
 from tests.helpers.processes import suspend
 from tests.support import free_port, require_real_server
@@ -95,54 +93,6 @@ def test_two_servers_have_secrets_of_their_own(server, tmp_path):
             MongoClient(wrong, serverSelectionTimeoutMS=5000) as client,
             pytest.raises(OperationFailure),
         ):
-            client["alerting"]["definitions"].find_one()
-
-
-def without_access(folder, port):
-    """The server as earlier versions started it: for everybody."""
-    folder.mkdir(exist_ok=True)
-    command = [
-        str(embedded_mongod.find_mongod()),
-        "--dbpath",
-        str(folder),
-        "--port",
-        str(port),
-        "--bind_ip",
-        "127.0.0.1",
-    ]
-    command += [
-        "--replSet",
-        "alerting",
-        "--nounixsocket",
-        "--logpath",
-        str(folder / "mongod.log"),
-        "--quiet",
-    ]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
-
-
-def test_a_home_of_an_earlier_version_is_closed_at_the_next_start_and_keeps_its_data(tmp_path):
-    require_real_server()
-    port = free_port()
-    old = without_access(tmp_path, port)
-    try:
-        with MongoClient(
-            "127.0.0.1", port, directConnection=True, serverSelectionTimeoutMS=30_000
-        ) as client:
-            members = [{"_id": 0, "host": f"127.0.0.1:{port}"}]
-            client.admin.command("replSetInitiate", {"_id": "alerting", "members": members})
-            while not client.admin.command("hello")["isWritablePrimary"]:
-                time.sleep(0.05)
-            client["alerting"]["definitions"].insert_one({"_id": "kept"})
-    finally:
-        old.terminate()
-        old.wait(30)
-    with EmbeddedMongod(
-        tmp_path, free_port()
-    ) as server:  # on another port: the replica set is told, too
-        with MongoClient(server.uri) as client:
-            assert client["alerting"]["definitions"].find_one() == {"_id": "kept"}
-        with stranger(server) as client, pytest.raises(OperationFailure):
             client["alerting"]["definitions"].find_one()
 
 

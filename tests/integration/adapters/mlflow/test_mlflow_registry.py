@@ -133,9 +133,7 @@ def test_an_experiment_says_what_is_predicted_and_which_metric_counts_and_keeps_
         with models._connection.client() as client:
             return client.get_experiment_by_name("described").tags
 
-    models.start_run(
-        "described", "train", {}
-    )  # an experiment of an earlier version has no description
+    models.start_run("described", "train", {})
     for text in ("Moisture above 4.5, 30m ahead", "Moisture above 4.8, 30m ahead"):
         models.describe("described", text, "1 share of problems found")
         assert tags()["mlflow.note.content"] == text

@@ -1,6 +1,5 @@
 """Methods of every address, instants in requests, and times in sentences."""
 
-import base64
 from dataclasses import replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -10,7 +9,6 @@ from fastapi.testclient import TestClient
 
 from alerting.adapters.channels.links import SignedLinks
 from alerting.adapters.predictions.job_files import JobFolder
-from alerting.console.api.views import cursor_after, read_cursor
 from alerting.console.app import create_app
 from alerting.local.sign_in import make_link
 from tests.builders import at
@@ -146,13 +144,6 @@ def test_what_a_request_names_and_does_not_exist_is_not_found(client):
     for path in ("/api/v1/why?definition=x&asset=oven-1", "/api/v1/suppressions?definition=x"):
         assert "there is no definition 'x'" in expect_problem(client.get(path, headers=VIEWER), 404)
     expect_problem(client.post("/api/v1/dead-letters/retry", json={"id": "x"}, headers=ADMIN), 404)
-
-
-def test_a_cursor_of_an_earlier_version_leads_to_the_same_place():
-    made = episode(7)
-    millis, _ = cursor_after(made).split("_")
-    earlier = base64.urlsafe_b64encode(f"{millis} {made.id}".encode()).decode().rstrip("=")
-    assert read_cursor(earlier) == read_cursor(cursor_after(made)) == (made.raised_at, made.id)
 
 
 def test_sentences_have_the_times_of_the_plant_and_fields_are_utc(client, platform):

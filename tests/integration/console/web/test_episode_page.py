@@ -212,6 +212,18 @@ def test_the_advice_is_an_order_while_it_is_open_and_a_record_when_it_is_over(pl
     assert "Advice when the alarm came" in second
 
 
+@pytest.mark.parametrize("guidance", [{}, {"cause": "The filter is old."}, {"action": "Call us."}])
+@pytest.mark.parametrize("condition", ["open", "closed"])
+def test_advice_is_shown_whatever_guidance_the_definition_has(
+    platform, browser, guidance, condition
+):
+    platform.episodes.insert(episode(1, condition=condition, guidance=guidance))
+    page = text_of(browser.get(f"/episodes/{episode(1).id}").text).lower()
+    assert "lower zone 2" in page
+    assert ("if that is not possible or not enough: call us." in page) is ("action" in guidance)
+    assert ("the filter is old." in page) is ("cause" in guidance)
+
+
 def test_a_reason_shows_the_quantity_that_moved_with_its_usual_range(platform, browser):
     trend = Quantity("slope", timedelta(hours=1), 33.0, 0.1, "%/h", True, -0.8, 1.0)
     found = Contribution("moisture", 0.26, 56.55, 50.0, "rising", 45.1, 56.6, trend)

@@ -197,14 +197,14 @@ def test_level_that_moved_waits_for_person_also_where_new_readings_are_fewer_tha
     rare = history(
         [60 * n for n in range(1, 21)], PRESS, force=[15.0] * beyond + [10.0] * (20 - beyond)
     )
-    assert compared(rare, {(): 11.0}).by_person is by_person
+    assert compared(rare, {(): 11.0}).decision.by_person is by_person
 
 
 @pytest.mark.parametrize(("recipe", "by_person"), [("A", True), ("B", False)])
 def test_a_group_that_moved_within_the_range_of_all_readings_waits_for_a_person(recipe, by_person):
     moved = history(range(1, 21), PRESS, force=[15.0] * 20, recipe=[recipe, *[None] * 19])
     assert (
-        compared(moved, {(): 21.0, ("A",): 11.0, ("B",): 21.0}, by=["recipe"]).by_person
+        compared(moved, {(): 21.0, ("A",): 11.0, ("B",): 21.0}, by=["recipe"]).decision.by_person
         is by_person
     )
 

@@ -95,7 +95,7 @@ def test_an_asset_without_new_limits_keeps_those_in_service_and_is_not_counted()
         "press-3": narrower,
     }
     assert "press-1: too few readings for new limits" in compared.decision.reason
-    assert (compared.decision.verdict, compared.by_person) == ("promote", False)
+    assert (compared.decision.verdict, compared.decision.by_person) == ("promote", False)
     rows = {
         row["title"]: (row["champion"], row["challenger"])
         for row in compared.decision.evidence["compared"]
@@ -113,13 +113,13 @@ def test_next_to_no_unseen_points_are_no_proof_and_a_person_decides_but_on_the_f
         compared = TRAINING.compare(
             DEFINITION, unseen(points, "press-1"), {"ewma": challenger}, champion
         )
-        assert (compared.decision.promote, compared.by_person) == (True, waits)
+        assert (compared.decision.promote, compared.decision.by_person) == (True, waits)
         assert (
             "too few unseen points to count false alarms (184; about 185 needed)"
             in compared.decision.reason
         ) == (points == 184)
     first = TRAINING.compare(DEFINITION, unseen(5, "press-1"), {"ewma": challenger}, None)
-    assert (first.decision.verdict, first.by_person) == ("provisional", False)
+    assert (first.decision.verdict, first.decision.by_person) == ("provisional", False)
 
 
 def test_one_moved_asset_keeps_its_limits_and_the_others_need_no_person():
@@ -128,7 +128,7 @@ def test_one_moved_asset_keeps_its_limits_and_the_others_need_no_person():
     champion = ControlChartModel("ewma", 1, at(0), {"press-1": FITTED, "press-2": FITTED})
     challenger = ControlChartModel("ewma", 2, at(60), {"press-1": moved, "press-2": narrower})
     compared = TRAINING.compare(DEFINITION, unseen(200, "press-2"), {"ewma": challenger}, champion)
-    assert (compared.decision.promote, compared.by_person) == (True, False)
+    assert (compared.decision.promote, compared.decision.by_person) == (True, False)
     assert "On press-1 the level has moved from 10 to 15" in compared.decision.reason
     assert "its limits stay" in compared.decision.reason
     assert compared.model.by_asset == {"press-1": FITTED, "press-2": narrower}
@@ -140,7 +140,11 @@ def test_where_all_assets_have_moved_a_person_decides():
     challenger = ControlChartModel("ewma", 2, at(60), {"press-1": moved})
     data = LearningData([], {}, NormalTime(at(0), at(60), at(90)))
     compared = TRAINING.compare(DEFINITION, data, {"ewma": challenger}, champion)
-    assert (compared.decision.promote, compared.by_person, compared.model) == (True, True, None)
+    assert (compared.decision.promote, compared.decision.by_person, compared.model) == (
+        True,
+        True,
+        None,
+    )
 
 
 def test_late_readings_of_the_line_reach_the_chart_of_a_press_that_they_suppress():

@@ -5,8 +5,8 @@ from alerting.learning.search.candidates import Trial, assemble, usable_folds
 from alerting.learning.search.chance import NOTHING_TRIED
 from alerting.learning.selection.challenger import Evidence, training_cutoff
 from alerting.learning.selection.choice import ChanceTest
+from alerting.learning.selection.decision_table import PromotionDecision
 from alerting.learning.selection.operating_point import ThresholdChoice
-from alerting.learning.selection.promotion import PromotionDecision
 
 from .model import UsualValues, to_files
 
@@ -39,9 +39,7 @@ class UnlikeTraining:
     ):
         same = champion is not None and champion.hash == challenger.hash
         reason = "The values are as usual as before." if same else "The usual values are newer."
-        return PromotionDecision(
-            "keep" if same else "promote", promote=not same, provisional=False, reason=reason
-        )
+        return PromotionDecision(verdict="keep" if same else "promote", reason=reason)
 
     def refit(self, dataset, twin, definition):
         return None

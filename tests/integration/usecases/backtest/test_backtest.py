@@ -13,7 +13,7 @@ from alerting.learning.metrics.metrics import EventMetrics
 from alerting.ports import NoDocuments, ReadingRow
 from alerting.ports.sweeps import NoSweeps
 from alerting.readings.instants import to_millis
-from alerting.reporting.backtest import Cost
+from alerting.reporting.page.backtest import Cost
 from alerting.usecases.backtest.backtest import backtest, run_id, segment_starts, written_subject
 from alerting.usecases.backtest.metrics import cost_of
 from alerting.usecases.backtest.sandbox import Sandbox

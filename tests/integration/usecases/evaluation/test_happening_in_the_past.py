@@ -3,7 +3,7 @@ notifications."""
 
 import pytest
 
-from alerting.reporting.sentences import happening_reason
+from alerting.reporting.base.sentences import happening_reason
 from alerting.usecases.evaluation.evaluate import evaluate_past
 from tests.helpers.coming_true import Line, at, warned
 

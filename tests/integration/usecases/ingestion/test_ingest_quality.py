@@ -3,7 +3,10 @@
 import pytest
 
 from alerting.adapters.files.quality_columns import QualityLayout
+from alerting.adapters.files.readings import ReadingsFile
+from alerting.adapters.files.rows import Layout
 from alerting.definitions.assets import Asset, Variable
+from alerting.usecases.ingestion.tables import check_readings
 from tests.helpers.tables import SIX
 from tests.memory_plant import Assets, Plant
 
@@ -40,6 +43,14 @@ def test_each_value_may_have_a_quality_of_its_own(importer):
     assert any("2 samples are of bad quality" in note for note in result.notes)
     again = importer.readings(BY_SUFFIX, asset="oven-1", quality=QualityLayout(suffix="_q"))
     assert again.new == 0
+
+
+def test_a_number_of_bad_quality_is_not_called_a_cell_that_is_no_number(importer):
+    source = ReadingsFile(
+        importer.file(BY_SUFFIX), Layout(asset="oven-1", quality=QualityLayout(suffix="_q"))
+    )
+    columns = check_readings(source, importer.plant).understood.columns
+    assert [(c.name, c.bad, dict(c.bad_cells)) for c in columns] == [("x", 0, {}), ("y", 0, {})]
 
 
 def test_one_column_may_speak_of_the_whole_row(importer):

@@ -53,7 +53,7 @@ def models():
 @pytest.fixture
 def plant(models, monkeypatch):
     monkeypatch.setattr(model_files, "model_from_files", lambda files: models[files["version"]])
-    monkeypatch.setattr("alerting.kinds.prediction.evaluation.advise", lambda *_: None)
+    monkeypatch.setattr("alerting.kinds.prediction.explanation.advise", lambda *_: None)
 
     def made(version, *decisions):
         platform = in_memory_platform()

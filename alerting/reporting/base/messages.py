@@ -1,0 +1,216 @@
+"""Numbers in a readable format, the same on pages and in sentences."""
+
+import re
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import TYPE_CHECKING
+
+from alerting.definitions.wording.language import (
+    ENGLISH,
+    Language,
+    Styled,
+    Translatable,
+    template,
+    translatable,
+)
+
+if TYPE_CHECKING:
+    from alerting.reporting.base.estimates import Estimate
+
+OUTCOME_NAMES = {
+    "hit": translatable("right"),
+    "avoided": translatable("avoided"),
+    "false_alarm": translatable("false alarm"),
+    "undetermined": translatable("undetermined"),
+}
+NONE = "\u2013"
+_STAMP = re.compile(r"(?<!['\"“\d])\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?[+-]\d\d:\d\d")
+VERDICT_NAMES = {
+    "true_alarm": translatable("right"),
+    "false_alarm": translatable("wrong"),
+    "unsure": translatable("unsure"),
+}
+TAKEN_NAMES = {
+    "yes": translatable("followed the recommendation"),
+    "partly": translatable("followed it in part"),
+    "other": translatable("changed something else"),
+    "no": translatable("did not follow the recommendation"),
+}
+OPERATOR_TOOK = {
+    "yes": translatable("The operator followed the recommendation"),
+    "partly": translatable("The operator followed it in part"),
+    "other": translatable("The operator changed something else"),
+    "no": translatable("The operator did not follow the recommendation"),
+}
+NO_VERDICT = translatable("no verdict")
+
+
+def line_clock(speed: float | None, language: Language = ENGLISH) -> str | None:
+    """Name the clock of a simulated line, which runs `speed` times as fast as real time, 0 while it
+    stands; None for none."""
+    if speed is None:
+        return None
+    if speed == 0:
+        return language.say("time of the simulated line, which stands still")
+    return language.say(
+        "time of the simulated line, {speed} times real time", speed=language.digits(f"{speed:g}")
+    )
+
+
+def number(value: float | None, digits: int = 3, language: Language = ENGLISH) -> str:
+    """Format a number with this many significant digits and a thin space between thousands; a dash
+    for none."""
+    if value is None:
+        return NONE
+    if abs(value) >= 10**digits - 0.5:
+        return f"{value:,.0f}".replace(",", "\u202f")
+    return language.digits(f"{value:.{digits}g}")
+
+
+def percent(value: float | None, language: Language = ENGLISH) -> str:
+    """Format a share as whole percent, with one decimal below 10 %."""
+    if value is None:
+        return NONE
+    return language.share(value)
+
+
+def share_or_number(value: float | None, like: str, language: Language = ENGLISH) -> str:
+    """Format a value as its target is written: as a share where that has a percent sign, else as a
+    number."""
+    return percent(value, language) if "%" in like else number(value, 3, language)
+
+
+_METRIC_TITLES = {
+    "event_recall": template("problems announced in time"),
+    "episode_precision": template("alerts that were right"),
+    "false_alarms_per_week": template("false alarms a week and asset"),
+}
+
+
+def metric_title(name: str) -> str:
+    """Return the title of a metric that is measured at a promotion."""
+    return _METRIC_TITLES.get(name, name.replace("_", " "))
+
+
+def false_alarms(per_asset: float, assets: int) -> Translatable:
+    """Return a weekly number per asset as that of all assets: `60 false alarms a week on all 20
+    assets together (3 on each)`."""
+    if assets <= 1:
+        return translatable("{rate} false alarms a week", rate=Styled(per_asset, ".3g"))
+    return translatable(
+        "{rate} false alarms a week on all {assets} assets together ({each} on each)",
+        rate=Styled(per_asset * assets, ".3g"),
+        assets=assets,
+        each=Styled(per_asset, ".3g"),
+    )
+
+
+def money(low: float, high: float, currency: str, language: Language = ENGLISH) -> str:
+    """Format a sum of money between its bounds: `EUR 1,200`, `EUR -300 to 4,500`."""
+    if round(low) == round(high):
+        return f"{currency} {number(round(low))}"
+    return (
+        f"{currency} "
+        f"{language.say('{low} to {high}', low=number(round(low)), high=number(round(high)))}"
+    )
+
+
+def seconds(value: float | None, language: Language = ENGLISH) -> str:
+    """Format a duration in its two largest units: `2 h 10 min`; a dash for none."""
+    return NONE if value is None else language.about(timedelta(seconds=value))
+
+
+def instant(value: datetime | None, zone: tzinfo = UTC) -> str:
+    """Format an instant to the minute, in this zone: `2026-01-05 06:00`."""
+    return value.astimezone(zone).strftime("%Y-%m-%d %H:%M") if value else NONE
+
+
+def moment(value: datetime, zone: tzinfo) -> str:
+    """Format an instant with the zone's short name: `2026-01-05 07:00 CET`; `UTC-03` for a zone
+    without letters."""
+    local = value.astimezone(zone)
+    letters = local.strftime("%Z")
+    return f"{instant(local, zone)} {letters if letters[:1].isalpha() else f'UTC{letters}'}"
+
+
+def zoned_times(text: str, zone: tzinfo) -> str:
+    """Return a sentence with its stamps (`2026-01-05T06:00:00+00:00`) as moments of this zone;
+    quoted ones stay.
+
+    Sentences are composed where no zone is known; each surface shows them in that of the plant.
+    """
+    return _STAMP.sub(
+        lambda found: _local_moment(datetime.fromisoformat(found.group()), zone), text
+    )
+
+
+def _local_moment(value: datetime, zone: tzinfo) -> str:
+    """Format as `moment`, with the seconds where there are any: `2026-01-05 07:00:15 CET`."""
+    text = moment(value, zone)
+    minute = instant(value, zone)
+    return text.replace(minute, f"{minute}:{value:%S}", 1) if value.second else text
+
+
+def zone_name(zone: tzinfo) -> str:
+    """Return the name of a time zone: `UTC`, `Europe/Berlin`."""
+    return str(zone)
+
+
+def data_up_to(
+    watermark: datetime, now: datetime, zone: tzinfo, language: Language = ENGLISH
+) -> str:
+    """Return up to which instant readings are evaluated, for operators: `Data up to 19:52 (2 min
+    old).`"""
+    local = watermark.astimezone(zone)
+    age = max(now - watermark, timedelta(0))
+    until = (
+        f"{local:%H:%M}"
+        if local.date() == now.astimezone(zone).date()
+        else instant(watermark, zone)
+    )
+    if age < timedelta(minutes=1):
+        return language.say("Data up to {until}.", until=until)
+    old = language.about(age // timedelta(minutes=1) * timedelta(minutes=1))
+    return language.say("Data up to {until} ({duration} old).", until=until, duration=old)
+
+
+def evaluated_to(
+    watermark: datetime, latency: timedelta, zone: tzinfo, language: Language = ENGLISH
+) -> str:
+    """Return the sentence on how far targets are evaluated: `evaluated to 2026-01-05 11:59:50
+    (latency 10 s)`."""
+    until = f"{watermark.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+    if not latency:
+        return language.say("evaluated to {until}", until=until)
+    return language.say(
+        "evaluated to {until} (latency {duration})",
+        until=until,
+        duration=language.duration(latency),
+    )
+
+
+def amount(value: float | None, unit: str, language: Language = ENGLISH) -> str:
+    """Format a value in the unit of its estimate."""
+    if unit == "%":
+        return percent(value, language)
+    return seconds(value, language) if unit == "s" else number(value, 2, language)
+
+
+def interval(estimate: "Estimate", language: Language = ENGLISH) -> str:
+    """Format the 95 % interval of an estimate: `38 % to 86 %`; empty without an interval."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    low, high = (amount(bound, estimate.unit, language) for bound in (estimate.low, estimate.high))
+    return language.say("{low} to {high}", low=low, high=high)
+
+
+PHASE_NAMES = {
+    "expected": translatable("expected"),
+    "happening": translatable("happening"),
+    "over": translatable("over"),
+}
+GUIDANCE_NAMES = {
+    "cause": translatable("Cause"),
+    "consequence": translatable("Consequence"),
+    "action": translatable("Action"),
+    "time_to_respond": translatable("Time to respond"),
+}

@@ -1,0 +1,406 @@
+"""Sentences about an episode for people: the same for pages, messages, the API and the command
+line."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta, tzinfo
+from types import MappingProxyType
+
+from alerting.definitions.wording.language import (
+    ENGLISH,
+    Language,
+    Styled,
+    Translatable,
+    template,
+    translatable,
+)
+from alerting.episodes.advice import split_reasons
+from alerting.episodes.episode import (
+    Contribution,
+    Episode,
+    Feedback,
+    RecommendationResult,
+    RecommendationTaken,
+    Transition,
+    TransitionKind,
+)
+from alerting.notifications.notification import Notification
+from alerting.operators.actions import IsaState
+from alerting.reporting.base.messages import OUTCOME_NAMES, TAKEN_NAMES, VERDICT_NAMES, instant
+
+OTHERWISE = template("If that is not possible or not enough: {action}")
+"""The engineer's text beside advice of a model that comes first."""
+STATE_NAMES: Mapping[IsaState, str] = MappingProxyType({
+    "normal": translatable("over, acknowledged"),
+    "unacknowledged": translatable("not acknowledged"),
+    "acknowledged": translatable("acknowledged"),
+    "returned unacknowledged": translatable("over, not acknowledged"),
+    "shelved": translatable("shelved"),
+    "suppressed by design": translatable("suppressed by design"),
+    "out of service": translatable("out of service"),
+})  # fmt: skip
+_HAPPENED: Mapping[TransitionKind, str] = MappingProxyType({
+    "raised": translatable("Raised"),
+    "severity": translatable("Severity"),
+    "outcome": translatable("Outcome"),
+    "corrected": translatable("Corrected"),
+    "acknowledged": translatable("Acknowledged"),
+    "assigned": translatable("Assigned"),
+    "muted": translatable("Muted"),
+    "reminder": translatable("Reminder"),
+    "escalated": translatable("Escalated"),
+    "revised": translatable("New revision"),
+    "happening": translatable("It is happening"),
+    "closed": translatable("Over"),
+    "reopened": translatable("Open again"),
+    "feedback": translatable("Answer"),
+    "confirmed": translatable("Action confirmed"),
+    "commented": translatable("Comment"),
+    "unmuted": translatable("No longer muted"),
+    "suppressed": translatable("Suppressed by design"),
+    "severity_rose": translatable("Worse"),
+    "repeated": translatable("Reminder"),
+})  # fmt: skip
+_DELIVERED: Mapping[str, str] = MappingProxyType({
+    "sent": translatable("sent"),
+    "pending": translatable("waits to be sent"),
+    "claimed": translatable("being sent"),
+    "failed": translatable("waits for another attempt"),
+    "dead": translatable("not delivered"),
+    "muted": translatable("not sent: muted"),
+    "grouped": translatable("sent, together with others"),
+    "dropped": translatable("not sent: outdated before it was due"),
+})  # fmt: skip
+_MESSAGES: Mapping[TransitionKind, str] = MappingProxyType({
+    "raised": translatable("alarm"),
+    "happening": translatable("it is happening"),
+    "closed": translatable("end"),
+    "corrected": translatable("correction"),
+    "severity_rose": translatable("worse"),
+    "escalated": translatable("escalation"),
+    "repeated": translatable("reminder"),
+    "reopened": translatable("open again"),
+    "unmuted": translatable("still open"),
+})  # fmt: skip
+_STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)"
+_STAMPS = re.compile(rf"\b(?P<start>{_STAMP})(?: to (?P<end>{_STAMP}))?(?!\w)")
+_CODES = re.compile(rf"\b({'|'.join(VERDICT_NAMES)})\b")
+_NEAR = {
+    -1: template("yesterday {time}"),
+    0: template("today {time}"),
+    1: template("tomorrow {time}"),
+}
+_HALF_A_YEAR = timedelta(days=183)
+
+
+def clock_time(
+    value: datetime, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH
+) -> str:
+    """Format an instant for operators: `today 14:05`, `yesterday 22:10`, `Mon 12 Jan 14:05`, `12
+    Jan 2025 14:05`."""
+    local = value.astimezone(zone)
+    today = now.astimezone(zone).date()
+    days = (local.date() - today).days
+    time = f"{local:%H:%M}"
+    if days in _NEAR:
+        return language.say(_NEAR[days], time=time)
+    if abs(local - now) <= _HALF_A_YEAR:
+        return f"{language.day(local)} {time}"
+    return f"{language.month_day(local)} {local.year} {time}"
+
+
+def distance(value: datetime, now: datetime, language: Language = ENGLISH) -> str:
+    """Describe the distance of an instant from now: `just now`, `12 min ago`, `in 18 min`."""
+    passed = now - value
+    if abs(passed) < timedelta(minutes=1):
+        return language.say("just now")
+    duration = about(abs(passed), language)
+    return (
+        language.say("{duration} ago", duration=duration)
+        if passed > timedelta(0)
+        else language.say("in {duration}", duration=duration)
+    )
+
+
+def about(span: timedelta, language: Language = ENGLISH) -> str:
+    """Format a duration to the minute: `12 min`, `3 h 20 min`, `4 d 2 h`; in seconds below one
+    minute."""
+    minute = timedelta(minutes=1)
+    return language.about(span // minute * minute if span >= minute else span)
+
+
+def local_times(text: str, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
+    """Return a text in the language, with every ISO 8601 stamp as the time of the plant."""
+
+    def format_stamp(found: re.Match[str]) -> str:
+        try:
+            start, end = (
+                None if stamp is None else datetime.fromisoformat(stamp)
+                for stamp in (found["start"], found["end"])
+            )
+            if start is None:
+                return found[0]
+            return (
+                clock_time(start, now, zone, language)
+                if end is None
+                else time_range(start, end, now, zone, language)
+            )
+        except (ValueError, OverflowError):
+            return found[0]
+
+    return _STAMPS.sub(format_stamp, language.translate(text))
+
+
+def dated_times(text: str, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:
+    """Return a text in the language, with every ISO 8601 stamp as date and time of a zone: for
+    documents that are kept."""
+
+    def format_stamp(found: re.Match[str]) -> str:
+        stamps = [
+            datetime.fromisoformat(stamp) for stamp in (found["start"], found["end"]) if stamp
+        ]
+        shown = [instant(stamp, zone) for stamp in stamps]
+        return (
+            shown[0]
+            if len(shown) == 1
+            else language.say("{start} to {end}", start=shown[0], end=shown[1])
+        )
+
+    return _STAMPS.sub(format_stamp, language.translate(text))
+
+
+def time_range(
+    start: datetime, end: datetime, now: datetime, zone: tzinfo = UTC, language: Language = ENGLISH
+) -> str:
+    """Format an interval: `today 14:05 to 14:35 (30 min)`."""
+    same_day = start.astimezone(zone).date() == end.astimezone(zone).date()
+    until = f"{end.astimezone(zone):%H:%M}" if same_day else clock_time(end, now, zone, language)
+    since = clock_time(start, now, zone, language)
+    duration = about(end - start, language)
+    return language.say("{start} to {end} ({duration})", start=since, end=until, duration=duration)
+
+
+def sentence(text: str) -> str:
+    """Return a text with a capital first letter and a full stop at its end."""
+    text = text.strip()
+    return (
+        text[:1].upper()
+        + text[1:]
+        + ("" if text.endswith((".", "!", "?", "…")) or not text else ".")
+    )
+
+
+def what_to_do(episode: Episode) -> str | None:
+    """Return the next step of an operator: the advice of the model where it helps, else the
+    engineer's text.
+
+    Of an open episode it is the newest advice, of an ended one that of its raise.
+    """
+    advice = advice_shown(episode)
+    if advice is not None and advice.changes and (advice.helps or "action" not in episode.guidance):
+        return advice.message
+    return episode.guidance.get("action")
+
+
+def advised_at(episode: Episode) -> datetime | None:
+    """Return the instant for which the next step was computed; None if it is the engineer's text,
+    or there is none."""
+    advice = advice_shown(episode)
+    if advice is None or what_to_do(episode) != advice.message:
+        return None
+    return reasons_at(episode)
+
+
+def reasons_at(episode: Episode) -> datetime:
+    """Return the instant of the reasons and the advice that are shown."""
+    return episode.advised_at if episode.condition == "open" else episode.raised_at
+
+
+def step_with_time(episode: Episode) -> str | None:
+    """Return the next step in one line, advice of a model with the instant for which it was
+    computed."""
+    step = what_to_do(episode)
+    when = advised_at(episode)
+    return (
+        step
+        if step is None or when is None
+        else translatable("{advice} (advice of {when})", advice=step, when=when.isoformat())
+    )
+
+
+def advice_shown(episode: Episode) -> RecommendationResult | None:
+    """Return the newest advice of an open episode, of an ended one that of its raise."""
+    return episode.advice if episode.condition == "open" else episode.recommendation
+
+
+def risk_since_raise(
+    episode: Episode, taken: RecommendationTaken | None = None, language: Language = ENGLISH
+) -> str | None:
+    """Describe the course of the risk: `The change you made has taken effect: risk 62 % → 31 %`;
+    None before it is known again.
+
+    Also None once the problem has come: what a model says then is no risk that it will come.
+
+    `taken`: what the readings show of the advised changes; other changes of set-points may have
+    another reason.
+    """
+    present = episode.present
+    at_raise = episode.evaluation.value
+    if present is None or at_raise is None or episode.happening_at is not None:
+        return None
+    if taken not in ("yes", "partly"):
+        course = template("Since the alarm came: risk {before} → {after}")
+    elif present.risk < at_raise:
+        course = template("The change you made has taken effect: risk {before} → {after}")
+    else:
+        course = template("A change was made, without effect so far: risk {before} → {after}")
+    return language.say(
+        course, before=Styled(at_raise, "share"), after=Styled(present.risk, "share")
+    )
+
+
+def reasons(episode: Episode) -> tuple[Sequence[Contribution], Sequence[Contribution]]:
+    """Return the three strongest contributions, and the rest: the newest of an open episode, else
+    those of the raise."""
+    newest = episode.present if episode.condition == "open" else None
+    return split_reasons(newest.contributions if newest else episode.contributions)
+
+
+def headline(episode: Episode) -> str:
+    """Return the headline of an episode: from the raise, or what has come since, or from its last
+    change of severity."""
+    if episode.phase == "happening" and episode.happening_at is not None:
+        return translatable("It is happening: {reason}", reason=happening_reason(episode) or "")
+    changes = (
+        [t.reason for t in episode.transitions if t.kind == "severity"]
+        if episode.condition == "open"
+        else []
+    )
+    if not changes:
+        return episode.evaluation.reason
+    if isinstance(changes[-1], Translatable) and isinstance(
+        latest := changes[-1].values.get("reason"), Translatable
+    ):
+        return latest
+    _, colon, rest = changes[-1].partition(": ")
+    return rest if colon else episode.evaluation.reason
+
+
+def happening_reason(episode: Episode) -> str | None:
+    """Return what has come, as known when it came: `Moisture is 4.7 %, limit 4.5 %, since …`; None
+    if it has not come."""
+    if episode.happening_at is None:
+        return None
+    return next((t.reason for t in reversed(episode.transitions) if t.kind == "happening"), None)
+
+
+def message(episode: Episode) -> str:
+    """Describe an episode in one line: severity, title, asset, reason, next step."""
+    step = step_with_time(episode) if episode.condition == "open" else None
+    parts = [
+        f"{episode.severity.upper()}: {episode.title} on {episode.asset}: "
+        f"{sentence(headline(episode))}"
+    ]
+    return " ".join([*parts, *([sentence(step)] if step else [])])
+
+
+def outcome(episode: Episode) -> str | None:
+    """Describe the outcome of an episode; None while it is open, or the outcome is unknown."""
+    if episode.condition == "open" or episode.outcome_record is None:
+        return None
+    return OUTCOME_NAMES[episode.outcome_record.outcome]
+
+
+def last_answer(episode: Episode, actor: str) -> Feedback | None:
+    """Return the last feedback of a person that has a verdict; else the last that reports an
+    action."""
+    own = [f for f in episode.feedback if f.actor == actor]
+    return next(
+        (f for f in reversed(own) if f.verdict), next((f for f in reversed(own) if f.acted), None)
+    )
+
+
+def last_taken(episode: Episode, actor: str | None = None) -> RecommendationTaken | None:
+    """Return the last answer to whether the recommendation was followed: of a person, or of anyone;
+    None without one."""
+    own = (f for f in reversed(episode.feedback) if actor in (None, f.actor))
+    return next((f.recommendation_taken for f in own if f.recommendation_taken), None)
+
+
+def has_acted(episode: Episode, actor: str) -> bool:
+    """Return whether a person has reported an action."""
+    return any(f.acted for f in episode.feedback if f.actor == actor)
+
+
+def answer(feedback: Feedback, language: Language = ENGLISH) -> str:
+    """Describe a person's feedback: `right, acted: opened the damper. “It was wide open.”`"""
+    parts = [language.translate(VERDICT_NAMES[feedback.verdict])] if feedback.verdict else []
+    if feedback.acted:
+        parts.append(
+            language.say("acted: {action}", action=feedback.action)
+            if feedback.action
+            else language.say("acted")
+        )
+    if feedback.recommendation_taken:
+        parts.append(language.translate(TAKEN_NAMES[feedback.recommendation_taken]))
+    text = ", ".join(parts)
+    if not feedback.comment:
+        return text
+    comment = language.say("“{comment}”", comment=feedback.comment)
+    return f"{text}. {comment}" if text else comment
+
+
+def describe_transition(transition: Transition, language: Language = ENGLISH) -> tuple[str, str]:
+    """Return a transition as a heading and its reason, without codes."""
+    heading = language.translate(_HAPPENED[transition.kind])
+    reason = language.translate(transition.reason)
+    if transition.kind == "feedback":
+        reason = _CODES.sub(lambda found: language.translate(VERDICT_NAMES[found[1]]), reason)
+    if transition.kind == "outcome":
+        code, colon, rest = transition.reason.partition(": ")
+        if isinstance(transition.reason, Translatable):
+            rest = language.show(transition.reason.values.get("reason", rest))
+        reason = (
+            f"{language.translate(OUTCOME_NAMES.get(code, code))}{colon}{language.translate(rest)}"
+        )
+    return heading, reason
+
+
+def describe_delivery(notification: Notification, language: Language = ENGLISH) -> tuple[str, str]:
+    """Return a notification as a heading and its result."""
+    what = language.translate(
+        _MESSAGES.get(notification.transition, notification.transition.replace("_", " "))
+    )
+    if notification.status == "sent":
+        return language.say(
+            "Notified: {channel}", channel=notification.channel
+        ), "" if notification.transition == "raised" else what
+    heading = language.say("Message to {channel}", channel=notification.channel)
+    status = language.translate(_DELIVERED[notification.status])
+    fault = (
+        f": {notification.error}"
+        if notification.error and notification.status in ("dead", "failed")
+        else ""
+    )
+    return heading, f"{what}: {status}{fault}"
+
+
+def history(
+    episode: Episode, notifications: Iterable[Notification], language: Language = ENGLISH
+) -> list[tuple[datetime, str, str, str]]:
+    """List the history of an episode and its notifications in the order of time.
+
+    Each row: instant, heading, reason, actor (empty for the platform itself). An outcome that
+    cannot be known yet is excluded.
+    """
+    rows = [
+        (t.at, *describe_transition(t, language), "" if t.actor == "platform" else t.actor)
+        for t in episode.transitions
+        if not (t.kind == "outcome" and t.reason.startswith("undetermined"))
+    ]
+    rows += [
+        (n.delivered_at or n.created_at, *describe_delivery(n, language), "") for n in notifications
+    ]
+    return sorted(
+        rows, key=lambda row: row[0]
+    )  # stable: at one instant the transition comes before its messages

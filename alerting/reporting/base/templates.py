@@ -1,0 +1,106 @@
+"""Templates of reports and decisions in the reader's language, and what templates of pages share
+with those of the console.
+
+In HTML all text from users is escaped.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context, select_autoescape
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
+
+from alerting.definitions.wording.clean_text import clean_text
+from alerting.definitions.wording.language import ENGLISH, Language
+from alerting.reporting.base import messages, sentences
+
+
+def render(template: str, language: Language = ENGLISH, **values: Any) -> str:
+    """Return a page of this package in a language."""
+    return _environment().get_template(template).render(language=language, **values)
+
+
+@pass_context
+def say(page: Context, template: str, /, **values: Any) -> Markup:
+    """Return a template of a page, which may have markup, with its values escaped, in the language
+    of the page."""
+    language: Language = page["language"]
+    return Markup(language.say(template, **_escaped(language, values)))  # noqa: S704 - values are escaped
+
+
+@pass_context
+def count(page: Context, singular: str, plural: str, number: float, /, **values: Any) -> Markup:
+    """Return the form of a template that fits a number."""
+    language: Language = page["language"]
+    return Markup(language.say_count(singular, plural, number, **_escaped(language, values)))  # noqa: S704 - values are escaped
+
+
+def _escaped(language: Language, values: dict[str, Any]) -> dict[str, str]:
+    return {
+        name: escape(v if isinstance(v, Markup) else clean_text(language.show(v)))
+        for name, v in values.items()
+    }
+
+
+def in_language(format_value: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a filter that takes the language of the page before its value."""
+    return pass_context(lambda page, *values: format_value(page["language"], *values))
+
+
+def worded(format_value: Callable[..., str]) -> Callable[..., str]:
+    """Return a filter that formats its values in the language of the page."""
+    return pass_context(lambda page, *values: format_value(*values, language=page["language"]))
+
+
+TEXT_FILTERS: dict[str, Callable[..., Any]] = {
+    "t": in_language(lambda language, text: language.translate(text)),
+    "number": worded(messages.number),
+    "percent": worded(messages.percent),
+    "outcome": in_language(lambda language, o: language.translate(messages.OUTCOME_NAMES[o])),
+}
+"""Filters that reports and the console share."""
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("alerting.reporting", "."),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(_=say, _n=count)
+    environment.filters.update(
+        TEXT_FILTERS,
+        seconds=worded(messages.seconds),
+        false_alarms=in_language(
+            lambda language, rate, assets: language.translate(messages.false_alarms(rate, assets))
+        ),
+        instant=messages.instant,
+        dated=pass_context(
+            lambda page, text: sentences.dated_times(text, page["zone"], page["language"])
+        ),
+        digits=in_language(lambda language, text: language.digits(text)),
+        interval=worded(messages.interval),
+        amount=worded(lambda e, language: messages.amount(e.value, e.unit, language)),
+        taken=in_language(lambda language, t: language.translate(messages.OPERATOR_TOOK[t])),
+        share_or_number=worded(messages.share_or_number),
+        capitalize_first=lambda text: text[:1].upper() + text[1:],
+        money=worded(
+            lambda amount, currency, language: messages.money(
+                amount.low, amount.high, currency, language
+            )
+        ),
+        metric_title=in_language(
+            lambda language, name: language.translate(messages.metric_title(name))
+        ),
+        verdict=in_language(
+            lambda language, v: language.translate(
+                messages.VERDICT_NAMES.get(v, messages.NO_VERDICT)
+            )
+        ),
+    )
+    return environment

@@ -1,0 +1,401 @@
+"""Metrics of a performance report: how an alert did over a period, each with its uncertainty."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, get_args
+
+from pydantic_core import to_jsonable_python
+
+from alerting.alarm_kpis.intervals import Interval, length
+from alerting.alarm_kpis.metrics import Spread
+from alerting.definitions.model import TrainedDefinition
+from alerting.definitions.wording.language import Styled, template, templates, translatable
+from alerting.episodes.episode import Episode, Outcome, Verdict
+from alerting.episodes.outcome import RULES, consensus, undetermined_reason
+from alerting.reporting.base.estimates import Cases, Estimate, nothing, rate_per_week, share
+from alerting.reporting.base.scores import RowMetrics, compute_row_metrics
+from alerting.reporting.definition.data_quality import DataMetrics, data_metrics
+from alerting.reporting.definition.drivers import Driver, drivers
+from alerting.reporting.definition.material import Material, ModelInService, ended_at
+from alerting.reporting.definition.model import ModelMetrics, compute_model
+from alerting.reporting.definition.money import CountedCosts, Money, compute_money
+from alerting.reporting.definition.operators import VerdictMetrics, verdict_metrics
+from alerting.reporting.definition.reported_problems import (
+    ReportedProblem,
+    event_recall,
+    find_problems,
+    gap_and_horizon,
+    lead_time,
+)
+from alerting.reporting.definition.retune import Retune, compute_retune
+
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+_WEEK_S = 7 * 86_400
+_LISTED = 10
+_FALSE_ALARMS = Cases(
+    templates("{number} false alarm", "{number} false alarms"),
+    templates("{count} of {number} false alarm", "{count} of {number} false alarms"),
+    template("no false alarms"),
+)
+_WITH_OUTCOME = Cases(
+    templates("{number} alarm with an outcome", "{number} alarms with an outcome"),
+    templates(
+        "{count} of {number} alarm with an outcome", "{count} of {number} alarms with an outcome"
+    ),
+    template("no alarms with an outcome"),
+)
+_WITHOUT_AVOIDED = Cases(
+    templates(
+        "{number} alarm with an outcome, without the avoided ones",
+        "{number} alarms with an outcome, without the avoided ones",
+    ),
+    templates(
+        "{count} of {number} alarm with an outcome, without the avoided ones",
+        "{count} of {number} alarms with an outcome, without the avoided ones",
+    ),
+    template("no alarms with an outcome, without the avoided ones"),
+)
+
+
+@dataclass(frozen=True)
+class ReportedEpisode:
+    """One episode of the period, for tables and the timeline. `in_alarm`: its parts in which a
+    value was known."""
+
+    id: str
+    asset: str
+    raised_at: datetime
+    ended_at: datetime | None
+    value: float | None
+    threshold: float | None
+    outcome: Outcome
+    reason: str
+    too_late: bool
+    verdict: Verdict | None
+    comment: str
+    backfilled: bool
+    evidence: str
+    in_alarm: tuple[Interval, ...] = ()
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Share of right episodes, twice: avoided ones excluded (`without_avoided`), and counted as
+    right (`with_avoided`)."""
+
+    without_avoided: Estimate
+    with_avoided: Estimate
+
+
+@dataclass(frozen=True)
+class PreviousPeriod:
+    """The headline figures of the period before [start, end), computed in the same way and at the
+    same time."""
+
+    start: datetime
+    end: datetime
+    event_recall: Estimate
+    precision: Estimate
+    false_alarms: Estimate
+    lead_time: Estimate
+    time_in_alarm: Estimate
+    response: Estimate
+    to_acknowledge: Spread | None
+    episodes: int
+    money: Money | None
+
+
+@dataclass(frozen=True)
+class ReportMetrics:
+    """All metrics of a report. Instants are UTC, lead times seconds, shares between 0 and 1."""
+
+    definition: str
+    title: str
+    kind: str
+    trained: bool
+    revision: int
+    horizon_s: float | None
+    gap_s: float | None
+    start: datetime
+    end: datetime
+    as_of: datetime
+    rules: tuple[int, ...]
+    models: tuple[ModelInService, ...]
+    evaluated: dict[str, tuple[datetime, datetime]]
+    outcomes: dict[str, int]
+    too_late: int
+    backfilled: int
+    not_notified: int
+    undetermined: dict[str, int]
+    event_recall: Estimate
+    precision: Precision
+    false_alarms: Estimate
+    false_alarm_budget: float | None
+    time_in_alarm: Estimate
+    lead_time: Estimate
+    problems: tuple[ReportedProblem, ...]
+    problems_unevaluated: int
+    problems_in_recovery: tuple[ReportedProblem, ...]
+    episodes: tuple[ReportedEpisode, ...]
+    verdicts: VerdictMetrics
+    rows: RowMetrics | None
+    evaluated_s: float = 0.0
+    money: Money | None = None
+    drivers: tuple[Driver, ...] = ()
+    model: ModelMetrics | None = None
+    data: DataMetrics | None = None
+    retune: Retune | None = None
+    previous: PreviousPeriod | None = None
+
+    @property
+    def missed(self) -> tuple[ReportedProblem, ...]:
+        """Return the problems that no episode announced in time."""
+        return tuple(p for p in self.problems if p.episode is None)
+
+    @property
+    def worst_false_alarms(self) -> tuple[ReportedEpisode, ...]:
+        """Return at most ten false alarms, those furthest beyond their threshold first."""
+        wrong = [e for e in self.episodes if e.outcome == "false_alarm"]
+        return tuple(sorted(wrong, key=_margin, reverse=True)[:_LISTED])
+
+    @property
+    def lead_times(self) -> tuple[float, ...]:
+        """Return the seconds from detection to each announced problem; negative for a detection
+        after its start."""
+        return tuple(p.lead_s for p in self.problems if p.lead_s is not None)
+
+
+def compute_metrics(material: Material) -> ReportMetrics:
+    """Compute the metrics of the alert over [start, end). Pure: the same material gives the same
+    numbers.
+
+    `learning.metrics`, which also evaluates candidates, gives the problem that an episode announced
+    and the row metrics. Precision and false alarms come from the determined outcomes, which include
+    operators' feedback.
+    """
+    m = material
+    before = material.previous
+    metrics = _outcome_metrics(m)
+    earlier = _outcome_metrics(before) if before is not None and before.evaluated else None
+    trained = m.definition if isinstance(m.definition, TrainedDefinition) else None
+    return replace(
+        metrics,
+        rows=compute_row_metrics(m.scores, *gap_and_horizon(trained), trained.learning.seed)
+        if trained
+        else None,
+        money=_money(m, metrics, earlier),
+        drivers=drivers(m.raised, before.raised if before and earlier else None),
+        model=compute_model(
+            m, metrics.event_recall, metrics.precision.with_avoided, metrics.false_alarms
+        )
+        if trained
+        else None,
+        data=data_metrics(m),
+        retune=compute_retune(m) if before is not None else None,
+        previous=_previous(before, earlier) if before is not None and earlier is not None else None,
+    )
+
+
+def _outcome_metrics(material: Material) -> ReportMetrics:
+    """Return the metrics of problems, outcomes and operators, without those of scores, money,
+    inputs and the period before."""
+    m = material
+    raised = m.raised
+    counts = Counter(_outcome(e) for e in raised)
+    trained = m.definition if isinstance(m.definition, TrainedDefinition) else None
+    problems, unevaluated, in_recovery = find_problems(m)
+    weeks = sum(m.evaluated_times.values(), timedelta(0)).total_seconds() / _WEEK_S
+    return ReportMetrics(
+        definition=m.definition.name,
+        title=m.definition.title or m.definition.name,
+        kind=m.definition.kind,
+        trained=trained is not None,
+        revision=m.revision,
+        horizon_s=m.definition.horizon.total_seconds() if m.definition.problem else None,
+        gap_s=m.definition.gap.total_seconds() if m.definition.problem else None,
+        start=m.start,
+        end=m.end,
+        as_of=m.as_of,
+        rules=tuple(
+            sorted({e.outcome_record.rules for e in raised if e.outcome_record} or {RULES})
+        ),
+        models=tuple(m.models),
+        evaluated=dict(m.evaluated),
+        outcomes={outcome: counts[outcome] for outcome in OUTCOMES},
+        too_late=sum(e.outcome_record.too_late for e in raised if e.outcome_record),
+        backfilled=sum(e.backfilled for e in raised),
+        not_notified=m.not_notified,
+        undetermined=dict(
+            Counter(_reason(e, m) for e in raised if _outcome(e) == "undetermined").most_common()
+        ),
+        event_recall=event_recall(m, problems),
+        precision=_precision(counts),
+        false_alarms=_false_alarms(counts, weeks),
+        false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,
+        time_in_alarm=_time_in_alarm(m),
+        lead_time=lead_time(problems),
+        problems=problems,
+        problems_unevaluated=unevaluated,
+        problems_in_recovery=in_recovery,
+        episodes=tuple(_report_episode(e, m) for e in raised),
+        verdicts=verdict_metrics(raised),
+        rows=None,
+        evaluated_s=weeks * _WEEK_S,
+    )
+
+
+def _money(m: Material, metrics: ReportMetrics, earlier: ReportMetrics | None) -> Money | None:
+    """Return the sums of the period; None for a definition without costs, and where no alert was
+    sent.
+
+    Alerts that were all found in past data can have avoided nothing. `earlier`: gives durations of
+    problems.
+    """
+    if m.raised and all(e.backfilled for e in m.raised):
+        return None
+    undetermined = [e for e in m.raised if _outcome(e) == "undetermined"]
+    counted = CountedCosts(
+        missed=[(p.start, p.end) for p in metrics.missed],
+        announced=[(p.start, p.end) for p in metrics.problems if p.episode is not None],
+        false_alarms=metrics.outcomes["false_alarm"],
+        avoided=metrics.outcomes["avoided"],
+        undetermined=len(undetermined),
+        undetermined_acted=sum(any(f.acted for f in e.feedback) for e in undetermined),
+        interventions=metrics.verdicts.acted,
+        earlier_minutes=[(p.end - p.start).total_seconds() / 60 for p in earlier.problems if p.end]
+        if earlier
+        else (),
+    )
+    return compute_money(m.definition.costs, counted, min(m.as_of, m.end))
+
+
+def _previous(before: Material, earlier: ReportMetrics) -> PreviousPeriod:
+    return PreviousPeriod(
+        start=earlier.start,
+        end=earlier.end,
+        event_recall=earlier.event_recall,
+        precision=earlier.precision.with_avoided,
+        false_alarms=earlier.false_alarms,
+        lead_time=earlier.lead_time,
+        time_in_alarm=earlier.time_in_alarm,
+        response=earlier.verdicts.response,
+        to_acknowledge=earlier.verdicts.to_acknowledge,
+        episodes=len(earlier.episodes),
+        money=_money(before, earlier, None),
+    )
+
+
+def to_document(value: Any) -> Any:
+    """Return metrics as JSON-able values: instants as ISO 8601, numbers that are not finite as
+    null."""
+    return to_jsonable_python(value, inf_nan_mode="null")
+
+
+def _outcome(episode: Episode) -> Outcome:
+    return episode.outcome_record.outcome if episode.outcome_record else "undetermined"
+
+
+def _reason(episode: Episode, m: Material) -> str:
+    """Return why an episode has its outcome; the instants at which outcomes are due make one
+    reason."""
+    record = episode.outcome_record
+    if record is None or record.reason.startswith("the outcome is known at"):
+        return undetermined_reason(m.definition.problem is not None)
+    return record.reason
+
+
+def _time_in_alarm(m: Material) -> Estimate:
+    """Compute the time in alarm. It is exact, not a sample, so it has no interval."""
+    evaluated_s = sum(m.evaluated_times.values(), timedelta(0)).total_seconds()
+    if not evaluated_s:
+        return nothing("%", translatable("no time was evaluated"))
+    inside = sum(length(m.in_alarm(episode)).total_seconds() for episode in m.episodes)
+    hours = {"inside": Styled(inside / 3600, ".1f"), "whole": Styled(evaluated_s / 3600, ".1f")}
+    return Estimate(
+        inside / evaluated_s,
+        None,
+        None,
+        "%",
+        translatable("{inside} of {whole} asset-hours", **hours),
+    )
+
+
+def _precision(counts: Mapping[Outcome, int]) -> Precision:
+    hits = counts["hit"]
+    avoided = counts["avoided"]
+    wrong = counts["false_alarm"]
+    without = share(hits, hits + wrong, _WITHOUT_AVOIDED)
+    with_avoided = share(hits + avoided, hits + avoided + wrong, _WITH_OUTCOME)
+    return Precision(_enough_outcomes(without, counts), _enough_outcomes(with_avoided, counts))
+
+
+def _false_alarms(counts: Mapping[Outcome, int], weeks: float) -> Estimate:
+    """Return false alarms per evaluated week; where most outcomes are undetermined, up to all of
+    these may be false alarms.
+
+    Without a single outcome there is no figure.
+    """
+    false = counts["false_alarm"]
+    undetermined = counts["undetermined"]
+    rate = _enough_outcomes(rate_per_week(false, weeks, _FALSE_ALARMS), counts)
+    if 0 < undetermined == sum(counts.values()):
+        return nothing(rate.unit, _undetermined(counts))
+    if rate.value is None or not _is_mostly_undetermined(counts):
+        return rate
+    return replace(rate, high=rate_per_week(false + undetermined, weeks, _FALSE_ALARMS).high)
+
+
+def _enough_outcomes(estimate: Estimate, counts: Mapping[Outcome, int]) -> Estimate:
+    """Add a doubt where most outcomes are undetermined: the determined ones are then not a fair
+    sample."""
+    if estimate.doubt or not _is_mostly_undetermined(counts):
+        return estimate
+    return replace(estimate, doubt=_undetermined(counts))
+
+
+def _is_mostly_undetermined(counts: Mapping[Outcome, int]) -> bool:
+    return 2 * counts["undetermined"] > sum(counts.values())
+
+
+def _undetermined(counts: Mapping[Outcome, int]) -> str:
+    return translatable(
+        "{undetermined} of {total} alarms are undetermined",
+        undetermined=counts["undetermined"],
+        total=sum(counts.values()),
+    )
+
+
+def _report_episode(episode: Episode, m: Material) -> ReportedEpisode:
+    verdict, _ = consensus(episode.feedback)
+    return ReportedEpisode(
+        id=episode.id,
+        asset=episode.asset,
+        raised_at=episode.raised_at,
+        ended_at=ended_at(episode),
+        value=episode.evaluation.value,
+        threshold=episode.evaluation.threshold,
+        outcome=_outcome(episode),
+        reason=_reason(episode, m),
+        too_late=bool(episode.outcome_record and episode.outcome_record.too_late),
+        verdict=verdict,
+        comment="; ".join(f.comment for f in episode.feedback if f.comment),
+        backfilled=episode.backfilled,
+        evidence=episode.contributions[0].message
+        if episode.contributions
+        else episode.evaluation.reason,
+        in_alarm=m.in_alarm(episode),
+    )
+
+
+def _margin(episode: ReportedEpisode) -> tuple[float, float]:
+    """Return the distance beyond the threshold, then the duration: a false alarm with a high score
+    is the best to learn from."""
+    beyond = (
+        abs(episode.value - episode.threshold)
+        if episode.value is not None and episode.threshold is not None
+        else 0.0
+    )
+    lasted = (episode.ended_at - episode.raised_at).total_seconds() if episode.ended_at else 0.0
+    return beyond, lasted

@@ -1,0 +1,300 @@
+"""A promotion decision as a Markdown page: the decision and its reason, for the engineer who opens
+the training's run."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from alerting.definitions.model import ModelDefinition
+from alerting.learning.metrics.flatten import merge_metrics
+from alerting.learning.selection.proposal import (
+    CandidateSummary,
+    DatasetProfile,
+    EstimateSummary,
+    Proposal,
+)
+from alerting.reporting.base.messages import seconds
+from alerting.reporting.base.templates import render
+
+METRIC_TITLES = {
+    "ap": "average precision",
+    "event_recall": "share of problems found",
+    "false_alarms_per_week": "false alarms a week and asset",
+    "median_lead_time": "median lead time",
+    "episode_precision": "precision over episodes",
+    "time_in_alarm": "share of time in alarm",
+    "roc_auc": "ROC-AUC",
+    "brier": "Brier score",
+    "calibration_slope": "calibration slope (1: exact, less: too extreme)",
+    "calibration_intercept": "calibration intercept (0: exact)",
+}
+# The five metrics by which engineers compare models; MLflow sorts by name, and these names come
+# before all others.
+MAIN_METRICS = {
+    "event_recall": "1 share of problems found",
+    "false_alarms_per_week": "2 false alarms a week and asset",
+    "median_lead_time": "3 median lead time in minutes",
+    "episode_precision": "4 precision over episodes",
+    "ap": "5 average precision",
+}
+CANDIDATE_METRICS = {key: METRIC_TITLES[key] for key in ("ap", "roc_auc")}
+_HEADLINES = {
+    "promote": "The challenger is better and goes into service",
+    "provisional": "The challenger goes into service provisionally",
+    "keep": "The champion stays",
+    "refreshed": "The champion stays, refitted on the newest data",
+    "cannot_tell": "The evidence shows no difference; the champion stays",
+    "no_challenger": "No challenger: nothing exceeds chance",
+    "rejected": "A person rejected the challenger",
+    "stale": "Too late: another model is in service since",
+}
+_WAITING = {
+    "promote": "The challenger is better",
+    "provisional": "A person decides on the challenger",
+    "refreshed": "The champion, refitted on the newest data",
+}
+_MOST_VARIABLES = 10
+_MINUTE = "%Y-%m-%d %H:%M"
+
+
+_DROPPED = {
+    "immature": "too recent to know",
+    "no_sample": "problem variable not measured",
+    "inside_problem": "problem already present",
+    "recovery": "just after a problem",
+    "suppressed": "suppressed by design",
+}
+
+
+def drop_reason(code: str) -> str:
+    """Return why rows were left out of a dataset, in words."""
+    return _DROPPED.get(code, code.replace("_", " "))
+
+
+def decision_markdown(proposal: Proposal) -> str:
+    """Return the page of a decision, or of a proposal that waits for approval."""
+    page = render(
+        "page/decision.md",
+        p=proposal,
+        headline=_headline(proposal),
+        comparison=side_by_side(proposal),
+        chance=chance_lines(proposal.evidence),
+        candidates=[c.model_dump() | {"title": c.title} for c in ranked(proposal.leaderboard)],
+        titles=METRIC_TITLES,
+        metric=format_metric,
+        counts=counts(proposal.test),
+        most=_MOST_VARIABLES,
+    )
+    return page.rstrip("\n") + "\n"
+
+
+def _headline(proposal: Proposal) -> str:
+    if proposal.verdict == "promote" and "compared" in proposal.evidence:
+        return (
+            "The newly estimated model"
+            if proposal.waiting
+            else "The newly estimated model goes into service"
+        )
+    if proposal.waiting:
+        return _WAITING.get(proposal.verdict, proposal.verdict)
+    return _HEADLINES.get(proposal.verdict, proposal.verdict)
+
+
+def side_by_side(proposal: Proposal) -> str:
+    """Return champion and challenger as a Markdown table, on their common unseen window.
+
+    Without such a window it shows the challenger's test period.
+    """
+    evidence = proposal.evidence
+    if "compared" in evidence:
+        rows = [
+            f"| {row['title']} | {row['champion']} | {row['challenger']} |"
+            for row in evidence["compared"]
+        ]
+        return "\n".join([_versions(proposal), "| --- | ---: | ---: |", *rows])
+    metrics_by_model: dict[str, Mapping[str, Any]] = {
+        model: merge_metrics(evidence["rows"][model], evidence["at_threshold"][model])
+        if "rows" in evidence
+        else {}
+        for model in ("champion", "challenger")
+    }
+    challenger = metrics_by_model["challenger"] or proposal.test
+    lines = [
+        f"| {title} | {format_metric(metrics_by_model['champion'], key)} | "
+        f"{format_metric(challenger, key)} |"
+        for key, title in METRIC_TITLES.items()
+    ]
+    return "\n".join([_versions(proposal), "| --- | ---: | ---: |", *lines])
+
+
+def _versions(proposal: Proposal) -> str:
+    return (
+        f"| | champion {proposal.champion_version or '(none)'} | challenger "
+        f"{proposal.challenger_version or '(none)'} |"
+    )
+
+
+def headline_metrics(test: Mapping[str, Any]) -> dict[str, float]:
+    """Return the five main metrics of the test period, as far as they are known, by their names in
+    MLflow."""
+    found = {key: test.get(key) for key in MAIN_METRICS}
+    scaled = {
+        key: value / 60 if key == "median_lead_time" else value
+        for key, value in found.items()
+        if value is not None
+    }
+    return {MAIN_METRICS[key]: float(value) for key, value in scaled.items()}
+
+
+def metrics_text(test: Mapping[str, Any]) -> str:
+    """Describe the five metrics in one line: `share of problems found 0.8 (0.6 to 1), ...`."""
+    return ", ".join(f"{METRIC_TITLES[key]} {format_metric(test, key)}" for key in MAIN_METRICS)
+
+
+def describe_experiment(definition: ModelDefinition) -> str:
+    """Describe the trainings of a definition for the page that lists them: what is predicted,
+    where, and what a run is."""
+    title = definition.title or definition.name
+    assets = ", ".join(definition.assets)
+    return (
+        f"**{title}**\n\n{definition.training_text}, for {assets}.\n\n"
+        "A run is one training; the runs below it are the families of models that it tried. Its "
+        "metrics 1 to 5 are those of the "
+        "test period, which no training saw. Its description says which model went into service, "
+        "and why."
+    )
+
+
+def calibration_text(test: Mapping[str, Any]) -> str:
+    """Describe how far the scores are probabilities, in one line."""
+    brier, slope, intercept = (
+        format_metric(test, key) for key in ("brier", "calibration_slope", "calibration_intercept")
+    )
+    return (
+        f"calibration, test period: Brier score {brier}, slope {slope} (1 is exact), intercept "
+        f"{intercept} (0 is exact)"
+    )
+
+
+def dataset_lines(profile: DatasetProfile) -> list[str]:
+    """Describe the data of a training, one line each."""
+    whole = (
+        f"{profile.problems} problems on {profile.assets} assets; {profile.columns} columns of "
+        f"{profile.variables} variables; hash {profile.hash}"
+    )
+    dropped = ", ".join(
+        f"{count} {drop_reason(code)}" for code, count in profile.dropped.items() if count
+    )
+    if not profile.columns:
+        whole = f"{profile.variables} variables on {profile.assets} assets; hash {profile.hash}"
+    return [
+        *period_lines(profile),
+        whole,
+        *([f"rows left out: {dropped}"] if dropped else []),
+        *profile.notes,
+    ]
+
+
+def period_lines(profile: DatasetProfile) -> list[str]:
+    """Describe the periods of a training with their rows, one line each."""
+    what = "rows, {} labelled as a problem" if profile.columns else "readings"
+    return [
+        f"{name}: {part.rows} {what.format(part.positives)}, {part.start:{_MINUTE}} to "
+        f"{part.end:{_MINUTE}} UTC"
+        for name, part in profile.parts.items()
+    ]
+
+
+def candidate_line(candidate: CandidateSummary | EstimateSummary) -> str:
+    """Describe the result of a search, or of an estimation, in one line."""
+    if isinstance(candidate, EstimateSummary):
+        return "; ".join(candidate.notes)
+    cut = ", cut short by the time budget" if candidate.cut_short else ""
+    return (
+        f"{candidate.title}: {candidate_metrics(candidate)} out of fold, best of "
+        f"{candidate.trials} trials{cut}"
+    )
+
+
+def candidate_metrics(candidate: CandidateSummary) -> str:
+    """Describe the metrics of a candidate: `average precision 0.61 (0.52 to 0.7), ...`."""
+    return ", ".join(
+        f"{title} {format_metric(vars(candidate), key)}" for key, title in CANDIDATE_METRICS.items()
+    )
+
+
+def ranked(leaderboard: Sequence[CandidateSummary]) -> list[CandidateSummary]:
+    """Return the candidates, the best first."""
+    return sorted(leaderboard, key=lambda candidate: -candidate.ap)
+
+
+def result_line(proposal: Proposal) -> str:
+    """Return the decision and its reason."""
+    return f"{_headline(proposal)}. {proposal.reason}"
+
+
+def decision_lines(proposal: Proposal) -> list[str]:
+    """Describe the decision and its reason, one line each."""
+    candidates = [candidate_line(candidate) for candidate in ranked(proposal.leaderboard)]
+    test = [
+        f"challenger, test period: {metrics_text(proposal.test)}",
+        calibration_text(proposal.test),
+    ]
+    test = test if "ap" in proposal.test else []
+    return [*candidates, *chance_lines(proposal.evidence), *test, result_line(proposal)]
+
+
+def chance_lines(evidence: Mapping[str, Any]) -> list[str]:
+    """Return the sentence on the test against chance; none where it failed, because the reason says
+    so."""
+    chance = evidence.get("chance", {})
+    return [chance["message"]] if chance.get("passed") else []
+
+
+def format_metric(metrics: Mapping[str, Any], key: str) -> str:
+    """Format one metric with its confidence interval: `0.61 (0.52 to 0.7)`, `2 h 10 min`; `-` where
+    it is unknown."""
+    value = metrics.get(key)
+    bounds = metrics.get("intervals", {}).get(key)
+    say = seconds if key == "median_lead_time" else "{:.3g}".format
+    return (
+        "-"
+        if value is None
+        else say(value) + (f" ({say(bounds[0])} to {say(bounds[1])})" if bounds else "")
+    )
+
+
+def metric_lines(test: Mapping[str, Any]) -> list[str]:
+    """Describe the metrics of a test period, one line each, with the counts that stand behind them;
+    no lead time without any."""
+    behind = counts(test)
+    titles = {
+        key: title
+        for key, title in METRIC_TITLES.items()
+        if key != "median_lead_time" or test.get(key) is not None
+    }
+    return [
+        f"{title}: {format_metric(test, key)}{behind.get(key, '')}" for key, title in titles.items()
+    ]
+
+
+def counts(test: Mapping[str, Any]) -> dict[str, str]:
+    """Return, by metric, the counts behind it, as the end of its line."""
+    if test.get("n_events") is None:
+        return {}
+    left_out = len(test.get("problems_in_recovery", ()))
+    outside = (
+        f"; {left_out} more began in the recovery or hold-off after another one" if left_out else ""
+    )
+    rate = test["false_alarms_per_week"]
+    assets = test.get("n_assets", 1)
+    on_all = (
+        ""
+        if rate is None or assets == 1
+        else f"; {rate * assets:.3g} on all {assets} assets together"
+    )
+    return {
+        "event_recall": f", {test['n_found']} of {test['n_events']}{outside}",
+        "false_alarms_per_week": (
+            f", {test['n_false_alarms']} of {test['n_episodes']} episodes{on_all}"
+        ),
+    }

@@ -1,0 +1,164 @@
+"""The report as one self-contained page without scripts and external resources."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+
+from markupsafe import Markup
+
+from alerting.definitions.wording.language import ENGLISH, Language
+from alerting.episodes.misses import ReportedMiss
+from alerting.reporting.base import messages
+from alerting.reporting.base.templates import render
+from alerting.reporting.definition.conclusion import TRUST_MESSAGES, Judgement
+from alerting.reporting.definition.estimated import CONDITIONS
+from alerting.reporting.definition.material import Material
+from alerting.reporting.definition.metrics import ReportMetrics
+from alerting.reporting.page import charts, report_charts
+from alerting.reporting.page.backtest import BacktestMetrics
+from alerting.reporting.page.details import (
+    EpisodeDetail,
+    MissedProblem,
+    episode_details,
+    missed_details,
+    panel_of,
+)
+from alerting.reporting.page.sentences import head_sentences
+from alerting.reporting.plant.proposals import describe_retune
+
+MOST_DRIFTS = 4
+MOST_MISSED_ROWS = 50
+MOST_ALARM_ROWS = 500
+
+
+@dataclass(frozen=True)
+class Charts:
+    """The charts of a report as inline SVG, empty where there is nothing to draw: by name, and of
+    single cases.
+
+    `reported`: misses that operators reported.
+    """
+
+    by_name: Mapping[str, Markup]
+    missed: tuple[tuple[MissedProblem, Markup], ...] = ()
+    episodes: tuple[tuple[EpisodeDetail, Markup], ...] = ()
+    drift: tuple[Markup, ...] = ()
+    reported: tuple[ReportedMiss, ...] = ()
+
+
+def draw(
+    metrics: ReportMetrics, material: Material, zone: tzinfo = UTC, language: Language = ENGLISH
+) -> Charts:
+    """Draw all charts of a report. `zone`: of the time axes."""
+    rows = metrics.rows
+    model = metrics.model
+    scores = material.scores
+    declared = [
+        item for history in material.histories.values() for item in history.asset.variables.items()
+    ]
+    titles = {name: variable.title for name, variable in declared if variable.title}
+    importance = next((m.importance for m in reversed(metrics.models) if m.importance), {})
+    lanes = charts.lanes_of(metrics)
+    variable = panel_of(material, lanes[0], metrics.start, metrics.end) if lanes else None
+    drawn = {
+        "timeline": charts.timeline(metrics, scores, variable, zone, language),
+        "lead_times": charts.lead_times(metrics, language),
+        "calibration": charts.calibration(rows, language) if rows else "",
+        "precision_recall": charts.precision_recall(rows, language) if rows else "",
+        "importance": charts.importance(importance, titles, language),
+        "drivers": report_charts.driver_bars(metrics.drivers, titles, language),
+        "scores": report_charts.score_bars(model.score_shares, model.score_shares_before, language)
+        if model
+        else "",
+    }
+    missed = missed_details(material, [(p.asset, p.start, p.end) for p in metrics.missed])
+    episodes = episode_details(material.raised, material.histories, language)
+    moved = [d for d in model.drift if d.is_clear or d.is_slight][:MOST_DRIFTS] if model else []
+    return Charts(
+        by_name={name: _svg(text) for name, text in drawn.items()},
+        missed=tuple(
+            (m, _svg(report_charts.missed_problem(m, f"missed{i}", zone, language)))
+            for i, m in enumerate(missed)
+        ),
+        episodes=tuple(
+            (e, _svg(report_charts.bars(e.waterfall) if e.waterfall else "")) for e in episodes
+        ),
+        drift=tuple(
+            _svg(report_charts.drift_bars(d, f"drift{i}", language)) for i, d in enumerate(moved)
+        ),
+        reported=tuple(material.misses),
+    )
+
+
+def _svg(text: str) -> Markup:
+    return Markup(text)  # noqa: S704 - our own charts, which escape names
+
+
+def render_page(
+    metrics: ReportMetrics,
+    judgement: Judgement,
+    drawn: Charts,
+    backtest: BacktestMetrics | None = None,
+    zone: tzinfo = UTC,
+    notes: tuple[str, ...] = (),
+    language: Language = ENGLISH,
+) -> str:
+    """Render the page as HTML, with a note at its head for a backtest. All text from users is
+    escaped.
+
+    `zone`: of the times on the page. `notes`: sentences on the report itself, for its head, e.g.
+    that it is a second revision.
+    """
+    return render(
+        "page/page.html",
+        language,
+        f=metrics,
+        b=backtest,
+        judgement=judgement,
+        trust=TRUST_MESSAGES[judgement.trust],
+        sentences=head_sentences(metrics, zone, language),
+        provenance=provenance(metrics, language),
+        svg=drawn.by_name,
+        drawn=drawn,
+        lanes=charts.LANES,
+        zone=zone,
+        zone_name=messages.zone_name(zone),
+        notes=notes,
+        cbpe_conditions=CONDITIONS,
+        retune=describe_retune(metrics.retune, metrics.trained) if metrics.retune else None,
+        shared_advice=_shared_advice([episode for episode, _ in drawn.episodes]),
+        most_missed=MOST_MISSED_ROWS,
+        most_alarms=MOST_ALARM_ROWS,
+    )
+
+
+def _shared_advice(episodes: Sequence[EpisodeDetail]) -> str:
+    """Return the advice of several episodes, if it is the same and no operator said whether it was
+    followed; else nothing."""
+    advice = {episode.advice for episode in episodes}
+    is_shared = (
+        len(episodes) > 1 and len(advice) == 1 and not any(episode.taken for episode in episodes)
+    )
+    return (advice.pop() or "") if is_shared else ""
+
+
+def provenance(metrics: ReportMetrics, language: Language = ENGLISH) -> str:
+    """Describe the source of the numbers in one line at the end, with all inputs needed to compute
+    them again."""
+    models = [
+        language.say("model version {version} (run {run})", version=m.version, run=m.run_id)
+        if m.run_id
+        else language.say("model version {version}", version=m.version)
+        for m in metrics.models
+    ]
+    start = messages.instant(metrics.start)
+    end = messages.instant(metrics.end)
+    parts = [
+        language.say(
+            "{definition} revision {number}", definition=metrics.definition, number=metrics.revision
+        ),
+        language.say("{start} to {end} UTC", start=start, end=end),
+        *(models or ([language.say("no model in service")] if metrics.trained else [])),
+        language.say("outcome rules {rules}", rules=", ".join(str(r) for r in metrics.rules)),
+    ]
+    return " · ".join(parts)

@@ -1,0 +1,223 @@
+"""The sentences at the head of a definition's report: problems, false alarms, the model, and how
+much is known."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, tzinfo
+from math import ceil
+
+from alerting.definitions.wording.language import ENGLISH, Language, template
+from alerting.learning.metrics.confidence import wilson_interval
+from alerting.reporting.base.messages import seconds
+from alerting.reporting.base.sentences import sentence
+from alerting.reporting.definition.decisions import DecisionMade
+from alerting.reporting.definition.metrics import ReportMetrics
+
+KNOWN_WITHIN = 0.1  # half of the interval of a share that counts as known
+_LEAST_TOGETHER = 3
+_BLOCK_HOURS = 4
+_DAYS = (
+    template("Mondays"),
+    template("Tuesdays"),
+    template("Wednesdays"),
+    template("Thursdays"),
+    template("Fridays"),
+    template("Saturdays"),
+    template("Sundays"),
+)
+_MOST_CASES = 10_000
+_WEEK_S = 7 * 86_400
+
+
+def head_sentences(
+    metrics: ReportMetrics, zone: tzinfo = UTC, language: Language = ENGLISH
+) -> tuple[str, ...]:
+    """Return the sentences that matter first. `zone`: of the times of day in which false alarms
+    come together."""
+    return tuple(_sentences(metrics, zone, language))
+
+
+def _sentences(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[str]:
+    if not m.evaluated:
+        yield language.say("The alert was not evaluated in this period.")
+        return
+    if m.horizon_s is not None:
+        yield _problems(m, language)
+    yield _false_alarms(m, zone, language)
+    decision = m.model.decisions[-1] if m.model and m.model.decisions else None
+    if decision is not None:
+        yield _decision(decision, language)
+    if m.model and m.model.drifted:
+        named = ", ".join(v.replace("_", " ") for v in m.model.drifted[:3])
+        yield language.say("Inputs are clearly not those of the training: {names}.", names=named)
+    known = how_much_is_known(m, language)
+    if known:
+        yield known
+
+
+def _problems(m: ReportMetrics, language: Language) -> str:
+    total = len(m.problems)
+    found = len(m.problems) - len(m.missed)
+    if not total:
+        return language.say("No problem occurred while the alert was evaluated.")
+    if m.horizon_s == 0:
+        return language.say_count(
+            "{found} of {number} bad unit was found.",
+            "{found} of {number} bad units were found.",
+            total,
+            found=found,
+        )
+    lead = m.lead_time.value
+    if lead is None:
+        return language.say_count(
+            "{found} of {number} problem was predicted.",
+            "{found} of {number} problems were predicted.",
+            total,
+            found=found,
+        )
+    if lead < 0:
+        return language.say_count(
+            "{found} of {number} problem was found, typically {late} after it had begun.",
+            "{found} of {number} problems were found, typically {late} after they had begun.",
+            total,
+            found=found,
+            late=seconds(-lead, language),
+        )
+    return language.say_count(
+        "{found} of {number} problem was predicted, typically {lead} ahead.",
+        "{found} of {number} problems were predicted, typically {lead} ahead.",
+        total,
+        found=found,
+        lead=seconds(lead, language),
+    )
+
+
+def _false_alarms(m: ReportMetrics, zone: tzinfo, language: Language) -> str:
+    wrong = m.outcomes["false_alarm"]
+    total = len(m.episodes)
+    undetermined = m.outcomes["undetermined"]
+    if not total:
+        return language.say("No alert was raised.")
+    if undetermined == total and m.horizon_s is None:
+        return language.say_count(
+            "{number} alert was raised; no operator has said whether it was right.",
+            "{number} alerts were raised; no operator has said whether they were right.",
+            total,
+        )
+    if undetermined == total:
+        return language.say_count(
+            "{number} alert was raised; it has no outcome yet.",
+            "{number} alerts were raised; none has an outcome yet.",
+            total,
+        )
+    waiting = language.say_count(
+        "{number} of {total} alerts has no outcome yet.",
+        "{number} of {total} alerts have no outcome yet.",
+        undetermined,
+        total=total,
+    )
+    if not wrong:
+        first = language.say_count(
+            "No false alarm was found among {number} alert with an outcome.",
+            "No false alarm was found among {number} alerts with an outcome.",
+            total - undetermined,
+        )
+    else:
+        alarms = language.say_count("{number} false alarm", "{number} false alarms", wrong)
+        first = ", ".join([alarms, *_come_together(m, zone, language)]) + "."
+    return f"{first} {waiting}" if undetermined else first
+
+
+def _come_together(m: ReportMetrics, zone: tzinfo, language: Language) -> Iterator[str]:
+    """Yield when or where most false alarms come, if at least three and half of them do so."""
+    wrong = [e for e in m.episodes if e.outcome == "false_alarm"]
+    local = [e.raised_at.astimezone(zone) for e in wrong]
+    (day, block), times = Counter((t.weekday(), t.hour // _BLOCK_HOURS) for t in local).most_common(
+        1
+    )[0]
+    if times >= _LEAST_TOGETHER and 2 * times >= len(wrong):
+        begin = block * _BLOCK_HOURS
+        times_of_day = {
+            "start": f"{begin:02}:00",
+            "end": f"{begin + _BLOCK_HOURS:02}:00",
+            "day": language.translate(_DAYS[day]),
+        }
+        if times == len(wrong):
+            yield language.say("all of them on {day} between {start} and {end}", **times_of_day)
+        else:
+            yield language.say(
+                "{times} of them on {day} between {start} and {end}", times=times, **times_of_day
+            )
+        return
+    asset, times = Counter(e.asset for e in wrong).most_common(1)[0]
+    if times >= _LEAST_TOGETHER and 2 * times >= len(wrong) and len(m.evaluated) > 2:
+        if times == len(wrong):
+            yield language.say("all of them on {asset}", asset=asset)
+        else:
+            yield language.say("{times} of them on {asset}", times=times, asset=asset)
+
+
+def _decision(decision: DecisionMade, language: Language) -> str:
+    reason = sentence(language.translate(decision.summary or decision.reason))
+    if decision.verdict == "rollback":
+        return language.say("The model was rolled back: {reason}", reason=reason)
+    if decision.verdict == "refreshed":
+        return language.say(
+            "The model was fitted again on the newest data: {reason}", reason=reason
+        )
+    if decision.promoted:
+        number = decision.version or 0
+        return language.say(
+            "A new model, version {version}, went into service: {reason}",
+            version=number,
+            reason=reason,
+        )
+    return language.say("The new model was refused: {reason}", reason=reason)
+
+
+def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
+    """Return how many cases there are, and in about how many weeks the share is known within ten
+    points.
+
+    Empty where it is known already, or where there is no case from which a rate follows.
+    """
+    found = len(m.problems) - len(m.missed)
+    problems = len(m.problems)
+    right = m.outcomes["hit"] + m.outcomes["avoided"]
+    known = len(m.episodes) - m.outcomes["undetermined"]
+    shares = [(right, known), *([(found, problems)] if m.horizon_s is not None else [])]
+    cases = []
+    if m.horizon_s is not None and problems:
+        cases.append(language.say("{count} of {total} predicted", count=found, total=problems))
+    if known:
+        cases.append(language.say("{count} of {total} right", count=right, total=known))
+    calendar = (m.end - m.start).total_seconds() / _WEEK_S
+    weeks = [
+        w
+        for count, total in shares
+        if total and (w := weeks_until_known(count, total, calendar)) is not None
+    ]
+    if not weeks or max(weeks) == 0:
+        return ""
+    return language.say_count(
+        "{cases}; about {number} more week of data is needed for a firm verdict.",
+        "{cases}; about {number} more weeks of data are needed for a firm verdict.",
+        max(weeks),
+        cases=", ".join(cases),
+    )
+
+
+def weeks_until_known(count: int, total: int, weeks: float) -> int | None:
+    """Return after how many more weeks at this rate the Wilson interval of a share has a half-width
+    of ten points.
+
+    0 if it has already; None if more cases are needed than can be expected at all.
+    """
+    if total == 0 or weeks <= 0:
+        return None
+    share = count / total
+    for needed in range(total, _MOST_CASES):
+        low, high = wilson_interval(share * needed, needed)
+        if high - low <= 2 * KNOWN_WITHIN:
+            return ceil((needed - total) / (total / weeks) - 1e-9)
+    return None
