@@ -156,7 +156,7 @@ def describe_wait(all_jobs: Sequence[PredictJob], job: PredictJob, now: datetime
         )
     before = [other.id for other in queue].index(job.id)
     if before:
-        return f"waits for {before} earlier jobs" + (f". {away}" if away else "")
+        return f"jobs before it: {before}" + (f". {away}" if away else "")
     return away or job.step or ("Airflow starts it within a minute" if not job.tries else None)
 
 

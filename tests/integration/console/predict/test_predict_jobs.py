@@ -310,7 +310,7 @@ def test_a_job_says_what_it_waits_for(platform, files, send_job, work):
         return describe_wait(jobs.all(), jobs.get(id), NOW + timedelta(minutes=minutes))
 
     assert says(first, 1) == "Airflow starts it within a minute"
-    assert says(second, 1) == "waits for 1 earlier jobs"
+    assert says(second, 1) == "jobs before it: 1"
     assert says(first, 7).startswith("Airflow has done nothing for 7 minutes: it is away")
     assert "Airflow has done nothing" in says(second, 7)
     with pytest.raises(TryAgain):
