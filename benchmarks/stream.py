@@ -33,13 +33,13 @@ from alerting.adapters.mongo.mongo import MongoStores, connect
 from alerting.adapters.mongo.prepare import prepare_database
 from alerting.adapters.platform import Platform
 from alerting.adapters.sources.threaded import BATCH, MOST_UNACKNOWLEDGED
-from alerting.cli.ingest.evaluator import Evaluator
-from alerting.cli.ingest.stream import interpreter_for_messages
-from alerting.cli.ingest.stream_service import StreamService
 from alerting.definitions.assets import Asset, Variable
 from alerting.ports import Message
 from alerting.settings.environment import Settings
 from alerting.settings.machine import free_port
+from alerting.stream.evaluator import Evaluator
+from alerting.stream.run import interpreter_for_messages
+from alerting.stream.service import StreamService
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.sources.documents import apply_sources
 from alerting.wiring import assemble

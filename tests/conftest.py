@@ -19,9 +19,13 @@ os.environ["XDG_STATE_HOME"] = os.path.join(  # noqa: PTH118
     tempfile.gettempdir(), f"alerting-tests-state-{os.getuid()}"
 )
 
-# A busy machine must not fail an example; separate tests measure time.
-settings.register_profile("any machine", settings(), deadline=None)
-settings.load_profile("any machine")
+# Examples of each Hypothesis test that states no number of its own, by HYPOTHESIS_PROFILE.
+EXAMPLES = {"quick": 20, "ci": 100, "night": 500}
+USUAL_PROFILE = "ci" if os.environ.get("CI", "").lower() == "true" else "quick"
+for profile, examples in EXAMPLES.items():
+    # A busy machine must not fail an example; separate tests measure time.
+    settings.register_profile(profile, max_examples=examples, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", USUAL_PROFILE))
 
 ENDED_SERVERS = []
 
@@ -36,7 +40,7 @@ def pytest_configure(config):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """Deal files to processes, those that start Airflow to the same one."""
+    """Deal files to processes, first those that start Airflow, all to one process."""
     from tests.distribution import FileShares
 
     return FileShares(config, log) if config.getvalue("dist") == "loadfile" else None

@@ -2,7 +2,8 @@
 the same one.
 
 Airflow needs most of a core while it starts and trains; two at once on two cores run into each
-other's time limits.
+other's time limits. This share takes longest and often waits, so it is dealt first, and there is
+one process more than cores.
 """
 
 from xdist.scheduler import LoadFileScheduling
@@ -12,6 +13,7 @@ START_AIRFLOW = {
     "tests/e2e/test_scheduler.py",
     "tests/integration/local/test_up_platform.py",
 }
+AIRFLOW = "Airflow"
 
 
 class FileShares(LoadFileScheduling):
@@ -19,4 +21,9 @@ class FileShares(LoadFileScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = super()._split_scope(nodeid)
-        return "Airflow" if file in START_AIRFLOW else file
+        return AIRFLOW if file in START_AIRFLOW else file
+
+    def _assign_work_unit(self, node: object) -> None:
+        if AIRFLOW in self.workqueue:
+            self.workqueue.move_to_end(AIRFLOW, last=False)
+        super()._assign_work_unit(node)

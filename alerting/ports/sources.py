@@ -217,9 +217,11 @@ class Sources(Protocol):
     def remove_dead(self, ids: Sequence[str]) -> None:
         """Remove messages."""
 
-    def note_process(self, process: str) -> list[str]:
-        """Note that a process of the stream service works now; return all that did so within
-        PROCESS_GONE, sorted.
+    def note_process(
+        self, process: str, reads: Collection[str] = ()
+    ) -> Mapping[str, Collection[str]]:
+        """Note that a process of the stream service works now, and which sources it alone reads.
+        Return the same of all that noted it within PROCESS_GONE, itself included, by name.
 
         By the clock of the database, so that those of several machines need not agree.
         """

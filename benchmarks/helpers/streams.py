@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from alerting.adapters.platform import Platform
-from alerting.cli.ingest.stream import interpreter_for_messages
-from alerting.cli.ingest.stream_service import StreamService
+from alerting.stream.run import interpreter_for_messages
+from alerting.stream.service import StreamService
 from alerting.usecases.sources.documents import apply_sources
 
 MESSAGES = 6_000

@@ -219,47 +219,16 @@ def routes_pages(platform, browser):
     return pages
 
 
+ANN = operate.Actor("ann", "operator")
+
+
 @pytest.fixture(scope="module")
 def console():
     """Pages of a console by name: an open alert of every severity, seen, muted, settled; a banner;
     links; nothing at all."""
-    platform = in_memory_platform(Mailbox("shift"))
-    platform = replace(
-        platform, links=SignedLinks(b"k" * 32, "https://plant.example", timedelta(days=3))
-    )
-    platform.assets.put([oven().model_copy(update={"name": f"oven-{i}"}) for i in range(4)])
-    platform.assets.put([oven()])
-    apply(platform, [too_hot(assets=["oven-*"]), too_moist()], "engineer", at(0), "test")
-    ann = operate.Actor("ann", "operator")
-    for minute, severity in enumerate(("low", "medium", "high", "critical")):
-        platform.episodes.insert(
-            api.episode(minute, f"oven-{minute}", condition="open", severity=severity)
-        )
-    platform.episodes.insert(
-        api.episode(9, title="Feuchte der Kekse am Auslauf des Ofens über dem Grenzwert")
-    )
-    platform.clock.instant = at(20)
+    platform = platform_with_alerts()
     muted, seen, new = (api.episode(minute, f"oven-{minute}") for minute in (0, 1, 3))
-    operate.acknowledge(platform, seen.id, ann, at(20))
-    said = {
-        "verdict": "true_alarm",
-        "acted": True,
-        "action": "opened the damper",
-        "comment": "again",
-    }
-    give_feedback(platform, Feedback(episode=seen.id, actor="ann", at=at(20), **said))
-    operate.shelve(
-        platform,
-        "too-hot",
-        "oven-0",
-        ann,
-        at(20),
-        at(90),
-        "cleaning of the whole oven, which takes until noon",
-    )
-    platform.platform_alerts.report(
-        "champion unreadable", "too-moist", "the registry does not answer " * 6, at(0)
-    )
+    answer_and_mute(platform, seen)
     full, bare = (TestClient(create_app(p, api.TOKENS)) for p in (platform, in_memory_platform()))
     for browser in (full, bare):
         browser.post("/login", data={"token": list(api.TOKENS)[1]})
@@ -269,25 +238,15 @@ def console():
         name: full.get(f"/episodes/{e.id}")
         for name, e in (("muted", muted), ("seen", seen), ("new", new))
     }
-    pages |= {
-        "shelving": full.post(
-            f"/episodes/{new.id}/shelve", data={"csrf": csrf_of(pages["new"]), "lasting": "2h"}
-        )
-    }
+    csrf = csrf_of(pages["new"])
+    pages["shelving"] = full.post(
+        f"/episodes/{new.id}/shelve", data={"csrf": csrf, "lasting": "2h"}
+    )
     pages |= {"link": full.get(link), "said": full.post(link, data={"confirm": "yes"})}
     drawn = hot_now()
     [one] = drawn.episodes.find()
-    pages |= {"drawn": browser_of(drawn).get(f"/episodes/{one.id}")}
-    predicted = risky(platform, contributions=api.episode(1).contributions * 5)
-    read(platform, {m: 3.0 + m / 100 for m in range(400, 551)}, "moisture")
-    platform.scores.add(
-        "too-moist", "oven-1", [Score(at(m), 0.62, 0.31, 3) for m in range(480, 551, 5)]
-    )
-    answer = {"csrf": csrf_of(pages["new"]), "verdict": "true_alarm", "acted": "yes"}
-    full.post(f"/episodes/{predicted.id}/feedback", data=answer)
-    platform.clock.instant = at(550)
-    pages |= {"predicted": full.get(f"/episodes/{predicted.id}")}
-    platform.clock.instant = at(20)
+    pages["drawn"] = browser_of(drawn).get(f"/episodes/{one.id}")
+    pages["predicted"] = page_of_a_prediction(platform, full, csrf)
     pages |= {
         "empty": bare.get("/"),
         "no reports": bare.get("/reports"),
@@ -299,6 +258,58 @@ def console():
         name: page.text.replace('<link rel="stylesheet" href="/style.css">', style)
         for name, page in pages.items()
     }
+
+
+def platform_with_alerts():
+    """Return a platform with an open alert of every severity and one with a long German title."""
+    platform = in_memory_platform(Mailbox("shift"))
+    platform = replace(
+        platform, links=SignedLinks(b"k" * 32, "https://plant.example", timedelta(days=3))
+    )
+    platform.assets.put([oven().model_copy(update={"name": f"oven-{i}"}) for i in range(4)])
+    platform.assets.put([oven()])
+    apply(platform, [too_hot(assets=["oven-*"]), too_moist()], "engineer", at(0), "test")
+    for minute, severity in enumerate(("low", "medium", "high", "critical")):
+        platform.episodes.insert(
+            api.episode(minute, f"oven-{minute}", condition="open", severity=severity)
+        )
+    platform.episodes.insert(
+        api.episode(9, title="Feuchte der Kekse am Auslauf des Ofens über dem Grenzwert")
+    )
+    platform.clock.instant = at(20)
+    return platform
+
+
+def answer_and_mute(platform, seen):
+    """Acknowledge and answer one alert, mute another, and report an alert of the platform."""
+    operate.acknowledge(platform, seen.id, ANN, at(20))
+    said = {
+        "verdict": "true_alarm",
+        "acted": True,
+        "action": "opened the damper",
+        "comment": "again",
+    }
+    give_feedback(platform, Feedback(episode=seen.id, actor="ann", at=at(20), **said))
+    why = "cleaning of the whole oven, which takes until noon"
+    operate.shelve(platform, "too-hot", "oven-0", ANN, at(20), at(90), why)
+    platform.platform_alerts.report(
+        "champion unreadable", "too-moist", "the registry does not answer " * 6, at(0)
+    )
+
+
+def page_of_a_prediction(platform, browser, csrf):
+    """Return the page of an answered prediction with its readings and scores."""
+    predicted = risky(platform, contributions=api.episode(1).contributions * 5)
+    read(platform, {m: 3.0 + m / 100 for m in range(400, 551)}, "moisture")
+    platform.scores.add(
+        "too-moist", "oven-1", [Score(at(m), 0.62, 0.31, 3) for m in range(480, 551, 5)]
+    )
+    answer = {"csrf": csrf, "verdict": "true_alarm", "acted": "yes"}
+    browser.post(f"/episodes/{predicted.id}/feedback", data=answer)
+    platform.clock.instant = at(550)
+    page = browser.get(f"/episodes/{predicted.id}")
+    platform.clock.instant = at(20)
+    return page
 
 
 @pytest.fixture(scope="module")

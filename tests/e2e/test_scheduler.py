@@ -300,9 +300,47 @@ def test_sources_are_read_by_their_dags_and_what_they_deliver_is_evaluated_at_on
     """An hourly definition reads a table and files; only the DAGs of the sources and that of
     arrivals run."""
     drop = settings.home / "drop"
-    secret = settings.home / SOURCE_SECRETS / "lab"
     table = settings.home / "lab.db"
     now = platform.clock.now()
+    _put_sources_and_definitions(platform, settings, now)
+    for dag in ("evaluate__arrived", "ingest__lab", "ingest__drop"):
+        airflow.unpause(dag)
+    airflow.until(
+        lambda: platform.episodes.find(definition="too-hard"),
+        "the episode of a row in the table",
+        200,
+    )
+    assert platform.sources.progress("lab").rows == 2
+
+    (drop / "night.csv").write_text(f"ts,thickness\n{(now - timedelta(minutes=1)).isoformat()},9\n")
+    (drop / "torn.csv").write_text("ts,thickness\nno time,9\n")
+    _rows(table, now, 70)
+    airflow.until(
+        lambda: platform.episodes.find(definition="too-thick"),
+        "the episode of a row in a file",
+        200,
+    )
+    airflow.until(lambda: platform.sources.progress("lab").rows == 3, "the third row alone", 120)
+    assert "torn.csv" in str(platform.sources.progress("drop").fault)
+
+    table.unlink()
+    airflow.until(
+        lambda: "results" in (platform.sources.progress("lab").fault or ""),
+        "the fault of the source",
+        120,
+    )
+    airflow.until(lambda: _states(airflow, "ingest__lab")[-1] == "failed", "the failed run", 120)
+    runs = airflow.run_ids("evaluate__arrived")
+    assert 2 <= len(runs) <= 3, "polls without a new row start no evaluation"
+
+    _check_that_a_cleared_task_keeps_its_instant(airflow, runs[0])
+
+
+def _put_sources_and_definitions(platform: Platform, settings: Settings, now: datetime) -> None:
+    """Put in a table with two rows and a folder of files, and a definition of each."""
+    drop = settings.home / "drop"
+    table = settings.home / "lab.db"
+    secret = settings.home / SOURCE_SECRETS / "lab"
     hard = {
         "name": "too-hard",
         "kind": "threshold",
@@ -343,38 +381,6 @@ def test_sources_are_read_by_their_dags_and_what_they_deliver_is_evaluated_at_on
         now - timedelta(minutes=10),
         "test",
     )
-
-    for dag in ("evaluate__arrived", "ingest__lab", "ingest__drop"):
-        airflow.unpause(dag)
-    airflow.until(
-        lambda: platform.episodes.find(definition="too-hard"),
-        "the episode of a row in the table",
-        200,
-    )
-    assert platform.sources.progress("lab").rows == 2
-
-    (drop / "night.csv").write_text(f"ts,thickness\n{(now - timedelta(minutes=1)).isoformat()},9\n")
-    (drop / "torn.csv").write_text("ts,thickness\nno time,9\n")
-    _rows(table, now, 70)
-    airflow.until(
-        lambda: platform.episodes.find(definition="too-thick"),
-        "the episode of a row in a file",
-        200,
-    )
-    airflow.until(lambda: platform.sources.progress("lab").rows == 3, "the third row alone", 120)
-    assert "torn.csv" in str(platform.sources.progress("drop").fault)
-
-    table.unlink()
-    airflow.until(
-        lambda: "results" in (platform.sources.progress("lab").fault or ""),
-        "the fault of the source",
-        120,
-    )
-    airflow.until(lambda: _states(airflow, "ingest__lab")[-1] == "failed", "the failed run", 120)
-    runs = airflow.run_ids("evaluate__arrived")
-    assert 2 <= len(runs) <= 3, "polls without a new row start no evaluation"
-
-    _check_that_a_cleared_task_keeps_its_instant(airflow, runs[0])
 
 
 def test_predict_jobs_are_scored_one_after_the_other_and_a_faulty_one_fails_alone(

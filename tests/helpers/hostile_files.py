@@ -366,56 +366,58 @@ def make_oddities(folder: Path) -> dict[str, Path]:
     return {f"kind, {name}": folder / f"{name}.csv" for name in names}
 
 
+_STAMPS = [
+    '"0000-01-01"',
+    '"0001-01-01T00:00:00Z"',
+    '"9999-12-31T23:59:59-14:00"',
+    "1e400",
+    "-1e30",
+    "9e18",
+    "true",
+    "null",
+    "[]",
+]
+_NAMES = [
+    "true",
+    "null",
+    "NaN",
+    "1e-400",
+    '""',
+    '"a\\n"',
+    '"\\ud800"',
+    '{"a": 1}',
+    '"' + "x" * 5000 + '"',
+    '"$where"',
+    "1.5",
+]
+_NUMBERS = [
+    "1e400",
+    "-1e400",
+    "1e-400",
+    "NaN",
+    "Infinity",
+    "0x10",
+    "01",
+    "1_0",
+    "9" * 5000,
+    '"\\u0000"',
+    '"\\ud83d"',
+    "[[1]]",
+]
+
+
 def deliveries() -> Mapping[str, str]:
     """Return rows as programs send them by HTTP, by what is wrong with them; each is a text that
     should be JSON."""
     row = '{{"ts": {ts}, "asset": {asset}, "type": {type}, "t": {t}}}'
     usual = {"ts": '"2026-01-05T12:01:00Z"', "asset": '"oven-1"', "type": '"stop"', "t": "1"}
-    stamps = [
-        '"0000-01-01"',
-        '"0001-01-01T00:00:00Z"',
-        '"9999-12-31T23:59:59-14:00"',
-        "1e400",
-        "-1e30",
-        "9e18",
-        "true",
-        "null",
-        "[]",
-    ]
-    names = [
-        "true",
-        "null",
-        "NaN",
-        "1e-400",
-        '""',
-        '"a\\n"',
-        '"\\ud800"',
-        '{"a": 1}',
-        '"' + "x" * 5000 + '"',
-        '"$where"',
-        "1.5",
-    ]
-    numbers = [
-        "1e400",
-        "-1e400",
-        "1e-400",
-        "NaN",
-        "Infinity",
-        "0x10",
-        "01",
-        "1_0",
-        "9" * 5000,
-        '"\\u0000"',
-        '"\\ud83d"',
-        "[[1]]",
-    ]
     found = {
         f"{name}, {text[:12]}": row.format(**{**usual, name: text})
         for name in ("asset", "type")
-        for text in names
+        for text in _NAMES
     }
-    found |= {f"ts, {text[:12]}": row.format(**{**usual, "ts": text}) for text in stamps}
-    found |= {f"t, {text[:12]}": row.format(**{**usual, "t": text}) for text in numbers}
+    found |= {f"ts, {text[:12]}": row.format(**{**usual, "ts": text}) for text in _STAMPS}
+    found |= {f"t, {text[:12]}": row.format(**{**usual, "t": text}) for text in _NUMBERS}
     found |= {
         "a name twice": (
             '{"ts": 1767614400, "ts": 1767614401, "asset": "oven-1", "type": "stop", "t": 1}'

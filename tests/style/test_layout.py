@@ -93,7 +93,7 @@ def test_no_function_grows_beyond_what_can_be_looked_over():
     functions = [
         (
             f"{path.relative_to(TESTS.parent)}:{node.lineno} {node.name}",
-            (node.end_lineno or 0) - node.lineno + 1,
+            (node.end_lineno or 0) - node.body[0].lineno + 1,
         )
         for path in sources
         if has_long_block(source := path.read_text(encoding="utf-8"))

@@ -33,7 +33,7 @@ class MemorySources:
         self._declared: dict[str, Declarations] = {}
         self._answers: dict[str, Document] = {}
         self._dead: dict[str, DeadMessage] = {}
-        self._processes: set[str] = set()
+        self._processes: dict[str, Collection[str]] = {}
         self._files: dict[tuple[str, str, int, str], FileMark] = {}
 
     def documents(self) -> list[Document]:
@@ -156,13 +156,15 @@ class MemorySources:
         for id in ids:
             self._dead.pop(id, None)
 
-    def note_process(self, process: str) -> list[str]:
+    def note_process(
+        self, process: str, reads: Collection[str] = ()
+    ) -> Mapping[str, Collection[str]]:
         """Return all that did not end: memory has no process that is killed."""
-        self._processes.add(process)
-        return sorted(self._processes)
+        self._processes[process] = list(reads)
+        return dict(sorted(self._processes.items()))
 
     def forget_process(self, process: str) -> None:
-        self._processes.discard(process)
+        self._processes.pop(process, None)
 
     def has_processes(self) -> bool:
         return bool(self._processes)

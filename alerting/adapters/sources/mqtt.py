@@ -1,7 +1,6 @@
 """A persistent subscription at an MQTT 5 broker, acknowledged by hand: quality of service
 1."""
 
-import queue
 import select
 import ssl
 import time
@@ -27,7 +26,6 @@ from alerting.adapters.sources.threaded import (
 )
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.streamed import MqttSource, StreamedSource
-from alerting.usecases.sources.stream import subscription
 
 _TRIED = 10
 _SESSION_S = 7 * 24 * 3600
@@ -37,15 +35,15 @@ _AT_ONCE = 1 << 18  # bytes
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
 
-def new_client(source: StreamedSource, address: str, id: str) -> tuple[mqtt.Client, str, int]:
+def new_client(
+    source: StreamedSource,
+    address: str,
+    id: str,
+    of: type[mqtt.Client] = mqtt.Client,
+    **options: Any,
+) -> tuple[mqtt.Client, str, int]:
     """Return a client that is not connected yet, with host and port of its broker. Raises UserError
     if the address is none."""
-    return _new_client(mqtt.Client, source, address, id)
-
-
-def _new_client(
-    of: type[mqtt.Client], source: StreamedSource, address: str, id: str, **options: Any
-) -> tuple[mqtt.Client, str, int]:
     broker = read_address(source, address, _PORTS)
     client = of(mqtt.CallbackAPIVersion.VERSION2, client_id=id, protocol=mqtt.MQTTv5, **options)
     if broker.user:
@@ -128,41 +126,53 @@ class _BufferedClient(mqtt.Client):  # type: ignore[misc]  # of a library withou
 
 class MqttClient:
     """Port `Client`. The broker holds messages for a week while no client is connected under the id
-    of the source."""
+    of the source; for a trial it holds none."""
 
     sends_again = True
     """Whether there was a session already, of which messages without an acknowledgement come
     again."""
 
     def __init__(
-        self, source: MqttSource, address: str, earlier: Sequence[str], losses: Losses
+        self,
+        source: MqttSource,
+        address: str,
+        earlier: Sequence[str],
+        losses: Losses,
+        trial_s: float | None = None,
     ) -> None:
-        """Connect and subscribe. Raises UserError with what the broker refuses."""
+        """Connect and subscribe. Raises UserError with what the broker refuses.
+
+        `trial_s`: a session of its own that ends with it, of copies, and how long it may wait.
+        """
         self._losses = losses
-        self._topic = subscription(source)
+        is_trial = trial_s is not None
+        self._timeout = trial_s or CONNECT_S
+        # of a trial without its prefix: a shared subscription would take messages from the others
+        self._topic = source.form.subscription(source.plain_topic if is_trial else source.topic)
         self._received: list[tuple[Received, int]] = []
         self._answers: list[str | None] = []
         self._lost: str | None = None
-        client, host, port = _new_client(
-            _BufferedClient, source, address, f"alerting-{source.name}", manual_ack=True
-        )
+        id = f"alerting-test-{token_hex(6)}" if is_trial else f"alerting-{source.name}"
+        client, host, port = new_client(source, address, id, _BufferedClient, manual_ack=True)
         self._client = client
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_message = self._take
         client.on_subscribe = self._subscribed
         client.on_socket_register_write = _ignore  # else each packet is written alone
-        client.connect_timeout = CONNECT_S
+        client.connect_timeout = self._timeout
         session = Properties(PacketTypes.CONNECT)
-        session.SessionExpiryInterval = _SESSION_S
+        session.SessionExpiryInterval = 0 if is_trial else _SESSION_S
         session.ReceiveMaximum = MOST_UNACKNOWLEDGED
         session.MaximumPacketSize = LARGEST_MESSAGE
-        client.connect(host, port, keepalive=_KEEPALIVE_S, clean_start=False, properties=session)
+        client.connect(host, port, keepalive=_KEEPALIVE_S, clean_start=is_trial, properties=session)
         try:
             self._await("the broker has not answered yet")
             if earlier:
                 client.unsubscribe(list(earlier))
-            client.subscribe(self._topic, options=_options(1, is_stamped=source.stamp == "receipt"))
+            # retained messages are not new where rows are stamped when they are received
+            retained = _NOT_SENT if source.stamp == "receipt" else 0
+            client.subscribe(self._topic, options=SubscribeOptions(1, retainHandling=retained))
             self._await("the broker has not confirmed the topic yet")
         except BaseException:
             self.close()
@@ -196,7 +206,7 @@ class MqttClient:
     def _await(self, what: str) -> None:
         """Wait for the answer to what was sent last. Raises UserError if there is none, or if it is
         a refusal."""
-        until = time.monotonic() + CONNECT_S
+        until = time.monotonic() + self._timeout
         while not self._answers:
             if time.monotonic() > until:
                 raise UserError(what)
@@ -255,51 +265,17 @@ def _ignore(*_: Any) -> None:
     """Leave packets where they are until they are written together."""
 
 
-def _options(qos: int, *, is_stamped: bool) -> SubscribeOptions:
-    """Return how a topic is subscribed: without its retained messages where rows are stamped when
-    they are received."""
-    return SubscribeOptions(qos=qos, retainHandling=_NOT_SENT if is_stamped else 0)
-
-
 def look(source: MqttSource, address: str, seconds: float) -> tuple[list[Received], list[str]]:
     """Return copies of messages that come within some seconds, by a session of its own that ends
     with it."""
-    topic = source.form.subscription(
-        source.plain_topic
-    )  # a shared subscription would take messages from the others
-    client, host, port = new_client(source, address, f"alerting-test-{token_hex(6)}")
-    received: queue.SimpleQueue[Received] = queue.SimpleQueue()
-    answers: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-
-    def subscribe(client: mqtt.Client, _: Any, __: Any, reason: Any, ___: Any) -> None:
-        if reason.is_failure:
-            answers.put(f"the broker refuses: {reason}")
-        else:
-            client.subscribe(topic, options=_options(0, is_stamped=source.stamp == "receipt"))
-
-    def note_answer(_: Any, __: Any, ___: Any, reasons: Any, ____: Any) -> None:
-        refused = [str(reason) for reason in reasons if reason.is_failure]
-        answers.put(f"the broker does not grant topic {topic!r}: {refused[0]}" if refused else None)
-
-    client.on_connect = subscribe
-    client.on_subscribe = note_answer
-    client.on_message = lambda _, __, message: received.put(
-        Received(message.topic, message.payload, None)
-    )
-    client.connect_timeout = seconds
     until = time.monotonic() + seconds
-    client.connect(host, port, keepalive=30)
-    client.loop_start()
+    client = MqttClient(source, address, (), Losses(source.name), seconds)
+    found: list[Received] = []
     try:
-        if (fault := answers.get(timeout=max(until - time.monotonic(), 0.1))) is not None:
-            raise UserError(fault)
-        found: list[Received] = []
-        with suppress(queue.Empty):
-            while len(found) < _TRIED:
-                found.append(received.get(timeout=max(until - time.monotonic(), 0.001)))
-    except queue.Empty:
-        raise UserError(f"the broker does not answer within {seconds:g} s") from None
+        while len(found) < _TRIED and time.monotonic() < until:
+            found += client.receive(_TRIED)
     finally:
-        client.disconnect()
-        client.loop_stop()
+        client.close()
+    found = found[:_TRIED]
+    topic = source.form.subscription(source.plain_topic)
     return found, [f"{len(found)} messages came on topic {topic} within {seconds:g} s"]

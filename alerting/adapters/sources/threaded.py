@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from alerting.definitions.faults import UserError, first_line
 from alerting.ports import SourceLoss
-from alerting.usecases.sources.stream import Message
+from alerting.usecases.sources.stream import Message, gap
 
 MOST_UNACKNOWLEDGED = 1000
 """Messages of a source that are here and not acknowledged: the bound of memory, with MOST_BYTES."""
@@ -358,15 +358,6 @@ class ThreadedStream:
                 self._losses.add(_TOO_MANY, count)
         self._broken_at = None
         self._dropped = []
-
-
-def gap(what: str, start: datetime, end: datetime) -> str:
-    """Return how values of an interval were lost, of a server that sends a value once."""
-    times = f"from {start.isoformat(timespec='seconds')} to {end.isoformat(timespec='seconds')}"
-    return (
-        f"{what} {times}: what changed meanwhile is missing; state a longer `history` in the "
-        f"source if its server has one"
-    )
 
 
 @contextmanager

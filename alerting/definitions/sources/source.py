@@ -169,17 +169,8 @@ class SqlSource(PolledFields):
     chunk: int = Field(5000, ge=2, le=50_000, description="Rows that are read and stored at once.")
 
 
-Source = (
-    HttpSource
-    | FilesSource
-    | SqlSource
-    | MqttSource
-    | AmqpSource
-    | RedisSource
-    | NatsSource
-    | KafkaSource
-    | OpcUaSource
-)
+Streamed = MqttSource | AmqpSource | RedisSource | NatsSource | KafkaSource | OpcUaSource
+Source = HttpSource | FilesSource | SqlSource | Streamed
 PolledSource = FilesSource | SqlSource
 KINDS: Mapping[str, type[SourceFields]] = {
     "http": HttpSource,

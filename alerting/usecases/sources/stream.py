@@ -76,6 +76,15 @@ def ignore(_: Sequence[ReadingRow | EventRow]) -> None:
     """Do nothing with stored rows."""
 
 
+def gap(what: str, start: datetime, end: datetime) -> str:
+    """Return how values of an interval were lost, of a server that sends a value once."""
+    times = f"from {start.isoformat(timespec='seconds')} to {end.isoformat(timespec='seconds')}"
+    return (
+        f"{what} {times}: what changed meanwhile is missing; state a longer `history` in the "
+        f"source if its server has one"
+    )
+
+
 class TooManyDead(UserError):
     """Refusal to put aside more messages of a source."""
 

@@ -236,9 +236,10 @@ def test_the_server_refuses_a_malformed_source(real):
 
 def test_processes_that_work_know_each_other_until_they_end(stores):
     assert not stores.sources.has_processes()
-    assert stores.sources.note_process("a") == ["a"]
+    assert stores.sources.note_process("a") == {"a": []}
     assert stores.sources.has_processes()
-    assert stores.sources.note_process("b") == ["a", "b"]
-    assert stores.sources.note_process("a") == ["a", "b"]
+    assert stores.sources.note_process("b", ["line"]) == {"a": [], "b": ["line"]}
+    assert stores.sources.note_process("a", ["oven"]) == {"a": ["oven"], "b": ["line"]}
+    assert stores.sources.note_process("a") == {"a": [], "b": ["line"]}
     stores.sources.forget_process("b")
-    assert stores.sources.note_process("a") == ["a"]
+    assert stores.sources.note_process("a") == {"a": []}

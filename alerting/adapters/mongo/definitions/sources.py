@@ -190,15 +190,15 @@ class MongoSources:
     def remove_dead(self, ids: Sequence[str]) -> None:
         self._dead.delete_many({"_id": {"$in": list(ids)}})
 
-    def note_process(self, process: str) -> list[str]:
-        upsert(
-            lambda: self._processes.update_one(
-                {"_id": process}, {"$currentDate": {"at": True}}, upsert=True
-            )
-        )
+    def note_process(
+        self, process: str, reads: Collection[str] = ()
+    ) -> Mapping[str, Collection[str]]:
+        change = {"$currentDate": {"at": True}, "$set": {"reads": list(reads), "waiting": False}}
+        upsert(lambda: self._processes.update_one({"_id": process}, change, upsert=True))
         working = {"waiting": {"$ne": True}, "at": {"$type": "date"}}
-        found = {str(one["_id"]): one["at"] for one in self._processes.find(working)}
-        return sorted(other for other, at in found.items() if at > found[process] - PROCESS_GONE)
+        found = {str(one["_id"]): one for one in self._processes.find(working).sort("_id", 1)}
+        since = found[process]["at"] - PROCESS_GONE
+        return {other: one.get("reads", []) for other, one in found.items() if one["at"] > since}
 
     def forget_process(self, process: str) -> None:
         self._processes.delete_one({"_id": process})

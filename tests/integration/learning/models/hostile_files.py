@@ -27,6 +27,31 @@ def made_from(files) -> Iterator[tuple[str, dict[str, bytes]]]:
 
 
 def metas(meta) -> Iterator[tuple[str, bytes]]:
+    """Yield descriptions of a model that are no JSON, or in which one field has another value."""
+    yield from _no_descriptions()
+    (member,) = meta["members"]
+    for way, forged in (
+        *_forged("", meta, FIELDS | _more_members(meta)),
+        *(
+            (way, meta | {"members": [one]})
+            for way, one in (*_forged("", member, _of_a_member(member)), *_dense(member))
+        ),
+        *(
+            (way, meta | {"plan": plan})
+            for way, plan in _forged("plan.", meta["plan"], _of_a_plan(meta["plan"]))
+        ),
+    ):
+        yield way, json.dumps(forged).encode()
+
+
+def _forged(prefix, document, changes) -> Iterator[tuple[str, dict]]:
+    """Yield a document with each of these values of each of its fields."""
+    for name, values in changes.items():
+        for value in values:
+            yield f"{prefix}{name} = {str(value)[:30]}", document | {name: value}
+
+
+def _no_descriptions() -> Iterator[tuple[str, bytes]]:
     for rubbish in (
         "[]",
         "null",
@@ -41,39 +66,43 @@ def metas(meta) -> Iterator[tuple[str, bytes]]:
     ):
         yield rubbish[:20], rubbish.encode()
     yield "no UTF-8", b"\xff\xfe{}"
-    changes = {
-        "horizon_ms": [1e30, 10**30, -1, "30m", None, float("nan")],
-        "gap_ms": [1e30, 10**18],
-        "threshold": [float("nan"), float("inf"), "high", None, []],
-        "training_cutoff": [
-            "yesterday",
-            "9999-12-31T23:59:59+00:00",
-            "2026-01-01T00:00:00",
-            5,
-            None,
-        ],
-        "as_of": ["0001-01-01T00:00:00+00:00", None],
-        "calibration": [
-            [],
-            {},
-            {"slope": float("inf"), "intercept": 0.0},
-            {"slope": 1.0, "intercept": 0.0, "more": 1},
-        ],
-        "plan": [[], {}, None],
-        "members": [[], None, meta["members"] * 2, meta["members"] * 1000],
-        "weights": [[], [0.5], [1.0, 1.0], [float("nan")], None],
-        "family": ["blend", "lightgbm"],
-        "format": [1, 3, 5, "4", None],
-        "usual": [[], {"no such column": 1.0}],
-        "ranges": [{"no such column": [0.0, 1.0]}, {"x": [0.0]}],
-        "hash": ["", "0" * 64, None],
-        "more": [1],
-    }
-    for name, values in changes.items():
-        for value in values:
-            yield f"{name} = {str(value)[:30]}", json.dumps(meta | {name: value}).encode()
-    (member,) = meta["members"]
-    members = {
+
+
+FIELDS = {
+    "horizon_ms": [1e30, 10**30, -1, "30m", None, float("nan")],
+    "gap_ms": [1e30, 10**18],
+    "threshold": [float("nan"), float("inf"), "high", None, []],
+    "training_cutoff": [
+        "yesterday",
+        "9999-12-31T23:59:59+00:00",
+        "2026-01-01T00:00:00",
+        5,
+        None,
+    ],
+    "as_of": ["0001-01-01T00:00:00+00:00", None],
+    "calibration": [
+        [],
+        {},
+        {"slope": float("inf"), "intercept": 0.0},
+        {"slope": 1.0, "intercept": 0.0, "more": 1},
+    ],
+    "plan": [[], {}, None],
+    "weights": [[], [0.5], [1.0, 1.0], [float("nan")], None],
+    "family": ["blend", "lightgbm"],
+    "format": [1, 3, 5, "4", None],
+    "usual": [[], {"no such column": 1.0}],
+    "ranges": [{"no such column": [0.0, 1.0]}, {"x": [0.0]}],
+    "hash": ["", "0" * 64, None],
+    "more": [1],
+}
+
+
+def _more_members(meta) -> dict[str, list]:
+    return {"members": [[], None, meta["members"] * 2, meta["members"] * 1000]}
+
+
+def _of_a_member(member) -> dict[str, list]:
+    return {
         "family": ["blend", "pickle", "os", "../lightgbm", None, []],
         "files": [
             [],
@@ -88,14 +117,10 @@ def metas(meta) -> Iterator[tuple[str, bytes]]:
         "pairs": [[[0, 10**9]], [[0]], [[-1, 0]], [[0, 1]] * 100_000, None],
         "boosters": [3],
     }
-    for name, values in members.items():
-        for value in values:
-            yield (
-                f"{name} = {str(value)[:30]}",
-                json.dumps(meta | {"members": [member | {name: value}]}).encode(),
-            )
-    plan = meta["plan"]
-    plans = {
+
+
+def _of_a_plan(plan) -> dict[str, list]:
+    return {
         "windows_ms": [[], [10**30], list(range(1, 200_000)), [60_000, 60_000], [-5]],
         "lags_ms": [list(range(100_000))],
         "stride_ms": [0, -1, 10**30],
@@ -108,39 +133,26 @@ def metas(meta) -> Iterator[tuple[str, bytes]]:
         "categories": [[{"name": "x", "levels": ["a"] * 1_000_000}]],
         "delay_ms": [10**30],
     }
-    for name, values in plans.items():
-        for value in values:
-            yield (
-                f"plan.{name} = {str(value)[:30]}",
-                json.dumps(meta | {"plan": plan | {name: value}}).encode(),
-            )
+
+
+def _dense(member) -> Iterator[tuple[str, dict]]:
+    """Yield the member without its dense encoding, or with a wrong one."""
     dense = member["dense"]
+    fields = ("numbers", "medians", "flagged", "categories", "mean", "scale")
     if dense is None:
-        empty = {
-            "numbers": [],
-            "medians": [],
-            "flagged": [],
-            "categories": [],
-            "mean": [],
-            "scale": [],
-        }
-        yield "dense", json.dumps(meta | {"members": [member | {"dense": empty}]}).encode()
+        yield "dense", member | {"dense": {field: [] for field in fields}}
         return
-    scales = [0.0] * max(len(dense["scale"]), 1)
     forged = {
         "numbers": [10**6],
         "medians": [],
         "flagged": [-1],
-        "scale": scales,
+        "scale": [0.0] * max(len(dense["scale"]), 1),
         "mean": [0.0],
         "categories": [[0, 10**9]],
     }
     for name, value in forged.items():
-        yield (
-            f"dense.{name}",
-            json.dumps(meta | {"members": [member | {"dense": dense | {name: value}}]}).encode(),
-        )
-    yield "dense", json.dumps(meta | {"members": [member | {"dense": None}]}).encode()
+        yield f"dense.{name}", member | {"dense": dense | {name: value}}
+    yield "dense", member | {"dense": None}
 
 
 def boosters(text: str) -> Iterator[tuple[str, str]]:

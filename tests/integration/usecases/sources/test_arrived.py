@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerting.adapters.memory.platform import memory_platform
-from alerting.cli.ingest.evaluator import Evaluator
 from alerting.definitions.assets import Asset, EventType, Variable
 from alerting.definitions.shards import SHARDS
 from alerting.ports import EventRow, LatePart, ReadingRow
+from alerting.stream.evaluator import Evaluator
 from alerting.usecases.definitions.sync import apply
 from alerting.usecases.evaluation.arrived import (
     ArrivedRows,

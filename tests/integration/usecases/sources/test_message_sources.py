@@ -11,9 +11,9 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from alerting.adapters.memory.platform import memory_platform
-from alerting.cli.ingest.stream_service import StreamService
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import parse_source
+from alerting.stream.service import StreamService
 from alerting.usecases.sources.documents import apply_sources
 from tests.builders import at
 from tests.helpers.brokers import SERVERS
@@ -82,7 +82,7 @@ class Line:
 
     @property
     def streams(self):
-        return [found.stream for found in self.service._streams.values()]
+        return [found.stream for found in self.service._connections.values()]
 
     def send(self, numbers, asset="oven-1"):
         rows = [

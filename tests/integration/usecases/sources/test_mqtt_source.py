@@ -149,7 +149,7 @@ def turns(service, until, seconds=20.0):
 
 @pytest.mark.slow
 def test_messages_are_stored_once_while_broker_service_and_database_break(broker):
-    from alerting.cli.ingest.stream_service import StreamService
+    from alerting.stream.service import StreamService
 
     platform = memory_platform()
     environ = {"BROKER_URL": broker.address}
@@ -184,7 +184,7 @@ def test_messages_are_stored_once_while_broker_service_and_database_break(broker
 
 def broker_knows(service):
     """Return whether the subscription of the one source is confirmed."""
-    return any(found.stream._fault is None for found in service._streams.values())
+    return any(found.stream._fault is None for found in service._connections.values())
 
 
 class Failing:
@@ -216,7 +216,7 @@ def publish(broker, *messages):
 
 @pytest.mark.slow
 def test_a_retained_message_is_no_new_reading_and_a_changed_topic_is_given_back(broker):
-    from alerting.cli.ingest.stream_service import StreamService
+    from alerting.stream.service import StreamService
 
     platform = memory_platform()
     environ = {"BROKER_URL": broker.address}
@@ -243,7 +243,7 @@ def test_a_retained_message_is_no_new_reading_and_a_changed_topic_is_given_back(
 def test_from_the_noted_subscription_on_no_message_is_missed(broker):
     """`alerting source apply` waits for this note: a broker keeps nothing for a session that it
     does not know yet."""
-    from alerting.cli.ingest.stream_service import StreamService
+    from alerting.stream.service import StreamService
 
     platform = memory_platform()
     environ = {"BROKER_URL": broker.address}

@@ -13,12 +13,11 @@ import pytest
 from pymongo.errors import AutoReconnect
 
 from alerting.adapters.memory.platform import memory_platform
-from alerting.cli.ingest import stream_service
-from alerting.cli.ingest.stream_service import StreamService
 from alerting.definitions.faults import UserError
 from alerting.definitions.sources.source import SourceRefused, parse_source
+from alerting.stream import service
+from alerting.stream.service import StreamService
 from alerting.usecases.sources.documents import apply_sources
-from alerting.usecases.sources.share import owner
 from alerting.usecases.sources.stream import Message, store_messages
 from tests.builders import at
 from tests.helpers.proxy import Proxy
@@ -158,42 +157,49 @@ def test_a_broken_connection_is_said_and_history_fills_the_gap(plant, proxy):
     assert reader.stored()[120] == {"zone_2": 300.0}
 
 
-def test_no_value_is_lost_over_an_outage_of_the_database_and_a_hand_over(plant, proxy, monkeypatch):
-    """Without a history. Both processes run in this one; the second is the owner as soon as it is
-    known."""
-    for name, seconds in (("READ_AGAIN_S", 0.3), ("HAND_OVER_S", 2.0), ("PAUSE_S", 0.02)):
-        monkeypatch.setattr(stream_service, name, seconds)
-    monkeypatch.setattr(stream_service, "_was_killed_here", lambda _: False)
+def test_no_value_is_lost_over_an_outage_of_the_database(plant, proxy, monkeypatch):
+    """Without a history."""
+    monkeypatch.setattr(service, "PAUSE_S", 0.02)
     reader = Reader(proxy)
-    first = reader.service
-    second = StreamService(reader.platform, {"SERVER_URL": f"opc.tcp://127.0.0.1:{proxy.port}"})
-    first._process = next(
-        name
-        for name in map(str, range(99))
-        if owner("line", [name, second._process]) == second._process
-    )
     reader.turns(reader.stored)
 
-    def write(numbers, *services):
+    def write(numbers):
         for number in numbers:
             plant.write(ZONE, 400.0 + number, 1000 + number)
-            for service in services:
-                service.turn()
+            reader.service.turn()
 
-    first._platform = replace(reader.platform, reading_writes=Away())
-    write(range(20), first)
-    assert first._streams["line"].waiting
-    first._platform = reader.platform
-    write(range(20, 60), first, second)
-    assert list(second._streams) == ["line"]
-    assert first._streams == {}
-    write(range(60, 70), second)
-    reader.service = second
-    reader.turns(lambda: 1069 in reader.stored())
-    second.close()
-    assert [n for n in range(70) if reader.stored().get(1000 + n) != {"zone_2": 400.0 + n}] == []
+    reader.service._platform = replace(reader.platform, reading_writes=Away())
+    write(range(20))
+    reader.service._platform = reader.platform
+    write(range(20, 40))
+    reader.turns(lambda: 1039 in reader.stored())
+    reader.service.close()
+    assert [n for n in range(40) if reader.stored().get(1000 + n) != {"zone_2": 400.0 + n}] == []
     progress = reader.platform.sources.progress("line")
     assert (progress.lost, progress.last_lost) == (0, None)
+
+
+def test_another_process_reads_on_after_the_first_has_ended_and_history_fills_the_gap(
+    plant, proxy, monkeypatch
+):
+    monkeypatch.setattr(service, "LOOK_S", 0.2)
+    monkeypatch.setattr(StreamService, "_was_killed_here", lambda *_: False)
+    reader = Reader(proxy, history="2h")
+    reader.turns(reader.stored)
+    first = reader.service
+    second = StreamService(reader.platform, {"SERVER_URL": f"opc.tcp://127.0.0.1:{proxy.port}"})
+    for number in range(20):
+        plant.write(ZONE, 500.0 + number, 2000 + number)
+        second.turn()
+        first.turn()
+    assert second._connections == {}
+    first.close()
+    plant.write(ZONE, 520.0, 2020)
+    reader.service = second
+    reader.turns(lambda: 2020 in reader.stored())
+    second.close()
+    assert [n for n in range(21) if reader.stored().get(2000 + n) != {"zone_2": 500.0 + n}] == []
+    assert reader.platform.sources.progress("line").last_lost is None
 
 
 class Away:

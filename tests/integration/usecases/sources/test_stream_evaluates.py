@@ -77,85 +77,87 @@ def broker(tmp_path):
     made.stop()
 
 
+class Line:
+    """A line with one oven and one definition, and what came of its readings."""
+
+    def __init__(self, stores, folder):
+        self.began = datetime.now(UTC)
+        self.platform = platform_on(stores, (), HandClock(self.began))
+        self.log = folder / "stream.log"
+        self._sent = folder / "home" / "logs" / "notifications.log"
+        self.platform.assets.put([oven()])
+        apply(self.platform, [too_hot()], "engineer", self.began - MINUTE, "test")
+        apply_sources(self.platform, [{**SOURCE, "state": "paused"}], "ada", self.began)
+
+    def episodes(self, is_open):
+        return [e for e in self.platform.episodes.find() if (e.closed_at is None) is is_open]
+
+    def recorded(self):
+        sent = self.platform.notifications.sent_since(self.began - MINUTE)
+        return [n.key for n in sent if ":raised" in n.key]
+
+    def is_notified(self, times):
+        """Return whether an episode is open, and so many raises were recorded and sent."""
+        return (
+            self.episodes(True)
+            and len(self.recorded()) == times
+            and self._sent.read_text().count(":raised:") == times
+        )
+
+    def round(self, when):
+        """Evaluate a cool reading as the task of the scheduler does."""
+        add_readings(self.platform, [ReadingRow("oven-1", when, {"temperature": 200.0})], when)
+        plan = plan_round(self.platform, MINUTE, 1, when)
+        has_requests = plan.late.has_requests
+        return evaluate_shard(self.platform, MINUTE, 0, 1, when, plan.source_hash, has_requests)
+
+
+@pytest.fixture
+def line(real_server, tmp_path):
+    with open_stores(real_server, DATABASE, prepare=True) as stores:
+        yield Line(stores, tmp_path)
+        stores.database.client.drop_database(DATABASE)
+
+
 def test_message_is_episode_and_notification_at_once_and_scheduler_takes_over_from_killed_service(
-    real_server, tmp_path, broker
+    real_server, tmp_path, broker, line
 ):
     alive = tmp_path / "alive"
-    sent = tmp_path / "home" / "logs" / "notifications.log"
-    log = tmp_path / "stream.log"
     environ = {
         **os.environ,
         "BROKER_URL": broker.address,
         "ALERTING_MONGODB_URI": real_server,
         "ALERTING_DATABASE": DATABASE,
+        "ALERTING_HOME": str(tmp_path / "home"),
+        "PYTHONPATH": os.pathsep.join(sys.path),
     }
-    environ |= {"ALERTING_HOME": str(tmp_path / "home"), "PYTHONPATH": os.pathsep.join(sys.path)}
-    with open_stores(real_server, DATABASE, prepare=True) as stores:
-        now = datetime.now(UTC)
-        platform = platform_on(stores, (), HandClock(now))
-        platform.assets.put([oven()])
-        apply(platform, [too_hot()], "engineer", now - MINUTE, "test")
-        apply_sources(platform, [{**SOURCE, "state": "paused"}], "ada", now)
-
-        def episodes(is_open):
-            return [e for e in platform.episodes.find() if (e.closed_at is None) is is_open]
-
-        def recorded():
-            return [
-                n.key for n in platform.notifications.sent_since(now - MINUTE) if ":raised" in n.key
-            ]
-
-        with service(environ, alive) as process:
-            wait(alive.exists, log)
-            assert psutil.Process(process.pid).memory_info().rss < 100e6  # it waits for a source
-            set_state(platform, "line", "active", "ada", now)
-            wait(
-                lambda: (
-                    platform.sources.progress("line").fault is not None
-                    or "storing" in log.read_text()
-                ),
-                log,
-            )
-            wait(lambda: _subscribed(broker, platform), log)
-            publish(broker, 230)
-            wait(
-                lambda: (
-                    episodes(True)
-                    and len(recorded()) == 1
-                    and sent.read_text().count(":raised:") == 1
-                ),
-                log,
-                20,
-            )
-
-        later = datetime.now(UTC) + timedelta(
-            seconds=2
-        )  # the service is dead: the scheduler's task goes on
-        add_readings(platform, [ReadingRow("oven-1", later, {"temperature": 200.0})], later)
-        round_plan = plan_round(platform, MINUTE, 1, later)
-        closed = evaluate_shard(
-            platform, MINUTE, 0, 1, later, round_plan.source_hash, round_plan.late.has_requests
+    with service(environ, alive) as process:
+        wait(alive.exists, line.log)
+        assert psutil.Process(process.pid).memory_info().rss < 100e6  # it waits for a source
+        set_state(line.platform, "line", "active", "ada", line.began)
+        wait(
+            lambda: (
+                line.platform.sources.progress("line").fault is not None
+                or "storing" in line.log.read_text()
+            ),
+            line.log,
         )
-        assert (closed.closed, len(episodes(False)), episodes(True)) == (1, 1, [])
-        with service(
-            environ, alive
-        ) as process:  # it goes on where the scheduler has stopped, and stops in order
-            wait(lambda: log.read_text().count("storing") == 2, log)
-            wait(lambda: datetime.now(UTC) > later, log)
-            publish(broker, 240)
-            wait(
-                lambda: (
-                    episodes(True)
-                    and len(recorded()) == 2
-                    and sent.read_text().count(":raised:") == 2
-                ),
-                log,
-                20,
-            )
-            process.terminate()
-            assert process.wait(30) == 0
-        assert len(set(recorded())) == 2
-        stores.database.client.drop_database(DATABASE)
+        wait(lambda: _subscribed(broker, line.platform), line.log)
+        publish(broker, 230)
+        wait(lambda: line.is_notified(1), line.log, 20)
+
+    later = datetime.now(UTC) + timedelta(seconds=2)
+    closed = line.round(later)  # the service is dead: the scheduler's task goes on
+    assert (closed.closed, len(line.episodes(False)), line.episodes(True)) == (1, 1, [])
+    with service(environ, alive) as process:
+        # it goes on where the scheduler has stopped, and stops in order
+        wait(lambda: line.log.read_text().count("storing") == 2, line.log)
+        wait(lambda: datetime.now(UTC) > later, line.log)
+        publish(broker, 240)
+        wait(lambda: line.is_notified(2), line.log, 20)
+        process.terminate()
+        assert process.wait(30) == 0
+    assert len(set(line.recorded())) == 2
 
 
 def _subscribed(broker, platform):

@@ -53,7 +53,7 @@ def test_two_processes_share_the_work_and_one_takes_over_from_the_other(
             stack.callback(process.wait, 20)
             stack.callback(process.kill)
         noted = stores.database["stream_processes"]
-        _wait(lambda: noted.count_documents({"waiting": None}) == 2, tmp_path)
+        _wait(lambda: noted.count_documents({"waiting": False}) == 2, tmp_path)
         _wait(lambda: _listens(server, topic, began, stores), tmp_path)
         sent = _send(server, topic, began, 0)
         _wait(lambda: _stored(stores).keys() >= sent.keys(), tmp_path)

@@ -6,8 +6,8 @@ import pytest
 
 from alerting.adapters.mongo.mongo import open_stores
 from alerting.cli.ingest.sources import _wait_for_brokers
-from alerting.cli.ingest.stream import await_source
 from alerting.settings.environment import Settings
+from alerting.stream.wait import await_source
 from tests.builders import at
 
 pytestmark = pytest.mark.slow
@@ -41,7 +41,7 @@ def test_service_that_waits_for_its_first_source_counts_as_running_and_takes_no_
     waiting,
 ):
     assert waiting.sources.has_processes()
-    assert waiting.sources.note_process("worker") == ["worker"]
+    assert waiting.sources.note_process("worker") == {"worker": []}
     waiting.sources.forget_process("worker")
 
 

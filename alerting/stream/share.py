@@ -4,11 +4,14 @@ Brokers with consumer groups share the messages themselves, so every process rea
 of MQTT and a subscription of OPC UA belong to one process: the processes that work are in the
 database, and each computes the same owner of a source from them.
 
+A server of OPC UA sends a value once. So the process that reads such a source says so beside its
+name, and stays its owner for as long as it works.
+
 If two processes read the same source for some seconds, because one has not heard of the other yet,
 rows come twice and are stored once.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from hashlib import sha256
 
 from alerting.definitions.sources.streamed import StreamedSource
@@ -21,12 +24,19 @@ def owner(source: str, processes: Collection[str]) -> str:
 
 
 def share_of(
-    process: str, processes: Collection[str], sources: Iterable[StreamedSource]
+    process: str, processes: Mapping[str, Collection[str]], sources: Iterable[StreamedSource]
 ) -> set[str]:
-    """Return the names of the sources that a process reads, beside these processes."""
-    everyone = {process, *processes}
+    """Return the names of the sources that a process reads.
+
+    `processes`: all that work, itself included, each with the sources that it says it reads.
+    """
+
+    def candidates(source: StreamedSource) -> Collection[str]:
+        readers = [one for one, names in processes.items() if source.name in names]
+        return readers if readers and source.is_sent_once else processes
+
     return {
         source.name
         for source in sources
-        if source.has_groups or owner(source.name, everyone) == process
+        if source.has_groups or owner(source.name, candidates(source)) == process
     }

@@ -8,13 +8,13 @@ from threading import Event
 import pytest
 
 from alerting.adapters.mongo.mongo import DatabaseDown
-from alerting.cli.ingest import stream
 from alerting.settings.environment import Settings
+from alerting.stream.run import await_platform
 
 
 @pytest.fixture
-def opened(monkeypatch):
-    """Let the database answer at the third attempt; return the attempts."""
+def opened():
+    """Return what opens the platform, at the third attempt, and its attempts."""
     attempts = []
 
     @contextmanager
@@ -24,8 +24,7 @@ def opened(monkeypatch):
             raise DatabaseDown("the database does not answer")
         yield "platform"
 
-    monkeypatch.setattr(stream, "platform", platform)
-    return attempts
+    return platform, attempts
 
 
 class Impatient(Event):
@@ -49,10 +48,10 @@ def test_the_service_waits_for_its_database_until_it_is_stopped(
     alive = tmp_path / "alive"
     with ExitStack() as stack:
         given = Settings(home=tmp_path, mongodb_uri="mongodb://database")
-        assert stream.await_platform(stack, given, alive, Impatient(until)) == found
-    assert (len(opened), alive.exists()) == (attempts, True)
+        assert await_platform(stack, opened[0], given, alive, Impatient(until)) == found
+    assert (len(opened[1]), alive.exists()) == (attempts, True)
 
 
 def test_a_database_of_its_own_that_cannot_be_started_ends_the_service(opened):
     with ExitStack() as stack, pytest.raises(DatabaseDown):
-        stream.await_platform(stack, Settings(home=Path()), None, Event())
+        await_platform(stack, opened[0], Settings(home=Path()), None, Event())

@@ -1,0 +1,1 @@
+"""The stream service: subscriptions of sources whose messages are stored and evaluated at once."""

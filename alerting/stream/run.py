@@ -1,0 +1,97 @@
+"""The work of `alerting stream`: storing and evaluating until it is stopped."""
+
+import gc
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+from threading import Event
+
+from alerting.adapters.mongo.mongo import DatabaseDown
+from alerting.adapters.platform import Platform
+from alerting.settings.environment import Settings, read_settings
+from alerting.stream.evaluator import Evaluator
+from alerting.stream.service import StreamService
+from alerting.usecases.evaluation.gc_tuning import collect_garbage_rarely
+
+Opened = Callable[[], AbstractContextManager[Platform]]
+_SWITCH_S = 0.0005
+_log = logging.getLogger(__name__)
+
+
+def run(
+    opened: Opened,
+    environ: Mapping[str, str],
+    alive: Path | None,
+    stopped: Event,
+    process: str,
+    say: Callable[[str], None],
+) -> None:
+    """Store messages and evaluate them until `stopped` is set. `opened`: opens the platform.
+
+    `alive`: a file that is touched every few seconds while the service works. `process`:
+    the name by which it is noted.
+    """
+    with ExitStack() as stack:
+        p = await_platform(stack, opened, read_settings(environ), alive, stopped)
+        if p is None:
+            return
+        stack.enter_context(interpreter_for_messages())
+        say("storing messages of brokers, and evaluating them; stop with Ctrl-C")
+        evaluator = Evaluator(p)
+        service = StreamService(p, environ, evaluator.add, process)
+        evaluator.start()
+        try:
+            while not stopped.is_set():
+                service.turn()
+                evaluator.stored_until = service.stored_until
+                if alive is not None and evaluator.is_alive:
+                    alive.touch()
+        finally:
+            service.close()
+            evaluator.close()
+
+
+def await_platform(
+    stack: ExitStack, opened: Opened, settings: Settings, alive: Path | None, stopped: Event
+) -> Platform | None:
+    """Open the platform once its database answers; return None if the service is stopped before.
+
+    Raises DatabaseDown for a database of its own that cannot be started.
+    """
+    is_said = False
+    while not stopped.is_set():
+        try:
+            return stack.enter_context(opened())
+        except DatabaseDown as fault:
+            if settings.mongodb_uri is None:
+                raise
+            if not is_said:
+                _log.warning("waiting for the database: %s", fault)
+            is_said = True
+        if alive is not None:
+            alive.touch()
+        stopped.wait(1.0)
+    return None
+
+
+@contextmanager
+def interpreter_for_messages() -> Iterator[None]:
+    """Let a thread that got a packet run after half a millisecond instead of five, and look for
+    garbage rarely among new objects.
+
+    A client of a broker reads a message by several calls of the system, and after each it waits for
+    its turn while another thread computes. Messages make many objects and no cycles of references.
+    Looking for such cycles among the objects of the libraries, which stay, took a tenth of a second
+    about once a second.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_S)
+    gc.freeze()
+    try:
+        with collect_garbage_rarely():
+            yield
+    finally:
+        gc.unfreeze()
+        sys.setswitchinterval(before)
