@@ -225,7 +225,7 @@ class JobFiles(Protocol):
         UserError."""
 
     def drop_readings(self, id: str) -> None:
-        """Remove the readings of a job. Idempotent."""
+        """Remove the readings of a job, and what its tries have left. Idempotent."""
 
     def drop(self, id: str) -> None:
         """Remove all files of a job. Idempotent."""
