@@ -19,9 +19,14 @@ from alerting.ports.documents import Document, Files
 from alerting.ports.episodes import Episodes, FeedbackLog, Misses, Shelves
 from alerting.ports.evaluation import (
     EvaluationPlans,
+    JobFiles,
+    JobState,
     PastEvaluation,
     PastEvaluations,
+    PredictJob,
+    PredictJobs,
     Score,
+    ScoredFile,
     Scores,
     States,
     TargetScores,
@@ -58,13 +63,6 @@ from alerting.ports.notifications import (
     Revocations,
 )
 from alerting.ports.platform_alerts import Audit, AuditEntry, Disk, PlatformAlert, PlatformAlerts
-from alerting.ports.predictions import (
-    JobFiles,
-    JobState,
-    PredictJob,
-    PredictJobs,
-    ScoredFile,
-)
 from alerting.ports.readings import (
     ArchiveAway,
     EventRow,

@@ -78,6 +78,8 @@ class JobFolder:
 
     def drop_readings(self, id: str) -> None:
         self.readings(id).unlink(missing_ok=True)
+        for left in self._of(id).glob("try-*"):
+            shutil.rmtree(left, ignore_errors=True)
 
     def drop(self, id: str) -> None:
         shutil.rmtree(self._of(id), ignore_errors=True)

@@ -191,8 +191,8 @@ async def _read_body(request: Request, size: int) -> JobBody:
 @router.get("/predict-jobs", tags=["predictions"])
 def list_predict_jobs(_: Viewer, platform: Served, files: Files) -> list[JobView]:
     """List predict jobs, newest first."""
-    known = list_jobs(platform.predict_jobs)
-    return [_view(job, known, files) for job in known]
+    all_jobs = list_jobs(platform.predict_jobs)
+    return [_view(job, all_jobs, files) for job in all_jobs]
 
 
 @router.get("/predict-jobs/{id}", tags=["predictions"])
@@ -240,12 +240,12 @@ async def _receive(request: Request, path: FilePath, size: int) -> str:
     return arriving.finish(size, "the body")
 
 
-def _view(job: PredictJob, known: Sequence[PredictJob], files: JobFolder) -> JobView:
+def _view(job: PredictJob, all_jobs: Sequence[PredictJob], files: JobFolder) -> JobView:
     has_scores = job.state == "done" and files.is_shared
     return JobView.model_validate(
         {
             **vars(job),
-            "step": describe_wait(known, job, datetime.now(UTC)),
+            "step": describe_wait(all_jobs, job, datetime.now(UTC)),
             "scores": f"/api/v1/predict-jobs/{job.id}/scores" if has_scores else None,
             "bytes": job.size,
         }

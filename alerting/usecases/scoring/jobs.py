@@ -138,14 +138,14 @@ def unfinished(jobs: PredictJobs) -> list[PredictJob]:
     return [job for job in reversed(jobs.all()) if job.state in _UNFINISHED]
 
 
-def describe_wait(known: Sequence[PredictJob], job: PredictJob, now: datetime) -> str | None:
-    """Return what a job that is not over does or waits for, as a sentence for people. `known`: all
+def describe_wait(all_jobs: Sequence[PredictJob], job: PredictJob, now: datetime) -> str | None:
+    """Return what a job that is not over does or waits for, as a sentence for people. `all_jobs`:
     jobs, newest first."""
-    queue = [other for other in reversed(known) if other.state in _UNFINISHED]
+    queue = [other for other in reversed(all_jobs) if other.state in _UNFINISHED]
     if job.id not in [other.id for other in queue]:
         return None
     first = queue[0]
-    ended = [other.ended_at for other in known if other.ended_at is not None]
+    ended = [other.ended_at for other in all_jobs if other.ended_at is not None]
     silent_for = now - max(first.seen_at or first.created_at, *ended, first.created_at)
     away = None
     if silent_for > (_SILENT_FOR if first.state == "running" else _STARTS_WITHIN):
@@ -156,7 +156,7 @@ def describe_wait(known: Sequence[PredictJob], job: PredictJob, now: datetime) -
         )
     before = [other.id for other in queue].index(job.id)
     if before:
-        return f"waits for {before} earlier jobs" + (f". {away}" if away else "")
+        return f"jobs before it: {before}" + (f". {away}" if away else "")
     return away or job.step or ("Airflow starts it within a minute" if not job.tries else None)
 
 
@@ -211,7 +211,7 @@ def run_job(
         work.record(state="running", tries=job.tries + 1, step=None, progress=0.0)
         result = _score(platform, files, work)
     except _Stopped:
-        return find_job(jobs, id)
+        return _tidy(jobs, files, id)
     except Exception as fault:
         if is_outage(fault):
             raise
@@ -220,7 +220,7 @@ def run_job(
         why = why.replace(str(files.readings(id)), "the file")
         if not is_refused and work.job.tries < MOST_TRIES:
             if _change(jobs, work.job, state="waiting", step=f"tried again: {why}") is None:
-                return find_job(jobs, id)
+                return _tidy(jobs, files, id)
             raise TryAgain(why) from fault
         return _end(jobs, files, work.job, state="failed", fault=why, ended_at=now())
     return _end(jobs, files, work.job, state="done", result=result, progress=1.0, ended_at=now())
@@ -278,13 +278,18 @@ def _score(platform: EvaluationPorts, files: JobFiles, work: _Work) -> ScoredFil
 
 
 def _end(jobs: PredictJobs, files: JobFiles, job: PredictJob, **changes: Any) -> PredictJob:
-    """Store the end of a job, and remove what nobody reads any more. Return it as it is stored."""
+    """Store the end of a job, unless another process has changed it. Return it as it is stored."""
     _change(jobs, job, step=None, **changes)
-    stored = find_job(jobs, job.id)
+    return _tidy(jobs, files, job.id)
+
+
+def _tidy(jobs: PredictJobs, files: JobFiles, id: str) -> PredictJob:
+    """Return a job as it is stored. What nobody reads any more once it is over is removed."""
+    stored = find_job(jobs, id)
     if stored.ended_at is not None:  # else another worker is at it
-        files.drop_readings(job.id)
+        files.drop_readings(id)
         if not files.is_shared:
-            files.drop(job.id)
+            files.drop(id)
     return stored
 
 

@@ -56,7 +56,7 @@ def test_messages_arrive_at_a_real_broker(tmp_path):
 
 
 def test_a_broker_that_is_away_is_an_error(monkeypatch):
-    sender = pytest.importorskip("alerting.adapters.sources.mqtt", reason="pip install paho-mqtt")
+    sender = pytest.importorskip("alerting.demo.replay.mqtt_sender", reason="pip install paho-mqtt")
     monkeypatch.setattr(sender, "_SENT_S", 0.2)
     with pytest.raises(UserError, match="the broker cannot be reached: it does not answer"):
         open_sender(

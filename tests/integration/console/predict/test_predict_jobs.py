@@ -255,15 +255,17 @@ def test_a_worker_that_was_killed_is_followed_by_one_that_begins_again_and_its_l
     assert files.scores(id).read_bytes() == b"scores of " + PARQUET
 
 
-def test_a_job_whose_workers_are_killed_three_times_fails_and_others_go_on(
-    platform, send_job, work
-):
+def test_a_job_whose_workers_are_killed_three_times_fails_and_others_go_on(files, send_job, work):
     bad = send_job()
     good = send_job()
     for _ in range(3):
         with pytest.raises(SystemExit):
             work(bad, raising(SystemExit()))
+    left = files.folder / bad / "try-3" / "scores.parquet.part"
+    left.parent.mkdir(exist_ok=True)
+    left.write_bytes(b"half of the scores")
     failed = work(bad)
+    assert list((files.folder / bad).iterdir()) == []
     assert (failed.state, failed.fault.partition(";")[0]) == (
         "failed",
         "its worker ended 3 times without scores",
@@ -310,7 +312,7 @@ def test_a_job_says_what_it_waits_for(platform, files, send_job, work):
         return describe_wait(jobs.all(), jobs.get(id), NOW + timedelta(minutes=minutes))
 
     assert says(first, 1) == "Airflow starts it within a minute"
-    assert says(second, 1) == "waits for 1 earlier jobs"
+    assert says(second, 1) == "jobs before it: 1"
     assert says(first, 7).startswith("Airflow has done nothing for 7 minutes: it is away")
     assert "Airflow has done nothing" in says(second, 7)
     with pytest.raises(TryAgain):
