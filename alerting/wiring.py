@@ -18,6 +18,7 @@ from alerting.settings.machine import read_memory
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from alerting.adapters.channels.egress import Egress
     from alerting.adapters.mlflow.mlflow_registry import MlflowModels
     from alerting.adapters.mongo.mongo import MongoStores
     from alerting.usecases.sources.poll import Readers
@@ -244,17 +245,12 @@ def _outgoing(settings: Settings) -> Iterator[tuple[str, Channel]]:
 
     delivery = settings.delivery
     egress = Egress(delivery.egress_allow)
-    if settings.webhook_urls:
-        from alerting.adapters.channels.webhook import WebhookChannel
-
-        for name, url in settings.webhook_urls.items():
-            yield (
-                "webhook",
-                WebhookChannel(name, url, settings.webhook_secrets.get(name), egress=egress),
-            )
+    if settings.webhook_urls or delivery.has_chats:
+        yield from _http_channels(settings, egress)
     if delivery.apprise_urls:
-        from alerting.adapters.channels.apprise import AppriseChannel
+        from alerting.adapters.channels.apprise.channel import AppriseChannel, check_addresses
 
+        check_addresses(delivery.apprise_urls)
         for name, url in delivery.apprise_urls.items():
             yield "apprise", AppriseChannel(name, url, egress)
     if delivery.smtp is not None:
@@ -263,6 +259,25 @@ def _outgoing(settings: Settings) -> Iterator[tuple[str, Channel]]:
         password = _password(delivery.smtp)
         for name, address in delivery.emails.items():
             yield "email", EmailChannel(name, address, delivery.smtp, egress, password=password)
+
+
+def _http_channels(settings: Settings, egress: "Egress") -> Iterator[tuple[str, Channel]]:
+    """Yield webhooks and chats; apart from the others, because the client of HTTP loads slowly."""
+    from alerting.adapters.channels.ntfy import NtfyChannel
+    from alerting.adapters.channels.slack import SlackChannel
+    from alerting.adapters.channels.teams import TeamsChannel
+    from alerting.adapters.channels.webhook import WebhookChannel
+
+    delivery = settings.delivery
+    for name, url in settings.webhook_urls.items():
+        secret = settings.webhook_secrets.get(name)
+        yield "webhook", WebhookChannel(name, url, secret, egress=egress)
+    for name, url in delivery.slack_urls.items():
+        yield "slack", SlackChannel(name, url, egress)
+    for name, url in delivery.teams_urls.items():
+        yield "teams", TeamsChannel(name, url, egress)
+    for name, url in delivery.ntfy_urls.items():
+        yield "ntfy", NtfyChannel(name, url, delivery.ntfy_tokens.get(name), egress)
 
 
 def _password(server: Smtp) -> str | None:
