@@ -40,6 +40,9 @@ _HOUR = timedelta(hours=1)
 _DAY = timedelta(days=1)
 _LEAST_SPAN = timedelta(days=30)
 
+_Row = tuple[str, float | None, str, bool | None]
+"""Name of a metric, value, target, whether it is met."""
+
 
 def kpis(
     episodes: Iterable[Episode | Alarm],
@@ -257,41 +260,56 @@ def _share(flags: np.ndarray) -> float | None:
 def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
     """Return every metric with its target, in reading order. Without evaluated times, a count of
     none is not known."""
-    rate = metrics.per_ten_minutes
-    hourly = metrics.per_hour
-    daily = metrics.per_day
-    busiest = metrics.busiest
+    enough = metrics.observed >= _LEAST_SPAN and metrics.alarms > 0
+    # one such event breaks the target in any time
+    certain = ("chattering alarms", "most in 10 minutes")
+    found = []
+    rows = (_rate_rows, _share_rows, _alarm_rows)
+    for name, value, target, met in (row for part in rows for row in part(metrics, targets)):
+        # a zero is not known where nothing was evaluated
+        known = value if value or metrics.observed else None
+        is_certain = enough or (met is False and name in certain)
+        shown = None if known is None else float(known)
+        found.append(Finding(name, shown, target, met if is_certain else None))
+    return tuple(found)
+
+
+def _rate_rows(metrics: Kpis, targets: Targets) -> list[_Row]:
+    """Return the numbers of alarms in a time: name, value, target, whether it is met."""
     acceptable = translatable(
         "≤ {usual}, at most {most}",
         usual=Styled(targets.acceptable, "g"),
         most=Styled(targets.manageable, "g"),
     )
-    rows: list[tuple[str, float | None, str, bool | None]] = [
+    rates = [
         (
             translatable("alarms per 10 minutes"),
-            rate,
+            metrics.per_ten_minutes,
             acceptable,
-            _at_most(rate, targets.manageable),
+            targets.manageable,
         ),
         (
             translatable("alarms per hour"),
-            hourly,
+            metrics.per_hour,
             f"≤ {targets.per_hour:g}",
-            _at_most(hourly, targets.per_hour),
+            targets.per_hour,
         ),
         (
             translatable("alarms per day"),
-            daily,
+            metrics.per_day,
             f"≤ {targets.per_day:g}",
-            _at_most(daily, targets.per_day),
+            targets.per_day,
         ),
-        (
-            translatable("most in 10 minutes"),
-            busiest,
-            f"≤ {targets.most}",
-            _at_most(busiest, targets.most),
-        ),
+        (translatable("most in 10 minutes"), metrics.busiest, f"≤ {targets.most}", targets.most),
     ]
+    return [
+        (name, value, target, None if value is None else value <= most)
+        for name, value, target, most in rates
+    ]
+
+
+def _share_rows(metrics: Kpis, targets: Targets) -> list[_Row]:
+    """Return the shares of the time."""
     shares = [
         (
             translatable("10-minute periods with more than {number}", number=str(targets.most)),
@@ -305,15 +323,18 @@ def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
         ),
         (translatable("time in flood"), metrics.time_in_flood, targets.most_time_in_flood),
     ]
-    rows += [
+    return [
         (name, share, f"< {most:.0%}", None if share is None else share < most)
         for name, share, most in shares
     ]
+
+
+def _alarm_rows(metrics: Kpis, targets: Targets) -> list[_Row]:
+    """Return the metrics of single alarms."""
     chattering = len(metrics.chattering)
     stale = len(metrics.stale)
-    top = metrics.top_share
     old = format_duration(targets.stale_after)
-    rows += [
+    return [
         (translatable("chattering alarms"), chattering, "0", chattering == 0),
         (
             translatable("stale alarms (over {duration})", duration=old),
@@ -323,32 +344,11 @@ def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
         ),
         (
             translatable("share of the {number} most frequent", number=str(targets.top)),
-            top,
+            metrics.top_share,
             f"≤ {targets.top_share:.0%}",
-            top <= targets.top_share,
+            metrics.top_share <= targets.top_share,
         ),
     ]
-    enough = metrics.observed >= _LEAST_SPAN and metrics.alarms > 0
-    certain = (
-        "chattering alarms",
-        "most in 10 minutes",
-    )  # one such event breaks the target in any time
-    found = []
-    for name, value, target, met in rows:
-        known = (
-            value if value or metrics.observed else None
-        )  # a zero is not known where nothing was evaluated
-        is_certain = enough or (met is False and name in certain)
-        found.append(
-            Finding(
-                name, None if known is None else float(known), target, met if is_certain else None
-            )
-        )
-    return tuple(found)
-
-
-def _at_most(value: float | None, most: float) -> bool | None:
-    return None if value is None else value <= most
 
 
 def _note(span: timedelta) -> str:
