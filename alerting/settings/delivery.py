@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from alerting.definitions.durations import parse_duration
+from alerting.definitions.faults import UserError
 from alerting.settings.variables import Variables, address, one_of, port_number
 
 EMAIL_PREFIX = "ALERTING_EMAIL_"
@@ -48,6 +49,23 @@ class Smtp:
     password: str | None = field(default=None, repr=False)
     password_file: Path | None = None
     ca_file: Path | None = None
+
+    def read_password(self) -> str | None:
+        """Return the password, as given or from its file.
+
+        Raises UserError if the file cannot be read, or others may read it.
+        """
+        if self.password_file is None:
+            return self.password
+        named = f"ALERTING_SMTP_PASSWORD_FILE {self.password_file}"
+        try:
+            mode = self.password_file.stat().st_mode
+            text = self.password_file.read_text(encoding="utf-8")
+        except OSError as fault:
+            raise UserError(f"{named} cannot be read: {fault.strerror}") from fault
+        if mode & 0o077:
+            raise UserError(f"{named} may be read by others: run `chmod 600` on it")
+        return text.rstrip("\r\n")
 
 
 @dataclass(frozen=True)
