@@ -34,7 +34,7 @@ def _fault(url: str) -> str | None:
     service = _service(url)
     if service is None:
         return "Apprise does not know this address; see https://appriseit.com for the notation"
-    if HTTP_SERVICES.isdisjoint({*_words(service.protocol), *_words(service.secure_protocol)}):
+    if HTTP_SERVICES.isdisjoint(_names(service.protocol) + _names(service.secure_protocol)):
         return (
             "only services that Apprise reaches by HTTP may be used, because the egress rule "
             "cannot check others; for e-mail give ALERTING_EMAIL_<NAME>"
@@ -55,7 +55,7 @@ def _service(url: str) -> Any:
     return service
 
 
-def _words(given: str | tuple[str, ...] | None) -> tuple[str, ...]:
+def _names(given: str | tuple[str, ...] | None) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else given or ()
 
 
