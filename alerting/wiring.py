@@ -1,6 +1,5 @@
 """The only module that chooses adapters: database, registry, clock and channels."""
 
-import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -10,14 +9,14 @@ from typing import TYPE_CHECKING
 from alerting.adapters.platform import Platform
 from alerting.definitions.faults import UserError
 from alerting.ports import Channel, Links, TrainingLimits
-from alerting.settings.delivery import Smtp
 from alerting.settings.environment import LOOPBACK, Settings, variable
-from alerting.settings.home import home_errors, require_embedded
+from alerting.settings.home import home_errors, load_or_create_key, require_embedded
 from alerting.settings.machine import read_memory
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    from alerting.adapters.channels.egress import Egress
     from alerting.adapters.mlflow.mlflow_registry import MlflowModels
     from alerting.adapters.mongo.mongo import MongoStores
     from alerting.adapters.predictions.job_files import JobFolder
@@ -117,7 +116,7 @@ def assemble(settings: Settings, stores: "MongoStores", *, channels: bool = True
         reading_writes=ArchivedWrites(stores.reading_writes, archive),
         dags=DagFiles(settings.home),
         links=_links(settings) if channels else None,
-        model_key=_model_key(settings),
+        model_key=settings.read_model_key(),
         model_file_cache=FolderFileCache(settings.home / "cache" / "models"),
         limits=TrainingLimits(settings.max_training_rows, read_memory()),
         budget=settings.budget,
@@ -226,18 +225,9 @@ def _channels(settings: Settings) -> dict[str, Channel]:
 
     Raises UserError if a channel is not configured correctly.
     """
-    from alerting.adapters.channels.log import LogChannel
+    from alerting.adapters.channels.log import LogChannel, append_to
 
-    log = settings.home / "logs" / "notifications.log"
-
-    def write(line: str) -> None:
-        logging.getLogger("alerting.notifications").info("%s", line)
-        with home_errors(settings.home):
-            log.parent.mkdir(parents=True, exist_ok=True)
-            with log.open("a", encoding="utf-8") as file:
-                file.write(f"{line}\n")
-
-    channels: dict[str, Channel] = {"log": LogChannel(write)}
+    channels: dict[str, Channel] = {"log": LogChannel(append_to(settings.home))}
     for kind, channel in _outgoing(settings):
         if channel.name in channels:
             raise UserError(
@@ -254,47 +244,39 @@ def _outgoing(settings: Settings) -> Iterator[tuple[str, Channel]]:
 
     delivery = settings.delivery
     egress = Egress(delivery.egress_allow)
-    if settings.webhook_urls:
-        from alerting.adapters.channels.webhook import WebhookChannel
-
-        for name, url in settings.webhook_urls.items():
-            yield (
-                "webhook",
-                WebhookChannel(name, url, settings.webhook_secrets.get(name), egress=egress),
-            )
+    if settings.webhook_urls or delivery.has_chats:
+        yield from _http_channels(settings, egress)
     if delivery.apprise_urls:
-        from alerting.adapters.channels.apprise import AppriseChannel
+        from alerting.adapters.channels.apprise.channel import AppriseChannel, check_addresses
 
+        check_addresses(delivery.apprise_urls)
         for name, url in delivery.apprise_urls.items():
             yield "apprise", AppriseChannel(name, url, egress)
     if delivery.smtp is not None:
         from alerting.adapters.channels.email import EmailChannel
 
-        password = _password(delivery.smtp)
+        password = delivery.smtp.read_password()
         for name, address in delivery.emails.items():
             yield "email", EmailChannel(name, address, delivery.smtp, egress, password=password)
 
 
-def _password(server: Smtp) -> str | None:
-    """Return the mail server's password, as given or from its file, which only its owner may read.
+def _http_channels(settings: Settings, egress: "Egress") -> Iterator[tuple[str, Channel]]:
+    """Yield webhooks and chats; apart from the others, because the client of HTTP loads slowly."""
+    from alerting.adapters.channels.ntfy import NtfyChannel
+    from alerting.adapters.channels.slack import SlackChannel
+    from alerting.adapters.channels.teams import TeamsChannel
+    from alerting.adapters.channels.webhook import WebhookChannel
 
-    Raises UserError if the file cannot be read or other users may read it.
-    """
-    if server.password_file is None:
-        return server.password
-    try:
-        mode = server.password_file.stat().st_mode
-        text = server.password_file.read_text(encoding="utf-8")
-    except OSError as fault:
-        raise UserError(
-            f"ALERTING_SMTP_PASSWORD_FILE {server.password_file} cannot be read: {fault.strerror}"
-        ) from fault
-    if mode & 0o077:
-        raise UserError(
-            f"ALERTING_SMTP_PASSWORD_FILE {server.password_file} may be read by others: run `chmod "
-            f"600` on it"
-        )
-    return text.rstrip("\r\n")
+    delivery = settings.delivery
+    for name, url in settings.webhook_urls.items():
+        secret = settings.webhook_secrets.get(name)
+        yield "webhook", WebhookChannel(name, url, secret, egress=egress)
+    for name, url in delivery.slack_urls.items():
+        yield "slack", SlackChannel(name, url, egress)
+    for name, url in delivery.teams_urls.items():
+        yield "teams", TeamsChannel(name, url, egress)
+    for name, url in delivery.ntfy_urls.items():
+        yield "ntfy", NtfyChannel(name, url, delivery.ntfy_tokens.get(name), egress)
 
 
 def console_address(settings: Settings) -> str:
@@ -305,20 +287,8 @@ def console_address(settings: Settings) -> str:
     )
 
 
-def _model_key(settings: Settings) -> bytes:
-    """Return the key for the hashes of model files in a shared registry; empty for the embedded
-    one."""
-    from alerting.adapters.channels.links import load_or_create_key
-
-    return (
-        b""
-        if settings.mlflow_uri is None
-        else load_or_create_key(settings.home / "secrets" / "model_key")
-    )
-
-
 def _links(settings: Settings) -> Links:
-    from alerting.adapters.channels.links import SignedLinks, load_or_create_key
+    from alerting.adapters.channels.links import SignedLinks
 
     delivery = settings.delivery
     with home_errors(settings.home):

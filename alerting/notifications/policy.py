@@ -1,9 +1,4 @@
-"""Decides which recipients are notified of an episode, and why: stages, asked in this order, with
-`now` as an argument.
-
-Notifications are written together with the transition that causes them, or added later (repeats,
-escalation).
-"""
+"""Decides which recipients are notified of an episode, and why: stages, asked in this order."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -100,15 +95,13 @@ def notify_of_raise(s: Situation) -> Decision | None:
         return None
     if any(n.transition == "raised" and n.channel == s.recipient.channel for n in s.notifications):
         return Decision("notified already")
-    if s.recipient.quiet_until is not None:
-        return Decision(
-            f"{s.reason}; delayed by quiet hours", "raised", "quiet", s.recipient.quiet_until
-        )
+    quiet_until = s.recipient.quiet_until
+    if quiet_until is not None:
+        return Decision(f"{s.reason}; delayed by quiet hours", "raised", "quiet", quiet_until)
     flood = s.recipient.flood
     if flood is not None and s.episode.severity != TOP and s.recent_alerts >= flood.more_than:
-        return Decision(
-            f"{s.reason}; one of many", "raised", "flood", _end_of_slot(s.now, flood.within)
-        )
+        until = _end_of_slot(s.now, flood.within)
+        return Decision(f"{s.reason}; one of many", "raised", "flood", until)
     return Decision(s.reason, "raised")
 
 

@@ -17,13 +17,8 @@ from alerting.episodes.episode import Change, Quantity, Safety
 from alerting.learning.features.plan import Column
 from alerting.learning.features.set_point_effects import SetPointEffects
 
-LEVELS = (
-    "last",
-    "mean",
-    "min",
-    "max",
-    "lag",
-)  # aggregations in the variable's own unit that show its level
+# aggregations in the variable's own unit that show its level
+LEVELS = ("last", "mean", "min", "max", "lag")
 _UNKNOWN_VARIABLE = Variable()
 _PUSHES = template("lowers the risk by {points}"), template("raises the risk by {points}")
 _STATISTIC = {

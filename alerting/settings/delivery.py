@@ -1,23 +1,39 @@
-"""Settings of delivery: mail server, addresses, chat services, permitted targets, and lifetime of
-feedback links."""
+"""Settings of delivery: mail server, addresses, chats, permitted targets, lifetime of links."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import parseaddr
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from alerting.definitions.durations import parse_duration
+from alerting.definitions.faults import UserError
 from alerting.settings.variables import Variables, address, one_of, port_number
 
 EMAIL_PREFIX = "ALERTING_EMAIL_"
 APPRISE_PREFIX = "ALERTING_APPRISE_"
+SLACK_PREFIX = "ALERTING_SLACK_"
+TEAMS_PREFIX = "ALERTING_TEAMS_"
+NTFY_PREFIX = "ALERTING_NTFY_"
+TOKEN_SUFFIX = "_TOKEN"  # noqa: S105 - the ending of a variable's name, not a secret
 Tls = Literal["starttls", "tls", "none"]
 _TLS: tuple[Tls, ...] = get_args(Tls)
 _PORTS: dict[Tls, int] = {"starttls": 587, "tls": 465, "none": 25}
+_nothing: Callable[[], Mapping[str, str]] = partial(MappingProxyType, {})
+_slack_url = address(
+    {"http", "https"},
+    "not an incoming webhook of Slack: it starts with https:// and names a host, as in "
+    "https://hooks.slack.com/services/…",
+)
+_teams_url = address(
+    {"http", "https"},
+    "not the address of a workflow of Teams: it starts with https:// and names a host, as the "
+    'workflow "When a Teams webhook request is received" shows it',
+)
 
 
 @dataclass(frozen=True)
@@ -34,26 +50,51 @@ class Smtp:
     password_file: Path | None = None
     ca_file: Path | None = None
 
+    def read_password(self) -> str | None:
+        """Return the password, as given or from its file.
+
+        Raises UserError if the file cannot be read, or others may read it.
+        """
+        if self.password_file is None:
+            return self.password
+        named = f"ALERTING_SMTP_PASSWORD_FILE {self.password_file}"
+        try:
+            mode = self.password_file.stat().st_mode
+            text = self.password_file.read_text(encoding="utf-8")
+        except OSError as fault:
+            raise UserError(f"{named} cannot be read: {fault.strerror}") from fault
+        if mode & 0o077:
+            raise UserError(f"{named} may be read by others: run `chmod 600` on it")
+        return text.rstrip("\r\n")
+
 
 @dataclass(frozen=True)
 class Delivery:
     """Settings of messages, with their variables.
 
     `ALERTING_SMTP_HOST`, `_PORT`, `_TLS`, `_FROM`, `_USER`, `_PASSWORD_FILE` or `_PASSWORD`,
-    `_CA_FILE`; one address per `ALERTING_EMAIL_<NAME>`, one service per `ALERTING_APPRISE_<NAME>`;
+    `_CA_FILE`; one address per `ALERTING_EMAIL_<NAME>`, `ALERTING_SLACK_<NAME>`,
+    `ALERTING_TEAMS_<NAME>`, `ALERTING_NTFY_<NAME>` (with `_TOKEN`) and `ALERTING_APPRISE_<NAME>`;
     `ALERTING_EGRESS_ALLOW`; `ALERTING_PUBLIC_URL`, `ALERTING_LINK_KEY_FILE` and
     `ALERTING_LINKS_LAST` for feedback links.
     """
 
     smtp: Smtp | None = None
-    emails: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    apprise_urls: Mapping[str, str] = field(
-        default_factory=lambda: MappingProxyType({}), repr=False
-    )
+    emails: Mapping[str, str] = field(default_factory=_nothing)
+    slack_urls: Mapping[str, str] = field(default_factory=_nothing, repr=False)
+    teams_urls: Mapping[str, str] = field(default_factory=_nothing, repr=False)
+    ntfy_urls: Mapping[str, str] = field(default_factory=_nothing, repr=False)
+    ntfy_tokens: Mapping[str, str] = field(default_factory=_nothing, repr=False)
+    apprise_urls: Mapping[str, str] = field(default_factory=_nothing, repr=False)
     egress_allow: tuple[str, ...] = ()
     public_url: str | None = None
     link_key_file: Path | None = None
     links_last: timedelta = timedelta(hours=24)
+
+    @property
+    def has_chats(self) -> bool:
+        """Return whether there is a channel of Slack, Teams or ntfy."""
+        return bool(self.slack_urls or self.teams_urls or self.ntfy_urls)
 
 
 def read_delivery(variables: Variables) -> Delivery:
@@ -67,6 +108,10 @@ def read_delivery(variables: Variables) -> Delivery:
     return Delivery(
         smtp=smtp,
         emails=emails,
+        slack_urls=variables.read_group(SLACK_PREFIX, _slack_url, ""),
+        teams_urls=variables.read_group(TEAMS_PREFIX, _teams_url, ""),
+        ntfy_urls=variables.read_group(NTFY_PREFIX, _ntfy_url, "", leave_out=TOKEN_SUFFIX),
+        ntfy_tokens=variables.read_group(NTFY_PREFIX, _token, "", TOKEN_SUFFIX),
         apprise_urls=variables.read_group(APPRISE_PREFIX, str, ""),
         egress_allow=variables.read("ALERTING_EGRESS_ALLOW", _list, ()),
         public_url=variables.read("ALERTING_PUBLIC_URL", _public_url, None),
@@ -113,6 +158,20 @@ def _is_address(text: str) -> bool:
     _, address = parseaddr(text)
     name, _, host = address.rpartition("@")
     return bool(name and host) and text.isprintable() and "," not in text
+
+
+def _ntfy_url(text: str) -> str:
+    refusal = "not a topic of ntfy: give server and topic, as in https://ntfy.sh/line-3-x7Gq2"
+    parts = urlsplit(address({"http", "https"}, refusal)(text))
+    if not parts.path.strip("/") or parts.query or parts.fragment:
+        raise ValueError(refusal)
+    return text
+
+
+def _token(text: str) -> str:
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError("not a token: give an access token of ntfy, which begins with tk_")
+    return text
 
 
 def _list(text: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from alerting.reporting.life.settings import PlantReportSettings
 from alerting.settings.alarm_budget import read_alarm_budget
 from alerting.settings.buckets import Parts, bucket_folders
 from alerting.settings.delivery import Delivery, read_delivery
-from alerting.settings.home import find_home
+from alerting.settings.home import find_home, load_or_create_key
 from alerting.settings.reports import read_plant_report
 from alerting.settings.secrets import SecretRules, read_secret_rules
 from alerting.settings.upkeep import (
@@ -212,6 +212,13 @@ class Settings:
     def archive_address(self) -> str:
         """Return the folder or the address in an object store of archived readings."""
         return self.archive or str(self.home / "archive")
+
+    def read_model_key(self) -> bytes:
+        """Return the key for the hashes of model files in a shared registry; empty for the embedded
+        one."""
+        if self.mlflow_uri is None:
+            return b""
+        return load_or_create_key(self.home / "secrets" / "model_key")
 
     @property
     def location(self) -> str:

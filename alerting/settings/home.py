@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import pwd
+import secrets
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +24,7 @@ VARIABLE = "ALERTING_HOME"
 FOLDER = ".alerting"
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
+LEAST_KEY = 32
 MARK = "home.json"
 RESTORING = "restoring"
 """File in a home into which a backup is being restored."""
@@ -229,3 +231,17 @@ def shared_secret(path: Path, make: Callable[[], str]) -> str:
             "and the next start makes a new one"
         )
     return path.read_text()
+
+
+def load_or_create_key(path: Path) -> bytes:
+    """Return the key in a file, made at the first call and readable by its owner alone.
+
+    Raises UserError if other users may read the file.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key = shared_secret(path, lambda: secrets.token_urlsafe(48)).strip().encode()
+    if len(key) < LEAST_KEY:
+        raise UserError(
+            f"{path} is too short for a key: delete it, and the next start makes a new one"
+        )
+    return key

@@ -22,7 +22,9 @@ TEXT = "text"
 JSON = "json"
 HIDDEN = "***"
 _OURS = "alerting"
-_SECRET_NAME = re.compile(r"SECRET|PASSWORD|TOKEN|_KEY$|_URI$|CONN$|^ALERTING_(WEBHOOK|APPRISE)_")
+_SECRET_NAME = re.compile(
+    r"SECRET|PASSWORD|TOKEN|_KEY$|_URI$|CONN$|^ALERTING_(WEBHOOK|APPRISE|SLACK|TEAMS|NTFY)_"
+)
 _LEAST_SECRET = 8  # characters; hiding shorter texts would hide half of every line
 _FIELDS = frozenset({"time", "level", "logger", "message", "exception"})
 _PATTERNS = (

@@ -31,14 +31,22 @@ def test_a_name_is_given_once(tmp_path):
         channels(tmp_path, **MAIL, ALERTING_WEBHOOK_SHIFT="https://mes.example/x")
 
 
-@pytest.mark.parametrize("name", ["mes", "shift"])
+CHATS = {
+    "ALERTING_SLACK_SLACK": "http://127.0.0.1:9/x",
+    "ALERTING_TEAMS_TEAMS": "http://127.0.0.1:9/x",
+    "ALERTING_NTFY_NTFY": "http://127.0.0.1:9/x",
+}
+
+
+@pytest.mark.parametrize("name", ["mes", "shift", "slack", "teams", "ntfy"])
 def test_nothing_inside_the_network_is_reached_unless_it_is_allowed(tmp_path, name):
-    found = channels(tmp_path, **MAIL, ALERTING_WEBHOOK_MES="http://127.0.0.1:9/x")
+    found = channels(tmp_path, **MAIL, **CHATS, ALERTING_WEBHOOK_MES="http://127.0.0.1:9/x")
     with pytest.raises(DeliveryFailed, match="ALERTING_EGRESS_ALLOW"):
         found[name].deliver(MESSAGE)
     allowed = channels(
         tmp_path,
         **MAIL,
+        **CHATS,
         ALERTING_WEBHOOK_MES="http://127.0.0.1:9/x",
         ALERTING_EGRESS_ALLOW="127.0.0.1",
         ALERTING_SMTP_PORT="9",

@@ -1,2 +1,1 @@
-"""Channels that deliver messages (e-mail, webhook, Apprise, log), and the rule of the addresses
-that they may reach."""
+"""Channels that deliver messages, and the rule of the addresses that they may reach."""

@@ -5,17 +5,10 @@ addresses that the connection then uses, so that a name cannot change its meanin
 """
 
 import socket
-import sys
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
-from importlib import import_module
 from ipaddress import ip_network
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from alerting.adapters.channels.public_addresses import Address, is_public, meant
 from alerting.definitions.faults import UserError
@@ -92,132 +85,6 @@ class Egress:
         return any(
             where.version == network.version and where in network for network in self._networks
         )
-
-
-class Guard:
-    """Record of one delivery by a third-party library: resolved addresses, and the reason if it was
-    stopped."""
-
-    def __init__(self, egress: Egress) -> None:
-        self.egress = egress
-        self.host = ""
-        self.refusal: EgressRefused | None = None
-        self.proxies = _proxies()
-
-    def refuse(self, host: str, why: str) -> None:
-        """Stop the current connection. Raises PermissionError, which libraries treat as a failed
-        connection."""
-        self.refusal = EgressRefused(host, why)
-        raise PermissionError(str(self.refusal))
-
-
-_guard: ContextVar[Guard | None] = ContextVar("guard", default=None)
-_hooked: list[bool] = []
-_INHERITED = "_alerting_egress_guard"
-
-
-@contextmanager
-def guard_connections(egress: Egress) -> Iterator[Guard]:
-    """Block, in the interpreter itself, every connection that the rule forbids, in this thread and
-    in threads that it starts.
-
-    Proxies and passwords (.netrc) of the environment are ignored: a proxy would connect in place of
-    this process.
-    """
-    if not _hooked:
-        sys.addaudithook(_audit)
-        _without_environment()
-        _hand_on_to_threads()
-        _hooked.append(True)
-    guard = Guard(egress)
-    token = _guard.set(guard)
-    try:
-        yield guard
-    finally:
-        _guard.reset(token)
-
-
-def _audit(event: str, arguments: tuple[Any, ...]) -> None:
-    if not event.startswith("socket."):
-        return
-    guard = _guard.get() or getattr(threading.current_thread(), _INHERITED, None)
-    if guard is None:
-        return
-    if event == "socket.getaddrinfo":
-        guard.host = _text(arguments[0])
-        if (guard.host, str(arguments[1])) in guard.proxies:
-            guard.refuse(
-                guard.host,
-                "it is the proxy of the environment, behind which this rule cannot check addresses",
-            )
-    elif event in ("socket.connect", "socket.sendto") and isinstance(arguments[1], tuple):
-        _check_connection(guard, str(arguments[1][0]).partition("%")[0])
-
-
-def _check_connection(guard: Guard, address: str) -> None:
-    try:
-        guard.egress.check(guard.host or address, address)
-    except EgressRefused as refusal:
-        guard.refusal = refusal
-        raise PermissionError(str(refusal)) from None
-
-
-def _hand_on_to_threads() -> None:
-    own_start = threading.Thread.start
-
-    def start(thread: threading.Thread) -> None:
-        guard = _guard.get() or getattr(threading.current_thread(), _INHERITED, None)
-        if guard is not None:
-            setattr(thread, _INHERITED, guard)
-        own_start(thread)
-
-    setattr(threading.Thread, "start", start)  # noqa: B010 - replaces the method for all threads
-
-
-def _without_environment() -> None:
-    """Keep `requests`, which most services of Apprise use, from reading proxies and passwords of
-    the environment in the guard."""
-    try:
-        sessions = import_module("requests.sessions")
-    except ImportError:
-        return
-    own_proxies = sessions.resolve_proxies
-    in_guard: dict[str, Callable[..., Any]] = {
-        "get_environ_proxies": lambda *_, **__: {},
-        "get_netrc_auth": lambda *_, **__: None,
-        "resolve_proxies": lambda request, proxies, *_: own_proxies(request, proxies, False),
-    }
-    for name, harmless in in_guard.items():
-        setattr(sessions, name, _unless_guarded(getattr(sessions, name), harmless))
-
-
-def _unless_guarded(usual: Callable[..., Any], harmless: Callable[..., Any]) -> Callable[..., Any]:
-    def chosen(*arguments: Any, **named: Any) -> Any:
-        guard = _guard.get() or getattr(threading.current_thread(), _INHERITED, None)
-        return (usual if guard is None else harmless)(*arguments, **named)
-
-    return chosen
-
-
-def _proxies() -> frozenset[tuple[str, str]]:
-    """Return host and port of every proxy that the environment names."""
-    found = set()
-    for address in getproxies().values():
-        try:
-            parts = urlsplit(address if "//" in address else f"//{address}")
-            found.add(
-                (
-                    parts.hostname or "",
-                    str(parts.port or {"https": 443, "http": 80}.get(parts.scheme, 1080)),
-                )
-            )
-        except ValueError:
-            continue
-    return frozenset(found)
-
-
-def _text(host: Any) -> str:
-    return host.decode("ascii", "replace") if isinstance(host, bytes) else str(host)
 
 
 def _is_network(entry: str) -> bool:

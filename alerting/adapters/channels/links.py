@@ -1,19 +1,14 @@
-"""Feedback links: made and read with a key that this installation generates."""
+"""Feedback links: made and read with a key of this installation."""
 
-import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 
-from alerting.definitions.faults import UserError
 from alerting.definitions.wording.language import translatable
 from alerting.notifications.links import Grant, Purpose, seal, unseal
 from alerting.ports import Link
-from alerting.settings.home import shared_secret
 from alerting.usecases.operators.links import ANSWERS, LABELS
 
-_LEAST_LENGTH = 32
 _real_time = partial(
     datetime.now, UTC
 )  # links to people expire by it, independent of the platform's clock
@@ -48,17 +43,3 @@ class SignedLinks:
 
     def read(self, token: str) -> Grant:
         return unseal(token, self._key, self._now())
-
-
-def load_or_create_key(path: Path) -> bytes:
-    """Return the key of all links, made at the first call and readable by its owner alone.
-
-    Raises UserError if other users may read the file.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    key = shared_secret(path, lambda: secrets.token_urlsafe(48)).strip().encode()
-    if len(key) < _LEAST_LENGTH:
-        raise UserError(
-            f"{path} is too short for a key: delete it, and the next start makes a new one"
-        )
-    return key

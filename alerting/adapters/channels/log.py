@@ -1,10 +1,13 @@
 """Channel that writes one line per message to a log and needs no other system."""
 
+import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from pydantic_core import to_json
 
 from alerting.ports import DeliveryFailed, Message
+from alerting.settings.home import home_errors
 
 
 class LogChannel:
@@ -26,6 +29,20 @@ class LogChannel:
             self._write(_line(message))
         except OSError as fault:
             raise DeliveryFailed(f"the log cannot be written: {fault}") from fault
+
+
+def append_to(home: Path) -> Callable[[str], None]:
+    """Return the function that writes a line to the log of the process and to the home's file."""
+    path = home / "logs" / "notifications.log"
+
+    def write(line: str) -> None:
+        logging.getLogger("alerting.notifications").info("%s", line)
+        with home_errors(home):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"{line}\n")
+
+    return write
 
 
 def _line(message: Message) -> str:

@@ -35,18 +35,10 @@ from alerting.usecases.notification.payload import notification_payload, stated_
 
 FIRST = translatable("first notification")
 _EXPLAINED = ("cause", "consequence")
-_LATER = (
-    "repeated",
-    "escalated",
-    "unmuted",
-    "reopened",
-)  # messages on an episode that was announced before
-_SELF_EVIDENT = (
-    "severity_rose",
-    "repeated",
-    "escalated",
-    "happening",
-)  # causes that the subject states already
+# messages on an episode that was announced before
+_LATER = ("repeated", "escalated", "unmuted", "reopened")
+# causes that the subject states already
+_SELF_EVIDENT = ("severity_rose", "repeated", "escalated", "happening")
 _ENDS: Mapping[str, str] = {
     HORIZON_PASSED: translatable("the predicted time has passed without the problem"),
     NOT_FOUND_AGAIN: translatable("data that came late show no reason for it"),
@@ -73,6 +65,10 @@ class Reader:
     def clock(self, value: datetime) -> str:
         """Return an instant as its reader sees it."""
         return clock_time(value, self.now, self.zone, self.language)
+
+    def moment(self, value: datetime) -> str:
+        """Return an instant, and its distance from the delivery."""
+        return f"{self.clock(value)} ({distance(value, self.now, self.language)})"
 
     def full(self, text: str) -> str:
         """Return a text of the platform as a sentence in the reader's language and times."""
@@ -103,11 +99,8 @@ def message(
     subject = _subject(episode, notification, reader)
     details = _DETAILS.get(notification.transition, _open_lines)
     lines = [subject, *details(episode, notification, reader)]
-    lines += (
-        [language.translate(one) for one in conflicts]
-        if notification.transition not in _DETAILS
-        else ()
-    )
+    if notification.transition not in _DETAILS:
+        lines += [language.translate(one) for one in conflicts]
     text = "\n".join(lines)
     payload = notification_payload(episode, notification)
     plain = Message(notification.key, subject, text, payload, language=language.code)
@@ -147,11 +140,7 @@ def shelf_message(
     until = shelf.until.isoformat() if shelf.until else ""
     target = {"definition": shelf.definition, "asset": shelf.asset}
     subject = reader.say("Shelf ends soon: {definition} on {asset}", **target)
-    ends = (
-        f"{reader.clock(shelf.until)} ({distance(shelf.until, reader.now, language)})"
-        if shelf.until
-        else reader.say("by hand")
-    )
+    ends = reader.moment(shelf.until) if shelf.until else reader.say("by hand")
     since = reader.clock(shelf.since)
     reason = language.translate(shelf.reason)
     lines = [
@@ -276,10 +265,7 @@ def _open_lines(episode: Episode, notification: Notification, reader: Reader) ->
 def _time_lines(episode: Episode, reader: Reader) -> list[str]:
     """Return since when it is open, and until when its problem is expected, or that it was
     predicted."""
-    since = (
-        f"{reader.clock(episode.raised_at)} "
-        f"({distance(episode.raised_at, reader.now, reader.language)})"
-    )
+    since = reader.moment(episode.raised_at)
     expected = (
         episode.valid_until
         if episode.is_prediction and episode.valid_until != episode.raised_at
@@ -299,19 +285,12 @@ def _time_lines(episode: Episode, reader: Reader) -> list[str]:
 def _expectation_lines(episode: Episode, reader: Reader) -> list[str]:
     """Return what was predicted at the raise, whose "within 30 min" and risk are those of then, and
     until when it is expected."""
-    since = (
-        f"{reader.clock(episode.raised_at)} "
-        f"({distance(episode.raised_at, reader.now, reader.language)})"
-    )
-    lines = [
-        reader.say(
-            "Predicted {when}: {reason}", when=since, reason=reader.full(episode.evaluation.reason)
-        )
-    ]
+    since = reader.moment(episode.raised_at)
+    reason = reader.full(episode.evaluation.reason)
+    lines = [reader.say("Predicted {when}: {reason}", when=since, reason=reason)]
     if episode.valid_until is not None and episode.valid_until != episode.raised_at:
-        lines.append(
-            reader.say("Expected by {expected}.", expected=reader.clock(episode.valid_until))
-        )
+        expected = reader.clock(episode.valid_until)
+        lines.append(reader.say("Expected by {expected}.", expected=expected))
     return lines
 
 
@@ -330,14 +309,10 @@ def _reason_lines(episode: Episode, notification: Notification, reader: Reader) 
     """Return the lines on why: the strongest contributions, then what the engineer wrote."""
     strongest, weaker = reasons(episode)
     when = _computed_at(episode, notification, reader) if episode.is_prediction else None
-    if when is None:
-        lines = [reader.say("Why: {reason}", reason=reader.full(c.message)) for c in strongest]
-    else:
-        lines = [
-            reader.say("Why ({when}): {reason}", when=when, reason=reader.full(c.message))
-            for c in strongest
-        ]
-    lines += [reader.say("(This is what the model used, not a proven cause.)")] if strongest else []
+    why = template("Why: {reason}") if when is None else template("Why ({when}): {reason}")
+    lines = [reader.say(why, when=when or "", reason=reader.full(c.message)) for c in strongest]
+    if strongest:
+        lines.append(reader.say("(This is what the model used, not a proven cause.)"))
     if weaker:
         count = reader.language.say_count(
             "{number} weaker reason on the page of the alarm.",
@@ -365,12 +340,10 @@ def _advice_lines(episode: Episode, notification: Notification, reader: Reader) 
     text = "" if step is None else reader.language.translate(step)
     told = "" if advice is None else reader.language.translate(advice.message)
     lines = []
-    if (
-        course := risk_since_raise(episode, None, reader.language)
-    ) is not None and episode.present is not None:
-        lines.append(
-            reader.say("{course} ({when}).", course=course, when=reader.clock(episode.present.at))
-        )
+    course = risk_since_raise(episode, None, reader.language)
+    if course is not None and episode.present is not None:
+        at = reader.clock(episode.present.at)
+        lines.append(reader.say("{course} ({when}).", course=course, when=at))
     if advised_at(episode) is not None and when is not None:
         lines.append(reader.say("What to do (advice of {when}): {step}", when=when, step=text))
     elif step:
@@ -383,9 +356,8 @@ def _advice_lines(episode: Episode, notification: Notification, reader: Reader) 
     if action and action != step:
         lines.append(reader.say(OTHERWISE, action=reader.full(action)))
     if advice is not None and advice.changes:
-        lines.append(
-            reader.say("(A what-if of the model; the platform changes no setting by itself.)")
-        )
+        note = reader.say("(A what-if of the model; the platform changes no setting by itself.)")
+        lines.append(note)
     return lines
 
 

@@ -15,6 +15,10 @@ SECRETS = {
     "ALERTING_SMTP_PASSWORD": "correct-horse",
     "ALERTING_WEBHOOK_PAGER": "https://hooks.example.org/services/T0/B0/abcdef",
     "ALERTING_WEBHOOK_PAGER_SECRET": "battery-staple",
+    "ALERTING_SLACK_SHIFT": "https://hooks.slack.com/services/T1/B1/ghijkl",
+    "ALERTING_TEAMS_SHIFT": "https://x.logic.azure.com/workflows/1?sig=mnopqr",
+    "ALERTING_NTFY_SHIFT": "https://ntfy.sh/line-3-stuvwx",
+    "ALERTING_NTFY_SHIFT_TOKEN": "tk_yzabcd",
 }
 
 

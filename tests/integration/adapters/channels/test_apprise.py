@@ -11,7 +11,7 @@ from alerting.definitions.faults import UserError
 from alerting.ports import DeliveryFailed, Link, Message
 
 pytest.importorskip("apprise")
-from alerting.adapters.channels.apprise import AppriseChannel
+from alerting.adapters.channels.apprise.channel import AppriseChannel, check_addresses
 
 LINKS = (Link("It was right", "https://alerting.plant.example/f/abc"),)
 MESSAGE = Message(
@@ -81,14 +81,17 @@ def test_a_failure_is_tried_again_and_shows_no_credentials(receiver, caplog):
 @pytest.mark.parametrize("url", ["slack://", "nonsense", "carrier-pigeon://t0ps3cret"])
 def test_an_address_that_apprise_does_not_know_is_refused_without_repeating_it(url):
     with pytest.raises(UserError) as refusal:
-        AppriseChannel("chat", url, ALLOWED)
+        check_addresses({"good": "json://plant.example", "chat": url})
+    assert "chat" in str(refusal.value)
     assert "t0ps3cret" not in str(refusal.value)
 
 
 def test_teams_slack_and_ntfy_are_known():
-    for url in (
-        "slack://T00000000/A00000000/000000000000000000000000/",
-        "workflows://host.logic.azure.com/0123456789/signature",
-        "ntfy://topic",
-    ):
-        assert AppriseChannel("chat", url, ALLOWED).name == "chat"
+    check_addresses(
+        {
+            "slack": "slack://T00000000/A00000000/000000000000000000000000/",
+            "native": "https://hooks.slack.com/services/T00000000/A00000000/000000000000000000000000",
+            "teams": "workflows://host.logic.azure.com/0123456789/signature",
+            "ntfy": "ntfy://topic",
+        }
+    )

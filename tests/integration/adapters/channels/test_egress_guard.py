@@ -5,7 +5,7 @@ import socket
 import httpx
 import pytest
 
-from alerting.adapters.channels.egress import Egress, EgressRefused, guard_connections
+from alerting.adapters.channels.egress import Egress, EgressRefused
 from alerting.adapters.channels.webhook import WebhookChannel
 from alerting.definitions.faults import UserError
 from alerting.ports import DeliveryFailed, Message
@@ -136,33 +136,3 @@ def test_a_webhook_that_leads_inside_sends_nothing():
     with pytest.raises(EgressRefused):
         channel.deliver(MESSAGE)
     assert seen == []
-
-
-# --- libraries of others
-# -------------------------------------------------------------------------------------------------
-
-
-def connect(port):
-    with socket.create_connection(("127.0.0.1", port), timeout=1):
-        return "connected"
-
-
-@pytest.fixture
-def listening():
-    with socket.socket() as server:
-        server.bind(("127.0.0.1", 0))
-        server.listen()
-        yield server.getsockname()[1]
-
-
-def test_within_the_guard_no_connection_leaves_that_the_rule_forbids(listening):
-    with guard_connections(Egress()) as guard, pytest.raises(PermissionError):
-        connect(listening)
-    assert isinstance(guard.refusal, EgressRefused)
-
-
-def test_within_the_guard_what_is_allowed_passes_and_outside_of_it_everything(listening):
-    with guard_connections(Egress(["127.0.0.1"])) as guard:
-        assert connect(listening) == "connected"
-    assert guard.refusal is None
-    assert connect(listening) == "connected"

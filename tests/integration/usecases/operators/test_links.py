@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from itsdangerous import Signer, URLSafeSerializer
 
-from alerting.adapters.channels.links import SignedLinks, load_or_create_key
+from alerting.adapters.channels.links import SignedLinks
 from alerting.definitions.faults import UserError
 from alerting.definitions.revisions import next_revision
 from alerting.notifications.links import LONGEST_TOKEN, PURPOSES, Grant, LinkRefused, seal, unseal
+from alerting.settings.home import load_or_create_key
 from alerting.usecases.operators.links import open_link, revoke_links, use_link
 from tests.builders import at, threshold
 from tests.helpers.episodes import episode

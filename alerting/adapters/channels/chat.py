@@ -1,0 +1,30 @@
+"""What all chat services are sent: the text with its links, within their limits, and its level."""
+
+from typing import Literal
+
+from alerting.ports import Message
+
+Level = Literal["good", "bad", "neutral"]
+
+
+def level(message: Message) -> Level:
+    """Return whether a message is the end of an alert, a grave alert, or another one."""
+    if message.payload.get("transition") == "closed":
+        return "good"
+    return "bad" if message.payload.get("severity") in ("high", "critical") else "neutral"
+
+
+def text_with_links(message: Message) -> str:
+    """Return the text, and below it each link."""
+    return "\n".join([message.text, *(f"{link.label}: {link.url}" for link in message.links)])
+
+
+def shorten(text: str, most: int) -> str:
+    """Return the text with at most this many characters."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def shorten_bytes(text: str, most: int) -> str:
+    """Return the text with at most this many bytes of UTF-8."""
+    raw = text.encode()
+    return text if len(raw) <= most else raw[: most - 3].decode(errors="ignore") + "…"
