@@ -18,8 +18,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
 def written_files(page):
-    """Return the name and content of each file that the page shows: `name`: and a block."""
-    return re.findall(r"`([\w.-]+)`:\n\n```(?:python|yaml)\n(.*?)```", page, re.DOTALL)
+    """Return the name and content of each file that the page shows: **name**: and a block."""
+    return re.findall(r"\*\*([\w.-]+)\*\*:\n\n```(?:python|yaml)\n(.*?)```", page, re.DOTALL)
 
 
 def shown_runs(page):
