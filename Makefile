@@ -42,7 +42,7 @@ faults: $(MADE) ## Kill and freeze everything every few seconds, against an undi
 oracle: $(MADE) ## Compare evaluation of thresholds with an oracle in many random cases: CASES=20000 SEED=7
 	@THRESHOLD_CASES=$(or $(CASES),20000) THRESHOLD_SEED=$(or $(SEED),7) .venv/bin/python -m pytest tests/scenarios/test_threshold_oracle.py -q
 
-docs: $(MADE) ## Make the pages that come from code: definition reference, life cycle, commands
+docs: $(MADE) ## Make the pages and pictures that come from code: reference, life cycle, commands, kinds
 	.venv/bin/python -m tools.pages
 
 format: $(MADE) ## Format all code
