@@ -16,7 +16,7 @@ from alerting.definitions.assets import Asset
 from alerting.definitions.limits import Level, levels_on, unknown_limits
 from alerting.definitions.model import SEVERITIES, Condition
 from alerting.detection.carried import INSIDE, Carried, ReadingInForce
-from alerting.detection.evaluation import (
+from alerting.detection.codes import (
     BAD_QUALITY,
     FROZEN,
     NO_LIMIT,
@@ -26,9 +26,9 @@ from alerting.detection.evaluation import (
     STALE,
     WAITING,
     Codes,
-    StatusInterval,
     intervals_of_codes,
 )
+from alerting.detection.evaluation import StatusInterval
 from alerting.detection.learned_limits import (
     LearnedLimits,
     LearnedSide,

@@ -19,14 +19,14 @@ from tests.support import mongomock_stores
 @pytest.fixture
 def real(two_prepared) -> Iterator[MongoStores]:
     """Return stores of an empty database on the real server."""
-    yield two_prepared[0]
+    yield MongoStores(two_prepared[0].database)
     empty_database(two_prepared[0].database, {SCHEMA})
 
 
 @pytest.fixture
 def another_real(two_prepared) -> Iterator[MongoStores]:
     """Return stores of a second empty database on the real server."""
-    yield two_prepared[1]
+    yield MongoStores(two_prepared[1].database)
     empty_database(two_prepared[1].database, {SCHEMA})
 
 
