@@ -16,7 +16,7 @@ from babel.messages.pofile import read_po, write_po
 from alerting.definitions.wording.language import LANGUAGES
 
 PACKAGE = Path(__file__).parents[1] / "alerting"
-IN_ENGLISH = ("adapters/files", "cli", "demo", "local")
+IN_ENGLISH = ("adapters/files", "cli", "demo", "local", "stream")
 """Folders whose texts are those of commands, which are in English."""
 FOLDER = PACKAGE / "definitions" / "wording"
 ONE = frozenset({"translatable", "template", "say"})

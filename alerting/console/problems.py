@@ -37,6 +37,7 @@ LONGEST_DETAIL = 4000
 DATABASE_DOWN = translatable(
     "the database does not answer; try again later; all acknowledged data are kept"
 )
+NO_PAGE = translatable("there is no page at this address")
 _TITLES = (
     template("Bad Request"),
     template("Forbidden"),
@@ -87,9 +88,12 @@ def handle_problems(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def refused_request(request: Request, fault: HTTPException) -> Response:
-        detail = BODY_UNREADABLE if fault.status_code == 400 else fault.detail
+        details = {400: BODY_UNREADABLE, 404: NO_PAGE}
         return problem(
-            request, fault.status_code, detail, dict(fault.headers) if fault.headers else None
+            request,
+            fault.status_code,
+            details.get(fault.status_code, fault.detail),
+            dict(fault.headers) if fault.headers else None,
         )
 
     app.add_exception_handler(405, lambda request, _: _wrong_method(request))
