@@ -406,7 +406,7 @@ def test_predict_jobs_are_scored_one_after_the_other_and_a_faulty_one_fails_alon
 
     airflow.unpause("start_due")
     airflow.unpause("predict")
-    airflow.until(lambda: not unfinished(jobs), "the jobs to end", 300)
+    airflow.until(lambda: not unfinished(jobs), "the jobs to end")
 
     states = [(job.state, job.tries) for job in reversed(jobs.all())]
     assert states == [("failed", 1), ("done", 1)], jobs.all()
