@@ -411,12 +411,14 @@ def test_predict_jobs_are_scored_one_after_the_other_and_a_faulty_one_fails_alon
     states = [(job.state, job.tries) for job in reversed(jobs.all())]
     assert states == [("failed", 1), ("done", 1)], jobs.all()
     airflow.finish("predict", f"/dags/predict/dagRuns/{good}-1")
+    runs = [f"/dags/predict/dagRuns/{id}-1" for id in contents]
+    airflow.until(
+        lambda: all(airflow.http.get(run).json()["end_date"] for run in runs), "the runs to end"
+    )
     spans = sorted(
         (task["start_date"], task["end_date"])
-        for id in contents
-        for task in airflow.http.get(f"/dags/predict/dagRuns/{id}-1/taskInstances").json()[
-            "task_instances"
-        ]
+        for run in runs
+        for task in airflow.http.get(f"{run}/taskInstances").json()["task_instances"]
         if task["pool"] == "predict"
     )
     assert len(spans) == len(contents)
