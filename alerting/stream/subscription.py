@@ -43,7 +43,7 @@ class Subscription:
 
 @dataclass(frozen=True)
 class Event:
-    """What has happened.
+    """Something that happened to a source.
 
     `why`: the fault, or why messages of a batch wait. `count`: messages that were stored, which has
     ended a fault. `read_until`: up to when others have read the source, or it was paused.
@@ -57,7 +57,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Effect:
-    """What the service does. `why`: the fault or the loss. `at`: up to when the source was read."""
+    """An action of the service. `why`: the fault or the loss. `at`: how far the source was read."""
 
     work: Work
     why: str | None

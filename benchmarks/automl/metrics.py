@@ -89,10 +89,10 @@ def _blocks(task: Task) -> npt.NDArray[np.int64]:
     at = task.dataset.at[test]
     label = task.dataset.label[test]
     turn = np.r_[True, (label[1:] != label[:-1]) | (asset[1:] != asset[:-1])]
-    spell = np.cumsum(turn).astype(str)
+    problem = np.cumsum(turn).astype(str)
     day = pd.Series(asset).astype(str) + "/" + pd.Series(at // DAY_MS).astype(str)
     return np.asarray(
-        pd.factorize(np.where(label == 1, "spell " + pd.Series(spell), day))[0], np.int64
+        pd.factorize(np.where(label == 1, "problem " + pd.Series(problem), day))[0], np.int64
     )
 
 

@@ -1,4 +1,4 @@
-"""What all chat services are sent: the text with its links, within their limits, and its level."""
+"""Content of a message to a chat service: text with links, within its limits, and its level."""
 
 from typing import Literal
 

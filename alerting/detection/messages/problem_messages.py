@@ -1,4 +1,4 @@
-"""What a model predicts and what has come of a problem, in the language of the plant."""
+"""Sentences on a predicted problem and its course, in the language of the plant."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -53,8 +53,7 @@ NO_MODEL = "no model is in service yet"
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What the evaluation of one part reads: its model, if any, with the readings and the instants
-    (ms) to score.
+    """Inputs of the evaluation of a part: its model, if any, readings, and instants (ms) to score.
 
     `rule`: how predictions of the definition end; `open_rule`: how the open one ends. `rearm_at`:
     until when (ms) a high score raises nothing unless a lower one came first.

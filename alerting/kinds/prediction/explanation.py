@@ -1,4 +1,4 @@
-"""What the episode of a prediction shows: the risk, its reasons, and what to do about it."""
+"""Content of a prediction's episode: the risk, its reasons, and the advice."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -98,7 +98,7 @@ class _Cache(Generic[K, T]):
 
 
 class _AssetInputs:
-    """What is kept of one asset: loaded readings, parts of them, older values, features, scores."""
+    """Inputs of one asset: loaded readings, parts of them, older values, features, scores."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -25,7 +25,7 @@ _APPROVED = "goes into service only if a person approves."
 
 @dataclass(frozen=True, kw_only=True)
 class PromotionDecision:
-    """What becomes of a challenger, and why. `by_person`: a person must approve its promotion.
+    """Verdict on a challenger, and its reason. `by_person`: a person must approve its promotion.
 
     `provisional`: the model that serves then was not compared with another one. `evidence` is
     JSON-able.

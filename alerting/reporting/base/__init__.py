@@ -1,1 +1,1 @@
-"""What every part of the reports stands on: estimates, scores, sentences, tables, templates."""
+"""Shared by all reports: estimates, scores, sentences, tables, templates."""

@@ -1,1 +1,1 @@
-"""What a definition's report measures and concludes: outcomes, money, operators, model, data."""
+"""Figures and conclusions of one definition: outcomes, money, operators, model, data."""

@@ -58,7 +58,7 @@ class Versions(NamedTuple):
 
 @dataclass(frozen=True)
 class BatchInputs:
-    """What the targets of a batch that are evaluated one by one are evaluated with.
+    """Inputs of the targets of a batch that are evaluated one by one.
 
     `versions`: by definition; none of one without a revision. `assets`: by name. `shared`: what
     models on the same asset have in common.
