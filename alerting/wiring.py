@@ -232,7 +232,7 @@ def _channels(settings: Settings) -> dict[str, Channel]:
         if channel.name in channels:
             raise UserError(
                 f"{variable(f'{kind}_{channel.name}')}: the name {channel.name!r} is already in "
-                f"use, choose another one"
+                "use, choose another one"
             )
         channels[channel.name] = channel
     return channels

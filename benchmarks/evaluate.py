@@ -82,7 +82,7 @@ def run(sizes: Sequence[int] = GROWTH) -> dict[str, Any]:
         "figure": ours["one_reading"]["cpu_us_per_rule"],
         "unit": (
             f"CPU us per rule and tick, {RULES} definitions over {ASSETS} assets, one reading "
-            f"each, with the database server"
+            "each, with the database server"
         ),
         "peer": prometheus.INSTALL
         if peer is None
@@ -91,7 +91,7 @@ def run(sizes: Sequence[int] = GROWTH) -> dict[str, Any]:
         "ratio": ratio,
         "goal": (
             f"ratio > 1; {TICK_S} readings per asset in {TICK_GOAL_S:g} s and {READING_GOAL_US:g} "
-            f"CPU us per judged reading"
+            "CPU us per judged reading"
         ),
         "met": bool(met),
         "growth": {str(size): figures for size, figures in growth.items()},
@@ -238,9 +238,8 @@ def evaluate_once(uri: str, name: str, as_of: datetime) -> dict[str, float]:
     """Return the measurements of one evaluation in this process."""
     with connect(uri) as client:
         platform = _platform(MongoStores(client[name]))
-        kind_of(
-            parse_definition(_definition(0))
-        )  # imports of kinds do not count, as those of the rest
+        # imports of kinds do not count, as those of the rest
+        kind_of(parse_definition(_definition(0)))
         wall = time.perf_counter()
         cpu = time.process_time()
         counts = evaluate(platform, None, as_of)

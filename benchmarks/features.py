@@ -66,7 +66,7 @@ def run() -> dict[str, Any]:
         "figure": every["ours"]["seconds"],
         "unit": (
             f"s for {ROWS} rows x {VARIABLES} variables, 3 windows x 6 aggregations, a row for "
-            f"each reading"
+            "each reading"
         ),
         "peer": "pandas rolling, without slope",
         "peer_figure": every["pandas"]["seconds"],

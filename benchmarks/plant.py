@@ -71,9 +71,8 @@ Document = dict[str, Any]
 def run(classifiers: int = CLASSIFIERS, thresholds: int = THRESHOLDS) -> Document:
     """Return the delays from a minute to everything evaluated at it, with and without trainings,
     and Airflow's own cost."""
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit("ended by a signal")
-    )  # so that no part of Airflow goes on
+    # so that no part of Airflow goes on
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     minutes = int(os.environ.get("MINUTES", "30"))
     with _home() as home, EmbeddedMongod(home / "db", free_port()) as server:
         settings = Settings(
@@ -347,7 +346,7 @@ class _Watch:
             "figure": round(figure, 1),
             "unit": (
                 f"s from the minute to {self.classifiers} classifiers and {self.thresholds} "
-                f"thresholds evaluated, median"
+                "thresholds evaluated, median"
             ),
             "peer": "the minute after which the next round begins",
             "peer_figure": MINUTE.total_seconds(),

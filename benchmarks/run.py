@@ -15,6 +15,7 @@ from types import ModuleType
 
 import benchmarks
 
+# they take minutes and run only by name
 HEAVY = (
     "anomaly",
     "archive",
@@ -33,7 +34,7 @@ HEAVY = (
     "stream",
     "training_scale",
     "trial",
-)  # they take minutes and run only by name
+)
 GROUPS = ("advice", "kinds", "reports")
 TRIAL = "benchmarks.trial.trial"  # its other modules are no benchmarks
 HELPERS = ("run", "__main__", "helpers", "peers", "trial", *GROUPS)

@@ -50,9 +50,8 @@ PATIENCE = timedelta(minutes=10)
 def run(size: int = DEFINITIONS, rounds: int = ROUNDS) -> dict[str, Any]:
     """Return the seconds from a minute to the last definition evaluated at it, beside the minute
     that a round may take."""
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit("ended by a signal")
-    )  # so that no part of Airflow goes on
+    # so that no part of Airflow goes on
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     with (
         tempfile.TemporaryDirectory() as folder,
         EmbeddedMongod(Path(folder) / "db", free_port()) as server,

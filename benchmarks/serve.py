@@ -80,7 +80,7 @@ def run() -> dict[str, Any]:
         "figure": figure,
         "unit": (
             f"ms, p99 of {ours['1 client']['answers']} predictions of one asset with {VARIABLES} "
-            f"variables, one client"
+            "variables, one client"
         ),
         "peer": (
             "mlflow models serve of the same model, on the finished row of features, without an "
@@ -156,10 +156,11 @@ def _ours(environ: Mapping[str, str], home: Path) -> dict[str, Any]:
 def _peer(environ: Mapping[str, str], rows: Any) -> dict[str, Any]:
     port = _free_port()
     programs = Path(sys.executable).parent
+    # MLflow starts uvicorn by its name
     environ = {
         **environ,
         "PATH": f"{programs}:{environ['PATH']}",
-    }  # MLflow starts uvicorn by its name
+    }
     command = [str(programs / "mlflow"), "models", "serve", "-m", f"models:/{NAME}@champion"]
     command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port)]
     body = json.loads(rows.to_json(orient="split", index=False))

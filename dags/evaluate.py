@@ -26,9 +26,8 @@ def build(every: str) -> None:
         | {"retries": 2, "priority_weight": 10, "weight_rule": "absolute"},
         dagrun_timeout=timedelta(hours=1),
         **DAG_OPTIONS
-        | {
-            "max_active_runs": 3
-        },  # a tick that is late or tried again does not hold up the next one
+        # a tick that is late or tried again does not hold up the next one
+        | {"max_active_runs": 3},
     )
     def evaluation() -> None:
         planned = plan(every)

@@ -19,7 +19,7 @@ def build(name: str, every: timedelta, title: str | None) -> None:
         description=f"Reads the source {name}",
         doc_md=(
             f"Stores what the source {name} has that was not read before. See `alerting source "
-            f"list`."
+            "list`."
         ),
         default_args=TASK_OPTIONS | {"retries": 2},
         **DAG_OPTIONS,

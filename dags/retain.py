@@ -28,7 +28,7 @@ def archive() -> dict[str, int]:
         found = archive_readings(platform, read_instant(run_as_of(platform)))
     say(
         f"archived: {found.rows} readings in {found.files} files; {found.deleted} deleted from the "
-        f"database"
+        "database"
     )
     if found.faults:
         raise AirflowException("\n".join(found.faults))

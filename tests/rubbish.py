@@ -69,6 +69,7 @@ def rubbish(valid, nested):
     }
 
 
+# ambiguous queries
 _NO_NAMES = {
     "nothing",
     "a long list",
@@ -76,7 +77,7 @@ _NO_NAMES = {
     "an empty list",
     "an operator",
     "a regular expression",
-}  # ambiguous queries
+}
 NAMES = {what: value for what, value in VALUES.items() if what not in _NO_NAMES}
 
 

@@ -54,7 +54,7 @@ def main() -> int:
     except subprocess.CalledProcessError as fault:
         return _refuse(
             f"`{' '.join(fault.cmd[:4])} …` failed with exit code {fault.returncode}; the reason "
-            f"is above"
+            "is above"
         )
     (ENVIRONMENT / ".made").write_text(str(ROOT))
     print(f"the environment is ready ({time.monotonic() - began:.0f} s)", flush=True)

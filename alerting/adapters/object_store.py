@@ -11,13 +11,14 @@ from pyarrow import fs
 
 from alerting.definitions.faults import UserError
 
+# aws and wasb: as Airflow writes its connections
 SCHEMES = {
     "s3": "s3",
     "aws": "s3",
     "gs": "gs",
     "az": "az",
     "wasb": "az",
-}  # aws and wasb: as Airflow writes its connections
+}
 _CONNECT_S = 10
 _REQUEST_S = 60
 _FIELDS = {"s3": {"endpoint_url", "region_name"}, "gs": set[str](), "az": set[str]()}

@@ -118,7 +118,7 @@ def _subject(platform: "Platform", what: str) -> "Subject":
         names = ", ".join(str(d.get("name")) for d in documents)
         raise UserError(
             f"{file}: holds {len(documents)} definitions ({names}); a backtest takes one, so write "
-            f"it into its own file"
+            "it into its own file"
         )
     return written_subject(platform, documents[0])
 
@@ -186,7 +186,7 @@ def _print(made: "Backtest", target: Path) -> None:
     if not_notified := made.metrics.get("not_notified"):
         console.print(
             f"{not_notified} more episodes began and ended while suppressed by design: without "
-            f"notification, in no metric",
+            "notification, in no metric",
         )
     if made.cost:
         cost = made.cost

@@ -67,7 +67,7 @@ def set_point(
     result = {"variable": variable, "before": before, "value": wanted, "from": start}
     text = (
         f"{variable}: {before:g} → {wanted:g}, from {short(start)} on, the next minute that the "
-        f"line computes"
+        "line computes"
     )
     show_result(result, as_json, text)
 

@@ -353,7 +353,7 @@ def _show_training(training: dict[str, Any] | None) -> None:
     if training["waiting"]:
         console.print(
             f"waits for approval: alerting model approve {training['run_id']} (or: alerting model "
-            f"reject)",
+            "reject)",
             style="yellow",
         )
     console.print()

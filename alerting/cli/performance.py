@@ -133,7 +133,7 @@ def _issue(
     if not head.revision:
         raise UserError(
             f"there is nothing to report on {name} in {head.period}: no episode, problem, "
-            f"promotion, answer, miss or gap"
+            "promotion, answer, miss or gap"
         )
     return _stored(p, head.id)
 
@@ -228,7 +228,7 @@ def miss(
     else:
         console.print(
             f"miss of {name} on {asset} at {short(told.missed_at)} reported: it enters the next "
-            f"revision of its report"
+            "revision of its report"
         )
     return True
 

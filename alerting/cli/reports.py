@@ -204,7 +204,7 @@ def _show_load(k: "Kpis") -> None:
     for f in k.floods:
         console.print(
             f"flood: {short(f.start)} to {short(f.end)}, {f.alarms} alarms, at most {f.peak} in 10 "
-            f"minutes"
+            "minutes"
         )
     mix = ", ".join(f"{p.severity} {p.share:.0%} (target {p.target:.0%})" for p in k.priorities)
     console.print(f"severities: {mix}")

@@ -90,7 +90,7 @@ def restore(
     missing = [name for name in made.variables if name not in os.environ]
     text = (
         f"restored the backup of {made.at} to {settings.location}: {sum(made.database.values())} "
-        f"documents"
+        "documents"
     )
     notes = [f"set again what was set then: {', '.join(missing)}"] if missing else []
     show_result(
@@ -167,13 +167,13 @@ def _about_archive(p: "Platform") -> str:
     archive = require_archive(p)
     if archive.after is None:
         return (
-            f"Readings are not archived: set ALERTING_ARCHIVE_AFTER, e.g. to 90d; files would go "
+            "Readings are not archived: set ALERTING_ARCHIVE_AFTER, e.g. to 90d; files would go "
             f"to {archive.address}"
         )
     age = format_duration(archive.after)
     return (
         f"Months that ended {age} ago go to {archive.address} every night; this folder is not part "
-        f"of a backup"
+        "of a backup"
     )
 
 

@@ -149,7 +149,7 @@ def _tokens(document: object) -> dict[str, tuple[str, Role]]:
         if len(token) < _LEAST_LENGTH or not token.isascii():
             raise ValueError(
                 f"token {i} must be at least {_LEAST_LENGTH} ASCII characters; make one with: "
-                f"openssl rand -hex 24"
+                "openssl rand -hex 24"
             )
         if (
             not isinstance(owner, dict)

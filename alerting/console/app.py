@@ -69,9 +69,8 @@ PEOPLE = (
     ),
     operate_pages.router,
 )
-_real_time = partial(
-    datetime.now, UTC
-)  # sessions expire by it, independent of the platform's clock
+# sessions expire by it, independent of the platform's clock
+_real_time = partial(datetime.now, UTC)
 
 
 def create_app(

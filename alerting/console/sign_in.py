@@ -37,9 +37,8 @@ def sign_in_routes(
         session = None
         people = [token for token, (_, role) in tokens.items() if role in _PREFERRED]
         if people and _is_local(request) and take_link(folder, code, now()):
-            engineer = min(
-                people, key=lambda token: _PREFERRED.index(tokens[token][1])
-            )  # may do all actions of the pages
+            # may do all actions of the pages
+            engineer = min(people, key=lambda token: _PREFERRED.index(tokens[token][1]))
             session = access.start_session(engineer, now())
         if session is None:
             return HTMLResponse(render("sign_in.html", request, done=False), 410)

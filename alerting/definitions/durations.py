@@ -28,7 +28,7 @@ def parse_duration(text: str) -> timedelta:
     if seconds > LONGEST.total_seconds():
         raise ValueError(
             f"{shown(text)} is too long; the longest duration is {format_duration(LONGEST)}, ten "
-            f"years"
+            "years"
         )
     return timedelta(seconds=seconds)
 
@@ -53,7 +53,7 @@ def _read(value: object) -> object:
         if abs(value) > LONGEST:
             raise ValueError(
                 f"{value} is too long; the longest duration is {format_duration(LONGEST)}, ten "
-                f"years"
+                "years"
             )
         return value
     raise ValueError(f"{shown(value)} is not a duration; write for example 30m, 1h30m or 5d")

@@ -12,9 +12,8 @@ from importlib.util import find_spec
 from alerting.definitions.faults import nearest, shown
 
 BUILT_IN = ("logistic_regression", "random_forest", "lightgbm")
-OPTIONAL = (
-    "xgboost",
-)  # of the platform, each with the library of its name, which need not be installed
+# of the platform, each with the library of its name, which need not be installed
+OPTIONAL = ("xgboost",)
 # tried for every problem whose variable the model may see, without being asked for
 PERSISTENCE = "persistence"
 GROUP = "alerting.families"

@@ -15,9 +15,8 @@ _LONGEST_WORD = 200
 _LEAST_LIKENESS = 0.6
 _LEAST_PART = 3
 _MOST_NAMES = 20
-_HALVES = re.compile(
-    "[\ud800-\udfff]"
-)  # halves of surrogate pairs; Python reads a byte that is no UTF-8 as one of them
+# halves of surrogate pairs; Python reads a byte that is no UTF-8 as one of them
+_HALVES = re.compile("[\ud800-\udfff]")
 T = TypeVar("T")
 _UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}  # categories of Unicode
 

@@ -85,7 +85,7 @@ def unknown_limits(definition: Condition, asset: Asset) -> list[tuple[str, str]]
                     (
                         path,
                         f"attribute {limit.attribute!r} of asset {asset.name!r} is {value!r}; a "
-                        f"limit needs a number",
+                        "limit needs a number",
                     )
                 )
     return found

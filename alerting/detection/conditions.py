@@ -28,15 +28,15 @@ from alerting.readings.history import History, Millis, from_millis, to_millis
 from alerting.readings.series import Series, has_value, series_of
 
 Truths = npt.NDArray[np.int8]
+# by truth: 0 false, 1 unknown, 2 true
 _STATUSES: tuple[Status, ...] = (
     "clear",
     "unknown",
     "triggered",
-)  # by truth: 0 false, 1 unknown, 2 true
+)
 _UNKNOWN = _STATUSES.index("unknown")
-_LONGEST_SEARCH = timedelta(
-    days=90
-)  # for the last value of a variable that is sent only when it changes
+# for the last value of a variable that is sent only when it changes
+_LONGEST_SEARCH = timedelta(days=90)
 _COMBINED = ""  # the variable of a carried reading that consists of parts
 
 

@@ -13,9 +13,8 @@ import numpy.typing as npt
 from alerting.readings.instants import Millis
 
 Numbers = npt.NDArray[np.float64]
-_ROUNDING = 4 * float(
-    np.finfo(np.float64).eps
-)  # relative: more than two values, a limit and four operations can be off by
+# relative: more than two values, a limit and four operations can be off by
+_ROUNDING = 4 * float(np.finfo(np.float64).eps)
 
 
 def rates_of_change(

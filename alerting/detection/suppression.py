@@ -219,9 +219,8 @@ def _unknown(state: LineState, chain: Sequence[History], now: datetime) -> str |
     last = _evaluate_state(state, history, now - state.stale_after, now)[-1]
     if last.status != "unknown" or last.fact is None:
         return None
-    fact = (
-        "stale" if last.fact == "waiting" else last.fact
-    )  # only the last `stale_after` was examined
+    # only the last `stale_after` was examined
+    fact = "stale" if last.fact == "waiting" else last.fact
     return f"{fact_message(_condition(state), history.asset, fact, None)} on {history.asset.name}"
 
 

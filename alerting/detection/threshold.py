@@ -144,9 +144,8 @@ def evaluate_series(
     if carried is None or not _continues(definition, asset, carried):
         carried = Carried(definition.variable, after, None)
     there = (ts > begin - 1 - duration_millis(lookback(definition))) & (ts < end)
-    there &= (
-        (has_value(values) | among(ts, bad)) if len(bad) else has_value(values)
-    )  # a missing value is no reading
+    # a missing value is no reading
+    there &= (has_value(values) | among(ts, bad)) if len(bad) else has_value(values)
     rows = _rows(definition, asset, ts[there], values[there], carried, begin)
     frozen = _frozen(definition, rows)
     sides = learned_sides_at(definition, learned, rows.ts)

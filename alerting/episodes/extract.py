@@ -8,12 +8,13 @@ from typing import Protocol
 from alerting.definitions.model import Severity
 from alerting.episodes.episode import Episode, TransitionKind
 
+# transitions without a notification
 _OF_ITSELF: tuple[TransitionKind, ...] = (
     "closed",
     "severity",
     "revised",
     "outcome",
-)  # transitions without a notification
+)
 
 
 class EpisodeSummary(Protocol):

@@ -22,10 +22,11 @@ Schema = dict[str, Any]
 _BSON_TYPES: dict[str, Schema] = {
     "string": {"bsonType": "string"},
     "number": {"bsonType": "number"},
+    # shells also write whole numbers as doubles
     "integer": {
         "bsonType": "number",
         "multipleOf": 1,
-    },  # shells also write whole numbers as doubles
+    },
     "boolean": {"bsonType": "bool"},
     "array": {"bsonType": "array"},
     "object": {"bsonType": "object"},

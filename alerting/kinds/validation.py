@@ -23,19 +23,21 @@ from alerting.definitions.wording.fault_messages import message_of, model_faults
 from alerting.kinds.registry import definition_types, definition_union
 
 _GROUP = "FromAttribute"
+# of required fields that are faulty, to check the others
 _STAND_INS: dict[str, Any] = {
     "name": "unnamed",
     "assets": ["unnamed"],
     "horizon": "1h",
-}  # of required fields that are faulty, to check the others
+}
 _WAYS = (SHARE, LENGTH, DATES)  # to give a period
+# as pydantic names the ways to write a limit
 _CHOICES = (
     "float",
     "bool",
     "str",
     _GROUP,
     "LearnedLimit",
-)  # as pydantic names the ways to write a limit
+)
 
 
 class RevisionRefused(DocumentRefused):
@@ -89,9 +91,8 @@ def _read(document: Mapping[str, Any]) -> tuple[Definition | None, list[Fault]]:
         faults = [_fault(e, document) for e in meant]
         kind = _meant_kind(document)
         if [f.path for f in faults] == ["kind"] and kind is not None:
-            return None, faults + _read({**document, "kind": kind})[
-                1
-            ]  # under the kind that it resembles
+            # under the kind that it resembles
+            return None, faults + _read({**document, "kind": kind})[1]
         return None, faults + _faults_of_the_rest(document, [f.path for f in faults])
     return definition, list(cross_faults(definition))
 
@@ -131,9 +132,8 @@ def _faults_of_the_rest(document: Mapping[str, Any], paths: Sequence[str]) -> li
         ]
     except ValidationError:
         return []
-    return [
-        f for f in found if f.message != MISSING or set(rest) == set(document)
-    ]  # else it may be what was removed
+    # else it may be what was removed
+    return [f for f in found if f.message != MISSING or set(rest) == set(document)]
 
 
 def _other_choice(error: Any) -> bool:

@@ -75,7 +75,7 @@ def read_password(environ: Mapping[str, str]) -> str:
     if not password:
         raise UserError(
             f"{PASSWORD_FILE} {path!r} is empty: write a password into it, or delete it and run "
-            f"`alerting up`"
+            "`alerting up`"
         )
     return password
 

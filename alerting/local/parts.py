@@ -280,11 +280,12 @@ def airflow_parts(
         Part(
             "airflow-scheduler",
             "Airflow's scheduler",
+            # its log server listens on all addresses; the API reads the files
             (
                 *command,
                 "scheduler",
                 "--skip-serve-logs",
-            ),  # its log server listens on all addresses; the API reads the files
+            ),
             environ,
             needs,
             _alive(url, "scheduler"),

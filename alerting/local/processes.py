@@ -157,9 +157,8 @@ def _as_worker(parent: int, work: Callable[[], int]) -> None:
     code = 1
     try:
         os.setsid()  # only the guard receives the terminal's Ctrl-C, and passes it on once
-        signal.signal(
-            signal.SIGINT, signal.default_int_handler
-        )  # also where the guard was started with SIGINT ignored
+        # also where the guard was started with SIGINT ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         end_with_parent(parent)
         become_subreaper()
         code = work()

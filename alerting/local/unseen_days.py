@@ -48,7 +48,7 @@ def evaluate_unseen_days(
     took = time.monotonic() - began
     return (
         f"{days} unseen days evaluated in {took:.0f} s: {raised} episodes, marked as past, without "
-        f"notifications"
+        "notifications"
     )
 
 

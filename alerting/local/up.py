@@ -179,7 +179,7 @@ def _welcome(screen: Screen, settings: Settings, secrets: Secrets, *, is_empty: 
     screen.print(f"\nOpen this first: {link}")
     screen.print(
         f"(it signs you in once, within {int(VALID.total_seconds() // 60)} minutes, on this "
-        f"machine)\n"
+        "machine)\n"
     )
     for line in address_lines(settings, secrets):
         screen.print(line)

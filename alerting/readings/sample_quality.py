@@ -86,11 +86,11 @@ def why_no_quality(text: str, codes: Codes | None) -> str:
         zero = " (0 is good there and bad here)" if text == "0" else ""
         return (
             f"{text!r} may be a status code of OPC UA or a quality of OPC DA{zero}: choose one "
-            f"with --quality-codes"
+            "with --quality-codes"
         )
     return (
         f"{text!r} is not a quality: write good, uncertain or bad, a status code of OPC UA, or "
-        f"192, 64 or 0 of OPC DA"
+        "192, 64 or 0 of OPC DA"
     )
 
 

@@ -87,7 +87,7 @@ def _proxies(text: str) -> tuple[str, ...]:
         except ValueError:
             raise ValueError(
                 f"{part!r} is neither an address nor a network: give e.g. 10.0.0.5,172.18.0.0/16, "
-                f"or none"
+                "or none"
             ) from None
     return given
 
@@ -97,7 +97,7 @@ def _latency(text: str) -> timedelta:
     if waits > _LONGEST_LATENCY:
         raise ValueError(
             f"{text!r}: evaluation waits 1h at most; readings that come later than that are "
-            f"evaluated again"
+            "evaluated again"
         )
     return waits
 

@@ -99,13 +99,13 @@ def require_embedded(home: Path) -> None:
     if database is None:
         raise UserError(
             f"there is no platform in {home}: run `alerting up` to make and start one there "
-            f"(`alerting prepare` makes one "
+            "(`alerting prepare` makes one "
             f"without starting it), or name another one: {VARIABLE}=/path/to/its/.alerting"
         )
     if database == "named":
         raise UserError(
             f"the platform in {home} uses a MongoDB server of its own: set ALERTING_MONGODB_URI as "
-            f"for `alerting up`"
+            "for `alerting up`"
         )
     with home_errors(home):
         _close(home)
@@ -129,7 +129,7 @@ def _refuse_foreign(home: Path) -> os.stat_result:
         raise UserError(
             f"{home} belongs to {_user(found.st_uid)}, and you are {_user(os.geteuid())}: set "
             f"{VARIABLE} to a home of your own, "
-            f"or run the command as its owner"
+            "or run the command as its owner"
         )
     return found
 

@@ -36,10 +36,11 @@ _PATTERNS = (
         ),
         rf"\1\2{HIDDEN}",
     ),
+    # links that grant permissions
     (
         re.compile(r"/(f|sign-in)/[A-Za-z0-9._~%-]{8,}"),
         rf"/\1/{HIDDEN}",
-    ),  # links that grant permissions
+    ),
 )
 
 

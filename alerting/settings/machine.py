@@ -10,10 +10,11 @@ import psutil
 from alerting.definitions.faults import UserError
 from alerting.settings.environment import LOOPBACK, variable
 
+# cgroup 2, cgroup 1
 LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
     Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-)  # cgroup 2, cgroup 1
+)
 
 
 def read_memory(limits: Sequence[Path] = LIMITS) -> int:
@@ -33,9 +34,8 @@ def read_memory(limits: Sequence[Path] = LIMITS) -> int:
 def is_free(port: int) -> bool:
     """Return whether a server could listen on this port of the loopback address now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
-        server.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # closing connections do not block the port
+        # closing connections do not block the port
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             server.bind((LOOPBACK, port))
         except PermissionError:
@@ -52,7 +52,7 @@ def check_ports(ports: Mapping[str, int]) -> None:
     a sentence for each other."""
     in_use = [
         f"port {port} is taken by another program or not allowed: set {variable(setting)} to a "
-        f"free one"
+        "free one"
         for setting, port in ports.items()
         if not is_free(port)
     ]

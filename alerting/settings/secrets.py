@@ -31,13 +31,13 @@ class SecretRules:
         if name.startswith(_OF_THE_PLATFORM):
             return (
                 f"the environment variable {name} belongs to the platform itself; give the secret "
-                f"of the source another name"
+                "of the source another name"
             )
         if any(fnmatchcase(name, pattern) for pattern in self.names):
             return None
         hint = (
             f"give it a name that does, or add {name} to {NAMES} of the process that reads the "
-            f"source"
+            "source"
         )
         return (
             f"sources may name environment variables like {', '.join(self.names)}, and {name} is "
@@ -71,7 +71,7 @@ def _names(text: str) -> tuple[str, ...]:
         if not _NAME.fullmatch(name):
             raise ValueError(
                 f"{name!r} is no name of an environment variable: give capital letters, digits, _ "
-                f"and *, e.g. *_URL"
+                "and *, e.g. *_URL"
             )
     return given
 

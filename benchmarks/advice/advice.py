@@ -30,9 +30,8 @@ DAYS = 14
 VARIABLES = 20
 CONTROLLABLE = 3
 START = datetime(2026, 1, 5, tzinfo=UTC)
-LOADED = timedelta(
-    hours=3
-)  # of readings before the instant: more than the windows need, as an evaluation loads them
+# of readings before the instant: more than the windows need, as an evaluation loads them
+LOADED = timedelta(hours=3)
 ROUNDS = 15
 MOST_SCORE_MS = 50
 MOST_ADVICE_MS = 1_000

@@ -243,9 +243,8 @@ def _history(dataset: Dataset, matrix: Floats, row: int) -> History:
         short = name.removesuffix(".last")
         low, high = (float(f(matrix[dataset.part == "train", i])) for f in (np.min, np.max))
         middle = np.median(train := matrix[dataset.part == "train", i])
-        cost = (high - low) / float(
-            np.median(np.abs(train - middle)) or 1.0
-        )  # effort in median absolute deviations
+        # effort in median absolute deviations
+        cost = (high - low) / float(np.median(np.abs(train - middle)) or 1.0)
         setting = (
             {"controllable": True, "min": low, "max": high, "step": STEPS[name], "cost": cost}
             if name in STEPS

@@ -62,7 +62,7 @@ def run() -> dict[str, Any]:
         "figure": round(right / len(found), 3),
         "unit": (
             f"share of {len(found)} true alerts with the failing component's sensor among the "
-            f"first two of four sensors"
+            "first two of four sensors"
         ),
         "peer": "chance",
         "peer_figure": CHANCE,

@@ -52,9 +52,8 @@ def _prepare(folder: Path, budget: float, seed: int) -> Any:
         ceiling = 0.0
         began = time.monotonic()
         for family in definition.families:
-            ceiling += (
-                SHARES[family] * budget
-            )  # a family that ends early leaves its time to the next
+            # a family that ends early leaves its time to the next
+            ceiling += SHARES[family] * budget
             left = ceiling - (time.monotonic() - began)
             document = definition.model_dump(by_alias=True)
             document["learning"] |= {

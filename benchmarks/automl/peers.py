@@ -135,9 +135,8 @@ def _autogluon(parts: Any, budget: float, seed: int, any_order: bool) -> tuple[A
             "label", eval_metric="average_precision", path=folder, verbosity=0
         )
         predictor.fit(
-            train.sample(
-                frac=1.0, random_state=seed
-            ),  # it has no seed option: the order of its rows replaces one
+            # it has no seed option: the order of its rows replaces one
+            train.sample(frac=1.0, random_state=seed),
             tuning_data=later,
             time_limit=budget,
             num_cpus=1,

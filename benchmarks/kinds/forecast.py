@@ -130,7 +130,7 @@ def metrology(data: Path) -> dict[str, Any]:
         "models": figures,
         "goal": (
             f"at most {GOAL}, the bound of the difference above 0; 90 % intervals hold 88 to 92 "
-            f"%, each month 85 to 95 %"
+            "%, each month 85 to 95 %"
         ),
         "met": bool(
             mae <= GOAL

@@ -79,7 +79,7 @@ def run() -> dict[str, Any]:
         "figure": round(minutes, 2),
         "unit": (
             f"minutes for {DEFINITIONS} reports on a month with {EPISODES_MADE} episodes, and the "
-            f"plant's"
+            "plant's"
         ),
         "cpu_minutes": round(cpu_minutes, 2),
         "peak_mib": round(memory),

@@ -47,9 +47,8 @@ PATIENCE = timedelta(hours=2)
 def run(size: int = DEFINITIONS) -> dict[str, Any]:
     """Return the minutes from the start of Airflow until every report on the last week is
     stored."""
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit("ended by a signal")
-    )  # so that no part of Airflow goes on
+    # so that no part of Airflow goes on
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     with (
         tempfile.TemporaryDirectory() as folder,
         EmbeddedMongod(Path(folder) / "db", free_port()) as server,
@@ -71,7 +70,7 @@ def run(size: int = DEFINITIONS) -> dict[str, Any]:
         "figure": round(last, 1),
         "unit": (
             f"minutes from Airflow's start until {size} reports due at once and the plant's are "
-            f"stored"
+            "stored"
         ),
         "first_minutes": round(first, 1),
         "peer": "the hour in which the recipients of Monday's reports expect them",

@@ -15,7 +15,7 @@ class TrialFolder:
         except OSError as error:
             raise UserError(
                 f"{folder}: cannot be made ({error.strerror}); name another with "
-                f"ALERTING_BENCH_KEPT"
+                "ALERTING_BENCH_KEPT"
             ) from error
 
     def load(self, name: str) -> bytes | None:

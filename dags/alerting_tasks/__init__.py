@@ -51,9 +51,8 @@ TASK_OPTIONS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=5),
 }
 
-BACKGROUND: dict[str, Any] = {
-    "pool": BACKGROUND_POOL
-}  # long work, which leaves slots to evaluation
+# long work, which leaves slots to evaluation
+BACKGROUND: dict[str, Any] = {"pool": BACKGROUND_POOL}
 _BACKGROUND_NICENESS = 10
 
 

@@ -33,8 +33,8 @@ def plan(every: str) -> list[dict[str, object]]:
 
 @task(
     map_index_template="shard {{ task.op_kwargs['shard'] + 1 }} of {{ task.op_kwargs['count'] }}",
-    max_active_tis_per_dag=os.cpu_count()
-    or 1,  # a late tick does not evaluate the same shards beside the next one
+    # a late tick does not evaluate the same shards beside the next one
+    max_active_tis_per_dag=os.cpu_count() or 1,
     doc_md="Evaluates some of the definitions up to the instant of the run.",
 )
 def evaluate(
@@ -118,6 +118,6 @@ def notify(planned: list[dict[str, object]], done: list[dict[str, int]]) -> dict
     if len(done) < len(planned):
         raise AirflowFailException(
             f"{len(planned) - len(done)} of {len(planned)} shards failed; notifications were "
-            f"delivered"
+            "delivered"
         )
     return delivered

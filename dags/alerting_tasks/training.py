@@ -44,9 +44,8 @@ APPROVAL: dict[str, Any] = {
         )
     },
     "execution_timeout": None,  # a person has the following time
-    "response_timeout": timedelta(
-        days=6
-    ),  # an unanswered question must not delay the next weekly training
+    # an unanswered question must not delay the next weekly training
+    "response_timeout": timedelta(days=6),
 }
 
 
@@ -141,7 +140,7 @@ def record_failure(name: str) -> None:
             name,
             run,
             f"failed in Airflow: {', '.join(failed)}; the log of the run {run} of {dag_id} has "
-            f"the cause",
+            "the cause",
         )
 
 
@@ -221,9 +220,8 @@ Revision **{revision}** · severity {definition.severity} · promotion {definiti
         # a run that waits for a person's approval does not hold back that of a changed question
         "max_active_runs": 2,
         "max_active_tasks": 2,
-        "dagrun_timeout": timedelta(
-            days=6, hours=12
-        ),  # a run that waits for slots or for a person ends before the next week's
+        # a run that waits for slots or for a person ends before the next week's
+        "dagrun_timeout": timedelta(days=6, hours=12),
         "default_args": TASK_OPTIONS
         | BACKGROUND
         | {
@@ -256,7 +254,7 @@ def answer_of(answer: dict[str, Any] | None) -> dict[str, str]:
     if not reason:
         raise AirflowFailException(
             f"{person} rejected without a reason, which the decision needs: clear the task "
-            f"`approve` and answer again. "
+            "`approve` and answer again. "
             "Until then the champion stays."
         )
     return {"approved_by": person, "rejected_reason": reason}

@@ -229,9 +229,8 @@ def test_each_active_source_that_the_platform_reads_has_a_dag_of_its_interval(fo
         ["source__lab"],
         [],
     )
-    away = folder.parse(
-        uri=NOBODY_LISTENS, without="train_*.py"
-    )  # without a classifier, and each waits two seconds
+    # without a classifier, and each waits two seconds
+    away = folder.parse(uri=NOBODY_LISTENS, without="train_*.py")
     assert hashes(away) == hashes(parsed)
 
 

@@ -46,9 +46,8 @@ def test_approval_needs_no_reason():
 
     asked = ParamsDict(APPROVAL["params"])
     assert asked.validate() == {"reason": None}
-    assert (
-        "null" in asked.get_param("reason").schema["type"]
-    )  # Airflow's form asks for everything that may not be empty
+    # Airflow's form asks for everything that may not be empty
+    assert "null" in asked.get_param("reason").schema["type"]
     answer = {
         "chosen_options": ["Approve"],
         "params_input": {"reason": None},

@@ -140,9 +140,8 @@ def test_training_makes_a_champion_and_evaluation_raises_its_episodes(
 
     of_old = [e for e in platform.episodes.find(definition=MODEL) if e.raised_at <= EVALUATED]
     of_episodes = platform.notifications.of_episodes([e.id for e in of_old]).values()
-    assert {n.status for sent in of_episodes for n in sent} == {
-        "grouped"
-    }  # two days were caught up: one digest tells of them
+    # two days were caught up: one digest tells of them
+    assert {n.status for sent in of_episodes for n in sent} == {"grouped"}
     digests = [
         n
         for n in platform.notifications.sent_since(TRAINED)

@@ -363,7 +363,7 @@ def check_deliveries(
     if starved := [wait for key, wait in slow.items() if wait.own <= limits[key]]:
         account.starved.append(
             f"{len(starved)} deliveries took longer than they may while processes waited for a "
-            f"processor"
+            "processor"
         )
 
 

@@ -89,9 +89,8 @@ def _found_twice(world: World) -> None:
         for name in set(calm.database.list_collection_names()) - {SCHEMA}:
             if documents := list(calm.database[name].find()):
                 stormy.database[name].insert_many(documents)
-        MongoClock(stormy.database).start(
-            START, speed=0, lease=timedelta(0)
-        )  # the plant will move it
+        # the plant will move it
+        MongoClock(stormy.database).start(START, speed=0, lease=timedelta(0))
 
 
 def _progress(say: Say, parts: Sequence[Part]) -> Callable[[float], None]:
@@ -110,9 +109,8 @@ def _recover(world: World, storm: Storm, say: Say) -> Account:
     with open_stores(world.uri, STORMY) as stores:
         time.sleep(SETTLE_S)
         sent_before = Ledger.of(stores).keys("sent")
-        recovered_at = (
-            time.time()
-        )  # after that reading: what is first delivered meanwhile is not told again
+        # after that reading: what is first delivered meanwhile is not told again
+        recovered_at = time.time()
         now = MongoClock(stores.database).now()
         end = START + timedelta(seconds=((now - START).total_seconds() // EVERY_S + 12) * EVERY_S)
         world.set_end(end)
@@ -159,7 +157,7 @@ def check_patience(
     if late and starved > (end - start) / 2:
         account.starved.append(
             f"not {' and '.join(late)} within {PATIENCE_S:g} s, in most of which processes waited "
-            f"for a processor"
+            "for a processor"
         )
         late = ()
     account.expect_none(f"not done within {PATIENCE_S:g} s of calm", late)
@@ -238,21 +236,21 @@ def sentence(report: dict[str, Any]) -> str:
     differs = any(report[what] for what in COMPARED)
     text = (
         f"{report['minutes']:g} minutes, {kills} kills and {freezes} freezes: {report['episodes']} "
-        f"episodes with "
+        "episodes with "
         f"{report['transitions']} transitions, {'NOT the same as' if differs else 'the same as'} "
-        f"undisturbed; "
+        "undisturbed; "
         f"{report['recorded as sent']} notifications, "
         f"{report['recorded as sent and not received']} lost, "
         f"{report['repeated deliveries']} repeated deliveries under their old key while things "
-        f"were dying, "
+        "were dying, "
         f"{report['received twice after recovery'] + report['told again after recovery']} after "
-        f"recovery."
+        "recovery."
     )
     if report["wrong"]:
         text += f" Wrong: {'; '.join(report['wrong'])}."
     if report["starved"]:
         text += (
-            f" STARVATION by this machine, no fault of the platform: "
+            " STARVATION by this machine, no fault of the platform: "
             f"{'; '.join(report['starved'])}. Repeat it on an idle one."
         )
     return text

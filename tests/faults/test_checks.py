@@ -198,14 +198,12 @@ def processor(*seconds, part="evaluator-1", pids=None):
 
 def test_time_without_processor_is_counted_of_parts_are_needed_and_at_most_as_long_as_it_lasted():
     waits = processor(0.0, 8.0, 8.0, 40.0)
-    assert (
-        waits.within(["evaluator-1"], 0.0, 30.0) == 18.0
-    )  # two threads that wait at once wait for ten seconds
+    # two threads that wait at once wait for ten seconds
+    assert waits.within(["evaluator-1"], 0.0, 30.0) == 18.0
     assert waits.within(["evaluator-1"], 5.0, 20.0) == 4.0
     assert waits.within(["notifier-1"], 0.0, 30.0) == 0.0
-    assert (
-        processor(9.0, 1.0, 3.0, pids=[1, 2, 2]).within(["evaluator-1"], 0.0, 20.0) == 2.0
-    )  # killed in between
+    # killed in between
+    assert processor(9.0, 1.0, 3.0, pids=[1, 2, 2]).within(["evaluator-1"], 0.0, 20.0) == 2.0
 
 
 @pytest.mark.parametrize(

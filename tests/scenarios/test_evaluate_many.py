@@ -121,9 +121,8 @@ def test_only_pairs_where_something_happens_are_judged_one_by_one(monkeypatch):
     assert sorted(alone) == [("above-210", "oven-1"), ("above-215", "oven-1")]
     alone.clear()
     assert evaluate(platform, None, at(30)).targets == 30
-    assert (
-        len(evaluate(platform, None, at(52)).unknown) == 30
-    )  # all sensors fall silent, and speak again
+    # all sensors fall silent, and speak again
+    assert len(evaluate(platform, None, at(52)).unknown) == 30
     late = [
         ReadingRow(oven.name, at(60), {"temperature": 200.0 if oven.name != "oven-1" else 220.0})
         for oven in OVENS

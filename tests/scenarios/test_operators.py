@@ -306,9 +306,8 @@ def test_a_shelf_ends_by_itself_without_a_reading_and_what_is_open_is_announced_
     assert [t.kind for t in the_episode(platform).transitions] == ["raised", "muted"]
     for minute in (60, 60, 61, 90):
         deliver_due(platform, at(minute))
-    assert said(mail) == [
-        "unmuted"
-    ]  # nobody ran while it was time to remind, and a reminder of what is over helps nobody
+    # nobody ran while it was time to remind, and a reminder of what is over helps nobody
+    assert said(mail) == ["unmuted"]
     assert "still open" in mail.messages[-1].text
     assert platform.shelves.of("too-hot", "oven-1")[0].end_reason == "its time is over"
     feed(platform, 95, 200)

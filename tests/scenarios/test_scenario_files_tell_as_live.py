@@ -28,9 +28,8 @@ def live(changes, line, shelf):
         for message in mail.messages:
             told.setdefault(message.key.split(":")[0], minute)
     episodes = {episode.id for episode in platform.episodes.find()}
-    return sorted(
-        minute for id, minute in told.items() if id in episodes
-    )  # others are reminders of shelves
+    # others are reminders of shelves
+    return sorted(minute for id, minute in told.items() if id in episodes)
 
 
 def in_a_file(changes, line, shelf):

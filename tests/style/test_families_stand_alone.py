@@ -9,15 +9,12 @@ from alerting.definitions.families import BUILT_IN
 ROOT = Path(__file__).parents[2]
 FAMILIES = ROOT / "alerting" / "learning" / "models" / "families"
 NAMES = ROOT / "alerting" / "definitions" / "families.py"
-PLOTS = (
-    ROOT / "alerting" / "reporting" / "figures" / "training_charts.py"
-)  # draws contributions of any family
-EFFECTS = (
-    ROOT / "alerting" / "learning" / "features" / "set_point_effects.py"
-)  # its trees are part of no model
-FOREST = (
-    ROOT / "alerting" / "detection" / "anomalies" / "fitting.py"
-)  # its isolation forest learns without labels
+# draws contributions of any family
+PLOTS = ROOT / "alerting" / "reporting" / "figures" / "training_charts.py"
+# its trees are part of no model
+EFFECTS = ROOT / "alerting" / "learning" / "features" / "set_point_effects.py"
+# its isolation forest learns without labels
+FOREST = ROOT / "alerting" / "detection" / "anomalies" / "fitting.py"
 LIBRARIES = (
     "lightgbm",
     "sklearn.linear_model",

@@ -169,9 +169,9 @@ class ReadingsArchive:
             path = self._files.path(file.path)
             raise UserError(
                 f"the archived file {path} is not the one that was written: it has {size} bytes "
-                f"and another"
+                "and another"
                 f" hash than recorded ({file.bytes} bytes): bring the right one back from a "
-                f"backup, or remove it"
+                "backup, or remove it"
             )
 
     def _hash(self, path: str) -> tuple[int, str]:
@@ -192,7 +192,7 @@ class ReadingsArchive:
         if (rows, digest.hexdigest()) != (file.rows, file.digest):
             raise UserError(
                 f"the archived file {self._files.path(file.path)} has other rows than were "
-                f"written: nothing was deleted"
+                "written: nothing was deleted"
             )
 
     def restore(self, file: ArchivedFile, now: datetime) -> int:

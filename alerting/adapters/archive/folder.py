@@ -45,7 +45,7 @@ class ArchiveFolder:
                 if Path(below := "/".join([root, *parts[: number + 1]])).is_symlink():
                     raise UserError(
                         f"{below} is a link: the archive follows none; put the file or folder "
-                        f"itself there"
+                        "itself there"
                     )
         return f"{root}/{name}"
 
@@ -91,7 +91,7 @@ class ArchiveFolder:
         if self._root[0].type_name == "local" and not Path(self.path(name)).parent.is_dir():
             raise Unreachable(
                 f"the archive {self.address} lacks the folder of {name}: mount it, or correct "
-                f"ALERTING_ARCHIVE"
+                "ALERTING_ARCHIVE"
             )
 
     def names(self) -> dict[str, int]:
@@ -115,7 +115,7 @@ class ArchiveFolder:
         except FileNotFoundError as error:
             raise Unreachable(
                 f"the archive {self.address} lacks a file that is recorded: mount it, correct "
-                f"ALERTING_ARCHIVE, or bring the "
+                "ALERTING_ARCHIVE, or bring the "
                 f"file back ({first_line(error)})"
             ) from error
         except (OSError, pa.ArrowInvalid) as error:

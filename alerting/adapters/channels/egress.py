@@ -46,7 +46,7 @@ class Egress:
             if not name or any(c in name for c in "/:@ "):
                 raise UserError(
                     f"{SETTING}: {name!r} is neither a host nor a network; write hooks.example.com "
-                    f"or 10.1.0.0/16"
+                    "or 10.1.0.0/16"
                 )
 
     def address(self, host: str, port: int) -> str:

@@ -181,7 +181,7 @@ def _html(message: Message, picture: Picture | None, cid: str) -> str:
     lines = [f"<h2>{escape(first)}</h2>", *(_paragraph(line) for line in others if line.strip())]
     buttons = [
         f'<a href="{escape(link.url)}" style="display:inline-block;margin:4px 8px 4px '
-        f"0;padding:12px 18px;border:1px solid #555;"
+        "0;padding:12px 18px;border:1px solid #555;"
         f'border-radius:6px;color:#111;text-decoration:none">{escape(link.label)}</a>'
         for link in message.links
     ]

@@ -9,9 +9,8 @@ from alerting.notifications.links import Grant, Purpose, seal, unseal
 from alerting.ports import Link
 from alerting.usecases.operators.links import ANSWERS, LABELS
 
-_real_time = partial(
-    datetime.now, UTC
-)  # links to people expire by it, independent of the platform's clock
+# links to people expire by it, independent of the platform's clock
+_real_time = partial(datetime.now, UTC)
 
 
 class SignedLinks:

@@ -18,9 +18,8 @@ from alerting.definitions.faults import UserError
 from alerting.ports import Message
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the mark of a secret, not a secret
-_real_time = partial(
-    datetime.now, UTC
-)  # receivers refuse a signature whose time is minutes away from theirs
+# receivers refuse a signature whose time is minutes away from theirs
+_real_time = partial(datetime.now, UTC)
 
 
 class WebhookChannel:
@@ -96,7 +95,7 @@ def _signing_key(name: str, secret: str) -> bytes:
     if not secret.startswith(SECRET_PREFIX) or len(key) < 24:
         raise UserError(
             f"webhook {name!r}: its secret must be {SECRET_PREFIX} followed by at least 24 bytes "
-            f"in base64, "
+            "in base64, "
             f'e.g. from: echo "{SECRET_PREFIX}$(openssl rand -base64 32)"'
         )
     return key

@@ -91,7 +91,7 @@ def find_mongod() -> Path:
     if not os.access(binary, os.X_OK):
         raise UserError(
             f"{binary} does not exist or is not executable: install the extra `embedded` again, or "
-            f"set ALERTING_MONGODB_URI"
+            "set ALERTING_MONGODB_URI"
         )
     return binary
 
@@ -296,14 +296,14 @@ class EmbeddedMongod:
         which = f" (process {server})" if server else ""
         return (
             f"another MongoDB server is using {self.folder}{which}: wait until the `alerting up` "
-            f"or the command that started it "
-            f"has ended, or stop it, and try again; a second platform needs its own ALERTING_HOME"
+            "or the command that started it "
+            "has ended, or stop it, and try again; a second platform needs its own ALERTING_HOME"
         )
 
     def _port_in_use(self) -> str:
         return (
             f"port {self.port} is taken by another program: stop it, or set ALERTING_MONGODB_PORT "
-            f"to a free port"
+            "to a free port"
         )
 
 

@@ -23,10 +23,11 @@ _DAMAGED = (
         "does not appear to be a",
         "WT_PANIC: WiredTiger library panic",
     ),
+    # any other fatal error of the storage engine
     *(
         '"s":"F",  "c":"STORAGE"',
         '"s":"F",  "c":"WT"',
-    ),  # any other fatal error of the storage engine
+    ),
 )
 _READ_ONLY = ("Read-only file system",)
 _FORBIDDEN = ("Permission denied", "Operation not permitted")
@@ -47,12 +48,12 @@ def cause(log: Path, folder: Path) -> str | None:
         (
             _QUOTA_EXCEEDED,
             f"the disk quota for {folder} is used up: free some space; all acknowledged data are "
-            f"kept",
+            "kept",
         ),
         (
             _READ_ONLY,
             f"{folder} is on a read-only file system: make it writable, or set ALERTING_HOME to "
-            f"another folder",
+            "another folder",
         ),
         (_IN_USE, f"another MongoDB server is using {folder}: stop it first"),
         (
@@ -62,7 +63,7 @@ def cause(log: Path, folder: Path) -> str | None:
         (
             _FORBIDDEN,
             f"{folder} holds files that this user may not read or write: change their owner, e.g. "
-            f"with chown",
+            "with chown",
         ),
         (
             _PORT_IN_USE,
@@ -72,7 +73,7 @@ def cause(log: Path, folder: Path) -> str | None:
         (
             _DAMAGED,
             f"the database in {folder} is damaged: move this folder away and put a backup in its "
-            f"place, "
+            "place, "
             "or start with an empty one (docs/operations.md, “Damaged database”)",
         ),
     ):

@@ -71,7 +71,7 @@ def hold(
             file.close()
             raise UserError(
                 f"`alerting up` already runs on {home} (process {other.pid}): stop it first, or "
-                f"set ALERTING_HOME"
+                "set ALERTING_HOME"
             )
         if not has_reported:
             waiting()

@@ -86,7 +86,7 @@ def _reserve(home: Path, users: TextIO, waiting: Callable[[], None], patience: f
             if time.monotonic() - unused_since > patience:
                 raise UserError(
                     f"the database server of {home} (process {server}) is still running, though no "
-                    f"command uses it: "
+                    "command uses it: "
                     f"stop it with `kill {server}`, and try again"
                 )
         else:
@@ -129,9 +129,8 @@ def _current_port(home: Path) -> int | None:
     if port is None:
         return None
     ours = data_folder(home).absolute()
-    return (
-        port if embedded_mongod.serves(ours, port) else None
-    )  # another installation may use that port by now
+    # another installation may use that port by now
+    return port if embedded_mongod.serves(ours, port) else None
 
 
 def _join(home: Path, users: TextIO, patience: float) -> int | None:
@@ -215,9 +214,8 @@ def keep(home: Path, inherited: int) -> int:
         return 1
     try:
         _record_port(home, server.port)
-        os.close(
-            inherited
-        )  # the command still has the lock; the keeper has none from here on, wherever it is stopped  # noqa: E501
+        # the command still has the lock; the keeper has none from here on, wherever it is stopped
+        os.close(inherited)
         print(_READY, flush=True)  # noqa: T201
         sys.stdout.close()
         with _users_file(home) as users:

@@ -56,7 +56,7 @@ def _list_assets(path: Path, part: Any) -> Iterator[GivenAsset]:
         if not isinstance(document, Mapping):
             raise UserError(
                 f"{path}: entry {i} is {document!r}, which is not an asset; write - name: oven-1 "
-                f"and its fields"
+                "and its fields"
             )
         yield GivenAsset(str(document.get("name", f"entry {i}")), document)
 

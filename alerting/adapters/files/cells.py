@@ -305,7 +305,7 @@ def why_no_instant(cell: str, zone: ZoneInfo | None) -> str:
     if re.match(r"^\d+(\.\d+)?$", cell):
         return (
             f"{cell!r} is not an instant; numbers must be seconds or milliseconds since 1970, and "
-            f"later than March 1973"
+            "later than March 1973"
         )
     if re.match(_ISO, cell):
         return f"{cell!r} is not a date and time of the calendar"
@@ -329,7 +329,7 @@ def why_not_in_zone(cell: str, local: datetime, zone: ZoneInfo) -> str:
     )
     return (
         f"{cell!r} does not exist in {zone.key} (the clocks are set forward); is this the zone of "
-        f"the stamps? "
+        "the stamps? "
         f"A logger that stays on winter time all year: {all_year}"
     )
 

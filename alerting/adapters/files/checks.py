@@ -107,7 +107,7 @@ def read_names(
             title,
             lambda row: (
                 f"{texts[row]!r} is not a name of an {what}: letters, digits, _ . - only, at most "
-                f"100"
+                "100"
             ),
         ),
     ]

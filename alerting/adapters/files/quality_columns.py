@@ -128,7 +128,7 @@ def _by_suffix(table: Table, suffix: str) -> dict[str, str]:
     if not found:
         raise UserError(
             f"{table.path}: no column has the title of another column followed by {suffix!r} "
-            f"(--quality-suffix). "
+            "(--quality-suffix). "
             f"Columns: {', '.join(table.titles)}"
         )
     return found

@@ -31,9 +31,8 @@ from alerting.usecases.ingestion.sources import Profile, Reject
 from alerting.usecases.ingestion.understood import FileForm
 
 BATCH = 10_000
-PARSED_ONCE = (
-    48 << 20
-)  # bytes; the cells of a file up to this size stay in memory between the check and the import
+# bytes; the cells of a file up to this size stay in memory between the check and the import
+PARSED_ONCE = 48 << 20
 
 
 class ReadingsFile:

@@ -91,7 +91,7 @@ def time_columns(
     if len(found) > 1:
         raise UserError(
             f"{table.path}: the columns {title_list([repr(t) for t in found])} all hold time "
-            f"stamps; "
+            "stamps; "
             "name with --time the column of the time of measurement"
         )
     if not found:
@@ -157,7 +157,7 @@ def with_order(table: Table, title: str, found: StampFormat) -> StampFormat:
     first, second = ORDERS[mark]
     raise UserError(
         f"{table.path}: column {title!r}: the stamps of the file do not show whether the day or "
-        f"the month comes first; "
+        "the month comes first; "
         f"choose --time-format {first.name} or --time-format {second.name}"
     )
 

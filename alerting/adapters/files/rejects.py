@@ -28,7 +28,7 @@ class RejectsFile:
         if path.resolve() == source.resolve():
             raise UserError(
                 f"{path} is the file to import, so it cannot hold the rejects; name another file "
-                f"with --rejects"
+                "with --rejects"
             )
         self.path = path
         self.count = 0
@@ -37,7 +37,7 @@ class RejectsFile:
         except OSError as error:
             raise UserError(
                 f"the rejects file {path} cannot be written ({error.strerror}); name another with "
-                f"--rejects"
+                "--rejects"
             ) from error
         self._writer = csv.writer(self._file)
         self._writer.writerow(HEADER)

@@ -143,7 +143,7 @@ class Rows:
         if layout.decimal == "," == self._separator:
             raise UserError(
                 f"{path}: the comma cannot separate both fields and decimals; name the separator "
-                f"with --sep"
+                "with --sep"
             )
         self.sample = sample(self.table)
         self.asset_column = self._asset_column()
@@ -208,7 +208,7 @@ class Rows:
         if at == cell.NO_INSTANT:
             raise UserError(
                 f"--start {text!r} is not an instant; write for example --start "
-                f"2026-01-05T06:00:00Z"
+                "2026-01-05T06:00:00Z"
             )
         return at
 

@@ -121,7 +121,7 @@ def _check_scalar(node: Any, origin: str) -> None:
         if 0xD800 <= ord(character) <= 0xDFFF or character == "\0":
             raise UserError(
                 f"{origin}: {_line(node)}: holds U+{ord(character):04X}, which is not a legal "
-                f"character of a text"
+                "character of a text"
             )
 
 

@@ -85,7 +85,7 @@ class MlflowConnection:
         except httpx.TransportError as error:
             raise RegistryUnavailable(
                 f"MLflow at {public_address(self.uri)} does not answer: start it with `alerting "
-                f"up`, or set ALERTING_MLFLOW_URI "
+                "up`, or set ALERTING_MLFLOW_URI "
                 f"to a running server ({error})"
             ) from error
         self._reachable_until = time.monotonic() + _REACHABLE_FOR_S

@@ -34,9 +34,8 @@ CHALLENGER = "challenger"
 _VERSIONS_OF_MODEL = (
     "mlflow.modelVersions"  # tag by which its pages link a model of a run to the registered version
 )
-_KIND_OF_EXPERIMENT = {
-    "mlflow.experimentKind": "custom_model_development"
-}  # tag by which its pages show runs and models
+# tag by which its pages show runs and models
+_KIND_OF_EXPERIMENT = {"mlflow.experimentKind": "custom_model_development"}
 _NOTE = "mlflow.note.content"  # tag that its pages show as the description
 _OWN_NOTE = "alerting.description"  # tag with the description that the platform wrote last
 _MAIN_METRIC = (

@@ -38,9 +38,8 @@ def log_model(
     from mlflow.models.model import MLMODEL_FILE_NAME
 
     experiment = client.get_run(run_id).info.experiment_id
-    name = definition.replace(
-        ".", "_"
-    )  # a model of a run may not have a dot in its name, a registered one may
+    # a model of a run may not have a dot in its name, a registered one may
+    name = definition.replace(".", "_")
     model = client.create_logged_model(experiment, name=name, source_run_id=run_id, model_type=kind)
     with write_folder(files) as local:
         _describe(run_id, model.model_id, sorted(files), inputs, kind).save(

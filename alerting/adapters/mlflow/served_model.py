@@ -42,7 +42,7 @@ def _load_pyfunc(data_path: str) -> ServedModel:
     if not isinstance(kind, ScoringKind):
         raise ModelRefused(
             f"a model of kind {name} has no score of a row of features alone; see it with: "
-            f"alerting why"
+            "alerting why"
         )
     return ServedModel(kind, kind.load(files))
 

@@ -103,9 +103,8 @@ def from_document(cls: type[T], document: Document) -> T:
 
 def raw_documents(collection: Collection[Document], pipeline: Sequence[Document]) -> bytes:
     """Return the documents of an aggregate behind one another, in BSON as they are stored."""
-    raw = collection.with_options(
-        codec_options=CodecOptions(RawBSONDocument)
-    )  # raw batches would take one more round trip
+    # raw batches would take one more round trip
+    raw = collection.with_options(codec_options=CodecOptions(RawBSONDocument))
     return b"".join(document.raw for document in raw.aggregate(pipeline, batchSize=_ALL).to_list())
 
 
@@ -253,9 +252,8 @@ def _write_key(key: Any, _: Any = None) -> str:
 
 def _check_scalar(value: Any, hint: Any) -> Any:
     """Return a scalar as it is stored. Raises TypeError if it is not of its type."""
-    kind = (
-        str if isinstance(value, str) else type(value)
-    )  # a text that can be translated is one, too
+    # a text that can be translated is one, too
+    kind = str if isinstance(value, str) else type(value)
     if kind is not hint and kind not in _accepted(hint):
         raise TypeError(f"{shown(value)} is not {getattr(hint, '__name__', hint)}")
     if get_origin(hint) is Literal and value not in get_args(hint):

@@ -136,5 +136,5 @@ def _documents(name: str, file: BinaryStream) -> Iterator[RawBSONDocument]:
         except InvalidBSON as fault:
             raise UserError(
                 f"the documents of {name} in the backup cannot be read ({fault}): use another "
-                f"backup"
+                "backup"
             ) from fault

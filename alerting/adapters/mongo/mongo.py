@@ -197,7 +197,7 @@ def database_errors(hosts: str) -> Iterator[None]:
     except (ConnectionFailure, WTimeoutError) as error:
         raise DatabaseDown(
             f"the database at {hosts} does not answer: start it with `alerting up`, or set "
-            f"ALERTING_MONGODB_URI "
+            "ALERTING_MONGODB_URI "
             f"to a running server ({_brief(error)})"
         ) from error
     except OperationFailure as error:

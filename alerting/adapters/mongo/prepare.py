@@ -44,7 +44,7 @@ def check_prepared(database: MongoDatabase) -> None:
     if stored is None:
         raise NotPrepared(
             f"the database {database.name!r} is not prepared, so it has no collections yet: run "
-            f"`alerting prepare`, "
+            "`alerting prepare`, "
             "then this again"
         )
     if stored.get("hash") != schema_hash():

@@ -107,7 +107,7 @@ def require_replica_set(client: MongoClient[Document], hosts: str) -> None:
     ):
         raise UserError(
             f"the database at {hosts} is not a replica set, and only a replica set has "
-            f"transactions: start its mongod with "
+            "transactions: start its mongod with "
             "`--replSet alerting`, and run `rs.initiate()` once in mongosh; a set of one server is "
             "enough"
         )
@@ -124,7 +124,7 @@ def lifetime_warning(client: MongoClient[Document]) -> str | None:
         return None
     return (
         f"{_LIFETIME} of the database is {lifetime} s: if a process dies while it writes, its "
-        f"alerts are not evaluated for that "
+        "alerts are not evaluated for that "
         f"long. Set it to {TRANSACTION_LIFETIME_S} (mongod --setParameter "
         f"{_LIFETIME}={TRANSACTION_LIFETIME_S})"
     )

@@ -93,7 +93,7 @@ class JobAddresses:
         if found.size > LARGEST:
             raise UserError(
                 f"{address} has {found.size} bytes; at most {LARGEST} are read: order it in "
-                f"several files"
+                "several files"
             )
         return found
 

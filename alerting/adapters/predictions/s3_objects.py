@@ -136,7 +136,7 @@ class S3Objects:
         except httpx.TransportError as error:
             raise Unreachable(
                 f"the object store at {self._server} does not answer ({type(error).__name__}); try "
-                f"again"
+                "again"
             ) from error
 
 

@@ -293,6 +293,6 @@ def _require(
     value = document["v"][name]
     raise UserError(
         f"the reading of {asset!r} at {at} has {value!r} as {name}, which is not {wanted}: correct "
-        f"the reading in collection "
+        "the reading in collection "
         "`readings`, or the type of the variable in the asset"
     )

@@ -51,7 +51,7 @@ def read_address(
     if not is_one:
         hint = (
             f"write for example {encrypted}://user@broker, in a password %2F for /, %23 for # and "
-            f"%3F for ?"
+            "%3F for ?"
         )
         raise UserError(f"source {source.name}: its url is not the address of a broker; {hint}")
     if source.tls is not None and url.scheme == plain:

@@ -137,7 +137,7 @@ def look(source: AmqpSource, address: str, seconds: float) -> tuple[list[Receive
                 waiting = channel.queue_declare(source.queue, passive=True).method.message_count
                 return [], [
                     f"queue {source.queue}: {waiting} messages wait; none is shown, as that would "
-                    f"take it from its reader"
+                    "take it from its reader"
                 ]
             queue = channel.queue_declare("", exclusive=True).method.queue
             channel.queue_bind(queue, source.exchange, subscription(source))
@@ -155,7 +155,7 @@ def look(source: AmqpSource, address: str, seconds: float) -> tuple[list[Receive
         raise UserError(f"the broker refuses: {_reason(error)}") from error
     return received, [
         f"{len(received)} messages came with routing key {subscription(source)} within {seconds:g} "
-        f"s"
+        "s"
     ]
 
 

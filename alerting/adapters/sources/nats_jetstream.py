@@ -157,7 +157,7 @@ class NatsClient:
     async def _receive(self, most: int) -> list[Received]:
         if self._client.is_closed or not self._client.is_connected:
             raise UserError(
-                f"the connection to the broker is lost: "
+                "the connection to the broker is lost: "
                 f"{self._faults[-1] if self._faults else 'it was closed'}"
             )
         if not most:
@@ -191,9 +191,8 @@ class NatsClient:
         try:
             if self._pulled is not None and client.is_connected:
                 await self._receive(BATCH)  # what has come and was not asked for yet
-                await (
-                    self._pulled.unsubscribe()
-                )  # else they would be sent to the last request of this connection
+                # else they would be sent to the last request of this connection
+                await self._pulled.unsubscribe()
                 await client.flush(CONNECT_S)
                 for message in self._unacknowledged.values():
                     await message.nak()

@@ -27,9 +27,8 @@ _SLICE = timedelta(hours=1)
 _OVERFLOW = 0x480
 _TRIED = 10
 _MODES = {"sign": ua.MessageSecurityMode.Sign, "encrypt": ua.MessageSecurityMode.SignAndEncrypt}
-logging.getLogger("asyncua").setLevel(
-    logging.CRITICAL
-)  # it writes a traceback for every broken connection
+# it writes a traceback for every broken connection
+logging.getLogger("asyncua").setLevel(logging.CRITICAL)
 
 
 def _check_address(source: OpcUaSource, address: str) -> None:
@@ -208,7 +207,7 @@ class OpcUaClient:
         except ua.UaStatusCodeError as error:
             self._losses.add(
                 f"the server gives no history of node {node} ({first_line(error)}): what changed "
-                f"without a connection is missing"
+                "without a connection is missing"
             )
             self._history = deque(one for one in self._history if one[0] != node)
         else:

@@ -44,7 +44,7 @@ def _server(source: RedisSource, address: str) -> Address:
     if server.path and not server.path.isdecimal():
         raise UserError(
             f"source {source.name}: the path of its url is the number of a database: "
-            f"redis://server/0"
+            "redis://server/0"
         )
     return server
 
@@ -131,7 +131,7 @@ class RedisClient:
                 if len(self._ids) == MOST_STREAMS:
                     raise UserError(
                         f"more than {MOST_STREAMS} streams have the topic {self._topic!r}: make it "
-                        f"narrower"
+                        "narrower"
                     )
                 with suppress(
                     redis.ResponseError
@@ -210,9 +210,8 @@ def _connect(source: RedisSource, server: Address) -> "redis.Redis":
         socket_timeout=CONNECT_S,
         socket_connect_timeout=CONNECT_S,
         client_name=f"alerting-{source.name}",
-        retry=Retry(
-            NoBackoff(), 0
-        ),  # a broken connection is said at once, and opened again by the stream
+        # a broken connection is said at once, and opened again by the stream
+        retry=Retry(NoBackoff(), 0),
         ssl=server.tls is not None,
         **files,
     )

@@ -23,7 +23,7 @@ def resolver(environ: Mapping[str, str], connection: Callable[[str], str] | None
             if not found:
                 raise UserError(
                     f"the environment variable {secret.env} is not set; the process that reads the "
-                    f"source needs it"
+                    "source needs it"
                 )
             return found
         if secret.file is not None:

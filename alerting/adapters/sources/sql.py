@@ -147,7 +147,7 @@ def _fetch(
                     f"source {source.name}: the rows with the {source.cursor} "
                     f"{shown(rows[-1].get(source.cursor))} have more "
                     f"than {_MOST_OF_ONE >> 20} MB: name another column as cursor, or a query "
-                    f"without the large columns"
+                    "without the large columns"
                 )
         found.close()
         return _Fetched(rows, is_cut=False)
@@ -176,7 +176,7 @@ def _newest(source: SqlSource, rows: list[dict[str, Any]]) -> Any:
         found = shown(rows[-1][source.cursor])
         raise UserError(
             f"source {source.name}: its cursor {source.cursor!r} is {found}, after which nothing "
-            f"can come: name a column that "
+            "can come: name a column that "
             "only increases, or leave such rows out by a query"
         )
     if source.overlap is not None and not isinstance(values[-1], datetime):
@@ -269,7 +269,7 @@ def _read_cursor(name: str, text: object) -> Cursor:
     except (ArithmeticError, AttributeError, RecursionError, TypeError, ValueError):
         raise UserError(
             f"source {name}: where it was read to cannot be read ({shown(text)}, field cursor in "
-            f"source_progress); read it from "
+            "source_progress); read it from "
             f"its beginning, which stores nothing twice: alerting source backfill {name}"
         ) from None
     return number

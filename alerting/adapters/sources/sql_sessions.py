@@ -18,11 +18,12 @@ STATEMENT_S = 60.0
 """Time that a chunk of rows may take in the database and on its way here."""
 _GRACE_S = 5.0  # after which a statement is broken off that its server should have ended
 _CONNECT_S = 10
+# where the address names none: the driver that the platform brings
 _DRIVERS = {
     "postgresql": "postgresql+psycopg2",
     "mysql": "mysql+pymysql",
     "mariadb": "mariadb+pymysql",
-}  # where the address names none: the driver that the platform brings
+}
 _TIMEOUT_ARGUMENT = {
     "postgresql": "connect_timeout",
     "mysql": "connect_timeout",

@@ -130,7 +130,7 @@ class _Connection:
             payload = payload[:_BEGINNING]
             fault = (
                 f"has {size} bytes, more than {LARGEST_MESSAGE}; only its first {_BEGINNING} are "
-                f"kept"
+                "kept"
             )
         self._put(received.topic, payload, received.at or now, received.token, fault)
 

@@ -146,7 +146,7 @@ def print_result(result: "ImportResult", reject: "Reject | None", as_json: bool)
     if result.late:
         lines.append(
             f"{result.late:,} came after their time was evaluated: the next evaluation evaluates "
-            f"it again as far as the "
+            "it again as far as the "
             "definitions' allowed lateness reaches (see: alerting late-data)"
         )
     if rejects:

@@ -76,7 +76,7 @@ def relations(
         return
     console.print(
         f"# estimated for {name} {_period(history)}; confirm each before use. R²: share of the "
-        f"variance explained"
+        "variance explained"
     )
     console.print("relations:")
     for s in found:

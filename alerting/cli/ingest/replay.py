@@ -185,7 +185,7 @@ def _recording(
     if begin >= until:
         raise UserError(
             f"{text}: its readings are from {first.isoformat()} to {last.isoformat()}, none of "
-            f"them in that time"
+            "them in that time"
         )
     return _Recording(readings, assets, begin, until)
 

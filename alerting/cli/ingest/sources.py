@@ -95,7 +95,7 @@ def _wait_for_brokers(sources: "Sources", names: Sequence[str], since: datetime)
         if waited >= _SERVICE_WITHIN_S and not sources.has_processes():
             console.print(
                 f"{', '.join(waiting)}: no stream service runs yet; `alerting up` and `alerting "
-                f"stream` run one"
+                "stream` run one"
             )
             return
         time.sleep(_POLL_S)

@@ -144,9 +144,10 @@ def plain(value: Any) -> Any:
 
     NaN and infinity become null.
     """
+    # of numpy
     return to_jsonable_python(
         value, timedelta_mode="float", inf_nan_mode="null", fallback=lambda number: number.item()
-    )  # of numpy
+    )
 
 
 def show_result(result: Any, as_json: bool, *lines: str) -> None:

@@ -292,7 +292,7 @@ def _source(platform: Platform, name: str | None, what: What) -> HttpSource:
     if not isinstance(found, HttpSource):
         raise UserError(
             f"source {name!r} is of kind {found.kind}; only one of kind http takes rows from the "
-            f"API"
+            "API"
         )
     if found.delivers != what:
         raise UserError(

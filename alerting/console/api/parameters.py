@@ -28,10 +28,11 @@ TEXT = 2000
 _DURATION_TEXT = 50
 _INSTANT_PATTERN = r"^(19|20|21)[0-9]{2}-"
 _DURATION_PATTERN = r"^(?!$)([0-9]{1,2}w)?([0-9]{1,3}d)?([0-9]{1,3}h)?([0-9]{1,4}m)?([0-9]{1,5}s)?$"
+# what `clean_text` and stripping remove
 _UNSEEN = (
     r"\s\u0000-\u001f\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     r"\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb"
-)  # what `clean_text` and stripping remove
+)
 _NOT_BLANK = Field(json_schema_extra={"pattern": f"[^{_UNSEEN}]"})
 
 

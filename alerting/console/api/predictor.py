@@ -144,7 +144,7 @@ def _not_yet(key: _Key, why: str) -> HTTPException:
     name, version = key
     detail = (
         f"the load of version {version} of the model of {name!r} {why}; ask again after a few "
-        f"seconds. If this goes on, check "
+        "seconds. If this goes on, check "
         "that MLflow answers"
     )
     return HTTPException(503, detail, {"retry-after": "5"})

@@ -66,7 +66,7 @@ def show_alarm_metrics(
     if until - begin > LONGEST:
         raise UserError(
             f"from, to: {(until - begin).days} days are too many; ask for at most {LONGEST.days} "
-            f"at a time"
+            "at a time"
         )
     if by is None:
         return alarm_quality(platform, begin, until, asset, past=past)

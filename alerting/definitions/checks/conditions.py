@@ -179,7 +179,7 @@ def _learned_faults(definition: Condition) -> Iterable[Fault]:
             yield Fault(
                 f"{path}.learned.quantile",
                 f"{learned.quantile:g} is the share of readings below the limit; most readings "
-                f"would be beyond it",
+                "would be beyond it",
                 f"write quantile: {wanted:g}",
             )
         if learned.over < timedelta(days=1):

@@ -21,9 +21,8 @@ from alerting.definitions.suppression import suppression_faults
 
 _SHORTEST = timedelta(minutes=1)
 _A_DAY = datetime(2026, 1, 1, tzinfo=UTC)
-_BY_CHANCE = re.compile(
-    r"(?:^|[\s,])[rh](?:$|[\s,(/])", re.IGNORECASE
-)  # croniter draws a number for R
+# croniter draws a number for R
+_BY_CHANCE = re.compile(r"(?:^|[\s,])[rh](?:$|[\s,(/])", re.IGNORECASE)
 
 
 def cross_faults(definition: Definition) -> Iterable[Fault]:

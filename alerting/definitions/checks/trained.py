@@ -103,7 +103,7 @@ def training_warnings(definition: TrainedDefinition, targets: Sequence[Asset]) -
     if retrain is not None and definition.periods.is_fixed:
         found.append(
             f"periods gives fixed dates, so every training by the schedule ({retrain}) validates "
-            f"and tests on the same days; "
+            "and tests on the same days; "
             "give lengths, for example test: 14d, or set schedule.retrain: null"
         )
     return found

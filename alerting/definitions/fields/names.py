@@ -23,6 +23,7 @@ VARIABLE_PATTERN = r"^[A-Za-z_][A-Za-z0-9_-]*$"
 NAME_LENGTH = 100
 
 _LONGEST_NUMBER = 100
+# these reverse the order of letters
 _OVERRIDES = {
     "LRE",
     "RLE",
@@ -33,7 +34,7 @@ _OVERRIDES = {
     "RLI",
     "FSI",
     "PDI",
-}  # these reverse the order of letters
+}
 _EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 

@@ -17,9 +17,8 @@ from alerting.definitions.fields.conditions import (
 from alerting.definitions.fields.limits import Band, FromAttribute
 from alerting.definitions.fields.names import Number
 
-_SHARED = Condition.model_construct(
-    variable=""
-)  # what the conditions of a problem share: the defaults of every condition
+# what the conditions of a problem share: the defaults of every condition
+_SHARED = Condition.model_construct(variable="")
 
 
 class Problem(Closed):

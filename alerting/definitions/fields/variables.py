@@ -225,7 +225,7 @@ class Variable(Closed):
             name for name in _MEASURED if getattr(self, name) != Variable.model_fields[name].default
         ]:
             raise ValueError(
-                f"a computed variable is a number that no sensor delivers; remove "
+                "a computed variable is a number that no sensor delivers; remove "
                 f"{', '.join(given)}"
             )
         return self

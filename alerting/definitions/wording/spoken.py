@@ -6,9 +6,8 @@ from datetime import timedelta
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _ONE_DECIMAL_BELOW = 0.0995
-_CAPITALISED = re.compile(
-    r"[A-Z][a-z]{2,}(?![A-Za-z0-9])"
-)  # a word, unlike `CO2`, `pH`, `Fe`, `X-ray` or `L value`
+# a word, unlike `CO2`, `pH`, `Fe`, `X-ray` or `L value`
+_CAPITALISED = re.compile(r"[A-Z][a-z]{2,}(?![A-Za-z0-9])")
 
 
 def spoken_duration(value: timedelta) -> str:

@@ -181,7 +181,7 @@ class ReplayMapping:
         if source.asset is None and not name.startswith(source.asset_prefix):
             raise UserError(
                 f"source {source.name!r} puts {source.asset_prefix!r} before each name, so {name} "
-                f"cannot come from it"
+                "cannot come from it"
             )
         return name.removeprefix(source.asset_prefix)
 

@@ -31,7 +31,7 @@ def open_sender(
     if not isinstance(source, MqttSource):
         raise UserError(
             f"source {source.name!r} is of kind {source.kind}; recorded readings are sent to kinds "
-            f"mqtt, http"
+            "mqtt, http"
         )
     from alerting.demo.replay.mqtt_sender import MqttSender
 

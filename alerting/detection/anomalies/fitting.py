@@ -149,9 +149,8 @@ def _fit_autoencoder(rows: Floats, width: float, seed: int) -> Autoencoder:
         random_state=seed,
     )
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ConvergenceWarning
-        )  # a fixed number of steps is the rule here
+        # a fixed number of steps is the rule here
+        warnings.simplefilter("ignore", ConvergenceWarning)
         network.fit(rows, rows if columns > 1 else rows[:, 0])
     (into, middle, out, back) = network.coefs_
     biases = network.intercepts_

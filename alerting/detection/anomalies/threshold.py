@@ -85,7 +85,7 @@ def threshold_for_share(at: Millis, scores: Floats, stride_ms: int, share: float
 def _too_little(weeks: float, peaks: int, per_week: float) -> str:
     return (
         f"the largest score and a fifth more: {weeks * 7:.2g} days of normal time with {peaks} "
-        f"peaks are too little to set "
+        "peaks are too little to set "
         f"{per_week:g} false alarms a week"
     )
 

@@ -53,7 +53,7 @@ def _categories(fitted: FittedDetector, rows: pd.DataFrame) -> Labels | None:
     if name not in rows:
         raise UserError(
             f"the rows have no column {name!r}, by which the model compares them: add it, empty "
-            f"where it is not known"
+            "where it is not known"
         )
     labels = [None if pd.isna(value) else label_of(value) for value in rows[name].astype(object)]
     return np.array([label if label in known else None for label in labels], object)

@@ -102,9 +102,9 @@ class AnomalyTraining:
         if not detectors:
             raise UserError(
                 f"{definition.name}: {', '.join(without)}: fewer than {LEAST_ROWS} rows of normal "
-                f"operation from "
+                "operation from "
                 f"{period.start:%Y-%m-%d %H:%M} to {period.cutoff:%Y-%m-%d %H:%M} UTC; choose "
-                f"another normal history, or "
+                "another normal history, or "
                 "import readings"
             )
         notes += [f"{name}: too little normal history; it has no model" for name in without]
@@ -274,7 +274,7 @@ def _describe_strides(plan: FeaturePlan, strides: int) -> str:
         f"of the strides of the normal period only one in {strides} was computed, because the "
         f"{len(plan.columns)} columns may "
         f"have {MOST_CELLS:,} values; nothing was learned from the others: a longer stride or a "
-        f"shorter period uses all"
+        "shorter period uses all"
     )
 
 

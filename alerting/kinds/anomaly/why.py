@@ -35,7 +35,7 @@ def explain_instant(definition: AnomalyDefinition, question: WhyQuestion) -> Why
         score = float(scored.score[-1])
         facts.append(
             f"the score was {score:.3g} at {from_millis(int(scored.at[-1])).isoformat()}; 0 is "
-            f"usual, alarm at 1"
+            "usual, alarm at 1"
         )
         facts += [*scored.facts, *fitted.account]
         blank = replace(blank, score=score, threshold=THRESHOLD, model_version=scored.model_version)

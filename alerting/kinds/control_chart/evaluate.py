@@ -246,7 +246,7 @@ class _ChartRun:
             if sample.at <= self._cutoff:
                 self.warm_up([sample])
                 self.reason = (
-                    f"the limits were estimated from times up to "
+                    "the limits were estimated from times up to "
                     f"{from_millis(self._cutoff).isoformat()}"
                 )
                 continue

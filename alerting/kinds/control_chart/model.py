@@ -99,7 +99,7 @@ def _describe_runs(runs: ShortRuns) -> Iterable[str]:
     """Yield sentences on the levels of the categories."""
     yield (
         f"readings are charted by their distance from the level of their {runs.by}; one that was "
-        f"never seen takes "
+        "never seen takes "
         f"that of all readings, {runs.of_all.centre:.6g} ± {runs.of_all.deviation:.4g}"
     )
     for category, level in [*runs.levels.items()][:_MOST_LEFT_OUT]:

@@ -25,9 +25,8 @@ DIFFERENCE = "difference"
 LEVEL = "level"
 _READ = TypeAdapter(Forecast)
 _MOST_SMOOTHED = 5_000  # rows on which the parameters of smoothing are chosen
-_GRID = tuple(
-    product((0.2, 0.4, 0.6, 0.8, 1.0), (0.0, 0.1, 0.3), (0.8, 0.9, 0.98))
-)  # level, trend, damping
+# level, trend, damping
+_GRID = tuple(product((0.2, 0.4, 0.6, 0.8, 1.0), (0.0, 0.1, 0.3), (0.8, 0.9, 0.98)))
 
 
 @dataclass(frozen=True)

@@ -263,7 +263,7 @@ class _Search:
             budget = format_duration(self.definition.learning.time_budget)
             notes.append(
                 f"the time budget of {budget} ended the search after {len(self.tried)} of {asked} "
-                f"trials"
+                "trials"
             )
         trials = [one.trial for one in self.tried]
         found = assemble(

@@ -74,11 +74,11 @@ def explain_instant(
     ):
         held = (
             f"not raised: {risk}, but it has not been lower than that since the last problem was "
-            f"over"
+            "over"
         )
         until = (
             f"an alert is raised after a lower risk, or from {state.rearm_at.isoformat()} on, one "
-            f"horizon after the recovery"
+            "horizon after the recovery"
         )
         return replace(found, verdict="pending", answer=f"{held}; {until}", due_at=state.rearm_at)
     return replace(found, verdict="open", answer=risk)

@@ -153,9 +153,9 @@ class LearnedThresholdDefinition(ThresholdDefinition, ModelDefinition):
     @property
     def training_text(self) -> str:
         return (
-            f"Estimates limits of "
+            "Estimates limits of "
             f"{', '.join(dict.fromkeys(variable for variable, _ in self.learned))} from past "
-            f"readings"
+            "readings"
         )
 
     @property

@@ -39,7 +39,7 @@ def limits_in_force(
             none,
             missing=(
                 f"no learned limit for {sources.asset.name}: too few readings in the estimate; "
-                f"train again"
+                "train again"
             ),
         )
     if part.end <= model.training_cutoff:

@@ -83,7 +83,7 @@ def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> W
         due = state.pending_since + definition.hold
         answer = (
             f"not raised: {described.pending} since {state.pending_since.isoformat()}, which must "
-            f"hold for "
+            "hold for "
             f"{spoken_duration(definition.hold)}; due at {due.isoformat()}"
         )
         return replace(

@@ -21,11 +21,12 @@ from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.set_point_effects import effects_from
 
+# stored as the number of the name: a million texts take more memory than the rows
 _NAMED = (
     "asset",
     "part",
     "part_by_data",
-)  # stored as the number of the name: a million texts take more memory than the rows
+)
 _STATED = (
     "definition",
     "revision",
@@ -92,7 +93,7 @@ def dataset_from_files(files: Mapping[str, bytes]) -> Dataset:
     if dataset_hash(plan, rows, *(beside[name] for name in HASHED)) != document["hash"]:
         raise UserError(
             f"the dataset of {document['definition']} was changed after it was written; train "
-            f"again from its beginning"
+            "again from its beginning"
         )
     return Dataset(
         **{name: document[name] for name in _STATED},

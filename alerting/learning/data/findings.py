@@ -50,19 +50,19 @@ _OF_SEVERAL: Mapping[tuple[Kind, Consequence], str] = MappingProxyType({
     ),
     ("no_value", "left out"): (
         f"{_VARIABLES} have no value in the training "
-        f"period: they are left out."
+        "period: they are left out."
     ),
     ("too_many_levels", "left out"): (
         f"{_VARIABLES} are categories with too many "
-        f"different values: they are left out."
+        "different values: they are left out."
     ),
     ("constant", "kept"): (
         f"{_VARIABLES} never change in the training "
-        f"period: the model cannot use them."
+        "period: the model cannot use them."
     ),
     ("flat", "kept"): (
         f"{_VARIABLES} repeat a value far longer than usual: sensors were probably stuck; the "
-        f"values are kept."
+        "values are kept."
     ),
     ("gaps", "left out"): (
         "{n} assets ({names}) have gaps: windows in them have no value; rows without any are left "
@@ -70,26 +70,26 @@ _OF_SEVERAL: Mapping[tuple[Kind, Consequence], str] = MappingProxyType({
     ),
     ("gaps", "kept"): (
         f"{_VARIABLES} have gaps of their own: they are "
-        f"missing there, the rows are kept."
+        "missing there, the rows are kept."
     ),
     ("irregular", "kept"): f"{_VARIABLES} come irregularly: their windows count by time.",
     ("carried_forward", "kept"): f"{_VARIABLES} come rarely: each value holds until the next one, "
-    f"for a limited time; "
+    "for a limited time; "
     "set carry_forward of a variable where that is wrong.",
     ("duplicate", "kept"): (
         f"{_VARIABLES} have the same values as another one "
-        f"throughout: exclude one of each pair."
+        "throughout: exclude one of each pair."
     ),
     ("out_of_range", "left out"): f"{_VARIABLES} have values outside their engineering range, "
-    f"which are left out of every "
+    "which are left out of every "
     "feature: correct them or the range.",
     ("bad_quality", "left out"): (
         f"{_VARIABLES} have samples of bad quality, "
-        f"which count as missing."
+        "which count as missing."
     ),
     ("uncertain", "kept"): (
         f"{_VARIABLES} have samples of uncertain quality, "
-        f"which are used like good ones."
+        "which are used like good ones."
     ),
     ("unmatched_events", "left out"): (
         "{n} patterns of features.events ({names}) match no "

@@ -74,7 +74,7 @@ def _unseen_problem(
     )
     message = (
         f"The model may not see {', '.join(unseen)} ({why}): its last known value, persistence, is "
-        f"no candidate, and the model "
+        "no candidate, and the model "
         "is not compared with it."
     )
     yield Finding("unseen_problem", None, None, "kept", message)
@@ -148,7 +148,7 @@ def _early_copies(
             message = (
                 f"{number.name} moves with {problem} at the same time stamps (rank correlation "
                 f"{strongest:.2f}) but is taken "
-                f"as known earlier: it is kept; if both come from one measurement, give it the "
+                "as known earlier: it is kept; if both come from one measurement, give it the "
                 f"delay of {problem}, or exclude it."
             )
             yield Finding("leak_suspect", number.name, strongest, "kept", message)

@@ -95,7 +95,7 @@ def _left_out(
             within = " within its engineering range" if different else ""
             message = (
                 f"{name} has no value{within} in the training period: it is left out, and no "
-                f"recommendation can change it."
+                "recommendation can change it."
             )
             yield Finding("no_value", name, 0, "left out", message)
 
@@ -166,7 +166,7 @@ def _asset_gaps(histories: Sequence[History]) -> Iterator[Finding]:
             name = history.asset.name
             message = (
                 f"{name} has {found.message}: windows that lie in them have no value; rows without "
-                f"any are left out."
+                "any are left out."
             )
             yield Finding("gaps", name, found.share, "left out", message)
 
@@ -180,7 +180,7 @@ def _gaps(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
             if found is not None and found.share >= GAP_SHARE + 2 * (whole.share if whole else 0.0):
                 message = (
                     f"{number.name} of {history.asset.name} has {found.message}: it is missing "
-                    f"there, the rows are kept."
+                    "there, the rows are kept."
                 )
                 yield Finding("gaps", number.name, found.share, "kept", message)
 
@@ -201,9 +201,8 @@ def _gaps_of(times: Millis, sampling: int | None) -> _Gaps | None:
     distances = np.diff(times)
     if not len(distances):
         return None
-    usual = max(
-        sampling or 1, float(np.quantile(distances, 0.9))
-    )  # where two clocks alternate, the median is the short distance
+    # where two clocks alternate, the median is the short distance
+    usual = max(sampling or 1, float(np.quantile(distances, 0.9)))
     gaps = distances[distances > GAP_SAMPLES * usual]
     return (
         _Gaps(len(gaps), int(gaps.max()), float(gaps.sum() / distances.sum()))
@@ -222,9 +221,9 @@ def _irregular(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Find
         if share > IRREGULAR_SHARE:
             message = (
                 f"{number.name} comes irregularly: {share:.0%} of the distances between its values "
-                f"are far from the usual "
+                "are far from the usual "
                 f"{_about(int(usual))}; its windows count by time, and its share of missing values "
-                f"is rough."
+                "is rough."
             )
             yield Finding("irregular", number.name, share, "kept", message)
 
@@ -243,7 +242,7 @@ def _duplicates(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Fin
         if twin is not number:
             message = (
                 f"{number.name} has the same values as {twin.name} throughout: both are kept and "
-                f"share their importance; "
+                "share their importance; "
                 "exclude one of them."
             )
             yield Finding("duplicate", number.name, 1, "kept", message)
@@ -266,7 +265,7 @@ def _out_of_range(
             )
             message = (
                 f"{number.name} has {wrong} values outside its engineering range in the training "
-                f"period: "
+                "period: "
                 f"they are left out of every feature{exception}; correct them or the range."
             )
             yield Finding("out_of_range", number.name, wrong, "left out", message)
@@ -281,7 +280,7 @@ def _bad_quality(definition: TrainedDefinition, histories: Sequence[History]) ->
             share = bad / (bad + sum(len(_values(h, name)) for h in histories))
             message = (
                 f"{name} has {bad} samples of bad quality in the training period, {share:.1%} of "
-                f"all: "
+                "all: "
                 "they have no value, and count as missing in every feature and label."
             )
             yield Finding("bad_quality", name, share, "left out", message)
@@ -337,7 +336,7 @@ def _carried_forward(plan: FeaturePlan, histories: Sequence[History]) -> Iterato
         )
         message = (
             f"{carried.name} comes up to {_about(longest)} apart: its last value holds until the "
-            f"next one, for at most "
+            "next one, for at most "
             f"{_about(carried.span_ms)}; set carry_forward of the variable if that is wrong."
         )
         yield Finding("carried_forward", carried.name, carried.span_ms / 1000, "kept", message)

@@ -21,7 +21,7 @@ def require_strides(definition: TrainedDefinition) -> None:
     if not definition.is_of_unit and definition.horizon < definition.stride:
         raise UserError(
             f"{definition.name}: the horizon {format_duration(definition.horizon)} is shorter than "
-            f"the stride "
+            "the stride "
             f"{format_duration(definition.stride)}, so a problem between two "
             "evaluated instants is never predicted; lengthen horizon or shorten features.stride"
         )
@@ -42,7 +42,7 @@ def readings_interval(
         )
         raise UserError(
             f"{definition.name}: no readings of {names} in the period it may learn from; import "
-            f"readings, "
+            "readings, "
             "or check assets, periods and as_of"
         )
     return int(min(first for first, _ in intervals)) - 1, int(max(last for _, last in intervals))
@@ -58,7 +58,7 @@ def require_problem(definition: TrainedDefinition, histories: Sequence[History])
             raise UserError(
                 f"{definition.name}: no event type matches the problem's event {problem.event!r}"
                 f"{_suggest(problem.event, types)}; import events of that type or correct "
-                f"problem.event"
+                "problem.event"
             )
         return
     names = {str(v) for h in histories for v in (*h.asset.variables, *h.readings.columns)}
@@ -71,7 +71,7 @@ def require_problem(definition: TrainedDefinition, histories: Sequence[History])
         if not any(name in h.readings and h.readings[name].notna().any() for h in histories):
             raise UserError(
                 f"{definition.name}: the problem's variable {name} has no value at all in the "
-                f"period it may learn from; "
+                "period it may learn from; "
                 "import its values, or name another variable"
             )
 
@@ -98,7 +98,7 @@ def require_both_classes(
     )
     raise UserError(
         f"{definition.name}: in the training period {which} ({len(label)} rows, {problems} "
-        f"problems in all periods together), "
+        "problems in all periods together), "
         "so the model has no two classes to separate; check the problem's limit or event, or use a "
         "history with both"
         f"{_describe_oddities([f for f in oddities if f.kind != 'few_problems'])}"

@@ -84,9 +84,9 @@ def limit_rows(
             return selected, Finding(THINNED, None, float(every), "left out", message)
     raise UserError(
         f"{definition.name}: the dataset has {len(at)} rows, {int((~train).sum())} of them outside "
-        f"of the training period, and "
+        "of the training period, and "
         f"{max_rows} are allowed ({reason}); even a small part of the training rows beside the "
-        f"others is too much. Lengthen "
+        "others is too much. Lengthen "
         "features.stride, use fewer variables or windows, or allow more with "
         "ALERTING_MAX_TRAINING_ROWS"
     )

@@ -122,9 +122,8 @@ def _tile(
 def _fill_events(plan: FeaturePlan, history: History, at: Millis, out: Floats) -> None:
     types = history.events["type"].to_numpy()
     starts = millis(history.events["start"]) + event_delays(history)
-    before = {
-        event: starts[types == event] for event in plan.events
-    }  # one type has one delay, so they stay sorted
+    # one type has one delay, so they stay sorted
+    before = {event: starts[types == event] for event in plan.events}
     for position, column in enumerate(plan.layout):
         if column.kind != "event":
             continue

@@ -67,9 +67,8 @@ def _found_ms(name: str, histories: Sequence[History], longest_window_ms: int) -
     if len(apart) < LEAST_DISTANCES:
         return 0
     stays = _stays_until_changed(name, histories)
-    slow = (
-        max(sampling_ms(name, histories) or 0, float(apart.mean())) > longest_window_ms
-    )  # values may come in bursts
+    # values may come in bursts
+    slow = max(sampling_ms(name, histories) or 0, float(apart.mean())) > longest_window_ms
     if not slow and not (stays and _is_reported_on_change(name, histories)):
         return 0
     due = float(apart.max()) if stays else float(np.quantile(apart, DUE))

@@ -74,7 +74,7 @@ def derive(
     if stated.stride:
         reason = (
             f"for the stated stride, the horizon {format_duration(definition.horizon)} and the "
-            f"usual sampling"
+            "usual sampling"
         )
     windows = stated.windows or default_windows(definition.horizon, stride, sampling)
     return DerivedFeatures(stride, tuple(windows), reason)

@@ -30,9 +30,8 @@ THREADS = 4  # that fill in the columns of a large table; compiled code works wi
 # values of a table from which compiled functions gain more time than loading them takes
 LARGE = 16_000_000
 BUCKETS_AT_ONCE = 1 << 12  # the statistics of this number of buckets stay in the processor's cache
-COMPILED_AT_ONCE = (
-    1 << 16
-)  # rows that are sorted into buckets at once for compiled functions, with one in each bucket
+# rows that are sorted into buckets at once for compiled functions, with one in each bucket
+COMPILED_AT_ONCE = 1 << 16
 RUNS_AT_ONCE = 1 << 14  # the same with several, which take many short arrays
 # least length of an interval that is worked on at once, in windows: each begins with one window
 # more

@@ -62,7 +62,7 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
             f"{definition.name}: no variable with values matches include "
             f"{list(definition.include)} without "
             f"exclude {list(definition.exclude)}, so there is nothing to learn from; import "
-            f"readings or widen include"
+            "readings or widen include"
         )
     return plan
 
@@ -100,7 +100,7 @@ def _derive(
     if any(window <= timedelta(0) for window in features.windows or ()):
         raise UserError(
             f"{definition.name}: features.windows must be longer than 0s; write for example [15m, "
-            f"1h, 3h]"
+            "1h, 3h]"
         )
     indices = [history.readings.index for history in histories if len(history.readings)]
     observed = sum((index[-1] - index[0] for index in indices), timedelta(0))
@@ -164,7 +164,7 @@ def _variables(
             raise UserError(
                 f"{definition.name}: variable {name} is a category on {kinds[True]} and a number "
                 f"on {kinds[False]}; "
-                f"correct its type in one of the assets, or exclude it"
+                "correct its type in one of the assets, or exclude it"
             )
         if kinds.get(False):
             numbers.append(NumberSource(name, sampling_ms(name, having)))

@@ -159,9 +159,8 @@ def newest_there(there: BoolArray, until: Index) -> Index:
     """Return the index of the newest row that is there among the first `until` rows, -1 without any
     (variables x instants)."""
     found = np.maximum.accumulate(np.where(there, np.arange(there.shape[1]), -1), axis=1)
-    return np.append(found, np.full((len(there), 1), -1), axis=1)[
-        :, until - 1
-    ]  # before the first row: the last element
+    # before the first row: the last element
+    return np.append(found, np.full((len(there), 1), -1), axis=1)[:, until - 1]
 
 
 def within(times: Millis, at: Millis, span: int, found: Index) -> Index:

@@ -176,9 +176,8 @@ def _check_trees(trees: Sequence[Mapping[str, str]], features: int) -> None:
         np.arange(len(trees)),
         "has no shrinkage",
     )
-    values = _float_column(
-        trees, "leaf_value", leaves
-    )  # first: from here on there are as many leaves as the text has values
+    # first: from here on there are as many leaves as the text has values
+    values = _float_column(trees, "leaf_value", leaves)
     tree_of_leaf, tree_of = (np.repeat(np.arange(len(trees)), counts) for counts in (leaves, inner))
     _require_all(np.isfinite(values), tree_of_leaf, "has leaves that are not numbers")
     _float_column(trees, "leaf_count", leaves)
@@ -188,9 +187,8 @@ def _check_trees(trees: Sequence[Mapping[str, str]], features: int) -> None:
     for name in ("split_gain", *_INNER):
         _float_column(trees, name, inner)
     threshold = _float_column(trees, "threshold", inner)
-    _require_all(
-        ~np.isnan(threshold), tree_of, "has limits that are not numbers"
-    )  # inf parts missing values from all others
+    # inf parts missing values from all others
+    _require_all(~np.isnan(threshold), tree_of, "has limits that are not numbers")
     feature, decision, left, right = (
         _int_column(trees, name, inner)
         for name in ("split_feature", "decision_type", "left_child", "right_child")

@@ -21,9 +21,8 @@ from alerting.learning.models.estimator import Blend, Estimator
 
 Ints = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-MOST = float(
-    np.finfo(np.float64).max
-)  # instead of inf as a threshold: beyond it lie missing values alone
+# instead of inf as a threshold: beyond it lie missing values alone
+MOST = float(np.finfo(np.float64).max)
 ROUNDING = 1e-9  # of a margin: sums in another order differ in their last bits
 # bits of a LightGBM decision
 CATEGORICAL = 1

@@ -27,9 +27,8 @@ class Platt:
         """Return the change of the probability per unit of the margin between the two: (p - p0) /
         (f - f0), or its limit."""
         score, usual = (float(p) for p in self.probability(np.array([margin, base])))
-        at_base = (
-            self.slope * usual * (1 - usual)
-        )  # the limit of the ratio: the sigmoid's own slope
+        # the limit of the ratio: the sigmoid's own slope
+        at_base = self.slope * usual * (1 - usual)
         return (score - usual) / (margin - base) if abs(margin - base) > 1e-9 else at_base
 
 

@@ -55,6 +55,7 @@ _AS_THEY_ARE = (
     "usual_ranges",
     "hash",
 )
+# of a refit the same as its twin's
 _OF_TWIN = (
     "definition",
     "plan",
@@ -62,7 +63,7 @@ _OF_TWIN = (
     "threshold",
     "horizon",
     "gap",
-)  # of a refit the same as its twin's
+)
 
 
 def model_files(model: TrainedModel) -> dict[str, bytes]:
@@ -154,7 +155,7 @@ def model_from_files(
     if any(getattr(refit, name) != getattr(model, name) for name in _OF_TWIN):
         raise ModelRefused(
             f"the refit of {model.definition!r} does not fit its twin: the files were changed or "
-            f"mixed up"
+            "mixed up"
         )
     return replace(model, refit=refit)
 
@@ -186,7 +187,7 @@ def _read_model(
     if model_hash(model.estimator, model.calibration, model.threshold, plan, fitted) != model.hash:
         raise ModelRefused(
             f"the model files of {model.definition!r} do not fit their hash: they were changed or "
-            f"damaged"
+            "damaged"
         )
     _check_score(model)
     return model

@@ -147,7 +147,7 @@ def _member_margin(graph: _Graph, member: Estimator, matrix: str) -> str:
     if not isinstance(member.model, WithFormula):
         raise UserError(
             f"a model of family {member.family} has no ONNX graph; only trees and weighted sums "
-            f"have one"
+            "have one"
         )
     formula = member.model.formula
     encoded = _encode(graph, member.encoding, matrix, len(member.columns.names))
@@ -229,9 +229,8 @@ def _trees(graph: _Graph, trees: Trees, encoded: str) -> str:
         & ~is_category
     )
     inner = len(trees.feature)
-    alone = np.flatnonzero(
-        trees.parent[inner:] < 0
-    )  # trees of one leaf: each gets a node that leads to it on both sides
+    # trees of one leaf: each gets a node that leads to it on both sides
+    alone = np.flatnonzero(trees.parent[inner:] < 0)
     none = np.zeros_like(alone)
     left = _children(trees, left=True)
     right = _children(trees, left=False)

@@ -226,5 +226,5 @@ def candidate_from_files(files: Mapping[str, bytes]) -> Candidate:
     except (KeyError, TypeError, ValueError, RecursionError, SyntaxError) as fault:
         raise UserError(
             f"the files of a candidate are damaged: {fault}; run this candidate of the training "
-            f"again"
+            "again"
         ) from fault

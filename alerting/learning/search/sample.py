@@ -66,9 +66,9 @@ def search_sample(dataset: Dataset, most: int | None = None) -> SearchSample:
         weight[rows] *= len(rows) / max(count, 1)
     note = (
         f"searched on {most:,} of {len(train):,} training rows ({_share(first, len(with_problem))} "
-        f"with a problem ahead, "
+        "with a problem ahead, "
         f"{_share(most - first, len(without))} without, evenly in time and weighted); figures and "
-        f"the final fit are of all rows"
+        "the final fit are of all rows"
     )
     return SearchSample(selected, weight, (note,))
 

@@ -135,7 +135,7 @@ def finish_challenger(
     if not measured.any():
         raise UserError(
             f"{dataset.definition}: the validation period has no rows; use a longer history or a "
-            f"larger periods.validation"
+            "larger periods.validation"
         )
     if estimator is None:
         estimator = fit_rows(dataset, candidate, definition, matrix, train, dataset.label)

@@ -53,7 +53,7 @@ class ChanceTest:
         if self.problems < LEAST_PROBLEMS:
             return (
                 f"Too few problems to tell a model from chance: {self.problems} in the rows that "
-                f"the folds score, "
+                "the folds score, "
                 f"{LEAST_PROBLEMS} are needed; use a longer history or fewer learning.folds."
             )
         return (
@@ -149,7 +149,7 @@ def choose(
     if share >= CONFIDENCE:
         return Choice(best, test)
     note = (
-        f"The last known value was chosen, because no candidate is better beyond chance: the best, "
+        "The last known value was chosen, because no candidate is better beyond chance: the best, "
         f"{best.family}, has an average "
         f"precision of {best.ap:.3f} out of fold, the last known value {simple.ap:.3f}; it is "
         f"better in {share:.0%} of the "

@@ -272,7 +272,7 @@ def _reason(met: EventMetrics, wanted: OperatingPoint, finds: bool) -> str:
     found = f"none of the {met.n_events} problems is found" if met.n_events else "no problem occurs"
     return (
         f"{found} in the validation period within {limits}; the lowest threshold that keeps this "
-        f"budget was taken"
+        "budget was taken"
     )
 
 

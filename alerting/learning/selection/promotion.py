@@ -373,9 +373,8 @@ class _WeightedAp:
     def __init__(self, label: Labels, score: Floats) -> None:
         self._order = np.argsort(-score, kind="stable")
         ordered = score[self._order]
-        self._last = np.append(
-            np.flatnonzero(np.diff(ordered)), len(ordered) - 1
-        )  # the last row of every run of equals
+        # the last row of every run of equals
+        self._last = np.append(np.flatnonzero(np.diff(ordered)), len(ordered) - 1)
         self._label = label[self._order].astype(np.float64)
 
     def of(self, weight: npt.NDArray[Any]) -> float:

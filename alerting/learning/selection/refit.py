@@ -45,9 +45,8 @@ def refit(
     if is_trained_no_more(twin):
         return None
     rows = _mature_rows(dataset)
-    cutoff = min(
-        training_cutoff(dataset, rows), dataset.as_of
-    )  # a problem known at once ends the label of a row early
+    # a problem known at once ends the label of a row early
+    cutoff = min(training_cutoff(dataset, rows), dataset.as_of)
     if cutoff <= (twin.refit or twin).training_cutoff:
         return None
     matrix = Columns.from_plan(dataset.plan).matrix(dataset.rows)
@@ -130,7 +129,7 @@ def compare_with_twin(
     }
     reason = (
         f"The refit gives way to its twin, which serves from now on: since {window['start']} the "
-        f"twin's average precision is "
+        "twin's average precision is "
         f"{evidence['twin_ap']:.3f}, the refit's {evidence['refit_ap']:.3f}, over "
         f"{evidence['events']} problems; "
         f"the twin is better in {evidence['share_better']:.0%} of {evidence['samples']} samples "

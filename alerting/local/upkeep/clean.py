@@ -22,9 +22,8 @@ from alerting.settings.logs import configure_logging
 
 FIRST_AFTER_S = 600.0
 EVERY_S = 24 * 3600.0
-LONGEST_S = (
-    6 * 3600.0
-)  # of one command: the first cleaning after a year takes long, and ends before the next night
+# of one command: the first cleaning after a year takes long, and ends before the next night
+LONGEST_S = 6 * 3600.0
 LONGEST_LOG = 64 << 20
 SHORTENED_LOG = 8 << 20
 _BATCH = (
@@ -84,7 +83,7 @@ def _run(name: str, command: list[str], environ: Mapping[str, str]) -> str | Non
     except subprocess.TimeoutExpired:
         return (
             f"{name} could not be cleaned: it took more than {LONGEST_S / 3600:g} hours and was "
-            f"ended"
+            "ended"
         )
     if done.returncode == 0:
         return None

@@ -386,6 +386,5 @@ def history(
     rows += [
         (n.delivered_at or n.created_at, *describe_delivery(n, language), "") for n in notifications
     ]
-    return sorted(
-        rows, key=lambda row: row[0]
-    )  # stable: at one instant the transition comes before its messages
+    # stable: at one instant the transition comes before its messages
+    return sorted(rows, key=lambda row: row[0])

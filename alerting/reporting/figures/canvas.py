@@ -133,9 +133,8 @@ def inline_svg(
 def _inline(svg: str, name: str, label: str) -> str:
     svg = svg[svg.index("<svg") :]
     role = f' role="img" aria-label="{escape(label)}"'
-    svg = re.sub(
-        r' width="[\d.]+pt" height="[\d.]+pt"', lambda _: role, svg, count=1
-    )  # a name may have a backslash
+    # a name may have a backslash
+    svg = re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', lambda _: role, svg, count=1)
     svg = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", svg, count=1, flags=re.DOTALL)
     svg = re.sub(r"font-family: [^;\"]*;?", "", svg)
     svg = re.sub(r'(id="|href="#|url\(#)', rf"\g<1>{name}-", svg)

@@ -322,10 +322,11 @@ def lines(panel: Panel) -> list[tuple[Millis, Floats]]:
     parts = zip(np.split(panel.at, breaks), np.split(panel.values, breaks), strict=True)
     found = [(np.append(at, at[-1] + hold), np.append(values, values[-1])) for at, values in parts]
     last_at, last_values = found[-1]
+    # no line after the last value, where the variable is unknown
     found[-1] = (
         last_at[:-1],
         last_values[:-1],
-    )  # no line after the last value, where the variable is unknown
+    )
     return found
 
 

@@ -340,9 +340,8 @@ def _shap_png(plot: Callable[[], object], label: str) -> bytes:
         figure = pyplot.figure(facecolor="white")
         try:
             with warnings.catch_warnings():
-                warnings.filterwarnings(
-                    "ignore", "All-NaN slice", RuntimeWarning
-                )  # a category has no number to colour by
+                # a category has no number to colour by
+                warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
                 plot()
             figure.axes[0].set_xlabel(label)
             buffer = io.BytesIO()

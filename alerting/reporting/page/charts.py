@@ -218,9 +218,8 @@ def lanes_of(metrics: ReportMetrics) -> list[str]:
 
 def _draw_lanes(axes: Axes, metrics: ReportMetrics, lanes: Sequence[str]) -> None:
     position = {asset: len(lanes) - 1 - i for i, asset in enumerate(lanes)}
-    least = (
-        (metrics.end - metrics.start).total_seconds() / 86_400 / 400
-    )  # thinner would not be seen
+    # thinner would not be seen
+    least = (metrics.end - metrics.start).total_seconds() / 86_400 / 400
     for problem in metrics.problems:
         if problem.asset in position:
             start = date_number(problem.start)
@@ -266,9 +265,8 @@ def _draw_episodes(
             for e, s in zip(own, starts, strict=True)
         ]
         measured = [(first, max(last - first, least)) for part in parts for first, last in part]
-        axes.broken_barh(
-            whole, (lane - 0.02, 0.04), color=colour, alpha=0.5, linewidth=0
-        )  # open, outcome unknown
+        # open, outcome unknown
+        axes.broken_barh(whole, (lane - 0.02, 0.04), color=colour, alpha=0.5, linewidth=0)
         axes.broken_barh(measured, (lane - 0.16, 0.32), color=colour, linewidth=0)
         at = [lane] * len(own)
         axes.plot(

@@ -29,7 +29,7 @@ def _further_terms(route: Route) -> Iterator[tuple[str, str]]:
         yield (
             "Repeated",
             f"every {seconds(route.repeat.total_seconds())}, until an operator acknowledges it or "
-            f"it is over",
+            "it is over",
         )
     for step in route.escalation:
         yield (

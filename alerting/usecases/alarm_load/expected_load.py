@@ -140,7 +140,7 @@ class LoadEstimate:
                 least = format_duration(LEAST_HISTORY)
                 self.why_not = (
                     f"there are readings of {format_duration(observed)} only, at least {least} are "
-                    f"needed"
+                    "needed"
                 )
             return Alarms(), None
         per_day = len(notified) * len(assets) * DAY / observed

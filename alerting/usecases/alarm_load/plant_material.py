@@ -9,9 +9,10 @@ from alerting.reporting.plant.summary import DefinitionSummary
 from alerting.usecases.alarm_load.kpis import alarm_quality, alarm_quality_by
 from alerting.usecases.alarm_load.late_times import late_times
 
+# on single episodes
 _ROUTINE = frozenset(
     {"acknowledge", "confirm", "comment", "assign", "feedback", "test message sent"}
-)  # on single episodes
+)
 
 
 def measure_plant(

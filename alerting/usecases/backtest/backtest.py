@@ -32,9 +32,8 @@ from alerting.usecases.definitions.sync import check, require_revision, sync
 from alerting.usecases.training.derived import fix_features
 
 RULES = 3  # part of a run's identity: results stored under other rules do not count
-WITHOUT_TRAINING = timedelta(
-    days=7
-)  # length of a segment without training, which bounds the work that an interruption loses
+# length of a segment without training, which bounds the work that an interruption loses
+WITHOUT_TRAINING = timedelta(days=7)
 
 
 def named_subject(platform: PlanPorts, name: str) -> Subject:
@@ -151,7 +150,7 @@ def _require_past(
     if end > now:
         raise UserError(
             f"--to {end.isoformat()} lies after now, {now.isoformat()}: there are no readings of "
-            f"the future to test with"
+            "the future to test with"
         )
     assets = matching_assets(subject.definition, platform.assets.all())
     spans = [span for a in assets if (span := platform.readings.span(a.name)) is not None]

@@ -50,7 +50,7 @@ def describe_missing_champion(platform: ChampionPorts, revision: Revision, step:
     if training is not None:
         return f"it {describe_training(training, False, platform.zone)}"
     return (
-        f"its training is due and starts by itself while the platform runs, or at once with "
+        "its training is due and starts by itself while the platform runs, or at once with "
         f"`alerting train {name}`"
     )
 
@@ -60,7 +60,7 @@ def describe_waiting(proposal: Proposal) -> str:
     return (
         f"version {proposal.refreshed_version or proposal.challenger_version} waits for approval: "
         f"`alerting model approve {proposal.run_id}`, or `alerting model reject {proposal.run_id} "
-        f"--reason …`"
+        "--reason …`"
     )
 
 

@@ -57,7 +57,7 @@ def _evaluation(stored: Assets, definition: Definition) -> str | None:
         return "is retired and no longer evaluated; its history stays"
     if definition.state == "draft":
         return (
-            f"is a draft and not evaluated; show the alerts that it would raise with `alerting "
+            "is a draft and not evaluated; show the alerts that it would raise with `alerting "
             f"backtest {definition.name}`, "
             "then apply it with `state: active`"
         )
@@ -68,7 +68,7 @@ def _evaluation(stored: Assets, definition: Definition) -> str | None:
     every = format_duration(definition.schedule.every)
     return (
         f"evaluated {_where(stored, definition)}, for the first time within {every}, from its "
-        f"present readings on; "
+        "present readings on; "
         f"for earlier readings: `alerting backtest {definition.name}`"
     )
 
@@ -110,7 +110,7 @@ def _training(
         )
     if any(t.question == question and t.failure is None for t in trainings.of([name])):
         return (
-            f"its question has been trained without a champion, so it is not evaluated yet; it "
+            "its question has been trained without a champion, so it is not evaluated yet; it "
             f"{trains}"
         )
     before = present_answer(revisions, made)

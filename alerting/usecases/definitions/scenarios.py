@@ -164,7 +164,7 @@ def run_scenario(definition: Definition, scenario: Scenario) -> ScenarioResult:
         how = learned if isinstance(definition, Conditions) else "is evaluated by a trained model"
         raise UserError(
             f"{definition.name!r} {how}: evaluate a past period with `alerting evaluate --from` "
-            f"instead"
+            "instead"
         )
     _refuse_too_long(scenario)
     combination = definition.combination
@@ -265,7 +265,7 @@ def _expected_line(expected: Expected, scenario: Scenario) -> str:
     if len(given) != 1:
         raise UserError(
             f"scenario {scenario.title!r}: at {_clock(expected.at)} write exactly one of raised, "
-            f"severity and closed"
+            "severity and closed"
         )
     ((name, value),) = given.items()
     return f"{_clock(expected.at)}  {name if name == 'closed' else f'{name}: {value}'}"
@@ -327,7 +327,7 @@ def _asset(definition: Definition, variables: Sequence[str], scenario: Scenario)
         if variable not in {*asset.variables, *found}:
             raise UserError(
                 f"scenario {scenario.title!r}: has no readings of {variable!r}, a variable of the "
-                f"definition"
+                "definition"
             )
     whole = asset.model_copy(update={"variables": {**asset.variables, **found}})
     for fault in computed_faults(whole):

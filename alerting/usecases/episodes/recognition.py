@@ -10,9 +10,8 @@ from alerting.ports import EpisodePorts
 from alerting.recommendation.levers import narrow
 from alerting.recommendation.recognition import Recognition, recognise
 
-_BEFORE = timedelta(
-    hours=1
-)  # in which a set-point that the model does not use must have been reported before the raise
+# in which a set-point that the model does not use must have been reported before the raise
+_BEFORE = timedelta(hours=1)
 _MOST_VARIABLES = 50
 
 

@@ -197,7 +197,7 @@ def _select_plan(
     if idle:
         raise UserError(
             f"not in service: {', '.join(idle)}; only active definitions are evaluated (set state: "
-            f"active)"
+            "active)"
         )
     return evaluation_plan.only(names)
 
@@ -232,7 +232,7 @@ def evaluate_past(
     if start >= end:
         raise UserError(
             f"--from {start.isoformat()} must lie before --to, or before {end.isoformat()}, up to "
-            f"which targets are evaluated"
+            "which targets are evaluated"
             f"{latency_note(latency)}"
         )
     parts, notes = _past_parts(platform, models, latest, start, end, model, revision)
@@ -336,7 +336,7 @@ def named_version(platform: ChampionPorts, chosen: Revision, model: str | None) 
         if number is not None:
             raise UserError(
                 f"{chosen.name!r} is a {chosen.definition.kind} definition, which has no model: "
-                f"leave --model out"
+                "leave --model out"
             )
         return None
     if number is not None:

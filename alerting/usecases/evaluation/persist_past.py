@@ -78,7 +78,7 @@ def persist_past(
         return Composed(evaluation.state, raised=raised, closed=len(found), withdrawn=withdrawn)
     raise UserError(
         f"other processes keep changing episodes of {revision.name!r} on {asset.name!r}: evaluate "
-        f"this period later"
+        "this period later"
     )
 
 

@@ -200,13 +200,13 @@ def _progress(platform: EvaluationPorts, found: Why, at: datetime) -> list[str]:
         )
     behind = "" if state.watermark >= at else ", which is before this instant"
     lines = [
-        f"evaluated to "
+        "evaluated to "
         f"{state.watermark.isoformat()}{latency_note(_latency(platform, found.definition, found.asset))}{behind}"  # noqa: E501
     ]
     requested = platform.arrivals.requests([found.definition]).get((found.definition, found.asset))
     if requested is not None:
         lines.append(
-            f"the next evaluation evaluates it again with late data, from "
+            "the next evaluation evaluates it again with late data, from "
             f"{requested.start.isoformat()} on"
         )
     if state.unknown_count:

@@ -34,9 +34,8 @@ from alerting.readings.sample_quality import Quality
 
 _MOST_ROWS = 10_000  # of one write
 _ATTEMPTS = 10
-_Samples = dict[
-    str, tuple[Any, Quality | None]
-]  # values and qualities by variable: None for a bad value, and a good quality
+# values and qualities by variable: None for a bad value, and a good quality
+_Samples = dict[str, tuple[Any, Quality | None]]
 
 
 @dataclass(frozen=True)
@@ -226,9 +225,8 @@ def _recorded(arrivals: Arrivals, parts: Parts, arrived_at: datetime) -> Iterato
     """Run a write between its two arrival records. `parts(limit)`: the rows at or before an
     instant; all with None."""
     id = uuid.uuid4().hex
-    announced = (
-        parts(None) if arrivals.has_evaluated() else ()
-    )  # before the first evaluation no row can be late
+    # before the first evaluation no row can be late
+    announced = parts(None) if arrivals.has_evaluated() else ()
     if announced:
         arrivals.put(Arrival(id, arrived_at, False, announced))
     yield

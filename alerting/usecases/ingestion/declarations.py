@@ -36,7 +36,7 @@ def column_types(
     if not types and not profile.bad:
         raise UserError(
             f"{source.name} has no value in any column that could be a variable; nothing was "
-            f"written"
+            "written"
         )
     return types
 
@@ -67,7 +67,7 @@ def _declared_type(
         conflict = " but ".join(f"{kind} on {asset}" for kind, asset in by_type.items())
         raise UserError(
             f"{source.name}: {variable} is declared as {conflict}; import these assets from "
-            f"separate files"
+            "separate files"
         )
     return next(iter(by_type), None)
 
@@ -151,7 +151,7 @@ def event_durations(
         is_now = "have ends" if stored[name] == durations[name] else f"are to be {durations[name]}"
         raise UserError(
             f"{source.name}: events of type {name!r} {is_now}, but are stored as {stored[name]} "
-            f"already; nothing was written. "
+            "already; nothing was written. "
             "Import them under another type (--type, --type-prefix) if they are of another type"
         )
     return durations

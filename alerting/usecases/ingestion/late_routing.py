@@ -59,9 +59,8 @@ def route_arrivals(
             counts.late += late
             counts.too_late += too_late
     counts.has_requests |= bool(starts)
-    platform.arrivals.request_reprocessing(
-        starts
-    )  # first: a process killed before the rest routes these arrivals again
+    # first: a process killed before the rest routes these arrivals again
+    platform.arrivals.request_reprocessing(starts)
     platform.arrivals.mark_routed(routed, as_of)
     return counts
 

@@ -15,9 +15,8 @@ from alerting.usecases.definitions.versions import first_instant
 
 _MOMENT = timedelta(milliseconds=1)
 _SHARE = 0.95
-_LONGEST_WAIT = timedelta(
-    minutes=15
-)  # for a longer wait, reprocessing of late readings is the better way
+# for a longer wait, reprocessing of late readings is the better way
+_LONGEST_WAIT = timedelta(minutes=15)
 
 
 def late_rows(stored: IngestionPorts, arrived_at: datetime) -> int:

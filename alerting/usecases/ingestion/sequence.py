@@ -61,9 +61,9 @@ def _refuse(
         f"{source.name}: {asset.name} has {sum(others)} rows with other values at the same "
         f"instants (of the first {len(others)}, "
         f"from {since.isoformat()} on, {format_duration(step)} apart), so this is not the file "
-        f"imported before. If it continues "
+        "imported before. If it continues "
         f"that file, add --start {following}; if it is of another machine, name another --asset. "
-        f"Nothing was written"
+        "Nothing was written"
     )
 
 

@@ -122,7 +122,7 @@ def refuse_doubtful(source: Source, profile: Profile, types: Mapping[str, Variab
                 f"{wrong:,} of its "
                 f"{filled:,} cells are not. If it holds text, declare it as a category first "
                 "(alerting import assets); else leave "
-                f"it out with --only, or name with --missing the texts that mean a missing "
+                "it out with --only, or name with --missing the texts that mean a missing "
                 f"value:{shown}"
             )
 
@@ -152,7 +152,7 @@ def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -
         yield f"{profile.empty:,} {unit} hold no value and were skipped"
     if empty:
         yield (
-            f"columns without any value were skipped: "
+            "columns without any value were skipped: "
             f"{', '.join(empty[:20])}{' …' if len(empty) > 20 else ''}"
         )
     bad, uncertain = (
@@ -161,7 +161,7 @@ def notes(source: Source, profile: Profile, types: Mapping[str, VariableType]) -
     if bad:
         yield (
             f"{bad:,} samples are of bad quality: their values are not stored, and the variable is "
-            f"unknown until its next sample "
+            "unknown until its next sample "
             "that is not bad"
         )
     if uncertain:
@@ -176,12 +176,12 @@ def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:
     if profile.zoneless:
         yield (
             f"{profile.zoneless:,} time stamps name no zone and were taken as UTC; name another "
-            f"zone with --tz"
+            "zone with --tz"
         )
     if profile.clock_changes and (source.form.zone_from or "").startswith("shown"):
         yield (
             f"the file shows the clocks of {profile.zone} being set back, so its stamps are read "
-            f"in that zone; "
+            "in that zone; "
             "set ALERTING_TIMEZONE (or give --tz), so that files without such an hour are read in "
             "it, too"
         )
@@ -195,7 +195,7 @@ def _clock_notes(source: Source, profile: Profile) -> Iterator[str]:
         elif first:
             yield (
                 f"{change}the file has it once, and its {first:,} stamps are taken for the first "
-                f"time"
+                "time"
             )
 
 
@@ -206,7 +206,7 @@ def _column_notes(profile: Profile, types: Mapping[str, VariableType]) -> Iterat
             every = format_duration(timedelta(milliseconds=column.every_ms))
             yield (
                 f"column {title!r} has a value about every {every} only, like a laboratory: each "
-                f"value keeps its stamp and "
+                "value keeps its stamp and "
                 "stays in force until the next one. If it becomes known later than that, give its "
                 "delay: in a file for `alerting import "
                 f"assets`, variables: {{{column.name}: {{delay: {every}}}}}"

@@ -74,7 +74,7 @@ def refuse_line(line: BadLine) -> None:
     """Refuse a bad line that the check has not found. Raises UserError."""
     raise UserError(
         f"line {line}; it was not bad when the file was checked, so the file is being changed: "
-        f"import it again"
+        "import it again"
     )
 
 

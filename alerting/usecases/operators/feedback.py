@@ -38,7 +38,7 @@ def give_feedback(platform: OperatorPorts, given: Feedback, once: str | None = N
     if feedback.recommendation_taken in ("yes", "partly", "other") and not feedback.acted:
         raise UserError(
             f"recommendation_taken {feedback.recommendation_taken} says that you acted; set acted "
-            f"(--acted) too"
+            "(--acted) too"
         )
     if feedback.acted_at is not None and feedback.acted_at > feedback.at:
         raise UserError(

@@ -34,12 +34,10 @@ _SAMPLINGS = 5  # times its usual interval without a reading
 _RESOLVED_ABOVE = 1.1  # of the limit, so that a disk at its limit raises one alert
 _NAMED = 3
 _LOST_FOR = timedelta(days=1)  # after the last loss of a source
-_SURPLUS_FOR = timedelta(
-    days=1
-)  # after the last row that was refused because it would declare too much
-HOURS_BACK = timedelta(
-    days=14
-)  # for which suppressed times are looked up: what is silent for longer is no holiday
+# after the last row that was refused because it would declare too much
+_SURPLUS_FOR = timedelta(days=1)
+# for which suppressed times are looked up: what is silent for longer is no holiday
+HOURS_BACK = timedelta(days=14)
 _GIB = 1 << 30
 
 
@@ -130,7 +128,7 @@ def _late(
             LATE,
             late_subject(every),
             f"{_listed(names)} not evaluated since {since.isoformat(timespec='seconds')}; see "
-            f"this DAG in Airflow",
+            "this DAG in Airflow",
         )
 
 

@@ -91,7 +91,7 @@ def _lines(head: ReportHead, language_of_plant: Language) -> list[str]:
         ]
         if len(head.differences) > _DIFFERENCES:
             lines.append(
-                f"- "
+                "- "
                 f"{language_of_plant.say('and {number} more figures', number=len(head.differences) - _DIFFERENCES)}"  # noqa: E501
             )
     return lines

@@ -150,7 +150,7 @@ def issue_by_hand(
     if closes_at > as_of:
         raise UserError(
             f"{period.name} is closed at {closes_at.isoformat()}: after its last prediction "
-            f"window, the laboratory's delay and "
+            "window, the laboratory's delay and "
             "the latency; for an earlier look give an interval by --from and --to"
         )
     stored = platform.reports.revisions(name, period.name)

@@ -34,9 +34,8 @@ class GivenReadings:
         if asset.name not in self._assets:
             return self._stored.load(asset, start, end, variables, events_since)
         found = self._given.load(asset, start, end, variables)
-        stored = self._stored.load(
-            asset, end, end, (), events_since
-        )  # of no reading, but of the events up to the end
+        # of no reading, but of the events up to the end
+        stored = self._stored.load(asset, end, end, (), events_since)
         return replace(found, events=stored.events, event_types=stored.event_types)
 
     def load_many(self, wanted: Sequence[Wanted], end: datetime) -> dict[str, ReadingColumns]:

@@ -74,7 +74,7 @@ def _check_bounds(jobs: PredictJobs, files: JobFiles, job: PredictJob) -> None:
     if waiting > MOST_WAITING:
         raise JobsFull(
             f"{waiting - 1} predict jobs are waiting; send this one when some are done, or cancel "
-            f"some"
+            "some"
         )
     if not files.is_shared:
         return
@@ -94,7 +94,7 @@ def _require_free(files: JobFiles, needed: int, job: PredictJob) -> None:
     if files.free() < needed + _SPARE:
         raise JobsFull(
             f"the disk of predict jobs has too little free space for {job.size >> 20} MiB of "
-            f"readings and their scores"
+            "readings and their scores"
         )
 
 
@@ -152,7 +152,7 @@ def describe_wait(all_jobs: Sequence[PredictJob], job: PredictJob, now: datetime
         minutes = silent_for // timedelta(minutes=1)
         away = (
             f"Airflow has done nothing for {minutes} minutes: it is away, or busy with other work. "
-            f"The job waits until it is back"
+            "The job waits until it is back"
         )
     before = [other.id for other in queue].index(job.id)
     if before:
@@ -240,7 +240,7 @@ class _Work:
         if now > self._until:
             raise UserError(
                 f"it took longer than {format_duration(LONGEST)}; send the readings in smaller "
-                f"files"
+                "files"
             )
         if self.job.seen_at is None or now - self.job.seen_at >= _PROGRESS_EVERY:
             self.record(step=step, progress=done / total if total else 0.0)

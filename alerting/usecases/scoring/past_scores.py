@@ -114,7 +114,7 @@ def plan_assets(
     if assets and not learned:
         raise UserError(
             f"version {version} of {revision.name!r} has learned nothing of {', '.join(plans)}: "
-            f"train it again"
+            "train it again"
         )
     now = platform.clock.now()
     return ScoringPlan(

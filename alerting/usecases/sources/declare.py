@@ -172,7 +172,7 @@ class _Fit:
         if before is not None and before.computed is not None:
             raise RowRefused(
                 f"{shown(name)} is computed of {' and '.join(before.computed.drivers)}; it has no "
-                f"readings of its own"
+                "readings of its own"
             )
         if before is not None:
             return (

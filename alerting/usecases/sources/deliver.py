@@ -177,5 +177,5 @@ def require_active(source: SourceFields) -> None:
     if source.state != "active":
         raise UserError(
             f"source {source.name!r} is {source.state}; alerting source resume {source.name} "
-            f"accepts its rows again"
+            "accepts its rows again"
         )

@@ -341,7 +341,7 @@ def try_files(
     if not found:
         raise UserError(
             f"source {source.name}: no file matches {source.pattern}, or the last one was written "
-            f"just now"
+            "just now"
         )
     file = found[-1]
     with _blamed(file, is_outage):

@@ -141,7 +141,7 @@ class Headroom:
                 more = f" and {len(names) - 1} more" if len(names) > 1 else ""
                 raise RowBeyondBounds(
                     f"{shown(names[0])}{more}: would be a new {what}; {words}, and {most} are "
-                    f"allowed: "
+                    "allowed: "
                     f"{again}declare it with alerting import assets, or raise {variable}"
                 )
 

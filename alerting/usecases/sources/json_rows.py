@@ -18,13 +18,11 @@ LONGEST_LINE = 1 << 20
 
 
 _decode = msgspec.json.Decoder().decode
-_LONE_NAME = re.compile(
-    r'"\s*:'
-)  # the end of a name; within a text it stands only behind an escaped quotation mark
+# the end of a name; within a text it stands only behind an escaped quotation mark
+_LONE_NAME = re.compile(r'"\s*:')
 _BLANKS = ('" ', '"\n', '"\t', '"\r')  # what can stand between a name and its colon
-_TINY = re.compile(
-    r"[eE]-\d{3}|0{200}"
-)  # every number that is smaller than a float can be, and some others
+# every number that is smaller than a float can be, and some others
+_TINY = re.compile(r"[eE]-\d{3}|0{200}")
 
 
 class Repeated(dict[str, Any]):
@@ -162,7 +160,7 @@ def read_json(text: str) -> JsonRows:
     except ValueError as fault:
         raise UserError(
             f"the body is not JSON: {fault}; NDJSON, one row per line, has the type "
-            f"application/x-ndjson"
+            "application/x-ndjson"
         ) from None
     found = parsed.value if isinstance(parsed, _Doubtful) else parsed
     rows = [found] if isinstance(found, Mapping) else found

@@ -72,7 +72,7 @@ def poll(
         raise
     raise UserError(
         f"source {name!r} is of kind {source.kind}: its rows are sent to the platform, which does "
-        f"not read them"
+        "not read them"
     )
 
 
@@ -141,5 +141,5 @@ def try_source(
         return try_messages(plant, source, readers.messages(source.kind, source, seconds))
     raise UserError(
         f"source {source.name!r} is of kind {source.kind}: give a file with rows as they will be "
-        f"sent, --rows FILE"
+        "sent, --rows FILE"
     )

@@ -187,7 +187,7 @@ class RecordMapping:
         if not _is_name(name):
             raise RowRefused(
                 f"{column}: {shown(name)} is not a name of an {what}: letters, digits, _ . - only, "
-                f"at most 100"
+                "at most 100"
             )
         return name
 
@@ -288,7 +288,7 @@ class RecordMapping:
         if found is None:
             raise RowRefused(
                 f"{title}: {shown(text)} is not a quality: good, uncertain, bad, or a code of OPC "
-                f"UA or OPC DA"
+                "UA or OPC DA"
             )
         return None if found == "good" else found
 
@@ -362,7 +362,7 @@ def _scalar(title: str, value: Any) -> Scalar | None:
         if len(value) > _LONGEST_TEXT:
             raise RowRefused(
                 f"{title}: the text has {len(value)} characters; at most {_LONGEST_TEXT} are "
-                f"allowed"
+                "allowed"
             )
         if not _is_utf8(value):
             raise RowRefused(f"{title}: {shown(value)} holds half a character")

@@ -81,7 +81,7 @@ def gap(what: str, start: datetime, end: datetime) -> str:
     times = f"from {start.isoformat(timespec='seconds')} to {end.isoformat(timespec='seconds')}"
     return (
         f"{what} {times}: what changed meanwhile is missing; state a longer `history` in the "
-        f"source if its server has one"
+        "source if its server has one"
     )
 
 

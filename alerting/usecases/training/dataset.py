@@ -117,7 +117,7 @@ def require_trained(revision: Revision) -> TrainedDefinition:
     if not isinstance(definition, TrainedDefinition):
         raise UserError(
             f"{revision.name!r} is a {definition.kind} definition; it learns from readings alone, "
-            f"without a dataset"
+            "without a dataset"
         )
     return definition
 

@@ -131,7 +131,7 @@ def begin_training(platform: TrainingPorts, revision: Revision, run: str | None)
     if run is not None and run.startswith(_PREFIX) and not run.startswith(f"{_PREFIX}{question}-"):
         raise NotDue(
             f"{revision.name!r} asks another question since revision {revision.number}; this run "
-            f"was started for the one before "
+            "was started for the one before "
             "and ends here. The training of the new question is started on its own"
         )
     before = _newest(platform.trainings, revision.name, question)
@@ -144,7 +144,7 @@ def begin_training(platform: TrainingPorts, revision: Revision, run: str | None)
     ):
         raise NotDue(
             f"the question of {revision.name!r} has been trained by the run {before.run} since "
-            f"this one was started"
+            "this one was started"
         )
     attempts = before.attempts if before else 0
     failures = before.failures if before and before.revision == revision.number else 0
@@ -204,6 +204,6 @@ def _require_question(revision: Revision) -> str:
     if question is None or not isinstance(revision.definition, ModelDefinition):
         raise UserError(
             f"{revision.name!r} is a {revision.definition.kind} definition; it has no model to "
-            f"train"
+            "train"
         )
     return question

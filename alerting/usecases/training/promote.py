@@ -85,7 +85,7 @@ def _check_answer(proposal: Proposal, approved_by: str | None, rejected_reason: 
         return
     if not proposal.promote:
         raise UserError(
-            f"this training proposes no promotion, so no approval or rejection is possible: "
+            "this training proposes no promotion, so no approval or rejection is possible: "
             f"{proposal.reason}"
         )
     if rejected_reason is not None and not rejected_reason.strip():
@@ -293,7 +293,7 @@ def rollback(
     if not platform.decisions.add(record, 1 + sum(d.promoted for d in made)):
         raise UserError(
             f"another promotion of {name!r} came in between; check `alerting models {name}` and "
-            f"decide again"
+            "decide again"
         )
     follow(platform, record)
     return record

@@ -111,9 +111,8 @@ def _load(
     one reading a second.
     """
     known = as_of - definition.delay(asset)
-    known_by = partial(
-        point_in_time_view, until=to_millis(as_of)
-    )  # a problem may be known later than the values
+    # a problem may be known later than the values
+    known_by = partial(point_in_time_view, until=to_millis(as_of))
     at_once = max(_LEAST, min(_AT_ONCE, timedelta(seconds=_VALUES_AT_ONCE // max(len(names), 1))))
     intervals = {
         "train": (period.start, period.cutoff),
@@ -140,9 +139,9 @@ def _require_memory(
     if memory_bytes is not None and needed > memory_bytes // 2:
         raise UserError(
             f"{definition.name}: it would learn from more than {values // 1_000_000} million "
-            f"values, for which half of this "
+            "values, for which half of this "
             f"machine's memory ({memory_bytes >> 20} MiB) is not enough: choose a shorter normal "
-            f"period, or fewer variables"
+            "period, or fewer variables"
         )
 
 

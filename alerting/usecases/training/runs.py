@@ -37,7 +37,7 @@ def find_run(platform: TrainingPorts, text: str) -> str:
     if found:
         raise UserError(
             f"{len(found)} runs begin with {shown(text)}: {', '.join(found[:5])}; give more of the "
-            f"id"
+            "id"
         )
     lines = [f"{one.definition}: `alerting model approve {run}`" for run, one in waiting.items()]
     raise UserError(
@@ -58,7 +58,7 @@ def require_idle(platform: TrainingPorts, name: str) -> None:
             step = describe_step(platform, revision) if training.revision == revision.number else ""
             raise UserError(
                 f"a training of {name!r} is under way since {since}{step}; if it was interrupted, "
-                f"or to start another one beside "
+                "or to start another one beside "
                 f"it: `alerting train {name} --again`"
             )
 

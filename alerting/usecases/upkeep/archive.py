@@ -157,7 +157,7 @@ def restore_months(
     if not files:
         raise UserError(
             f"no readings of {asset!r} from {first} to {last} are archived; see `alerting archive "
-            f"status`"
+            "status`"
         )
     for file in files:
         archive.check(file)

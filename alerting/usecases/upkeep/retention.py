@@ -17,9 +17,8 @@ from alerting.usecases.definitions.sync import active
 from alerting.usecases.definitions.targets import current_plan
 from alerting.usecases.notification.platform_alerts import opening_keys
 
-_BEFORE_EPISODE = timedelta(
-    days=30
-)  # readings before a raise that evaluation, explanation or chart may read
+# readings before a raise that evaluation, explanation or chart may read
+_BEFORE_EPISODE = timedelta(days=30)
 _AFTER_LATENESS = timedelta(days=1)
 _FAR = timedelta(days=3650)
 _EVER = datetime.fromtimestamp(0, UTC)
@@ -47,9 +46,8 @@ def retain(platform: UpkeepPorts, as_of: datetime, dry: bool = False) -> list[Sw
         *_logs(platform, limits["reports"], ("reports", "backtests"), dry),
         *_logs(platform, limits["scores"], ("past_evaluations",), dry),
         *_models(platform, limits["models"], dry),
-        *_archived(
-            platform, needed, limits["archive"], dry
-        ),  # last: while it is away all else is deleted
+        # last: while it is away all else is deleted
+        *_archived(platform, needed, limits["archive"], dry),
     ]
     return _totals(found)
 
@@ -101,9 +99,8 @@ def _archived(
     files = platform.archive.files()
     limits = _limits(platform, needed, before) if files else {}
     for file in files:
-        has_arrived = (
-            file.arrived_before <= before
-        )  # a history that was imported lately stays, as its readings would
+        # a history that was imported lately stays, as its readings would
+        has_arrived = file.arrived_before <= before
         is_old = has_arrived and month_interval(file.month)[1] <= limits.get(file.asset, before)
         if is_old and (dry or _forget(platform.archive, file, faults)):
             yield Swept("archived readings", file.rows, file.bytes)

@@ -180,9 +180,8 @@ def test_messages_of_what_is_happening_stay_however_old_and_go_after_its_end(sto
     assert forgotten(platform, late) == 0
     with platform.unit_of_work.begin() as unit:
         platform.episodes.write([replace(one, condition="closed", closed_at=late, version=2)], unit)
-    assert (
-        forgotten(platform, late) == 0
-    )  # late data could reopen it, and its raise would be sent again
+    # late data could reopen it, and its raise would be sent again
+    assert forgotten(platform, late) == 0
     assert forgotten(platform, late + timedelta(days=91), dry=True) == 2
     assert (
         forgotten(platform, late + timedelta(days=91)),

@@ -146,11 +146,12 @@ def test_the_same_rows_again_change_nothing_and_late_ones_complete_the_archive_i
 ):
     archive_readings(platform, NOW)
     assert add_readings(platform, [row(hour) for hour in range(0, 24 * 40, 16)], NOW) == 0
+    # new, corrected, bad before
     late = [
         row(24 + 3, temperature=1.0),
         row(48, temperature=2.0),
         row(32, moisture=4.0),
-    ]  # new, corrected, bad before
+    ]
     assert add_readings(platform, late, NOW) == 3
     before = load(platform)
     frame = before[0]
@@ -249,9 +250,8 @@ def test_what_an_import_of_days_writes_while_its_month_is_archived_stays(platfor
     def write_meanwhile(file, instants):
         given = iter(instants)
         first = next(given)
-        add_readings(
-            platform, [late] if file.month == "2026-01" else [], ARRIVED
-        )  # it began long ago
+        # it began long ago
+        add_readings(platform, [late] if file.month == "2026-01" else [], ARRIVED)
         return delete(replace(file, rows=file.rows + 1), [first, *given])
 
     with monkeypatch.context() as patch:
@@ -382,11 +382,12 @@ def test_retention_leaves_readings_to_archive_deletes_archived_months_by_their_o
     assert documents(platform) == stored
     archive_readings(platform, NOW)
     retain(platform, NOW)
+    # old, and arrived lately
     assert [file.month for file in platform.archive.files()] == [
         "2026-01",
         "2026-02",
         "2026-03",
-    ]  # old, and arrived lately
+    ]
     archive_readings(platform, NOW + timedelta(days=30))
     later = NOW + timedelta(days=95)
     swept = {one.what: one.documents for one in retain(platform, later, dry=True)}

@@ -232,9 +232,10 @@ def test_a_second_training_beside_one_under_way_asks_for_again(untrained):
 
 
 def test_a_stored_document_that_is_broken_is_checked_by_its_name_in_a_line_for_each_fault(plant):
+    # edited by hand
     plant.definitions._documents.insert_one(
         {"name": "broken", "kind": "threshold", "assets": "oven-1"}
-    )  # edited by hand
+    )
     done = run("check", "broken")
     assert done.exit_code == 1
     lines = done.stderr.splitlines()

@@ -109,10 +109,11 @@ def test_a_field_of_a_control_chart_changes_an_outcome(field):
 
 
 def test_no_field_is_without_a_proof():
+    # proved for thresholds: the same code
     shared = {
         *leaves(CommonFields),
         *(f"problem.{field}" for field in leaves(Problem)),
-    }  # proved for thresholds: the same code
+    }
     others = {field for field in leaves(ControlChartDefinition) if field.startswith("costs")} | {
         "kind"
     }

@@ -262,18 +262,20 @@ ELSEWHERE = {
     *("known_hosts", "key"),  # test_remote_files.py, on a server
     "overlap",  # test_sql_source.py, on a server with instants
     "url.airflow_connection",  # of a broker: refused, see test_mqtt_source.py
+    # test_broker_addresses.py, on an encrypted connection
     *(
         "tls.ca",
         "tls.certificate",
         "tls.key",
-    ),  # test_broker_addresses.py, on an encrypted connection
+    ),
+    # test_opcua_source.py, on a server
     *(
         "interval",
         "history",
         "security",
         "nodes.asset",
         "nodes.variable",
-    ),  # test_opcua_source.py, on a server
+    ),
     "mechanism",  # test_kafka_client.py
     *("exchange", "queue", "field", "stream"),  # test_message_sources.py, on the brokers
 }

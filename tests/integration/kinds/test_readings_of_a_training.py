@@ -152,10 +152,11 @@ def test_impossible_values_and_suppressed_times_are_not_learned_from():
         fit(*one, "ewma").used
         for one in (prepared(range(20 * 24), as_of=20 * DAY)[:2], (platform, run))
     )
+    # of ten stopped hours and an impossible value, one may be an outlier
     assert before - without in (
         10,
         11,
-    )  # of ten stopped hours and an impossible value, one may be an outlier
+    )
 
 
 def test_a_training_without_readings_names_the_assets():

@@ -80,7 +80,7 @@ def test_a_fold_with_one_class_only_is_left_out_and_said(data):
     assert [f.number for f in usable] == [2]
     assert notes == [
         f"fold 1 of 2 was left out: all {len(folds[0].test)} rows it would be scored on are "
-        f"negative"
+        "negative"
     ]
 
 

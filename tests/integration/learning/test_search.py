@@ -87,7 +87,7 @@ def test_a_search_that_time_cuts_short_says_so_and_is_repeated_exactly_by_its_tr
     assert (found.cut_short, found.trials_asked) == (True, 50)
     assert found.notes[-1] == (
         f"the time budget of 1s ended the search of logistic_regression after {found.trials} "
-        f"of 50 trials"
+        "of 50 trials"
     )
     kept = candidate_from_files(candidate_files(found))
     again = search_candidate(

@@ -93,9 +93,8 @@ def test_the_model_is_not_worse_than_that_of_a_search_of_all_rows_and_the_figure
     assert found.metrics["prevalence"] == whole.metrics["prevalence"]
     assert found.metrics["ap"] == pytest.approx(whole.metrics["ap"], abs=0.03)
     best = next(trial for trial in found.tried if trial.params == found.params)
-    assert best.ap == pytest.approx(
-        found.metrics["ap"], abs=0.03
-    )  # without weights it would be three times as high
+    # without weights it would be three times as high
+    assert best.ap == pytest.approx(found.metrics["ap"], abs=0.03)
 
 
 def test_every_fold_is_fitted_and_tried_on_its_part_of_the_sample_alone(data, sampled, monkeypatch):

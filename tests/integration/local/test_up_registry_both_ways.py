@@ -135,7 +135,6 @@ def test_a_server_without_a_password_does_not_start(settings):
         timeout=120,
         check=False,
     )
-    assert (
-        "ALERTING_MLFLOW_PASSWORD_FILE" in done.stdout + done.stderr
-    )  # it has ended by itself, and said why
+    # it has ended by itself, and said why
+    assert "ALERTING_MLFLOW_PASSWORD_FILE" in done.stdout + done.stderr
     assert "startup failed" in done.stdout + done.stderr

@@ -135,9 +135,8 @@ def check_relation(changes, moves, line, limits):
         return
     change = by.get("a", 0.0) - (by.get("b", 0.0) if relation.kind == "difference" else 0.0)
     if relation.kind == "lag":
-        change *= 1 - np.exp(
-            -9 / (relation.time_constant / timedelta(minutes=1))
-        )  # 9 minutes after the first reading of 10
+        # 9 minutes after the first reading of 10
+        change *= 1 - np.exp(-9 / (relation.time_constant / timedelta(minutes=1)))
     found = {m.variable: m.after - m.before for m in moves}
     assert found.get("z", 0.0) == pytest.approx(relation.gain * change, abs=1e-6)
 

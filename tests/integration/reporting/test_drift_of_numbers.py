@@ -33,9 +33,8 @@ def test_drift_names_the_variables_that_moved_and_leaves_out_those_with_few_valu
 
 def test_other_values_of_a_variable_that_changes_slowly_are_no_drift_and_those_of_a_fast_one_are():
     rng = np.random.default_rng(3)
-    slow = np.interp(
-        np.arange(4000), np.arange(0, 4001, 500), rng.standard_normal(9)
-    )  # a new value every 500 minutes
+    # a new value every 500 minutes
+    slow = np.interp(np.arange(4000), np.arange(0, 4001, 500), rng.standard_normal(9))
     fast = rng.standard_normal(4000)
     both = pd.DataFrame({"slow": slow, "fast": fast, "jumped": slow}, index=minutes(4000))
     now = both[3200:].assign(fast=fast[3200:] + 1, jumped=slow[3200:] + 50)

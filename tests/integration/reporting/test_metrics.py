@@ -140,9 +140,8 @@ def test_where_most_episodes_are_undetermined_precision_and_false_alarms_cannot_
     assert (
         f.false_alarms.doubt == f.precision.with_avoided.doubt == "6 of 11 alarms are undetermined"
     )
-    assert f.false_alarms.high == pytest.approx(
-        poisson_interval(5 + 6)[1] / 4
-    )  # each of the six may be one
+    # each of the six may be one
+    assert f.false_alarms.high == pytest.approx(poisson_interval(5 + 6)[1] / 4)
     assert f.false_alarms.low == pytest.approx(poisson_interval(5)[0] / 4)
 
 

@@ -52,13 +52,14 @@ ALERTS = [
     ("oven-1", 372.0, "no", "wrong", None),
     ("oven-1", 540.0, "no", None, None),
     ("oven-1", 700.0, "in_time", "late", 5),  # answered in April
+    # after the change to summer time: noon, too, and 11:00 by the clock of winter
     (
         "oven-1",
         707.0,
         "no",
         "wrong",
         30,
-    ),  # after the change to summer time: noon, too, and 11:00 by the clock of winter
+    ),
     ("oven-2", 200.0, "in_time", None, None),
     ("oven-2", 400.0, "no", "right", 6),  # a hit by word
     ("oven-2", 742.0, None, None, None),  # the horizon ends in April
@@ -241,9 +242,8 @@ def test_money(metrics):
     )
     usual = statistics.median([*missed, *came, 50])  # with the problem of February
     money = metrics.money
-    assert (
-        money.missed.low == money.missed.high == 900 * (len(missed) + 1) + 150 * sum(missed)
-    )  # one more, without minutes
+    # one more, without minutes
+    assert money.missed.low == money.missed.high == 900 * (len(missed) + 1) + 150 * sum(missed)
     assert money.announced.low == 900 * len(came) + 150 * sum(came)
     assert (money.false_alarms.low, money.false_alarms.high) == (150, 200)
     assert money.interventions.low == 20
@@ -259,9 +259,8 @@ def test_operators(metrics):
     assert answered == 6
     assert v.to_acknowledge.median == timedelta(minutes=minutes[(len(minutes) - 1) // 2])
     assert v.to_acknowledge.p90 == timedelta(minutes=minutes[-1])
-    assert v.agreement.basis.startswith(
-        "4 of 5"
-    )  # the data say "no" where the operator of hour 400 says right
+    # the data say "no" where the operator of hour 400 says right
+    assert v.agreement.basis.startswith("4 of 5")
     assert [(a.action, a.times, a.helped) for a in v.actions] == [("lowered zone 2", 1, 1)]
     assert v.advice.given == 1
 

@@ -36,10 +36,11 @@ def test_answers_to_backfilled_episodes_are_not_among_those_of_the_episodes_with
     backfilled = [replace(e, backfilled=True) for e in material.episodes]
     metrics = compute_metrics(replace(material, episodes=[*backfilled[:9], *material.episodes[9:]]))
     found = summarise(metrics, conclude(metrics))
+    # of the last two, one was answered; nine others were backfilled
     assert (found.answered, found.notified) == (
         1,
         2,
-    )  # of the last two, one was answered; nine others were backfilled
+    )
 
 
 def test_a_problem_that_is_not_over_costs_the_same_in_a_later_report_on_the_period():

@@ -54,9 +54,8 @@ def test_the_night_of_spring_has_seven_hours_and_that_of_autumn_nine():
 
 def test_a_time_that_does_not_exist_in_spring_is_the_first_that_does():
     quiet = [Hours.model_validate({"from": "00:00", "to": "02:30"})]
-    assert end_of(quiet, BERLIN, utc("2026-03-29T00:00")) == utc(
-        "2026-03-29T01:00"
-    )  # 02:00 became 03:00
+    # 02:00 became 03:00
+    assert end_of(quiet, BERLIN, utc("2026-03-29T00:00")) == utc("2026-03-29T01:00")
 
 
 def test_a_time_that_comes_twice_in_autumn_is_the_first_of_the_two():

@@ -89,9 +89,8 @@ def test_hours_and_categories_are_taken_as_they_are_written():
         "22:00",
         "06:30",
     )
-    assert (
-        Hours.model_validate({"from": 1320, "to": 390}).to == "06:30"
-    )  # as another reader of YAML stored it
+    # as another reader of YAML stored it
+    assert Hours.model_validate({"from": 1320, "to": 390}).to == "06:30"
     [document] = parse_yaml(f"{HOT}equals: 1:30", "hot.yaml")
     assert parse_definition(document).equals == "1:30"
 

@@ -86,9 +86,8 @@ def test_each_condition_has_its_own_staleness_and_hysteresis():
         ("triggered", at(1)),
         ("clear", at(3)),
     ]
-    assert status_intervals(definition, data, at(0), at(9))[-1].start == at(
-        5
-    )  # stale two minutes after the last one
+    # stale two minutes after the last one
+    assert status_intervals(definition, data, at(0), at(9))[-1].start == at(5)
     assert status_intervals(definition, data, at(0), at(9))[-1].status == "unknown"
 
 

@@ -113,9 +113,8 @@ def test_of_too_many_groups_the_largest_are_kept_and_the_others_take_the_coarser
 
 
 def test_a_reading_is_compared_with_the_limit_of_its_own_recipe():
-    _, found = evaluated(
-        [6, 6, 6, 4, 5, 5, 7], in_force()
-    )  # recipe A from minute 11, B from minute 15
+    # recipe A from minute 11, B from minute 15
+    _, found = evaluated([6, 6, 6, 4, 5, 5, 7], in_force())
     assert statuses(found) == [
         ("unknown", "waiting", found.intervals[0].start),
         ("triggered", None, at(11)),

@@ -160,12 +160,13 @@ def test_where_the_truth_is_unknown_there_is_no_sample_and_a_problem_neither_beg
         temperature=[170, 170, 170, 190, 170],
     )
     ts, is_met = problem_samples(Problem.model_validate(BOTH), data)
+    # at 4 min the moisture is stale, and the oven cool
     assert [(t - to_millis(at(0))) / 60_000 for t in ts] == [
         0,
         2,
         6,
         8,
-    ]  # at 4 min the moisture is stale, and the oven cool
+    ]
     assert list(is_met) == [True, True, False, False]
     one_of_them = {
         "any": [{"variable": "moisture", "above": 4.5}, {"variable": "temperature", "below": 180}]

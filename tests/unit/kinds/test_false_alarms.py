@@ -12,12 +12,13 @@ from alerting.kinds.normal.training import compared_rows, is_too_many
         (3, 1.0, 0.0, False),  # three or more of one: 8 %
         (4, 1.0, 0.0, True),  # 1.9 %
         (1, 1.0, 0.2, False),
+        # one alarm that lasts for a fifth of the time counts once, and is too long
         (
             1,
             1.0,
             0.21,
             True,
-        ),  # one alarm that lasts for a fifth of the time counts once, and is too long
+        ),
     ],
 )
 def test_false_alarms_are_too_many_beyond_chance_or_when_they_last(

@@ -34,7 +34,7 @@ def test_with_a_misspelt_kind_the_other_faults_are_said_too():
         (too_hot(kind="treshold"), "kind: 'treshold' is not a kind (did you mean threshold?)"),
         (
             {"name": "x"},
-            f"kind: is missing (write "
+            "kind: is missing (write "
             f"{' or '.join(f'kind: {kind}' for kind in definition_types())})",
         ),
         (too_hot(above=None), "above: a limit is missing (add above: or below:)"),

@@ -37,9 +37,8 @@ def test_little_room_is_said_and_enough_is_not(monkeypatch, tmp_path):
 def test_up_starts_nothing_where_there_is_too_little_room(monkeypatch, tmp_path, capfd):
     with_free(monkeypatch, 100 << 20)
     monkeypatch.setattr("alerting.local.up.check_ports", lambda _: None)
-    monkeypatch.setattr(
-        "alerting.local.up.run_guarded", lambda work: work()
-    )  # a guard kills everything below its process
+    # a guard kills everything below its process
+    monkeypatch.setattr("alerting.local.up.run_guarded", lambda work: work())
     assert up(Settings(home=tmp_path / "home"), {}, demo=True) == 1
     assert "refused: there is too little space" in capfd.readouterr().out
     assert not (tmp_path / "home" / "mongod").exists()

@@ -78,7 +78,7 @@ def test_airflow_prepares_its_database_and_pool_once_for_each_version_and_size(s
     stamp.parent.mkdir()
     stamp.write_text(
         f"{version('apache-airflow-core')} with {settings.background_slots} background slots "
-        f"and a predict pool"
+        "and a predict pool"
     )
     assert parts.airflow_migration(settings, environ) == []
     more = replace(settings, background_slots=settings.background_slots + 1)

@@ -59,9 +59,8 @@ def test_a_ramp_too_long_for_the_windows_of_the_model_is_not_advised():
 
 
 def test_a_ramp_changes_no_share_of_missing_values():
-    often = replace(
-        plan("a", ("last", "missing")), numbers=(NumberSource("a", 1_000),)
-    )  # once a second, in fact once a minute
+    # once a second, in fact once a minute
+    often = replace(plan("a", ("last", "missing")), numbers=(NumberSource("a", 1_000),))
     made = model_of(lambda last, missing: 0.9 if missing > 0.5 else 0.1, often)
     assert not recommend(made, history({"a": lever(rate=1.0)}, {"a": 5.0}), AT, 1).helps
 

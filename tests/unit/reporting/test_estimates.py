@@ -16,10 +16,11 @@ FALSE_ALARMS = cases("false alarm", "false alarms")
 def test_a_share_says_what_it_rests_on():
     estimate = share(7, 9, PROBLEMS)
     assert estimate.value == pytest.approx(7 / 9)
+    # Wilson's interval, worked by hand
     assert (round(estimate.low, 3), round(estimate.high, 3)) == (
         0.453,
         0.937,
-    )  # Wilson's interval, worked by hand
+    )
     assert estimate.basis == "7 of 9 problems"
     assert not estimate.doubt
 
@@ -46,10 +47,11 @@ def test_an_interval_never_leaves_zero_and_one():
 def test_a_rate_has_the_exact_poisson_interval():
     estimate = rate_per_week(2, 4.0, FALSE_ALARMS)
     assert estimate.value == 0.5
+    # the tabled bounds for two cases
     assert (round(estimate.low * 4, 3), round(estimate.high * 4, 3)) == (
         0.242,
         7.225,
-    )  # the tabled bounds for two cases
+    )
     assert rate_per_week(0, 4.0, FALSE_ALARMS).low == 0.0
 
 
@@ -60,11 +62,12 @@ def test_a_rate_over_less_than_a_week_is_doubtful():
 
 def test_the_median_has_the_interval_of_its_order_statistics():
     estimate = median([float(v) for v in range(1, 11)], "s", PROBLEMS)
+    # ranks 2 and 9 of 10: the tabled ones
     assert (estimate.value, estimate.low, estimate.high) == (
         5.5,
         2.0,
         9.0,
-    )  # ranks 2 and 9 of 10: the tabled ones
+    )
     assert median([1.0, 9.0], "s", PROBLEMS).doubt == "only 2 problems"
 
 

@@ -174,7 +174,7 @@ def named_format(text: str) -> StampFormat | None:
         names = ", ".join(NAMED)
         raise UserError(
             f"{text!r} is not a format of stamps (--time-format); write {names}, or a pattern such "
-            f"as %d.%m.%Y %H:%M:%S"
+            "as %d.%m.%Y %H:%M:%S"
         )
     pattern, groups = _from_directives(text)
     if (
@@ -184,7 +184,7 @@ def named_format(text: str) -> StampFormat | None:
     ):
         raise UserError(
             f"{text!r} (--time-format) must name day, month and year once each, e.g. %d.%m.%Y "
-            f"%H:%M:%S"
+            "%H:%M:%S"
         )
     return StampFormat(text, pattern)
 

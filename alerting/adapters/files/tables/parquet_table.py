@@ -76,7 +76,7 @@ class ParquetTable:
         except pa.ArrowNotImplementedError as error:
             raise UserError(
                 f"{self.path}: column {title!r} holds {kind}, which is neither number, text, "
-                f"boolean nor time"
+                "boolean nor time"
             ) from error
 
 

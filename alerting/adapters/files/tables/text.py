@@ -20,9 +20,8 @@ from alerting.definitions.faults import UserError
 
 BLOCK_BYTES = 4 << 20
 LONGEST_LINE = 4 << 20
-LONGEST_RECORD = (
-    8 << 20
-)  # bytes; an unclosed quotation mark must not load the whole file into memory
+# bytes; an unclosed quotation mark must not load the whole file into memory
+LONGEST_RECORD = 8 << 20
 WINDOWS = "cp1252"
 _NO_FILE_ENCODINGS = (
     "idna",
@@ -76,7 +75,7 @@ def magic(path: Path) -> bytes:
     if not path.is_file():
         raise UserError(
             f"{path} is not a regular file; the import reads a file twice, first to check it, then "
-            f"to write it"
+            "to write it"
         )
     try:
         with path.open("rb") as file:
@@ -88,7 +87,7 @@ def magic(path: Path) -> bytes:
     if start.startswith(_ZIP):
         raise UserError(
             f"{path} is a zip archive (or a spreadsheet); unpack it, or save it as CSV, and import "
-            f"that"
+            "that"
         )
     return start
 
@@ -150,7 +149,7 @@ def _refuse_long_line(path: Path, line: int, data: bytes, cut: int) -> None:
         line += data.count(b"\n", 0, last)
         raise UserError(
             f"{path}: line {line} is longer than {LONGEST_LINE >> 20} MiB, too long for a table; "
-            f"nothing was written. Import a "
+            "nothing was written. Import a "
             "text file with one line for each instant"
         )
 
@@ -203,7 +202,7 @@ class _BlockReader:
         line = first_line + data.count(b"\n", 0, error.start)
         return UserError(
             f"{self._path}: line {line} is not written in {name}; name its encoding, e.g. "
-            f"--encoding cp1252 for a Windows export"
+            "--encoding cp1252 for a Windows export"
         )
 
 

@@ -204,6 +204,5 @@ def _refuse_to_hide(
         path = f"collection {collection.name}"
         raise UserError(
             f"nothing was written: correct these documents in the database ({path}), or remove "
-            f"them, then try again:\n"
-            + "\n".join(f"{line[:4]}{what} {line[4:]}" for line in faulty)
+            "them, then try again:\n" + "\n".join(f"{line[:4]}{what} {line[4:]}" for line in faulty)
         )

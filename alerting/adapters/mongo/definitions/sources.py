@@ -75,7 +75,7 @@ class MongoSources:
                 raise
             why = (
                 f"the database refuses source {name!r}; run `alerting prepare` with this version "
-                f"of the platform"
+                "of the platform"
             )
             raise UserError(why) from error
 

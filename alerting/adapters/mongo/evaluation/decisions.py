@@ -64,9 +64,8 @@ class MongoDecisions:
         return {of["_id"]: _without_evidence(of["made"]) for of in found}
 
     def expect_files(self, definition: str, run_id: str, hashes: Mapping[str, str]) -> None:
-        tried = [
-            [name, hashes[name]] for name in sorted(hashes)
-        ]  # a name has a dot: unsuitable for a field name
+        # a name has a dot: unsuitable for a field name
+        tried = [[name, hashes[name]] for name in sorted(hashes)]
         change = {
             "$addToSet": {"tries": tried},
             "$setOnInsert": {"files_of": definition, "run_id": run_id},

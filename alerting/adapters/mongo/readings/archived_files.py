@@ -143,11 +143,11 @@ class MongoArchivedFiles:
         if (stored := self._readings.count_documents(within)) > file.rows:
             raise UserError(
                 f"{file.asset} {file.month}: the database has {stored} readings that arrived "
-                f"before "
+                "before "
                 f"{file.arrived_before.isoformat(timespec='seconds')}, its archived file "
                 f"{file.rows}: nothing was deleted; "
                 f"`alerting archive restore {file.asset} --from {file.month} --until {file.month}` "
-                f"merges them"
+                "merges them"
             )
         some = ({**within, "ts": {"$in": list(of_slice)}} for of_slice in instants)
         return sum(self._readings.delete_many(readings).deleted_count for readings in some)
@@ -186,7 +186,7 @@ class MongoArchivedFiles:
                 self._readings.bulk_write(additions, ordered=False)
         raise UserError(
             f"{asset}: readings change faster than they can be restored; run `alerting archive "
-            f"restore` again"
+            "restore` again"
         )
 
 

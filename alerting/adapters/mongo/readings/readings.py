@@ -36,9 +36,8 @@ class MongoReadings:
     """Port `Readings`."""
 
     def __init__(self, database: MongoDatabase) -> None:
-        without_zone = database.codec_options.with_options(
-            tz_aware=False, tzinfo=None
-        )  # which halves the time of decoding
+        # which halves the time of decoding
+        without_zone = database.codec_options.with_options(tz_aware=False, tzinfo=None)
         self._readings = database[READINGS].with_options(without_zone)
         self._events = database[EVENTS]
         self._assets = MongoAssets(database)
@@ -167,10 +166,11 @@ class MongoReadings:
             if reading is None or (until is not None and reading.ts > until)
         ]
         for asset in late:
+            # instants alone compare with one
             query = {
                 "asset": asset,
                 "ts": {"$lte": _LAST if until is None else until},
-            }  # instants alone compare with one
+            }
             earlier = self._readings.find_one(
                 query, {"ts": True, "arrived_at": True}, sort=[("ts", -1)]
             )
@@ -249,9 +249,8 @@ def _earlier(
     last = events.aggregate(
         [
             {"$match": {"asset": asset, "start": {"$lte": since}}},
-            {
-                "$sort": {"type": -1, "start": -1}
-            },  # with this order the server looks up one document of each type
+            # with this order the server looks up one document of each type
+            {"$sort": {"type": -1, "start": -1}},
             {"$group": {"_id": "$type", "event": {"$first": "$$ROOT"}}},
         ]
     )

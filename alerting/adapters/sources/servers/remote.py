@@ -83,7 +83,7 @@ def open_remote(source: FilesSource, address: str, folders: FolderDrop) -> "Remo
     if scheme not in SCHEMES:
         raise UserError(
             f"source {source.name}: its url is no address of a server: write sftp://…, s3://…, "
-            f"gs://… or az://…"
+            "gs://… or az://…"
         )
     try:
         system = ArrowFSWrapper(object_store(address), skip_instance_cache=True)
@@ -184,7 +184,7 @@ class RemoteDrop:
         if file.size > MOST_BYTES:
             raise FileRefused(
                 f"source {self._name}: {file.name} has {file.size} bytes; at most {MOST_BYTES} of "
-                f"a file are read"
+                "a file are read"
             )
         local = Path(self._copies.name) / _local_name(file)
         try:
@@ -214,7 +214,7 @@ class RemoteDrop:
         if size != file.size or not self._is_unchanged(file):
             raise UserError(
                 f"source {self._name}: {file.name} changed while it was read; it is read at the "
-                f"next poll"
+                "next poll"
             )
 
     def _is_unchanged(self, file: FoundFile) -> bool:
@@ -240,7 +240,7 @@ class RemoteDrop:
                 if self._system.is_link(there):
                     raise UserError(
                         f"source {self._name}: {folder} is a link at the server: name the folder "
-                        f"itself"
+                        "itself"
                     )
             target = self._free(f"{there}/", file.path.rpartition("/")[2], fault)
             if fault is not None:

@@ -145,11 +145,11 @@ def _reason(error: Exception, host_keys: Path, host: str, port: int) -> str:
     if isinstance(error, FileNotFoundError | PermissionError):
         return (
             f"{error.filename} cannot be read: {error.strerror}; host keys come from {scan}, after "
-            f"comparing the fingerprint"
+            "comparing the fingerprint"
         )
     if isinstance(error, paramiko.SSHException) and "not found in known_hosts" in str(error):
         return (
             f"its host key is not in {host_keys}: add what {scan} prints, after comparing the "
-            f"fingerprint"
+            "fingerprint"
         )
     return f"no connection: {first_line(error)}"

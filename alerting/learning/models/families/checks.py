@@ -344,9 +344,8 @@ def _rows(seed: int = 0) -> LabelledRows:
     )
     matrix[random.random(matrix.shape) < 0.05] = np.nan
     matrix[:, NUMBERS.index("never_known")] = np.nan
-    matrix.setflags(
-        write=False
-    )  # a family that writes into its rows would change those of the next one
+    # a family that writes into its rows would change those of the next one
+    matrix.setflags(write=False)
     return LabelledRows(matrix, (risk > 1.5).astype(np.int8))
 
 

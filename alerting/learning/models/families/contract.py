@@ -41,7 +41,7 @@ class LabelledRows:
             kind = "positive" if positives else "negative"
             raise UserError(
                 f"all {len(self.label)} rows to learn from are {kind}; use a longer history with "
-                f"problems in it"
+                "problems in it"
             )
 
 

@@ -110,14 +110,14 @@ class LightGbm(ModelFamily):
         "pairs": 0,
     }
     alternatives = (
-        {
-            "pairs": MOST_PAIRED
-        },  # causes that multiply or differ: a power, a temperature against another
+        # causes that multiply or differ: a power, a temperature against another
+        {"pairs": MOST_PAIRED},
+        # problems too few to learn by heart
         {
             "num_leaves": 8,
             "feature_fraction": 0.3,
             "neg_bagging_fraction": FEW_NEGATIVES,
-        },  # problems too few to learn by heart
+        },
         {"extra_trees": True},  # many columns with nearly the same content
     )
 
@@ -262,9 +262,8 @@ def _boost(
         weight=rows.weight,
         categorical_feature=list(columns.categorical),
         params={"verbosity": -1},
-        feature_name=[
-            f"c{i}" for i in range(expanded.shape[1])
-        ],  # its text format knows neither spaces nor colons in names
+        # its text format knows neither spaces nor colons in names
+        feature_name=[f"c{i}" for i in range(expanded.shape[1])],
     )
     valid = (
         [data.create_valid(pairs.expand(validation.matrix), validation.label, validation.weight)]

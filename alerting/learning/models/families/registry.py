@@ -32,6 +32,6 @@ def get_family(name: str) -> ModelFamily:
     if not isinstance(family, ModelFamily) or family.name != name:
         raise UserError(
             f"{entry.value if entry else name} is not a ModelFamily of the name {name!r}; mend the "
-            f"package that adds it"
+            "package that adds it"
         )
     return family

@@ -11,9 +11,8 @@ from alerting.learning.models.skops_archive import check_archive
 from alerting.learning.models.trained import ModelRefused
 
 SKLEARN = "model.skops"
-TRUSTED_TYPES = [
-    "sklearn.tree._tree.Tree"
-]  # beyond skops' own; the types that a file itself asks for are never added
+# beyond skops' own; the types that a file itself asks for are never added
+TRUSTED_TYPES = ["sklearn.tree._tree.Tree"]
 
 
 def dump_sklearn(fitted: Any) -> bytes:
@@ -39,7 +38,7 @@ def load_sklearn(files: Mapping[str, bytes], wanted: type, check: Callable[[Any]
     if type(loaded) is not wanted:
         raise ModelRefused(
             f"{SKLEARN} holds a {type(loaded).__name__}, not the {wanted.__name__} that {META} "
-            f"names"
+            "names"
         )
     try:
         check(loaded)

@@ -48,11 +48,12 @@ class XgBoost(ModelFamily):
         "gamma": 0.0,
     }
     alternatives = (
+        # problems too few to learn by heart
         {
             "max_depth": 3,
             "colsample_bytree": 0.3,
             "reg_lambda": 10.0,
-        },  # problems too few to learn by heart
+        },
         {"max_depth": 8, "min_child_weight": 20.0},
     )
 
@@ -159,9 +160,8 @@ def _tree_lines(tree: Mapping[str, Any], reached: Any, base: float) -> Iterator[
     added to each leaf."""
     left, right = (np.asarray(tree[name], np.int64) for name in ("left_children", "right_children"))
     is_leaf = left < 0
-    number = np.where(
-        is_leaf, ~(np.cumsum(is_leaf) - 1), np.cumsum(~is_leaf) - 1
-    )  # inner 0, 1, …; leaves -1, -2, …
+    # inner 0, 1, …; leaves -1, -2, …
+    number = np.where(is_leaf, ~(np.cumsum(is_leaf) - 1), np.cumsum(~is_leaf) - 1)
     count = np.bincount(reached, minlength=len(left))
     weight = np.asarray(tree["sum_hessian"], np.float64)
     for node in np.flatnonzero(~is_leaf)[::-1].tolist():  # children have higher numbers

@@ -75,9 +75,8 @@ def test_the_secrets_are_made_once_for_their_owner_alone(tmp_path):
             assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o700
             secrets.append({name: path.read_text() for name, path in kept.items()})
             words = " ".join(psutil.Process(server.pid).cmdline())
-            assert not [
-                secret for secret in secrets[0].values() if secret in words
-            ]  # everybody may read command lines
+            # everybody may read command lines
+            assert not [secret for secret in secrets[0].values() if secret in words]
             assert not [
                 secret
                 for secret in secrets[0].values()

@@ -158,10 +158,11 @@ def test_a_supervisor_refuses_to_run_where_it_would_kill_processes_of_others(tmp
             '{"s":"E","c":"WT","attr":{"error":28,"message":{"msg":"No space left on device"}}}',
             "is full: free some space",
         ),
+        # the log was on the full disk, too
         (
             '{"s":"E","c":"WT","attr":{"error":28,"mess',
             "is full: free some space",
-        ),  # the log was on the full disk, too
+        ),
         (
             '{"s":"F","c":"STORAGE","attr":{"error":"13: Permission denied"}}',
             "may not read or write",

@@ -102,9 +102,10 @@ def test_evaluation_reads_the_champion_also_after_mlflow_has_put_a_file_of_its_o
 
 def test_no_file_of_the_model_is_pickled(trained):
     platform, _, result = trained
+    # MLflow's own
     names = platform.models.model_files(NAME, result.challenger_version).keys() - {
         "registered_model_meta"
-    }  # MLflow's own
+    }
     assert all(name.endswith((".json", ".txt", ".skops")) for name in names)
 
 

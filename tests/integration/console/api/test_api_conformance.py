@@ -41,10 +41,11 @@ BY_STATE = {
 }
 """What a description cannot say: refusals that follow from the time, from the state, or from two
 parameters together."""
+# a row that is refused does not refuse the others: 200
 DELIVERIES = (
     "POST /api/v1/readings",
     "POST /api/v1/events",
-)  # a row that is refused does not refuse the others: 200
+)
 
 
 @pytest.fixture(scope="module")

@@ -180,10 +180,11 @@ def provoke(clients, path, method, operation, schemas):
 
 
 def not_provoked_here(status):
+    # need time: tests/integration/console/api/test_api_limits.py and test_api_sessions.py
     return status in {
         "408",
         "429",
-    }  # need time: tests/integration/console/api/test_api_limits.py and test_api_sessions.py
+    }
 
 
 def test_every_status_that_is_seen_is_declared_and_every_one_that_is_declared_is_seen(

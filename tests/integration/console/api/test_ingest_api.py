@@ -157,9 +157,8 @@ def test_a_body_that_is_no_list_of_rows_is_refused_whole(client, body):
 def test_a_delivery_with_the_same_key_gets_the_same_answer_and_writes_nothing(client, platform):
     keyed = {**ADMIN, "idempotency-key": "batch-17"}
     first = send(client, ROW, headers=keyed).json()
-    send(
-        client, {**ROW, "values": {"zone_2": 199.0}}
-    )  # a correction, which the old delivery must not undo
+    # a correction, which the old delivery must not undo
+    send(client, {**ROW, "values": {"zone_2": 199.0}})
     assert send(client, ROW, headers=keyed).json() == first
     [row] = platform.reading_writes.stored([("oven-9", 1767614400000)]).values()
     assert row.values["zone_2"] == 199.0

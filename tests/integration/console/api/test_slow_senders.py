@@ -89,9 +89,8 @@ def httpx_large(port, token):
 
 @pytest.mark.parametrize("path", ["/api/v1/readings", "/api/v1/shelves", "/login"])
 def test_a_body_that_is_broken_off_logs_one_line(served, caplog, monkeypatch, path):
-    monkeypatch.setattr(
-        logging.getLogger("alerting.console.request_log"), "disabled", False
-    )  # a migration disables it
+    # a migration disables it
+    monkeypatch.setattr(logging.getLogger("alerting.console.request_log"), "disabled", False)
     token = next(token for token, (_, role) in TOKENS.items() if role == "admin")
     with caplog.at_level(logging.INFO, logger="alerting.console.request_log"):
         with socket.create_connection(("127.0.0.1", served), timeout=30) as client:

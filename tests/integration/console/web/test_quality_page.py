@@ -143,9 +143,8 @@ def test_the_calendar_goes_by_the_clock_of_the_plant(plant):
     page = TestClient(
         create_app(plant, TOKENS, zone=ZoneInfo("Asia/Kathmandu")), headers=VIEWER
     ).get("/kpi?days=30")
-    assert (
-        'title="Thu 15 Jan 06:00: 15"' in page.text
-    )  # the burst of 00:30 UTC, with the alarm of 01:00
+    # the burst of 00:30 UTC, with the alarm of 01:00
+    assert 'title="Thu 15 Jan 06:00: 15"' in page.text
     assert "Alarms in each hour (Asia/Kathmandu)" in page.text
 
 

@@ -117,7 +117,7 @@ def test_a_recipe_with_too_little_normal_time_or_never_seen_is_compared_with_all
     far = scored(DEFINITION, line(range(1, 60), recipe, 30, 90), [59])
     assert [evidence.evaluation.reason.split(" (")[-1] for evidence in far[2].values()] == [
         f"recipe {recipe}: no or too little normal operation of its own, compared with all normal "
-        f"operation together)"
+        "operation together)"
     ]
 
 

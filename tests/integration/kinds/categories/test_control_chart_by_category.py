@@ -93,9 +93,8 @@ def test_levels_and_deviations_of_each_recipe_by_hand():
     assert runs.levels["B"] == (40.0, pytest.approx(5 * 1.4826), 30)
     assert "C" not in runs.levels  # one reading is too few
     assert runs.centre == 25.0
-    assert runs.charted(45, "B") == pytest.approx(
-        28
-    )  # 5 of 7.413 above its level, times the mean deviation of 4.4478
+    # 5 of 7.413 above its level, times the mean deviation of 4.4478
+    assert runs.charted(45, "B") == pytest.approx(28)
     assert runs.charted(11, "A") == pytest.approx(28)  # as 1 of 1.4826 above that of recipe A
 
 

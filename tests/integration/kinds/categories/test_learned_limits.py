@@ -69,10 +69,11 @@ def test_each_recipe_gets_its_own_limit_in_force_from_the_estimate_on():
     assert limits(platform, 1)["A",][1] == pytest.approx(10.8)
     assert any("force, quantile 0.99 of 1440 readings" in note for note in decided.dataset.notes)
     [episode], unknown = raised(platform, 2 * DAY + 30)
+    # 11.5 is much for A, not for B
     assert (episode.raised_at, episode.closed_at) == (
         at(2 * DAY + 10),
         at(2 * DAY + 20),
-    )  # 11.5 is much for A, not for B
+    )
     assert episode.model_version == 1
     assert episode.evaluation.threshold == pytest.approx(10.8)
     assert (
@@ -89,9 +90,8 @@ def test_each_recipe_gets_its_own_limit_in_force_from_the_estimate_on():
 
 def test_readings_after_the_start_of_the_period_belong_to_the_recipe_that_was_reported_before_it():
     platform = running(above={"learned": {"quantile": 0.99, "over": "1d", "by": ["recipe"]}})
-    learned(
-        platform, 1.75
-    )  # of (18:00, 18:00]: recipe B since noon, A from midnight on, B from noon on
+    # of (18:00, 18:00]: recipe B since noon, A from midnight on, B from noon on
+    learned(platform, 1.75)
     assert {group: count for group, (count, _) in limits(platform, 1).items()} == {
         (): 720,
         ("A",): 360,
@@ -126,9 +126,8 @@ def test_problems_with_the_time_before_them_and_suppressed_times_are_left_out():
     add_events(platform, [EventRow("press-1", "jam", at(700), at(720), "test")], at(0))
     decided = learned(platform, 2)
     left_out = decided.dataset.dropped
-    assert (
-        left_out["force, in problems and the time before them"] == 41
-    )  # an hour and 20 minutes, both ends included
+    # an hour and 20 minutes, both ends included
+    assert left_out["force, in problems and the time before them"] == 41
     assert left_out["force, in suppressed times"] > 100
     assert sum(count for count, _ in limits(platform, 1).values()) < 2 * 1440
 
@@ -253,10 +252,11 @@ def test_a_problem_that_is_known_later_than_the_readings_leaves_out_none_before_
         learned(platform, days).dataset.dropped["force, in problems and the time before them"]
         for days in (1, 1500 / DAY)
     ]
+    # the sample of 23:00 is known at 01:00; the problem and half an hour before it
     assert found == [
         0,
         8,
-    ]  # the sample of 23:00 is known at 01:00; the problem and half an hour before it
+    ]
 
 
 def test_a_limit_with_too_few_new_readings_stays_in_service_beside_new_limits_of_the_same_asset():

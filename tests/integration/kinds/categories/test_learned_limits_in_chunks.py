@@ -107,9 +107,8 @@ def test_a_recipe_exactly_as_old_as_it_may_be_is_in_force_however_the_time_is_cu
         ReadingRow("press-1", at(40), {"force": 10.5}),
     ]
     steps, *_ = evaluated_to(definition, sources_of(asset, rows, model_of(definition)), cuts)
-    assert [(step.kind, step.at) for step in steps] == [
-        ("raised", at(40))
-    ]  # above 9 of recipe A; of all readings it is 11
+    # above 9 of recipe A; of all readings it is 11
+    assert [(step.kind, step.at) for step in steps] == [("raised", at(40))]
 
 
 @pytest.mark.parametrize("cuts", [[9], [4, 9]])
@@ -129,6 +128,5 @@ def test_the_last_value_before_the_first_evaluation_belongs_to_the_recipe_in_whi
     steps, *_ = evaluated_to(
         definition, sources_of(ASSET, rows, model_of(definition, cutoff=-40)), cuts
     )
-    assert [step.kind for step in steps] == [
-        "raised"
-    ]  # above 10 of recipe A, not above 11 of all readings
+    # above 10 of recipe A, not above 11 of all readings
+    assert [step.kind for step in steps] == ["raised"]

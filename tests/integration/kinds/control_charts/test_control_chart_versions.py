@@ -57,9 +57,8 @@ def test_a_new_version_begins_with_the_readings_before_it():
     again = charted(VALUES, 150, 200, version=2, before=first.state)
     going_on = charted(VALUES, 150, 200, version=1, before=first.state)
     assert again.scores[0].score == pytest.approx(going_on.scores[0].score, abs=1e-6)
-    assert again.scores[0].score[0] != pytest.approx(
-        10 + 0.2 * (VALUES[150] - 10), abs=0.001
-    )  # of an empty chart
+    # of an empty chart
+    assert again.scores[0].score[0] != pytest.approx(10 + 0.2 * (VALUES[150] - 10), abs=0.001)
 
 
 def test_readings_of_suppressed_times_are_not_charted():

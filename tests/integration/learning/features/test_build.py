@@ -121,9 +121,8 @@ def test_large_values_keep_their_small_noise():
     values = 1e9 + noise
     got = row(plan(), History(asset(), frame(range(1, 31), x=values)), 30)
     exact = (values - 1e9).astype(np.longdouble)
-    assert got["x.std.30m"] == pytest.approx(
-        float(exact.std(ddof=1)), rel=1e-4
-    )  # one step of float64 at 1e9 is 1e-7
+    # one step of float64 at 1e9 is 1e-7
+    assert got["x.std.30m"] == pytest.approx(float(exact.std(ddof=1)), rel=1e-4)
     assert got["x.slope.30m"] == pytest.approx(
         float(np.polyfit(np.arange(30) / 60, values - 1e9, 1)[0]), rel=1e-3
     )

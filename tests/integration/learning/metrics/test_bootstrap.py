@@ -84,13 +84,11 @@ def test_blocks_are_days_of_one_asset_and_shorter_where_there_are_few_days():
     block = time_blocks(at, asset, 0, HOUR_MS)
     assert len(np.unique(block)) == 80
     assert not set(block[asset == "a"]) & set(block[asset == "b"])
-    short = time_blocks(
-        at[:48], asset[:48], 0, HOUR_MS
-    )  # two days: blocks of about a tenth of a day
+    # two days: blocks of about a tenth of a day
+    short = time_blocks(at[:48], asset[:48], 0, HOUR_MS)
     assert 19 <= len(np.unique(short)) <= 25
-    assert (
-        len(np.unique(time_blocks(at[:48], asset[:48], 0, 24 * HOUR_MS))) == 1
-    )  # never shorter than twice gap + horizon
+    # never shorter than twice gap + horizon
+    assert len(np.unique(time_blocks(at[:48], asset[:48], 0, 24 * HOUR_MS))) == 1
 
 
 def test_very_many_blocks_are_joined():

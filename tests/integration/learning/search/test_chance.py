@@ -59,9 +59,8 @@ def test_a_fold_that_a_pruned_trial_did_not_score_counts_as_far_above_its_preval
     both = shifted.evaluate(scores)
     first = shifted.evaluate(scores[:1])
     prevalence = np.mean([data.label[fold.test].mean() for fold in folds])
-    alone = shifted.evaluate(
-        [scores[0], np.zeros(len(folds[1].test))]
-    )  # of equal scores the average precision is the prevalence
+    # of equal scores the average precision is the prevalence
+    alone = shifted.evaluate([scores[0], np.zeros(len(folds[1].test))])
     assert first - prevalence == pytest.approx(2 * (alone - prevalence))
     assert first.std() > both.std()
 

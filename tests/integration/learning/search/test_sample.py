@@ -44,7 +44,7 @@ def test_all_rare_rows_stay_and_the_others_weigh_as_much_as_all_of_them(data):
         f"searched on {most} of {len(rare) + len(usual)} training rows (all {len(rare)} with a "
         f"problem ahead, {len(kept)} of "
         f"{len(usual)} without, evenly in time and weighted); figures and the final fit are of "
-        f"all rows",
+        "all rows",
     )
 
 

@@ -43,7 +43,7 @@ def test_a_score_that_knows_something_is_chosen_and_the_sentence_has_figure_boun
     )
     assert choice.chance.message == (
         f"The best average precision out of fold, {telling.ap:.3f}, exceeds what the best of 1 "
-        f"trials reaches by chance in 1 of "
+        "trials reaches by chance in 1 of "
         f"40 cases, {choice.chance.bound:.3f} (labels shifted in time 400 times)."
     )
 
@@ -53,9 +53,8 @@ def test_the_best_of_three_scores_by_chance_is_seldom_chosen_and_the_reason_says
     taken = 0
     refused = []
     for _ in range(40):
-        slow = np.cumsum(
-            random.normal(size=(3, len(data.label))), axis=1
-        )  # noise that varies slowly, as readings do
+        # noise that varies slowly, as readings do
+        slow = np.cumsum(random.normal(size=(3, len(data.label))), axis=1)
         choice = choose(
             data,
             DEFINITION,

@@ -44,9 +44,8 @@ def test_without_measured_validation_rows_there_is_none(sampled):
     assert sample_shares(model, replace(data, measured=np.zeros_like(data.measured))) is None
 
 
-@pytest.mark.filterwarnings(
-    "error::RuntimeWarning"
-)  # a training would print it; the variable crew is a category
+# a training would print it; the variable crew is a category
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 def test_shaps_own_plots_are_drawn(sampled):
     _, _, sample = sampled
     drawn = shap_plots(sample.variables, sample.shares, sample.values, {"humidity": "Air humidity"})

@@ -73,9 +73,8 @@ def test_a_score_that_is_always_high_is_never_chosen():
 
 
 def test_the_time_in_alarm_binds_on_its_own():
-    score = scores(
-        **{f"r{row}": 0.5 for row in range(0, ROWS, 6)}, r100=0.9
-    )  # half of the time in alarm, if raised
+    # half of the time in alarm, if raised
+    score = scores(**{f"r{row}": 0.5 for row in range(0, ROWS, 6)}, r100=0.9)
     choice = choose_threshold(
         week(101, 307), score, wanted(false_alarms=10_000, time_in_alarm=0.2), seed=0
     )
@@ -83,9 +82,8 @@ def test_the_time_in_alarm_binds_on_its_own():
 
 
 def test_when_nothing_is_found_within_budget_the_lowest_threshold_that_keeps_it_is_taken_and_said():
-    score = scores(
-        r200=0.9, r300=0.8, r400=0.7, r100=0.6
-    )  # three false alarms before the problem is found
+    # three false alarms before the problem is found
+    score = scores(r200=0.9, r300=0.8, r400=0.7, r100=0.6)
     choice = choose_threshold(week(101), score, wanted(false_alarms=2), seed=0)
     assert not choice.finds
     assert choice.threshold == 0.8
@@ -175,9 +173,8 @@ def by_cost(miss, false_alarm, time_in_alarm=0.2):
 
 
 def test_a_costly_miss_buys_false_alarms_and_a_cheap_one_does_not():
-    score = scores(
-        r100=0.9, r200=0.8, r300=0.7, r400=0.6, r500=0.5
-    )  # 0.5 finds all three with two false alarms
+    # 0.5 finds all three with two false alarms
+    score = scores(r100=0.9, r200=0.8, r300=0.7, r400=0.6, r500=0.5)
     watched = week(101, 301, 501)
     assert choose_threshold(watched, score, by_cost(10, 1), seed=0).threshold == 0.5
     thrifty = choose_threshold(watched, score, by_cost(1, 1.5), seed=0)

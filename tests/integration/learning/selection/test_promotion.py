@@ -93,9 +93,8 @@ def test_the_window_begins_after_everything_that_either_has_seen_and_the_purge(g
 def test_the_window_ends_where_labels_are_mature_and_nothing_later_is_used(good, poor):
     early = AS_OF - timedelta(hours=100)
     window = decided(good, poor, as_of=early).evidence["window"]
-    assert (
-        window["end"] == "2026-01-13T11:20:00+00:00"
-    )  # the last instant whose 30 minutes had passed by 11:55
+    # the last instant whose 30 minutes had passed by 11:55
+    assert window["end"] == "2026-01-13T11:20:00+00:00"
     cut = replace(HISTORY, readings=HISTORY.readings.loc[:early])
     assert (
         decided(good, poor, history=cut, as_of=early).evidence

@@ -313,9 +313,8 @@ def test_a_document_edited_in_database_gets_a_revision_and_a_malformed_one_leave
     assert len(platform.definitions.revisions("too-hot")) == 2
     (fault,) = platform.definitions.faulty()["too-hot"]
     assert "did you mean temperature?" in fault
-    platform.definitions.put(
-        too_hot(above=250, stale_after="30m", promotion={"mode": "automatic"})
-    )  # says what is in force
+    # says what is in force
+    platform.definitions.put(too_hot(above=250, stale_after="30m", promotion={"mode": "automatic"}))
     run(platform, 7)
     assert "definition has none" in platform.definitions.faulty()["too-hot"][0]
     platform.definitions.put(too_hot(above=260))

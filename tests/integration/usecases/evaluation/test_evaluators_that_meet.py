@@ -260,6 +260,7 @@ def test_a_tick_that_raises_is_one_transaction_without_reads_and_a_quiet_one_is_
     quiet = Commands()
     meeting.disturbed(raises, 40)
     meeting.disturbed(quiet, 41)
+    # with a checkpoint
     expected = [
         "update",
         "update",
@@ -267,7 +268,7 @@ def test_a_tick_that_raises_is_one_transaction_without_reads_and_a_quiet_one_is_
         "delete",
         "findAndModify",
         "commitTransaction",
-    ]  # with a checkpoint
+    ]
     assert raises.in_transactions == expected
     assert quiet.in_transactions == []
     assert quiet.names.count("findAndModify") == 1

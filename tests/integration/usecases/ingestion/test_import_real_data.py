@@ -132,9 +132,8 @@ def test_the_titles_of_ai4i_become_legal_names_and_its_byte_order_mark_vanishes(
         Path(DATA) / "ai4i2020" / "ai4i2020.csv", Layout(asset="mill-1", time="UDI")
     )
     profile = file.profile(lambda *_: None)
-    assert (
-        profile.bad == profile.lines == 10_000
-    )  # it has no time stamps, and a counter is not taken for one
+    # it has no time stamps, and a counter is not taken for one
+    assert profile.bad == profile.lines == 10_000
     assert [c.name for c in profile.columns.values()] == [
         "Product_ID",
         "Type",

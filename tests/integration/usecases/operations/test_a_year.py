@@ -149,17 +149,14 @@ def test_after_half_a_year_nothing_that_has_a_retention_grows(year, real):
     assert grown["readings"] == of_oven_2(platform) - held
     [stuck] = platform.episodes.find(open_only=True)
     first = platform.readings.span("oven-2")[0]
-    assert (
-        stuck.raised_at - timedelta(days=34) <= first <= stuck.raised_at - timedelta(days=30)
-    )  # some came half a week later
+    # some came half a week later
+    assert stuck.raised_at - timedelta(days=34) <= first <= stuck.raised_at - timedelta(days=30)
     assert now - platform.readings.span("oven-1")[0] <= timedelta(days=64)
     served = [d.challenger_version for d in platform.decisions.of(NAME) if d.promoted]
-    assert set(served) <= set(
-        platform.models.versions(NAME)
-    )  # for rollback, and for the evaluation of the past
-    assert (
-        len(platform.models.versions(NAME)) <= len(versions) + 3
-    )  # those that were promoted meanwhile
+    # for rollback, and for the evaluation of the past
+    assert set(served) <= set(platform.models.versions(NAME))
+    # those that were promoted meanwhile
+    assert len(platform.models.versions(NAME)) <= len(versions) + 3
     assert all(platform.models.model_files(NAME, version) for version in served)
     assert len(platform.episodes.find()) > 100  # the record of what was raised stays
     was_sent = {message.key for message in platform.channels["mail"].messages}

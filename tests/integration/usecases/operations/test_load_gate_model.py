@@ -75,7 +75,7 @@ def test_a_champion_that_has_learned_from_the_last_days_cannot_say(line, monkeyp
     forecast = foreseen(line, monkeypatch, seen)
     assert not forecast.breaks
     assert forecast.messages == (
-        f"number of alarms at position operators unknown: the champion has learned from times up "
+        "number of alarms at position operators unknown: the champion has learned from times up "
         f"to {seen.isoformat()}",
     )
 

@@ -48,9 +48,8 @@ def test_old_readings_go(platform):
 
 def test_old_readings_of_an_asset_that_is_no_longer_defined_go_too(platform):
     live(platform)
-    platform.assets._assets.delete_many(
-        {}
-    )  # as an engineer does in MongoDB: the platform itself deletes no asset
+    # as an engineer does in MongoDB: the platform itself deletes no asset
+    platform.assets._assets.delete_many({})
     assert platform.assets.all() == []
     assert oldest(platform) == DAYS - 50
 

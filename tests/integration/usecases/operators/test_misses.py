@@ -93,11 +93,12 @@ def report(missed):
 
 def test_rows_that_should_have_predicted_a_miss_are_left_out_or_positive_as_feedback_rule_says():
     left_out = effects(100)
+    # 100 lies in (t + 10, t + 40]
     assert [i * 10 for i, e in enumerate(left_out.effect) if e == LEFT_OUT] == [
         60,
         70,
         80,
-    ]  # 100 lies in (t + 10, t + 40]
+    ]
     assert set(left_out.effect) == {0, LEFT_OUT}
     positive = effects(100, confirmed="positive")
     assert [i * 10 for i, e in enumerate(positive.effect) if e == POSITIVE] == [60, 70, 80]

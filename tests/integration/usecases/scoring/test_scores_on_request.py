@@ -105,9 +105,8 @@ def test_a_file_of_readings_gives_the_scores_that_evaluation_stored_in_any_chunk
         len(known),
         len(frame),
     )
-    assert json.loads(json.dumps(asdict(found)))["scores"] == len(
-        known
-    )  # as a predict job keeps it
+    # as a predict job keeps it
+    assert json.loads(json.dumps(asdict(found)))["scores"] == len(known)
     assert [p.name for p in sorted(tmp_path.iterdir())] == [path.name, out.name]
     assert {a.name: a for a in platform.assets.all()} == before
 

@@ -73,9 +73,8 @@ def test_every_good_file_is_stored_in_the_round_in_which_hostile_ones_come_first
     hostile.pop("kind, secret").unlink()
     assert len(hostile) > 130
     for number, path in enumerate(hostile.values()):
-        _age(
-            path, 10_000 - number
-        )  # ten of them are the first in order, the others lie between and behind good ones
+        # ten of them are the first in order, the others lie between and behind good ones
+        _age(path, 10_000 - number)
     for number in range(GOOD_FILES):
         write(
             folder,

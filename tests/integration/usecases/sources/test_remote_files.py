@@ -119,9 +119,8 @@ def test_good_files_are_stored_and_moved_and_bad_ones_have_the_reason_beside_the
     assert (found.new, found.refused) == (2, 1)
     assert stored(platform) == {"12:00": 1.5, "12:01": 2.5}
     assert server.names() == ["bad/b.csv", "bad/b.csv.reason.txt", "done/a.csv", "in/notes.txt"]
-    server.write(
-        "in/a.csv", GOOD.replace("2,5", "13,5")
-    )  # another one of this name, perhaps of the same second
+    # another one of this name, perhaps of the same second
+    server.write("in/a.csv", GOOD.replace("2,5", "13,5"))
     assert poll(platform, readers(server), "lab", at(2)).new == 1
     assert "done/2-a.csv" in server.names()
     assert stored(platform)["12:01"] == 13.5

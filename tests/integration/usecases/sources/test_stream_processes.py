@@ -63,9 +63,8 @@ def test_two_processes_share_the_work_and_one_takes_over_from_the_other(
         processes[0].wait(20)
         _wait(lambda: _stored(stores).keys() >= sent.keys(), tmp_path, 90)
         assert {key: value for key, value in _stored(stores).items() if key[1] > began} == sent
-        assert platform.sources.progress("line").rows >= len(sent) - ROWS * len(
-            ASSETS
-        )  # the killed one may not have counted
+        # the killed one may not have counted
+        assert platform.sources.progress("line").rows >= len(sent) - ROWS * len(ASSETS)
         # Rows that the killed one stored and did not evaluate are taken up by a round of the
         # scheduler, within ten minutes.
         evaluate(platform, None, datetime.now(UTC) + timedelta(minutes=11))
@@ -74,9 +73,8 @@ def test_two_processes_share_the_work_and_one_takes_over_from_the_other(
         assert {notice["episode"] for notice in noticed} == {
             episode.id for episode in platform.episodes.find()
         }
-        assert len(set(_told(platform, began))) == len(
-            _told(platform, began)
-        )  # what the killed one claimed is sent by a round
+        # what the killed one claimed is sent by a round
+        assert len(set(_told(platform, began))) == len(_told(platform, began))
         processes[1].terminate()
         assert processes[1].wait(30) == 0
         stores.database.client.drop_database(database)

@@ -71,11 +71,12 @@ def test_failures_are_told_as_well_as_by_the_best_published_models():
         ("HDF", "ap", 0.9),
         ("PWF", "ap", 0.9),
         ("OSF", "ap", 0.9),
+        # a worn tool fails at a random wear: it is known when it may, not when it will
         (
             "TWF",
             "roc_auc",
             0.9,
-        ),  # a worn tool fails at a random wear: it is known when it may, not when it will
+        ),
     ],
 )
 def test_each_failure_mode_can_be_its_own_definition(mode, figure, least):

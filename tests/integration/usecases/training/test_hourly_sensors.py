@@ -56,17 +56,14 @@ def test_hourly_sensors_are_trained_and_evaluated_once_an_hour():
     result = train(platform, "too-moist", end)
     dataset = load_dataset(platform.models, result.run_id)
 
-    assert (
-        dataset.plan.stride_ms == 3_600_000
-    )  # no finer than the readings: a sixth of the horizon would be 30 minutes
-    assert set(np.diff(dataset.at)) <= {
-        3_600_000 * n for n in range(1, 20)
-    }  # no hour stands there twice
+    # no finer than the readings: a sixth of the horizon would be 30 minutes
+    assert dataset.plan.stride_ms == 3_600_000
+    # no hour stands there twice
+    assert set(np.diff(dataset.at)) <= {3_600_000 * n for n in range(1, 20)}
     assert len(dataset.at) <= HOURS
     problems = HOURS // PROBLEM_EVERY - 1
-    assert (
-        dataset.label.sum() == 3 * problems
-    )  # each of the three hours before a problem counts once
+    # each of the three hours before a problem counts once
+    assert dataset.label.sum() == 3 * problems
     assert dataset.counts["inside_problem"] == PROBLEM_HOURS * problems
     assert result.promote
     assert result.test["n_found"] == result.test["n_events"] > 5

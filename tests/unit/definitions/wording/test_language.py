@@ -133,9 +133,8 @@ def test_a_text_without_translation_and_what_people_wrote_stay_as_they_are():
     assert (
         GERMAN.translate(translatable("an old template, {name}", name="x")) == "an old template, x"
     )
-    assert (
-        GERMAN.translate("the condition is met") == "die Bedingung ist erfüllt"
-    )  # stored before templates were
+    # stored before templates were
+    assert GERMAN.translate("the condition is met") == "die Bedingung ist erfüllt"
 
 
 @pytest.mark.parametrize(

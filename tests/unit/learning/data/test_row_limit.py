@@ -24,9 +24,8 @@ def within(max_rows=None, memory_bytes=None):
         name: variable.model_copy(update={"controllable": False})
         for name, variable in line.asset.variables.items()
     }
-    line = replace(
-        line, asset=line.asset.model_copy(update={"variables": measured})
-    )  # no effects of set-points to estimate
+    # no effects of set-points to estimate
+    line = replace(line, asset=line.asset.model_copy(update={"variables": measured}))
     return build_dataset(
         small_models.definition(),
         1,
@@ -72,7 +71,7 @@ def test_too_many_training_rows_are_thinned_evenly_and_it_is_said(data):
     assert fewer.counts["row_limit"] == train - left.sum()
     assert [note for note in fewer.notes if note.startswith("Only every")] == [
         f"Only every 2. instant of the training period was kept ({left.sum()} of {train} rows): "
-        f"the dataset has "
+        "the dataset has "
         f"{len(data.label)} rows, and {limit} are allowed (set by ALERTING_MAX_TRAINING_ROWS)."
     ]
     assert fewer.hash != data.hash

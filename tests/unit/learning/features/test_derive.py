@@ -17,20 +17,22 @@ def spans(*words):
 @pytest.mark.parametrize(
     ("horizon", "sampling", "observed", "stride", "why"),
     [
+        # a sixth, 10m, sees one-minute readings too seldom
         (
             "1h",
             ["1m"],
             "10d",
             "1m",
             "finest sampling is 1m",
-        ),  # a sixth, 10m, sees one-minute readings too seldom
+        ),
+        # a sixth would make six equal rows an hour
         (
             "1h",
             ["1h"],
             "365d",
             "1h",
             "finest sampling is 1h",
-        ),  # a sixth would make six equal rows an hour
+        ),
         ("30m", ["1m", "1h"], "10d", "1m", "finest sampling is 1m"),
         ("30m", ["1s"], "2d", "1m", "finest sampling is 1s"),  # evaluated once a minute at most
         ("24h", ["1m"], "200d", "30m", "60 rows before a problem"),

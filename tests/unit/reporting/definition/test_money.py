@@ -29,9 +29,8 @@ def test_every_sum_follows_from_the_costs_of_the_definition():
     assert money.false_alarms == Amount(150, 350)  # none and all of the four without an outcome
     assert money.interventions == Amount(100, 100)
     assert money.problem == 900 + 6 * 150  # 4, 6 and 10 minutes: 6 on median
-    assert money.avoided == Amount(
-        0, 3 * 1800
-    )  # none; both avoided ones, and the acted one without an outcome
+    # none; both avoided ones, and the acted one without an outcome
+    assert money.avoided == Amount(0, 3 * 1800)
     assert money.net == Amount(0 - 350 - 100, 5400 - 150 - 100)
     assert len(money.assumptions) == 5
 

@@ -10,7 +10,7 @@ from tests.builders import at
 FIVE = timedelta(minutes=5)
 ALERTS = [
     PlatformAlert("evaluation late", "evaluate__5m", (
-        f"too-hot not evaluated since "
+        "too-hot not evaluated since "
         f"{at(60).isoformat()}; see"
     ), at(80), at(100)),
     PlatformAlert("evaluation late", "evaluate__5m", "too-hot was not evaluated", at(200)),

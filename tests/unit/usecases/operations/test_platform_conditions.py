@@ -86,15 +86,17 @@ def test_late_definitions_of_one_cadence_are_one_fault_that_names_the_most_overd
     [
         (read("oven", 59 * MINUTE), False),
         (read("oven", 61 * MINUTE), True),
+        # its usual interval is half an hour
         (
             read("oven", 61 * MINUTE, sampling=30 * MINUTE),
             False,
-        ),  # its usual interval is half an hour
+        ),
         (read("oven", 160 * MINUTE, sampling=30 * MINUTE), True),
+        # an imported history
         (
             read("oven", 3650 * 24 * 60 * MINUTE, arrived_late=3650 * 24 * 60 * MINUTE),
             False,
-        ),  # an imported history
+        ),
     ],
 )
 def test_a_source_is_stale_if_it_was_live_and_stopped(reading, stale):

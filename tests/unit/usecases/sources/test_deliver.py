@@ -96,9 +96,8 @@ def test_one_row_of_a_wrong_clock_does_not_stand_for_the_lag_of_all_later_ones()
         by="gate",
     )
     assert lag(10) == timedelta(minutes=10)
-    deliver(
-        platform, source, [{"ts": at(12), "asset": "oven-1", "t": 1}], at(10), by="gate"
-    )  # a clock that is a little fast
+    # a clock that is a little fast
+    deliver(platform, source, [{"ts": at(12), "asset": "oven-1", "t": 1}], at(10), by="gate")
     assert (lag(10), lag(15)) == (timedelta(0), timedelta(minutes=3))
 
 
@@ -301,9 +300,8 @@ def test_a_title_of_a_variable_that_there_is_keeps_its_name_and_a_new_one_leaves
     platform.assets.put([Asset(name="oven-1", variables=declared)])
     deliver(platform, parse_source(PLAIN), [row], at(0), by="gate")
     assert stored(platform) == {NOON: {"Temperatur_C": 201.5, "Groesse": 2.0}}
-    deliver(
-        platform, parse_source(PLAIN), [row | {"asset": "oven-2"}], at(0), by="gate"
-    )  # as its neighbours
+    # as its neighbours
+    deliver(platform, parse_source(PLAIN), [row | {"asset": "oven-2"}], at(0), by="gate")
     assert set(platform.assets.get("oven-2").variables) == {"Temperatur_C", "Groesse"}
     deliver(
         platform,

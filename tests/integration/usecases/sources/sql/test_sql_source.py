@@ -166,9 +166,8 @@ def test_a_piece_with_faulty_rows_stores_the_others_and_one_with_faulty_rows_onl
     insert(database, 1, start=3, machine=None)
     assert poll(platform, readers, "quality", at(1)).refused == 1
     assert "machine: there is no asset" in platform.sources.progress("quality").fault
-    assert (
-        poll(platform, readers, "quality", at(1)).refused == 0
-    )  # the last row again, of which this is known
+    # the last row again, of which this is known
+    assert poll(platform, readers, "quality", at(1)).refused == 0
     cursor = platform.sources.progress("quality").cursor
     insert(database, 12, start=4, taken_at=None)
     with pytest.raises(UserError, match="all 10 rows that came are refused"):
