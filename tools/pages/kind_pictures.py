@@ -139,7 +139,7 @@ def threshold_picture() -> str:
     values = [208 + 10 * risen(i, 35, 20) - 10 * risen(i, 66, 12) + noise[i] for i in range(90)]
     above = [i for i, value in enumerate(values) if value > 215]
     picture.interval(above[0] + 2, above[-1] + 1, "alert")
-    picture.limit(axis, 215, "limit 215 °C")
+    picture.limit(axis, 215, "limit 240 °C")
     picture.line(axis, values)
     picture.name(axis.height(values[-1]), "temperature")
     return picture.svg()
