@@ -1,8 +1,9 @@
-"""Reference page of definitions, made from the model, so that each meaning is written in one place
-only."""
+"""Make the reference page of definitions from the model: each meaning is written in one place."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
+from itertools import chain, groupby
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -11,75 +12,121 @@ from pydantic_core import PydanticUndefined
 
 from alerting.definitions.assets import Asset
 from alerting.definitions.durations import format_duration
-from alerting.definitions.fields.conditions import Member, MemberCondition
 from alerting.definitions.fields.limits import Learned, LearnedLimit
 from alerting.definitions.model import FromAttribute
 from alerting.definitions.routes import Route
 from alerting.definitions.sources.source import KINDS
 from alerting.kinds.registry import definition_types
 
-_LISTED_ONCE = (Member, MemberCondition)
+Row = tuple[str, str, str, str]
 _INTRODUCTION = """# Definition reference
 
 Made from the model by `make docs`; do not edit. A document with an unknown field is refused. Durations are
 written `30m`, `1h30m`, `5d`; times are ISO 8601 with a zone. Bounds: a duration is at most ten years; a title has at
 most 200 characters, a text of guidance 2,000, every other text 100; there are at most 50 tags and 1,000 names or
-patterns in a list.
+patterns in a list. A field that several kinds have is described once; each kind lists those that it shares.
 """  # noqa: E501
 
 
 def reference_page() -> str:
-    """Return the Markdown of every field of every kind of definition and of assets.
+    """Return the Markdown of every field of definitions, routes, sources and assets.
 
-    Each field has name, type, default and meaning.
+    A field has path, type, default and meaning; a group described before is referred to.
     """
-    parts = [_INTRODUCTION]
-    for kind, model in definition_types().items():
-        parts.append(f"## Kind `{kind}`\n\n{_first_line(model)}\n\n{_table(model)}")
-    parts.append(
-        f"## Learned limits\n\n{_first_line(Learned)} See "
-        f"[learned-limits.md](learned-limits.md).\n\n{_table(Learned)}"
-    )
-    parts.append(
-        f"## Routes\n\n{_first_line(Route)} See "
-        f"[notifications.md](notifications.md).\n\n{_table(Route)}"
-    )
-    parts.append(
-        "## Sources\n\nWhere readings and events come from. See [sources.md](sources.md).\n"
-    )
-    for kind, source in KINDS.items():
-        parts.append(f"### Source `{kind}`\n\n{_first_line(source)}\n\n{_table(source)}")
-    parts.append(f"## Assets\n\n{_first_line(Asset)}\n\n{_table(Asset)}")
+    described: list[tuple[Row, ...]] = []
+    learned = _table(_rows(Learned), [])
+    parts = [_INTRODUCTION, *_sections(definition_types(), "kind", "##", described)]
+    parts += [
+        "## Learned limits\n",
+        f"{_first_line(Learned)} See [learned-limits.md](learned-limits.md).\n",
+        learned,
+    ]
+    parts += [
+        "## Routes\n",
+        f"{_first_line(Route)} See [notifications.md](notifications.md).\n",
+        _table(_rows(Route), described),
+    ]
+    parts += [
+        "## Sources\n",
+        "Where readings and events come from. See [sources.md](sources.md).\n",
+    ]
+    parts += _sections(KINDS, "source", "###", described)
+    parts += ["## Assets\n", f"{_first_line(Asset)}\n", _table(_rows(Asset), described)]
     return "\n".join(parts)
+
+
+def _sections(
+    models: Mapping[str, type[BaseModel]],
+    what: str,
+    level: str,
+    described: list[tuple[Row, ...]],
+) -> Iterator[str]:
+    """Yield the fields that all models have, those that some share, and then each model's own."""
+    owners: dict[tuple[Row, ...], list[str]] = defaultdict(list)
+    for name, model in models.items():
+        for _, rows in groupby(_rows(model), key=lambda row: row[0].split(".")[0]):
+            owners[tuple(rows)].append(name)
+    fields: dict[tuple[str, ...], list[tuple[Row, ...]]] = defaultdict(list)
+    for group, names in owners.items():
+        fields[tuple(names)].append(group)
+    shared = sorted((names for names in fields if len(names) > 1), key=len, reverse=True)
+    titles = {
+        names: f"Every {what}"
+        if len(names) == len(models)
+        else f"{what.capitalize()}s {', '.join(names[:-1])} and {names[-1]}"
+        for names in shared
+    }
+    for kinds in shared:
+        yield f"{level} {titles[kinds]}\n\n{_table(chain(*fields[kinds]), described)}"
+    for name, model in models.items():
+        yield f"{level} {what.capitalize()} `{name}`\n\n{_first_line(model)} It also has:\n"
+        for kinds in shared:
+            if name in kinds:
+                title = titles[kinds]
+                anchor = title.lower().replace(" ", "-").replace(",", "")
+                listed = ", ".join(f"`{group[0][0]}`" for group in fields[kinds])
+                yield f"- {listed} ([{title[0].lower()}{title[1:]}](#{anchor}))"
+        yield f"\n{_table(chain(*fields[name,]), described)}"
 
 
 def _first_line(model: type[BaseModel]) -> str:
     return " ".join((model.__doc__ or "").strip().split("\n\n")[0].split())
 
 
-def _table(model: type[BaseModel]) -> str:
+def _table(rows: Iterable[Row], described: list[tuple[Row, ...]]) -> str:
     lines = ["| field | type | default | meaning |", "|---|---|---|---|"]
-    lines += [
-        f"| `{path}` | {kind} | {default} | {text} |"
-        for path, kind, default, text in _rows(model, "")
-    ]
+    left = list(rows)
+    while left:
+        (path, kind, default, text), *left = left
+        inside = tuple(row for row in left if row[0].startswith(f"{path}."))
+        reference = _reference(inside, path, described) if len(inside) > 2 else ""
+        if reference:
+            left = left[len(inside) :]
+        elif inside:
+            described.append(((path, kind, default, text), *inside))
+        lines.append(f"| `{path}` | {kind} | {default} | {text}{reference} |")
     return "\n".join(lines) + "\n"
 
 
-def _rows(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:
-    listed: dict[type[BaseModel], str] = {}
+def _reference(rows: tuple[Row, ...], path: str, described: list[tuple[Row, ...]]) -> str:
+    """Return the sentence that names the group with these fields, described before; else ""."""
+    fields = {(row[0].removeprefix(path), row[1], row[3]) for row in rows}
+    for head, *inside in described:
+        others = {(row[0].removeprefix(head[0]), row[1], row[3]) for row in inside}
+        more = sorted({f"`{name.split('.')[1]}`" for name, _, _ in others - fields})
+        if fields <= others and len(more) <= 2:
+            without = f", without {' and '.join(more)}" if more else ""
+            return f" Its fields are those of `{head[0]}`{without}."
+    return ""
+
+
+def _rows(model: type[BaseModel], prefix: str = "") -> Iterator[Row]:
     for name, field in model.model_fields.items():
         path = f"{prefix}{field.alias or name}"
         inner = _model_within(field.annotation)
-        first = listed.setdefault(inner, path) if inner in _LISTED_ONCE else path
-        yield (
-            path,
-            _type(field.annotation),
-            _default(field, inner),
-            (field.description or "").replace("|", "\\|")
-            + ("" if first == path else f" Its fields are those of `{first}`."),
-        )
-        if inner and inner is not FromAttribute and first == path:
+        text = (field.description or "").replace("|", "\\|")
+        yield path, _type(field.annotation), _default(field, inner), text
+        if inner and inner is not FromAttribute:
             nested = f"{path}.<name>." if get_origin(field.annotation) is dict else f"{path}."
             yield from _rows(inner, nested)
 
