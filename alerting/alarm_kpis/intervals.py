@@ -23,8 +23,7 @@ def merge(intervals: Iterable[Interval], start: datetime, end: datetime) -> list
 def between(intervals: Sequence[Interval], start: datetime, end: datetime) -> list[Interval]:
     """Return the intervals of [start, end) between merged ones."""
     edges = [start, *(t for interval in intervals for t in interval), end]
-    pairs = zip(edges[::2], edges[1::2], strict=True)
-    return [(a, b) for a, b in pairs if b - a > timedelta(0)]
+    return [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if b - a > timedelta(0)]
 
 
 def intersection(one: Sequence[Interval], other: Sequence[Interval]) -> list[Interval]:

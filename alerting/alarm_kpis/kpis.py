@@ -257,16 +257,15 @@ def _share(flags: np.ndarray) -> float | None:
 def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
     """Return every metric with its target, in reading order. Without evaluated times, a count of
     none is not known."""
-    acceptable = translatable(
-        "≤ {usual}, at most {most}",
-        usual=Styled(targets.acceptable, "g"),
-        most=Styled(targets.manageable, "g"),
-    )
     counts: list[tuple[str, float | None, str, float]] = [
         (
             translatable("alarms per 10 minutes"),
             metrics.per_ten_minutes,
-            acceptable,
+            translatable(
+                "≤ {usual}, at most {most}",
+                usual=Styled(targets.acceptable, "g"),
+                most=Styled(targets.manageable, "g"),
+            ),
             targets.manageable,
         ),
         (

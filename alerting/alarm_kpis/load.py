@@ -78,10 +78,9 @@ def _is_more(one: float, other: float) -> bool:
 def replay(definition: Condition, history: History, start: datetime, end: datetime) -> list[Step]:
     """Return the steps of episodes that a definition would have made in (start, end], in service
     from `start` on."""
-    evaluated = evaluate_values(definition, history, None, start, end)
     _, steps = advance(
         ConditionState(watermark=start),
-        evaluated.intervals,
+        evaluate_values(definition, history, None, start, end).intervals,
         definition.hold,
         definition.clear_for,
         severities(definition),

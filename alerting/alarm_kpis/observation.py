@@ -36,10 +36,9 @@ def observation(kpis: Kpis, zone: tzinfo) -> str:
         else f"{since.day} {since:%b %Y}"
     )
     at = day if own == "days" else f"{day} {since:%H:%M}"
-    part = observed if own == whole else translatable(_COUNTED[own], number=observed)
     return translatable(
         "observed {part} of {whole}, since {when}",
-        part=part,
+        part=observed if own == whole else translatable(_COUNTED[own], number=observed),
         whole=translatable(_COUNTED[whole], number=asked),
         when=at,
     )

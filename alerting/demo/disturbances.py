@@ -225,10 +225,9 @@ def _of_slot(schedule: Schedule, slot: int) -> Disturbance | None:
 def _stuck_valve(schedule: Schedule, slot: int) -> Disturbance | None:
     chance = generator(schedule.seed, Stream.VALVES, slot)
     low, high = SIZES["stuck-valve"]
-    start = slot * VALVE_SLOT + int(chance.integers(DAY, VALVE_SLOT - SLOT))
     return Disturbance(
         "stuck-valve",
-        start,
+        slot * VALVE_SLOT + int(chance.integers(DAY, VALVE_SLOT - SLOT)),
         ramp=15,
         hold=int(chance.integers(15, 40)),
         fade=5,

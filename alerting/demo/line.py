@@ -161,10 +161,9 @@ def simulate(state: LineState, until: int) -> LineAdvance:
 def weigh(state: LineState, until: int) -> list[ReadingRow]:
     """Return the readings of check-weigher, air filter and fan from the line's minute to `until`
     minutes since its origin."""
-    weighed = weights(state.schedule, state.minute, until)
     rows = [
         ReadingRow(CHECKWEIGHER, state.instant(minute + 1), {WEIGHT: weight})
-        for minute, weight in weighed
+        for minute, weight in weights(state.schedule, state.minute, until)
     ]
     for asset, values_of in ((AIR_FILTER, pressure_drops), (EXHAUST_FAN, fan_values)):
         measured = values_of(state.schedule, state.minute, until)
@@ -189,11 +188,10 @@ def _minute(line: LineState, minute: int) -> dict[str, float | str | bool]:
     """Simulate one minute in place and return the values of the sensors at its end."""
     chance = day_of_chance(line.seed, minute // DAY)
     of_day = minute % DAY
-    schedule = line.schedule
     _walk(
         line.walks,
         [float(x) for x in chance.walks[of_day, :4]],
-        cleaned=schedule.maintenance(minute) is not None,
+        cleaned=line.schedule.maintenance(minute) is not None,
     )
     setpoints = {name: line.setpoint(name, minute) for name in SET_POINTS}
     conditions = _conditions(line, minute, setpoints, chance)
@@ -246,8 +244,7 @@ def _per_zone(values: Iterable[float]) -> tuple[float, float, float]:
 def _humidity(walk: float, minute: int, damp: float) -> float:
     """Return the relative humidity of the supply air, %: dampest at six in the morning of the
     line's day."""
-    daily = AIR_DAILY * sin(2 * pi * minute / DAY)
-    return min(98.0, max(15.0, AIR_USUAL + daily + walk + damp))
+    return min(98.0, max(15.0, AIR_USUAL + AIR_DAILY * sin(2 * pi * minute / DAY) + walk + damp))
 
 
 def _truth(oven: Oven, conditions: Conditions, setpoints: dict[str, float]) -> dict[str, float]:

@@ -75,8 +75,7 @@ def _on_step(variable: Variable, value: float) -> float:
 
 def _within(variable: Variable, value: float) -> bool:
     low = -float("inf") if variable.min is None else variable.min
-    high = float("inf") if variable.max is None else variable.max
-    return low <= value <= high
+    return low <= value <= (float("inf") if variable.max is None else variable.max)
 
 
 def _not_settable(asset: Asset, name: str) -> str:

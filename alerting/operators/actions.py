@@ -190,11 +190,10 @@ def permit(action: Action, role: Role) -> None:
     """Check that a role may perform an action. Raises NotAllowed if it may not."""
     least = _BY_ACTION[action].by
     if least is None or ROLES.index(role) < ROLES.index(least):
-        needed = least or translatable("of the platform itself")
         refused = translatable(
             "to {action} needs the role {needed}, not {role}",
             action=ACTION_NAMES[action],
-            needed=needed,
+            needed=least or translatable("of the platform itself"),
             role=role,
         )
         raise NotAllowed(refused)

@@ -42,10 +42,9 @@ def opposite_advice(episodes: Sequence[Episode]) -> dict[str, list[str]]:
 
 def _directions(episode: Episode) -> dict[str, bool]:
     """Return whether the advice raises each number that it changes."""
-    changes = episode.advice.changes if episode.advice else ()
     return {
         change.variable: change.after > change.before
-        for change in changes
+        for change in (episode.advice.changes if episode.advice else ())
         if not isinstance(change.after, str) and not isinstance(change.before, str)
     }
 

@@ -123,8 +123,7 @@ def _named(
     same = [i for i in positions if np.sign(shares[i]) == np.sign(share)] or positions
     ranked = sorted(same, key=lambda i: -abs(shares[i]))
     notable = (i for i in ranked if abs(shares[i]) >= NOTABLE * abs(share))
-    moved = (i for i in notable if is_unusual(values[i], *_usual(model, layout[i])))
-    return next(moved, ranked[0])
+    return next((i for i in notable if is_unusual(values[i], *_usual(model, layout[i]))), ranked[0])
 
 
 def _usual(

@@ -215,8 +215,7 @@ def _category_lever(
     """Return the lever of a category: the allowed values that training has seen; None if the
     present one is not known."""
     levels = next((c.levels for c in model.plan.categories if c.name == name), ())
-    column = f"{name}.last"
-    present = float(base[model.plan.columns.index(column)]) if levels else np.nan
+    present = float(base[model.plan.columns.index(f"{name}.last")]) if levels else np.nan
     if np.isnan(present):
         return None
     allowed = sorted(float(levels.index(v)) for v in variable.values if v in levels)
@@ -262,7 +261,6 @@ def _number_lever(
     settings, thinned = _settings(present, lowest, highest, step, anchor)
     tolerance = step if variable.tolerance is None else variable.tolerance
     parts = min(max(round(tolerance / step), 1), MOST_PARTS)
-    relief = 0.0 if model.effects is None else model.effects.relief(name)
     return Lever(
         name,
         present,
@@ -275,7 +273,7 @@ def _number_lever(
         rate,
         thinned=thinned,
         parts=parts,
-        relief=relief,
+        relief=0.0 if model.effects is None else model.effects.relief(name),
     )
 
 

@@ -56,8 +56,7 @@ _NOTICEABLE = 0.05  # of the usual range
 
 def title(asset: Asset, variable: str) -> str:
     """Return the title of a variable, or its name with spaces instead of underscores."""
-    declared = asset.variables.get(variable, _UNKNOWN_VARIABLE)
-    return declared.title or variable.replace("_", " ")
+    return asset.variables.get(variable, _UNKNOWN_VARIABLE).title or variable.replace("_", " ")
 
 
 def unit(asset: Asset, variable: str) -> str | None:
@@ -256,10 +255,9 @@ def quantity_usual(shown: Quantity) -> Translatable:
         )
     if shown.statistic in _IN_UNITS_OF_TIME_OR_SHARE:
         ends = [statistic_value(shown.statistic, end, None) for end in (low, high)]
-        same = ENGLISH.show(ends[0]) == ENGLISH.show(ends[1])
         return (
             translatable("{value}", value=ends[1])
-            if same
+            if ENGLISH.show(ends[0]) == ENGLISH.show(ends[1])
             else translatable("{low} to {high}", low=ends[0], high=ends[1])
         )
     return translatable("{value}", value=usual_interval(low, high, shown.unit))
@@ -289,8 +287,7 @@ def describe_contribution(
     says that.
     """
     subject = describe_column(asset, column)
-    size = Styled(abs(share), "points")
-    effect = translatable(_PUSHES[share > 0], points=size)
+    effect = translatable(_PUSHES[share > 0], points=Styled(abs(share), "points"))
     value = column_value(asset, column, shown.value)
     is_state = column.aggregation in ("last", "value")
     if share > 0 and not shown.is_unusual:
@@ -310,7 +307,11 @@ def describe_contribution(
             )
         if column.aggregation == "slope" and shown.is_unusual:
             return _describe_trend(asset, column, shown, effect)
-    usually = _usual_of(asset, column, shown)
+    usually = (
+        column_value(asset, column, shown.usual)
+        if shown.usual_low is None
+        else quantity_usual(shown)
+    )
     if not shown.is_unusual:
         as_usual = (
             template("{subject} is {value} as usual and {effect}")
@@ -335,14 +336,6 @@ def _describe_trend(
         window=Styled(shown.window.total_seconds() if shown.window else 0.0, "duration"),
         usual=quantity_usual(shown),
         effect=effect,
-    )
-
-
-def _usual_of(asset: Asset, column: Column, shown: Quantity) -> str | Styled | Translatable:
-    return (
-        column_value(asset, column, shown.usual)
-        if shown.usual_low is None
-        else quantity_usual(shown)
     )
 
 

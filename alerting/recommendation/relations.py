@@ -158,8 +158,7 @@ def _trimmed_fit(x: Floats, y: Floats, lag: float) -> _Fit:
     It begins with slope 0 and 1 and repeats: samples farther than OUTLIER times the median distance
     from the line are left out.
     """
-    fits = [_trim(x, y, slope) for slope in (1.0, 0.0)]
-    explained, gain, described = max(fits)
+    explained, gain, described = max([_trim(x, y, slope) for slope in (1.0, 0.0)])
     return _Fit(explained, gain, described, lag)
 
 

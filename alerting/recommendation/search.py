@@ -184,7 +184,9 @@ class Search:
                 self.complete = False
                 break
             for box in self._not_excluded(self._next_boxes(waiting, goal, most), goal):
-                if box.size <= self._at_once(box.members):
+                if box.size <= (
+                    AT_ONCE_UNBOUNDED if self._bounds_of(box.members) is None else AT_ONCE
+                ):
                     best = self._score(box, goal, best)
                     continue
                 for part in self._halves(box):
@@ -246,8 +248,7 @@ class Search:
         order = order[near]
         matrix = matrix[near]
         risk = self.situation.risk(matrix)
-        under = np.flatnonzero(risk < goal.nominal)
-        for k in self._robust(members, at[order], under, goal):
+        for k in self._robust(members, at[order], np.flatnonzero(risk < goal.nominal), goal):
             return Answer(
                 members,
                 tuple(at[order[k]].tolist()),
@@ -256,9 +257,6 @@ class Search:
                 matrix[k],
             )
         return best
-
-    def _at_once(self, members: tuple[int, ...]) -> int:
-        return AT_ONCE_UNBOUNDED if self._bounds_of(members) is None else AT_ONCE
 
     def _robust(self, members: tuple[int, ...], at: Ints, under: Ints, goal: Goal) -> Iterator[int]:
         """Return which of the combinations stay under the goal's risk whichever of their settings

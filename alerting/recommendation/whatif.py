@@ -298,10 +298,9 @@ class _Advice:
         )
 
     def _settings(self, answer: Answer) -> list[tuple[Lever, float]]:
-        pairs = zip(answer.members, answer.at, strict=True)
         return [
             (self.levers[i], float(self.situation.grids[i].values[position]))
-            for i, position in pairs
+            for i, position in zip(answer.members, answer.at, strict=True)
         ]
 
     def _effect(self, answer: Answer) -> tuple[str, str]:

@@ -61,15 +61,17 @@ def recorded_rows(
             row
             for asset in assets
             for row in _rows(
-                readings.load(asset, after, until, _measured(asset), events_since=until)
+                readings.load(
+                    asset,
+                    after,
+                    until,
+                    [name for name in asset.variables if not asset.is_computed(name)],
+                    events_since=until,
+                )
             )
         ]
         yield from sorted(found, key=lambda row: (row.ts, row.asset))
         after = until
-
-
-def _measured(asset: Asset) -> list[str]:
-    return [name for name in asset.variables if not asset.is_computed(name)]
 
 
 def _rows(history: History) -> Iterator[ReadingRow]:

@@ -36,10 +36,9 @@ class MqttSender:
     def send(self, messages: Sequence[Outgoing]) -> None:
         """Publish messages. Raises UserError if the broker does not acknowledge all of them within
         half a minute."""
-        published = [
+        for one in [
             self._client.publish(message.topic, message.payload, qos=1) for message in messages
-        ]
-        for one in published:
+        ]:
             try:
                 one.wait_for_publish(_SENT_S)
             except (RuntimeError, ValueError) as fault:

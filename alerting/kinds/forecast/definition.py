@@ -150,10 +150,9 @@ class ForecastDefinition(TrainedDefinition):
             return
         for field in ("avoided", "confirmed"):
             if getattr(self.feedback, field) != "exclude":
-                message = "a forecast learns from values, which no answer changes"
                 yield Fault(
                     f"feedback.{field}",
-                    message,
+                    "a forecast learns from values, which no answer changes",
                     "write exclude, or remove it: rows with answers are left out",
                 )
         if "last" not in self.features.aggregations:

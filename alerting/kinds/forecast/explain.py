@@ -100,13 +100,12 @@ def explain_at(definition: TrainedDefinition, question: WhyQuestion) -> Why:
     unit = question.asset.variables[name].unit if name in question.asset.variables else None
 
     def describe(model: TrainedModel, row: pd.DataFrame) -> list[str]:
-        predicted = predict(model, model.estimator.columns.matrix(row))
         return describe_forecast(
             definition,
             unit,
             float(row[f"{name}.last"].iloc[0]),
             forecast_of(model).leads_ms,
-            predicted,
+            predict(model, model.estimator.columns.matrix(row)),
         )
 
     return explain_instant(definition, question, describe)

@@ -231,10 +231,9 @@ def _fit_trees(
     leads = tuple(lead / task.leads_ms[-1] for lead in task.leads_ms)
     target = _target(future, matrix, last, usual).T.ravel()
     known = ~np.isnan(target)
-    rows = np.column_stack([np.tile(matrix, (len(leads), 1)), np.repeat(leads, len(matrix))])[known]
     trees = fit_quantiles(
         {key: value for key, value in params.items() if key not in ("of", "rounds")},
-        rows,
+        np.column_stack([np.tile(matrix, (len(leads), 1)), np.repeat(leads, len(matrix))])[known],
         target[known],
         task.columns.categorical,
         QUANTILES,

@@ -151,10 +151,9 @@ def task_of(definition: ForecastDefinition, plan: FeaturePlan) -> Task:
         )
         seasonal.append(columns.names.index(column))
     positions = tuple(columns.names.index(f"{name}.lag.{describe_window(lag)}") for lag in spaced)
-    last = columns.names.index(f"{name}.last")
     return Task(
         columns,
-        last,
+        columns.names.index(f"{name}.last"),
         positions,
         step,
         tuple(seasonal),
@@ -265,12 +264,11 @@ class _Search:
                 f"the time budget of {budget} ended the search after {len(self.tried)} of {asked} "
                 "trials"
             )
-        trials = [one.trial for one in self.tried]
         found = assemble(
             self.family.name,
             self.dataset,
             self.folds,
-            trials,
+            [one.trial for one in self.tried],
             best.trial,
             best.risks,
             self.chance,

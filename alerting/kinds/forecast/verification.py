@@ -128,8 +128,7 @@ def compare_forecasts(
         accepted = f"The challenger replaces the champion: {said}. It warns no worse: {warnings}."
         evidence["decided_by"] = "forecasts"
         return decide({"worse_forecasts": decision.promote}, {"summary": said}, accepted, evidence)
-    reason = f"{decision.reason} Forecasts: {said}."
-    return replace(decision, reason=reason, evidence=evidence)
+    return replace(decision, reason=f"{decision.reason} Forecasts: {said}.", evidence=evidence)
 
 
 def _warns_worse(evidence: Mapping[str, Any], confidence: float) -> bool:

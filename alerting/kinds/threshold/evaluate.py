@@ -82,15 +82,14 @@ def evaluate_threshold_interval(
             result.changes[step.at] = limit_message(definition, asset, reading, step.severity)[0]
     last = evaluated.intervals[-1]
     reading = evaluated.reading_at(last.start)
-    unknown = (
-        fact_message(definition, asset, last.fact, reading)
-        if last.fact and last.status == "unknown"
-        else None
-    )
     return replace(
         result,
         state=replace(after, watermark=part.end, carried=evaluated.carried),
-        unknown=unknown,
+        unknown=(
+            fact_message(definition, asset, last.fact, reading)
+            if last.fact and last.status == "unknown"
+            else None
+        ),
         learned=learned,
     )
 

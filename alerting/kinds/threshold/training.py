@@ -175,8 +175,7 @@ def _fit(
         labels = labels_at(
             learned.by, _categories(history, learned), definition.schedule.timezone, used.at[inside]
         )
-        key = key_of(variable, learned)
-        tables[key] = estimate_limits(
+        tables[key_of(variable, learned)] = estimate_limits(
             learned, used.values[inside], labels, start, data.period.cutoff, MOST_GROUPS
         )
         for reason, count in used.left_out.items():

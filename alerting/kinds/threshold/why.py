@@ -151,11 +151,10 @@ def _describe_combination(
     learned: LearnedLimits | None,
 ) -> _Described:
     """Describe every condition by its last value; nothing is read again."""
-    series = all_series(combination, History(question.asset))
     found = evaluate_combination(
         combination,
         question.asset,
-        series,
+        all_series(combination, History(question.asset)),
         carried,
         question.at - _MOMENT,
         question.at,
@@ -167,14 +166,13 @@ def _describe_combination(
         else "all of these conditions must hold"
     )
     facts = [how, *(_describe_condition(one, question) for one in found.at(question.at))]
-    held = (
-        "one of its conditions has held"
-        if combination.how == "any"
-        else "all of its conditions have held"
-    )
     return _Described(
         tuple(facts),
-        held,
+        (
+            "one of its conditions has held"
+            if combination.how == "any"
+            else "all of its conditions have held"
+        ),
         "no condition holds" if combination.how == "any" else "not all of its conditions hold",
     )
 

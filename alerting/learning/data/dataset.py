@@ -165,7 +165,7 @@ def build_dataset(
     learned = training if plan is None else views  # with a plan all mature rows are fitted
     plan, derived = _plan(definition, training, plan, derived)
     definition = at_stride(definition, plan)
-    question = _question(definition, views)
+    question = "state" if any(predicts(definition, h.asset) == "state" for h in views) else "onset"
     assets = [
         label_asset(definition, question, plan, h, borders, until, answers, suppressed)
         for h in views
@@ -336,11 +336,3 @@ def _problems_by_part(problems: pd.DataFrame, borders: Borders) -> dict[str, int
     ]
     counts = np.diff(np.searchsorted(np.sort(start), edges, side="right"))
     return dict(zip(PARTS, counts[:, 0].tolist(), strict=True))
-
-
-def _question(
-    definition: TrainedDefinition, histories: Sequence[History]
-) -> Literal["onset", "state"]:
-    """Return the problem question of the model: `state` if any asset asks for it, otherwise
-    `onset`."""
-    return "state" if any(predicts(definition, h.asset) == "state" for h in histories) else "onset"

@@ -118,8 +118,7 @@ def _sample(label: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int64], Floats]
     weight = []
     for value in (0, 1):
         of_class = np.flatnonzero(label == value)
-        step = max(1, -(-2 * len(of_class) // ROWS_AT_MOST))
-        chosen.append(of_class[::step])
+        chosen.append(of_class[:: max(1, -(-2 * len(of_class) // ROWS_AT_MOST))])
         weight.append(np.full(len(chosen[-1]), len(of_class) / max(len(chosen[-1]), 1)))
     return np.concatenate(chosen), np.concatenate(weight)
 
@@ -132,8 +131,7 @@ def _precision(score: Floats, label: npt.NDArray[np.int8], weight: Floats) -> fl
     hits = np.cumsum(label[order] * weight[order])
     all_ = np.cumsum(weight[order])
     steps = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(ranked) - 1)
-    recalled = np.diff(hits[steps], prepend=0.0) / hits[-1]
-    return float((recalled * hits[steps] / all_[steps]).sum())
+    return float((np.diff(hits[steps], prepend=0.0) / hits[-1] * hits[steps] / all_[steps]).sum())
 
 
 def _early_copies(

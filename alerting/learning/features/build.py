@@ -46,10 +46,9 @@ def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFr
         raise ValueError("instants of features must increase")
     phases = at % plan.bucket_ms
     if (phases != phases[:1]).any():
-        distinct = np.unique(phases)
         passes = [
             build_features(plan, history, at[phases == p]).set_axis(np.flatnonzero(phases == p))
-            for p in distinct
+            for p in np.unique(phases)
         ]
         return pd.concat(passes).sort_index().set_axis(pd.RangeIndex(len(at)))
     readings = AssetReadings(history)
@@ -163,8 +162,7 @@ def _last_code(
     rows = readings.rows_known(delay, int(at[0]) - carry, int(at[-1]))
     values = readings.history.readings[category.name].iloc[rows]
     there = values.notna().to_numpy()
-    times = (readings.ts[rows] + delay)[there]
-    chosen = newest(times, at, carry)
+    chosen = newest((readings.ts[rows] + delay)[there], at, carry)
     codes = pd.Index(category.levels).get_indexer(pd.Index(values[there].astype(str)))
     return np.append(codes, -1)[chosen]
 

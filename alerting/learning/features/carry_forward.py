@@ -72,8 +72,7 @@ def _found_ms(name: str, histories: Sequence[History], longest_window_ms: int) -
     if not slow and not (stays and _is_reported_on_change(name, histories)):
         return 0
     due = float(apart.max()) if stays else float(np.quantile(apart, DUE))
-    minutes = -(-int(TIMES * due) // _MINUTE)
-    return min(minutes * _MINUTE, LONGEST_MS)
+    return min(-(-int(TIMES * due) // _MINUTE) * _MINUTE, LONGEST_MS)
 
 
 def _stays_until_changed(name: str, histories: Sequence[History]) -> bool:
@@ -88,5 +87,4 @@ def _is_reported_on_change(name: str, histories: Sequence[History]) -> bool:
     columns = [
         h.readings[name][present(h, name)].to_numpy() for h in histories if name in h.readings
     ]
-    changed = np.concatenate([c[1:] != c[:-1] for c in columns])
-    return bool(changed.mean() >= CHANGES)
+    return bool(np.concatenate([c[1:] != c[:-1] for c in columns]).mean() >= CHANGES)

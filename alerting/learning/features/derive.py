@@ -66,7 +66,9 @@ def derive(
     if stated.stride and stated.windows:
         return None
     if definition.is_of_unit:
-        stride = max(_whole_seconds(units or _MINUTE), timedelta(seconds=1))
+        stride = max(
+            timedelta(seconds=int((units or _MINUTE).total_seconds())), timedelta(seconds=1)
+        )
         reason = "each row is one unit"
     else:
         stride, reason = derive_stride(definition.horizon, sampling, observed, columns)
@@ -142,10 +144,6 @@ def _usual(sampling: Sequence[timedelta]) -> Sequence[timedelta]:
 
 def _to_seconds(span: timedelta) -> timedelta:
     return max(timedelta(seconds=round(span.total_seconds())), timedelta(seconds=1))
-
-
-def _whole_seconds(span: timedelta) -> timedelta:
-    return timedelta(seconds=int(span.total_seconds()))
 
 
 def _to_minutes(span: timedelta) -> timedelta:

@@ -174,8 +174,7 @@ def _numbers(history: History, name: str) -> pd.Series:
     elif not is_numeric_dtype(values.dtype):
         codes, _ = pd.factorize(values.astype(str).where(values.notna()), sort=True)
         return pd.Series(np.where(codes < 0, np.nan, codes), values.index)
-    numbers = np.asarray(values, np.float64)
-    return pd.Series(in_range(history.asset, name, numbers), values.index)
+    return pd.Series(in_range(history.asset, name, np.asarray(values, np.float64)), values.index)
 
 
 def _rows(
@@ -203,8 +202,7 @@ def _rows(
         means = values.resample(pd.Timedelta(bucket, "ms"), label="right", closed="right").mean()
         means[list(levers)] = means[list(levers)].ffill()
         rows = means[[*levers, *controls]].rolling(before, min_periods=1).mean()
-        future = means[variable][::-1].rolling(ahead, min_periods=1).mean()[::-1].shift(-1)
-        rows["y"] = future
+        rows["y"] = means[variable][::-1].rolling(ahead, min_periods=1).mean()[::-1].shift(-1)
         rows["asset/"] = float(number)
         parts.append(rows)
     rows = pd.concat(parts, ignore_index=True)

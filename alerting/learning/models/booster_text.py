@@ -170,9 +170,8 @@ def _check_trees(trees: Sequence[Mapping[str, str]], features: int) -> None:
         f"has not 1 to {MOST_LEAVES} leaves",
     )
     inner = leaves - 1
-    ones = np.ones(len(trees), np.int64)
     _require_all(
-        np.isfinite(_float_column(trees, "shrinkage", ones)),
+        np.isfinite(_float_column(trees, "shrinkage", np.ones(len(trees), np.int64))),
         np.arange(len(trees)),
         "has no shrinkage",
     )
@@ -190,7 +189,7 @@ def _check_trees(trees: Sequence[Mapping[str, str]], features: int) -> None:
     # inf parts missing values from all others
     _require_all(~np.isnan(threshold), tree_of, "has limits that are not numbers")
     feature, decision, left, right = (
-        _int_column(trees, name, inner)
+        _ints(_joined(trees, name, inner), name)
         for name in ("split_feature", "decision_type", "left_child", "right_child")
     )
     _require_all((feature >= 0) & (feature < features), tree_of, "uses features that do not exist")
@@ -198,16 +197,13 @@ def _check_trees(trees: Sequence[Mapping[str, str]], features: int) -> None:
     _require_all((decision >= 0) & (decision < 16), tree_of, "has an unknown type of decision")
     is_category = (decision & _CATEGORICAL) == 1
     starts = np.cumsum(inner) - inner
-    for number in np.union1d(np.unique(tree_of[is_category]), _with_categories(trees)).tolist():
+    for number in np.union1d(
+        np.unique(tree_of[is_category]),
+        np.array([number for number, tree in enumerate(trees) if tree["num_cat"] != "0"], np.int64),
+    ).tolist():
         own = slice(starts[number], starts[number] + inner[number])
         chosen = threshold[own][is_category[own]]
         _check_categories(trees[number], chosen, _whole(trees[number]["num_cat"]), f"tree {number}")
-
-
-def _with_categories(trees: Sequence[Mapping[str, str]]) -> Ints:
-    return np.array(
-        [number for number, tree in enumerate(trees) if tree["num_cat"] != "0"], np.int64
-    )
 
 
 def _check_children(left: Ints, right: Ints, inner: Ints, tree_of: Ints) -> None:
@@ -298,12 +294,6 @@ def _ints(text: str, where: str) -> Ints:
         not text or _INTS.fullmatch(text) is not None, f"{where} has fields that are not numbers"
     )
     return np.array([*map(int, text.split(" "))] if text else [], np.int64)
-
-
-def _int_column(trees: Sequence[Mapping[str, str]], name: str, counts: Ints) -> Ints:
-    """Return the numbers of a field of all trees one after another; `counts`: how many each of them
-    must have."""
-    return _ints(_joined(trees, name, counts), name)
 
 
 def _float_column(

@@ -58,8 +58,7 @@ class Trees:
         """Return all conditions on the paths to the leaves: the leaf, the inner node, and whether
         the path goes left there."""
         leaf = np.arange(len(self.value))
-        inner = len(self.feature)
-        below = leaf + inner
+        below = leaf + len(self.feature)
         found = []
         while len(leaf):
             above = self.parent[below]
@@ -80,9 +79,8 @@ class Trees:
         if self.single:
             return np.asarray(value <= self.threshold)
         zero = (self.decision & 12) == ZERO_IS_MISSING
-        by_default = (missing & ((self.decision & 12) != 0)) | (zero & (np.abs(value) <= 1e-35))
         left = np.where(
-            by_default,
+            (missing & ((self.decision & 12) != 0)) | (zero & (np.abs(value) <= 1e-35)),
             (self.decision & DEFAULT_LEFT) != 0,
             np.where(missing, 0.0, value) <= self.threshold,
         )
@@ -173,8 +171,7 @@ class TreesBound:
         most = self._most[:, kept]
         low = self._rounded(low[self._columns])
         high = self._rounded(high[self._columns])
-        wide = (low[:, None] <= above) | (high[:, None] > most)
-        tells = np.flatnonzero(wide.any(axis=1))
+        tells = np.flatnonzero(((low[:, None] <= above) | (high[:, None] > most)).any(axis=1))
         part = copy(self)
         part._columns = self._columns[tells]
         part._above = above[tells]
@@ -279,12 +276,8 @@ def _member_bound(member: Estimator, row: Floats, free: BoolArray) -> BoxBound |
     first, last = encode_box(member.encoding, low[None, :], high[None, :])
     return member.model.bound(
         member.encoding.encode(row[None, :])[0],
-        np.asarray(first[0] != last[0]) & ~_both_missing(first, last),
+        np.asarray(first[0] != last[0]) & ~np.asarray(np.isnan(first[0]) & np.isnan(last[0])),
     )
-
-
-def _both_missing(low: Floats, high: Floats) -> BoolArray:
-    return np.asarray(np.isnan(low[0]) & np.isnan(high[0]))
 
 
 def encode_box(encoding: Encoding, low: Floats, high: Floats) -> tuple[Floats, Floats]:

@@ -27,7 +27,6 @@ from alerting.learning.models.metadata import (
     META,
     EstimatorMeta,
     ModelMeta,
-    NormalMeta,
     read_meta,
 )
 from alerting.learning.models.normal import NormalRows
@@ -74,7 +73,14 @@ def model_files(model: TrainedModel) -> dict[str, bytes]:
         "format": FORMAT,
         "plan": model.plan.to_document(),
         "weights": list(model.estimator.weights),
-        "members": [_describe(member) for member in model.estimator.members],
+        "members": [
+            {
+                "family": member.family,
+                **member.encoding.to_document(),
+                "files": list(member.model.files()),
+            }
+            for member in model.estimator.members
+        ],
         "calibration": asdict(model.calibration),
         "training_cutoff": model.training_cutoff.isoformat(),
         "as_of": model.as_of.isoformat(),
@@ -97,16 +103,6 @@ def _normal_document(normal: NormalRows) -> dict[str, object]:
     return {"columns": normal.columns, "centre": normal.centre, "scale": normal.scale, **lists}
 
 
-def _read_normal(meta: NormalMeta) -> NormalRows:
-    return NormalRows(
-        meta.columns,
-        meta.centre,
-        meta.scale,
-        np.array(meta.rows, np.float64),
-        np.array(meta.distances, np.float64),
-    )
-
-
 def requirements_file(model: TrainedModel) -> dict[str, bytes]:
     """Return the file that names the libraries which score the model, in the versions that are
     installed here."""
@@ -125,14 +121,6 @@ def _prefixes(members: int) -> list[str]:
     """Return the beginning of the file names of each member: its number in a blend, nothing for the
     only one."""
     return [""] if members == 1 else [f"{number}-" for number in range(members)]
-
-
-def _describe(member: Estimator) -> dict[str, object]:
-    return {
-        "family": member.family,
-        **member.encoding.to_document(),
-        "files": list(member.model.files()),
-    }
 
 
 def model_from_files(
@@ -180,7 +168,15 @@ def _read_model(
         as_of=_utc(meta.as_of),
         horizon=timedelta(milliseconds=meta.horizon_ms),
         gap=timedelta(milliseconds=meta.gap_ms),
-        normal=None if meta.normal is None else _read_normal(meta.normal),
+        normal=None
+        if meta.normal is None
+        else NormalRows(
+            meta.normal.columns,
+            meta.normal.centre,
+            meta.normal.scale,
+            np.array(meta.normal.rows, np.float64),
+            np.array(meta.normal.distances, np.float64),
+        ),
         effects=effects_from(None if meta.effects is None else meta.effects.model_dump()),
     )
     fitted = chain.from_iterable(values for _, values in read)

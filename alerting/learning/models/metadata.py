@@ -199,5 +199,4 @@ def _message(refusal: ValidationError) -> str:
     shown = [
         f"{'.'.join(map(str, fault['loc'])) or META}: {fault['msg']}"[:200] for fault in faults[:3]
     ]
-    more = f" and {len(faults) - 3} more" if len(faults) > len(shown) else ""
-    return "; ".join(shown) + more
+    return "; ".join(shown) + (f" and {len(faults) - 3} more" if len(faults) > len(shown) else "")

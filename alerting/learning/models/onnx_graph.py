@@ -64,8 +64,7 @@ def onnx_graph(model: TrainedModel) -> bytes:
     """
     graph = _Graph()
     matrix = graph.add("Where", graph.add("IsInf", INPUT), graph.constant(np.array(np.nan)), INPUT)
-    margin = _margin_of(graph, model.estimator, matrix)
-    _sigmoid(graph, margin, model.calibration, OUTPUT)
+    _sigmoid(graph, _margin_of(graph, model.estimator, matrix), model.calibration, OUTPUT)
     return graph.to_bytes(model)
 
 
@@ -288,7 +287,6 @@ def _levels_left(trees: Trees, nodes: Ints) -> list[float]:
     """Return the levels that go left at each of these nodes, with a NaN after those of each."""
     found: list[float] = []
     for first, end in trees.bits_of[nodes]:
-        words = trees.bits[first:end]
-        is_left = (words[:, None] >> np.arange(32)) & 1
+        is_left = (trees.bits[first:end][:, None] >> np.arange(32)) & 1
         found += [*np.flatnonzero(is_left.ravel()).astype(np.float64), np.nan]
     return found

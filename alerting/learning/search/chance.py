@@ -52,10 +52,9 @@ class _ShiftedFold:
             np.int32
         )
         step = max(_AT_ONCE // len(self.position), 1)
-        parts = [
-            self._shift(at_or_above, self.offsets[i : i + step]) for i in range(0, SHIFTS, step)
-        ]
-        return np.concatenate(parts)
+        return np.concatenate(
+            [self._shift(at_or_above, self.offsets[i : i + step]) for i in range(0, SHIFTS, step)]
+        )
 
     def _shift(self, at_or_above: Ranks, offsets: npt.NDArray[np.int64]) -> Floats:
         """Return the same for some shifts. `at_or_above`: by row, the number of rows whose score is

@@ -186,7 +186,9 @@ class _Search:
         elif self.best is None or is_better(tried, self.best):
             self.best = tried
             self.best_scores = (
-                self._score_all_rows(tried, fitted) if self.sample.thinned else scores
+                [self._score(f, tried.params.get("rounds"), f.fold.test) for f in fitted]
+                if self.sample.thinned
+                else scores
             )
         self.chance = np.max([self.chance, *self._score_shifts(fitted)], axis=0)
         self.tried.append(tried)
@@ -194,9 +196,6 @@ class _Search:
         if pruned:
             raise optuna.TrialPruned
         return tried.ap
-
-    def _score_all_rows(self, tried: Trial, fitted: Sequence[_Fitted]) -> list[Floats]:
-        return [self._score(f, tried.params.get("rounds"), f.fold.test) for f in fitted]
 
     def _score_shifts(self, fitted: Sequence[_Fitted]) -> Iterator[Floats]:
         """Yield the figures on shifted labels: of a few numbers of rounds, because their choice can

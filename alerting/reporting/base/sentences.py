@@ -98,8 +98,7 @@ def clock_time(
     """Format an instant for operators: `today 14:05`, `yesterday 22:10`, `Mon 12 Jan 14:05`, `12
     Jan 2025 14:05`."""
     local = value.astimezone(zone)
-    today = now.astimezone(zone).date()
-    days = (local.date() - today).days
+    days = (local.date() - now.astimezone(zone).date()).days
     time = f"{local:%H:%M}"
     if days in _NEAR:
         return language.say(_NEAR[days], time=time)

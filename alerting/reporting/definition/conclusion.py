@@ -113,11 +113,10 @@ def _about_demands(demands: list[_Demand]) -> Iterator[str]:
                 cases=demand.estimate.basis,
             )
         elif demand.met is None:
-            why = demand.estimate.doubt or demand.estimate.basis
             yield translatable(
                 "Wait, or choose a longer period. It cannot be checked yet: {demand} ({cases}).",
                 demand=demand.description,
-                cases=why,
+                cases=demand.estimate.doubt or demand.estimate.basis,
             )
 
 
@@ -164,8 +163,7 @@ def _describe_problems(f: ReportMetrics) -> str:
     missed = len(f.missed)
     if not total:
         return "no problem occurred while the alert was evaluated"
-    message = f"{total - missed} of {total} {_found(f)}"
-    return message + (
+    return f"{total - missed} of {total} {_found(f)}" + (
         f", {seconds(f.lead_time.value)} ahead in the median"
         if f.lead_time.value is not None
         else ""
@@ -208,12 +206,11 @@ def _too_little(f: ReportMetrics) -> Iterator[str]:
             "gets an outcome."
         )
     elif undetermined > MANY_UNDETERMINED:
-        reason = next(iter(f.undetermined))
         yield translatable(
             "{share} of the alarms are undetermined, mostly because {reason}: clear these up "
             "first.",
             share=Styled(undetermined, "share"),
-            reason=reason,
+            reason=next(iter(f.undetermined)),
         )
 
 

@@ -31,10 +31,9 @@ def drivers(episodes: Sequence[Episode], earlier: Sequence[Episode] | None) -> t
     before, None without one."""
     now, counts = _mean_sizes(episodes)
     before, _ = _mean_sizes(earlier or ())
-    ranked = sorted(now, key=lambda name: (-now[name], name))[:MOST_DRIVERS]
     return tuple(
         Driver(name, now[name], counts[name], before.get(name, 0.0) if before else None)
-        for name in ranked
+        for name in sorted(now, key=lambda name: (-now[name], name))[:MOST_DRIVERS]
     )
 
 

@@ -68,8 +68,7 @@ def estimate_performance(scores: pd.DataFrame) -> EstimatedPerformance | None:
     mature = scores[scores["label"].notna()]
     new = expected_performance(*_columns(immature))
     known = expected_performance(*_columns(mature))
-    label = mature["label"].to_numpy(np.float64)
-    realised = expected_performance(*_columns(mature), label)
+    realised = expected_performance(*_columns(mature), mature["label"].to_numpy(np.float64))
     error = _calibration_error(mature)
     return EstimatedPerformance(
         rows=len(immature),
@@ -135,8 +134,7 @@ def _calibration_error(mature: pd.DataFrame) -> float | None:
     score = mature["score"].to_numpy(np.float64)
     label = mature["label"].to_numpy(np.float64)
     bins = np.minimum((score * 10).astype(np.int64), 9)
-    distance = np.abs(np.bincount(bins, score - label, minlength=10))
-    return float(distance.sum() / len(score))
+    return float(np.abs(np.bincount(bins, score - label, minlength=10)).sum() / len(score))
 
 
 def _doubt(rows: int, mature: int, error: float | None) -> str:

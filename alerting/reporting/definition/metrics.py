@@ -192,7 +192,21 @@ def compute_metrics(material: Material) -> ReportMetrics:
         else None,
         data=data_metrics(m),
         retune=compute_retune(m) if before is not None else None,
-        previous=_previous(before, earlier) if before is not None and earlier is not None else None,
+        previous=PreviousPeriod(
+            start=earlier.start,
+            end=earlier.end,
+            event_recall=earlier.event_recall,
+            precision=earlier.precision.with_avoided,
+            false_alarms=earlier.false_alarms,
+            lead_time=earlier.lead_time,
+            time_in_alarm=earlier.time_in_alarm,
+            response=earlier.verdicts.response,
+            to_acknowledge=earlier.verdicts.to_acknowledge,
+            episodes=len(earlier.episodes),
+            money=_money(before, earlier, None),
+        )
+        if before is not None and earlier is not None
+        else None,
     )
 
 
@@ -266,22 +280,6 @@ def _money(m: Material, metrics: ReportMetrics, earlier: ReportMetrics | None) -
         else (),
     )
     return compute_money(m.definition.costs, counted, min(m.as_of, m.end))
-
-
-def _previous(before: Material, earlier: ReportMetrics) -> PreviousPeriod:
-    return PreviousPeriod(
-        start=earlier.start,
-        end=earlier.end,
-        event_recall=earlier.event_recall,
-        precision=earlier.precision.with_avoided,
-        false_alarms=earlier.false_alarms,
-        lead_time=earlier.lead_time,
-        time_in_alarm=earlier.time_in_alarm,
-        response=earlier.verdicts.response,
-        to_acknowledge=earlier.verdicts.to_acknowledge,
-        episodes=len(earlier.episodes),
-        money=_money(before, earlier, None),
-    )
 
 
 def to_document(value: Any) -> Any:

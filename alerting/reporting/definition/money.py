@@ -105,10 +105,9 @@ def _times(cost: float, low: int, high: int) -> Amount:
 def _cost_of_problems(
     costs: Costs, problems: Sequence[tuple[datetime, datetime | None]], until: datetime
 ) -> Amount:
-    minutes = (
+    total = costs.miss * len(problems) + costs.miss_per_minute * (
         sum(max(((end or until) - start).total_seconds(), 0.0) for start, end in problems) / 60
     )
-    total = costs.miss * len(problems) + costs.miss_per_minute * minutes
     return Amount(total, total)
 
 
@@ -145,12 +144,11 @@ def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> li
             )
         )
         if costs.miss_per_minute and usual is not None:
-            minutes = Styled(usual, ".0f min")
             lines.append(
                 translatable(
                     "An avoided problem counts with the median duration of the problems seen: "
                     "{usual}.",
-                    usual=minutes,
+                    usual=Styled(usual, ".0f min"),
                 )
             )
         elif costs.miss_per_minute:

@@ -88,14 +88,12 @@ def compute_retune(m: Material) -> Retune | None:
             m.predicts == "onset",
         )
     condition = single_condition(m.definition)
-    if condition is not None and not (m.reduced and _needs_every_reading(condition)):
+    # a condition that counts readings cannot be tried on reduced ones
+    if condition is not None and not (
+        m.reduced and (condition.at_least is not None or condition.frozen_after is not None)
+    ):
         return retune_condition(condition, m.histories, m.raised, m.start, m.end)
     return None
-
-
-def _needs_every_reading(definition: Condition) -> bool:
-    """Return whether a condition counts readings, so that it cannot be tried on reduced ones."""
-    return definition.at_least is not None or definition.frozen_after is not None
 
 
 def retune_model(

@@ -112,14 +112,13 @@ def waterfall(
         )
     ]
     for title, share in steps:
-        text = f"{'+' if share >= 0 else '-'}{language.points(abs(share))}"
         bars.append(
             Bar(
                 title,
                 min(level, level + share),
                 max(level, level + share),
                 "up" if share >= 0 else "down",
-                text,
+                f"{'+' if share >= 0 else '-'}{language.points(abs(share))}",
             )
         )
         level += share

@@ -273,10 +273,9 @@ def _describe_panel(panel: Panel, language: Language) -> str:
         for level in panel.levels
     )
     limits += "".join(f", {describe_moving(panel, level, language)}" for level in panel.moving)
-    name = language.translate(panel.name)
     shown = language.say(
         "{name} {low} to {high}, last {last}",
-        name=name,
+        name=language.translate(panel.name),
         low=low,
         high=f"{high}{unit}",
         last=f"{last}{unit}",

@@ -71,10 +71,9 @@ def episode_details(
             e.id,
         ),
     )
-    chosen = sorted(ranked[:MOST_EPISODES], key=lambda e: (e.raised_at, e.id))
     return tuple(
         _detail(e, histories[e.asset].asset if e.asset in histories else None, language)
-        for e in chosen
+        for e in sorted(ranked[:MOST_EPISODES], key=lambda e: (e.raised_at, e.id))
     )
 
 

@@ -181,10 +181,9 @@ def missed_problem(
         axes = figure.subplots()
         draw_panel(axes, panel, language)
         left, right = panel.at[[0, -1]] / DAY_MS
-        end = date_number(missed.end) if missed.end else right
         axes.axvspan(
             date_number(missed.start),
-            min(end, right),
+            min(date_number(missed.end) if missed.end else right, right),
             color=PAGE["problem"],
             alpha=0.3,
             linewidth=0,

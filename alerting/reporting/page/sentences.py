@@ -166,10 +166,9 @@ def _decision(decision: DecisionMade, language: Language) -> str:
             "The model was fitted again on the newest data: {reason}", reason=reason
         )
     if decision.promoted:
-        number = decision.version or 0
         return language.say(
             "A new model, version {version}, went into service: {reason}",
-            version=number,
+            version=decision.version or 0,
             reason=reason,
         )
     return language.say("The new model was refused: {reason}", reason=reason)

@@ -120,10 +120,9 @@ def _misses_most(s: DefinitionSummary) -> bool:
 
 def _why_retrain(s: DefinitionSummary) -> str:
     if s.worse_than_promotion:
-        title = metric_title(s.worse_than_promotion)
         return translatable(
             "The model does clearly worse than at its promotion: {metric}.",
-            metric=translatable(title),
+            metric=translatable(metric_title(s.worse_than_promotion)),
         )
     return translatable(
         "Its inputs are clearly not those of the training ({names}), and most of its problems or "

@@ -85,12 +85,11 @@ def _problems(t: Totals, language: Language) -> str:
 
 
 def _raised(t: Totals, language: Language) -> str:
-    episodes = language.say_count("{number} alarm", "{number} alarms", t.episodes)
     return language.say_count(
         "{number} alert raised {episodes}",
         "{number} alerts raised {episodes}",
         t.definitions,
-        episodes=episodes,
+        episodes=language.say_count("{number} alarm", "{number} alarms", t.episodes),
     )
 
 

@@ -57,14 +57,13 @@ _WEEK_S = 7 * 86_400
 def summarise(metrics: ReportMetrics, judgement: Judgement) -> DefinitionSummary:
     """Return the summary of a definition's metrics."""
     m = metrics
-    weeks = m.evaluated_s / _WEEK_S
     return DefinitionSummary(
         name=m.definition,
         title=m.title,
         kind=m.kind,
         trained=m.trained,
         assets=len(m.evaluated),
-        weeks=weeks,
+        weeks=m.evaluated_s / _WEEK_S,
         trust=judgement.trust,
         sentence=judgement.sentence,
         episodes=len(m.episodes),

@@ -114,14 +114,13 @@ def apply_within_budget(
         raise UserError(_refusal(broken))
     plans = sync.apply(platform, documents, author, at, reason)
     for forecast in broken:
-        why = accepted.strip() or "the gate only warns (ALERTING_ALARM_GATE=warn)"
         platform.audit.add(
             author,
             template("alarm load accepted"),
             forecast.definition,
             at,
             after=list(forecast.messages),
-            why=why,
+            why=accepted.strip() or "the gate only warns (ALERTING_ALARM_GATE=warn)",
         )
     return plans
 
@@ -269,7 +268,6 @@ def _forecast(
         floods_now, floods = (
             flood_share(a.at, start, now, budget.flood_above) for a in (there, there.plus(alarms))
         )
-        already = before.get(position, Alarms()).per_day
         loads.append(
             PositionLoad(
                 position,
@@ -278,7 +276,7 @@ def _forecast(
                 budget.of(position),
                 floods,
                 floods_now,
-                already,
+                before.get(position, Alarms()).per_day,
             )
         )
     breaks = any(load.breaks(budget.most_floods) for load in loads)

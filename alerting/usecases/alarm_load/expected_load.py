@@ -182,9 +182,8 @@ class LoadEstimate:
             return self._until - days * DAY, _MOST_ASSETS
         last = min(span[1], self._until)
         variable = kind_of(self._definition).inputs(self._definition, assets[0]).variable
-        variables = None if variable is None else [variable]
         last_hour = self._platform.readings.load(
-            assets[0], last - timedelta(hours=1), last, variables
+            assets[0], last - timedelta(hours=1), last, None if variable is None else [variable]
         )
         a_day = max(24 * len(last_hour.readings), 1)
         days = max(1, min(days, _MOST_READINGS // a_day))

@@ -21,7 +21,7 @@ from alerting.definitions.faults import UserError
 from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, Revision, TrainedDefinition
 from alerting.definitions.revisions import definition_document, next_revision
-from alerting.ports import BacktestPorts, Clock, Document, PlanPorts, Progress, silent
+from alerting.ports import BacktestPorts, Document, PlanPorts, Progress, silent
 from alerting.ports.logs import log_context
 from alerting.usecases.backtest.checkpoint import restore
 from alerting.usecases.backtest.result import finish, stored_result
@@ -77,7 +77,20 @@ def backtest(
     id = run_id(subject, start, end, retrain, platform.latency)
     if fresh:
         platform.backtests.forget(id)
-    run = platform.backtests.begin(id, _arguments(platform.clock, subject, start, end, retrain))
+    run = platform.backtests.begin(
+        id,
+        {
+            "definition": subject.definition.name,
+            "revision": subject.revision.number,
+            "applied": subject.applied,
+            "definition_hash": subject.revision.hash,
+            "document": definition_document(subject.definition),
+            "start": start,
+            "end": end,
+            "retrain": cadence(retrain),
+            "begun_at": platform.clock.now(),
+        },
+    )
     if run.get("finished_at") is not None:
         return stored_result(platform.backtests, run)
     sandbox = Sandbox(platform, _in_service(subject.revision, start))
@@ -167,22 +180,6 @@ def _require_past(
         f"{end.isoformat()}{have}: "
         "choose another period, or import readings first"
     )
-
-
-def _arguments(
-    clock: Clock, subject: Subject, start: datetime, end: datetime, retrain: Retrain
-) -> Document:
-    return {
-        "definition": subject.definition.name,
-        "revision": subject.revision.number,
-        "applied": subject.applied,
-        "definition_hash": subject.revision.hash,
-        "document": definition_document(subject.definition),
-        "start": start,
-        "end": end,
-        "retrain": cadence(retrain),
-        "begun_at": clock.now(),
-    }
 
 
 def _in_service(revision: Revision, start: datetime) -> Revision:

@@ -51,10 +51,9 @@ def walk_segment(
         ) in counts.unreadable.values():  # figures without it would say that nothing happened
             raise UserError(f"the backtest stopped at {until.isoformat()}: {reason}")
         unknown = counts.unknown
-    raised = sum(e.id not in sandbox.stored for e in sandbox.memory.episodes.find())
     figure = replace(
         trained,
-        episodes=raised,
+        episodes=sum(e.id not in sandbox.stored for e in sandbox.memory.episodes.find()),
         unknown=tuple(f"{target}: {why}" for target, why in unknown.items()),
     )
     backtests.store_segment(

@@ -1,7 +1,6 @@
 """Explain why an alarm was raised or not: from stored data, and from a new evaluation of the
 readings around the instant."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -16,14 +15,12 @@ from alerting.episodes.reconciliation import LATE_DATA
 from alerting.kinds.protocol.evaluation import TargetEvaluation
 from alerting.kinds.protocol.kind import Why, WhyQuestion
 from alerting.kinds.registry import kind_of
-from alerting.operators.shelves import Shelf, describe_shelf
+from alerting.operators.shelves import describe_shelf
 from alerting.ports import (
-    DecisionRecord,
     EpisodePorts,
     Episodes,
     EvaluationPorts,
     OutcomePorts,
-    Shelves,
 )
 from alerting.reporting.base import messages
 from alerting.usecases.definitions.missing_champion import describe_missing_champion
@@ -51,7 +48,14 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     asset = require_asset(platform.assets, asset_name)
     covering = _covering(platform.episodes, name, asset_name, at)
     found = _evaluated_or_why_not(platform, latest, asset, at, covering)
-    shelf = _shelf_at(platform.shelves, name, asset_name, at)
+    shelf = next(
+        (
+            s
+            for s in platform.shelves.of(name, asset_name)
+            if s.since <= at and all(end is None or at < end for end in (s.ended_at, s.until))
+        ),
+        None,
+    )
     muted = [f"no notification is sent: {describe_shelf(shelf)}"] if shelf else []
     facts = (*found.facts, *_record(platform, found, covering, at), *muted)
     facts += _describe_suppression(platform, latest, asset_name, at)
@@ -128,19 +132,14 @@ def _evaluated_or_why_not(
     if (
         found.verdict == "unknown"
         and answer.version is None
-        and _lacks_champion(current, decisions)
+        and (
+            isinstance(current.definition, ModelDefinition)
+            and last_promotion(decisions, question_of(current)) is None
+        )
     ):
         missing = describe_missing_champion(platform, current, describe_step(platform, current))
         found = replace(found, answer=f"cannot tell: {found.unknown}: {missing}")
     return replace(found, facts=(*found.facts, answer.message)) if answer.message else found
-
-
-def _lacks_champion(current: Revision, decisions: Sequence[DecisionRecord]) -> bool:
-    """Return whether a revision needs a model, and its question has no champion to this day."""
-    return (
-        isinstance(current.definition, ModelDefinition)
-        and last_promotion(decisions, question_of(current)) is None
-    )
 
 
 # --- stored data
@@ -150,8 +149,7 @@ def _lacks_champion(current: Revision, decisions: Sequence[DecisionRecord]) -> b
 def _covering(episodes: Episodes, definition: str, asset: str, at: datetime) -> Episode | None:
     """Return the episode that was open at the instant; a live one takes precedence over a
     backfilled one."""
-    until = at + timedelta(milliseconds=1)
-    near = episodes.find(definition, asset, end=until, limit=20)
+    near = episodes.find(definition, asset, end=at + timedelta(milliseconds=1), limit=20)
     found = [e for e in near if not e.withdrawn and (e.closed_at is None or at < e.closed_at)]
     return min(found, key=lambda e: e.backfilled, default=None)
 
@@ -232,16 +230,4 @@ def watermark_of(platform: EvaluationPorts, episode: Episode) -> tuple[datetime,
     state = platform.states.load_many([(episode.definition, episode.asset)]).state(0)
     return (
         (state.watermark, _latency(platform, episode.definition, episode.asset)) if state else None
-    )
-
-
-def _shelf_at(shelves: Shelves, definition: str, asset: str, at: datetime) -> Shelf | None:
-    found = shelves.of(definition, asset)
-    return next(
-        (
-            s
-            for s in found
-            if s.since <= at and all(end is None or at < end for end in (s.ended_at, s.until))
-        ),
-        None,
     )

@@ -103,10 +103,9 @@ def _readings(
     for asset in assets:
         if asset.name in used and asset.name in newest:
             ts = newest[asset.name].ts
-            silent = now - newest[asset.name].ts > platform.health_limits.source_stale
             rests = (
                 _at_rest(platform, asset.name, used[asset.name], max(ts, now - HOURS_BACK), now)
-                if silent
+                if now - newest[asset.name].ts > platform.health_limits.source_stale
                 else ()
             )
             line = _line(asset.name, parents)

@@ -221,8 +221,7 @@ def _refused(decisions: Mapping[str, Sequence[DecisionRecord]]) -> Iterator[Plat
 
 def _filling(facts: PlatformFacts, least: int) -> Iterator[PlatformFault]:
     for disk in facts.disks:
-        limit = least * (_RESOLVED_ABOVE if (DISK, disk.name) in facts.is_open else 1.0)
-        if disk.free < limit:
+        if disk.free < least * (_RESOLVED_ABOVE if (DISK, disk.name) in facts.is_open else 1.0):
             free = f"less than {least / _GIB:.1f} GiB free"
             yield PlatformFault(
                 DISK,

@@ -83,13 +83,12 @@ def verify_model(
     if not served:
         return None
     assets = matching_assets(definition, platform.assets.all())
-    suppressed = suppressed_intervals_by_asset(platform, definition, assets, start, as_of)
     return kind.verify(
         definition,
         served,
         _histories(platform, definition, served, assets, as_of),
         as_of,
-        suppressed,
+        suppressed_intervals_by_asset(platform, definition, assets, start, as_of),
     )
 
 

@@ -265,8 +265,7 @@ def _extremes(groups: Millis, values: np.ndarray) -> BoolArray:
 
 def _join(parts: Sequence[Mapping[str, Instants]]) -> dict[str, Instants]:
     """Return the instants of all parts by variable, each once."""
-    names = {name for part in parts for name in part}
     return {
         name: np.unique(np.concatenate([part[name] for part in parts if name in part]))
-        for name in sorted(names)
+        for name in sorted({name for part in parts for name in part})
     }

@@ -63,9 +63,8 @@ def _subject(due: DueReport) -> str:
 def _attempts_until(elapsed: timedelta) -> int:
     """Return how many attempts are due within this time after the first failure."""
     steps = elapsed // RUN_EVERY
-    in_a_day = int(_LONGEST_WAIT / RUN_EVERY).bit_length()
     return (
         max(steps, 0).bit_length()
         if elapsed < _LONGEST_WAIT
-        else in_a_day + elapsed // _LONGEST_WAIT - 1
+        else int(_LONGEST_WAIT / RUN_EVERY).bit_length() + elapsed // _LONGEST_WAIT - 1
     )

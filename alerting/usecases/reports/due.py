@@ -71,7 +71,9 @@ class ReportCalendar:
     def due_of_plant(self) -> Iterator[DueReport]:
         """Yield the reports on the plant that are due, oldest period first."""
         for period in reversed(self._periods(self._platform.plant_report.period)):
-            if self.plant_closes_at(period) > self._as_of or not self._any_served(period):
+            if self.plant_closes_at(period) > self._as_of or not any(
+                self._served_in(served.revision, period) for served in self._served
+            ):
                 continue
             newest = self._newest(None, period)
             inputs = self.plant_inputs(period)
@@ -160,9 +162,6 @@ class ReportCalendar:
             r.definition.state == "active" and r.at < period.end and end > period.start
             for r, end in in_force
         )
-
-    def _any_served(self, period: Period) -> bool:
-        return any(self._served_in(served.revision, period) for served in self._served)
 
     def _came_late(self, served: _Served, period: Period, since: datetime) -> bool:
         """Return whether readings or events of the period, of an asset of the definition, came late

@@ -154,8 +154,7 @@ def issue_by_hand(
             "the latency; for an earlier look give an interval by --from and --to"
         )
     stored = platform.reports.revisions(name, period.name)
-    newest = stored[-1] if stored else None
-    due = DueReport(name, period, newest, inputs)
+    due = DueReport(name, period, stored[-1] if stored else None, inputs)
     head = issue(platform, due, as_of)
     Attempts(platform, as_of).succeeded(due)
     return head or platform.reports.revisions(name, period.name)[-1]

@@ -78,10 +78,9 @@ def make_report(
     """
     if start >= end:
         raise UserError(f"--from {start.isoformat()} must lie before --to {end.isoformat()}")
-    revision = require_revision(platform.definitions, name)
     made = compose_report(
         platform,
-        revision,
+        require_revision(platform.definitions, name),
         start,
         end,
         max(at, end),
@@ -126,11 +125,10 @@ def compose_report(
     material = material_at(platform, revision, start, end, as_of, previous_start)
     metrics = compute_metrics(material)
     judgement = conclude(metrics)
-    summary = summary_to_document(summarise(metrics, judgement))
     told = {
         "judgement": to_document(judgement),
         "reported_misses": to_document(material.misses),
-        "summary": summary,
+        "summary": summary_to_document(summarise(metrics, judgement)),
     }
     document = {**to_document(metrics), **told}
     zone = platform.zone

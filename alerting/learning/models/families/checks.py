@@ -85,10 +85,9 @@ def check_learning(family: ModelFamily) -> None:
     prevalence = float(rows.label.mean())
     for params in (*family.proven_params(), *_suggest(family, 2)):
         score = family.fit(params, COLUMNS, rows, 0).probability_of(rows.matrix)
-        ranked = float(average_precision_score(rows.label, score))
         _require(
             family,
-            ranked > 1.3 * prevalence,
+            float(average_precision_score(rows.label, score)) > 1.3 * prevalence,
             f"with {params} it ranks its own training rows no better than chance",
         )
     heavy = LabelledRows(rows.matrix, rows.label, np.where(rows.label == 1, 5.0, 1.0))
@@ -211,10 +210,9 @@ def check_contributions(family: ModelFamily) -> None:
             "contributions do not add up",
         )
         shares, base = model.probability_contributions(row)
-        likely = model.probability_of(row)[0]
         _require(
             family,
-            bool(np.isclose(base + shares.sum(), likely, atol=1e-6)),
+            bool(np.isclose(base + shares.sum(), model.probability_of(row)[0], atol=1e-6)),
             "contributions to the probability do not add up",
         )
     importance = model.importance()

@@ -93,13 +93,12 @@ class XgBoost(ModelFamily):
         """Fit until the average precision on `validation` (later rows, both classes) stops
         improving for 50 trees."""
         curve: dict[str, dict[str, list[float]]] = {}
-        watched = [(_matrix(validation.matrix, validation), "validation")]
         booster = _boost(
             params,
             rows,
             seed,
             MOST_ROUNDS,
-            evals=watched,
+            evals=[(_matrix(validation.matrix, validation), "validation")],
             evals_result=curve,
             early_stopping_rounds=PATIENCE,
         )
@@ -170,12 +169,11 @@ def _tree_lines(tree: Mapping[str, Any], reached: Any, base: float) -> Iterator[
     conditions = np.asarray(tree["split_conditions"], np.float32)
     yield f"num_leaves={int(is_leaf.sum())}"
     yield "num_cat=0"
-    decision = _NAN + _LEFT * np.asarray(tree["default_left"], np.int64)
     values = (
         tree["split_indices"],
         tree["loss_changes"],
         _limits(conditions),
-        decision,
+        _NAN + _LEFT * np.asarray(tree["default_left"], np.int64),
         number[left],
         number[right],
     )
