@@ -19,8 +19,7 @@ ABOVE = NO_GATE.flood_above  # default without a setting
 
 @dataclass(frozen=True)
 class Flood:
-    """Interval that begins with a period above the start of a flood and ends before one below its
-    end."""
+    """Interval from a period above a flood's start to before one below its end."""
 
     start: datetime
     end: datetime
@@ -29,8 +28,7 @@ class Flood:
 
 
 def ends_below(above: int) -> int:
-    """Return the number of alarms in ten minutes below which a flood ends: half of the number above
-    which it begins.
+    """Return below how many alarms a flood ends: half of the number that begins it.
 
     The half is rounded down, and at least one.
     """
@@ -54,8 +52,7 @@ def count_by_period(
 def find_floods(
     counts: Millis, start: datetime, above: int = ABOVE, below: int | None = None
 ) -> tuple[Flood, ...]:
-    """Return the floods: each begins with a period above one number of alarms, and ends before one
-    below another.
+    """Return the floods: each begins above one number of alarms and ends below another.
 
     `counts`: alarms in each period from `start` on.
     """
@@ -77,6 +74,5 @@ def find_floods(
 
 
 def time_in_flood(floods: Sequence[Flood], periods: int) -> float:
-    """Return the share of ten-minute periods that lie in a flood. `periods`: number of all
-    periods."""
+    """Return the share of ten-minute periods in a flood. `periods`: of all."""
     return sum((f.end - f.start for f in floods), timedelta(0)) / (max(periods, 1) * PERIOD)

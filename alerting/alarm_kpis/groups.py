@@ -23,8 +23,7 @@ EvaluatedByAsset = Mapping[str, Sequence[Interval]]
 
 @dataclass(frozen=True)
 class Group:
-    """Metrics of one position, line or shift. `budget`: most alarms a day that its position has to
-    answer."""
+    """Metrics of a position, line or shift. `budget`: most alarms a day of its position."""
 
     name: str
     kpis: Kpis
@@ -69,8 +68,7 @@ def by_shift(
     targets: Targets = TARGETS,
     evaluated: EvaluatedByAsset | None = None,
 ) -> list[Group]:
-    """Return the metrics of the shifts that routes name: of their matching assets, in the hours
-    when they are in force.
+    """Return the metrics of the shifts that routes name, in their hours.
 
     Rates are per hour of the shift. Alarms raised in no shift of their asset form a separate group,
     where there are any. `evaluated`: see `evaluated_of`.
@@ -108,8 +106,7 @@ def evaluated_of(
     end: datetime,
     belongs: Callable[[str], bool] = lambda _: True,
 ) -> list[Interval] | None:
-    """Return the times of [start, end) in which any asset that belongs was evaluated. None: all of
-    it was.
+    """Return the times in which any own asset was evaluated. None: all of [start, end).
 
     `evaluated`: these times of each asset; None if the whole period counts.
     """

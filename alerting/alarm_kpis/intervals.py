@@ -1,5 +1,4 @@
-"""Half-open intervals [from, to) of time: taken together, what lies between them, and what two
-lists share."""
+"""Half-open intervals [from, to): merged, what lies between them, what two lists share."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta

@@ -1,5 +1,4 @@
-"""Quality of alarms for operators: metrics after ISA-18.2, IEC 62682 and EEMUA 191, from stored
-episodes.
+"""Quality of alarms for operators, after ISA-18.2, IEC 62682 and EEMUA 191.
 
 The targets are defaults after these standards, which every plant may change; nothing here certifies
 anything. Averages hide floods, so the metrics include shares of periods.
@@ -49,8 +48,7 @@ def kpis(
     during: Sequence[Interval] | None = None,
     evaluated: Sequence[Interval] | None = None,
 ) -> Kpis:
-    """Return the metrics of alarms raised in [start, end); of older ones only whether they are
-    stale.
+    """Return the metrics of alarms raised in [start, end); older ones may be stale.
 
     Left out are backfilled and withdrawn episodes, and those without a notification because of a
     shelf or suppression by design. Live ones that late data withdrew count, because recipients were
@@ -77,7 +75,6 @@ def _metrics(
     observed_intervals: Sequence[Interval],
     targets: Targets,
 ) -> Kpis:
-    """Return all metrics of the evaluated intervals, without the findings."""
     observed = length(observed_intervals)
     notified = [e for e in raised if not e.silent]
     rates = {
@@ -132,8 +129,7 @@ def _metrics(
 def _within(
     counts: Millis, observed_intervals: Sequence[Interval], start: datetime, period: timedelta
 ) -> Millis:
-    """Return the counts of the periods from `start` on that lie, at least in part, in one of the
-    intervals, or hold an alarm."""
+    """Return the counts of periods that touch an interval, or hold an alarm."""
     width = duration_millis(period)
     begins = to_millis(start) + width * np.arange(len(counts), dtype=np.int64)
     inside = counts > 0
@@ -143,8 +139,7 @@ def _within(
 
 
 def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[Band, ...]:
-    """Return the shares of ten-minute periods by their number of alarms; the names are EEMUA's for
-    a steady rate."""
+    """Return the shares of ten-minute periods by number of alarms, with EEMUA's names."""
     acceptable = int(targets.acceptable)
     manageable = int(targets.manageable)
     edges = [
@@ -163,8 +158,7 @@ def bands(counts: Millis, targets: Targets = TARGETS) -> tuple[Band, ...]:
 def find_chattering(
     episodes: Sequence[EpisodeSummary], targets: Targets = TARGETS
 ) -> tuple[Chatter, ...]:
-    """Return the alarms raised and cleared at least `chatter_cycles` times within `chatter_within`,
-    the worst first."""
+    """Return alarms with `chatter_cycles` cycles within `chatter_within`, the worst first."""
     found = []
     for (definition, asset), of_target in _by_target(episodes).items():
         closed = sorted((e.raised_at, e.closed_at) for e in of_target if e.closed_at is not None)
@@ -194,8 +188,7 @@ def _bursts(closed: Sequence[tuple[datetime, datetime]], targets: Targets) -> li
 def find_stale(
     episodes: Sequence[EpisodeSummary], start: datetime, end: datetime, targets: Targets = TARGETS
 ) -> tuple[Stale, ...]:
-    """Return the alarms that had been active for too long at some instant of [start, end), the
-    longest first."""
+    """Return the alarms active for too long in [start, end), the longest first."""
     found = []
     for e in episodes:
         until = min(e.closed_at or end, end)
@@ -226,8 +219,7 @@ def priorities(
 
 
 def spread(durations: Sequence[timedelta | None]) -> Spread:
-    """Return median, ninth decile and longest; nearest rank, so that each is an observed
-    duration."""
+    """Return median, ninth decile and longest, each an observed duration."""
     lengths = sorted(d for d in durations if d is not None)
     missing = len(durations) - len(lengths)
     if not lengths:
@@ -255,8 +247,7 @@ def _share(flags: np.ndarray) -> float | None:
 
 
 def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
-    """Return every metric with its target, in reading order. Without evaluated times, a count of
-    none is not known."""
+    """Return every metric with its target; without evaluated times a count is unknown."""
     counts: list[tuple[str, float | None, str, float]] = [
         (
             translatable("alarms per 10 minutes"),

@@ -32,8 +32,7 @@ class Alarms:
 
 @dataclass(frozen=True)
 class PositionLoad:
-    """Alarms that one definition would add at one position: `expected` and `now` are alarms a day,
-    of it and of all others.
+    """Alarms a day that one definition adds at a position: `expected`, and `now` of others.
 
     `floods`: share of ten-minute periods of the evaluated past in a flood, with all alarms;
     `floods_now`: without this definition. `before`: alarms a day of the definition as it is in
@@ -49,8 +48,7 @@ class PositionLoad:
     before: float = 0.0
 
     def breaks(self, most_floods: float) -> bool:
-        """Return whether this definition causes too many alarms: over the budget, or floods too
-        often."""
+        """Return whether it causes too many alarms: over the budget, or floods too often."""
         if not _is_more(
             self.expected, self.before
         ):  # it adds no more alarms than the definition in service
@@ -70,14 +68,12 @@ class PositionLoad:
 
 
 def _is_more(one: float, other: float) -> bool:
-    """Return whether a rate exceeds another by more than the rounding of sums: a budget used up
-    exactly is not exceeded."""
+    """Return whether a rate exceeds another by more than the rounding of sums."""
     return one > other and not isclose(one, other, rel_tol=1e-9)
 
 
 def replay(definition: Condition, history: History, start: datetime, end: datetime) -> list[Step]:
-    """Return the steps of episodes that a definition would have made in (start, end], in service
-    from `start` on."""
+    """Return the steps that a definition would have made in (start, end]."""
     _, steps = advance(
         ConditionState(watermark=start),
         evaluate_values(definition, history, None, start, end).intervals,
@@ -132,8 +128,7 @@ def _first_notified(
     still_notify: Sequence[Severity],
     shelved: Sequence[SuppressedInterval],
 ) -> datetime:
-    """Return the first instant, from its raise on, at which an episode is neither shelved nor
-    suppressed at its severity."""
+    """Return when an episode is first neither shelved nor suppressed at its severity."""
     at = turns[0].at
     before = None
     while at != before:

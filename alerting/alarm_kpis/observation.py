@@ -50,5 +50,4 @@ def _unit(duration: timedelta) -> str:
 
 
 def _number(value: float) -> Styled:
-    """Return a number to one decimal below ten, else whole."""
     return Styled(value, ".0f") if value >= 9.95 else Styled(round(value, 1), "g")

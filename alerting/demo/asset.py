@@ -60,8 +60,7 @@ belt's speed."""
 
 
 def demo_asset() -> Asset:
-    """Return the oven: 15 numeric variables, one reading a minute, four of them set-points, which
-    four others follow."""
+    """Return the oven: 15 numbers, one reading a minute, four set-points with followers."""
     zones = {
         f"zone_{z}_temperature": _measured_variable(f"Zone {z} temperature", "°C", 20, 350)
         for z in (1, 2, 3)

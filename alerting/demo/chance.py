@@ -50,8 +50,7 @@ def normal_of_day(seed: int, stream: Stream, day: int, *shape: int) -> npt.NDArr
 
 @dataclass(frozen=True)
 class DayOfChance:
-    """One day of draws: `walks` (1440, 7) and `errors` (1440, 15) standard normal, `gaps` (1440,
-    15) uniform in [0, 1)."""
+    """A day of draws: normal `walks` (1440, 7) and `errors` (1440, 15), uniform `gaps`."""
 
     walks: npt.NDArray[np.float64]
     errors: npt.NDArray[np.float64]

@@ -1,5 +1,4 @@
-"""Programme of the line: disturbances with a root cause, stops, maintenance, batches and the crew's
-own trims.
+"""Programme of the line: disturbances, stops, maintenance, batches, the crew's trims.
 
 All of it is a function of the seed and the minute (counted from the line's first), so this module
 has no state.
@@ -73,8 +72,7 @@ ANSWERS: tuple[dict[str, float], ...] = (
 
 @dataclass(frozen=True)
 class Disturbance:
-    """One disturbance: from `start` it grows for `ramp` minutes to `size`, stays for `hold` and
-    fades in `fade` minutes.
+    """From `start` it grows for `ramp` minutes to `size`, stays for `hold`, fades in `fade`.
 
     `answered`: minute at which an attentive crew, warned beforehand, sets its `answer` until the
     disturbance is over; None without such a crew.
@@ -108,15 +106,13 @@ class Disturbance:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Programme of the line. The showcase is the first slot after `live_from`: see
-    docs/demo-line.md."""
+    """Programme of the line. The showcase is the first slot after `live_from`."""
 
     seed: int
     live_from: int
 
     def acting(self, minute: int) -> tuple[Disturbance, ...]:
-        """Return the disturbances of this minute, at most one of the product and one stuck
-        valve."""
+        """Return this minute's disturbances: one of the product and one stuck valve at most."""
         found = (_of_slot(self, minute // SLOT), _stuck_valve(self, minute // VALVE_SLOT))
         return tuple(d for d in found if d is not None and d.start <= minute < d.end)
 
@@ -131,8 +127,7 @@ class Schedule:
         return self.live_from <= minute < self.live_from + SLOT
 
     def stop(self, minute: int) -> tuple[int, int] | None:
-        """Return the stop [start, end) of the line that includes this minute, maintenance
-        included."""
+        """Return the stop [start, end) of the line that includes this minute, or maintenance."""
         stop = self.maintenance(minute) or _stop_of_slot(self.seed, minute // STOP_SLOT)
         return (
             stop if stop and stop[0] <= minute < stop[1] and not self.in_showcase(stop[0]) else None
@@ -153,8 +148,7 @@ class Schedule:
         first: int,
         last: int,
     ) -> list[Disturbance]:
-        """Return the disturbances that begin in [first, last), in order, of which each slot of this
-        length has at most one."""
+        """Return the disturbances that begin in [first, last); each slot has one at most."""
         found = (of_slot(self, number) for number in range(first // slot, last // slot + 1))
         return [one for one in found if one is not None and first <= one.start < last]
 
@@ -168,8 +162,7 @@ class Schedule:
         )
 
     def crew_setpoint(self, name: str, minute: int) -> float:
-        """Return the crew's set-point: the recipe, a trim that changes about every three hours, and
-        a belt run too fast."""
+        """Return the crew's set-point: the recipe, a slow trim, and a belt run too fast."""
         acting = self.acting(minute)
         value = (
             NOMINAL[name]
@@ -181,8 +174,7 @@ class Schedule:
         return round(value, 1)
 
     def batch(self, minute: int) -> float:
-        """Return how much wetter (standard normal) the batch of dough of this minute is than the
-        usual one."""
+        """Return how much wetter (standard normal) this minute's batch of dough is."""
         return _batch(self.seed, minute // BATCH)
 
     def _trim(self, name: str, minute: int) -> float:

@@ -34,8 +34,7 @@ class MongoLines:
         state: LineState,
         taken: Sequence[SetPointRequest] = (),
     ) -> StoredLine | None:
-        """Replace the state by compare-and-set on the version; requests that arrive meanwhile
-        stay."""
+        """Replace the state if its version fits; requests that came meanwhile stay."""
         if before is None:
             return self._insert(asset, state)
         after = self._lines.find_one_and_update(

@@ -1,5 +1,4 @@
-"""Physics of the oven: heat in three zones, a belt, and parcels of biscuit that dry and brown on
-their way through.
+"""Physics of the oven: heat in three zones, and biscuits that dry on their way through.
 
 Units: minutes, metres, °C, m/min; moisture in % of the wet biscuit; powers and efficiencies as
 shares of one. Equations and constants are explained in docs/demo-line.md. All of it is scalar
@@ -53,8 +52,7 @@ DOUGH_LIGHTNESS = 75.0
 
 @dataclass
 class Parcel:
-    """A row of biscuits on the belt: metres from the inlet, moisture of its dough and now in %,
-    lightness lost so far."""
+    """A row of biscuits: metres from the inlet, moisture of dough and now, lightness lost."""
 
     position: float
     dough: float
@@ -102,8 +100,7 @@ class Conditions:
 
 
 def run_minute(oven: Oven, conditions: Conditions) -> None:
-    """Advance the oven by one minute; one parcel enters if the belt is to move, else the crew
-    clears the belt."""
+    """Advance the oven by a minute; a parcel enters if the belt is to move."""
     oven.moisture = oven.colour = None
     if conditions.belt > 0:
         oven.parcels.append(Parcel(0.0, oven.dough, oven.dough, 0.0))
@@ -120,7 +117,7 @@ def run_minute(oven: Oven, conditions: Conditions) -> None:
 
 
 def _control(oven: Oven, conditions: Conditions, zone: int) -> None:
-    """Apply a PI controller with limits; the integral stops where the power does (no wind-up)."""
+    """Apply a PI controller with limits, without wind-up of its integral."""
     error = conditions.setpoint[zone] - oven.temperature[zone]
     integral = oven.integral[zone] + GAIN * error * DT / RESET_TIME
     wanted = integral + GAIN * error
@@ -139,8 +136,7 @@ def _heat(oven: Oven, conditions: Conditions, zone: int) -> None:
 
 
 def _bake(oven: Oven, conditions: Conditions) -> None:
-    """Dry and brown every parcel for one step, move it, and take those that reach the outlet off
-    the belt."""
+    """Dry, brown and move every parcel, and take those at the outlet off the belt."""
     damp = conditions.flour * (1.0 - DAMPING * (conditions.humidity - 50.0))
     excess = [t - r for t, r in zip(oven.temperature, REFERENCE, strict=True)]
     drying = [k * damp * exp(DRYING_SENSITIVITY * e) for k, e in zip(DRYING, excess, strict=True)]

@@ -37,8 +37,7 @@ def check_set_point(asset: Asset, name: str, value: float, current: float) -> fl
 
 
 def nearest_permitted(asset: Asset, name: str, value: float, current: float) -> float:
-    """Return the setting nearest to a value that an operator can set at once: within limits and
-    greatest change, on a step."""
+    """Return the nearest setting that an operator can set at once, on a step."""
     variable = asset.variables[name]
     change = float("inf") if variable.max_change is None else variable.max_change
     low = max(-float("inf") if variable.min is None else variable.min, current - change)

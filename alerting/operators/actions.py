@@ -71,8 +71,7 @@ class Flags:
 
 @dataclass(frozen=True)
 class Rule:
-    """One row of the table. `by`: least role, None for the platform itself. `otherwise`: refusal
-    where `needs` is not met."""
+    """A row of the table. `by`: least role, None: the platform. `otherwise`: the refusal."""
 
     action: Action
     by: Role | None
@@ -155,8 +154,7 @@ _BY_ACTION: Mapping[Action, Rule] = {rule.action: rule for rule in RULES}
 
 
 def isa_state(flags: Flags) -> IsaState:
-    """Return the ISA-18.2 name: out of service before shelved before suppressed, all before the
-    state of the alarm itself."""
+    """Return the ISA-18.2 name: out of service, shelved, suppressed, then the alarm's state."""
     if flags.out_of_service:
         return "out of service"
     if flags.shelved:

@@ -19,8 +19,7 @@ _OPPOSITES = (
 
 
 def opposite_advice(episodes: Sequence[Episode]) -> dict[str, list[str]]:
-    """Return, by episode id, a sentence for each other open alert of its asset that advises the
-    opposite."""
+    """Return, by episode id, a sentence for each other open alert that advises the opposite."""
     found: dict[str, list[str]] = {}
     advising = [
         e for e in episodes if e.condition == "open" and e.advice is not None and e.advice.helps
@@ -41,7 +40,6 @@ def opposite_advice(episodes: Sequence[Episode]) -> dict[str, list[str]]:
 
 
 def _directions(episode: Episode) -> dict[str, bool]:
-    """Return whether the advice raises each number that it changes."""
     return {
         change.variable: change.after > change.before
         for change in (episode.advice.changes if episode.advice else ())

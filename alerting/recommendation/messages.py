@@ -49,7 +49,6 @@ _TRENDS = (
     template("{name} falling by {rate} over {window} (usual: {usual}), {effect}"),
     template("{name} rising by {rate} over {window} (usual: {usual}), {effect}"),
 )
-_IN_UNITS_OF_TIME_OR_SHARE = ("missing", "age", "recency")
 WITHIN_NORMAL = 0.99  # of normal rows that are less unusual
 _NOTICEABLE = 0.05  # of the usual range
 
@@ -65,14 +64,12 @@ def unit(asset: Asset, variable: str) -> str | None:
 
 
 def quantity(value: float, unit_text: str | None = None) -> Styled:
-    """Return a number with three significant digits (whole ones in full) and its unit: `12.3
-    °C`."""
+    """Return a number with three significant digits and its unit: `12.3 °C`."""
     return measured(value, ".0f" if abs(value) >= 100 else ".3g", unit_text)
 
 
 def usual_interval(low: float, high: float, unit_text: str | None = None) -> Styled | Translatable:
-    """Return the usual range of a variable: `203 to 215 °C`, and one value where both ends read the
-    same."""
+    """Return a usual range: `203 to 215 °C`, or one value where both ends read the same."""
     start = quantity(low)
     end = quantity(high, unit_text)
     if ENGLISH.show(start) == ENGLISH.show(quantity(high)):
@@ -86,8 +83,7 @@ def setting(value: float, unit_text: str | None = None) -> str:
 
 
 def describe_setting(asset: Asset, changes: Sequence[Change]) -> Translatable:
-    """Describe the next step of an operator: `Set belt speed from 8.0 to 7.4 m/min and damper from
-    40 to 60 %`."""
+    """Describe the next step: `Set belt speed from 8.0 to 7.4 m/min and damper from 40 …`."""
     return translatable(
         "Set {changes}", changes=both(*(_step(asset, change) for change in changes))
     )
@@ -96,8 +92,7 @@ def describe_setting(asset: Asset, changes: Sequence[Change]) -> Translatable:
 def describe_advice(
     asset: Asset, changes: Sequence[Change], before: float, after: float
 ) -> Translatable:
-    """Describe the next step with its effect on the risk: `Set belt speed from 8.0 to 7.4 m/min.
-    Risk 89 % → 26 %.`"""
+    """Describe the next step with its effect: `Set belt speed … Risk 89 % → 26 %.`"""
     return translatable(
         "{step}. Risk {before} → {after}.",
         step=describe_setting(asset, changes),
@@ -107,8 +102,7 @@ def describe_advice(
 
 
 def describe_safety(safety: Safety) -> str:
-    """Describe what an answer does not reach, as a sentence; empty if it stays under the aimed
-    score."""
+    """Describe what an answer does not reach; empty if it stays under the aimed score."""
     if safety == "threshold":
         return translatable("Set these values exactly; small deviations may not be enough.")
     return (
@@ -135,8 +129,7 @@ def describe_unusual(unusual: float | None) -> Translatable:
 
 
 def describe_relief(asset: Asset, effects: SetPointEffects, relief: float) -> str:
-    """Describe the estimated effect of a change on the problem variable, as a sentence; empty
-    without one.
+    """Describe a change's estimated effect on the problem variable; empty without one.
 
     `relief`: by how much it takes the variable away from its limit.
     """
@@ -150,8 +143,7 @@ def describe_relief(asset: Asset, effects: SetPointEffects, relief: float) -> st
 
 
 def describe_worst_cases(asset: Asset, effects: SetPointEffects, relief: float) -> str:
-    """Describe how far past problems went, as a sentence, where the effect of the advice is
-    smaller; empty where it is not."""
+    """Describe how far past problems went, where that is more than the advice reaches."""
     if not 0 < relief < effects.needed - 1e-9:
         return ""
     name = Styled(title(asset, effects.variable), "inside")
@@ -195,8 +187,7 @@ def _decimals(value: float) -> int:
 
 
 def column_unit(asset: Asset, column: Column) -> str | None:
-    """Return the unit of a column's values: that of its variable, of a trend per hour, none of
-    times and counts."""
+    """Return the unit of a column: the variable's, per hour for trends, none for times."""
     if column.kind != "variable" or column.aggregation in ("missing", "age", "recency", "count"):
         return None
     own = unit(asset, column.source)
@@ -253,7 +244,7 @@ def quantity_usual(shown: Quantity) -> Translatable:
         return translatable(
             "{value}", value=statistic_value(shown.statistic, shown.usual, shown.unit)
         )
-    if shown.statistic in _IN_UNITS_OF_TIME_OR_SHARE:
+    if shown.statistic in ("missing", "age", "recency"):
         ends = [statistic_value(shown.statistic, end, None) for end in (low, high)]
         return (
             translatable("{value}", value=ends[1])
@@ -266,8 +257,7 @@ def quantity_usual(shown: Quantity) -> Translatable:
 def is_unusual(
     value: float | str | None, usual: float | str | None, usual_range: tuple[float, float] | None
 ) -> bool:
-    """Return whether a value is noticeably outside of its usual range; without one, whether it is
-    other than usual."""
+    """Return whether a value is outside its usual range, or other than usual without one."""
     if not isinstance(value, float | int) or not isinstance(usual, float | int):
         return value != usual
     if usual_range is None:
@@ -280,8 +270,7 @@ def is_unusual(
 def describe_contribution(
     asset: Asset, column: Column, shown: Quantity, share: float
 ) -> Translatable:
-    """Describe a contribution: `zone 2 temperature, 12 °C above its usual 203 to 215 °C, raises the
-    risk by 31 points`.
+    """Describe: `zone 2 temperature, 12 °C above its usual 203 to 215 °C, raises the risk …`.
 
     A quantity that is as usual raises the risk by its combination with others only, and the message
     says that.

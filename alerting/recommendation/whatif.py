@@ -1,5 +1,4 @@
-"""A recommendation: the settings of controllable variables that would have brought the model's risk
-well under the threshold.
+"""Advice: the settings that would have brought the risk well under the threshold.
 
 It is a what-if of the model, not of the line: beside the changed variables only those move that the
 asset's relations name.
@@ -69,8 +68,7 @@ def recommend(
     explained: Explanation | None = None,
     answers: int = ANSWERS,
 ) -> RecommendationResult:
-    """Find the least effort of at most `max_changes` changes that would have brought the risk
-    safely under the threshold.
+    """Find the least effort of `max_changes` changes that brings the risk safely down.
 
     Safely: under the aimed score (`MARGIN` of the threshold) also if each setting is missed by its
     tolerance, and no farther from normal operation than `USUAL` of the normal training rows. If no
@@ -304,8 +302,7 @@ class _Advice:
         ]
 
     def _effect(self, answer: Answer) -> tuple[str, str]:
-        """Return sentences on the estimated effect on the problem variable, and on how much past
-        problems needed."""
+        """Return sentences on the estimated effect, and on what past problems needed."""
         effects = self.situation.model.effects
         if effects is None:
             return "", ""
@@ -319,8 +316,7 @@ class _Advice:
         )
 
     def _moves(self, answer: Answer) -> tuple[Change, ...]:
-        """Return the variables that follow the changes, with their level before and after; those
-        that the model reads."""
+        """Return what follows the changes, before and after, as far as the model reads it."""
         names = dict.fromkeys(
             name
             for lever, _ in self._settings(answer)

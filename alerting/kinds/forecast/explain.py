@@ -1,5 +1,4 @@
-"""Predicted quantiles of future values: as numbers of an episode, as a fan of its chart, and in
-sentences."""
+"""Predicted quantiles: as numbers of an episode, as a fan of its chart, in sentences."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -31,8 +30,7 @@ _NUMBERS = {name: QUANTILES.index(level) for level, name in _SIDES.items()}
 
 
 def predict(model: TrainedModel, row: Floats) -> dict[str, float]:
-    """Return the forecast of one row of the model's matrix as named numbers: `forecast +3600s
-    median`, and low and high."""
+    """Return a row's forecast as named numbers: `forecast +3600s median`, low and high."""
     forecast = forecast_of(model)
     quantiles = forecast.quantiles(row)[0]
     return {
@@ -61,8 +59,7 @@ def explain_forecast(
     at_raise: Raise,
     history: History | None,
 ) -> Evidence:
-    """Return the content of a new episode as that of any prediction, with the values predicted at
-    the raise."""
+    """Return a prediction's content with the values predicted at the raise."""
     found = explain_raise(definition, asset, step, at_raise, history)
     if at_raise.model is None or at_raise.row is None:
         return found
@@ -71,8 +68,7 @@ def explain_forecast(
 
 
 def fan_of(definition: TrainedDefinition, episode: Episode) -> Fan | None:
-    """Return the fan of the forecast at the raise of an episode; None without the last value or the
-    predicted ones."""
+    """Return the fan of the forecast at the raise; None without its values."""
     last = episode.inputs.get(definition.problem.variable or "")
     leads = sorted(
         int(name.split()[1][1:-1])
@@ -118,8 +114,7 @@ def describe_forecast(
     leads: Sequence[int],
     predicted: dict[str, float],
 ) -> list[str]:
-    """Return a sentence on each lead (ms), and when the median leaves its limit, counted from the
-    last known value."""
+    """Return a sentence on each lead (ms), and when the median leaves its limit."""
     found = [_sentence(definition.problem.variable or "", unit, lead, predicted) for lead in leads]
     crossing = _crossing(
         definition, leads, [last, *(predicted[_name(lead, "median")] for lead in leads)]
@@ -150,8 +145,7 @@ def _sentence(name: str, unit: str | None, lead: int, predicted: dict[str, float
 def _crossing(
     definition: TrainedDefinition, leads: Sequence[int], middle: Sequence[float]
 ) -> int | None:
-    """Return after which time (ms) the median leaves its limits, linearly between the values; None
-    if it does not.
+    """Return when (ms) the median leaves its limits, linearly; None if it does not.
 
     `middle`: the last known value, then the median at each lead (ms).
     """

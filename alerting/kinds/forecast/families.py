@@ -59,8 +59,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Forecaster:
-    """A family of forecasters. `fit`: on rows and the values ahead of them (rows x leads); the same
-    arguments give the same model.
+    """A family of forecasters. `fit`: on rows and values ahead; always the same model.
 
     `proven`: parameter sets in the order in which a search tries them. `packages`: the libraries
     that it needs to score, beside numpy and pandas.
@@ -92,8 +91,7 @@ class Forecaster:
 
 
 def _check(model: Forecast, width: int) -> None:
-    """Check that all parts of a model fit each other, so that one that cannot predict is found
-    before it serves."""
+    """Check that a model's parts fit, before one that cannot predict serves."""
     core = model.core
     leads = len(model.leads_ms)
     last = getattr(core, "last", None)
@@ -144,7 +142,7 @@ def _fit_persistence(
 def _fit_season(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> Forecast:
-    """Fit the quantiles of the differences that followed the value of one season before."""
+    """Fit the quantiles of the differences from the value of one season before."""
     del params, seed
     return task.model(_naive(task.seasonal, task, matrix, future))
 
@@ -182,8 +180,7 @@ def _suggest_ridge(trial: "optuna.Trial") -> Params:
 def _fit_ridge(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> Forecast:
-    """Fit ridge regression, with the quantiles of its residuals. `penalty`: for each row of
-    training, of scaled columns."""
+    """Fit ridge regression and its residuals. `penalty`: per row, of scaled columns."""
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
 
     del seed
@@ -225,7 +222,7 @@ def _suggest_trees(trial: "optuna.Trial") -> Params:
 def _fit_trees(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> Forecast:
-    """Fit quantiles by gradient boosted trees; all leads together, the lead is a column."""
+    """Fit quantiles by boosted trees; all leads together, the lead is a column."""
     last = _last_of(params, task)
     usual = task.usual(matrix)
     leads = tuple(lead / task.leads_ms[-1] for lead in task.leads_ms)

@@ -136,8 +136,7 @@ class ThresholdDefinition(Conditions, Definition):
 
 
 class LearnedThresholdDefinition(ThresholdDefinition, ModelDefinition):
-    """A threshold of which at least one limit is learned: estimates of the limits are its
-    models."""
+    """A threshold with a learned limit: estimates of its limits are its models."""
 
     def variables_evaluated(self, asset: Asset) -> frozenset[str]:
         return super().variables_evaluated(asset) | {*self.groups_by}

@@ -1,5 +1,4 @@
-"""Evaluate a threshold over one interval of event time: from readings to steps of episodes, and
-what stands on a raise."""
+"""Evaluate a threshold over one interval: from readings to steps of episodes."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -40,8 +39,6 @@ from alerting.kinds.protocol.evaluation import (
 )
 from alerting.readings.series import Series, series_of
 
-_MOMENT = timedelta(milliseconds=1)
-
 
 def evaluate_threshold_interval(
     definition: Condition,
@@ -51,8 +48,7 @@ def evaluate_threshold_interval(
     part: VersionInterval,
     learned: LearnedLimits | None = None,
 ) -> TargetEvaluation:
-    """Evaluate one part under one definition, with the learned limits in force. `series` begins
-    `lookback(definition)` before."""
+    """Evaluate one part. `series` begins `lookback(definition)` before it."""
     before = result.state
     carried = before.carried
     if carried is not None and part.is_new:
@@ -102,8 +98,7 @@ def evaluate_combined_interval(
     part: VersionInterval,
     learned: LearnedLimits | None = None,
 ) -> TargetEvaluation:
-    """Evaluate one part under conditions of several variables, from the readings of
-    `readings_carried_into`."""
+    """Evaluate one part under conditions of several variables, with carried readings."""
     asset = sources.asset
     before = result.state
     history = sources.shared.load(
@@ -138,8 +133,7 @@ def evaluate_combined_interval(
 def readings_carried_into(
     part: VersionInterval, combination: Combination, sources: Sources, carried: Carried | None
 ) -> Carried:
-    """Return the last reading of each condition before a part. The first evaluation begins with the
-    last known values."""
+    """Return each condition's last reading before a part, at first the last known values."""
     if carried is not None and carried.parts and not part.is_new:
         return carried
     leaves = list(combination.leaves())
@@ -153,8 +147,7 @@ def readings_carried_into(
 def _last_value(
     condition: Condition, carried: Carried | None, sources: Sources, at: datetime
 ) -> Carried | None:
-    """Return what is carried if it is a value, else the last reading before `at`, if one with a
-    value is recent enough.
+    """Return the carried value, else the last recent reading before `at`.
 
     It may be a later one that says nothing, of bad quality or out of range.
     """
@@ -165,7 +158,7 @@ def _last_value(
     newest = sources.shared.newest(asset, {name: search_from(condition, at)}, at)
     if newest.empty:
         return carried
-    before = newest.index[-1].to_pydatetime() - _MOMENT
+    before = newest.index[-1].to_pydatetime() - timedelta(milliseconds=1)
     history = sources.platform.readings.load(asset, before - lookback(condition), at, [name])
     series = series_of(condition, history)
     return evaluate_series(
@@ -191,8 +184,7 @@ def _combined_evidence(
 
 
 def note_revision(result: TargetEvaluation, part: VersionInterval) -> None:
-    """Record on an open episode that a new revision evaluates it from here on. The episode stays
-    open."""
+    """Record on an open episode that a new revision evaluates it from here on."""
     raised = result.state.raised_at
     if raised is not None and part.revision is not None and part.is_new:
         reason = translatable(

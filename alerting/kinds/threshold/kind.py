@@ -162,7 +162,6 @@ def _with_limit(charted: Charted, definition: ThresholdDefinition, episode: Epis
 
 
 def _charted(condition: Condition, asset: Asset) -> Charted:
-    """Return a variable with its limits."""
     hold = None if condition.no_data == "ignore" else condition.stale_after
     return Charted(condition.variable, condition_levels(condition, asset), hold)
 

@@ -1,5 +1,4 @@
-"""The model of learned limits: the quantiles of each asset with the readings behind them, as one
-file of plain numbers."""
+"""The model of learned limits: quantiles by asset, as one file of plain numbers."""
 
 import hashlib
 import json

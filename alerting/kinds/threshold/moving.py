@@ -1,5 +1,4 @@
-"""Learned limits over time, as charts draw them: found at each instant by the function that
-readings are evaluated with."""
+"""Learned limits over time, as charts draw them, found as evaluation finds them."""
 
 from collections.abc import Iterator, Sequence
 
@@ -57,8 +56,7 @@ def _pieces(sources: Sources, part: VersionInterval) -> list[VersionInterval]:
 def _in_part(
     sources: Sources, part: VersionInterval
 ) -> tuple[int, dict[_Line, tuple[Millis, Numbers]]]:
-    """Return the first instant of a part, and the limits in it: none while no learned limit is in
-    service."""
+    """Return a part's first instant and its limits: none before learned ones serve."""
     start = to_millis(part.start) + 1
     found = dict[_Line, tuple[Millis, Numbers]]()
     definition = part.revision.definition if part.revision else None
@@ -76,8 +74,7 @@ def _in_part(
 def _of_condition(
     condition: Condition, learned: LearnedLimits | None, start: int, end: int
 ) -> Iterator[tuple[Severity, str, tuple[Millis, Numbers]]]:
-    """Yield each learned limit of a condition, at the instants between two (ms) at which it can
-    change."""
+    """Yield each learned limit of a condition where it can change between two (ms)."""
     if learned is None:
         return
     instants = [

@@ -1,5 +1,4 @@
-"""Estimate the learned limits of thresholds from past readings, and compare them with those in
-service."""
+"""Estimate the learned limits of thresholds, and compare them with those in service."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -59,8 +58,7 @@ _MOST_TABLES = 20  # of assets and variables, shown to people
 
 
 class _Used(NamedTuple):
-    """Readings of one variable that limits are learned from: instants (ms) and values; `left_out`:
-    the others, by reason."""
+    """Readings to learn limits from: instants (ms), values; `left_out`: others, by reason."""
 
     at: Millis
     values: npt.NDArray[np.float64]
@@ -184,7 +182,6 @@ def _fit(
 
 
 def _categories(history: History, learned: Learned) -> dict[str, CategoryValues]:
-    """Return the values of the categories by which a limit is grouped."""
     return {
         name: category_values(history.asset, name, [history.readings])
         for name in learned.by
@@ -195,8 +192,7 @@ def _categories(history: History, learned: Learned) -> dict[str, CategoryValues]
 def _used(
     definition: LearnedThresholdDefinition, history: History, data: LearningData, variable: str
 ) -> _Used:
-    """Return the possible values of the period, without those of suppressed times and of
-    problems."""
+    """Return the possible values of the period, without suppressed times and problems."""
     if variable not in history.readings:
         return _Used(np.empty(0, np.int64), np.empty(0), {})
     at = millis(pd.DatetimeIndex(history.readings.index))
@@ -216,8 +212,7 @@ def _used(
 def _problems(
     definition: LearnedThresholdDefinition, history: History, data: LearningData
 ) -> Sequence[SuppressedInterval]:
-    """Return problems with the gap and horizon before them, and episodes that operators called
-    right."""
+    """Return problems with the time before them, and episodes that were called right."""
     before = duration_millis(definition.gap + definition.horizon)
     found = [] if definition.problem is None else problem_intervals(definition.problem, history)
     of_asset = (
@@ -261,8 +256,7 @@ def _whole_limits(model: LearnedLimitsModel) -> list[tuple[str, int, float]]:
 def _still_in_service(
     champion: LearnedLimitsModel, challenger: LearnedLimitsModel
 ) -> dict[str, FittedLimits]:
-    """Return the assets with limits that stay in service, as there are too few readings for new
-    ones: with all their limits."""
+    """Return the assets that keep their limits, for want of readings for new ones."""
     found = {}
     for name, old in champion.by_asset.items():
         new = challenger.by_asset.get(name)
@@ -283,8 +277,7 @@ def _still_in_service(
 def _moved(
     definition: LearnedThresholdDefinition, data: LearningData, champion: LearnedLimitsModel
 ) -> Sequence[str]:
-    """Return a sentence for each asset and variable of which far more readings than expected lay
-    beyond the limits in service.
+    """Return a sentence for each variable far more often beyond its limits than expected.
 
     Each reading is compared with the limit of its own group, as live evaluation compares it.
     """

@@ -24,7 +24,6 @@ from alerting.readings.sample_quality import NO_INSTANTS, Instants
 
 _LOOK_BACK = timedelta(hours=1)
 _LONGEST_LOOK_BACK = timedelta(days=2)
-_MOMENT = timedelta(milliseconds=1)
 _LIMITS = (
     *(
         "above",
@@ -43,8 +42,7 @@ _LIMITS = (
 
 
 class _Described(NamedTuple):
-    """Facts on the values at an instant, and how the condition is called where it is pending or
-    normal."""
+    """Facts on the values at an instant, and what the condition is called while pending."""
 
     facts: tuple[str, ...]
     pending: str
@@ -128,8 +126,7 @@ def _describe(
 def _learned_at(
     condition: Condition, learned: LearnedLimits, taken_at: datetime, question: WhyQuestion
 ) -> Iterator[tuple[str, float | None]]:
-    """Yield a sentence on each learned limit for a reading, and the limit; None where it is
-    unknown."""
+    """Yield a sentence on each learned limit for a reading, and the limit, None if unknown."""
     version = question.blank.model_version
     for _, side, one in learned_sides(condition):
         moving = learned.at(condition.variable, one, np.array([to_millis(taken_at)]))
@@ -156,7 +153,7 @@ def _describe_combination(
         question.asset,
         all_series(combination, History(question.asset)),
         carried,
-        question.at - _MOMENT,
+        question.at - timedelta(milliseconds=1),
         question.at,
         learned=learned,
     )
@@ -200,8 +197,7 @@ def _describe_condition(one: ConditionAt, question: WhyQuestion) -> str:
 
 
 def _start(definition: ThresholdDefinition, question: WhyQuestion) -> ConditionState:
-    """Return the stored state if it lies before the instant, else a new one from long enough
-    before."""
+    """Return the stored state before the instant, else a new one from long before."""
     at = question.at
     covering = question.covering
     stored = question.platform.states.load_many([(definition.name, question.asset.name)]).state(0)
@@ -215,7 +211,6 @@ def _start(definition: ThresholdDefinition, question: WhyQuestion) -> ConditionS
 def _last_reading(
     definition: ThresholdDefinition, history: History
 ) -> tuple[datetime, float | str] | None:
-    """Return the last value of a history with its instant, None without one."""
     if definition.variable not in history.readings:
         return None
     values = history.readings[definition.variable].dropna()
@@ -228,7 +223,7 @@ def _last_reading(
 def _describe_sample(
     variable: str, last: tuple[datetime, float | str] | None, history: History
 ) -> Iterator[str]:
-    """Yield sentences on the last value that counts, and on a sample of bad quality after it."""
+    """Yield sentences on the last value that counts, and on a bad sample after it."""
     bad = history.doubts.bad.get(variable, NO_INSTANTS)
     if last is not None:
         number = f"{last[1]:g}" if isinstance(last[1], float) else last[1]
@@ -245,7 +240,7 @@ def _describe_sample(
 
 
 def _first_bad(bad: Instants, last: tuple[datetime, float | str] | None) -> datetime:
-    """Return the instant of the first sample of bad quality after the last value."""
+    """Return the instant of the first bad sample after the last value."""
     return from_millis(
         bad[0 if last is None else int(np.searchsorted(bad, to_millis(last[0]), side="right"))]
     )
@@ -262,7 +257,6 @@ def _limit(definition: ThresholdDefinition, value: float | None) -> float | None
 
 
 def _limits(document: Mapping[str, Any]) -> str:
-    """Return the limits as the definition writes them."""
     return ", ".join(f"{name} {_written(document[name])}" for name in document if name in _LIMITS)
 
 

@@ -215,8 +215,7 @@ def _plan(
     plan: FeaturePlan | None,
     derived: DerivedFeatures | None,
 ) -> tuple[FeaturePlan, DerivedFeatures | None]:
-    """Choose the plan, if none is given, from the training period; derive what neither the
-    definition nor `derived` states."""
+    """Choose the plan, if none is given, from the training period."""
     if plan is not None:
         return plan, derived
     derived = derived or derive_features(definition, training)
@@ -233,8 +232,7 @@ def _limit(
     max_rows: int | None,
     memory_bytes: int | None,
 ) -> tuple[JoinedRows, list[Finding], dict[str, int]]:
-    """Thin the rows to what the limits allow. Return them, the finding on it, and the count of
-    those left out."""
+    """Thin the rows to the limits; return them, the finding, and how many are left out."""
     readings = sum(h.readings.size for h in views)
     selected, thinned = limit_rows(
         definition, plan, readings, rows.at, rows.part, rows.label, max_rows, memory_bytes
@@ -255,8 +253,7 @@ def at_stride(definition: D, plan: FeaturePlan) -> D:
 def derive_at(
     definition: TrainedDefinition, histories: Sequence[History], as_of: datetime
 ) -> DerivedFeatures | None:
-    """Derive what `build_dataset` would derive from these histories; None where the definition
-    states stride and windows."""
+    """Derive what `build_dataset` would; None where the definition states all."""
     _, views, borders = _views(definition, histories, as_of)
     return derive_features(definition, [point_in_time_view(h, borders.train_end) for h in views])
 
@@ -264,8 +261,7 @@ def derive_at(
 def _views(
     definition: TrainedDefinition, histories: Sequence[History], as_of: datetime
 ) -> tuple[int, list[History], Borders]:
-    """Return the end of the views (ms), the point-in-time views by the name of the asset, and the
-    borders of the parts."""
+    """Return the end (ms), the point-in-time views by asset, and the parts' borders."""
     until = min(to_millis(as_of), to_millis(definition.periods.last or as_of))
     start = None if definition.periods.start is None else to_millis(definition.periods.start)
     views = sorted(
@@ -285,13 +281,11 @@ def _derived_finding(derived: DerivedFeatures | None) -> list[Finding]:
 def _features(
     plan: FeaturePlan, views: Sequence[History], asset: npt.NDArray[np.object_], at: Millis
 ) -> pd.DataFrame:
-    """Compute the features of all rows, asset by asset."""
     parts = [build_features(plan, history, at[asset == history.asset.name]) for history in views]
     return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
 
 def _count_dropped(assets: Sequence[AssetRows]) -> dict[str, int]:
-    """Count the instants without a label, by reason."""
     reasons, counts = np.unique(
         np.concatenate([a.dropped for a in assets]).astype(str), return_counts=True
     )

@@ -31,8 +31,7 @@ Kind = Literal[
 
 @dataclass(frozen=True)
 class Finding:
-    """One oddity: its variable, event type, asset or part of the history, its number, and the
-    consequence as a message."""
+    """One oddity: variable, event type, asset or part, its number, the consequence."""
 
     kind: Kind
     variable: str | None
@@ -106,8 +105,7 @@ _OF_SEVERAL: Mapping[tuple[Kind, Consequence], str] = MappingProxyType({
 
 
 def describe_findings(findings: Sequence[Finding]) -> list[str]:
-    """Describe findings in one sentence a kind, with their number and the first names, those with
-    the largest value first."""
+    """Describe findings in a sentence a kind, with the first names by value."""
     groups: dict[tuple[Kind, Consequence], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.kind, finding.consequence), []).append(finding)

@@ -126,15 +126,14 @@ def persistence(definition: TrainedDefinition, history: History, at: Millis) -> 
 
 
 def _any_between(instants: Millis, after: Millis, until: Millis) -> BoolArray:
-    """Return, for each row, whether any of the increasing instants lies in (after, until]."""
+    """Return for each row whether any increasing instant lies in (after, until]."""
     return np.searchsorted(instants, until, side="right") > np.searchsorted(
         instants, after, side="right"
     )
 
 
 def _any_ongoing(problems: pd.DataFrame, after: Millis, until: Millis) -> BoolArray:
-    """Return, for each row, whether any of the disjoint problems goes on at some instant of (after,
-    until]."""
+    """Return for each row whether a disjoint problem goes on in (after, until]."""
     start = millis(problems["start"])
     end = millis(problems["end"])
     over = np.where(end == NOT_YET, FAR_FUTURE, end)
@@ -144,8 +143,7 @@ def _any_ongoing(problems: pd.DataFrame, after: Millis, until: Millis) -> BoolAr
 def _ended_with_problem(
     problem: Problem, history: History, samples: Millis, occurrences: Occurrences
 ) -> bool:
-    """Return whether the recording ends inside a known problem or its recovery: run to failure, or
-    silent during repair."""
+    """Return whether the recording ends inside a known problem or its recovery."""
     recorded = _recorded(problem, history, samples)
     return bool(len(recorded)) and bool(
         (occurrences.recovered_at[occurrences.lasted] > recorded[-1]).any()
@@ -153,8 +151,7 @@ def _ended_with_problem(
 
 
 def last_known_instant(problem: Problem, history: History, samples: Millis, as_of: int) -> int:
-    """Return the instant (ms) up to which the truth is known: as_of minus the delay, at most the
-    instant of the next due value.
+    """Return the instant (ms) up to which the truth is known.
 
     Events are known as long as the asset has readings: the end of the readings is the end of
     recording.
@@ -167,8 +164,7 @@ def last_known_instant(problem: Problem, history: History, samples: Millis, as_o
 
 
 def _recorded(problem: Problem, history: History, samples: Millis) -> Millis:
-    """Return the instants (ms) that show that the truth was recorded: samples of the problem; for
-    events any reading."""
+    """Return when the truth was recorded: samples of the problem; for events any reading."""
     return samples if problem.event is None else millis(pd.DatetimeIndex(history.readings.index))
 
 

@@ -1,5 +1,4 @@
-"""Leak suspects: variables that predict the label too well, or show the problem's variable before
-its delay has passed."""
+"""Leak suspects: variables that predict the label too well, or know too early."""
 
 from collections.abc import Iterator, Sequence
 from itertools import product
@@ -34,8 +33,7 @@ def leak_suspects(
     rows: pd.DataFrame,
     label: npt.NDArray[np.int8],
 ) -> list[Finding]:
-    """Find leak suspects among the variables and events of a plan, and a variable of the problem
-    that the model may not see.
+    """Find leak suspects of a plan, and a problem variable that a model may not see.
 
     `rows`, `label`: those of the training part; `histories`: its readings. A suspect stays in the
     dataset: a strong cause looks the same as a leak, and only a person can tell them apart.
@@ -50,8 +48,7 @@ def leak_suspects(
 def _unseen_problem(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> Iterator[Finding]:
-    """Find that what the problem's variables showed last is no rival: several, or some that the
-    model may not see."""
+    """Find that the problem's last values are no rival: several, or not to be seen."""
     if definition.problem.combination is not None and definition.sees_problem:
         message = (
             "The problem has several variables: what they showed last, persistence, is no "
@@ -86,8 +83,7 @@ def _knowing_alone(
     rows: pd.DataFrame,
     label: npt.NDArray[np.int8],
 ) -> Iterator[Finding]:
-    """Find sources of which one column predicts the label, by high or low values; the problem's own
-    known past is no leak."""
+    """Find sources of which one column predicts the label; its own past is no leak."""
     chosen, weight = _sample(label)
     if label[chosen].sum() < LEAST_POSITIVES:
         return
@@ -112,8 +108,7 @@ def _knowing_alone(
 
 
 def _sample(label: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int64], Floats]:
-    """Draw evenly spaced rows of each class, at most ROWS_AT_MOST, each with the number of rows
-    that it represents."""
+    """Draw evenly spaced rows of each class, each with the rows that it stands for."""
     chosen = []
     weight = []
     for value in (0, 1):
@@ -124,8 +119,7 @@ def _sample(label: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.int64], Floats]
 
 
 def _precision(score: Floats, label: npt.NDArray[np.int8], weight: Floats) -> float:
-    """Compute the weighted average precision; a missing value ranks lowest, and equal values are
-    one step."""
+    """Compute the weighted average precision; missing is lowest, equals are one step."""
     order = np.argsort(-np.where(np.isnan(score), -np.inf, score), kind="stable")
     ranked = np.where(np.isnan(score), -np.inf, score)[order]
     hits = np.cumsum(label[order] * weight[order])
@@ -137,7 +131,7 @@ def _precision(score: Floats, label: npt.NDArray[np.int8], weight: Floats) -> fl
 def _early_copies(
     definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]
 ) -> Iterator[Finding]:
-    """Find variables that show at once what the problem's variable shows only after its delay."""
+    """Find variables that show at once what the problem shows after its delay."""
     for problem, number in product(definition.problem.variables, plan.numbers):
         early = [h for h in histories if h.delay(number.name) < h.delay(problem)]
         likeness = [_likeness(h, number.name, problem) for h in early if number.name != problem]

@@ -1,5 +1,4 @@
-"""The data quality report of a training: each oddity, the number that shows it, and its
-consequence."""
+"""The data quality report of a training: oddities, their numbers, consequences."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from alerting.readings.cleaning import outside
 from alerting.readings.history import History, Millis, duration_millis, millis
 from alerting.readings.sample_quality import NO_INSTANTS, Instants, among
 
-FEW_PROBLEMS = 10
 FLAT_SAMPLES = 30
 FLAT_TIMES = 10
 LIVELY = 10
@@ -133,8 +131,7 @@ def _flat(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Finding]:
 
 
 def _is_set_or_slow(history: History, number: NumberSource) -> bool:
-    """Return whether equal values in a row are usual: an operator sets them, or a laboratory
-    measures them."""
+    """Return whether equal values are usual: set by an operator, or by a laboratory."""
     variable = history.asset.variables.get(number.name)
     line = np.diff(_index(history))
     if variable is not None and (variable.controllable or history.delay(number.name)):
@@ -145,8 +142,7 @@ def _is_set_or_slow(history: History, number: NumberSource) -> bool:
 
 
 def _stuck_runs(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Return the lengths of runs of equal values that are far longer than is usual for this sensor;
-    none for steps."""
+    """Return runs of equal values far longer than usual for a sensor; none for steps."""
     first = np.append(0, np.flatnonzero(values[1:] != values[:-1]) + 1)
     lengths = np.diff(np.append(first, len(values)))
     long = lengths >= max(FLAT_SAMPLES, FLAT_TIMES * float(np.quantile(lengths, 0.95)))
@@ -320,7 +316,7 @@ def _unmatched_events(
 def _few_problems(definition: TrainedDefinition, problems: dict[str, int]) -> Iterator[Finding]:
     least = definition.promotion.least_events
     for part, enough, name, consequence in (
-        ("train", FEW_PROBLEMS, "training", "the model may learn coincidences instead of causes"),
+        ("train", 10, "training", "the model may learn coincidences instead of causes"),
         ("validation", least, "validation", "the threshold rests on few cases"),
         ("test", least, "test", "its figures are uncertain"),
     ):
@@ -343,7 +339,6 @@ def _carried_forward(plan: FeaturePlan, histories: Sequence[History]) -> Iterato
 
 
 def _values(history: History, name: str) -> npt.NDArray[Any]:
-    """Return the values of a variable, without missing ones."""
     return (
         history.readings[name].dropna().to_numpy()
         if name in history.readings

@@ -16,8 +16,7 @@ from alerting.readings.history import History, millis
 
 
 def require_strides(definition: TrainedDefinition) -> None:
-    """Require a horizon that is at least one stride. Raises UserError if the horizon is shorter
-    than the stride."""
+    """Raise UserError if the horizon is shorter than one stride."""
     if not definition.is_of_unit and definition.horizon < definition.stride:
         raise UserError(
             f"{definition.name}: the horizon {format_duration(definition.horizon)} is shorter than "
@@ -30,8 +29,7 @@ def require_strides(definition: TrainedDefinition) -> None:
 def readings_interval(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> tuple[int, int]:
-    """Return the instants (ms) just before the first and of the last reading of any asset. Raises
-    UserError without readings."""
+    """Return just before the first and the last reading (ms). Raises UserError without."""
     intervals = [
         millis(pd.DatetimeIndex(h.readings.index[[0, -1]])) for h in histories if len(h.readings)
     ]
@@ -49,8 +47,7 @@ def readings_interval(
 
 
 def require_problem(definition: TrainedDefinition, histories: Sequence[History]) -> None:
-    """Require the problem in data. Raises UserError if no asset has the problem's event type, or
-    any value of its variables."""
+    """Raise UserError if the data have neither the problem's event nor its values."""
     problem = definition.problem
     if problem.event is not None:
         types = event_types(histories)
@@ -86,8 +83,7 @@ def require_both_classes(
     problems: int,
     oddities: Sequence[Finding],
 ) -> None:
-    """Require training labels of both classes. Raises UserError, with the first oddities of the
-    data, if all labels are alike."""
+    """Raise UserError, with the first oddities, if all training labels are alike."""
     positive = int(label.sum())
     if 0 < positive < len(label):
         return
@@ -106,7 +102,6 @@ def require_both_classes(
 
 
 def _describe_oddities(findings: Sequence[Finding]) -> str:
-    """Describe the first oddities of the data, as the end of an error message."""
     return (
         ". Findings on the data: " + " ".join(f.message for f in findings[:3]) if findings else ""
     )

@@ -1,5 +1,4 @@
-"""The limit on the rows of a training: above it, training rows are thinned evenly in time, and a
-finding says so.
+"""The limit on a training's rows: above it they are thinned evenly, with a finding.
 
 It applies before any feature is computed. Without a setting the limit follows from the machine's
 memory: half of it fits the cells of the readings and of the rows, each with BYTES_PER_CELL at the
@@ -32,8 +31,7 @@ def count_cells(plan: FeaturePlan) -> int:
 
 
 def default_max_rows(memory_bytes: int, cells: int, readings: int) -> int:
-    """Return the number of rows of `cells` cells that fit, beside the values of the readings, into
-    half of a machine's memory."""
+    """Return how many rows of `cells` cells fit into half of a machine's memory."""
     return max(0, (memory_bytes // 2 // BYTES_PER_CELL - readings) // cells)
 
 

@@ -1,5 +1,4 @@
-"""The split by time into train, validation and test, purged so that no part sees data of the next
-one."""
+"""The split by time into train, validation and test, purged between them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,15 +15,13 @@ from alerting.learning.features.plan import FeaturePlan, describe_window
 from alerting.readings.history import Millis, duration_millis, from_millis, to_millis
 
 PARTS = ("train", "validation", "test")
-PURGED = "purged"
 Parts = npt.NDArray[np.object_]
 Positions = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Borders:
-    """The parts in ms: train is (start, train_end], validation (validation, validation_end], test
-    (test, end].
+    """The parts in ms: (start, train_end], (validation, validation_end], (test, end].
 
     They follow one another, without a gap unless the definition gives dates.
     """
@@ -38,8 +35,7 @@ class Borders:
 
 
 class Parted(Protocol):
-    """Rows with their instants (ms) and parts, and the length of the purge that their features and
-    labels need."""
+    """Rows with instants (ms) and parts, and the purge that they need."""
 
     @property
     def at(self) -> Millis: ...
@@ -52,8 +48,7 @@ class Parted(Protocol):
 
 
 def split_borders(definition: TrainedDefinition, start: int, end: int) -> Borders:
-    """Cut one interval, common to all assets: the newest part is test, the part before it
-    validation, the rest train.
+    """Cut one common interval: the newest is test, before it validation, the rest train.
 
     Shares are of the interval; a length ends where the next part begins; dates are as given.
     """
@@ -108,9 +103,8 @@ def purge_length(definition: TrainedDefinition, plan: FeaturePlan) -> int:
 
 
 def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
-    """Assign a part to each instant. The purge shortens the earlier part at each border, so that
-    the later one stays whole."""
-    part = np.full(len(at), PURGED, dtype=object)
+    """Assign a part to each instant; the purge shortens the earlier one."""
+    part = np.full(len(at), "purged", dtype=object)
     train_end = min(borders.train_end, borders.validation - purge_ms)
     validation_end = min(borders.validation_end, borders.test - purge_ms)
     ends = (train_end, validation_end, borders.end)
@@ -123,8 +117,7 @@ def assign_parts(at: Millis, borders: Borders, purge_ms: int) -> Parts:
 def require_all_parts(
     definition: TrainedDefinition, part: Parts, borders: Borders, purge_ms: int
 ) -> None:
-    """Require rows in all parts. Raises UserError, with the numbers and what to change, if a part
-    has no row."""
+    """Raise UserError, with the numbers and what to change, if a part has no row."""
     spans = (
         borders.train_end - borders.start,
         borders.validation_end - borders.validation,
@@ -167,5 +160,4 @@ def walk_forward_folds(dataset: Parted, n: int) -> list[tuple[Positions, Positio
 
 
 def _about(span_ms: int) -> str:
-    """Describe a duration to the minute."""
     return describe_window(max(0, span_ms) // 60_000 * 60_000)

@@ -1,5 +1,4 @@
-"""Feature rows for a model: the point-in-time view of an asset at given instants, column by column
-as its plan says.
+"""Feature rows for a model: the point-in-time view of an asset, column by column.
 
 A value is known at ts + delay; a window of length w at t covers the known times (t - w, t]. The
 last value of a variable is carried forward until the next one is known, at most as long as the plan
@@ -34,8 +33,7 @@ def grid(start_ms: int, end_ms: int, stride_ms: int) -> Millis:
 
 
 def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFrame:
-    """Return one row per instant, columns as `plan.columns`: float64, and categoricals with the
-    plan's levels; missing is NaN.
+    """Return a row per instant, columns as in the plan; missing is NaN.
 
     `at` increases. On the plan's stride grid it is fastest, and each other phase of the grid costs
     one more pass: a caller may score a model in service at the stride of a newer revision. Units:
@@ -62,8 +60,7 @@ def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFr
 def build_features_many(
     plan: FeaturePlan, history: History, at: int | Millis, changes: Sequence[Mapping[str, Floats]]
 ) -> pd.DataFrame:
-    """Return one row per what-if: the history with some number variables' values replaced, at one
-    instant or one for each.
+    """Return a row per what-if: the history with other values of some number variables.
 
     Each change maps variables to new values, one per row of `history.readings`. Only their columns
     are computed again, those of all what-ifs of the same variables together, which makes thousands
@@ -97,8 +94,7 @@ def build_features_many(
 def _tile(
     plan: FeaturePlan, history: History, at: Millis, values: Mapping[str, Sequence[Floats]]
 ) -> tuple[History, Millis]:
-    """Return one history with all what-ifs one after another, so far apart that none sees another,
-    and their instants."""
+    """Return the what-ifs one after another, too far apart to see each other, with instants."""
     ts = millis(pd.DatetimeIndex(history.readings.index))
     carry = max((plan.carry_ms(name) for name in values), default=0)
     delay = max((duration_millis(history.delay(name)) for name in values), default=0)

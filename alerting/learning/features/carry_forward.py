@@ -1,5 +1,4 @@
-"""Time for which the last value of a variable is carried forward: until the next one is known,
-within a limit from its readings.
+"""How long the last value of a variable is carried forward, found from its readings.
 
 Recipes, products, tools and set-points are reported when they change, a laboratory a few times a
 day. Such a value is in force long after it has left every window; treating it as missing would hide
@@ -33,8 +32,7 @@ _MINUTE = 60_000
 def carried_forward_variables(
     names: Sequence[str], histories: Sequence[History], longest_window_ms: int
 ) -> tuple[CarryForward, ...]:
-    """Return the variables among `names` whose value is carried forward for another time than the
-    longest window."""
+    """Return the variables that are carried forward for another time than the longest window."""
     return tuple(_find_carried(names, histories, longest_window_ms))
 
 
@@ -52,8 +50,7 @@ def _find_carried(
 
 
 def _stated_ms(name: str, histories: Sequence[History]) -> int | None:
-    """Return the time stated by the assets' documents: the longest where they differ, None where no
-    document states one."""
+    """Return the longest time that the assets' documents state, None without any."""
     declared = [
         h.asset.variables[name].carry_forward for h in histories if name in h.asset.variables
     ]
@@ -61,8 +58,7 @@ def _stated_ms(name: str, histories: Sequence[History]) -> int | None:
 
 
 def _found_ms(name: str, histories: Sequence[History], longest_window_ms: int) -> int:
-    """Return the time that the readings suggest; 0 for a variable whose values the windows
-    cover."""
+    """Return the time that the readings suggest; 0 where the windows cover the values."""
     apart = distances(name, histories)
     if len(apart) < LEAST_DISTANCES:
         return 0
@@ -76,8 +72,7 @@ def _found_ms(name: str, histories: Sequence[History], longest_window_ms: int) -
 
 
 def _stays_until_changed(name: str, histories: Sequence[History]) -> bool:
-    """Return whether the variable is in force until it is changed: a category, a boolean or a
-    set-point."""
+    """Return whether it stays until changed: a category, a boolean or a set-point."""
     declared = [h.asset.variables[name] for h in histories if name in h.asset.variables]
     has_texts = any(h.readings[name].dtype == object for h in histories if name in h.readings)
     return has_texts or any(v.controllable or v.type != "number" for v in declared)

@@ -1,5 +1,4 @@
-"""Stride and windows that a definition does not state, derived from what is seen: sampling, length
-of the history, columns."""
+"""Stride and windows that a definition leaves open, from sampling, history and columns."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +21,7 @@ _STEPS = (1, 2, 3, 5, 10, 15, 20, 30, 60, 120, 180, 240, 360, 480, 720, 1440)  #
 
 @dataclass(frozen=True)
 class DerivedFeatures:
-    """Stride and windows derived for a question at its first training, and the reason in a
-    clause."""
+    """Stride and windows derived at the first training, and the reason in a clause."""
 
     stride: timedelta
     windows: tuple[timedelta, ...]
@@ -85,8 +83,7 @@ def derive(
 def derive_stride(
     horizon: timedelta, sampling: Sequence[timedelta], observed: timedelta, columns: int
 ) -> tuple[timedelta, str]:
-    """Return the stride, and why: as fine as rows and problems allow, never finer than the sampling
-    or a minute.
+    """Return the stride, and why: as fine as rows, problems and sampling allow.
 
     It is coarser than a sixth of the horizon only where the sampling is, and never longer than the
     horizon.
@@ -116,8 +113,7 @@ def derive_stride(
 def default_windows(
     horizon: timedelta, stride: timedelta, sampling: Sequence[timedelta]
 ) -> tuple[timedelta, ...]:
-    """Return three windows for a horizon: about half of it, twice and six times, at most 3 h, 24 h
-    and 72 h.
+    """Return three windows: about half, twice and six times the horizon, within limits.
 
     Each is lengthened to contain 3, 6 and 24 samples of the usual variable, the longest also 3
     samples of the slowest one, and to whole strides, so that no reading falls between two evaluated
@@ -137,8 +133,7 @@ def default_windows(
 
 
 def _usual(sampling: Sequence[timedelta]) -> Sequence[timedelta]:
-    """Return the sampling of the variables with at least 3 samples in the longest window; of all if
-    there are none."""
+    """Return the sampling of the variables with 3 samples in the longest window, or of all."""
     return [s for s in sampling if 3 * s <= LONGEST_WINDOW] or sampling
 
 

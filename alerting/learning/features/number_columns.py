@@ -68,8 +68,7 @@ def _chunk_span(plan: FeaturePlan, buckets: int) -> int:
 
 
 def _chunks(at: Millis, span: int) -> Iterator[slice]:
-    """Return runs of instants, each in one interval, so that memory does not grow with the length
-    of a history."""
+    """Return runs of instants, each in one interval: memory stays bounded."""
     if len(at):
         edges = [0, *(np.flatnonzero(np.diff((at - at[0]) // span)) + 1).tolist(), len(at)]
         yield from (slice(first, end) for first, end in pairwise(edges))
@@ -142,8 +141,7 @@ def _fill_group(interval: ReadingInterval, group: _Group, out: Floats) -> None:
 
 
 def _newest_of_rows(values: Floats, index: Index) -> Floats:
-    """Return the values at these indices (variables x instants), NaN where the index is -1.
-    `values` may be of all variables."""
+    """Return the values at these indices (variables x instants), NaN for -1."""
     return np.where(
         index < 0,
         np.nan,
@@ -185,7 +183,7 @@ def _fill_compiled(
 
 
 def _fill_number(interval: ReadingInterval, number: NumberSource, first: int, out: Floats) -> None:
-    """Fill in the columns of one number (columns x instants), from the instant `first` on."""
+    """Fill in the columns of one number (columns x instants), from `first` on."""
     from alerting.learning.features import compiled  # noqa: PLC0415 - imports numba, which only large tables need
 
     plan = interval.plan

@@ -68,8 +68,7 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
 
 
 def candidate_variables(definition: TrainedDefinition, histories: Sequence[History]) -> list[str]:
-    """Return the variables of the assets and their readings that match `include` and not `exclude`,
-    sorted.
+    """Return the assets' variables that match `include` and not `exclude`, sorted.
 
     Of the unit just made the problem's own variables are not among them.
     """
@@ -88,8 +87,7 @@ def event_types(histories: Sequence[History]) -> set[str]:
 def derive_features(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> DerivedFeatures | None:
-    """Derive stride and windows from training histories where the definition does not state them;
-    None where it states both."""
+    """Derive stride and windows where the definition states none; None where it has both."""
     return _derive(definition, histories, _variables(definition, histories)[0])
 
 
@@ -123,7 +121,6 @@ def _asked_for_last(
     numbers: Sequence[NumberSource],
     categories: Sequence[CategorySource],
 ) -> list[str]:
-    """Return the variables whose last value some column shows."""
     features = definition.features
     has_last = features.lags or not {"last", "age"}.isdisjoint(features.aggregations)
     return [n.name for n in numbers if has_last] + [c.name for c in categories]
@@ -187,8 +184,7 @@ def _is_category(history: History, name: str) -> bool:
 def _attributes(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> list[tuple[str, tuple[str, ...] | None]]:
-    """Return name and levels (None for a number) of every attribute that the definition
-    includes."""
+    """Return name and levels (None for a number) of every included attribute."""
     found: list[tuple[str, tuple[str, ...] | None]] = []
     for name in dict.fromkeys(definition.features.attributes):
         values = [h.asset.attributes[name] for h in histories if name in h.asset.attributes]

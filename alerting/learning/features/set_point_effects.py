@@ -1,5 +1,4 @@
-"""How far the problem variable follows each set-point, estimated from the history beside everything
-else that was measured.
+"""How far the problem variable follows each set-point, estimated from the history.
 
 A model of the risk overrates small changes where crews mostly changed set-points when and as far as
 it sufficed. So the effect is estimated apart from the risk: a partially linear model (Robinson
@@ -65,8 +64,7 @@ class SetPointEffects:
     limit: float
 
     def relief(self, name: str) -> float:
-        """Return by how much one unit of a set-point takes the variable away from the limit, at
-        least with 95 % confidence.
+        """Return by how much one unit helps against the limit, at least with 95 %.
 
         It is 0 if that is not known, or may be an effect in either direction.
         """
@@ -90,8 +88,7 @@ def effects_from(document: Mapping[str, Any] | None) -> SetPointEffects | None:
 def estimate_effects(
     definition: TrainedDefinition, plan: FeaturePlan, histories: Sequence[History]
 ) -> SetPointEffects | None:
-    """Estimate the effects of all set-points; None if the problem is no one-sided limit, or the
-    history is too short."""
+    """Estimate all set-points' effects; None without a one-sided limit or enough history."""
     problem = definition.problem
     if (
         problem.variable is None
@@ -150,8 +147,7 @@ def _followers(asset: Asset, names: Sequence[str]) -> set[str]:
 def _peaks(
     definition: TrainedDefinition, history: History, variable: str, side: int, limit: float
 ) -> list[float]:
-    """Return how far each problem went beyond the limit: what it exceeded for a tenth of its
-    time."""
+    """Return how far each problem went beyond the limit: exceeded for a tenth of its time."""
     values = _numbers(history, variable).dropna()
     found = find_problems(definition.problem, history)
     during = (
@@ -161,8 +157,7 @@ def _peaks(
 
 
 def _numbers(history: History, name: str) -> pd.Series:
-    """Return the values of a variable without measuring faults; of a category the number of the
-    value."""
+    """Return a variable's values without measuring faults; categories as numbers."""
     values = (
         history.readings[name]
         if name in history.readings
@@ -185,8 +180,7 @@ def _rows(
     levers: Sequence[str],
     controls: Sequence[str],
 ) -> pd.DataFrame:
-    """Return one row for each stride, or longer times of many: set-points and controls as means of
-    the shortest window before.
+    """Return a row per stride: set-points and controls as means of the window before.
 
     `y`: the mean of the variable over the time after it that the model predicts.
     """
@@ -215,7 +209,7 @@ def _milliseconds(history: History) -> int:
 
 
 def _regress(rows: pd.DataFrame, levers: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Return the effect of each set-point and its standard error, by cross-fitted residuals."""
+    """Return each set-point's effect and standard error, by cross-fitted residuals."""
     controls = _strongest(rows.drop(columns=["y", *levers]), rows["y"])
     block = np.arange(len(rows)) * BLOCKS // len(rows)
     state = rows[controls].to_numpy(np.float64)
@@ -252,8 +246,7 @@ def _strongest(controls: pd.DataFrame, outcome: pd.Series) -> list[str]:
 
 
 def _residuals(state: Floats, values: Floats, block: Ints) -> Floats:
-    """Return the values less what trees, fitted on the other blocks of time, expect of them in this
-    state."""
+    """Return the values less what trees fitted on the other blocks expect."""
     import lightgbm  # noqa: PLC0415 - processes that do not train load no library of models
 
     left = np.empty(len(values))

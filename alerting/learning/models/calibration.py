@@ -1,5 +1,4 @@
-"""Calibration of a margin to a probability: Platt's sigmoid, two numbers that never change the
-order of scores."""
+"""Calibration of a margin to a probability: Platt's sigmoid, which keeps the order."""
 
 from dataclasses import dataclass
 
@@ -24,8 +23,7 @@ class Platt:
         return sigmoid(self.slope * margin + self.intercept)
 
     def slope_between(self, base: float, margin: float) -> float:
-        """Return the change of the probability per unit of the margin between the two: (p - p0) /
-        (f - f0), or its limit."""
+        """Return the change of the probability per unit of margin, or its limit."""
         score, usual = (float(p) for p in self.probability(np.array([margin, base])))
         # the limit of the ratio: the sigmoid's own slope
         at_base = self.slope * usual * (1 - usual)

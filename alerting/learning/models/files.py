@@ -1,5 +1,4 @@
-"""The files of a trained model, and those of its refit beside them, under names that begin with
-REFIT.
+"""The files of a trained model, and of its refit under names that begin with REFIT.
 
 Reading them never runs code from them: `model.json` is checked against a closed model, and each
 family checks its fitted files before a library reads them, so that a forged file takes no more
@@ -66,8 +65,7 @@ _OF_TWIN = (
 
 
 def model_files(model: TrainedModel) -> dict[str, bytes]:
-    """Return the model and its refit as files by name; equal models give equal hashes, though skops
-    files may differ in bytes."""
+    """Return model and refit as files by name; equal models give equal hashes."""
     meta = {
         **{name: getattr(model, name) for name in _AS_THEY_ARE},
         "format": FORMAT,
@@ -104,8 +102,7 @@ def _normal_document(normal: NormalRows) -> dict[str, object]:
 
 
 def requirements_file(model: TrainedModel) -> dict[str, bytes]:
-    """Return the file that names the libraries which score the model, in the versions that are
-    installed here."""
+    """Return the file with the installed versions of the libraries that score the model."""
     families = [get_family(member.family) for member in model.estimator.members]
     packages = sorted(
         {"numpy", "pandas", *(package for family in families for package in family.packages)}
@@ -118,16 +115,14 @@ def requirements_file(model: TrainedModel) -> dict[str, bytes]:
 
 
 def _prefixes(members: int) -> list[str]:
-    """Return the beginning of the file names of each member: its number in a blend, nothing for the
-    only one."""
+    """Return how each member's files begin: its number in a blend, else nothing."""
     return [""] if members == 1 else [f"{number}-" for number in range(members)]
 
 
 def model_from_files(
     files: Mapping[str, bytes], family_of: Callable[[str], FamilyReader] = get_family
 ) -> TrainedModel:
-    """Read the model that `model_files` wrote, with its refit and bit-identical scores.
-    `family_of`: a family by its name.
+    """Read the model that `model_files` wrote, with its refit. `family_of`: by name.
 
     Raises ModelRefused if files are missing or damaged, the format is unknown, a type is not
     trusted, a hash does not match, or the refit has another plan, calibration, threshold, horizon
@@ -190,8 +185,7 @@ def _read_model(
 
 
 def _check_score(model: TrainedModel) -> None:
-    """Check that a row without any known value has a probability, so that a model that cannot score
-    is found before it serves."""
+    """Check that a row without any known value has a probability."""
     score = model.score_matrix(np.full((1, len(model.plan.columns)), np.nan))
     if score.shape != (1,) or not 0 <= score[0] <= 1:
         raise ModelRefused(

@@ -23,8 +23,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class ModelRefused(UserError):
-    """Raised for model files that are damaged, of another format, or name types that are not
-    trusted."""
+    """Model files are damaged, of another format, or name types that are not trusted."""
 
 
 @dataclass(frozen=True)
@@ -68,21 +67,18 @@ class TrainedModel:
         return self.estimator.family
 
     def serving(self, at: datetime) -> "TrainedModel":
-        """Return the model that scores an instant: the refit after its own training cutoff, else
-        this one."""
+        """Return the model that scores an instant: the refit after its cutoff, else this."""
         return self if self.refit is None or at <= self.refit.training_cutoff else self.refit
 
     def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the calibrated probability of the problem for each row, whose columns may come in
-        any order.
+        """Return the calibrated probability of each row; columns in any order.
 
         Raises UserError if columns are missing.
         """
         return self.score_matrix(self.estimator.columns.matrix(rows))
 
     def score_matrix(self, matrix: Floats) -> Floats:
-        """Return the same for rows as the matrix that `Columns.from_plan(self.plan)` makes of
-        them."""
+        """Return the same for rows as `Columns.from_plan(self.plan)` makes them."""
         return self.calibration.probability(self.estimator.margin_of(matrix))
 
 
@@ -93,8 +89,7 @@ def model_hash(
     plan: FeaturePlan,
     fitted: Iterable[bytes] | None = None,
 ) -> str:
-    """Hash all values that decide a score or a verdict, and nothing else: no thread count, no
-    memory layout.
+    """Hash what decides a score or verdict: no thread count, no memory layout.
 
     `fitted`: the bytes of the fitted values of all members; those of the estimator if left out.
     """

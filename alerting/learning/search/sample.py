@@ -1,5 +1,4 @@
-"""The training rows of a search: all of them, or a sample of a large table, so that the search time
-is bounded.
+"""The training rows of a search: all, or a sample of a large table.
 
 All rows of the rarer class stay; the other class is thinned evenly in time, and each row that stays
 has the weight of the rows that it represents, so that prevalence and probabilities remain the same.
@@ -49,8 +48,7 @@ class SearchSample:
 
 
 def search_sample(dataset: Dataset, most: int | None = None) -> SearchSample:
-    """Return the sample of at most `most` training rows (default: fewer with many columns); the
-    same for the same dataset."""
+    """Return a sample of at most `most` rows (default: fewer with many columns)."""
     if most is None:
         most = min(MOST_SEARCHED, max(LEAST_SEARCHED, MOST_CELLS // len(dataset.plan.columns)))
     train = np.flatnonzero(dataset.part == "train")

@@ -13,8 +13,7 @@ Cell = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of cells under column names. Instants are ISO 8601 in UTC, durations seconds, shares
-    between 0 and 1."""
+    """Rows of cells under column names: instants ISO 8601 in UTC, durations s, shares 0 to 1."""
 
     name: str
     columns: tuple[str, ...]

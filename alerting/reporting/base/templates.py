@@ -1,5 +1,4 @@
-"""Templates of reports and decisions in the reader's language, and what templates of pages share
-with those of the console.
+"""Templates of reports and decisions in the reader's language, and filters shared with pages.
 
 In HTML all text from users is escaped.
 """
@@ -24,8 +23,7 @@ def render(template: str, language: Language = ENGLISH, **values: Any) -> str:
 
 @pass_context
 def say(page: Context, template: str, /, **values: Any) -> Markup:
-    """Return a template of a page, which may have markup, with its values escaped, in the language
-    of the page."""
+    """Return a template in the language of the page, with its values escaped."""
     language: Language = page["language"]
     return Markup(language.say(template, **_escaped(language, values)))  # noqa: S704 - values are escaped
 

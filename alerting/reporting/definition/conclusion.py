@@ -34,8 +34,7 @@ TRUST_MESSAGES: dict[Trust, str] = {
 
 @dataclass(frozen=True)
 class Judgement:
-    """Conclusion on the alert: trust, the numbers (`sentence`), the decision rule (`rule`), and the
-    actions."""
+    """Conclusion on the alert: trust, the numbers in a sentence, the rule, and the actions."""
 
     trust: Trust
     sentence: str
@@ -45,8 +44,7 @@ class Judgement:
 
 @dataclass(frozen=True)
 class _Demand:
-    """One demand on the alert. `description`: its description, e.g. "at least 50 % of the episodes
-    with an outcome right"."""
+    """One demand on the alert, e.g. "at least 50 % of the episodes with an outcome right"."""
 
     description: str
     estimate: Estimate
@@ -71,8 +69,7 @@ class _Demand:
 
 
 def conclude(metrics: ReportMetrics) -> Judgement:
-    """Decide by fixed demands, all stated in `rule`; with a demand that cannot be checked the
-    conclusion is "cannot tell".
+    """Decide by fixed demands, stated in `rule`; one that cannot be checked: "cannot tell".
 
     Only if every demand is met may the list of actions be empty.
     """
@@ -171,8 +168,7 @@ def _describe_problems(f: ReportMetrics) -> str:
 
 
 def _actions(f: ReportMetrics) -> Iterator[str]:
-    """List the actions from the most urgent to the least; each names the number that calls for
-    it."""
+    """List the actions, the most urgent first; each names the number that calls for it."""
     yield from _too_little(f)
     yield from _alarms(f)
     yield from _model(f)
@@ -258,8 +254,7 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
 
 
 def _instead(retune: Retune | None) -> Translatable:
-    """Return what would make fewer alerts wrong: the limit that halves the false alarms, if it
-    keeps half of what was right."""
+    """Return the limit that halves the false alarms, if it keeps half of what was right."""
     if retune is None or 2 * retune.right_then < retune.right:
         return translatable(
             "no single limit halves the false alarms without losing what was right; narrow the "

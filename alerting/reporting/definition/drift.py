@@ -34,8 +34,7 @@ Bins = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Drift:
-    """Drift of one variable. `labels`: bins; `reference`, `current`: their shares. `wasserstein`:
-    None for categories.
+    """Drift of one variable. `labels`: of bins; `reference`, `current`: their shares.
 
     `missing_before`, `missing`: share of samples without a value. `independent`: number of
     independent values that those of the period are worth; `psi_by_chance`, `wasserstein_by_chance`:
@@ -58,8 +57,7 @@ class Drift:
 
     @property
     def is_beyond_chance(self) -> bool:
-        """Return whether the distributions differ by more than the slowness of the variable
-        explains."""
+        """Return whether the difference is larger than the slowness of the variable explains."""
         distance = self.wasserstein
         usual = self.wasserstein_by_chance
         return self.psi > self.psi_by_chance or (
@@ -78,8 +76,7 @@ class Drift:
 
     @property
     def is_slow(self) -> bool:
-        """Return whether the distribution differs, but no more than chance explains: the variable
-        changes slowly."""
+        """Return whether the difference is no larger than a slow variable explains."""
         return self.psi >= CLEAR and not self.is_beyond_chance
 
 
@@ -155,8 +152,7 @@ def _independent_values(
     currents: Mapping[str, pd.Series],
     are_numbers: bool,
 ) -> tuple[float, float]:
-    """Return how many independent values those of the reference, and those of the period, are
-    worth: of all assets together.
+    """Return how many independent values the reference and the period are worth.
 
     `before`: the values of the reference, asset after asset, and their bins.
     """
@@ -191,8 +187,7 @@ def standardised_wasserstein(reference: Floats, current: Floats) -> float:
 
 
 def quantile_edges(reference: Floats) -> Floats:
-    """Return the inner edges of ten bins with about equal numbers of reference values; fewer where
-    many values are equal."""
+    """Return the inner edges of at most ten bins with about equal numbers of values."""
     return np.unique(np.quantile(reference, np.linspace(0, 1, BINS + 1)[1:-1]))
 
 
@@ -213,8 +208,7 @@ def _number_bins(reference: Floats, current: Floats) -> tuple[tuple[str, ...], t
 def _category_bins(
     reference: pd.Series, current: pd.Series
 ) -> tuple[tuple[str, ...], tuple[Bins, Bins]]:
-    """Return the most frequent reference categories and one for all other ones, and the bin of each
-    value on both sides."""
+    """Return the most frequent categories and one for all others, and each value's bin."""
     named = (
         reference.value_counts()
         .sort_index(kind="stable")

@@ -1,5 +1,4 @@
-"""Estimated performance of scores whose outcome is not known yet, by confidence-based performance
-estimation (CBPE).
+"""Estimated performance of scores without an outcome, by confidence-based estimation (CBPE).
 
 A calibrated score is the probability that the problem follows. So the expected number of hits among
 the scores above the threshold is the sum of those scores, and the same holds for every cell of the
@@ -27,8 +26,7 @@ CONDITIONS = translatable(
 
 @dataclass(frozen=True)
 class EstimatedPerformance:
-    """Expected metrics of the rows that have no outcome yet (`immature`), and of those that have,
-    beside what came true.
+    """Expected metrics of rows without an outcome, and of those with one beside what came true.
 
     `recall`, `precision`: of rows at the thresholds in force; None where no row is above them.
     `calibration_error`: mean distance of score and observed share over ten bins (ECE) of the rows
@@ -60,8 +58,7 @@ class Expected:
 
 
 def estimate_performance(scores: pd.DataFrame) -> EstimatedPerformance | None:
-    """Estimate the performance of rows without a label. `scores`: as in `Material`. None if all
-    rows have one."""
+    """Estimate the performance of rows without a label; None if all have one."""
     immature = scores[scores["label"].isna()]
     if immature.empty:
         return None
@@ -90,8 +87,7 @@ def estimate_performance(scores: pd.DataFrame) -> EstimatedPerformance | None:
 def expected_performance(
     score: Floats, threshold: Floats, probability: Floats | None = None
 ) -> Expected:
-    """Return recall, precision and ROC-AUC of rows with these probabilities of a problem: the
-    scores themselves where they are calibrated, labels where these are known.
+    """Return recall, precision and ROC-AUC from scores, or from labels where these are known.
 
     An alarm is a score at or above its threshold.
     """
@@ -107,8 +103,7 @@ def expected_performance(
 
 
 def expected_roc_auc(score: Floats, probability: Floats) -> float | None:
-    """Return the area under the expected ROC curve: expected true and false positives at each
-    distinct score.
+    """Return the area under the expected ROC curve, from expected positives at each score.
 
     None without any expected positive, or without any negative.
     """
@@ -127,8 +122,7 @@ def _columns(rows: pd.DataFrame) -> tuple[Floats, Floats]:
 
 
 def _calibration_error(mature: pd.DataFrame) -> float | None:
-    """Return the mean distance of mean score and observed share in ten bins of equal width,
-    weighted by rows; None without."""
+    """Return the mean distance of score and observed share over ten bins, by rows."""
     if mature.empty:
         return None
     score = mature["score"].to_numpy(np.float64)

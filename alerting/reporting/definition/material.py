@@ -139,8 +139,7 @@ class Material:
 
 
 def ended_at(episode: Episode) -> datetime | None:
-    """Return the end of a prediction or episode, or of its prediction window; None while it has
-    neither."""
+    """Return the end of a prediction, an episode or its window; None while it has none."""
     return episode.ended_at or episode.valid_until
 
 

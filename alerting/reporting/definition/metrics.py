@@ -33,7 +33,6 @@ from alerting.reporting.definition.retune import Retune, compute_retune
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 _WEEK_S = 7 * 86_400
-_LISTED = 10
 _FALSE_ALARMS = Cases(
     templates("{number} false alarm", "{number} false alarms"),
     templates("{count} of {number} false alarm", "{count} of {number} false alarms"),
@@ -61,8 +60,7 @@ _WITHOUT_AVOIDED = Cases(
 
 @dataclass(frozen=True)
 class ReportedEpisode:
-    """One episode of the period, for tables and the timeline. `in_alarm`: its parts in which a
-    value was known."""
+    """One episode of the period. `in_alarm`: its parts in which a value was known."""
 
     id: str
     asset: str
@@ -82,8 +80,7 @@ class ReportedEpisode:
 
 @dataclass(frozen=True)
 class Precision:
-    """Share of right episodes, twice: avoided ones excluded (`without_avoided`), and counted as
-    right (`with_avoided`)."""
+    """Share of right episodes, with avoided ones left out and with them counted as right."""
 
     without_avoided: Estimate
     with_avoided: Estimate
@@ -91,8 +88,7 @@ class Precision:
 
 @dataclass(frozen=True)
 class PreviousPeriod:
-    """The headline figures of the period before [start, end), computed in the same way and at the
-    same time."""
+    """The headline figures of the period before, computed in the same way."""
 
     start: datetime
     end: datetime
@@ -158,7 +154,7 @@ class ReportMetrics:
     def worst_false_alarms(self) -> tuple[ReportedEpisode, ...]:
         """Return at most ten false alarms, those furthest beyond their threshold first."""
         wrong = [e for e in self.episodes if e.outcome == "false_alarm"]
-        return tuple(sorted(wrong, key=_margin, reverse=True)[:_LISTED])
+        return tuple(sorted(wrong, key=_margin, reverse=True)[:10])
 
     @property
     def lead_times(self) -> tuple[float, ...]:
@@ -211,7 +207,6 @@ def compute_metrics(material: Material) -> ReportMetrics:
 
 
 def _outcome_metrics(material: Material) -> ReportMetrics:
-    """Return the metrics of problems, outcomes and operators alone."""
     m = material
     raised = m.raised
     counts = Counter(outcome_of(e) for e in raised)
@@ -258,8 +253,7 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
 
 
 def _money(m: Material, metrics: ReportMetrics, earlier: ReportMetrics | None) -> Money | None:
-    """Return the sums of the period; None for a definition without costs, and where no alert was
-    sent.
+    """Return the sums of the period; None without costs, and where no alert was sent.
 
     Alerts that were all found in past data can have avoided nothing. `earlier`: gives durations of
     problems.
@@ -288,8 +282,7 @@ def to_document(value: Any) -> Any:
 
 
 def _reason(episode: Episode, m: Material) -> str:
-    """Return why an episode has its outcome; the instants at which outcomes are due make one
-    reason."""
+    """Return why an episode has its outcome; all that wait for a time have one reason."""
     record = episode.outcome_record
     if record is None or record.reason.startswith("the outcome is known at"):
         return undetermined_reason(m.definition.problem is not None)
@@ -322,8 +315,7 @@ def _precision(counts: Mapping[Outcome, int]) -> Precision:
 
 
 def _false_alarms(counts: Mapping[Outcome, int], weeks: float) -> Estimate:
-    """Return false alarms per evaluated week; where most outcomes are undetermined, up to all of
-    these may be false alarms.
+    """Return false alarms per evaluated week; undetermined ones may all be false.
 
     Without a single outcome there is no figure.
     """
@@ -338,8 +330,7 @@ def _false_alarms(counts: Mapping[Outcome, int], weeks: float) -> Estimate:
 
 
 def _enough_outcomes(estimate: Estimate, counts: Mapping[Outcome, int]) -> Estimate:
-    """Add a doubt where most outcomes are undetermined: the determined ones are then not a fair
-    sample."""
+    """Add a doubt where most outcomes are undetermined: the others are no fair sample."""
     if estimate.doubt or not _is_mostly_undetermined(counts):
         return estimate
     return replace(estimate, doubt=_undetermined(counts))
@@ -380,8 +371,7 @@ def _report_episode(episode: Episode, m: Material) -> ReportedEpisode:
 
 
 def _margin(episode: ReportedEpisode) -> tuple[float, float]:
-    """Return the distance beyond the threshold, then the duration: a false alarm with a high score
-    is the best to learn from."""
+    """Return the distance beyond the threshold, then the duration."""
     beyond = (
         abs(episode.value - episode.threshold)
         if episode.value is not None and episode.threshold is not None

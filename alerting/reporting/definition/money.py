@@ -1,5 +1,4 @@
-"""Money: what problems, false alarms and interventions cost, and what the alert avoided, as
-intervals with assumptions.
+"""Money: the cost of problems, alarms and interventions, and what the alert avoided.
 
 Nothing is estimated that the definition's `costs` do not give: without them there is no sum.
 """
@@ -112,8 +111,7 @@ def _cost_of_problems(
 
 
 def _usual_minutes(counted: CountedCosts) -> float | None:
-    """Return the median minutes of the problems with a known duration, of this period and the one
-    before; None without any."""
+    """Return the median minutes of problems with a known duration, of both periods."""
     own = [
         (end - start).total_seconds() / 60
         for start, end in (*counted.missed, *counted.announced)

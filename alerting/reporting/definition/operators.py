@@ -1,5 +1,4 @@
-"""Work of operators on the episodes of a period: answers, acknowledgements, actions,
-recommendations."""
+"""Operators' work on the episodes of a period: answers, acknowledgements, actions, advice."""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -8,12 +7,11 @@ from dataclasses import dataclass, field
 from alerting.alarm_kpis.kpis import spread
 from alerting.alarm_kpis.metrics import Spread
 from alerting.definitions.wording.language import template, templates
-from alerting.episodes.episode import Episode, RecommendationTaken
+from alerting.episodes.episode import Episode
 from alerting.episodes.outcome import consensus
 from alerting.reporting.base.estimates import Cases, Estimate, share
 from alerting.reporting.base.sentences import last_taken
 
-MOST_ACTIONS = 10
 _NOTIFIED = Cases(
     templates("{number} alarm with a notification", "{number} alarms with a notification"),
     templates(
@@ -63,13 +61,11 @@ _SCORED_AGAIN = Cases(
     ),
     template("no followed recommendations scored again"),
 )
-_FOLLOWED: tuple[RecommendationTaken, ...] = ("yes", "partly")
 
 
 @dataclass(frozen=True)
 class Action:
-    """An action that operators reported, in their words. `helped`: episodes after it without the
-    problem; `came`: with it.
+    """An action in the words of operators. `helped`: episodes without the problem; `came`: with it.
 
     The other ones have no outcome that data can tell.
     """
@@ -99,8 +95,7 @@ class Advice:
 
 @dataclass(frozen=True)
 class VerdictMetrics:
-    """Verdicts of operators. Disagreements: with the data, or with each other. `taken`: whether
-    recommendations were followed.
+    """Verdicts of operators. `taken`: whether recommendations were followed.
 
     `to_acknowledge`: time from the notification to the acknowledgement.
     """
@@ -167,8 +162,7 @@ def occurred_by_data(episode: Episode) -> bool | None:
 
 
 def frequent_actions(raised: Sequence[Episode]) -> tuple[Action, ...]:
-    """Return the most frequent actions, each once an episode. Case and spaces do not make another
-    action."""
+    """Return the most frequent actions, each once an episode, whatever their case and spaces."""
     by_action: dict[str, dict[str, Episode]] = defaultdict(dict)
     wording: dict[str, Counter[str]] = defaultdict(Counter)
     for episode in raised:
@@ -186,7 +180,7 @@ def frequent_actions(raised: Sequence[Episode]) -> tuple[Action, ...]:
         )
         for key, episodes in by_action.items()
     ]
-    return tuple(sorted(found, key=lambda a: (-a.times, a.action.casefold()))[:MOST_ACTIONS])
+    return tuple(sorted(found, key=lambda a: (-a.times, a.action.casefold()))[:10])
 
 
 def _advice(raised: Sequence[Episode]) -> Advice | None:
@@ -194,7 +188,7 @@ def _advice(raised: Sequence[Episode]) -> Advice | None:
     advised = [e for e in raised if e.recommendation is not None and e.recommendation.helps]
     if not advised:
         return None
-    followed = [e for e in advised if last_taken(e) in _FOLLOWED]
+    followed = [e for e in advised if last_taken(e) in ("yes", "partly")]
     left = [e for e in advised if last_taken(e) == "no"]
     measured = [e for e in followed if e.present is not None and e.evaluation.threshold is not None]
     return Advice(

@@ -1,5 +1,4 @@
-"""Another limit for an alert: the one that would have halved the false alarms of the period, by
-evaluating it again."""
+"""Another limit: the one that would have halved the false alarms of the period."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -70,8 +69,7 @@ class Retune:
 
 
 def compute_retune(m: Material) -> Retune | None:
-    """Return the limit that would have halved the false alarms of the period, where there is
-    one."""
+    """Return the limit that would have halved the false alarms, where there is one."""
     if isinstance(m.definition, TrainedDefinition):
         views = {a: point_in_time_view(h, to_millis(m.as_of)) for a, h in m.histories.items()}
         frames = [
@@ -103,8 +101,7 @@ def retune_model(
     occurrences: pd.DataFrame,
     is_onset: bool,
 ) -> Retune | None:
-    """Return the smallest threshold that halves the false alarms on the scores of a period; None
-    without one, or few of them.
+    """Return the smallest threshold that halves the false alarms; None where there are few.
 
     `scores`, `problems`: as in `Material`; `occurrences`: columns of `Occurrences` by asset. The
     episodes of each threshold are those that live evaluation would have raised on these scores;
@@ -169,8 +166,7 @@ def retune_condition(
     start: datetime,
     end: datetime,
 ) -> Retune | None:
-    """Return the nearest limit that halves the false alarms of a condition with one limit; None
-    without one, or few of them.
+    """Return the nearest limit that halves the false alarms; None where there are few.
 
     `episodes`: those of the period. The readings are evaluated again with each limit; an alarm that
     it raises has the outcome of the episode in whose time it lies. At most thirty limits are tried.
@@ -224,8 +220,7 @@ def retune_condition(
 
 
 def _limit_of(definition: Condition) -> tuple[str, float, int] | None:
-    """Return field, value and direction (1: above) of the only limit of a condition; None for any
-    other condition."""
+    """Return field, value and direction (1: above) of a condition's only limit."""
     others = (
         definition.outside,
         definition.inside,
@@ -250,8 +245,7 @@ def _limit_of(definition: Condition) -> tuple[str, float, int] | None:
 def _peak(
     variable: str, history: History | None, episode: Episode, end: datetime, sign: int
 ) -> float | None:
-    """Return the value furthest beyond the limit during an episode, times the direction; None
-    without a value."""
+    """Return the value furthest beyond the limit in an episode, times the direction."""
     if history is None or variable not in history.readings:
         return None
     begin = episode.condition_started_at or episode.evaluation.at

@@ -21,8 +21,7 @@ CAVEAT = translatable(
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar from `start` to `end`, both shares. `kind`: a level of the risk, or a step of it up
-    or down."""
+    """One bar between two shares. `kind`: a level of the risk, or a step of it up or down."""
 
     label: str
     start: float
@@ -54,8 +53,7 @@ class BarChart:
 def reasons_waterfall(
     episode: Episode, asset: Asset | None, language: Language = ENGLISH
 ) -> BarChart | None:
-    """Return how the variables lead to the risk: the newest one of an open prediction, else that of
-    the raise."""
+    """Return how the variables lead to the risk: the newest while open, else that of the raise."""
     newest = episode.present if episode.condition == "open" else None
     titles = (
         {name: variable.title for name, variable in asset.variables.items() if variable.title}
@@ -85,8 +83,7 @@ def waterfall(
     titles: Mapping[str, str],
     language: Language = ENGLISH,
 ) -> BarChart | None:
-    """Return the steps from the usual score to this one, the largest first; the smallest ones
-    together. None without any.
+    """Return the steps from the usual score to this one, the largest first; None without any.
 
     `titles`: of variables, by name.
     """
@@ -134,8 +131,7 @@ def waterfall(
 
 
 def risk_steps(episode: Episode, language: Language = ENGLISH) -> BarChart | None:
-    """Return the risk at the raise, now, and after the advised change, with the threshold; None
-    without advice that lowers it."""
+    """Return the risk at the raise, now, and after the advised change; None without any."""
     advice = episode.advice if episode.condition == "open" else episode.recommendation
     at_raise = episode.evaluation.value
     threshold = episode.evaluation.threshold
@@ -166,8 +162,7 @@ def risk_steps(episode: Episode, language: Language = ENGLISH) -> BarChart | Non
 def importance_bars(
     importance: Mapping[str, float], titles: Mapping[str, str], language: Language = ENGLISH
 ) -> BarChart | None:
-    """Return the mean size of each variable's share in a score, the largest first; None without
-    any."""
+    """Return the mean size of each variable's share in a score, the largest first."""
     ranked = sorted(
         ((name, share) for name, share in importance.items() if share > 0),
         key=lambda item: -item[1],

@@ -17,8 +17,7 @@ _FORMS = "write 2026-W46 for a week, 2026-11 for a month, or 2026-Q4 for a quart
 
 @dataclass(frozen=True)
 class Period:
-    """A calendar period [start, end): instants in UTC of local midnights. `name`: `2026-W46`,
-    `2026-11` or `2026-Q4`."""
+    """A calendar period [start, end) in UTC. `name`: `2026-W46`, `2026-11` or `2026-Q4`."""
 
     length: ReportPeriod
     name: str
@@ -47,8 +46,7 @@ def periods_back(length: ReportPeriod, at: datetime, zone: tzinfo) -> Iterator[P
 def periods_within(
     length: ReportPeriod, at: datetime, zone: tzinfo, back: timedelta
 ) -> list[Period]:
-    """Return the newest period that ended at or before an instant, and those before it that ended
-    less than `back` before it."""
+    """Return the newest period that ended at an instant, and those that ended within `back`."""
     ended = periods_back(length, at, zone)
     return [next(ended), *takewhile(lambda p: p.end > at - back, ended)]
 
@@ -89,6 +87,5 @@ def _between(length: ReportPeriod, name: str, first: date, after: date, zone: tz
 
 
 def _midnight(day: date, zone: tzinfo) -> datetime:
-    """Return the first instant of a local day; where its midnight does not exist, that after the
-    change of the clock."""
+    """Return the first instant of a local day, also where the clock skips its midnight."""
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)

@@ -1,5 +1,4 @@
-"""Charts of a report's sections: drivers, drift, scores, missed problems, and the bars of single
-episodes."""
+"""Charts of a report's sections: drivers, drift, scores, missed problems, single episodes."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, tzinfo
@@ -33,8 +32,7 @@ _DRAWN = 0.78  # of the width for the bars; the rest for their values
 
 
 def bars(chart: BarChart) -> str:
-    """Draw bars below each other, each under its label, as a small inline SVG of any width, with
-    its text alternative."""
+    """Draw bars below each other, each under its label, as an SVG of any width."""
     height = _ROW * len(chart.bars)
     rows = []
     for i, bar in enumerate(chart.bars):
@@ -65,8 +63,7 @@ def bars(chart: BarChart) -> str:
 def driver_bars(
     drivers: Sequence[Driver], titles: Mapping[str, str], language: Language = ENGLISH
 ) -> str:
-    """Draw the mean contribution of each variable in this period, and in the one before; empty
-    without any.
+    """Draw each variable's mean contribution, now and before; empty without any.
 
     `titles`: of variables, by name.
     """
@@ -108,8 +105,7 @@ def _before(driver: Driver, language: Language) -> str:
 
 
 def drift_bars(drift: Drift, name: str, language: Language = ENGLISH) -> str:
-    """Draw the share of values in each bin, in the training and in this period. `name`: for the ids
-    of the chart."""
+    """Draw the share of values in each bin, in the training and now. `name`: for ids."""
 
     labels = [language.translate(label) for label in drift.labels]
     variable = drift.variable.replace("_", " ")
@@ -141,8 +137,7 @@ def drift_bars(drift: Drift, name: str, language: Language = ENGLISH) -> str:
 def score_bars(
     shares: Sequence[float], before: Sequence[float], language: Language = ENGLISH
 ) -> str:
-    """Draw the share of scores by size, on a scale of roots so that rare high scores are visible;
-    empty without scores."""
+    """Draw the share of scores by size; a scale of roots shows rare high ones."""
     if not shares:
         return ""
 

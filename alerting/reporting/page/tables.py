@@ -45,7 +45,6 @@ def tables(metrics: ReportMetrics) -> Mapping[str, Table]:
 
 
 def _headlines(m: ReportMetrics) -> Table:
-    """Return the headline figures, each beside that of the period before."""
     before = m.previous
     pairs: list[tuple[str, Estimate, Estimate | None]] = [
         ("recall", m.event_recall, before.event_recall if before else None),

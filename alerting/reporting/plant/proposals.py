@@ -1,5 +1,4 @@
-"""One proposal for each definition: retire, retune, retrain or keep, with the figures that led to
-it."""
+"""One proposal for each definition: retire, retune, retrain or keep, and why."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +9,6 @@ from alerting.reporting.definition.retune import Retune
 from alerting.reporting.plant.summary import DefinitionSummary
 
 Kind = Literal["retire", "retune", "retrain", "keep", "wait"]
-LEAST_WEEKS = 4.0
 LEAST_OUTCOMES = 5
 RIGHT = 0.5  # share of right episodes under which an alert is a nuisance
 
@@ -45,7 +43,7 @@ def propose(summary: DefinitionSummary) -> Proposal:
     s = summary
     right = s.hits + s.avoided
     known = s.hits + s.avoided + s.false_alarms
-    if known >= LEAST_OUTCOMES and right == 0 and s.announced == 0 and s.weeks >= LEAST_WEEKS:
+    if known >= LEAST_OUTCOMES and right == 0 and s.announced == 0 and s.weeks >= 4.0:
         return Proposal("retire", _why_retire(s, known))
     is_nuisance = known >= LEAST_OUTCOMES and right < RIGHT * known
     if is_nuisance and s.retune is not None and 2 * s.retune.right_then >= s.retune.right:
@@ -78,8 +76,7 @@ def propose(summary: DefinitionSummary) -> Proposal:
 
 
 def describe_retune(retune: Retune, trained: bool) -> Translatable:
-    """Return what another limit would have done, as a sentence. `trained`: by a model, whose
-    problems it announces."""
+    """Say what another limit would have done. `trained`: by a model, which announces problems."""
     if trained:
         return translatable(
             "With {change} instead of {present}, {false_then} of the {false_alarms} false alarms "

@@ -1,5 +1,4 @@
-"""Summary of one definition's report, as the plant's report ranks it. It is stored with the
-report."""
+"""Summary of one definition's report, stored with it, as the plant's report ranks it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +50,6 @@ class DefinitionSummary:
 
 
 _ADAPTER = TypeAdapter(DefinitionSummary)
-_WEEK_S = 7 * 86_400
 
 
 def summarise(metrics: ReportMetrics, judgement: Judgement) -> DefinitionSummary:
@@ -63,7 +61,7 @@ def summarise(metrics: ReportMetrics, judgement: Judgement) -> DefinitionSummary
         kind=m.kind,
         trained=m.trained,
         assets=len(m.evaluated),
-        weeks=m.evaluated_s / _WEEK_S,
+        weeks=m.evaluated_s / (7 * 86_400),
         trust=judgement.trust,
         sentence=judgement.sentence,
         episodes=len(m.episodes),

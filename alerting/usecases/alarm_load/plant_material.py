@@ -24,8 +24,7 @@ def measure_plant(
     previous: Sequence[DefinitionSummary] = (),
     previous_start: datetime | None = None,
 ) -> PlantMetrics:
-    """Return the metrics of the plant on [start, end), as known at `as_of`. `summaries`,
-    `previous`: of the definitions' reports.
+    """Return the plant's metrics on [start, end). `summaries`, `previous`: of reports.
 
     The alarm metrics of the period before are those from `previous_start` on; when left out, of the
     same length before `start`.

@@ -1,5 +1,4 @@
-"""Metrics of a backtest: load on operators, event metrics of the candidates' code, costs, and
-episodes beside live action."""
+"""Metrics of a backtest: load, event metrics, costs, episodes beside live action."""
 
 from collections.abc import Mapping
 
@@ -35,8 +34,7 @@ def load_of(material: Material, flood_above: int) -> Load | None:
 
 
 def events_of(material: Material) -> EventMetrics | None:
-    """Return event metrics, by the code that compares candidates. Episodes without a knowable
-    outcome are left out.
+    """Return event metrics by the code that compares candidates, of known outcomes.
 
     None for a definition without a problem, and without evaluated time.
     """
@@ -71,8 +69,7 @@ def events_of(material: Material) -> EventMetrics | None:
 
 
 def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -> Cost | None:
-    """Return the cost of misses and false alarms over the interval; None if the definition names no
-    costs."""
+    """Return the cost of misses and false alarms; None if the definition names none."""
     if events is None or not isinstance(definition, TrainedDefinition):
         return None
     miss = definition.operating_point.cost_of_miss
@@ -87,8 +84,7 @@ def cost_of(definition: Definition, events: EventMetrics | None, weeks: float) -
 def _scored_problems(
     material: Material, definition: TrainedDefinition
 ) -> tuple[Mapping[str, ProblemIntervals], dict[str, float]]:
-    """Return the problems with a scored instant in their warning time, and the time that the scores
-    cover, by asset."""
+    """Return the problems with a scored instant in time, and the time scored by asset."""
     scores = material.scores
     asset = scores["asset"].to_numpy(object)
     stride = definition.stride.total_seconds()
@@ -120,8 +116,7 @@ def _evaluated_intervals(material: Material) -> dict[str, ProblemIntervals]:
 
 
 def beside_acted(episodes: Episodes, material: Material) -> int:
-    """Return how many episodes were raised within the outcome window of a live episode that was
-    acted upon."""
+    """Return how many episodes lie in the outcome window of one that was acted upon."""
     window = material.definition.gap + material.definition.horizon
     live = episodes.find(material.definition.name, start=material.start - window, end=material.end)
     acted = [

@@ -1,5 +1,4 @@
-"""Walk one segment of a backtest: train at its start, evaluate to its end, store the results of
-both."""
+"""One segment of a backtest: train at its start, evaluate to its end, store both."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -70,8 +69,7 @@ def instants(step: timedelta, start: datetime, end: datetime) -> list[datetime]:
 def _train(
     sandbox: Sandbox, name: str, segment: SegmentMetrics, progress: Progress
 ) -> SegmentMetrics:
-    """Train as of the segment's start. If history does not suffice, the champion stays, the same as
-    live."""
+    """Train as of the segment's start; without enough history the champion stays."""
     platform = sandbox.training(segment.start)
     approved = False
     try:

@@ -1,5 +1,4 @@
-"""Explain why an alarm was raised or not: from stored data, and from a new evaluation of the
-readings around the instant."""
+"""Explain an alarm, or none: from stored data, and by evaluating again."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -39,8 +38,7 @@ from alerting.usecases.training.progress import describe_step
 
 
 def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> Why:
-    """Explain a definition on an asset at an instant, with times of the plant in sentences. Writes
-    nothing.
+    """Explain a definition on an asset at an instant, in times of the plant.
 
     Raises UserError for an unknown name.
     """
@@ -71,8 +69,7 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
 def _describe_suppression(
     platform: EpisodePorts, latest: Revision, asset: str, at: datetime
 ) -> tuple[str, ...]:
-    """Return sentences on the suppression at that instant, and on the states that cannot be
-    known."""
+    """Return sentences on the suppression then, and on states that cannot be known."""
     condition = line_condition(platform, latest.definition, asset, at)
     reasons = (
         [f"no notification is sent: suppressed by design: {condition.reason}"]
@@ -147,8 +144,7 @@ def _evaluated_or_why_not(
 
 
 def _covering(episodes: Episodes, definition: str, asset: str, at: datetime) -> Episode | None:
-    """Return the episode that was open at the instant; a live one takes precedence over a
-    backfilled one."""
+    """Return the episode open then; a live one before a backfilled one."""
     near = episodes.find(definition, asset, end=at + timedelta(milliseconds=1), limit=20)
     found = [e for e in near if not e.withdrawn and (e.closed_at is None or at < e.closed_at)]
     return min(found, key=lambda e: e.backfilled, default=None)
@@ -157,8 +153,7 @@ def _covering(episodes: Episodes, definition: str, asset: str, at: datetime) -> 
 def _record(
     platform: EvaluationPorts, found: Why, covering: Episode | None, at: datetime
 ) -> list[str]:
-    """Return sentences on stored episodes and notifications, and on their differences from the new
-    evaluation."""
+    """Return sentences on stored episodes, and how they differ from the evaluation."""
     lines = []
     if covering is not None:
         lines.append(
@@ -223,8 +218,7 @@ def _latency(platform: OutcomePorts, name: str, asset_name: str) -> timedelta:
 
 
 def watermark_of(platform: EvaluationPorts, episode: Episode) -> tuple[datetime, timedelta] | None:
-    """Return the watermark of the target of an open episode, and its latency; None for an ended
-    episode, or without a state."""
+    """Return watermark and latency of an open episode's target, if it has a state."""
     if episode.condition != "open":
         return None
     state = platform.states.load_many([(episode.definition, episode.asset)]).state(0)

@@ -1,5 +1,4 @@
-"""Readings of a report's periods within a bound of memory: few are held as they are, many are
-reduced while they are read.
+"""A report's readings within bounded memory: many are reduced while they are read.
 
 Of many, each minute keeps the first, last, lowest and highest value of the evaluated variable, and
 every change of the problem's condition. So charts look the same, and problems and labels are exact,
@@ -34,9 +33,7 @@ MOST_ROWS = 500_000
 CHUNK_ROWS = 200_000
 """Rows that one query should return; the time that it covers follows the rate of the readings
 before it."""
-_FIRST_CHUNK = timedelta(hours=6)
 _LONGEST_CHUNK = timedelta(days=14)
-_GROWTH = 8
 _WIDTH_MS = 60_000
 _SHORTEST_MS = 1_000
 _SAMPLED = 5  # widths to one value of each variable, for comparisons of distributions
@@ -52,8 +49,7 @@ def load_bounded(
     most: int = MOST_ROWS,
     chunk: int = CHUNK_ROWS,
 ) -> tuple[History, Reduced | None]:
-    """Return the history of an asset with start < ts <= end, and how it was reduced; None where it
-    is whole.
+    """Return an asset's history in (start, end], and how it was reduced, if it was.
 
     `period`: the one that is reported: its values are counted and sampled. At most about `most` and
     `chunk` rows are held at once, beside those that the reduction keeps.
@@ -83,11 +79,10 @@ def load_bounded(
 def _parts(
     readings: Readings, asset: Asset, start: datetime, end: datetime, chunk: int
 ) -> Iterator[History]:
-    """Yield the history in parts of about so many rows at the fastest rate so far, at least one.
-    The last one has all events."""
+    """Yield the history in parts of about so many rows. The last one has all events."""
     first, last = readings.span(asset.name) or (end, end)
     begin = start
-    length = _FIRST_CHUNK
+    length = timedelta(hours=6)
     per_second = 0.0
     while True:
         stop = max(begin, first) + length
@@ -100,7 +95,7 @@ def _parts(
         begin = stop
         per_second = max(per_second, len(part.readings) / length.total_seconds())
         at_rate = timedelta(seconds=chunk / per_second) if per_second else _LONGEST_CHUNK
-        length = min(at_rate, _GROWTH * length, _LONGEST_CHUNK)
+        length = min(at_rate, 8 * length, _LONGEST_CHUNK)
 
 
 @dataclass
@@ -167,8 +162,7 @@ class _Reduction:
         return keep
 
     def _find_gaps(self, part: History) -> None:
-        """Find the gaps of a part, with the readings before it, whose last values are still in
-        force."""
+        """Find a part's gaps, with the earlier readings that are still in force."""
         if isinstance(self.definition, TrainedDefinition):
             return  # times that do not count follow from the problems
         frame = part.readings
@@ -212,8 +206,7 @@ class _Reduction:
 
 
 def _merged(gaps: list[Interval]) -> tuple[Interval, ...]:
-    """Return the gaps of all parts. One that goes on in the next part begins there a millisecond
-    later."""
+    """Return all parts' gaps; one that goes on begins a millisecond later."""
     found: list[Interval] = []
     for begin, end in gaps:
         goes_on = bool(found) and begin - found[-1][1] <= timedelta(milliseconds=1)
@@ -222,8 +215,7 @@ def _merged(gaps: list[Interval]) -> tuple[Interval, ...]:
 
 
 def _width_ms(definition: Definition, asset: Asset) -> int:
-    """Return the longest time up to a minute that divides all times that labels compare, at least a
-    second.
+    """Return the longest time, a second to a minute, that divides what labels compare.
 
     Of a condition, one that is shorter than a value counts.
     """
@@ -245,8 +237,7 @@ def _width_ms(definition: Definition, asset: Asset) -> int:
 
 
 def _last_run(column: "pd.Series[Any]") -> BoolArray:
-    """Return the last value, which may be in force for long, and the one since which it has not
-    changed."""
+    """Return the last value, and the one since which it has not changed."""
     there = np.flatnonzero(column.notna().to_numpy())
     keep = np.zeros(len(column), np.bool_)
     if len(there):

@@ -1,5 +1,4 @@
-"""Attempts at reports that fail: each is a platform alert, and the next attempt comes later each
-time."""
+"""Attempts at reports that fail: a platform alert each, and a longer wait each time."""
 
 from datetime import datetime, timedelta
 
@@ -14,8 +13,7 @@ _LONGEST_WAIT = timedelta(days=1)
 
 
 class Attempts:
-    """The failures of reports that are open at an instant, by the subject of their platform
-    alert."""
+    """The open failures of reports at an instant, by subject of their platform alert."""
 
     def __init__(self, platform: ReportPorts, as_of: datetime) -> None:
         self._alerts = platform.platform_alerts
@@ -49,8 +47,7 @@ class Attempts:
             self._alerts.resolve(FAILED, _subject(due), self._as_of)
 
     def drop_old(self) -> None:
-        """Resolve the failures of reports that are not due any more, because their time has
-        passed."""
+        """Resolve the failures of reports whose time has passed."""
         for subject, opened_at in self._open.items():
             if opened_at + LOOK_BACK < self._as_of:
                 self._alerts.resolve(FAILED, subject, self._as_of)

@@ -1,5 +1,4 @@
-"""Which reports are due: of closed periods without one, and of those whose inputs have changed
-since."""
+"""Which reports are due: of closed periods without one, or with changed inputs."""
 
 import hashlib
 from collections import defaultdict
@@ -31,8 +30,7 @@ closed."""
 
 @dataclass(frozen=True)
 class DueReport:
-    """A report to make: of a definition, None for the plant; `newest`: its newest revision, None
-    for the first one."""
+    """A report to make: of a definition, None: the plant; `newest`: its last revision."""
 
     definition: str | None
     period: Period
@@ -50,8 +48,7 @@ class _Served:
 
 
 class ReportCalendar:
-    """The periods of all reports at one instant, with what decides whether one is due. Each query
-    runs once."""
+    """The periods of all reports at one instant, and what decides whether one is due."""
 
     def __init__(self, platform: ReportPorts, as_of: datetime) -> None:
         self._platform = platform
@@ -61,8 +58,7 @@ class ReportCalendar:
         self._misses: dict[str, list[tuple[str, str]]] = {}
 
     def due(self, shard: int | None = None) -> Iterator[DueReport]:
-        """Yield the reports on definitions that are due, of one shard of definitions or of all,
-        oldest period first."""
+        """Yield the due reports on definitions, of one shard or all, oldest period first."""
         for served in self._served:
             if shard is None or shard_of(served.revision.name) == shard:
                 for period in reversed(self._periods(served.length)):
@@ -86,8 +82,7 @@ class ReportCalendar:
     def closes_at(
         self, definition: Definition, assets: Sequence[Asset], period: Period
     ) -> datetime:
-        """Return when everything is known of a period: after its last prediction window, the
-        laboratory's delay and latency."""
+        """Return when everything is known of a period: windows, delays and latency are over."""
         return period.end + self._closing(definition, assets)
 
     def _closing(self, definition: Definition, assets: Sequence[Asset]) -> timedelta:
@@ -110,8 +105,7 @@ class ReportCalendar:
         return matching_assets(definition, self._platform.assets.all())
 
     def inputs(self, name: str, period: Period) -> str:
-        """Return a hash of the inputs of a report that change after its period: episodes with their
-        answers, and misses."""
+        """Return a hash of the inputs that change after a period: episodes, answers, misses."""
         misses = [id for definition, id in self._misses_of(period) if definition == name]
         return _hash(self._versions_of(period).get(name, ""), *misses)
 
@@ -164,8 +158,7 @@ class ReportCalendar:
         )
 
     def _came_late(self, served: _Served, period: Period, since: datetime) -> bool:
-        """Return whether readings or events of the period, of an asset of the definition, came late
-        since an instant."""
+        """Return whether data of the period and definition came late since an instant."""
         window = self._window(served.revision.definition)
         start = period.start - window
         end = period.end + window
@@ -214,7 +207,7 @@ class ReportCalendar:
 
     @cached_property
     def _longest_closing(self) -> timedelta:
-        """Return the longest time from the end of a period until it is closed for a definition."""
+        """Return the longest time from a period's end until it is closed."""
         return max(
             (self._closing(s.revision.definition, s.assets) for s in self._served),
             default=timedelta(0),
@@ -239,8 +232,7 @@ class ReportCalendar:
 def due_reports(
     platform: ReportPorts, as_of: datetime, shard: int | None = None
 ) -> list[DueReport]:
-    """Return the reports on definitions that are due at an instant, of one shard of definitions or
-    of all."""
+    """Return the reports on definitions that are due, of one shard or all."""
     return list(ReportCalendar(platform, as_of).due(shard))
 
 

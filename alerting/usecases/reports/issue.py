@@ -1,5 +1,4 @@
-"""Issue reports: the first revision when a period is closed, another one when late answers or data
-change its figures."""
+"""Issue reports: the first when a period closes, others when its figures change."""
 
 import hashlib
 import json
@@ -30,8 +29,7 @@ _log = id_logger(__name__)
 def make_due_reports(
     platform: ReportPorts, shard: int, as_of: datetime, say: Callable[[str], None]
 ) -> int:
-    """Issue the due reports of one shard of definitions; return how many. One that fails does not
-    stop the others.
+    """Issue one shard's due reports; return how many. A failure does not stop the others.
 
     Idempotent: what is issued is not due any more. One that failed before is tried less and less
     often (`Attempts`). Raises UserError naming those that failed, after all others.
@@ -42,8 +40,7 @@ def make_due_reports(
 def make_due_plant_reports(
     platform: ReportPorts, as_of: datetime, say: Callable[[str], None]
 ) -> int:
-    """Issue the due reports on the plant; return how many. Idempotent. Raises UserError naming
-    those that failed."""
+    """Issue the due reports on the plant; return how many. Raises UserError for failures."""
     Attempts(platform, as_of).drop_old()
     return _issue_all(platform, list(ReportCalendar(platform, as_of).due_of_plant()), as_of, say)
 
@@ -77,8 +74,7 @@ def _issue_all(
 
 
 def issue(platform: ReportPorts, due: DueReport, as_of: datetime) -> ReportHead | None:
-    """Store the next revision of a report, if its content differs from the newest one; return it,
-    None if nothing differs.
+    """Store a report's next revision if its content differs; None if nothing does.
 
     Where there is nothing to say, revision 0 without a page records it.
     """
@@ -132,8 +128,7 @@ def issue(platform: ReportPorts, due: DueReport, as_of: datetime) -> ReportHead 
 def issue_by_hand(
     platform: ReportPorts, name: str | None, period: Period, as_of: datetime
 ) -> ReportHead:
-    """Issue the report on a closed period now, and return its newest revision: the stored one, if
-    nothing differs from it.
+    """Issue the report on a closed period, and return its newest revision.
 
     Raises UserError for a period that is not closed, and an unknown definition.
     """
@@ -163,8 +158,7 @@ def issue_by_hand(
 def compose(
     platform: ReportPorts, name: str | None, period: Period, as_of: datetime, life: ReportLife
 ) -> ComposedReport:
-    """Return the report on a definition, or on the plant, over a calendar period, as known at
-    `as_of`."""
+    """Return the report on a definition or the plant over a period, as known at `as_of`."""
     if name is None:
         return compose_plant(platform, period, as_of, life)
     revision = revision_of_period(
@@ -175,8 +169,7 @@ def compose(
 
 
 def create_again(platform: ReportPorts, id: str) -> tuple[ReportHead, ComposedReport]:
-    """Return a stored report, and the same one computed again from the present data, in the view of
-    its own instant.
+    """Return a stored report, and the same computed again in its own view.
 
     Raises UserError for an unknown id.
     """

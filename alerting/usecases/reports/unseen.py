@@ -11,8 +11,7 @@ from alerting.usecases.reports.make import make_report
 
 
 def make_unseen_reports(platform: ReportPorts, as_of: datetime, say: Callable[[str], None]) -> int:
-    """Report on the past that the newest model of each definition evaluated; return how many
-    reports were made. Idempotent.
+    """Report on the past that new models evaluated; return how many. Idempotent.
 
     A model evaluates no time that its training has seen. Raises UserError naming the reports that
     failed, after all others.
@@ -42,8 +41,7 @@ def make_unseen_reports(platform: ReportPorts, as_of: datetime, say: Callable[[s
 def _unseen_period(
     platform: ReportPorts, name: str, as_of: datetime
 ) -> tuple[datetime, datetime] | None:
-    """Return the past that the model which evaluated the past last has evaluated; None without
-    one."""
+    """Return the past that the last model evaluated afterwards; None without one."""
     past = [
         e
         for e in platform.past_evaluations.of(name)

@@ -20,13 +20,10 @@ from alerting.usecases.evaluation.target import evaluate_parts
 from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.scoring.predict import scoring_kind
 
-_LEAST_STEP = timedelta(days=1)
-
 
 @dataclass(frozen=True)
 class ScoringPlan:
-    """Assets and interval (start, end] to score with one version; `step`: scored at once, which
-    bounds the memory.
+    """Assets and interval (start, end] to score; `step`: at once, bounds the memory.
 
     `stride`: the longest time between two scores of an asset. `not_learned`: assets of which the
     version has learned nothing; they have no score. `variables`: those that its features read.
@@ -87,8 +84,7 @@ def plan_scoring(
 
 
 def champion(platform: EvaluationPorts, revision: Revision, model: str | None = None) -> int:
-    """Return the version that a person names, or the champion. Raises UserError for other text, and
-    without a champion."""
+    """Return the version a person names, or the champion. Raises UserError without."""
     version = named_version(platform, revision, model)
     if version is None:
         raise UserError(
@@ -104,8 +100,7 @@ def plan_assets(
     assets: Sequence[Asset],
     models: ModelCache,
 ) -> ScoringPlan:
-    """Return a plan without an interval for those assets of which a version has learned. Raises
-    UserError if there is none."""
+    """Return a plan for the assets a version learned from. Raises UserError without."""
     definition = cast("ModelDefinition", revision.definition)  # a scoring kind has a model
     kind = scoring_kind(definition)
     trained = models.get(definition, version)
@@ -124,7 +119,7 @@ def plan_assets(
         [asset for asset in assets if asset.name in learned],
         now,
         now,
-        max([_LEAST_STEP, *(plan.lookback for plan in learned.values())]),
+        max([timedelta(days=1), *(plan.lookback for plan in learned.values())]),
         timedelta(milliseconds=max((plan.stride_ms for plan in learned.values()), default=1)),
         models,
         sorted(plans.keys() - learned.keys()),
@@ -165,8 +160,7 @@ def score_asset(
     end: datetime,
     passed: Callable[[int, int], None],
 ) -> Iterator[ScoredRows]:
-    """Yield the scores of an asset in (start, end], step by step. `passed`: is called with the
-    steps done, and of how many.
+    """Yield an asset's scores in (start, end]. `passed`: called with steps done, of all.
 
     Raises UserError if the model fails.
     """

@@ -1,5 +1,4 @@
-"""The score of one asset at one instant, by the functions of live evaluation. Nothing is stored and
-nothing is sent."""
+"""The score of one asset at one instant, as live evaluation. Nothing is stored."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -28,8 +27,7 @@ _MOMENT = timedelta(milliseconds=1)
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer to a question about one asset. `at`: the instant that was scored; None if there is
-    none.
+    """The answer about one asset. `at`: the instant that was scored, None without.
 
     `score` is None where it is `unknown`, which then says why. `would_raise`: whether the score is
     at or above the threshold. `revision`, `model_version`: the versions that answer; None where
@@ -51,8 +49,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class _Question:
-    """A question with the platform that has its readings, and the versions that answer in an
-    interval."""
+    """A question with the platform that has its readings, and the versions that answer."""
 
     platform: EvaluationPorts
     models: Models
@@ -78,8 +75,7 @@ def predict(
     at: datetime | None = None,
     given: Readings | None = None,
 ) -> Prediction:
-    """Return the score of an asset at the last evaluated instant up to `at`, as live evaluation
-    computes and stores it.
+    """Return an asset's score at the last evaluated instant up to `at`.
 
     Without `given` the stored readings are scored, by the revision and champion in force at `at`;
     `at` is now less the latency when left out, and at most that. With `given` these readings are
@@ -119,8 +115,7 @@ def predict(
 
 
 def scoring_kind(definition: Definition) -> ScoringKind:
-    """Return the kind of a definition. Raises UserError if its scores do not follow from one window
-    of readings."""
+    """Return a definition's kind. Raises UserError if scores need more than a window."""
     kind = kind_of(definition)
     if isinstance(kind, ScoringKind):
         return kind
@@ -179,8 +174,7 @@ def _question(
 
 
 def _stride(kind: ScoringKind, models: Models, part: VersionInterval, asset: Asset) -> timedelta:
-    """Return the time between two evaluated instants; a moment where no model can say, and the
-    answer is unknown anyway."""
+    """Return the time between two evaluated instants; a moment where no model can say."""
     if part.model_version is None or part.revision is None:
         return _MOMENT
     try:

@@ -1,5 +1,4 @@
-"""Readings that a program sends with a question: checked as a whole against the variables of their
-asset."""
+"""Readings sent with a question, checked as a whole against their asset."""
 
 from collections.abc import Iterator, Sequence
 

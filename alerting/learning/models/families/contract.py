@@ -1,5 +1,4 @@
-"""The contract of a model family: its parameters, its fit, and the read of its fitted model from
-files.
+"""The contract of a model family: parameters, fit, and reading its files.
 
 One module per family, with its instance; `checks.check_family` tests whether it keeps the contract.
 """
@@ -72,8 +71,7 @@ class ModelFamily(ABC):
         seed: int,
         threads: int = ALL_THREADS,
     ) -> Estimator:
-        """Fit on rows of both classes. The same arguments give the same model on any number of
-        threads."""
+        """Fit on rows of both classes; the same arguments give the same model."""
 
     def fit_with_validation(
         self,
@@ -83,8 +81,7 @@ class ModelFamily(ABC):
         validation: LabelledRows,
         seed: int,
     ) -> tuple[Estimator, Floats]:
-        """Fit, and return the average precision on `validation` after each round; empty for a
-        family without rounds."""
+        """Fit, and return the average precision on `validation` after each round, if any."""
         del validation
         return self.fit(params, columns, rows, seed), np.empty(0)
 
@@ -96,8 +93,7 @@ class ModelFamily(ABC):
 
     @abstractmethod
     def load(self, files: Mapping[str, bytes], width: int) -> FittedModel:
-        """Read a fitted model for `width` encoded columns from the files that its `files` returned,
-        in the same order.
+        """Read a fitted model for `width` columns from what its `files` returned.
 
         Runs no code from them. Raises ModelRefused if a file is damaged, or if the family's library
         must not read it.
@@ -108,8 +104,7 @@ class ModelFamily(ABC):
         return model.fitted_bytes()
 
     def params_for(self, problem: Problem) -> Params:  # noqa: ARG002
-        """Return the parameters that a definition's problem decides, in every trial; `columns`
-        names a set of columns."""
+        """Return the parameters that the problem decides; `columns` names a set."""
         return {}
 
     def proven_params(self) -> list[Params]:

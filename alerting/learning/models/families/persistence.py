@@ -54,8 +54,7 @@ class LastValue:
         )
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:
-        """Return the difference from the expected margin at the one column that counts, and the
-        expected margin."""
+        """Return the difference from the expected margin at the one column that counts."""
         return np.asarray(
             self.importance() * (self.margin(encoded)[0] - self.expected)
         ), self.expected

@@ -33,8 +33,7 @@ _FIELDS = ("split_feature", "split_gain", "threshold", "decision_type", "left_ch
 
 
 class XgBoost(ModelFamily):
-    """Gradient boosted trees. `params["rounds"]` fixes the number of trees. It fits on one thread:
-    more change the last bits."""
+    """Gradient boosted trees of `rounds` trees, on one thread: more change the last bits."""
 
     name = "xgboost"
     packages = ("lightgbm",)
@@ -90,8 +89,7 @@ class XgBoost(ModelFamily):
         validation: LabelledRows,
         seed: int,
     ) -> tuple[Estimator, Floats]:
-        """Fit until the average precision on `validation` (later rows, both classes) stops
-        improving for 50 trees."""
+        """Fit until the average precision on `validation` stops improving for 50 trees."""
         curve: dict[str, dict[str, list[float]]] = {}
         booster = _boost(
             params,
@@ -122,8 +120,7 @@ class XgBoost(ModelFamily):
 
 
 def booster_text(booster: xgboost.Booster, matrix: Floats) -> str:
-    """Return the trees of a booster as the text of a LightGBM booster. `matrix`: the rows that
-    count in each leaf."""
+    """Return a booster as LightGBM's text. `matrix`: the rows that count in each leaf."""
     learner = json.loads(booster.save_raw("json"))["learner"]
     trees = learner["gradient_booster"]["model"]["trees"]
     prior = float(learner["learner_model_param"]["base_score"].strip("[]"))
@@ -155,8 +152,7 @@ def booster_text(booster: xgboost.Booster, matrix: Floats) -> str:
 
 
 def _tree_lines(tree: Mapping[str, Any], reached: Any, base: float) -> Iterator[str]:
-    """Yield the lines of one tree. `reached`: the leaf (by XGBoost's number) of each row; `base`:
-    added to each leaf."""
+    """Yield a tree's lines. `reached`: each row's leaf; `base`: added to each leaf."""
     left, right = (np.asarray(tree[name], np.int64) for name in ("left_children", "right_children"))
     is_leaf = left < 0
     # inner 0, 1, …; leaves -1, -2, …
@@ -190,8 +186,7 @@ def _tree_lines(tree: Mapping[str, Any], reached: Any, base: float) -> Iterator[
 
 
 def _limits(conditions: Any) -> Floats:
-    """Return the largest 64-bit numbers that are below each condition once rounded to 32 bits (to
-    the nearest, or even)."""
+    """Return the largest 64-bit numbers below each condition once rounded to 32 bits."""
     below = np.nextafter(conditions, np.float32(-np.inf))
     middle = (below.astype(np.float64) + conditions.astype(np.float64)) / 2
     return np.asarray(
@@ -204,8 +199,7 @@ def _line(name: str, values: Any) -> str:
 
 
 def _matrix(matrix: Floats, rows: LabelledRows | None = None) -> xgboost.DMatrix:
-    """Return the matrix as XGBoost takes it, with label and weight of its rows. It refuses what 32
-    bits cannot hold."""
+    """Return the matrix as XGBoost takes it; what 32 bits cannot hold is refused."""
     most = np.finfo(np.float32).max
     label, weight = (None, None) if rows is None else (rows.label, rows.weight)
     return xgboost.DMatrix(np.clip(matrix, -most, most), label, weight=weight, nthread=1)
