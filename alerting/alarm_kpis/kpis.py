@@ -271,12 +271,7 @@ def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
             f"≤ {targets.per_day:g}",
             targets.per_day,
         ),
-        (
-            translatable("most in 10 minutes"),
-            metrics.busiest,
-            f"≤ {targets.most}",
-            targets.most,
-        ),
+        (translatable("most in 10 minutes"), metrics.busiest, f"≤ {targets.most}", targets.most),
     ]
     rows: list[tuple[str, float | None, str, bool | None]] = [
         (name, value, target, None if value is None else value <= most)

@@ -30,8 +30,7 @@ def check_set_point(asset: Asset, name: str, value: float, current: float) -> fl
     if variable.max_change and abs(rounded - current) > variable.max_change + 1e-9:
         raise UserError(
             f"{name}: from {current:g} to {rounded:g} {unit} is more than the largest change at "
-            "once, "
-            f"{variable.max_change:g} {unit}; change it in steps"
+            f"once, {variable.max_change:g} {unit}; change it in steps"
         )
     return rounded
 

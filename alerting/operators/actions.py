@@ -38,8 +38,7 @@ ACTION_NAMES: Mapping[Action, str] = MappingProxyType({
 })  # fmt: skip
 IsaState = Literal[
     "normal", "unacknowledged", "acknowledged", "returned unacknowledged", "shelved", (
-        "suppressed "
-        "by design"
+        "suppressed by design"
     ), "out of service",
 ]  # fmt: skip
 ISA_LETTERS: Mapping[IsaState, str] = MappingProxyType({
@@ -84,8 +83,7 @@ class Rule:
 RULES: tuple[Rule, ...] = (
     Rule(
         "raise", None, {"active": False}, {"active": True, "acknowledged": False}, (
-            "an episode is "
-            "open already"
+            "an episode is open already"
         ),
         "the condition has lasted for its on-delay; the episode must be acknowledged",
     ),
@@ -95,15 +93,13 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "close", "operator", {"active": True}, {"active": False}, translatable(
-            "no episode "
-            "is open"
+            "no episode is open"
         ),
         "ended by hand, with a reason: a prediction that came true, when no reading shows whether "
         "its problem goes on",
     ),
     Rule("acknowledge", "operator", {}, {"acknowledged": True}, "", "an operator has seen it; a "
-    "second acknowledgement "
-    "changes "
+    "second acknowledgement changes "
     "nothing"),
     Rule(
         "confirm", "operator", {}, {"acknowledged": True}, "",
@@ -118,12 +114,10 @@ RULES: tuple[Rule, ...] = (
         "replace the old ones",
     ),
     Rule("unshelve", "operator", {"shelved": True}, {"shelved": False}, translatable(
-        "it is not "
-        "shelved"
+        "it is not shelved"
     ), "muting ends early"),
     Rule("shelf_ends", None, {"shelved": True}, {"shelved": False}, "it is not shelved", (
-        "its time "
-        "is over"
+        "its time is over"
     )),
     Rule(
         "take_out_of_service", "engineer", {"out_of_service": False}, {"out_of_service": True},
@@ -143,8 +137,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "suppression_ends", None, {"suppressed": True}, {"suppressed": False}, (
-            "it is not "
-            "suppressed"
+            "it is not suppressed"
         ),
         "that state or window is over; an episode that is still open is announced then, one that "
         "has ended is not",

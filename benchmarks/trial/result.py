@@ -171,22 +171,7 @@ def summarise(found: Sequence[Findings], costs: Costs | None) -> TrialResult:
         seeds=tuple(f.arguments.seed for f in found),
         weeks=sum(f.arguments.weeks for f in found),
         metrics=metrics,
-        counts={
-            "problems": len(problems),
-            "avoidable": len(avoidable),
-            "avoided": sum(p.avoided for p in avoidable),
-            "not_avoidable": len(problems) - len(avoidable),
-            "not_avoidable_but_absent": sum(not p.avoidable and p.avoided for p in problems),
-            "caused": sum(len(f.caused) for f in found),
-            "alerts": sum(f.alerts for f in found),
-            "interventions": sum(len(f.interventions) for f in found),
-            "needless": sum(not n for f in found for n in f.needed),
-            "ignored": sum(f.ignored for f in found),
-            "without_advice": sum(f.without_advice for f in found),
-            "advised_as_not_enough": sum(not i.helps for f in found for i in f.interventions),
-            "true_alerts": sum(len(f.true_alerts) for f in found),
-            "true_alerts_without_cause": sum(f.without_cause for f in found),
-        },
+        counts=_counts(found, problems, avoidable),
         why_not=_tally(why_not_avoided(p) for p in problems),
         by_cause=_by_cause(problems),
         ranks=_ranks(found),
@@ -196,6 +181,27 @@ def summarise(found: Sequence[Findings], costs: Costs | None) -> TrialResult:
         if found
         else {},
     )
+
+
+def _counts(
+    found: Sequence[Findings], problems: Sequence[Problem], avoidable: Sequence[Problem]
+) -> dict[str, int]:
+    return {
+        "problems": len(problems),
+        "avoidable": len(avoidable),
+        "avoided": sum(p.avoided for p in avoidable),
+        "not_avoidable": len(problems) - len(avoidable),
+        "not_avoidable_but_absent": sum(not p.avoidable and p.avoided for p in problems),
+        "caused": sum(len(f.caused) for f in found),
+        "alerts": sum(f.alerts for f in found),
+        "interventions": sum(len(f.interventions) for f in found),
+        "needless": sum(not n for f in found for n in f.needed),
+        "ignored": sum(f.ignored for f in found),
+        "without_advice": sum(f.without_advice for f in found),
+        "advised_as_not_enough": sum(not i.helps for f in found for i in f.interventions),
+        "true_alerts": sum(len(f.true_alerts) for f in found),
+        "true_alerts_without_cause": sum(f.without_cause for f in found),
+    }
 
 
 def _tally(texts: Any) -> dict[str, int]:

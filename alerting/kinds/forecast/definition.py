@@ -30,10 +30,8 @@ class ForecastLearning(Learning):
         min_length=1,
         max_length=3,
         description="Forecasters to try: exponential smoothing with a damped trend, ridge "
-        "regression, quantile regression by "
-        "boosted trees. The last known value (persistence) is always among them, the value of one "
-        "season before (seasonal_naive) "
-        "where season is given.",
+        "regression, quantile regression by boosted trees. The last known value (persistence) is "
+        "always among them, the value of one season before (seasonal_naive) where season is given.",
     )
     trials: int = Field(
         4,

@@ -316,8 +316,7 @@ def choose_candidate(dataset: Dataset, candidates: Sequence[Candidate]) -> Candi
         )
     note = (
         f"{_title(chosen)} was chosen: its CRPS out of fold is {chosen.metrics['crps']:.4g}{skill} "
-        f"({others}), its average "
-        f"precision as a warning {chosen.ap:.3f}"
+        f"({others}), its average precision as a warning {chosen.ap:.3f}"
     )
     return replace(chosen, notes=(*chosen.notes, note))
 
@@ -351,8 +350,7 @@ def _describe_test(
     naive = _mean(np.abs(future - last))
     return [
         f"on the test period the 90 % interval holds {inside:.1%} of the values; the median is off "
-        f"by {error:.4g} on average, "
-        f"the last known value by {naive:.4g}"
+        f"by {error:.4g} on average, the last known value by {naive:.4g}"
     ]
 
 

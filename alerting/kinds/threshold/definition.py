@@ -65,9 +65,8 @@ class ThresholdDefinition(Conditions, Definition):
         default_factory=PromotionMode,
         exclude_if=lambda mode: mode == PromotionMode(),
         description="With learned limits: decision on newly estimated ones. A person decides in "
-        "any case where ten times as many "
-        "readings as expected, or half of all, lay beyond the limits in service since these were "
-        "estimated.",
+        "any case where ten times as many readings as expected, or half of all, lay beyond the "
+        "limits in service since these were estimated.",
     )
 
     @model_validator(mode="wrap")

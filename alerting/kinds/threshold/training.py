@@ -238,8 +238,7 @@ def _too_few(
     return UserError(
         f"{definition.name}: too few readings to learn a limit: at most {most} on one asset from "
         f"{data.period.start:%Y-%m-%d %H:%M} to {data.period.cutoff:%Y-%m-%d %H:%M} UTC, {least} "
-        "are needed; choose a quantile "
-        "nearer to 0.5, a longer `over`, or import readings"
+        "are needed; choose a quantile nearer to 0.5, a longer `over`, or import readings"
     )
 
 

@@ -81,8 +81,7 @@ def explain_instant(definition: ThresholdDefinition, question: WhyQuestion) -> W
         due = state.pending_since + definition.hold
         answer = (
             f"not raised: {described.pending} since {state.pending_since.isoformat()}, which must "
-            "hold for "
-            f"{spoken_duration(definition.hold)}; due at {due.isoformat()}"
+            f"hold for {spoken_duration(definition.hold)}; due at {due.isoformat()}"
         )
         return replace(
             found, verdict="pending", answer=answer, pending_since=state.pending_since, due_at=due

@@ -22,11 +22,7 @@ from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.set_point_effects import effects_from
 
 # stored as the number of the name: a million texts take more memory than the rows
-_NAMED = (
-    "asset",
-    "part",
-    "part_by_data",
-)
+_NAMED = ("asset", "part", "part_by_data")
 _STATED = (
     "definition",
     "revision",

@@ -52,8 +52,7 @@ def _unseen_problem(
     if definition.problem.combination is not None and definition.sees_problem:
         message = (
             "The problem has several variables: what they showed last, persistence, is no "
-            "candidate; the chosen model is "
-            "compared with it."
+            "candidate; the chosen model is compared with it."
         )
         yield Finding("unseen_problem", None, None, "kept", message)
         return
@@ -71,8 +70,7 @@ def _unseen_problem(
     )
     message = (
         f"The model may not see {', '.join(unseen)} ({why}): its last known value, persistence, is "
-        "no candidate, and the model "
-        "is not compared with it."
+        "no candidate, and the model is not compared with it."
     )
     yield Finding("unseen_problem", None, None, "kept", message)
 
@@ -139,9 +137,8 @@ def _early_copies(
         if strongest >= COPIES:
             message = (
                 f"{number.name} moves with {problem} at the same time stamps (rank correlation "
-                f"{strongest:.2f}) but is taken "
-                "as known earlier: it is kept; if both come from one measurement, give it the "
-                f"delay of {problem}, or exclude it."
+                f"{strongest:.2f}) but is taken as known earlier: it is kept; if both come from "
+                f"one measurement, give it the delay of {problem}, or exclude it."
             )
             yield Finding("leak_suspect", number.name, strongest, "kept", message)
 

@@ -217,9 +217,8 @@ def _irregular(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Find
         if share > IRREGULAR_SHARE:
             message = (
                 f"{number.name} comes irregularly: {share:.0%} of the distances between its values "
-                "are far from the usual "
-                f"{_about(int(usual))}; its windows count by time, and its share of missing values "
-                "is rough."
+                f"are far from the usual {_about(int(usual))}; its windows count by time, and its "
+                "share of missing values is rough."
             )
             yield Finding("irregular", number.name, share, "kept", message)
 
@@ -238,8 +237,7 @@ def _duplicates(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Fin
         if twin is not number:
             message = (
                 f"{number.name} has the same values as {twin.name} throughout: both are kept and "
-                "share their importance; "
-                "exclude one of them."
+                "share their importance; exclude one of them."
             )
             yield Finding("duplicate", number.name, 1, "kept", message)
 
@@ -261,8 +259,7 @@ def _out_of_range(
             )
             message = (
                 f"{number.name} has {wrong} values outside its engineering range in the training "
-                "period: "
-                f"they are left out of every feature{exception}; correct them or the range."
+                f"period: they are left out of every feature{exception}; correct them or the range."
             )
             yield Finding("out_of_range", number.name, wrong, "left out", message)
 
@@ -276,8 +273,7 @@ def _bad_quality(definition: TrainedDefinition, histories: Sequence[History]) ->
             share = bad / (bad + sum(len(_values(h, name)) for h in histories))
             message = (
                 f"{name} has {bad} samples of bad quality in the training period, {share:.1%} of "
-                "all: "
-                "they have no value, and count as missing in every feature and label."
+                "all: they have no value, and count as missing in every feature and label."
             )
             yield Finding("bad_quality", name, share, "left out", message)
 
@@ -289,8 +285,7 @@ def _uncertain(plan: FeaturePlan, histories: Sequence[History]) -> Iterator[Find
             share = uncertain / sum(len(_values(h, name)) for h in histories)
             message = (
                 f"{name} has {uncertain} samples of uncertain quality in the training period, "
-                f"{share:.1%} of its values: "
-                "they are used like good ones."
+                f"{share:.1%} of its values: they are used like good ones."
             )
             yield Finding("uncertain", name, share, "kept", message)
 

@@ -20,9 +20,8 @@ def require_strides(definition: TrainedDefinition) -> None:
     if not definition.is_of_unit and definition.horizon < definition.stride:
         raise UserError(
             f"{definition.name}: the horizon {format_duration(definition.horizon)} is shorter than "
-            "the stride "
-            f"{format_duration(definition.stride)}, so a problem between two "
-            "evaluated instants is never predicted; lengthen horizon or shorten features.stride"
+            f"the stride {format_duration(definition.stride)}, so a problem between two evaluated "
+            "instants is never predicted; lengthen horizon or shorten features.stride"
         )
 
 
@@ -40,8 +39,7 @@ def readings_interval(
         )
         raise UserError(
             f"{definition.name}: no readings of {names} in the period it may learn from; import "
-            "readings, "
-            "or check assets, periods and as_of"
+            "readings, or check assets, periods and as_of"
         )
     return int(min(first for first, _ in intervals)) - 1, int(max(last for _, last in intervals))
 
@@ -68,8 +66,7 @@ def require_problem(definition: TrainedDefinition, histories: Sequence[History])
         if not any(name in h.readings and h.readings[name].notna().any() for h in histories):
             raise UserError(
                 f"{definition.name}: the problem's variable {name} has no value at all in the "
-                "period it may learn from; "
-                "import its values, or name another variable"
+                "period it may learn from; import its values, or name another variable"
             )
 
 
@@ -94,9 +91,8 @@ def require_both_classes(
     )
     raise UserError(
         f"{definition.name}: in the training period {which} ({len(label)} rows, {problems} "
-        "problems in all periods together), "
-        "so the model has no two classes to separate; check the problem's limit or event, or use a "
-        "history with both"
+        "problems in all periods together), so the model has no two classes to separate; check the "
+        "problem's limit or event, or use a history with both"
         f"{_describe_oddities([f for f in oddities if f.kind != 'few_problems'])}"
     )
 

@@ -82,9 +82,7 @@ def limit_rows(
             return selected, Finding(THINNED, None, float(every), "left out", message)
     raise UserError(
         f"{definition.name}: the dataset has {len(at)} rows, {int((~train).sum())} of them outside "
-        "of the training period, and "
-        f"{max_rows} are allowed ({reason}); even a small part of the training rows beside the "
-        "others is too much. Lengthen "
-        "features.stride, use fewer variables or windows, or allow more with "
-        "ALERTING_MAX_TRAINING_ROWS"
+        f"of the training period, and {max_rows} are allowed ({reason}); even a small part of the "
+        "training rows beside the others is too much. Lengthen features.stride, use fewer "
+        "variables or windows, or allow more with ALERTING_MAX_TRAINING_ROWS"
     )

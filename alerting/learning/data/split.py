@@ -59,8 +59,7 @@ def split_borders(definition: TrainedDefinition, start: int, end: int) -> Border
     if isinstance(validation, float) and isinstance(test, float) and validation + test >= 1:
         raise UserError(
             f"{definition.name}: periods.validation {validation} and periods.test {test} leave "
-            "nothing to "
-            "train on; they must add up to less than 1, for example 0.2 and 0.2"
+            "nothing to train on; they must add up to less than 1, for example 0.2 and 0.2"
         )
     test_start = _start_of(test, end, span)
     validation_start = _start_of(validation, test_start, span)
@@ -128,15 +127,12 @@ def require_all_parts(
         if not (part == name).any():
             raise UserError(
                 f"{definition.name}: the {name.replace('train', 'training')} period has no usable "
-                "row. The readings from "
-                f"{from_millis(borders.start).isoformat()} to "
-                f"{from_millis(borders.end).isoformat()} leave it {_about(span)}; "
-                f"of that the purge takes {describe_window(purge_ms)} before a border (gap + "
-                "horizon + for: "
+                f"row. The readings from {from_millis(borders.start).isoformat()} to "
+                f"{from_millis(borders.end).isoformat()} leave it {_about(span)}; of that the "
+                f"purge takes {describe_window(purge_ms)} before a border (gap + horizon + for: "
                 f"{describe_window(label)}, longest window: {describe_window(purge_ms - label)}), "
-                "and the newest "
-                "labels are not known yet. Import a longer history, "
-                "shorten features.windows or the horizon, or change periods"
+                "and the newest labels are not known yet. Import a longer history, shorten "
+                "features.windows or the horizon, or change periods"
             )
 
 

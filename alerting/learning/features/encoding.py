@@ -50,8 +50,7 @@ class Columns:
             shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
             raise UserError(
                 f"the model needs {len(missing)} of {len(self.names)} columns that these rows do "
-                f"not have: {shown}; "
-                "build the rows with the feature plan of the model"
+                f"not have: {shown}; build the rows with the feature plan of the model"
             )
         out = np.empty((len(rows), len(self.names)))
         numbers = [i for i, name in enumerate(self.names) if name not in self.levels]

@@ -60,9 +60,8 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
     if not plan.columns:
         raise UserError(
             f"{definition.name}: no variable with values matches include "
-            f"{list(definition.include)} without "
-            f"exclude {list(definition.exclude)}, so there is nothing to learn from; import "
-            "readings or widen include"
+            f"{list(definition.include)} without exclude {list(definition.exclude)}, so there is "
+            "nothing to learn from; import readings or widen include"
         )
     return plan
 
@@ -160,8 +159,7 @@ def _variables(
         if len(kinds) > 1:
             raise UserError(
                 f"{definition.name}: variable {name} is a category on {kinds[True]} and a number "
-                f"on {kinds[False]}; "
-                "correct its type in one of the assets, or exclude it"
+                f"on {kinds[False]}; correct its type in one of the assets, or exclude it"
             )
         if kinds.get(False):
             numbers.append(NumberSource(name, sampling_ms(name, having)))

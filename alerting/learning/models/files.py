@@ -21,13 +21,7 @@ from alerting.learning.features.plan import FeaturePlan
 from alerting.learning.features.set_point_effects import effects_from
 from alerting.learning.models.estimator import Estimator, FittedModel, blend_of
 from alerting.learning.models.families.registry import get_family
-from alerting.learning.models.metadata import (
-    FORMAT,
-    META,
-    EstimatorMeta,
-    ModelMeta,
-    read_meta,
-)
+from alerting.learning.models.metadata import FORMAT, META, EstimatorMeta, ModelMeta, read_meta
 from alerting.learning.models.normal import NormalRows
 from alerting.learning.models.trained import ModelRefused, TrainedModel, model_hash
 from alerting.readings.history import duration_millis
@@ -54,14 +48,7 @@ _AS_THEY_ARE = (
     "hash",
 )
 # of a refit the same as its twin's
-_OF_TWIN = (
-    "definition",
-    "plan",
-    "calibration",
-    "threshold",
-    "horizon",
-    "gap",
-)
+_OF_TWIN = ("definition", "plan", "calibration", "threshold", "horizon", "gap")
 
 
 def model_files(model: TrainedModel) -> dict[str, bytes]:

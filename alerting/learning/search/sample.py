@@ -64,9 +64,8 @@ def search_sample(dataset: Dataset, most: int | None = None) -> SearchSample:
         weight[rows] *= len(rows) / max(count, 1)
     note = (
         f"searched on {most:,} of {len(train):,} training rows ({_share(first, len(with_problem))} "
-        "with a problem ahead, "
-        f"{_share(most - first, len(without))} without, evenly in time and weighted); figures and "
-        "the final fit are of all rows"
+        f"with a problem ahead, {_share(most - first, len(without))} without, evenly in time and "
+        "weighted); figures and the final fit are of all rows"
     )
     return SearchSample(selected, weight, (note,))
 

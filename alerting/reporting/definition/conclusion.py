@@ -128,8 +128,7 @@ def _trust(demands: list[_Demand]) -> Trust:
 def _rule(demands: list[_Demand]) -> str:
     return translatable(
         "Trusted means: {demands}. Do not rely on it: the whole 95 % interval misses one of these. "
-        "Cannot tell: too few cases to "
-        "check one of them.",
+        "Cannot tell: too few cases to check one of them.",
         demands=joined(", ", *(d.description for d in demands)),
     )
 
@@ -216,8 +215,7 @@ def _alarms(f: ReportMetrics) -> Iterator[str]:
     if budget is not None and rate.value is not None and rate.value > budget and not rate.doubt:
         yield translatable(
             "{false_alarms}, where {allowed} a week and asset are allowed: check the worst ones "
-            "below, exclude misleading "
-            "variables, and retrain.",
+            "below, exclude misleading variables, and retrain.",
             false_alarms=false_alarms(rate.value, len(f.evaluated)),
             allowed=Styled(budget, ".3g"),
         )
@@ -262,8 +260,7 @@ def _instead(retune: Retune | None) -> Translatable:
         )
     return translatable(
         "with {change} instead of {present}, {false_then} of {false_alarms} false alarms would "
-        "have remained, and {right_then} "
-        "of {right} that were right",
+        "have remained, and {right_then} of {right} that were right",
         **retune.values,
     )
 

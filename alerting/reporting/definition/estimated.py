@@ -18,9 +18,8 @@ LEAST_SCORES = 100
 WELL_CALIBRATED = 0.05  # largest mean distance of score and outcome for which an estimate is given
 CONDITIONS = translatable(
     "It holds while scores are calibrated and inputs look as they did when the calibration was "
-    "measured. It does not see a "
-    "change of the process itself: the same inputs that now lead to the problem more often or less "
-    "often."
+    "measured. It does not see a change of the process itself: the same inputs that now lead to "
+    "the problem more often or less often."
 )
 
 

@@ -125,8 +125,7 @@ def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> li
     lines: list[str] = [
         translatable(
             "The definition states {problem} a problem and {minute} a minute of it, {alarm} a "
-            "false alarm and {action} an "
-            "intervention.",
+            "false alarm and {action} an intervention.",
             problem=_price(costs.miss, costs),
             minute=_price(costs.miss_per_minute, costs),
             alarm=_price(costs.false_alarm, costs),
@@ -137,8 +136,7 @@ def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> li
         lines.append(
             translatable(
                 "An operator acted and no problem came: the lower bound assumes that none would "
-                "have come, the upper bound that "
-                "one would have come each time."
+                "have come, the upper bound that one would have come each time."
             )
         )
         if costs.miss_per_minute and usual is not None:
@@ -159,8 +157,7 @@ def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> li
         lines.append(
             translatable(
                 "Alerts without an outcome yet: {number}. The lower bound of false alarms counts "
-                "none of them, the upper bound "
-                "all.",
+                "none of them, the upper bound all.",
                 number=counted.undetermined,
             )
         )

@@ -7,12 +7,7 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from alerting.alarm_kpis.other_limits import (
-    Steps,
-    changes_of_limit,
-    evenly_ranked,
-    first_change,
-)
+from alerting.alarm_kpis.other_limits import Steps, changes_of_limit, evenly_ranked, first_change
 from alerting.definitions.fields.conditions import single_condition
 from alerting.definitions.model import Condition, TrainedDefinition
 from alerting.definitions.wording.language import Styled, Translatable, Value, translatable

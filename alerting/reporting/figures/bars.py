@@ -14,8 +14,7 @@ from alerting.episodes.episode import Contribution, Episode
 SHOWN = 6
 CAVEAT = translatable(
     "Contributions add up from the usual score of the training rows to this score. They say what "
-    "the model used, "
-    "not what caused the problem."
+    "the model used, not what caused the problem."
 )
 
 

@@ -312,10 +312,7 @@ def lines(panel: Panel) -> list[tuple[Millis, Floats]]:
     found = [(np.append(at, at[-1] + hold), np.append(values, values[-1])) for at, values in parts]
     last_at, last_values = found[-1]
     # no line after the last value, where the variable is unknown
-    found[-1] = (
-        last_at[:-1],
-        last_values[:-1],
-    )
+    found[-1] = (last_at[:-1], last_values[:-1])
     return found
 
 

@@ -60,10 +60,7 @@ def without_view(metrics: Any) -> Any:
 
 
 def list_differences(
-    before: Mapping[str, str],
-    after: Mapping[str, str],
-    reasons: Sequence[str],
-    limit: int = 50,
+    before: Mapping[str, str], after: Mapping[str, str], reasons: Sequence[str], limit: int = 50
 ) -> tuple[Difference, ...]:
     """Return the key figures that differ between two revisions, in the order of the later one.
 

@@ -152,11 +152,10 @@ def describe_experiment(definition: ModelDefinition) -> str:
     title = definition.title or definition.name
     assets = ", ".join(definition.assets)
     return (
-        f"**{title}**\n\n{definition.training_text}, for {assets}.\n\n"
-        "A run is one training; the runs below it are the families of models that it tried. Its "
-        "metrics 1 to 5 are those of the "
-        "test period, which no training saw. Its description says which model went into service, "
-        "and why."
+        f"**{title}**\n\n{definition.training_text}, for {assets}.\n\nA run is one training; the "
+        "runs below it are the families of models that it tried. Its metrics 1 to 5 are those of "
+        "the test period, which no training saw. Its description says which model went into "
+        "service, and why."
     )
 
 

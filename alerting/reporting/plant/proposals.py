@@ -66,8 +66,7 @@ def propose(summary: DefinitionSummary) -> Proposal:
     if is_nuisance:
         narrow = translatable(
             "Only {right} of {known} alerts were right ({share}); no single limit halves the false "
-            "alarms without losing the "
-            "problems: narrow the condition, or add variables.",
+            "alarms without losing the problems: narrow the condition, or add variables.",
             share=Styled(right / known, "share"),
             **counts,
         )
@@ -80,14 +79,12 @@ def describe_retune(retune: Retune, trained: bool) -> Translatable:
     if trained:
         return translatable(
             "With {change} instead of {present}, {false_then} of the {false_alarms} false alarms "
-            "would have remained, and "
-            "{right_then} of the {right} announced problems.",
+            "would have remained, and {right_then} of the {right} announced problems.",
             **retune.values,
         )
     return translatable(
         "With {change} instead of {present}, {false_then} of the {false_alarms} false alarms would "
-        "have remained, and "
-        "{right_then} of the {right} right alerts.",
+        "have remained, and {right_then} of the {right} right alerts.",
         **retune.values,
     )
 

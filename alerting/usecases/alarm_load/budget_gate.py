@@ -179,8 +179,7 @@ def _refusal(broken: Sequence[Forecast]) -> str:
             "the alarm budget is exceeded, and no definition was applied:",
             *(f"  - {line}" for line in lines),
             "Show the alerts that it would raise with `alerting backtest`; then widen its limits, "
-            "add `for:`, a clear limit or suppression; "
-            "or accept the load: --accept-load REASON",
+            "add `for:`, a clear limit or suppression; or accept the load: --accept-load REASON",
         ]
     )
 

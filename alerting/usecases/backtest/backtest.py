@@ -171,8 +171,7 @@ def _require_past(
     )
     raise UserError(
         f"no asset of {subject.definition.name!r} has readings from {start.isoformat()} to "
-        f"{end.isoformat()}{have}: "
-        "choose another period, or import readings first"
+        f"{end.isoformat()}{have}: choose another period, or import readings first"
     )
 
 

@@ -15,12 +15,7 @@ from alerting.kinds.protocol.evaluation import TargetEvaluation
 from alerting.kinds.protocol.kind import Why, WhyQuestion
 from alerting.kinds.registry import kind_of
 from alerting.operators.shelves import describe_shelf
-from alerting.ports import (
-    EpisodePorts,
-    Episodes,
-    EvaluationPorts,
-    OutcomePorts,
-)
+from alerting.ports import EpisodePorts, Episodes, EvaluationPorts, OutcomePorts
 from alerting.reporting.base import messages
 from alerting.usecases.definitions.missing_champion import describe_missing_champion
 from alerting.usecases.definitions.sync import require_revision

@@ -86,12 +86,7 @@ def gather_material(
     first = previous_start or start
     loaded = {
         a.name: load_bounded(
-            platform.readings,
-            definition,
-            a,
-            first - _before(definition, a),
-            as_of,
-            (start, end),
+            platform.readings, definition, a, first - _before(definition, a), as_of, (start, end)
         )
         for a in assets
     }

@@ -11,13 +11,7 @@ from typing import Any
 
 from alerting.definitions.durations import format_duration
 from alerting.definitions.faults import NotFound, Unreachable, UserError, first_line
-from alerting.ports import (
-    EvaluationPorts,
-    JobFiles,
-    PredictJob,
-    PredictJobs,
-    ScoredFile,
-)
+from alerting.ports import EvaluationPorts, JobFiles, PredictJob, PredictJobs, ScoredFile
 
 MOST_WAITING = 20
 MOST_BYTES = 8 << 30

@@ -126,8 +126,7 @@ def scoring_kind(definition: Definition) -> ScoringKind:
     )
     raise UserError(
         f"{definition.name!r} is of kind {definition.kind}, which {why}, so a single instant has "
-        "no score; "
-        f"see its values with: alerting why {definition.name} ASSET"
+        f"no score; see its values with: alerting why {definition.name} ASSET"
     )
 
 

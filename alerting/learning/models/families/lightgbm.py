@@ -108,11 +108,7 @@ class LightGbm(ModelFamily):
         # causes that multiply or differ: a power, a temperature against another
         {"pairs": MOST_PAIRED},
         # problems too few to learn by heart
-        {
-            "num_leaves": 8,
-            "feature_fraction": 0.3,
-            "neg_bagging_fraction": FEW_NEGATIVES,
-        },
+        {"num_leaves": 8, "feature_fraction": 0.3, "neg_bagging_fraction": FEW_NEGATIVES},
         {"extra_trees": True},  # many columns with nearly the same content
     )
 

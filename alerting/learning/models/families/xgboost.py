@@ -48,11 +48,7 @@ class XgBoost(ModelFamily):
     }
     alternatives = (
         # problems too few to learn by heart
-        {
-            "max_depth": 3,
-            "colsample_bytree": 0.3,
-            "reg_lambda": 10.0,
-        },
+        {"max_depth": 3, "colsample_bytree": 0.3, "reg_lambda": 10.0},
         {"max_depth": 8, "min_child_weight": 20.0},
     )
 
