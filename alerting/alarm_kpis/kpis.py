@@ -294,25 +294,9 @@ def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
         (name, share, f"< {most:.0%}", None if share is None else share < most)
         for name, share, most in shares
     ]
-    rows += _findings_on_single_alarms(metrics, targets)
-    enough = metrics.observed >= _LEAST_SPAN and metrics.alarms > 0
-    # one such event breaks the target in any time
-    certain = ("chattering alarms", "most in 10 minutes")
-    found = []
-    for name, value, target, met in rows:
-        # a zero is not known where nothing was evaluated
-        known = float(value) if value is not None and (value or metrics.observed) else None
-        is_certain = enough or (met is False and name in certain)
-        found.append(Finding(name, known, target, met if is_certain else None))
-    return tuple(found)
-
-
-def _findings_on_single_alarms(
-    metrics: Kpis, targets: Targets
-) -> list[tuple[str, float | None, str, bool | None]]:
     chattering = len(metrics.chattering)
     stale = len(metrics.stale)
-    return [
+    rows += [
         (translatable("chattering alarms"), chattering, "0", chattering == 0),
         (
             translatable(
@@ -329,6 +313,16 @@ def _findings_on_single_alarms(
             metrics.top_share <= targets.top_share,
         ),
     ]
+    enough = metrics.observed >= _LEAST_SPAN and metrics.alarms > 0
+    # one such event breaks the target in any time
+    certain = ("chattering alarms", "most in 10 minutes")
+    found = []
+    for name, value, target, met in rows:
+        # a zero is not known where nothing was evaluated
+        known = float(value) if value is not None and (value or metrics.observed) else None
+        is_certain = enough or (met is False and name in certain)
+        found.append(Finding(name, known, target, met if is_certain else None))
+    return tuple(found)
 
 
 def _note(span: timedelta) -> str:

@@ -16,8 +16,7 @@ from alerting.readings.history import History
 _DELAYS = tuple(timedelta(seconds=s) for s in (5, 10, 15, 30, 60, 120, 300, 600, 1800))
 _MOST_TRIED = 30
 Fields = dict[str, float | str]
-Steps = Mapping[str, list[Step]]
-"""Steps of episodes by asset."""
+Steps = Mapping[str, list[Step]]  # steps of episodes by asset
 
 
 class Change(NamedTuple):

@@ -17,15 +17,11 @@ from alerting.demo.disturbances import Disturbance, Schedule
 AIR_FILTER = "air-filter-1"
 PRESSURE_DROP = "pressure_drop"
 AIR_FLOW = "air_flow"
-EVERY = 10
-"""Minutes between two readings."""
-SLOT = DAY
-"""In each interval of this length the filter is changed once."""
-CLEAN = 180.0
-"""Pressure drop of a clean filter at the usual flow, in Pa."""
+EVERY = 10  # minutes between two readings
+SLOT = DAY  # in each interval of this length the filter is changed once
+CLEAN = 180.0  # pressure drop of a clean filter at the usual flow, in Pa
 LIMIT = 400.0
-USUAL_FLOW = 5200.0
-"""Supply air in m³/h."""
+USUAL_FLOW = 5200.0  # supply air in m³/h
 _BEND = 1.4  # above 1: a filter clogs faster the more dust it holds
 _RARELY = 0.15  # share of filters that are changed before the limit
 

@@ -12,11 +12,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-DAY = 1440
-"""Minutes in a day of the line."""
+DAY = 1440  # minutes in a day of the line
 
-DRIFTS = 7
-"""Random walks of the line: flour, air, dough, three zones' draughts, fouling."""
+DRIFTS = 7  # random walks of the line: flour, air, dough, three zones' draughts, fouling
 
 SENSORS = 15
 

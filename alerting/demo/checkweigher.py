@@ -14,12 +14,10 @@ from alerting.demo.disturbances import Disturbance, Schedule
 
 CHECKWEIGHER = "checkweigher-1"
 WEIGHT = "biscuit_weight"
-USUAL = 12.5
-"""Mean weight of a biscuit in g."""
-SPREAD = 0.08
-"""Standard deviation of a minute's mean in g."""
+USUAL = 12.5  # mean weight of a biscuit in g
+SPREAD = 0.08  # standard deviation of a minute's mean in g
+# In each interval of this length the calibration steps once, until the next check of the scale.
 SLOT = 5 * DAY
-"""In each interval of this length the calibration steps once, until the next check of the scale."""
 
 
 def checkweigher() -> Asset:

@@ -23,9 +23,8 @@ Cause = Literal[
     "slipping-belt",
 ]
 
+# One disturbance of the product begins in most slots of four hours, and ends before the next slot.
 SLOT = 240
-"""One disturbance of the product begins in most slots of four hours, and ends before the next
-slot."""
 VALVE_SLOT = 5 * DAY
 STOP_SLOT = 480
 TRIM_SLOT = 120
@@ -34,6 +33,8 @@ MAINTENANCE_EVERY = 4 * DAY
 MAINTENANCE_AT = 300
 MAINTENANCE_LASTS = 45
 
+# Smallest and largest peak: points of moisture, lost share of burner 2, points of humidity, m/min,
+# least power of burner 2.
 SIZES: dict[Cause, tuple[float, float]] = {
     "wet-dough": (5.5, 9.0),
     "burner-fault": (0.49, 0.56),
@@ -41,16 +42,14 @@ SIZES: dict[Cause, tuple[float, float]] = {
     "fast-belt": (1.7, 2.3),
     "stuck-valve": (0.66, 0.74),
 }
-"""Smallest and largest peak: points of moisture, lost share of burner 2, points of humidity, m/min,
-least power of burner 2."""
 
+# Shortest and longest time from the start to the peak, in minutes; a valve sticks within 15.
 RAMPS: dict[Cause, tuple[int, int]] = {
     "wet-dough": (15, 32),
     "burner-fault": (12, 24),
     "damp-air": (15, 32),
     "fast-belt": (15, 30),
 }
-"""Shortest and longest time from the start to the peak, in minutes; a valve sticks within 15."""
 
 _PRODUCT_CAUSES: tuple[Cause, ...] = ("wet-dough", "burner-fault", "damp-air", "fast-belt")
 _QUIET_SHARE = 0.03
@@ -59,15 +58,15 @@ _WEAKNESS = 0.4
 _STOP_SHARE = 0.7
 _ANSWERED_SHARE = 0.4
 
+# Fewest and most steps by which the crew trims a set-point, and the step.
 TRIMS = dict.fromkeys(SET_POINTS, (-1, 1, 2.0)) | {"belt_speed_setpoint": (-1, 1, 0.1)}
-"""Fewest and most steps by which the crew trims a set-point, and the step."""
+# Changes by attentive crews while a disturbance lasts: one of these. The last is seldom enough.
 ANSWERS: tuple[dict[str, float], ...] = (
     {"belt_speed_setpoint": -0.8, "zone_3_setpoint": 10.0},
     {"belt_speed_setpoint": -0.8, "zone_1_setpoint": 10.0},
     {"belt_speed_setpoint": -0.6, "zone_1_setpoint": 8.0, "zone_3_setpoint": 8.0},
     {"belt_speed_setpoint": -0.4},
 )
-"""Changes by attentive crews while a disturbance lasts: one of these. The last is seldom enough."""
 
 
 @dataclass(frozen=True)

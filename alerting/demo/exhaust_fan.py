@@ -18,10 +18,8 @@ MOTOR_SPEED = "motor_speed"
 EXHAUST_FLOW = "exhaust_flow"
 MOTOR_CURRENT = "motor_current"
 BEARING = "bearing_temperature"
-EVERY = 5
-"""Minutes between two readings."""
-SLOT = 5 * DAY
-"""In each interval of this length the belt slips once, until it is tightened."""
+EVERY = 5  # minutes between two readings
+SLOT = 5 * DAY  # in each interval of this length the belt slips once, until it is tightened
 FOLLOWS = {
     MOTOR_SPEED: (1450.0, 110.0, 4.0),
     EXHAUST_FLOW: (7200.0, 620.0, 25.0),
@@ -60,7 +58,12 @@ def fan_values(
 ) -> Iterator[tuple[int, dict[str, float | str | bool]]]:
     """Yield the sensors every fifth minute; none while the line stands."""
     for minute in schedule.running(first, last, EVERY):
-        load = _load(schedule.seed, minute)
+        hour, part = divmod(minute, 60)
+        before = _of_hour(schedule.seed, hour)
+        after = _of_hour(schedule.seed, hour + 1)
+        load = _DAILY * sin(2 * pi * minute / DAY) + _HOURLY * (
+            before + (after - before) * part / 60
+        )
         of_day = (DAY // EVERY, len(FOLLOWS))
         noise = normal_of_day(schedule.seed, Stream.FAN, minute // DAY, *of_day)[
             minute % DAY // EVERY
@@ -90,14 +93,6 @@ def belt_slip(schedule: Schedule, slot: int) -> Disturbance | None:
     if schedule.in_showcase(start) or 0 <= schedule.live_from - start < 7 * DAY:
         return None
     return Disturbance("slipping-belt", start, ramp=10, hold=lasts, fade=5, size=size)
-
-
-def _load(seed: int, minute: int) -> float:
-    """Return the load: a daily course, and a random one between hours."""
-    hour, part = divmod(minute, 60)
-    before = _of_hour(seed, hour)
-    after = _of_hour(seed, hour + 1)
-    return _DAILY * sin(2 * pi * minute / DAY) + _HOURLY * (before + (after - before) * part / 60)
 
 
 def _of_hour(seed: int, hour: int) -> float:

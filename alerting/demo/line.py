@@ -21,16 +21,16 @@ from alerting.demo.physics import DOUGH_USUAL, ZONES, Conditions, Oven, run_minu
 from alerting.ports import EventRow, ReadingRow
 
 SOURCE = "demo"
+# Minutes for which a person's set-point stays in force; then the crew returns to its own.
 HOLD = 8 * 60
-"""Minutes for which a person's set-point stays in force; then the crew returns to its own."""
 
-GAP_SHARE = 0.003
-"""Share of single values that are missing."""
+GAP_SHARE = 0.003  # share of single values that are missing
 
 DOUGH_BATCH = 0.2
 AIR_USUAL = 50.0
 AIR_DAILY = 3.0
 
+# Standard deviation of each sensor's error, in the unit of the variable; set-points are exact.
 SENSOR_ERRORS = {
     "zone_1_temperature": 0.6,
     "zone_2_temperature": 0.6,
@@ -45,10 +45,9 @@ SENSOR_ERRORS = {
     "colour": 0.3,
     **dict.fromkeys(SET_POINTS, 0.0),
 }
-"""Standard deviation of each sensor's error, in the unit of the variable; set-points are exact."""
 
+# Range of each sensor; it shows no value outside.
 RANGES = {name: (v.low or 0.0, v.high or 0.0) for name, v in demo_asset().variables.items()}
-"""Range of each sensor; it shows no value outside."""
 
 
 @dataclass(frozen=True)

@@ -11,41 +11,34 @@ from math import exp
 ZONES = 3
 ZONE_LENGTH = 14.0
 OVEN_LENGTH = ZONES * ZONE_LENGTH
+# Open conveyor between the oven and the gauges, at belt speed: biscuits cool, and change no more.
 COOLING_LENGTH = 64.0
-"""Open conveyor between the oven and the gauges, at belt speed: biscuits cool, and change no
-more."""
-STEPS = 6
-"""Steps in a minute: one every 10 s."""
+STEPS = 6  # steps in a minute: one every 10 s
 DT = 1.0 / STEPS
 
 AMBIENT = 30.0
+# Rise over ambient that a clean burner at full power would reach in an empty zone.
 BURNER_RISE = 420.0
-"""Rise over ambient that a clean burner at full power would reach in an empty zone."""
-LOAD_FALL = 40.0
-"""Fall caused by dough passing at 8 m/min, in proportion to speed."""
+LOAD_FALL = 40.0  # fall caused by dough passing at 8 m/min, in proportion to speed
 LOAD_SPEED = 8.0
 ZONE_LAG = 10.0
 BELT_LAG = 0.5
 HOPPER_LAG = 6.0
 
-GAIN = 0.02
-"""Proportional gain of a zone's controller, share of power per °C."""
-RESET_TIME = 6.0
-"""Integral time of a zone's controller."""
+GAIN = 0.02  # proportional gain of a zone's controller, share of power per °C
+RESET_TIME = 6.0  # integral time of a zone's controller
 
 REFERENCE = (205.0, 225.0, 215.0)
+# Drying rate of each zone at its reference temperature and 50 % humidity, 1/min.
 DRYING = (0.264, 0.416, 0.362)
-"""Drying rate of each zone at its reference temperature and 50 % humidity, 1/min."""
-DRYING_SENSITIVITY = 0.018
-"""Relative rise of the drying rate per °C."""
-DAMPING = 0.006
-"""Relative fall of the drying rate per point of relative humidity over 50 %."""
+DRYING_SENSITIVITY = 0.018  # relative rise of the drying rate per °C
+DAMPING = 0.006  # relative fall of the drying rate per point of relative humidity over 50 %
 DOUGH_USUAL = 22.0
+# Relative fall of the drying rate per point of dough moisture over the usual: wetter pieces spread
+# less and stay thicker.
 STICKINESS = 0.012
-"""Relative fall of the drying rate per point of dough moisture over the usual: wetter pieces spread
-less and stay thicker."""
+# Loss of lightness per minute in each zone at its reference temperature.
 BROWNING = (0.3, 2.6, 4.2)
-"""Loss of lightness per minute in each zone at its reference temperature."""
 BROWNING_SENSITIVITY = 0.025
 DOUGH_LIGHTNESS = 75.0
 

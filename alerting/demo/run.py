@@ -9,11 +9,10 @@ from alerting.demo.line import LineState
 from alerting.demo.ports import LineClock, LineStore
 from alerting.ports import WritePorts
 
-TICK = 1.0
-"""Seconds of the wall between two looks at the clock."""
+TICK = 1.0  # seconds of the wall between two looks at the clock
+# Longest time for which the clock runs without renewal, after the process that runs the line has
+# stopped.
 LEASE = timedelta(seconds=5)
-"""Longest time for which the clock runs without renewal, after the process that runs the line has
-stopped."""
 
 
 def run_line(

@@ -22,7 +22,8 @@ def check_set_point(asset: Asset, name: str, value: float, current: float) -> fl
         raise UserError(f"{name}: {value} is not a number")
     rounded = _on_step(variable, value)
     unit = variable.unit or ""
-    if not _within(variable, rounded):
+    low = -float("inf") if variable.min is None else variable.min
+    if not (low <= rounded <= (float("inf") if variable.max is None else variable.max)):
         raise UserError(
             f"{name}: {value:g} {unit} is outside of its limits, {variable.min:g} to "
             f"{variable.max:g} {unit}"
@@ -69,11 +70,6 @@ def take_over(state: LineState, requests: Sequence[SetPointRequest]) -> LineStat
 def _on_step(variable: Variable, value: float) -> float:
     step = variable.step or 1e-6
     return round(round(value / step) * step, 6)
-
-
-def _within(variable: Variable, value: float) -> bool:
-    low = -float("inf") if variable.min is None else variable.min
-    return low <= value <= (float("inf") if variable.max is None else variable.max)
 
 
 def _not_settable(asset: Asset, name: str) -> str:

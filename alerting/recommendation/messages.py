@@ -287,7 +287,8 @@ def describe_contribution(
             effect=effect,
         )
     if isinstance(shown.value, float) and isinstance(shown.usual, float):
-        if _is_level(asset, column):
+        boolean = asset.variables.get(column.source, _UNKNOWN_VARIABLE).type == "boolean"
+        if column.kind == "variable" and column.aggregation in LEVELS and not boolean:
             return joined(
                 ", ",
                 subject,
@@ -295,7 +296,15 @@ def describe_contribution(
                 effect,
             )
         if column.aggregation == "slope" and shown.is_unusual:
-            return _describe_trend(asset, column, shown, effect)
+            rate = float(shown.value) if isinstance(shown.value, float) else 0.0
+            return translatable(
+                _TRENDS[rate > 0],
+                name=Styled(title(asset, column.source), "inside"),
+                rate=quantity(abs(rate), shown.unit),
+                window=Styled(shown.window.total_seconds() if shown.window else 0.0, "duration"),
+                usual=quantity_usual(shown),
+                effect=effect,
+            )
     usually = (
         column_value(asset, column, shown.usual)
         if shown.usual_low is None
@@ -312,25 +321,6 @@ def describe_contribution(
     if is_state:
         return translatable("{subject} is {value} (usually {usual}), which {effect}", **values)
     return translatable("{subject}, {value} (usually {usual}), {effect}", **values)
-
-
-def _describe_trend(
-    asset: Asset, column: Column, shown: Quantity, effect: Translatable
-) -> Translatable:
-    rate = float(shown.value) if isinstance(shown.value, float) else 0.0
-    return translatable(
-        _TRENDS[rate > 0],
-        name=Styled(title(asset, column.source), "inside"),
-        rate=quantity(abs(rate), shown.unit),
-        window=Styled(shown.window.total_seconds() if shown.window else 0.0, "duration"),
-        usual=quantity_usual(shown),
-        effect=effect,
-    )
-
-
-def _is_level(asset: Asset, column: Column) -> bool:
-    boolean = asset.variables.get(column.source, _UNKNOWN_VARIABLE).type == "boolean"
-    return column.kind == "variable" and column.aggregation in LEVELS and not boolean
 
 
 def describe_column(asset: Asset, column: Column) -> Translatable:

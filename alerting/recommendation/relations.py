@@ -13,20 +13,18 @@ from alerting.definitions.durations import format_duration
 from alerting.readings.history import History, millis
 
 Floats = npt.NDArray[np.float64]
-LEAST_SHARE = 0.8
-"""Least share of the variance that a suggested relation explains (R²)."""
+LEAST_SHARE = 0.8  # least share of the variance that a suggested relation explains (R²)
+# Least number of changes of the set-point: with fewer a coincidence looks like a relation.
 LEAST_CHANGES = 5
-"""Least number of changes of the set-point: with fewer a coincidence looks like a relation."""
 MOST_ROWS = 50_000
+# Time constants that are tried, in intervals between two readings; 0: it follows at once.
 LAGS = (0.0, 1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0)
-"""Time constants that are tried, in intervals between two readings; 0: it follows at once."""
 OUTLIER = 5.0
 ROUNDS = 5
+# Least share of the samples that a relation describes; the others are disturbed, e.g. by a stop or
+# a fault.
 LEAST_DESCRIBED = 0.7
-"""Least share of the samples that a relation describes; the others are disturbed, e.g. by a stop or
-a fault."""
-SIMPLER = 0.005
-"""A lag is suggested only if it explains this much more than following at once."""
+SIMPLER = 0.005  # a lag is suggested only if it explains this much more than following at once
 
 
 @dataclass(frozen=True)

@@ -32,10 +32,9 @@ from alerting.learning.selection.promotion import (
 )
 from alerting.readings.history import History, Millis, duration_millis, to_millis
 
+# Share of values that an interval should hold, and below which, beyond chance, it is too narrow.
 NOMINAL = 0.9
 LEAST = 0.88
-"""Share of values that an interval should hold, and below which, beyond chance, it is too
-narrow."""
 _CHANCE = 0.01
 _LEAST_BLOCKS = 8
 _MOST_INSTANTS = 2_000  # of one asset, evenly spread

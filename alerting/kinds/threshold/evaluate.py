@@ -10,7 +10,6 @@ from alerting.definitions.model import Condition
 from alerting.definitions.wording.language import translatable
 from alerting.detection.carried import Carried
 from alerting.detection.conditions import (
-    CombinedEvaluation,
     all_series,
     conditions_that_count,
     evaluate_combination,
@@ -118,7 +117,18 @@ def evaluate_combined_interval(
     result.steps.extend((step, part) for step in steps)
     for step in steps:
         if step.kind == "raised":
-            content = _combined_evidence(definition, combination, asset, step, evaluated)
+            found = evaluated.at(step.at)
+            reason = combined_message(
+                definition,
+                asset,
+                conditions_that_count(combination, found),
+                evaluated.is_missing(step.at),
+            )
+            inputs = {
+                one.condition.variable: None if one.reading is None else one.reading.value
+                for one in found
+            }
+            content = Evidence(Evaluation(step.at, "triggered", reason), inputs=inputs)
             result.raises[step.at] = Raise(None, content=content, model_version=part.model_version)
     last = evaluated.intervals[-1]
     unknown = unknown_message(asset, evaluated.at(last.start)) if last.status == "unknown" else None
@@ -164,23 +174,6 @@ def _last_value(
     return evaluate_series(
         condition, asset, series.ts, series.values, None, before, at, series.bad
     ).carried
-
-
-def _combined_evidence(
-    definition: Conditions,
-    combination: Combination,
-    asset: Asset,
-    step: Step,
-    evaluated: CombinedEvaluation,
-) -> Evidence:
-    found = evaluated.at(step.at)
-    reason = combined_message(
-        definition, asset, conditions_that_count(combination, found), evaluated.is_missing(step.at)
-    )
-    inputs = {
-        one.condition.variable: None if one.reading is None else one.reading.value for one in found
-    }
-    return Evidence(Evaluation(step.at, "triggered", reason), inputs=inputs)
 
 
 def note_revision(result: TargetEvaluation, part: VersionInterval) -> None:

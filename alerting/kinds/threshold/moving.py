@@ -16,9 +16,9 @@ from alerting.reporting.figures.episode_chart import MovingLevel
 _QUARTER_MS = (
     900_000  # every zone is a multiple of it away from UTC, so an hour of the day begins with one
 )
+# A variable, a severity and a side, and the number of the line among those that have these in
+# common.
 _Line = tuple[str, Severity, str, int]
-"""A variable, a severity and a side, and the number of the line among those that have these in
-common."""
 
 
 def moving_levels(

@@ -46,14 +46,11 @@ from alerting.readings.history import (
 
 MOST_GROUPS = 2_000
 _MOMENT = timedelta(milliseconds=1)
+# A person decides on new limits where so many times as many readings as expected lay beyond those
+# in service, or most of all. Fewer than the last number say nothing.
 _MANY_TIMES = 10
 _MOST = 0.5
 _LEAST_BEYOND = 3
-"""A person decides on new limits where so many times as many readings as expected lay beyond those
-in service, or most of all.
-
-Fewer than the last number say nothing.
-"""
 _MOST_TABLES = 20  # of assets and variables, shown to people
 
 
@@ -199,20 +196,6 @@ def _used(
     values = history.readings[variable].to_numpy(np.float64)
     there = present(history, variable)
     suppressed = is_covered(data.suppressed.get(history.asset.name, ()), at)
-    in_problem = is_covered(_problems(definition, history, data), at)
-    left_out = {
-        "outside of the engineering range": int((~there & ~np.isnan(values)).sum()),
-        "in suppressed times": int((there & suppressed).sum()),
-        "in problems and the time before them": int((there & in_problem & ~suppressed).sum()),
-    }
-    used = there & ~suppressed & ~in_problem
-    return _Used(at[used], values[used], left_out)
-
-
-def _problems(
-    definition: LearnedThresholdDefinition, history: History, data: LearningData
-) -> Sequence[SuppressedInterval]:
-    """Return problems with the time before them, and episodes that were called right."""
     before = duration_millis(definition.gap + definition.horizon)
     found = [] if definition.problem is None else problem_intervals(definition.problem, history)
     of_asset = (
@@ -224,7 +207,17 @@ def _problems(
         SuppressedInterval(from_millis(max(start - before, 0)), from_millis(end + 1), "")
         for start, end in found
     ]
-    return [*intervals, *(SuppressedInterval(one.start, one.end + _MOMENT, "") for one in of_asset)]
+    in_problem = is_covered(
+        [*intervals, *(SuppressedInterval(one.start, one.end + _MOMENT, "") for one in of_asset)],
+        at,
+    )
+    left_out = {
+        "outside of the engineering range": int((~there & ~np.isnan(values)).sum()),
+        "in suppressed times": int((there & suppressed).sum()),
+        "in problems and the time before them": int((there & in_problem & ~suppressed).sum()),
+    }
+    used = there & ~suppressed & ~in_problem
+    return _Used(at[used], values[used], left_out)
 
 
 def _too_few(

@@ -165,7 +165,9 @@ def build_dataset(
     learned = training if plan is None else views  # with a plan all mature rows are fitted
     plan, derived = _plan(definition, training, plan, derived)
     definition = at_stride(definition, plan)
-    question = "state" if any(predicts(definition, h.asset) == "state" for h in views) else "onset"
+    question: Literal["onset", "state"] = (
+        "state" if any(predicts(definition, h.asset) == "state" for h in views) else "onset"
+    )
     assets = [
         label_asset(definition, question, plan, h, borders, until, answers, suppressed)
         for h in views
@@ -182,7 +184,11 @@ def build_dataset(
     oddities = find_oddities(definition, plan, training, _problems_by_part(problems, borders))
     require_both_classes(definition, rows.label[rows.part == "train"], len(problems), oddities)
     rows, limits, left_out = _limit(definition, plan, views, rows, max_rows, memory_bytes)
-    features = _features(plan, views, rows.asset, rows.at)
+    parts = [
+        build_features(plan, history, rows.at[rows.asset == history.asset.name])
+        for history in views
+    ]
+    features = parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
     counts = _count_answers(assets, rows.effect)
     train = rows.part == "train"
     leaks = leak_suspects(definition, plan, training, features[train], rows.label[train])
@@ -276,13 +282,6 @@ def _derived_finding(derived: DerivedFeatures | None) -> list[Finding]:
         if derived is None
         else [Finding("derived", None, derived.stride.total_seconds(), "kept", derived.message)]
     )
-
-
-def _features(
-    plan: FeaturePlan, views: Sequence[History], asset: npt.NDArray[np.object_], at: Millis
-) -> pd.DataFrame:
-    parts = [build_features(plan, history, at[asset == history.asset.name]) for history in views]
-    return parts[0] if len(parts) == 1 else pd.concat(parts, ignore_index=True)
 
 
 def _count_dropped(assets: Sequence[AssetRows]) -> dict[str, int]:

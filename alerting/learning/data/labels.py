@@ -80,7 +80,12 @@ def label_instants(
     if is_onset or problem.event is None:
         positive = _any_between(millis(problems["start"]) if is_onset else ts[bad], after, until)
     else:
-        positive = _any_ongoing(problems, after, until)
+        start = millis(problems["start"])
+        end = millis(problems["end"])
+        over = np.where(end == NOT_YET, FAR_FUTURE, end)
+        positive = np.searchsorted(start, until, side="right") > np.searchsorted(
+            over, after, side="right"
+        )
     determined = until + (duration_millis(problem.hold) if is_onset else 0)
     uncounted = why_not_counted(at, occurrences, is_onset, is_suppressed=is_covered(suppressed, at))
     reason = uncounted.copy()
@@ -89,9 +94,11 @@ def label_instants(
         reason[(uncounted == "") & ~_any_between(ts, after, until)] = NO_SAMPLE
     reason[(uncounted == "") & ~mature & ~positive] = IMMATURE
     is_known = reason == ""
-    ended = _ended_with_problem(problem, history, ts, occurrences) & (
-        determined <= as_of - _delay(problem, history)
-    )
+    recorded = _recorded(problem, history, ts)
+    ended = (
+        bool(len(recorded))
+        and bool((occurrences.recovered_at[occurrences.lasted] > recorded[-1]).any())
+    ) & (determined <= as_of - _delay(problem, history))
     return Labels(
         label=positive.astype(np.int8),
         reason=reason,
@@ -129,24 +136,6 @@ def _any_between(instants: Millis, after: Millis, until: Millis) -> BoolArray:
     """Return for each row whether any increasing instant lies in (after, until]."""
     return np.searchsorted(instants, until, side="right") > np.searchsorted(
         instants, after, side="right"
-    )
-
-
-def _any_ongoing(problems: pd.DataFrame, after: Millis, until: Millis) -> BoolArray:
-    """Return for each row whether a disjoint problem goes on in (after, until]."""
-    start = millis(problems["start"])
-    end = millis(problems["end"])
-    over = np.where(end == NOT_YET, FAR_FUTURE, end)
-    return np.searchsorted(start, until, side="right") > np.searchsorted(over, after, side="right")
-
-
-def _ended_with_problem(
-    problem: Problem, history: History, samples: Millis, occurrences: Occurrences
-) -> bool:
-    """Return whether the recording ends inside a known problem or its recovery."""
-    recorded = _recorded(problem, history, samples)
-    return bool(len(recorded)) and bool(
-        (occurrences.recovered_at[occurrences.lasted] > recorded[-1]).any()
     )
 
 

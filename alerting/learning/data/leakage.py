@@ -13,16 +13,15 @@ from alerting.learning.features.moments import Floats
 from alerting.learning.features.plan import FeaturePlan
 from alerting.readings.history import History
 
-KNOWS = 0.95
-"""Average precision of a single column, from which on its variable is suspect."""
+KNOWS = 0.95  # average precision of a single column, from which on its variable is suspect
+# And at least this share of the way from prevalence to perfection, so that frequent problems make
+# no suspects.
 LIFT = 0.5
-"""And at least this share of the way from prevalence to perfection, so that frequent problems make
-no suspects."""
 ROWS_AT_MOST = 20_000
 LEAST_POSITIVES = 10
+# Rank correlation with the problem's variable at the same time stamps, from which on a variable is
+# its copy.
 COPIES = 0.99
-"""Rank correlation with the problem's variable at the same time stamps, from which on a variable is
-its copy."""
 LEAST_VALUES = 30
 
 

@@ -19,24 +19,22 @@ from alerting.readings.cleaning import outside
 from alerting.readings.history import History, Millis, duration_millis, millis
 from alerting.readings.sample_quality import NO_INSTANTS, Instants, among
 
+# A sensor with at least LIVELY different values is stuck where FLAT_SAMPLES of them, and FLAT_TIMES
+# its usual run, are equal.
 FLAT_SAMPLES = 30
 FLAT_TIMES = 10
 LIVELY = 10
-"""A sensor with at least LIVELY different values is stuck where FLAT_SAMPLES of them, and
-FLAT_TIMES its usual run, are equal."""
+# STEPS plateaus or more that fill half of the time, or return to the same values, are those of a
+# set-point. A variable is slow where its values lie SLOW times as far apart as the readings of its
+# asset, as those of a laboratory do.
 STEPS = 3
 SLOW = 5
-"""STEPS plateaus or more that fill half of the time, or return to the same values, are those of a
-set-point. A variable is slow where its values lie SLOW times as far apart as the readings of its
-asset, as those of a laboratory do."""
+# A gap is longer than GAP_SAMPLES usual distances; reported where gaps take GAP_SHARE of the time.
 GAP_SAMPLES = 10
 GAP_SHARE = 0.01
-"""A gap is longer than GAP_SAMPLES usual distances; gaps are reported where they take GAP_SHARE of
-the time."""
+# Irregular sampling: this share of the distances lies further from the median than IRREGULAR of it.
 IRREGULAR = 0.5
 IRREGULAR_SHARE = 0.2
-"""Sampling is irregular where this share of the distances lies further from the median than
-IRREGULAR times it."""
 
 
 def find_oddities(

@@ -53,7 +53,10 @@ def build_features(plan: FeaturePlan, history: History, at: Millis) -> pd.DataFr
     floats = np.empty((len(at), len(plan.columns) - len(plan.levels)), order="F")
     fill_numbers(plan, readings, at, floats)
     _fill_events(plan, history, at, floats)
-    _fill_attributes(plan, history, floats)
+    for position, column in enumerate(plan.layout[: floats.shape[1]]):
+        if column.kind == "attribute":
+            value = history.asset.attributes.get(column.source)
+            floats[:, position] = value if isinstance(value, (int, float)) else np.nan
     return _frame(plan, floats, _categories(plan, readings, at))
 
 
@@ -128,13 +131,6 @@ def _fill_events(plan: FeaturePlan, history: History, at: Millis, out: Floats) -
             out[:, position] = until - np.searchsorted(begins, at - column.window_ms, side="right")
         else:
             out[:, position] = (at - take(begins.astype(np.float64), until - 1)) / 1000.0
-
-
-def _fill_attributes(plan: FeaturePlan, history: History, out: Floats) -> None:
-    for position, column in enumerate(plan.layout[: out.shape[1]]):
-        if column.kind == "attribute":
-            value = history.asset.attributes.get(column.source)
-            out[:, position] = value if isinstance(value, (int, float)) else np.nan
 
 
 def _categories(plan: FeaturePlan, readings: AssetReadings, at: Millis) -> dict[str, Codes]:

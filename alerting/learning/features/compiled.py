@@ -20,8 +20,8 @@ Index = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 Function = TypeVar("Function", bound=Callable[..., object])
 TILE = 1024  # buckets that are worked on at once
+# The statistics that `write_windows` knows by their positions.
 STATISTICS = ("mean", "std", "min", "max", "slope", "missing")
-"""The statistics that `write_windows` knows by their positions."""
 _N, _MEAN, _M2, _LOW, _HIGH, _T, _TT, _TV = range(8)  # rows of moments, as `moments.Moments`
 
 

@@ -58,14 +58,13 @@ class Columns:
             values = rows[self.names[i]].to_numpy(np.float64)
             out[:, i] = np.where(np.isfinite(values), values, np.nan)
         for i in self.categorical:
-            out[:, i] = _codes(rows[self.names[i]], self.levels[self.names[i]])
+            codes = np.asarray(
+                pd.Index(self.levels[self.names[i]]).get_indexer(pd.Index(rows[self.names[i]])),
+                np.float64,
+            )
+            codes[codes < 0] = np.nan
+            out[:, i] = codes
         return out
-
-
-def _codes(values: pd.Series, levels: tuple[str, ...]) -> Floats:
-    codes = np.asarray(pd.Index(levels).get_indexer(pd.Index(values)), np.float64)
-    codes[codes < 0] = np.nan
-    return codes
 
 
 @dataclass(frozen=True)
@@ -83,11 +82,11 @@ class Dense:
     numbers: Positions
     medians: _Numbers
     flagged: Positions
+    # Position and number of levels of each.
     categories: Annotated[
         tuple[tuple[Position, Annotated[int, Field(ge=0, le=100_000)]], ...],
         Field(max_length=20_000),
     ]
-    """Position and number of levels of each."""
     mean: _Numbers
     scale: _Numbers
 

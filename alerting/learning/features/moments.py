@@ -18,8 +18,7 @@ from alerting.readings.history import Millis
 Floats = npt.NDArray[np.float64]
 Index = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
-EMPTY = (0.0, 0.0, 0.0, np.inf, -np.inf, 0.0, 0.0, 0.0)
-"""The moments of an empty bucket."""
+EMPTY = (0.0, 0.0, 0.0, np.inf, -np.inf, 0.0, 0.0, 0.0)  # the moments of an empty bucket
 
 
 class Moments(NamedTuple):

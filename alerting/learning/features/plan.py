@@ -11,14 +11,13 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 from alerting.definitions.durations import format_duration
 
+# How a dataclass is read back from JSON: only fields that it has, of their types, within the bounds
+# of their annotations.
 STORED = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-"""How a dataclass is read back from JSON: only fields that it has, of their types, within the
-bounds of their annotations."""
 _TEN_YEARS = 3660 * 86_400_000
 _MOST_SOURCES = 20_000
 Name = Annotated[str, Field(min_length=1, max_length=1000)]
-Length = Annotated[int, Field(ge=0, le=_TEN_YEARS)]
-"""A length of time in ms."""
+Length = Annotated[int, Field(ge=0, le=_TEN_YEARS)]  # a length of time in ms
 _Names = Annotated[tuple[Name, ...], Field(max_length=_MOST_SOURCES)]
 
 

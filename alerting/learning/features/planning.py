@@ -37,6 +37,13 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
     windows = tuple(
         sorted({duration_millis(window) for window in definition.features.windows or ()})
     )
+    features = definition.features
+    has_last = features.lags or not {"last", "age"}.isdisjoint(features.aggregations)
+    lags = definition.features.lags
+    if lags and min(lags) <= timedelta(0):
+        raise UserError(
+            f"{definition.name}: features.lags must be longer than 0s; write for example [1h, 24h]"
+        )
     plan = FeaturePlan(
         stride_ms=duration_millis(definition.stride),
         windows_ms=windows,
@@ -48,9 +55,11 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
         category_attributes=tuple(
             CategorySource(name, levels) for name, levels in attributes if levels is not None
         ),
-        lags_ms=_lags(definition),
+        lags_ms=tuple(sorted({duration_millis(lag) for lag in lags})),
         carried_forward=carried_forward_variables(
-            _asked_for_last(definition, numbers, categories), histories, windows[-1]
+            [n.name for n in numbers if has_last] + [c.name for c in categories],
+            histories,
+            windows[-1],
         ),
         lagged=_own_lags(definition, numbers),
         delay_ms=max(
@@ -113,25 +122,6 @@ def _derive(
         timedelta(milliseconds=float(np.quantile(between, NEARLY_NONE))) if len(between) else None
     )
     return derive(definition, sampling, observed, of_each * len(numbers), units)
-
-
-def _asked_for_last(
-    definition: TrainedDefinition,
-    numbers: Sequence[NumberSource],
-    categories: Sequence[CategorySource],
-) -> list[str]:
-    features = definition.features
-    has_last = features.lags or not {"last", "age"}.isdisjoint(features.aggregations)
-    return [n.name for n in numbers if has_last] + [c.name for c in categories]
-
-
-def _lags(definition: TrainedDefinition) -> tuple[int, ...]:
-    lags = definition.features.lags
-    if lags and min(lags) <= timedelta(0):
-        raise UserError(
-            f"{definition.name}: features.lags must be longer than 0s; write for example [1h, 24h]"
-        )
-    return tuple(sorted({duration_millis(lag) for lag in lags}))
 
 
 def _own_lags(definition: TrainedDefinition, numbers: Sequence[NumberSource]) -> tuple[Lagged, ...]:

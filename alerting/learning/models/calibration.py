@@ -46,7 +46,9 @@ def fit_platt(
     the intercept is fitted: the model decides the order. `weight`: of each row; all count alike
     without.
     """
-    target = _smooth_labels(label)
+    positives = int(label.sum())
+    negatives = len(label) - positives
+    target = np.where(label == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     weight = np.ones(len(label)) if weight is None else weight
     centre = float(np.mean(margin))
     scale = float(np.std(margin)) or 1.0
@@ -58,14 +60,9 @@ def fit_platt(
     return Platt(slope / scale, intercept - slope * centre / scale)
 
 
-def _smooth_labels(label: npt.NDArray[np.int8]) -> Floats:
-    positives = int(label.sum())
-    negatives = len(label) - positives
-    return np.where(label == 1, (positives + 1) / (positives + 2), 1 / (negatives + 2))
-
-
 def _newton(z: Floats, target: Floats, weight: Floats, iterations: int) -> tuple[float, float]:
-    theta = np.array([0.0, _log_odds(target, weight)])
+    mean = float(np.average(target, weights=weight))
+    theta = np.array([0.0, float(np.log(mean / (1 - mean)))])
     design = np.column_stack([z, np.ones_like(z)])
     loss = _loss(design @ theta, target, weight)
     for _ in range(iterations):
@@ -83,11 +80,6 @@ def _newton(z: Floats, target: Floats, weight: Floats, iterations: int) -> tuple
         theta = theta - length * step
         loss = new
     return float(theta[0]), float(theta[1])
-
-
-def _log_odds(target: Floats, weight: Floats) -> float:
-    mean = float(np.average(target, weights=weight))
-    return float(np.log(mean / (1 - mean)))
 
 
 def _newton_intercept(z: Floats, target: Floats, weight: Floats, iterations: int) -> float:

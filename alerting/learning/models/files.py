@@ -167,17 +167,12 @@ def _read_model(
             f"the model files of {model.definition!r} do not fit their hash: they were changed or "
             "damaged"
         )
-    _check_score(model)
-    return model
-
-
-def _check_score(model: TrainedModel) -> None:
-    """Check that a row without any known value has a probability."""
     score = model.score_matrix(np.full((1, len(model.plan.columns)), np.nan))
     if score.shape != (1,) or not 0 <= score[0] <= 1:
         raise ModelRefused(
             f"the model files of {model.definition!r} make a model that cannot score"
         )
+    return model
 
 
 def _utc(instant: datetime) -> datetime:

@@ -245,9 +245,11 @@ def _trees(graph: _Graph, trees: Trees, encoded: str) -> str:
         "leaf_weights": np.asarray(trees.value, np.float64),
     }
     if is_category.any():
-        tensors["membership_values"] = np.array(
-            _levels_left(trees, np.flatnonzero(is_category)), np.float64
-        )
+        found: list[float] = []
+        for first, end in trees.bits_of[np.flatnonzero(is_category)]:
+            is_left = (trees.bits[first:end][:, None] >> np.arange(32)) & 1
+            found += [*np.flatnonzero(is_left.ravel()).astype(np.float64), np.nan]
+        tensors["membership_values"] = np.array(found, np.float64)
     attributes: dict[str, Any] = {
         name: [int(value) for value in values] for name, values in integers.items()
     }
@@ -271,12 +273,3 @@ def _children(trees: Trees, left: bool) -> _Children:
     child[trees.parent[below]] = below
     is_leaf = child >= inner
     return _Children(np.where(is_leaf, child - inner, child), is_leaf)
-
-
-def _levels_left(trees: Trees, nodes: Ints) -> list[float]:
-    """Return the levels that go left at each node, with a NaN after those of each."""
-    found: list[float] = []
-    for first, end in trees.bits_of[nodes]:
-        is_left = (trees.bits[first:end][:, None] >> np.arange(32)) & 1
-        found += [*np.flatnonzero(is_left.ravel()).astype(np.float64), np.nan]
-    return found

@@ -27,8 +27,8 @@ from alerting.notifications.notification import Notification
 from alerting.operators.actions import IsaState
 from alerting.reporting.base.messages import OUTCOME_NAMES, TAKEN_NAMES, VERDICT_NAMES, instant
 
+# The engineer's text beside advice of a model that comes first.
 OTHERWISE = template("If that is not possible or not enough: {action}")
-"""The engineer's text beside advice of a model that comes first."""
 STATE_NAMES: Mapping[IsaState, str] = MappingProxyType({
     "normal": translatable("over, acknowledged"),
     "unacknowledged": translatable("not acknowledged"),

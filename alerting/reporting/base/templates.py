@@ -52,13 +52,13 @@ def worded(format_value: Callable[..., str]) -> Callable[..., str]:
     return pass_context(lambda page, *values: format_value(*values, language=page["language"]))
 
 
+# Filters that reports and the console share.
 TEXT_FILTERS: dict[str, Callable[..., Any]] = {
     "t": in_language(lambda language, text: language.translate(text)),
     "number": worded(messages.number),
     "percent": worded(messages.percent),
     "outcome": in_language(lambda language, o: language.translate(messages.OUTCOME_NAMES[o])),
 }
-"""Filters that reports and the console share."""
 
 
 @cache

@@ -213,6 +213,11 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
     trained = m.definition if isinstance(m.definition, TrainedDefinition) else None
     problems, unevaluated, in_recovery = find_problems(m)
     weeks = sum(m.evaluated_times.values(), timedelta(0)).total_seconds() / _WEEK_S
+    hits = counts["hit"]
+    avoided = counts["avoided"]
+    wrong = counts["false_alarm"]
+    without = share(hits, hits + wrong, _WITHOUT_AVOIDED)
+    with_avoided = share(hits + avoided, hits + avoided + wrong, _WITH_OUTCOME)
     return ReportMetrics(
         definition=m.definition.name,
         title=m.definition.title or m.definition.name,
@@ -237,7 +242,9 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
             Counter(_reason(e, m) for e in raised if outcome_of(e) == "undetermined").most_common()
         ),
         event_recall=event_recall(m, problems),
-        precision=_precision(counts),
+        precision=Precision(
+            _enough_outcomes(without, counts), _enough_outcomes(with_avoided, counts)
+        ),
         false_alarms=_false_alarms(counts, weeks),
         false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,
         time_in_alarm=_time_in_alarm(m),
@@ -303,15 +310,6 @@ def _time_in_alarm(m: Material) -> Estimate:
         "%",
         translatable("{inside} of {whole} asset-hours", **hours),
     )
-
-
-def _precision(counts: Mapping[Outcome, int]) -> Precision:
-    hits = counts["hit"]
-    avoided = counts["avoided"]
-    wrong = counts["false_alarm"]
-    without = share(hits, hits + wrong, _WITHOUT_AVOIDED)
-    with_avoided = share(hits + avoided, hits + avoided + wrong, _WITH_OUTCOME)
-    return Precision(_enough_outcomes(without, counts), _enough_outcomes(with_avoided, counts))
 
 
 def _false_alarms(counts: Mapping[Outcome, int], weeks: float) -> Estimate:

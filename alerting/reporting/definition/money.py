@@ -74,7 +74,13 @@ def compute_money(costs: Costs | None, counted: CountedCosts, until: datetime) -
     """
     if costs is None:
         return None
-    usual = _usual_minutes(counted)
+    own = [
+        (end - start).total_seconds() / 60
+        for start, end in (*counted.missed, *counted.announced)
+        if end is not None
+    ]
+    known = [minutes for minutes in (*own, *counted.earlier_minutes) if minutes > 0]
+    usual = float(median(known)) if known else None
     problem = costs.miss + costs.miss_per_minute * (usual or 0.0)
     false_alarms = _times(
         costs.false_alarm, counted.false_alarms, counted.false_alarms + counted.undetermined
@@ -108,17 +114,6 @@ def _cost_of_problems(
         sum(max(((end or until) - start).total_seconds(), 0.0) for start, end in problems) / 60
     )
     return Amount(total, total)
-
-
-def _usual_minutes(counted: CountedCosts) -> float | None:
-    """Return the median minutes of problems with a known duration, of both periods."""
-    own = [
-        (end - start).total_seconds() / 60
-        for start, end in (*counted.missed, *counted.announced)
-        if end is not None
-    ]
-    known = [minutes for minutes in (*own, *counted.earlier_minutes) if minutes > 0]
-    return float(median(known)) if known else None
 
 
 def _assumptions(costs: Costs, counted: CountedCosts, usual: float | None) -> list[str]:

@@ -15,7 +15,6 @@ from alerting.detection.problems import find_occurrences
 from alerting.episodes.episode import Episode
 from alerting.learning.data.point_in_time import point_in_time_view
 from alerting.learning.selection.operating_point import (
-    ObservedRows,
     evaluate_threshold,
     observe_rows,
 )
@@ -107,7 +106,21 @@ def retune_model(
     rows = scores.sort_values(["asset", "ts"], kind="stable")
     score = rows["score"].to_numpy(np.float64)
     present = float(rows.sort_values("ts", kind="stable")["threshold"].iloc[-1])
-    observed = _observe(definition, rows, problems, occurrences, is_onset)
+    asset = rows["asset"].to_numpy(object)
+    stride = definition.stride.total_seconds()
+    observed = observe_rows(
+        at=millis(pd.DatetimeIndex(rows["ts"])),
+        asset=asset,
+        measured=rows["label"].notna().to_numpy(np.bool_),
+        problems=problems,
+        occurrences=occurrences,
+        onset=is_onset,
+        observed_s={
+            str(name): float(count) * stride for name, count in rows["asset"].value_counts().items()
+        },
+        gap_ms=duration_millis(definition.window.after),
+        horizon_ms=duration_millis(definition.window.length),
+    )
     seed = definition.learning.seed
     now = evaluate_threshold(observed, score, present, seed, _SAMPLES)
     if now.n_false_alarms < LEAST_FALSE_ALARMS:
@@ -128,30 +141,6 @@ def retune_model(
                 now.n_events,
             )
     return None
-
-
-def _observe(
-    definition: TrainedDefinition,
-    rows: pd.DataFrame,
-    problems: pd.DataFrame,
-    occurrences: pd.DataFrame,
-    is_onset: bool,
-) -> ObservedRows:
-    asset = rows["asset"].to_numpy(object)
-    stride = definition.stride.total_seconds()
-    return observe_rows(
-        at=millis(pd.DatetimeIndex(rows["ts"])),
-        asset=asset,
-        measured=rows["label"].notna().to_numpy(np.bool_),
-        problems=problems,
-        occurrences=occurrences,
-        onset=is_onset,
-        observed_s={
-            str(name): float(count) * stride for name, count in rows["asset"].value_counts().items()
-        },
-        gap_ms=duration_millis(definition.window.after),
-        horizon_ms=duration_millis(definition.window.length),
-    )
 
 
 def retune_condition(

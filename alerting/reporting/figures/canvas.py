@@ -46,6 +46,7 @@ WHITE: Colours = {
     "undetermined": "#5b6875",
     "problem": "#1c2733",
 }
+# The name of the colour of each kind of bar.
 BAR_COLOURS = {
     "usual": "undetermined",
     "up": "false_alarm",
@@ -53,7 +54,6 @@ BAR_COLOURS = {
     "risk": "score",
     "after": "hit",
 }
-"""The name of the colour of each kind of bar."""
 WIDTH = 10.5  # of a page, in inches of 72 CSS pixels
 MOST_VARIABLES = 15
 DAY_MS = 86_400_000

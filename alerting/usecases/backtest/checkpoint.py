@@ -55,9 +55,20 @@ def checkpoint_files(
         episodes=tuple(changed.values()),
     )
     scores = memory.scores.between(name, since + _INSTANT, segment.end + _INSTANT)
+    rows = list(scores)
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        asset=np.array([r["asset"] for r in rows], np.str_),
+        ts=np.array([to_millis(r["ts"]) for r in rows], np.int64),
+        score=np.array([r["score"] for r in rows], np.float64),
+        threshold=np.array([r["threshold"] for r in rows], np.float64),
+        model_version=np.array([r["model_version"] for r in rows], np.int64),
+        twin=np.array([r.get("twin", np.nan) for r in rows], np.float64),
+    )
     files = {
         "checkpoint.json": _CHECKPOINT.dump_json(point),
-        "scores.npz": _pack_scores(list(scores)),
+        "scores.npz": buffer.getvalue(),
     }
     if segment.promoted and segment.version is not None:
         tags = memory.models.version_tags(name, segment.version)
@@ -70,21 +81,6 @@ def checkpoint_files(
         }
     sandbox.stored |= changed
     return files
-
-
-def _pack_scores(rows: list[Document]) -> bytes:
-    """Return scores as compressed arrays, bit for bit; `twin` is NaN without one."""
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        asset=np.array([r["asset"] for r in rows], np.str_),
-        ts=np.array([to_millis(r["ts"]) for r in rows], np.int64),
-        score=np.array([r["score"] for r in rows], np.float64),
-        threshold=np.array([r["threshold"] for r in rows], np.float64),
-        model_version=np.array([r["model_version"] for r in rows], np.int64),
-        twin=np.array([r.get("twin", np.nan) for r in rows], np.float64),
-    )
-    return buffer.getvalue()
 
 
 def _unpack_scores(data: bytes) -> list[tuple[str, Score]]:

@@ -15,7 +15,7 @@ from alerting.kinds.protocol.evaluation import TargetEvaluation
 from alerting.kinds.protocol.kind import Why, WhyQuestion
 from alerting.kinds.registry import kind_of
 from alerting.operators.shelves import describe_shelf
-from alerting.ports import EpisodePorts, Episodes, EvaluationPorts, OutcomePorts
+from alerting.ports import Episodes, EvaluationPorts, OutcomePorts
 from alerting.reporting.base import messages
 from alerting.usecases.definitions.missing_champion import describe_missing_champion
 from alerting.usecases.definitions.sync import require_revision
@@ -51,7 +51,14 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     )
     muted = [f"no notification is sent: {describe_shelf(shelf)}"] if shelf else []
     facts = (*found.facts, *_record(platform, found, covering, at), *muted)
-    facts += _describe_suppression(platform, latest, asset_name, at)
+    condition = line_condition(platform, latest.definition, asset_name, at)
+    reasons = (
+        [f"no notification is sent: suppressed by design: {condition.reason}"]
+        if condition.suppressed
+        else []
+    )
+    unknown = () if condition.suppressed else condition.unknown
+    facts += (*reasons, *(f"an unknown state does not suppress it: {reason}" for reason in unknown))
     answer, *local = [
         messages.zoned_times(sentence, platform.zone) for sentence in (found.answer, *facts)
     ]
@@ -59,20 +66,6 @@ def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> 
     return replace(
         found, answer=answer, facts=tuple(local), episode=episode, shelved=shelf is not None
     )
-
-
-def _describe_suppression(
-    platform: EpisodePorts, latest: Revision, asset: str, at: datetime
-) -> tuple[str, ...]:
-    """Return sentences on the suppression then, and on states that cannot be known."""
-    condition = line_condition(platform, latest.definition, asset, at)
-    reasons = (
-        [f"no notification is sent: suppressed by design: {condition.reason}"]
-        if condition.suppressed
-        else []
-    )
-    unknown = () if condition.suppressed else condition.unknown
-    return (*reasons, *(f"an unknown state does not suppress it: {reason}" for reason in unknown))
 
 
 def _evaluated_or_why_not(

@@ -30,8 +30,8 @@ from alerting.usecases.platform_health.metrics import Inventory, evaluation_lags
 from alerting.usecases.sources.status import source_statuses
 from alerting.usecases.training.due import newest_trainings
 
+# Faults during which every alarm still comes.
 _ALARMS_STAY = frozenset({WAITING, MISCALIBRATED, REFUSED, FAILED, DISK})
-"""Faults during which every alarm still comes."""
 
 
 def check_platform(platform: UpkeepPorts, now: datetime) -> list[PlatformFault]:

@@ -25,8 +25,8 @@ FAILED = template("training failed")
 REFUSED = template("promotion refused")
 DISK = template("disk filling")
 REGISTRY = template("registry away")
+# The kinds of platform alerts that these facts raise and resolve.
 KINDS = (LATE, STALE, STOPPED, LOST, SURPLUS, FAILED, REFUSED, DISK, REGISTRY)
-"""The kinds of platform alerts that these facts raise and resolve."""
 REFUSALS = 3
 _SAMPLINGS = 5  # times its usual interval without a reading
 _RESOLVED_ABOVE = 1.1  # of the limit, so that a disk at its limit raises one alert

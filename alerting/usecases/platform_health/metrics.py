@@ -14,11 +14,10 @@ from alerting.readings.instants import NO_TIME
 from alerting.usecases.definitions.targets import answering_revisions, list_targets, source_hash_of
 from alerting.usecases.ingestion.lateness import count_late
 
+# Number of definitions, and of assets, with an own label: the most overdue ones, and those with the
+# oldest newest reading.
 LABELLED = 50
-"""Number of definitions, and of assets, with an own label: the most overdue ones, and those with
-the oldest newest reading."""
-COUNTED = 10_000
-"""Largest count of open episodes, and of documents with pending notifications."""
+COUNTED = 10_000  # largest count of open episodes, and of documents with pending notifications
 LATE_WINDOW = timedelta(hours=1)
 _ZERO = timedelta(0)
 

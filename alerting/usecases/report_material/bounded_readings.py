@@ -23,16 +23,16 @@ from alerting.detection.occurrences import ends_of_runs
 from alerting.detection.problems import BoolArray, needed_samples, problem_delay
 from alerting.kinds.registry import kind_of
 from alerting.ports import Readings
-from alerting.readings.history import History, Millis, duration_millis, millis, no_readings
+from alerting.readings.history import History, duration_millis, millis, no_readings
 from alerting.readings.sample_quality import Doubts, Instants
 from alerting.reporting.definition.material import Reduced
 from alerting.reporting.page.details import variable_of
 
+# Rows of one asset that are held as they are: a reading every 10 s over two months.
 MOST_ROWS = 500_000
-"""Rows of one asset that are held as they are: a reading every 10 s over two months."""
+# Rows that one query should return; the time that it covers follows the rate of the readings before
+# it.
 CHUNK_ROWS = 200_000
-"""Rows that one query should return; the time that it covers follows the rate of the readings
-before it."""
 _LONGEST_CHUNK = timedelta(days=14)
 _WIDTH_MS = 60_000
 _SHORTEST_MS = 1_000
@@ -156,7 +156,11 @@ class _Reduction:
             if column.dtype == object:
                 keep[there[ends_of_runs(pd.factorize(column.to_numpy()[there])[0])]] = True
             else:
-                keep[there[_extremes(bucket, column.to_numpy(np.float64)[there])]] = True
+                values = column.to_numpy(np.float64)[there]
+                order = np.lexsort((values, bucket))
+                kept = np.zeros(len(values), np.bool_)
+                kept[order[ends_of_runs(bucket[order])]] = True
+                keep[there[kept]] = True
         if self.definition.problem is not None:
             keep[np.searchsorted(at, needed_samples(self.definition.problem, part))] = True
         return keep
@@ -244,14 +248,6 @@ def _last_run(column: "pd.Series[Any]") -> BoolArray:
         changes = np.flatnonzero(ends_of_runs(pd.factorize(column.to_numpy()[there])[0]))
         keep[there[changes[-2:]]] = True
     return keep
-
-
-def _extremes(groups: Millis, values: np.ndarray) -> BoolArray:
-    """Return the lowest and the highest value of each group; groups increase."""
-    order = np.lexsort((values, groups))
-    kept = np.zeros(len(values), np.bool_)
-    kept[order[ends_of_runs(groups[order])]] = True
-    return kept
 
 
 def _join(parts: Sequence[Mapping[str, Instants]]) -> dict[str, Instants]:

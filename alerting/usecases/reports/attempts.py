@@ -7,8 +7,8 @@ from alerting.ports import ReportPorts
 from alerting.usecases.reports.due import LOOK_BACK, DueReport
 
 FAILED = template("report failed")
+# Time from one run of the DAG to the next; the first wait after a failure.
 RUN_EVERY = timedelta(minutes=10)
-"""Time from one run of the DAG to the next; the first wait after a failure."""
 _LONGEST_WAIT = timedelta(days=1)
 
 

@@ -17,15 +17,15 @@ from alerting.ports import ReportHead, ReportPorts
 from alerting.ports.late import LatePart
 from alerting.reporting.life.periods import Period, periods_within
 
+# Time after a period is closed within which its report is made, or made again: outcomes are looked
+# for during 30 days.
 LOOK_BACK = timedelta(days=35)
-"""Time after a period is closed within which its report is made, or made again: outcomes are looked
-for during 30 days."""
+# Least time from one look at the inputs of a report to the next: the answers of a day make one
+# revision.
 REISSUED_AFTER = timedelta(days=1)
-"""Least time from one look at the inputs of a report to the next: the answers of a day make one
-revision."""
+# Longest time after its period that the plant's report waits for the definitions' periods to be
+# closed.
 LONGEST_WAIT = timedelta(days=7)
-"""Longest time after its period that the plant's report waits for the definitions' periods to be
-closed."""
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,9 @@ def issue(platform: ReportPorts, due: DueReport, as_of: datetime) -> ReportHead 
         return None
     differences: tuple[Difference, ...] = ()
     if newest is not None and newest.revision:
-        differences = _differences(platform, newest, made)
+        content = platform.reports.content(newest.id)
+        reasons = find_reasons(content.metrics, made.content.metrics) if content is not None else ()
+        differences = list_differences(newest.key_metrics, made.key_metrics, reasons)
         life = ReportLife(
             due.period.name, number, differences=differences, language=platform.language
         )
@@ -198,11 +200,3 @@ def digest_of(made: ComposedReport) -> str:
     """Return a hash of the metrics of a report, without the instant of their point-in-time view."""
     canonical = json.dumps(without_view(made.content.metrics), sort_keys=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()[:32]
-
-
-def _differences(
-    platform: ReportPorts, newest: ReportHead, made: ComposedReport
-) -> tuple[Difference, ...]:
-    content = platform.reports.content(newest.id)
-    reasons = find_reasons(content.metrics, made.content.metrics) if content is not None else ()
-    return list_differences(newest.key_metrics, made.key_metrics, reasons)

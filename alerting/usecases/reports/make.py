@@ -34,8 +34,8 @@ from alerting.usecases.registry.model_cache import ModelCache
 from alerting.usecases.report_material.material import gather_material
 from alerting.usecases.reports.misses import with_misses
 
+# Shortest time without any known value that is worth a report by itself.
 LEAST_GAP = timedelta(hours=1)
-"""Shortest time without any known value that is worth a report by itself."""
 
 
 @dataclass(frozen=True)

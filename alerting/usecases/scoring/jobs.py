@@ -14,13 +14,12 @@ from alerting.definitions.faults import NotFound, Unreachable, UserError, first_
 from alerting.ports import EvaluationPorts, JobFiles, PredictJob, PredictJobs, ScoredFile
 
 MOST_WAITING = 20
-MOST_BYTES = 8 << 30
-"""Number of bytes that all jobs together may take, with their scores."""
+MOST_BYTES = 8 << 30  # number of bytes that all jobs together may take, with their scores
 MOST_JOBS = 200
 MOST_TRIES = 3
 LONGEST = timedelta(hours=6)
+# Bytes of disk for each byte of readings: themselves, ordered by time, and their scores.
 _SCRATCH = 3
-"""Bytes of disk for each byte of readings: themselves, ordered by time, and their scores."""
 _SPARE = 1 << 30
 _LONGEST_ARRIVAL = timedelta(hours=1)  # an upload that takes longer has ended without a trace
 _UNFINISHED = ("waiting", "running")

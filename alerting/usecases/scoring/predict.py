@@ -111,7 +111,27 @@ def predict(
         return replace(
             blank, unknown=evaluated.unknown or "no instant of the last stride is evaluated"
         )
-    return _answer(blank, asset, kind, evaluated, scored, shared)
+    found = replace(
+        blank,
+        at=from_millis(int(scored.at[-1])),
+        threshold=scored.threshold,
+        model_version=scored.model_version,
+    )
+    if scored.unknown[-1]:
+        return replace(found, unknown=str(scored.unknown[-1]))
+    score = float(scored.score[-1])
+    details = (
+        ScoreDetails()
+        if evaluated.history is None
+        else kind.details(asset, evaluated.history, scored, shared)
+    )
+    return replace(
+        found,
+        score=score,
+        would_raise=score >= scored.threshold,
+        contributions=details.contributions,
+        forecast=details.forecast,
+    )
 
 
 def scoring_kind(definition: Definition) -> ScoringKind:
@@ -185,34 +205,3 @@ def _stride(kind: ScoringKind, models: Models, part: VersionInterval, asset: Ass
 
 def _last(evaluated: TargetEvaluation) -> ScoredRows | None:
     return next((rows for rows in reversed(evaluated.scores) if len(rows.at)), None)
-
-
-def _answer(
-    blank: Prediction,
-    asset: Asset,
-    kind: ScoringKind,
-    evaluated: TargetEvaluation,
-    scored: ScoredRows,
-    shared: SharedInputs,
-) -> Prediction:
-    found = replace(
-        blank,
-        at=from_millis(int(scored.at[-1])),
-        threshold=scored.threshold,
-        model_version=scored.model_version,
-    )
-    if scored.unknown[-1]:
-        return replace(found, unknown=str(scored.unknown[-1]))
-    score = float(scored.score[-1])
-    details = (
-        ScoreDetails()
-        if evaluated.history is None
-        else kind.details(asset, evaluated.history, scored, shared)
-    )
-    return replace(
-        found,
-        score=score,
-        would_raise=score >= scored.threshold,
-        contributions=details.contributions,
-        forecast=details.forecast,
-    )

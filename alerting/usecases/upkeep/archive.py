@@ -12,9 +12,9 @@ from alerting.definitions.faults import UserError
 from alerting.ports import Archive, ArchivedFile, Progress, UpkeepPorts, silent
 from alerting.usecases.upkeep.retention import assets_with_readings, latest_limit
 
+# A reading is archived this long after it arrived: an import that takes days stamps all that it
+# writes with its beginning.
 AFTER_ARRIVAL = timedelta(days=7)
-"""A reading is archived this long after it arrived: an import that takes days stamps all that it
-writes with its beginning."""
 
 
 @dataclass
