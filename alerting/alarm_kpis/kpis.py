@@ -172,7 +172,6 @@ def find_chattering(
 
 
 def _bursts(closed: Sequence[tuple[datetime, datetime]], targets: Targets) -> list[tuple[int, int]]:
-    """Return first and last index of each burst; bursts that overlap are one."""
     bursts: list[tuple[int, int]] = []
     for last in range(targets.chatter_cycles - 1, len(closed)):
         first = last - targets.chatter_cycles + 1

@@ -149,7 +149,6 @@ def _plain(*limits: object) -> bool:
 
 
 def _further_inside(definition: Condition, change: Fields) -> bool:
-    """Return whether the change is stricter than the present clear limits."""
     high = definition.clear_above_at
     low = definition.clear_below_at
     above = not isinstance(high, int | float) or float(change.get("clear_above_at", high)) <= high
@@ -158,7 +157,6 @@ def _further_inside(definition: Condition, change: Fields) -> bool:
 
 
 def _apart(change: Fields) -> bool:
-    """Return whether limits on both sides leave an interval in between."""
     return (
         "clear_above_at" not in change
         or "clear_below_at" not in change

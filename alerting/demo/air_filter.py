@@ -88,7 +88,6 @@ def _drop(seed: int, minute: int) -> float:
 
 @lru_cache(maxsize=64)
 def _life(seed: int, slot: int) -> _Life:
-    """Return the life of the filter that is taken out in a slot."""
     chance = generator(seed, Stream.FILTER, slot)
     chance.random()  # the minute of the change
     last = chance.uniform(330, 380) if chance.random() < _RARELY else chance.uniform(430, 520)

@@ -175,7 +175,6 @@ def causes(state: LineState, span: timedelta) -> list[tuple[datetime, datetime, 
 
 
 def _minute(line: LineState, minute: int) -> dict[str, float | str | bool]:
-    """Simulate one minute in place and return the values of the sensors at its end."""
     chance = day_of_chance(line.seed, minute // DAY)
     of_day = minute % DAY
     _walk(
@@ -252,7 +251,6 @@ def _truth(oven: Oven, conditions: Conditions, setpoints: dict[str, float]) -> d
 def _sense(
     truth: dict[str, float], chance: DayOfChance, of_day: int
 ) -> dict[str, float | str | bool]:
-    """Return the true values with sensor errors, gaps and rounding."""
     errors = chance.errors[of_day].tolist()
     gaps = chance.gaps[of_day].tolist()
     return {
@@ -263,7 +261,6 @@ def _sense(
 
 
 def _events(state: LineState, until: int) -> Iterator[EventRow]:
-    """Yield stops, maintenance and set-point changes of (state.minute, until]."""
     schedule = state.schedule
     for stop in _condition_intervals(schedule.stop, state.minute, until):
         yield _lasting(state, "line-stop", stop, until)

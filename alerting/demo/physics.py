@@ -148,7 +148,6 @@ def _bake(oven: Oven, conditions: Conditions) -> None:
 
 
 def _cool(oven: Oven) -> None:
-    """Move parcels behind the oven to the gauges, and measure those that reach them."""
     for parcel in oven.cooling:
         parcel.position += oven.belt * DT
     while oven.cooling and oven.cooling[0].position >= OVEN_LENGTH + COOLING_LENGTH:

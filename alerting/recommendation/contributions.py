@@ -68,7 +68,6 @@ def explain_matrix(model: TrainedModel, row: Floats) -> Explanation:
 
 
 def _values(plan: FeaturePlan, row: pd.DataFrame) -> list[float | str | None]:
-    """Return the value of each column in the plan's order; None where missing."""
     values: list[float | str | None] = []
     first = row.iloc[0].to_dict()
     for name in plan.columns:

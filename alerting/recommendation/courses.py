@@ -58,7 +58,6 @@ class Courses:
     def _computed(
         self, names: Sequence[str], moved: dict[str, Floats], before: pd.DataFrame
     ) -> dict[str, Floats]:
-        """Return the courses of computed variables. `before`: as computed without a move."""
         after = with_computed(
             replace(self.history, readings=self.history.readings.assign(**moved)), names
         ).readings
@@ -72,7 +71,6 @@ class Courses:
         return millis(pd.DatetimeIndex(self.history.readings.index))
 
     def _course(self, lever: Lever, to: Floats, ends: Millis) -> Floats:
-        """Return the lever's own values (what-ifs x readings)."""
         present = np.repeat(self._own(lever.name)[None, :], len(to), axis=0)
         if lever.rate is not None:
             after = self._ts > self.instant

@@ -196,7 +196,6 @@ def longest_ramp(plan: FeaturePlan) -> int:
 
 
 def _given(which: Literal["largest", "smallest"], *values: float | None) -> float | None:
-    """Return the largest or smallest of the values that are given; None without any."""
     there = [v for v in values if v is not None]
     return (max(there) if which == "largest" else min(there)) if there else None
 
@@ -204,7 +203,6 @@ def _given(which: Literal["largest", "smallest"], *values: float | None) -> floa
 def _category_lever(
     model: TrainedModel, name: str, variable: Variable, base: Floats
 ) -> Lever | None:
-    """Return a category's lever: the allowed values that training has seen."""
     levels = next((c.levels for c in model.plan.categories if c.name == name), ())
     present = float(base[model.plan.columns.index(f"{name}.last")]) if levels else np.nan
     if np.isnan(present):
@@ -282,7 +280,6 @@ def _settings(
 
 
 def _trained_range(model: TrainedModel, name: str) -> tuple[float, float]:
-    """Return the lowest and highest level of a variable in training."""
     levels = [
         c.name
         for c in model.plan.layout

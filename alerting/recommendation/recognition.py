@@ -82,7 +82,6 @@ def tolerance(variable: Variable) -> float:
 def _change(
     variable: Variable, name: str, before: Setting, readings: pd.DataFrame
 ) -> SettingChange | None:
-    """Return the change of one set-point that is still in force, None without one."""
     values = readings[name].dropna() if name in readings else pd.Series(dtype=object)
     if not len(values):
         return None

@@ -145,7 +145,6 @@ class Search:
         return best
 
     def _subsets(self) -> Iterator[tuple[int, ...]]:
-        """Return sets of levers, the small ones and those of the largest contributions first."""
         for size in range(1, self._max_changes + 1):
             of_size = list(combinations(self._order, size))
             yield from (
@@ -223,7 +222,6 @@ class Search:
         return self._bounds[members]
 
     def _score(self, box: _Box, goal: Goal, best: Answer | None) -> Answer | None:
-        """Score a box in the order of effort until an answer reaches the goal."""
         members = box.members
         at = np.stack(np.meshgrid(*box.positions, indexing="ij"), axis=-1).reshape(-1, len(members))
         at = at[self._reliefs(members, at) >= goal.relief]
@@ -277,7 +275,6 @@ class Search:
             several = min(2 * several, MOST_MISSED_AT_ONCE)
 
     def _misses(self, members: tuple[int, ...], at: Ints) -> Ints:
-        """Return all combinations in which some settings are missed, up or down."""
         grids = [self.situation.grids[i] for i in members]
         choices = [
             sorted({p, *g.misses[p].tolist()}) for g, p in zip(grids, at.tolist(), strict=True)
@@ -295,7 +292,6 @@ class Search:
         return allowed
 
     def _sides(self, i: int) -> list[Ints]:
-        """Return the settings below and above the present one, by effort; categories alone."""
         grid = self.situation.grids[i]
         if grid.lever.levels:
             return [grid.settings[k : k + 1] for k in range(len(grid.settings))]

@@ -184,7 +184,6 @@ class Situation:
         )
 
     def _columns_of(self, lever: Lever) -> Ints:
-        """Return the columns that follow from a lever: its own and its followers'."""
         if lever.rate is not None:
             return np.arange(len(self.base))
         names = {lever.name, *followers(self._courses.history.asset, lever.name)}
@@ -195,7 +194,6 @@ class Situation:
         )
 
     def _built(self, levers: Sequence[Lever], values: Floats) -> Floats:
-        """Return the matrix of what-ifs with every feature computed again."""
         ramps = np.array(
             [
                 [lever.ramp_ms(v) for lever, v in zip(levers, row, strict=True)]

@@ -204,7 +204,6 @@ class _Advice:
     def _others(
         self, search: Search, best: Answer, goal: Goal, answers: int
     ) -> tuple[Alternative, ...]:
-        """Return further answers by effort, none with all the levers of another one."""
         complete = search.complete
         found = [best]
         while len(found) < answers:
@@ -340,7 +339,6 @@ class _Advice:
         )
 
     def _shares(self) -> list[float]:
-        """Return the contribution of each lever and of the variables that follow it."""
         layout = self.situation.model.plan.layout
         found = []
         for lever in self.levers:

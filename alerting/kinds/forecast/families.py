@@ -134,7 +134,6 @@ def _check(model: Forecast, width: int) -> None:
 def _fit_persistence(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> Forecast:
-    """Fit the quantiles of the changes that followed the last known value."""
     del params, seed
     return task.model(_naive((task.last,) * len(task.leads_ms), task, matrix, future))
 
@@ -142,7 +141,6 @@ def _fit_persistence(
 def _fit_season(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> Forecast:
-    """Fit the quantiles of the differences from the value of one season before."""
     del params, seed
     return task.model(_naive(task.seasonal, task, matrix, future))
 
@@ -155,7 +153,6 @@ def _naive(columns: tuple[int, ...], task: Task, matrix: Floats, future: Floats)
 def _fit_smoothing(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> Forecast:
-    """Fit exponential smoothing with a damped trend, by the least absolute error."""
     del params, seed
     none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
     steps = tuple(lead / task.step_ms for lead in task.leads_ms)
@@ -222,7 +219,6 @@ def _suggest_trees(trial: "optuna.Trial") -> Params:
 def _fit_trees(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> Forecast:
-    """Fit quantiles by boosted trees; all leads together, the lead is a column."""
     last = _last_of(params, task)
     usual = task.usual(matrix)
     leads = tuple(lead / task.leads_ms[-1] for lead in task.leads_ms)

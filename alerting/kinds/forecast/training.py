@@ -336,7 +336,6 @@ def _title(candidate: Candidate) -> str:
 def _describe_test(
     estimator: Estimator, matrix: Floats, dataset: Dataset, definition: ForecastDefinition
 ) -> list[str]:
-    """Describe coverage and errors on the test period; nothing without rows."""
     rows = dataset.measured_in("test")
     rows &= ~np.isnan(dataset.future).all(axis=1)
     if not rows.any():

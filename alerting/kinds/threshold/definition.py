@@ -72,7 +72,6 @@ class ThresholdDefinition(Conditions, Definition):
     @model_validator(mode="wrap")
     @classmethod
     def _with_learned_limits(cls, value: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
-        """Return a definition with a model if a limit is learned."""
         found = read(value)
         if cls is not ThresholdDefinition or not any(
             learned_limits(one) for one in found.conditions

@@ -79,7 +79,6 @@ def split_at_cutoff(
 
 
 def _taken_at(carried: Carried | None) -> Iterator[datetime]:
-    """Yield the instants at which carried readings were taken."""
     if carried is not None:
         yield carried.at
         for part in carried.parts:

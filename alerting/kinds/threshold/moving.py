@@ -74,7 +74,6 @@ def _in_part(
 def _of_condition(
     condition: Condition, learned: LearnedLimits | None, start: int, end: int
 ) -> Iterator[tuple[Severity, str, tuple[Millis, Numbers]]]:
-    """Yield each learned limit of a condition where it can change between two (ms)."""
     if learned is None:
         return
     instants = [

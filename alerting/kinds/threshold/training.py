@@ -236,7 +236,6 @@ def _too_few(
 
 
 def _whole_limits(model: LearnedLimitsModel) -> list[tuple[str, int, float]]:
-    """Return the limits of all readings: asset, number of the limit on it, and the limit."""
     found = []
     for name, fitted in sorted(model.by_asset.items()):
         for number, (_, table) in enumerate(sorted(fitted.tables.items()), start=1):

@@ -239,7 +239,6 @@ def _describe_sample(
 
 
 def _first_bad(bad: Instants, last: tuple[datetime, float | str] | None) -> datetime:
-    """Return the instant of the first bad sample after the last value."""
     return from_millis(
         bad[0 if last is None else int(np.searchsorted(bad, to_millis(last[0]), side="right"))]
     )
@@ -260,7 +259,6 @@ def _limits(document: Mapping[str, Any]) -> str:
 
 
 def _written(limit: Any) -> str:
-    """Return a limit as text; a learned one without the braces of a document."""
     if not isinstance(limit, Mapping) or "learned" not in limit:
         return str(limit)
     fields = (

@@ -292,7 +292,6 @@ def _count_dropped(assets: Sequence[AssetRows]) -> dict[str, int]:
 
 
 def _count_answers(assets: Sequence[AssetRows], effect: Effects) -> dict[str, int]:
-    """Count the feedback received, the feedback used, and the rows of each effect."""
     rows: dict[str, int] = {
         name: int((effect == number).sum()) for number, name in enumerate(EFFECTS, start=1)
     }
@@ -312,7 +311,6 @@ def _answer_finding(answers: dict[str, int]) -> list[Finding]:
 def _observed_seconds(
     part: Parts, asset: npt.NDArray[np.object_], stride_s: float
 ) -> dict[str, dict[str, float]]:
-    """Sum the seconds of scored rows by part and asset."""
     observed: dict[str, dict[str, float]] = {}
     for name in PARTS:
         assets, rows = np.unique(asset[part == name].astype(str), return_counts=True)

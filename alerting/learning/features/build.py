@@ -134,7 +134,6 @@ def _fill_events(plan: FeaturePlan, history: History, at: Millis, out: Floats) -
 
 
 def _categories(plan: FeaturePlan, readings: AssetReadings, at: Millis) -> dict[str, Codes]:
-    """Return the codes of every categorical column; -1 is missing."""
     attributes = readings.history.asset.attributes
     codes = {f"{c.name}.last": _last_code(plan, readings, c, at) for c in plan.categories}
     for attribute in plan.category_attributes:

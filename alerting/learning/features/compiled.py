@@ -35,7 +35,6 @@ def _compile(function: Function) -> Function:
 
 @_compile
 def _clear(window: Floats, start: int, end: int) -> None:
-    """Make buckets of a window (8 x buckets) empty."""
     for i in range(8):
         window[i][start:end] = 0.0
     window[_LOW][start:end] = np.inf

@@ -150,7 +150,6 @@ def _newest_of_rows(values: Floats, index: Index) -> Floats:
 
 
 def _expected(number: NumberSource, span_ms: int) -> int:
-    """Return the number of samples of a window in which none is missing."""
     return max(span_ms // (number.sampling_ms or span_ms), 1)
 
 
@@ -183,7 +182,6 @@ def _fill_compiled(
 
 
 def _fill_number(interval: ReadingInterval, number: NumberSource, first: int, out: Floats) -> None:
-    """Fill in the columns of one number (columns x instants), from `first` on."""
     from alerting.learning.features import compiled  # noqa: PLC0415 - imports numba, which only large tables need
 
     plan = interval.plan

@@ -172,7 +172,6 @@ def _is_category(history: History, name: str) -> bool:
 def _attributes(
     definition: TrainedDefinition, histories: Sequence[History]
 ) -> list[tuple[str, tuple[str, ...] | None]]:
-    """Return name and levels (None for a number) of every included attribute."""
     found: list[tuple[str, tuple[str, ...] | None]] = []
     for name in dict.fromkeys(definition.features.attributes):
         values = [h.asset.attributes[name] for h in histories if name in h.asset.attributes]

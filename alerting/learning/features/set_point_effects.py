@@ -123,7 +123,6 @@ def estimate_effects(
 
 
 def _set_points(histories: Sequence[History]) -> list[str]:
-    """Return the controllable numbers that all assets have, in their order."""
     found = [
         [
             n
@@ -209,7 +208,6 @@ def _milliseconds(history: History) -> int:
 
 
 def _regress(rows: pd.DataFrame, levers: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Return each set-point's effect and standard error, by cross-fitted residuals."""
     controls = _strongest(rows.drop(columns=["y", *levers]), rows["y"])
     block = np.arange(len(rows)) * BLOCKS // len(rows)
     state = rows[controls].to_numpy(np.float64)
@@ -234,7 +232,6 @@ def _regress(rows: pd.DataFrame, levers: Sequence[str]) -> dict[str, tuple[float
 
 
 def _strongest(controls: pd.DataFrame, outcome: pd.Series) -> list[str]:
-    """Return the controls, of many those most correlated with the outcome."""
     names = [str(name) for name in controls]
     if len(names) <= MOST_CONTROLS:
         return names

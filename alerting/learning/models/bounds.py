@@ -179,7 +179,6 @@ class TreesBound:
         return values.astype(np.float32).astype(np.float64) if self._single else values
 
     def _reached(self, low: Floats, high: Floats) -> BoolArray:
-        """Return which leaves each box reaches (boxes x leaves)."""
         low = self._rounded(low[:, self._columns])
         high = self._rounded(high[:, self._columns])
         reached = np.ones((len(low), len(self._value)), np.bool_)

@@ -204,7 +204,6 @@ def _read_member(
     prefix: str,
     family_of: Callable[[str], FamilyReader],
 ) -> tuple[Estimator, Iterable[bytes]]:
-    """Return a member and the bytes of its fitted values."""
     lost = next((name for name in meta.files if prefix + name not in files), None)
     if lost is not None:
         raise ModelRefused(f"model files without a readable {prefix + lost}; train the model again")

@@ -108,7 +108,6 @@ def _create_study(
 
 
 def _describe_early_end(family: str, search: "_Search") -> list[str]:
-    """Describe a search that the time budget cut short; none otherwise."""
     learning = search.learning
     done = len(search.tried)
     budget = format_duration(learning.time_budget)
@@ -209,7 +208,6 @@ class _Search:
             )
 
     def _fit(self, params: Params, fold: Fold) -> _Fitted:
-        """Fit on the fold's sampled training rows, which choose its columns."""
         rows = self.sample.of(fold.train)
         chosen = self.limit.choose(params, self.matrix, rows, self.dataset.label)
         train, test = (
@@ -225,7 +223,6 @@ class _Search:
         return LabelledRows(part, self.dataset.label[rows], self.sample.weights(rows))
 
     def _evaluate(self, params: Params, fitted: Sequence[_Fitted]) -> tuple[Trial, list[Floats]]:
-        """Return the trial up to its last fold, and its test rows' probabilities."""
         rounds = _common_rounds([f.curve for f in fitted])
         tests = [self.sample.of(f.fold.test) for f in fitted]
         scores = [self._score(f, rounds, test) for f, test in zip(fitted, tests, strict=True)]

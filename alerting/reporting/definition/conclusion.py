@@ -101,7 +101,6 @@ def _demands(f: ReportMetrics) -> Iterator[_Demand]:
 
 
 def _about_demands(demands: list[_Demand]) -> Iterator[str]:
-    """Describe the demands that are not met, and those that cannot be checked yet."""
     for demand in demands:
         if demand.met is False:
             yield translatable(

@@ -138,6 +138,5 @@ def _doubtful(m: Material, asset: str) -> list[VariableQuality]:
 
 
 def _counts(history: History, start: datetime, end: datetime) -> dict[str, int]:
-    """Return the number of samples of each variable in [start, end)."""
     inside = history.readings[(history.readings.index >= start) & (history.readings.index < end)]
     return {str(name): int(number) for name, number in inside.notna().sum().items()}

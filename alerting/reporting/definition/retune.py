@@ -229,7 +229,6 @@ def _limit_of(definition: Condition) -> tuple[str, float, int] | None:
 def _peak(
     variable: str, history: History | None, episode: Episode, end: datetime, sign: int
 ) -> float | None:
-    """Return the value furthest beyond the limit in an episode, times the direction."""
     if history is None or variable not in history.readings:
         return None
     begin = episode.condition_started_at or episode.evaluation.at

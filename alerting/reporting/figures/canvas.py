@@ -61,7 +61,6 @@ Points = Sequence[Mapping[str, Any]]
 
 
 def _style(colours: Colours, **changes: Any) -> dict[str, Any]:
-    """Return the settings of matplotlib: no frame, a light grid, names as they are written."""
     return {
         "font.size": 10,
         "axes.edgecolor": colours["rule"],

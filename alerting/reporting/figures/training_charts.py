@@ -118,7 +118,6 @@ def _curve_panel(axes: Axes, curve: Points, name: str, chosen: Mapping[str, Any]
 
 
 def _outside(curve: Points) -> list[tuple[float, float]]:
-    """Return the threshold intervals that violate a limit."""
     edges = [p["threshold"] for p in curve]
     middles = [edges[0], *((a + b) / 2 for a, b in pairwise(edges)), edges[-1]]
     spans: list[tuple[float, float]] = []

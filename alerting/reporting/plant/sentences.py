@@ -93,7 +93,6 @@ def _raised(t: Totals, language: Language) -> str:
 
 
 def _outcomes(t: Totals, raised: str, language: Language) -> str:
-    """Return what was raised with its known outcomes, and how many have none yet."""
     if not t.episodes:
         return raised
     if t.undetermined == t.episodes:

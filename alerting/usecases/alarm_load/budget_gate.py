@@ -166,7 +166,6 @@ def _subject(revision: Revision) -> str:
 
 
 def _changes_load(plan: Plan) -> bool:
-    """Return whether a change can affect the number of alarms for operators."""
     changed = {field.split(".")[0] for field in plan.changes}
     irrelevant = plan.action == "change" and changed <= _NO_LOAD
     return plan.definition.state == "active" and plan.action != "unchanged" and not irrelevant

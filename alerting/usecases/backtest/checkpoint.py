@@ -84,7 +84,6 @@ def checkpoint_files(
 
 
 def _unpack_scores(data: bytes) -> list[tuple[str, Score]]:
-    """Return asset and score of each row."""
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         columns = [arrays[name].tolist() for name in ("asset", *Score._fields)]
     return [

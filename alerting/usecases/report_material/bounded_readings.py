@@ -137,7 +137,6 @@ class _Reduction:
         self.frames.append(frame.loc[self._needed_rows(part, own), own])
 
     def _variables(self, asset: Asset) -> list[str]:
-        """Return the variables whose readings matter one by one."""
         named = {variable_of(self.definition), getattr(self.definition, "variable", None)}
         if self.definition.problem is not None:
             named |= set(self.definition.problem.variables)
@@ -251,7 +250,6 @@ def _last_run(column: "pd.Series[Any]") -> BoolArray:
 
 
 def _join(parts: Sequence[Mapping[str, Instants]]) -> dict[str, Instants]:
-    """Return the instants of all parts by variable, each once."""
     return {
         name: np.unique(np.concatenate([part[name] for part in parts if name in part]))
         for name in sorted({name for part in parts for name in part})

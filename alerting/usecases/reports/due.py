@@ -146,7 +146,6 @@ class ReportCalendar:
         )
 
     def _served_in(self, latest: Revision, period: Period) -> bool:
-        """Return whether the definition was in service at some instant of a period."""
         revisions = (
             [latest] if latest.number == 1 else self._platform.definitions.revisions(latest.name)
         )
@@ -158,7 +157,6 @@ class ReportCalendar:
         )
 
     def _came_late(self, served: _Served, period: Period, since: datetime) -> bool:
-        """Return whether data of the period and definition came late since an instant."""
         window = self._window(served.revision.definition)
         start = period.start - window
         end = period.end + window
@@ -190,7 +188,6 @@ class ReportCalendar:
 
     @cached_property
     def _served(self) -> list[_Served]:
-        """Return all definitions that were in service once and have a period, by name."""
         assets = self._platform.assets.all()
         found = []
         for revision in self._platform.definitions.latest():
@@ -207,7 +204,6 @@ class ReportCalendar:
 
     @cached_property
     def _longest_closing(self) -> timedelta:
-        """Return the longest time from a period's end until it is closed."""
         return max(
             (self._closing(s.revision.definition, s.assets) for s in self._served),
             default=timedelta(0),

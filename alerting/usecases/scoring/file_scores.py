@@ -104,7 +104,6 @@ def require_scores(platform: EvaluationPorts, name: str) -> tuple[Revision, int]
 def _notes(
     name: str, found: Sequence[Asset], plan: ScoringPlan, checked: CheckedReadings
 ) -> list[str]:
-    """Return what the scores lack: whole assets, and variables missing in the file."""
     scored = {asset.name for asset in plan.assets}
     others = [
         asset.name

@@ -154,7 +154,6 @@ class RandomForest(ModelFamily):
 
 
 def _trees_of(trees: Sequence[Any]) -> Trees:
-    """Return the nodes of all trees; a leaf has its share of votes over the trees."""
     inner = [np.flatnonzero(tree.children_left >= 0) for tree in trees]
     leaves = [np.flatnonzero(tree.children_left < 0) for tree in trees]
     first = np.cumsum([0, *map(len, inner)])
