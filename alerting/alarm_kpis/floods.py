@@ -28,20 +28,14 @@ class Flood:
 
 
 def ends_below(above: int) -> int:
-    """Return below how many alarms a flood ends: half of the number that begins it.
-
-    The half is rounded down, and at least one.
-    """
+    """Return below how many alarms a flood ends: half of what begins it, at least one."""
     return max(above // 2, 1)
 
 
 def count_by_period(
     at: Iterable[datetime], start: datetime, end: datetime, period: timedelta = PERIOD
 ) -> Millis:
-    """Return the alarms in each period from `start` on; the last period may be shorter.
-
-    Alarms outside of [start, end) are not counted.
-    """
+    """Return the alarms in each period of [start, end); the last one may be shorter."""
     begin = to_millis(start)
     width = duration_millis(period)
     number = max(-(-(to_millis(end) - begin) // width), 0)
@@ -52,10 +46,7 @@ def count_by_period(
 def find_floods(
     counts: Millis, start: datetime, above: int = ABOVE, below: int | None = None
 ) -> tuple[Flood, ...]:
-    """Return the floods: each begins above one number of alarms and ends below another.
-
-    `counts`: alarms in each period from `start` on.
-    """
+    """Return the floods: from above one to below another of the periods' `counts`."""
     least = ends_below(above) if below is None else below
     floods: list[Flood] = []
     began: int | None = None

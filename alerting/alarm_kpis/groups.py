@@ -39,10 +39,7 @@ def by_asset(
     targets: Targets = TARGETS,
     evaluated: EvaluatedByAsset | None = None,
 ) -> list[Group]:
-    """Return the metrics of each group of assets, by name, also of groups without an alarm.
-
-    `group_of`: the group of each asset. `evaluated`: see `evaluated_of`.
-    """
+    """Return the metrics of each group, also without an alarm. `group_of`: by asset."""
     found: dict[str, list[Episode | Alarm]] = defaultdict(list)
     for episode in episodes:
         found[group_of.get(episode.asset, episode.asset)].append(episode)
@@ -106,10 +103,7 @@ def evaluated_of(
     end: datetime,
     belongs: Callable[[str], bool] = lambda _: True,
 ) -> list[Interval] | None:
-    """Return the times in which any own asset was evaluated. None: all of [start, end).
-
-    `evaluated`: these times of each asset; None if the whole period counts.
-    """
+    """Return when any own asset was evaluated; None, as in `evaluated`: all of the period."""
     if evaluated is None:
         return None
     return merge(

@@ -142,9 +142,6 @@ def _first_notified(
 
 
 def flood_share(at: Iterable[datetime], start: datetime, end: datetime, above: int) -> float:
-    """Return the share of ten-minute periods from `start` to `end` that lie in a flood.
-
-    A flood begins with more than `above` alarms in a period.
-    """
+    """Return the share of ten-minute periods in a flood, of more than `above` alarms."""
     counts = count_by_period(at, start, end)
     return time_in_flood(find_floods(counts, start, above), len(counts))

@@ -43,10 +43,7 @@ TARGETS = Targets()
 
 
 def targets_under(budget: AlarmBudget) -> Targets:
-    """Return the default targets with the platform's settings of floods.
-
-    These are the number of alarms that make a flood, and the largest share of time in flood.
-    """
+    """Return the default targets with the platform's own flood and share of time in it."""
     return replace(
         TARGETS,
         most=budget.flood_above,
@@ -59,10 +56,7 @@ def targets_under(budget: AlarmBudget) -> Targets:
 
 @dataclass(frozen=True)
 class Band:
-    """Share of ten-minute periods with `least` to `most` alarms (None: any number).
-
-    `share`: None without any period.
-    """
+    """Share (None: no period) of periods with `least` to `most` alarms (None: any number)."""
 
     name: str
     least: int

@@ -15,10 +15,7 @@ _COUNTED = {
 
 
 def observation(kpis: Kpis, zone: tzinfo) -> str:
-    """Return `observed 6 of 30 days, since 15 Nov`, in the time of this zone.
-
-    It is empty if the whole period, as rounded, was evaluated.
-    """
+    """Return `observed 6 of 30 days, since 15 Nov`; empty if all was evaluated."""
     if kpis.observed_since is None:
         return NOTHING
     if kpis.observed >= kpis.asked:

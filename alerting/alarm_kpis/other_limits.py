@@ -93,10 +93,7 @@ def quieten(
     end: datetime,
     quiet: Callable[[list[Step]], bool],
 ) -> tuple[Proposal, ...]:
-    """Return the least clear limit and on-delay with `quiet` steps in (start, end].
-
-    None of them if the steps are quiet already.
-    """
+    """Return the least clear limit and on-delay with `quiet` steps; none if quiet already."""
     before = replay(definition, history, start, end)
     if quiet(before):
         return ()

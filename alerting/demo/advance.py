@@ -41,10 +41,7 @@ def advance_line(
     arrived_at: datetime,
     progress: Progress = silent,
 ) -> Advance:
-    """Compute and store all minutes of the line up to `until`, a day at a time.
-
-    Raises UserError if another process runs the line too.
-    """
+    """Compute and store all minutes up to `until`. Raises UserError beside another run."""
     line = _with_requests(lines, stored_line(lines))
     first = line.state.minute
     rows = 0

@@ -281,10 +281,7 @@ def _events(state: LineState, until: int) -> Iterator[EventRow]:
 def _condition_intervals(
     of: Callable[[int], tuple[int, int] | None], first: int, last: int
 ) -> list[tuple[int, int]]:
-    """Return the intervals that touch the minutes [first - 1, last).
-
-    The minute before `first` shows an interval that ends exactly at `first`.
-    """
+    """Return what touches [first - 1, last): also an interval that ends at `first`."""
     found = (of(minute) for minute in range(max(0, first - 1), last))
     return sorted({interval for interval in found if interval is not None})
 

@@ -11,10 +11,7 @@ from alerting.demo.ports import SetPointRequest, StoredLine
 
 
 def check_set_point(asset: Asset, name: str, value: float, current: float) -> float:
-    """Return the value, rounded to the variable's step.
-
-    Raises UserError for a value that an operator could not set on the panel.
-    """
+    """Return the value on a step. Raises UserError for what no operator could set."""
     variable = asset.variables.get(name)
     if variable is None or not variable.controllable:
         raise UserError(_not_settable(asset, name))

@@ -56,10 +56,7 @@ def new_shelf(
     actor: str,
     before: int,
 ) -> Shelf:
-    """Return a shelf with its identity, and a reminder at most 15 minutes before its end.
-
-    `before`: how many shelves this definition on this asset had before.
-    """
+    """Return a shelf with identity and reminder. `before`: how many there were before."""
     id = hashlib.sha256(
         f"{definition}|{asset}|{kind}|{since.isoformat()}|{before}".encode()
     ).hexdigest()[:24]

@@ -129,10 +129,7 @@ def describe_unusual(unusual: float | None) -> Translatable:
 
 
 def describe_relief(asset: Asset, effects: SetPointEffects, relief: float) -> str:
-    """Describe a change's estimated effect on the problem variable; empty without one.
-
-    `relief`: by how much it takes the variable away from its limit.
-    """
+    """Describe a change's estimated effect, `relief`, on the problem; empty without one."""
     if relief <= 0:
         return ""
     amount = measured(relief, ".0f" if relief >= 10 else ".2g", unit(asset, effects.variable))

@@ -96,10 +96,7 @@ class Search:
         self._boxes = MOST_BOXES
 
     def least(self, goal: Goal, avoid: Sequence[frozenset[int]] = ()) -> Answer | None:
-        """Return the answer of least effort; of equals that of fewest changes and first levers.
-
-        `avoid`: sets of levers; no combination that has all levers of one is tried.
-        """
+        """Return the least effort, of equals fewest changes; `avoid`: no set with all of one."""
         self._left = MOST_SCORINGS
         self._boxes = MOST_BOXES
         best = None

@@ -222,10 +222,7 @@ class Situation:
         return int(-(-span // bucket)) * bucket
 
     def _plausible(self, columns: Ints, features: Floats) -> BoolArray:
-        """Return where no column lies farther outside of its training range than it does now.
-
-        A smaller spread or slope than in training is acceptable.
-        """
+        """Return where no column is farther outside of its range than now; less spread is fine."""
         good = np.ones(len(features), np.bool_)
         for k, i in enumerate(columns.tolist()):
             column = self.model.plan.layout[i]

@@ -172,10 +172,7 @@ class _Advice:
         return Styled(self.situation.model.threshold, "share")
 
     def _goals(self, reachable: float) -> list[Goal]:
-        """Return what an answer must reach, from the best to the least.
-
-        `reachable`: the largest estimated effect of any combination on the problem variable.
-        """
+        """Return the goals, best first. `reachable`: the largest estimated effect of all."""
         normal = self.situation.model.normal
         threshold = self.situation.model.threshold
         effects = self.situation.model.effects

@@ -98,10 +98,7 @@ def _rows(history: History) -> Iterator[ReadingRow]:
 def schedule(
     rows: Iterable[ReadingRow], speed: float, begin: datetime, *, shift: bool
 ) -> Iterator[DueRow]:
-    """Yield rows with when they are sent: the first at `begin`, `speed` times as fast.
-
-    `shift`: the time stamps become those instants.
-    """
+    """Yield rows with when they are sent, `speed` times as fast; `shift`: so stamped."""
     first: datetime | None = None
     for row in rows:
         first = first or row.ts

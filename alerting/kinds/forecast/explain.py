@@ -145,10 +145,7 @@ def _sentence(name: str, unit: str | None, lead: int, predicted: dict[str, float
 def _crossing(
     definition: TrainedDefinition, leads: Sequence[int], middle: Sequence[float]
 ) -> int | None:
-    """Return when (ms) the median leaves its limits, linearly; None if it does not.
-
-    `middle`: the last known value, then the median at each lead (ms).
-    """
+    """Return when (ms) the median leaves its limits. `middle`: last known value, then medians."""
     problem = definition.problem
     at = [0, *leads]
     for limit, sign in ((problem.above, 1), (problem.below, -1)):

@@ -110,10 +110,7 @@ class Smoothing:
 
 @dataclass(frozen=True)
 class Linear:
-    """Ridge regression of the value or its difference. `weights`: of columns, by lead.
-
-    `last`: position of the last value that a difference adds to; None for the value itself.
-    """
+    """Ridge regression of the value, or its difference to the column `last` (None: none)."""
 
     __pydantic_config__ = STORED
     dense: Dense
@@ -154,10 +151,7 @@ class Linear:
 
 @dataclass(frozen=True)
 class Boosted:
-    """Quantile regression by boosted trees; the last column is the lead's share.
-
-    `trees`: `QuantileTrees`, in files of their own.
-    """
+    """Quantile regression by boosted trees in files of their own; last column: the lead."""
 
     __pydantic_config__ = STORED
     leads: Row
@@ -207,10 +201,7 @@ def _with_anchor(
 
 @dataclass(frozen=True)
 class Forecast:
-    """A forecaster with its limits. `leads_ms`: times ahead; `shifts`: of quantiles.
-
-    `width`: columns of a row.
-    """
+    """A forecaster with its limits. `leads_ms`: times ahead; `width`: columns of a row."""
 
     core: Naive | Smoothing | Linear | Boosted
     leads_ms: tuple[int, ...]

@@ -292,10 +292,7 @@ def _mean(values: Floats) -> float:
 
 
 def choose_candidate(dataset: Dataset, candidates: Sequence[Candidate]) -> Candidate:
-    """Return the least CRPS; of those no worse beyond chance, the best by warnings.
-
-    A baseline is chosen where no other candidate is better than it beyond chance.
-    """
+    """Return the least CRPS, of equals the best warner; a baseline if nothing beats it."""
     best = min(candidates, key=lambda one: one.metrics["crps"])
     equal = [
         one for one in candidates if one is best or share_worse(dataset, one, best) < _CONFIDENCE

@@ -66,10 +66,7 @@ def time_block_ms(definition: TrainedDefinition) -> int:
 def share_of_samples(
     differences: Floats, block: npt.NDArray[np.int64], seed: int = 0
 ) -> float | None:
-    """Return the share of block samples with a sum above 0 (Künsch 1989).
-
-    NaN does not count. None where fewer than two blocks have a difference.
-    """
+    """Return the share of block samples with a sum above 0 (Künsch 1989); NaN left out."""
     known = ~np.isnan(differences)
     _, number = np.unique(block[known], return_inverse=True)
     sums = np.bincount(number, weights=differences[known])

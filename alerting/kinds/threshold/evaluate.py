@@ -157,10 +157,7 @@ def readings_carried_into(
 def _last_value(
     condition: Condition, carried: Carried | None, sources: Sources, at: datetime
 ) -> Carried | None:
-    """Return the carried value, else the last recent reading before `at`.
-
-    It may be a later one that says nothing, of bad quality or out of range.
-    """
+    """Return the carried value, or a bad one, else the last recent reading before `at`."""
     if carried is not None and (carried.value is not None or carried.bad):
         return carried
     asset = sources.asset

@@ -19,10 +19,7 @@ def limits_in_force(
     part: VersionInterval,
     carried: Carried | None,
 ) -> LearnedLimits | None:
-    """Return the limits for a part's readings; None if no limit is learned.
-
-    Raises ModelUnavailable if the estimate in service cannot be read.
-    """
+    """Return the limits for a part's readings, None if none. Raises ModelUnavailable."""
     if not isinstance(definition, LearnedThresholdDefinition):
         return None
     none = LearnedLimits({}, definition.schedule.timezone, "no learned limits are in service yet")
@@ -67,10 +64,7 @@ def split_at_cutoff(
     part: VersionInterval,
     carried: Carried | None,
 ) -> list[VersionInterval]:
-    """Return the part, cut where the cutoff of its limits lies within it.
-
-    Raises ModelUnavailable if the estimate in service cannot be read.
-    """
+    """Return the part, cut at its limits' cutoff. Raises ModelUnavailable for a lost estimate."""
     learned = limits_in_force(definition, sources, part, carried)
     cut = learned.cutoff if learned is not None else None
     if cut is None or not part.start < cut < part.end:

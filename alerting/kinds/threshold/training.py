@@ -268,10 +268,7 @@ def _still_in_service(
 def _moved(
     definition: LearnedThresholdDefinition, data: LearningData, champion: LearnedLimitsModel
 ) -> Sequence[str]:
-    """Return a sentence for each variable far more often beyond its limits than expected.
-
-    Each reading is compared with the limit of its own group, as live evaluation compares it.
-    """
+    """Return a sentence for each variable beyond its limits far more often than expected."""
     found = []
     for history in data.whole_histories:
         fitted = champion.by_asset.get(history.asset.name)

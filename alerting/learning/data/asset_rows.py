@@ -32,10 +32,7 @@ PROBLEM_COLUMNS = ("asset", "start", "last", "end", "known_at", "uncounted")
 
 @dataclass(frozen=True)
 class AssetRows:
-    """The rows of one asset beside their features. `dropped`: why instants have no label.
-
-    `fit`, `measured`: as in `Labels`.
-    """
+    """The rows of an asset; `fit`, `measured`: of `Labels`; `dropped`: why without a label."""
 
     asset: str
     at: Millis
@@ -62,10 +59,7 @@ def label_asset(
     answers: Sequence[FeedbackLabel],
     suppressed: Mapping[str, Sequence[SuppressedInterval]],
 ) -> AssetRows:
-    """Label an asset's evaluated instants, without those that are not scored live.
-
-    `answers`, `suppressed`: feedback labels and suppressed intervals of all assets.
-    """
+    """Label an asset's scored instants. `answers`, `suppressed`: of all assets."""
     name = history.asset.name
     own = [answer for answer in answers if answer.asset == name]
     at = evaluated_instants(definition, plan, history, borders.start, borders.end)

@@ -141,10 +141,7 @@ def _effect_of(use: FeedbackUse, answer: FeedbackLabel) -> Effect | None:
 
 
 def _in_doubt(definition: TrainedDefinition, answer: FeedbackLabel, at: Millis) -> BoolArray:
-    """Select rows whose window looks past the action, or the raise, until it ends.
-
-    Of a miss: the rows whose label window holds it.
-    """
+    """Select rows whose window looks past the action (or raise), or holds a reported miss."""
     if answer.missed is not None:
         return (at >= answer.raised) & (at < answer.ends)
     evaluated_until = duration_millis(max(definition.window.until, -definition.window.after))
@@ -153,10 +150,7 @@ def _in_doubt(definition: TrainedDefinition, answer: FeedbackLabel, at: Millis) 
 
 
 def _rows_before_action(answer: FeedbackLabel, at: Millis) -> BoolArray:
-    """Select the rows from the raise to the action, of which the alert speaks.
-
-    Of a miss: all rows that should have predicted it.
-    """
+    """Select the rows from the raise to the action, or those that should tell a miss."""
     if answer.missed is not None:
         return (at >= answer.raised) & (at < answer.ends)
     first = int(np.searchsorted(at, answer.raised))

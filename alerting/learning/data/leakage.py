@@ -143,10 +143,7 @@ def _early_copies(
 
 
 def _likeness(history: History, name: str, problem: str) -> float:
-    """Return the absolute rank correlation of two variables at time stamps where both have a value.
-
-    0 with too few, and of a category.
-    """
+    """Return two variables' absolute rank correlation; 0 for too few, and a category."""
     if name not in history.readings or problem not in history.readings:
         return 0.0
     if history.readings[problem].dtype == object:

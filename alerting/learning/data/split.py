@@ -21,10 +21,7 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Borders:
-    """The parts in ms: (start, train_end], (validation, validation_end], (test, end].
-
-    They follow one another, without a gap unless the definition gives dates.
-    """
+    """The parts in ms: (start, train_end], (validation, validation_end], (test, end]."""
 
     start: int
     train_end: int

@@ -51,10 +51,7 @@ def _merge(
     start: int,
     behind: int,
 ) -> None:
-    """Merge moments (8 x buckets) as `moments.merge` does, operation by operation.
-
-    A loop reads neighbours in few arrays and writes one: so the compiler uses vectors.
-    """
+    """Merge moments as `moments.merge` does, in loops that the compiler makes vectors of."""
     end = start + len(weight)
     n = into[_N][start:end]
     mean = into[_MEAN][start:end]

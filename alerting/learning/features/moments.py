@@ -167,10 +167,7 @@ def merge(older: Moments, newer: Moments, shift: float) -> Moments:
 
 
 class WindowPositions(NamedTuple):
-    """How windows are merged: `steps` as `merge_steps`, and which windows end where.
-
-    `lengths`: of the wanted windows, which end with the buckets `last`.
-    """
+    """How windows are merged (`merge_steps`), and which of `lengths` end with `last`."""
 
     steps: dict[int, tuple[int, int]]
     ends: dict[int, Index]

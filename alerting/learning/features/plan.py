@@ -100,10 +100,7 @@ class FeaturePlan:
 
     @property
     def reach_ms(self) -> int:
-        """Return how far back features look, but for recencies and carried values.
-
-        A lagged value may be as old, at its lag, as the longest window.
-        """
+        """Return how far back features look: lagged values as old as the window at their lag."""
         return self.longest_window_ms + max(
             (*self.lags_ms, *(span for one in self.lagged for span in one.spans_ms)), default=0
         )

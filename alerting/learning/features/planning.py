@@ -76,10 +76,7 @@ def plan_features(definition: TrainedDefinition, histories: Sequence[History]) -
 
 
 def candidate_variables(definition: TrainedDefinition, histories: Sequence[History]) -> list[str]:
-    """Return the assets' variables that match `include` and not `exclude`, sorted.
-
-    Of the unit just made the problem's own variables are not among them.
-    """
+    """Return the assets' matching variables, sorted; of a unit just made not its problem's."""
     names = {str(name) for h in histories for name in (*h.asset.variables, *h.readings.columns)}
     unseen = set(definition.problem.variables) if definition.is_of_unit else set()
     return matching(names - set(matching(names, definition.exclude)) - unseen, definition.include)

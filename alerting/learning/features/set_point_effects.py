@@ -64,10 +64,7 @@ class SetPointEffects:
     limit: float
 
     def relief(self, name: str) -> float:
-        """Return by how much one unit helps against the limit, at least with 95 %.
-
-        It is 0 if that is not known, or may be an effect in either direction.
-        """
+        """Return by how much one unit helps against the limit; 0 if not known with 95 %."""
         effect, error = self.effects.get(name, (0.0, 0.0))
         least = max(abs(effect) - CERTAIN * error, 0.0)
         return -self.limit_side * float(np.copysign(least, effect)) if least else 0.0
@@ -179,10 +176,7 @@ def _rows(
     levers: Sequence[str],
     controls: Sequence[str],
 ) -> pd.DataFrame:
-    """Return a row per stride: set-points and controls as means of the window before.
-
-    `y`: the mean of the variable over the time after it that the model predicts.
-    """
+    """Return a row per stride: means of the window before. `y`: of the predicted time after."""
     length = sum(_milliseconds(h) for h in histories)
     bucket = plan.stride_ms * max(1, -(-length // (plan.stride_ms * MOST_ROWS)))
     before = max(1, plan.windows_ms[0] // bucket)

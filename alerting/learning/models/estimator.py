@@ -24,10 +24,7 @@ _LOG_ODDS = Platt(1.0, 0.0)
 
 
 class FittedModel(Protocol):
-    """A fitted model of one family: the interface for scores, explanations and files.
-
-    `encoded`: rows as `Encoding.encode` makes them.
-    """
+    """A fitted model of one family. `encoded`: rows as `Encoding.encode` makes them."""
 
     @property
     def margin_is_probability(self) -> bool:
@@ -112,10 +109,7 @@ class Estimator:
 
 @dataclass(frozen=True)
 class Blend:
-    """A weighted mean of the probabilities of estimators of the same columns.
-
-    `weights` are positive and add up to 1.
-    """
+    """A weighted mean of the probabilities of estimators; `weights` add up to 1."""
 
     members: tuple[Estimator, ...]
     weights: tuple[float, ...]

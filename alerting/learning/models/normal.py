@@ -41,10 +41,7 @@ class NormalRows:
     distances: Floats
 
     def distance(self, values: Floats) -> Floats:
-        """Return each row's mean distance to the five nearest normal rows.
-
-        A missing value counts as the median.
-        """
+        """Return each row's mean distance to the five nearest normal rows; missing is median."""
         nearest, _ = self._tree.query(self._scaled(values), min(NEAREST, len(self.rows)), p=1)
         return np.asarray(nearest.mean(axis=1), np.float64)
 
@@ -80,10 +77,7 @@ def _tree_of(rows: Floats) -> "cKDTree":
 def sample_normal(
     plan: FeaturePlan, rows: pd.DataFrame, label: npt.NDArray[np.int8], seed: int
 ) -> NormalRows | None:
-    """Return at most 2,000 rows and 100,000 values without a problem; None of too few.
-
-    The seed decides the sample.
-    """
+    """Return at most 2,000 normal rows and 100,000 values, by the seed; None of too few."""
     columns = level_columns(plan)
     normal = np.flatnonzero(label == 0)
     most = min(MOST_ROWS, MOST_VALUES // max(len(columns), 1))

@@ -71,10 +71,7 @@ class TrainedModel:
         return self if self.refit is None or at <= self.refit.training_cutoff else self.refit
 
     def score(self, rows: pd.DataFrame) -> Floats:
-        """Return the calibrated probability of each row; columns in any order.
-
-        Raises UserError if columns are missing.
-        """
+        """Return the calibrated probability of each row. Raises UserError without a column."""
         return self.score_matrix(self.estimator.columns.matrix(rows))
 
     def score_matrix(self, matrix: Floats) -> Floats:
@@ -89,10 +86,7 @@ def model_hash(
     plan: FeaturePlan,
     fitted: Iterable[bytes] | None = None,
 ) -> str:
-    """Hash what decides a score or verdict: no thread count, no memory layout.
-
-    `fitted`: the bytes of the fitted values of all members; those of the estimator if left out.
-    """
+    """Hash what decides a score or verdict, with `fitted` (default: all members') values."""
     digest = hashlib.sha256()
     members = [
         {"family": member.family, **member.encoding.to_document()} for member in estimator.members

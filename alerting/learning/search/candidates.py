@@ -112,10 +112,7 @@ def usable_folds(dataset: Dataset, folds: int) -> tuple[list[Fold], list[str]]:
 
 
 def is_better(later: Trial, earlier: Trial) -> bool:
-    """Return whether a trial beats an earlier one by more than the standard error of its lead.
-
-    So a proven set of parameters is not replaced by a lucky one.
-    """
+    """Return whether the lead over an earlier trial exceeds its standard error: no luck."""
     advantage = np.subtract(later.folds, earlier.folds)
     error = float(advantage.std(ddof=1)) / len(advantage) ** 0.5 if len(advantage) > 1 else 0.0
     return bool(advantage.mean() > error)

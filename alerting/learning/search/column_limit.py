@@ -1,7 +1,4 @@
-"""The limit on columns: no more than rows, and those remain that rank rows best.
-
-They are chosen by the rows that the model is fitted on, and by no others.
-"""
+"""The limit on columns: those remain that rank the fitted rows best, no more than rows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -247,10 +247,7 @@ class _Search:
 
 
 def _common_rounds(curves: Sequence[Floats]) -> int | None:
-    """Return the number of trees that is best over the folds; None without trees.
-
-    A fold that stopped growing stays at its last value.
-    """
+    """Return the best number of trees over the folds; a stopped fold stays at its end."""
     longest = max(len(curve) for curve in curves)
     if not longest:
         return None

@@ -43,10 +43,7 @@ class Load:
 def operator_load(
     episodes: Sequence[tuple[datetime, datetime]], start: datetime, end: datetime, flood_above: int
 ) -> Load:
-    """Compute the load of episodes (raised, ended) on operators; `start` lies before `end`.
-
-    More than `flood_above` alarms in ten minutes are a flood.
-    """
+    """Compute the load of episodes on operators; over `flood_above` in ten minutes is a flood."""
     raised = sorted(at for at, _ in episodes)
     days = (end - start) / timedelta(days=1)
     by_day = Counter(at.astimezone(UTC).date() for at in raised)

@@ -177,10 +177,7 @@ def sentence(text: str) -> str:
 
 
 def what_to_do(episode: Episode) -> str | None:
-    """Return the next step: the advice of the model where it helps, else the engineer's text.
-
-    Of an open episode it is the newest advice, of an ended one that of its raise.
-    """
+    """Return the newest advice that helps (of an ended episode the raise's), or the text."""
     advice = advice_shown(episode)
     if advice is not None and advice.changes and (advice.helps or "action" not in episode.guidance):
         return advice.message

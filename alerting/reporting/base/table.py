@@ -38,10 +38,7 @@ def table(name: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> T
 
 
 def table_of(name: str, columns: str, items: Iterable[object], **attributes: str) -> Table:
-    """Return a table with a row for each item: its attributes of the columns' names.
-
-    `columns`: names with a space between them; `attributes`: of columns that have another name.
-    """
+    """Return a row of attributes for each item; `attributes`: of columns with another name."""
     names = columns.split()
     read = [attrgetter(attributes.get(column, column)) for column in names]
     return table(name, names, [[value(item) for value in read] for item in items])

@@ -1,7 +1,4 @@
-"""Templates of reports and decisions in the reader's language, and filters shared with pages.
-
-In HTML all text from users is escaped.
-"""
+"""Templates of reports and decisions; in HTML all text from users is escaped."""
 
 from collections.abc import Callable
 from functools import cache

@@ -98,10 +98,7 @@ class Correlation:
 def measure_correlation(
     at_s: Floats, bins: npt.NDArray[np.int64], are_numbers: bool
 ) -> Correlation | None:
-    """Return the correlation of values by instant (s, ascending) and bin; None for too few.
-
-    Bins of numbers are ranks; categories are alike only if they are equal.
-    """
+    """Return the correlation of values by instant (s) and bin: ranks, or categories by equality."""
     step = -(-len(at_s) // _MOST_VALUES)
     at_s = at_s[::step]
     bins = bins[::step]

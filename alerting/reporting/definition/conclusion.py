@@ -69,10 +69,7 @@ class _Demand:
 
 
 def conclude(metrics: ReportMetrics) -> Judgement:
-    """Decide by fixed demands, stated in `rule`; one that cannot be checked: "cannot tell".
-
-    Only if every demand is met may the list of actions be empty.
-    """
+    """Decide by fixed demands, stated in `rule`. Actions may be empty only if all are met."""
     demands = list(_demands(metrics))
     trust = _trust(demands)
     actions = tuple(_actions(metrics)) or tuple(_about_demands(demands))

@@ -87,10 +87,7 @@ class DecisionMade:
 def summarise_decision(
     verdict: str, champion: int | None, actor: str, reason: str, evidence: Mapping[str, Any]
 ) -> Translatable:
-    """Return why a decision was made, in one plain sentence. `champion`: in service until then.
-
-    `reason`: the recorded one, of which only words of a person are used.
-    """
+    """Say why a decision was made. `champion`: until then; `reason`: used if a person's words."""
     words = reason.partition(": ")[2]
     if verdict == "rejected":
         return translatable(

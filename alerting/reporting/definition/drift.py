@@ -152,10 +152,7 @@ def _independent_values(
     currents: Mapping[str, pd.Series],
     are_numbers: bool,
 ) -> tuple[float, float]:
-    """Return how many independent values the reference and the period are worth.
-
-    `before`: the values of the reference, asset after asset, and their bins.
-    """
+    """Return what the reference (`before`, with its bins) and the period are worth."""
     known = independent = 0.0
     ends = np.cumsum([int(column.notna().sum()) for column in references.values()])
     for (asset, column), end in zip(references.items(), ends, strict=True):

@@ -86,10 +86,7 @@ def estimate_performance(scores: pd.DataFrame) -> EstimatedPerformance | None:
 def expected_performance(
     score: Floats, threshold: Floats, probability: Floats | None = None
 ) -> Expected:
-    """Return recall, precision and ROC-AUC from scores, or from labels where these are known.
-
-    An alarm is a score at or above its threshold.
-    """
+    """Return recall, precision and ROC-AUC from scores, or labels where these are known."""
     probability = score if probability is None else probability
     above = score >= threshold
     expected = float(probability.sum())
@@ -102,10 +99,7 @@ def expected_performance(
 
 
 def expected_roc_auc(score: Floats, probability: Floats) -> float | None:
-    """Return the area under the expected ROC curve, from expected positives at each score.
-
-    None without any expected positive, or without any negative.
-    """
+    """Return the area under the expected ROC curve; None without positives or negatives."""
     _, inverse = np.unique(-score, return_inverse=True)  # from the highest score on
     positives = np.bincount(inverse, probability)
     negatives = np.bincount(inverse, 1 - probability)

@@ -313,10 +313,7 @@ def _time_in_alarm(m: Material) -> Estimate:
 
 
 def _false_alarms(counts: Mapping[Outcome, int], weeks: float) -> Estimate:
-    """Return false alarms per evaluated week; undetermined ones may all be false.
-
-    Without a single outcome there is no figure.
-    """
+    """Return false alarms per evaluated week; undetermined ones may be false, none: no figure."""
     false = counts["false_alarm"]
     undetermined = counts["undetermined"]
     rate = _enough_outcomes(rate_per_week(false, weeks, _FALSE_ALARMS), counts)

@@ -30,10 +30,7 @@ class CameTrue:
 
     @property
     def is_worse(self) -> bool:
-        """Return whether the whole 95 % interval is worse than that of the promotion.
-
-        Where the promotion's interval is not known, of its value.
-        """
+        """Return whether the 95 % interval is worse than the promotion's, or than its value."""
         low = self.now.low
         high = self.now.high
         if self.now.doubt or low is None or high is None:
@@ -45,10 +42,7 @@ class CameTrue:
 
 @dataclass(frozen=True)
 class ModelMetrics:
-    """The model over the period. `score_shares`: of scores in twenty equal bins.
-
-    `verification`: how it did by the values that came; empty if its kind states none.
-    """
+    """The model over the period. `verification`: by the values that came; empty if unknown."""
 
     decisions: tuple[DecisionMade, ...]
     came_true: tuple[CameTrue, ...]

@@ -1,7 +1,4 @@
-"""Money: the cost of problems, alarms and interventions, and what the alert avoided.
-
-Nothing is estimated that the definition's `costs` do not give: without them there is no sum.
-"""
+"""Money: what problems, alarms and interventions cost; nothing that `costs` do not give."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -65,10 +65,7 @@ _SCORED_AGAIN = Cases(
 
 @dataclass(frozen=True)
 class Action:
-    """An action in the words of operators. `helped`: episodes without the problem; `came`: with it.
-
-    The other ones have no outcome that data can tell.
-    """
+    """An action in operators' words. `helped`, `came`: episodes without and with the problem."""
 
     action: str
     times: int
@@ -95,10 +92,7 @@ class Advice:
 
 @dataclass(frozen=True)
 class VerdictMetrics:
-    """Verdicts of operators. `taken`: whether recommendations were followed.
-
-    `to_acknowledge`: time from the notification to the acknowledgement.
-    """
+    """Verdicts of operators. `to_acknowledge`: time from notification to acknowledgement."""
 
     notified: int
     response: Estimate
@@ -146,11 +140,7 @@ def verdict_metrics(raised: Sequence[Episode]) -> VerdictMetrics:
 
 
 def occurred_by_data(episode: Episode) -> bool | None:
-    """Return the outcome of an episode by data alone.
-
-    None where the data cannot determine it: no problem in the definition, not known yet, or acted
-    upon in time.
-    """
+    """Return the outcome by data alone; None if not known, no problem, or acted upon in time."""
     determined = episode.outcome_record
     if (
         determined is None

@@ -1,7 +1,4 @@
-"""Bars of a risk as numbers: how the variables lead to it, and what a change does to it.
-
-Pages draw them as SVG, e-mails as PNG.
-"""
+"""Bars of a risk as numbers, drawn as SVG by pages and as PNG by e-mails."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -82,10 +79,7 @@ def waterfall(
     titles: Mapping[str, str],
     language: Language = ENGLISH,
 ) -> BarChart | None:
-    """Return the steps from the usual score to this one, the largest first; None without any.
-
-    `titles`: of variables, by name.
-    """
+    """Return the steps from the usual score to this one. `titles`: of variables, by name."""
     if score is None or not contributions:
         return None
     ranked = sorted(contributions, key=lambda c: -abs(c.share))

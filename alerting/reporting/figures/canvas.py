@@ -106,10 +106,7 @@ def inline_svg(
     draw: Callable[[Figure], None],
     language: Language = ENGLISH,
 ) -> str:
-    """Draw inline SVG: scalable, no fixed colours, ids of its own.
-
-    `name`: for the ids; `label`: the text alternative.
-    """
+    """Draw inline SVG without fixed colours. `name`: for ids; `label`: the text alternative."""
     style = _style(PAGE, **{"svg.fonttype": "none", "svg.hashsalt": name})
     with matplotlib.rc_context(style):
         figure = Figure(figsize=size, layout="constrained")

@@ -37,10 +37,7 @@ class Level:
 
 @dataclass(frozen=True)
 class MovingLevel:
-    """A dashed line of steps: each value holds from its instant (ms) to the next or to `end`.
-
-    A value is NaN where no limit was in force.
-    """
+    """A dashed line: a value holds from its instant (ms) to the next or `end`; NaN: no limit."""
 
     at: Millis
     values: Floats
@@ -131,10 +128,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class EpisodeChart:
-    """Panels over the same time from `start` to `end`.
-
-    `window`: the prediction window. `cut`: the part of the episode outside of the chart, if any.
-    """
+    """Panels from `start` to `end`. `window`: of the prediction. `cut`: what lies outside."""
 
     panels: tuple[Panel, ...]
     start: datetime

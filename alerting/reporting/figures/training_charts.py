@@ -231,10 +231,7 @@ def trials(scores: Sequence[float], family: str) -> bytes:
 
 
 def comparison(evidence: Mapping[str, Any]) -> bytes | None:
-    """Draw champion and challenger on the same unseen window, with 95 % intervals.
-
-    None without a comparison.
-    """
+    """Draw champion and challenger on one unseen window; None without a comparison."""
     if "at_threshold" not in evidence:
         return None
     titles = {

@@ -8,10 +8,7 @@ from alerting.reporting.plant.metrics import PlantMetrics
 
 
 def key_metrics(metrics: ReportMetrics) -> dict[str, str]:
-    """Return the key figures by name, the most important first; every report has all.
-
-    Their values have no words, so that they read the same in every language.
-    """
+    """Return the key figures by name, all in every report, without words of a language."""
     m = metrics
     return {
         template("problems"): str(len(m.problems)),

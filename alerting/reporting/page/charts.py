@@ -41,10 +41,7 @@ def timeline(
     zone: tzinfo = UTC,
     language: Language = ENGLISH,
 ) -> str:
-    """Draw variable and score over the lanes of all assets: problems shaded, outcomes marked.
-
-    `variable`: readings of the problem's or condition's variable.
-    """
+    """Draw `variable` and score over the lanes of all assets, with problems and outcomes."""
     lanes = lanes_of(metrics)
     scored = len(scores) > 0
     lane_height = 0.3 * max(len(lanes), 1) + 0.55

@@ -98,10 +98,7 @@ def _headline(proposal: Proposal) -> str:
 
 
 def side_by_side(proposal: Proposal) -> str:
-    """Return champion and challenger as a Markdown table, on their common unseen window.
-
-    Without such a window it shows the challenger's test period.
-    """
+    """Return both models as a Markdown table, on their unseen window or the test period."""
     evidence = proposal.evidence
     if "compared" in evidence:
         rows = [

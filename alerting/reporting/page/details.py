@@ -146,10 +146,7 @@ def panel_of(m: Material, asset: str, start: datetime, end: datetime) -> Panel |
 
 
 def variable_of(definition: Definition) -> str | None:
-    """Return the variable that a definition is about; of a problem of several the first one.
-
-    None for events and conditions of several variables.
-    """
+    """Return the variable a definition is about, the first of a problem; None of conditions."""
     if definition.problem is not None:
         return next(iter(definition.problem.variables), None)
     condition = single_condition(definition)

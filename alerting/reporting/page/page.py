@@ -29,10 +29,7 @@ from alerting.reporting.plant.proposals import describe_retune
 
 @dataclass(frozen=True)
 class Charts:
-    """The charts of a report as inline SVG, empty where there is nothing to draw.
-
-    `reported`: misses that operators reported.
-    """
+    """The charts of a report as inline SVG, empty without data. `reported`: operators' misses."""
 
     by_name: Mapping[str, Markup]
     missed: tuple[tuple[MissedProblem, Markup], ...] = ()
@@ -98,11 +95,7 @@ def render_page(
     notes: tuple[str, ...] = (),
     language: Language = ENGLISH,
 ) -> str:
-    """Render the page as HTML. All text from users is escaped.
-
-    `zone`: of the times on the page. `notes`: sentences on the report itself, for its head, e.g.
-    that it is a second revision.
-    """
+    """Render the page as HTML, users' text escaped. `notes`: on the report itself, at its head."""
     return render(
         "page/page.html",
         language,

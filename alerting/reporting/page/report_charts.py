@@ -63,10 +63,7 @@ def bars(chart: BarChart) -> str:
 def driver_bars(
     drivers: Sequence[Driver], titles: Mapping[str, str], language: Language = ENGLISH
 ) -> str:
-    """Draw each variable's mean contribution, now and before; empty without any.
-
-    `titles`: of variables, by name.
-    """
+    """Draw each variable's mean contribution, now and before. `titles`: by name."""
     if not drivers:
         return ""
     compared = any(d.before is not None for d in drivers)

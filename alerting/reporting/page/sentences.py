@@ -202,10 +202,7 @@ def how_much_is_known(m: ReportMetrics, language: Language = ENGLISH) -> str:
 
 
 def weeks_until_known(count: int, total: int, weeks: float) -> int | None:
-    """Return after how many weeks at this rate a share is known within ten points.
-
-    0 if it has already; None if more cases are needed than can be expected at all.
-    """
+    """Return in how many weeks a share is known within ten points; None if never."""
     if total == 0 or weeks <= 0:
         return None
     share = count / total

@@ -75,10 +75,7 @@ class Forecast:
 
 
 def forecasts(platform: BacktestPorts, plans: Sequence[Plan], now: datetime) -> list[Forecast]:
-    """Forecast the load of each definition of a plan, on top of those before it.
-
-    Empty when the gate is off.
-    """
+    """Forecast the load of a plan's definitions, one on top of the other; empty if off."""
     gated = [plan.definition for plan in plans if _changes_load(plan)]
     if platform.budget.mode == "off" or not gated:
         return []

@@ -89,10 +89,7 @@ def _no_champion(definition: ModelDefinition, assets: int) -> str:
 
 
 class LoadEstimate:
-    """Evaluates the days before `now`, on as many assets as a few seconds allow.
-
-    `why_not`: why there is no estimate for the last position, if so.
-    """
+    """Evaluates the days before `now` in a few seconds. `why_not`: no estimate, if so."""
 
     def __init__(
         self,
@@ -110,11 +107,7 @@ class LoadEstimate:
         self.why_not = _NO_READINGS
 
     def for_position(self, assets: Sequence[Asset]) -> tuple[Alarms, timedelta | None]:
-        """Return all these assets' alarms, from a sample; None without enough history.
-
-        If readings end before now, the days before their end are evaluated and counted as the last
-        ones.
-        """
+        """Return these assets' alarms from a sample, also of earlier days; None if too few."""
         spans = [span for a in assets if (span := self._platform.readings.span(a.name)) is not None]
         self._until = min(max((last for _, last in spans), default=self._now), self._now)
         start, number = self._affordable(assets)

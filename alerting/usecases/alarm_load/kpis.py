@@ -100,10 +100,7 @@ def alarm_quality_by(
     targets: Targets | None = None,
     past: bool | None = False,
 ) -> QualityByGroup:
-    """Return metrics like `alarm_quality`, by position, line (outermost asset) or shift.
-
-    Raises UserError for an empty period, and for shifts if no route has any.
-    """
+    """Return `alarm_quality` by position, line or shift. Raises UserError without any."""
     alarms, found = with_past(alarms_of(platform.episodes, start, end, assets), start, end, past)
     evaluated = evaluated_times(platform, start, end, assets, found.counted)
     return QualityByGroup(
@@ -120,10 +117,7 @@ def group_assets(
     evaluated: EvaluatedByAsset,
     targets: Targets | None = None,
 ) -> list[Group]:
-    """Return a period's alarms by group. `targets`, `evaluated`: as elsewhere.
-
-    Raises UserError for shifts without a route.
-    """
+    """Return a period's alarms by group. Raises UserError for shifts without a route."""
     targets = targets or targets_under(platform.budget)
     if by == "shift":
         routes = [route for route in read_routes(platform.routes)[0] if route.shifts]

@@ -36,10 +36,7 @@ _INSTANT = timedelta(milliseconds=1)  # instants are whole milliseconds
 def checkpoint_files(
     sandbox: Sandbox, name: str, segment: SegmentMetrics, since: datetime
 ) -> dict[str, bytes]:
-    """Return this segment's changes as files, and record those of the next one.
-
-    `since`: up to when every target was evaluated before it.
-    """
+    """Return a segment's changes as files. `since`: where its evaluation began."""
     memory = sandbox.memory
     view = sandbox.live_view(segment.end)
     changed = {e.id: e for e in memory.episodes.find() if e != sandbox.stored.get(e.id)}

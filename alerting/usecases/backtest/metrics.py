@@ -34,10 +34,7 @@ def load_of(material: Material, flood_above: int) -> Load | None:
 
 
 def events_of(material: Material) -> EventMetrics | None:
-    """Return event metrics by the code that compares candidates, of known outcomes.
-
-    None for a definition without a problem, and without evaluated time.
-    """
+    """Return event metrics by the candidates' code; None without problem or evaluated time."""
     definition = material.definition
     if definition.problem is None or not material.evaluated:
         return None

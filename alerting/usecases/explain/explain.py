@@ -33,10 +33,7 @@ from alerting.usecases.training.progress import describe_step
 
 
 def why(platform: EvaluationPorts, name: str, asset_name: str, at: datetime) -> Why:
-    """Explain a definition on an asset at an instant, in times of the plant.
-
-    Raises UserError for an unknown name.
-    """
+    """Explain a definition on an asset at an instant. Raises UserError for another name."""
     latest = require_revision(platform.definitions, name)
     asset = require_asset(platform.assets, asset_name)
     covering = _covering(platform.episodes, name, asset_name, at)

@@ -44,10 +44,7 @@ def check_platform(platform: UpkeepPorts, now: datetime) -> list[PlatformFault]:
 
 
 class AlarmsOff(NamedTuple):
-    """Open faults of the platform as operators need them.
-
-    `are_off`: alarms may be missing; `is_engineer_notified`: an engineer has a message.
-    """
+    """Open faults. `are_off`: alarms may be missing; `is_engineer_notified`: by a message."""
 
     faults: int
     are_off: bool

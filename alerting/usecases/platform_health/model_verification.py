@@ -68,10 +68,7 @@ def verify_model(
     start: datetime,
     as_of: datetime,
 ) -> ModelVerification | None:
-    """Measure one definition's models on (start, as_of]; None if it cannot be told.
-
-    Raises ModelUnavailable if one cannot be read.
-    """
+    """Measure one definition's models; None if unknown. Raises ModelUnavailable."""
     definition = revision.definition
     kind = verifying_kind_of(revision.definition)
     if kind is None or not isinstance(definition, TrainedDefinition):

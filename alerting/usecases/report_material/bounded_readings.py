@@ -218,10 +218,7 @@ def _merged(gaps: list[Interval]) -> tuple[Interval, ...]:
 
 
 def _width_ms(definition: Definition, asset: Asset) -> int:
-    """Return the longest time, a second to a minute, that divides what labels compare.
-
-    Of a condition, one that is shorter than a value counts.
-    """
+    """Return the longest time, 1 s to 1 min, that divides what labels and values compare."""
     if isinstance(definition, TrainedDefinition):
         problem = definition.problem
         edges = [

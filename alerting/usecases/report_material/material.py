@@ -191,11 +191,7 @@ def _notifiable_problems(
 
 
 def _before(definition: Definition, asset: Asset) -> timedelta:
-    """Return how long before the period readings matter.
-
-    For problems that began, or could be predicted, before it, and for the value carried forward
-    into it.
-    """
+    """Return how long before the period readings matter: for problems, carried values."""
     problem = definition.problem
     duration = timedelta(0)
     if problem is not None:

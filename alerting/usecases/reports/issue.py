@@ -74,10 +74,7 @@ def _issue_all(
 
 
 def issue(platform: ReportPorts, due: DueReport, as_of: datetime) -> ReportHead | None:
-    """Store a report's next revision if its content differs; None if nothing does.
-
-    Where there is nothing to say, revision 0 without a page records it.
-    """
+    """Store a report's next revision if its content differs; revision 0 if nothing to say."""
     newest = due.newest
     number = newest.revision + 1 if newest is not None else 1
     made = compose(
@@ -130,10 +127,7 @@ def issue(platform: ReportPorts, due: DueReport, as_of: datetime) -> ReportHead 
 def issue_by_hand(
     platform: ReportPorts, name: str | None, period: Period, as_of: datetime
 ) -> ReportHead:
-    """Issue the report on a closed period, and return its newest revision.
-
-    Raises UserError for a period that is not closed, and an unknown definition.
-    """
+    """Issue a closed period's report by hand, and return its newest revision."""
     calendar = ReportCalendar(platform, as_of)
     if name is None:
         closes_at = calendar.plant_closes_at(period)
@@ -171,10 +165,7 @@ def compose(
 
 
 def create_again(platform: ReportPorts, id: str) -> tuple[ReportHead, ComposedReport]:
-    """Return a stored report, and the same computed again in its own view.
-
-    Raises UserError for an unknown id.
-    """
+    """Return a stored report, and the same computed again. Raises UserError for no id."""
     head = platform.reports.get(id)
     if head is None or not head.revision:
         raise UserError(f"there is no report {id!r}; see: alerting report --list")

@@ -64,10 +64,7 @@ def _notes(failed: Sequence[str]) -> tuple[str, ...]:
 def _summaries(
     platform: ReportPorts, period: Period, as_of: datetime, failed: list[str]
 ) -> Iterator[DefinitionSummary]:
-    """Yield the summaries of all definitions on a period.
-
-    The names of definitions whose figures cannot be computed are added to `failed`.
-    """
+    """Yield all definitions' summaries on a period; those that fail are added to `failed`."""
     yield from _stored_summaries(platform, period, as_of)
     stored = platform.reports.of_period(period.name, as_of)
     for latest in platform.definitions.latest():

@@ -137,10 +137,7 @@ def _last_reading(platform: EvaluationPorts, assets: Sequence[Asset], now: datet
 def score_past(
     platform: EvaluationPorts, plan: ScoringPlan, progress: Progress = silent
 ) -> Iterator[tuple[str, ScoredRows]]:
-    """Yield asset and scores, asset by asset and step by step, evaluated as `evaluate_past` does.
-
-    Raises UserError if the model fails.
-    """
+    """Yield asset and scores step by step, as `evaluate_past`. Raises UserError for a model."""
     for number, asset in enumerate(plan.assets):
 
         def passed(done: int, of: int, name: str = asset.name, number: int = number) -> None:
@@ -160,10 +157,7 @@ def score_asset(
     end: datetime,
     passed: Callable[[int, int], None],
 ) -> Iterator[ScoredRows]:
-    """Yield an asset's scores in (start, end]. `passed`: called with steps done, of all.
-
-    Raises UserError if the model fails.
-    """
+    """Yield an asset's scores. `passed`: steps done, of all. Raises UserError for a model."""
     state = ConditionState(watermark=start)
     steps = -(-(end - start) // plan.step)
     for step in range(steps):

@@ -168,10 +168,7 @@ class LightGbm(ModelFamily):
     def fit_final(
         self, params: Mapping[str, Any], columns: Columns, rows: LabelledRows, seed: int
     ) -> Estimator:
-        """Fit one booster on a large table, three with different seeds on a small one.
-
-        The mean of three depends less on chance; on a large table chance matters little.
-        """
+        """Fit one booster on a large table, on a small one three, which depend less on chance."""
         pairs = informative_pairs(params, columns, rows, seed, ALL_THREADS)
         count = 1 if rows.matrix.size > SMALL else AVERAGED
         seeds = [(seed + k * SEED_STEP) % 2**31 for k in range(count)]
