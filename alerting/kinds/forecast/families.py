@@ -134,14 +134,12 @@ def _check(model: Forecast, width: int) -> None:
 def _fit_persistence(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> Forecast:
-    del params, seed
     return task.model(_naive((task.last,) * len(task.leads_ms), task, matrix, future))
 
 
 def _fit_season(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> Forecast:
-    del params, seed
     return task.model(_naive(task.seasonal, task, matrix, future))
 
 
@@ -153,7 +151,6 @@ def _naive(columns: tuple[int, ...], task: Task, matrix: Floats, future: Floats)
 def _fit_smoothing(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> Forecast:
-    del params, seed
     none = ((0.0,) * len(QUANTILES),) * len(task.leads_ms)
     steps = tuple(lead / task.step_ms for lead in task.leads_ms)
     columns = (*task.lags, task.last)
@@ -180,8 +177,7 @@ def _fit_ridge(
     """Fit ridge regression and its residuals. `penalty`: per row, of scaled columns."""
     from threadpoolctl import threadpool_limits  # noqa: PLC0415 - only a training needs it
 
-    del seed
-    last = _last_of(params, task)
+    last = task.last if params["of"] == DIFFERENCE else None
     usual = task.usual(matrix)
     dense = Dense.fit(task.columns, matrix, scaled=True)
     encoded = dense.encode(matrix)
@@ -219,7 +215,7 @@ def _suggest_trees(trial: "optuna.Trial") -> Params:
 def _fit_trees(
     params: Mapping[str, Any], task: Task, matrix: Floats, future: Floats, seed: int
 ) -> Forecast:
-    last = _last_of(params, task)
+    last = task.last if params["of"] == DIFFERENCE else None
     usual = task.usual(matrix)
     leads = tuple(lead / task.leads_ms[-1] for lead in task.leads_ms)
     target = _target(future, matrix, last, usual).T.ravel()
@@ -234,10 +230,6 @@ def _fit_trees(
         seed,
     )
     return task.model(Boosted(leads, last, usual, trees))
-
-
-def _last_of(params: Mapping[str, Any], task: Task) -> int | None:
-    return task.last if params["of"] == DIFFERENCE else None
 
 
 def _target(future: Floats, matrix: Floats, last: int | None, usual: float) -> Floats:

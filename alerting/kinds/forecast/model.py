@@ -220,7 +220,6 @@ class Forecast:
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
         """Return the log-odds that the value of the worst lead lies outside of the limits."""
-        del rounds
         return np.asarray(self._log_odds(self.quantiles(encoded)).max(axis=1))
 
     def contributions(self, encoded: Floats) -> tuple[Floats, float]:

@@ -103,10 +103,10 @@ def derive_stride(
         needed = most
     stride = next(
         (step for minutes in _STEPS if (step := minutes * _MINUTE) >= NEARLY * needed),
-        _to_minutes(needed),
+        max(_MINUTE, timedelta(minutes=int(needed.total_seconds() // 60))),
     )
     if NEARLY * stride > most:
-        stride = _to_minutes(most)
+        stride = max(_MINUTE, timedelta(minutes=int(most.total_seconds() // 60)))
     return min(stride, max(horizon, timedelta(seconds=1))), reason
 
 
@@ -139,7 +139,3 @@ def _usual(sampling: Sequence[timedelta]) -> Sequence[timedelta]:
 
 def _to_seconds(span: timedelta) -> timedelta:
     return max(timedelta(seconds=round(span.total_seconds())), timedelta(seconds=1))
-
-
-def _to_minutes(span: timedelta) -> timedelta:
-    return max(_MINUTE, timedelta(minutes=int(span.total_seconds() // 60)))

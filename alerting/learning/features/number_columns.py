@@ -133,7 +133,7 @@ def _fill_group(interval: ReadingInterval, group: _Group, out: Floats) -> None:
         elif column.aggregation == "age":
             found = (interval.at - known) / 1000.0
         elif column.aggregation == "missing":
-            expected = [_expected(number, span) for number in group.numbers]
+            expected = [max(span // (number.sampling_ms or span), 1) for number in group.numbers]
             found = np.clip(1.0 - windows[span].n / np.array(expected)[:, None], 0.0, 1.0)
         else:
             _OF_MOMENTS[column.aggregation](windows[span], found)
@@ -147,10 +147,6 @@ def _newest_of_rows(values: Floats, index: Index) -> Floats:
         np.nan,
         np.take_along_axis(np.atleast_2d(values), index, axis=1) if values.size else np.nan,
     )
-
-
-def _expected(number: NumberSource, span_ms: int) -> int:
-    return max(span_ms // (number.sampling_ms or span_ms), 1)
 
 
 # ---- large tables
@@ -208,7 +204,7 @@ def _fill_number(interval: ReadingInterval, number: NumberSource, first: int, ou
         if column.aggregation in compiled.STATISTICS:
             window = numbers[span // plan.bucket_ms]
             columns.append((window, compiled.STATISTICS.index(column.aggregation), position))
-            expected.append(float(_expected(number, span)))
+            expected.append(float(max(span // (number.sampling_ms or span), 1)))
         elif column.aggregation == "lag":
             lagged = interval.lag_samples(number.name, span)
             before = interval.at - span

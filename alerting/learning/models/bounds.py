@@ -203,7 +203,6 @@ class LinearBound:
 
     def within(self, low: Floats, high: Floats) -> "LinearBound":
         """Return these bounds."""
-        del low, high
         return self
 
 

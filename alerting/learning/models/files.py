@@ -8,7 +8,7 @@ memory than its size.
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from importlib.metadata import version
 from itertools import chain
 from typing import Any, Protocol
@@ -146,8 +146,8 @@ def _read_model(
         plan=plan,
         estimator=blend_of([member for member, _ in read], meta.weights),
         calibration=meta.calibration,
-        training_cutoff=_utc(meta.training_cutoff),
-        as_of=_utc(meta.as_of),
+        training_cutoff=meta.training_cutoff.astimezone(UTC),
+        as_of=meta.as_of.astimezone(UTC),
         horizon=timedelta(milliseconds=meta.horizon_ms),
         gap=timedelta(milliseconds=meta.gap_ms),
         normal=None
@@ -173,10 +173,6 @@ def _read_model(
             f"the model files of {model.definition!r} make a model that cannot score"
         )
     return model
-
-
-def _utc(instant: datetime) -> datetime:
-    return instant.astimezone(UTC)
 
 
 def _check_columns(meta: ModelMeta, plan: FeaturePlan) -> None:

@@ -18,7 +18,6 @@ from alerting.readings.history import millis
 
 LEAST_POSITIVES = 5
 
-
 Points = Sequence[Mapping[str, float]]
 
 

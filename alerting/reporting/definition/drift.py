@@ -6,7 +6,7 @@ it. Categories are their own bins. A drift is called one only where the index or
 larger than chance makes it, given how slowly the variable changes (`chance`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -94,16 +94,14 @@ def drift_of_inputs(
         & {str(n) for a in assets for n in current[a].columns}
     )
     found = [
-        _drift(name, _columns(reference, assets, name), _columns(current, assets, name))
+        _drift(
+            name,
+            {a: reference[a][name] for a in assets if name in reference[a]},
+            {a: current[a][name] for a in assets if name in current[a]},
+        )
         for name in names
     ]
     return tuple(sorted((d for d in found if d is not None), key=lambda d: (-d.psi, d.variable)))
-
-
-def _columns(
-    frames: Mapping[str, pd.DataFrame], assets: Sequence[str], name: str
-) -> dict[str, pd.Series]:
-    return {a: frames[a][name] for a in assets if name in frames[a]}
 
 
 def _drift(
@@ -158,7 +156,7 @@ def _independent_values(
     for (asset, column), end in zip(references.items(), ends, strict=True):
         current = currents.get(asset)
         own = slice(end - int(column.notna().sum()), end)
-        seconds = _seconds(before.index[own])
+        seconds = pd.DatetimeIndex(before.index[own]).as_unit("ms").asi8 / 1000.0
         correlation = measure_correlation(seconds, bins[own], are_numbers) if len(seconds) else None
         values = int(current.notna().sum()) if current is not None else 0
         if correlation is None:
@@ -167,13 +165,9 @@ def _independent_values(
             continue
         known += min(correlation.independent_in_sample(seconds[-1] - seconds[0]), len(seconds))
         if current is not None and values > 1:
-            at = _seconds(current.dropna().index)
+            at = pd.DatetimeIndex(current.dropna().index).as_unit("ms").asi8 / 1000.0
             independent += min(correlation.independent_within(max(at[-1] - at[0], 1.0)), values)
     return known, independent
-
-
-def _seconds(index: pd.Index) -> Floats:
-    return pd.DatetimeIndex(index).as_unit("ms").asi8 / 1000.0
 
 
 def standardised_wasserstein(reference: Floats, current: Floats) -> float:

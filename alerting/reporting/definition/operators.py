@@ -1,7 +1,7 @@
 """Operators' work on the episodes of a period: answers, acknowledgements, actions, advice."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from alerting.alarm_kpis.kpis import spread
@@ -165,8 +165,8 @@ def frequent_actions(raised: Sequence[Episode]) -> tuple[Action, ...]:
         Action(
             action=min(wording[key], key=lambda text: (-wording[key][text], text)),
             times=len(episodes),
-            helped=_count(episodes.values(), _prevented),
-            came=_count(episodes.values(), _came),
+            helped=sum(_prevented(e) for e in episodes.values()),
+            came=sum(_came(e) for e in episodes.values()),
         )
         for key, episodes in by_action.items()
     ]
@@ -186,17 +186,15 @@ def _advice(raised: Sequence[Episode]) -> Advice | None:
         taken=dict(sorted(Counter(taken for e in advised if (taken := last_taken(e))).items())),
         prevented=_share_prevented(followed, _FOLLOWED_KNOWN),
         not_followed=_share_prevented(left, _UNFOLLOWED_KNOWN),
-        took_effect=share(_count(measured, _is_under_threshold), len(measured), _SCORED_AGAIN),
+        took_effect=share(
+            sum(_is_under_threshold(e) for e in measured), len(measured), _SCORED_AGAIN
+        ),
     )
 
 
 def _share_prevented(episodes: Sequence[Episode], of: Cases) -> Estimate:
     known = [e for e in episodes if _prevented(e) or _came(e)]
-    return share(_count(known, _prevented), len(known), of)
-
-
-def _count(episodes: Iterable[Episode], is_so: Callable[[Episode], bool]) -> int:
-    return sum(is_so(e) for e in episodes)
+    return share(sum(_prevented(e) for e in known), len(known), of)
 
 
 def _prevented(episode: Episode) -> bool:

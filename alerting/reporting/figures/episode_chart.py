@@ -221,7 +221,7 @@ def episode_chart(
     ends = [
         last,
         *([min(window_end, now + (now - start))] if window and window_end else []),
-        *([now] if _is_open(episode) else []),
+        *([now] if episode.condition == "open" else []),
     ]
     return EpisodeChart(
         panels=panels_drawn,
@@ -230,14 +230,10 @@ def episode_chart(
         raised_at=episode.raised_at,
         happening_at=episode.happening_at,
         closed_at=episode.closed_at,
-        now=now if _is_open(episode) else None,
+        now=now if episode.condition == "open" else None,
         window=window,
         cut=cut,
     )
-
-
-def _is_open(episode: Episode) -> bool:
-    return episode.condition == "open"
 
 
 def describe(chart: EpisodeChart, zone: tzinfo = UTC, language: Language = ENGLISH) -> str:

@@ -53,7 +53,6 @@ _WAITING = {
 }
 _MINUTE = "%Y-%m-%d %H:%M"
 
-
 _DROPPED = {
     "immature": "too recent to know",
     "no_sample": "problem variable not measured",

@@ -12,7 +12,6 @@ Kind = Literal["retire", "retune", "retrain", "keep", "wait"]
 LEAST_OUTCOMES = 5
 RIGHT = 0.5  # share of right episodes under which an alert is a nuisance
 
-
 KIND_NAMES: dict[Kind, Translatable] = {
     "retire": translatable("retire"),
     "retune": translatable("retune"),

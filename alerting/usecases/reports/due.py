@@ -71,7 +71,7 @@ class ReportCalendar:
                 self._served_in(served.revision, period) for served in self._served
             ):
                 continue
-            newest = self._newest(None, period)
+            newest = self._heads_of(period).get(None)
             inputs = self.plant_inputs(period)
             if newest is None or (
                 self._may_look(newest, period.end + self._longest_closing)
@@ -122,7 +122,7 @@ class ReportCalendar:
         if closes_at > self._as_of:
             return
         name = served.revision.name
-        newest = self._newest(name, period)
+        newest = self._heads_of(period).get(name)
         if newest is None:
             if self._served_in(served.revision, period):
                 yield DueReport(name, period, None, self.inputs(name, period))
@@ -136,9 +136,6 @@ class ReportCalendar:
     def _may_look(self, newest: ReportHead, closes_at: datetime) -> bool:
         looked = max(newest.as_of, newest.checked_at or newest.as_of)
         return looked + REISSUED_AFTER <= self._as_of <= closes_at + LOOK_BACK
-
-    def _newest(self, name: str | None, period: Period) -> ReportHead | None:
-        return self._heads_of(period).get(name)
 
     def _periods(self, length: ReportPeriod) -> list[Period]:
         return periods_within(

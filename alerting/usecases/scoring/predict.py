@@ -11,7 +11,7 @@ from alerting.definitions.matching import matching_assets
 from alerting.definitions.model import Definition, ModelDefinition, Revision
 from alerting.episodes.episode import Contribution
 from alerting.episodes.lifecycle import ConditionState
-from alerting.kinds.protocol.evaluation import Models, ScoredRows, TargetEvaluation, VersionInterval
+from alerting.kinds.protocol.evaluation import Models, TargetEvaluation, VersionInterval
 from alerting.kinds.protocol.scoring import Predicted, ScoreDetails, ScoringKind
 from alerting.kinds.protocol.shared_inputs import SharedInputs
 from alerting.kinds.registry import kind_of
@@ -100,13 +100,13 @@ def predict(
     shared = SharedInputs(question.platform.readings)
     start = question.until - _stride(kind, models, in_force, asset)
     evaluated = question.evaluate(start, question.until, shared)
-    scored = _last(evaluated)
+    scored = next((rows for rows in reversed(evaluated.scores) if len(rows.at)), None)
     if (
         scored is not None and len(question.versions(start, question.until)) > 1
     ):  # the result has the last version's readings
         instant = from_millis(int(scored.at[-1]))
         evaluated = question.evaluate(instant - _MOMENT, instant, shared)
-        scored = _last(evaluated)
+        scored = next((rows for rows in reversed(evaluated.scores) if len(rows.at)), None)
     if scored is None:
         return replace(
             blank, unknown=evaluated.unknown or "no instant of the last stride is evaluated"
@@ -201,7 +201,3 @@ def _stride(kind: ScoringKind, models: Models, part: VersionInterval, asset: Ass
     except ModelUnavailable:
         return _MOMENT
     return _MOMENT if plan is None else timedelta(milliseconds=plan.stride_ms)
-
-
-def _last(evaluated: TargetEvaluation) -> ScoredRows | None:
-    return next((rows for rows in reversed(evaluated.scores) if len(rows.at)), None)

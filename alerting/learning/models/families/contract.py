@@ -82,7 +82,6 @@ class ModelFamily(ABC):
         seed: int,
     ) -> tuple[Estimator, Floats]:
         """Fit, and return the average precision on `validation` after each round, if any."""
-        del validation
         return self.fit(params, columns, rows, seed), np.empty(0)
 
     def fit_final(

@@ -34,7 +34,6 @@ class Linear:
 
     def margin(self, encoded: Floats, rounds: int | None = None) -> Floats:
         """Return the log-odds of each row."""
-        del rounds
         # row by row, never a matrix product: the last bits of a product depend on the number of
         # rows scored together
         return np.asarray(
@@ -48,7 +47,6 @@ class Linear:
 
     def bound(self, row: Floats, free: BoolArray) -> LinearBound:
         """Return the minimum of the log-odds over boxes."""
-        del row, free
         return self.formula
 
     @property
@@ -96,7 +94,6 @@ class Logistic(ModelFamily):
         threads: int = ALL_THREADS,
     ) -> Estimator:
         """Fit on one thread: sums of several differ in the last bits."""
-        del seed, threads
         encoding = Encoding(Dense.fit(columns, rows.matrix, scaled=True))
         encoded = encoding.encode(rows.matrix)
         wide = encoded.shape[1] > WIDE

@@ -73,7 +73,6 @@ class XgBoost(ModelFamily):
         threads: int = ALL_THREADS,
     ) -> Estimator:
         """Fit one booster."""
-        del threads
         booster = _boost(params, rows, seed, int(params.get("rounds", ROUNDS_UNWATCHED)))
         return self._estimator(booster, columns, rows)
 
