@@ -98,11 +98,11 @@ class ModelFamily(ABC):
         must not read it.
         """
 
-    def fitted_bytes(self, model: FittedModel, files: Mapping[str, bytes]) -> Iterable[bytes]:  # noqa: ARG002
+    def fitted_bytes(self, model: FittedModel, files: Mapping[str, bytes]) -> Iterable[bytes]:
         """Return the `fitted_bytes` of a model that was read from these files."""
         return model.fitted_bytes()
 
-    def params_for(self, problem: Problem) -> Params:  # noqa: ARG002
+    def params_for(self, problem: Problem) -> Params:
         """Return the parameters that the problem decides; `columns` names a set."""
         return {}
 

@@ -180,7 +180,7 @@ class LightGbm(ModelFamily):
         """Read every booster, each checked before LightGBM reads it."""
         return read_boosters(files, width)
 
-    def fitted_bytes(self, model: FittedModel, files: Mapping[str, bytes]) -> Iterable[bytes]:  # noqa: ARG002
+    def fitted_bytes(self, model: FittedModel, files: Mapping[str, bytes]) -> Iterable[bytes]:
         """Return the files themselves: another text of the trees is another hash."""
         return files.values()
 
