@@ -262,12 +262,13 @@ def _instead(retune: Retune | None) -> Translatable:
 
 
 def _model(f: ReportMetrics) -> Iterator[str]:
-    if f.rows is not None and _no_better_than_persistence(f.rows):
+    rows = f.rows
+    if rows is not None and _is_at_least(rows.persistence_ap, rows.ap_beside_persistence, rows):
         yield translatable(
             "The model ranks no better than the last known value alone: give it variables that "
             "lead the problem."
         )
-    if f.rows is not None and _no_better_than_the_mean(f.rows):
+    if rows is not None and _is_at_least(rows.brier, rows.brier_of_prevalence, rows):
         yield translatable(
             "The probabilities are no better than the mean alone: do not read the score as a risk; "
             "retrain."
@@ -280,16 +281,8 @@ def _model(f: ReportMetrics) -> Iterator[str]:
         )
 
 
-def _no_better_than_persistence(rows: RowMetrics) -> bool:
-    model = rows.ap_beside_persistence
-    persistence = rows.persistence_ap
-    return not rows.doubt and model is not None and persistence is not None and model <= persistence
-
-
-def _no_better_than_the_mean(rows: RowMetrics) -> bool:
-    model = rows.brier
-    mean = rows.brier_of_prevalence
-    return not rows.doubt and model is not None and mean is not None and model >= mean
+def _is_at_least(value: float | None, other: float | None, rows: RowMetrics) -> bool:
+    return not rows.doubt and value is not None and other is not None and value >= other
 
 
 def _people(f: ReportMetrics) -> Iterator[str]:

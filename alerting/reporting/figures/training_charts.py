@@ -36,21 +36,16 @@ def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> di
     """
     summary = evidence["summary"]
     curve = evidence["threshold_curve"]
-    charts = {
-        "threshold.png": threshold_curve(curve, summary["threshold_reason"])
-        if len(curve) > 1
-        else None,
-        "precision_recall.png": precision_recall(evidence["precision_recall"], summary)
-        if evidence["precision_recall"]
-        else None,
-        "calibration.png": calibration(evidence["reliability"])
-        if evidence["reliability"]
-        else None,
-        "importance.png": importance(evidence["importance"], names)
-        if evidence["importance"]
-        else None,
-    }
-    return {name: data for name, data in charts.items() if data is not None}
+    charts = {}
+    if len(curve) > 1:
+        charts["threshold.png"] = threshold_curve(curve, summary["threshold_reason"])
+    if points := evidence["precision_recall"]:
+        charts["precision_recall.png"] = precision_recall(points, summary)
+    if bins := evidence["reliability"]:
+        charts["calibration.png"] = calibration(bins)
+    if shares := evidence["importance"]:
+        charts["importance.png"] = importance(shares, names)
+    return charts
 
 
 def threshold_curve(curve: Points, reason: str) -> bytes:

@@ -16,7 +16,7 @@ from alerting.episodes.episode import Episode, Outcome, RecommendationTaken
 from alerting.readings.history import History, millis, to_millis
 from alerting.reporting.base.sentences import last_taken
 from alerting.reporting.definition.material import Material, outcome_of
-from alerting.reporting.figures.bars import BarChart, waterfall
+from alerting.reporting.figures.bars import BarChart, titles_of, waterfall
 from alerting.reporting.figures.episode_chart import (
     Level,
     Panel,
@@ -79,11 +79,6 @@ def _beyond(episode: Episode) -> float:
 
 
 def _detail(episode: Episode, asset: Asset | None, language: Language) -> EpisodeDetail:
-    titles = (
-        {name: variable.title for name, variable in asset.variables.items() if variable.title}
-        if asset
-        else {}
-    )
     return EpisodeDetail(
         id=episode.id,
         asset=episode.asset,
@@ -94,7 +89,7 @@ def _detail(episode: Episode, asset: Asset | None, language: Language) -> Episod
             episode.contributions,
             episode.evaluation.value,
             episode.evaluation.threshold,
-            titles,
+            titles_of(asset),
             language,
         ),
         advice=episode.recommendation.message if episode.recommendation else None,

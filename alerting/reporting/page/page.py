@@ -14,6 +14,7 @@ from alerting.reporting.definition.conclusion import TRUST_MESSAGES, Judgement
 from alerting.reporting.definition.estimated import CONDITIONS
 from alerting.reporting.definition.material import Material
 from alerting.reporting.definition.metrics import ReportMetrics
+from alerting.reporting.figures.bars import titles_of
 from alerting.reporting.page import charts, report_charts
 from alerting.reporting.page.backtest import BacktestMetrics
 from alerting.reporting.page.details import (
@@ -45,10 +46,9 @@ def draw(
     rows = metrics.rows
     model = metrics.model
     scores = material.scores
-    declared = [
-        item for history in material.histories.values() for item in history.asset.variables.items()
-    ]
-    titles = {name: variable.title for name, variable in declared if variable.title}
+    titles: dict[str, str] = {}
+    for history in material.histories.values():
+        titles |= titles_of(history.asset)
     importance = next((m.importance for m in reversed(metrics.models) if m.importance), {})
     lanes = charts.lanes_of(metrics)
     variable = panel_of(material, lanes[0], metrics.start, metrics.end) if lanes else None
