@@ -157,9 +157,9 @@ def weigh(state: LineState, until: int) -> list[ReadingRow]:
         for minute, weight in weights(state.schedule, state.minute, until)
     ]
     for asset, values_of in ((AIR_FILTER, pressure_drops), (EXHAUST_FAN, fan_values)):
-        measured = values_of(state.schedule, state.minute, until)
         rows += [
-            ReadingRow(asset, state.instant(minute + 1), values) for minute, values in measured
+            ReadingRow(asset, state.instant(minute + 1), values)
+            for minute, values in values_of(state.schedule, state.minute, until)
         ]
     return rows
 

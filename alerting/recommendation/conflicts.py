@@ -21,10 +21,10 @@ _OPPOSITES = (
 def opposite_advice(episodes: Sequence[Episode]) -> dict[str, list[str]]:
     """Return, by episode id, a sentence for each other open alert that advises the opposite."""
     found: dict[str, list[str]] = {}
-    advising = [
-        e for e in episodes if e.condition == "open" and e.advice is not None and e.advice.helps
-    ]
-    for one, other in combinations(advising, 2):
+    for one, other in combinations(
+        [e for e in episodes if e.condition == "open" and e.advice is not None and e.advice.helps],
+        2,
+    ):
         if one.asset == other.asset:
             directions = _directions(one)
             others = _directions(other)

@@ -178,9 +178,9 @@ class _Advice:
         effects = self.situation.model.effects
         now = float(self.situation.distance(self.situation.base[None, :])[0])
         aim = MARGIN * threshold
-        wanted = ((USUAL, 0.0), (PLAUSIBLE, now), (RARE, now))
         usual, plausible, rare = (
-            inf if normal is None else max(normal.limit(share), least) for share, least in wanted
+            inf if normal is None else max(normal.limit(share), least)
+            for share, least in (((USUAL, 0.0), (PLAUSIBLE, now), (RARE, now)))
         )
         needed = 0.0 if effects is None else min(effects.needed, reachable)
         reliefs = [needed * share for share in RELIEFS] if needed > 0 else [-inf]
@@ -269,9 +269,9 @@ class _Advice:
                 "every permitted setting is far from the training data of the model"
             )
         elif self.situation.model.effects is not None and not self.levers[i].relief:
-            variable = Styled(title(self.asset, self.situation.model.effects.variable), "inside")
             reason = translatable(
-                "the history does not tell its effect on {variable}", variable=variable
+                "the history does not tell its effect on {variable}",
+                variable=Styled(title(self.asset, self.situation.model.effects.variable), "inside"),
             )
         elif safety is None:
             reason = translatable("it lowers the risk less")

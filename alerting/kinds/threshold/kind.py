@@ -105,10 +105,10 @@ class ThresholdKind:
                 Evaluation(step.at, "triggered", step.reason), inputs={definition.variable: None}
             )
         reason, limit = limit_message(definition, asset, reading, step.severity)
-        evaluation = Evaluation(
-            step.at, "triggered", reason, at_raise.value, limit, at_raise.model_version
+        return Evidence(
+            Evaluation(step.at, "triggered", reason, at_raise.value, limit, at_raise.model_version),
+            inputs={definition.variable: reading.value},
         )
-        return Evidence(evaluation, inputs={definition.variable: reading.value})
 
     def outcome(self, definition: ThresholdDefinition, asset: Asset) -> Literal["onset", "state"]:
         return "onset"

@@ -88,11 +88,11 @@ def model_hash(
 ) -> str:
     """Hash what decides a score or verdict, with `fitted` (default: all members') values."""
     digest = hashlib.sha256()
-    members = [
-        {"family": member.family, **member.encoding.to_document()} for member in estimator.members
-    ]
     settings = {
-        "members": members,
+        "members": [
+            {"family": member.family, **member.encoding.to_document()}
+            for member in estimator.members
+        ],
         "weights": list(estimator.weights),
         "calibration": asdict(calibration),
         "threshold": threshold,

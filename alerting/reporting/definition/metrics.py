@@ -217,7 +217,6 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
     avoided = counts["avoided"]
     wrong = counts["false_alarm"]
     without = share(hits, hits + wrong, _WITHOUT_AVOIDED)
-    with_avoided = share(hits + avoided, hits + avoided + wrong, _WITH_OUTCOME)
     return ReportMetrics(
         definition=m.definition.name,
         title=m.definition.title or m.definition.name,
@@ -243,7 +242,8 @@ def _outcome_metrics(material: Material) -> ReportMetrics:
         ),
         event_recall=event_recall(m, problems),
         precision=Precision(
-            _enough_outcomes(without, counts), _enough_outcomes(with_avoided, counts)
+            _enough_outcomes(without, counts),
+            _enough_outcomes(share(hits + avoided, hits + avoided + wrong, _WITH_OUTCOME), counts),
         ),
         false_alarms=_false_alarms(counts, weeks),
         false_alarm_budget=trained.operating_point.most_false_alarms if trained else None,

@@ -36,16 +36,18 @@ def evidence_charts(evidence: Mapping[str, Any], names: Mapping[str, str]) -> di
     """
     summary = evidence["summary"]
     curve = evidence["threshold_curve"]
-    charts = {}
-    if len(curve) > 1:
-        charts["threshold.png"] = threshold_curve(curve, summary["threshold_reason"])
-    if points := evidence["precision_recall"]:
-        charts["precision_recall.png"] = precision_recall(points, summary)
-    if bins := evidence["reliability"]:
-        charts["calibration.png"] = calibration(bins)
-    if shares := evidence["importance"]:
-        charts["importance.png"] = importance(shares, names)
-    return charts
+    points = evidence["precision_recall"]
+    bins = evidence["reliability"]
+    shares = evidence["importance"]
+    charts = {
+        "threshold.png": threshold_curve(curve, summary["threshold_reason"])
+        if len(curve) > 1
+        else None,
+        "precision_recall.png": points and precision_recall(points, summary),
+        "calibration.png": bins and calibration(bins),
+        "importance.png": shares and importance(shares, names),
+    }
+    return {name: data for name, data in charts.items() if data}
 
 
 def threshold_curve(curve: Points, reason: str) -> bytes:

@@ -154,9 +154,9 @@ def score_bars(
             ylim=(0, None),
         )
 
-    high = language.share(sum(shares[len(shares) // 2 :]))
     label = language.say(
-        "Distribution of the scores: {share} of them are above one half", share=high
+        "Distribution of the scores: {share} of them are above one half",
+        share=language.share(sum(shares[len(shares) // 2 :])),
     )
     return inline_svg("scores", label, (WIDTH / 2, 3.4), draw, language)
 

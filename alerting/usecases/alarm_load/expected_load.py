@@ -130,10 +130,10 @@ class LoadEstimate:
                     "needed"
                 )
             return Alarms(), None
-        per_day = len(notified) * len(assets) * DAY / observed
-        return Alarms(per_day, tuple(notified) * round(len(assets) / len(sample))), observed / len(
-            sample
-        )
+        return Alarms(
+            len(notified) * len(assets) * DAY / observed,
+            tuple(notified) * round(len(assets) / len(sample)),
+        ), observed / len(sample)
 
     def remedies(self, definition: Condition, asset: Asset, headroom: float) -> tuple[str, ...]:
         """Return changes after which at most `headroom` of an asset's alarms are notified.

@@ -47,9 +47,9 @@ class FileScores:
                 self.checked.types, self.checked.reject or refuse_line, progress
             )
         )
-        names = self.checked.profile.assets
         platform = replace(
-            self.platform, readings=GivenReadings(self.store, names, self.platform.readings)
+            self.platform,
+            readings=GivenReadings(self.store, self.checked.profile.assets, self.platform.readings),
         )
         for number, asset in enumerate(self.plan.assets):
             span = self.store.span(asset.name)
@@ -110,9 +110,9 @@ def _notes(
         for asset in found
         if asset.name not in scored and asset.name not in plan.not_learned
     ]
-    filled = {variable for asset in scored for variable in checked.profile.assets[asset]}
     lacking = sorted(
-        {name for asset in plan.assets for name in _measured(asset, plan.variables)} - filled
+        {name for asset in plan.assets for name in _measured(asset, plan.variables)}
+        - {variable for asset in scored for variable in checked.profile.assets[asset]}
     )
     notes = [f"{name} does not apply to {_listed(others)}: no scores"] if others else []
     notes += (
