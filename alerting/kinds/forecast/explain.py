@@ -12,7 +12,7 @@ from alerting.definitions.model import TrainedDefinition
 from alerting.definitions.wording.spoken import spoken_duration
 from alerting.episodes.episode import Episode
 from alerting.episodes.lifecycle import Step
-from alerting.kinds.forecast.distribution import HIGHEST, LOWEST, MEDIAN, QUANTILES, Floats
+from alerting.kinds.forecast.distribution import HIGHEST, LOWEST, MEDIAN, Floats
 from alerting.kinds.prediction.explanation import explain_raise
 from alerting.kinds.prediction.why import explain_instant
 from alerting.kinds.protocol.evaluation import Evidence, Raise
@@ -25,8 +25,7 @@ from alerting.reporting.figures.episode_chart import Fan
 if TYPE_CHECKING:
     from alerting.kinds.forecast.model import Forecast
 
-_SIDES = {QUANTILES[LOWEST]: "low", QUANTILES[MEDIAN]: "median", QUANTILES[HIGHEST]: "high"}
-_NUMBERS = {name: QUANTILES.index(level) for level, name in _SIDES.items()}
+_NUMBERS = {"low": LOWEST, "median": MEDIAN, "high": HIGHEST}
 
 
 def predict(model: TrainedModel, row: Floats) -> dict[str, float]:

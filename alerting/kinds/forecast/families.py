@@ -97,11 +97,14 @@ def _check(model: Forecast, width: int) -> None:
     last = getattr(core, "last", None)
     used = [*getattr(core, "columns", ()), *(() if last is None else (last,))]
     rows = [*getattr(core, "spread", ()), *model.shifts]
-    fits = model.width == width and leads >= 1 and all(column < width for column in used)
     fits = (
-        fits and all(len(row) == len(QUANTILES) for row in rows) and len(model.shifts) in (0, leads)
+        model.width == width
+        and leads >= 1
+        and all(column < width for column in used)
+        and all(len(row) == len(QUANTILES) for row in rows)
+        and len(model.shifts) in (0, leads)
+        and (model.above is not None or model.below is not None)
     )
-    fits = fits and (model.above is not None or model.below is not None)
     if isinstance(core, Naive | Smoothing | Linear):
         fits = fits and len(core.spread) == leads
     if isinstance(core, Naive):
@@ -109,22 +112,20 @@ def _check(model: Forecast, width: int) -> None:
     if isinstance(core, Smoothing):
         fits = fits and len(core.steps) == leads
     if isinstance(core, Linear):
+        dense = core.dense
         positions = [
-            *core.dense.numbers,
-            *core.dense.flagged,
-            *(position for position, _ in core.dense.categories),
+            *dense.numbers,
+            *dense.flagged,
+            *(position for position, _ in dense.categories),
         ]
         fits = (
             fits
             and len(core.weights) == len(core.intercepts) == leads
             and all(position < width for position in positions)
+            and all(len(row) == dense.width for row in core.weights)
+            and len(dense.medians) == len(dense.numbers)
+            and len(dense.mean) == len(dense.scale) == dense.width
         )
-        fits = (
-            fits
-            and all(len(row) == core.dense.width for row in core.weights)
-            and len(core.dense.medians) == len(core.dense.numbers)
-        )
-        fits = fits and len(core.dense.mean) == len(core.dense.scale) == core.dense.width
     if isinstance(core, Boosted):
         fits = fits and len(core.leads) == leads and len(core.trees.boosters) == len(QUANTILES)
     if not fits:

@@ -15,9 +15,10 @@ from alerting.learning.metrics.metrics import (
 )
 from alerting.learning.selection.operating_point import warnable_problems
 from alerting.ports import Episodes
-from alerting.readings.history import duration_millis, millis, to_millis
+from alerting.readings.history import millis, to_millis
 from alerting.reporting.base.load import Load, operator_load
 from alerting.reporting.definition.material import Material
+from alerting.reporting.definition.reported_problems import gap_and_horizon
 from alerting.reporting.page.backtest import Cost
 
 
@@ -38,8 +39,7 @@ def events_of(material: Material) -> EventMetrics | None:
     definition = material.definition
     if definition.problem is None or not material.evaluated:
         return None
-    gap = duration_millis(definition.window.after)
-    horizon = duration_millis(definition.window.length)
+    gap, horizon = gap_and_horizon(definition)
     episodes_of: dict[str, list[tuple[int, int]]] = {asset: [] for asset in material.evaluated}
     for e in material.episodes:
         is_known = e.outcome_record is not None and e.outcome_record.occurred is not None
@@ -89,19 +89,15 @@ def _scored_problems(
         str(name): float(count) * stride for name, count in scores["asset"].value_counts().items()
     }
     at = millis(scores["ts"]) if len(scores) else np.empty(0, np.int64)
-    gap = duration_millis(definition.window.after)
-    horizon = duration_millis(definition.window.length)
+    is_onset = material.predicts == "onset"
     return warnable_problems(
-        at, asset, material.problems, material.predicts == "onset", gap, horizon
+        at, asset, material.problems, is_onset, *gap_and_horizon(definition)
     ), seconds
 
 
 def _evaluated_intervals(material: Material) -> dict[str, ProblemIntervals]:
     """Return the problems with an evaluated instant in their warning time, by asset."""
-    gap, horizon = (
-        duration_millis(t)
-        for t in (material.definition.window.after, material.definition.window.length)
-    )
+    gap, horizon = gap_and_horizon(material.definition)
     intervals = {}
     for asset, (first, last) in material.evaluated.items():
         own = material.problems[material.problems["asset"] == asset].sort_values("start")
