@@ -87,7 +87,6 @@ def model_hash(
     fitted: Iterable[bytes] | None = None,
 ) -> str:
     """Hash what decides a score or verdict, with `fitted` (default: all members') values."""
-    digest = hashlib.sha256()
     settings = {
         "members": [
             {"family": member.family, **member.encoding.to_document()}
@@ -98,7 +97,7 @@ def model_hash(
         "threshold": threshold,
         "plan": plan.to_document(),
     }
-    digest.update(json.dumps(settings, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for part in (
         chain.from_iterable(m.model.fitted_bytes() for m in estimator.members)
         if fitted is None
