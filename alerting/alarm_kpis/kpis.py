@@ -313,14 +313,13 @@ def _findings(metrics: Kpis, targets: Targets) -> tuple[Finding, ...]:
         ),
     ]
     enough = metrics.observed >= _LEAST_SPAN and metrics.alarms > 0
-    # one such event breaks the target in any time
-    certain = ("chattering alarms", "most in 10 minutes")
     found = []
     for name, value, target, met in rows:
         # a zero is not known where nothing was evaluated
         known = float(value) if value is not None and (value or metrics.observed) else None
-        is_certain = enough or (met is False and name in certain)
-        found.append(Finding(name, known, target, met if is_certain else None))
+        # one such event breaks the target in any time
+        breaks = met is False and name in ("chattering alarms", "most in 10 minutes")
+        found.append(Finding(name, known, target, met if enough or breaks else None))
     return tuple(found)
 
 
